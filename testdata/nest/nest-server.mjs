@@ -1,0 +1,31 @@
+#!/usr/bin/env node
+// A real NestJS microservice. See README.md.
+import { core, version } from './lib/nest.mjs';
+import { parseArgs, transportOptions, print } from './lib/args.mjs';
+import { buildModule } from './lib/module.mjs';
+import { state } from './lib/state.mjs';
+
+const args = parseArgs();
+const plain = value => (value instanceof Error ? { name: value.name, message: value.message } : value);
+const log = level => (message, ...rest) => {
+  process.stderr.write(JSON.stringify({ log: level, message: plain(message), context: rest.map(plain).at(-1) }) + '\n');
+};
+const logger = Object.fromEntries(['log', 'error', 'warn', 'debug', 'verbose', 'fatal'].map(level => [level, log(level)]));
+
+process.on('unhandledRejection', error => print({ event: 'unhandledRejection', error: plain(error) }));
+process.on('uncaughtException', error => print({ event: 'uncaughtException', error: plain(error) }));
+if (args.verbose) state.onHandled = handled => print({ event: 'handled', ...handled });
+
+const config = transportOptions(args, 'server');
+const module = buildModule({ transport: String(args.transport || 'tcp'), wildcards: !!args.wildcards, manualAck: !!args['manual-ack'] });
+const app = await core.NestFactory.createMicroservice(module, { ...config, logger, abortOnError: false });
+await app.listen();
+print({ event: 'listening', nest: version, pid: process.pid });
+
+async function stop() {
+  await app.close().catch(() => {});
+  print({ event: 'closed', counts: state.counts });
+  process.exit(0);
+}
+process.on('SIGTERM', stop);
+process.on('SIGINT', stop);
