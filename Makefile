@@ -1,0 +1,98 @@
+# Everything a developer types. `make` alone lists the targets.
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-builtin-rules --no-print-directory
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+BIN     := $(CURDIR)/.cache/bin
+
+# Our own builds use encoding/json/v2; the runtime falls back to encoding/json where the experiment is off.
+JSONV2  := GOEXPERIMENT=jsonv2
+GOBUILD := CGO_ENABLED=0 $(JSONV2) go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+GOLANGCI_LINT := $(BIN)/golangci-lint-2.15.0
+GORELEASER    := $(BIN)/goreleaser-2.16.0
+NEST          := v12 v11 v10
+NEST_READY    := $(NEST:%=testdata/nest/%/node_modules/.package-lock.json)
+
+FUZZTIME  ?= 60s
+TESTFLAGS ?= -race -timeout 9m
+
+.PHONY: help build demo test test-tools nest lint fuzz bench cover release-check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/msctl
+	$(GOBUILD) -o bin/msctl ./cmd/msctl
+
+demo: build ## scaffold, run, call, bench and stop a workspace in a temporary folder
+	@testdata/demo.sh bin/msctl
+
+test: test-tools nest ## every test, with the race detector, with and without encoding/json/v2
+	@export MSCTL_TEST_NEST=required; \
+	{ status=0; \
+	  $(JSONV2) go test -json $(TESTFLAGS) ./... || status=$$?; \
+	  go test -json $(TESTFLAGS) ./runtime/... || status=$$?; \
+	  exit $$status; } | go run ./internal/testsum
+
+test-tools: # what the tests need beside Go: installed where we may, named where we may not
+	@missing=(); \
+	command -v node >/dev/null || missing+=(nodejs); \
+	command -v npm  >/dev/null || missing+=(npm); \
+	command -v tmux >/dev/null || missing+=(tmux); \
+	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
+	if command -v apt-get >/dev/null && (( $$(id -u) == 0 )); then \
+	  echo "make test: installing $${missing[*]}" >&2; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; } >/dev/null; \
+	else \
+	  echo "make test needs $${missing[*]} (Node.js 20 or later for the NestJS peers, tmux for the terminal tests): install them and try again" >&2; exit 1; \
+	fi
+
+nest: # the NestJS peers of the interoperability tests, from their lock files
+	@$(MAKE) -j3 $(NEST_READY)
+
+testdata/nest/%/node_modules/.package-lock.json: testdata/nest/%/package-lock.json
+	@cd testdata/nest/$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
+
+lint: $(GOLANGCI_LINT) ## golangci-lint, gofmt and vet for every system we release for
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(JSONV2) $(GOLANGCI_LINT) run ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin go vet ./...
+
+fuzz: ## every fuzz target, FUZZTIME (60s) each
+	@for pkg in $$(go list ./...); do \
+	  for target in $$($(JSONV2) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; \
+	    $(JSONV2) go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; \
+	done
+
+bench: nest ## speed against NestJS 12 on this machine, as ratios
+	@$(JSONV2) go run ./internal/peerbench $(BENCHFLAGS)
+
+cover: nest ## coverage of runtime/, at least 90 %
+	@mkdir -p .cache
+	MSCTL_TEST_NEST=required $(JSONV2) go test -coverpkg=./runtime/... -coverprofile=.cache/cover.out ./runtime/...
+	@go tool cover -func=.cache/cover.out | awk '/^total:/ {sub("%", "", $$3); print "runtime/ coverage " $$3 " %, wanted 90"; exit $$3 < 90}'
+
+release-check: $(GORELEASER) ## goreleaser check
+	$(GORELEASER) check
+
+clean: ## remove what the other targets made
+	rm -rf bin dist .cache $(NEST:%=testdata/nest/%/node_modules)
+
+$(GOLANGCI_LINT):
+	$(call install,golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0,$@)
+
+$(GORELEASER):
+	$(call install,goreleaser,github.com/goreleaser/goreleaser/v2@v2.16.0,$@)
+
+# Tools are installed beside the code, never as tool lines of go.mod: their dependencies would choose ours.
+define install
+@mkdir -p $(BIN)
+GOBIN=$(BIN) go install $(2)
+@mv $(BIN)/$(1) $(3)
+endef
