@@ -29,3 +29,4 @@ async function stop() {
 }
 process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
+if (args['until-stdin-ends']) process.stdin.on('end', stop).resume();

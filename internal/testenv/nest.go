@@ -1,0 +1,258 @@
+package testenv
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Version names one of the NestJS versions under testdata/nest.
+type Version string
+
+// The versions that msctl is tested against. docs/wire.md section 10 has the differences.
+const (
+	Nest12 Version = "v12" // 12.1.1, the reference
+	Nest11 Version = "v11" // 11.2.6
+	Nest10 Version = "v10" // 10.4.22
+)
+
+// Versions returns all of them, the reference first.
+func Versions() []Version { return []Version{Nest12, Nest11, Nest10} }
+
+// startLimit bounds how long a NestJS program may take until it listens. It is long because the race detector, several
+// test binaries and two cores share the machine.
+const startLimit = 60 * time.Second
+
+// Root returns the folder of the repository's go.mod.
+func Root() string {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok || !filepath.IsAbs(file) { // built with -trimpath: tests run in their package's folder
+		dir, _ := os.Getwd()
+		for dir != filepath.Dir(dir) {
+			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+				return dir
+			}
+			dir = filepath.Dir(dir)
+		}
+	}
+	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+}
+
+// NestMissing says why the NestJS programs of a version cannot run here, or "" when they can.
+func NestMissing(version Version) string {
+	if _, err := exec.LookPath("node"); err != nil {
+		return "node is not installed: make test-tools installs it"
+	}
+	modules := filepath.Join(Root(), "testdata", "nest", string(version), "node_modules", "@nestjs", "microservices")
+	if _, err := os.Stat(modules); err != nil {
+		return "NestJS " + string(version) + " is not installed: make nest installs it"
+	}
+	return ""
+}
+
+// NeedNest skips the test when the version cannot run here, or fails it when MSCTL_TEST_NEST is "required".
+func NeedNest(t testing.TB, version Version) {
+	t.Helper()
+	reason := NestMissing(version)
+	switch {
+	case reason == "":
+	case os.Getenv("MSCTL_TEST_NEST") == "required":
+		t.Fatal(reason)
+	default:
+		t.Skip(reason)
+	}
+}
+
+// FreePort returns a TCP port of the loopback address that nobody listened on a moment ago.
+func FreePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// NestServer is a running testdata/nest/nest-server.mjs. Its methods may be used from several goroutines.
+type NestServer struct {
+	Addr string // host:port it listens on
+	Port int
+	Pid  int
+
+	program *program
+}
+
+// Log returns what the server wrote on stderr so far: NestJS' log, one JSON document a line.
+func (s *NestServer) Log() string { return s.program.stderr.String() }
+
+// Stop ends the server as an operator would (SIGTERM) and waits until it is gone. It may be called more than once.
+func (s *NestServer) Stop() { s.program.stop() }
+
+// Kill ends the server at once, without a farewell, and waits until it is gone.
+func (s *NestServer) Kill() { s.program.kill() }
+
+// StartNest starts the NestJS server of a version on a free port of 127.0.0.1, with further arguments of
+// testdata/nest/nest-server.mjs, and returns when it listens. The caller stops it. Tests want Nest; this is for TestMain
+// and for one server shared by several tests.
+func StartNest(version Version, args ...string) (*NestServer, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	program, err := startProgram(version, "nest-server.mjs", append([]string{"--port", strconv.Itoa(port), "--until-stdin-ends"}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	if err := program.awaitLine(`"event":"listening"`); err != nil {
+		program.kill()
+		return nil, fmt.Errorf("start nest-server.mjs on %s: %w", version, err)
+	}
+	return &NestServer{
+		Addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		Port:    port,
+		Pid:     program.cmd.Process.Pid,
+		program: program,
+	}, nil
+}
+
+// Nest is StartNest for one test: it skips when the version is not installed and stops the server when the test ends.
+func Nest(t testing.TB, version Version, args ...string) *NestServer {
+	t.Helper()
+	NeedNest(t, version)
+	server, err := StartNest(version, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	return server
+}
+
+// program is a NestJS process with its output. One goroutine reads stdout; it ends when the process does, and stop
+// waits for it. The process ends by itself when its stdin does, so that it does not outlive a test binary that dies.
+type program struct {
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stderr *syncBuffer
+	lines  chan string   // lines of stdout; closed at its end
+	gone   chan struct{} // closed when the process has been waited for
+}
+
+func startProgram(version Version, script string, args ...string) (*program, error) {
+	dir := filepath.Join(Root(), "testdata", "nest")
+	cmd := exec.Command("node", append([]string{script}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "NEST_DIR="+filepath.Join(dir, string(version)), "LC_ALL=C", "NO_COLOR=1")
+	p := &program{cmd: cmd, stderr: &syncBuffer{}, lines: make(chan string, 1024), gone: make(chan struct{})}
+	cmd.Stderr = p.stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", script, err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", script, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", script, err)
+	}
+	p.stdin = stdin
+	go p.run(stdout)
+	return p, nil
+}
+
+// run passes stdout on, line by line, and waits for the process.
+func (p *program) run(stdout io.Reader) {
+	scanner := bufio.NewScanner(stdout)
+	scanner.Buffer(nil, 64<<20)
+	for scanner.Scan() {
+		p.lines <- scanner.Text()
+	}
+	close(p.lines)
+	_ = p.cmd.Wait() // how it ended is told by its output
+	close(p.gone)
+}
+
+// awaitLine reads stdout until a line holds the text.
+func (p *program) awaitLine(text string) error {
+	deadline := time.After(startLimit)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				return fmt.Errorf("it ended: %s", strings.TrimSpace(p.stderr.String()))
+			}
+			if strings.Contains(line, text) {
+				return nil
+			}
+		case <-deadline:
+			return fmt.Errorf("nothing after %s: %s", startLimit, strings.TrimSpace(p.stderr.String()))
+		}
+	}
+}
+
+func (p *program) stop() {
+	_ = p.stdin.Close()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // not on Windows: then the kill below does it
+	p.awaitEnd(5 * time.Second)
+}
+
+func (p *program) kill() { p.awaitEnd(0) }
+
+// awaitEnd drains stdout until the process is gone, and kills it when the time is over.
+func (p *program) awaitEnd(patience time.Duration) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	lines := p.lines
+	for {
+		select {
+		case <-p.gone:
+			return
+		case _, ok := <-lines:
+			if !ok {
+				lines = nil
+			}
+		case <-timer.C:
+			_ = p.cmd.Process.Kill()
+		}
+	}
+}
+
+// syncBuffer is a buffer that a process writes and a test reads.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// compactJSON returns the document without its white space, or the text itself if it is none.
+func compactJSON(text json.RawMessage) string {
+	var compact bytes.Buffer
+	if json.Compact(&compact, text) != nil {
+		return string(text)
+	}
+	return compact.String()
+}
