@@ -65,14 +65,14 @@ func StartNestProxy(version Version, args ...string) (*NestProxy, error) {
 
 // NestClient is StartNestProxy for one test: it skips when the version is not installed and closes the client when the
 // test ends.
-func NestClient(t testing.TB, version Version, args ...string) *NestProxy {
-	t.Helper()
-	NeedNest(t, version)
+func NestClient(tb testing.TB, version Version, args ...string) *NestProxy {
+	tb.Helper()
+	NeedNest(tb, version)
 	proxy, err := StartNestProxy(version, args...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(proxy.Close)
+	tb.Cleanup(proxy.Close)
 	return proxy
 }
 

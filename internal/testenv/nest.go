@@ -64,15 +64,15 @@ func NestMissing(version Version) string {
 }
 
 // NeedNest skips the test when the version cannot run here, or fails it when MSCTL_TEST_NEST is "required".
-func NeedNest(t testing.TB, version Version) {
-	t.Helper()
+func NeedNest(tb testing.TB, version Version) {
+	tb.Helper()
 	reason := NestMissing(version)
 	switch {
 	case reason == "":
 	case os.Getenv("MSCTL_TEST_NEST") == "required":
-		t.Fatal(reason)
+		tb.Fatal(reason)
 	default:
-		t.Skip(reason)
+		tb.Skip(reason)
 	}
 }
 
@@ -129,14 +129,14 @@ func StartNest(version Version, args ...string) (*NestServer, error) {
 }
 
 // Nest is StartNest for one test: it skips when the version is not installed and stops the server when the test ends.
-func Nest(t testing.TB, version Version, args ...string) *NestServer {
-	t.Helper()
-	NeedNest(t, version)
+func Nest(tb testing.TB, version Version, args ...string) *NestServer {
+	tb.Helper()
+	NeedNest(tb, version)
 	server, err := StartNest(version, args...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.Stop)
+	tb.Cleanup(server.Stop)
 	return server
 }
 
