@@ -1,0 +1,163 @@
+package term
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestColorDecision(t *testing.T) {
+	tty := Facts{StdoutTTY: true, StderrTTY: true, Term: "xterm"}
+	dumb, noColor := tty, tty
+	dumb.Term = "dumb"
+	noColor.NoColor = true
+	onlyErr := Facts{StderrTTY: true, Term: "xterm"}
+	tests := []struct {
+		name     string
+		facts    Facts
+		mode     ColorMode
+		out, err bool
+	}{
+		{"terminal", tty, ColorAuto, true, true},
+		{"pipe", Facts{}, ColorAuto, false, false},
+		{"out is piped", onlyErr, ColorAuto, false, true},
+		{"dumb terminal", dumb, ColorAuto, false, false},
+		{"NO_COLOR", noColor, ColorAuto, false, false},
+		{"always wins over NO_COLOR", noColor, ColorAlways, true, true},
+		{"always into a pipe", Facts{}, ColorAlways, true, true},
+		{"never on a terminal", tty, ColorNever, false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := NewTest("", tt.facts)
+			s.SetColor(tt.mode)
+			if got := s.OutPalette().Enabled(); got != tt.out {
+				t.Errorf("out coloured: %v, want %v", got, tt.out)
+			}
+			if got := s.ErrPalette().Enabled(); got != tt.err {
+				t.Errorf("err coloured: %v, want %v", got, tt.err)
+			}
+		})
+	}
+}
+
+func TestPalette(t *testing.T) {
+	on, off := NewPalette(true), NewPalette(false)
+	paints := map[string]func(Palette, string) string{
+		"good": Palette.Good, "bad": Palette.Bad, "warn": Palette.Warn, "dim": Palette.Dim,
+		"accent": Palette.Accent, "bold": Palette.Bold, "service": Palette.ServiceName,
+	}
+	for name, paint := range paints {
+		if got := paint(off, "text"); got != "text" {
+			t.Errorf("%s without colour: %q", name, got)
+		}
+		got := paint(on, "text")
+		if !strings.HasPrefix(got, "\x1b[") || !strings.Contains(got, "text") || !strings.HasSuffix(got, "m") {
+			t.Errorf("%s with colour: %q", name, got)
+		}
+	}
+	if on.Service(0, "a") == on.Service(1, "a") {
+		t.Error("neighbours have the same colour")
+	}
+	if on.ServiceName("items") != on.ServiceName("items") || on.Service(-1, "a") == "a" {
+		t.Error("a service's colour is not stable, or negative numbers have none")
+	}
+}
+
+func TestParseModes(t *testing.T) {
+	for text, want := range map[string]ColorMode{"auto": ColorAuto, "always": ColorAlways, "never": ColorNever} {
+		if got, err := ParseColorMode(text); err != nil || got != want {
+			t.Errorf("ParseColorMode(%q) = %v, %v", text, got, err)
+		}
+	}
+	if _, err := ParseColorMode("yes"); err == nil {
+		t.Error("no error for --color=yes")
+	}
+	for text, want := range map[string]JSONStyle{"": JSONAuto, "json": JSONLine, "pretty": JSONPretty, "raw": JSONRaw} {
+		if got, err := ParseJSONStyle(text); err != nil || got != want {
+			t.Errorf("ParseJSONStyle(%q) = %v, %v", text, got, err)
+		}
+	}
+	if _, err := ParseJSONStyle("xml"); err == nil {
+		t.Error("no error for -o xml")
+	}
+}
+
+func TestPrintJSON(t *testing.T) {
+	const value = `{ "n":9007199254740993, "x":1.0e+2,"s":"a\u003cb é \ud83d","l":[1,{"k":null}],"e":{} }`
+	tests := []struct {
+		name  string
+		facts Facts
+		mode  ColorMode
+		style JSONStyle
+		value string
+		want  string
+	}{
+		{"a pipe gets one line", Facts{}, ColorAuto, JSONAuto, value,
+			`{"n":9007199254740993,"x":1.0e+2,"s":"a\u003cb é \ud83d","l":[1,{"k":null}],"e":{}}` + "\n"},
+		{"a terminal gets many", Facts{StdoutTTY: true}, ColorNever, JSONAuto, `{"n":9007199254740993,"e":[]}`,
+			"{\n  \"n\": 9007199254740993,\n  \"e\": []\n}\n"},
+		{"raw keeps everything", Facts{StdoutTTY: true}, ColorAuto, JSONRaw, value, value + "\n"},
+		{"a raw string has no quotes", Facts{}, ColorAuto, JSONRaw, `"a\nb"`, "a\nb\n"},
+		{"colours change no byte of a token", Facts{}, ColorAlways, JSONPretty, `{"a\"":[-1.50,"x",true]}`,
+			"{\n  \x1b[34m\"a\\\"\"\x1b[0m: [\n    \x1b[33m-1.50\x1b[0m,\n    \x1b[32m\"x\"\x1b[0m,\n    \x1b[35mtrue\x1b[0m\n  ]\n}\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, b := NewTest("", tt.facts)
+			s.SetColor(tt.mode)
+			if err := s.PrintJSON(tt.style, json.RawMessage(tt.value)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, b.Out.String()); diff != "" {
+				t.Errorf("printed (-want +got):\n%s", diff)
+			}
+		})
+	}
+	s, _ := NewTest("", Facts{})
+	for _, style := range []JSONStyle{JSONLine, JSONPretty} {
+		if err := s.PrintJSON(style, json.RawMessage(`{"a":`)); err == nil {
+			t.Errorf("style %d: no error for broken JSON", style)
+		}
+	}
+}
+
+func TestWithoutTerminalAQuestionNamesItsFlag(t *testing.T) {
+	s, b := NewTest("tcp\n", Facts{StderrTTY: true})
+	q := Question{Text: "Transport?", Flag: "--transport tcp"}
+	ctx := context.Background()
+	_, errInput := s.Input(ctx, q, "", nil)
+	_, errSelect := s.Select(ctx, q, []Choice{{Value: "tcp"}}, "tcp")
+	_, errMulti := s.MultiSelect(ctx, q, []Choice{{Value: "tcp"}}, []string{"tcp"}, nil)
+	_, errConfirm := s.Confirm(ctx, q, true)
+	for i, err := range []error{errInput, errSelect, errMulti, errConfirm} {
+		var missing *NoTerminalError
+		if !errors.As(err, &missing) || missing.Flag != q.Flag {
+			t.Errorf("question %d: error %v, want a *NoTerminalError with the flag", i, err)
+		}
+	}
+	if want := `no terminal to ask "Transport?": answer it with --transport tcp`; errInput.Error() != want {
+		t.Errorf("error %q, want %q", errInput, want)
+	}
+	if b.Out.Len()+b.Err.Len() > 0 {
+		t.Errorf("something was drawn: %q %q", b.Out.String(), b.Err.String())
+	}
+}
+
+func TestFacts(t *testing.T) {
+	s, _ := NewTest("", Facts{})
+	if s.Width() != 80 || s.CanDraw() || s.CanAsk() {
+		t.Errorf("a pipe: width %d, draw %v, ask %v", s.Width(), s.CanDraw(), s.CanAsk())
+	}
+	s, _ = NewTest("", Facts{Width: 120, StdinTTY: true, StderrTTY: true, Term: "xterm"})
+	if s.Width() != 120 || !s.CanDraw() {
+		t.Errorf("a terminal: width %d, draw %v", s.Width(), s.CanDraw())
+	}
+	if f := System().Facts(); f.Width < 0 {
+		t.Errorf("width %d", f.Width)
+	}
+}
