@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/term"
+)
+
+func newCompletionCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print the completion script of a shell: bash, zsh, fish, powershell",
+		Long: `Print the script that makes a shell complete msctl's commands and flags.
+SHELL is bash, zsh, fish or powershell.`,
+		Example: `  source <(msctl completion bash)
+  msctl completion zsh > "${fpath[1]}/_msctl"
+  msctl completion fish > ~/.config/fish/completions/msctl.fish
+  msctl completion powershell | Out-String | Invoke-Expression`,
+		GroupID:   groupMore,
+		Args:      argCount(1, 1),
+		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runCompletion(s, cmd.Root(), args[0])
+		},
+	}
+}
+
+func runCompletion(s *term.IO, root *cobra.Command, shell string) error {
+	switch shell {
+	case "bash":
+		return root.GenBashCompletionV2(s.Out, true)
+	case "zsh":
+		return root.GenZshCompletion(s.Out)
+	case "fish":
+		return root.GenFishCompletion(s.Out, true)
+	case "powershell":
+		return root.GenPowerShellCompletionWithDesc(s.Out)
+	}
+	err := usagef("unknown shell %q: use bash, zsh, fish or powershell", shell)
+	if near := nearest.Word(shell, []string{"bash", "zsh", "fish", "powershell"}); near != "" {
+		return withHint(err, "did you mean `msctl completion %s`?", near)
+	}
+	return err
+}

@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// The exit codes of every command. 128 + the signal's number is added for a
+// program that was interrupted: 130 for Ctrl-C, 143 for SIGTERM.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitService     = 3
+	exitUnreachable = 4
+	exitTimeout     = 5
+	exitThreshold   = 99
+	exitInterrupted = 130
+)
+
+// failure is an error with what the person needs: the exit code, and at most
+// one line that says what to type next. Commands make one with usagef,
+// withCode and withHint; everything else gets its code in exitCode.
+type failure struct {
+	code  int    // 0: that of the wrapped error
+	hint  string // without "hint:"; empty for none
+	quiet bool   // everything was said already
+	err   error
+}
+
+// Error is the wrapped error's text.
+func (f *failure) Error() string { return f.err.Error() }
+
+// Unwrap gives the wrapped error.
+func (f *failure) Unwrap() error { return f.err }
+
+// usagef is a usage error: exit code 2, and nothing was sent or written.
+func usagef(format string, args ...any) error {
+	return &failure{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// withCode gives err an exit code. A nil error stays nil.
+func withCode(err error, code int) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{code: code, err: err}
+}
+
+// withHint adds what to type next. A nil error stays nil; of several hints the
+// outermost is shown.
+func withHint(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{hint: fmt.Sprintf(format, args...), err: err}
+}
+
+// said marks an error whose text the command has printed itself: only its exit
+// code is used.
+func said(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{quiet: true, err: err}
+}
+
+// signalError is the cause of a context that a signal ended.
+type signalError struct{ signal os.Signal }
+
+// Error names the signal.
+func (e *signalError) Error() string { return "stopped by signal: " + e.signal.String() }
+
+// exitCode is the one map from an error to the exit code.
+func exitCode(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	var f *failure
+	for inner := err; errors.As(inner, &f); inner = f.err {
+		if f.code != 0 {
+			return f.code
+		}
+	}
+	var (
+		bySignal   *signalError
+		noTerminal *term.NoTerminalError
+		badConfig  *workspace.Error
+	)
+	switch {
+	case errors.As(err, &bySignal):
+		if number, ok := bySignal.signal.(syscall.Signal); ok {
+			return 128 + int(number)
+		}
+		return exitInterrupted
+	case errors.Is(err, term.ErrInterrupt), errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &noTerminal), errors.As(err, &badConfig):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// report prints an error as the person's one sentence with at most one hint
+// line, and returns the exit code. Without an error it prints nothing.
+func report(s *term.IO, err error) int {
+	code := exitCode(err)
+	if err == nil || isSaid(err) {
+		return code
+	}
+	p := s.ErrPalette()
+	text := strings.TrimRight(err.Error(), "\n")
+	if code >= exitInterrupted {
+		s.Notef("%s", p.Dim(text))
+		return code
+	}
+	s.Notef("%s %s", p.Bad("error:"), text)
+	if hint := hintOf(err); hint != "" {
+		s.Notef("%s %s", p.Accent("hint:"), hint)
+	}
+	return code
+}
+
+func isSaid(err error) bool {
+	for f := (*failure)(nil); errors.As(err, &f); err = f.err {
+		if f.quiet {
+			return true
+		}
+	}
+	return false
+}
+
+func hintOf(err error) string {
+	for f := (*failure)(nil); errors.As(err, &f); err = f.err {
+		if f.hint != "" {
+			return f.hint
+		}
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/msctl/msctl/internal/term"
+)
+
+// flagGroup is the annotation that holds the heading of a flag in the help.
+const flagGroup = "msctl_group"
+
+// groupFlags puts flags of cmd under a heading of their own in its help. The
+// headings appear in the order of their first flag's definition.
+func groupFlags(cmd *cobra.Command, heading string, names ...string) {
+	for _, name := range names {
+		flag := cmd.Flags().Lookup(name)
+		if flag == nil {
+			panic("cli: no flag --" + name + " to group in " + cmd.Name())
+		}
+		if flag.Annotations == nil {
+			flag.Annotations = map[string][]string{}
+		}
+		flag.Annotations[flagGroup] = []string{heading}
+	}
+}
+
+// printHelp writes a command's help to Out: what it does, how it is called,
+// examples, subcommands by group, flags by heading.
+func printHelp(s *term.IO, cmd *cobra.Command) {
+	p := s.OutPalette()
+	var b strings.Builder
+	about := cmd.Long
+	if about == "" {
+		about = cmd.Short
+	}
+	fmt.Fprintf(&b, "%s\n\n%s\n  %s\n", strings.TrimSpace(about), p.Bold("Usage"), useLine(cmd))
+	if cmd.Example != "" {
+		fmt.Fprintf(&b, "\n%s\n%s\n", p.Bold("Examples"), strings.TrimRight(cmd.Example, "\n "))
+	}
+	writeCommands(&b, p, cmd)
+	writeFlags(&b, p, cmd, s.Width())
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(&b, "\n%s\n", p.Dim(fmt.Sprintf("`%s COMMAND --help` says more about a command.", cmd.CommandPath())))
+	}
+	fmt.Fprint(s.Out, b.String())
+}
+
+func useLine(cmd *cobra.Command) string {
+	if !cmd.HasParent() || cmd.HasAvailableSubCommands() && !cmd.Runnable() {
+		return cmd.CommandPath() + " COMMAND [flags]"
+	}
+	return cmd.UseLine()
+}
+
+func writeCommands(b *strings.Builder, p term.Palette, cmd *cobra.Command) {
+	groups := cmd.Groups()
+	if len(groups) == 0 {
+		groups = []*cobra.Group{{Title: "Commands"}}
+	}
+	for _, group := range groups {
+		heading := false
+		for _, c := range cmd.Commands() {
+			if c.Hidden || c.GroupID != group.ID {
+				continue
+			}
+			if !heading {
+				fmt.Fprintf(b, "\n%s\n", p.Bold(group.Title))
+				heading = true
+			}
+			fmt.Fprintf(b, "  %s  %s\n", p.Accent(fmt.Sprintf("%-11s", c.Name())), c.Short)
+		}
+	}
+}
+
+// writeFlags writes the flags under their headings, in the order in which they
+// were defined; those without a heading come last, with the inherited ones.
+func writeFlags(b *strings.Builder, p term.Palette, cmd *cobra.Command, width int) {
+	const rest = "Flags"
+	sets := map[string]*pflag.FlagSet{}
+	var order []string
+	add := func(flag *pflag.Flag) {
+		heading := rest
+		if names := flag.Annotations[flagGroup]; len(names) > 0 {
+			heading = names[0]
+		}
+		if sets[heading] == nil {
+			sets[heading] = pflag.NewFlagSet(heading, pflag.ContinueOnError)
+			sets[heading].SortFlags = false
+			if heading != rest {
+				order = append(order, heading)
+			}
+		}
+		sets[heading].AddFlag(flag)
+	}
+	cmd.InitDefaultHelpFlag()
+	cmd.LocalFlags().SortFlags = false
+	cmd.Flags().SortFlags = false
+	cmd.LocalNonPersistentFlags().VisitAll(add)
+	cmd.PersistentFlags().VisitAll(add)
+	cmd.InheritedFlags().VisitAll(add)
+	for _, heading := range append(order, rest) {
+		if sets[heading] == nil || !sets[heading].HasAvailableFlags() {
+			continue
+		}
+		fmt.Fprintf(b, "\n%s\n%s", p.Bold(heading), sets[heading].FlagUsagesWrapped(width))
+	}
+}
+
+// newHelpCommand is `msctl help [COMMAND]`, for people who type it that way.
+func newHelpCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "Show help for a command",
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || found == nil || len(rest) > 0 {
+				return unknownCommand(cmd.Root(), strings.Join(args, " "))
+			}
+			printHelp(s, found)
+			return nil
+		},
+	}
+}

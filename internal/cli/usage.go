@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/msctl/msctl/internal/nearest"
+)
+
+// flagError turns what the flag library says into a usage error in our words.
+func flagError(cmd *cobra.Command, err error) error {
+	var (
+		unknown *pflag.NotExistError
+		missing *pflag.ValueRequiredError
+		invalid *pflag.InvalidValueError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		return unknownFlag(cmd, unknown.GetSpecifiedName())
+	case errors.As(err, &missing):
+		return usagef("flag %s needs a value", dashed(missing.GetSpecifiedName()))
+	case errors.As(err, &invalid):
+		return usagef("flag --%s: %w", invalid.GetFlag().Name, cause(invalid))
+	}
+	return usagef("%w", err)
+}
+
+// cause gives the flag's own complaint, without what the library wraps it in.
+func cause(invalid *pflag.InvalidValueError) error {
+	if inner := invalid.Unwrap(); inner != nil {
+		return inner
+	}
+	return invalid
+}
+
+func unknownFlag(cmd *cobra.Command, name string) error {
+	err := usagef("unknown flag %s", dashed(name))
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := nearest.Word(name, names); near != "" && len(name) > 1 {
+		return withHint(err, "did you mean --%s?", near)
+	}
+	return withHint(err, "`%s --help` lists the flags", cmd.CommandPath())
+}
+
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// argCount is a cobra.PositionalArgs that takes from least to most arguments
+// (most < 0: any number) and answers with what the command wants otherwise.
+func argCount(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		_, wants, _ := strings.Cut(cmd.Use, " ")
+		var err error
+		switch {
+		case len(args) < least:
+			err = usagef("%s is missing %s", cmd.CommandPath(), strings.Fields(wants)[len(args)])
+		case most == 0:
+			err = usagef("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
+		default:
+			err = usagef("%s got one argument too many: %q", cmd.CommandPath(), args[most])
+		}
+		return withHint(err, "%s", strings.TrimSpace("usage: "+cmd.UseLine()))
+	}
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/term"
+)
+
+// versionInfo is what `msctl version -o json` prints.
+type versionInfo struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	Date    string `json:"date,omitempty"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
+func newVersionCommand(s *term.IO, version string) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of msctl, its commit, Go and the system",
+		Example: "  msctl version\n  msctl version -o json",
+		GroupID: groupMore,
+		Args:    argCount(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			return runVersion(s, readVersion(version), output)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "print as `FORMAT`: json")
+	return cmd
+}
+
+func runVersion(s *term.IO, info versionInfo, output string) error {
+	switch output {
+	case "":
+		commit := ""
+		if info.Commit != "" {
+			commit = " (" + info.Commit + ")"
+		}
+		_, err := fmt.Fprintf(s.Out, "msctl %s%s %s %s/%s\n", info.Version, commit, info.Go, info.OS, info.Arch)
+		return err
+	case "json":
+		text, err := json.Marshal(info)
+		if err != nil {
+			return err
+		}
+		return s.PrintJSON(term.JSONAuto, text)
+	}
+	return usagef("unknown output %q: use json", output)
+}
+
+// readVersion completes the stamped version with what Go recorded at the build.
+func readVersion(stamped string) versionInfo {
+	info := versionInfo{Version: stamped, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	build, ok := debug.ReadBuildInfo()
+	if ok && info.Version == "" && build.Main.Version != "(devel)" {
+		info.Version = build.Main.Version
+	}
+	if info.Version == "" {
+		info.Version = "devel"
+	}
+	if !ok {
+		return info
+	}
+	for _, setting := range build.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			info.Commit = setting.Value[:min(12, len(setting.Value))]
+		case "vcs.time":
+			info.Date = setting.Value
+		case "vcs.modified":
+			if setting.Value == "true" && info.Commit != "" {
+				info.Commit += "-dirty"
+			}
+		}
+	}
+	return info
+}

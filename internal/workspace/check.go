@@ -1,0 +1,288 @@
+package workspace
+
+import (
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/msctl/msctl/internal/nearest"
+)
+
+var (
+	namePattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+	envPattern  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	hostPattern = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$`)
+)
+
+// CheckName says what is wrong with a workspace's or service's name, or nil.
+func CheckName(name string) error {
+	if namePattern.MatchString(name) {
+		return nil
+	}
+	return &nameError{name}
+}
+
+type nameError struct{ name string }
+
+func (e *nameError) Error() string {
+	return "name " + strconv.Quote(e.name) + " must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most"
+}
+
+// workspace checks a whole file. What it returns is of use only when nothing
+// was complained about.
+func (c *checker) workspace(text []byte) *Workspace {
+	root := c.parse(text)
+	if root == nil {
+		return nil
+	}
+	w := &Workspace{}
+	services := false
+	for _, m := range c.members(root, "the file") {
+		if !c.known(m, []string{"name", "env", "services"}) {
+			continue
+		}
+		switch m.name {
+		case "name":
+			w.Name = c.nameOf(m)
+		case "env":
+			w.Env = c.env(m)
+		case "services":
+			services = true
+			for _, entry := range c.members(m.value, "services") {
+				w.Services = append(w.Services, c.service(entry))
+			}
+		}
+	}
+	if w.Name == "" && len(c.problems) == 0 {
+		c.failAt(nil, "`name:` is missing: give the workspace a name")
+	}
+	if !services && len(c.problems) == 0 {
+		c.failAt(nil, "`services:` is missing")
+	}
+	c.relations(w)
+	return w
+}
+
+func (c *checker) nameOf(m member) string {
+	name, ok := c.text(m)
+	if !ok {
+		return ""
+	}
+	if err := CheckName(name); err != nil {
+		c.fail(m.value, "%v", err)
+	}
+	return name
+}
+
+func (c *checker) service(entry member) *Service {
+	s := &Service{Name: entry.name, Host: "localhost", Kind: KindService}
+	if pos := position(entry.key); pos != nil {
+		s.Line, s.Column = max(pos.Line, 1), max(pos.Column, 1)
+	}
+	if err := CheckName(entry.name); err != nil {
+		c.fail(entry.key, "%v", err)
+	}
+	seen := map[string]member{}
+	for _, m := range c.members(entry.value, "service "+entry.name) {
+		if c.known(m, serviceKeys()) {
+			seen[m.name] = m
+			c.serviceKey(s, m)
+		}
+	}
+	c.program(s, entry, seen)
+	c.address(s, entry, seen)
+	return s
+}
+
+func serviceKeys() []string {
+	return []string{"kind", "path", "command", "dir", "transport", "host", "port", "depends_on", "env", "watch", "ready"}
+}
+
+func (c *checker) serviceKey(s *Service, m member) {
+	switch m.name {
+	case "kind":
+		s.Kind = Kind(c.oneOf(m, string(KindService), string(KindGateway)))
+	case "transport":
+		s.Transport = Transport(c.oneOf(m, string(TCP), string(RabbitMQ), string(Redis), string(NATS)))
+	case "ready":
+		s.Ready = Ready(c.oneOf(m, string(ReadyMessage), string(ReadyHTTP)))
+	case "path":
+		s.Path = c.packagePath(m)
+	case "command":
+		s.Command = c.command(m)
+	case "dir":
+		s.Dir, _ = c.text(m)
+	case "host":
+		s.Host = c.host(m)
+	case "port":
+		s.Port = c.port(m)
+		c.remember(s, m.name, m.value)
+	case "depends_on":
+		s.DependsOn = c.dependencies(s, m)
+	case "env":
+		s.Env = c.env(m)
+	case "watch":
+		s.Watch = c.globs(m)
+	}
+}
+
+// program checks that there is exactly one way to start the service.
+func (c *checker) program(s *Service, entry member, seen map[string]member) {
+	_, hasPath := seen["path"]
+	command, hasCommand := seen["command"]
+	switch {
+	case hasPath && hasCommand:
+		c.fail(command.key, "service %s has both a path and a command: keep one", s.Name)
+	case !hasPath && !hasCommand:
+		c.fail(entry.key, "service %s needs `path:` (a Go package) or `command:` (any program)", s.Name)
+	}
+	if dir, ok := seen["dir"]; ok && !hasCommand {
+		c.fail(dir.key, "dir goes with command; a Go package has its path")
+	}
+}
+
+// address fills in the defaults of transport and ready, and checks the port.
+func (c *checker) address(s *Service, entry member, seen map[string]member) {
+	if s.Kind == KindGateway {
+		if transport, ok := seen["transport"]; ok {
+			c.fail(transport.key, "a gateway has no transport of its own: it answers HTTP")
+		}
+		if ready, ok := seen["ready"]; ok && s.Ready == ReadyMessage {
+			c.fail(ready.value, "a gateway answers no messages: use http, or leave ready out")
+		}
+		s.Transport, s.Ready = "", ReadyHTTP
+	} else {
+		s.Transport = orDefault(s.Transport, TCP)
+		s.Ready = orDefault(s.Ready, ReadyMessage)
+	}
+	if _, ok := seen["port"]; !ok && (s.Kind == KindGateway || s.Transport == TCP) {
+		c.fail(entry.key, "service %s needs a port", s.Name)
+	}
+}
+
+func orDefault[T ~string](value, preset T) T {
+	if value == "" {
+		return preset
+	}
+	return value
+}
+
+func (c *checker) oneOf(m member, allowed ...string) string {
+	text, ok := c.text(m)
+	if !ok {
+		return ""
+	}
+	if slices.Contains(allowed, text) {
+		return text
+	}
+	if near := nearest.Word(text, allowed); near != "" {
+		c.fail(m.value, "unknown %s %q: did you mean %q?", m.name, text, near)
+	} else {
+		c.fail(m.value, "unknown %s %q: use %s", m.name, text, strings.Join(allowed, ", "))
+	}
+	return ""
+}
+
+func (c *checker) packagePath(m member) string {
+	text, ok := c.text(m)
+	if !ok {
+		return ""
+	}
+	if !filepath.IsLocal(filepath.FromSlash(text)) || strings.Contains(text, `\`) || path.IsAbs(text) {
+		c.fail(m.value, "path %q must be a folder inside the workspace, such as ./apps/items", text)
+	}
+	return text
+}
+
+func (c *checker) host(m member) string {
+	text, ok := c.text(m)
+	if ok && !hostPattern.MatchString(text) {
+		c.fail(m.value, "host %q must be a host name or an IP address, without a scheme or a port", text)
+	}
+	return text
+}
+
+func (c *checker) port(m member) int {
+	text, ok := c.text(m)
+	if !ok {
+		return 0
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil || port < 1 || port > 65535 {
+		c.fail(m.value, "port %q must be a number from 1 to 65535", text)
+	}
+	return port
+}
+
+func (c *checker) dependencies(s *Service, m member) []string {
+	var out []string
+	for _, item := range c.list(m, "services") {
+		if slices.Contains(out, item.name) {
+			c.fail(item.key, "%s is there twice", item.name)
+			continue
+		}
+		out = append(out, item.name)
+		c.remember(s, item.name, item.key)
+	}
+	return out
+}
+
+func (c *checker) globs(m member) []string {
+	var out []string
+	for _, item := range c.list(m, "globs") {
+		if _, err := path.Match(item.name, ""); err != nil || item.name == "" {
+			c.fail(item.key, "glob %q is malformed", item.name)
+		}
+		out = append(out, item.name)
+	}
+	return out
+}
+
+func (c *checker) env(m member) map[string]string {
+	out := map[string]string{}
+	for _, entry := range c.members(m.value, "env") {
+		if !envPattern.MatchString(entry.name) {
+			c.fail(entry.key, "environment variable %q must be letters, digits and underscores, and not start with a digit", entry.name)
+			continue
+		}
+		if _, null := entry.value.(*ast.NullNode); null || entry.value == nil {
+			out[entry.name] = ""
+			continue
+		}
+		text, ok := c.text(entry)
+		if ok && strings.ContainsRune(text, 0) {
+			c.fail(entry.value, "%s contains a zero byte", entry.name)
+		}
+		out[entry.name] = text
+	}
+	return out
+}
+
+func (c *checker) command(m member) []string {
+	if _, isList := m.value.(*ast.SequenceNode); isList {
+		var words []string
+		for _, item := range c.list(m, "words") {
+			words = append(words, item.name)
+		}
+		if len(words) == 0 || words[0] == "" {
+			c.fail(m.value, "command is empty")
+		}
+		return words
+	}
+	text, ok := c.text(m)
+	if !ok {
+		return nil
+	}
+	words, err := splitWords(text)
+	if err != nil {
+		c.fail(m.value, "command: %v", err)
+	} else if len(words) == 0 || words[0] == "" {
+		c.fail(m.value, "command is empty")
+	}
+	return words
+}

@@ -1,0 +1,105 @@
+package workspace
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ErrNotFound says that no folder from the given one upwards is a workspace.
+var ErrNotFound = errors.New("no " + FileName + " here or in a folder above")
+
+// Error is one thing that is wrong in the file, and where.
+type Error struct {
+	// File is the file's name, relative to the current folder if it is in it.
+	File string
+	// Line and Column count from 1; columns are characters.
+	Line, Column int
+	// Message says what is wrong and how to put it right.
+	Message string
+}
+
+// Error gives "msctl.yaml:LINE:COLUMN: message".
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
+}
+
+// Find returns the path of the nearest msctl.yaml in dir or above it. The
+// error is [ErrNotFound] where there is none.
+func Find(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", FileName, err)
+	}
+	for {
+		path := filepath.Join(dir, FileName)
+		info, err := os.Stat(path)
+		if err == nil && !info.IsDir() {
+			return path, nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find %s: %w", FileName, err)
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", ErrNotFound
+		}
+		dir = parent
+	}
+}
+
+// Load reads and checks the file at path. What is wrong in it comes as one
+// error that joins an *Error for each place, in the order of the file.
+func Load(path string) (*Workspace, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("load workspace: %w", err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load workspace: %w", err)
+	}
+	w, err := Parse(displayPath(path), text)
+	if err != nil {
+		return nil, err
+	}
+	w.Path, w.Dir = path, filepath.Dir(path)
+	return w, nil
+}
+
+// Parse checks the text of a workspace file; file is its name for messages.
+// Errors are those of [Load].
+func Parse(file string, text []byte) (*Workspace, error) {
+	c := &checker{file: file}
+	w := c.workspace(text)
+	if len(c.problems) == 0 {
+		return w, nil
+	}
+	slices.SortStableFunc(c.problems, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	joined := make([]error, 0, len(c.problems))
+	for _, p := range c.problems[:min(len(c.problems), 20)] {
+		joined = append(joined, p)
+	}
+	return nil, errors.Join(joined...)
+}
+
+// displayPath is the path relative to the current folder, unless it is not in
+// it.
+func displayPath(path string) string {
+	current, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	relative, err := filepath.Rel(current, path)
+	if err != nil || strings.HasPrefix(relative, "..") {
+		return path
+	}
+	return relative
+}

@@ -1,0 +1,240 @@
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+
+	"github.com/msctl/msctl/internal/nearest"
+)
+
+// maxSize is the largest file that is read, in bytes. A thousand services fit.
+const maxSize = 1 << 20
+
+// checker walks the syntax tree of a file and collects what is wrong.
+type checker struct {
+	file     string
+	problems []*Error
+	// places holds where a port or a dependency of a service is given, for
+	// what is checked when all services are known.
+	places map[string]*token.Position
+}
+
+func (c *checker) failAt(pos *token.Position, format string, args ...any) {
+	e := &Error{File: c.file, Line: 1, Column: 1, Message: fmt.Sprintf(format, args...)}
+	if pos != nil {
+		e.Line, e.Column = max(pos.Line, 1), max(pos.Column, 1)
+	}
+	c.problems = append(c.problems, e)
+}
+
+func (c *checker) fail(at ast.Node, format string, args ...any) {
+	c.failAt(position(at), format, args...)
+}
+
+func position(n ast.Node) *token.Position {
+	if n == nil {
+		return nil
+	}
+	if tk := n.GetToken(); tk != nil {
+		return tk.Position
+	}
+	return nil
+}
+
+// parse gives the file's one document, or nil after a complaint.
+func (c *checker) parse(text []byte) (root ast.Node) {
+	if len(text) > maxSize {
+		c.failAt(nil, "the file is larger than 1 MiB")
+		return nil
+	}
+	// The library is not proof against every input; a file that it gives up on
+	// is a broken file to us.
+	defer func() {
+		if broken := recover(); broken != nil {
+			c.failAt(nil, "the file is not valid YAML")
+			root = nil
+		}
+	}()
+	file, err := parser.ParseBytes(text, parser.ParseComments)
+	if err != nil {
+		c.syntax(err)
+		return nil
+	}
+	var bodies []ast.Node
+	for _, doc := range file.Docs {
+		if doc.Body != nil && doc.Body.Type() != ast.CommentType {
+			bodies = append(bodies, doc.Body)
+		}
+	}
+	switch len(bodies) {
+	case 0:
+		c.failAt(nil, "the file says nothing: it needs `name:` and `services:`")
+		return nil
+	case 1:
+		return bodies[0]
+	}
+	c.fail(bodies[1], "a workspace file is one YAML document, this is a second one")
+	return nil
+}
+
+func (c *checker) syntax(err error) {
+	var at yaml.Error
+	if !errors.As(err, &at) {
+		c.failAt(nil, "%s", firstLine(err.Error()))
+		return
+	}
+	var pos *token.Position
+	if tk := at.GetToken(); tk != nil {
+		pos = tk.Position
+	}
+	c.failAt(pos, "%s", firstLine(at.GetMessage()))
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
+
+// member is one key of a mapping with its value.
+type member struct {
+	name  string
+	key   ast.Node
+	value ast.Node
+}
+
+// members returns the members of a mapping in their order. what names it in
+// the complaint when the node is no mapping. A missing value is an empty one.
+func (c *checker) members(n ast.Node, what string) []member {
+	switch n := n.(type) {
+	case nil, *ast.NullNode:
+		return nil
+	case *ast.MappingNode:
+		out := make([]member, 0, len(n.Values))
+		for _, v := range n.Values {
+			out = c.member(out, v)
+		}
+		return out
+	case *ast.MappingValueNode:
+		return c.member(nil, n)
+	}
+	if !c.indirect(n) {
+		c.fail(n, "%s must be a mapping (`key: value` lines), not %s", what, kindName(n))
+	}
+	return nil
+}
+
+func (c *checker) member(to []member, v *ast.MappingValueNode) []member {
+	if v.Key == nil || v.Key.IsMergeKey() {
+		c.fail(v, "merge keys (<<) are not used in this file: write the keys out")
+		return to
+	}
+	name, ok := scalarText(v.Key)
+	if !ok {
+		c.fail(v.Key, "a key must be a plain word")
+		return to
+	}
+	if slices.ContainsFunc(to, func(m member) bool { return m.name == name }) {
+		c.fail(v.Key, "%q is there twice", name)
+		return to
+	}
+	return append(to, member{name, v.Key, v.Value})
+}
+
+// known complains about a key that is none of the allowed ones and says which
+// was probably meant.
+func (c *checker) known(m member, allowed []string) bool {
+	if slices.Contains(allowed, m.name) {
+		return true
+	}
+	if near := nearest.Word(m.name, allowed); near != "" {
+		c.fail(m.key, "unknown key %q: did you mean %q?", m.name, near)
+	} else {
+		c.fail(m.key, "unknown key %q: use one of %s", m.name, strings.Join(allowed, ", "))
+	}
+	return false
+}
+
+// text returns a scalar's text: strings, numbers and booleans as written.
+func (c *checker) text(m member) (string, bool) {
+	switch m.value.(type) {
+	case nil, *ast.NullNode:
+		c.fail(m.key, "%s has no value", m.name)
+		return "", false
+	}
+	if text, ok := scalarText(m.value); ok {
+		return text, true
+	}
+	if !c.indirect(m.value) {
+		c.fail(m.value, "%s must be one word or line, not %s", m.name, kindName(m.value))
+	}
+	return "", false
+}
+
+// list returns the items of a sequence.
+func (c *checker) list(m member, what string) []member {
+	var items []ast.Node
+	switch n := m.value.(type) {
+	case nil, *ast.NullNode:
+		return nil
+	case *ast.SequenceNode:
+		items = n.Values
+	default:
+		if !c.indirect(n) {
+			c.fail(n, "%s must be a list of %s, such as [a, b]", m.name, what)
+		}
+		return nil
+	}
+	out := make([]member, 0, len(items))
+	for _, item := range items {
+		one := member{name: "an item of " + m.name, key: m.key, value: item}
+		if item != nil {
+			one.key = item
+		}
+		if text, ok := c.text(one); ok {
+			out = append(out, member{name: text, key: one.key, value: item})
+		}
+	}
+	return out
+}
+
+// indirect complains about anchors, aliases and tags, which this file does not
+// use: each value is where it is read.
+func (c *checker) indirect(n ast.Node) bool {
+	switch n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
+		c.fail(n, "anchors, aliases and tags (&, *, !) are not used in this file: write the value out")
+		return true
+	}
+	return false
+}
+
+func scalarText(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.LiteralNode:
+		if n.Value != nil {
+			return n.Value.Value, true
+		}
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+func kindName(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	}
+	return "a single value"
+}
