@@ -1,0 +1,212 @@
+package micro
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"reflect"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultTimeout bounds calls whose context has no deadline.
+const DefaultTimeout = 5 * time.Second
+
+// Client sends messages over a Conn. It is safe for use from many goroutines;
+// one client is enough for each service that a program calls.
+type Client struct {
+	conn         Conn
+	log          *slog.Logger
+	codec        Codec
+	timeout      time.Duration
+	interceptors []Interceptor
+	handler      Handler
+}
+
+// NewClient makes a client. It connects when it is first used.
+func NewClient(conn Conn, opts ...ClientOption) *Client {
+	c := &Client{conn: conn, codec: JSON(), timeout: DefaultTimeout}
+	for _, o := range opts {
+		o.applyClient(c)
+	}
+	c.handler = c.transmit
+	for i := len(c.interceptors) - 1; i >= 0; i-- {
+		c.handler = c.interceptors[i](c.handler)
+	}
+	return c
+}
+
+// Close closes the client's connections; calls in flight fail with ErrClosed.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// transmit is the innermost handler: it puts the message on the wire.
+func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error {
+	if req.Event {
+		return c.conn.Publish(ctx, req)
+	}
+	return c.conn.Exchange(ctx, req, reply)
+}
+
+// Do sends a message as it is, through the client's interceptors: the raw form
+// under Call, Stream and Emit, for those who forward JSON or watch the wire. It
+// sets the deadline and the correlation id where req has none. Data that is nil
+// is sent as {}, because a NestJS client cannot send undefined.
+func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
+	if req.Pattern.IsZero() {
+		return errors.New("the message has no pattern")
+	}
+	if req.Data == nil {
+		req.Data = []byte("{}")
+	}
+	c.address(ctx, req)
+	return c.handler(ctx, req, reply)
+}
+
+// address fills in what travels beside the data.
+func (c *Client) address(ctx context.Context, req *Request) {
+	if deadline, ok := ctx.Deadline(); ok && (req.Deadline.IsZero() || deadline.Before(req.Deadline)) {
+		req.Deadline = deadline
+	}
+	if req.Deadline.IsZero() {
+		req.Deadline = time.Now().Add(c.timeout)
+	}
+	if cause := RequestFromContext(ctx); cause != nil {
+		inherit(&req.Metadata, MetaCorrelationID, cause.CorrelationID())
+		inherit(&req.Metadata, MetaTraceparent, cause.Metadata.Get(MetaTraceparent))
+	}
+	if req.Metadata.Get(MetaCorrelationID) == "" {
+		req.Metadata.Set(MetaCorrelationID, newID())
+	}
+}
+
+func inherit(m *Metadata, key, value string) {
+	if value != "" && m.Get(key) == "" {
+		m.Set(key, value)
+	}
+}
+
+var (
+	idPrefix  = newIDPrefix()
+	idCounter atomic.Uint64
+)
+
+func newIDPrefix() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// newID returns an id unique among processes, cheaply.
+func newID() string {
+	b := make([]byte, 0, 24)
+	b = append(b, idPrefix...)
+	return string(strconv.AppendUint(b, idCounter.Add(1), 16))
+}
+
+// NewCorrelationID returns a fresh correlation id, for edges that start a chain
+// of messages, such as a gateway.
+func NewCorrelationID() string { return newID() }
+
+// request makes the message of a call.
+func (c *Client) request(p Pattern, data any) (*Request, error) {
+	body, err := encode(c.codec, nil, data)
+	if err != nil {
+		return nil, fmt.Errorf("encode data of %s: %w", p, err)
+	}
+	return &Request{Pattern: p, Data: body}, nil
+}
+
+// Call sends data to the message handler of pattern p and returns the value it
+// answers with, the last one when it answers with several. An answer without a
+// value is ErrNoValue, unless Out is None. With json.RawMessage as Out the
+// JSON text is returned unparsed. The error wraps *Error when the peer sent
+// one, ErrTimeout, ErrUnreachable, ErrConnectionLost, ErrShed or ErrClosed.
+func Call[Out any](ctx context.Context, c *Client, p Pattern, data any) (Out, error) {
+	var out Out
+	req, err := c.request(p, data)
+	if err != nil {
+		return out, err
+	}
+	got := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
+	none := got
+	err = c.Do(ctx, req, ReplyFunc(func(v Value) error {
+		if none || v.Undefined() {
+			return nil
+		}
+		got = true
+		return c.decode(v, &out)
+	}))
+	switch {
+	case err != nil:
+		return out, fmt.Errorf("call %s: %w", p, err)
+	case !got:
+		return out, fmt.Errorf("call %s: %w", p, ErrNoValue)
+	}
+	return out, nil
+}
+
+// errStop ends an exchange whose caller wants no more values.
+var errStop = errors.New("stopped by the caller")
+
+// Stream sends data to the message handler of pattern p and yields each value
+// of the answer as it comes. A failure is yielded once, as the last pair.
+// Leaving the loop early drops the rest of the answer; the service is not told
+// (docs/wire.md 1.4).
+func Stream[Out any](ctx context.Context, c *Client, p Pattern, data any) iter.Seq2[Out, error] {
+	return func(yield func(Out, error) bool) {
+		var zero Out
+		req, err := c.request(p, data)
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		err = c.Do(ctx, req, ReplyFunc(func(v Value) error {
+			var out Out
+			if err := c.decode(v, &out); err != nil {
+				return err
+			}
+			if !yield(out, nil) {
+				return errStop
+			}
+			return nil
+		}))
+		if err != nil && !errors.Is(err, errStop) {
+			yield(zero, fmt.Errorf("stream %s: %w", p, err))
+		}
+	}
+}
+
+// decode decodes one value of an answer; undefined leaves out as it is.
+func (c *Client) decode(v Value, out any) error {
+	if v.Undefined() {
+		return nil
+	}
+	if raw, ok := out.(*json.RawMessage); ok {
+		*raw = append(json.RawMessage(nil), v.Raw...)
+		return nil
+	}
+	if err := c.codec.Unmarshal(v.Raw, out); err != nil {
+		return fmt.Errorf("decode the answer: %w", err)
+	}
+	return nil
+}
+
+// Emit sends an event: it returns when the transport has taken it, and nobody
+// answers.
+func (c *Client) Emit(ctx context.Context, p Pattern, data any) error {
+	req, err := c.request(p, data)
+	if err != nil {
+		return err
+	}
+	req.Event = true
+	if err := c.Do(ctx, req, ReplyFunc(func(Value) error { return nil })); err != nil {
+		return fmt.Errorf("emit %s: %w", p, err)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package micro
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// The patterns every server answers beside its own: what it is, and how it is.
+// Any client may send them, msctl does.
+var (
+	DescribePattern = Name("msctl.describe")
+	HealthPattern   = Name("msctl.health")
+)
+
+// Description is a server's answer to DescribePattern.
+type Description struct {
+	Name     string        `json:"name"`
+	Version  string        `json:"version,omitempty"`
+	Instance string        `json:"instance"` // another for every start
+	Started  time.Time     `json:"started"`
+	InFlight int64         `json:"inFlight"` // messages being handled, this one included
+	Handlers []HandlerInfo `json:"handlers"`
+}
+
+// HandlerInfo describes one handler and how it did since the start. Durations
+// are of its runs, in milliseconds.
+type HandlerInfo struct {
+	Pattern json.RawMessage `json:"pattern"`
+	Route   string          `json:"route"`
+	Kind    string          `json:"kind"` // message, stream or event
+	Doc     string          `json:"doc,omitempty"`
+	Data    *Schema         `json:"data,omitempty"`
+	Reply   *Schema         `json:"reply,omitempty"`
+	Calls   uint64          `json:"calls"`
+	Errors  uint64          `json:"errors"`
+	Expired uint64          `json:"expired"` // not started: the deadline had passed
+	P50     float64         `json:"p50ms"`
+	P99     float64         `json:"p99ms"`
+}
+
+// Health is a server's answer to HealthPattern.
+type Health struct {
+	Status   string            `json:"status"` // ok or error
+	Name     string            `json:"name"`
+	Version  string            `json:"version,omitempty"`
+	Instance string            `json:"instance"`
+	Uptime   float64           `json:"uptimeSeconds"`
+	Checks   map[string]string `json:"checks,omitempty"` // name to "ok" or what is wrong
+}
+
+type healthCheck struct {
+	name  string
+	check func(context.Context) error
+}
+
+// healthTimeout bounds each check of a health answer.
+const healthTimeout = 2 * time.Second
+
+func (s *Server) registerReserved() {
+	defaults := s.defaults
+	s.defaults = handlerConfig{} // guards and the like are for the user's handlers
+	Handle(s, HealthPattern, s.health)
+	s.order[len(s.order)-1].hidden = true
+	if !s.noDescribe {
+		Handle(s, DescribePattern, s.describe)
+		s.order[len(s.order)-1].hidden = true
+	}
+	s.defaults = defaults
+}
+
+func (s *Server) health(ctx context.Context, _ None) (Health, error) {
+	h := Health{Status: "ok", Name: s.name, Version: s.version, Instance: s.instance, Uptime: time.Since(s.started).Seconds()}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	for _, c := range s.checks {
+		if h.Checks == nil {
+			h.Checks = map[string]string{}
+		}
+		h.Checks[c.name] = "ok"
+		if err := c.check(ctx); err != nil {
+			h.Status, h.Checks[c.name] = "error", err.Error()
+		}
+	}
+	return h, nil
+}
+
+func (s *Server) describe(context.Context, None) (Description, error) {
+	d := Description{Name: s.name, Version: s.version, Instance: s.instance, Started: s.started, InFlight: s.inFlight.Load()}
+	for _, ep := range s.order {
+		if ep.hidden {
+			continue
+		}
+		d.Handlers = append(d.Handlers, HandlerInfo{
+			Pattern: json.RawMessage(ep.pattern.JSON()),
+			Route:   ep.pattern.Route(),
+			Kind:    ep.kind.String(),
+			Doc:     ep.doc,
+			Data:    schemaOf(ep.types.in),
+			Reply:   schemaOf(ep.types.out),
+			Calls:   ep.stats.calls.Load(),
+			Errors:  ep.stats.errors.Load(),
+			Expired: ep.stats.expired.Load(),
+			P50:     ep.stats.quantile(0.50).Seconds() * 1000,
+			P99:     ep.stats.quantile(0.99).Seconds() * 1000,
+		})
+	}
+	return d, nil
+}

@@ -1,0 +1,166 @@
+package micro
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// What keeps an answer from coming, for errors.Is. Each is this side's own
+// finding; what the peer says is an *Error.
+var (
+	// ErrTimeout: no answer in time. It is context.DeadlineExceeded too.
+	ErrTimeout error = timeoutError{}
+	// ErrUnreachable: no connection could be made; the message was not sent.
+	ErrUnreachable = errors.New("unreachable")
+	// ErrConnectionLost: the connection ended while the answer was awaited. The
+	// message may or may not have been handled.
+	ErrConnectionLost = errors.New("connection closed")
+	// ErrShed: the message was not sent, on purpose: a limit, a budget or a
+	// breaker held it back.
+	ErrShed = errors.New("not sent")
+	// ErrNoValue: the answer ended without a value (undefined in NestJS) where
+	// the caller asked for one. Call it with None to expect none.
+	ErrNoValue = errors.New("the answer holds no value")
+	// ErrNoHandler: nobody handles the pattern. An *Error from such a reply
+	// matches it.
+	ErrNoHandler = errors.New(NoHandlerMessage)
+	// ErrClosed: the client was closed.
+	ErrClosed = errors.New("client is closed")
+)
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "no answer in time" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Error is what NestJS calls an RpcException: the one kind of error that a peer
+// gets to see. A handler returns one (Errorf, NewError) to tell its caller; a
+// call returns one when its peer did. Every other error of a handler is logged
+// and leaves as InternalServerError.
+type Error struct {
+	// Status is the HTTP-like status the payload names in its member status,
+	// statusCode or code: 100 to 599, or 0 where it names none.
+	Status int
+	// Message is the payload's message, or the payload itself when it is a string.
+	Message string
+	// Payload is the JSON text of the whole err member as it is on the wire.
+	Payload []byte
+
+	remote bool
+	cause  error
+}
+
+// InternalServerError is the payload a peer gets for an error that is not meant
+// for it (docs/wire.md 1.2).
+const InternalServerError = `{"status":"error","message":"Internal server error"}`
+
+// ForbiddenResource is the payload a peer gets when a guard says no.
+const ForbiddenResource = `{"status":"error","message":"Forbidden resource"}`
+
+// Errorf makes an error for the peer. With a status it leaves as
+// {"status":404,"message":"…"}; with status 0 as NestJS sends
+// new RpcException("…"): {"status":"error","message":"…"}. An operand of %w is
+// kept for errors.Is and errors.As on this side, and is never sent.
+func Errorf(status int, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	e := &Error{Status: status, Message: err.Error(), cause: errors.Unwrap(err)}
+	payload := []byte(`{"status":`)
+	if status == 0 {
+		payload = append(payload, `"error"`...)
+	} else {
+		payload = strconv.AppendInt(payload, int64(status), 10)
+	}
+	payload = append(payload, `,"message":`...)
+	e.Payload = append(appendJSONString(payload, e.Message), '}')
+	return e
+}
+
+// NewError makes an error whose payload is v, as NestJS sends new
+// RpcException(v): objects and arrays as they are, any other value as the
+// message of {"status":"error","message":v}. A value that is not JSON gives the
+// internal error, with the reason as its cause.
+func NewError(v any) *Error {
+	payload, err := encode(defaultCodec, nil, v)
+	if err != nil {
+		return &Error{Message: "Internal server error", Payload: []byte(InternalServerError), cause: err}
+	}
+	if payload[0] != '{' && payload[0] != '[' {
+		payload = append(append([]byte(`{"status":"error","message":`), payload...), '}')
+	}
+	return parseError(payload)
+}
+
+// RemoteError returns the error a peer sent: payload is the JSON text of its
+// err member.
+func RemoteError(payload []byte) *Error {
+	e := parseError(payload)
+	e.remote = true
+	return e
+}
+
+func parseError(payload []byte) *Error {
+	e := &Error{Payload: payload}
+	if payload[0] == '"' {
+		e.Message = text(payload)
+		return e
+	}
+	members := Metadata{raw: payload}
+	members.scan(func(k, v []byte) bool {
+		switch string(k) {
+		case "status", "statusCode", "code":
+			if n, err := strconv.Atoi(string(v)); err == nil && n >= 100 && n < 600 && e.Status == 0 {
+				e.Status = n
+			}
+		case "message":
+			e.Message = messageText(v)
+		}
+		return true
+	})
+	if e.Message == "" {
+		e.Message = string(payload)
+	}
+	return e
+}
+
+// messageText reads a message: a string, or, as NestJS' validation sends them,
+// a list of strings.
+func messageText(v []byte) string {
+	var list []string
+	if v[0] == '[' && defaultCodec.Unmarshal(v, &list) == nil {
+		return strings.Join(list, "; ")
+	}
+	return text(v)
+}
+
+// Error returns the message, with the status where there is one.
+func (e *Error) Error() string {
+	if e.Status != 0 {
+		return fmt.Sprintf("%s (status %d)", e.Message, e.Status)
+	}
+	return e.Message
+}
+
+// Remote reports whether the peer sent this error, rather than this side.
+func (e *Error) Remote() bool { return e.remote }
+
+// Unwrap returns what Errorf was given for %w.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes the reply to an unknown pattern match ErrNoHandler.
+func (e *Error) Is(target error) bool {
+	return target == ErrNoHandler && e.remote && e.Message == NoHandlerMessage
+}
+
+// payloadOf returns the err member a handler's error leaves as, and whether the
+// error was meant for the peer.
+func payloadOf(err error) (payload []byte, meant bool) {
+	var e *Error
+	if errors.As(err, &e) && len(e.Payload) > 0 && !errors.Is(e, ErrNoHandler) {
+		return e.Payload, true
+	}
+	return []byte(InternalServerError), false
+}

@@ -1,0 +1,172 @@
+package micro
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"reflect"
+	"runtime/debug"
+)
+
+// handlerConfig is what surrounds one handler.
+type handlerConfig struct {
+	interceptors []Interceptor
+	guards       []Guard
+	pipes        []Pipe
+	filters      []Filter
+	doc          string
+}
+
+// Handle registers fn as the message handler of pattern p: it gets the decoded
+// data of each request and its result is the reply. Undefined data is the zero
+// In. A result of None is undefined; a nil pointer is null; with
+// json.RawMessage as In or Out the JSON text is passed through unparsed. The
+// last handler registered for a pattern wins, as in NestJS. Handlers must be
+// registered before the server serves.
+func Handle[In, Out any](s *Server, p Pattern, fn func(context.Context, In) (Out, error), opts ...HandlerOption) {
+	h := s.configure(opts)
+	none := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
+	raw := reflect.TypeFor[Out]() == reflect.TypeFor[json.RawMessage]()
+	s.register(p, kindMessage, h, types[In, Out](), func(ctx context.Context, req *Request, reply Reply) error {
+		in, err := decodeData[In](ctx, s.codec, h.pipes, req)
+		if err != nil {
+			return err
+		}
+		out, err := fn(ctx, in)
+		switch {
+		case err != nil:
+			return err
+		case none:
+			return reply.Send(Value{Last: true})
+		case raw:
+			return reply.Send(Value{Raw: appendRaw(nil, any(out).(json.RawMessage)), Last: true})
+		}
+		return reply.Send(Value{Any: &out, Last: true})
+	})
+}
+
+// HandleStream registers fn as the message handler of pattern p whose answer is
+// any number of values, each sent as it comes. An error in the sequence ends
+// the answer; when the caller's connection is gone the sequence is stopped.
+func HandleStream[In, Out any](s *Server, p Pattern, fn func(context.Context, In) iter.Seq2[Out, error], opts ...HandlerOption) {
+	h := s.configure(opts)
+	s.register(p, kindStream, h, types[In, Out](), func(ctx context.Context, req *Request, reply Reply) error {
+		in, err := decodeData[In](ctx, s.codec, h.pipes, req)
+		if err != nil {
+			return err
+		}
+		for out, err := range fn(ctx, in) {
+			if err != nil {
+				return err
+			}
+			if err := reply.Send(Value{Any: &out}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// HandleEvent registers fn as an event handler of pattern p. Several may be
+// registered for one pattern: each gets every event, in the order of
+// registration, whatever became of the others.
+func HandleEvent[In any](s *Server, p Pattern, fn func(context.Context, In) error, opts ...HandlerOption) {
+	h := s.configure(opts)
+	s.register(p, kindEvent, h, types[In, None](), func(ctx context.Context, req *Request, reply Reply) error {
+		in, err := decodeData[In](ctx, s.codec, h.pipes, req)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, in)
+	})
+}
+
+// HandleFunc registers a Handler as it is, below the generic forms: it sees the
+// request with its raw data and sends values itself. Pipes do not apply.
+func HandleFunc(s *Server, p Pattern, fn Handler, opts ...HandlerOption) {
+	s.register(p, kindStream, s.configure(opts), handlerTypes{}, fn)
+}
+
+// decodeData decodes a message's data into In, lets it check itself, and runs
+// the pipes over it.
+func decodeData[In any](ctx context.Context, codec Codec, pipes []Pipe, req *Request) (in In, err error) {
+	if req.Data != nil {
+		if raw, ok := any(&in).(*json.RawMessage); ok {
+			*raw = append(json.RawMessage(nil), req.Data...)
+		} else if err := codec.Unmarshal(req.Data, &in); err != nil {
+			return in, Errorf(400, "data of %s: %w", req.Pattern, err)
+		}
+	}
+	if v, ok := any(&in).(Validator); ok {
+		if err := v.Validate(); err != nil {
+			return in, badData(err)
+		}
+	}
+	for _, pipe := range pipes {
+		if err := pipe(ctx, req, &in); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+func badData(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return Errorf(400, "%w", err)
+}
+
+// compose builds filter(guard(interceptor(handler))) once; what is not
+// configured costs nothing. Panics become errors inside the filters, as
+// exceptions do in NestJS.
+func (h *handlerConfig) compose(handler Handler) Handler {
+	for i := len(h.interceptors) - 1; i >= 0; i-- {
+		handler = h.interceptors[i](handler)
+	}
+	if guards := h.guards; len(guards) > 0 {
+		next := handler
+		handler = func(ctx context.Context, req *Request, reply Reply) error {
+			for _, guard := range guards {
+				switch ok, err := guard(ctx, req); {
+				case err != nil:
+					return err
+				case !ok:
+					return NewError(json.RawMessage(ForbiddenResource))
+				}
+			}
+			return next(ctx, req, reply)
+		}
+	}
+	if filters := h.filters; len(filters) > 0 {
+		next := handler
+		handler = func(ctx context.Context, req *Request, reply Reply) error {
+			err := safely(next, ctx, req, reply)
+			for i := 0; err != nil && i < len(filters); i++ {
+				err = filters[i](ctx, req, err)
+			}
+			return err
+		}
+	}
+	return handler
+}
+
+// panicError is a handler's panic, with its stack.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (p *panicError) Error() string { return "panic: " + sprint(p.value) }
+
+// safely runs h and turns a panic into an error.
+func safely(h Handler, ctx context.Context, req *Request, reply Reply) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, debug.Stack()}
+		}
+	}()
+	return h(ctx, req, reply)
+}

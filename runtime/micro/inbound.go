@@ -1,0 +1,237 @@
+package micro
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// Inbound is one received message on its way through its handler. It is the
+// Reply its handler sends to, and is used by one goroutine at a time.
+type Inbound struct {
+	req    Request
+	ctx    requestContext
+	server *Server
+	route  *route
+	packet Packet
+	to     Responder
+
+	held    Value // the last value, until the handler has returned
+	holding bool
+	ended   bool // the peer has been told that the answer is over
+	sendErr error
+}
+
+func newInbound(conn context.Context, s *Server, r *route, p *Packet, to Responder, peer string) *Inbound {
+	in := &Inbound{server: s, route: r, packet: *p, to: to}
+	in.req = Request{Data: p.Data, Event: p.ID == nil, Metadata: Metadata{raw: p.Metadata}, Peer: peer}
+	in.ctx.req = &in.req
+	in.ctx.parent = conn
+	if in.req.Event {
+		in.ctx.parent = s.base // its sender may be gone already, and that is fine
+		if in.req.CorrelationID() == "" {
+			in.req.Metadata.Set(MetaCorrelationID, newID())
+		}
+	} else {
+		in.req.id = canonicalID(p.ID)
+	}
+	if left, ok := in.req.Metadata.timeout(); ok {
+		in.req.Deadline = time.Now().Add(left)
+	}
+	return in
+}
+
+// Fast reports whether the handler is likely to return within microseconds, so
+// that running it at once costs less than handing it to another goroutine.
+func (in *Inbound) Fast() bool { return in.route.speed.fast() }
+
+// Go runs the message on another goroutine. It copies what it needs of the
+// packet first: the caller may reuse the packet's memory as soon as Go returns.
+func (in *Inbound) Go() {
+	plainID := in.req.id != nil && &in.req.id[0] == &in.packet.ID[0]
+	in.packet = in.packet.clone()
+	in.req.Data, in.req.Metadata.raw = in.packet.Data, in.packet.Metadata
+	if plainID {
+		in.req.id = in.packet.ID
+	}
+	in.server.workers.run(in)
+}
+
+// Run runs the message's handlers in this goroutine and returns when the answer
+// has been handed to the Responder.
+func (in *Inbound) Run() {
+	defer in.server.release()
+	start := time.Now()
+	if !in.req.Deadline.IsZero() && !start.Before(in.req.Deadline) {
+		in.expire()
+		return
+	}
+	switch events := in.route.events; {
+	case in.req.Event && len(events) > 0, in.route.message == nil:
+		in.runEvents(events, start)
+	default:
+		in.finish(in.route.message, start, in.invoke(in.route.message))
+	}
+	in.route.speed.learn(time.Since(start))
+	in.ctx.end()
+}
+
+// runEvents gives the event to each handler; a request to an event handler is
+// answered when all have run (docs/wire.md 1.1).
+func (in *Inbound) runEvents(events []*endpoint, start time.Time) {
+	var first error
+	for _, ep := range events {
+		err := in.invoke(ep)
+		if first == nil {
+			first = err
+		}
+		in.account(ep, start, err)
+	}
+	if len(events) > 1 && !in.holding {
+		in.held, in.holding = Value{Raw: []byte("{}"), Last: true}, true
+	}
+	in.answer(first)
+}
+
+// invoke runs one handler.
+func (in *Inbound) invoke(ep *endpoint) error {
+	in.req.Pattern = ep.pattern
+	return safely(ep.handler, &in.ctx, &in.req, in)
+}
+
+func (in *Inbound) finish(ep *endpoint, start time.Time, err error) {
+	if errors.Is(err, errGone) {
+		err = nil // nobody is there to be told
+	}
+	in.answer(err)
+	if in.sendErr != nil && err == nil && !errors.Is(in.sendErr, errGone) {
+		err = in.sendErr
+	}
+	in.account(ep, start, err)
+}
+
+// errGone is what a handler's Send returns when its peer no longer listens.
+var errGone = errors.New("micro: the caller is gone")
+
+// Send takes a value from the handler. A last value is held until the handler
+// has returned, because an error outranks it.
+func (in *Inbound) Send(v Value) error {
+	if in.req.Event {
+		return nil
+	}
+	if in.ended {
+		return errors.New("micro: a value was sent after the last one")
+	}
+	if err := in.flushHeld(); err != nil {
+		return err
+	}
+	if v.Last {
+		in.held, in.holding = v, true
+		return nil
+	}
+	return in.send(v, nil)
+}
+
+// flushHeld sends a held value as one that others follow.
+func (in *Inbound) flushHeld() error {
+	if !in.holding {
+		return nil
+	}
+	v := in.held
+	v.Last, in.holding = false, false
+	return in.send(v, nil)
+}
+
+// answer ends the answer: with err, with the held value, or with neither.
+func (in *Inbound) answer(err error) {
+	if in.req.Event || in.ended {
+		return
+	}
+	var v Value
+	if err == nil && in.holding {
+		v = in.held
+	}
+	v.Last = true
+	in.sendErr = in.send(v, err)
+}
+
+// send encodes and sends one packet of the answer.
+func (in *Inbound) send(v Value, err error) error {
+	packet := ReplyPacket{ID: in.req.id, Disposed: v.Last}
+	var encodeErr error
+	switch {
+	case err != nil:
+		packet.Err, _ = payloadOf(err)
+	case v.Raw != nil:
+		packet.Response = v.Raw
+	case v.Any != nil:
+		scratch := buffers.Get().(*[]byte)
+		defer putBuffer(scratch)
+		if *scratch, encodeErr = encode(in.server.codec, *scratch, v.Any); encodeErr != nil {
+			packet.Err, packet.Disposed = []byte(InternalServerError), true
+		} else {
+			packet.Response = *scratch
+		}
+	}
+	if packet.Disposed || packet.Err != nil {
+		in.ended = true
+	}
+	if err := in.to.Respond(&in.ctx, packet); err != nil {
+		return errGone
+	}
+	return encodeErr
+}
+
+// expire answers a message whose caller has stopped waiting.
+func (in *Inbound) expire() {
+	ep := in.route.message
+	if ep == nil || in.req.Event && len(in.route.events) > 0 {
+		ep = in.route.events[0]
+	}
+	ep.stats.expired.Add(1)
+	in.req.Pattern = ep.pattern
+	in.answer(errExpired)
+	if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {
+		in.log(slog.LevelDebug, "deadline passed before the work was started", 0, nil)
+	}
+}
+
+// errExpired is the answer to a message that came too late to be worth handling.
+var errExpired = Errorf(504, "the deadline passed before the work was started")
+
+// account counts a run and logs it: failures always, the rest at debug level.
+func (in *Inbound) account(ep *endpoint, start time.Time, err error) {
+	took := time.Since(start)
+	ep.stats.add(took, err != nil)
+	if err == nil {
+		if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {
+			in.log(slog.LevelDebug, "handled", took, nil)
+		}
+		return
+	}
+	if _, meant := payloadOf(err); meant {
+		in.log(slog.LevelInfo, "answered with an error", took, err)
+		return
+	}
+	in.log(slog.LevelError, "handler failed", took, err)
+}
+
+func (in *Inbound) log(level slog.Level, what string, took time.Duration, err error) {
+	attrs := []slog.Attr{
+		slog.String("pattern", in.req.Pattern.String()),
+		slog.String("correlation_id", in.req.CorrelationID()),
+		slog.Duration("took", took),
+	}
+	if in.req.Attempt = in.attempt(); in.req.Attempt > 1 {
+		attrs = append(attrs, slog.Int("attempt", in.req.Attempt))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	var p *panicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	in.server.log.LogAttrs(&in.ctx, level, what, attrs...)
+}

@@ -1,0 +1,360 @@
+package micro
+
+import (
+	"bytes"
+	"cmp"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// This file holds what JavaScript's JSON.parse and JSON.stringify do to a
+// value that goes through both (docs/wire.md 1).
+//
+// JavaScript strings are sequences of UTF-16 units and may hold half of a
+// surrogate pair. Decoded texts are therefore kept as WTF-8 here: UTF-8, plus
+// a lone surrogate as the three bytes its number would have (ED A0 BD for
+// \ud83d). Bytes from outside never mean that: they go through SanitizeUTF8
+// first, which turns those three bytes into U+FFFD.
+
+// appendJSONString appends s as JSON.stringify writes a string: only the
+// quote, the backslash and control characters are escaped, everything else is
+// written raw. A lone surrogate of WTF-8 becomes its escape (\ud83d), any
+// other byte that is not UTF-8 becomes U+FFFD.
+func appendJSONString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		n := 1
+		if c >= utf8.RuneSelf {
+			var r rune
+			if r, n = utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || n > 1 {
+				i += n
+				continue
+			}
+		}
+		dst = append(dst, s[start:i]...)
+		if c < utf8.RuneSelf {
+			dst = appendEscape(dst, c)
+		} else if r, ok := surrogateAt(s[i:]); ok {
+			dst = append(append(dst, `\u`...), strconv.FormatUint(uint64(r), 16)...)
+			n = 3
+		} else {
+			dst = append(dst, "\uFFFD"...)
+			n, _ = NextUTF8([]byte(s[i:min(i+utf8.UTFMax, len(s))]))
+		}
+		i += n
+		start = i
+	}
+	return append(append(dst, s[start:]...), '"')
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, `\b`...)
+	case '\f':
+		return append(dst, `\f`...)
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+}
+
+// surrogateAt returns the lone surrogate that the WTF-8 text s begins with.
+func surrogateAt[T string | []byte](s T) (rune, bool) {
+	if len(s) < 3 || s[0] != 0xED || s[1]&0xE0 != 0xA0 || s[2]&0xC0 != 0x80 {
+		return 0, false
+	}
+	return 0xD000 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), true
+}
+
+// appendUnit appends one UTF-16 unit to WTF-8, joining it to the high
+// surrogate at the end of dst if it is a low one.
+func appendUnit(dst []byte, u rune) []byte {
+	if u < 0xD800 || u > 0xDFFF {
+		return utf8.AppendRune(dst, u)
+	}
+	if u >= 0xDC00 && len(dst) >= 3 {
+		if high, ok := surrogateAt(dst[len(dst)-3:]); ok && high < 0xDC00 {
+			return utf8.AppendRune(dst[:len(dst)-3], (high-0xD800)<<10|(u-0xDC00)+0x10000)
+		}
+	}
+	return append(dst, 0xED, byte(0x80|u>>6&0x3F), byte(0x80|u&0x3F))
+}
+
+// appendDecoded appends the text of the valid string literal lit, quotes
+// included, as WTF-8. dst must not end in a text that lit continues.
+func appendDecoded(dst, lit []byte) []byte {
+	for s := lit[1 : len(lit)-1]; ; {
+		i := bytes.IndexByte(s, '\\')
+		raw := s
+		if i >= 0 {
+			raw = s[:i]
+		}
+		if low, ok := surrogateAt(raw); ok { // may complete an escaped high one
+			dst, raw = appendUnit(dst, low), raw[3:]
+		}
+		dst = append(dst, raw...)
+		if i < 0 {
+			return dst
+		}
+		n := 2
+		switch c := s[i+1]; c {
+		case 'u':
+			u, _ := strconv.ParseUint(string(s[i+2:i+6]), 16, 16) // valid: the literal is
+			dst = appendUnit(dst, rune(u))
+			n = 6
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		default:
+			dst = append(dst, c)
+		}
+		s = s[i+n:]
+	}
+}
+
+// appendNumber appends the valid JSON number lit as JavaScript prints it, or
+// infinite if it is beyond the range of a double.
+func appendNumber(dst, lit []byte, infinite string) []byte {
+	f, _ := strconv.ParseFloat(string(lit), 64) // out of range gives ±Inf
+	if math.IsInf(f, 0) {
+		if lit[0] == '-' && infinite != "null" {
+			dst = append(dst, '-')
+		}
+		return append(dst, infinite...)
+	}
+	return appendFloat(dst, f)
+}
+
+// appendFloat appends a finite number as JavaScript's Number.prototype.toString
+// does: the shortest digits that give the same double back, positional from
+// 1e-6 up to below 1e21, and no sign on zero.
+func appendFloat(dst []byte, f float64) []byte {
+	abs := math.Abs(f)
+	if abs == 0 {
+		return append(dst, '0')
+	}
+	if abs >= 1e-6 && abs < 1e21 {
+		return strconv.AppendFloat(dst, f, 'f', -1, 64)
+	}
+	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
+	if n := len(dst); dst[n-4] == 'e' && dst[n-2] == '0' { // e-07 is e-7 in JavaScript
+		dst = append(dst[:n-2], dst[n-1])
+	}
+	return dst
+}
+
+// literalEnd returns the index after the string, number or word at i of valid
+// JSON.
+func literalEnd(raw []byte, i int) int {
+	if raw[i] == '"' {
+		return skipString(raw, i+1)
+	}
+	for i < len(raw) && strings.IndexByte(",]} \t\r\n", raw[i]) < 0 {
+		i++
+	}
+	return i
+}
+
+// appendCanonicalJSON appends what JSON.stringify(JSON.parse(raw)) gives. raw
+// must be valid JSON. Besides the forms of strings and numbers that changes
+// objects: members with integer-like keys come first, ascending, and of equal
+// keys the last value stands at the first place. Nesting costs memory in
+// proportion to the text, never stack.
+func appendCanonicalJSON(dst, raw []byte) []byte {
+	return appendCanonical(dst, raw, nil)
+}
+
+// appendCanonical does that; where order is not nil, members whose keys are
+// not integer-like are sorted by it.
+func appendCanonical(dst, raw []byte, order func(a, b string) int) []byte {
+	raw = SanitizeUTF8(raw)
+	i := skipSpace(raw, 0)
+	if c := raw[i]; c != '{' && c != '[' {
+		return appendLiteral(dst, raw[i:literalEnd(raw, i)])
+	}
+	t := parseTree(raw)
+	for i := range t.nodes {
+		if n := &t.nodes[i]; raw[n.start] == '{' && n.child != 0 && t.nodes[n.child].next != 0 {
+			t.arrange(n, order)
+		}
+	}
+	return t.append(dst)
+}
+
+func appendLiteral(dst, lit []byte) []byte {
+	switch c := lit[0]; {
+	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
+		return append(dst, lit...)
+	case c == '"':
+		return appendJSONString(dst, string(appendDecoded(nil, lit)))
+	case c == '-' || c-'0' <= 9:
+		return appendNumber(dst, lit, "null")
+	}
+	return append(dst, lit...)
+}
+
+// jsTree is a parsed JSON value: nodes in the order of the text, the root
+// first.
+type jsTree struct {
+	raw   []byte
+	nodes []jsNode
+}
+
+// jsNode is one value. Its key and its text are parts of the raw JSON; child
+// and next are places in jsTree.nodes, 0 for none.
+type jsNode struct {
+	key, keyEnd, start, end int
+	child, next             int32
+}
+
+func parseTree(raw []byte) *jsTree {
+	t := &jsTree{raw: raw}
+	var open, last []int32 // containers around i, and the last child of each
+	for i := skipSpace(raw, 0); i < len(raw); i = skipSpace(raw, i) {
+		switch raw[i] {
+		case '}', ']':
+			open, last = open[:len(open)-1], last[:len(last)-1]
+			i++
+			continue
+		case ',':
+			i++
+			continue
+		}
+		var n jsNode
+		depth := len(open)
+		if depth > 0 && raw[t.nodes[open[depth-1]].start] == '{' {
+			n.key, n.keyEnd = i, skipString(raw, i+1)
+			i = skipSpace(raw, skipSpace(raw, n.keyEnd)+1)
+		}
+		n.start = i
+		at := int32(len(t.nodes))
+		if depth > 0 {
+			if prev := last[depth-1]; prev != 0 {
+				t.nodes[prev].next = at
+			} else {
+				t.nodes[open[depth-1]].child = at
+			}
+			last[depth-1] = at
+		}
+		if raw[i] == '{' || raw[i] == '[' {
+			open, last = append(open, at), append(last, 0)
+			i++
+		} else {
+			i = literalEnd(raw, i)
+		}
+		n.end = i
+		t.nodes = append(t.nodes, n)
+	}
+	return t
+}
+
+// arrange puts the members of an object into JavaScript's order.
+func (t *jsTree) arrange(object *jsNode, order func(a, b string) int) {
+	type member struct {
+		key  string
+		node int32
+	}
+	var members []member
+	seen := map[string]int{}
+	for at := object.child; at != 0; at = t.nodes[at].next {
+		key := t.key(at)
+		if i, ok := seen[key]; ok {
+			members[i].node = at
+			continue
+		}
+		seen[key] = len(members)
+		members = append(members, member{key, at})
+	}
+	slices.SortStableFunc(members, func(a, b member) int {
+		x, isIndex := arrayIndex(a.key)
+		y, isIndex2 := arrayIndex(b.key)
+		switch {
+		case isIndex && isIndex2:
+			return cmp.Compare(x, y)
+		case isIndex:
+			return -1
+		case isIndex2:
+			return 1
+		case order != nil:
+			return order(a.key, b.key)
+		}
+		return 0
+	})
+	link := &object.child
+	for _, m := range members {
+		*link = m.node
+		link = &t.nodes[m.node].next
+	}
+	*link = 0
+}
+
+func (t *jsTree) key(at int32) string {
+	n := &t.nodes[at]
+	return string(appendDecoded(nil, t.raw[n.key:n.keyEnd]))
+}
+
+// arrayIndex returns the number a key stands for where JavaScript lists it
+// before all others: "0" to "4294967294", written without leading zeros.
+func arrayIndex(key string) (uint32, bool) {
+	if key == "" || len(key) > 10 || key[0]-'0' > 9 || key[0] == '0' && len(key) > 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(key, 10, 32)
+	return uint32(n), err == nil && n != math.MaxUint32
+}
+
+// append writes the tree as JSON.
+func (t *jsTree) append(dst []byte) []byte {
+	var open []int32
+	for at := int32(0); ; {
+		n := &t.nodes[at]
+		if n.keyEnd > 0 {
+			dst = append(appendLiteral(dst, t.raw[n.key:n.keyEnd]), ':')
+		}
+		switch c := t.raw[n.start]; {
+		case c != '{' && c != '[':
+			dst = appendLiteral(dst, t.raw[n.start:n.end])
+		case n.child != 0:
+			dst = append(dst, c)
+			open = append(open, at)
+			at = n.child
+			continue
+		default:
+			dst = append(dst, c, c+2) // '}' is '{'+2, ']' is '['+2
+		}
+		for t.nodes[at].next == 0 {
+			if len(open) == 0 {
+				return dst
+			}
+			at = open[len(open)-1]
+			open = open[:len(open)-1]
+			dst = append(dst, t.raw[t.nodes[at].start]+2)
+		}
+		dst = append(dst, ',')
+		at = t.nodes[at].next
+	}
+}

@@ -1,0 +1,46 @@
+package micro
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+)
+
+func sprint(v any) string { return fmt.Sprint(v) }
+
+// attempt returns the number the caller gave its attempt; 1 where it gave none.
+func (in *Inbound) attempt() int {
+	n, err := strconv.Atoi(in.req.Metadata.Get(MetaAttempt))
+	if err != nil {
+		return 1
+	}
+	return n
+}
+
+// throttle lets a few log lines a second through, of those that a peer could
+// cause without end. The zero value is ready.
+type throttle struct {
+	mu      sync.Mutex
+	second  int64
+	count   int
+	skipped int
+}
+
+const linesPerSecond = 10
+
+// allow reports whether to log now, and how many lines were left out since the
+// last one that was not.
+func (t *throttle) allow(now time.Time) (ok bool, skipped int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Unix() != t.second {
+		t.second, t.count = now.Unix(), 0
+	}
+	if t.count++; t.count > linesPerSecond {
+		t.skipped++
+		return false, 0
+	}
+	skipped, t.skipped = t.skipped, 0
+	return true, skipped
+}

@@ -1,0 +1,164 @@
+package micro
+
+import (
+	"iter"
+	"strconv"
+	"time"
+)
+
+// The metadata keys the runtime itself uses. Values are strings, so that they
+// travel alike in a packet's metadata (NestJS 12, TCP and Redis) and in the
+// headers of a broker's message.
+const (
+	MetaCorrelationID = "correlation-id" // one id for everything a user's action causes
+	MetaTraceparent   = "traceparent"    // W3C Trace Context, passed on unchanged
+	MetaTimeout       = "timeout-ms"     // milliseconds the caller still waits, when it sent the message
+	MetaAttempt       = "attempt"        // 2 for the first retry, and so on; absent for the first attempt
+)
+
+// Metadata is a message's string pairs beside its data. The zero value is
+// empty. It must not be changed by two goroutines at once.
+type Metadata struct {
+	raw   []byte // the JSON object as received; pairs hide its members of the same name
+	pairs []pair
+}
+
+type pair struct{ key, value string }
+
+// Get returns the value of key, "" where it is absent. A value that is not a
+// JSON string is returned as its JSON text.
+func (m *Metadata) Get(key string) string {
+	for i := range m.pairs {
+		if m.pairs[i].key == key {
+			return m.pairs[i].value
+		}
+	}
+	found := ""
+	m.scan(func(k, v []byte) bool {
+		if string(k) == key {
+			found = text(v)
+		}
+		return true
+	})
+	return found
+}
+
+// Set puts value under key, in place of what was there.
+func (m *Metadata) Set(key, value string) {
+	for i := range m.pairs {
+		if m.pairs[i].key == key {
+			m.pairs[i].value = value
+			return
+		}
+	}
+	m.pairs = append(m.pairs, pair{key, value})
+}
+
+// All yields every key with its value.
+func (m *Metadata) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, p := range m.pairs {
+			if !yield(p.key, p.value) {
+				return
+			}
+		}
+		m.scan(func(k, v []byte) bool {
+			key := string(k)
+			return m.has(key) || yield(key, text(v))
+		})
+	}
+}
+
+func (m *Metadata) has(key string) bool {
+	for i := range m.pairs {
+		if m.pairs[i].key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// Clone returns a copy that can be changed and kept without touching m.
+func (m *Metadata) Clone() Metadata {
+	var c Metadata
+	for k, v := range m.All() {
+		c.pairs = append(c.pairs, pair{k, v})
+	}
+	return c
+}
+
+// scan calls f with each member of the received object: names decoded, values
+// as JSON text.
+func (m *Metadata) scan(f func(key, value []byte) bool) {
+	b := m.raw
+	if len(b) < 2 || b[0] != '{' {
+		return
+	}
+	for i := skipSpace(b, 1); i < len(b) && b[i] == '"'; {
+		colon := skipKey(b, i)
+		key := []byte(text(b[i:skipString(b, i+1)]))
+		start := skipSpace(b, colon)
+		end := skipValue(b, start)
+		if !f(key, b[start:end]) {
+			return
+		}
+		if i = skipSpace(b, end); b[i] == ',' {
+			i = skipSpace(b, i+1)
+		}
+	}
+}
+
+// text returns what the JSON string v says, or the JSON text of another value.
+func text(v []byte) string {
+	if len(v) < 2 || v[0] != '"' {
+		return string(v)
+	}
+	for _, c := range v {
+		if c == '\\' {
+			var s string
+			if defaultCodec.Unmarshal(v, &s) == nil {
+				return s
+			}
+			break
+		}
+	}
+	return string(v[1 : len(v)-1])
+}
+
+// timeout returns what the caller said it still waits.
+func (m *Metadata) timeout() (time.Duration, bool) {
+	if m.raw == nil && m.pairs == nil {
+		return 0, false
+	}
+	ms, err := strconv.ParseFloat(m.Get(MetaTimeout), 64)
+	if err != nil || ms > 1e12 || ms != ms {
+		return 0, false
+	}
+	return time.Duration(ms * float64(time.Millisecond)), true
+}
+
+// AppendMetadata appends the JSON object of req's metadata as of now: the pairs
+// set on it, the milliseconds left until its deadline, and its attempt number
+// when it is a retry. Transports call it for each message they send.
+func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
+	dst = append(dst, '{')
+	for k, v := range req.Metadata.All() {
+		dst = appendJSONString(dst, k)
+		dst = append(dst, ':')
+		dst = append(appendJSONString(dst, v), ',')
+	}
+	if !req.Deadline.IsZero() {
+		left := max(req.Deadline.Sub(now).Milliseconds(), 0)
+		dst = append(dst, `"`+MetaTimeout+`":"`...)
+		dst = append(strconv.AppendInt(dst, left, 10), `",`...)
+	}
+	if req.Attempt > 1 {
+		dst = append(dst, `"`+MetaAttempt+`":"`...)
+		dst = append(strconv.AppendInt(dst, int64(req.Attempt), 10), `",`...)
+	}
+	if dst[len(dst)-1] == ',' {
+		dst[len(dst)-1] = '}'
+		return dst
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,118 @@
+package micro
+
+import (
+	"reflect"
+	"sync/atomic"
+	"time"
+)
+
+type kind uint8
+
+const (
+	kindMessage kind = iota // one reply
+	kindStream              // any number of replies
+	kindEvent               // none
+)
+
+func (k kind) String() string { return [...]string{"message", "stream", "event"}[k] }
+
+// route is everything registered for one pattern.
+type route struct {
+	message *endpoint
+	events  []*endpoint
+	speed   speed
+}
+
+// endpoint is one registered handler.
+type endpoint struct {
+	pattern Pattern
+	kind    kind
+	doc     string
+	types   handlerTypes
+	handler Handler
+	stats   stats
+	hidden  bool // reserved: not in describe
+}
+
+// handlerTypes are a typed handler's data and reply; nil where there is none.
+type handlerTypes struct{ in, out reflect.Type }
+
+func types[In, Out any]() handlerTypes {
+	return handlerTypes{reflect.TypeFor[In](), reflect.TypeFor[Out]()}
+}
+
+// configure joins the server's defaults with a handler's own options.
+func (s *Server) configure(opts []HandlerOption) *handlerConfig {
+	own := &handlerConfig{}
+	for _, o := range opts {
+		o.applyHandler(own)
+	}
+	return &handlerConfig{
+		interceptors: join(s.defaults.interceptors, own.interceptors),
+		guards:       join(s.defaults.guards, own.guards),
+		pipes:        join(s.defaults.pipes, own.pipes),
+		filters:      join(own.filters, s.defaults.filters),
+		doc:          own.doc,
+	}
+}
+
+func join[T any](a, b []T) []T { return append(a[:len(a):len(a)], b...) }
+
+// register adds a handler; h is what surrounds it.
+func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, handler Handler) *endpoint {
+	if p.IsZero() {
+		panic("micro: a handler needs a pattern: Cmd, Name, Fields or ParsePattern make one")
+	}
+	ep := &endpoint{pattern: p, kind: k, doc: h.doc, types: t, handler: h.compose(handler)}
+	r := s.routes[p.Route()]
+	if r == nil {
+		r = &route{}
+		s.routes[p.Route()] = r
+	}
+	if k == kindEvent {
+		r.events = append(r.events, ep)
+	} else {
+		s.forget(r.message)
+		r.message = ep
+	}
+	s.order = append(s.order, ep)
+	return ep
+}
+
+// forget takes a handler that another one replaces off the list.
+func (s *Server) forget(ep *endpoint) {
+	for i := range s.order {
+		if ep != nil && s.order[i] == ep {
+			s.order = append(s.order[:i], s.order[i+1:]...)
+			return
+		}
+	}
+}
+
+// speed foretells whether a route's handlers will return at once, from how they
+// did lately. A handler counts as fast after a few fast runs; one slow run
+// outweighs many fast ones. The zero value foretells slow.
+type speed struct{ score atomic.Int32 }
+
+const (
+	fastRun     = 50 * time.Microsecond
+	slowRun     = 200 * time.Microsecond
+	fastAfter   = 4
+	maxScore    = 64
+	slowPenalty = 256
+	lowestScore = -4096
+)
+
+func (f *speed) fast() bool { return f.score.Load() >= fastAfter }
+
+// learn takes one run's duration. Races between runs may lose a count, which
+// does no harm.
+func (f *speed) learn(d time.Duration) {
+	score := f.score.Load()
+	switch {
+	case d > slowRun:
+		f.score.Store(max(score-slowPenalty, lowestScore))
+	case d < fastRun && score < maxScore:
+		f.score.Store(score + 1)
+	}
+}

@@ -1,0 +1,248 @@
+package micro
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// This file holds the validating JSON scanner under every packet: it finds
+// where a value ends without decoding it, accepts exactly what JavaScript's
+// JSON.parse accepts (docs/wire.md 3.4), never recurses and never allocates
+// for values nested less than 256 deep.
+
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// skipSpace returns the index of the first byte at or after i that is no JSON
+// white space.
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// skipString returns the index after the closing quote of the string whose
+// first character is at i, or -1 if the string is malformed.
+func skipString(b []byte, i int) int {
+	for {
+		// Eight bytes at a time: stop at a quote, a backslash or a control character.
+		for i+8 <= len(b) {
+			x := binary.LittleEndian.Uint64(b[i:])
+			quote, slash := x^('"'*lowBits), x^('\\'*lowBits)
+			stop := ((quote-lowBits)&^quote | (slash-lowBits)&^slash | (x-' '*lowBits)&^x) & highBits
+			if stop != 0 {
+				i += bits.TrailingZeros64(stop) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			return -1
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\':
+			if i = skipEscape(b, i+1); i < 0 {
+				return -1
+			}
+		case c < ' ':
+			return -1
+		default:
+			i++
+		}
+	}
+}
+
+// skipEscape returns the index after the escape whose letter is at i, or -1.
+func skipEscape(b []byte, i int) int {
+	if i >= len(b) {
+		return -1
+	}
+	switch b[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 1
+	case 'u':
+		if i+5 > len(b) {
+			return -1
+		}
+		for _, c := range b[i+1 : i+5] {
+			if !isHex(c) {
+				return -1
+			}
+		}
+		return i + 5
+	}
+	return -1
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// skipNumber returns the index after the number at i, or -1.
+func skipNumber(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	if i >= len(b) {
+		return -1
+	}
+	if b[i] == '0' {
+		i++
+	} else if i = skipDigits(b, i); i < 0 {
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		if i = skipDigits(b, i+1); i < 0 {
+			return -1
+		}
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		return skipDigits(b, i)
+	}
+	return i
+}
+
+// skipDigits returns the index after the digits at i, or -1 if there is none.
+func skipDigits(b []byte, i int) int {
+	start := i
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	if i == start {
+		return -1
+	}
+	return i
+}
+
+// skipWord returns the index after word at i, or -1.
+func skipWord(b []byte, i int, word string) int {
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return -1
+	}
+	return i + len(word)
+}
+
+// skipValue returns the index after the JSON value that starts at or after i
+// (white space before it is skipped), or -1 if there is no valid value.
+func skipValue(b []byte, i int) int {
+	var local [4]uint64 // one bit a level: 1 is an object, 0 an array
+	stack, depth := local[:], 0
+	for {
+		i = skipSpace(b, i)
+		if i >= len(b) {
+			return -1
+		}
+		opened := false
+		switch c := b[i]; c {
+		case '"':
+			i = skipString(b, i+1)
+		case '{', '[':
+			i = skipSpace(b, i+1)
+			if i < len(b) && b[i] == c+2 { // '}' is '{'+2, ']' is '['+2
+				i++
+				break
+			}
+			if depth>>6 == len(stack) {
+				stack = append(stack, 0)
+			}
+			if c == '{' {
+				stack[depth>>6] |= 1 << (depth & 63)
+				i = skipKey(b, i)
+			} else {
+				stack[depth>>6] &^= 1 << (depth & 63)
+			}
+			depth++
+			opened = true
+		case 't':
+			i = skipWord(b, i, "true")
+		case 'f':
+			i = skipWord(b, i, "false")
+		case 'n':
+			i = skipWord(b, i, "null")
+		default:
+			i = skipNumber(b, i)
+		}
+		if i < 0 {
+			return -1
+		}
+		for !opened {
+			if depth == 0 {
+				return i
+			}
+			i = skipSpace(b, i)
+			if i >= len(b) {
+				return -1
+			}
+			object := stack[(depth-1)>>6]>>((depth-1)&63)&1 == 1
+			switch {
+			case b[i] == ',' && object:
+				if i = skipKey(b, skipSpace(b, i+1)); i < 0 {
+					return -1
+				}
+				opened = true
+			case b[i] == ',':
+				i++
+				opened = true
+			case b[i] == '}' && object, b[i] == ']' && !object:
+				i++
+				depth--
+			default:
+				return -1
+			}
+		}
+	}
+}
+
+// skipKey returns the index after the member name at i and its colon, or -1.
+func skipKey(b []byte, i int) int {
+	if i >= len(b) || b[i] != '"' {
+		return -1
+	}
+	if i = skipString(b, i+1); i < 0 {
+		return -1
+	}
+	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+		return -1
+	}
+	return i + 1
+}
+
+// validJSON reports whether b is one JSON value with nothing but white space
+// around it.
+func validJSON(b []byte) bool {
+	end := skipValue(b, 0)
+	return end >= 0 && skipSpace(b, end) == len(b)
+}
+
+// truthy tells what JavaScript's Boolean() says of the JSON value v; an absent
+// value (undefined) is falsy.
+func truthy(v []byte) bool {
+	if len(v) == 0 {
+		return false
+	}
+	switch v[0] {
+	case 'n', 'f':
+		return false
+	case '"':
+		return len(v) > 2
+	case '-', '0':
+		for _, c := range v {
+			if '1' <= c && c <= '9' {
+				return true
+			}
+			if c|0x20 == 'e' {
+				break
+			}
+		}
+		return false
+	}
+	return true
+}

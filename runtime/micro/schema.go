@@ -1,0 +1,189 @@
+package micro
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Schema is the JSON Schema (2020-12) of a handler's data or reply, made from
+// its Go type. Struct fields are named by their json tag and are required
+// unless it says omitempty or omitzero; the tags doc, format, enum (words with
+// commas between them), minLength, maxLength, minimum, maximum and pattern add
+// what they are named after.
+type Schema struct {
+	Type        string     `json:"type,omitempty"`
+	Title       string     `json:"title,omitempty"` // the Go type's name
+	Description string     `json:"description,omitempty"`
+	Format      string     `json:"format,omitempty"`
+	Enum        []string   `json:"enum,omitempty"`
+	Pattern     string     `json:"pattern,omitempty"`
+	MinLength   *int       `json:"minLength,omitempty"`
+	MaxLength   *int       `json:"maxLength,omitempty"`
+	Minimum     *float64   `json:"minimum,omitempty"`
+	Maximum     *float64   `json:"maximum,omitempty"`
+	Properties  Properties `json:"properties,omitempty"`
+	Required    []string   `json:"required,omitempty"`
+	Items       *Schema    `json:"items,omitempty"`
+	// AdditionalProperties describes the values of a map.
+	AdditionalProperties *Schema `json:"additionalProperties,omitempty"`
+}
+
+// Properties are an object's members in the order of the Go fields.
+type Properties []Property
+
+// Property is one member of an object.
+type Property struct {
+	Name   string
+	Schema *Schema
+}
+
+// MarshalJSON writes the properties as one object, in order.
+func (p Properties) MarshalJSON() ([]byte, error) {
+	out := []byte{'{'}
+	for i, m := range p {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		schema, err := json.Marshal(m.Schema)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(appendJSONString(out, m.Name), ':'), schema...)
+	}
+	return append(out, '}'), nil
+}
+
+// UnmarshalJSON reads the members of an object, keeping their order.
+func (p *Properties) UnmarshalJSON(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	*p = nil
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		m := Property{Schema: new(Schema)}
+		m.Name, _ = name.(string)
+		if err := dec.Decode(m.Schema); err != nil {
+			return err
+		}
+		*p = append(*p, m)
+	}
+	return nil
+}
+
+// schemaOf returns t's schema, nil for no type, None and raw JSON.
+func schemaOf(t reflect.Type) *Schema {
+	if t == nil || t == reflect.TypeFor[None]() || t == reflect.TypeFor[json.RawMessage]() {
+		return nil
+	}
+	return schemaFor(t, nil)
+}
+
+// schemaFor describes t; parents are the structs it lies in, for recursive types.
+func schemaFor(t reflect.Type, parents []reflect.Type) *Schema {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return &Schema{Type: "string", Format: "date-time"}
+	case t == reflect.TypeFor[json.RawMessage]():
+		return &Schema{}
+	case t.Implements(reflect.TypeFor[json.Marshaler]()):
+		return &Schema{Title: t.Name()}
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return &Schema{Type: "boolean"}
+	case reflect.String:
+		return &Schema{Type: "string"}
+	case reflect.Float32, reflect.Float64:
+		return &Schema{Type: "number"}
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return &Schema{Type: "string", Format: "byte"}
+		}
+		return &Schema{Type: "array", Items: schemaFor(t.Elem(), parents)}
+	case reflect.Map:
+		return &Schema{Type: "object", AdditionalProperties: schemaFor(t.Elem(), parents)}
+	case reflect.Struct:
+		return structSchema(t, parents)
+	case reflect.Interface:
+		return &Schema{}
+	}
+	return &Schema{Type: "integer"}
+}
+
+func structSchema(t reflect.Type, parents []reflect.Type) *Schema {
+	s := &Schema{Type: "object", Title: t.Name()}
+	for _, p := range parents {
+		if p == t {
+			s.Description = "recursive: as above"
+			return s
+		}
+	}
+	s.addFields(t, append(parents[:len(parents):len(parents)], t))
+	return s
+}
+
+// addFields adds the fields of struct t, those of embedded structs among them.
+func (s *Schema) addFields(t reflect.Type, parents []reflect.Type) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" || !f.IsExported() && !f.Anonymous {
+			continue
+		}
+		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct {
+			s.addFields(f.Type, parents)
+			continue
+		}
+		if name == "" {
+			name = f.Name
+		}
+		field := schemaFor(f.Type, parents)
+		field.constrain(f.Tag)
+		s.Properties = append(s.Properties, Property{name, field})
+		if !strings.Contains(rest, "omitempty") && !strings.Contains(rest, "omitzero") {
+			s.Required = append(s.Required, name)
+		}
+	}
+}
+
+// constrain reads the constraints in a field's tag.
+func (s *Schema) constrain(tag reflect.StructTag) {
+	s.Description = tag.Get("doc")
+	s.Pattern = tag.Get("pattern")
+	if v := tag.Get("format"); v != "" {
+		s.Format = v
+	}
+	if v := tag.Get("enum"); v != "" {
+		s.Enum = strings.Split(v, ",")
+	}
+	s.MinLength = tagNumber(tag, "minLength", strconv.Atoi)
+	s.MaxLength = tagNumber(tag, "maxLength", strconv.Atoi)
+	s.Minimum = tagNumber(tag, "minimum", parseFloat)
+	s.Maximum = tagNumber(tag, "maximum", parseFloat)
+}
+
+func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
+
+func tagNumber[T any](tag reflect.StructTag, name string, parse func(string) (T, error)) *T {
+	text, ok := tag.Lookup(name)
+	if !ok {
+		return nil
+	}
+	n, err := parse(text)
+	if err != nil {
+		return nil
+	}
+	return &n
+}

@@ -1,0 +1,269 @@
+package microtcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Client is the micro.Conn of NestJS' TCP transport. Make it with Dial. It keeps
+// one connection to each address, made when first needed and made again after
+// it was lost; calls that wait on a lost connection fail at once.
+type Client struct {
+	addresses   []*address
+	limits      limits
+	maxInFlight int64
+	dialTimeout time.Duration
+
+	inFlight atomic.Int64
+	next     atomic.Uint32 // where ties begin, so that equals take turns
+	ctx      context.Context
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup // dials and readers
+}
+
+// Dial returns a client for addresses: "host:port", or several with commas
+// between them; a message goes to the one with the least calls in flight.
+// Nothing is connected yet.
+func Dial(addresses string, opts ...DialOption) *Client {
+	c := &Client{limits: defaultLimits(), maxInFlight: 65536, dialTimeout: 5 * time.Second}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for _, o := range opts {
+		o.applyDial(c)
+	}
+	for a := range strings.SplitSeq(addresses, ",") {
+		c.addresses = append(c.addresses, &address{client: c, target: strings.TrimSpace(a)})
+	}
+	return c
+}
+
+// Close closes all connections; calls in flight fail with micro.ErrClosed.
+func (c *Client) Close() error {
+	c.cancel()
+	for _, a := range c.addresses {
+		a.close()
+	}
+	c.wg.Wait()
+	return nil
+}
+
+// maxResends bounds how often a message is sent again after a server refused it
+// unhandled because it was going away.
+const maxResends = 3
+
+// Exchange sends a request and hands the values of its answer to reply.
+func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	if c.inFlight.Add(1) > c.maxInFlight {
+		c.inFlight.Add(-1)
+		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
+	}
+	defer c.inFlight.Add(-1)
+	for resends := 0; ; resends++ {
+		a := c.pick()
+		a.inFlight.Add(1)
+		err := a.exchange(ctx, req, reply)
+		a.inFlight.Add(-1)
+		if !errors.Is(err, errUnsent) || resends == maxResends {
+			return err
+		}
+	}
+}
+
+// Publish sends an event; it returns when the event has been written.
+func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
+	for resends := 0; ; resends++ {
+		err := c.pick().publish(ctx, req)
+		if !errors.Is(err, errUnsent) || resends == maxResends {
+			return err
+		}
+	}
+}
+
+// pick returns the address with the least calls in flight, of those that were
+// not found down a moment ago if there is one.
+func (c *Client) pick() *address {
+	if len(c.addresses) == 1 {
+		return c.addresses[0]
+	}
+	now := time.Now().UnixNano()
+	first := int(c.next.Add(1))
+	var best *address
+	for i := range c.addresses {
+		a := c.addresses[(first+i)%len(c.addresses)]
+		if best == nil || a.better(best, now) {
+			best = a
+		}
+	}
+	return best
+}
+
+// address is one server's address and the connection to it.
+type address struct {
+	client    *Client
+	target    string
+	inFlight  atomic.Int64
+	downUntil atomic.Int64 // Unix nanoseconds
+
+	mu   sync.Mutex // guards what follows
+	conn *clientConn
+	dial *dial
+}
+
+// dial is one attempt to connect that many calls may wait for.
+type dial struct {
+	done chan struct{} // closed when conn or err is set
+	conn *clientConn
+	err  error
+	took time.Duration
+}
+
+// avoidFor is how long an address is passed over after it could not be reached.
+const avoidFor = time.Second
+
+func (a *address) better(b *address, now int64) bool {
+	if down, other := a.downUntil.Load() > now, b.downUntil.Load() > now; down != other {
+		return other
+	}
+	return a.inFlight.Load() < b.inFlight.Load()
+}
+
+// errUnsent tells that a message has certainly not been handled, because its
+// connection ended before it was sent or its server refused it: it may be sent
+// again.
+var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnectionLost)
+
+// connected returns the connection, made if there is none. Calls that come while
+// it is being made wait for the same one.
+func (a *address) connected(ctx context.Context, req *micro.Request) (*clientConn, error) {
+	a.mu.Lock()
+	if conn := a.conn; conn != nil && conn.usable() {
+		a.mu.Unlock()
+		return conn, nil
+	}
+	if a.client.ctx.Err() != nil {
+		a.mu.Unlock()
+		return nil, micro.ErrClosed
+	}
+	d := a.dial
+	if d == nil {
+		d = &dial{done: make(chan struct{})}
+		a.dial = d
+		a.client.wg.Add(1)
+		go func() {
+			defer a.client.wg.Done()
+			a.connect(d)
+		}()
+	}
+	a.mu.Unlock()
+	return a.await(ctx, req, d)
+}
+
+// await waits for a dial, as long as the call may take.
+func (a *address) await(ctx context.Context, req *micro.Request, d *dial) (*clientConn, error) {
+	timer := time.NewTimer(time.Until(req.Deadline))
+	defer timer.Stop()
+	select {
+	case <-d.done:
+	case <-timer.C:
+		return nil, fmt.Errorf("%w: %s did not accept the connection in time", micro.ErrUnreachable, a.target)
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, fmt.Errorf("%w: %s did not accept the connection in time", micro.ErrUnreachable, a.target)
+		}
+		return nil, context.Cause(ctx)
+	}
+	if d.err == nil && req.Trace != nil && req.Trace.Connected != nil {
+		req.Trace.Connected(a.target, d.took)
+	}
+	return d.conn, d.err
+}
+
+// connect makes the connection for all who wait for d.
+func (a *address) connect(d *dial) {
+	start := time.Now()
+	nc, err := a.dialWithRetry()
+	var conn *clientConn
+	if err == nil {
+		conn = newClientConn(a, nc)
+	}
+	a.mu.Lock()
+	if a.client.ctx.Err() != nil && conn != nil {
+		_ = nc.Close()
+		conn, err = nil, micro.ErrClosed
+	}
+	d.conn, d.err, d.took = conn, err, time.Since(start)
+	a.dial = nil
+	if conn != nil {
+		a.conn = conn
+		a.client.wg.Add(1)
+		go func() {
+			defer a.client.wg.Done()
+			conn.read()
+		}()
+	} else {
+		a.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
+	}
+	a.mu.Unlock()
+	close(d.done)
+}
+
+// dialWithRetry tries as often as WithRetry says.
+func (a *address) dialWithRetry() (net.Conn, error) {
+	delay := a.client.limits.delay
+	for attempt := 0; ; attempt++ {
+		conn, err := a.dialOnce()
+		if err == nil {
+			return conn, nil
+		}
+		if a.client.ctx.Err() != nil {
+			return nil, micro.ErrClosed
+		}
+		if attempt >= a.client.limits.attempts {
+			return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+		}
+		if sleep(a.client.ctx, jitter(delay)) != nil {
+			return nil, micro.ErrClosed
+		}
+		delay = min(2*delay, maxRetryDelay)
+	}
+}
+
+const maxRetryDelay = 30 * time.Second
+
+// jitter returns a duration between half of d and d.
+func jitter(d time.Duration) time.Duration {
+	if d <= 1 {
+		return d
+	}
+	return d/2 + rand.N(d/2)
+}
+
+func (a *address) dialOnce() (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(a.client.ctx, a.client.dialTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	config := a.client.limits.tls
+	if config == nil {
+		return dialer.DialContext(ctx, "tcp", a.target)
+	}
+	return (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, "tcp", a.target)
+}
+
+// close ends the address's connection.
+func (a *address) close() {
+	a.mu.Lock()
+	conn := a.conn
+	a.mu.Unlock()
+	if conn != nil {
+		conn.fail(micro.ErrClosed)
+	}
+}

@@ -1,0 +1,296 @@
+package microtcp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// The framing of docs/wire.md 3.2: the length in decimal, '#', the body. The
+// length counts the UTF-16 code units of the body, because NestJS counts a
+// JavaScript string.
+
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+// utf16Len returns how many UTF-16 code units b has once decoded as Node does.
+func utf16Len(b []byte) int {
+	i := asciiPrefix(b)
+	if i == len(b) {
+		return i
+	}
+	rest := b[i:]
+	if !utf8.Valid(rest) {
+		n, units, _ := scanUnits(rest, math.MaxInt)
+		if n < len(rest) { // cut short: one U+FFFD
+			units++
+		}
+		return i + units
+	}
+	// In valid UTF-8 each character is its lead byte; four-byte ones count double.
+	units := 0
+	for len(rest) >= 8 {
+		x := binary.LittleEndian.Uint64(rest)
+		continuation := x & (^x << 1) & highBits
+		four := x & (x << 1) & (x << 2) & (x << 3) & highBits
+		units += 8 - bits.OnesCount64(continuation) + bits.OnesCount64(four)
+		rest = rest[8:]
+	}
+	for _, c := range rest {
+		if c&0xC0 != 0x80 {
+			units++
+		}
+		if c >= 0xF0 {
+			units++
+		}
+	}
+	return i + units
+}
+
+// asciiPrefix returns the length of b's leading run of ASCII.
+func asciiPrefix(b []byte) int {
+	i := 0
+	for i+8 <= len(b) {
+		if x := binary.LittleEndian.Uint64(b[i:]) & highBits; x != 0 {
+			return i + bits.TrailingZeros64(x)>>3
+		}
+		i += 8
+	}
+	for i < len(b) && b[i] < 0x80 {
+		i++
+	}
+	return i
+}
+
+// scanUnits decodes b as far as it holds whole characters and has at most max
+// code units: n bytes that are units code units. split tells that max falls
+// between the two halves of one character.
+func scanUnits(b []byte, max int) (n, units int, split bool) {
+	for n < len(b) && units < max {
+		run := asciiPrefix(b[n:])
+		if run > max-units {
+			run = max - units
+		}
+		n, units = n+run, units+run
+		if n == len(b) || units == max {
+			return n, units, false
+		}
+		size, ok := micro.NextUTF8(b[n:])
+		if !ok && n+size == len(b) && cutShort(b[n:]) {
+			return n, units, false
+		}
+		wide := 1
+		if ok && size == 4 {
+			wide = 2
+		}
+		if units+wide > max {
+			return n, units, true
+		}
+		n, units = n+size, units+wide
+	}
+	return n, units, false
+}
+
+// cutShort reports whether b is the start of a well-formed character.
+func cutShort(b []byte) bool {
+	need := 0
+	switch c := b[0]; {
+	case c >= 0xC2 && c < 0xE0:
+		need = 2
+	case c >= 0xE0 && c < 0xF0:
+		need = 3
+	case c >= 0xF0 && c < 0xF5:
+		need = 4
+	}
+	return len(b) < need
+}
+
+// appendHeader appends the header of a body of units code units.
+func appendHeader(dst []byte, units int) []byte {
+	return append(strconv.AppendInt(dst, int64(units), 10), '#')
+}
+
+// AppendFrame appends body, a packet, as one frame.
+func AppendFrame(dst, body []byte) []byte {
+	return append(appendHeader(dst, utf16Len(body)), body...)
+}
+
+// errFraming is the root of what makes a stream of frames unreadable.
+var errFraming = errors.New("framing error")
+
+// decoder cuts a stream of bytes into frames. The zero value with a limit is
+// ready; it is used by one goroutine at a time.
+type decoder struct {
+	limit int // maxBufferSize, in code units
+
+	buf        []byte // what was read and not yet given out
+	start      int    // where that begins in buf
+	full       bool   // the last read left no space
+	timed      bool   // a read deadline is set, for the decoder's owner
+	headerSeen int    // bytes after start without a '#'
+	inBody     bool
+	need       int // the body's length in code units
+	seen       int // bytes of the body scanned so far
+	units      int // code units in those
+}
+
+// pending reports whether a part of a frame waits for the rest.
+func (d *decoder) pending() bool { return d.start < len(d.buf) || d.inBody }
+
+// space returns where to read to. The buffer grows while reads fill it, and a
+// large one is given up when it is empty.
+func (d *decoder) space() []byte {
+	rest := d.buf[d.start:]
+	size := cap(d.buf)
+	switch {
+	case len(rest) == 0 && size > maxIdleBuffer:
+		d.buf = make([]byte, 0, minBuffer)
+	case len(rest) == 0 && d.full && size < maxIdleBuffer:
+		d.buf = make([]byte, 0, 2*size)
+	case len(rest) == 0 && size > 0:
+		d.buf = d.buf[:0]
+	case size-len(d.buf) >= minBuffer/4 && size-len(d.buf) >= size/4:
+		return d.buf[len(d.buf):size]
+	case size > 0 && d.start >= size/2:
+		d.buf = append(d.buf[:0], rest...)
+	default:
+		d.buf = append(make([]byte, 0, max(2*size, minBuffer)), rest...)
+	}
+	d.start = 0
+	return d.buf[len(d.buf):cap(d.buf)]
+}
+
+const (
+	minBuffer     = 4 << 10
+	maxIdleBuffer = 64 << 10
+)
+
+// filled tells that n bytes were read into space.
+func (d *decoder) filled(n int) {
+	d.buf = d.buf[:len(d.buf)+n]
+	d.full = len(d.buf) == cap(d.buf)
+}
+
+// detach leaves the buffer to those who still use a frame in it, and goes on
+// with a copy of what was not given out yet.
+func (d *decoder) detach() {
+	d.buf = append(make([]byte, 0, max(len(d.buf)-d.start, minBuffer)), d.buf[d.start:]...)
+	d.start = 0
+}
+
+// discard forgets everything read so far.
+func (d *decoder) discard() { *d = decoder{limit: d.limit, buf: d.buf[:0]} }
+
+// next returns the body of the next whole frame; ok is false when more must be
+// read first. The body is valid until space or discard is called. Errors are
+// errFraming; the decoder must then discard.
+func (d *decoder) next() (body []byte, ok bool, err error) {
+	if err := d.checkLimit(); err != nil {
+		return nil, false, err
+	}
+	if !d.inBody {
+		if ok, err := d.header(); !ok || err != nil {
+			return nil, false, err
+		}
+	}
+	rest := d.buf[d.start:]
+	if len(rest)-d.seen < d.need-d.units {
+		return nil, false, nil // a code unit is at least one byte
+	}
+	ascii := d.seen == d.units && asciiPrefix(rest[d.seen:min(len(rest), d.seen+d.need-d.units)]) == d.need-d.units
+	if ascii {
+		d.seen, d.units = d.seen+d.need-d.units, d.need
+	} else {
+		n, units, split := scanUnits(rest[d.seen:], d.need-d.units)
+		d.seen, d.units = d.seen+n, d.units+units
+		if split {
+			return nil, false, fmt.Errorf("%w: the length ends inside a character", errFraming)
+		}
+		if d.units < d.need {
+			return nil, false, nil
+		}
+	}
+	body = rest[:d.seen:d.seen]
+	d.start += d.seen
+	d.inBody, d.seen, d.units = false, 0, 0
+	if !ascii {
+		body = micro.SanitizeUTF8(body)
+	}
+	return body, true, nil
+}
+
+func (d *decoder) checkLimit() error {
+	if len(d.buf)-d.start <= d.limit {
+		return nil
+	}
+	if _, units, _ := scanUnits(d.buf[d.start:], d.limit+1); units > d.limit {
+		return fmt.Errorf("%w: more than maxBufferSize (%d) characters are waiting", errFraming, d.limit)
+	}
+	return nil
+}
+
+// header reads the length before a frame.
+func (d *decoder) header() (ok bool, err error) {
+	rest := d.buf[d.start:]
+	end := bytes.IndexByte(rest[d.headerSeen:], '#')
+	if end < 0 {
+		d.headerSeen = len(rest)
+		return false, nil
+	}
+	end += d.headerSeen
+	d.headerSeen = 0
+	need, ok := parseInt(rest[:end])
+	if !ok {
+		return false, fmt.Errorf("%w: %q is no length", errFraming, rest[:min(end, 40)])
+	}
+	d.start += end + 1
+	d.inBody, d.need = true, max(need, 0)
+	return true, nil
+}
+
+// parseInt is JavaScript's parseInt(text, 10): white space, a sign, digits, and
+// whatever follows them. ok is false where it gives NaN.
+func parseInt(text []byte) (n int, ok bool) {
+	for len(text) > 0 {
+		c, size := utf8.DecodeRune(text)
+		if !jsSpace(c) {
+			break
+		}
+		text = text[size:]
+	}
+	negative := len(text) > 0 && text[0] == '-'
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		text = text[1:]
+	}
+	for ; len(text) > 0 && '0' <= text[0] && text[0] <= '9'; text = text[1:] {
+		ok = true
+		if n < math.MaxInt/20 { // a longer one is only ever waited for
+			n = n*10 + int(text[0]-'0')
+		} else {
+			n = math.MaxInt
+		}
+	}
+	if negative {
+		n = -n
+	}
+	return n, ok
+}
+
+// jsSpace reports whether JavaScript counts c as white space or a line end.
+func jsSpace(c rune) bool {
+	switch {
+	case c >= '\t' && c <= '\r', c == ' ', c == 0xA0, c == 0x1680, c >= 0x2000 && c <= 0x200A,
+		c == 0x2028, c == 0x2029, c == 0x202F, c == 0x205F, c == 0x3000, c == 0xFEFF:
+		return true
+	}
+	return false
+}

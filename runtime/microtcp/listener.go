@@ -1,0 +1,232 @@
+package microtcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Listener serves NestJS' TCP transport. Make it with Listen.
+type Listener struct {
+	address  string
+	limits   limits
+	maxConns int
+	bound    chan struct{} // closed when addr is set
+	addr     net.Addr
+
+	server *micro.Server
+	watch  watch
+	slots  chan struct{} // one for each open connection
+
+	mu       sync.Mutex // guards conns and draining
+	conns    map[*serverConn]struct{}
+	draining bool
+	wg       sync.WaitGroup // the connections' goroutines
+	seq      atomic.Uint32
+}
+
+// Listen returns a listener for address, "host:port"; port 0 takes a free one.
+// It opens the port when a server serves it, and takes over a socket that a
+// supervisor has opened for the port (micro.InheritEnv). A listener serves once.
+func Listen(address string, opts ...ListenOption) *Listener {
+	l := &Listener{
+		address:  address,
+		limits:   defaultLimits(),
+		maxConns: 10000,
+		bound:    make(chan struct{}),
+		conns:    map[*serverConn]struct{}{},
+	}
+	l.limits.attempts, l.limits.delay = 5, 3*time.Second
+	for _, o := range opts {
+		o.applyListen(l)
+	}
+	l.slots = make(chan struct{}, max(l.maxConns, 1))
+	return l
+}
+
+// Addr waits until the port is open, or ctx ends, and returns its address.
+func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
+	select {
+	case <-l.bound:
+		return l.addr, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Serve accepts connections until ctx ends, then drains: it accepts no more,
+// tells the peers that know the sign to go elsewhere, refuses what still comes,
+// and closes each connection when everything in flight has been answered, at
+// the latest after s.DrainTimeout.
+func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
+	l.server = s
+	socket, err := l.open(ctx)
+	if err != nil {
+		return err
+	}
+	if socket == nil {
+		return nil // ctx has ended first
+	}
+	probe, err := micro.InheritedListener("probe")
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	l.addr = socket.Addr()
+	close(l.bound)
+	s.Logger().Info("listening", "transport", "tcp", "address", l.addr.String(), "tls", l.limits.tls != nil)
+
+	stopWatch := l.watch.start()
+	defer stopWatch()
+	closing := context.AfterFunc(ctx, func() {
+		_ = socket.Close()
+		if probe != nil {
+			_ = probe.Close()
+		}
+	})
+	defer closing()
+	if probe != nil {
+		l.wg.Add(1)
+		go func() {
+			defer l.wg.Done()
+			_ = l.accept(ctx, probe)
+		}()
+	}
+	err = l.accept(ctx, socket)
+	l.drain()
+	return err
+}
+
+// open opens the port, again and again while it is taken.
+func (l *Listener) open(ctx context.Context) (net.Listener, error) {
+	if socket, err := micro.InheritedListener(l.address); socket != nil || err != nil {
+		return socket, err
+	}
+	for attempt := 0; ; attempt++ {
+		var config net.ListenConfig
+		socket, err := config.Listen(ctx, "tcp", l.address)
+		switch {
+		case err == nil:
+			return socket, nil
+		case ctx.Err() != nil:
+			return nil, nil
+		case attempt >= l.limits.attempts:
+			return nil, fmt.Errorf("listen on %s: %w", l.address, err)
+		}
+		l.server.Logger().Warn("cannot listen yet", "address", l.address, "error", err, "again_in", l.limits.delay)
+		if sleep(ctx, l.limits.delay) != nil {
+			return nil, nil
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// accept takes connections off socket until it is closed. A failure that will
+// pass, such as too many open files, is waited out.
+func (l *Listener) accept(ctx context.Context, socket net.Listener) error {
+	for {
+		select {
+		case l.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		conn, err := socket.Accept()
+		if err != nil {
+			<-l.slots
+			if ctx.Err() != nil {
+				return nil
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("accept on %s: %w", l.address, err)
+			}
+			l.server.Logger().Error("accept", "address", l.address, "error", err)
+			if sleep(ctx, 100*time.Millisecond) != nil {
+				return nil
+			}
+			continue
+		}
+		l.adopt(ctx, conn)
+	}
+}
+
+// adopt starts serving a connection.
+func (l *Listener) adopt(ctx context.Context, raw net.Conn) {
+	conn := raw
+	if l.limits.tls != nil {
+		conn = tls.Server(raw, l.limits.tls)
+	}
+	c := newServerConn(l, conn, int(l.seq.Add(1)))
+	l.mu.Lock()
+	if l.draining || ctx.Err() != nil {
+		l.mu.Unlock()
+		_ = conn.Close()
+		<-l.slots
+		return
+	}
+	l.conns[c] = struct{}{}
+	l.wg.Add(1)
+	l.mu.Unlock()
+	go func() {
+		defer l.wg.Done()
+		c.lead()
+	}()
+}
+
+// gone forgets a closed connection.
+func (l *Listener) gone(c *serverConn) {
+	l.mu.Lock()
+	_, known := l.conns[c]
+	delete(l.conns, c)
+	l.mu.Unlock()
+	if known {
+		<-l.slots
+	}
+}
+
+// drain lets what is in flight finish, then closes every connection.
+func (l *Listener) drain() {
+	l.mu.Lock()
+	l.draining = true
+	open := make([]*serverConn, 0, len(l.conns))
+	for c := range l.conns {
+		open = append(open, c)
+	}
+	l.mu.Unlock()
+	for _, c := range open {
+		c.goAway()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
+	defer cancel()
+	if err := l.server.Wait(ctx); err != nil {
+		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
+	}
+	var closing sync.WaitGroup
+	for _, c := range open {
+		closing.Go(func() { c.finish(ctx) })
+	}
+	closing.Wait()
+	l.wg.Wait()
+}
+
+func (l *Listener) logPeer(level slog.Level, what string, c *serverConn, err error) {
+	if ok, skipped := l.watch.throttle(time.Now()); ok {
+		l.server.Logger().Log(l.server.Context(), level, what, "peer", c.peer, "error", err, "suppressed", skipped)
+	}
+}

@@ -1,0 +1,181 @@
+package microtcp
+
+import (
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// writer combines the frames of many goroutines into few writes. What is
+// appended waits in a buffer until one goroutine, whichever comes first, writes
+// all that has gathered; the others return at once.
+type writer struct {
+	conn  net.Conn
+	limit int           // maxSendBufferSize in bytes; 0 is none
+	stall time.Duration // a write that gets nowhere for so long fails
+	fail  func(error)   // ends the connection; called without mu
+
+	mu       sync.Mutex // guards what follows
+	room     sync.Cond  // the buffer has been written, or the writer has failed
+	buf      []byte     // waiting
+	spare    []byte     // the buffer of the last write, for the next
+	inWrite  int        // bytes handed to the connection and not yet taken
+	writing  bool       // somebody writes
+	corked   bool       // the reader of a batch will write when it is done
+	muted    bool       // nothing may be sent any more
+	err      error
+	deadline time.Time // the connection's write deadline
+}
+
+const (
+	flushAt   = 64 << 10 // what gathers before it is written even while corked
+	highWater = 1 << 20  // past it producers wait until the peer has read
+)
+
+var (
+	errSendBuffer = errors.New("maxSendBufferSize exceeded: the peer does not read")
+	errMuted      = errors.New("nothing is sent after a framing error")
+)
+
+func newWriter(conn net.Conn, limit int, stall time.Duration, fail func(error)) *writer {
+	w := &writer{conn: conn, limit: limit, stall: stall, fail: fail}
+	w.room.L = &w.mu
+	return w
+}
+
+// add appends a frame with build, and writes it unless somebody else will. It
+// waits while far too much is waiting to be read by the peer.
+func (w *writer) add(build func(dst []byte) []byte) error {
+	w.mu.Lock()
+	if err := w.refusal(); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	w.buf = build(w.buf)
+	return w.added()
+}
+
+// added does what follows an append; it is called with mu held and unlocks it.
+func (w *writer) added() error {
+	if w.limit > 0 && len(w.buf)+w.inWrite > w.limit {
+		w.err = errSendBuffer
+		w.room.Broadcast()
+		w.mu.Unlock()
+		w.fail(errSendBuffer)
+		return errSendBuffer
+	}
+	for w.writing && len(w.buf) > highWater && w.err == nil {
+		w.room.Wait()
+	}
+	if w.writing || w.err != nil || w.corked && len(w.buf) < flushAt {
+		err := w.err
+		w.mu.Unlock()
+		return err
+	}
+	return w.flushLocked(!w.corked)
+}
+
+func (w *writer) refusal() error {
+	if w.muted {
+		return errMuted
+	}
+	return w.err
+}
+
+// flushLocked writes until nothing waits. It is called with mu held and unlocks
+// it. With yield it first lets the other goroutines that are ready add theirs:
+// one write then carries many frames.
+func (w *writer) flushLocked(yield bool) error {
+	w.writing = true
+	if yield {
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.mu.Lock()
+	}
+	for len(w.buf) > 0 && w.err == nil && !w.muted && !(w.corked && yield) {
+		out := w.buf
+		w.buf, w.spare = w.spare[:0], nil
+		w.inWrite = len(out)
+		w.mu.Unlock()
+		err := w.write(out)
+		w.mu.Lock()
+		w.inWrite = 0
+		if cap(out) <= 4*flushAt {
+			w.spare = out
+		}
+		if err != nil && w.err == nil {
+			w.err = err
+		}
+		w.room.Broadcast()
+	}
+	w.writing = false
+	err := w.err
+	w.mu.Unlock()
+	if err != nil {
+		w.fail(err)
+	}
+	return err
+}
+
+// write hands out to the connection. Only the goroutine that set writing calls it.
+func (w *writer) write(out []byte) error {
+	if now := time.Now(); w.stall > 0 && w.deadline.Sub(now) < w.stall {
+		w.deadline = now.Add(w.stall + time.Second) // a second ahead, so not for every write
+		if err := w.conn.SetWriteDeadline(w.deadline); err != nil {
+			return err
+		}
+	}
+	_, err := w.conn.Write(out)
+	return err
+}
+
+// cork holds what is added from now on back until uncork.
+func (w *writer) cork() {
+	w.mu.Lock()
+	w.corked = true
+	w.mu.Unlock()
+}
+
+// uncork writes what has gathered. While the peer does not read, it waits.
+func (w *writer) uncork() {
+	w.mu.Lock()
+	w.corked = false
+	for w.writing && len(w.buf) > highWater && w.err == nil {
+		w.room.Wait()
+	}
+	if w.writing || len(w.buf) == 0 || w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	_ = w.flushLocked(false) // fail has been told
+}
+
+// mute drops what waits and everything added later.
+func (w *writer) mute() {
+	w.mu.Lock()
+	w.muted, w.buf = true, nil
+	w.room.Broadcast()
+	w.mu.Unlock()
+}
+
+// close makes every later add fail with err, and wakes those that wait.
+func (w *writer) close(err error) {
+	w.mu.Lock()
+	if w.err == nil {
+		w.err = err
+	}
+	w.buf = nil
+	w.room.Broadcast()
+	w.mu.Unlock()
+}
+
+// settled waits until everything added has been taken by the connection.
+func (w *writer) settled() {
+	w.mu.Lock()
+	for (w.writing || len(w.buf) > 0) && w.err == nil && !w.muted {
+		w.room.Wait()
+	}
+	w.mu.Unlock()
+}
