@@ -227,7 +227,7 @@ func (c *checker) dependencies(s *Service, m member) []string {
 			continue
 		}
 		out = append(out, item.name)
-		c.remember(s, item.name, item.key)
+		c.remember(s, "on "+item.name, item.key)
 	}
 	return out
 }

@@ -25,7 +25,7 @@ func (c *checker) relations(w *Workspace) {
 		}
 	}
 	if cycle := w.cycle(); cycle != nil {
-		c.failAt(c.place(w.Service(cycle[0]), cycle[1]), "these services wait for each other: %s", strings.Join(cycle, " -> "))
+		c.failAt(c.place(w.Service(cycle[0]), "on "+cycle[1]), "these services wait for each other: %s", strings.Join(cycle, " -> "))
 	}
 }
 
@@ -34,13 +34,13 @@ func (c *checker) dependency(w *Workspace, s *Service, dependency string) {
 		return
 	}
 	if near := nearest.Word(dependency, w.Names()); near != "" {
-		c.failAt(c.place(s, dependency), "service %s depends on %q, which is no service: did you mean %q?", s.Name, dependency, near)
+		c.failAt(c.place(s, "on "+dependency), "service %s depends on %q, which is no service: did you mean %q?", s.Name, dependency, near)
 		return
 	}
-	c.failAt(c.place(s, dependency), "service %s depends on %q, which is no service of this workspace", s.Name, dependency)
+	c.failAt(c.place(s, "on "+dependency), "service %s depends on %q, which is no service of this workspace", s.Name, dependency)
 }
 
-// place is where a service says what, which is "port" or the name of one that
+// place is where a service says what, which is "port" or "on " and the name of one that
 // it depends on; otherwise where its name stands.
 func (c *checker) place(s *Service, what string) *token.Position {
 	if pos := c.places[s.Name+" "+what]; pos != nil {

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets scripts run this test binary as msctl, and as the helper
+// programs of helpers_test.go.
+func TestMain(m *testing.M) {
+	commands := map[string]func(){"msctl": func() { os.Exit(run()) }}
+	for name, command := range helpers() {
+		commands[name] = command
+	}
+	testscript.Main(m, commands)
+}
+
+// TestScripts runs testdata/script/*.txtar of the repository. In a script,
+// `msctl` is this build, and `exitcode N msctl …` wants that exit code.
+// UPDATE_SCRIPTS=1 rewrites the expected output.
+func TestScripts(t *testing.T) {
+	cache, gopath := goFolders(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "../../testdata/script",
+		Setup: func(env *testscript.Env) error {
+			home := filepath.Join(env.WorkDir, ".home")
+			env.Setenv("HOME", home)
+			env.Setenv("USERPROFILE", home)
+			env.Setenv("GOCACHE", cache)
+			env.Setenv("GOPATH", gopath)
+			env.Setenv("GOFLAGS", "-buildvcs=false")
+			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			env.Setenv("TERM", "xterm")
+			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			return os.MkdirAll(home, 0o755)
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exitcode": wantExitCode,
+			"waitfile": waitFile,
+		},
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		RequireUniqueNames:  true,
+		ContinueOnError:     true,
+		RequireExplicitExec: false,
+	})
+}
+
+// goFolders are the developer's build cache and module folder, so that scripts
+// that build Go code need neither time nor network for what is there already.
+func goFolders(t *testing.T) (cache, gopath string) {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	userCache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, gopath = os.Getenv("GOCACHE"), os.Getenv("GOPATH")
+	if cache == "" {
+		cache = filepath.Join(userCache, "go-build")
+	}
+	if gopath == "" {
+		gopath = filepath.Join(home, "go")
+	}
+	return cache, gopath
+}
+
+// wantExitCode is `exitcode CODE PROGRAM [ARG…]`.
+func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode CODE PROGRAM [ARG…]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		// Exec gives the text of an *exec.ExitError: "exit status N".
+		var found bool
+		if code, found = strings.CutPrefix(err.Error(), "exit status "); !found {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+	}
+	if code != args[0] {
+		ts.Fatalf("%s: exit code %s, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
