@@ -3,7 +3,6 @@ package micro
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -131,30 +130,6 @@ func (p Pattern) String() string {
 		return "(no pattern)"
 	}
 	return strings.ToValidUTF8(p.route, "\uFFFD")
-}
-
-// PatternError tells why a text is no pattern.
-type PatternError struct {
-	Offset int    // where the reading stopped, in bytes from 0
-	Reason string // what is wrong there
-}
-
-// Error implements error.
-func (e *PatternError) Error() string {
-	return fmt.Sprintf("parse pattern: at byte %d: %s", e.Offset, e.Reason)
-}
-
-// syntaxError finds out what is wrong with text, which is not valid JSON.
-func syntaxError(text []byte) *PatternError {
-	e := &PatternError{Offset: len(text), Reason: "unexpected end of JSON"}
-	var bad *json.SyntaxError
-	if errors.As(json.Unmarshal(text, new(json.RawMessage)), &bad) && int(bad.Offset) <= len(text) {
-		if strings.HasPrefix(bad.Error(), "unexpected end") {
-			return e
-		}
-		e.Offset, e.Reason = max(int(bad.Offset)-1, 0), bad.Error()
-	}
-	return e
 }
 
 const tooLarge = "the number is beyond the range of a double"

@@ -238,28 +238,41 @@ func TestFieldsPanicsOnWhatIsNotJSON(t *testing.T) {
 }
 
 func TestParsePatternErrors(t *testing.T) {
-	tests := map[string]int{
-		``:                          0,
-		`  `:                        2,
-		`hello`:                     0,
-		`{"cmd":"x"`:                10,
-		`{"cmd" "x"}`:               7,
-		`{cmd:"x"}`:                 1,
-		`{"cmd":"x"} y`:             12,
-		`"tab	"`:                    4,
-		`01`:                        1,
-		`[1e400]`:                   1,
-		`{"a":"1e400","b": -1e999}`: 18,
+	tests := map[string]PatternError{
+		``:                          {0, `the text ends, want a JSON value`},
+		`  `:                        {2, `the text ends, want a JSON value`},
+		`hello`:                     {0, `found 'h', want a JSON value`},
+		`éa`:                        {0, `found 'é', want a JSON value`},
+		`nul`:                       {0, `found 'n', want a JSON value`},
+		`{"cmd":"x"`:                {10, `the text ends, want "," or "}"`},
+		`{"cmd":"x`:                 {9, `the text ends, want the closing '"'`},
+		`{"cmd" "x"}`:               {7, `found '"', want ":"`},
+		`{cmd:"x"}`:                 {1, `found 'c', want a key in double quotes or "}"`},
+		`{"a":1,}`:                  {7, `found '}', want a key in double quotes`},
+		`{"a":1]`:                   {6, `found ']', want "," or "}"`},
+		`{"a":}`:                    {5, `found '}', want a JSON value`},
+		`{"a":[1,]}`:                {8, `found ']', want a JSON value`},
+		`[1 2]`:                     {3, `found '2', want "," or "]"`},
+		`[,]`:                       {1, `found ',', want a value or "]"`},
+		`[[]]]`:                     {4, `found ']', want the end of the text`},
+		`{"cmd":"x"} y`:             {12, `found 'y', want the end of the text`},
+		"\"tab\t\"":                 {4, `found '\t' in a string, want it escaped`},
+		`"\x"`:                      {1, `found a backslash that starts no escape of JSON`},
+		`01`:                        {1, `found '1', want the end of the text`},
+		`[-]`:                       {1, `found '-', want a value or "]"`},
+		`[1.]`:                      {1, `found '1', want a value or "]"`},
+		`[1e400]`:                   {1, `the number is beyond the range of a double`},
+		`{"a":"1e400","b": -1e999}`: {18, `the number is beyond the range of a double`},
 	}
-	for text, offset := range tests {
+	for text, want := range tests {
 		p, err := ParsePattern(text)
 		var e *PatternError
 		if !errors.As(err, &e) || !p.IsZero() {
 			t.Errorf("%q: got %v, %v", text, p, err)
 			continue
 		}
-		if e.Offset != offset || e.Reason == "" {
-			t.Errorf("%q: got %q at %d, want %d", text, e.Reason, e.Offset, offset)
+		if diff := cmp.Diff(want, *e); diff != "" {
+			t.Errorf("%q: -want +got\n%s", text, diff)
 		}
 	}
 }
