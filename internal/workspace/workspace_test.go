@@ -1,0 +1,233 @@
+package workspace
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLoadTheExample(t *testing.T) {
+	w, err := Load(filepath.Join("testdata", FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Workspace{
+		Path: w.Path, Dir: w.Dir, Name: "shop",
+		Env: map[string]string{"LOG_LEVEL": "debug", "PORT_BASE": "3000"},
+		Services: []*Service{
+			{Name: "items", Kind: KindService, Path: "./apps/items", Transport: TCP, Host: "localhost", Port: 3002,
+				Ready: ReadyMessage, Watch: []string{"apps/items/**/*.go", "contracts/*.go"}, Line: 10, Column: 3},
+			{Name: "mail", Kind: KindService, Command: []string{"npm", "run", "start:dev", "--", "--name", "the mail"}, Dir: "../mail",
+				Transport: TCP, Host: "127.0.0.1", Port: 3010, Ready: ReadyMessage,
+				Env: map[string]string{"MAIL_FROM": "shop@example.com", "RETRIES": "3", "EMPTY": ""}, Line: 17, Column: 3},
+			{Name: "orders", Kind: KindService, Path: "./apps/orders", Transport: TCP, Host: "localhost", Port: 3003, Ready: ReadyMessage,
+				DependsOn: []string{"items"}, Env: map[string]string{"ITEMS_URL": "tcp://localhost:3002"}, Line: 28, Column: 3},
+			{Name: "gateway", Kind: KindGateway, Path: "./apps/gateway", Host: "localhost", Port: 3001, Ready: ReadyHTTP,
+				DependsOn: []string{"items", "orders"}, Line: 35, Column: 3},
+		},
+	}
+	if diff := cmp.Diff(want, w); diff != "" {
+		t.Errorf("workspace (-want +got):\n%s", diff)
+	}
+	if !filepath.IsAbs(w.Dir) || w.Path != filepath.Join(w.Dir, FileName) {
+		t.Errorf("path %q, dir %q", w.Path, w.Dir)
+	}
+	if got, want := w.WorkDir(w.Service("mail")), filepath.Join(filepath.Dir(w.Dir), "mail"); got != want {
+		t.Errorf("mail runs in %q, want %q", got, want)
+	}
+	if got := w.WorkDir(w.Service("items")); got != w.Dir {
+		t.Errorf("items runs in %q, want %q", got, w.Dir)
+	}
+	if got := w.Service("mail").URL() + " " + w.Service("gateway").URL(); got != "tcp://127.0.0.1:3010 http://localhost:3001" {
+		t.Errorf("URLs %s", got)
+	}
+	if w.Service("nobody") != nil {
+		t.Error("there is a service nobody")
+	}
+}
+
+func TestErrorsHaveTheirPlace(t *testing.T) {
+	service := func(lines string) string {
+		return "name: shop\nservices:\n  items:\n" + lines
+	}
+	tests := []struct{ name, text, want string }{
+		{"empty", "", "msctl.yaml:1:1: the file says nothing: it needs `name:` and `services:`"},
+		{"only a comment", "# soon\n", "msctl.yaml:1:1: the file says nothing: it needs `name:` and `services:`"},
+		{"a list", "- a\n", "msctl.yaml:1:1: the file must be a mapping (`key: value` lines), not a list"},
+		{"no name", "services: {}\n", "msctl.yaml:1:1: `name:` is missing: give the workspace a name"},
+		{"no services", "name: a\n", "msctl.yaml:1:1: `services:` is missing"},
+		{"unknown key", "name: a\nservcies:\n", `msctl.yaml:2:1: unknown key "servcies": did you mean "services"?`},
+		{"a key far from all", "name: a\nservices: {}\nqq: 1\n", `msctl.yaml:3:1: unknown key "qq": use one of name, env, services`},
+		{"bad name", "name: Shop\nservices: {}\n",
+			`msctl.yaml:1:7: name "Shop" must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most`},
+		{"two documents", "name: a\nservices: {}\n---\nname: b\n", "msctl.yaml:4:5: a workspace file is one YAML document, this is a second one"},
+		{"unknown key of a service", service("    path: ./a\n    prt: 1\n"),
+			"msctl.yaml:3:3: service items needs a port\n" + `msctl.yaml:5:5: unknown key "prt": did you mean "port"?`},
+		{"bad port", service("    path: ./a\n    port: 70000\n"), `msctl.yaml:5:11: port "70000" must be a number from 1 to 65535`},
+		{"port is a word", service("    path: ./a\n    port: http\n"), `msctl.yaml:5:11: port "http" must be a number from 1 to 65535`},
+		{"nothing to run", service("    port: 1\n"), "msctl.yaml:3:3: service items needs `path:` (a Go package) or `command:` (any program)"},
+		{"too much to run", service("    port: 1\n    path: ./a\n    command: x\n"),
+			"msctl.yaml:6:5: service items has both a path and a command: keep one"},
+		{"dir without command", service("    port: 1\n    path: ./a\n    dir: x\n"),
+			"msctl.yaml:6:5: dir goes with command; a Go package has its path"},
+		{"path outside", service("    port: 1\n    path: ../a\n"),
+			`msctl.yaml:5:11: path "../a" must be a folder inside the workspace, such as ./apps/items`},
+		{"unknown transport", service("    port: 1\n    path: ./a\n    transport: tpc\n"),
+			`msctl.yaml:6:16: unknown transport "tpc": did you mean "tcp"?`},
+		{"unknown kind", service("    port: 1\n    path: ./a\n    kind: x\n"),
+			`msctl.yaml:6:11: unknown kind "x": use service, gateway`},
+		{"gateway with transport", service("    port: 1\n    path: ./a\n    kind: gateway\n    transport: tcp\n    ready: message\n"),
+			"msctl.yaml:7:5: a gateway has no transport of its own: it answers HTTP\n" +
+				"msctl.yaml:8:12: a gateway answers no messages: use http, or leave ready out"},
+		{"bad host", service("    port: 1\n    path: ./a\n    host: tcp://x\n"),
+			`msctl.yaml:6:11: host "tcp://x" must be a host name or an IP address, without a scheme or a port`},
+		{"unbalanced command", service("    port: 1\n    command: npm 'x\n"), "msctl.yaml:5:14: command: a quote is not closed"},
+		{"empty command", service("    port: 1\n    command: []\n"), "msctl.yaml:5:14: command is empty"},
+		{"bad variable", service("    port: 1\n    path: ./a\n    env: {1A: x}\n"),
+			`msctl.yaml:6:11: environment variable "1A" must be letters, digits and underscores, and not start with a digit`},
+		{"list where a word should be", service("    port: [1]\n    path: ./a\n"), "msctl.yaml:4:11: port must be one word or line, not a list"},
+		{"word where a list should be", service("    port: 1\n    path: ./a\n    depends_on: b\n"),
+			"msctl.yaml:6:17: depends_on must be a list of services, such as [a, b]"},
+		{"no value", service("    port:\n    path: ./a\n"), "msctl.yaml:4:5: port has no value"},
+		{"bad glob", service("    port: 1\n    path: ./a\n    watch: ['[']\n"), `msctl.yaml:6:13: glob "[" is malformed`},
+		{"anchor", service("    port: &p 1\n    path: ./a\n"),
+			"msctl.yaml:4:11: anchors, aliases and tags (&, *, !) are not used in this file: write the value out"},
+		{"same port", service("    port: 1\n    path: ./a\n  b:\n    port: 1\n    path: ./b\n"),
+			"msctl.yaml:7:11: service b has port 1, which service items has already"},
+		{"unknown dependency", service("    port: 1\n    path: ./a\n    depends_on: [itms]\n"),
+			`msctl.yaml:6:18: service items depends on "itms", which is no service: did you mean "items"?`},
+		{"dependency twice", service("    port: 1\n    path: ./a\n  b:\n    port: 2\n    path: ./b\n    depends_on: [items, items]\n"),
+			"msctl.yaml:9:25: items is there twice"},
+		{"itself", service("    port: 1\n    path: ./a\n    depends_on: [items]\n"),
+			"msctl.yaml:6:18: these services wait for each other: items -> items"},
+		{"cycle", "name: a\nservices:\n" +
+			"  x: {path: x, port: 1, depends_on: [a]}\n" +
+			"  a: {path: a, port: 2, depends_on: [b]}\n" +
+			"  b: {path: b, port: 3, depends_on: [c]}\n" +
+			"  c: {path: c, port: 4, depends_on: [a]}\n",
+			"msctl.yaml:4:38: these services wait for each other: a -> b -> c -> a"},
+		{"all at once", "name: A\nservices:\n  B: {path: x, port: 0}\n",
+			`msctl.yaml:1:7: name "A" must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most` + "\n" +
+				`msctl.yaml:3:3: name "B" must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most` + "\n" +
+				`msctl.yaml:3:22: port "0" must be a number from 1 to 65535`},
+		{"too large", "name: a\n" + strings.Repeat("#\n", 1<<19), "msctl.yaml:1:1: the file is larger than 1 MiB"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse(FileName, []byte(tt.text))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			var at *Error
+			if !errors.As(err, &at) || at.Line < 1 || at.Column < 1 {
+				t.Errorf("no *Error with a place in %#v", err)
+			}
+		})
+	}
+}
+
+func TestBrokenYAMLHasItsPlace(t *testing.T) {
+	for text, place := range map[string]string{
+		"name: a\n  b: c\n":                         "msctl.yaml:1:7: ",
+		"name: [a\n":                                "msctl.yaml:1:7: ",
+		"name: a\nname: b\nservices: {}\n":          "msctl.yaml:2:1: ",
+		"name: \"a\nservices: {}\n":                 "msctl.yaml:1:7: ",
+		"name: a\nservices:\n\titems:\n\t\tport: 1": "msctl.yaml:3:1: ",
+	} {
+		_, err := Parse(FileName, []byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), place) {
+			t.Errorf("%q: error %v, want it at %s", text, err, place)
+		}
+	}
+}
+
+func TestOrder(t *testing.T) {
+	w, err := Parse(FileName, []byte("name: a\nservices:\n"+
+		"  gateway: {kind: gateway, path: g, port: 1, depends_on: [orders, items]}\n"+
+		"  orders: {path: o, port: 2, depends_on: [items]}\n"+
+		"  mail: {path: m, port: 3}\n"+
+		"  items: {path: i, port: 4}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := func(services []*Service) string {
+		var out []string
+		for _, s := range services {
+			out = append(out, s.Name)
+		}
+		return strings.Join(out, " ")
+	}
+	for asked, want := range map[string]string{
+		"": "items orders gateway mail", "orders": "items orders", "mail": "mail", "gateway mail": "items orders gateway mail", "nobody": "",
+	} {
+		if got := names(w.Order(strings.Fields(asked)...)); got != want {
+			t.Errorf("Order(%s) = %q, want %q", asked, got, want)
+		}
+	}
+}
+
+func TestCheckTransports(t *testing.T) {
+	w, err := Parse(FileName, []byte("name: a\nservices:\n  items: {path: i, port: 4}\n  gate: {kind: gateway, path: i, port: 5}\n  mail: {path: m, transport: rabbitmq}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.CheckTransports("items", "gate"); err != nil {
+		t.Error(err)
+	}
+	err = w.CheckTransports()
+	want := "msctl.yaml:5:3: service mail uses rabbitmq, which comes with a later version of msctl: this one speaks tcp"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestFind(t *testing.T) {
+	root := t.TempDir()
+	deep := filepath.Join(root, "apps", "items", FileName) // a folder of that name is no workspace
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Find(deep); !errors.Is(err, ErrNotFound) {
+		t.Errorf("error %v, want ErrNotFound", err)
+	}
+	file := filepath.Join(root, FileName)
+	if err := os.WriteFile(file, []byte("name: a\nservices: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Find(deep)
+	if err != nil || got != file {
+		t.Errorf("Find = %q, %v; want %q", got, err, file)
+	}
+	if _, err := Load(got); err != nil {
+		t.Error(err)
+	}
+	if _, err := Load(filepath.Join(root, "none.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Load of no file: %v", err)
+	}
+}
+
+func TestSplitWords(t *testing.T) {
+	tests := []struct {
+		line string
+		want []string
+	}{
+		{`npm run start:dev`, []string{"npm", "run", "start:dev"}},
+		{` a  'b c' "d 'e'" f\ g `, []string{"a", "b c", "d 'e'", "f g"}},
+		{`C:\bin\node.exe "x \"y\""`, []string{`C:\bin\node.exe`, `x "y"`}},
+		{`a '' b`, []string{"a", "", "b"}},
+		{``, nil},
+	}
+	for _, tt := range tests {
+		got, err := splitWords(tt.line)
+		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
+			t.Errorf("splitWords(%q): %v (-want +got):\n%s", tt.line, err, diff)
+		}
+	}
+}
