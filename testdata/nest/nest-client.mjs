@@ -15,7 +15,7 @@ client.setOnDispatchHook?.(packet => {
   if (metadata !== undefined) packet.metadata = metadata;
 });
 
-const plain = e => (e instanceof Error ? { name: e.name, message: e.message, ...(e.code ? { code: e.code } : {}), isError: true } : e ?? null);
+const plain = e => (e instanceof Error ? { name: e.name, message: e.message, ...(e.code ? { code: e.code } : {}) } : e ?? null);
 
 /** Makes one call and resolves with false when it failed. */
 function run(call) {
