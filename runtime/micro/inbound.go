@@ -1,6 +1,7 @@
 package micro
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -14,9 +15,10 @@ type Inbound struct {
 	ctx    requestContext
 	server *Server
 	route  *route
-	packet Packet
+	body   []byte // the packet the request's slices are parts of
 	to     Responder
 
+	ownID   bool  // the id is a part of body
 	held    Value // the last value, until the handler has returned
 	holding bool
 	ended   bool // the peer has been told that the answer is over
@@ -24,7 +26,7 @@ type Inbound struct {
 }
 
 func newInbound(conn context.Context, s *Server, r *route, p *Packet, to Responder, peer string) *Inbound {
-	in := &Inbound{server: s, route: r, packet: *p, to: to}
+	in := &Inbound{server: s, route: r, body: p.body, to: to}
 	in.req = Request{Data: p.Data, Event: p.ID == nil, Metadata: Metadata{raw: p.Metadata}, Peer: peer}
 	in.ctx.req = &in.req
 	in.ctx.parent = conn
@@ -35,6 +37,7 @@ func newInbound(conn context.Context, s *Server, r *route, p *Packet, to Respond
 		}
 	} else {
 		in.req.id = canonicalID(p.ID)
+		in.ownID = &in.req.id[0] == &p.ID[0]
 	}
 	if left, ok := in.req.Metadata.timeout(); ok {
 		in.req.Deadline = time.Now().Add(left)
@@ -49,49 +52,66 @@ func (in *Inbound) Fast() bool { return in.route.speed.fast() }
 // Go runs the message on another goroutine. It copies what it needs of the
 // packet first: the caller may reuse the packet's memory as soon as Go returns.
 func (in *Inbound) Go() {
-	plainID := in.req.id != nil && &in.req.id[0] == &in.packet.ID[0]
-	in.packet = in.packet.clone()
-	in.req.Data, in.req.Metadata.raw = in.packet.Data, in.packet.Metadata
-	if plainID {
-		in.req.id = in.packet.ID
+	body := bytes.Clone(in.body)
+	in.req.Data = rebase(in.req.Data, in.body, body)
+	in.req.Metadata.raw = rebase(in.req.Metadata.raw, in.body, body)
+	if in.ownID {
+		in.req.id = rebase(in.req.id, in.body, body)
 	}
+	in.body = body
 	in.server.workers.run(in)
 }
 
 // Run runs the message's handlers in this goroutine and returns when the answer
 // has been handed to the Responder.
-func (in *Inbound) Run() {
+func (in *Inbound) Run() { in.RunAt(Clock()) }
+
+// RunAt is Run for callers that run one message after another: start is the
+// time, as Clock tells it, and the result is the time at the end.
+func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	defer in.server.release()
-	start := time.Now()
-	if !in.req.Deadline.IsZero() && !start.Before(in.req.Deadline) {
-		in.expire()
-		return
+	if !in.req.Deadline.IsZero() {
+		if time.Until(in.req.Deadline) <= 0 {
+			in.expire()
+			return Clock()
+		}
+		defer in.ctx.end()
 	}
 	switch events := in.route.events; {
 	case in.req.Event && len(events) > 0, in.route.message == nil:
-		in.runEvents(events, start)
+		end = in.runEvents(events, start)
 	default:
-		in.finish(in.route.message, start, in.invoke(in.route.message))
+		end = in.finish(in.route.message, start, in.invoke(in.route.message))
 	}
-	in.route.speed.learn(time.Since(start))
-	in.ctx.end()
+	in.route.speed.learn(end - start)
+	return end
 }
+
+// Clock returns the time since the program's start: a monotonic clock that
+// costs less than time.Now.
+func Clock() time.Duration { return time.Since(programStart) }
+
+var programStart = time.Now()
 
 // runEvents gives the event to each handler; a request to an event handler is
 // answered when all have run (docs/wire.md 1.1).
-func (in *Inbound) runEvents(events []*endpoint, start time.Time) {
+func (in *Inbound) runEvents(events []*endpoint, start time.Duration) (end time.Duration) {
 	var first error
+	end = start
 	for _, ep := range events {
 		err := in.invoke(ep)
 		if first == nil {
 			first = err
 		}
-		in.account(ep, start, err)
+		began := end
+		end = Clock()
+		in.account(ep, end-began, err)
 	}
 	if len(events) > 1 && !in.holding {
 		in.held, in.holding = Value{Raw: []byte("{}"), Last: true}, true
 	}
 	in.answer(first)
+	return end
 }
 
 // invoke runs one handler.
@@ -100,7 +120,8 @@ func (in *Inbound) invoke(ep *endpoint) error {
 	return safely(ep.handler, &in.ctx, &in.req, in)
 }
 
-func (in *Inbound) finish(ep *endpoint, start time.Time, err error) {
+// finish ends the answer with what the handler returned.
+func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end time.Duration) {
 	if errors.Is(err, errGone) {
 		err = nil // nobody is there to be told
 	}
@@ -108,7 +129,9 @@ func (in *Inbound) finish(ep *endpoint, start time.Time, err error) {
 	if in.sendErr != nil && err == nil && !errors.Is(in.sendErr, errGone) {
 		err = in.sendErr
 	}
-	in.account(ep, start, err)
+	end = Clock()
+	in.account(ep, end-start, err)
+	return end
 }
 
 // errGone is what a handler's Send returns when its peer no longer listens.
@@ -193,7 +216,7 @@ func (in *Inbound) expire() {
 	in.req.Pattern = ep.pattern
 	in.answer(errExpired)
 	if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {
-		in.log(slog.LevelDebug, "deadline passed before the work was started", 0, nil)
+		in.log(slog.LevelDebug, "the deadline passed before the work was started", 0, nil)
 	}
 }
 
@@ -201,8 +224,7 @@ func (in *Inbound) expire() {
 var errExpired = Errorf(504, "the deadline passed before the work was started")
 
 // account counts a run and logs it: failures always, the rest at debug level.
-func (in *Inbound) account(ep *endpoint, start time.Time, err error) {
-	took := time.Since(start)
+func (in *Inbound) account(ep *endpoint, took time.Duration, err error) {
 	ep.stats.add(took, err != nil)
 	if err == nil {
 		if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {

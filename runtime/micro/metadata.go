@@ -125,16 +125,19 @@ func text(v []byte) string {
 	return string(v[1 : len(v)-1])
 }
 
+// maxTimeout is the longest time a caller may say it waits; more is no deadline.
+const maxTimeout = 365 * 24 * time.Hour
+
 // timeout returns what the caller said it still waits.
 func (m *Metadata) timeout() (time.Duration, bool) {
-	if m.raw == nil && m.pairs == nil {
+	if m.raw == nil {
 		return 0, false
 	}
-	ms, err := strconv.ParseFloat(m.Get(MetaTimeout), 64)
-	if err != nil || ms > 1e12 || ms != ms {
+	ms, err := strconv.ParseInt(m.Get(MetaTimeout), 10, 64)
+	if err != nil || ms > maxTimeout.Milliseconds() {
 		return 0, false
 	}
-	return time.Duration(ms * float64(time.Millisecond)), true
+	return time.Duration(ms) * time.Millisecond, true
 }
 
 // AppendMetadata appends the JSON object of req's metadata as of now: the pairs

@@ -132,16 +132,6 @@ func (p *Packet) Reply() (value, err []byte, disposed bool) {
 	}
 }
 
-// clone returns the packet over a copy of its body.
-func (p *Packet) clone() Packet {
-	c := *p
-	c.body = bytes.Clone(p.body)
-	for _, f := range []*[]byte{&c.Pattern, &c.Data, &c.Metadata, &c.ID} {
-		*f = rebase(*f, p.body, c.body)
-	}
-	return c
-}
-
 // rebase returns the part of to that part is of from; to is a copy of from.
 func rebase(part, from, to []byte) []byte {
 	if part == nil {

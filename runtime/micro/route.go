@@ -90,8 +90,8 @@ func (s *Server) forget(ep *endpoint) {
 }
 
 // speed foretells whether a route's handlers will return at once, from how they
-// did lately. A handler counts as fast after a few fast runs; one slow run
-// outweighs many fast ones. The zero value foretells slow.
+// did lately. A handler counts as fast after a few fast runs, until about one run
+// in fifty is slow. The zero value foretells slow.
 type speed struct{ score atomic.Int32 }
 
 const (

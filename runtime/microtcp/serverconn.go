@@ -34,8 +34,9 @@ type serverConn struct {
 	// Of the leader alone.
 	in      decoder
 	seated  bool
-	broken  bool // a framing error has happened: replies are dropped
-	timed   bool // a read deadline is set
+	clock   time.Duration // micro.Clock at the end of the message before; 0 is unknown
+	broken  bool          // a framing error has happened: replies are dropped
+	timed   bool          // a read deadline is set
 	expires time.Time
 }
 
@@ -74,8 +75,8 @@ func (c *serverConn) abort(err error) {
 func (c *serverConn) lead() {
 	for {
 		c.out.cork()
-		leading := c.batch()
-		if !leading {
+		c.clock = 0
+		if leading := c.batch(); !leading {
 			return
 		}
 		c.standUp()
@@ -141,12 +142,20 @@ func (c *serverConn) dispatch(p *micro.Packet) (leading bool) {
 		return true
 	case !in.Fast() || !c.sitDown():
 		in.Go()
+		c.clock = 0
 		return true
 	}
-	began := nanotime()
-	c.running.Store(began)
-	in.Run()
-	return c.running.CompareAndSwap(began, notRunning)
+	began := c.clock
+	if began == 0 {
+		began = micro.Clock()
+	}
+	c.running.Store(int64(began))
+	end := in.RunAt(began)
+	if !c.running.CompareAndSwap(int64(began), notRunning) {
+		return false
+	}
+	c.clock = end
+	return true
 }
 
 func (c *serverConn) sitDown() bool {

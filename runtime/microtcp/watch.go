@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // watch makes it safe to run a handler in the goroutine that reads a
@@ -37,11 +39,6 @@ const (
 	notRunning = 0
 	takenOver  = -1
 )
-
-var processStart = time.Now()
-
-// nanotime is a monotonic clock that is never 0.
-func nanotime() int64 { return int64(time.Since(processStart)) + 1 }
 
 // start starts the watching goroutine; stop ends it.
 func (w *watch) start() (stop func()) {
@@ -84,7 +81,7 @@ func (w *watch) run(end <-chan struct{}) {
 
 // look takes over from handlers that run too long, and reports whether any run.
 func (w *watch) look() (busy bool) {
-	now := nanotime()
+	now := int64(micro.Clock())
 	for i := range w.seats {
 		c := w.seats[i].Load()
 		if c == nil {
