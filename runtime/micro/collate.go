@@ -35,13 +35,18 @@ var asciiPrimary = func() (primary [utf8.RuneSelf]uint8) {
 // canonical decomposition, contractions and expansions, but for these:
 //
 //   - ideographs of the supplementary planes (extensions B and later) sort
-//     behind all others by code point, not by radical and stroke;
-//   - unassigned characters, private use and lone surrogates sort behind them
-//     by code point, as in ICU (which puts no ideographs between);
+//     behind the others in code point order, not by radical and stroke;
 //   - the noncharacter U+FDD1, with which ICU marks the start of scripts, is
 //     taken for unassigned;
 //   - of a key that is not ASCII only the first 64 KiB count, and of a run of
-//     combining marks only 30 can join in a contraction.
+//     combining marks only 30 can join in a contraction;
+//   - behind the few letters that contract with a mark (и, ا, و and ي among
+//     them) ICU sometimes contradicts its own rule that canonically equivalent
+//     texts compare equal, if rare marks stand there in an order that is not
+//     canonical. The rule is followed here.
+//
+// Unassigned and private characters and lone surrogates come behind all of
+// these in code point order, as in ICU.
 //
 // Locales that sort in another way (Danish, Czech, Estonian, Swedish, …) are
 // not known here: a NestJS process that runs under one has other routes.

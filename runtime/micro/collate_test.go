@@ -2,6 +2,7 @@ package micro
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"math/rand/v2"
 	"os/exec"
@@ -20,7 +21,7 @@ func askNode(t *testing.T, script string, input []byte) string {
 	if err != nil {
 		t.Skip("needs Node.js on the PATH")
 	}
-	cmd := exec.Command(node, "-e", `const input = JSON.parse(require("fs").readFileSync(0, "utf8"));`+script)
+	cmd := exec.CommandContext(t.Context(), node, "-e", `const input = JSON.parse(require("fs").readFileSync(0, "utf8"));`+script)
 	cmd.Env = append(cmd.Environ(), "LC_ALL=en_US.UTF-8", "LANG=en_US.UTF-8")
 	cmd.Stdin = bytes.NewReader(input)
 	var stderr bytes.Buffer
@@ -37,6 +38,7 @@ func askNode(t *testing.T, script string, input []byte) string {
 const testedICU = "78"
 
 func nodeICU(t *testing.T) string {
+	t.Helper()
 	major, _, _ := strings.Cut(askNode(t, `console.log(process.versions.icu)`, []byte("0")), ".")
 	return major
 }
@@ -119,6 +121,34 @@ func joined(parts []string) string {
 		}
 	}
 	return string(out)
+}
+
+// TestCompareKeysOrder holds what ICU 78 says of a list in ascending order, for
+// machines that have no Node.js.
+func TestCompareKeysOrder(t *testing.T) {
+	ascending := []string{
+		"", "\u0301", "\t", "_", "-", "~", "☃", "😀", "€", "1", "①", "10", "2", "9", "a", "ａ", "A", "Ａ", "a b", "a_b", "a-b", "a.b",
+		"aa", "Aa", "ab", "aB", "AB", "ae", "æ", "af", "b", "B", "cote", "coté", "côte", "côté", "é", "É", "fi", "ﬁ", "fj", "la", "ŀa",
+		"lb", "n", "ñ", "o", "ø", "Ø", "p", "q\u0307\u0323", "ss", "ß", "st", "z", "żółć", "zz", "α", "ά", "Ω", "и", "й", "к", "я",
+		"א", "שׁ", "آ", "ا", "ش", "กา", "เก", "ข", "가", "각", "나", "あ", "か", "カ", "が", "ガ", "一", "丁", "㐀", "中", "文", "日", "豈",
+		"\u0378", "\xed\xa0\xbd", "\ue000", "\ufffd",
+	}
+	for i, a := range ascending {
+		for j, b := range ascending {
+			if got := compareKeys(a, b); got != cmp.Compare(i, j) {
+				t.Errorf("compareKeys(%+q, %+q) = %d, want %d", a, b, got, cmp.Compare(i, j))
+			}
+		}
+	}
+	equal := [][2]string{
+		{"a\u0001", "a"}, {"a\u200db", "ab"}, {"é", "e\u0301"}, {"ŀa", "l·a"}, {"각", "\u1100\u1161\u11a8"}, {"Å", "Å"}, {"豈", "豈"},
+		{"q\u0307\u0323", "q\u0323\u0307"}, {"и\u0323\u0306", "й\u0323"}, {"\u1fb3\u0301", "ᾴ"}, {"\xed\xa0\xbd\u0001", "\xed\xa0\xbd"},
+	}
+	for _, e := range equal {
+		if got := compareKeys(e[0], e[1]); got != 0 {
+			t.Errorf("compareKeys(%+q, %+q) = %d, want 0", e[0], e[1], got)
+		}
+	}
 }
 
 func TestCompareKeysASCIIAgainstNode(t *testing.T) {

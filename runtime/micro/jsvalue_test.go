@@ -41,6 +41,7 @@ func TestAppendCanonicalJSON(t *testing.T) {
 		`9007199254740993`:                       `9007199254740992`,
 		`1e400`:                                  `null`,
 		`[-1e400]`:                               `[null]`,
+		`"\b\f\n\r\t\"\\"`:                       `"\b\f\n\r\t\"\\"`,
 		`"\u0041\/\ud83d\u001f"`:                 `"A/\ud83d\u001f"`,
 		`"\ud83d\ude00"`:                         `"😀"`,
 		`[ ]`:                                    `[]`,

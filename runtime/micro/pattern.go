@@ -73,7 +73,7 @@ func Fields(fields map[string]any) Pattern {
 // A number beyond the range of a double is refused: a NestJS peer would read
 // null.
 func ParsePattern(text string) (Pattern, error) {
-	return parsePattern(SanitizeUTF8([]byte(text)))
+	return parsePattern([]byte(text))
 }
 
 func parsePattern(text []byte) (Pattern, error) {
@@ -83,6 +83,7 @@ func parsePattern(text []byte) (Pattern, error) {
 	if at := firstInfinite(text); at >= 0 {
 		return Pattern{}, &PatternError{Offset: at, Reason: tooLarge}
 	}
+	text = SanitizeUTF8(text)
 	p := Pattern{json: string(appendCanonicalJSON(nil, text))}
 	i := skipSpace(text, 0)
 	switch text[i] {

@@ -258,6 +258,7 @@ func TestParsePatternErrors(t *testing.T) {
 		`{"cmd":"x"} y`:             {12, `found 'y', want the end of the text`},
 		"\"tab\t\"":                 {4, `found '\t' in a string, want it escaped`},
 		`"\x"`:                      {1, `found a backslash that starts no escape of JSON`},
+		`[true,false,null,"\n",x]`:  {22, `found 'x', want a JSON value`},
 		`01`:                        {1, `found '1', want the end of the text`},
 		`[-]`:                       {1, `found '-', want a value or "]"`},
 		`[1.]`:                      {1, `found '1', want a value or "]"`},

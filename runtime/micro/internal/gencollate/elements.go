@@ -28,7 +28,6 @@ const (
 	tagContraction    = 9
 	tagDigit          = 10
 	tagZero           = 11
-	tagHangul         = 12
 	tagOffset         = 14
 	tagImplicit       = 15
 )
@@ -129,7 +128,6 @@ func trim(in []element) []element {
 	out := in[:0]
 	for _, e := range in {
 		e.t &= 0x3f3f
-		e.s &= 0xffff
 		if e != (element{}) {
 			out = append(out, e)
 		}

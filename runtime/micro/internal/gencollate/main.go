@@ -7,6 +7,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -19,13 +20,13 @@ func main() {
 	icu := flag.String("icu", "", "file with an ICU data package (default: the Node.js executable)")
 	out := flag.String("o", "collate_table.go", "file to write")
 	flag.Parse()
-	if err := run(*node, *icu, *out); err != nil {
+	if err := run(context.Background(), *node, *icu, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "gencollate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(node, icu, out string) error {
+func run(ctx context.Context, node, icu, out string) error {
 	path, err := exec.LookPath(node)
 	if err != nil {
 		return fmt.Errorf("find Node.js: %w", err)
@@ -45,7 +46,7 @@ func run(node, icu, out string) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", icu, err)
 	}
-	unicode, err := askNode(path)
+	unicode, err := askNode(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os/exec"
@@ -41,8 +42,8 @@ console.log(JSON.stringify({decomposition, classes: member.map(([c, r]) => [c, r
   versions: ['Node.js ' + v.node, 'ICU ' + v.icu, 'CLDR ' + v.cldr, 'Unicode ' + v.unicode].join(', ')}));
 `
 
-func askNode(node string) (facts, error) {
-	out, err := exec.Command(node, "-e", script).Output()
+func askNode(ctx context.Context, node string) (facts, error) {
+	out, err := exec.CommandContext(ctx, node, "-e", script).Output()
 	if err != nil {
 		return facts{}, fmt.Errorf("ask %s for the Unicode data: %w", node, err)
 	}

@@ -1,0 +1,177 @@
+package micro
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// appendCanonicalJSON appends what JSON.stringify(JSON.parse(raw)) gives. raw
+// must be valid JSON. Besides the forms of strings and numbers that changes
+// objects: members with integer-like keys come first, ascending, and of equal
+// keys the last value stands at the first place. Nesting costs memory in
+// proportion to the text, never stack.
+func appendCanonicalJSON(dst, raw []byte) []byte {
+	return appendCanonical(dst, raw, nil)
+}
+
+// appendCanonical does that; where order is not nil, members whose keys are
+// not integer-like are sorted by it.
+func appendCanonical(dst, raw []byte, order func(a, b string) int) []byte {
+	raw = SanitizeUTF8(raw)
+	i := skipSpace(raw, 0)
+	if c := raw[i]; c != '{' && c != '[' {
+		return appendLiteral(dst, raw[i:literalEnd(raw, i)])
+	}
+	t := parseTree(raw)
+	for i := range t.nodes {
+		if n := &t.nodes[i]; raw[n.start] == '{' && n.child != 0 && t.nodes[n.child].next != 0 {
+			t.arrange(n, order)
+		}
+	}
+	return t.append(dst)
+}
+
+func appendLiteral(dst, lit []byte) []byte {
+	switch c := lit[0]; {
+	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
+		return append(dst, lit...)
+	case c == '"':
+		return appendJSONString(dst, string(appendDecoded(nil, lit)))
+	case c == '-' || c-'0' <= 9:
+		return appendNumber(dst, lit, "null")
+	}
+	return append(dst, lit...)
+}
+
+// jsTree is a parsed JSON value: nodes in the order of the text, the root
+// first.
+type jsTree struct {
+	raw   []byte
+	nodes []jsNode
+}
+
+// jsNode is one value. Its key and its text are parts of the raw JSON; child
+// and next are places in jsTree.nodes, 0 for none.
+type jsNode struct {
+	key, keyEnd, start, end int
+	child, next             int32
+}
+
+func parseTree(raw []byte) *jsTree {
+	t := &jsTree{raw: raw}
+	var open, last []int32 // containers around i, and the last child of each
+	for i := skipSpace(raw, 0); i < len(raw); i = skipSpace(raw, i) {
+		switch raw[i] {
+		case '}', ']':
+			open, last = open[:len(open)-1], last[:len(last)-1]
+			i++
+			continue
+		case ',':
+			i++
+			continue
+		}
+		var n jsNode
+		depth := len(open)
+		if depth > 0 && raw[t.nodes[open[depth-1]].start] == '{' {
+			n.key, n.keyEnd = i, skipString(raw, i+1)
+			i = skipSpace(raw, skipSpace(raw, n.keyEnd)+1)
+		}
+		n.start = i
+		at := int32(len(t.nodes))
+		if depth > 0 {
+			if prev := last[depth-1]; prev != 0 {
+				t.nodes[prev].next = at
+			} else {
+				t.nodes[open[depth-1]].child = at
+			}
+			last[depth-1] = at
+		}
+		if raw[i] == '{' || raw[i] == '[' {
+			open, last = append(open, at), append(last, 0)
+			i++
+		} else {
+			i = literalEnd(raw, i)
+		}
+		n.end = i
+		t.nodes = append(t.nodes, n)
+	}
+	return t
+}
+
+// arrange puts the members of an object into JavaScript's order.
+func (t *jsTree) arrange(object *jsNode, order func(a, b string) int) {
+	type member struct {
+		key  string
+		node int32
+	}
+	var members []member
+	seen := map[string]int{}
+	for at := object.child; at != 0; at = t.nodes[at].next {
+		key := t.key(at)
+		if i, ok := seen[key]; ok {
+			members[i].node = at
+			continue
+		}
+		seen[key] = len(members)
+		members = append(members, member{key, at})
+	}
+	slices.SortStableFunc(members, func(a, b member) int {
+		x, isIndex := arrayIndex(a.key)
+		y, isIndex2 := arrayIndex(b.key)
+		switch {
+		case isIndex && isIndex2:
+			return cmp.Compare(x, y)
+		case isIndex:
+			return -1
+		case isIndex2:
+			return 1
+		case order != nil:
+			return order(a.key, b.key)
+		}
+		return 0
+	})
+	link := &object.child
+	for _, m := range members {
+		*link = m.node
+		link = &t.nodes[m.node].next
+	}
+	*link = 0
+}
+
+func (t *jsTree) key(at int32) string {
+	n := &t.nodes[at]
+	return string(appendDecoded(nil, t.raw[n.key:n.keyEnd]))
+}
+
+// append writes the tree as JSON.
+func (t *jsTree) append(dst []byte) []byte {
+	var open []int32
+	for at := int32(0); ; {
+		n := &t.nodes[at]
+		if n.keyEnd > 0 {
+			dst = append(appendLiteral(dst, t.raw[n.key:n.keyEnd]), ':')
+		}
+		switch c := t.raw[n.start]; {
+		case c != '{' && c != '[':
+			dst = appendLiteral(dst, t.raw[n.start:n.end])
+		case n.child != 0:
+			dst = append(dst, c)
+			open = append(open, at)
+			at = n.child
+			continue
+		default:
+			dst = append(dst, c, c+2) // '}' is '{'+2, ']' is '['+2
+		}
+		for t.nodes[at].next == 0 {
+			if len(open) == 0 {
+				return dst
+			}
+			at = open[len(open)-1]
+			open = open[:len(open)-1]
+			dst = append(dst, t.raw[t.nodes[at].start]+2)
+		}
+		dst = append(dst, ',')
+		at = t.nodes[at].next
+	}
+}
