@@ -10,6 +10,7 @@ import (
 
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // The exit codes of every command. 128 + the signal's number is added for a
@@ -93,6 +94,7 @@ func exitCode(err error) int {
 		bySignal   *signalError
 		noTerminal *term.NoTerminalError
 		badConfig  *workspace.Error
+		remote     *micro.Error
 	)
 	switch {
 	case errors.As(err, &bySignal):
@@ -100,6 +102,12 @@ func exitCode(err error) int {
 			return 128 + int(number)
 		}
 		return exitInterrupted
+	case errors.As(err, &remote) && remote.Remote():
+		return exitService
+	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost):
+		return exitUnreachable
+	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return exitTimeout
 	case errors.Is(err, term.ErrInterrupt), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &noTerminal), errors.As(err, &badConfig):

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// describeTimeout bounds the question what a service handles, which is asked
+// beside the message that matters.
+const describeTimeout = time.Second
+
+// resolve finds the target of a message: --to, or in a workspace the service
+// that says it handles the pattern, or the default.
+func (f *targetFlags) resolve(ctx context.Context, pattern micro.Pattern) (target, error) {
+	if f.to != "" {
+		return parseTarget(f.to)
+	}
+	w, err := currentWorkspace()
+	if err != nil {
+		return target{}, err
+	}
+	if w == nil {
+		return parseTarget(defaultTarget)
+	}
+	services := slices.DeleteFunc(slices.Clone(w.Services), func(s *workspace.Service) bool {
+		return s.Kind == workspace.KindGateway || s.Transport != workspace.TCP
+	})
+	switch len(services) {
+	case 0:
+		return target{}, withHint(usagef("the workspace %s has no service that takes messages over TCP", w.Name), "name a target with --to")
+	case 1:
+		return targetOf(services[0]), nil
+	}
+	return choose(f.survey(ctx, services), w.Name, pattern)
+}
+
+// answer is what a service said when it was asked what it handles.
+type answer struct {
+	target      target
+	description micro.Description
+	err         error
+}
+
+// survey asks the services, all at once, what they handle.
+func (f *targetFlags) survey(ctx context.Context, services []*workspace.Service) []answer {
+	answers := make([]answer, len(services))
+	var wg sync.WaitGroup
+	for i, s := range services {
+		wg.Go(func() {
+			t := targetOf(s)
+			d, err := f.describe(ctx, t, describeTimeout)
+			answers[i] = answer{t, d, err}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// describe asks a target what it handles.
+func (f *targetFlags) describe(ctx context.Context, t target, timeout time.Duration) (micro.Description, error) {
+	var none micro.Description
+	conn, err := f.dial(t)
+	if err != nil {
+		return none, err
+	}
+	client := micro.NewClient(conn, micro.WithTimeout(timeout))
+	defer client.Close()
+	return micro.Call[micro.Description](ctx, client, micro.DescribePattern, struct{}{})
+}
+
+// choose picks the one service that handles the pattern. Services that run but
+// cannot say what they handle (NestJS) are taken when no other one does.
+func choose(answers []answer, workspaceName string, pattern micro.Pattern) (target, error) {
+	var claims, silent []target
+	var known []string
+	for _, a := range answers {
+		switch {
+		case a.err == nil && slices.ContainsFunc(a.description.Handlers, handles(pattern)):
+			claims = append(claims, a.target)
+		case errors.Is(a.err, micro.ErrNoHandler):
+			silent = append(silent, a.target)
+		}
+		known = append(known, routes(a.description)...)
+	}
+	if len(claims) == 0 {
+		claims = silent
+	}
+	switch {
+	case len(claims) == 1:
+		return claims[0], nil
+	case len(claims) > 1:
+		return target{}, usagef("%s may go to %s: choose with --to", pattern, listNames(claims))
+	case len(known) == 0:
+		err := fmt.Errorf("no service of the workspace %s could be asked who handles %s: %w", workspaceName, pattern, firstError(answers))
+		return target{}, withHint(withCode(err, exitCode(firstError(answers))), "start the services with `msctl run`")
+	}
+	err := usagef("no running service of the workspace %s handles %s", workspaceName, pattern)
+	if near := nearest.Words(pattern.String(), known, 3); len(near) > 0 {
+		return target{}, withHint(err, "did you mean %s?", strings.Join(near, " or "))
+	}
+	return target{}, withHint(err, "`msctl ls` lists what is handled")
+}
+
+func handles(pattern micro.Pattern) func(micro.HandlerInfo) bool {
+	return func(h micro.HandlerInfo) bool { return h.Route == pattern.Route() }
+}
+
+// routes lists the routes that a service handles.
+func routes(d micro.Description) []string {
+	out := make([]string, len(d.Handlers))
+	for i, h := range d.Handlers {
+		out[i] = h.Route
+	}
+	return out
+}
+
+func listNames(targets []target) string {
+	names := make([]string, len(targets))
+	for i, t := range targets {
+		names[i] = t.name()
+	}
+	return strings.Join(names, " or ")
+}
+
+// firstError is the first service's reason not to answer, in a person's words.
+func firstError(answers []answer) error {
+	for _, a := range answers {
+		if a.err != nil {
+			return explain(a.err, a.target)
+		}
+	}
+	return errors.New("none of them handles anything")
+}
