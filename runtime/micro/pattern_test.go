@@ -265,6 +265,9 @@ func TestParsePatternErrors(t *testing.T) {
 		`[1e400]`:                   {1, `the number is beyond the range of a double`},
 		`{"a":"1e400","b": -1e999}`: {18, `the number is beyond the range of a double`},
 	}
+	if _, err := ParsePattern("{"); err == nil || err.Error() != `parse pattern: at byte 1: the text ends, want a key in double quotes or "}"` {
+		t.Errorf("got %v", err)
+	}
 	for text, want := range tests {
 		p, err := ParsePattern(text)
 		var e *PatternError
