@@ -1,0 +1,47 @@
+// Package policy says how patient a client is: how long one attempt may take,
+// how often a message is sent again, how long to wait in between, and how much
+// of all this the service can bear.
+//
+// A [Policy] is an option of a client:
+//
+//	c := micro.NewClient(microtcp.Dial("items:3002"), policy.Recommended())
+//
+// or made to measure:
+//
+//	p := policy.New(
+//		policy.WithTimeout(300*time.Millisecond),
+//		policy.WithRetries(2),
+//		policy.WithBackoff(policy.Exponential(50*time.Millisecond, time.Second)),
+//		policy.WithJitter(policy.FullJitter),
+//		policy.WithBudget(0.2, 10),
+//	)
+//
+// # Words
+//
+// A request is what the caller wanted; an attempt is one message on the wire
+// for it. A request has one attempt and at most as many retries as the policy
+// allows. Each attempt has its own deadline and is numbered; the number and the
+// time left travel in the packet's metadata, so that a service can drop work
+// nobody waits for.
+//
+// # What is retried
+//
+// Only what may have gone wrong by chance: see [Transient]. A request is never
+// retried after a value of its answer has reached the caller, and an event is
+// retried only when it was certainly not sent. A retry that could not end
+// before the request's deadline is not made.
+//
+// # Why a budget
+//
+// Retries multiply the load of a service at the very moment it is slow; past
+// some point they keep it slow for ever. A budget bounds the retries of all
+// requests together to a share of the requests made, so the worst a client does
+// to a failing service is known beforehand: see [WithBudget].
+//
+// # The whole request
+//
+// The request's deadline is the caller's, or what micro.WithTimeout gives the
+// client (5 s where nothing was said), retries included. A policy never
+// extends it: a client whose policy takes longer wants
+// micro.WithTimeout(p.Longest()) beside it.
+package policy

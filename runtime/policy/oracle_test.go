@@ -1,0 +1,91 @@
+package policy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"github.com/failsafe-go/failsafe-go/timeout"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// outcome is what both sides must agree on.
+type outcome struct {
+	Starts []time.Duration
+	Took   time.Duration
+	OK     bool
+}
+
+// TestAgainstFailsafe runs the same scripted failures under this package and
+// under failsafe-go: the same attempts, begun at the same moments.
+func TestAgainstFailsafe(t *testing.T) {
+	settings := []policy.Settings{
+		{},
+		{Retries: 3},
+		{Retries: 2, Backoff: policy.Constant(time.Second)},
+		{Retries: 5, Backoff: policy.Exponential(100*time.Millisecond, time.Second)},
+		{Retries: 4, Backoff: policy.Backoff{Delay: 30 * time.Millisecond, Factor: 3, Max: 500 * time.Millisecond}},
+		{Retries: 2, Timeout: 300 * time.Millisecond, Backoff: policy.Constant(50 * time.Millisecond)},
+		{Retries: 4, Timeout: 200 * time.Millisecond, Backoff: policy.Exponential(10*time.Millisecond, time.Minute)},
+	}
+	scripts := map[string][]step{
+		"answers":                  {{takes: 20 * time.Millisecond}},
+		"fails twice":              {{err: remote("503")}, {err: micro.ErrUnreachable}, {takes: time.Millisecond}},
+		"always fails":             {{takes: 5 * time.Millisecond, err: micro.ErrConnectionLost}},
+		"fails in a way that ends": {{err: remote("503")}, {err: remote("400")}, {}},
+		"slow then answers":        {{takes: time.Hour}, {takes: 199 * time.Millisecond}},
+		"never answers":            {{takes: time.Hour}},
+		"slow, refused, answers":   {{takes: 250 * time.Millisecond, err: remote("504")}, {err: errOther}, {}},
+	}
+	for _, s := range settings {
+		for name, steps := range scripts {
+			t.Run(fmt.Sprintf("%s/%s", s, name), func(t *testing.T) {
+				var ours, theirs outcome
+				synctest.Test(t, func(t *testing.T) { ours = runOurs(s, steps) })
+				synctest.Test(t, func(t *testing.T) { theirs = runFailsafe(s, steps) })
+				if diff := cmp.Diff(theirs, ours); diff != "" {
+					t.Errorf("-failsafe +policy\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+func runOurs(s policy.Settings, steps []step) outcome {
+	p := policy.New(policy.WithTimeout(s.Timeout), policy.WithRetries(s.Retries), policy.WithBackoff(s.Backoff))
+	transport := &script{steps: steps}
+	begin := time.Now()
+	_, err := send(context.Background(), p, transport, &micro.Request{Pattern: micro.Cmd("x")})
+	return outcome{starts(transport.seen), time.Since(begin), err == nil}
+}
+
+func runFailsafe(s policy.Settings, steps []step) outcome {
+	retry := retrypolicy.NewBuilder[any]().WithMaxRetries(s.Retries).ReturnLastFailure().
+		AbortIf(func(_ any, err error) bool {
+			return err != nil && !errors.Is(err, timeout.ErrExceeded) && !policy.Transient(err)
+		})
+	switch {
+	case s.Backoff.Factor > 1:
+		retry = retry.WithBackoffFactor(s.Backoff.Delay, s.Backoff.Max, s.Backoff.Factor)
+	case s.Backoff.Delay > 0:
+		retry = retry.WithDelay(s.Backoff.Delay)
+	}
+	policies := []failsafe.Policy[any]{retry.Build()}
+	if s.Timeout > 0 {
+		policies = append(policies, timeout.New[any](s.Timeout))
+	}
+	transport := &script{steps: steps}
+	begin := time.Now()
+	err := failsafe.With(policies...).RunWithExecution(func(exec failsafe.Execution[any]) error {
+		return transport.handle(exec.Context(), &micro.Request{}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	})
+	return outcome{starts(transport.seen), time.Since(begin), err == nil}
+}
