@@ -58,8 +58,8 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 // sets the deadline and the correlation id where req has none. Data that is nil
 // is sent as {}, because a NestJS client cannot send undefined.
 func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
-	if req.Pattern.IsZero() {
-		return errors.New("the message has no pattern")
+	if req.Pattern.IsZero() || req.Pattern.JSON() == "null" {
+		return errors.New("the message has no pattern (null is none)")
 	}
 	if req.Data == nil {
 		req.Data = []byte("{}")

@@ -67,7 +67,8 @@ func (in *Inbound) Go() {
 func (in *Inbound) Run() { in.RunAt(Clock()) }
 
 // RunAt is Run for callers that run one message after another: start is the
-// time, as Clock tells it, and the result is the time at the end.
+// time, as Clock tells it, and the result is the time at which the handlers had
+// returned.
 func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	defer in.server.release()
 	if !in.req.Deadline.IsZero() {
@@ -122,6 +123,7 @@ func (in *Inbound) invoke(ep *endpoint) error {
 
 // finish ends the answer with what the handler returned.
 func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end time.Duration) {
+	end = Clock() // of the handler: sending the answer may mean sending those of others too
 	if errors.Is(err, errGone) {
 		err = nil // nobody is there to be told
 	}
@@ -129,7 +131,6 @@ func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end tim
 	if in.sendErr != nil && err == nil && !errors.Is(in.sendErr, errGone) {
 		err = in.sendErr
 	}
-	end = Clock()
 	in.account(ep, end-start, err)
 	return end
 }

@@ -64,10 +64,11 @@ func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, h
 		panic("micro: a handler needs a pattern: Cmd, Name, Fields or ParsePattern make one")
 	}
 	ep := &endpoint{pattern: p, kind: k, doc: h.doc, types: t, handler: h.compose(handler)}
-	r := s.routes[p.Route()]
+	key := routeKey(p.Route(), p.RouteIsString())
+	r := s.routes[key]
 	if r == nil {
 		r = &route{}
-		s.routes[p.Route()] = r
+		s.routes[key] = r
 	}
 	if k == kindEvent {
 		r.events = append(r.events, ep)
@@ -77,6 +78,22 @@ func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, h
 	}
 	s.order = append(s.order, ep)
 	return ep
+}
+
+// routeKey tells the routes of booleans and null from the strings that look like
+// them (docs/wire.md 2.1).
+func routeKey(route string, isString bool) string {
+	if isString {
+		return route
+	}
+	return "\x00" + route
+}
+
+// unreachable reports whether no message can match the handler: its pattern is a
+// string that the server takes for JSON and reads another way (docs/wire.md 2.3).
+func (ep *endpoint) unreachable() bool {
+	route, isString := routeOfWire([]byte(ep.pattern.JSON()))
+	return routeKey(route, isString) != routeKey(ep.pattern.Route(), ep.pattern.RouteIsString())
 }
 
 // forget takes a handler that another one replaces off the list.

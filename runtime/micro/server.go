@@ -83,6 +83,11 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	if err := s.begin(base); err != nil {
 		return err
 	}
+	for _, ep := range s.order {
+		if ep.unreachable() {
+			s.log.Warn("no message can reach the handler: its pattern is read as JSON on arrival", "pattern", ep.pattern.String())
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error)
@@ -238,11 +243,7 @@ func (s *Server) lookup(pattern []byte) *route {
 	if pattern == nil {
 		return nil
 	}
-	canonical, ok := routeOfWire(pattern)
-	if !ok {
-		return nil
-	}
-	r := s.routes[canonical]
+	r := s.routes[routeKey(routeOfWire(pattern))]
 	if r != nil && len(known) < maxCachedPatterns && len(pattern) < 1024 {
 		s.remember(string(pattern), r)
 	}

@@ -32,6 +32,8 @@ type writer struct {
 const (
 	flushAt   = 64 << 10 // what gathers before it is written even while corked
 	highWater = 1 << 20  // past it producers wait until the peer has read
+
+	maxIdleWrite = 4 * flushAt // the largest buffer that is kept while nothing waits
 )
 
 var (
@@ -102,21 +104,32 @@ func (w *writer) flushLocked(yield bool) error {
 		err := w.write(out)
 		w.mu.Lock()
 		w.inWrite = 0
-		if cap(out) <= 4*flushAt {
-			w.spare = out
-		}
+		w.spare = out
 		if err != nil && w.err == nil {
 			w.err = err
 		}
 		w.room.Broadcast()
 	}
 	w.writing = false
+	if len(w.buf) == 0 {
+		w.shrink()
+	}
 	err := w.err
 	w.mu.Unlock()
 	if err != nil {
 		w.fail(err)
 	}
 	return err
+}
+
+// shrink gives large buffers up when nothing waits any more.
+func (w *writer) shrink() {
+	if cap(w.buf) > maxIdleWrite {
+		w.buf = nil
+	}
+	if cap(w.spare) > maxIdleWrite {
+		w.spare = nil
+	}
 }
 
 // write hands out to the connection. Only the goroutine that set writing calls it.
