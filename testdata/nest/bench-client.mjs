@@ -40,4 +40,5 @@ await finished;
 took.sort((a, b) => a - b);
 const at = q => took[Math.min(took.length - 1, Math.floor(took.length * q))];
 print({ event: 'done', calls: took.length, latencies: [at(0.5), at(0.99)] });
+for await (const _ of process.stdin); // until it has been looked at
 await client.close();

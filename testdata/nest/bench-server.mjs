@@ -27,5 +27,5 @@ common.Module({ controllers: [BenchController] })(BenchModule);
 const app = await core.NestFactory.createMicroservice(BenchModule, { ...transportOptions(args, 'server'), logger: false });
 await app.listen();
 print({ event: 'listening' });
-process.on('SIGTERM', () => process.exit(0));
+process.on('SIGINT', () => process.exit(0));
 process.stdin.on('end', () => process.exit(0)).resume();

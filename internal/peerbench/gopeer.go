@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// serve is the Go service: the handlers of testdata/nest/bench-server.mjs, typed, and one that passes JSON through.
+func serve(ctx context.Context, addr string) error {
+	list := items(listLength)
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("raw"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("list"), func(context.Context, struct{}) ([]item, error) { return list, nil })
+	return s.Serve(ctx, microtcp.Listen(addr))
+}
+
+// callInALoop is the Go client: as many goroutines as calls in flight, on one connection. It prints the same lines as
+// testdata/nest/bench-client.mjs.
+func callInALoop(ctx context.Context, o options) error {
+	c := micro.NewClient(microtcp.Dial(o.addr))
+	defer c.Close()
+	call := func() error {
+		_, err := micro.Call[item](ctx, c, micro.Cmd("echo"), items(1)[0])
+		return err
+	}
+	if o.row == "list" {
+		call = func() error {
+			list, err := micro.Call[[]item](ctx, c, micro.Cmd("list"), struct{}{})
+			if err == nil && len(list) != listLength {
+				err = fmt.Errorf("wrong reply: %d items", len(list))
+			}
+			return err
+		}
+	}
+	took, err := closedLoop(call, o)
+	if err != nil {
+		return err
+	}
+	err = json.NewEncoder(os.Stdout).Encode(mark{
+		Event:     "done",
+		Calls:     len(took),
+		Latencies: []float64{millis(quantile(took, 0.5)), millis(quantile(took, 0.99))},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin) // until it has been looked at
+	return err
+}
+
+// closedLoop calls from o.inFlight goroutines through warm-up and measurement, prints the start of the latter, and
+// returns the sorted latencies of what completed in it.
+func closedLoop(call func() error, o options) ([]time.Duration, error) {
+	var phase atomic.Int32
+	took := make([][]time.Duration, o.inFlight)
+	var group errgroup.Group
+	for i := range took {
+		took[i] = make([]time.Duration, 0, 1<<14)
+		group.Go(func() error {
+			for phase.Load() != stopping {
+				start := time.Now()
+				if err := call(); err != nil {
+					return err
+				}
+				if phase.Load() == measuring {
+					took[i] = append(took[i], time.Since(start))
+				}
+			}
+			return nil
+		})
+	}
+	<-time.After(o.warm)
+	phase.Store(measuring)
+	if err := json.NewEncoder(os.Stdout).Encode(mark{Event: "start"}); err != nil {
+		return nil, err
+	}
+	<-time.After(o.length)
+	phase.Store(stopping)
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	return all, nil
+}
+
+// quantile returns the value at q of sorted latencies.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(float64(len(sorted))*q))]
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// item is what the messages carry: 170 bytes of JSON. testdata/nest/lib/items.mjs makes the same, member for member.
+type item struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Price       float64  `json:"price"`
+	Quantity    int      `json:"quantity"`
+	Tags        []string `json:"tags"`
+	CreatedAt   string   `json:"createdAt"`
+}
+
+// listLength is the number of items in the large reply, about 20 KB.
+const listLength = 120
+
+func items(n int) []item {
+	list := make([]item, n)
+	for i := range list {
+		list[i] = item{
+			ID:          fmt.Sprintf("item-%04d", i),
+			Name:        "Stainless bottle",
+			Description: "Keeps it cold for a day.",
+			Price:       19.95,
+			Quantity:    7,
+			Tags:        []string{"kitchen"},
+			CreatedAt:   "2026-01-31T10:00:00.000Z",
+		}
+	}
+	return list
+}
+
+// mustJSON encodes what this program itself made.
+func mustJSON(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", v, err))
+	}
+	return text
+}

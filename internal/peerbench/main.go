@@ -1,0 +1,83 @@
+// Command peerbench (`make bench`) measures msctl's TCP server and client against a real NestJS 12 on the same machine.
+//
+// Each peer is a process of its own. The servers are driven by one neutral closed-loop generator that writes and reads raw
+// frames and checks every reply; the pairs are a client and a server of the same make. Repetitions are interleaved, so that
+// a slow minute of the machine hits every peer alike, and medians are printed. What decides is the CPU time a request costs
+// (user and system), as a ratio within one run: throughput on a shared machine says little.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/pprof"
+	"time"
+)
+
+// options is the command line.
+type options struct {
+	role     string // "" orchestrates; "server" and "client" are the Go peers it starts
+	addr     string
+	row      string
+	inFlight int
+	conns    int
+	warm     time.Duration
+	length   time.Duration
+	reps     int
+	strict   bool
+	profile  string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.role, "role", "", "internal: run as the Go `server or client`")
+	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role")
+	flag.StringVar(&o.row, "row", "", "only rows whose name holds this `text`; of the client role, its row")
+	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight, all connections together")
+	flag.IntVar(&o.conns, "connections", 1, "connections of the generator")
+	flag.DurationVar(&o.warm, "warm", time.Second, "warm-up before each measurement")
+	flag.DurationVar(&o.length, "length", 3*time.Second, "length of each measurement")
+	flag.IntVar(&o.reps, "reps", 3, "interleaved repetitions")
+	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed")
+	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server.pprof and client.pprof, to this `folder`")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "peerbench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options) error {
+	switch o.role {
+	case "server":
+		return profiled(o, func() error { return serve(ctx, o.addr) })
+	case "client":
+		return profiled(o, func() error { return callInALoop(ctx, o) })
+	case "":
+		return compare(ctx, o)
+	}
+	return fmt.Errorf("unknown -role %q: server or client", o.role)
+}
+
+// profiled runs a role and writes its CPU profile, if one is wanted.
+func profiled(o options, role func() error) error {
+	if o.profile == "" {
+		return role()
+	}
+	file, err := os.Create(filepath.Join(o.profile, o.role+".pprof"))
+	if err != nil {
+		return fmt.Errorf("profile the %s: %w", o.role, err)
+	}
+	defer file.Close()
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return fmt.Errorf("profile the %s: %w", o.role, err)
+	}
+	defer pprof.StopCPUProfile()
+	return role()
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/msctl/msctl/internal/testenv"
+)
+
+// mark is a line that a client process prints.
+type mark struct {
+	Event     string    `json:"event"` // start or done
+	Calls     int       `json:"calls,omitempty"`
+	Latencies []float64 `json:"latencies,omitempty"` // p50 and p99 in ms
+}
+
+// service is a server process that is being measured.
+type service struct {
+	addr string
+	cmd  *exec.Cmd
+}
+
+// usage is what a process has used at one moment.
+func (s *service) usage() (time.Duration, error) { return cpuTime(s.cmd.Process.Pid) }
+
+func (s *service) stop() {
+	if s.cmd.Process.Signal(os.Interrupt) != nil { // Windows knows no other way
+		_ = s.cmd.Process.Kill()
+	}
+	_ = s.cmd.Wait() // its end is what was asked for
+}
+
+// startService starts the make's server on a free port and returns when it accepts connections.
+func startService(ctx context.Context, make string, args ...string) (*service, error) {
+	port, err := testenv.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	cmd, err := peerCommand(ctx, make, "server", addr, args...)
+	if err != nil {
+		return nil, err
+	}
+	if make == nest { // it ends with its stdin
+		if _, err := cmd.StdinPipe(); err != nil {
+			return nil, err
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the %s server: %w", make, err)
+	}
+	s := &service{addr: addr, cmd: cmd}
+	if err := awaitPort(ctx, addr); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("start the %s server: %w", make, err)
+	}
+	return s, nil
+}
+
+func awaitPort(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	every := time.NewTicker(20 * time.Millisecond)
+	defer every.Stop()
+	for {
+		if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr); err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// peerCommand is the command that runs the server or client role of a make at addr.
+func peerCommand(ctx context.Context, make, role, addr string, args ...string) (*exec.Cmd, error) {
+	if make != nest {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		cmd := exec.CommandContext(ctx, self, append([]string{"-role", role, "-addr", addr}, args...)...)
+		cmd.Stderr = os.Stderr
+		return cmd, nil
+	}
+	if reason := testenv.NestMissing(testenv.Nest12); reason != "" {
+		return nil, errors.New(reason)
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(testenv.Root(), "testdata", "nest")
+	cmd := exec.CommandContext(ctx, "node", append([]string{"bench-" + role + ".mjs", "--port", port}, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "NEST_DIR="+filepath.Join(dir, string(testenv.Nest12)), "NODE_ENV=production")
+	cmd.Stderr = os.Stderr
+	return cmd, nil
+}
+
+// runClient runs a make's client process against addr and calls atMark with its process id when it begins and ends to measure.
+func runClient(ctx context.Context, make, addr string, args []string, atMark func(pid int)) (mark, error) {
+	cmd, err := peerCommand(ctx, make, "client", addr, args...)
+	if err != nil {
+		return mark{}, err
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return mark{}, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return mark{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return mark{}, fmt.Errorf("start the %s client: %w", make, err)
+	}
+	var last mark
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if json.Unmarshal(lines.Bytes(), &last) == nil && last.Event != "" {
+			atMark(cmd.Process.Pid)
+		}
+		if last.Event == "done" { // it stays until then, to be looked at
+			_ = stdin.Close()
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return mark{}, fmt.Errorf("run the %s client: %w", make, err)
+	}
+	if last.Event != "done" || last.Calls == 0 {
+		return mark{}, fmt.Errorf("run the %s client: it measured nothing", make)
+	}
+	return last, nil
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// The makes of peers.
+const (
+	nest   = "nest"
+	golang = "msctl"
+)
+
+// row is one line of the result: a make doing one kind of work. The first row of a group is what the others are
+// compared with.
+type row struct {
+	group  string
+	name   string
+	make   string
+	pair   bool   // a client of the same make, instead of the generator
+	cmd    string // of the message
+	target float64
+}
+
+// rows are the lines that the project answers for. A target bounds the CPU per request against the group's first row.
+func rows() []row {
+	return []row{
+		{group: "200-byte echo, server", name: "NestJS 12.1.1", make: nest, cmd: "echo"},
+		{group: "200-byte echo, server", name: "msctl, typed", make: golang, cmd: "echo", target: 0.35},
+		{group: "200-byte echo, server", name: "msctl, raw JSON", make: golang, cmd: "raw", target: 0.2},
+		{group: "20 KB reply, server", name: "NestJS 12.1.1", make: nest, cmd: "list"},
+		{group: "20 KB reply, server", name: "msctl, typed", make: golang, cmd: "list", target: 0.6},
+		{group: "200-byte echo, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo"},
+		{group: "200-byte echo, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "echo", target: 0.3},
+		{group: "20 KB reply, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "list"},
+		{group: "20 KB reply, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "list", target: 1},
+	}
+}
+
+// sample is one measurement of a row.
+type sample struct {
+	requests   int
+	length     time.Duration
+	p50, p99   time.Duration
+	server     time.Duration // CPU time of the server process
+	client     time.Duration // CPU time of the client process, of a pair
+	memory     int           // of the server, bytes
+	clientHeld int           // of the client, bytes
+}
+
+// perRequest is the CPU time a request cost, server and client together.
+func (s sample) perRequest() time.Duration {
+	return (s.server + s.client) / time.Duration(max(s.requests, 1))
+}
+
+func compare(ctx context.Context, o options) error {
+	wanted := slices.DeleteFunc(rows(), func(r row) bool { return !strings.Contains(r.group+" "+r.name, o.row) })
+	services := map[string]*service{}
+	for _, name := range []string{nest, golang} {
+		var args []string
+		if name == golang {
+			args = []string{"-profile", o.profile}
+		}
+		s, err := startService(ctx, name, args...)
+		if err != nil {
+			return err
+		}
+		defer s.stop()
+		services[name] = s
+	}
+	samples := make([][]sample, len(wanted))
+	for rep := range o.reps {
+		for i, r := range wanted {
+			fmt.Fprintf(os.Stderr, "\r\033[K%d/%d %s: %s", rep+1, o.reps, r.group, r.name)
+			s, err := measure(ctx, r, services[r.make], o)
+			if err != nil {
+				fmt.Fprintln(os.Stderr)
+				return fmt.Errorf("%s, %s: %w", r.group, r.name, err)
+			}
+			samples[i] = append(samples[i], s)
+		}
+	}
+	fmt.Fprint(os.Stderr, "\r\033[K")
+	if missed := printTable(wanted, samples, o); missed > 0 && o.strict {
+		return fmt.Errorf("%d targets missed", missed)
+	}
+	return nil
+}
+
+// measure takes one sample of a row.
+func measure(ctx context.Context, r row, server *service, o options) (sample, error) {
+	meter := newMeter(server)
+	var s sample
+	if r.pair {
+		done, err := runClient(ctx, r.make, server.addr, clientArgs(r, o), meter.mark)
+		if err != nil {
+			return s, err
+		}
+		s = sample{requests: done.Calls, p50: fromMillis(done.Latencies[0]), p99: fromMillis(done.Latencies[1])}
+	} else {
+		g := &generator{addr: server.addr, conns: o.conns, inFlight: o.inFlight, exchange: exchangeOf(r.cmd)}
+		took, err := g.run(ctx, o.warm, o.length, func() { meter.mark(0) })
+		if err != nil {
+			return s, err
+		}
+		s = sample{requests: len(took), p50: quantile(took, 0.5), p99: quantile(took, 0.99)}
+	}
+	return s, meter.into(&s)
+}
+
+func exchangeOf(cmd string) exchange {
+	if cmd == "list" {
+		return exchange{cmd: cmd, data: []byte("{}"), response: mustJSON(items(listLength))}
+	}
+	one := mustJSON(items(1)[0])
+	return exchange{cmd: cmd, data: one, response: one}
+}
+
+// clientArgs is the command line of a client process: each make has its own.
+func clientArgs(r row, o options) []string {
+	inFlight := strconv.Itoa(o.inFlight)
+	if r.make == nest {
+		return []string{"--row", r.cmd, "--in-flight", inFlight,
+			"--warm", strconv.FormatInt(o.warm.Milliseconds(), 10), "--ms", strconv.FormatInt(o.length.Milliseconds(), 10)}
+	}
+	return []string{"-profile", o.profile, "-row", r.cmd, "-in-flight", inFlight, "-warm", o.warm.String(), "-length", o.length.String()}
+}
+
+func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
+
+// meter reads the clocks of the processes at the two ends of a measurement.
+type meter struct {
+	service *service
+	at      []time.Time
+	server  []time.Duration
+	client  []time.Duration
+	memory  int
+	held    int
+	err     error
+}
+
+func newMeter(s *service) *meter { return &meter{service: s} }
+
+// mark reads everything once; a client of 0 is no client.
+func (m *meter) mark(client int) {
+	var errs [4]error
+	var server, own time.Duration
+	server, errs[0] = m.service.usage()
+	if client != 0 {
+		own, errs[1] = cpuTime(client)
+		m.held, errs[2] = residentMemory(client)
+	}
+	m.memory, errs[3] = residentMemory(m.service.cmd.Process.Pid)
+	m.at, m.server, m.client = append(m.at, time.Now()), append(m.server, server), append(m.client, own)
+	m.err = errors.Join(append(errs[:], m.err)...)
+}
+
+// into writes the differences between the two marks to the sample.
+func (m *meter) into(s *sample) error {
+	if m.err != nil {
+		return m.err
+	}
+	if len(m.at) != 2 {
+		return fmt.Errorf("%d marks instead of a start and an end", len(m.at))
+	}
+	s.length = m.at[1].Sub(m.at[0])
+	s.server, s.client = m.server[1]-m.server[0], m.client[1]-m.client[0]
+	s.memory, s.clientHeld = m.memory, m.held
+	return nil
+}
+
+// printTable prints the medians and returns how many targets were missed.
+func printTable(wanted []row, samples [][]sample, o options) (missed int) {
+	fmt.Printf("%d in flight on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
+	fmt.Println("CPU is user and system time; the ratio compares the CPU per request with NestJS' in this run")
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var base time.Duration
+	for i, r := range wanted {
+		if i == 0 || wanted[i-1].group != r.group {
+			base = median(samples[i], sample.perRequest)
+			fmt.Fprintf(w, "\n%s\t \n", r.group)
+			fmt.Fprint(w, " \treq/s\tp50\tp99\tserver CPU\tclient CPU\tmemory\tratio\ttarget\t \t\n")
+		}
+		missed += printRow(w, r, samples[i], base)
+	}
+	_ = w.Flush() // stdout is the last resort anyway
+	return missed
+}
+
+func printRow(w *tabwriter.Writer, r row, samples []sample, base time.Duration) (missed int) {
+	each := func(of func(sample) time.Duration) string {
+		return fmt.Sprintf("%.2f µs", float64(median(samples, of))/1e3)
+	}
+	client, target, verdict := "", "", ""
+	memory := fmt.Sprintf("%d MiB", median(samples, func(s sample) int { return s.memory })>>20)
+	if r.pair {
+		client = each(func(s sample) time.Duration { return s.client / time.Duration(s.requests) })
+		memory += fmt.Sprintf(" + %d MiB", median(samples, func(s sample) int { return s.clientHeld })>>20)
+	}
+	ratio := float64(median(samples, sample.perRequest)) / float64(base)
+	if r.target > 0 {
+		target, verdict = fmt.Sprintf("%.2f", r.target), "met"
+		if ratio > r.target {
+			verdict, missed = "MISSED", 1
+		}
+	}
+	rate := median(samples, func(s sample) float64 { return float64(s.requests) / s.length.Seconds() })
+	fmt.Fprintf(w, "%s\t%.0f\t%.2f ms\t%.2f ms\t%s\t%s\t%s\t%.2f\t%s\t%s\t\n", r.name, rate,
+		millis(median(samples, func(s sample) time.Duration { return s.p50 })),
+		millis(median(samples, func(s sample) time.Duration { return s.p99 })),
+		each(func(s sample) time.Duration { return s.server / time.Duration(s.requests) }),
+		client, memory, ratio, target, verdict)
+	return missed
+}
+
+// median returns the middle of what of finds in the samples.
+func median[T cmp.Ordered](samples []sample, of func(sample) T) T {
+	values := make([]T, len(samples))
+	for i, s := range samples {
+		values[i] = of(s)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}
