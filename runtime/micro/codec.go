@@ -39,17 +39,17 @@ func putBuffer(b *[]byte) {
 func encode(c Codec, dst []byte, v any) ([]byte, error) {
 	switch raw := v.(type) {
 	case json.RawMessage:
-		return appendRaw(dst, raw), nil
+		return append(dst, orNull(raw)...), nil
 	case *json.RawMessage:
-		return appendRaw(dst, *raw), nil
+		return append(dst, orNull(*raw)...), nil
 	}
 	return c.Append(dst, v)
 }
 
-// appendRaw appends raw, or null where it is empty: an empty text is no JSON.
-func appendRaw(dst []byte, raw json.RawMessage) []byte {
+// orNull returns raw, or null where it is empty: an empty text is no JSON.
+func orNull(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 {
-		return append(dst, "null"...)
+		return json.RawMessage("null")
 	}
-	return append(dst, raw...)
+	return raw
 }

@@ -27,11 +27,18 @@ type handlerConfig struct {
 func Handle[In, Out any](s *Server, p Pattern, fn func(context.Context, In) (Out, error), opts ...HandlerOption) {
 	h := s.configure(opts)
 	none := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
-	raw := reflect.TypeFor[Out]() == reflect.TypeFor[json.RawMessage]()
+	raw, _ := any(fn).(func(context.Context, In) (json.RawMessage, error))
 	s.register(p, kindMessage, h, types[In, Out](), func(ctx context.Context, req *Request, reply Reply) error {
 		in, err := decodeData[In](ctx, s.codec, h.pipes, req)
 		if err != nil {
 			return err
+		}
+		if raw != nil {
+			out, err := raw(ctx, in)
+			if err != nil {
+				return err
+			}
+			return reply.Send(Value{Raw: orNull(out), Last: true})
 		}
 		out, err := fn(ctx, in)
 		switch {
@@ -39,8 +46,6 @@ func Handle[In, Out any](s *Server, p Pattern, fn func(context.Context, In) (Out
 			return err
 		case none:
 			return reply.Send(Value{Last: true})
-		case raw:
-			return reply.Send(Value{Raw: appendRaw(nil, any(out).(json.RawMessage)), Last: true})
 		}
 		return reply.Send(Value{Any: &out, Last: true})
 	})
