@@ -7,13 +7,12 @@ import (
 
 // item is what the messages carry: 170 bytes of JSON. testdata/nest/lib/items.mjs makes the same, member for member.
 type item struct {
-	ID          string   `json:"id"`
-	Name        string   `json:"name"`
-	Description string   `json:"description"`
-	Price       float64  `json:"price"`
-	Quantity    int      `json:"quantity"`
-	Tags        []string `json:"tags"`
-	CreatedAt   string   `json:"createdAt"`
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+	Description string  `json:"description"`
+	Price       float64 `json:"price"`
+	Quantity    int     `json:"quantity"`
+	CreatedAt   string  `json:"createdAt"`
 }
 
 // listLength is the number of items in the large reply, about 20 KB.
@@ -25,10 +24,9 @@ func items(n int) []item {
 		list[i] = item{
 			ID:          fmt.Sprintf("item-%04d", i),
 			Name:        "Stainless bottle",
-			Description: "Keeps it cold for a day.",
+			Description: "Keeps a drink cold for more than a full day",
 			Price:       19.95,
 			Quantity:    7,
-			Tags:        []string{"kitchen"},
 			CreatedAt:   "2026-01-31T10:00:00.000Z",
 		}
 	}
