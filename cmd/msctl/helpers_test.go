@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,24 +16,71 @@ import (
 
 // helpers are programs that scripts can start beside msctl.
 func helpers() map[string]func() {
-	return map[string]func(){}
+	return map[string]func(){"service": func() { os.Exit(runService()) }}
 }
 
-// waitFile is `waitfile FILE`: it waits until a program in the background has
-// written FILE, ten seconds at most.
+// scriptCommands are the commands of scripts beside testscript's own.
+func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"exitcode": wantExitCode,
+		"waitfile": waitFile,
+		"readenv":  readEnv,
+		"expand":   expandFile,
+	}
+}
+
+// wantExitCode is `exitcode CODE PROGRAM [ARG…]`.
+func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode CODE PROGRAM [ARG…]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		// Exec gives the text of an *exec.ExitError: "exit status N".
+		var found bool
+		if code, found = strings.CutPrefix(err.Error(), "exit status "); !found {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+	}
+	if code != args[0] {
+		ts.Fatalf("%s: exit code %s, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+// waitFile is `waitfile FILE [TEXT]`: it waits until a program in the background
+// has written something (or TEXT) to FILE, ten seconds at most.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: waitfile FILE")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: waitfile FILE [TEXT]")
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.Now().Add(10 * time.Second)
 	for time.Now().Before(deadline) {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
-		if err == nil && len(bytes.TrimSpace(text)) > 0 {
+		if err == nil && len(bytes.TrimSpace(text)) > 0 && (len(args) == 1 || strings.Contains(string(text), args[1])) {
 			return
 		}
 		<-tick.C
 	}
 	ts.Fatalf("%s was not written in time", args[0])
+}
+
+// readEnv is `readenv NAME FILE`: it sets a variable to what FILE holds.
+func readEnv(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: readenv NAME FILE")
+	}
+	waitFile(ts, false, args[1:])
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// expandFile is `expand FILE`: it replaces $NAME in FILE by the variables.
+func expandFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: expand FILE")
+	}
+	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -38,10 +37,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 			return os.MkdirAll(home, 0o755)
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exitcode": wantExitCode,
-			"waitfile": waitFile,
-		},
+		Cmds:                scriptCommands(),
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		RequireUniqueNames:  true,
 		ContinueOnError:     true,
@@ -69,23 +65,4 @@ func goFolders(t *testing.T) (cache, gopath string) {
 		gopath = filepath.Join(home, "go")
 	}
 	return cache, gopath
-}
-
-// wantExitCode is `exitcode CODE PROGRAM [ARG…]`.
-func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: exitcode CODE PROGRAM [ARG…]")
-	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		// Exec gives the text of an *exec.ExitError: "exit status N".
-		var found bool
-		if code, found = strings.CutPrefix(err.Error(), "exit status "); !found {
-			ts.Fatalf("%s: %v", args[1], err)
-		}
-	}
-	if code != args[0] {
-		ts.Fatalf("%s: exit code %s, want %s", strings.Join(args[1:], " "), code, args[0])
-	}
 }

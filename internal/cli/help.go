@@ -97,11 +97,14 @@ func writeFlags(b *strings.Builder, p term.Palette, cmd *cobra.Command, width in
 		sets[heading].AddFlag(flag)
 	}
 	cmd.InitDefaultHelpFlag()
-	cmd.LocalFlags().SortFlags = false
+	inherited := cmd.InheritedFlags()
 	cmd.Flags().SortFlags = false
-	cmd.LocalNonPersistentFlags().VisitAll(add)
-	cmd.PersistentFlags().VisitAll(add)
-	cmd.InheritedFlags().VisitAll(add)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if inherited.Lookup(f.Name) == nil {
+			add(f)
+		}
+	})
+	inherited.VisitAll(add)
 	for _, heading := range append(order, rest) {
 		if sets[heading] == nil || !sets[heading].HasAvailableFlags() {
 			continue

@@ -19,6 +19,8 @@ const (
 // subcommands is the one list of commands: a new one is added here.
 func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
+		newSendCommand(s),
+		newEmitCommand(s),
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
 	}

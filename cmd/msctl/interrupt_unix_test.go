@@ -1,0 +1,76 @@
+//go:build !windows
+
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestSignalsEndACommand: SIGINT while an answer is awaited ends with exit code
+// 130, SIGTERM with 143, and neither with an error's text.
+func TestSignalsEndACommand(t *testing.T) {
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	addr := filepath.Join(dir, "addr")
+	service := &exec.Cmd{Path: binary, Args: []string{"service", "-addr", addr}, Dir: dir}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = service.Process.Signal(os.Interrupt)
+		_ = service.Wait()
+	})
+	target := waitForText(t, addr)
+	for signal, code := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+		msctl := &exec.Cmd{Path: binary, Args: []string{"msctl", "send", "cmd=never", "--timeout", "30s", "-v", "-t", target}, Dir: dir}
+		stderr, err := msctl.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := msctl.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			text.WriteString(lines.Text() + "\n")
+			if strings.HasPrefix(lines.Text(), "> ") { // the message is on its way
+				if err := msctl.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		err = msctl.Wait()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != code {
+			t.Errorf("%v: %v, want exit code %d; standard error:\n%s", signal, err, code, &text)
+		}
+		if strings.Contains(text.String(), "error:") || !strings.Contains(text.String(), "stopped by signal") {
+			t.Errorf("%v: standard error:\n%s", signal, &text)
+		}
+	}
+}
+
+func waitForText(t *testing.T, file string) string {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		if text, err := os.ReadFile(file); err == nil && len(text) > 0 {
+			return string(text)
+		}
+		<-tick.C
+	}
+	t.Fatalf("%s was not written", file)
+	return ""
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+type item struct {
+	ID    int     `json:"id"`
+	Name  string  `json:"name"`
+	Price float64 `json:"price,omitempty"`
+}
+
+type createItem struct {
+	Name  string   `json:"name" minLength:"1"`
+	Price float64  `json:"price"`
+	Tags  []string `json:"tags,omitempty"`
+}
+
+// runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]`:
+// a service on a free port, whose host:port it writes to FILE and its port to
+// FILE.port. -silent makes it say nothing of itself, as a NestJS service does.
+func runService() int {
+	addr := flag.String("addr", "addr", "")
+	name := flag.String("name", "items", "")
+	silent := flag.Bool("silent", false, "")
+	events := flag.String("events", "", "")
+	encrypted := flag.Bool("tls", false, "")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	options := []micro.ServerOption{
+		micro.WithName(*name, "1.2.3"), micro.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), micro.WithDrainTimeout(time.Second),
+	}
+	if *silent {
+		options = append(options, micro.WithoutDescribe())
+	}
+	var listenOptions []microtcp.ListenOption
+	if *encrypted {
+		config, err := selfSigned(*addr + ".pem")
+		if err != nil {
+			return complain(err)
+		}
+		listenOptions = append(listenOptions, microtcp.WithTLS(config))
+	}
+	s := micro.NewServer(options...)
+	registerHandlers(s, *name, *events, ctx.Done())
+	listener := microtcp.Listen("127.0.0.1:0", listenOptions...)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, listener) }()
+	bound, err := listener.Addr(ctx)
+	if err == nil {
+		err = writeAddress(*addr, bound)
+	}
+	if err != nil {
+		return complain(err)
+	}
+	if err := <-served; err != nil {
+		return complain(err)
+	}
+	return 0
+}
+
+func complain(err error) int {
+	fmt.Fprintln(os.Stderr, "service:", err)
+	return 1
+}
+
+func writeAddress(file string, bound net.Addr) error {
+	_, port, err := net.SplitHostPort(bound.String())
+	return errors.Join(err, os.WriteFile(file+".port", []byte(port), 0o600), os.WriteFile(file, []byte(bound.String()), 0o600))
+}
+
+func registerHandlers(s *micro.Server, name, events string, stopped <-chan struct{}) {
+	micro.Handle(s, micro.Cmd("findAllItems"), func(context.Context, struct{}) ([]item, error) {
+		return []item{{1, "Widget", 9.99}, {2, "Gadget", 0}}, nil
+	})
+	micro.Handle(s, micro.Cmd("createItem"), func(_ context.Context, in createItem) (item, error) {
+		if in.Name == "" {
+			return item{}, micro.Errorf(400, "name must not be empty")
+		}
+		return item{3, in.Name, in.Price}, nil
+	}, micro.WithDoc("Adds an item."))
+	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("nothing"), func(context.Context, struct{}) (micro.None, error) { return micro.None{}, nil })
+	micro.Handle(s, micro.Cmd("metadata"), func(ctx context.Context, _ struct{}) (map[string]string, error) {
+		out := map[string]string{}
+		for key, value := range micro.RequestFromContext(ctx).Metadata.All() {
+			out[key] = value
+		}
+		delete(out, micro.MetaCorrelationID)
+		delete(out, micro.MetaTimeout)
+		return out, nil
+	})
+	// Even the caller's deadline, which travels with the message, does not end
+	// this one: the caller itself has to give up.
+	micro.Handle(s, micro.Cmd("never"), func(context.Context, struct{}) (item, error) {
+		<-stopped
+		return item{}, errors.New("stopped")
+	})
+	var failures atomic.Int32
+	micro.Handle(s, micro.Cmd("thirdTime"), func(context.Context, struct{}) (int32, error) {
+		if n := failures.Add(1); n < 3 {
+			return 0, micro.Errorf(503, "not yet")
+		}
+		return failures.Load(), nil
+	})
+	micro.HandleStream(s, micro.Name("watch"), func(context.Context, struct{}) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			_ = yield(1, nil) && yield(2, nil) && yield(3, nil)
+		}
+	})
+	micro.HandleStream(s, micro.Name("break"), func(context.Context, struct{}) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			_ = yield(1, nil) && yield(0, micro.NewError(map[string]any{"code": "E42"}))
+		}
+	})
+	micro.Handle(s, micro.Cmd("whoami"), func(context.Context, struct{}) (string, error) { return name, nil })
+	micro.Handle(s, micro.Cmd(name), func(context.Context, struct{}) (string, error) { return name, nil })
+	micro.HandleEvent(s, micro.Name("item.v1.viewed"), func(_ context.Context, in json.RawMessage) error {
+		if events == "" {
+			return nil
+		}
+		f, err := os.OpenFile(events, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(f, "%s\n", in)
+		return errors.Join(err, f.Close())
+	})
+}
+
+// selfSigned makes a certificate for 127.0.0.1, and writes it to a file for
+// clients to trust.
+func selfSigned(file string) (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "items"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}, nil
+}

@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// messenger sends messages of one pattern to one target and prints the answers.
+// It is used by one goroutine.
+type messenger struct {
+	io      *term.IO
+	o       sendOptions
+	target  target
+	filters filters
+	client  *micro.Client
+	// attempts is how many the last message took.
+	attempts int
+}
+
+// maxLine is the longest line that --each reads, in bytes.
+const maxLine = 64 << 20
+
+// each sends one message for each line of standard input. A message that fails
+// is reported and the next one is sent, unless nothing can be reached any more.
+func (m *messenger) each(ctx context.Context) error {
+	var first error
+	lines := bufio.NewScanner(m.io.In)
+	lines.Buffer(nil, maxLine)
+	for n := 1; lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" {
+			continue
+		}
+		err := m.line(ctx, text)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("line %d: %w", n, err)
+		if m.ends(ctx, err) {
+			return err
+		}
+		first = m.later(first, err)
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read standard input: %w", err)
+	}
+	return said(first)
+}
+
+func (m *messenger) line(ctx context.Context, text string) error {
+	if !utf8.ValidString(text) {
+		return usagef("this is not valid UTF-8")
+	}
+	if problem := checkJSON(text); problem != nil {
+		return pointer{"the data", text, problem.offset, problem.message}.usage()
+	}
+	return m.once(ctx, json.RawMessage(text))
+}
+
+// repeat sends the message as often as --repeat and --watch say.
+func (m *messenger) repeat(ctx context.Context) error {
+	times := m.o.repeat
+	if times == 1 && m.o.watch == 0 {
+		return m.once(ctx, m.o.data)
+	}
+	forever := m.o.watch > 0 && times == 1
+	var first error
+	for n := 1; forever || n <= times; n++ {
+		if n > 1 {
+			if err := pause(ctx, m.o.watch); err != nil {
+				return err
+			}
+		}
+		err := m.once(ctx, m.o.data)
+		if err == nil {
+			continue
+		}
+		if m.o.watch == 0 && m.ends(ctx, err) || ctx.Err() != nil {
+			return err
+		}
+		first = m.later(first, err)
+	}
+	return said(first)
+}
+
+// ends reports whether an error makes further messages pointless.
+func (m *messenger) ends(ctx context.Context, err error) bool {
+	code := exitCode(err)
+	return ctx.Err() != nil || code == exitUsage || code == exitUnreachable || errors.Is(err, errPrint)
+}
+
+// later reports an error at once and keeps the first one for the exit code.
+func (m *messenger) later(first, err error) error {
+	report(m.io, err)
+	if first != nil {
+		return first
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// errPrint marks an answer that could not be printed: the reader has gone.
+var errPrint = errors.New("print the answer")
+
+// once sends one message and prints its answer.
+func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
+	metadata, err := m.o.metadata()
+	if err != nil {
+		return err
+	}
+	watch := &stopwatch{io: m.io, verbose: m.o.verbose, start: time.Now()}
+	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: metadata, Trace: watch.trace()}
+	var unexpected error
+	err = m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
+		if v.Undefined() {
+			return nil
+		}
+		watch.value()
+		return m.print(v.Raw, &unexpected)
+	}))
+	watch.summary(m.o.event, err)
+	if err != nil {
+		return m.counted(m.explain(ctx, err))
+	}
+	return unexpected
+}
+
+// print writes one value of an answer; what --expect says of it goes to
+// unexpected, so that the rest of the answer is still printed.
+func (m *messenger) print(raw json.RawMessage, unexpected *error) error {
+	values, err := m.filters.apply(raw)
+	if err != nil {
+		return err
+	}
+	for _, v := range values {
+		if err := m.io.PrintJSON(m.o.style, v); err != nil {
+			return fmt.Errorf("%w: %w", errPrint, err)
+		}
+	}
+	if *unexpected == nil {
+		*unexpected = m.filters.check(raw)
+	}
+	return nil
+}
+
+// explain makes a person's error of what the call ended with.
+func (m *messenger) explain(ctx context.Context, err error) error {
+	var remote *micro.Error
+	switch {
+	case errors.Is(err, micro.ErrNoHandler):
+		return m.unknownPattern(ctx, err)
+	case errors.As(err, &remote) && remote.Remote():
+		text := m.target.name() + " answered with an error: " + remote.Error()
+		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
+			text += "\n" + payload
+		}
+		return &sentence{text, err}
+	}
+	return explain(err, m.target)
+}
+
+// counted says how many attempts an error has cost, where it was several.
+func (m *messenger) counted(err error) error {
+	if m.attempts < 2 {
+		return err
+	}
+	first, rest, more := strings.Cut(err.Error(), "\n")
+	text := fmt.Sprintf("%s (%d attempts)", first, m.attempts)
+	if more {
+		text += "\n" + rest
+	}
+	return &sentence{text, err}
+}
+
+// unknownPattern names the nearest handlers, when the service can be asked.
+func (m *messenger) unknownPattern(ctx context.Context, err error) error {
+	err = &sentence{fmt.Sprintf("%s has no handler for %s", m.target.name(), m.o.pattern), err}
+	d, askErr := m.o.target.describe(ctx, m.target, describeTimeout)
+	if askErr != nil {
+		return err
+	}
+	if len(d.Handlers) == 0 {
+		return withHint(err, "it handles no pattern at all")
+	}
+	if near := nearest.Words(m.o.pattern.Route(), routes(d), 3); len(near) > 0 {
+		return withHint(err, "did you mean %s?", strings.Join(near, " or "))
+	}
+	return withHint(err, "it handles %s", strings.Join(firstFew(routes(d), 5), ", "))
+}
+
+func firstFew(words []string, limit int) []string {
+	if len(words) <= limit {
+		return words
+	}
+	return append(words[:limit:limit], fmt.Sprintf("and %d more", len(words)-limit))
+}

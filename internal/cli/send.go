@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// sendOptions is what `msctl send` and `msctl emit` were told.
+type sendOptions struct {
+	pattern micro.Pattern
+	data    json.RawMessage
+	event   bool
+
+	target targetFlags
+	policy policyFlags
+	meta   []string
+
+	output  string
+	style   term.JSONStyle
+	verbose bool
+	jq      string
+	expect  string
+
+	repeat    int
+	watch     time.Duration
+	each      bool
+	printCode string
+}
+
+func newSendCommand(s *term.IO) *cobra.Command {
+	var o sendOptions
+	cmd := &cobra.Command{
+		Use:   "send PATTERN [DATA…]",
+		Short: "Send a message and print the answer",
+		Long: `Send a message to a service and print each value of its answer as it comes:
+indented on a terminal, one JSON value a line in a pipe.
+
+` + patternHelp + "\n\n" + dataHelp + "\n\n" + targetHelp,
+		Example: `  msctl send cmd=findAllItems
+  msctl send cmd=createItem name=Widget price:=9.99 --to items
+  msctl send '{"cmd":"findItem"}' '{"id":7}' --to tcp://localhost:3002 --jq .name -o raw
+  msctl send cmd=findAllItems --expect 'length > 0' --timeout 1s
+  msctl send cmd=createItem --each < items.ndjson`,
+		GroupID: groupTalk,
+		Args:    argCount(1, -1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.complete(s, args); err != nil {
+			return err
+		}
+		return runSend(cmd.Context(), s, o)
+	}
+	cmd.Flags().BoolVar(&o.event, "event", false, "send an event: nobody answers, nothing is awaited (as emit)")
+	o.registerMessage(cmd)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "print values as `FORMAT`: json (one a line), pretty, raw (strings without quotes)")
+	cmd.Flags().StringVar(&o.jq, "jq", "", "print what the jq expression `EXPR` makes of each value")
+	cmd.Flags().StringVar(&o.expect, "expect", "", "end with exit code 1 when the jq expression `EXPR` is not true of a value")
+	groupFlags(cmd, "Answer", "output", "jq", "expect", "verbose")
+	return cmd
+}
+
+func newEmitCommand(s *term.IO) *cobra.Command {
+	o := sendOptions{event: true}
+	cmd := &cobra.Command{
+		Use:   "emit PATTERN [DATA…]",
+		Short: "Send an event, without an answer",
+		Long: `Send an event to a service. Nobody answers: the command ends when the event has
+been handed to the connection, whether or not somebody handles it.
+
+` + patternHelp + "\n\n" + dataHelp + "\n\n" + targetHelp,
+		Example: `  msctl emit item.v1.viewed id:=7
+  msctl emit item.v1.viewed '{"id":7}' --to tcp://localhost:3002 -v
+  msctl emit item.v1.viewed --each < views.ndjson`,
+		GroupID: groupTalk,
+		Args:    argCount(1, -1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := o.complete(s, args); err != nil {
+			return err
+		}
+		return runSend(cmd.Context(), s, o)
+	}
+	o.registerMessage(cmd)
+	return cmd
+}
+
+// registerMessage adds the flags that send and emit share.
+func (o *sendOptions) registerMessage(cmd *cobra.Command) {
+	f := cmd.Flags()
+	o.target.register(cmd, "Where to")
+	o.policy.register(cmd, "How patiently")
+	f.StringArrayVarP(&o.meta, "meta", "m", nil, "put `KEY=VALUE` into the message's metadata (repeatable)")
+	f.IntVar(&o.repeat, "repeat", 1, "send it `N` times, one after the other")
+	f.DurationVar(&o.watch, "watch", 0, "send it again every `INTERVAL`, until Ctrl-C or --repeat")
+	f.BoolVar(&o.each, "each", false, "read NDJSON from standard input and send one message a line")
+	f.StringVar(&o.printCode, "print-code", "", "send nothing, print the same call in `LANGUAGE`: nest, go or curl")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the exact packets and the times on standard error")
+	groupFlags(cmd, "What", "meta", "repeat", "watch", "each", "print-code")
+	if f.Lookup("event") != nil {
+		groupFlags(cmd, "What", "event")
+	}
+}
+
+// complete reads the arguments and checks the flags against each other. All its
+// errors are usage errors: nothing has been sent.
+func (o *sendOptions) complete(s *term.IO, args []string) error {
+	args = o.policy.takeJitter(args)
+	if len(args) == 0 {
+		return usagef("PATTERN is missing")
+	}
+	var err error
+	if o.pattern, err = readPattern(args[0]); err != nil {
+		return err
+	}
+	if o.style, err = term.ParseJSONStyle(o.output); err != nil {
+		return usagef("-o: %w", err)
+	}
+	switch {
+	case o.event && (o.jq != "" || o.expect != "" || o.output != ""):
+		return usagef("an event has no answer: --jq, --expect and -o go without --event")
+	case o.each && len(args) > 1:
+		return usagef("--each reads the data from standard input: leave %q out", args[1])
+	case o.each && (o.repeat != 1 || o.watch != 0 || o.printCode != ""):
+		return usagef("--each goes without --repeat, --watch and --print-code")
+	case o.repeat < 1:
+		return usagef("--repeat must be at least 1")
+	case o.watch < 0:
+		return usagef("--watch must be longer than 0")
+	}
+	if err := o.policy.check(); err != nil {
+		return err
+	}
+	if _, err := o.metadata(); err != nil {
+		return err
+	}
+	if !o.each {
+		o.data, err = parseData(args[1:], s.In)
+	}
+	return err
+}
+
+// readPattern reads the PATTERN argument for a message.
+func readPattern(arg string) (micro.Pattern, error) {
+	text, err := parsePattern(arg)
+	if err != nil {
+		return micro.Pattern{}, err
+	}
+	pattern, err := micro.ParsePattern(string(text))
+	var problem *micro.PatternError
+	if errors.As(err, &problem) {
+		return pattern, usagef("the pattern %s: %s", text, problem.Reason)
+	}
+	return pattern, err
+}
+
+// metadata reads the --meta flags.
+func (o *sendOptions) metadata() (micro.Metadata, error) {
+	var m micro.Metadata
+	for _, pair := range o.meta {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return m, usagef("--meta %q is not KEY=VALUE", pair)
+		}
+		m.Set(key, value)
+	}
+	return m, nil
+}
+
+// runSend sends the message, or one for each line, repeat or interval.
+func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
+	filters, err := o.filters()
+	if err != nil {
+		return err
+	}
+	t, err := o.target.resolve(ctx, o.pattern)
+	if err != nil && (o.printCode == "" || exitCode(err) == exitUsage) {
+		return err
+	}
+	if o.printCode != "" {
+		return printCode(s, o, t)
+	}
+	conn, err := o.target.dial(t)
+	if err != nil {
+		return err
+	}
+	m := &messenger{io: s, o: o, target: t, filters: filters}
+	m.client = micro.NewClient(conn, o.policy.options(s, o.verbose, &m.attempts)...)
+	defer m.client.Close()
+	if o.each {
+		return m.each(ctx)
+	}
+	return m.repeat(ctx)
+}

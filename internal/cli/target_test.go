@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestParseTarget(t *testing.T) {
+	t.Chdir(t.TempDir()) // no workspace
+	tests := []struct {
+		text string
+		want string // "" for a usage error
+	}{
+		{"tcp://localhost:3002", "tcp://localhost:3002"},
+		{"tls://a.example:443", "tls://a.example:443"},
+		{"localhost:3002", "tcp://localhost:3002"},
+		{":3002", "tcp://localhost:3002"},
+		{"tcp://a:1,b:2", "tcp://a:1,b:2"},
+		{"tcp://a:1, tcp://b:2", "tcp://a:1,b:2"},
+		{"tcp://[::1]:3002", "tcp://[::1]:3002"},
+		{"http://localhost:3001/items?x=1", "http://localhost:3001/items?x=1"},
+		{"", ""},
+		{"tcp://", ""},
+		{"tcp://a", ""},
+		{"tcp://a:0", ""},
+		{"tcp://a:65536", ""},
+		{"tcp://a:x", ""},
+		{"tcp://a:1/path", ""},
+		{"tcp://user@a:1", ""},
+		{"tcp://a:1,a:1", ""},
+		{"tcp://a:1,", ""},
+		{"http://", ""},
+		{"amqp://localhost/queue", ""},
+		{"redis://localhost:6379", ""},
+		{"nats://localhost:4222", ""},
+		{"mqtt://localhost:1883", ""},
+		{"items", ""},
+	}
+	for _, tt := range tests {
+		got, err := parseTarget(tt.text)
+		if tt.want == "" {
+			if err == nil || exitCode(err) != exitUsage {
+				t.Errorf("parseTarget(%q) = %s, %v; want a usage error", tt.text, got, err)
+			}
+			continue
+		}
+		if err != nil || got.String() != tt.want {
+			t.Errorf("parseTarget(%q) = %s, %v; want %s", tt.text, got, err, tt.want)
+		}
+	}
+}
+
+func TestJitterMayStandAlone(t *testing.T) {
+	tests := []struct {
+		jitter     string
+		args, rest []string
+		want       string
+	}{
+		{"none", []string{"cmd=x", "full"}, []string{"cmd=x", "full"}, "none"},
+		{"full", []string{"cmd=x"}, []string{"cmd=x"}, "full"},
+		{"full", []string{"equal", "cmd=x"}, []string{"cmd=x"}, "equal"},
+		{"full", []string{"cmd=x", "none"}, []string{"cmd=x"}, "none"},
+	}
+	for _, tt := range tests {
+		f := policyFlags{jitter: tt.jitter}
+		if rest := f.takeJitter(tt.args); !slices.Equal(rest, tt.rest) || f.jitter != tt.want {
+			t.Errorf("--jitter=%s %q: jitter %s, arguments %q", tt.jitter, tt.args, f.jitter, rest)
+		}
+	}
+}
