@@ -115,6 +115,9 @@ func NewCorrelationID() string { return newID() }
 
 // request makes the message of a call.
 func (c *Client) request(p Pattern, data any) (*Request, error) {
+	if raw, ok := data.(json.RawMessage); ok {
+		return &Request{Pattern: p, Data: orNull(raw)}, nil
+	}
 	body, err := encode(c.codec, nil, data)
 	if err != nil {
 		return nil, fmt.Errorf("encode data of %s: %w", p, err)

@@ -1,6 +1,7 @@
 package micro
 
 import (
+	"bytes"
 	"iter"
 	"strconv"
 	"time"
@@ -33,14 +34,19 @@ func (m *Metadata) Get(key string) string {
 			return m.pairs[i].value
 		}
 	}
-	found := ""
+	v, _ := m.received(key)
+	return text(v)
+}
+
+// received returns the JSON text of a member of the received object.
+func (m *Metadata) received(key string) (value []byte, ok bool) {
 	m.scan(func(k, v []byte) bool {
 		if string(k) == key {
-			found = text(v)
+			value, ok = v, true // of duplicates the last wins
 		}
 		return true
 	})
-	return found
+	return value, ok
 }
 
 // Set puts value under key, in place of what was there.
@@ -95,10 +101,13 @@ func (m *Metadata) scan(f func(key, value []byte) bool) {
 		return
 	}
 	for i := skipSpace(b, 1); i < len(b) && b[i] == '"'; {
-		colon := skipKey(b, i)
-		key := []byte(text(b[i:skipString(b, i+1)]))
-		start := skipSpace(b, colon)
-		end := skipValue(b, start)
+		end := skipString(b, i+1)
+		key := b[i+1 : end-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			key = []byte(text(b[i:end]))
+		}
+		start := skipSpace(b, skipKey(b, i))
+		end = skipValue(b, start)
 		if !f(key, b[start:end]) {
 			return
 		}
@@ -113,13 +122,10 @@ func text(v []byte) string {
 	if len(v) < 2 || v[0] != '"' {
 		return string(v)
 	}
-	for _, c := range v {
-		if c == '\\' {
-			var s string
-			if defaultCodec.Unmarshal(v, &s) == nil {
-				return s
-			}
-			break
+	if bytes.IndexByte(v, '\\') >= 0 {
+		var s string
+		if defaultCodec.Unmarshal(v, &s) == nil {
+			return s
 		}
 	}
 	return string(v[1 : len(v)-1])
@@ -133,11 +139,37 @@ func (m *Metadata) timeout() (time.Duration, bool) {
 	if m.raw == nil {
 		return 0, false
 	}
-	ms, err := strconv.ParseInt(m.Get(MetaTimeout), 10, 64)
-	if err != nil || ms > maxTimeout.Milliseconds() {
+	v, ok := m.received(MetaTimeout)
+	if !ok {
+		return 0, false
+	}
+	ms, ok := parseMillis(v)
+	if !ok || ms > maxTimeout.Milliseconds() {
 		return 0, false
 	}
 	return time.Duration(ms) * time.Millisecond, true
+}
+
+// parseMillis reads a whole number from a JSON string or number.
+func parseMillis(v []byte) (n int64, ok bool) {
+	v = bytes.Trim(v, `"`)
+	negative := len(v) > 0 && v[0] == '-'
+	if negative {
+		v = v[1:]
+	}
+	if len(v) == 0 || len(v) > 18 {
+		return 0, false
+	}
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if negative {
+		n = -n
+	}
+	return n, true
 }
 
 // AppendMetadata appends the JSON object of req's metadata as of now: the pairs
