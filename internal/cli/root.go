@@ -21,6 +21,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
 		newSendCommand(s),
 		newEmitCommand(s),
+		newLsCommand(s),
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
 	}

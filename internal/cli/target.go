@@ -13,9 +13,12 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// targetHelp is the TARGET syntax for the help of the commands that take one.
-const targetHelp = `TARGET is the name of a service in msctl.yaml, or an address: tcp://host:port,
-tls://host:port, or several that share the messages: tcp://a:3002,b:3002.
+// targetSyntax is the TARGET syntax for the help of the commands that take one.
+const targetSyntax = `TARGET is the name of a service in msctl.yaml, or an address: tcp://host:port,
+tls://host:port, or several that share the messages: tcp://a:3002,b:3002.`
+
+// targetHelp adds to it where messages go without a target.
+const targetHelp = targetSyntax + `
 Without one: in a workspace the service that says it handles the pattern,
 elsewhere tcp://localhost:3002.`
 

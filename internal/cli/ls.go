@@ -1,0 +1,270 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/nestsource"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// lsOptions is what `msctl ls` was told.
+type lsOptions struct {
+	to      string
+	target  targetFlags
+	source  string
+	output  string
+	verbose bool
+	timeout time.Duration
+}
+
+func newLsCommand(s *term.IO) *cobra.Command {
+	var o lsOptions
+	cmd := &cobra.Command{
+		Use:   "ls [TARGET]",
+		Short: "List the handlers of a running service, with their types",
+		Long: `List what a running service handles: patterns, kinds, how often and how fast
+they ran since the start, and the types of their data and replies. Without a
+TARGET: all services of the workspace, elsewhere tcp://localhost:3002.
+
+Services on msctl's runtime can be asked. A NestJS service cannot: for it,
+--source reads the patterns out of its TypeScript sources.
+
+` + targetSyntax,
+		Example: `  msctl ls
+  msctl ls items -v
+  msctl ls tcp://localhost:3002 -o json
+  msctl ls --source ../shop/src`,
+		GroupID: groupTalk,
+		Args:    argCount(0, 1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			o.to = args[0]
+		}
+		if err := o.check(); err != nil {
+			return err
+		}
+		if o.source != "" {
+			return runLsSource(s, o)
+		}
+		return runLs(cmd.Context(), s, o)
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "", "print as `FORMAT`: json")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all members of the types")
+	f.StringVar(&o.source, "source", "", "read the patterns of the NestJS sources in `DIR`, ask nobody")
+	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait `DURATION` for a service")
+	o.target.registerTLS(cmd, "Connection")
+	groupFlags(cmd, "Connection", "timeout")
+	return cmd
+}
+
+func (o *lsOptions) check() error {
+	switch {
+	case o.output != "" && o.output != "json":
+		return usagef("unknown output %q: use json", o.output)
+	case o.source != "" && o.to != "":
+		return usagef("--source asks no service: leave %q out", o.to)
+	case o.timeout <= 0:
+		return usagef("--timeout must be longer than 0")
+	}
+	return nil
+}
+
+// runLs asks one target, or all services of the workspace.
+func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
+	targets, err := o.targets()
+	if err != nil {
+		return err
+	}
+	answers := make([]answer, len(targets))
+	done := make(chan struct{})
+	for i, t := range targets {
+		go func() {
+			d, err := o.target.describe(ctx, t, o.timeout)
+			answers[i] = answer{t, d, err}
+			done <- struct{}{}
+		}()
+	}
+	for range targets {
+		<-done
+	}
+	if len(answers) == 1 && answers[0].err != nil {
+		return notDescribed(answers[0])
+	}
+	if o.output == "json" {
+		return printDescriptions(s, answers)
+	}
+	return listAnswers(s, answers, o.verbose)
+}
+
+// targets is the one that was named, or the services of the workspace that take
+// messages over TCP, or the default.
+func (o *lsOptions) targets() ([]target, error) {
+	if o.to == "" {
+		w, err := currentWorkspace()
+		if err != nil {
+			return nil, err
+		}
+		if w != nil {
+			return messageTargets(w)
+		}
+		o.to = defaultTarget
+	}
+	t, err := parseTarget(o.to)
+	return []target{t}, err
+}
+
+func messageTargets(w *workspace.Workspace) ([]target, error) {
+	var targets []target
+	for _, service := range w.Services {
+		if service.Kind != workspace.KindGateway && service.Transport == workspace.TCP {
+			targets = append(targets, targetOf(service))
+		}
+	}
+	if len(targets) == 0 {
+		return nil, usagef("the workspace %s has no service that takes messages over TCP", w.Name)
+	}
+	return targets, nil
+}
+
+// notDescribed says why a service did not list its handlers.
+func notDescribed(a answer) error {
+	if errors.Is(a.err, micro.ErrNoHandler) {
+		err := &sentence{a.target.name() + " runs, but does not say what it handles: NestJS services do not", a.err}
+		return withHint(err, "`msctl ls --source DIR` reads the patterns of its TypeScript sources")
+	}
+	return explain(a.err, a.target)
+}
+
+// listAnswers prints the services one after the other. It is an error when none
+// of them could be asked; one that could not is mentioned in its place.
+func listAnswers(s *term.IO, answers []answer, verbose bool) error {
+	p := s.OutPalette()
+	var firstErr error
+	answered := false
+	for i, a := range answers {
+		if i > 0 {
+			fmt.Fprintln(s.Out)
+		}
+		if a.err != nil {
+			err := notDescribed(a)
+			fmt.Fprintf(s.Out, "%s  %s\n", p.Bold(a.target.name()), p.Bad(err.Error()))
+			if firstErr == nil {
+				firstErr = err
+			}
+			continue
+		}
+		answered = true
+		writeDescription(s, a, verbose)
+	}
+	if answered {
+		return nil
+	}
+	return said(firstErr)
+}
+
+// printDescriptions prints what the services said: an object for one, one object
+// a line for several.
+func printDescriptions(s *term.IO, answers []answer) error {
+	type described struct {
+		Target  string `json:"target"`
+		Service string `json:"service,omitempty"`
+		*micro.Description
+		Error string `json:"error,omitempty"`
+	}
+	var firstErr error
+	answered := false
+	for _, a := range answers {
+		line := described{Target: a.target.String(), Service: a.target.service}
+		if a.err != nil {
+			err := notDescribed(a)
+			line.Error = err.Error()
+			if firstErr == nil {
+				firstErr = err
+			}
+		} else {
+			line.Description, answered = &a.description, true
+		}
+		text, err := json.Marshal(line)
+		if err != nil {
+			return fmt.Errorf("print the handlers: %w", err)
+		}
+		if err := s.PrintJSON(term.JSONAuto, text); err != nil {
+			return err
+		}
+	}
+	if answered {
+		return nil
+	}
+	return firstErr
+}
+
+// runLsSource lists the patterns of NestJS sources.
+func runLsSource(s *term.IO, o lsOptions) error {
+	handlers, unread, err := nestsource.Read(o.source)
+	if err != nil {
+		return withCode(err, exitUsage)
+	}
+	for _, u := range unread {
+		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), u)
+	}
+	if len(handlers) == 0 && len(unread) == 0 {
+		return withHint(fmt.Errorf("no @MessagePattern and no @EventPattern in the TypeScript files of %s", o.source),
+			"name the folder of the service's sources")
+	}
+	if o.output == "json" {
+		return printSources(s, handlers)
+	}
+	t := &table{}
+	t.row("PATTERN", "KIND", "HANDLER", "WHERE")
+	for _, h := range handlers {
+		t.row(h.Pattern, sourceKind(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
+	}
+	t.write(s.Out, s.OutPalette())
+	return nil
+}
+
+func sourceKind(h nestsource.Handler) string {
+	if h.Event {
+		return "event"
+	}
+	return "message"
+}
+
+func handlerName(h nestsource.Handler) string {
+	if h.Class == "" || h.Method == "" {
+		return h.Class + h.Method
+	}
+	return h.Class + "." + h.Method
+}
+
+func printSources(s *term.IO, handlers []nestsource.Handler) error {
+	type line struct {
+		Pattern json.RawMessage `json:"pattern"`
+		Kind    string          `json:"kind"`
+		Class   string          `json:"class,omitempty"`
+		Method  string          `json:"method,omitempty"`
+		File    string          `json:"file"`
+		Line    int             `json:"line"`
+	}
+	for h := range slices.Values(handlers) {
+		text, err := json.Marshal(line{json.RawMessage(h.Pattern), sourceKind(h), h.Class, h.Method, h.File, h.Line})
+		if err != nil {
+			return fmt.Errorf("print the handlers: %w", err)
+		}
+		if err := s.PrintJSON(term.JSONLine, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
