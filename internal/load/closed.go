@@ -1,0 +1,132 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// crowd is the users of a closed model. The goroutine of Run.closed owns users;
+// each user ends when it is told to leave or when the run offers no more.
+type crowd struct {
+	users []*atomic.Bool // of each user: leave
+	wg    sync.WaitGroup
+
+	mu   sync.Mutex    // guards what follows, and orders sequence numbers by time
+	seq  uint64        // of the next counted request
+	over chan struct{} // closed when no more is offered
+	done bool          // over is closed
+}
+
+// closed lets users ask, wait for the answer, think and ask again, until the
+// plan is done. Their last requests may still be in flight when it returns.
+func (r *Run) closed(c *crowd) {
+	c.over = make(chan struct{})
+	r.resize(c, r.plan.Users)
+	var up <-chan time.Time
+	if r.plan.Duration > 0 {
+		timer := time.NewTimer(time.Until(r.start.Add(r.plan.Duration)))
+		defer timer.Stop()
+		up = timer.C
+	}
+	for {
+		select {
+		case change := <-r.changes:
+			r.resize(c, change.users)
+			continue
+		case <-up:
+		case <-r.quit:
+		case <-c.over:
+		}
+		c.end()
+		return
+	}
+}
+
+// resize makes users come or leave until there are n.
+func (r *Run) resize(c *crowd, n int) {
+	for len(c.users) < n {
+		leave := new(atomic.Bool)
+		c.users = append(c.users, leave)
+		c.wg.Go(func() { r.user(c, leave) })
+	}
+	for len(c.users) > n {
+		c.users[len(c.users)-1].Store(true)
+		c.users = c.users[:len(c.users)-1]
+	}
+	r.users.Store(int64(n))
+}
+
+// end tells all users to make no further request.
+func (c *crowd) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.done {
+		c.done = true
+		close(c.over)
+	}
+}
+
+// refusedPause is how long a user waits at least after a request that could not
+// be sent, so that users of a dead service do not spin.
+const refusedPause = 10 * time.Millisecond
+
+// user is one user.
+func (r *Run) user(c *crowd, leave *atomic.Bool) {
+	think := time.NewTimer(time.Hour)
+	defer think.Stop()
+	for !leave.Load() {
+		k := r.ask(c)
+		if k == nil {
+			return
+		}
+		pause := r.plan.Think
+		if outcome := r.make(k); outcome == Unreachable || outcome == Shed {
+			pause = max(pause, refusedPause)
+		}
+		if pause == 0 {
+			continue
+		}
+		think.Reset(pause)
+		select {
+		case <-think.C:
+		case <-c.over:
+			return
+		}
+	}
+}
+
+// ask gives a user its next request, which starts now; nil: there is none.
+func (r *Run) ask(c *crowd) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done {
+		return nil
+	}
+	now := r.now()
+	k := r.newCall(c.seq, now, now >= r.plan.Warmup)
+	if k.counted {
+		c.seq++
+	}
+	if c.seq == r.plan.Requests && k.counted {
+		c.done = true
+		close(c.over)
+	}
+	r.rec.offered(k, now, math.MaxInt64) // users bound themselves
+	r.calls.Add(1)
+	return k
+}
+
+// Users is how many users a closed model has now; 0 in an open one.
+func (r *Run) Users() int { return int(r.users.Load()) }
+
+// SetUsers changes the number of users of a closed model and marks it on the
+// time axis.
+func (r *Run) SetUsers(n int) error {
+	if r.plan.Users == 0 || n < 1 || n > 1_000_000 {
+		return fmt.Errorf("the number of users cannot be changed to %d", n)
+	}
+	return r.change(change{users: n}, fmt.Sprintf("%d users", n))
+}

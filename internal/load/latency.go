@@ -1,0 +1,95 @@
+package load
+
+import (
+	"fmt"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// What a histogram tells apart: from 100 ns to an hour, to three digits.
+const (
+	leastLatency = 100 * time.Nanosecond
+	mostLatency  = time.Hour
+	digits       = 3
+)
+
+// Histogram is a distribution of durations: quantiles to three digits, and the
+// count, the least, the greatest and the mean exactly. The zero Histogram is
+// not usable; it is not safe for concurrent use.
+type Histogram struct {
+	counts     *hdr.Histogram
+	count      int64
+	least, max time.Duration
+	sum        float64 // nanoseconds
+}
+
+// NewHistogram makes an empty histogram.
+func NewHistogram() *Histogram {
+	return &Histogram{counts: hdr.New(int64(leastLatency), int64(mostLatency), digits)}
+}
+
+// Record adds one duration; less than 0 is 0.
+func (h *Histogram) Record(d time.Duration) {
+	d = max(d, 0)
+	_ = h.counts.RecordValue(int64(min(d, mostLatency))) // within its range by construction
+	if h.count == 0 || d < h.least {
+		h.least = d
+	}
+	h.max = max(h.max, d)
+	h.sum += float64(d)
+	h.count++
+}
+
+// Reset forgets everything.
+func (h *Histogram) Reset() {
+	h.counts.Reset()
+	h.count, h.least, h.max, h.sum = 0, 0, 0, 0
+}
+
+// Count returns how many durations there are.
+func (h *Histogram) Count() int64 { return h.count }
+
+// Quantile returns the duration that a share q (0 to 1) of all do not exceed;
+// 0 of an empty histogram.
+func (h *Histogram) Quantile(q float64) time.Duration {
+	if h.count == 0 {
+		return 0
+	}
+	v := time.Duration(h.counts.ValueAtQuantile(q * 100))
+	return min(max(v, h.least), h.max)
+}
+
+// Summary returns the figures that are reported.
+func (h *Histogram) Summary() Latency {
+	if h.count == 0 {
+		return Latency{}
+	}
+	return Latency{
+		Count: h.count,
+		Min:   h.least,
+		Mean:  time.Duration(h.sum / float64(h.count)),
+		P50:   h.Quantile(0.50),
+		P90:   h.Quantile(0.90),
+		P95:   h.Quantile(0.95),
+		P99:   h.Quantile(0.99),
+		P999:  h.Quantile(0.999),
+		Max:   h.max,
+	}
+}
+
+// Encode returns the distribution in HdrHistogram's compressed format, V2, as
+// base64 text; values are in nanoseconds.
+func (h *Histogram) Encode() (string, error) {
+	text, err := h.counts.Encode(hdr.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return "", fmt.Errorf("encode a histogram: %w", err)
+	}
+	return string(text), nil
+}
+
+// Latency is a distribution in few figures. All are 0 where Count is.
+type Latency struct {
+	Count                                    int64
+	Min, Mean, P50, P90, P95, P99, P999, Max time.Duration
+}

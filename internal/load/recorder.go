@@ -1,0 +1,247 @@
+package load
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// recorder counts. It is the only shared state of a run; times are offsets from
+// the run's start.
+type recorder struct {
+	mu       sync.Mutex // guards what follows
+	totals   Totals
+	inFlight int64
+	request  *Histogram
+	attempt  *Histogram
+	late     *Histogram
+	lag      *Histogram
+	coarse   *series
+	fine     *series
+	marks    []Mark
+	errors   map[errorKey]int64
+	frozen   bool // the run has its result: nothing is counted any more
+
+	texts *normaliser // needs no lock
+}
+
+type errorKey struct {
+	outcome Outcome
+	status  int
+	text    string
+}
+
+// maxErrorTexts bounds the distinct texts that are counted apart.
+const (
+	maxErrorTexts = 100
+	otherErrors   = "other messages"
+)
+
+func newRecorder() *recorder {
+	return &recorder{
+		request: NewHistogram(), attempt: NewHistogram(), late: NewHistogram(), lag: NewHistogram(),
+		coarse: newSeries(coarseStep, 0), fine: newSeries(fineStep, fineKept),
+		errors: map[errorKey]int64{}, texts: newNormaliser(),
+	}
+}
+
+// at calls f with the points of both series that now belongs to; mu is held.
+func (r *recorder) at(now time.Duration, f func(*Point)) {
+	f(r.coarse.current(now, r.inFlight))
+	f(r.fine.current(now, r.inFlight))
+}
+
+// offered counts a request whose start has come, and tells whether it may go:
+// not when most are in flight.
+func (r *recorder) offered(c *call, now time.Duration, most int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	full := r.inFlight >= most
+	r.at(now, func(p *Point) {
+		p.Offered++
+		if full {
+			p.Shed++
+		}
+	})
+	if c.counted {
+		r.totals.Offered++
+		if full {
+			r.totals.Outcomes[Shed]++
+			r.countError(Shed, 0, "too many requests in flight")
+		}
+	}
+	if !full {
+		r.inFlight++
+	}
+	return !full
+}
+
+// begun counts how late the generator was with a request.
+func (r *recorder) begun(c *call, now time.Duration) {
+	lag := now - c.intended
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at(now, func(p *Point) { p.Lag = max(p.Lag, lag) })
+	if c.counted {
+		r.lag.Record(lag)
+	}
+}
+
+// attemptStarted counts an attempt.
+func (r *recorder) attemptStarted(c *call, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at(now, func(p *Point) { p.Attempts++ })
+	if !c.counted {
+		return
+	}
+	r.totals.Attempts++
+	if c.attempts > 1 {
+		r.totals.Retries++
+	}
+}
+
+// attemptEnded counts what an attempt came to.
+func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
+	if !c.counted {
+		return
+	}
+	outcome, _ := classify(a.Err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case outcome == OK || outcome == Error:
+		if !a.Wrote.IsZero() {
+			r.attempt.Record(a.End.Sub(a.Wrote))
+		}
+		if a.Next == policy.Retry {
+			r.totals.Discarded++
+		} else {
+			r.totals.Used++
+		}
+	case outcome == Timeout && !a.Wrote.IsZero():
+		r.totals.Lost++
+	}
+	switch a.Next {
+	case policy.OverBudget:
+		r.totals.OverBudget++
+	case policy.OutOfTime:
+		r.totals.OutOfTime++
+	}
+}
+
+// lateAnswer counts a late answer.
+func (r *recorder) lateAnswer(c *call, l policy.Late, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.frozen {
+		return
+	}
+	r.at(now, func(p *Point) { p.Late++ })
+	if c.counted {
+		r.totals.Late++
+		r.late.Record(l.By)
+	}
+}
+
+// finished counts a request's outcome and returns it as it is written down.
+func (r *recorder) finished(c *call, now time.Duration, err error) Request {
+	outcome, status := classify(err)
+	if outcome == Timeout && stopped(err) && !c.wrote {
+		outcome = Shed
+	}
+	done := Request{
+		Seq: c.seq, Latency: now - c.intended, Attempts: c.attempts, Outcome: outcome, Status: status,
+		BytesOut: uint64(len(c.req.Data)), BytesIn: c.bytesIn,
+	}
+	if err != nil {
+		done.Text = r.texts.text(err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inFlight--
+	for _, s := range []*series{r.coarse, r.fine} {
+		p := s.current(now, r.inFlight)
+		switch outcome {
+		case OK:
+			p.OK++
+		case Shed:
+			p.Shed++
+		default:
+			p.Failed++
+		}
+		if outcome != Shed {
+			s.latency.Record(done.Latency)
+		}
+	}
+	if !c.counted {
+		return done
+	}
+	r.totals.Outcomes[outcome]++
+	if outcome != Shed {
+		r.request.Record(done.Latency)
+	}
+	if outcome != OK {
+		r.countError(outcome, status, done.Text)
+	}
+	if stopped(err) {
+		r.totals.CutShort++
+	}
+	return done
+}
+
+// countError counts a failure by its words; mu is held.
+func (r *recorder) countError(o Outcome, status int, text string) {
+	key := errorKey{o, status, text}
+	if _, known := r.errors[key]; !known && len(r.errors) >= maxErrorTexts {
+		key = errorKey{o, 0, otherErrors}
+	}
+	r.errors[key]++
+}
+
+// freeze ends the counting: late answers may come at any time, and the result
+// shall not change any more.
+func (r *recorder) freeze() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.frozen = true
+}
+
+// mark notes a change on the time axis.
+func (r *recorder) mark(now time.Duration, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.marks = append(r.marks, Mark{now, text})
+}
+
+// awaitedLate tells how many answers may still come late.
+func (r *recorder) awaitedLate() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.totals.Lost - r.totals.Late
+}
+
+// snapshot fills in what the recorder knows; recent is how many of the fine
+// points are wanted.
+func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at(now, func(*Point) {})
+	s := Snapshot{
+		Elapsed: now, Totals: r.totals, InFlight: r.inFlight,
+		Request: r.request.Summary(), Attempt: r.attempt.Summary(), Lateness: r.late.Summary(), Lag: r.lag.Summary(),
+		Recent: r.fine.copy(recent, r.inFlight), Step: fineStep,
+		Marks: slices.Clone(r.marks),
+	}
+	for key, n := range r.errors {
+		s.Errors = append(s.Errors, ErrorCount{key.outcome, key.status, key.text, n})
+	}
+	slices.SortFunc(s.Errors, func(a, b ErrorCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Outcome, b.Outcome),
+			cmp.Compare(a.Status, b.Status), cmp.Compare(a.Text, b.Text))
+	})
+	return s
+}

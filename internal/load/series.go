@@ -1,0 +1,65 @@
+package load
+
+import "time"
+
+// Steps of the two time series: a coarse one that is kept whole and reported,
+// and a fine one for the screen.
+const (
+	coarseStep = time.Second
+	fineStep   = 250 * time.Millisecond
+	fineKept   = 960 // points: four minutes
+)
+
+// series is a time series that grows at its end. Its owner guards it.
+type series struct {
+	step    time.Duration
+	keep    int // how many points are kept; 0 is all
+	points  []Point
+	latency *Histogram // of the current point
+}
+
+func newSeries(step time.Duration, keep int) *series {
+	return &series{step: step, keep: keep, latency: NewHistogram(), points: []Point{{}}}
+}
+
+// current returns the point that now belongs to; points passed by are closed.
+func (s *series) current(now time.Duration, inFlight int64) *Point {
+	for {
+		last := &s.points[len(s.points)-1]
+		if now < last.At+s.step {
+			return last
+		}
+		s.close(last, inFlight)
+		s.points = append(s.points, Point{At: last.At + s.step})
+		if s.keep > 0 && len(s.points) > 2*s.keep {
+			s.points = append(s.points[:0], s.points[len(s.points)-s.keep:]...)
+		}
+	}
+}
+
+func (s *series) close(p *Point, inFlight int64) {
+	s.measure(p, inFlight)
+	if s.latency.Count() > 0 {
+		s.latency.Reset()
+	}
+}
+
+// measure fills in what a point's histogram says.
+func (s *series) measure(p *Point, inFlight int64) {
+	p.InFlight = inFlight
+	if s.latency.Count() > 0 {
+		p.P50, p.P90, p.P99 = s.latency.Quantile(0.5), s.latency.Quantile(0.9), s.latency.Quantile(0.99)
+		p.Max = s.latency.max
+	}
+}
+
+// copy returns the last n points, all for n = 0.
+func (s *series) copy(n int, inFlight int64) []Point {
+	from := 0
+	if n > 0 {
+		from = max(0, len(s.points)-n)
+	}
+	points := append([]Point(nil), s.points[from:]...)
+	s.measure(&points[len(points)-1], inFlight)
+	return points
+}

@@ -1,0 +1,170 @@
+package load
+
+import (
+	"time"
+
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// Phase is where a run is.
+type Phase int
+
+// The phases, in their order.
+const (
+	WarmingUp Phase = iota // requests are sent and not counted
+	Loading                // requests are sent and counted
+	Draining               // no more requests, answers are awaited
+	Finished
+)
+
+// String names the phase.
+func (p Phase) String() string {
+	return [...]string{"warming up", "loading", "draining", "finished"}[p]
+}
+
+// Totals are the counts of a run, without its warm-up. Offered is the sum of
+// Outcomes once a run has finished, and of Outcomes and what is in flight
+// before.
+type Totals struct {
+	// Offered counts the requests whose intended start has come.
+	Offered int64
+	// Outcomes counts the finished requests by Outcome.
+	Outcomes [outcomes]int64
+	// Attempts counts the attempts begun; Retries those beyond the first.
+	Attempts, Retries int64
+	// OverBudget counts the retries that the budget denied, OutOfTime those
+	// that could not have ended before the request's deadline.
+	OverBudget, OutOfTime int64
+	// Used counts the answers that became an outcome, Discarded the error
+	// answers after which another attempt was made, Late the late answers.
+	Used, Discarded, Late int64
+	// Lost counts the attempts that were given up after they had been written:
+	// each may still become a late answer.
+	Lost int64
+	// CutShort counts the requests that were in flight when a run was stopped
+	// and its grace was over. Each has an outcome: timeout, or shed when it had
+	// not been written.
+	CutShort int64
+}
+
+// Finished is the sum of the outcomes.
+func (t *Totals) Finished() (n int64) {
+	for _, v := range t.Outcomes {
+		n += v
+	}
+	return n
+}
+
+// Amplification is attempts by requests: what the retries make of the load. It
+// is 0 before the first request.
+func (t *Totals) Amplification() float64 { return share(t.Attempts, t.Offered) }
+
+// Wasted is the share of the service's answers that nobody used: late ones, and
+// errors that were retried.
+func (t *Totals) Wasted() float64 {
+	unused := t.Discarded + t.Late
+	return share(unused, unused+t.Used)
+}
+
+// Share is an outcome's share of all finished requests.
+func (t *Totals) Share(o Outcome) float64 { return share(t.Outcomes[o], t.Finished()) }
+
+func share(part, whole int64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}
+
+// Point is what happened within one interval of the time series, by the time
+// it happened: a request counts as offered where it was sent and as ok where
+// its answer came.
+type Point struct {
+	// At is where the interval begins, since the start of the run.
+	At time.Duration
+	// Offered, Attempts, OK, Failed, Shed and Late are counts; Failed is every
+	// outcome but ok and shed.
+	Offered, Attempts, OK, Failed, Shed, Late int64
+	// InFlight is the number of requests in flight at the interval's end.
+	InFlight int64
+	// The request latencies of those that ended in the interval.
+	P50, P90, P99, Max time.Duration
+	// Lag is the longest a request was sent after its intended start.
+	Lag time.Duration
+}
+
+// Mark is a change made while the run went on.
+type Mark struct {
+	At   time.Duration
+	Text string
+}
+
+// ErrorCount is how often requests ended in one way.
+type ErrorCount struct {
+	Outcome Outcome
+	Status  int // of the service's error; 0 where it has none
+	Text    string
+	Count   int64
+}
+
+// Snapshot is a run as it stands. It shares nothing with the run.
+type Snapshot struct {
+	// Elapsed is the time since the start, Planned the plan's duration (0: until
+	// Requests were offered), Warmup the uncounted beginning.
+	Elapsed, Planned, Warmup time.Duration
+	// Counted is for how long requests have been offered and counted.
+	Counted time.Duration
+	// Requests is how many the plan offers at most; 0 is no bound.
+	Requests uint64
+	Phase    Phase
+	// Rate is what is offered now, a second, in an open model; Users how many
+	// users there are now in a closed one.
+	Rate  float64
+	Users int
+	// Policy is the one that holds now.
+	Policy policy.Settings
+	Totals Totals
+	// InFlight is the number of requests in flight, warm-up included.
+	InFlight int64
+	// Request holds the request latencies without those of shed requests,
+	// Attempt the attempt latencies, Lateness how late late answers were, Lag
+	// how long after its intended start each request was sent.
+	Request, Attempt, Lateness, Lag Latency
+	// Recent are the latest points of a fine time series, Step apart; the last
+	// one is not complete.
+	Recent []Point
+	Step   time.Duration
+	// Marks are the changes made, in order.
+	Marks []Mark
+	// Errors are the ways requests failed, the most frequent first.
+	Errors []ErrorCount
+}
+
+// Goodput is the ok requests a second.
+func (s *Snapshot) Goodput() float64 { return perSecond(s.Totals.Outcomes[OK], s.Counted) }
+
+// OfferedRate is the requests offered a second.
+func (s *Snapshot) OfferedRate() float64 { return perSecond(s.Totals.Offered, s.Counted) }
+
+// AttemptRate is the attempts begun a second.
+func (s *Snapshot) AttemptRate() float64 { return perSecond(s.Totals.Attempts, s.Counted) }
+
+func perSecond(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// Result is a finished run.
+type Result struct {
+	Snapshot
+	// Started is the wall clock's time at the start.
+	Started time.Time
+	// Stopped tells that the run was ended before its plan was.
+	Stopped bool
+	// Seconds is the time series, a second apart, from the start of the run.
+	Seconds []Point
+	// The distributions behind the Snapshot's figures.
+	RequestHistogram, AttemptHistogram, LatenessHistogram, LagHistogram *Histogram
+}

@@ -1,0 +1,207 @@
+package load_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// TestStallIsNotHidden is BENCH's truth check 1: a service that stalls 2 s at
+// 100/s. Of 500 requests, those due in the stall wait until its end: 2 s, 1.99 s
+// and so on; the 99th percentile is the fifth longest, 1.96 s.
+func TestStallIsNotHidden(t *testing.T) {
+	const (
+		stall    = 2 * time.Second
+		analytic = stall - 4*10*ms
+	)
+	var first sync.Once
+	var begin time.Time
+	handler := func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		first.Do(func() { begin = time.Now() })
+		since := time.Since(begin)
+		if from := 1500 * ms; since > from && since < from+stall {
+			<-time.After(from + stall - since)
+		}
+		return answer(ctx, req, reply)
+	}
+	res := run(t, load.Plan{
+		Conns: serve(t, handler, 1), Policy: policy.None(),
+		Pacer: vegeta.ConstantPacer{Freq: 100, Per: time.Second}, Duration: 5 * time.Second,
+	})
+	checkSum(t, res)
+	if res.Totals.Offered != 500 || res.Totals.Outcomes[load.OK] != 500 {
+		t.Errorf("offered %d, ok %d, want 500 each", res.Totals.Offered, res.Totals.Outcomes[load.OK])
+	}
+	if off := float64(res.Request.P99-analytic) / float64(analytic); off > 0.05 || off < -0.05 {
+		t.Errorf("p99 is %s, want %s within 5 %%", res.Request.P99, analytic)
+	}
+	if res.Request.P50 > 100*ms {
+		t.Errorf("p50 is %s: the requests outside of the stall were not delayed", res.Request.P50)
+	}
+}
+
+// moody answers, fails, is slow or far too slow, by the number of the request.
+func moody(end <-chan struct{}) micro.Handler {
+	var mu sync.Mutex
+	n := 0
+	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		mu.Lock()
+		n++
+		kind := n % 7
+		mu.Unlock()
+		switch kind {
+		case 1:
+			return micro.Errorf(503, "busy %d", kind)
+		case 2:
+			return micro.Errorf(404, "item %s not found", req.CorrelationID())
+		case 3, 4, 5:
+			timer := time.NewTimer(time.Duration(kind-2) * 50 * ms) // 5 is given up by most
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-end:
+			}
+		}
+		return answer(ctx, req, reply)
+	}
+}
+
+// TestOfferedIsTheSumOfOutcomes is BENCH's truth check 4: under every policy,
+// in both models, with shedding and without, to the end and stopped early.
+func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
+	for _, name := range policy.PresetNames() {
+		for _, users := range []int{0, 20} {
+			for _, stopAfter := range []time.Duration{0, 150 * ms} {
+				for _, most := range []int{0, 5} {
+					t.Run(fmt.Sprintf("%s/users=%d/stop=%s/max=%d", name, users, stopAfter, most), func(t *testing.T) {
+						t.Parallel()
+						p, _ := policy.Preset(name, policy.WithTimeout(60*ms), policy.WithBackoff(policy.Constant(20*ms)))
+						checkPlan(t, load.Plan{Policy: p, Users: users, MaxInFlight: most, Duration: 300 * ms, Grace: 30 * ms}, stopAfter)
+					})
+				}
+			}
+		}
+	}
+}
+
+func checkPlan(t *testing.T, plan load.Plan, stopAfter time.Duration) {
+	t.Helper()
+	end := make(chan struct{})
+	plan.Conns = serve(t, moody(end), 2)
+	t.Cleanup(func() { close(end) })
+	plan.Pattern = micro.Cmd("work")
+	if plan.Users == 0 {
+		plan.Pacer = vegeta.ConstantPacer{Freq: 300, Per: time.Second}
+	}
+	var (
+		mu   sync.Mutex
+		seen = map[uint64]time.Time{}
+	)
+	plan.OnResult = func(r load.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if _, twice := seen[r.Seq]; twice {
+			t.Errorf("request %d has two results", r.Seq)
+		}
+		seen[r.Seq] = r.Intended
+	}
+	r, err := load.Start(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stopAfter > 0 {
+		time.AfterFunc(stopAfter, r.Stop)
+	}
+	res := r.Wait()
+	checkSum(t, res)
+	if res.Stopped != (stopAfter > 0) {
+		t.Errorf("Stopped is %t", res.Stopped)
+	}
+	var errors int64
+	for _, e := range res.Errors {
+		errors += e.Count
+	}
+	if want := res.Totals.Offered - res.Totals.Outcomes[load.OK]; errors != want {
+		t.Errorf("%d errors by message, want %d", errors, want)
+	}
+	if int64(len(seen)) != res.Totals.Offered {
+		t.Errorf("%d results, want one for each of %d requests", len(seen), res.Totals.Offered)
+	}
+	for n := range uint64(len(seen)) {
+		if at, ok := seen[n]; !ok || n > 0 && at.Before(seen[n-1]) {
+			t.Fatalf("result %d is missing or out of order", n)
+		}
+	}
+}
+
+// TestStopByContext: a run whose context ends is stopped as by Ctrl-C; requests
+// that nobody will answer are counted all the same.
+func TestStopByContext(t *testing.T) {
+	end := make(chan struct{})
+	conns := serve(t, scripted(end, []behaviour{{never: true}}), 1)
+	t.Cleanup(func() { close(end) })
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := load.Start(ctx, load.Plan{
+		Conns: conns, Pattern: micro.Cmd("work"), Policy: policy.None(), Grace: 20 * ms,
+		Pacer: vegeta.ConstantPacer{Freq: 200, Per: time.Second}, Duration: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(200*ms, cancel)
+	res := r.Wait()
+	checkSum(t, res)
+	if got := res.Totals; got.Outcomes[load.Timeout] != got.Offered || got.CutShort != got.Offered || got.Offered < 20 {
+		t.Errorf("%+v: want some offered, all of them cut short and timeouts", got)
+	}
+	if res.Elapsed > 5*time.Second {
+		t.Errorf("stopping took %s", res.Elapsed)
+	}
+}
+
+// TestTransportOutcomes: what is not the service's answer.
+func TestTransportOutcomes(t *testing.T) {
+	closing, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := closing.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1)) // the request has been written
+			_ = c.Close()
+		}
+	})
+	t.Cleanup(func() { _ = closing.Close(); wg.Wait() })
+	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = free.Close()
+	for address, want := range map[string]load.Outcome{closing.Addr().String(): load.Reset, free.Addr().String(): load.Unreachable} {
+		conn := microtcp.Dial(address)
+		res := run(t, load.Plan{
+			Conns: []micro.Conn{conn}, Policy: policy.None(),
+			Pacer: vegeta.ConstantPacer{Freq: 100, Per: time.Second}, Requests: 20,
+		})
+		_ = conn.Close()
+		checkSum(t, res)
+		if res.Totals.Outcomes[want] != 20 {
+			t.Errorf("%s: outcomes %v, want 20 %s; errors %+v", address, res.Totals.Outcomes, want, res.Errors)
+		}
+	}
+}
