@@ -13,7 +13,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"math/big"
@@ -52,7 +51,7 @@ func runService() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	options := []micro.ServerOption{
-		micro.WithName(*name, "1.2.3"), micro.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))), micro.WithDrainTimeout(time.Second),
+		micro.WithName(*name, "1.2.3"), micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(time.Second),
 	}
 	if *silent {
 		options = append(options, micro.WithoutDescribe())

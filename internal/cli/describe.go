@@ -148,16 +148,16 @@ func (t *table) write(w io.Writer, p term.Palette) {
 			case i == 0:
 				cell = p.Accent(cell)
 			}
-			if t.right[i] {
-				line.WriteString(space + cell)
-			} else if i == len(row)-1 {
-				line.WriteString(cell)
-			} else {
-				line.WriteString(cell + space)
+			switch {
+			case t.right[i]:
+				cell = space + cell
+			case i < len(row)-1:
+				cell += space
 			}
-			if i < len(row)-1 {
+			if i > 0 {
 				line.WriteString("  ")
 			}
+			line.WriteString(cell)
 		}
 		fmt.Fprintln(w, line.String())
 	}

@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -16,6 +18,7 @@ import (
 // of the command; a second one ends the process, unless the command has taken
 // over signals itself.
 func Main(s *term.IO, version string, args []string) int {
+	cobra.EnableCommandSorting = false // the help lists commands in our order
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 	root := newRootCommand(s, version)

@@ -11,7 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -203,7 +202,7 @@ func (m *messenger) unknownPattern(ctx context.Context, err error) error {
 	if len(d.Handlers) == 0 {
 		return withHint(err, "it handles no pattern at all")
 	}
-	if near := nearest.Words(m.o.pattern.Route(), routes(d), 3); len(near) > 0 {
+	if near := nearestRoutes(m.o.pattern, routes(d)); len(near) > 0 {
 		return withHint(err, "did you mean %s?", strings.Join(near, " or "))
 	}
 	return withHint(err, "it handles %s", strings.Join(firstFew(routes(d), 5), ", "))

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -104,7 +106,7 @@ func choose(answers []answer, workspaceName string, pattern micro.Pattern) (targ
 		return target{}, withHint(withCode(err, exitCode(firstError(answers))), "start the services with `msctl run`")
 	}
 	err := usagef("no running service of the workspace %s handles %s", workspaceName, pattern)
-	if near := nearest.Words(pattern.String(), known, 3); len(near) > 0 {
+	if near := nearestRoutes(pattern, known); len(near) > 0 {
 		return target{}, withHint(err, "did you mean %s?", strings.Join(near, " or "))
 	}
 	return target{}, withHint(err, "`msctl ls` lists what is handled")
@@ -121,6 +123,35 @@ func routes(d micro.Description) []string {
 		out[i] = h.Route
 	}
 	return out
+}
+
+// nearestRoutes gives up to three of the routes that are near a pattern. What
+// all object patterns have in common ({"cmd":) makes them no nearer.
+func nearestRoutes(pattern micro.Pattern, routes []string) []string {
+	words := make([]string, len(routes))
+	byWord := map[string]string{}
+	for i, route := range routes {
+		words[i] = essence(route)
+		byWord[words[i]] = route
+	}
+	near := nearest.Words(essence(pattern.Route()), words, 3)
+	for i, word := range near {
+		near[i] = byWord[word]
+	}
+	return near
+}
+
+// essence is a route without the braces, quotes and keys of an object.
+func essence(route string) string {
+	var fields map[string]any
+	if !strings.HasPrefix(route, "{") || json.Unmarshal([]byte(route), &fields) != nil {
+		return route
+	}
+	var values []string
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		values = append(values, fmt.Sprint(fields[key]))
+	}
+	return strings.Join(values, " ")
 }
 
 func listNames(targets []target) string {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -160,7 +161,7 @@ func currentWorkspace() (*workspace.Workspace, error) {
 		return nil, fmt.Errorf("find the workspace: %w", err)
 	}
 	path, err := workspace.Find(dir)
-	if err == workspace.ErrNotFound {
+	if errors.Is(err, workspace.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {

@@ -3,6 +3,8 @@ package cli
 import (
 	"slices"
 	"testing"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 func TestParseTarget(t *testing.T) {
@@ -65,6 +67,25 @@ func TestJitterMayStandAlone(t *testing.T) {
 		f := policyFlags{jitter: tt.jitter}
 		if rest := f.takeJitter(tt.args); !slices.Equal(rest, tt.rest) || f.jitter != tt.want {
 			t.Errorf("--jitter=%s %q: jitter %s, arguments %q", tt.jitter, tt.args, f.jitter, rest)
+		}
+	}
+}
+
+func TestNearestRoutes(t *testing.T) {
+	routes := []string{`{"cmd":"findAllItems"}`, `{"cmd":"echo"}`, `item.v1.viewed`, `{"cmd":"createItem","v":2}`}
+	tests := []struct {
+		pattern micro.Pattern
+		want    []string
+	}{
+		{micro.Cmd("findAllItem"), []string{`{"cmd":"findAllItems"}`}},
+		{micro.Name("findAllItems"), []string{`{"cmd":"findAllItems"}`}},
+		{micro.Name("item.v1.view"), []string{`item.v1.viewed`}},
+		{micro.Cmd("createItem"), []string{`{"cmd":"createItem","v":2}`}},
+		{micro.Cmd("xyz"), []string{}},
+	}
+	for _, tt := range tests {
+		if got := nearestRoutes(tt.pattern, routes); !slices.Equal(got, tt.want) {
+			t.Errorf("near %s: %q, want %q", tt.pattern, got, tt.want)
 		}
 	}
 }

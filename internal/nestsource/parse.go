@@ -88,7 +88,8 @@ func (p *parser) value(depth int) (string, error) {
 		return "", fmt.Errorf("it is nested too deep")
 	case t.kind == text:
 		p.i++
-		return quote(t.text), p.cast()
+		p.cast()
+		return quote(t.text), nil
 	case t.kind == template:
 		return "", fmt.Errorf("a template with ${…} is computed")
 	case t.kind == number:
@@ -96,7 +97,8 @@ func (p *parser) value(depth int) (string, error) {
 		if !json.Valid([]byte(t.text)) {
 			return "", fmt.Errorf("the number %s is not written as in JSON", t.text)
 		}
-		return t.text, p.cast()
+		p.cast()
+		return t.text, nil
 	case p.is("true"), p.is("false"), p.is("null"):
 		p.i++
 		return t.text, nil
@@ -136,15 +138,15 @@ func (p *parser) object(depth int) (string, error) {
 		}
 	}
 	p.i++
-	return "{" + strings.Join(members, ",") + "}", p.cast()
+	p.cast()
+	return "{" + strings.Join(members, ",") + "}", nil
 }
 
 // cast passes over `as const` and `as SomeType`.
-func (p *parser) cast() error {
+func (p *parser) cast() {
 	if p.is("as") && p.kindAt(1) == word {
 		p.i += 2
 	}
-	return nil
 }
 
 // constant reads NAME or NAME.MEMBER and looks it up in the file.
@@ -159,7 +161,8 @@ func (p *parser) constant() (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s is not a literal in this file", name)
 	}
-	return value, p.cast()
+	p.cast()
+	return value, nil
 }
 
 // close passes over the rest of the arguments, up to and with the closing

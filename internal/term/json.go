@@ -96,7 +96,7 @@ func colorJSON(text string, p Palette) string {
 		token := text[i:end]
 		switch c := token[0]; {
 		case c == '"' && strings.HasPrefix(text[end:], ":"):
-			b.WriteString(p.paint(token, color.FgBlue))
+			b.WriteString(p.paint(token, color.FgHiBlue))
 		case c == '"':
 			b.WriteString(p.paint(token, color.FgGreen))
 		case c == '-' || c >= '0' && c <= '9':

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,7 +160,8 @@ func FuzzWorkspace(f *testing.F) {
 				t.Fatalf("%T", err)
 			}
 			for _, e := range joined.Unwrap() {
-				if at, ok := e.(*Error); !ok || at.Line < 1 || at.Column < 1 || at.Message == "" {
+				var at *Error
+				if !errors.As(e, &at) || at.Line < 1 || at.Column < 1 || at.Message == "" {
 					t.Fatalf("an error without a place: %#v", e)
 				}
 			}

@@ -27,7 +27,7 @@ var before struct {
 	changed bool
 }
 
-func init() {
+func init() { //nolint:gochecknoinits // it has to run before the init of other packages
 	before.value, before.present = os.LookupEnv("TERM")
 	if silent(before.value) {
 		return
