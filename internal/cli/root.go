@@ -19,6 +19,7 @@ const (
 // subcommands is the one list of commands: a new one is added here.
 func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
+		newNewCommand(s, version),
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),

@@ -1,0 +1,19 @@
+// Package msctl holds the sources that the binary carries: the runtime that
+// `msctl new` puts into a workspace, and the module versions it was built with.
+// It is here because an embed pattern cannot look into a folder above its own.
+// Programs do not import it; the runtime is in the packages under runtime/.
+package msctl
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed runtime/micro/*.go runtime/microtcp/*.go runtime/microtest/*.go runtime/policy/*.go
+//go:embed runtime/validate/*.go runtime/gateway/*.go runtime/gateway/ui
+//go:embed go.mod go.sum LICENSE
+var sources embed.FS
+
+// Sources returns the files of the runtime under their paths in this module,
+// tests among them, with go.mod, go.sum and LICENSE.
+func Sources() fs.FS { return sources }

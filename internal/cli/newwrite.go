@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/msctl/msctl/internal/scaffold"
+	"github.com/msctl/msctl/internal/term"
+)
+
+// writeFiles writes files below dir, or prints the plan for a dry run; done
+// tells that they were written.
+func writeFiles(s *term.IO, dir string, files []scaffold.File, o writeOptions) (done bool, err error) {
+	steps, err := scaffold.Plan(dir, files)
+	if err != nil {
+		return false, err
+	}
+	if o.dryRun {
+		return false, printPlan(s, dir, steps)
+	}
+	err = scaffold.Write(dir, steps, o.force)
+	var conflict *scaffold.ConflictError
+	if errors.As(err, &conflict) {
+		conflict.Dir = shortPath(dir)
+		return false, withHint(withCode(conflict, exitUsage), "nothing was written; move them away, or add --force to write over them")
+	}
+	if err != nil {
+		return false, err
+	}
+	reportSteps(s, dir, steps)
+	return true, nil
+}
+
+// printPlan prints what a dry run would do, one file a line. The runtime is one
+// line: nobody reads forty.
+func printPlan(s *term.IO, dir string, steps []scaffold.Step) error {
+	p := s.OutPalette()
+	var b strings.Builder
+	bundled := 0
+	for _, step := range steps {
+		if strings.HasPrefix(step.Path, "third_party/") && step.State == scaffold.Create {
+			bundled++
+			continue
+		}
+		word := map[scaffold.State]string{
+			scaffold.Create: p.Good("create "), scaffold.Insert: p.Accent("edit   "),
+			scaffold.Same: p.Dim("same   "), scaffold.Replace: p.Bad("differs"),
+		}[step.State]
+		fmt.Fprintf(&b, "%s %s\n", word, filepath.Join(shortPath(dir), filepath.FromSlash(step.Path)))
+	}
+	if bundled > 0 {
+		fmt.Fprintf(&b, "%s %s (%d files: the runtime)\n", p.Good("create "), filepath.Join(shortPath(dir), "third_party", "msctl"), bundled)
+	}
+	_, err := fmt.Fprint(s.Out, b.String())
+	return err
+}
+
+// reportSteps says what was done: for a few files which, for many how many.
+func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
+	p := s.ErrPalette()
+	counts := map[scaffold.State]int{}
+	for _, step := range steps {
+		counts[step.State]++
+	}
+	if len(steps) > 25 {
+		s.Notef("%s %s: %d files", p.Good("made"), p.Accent(shortPath(dir)), counts[scaffold.Create]+counts[scaffold.Replace])
+		if counts[scaffold.Replace] > 0 {
+			s.Notef("     %d of them written over", counts[scaffold.Replace])
+		}
+		return
+	}
+	words := map[scaffold.State]string{
+		scaffold.Create: p.Good("created "), scaffold.Insert: p.Accent("edited  "), scaffold.Replace: p.Warn("replaced"),
+	}
+	for _, step := range steps {
+		if word := words[step.State]; word != "" {
+			s.Notef("%s %s", word, filepath.Join(shortPath(dir), filepath.FromSlash(step.Path)))
+		}
+	}
+}
+
+// shortPath is the path from the current folder, where that is shorter.
+func shortPath(dir string) string {
+	current, err := os.Getwd()
+	if err != nil {
+		return dir
+	}
+	relative, err := filepath.Rel(current, dir)
+	if err != nil || strings.HasPrefix(relative, "..") {
+		return dir
+	}
+	return relative
+}

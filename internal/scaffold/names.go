@@ -1,0 +1,115 @@
+package scaffold
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// Service is one service of a new workspace.
+type Service struct {
+	// Name is its name in msctl.yaml, which is also its folder and its host.
+	Name string
+	// Transport is how messages reach it; empty is TCP, the only one so far.
+	Transport workspace.Transport
+	// Port is where it listens.
+	Port int
+}
+
+// takenNames are names that a service cannot have, because files of the
+// workspace do, or because they mean something to Go.
+func takenNames() []string {
+	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata"}
+}
+
+// CheckService says what is wrong with a service, or nil.
+func CheckService(s Service) error {
+	if err := workspace.CheckName(s.Name); err != nil {
+		return err
+	}
+	switch {
+	case slices.Contains(takenNames(), s.Name):
+		return fmt.Errorf("a service cannot be called %q, because the workspace needs the name itself", s.Name)
+	case strings.HasSuffix(s.Name, "-") || strings.Contains(s.Name, "--"):
+		return fmt.Errorf("service name %q: a hyphen stands between two letters or digits", s.Name)
+	case !slices.Contains([]workspace.Transport{"", workspace.TCP, workspace.RabbitMQ, workspace.Redis, workspace.NATS}, s.Transport):
+		return fmt.Errorf("service %s: unknown transport %q: use tcp", s.Name, s.Transport)
+	case s.Transport != "" && s.Transport != workspace.TCP:
+		return fmt.Errorf("service %s uses %s, which comes with a later version of msctl: this one speaks tcp", s.Name, s.Transport)
+	case s.Port < 1 || s.Port > 65535:
+		return fmt.Errorf("service %s needs a port from 1 to 65535", s.Name)
+	}
+	return nil
+}
+
+// Ident returns the name in Go: mailOut for mail-out.
+func (s Service) Ident() string {
+	title := s.Title()
+	return strings.ToLower(title[:1]) + title[1:]
+}
+
+// Title returns the exported name in Go: MailOut for mail-out.
+func (s Service) Title() string {
+	var b strings.Builder
+	for word := range strings.SplitSeq(s.Name, "-") {
+		b.WriteString(upperFirst(word))
+	}
+	return b.String()
+}
+
+// File returns the name of its Go files: mailout for mail-out. Without an
+// underscore, because Go would read mail_linux.go as for Linux.
+func (s Service) File() string { return strings.ReplaceAll(s.Name, "-", "") }
+
+// Variable returns the environment variable that tells others where it is.
+func (s Service) Variable() string {
+	return strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_URL"
+}
+
+// Pad aligns what follows the name in the README.
+func (s Service) Pad() string { return strings.Repeat(" ", max(1, 13-len(s.Name))) }
+
+func upperFirst(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+var modulePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+
+// CheckModule says what is wrong with a module path, or nil.
+func CheckModule(path string) error {
+	if !modulePattern.MatchString(path) || strings.HasSuffix(path, ".") {
+		return fmt.Errorf("module %q must look like github.com/you/shop", path)
+	}
+	first, _, _ := strings.Cut(path, "/")
+	if slices.Contains(standardRoots(), first) {
+		return fmt.Errorf("module %q begins like a package of the standard library: use for example example.com/%s", path, path)
+	}
+	if path == runtimeModule || strings.HasPrefix(path, runtimeModule+"/") {
+		return errors.New("the module cannot have the path of the runtime it uses")
+	}
+	return nil
+}
+
+// DefaultModule is the module path of a workspace of that name.
+func DefaultModule(name string) string {
+	if CheckModule(name) != nil {
+		return "example.com/" + name
+	}
+	return name
+}
+
+// standardRoots are the first words of the standard library's import paths, and
+// words that mean something to the go command.
+func standardRoots() []string {
+	return strings.Fields(`all archive bufio builtin bytes cmd cmp compress container context crypto database debug
+		embed encoding errors expvar flag fmt go hash html image index internal io iter log main maps math mime net os
+		path plugin reflect regexp runtime slices sort std strconv strings structs sync syscall testing text time tool
+		unicode unique unsafe vendor weak work`)
+}

@@ -1,0 +1,163 @@
+package scaffold
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// Workspace is what `msctl new NAME` was told.
+type Workspace struct {
+	// Name is the workspace's name.
+	Name string
+	// Module is its Go module path; empty is DefaultModule(Name).
+	Module string
+	// GatewayPort is where the gateway listens; 0 is 3001.
+	GatewayPort int
+	// Services are its services, at least one.
+	Services []Service
+	// Version is msctl's own, for the file that says where the runtime is from.
+	Version string
+}
+
+// DefaultServices are those of a workspace that was told nothing.
+func DefaultServices() []Service {
+	return []Service{{Name: "items", Port: 3002}, {Name: "orders", Port: 3003}}
+}
+
+// DefaultGatewayPort is the gateway's port where nothing else is said.
+const DefaultGatewayPort = 3001
+
+// Check returns everything that is wrong with the answers, or nil.
+func (w Workspace) Check() error {
+	var errs []error
+	if err := workspace.CheckName(w.Name); err != nil {
+		errs = append(errs, err)
+	}
+	if w.Module != "" {
+		if err := CheckModule(w.Module); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(w.Services) == 0 {
+		errs = append(errs, errors.New("a workspace needs at least one service"))
+	}
+	ports := map[int]string{cmp.Or(w.GatewayPort, DefaultGatewayPort): "the gateway"}
+	files := map[string]string{}
+	for _, s := range w.Services {
+		if err := CheckService(s); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if other, taken := ports[s.Port]; taken {
+			errs = append(errs, fmt.Errorf("service %s has port %d, which %s has already", s.Name, s.Port, other))
+		}
+		if other, taken := files[s.File()]; taken {
+			errs = append(errs, fmt.Errorf("services %s and %s cannot be told apart in Go", other, s.Name))
+		}
+		ports[s.Port], files[s.File()] = s.Name, s.Name
+	}
+	return errors.Join(errs...)
+}
+
+// view is what templates see.
+type view struct {
+	versions
+	Name, Module, Version string
+	GatewayPort           int
+	Services              []serviceView
+	Items, Orders         bool // the two sample services are there
+}
+
+// serviceView is a service with what it calls.
+type serviceView struct {
+	Service
+	Calls         []string
+	CallVariables []Service
+}
+
+// kind of a service: which template folder it comes from.
+func (w Workspace) kind(s Service) string {
+	hasItems := slices.ContainsFunc(w.Services, func(s Service) bool { return s.Name == "items" })
+	switch {
+	case s.Name == "items":
+		return "items"
+	case s.Name == "orders" && hasItems:
+		return "orders"
+	}
+	return "service"
+}
+
+func (w Workspace) view() (view, error) {
+	v := view{
+		Name: w.Name, Module: cmp.Or(w.Module, DefaultModule(w.Name)), Version: cmp.Or(w.Version, "devel"),
+		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort),
+	}
+	var err error
+	if v.versions, err = readVersions(); err != nil {
+		return view{}, err
+	}
+	for _, s := range w.Services {
+		sv := serviceView{Service: s}
+		switch w.kind(s) {
+		case "items":
+			v.Items = true
+		case "orders":
+			v.Orders = true
+			sv.Calls = []string{"items"}
+			i := slices.IndexFunc(w.Services, func(s Service) bool { return s.Name == "items" })
+			sv.CallVariables = []Service{w.Services[i]}
+		}
+		v.Services = append(v.Services, sv)
+	}
+	return v, nil
+}
+
+// Files renders the whole workspace, in the order of their paths.
+func (w Workspace) Files() ([]File, error) {
+	if err := w.Check(); err != nil {
+		return nil, err
+	}
+	v, err := w.view()
+	if err != nil {
+		return nil, err
+	}
+	files, err := renderDir("workspace", v, strings.NewReplacer())
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range v.Services {
+		own, err := renderService(w.kind(s.Service), v, s)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, own...)
+	}
+	runtime, err := bundle()
+	if err != nil {
+		return nil, err
+	}
+	sums, err := v.sums()
+	if err != nil {
+		return nil, err
+	}
+	files = append(append(files, runtime...), File{Path: "go.sum", Data: sums})
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
+// oneService is what the templates of a service see.
+type oneService struct {
+	serviceView
+	Module        string
+	Items, Orders bool
+}
+
+func renderService(kind string, v view, s serviceView) ([]File, error) {
+	data := oneService{serviceView: s, Module: v.Module, Items: v.Items, Orders: v.Orders}
+	return renderDir(kind, data, strings.NewReplacer("NAME", s.Name, "FILE", s.File()))
+}

@@ -1,0 +1,48 @@
+// Package gateway is the HTTP edge of a workspace: it turns HTTP requests into
+// messages and answers into HTTP responses.
+//
+//	gw := gateway.New("shop", gateway.WithHealth("items", items))
+//	gateway.Route[contracts.ItemID, contracts.Item](gw, "GET /items/{id}", items, contracts.FindOneItem,
+//		gateway.WithSummary("One item"))
+//	gateway.Route[contracts.NewItem, contracts.Item](gw, "POST /items", items, contracts.CreateItem)
+//	gateway.Event[contracts.ItemID](gw, "POST /items/{id}/views", items, contracts.ItemViewed)
+//	err := gw.Serve(ctx, ":3001")
+//
+// # From a request to a message
+//
+// The data of the message is the route's In: members with a path tag come from
+// the URL's path, those with a query tag from its query, all others from the
+// JSON body (or from the query too, for GET, HEAD and DELETE). Package validate
+// checks it; members that In does not have are refused, unless the gateway or
+// the route says [WithUnknown]. What is wrong is told all at once, in NestJS'
+// words:
+//
+//	{"statusCode":400,"message":["property foo should not exist","name must be a string"],"error":"Bad Request"}
+//
+// The data is then sent as JSON without having been decoded, unless In is a
+// micro.Validator, which is decoded to check itself. Answers are forwarded as
+// they come and never decoded; Out is for the OpenAPI document.
+//
+// # From an error to a status
+//
+//   - an error of the service with a status, statusCode or code from 400 to 599: that one
+//   - any other error of the service: 500, with NestJS' generic text; the log has the rest
+//   - nobody handles the pattern: 501, because trying again will not help, which
+//     is what proxies would make of a 502
+//   - no answer in time: 504
+//   - the service cannot be reached, the connection was lost, or the message was
+//     held back by a limit: 503 with Retry-After
+//
+// Every body of an error has NestJS' form {statusCode, message, error}, those of
+// 404 and 405 too.
+//
+// # What is there without being asked for
+//
+//	/api              the docs: Swagger UI, served from the binary
+//	/api-json         the OpenAPI 3.1 document, also at /openapi.json
+//	/health           terminus' format; asks every service of WithHealth
+//	/health/live      200 while the process serves at all
+//
+// Each request has a correlation id (x-correlation-id, taken over or made),
+// which its messages and log lines carry; traceparent is passed on.
+package gateway

@@ -1,0 +1,145 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+const (
+	headerCorrelation = "X-Correlation-Id"
+	headerTraceparent = "Traceparent"
+)
+
+// exchange is one request with what is to be said about it in the log. It
+// belongs to the goroutine of its request.
+type exchange struct {
+	correlationID string
+	traceparent   string
+	route         string // the matching route; empty for none
+	quiet         bool   // logged at debug level
+	problem       *problem
+	stack         []byte // of a panic
+}
+
+type exchangeKey struct{}
+
+// exchangeOf returns the exchange of a request's context. Requests that did not
+// come through Handler get an empty one.
+func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return &exchange{correlationID: micro.NewCorrelationID()}
+}
+
+// CorrelationID returns the correlation id of the request that ctx belongs to,
+// for operations added with API; empty if there is none.
+func CorrelationID(ctx context.Context) string {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x.correlationID
+	}
+	return ""
+}
+
+// note keeps a problem for the log.
+func (x *exchange) note(p *problem) { x.problem = p }
+
+// fail answers with a problem.
+func (x *exchange) fail(w http.ResponseWriter, p *problem) {
+	x.note(p)
+	if p.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeJSON(w, p.status, p.body())
+}
+
+// observed is the outermost handler: correlation, panics, the access log, and the
+// closing of connections while the gateway drains.
+func (g *Gateway) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(raw http.ResponseWriter, req *http.Request) {
+		start := time.Now()
+		x := &exchange{correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
+		if !plausible(x.correlationID) {
+			x.correlationID = micro.NewCorrelationID()
+		}
+		if !plausible(x.traceparent) {
+			x.traceparent = ""
+		}
+		raw.Header().Set(headerCorrelation, x.correlationID)
+		raw.Header().Set("X-Content-Type-Options", "nosniff")
+		if g.draining.Load() {
+			raw.Header().Set("Connection", "close")
+		}
+		w := &response{ResponseWriter: raw}
+		defer g.finish(w, req, x, start)
+		next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), exchangeKey{}, x)))
+	})
+}
+
+// plausible reports whether a header's value may go into logs and messages.
+func plausible(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	return strings.IndexFunc(id, func(c rune) bool {
+		return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_.:/+=", c))
+	}) < 0
+}
+
+// finish turns a panic into a 500 and logs the request.
+func (g *Gateway) finish(w *response, req *http.Request, x *exchange, start time.Time) {
+	p := recover()
+	switch {
+	case p == http.ErrAbortHandler: //nolint:errorlint // the value itself is the sign
+		panic(p)
+	case p != nil:
+		x.stack = debug.Stack()
+		broken := internalProblem(panicError{p})
+		if w.status == 0 {
+			x.fail(w, broken)
+		} else {
+			x.note(broken)
+			defer panic(http.ErrAbortHandler) // half an answer has gone out: cut it off, so that nobody takes it for a whole one
+		}
+	}
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	g.logRequest(w, req, x, time.Since(start))
+}
+
+func (g *Gateway) logRequest(w *response, req *http.Request, x *exchange, took time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case w.status >= 500:
+		level = slog.LevelError
+	case x.quiet:
+		level = slog.LevelDebug
+	}
+	if !g.log.Enabled(req.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", req.Method),
+		slog.String("path", req.URL.Path),
+		slog.String("route", x.route),
+		slog.Int("status", w.status),
+		slog.Int64("bytes", w.bytes),
+		slog.Duration("took", took),
+		slog.String("correlation_id", x.correlationID),
+		slog.String("peer", req.RemoteAddr),
+	}
+	if x.problem != nil && x.problem.cause != nil {
+		attrs = append(attrs, slog.String("error", x.problem.cause.Error()))
+	}
+	if x.stack != nil {
+		attrs = append(attrs, slog.String("stack", string(x.stack)))
+	}
+	g.log.LogAttrs(req.Context(), level, "request", attrs...)
+}

@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// healthTarget is a service that /health asks.
+type healthTarget struct {
+	name   string
+	client *micro.Client
+}
+
+// healthTimeout bounds the whole of a health answer.
+const healthTimeout = 3 * time.Second
+
+// healthReport is terminus' format.
+type healthReport struct {
+	Status  string                   `json:"status"` // ok, error or shutting_down
+	Info    map[string]healthOfOther `json:"info"`
+	Error   map[string]healthOfOther `json:"error"`
+	Details map[string]healthOfOther `json:"details"`
+}
+
+type healthOfOther struct {
+	Status  string            `json:"status"` // up or down
+	Message string            `json:"message,omitempty"`
+	Checks  map[string]string `json:"checks,omitempty"`
+}
+
+func (g *Gateway) addHealth() {
+	g.quiet("GET /health", func(w http.ResponseWriter, req *http.Request) {
+		report := g.checkHealth(req.Context())
+		status := http.StatusOK
+		if report.Status != "ok" {
+			status = http.StatusServiceUnavailable
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		body, err := json.Marshal(report)
+		if err != nil {
+			exchangeOf(req.Context()).fail(w, internalProblem(err))
+			return
+		}
+		writeJSON(w, status, body)
+	})
+	g.quiet("GET /health/live", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
+	})
+}
+
+// checkHealth asks all services at once.
+func (g *Gateway) checkHealth(ctx context.Context) healthReport {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	found := make([]healthOfOther, len(g.health))
+	var asking sync.WaitGroup
+	for i, target := range g.health {
+		asking.Go(func() { found[i] = askHealth(ctx, target.client) })
+	}
+	asking.Wait()
+	report := healthReport{
+		Status: "ok",
+		Info:   map[string]healthOfOther{}, Error: map[string]healthOfOther{}, Details: map[string]healthOfOther{},
+	}
+	for i, target := range g.health {
+		report.Details[target.name] = found[i]
+		if found[i].Status == "up" {
+			report.Info[target.name] = found[i]
+			continue
+		}
+		report.Error[target.name] = found[i]
+		report.Status = "error"
+	}
+	if g.draining.Load() {
+		report.Status = "shutting_down"
+	}
+	return report
+}
+
+// askHealth asks one service. What is said of a service that is down names no
+// addresses: anybody may read /health.
+func askHealth(ctx context.Context, client *micro.Client) healthOfOther {
+	h, err := micro.Call[micro.Health](ctx, client, micro.HealthPattern, micro.None{})
+	var remote *micro.Error
+	switch {
+	case err == nil && h.Status == "ok":
+		return healthOfOther{Status: "up", Checks: h.Checks}
+	case err == nil:
+		return healthOfOther{Status: "down", Message: "the service reports that it is not well", Checks: h.Checks}
+	case errors.Is(err, micro.ErrNoHandler):
+		return healthOfOther{Status: "up"} // a service that is not ours: it answers messages
+	case errors.As(err, &remote):
+		return healthOfOther{Status: "down", Message: fmt.Sprintf("the service answered with an error: %s", remote.Message)}
+	case errors.Is(err, micro.ErrTimeout):
+		return healthOfOther{Status: "down", Message: "no answer in time"}
+	case errors.Is(err, micro.ErrUnreachable):
+		return healthOfOther{Status: "down", Message: "unreachable"}
+	case errors.Is(err, micro.ErrConnectionLost):
+		return healthOfOther{Status: "down", Message: "connection lost"}
+	}
+	return healthOfOther{Status: "down", Message: "the health answer could not be had"}
+}

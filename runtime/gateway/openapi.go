@@ -1,0 +1,229 @@
+package gateway
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/validate"
+)
+
+const errorSchema = "Error"
+
+// humaConfig is huma's configuration without what we do ourselves: pages,
+// links in bodies, and error bodies that repeat what was sent.
+func (g *Gateway) humaConfig() huma.Config {
+	config := huma.DefaultConfig(g.name, g.version)
+	config.Info.Description = g.description
+	config.CreateHooks = nil
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+	config.Transformers = []huma.Transformer{nestBody}
+	for _, url := range g.servers {
+		config.Servers = append(config.Servers, &huma.Server{URL: url})
+	}
+	config.Components.Schemas.Map()[errorSchema] = &huma.Schema{
+		Type: huma.TypeObject,
+		Properties: map[string]*huma.Schema{
+			"statusCode": {Type: huma.TypeInteger, Examples: []any{http.StatusBadRequest}},
+			"message": {OneOf: []*huma.Schema{
+				{Type: huma.TypeString},
+				{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
+			}, Description: "What is wrong: one sentence, or a list of everything that is."},
+			"error": {Type: huma.TypeString, Examples: []any{"Bad Request"}},
+		},
+		Required: []string{"statusCode", "message", "error"},
+	}
+	return config
+}
+
+// nestBody gives the errors of huma's own operations NestJS' form.
+func nestBody(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	if len(e.Errors) == 0 {
+		return json.RawMessage(newProblem(e.Status, e.Detail).body()), nil
+	}
+	list := make([]string, len(e.Errors))
+	for i, detail := range e.Errors {
+		list[i] = strings.TrimPrefix(detail.Location, "body.") + ": " + detail.Message // without detail.Value: it may be secret
+	}
+	p := badRequest(list)
+	p.status = e.Status
+	return json.RawMessage(p.body()), nil
+}
+
+// document adds the route to the OpenAPI document.
+func (g *Gateway) document(r *route, in reflect.Type) {
+	op := r.op
+	if op.OperationID == "" {
+		op.OperationID = g.freeID(operationID(r.pattern), r)
+	}
+	full := g.schemaOf(in)
+	for _, f := range r.input.path {
+		op.Parameters = append(op.Parameters, parameter("path", f.Path, f, full, true))
+	}
+	for _, f := range r.input.query {
+		op.Parameters = append(op.Parameters, parameter("query", queryName(f), f, full, f.Required))
+	}
+	if r.input.body {
+		schema := g.bodySchema(r, in, full)
+		op.RequestBody = &huma.RequestBody{Required: schema.Ref != "" || len(full.Required) > 0, Content: jsonContent(schema)}
+	}
+	op.Responses = g.responses(r)
+	g.api.OpenAPI().AddOperation(op)
+}
+
+// schemaOf returns the schema of t with all its members. It does not become one
+// of the document's components, unless a component refers to it.
+func (g *Gateway) schemaOf(t reflect.Type) *huma.Schema {
+	components := g.api.OpenAPI().Components.Schemas
+	name := huma.DefaultSchemaNamer(t, "")
+	_, before := components.Map()[name]
+	schema := components.Schema(t, false, "")
+	if !before && !used(components.Map(), "#/components/schemas/"+name) {
+		delete(components.Map(), name)
+	}
+	return schema
+}
+
+// used reports whether a schema refers to ref.
+func used(schemas map[string]*huma.Schema, ref string) bool {
+	for _, s := range schemas {
+		text, err := json.Marshal(s)
+		if err != nil || strings.Contains(string(text), strconv.Quote(ref)) {
+			return true
+		}
+	}
+	return false
+}
+
+func parameter(where, name string, f validate.Field, full *huma.Schema, required bool) *huma.Param {
+	schema := full.Properties[f.Name]
+	p := &huma.Param{Name: name, In: where, Required: required, Schema: schema}
+	if schema != nil {
+		plain := *schema
+		plain.Nullable = false // a URL holds no null
+		plain.Description = ""
+		p.Schema, p.Description = &plain, schema.Description
+	}
+	return p
+}
+
+// bodySchema is the schema of what the body holds: all of In, or the members
+// that do not stand in the URL.
+func (g *Gateway) bodySchema(r *route, in reflect.Type, full *huma.Schema) *huma.Schema {
+	if full == nil || in == reflect.TypeFor[json.RawMessage]() {
+		return &huma.Schema{}
+	}
+	components := g.api.OpenAPI().Components.Schemas
+	elsewhere := slices.Concat(r.input.path, r.input.query)
+	if len(elsewhere) == 0 {
+		return components.Schema(in, true, upperFirst(r.op.OperationID)+"Body")
+	}
+	body := *full
+	body.Properties = maps.Clone(full.Properties)
+	body.Required = slices.Clone(full.Required)
+	for _, f := range elsewhere {
+		delete(body.Properties, f.Name)
+		body.Required = slices.DeleteFunc(body.Required, func(name string) bool { return name == f.Name })
+	}
+	name := upperFirst(r.op.OperationID) + "Body"
+	components.Map()[name] = &body
+	return &huma.Schema{Ref: "#/components/schemas/" + name}
+}
+
+func jsonContent(schema *huma.Schema) map[string]*huma.MediaType {
+	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
+}
+
+func (g *Gateway) responses(r *route) map[string]*huma.Response {
+	success := &huma.Response{Description: http.StatusText(r.status)}
+	if schema := g.outSchema(r); schema != nil {
+		success.Content = jsonContent(schema)
+		if r.answer == manyValues {
+			success.Content = jsonContent(&huma.Schema{Type: huma.TypeArray, Items: schema})
+			success.Content[typeNDJSON] = &huma.MediaType{Schema: schema}
+		}
+	}
+	failure := func(text string) *huma.Response {
+		return &huma.Response{Description: text, Content: jsonContent(&huma.Schema{Ref: "#/components/schemas/" + errorSchema})}
+	}
+	return map[string]*huma.Response{
+		strconv.Itoa(r.status): success,
+		"400":                  failure("The request is not valid: message lists everything that is wrong"),
+		"default":              failure("Any other error"),
+	}
+}
+
+func (g *Gateway) outSchema(r *route) *huma.Schema {
+	if r.out == nil || r.out == reflect.TypeFor[micro.None]() || r.out == reflect.TypeFor[json.RawMessage]() {
+		return nil
+	}
+	schema := g.api.OpenAPI().Components.Schemas.Schema(r.out, true, upperFirst(r.op.OperationID)+"Response")
+	if schema != nil && schema.Type == huma.TypeArray {
+		schema.Nullable = false
+	}
+	return schema
+}
+
+// operationID is the name in a pattern: that of {"cmd":"createItem"}, or of a
+// string such as item.v1.viewed in camel case.
+func operationID(p micro.Pattern) string {
+	var members map[string]any
+	name := p.Route()
+	if json.Unmarshal([]byte(p.JSON()), &members) == nil {
+		name, _ = members["cmd"].(string)
+	}
+	return camel(name)
+}
+
+// freeID returns id, or one made of method and path where another operation has it.
+func (g *Gateway) freeID(id string, r *route) string {
+	for _, item := range g.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head, item.Options} {
+			if op != nil && op.OperationID == id {
+				return camel(strings.ToLower(r.method) + " " + r.path)
+			}
+		}
+	}
+	if id == "" {
+		return camel(strings.ToLower(r.method) + " " + r.path)
+	}
+	return id
+}
+
+func camel(text string) string {
+	words := strings.FieldsFunc(text, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
+	for i := range words {
+		if i > 0 {
+			words[i] = upperFirst(words[i])
+		}
+	}
+	return strings.Join(words, "")
+}
+
+func upperFirst(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// defaultTags is the first part of the path.
+func defaultTags(path string) []string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if first == "" || strings.HasPrefix(first, "{") {
+		return nil
+	}
+	return []string{first}
+}

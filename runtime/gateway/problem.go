@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// problem is what a client is told instead of an answer.
+type problem struct {
+	status int
+	// message is the JSON of the member message: a string or a list of them.
+	message json.RawMessage
+	// title is the member error; empty is the status' own text.
+	title string
+	// cause is for the log, never for the client; nil is nothing to add.
+	cause error
+}
+
+// statusClientGone is logged for requests whose client has left: nobody sees it.
+const statusClientGone = 499
+
+func newProblem(status int, message string) *problem {
+	return &problem{status: status, message: quote(message)}
+}
+
+func (p *problem) because(err error) *problem {
+	p.cause = err
+	return p
+}
+
+func quote(text string) json.RawMessage {
+	quoted, _ := json.Marshal(text) // a string is always JSON
+	return quoted
+}
+
+// body is NestJS' body of an error.
+func (p *problem) body() []byte {
+	title := p.title
+	if title == "" {
+		title = http.StatusText(p.status)
+	}
+	body, err := json.Marshal(struct {
+		StatusCode int             `json:"statusCode"`
+		Message    json.RawMessage `json:"message"`
+		Error      string          `json:"error"`
+	}{p.status, p.message, title})
+	if err != nil {
+		return []byte(`{"statusCode":500,"message":"Internal server error","error":"Internal Server Error"}`)
+	}
+	return body
+}
+
+// problemOf is the one map from the error of a message to what the client is
+// told; doc.go has it in words.
+func problemOf(ctx context.Context, err error) *problem {
+	var remote *micro.Error
+	switch {
+	case errors.Is(err, micro.ErrNoHandler):
+		return newProblem(http.StatusNotImplemented, "The service does not handle this message").because(err)
+	case errors.As(err, &remote):
+		return problemOfRemote(remote).because(err)
+	case errors.Is(err, micro.ErrShed):
+		return newProblem(http.StatusServiceUnavailable, "The service is overloaded").because(err)
+	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrClosed):
+		return newProblem(http.StatusServiceUnavailable, "The service is not available").because(err)
+	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		return newProblem(http.StatusGatewayTimeout, "The service did not answer in time").because(err)
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return newProblem(statusClientGone, "Client closed request")
+	}
+	return internalProblem(err)
+}
+
+func internalProblem(err error) *problem {
+	return newProblem(http.StatusInternalServerError, "Internal server error").because(err)
+}
+
+// problemOfRemote forwards what a service says when it names a status; an error
+// without one is not meant for the outside.
+func problemOfRemote(e *micro.Error) *problem {
+	if e.Status < 400 || e.Status > 599 {
+		return newProblem(http.StatusInternalServerError, "Internal server error")
+	}
+	p := newProblem(e.Status, e.Message)
+	var payload struct {
+		Message json.RawMessage `json:"message"`
+		Error   string          `json:"error"`
+	}
+	// A payload of another form has no members to forward, so an error here
+	// leaves what is known already.
+	if json.Unmarshal(e.Payload, &payload) == nil {
+		p.title = payload.Error
+		if isMessages(payload.Message) {
+			p.message = payload.Message
+		}
+	}
+	return p
+}
+
+// isMessages reports whether the JSON is a list of strings, as the validation of
+// a service sends it.
+func isMessages(text json.RawMessage) bool {
+	var list []string
+	return len(text) > 0 && text[0] == '[' && json.Unmarshal(text, &list) == nil
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+const (
+	typeJSON   = "application/json; charset=utf-8"
+	typeNDJSON = "application/x-ndjson"
+)
+
+// serveOne forwards the value of an answer, the last one of several.
+func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
+	var body []byte
+	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
+		if !v.Undefined() {
+			body = append(body[:0], v.Raw...)
+		}
+		return nil
+	}))
+	if err != nil {
+		exchangeOf(ctx).fail(w, problemOf(ctx, err))
+		return
+	}
+	if len(body) == 0 {
+		w.WriteHeader(r.status)
+		return
+	}
+	writeJSON(w, r.status, body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", typeJSON)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may be gone; the log has the bytes that were written
+}
+
+// serveEvent sends an event.
+func (r *route) serveEvent(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
+	err := r.client.Do(ctx, message, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	if err != nil {
+		exchangeOf(ctx).fail(w, problemOf(ctx, err))
+		return
+	}
+	w.WriteHeader(r.status)
+}
+
+// serveMany forwards the values of an answer: as lines while they come, or as
+// one array, which can still become an error until the last is there.
+func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
+	if strings.Contains(req.Header.Get("Accept"), typeNDJSON) {
+		r.serveLines(ctx, w, message)
+		return
+	}
+	body := []byte{'['}
+	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
+		if v.Undefined() {
+			return nil
+		}
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = append(body, v.Raw...)
+		return nil
+	}))
+	if err != nil {
+		exchangeOf(ctx).fail(w, problemOf(ctx, err))
+		return
+	}
+	writeJSON(w, r.status, append(body, ']'))
+}
+
+// serveLines sends each value as a line. An error after the first line is the
+// last line, because the status has been sent.
+func (r *route) serveLines(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
+	x := exchangeOf(ctx)
+	control := http.NewResponseController(w)
+	begun := false
+	begin := func() {
+		if !begun {
+			begun = true
+			w.Header().Set("Content-Type", typeNDJSON)
+			w.WriteHeader(r.status)
+		}
+	}
+	var line []byte
+	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
+		if v.Undefined() {
+			return nil
+		}
+		begin()
+		line = append(append(line[:0], v.Raw...), '\n')
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		return control.Flush()
+	}))
+	switch {
+	case err != nil && !begun:
+		x.fail(w, problemOf(ctx, err))
+	case err != nil:
+		p := problemOf(ctx, err)
+		x.note(p)
+		_, _ = w.Write(append(p.body(), '\n'))
+	default:
+		begin()
+	}
+}

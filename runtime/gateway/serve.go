@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// serveConfig is how connections are treated.
+type serveConfig struct {
+	grace, drain       time.Duration
+	header, read, idle time.Duration
+	maxHeader          int
+}
+
+func defaultServeConfig() serveConfig {
+	return serveConfig{
+		grace: 500 * time.Millisecond, drain: 10 * time.Second,
+		header: 5 * time.Second, read: 30 * time.Second, idle: 120 * time.Second,
+		maxHeader: 64 << 10,
+	}
+}
+
+// WithDrain says how the gateway stops. For grace it still serves, and every
+// response tells its connection to close, so that clients and balancers go
+// elsewhere without a failed request; then requests in flight have until
+// timeout. The defaults are 500 ms and 10 s.
+func WithDrain(grace, timeout time.Duration) Option {
+	return func(g *Gateway) { g.serving.grace, g.serving.drain = grace, timeout }
+}
+
+// WithServerTimeouts bounds the reading of a request's header and of all of it,
+// and how long a connection may be idle. The defaults are 5 s, 30 s and 2 min.
+func WithServerTimeouts(header, whole, idle time.Duration) Option {
+	return func(g *Gateway) { g.serving.header, g.serving.read, g.serving.idle = header, whole, idle }
+}
+
+// Serve listens on address, "host:port", and serves until ctx ends; then it
+// drains ([WithDrain]) and returns nil. A socket that a supervisor has opened
+// for the port is taken over (micro.InheritEnv).
+func (g *Gateway) Serve(ctx context.Context, address string) error {
+	socket, err := micro.InheritedListener(address)
+	inherited := socket != nil
+	if err == nil && !inherited {
+		var config net.ListenConfig
+		socket, err = config.Listen(ctx, "tcp", address)
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", address, err)
+	}
+	probe, err := micro.InheritedListener("probe")
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	sockets := []net.Listener{socket}
+	if probe != nil {
+		sockets = append(sockets, probe)
+	}
+	return g.serve(ctx, sockets, inherited)
+}
+
+// ServeListener is Serve on a listener that is open already.
+func (g *Gateway) ServeListener(ctx context.Context, l net.Listener) error {
+	return g.serve(ctx, []net.Listener{l}, false)
+}
+
+func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited bool) error {
+	var open atomic.Int64
+	server := &http.Server{
+		Handler:           g.Handler(),
+		ReadHeaderTimeout: g.serving.header,
+		ReadTimeout:       g.serving.read,
+		IdleTimeout:       g.serving.idle,
+		MaxHeaderBytes:    g.serving.maxHeader,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
+		ConnState:         counter(&open),
+	}
+	g.log.Info("listening", "transport", "http", "address", sockets[0].Addr().String())
+	failed := make(chan error, len(sockets))
+	var serving sync.WaitGroup
+	for _, socket := range sockets {
+		serving.Go(func() {
+			if err := server.Serve(socket); err != nil && !errors.Is(err, http.ErrServerClosed) && !g.draining.Load() {
+				failed <- err
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		g.drain(server, sockets, inherited, &open)
+	case err = <-failed:
+		_ = server.Close()
+	}
+	serving.Wait()
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", sockets[0].Addr(), err)
+	}
+	return nil
+}
+
+// counter counts open connections.
+func counter(open *atomic.Int64) func(net.Conn, http.ConnState) {
+	return func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
+}
+
+// drain stops without failing a request. A socket of a supervisor is let go at
+// once, because the next process accepts from it already; one of our own still
+// accepts during the grace, until balancers have noticed.
+func (g *Gateway) drain(server *http.Server, sockets []net.Listener, inherited bool, open *atomic.Int64) {
+	g.draining.Store(true)
+	if inherited {
+		for _, socket := range sockets {
+			_ = socket.Close()
+		}
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(g.serving.grace)
+grace:
+	for !inherited || open.Load() > 0 {
+		select {
+		case <-end:
+			break grace
+		case <-tick.C:
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), g.serving.drain)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil && errors.Is(err, context.DeadlineExceeded) {
+		g.log.Warn("requests still run after the drain timeout", "timeout", g.serving.drain)
+		_ = server.Close()
+	}
+}

@@ -1,0 +1,201 @@
+package microtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Network is a transport in memory: it is the Listener of one server and the
+// Conn of any number of clients. Make it with New. Messages that are sent before
+// the server serves wait for it, for as long as their deadline lets them.
+type Network struct {
+	ready chan struct{} // closed when server is set
+	gone  chan struct{} // closed when the server takes no more messages
+	close sync.Once     // closes gone
+
+	server  *micro.Server
+	pending sync.WaitGroup // messages between a client and the server
+	mu      sync.Mutex     // orders Add to pending before its Wait
+	drained bool
+}
+
+// New makes a network that nobody serves yet.
+func New() *Network {
+	return &Network{ready: make(chan struct{}), gone: make(chan struct{})}
+}
+
+// Serve hands messages to s until ctx ends, then lets what is in flight finish
+// for at most s.DrainTimeout. A network is served once.
+func (n *Network) Serve(ctx context.Context, s *micro.Server) error {
+	if n.server != nil {
+		return errors.New("microtest: a network is served once: make another with New")
+	}
+	n.server = s
+	close(n.ready)
+	<-ctx.Done()
+	n.mu.Lock()
+	n.drained = true
+	n.mu.Unlock()
+	n.pending.Wait()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.DrainTimeout())
+	defer cancel()
+	err := s.Wait(drain)
+	n.close.Do(func() { close(n.gone) })
+	if err != nil {
+		return fmt.Errorf("microtest: handlers still run after the drain timeout of %v", s.DrainTimeout())
+	}
+	return nil
+}
+
+// Client returns a new client of the network's server.
+func (n *Network) Client(opts ...micro.ClientOption) *micro.Client {
+	return micro.NewClient(&conn{network: n, closed: make(chan struct{})}, opts...)
+}
+
+// deliver hands a packet to the server.
+func (n *Network) deliver(p *micro.Packet, to micro.Responder) error {
+	n.mu.Lock()
+	if n.drained {
+		n.mu.Unlock()
+		return fmt.Errorf("%w: the server has stopped", micro.ErrUnreachable)
+	}
+	n.pending.Add(1)
+	n.mu.Unlock()
+	defer n.pending.Done()
+	if in := n.server.Receive(n.server.Context(), p, to, "memory"); in != nil {
+		in.Go()
+	}
+	return nil
+}
+
+// conn is one client's end.
+type conn struct {
+	network *Network
+	closed  chan struct{}
+	once    sync.Once // closes closed
+}
+
+// Close makes calls in flight fail with micro.ErrClosed.
+func (c *conn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+// Publish hands an event to the server.
+func (c *conn) Publish(ctx context.Context, req *micro.Request) error {
+	return c.send(ctx, req, req.Pattern.RouteJSON(), nil, nil)
+}
+
+// Exchange sends a request and hands the values of its answer to reply.
+func (c *conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	in := &inbox{news: make(chan struct{}, 1)}
+	if err := c.send(ctx, req, req.Pattern.JSON(), []byte(`"1"`), in); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
+	defer cancel()
+	for {
+		select {
+		case <-in.news:
+		case <-ctx.Done():
+			in.leave()
+			return ended(ctx)
+		case <-c.closed:
+			in.leave()
+			return micro.ErrClosed
+		case <-c.network.gone:
+			return c.last(in, reply, req)
+		}
+		if done, err := hand(in, reply, req); done {
+			return err
+		}
+	}
+}
+
+// last hands over what came before the server went away.
+func (c *conn) last(in *inbox, reply micro.Reply, req *micro.Request) error {
+	if done, err := hand(in, reply, req); done {
+		return err
+	}
+	in.leave()
+	return micro.ErrConnectionLost
+}
+
+// ended is the error of a call whose context has ended.
+func ended(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return micro.ErrTimeout
+	}
+	return context.Cause(ctx)
+}
+
+// hand gives the packets that have come to reply; done tells that the exchange
+// is over.
+func hand(in *inbox, reply micro.Reply, req *micro.Request) (done bool, err error) {
+	for _, body := range in.take() {
+		if req.Trace != nil && req.Trace.Read != nil {
+			req.Trace.Read(time.Now(), body)
+		}
+		p, err := micro.ParsePacket(body)
+		if err != nil {
+			in.leave()
+			return true, fmt.Errorf("read the answer: %w", err)
+		}
+		value, remote, last := p.Reply()
+		if remote != nil {
+			return true, micro.RemoteError(remote)
+		}
+		if value != nil || !last {
+			if err := reply.Send(micro.Value{Raw: value, Last: last}); err != nil {
+				in.leave()
+				return true, err
+			}
+		}
+		if last {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// send builds the packet of a message and delivers it, when there is a server.
+func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id []byte, to *inbox) error {
+	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
+	defer cancel()
+	select {
+	case <-c.closed:
+		return micro.ErrClosed
+	default:
+	}
+	select {
+	case <-c.network.ready:
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("%w: nobody serves the network", micro.ErrUnreachable)
+		}
+		return context.Cause(ctx)
+	case <-c.closed:
+		return micro.ErrClosed
+	}
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	now := time.Now()
+	body := micro.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
+	if req.Trace != nil && req.Trace.Wrote != nil {
+		req.Trace.Wrote(now, body)
+	}
+	p, err := micro.ParsePacket(body)
+	if err != nil {
+		return fmt.Errorf("the data is not JSON: %w", err)
+	}
+	if to == nil {
+		return c.network.deliver(&p, nobody{})
+	}
+	return c.network.deliver(&p, to)
+}

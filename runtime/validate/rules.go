@@ -1,0 +1,260 @@
+package validate
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Rules are what a Go type asks of the JSON it is decoded from. They are not
+// changed after they were made, so goroutines may share them.
+type Rules struct{ root *rule }
+
+type kind uint8
+
+const (
+	kindAny kind = iota
+	kindString
+	kindBool
+	kindInt
+	kindNumber
+	kindArray
+	kindMap
+	kindObject
+)
+
+// rule is what one value has to be.
+type rule struct {
+	kind     kind
+	nullable bool
+	items    *rule // of arrays and maps
+	fields   []Field
+
+	format               string
+	pattern              *regexp.Regexp
+	enum                 []string
+	minLength, maxLength *int
+	minItems, maxItems   *int
+	minimum, maximum     *float64
+}
+
+// Field is one member of an object.
+type Field struct {
+	// Name is the member's name in JSON.
+	Name string
+	// Path and Query are the names of the tags path and query: where a gateway
+	// finds the member in a URL. Empty where the tag is missing.
+	Path, Query string
+	// Required tells that the member must be there.
+	Required bool
+
+	rule   *rule
+	preset json.RawMessage // of the tag default
+}
+
+// For makes the rules of type t. The error names the tag that makes no sense.
+func For(t reflect.Type) (*Rules, error) {
+	b := builder{known: map[reflect.Type]*rule{}}
+	root := b.typeRule(t)
+	if b.err != nil {
+		return nil, fmt.Errorf("rules of %s: %w", t, b.err)
+	}
+	return &Rules{root}, nil
+}
+
+// Object reports whether the type is a struct, whose members are checked.
+func (r *Rules) Object() bool { return r.root.kind == kindObject }
+
+// Fields returns the members of an object in the order of the Go fields; the
+// slice is the caller's.
+func (r *Rules) Fields() []Field { return slices.Clone(r.root.fields) }
+
+// builder makes rules from types; known holds those made, for recursive types.
+type builder struct {
+	known map[reflect.Type]*rule
+	err   error
+}
+
+func (b *builder) fail(format string, args ...any) {
+	if b.err == nil {
+		b.err = fmt.Errorf(format, args...)
+	}
+}
+
+func (b *builder) typeRule(t reflect.Type) *rule {
+	if t.Kind() == reflect.Pointer {
+		r := *b.typeRule(t.Elem())
+		r.nullable = true
+		return &r
+	}
+	if t == reflect.TypeFor[time.Time]() {
+		return &rule{kind: kindString, format: "date-time"}
+	}
+	pointer := reflect.PointerTo(t)
+	if pointer.Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return &rule{nullable: true} // it knows best what it reads
+	}
+	if pointer.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return &rule{kind: kindString}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return &rule{kind: kindString}
+	case reflect.Bool:
+		return &rule{kind: kindBool}
+	case reflect.Float32, reflect.Float64:
+		return &rule{kind: kindNumber}
+	case reflect.Slice, reflect.Array:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return &rule{kind: kindString, format: "byte"}
+		}
+		return &rule{kind: kindArray, items: b.typeRule(t.Elem())}
+	case reflect.Map:
+		return &rule{kind: kindMap, items: b.typeRule(t.Elem())}
+	case reflect.Struct:
+		return b.structRule(t)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return integerRule(t)
+	}
+	return &rule{nullable: true}
+}
+
+// integerRule bounds an integer by what its type holds.
+func integerRule(t reflect.Type) *rule {
+	r := &rule{kind: kindInt}
+	switch bits := t.Bits(); {
+	case t.Kind() >= reflect.Uint && t.Kind() <= reflect.Uint64:
+		zero := 0.0
+		r.minimum = &zero
+		if bits < 64 {
+			most := math.Pow(2, float64(bits)) - 1
+			r.maximum = &most
+		}
+	case bits < 64:
+		least, most := -math.Pow(2, float64(bits-1)), math.Pow(2, float64(bits-1))-1
+		r.minimum, r.maximum = &least, &most
+	}
+	return r
+}
+
+func (b *builder) structRule(t reflect.Type) *rule {
+	if r := b.known[t]; r != nil {
+		return r
+	}
+	r := &rule{kind: kindObject}
+	b.known[t] = r
+	b.addFields(r, t)
+	return r
+}
+
+// addFields adds the fields of struct t; those of embedded structs count as its
+// own, and give way to those that are.
+func (b *builder) addFields(r *rule, t reflect.Type) {
+	var embedded []reflect.Type
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		switch {
+		case name == "-":
+		case f.Anonymous && name == "" && inner.Kind() == reflect.Struct:
+			embedded = append(embedded, inner)
+		case f.IsExported():
+			if name == "" {
+				name = f.Name
+			}
+			b.addField(r, f, name, options)
+		}
+	}
+	for _, inner := range embedded {
+		b.addFields(r, inner)
+	}
+}
+
+func (b *builder) addField(r *rule, f reflect.StructField, name, options string) {
+	if slices.ContainsFunc(r.fields, func(other Field) bool { return other.Name == name }) {
+		return
+	}
+	own := *b.typeRule(f.Type)
+	field := Field{Name: name, Path: f.Tag.Get("path"), Query: f.Tag.Get("query"), rule: &own}
+	field.Required = !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero")
+	if text, ok := f.Tag.Lookup("required"); ok {
+		field.Required = text == "true"
+	}
+	if text, ok := f.Tag.Lookup("default"); ok {
+		field.preset = preset(&own, text)
+		field.Required = false
+	}
+	if !field.Required {
+		own.nullable = true
+	}
+	b.constrain(&own, f)
+	r.fields = append(r.fields, field)
+}
+
+// preset is the JSON of the text in a tag default.
+func preset(r *rule, text string) json.RawMessage {
+	if r.kind == kindString {
+		quoted, _ := json.Marshal(text) // a string is always JSON
+		return quoted
+	}
+	return json.RawMessage(text)
+}
+
+// constrain reads the constraints in a field's tag. Those of an array other
+// than minItems and maxItems are for its items, as in the OpenAPI document.
+func (b *builder) constrain(r *rule, f reflect.StructField) {
+	r.minItems = number(b, f, "minItems", strconv.Atoi)
+	r.maxItems = number(b, f, "maxItems", strconv.Atoi)
+	if r.kind == kindArray {
+		items := *r.items
+		r.items = &items
+		r = &items
+	}
+	if v := f.Tag.Get("format"); v != "" {
+		r.format = v
+	}
+	if v := f.Tag.Get("enum"); v != "" {
+		r.enum = strings.Split(v, ",")
+	}
+	if v := f.Tag.Get("pattern"); v != "" {
+		var err error
+		if r.pattern, err = regexp.Compile(v); err != nil {
+			b.fail("field %s: tag pattern: %w", f.Name, err)
+		}
+	}
+	r.minLength = number(b, f, "minLength", strconv.Atoi)
+	r.maxLength = number(b, f, "maxLength", strconv.Atoi)
+	if v := number(b, f, "minimum", parseFloat); v != nil {
+		r.minimum = v
+	}
+	if v := number(b, f, "maximum", parseFloat); v != nil {
+		r.maximum = v
+	}
+}
+
+func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
+
+func number[T any](b *builder, f reflect.StructField, tag string, parse func(string) (T, error)) *T {
+	text, ok := f.Tag.Lookup(tag)
+	if !ok {
+		return nil
+	}
+	n, err := parse(text)
+	if err != nil {
+		b.fail("field %s: tag %s: %q is no number", f.Name, tag, text)
+		return nil
+	}
+	return &n
+}

@@ -1,0 +1,16 @@
+// Package templates holds the files that `msctl new` writes, as text/template
+// sources: a folder for each thing that can be made, in it the files under the
+// paths they get, with .tmpl behind their names. Names that begin with a dot are
+// stored without it (gitignore.tmpl), see package scaffold.
+package templates
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed all:workspace all:items all:orders all:service all:handler sums
+var files embed.FS
+
+// Files returns the templates.
+func Files() fs.FS { return files }
