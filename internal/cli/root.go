@@ -20,6 +20,8 @@ const (
 func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
 		newNewCommand(s, version),
+		newRunCommand(s),
+		newGuardCommand(s),
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),

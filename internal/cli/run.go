@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// The values of --log.
+const (
+	logText = "text"
+	logJSON = "json"
+)
+
+type runOptions struct {
+	services     []string
+	noWatch      bool
+	log          string
+	readyTimeout time.Duration
+	stopTimeout  time.Duration
+}
+
+func newRunCommand(s *term.IO) *cobra.Command {
+	o := runOptions{}
+	cmd := &cobra.Command{
+		Use:     "run [SERVICE…]",
+		Short:   "Build and run the workspace, rebuild on change",
+		GroupID: groupProject,
+		Long: `Builds and starts the services of the workspace in dependency order, or only
+those named and what they depend on. Each must answer a message before the next
+one starts. Then their logs follow in one stream; a change of their files
+rebuilds them and swaps the new process in without a failed request, and a
+program that does not compile leaves the old one serving. A crashed service is
+started again. Ctrl-C drains and stops everything in reverse order, a second
+Ctrl-C kills.
+
+A service's lines go to standard output, what msctl says to standard error.`,
+		Example: `  msctl run
+  msctl run orders              orders and what it depends on
+  msctl run --log json | jq 'select(.service == "items")'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.services = args
+			return runRun(cmd.Context(), s, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart on change")
+	flags.StringVar(&o.log, "log", logText, "print `FORMAT`: text, or json with one object a line")
+	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "how long a service may take to answer")
+	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "how long a service may take to drain before it is killed")
+	return cmd
+}
+
+func runRun(ctx context.Context, s *term.IO, o runOptions) error {
+	w, err := o.check()
+	if err != nil {
+		return err
+	}
+	guard, err := guardCommand()
+	if err != nil {
+		return err
+	}
+	supervisor := proc.New(proc.Options{
+		Workspace:    w,
+		Services:     o.services,
+		NoWatch:      o.noWatch,
+		ReadyTimeout: o.readyTimeout,
+		StopTimeout:  o.stopTimeout,
+		Guard:        guard,
+		Color:        s.OutPalette().Enabled() && o.log == logText,
+	})
+	ctx, release := killOnSecondSignal(ctx, supervisor)
+	defer release()
+	printed := make(chan struct{})
+	printer := newRunPrinter(s, o, w, supervisor.Services())
+	go func() {
+		defer close(printed)
+		printer.follow(supervisor.Events())
+	}()
+	err = supervisor.Run(ctx)
+	<-printed
+	return explainRun(s, o, err)
+}
+
+// check loads the workspace and checks what was asked for.
+func (o *runOptions) check() (*workspace.Workspace, error) {
+	if o.log != logText && o.log != logJSON {
+		return nil, usagef("flag --log: unknown format %q: use text or json", o.log)
+	}
+	if o.readyTimeout <= 0 || o.stopTimeout <= 0 {
+		return nil, usagef("flags --ready-timeout and --stop-timeout must be more than 0")
+	}
+	w, err := currentWorkspace()
+	if err != nil {
+		return nil, err
+	}
+	if w == nil {
+		return nil, withHint(usagef("there is no %s here or in a folder above", workspace.FileName),
+			"`msctl new shop` makes a workspace; then `cd shop && msctl run`")
+	}
+	if len(w.Services) == 0 {
+		return nil, withHint(usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
+	}
+	for _, name := range o.services {
+		if w.Service(name) != nil {
+			continue
+		}
+		err := usagef("there is no service %q in this workspace", name)
+		if near := nearest.Word(name, w.Names()); near != "" {
+			return nil, withHint(err, "did you mean `msctl run %s`?", near)
+		}
+		return nil, withHint(err, "its services are %s", strings.Join(w.Names(), ", "))
+	}
+	var names []string
+	for _, service := range w.Order(o.services...) {
+		names = append(names, service.Name)
+	}
+	return w, w.CheckTransports(names...)
+}
+
+// killOnSecondSignal ends the context with the first signal, as it is with all
+// commands, the loss of the terminal included; a second one kills.
+func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ctx context.Context, release func()) {
+	ctx, cancel := context.WithCancel(parent)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	finished := make(chan struct{})
+	go func() {
+		for count := 1; ; count++ {
+			select {
+			case <-signals:
+				cancel()
+				if count > 1 {
+					supervisor.Kill()
+				}
+			case <-finished:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(finished)
+		cancel()
+	}
+}
+
+// explainRun says why a run ended, unless it was told to.
+func explainRun(s *term.IO, o runOptions, err error) error {
+	var (
+		build *proc.BuildError
+		start *proc.StartError
+		port  *proc.PortError
+	)
+	switch {
+	case errors.Is(err, proc.ErrKilled):
+		return withCode(errors.New("killed"), exitInterrupted)
+	case errors.As(err, &build):
+		return err // the compiler's words have been printed
+	case errors.As(err, &start):
+		if len(start.Output) == 0 {
+			return withHint(err, "it wrote nothing")
+		}
+		if o.log == logText {
+			s.Notef("%s", s.ErrPalette().Dim("the last that "+start.Service+" wrote:"))
+			for _, line := range start.Output {
+				s.Notef("  %s", cleanLine(line, s.ErrPalette().Enabled()))
+			}
+		}
+		return err
+	case errors.As(err, &port):
+		return withHint(err, "stop that program, or change the port in %s", workspace.FileName)
+	}
+	return err
+}
+
+// guardName is the hidden command that proc.Guard runs in.
+const guardName = "__guard"
+
+func guardCommand() ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find msctl's own program: %w", err)
+	}
+	return []string{self, guardName}, nil
+}
+
+// newGuardCommand is what `msctl run` starts beside itself: it ends what a
+// killed msctl has left behind.
+func newGuardCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:    guardName,
+		Hidden: true,
+		Args:   argCount(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			return proc.Guard(s.In)
+		},
+	}
+}

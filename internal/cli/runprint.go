@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// runPrinter prints the events of a run, one at a time, so that no line is torn.
+type runPrinter struct {
+	io       *term.IO
+	json     bool
+	noWatch  bool
+	out, err term.Palette
+	work     *workspace.Workspace
+	services []proc.Service
+	number   map[string]int // of a service in the workspace, for its colour
+	width    int            // of the longest name
+	took     map[string]time.Duration
+	served   map[string]bool
+	allReady bool
+}
+
+func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []proc.Service) *runPrinter {
+	p := &runPrinter{
+		io: s, json: o.log == logJSON, noWatch: o.noWatch, out: s.OutPalette(), err: s.ErrPalette(), work: w, services: services,
+		number: map[string]int{}, took: map[string]time.Duration{}, served: map[string]bool{},
+	}
+	for i, name := range w.Names() {
+		p.number[name] = i
+	}
+	for _, service := range services {
+		p.width = max(p.width, len(service.Name))
+	}
+	return p
+}
+
+// follow prints events until there are no more.
+func (p *runPrinter) follow(events <-chan proc.Event) {
+	for e := range events {
+		if p.json {
+			p.printJSON(e)
+		} else {
+			p.print(e)
+		}
+	}
+}
+
+// print prints an event for people.
+func (p *runPrinter) print(e proc.Event) {
+	switch e.Kind {
+	case proc.KindLog:
+		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), cleanLine(e.Text, p.out.Enabled()))
+	case proc.KindAllReady:
+		p.allReady = true
+		p.summary(e)
+	case proc.KindBuildFailed:
+		for line := range strings.SplitSeq(e.Text, "\n") {
+			p.note(e, line)
+		}
+		p.note(e, p.err.Bad("✗ does not build")+p.keeps(e))
+	default:
+		if text := p.words(e); text != "" {
+			p.note(e, text)
+		}
+	}
+}
+
+// words is what msctl says of an event, "" for nothing.
+func (p *runPrinter) words(e proc.Event) string {
+	c := p.err
+	switch e.Kind {
+	case proc.KindBuilding:
+		return c.Dim("building")
+	case proc.KindBuilt:
+		return c.Dim("built in " + seconds(e.Took))
+	case proc.KindUnchanged:
+		return c.Dim("built in " + seconds(e.Took) + ": the same program, nothing to do")
+	case proc.KindReady:
+		p.took[e.Service], p.served[e.Service] = e.Took, true
+		return c.Good("✓ ready") + " in " + seconds(e.Took) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
+	case proc.KindSwapped:
+		return c.Good("✓ swapped") + ": the new one answered in " + seconds(e.Took) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
+	case proc.KindNotReady:
+		return c.Bad("✗ the new one "+e.Text) + p.keeps(e)
+	case proc.KindCrashed:
+		again := ""
+		if e.Delay > 0 {
+			again = c.Dim("; it is started again in " + seconds(e.Delay))
+		}
+		return c.Bad("✗ "+e.Text) + again
+	case proc.KindChanged:
+		return c.Dim("changed: " + list(e.Paths, 3))
+	case proc.KindStopping:
+		return c.Dim(fmt.Sprintf("draining, pid %d", e.Pid))
+	case proc.KindStopped:
+		return c.Dim(fmt.Sprintf("stopped in %s, pid %d", seconds(e.Took), e.Pid))
+	case proc.KindKilled:
+		return c.Warn(fmt.Sprintf("killed after %s, pid %d", seconds(e.Took), e.Pid))
+	case proc.KindWarning:
+		return c.Warn("! " + e.Text)
+	}
+	return ""
+}
+
+// keeps says that the old process of a service goes on serving.
+func (p *runPrinter) keeps(e proc.Event) string {
+	if !p.served[e.Service] {
+		return ""
+	}
+	return p.err.Dim("; the old one goes on serving")
+}
+
+func (p *runPrinter) note(e proc.Event, text string) {
+	p.io.Notef("%s%s", p.prefix(p.err, e.Service), text)
+}
+
+func (p *runPrinter) prefix(c term.Palette, service string) string {
+	if service == "" {
+		return c.Bold(fmt.Sprintf("%-*s", p.width, "msctl")) + c.Dim(" │ ")
+	}
+	return c.Service(p.number[service], fmt.Sprintf("%-*s", p.width, service)) + c.Dim(" │ ")
+}
+
+// summary is printed once, when all answer: where everything is.
+func (p *runPrinter) summary(e proc.Event) {
+	c := p.err
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  %s in %s\n\n", c.Good(p.work.Name+" is ready"), seconds(e.Took))
+	for _, s := range p.services {
+		name := c.Service(p.number[s.Name], fmt.Sprintf("%-*s", p.width, s.Name))
+		fmt.Fprintf(&b, "  %s  %s  %s\n", name, shown(s), c.Dim("answered in "+seconds(p.took[s.Name])))
+	}
+	for _, s := range p.services {
+		if s.Kind == workspace.KindGateway {
+			fmt.Fprintf(&b, "\n  API   %s\n  docs  %s\n", c.Accent(shown(s)), c.Accent(shown(s)+docsPath))
+		}
+	}
+	how := "Changes are rebuilt and swapped in; Ctrl-C stops."
+	if p.noWatch {
+		how = "Ctrl-C stops."
+	}
+	p.io.Notef("%s\n  %s\n", b.String(), c.Dim(how))
+}
+
+// docsPath is where a generated gateway shows its API.
+const docsPath = "/api"
+
+// shown is a service's URL as one types it.
+func shown(s proc.Service) string { return strings.Replace(s.URL, "//127.0.0.1:", "//localhost:", 1) }
+
+// runLine is one line of --log json.
+type runLine struct {
+	Time    string    `json:"time"`
+	Event   proc.Kind `json:"event"`
+	Service string    `json:"service,omitempty"`
+	Stream  string    `json:"stream,omitempty"`
+	Text    *string   `json:"text,omitempty"`
+	Pid     int       `json:"pid,omitempty"`
+	TookMS  float64   `json:"tookMs,omitempty"`
+	DelayMS float64   `json:"delayMs,omitempty"`
+	Paths   []string  `json:"paths,omitempty"`
+}
+
+func (p *runPrinter) printJSON(e proc.Event) {
+	line := runLine{
+		Time: e.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Kind, Service: e.Service, Stream: e.Stream,
+		Pid: e.Pid, TookMS: milliseconds(e.Took), DelayMS: milliseconds(e.Delay), Paths: e.Paths,
+	}
+	if e.Text != "" || e.Kind == proc.KindLog {
+		line.Text = &e.Text
+	}
+	encoder := json.NewEncoder(p.io.Out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(line); err != nil && err != io.ErrClosedPipe {
+		p.io.Notef("print an event: %v", err)
+	}
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(100*time.Microsecond)) / float64(time.Millisecond)
+}
+
+// seconds is a duration for people: two digits that matter.
+func seconds(d time.Duration) string {
+	switch {
+	case d < 100*time.Millisecond:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(100 * time.Millisecond).String()
+}
+
+func list(words []string, most int) string {
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
+}

@@ -1,0 +1,6 @@
+//go:build !windows
+
+package proc
+
+// exeSuffix ends the names of programs.
+const exeSuffix = ""

@@ -1,0 +1,4 @@
+package proc
+
+// exeSuffix ends the names of programs.
+const exeSuffix = ".exe"

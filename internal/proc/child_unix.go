@@ -1,0 +1,29 @@
+//go:build unix
+
+package proc
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// group is the process group a child leads. Its number is the child's.
+type group struct{}
+
+// prepare makes the process lead a group of its own, which also keeps Ctrl-C on
+// the terminal from it: how services end is the supervisor's decision.
+func prepare(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(cmd.SysProcAttr)
+}
+
+func (group) adopt(*os.Process) error { return nil }
+
+// terminate asks all of the group to end. One that is gone needs no asking.
+func (group) terminate(pid int) { _ = syscall.Kill(-pid, syscall.SIGTERM) }
+
+// kill ends all of the group.
+func (group) kill(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
+
+func (group) close() {}

@@ -1,0 +1,67 @@
+package proc
+
+import "time"
+
+// Kind says what an [Event] tells. The values are what `msctl run --log json`
+// prints.
+type Kind string
+
+// The kinds of events. All but KindLog are the supervisor's own words.
+const (
+	// KindLog is a line a service wrote: Stream, Text, Pid.
+	KindLog Kind = "log"
+	// KindBuilding: a build has begun.
+	KindBuilding Kind = "building"
+	// KindBuilt: a build is done: Took.
+	KindBuilt Kind = "built"
+	// KindBuildFailed: Text is all that the compiler said. What served before
+	// goes on serving.
+	KindBuildFailed Kind = "build-failed"
+	// KindUnchanged: a build made the program that runs already.
+	KindUnchanged Kind = "unchanged"
+	// KindStarting: a process has been started: Pid.
+	KindStarting Kind = "starting"
+	// KindReady: the process Pid has answered, Took after its start.
+	KindReady Kind = "ready"
+	// KindSwapped is KindReady for a process that takes over from another,
+	// which drains from now on.
+	KindSwapped Kind = "swapped"
+	// KindNotReady: a process that should have taken over did not: Text says
+	// why. What served before goes on serving.
+	KindNotReady Kind = "not-ready"
+	// KindCrashed: the process Pid ended by itself: Text says how; it is
+	// started again after Delay.
+	KindCrashed Kind = "crashed"
+	// KindChanged: Paths have changed, relative to the workspace.
+	KindChanged Kind = "changed"
+	// KindStopping: the process Pid was asked to end.
+	KindStopping Kind = "stopping"
+	// KindStopped: the process Pid has ended as asked: Took.
+	KindStopped Kind = "stopped"
+	// KindKilled: the process Pid did not end in time and was killed.
+	KindKilled Kind = "killed"
+	// KindWarning: Text is something to look at.
+	KindWarning Kind = "warning"
+	// KindAllReady: every service has been ready once, Took after the begin.
+	KindAllReady Kind = "all-ready"
+)
+
+// The streams of KindLog.
+const (
+	StreamOut = "stdout"
+	StreamErr = "stderr"
+)
+
+// Event is one thing that happened. Only the members that its Kind names are
+// set, besides Time and Service; Service is empty where the event concerns all.
+type Event struct {
+	Time    time.Time
+	Kind    Kind
+	Service string
+	Stream  string
+	Text    string // without a line end
+	Pid     int
+	Took    time.Duration
+	Delay   time.Duration
+	Paths   []string
+}

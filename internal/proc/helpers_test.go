@@ -1,0 +1,245 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// patience bounds every wait of a test: builds are slow on a busy machine.
+const patience = 120 * time.Second
+
+// shop copies the test workspace and gives it msctl.yaml; in yaml, $1 to $9 are
+// free ports, and $SELF is this test binary.
+func shop(t *testing.T, yaml string) (file string, ports []int) {
+	t.Helper()
+	dir := t.TempDir()
+	root := testenv.Root()
+	copyTree(t, filepath.Join("testdata", "shop"), dir)
+	for _, room := range []string{"micro", "microtcp"} {
+		copyTree(t, filepath.Join(root, "runtime", room), filepath.Join(dir, "third_party", "msctl", "runtime", room))
+	}
+	write(t, filepath.Join(dir, "third_party", "msctl", "go.mod"), "module github.com/msctl/msctl\n\ngo 1.26\n")
+	write(t, filepath.Join(dir, "go.mod"), "module shop\n\ngo 1.26\n\nrequire github.com/msctl/msctl v0.0.0\n\nreplace github.com/msctl/msctl => ./third_party/msctl\n")
+	for i := 1; i <= 9; i++ {
+		if !strings.Contains(yaml, fmt.Sprintf("$%d", i)) {
+			continue
+		}
+		port, err := testenv.FreePort()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, port)
+		yaml = strings.ReplaceAll(yaml, fmt.Sprintf("$%d", i), fmt.Sprint(port))
+	}
+	yaml = strings.ReplaceAll(yaml, "$SELF", self(t))
+	file = filepath.Join(dir, workspace.FileName)
+	write(t, file, yaml)
+	return file, ports
+}
+
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	tests, err := filepath.Glob(filepath.Join(to, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range tests {
+		_ = os.Remove(file)
+	}
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// session is a supervisor that runs, with all that it has told.
+type session struct {
+	t          *testing.T
+	dir        string
+	supervisor *Supervisor
+	cancel     context.CancelFunc
+	result     chan error
+
+	mu     sync.Mutex // guards what follows
+	events []Event
+	more   chan struct{} // closed and made anew with every event
+}
+
+// start runs the workspace until the test ends.
+func start(t *testing.T, file string, o Options) *session {
+	t.Helper()
+	w, err := workspace.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Workspace, o.CacheDir = w, t.TempDir()
+	o.Guard = []string{self(t), "__guard"}
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &session{t: t, dir: w.Dir, supervisor: New(o), cancel: cancel, result: make(chan error, 1), more: make(chan struct{})}
+	go func() {
+		for e := range s.supervisor.Events() {
+			s.mu.Lock()
+			s.events = append(s.events, e)
+			close(s.more)
+			s.more = make(chan struct{})
+			s.mu.Unlock()
+		}
+	}()
+	go func() { s.result <- s.supervisor.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		s.supervisor.Kill()
+		if err, ok := <-s.result; ok && err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(s.String())
+		}
+	})
+	return s
+}
+
+// stop ends the run as Ctrl-C does and returns what Run did.
+func (s *session) stop() error {
+	s.cancel()
+	return s.wait()
+}
+
+// wait waits for the end of the run.
+func (s *session) wait() error {
+	err := <-s.result
+	close(s.result)
+	return err
+}
+
+// await returns the first event from the from'th on that matches, and the
+// number of the one after it.
+func (s *session) await(from int, what string, match func(Event) bool) (Event, int) {
+	s.t.Helper()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		s.mu.Lock()
+		events, more := s.events, s.more
+		s.mu.Unlock()
+		for ; from < len(events); from++ {
+			if match(events[from]) {
+				return events[from], from + 1
+			}
+		}
+		select {
+		case <-more:
+		case <-timer.C:
+			s.t.Fatalf("no event: %s", what)
+		}
+	}
+}
+
+// awaitKind is await for a kind of event of a service.
+func (s *session) awaitKind(from int, kind Kind, service string) (Event, int) {
+	s.t.Helper()
+	return s.await(from, string(kind)+" "+service, func(e Event) bool { return e.Kind == kind && e.Service == service })
+}
+
+// now is the number of the next event.
+func (s *session) now() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.events)
+}
+
+// find returns the events of a kind, of one service or of all.
+func (s *session) find(kind Kind, service string) (found []Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.events {
+		if e.Kind == kind && (service == "" || e.Service == service) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+func (s *session) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var b strings.Builder
+	for _, e := range s.events {
+		fmt.Fprintf(&b, "%s %-8s %-12s pid %d %v %v %s %v\n", e.Time.Format("05.000"), e.Service, e.Kind, e.Pid, e.Took, e.Delay, e.Text, e.Paths)
+	}
+	return b.String()
+}
+
+// edit replaces text in a file of the workspace.
+func (s *session) edit(name, old, text string) {
+	s.t.Helper()
+	file := filepath.Join(s.dir, filepath.FromSlash(name))
+	before, err := os.ReadFile(file)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if !strings.Contains(string(before), old) {
+		s.t.Fatalf("%s does not hold %q:\n%s", name, old, before)
+	}
+	write(s.t, file, strings.Replace(string(before), old, text, 1))
+}
+
+// answer is what the services of the test workspace say of themselves.
+type answer struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Pid     int    `json:"pid"`
+}
+
+// dial makes a client that is closed when the test ends.
+func dial(t *testing.T, port int) *micro.Client {
+	t.Helper()
+	c := micro.NewClient(microtcp.Dial(fmt.Sprintf("127.0.0.1:%d", port)))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func who(t *testing.T, c *micro.Client) answer {
+	t.Helper()
+	got, err := micro.Call[answer](t.Context(), c, micro.Name("who"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func refused(port int) bool {
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return true
+	}
+	_ = conn.Close()
+	return false
+}

@@ -1,0 +1,76 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// TestMain also makes this test binary the other programs that tests need.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		programs := map[string]func() error{"__guard": guardProgram, "__run": runProgram, "__command": commandProgram}
+		if program := programs[os.Args[1]]; program != nil {
+			if err := program(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func guardProgram() error { return Guard(os.Stdin) }
+
+// runProgram is a whole supervisor for the workspace in os.Args[2], to be killed.
+func runProgram() error {
+	w, err := workspace.Load(os.Args[2])
+	if err != nil {
+		return err
+	}
+	s := New(Options{Workspace: w, CacheDir: os.Args[3], Guard: []string{os.Args[0], "__guard"}})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(context.Background()) }()
+	for e := range s.Events() {
+		fmt.Println(e.Kind, e.Service, e.Text)
+	}
+	return <-done
+}
+
+// commandProgram is a service that opens its port itself. With "grandchild" it
+// starts a process that ignores SIGTERM; with "mute" it never listens; with
+// "stubborn" it ignores SIGTERM itself.
+func commandProgram() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	for _, what := range os.Args[2:] {
+		switch what {
+		case "grandchild":
+			if err := exec.Command("sh", "-c", "trap '' TERM; while :; do sleep 5; done").Start(); err != nil {
+				return err
+			}
+		case "mute":
+			fmt.Println("I say nothing more")
+			<-ctx.Done()
+			return nil
+		case "stubborn":
+			signal.Ignore(syscall.SIGTERM)
+		case "exit":
+			fmt.Print("goodbye")
+			return nil
+		}
+	}
+	s := micro.NewServer(micro.WithoutDescribe())
+	return s.Serve(ctx, microtcp.Listen("127.0.0.1:"+os.Getenv("PORT")))
+}

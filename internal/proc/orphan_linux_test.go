@@ -1,0 +1,71 @@
+package proc
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestKillNine: nothing is left of a run whose supervisor was killed, not even a
+// grandchild that ignores SIGTERM, or a process in the middle of its start.
+func TestKillNine(t *testing.T) {
+	file, ports := shop(t, twoServices+"  npm: {command: [$SELF, __command, grandchild, stubborn], port: $3}\n")
+	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
+	cache := t.TempDir()
+	for _, until := range []string{"all-ready", "starting npm", "building"} {
+		t.Run(until, func(t *testing.T) {
+			cmd := exec.Command(self(t), "__run", file, cache)
+			cmd.Env = append(os.Environ(), mark)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				if strings.HasPrefix(lines.Text(), until) {
+					break
+				}
+			}
+			if until == "all-ready" && len(marked(t, mark)) < 6 { // supervisor, guard, three services, grandchild
+				t.Errorf("these run: %v", marked(t, mark))
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			awaitNone(t, mark)
+			for _, port := range ports {
+				if !refused(port) {
+					t.Errorf("port %d is still open", port)
+				}
+			}
+			if left, _ := os.ReadDir(cache); until == "all-ready" {
+				for _, entry := range left {
+					if entry.IsDir() {
+						t.Errorf("left in the cache: %s", entry.Name())
+					}
+				}
+			}
+		})
+	}
+}
+
+func awaitNone(t *testing.T, mark string) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(10 * time.Second)
+	for len(marked(t, mark)) > 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("still there: %v", marked(t, mark))
+		}
+		<-tick.C
+	}
+}

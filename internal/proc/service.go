@@ -1,0 +1,284 @@
+package proc
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// service is one supervised service. The goroutine in own has everything below
+// the line to itself; others talk to it over the channels.
+type service struct {
+	*unit
+	run    *run
+	socket net.Listener // handed to every process; nil where it opens its own
+
+	change     chan change   // of the watcher, which merges what waits in it
+	stop       chan struct{} // closed when the service is to drain
+	firstReady chan struct{} // closed when it has been ready once
+	done       chan struct{} // closed when nothing is left of it
+
+	// ----
+	program     string // of the last build that was done
+	live        *child // serves
+	next        *child // was started to serve, and has not answered yet
+	readiness   chan error
+	building    chan built // of the running build, nil without one
+	cancelBuild context.CancelFunc
+	again       bool // a change has come during the build
+	broken      bool // the last build failed
+	restarting  bool // live was asked to end, to be started again
+	retry       *time.Timer
+	crashes     backoff
+	helpers     sync.WaitGroup // builds, readiness checks and old processes that drain
+}
+
+// change is what the watcher has seen.
+type change struct {
+	paths []string // relative to the workspace
+	stray bool     // not of this service: of use only if its last build failed
+}
+
+func newService(r *run, u *unit, socket net.Listener) *service {
+	return &service{
+		unit: u, run: r, socket: socket,
+		change:     make(chan change, 1),
+		stop:       make(chan struct{}),
+		firstReady: make(chan struct{}),
+		done:       make(chan struct{}),
+		retry:      stoppedTimer(),
+	}
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// own is the life of the service. ctx ends when the run is to end; processes
+// live until stop, because others may still need them.
+func (s *service) own(ctx context.Context) {
+	defer close(s.done)
+	defer s.helpers.Wait()
+	defer s.retry.Stop()
+	if !s.prepare(ctx) {
+		return
+	}
+	s.start(ctx)
+	for {
+		select {
+		case <-s.stop:
+			s.shutdown()
+			return
+		case c := <-s.change:
+			s.onChange(ctx, c)
+		case b := <-s.building:
+			s.onBuilt(ctx, b)
+		case err := <-s.readiness:
+			s.onReadiness(err)
+		case <-exitOf(s.next):
+			s.onNextExit()
+		case <-exitOf(s.live):
+			s.onLiveExit(ctx)
+		case <-s.retry.C:
+			s.start(ctx)
+		}
+	}
+}
+
+func exitOf(p *child) <-chan struct{} {
+	if p == nil {
+		return nil
+	}
+	return p.exited
+}
+
+// prepare builds the service and waits for those it depends on. It returns
+// false when there is nothing to start.
+func (s *service) prepare(ctx context.Context) bool {
+	if s.spec.Path != "" {
+		s.emit(Event{Kind: KindBuilding})
+		b := s.run.builder.build(ctx, s.unit, "")
+		if b.err != nil {
+			if ctx.Err() == nil {
+				s.emit(Event{Kind: KindBuildFailed, Text: buildText(b.err), Took: b.took})
+				s.run.fail(b.err)
+			}
+			return false
+		}
+		s.program = b.program
+		s.emit(Event{Kind: KindBuilt, Took: b.took})
+		s.learnSources(ctx)
+	}
+	for _, other := range s.run.services {
+		for _, need := range s.needs {
+			if other.spec.Name != need {
+				continue
+			}
+			select {
+			case <-other.firstReady:
+			case <-ctx.Done():
+				return false
+			}
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// learnSources tells the watcher what the service is built from now.
+func (s *service) learnSources(ctx context.Context) {
+	if s.run.watcher == nil {
+		return
+	}
+	s.run.watcher.learn(s, sources{}) // until it is known, every source file counts
+	s.helpers.Go(func() {
+		found, err := s.run.builder.sourcesOf(ctx, s.spec.Path)
+		if err != nil {
+			if ctx.Err() == nil {
+				s.emit(Event{Kind: KindWarning, Text: "cannot tell what it is built from, so every change rebuilds it: " + err.Error()})
+			}
+			return
+		}
+		s.run.watcher.learn(s, found)
+	})
+}
+
+// start starts a process and has its readiness asked.
+func (s *service) start(ctx context.Context) {
+	if ctx.Err() != nil {
+		return // stop is about to come
+	}
+	p, err := s.spawn(ctx)
+	if err != nil {
+		s.failedToStart(err)
+		return
+	}
+	s.next = p
+	s.emit(Event{Kind: KindStarting, Pid: p.pid})
+	result := make(chan error, 1)
+	s.readiness = result
+	alone := s.live == nil
+	s.helpers.Go(func() { result <- s.awaitReady(context.WithoutCancel(ctx), p, alone) })
+}
+
+// spawn starts a process of the service, with its sockets.
+func (s *service) spawn(ctx context.Context) (*child, error) {
+	c := command{dir: s.dir, env: s.env, words: s.spec.Command}
+	if s.spec.Path != "" {
+		c.words = []string{s.program}
+	}
+	where := ""
+	if s.socket != nil {
+		shared, err := descriptor(s.socket)
+		if err != nil {
+			return nil, err
+		}
+		defer shared.Close()
+		own, addr, err := probe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer own.Close()
+		where = addr
+		c.files = []*os.File{shared, own}
+		c.env = append(c.env[:len(c.env):len(c.env)], fmt.Sprintf("%s=%d=3 probe=4", micro.InheritEnv, s.spec.Port))
+	} else if err := checkFree(ctx, s.spec); err != nil {
+		return nil, err
+	}
+	var p *child
+	known := make(chan struct{})
+	c.line = func(stream, text string) {
+		<-known
+		s.emit(Event{Kind: KindLog, Stream: stream, Text: text, Pid: p.pid})
+	}
+	defer close(known)
+	var err error
+	p, err = s.run.spawn(ctx, c)
+	if p != nil {
+		p.probe = where
+	}
+	return p, err
+}
+
+// awaitReady returns nil when the process has answered. It gives up when the
+// process ends or takes too long. A process that is the only one of its service
+// must answer on the service's port too.
+func (s *service) awaitReady(ctx context.Context, p *child, alone bool) error {
+	ctx, cancel := context.WithTimeout(ctx, s.run.options.ReadyTimeout)
+	defer cancel()
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		select {
+		case <-p.exited:
+			cancel()
+		case <-s.stop:
+			cancel()
+		case <-done:
+		}
+	})
+	defer wait.Wait()
+	defer close(done)
+	if p.probe == "" {
+		return s.awaitAt(ctx, address(s.spec), false)
+	}
+	if err := s.awaitAt(ctx, p.probe, true); err != nil || !alone {
+		return err
+	}
+	public, cancel := context.WithTimeout(ctx, silentTimeout)
+	defer cancel()
+	if err := s.awaitAt(public, address(s.spec), false); err != nil && ctx.Err() == nil {
+		s.emit(Event{Kind: KindWarning, Text: fmt.Sprintf(
+			"it is up, and nobody answers on its port %d: does it listen on MS_PORT, or PORT for a gateway?", s.spec.Port)})
+	}
+	return nil
+}
+
+// silentTimeout is how long a process that is up may leave its port unanswered.
+const silentTimeout = 3 * time.Second
+
+func (s *service) awaitAt(ctx context.Context, addr string, probe bool) error {
+	a := newAsker(s.spec, addr, probe)
+	defer a.close()
+	return awaitAnswer(ctx, a)
+}
+
+// retire lets a process that is not needed any more drain, beside the loop.
+func (s *service) retire(p *child) {
+	s.helpers.Go(func() { s.endOne(p) })
+}
+
+// endOne ends a process and tells how that went.
+func (s *service) endOne(p *child) {
+	s.emit(Event{Kind: KindStopping, Pid: p.pid})
+	start := time.Now()
+	kind := KindStopped
+	if !p.end(s.run.options.StopTimeout, s.run.killed) {
+		kind = KindKilled
+	}
+	s.emit(Event{Kind: kind, Pid: p.pid, Took: time.Since(start)})
+}
+
+// shutdown ends everything of the service. own waits for what drains.
+func (s *service) shutdown() {
+	if s.cancelBuild != nil {
+		s.cancelBuild()
+		<-s.building
+	}
+	for _, p := range []*child{s.next, s.live} {
+		if p != nil && !s.restarting {
+			s.retire(p)
+		}
+	}
+}
+
+func (s *service) emit(e Event) {
+	e.Service = s.spec.Name
+	s.run.emit(e)
+}

@@ -1,0 +1,298 @@
+package proc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// Options says what to run and how. Workspace is required; the zero value of
+// everything else has a meaning.
+type Options struct {
+	Workspace *workspace.Workspace
+	// Services are the names of those to run; what they depend on runs too.
+	// Empty for all.
+	Services []string
+	// NoWatch turns rebuilding and restarting on change off.
+	NoWatch bool
+	// ReadyTimeout is how long a process may take to answer; 60 s by default.
+	ReadyTimeout time.Duration
+	// StopTimeout is how long a process may take to drain before it is killed;
+	// 12 s by default, a little more than a service gives its handlers.
+	StopTimeout time.Duration
+	// Guard is the command line of a process that calls [Guard]. Without one
+	// processes may outlive a supervisor that is killed.
+	Guard []string
+	// CacheDir is where programs are built; by default a folder in the user's
+	// cache.
+	CacheDir string
+	// Color has the services told to colour what they write.
+	Color bool
+}
+
+// Service is what a reader of events needs to know of a service.
+type Service struct {
+	Name string
+	Kind workspace.Kind
+	Port int
+	URL  string // where it is asked, with the address it listens on
+}
+
+// Supervisor runs the services of a workspace. Make it with New, read Events
+// until they end, and call Run once.
+type Supervisor struct {
+	options Options
+	units   []unit
+	events  chan Event
+	killed  chan struct{}
+	kill    sync.Once
+}
+
+// New makes a supervisor; nothing runs yet. Unknown names in o.Services are
+// left out: ask the workspace first.
+func New(o Options) *Supervisor {
+	if o.ReadyTimeout <= 0 {
+		o.ReadyTimeout = time.Minute
+	}
+	if o.StopTimeout <= 0 {
+		o.StopTimeout = 12 * time.Second
+	}
+	return &Supervisor{
+		options: o,
+		units:   plan(o.Workspace, o.Services, o.Color),
+		events:  make(chan Event, 256),
+		killed:  make(chan struct{}),
+	}
+}
+
+// Services returns the services that will run, in dependency order.
+func (s *Supervisor) Services() []Service {
+	out := make([]Service, len(s.units))
+	for i, u := range s.units {
+		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, scheme(u.spec) + "://" + address(u.spec)}
+	}
+	return out
+}
+
+// Events returns the channel of all events. It must be read: services wait when
+// nobody does. It is closed before Run returns.
+func (s *Supervisor) Events() <-chan Event { return s.events }
+
+// Kill ends every process at once; Run then returns. It may be called from any
+// goroutine, and more than once.
+func (s *Supervisor) Kill() { s.kill.Do(func() { close(s.killed) }) }
+
+// StartError says why a service could not be started; the whole run ends then.
+type StartError struct {
+	Service string
+	Reason  string
+	// Output is the last that the service wrote.
+	Output []string
+}
+
+// Error names the service and the reason.
+func (e *StartError) Error() string { return "service " + e.Service + " " + e.Reason }
+
+// ErrKilled is the cause of a run's end by [Supervisor.Kill].
+var ErrKilled = errors.New("killed")
+
+// run is one call of Run.
+type run struct {
+	*Supervisor
+	work     *workspace.Workspace
+	began    time.Time
+	number   atomic.Int64 // of the last program kept
+	launcher *launcher
+	guard    *guard
+	builder  *builder
+	watcher  *watcher // nil without watching
+	services []*service
+	fail     context.CancelCauseFunc // ends the run with an error
+}
+
+// Run starts all services and keeps them running until ctx ends; then it
+// drains them, each one after all that depend on it, and returns nil. When a
+// service cannot be started it stops the others and returns a *[StartError],
+// *[BuildError] or *[PortError]; after Kill it returns [ErrKilled]. When it
+// returns, no process is left.
+func (s *Supervisor) Run(ctx context.Context) error {
+	defer close(s.events)
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail}
+	sockets, err := r.open(ctx)
+	defer closeSockets(sockets)
+	if err != nil {
+		return err
+	}
+	dir, session, err := r.folders()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(session)
+	if r.guard, err = startGuard(ctx, s.options.Guard, session); err != nil {
+		return err
+	}
+	defer r.guard.close()
+	r.launcher = newLauncher()
+	defer r.launcher.close()
+	r.builder = newBuilder(r, dir, session)
+	for i := range s.units {
+		r.services = append(r.services, newService(r, &s.units[i], sockets[s.units[i].spec.Name]))
+	}
+	r.supervise(ctx)
+	return r.result(ctx)
+}
+
+// supervise runs the services' goroutines until all have ended.
+func (r *run) supervise(ctx context.Context) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		select {
+		case <-r.killed:
+			r.fail(ErrKilled)
+		case <-ctx.Done():
+		}
+	})
+	watching, stopWatching := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	if !r.options.NoWatch {
+		if err := r.watch(watching, &watcher); err != nil {
+			r.warn("changes are not seen: %v", err)
+		}
+	}
+	var services sync.WaitGroup
+	for _, s := range r.services {
+		services.Go(func() { s.own(ctx) })
+		wait.Go(func() { r.orderStop(ctx, s) })
+	}
+	wait.Go(func() { r.announce(ctx) })
+	services.Wait()
+	stopWatching()
+	watcher.Wait()
+	cancel(nil)
+	wait.Wait()
+}
+
+// orderStop tells a service to stop once the run is to end and all services
+// that depend on it have stopped.
+func (r *run) orderStop(ctx context.Context, s *service) {
+	<-ctx.Done()
+	for _, other := range r.services {
+		for _, need := range other.needs {
+			if need == s.spec.Name {
+				<-other.done
+			}
+		}
+	}
+	close(s.stop)
+}
+
+// announce tells when every service has been ready once.
+func (r *run) announce(ctx context.Context) {
+	for _, s := range r.services {
+		select {
+		case <-s.firstReady:
+		case <-ctx.Done():
+			return
+		}
+	}
+	r.emit(Event{Kind: KindAllReady, Took: time.Since(r.began)})
+}
+
+// result is what Run returns.
+func (r *run) result(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	var start *StartError
+	var build *BuildError
+	var port *PortError
+	switch {
+	case errors.Is(cause, ErrKilled):
+		return ErrKilled
+	case errors.As(cause, &start), errors.As(cause, &build), errors.As(cause, &port):
+		return cause
+	}
+	select {
+	case <-r.killed:
+		return ErrKilled
+	default:
+		return nil
+	}
+}
+
+// emit gives an event to the reader, who must be fast unless all is to end.
+func (r *run) emit(e Event) {
+	e.Time = time.Now()
+	select {
+	case r.events <- e:
+	case <-r.killed:
+	}
+}
+
+func (r *run) warn(format string, args ...any) {
+	r.emit(Event{Kind: KindWarning, Text: fmt.Sprintf(format, args...)})
+}
+
+// open opens the listening sockets of all services that are handed one, and
+// checks that the ports of the others are free.
+func (r *run) open(ctx context.Context) (map[string]net.Listener, error) {
+	sockets := map[string]net.Listener{}
+	for _, u := range r.units {
+		if !u.handover {
+			if err := checkFree(ctx, u.spec); err != nil {
+				return sockets, err
+			}
+			continue
+		}
+		l, err := listen(ctx, u.spec)
+		if err != nil {
+			return sockets, err
+		}
+		sockets[u.spec.Name] = l
+	}
+	return sockets, nil
+}
+
+func closeSockets(sockets map[string]net.Listener) {
+	for _, l := range sockets {
+		_ = l.Close()
+	}
+}
+
+// folders makes the folder of the workspace's programs, which is kept, and that
+// of this run.
+func (r *run) folders() (dir, session string, err error) {
+	dir = r.options.CacheDir
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", "", fmt.Errorf("find the cache: %w", err)
+		}
+		sum := sha256.Sum256([]byte(r.work.Dir))
+		dir = filepath.Join(cache, "msctl", "run", r.work.Name+"-"+hex.EncodeToString(sum[:6]))
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", "", fmt.Errorf("make the folder of the programs: %w", err)
+	}
+	session, err = os.MkdirTemp(dir, ".run-") // no service has a name with a dot
+	if err != nil {
+		return "", "", fmt.Errorf("make the folder of the programs: %w", err)
+	}
+	if strings.ContainsAny(session, "\r\n") {
+		return "", "", fmt.Errorf("the cache folder %q has a line end in its name", dir)
+	}
+	return dir, session, nil
+}

@@ -1,0 +1,7 @@
+package main
+
+import (
+	"shop/kit"
+)
+
+func main() { kit.Run("orders", 1) }
