@@ -55,7 +55,7 @@ func (f filters) apply(raw json.RawMessage) ([]json.RawMessage, error) {
 }
 
 // check returns an error when --expect does not hold: when its expression gives
-// false, null or nothing at all.
+// false, null or nothing at all. An answer without a value counts as null.
 func (f filters) check(raw json.RawMessage) error {
 	if f.expect == nil {
 		return nil

@@ -142,6 +142,9 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	if err != nil {
 		return m.counted(m.explain(ctx, err))
 	}
+	if watch.values == 0 && !m.o.event {
+		return m.filters.check(json.RawMessage("null"))
+	}
 	return unexpected
 }
 

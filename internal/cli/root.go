@@ -45,11 +45,15 @@ NestJS microservices in both directions.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	asksVersion := root.Flags().Bool("version", false, "print the version, as the command version does")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
+		switch {
+		case len(args) > 0:
+			return unknownCommand(cmd, args[0])
+		case *asksVersion:
+			return runVersion(s, readVersion(version), "")
 		}
-		return unknownCommand(cmd, args[0])
+		return cmd.Help()
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupProject, Title: "Make and run a project"},

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/testenv"
+)
+
+// result is what a run of msctl left behind.
+type result struct {
+	stdout, stderr string
+	code           int
+}
+
+func runMsctl(t *testing.T, args ...string) result {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	cmd := &exec.Cmd{Path: binary, Args: append([]string{"msctl"}, args...), Dir: t.TempDir(), Stdout: &stdout, Stderr: &stderr}
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// TestSendToNest sends to real NestJS services of all versions.
+func TestSendToNest(t *testing.T) {
+	for _, version := range testenv.Versions() {
+		t.Run(string(version), func(t *testing.T) {
+			nest := testenv.Nest(t, version)
+			want := runMsctl(t, "send", `{"cmd":"returnArray"}`, "--to", "tcp://"+nest.Addr)
+			if want.code != 0 || !strings.HasPrefix(want.stdout, "[1,") || want.stderr != "" {
+				t.Fatalf("returnArray: %+v", want)
+			}
+			for _, pattern := range []string{`<"cmd":"returnArray">`, "cmd=returnArray", "cmd:returnArray"} {
+				got := runMsctl(t, "send", pattern, "--to", "tcp://"+nest.Addr)
+				if got != want {
+					t.Errorf("%s: %+v, want %+v", pattern, got, want)
+				}
+			}
+			tests := []struct {
+				args   []string
+				stdout string
+				stderr string // a part of it
+				code   int
+			}{
+				{[]string{"cmd=echo", "name=é😀", "n:=[1,2.5]"}, `{"name":"é😀","n":[1,2.5]}` + "\n", "", 0},
+				{[]string{"cmd=stream", "n:=3", "delay:=1"}, "0\n1\n2\n", "", 0},
+				{[]string{"cmd=returnUndefined"}, "", "", 0},
+				{[]string{"cmd=returnNull"}, "null\n", "", 0},
+				{[]string{"cmd=streamThenError"}, "1\n2\n", "answered with an error: stream failed", 3},
+				{[]string{"cmd=returnArrays"}, "", "has no handler for {\"cmd\":\"returnArrays\"}", 3},
+				{[]string{"cmd=never", "--timeout", "100ms"}, "", "did not answer in time", 5},
+			}
+			for _, tt := range tests {
+				got := runMsctl(t, append(append([]string{"send"}, tt.args...), "-t", nest.Addr)...)
+				if got.stdout != tt.stdout || got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) || tt.stderr == "" && got.stderr != "" {
+					t.Errorf("send %q: %+v", tt.args, got)
+				}
+			}
+			if got := runMsctl(t, "emit", "user.created", "id:=1", "-t", nest.Addr); got != (result{}) {
+				t.Errorf("emit: %+v", got)
+			}
+			if got := runMsctl(t, "ls", nest.Addr); got.code != 3 || !strings.Contains(got.stderr, "does not say what it handles") {
+				t.Errorf("ls: %+v", got)
+			}
+		})
+	}
+}
+
+// TestPrintedNestCodeRuns runs what --print-code nest prints with NestJS' own
+// client: it prints the answer that send does.
+func TestPrintedNestCodeRuns(t *testing.T) {
+	nest := testenv.Nest(t, testenv.Nest12)
+	call := []string{"send", "cmd=echo", `text=it's "quoted"`, "-t", nest.Addr}
+	code := runMsctl(t, append(call, "--print-code", "nest", "--retries", "1", "--backoff", "exponential", "--jitter=full")...)
+	if code.code != 0 {
+		t.Fatalf("%+v", code)
+	}
+	node := exec.Command("node", "--input-type=module")
+	node.Dir = filepath.Join(testenv.Root(), "testdata", "nest", string(testenv.Nest12))
+	node.Stdin = strings.NewReader(code.stdout)
+	out, err := node.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, code.stdout)
+	}
+	if diff := cmp.Diff(runMsctl(t, call...).stdout, string(out)); diff != "" {
+		t.Errorf("the printed code's answer (-send +code):\n%s\n%s", diff, code.stdout)
+	}
+}

@@ -1,0 +1,58 @@
+package workspace
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// serviceLines writes a service as it would stand in the first column.
+func serviceLines(s *Service, step int) []string {
+	var keys []string
+	add := func(present bool, format string, args ...any) {
+		if present {
+			keys = append(keys, fmt.Sprintf(format, args...))
+		}
+	}
+	add(s.Kind == KindGateway, "kind: gateway")
+	add(s.Path != "", "path: %s", scalar(s.Path))
+	add(len(s.Command) > 0, "command: [%s]", joinScalars(s.Command))
+	add(s.Dir != "", "dir: %s", scalar(s.Dir))
+	add(s.Transport != "" && s.Kind != KindGateway, "transport: %s", s.Transport)
+	add(s.Host != "" && s.Host != "localhost", "host: %s", scalar(s.Host))
+	add(s.Port != 0, "port: %d", s.Port)
+	add(s.Ready == ReadyHTTP && s.Kind != KindGateway, "ready: http")
+	add(len(s.DependsOn) > 0, "depends_on: [%s]", joinScalars(s.DependsOn))
+	add(len(s.Watch) > 0, "watch: [%s]", joinScalars(s.Watch))
+	add(len(s.Env) > 0, "env:")
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		keys = append(keys, strings.Repeat(" ", step)+name+": "+scalar(s.Env[name]))
+	}
+	return append([]string{s.Name + ":"}, indent(keys, step)...)
+}
+
+func joinScalars(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = scalar(w)
+	}
+	return strings.Join(out, ", ")
+}
+
+var plainScalar = regexp.MustCompile(`^[A-Za-z./][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*$`)
+
+// scalar writes a text so that YAML reads the same text back: plain where that
+// is safe in a list too, in double quotes otherwise.
+func scalar(text string) string {
+	switch strings.ToLower(text) {
+	case "true", "false", "yes", "no", "on", "off", "null", "y", "n":
+		return strconv.Quote(text)
+	}
+	if plainScalar.MatchString(text) && !strings.HasPrefix(text, ".inf") && !strings.HasPrefix(text, ".n") {
+		return text
+	}
+	return strconv.Quote(text)
+}
