@@ -1,11 +1,14 @@
 package micro
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // InheritEnv names the environment variable by which a supervisor hands open
@@ -15,15 +18,23 @@ import (
 // ask this very process whether it is ready.
 const InheritEnv = "MSCTL_LISTENERS"
 
+// inheriting is held while somebody takes a socket out of the environment.
+var inheriting sync.Mutex
+
 // InheritedListener returns the socket a supervisor has opened for address's
 // port, or nil when there is none. The word probe in place of an address asks
-// for the supervisor's own socket.
+// for the supervisor's own socket. Each socket is given once: its word is taken
+// out of the environment, so that neither a second listener nor a child of this
+// process takes a descriptor that is something else by then.
 func InheritedListener(address string) (net.Listener, error) {
 	key := address
 	if _, port, err := net.SplitHostPort(address); err == nil {
 		key = port
 	}
-	for word := range strings.FieldsSeq(os.Getenv(InheritEnv)) {
+	inheriting.Lock()
+	defer inheriting.Unlock()
+	words := strings.Fields(os.Getenv(InheritEnv))
+	for i, word := range words {
 		name, fd, ok := strings.Cut(word, "=")
 		if !ok || name != key {
 			continue
@@ -38,6 +49,9 @@ func InheritedListener(address string) (net.Listener, error) {
 			return nil, fmt.Errorf("take over the listening socket of %s: %w", address, err)
 		}
 		_ = f.Close() // the listener holds a copy
+		if err := os.Setenv(InheritEnv, strings.Join(slices.Delete(words, i, i+1), " ")); err != nil {
+			return nil, errors.Join(fmt.Errorf("take over the listening socket of %s: %w", address, err), l.Close())
+		}
 		return l, nil
 	}
 	return nil, nil

@@ -162,19 +162,21 @@ func (l *Listener) accept(ctx context.Context, socket net.Listener) error {
 			}
 			continue
 		}
-		l.adopt(ctx, conn)
+		l.adopt(conn)
 	}
 }
 
-// adopt starts serving a connection.
-func (l *Listener) adopt(ctx context.Context, raw net.Conn) {
+// adopt starts serving a connection. One that was accepted just before the end is
+// served too and then drained with the others: on a socket that another process
+// shares, its peer need not notice.
+func (l *Listener) adopt(raw net.Conn) {
 	conn := raw
 	if l.limits.tls != nil {
 		conn = tls.Server(raw, l.limits.tls)
 	}
 	c := newServerConn(l, conn, int(l.seq.Add(1)))
 	l.mu.Lock()
-	if l.draining || ctx.Err() != nil {
+	if l.draining {
 		l.mu.Unlock()
 		_ = conn.Close()
 		<-l.slots
