@@ -25,6 +25,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),
+		newBenchCommand(s),
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
 	}

@@ -234,7 +234,7 @@ func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
 		Elapsed: now, Totals: r.totals, InFlight: r.inFlight,
 		Request: r.request.Summary(), Attempt: r.attempt.Summary(), Lateness: r.late.Summary(), Lag: r.lag.Summary(),
 		Recent: r.fine.copy(recent, r.inFlight), Step: fineStep,
-		Marks: slices.Clone(r.marks),
+		Last: r.coarse.last(), Marks: slices.Clone(r.marks),
 	}
 	for key, n := range r.errors {
 		s.Errors = append(s.Errors, ErrorCount{key.outcome, key.status, key.text, n})

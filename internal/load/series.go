@@ -63,3 +63,11 @@ func (s *series) copy(n int, inFlight int64) []Point {
 	s.measure(&points[len(points)-1], inFlight)
 	return points
 }
+
+// last returns the last complete point, a zero one when there is none yet.
+func (s *series) last() Point {
+	if len(s.points) < 2 {
+		return Point{}
+	}
+	return s.points[len(s.points)-2]
+}

@@ -134,6 +134,8 @@ type Snapshot struct {
 	// one is not complete.
 	Recent []Point
 	Step   time.Duration
+	// Last is the last complete second.
+	Last Point
 	// Marks are the changes made, in order.
 	Marks []Mark
 	// Errors are the ways requests failed, the most frequent first.

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// benchPolicy are the flags that say under which policy requests are made: a
+// preset, and what differs from it.
+type benchPolicy struct {
+	policyFlags
+	preset   string
+	budget   string
+	deadline time.Duration
+	given    func(flag string) bool
+}
+
+// register adds the flags to a command.
+func (f *benchPolicy) register(cmd *cobra.Command, heading string) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.preset, "policy", "none", "begin with the policy `NAME`: "+strings.Join(policy.PresetNames(), ", "))
+	groupFlags(cmd, heading, "policy")
+	f.policyFlags.register(cmd, heading)
+	for _, name := range []string{"timeout", "retries", "retry-delay", "backoff", "jitter"} {
+		flags.Lookup(name).DefValue = "" // the preset's
+	}
+	flags.StringVar(&f.budget, "budget", "", "allow retries for a `SHARE` of the requests and some a second: 20%+10/s, or none")
+	flags.DurationVar(&f.deadline, "deadline", 0, "bound a request with all its attempts to `DURATION`")
+	groupFlags(cmd, heading, "budget", "deadline")
+	f.given = flags.Changed
+}
+
+// build makes the policy. Its errors are usage errors.
+func (f *benchPolicy) build() (*policy.Policy, error) {
+	p, ok := policy.Preset(f.preset)
+	if !ok {
+		err := usagef("unknown --policy %q: use %s", f.preset, strings.Join(policy.PresetNames(), ", "))
+		if near := nearest.Word(f.preset, policy.PresetNames()); near != "" {
+			err = withHint(err, "did you mean %s?", near)
+		}
+		return nil, err
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	options := []policy.Option{policy.WithBackoff(f.backoffOver(p.Settings()))}
+	if f.given("timeout") {
+		options = append(options, policy.WithTimeout(f.timeout))
+	}
+	if f.given("retries") {
+		options = append(options, policy.WithRetries(f.retries))
+	}
+	if f.given("jitter") {
+		jitter, _ := policy.ParseJitter(f.jitter) // checked
+		options = append(options, policy.WithJitter(jitter))
+	}
+	if f.given("deadline") {
+		if f.deadline <= 0 {
+			return nil, usagef("--deadline must be longer than 0")
+		}
+		options = append(options, policy.WithDeadline(f.deadline))
+	}
+	if f.given("budget") {
+		ratio, floor, err := parseBudget(f.budget)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, policy.WithBudget(ratio, floor))
+	}
+	return p.With(options...), nil
+}
+
+// backoffOver is the preset's back-off with what the flags say instead. Retries
+// that no preset spaced wait --retry-delay's default, as those of send do.
+func (f *benchPolicy) backoffOver(s policy.Settings) policy.Backoff {
+	b := s.Backoff
+	if f.given("retry-delay") || s.Retries == 0 && f.given("retries") {
+		b.Delay = f.delay
+		if b.Max > 0 {
+			b.Max = max(b.Max, b.Delay)
+		}
+	}
+	if f.given("backoff") {
+		b.Factor = 1
+		if f.backoff == "exponential" {
+			b.Factor = 2
+		}
+	}
+	return b
+}
+
+// parseBudget reads --budget: 20%, 10/s, 20%+10/s or none.
+func parseBudget(text string) (ratio, floor float64, err error) {
+	if text == "none" {
+		return 0, 0, nil
+	}
+	offset := 0
+	for part := range strings.SplitSeq(text, "+") {
+		number, share := strings.CutSuffix(part, "%")
+		into := &ratio
+		if !share {
+			var perSecond bool
+			if number, perSecond = strings.CutSuffix(part, "/s"); !perSecond {
+				return 0, 0, pointer{"--budget", text, offset, "a budget is a share, a rate, or both: 20%, 10/s, 20%+10/s, or none"}.usage()
+			}
+			into = &floor
+		}
+		v, err := strconv.ParseFloat(number, 64)
+		switch {
+		case err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
+			return 0, 0, pointer{"--budget", text, offset, strconv.Quote(number) + " is not a number of 0 or more"}.usage()
+		case *into != 0:
+			return 0, 0, pointer{"--budget", text, offset, "this is there twice"}.usage()
+		}
+		if *into = v; share {
+			*into = v / 100
+		}
+		offset += len(part) + 1
+	}
+	return ratio, floor, nil
+}
+
+// mostRate is the highest rate that is taken for meant, a second.
+const mostRate = 10_000_000
+
+// parseRate reads --rate: 500/s, 500 (a second), 30000/m, 1.5/s, 5/100ms.
+func parseRate(text string) (vegeta.ConstantPacer, error) {
+	var none vegeta.ConstantPacer
+	number, unit, hasUnit := strings.Cut(text, "/")
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(v > 0) || math.IsInf(v, 0) {
+		return none, pointer{"--rate", text, 0, "a rate begins with a number of more than 0: 500/s"}.usage()
+	}
+	per, err := rateUnit(unit)
+	if hasUnit && err != nil {
+		return none, pointer{"--rate", text, len(number) + 1, "the unit must be s, m, h, or a duration such as 100ms"}.usage()
+	}
+	if v/per.Seconds() > mostRate {
+		return none, pointer{"--rate", text, 0, "more than 10 million a second is not meant"}.usage()
+	}
+	if v != math.Trunc(v) {
+		v, per = math.Round(v*1000), per*1000
+	}
+	if v < 1 {
+		return none, pointer{"--rate", text, 0, "this is too slow: use a longer unit, such as 1/h"}.usage()
+	}
+	return vegeta.ConstantPacer{Freq: int(v), Per: per}, nil
+}
+
+func rateUnit(unit string) (time.Duration, error) {
+	if unit == "" {
+		return time.Second, strconv.ErrSyntax
+	}
+	if unicode.IsLetter(rune(unit[0])) {
+		unit = "1" + unit
+	}
+	d, err := time.ParseDuration(unit)
+	if err == nil && (d < time.Microsecond || d > 24*time.Hour) {
+		err = strconv.ErrRange
+	}
+	return d, err
+}
