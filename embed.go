@@ -9,8 +9,7 @@ import (
 	"io/fs"
 )
 
-//go:embed runtime/micro/*.go runtime/microtcp/*.go runtime/microtest/*.go runtime/policy/*.go
-//go:embed runtime/validate/*.go runtime/gateway/*.go runtime/gateway/ui
+//go:embed runtime/micro runtime/microtcp runtime/microtest runtime/policy runtime/validate runtime/gateway
 //go:embed go.mod go.sum LICENSE
 var sources embed.FS
 

@@ -64,6 +64,7 @@ Inside a workspace, ` + "`msctl new service`" + ` and ` + "`msctl new handler`" 
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "a service, `NAME[:TRANSPORT[:PORT]]`; may be given again (default items:tcp:3002 and orders:tcp:3003)")
 	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default NAME)")
 	o.add(cmd)
+	cmd.AddCommand(newNewServiceCommand(s), newNewHandlerCommand(s))
 	return cmd
 }
 

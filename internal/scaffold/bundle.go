@@ -90,11 +90,11 @@ func (v versions) sums() ([]byte, error) {
 	return []byte(strings.Join(out, "\n") + "\n"), nil
 }
 
-// bundle returns the runtime's files, without its tests.
+// bundle returns the runtime's files, without its tests and generators.
 func bundle() ([]File, error) {
 	var files []File
 	err := fs.WalkDir(msctl.Sources(), ".", func(p string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(p, "_test.go") || p == "go.mod" || p == "go.sum" {
+		if err != nil || entry.IsDir() || !bundled(p) {
 			return err
 		}
 		data, err := fs.ReadFile(msctl.Sources(), p)
@@ -108,6 +108,17 @@ func bundle() ([]File, error) {
 		return nil
 	})
 	return files, err
+}
+
+// bundled reports whether a file of ours goes into workspaces.
+func bundled(p string) bool {
+	switch {
+	case strings.Contains(p, "/testdata/"), strings.Contains(p, "/internal/gen"):
+		return false
+	case path.Ext(p) == ".go":
+		return !strings.HasSuffix(p, "_test.go")
+	}
+	return p == "LICENSE" || strings.HasPrefix(p, "runtime/gateway/ui/")
 }
 
 // markGenerated says in line one that the file is not to be edited. Build

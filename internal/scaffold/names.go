@@ -3,6 +3,7 @@ package scaffold
 import (
 	"errors"
 	"fmt"
+	"go/token"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ type Service struct {
 // takenNames are names that a service cannot have, because files of the
 // workspace do, or because they mean something to Go.
 func takenNames() []string {
-	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata"}
+	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata", "contracts", "gw"}
 }
 
 // CheckService says what is wrong with a service, or nil.
@@ -32,8 +33,8 @@ func CheckService(s Service) error {
 		return err
 	}
 	switch {
-	case slices.Contains(takenNames(), s.Name):
-		return fmt.Errorf("a service cannot be called %q, because the workspace needs the name itself", s.Name)
+	case slices.Contains(takenNames(), s.Name), token.IsKeyword(s.Name):
+		return fmt.Errorf("a service cannot be called %q, because the workspace or Go needs the name itself", s.Name)
 	case strings.HasSuffix(s.Name, "-") || strings.Contains(s.Name, "--"):
 		return fmt.Errorf("service name %q: a hyphen stands between two letters or digits", s.Name)
 	case !slices.Contains([]workspace.Transport{"", workspace.TCP, workspace.RabbitMQ, workspace.Redis, workspace.NATS}, s.Transport):

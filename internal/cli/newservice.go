@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/scaffold"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+type newServiceOptions struct {
+	name      string
+	transport string
+	port      int
+	writeOptions
+}
+
+func newNewServiceCommand(s *term.IO) *cobra.Command {
+	o := newServiceOptions{}
+	cmd := &cobra.Command{
+		Use:   "service NAME",
+		Short: "Add a service to the workspace",
+		Long: `Adds a service with one example message, its test and its route, and wires it
+into the gateway, msctl.yaml, compose.yaml and .env.example. Lines are inserted
+into your files; nothing in them is lost.`,
+		Example: `  msctl new service payments
+  msctl new service payments --port 3010 --dry-run`,
+		Args: argCount(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.name = args[0]
+			return runNewService(cmd.Context(), s, o)
+		},
+	}
+	cmd.Flags().StringVar(&o.transport, "transport", "tcp", "how messages reach it: tcp")
+	cmd.Flags().IntVar(&o.port, "port", 0, "its `PORT` (default the next free one)")
+	o.add(cmd)
+	return cmd
+}
+
+// openWorkspace opens the workspace that the current folder is in.
+func openWorkspace() (*scaffold.Dir, error) {
+	current, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the current folder: %w", err)
+	}
+	path, err := workspace.Find(current)
+	if errors.Is(err, workspace.ErrNotFound) {
+		return nil, withHint(withCode(err, exitUsage), "`msctl new NAME` makes a workspace")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return scaffold.Open(path)
+}
+
+func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
+	dir, err := openWorkspace()
+	if err != nil {
+		return err
+	}
+	service := scaffold.Service{Name: o.name, Transport: workspace.Transport(o.transport), Port: o.port}
+	if service.Port == 0 {
+		service.Port = dir.NextPort()
+	}
+	result, err := dir.NewService(service)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
+	sayByHand(s, result)
+	if err != nil || !done {
+		return err
+	}
+	p := s.ErrPalette()
+	s.Notef("\nNext:\n  %s   it answers on port %s\n  %s",
+		p.Accent("msctl run"), strconv.Itoa(service.Port), p.Accent("msctl send cmd=hello"+service.Title()+" name=Ada --to "+service.Name))
+	return nil
+}
+
+// sayByHand says what msctl could not add itself.
+func sayByHand(s *term.IO, result scaffold.Result) {
+	for _, sentence := range result.ByHand {
+		s.Notef("%s %s", s.ErrPalette().Warn("by hand:"), sentence)
+	}
+}
+
+type newHandlerOptions struct {
+	scaffold.Handler
+	writeOptions
+}
+
+func newNewHandlerCommand(s *term.IO) *cobra.Command {
+	o := newHandlerOptions{}
+	cmd := &cobra.Command{
+		Use:   "handler SERVICE NAME",
+		Short: "Add a message handler to a service",
+		Long: `Adds a handler for the message {"cmd":NAME} to a service of the workspace, with
+the types of its data and reply in contracts/, a test, and with --route an HTTP
+route in the gateway. It answers with what it was sent, until you write it.`,
+		Example: `  msctl new handler items archiveItem
+  msctl new handler items archiveItem --route 'POST /items/{id}/archive'`,
+		Args: argCount(2, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Service, o.Name = args[0], args[1]
+			return runNewHandler(cmd.Context(), s, o)
+		},
+	}
+	cmd.Flags().StringVar(&o.Route, "route", "", "its HTTP `ROUTE`, such as 'POST /items/{id}/archive'")
+	o.add(cmd)
+	return cmd
+}
+
+func runNewHandler(_ context.Context, s *term.IO, o newHandlerOptions) error {
+	dir, err := openWorkspace()
+	if err != nil {
+		return err
+	}
+	result, err := dir.NewHandler(o.Handler)
+	var unknown *scaffold.UnknownServiceError
+	if errors.As(err, &unknown) {
+		if near := nearest.Word(unknown.Name, unknown.Known); near != "" {
+			return withHint(usagef("%w", err), "did you mean `msctl new handler %s %s`?", near, o.Name)
+		}
+	}
+	if err != nil {
+		return usagef("%w", err)
+	}
+	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
+	sayByHand(s, result)
+	if err != nil || !done {
+		return err
+	}
+	p := s.ErrPalette()
+	s.Notef("\nNext: write it in apps/%s, then\n  %s", o.Service, p.Accent("msctl send cmd="+o.Name+" --to "+o.Service))
+	return nil
+}

@@ -1,0 +1,180 @@
+package scaffold
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// Dir is a workspace on the disk that is added to.
+type Dir struct {
+	// Root is its absolute path.
+	Root string
+	// Workspace is what its msctl.yaml says.
+	Workspace *workspace.Workspace
+	// Module is its Go module path.
+	Module string
+}
+
+// Open reads the workspace whose msctl.yaml is at path.
+func Open(path string) (*Dir, error) {
+	w, err := workspace.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dir{Root: w.Dir, Workspace: w}
+	text, err := d.read("go.mod")
+	if err != nil {
+		return nil, fmt.Errorf("a workspace of msctl new has a go.mod beside %s: %w", workspace.FileName, err)
+	}
+	line := regexp.MustCompile(`(?m)^module\s+"?([^"\s]+)"?\s*(?://.*)?$`).FindSubmatch(text)
+	if line == nil {
+		return nil, errors.New("go.mod has no module line")
+	}
+	d.Module = string(line[1])
+	return d, nil
+}
+
+// Result is what is to be written, and what has to be done by hand because a
+// file is not as msctl knows it.
+type Result struct {
+	Files []File
+	// ByHand are sentences, each with what to write where.
+	ByHand []string
+}
+
+func (r *Result) byHand(format string, args ...any) {
+	r.ByHand = append(r.ByHand, fmt.Sprintf(format, args...))
+}
+
+// edit adds a changed file, unless nothing changed.
+func (r *Result) edit(name string, before, after []byte) {
+	if string(before) != string(after) {
+		r.Files = append(r.Files, File{Path: name, Data: after, Edited: true})
+	}
+}
+
+// read reads a file of the workspace; name has slashes.
+func (d *Dir) read(name string) ([]byte, error) {
+	return os.ReadFile(filepath.Join(d.Root, filepath.FromSlash(name)))
+}
+
+func (d *Dir) exists(name string) bool {
+	_, err := os.Stat(filepath.Join(d.Root, filepath.FromSlash(name)))
+	return err == nil
+}
+
+// NextPort is the first port after all of the workspace's.
+func (d *Dir) NextPort() int {
+	next := DefaultGatewayPort
+	for _, s := range d.Workspace.Services {
+		next = max(next, s.Port)
+	}
+	return next + 1
+}
+
+// gateway returns the workspace's gateway in Go, or nil.
+func (d *Dir) gateway() *workspace.Service {
+	i := slices.IndexFunc(d.Workspace.Services, func(s *workspace.Service) bool {
+		return s.Kind == workspace.KindGateway && s.Path != ""
+	})
+	if i < 0 {
+		return nil
+	}
+	return d.Workspace.Services[i]
+}
+
+// NewService renders a service and wires it into the gateway, msctl.yaml, the
+// compose file and the example of the environment.
+func (d *Dir) NewService(s Service) (Result, error) {
+	if err := CheckService(s); err != nil {
+		return Result{}, err
+	}
+	if d.Workspace.Service(s.Name) != nil {
+		return Result{}, fmt.Errorf("%s has a service %s already", workspace.FileName, s.Name)
+	}
+	for _, other := range d.Workspace.Services {
+		if other.Port == s.Port {
+			return Result{}, fmt.Errorf("port %d is that of service %s already", s.Port, other.Name)
+		}
+		if (Service{Name: other.Name}).File() == s.File() {
+			return Result{}, fmt.Errorf("services %s and %s cannot be told apart in Go", other.Name, s.Name)
+		}
+	}
+	var r Result
+	files, err := renderService("service", view{Module: d.Module}, serviceView{Service: s})
+	if err != nil {
+		return Result{}, err
+	}
+	gateway := d.gateway()
+	for _, f := range files {
+		if rest, ok := strings.CutPrefix(f.Path, "apps/gateway/"); ok {
+			if gateway == nil {
+				continue
+			}
+			f.Path = path.Join(path.Clean(gateway.Path), rest)
+		}
+		r.Files = append(r.Files, f)
+	}
+	for _, wire := range []func(*Result, Service) error{d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment} {
+		if err := wire(&r, s); err != nil {
+			return Result{}, err
+		}
+	}
+	return r, nil
+}
+
+// wireManifest adds the service to msctl.yaml.
+func (d *Dir) wireManifest(r *Result, s Service) error {
+	before, err := d.read(workspace.FileName)
+	if err != nil {
+		return err
+	}
+	after, err := workspace.AddService(before, workspace.Service{Name: s.Name, Path: "./apps/" + s.Name, Transport: workspace.TCP, Port: s.Port})
+	if err != nil {
+		return err
+	}
+	if gateway := d.gateway(); gateway != nil {
+		if after, err = workspace.AddDependency(after, gateway.Name, s.Name); err != nil {
+			return err
+		}
+	}
+	r.edit(workspace.FileName, before, after)
+	return nil
+}
+
+// wireEnvironment adds a line to .env.example, after the last one of its kind.
+func (d *Dir) wireEnvironment(r *Result, s Service) error {
+	const name = ".env.example"
+	before, err := d.read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if regexp.MustCompile(`(?m)^` + s.Variable() + `=`).Match(before) {
+		return nil
+	}
+	lines := strings.SplitAfter(string(before), "\n")
+	at := len(lines)
+	for i, line := range lines {
+		if regexp.MustCompile(`^[A-Z0-9_]+_URL=`).MatchString(line) {
+			at = i + 1
+		}
+	}
+	if at > 0 && !strings.HasSuffix(lines[at-1], "\n") && lines[at-1] != "" {
+		lines[at-1] += "\n"
+	}
+	lines = slices.Insert(lines, at, fmt.Sprintf("%s=tcp://localhost:%d\n", s.Variable(), s.Port))
+	r.edit(name, before, []byte(strings.Join(lines, "")))
+	return nil
+}
