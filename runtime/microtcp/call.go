@@ -117,6 +117,8 @@ func (k *call) take() (err error) {
 
 // exchange makes one call on this address.
 func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	a.inFlight.Add(1)
+	defer a.inFlight.Add(-1)
 	left := time.Until(req.Deadline)
 	if left <= 0 {
 		return fmt.Errorf("%w: the deadline had passed before the message was sent", micro.ErrTimeout)
@@ -132,28 +134,43 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 		return err
 	}
 	k.timer.Reset(left)
-	err = conn.send(req, k)
-	if err == nil {
-		err = k.wait(ctx, conn, req, reply)
+	defer func() { // deferred because reply may panic
+		k.timer.Stop()
+		conn.finish(k, req.Trace)
+		k.recycle()
+	}()
+	_, end, err := conn.send(ctx, req, k)
+	if err != nil {
+		return conn.sendError(ctx, err)
 	}
-	k.timer.Stop()
-	conn.finish(k, err != nil, req.Trace)
-	k.recycle()
+	if err = k.wait(ctx, conn, req, reply); err == nil {
+		conn.out.ack(end)
+	}
 	return err
+}
+
+// gaveUp is the error of a caller that waited until its deadline or the end of
+// ctx.
+func gaveUp(ctx context.Context) error {
+	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return micro.ErrTimeout
 }
 
 // wait hands the packets of the answer to reply until the last.
 func (k *call) wait(ctx context.Context, conn *clientConn, req *micro.Request, reply micro.Reply) error {
 	for sent := 0; ; {
+		tooLate := false
 		select {
 		case <-k.signal:
 		case <-k.timer.C:
-			return micro.ErrTimeout
+			tooLate = true
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return micro.ErrTimeout
-			}
-			return context.Cause(ctx)
+			tooLate = true
+		}
+		if tooLate && conn.giveUp(k, req.Trace) {
+			return gaveUp(ctx)
 		}
 		lost := k.take()
 		start := 0
@@ -199,8 +216,9 @@ func (k *call) remote(conn *clientConn, text []byte, sent int) error {
 	return micro.RemoteError(append([]byte(nil), text...))
 }
 
-// send writes the packet of a call, or of an event when k is nil.
-func (c *clientConn) send(req *micro.Request, k *call) error {
+// send writes the packet of a call, or of an event when k is nil. It returns
+// where in the connection's stream its frame lies; its errors are the writer's.
+func (c *clientConn) send(ctx context.Context, req *micro.Request, k *call) (start, end int64, err error) {
 	var id, scratch []byte
 	pattern := req.Pattern.JSON()
 	if k != nil {
@@ -215,8 +233,9 @@ func (c *clientConn) send(req *micro.Request, k *call) error {
 	if k != nil {
 		k.packet = scratch
 	}
-	if req.Trace != nil && req.Trace.Wrote != nil {
+	start, end, err = c.out.offer(ctx, req.Deadline, func(dst []byte) []byte { return AppendFrame(dst, scratch) })
+	if err == nil && req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(now, scratch)
 	}
-	return c.out.add(func(dst []byte) []byte { return AppendFrame(dst, scratch) })
+	return start, end, err
 }

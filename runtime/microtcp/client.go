@@ -67,12 +67,10 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
 	}
 	defer c.inFlight.Add(-1)
-	for resends := 0; ; resends++ {
-		a := c.pick()
-		a.inFlight.Add(1)
-		err := a.exchange(ctx, req, reply)
-		a.inFlight.Add(-1)
-		if !errors.Is(err, errUnsent) || resends == maxResends {
+	bound(ctx, req)
+	for tries := 0; ; tries++ {
+		err := c.pick().exchange(ctx, req, reply)
+		if err == nil || !c.elsewhere(err, tries) {
 			return err
 		}
 	}
@@ -80,12 +78,37 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 
 // Publish sends an event; it returns when the event has been written.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
-	for resends := 0; ; resends++ {
+	bound(ctx, req)
+	for tries := 0; ; tries++ {
 		err := c.pick().publish(ctx, req)
-		if !errors.Is(err, errUnsent) || resends == maxResends {
+		if err == nil || !c.elsewhere(err, tries) {
 			return err
 		}
 	}
+}
+
+// bound gives a message a deadline that has none, as micro.Client would.
+func bound(ctx context.Context, req *micro.Request) {
+	if !req.Deadline.IsZero() {
+		return
+	}
+	var ok bool
+	if req.Deadline, ok = ctx.Deadline(); !ok {
+		req.Deadline = time.Now().Add(micro.DefaultTimeout)
+	}
+}
+
+// elsewhere reports whether a message that met err may be sent once more, after
+// so many tries: nobody has handled it, and there is another connection to be
+// had or another address.
+func (c *Client) elsewhere(err error, tries int) bool {
+	switch {
+	case errors.Is(err, errUnsent):
+		return tries < maxResends
+	case errors.Is(err, errDial):
+		return tries < len(c.addresses)-1
+	}
+	return false
 }
 
 // pick returns the address with the least calls in flight, of those that were
@@ -112,6 +135,7 @@ type address struct {
 	target    string
 	inFlight  atomic.Int64
 	downUntil atomic.Int64 // Unix nanoseconds
+	dialing   atomic.Bool
 
 	mu   sync.Mutex // guards what follows
 	conn *clientConn
@@ -126,20 +150,40 @@ type dial struct {
 	took time.Duration
 }
 
-// avoidFor is how long an address is passed over after it could not be reached.
+// avoidFor is how long an address is passed over after it could not be reached,
+// or after its server said that it goes away.
 const avoidFor = time.Second
 
+// avoid passes the address over for a while, as long as there are others.
+func (a *address) avoid() { a.downUntil.Store(time.Now().Add(avoidFor).UnixNano()) }
+
+// better reports whether a message should rather go to a than to b.
 func (a *address) better(b *address, now int64) bool {
-	if down, other := a.downUntil.Load() > now, b.downUntil.Load() > now; down != other {
-		return other
+	if rank, other := a.rank(now), b.rank(now); rank != other {
+		return rank < other
 	}
 	return a.inFlight.Load() < b.inFlight.Load()
+}
+
+// rank is 0 for an address that works, as far as is known, 1 for one that is
+// being connected to and 2 for one to be passed over.
+func (a *address) rank(now int64) int {
+	switch {
+	case a.downUntil.Load() > now:
+		return 2
+	case a.dialing.Load():
+		return 1
+	}
+	return 0
 }
 
 // errUnsent tells that a message has certainly not been handled, because its
 // connection ended before it was sent or its server refused it: it may be sent
 // again.
 var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnectionLost)
+
+// errDial marks the errors of an address that cannot be connected to.
+var errDial = fmt.Errorf("%w", micro.ErrUnreachable)
 
 // connected returns the connection, made if there is none. Calls that come while
 // it is being made wait for the same one.
@@ -157,11 +201,8 @@ func (a *address) connected(ctx context.Context, req *micro.Request) (*clientCon
 	if d == nil {
 		d = &dial{done: make(chan struct{})}
 		a.dial = d
-		a.client.wg.Add(1)
-		go func() {
-			defer a.client.wg.Done()
-			a.connect(d)
-		}()
+		a.dialing.Store(true)
+		a.client.wg.Go(func() { a.connect(d) })
 	}
 	a.mu.Unlock()
 	return a.await(ctx, req, d)
@@ -202,15 +243,12 @@ func (a *address) connect(d *dial) {
 	}
 	d.conn, d.err, d.took = conn, err, time.Since(start)
 	a.dial = nil
+	a.dialing.Store(false)
 	if conn != nil {
 		a.conn = conn
-		a.client.wg.Add(1)
-		go func() {
-			defer a.client.wg.Done()
-			conn.read()
-		}()
+		a.client.wg.Go(conn.serve)
 	} else {
-		a.downUntil.Store(time.Now().Add(avoidFor).UnixNano())
+		a.avoid()
 	}
 	a.mu.Unlock()
 	close(d.done)
@@ -227,14 +265,25 @@ func (a *address) dialWithRetry() (net.Conn, error) {
 		if a.client.ctx.Err() != nil {
 			return nil, micro.ErrClosed
 		}
-		if attempt >= a.client.limits.attempts {
-			return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+		if attempt >= a.client.limits.attempts || a.replaceable() {
+			return nil, fmt.Errorf("%w: %w", errDial, err)
 		}
 		if sleep(a.client.ctx, jitter(delay)) != nil {
 			return nil, micro.ErrClosed
 		}
 		delay = min(2*delay, maxRetryDelay)
 	}
+}
+
+// replaceable reports whether another address may do instead.
+func (a *address) replaceable() bool {
+	now := time.Now().UnixNano()
+	for _, b := range a.client.addresses {
+		if b != a && b.rank(now) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 const maxRetryDelay = 30 * time.Second
@@ -258,7 +307,8 @@ func (a *address) dialOnce() (net.Conn, error) {
 	return (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, "tcp", a.target)
 }
 
-// close ends the address's connection.
+// close ends the address's connection at once; older ones, that their servers asked
+// to be left, end with the client's context.
 func (a *address) close() {
 	a.mu.Lock()
 	conn := a.conn

@@ -33,6 +33,7 @@ type clientConn struct {
 	oldest  []uint64          // keys of missed in order, for bounding it
 	err     error             // why the connection ended
 	running int               // calls that wait
+	left    bool              // nothing more is sent
 }
 
 // missed is what is remembered of a call that gave up.
@@ -56,7 +57,8 @@ func newClientConn(a *address, conn net.Conn) *clientConn {
 	var random [idPrefixLen / 2]byte
 	_, _ = rand.Read(random[:]) // never fails
 	hex.Encode(c.prefix[:], random[:])
-	c.out = newWriter(conn, a.client.limits.maxSend, 0, c.fail)
+	c.out = newWriter(conn, a.client.limits.maxSend, stallTimeout, c.fail)
+	c.out.spawn = a.client.wg.Go
 	return c
 }
 
@@ -74,10 +76,10 @@ func (c *clientConn) usable() bool {
 func (c *clientConn) begin(k *call) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		if errors.Is(c.err, micro.ErrClosed) {
-			return c.err
-		}
+	switch {
+	case errors.Is(c.err, micro.ErrClosed):
+		return c.err
+	case c.err != nil || c.left:
 		return errUnsent
 	}
 	c.last++
@@ -118,22 +120,27 @@ func (c *clientConn) numberOf(id []byte) (n uint64, ok bool) {
 	return n, true
 }
 
-// finish forgets a call. One that gave up is remembered for a while, so that its
-// late answer can be told from a foreign one.
-func (c *clientConn) finish(k *call, gaveUp bool, trace *micro.Trace) {
+// giveUp forgets a call whose caller waits no longer, and remembers it for a
+// while, so that its late answer can be told from a foreign one. It returns
+// false when the call has just ended: then its end is there to be taken.
+func (c *clientConn) giveUp(k *call, trace *micro.Trace) bool {
 	c.mu.Lock()
-	if _, waits := c.calls[k.number]; waits {
-		delete(c.calls, k.number)
-		if gaveUp {
-			c.miss(k.number, trace)
-		}
+	defer c.mu.Unlock()
+	if _, waits := c.calls[k.number]; !waits {
+		return false
 	}
+	delete(c.calls, k.number)
+	c.miss(k.number, trace)
+	return true
+}
+
+// finish counts a call out; nobody but the caller knows it afterwards.
+func (c *clientConn) finish(k *call, trace *micro.Trace) {
+	c.giveUp(k, trace)
+	c.mu.Lock()
 	c.running--
-	leave := c.running == 0 && c.goingAway.Load() && c.err == nil
+	c.leaveIdle()
 	c.mu.Unlock()
-	if leave {
-		c.fail(errLeft)
-	}
 }
 
 // errLeft ends a connection whose server goes away, when nothing waits on it.
@@ -163,8 +170,22 @@ func (c *clientConn) fail(err error) {
 		k.end(err)
 	}
 	c.mu.Unlock()
+	c.out.close(err) // first, so that nothing is started any more
 	_ = c.conn.Close()
-	c.out.close(err)
+}
+
+// lost returns why the connection has ended; it has.
+func (c *clientConn) lost() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// serve reads the connection until it ends, or its client is closed.
+func (c *clientConn) serve() {
+	stop := context.AfterFunc(c.address.client.ctx, func() { c.fail(micro.ErrClosed) })
+	defer stop()
+	c.read()
 }
 
 // read takes packets off the connection until it ends.
@@ -264,25 +285,48 @@ func (m missed) tell(remote []byte) {
 // leave stops new calls on the connection, and closes it when nothing waits.
 func (c *clientConn) leave() {
 	c.goingAway.Store(true)
+	c.address.avoid()
 	c.mu.Lock()
-	idle := c.running == 0
+	c.leaveIdle()
 	c.mu.Unlock()
-	if idle {
-		c.fail(errLeft)
-	}
 }
 
-// publish sends an event.
+// leaveIdle closes a connection whose server goes away, once nothing waits on it
+// and every event has been written. It is called with mu held.
+func (c *clientConn) leaveIdle() {
+	if c.running > 0 || c.left || c.err != nil || !c.goingAway.Load() {
+		return
+	}
+	c.left = true
+	c.address.client.wg.Go(func() {
+		c.out.refuse()
+		c.out.settled()
+		c.fail(errLeft)
+	})
+}
+
+// publish sends an event and waits until the connection has taken it.
 func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	conn, err := a.connected(ctx, req)
 	if err != nil {
 		return err
 	}
-	conn.mu.Lock()
-	dead := conn.err != nil
-	conn.mu.Unlock()
-	if dead {
+	start, end, err := conn.send(ctx, req, nil)
+	if err == nil {
+		err = conn.out.await(ctx, req.Deadline, start, end)
+	}
+	return conn.sendError(ctx, err)
+}
+
+// sendError says in the words of micro.Conn why a message could not be sent.
+func (c *clientConn) sendError(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNoRoom):
+		return gaveUp(ctx)
+	case errors.Is(err, errRefused) && !errors.Is(c.lost(), micro.ErrClosed):
 		return errUnsent
 	}
-	return conn.send(req, nil)
+	return c.lost()
 }

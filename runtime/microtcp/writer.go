@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,10 @@ type writer struct {
 	limit int           // maxSendBufferSize in bytes; 0 is none
 	stall time.Duration // a write that gets nowhere for so long fails
 	fail  func(error)   // ends the connection; called without mu
+	spawn func(func())  // runs a write that may block elsewhere; nil: where it is
+
+	acked   atomic.Int64 // bytes the peer has read for certain, because it has answered them
+	crowded atomic.Bool  // producers wait, or will
 
 	mu       sync.Mutex // guards what follows
 	room     sync.Cond  // the buffer has been written, or the writer has failed
@@ -25,13 +30,17 @@ type writer struct {
 	writing  bool       // somebody writes
 	corked   bool       // the reader of a batch will write when it is done
 	muted    bool       // nothing may be sent any more
+	refused  bool       // a client's caller may add nothing more
 	err      error
+	handed   int64     // bytes handed to the connection, ever
+	taken    int64     // bytes it has taken
 	deadline time.Time // the connection's write deadline
 }
 
 const (
 	flushAt   = 64 << 10 // what gathers before it is written even while corked
 	highWater = 1 << 20  // past it producers wait until the peer has read
+	oneWrite  = 1 << 18  // what is written under one deadline
 
 	maxIdleWrite = 4 * flushAt // the largest buffer that is kept while nothing waits
 )
@@ -61,14 +70,10 @@ func (w *writer) add(build func(dst []byte) []byte) error {
 
 // added does what follows an append; it is called with mu held and unlocks it.
 func (w *writer) added() error {
-	if w.limit > 0 && len(w.buf)+w.inWrite > w.limit {
-		w.err = errSendBuffer
-		w.room.Broadcast()
-		w.mu.Unlock()
-		w.fail(errSendBuffer)
-		return errSendBuffer
+	if w.overLimit() {
+		return w.overflow()
 	}
-	for w.writing && len(w.buf) > highWater && w.err == nil {
+	for w.crowd() && w.err == nil {
 		w.room.Wait()
 	}
 	if w.writing || w.err != nil || w.corked && len(w.buf) < flushAt {
@@ -77,6 +82,40 @@ func (w *writer) added() error {
 		return err
 	}
 	return w.flushLocked(!w.corked)
+}
+
+// overLimit reports whether more waits than may. What is being written counts
+// only when it is much: it may be taken this very moment.
+func (w *writer) overLimit() bool {
+	return w.limit > 0 && w.writing && (len(w.buf) > w.limit || len(w.buf)+w.inWrite > w.limit+highWater)
+}
+
+// overflow ends the connection; it is called with mu held and unlocks it.
+func (w *writer) overflow() error {
+	w.err = errSendBuffer
+	w.room.Broadcast()
+	w.mu.Unlock()
+	w.fail(errSendBuffer)
+	return errSendBuffer
+}
+
+// crowd reports whether so much waits for the peer that producers must wait too.
+func (w *writer) crowd() bool {
+	crowded := w.writing && len(w.buf) > highWater
+	w.crowded.Store(crowded)
+	return crowded
+}
+
+// awaitRoom waits until producers need not. It costs nothing while they need not.
+func (w *writer) awaitRoom() {
+	if !w.crowded.Load() {
+		return
+	}
+	w.mu.Lock()
+	for w.crowd() && w.err == nil && !w.muted {
+		w.room.Wait()
+	}
+	w.mu.Unlock()
 }
 
 func (w *writer) refusal() error {
@@ -96,16 +135,24 @@ func (w *writer) flushLocked(yield bool) error {
 		runtime.Gosched()
 		w.mu.Lock()
 	}
-	for len(w.buf) > 0 && w.err == nil && !w.muted && !(w.corked && yield) {
+	for rounds := 0; len(w.buf) > 0 && w.err == nil && !w.muted && !(w.corked && yield); rounds++ {
+		if rounds == maxRounds && w.spawn != nil { // the caller has an answer to take
+			w.spawn(w.goOn)
+			w.mu.Unlock()
+			return nil
+		}
 		out := w.buf
 		w.buf, w.spare = w.spare[:0], nil
 		w.inWrite = len(out)
+		w.handed += int64(len(out))
 		w.mu.Unlock()
 		err := w.write(out)
 		w.mu.Lock()
 		w.inWrite = 0
 		w.spare = out
-		if err != nil && w.err == nil {
+		if err == nil {
+			w.taken += int64(len(out))
+		} else if w.err == nil {
 			w.err = err
 		}
 		w.room.Broadcast()
@@ -122,6 +169,15 @@ func (w *writer) flushLocked(yield bool) error {
 	return err
 }
 
+// maxRounds bounds the writes a caller does for others.
+const maxRounds = 4
+
+// goOn writes what waits; writing has been set on its behalf.
+func (w *writer) goOn() {
+	w.mu.Lock()
+	_ = w.flushLocked(true) // fail has been told
+}
+
 // shrink gives large buffers up when nothing waits any more.
 func (w *writer) shrink() {
 	if cap(w.buf) > maxIdleWrite {
@@ -134,14 +190,20 @@ func (w *writer) shrink() {
 
 // write hands out to the connection. Only the goroutine that set writing calls it.
 func (w *writer) write(out []byte) error {
-	if now := time.Now(); w.stall > 0 && w.deadline.Sub(now) < w.stall {
-		w.deadline = now.Add(w.stall + time.Second) // a second ahead, so not for every write
-		if err := w.conn.SetWriteDeadline(w.deadline); err != nil {
+	for len(out) > 0 {
+		if now := time.Now(); w.stall > 0 && w.deadline.Sub(now) < w.stall {
+			w.deadline = now.Add(w.stall + time.Second) // a second ahead, so not for every write
+			if err := w.conn.SetWriteDeadline(w.deadline); err != nil {
+				return err
+			}
+		}
+		n := min(len(out), oneWrite)
+		if _, err := w.conn.Write(out[:n]); err != nil {
 			return err
 		}
+		out = out[n:]
 	}
-	_, err := w.conn.Write(out)
-	return err
+	return nil
 }
 
 // cork holds what is added from now on back until uncork.
@@ -155,7 +217,7 @@ func (w *writer) cork() {
 func (w *writer) uncork() {
 	w.mu.Lock()
 	w.corked = false
-	for w.writing && len(w.buf) > highWater && w.err == nil {
+	for w.crowd() && w.err == nil {
 		w.room.Wait()
 	}
 	if w.writing || len(w.buf) == 0 || w.err != nil {
