@@ -7,9 +7,10 @@ import (
 	"encoding/json"
 )
 
-type jsonCodec struct{}
+// library is encoding/json, for what is not plain.
+type library struct{}
 
-func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {
+func (library) Append(dst []byte, v any) ([]byte, error) {
 	w := bytes.NewBuffer(dst)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -45,4 +46,4 @@ func restoreLineSeparators(b []byte, start int) []byte {
 	return out
 }
 
-func (jsonCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
+func (library) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }

@@ -1,0 +1,236 @@
+package plain
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// checkAppend holds Append of v to the library, and reports whether it was taken.
+func checkAppend(t *testing.T, v any) bool {
+	t.Helper()
+	const before = "before"
+	want, wantErr := library{}.Append([]byte(before), v)
+	got, ok := Append([]byte(before), v, library{})
+	switch {
+	case !ok && string(got) != before:
+		t.Errorf("refused %T, but appended %q", v, got)
+	case ok && wantErr != nil:
+		t.Errorf("Append(%T %+v) = %q; the library: %v", v, v, got, wantErr)
+	case ok && !bytes.Equal(got, want):
+		t.Errorf("Append(%T)\n got %q\nwant %q", v, got, want)
+	}
+	return ok
+}
+
+// checkUnmarshal holds Unmarshal of text to the library, and reports whether it
+// was taken.
+func checkUnmarshal(t *testing.T, typ reflect.Type, text []byte) bool {
+	t.Helper()
+	want, got := reflect.New(typ), reflect.New(typ)
+	given := bytes.Clone(text)
+	wantErr := library{}.Unmarshal(bytes.Clone(text), want.Interface())
+	ok := Unmarshal(given, got.Interface(), library{})
+	if !bytes.Equal(given, text) {
+		t.Errorf("Unmarshal into %v changed its text %q", typ, text)
+	}
+	clear(given) // nothing may be left in it
+	switch {
+	case !ok && !got.Elem().IsZero():
+		t.Errorf("refused %q into %v, but left %+v", text, typ, got.Elem())
+	case ok && wantErr != nil:
+		t.Errorf("Unmarshal(%q) into %v took what the library refuses: %v", text, typ, wantErr)
+	case ok && !reflect.DeepEqual(got.Interface(), want.Interface()):
+		t.Errorf("Unmarshal(%q) into %v\n got %#v\nwant %#v", text, typ, got.Elem(), want.Elem())
+	}
+	return ok
+}
+
+// rounds is how many random values each type of the zoo is tried with.
+func rounds() int {
+	if testing.Short() {
+		return 100
+	}
+	return 1000
+}
+
+func TestAppendAsTheLibrary(t *testing.T) {
+	for _, typ := range zooTypes() {
+		t.Run(typ.String(), func(t *testing.T) {
+			taken, s := 0, newSource(1)
+			for range rounds() {
+				v := s.value(typ)
+				if checkAppend(t, v.Interface()) {
+					taken++
+				}
+				checkAppend(t, v.Elem().Interface())
+			}
+			if taken < rounds()/20 {
+				t.Errorf("took only %d of %d values", taken, rounds())
+			}
+		})
+	}
+}
+
+func TestUnmarshalAsTheLibrary(t *testing.T) {
+	for _, typ := range zooTypes() {
+		t.Run(typ.String(), func(t *testing.T) {
+			taken, tries, s := 0, 0, newSource(2)
+			for range rounds() {
+				text, err := library{}.Append(nil, s.value(typ).Interface())
+				if err != nil {
+					continue
+				}
+				tries++
+				if checkUnmarshal(t, typ, text) {
+					taken++
+				}
+				disturbed := string(text)
+				for range 3 {
+					disturbed = s.disturb(disturbed)
+					checkUnmarshal(t, typ, []byte(disturbed))
+				}
+			}
+			if taken < tries/2 {
+				t.Errorf("took only %d of %d texts", taken, tries)
+			}
+		})
+	}
+}
+
+// TestUnmarshalForeign reads the texts of all types into all others.
+func TestUnmarshalForeign(t *testing.T) {
+	s := newSource(3)
+	for _, from := range zooTypes() {
+		for range 5 {
+			text, err := library{}.Append(nil, s.value(from).Interface())
+			if err != nil {
+				continue
+			}
+			for _, into := range zooTypes() {
+				checkUnmarshal(t, into, text)
+			}
+		}
+	}
+}
+
+func TestInterfacesEncode(t *testing.T) {
+	for _, v := range []any{voices{}, voices{Err: shout("a")}, voices{new(shout), time.Second}, []fmt.Stringer{nil, shout("b")}} {
+		if !checkAppend(t, v) {
+			t.Errorf("refused %T %v", v, v)
+		}
+		if checkUnmarshal(t, reflect.TypeOf(v), []byte("{}")) {
+			t.Errorf("decoded into %T", v)
+		}
+	}
+}
+
+// TestNotPlain: these are left to the library, whole, and come out right.
+func TestNotPlain(t *testing.T) {
+	values := []any{
+		quoted{1}, twice{}, shadowed{base{ID: "x"}, 1}, byPointer{&base{}}, tagged{}, strange{}, dashed{}, inlined{}, channel{}, quiet{},
+		octets{[]octet{1}}, complex(1, 2), func() {}, selfish(nil), whisper{},
+	}
+	for _, v := range values {
+		t.Run(fmt.Sprintf("%T", v), func(t *testing.T) {
+			if checkAppend(t, v) {
+				t.Error("encoded as plain")
+			}
+		})
+	}
+	for _, v := range values {
+		typ := reflect.TypeOf(v)
+		if typ == reflect.TypeFor[quiet]() || typ == reflect.TypeFor[whisper]() || typ == reflect.TypeFor[selfish]() {
+			continue // decoding has an address always; the library dies of a selfish
+		}
+		t.Run("decode "+typ.String(), func(t *testing.T) {
+			for _, text := range []string{"{}", "1", `{"A":1,"id":2,"N":"1"}`} {
+				if checkUnmarshal(t, typ, []byte(text)) {
+					t.Errorf("decoded %s as plain", text)
+				}
+			}
+		})
+	}
+}
+
+func TestAppendRefusesCycles(t *testing.T) {
+	loop := &tree{Name: "loop"}
+	loop.Left = loop
+	deep := &tree{}
+	for range 2 * maxDepth {
+		deep = &tree{Left: deep}
+	}
+	self := []any{nil}
+	self[0] = self
+	own := map[string]any{}
+	own["own"] = own
+	for name, v := range map[string]any{"pointer": loop, "deep": deep, "slice": self, "map": own} {
+		t.Run(name, func(t *testing.T) {
+			if _, ok := Append(nil, v, library{}); ok {
+				t.Error("took it")
+			}
+		})
+	}
+}
+
+func TestUnmarshalTargets(t *testing.T) {
+	full := item{ID: "was here"}
+	var null *item
+	for name, v := range map[string]any{"nil": nil, "no pointer": item{}, "null": null, "not zero": &full} {
+		t.Run(name, func(t *testing.T) {
+			if Unmarshal([]byte(`{"name":"x"}`), v, library{}) {
+				t.Error("took it")
+			}
+		})
+	}
+	if diff := cmp.Diff(item{ID: "was here"}, full); diff != "" {
+		t.Errorf("a refused value changed (-want +got):\n%s", diff)
+	}
+}
+
+// TestStringsAreShared: many short strings cost few allocations, and none of
+// them is written over by another.
+func TestStringsAreShared(t *testing.T) {
+	want := make([]string, 1000)
+	for i := range want {
+		want[i] = fmt.Sprintf("%0*d", 1+i%150, i)
+	}
+	text, err := library{}.Append(nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	allocs := testing.AllocsPerRun(10, func() {
+		got = nil
+		if !Unmarshal(text, &got, library{}) {
+			t.Fatal("refused")
+		}
+	})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if allocs > 350 {
+		t.Errorf("%v allocations for %d strings", allocs, len(want))
+	}
+}
+
+func TestAppendAllocatesNothing(t *testing.T) {
+	values := map[string]any{"item": someItem(1), "pointer": &tree{Name: "x", Kids: []tree{{}, {}}}, "dated": someDated(), "numbers": &numbers{F64: 1.25}}
+	for name, v := range values {
+		t.Run(name, func(t *testing.T) {
+			buf := make([]byte, 0, 4096)
+			allocs := testing.AllocsPerRun(100, func() {
+				if _, ok := Append(buf, v, library{}); !ok {
+					t.Fatal("refused")
+				}
+			})
+			if allocs > 0.5 { // a pool may be emptied meanwhile
+				t.Errorf("%v allocations", allocs)
+			}
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package plain
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// appendString appends s as a JSON string.
+func appendString(dst []byte, s string) []byte {
+	b := bytesOf(s)
+	dst = append(dst, '"')
+	i := find(b, 0, highs)
+	if i < len(b) && b[i] >= utf8.RuneSelf && utf8.Valid(b[i:]) {
+		i = find(b, i, 0)
+	}
+	dst = append(dst, b[:i]...)
+	if i < len(b) {
+		dst = appendEscaped(dst, b[i:])
+	}
+	return append(dst, '"')
+}
+
+// appendEscaped appends b with what must be escaped escaped, and with U+FFFD
+// for every byte that is no UTF-8.
+func appendEscaped(dst, b []byte) []byte {
+	for len(b) > 0 {
+		n := find(b, 0, highs)
+		dst, b = append(dst, b[:n]...), b[n:]
+		switch {
+		case len(b) == 0:
+		case b[0] < utf8.RuneSelf:
+			dst, b = appendEscape(dst, b[0]), b[1:]
+		default:
+			r, size := utf8.DecodeRune(b)
+			if r == utf8.RuneError && size == 1 {
+				dst = append(dst, replacement...)
+			} else {
+				dst = append(dst, b[:size]...)
+			}
+			b = b[size:]
+		}
+	}
+	return dst
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	const hex = "0123456789abcdef"
+	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// appendRaw appends a json.RawMessage that the library would leave as it is:
+// valid, without white space, and without anything one of its versions rewrites.
+func appendRaw(dst, raw []byte) ([]byte, bool) {
+	if raw == nil {
+		return append(dst, "null"...), true
+	}
+	d := decoder{data: raw}
+	compact := d.skip(0, 0) == len(raw) && !d.spaced
+	if !compact || bytes.IndexByte(raw, '\\') >= 0 || !utf8.Valid(raw) {
+		return dst, false
+	}
+	return append(dst, raw...), true
+}
