@@ -141,7 +141,7 @@ func (d *dialogue) has(text string) bool {
 // expect waits until the program has written text since the last expect.
 func (d *dialogue) expect(text string) {
 	d.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	for {
 		d.mu.Lock()
