@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# What a newcomer sees: msctl makes a workspace, runs it, calls it through its gateway and directly, load-tests it and
+# stops it. Called by `make demo` with the path of msctl. Needs Go; uses curl where there is one.
+set -euo pipefail
+
+msctl=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
+folder=$(mktemp -d)
+started=$SECONDS
+runner=
+
+stop() {
+  [[ -z $runner ]] || kill -INT "$runner" 2>/dev/null || true
+  [[ -z $runner ]] || wait "$runner" 2>/dev/null || true
+  runner=
+}
+trap 'stop; rm -rf "$folder"' EXIT
+
+fail() {
+  echo "demo: $*" >&2
+  [[ ! -f $folder/run.log ]] || tail -n 30 "$folder/run.log" >&2
+  exit 1
+}
+
+bold= plain=
+[[ ! -t 1 || -n ${NO_COLOR-} ]] || bold=$'\033[1m' plain=$'\033[0m'
+step() { printf '\n%s%3ds  %s%s\n' "$bold" "$((SECONDS - started))" "$*" "$plain"; }
+taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port prints the first port from $1 on that nobody listens on.
+free_port() {
+  local port=$1
+  while taken "$port"; do port=$((port + 10)); done
+  echo "$port"
+}
+gateway=$(free_port 3001) items=$(free_port 3002) orders=$(free_port 3003)
+
+# show prints a command as one would type it and runs it; a command that fails ends the demo.
+show() {
+  local word line=
+  for word in "${@/#$msctl/msctl}"; do
+    [[ $word =~ ^[A-Za-z0-9_./:=@+-]+$ ]] || word="'$word'"
+    line+=" $word"
+  done
+  printf '\n$%s\n' "$line"
+  "$@" || fail "the command above failed"
+}
+
+# descendants prints the processes that $1 started, and those that they started.
+descendants() {
+  local child
+  for child in $(pgrep -P "$1" 2>/dev/null || true); do
+    echo "$child"
+    descendants "$child"
+  done
+}
+
+http() { # METHOD PATH [JSON]
+  local body=()
+  [[ -z ${3-} ]] || body=(-H 'Content-Type: application/json' -d "$3")
+  show curl -fsS -X "$1" "http://127.0.0.1:$gateway$2" ${body[@]+"${body[@]}"}
+  echo
+}
+
+step "msctl new: a gateway and two services"
+cd "$folder"
+show "$msctl" new shop --yes --service "items:tcp:$items" --service "orders:tcp:$orders"
+cd shop
+sed "s/port: 3001\$/port: $gateway/" msctl.yaml >msctl.yaml.new && mv msctl.yaml.new msctl.yaml
+
+step "msctl run: builds and starts them in order (first time: compiles the gateway's libraries)"
+"$msctl" run --no-watch >"$folder/run.log" 2>&1 &
+runner=$!
+for ((i = 0; ; i++)); do
+  kill -0 "$runner" 2>/dev/null || fail "msctl run ended"
+  grep -q '^gateway .*ready' "$folder/run.log" && break
+  ((i < 600)) || fail "the workspace is not up after two minutes"
+  sleep 0.2
+done
+grep '^[a-z]* *│ \(built\|✓\)' "$folder/run.log" || true
+
+if command -v curl >/dev/null; then
+  step "the five patterns of items, through the HTTP gateway"
+  http POST /items '{"name":"Widget","price":9.99}'
+  http GET /items
+  http GET /items/1
+  http PATCH /items/1 '{"price":12.5}'
+  http DELETE /items/1
+else
+  step "no curl here: the HTTP gateway runs, and is not called"
+fi
+
+step "the same five, as messages"
+show "$msctl" send cmd=createItem name=Gadget price:=19.99
+id=$("$msctl" send cmd=findAllItems --jq '.[-1].id')
+show "$msctl" send '{"cmd":"findAllItems"}'
+show "$msctl" send cmd=findOneItem id:="$id"
+show "$msctl" send '<"cmd":"updateItem">' id:="$id" price:=17.5
+show "$msctl" send cmd=removeItem id:="$id"
+
+step "msctl bench: five seconds under load"
+show "$msctl" bench cmd=findAllItems --rate 500/s --duration 5s --no-tui
+
+step "stop"
+pids=$(descendants "$runner")
+[[ -n $pids ]] || ! command -v pgrep >/dev/null || fail "msctl run has no processes?"
+stop
+for port in "$gateway" "$items" "$orders"; do
+  ! taken "$port" || fail "something still listens on port $port"
+done
+for pid in $pids; do
+  ! kill -0 "$pid" 2>/dev/null || fail "process $pid is left"
+done
+echo "$(wc -w <<<"$pids") processes were stopped, none is left, no port is taken"
+step "done"
