@@ -67,6 +67,9 @@ show "$msctl" new shop --yes --service "items:tcp:$items" --service "orders:tcp:
 cd shop
 sed "s/port: 3001\$/port: $gateway/" msctl.yaml >msctl.yaml.new && mv msctl.yaml.new msctl.yaml
 
+# Without folder names in what is compiled, the next demo, in another folder, finds it in Go's cache.
+export GOFLAGS="${GOFLAGS-} -trimpath"
+
 step "msctl run: builds and starts them in order (first time: compiles the gateway's libraries)"
 "$msctl" run --no-watch >"$folder/run.log" 2>&1 &
 runner=$!
