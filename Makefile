@@ -51,7 +51,7 @@ test-tools: # what the tests need beside Go: installed where we may, named where
 	fi
 
 nest: # the NestJS peers of the interoperability tests, from their lock files
-	@$(MAKE) -j3 $(NEST_READY)
+	@$(MAKE) -s -j3 $(NEST_READY)
 
 testdata/nest/%/node_modules/.package-lock.json: testdata/nest/%/package-lock.json
 	@cd testdata/nest/$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
