@@ -1,0 +1,277 @@
+package scaffold
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// goTool runs the go command, or another one, in dir.
+func goTool(t *testing.T, dir string, env []string, command ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-buildvcs=false -trimpath", "GOEXPERIMENT=jsonv2", "GOWORK=off"}, env...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestGenerated makes the default workspace, adds a service and a handler to it,
+// and holds the result to what a person would: it is formatted and vetted, its
+// services build without a network and with an empty module cache and import
+// nothing but the standard library and the runtime, its own tests pass with the
+// race detector, and it runs: every message through HTTP, and one through orders
+// to items.
+func TestGenerated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs a whole workspace")
+	}
+	dir := t.TempDir()
+	makeShop(t, dir)
+	addTo(t, dir)
+
+	if out := goTool(t, dir, nil, "gofmt", "-l", "apps", "contracts", "internal", "third_party"); out != "" {
+		t.Errorf("not gofmt'd:\n%s", out)
+	}
+	offline := []string{"GOPROXY=off", "GOMODCACHE=" + filepath.Join(t.TempDir(), "empty")}
+	for _, service := range []string{"items", "orders", "payments"} {
+		goTool(t, dir, offline, "go", "build", "-o", filepath.Join(dir, "bin", service+exe()), "./apps/"+service)
+		deps := goTool(t, dir, offline, "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./apps/"+service)
+		for path := range strings.FieldsSeq(deps) {
+			if !strings.HasPrefix(path, "shop/") && !strings.HasPrefix(path, runtimeModule+"/runtime/micro") && path != runtimeModule+"/runtime/policy" {
+				t.Errorf("%s imports %s", service, path)
+			}
+		}
+	}
+	goTool(t, dir, []string{"GOPROXY=off"}, "go", "build", "-o", filepath.Join(dir, "bin", "gateway"+exe()), "./apps/gateway")
+	goTool(t, dir, nil, "go", "vet", "./...")
+	t.Log(goTool(t, dir, nil, "go", "test", "-race", "./..."))
+	runShop(t, dir)
+}
+
+func exe() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// makeShop writes the default workspace.
+func makeShop(t *testing.T, dir string) {
+	t.Helper()
+	files, err := shop().Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := write(t, dir, false, files...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addTo adds a service, and a handler with a route.
+func addTo(t *testing.T, dir string) {
+	t.Helper()
+	d := open(t, dir)
+	r, err := d.NewService(Service{Name: "payments", Port: d.NextPort()})
+	if err != nil || r.ByHand != nil {
+		t.Fatal(err, r.ByHand)
+	}
+	if err := write(t, dir, false, r.Files...); err != nil {
+		t.Fatal(err)
+	}
+	r, err = open(t, dir).NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /items/{id}/archive"})
+	if err != nil || r.ByHand != nil {
+		t.Fatal(err, r.ByHand)
+	}
+	if err := write(t, dir, false, r.Files...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, dir string) *Dir {
+	t.Helper()
+	d, err := Open(filepath.Join(dir, "msctl.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// logs collects what a program says.
+type logs struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// start runs a program until the test ends, then asks it to stop and wants it to
+// leave with 0.
+func start(t *testing.T, dir, name string, env ...string) *logs {
+	t.Helper()
+	said := &logs{}
+	cmd := exec.Command(filepath.Join(dir, "bin", name+exe()))
+	cmd.Dir, cmd.Stderr, cmd.Stdout = dir, said, said
+	cmd.Env = append(os.Environ(), append([]string{"LOG_LEVEL=debug", "LOG_FORMAT=json"}, env...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+		if runtime.GOOS == "windows" {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			return
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if t.Failed() {
+			t.Logf("%s said:\n%s", name, said)
+		}
+	})
+	return said
+}
+
+// client speaks HTTP to the gateway.
+type client struct {
+	t    *testing.T
+	base string
+}
+
+func (c client) do(method, path, body string) (int, map[string]any) {
+	c.t.Helper()
+	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Correlation-Id", "test-"+strings.ToLower(method)+"-1")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var out map[string]any
+	if len(text) > 0 && text[0] == '[' {
+		var list []any
+		err = json.Unmarshal(text, &list)
+		out = map[string]any{"length": len(list)}
+	} else if len(text) > 0 {
+		err = json.Unmarshal(text, &out)
+	}
+	if err != nil {
+		c.t.Fatalf("%s %s: %v in %s", method, path, err, text)
+	}
+	return res.StatusCode, out
+}
+
+func (c client) want(status int, method, path, body string, members ...any) {
+	c.t.Helper()
+	got, out := c.do(method, path, body)
+	if got != status {
+		c.t.Errorf("%s %s: status %d, want %d: %v", method, path, got, status, out)
+	}
+	for i := 0; i+1 < len(members); i += 2 {
+		if fmt.Sprint(out[members[i].(string)]) != fmt.Sprint(members[i+1]) {
+			c.t.Errorf("%s %s: %v is %v, want %v", method, path, members[i], out[members[i].(string)], members[i+1])
+		}
+	}
+}
+
+// eventually polls until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not in time: %s", what)
+}
+
+func runShop(t *testing.T, dir string) {
+	items, orders, payments, port := freePort(t), freePort(t), freePort(t), freePort(t)
+	urls := []string{"ITEMS_URL=tcp://127.0.0.1:" + items, "ORDERS_URL=tcp://127.0.0.1:" + orders, "PAYMENTS_URL=tcp://127.0.0.1:" + payments}
+	itemsLog := start(t, dir, "items", "MS_PORT="+items)
+	ordersLog := start(t, dir, "orders", append(slices.Clone(urls), "MS_PORT="+orders)...)
+	start(t, dir, "payments", "MS_PORT="+payments)
+	start(t, dir, "gateway", append(slices.Clone(urls), "PORT="+port, "MS_PORT=1")...)
+	c := client{t, "http://127.0.0.1:" + port}
+	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
+
+	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99,"tags":["garden"]}`, "id", 1, "name", "Widget")
+	c.want(201, "POST", "/items", `{"name":"Lamp","price":20}`, "id", 2)
+	c.want(200, "GET", "/items", "", "length", 2)
+	c.want(200, "GET", "/items?search=lamp&limit=5", "", "length", 1)
+	c.want(200, "GET", "/items/1", "", "price", 9.99)
+	c.want(200, "PATCH", "/items/1", `{"price":12.5}`, "price", 12.5, "name", "Widget")
+	c.want(400, "POST", "/items", `{"name":"","color":"red"}`, "message",
+		"[property color should not exist name should not be empty price must be a number conforming to the specified constraints]")
+	c.want(404, "GET", "/items/9", "", "message", "item 9 not found", "error", "Not Found")
+	c.want(404, "GET", "/nowhere", "", "message", "Cannot GET /nowhere")
+
+	c.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`, "total", 25, "itemName", "Widget")
+	c.want(422, "POST", "/orders", `{"itemId":9,"quantity":2}`, "message", "item 9 does not exist")
+	c.want(200, "GET", "/orders", "", "length", 1)
+	c.want(202, "POST", "/items/1/views", "")
+	eventually(t, "items counts what was sold and seen", func() bool {
+		_, item := c.do("GET", "/items/1", "")
+		return fmt.Sprint(item["sold"], item["views"]) == "2 1"
+	})
+	for name, said := range map[string]*logs{"orders": ordersLog, "items": itemsLog} {
+		eventually(t, name+" logs the correlation id of the HTTP request", func() bool {
+			return strings.Contains(said.String(), `"correlation_id":"test-post-1"`)
+		})
+	}
+	c.want(201, "POST", "/items/1/archive", "", "id", "1")
+	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
+	c.want(200, "DELETE", "/items/1", "", "name", "Widget")
+	c.want(404, "GET", "/items/1", "")
+	c.want(200, "GET", "/api-json", "", "openapi", "3.1.0")
+}

@@ -1,0 +1,200 @@
+package scaffold
+
+import (
+	"flag"
+	"go/build/constraint"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+func shop() Workspace {
+	return Workspace{Name: "shop", Services: DefaultServices(), Version: "test"}
+}
+
+func rendered(t *testing.T, w Workspace) map[string]File {
+	t.Helper()
+	files, err := w.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	byPath := map[string]File{}
+	for _, f := range files {
+		if _, twice := byPath[f.Path]; twice {
+			t.Errorf("%s is rendered twice", f.Path)
+		}
+		byPath[f.Path] = f
+	}
+	return byPath
+}
+
+// TestFileList holds the list of files of a default workspace to a golden file.
+func TestFileList(t *testing.T) {
+	files, err := shop().Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, f := range files {
+		if !strings.HasPrefix(f.Path, bundleDir+"/runtime/") {
+			paths = append(paths, f.Path)
+		}
+	}
+	got := strings.Join(paths, "\n") + "\n"
+	golden := filepath.Join("..", "..", "testdata", "golden", "new-files.txt")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("files (-want +got); -update writes them again:\n%s", diff)
+	}
+}
+
+// TestFirstLines: the first line of every file says whose it is.
+func TestFirstLines(t *testing.T) {
+	for path, f := range rendered(t, shop()) {
+		first, _, _ := strings.Cut(string(f.Data), "\n")
+		generated := strings.Contains(first, "DO NOT EDIT")
+		switch {
+		case strings.HasPrefix(path, bundleDir+"/"):
+			if filepath.Ext(path) == ".go" && !generated {
+				t.Errorf("%s does not say that it is generated: %q", path, first)
+			}
+		case path == "go.mod", path == "go.sum", path == "README.md":
+		case !generated && !strings.Contains(first, "This file is yours"):
+			t.Errorf("%s does not say whose it is: %q", path, first)
+		}
+		if generated && !f.Generated {
+			t.Errorf("%s says that it is generated, its File does not", path)
+		}
+	}
+}
+
+// TestManifest: the generated msctl.yaml is one that msctl takes, and says what
+// was asked for.
+func TestManifest(t *testing.T) {
+	w := shop()
+	w.Services = append(w.Services, Service{Name: "mail-out", Port: 3010})
+	m, err := workspace.Parse("msctl.yaml", rendered(t, w)["msctl.yaml"].Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"items", "orders", "mail-out", "gateway"}, m.Names()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"items"}, m.Service("orders").DependsOn); diff != "" {
+		t.Error(diff)
+	}
+	if got := m.Service("mail-out").Port; got != 3010 {
+		t.Errorf("port %d", got)
+	}
+}
+
+// TestVersions: the generated modules have the versions of our own go.mod, and
+// go.sum knows them.
+func TestVersions(t *testing.T) {
+	own, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownSums, err := os.ReadFile("../../go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := rendered(t, shop())
+	for _, name := range bundledModules() {
+		version := ""
+		for line := range strings.Lines(string(own)) {
+			if words := strings.Fields(line); len(words) >= 2 && words[0] == name {
+				version = words[1]
+			}
+		}
+		for _, path := range []string{"go.mod", bundleDir + "/go.mod"} {
+			if !strings.Contains(string(files[path].Data), name+" "+version) {
+				t.Errorf("%s does not require %s %s", path, name, version)
+			}
+		}
+		for line := range strings.Lines(string(ownSums)) {
+			if strings.HasPrefix(line, name+" "+version) && !strings.Contains(string(files["go.sum"].Data), line) {
+				t.Errorf("go.sum does not hold %q", line)
+			}
+		}
+	}
+}
+
+// TestBuildConstraintsSurvive: the line that marks a file of the bundle does not
+// push its build constraint out of place.
+func TestBuildConstraintsSurvive(t *testing.T) {
+	found := 0
+	for path, f := range rendered(t, shop()) {
+		if !strings.HasPrefix(path, bundleDir) || filepath.Ext(path) != ".go" {
+			continue
+		}
+		for line := range strings.Lines(string(f.Data)) {
+			if strings.HasPrefix(line, "package ") {
+				break
+			}
+			if constraint.IsGoBuild(strings.TrimSpace(line)) {
+				found++
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("%d build constraints in the bundle, want those of the two codecs at least", found)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		w    Workspace
+		want string
+	}{
+		{"fine", shop(), ""},
+		{"name", Workspace{Name: "Shop", Services: DefaultServices()}, `name "Shop" must be`},
+		{"no services", Workspace{Name: "shop"}, "at least one service"},
+		{"port twice", Workspace{Name: "shop", Services: []Service{{Name: "a", Port: 3002}, {Name: "b", Port: 3002}}}, "which a has already"},
+		{"gateway's port", Workspace{Name: "shop", Services: []Service{{Name: "a", Port: 3001}}}, "which the gateway has already"},
+		{"taken name", Workspace{Name: "shop", Services: []Service{{Name: "gateway", Port: 3002}}}, "needs the name itself"},
+		{"keyword", Workspace{Name: "shop", Services: []Service{{Name: "type", Port: 3002}}}, "needs the name itself"},
+		{"same in Go", Workspace{Name: "shop", Services: []Service{{Name: "mail-out", Port: 1}, {Name: "mailout", Port: 2}}}, "cannot be told apart"},
+		{"broker", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: workspace.NATS, Port: 3002}}}, "comes with a later version"},
+		{"transport", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: "smoke", Port: 3002}}}, "unknown transport"},
+		{"module", Workspace{Name: "shop", Module: "a b", Services: DefaultServices()}, "must look like"},
+		{"standard library", Workspace{Name: "shop", Module: "net/shop", Services: DefaultServices()}, "like a package of the standard library"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := test.w.Check()
+			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	s := Service{Name: "mail-out"}
+	got := []string{s.Ident(), s.Title(), s.File(), s.Variable()}
+	if want := []string{"mailOut", "MailOut", "mailout", "MAIL_OUT_URL"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for name, want := range map[string]string{"shop": "shop", "net": "example.com/net"} {
+		if got := DefaultModule(name); got != want {
+			t.Errorf("module of %s: %s, want %s", name, got, want)
+		}
+	}
+}
