@@ -107,17 +107,20 @@ func (s *Server) forget(ep *endpoint) {
 }
 
 // speed foretells whether a route's handlers will return at once, from how they
-// did lately. A handler counts as fast after a few fast runs, until about one run
-// in fifty is slow. The zero value foretells slow.
+// did lately. A handler counts as fast after a few fast runs and for as long as
+// slow ones stay rare: some are the garbage collector's or the machine's, and
+// say nothing. The zero value foretells slow.
 type speed struct{ score atomic.Int32 }
 
 const (
-	fastRun     = 50 * time.Microsecond
-	slowRun     = 200 * time.Microsecond
-	fastAfter   = 4
-	maxScore    = 64
-	slowPenalty = 256
-	lowestScore = -4096
+	fastRun      = 50 * time.Microsecond // counts 1
+	slowRun      = 200 * time.Microsecond
+	blockedRun   = time.Millisecond
+	slowCost     = 8
+	blockedCost  = 64
+	fastAfter    = 4 // points
+	highestScore = 128
+	lowestScore  = -256
 )
 
 func (f *speed) fast() bool { return f.score.Load() >= fastAfter }
@@ -127,9 +130,11 @@ func (f *speed) fast() bool { return f.score.Load() >= fastAfter }
 func (f *speed) learn(d time.Duration) {
 	score := f.score.Load()
 	switch {
+	case d > blockedRun:
+		f.score.Store(max(score-blockedCost, lowestScore))
 	case d > slowRun:
-		f.score.Store(max(score-slowPenalty, lowestScore))
-	case d < fastRun && score < maxScore:
+		f.score.Store(max(score-slowCost, lowestScore))
+	case d < fastRun && score < highestScore:
 		f.score.Store(score + 1)
 	}
 }
