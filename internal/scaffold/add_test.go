@@ -1,0 +1,233 @@
+package scaffold
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// change edits a file as a person would.
+func change(t *testing.T, dir, name, old, now string) {
+	t.Helper()
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), old) {
+		t.Fatalf("%s does not hold %q", name, old)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), old, now, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// edited returns what becomes of a file.
+func edited(t *testing.T, r Result, name string) string {
+	t.Helper()
+	for _, f := range r.Files {
+		if f.Path == name {
+			return string(f.Data)
+		}
+	}
+	t.Fatalf("%s is not among the files", name)
+	return ""
+}
+
+// lost returns the lines of before that after does not hold in the same order.
+func lost(before, after string) []string {
+	var missing []string
+	lines := strings.Split(after, "\n")
+	for _, line := range strings.Split(before, "\n") {
+		found := -1
+		for i, other := range lines {
+			if other == line {
+				found = i
+				break
+			}
+		}
+		if found < 0 {
+			missing = append(missing, line)
+			continue
+		}
+		lines = lines[found+1:]
+	}
+	return missing
+}
+
+// TestAddedToEditedFiles: files that people have changed keep every line.
+func TestAddedToEditedFiles(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	change(t, dir, "apps/items/server.go", "// register says", "// A remark of mine.\n//\n// register says")
+	change(t, dir, "apps/items/server.go", "func (s *service) register(server *micro.Server) {", "func (svc *service) register(srv *micro.Server) {\n\ts, server := svc, srv // mine")
+	change(t, dir, "apps/gateway/items.go", "}\n", "\n\t// the end\n}\n\nfunc mine() {}\n")
+	change(t, dir, "compose.yaml", "  gateway:\n", "  # the edge\n  gateway:\n    hostname: edge\n")
+	change(t, dir, "compose.yaml", "name: shop\n", "name: shop\nvolumes:\n  data: {}\n")
+	change(t, dir, "msctl.yaml", "  gateway:\n", "  # the edge\n  gateway:\n")
+	change(t, dir, "msctl.yaml", "port: 3002", "port: 3042")
+	change(t, dir, ".env.example", "# Gateway", "MINE=1\n\n# Gateway")
+
+	before := tree(t, dir)
+	d := open(t, dir)
+	h, err := d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /items/{id}/archive"})
+	if err != nil || h.ByHand != nil {
+		t.Fatal(err, h.ByHand)
+	}
+	s, err := d.NewService(Service{Name: "payments", Port: d.NextPort()})
+	if err != nil || s.ByHand != nil {
+		t.Fatal(err, s.ByHand)
+	}
+	for _, f := range append(h.Files, s.Files...) {
+		if _, there := before[f.Path]; there && f.Path != "msctl.yaml" {
+			if missing := lost(before[f.Path], string(f.Data)); missing != nil && f.Path != "apps/gateway/services.go" {
+				t.Errorf("%s lost %q", f.Path, missing)
+			}
+		}
+	}
+	for _, want := range []struct{ text, part string }{
+		{edited(t, h, "apps/items/server.go"), "micro.Handle(srv, contracts.ArchiveItem, svc.archiveItem)\n}"},
+		{edited(t, h, "apps/items/archiveitem.go"), "func (svc *service) archiveItem("},
+		{edited(t, s, "compose.yaml"), "      PAYMENTS_URL: tcp://payments:3043\n    depends_on:\n      - items\n      - orders\n      - payments\n"},
+		{edited(t, s, "compose.yaml"), "volumes:\n  data: {}\n"},
+		{edited(t, s, "msctl.yaml"), "depends_on: [items, orders, payments]"},
+		{edited(t, s, "msctl.yaml"), "  # the edge\n"},
+		{edited(t, s, ".env.example"), "ORDERS_URL=tcp://localhost:3003\nPAYMENTS_URL=tcp://localhost:3043\n"},
+		{edited(t, s, "apps/gateway/services.go"), `preset: "tcp://localhost:3043", routes: paymentsRoutes`},
+	} {
+		if !strings.Contains(want.text, want.part) {
+			t.Errorf("%q is not in:\n%s", want.part, want.text)
+		}
+	}
+	if err := write(t, dir, false, s.Files...); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLocalEditsAreNamed: msctl's own files are not written over where somebody
+// changed them.
+func TestLocalEditsAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	change(t, dir, "apps/gateway/services.go", "func services", "// mine\nfunc services")
+	r, err := open(t, dir).NewService(Service{Name: "payments", Port: 3004})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, dir)
+	err = write(t, dir, false, r.Files...)
+	var conflict *ConflictError
+	if !errors.As(err, &conflict) || cmp.Diff([]string{"apps/gateway/services.go"}, conflict.Paths) != "" {
+		t.Fatalf("error %v", err)
+	}
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Errorf("something was written: %s", diff)
+	}
+}
+
+// TestByHand: what msctl does not recognise it leaves alone, and says so.
+func TestByHand(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	put(t, dir, "compose.yaml", "services: {gateway: {image: edge}}\n")
+	change(t, dir, "apps/gateway/items.go", "func itemsRoutes(", "func routesOfItems(")
+	d := open(t, dir)
+	r, err := d.NewService(Service{Name: "payments", Port: 3004})
+	if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], "PAYMENTS_URL=tcp://payments:3004") {
+		t.Errorf("by hand %q, %v", r.ByHand, err)
+	}
+	r, err = d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /archive"})
+	if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], `gateway.Route[contracts.ArchiveItemData, contracts.ArchiveItemReply](gw, "POST /archive"`) {
+		t.Errorf("by hand %q, %v", r.ByHand, err)
+	}
+}
+
+func TestComposeForms(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		ok         bool
+	}{
+		{"lists", "services:\n  gateway:\n    environment:\n      - A=b\n    depends_on:\n      - items\n", true},
+		{"lists not indented", "services:\n  gateway:\n    environment:\n    - A=b\n    depends_on:\n    - items\n", false},
+		{"conditions", "services:\n  gateway:\n    environment:\n      A: b\n    depends_on:\n      items:\n        condition: service_started\n", false},
+		{"no gateway", "services:\n  edge:\n    image: x\n", false},
+		{"tabs", "services:\n\tgateway:\n", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out, ok := addToCompose(test.text, Service{Name: "payments", Port: 3004}, "gateway")
+			ok = ok && extends([]byte(test.text), []byte(out), "payments")
+			if ok != test.ok {
+				t.Errorf("ok %v, want %v:\n%s", ok, test.ok, out)
+			}
+			if ok && lost(test.text, out) != nil {
+				t.Errorf("lost %q", lost(test.text, out))
+			}
+		})
+	}
+}
+
+func TestRefused(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	d := open(t, dir)
+	handler := func(service, name, route string) func() error {
+		return func() error {
+			_, err := d.NewHandler(Handler{Service: service, Name: name, Route: route})
+			return err
+		}
+	}
+	service := func(name string, port int) func() error {
+		return func() error {
+			_, err := d.NewService(Service{Name: name, Port: port})
+			return err
+		}
+	}
+	for _, test := range []struct {
+		try  func() error
+		want string
+	}{
+		{handler("itmes", "archive", ""), "there is no service itmes"},
+		{handler("gateway", "archive", ""), "is a gateway"},
+		{handler("items", "Archive", ""), "must be a Go name"},
+		{handler("items", "func", ""), "must be a Go name"},
+		{handler("items", "createItem", ""), "contracts declares CreateItem already"},
+		{handler("items", "itemViewed", ""), "declares ItemViewed already"},
+		{handler("items", "register", ""), "apps/items declares register already"},
+		{handler("items", "archive", "POST items"), "must look like"},
+		{handler("items", "archive", "FETCH /items"), "must look like"},
+		{handler("items", "archive", "POST /items"), "has a route POST /items already"},
+		{service("items", 3004), "has a service items already"},
+		{service("payments", 3002), "port 3002 is that of service items"},
+		{service("Payments", 3004), "must be a lower-case letter"},
+	} {
+		if err := test.try(); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("error %v, want %q", err, test.want)
+		}
+	}
+	change(t, dir, "apps/items/server.go", "register(server *micro.Server)", "register(server *micro.Server, more int)")
+	change(t, dir, "apps/items/server.go", "func (s *service) register", "func (s service) register")
+	if err := handler("items", "archive", "")(); err == nil || !strings.Contains(err.Error(), "has no method") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestInsertLeavesUnformattedFilesAlone: only the new line is added to a file
+// that was not gofmt'd.
+func TestInsertLeavesUnformattedFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	change(t, dir, "apps/items/server.go", "	s.register(server)", "  s.register( server )   ")
+	before := tree(t, dir)["apps/items/server.go"]
+	r, err := open(t, dir).NewHandler(Handler{Service: "items", Name: "archiveItem"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := edited(t, r, "apps/items/server.go")
+	if got := strings.Replace(after, "	micro.Handle(server, contracts.ArchiveItem, s.archiveItem)\n", "", 1); got != before {
+		t.Error(cmp.Diff(before, got))
+	}
+}
