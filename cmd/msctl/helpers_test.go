@@ -16,7 +16,7 @@ import (
 
 // helpers are programs that scripts can start beside msctl.
 func helpers() map[string]func() {
-	return map[string]func(){"service": func() { os.Exit(runService()) }}
+	return map[string]func(){"service": func() { os.Exit(runService()) }} //nolint:forbidigo // the main of a program of its own
 }
 
 // scriptCommands are the commands of scripts beside testscript's own.

@@ -81,7 +81,9 @@ func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.C
 				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d ended with %v, the next one follows in %s", a.Number, a.Err, duration(a.Delay))))
 			}
 		}}))
-	return []micro.ClientOption{p, micro.WithTimeout(p.Longest())}
+	// The policy bounds every attempt. The deadline of the whole stays out of its
+	// way also on a busy machine, where timers are late.
+	return []micro.ClientOption{p, micro.WithTimeout(p.Longest() + p.Longest()/10 + time.Second)}
 }
 
 // growth is how the delay grows.
