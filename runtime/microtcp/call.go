@@ -233,7 +233,7 @@ func (c *clientConn) send(ctx context.Context, req *micro.Request, k *call) (sta
 	if k != nil {
 		k.packet = scratch
 	}
-	start, end, err = c.out.offer(ctx, req.Deadline, func(dst []byte) []byte { return AppendFrame(dst, scratch) })
+	start, end, err = c.out.offer(ctx, req.Deadline, len(scratch)+headerRoom, func(dst []byte) []byte { return AppendFrame(dst, scratch) })
 	if err == nil && req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(now, scratch)
 	}

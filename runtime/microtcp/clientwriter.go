@@ -19,7 +19,7 @@ var errRefused = errors.New("the writer has ended")
 
 // offer is add for a caller that waits until deadline, or the end of ctx, at the
 // longest. It returns where the frame lies in the stream of bytes, for await.
-func (w *writer) offer(ctx context.Context, deadline time.Time, build func(dst []byte) []byte) (start, end int64, err error) {
+func (w *writer) offer(ctx context.Context, deadline time.Time, size int, build func(dst []byte) []byte) (start, end int64, err error) {
 	w.mu.Lock()
 	if w.crowd() && w.err == nil {
 		if !w.waitLocked(ctx, deadline, func() bool { return !w.crowd() }) {
@@ -32,7 +32,7 @@ func (w *writer) offer(ctx context.Context, deadline time.Time, build func(dst [
 		return 0, 0, errRefused
 	}
 	start = w.handed + int64(len(w.buf))
-	w.buf = build(w.buf)
+	w.buf = build(grown(w.buf, size))
 	end = w.handed + int64(len(w.buf))
 	switch {
 	case w.overLimit():

@@ -119,6 +119,9 @@ func appendHeader(dst []byte, units int) []byte {
 	return append(strconv.AppendInt(dst, int64(units), 10), '#')
 }
 
+// headerRoom is more than any header takes.
+const headerRoom = 24
+
 // AppendFrame appends body, a packet, as one frame.
 func AppendFrame(dst, body []byte) []byte {
 	return append(appendHeader(dst, utf16Len(body)), body...)

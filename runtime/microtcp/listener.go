@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,8 +31,10 @@ type Listener struct {
 	mu       sync.Mutex // guards conns and draining
 	conns    map[*serverConn]struct{}
 	draining bool
-	wg       sync.WaitGroup // the connections' goroutines
+	wg       sync.WaitGroup // the connections, and who accepts them
 	seq      atomic.Uint32
+	served   atomic.Bool
+	endGrace time.Duration
 }
 
 // Listen returns a listener for address, "host:port"; port 0 takes a free one.
@@ -43,6 +47,7 @@ func Listen(address string, opts ...ListenOption) *Listener {
 		maxConns: 10000,
 		bound:    make(chan struct{}),
 		conns:    map[*serverConn]struct{}{},
+		endGrace: endGrace,
 	}
 	l.limits.attempts, l.limits.delay = 5, 3*time.Second
 	for _, o := range opts {
@@ -62,11 +67,15 @@ func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	}
 }
 
-// Serve accepts connections until ctx ends, then drains: it accepts no more,
-// tells the peers that know the sign to go elsewhere, refuses what still comes,
-// and closes each connection when everything in flight has been answered, at
-// the latest after s.DrainTimeout.
+// Serve accepts connections until ctx ends, then drains: it accepts no more and
+// tells the peers that know the sign to go elsewhere. A quarter of a second
+// later it refuses requests on the connections that are left, and closes each
+// when everything in flight has been answered, at the latest after
+// s.DrainTimeout.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
+	if l.served.Swap(true) {
+		return fmt.Errorf("listen on %s: a listener serves once: make another with Listen", l.address)
+	}
 	l.server = s
 	socket, err := l.open(ctx)
 	if err != nil {
@@ -183,12 +192,9 @@ func (l *Listener) adopt(raw net.Conn) {
 		return
 	}
 	l.conns[c] = struct{}{}
-	l.wg.Add(1)
+	l.wg.Add(1) // until gone
 	l.mu.Unlock()
-	go func() {
-		defer l.wg.Done()
-		c.lead()
-	}()
+	go c.lead()
 }
 
 // gone forgets a closed connection.
@@ -199,32 +205,35 @@ func (l *Listener) gone(c *serverConn) {
 	l.mu.Unlock()
 	if known {
 		<-l.slots
+		l.wg.Done()
 	}
 }
 
 // drain lets what is in flight finish, then closes every connection.
 func (l *Listener) drain() {
-	l.mu.Lock()
-	l.draining = true
-	open := make([]*serverConn, 0, len(l.conns))
-	for c := range l.conns {
-		open = append(open, c)
-	}
-	l.mu.Unlock()
-	for _, c := range open {
-		c.goAway()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
+	l.mu.Lock()
+	l.draining = true
+	open := slices.Collect(maps.Keys(l.conns))
+	l.mu.Unlock()
+	l.each(open, func(c *serverConn) { c.goAway(ctx) })
 	if err := l.server.Wait(ctx); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
 	}
-	var closing sync.WaitGroup
-	for _, c := range open {
-		closing.Go(func() { c.finish(ctx) })
-	}
-	closing.Wait()
+	l.each(open, func(c *serverConn) { c.finish(ctx) })
 	l.wg.Wait()
+	_ = l.server.Wait(ctx) // for events that came in the last moment
+}
+
+// each runs f for each connection, side by side: one whose peer does not read
+// makes no other wait.
+func (l *Listener) each(conns []*serverConn, f func(*serverConn)) {
+	var all sync.WaitGroup
+	for _, c := range conns {
+		all.Go(func() { f(c) })
+	}
+	all.Wait()
 }
 
 func (l *Listener) logPeer(level slog.Level, what string, c *serverConn, err error) {

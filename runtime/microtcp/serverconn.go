@@ -94,11 +94,7 @@ func (c *serverConn) takeOver() {
 	c.in.detach()
 	c.seated = false
 	c.running.Store(notRunning)
-	c.listener.wg.Add(1) // the old leader still counts, so the group is not waited for yet
-	go func() {
-		defer c.listener.wg.Done()
-		c.lead()
-	}()
+	go c.lead() // the listener waits for the connection, so for whoever leads it
 }
 
 // batch dispatches every whole frame that has been read. It returns false when
@@ -117,6 +113,7 @@ func (c *serverConn) batch() (leading bool) {
 			c.misframed(err)
 			return true
 		}
+		c.out.awaitRoom()
 		if !c.dispatch(&p) {
 			return false
 		}
@@ -229,24 +226,24 @@ func (c *serverConn) end(err error) {
 }
 
 // answerQuickly lets a peer that has closed its half have the answers that are
-// about to be ready; like NestJS, it does not wait for slow ones.
+// ready or about to be; like NestJS, it does not wait for slow ones.
 func (c *serverConn) answerQuickly() {
 	c.ended.Store(true)
-	if c.open.Load() == 0 || c.broken {
-		return
+	if c.open.Load() > 0 && !c.broken {
+		grace := time.NewTimer(c.listener.endGrace)
+		defer grace.Stop()
+		select {
+		case <-c.idle:
+		case <-grace.C:
+		case <-c.ctx.Done():
+		}
 	}
-	grace := time.NewTimer(endGrace)
-	defer grace.Stop()
-	select {
-	case <-c.idle:
-	case <-grace.C:
-	case <-c.ctx.Done():
-	}
+	c.out.settled()
 }
 
 // Respond frames one packet of an answer and sends it.
 func (c *serverConn) Respond(_ context.Context, p micro.ReplyPacket) error {
-	err := c.out.add(func(dst []byte) []byte {
+	err := c.out.add(p.Size()+headerRoom, func(dst []byte) []byte {
 		units := p.Size() - wideBytes(p.ID) - wideBytes(p.Response) - wideBytes(p.Err)
 		return p.Append(appendHeader(dst, units))
 	})
@@ -269,17 +266,20 @@ func (c *serverConn) answered() {
 // wideBytes returns by how much b's length in bytes exceeds that in code units.
 func wideBytes(b []byte) int { return len(b) - utf16Len(b) }
 
-// goAway asks the peer to take its next messages elsewhere.
-func (c *serverConn) goAway() {
-	c.draining.Store(true)
+// goAway asks the peer to take its next messages elsewhere, and refuses those
+// that come after a while all the same. Peers that know the sign close the
+// connection themselves when they have their answers.
+func (c *serverConn) goAway(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
+	defer stop()
 	c.open.Add(1)
 	_ = c.Respond(c.ctx, micro.ReplyPacket{ID: []byte(goAwayID), Disposed: true}) // a peer that is gone needs no sign
+	c.awaitEnd(ctx, goAwayGrace)
+	c.draining.Store(true)
 }
 
-// finish closes the connection once everything answered has been written. Peers
-// that know the sign to go away close it themselves.
+// finish closes the connection once everything answered has been written.
 func (c *serverConn) finish(ctx context.Context) {
-	c.awaitEnd(ctx, goAwayGrace)
 	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
 	defer stop()
 	c.out.settled()

@@ -15,6 +15,7 @@ import (
 type writer struct {
 	conn  net.Conn
 	limit int           // maxSendBufferSize in bytes; 0 is none
+	high  int           // past it producers wait until the peer has read
 	stall time.Duration // a write that gets nowhere for so long fails
 	fail  func(error)   // ends the connection; called without mu
 	spawn func(func())  // runs a write that may block elsewhere; nil: where it is
@@ -39,10 +40,8 @@ type writer struct {
 
 const (
 	flushAt   = 64 << 10 // what gathers before it is written even while corked
-	highWater = 1 << 20  // past it producers wait until the peer has read
+	highWater = 1 << 20  // the most a writer's high is
 	oneWrite  = 1 << 18  // what is written under one deadline
-
-	maxIdleWrite = 4 * flushAt // the largest buffer that is kept while nothing waits
 )
 
 var (
@@ -51,20 +50,24 @@ var (
 )
 
 func newWriter(conn net.Conn, limit int, stall time.Duration, fail func(error)) *writer {
-	w := &writer{conn: conn, limit: limit, stall: stall, fail: fail}
+	w := &writer{conn: conn, limit: limit, high: highWater, stall: stall, fail: fail}
+	if limit > 0 {
+		w.high = min(highWater, limit/2) // so that a peer that is merely slow is not cut off
+	}
 	w.room.L = &w.mu
 	return w
 }
 
-// add appends a frame with build, and writes it unless somebody else will. It
+// add appends a frame of about size bytes with build, and writes it unless
+// somebody else will. It
 // waits while far too much is waiting to be read by the peer.
-func (w *writer) add(build func(dst []byte) []byte) error {
+func (w *writer) add(size int, build func(dst []byte) []byte) error {
 	w.mu.Lock()
 	if err := w.refusal(); err != nil {
 		w.mu.Unlock()
 		return err
 	}
-	w.buf = build(w.buf)
+	w.buf = build(grown(w.buf, size))
 	return w.added()
 }
 
@@ -101,7 +104,7 @@ func (w *writer) overflow() error {
 
 // crowd reports whether so much waits for the peer that producers must wait too.
 func (w *writer) crowd() bool {
-	crowded := w.writing && len(w.buf) > highWater
+	crowded := w.writing && len(w.buf) > w.high
 	w.crowded.Store(crowded)
 	return crowded
 }
@@ -178,12 +181,14 @@ func (w *writer) goOn() {
 	_ = w.flushLocked(true) // fail has been told
 }
 
-// shrink gives large buffers up when nothing waits any more.
+// shrink gives large buffers back when nothing waits any more.
 func (w *writer) shrink() {
-	if cap(w.buf) > maxIdleWrite {
+	if cap(w.buf) > smallBuffer {
+		giveBack(w.buf)
 		w.buf = nil
 	}
-	if cap(w.spare) > maxIdleWrite {
+	if cap(w.spare) > smallBuffer {
+		giveBack(w.spare)
 		w.spare = nil
 	}
 }
