@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // startEcho serves an echo that answers with what reply makes of the data.
 func startEcho(t *testing.T, reply func(json.RawMessage) json.RawMessage) string {
 	t.Helper()
-	s := micro.NewServer(micro.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
 	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return reply(in), nil })
 	listener := microtcp.Listen("127.0.0.1:0")
 	ctx, cancel := context.WithCancel(context.Background())

@@ -32,6 +32,16 @@ type options struct {
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx, readOptions())
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peerbench:", err)
+		os.Exit(1)
+	}
+}
+
+func readOptions() options {
 	var o options
 	flag.StringVar(&o.role, "role", "", "internal: run as the Go `server or client`")
 	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role")
@@ -44,13 +54,7 @@ func main() {
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed")
 	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server.pprof and client.pprof, to this `folder`")
 	flag.Parse()
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "peerbench:", err)
-		os.Exit(1)
-	}
+	return o
 }
 
 func run(ctx context.Context, o options) error {

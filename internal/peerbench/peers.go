@@ -39,29 +39,29 @@ func (s *service) stop() {
 	_ = s.cmd.Wait() // its end is what was asked for
 }
 
-// startService starts the make's server on a free port and returns when it accepts connections.
-func startService(ctx context.Context, make string, args ...string) (*service, error) {
+// startService starts the server of who on a free port and returns when it accepts connections.
+func startService(ctx context.Context, who string, args ...string) (*service, error) {
 	port, err := testenv.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	cmd, err := peerCommand(ctx, make, "server", addr, args...)
+	cmd, err := peerCommand(ctx, who, "server", addr, args...)
 	if err != nil {
 		return nil, err
 	}
-	if make == nest { // it ends with its stdin
+	if who == nest { // it ends with its stdin
 		if _, err := cmd.StdinPipe(); err != nil {
 			return nil, err
 		}
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the %s server: %w", make, err)
+		return nil, fmt.Errorf("start the %s server: %w", who, err)
 	}
 	s := &service{addr: addr, cmd: cmd}
 	if err := awaitPort(ctx, addr); err != nil {
 		s.stop()
-		return nil, fmt.Errorf("start the %s server: %w", make, err)
+		return nil, fmt.Errorf("start the %s server: %w", who, err)
 	}
 	return s, nil
 }
@@ -83,9 +83,9 @@ func awaitPort(ctx context.Context, addr string) error {
 	}
 }
 
-// peerCommand is the command that runs the server or client role of a make at addr.
-func peerCommand(ctx context.Context, make, role, addr string, args ...string) (*exec.Cmd, error) {
-	if make != nest {
+// peerCommand is the command that runs the server or client role of who at addr.
+func peerCommand(ctx context.Context, who, role, addr string, args ...string) (*exec.Cmd, error) {
+	if who != nest {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
@@ -109,9 +109,9 @@ func peerCommand(ctx context.Context, make, role, addr string, args ...string) (
 	return cmd, nil
 }
 
-// runClient runs a make's client process against addr and calls atMark with its process id when it begins and ends to measure.
-func runClient(ctx context.Context, make, addr string, args []string, atMark func(pid int)) (mark, error) {
-	cmd, err := peerCommand(ctx, make, "client", addr, args...)
+// runClient runs the client process of who against addr and calls atMark with its id when it begins and ends to measure.
+func runClient(ctx context.Context, who, addr string, args []string, atMark func(pid int)) (mark, error) {
+	cmd, err := peerCommand(ctx, who, "client", addr, args...)
 	if err != nil {
 		return mark{}, err
 	}
@@ -124,7 +124,7 @@ func runClient(ctx context.Context, make, addr string, args []string, atMark fun
 		return mark{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		return mark{}, fmt.Errorf("start the %s client: %w", make, err)
+		return mark{}, fmt.Errorf("start the %s client: %w", who, err)
 	}
 	var last mark
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
@@ -136,10 +136,10 @@ func runClient(ctx context.Context, make, addr string, args []string, atMark fun
 		}
 	}
 	if err := cmd.Wait(); err != nil {
-		return mark{}, fmt.Errorf("run the %s client: %w", make, err)
+		return mark{}, fmt.Errorf("run the %s client: %w", who, err)
 	}
 	if last.Event != "done" || last.Calls == 0 {
-		return mark{}, fmt.Errorf("run the %s client: it measured nothing", make)
+		return mark{}, fmt.Errorf("run the %s client: it measured nothing", who)
 	}
 	return last, nil
 }

@@ -153,6 +153,7 @@ func playStep(conn *net.TCPConn, step any, id string) error {
 		_, err := conn.Write([]byte(nodeFrame(strings.ReplaceAll(text, "%ID%", id))))
 		return err
 	}
-	<-time.After(time.Duration(step.(float64)) * time.Millisecond)
+	ms, _ := step.(float64)
+	<-time.After(time.Duration(ms * float64(time.Millisecond)))
 	return nil
 }
