@@ -12,6 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/tui"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -38,7 +39,7 @@ func runBench(ctx context.Context, s *term.IO, o benchOptions) error {
 		return err
 	}
 	defer files.discard()
-	res, show, err := o.load(ctx, s, plan, t)
+	res, interrupted, err := o.load(ctx, s, plan, t)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func runBench(ctx context.Context, s *term.IO, o benchOptions) error {
 	if err := files.finish(r); err != nil {
 		return err
 	}
-	return o.verdict(ctx, r, show)
+	return o.verdict(ctx, r, interrupted)
 }
 
 // plan is the load plan for a target.
@@ -102,14 +103,24 @@ func (o *benchOptions) knock(ctx context.Context, t target) error {
 	return context.Cause(ctx)
 }
 
-// load makes the run. quit tells that a person ended it by Ctrl-C in the TUI.
+// load makes the run and shows it. interrupted tells that a person ended it
+// with Ctrl-C on the screen, where it is a key and no signal.
 func (o *benchOptions) load(ctx context.Context, s *term.IO, plan load.Plan, t target) (res *load.Result, interrupted bool, err error) {
 	run, err := load.Start(ctx, plan)
 	if err != nil {
 		return nil, false, fmt.Errorf("start the run: %w", err)
 	}
-	progress(s, run)
-	return run.Wait(), false, nil
+	if !s.CanDraw() || o.noTUI {
+		progress(s, run)
+		return run.Wait(), false, nil
+	}
+	interrupted, err = tui.Bench(run, tui.BenchScreen{
+		Pattern: o.pattern.String(), Target: t.name(), In: os.Stdin, Out: os.Stderr, Color: s.ErrPalette().Enabled(),
+	})
+	if err != nil {
+		run.Stop()
+	}
+	return run.Wait(), interrupted, err
 }
 
 // progress prints a line a second until the run has finished.

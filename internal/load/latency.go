@@ -22,6 +22,37 @@ type Histogram struct {
 	count      int64
 	least, max time.Duration
 	sum        float64 // nanoseconds
+	spread     [len(bounds)]int64
+}
+
+// bounds are the upper ends of the buckets of Spread, in a series of 1, 2 and 5.
+var bounds = [...]time.Duration{
+	20 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, mostLatency,
+}
+
+// Bucket is how many durations are at most UpTo, and more than the bucket
+// before it holds.
+type Bucket struct {
+	UpTo  time.Duration
+	Count int64
+}
+
+// Spread returns the distribution in few buckets, those at both ends left out
+// that hold nothing.
+func (h *Histogram) Spread() []Bucket {
+	var all []Bucket
+	for i, n := range h.spread {
+		if n > 0 || len(all) > 0 {
+			all = append(all, Bucket{bounds[i], n})
+		}
+	}
+	for len(all) > 0 && all[len(all)-1].Count == 0 {
+		all = all[:len(all)-1]
+	}
+	return all
 }
 
 // NewHistogram makes an empty histogram.
@@ -39,12 +70,18 @@ func (h *Histogram) Record(d time.Duration) {
 	h.max = max(h.max, d)
 	h.sum += float64(d)
 	h.count++
+	i := 0
+	for i < len(bounds)-1 && d > bounds[i] {
+		i++
+	}
+	h.spread[i]++
 }
 
 // Reset forgets everything.
 func (h *Histogram) Reset() {
 	h.counts.Reset()
 	h.count, h.least, h.max, h.sum = 0, 0, 0, 0
+	h.spread = [len(bounds)]int64{}
 }
 
 // Count returns how many durations there are.

@@ -126,8 +126,7 @@ func (r *Run) change(c change, text string) error {
 	select {
 	case r.changes <- c:
 		r.rec.mark(r.now(), text)
-	case <-r.quit:
-	case <-r.done:
+	case <-r.over: // too late to matter
 	}
 	return nil
 }

@@ -233,6 +233,7 @@ func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
 	s := Snapshot{
 		Elapsed: now, Totals: r.totals, InFlight: r.inFlight,
 		Request: r.request.Summary(), Attempt: r.attempt.Summary(), Lateness: r.late.Summary(), Lag: r.lag.Summary(),
+		Spread: r.request.Spread(),
 		Recent: r.fine.copy(recent, r.inFlight), Step: fineStep,
 		Last: r.coarse.last(), Marks: slices.Clone(r.marks),
 	}

@@ -32,6 +32,7 @@ type Run struct {
 
 	changes chan change   // to the goroutine that offers
 	quit    chan struct{} // closed by Stop
+	over    chan struct{} // closed when nothing more is offered
 	stop    sync.Once
 	stopped atomic.Bool
 	done    chan struct{}
@@ -57,6 +58,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 		rec:     newRecorder(),
 		changes: make(chan change),
 		quit:    make(chan struct{}),
+		over:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
 	r.workers.handle = r.handle
@@ -115,6 +117,7 @@ func (r *Run) main() {
 	}
 	r.ended.Store(int64(max(r.now(), 1)))
 	r.phase.Store(int64(Draining))
+	close(r.over)
 	r.drain()
 	users.wg.Wait()
 	r.workers.close()

@@ -130,6 +130,8 @@ type Snapshot struct {
 	// Attempt the attempt latencies, Lateness how late late answers were, Lag
 	// how long after its intended start each request was sent.
 	Request, Attempt, Lateness, Lag Latency
+	// Spread is the distribution of the request latencies in few buckets.
+	Spread []Bucket
 	// Recent are the latest points of a fine time series, Step apart; the last
 	// one is not complete.
 	Recent []Point
