@@ -34,8 +34,9 @@ func Parse(text []byte) (any, error) {
 	var v any
 	err := dec.Decode(&v)
 	if err == nil {
+		end := dec.InputOffset()
 		if _, more := dec.Token(); more != io.EOF {
-			return nil, fmt.Errorf("there is more after the JSON value, at byte %d", dec.InputOffset())
+			return nil, fmt.Errorf("there is more after the JSON value, at byte %d", end)
 		}
 		return v, nil
 	}
@@ -89,8 +90,8 @@ func (c *checker) object(r *rule, path string, members map[string]any) {
 	if c.unknown != Allow && len(members) > 0 {
 		c.strangers(r, path, members)
 	}
-	for i := range r.fields {
-		f := &r.fields[i]
+	for i := range r.members.fields {
+		f := &r.members.fields[i]
 		v, there := members[f.Name]
 		if !there && f.preset != nil {
 			if fill, err := Parse(f.preset); err == nil {
@@ -108,7 +109,7 @@ func (c *checker) object(r *rule, path string, members map[string]any) {
 func (c *checker) strangers(r *rule, path string, members map[string]any) {
 	var names []string
 	for name := range maps.Keys(members) {
-		if !slices.ContainsFunc(r.fields, func(f Field) bool { return f.Name == name }) {
+		if !slices.ContainsFunc(r.members.fields, func(f Field) bool { return f.Name == name }) {
 			names = append(names, name)
 		}
 	}

@@ -34,8 +34,8 @@ const (
 type rule struct {
 	kind     kind
 	nullable bool
-	items    *rule // of arrays and maps
-	fields   []Field
+	items    *rule   // of arrays and maps
+	members  *object // of objects; shared by the copies of a rule, and filled last where types are recursive
 
 	format               string
 	pattern              *regexp.Regexp
@@ -44,6 +44,9 @@ type rule struct {
 	minItems, maxItems   *int
 	minimum, maximum     *float64
 }
+
+// object is what an object holds.
+type object struct{ fields []Field }
 
 // Field is one member of an object.
 type Field struct {
@@ -74,7 +77,12 @@ func (r *Rules) Object() bool { return r.root.kind == kindObject }
 
 // Fields returns the members of an object in the order of the Go fields; the
 // slice is the caller's.
-func (r *Rules) Fields() []Field { return slices.Clone(r.root.fields) }
+func (r *Rules) Fields() []Field {
+	if r.root.members == nil {
+		return nil
+	}
+	return slices.Clone(r.root.members.fields)
+}
 
 // builder makes rules from types; known holds those made, for recursive types.
 type builder struct {
@@ -149,15 +157,15 @@ func (b *builder) structRule(t reflect.Type) *rule {
 	if r := b.known[t]; r != nil {
 		return r
 	}
-	r := &rule{kind: kindObject}
+	r := &rule{kind: kindObject, members: &object{}}
 	b.known[t] = r
-	b.addFields(r, t)
+	b.addFields(r.members, t)
 	return r
 }
 
 // addFields adds the fields of struct t; those of embedded structs count as its
 // own, and give way to those that are.
-func (b *builder) addFields(r *rule, t reflect.Type) {
+func (b *builder) addFields(to *object, t reflect.Type) {
 	var embedded []reflect.Type
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -174,16 +182,16 @@ func (b *builder) addFields(r *rule, t reflect.Type) {
 			if name == "" {
 				name = f.Name
 			}
-			b.addField(r, f, name, options)
+			b.addField(to, f, name, options)
 		}
 	}
 	for _, inner := range embedded {
-		b.addFields(r, inner)
+		b.addFields(to, inner)
 	}
 }
 
-func (b *builder) addField(r *rule, f reflect.StructField, name, options string) {
-	if slices.ContainsFunc(r.fields, func(other Field) bool { return other.Name == name }) {
+func (b *builder) addField(to *object, f reflect.StructField, name, options string) {
+	if slices.ContainsFunc(to.fields, func(other Field) bool { return other.Name == name }) {
 		return
 	}
 	own := *b.typeRule(f.Type)
@@ -200,7 +208,7 @@ func (b *builder) addField(r *rule, f reflect.StructField, name, options string)
 		own.nullable = true
 	}
 	b.constrain(&own, f)
-	r.fields = append(r.fields, field)
+	to.fields = append(to.fields, field)
 }
 
 // preset is the JSON of the text in a tag default.

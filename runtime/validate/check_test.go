@@ -1,0 +1,258 @@
+package validate_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/runtime/validate"
+)
+
+type street struct {
+	Name string `json:"name" minLength:"1"`
+	No   int    `json:"no,omitempty" minimum:"1"`
+}
+
+type base struct {
+	Note string `json:"note,omitempty" maxLength:"3"`
+}
+
+type person struct {
+	base
+	Name    string            `json:"name" minLength:"2" maxLength:"5"`
+	Age     uint8             `json:"age,omitempty" maximum:"150"`
+	Height  float64           `json:"height,omitempty" minimum:"0.5"`
+	Active  bool              `json:"active,omitempty"`
+	Role    string            `json:"role,omitempty" enum:"admin,user"`
+	Mail    string            `json:"mail,omitempty" format:"email"`
+	Code    string            `json:"code,omitempty" pattern:"^[a-z]+$"`
+	Born    *time.Time        `json:"born,omitempty"`
+	Home    *street           `json:"home,omitempty"`
+	Streets []street          `json:"streets,omitempty" maxItems:"2"`
+	Tags    []string          `json:"tags,omitempty" minItems:"1" minLength:"1"`
+	Extra   map[string]int    `json:"extra,omitempty"`
+	Any     any               `json:"any,omitempty"`
+	Friend  *person           `json:"friend,omitempty"`
+	Level   int               `json:"level,omitempty" default:"3"`
+	Plan    string            `json:"plan,omitempty" default:"free"`
+	Bytes   []byte            `json:"bytes,omitempty"`
+	Small   int8              `json:"small,omitempty"`
+	Ignored string            `json:"-"`
+	Labels  map[string]street `json:"labels,omitempty"`
+}
+
+func rules[T any](t *testing.T) *validate.Rules {
+	t.Helper()
+	r, err := validate.For(reflect.TypeFor[T]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func check[T any](t *testing.T, data string, unknown validate.Unknown) (any, []string) {
+	t.Helper()
+	v, err := validate.Parse([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, rules[T](t).Check(v, unknown)
+}
+
+func TestProblems(t *testing.T) {
+	for _, test := range []struct {
+		name, data string
+		want       []string
+	}{
+		{"least", `{"name":"Ada"}`, nil},
+		{"everything", `{"name":"Ada","age":36,"height":1.6,"active":true,"role":"user","mail":"a@b.example","code":"x",
+			"born":"1815-12-10T00:00:00Z","home":{"name":"S"},"streets":[{"name":"S","no":1}],"tags":["t"],"extra":{"a":1},
+			"any":[1,{"x":null}],"friend":{"name":"Bob"},"note":"abc","bytes":"AAEC","small":-128,"labels":{"a":{"name":"b"}}}`, nil},
+		{"optional null", `{"name":"Ada","age":null,"role":null,"home":null,"tags":null}`, nil},
+		{"missing", `{}`, []string{"name must be a string"}},
+		{"required null", `{"name":null}`, []string{"name must be a string"}},
+		{"types", `{"name":1,"age":"1","height":"x","active":1,"role":true,"home":"x","streets":{},"tags":"t","extra":[],"bytes":1}`, []string{
+			"name must be a string", "age must be an integer number", "height must be a number conforming to the specified constraints",
+			"active must be a boolean value", "role must be a string", "home must be an object", "streets must be an array",
+			"tags must be an array", "extra must be an object", "bytes must be a string"}},
+		{"unknown first, sorted", `{"zip":1,"foo":2,"name":7}`, []string{
+			"property foo should not exist", "property zip should not exist", "name must be a string"}},
+		{"case matters", `{"Name":"Ada"}`, []string{"property Name should not exist", "name must be a string"}},
+		{"lengths", `{"name":"A","note":"abcd"}`, []string{
+			"name must be longer than or equal to 2 characters", "note must be shorter than or equal to 3 characters"}},
+		{"runes, not bytes", `{"name":"äöüßé"}`, nil},
+		{"bounds", `{"name":"Ada","age":151,"height":0.1,"small":128}`, []string{
+			"age must not be greater than 150", "height must not be less than 0.5", "small must not be greater than 127"}},
+		{"unsigned", `{"name":"Ada","age":-1}`, []string{"age must not be less than 0"}},
+		{"no integer", `{"name":"Ada","age":1.5}`, []string{"age must be an integer number"}},
+		{"exponent", `{"name":"Ada","age":1e2}`, []string{"age must be an integer number"}},
+		{"words", `{"name":"Ada","role":"root","mail":"x","code":"X","born":"today"}`, []string{
+			"role must be one of the following values: admin, user", "mail must be an email",
+			"code must match /^[a-z]+$/ regular expression", "born must be a valid ISO 8601 date string"}},
+		{"date of another type", `{"name":"Ada","born":5}`, []string{"born must be a valid ISO 8601 date string"}},
+		{"base64", `{"name":"Ada","bytes":"?"}`, []string{"bytes must be base64 encoded"}},
+		{"nested", `{"name":"Ada","home":{"name":"","no":0,"zip":1},"streets":[{"name":"S"},{"no":1}]}`, []string{
+			"home.property zip should not exist", "home.name should not be empty", "home.no must not be less than 1",
+			"streets.1.name must be a string"}},
+		{"recursive", `{"name":"Ada","friend":{"name":"Bob","friend":{}}}`, []string{"friend.friend.name must be a string"}},
+		{"maps", `{"name":"Ada","extra":{"a":"x","b":1},"labels":{"l":{}}}`, []string{
+			"extra.a must be an integer number", "labels.l.name must be a string"}},
+		{"lists", `{"name":"Ada","tags":["",1],"streets":[{},{},{}]}`, []string{
+			"streets must contain no more than 2 elements", "each value in tags should not be empty"}},
+		{"empty list", `{"name":"Ada","tags":[]}`, []string{"tags must contain at least 1 elements"}},
+		{"no object", `[]`, []string{"the data must be a JSON object"}},
+		{"long names are cut", `{"name":"Ada","` + strings.Repeat("é", 60) + `":1}`, []string{
+			"property " + strings.Repeat("é", 32) + "… should not exist"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if _, got := check[person](t, test.data, validate.Forbid); cmp.Diff(test.want, got) != "" {
+				t.Error(cmp.Diff(test.want, got))
+			}
+		})
+	}
+}
+
+func TestFormats(t *testing.T) {
+	type formats struct {
+		UUID string `json:"uuid,omitempty" format:"uuid"`
+		URI  string `json:"uri,omitempty" format:"uri"`
+		Date string `json:"date,omitempty" format:"date"`
+		V4   string `json:"v4,omitempty" format:"ipv4"`
+		V6   string `json:"v6,omitempty" format:"ipv6"`
+		Host string `json:"host,omitempty" format:"hostname"`
+		Own  string `json:"own,omitempty" format:"phone"`
+	}
+	_, got := check[formats](t, `{"uuid":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","uri":"https://a.example/b","date":"2030-01-02",
+		"v4":"10.0.0.1","v6":"::1","host":"a.example","own":"anything"}`, validate.Forbid)
+	if got != nil {
+		t.Errorf("problems %q", got)
+	}
+	_, got = check[formats](t, `{"uuid":"x","uri":"x","date":"x","v4":"::1","v6":"10.0.0.1","host":"-","own":""}`, validate.Forbid)
+	want := []string{
+		"uuid must be a UUID", "uri must be a URL address", "date must be a valid ISO 8601 date string",
+		"v4 must be an ip address", "v6 must be an ip address", "host must be a fully qualified domain name",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnknownAndDefaults(t *testing.T) {
+	const data = `{"name":"Ada","foo":1,"home":{"name":"S","zip":2}}`
+	for _, test := range []struct {
+		unknown validate.Unknown
+		want    map[string]any
+	}{
+		{validate.Strip, map[string]any{"name": "Ada", "home": map[string]any{"name": "S"}}},
+		{validate.Allow, map[string]any{"name": "Ada", "foo": "1", "home": map[string]any{"name": "S", "zip": "2"}}},
+	} {
+		v, problems := check[person](t, data, test.unknown)
+		if problems != nil {
+			t.Errorf("problems %q", problems)
+		}
+		test.want["level"], test.want["plan"] = "3", "free"
+		if diff := cmp.Diff(test.want, plain(v)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// plain turns json.Numbers into strings, to compare them.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, member := range v {
+			out[k] = plain(member)
+		}
+		return out
+	case interface{ String() string }:
+		return v.String()
+	}
+	return v
+}
+
+func TestManyProblemsAreBounded(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"name":"Ada"`)
+	for range 500 {
+		b.WriteString(`,"x` + strings.Repeat("y", b.Len()%97) + `":1`)
+	}
+	b.WriteString(`}`)
+	if _, got := check[person](t, b.String(), validate.Forbid); len(got) > 100 {
+		t.Errorf("%d problems", len(got))
+	}
+}
+
+func TestParse(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a":`:     "the JSON ends too early",
+		``:          "the JSON ends too early",
+		`{"secret`:  "the JSON ends too early",
+		`{secret}`:  "it is not valid JSON at byte 2",
+		`{} secret`: "there is more after the JSON value, at byte 2",
+		`{}`:        "",
+	} {
+		_, err := validate.Parse([]byte(text))
+		if got := errText(err); got != want {
+			t.Errorf("%q: error %q, want %q", text, got, want)
+		}
+	}
+}
+
+func errText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestTagsThatMakeNoSense(t *testing.T) {
+	type badNumber struct {
+		A string `minLength:"x"`
+	}
+	type badPattern struct {
+		A string `pattern:"("`
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[badNumber](), reflect.TypeFor[badPattern]()} {
+		if _, err := validate.For(typ); err == nil || !strings.Contains(err.Error(), "field A: tag") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+func TestFromText(t *testing.T) {
+	type query struct {
+		N    int      `json:"n,omitempty" query:"n"`
+		F    float64  `json:"f,omitempty"`
+		B    bool     `json:"b,omitempty"`
+		S    string   `json:"s,omitempty" path:"s"`
+		List []int    `json:"list,omitempty"`
+		Tags []string `json:"tags,omitempty"`
+	}
+	fields := map[string]validate.Field{}
+	for _, f := range rules[query](t).Fields() {
+		fields[f.Name] = f
+	}
+	if fields["n"].Query != "n" || fields["s"].Path != "s" || fields["n"].Required {
+		t.Errorf("fields %+v", fields)
+	}
+	for _, test := range []struct {
+		field string
+		texts []string
+		want  string
+	}{
+		{"n", []string{"7"}, "[7]"}, {"n", []string{"x"}, `["x"]`}, {"n", []string{"1", "2"}, "[2]"}, {"n", []string{""}, `[""]`},
+		{"f", []string{"-1.5e3"}, "[-1.5e3]"}, {"f", []string{"1 2"}, `["1 2"]`},
+		{"b", []string{"true"}, "[true]"}, {"b", []string{"0"}, "[false]"}, {"b", []string{"yes"}, `["yes"]`},
+		{"s", []string{"7"}, `["7"]`},
+		{"list", []string{"1", "2"}, "[[1,2]]"}, {"list", []string{"1,2"}, "[[1,2]]"}, {"tags", []string{"a"}, `[["a"]]`},
+	} {
+		if got := marshal(t, []any{fields[test.field].FromText(test.texts)}); got != test.want {
+			t.Errorf("%s %q: %s, want %s", test.field, test.texts, got, test.want)
+		}
+	}
+}
