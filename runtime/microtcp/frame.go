@@ -144,6 +144,9 @@ type decoder struct {
 	need       int // the body's length in code units
 	seen       int // bytes of the body scanned so far
 	units      int // code units in those
+
+	counted      int // bytes after start that were counted against the limit
+	countedUnits int // code units in those
 }
 
 // pending reports whether a part of a frame waits for the rest.
@@ -223,7 +226,7 @@ func (d *decoder) next() (body []byte, ok bool, err error) {
 		}
 	}
 	body = rest[:d.seen:d.seen]
-	d.start += d.seen
+	d.advance(d.seen, d.units)
 	d.inBody, d.seen, d.units = false, 0, 0
 	if !ascii {
 		body = micro.SanitizeUTF8(body)
@@ -231,14 +234,29 @@ func (d *decoder) next() (body []byte, ok bool, err error) {
 	return body, true, nil
 }
 
+// checkLimit looks at how much waits. Bytes are counted once, whatever the size
+// of the reads they come in.
 func (d *decoder) checkLimit() error {
-	if len(d.buf)-d.start <= d.limit {
+	waiting := d.buf[d.start:]
+	if len(waiting) <= d.limit {
 		return nil
 	}
-	if _, units, _ := scanUnits(d.buf[d.start:], d.limit+1); units > d.limit {
+	n, units, split := scanUnits(waiting[d.counted:], d.limit+1-d.countedUnits)
+	d.counted, d.countedUnits = d.counted+n, d.countedUnits+units
+	if d.countedUnits > d.limit || split {
 		return fmt.Errorf("%w: more than maxBufferSize (%d) characters are waiting", errFraming, d.limit)
 	}
 	return nil
+}
+
+// advance tells that n bytes, which are units code units, wait no more.
+func (d *decoder) advance(n, units int) {
+	d.start += n
+	if d.counted > n {
+		d.counted, d.countedUnits = d.counted-n, d.countedUnits-units
+	} else {
+		d.counted, d.countedUnits = 0, 0
+	}
 }
 
 // header reads the length before a frame.
@@ -255,7 +273,7 @@ func (d *decoder) header() (ok bool, err error) {
 	if !ok {
 		return false, fmt.Errorf("%w: %q is no length", errFraming, rest[:min(end, 40)])
 	}
-	d.start += end + 1
+	d.advance(end+1, utf16Len(rest[:end+1]))
 	d.inBody, d.need = true, max(need, 0)
 	return true, nil
 }
