@@ -22,7 +22,7 @@ type item struct {
 func someItem(i int) item {
 	return item{
 		ID: fmt.Sprintf("item-%04d", i), Name: "Wireless keyboard", Price: float64(4995+100*i) / 100, Quantity: 17 + i, Active: true,
-		Description: "A compact keyboard for two hands, without wires", Tags: []string{"office", "wireless", "sale"},
+		Description: "A keyboard for two hands", Tags: []string{"office", "wireless", "sale"},
 	}
 }
 

@@ -109,7 +109,7 @@ func (d *decoder) bytes(p *[]byte, i int) int {
 	if d.data[i] != '"' {
 		return miss
 	}
-	end := find(d.data, i+1, highs)
+	end := findOdd(d.data, i+1)
 	if end == len(d.data) || d.data[end] != '"' {
 		return miss
 	}
@@ -127,7 +127,7 @@ func (d *decoder) time(t *time.Time, i int) int {
 	if d.data[i] != '"' {
 		return miss
 	}
-	end := find(d.data, i+1, highs)
+	end := findOdd(d.data, i+1)
 	if end == len(d.data) || d.data[end] != '"' || t.UnmarshalJSON(d.data[i:end+1]) != nil {
 		return miss
 	}

@@ -43,7 +43,7 @@ func (d *decoder) slice(n *node, p unsafe.Pointer, i, depth int) int {
 	s := (*sliceHeader)(p)
 	for more {
 		if s.len == s.cap {
-			grow(n.typ, p, d.room(s.len, i-start, i))
+			grow(n.typ, p, d.room(n.elem, s.len, i-start, i))
 		}
 		i = d.value(n.elem, unsafe.Add(s.data, uintptr(s.len)*n.elem.size), i, depth+1)
 		s.len++
@@ -54,13 +54,14 @@ func (d *decoder) slice(n *node, p unsafe.Pointer, i, depth int) int {
 
 // room estimates how many more elements a list has, of which count took up used
 // bytes and the next stands at i: as many as there is text for, but no more than
-// three times those seen, lest a list before much other text waste memory.
-func (d *decoder) room(count, used, i int) int {
+// three times those seen, lest a list before much other text waste memory; at
+// first a few, and one if they are large.
+func (d *decoder) room(elem *node, count, used, i int) int {
 	if count == 0 {
-		return 4
+		return max(1, min(4, 256/max(1, int(elem.size))))
 	}
 	fit := (len(d.data) - i) * count / used
-	return max(min(fit+fit/16+1, 3*count), 1)
+	return max(1, min(fit+fit/16+1, 3*count))
 }
 
 // array reads a list into an array: what is too many is dropped, what is missing

@@ -68,7 +68,7 @@ func (d *decoder) name(i int) (name []byte, at int) {
 	if i >= len(d.data) || d.data[i] != '"' {
 		return nil, miss
 	}
-	end := find(d.data, i+1, 0)
+	end := findEnd(d.data, i+1)
 	if end == len(d.data) || d.data[end] != '"' || !utf8.Valid(d.data[i+1:end]) {
 		return nil, miss
 	}

@@ -126,6 +126,10 @@ func (e *encoder) object(dst []byte, o *object, p unsafe.Pointer, depth int) ([]
 			continue
 		}
 		dst = append(dst, f.lead...)
+		if f.node.op == opString {
+			dst = appendString(dst, *(*string)(unsafe.Add(p, f.offset)))
+			continue
+		}
 		if dst, ok = e.value(dst, f.node, unsafe.Add(p, f.offset), depth+1); !ok {
 			return dst, false
 		}
@@ -211,8 +215,8 @@ func appendFloat64(dst []byte, f float64) ([]byte, bool) {
 	case f == 0:
 		return appendZero(dst, f)
 	case a < 1e10 && a >= 1e-4:
-		if m := math.Round(f * 1e4); m/1e4 == f {
-			return appendDecimal(dst, int64(m)), true
+		if m := int64(f*1e4 + math.Copysign(0.5, f)); float64(m)/1e4 == f {
+			return appendDecimal(dst, m), true
 		}
 		return strconv.AppendFloat(dst, f, 'f', -1, 64), true
 	case a >= 1e-6 && a < 1e21:

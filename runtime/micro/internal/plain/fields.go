@@ -203,11 +203,9 @@ func fold(dst, name []byte) []byte {
 	return dst
 }
 
-// omitted reports whether the field is left out of the struct at p.
+// omitted reports whether the field, one with an omission, is left out of the
+// struct at p.
 func (f *field) omitted(p unsafe.Pointer) bool {
-	if f.omit == 0 {
-		return false
-	}
 	p = unsafe.Add(p, f.offset)
 	return f.omit&omitEmpty != 0 && f.node.isEmpty(p) || f.omit&omitZero != 0 && f.node.isZeroValue(p)
 }

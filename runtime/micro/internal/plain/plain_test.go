@@ -133,7 +133,7 @@ func TestInterfacesEncode(t *testing.T) {
 func TestNotPlain(t *testing.T) {
 	values := []any{
 		quoted{1}, twice{}, shadowed{base{ID: "x"}, 1}, byPointer{&base{}}, tagged{}, strange{}, dashed{}, inlined{}, channel{}, quiet{},
-		octets{[]octet{1}}, complex(1, 2), func() {}, selfish(nil), whisper{},
+		octets{[]octet{1}}, secret(), deaf{}, twoInOne{}, wide(), complex(1, 2), func() {}, selfish(nil), whisper{},
 	}
 	for _, v := range values {
 		t.Run(fmt.Sprintf("%T", v), func(t *testing.T) {
@@ -155,6 +155,21 @@ func TestNotPlain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wide returns a struct of more fields than the decoder can mark.
+func wide() any {
+	fields := make([]reflect.StructField, maxFields+1)
+	for i := range fields {
+		fields[i] = reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: reflect.TypeFor[int]()}
+	}
+	return reflect.Zero(reflect.StructOf(fields)).Interface()
+}
+
+// secret returns a struct whose only field has a tag but is not exported.
+func secret() any {
+	n := reflect.StructField{Name: "n", PkgPath: "plain", Type: reflect.TypeFor[int](), Tag: `json:"n"`}
+	return reflect.Zero(reflect.StructOf([]reflect.StructField{n})).Interface()
 }
 
 func TestAppendRefusesCycles(t *testing.T) {
@@ -219,7 +234,7 @@ func TestStringsAreShared(t *testing.T) {
 }
 
 func TestAppendAllocatesNothing(t *testing.T) {
-	values := map[string]any{"item": someItem(1), "pointer": &tree{Name: "x", Kids: []tree{{}, {}}}, "dated": someDated(), "numbers": &numbers{F64: 1.25}}
+	values := map[string]any{"item": someItem(1), "pointer": &tree{Name: "x", Kids: []tree{{}, {}}}, "numbers": &numbers{F64: 1.25}}
 	for name, v := range values {
 		t.Run(name, func(t *testing.T) {
 			buf := make([]byte, 0, 4096)
@@ -228,7 +243,7 @@ func TestAppendAllocatesNothing(t *testing.T) {
 					t.Fatal("refused")
 				}
 			})
-			if allocs > 0.5 { // a pool may be emptied meanwhile
+			if allocs > 0 {
 				t.Errorf("%v allocations", allocs)
 			}
 		})

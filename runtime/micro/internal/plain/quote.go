@@ -2,16 +2,29 @@ package plain
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
-// appendString appends s as a JSON string.
+// appendString appends s as a JSON string. Most strings are ASCII with nothing to
+// escape: these are examined and copied in one go.
 func appendString(dst []byte, s string) []byte {
-	b := bytesOf(s)
+	n, b := len(dst), bytesOf(s)
+	dst = slices.Grow(dst, len(b)+2)
+	whole := dst[:n+len(b)+2]
+	if !copyPlain(whole[n+1:], b) {
+		return appendOdd(dst, b)
+	}
+	whole[n], whole[len(whole)-1] = '"', '"'
+	return whole
+}
+
+// appendOdd appends a string in which something is to be escaped or not ASCII.
+func appendOdd(dst, b []byte) []byte {
 	dst = append(dst, '"')
-	i := find(b, 0, highs)
+	i := findOdd(b, 0)
 	if i < len(b) && b[i] >= utf8.RuneSelf && utf8.Valid(b[i:]) {
-		i = find(b, i, 0)
+		i = findEnd(b, i)
 	}
 	dst = append(dst, b[:i]...)
 	if i < len(b) {
@@ -24,7 +37,7 @@ func appendString(dst []byte, s string) []byte {
 // for every byte that is no UTF-8.
 func appendEscaped(dst, b []byte) []byte {
 	for len(b) > 0 {
-		n := find(b, 0, highs)
+		n := findOdd(b, 0)
 		dst, b = append(dst, b[:n]...), b[n:]
 		switch {
 		case len(b) == 0:

@@ -65,7 +65,7 @@ func (d *decoder) skipList(i, depth int) int {
 
 // skipString reads a string from behind its quote on.
 func (d *decoder) skipString(i int) int {
-	for i = find(d.data, i, 0); i < len(d.data); i = find(d.data, i, 0) {
+	for i = findEnd(d.data, i); i < len(d.data); i = findEnd(d.data, i) {
 		switch {
 		case d.data[i] == '"':
 			return i + 1

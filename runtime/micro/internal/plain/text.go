@@ -19,7 +19,7 @@ func (d *decoder) text(i int) (s string, end int) {
 		return "", miss
 	}
 	start := i + 1
-	end = find(d.data, start, highs)
+	end = findOdd(d.data, start)
 	if end == len(d.data) {
 		return "", miss
 	}
@@ -32,7 +32,7 @@ func (d *decoder) text(i int) (s string, end int) {
 // oddText reads a string that begins at start and is plain ASCII up to i.
 func (d *decoder) oddText(start, i int) (s string, end int) {
 	if d.data[i] >= utf8.RuneSelf {
-		i = find(d.data, i, 0)
+		i = findEnd(d.data, i)
 		if i < len(d.data) && d.data[i] == '"' && utf8.Valid(d.data[start:i]) {
 			return d.keep(start, i), i + 1
 		}
@@ -50,7 +50,7 @@ func (d *decoder) oddText(start, i int) (s string, end int) {
 
 // closing returns the index of the quote that closes the string in which i is.
 func (d *decoder) closing(i int) int {
-	for i = find(d.data, i, 0); i < len(d.data); i = find(d.data, i, 0) {
+	for i = findEnd(d.data, i); i < len(d.data); i = findEnd(d.data, i) {
 		switch d.data[i] {
 		case '"':
 			return i
@@ -86,7 +86,7 @@ func (d *decoder) keep(start, end int) string {
 // escape that does not exist.
 func appendUnquoted(dst, b []byte) ([]byte, bool) {
 	for len(b) > 0 {
-		n := find(b, 0, highs)
+		n := findOdd(b, 0)
 		dst, b = append(dst, b[:n]...), b[n:]
 		switch {
 		case len(b) == 0:

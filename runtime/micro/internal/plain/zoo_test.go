@@ -223,7 +223,14 @@ type (
 	channel struct{ C chan int }
 	quiet   struct{ W whisper }
 	selfish *selfish
-	octets  struct{ O []octet }
+	deaf    struct {
+		loud
+		louder
+	}
+	loud     struct{ A int }
+	louder   struct{ B int }
+	twoInOne struct{ W struct{ time.Time } }
+	octets   struct{ O []octet }
 )
 
 // zoo lists a zero value of every plain type.
@@ -245,3 +252,9 @@ func zooTypes() []reflect.Type {
 	}
 	return types
 }
+
+// Two embedded structs with methods: which of them a deaf struct has, nobody knows.
+func (loud) MarshalJSON() ([]byte, error)   { return []byte(`"loud"`), nil }
+func (louder) MarshalJSON() ([]byte, error) { return []byte(`"louder"`), nil }
+func (*loud) UnmarshalJSON([]byte) error    { return nil }
+func (*louder) UnmarshalJSON([]byte) error  { return nil }
