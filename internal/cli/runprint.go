@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -24,7 +23,6 @@ type runPrinter struct {
 	width    int            // of the longest name
 	took     map[string]time.Duration
 	served   map[string]bool
-	allReady bool
 }
 
 func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []proc.Service) *runPrinter {
@@ -35,6 +33,7 @@ func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []
 	for i, name := range w.Names() {
 		p.number[name] = i
 	}
+	p.width = len(own)
 	for _, service := range services {
 		p.width = max(p.width, len(service.Name))
 	}
@@ -58,7 +57,6 @@ func (p *runPrinter) print(e proc.Event) {
 	case proc.KindLog:
 		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), cleanLine(e.Text, p.out.Enabled()))
 	case proc.KindAllReady:
-		p.allReady = true
 		p.summary(e)
 	case proc.KindBuildFailed:
 		for line := range strings.SplitSeq(e.Text, "\n") {
@@ -121,9 +119,12 @@ func (p *runPrinter) note(e proc.Event, text string) {
 	p.io.Notef("%s%s", p.prefix(p.err, e.Service), text)
 }
 
+// own is the prefix of what concerns all services.
+const own = "msctl"
+
 func (p *runPrinter) prefix(c term.Palette, service string) string {
 	if service == "" {
-		return c.Bold(fmt.Sprintf("%-*s", p.width, "msctl")) + c.Dim(" │ ")
+		return c.Bold(fmt.Sprintf("%-*s", p.width, own)) + c.Dim(" │ ")
 	}
 	return c.Service(p.number[service], fmt.Sprintf("%-*s", p.width, service)) + c.Dim(" │ ")
 }
@@ -133,9 +134,13 @@ func (p *runPrinter) summary(e proc.Event) {
 	c := p.err
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  %s in %s\n\n", c.Good(p.work.Name+" is ready"), seconds(e.Took))
+	longest := 0
+	for _, s := range p.services {
+		longest = max(longest, len(shown(s)))
+	}
 	for _, s := range p.services {
 		name := c.Service(p.number[s.Name], fmt.Sprintf("%-*s", p.width, s.Name))
-		fmt.Fprintf(&b, "  %s  %s  %s\n", name, shown(s), c.Dim("answered in "+seconds(p.took[s.Name])))
+		fmt.Fprintf(&b, "  %s  %-*s  %s\n", name, longest, shown(s), c.Dim("answered in "+seconds(p.took[s.Name])))
 	}
 	for _, s := range p.services {
 		if s.Kind == workspace.KindGateway {
@@ -178,7 +183,7 @@ func (p *runPrinter) printJSON(e proc.Event) {
 	}
 	encoder := json.NewEncoder(p.io.Out)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(line); err != nil && err != io.ErrClosedPipe {
+	if err := encoder.Encode(line); err != nil {
 		p.io.Notef("print an event: %v", err)
 	}
 }

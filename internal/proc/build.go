@@ -53,15 +53,19 @@ func newBuilder(r *run, dir, session string) *builder {
 	return &builder{run: r, dir: dir, session: session, slots: make(chan struct{}, max(1, runtime.NumCPU()/2)), env: env}
 }
 
-// build builds a service. before is the program of its last build, or "". It
-// ends early with ctx.
-func (b *builder) build(ctx context.Context, u *unit, before string) built {
+// acquire waits until a build may run, and returns what lets the next one run.
+func (b *builder) acquire(ctx context.Context) (release func(), err error) {
 	select {
 	case b.slots <- struct{}{}:
+		return func() { <-b.slots }, nil
 	case <-ctx.Done():
-		return built{err: ctx.Err()}
+		return nil, ctx.Err()
 	}
-	defer func() { <-b.slots }()
+}
+
+// build builds a service, between acquire and release. before is the program of
+// its last build, or "". It ends early with ctx.
+func (b *builder) build(ctx context.Context, u *unit, before string) built {
 	start := time.Now()
 	target := filepath.Join(b.dir, u.spec.Name+exeSuffix)
 	// Building into the same file every time lets go see that nothing changed.

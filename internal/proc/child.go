@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,7 +47,7 @@ func (r *run) spawn(ctx context.Context, c command) (*child, error) {
 	var readers [2]*os.File
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.words[0], c.words[1:]...)
 	cmd.Dir, cmd.ExtraFiles = c.dir, c.files
-	cmd.Env = append(c.env[:len(c.env):len(c.env)], "PWD="+c.dir) // so that folders have the names we know them by
+	cmd.Env = slices.Concat(c.env, []string{"PWD=" + c.dir}) // so that folders have the names we know them by
 	for i, stream := range []*io.Writer{&cmd.Stdout, &cmd.Stderr} {
 		reader, writer, err := os.Pipe()
 		if err != nil {

@@ -235,6 +235,27 @@ func who(t *testing.T, c *micro.Client) answer {
 	return got
 }
 
+// awaitVersion asks until a version of items answers. For a moment after a swap
+// both may, the old one until it has got its signal.
+func awaitVersion(t *testing.T, port, want int) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.Now().Add(patience)
+	for {
+		c := micro.NewClient(microtcp.Dial(fmt.Sprintf("127.0.0.1:%d", port)))
+		got := who(t, c)
+		_ = c.Close()
+		if got.Version == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("version %d answers, want %d", got.Version, want)
+		}
+		<-tick.C
+	}
+}
+
 func refused(port int) bool {
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {

@@ -21,11 +21,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		programs := map[string]func() error{"__guard": guardProgram, "__run": runProgram, "__command": commandProgram}
 		if program := programs[os.Args[1]]; program != nil {
+			code := 0
 			if err := program(); err != nil {
 				fmt.Fprintln(os.Stderr, err)
-				os.Exit(1)
+				code = 1
 			}
-			os.Exit(0)
+			os.Exit(code) // here this binary is another program
 		}
 	}
 	goleak.VerifyTestMain(m)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ type service struct {
 
 	change     chan change   // of the watcher, which merges what waits in it
 	stop       chan struct{} // closed when the service is to drain
+	begun      chan struct{} // closed when its first build has begun, or it needs none
 	firstReady chan struct{} // closed when it has been ready once
 	done       chan struct{} // closed when nothing is left of it
 
@@ -49,6 +51,7 @@ func newService(r *run, u *unit, socket net.Listener) *service {
 		unit: u, run: r, socket: socket,
 		change:     make(chan change, 1),
 		stop:       make(chan struct{}),
+		begun:      make(chan struct{}),
 		firstReady: make(chan struct{}),
 		done:       make(chan struct{}),
 		retry:      stoppedTimer(),
@@ -102,19 +105,8 @@ func exitOf(p *child) <-chan struct{} {
 // prepare builds the service and waits for those it depends on. It returns
 // false when there is nothing to start.
 func (s *service) prepare(ctx context.Context) bool {
-	if s.spec.Path != "" {
-		s.emit(Event{Kind: KindBuilding})
-		b := s.run.builder.build(ctx, s.unit, "")
-		if b.err != nil {
-			if ctx.Err() == nil {
-				s.emit(Event{Kind: KindBuildFailed, Text: buildText(b.err), Took: b.took})
-				s.run.fail(b.err)
-			}
-			return false
-		}
-		s.program = b.program
-		s.emit(Event{Kind: KindBuilt, Took: b.took})
-		s.learnSources(ctx)
+	if !s.firstBuild(ctx) {
+		return false
 	}
 	for _, other := range s.run.services {
 		for _, need := range s.needs {
@@ -129,6 +121,44 @@ func (s *service) prepare(ctx context.Context) bool {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// firstBuild builds the service, in the order in which services start. A
+// failure ends the run.
+func (s *service) firstBuild(ctx context.Context) bool {
+	for _, other := range s.run.services {
+		if other == s {
+			break
+		}
+		select {
+		case <-other.begun:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if s.spec.Path == "" {
+		close(s.begun)
+		return true
+	}
+	release, err := s.run.builder.acquire(ctx)
+	if err != nil {
+		return false
+	}
+	close(s.begun)
+	s.emit(Event{Kind: KindBuilding})
+	b := s.run.builder.build(ctx, s.unit, "")
+	release()
+	if b.err != nil {
+		if ctx.Err() == nil {
+			s.emit(Event{Kind: KindBuildFailed, Text: buildText(b.err), Took: b.took})
+			s.run.fail(b.err)
+		}
+		return false
+	}
+	s.program = b.program
+	s.emit(Event{Kind: KindBuilt, Took: b.took})
+	s.learnSources(ctx)
+	return true
 }
 
 // learnSources tells the watcher what the service is built from now.
@@ -187,7 +217,7 @@ func (s *service) spawn(ctx context.Context) (*child, error) {
 		defer own.Close()
 		where = addr
 		c.files = []*os.File{shared, own}
-		c.env = append(c.env[:len(c.env):len(c.env)], fmt.Sprintf("%s=%d=3 probe=4", micro.InheritEnv, s.spec.Port))
+		c.env = slices.Concat(c.env, []string{fmt.Sprintf("%s=%d=3 probe=4", micro.InheritEnv, s.spec.Port)})
 	} else if err := checkFree(ctx, s.spec); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,15 @@ func (s *service) rebuild(ctx context.Context) {
 	result := make(chan built, 1)
 	s.building = result
 	before := s.program
-	s.helpers.Go(func() { result <- s.run.builder.build(ctx, s.unit, before) })
+	s.helpers.Go(func() {
+		release, err := s.run.builder.acquire(ctx)
+		if err != nil {
+			result <- built{err: err}
+			return
+		}
+		defer release()
+		result <- s.run.builder.build(ctx, s.unit, before)
+	})
 }
 
 func (s *service) onBuilt(ctx context.Context, b built) {

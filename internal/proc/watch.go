@@ -64,7 +64,9 @@ func (w *watcher) learn(s *service, found sources) {
 	w.sources[s] = found
 	w.mu.Unlock()
 	for _, dir := range found.folders() {
-		w.add(dir)
+		if w.add(dir) != nil {
+			return // that no more can be watched was told
+		}
 	}
 }
 
@@ -199,7 +201,7 @@ func (w *watcher) addTree(root string) (files []string) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			return nil // gone again, or not ours to read
+			return nil //nolint:nilerr // gone again, or not ours to read: the rest is watched
 		case !entry.IsDir():
 			files = append(files, path)
 			return nil
