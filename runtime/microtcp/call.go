@@ -17,7 +17,11 @@ type call struct {
 	id     []byte
 	packet []byte // scratch for the request
 	signal chan struct{}
-	timer  *time.Timer
+
+	// Of the connection, under its mu.
+	deadline time.Time
+	place    int // in the connection's deadlines; -1: not there
+	observer *micro.Trace
 
 	mu    sync.Mutex // guards what follows
 	bytes []byte     // the JSON texts of parts, one after another
@@ -46,9 +50,7 @@ const maxWaiting = 32 << 20
 var errSlowCaller = errors.New("the answer comes faster than the caller takes it: more than 32 MiB are waiting")
 
 var calls = sync.Pool{New: func() any {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return &call{signal: make(chan struct{}, 1), timer: t}
+	return &call{signal: make(chan struct{}, 1), place: -1}
 }}
 
 // recycle gives the call back; nobody but the caller may know it any more.
@@ -61,6 +63,7 @@ func (k *call) recycle() {
 	default:
 	}
 	k.bytes, k.parts, k.over, k.err, k.trace = k.bytes[:0], k.parts[:0], false, nil, false
+	k.observer = nil
 	calls.Put(k)
 }
 
@@ -119,8 +122,7 @@ func (k *call) take() (err error) {
 func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	a.inFlight.Add(1)
 	defer a.inFlight.Add(-1)
-	left := time.Until(req.Deadline)
-	if left <= 0 {
+	if time.Until(req.Deadline) <= 0 {
 		return fmt.Errorf("%w: the deadline had passed before the message was sent", micro.ErrTimeout)
 	}
 	conn, err := a.connected(ctx, req)
@@ -129,21 +131,23 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 	}
 	k := calls.Get().(*call)
 	k.trace = req.Trace != nil && req.Trace.Read != nil
+	k.deadline, k.observer = req.Deadline, req.Trace
 	if err := conn.begin(k); err != nil {
 		k.recycle()
 		return err
 	}
-	k.timer.Reset(left)
+	ended := false
 	defer func() { // deferred because reply may panic
-		k.timer.Stop()
-		conn.finish(k, req.Trace)
+		if !ended {
+			conn.giveUp(k)
+		}
 		k.recycle()
 	}()
 	_, end, err := conn.send(ctx, req, k)
 	if err != nil {
 		return conn.sendError(ctx, err)
 	}
-	if err = k.wait(ctx, conn, req, reply); err == nil {
+	if ended, err = k.wait(ctx, conn, req, reply); err == nil {
 		conn.out.ack(end)
 	}
 	return err
@@ -158,19 +162,12 @@ func gaveUp(ctx context.Context) error {
 	return micro.ErrTimeout
 }
 
-// wait hands the packets of the answer to reply until the last.
-func (k *call) wait(ctx context.Context, conn *clientConn, req *micro.Request, reply micro.Reply) error {
+// wait hands the packets of the answer to reply until the last. ended tells that
+// the connection has forgotten the call.
+func (k *call) wait(ctx context.Context, conn *clientConn, req *micro.Request, reply micro.Reply) (ended bool, err error) {
 	for sent := 0; ; {
-		tooLate := false
-		select {
-		case <-k.signal:
-		case <-k.timer.C:
-			tooLate = true
-		case <-ctx.Done():
-			tooLate = true
-		}
-		if tooLate && conn.giveUp(k, req.Trace) {
-			return gaveUp(ctx)
+		if !k.await(ctx) && conn.giveUp(k) {
+			return true, gaveUp(ctx)
 		}
 		lost := k.take()
 		start := 0
@@ -182,21 +179,36 @@ func (k *call) wait(ctx context.Context, conn *clientConn, req *micro.Request, r
 				req.Trace.Read(p.at, p.packet)
 			}
 			if p.failed {
-				return k.remote(conn, text, sent)
+				return true, k.remote(conn, text, sent)
 			}
 			if p.defined || !p.last {
 				if err := reply.Send(value(p, text)); err != nil {
-					return err
+					return p.last, err
 				}
 				sent++
 			}
 			if p.last {
-				return nil
+				return true, nil
 			}
 		}
 		if lost != nil {
-			return lost
+			return true, lost
 		}
+	}
+}
+
+// await waits until something has come; false tells that ctx ended first.
+func (k *call) await(ctx context.Context) bool {
+	over := ctx.Done()
+	if over == nil {
+		<-k.signal
+		return true
+	}
+	select {
+	case <-k.signal:
+		return true
+	case <-over:
+		return false
 	}
 }
 

@@ -137,8 +137,9 @@ type address struct {
 	downUntil atomic.Int64 // Unix nanoseconds
 	dialing   atomic.Bool
 
-	mu   sync.Mutex // guards what follows
-	conn *clientConn
+	conn atomic.Pointer[clientConn]
+
+	mu   sync.Mutex // guards dial, and changes of conn
 	dial *dial
 }
 
@@ -188,8 +189,11 @@ var errDial = fmt.Errorf("%w", micro.ErrUnreachable)
 // connected returns the connection, made if there is none. Calls that come while
 // it is being made wait for the same one.
 func (a *address) connected(ctx context.Context, req *micro.Request) (*clientConn, error) {
+	if conn := a.conn.Load(); conn != nil && conn.usable() {
+		return conn, nil
+	}
 	a.mu.Lock()
-	if conn := a.conn; conn != nil && conn.usable() {
+	if conn := a.conn.Load(); conn != nil && conn.usable() { // made meanwhile
 		a.mu.Unlock()
 		return conn, nil
 	}
@@ -245,7 +249,7 @@ func (a *address) connect(d *dial) {
 	a.dial = nil
 	a.dialing.Store(false)
 	if conn != nil {
-		a.conn = conn
+		a.conn.Store(conn)
 		a.client.wg.Go(conn.serve)
 	} else {
 		a.avoid()
@@ -311,7 +315,7 @@ func (a *address) dialOnce() (net.Conn, error) {
 // to be left, end with the client's context.
 func (a *address) close() {
 	a.mu.Lock()
-	conn := a.conn
+	conn := a.conn.Load()
 	a.mu.Unlock()
 	if conn != nil {
 		conn.fail(micro.ErrClosed)

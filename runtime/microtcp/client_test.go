@@ -88,7 +88,7 @@ func TestCloseEndsEveryConnection(t *testing.T) {
 			a := conn.addresses[0]
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.conn.goingAway.Load()
+			return a.conn.Load().goingAway.Load()
 		})
 	}
 	within(t, "Close", func() { _ = c.Close() })
@@ -146,7 +146,7 @@ func TestReplyPanics(t *testing.T) {
 	if n, m := conn.inFlight.Load(), conn.addresses[0].inFlight.Load(); n != 0 || m != 0 {
 		t.Errorf("%d and %d calls count as in flight after a panic", n, m)
 	}
-	if waiting := conn.addresses[0].conn.running; waiting != 0 {
+	if waiting := len(conn.addresses[0].conn.Load().calls); waiting != 0 {
 		t.Errorf("%d calls wait on the connection", waiting)
 	}
 	if got, err := micro.Call[string](t.Context(), c, echo, "y"); err != nil || got != "y" {

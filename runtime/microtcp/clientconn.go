@@ -25,15 +25,17 @@ type clientConn struct {
 	prefix  [idPrefixLen]byte
 
 	goingAway atomic.Bool // the server has asked to be left
+	dead      atomic.Bool // err is set
 
-	mu      sync.Mutex // guards what follows
-	last    uint64     // the number of the last call
-	calls   map[uint64]*call
-	missed  map[uint64]missed // calls that gave up before their answer ended
-	oldest  []uint64          // keys of missed in order, for bounding it
-	err     error             // why the connection ended
-	running int               // calls that wait
-	left    bool              // nothing more is sent
+	mu     sync.Mutex // guards what follows
+	last   uint64     // the number of the last call
+	calls  map[uint64]*call
+	missed map[uint64]missed // calls that gave up before their answer ended
+	oldest []uint64          // keys of missed in order, for bounding it
+	err    error             // why the connection ended
+	left   bool              // nothing more is sent
+
+	deadlines deadlines // of calls
 }
 
 // missed is what is remembered of a call that gave up.
@@ -57,20 +59,15 @@ func newClientConn(a *address, conn net.Conn) *clientConn {
 	var random [idPrefixLen / 2]byte
 	_, _ = rand.Read(random[:]) // never fails
 	hex.Encode(c.prefix[:], random[:])
+	c.deadlines.timer = time.AfterFunc(time.Hour, c.expire)
+	c.deadlines.timer.Stop()
 	c.out = newWriter(conn, a.client.limits.maxSend, stallTimeout, c.fail)
 	c.out.spawn = a.client.wg.Go
 	return c
 }
 
 // usable reports whether new calls may use the connection.
-func (c *clientConn) usable() bool {
-	if c.goingAway.Load() {
-		return false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err == nil
-}
+func (c *clientConn) usable() bool { return !c.goingAway.Load() && !c.dead.Load() }
 
 // begin registers a call and gives it its id.
 func (c *clientConn) begin(k *call) error {
@@ -86,7 +83,7 @@ func (c *clientConn) begin(k *call) error {
 	k.number = c.last
 	k.id = c.appendID(k.id[:0], k.number)
 	c.calls[k.number] = k
-	c.running++
+	c.deadlines.add(k)
 	return nil
 }
 
@@ -123,24 +120,28 @@ func (c *clientConn) numberOf(id []byte) (n uint64, ok bool) {
 // giveUp forgets a call whose caller waits no longer, and remembers it for a
 // while, so that its late answer can be told from a foreign one. It returns
 // false when the call has just ended: then its end is there to be taken.
-func (c *clientConn) giveUp(k *call, trace *micro.Trace) bool {
+func (c *clientConn) giveUp(k *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, waits := c.calls[k.number]; !waits {
 		return false
 	}
-	delete(c.calls, k.number)
-	c.miss(k.number, trace)
+	c.missLocked(k)
+	c.leaveIdle()
 	return true
 }
 
-// finish counts a call out; nobody but the caller knows it afterwards.
-func (c *clientConn) finish(k *call, trace *micro.Trace) {
-	c.giveUp(k, trace)
-	c.mu.Lock()
-	c.running--
-	c.leaveIdle()
-	c.mu.Unlock()
+// missLocked turns a call that waits into one that has given up.
+func (c *clientConn) missLocked(k *call) {
+	c.forget(k)
+	c.miss(k.number, k.observer)
+}
+
+// forget takes a call off the list; whoever does it, with mu held, has ended the
+// call or is its caller. Nobody but the caller knows the call afterwards.
+func (c *clientConn) forget(k *call) {
+	delete(c.calls, k.number)
+	c.deadlines.remove(k)
 }
 
 // errLeft ends a connection whose server goes away, when nothing waits on it.
@@ -165,8 +166,10 @@ func (c *clientConn) fail(err error) {
 		return
 	}
 	c.err = err
-	for n, k := range c.calls {
-		delete(c.calls, n)
+	c.dead.Store(true)
+	c.deadlines.timer.Stop()
+	for _, k := range c.calls {
+		c.forget(k)
 		k.end(err)
 	}
 	c.mu.Unlock()
@@ -260,14 +263,15 @@ func (c *clientConn) hand(n uint64, p *micro.Packet, body []byte) {
 		}
 		return
 	}
-	// Under mu, because a call is used again once finish has forgotten it.
-	if !k.put(value, remote, last, body) {
-		k.end(errSlowCaller)
-		last = true
-	}
+	// Under mu, because a call is used again once it is forgotten.
 	if last {
-		delete(c.calls, n)
+		c.forget(k)
 	}
+	if !k.put(value, remote, last, body) {
+		c.forget(k)
+		k.end(errSlowCaller)
+	}
+	c.leaveIdle()
 	c.mu.Unlock()
 }
 
@@ -294,7 +298,7 @@ func (c *clientConn) leave() {
 // leaveIdle closes a connection whose server goes away, once nothing waits on it
 // and every event has been written. It is called with mu held.
 func (c *clientConn) leaveIdle() {
-	if c.running > 0 || c.left || c.err != nil || !c.goingAway.Load() {
+	if !c.goingAway.Load() || len(c.calls) > 0 || c.left || c.err != nil {
 		return
 	}
 	c.left = true
