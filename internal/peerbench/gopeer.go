@@ -32,13 +32,14 @@ func serve(ctx context.Context, addr string) error {
 func callInALoop(ctx context.Context, o options) error {
 	c := micro.NewClient(microtcp.Dial(o.addr))
 	defer c.Close()
+	echo, list, one := micro.Cmd("echo"), micro.Cmd("list"), items(1)[0] // as a program has them: made once
 	call := func() error {
-		_, err := micro.Call[item](ctx, c, micro.Cmd("echo"), items(1)[0])
+		_, err := micro.Call[item](ctx, c, echo, one)
 		return err
 	}
 	if o.row == "list" {
 		call = func() error {
-			list, err := micro.Call[[]item](ctx, c, micro.Cmd("list"), struct{}{})
+			list, err := micro.Call[[]item](ctx, c, list, struct{}{})
 			if err == nil && len(list) != listLength {
 				err = fmt.Errorf("wrong reply: %d items", len(list))
 			}
