@@ -171,7 +171,7 @@ func (w *writer) errors(s *load.Snapshot) {
 		return
 	}
 	w.line("")
-	w.line("%s", w.label("errors"))
+	w.line("%s", w.p.Bold("errors"))
 	var rest int64
 	for i, e := range s.Errors {
 		if i >= mostErrors {
@@ -194,7 +194,7 @@ func (w *writer) thresholds(r *Report) {
 		return
 	}
 	w.line("")
-	w.line("%s", w.label("thresholds"))
+	w.line("%s", w.p.Bold("thresholds"))
 	for _, t := range r.Thresholds {
 		verdict := w.p.Good("kept   ")
 		if !t.Kept(&r.Result.Snapshot) {
