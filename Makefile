@@ -18,6 +18,7 @@ NEST_READY    := $(NEST:%=testdata/nest/%/node_modules/.package-lock.json)
 
 FUZZTIME  ?= 60s
 TESTFLAGS ?= -race -timeout 9m
+PACKAGES  ?= ./...
 
 .PHONY: help build demo test test-tools nest lint fuzz bench cover release-check clean
 
@@ -33,8 +34,8 @@ demo: build ## scaffold, run, call, bench and stop a workspace in a temporary fo
 test: test-tools nest ## every test, with the race detector, with and without encoding/json/v2
 	@export MSCTL_TEST_NEST=required; \
 	{ status=0; \
-	  $(JSONV2) go test -json $(TESTFLAGS) ./... || status=$$?; \
-	  go test -json $(TESTFLAGS) ./runtime/... || status=$$?; \
+	  $(JSONV2) go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
+	  GOEXPERIMENT= go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \
 	  exit $$status; } | go run ./internal/testsum
 
 test-tools: # what the tests need beside Go: installed where we may, named where we may not
