@@ -43,13 +43,16 @@ test-tools: # what the tests need beside Go: installed where we may, named where
 	command -v node >/dev/null || missing+=(nodejs); \
 	command -v npm  >/dev/null || missing+=(npm); \
 	command -v tmux >/dev/null || missing+=(tmux); \
-	if (( $${#missing[@]} == 0 )); then exit 0; fi; \
-	if command -v apt-get >/dev/null && (( $$(id -u) == 0 )); then \
+	command -v "$$(go env CC)" >/dev/null || missing+=(gcc libc6-dev); \
+	if (( $${#missing[@]} == 0 )); then :; \
+	elif command -v apt-get >/dev/null && (( $$(id -u) == 0 )); then \
 	  echo "make test: installing $${missing[*]}" >&2; \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; } >/dev/null; \
 	else \
-	  echo "make test needs $${missing[*]} (Node.js 20 or later for the NestJS peers, tmux for the terminal tests): install them and try again" >&2; exit 1; \
-	fi
+	  echo "make test needs $${missing[*]} (Node.js for the NestJS peers, tmux for the terminal tests, a C compiler for the race detector): install them and try again" >&2; exit 1; \
+	fi; \
+	major=$$(node -p 'process.versions.node.split(".")[0]'); \
+	(( major >= 20 )) || { echo "make test needs Node.js 20 or later for NestJS 12, and this is $$major: install a newer one and try again" >&2; exit 1; }
 
 nest: # the NestJS peers of the interoperability tests, from their lock files
 	@$(MAKE) -s -j3 $(NEST_READY)
