@@ -52,6 +52,7 @@ func someDated() dated {
 }
 
 func benchAppend(b *testing.B, v any) {
+	b.Helper()
 	text, err := library{}.Append(nil, v)
 	if err != nil {
 		b.Fatal(err)
@@ -76,6 +77,7 @@ func benchAppend(b *testing.B, v any) {
 }
 
 func benchUnmarshal[T any](b *testing.B, v T) {
+	b.Helper()
 	text, err := library{}.Append(nil, v)
 	if err != nil {
 		b.Fatal(err)

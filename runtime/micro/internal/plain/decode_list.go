@@ -2,9 +2,9 @@ package plain
 
 import "unsafe"
 
-// next reads what stands behind an element of a list or object that close
-// closes: a comma, and the next one begins at the index returned, or the end.
-func (d *decoder) next(i int, close byte) (end int, more bool) {
+// next reads what stands behind an element of a list or object that bracket
+// closes: a comma, and the next one begins at the index returned, or the bracket.
+func (d *decoder) next(i int, bracket byte) (end int, more bool) {
 	if i < 0 {
 		return miss, false
 	}
@@ -14,7 +14,7 @@ func (d *decoder) next(i int, close byte) (end int, more bool) {
 		return miss, false
 	case d.data[i] == ',':
 		return d.space(i + 1), true
-	case d.data[i] == close:
+	case d.data[i] == bracket:
 		return i + 1, false
 	}
 	return miss, false

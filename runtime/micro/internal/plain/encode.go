@@ -49,7 +49,7 @@ func (e *encoder) list(dst []byte, values []any, depth int) ([]byte, bool) {
 		return append(dst, "null"...), true
 	}
 	dst = append(dst, '[')
-	ok := true
+	var ok bool
 	for i, v := range values {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -119,7 +119,8 @@ func (e *encoder) composite(dst []byte, n *node, p unsafe.Pointer, depth int) ([
 // object appends a struct. Every field brings its own leading comma; the first
 // comma then becomes the brace.
 func (e *encoder) object(dst []byte, o *object, p unsafe.Pointer, depth int) ([]byte, bool) {
-	start, ok := len(dst), true
+	var ok bool
+	start := len(dst)
 	for i := range o.fields {
 		f := &o.fields[i]
 		if f.omit != 0 && f.omitted(p) {
@@ -144,7 +145,7 @@ func (e *encoder) object(dst []byte, o *object, p unsafe.Pointer, depth int) ([]
 // array appends the count values of elem's type from p on.
 func (e *encoder) array(dst []byte, elem *node, p unsafe.Pointer, count, depth int) ([]byte, bool) {
 	dst = append(dst, '[')
-	ok := true
+	var ok bool
 	for i := range count {
 		if i > 0 {
 			dst = append(dst, ',')

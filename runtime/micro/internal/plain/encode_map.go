@@ -75,7 +75,7 @@ func stringMap(dst []byte, values map[string]string) ([]byte, bool) {
 	dst = append(dst, '{')
 	m := newMembers(len(dst))
 	defer m.release()
-	ok := true
+	var ok bool
 	for key, v := range values {
 		if dst, ok = m.key(dst, key); !ok {
 			return dst, false
@@ -93,7 +93,7 @@ func (e *encoder) objectMap(dst []byte, values map[string]any, depth int) ([]byt
 	dst = append(dst, '{')
 	m := newMembers(len(dst))
 	defer m.release()
-	ok := true
+	var ok bool
 	for key, v := range values {
 		if dst, ok = m.key(dst, key); !ok {
 			return dst, false
@@ -134,7 +134,7 @@ func (e *encoder) reflectMap(dst []byte, n *node, p unsafe.Pointer, depth int) (
 	m, at := newMembers(len(dst)), n.pairs.Get().(*pair)
 	defer m.release()
 	defer n.release(at)
-	ok := true
+	var ok bool
 	for i := values.MapRange(); i.Next(); {
 		at.key.SetIterKey(i)
 		at.elem.SetIterValue(i)

@@ -132,8 +132,8 @@ func TestInterfacesEncode(t *testing.T) {
 // TestNotPlain: these are left to the library, whole, and come out right.
 func TestNotPlain(t *testing.T) {
 	values := []any{
-		quoted{1}, twice{}, shadowed{base{ID: "x"}, 1}, byPointer{&base{}}, tagged{}, strange{}, dashed{}, inlined{}, channel{}, quiet{},
-		octets{[]octet{1}}, secret(), deaf{}, twoInOne{}, wide(), complex(1, 2), func() {}, selfish(nil), whisper{},
+		quoted{1}, twice{}, shadowed{base{ID: "x"}, 1}, byPointer{&base{}}, tagged{}, strange{}, oneField(reflect.StructField{Name: "A", Tag: `json:"-,"`}), inlined{}, channel{}, quiet{},
+		octets{[]octet{1}}, oneField(reflect.StructField{Name: "n", PkgPath: "plain", Tag: `json:"n"`}), deaf{}, twoInOne{}, wide(), complex(1, 2), func() {}, selfish(nil), whisper{},
 	}
 	for _, v := range values {
 		t.Run(fmt.Sprintf("%T", v), func(t *testing.T) {
@@ -166,10 +166,10 @@ func wide() any {
 	return reflect.Zero(reflect.StructOf(fields)).Interface()
 }
 
-// secret returns a struct whose only field has a tag but is not exported.
-func secret() any {
-	n := reflect.StructField{Name: "n", PkgPath: "plain", Type: reflect.TypeFor[int](), Tag: `json:"n"`}
-	return reflect.Zero(reflect.StructOf([]reflect.StructField{n})).Interface()
+// oneField returns a struct with one int field, such as vet would complain of.
+func oneField(f reflect.StructField) any {
+	f.Type = reflect.TypeFor[int]()
+	return reflect.Zero(reflect.StructOf([]reflect.StructField{f})).Interface()
 }
 
 func TestAppendRefusesCycles(t *testing.T) {

@@ -132,7 +132,7 @@ type (
 		First string
 		Inner
 		Last string `json:"last"`
-		skip int
+		_    int
 		Gone string `json:"-"`
 	}
 
@@ -213,9 +213,6 @@ type (
 	}
 	strange struct {
 		A int `json:"a b"`
-	}
-	dashed struct {
-		A int `json:"-,"`
 	}
 	inlined struct {
 		Inner `json:",inline"`
