@@ -1,6 +1,7 @@
 package micro
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -116,13 +117,19 @@ func NewCorrelationID() string { return newID() }
 // request makes the message of a call.
 func (c *Client) request(p Pattern, data any) (*Request, error) {
 	if raw, ok := data.(json.RawMessage); ok {
-		return &Request{Pattern: p, Data: orNull(raw)}, nil
+		if raw = orNull(raw); !validJSON(raw) { // it would cost every call on the connection
+			return nil, fmt.Errorf("encode data of %s: %w", p, errNotJSON)
+		}
+		return &Request{Pattern: p, Data: raw}, nil
 	}
-	body, err := encode(c.codec, nil, data)
+	scratch := buffers.Get().(*[]byte)
+	defer putBuffer(scratch)
+	body, err := encode(c.codec, *scratch, data)
 	if err != nil {
 		return nil, fmt.Errorf("encode data of %s: %w", p, err)
 	}
-	return &Request{Pattern: p, Data: body}, nil
+	*scratch = body
+	return &Request{Pattern: p, Data: bytes.Clone(body)}, nil
 }
 
 // Call sends data to the message handler of pattern p and returns the value it
@@ -131,27 +138,40 @@ func (c *Client) request(p Pattern, data any) (*Request, error) {
 // JSON text is returned unparsed. The error wraps *Error when the peer sent
 // one, ErrTimeout, ErrUnreachable, ErrConnectionLost, ErrShed or ErrClosed.
 func Call[Out any](ctx context.Context, c *Client, p Pattern, data any) (Out, error) {
-	var out Out
 	req, err := c.request(p, data)
 	if err != nil {
-		return out, err
+		var none Out
+		return none, err
 	}
-	got := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
-	none := got
-	err = c.Do(ctx, req, ReplyFunc(func(v Value) error {
-		if none || v.Undefined() {
-			return nil
-		}
-		got = true
-		return c.decode(v, &out)
-	}))
+	answer := &answer[Out]{client: c}
+	err = c.Do(ctx, req, answer)
 	switch {
 	case err != nil:
-		return out, fmt.Errorf("call %s: %w", p, err)
-	case !got:
-		return out, fmt.Errorf("call %s: %w", p, ErrNoValue)
+		return answer.value, fmt.Errorf("call %s: %w", p, err)
+	case !answer.given && reflect.TypeFor[Out]() != reflect.TypeFor[None]():
+		return answer.value, fmt.Errorf("call %s: %w", p, ErrNoValue)
 	}
-	return out, nil
+	return answer.value, nil
+}
+
+// answer is the Reply of a Call: it keeps the last value.
+type answer[Out any] struct {
+	client *Client
+	value  Out
+	given  bool
+}
+
+// Send decodes a value over the one before.
+func (a *answer[Out]) Send(v Value) error {
+	if v.Undefined() || reflect.TypeFor[Out]() == reflect.TypeFor[None]() {
+		return nil
+	}
+	if a.given {
+		var fresh Out
+		a.value = fresh // a value is decoded from nothing, not into the one before
+	}
+	a.given = true
+	return a.client.decode(v, &a.value)
 }
 
 // errStop ends an exchange whose caller wants no more values.

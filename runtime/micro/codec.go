@@ -2,6 +2,7 @@ package micro
 
 import (
 	"encoding/json"
+	"errors"
 	"sync"
 )
 
@@ -39,11 +40,22 @@ func putBuffer(b *[]byte) {
 func encode(c Codec, dst []byte, v any) ([]byte, error) {
 	switch raw := v.(type) {
 	case json.RawMessage:
-		return append(dst, orNull(raw)...), nil
+		return appendRaw(dst, raw)
 	case *json.RawMessage:
-		return append(dst, orNull(*raw)...), nil
+		return appendRaw(dst, *raw)
 	}
 	return c.Append(dst, v)
+}
+
+// errNotJSON is the error of raw JSON that is none. Sent as it is, it would end
+// the connection and every other call on it.
+var errNotJSON = errors.New("the raw message is not valid JSON")
+
+func appendRaw(dst []byte, raw json.RawMessage) ([]byte, error) {
+	if raw = orNull(raw); !validJSON(raw) {
+		return dst, errNotJSON
+	}
+	return append(dst, raw...), nil
 }
 
 // orNull returns raw, or null where it is empty: an empty text is no JSON.

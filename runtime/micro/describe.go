@@ -3,6 +3,7 @@ package micro
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -71,22 +72,32 @@ func (s *Server) registerReserved() {
 
 func (s *Server) health(ctx context.Context, _ None) (Health, error) {
 	h := Health{Status: "ok", Name: s.name, Version: s.version, Instance: s.instance, Uptime: time.Since(s.started).Seconds()}
-	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-	defer cancel()
 	for _, c := range s.checks {
 		if h.Checks == nil {
 			h.Checks = map[string]string{}
 		}
 		h.Checks[c.name] = "ok"
-		if err := c.check(ctx); err != nil {
+		if err := c.run(ctx); err != nil {
 			h.Status, h.Checks[c.name] = "error", err.Error()
 		}
 	}
 	return h, nil
 }
 
+// run runs the check. A panic in it is the finding of that check alone.
+func (c healthCheck) run(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("panic: " + sprint(p))
+		}
+	}()
+	return c.check(ctx)
+}
+
 func (s *Server) describe(context.Context, None) (Description, error) {
-	d := Description{Name: s.name, Version: s.version, Instance: s.instance, Started: s.started, InFlight: s.inFlight.Load()}
+	d := Description{Handlers: []HandlerInfo{}, Name: s.name, Version: s.version, Instance: s.instance, Started: s.started, InFlight: s.inFlight.Load()}
 	for _, ep := range s.order {
 		if ep.hidden {
 			continue

@@ -67,7 +67,11 @@ const ForbiddenResource = `{"status":"error","message":"Forbidden resource"}`
 // kept for errors.Is and errors.As on this side, and is never sent.
 func Errorf(status int, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	e := &Error{Status: status, Message: err.Error(), cause: errors.Unwrap(err)}
+	e := &Error{Status: status, Message: err.Error()}
+	switch err.(type) {
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
+		e.cause = err
+	}
 	payload := []byte(`{"status":`)
 	if status == 0 {
 		payload = append(payload, `"error"`...)
@@ -88,7 +92,7 @@ func NewError(v any) *Error {
 	if err != nil {
 		return &Error{Message: "Internal server error", Payload: []byte(InternalServerError), cause: err}
 	}
-	if payload[0] != '{' && payload[0] != '[' {
+	if start := payload[skipSpace(payload, 0)]; start != '{' && start != '[' {
 		payload = append(append([]byte(`{"status":"error","message":`), payload...), '}')
 	}
 	return parseError(payload)
@@ -104,7 +108,7 @@ func RemoteError(payload []byte) *Error {
 
 func parseError(payload []byte) *Error {
 	e := &Error{Payload: payload}
-	if payload[0] == '"' {
+	if len(payload) > 0 && payload[0] == '"' {
 		e.Message = text(payload)
 		return e
 	}

@@ -20,7 +20,7 @@ type handlerConfig struct {
 
 // Handle registers fn as the message handler of pattern p: it gets the decoded
 // data of each request and its result is the reply. Undefined data is the zero
-// In. A result of None is undefined; a nil pointer is null; with
+// In; an In of None ignores the data. A result of None is undefined; a nil pointer is null; with
 // json.RawMessage as In or Out the JSON text is passed through unparsed. The
 // last handler registered for a pattern wins, as in NestJS. Handlers must be
 // registered before the server serves.
@@ -56,6 +56,7 @@ func Handle[In, Out any](s *Server, p Pattern, fn func(context.Context, In) (Out
 // the answer; when the caller's connection is gone the sequence is stopped.
 func HandleStream[In, Out any](s *Server, p Pattern, fn func(context.Context, In) iter.Seq2[Out, error], opts ...HandlerOption) {
 	h := s.configure(opts)
+	none := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
 	s.register(p, kindStream, h, types[In, Out](), func(ctx context.Context, req *Request, reply Reply) error {
 		in, err := decodeData[In](ctx, s.codec, h.pipes, req)
 		if err != nil {
@@ -65,7 +66,11 @@ func HandleStream[In, Out any](s *Server, p Pattern, fn func(context.Context, In
 			if err != nil {
 				return err
 			}
-			if err := reply.Send(Value{Any: &out}); err != nil {
+			v := Value{Any: &out}
+			if none {
+				v = Value{}
+			}
+			if err := reply.Send(v); err != nil {
 				return err
 			}
 		}
@@ -97,13 +102,21 @@ func HandleFunc(s *Server, p Pattern, fn Handler, opts ...HandlerOption) {
 // the pipes over it.
 func decodeData[In any](ctx context.Context, codec Codec, pipes []Pipe, req *Request) (in In, err error) {
 	if req.Data != nil {
-		if raw, ok := any(&in).(*json.RawMessage); ok {
-			*raw = append(json.RawMessage(nil), req.Data...)
-		} else if err := codec.Unmarshal(req.Data, &in); err != nil {
-			return in, Errorf(400, "data of %s: %w", req.Pattern, err)
+		switch to := any(&in).(type) {
+		case *json.RawMessage:
+			*to = append(json.RawMessage(nil), req.Data...)
+		case *None: // whatever a client sends that must send something, {} or "" or null
+		default:
+			if err := codec.Unmarshal(req.Data, &in); err != nil {
+				return in, Errorf(400, "data of %s: %w", req.Pattern, err)
+			}
 		}
 	}
-	if v, ok := any(&in).(Validator); ok {
+	v, ok := any(&in).(Validator)
+	if !ok && reflect.TypeFor[In]().Kind() == reflect.Pointer && !reflect.ValueOf(in).IsNil() {
+		v, ok = any(in).(Validator)
+	}
+	if ok {
 		if err := v.Validate(); err != nil {
 			return in, badData(err)
 		}

@@ -32,15 +32,19 @@ func newInbound(conn context.Context, s *Server, r *route, p *Packet, to Respond
 	in.ctx.parent = conn
 	if in.req.Event {
 		in.ctx.parent = s.base // its sender may be gone already, and that is fine
-		if in.req.CorrelationID() == "" {
-			in.req.Metadata.Set(MetaCorrelationID, newID())
-		}
 	} else {
 		in.req.id = canonicalID(p.ID)
 		in.ownID = &in.req.id[0] == &p.ID[0]
 	}
-	if left, ok := in.req.Metadata.timeout(); ok {
-		in.req.Deadline = time.Now().Add(left)
+	if (in.req.Event || len(in.req.id) == 2) && in.req.CorrelationID() == "" { // an id of two bytes may be ""
+		in.req.Metadata.Set(MetaCorrelationID, newID())
+	}
+	in.req.Attempt = 1
+	if p.Metadata != nil {
+		left, timed, attempt := in.req.Metadata.delivery()
+		if in.req.Attempt = attempt; timed {
+			in.req.Deadline = time.Now().Add(left)
+		}
 	}
 	return in
 }
@@ -187,16 +191,18 @@ func (in *Inbound) send(v Value, err error) error {
 	switch {
 	case err != nil:
 		packet.Err, _ = payloadOf(err)
-	case v.Raw != nil:
+	case v.Raw != nil && validJSON(v.Raw):
 		packet.Response = v.Raw
+	case v.Raw != nil:
+		encodeErr = errNotJSON
 	case v.Any != nil:
 		scratch := buffers.Get().(*[]byte)
 		defer putBuffer(scratch)
-		if *scratch, encodeErr = encode(in.server.codec, *scratch, v.Any); encodeErr != nil {
-			packet.Err, packet.Disposed = []byte(InternalServerError), true
-		} else {
-			packet.Response = *scratch
-		}
+		*scratch, encodeErr = encode(in.server.codec, *scratch, v.Any)
+		packet.Response = *scratch
+	}
+	if encodeErr != nil {
+		packet.Response, packet.Err, packet.Disposed = nil, []byte(InternalServerError), true
 	}
 	if packet.Disposed || packet.Err != nil {
 		in.ended = true
@@ -246,7 +252,7 @@ func (in *Inbound) log(level slog.Level, what string, took time.Duration, err er
 		slog.String("correlation_id", in.req.CorrelationID()),
 		slog.Duration("took", took),
 	}
-	if in.req.Attempt = in.attempt(); in.req.Attempt > 1 {
+	if in.req.Attempt > 1 {
 		attrs = append(attrs, slog.Int("attempt", in.req.Attempt))
 	}
 	if err != nil {

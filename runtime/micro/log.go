@@ -2,21 +2,11 @@ package micro
 
 import (
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 )
 
 func sprint(v any) string { return fmt.Sprint(v) }
-
-// attempt returns the number the caller gave its attempt; 1 where it gave none.
-func (in *Inbound) attempt() int {
-	n, err := strconv.Atoi(in.req.Metadata.Get(MetaAttempt))
-	if err != nil {
-		return 1
-	}
-	return n
-}
 
 // throttle lets a few log lines a second through, of those that a peer could
 // cause without end. The zero value is ready.

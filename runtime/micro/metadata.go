@@ -3,6 +3,7 @@ package micro
 import (
 	"bytes"
 	"iter"
+	"math"
 	"strconv"
 	"time"
 )
@@ -134,24 +135,28 @@ func text(v []byte) string {
 // maxTimeout is the longest time a caller may say it waits; more is no deadline.
 const maxTimeout = 365 * 24 * time.Hour
 
-// timeout returns what the caller said it still waits.
-func (m *Metadata) timeout() (time.Duration, bool) {
-	if m.raw == nil {
-		return 0, false
-	}
-	v, ok := m.received(MetaTimeout)
-	if !ok {
-		return 0, false
-	}
-	ms, ok := parseMillis(v)
-	if !ok || ms > maxTimeout.Milliseconds() {
-		return 0, false
-	}
-	return time.Duration(ms) * time.Millisecond, true
+// delivery returns what the caller said of this very attempt: how long it still
+// waits, if it said so, and which attempt it is, 1 where it did not say.
+func (m *Metadata) delivery() (left time.Duration, timed bool, attempt int) {
+	attempt = 1
+	m.scan(func(k, v []byte) bool {
+		switch string(k) {
+		case MetaTimeout:
+			ms, ok := parseNumber(v)
+			timed = ok && ms <= maxTimeout.Milliseconds()
+			left = time.Duration(min(max(ms, 0), maxTimeout.Milliseconds())) * time.Millisecond
+		case MetaAttempt:
+			if n, ok := parseNumber(v); ok {
+				attempt = int(min(max(n, 1), math.MaxInt32))
+			}
+		}
+		return true
+	})
+	return left, timed, attempt
 }
 
-// parseMillis reads a whole number from a JSON string or number.
-func parseMillis(v []byte) (n int64, ok bool) {
+// parseNumber reads a whole number from a JSON string or number.
+func parseNumber(v []byte) (n int64, ok bool) {
 	v = bytes.Trim(v, `"`)
 	negative := len(v) > 0 && v[0] == '-'
 	if negative {
@@ -173,16 +178,20 @@ func parseMillis(v []byte) (n int64, ok bool) {
 }
 
 // AppendMetadata appends the JSON object of req's metadata as of now: the pairs
-// set on it, the milliseconds left until its deadline, and its attempt number
-// when it is a retry. Transports call it for each message they send.
+// set on it, the milliseconds left until its deadline unless it is an event, and
+// its attempt number when it is a retry. Transports call it for each message they send.
 func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 	dst = append(dst, '{')
+	timed := !req.Deadline.IsZero() && !req.Event // nobody waits for an event, its handler has all the time
 	for k, v := range req.Metadata.All() {
+		if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 {
+			continue // a forwarded message has those of its own
+		}
 		dst = appendJSONString(dst, k)
 		dst = append(dst, ':')
 		dst = append(appendJSONString(dst, v), ',')
 	}
-	if !req.Deadline.IsZero() {
+	if timed {
 		left := max(req.Deadline.Sub(now).Milliseconds(), 0)
 		dst = append(dst, `"`+MetaTimeout+`":"`...)
 		dst = append(strconv.AppendInt(dst, left, 10), `",`...)

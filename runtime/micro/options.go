@@ -56,7 +56,8 @@ func WithCodec(codec Codec) Option {
 	return bothOption{func(s *Server) { s.codec = codec }, func(c *Client) { c.codec = codec }}
 }
 
-// WithName names a server in its describe and health answers and in its log.
+// WithName names a server in its describe and health answers. In a log that
+// several services share, give the logger the name: log.With("service", name).
 func WithName(name, version string) ServerOption {
 	return serverOption(func(s *Server) { s.name, s.version = name, version })
 }

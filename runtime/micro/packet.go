@@ -32,8 +32,9 @@ type Packet struct {
 // ParsePacket checks that body is one JSON text, as JSON.parse would, and finds
 // the members of the envelope. The packet refers to body and is valid for as
 // long as body is left alone. A body that is JSON but no object gives a packet
-// without members. Invalid UTF-8 in the body is replaced by U+FFFD, as Node
-// does when it reads a stream. The error is ErrBadPacket.
+// without members. Bytes that are not UTF-8 are left as they are: transports
+// that do not know better call SanitizeUTF8 first, as Node does when it reads a
+// stream. The error is ErrBadPacket.
 func ParsePacket(body []byte) (Packet, error) {
 	p := Packet{body: body}
 	i := skipSpace(body, 0)

@@ -3,6 +3,7 @@ package micro
 import (
 	"encoding/binary"
 	"math/bits"
+	"strconv"
 )
 
 // This file holds the validating JSON scanner under every packet: it finds
@@ -233,16 +234,9 @@ func truthy(v []byte) bool {
 		return false
 	case '"':
 		return len(v) > 2
-	case '-', '0':
-		for _, c := range v {
-			if '1' <= c && c <= '9' {
-				return true
-			}
-			if c|0x20 == 'e' {
-				break
-			}
-		}
-		return false
+	case 't', '{', '[':
+		return true
 	}
-	return true
+	f, _ := strconv.ParseFloat(string(v), 64) // too large is infinite, and true
+	return f != 0
 }

@@ -2,8 +2,10 @@ package micro
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,8 +99,10 @@ func schemaFor(t reflect.Type, parents []reflect.Type) *Schema {
 		return &Schema{Type: "string", Format: "date-time"}
 	case t == reflect.TypeFor[json.RawMessage]():
 		return &Schema{}
-	case t.Implements(reflect.TypeFor[json.Marshaler]()):
+	case implements(t, reflect.TypeFor[json.Marshaler]()):
 		return &Schema{Title: t.Name()}
+	case implements(t, reflect.TypeFor[encoding.TextMarshaler]()):
+		return &Schema{Type: "string", Title: t.Name()}
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -122,6 +126,10 @@ func schemaFor(t reflect.Type, parents []reflect.Type) *Schema {
 	return &Schema{Type: "integer"}
 }
 
+// implements reports whether t or a pointer to it has i's methods: what is
+// encoded can be addressed.
+func implements(t, i reflect.Type) bool { return t.Implements(i) || reflect.PointerTo(t).Implements(i) }
+
 func structSchema(t reflect.Type, parents []reflect.Type) *Schema {
 	s := &Schema{Type: "object", Title: t.Name()}
 	for _, p := range parents {
@@ -142,8 +150,13 @@ func (s *Schema) addFields(t reflect.Type, parents []reflect.Type) {
 		if name == "-" || !f.IsExported() && !f.Anonymous {
 			continue
 		}
-		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct {
-			s.addFields(f.Type, parents)
+		if embedded := structOf(f); embedded != nil && name == "" {
+			if !slices.Contains(parents, embedded) {
+				s.addFields(embedded, append(parents[:len(parents):len(parents)], embedded))
+			}
+			continue
+		}
+		if !f.IsExported() {
 			continue
 		}
 		if name == "" {
@@ -156,6 +169,19 @@ func (s *Schema) addFields(t reflect.Type, parents []reflect.Type) {
 			s.Required = append(s.Required, name)
 		}
 	}
+}
+
+// structOf returns the struct, or what a pointer to one points to, that is
+// embedded as f; nil when f is another kind of field.
+func structOf(f reflect.StructField) reflect.Type {
+	t := f.Type
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if !f.Anonymous || t.Kind() != reflect.Struct {
+		return nil
+	}
+	return t
 }
 
 // constrain reads the constraints in a field's tag.

@@ -189,7 +189,7 @@ func (s *Server) release() {
 // or logged, or ctx has ended while the server was full.
 func (s *Server) Receive(ctx context.Context, p *Packet, to Responder, peer string) *Inbound {
 	if p.Pattern == nil && p.Data == nil {
-		s.unknownEvent("undefined") // docs/wire.md 1.6: foreign, so an event
+		s.unknownEvent("undefined", p) // docs/wire.md 1.6: foreign, so an event
 		return nil
 	}
 	r := s.lookup(p.Pattern)
@@ -209,15 +209,16 @@ func (s *Server) unknown(ctx context.Context, p *Packet, to Responder) {
 		if p.Pattern != nil {
 			pattern = string(p.Pattern[:min(len(p.Pattern), 200)])
 		}
-		s.unknownEvent(pattern)
+		s.unknownEvent(pattern, p)
 		return
 	}
 	_ = to.Respond(ctx, ReplyPacket{ID: canonicalID(p.ID), NoHandler: true}) // the peer is gone: nothing to tell it
 }
 
-func (s *Server) unknownEvent(pattern string) {
+func (s *Server) unknownEvent(pattern string, p *Packet) {
 	if ok, skipped := s.throttle.allow(time.Now()); ok {
-		s.log.Error("no handler for the event", "pattern", pattern, "suppressed", skipped)
+		metadata := Metadata{raw: p.Metadata}
+		s.log.Error("no handler for the event", "pattern", pattern, "correlation_id", metadata.Get(MetaCorrelationID), "suppressed", skipped)
 	}
 }
 

@@ -1,0 +1,87 @@
+package micro
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon bounds what must happen soon; it is long because much else may run here.
+const soon = 20 * time.Second
+
+// answers is a Responder that keeps what it is given.
+type answers struct {
+	mu      sync.Mutex
+	packets []string
+	gone    bool // the peer listens no more
+}
+
+func (a *answers) Respond(_ context.Context, p ReplyPacket) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.gone {
+		return errGone
+	}
+	a.packets = append(a.packets, string(p.Append(nil)))
+	return nil
+}
+
+func (a *answers) all() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.packets
+}
+
+// send gives s a packet, runs what there is to run and returns the replies.
+func send(t testing.TB, s *Server, body string) []string {
+	t.Helper()
+	return sendOn(t, t.Context(), s, body)
+}
+
+func sendOn(t testing.TB, ctx context.Context, s *Server, body string) []string {
+	t.Helper()
+	p, err := ParsePacket([]byte(body))
+	if err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	to := &answers{}
+	if in := s.Receive(ctx, &p, to, "peer:1"); in != nil {
+		in.Run()
+	}
+	if n := s.inFlight.Load(); n != 0 {
+		t.Errorf("after %s %d messages count as in flight", body, n)
+	}
+	return to.all()
+}
+
+// logged is a log to look into while it is written.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// logTo makes a server log to l, everything.
+func logTo(l *logged) Option {
+	return WithLogger(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+func quiet() Option { return WithLogger(slog.New(slog.DiscardHandler)) }
