@@ -67,13 +67,13 @@ func (l nodeLimits) options() []microtcp.ListenOption {
 	return opts
 }
 
-// play sends what was sent, with the same pauses: they decide what arrives in one read.
+// play sends what was sent, with pauses twice as long: they decide what arrives in one read, on a busy machine too.
 func play(t *testing.T, peer *rawPeer, record inputRecord) {
 	t.Helper()
 	for _, step := range record.Sent {
 		switch {
 		case step.DelayMs > 0:
-			<-time.After(time.Duration(step.DelayMs) * time.Millisecond)
+			<-time.After(2 * time.Duration(step.DelayMs) * time.Millisecond)
 		case step.Fin:
 			if err := peer.CloseWrite(); err != nil {
 				t.Fatal(err)
