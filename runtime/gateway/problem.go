@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -61,6 +62,8 @@ func problemOf(ctx context.Context, err error) *problem {
 	switch {
 	case errors.Is(err, micro.ErrNoHandler):
 		return newProblem(http.StatusNotImplemented, "The service does not handle this message").because(err)
+	case errors.As(err, &remote) && remote.Status == 0 && timeIsUp(ctx):
+		return lateProblem(err) // the service's own deadline, which is ours, cut its work off
 	case errors.As(err, &remote):
 		return problemOfRemote(remote).because(err)
 	case errors.Is(err, micro.ErrShed):
@@ -68,11 +71,22 @@ func problemOf(ctx context.Context, err error) *problem {
 	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrClosed):
 		return newProblem(http.StatusServiceUnavailable, "The service is not available").because(err)
 	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		return newProblem(http.StatusGatewayTimeout, "The service did not answer in time").because(err)
+		return lateProblem(err)
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return newProblem(statusClientGone, "Client closed request")
 	}
 	return internalProblem(err)
+}
+
+func lateProblem(err error) *problem {
+	return newProblem(http.StatusGatewayTimeout, "The service did not answer in time").because(err)
+}
+
+// timeIsUp reports whether the deadline has passed, or is about to: it travels
+// to the service in whole milliseconds, so the service may be a little early.
+func timeIsUp(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < 5*time.Millisecond
 }
 
 func internalProblem(err error) *problem {

@@ -23,7 +23,7 @@ type serveConfig struct {
 
 func defaultServeConfig() serveConfig {
 	return serveConfig{
-		grace: 500 * time.Millisecond, drain: 10 * time.Second,
+		grace: time.Second, drain: 10 * time.Second,
 		header: 5 * time.Second, read: 30 * time.Second, idle: 120 * time.Second,
 		maxHeader: 64 << 10,
 	}
@@ -31,8 +31,11 @@ func defaultServeConfig() serveConfig {
 
 // WithDrain says how the gateway stops. For grace it still serves, and every
 // response tells its connection to close, so that clients and balancers go
-// elsewhere without a failed request; then requests in flight have until
-// timeout. The defaults are 500 ms and 10 s.
+// elsewhere without a failed request; on a socket of a supervisor, where the next
+// process serves already, the grace ends when all connections have gone. Then
+// idle connections are closed, and requests in flight have until timeout. HTTP
+// has no way to close an idle connection that a client may be about to use, so a
+// longer grace means fewer of these. The defaults are 1 s and 10 s.
 func WithDrain(grace, timeout time.Duration) Option {
 	return func(g *Gateway) { g.serving.grace, g.serving.drain = grace, timeout }
 }

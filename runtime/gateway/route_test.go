@@ -1,0 +1,268 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtest"
+	"github.com/msctl/msctl/runtime/validate"
+)
+
+type newItem struct {
+	Name  string   `json:"name" minLength:"1"`
+	Price float64  `json:"price" minimum:"0"`
+	Tags  []string `json:"tags,omitempty"`
+	Kind  string   `json:"kind,omitempty" default:"toy" enum:"toy,book"`
+}
+
+type itemChanges struct {
+	ID    int64   `json:"id" path:"id" minimum:"1"`
+	Force bool    `json:"force,omitempty" query:"force"`
+	Name  *string `json:"name,omitempty" minLength:"1"`
+}
+
+type filter struct {
+	Search string   `json:"search,omitempty" query:"q" maxLength:"5"`
+	Limit  int      `json:"limit,omitempty" minimum:"1"`
+	Tags   []string `json:"tags,omitempty" query:"tag"`
+	Exact  bool     `json:"exact,omitempty"`
+}
+
+// picky checks itself.
+type picky struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+func (p picky) Validate() error {
+	switch {
+	case p.From > 100:
+		return micro.Errorf(422, "from is too large")
+	case p.From > p.To:
+		return errors.Join(errors.New("from must not be after to"), errors.New("to must not be before from"))
+	}
+	return nil
+}
+
+func TestInput(t *testing.T) {
+	gw, c := overEcho(t, gateway.WithBodyLimit(200))
+	gateway.Route[newItem, newItem](gw, "POST /items", c, echo)
+	gateway.Route[newItem, newItem](gw, "POST /stripped", c, echo, gateway.WithUnknown(validate.Strip))
+	gateway.Route[newItem, newItem](gw, "POST /allowed", c, echo, gateway.WithUnknown(validate.Allow))
+	gateway.Route[itemChanges, newItem](gw, "PATCH /items/{id}", c, echo)
+	gateway.Route[filter, []newItem](gw, "GET /items", c, echo)
+	gateway.Route[picky, picky](gw, "PUT /picky", c, echo)
+	gateway.Route[json.RawMessage, json.RawMessage](gw, "POST /raw", c, echo)
+	gateway.Route[[]newItem, []newItem](gw, "POST /list", c, echo)
+	gateway.Route[micro.None, micro.None](gw, "GET /none", c, echo)
+	bad := func(messages string) string {
+		return `{"statusCode":400,"message":[` + messages + `],"error":"Bad Request"}`
+	}
+	big := `{"name":"` + strings.Repeat("x", 300) + `","price":1}`
+	run(t, gw.Handler(), []request{
+		{name: "body", method: "POST", path: "/items", body: `{"name":"Cup","price":9.90,"tags":["a"]}`,
+			status: 201, answer: `{"kind":"toy","name":"Cup","price":9.90,"tags":["a"]}`},
+		{name: "big numbers stay exact", method: "POST", path: "/items", body: `{"name":"Cup","price":12345678901234567890.5}`,
+			status: 201, answer: `{"kind":"toy","name":"Cup","price":12345678901234567890.5}`},
+		{name: "all problems at once", method: "POST", path: "/items", body: `{"foo":"secret","name":7,"price":-1,"kind":"car"}`,
+			status: 400, answer: bad(`"property foo should not exist","name must be a string","price must not be less than 0","kind must be one of the following values: toy, book"`)},
+		{name: "no body", method: "POST", path: "/items",
+			status: 400, answer: bad(`"name must be a string","price must be a number conforming to the specified constraints"`)},
+		{name: "a list", method: "POST", path: "/items", body: `[]`, status: 400, answer: bad(`"the data must be a JSON object"`)},
+		{name: "no JSON", method: "POST", path: "/items", body: `{"password":"secret"`,
+			status: 400, answer: `{"statusCode":400,"message":"The body cannot be read: the JSON ends too early","error":"Bad Request"}`},
+		{name: "two values", method: "POST", path: "/items", body: `{} {}`,
+			status: 400, answer: `{"statusCode":400,"message":"The body cannot be read: there is more after the JSON value, at byte 2","error":"Bad Request"}`},
+		{name: "another type", method: "POST", path: "/items", body: `a=b`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+			status: 415, answer: `{"statusCode":415,"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type"}`},
+		{name: "a JSON type", method: "POST", path: "/items", body: `{"name":"Cup","price":1}`, header: map[string]string{"Content-Type": "application/merge-patch+json; charset=utf-8"},
+			status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},
+		{name: "too large", method: "POST", path: "/items", body: big,
+			status: 413, answer: `{"statusCode":413,"message":"The body is too large","error":"Request Entity Too Large"}`},
+		{name: "strip", method: "POST", path: "/stripped", body: `{"foo":1,"name":"Cup","price":1}`, status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},
+		{name: "allow", method: "POST", path: "/allowed", body: `{"foo":1,"name":"Cup","price":1}`, status: 201, answer: `{"foo":1,"kind":"toy","name":"Cup","price":1}`},
+		{name: "path and query and body", method: "PATCH", path: "/items/7?force=true", body: `{"name":"Cup"}`, status: 200, answer: `{"force":true,"id":7,"name":"Cup"}`},
+		{name: "path only", method: "PATCH", path: "/items/7", status: 200, answer: `{"id":7}`},
+		{name: "bad path and body", method: "PATCH", path: "/items/x", body: `{"name":""}`, status: 400, answer: bad(`"id must be an integer number","name should not be empty"`)},
+		{name: "bounds in the path", method: "PATCH", path: "/items/0", status: 400, answer: bad(`"id must not be less than 1"`)},
+		{name: "path member in the body", method: "PATCH", path: "/items/7", body: `{"id":8,"force":true}`,
+			status: 400, answer: bad(`"property id should not exist","property force should not exist"`)},
+		{name: "query", method: "GET", path: "/items?q=cup&limit=5&tag=a&tag=b&exact=1", status: 200, answer: `{"exact":true,"limit":5,"search":"cup","tags":["a","b"]}`},
+		{name: "no query", method: "GET", path: "/items", status: 200, answer: `{}`},
+		{name: "bad query", method: "GET", path: "/items?q=saucer&limit=x&exact=maybe&search=x", status: 400,
+			answer: bad(`"property search should not exist","search must be shorter than or equal to 5 characters","limit must be an integer number","exact must be a boolean value"`)},
+		{name: "checks itself", method: "PUT", path: "/picky", body: `{"from":2,"to":1}`, status: 400, answer: bad(`"from must not be after to","to must not be before from"`)},
+		{name: "checks itself with a status", method: "PUT", path: "/picky", body: `{"from":200,"to":1}`,
+			status: 422, answer: `{"statusCode":422,"message":"from is too large","error":"Unprocessable Entity"}`},
+		{name: "checks itself and is fine", method: "PUT", path: "/picky", body: `{"from":1,"to":2}`, status: 200, answer: `{"from":1,"to":2}`},
+		{name: "raw", method: "POST", path: "/raw", body: ` [1,{"a":null}] `, status: 201, answer: `[1,{"a":null}]`},
+		{name: "raw, no JSON", method: "POST", path: "/raw", body: `{a}`, status: 400, answer: `{"statusCode":400,"message":"The body is not valid JSON","error":"Bad Request"}`},
+		{name: "list", method: "POST", path: "/list", body: `[{"name":"Cup","price":1},{"name":1}]`, status: 400,
+			answer: bad(`"1.name must be a string","1.price must be a number conforming to the specified constraints"`)},
+		{name: "none", method: "GET", path: "/none", status: 200, answer: `{}`},
+		{name: "none takes nothing", method: "GET", path: "/none?x=1", status: 400, answer: bad(`"property x should not exist"`)},
+		{name: "not found", method: "GET", path: "/nowhere", status: 404, answer: `{"statusCode":404,"message":"Cannot GET /nowhere","error":"Not Found"}`},
+		{name: "method", method: "DELETE", path: "/items", status: 405, answer: `{"statusCode":405,"message":"Cannot DELETE /items","error":"Method Not Allowed"}`},
+	})
+	if allow := (request{method: "DELETE", path: "/items"}).send(t, gw.Handler()).Header.Get("Allow"); allow != "GET, HEAD, POST" {
+		t.Errorf("Allow: %q", allow)
+	}
+	if res := (request{method: "GET", path: "//items"}).send(t, gw.Handler()); res.StatusCode/100 != 3 || res.Header.Get("Location") != "/items" {
+		t.Errorf("%d %q", res.StatusCode, res.Header.Get("Location"))
+	}
+}
+
+func TestErrors(t *testing.T) {
+	gw, c := overEcho(t)
+	gateway.Route[json.RawMessage, micro.None](gw, "POST /fail", c, micro.Cmd("fail"), gateway.WithStatus(200))
+	gateway.Route[micro.None, micro.None](gw, "GET /unknown", c, micro.Cmd("nobody"))
+	broken := func(err error) *micro.Client {
+		return micro.NewClient(failing{err})
+	}
+	for path, err := range map[string]error{
+		"/unreachable": micro.ErrUnreachable, "/lost": micro.ErrConnectionLost, "/shed": micro.ErrShed,
+		"/closed": micro.ErrClosed, "/timeout": micro.ErrTimeout, "/other": errors.New("secret"), "/panic": nil,
+	} {
+		gateway.Route[micro.None, micro.None](gw, "GET "+path, broken(err), echo)
+	}
+	internal := `{"statusCode":500,"message":"Internal server error","error":"Internal Server Error"}`
+	run(t, gw.Handler(), []request{
+		{name: "status", method: "POST", path: "/fail", body: `{"status":404,"message":"no such item"}`, status: 404, answer: `{"statusCode":404,"message":"no such item","error":"Not Found"}`},
+		{name: "statusCode with all of Nest's members", method: "POST", path: "/fail", body: `{"statusCode":409,"message":"taken","error":"Name Conflict"}`, status: 409, answer: `{"statusCode":409,"message":"taken","error":"Name Conflict"}`},
+		{name: "code and a list", method: "POST", path: "/fail", body: `{"code":400,"message":["a","b"]}`, status: 400, answer: `{"statusCode":400,"message":["a","b"],"error":"Bad Request"}`},
+		{name: "5xx", method: "POST", path: "/fail", body: `{"status":503,"message":"later"}`, status: 503, answer: `{"statusCode":503,"message":"later","error":"Service Unavailable"}`},
+		{name: "no status", method: "POST", path: "/fail", body: `{"status":"error","message":"secret"}`, status: 500, answer: internal},
+		{name: "status of success", method: "POST", path: "/fail", body: `{"status":200,"message":"secret"}`, status: 500, answer: internal},
+		{name: "no message", method: "POST", path: "/fail", body: `{"status":418}`, status: 418, answer: `{"statusCode":418,"message":"{\"status\":418}","error":"I'm a teapot"}`},
+		{name: "a string", method: "POST", path: "/fail", body: `"secret"`, status: 500, answer: internal},
+		{name: "nobody handles it", method: "GET", path: "/unknown", status: 501, answer: `{"statusCode":501,"message":"The service does not handle this message","error":"Not Implemented"}`},
+		{name: "unreachable", method: "GET", path: "/unreachable", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
+		{name: "lost", method: "GET", path: "/lost", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
+		{name: "closed", method: "GET", path: "/closed", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
+		{name: "shed", method: "GET", path: "/shed", status: 503, answer: `{"statusCode":503,"message":"The service is overloaded","error":"Service Unavailable"}`},
+		{name: "timeout", method: "GET", path: "/timeout", status: 504, answer: `{"statusCode":504,"message":"The service did not answer in time","error":"Gateway Timeout"}`},
+		{name: "other", method: "GET", path: "/other", status: 500, answer: internal},
+		{name: "panic", method: "GET", path: "/panic", status: 500, answer: internal},
+	})
+	if got := (request{method: "GET", path: "/lost"}).send(t, gw.Handler()).Header.Get("Retry-After"); got != "1" {
+		t.Errorf("Retry-After: %q", got)
+	}
+}
+
+// failing is a Conn that fails, or panics without an error.
+type failing struct{ err error }
+
+func (f failing) Exchange(context.Context, *micro.Request, micro.Reply) error {
+	if f.err == nil {
+		panic("secret")
+	}
+	return f.err
+}
+func (f failing) Publish(context.Context, *micro.Request) error { return f.err }
+func (f failing) Close() error                                  { return nil }
+
+func TestAnswers(t *testing.T) {
+	s := micro.NewServer(micro.WithLogger(quiet()))
+	micro.Handle(s, micro.Cmd("undefined"), func(context.Context, micro.None) (micro.None, error) { return micro.None{}, nil })
+	micro.Handle(s, micro.Cmd("null"), func(context.Context, micro.None) (*newItem, error) { return nil, nil })
+	micro.HandleStream(s, micro.Cmd("count"), count)
+	events := make(chan string, 1)
+	micro.HandleEvent(s, micro.Name("seen"), func(_ context.Context, c itemChanges) error {
+		events <- *c.Name
+		return nil
+	})
+	c := microtest.Serve(t, s)
+	gw := newGateway()
+	gateway.Route[micro.None, micro.None](gw, "DELETE /undefined", c, micro.Cmd("undefined"), gateway.WithStatus(204))
+	gateway.Route[micro.None, *newItem](gw, "GET /null", c, micro.Cmd("null"))
+	gateway.Stream[filter, int](gw, "GET /count", c, micro.Cmd("count"))
+	gateway.Route[filter, int](gw, "GET /last", c, micro.Cmd("count"))
+	gateway.Event[itemChanges](gw, "POST /items/{id}/seen", c, micro.Name("seen"))
+	gateway.Event[micro.None](gw, "POST /lost", micro.NewClient(failing{micro.ErrUnreachable}), micro.Name("seen"))
+	lines := map[string]string{"Accept": "application/x-ndjson"}
+	run(t, gw.Handler(), []request{
+		{name: "undefined", method: "DELETE", path: "/undefined", status: 204, answer: ""},
+		{name: "null", method: "GET", path: "/null", status: 200, answer: "null"},
+		{name: "array", method: "GET", path: "/count?limit=3", status: 200, answer: "[1,2,3]"},
+		{name: "empty array", method: "GET", path: "/count", status: 200, answer: "[]"},
+		{name: "array with an error", method: "GET", path: "/count?limit=3&q=err", status: 409, answer: `{"statusCode":409,"message":"enough","error":"Conflict"}`},
+		{name: "lines", method: "GET", path: "/count?limit=3", header: lines, status: 200, answer: "1\n2\n3\n"},
+		{name: "no lines", method: "GET", path: "/count", header: lines, status: 200, answer: ""},
+		{name: "lines with an error", method: "GET", path: "/count?limit=2&q=err", header: lines, status: 200, answer: "1\n2\n{\"statusCode\":409,\"message\":\"enough\",\"error\":\"Conflict\"}\n"},
+		{name: "error before lines", method: "GET", path: "/count?q=err", header: lines, status: 409, answer: `{"statusCode":409,"message":"enough","error":"Conflict"}`},
+		{name: "the last value", method: "GET", path: "/last?limit=3", status: 200, answer: "3"},
+		{name: "event", method: "POST", path: "/items/1/seen", body: `{"name":"Cup"}`, status: 202, answer: ""},
+		{name: "bad event", method: "POST", path: "/items/x/seen", body: `{}`, status: 400, answer: `{"statusCode":400,"message":["id must be an integer number"],"error":"Bad Request"}`},
+		{name: "event that cannot be sent", method: "POST", path: "/lost", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
+	})
+	if got := <-events; got != "Cup" {
+		t.Errorf("event %q", got)
+	}
+}
+
+// count yields 1 to the filter's limit, and then fails if it says err.
+func count(_ context.Context, f filter) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		for i := range f.Limit {
+			if !yield(i+1, nil) {
+				return
+			}
+		}
+		if f.Search == "err" {
+			yield(0, micro.Errorf(409, "enough"))
+		}
+	}
+}
+
+func TestTimeouts(t *testing.T) {
+	s := micro.NewServer(micro.WithLogger(quiet()))
+	micro.Handle(s, echo, func(ctx context.Context, _ micro.None) (micro.None, error) {
+		<-ctx.Done() // the deadline of the route has come along
+		return micro.None{}, ctx.Err()
+	})
+	c := microtest.Serve(t, s)
+	gw := newGateway(gateway.WithRequestTimeout(20 * time.Millisecond))
+	gateway.Route[micro.None, micro.None](gw, "GET /default", c, echo)
+	gateway.Route[micro.None, micro.None](gw, "GET /own", c, echo, gateway.WithTimeout(10*time.Millisecond))
+	late := `{"statusCode":504,"message":"The service did not answer in time","error":"Gateway Timeout"}`
+	run(t, gw.Handler(), []request{
+		{name: "default", method: "GET", path: "/default", status: 504, answer: late},
+		{name: "own", method: "GET", path: "/own", status: 504, answer: late},
+	})
+}
+
+func TestRoutesThatMakeNoSense(t *testing.T) {
+	gw, c := overEcho(t)
+	gateway.Route[micro.None, micro.None](gw, "GET /taken", c, echo)
+	type badTag struct {
+		A string `minLength:"x"`
+	}
+	for name, add := range map[string]func(){
+		"target":     func() { gateway.Route[micro.None, micro.None](gw, "/items", c, echo) },
+		"lower case": func() { gateway.Route[micro.None, micro.None](gw, "get /items", c, echo) },
+		"no client":  func() { gateway.Route[micro.None, micro.None](gw, "GET /items", nil, echo) },
+		"no pattern": func() { gateway.Route[micro.None, micro.None](gw, "GET /items", c, micro.Pattern{}) },
+		"wildcard":   func() { gateway.Route[newItem, micro.None](gw, "GET /items/{id}", c, echo) },
+		"no struct":  func() { gateway.Route[[]int, micro.None](gw, "GET /items", c, echo) },
+		"tag":        func() { gateway.Route[badTag, micro.None](gw, "GET /items", c, echo) },
+		"twice": func() {
+			gateway.Route[micro.None, micro.None](gw, "GET /taken", c, echo, gateway.WithOperationID("other"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			add()
+		})
+	}
+}
