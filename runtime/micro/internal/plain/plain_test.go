@@ -102,6 +102,23 @@ func TestUnmarshalAsTheLibrary(t *testing.T) {
 	}
 }
 
+// TestUnmarshalNamesTwice joins two objects into one, whose names come twice: the
+// library merges the one into the other.
+func TestUnmarshalNamesTwice(t *testing.T) {
+	s := newSource(5)
+	for _, typ := range zooTypes() {
+		for range rounds() / 10 {
+			one, err := library{}.Append(nil, s.value(typ).Interface())
+			other, otherErr := library{}.Append(nil, s.value(typ).Interface())
+			if err != nil || otherErr != nil || len(one) <= 2 || len(other) <= 2 || one[0] != '{' || other[0] != '{' {
+				continue
+			}
+			one[len(one)-1], other[0] = ',', ' '
+			checkUnmarshal(t, typ, append(one, other...))
+		}
+	}
+}
+
 // TestUnmarshalForeign reads the texts of all types into all others.
 func TestUnmarshalForeign(t *testing.T) {
 	s := newSource(3)
