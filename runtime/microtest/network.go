@@ -15,12 +15,11 @@ import (
 // the server serves wait for it, for as long as their deadline lets them.
 type Network struct {
 	ready chan struct{} // closed when server is set
-	gone  chan struct{} // closed when the server takes no more messages
-	close sync.Once     // closes gone
+	gone  chan struct{} // closed when no answer comes any more
 
 	server  *micro.Server
 	pending sync.WaitGroup // messages between a client and the server
-	mu      sync.Mutex     // orders Add to pending before its Wait
+	mu      sync.Mutex     // orders Add to pending before its Wait, and Serve before another
 	drained bool
 }
 
@@ -32,11 +31,9 @@ func New() *Network {
 // Serve hands messages to s until ctx ends, then lets what is in flight finish
 // for at most s.DrainTimeout. A network is served once.
 func (n *Network) Serve(ctx context.Context, s *micro.Server) error {
-	if n.server != nil {
-		return errors.New("microtest: a network is served once: make another with New")
+	if err := n.open(s); err != nil {
+		return err
 	}
-	n.server = s
-	close(n.ready)
 	<-ctx.Done()
 	n.mu.Lock()
 	n.drained = true
@@ -45,10 +42,22 @@ func (n *Network) Serve(ctx context.Context, s *micro.Server) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.DrainTimeout())
 	defer cancel()
 	err := s.Wait(drain)
-	n.close.Do(func() { close(n.gone) })
+	close(n.gone)
 	if err != nil {
 		return fmt.Errorf("microtest: handlers still run after the drain timeout of %v", s.DrainTimeout())
 	}
+	return nil
+}
+
+// open lets messages through to s.
+func (n *Network) open(s *micro.Server) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.server != nil {
+		return errors.New("microtest: a network is served once: make another with New")
+	}
+	n.server = s
+	close(n.ready)
 	return nil
 }
 
