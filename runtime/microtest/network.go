@@ -174,25 +174,8 @@ func hand(in *inbox, reply micro.Reply, req *micro.Request) (done bool, err erro
 
 // send builds the packet of a message and delivers it, when there is a server.
 func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id []byte, to *inbox) error {
-	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
-	defer cancel()
-	select {
-	case <-c.closed:
-		return micro.ErrClosed
-	default:
-	}
-	select {
-	case <-c.network.ready:
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return fmt.Errorf("%w: nobody serves the network", micro.ErrUnreachable)
-		}
-		return context.Cause(ctx)
-	case <-c.closed:
-		return micro.ErrClosed
-	}
-	if ctx.Err() != nil {
-		return ended(ctx)
+	if err := c.await(ctx, req.Deadline); err != nil {
+		return err
 	}
 	now := time.Now()
 	body := micro.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
@@ -207,4 +190,29 @@ func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id 
 		return c.network.deliver(&p, nobody{})
 	}
 	return c.network.deliver(&p, to)
+}
+
+// await returns when the network is served.
+func (c *conn) await(ctx context.Context, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	select {
+	case <-c.closed:
+		return micro.ErrClosed
+	default:
+	}
+	select {
+	case <-c.network.ready:
+		return nil
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("%w: nobody serves the network", micro.ErrUnreachable)
+		}
+		return context.Cause(ctx)
+	case <-c.closed:
+		return micro.ErrClosed
+	}
 }
