@@ -209,6 +209,8 @@ func TestDrain(t *testing.T) {
 			if err := <-called; !errors.Is(err, test.want) {
 				t.Errorf("%v: call: %v", test.takes, err)
 			}
+			<-time.After(test.takes) // for the handler
+			synctest.Wait()
 		}
 	})
 }
