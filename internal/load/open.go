@@ -16,8 +16,9 @@ const (
 	shortestSleep = 50 * time.Microsecond
 )
 
-// open offers requests at the pacer's rate until the plan is done.
-func (r *Run) open() {
+// open offers requests at the pacer's rate until the plan is done, and returns
+// until when that was: the last request's interval belongs to it.
+func (r *Run) open() (until time.Duration) {
 	sleeper := newSleeper()
 	defer sleeper.close()
 	s := newSchedule(r.plan.Pacer)
@@ -25,7 +26,7 @@ func (r *Run) open() {
 	for n := uint64(0); ; {
 		now := r.now()
 		if r.interrupted(s, now) {
-			return
+			return now
 		}
 		due := s.next
 		over := r.plan.Duration > 0 && due >= r.plan.Duration
@@ -37,14 +38,14 @@ func (r *Run) open() {
 			continue
 		}
 		if over {
-			return
+			return due
 		}
 		r.follow(s)
 		counted := due >= r.plan.Warmup
 		r.offer(n, due, counted)
 		if s.advance(); counted {
 			if n++; n == r.plan.Requests {
-				return
+				return s.next
 			}
 		}
 	}

@@ -28,14 +28,14 @@ type Run struct {
 	rate   atomic.Uint64 // bits of the rate offered now
 	users  atomic.Int64
 	phase  atomic.Int64
-	ended  atomic.Int64 // when the last request was offered; 0 while that goes on
+	ended  atomic.Int64 // until when requests were offered; 0 while that goes on
 
 	changes chan change   // to the goroutine that offers
 	quit    chan struct{} // closed by Stop
 	over    chan struct{} // closed when nothing more is offered
 	stop    sync.Once
-	stopped atomic.Bool
 	done    chan struct{}
+	stopped bool // the plan was not carried out to its end; for main alone
 	result  *Result
 	cancel  context.CancelCauseFunc
 	ctx     context.Context // of all requests
@@ -92,10 +92,7 @@ func (r *Run) now() time.Duration { return time.Since(r.start) }
 // Stop ends the offering of requests; those in flight have the plan's grace to
 // be answered. The second call and later ones do nothing.
 func (r *Run) Stop() {
-	r.stop.Do(func() {
-		r.stopped.Store(r.ended.Load() == 0)
-		close(r.quit)
-	})
+	r.stop.Do(func() { close(r.quit) })
 }
 
 // Done is closed when the run has finished.
@@ -110,12 +107,19 @@ func (r *Run) Wait() *Result {
 // main is the run from beginning to end.
 func (r *Run) main() {
 	var users crowd
+	var until time.Duration
 	if r.plan.Pacer != nil {
-		r.open()
+		until = r.open()
 	} else {
 		r.closed(&users)
+		until = r.now()
 	}
-	r.ended.Store(int64(max(r.now(), 1)))
+	select {
+	case <-r.quit:
+		r.stopped = true
+	default:
+	}
+	r.ended.Store(int64(max(until, 1)))
 	r.phase.Store(int64(Draining))
 	close(r.over)
 	r.drain()
@@ -138,6 +142,7 @@ func (r *Run) drain() {
 	select {
 	case <-drained:
 	case <-r.quit:
+		r.stopped = true
 		grace := time.NewTimer(r.plan.Grace)
 		defer grace.Stop()
 		select {
@@ -201,7 +206,7 @@ func (r *Run) complete(s Snapshot) Snapshot {
 func (r *Run) finish() *Result {
 	r.rec.freeze()
 	return &Result{
-		Snapshot: r.complete(r.rec.snapshot(r.now(), 0)), Started: r.wall, Stopped: r.stopped.Load(),
+		Snapshot: r.complete(r.rec.snapshot(r.now(), 0)), Started: r.wall, Stopped: r.stopped,
 		Seconds:          r.rec.coarse.copy(0, 0),
 		RequestHistogram: r.rec.request, AttemptHistogram: r.rec.attempt,
 		LatenessHistogram: r.rec.late, LagHistogram: r.rec.lag,
