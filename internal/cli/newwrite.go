@@ -65,6 +65,10 @@ func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 	for _, step := range steps {
 		counts[step.State]++
 	}
+	if counts[scaffold.Same] == len(steps) {
+		s.Notef("%s is as msctl would make it", p.Accent(shortPath(dir)))
+		return
+	}
 	if len(steps) > 25 {
 		s.Notef("%s %s: %d files", p.Good("made"), p.Accent(shortPath(dir)), counts[scaffold.Create]+counts[scaffold.Replace])
 		if counts[scaffold.Replace] > 0 {

@@ -67,15 +67,7 @@ func (e *ConflictError) Error() string {
 		rest = fmt.Sprintf(" and %d more", len(shown)-10)
 		shown = shown[:10]
 	}
-	return fmt.Sprintf("%s would be written over in %s, and differ from what msctl writes: %s%s",
-		plural(len(e.Paths), "file"), e.Dir, strings.Join(shown, ", "), rest)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("files in %s are there already and say something else than msctl writes: %s%s", e.Dir, strings.Join(shown, ", "), rest)
 }
 
 // Write does what the steps say below dir: all of it, or, when something fails,
