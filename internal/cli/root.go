@@ -21,6 +21,9 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
 		newNewCommand(s, version),
 		newRunCommand(s),
+		newPsCommand(s),
+		newLogsCommand(s),
+		newStopCommand(s),
 		newGuardCommand(s),
 		newSendCommand(s),
 		newEmitCommand(s),

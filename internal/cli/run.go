@@ -27,6 +27,7 @@ const (
 type runOptions struct {
 	services     []string
 	noWatch      bool
+	detach       bool
 	log          string
 	readyTimeout time.Duration
 	stopTimeout  time.Duration
@@ -58,6 +59,7 @@ A service's lines go to standard output, what msctl says to standard error.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart on change")
 	flags.StringVar(&o.log, "log", logText, "print `FORMAT`: text, or json with one object a line")
+	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all are ready, and go on in the background (see ps, logs, stop)")
 	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "how long a service may take to answer")
 	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "how long a service may take to drain before it is killed")
 	return cmd
@@ -67,6 +69,9 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	w, err := o.check()
 	if err != nil {
 		return err
+	}
+	if o.detach {
+		return runDetached(ctx, s, o, w)
 	}
 	guard, err := guardCommand()
 	if err != nil {
@@ -96,22 +101,30 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 
 // check loads the workspace and checks what was asked for.
 func (o *runOptions) check() (*workspace.Workspace, error) {
-	if o.log != logText && o.log != logJSON {
-		return nil, usagef("flag --log: unknown format %q: use text or json", o.log)
-	}
 	if o.readyTimeout <= 0 || o.stopTimeout <= 0 {
 		return nil, usagef("flags --ready-timeout and --stop-timeout must be more than 0")
 	}
-	w, err := currentWorkspace()
+	w, err := requireWorkspace()
 	if err != nil {
 		return nil, err
 	}
-	if w == nil {
-		return nil, withHint(usagef("there is no %s here or in a folder above", workspace.FileName),
-			"`msctl new shop` makes a workspace; then `cd shop && msctl run`")
-	}
 	if len(w.Services) == 0 {
 		return nil, withHint(usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
+	}
+	if err := o.checkNames(w); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, service := range w.Order(o.services...) {
+		names = append(names, service.Name)
+	}
+	return w, w.CheckTransports(names...)
+}
+
+// checkNames checks the format of the log and the services' names.
+func (o *runOptions) checkNames(w *workspace.Workspace) error {
+	if o.log != logText && o.log != logJSON {
+		return usagef("flag --log: unknown format %q: use text or json", o.log)
 	}
 	for _, name := range o.services {
 		if w.Service(name) != nil {
@@ -119,15 +132,11 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 		}
 		err := usagef("there is no service %q in this workspace", name)
 		if near := nearest.Word(name, w.Names()); near != "" {
-			return nil, withHint(err, "did you mean `msctl run %s`?", near)
+			return withHint(err, "did you mean %s?", near)
 		}
-		return nil, withHint(err, "its services are %s", strings.Join(w.Names(), ", "))
+		return withHint(err, "its services are %s", strings.Join(w.Names(), ", "))
 	}
-	var names []string
-	for _, service := range w.Order(o.services...) {
-		names = append(names, service.Name)
-	}
-	return w, w.CheckTransports(names...)
+	return nil
 }
 
 // killOnSecondSignal ends the context with the first signal, as it is with all
@@ -170,10 +179,7 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 	case errors.As(err, &build):
 		return err // the compiler's words have been printed
 	case errors.As(err, &start):
-		if len(start.Output) == 0 {
-			return withHint(err, "it wrote nothing")
-		}
-		if o.log == logText {
+		if o.log == logText && len(start.Output) > 0 {
 			s.Notef("%s", s.ErrPalette().Dim("the last that "+start.Service+" wrote:"))
 			for _, line := range start.Output {
 				s.Notef("  %s", cleanLine(line, s.ErrPalette().Enabled()))

@@ -16,6 +16,7 @@ type runPrinter struct {
 	io       *term.IO
 	json     bool
 	noWatch  bool
+	detached bool // the run goes on in the background
 	out, err term.Palette
 	work     *workspace.Workspace
 	services []proc.Service
@@ -43,11 +44,15 @@ func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []
 // follow prints events until there are no more.
 func (p *runPrinter) follow(events <-chan proc.Event) {
 	for e := range events {
-		if p.json {
-			p.printJSON(e)
-		} else {
-			p.print(e)
-		}
+		p.one(e)
+	}
+}
+
+func (p *runPrinter) one(e proc.Event) {
+	if p.json {
+		p.printJSON(e)
+	} else {
+		p.print(e)
 	}
 }
 
@@ -148,7 +153,10 @@ func (p *runPrinter) summary(e proc.Event) {
 		}
 	}
 	how := "Changes are rebuilt and swapped in; Ctrl-C stops."
-	if p.noWatch {
+	switch {
+	case p.detached:
+		how = "It runs in the background: msctl ps, msctl logs -f, msctl stop."
+	case p.noWatch:
 		how = "Ctrl-C stops."
 	}
 	p.io.Notef("%s\n  %s\n", b.String(), c.Dim(how))

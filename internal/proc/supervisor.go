@@ -2,14 +2,9 @@ package proc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,6 +112,7 @@ type run struct {
 	guard    *guard
 	builder  *builder
 	watcher  *watcher // nil without watching
+	board    *board
 	services []*service
 	fail     context.CancelCauseFunc // ends the run with an error
 }
@@ -130,7 +126,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.events)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail}
+	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, board: s.newBoard()}
 	sockets, err := r.open(ctx)
 	defer closeSockets(sockets)
 	if err != nil {
@@ -151,6 +147,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for i := range s.units {
 		r.services = append(r.services, newService(r, &s.units[i], sockets[s.units[i].spec.Name]))
 	}
+	stop, err := r.control(ctx, session)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	r.supervise(ctx)
 	return r.result(ctx)
 }
@@ -236,6 +237,7 @@ func (r *run) result(ctx context.Context) error {
 // emit gives an event to the reader, who must be fast unless all is to end.
 func (r *run) emit(e Event) {
 	e.Time = time.Now()
+	r.board.note(e)
 	select {
 	case r.events <- e:
 	case <-r.killed:
@@ -244,55 +246,4 @@ func (r *run) emit(e Event) {
 
 func (r *run) warn(format string, args ...any) {
 	r.emit(Event{Kind: KindWarning, Text: fmt.Sprintf(format, args...)})
-}
-
-// open opens the listening sockets of all services that are handed one, and
-// checks that the ports of the others are free.
-func (r *run) open(ctx context.Context) (map[string]net.Listener, error) {
-	sockets := map[string]net.Listener{}
-	for _, u := range r.units {
-		if !u.handover {
-			if err := checkFree(ctx, u.spec); err != nil {
-				return sockets, err
-			}
-			continue
-		}
-		l, err := listen(ctx, u.spec)
-		if err != nil {
-			return sockets, err
-		}
-		sockets[u.spec.Name] = l
-	}
-	return sockets, nil
-}
-
-func closeSockets(sockets map[string]net.Listener) {
-	for _, l := range sockets {
-		_ = l.Close()
-	}
-}
-
-// folders makes the folder of the workspace's programs, which is kept, and that
-// of this run.
-func (r *run) folders() (dir, session string, err error) {
-	dir = r.options.CacheDir
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", "", fmt.Errorf("find the cache: %w", err)
-		}
-		sum := sha256.Sum256([]byte(r.work.Dir))
-		dir = filepath.Join(cache, "msctl", "run", r.work.Name+"-"+hex.EncodeToString(sum[:6]))
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", "", fmt.Errorf("make the folder of the programs: %w", err)
-	}
-	session, err = os.MkdirTemp(dir, ".run-") // no service has a name with a dot
-	if err != nil {
-		return "", "", fmt.Errorf("make the folder of the programs: %w", err)
-	}
-	if strings.ContainsAny(session, "\r\n") {
-		return "", "", fmt.Errorf("the cache folder %q has a line end in its name", dir)
-	}
-	return dir, session, nil
 }

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+type logsOptions struct {
+	services []string
+	follow   bool
+	log      string
+}
+
+func newLogsCommand(s *term.IO) *cobra.Command {
+	o := logsOptions{}
+	cmd := &cobra.Command{
+		Use:     "logs [SERVICE…]",
+		Short:   "Show the log of what runs in the background",
+		GroupID: groupProject,
+		Long: `Shows the log of the last ` + "`msctl run --detach`" + ` of this workspace, of all services or
+of those named.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.services = args
+			return runLogs(cmd.Context(), s, o)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the run ends")
+	cmd.Flags().StringVar(&o.log, "log", logText, "print `FORMAT`: text, or json with one object a line")
+	return cmd
+}
+
+func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
+	w, err := requireWorkspace()
+	if err != nil {
+		return err
+	}
+	asked := runOptions{services: o.services, log: o.log, readyTimeout: 1, stopTimeout: 1}
+	if err := asked.checkNames(w); err != nil {
+		return err
+	}
+	file, err := proc.LogFile(w, "")
+	if err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	if o.follow {
+		watching, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			defer close(ended)
+			awaitNoRun(watching, w)
+		}()
+	} else {
+		close(ended)
+	}
+	printer := newRunPrinter(s, asked, w, supervisedServices(w, nil))
+	err = followLog(ctx, file, ended, func(line string, e proc.Event, isEvent bool) bool {
+		switch {
+		case !isEvent:
+			s.Notef("%s", line)
+		case len(o.services) == 0 || slices.Contains(o.services, e.Service):
+			printer.one(e)
+		}
+		return true
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return withHint(fmt.Errorf("%s has not run in the background yet", w.Name), "`msctl run --detach` starts it; `msctl run` shows its log itself")
+	}
+	return err
+}
+
+// awaitNoRun returns when nothing of the workspace runs any more, or ctx ends.
+func awaitNoRun(ctx context.Context, w *workspace.Workspace) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if runs, err := proc.Runs(ctx, w, ""); err != nil || len(runs) == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+func newPsCommand(s *term.IO) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:     "ps",
+		Short:   "Show the services that run",
+		GroupID: groupProject,
+		Long: `Shows the services of this workspace that ` + "`msctl run`" + ` runs, in this terminal,
+another one or the background. Exit code 1 when nothing runs.`,
+		Args: argCount(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "" && output != logJSON {
+				return usagef("flag --output: unknown format %q: use json", output)
+			}
+			return runPs(cmd.Context(), s, output == logJSON)
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "", "print as `FORMAT`: json, one object for each run")
+	return cmd
+}
+
+func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
+	w, err := requireWorkspace()
+	if err != nil {
+		return err
+	}
+	runs, err := runningOf(ctx, w)
+	if err != nil {
+		return err
+	}
+	for _, c := range runs {
+		status, err := c.Status(ctx)
+		if err != nil {
+			continue // it has just ended
+		}
+		if asJSON {
+			text, err := json.Marshal(status)
+			if err != nil {
+				return fmt.Errorf("print the status: %w", err)
+			}
+			if err := s.PrintJSON(term.JSONAuto, text); err != nil {
+				return err
+			}
+			continue
+		}
+		printStatus(s, w, status)
+	}
+	return nil
+}
+
+// requireWorkspace loads the workspace of the current folder; there must be one.
+func requireWorkspace() (*workspace.Workspace, error) {
+	w, err := currentWorkspace()
+	if err == nil && w == nil {
+		return nil, withHint(usagef("there is no %s here or in a folder above", workspace.FileName),
+			"`msctl new shop` makes a workspace; then `cd shop && msctl run`")
+	}
+	return w, err
+}
+
+// runningOf returns the runs of the workspace; there must be one.
+func runningOf(ctx context.Context, w *workspace.Workspace) ([]proc.Control, error) {
+	runs, err := proc.Runs(ctx, w, "")
+	if err == nil && len(runs) == 0 {
+		return nil, withHint(fmt.Errorf("nothing of %s runs", w.Name), "start it with `msctl run`, or `msctl run --detach` for the background")
+	}
+	return runs, err
+}
+
+func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
+	c := s.OutPalette()
+	width, long := len("service"), len("where")
+	for _, service := range status.Services {
+		width, long = max(width, len(service.Name)), max(long, len(service.URL))
+	}
+	fmt.Fprintln(s.Out, c.Bold(fmt.Sprintf("%-*s  %-8s  %-8s  %-7s  %-7s  %s", width, "service", "state", "for", "pid", "crashes", "where")))
+	for _, service := range status.Services {
+		state := fmt.Sprintf("%-8s", service.State)
+		switch service.State {
+		case proc.StateReady:
+			state = c.Good(state)
+		case proc.StateCrashed:
+			state = c.Bad(state)
+		default:
+			state = c.Warn(state)
+		}
+		pid, note := "-", ""
+		if service.Pid != 0 {
+			pid = fmt.Sprint(service.Pid)
+		}
+		if service.BuildFailed {
+			note = c.Bad("  does not build")
+		}
+		number := indexOf(w.Names(), service.Name)
+		fmt.Fprintf(s.Out, "%s  %s  %-8s  %-7s  %-7d  %s%s\n", c.Service(number, fmt.Sprintf("%-*s", width, service.Name)), state,
+			age(time.Since(service.Since)), pid, service.Crashes, strings.Replace(service.URL, "//127.0.0.1:", "//localhost:", 1), note)
+	}
+}
+
+func indexOf(words []string, word string) int {
+	for i, w := range words {
+		if w == word {
+			return i
+		}
+	}
+	return len(words)
+}
+
+// age is a duration for a table: 12s, 3m20s, 5h2m.
+func age(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/term"
+)
+
+// stopPatience is how long `msctl stop` waits for a run to drain.
+const stopPatience = 2 * time.Minute
+
+func newStopCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:     "stop",
+		Short:   "Drain and stop what msctl run has started",
+		GroupID: groupProject,
+		Long: `Has every ` + "`msctl run`" + ` of this workspace drain and stop its services, as Ctrl-C
+does, and returns when they are gone. Exit code 1 when nothing runs.`,
+		Args: argCount(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runStop(cmd.Context(), s)
+		},
+	}
+}
+
+func runStop(ctx context.Context, s *term.IO) error {
+	w, err := requireWorkspace()
+	if err != nil {
+		return err
+	}
+	runs, err := runningOf(ctx, w)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	for _, c := range runs {
+		status, err := c.Status(ctx)
+		if err != nil {
+			continue // it has just ended
+		}
+		start := time.Now()
+		if err := c.Stop(ctx); err != nil {
+			return withHint(err, "kill %d ends it at once, and nothing of it is left", status.Pid)
+		}
+		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(status.Services), seconds(time.Since(start)))
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package proc
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// A run can be asked how it is, and to stop, on a loopback port. Address and a
+// secret are in a file in the folder of the run, which only the user may read
+// and which is gone with the run.
+const controlFile = "control.json"
+
+// errStopped is the cause of a run's end by `msctl stop`.
+var errStopped = errors.New("stopped")
+
+// Control is a running `msctl run`, seen from another process.
+type Control struct {
+	Address string `json:"address"`
+	Secret  string `json:"secret"`
+}
+
+// control serves what a Control asks, until the returned function is called.
+func (r *run) control(ctx context.Context, session string) (stop func(), err error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("open the control port: %w", err)
+	}
+	c := Control{Address: l.Addr().String(), Secret: rand.Text()}
+	text, err := json.Marshal(c)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(session, controlFile), text, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the control port: %w", err), l.Close())
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(r.board.read()) // who asked may have gone
+	})
+	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
+		r.fail(errStopped)
+		w.WriteHeader(http.StatusAccepted)
+	})
+	server := &http.Server{Handler: c.guarded(mux), ReadHeaderTimeout: time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // until Close
+	}()
+	return func() {
+		_ = server.Close()
+		<-done
+	}, nil
+}
+
+// guarded lets only those in who know the secret.
+func (c Control) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(req.Header.Get("Authorization")), []byte("Bearer "+c.Secret)) != 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+}
+
+// Runs returns the runs of a workspace that are going on. cacheDir is that of
+// [Options].
+func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Control, error) {
+	dir, err := workspaceCache(w, cacheDir)
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(dir, sessionPrefix+"*", controlFile))
+	if err != nil {
+		return nil, fmt.Errorf("look for runs: %w", err)
+	}
+	var found []Control
+	for _, file := range files {
+		var c Control
+		text, err := os.ReadFile(file)
+		if err != nil || json.Unmarshal(text, &c) != nil {
+			continue // it has just ended, or just begun
+		}
+		if _, err := c.Status(ctx); err == nil {
+			found = append(found, c)
+		}
+	}
+	return found, nil
+}
+
+// Status asks the run how it is.
+func (c Control) Status(ctx context.Context) (Status, error) {
+	var status Status
+	body, err := c.request(ctx, http.MethodGet, "/status")
+	if err != nil {
+		return status, err
+	}
+	if err := json.Unmarshal(body, &status); err != nil {
+		return status, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+	}
+	return status, nil
+}
+
+// Stop has the run drain all services, and returns when it has ended.
+func (c Control) Stop(ctx context.Context) error {
+	if _, err := c.request(ctx, http.MethodPost, "/stop"); err != nil {
+		return err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := c.Status(ctx); err != nil && ctx.Err() == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c Control) request(ctx context.Context, method, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.Address+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Secret)
+	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+	}
+	defer res.Body.Close()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(http.MaxBytesReader(nil, res.Body, 1<<20)); err != nil {
+		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+	}
+	if res.StatusCode >= http.StatusMultipleChoices {
+		return nil, fmt.Errorf("ask the run at %s: %s", c.Address, res.Status)
+	}
+	return body.Bytes(), nil
+}

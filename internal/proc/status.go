@@ -1,0 +1,96 @@
+package proc
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// State is how a service is.
+type State string
+
+// The states of a service.
+const (
+	StateWaiting  State = "waiting"  // to be built, or for those it depends on
+	StateStarting State = "starting" // was started and has not answered yet
+	StateReady    State = "ready"
+	StateCrashed  State = "crashed" // will be started again
+	StateStopping State = "stopping"
+	StateStopped  State = "stopped"
+)
+
+// Status is what a run tells of itself to `msctl ps`.
+type Status struct {
+	Workspace string          `json:"workspace"`
+	Pid       int             `json:"pid"` // of msctl
+	Started   time.Time       `json:"started"`
+	Services  []ServiceStatus `json:"services"`
+}
+
+// ServiceStatus is how one service of a run is.
+type ServiceStatus struct {
+	Name    string    `json:"name"`
+	State   State     `json:"state"`
+	Pid     int       `json:"pid,omitempty"` // of the process that serves, or will
+	URL     string    `json:"url"`
+	Since   time.Time `json:"since"`   // of the state
+	Crashes int       `json:"crashes"` // since the start of the run
+	// BuildFailed says that the files as they are do not build.
+	BuildFailed bool `json:"buildFailed,omitempty"`
+}
+
+// board keeps the status up to date from the events of the run. It is safe for
+// concurrent use.
+type board struct {
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+func (b *board) read() Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	copied := b.status
+	copied.Services = slices.Clone(copied.Services)
+	return copied
+}
+
+func (b *board) note(e Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.status.Services {
+		if s := &b.status.Services[i]; s.Name == e.Service {
+			s.note(e)
+		}
+	}
+}
+
+func (s *ServiceStatus) note(e Event) {
+	set := func(state State) { s.State, s.Pid, s.Since = state, e.Pid, e.Time }
+	switch e.Kind {
+	case KindStarting:
+		if s.State != StateReady { // otherwise the old one serves on
+			set(StateStarting)
+		}
+	case KindReady, KindSwapped:
+		set(StateReady)
+	case KindCrashed:
+		s.Crashes++
+		if e.Pid == s.Pid || s.State != StateReady {
+			set(StateCrashed)
+			s.Pid = 0
+		}
+	case KindStopping:
+		if e.Pid == s.Pid {
+			set(StateStopping)
+		}
+	case KindStopped, KindKilled:
+		if e.Pid == s.Pid {
+			set(StateStopped)
+			s.Pid = 0
+		}
+	case KindBuilt, KindUnchanged:
+		s.BuildFailed = false
+	case KindBuildFailed:
+		s.BuildFailed = true
+	}
+}
