@@ -108,7 +108,7 @@ func screen(run *still, width, height int) *benchModel {
 
 func TestBenchView(t *testing.T) {
 	finished := sample()
-	finished.Phase, finished.Elapsed = load.Finished, 20*time.Second
+	finished.Phase, finished.Elapsed, finished.Counted = load.Finished, 16*time.Second, 13*time.Second
 	users := sample()
 	users.Rate, users.Users, users.Requests, users.Planned = 0, 50, 10_000, 0
 	long := sample()

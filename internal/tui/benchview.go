@@ -140,10 +140,13 @@ func (m *benchModel) latencies(width, height int) string {
 	if math.IsInf(least, 1) {
 		least, most = 1e-3, 1
 	}
-	last := m.snap.Last
+	p50, p90, p99 := m.snap.Last.P50, m.snap.Last.P90, m.snap.Last.P99
+	if m.snap.Phase == load.Finished {
+		p50, p90, p99 = m.snap.Request.P50, m.snap.Request.P90, m.snap.Request.P99
+	}
 	legend := []string{
-		m.style.ok.Render("p50 " + report.Duration(last.P50)), m.style.warn.Render("p90 " + report.Duration(last.P90)),
-		m.style.bad.Render("p99 " + report.Duration(last.P99)),
+		m.style.ok.Render("p50 " + report.Duration(p50)), m.style.warn.Render("p90 " + report.Duration(p90)),
+		m.style.bad.Render("p99 " + report.Duration(p99)),
 	}
 	marks := m.marks()
 	for i := range marks {
@@ -153,13 +156,17 @@ func (m *benchModel) latencies(width, height int) string {
 	return m.panel("latency", legend, &c, width, height)
 }
 
-// points are the complete points of the time series.
+// points are the complete points of the time series while requests were
+// offered: what comes after is the end of the run, not the service.
 func (m *benchModel) points() []load.Point {
-	points := m.snap.Recent
-	if n := len(points); n > 0 {
-		return points[:n-1]
+	s := &m.snap
+	points := s.Recent[:max(len(s.Recent)-1, 0)]
+	if s.Phase >= load.Draining {
+		for len(points) > 0 && points[len(points)-1].At+s.Step > s.Warmup+s.Counted {
+			points = points[:len(points)-1]
+		}
 	}
-	return nil
+	return points
 }
 
 // The time axis holds the whole run where it is short enough, and else the
@@ -172,10 +179,10 @@ const (
 func (m *benchModel) window() [2]time.Duration {
 	s := &m.snap
 	end := max(s.Planned, s.Elapsed)
-	if s.Phase == load.Finished {
-		end = s.Elapsed
-	}
-	if s.Planned == 0 {
+	switch {
+	case s.Phase >= load.Draining:
+		end = s.Warmup + s.Counted
+	case s.Planned == 0:
 		end = max(s.Elapsed, firstWindow)
 	}
 	if end <= longestWindow {

@@ -148,7 +148,7 @@ func (w *writer) notes(r *Report) {
 			}
 		}
 		if behind > 0 {
-			w.line("%s%s", w.label(""), w.p.Warn(fmt.Sprintf("it fell behind by more than %s in %s: this machine is busy", fellBehind, counted(int64(behind), "second"))))
+			w.line("%s%s", w.label(""), w.p.Warn(fmt.Sprintf("more than %s behind in %s: this machine is busy", fellBehind, counted(int64(behind), "second"))))
 		}
 	}
 	for _, m := range s.Marks {
