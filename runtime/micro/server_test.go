@@ -1,0 +1,485 @@
+package micro
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// capture registers a handler that hands its context to look.
+func capture(s *Server, look func(ctx context.Context, req *Request)) {
+	Handle(s, Name("look"), func(ctx context.Context, _ None) (None, error) {
+		look(ctx, RequestFromContext(ctx))
+		return None{}, nil
+	})
+	HandleEvent(s, Name("looked"), func(ctx context.Context, _ None) error {
+		look(ctx, RequestFromContext(ctx))
+		return nil
+	})
+}
+
+func TestMetadataOfMessages(t *testing.T) {
+	s := NewServer(quiet())
+	var got Request
+	capture(s, func(ctx context.Context, req *Request) {
+		got = *req
+		if deadline, ok := ctx.Deadline(); ok != !req.Deadline.IsZero() || !deadline.Equal(req.Deadline) {
+			t.Errorf("the context's deadline is %v, %v, the message's %v", deadline, ok, req.Deadline)
+		}
+	})
+	for _, c := range []struct {
+		body, correlation string
+		timed             time.Duration
+		attempt           int
+	}{
+		{`{"pattern":"look","data":1,"id":"the id"}`, "the id", 0, 1},
+		{`{"pattern":"look","data":1,"id":"\u0041"}`, "A", 0, 1},
+		{`{"pattern":"look","data":1,"id":7}`, "7", 0, 1},
+		{`{"pattern":"look","data":1,"metadata":{"correlation-id":"c"},"id":"1"}`, "c", 0, 1},
+		{`{"pattern":"look","data":1,"metadata":{"timeout-ms":"60000","attempt":"3"},"id":"1"}`, "1", time.Minute, 3},
+		{`{"pattern":"look","data":1,"metadata":{"timeout-ms":60000,"attempt":2,"timeout-ms":30000},"id":"1"}`, "1", 30 * time.Second, 2},
+		{`{"pattern":"look","data":1,"metadata":{"timeout-ms":"soon","attempt":"0"},"id":"1"}`, "1", 0, 1},
+		{`{"pattern":"look","data":1,"metadata":{"timeout-ms":"999999999999999999","attempt":"-5"},"id":"1"}`, "1", 0, 1},
+		{`{"pattern":"look","data":1,"metadata":{"timeout-ms":"1e3"},"id":"1"}`, "1", 0, 1},
+		{`{"pattern":"look","data":1,"metadata":[1],"id":"1"}`, "1", 0, 1},
+		{`{"pattern":"look","data":1,"metadata":null,"id":"1"}`, "1", 0, 1},
+	} {
+		got = Request{}
+		send(t, s, c.body)
+		if id := got.CorrelationID(); id != c.correlation || got.Attempt != c.attempt || got.Peer != "peer:1" || got.Pattern != Name("look") {
+			t.Errorf("%s: correlation id %q, attempt %d, peer %q, pattern %s", c.body, id, got.Attempt, got.Peer, got.Pattern)
+		}
+		left := time.Until(got.Deadline)
+		if c.timed == 0 && !got.Deadline.IsZero() || c.timed > 0 && (left > c.timed || left < c.timed-soon) {
+			t.Errorf("%s: deadline in %v, want %v", c.body, left, c.timed)
+		}
+	}
+	for _, body := range []string{`{"pattern":"look","data":1,"id":""}`, `{"pattern":"looked","data":1}`} {
+		send(t, s, body)
+		first := got.CorrelationID()
+		send(t, s, body)
+		if first == "" || first == got.CorrelationID() {
+			t.Errorf("%s: the correlation ids made are %q and %q", body, first, got.CorrelationID())
+		}
+	}
+	if RequestFromContext(t.Context()) != nil {
+		t.Error("a message in a context that has none")
+	}
+}
+
+func TestExpiredWorkIsNotStarted(t *testing.T) {
+	var log logged
+	s := NewServer(logTo(&log))
+	ran := false
+	capture(s, func(context.Context, *Request) { ran = true })
+	want := []string{failure(`{"status":504,"message":"the deadline passed before the work was started"}`)}
+	for _, ms := range []string{`0`, `"0"`, `"-1"`, `-999999999999999999`} {
+		got := send(t, s, `{"pattern":"look","data":1,"metadata":{"timeout-ms":`+ms+`,"correlation-id":"c"},"id":"1"}`)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s ms left (-want +got):\n%s", ms, diff)
+		}
+	}
+	if got := send(t, s, `{"pattern":"looked","data":1,"metadata":{"timeout-ms":"0"}}`); got != nil {
+		t.Errorf("an event is answered with %s", got)
+	}
+	if ran {
+		t.Error("the handler ran")
+	}
+	if n := s.routes["look"].message.stats.expired.Load(); n != 4 {
+		t.Errorf("%d count as expired", n)
+	}
+	if n := s.routes["looked"].events[0].stats.expired.Load(); n != 1 {
+		t.Errorf("%d events count as expired", n)
+	}
+	if !strings.Contains(log.String(), "the deadline passed before the work was started") {
+		t.Errorf("logged:\n%s", log.String())
+	}
+}
+
+func TestContextOfHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer(quiet())
+		conn, closeConn := context.WithCancel(context.WithValue(t.Context(), "k", "v")) //nolint:staticcheck // a key of a test
+		defer closeConn()
+		var kept, derived context.Context
+		for name, timed := range map[string]bool{"with a deadline": true, "without": false} {
+			capture(s, func(ctx context.Context, _ *Request) {
+				if ctx.Err() != nil || ctx.Value("k") != "v" {
+					t.Errorf("%s: at the start: %v, %v", name, ctx.Err(), ctx.Value("k"))
+				}
+				before := runtime.NumGoroutine()
+				sub, cancel := context.WithCancel(ctx)
+				if n := runtime.NumGoroutine() - before; n != 0 {
+					t.Errorf("%s: a derived context costs %d goroutines", name, n)
+				}
+				if ctx.Value("k") != "v" || sub.Value("k") != "v" {
+					t.Errorf("%s: a value is lost", name)
+				}
+				cancel()
+				<-sub.Done()
+				if ctx.Err() != nil {
+					t.Errorf("%s: a derived context ends the handler's", name)
+				}
+				var release context.CancelFunc // only later, to see whether the end of the message ends it
+				derived, release = context.WithTimeout(ctx, time.Hour)
+				t.Cleanup(release)
+				kept = ctx
+				if timed {
+					<-ctx.Done()
+					if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+						t.Errorf("%s: ended with %v", name, ctx.Err())
+					}
+				}
+			})
+			metadata := `{}`
+			if timed {
+				metadata = `{"timeout-ms":"50"}`
+			}
+			sendOn(t, conn, s, `{"pattern":"look","data":1,"metadata":`+metadata+`,"id":"1"}`)
+			if timed {
+				<-derived.Done()
+			}
+		}
+		closeConn() // the requests' contexts end with their connection
+		for _, ctx := range []context.Context{kept, derived} {
+			<-ctx.Done()
+			if ctx.Err() == nil {
+				t.Error("ended without an error")
+			}
+		}
+	})
+}
+
+// TestLazyDeadline: the context of a message that has ended ends, also for one
+// who asks for the first time then, and Err needs no timer.
+func TestLazyDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer(quiet())
+		var kept context.Context
+		capture(s, func(ctx context.Context, _ *Request) {
+			kept = ctx
+			time.Sleep(40 * time.Millisecond) // time of the bubble: the deadline comes nearer
+			if ctx.Err() != nil {
+				t.Errorf("before the deadline: %v", ctx.Err())
+			}
+			time.Sleep(20 * time.Millisecond)
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				t.Errorf("after the deadline: %v", ctx.Err())
+			}
+		})
+		send(t, s, `{"pattern":"look","data":1,"metadata":{"timeout-ms":"50"},"id":"1"}`)
+		<-kept.Done()
+
+		conn, closeConn := context.WithCancel(t.Context())
+		capture(s, func(ctx context.Context, _ *Request) {
+			closeConn()
+			if !errors.Is(ctx.Err(), context.Canceled) {
+				t.Errorf("after the connection: %v", ctx.Err())
+			}
+		})
+		sendOn(t, conn, s, `{"pattern":"look","data":1,"metadata":{"timeout-ms":"50"},"id":"1"}`)
+	})
+}
+
+// TestEventsOutliveTheirConnection: an event's sender may be gone.
+func TestEventsOutliveTheirConnection(t *testing.T) {
+	s := NewServer(quiet())
+	var err error
+	capture(s, func(ctx context.Context, _ *Request) { err = ctx.Err() })
+	conn, closeConn := context.WithCancel(t.Context())
+	closeConn()
+	sendOn(t, conn, s, `{"pattern":"looked","data":1}`)
+	if err != nil {
+		t.Errorf("the event's context: %v", err)
+	}
+}
+
+// TestMaxInFlight: past the limit Receive waits until a message has finished, or
+// its connection ends.
+func TestMaxInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewServer(quiet(), WithMaxInFlight(2))
+		defer s.workers.close()
+		release := make(chan struct{})
+		capture(s, func(context.Context, *Request) { <-release })
+		to := &answers{}
+		receive := func(ctx context.Context) *Inbound {
+			p, _ := ParsePacket([]byte(`{"pattern":"look","data":1,"id":"1"}`))
+			return s.Receive(ctx, &p, to, "")
+		}
+		for range 2 {
+			receive(t.Context()).Go()
+		}
+		if !s.Full() {
+			t.Error("not full")
+		}
+		third := make(chan *Inbound)
+		go func() { third <- receive(t.Context()) }()
+		conn, closeConn := context.WithCancel(t.Context())
+		go func() { third <- receive(conn) }()
+		synctest.Wait()
+		select {
+		case <-third:
+			t.Fatal("a third message is taken")
+		default:
+		}
+		closeConn()
+		if in := <-third; in != nil {
+			t.Error("a message of a connection that has ended is taken")
+		}
+		if err := s.Wait(conn); !errors.Is(err, context.Canceled) {
+			t.Errorf("Wait: %v", err)
+		}
+		close(release)
+		in := <-third
+		in.Go()
+		if err := s.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := to.all(); len(got) != 3 {
+			t.Errorf("answers: %s", got)
+		}
+		synctest.Wait()
+	})
+}
+
+// TestGoCopies: the transport may use the packet's memory again after Go.
+func TestGoCopies(t *testing.T) {
+	s := NewServer(quiet())
+	defer s.workers.close()
+	release := make(chan struct{})
+	Handle(s, Name("echo"), func(ctx context.Context, in json.RawMessage) (string, error) {
+		<-release
+		req := RequestFromContext(ctx)
+		return string(in) + req.CorrelationID() + string(req.Data), nil
+	})
+	to := &answers{}
+	for _, id := range []string{`"an id"`, `"\u0061n id"`} {
+		body := []byte(`{"pattern":"echo","data":"text","metadata":{"correlation-id":"c"},"id":` + id + `}`)
+		p, _ := ParsePacket(body)
+		s.Receive(t.Context(), &p, to, "").Go()
+		for i := range body {
+			body[i] = 'X'
+		}
+	}
+	close(release)
+	if err := s.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"response":"\"text\"c\"text\"","isDisposed":true,"id":"an id"}`
+	if diff := cmp.Diff([]string{want, want}, to.all()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestWorkersAreReused: goroutines are kept for the next message, up to a bound.
+func TestWorkersAreReused(t *testing.T) {
+	s := NewServer(quiet())
+	gate := make(chan struct{})
+	capture(s, func(context.Context, *Request) { <-gate })
+	to := &answers{}
+	for range maxIdleWorkers + 100 {
+		p, _ := ParsePacket([]byte(`{"pattern":"look","data":1,"id":"1"}`))
+		s.Receive(t.Context(), &p, to, "").Go()
+	}
+	close(gate)
+	_ = s.Wait(t.Context())
+	for n := -1; n != maxIdleWorkers; {
+		s.workers.mu.Lock()
+		n = len(s.workers.idle)
+		s.workers.mu.Unlock()
+		runtime.Gosched()
+	}
+	s.workers.close()
+	s.workers.close()
+}
+
+func TestLog(t *testing.T) {
+	var log logged
+	s := NewServer(logTo(&log))
+	allForms(s)
+	line := func(word string) string {
+		for l := range strings.SplitSeq(log.String(), "\n") {
+			if strings.Contains(l, word) {
+				return l
+			}
+		}
+		t.Errorf("no line with %q in\n%s", word, log.String())
+		return ""
+	}
+	meta := `,"metadata":{"correlation-id":"corr","attempt":"2"}`
+	for _, name := range []string{"echo", "error", "plain error", "panic", "channel", "broken"} {
+		send(t, s, `{"pattern":{"cmd":"`+name+`"},"data":{}`+meta+`,"id":"1"}`)
+	}
+	send(t, s, `{"pattern":"nobody","data":1`+meta+`}`)
+	for word, more := range map[string][]string{
+		"msg=handled": {"level=DEBUG", "echo"}, "answered with an error": {"level=INFO", "no item"}, "error=secret": {"level=ERROR", "plain error"},
+		"panic: secret": {"level=ERROR", "stack="}, "chan int": {"level=ERROR", "channel"}, "not valid JSON": {"level=ERROR", "broken"}, "no handler for the event": {"level=ERROR", "nobody"},
+	} {
+		l := line(word)
+		for _, part := range append(more, "correlation_id=corr") {
+			if !strings.Contains(l, part) {
+				t.Errorf("no %q in %s", part, l)
+			}
+		}
+		if strings.Contains(l, "msg=handled") && !strings.Contains(l, "attempt=2") {
+			t.Errorf("no attempt in %s", l)
+		}
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logged
+		s := NewServer(logTo(&log))
+		for range 1000 {
+			send(t, s, `{"pattern":"nobody","data":1}`)
+		}
+		if n := strings.Count(log.String(), "no handler"); n != linesPerSecond {
+			t.Errorf("%d lines for 1000 events", n)
+		}
+		time.Sleep(time.Second)
+		send(t, s, `"foreign"`)
+		if !strings.Contains(log.String(), "suppressed=990") || !strings.Contains(log.String(), "pattern=undefined") {
+			t.Errorf("the last line does not tell what was left out:\n%s", log.String())
+		}
+	})
+}
+
+func TestDescribeAndHealth(t *testing.T) {
+	var asked []string
+	s := NewServer(quiet(), WithName("items", "1.2"),
+		WithHealthCheck("db", func(context.Context) error { asked = append(asked, "db"); return nil }),
+		WithHealthCheck("queue", func(ctx context.Context) error {
+			if _, ok := ctx.Deadline(); !ok {
+				t.Error("a check without a deadline")
+			}
+			return errors.New("full")
+		}),
+		WithHealthCheck("broken", func(context.Context) error { panic("check") }))
+	decode := func(replies []string, to any) {
+		t.Helper()
+		p, err := ParsePacket([]byte(replies[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(p.Response, to); err != nil {
+			t.Fatalf("%s: %v", replies, err)
+		}
+	}
+	var d Description
+	empty := send(t, s, `{"pattern":"msctl.describe","data":{},"id":"1"}`)
+	if decode(empty, &d); !strings.Contains(empty[0], `"handlers":[]`) {
+		t.Errorf("without handlers: %s", empty)
+	}
+	Handle(s, Cmd("create"), func(_ context.Context, in item) (*item, error) { return nil, errors.New("x") }, WithDoc("Creates."))
+	HandleEvent(s, Name("seen"), func(context.Context, item) error { return nil })
+	for range 4 {
+		send(t, s, request("create", "{}"))
+	}
+	decode(send(t, s, `{"pattern":"msctl.describe","data":"","id":"1"}`), &d)
+	if d.Name != "items" || d.Version != "1.2" || d.Instance == "" || d.InFlight != 1 || d.Started.IsZero() || len(d.Handlers) != 2 {
+		t.Fatalf("described as %+v", d)
+	}
+	create := d.Handlers[0]
+	if create.P50 <= 0 || create.P99 < create.P50 {
+		t.Errorf("latencies %v and %v", create.P50, create.P99)
+	}
+	create.P50, create.P99 = 0, 0
+	schema := &Schema{Type: "object", Title: "item", Properties: Properties{{"name", &Schema{Type: "string"}}, {"price", &Schema{Type: "integer"}}}, Required: []string{"name"}}
+	want := HandlerInfo{Pattern: json.RawMessage(`{"cmd":"create"}`), Route: `{"cmd":"create"}`, Kind: "message", Doc: "Creates.", Data: schema, Reply: schema, Calls: 4, Errors: 4}
+	if diff := cmp.Diff(want, create); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if seen := d.Handlers[1]; seen.Kind != "event" || seen.Reply != nil || seen.Data == nil {
+		t.Errorf("the event handler: %+v", seen)
+	}
+	var h Health
+	decode(send(t, s, `{"pattern":"msctl.health","data":{},"id":"1"}`), &h)
+	if diff := cmp.Diff(map[string]string{"db": "ok", "queue": "full", "broken": "panic: check"}, h.Checks); diff != "" || h.Status != "error" || h.Instance != d.Instance {
+		t.Errorf("health %+v\n%s", h, diff)
+	}
+	well := NewServer(quiet(), WithoutDescribe())
+	if got := send(t, well, `{"pattern":"msctl.describe","data":{},"id":"1"}`); !strings.Contains(got[0], NoHandlerMessage) {
+		t.Errorf("describe although it is switched off: %s", got)
+	}
+	if decode(send(t, well, `{"pattern":"msctl.health","data":{},"id":"1"}`), &h); h.Status != "ok" {
+		t.Errorf("health %+v", h)
+	}
+}
+
+// listener is a Listener that does as the test says.
+type listener func(ctx context.Context, s *Server) error
+
+func (l listener) Serve(ctx context.Context, s *Server) error { return l(ctx, s) }
+
+func TestServe(t *testing.T) {
+	s := NewServer(quiet(), WithDrainTimeout(time.Minute))
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), "k", "v")) //nolint:staticcheck // a key of a test
+	var both sync.WaitGroup
+	both.Add(2)
+	ends := func(ctx context.Context, s *Server) error {
+		both.Done()
+		<-ctx.Done()
+		if s.Context().Err() != nil || s.Context().Value("k") != "v" {
+			t.Error("the handlers' context ends with Serve's, not before, and has its values")
+		}
+		if s.DrainTimeout() != time.Minute || s.Logger() == nil {
+			t.Error("drain timeout or logger")
+		}
+		return nil
+	}
+	done := make(chan error)
+	go func() { done <- s.Serve(ctx, listener(ends), listener(ends)) }()
+	both.Wait()
+	if err := s.Serve(ctx); err == nil || !strings.Contains(err.Error(), "serves once") {
+		t.Errorf("served twice: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if s.Context().Err() == nil {
+		t.Error("the handlers' context has not ended")
+	}
+
+	failed := errors.New("port taken")
+	both.Add(1)
+	err := NewServer(quiet()).Serve(t.Context(), listener(func(context.Context, *Server) error { return failed }), listener(func(ctx context.Context, _ *Server) error {
+		both.Done()
+		<-ctx.Done() // one listener's failure ends the others
+		return errors.New("afterwards")
+	}))
+	if !errors.Is(err, failed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSpellings: however a pattern is written, its handler is found, and peers
+// cannot make the server remember without end.
+func TestSpellings(t *testing.T) {
+	s := NewServer(quiet())
+	Handle(s, Fields(map[string]any{"a": 1, "b": 2}), func(context.Context, None) (int, error) { return 1, nil })
+	for range 2 {
+		for _, spelling := range []string{`{"a":1,"b":2}`, `{"b":2,"a":1}`, `{ "b" : 2.0, "a" : 1e0 }`, `"{\"b\":2,\"a\":1}"`} {
+			if got := send(t, s, `{"pattern":`+spelling+`,"data":1,"id":"1"}`); !slices.Equal(got, []string{last("1")}) {
+				t.Errorf("%s: %s", spelling, got)
+			}
+		}
+	}
+	for n := range maxCachedPatterns/16 + 100 {
+		s.lookup([]byte(`{"a":1,` + strings.Repeat(" ", n) + `"b":2}`))
+	}
+	if n := len(*s.byText.Load()); n > maxCachedPatterns {
+		t.Errorf("%d spellings are remembered", n)
+	}
+}
