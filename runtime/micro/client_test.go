@@ -1,0 +1,279 @@
+package micro
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// wire is a Conn that keeps what is sent and answers with values.
+type wire struct {
+	sent   []string // packets' bodies without ids
+	events int
+	values []string // "" is undefined
+	err    error
+	closed bool
+}
+
+func (w *wire) Exchange(_ context.Context, req *Request, reply Reply) error {
+	w.keep(req)
+	for i, v := range w.values {
+		value := Value{Last: i == len(w.values)-1}
+		if v != "" {
+			value.Raw = []byte(v)
+		}
+		if err := reply.Send(value); err != nil {
+			return err
+		}
+	}
+	return w.err
+}
+
+func (w *wire) Publish(_ context.Context, req *Request) error {
+	w.events++
+	w.keep(req)
+	return w.err
+}
+
+func (w *wire) keep(req *Request) {
+	w.sent = append(w.sent, string(AppendRequest(nil, req.Pattern.JSON(), req.Data, AppendMetadata(nil, req, time.Now()), nil)))
+}
+
+func (w *wire) Close() error { w.closed = true; return nil }
+
+func TestCall(t *testing.T) {
+	remote := RemoteError([]byte(`{"status":404,"message":"none"}`))
+	for _, c := range []struct {
+		name   string
+		values []string
+		err    error
+		want   string
+		is     error
+	}{
+		{name: "one value", values: []string{`{"name":"a"}`}, want: "{a 0}"},
+		{name: "the last of several, alone", values: []string{`{"name":"a","price":3}`, `{"name":"b"}`}, want: "{b 0}"},
+		{name: "undefined between values", values: []string{`{"name":"a"}`, ""}, want: "{a 0}"},
+		{name: "null", values: []string{"null"}, want: "{ 0}"},
+		{name: "undefined", values: []string{""}, want: "{ 0}", is: ErrNoValue},
+		{name: "nothing", want: "{ 0}", is: ErrNoValue},
+		{name: "the peer's error", err: remote, want: "{ 0}", is: remote},
+		{name: "time", err: ErrTimeout, want: "{ 0}", is: context.DeadlineExceeded},
+	} {
+		got, err := Call[item](t.Context(), NewClient(&wire{values: c.values, err: c.err}), Cmd("x"), 1)
+		if fmt.Sprint(got) != c.want || !errors.Is(err, c.is) {
+			t.Errorf("%s: %v, %v", c.name, got, err)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), `call {"cmd":"x"}: `) {
+			t.Errorf("%s: the error does not say which call: %v", c.name, err)
+		}
+	}
+	if _, err := Call[int](t.Context(), NewClient(&wire{values: []string{`"text"`}}), Cmd("x"), 1); err == nil || !strings.Contains(err.Error(), "decode the answer") {
+		t.Errorf("a value of another type: %v", err)
+	}
+	if _, err := Call[None](t.Context(), NewClient(&wire{values: []string{`"ignored"`}}), Cmd("x"), 1); err != nil {
+		t.Errorf("a value nobody wants: %v", err)
+	}
+	if _, err := Call[None](t.Context(), NewClient(&wire{}), Cmd("x"), 1); err != nil {
+		t.Errorf("no value, as wanted: %v", err)
+	}
+	if raw, err := Call[json.RawMessage](t.Context(), NewClient(&wire{values: []string{`{ "a":1 }`}}), Cmd("x"), 1); err != nil || string(raw) != `{ "a":1 }` {
+		t.Errorf("raw: %s, %v", raw, err)
+	}
+	var e *Error
+	if _, err := Call[int](t.Context(), NewClient(&wire{err: remote}), Cmd("x"), 1); !errors.As(err, &e) || e.Status != 404 || !e.Remote() {
+		t.Errorf("the peer's error: %v", err)
+	}
+}
+
+func TestStream(t *testing.T) {
+	c := NewClient(&wire{values: []string{"1", "", "2"}, err: ErrConnectionLost})
+	var got []string
+	for v, err := range Stream[*int](t.Context(), c, Name("s"), 1) {
+		switch {
+		case err != nil:
+			got = append(got, err.Error())
+		case v == nil:
+			got = append(got, "undefined")
+		default:
+			got = append(got, fmt.Sprint(*v))
+		}
+	}
+	if diff := cmp.Diff([]string{"1", "undefined", "2", "stream s: connection closed"}, got); diff != "" {
+		t.Error(diff)
+	}
+	n := 0
+	for range Stream[int](t.Context(), NewClient(&wire{values: []string{"1", "2", "3"}}), Name("s"), 1) {
+		if n++; n == 2 {
+			break // nothing is yielded afterwards
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d values after leaving at 2", n)
+	}
+	for _, c := range []struct {
+		data   any
+		values []string
+	}{{make(chan int), nil}, {1, []string{`"text"`}}} {
+		n = 0
+		for _, err := range Stream[int](t.Context(), NewClient(&wire{values: c.values}), Name("s"), c.data) {
+			if n++; err == nil {
+				t.Error("no error")
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d pairs for one failure", n)
+		}
+	}
+}
+
+func TestWhatIsSent(t *testing.T) {
+	w := &wire{values: []string{"1"}}
+	c := NewClient(w, quiet(), WithCodec(JSON()), WithTimeout(time.Hour), WithTimeout(-1))
+	s := NewServer(quiet())
+	Handle(s, Name("hop"), func(ctx context.Context, _ None) (int, error) {
+		if err := c.Emit(ctx, Name("e"), nil); err != nil {
+			return 0, err
+		}
+		if _, err := Call[int](ctx, c, Cmd("r"), json.RawMessage(nil)); err != nil {
+			return 0, err
+		}
+		return 0, c.Do(ctx, &Request{Pattern: Name("own"), Event: true, Attempt: 2, Metadata: RequestFromContext(ctx).Metadata.Clone()}, nil)
+	})
+	got := send(t, s, `{"pattern":"hop","data":1,"metadata":{"correlation-id":"c","traceparent":"00-1","other":"o","attempt":"7"},"id":"1"}`)
+	if !strings.HasPrefix(got[0], `{"response":0`) {
+		t.Fatalf("hop: %s", got)
+	}
+	want := []string{
+		`{"pattern":"e","data":null,"metadata":{"correlation-id":"c","traceparent":"00-1"}}`, // no deadline: nobody waits
+		`{"pattern":{"cmd":"r"},"data":null,"metadata":{"correlation-id":"c","traceparent":"00-1","timeout-ms":"T"}}`,
+		`{"pattern":"own","data":{},"metadata":{"correlation-id":"c","traceparent":"00-1","other":"o","attempt":"2"}}`,
+	}
+	if diff := cmp.Diff(want, hideTimeout(w.sent)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	w.sent = nil
+	req := &Request{Pattern: Name("x"), Deadline: time.Now().Add(-time.Second)}
+	_ = c.Do(t.Context(), req, ReplyFunc(func(Value) error { return nil }))
+	if !strings.Contains(w.sent[0], `"timeout-ms":"0"`) || req.CorrelationID() == "" {
+		t.Errorf("sent %s", w.sent[0])
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	req = &Request{Pattern: Name("x"), Deadline: time.Now().Add(time.Hour)}
+	_ = c.Do(ctx, req, ReplyFunc(func(Value) error { return nil }))
+	if d, _ := ctx.Deadline(); !req.Deadline.Equal(d) {
+		t.Errorf("deadline %v, the context's is %v", req.Deadline, d)
+	}
+	if NewCorrelationID() == NewCorrelationID() {
+		t.Error("two correlation ids are equal")
+	}
+}
+
+func hideTimeout(packets []string) []string {
+	var out []string
+	for _, p := range packets {
+		if before, rest, ok := strings.Cut(p, `"timeout-ms":"`); ok {
+			_, after, _ := strings.Cut(rest, `"`)
+			p = before + `"timeout-ms":"T"` + after
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func TestNotSent(t *testing.T) {
+	w := &wire{}
+	c := NewClient(w)
+	null, _ := ParsePattern("null")
+	for _, err := range []error{
+		c.Emit(t.Context(), Pattern{}, 1),
+		c.Emit(t.Context(), null, 1),
+		c.Emit(t.Context(), Name("x"), make(chan int)),
+		c.Emit(t.Context(), Name("x"), json.RawMessage(`{"a":`)),
+		c.Emit(t.Context(), Name("x"), &[]json.RawMessage{json.RawMessage(`}`)}[0]),
+	} {
+		if err == nil {
+			t.Error("no error")
+		}
+	}
+	if _, err := Call[int](t.Context(), c, Name("x"), func() {}); err == nil {
+		t.Error("a function was sent")
+	}
+	if len(w.sent) != 0 {
+		t.Errorf("sent %s", w.sent)
+	}
+	w.err = ErrUnreachable
+	if err := c.Emit(t.Context(), Name("x"), 1); !errors.Is(err, ErrUnreachable) || err.Error() != "emit x: unreachable" {
+		t.Errorf("got %v", err)
+	}
+	if _ = c.Close(); !w.closed {
+		t.Error("not closed")
+	}
+}
+
+func TestClientInterceptors(t *testing.T) {
+	var trail []string
+	mark := func(name string) Interceptor {
+		return func(next Handler) Handler {
+			return func(ctx context.Context, req *Request, reply Reply) error {
+				trail = append(trail, name)
+				req.Metadata.Set("by", req.Metadata.Get("by")+name)
+				return next(ctx, req, reply)
+			}
+		}
+	}
+	w := &wire{values: []string{"1"}}
+	c := NewClient(w, WithInterceptors(mark("a"), mark("b")), WithInterceptors(mark("c")))
+	if _, err := Call[int](t.Context(), c, Name("x"), 1); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(trail, "") != "abc" || !strings.Contains(w.sent[0], `"by":"abc"`) {
+		t.Errorf("%s, %s", trail, w.sent)
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	m := Metadata{raw: []byte(`{"a":"1","b":{"x":2},"\u0063":"\u00e9\n","a":"2","d":3}`)}
+	for key, want := range map[string]string{"a": "2", "b": `{"x":2}`, "c": "é\n", "d": "3", "none": ""} {
+		if got := m.Get(key); got != want {
+			t.Errorf("%s is %q, want %q", key, got, want)
+		}
+	}
+	c := m.Clone()
+	c.Set("b", "mine")
+	c.Set("new", "n")
+	c.Set("new", "n2")
+	all := map[string]string{}
+	for k, v := range c.All() {
+		all[k] = v
+	}
+	if diff := cmp.Diff(map[string]string{"a": "2", "b": "mine", "c": "é\n", "d": "3", "new": "n2"}, all); diff != "" {
+		t.Error(diff)
+	}
+	m.Set("a", "hides")
+	n := 0
+	for k, v := range m.All() {
+		if k == "a" && v != "hides" {
+			t.Errorf("a is %q", v)
+		}
+		if n++; n == 3 {
+			break
+		}
+	}
+	for range m.All() {
+		break
+	}
+	if got := m.Get("b"); got != `{"x":2}` {
+		t.Errorf("the clone's change shows: %s", got)
+	}
+	if got := string(AppendMetadata(nil, &Request{}, time.Now())); got != "{}" {
+		t.Errorf("no metadata is %s", got)
+	}
+}
