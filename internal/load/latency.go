@@ -22,15 +22,26 @@ type Histogram struct {
 	count      int64
 	least, max time.Duration
 	sum        float64 // nanoseconds
-	spread     [len(bounds)]int64
+	spread     [buckets]int64
 }
 
-// bounds are the upper ends of the buckets of Spread, in a series of 1, 2 and 5.
-var bounds = [...]time.Duration{
-	20 * time.Microsecond, 50 * time.Microsecond, 100 * time.Microsecond, 200 * time.Microsecond, 500 * time.Microsecond,
-	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
-	100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, mostLatency,
+// buckets is how many buckets Spread has: up to 20 µs, 50 µs, 100 µs and so on to
+// 20 s, and one for the rest.
+const buckets = 20
+
+// bucketOf returns the bucket of d, and its upper end.
+func bucketOf(d time.Duration) (i int, upTo time.Duration) {
+	for decade := 10 * time.Microsecond; ; decade *= 10 {
+		for _, n := range [...]time.Duration{2, 5, 10} {
+			switch {
+			case i == buckets-1:
+				return i, mostLatency
+			case d <= n*decade:
+				return i, n * decade
+			}
+			i++
+		}
+	}
 }
 
 // Bucket is how many durations are at most UpTo, and more than the bucket
@@ -44,9 +55,11 @@ type Bucket struct {
 // that hold nothing.
 func (h *Histogram) Spread() []Bucket {
 	var all []Bucket
-	for i, n := range h.spread {
+	upTo := time.Duration(0)
+	for _, n := range h.spread {
+		_, upTo = bucketOf(upTo + 1)
 		if n > 0 || len(all) > 0 {
-			all = append(all, Bucket{bounds[i], n})
+			all = append(all, Bucket{upTo, n})
 		}
 	}
 	for len(all) > 0 && all[len(all)-1].Count == 0 {
@@ -70,10 +83,7 @@ func (h *Histogram) Record(d time.Duration) {
 	h.max = max(h.max, d)
 	h.sum += float64(d)
 	h.count++
-	i := 0
-	for i < len(bounds)-1 && d > bounds[i] {
-		i++
-	}
+	i, _ := bucketOf(d)
 	h.spread[i]++
 }
 
@@ -81,7 +91,7 @@ func (h *Histogram) Record(d time.Duration) {
 func (h *Histogram) Reset() {
 	h.counts.Reset()
 	h.count, h.least, h.max, h.sum = 0, 0, 0, 0
-	h.spread = [len(bounds)]int64{}
+	h.spread = [buckets]int64{}
 }
 
 // Count returns how many durations there are.

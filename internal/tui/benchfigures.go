@@ -15,7 +15,7 @@ import (
 // errors as there is room for.
 func (m *benchModel) figures(width, height int) string {
 	inner := width - 4
-	sections := [][]string{m.outcomes(inner), m.quantiles(inner), m.attempts(inner)}
+	sections := [][]string{m.outcomes(inner), m.quantiles(), m.attempts()}
 	lines := []string{}
 	used := 0
 	for _, s := range sections {
@@ -41,7 +41,7 @@ func (m *benchModel) figures(width, height int) string {
 // outcomes has a line for each outcome with a bar of its share.
 func (m *benchModel) outcomes(width int) []string {
 	t := &m.snap.Totals
-	lines := []string{m.pair("offered", report.Count(t.Offered), m.style.bold, width)}
+	lines := []string{pair("offered", report.Count(t.Offered), m.style.bold)}
 	for _, o := range load.Outcomes() {
 		n, share := t.Outcomes[o], t.Share(o)
 		paint := m.style.bad
@@ -74,7 +74,7 @@ func bar(share float64, room int, paint lipgloss.Style) string {
 }
 
 // quantiles is the table of both latencies.
-func (m *benchModel) quantiles(width int) []string {
+func (m *benchModel) quantiles() []string {
 	request, attempt := m.snap.Request, m.snap.Attempt
 	column := func(a, b, c string) string { return fmt.Sprintf("%-7s%10s%10s", a, b, c) }
 	lines := []string{m.style.dim.Render(column("", "request", "attempt"))}
@@ -113,7 +113,7 @@ func (m *benchModel) spread(width, room int) []string {
 }
 
 // attempts tells what the policy makes of the load.
-func (m *benchModel) attempts(width int) []string {
+func (m *benchModel) attempts() []string {
 	s, t := &m.snap, &m.snap.Totals
 	amplified := m.style.plain
 	if t.Amplification() > 1.2 {
@@ -124,19 +124,19 @@ func (m *benchModel) attempts(width int) []string {
 		wasted = m.style.warn
 	}
 	lines := []string{
-		m.pair("in flight", report.Count(s.InFlight), m.style.bold, width),
-		m.pair("amplification", fmt.Sprintf("%.2f", t.Amplification()), amplified, width),
-		m.pair("wasted work", report.Percent(t.Wasted()), wasted, width),
-		m.pair("late answers", report.Count(t.Late), m.style.plain, width),
+		pair("in flight", report.Count(s.InFlight), m.style.bold),
+		pair("amplification", fmt.Sprintf("%.2f", t.Amplification()), amplified),
+		pair("wasted work", report.Percent(t.Wasted()), wasted),
+		pair("late answers", report.Count(t.Late), m.style.plain),
 	}
 	if t.OverBudget > 0 {
-		lines = append(lines, m.pair("over budget", report.Count(t.OverBudget), m.style.warn, width))
+		lines = append(lines, pair("over budget", report.Count(t.OverBudget), m.style.warn))
 	}
 	return lines
 }
 
 // pair is a name and its value, the value in the column of counts.
-func (m *benchModel) pair(name, value string, paint lipgloss.Style, width int) string {
+func pair(name, value string, paint lipgloss.Style) string {
 	const column = 19
 	return name + strings.Repeat(" ", max(column-lipgloss.Width(name)-lipgloss.Width(value), 1)) + paint.Render(value)
 }
