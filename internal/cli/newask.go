@@ -100,7 +100,8 @@ func confirmWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.
 		Flag: "--yes",
 	}, true)
 	if err == nil && !yes {
-		return term.ErrInterrupt
+		s.Notef("nothing was written")
+		return said(errors.New("declined"))
 	}
 	return err
 }

@@ -56,7 +56,9 @@ func (w Workspace) Check() error {
 		if other, taken := ports[s.Port]; taken {
 			errs = append(errs, fmt.Errorf("service %s has port %d, which %s has already", s.Name, s.Port, other))
 		}
-		if other, taken := files[s.File()]; taken {
+		if other, taken := files[s.File()]; taken && other == s.Name {
+			errs = append(errs, fmt.Errorf("service %s is there twice", s.Name))
+		} else if taken {
 			errs = append(errs, fmt.Errorf("services %s and %s cannot be told apart in Go", other, s.Name))
 		}
 		ports[s.Port], files[s.File()] = s.Name, s.Name

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/msctl/msctl/internal/term"
+)
+
+// TestWizardProgram is the program behind the pseudo terminal of TestWizard.
+func TestWizardProgram(t *testing.T) {
+	if os.Getenv("CLI_TEST_WIZARD") != "1" {
+		t.Skip("only run by TestWizard")
+	}
+	os.Exit(Main(term.System(), "v9", []string{"new"})) //nolint:forbidigo // the main of the child process
+}
+
+// wizard is `msctl new` on a terminal, in a folder of its own.
+type wizard struct {
+	t    *testing.T
+	dir  string
+	tty  *os.File
+	cmd  *exec.Cmd
+	text bytes.Buffer
+	news chan []byte
+}
+
+func startWizard(t *testing.T) *wizard {
+	t.Helper()
+	w := &wizard{t: t, dir: t.TempDir(), news: make(chan []byte, 64)}
+	w.cmd = exec.Command(os.Args[0], "-test.run=^TestWizardProgram$")
+	w.cmd.Dir = w.dir
+	w.cmd.Env = append(os.Environ(), "CLI_TEST_WIZARD=1", "TERM=xterm", "CI=", "GIT_CONFIG_NOSYSTEM=1", "HOME="+w.dir, "GORACE=atexit_sleep_ms=0")
+	var err error
+	if w.tty, err = pty.StartWithSize(w.cmd, &pty.Winsize{Rows: 40, Cols: 120}); err != nil {
+		t.Fatal(err)
+	}
+	go w.read()
+	t.Cleanup(func() {
+		_ = w.cmd.Process.Kill()
+		_ = w.tty.Close()
+		for range w.news { // until read has ended
+		}
+	})
+	return w
+}
+
+// read passes output on, and answers questions for the cursor's position.
+func (w *wizard) read() {
+	defer close(w.news)
+	for {
+		buffer := make([]byte, 4096)
+		n, err := w.tty.Read(buffer)
+		for range bytes.Count(buffer[:n], []byte("\x1b[6n")) {
+			_, _ = io.WriteString(w.tty, "\x1b[1;1R")
+		}
+		w.news <- buffer[:n]
+		if err != nil {
+			return
+		}
+	}
+}
+
+// expect waits for text.
+func (w *wizard) expect(text string) {
+	w.t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	for !w.has(text) {
+		select {
+		case more, ok := <-w.news:
+			if !ok {
+				w.t.Fatalf("the program ended before %q: %q", text, w.text.String())
+			}
+			w.text.Write(more)
+		case <-deadline.C:
+			w.t.Fatalf("waited for %q, the terminal has %q", text, w.text.String())
+		}
+	}
+	w.text.Next(strings.Index(w.text.String(), text) + len(text))
+}
+
+func (w *wizard) has(text string) bool { return strings.Contains(w.text.String(), text) }
+
+// line answers a line question. What is typed before it reads keys is lost, so
+// backspace is pressed until it rings the bell: there is nothing to delete.
+func (w *wizard) line(answer string) {
+	w.t.Helper()
+	w.expect("\x1b[6n")
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		_, _ = io.WriteString(w.tty, "\x7f")
+		select {
+		case more := <-w.news:
+			w.text.Write(more)
+		case <-tick.C:
+		}
+		if w.has("\a") {
+			_, _ = io.WriteString(w.tty, answer+"\r")
+			return
+		}
+	}
+	w.t.Fatal("the question never read a key")
+}
+
+func (w *wizard) code() int {
+	w.t.Helper()
+	for range w.news { // until it has ended
+	}
+	err := w.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		w.t.Fatal(err)
+	}
+	return w.cmd.ProcessState.ExitCode()
+}
+
+func TestWizard(t *testing.T) {
+	w := startWizard(t)
+	w.expect("What is the workspace called?")
+	w.line("Corner")
+	w.expect("must be a lower-case letter")
+	w.line("corner")
+	w.expect("Which services to begin with?")
+	w.expect("a second hop")
+	_, _ = io.WriteString(w.tty, "\r")
+	w.expect("Other services")
+	w.line("mail, items")
+	w.expect("service items is there twice")
+	w.line("mail")
+	w.expect("Go module path?")
+	w.line("example.com/corner")
+	w.expect("items on 3002, orders on 3003, mail on 3004?")
+	w.line("")
+	w.expect("made corner")
+	if code := w.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	text, err := os.ReadFile(filepath.Join(w.dir, "corner", "go.mod"))
+	if err != nil || !strings.HasPrefix(string(text), "module example.com/corner\n") {
+		t.Errorf("go.mod %q, %v", text, err)
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "corner", "apps", "mail", "main.go")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWizardDeclined(t *testing.T) {
+	w := startWizard(t)
+	for _, question := range []string{"workspace called?", "services to begin with?", "Other services", "Go module path?"} {
+		w.expect(question)
+		if question == "services to begin with?" {
+			w.expect("a second hop")
+			_, _ = io.WriteString(w.tty, "\r")
+			continue
+		}
+		w.line("")
+	}
+	w.expect("Make ./shop")
+	w.line("n")
+	w.expect("nothing was written")
+	if code := w.code(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) != 0 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+}
