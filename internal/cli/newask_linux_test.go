@@ -142,7 +142,8 @@ func TestWizard(t *testing.T) {
 	w.line("example.com/corner")
 	w.expect("items on 3002, orders on 3003, mail on 3004?")
 	w.line("")
-	w.expect("made corner")
+	w.expect(": ")
+	w.expect(" files")
 	if code := w.code(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
