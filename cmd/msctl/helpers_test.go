@@ -16,7 +16,10 @@ import (
 
 // helpers are programs that scripts can start beside msctl.
 func helpers() map[string]func() {
-	return map[string]func(){"service": func() { os.Exit(runService()) }} //nolint:forbidigo // the main of a program of its own
+	return map[string]func(){
+		"service":   func() { os.Exit(runService()) }, //nolint:forbidigo // the main of a program of its own
+		"run-guard": func() { os.Exit(run()) },        //nolint:forbidigo // as above: what `msctl run` calls the msctl beside it
+	}
 }
 
 // scriptCommands are the commands of scripts beside testscript's own.

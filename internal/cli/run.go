@@ -185,6 +185,9 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 				s.Notef("  %s", cleanLine(line, s.ErrPalette().Enabled()))
 			}
 		}
+		if strings.Contains(strings.Join(start.Output, "\n"), "address already in use") {
+			return withHint(err, "msctl hands a Go service the open socket of its port: listen with microtcp or gateway, or start it as a `command:`")
+		}
 		return err
 	case errors.As(err, &port):
 		return withHint(err, "stop that program, or change the port in %s", workspace.FileName)

@@ -148,7 +148,7 @@ func (p *runPrinter) summary(e proc.Event) {
 		fmt.Fprintf(&b, "  %s  %-*s  %s\n", name, longest, shown(s), c.Dim("answered in "+seconds(p.took[s.Name])))
 	}
 	for _, s := range p.services {
-		if s.Kind == workspace.KindGateway {
+		if s.Kind == workspace.KindGateway && s.Go {
 			fmt.Fprintf(&b, "\n  API   %s\n  docs  %s\n", c.Accent(shown(s)), c.Accent(shown(s)+docsPath))
 		}
 	}
@@ -162,7 +162,7 @@ func (p *runPrinter) summary(e proc.Event) {
 	p.io.Notef("%s\n  %s\n", b.String(), c.Dim(how))
 }
 
-// docsPath is where a generated gateway shows its API.
+// docsPath is where a gateway of ours shows its API.
 const docsPath = "/api"
 
 // shown is a service's URL as one types it.

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/workspace"
-	"github.com/msctl/msctl/runtime/micro"
 )
 
 // TestControl: another process can ask a run how it is, and stop it.
@@ -40,9 +39,7 @@ func TestControl(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	from := s.now()
-	if err := dial(t, ports[1]).Emit(t.Context(), micro.Name("crash"), nil); err != nil {
-		t.Fatal(err)
-	}
+	crash(t, ports[1])
 	s.awaitKind(from, KindReady, "orders")
 	status, err := runs[0].Status(t.Context())
 	if err != nil || status.Services[1].Crashes != 1 || status.Services[1].Pid == 0 {

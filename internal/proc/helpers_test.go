@@ -2,6 +2,7 @@ package proc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -233,6 +234,16 @@ func who(t *testing.T, c *micro.Client) answer {
 		t.Fatal(err)
 	}
 	return got
+}
+
+// crash has a service of the test workspace end at once, without a farewell. It
+// may be gone before the event counts as sent.
+func crash(t *testing.T, port int) {
+	t.Helper()
+	err := dial(t, port).Emit(t.Context(), micro.Name("crash"), nil)
+	if err != nil && !errors.Is(err, micro.ErrConnectionLost) {
+		t.Fatal(err)
+	}
 }
 
 // awaitVersion asks until a version of items answers. For a moment after a swap

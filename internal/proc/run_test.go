@@ -98,9 +98,7 @@ func TestCrash(t *testing.T) {
 	s := start(t, file, Options{NoWatch: true})
 	s.awaitKind(0, KindReady, "items")
 	before := who(t, dial(t, ports[0]))
-	if err := dial(t, ports[0]).Emit(t.Context(), micro.Name("crash"), nil); err != nil {
-		t.Fatal(err)
-	}
+	crash(t, ports[0])
 	e, next := s.awaitKind(0, KindCrashed, "items")
 	if want := "ended: exit status 3"; e.Text != want || e.Delay <= 0 || e.Pid != before.Pid {
 		t.Errorf("crash: %+v, want %q, a delay and pid %d", e, want, before.Pid)

@@ -42,6 +42,7 @@ type Service struct {
 	Kind workspace.Kind
 	Port int
 	URL  string // where it is asked, with the address it listens on
+	Go   bool   // msctl builds it
 }
 
 // Supervisor runs the services of a workspace. Make it with New, read Events
@@ -75,7 +76,7 @@ func New(o Options) *Supervisor {
 func (s *Supervisor) Services() []Service {
 	out := make([]Service, len(s.units))
 	for i, u := range s.units {
-		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, scheme(u.spec) + "://" + address(u.spec)}
+		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, scheme(u.spec) + "://" + address(u.spec), u.spec.Path != ""}
 	}
 	return out
 }
