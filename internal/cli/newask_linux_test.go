@@ -21,7 +21,7 @@ func TestWizardProgram(t *testing.T) {
 	if os.Getenv("CLI_TEST_WIZARD") != "1" {
 		t.Skip("only run by TestWizard")
 	}
-	os.Exit(Main(term.System(), "v9", []string{"new"})) //nolint:forbidigo // the main of the child process
+	os.Exit(Main(term.System(), "v9", []string{"new"}))
 }
 
 // wizard is `msctl new` on a terminal, in a folder of its own.

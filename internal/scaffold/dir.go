@@ -67,11 +67,6 @@ func (d *Dir) read(name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(d.Root, filepath.FromSlash(name)))
 }
 
-func (d *Dir) exists(name string) bool {
-	_, err := os.Stat(filepath.Join(d.Root, filepath.FromSlash(name)))
-	return err == nil
-}
-
 // NextPort is the first port after all of the workspace's.
 func (d *Dir) NextPort() int {
 	next := DefaultGatewayPort

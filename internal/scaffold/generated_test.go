@@ -235,7 +235,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("not in time: %s", what)
 }
 
+// runShop starts the programs and speaks to them.
 func runShop(t *testing.T, dir string) {
+	t.Helper()
 	items, orders, payments, port := freePort(t), freePort(t), freePort(t), freePort(t)
 	urls := []string{"ITEMS_URL=tcp://127.0.0.1:" + items, "ORDERS_URL=tcp://127.0.0.1:" + orders, "PAYMENTS_URL=tcp://127.0.0.1:" + payments}
 	itemsLog := start(t, dir, "items", "MS_PORT="+items)

@@ -18,7 +18,6 @@ import (
 // input makes the data of a message from the parts of a request.
 type input struct {
 	rules *validate.Rules // nil for raw JSON and for no data
-	none  bool            // the message has no data
 	path  []validate.Field
 	query []validate.Field
 	body  bool // a body is read
@@ -131,8 +130,7 @@ func (in *input) read(req *http.Request, r *route) ([]byte, *problem) {
 }
 
 func badRequest(problems []string) *problem {
-	list, _ := json.Marshal(problems) // strings are always JSON
-	return &problem{status: http.StatusBadRequest, message: list}
+	return &problem{status: http.StatusBadRequest, message: jsonOf(problems)}
 }
 
 // refusal is what a micro.Validator's error tells the client.

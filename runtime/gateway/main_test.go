@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +45,7 @@ type request struct {
 }
 
 // send sends the request to h.
-func (r request) send(t *testing.T, h http.Handler) *http.Response {
+func (r request) send(t *testing.T, h http.Handler) *httptest.ResponseRecorder {
 	t.Helper()
 	req := httptest.NewRequestWithContext(t.Context(), r.method, r.path, strings.NewReader(r.body))
 	if r.body != "" {
@@ -57,16 +56,7 @@ func (r request) send(t *testing.T, h http.Handler) *http.Response {
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, req)
-	return w.Result()
-}
-
-func body(t *testing.T, res *http.Response) string {
-	t.Helper()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	return w
 }
 
 // run sends requests and compares.
@@ -75,8 +65,8 @@ func run(t *testing.T, h http.Handler, requests []request) {
 	for _, r := range requests {
 		t.Run(r.name, func(t *testing.T) {
 			res := r.send(t, h)
-			if got := body(t, res); res.StatusCode != r.status || got != r.answer {
-				t.Errorf("%s %s %s\n got %d %s\nwant %d %s", r.method, r.path, r.body, res.StatusCode, got, r.status, r.answer)
+			if got := res.Body.String(); res.Code != r.status || got != r.answer {
+				t.Errorf("%s %s %s\n got %d %s\nwant %d %s", r.method, r.path, r.body, res.Code, got, r.status, r.answer)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ type problem struct {
 const statusClientGone = 499
 
 func newProblem(status int, message string) *problem {
-	return &problem{status: status, message: quote(message)}
+	return &problem{status: status, message: jsonOf(message)}
 }
 
 func (p *problem) because(err error) *problem {
@@ -33,9 +33,13 @@ func (p *problem) because(err error) *problem {
 	return p
 }
 
-func quote(text string) json.RawMessage {
-	quoted, _ := json.Marshal(text) // a string is always JSON
-	return quoted
+// jsonOf returns the JSON of a string or of a list of them, which always is one.
+func jsonOf(v any) json.RawMessage {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage(`"Internal server error"`)
+	}
+	return text
 }
 
 // body is NestJS' body of an error.

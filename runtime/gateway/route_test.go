@@ -111,11 +111,11 @@ func TestInput(t *testing.T) {
 		{name: "not found", method: "GET", path: "/nowhere", status: 404, answer: `{"statusCode":404,"message":"Cannot GET /nowhere","error":"Not Found"}`},
 		{name: "method", method: "DELETE", path: "/items", status: 405, answer: `{"statusCode":405,"message":"Cannot DELETE /items","error":"Method Not Allowed"}`},
 	})
-	if allow := (request{method: "DELETE", path: "/items"}).send(t, gw.Handler()).Header.Get("Allow"); allow != "GET, HEAD, POST" {
+	if allow := (request{method: "DELETE", path: "/items"}).send(t, gw.Handler()).Header().Get("Allow"); allow != "GET, HEAD, POST" {
 		t.Errorf("Allow: %q", allow)
 	}
-	if res := (request{method: "GET", path: "//items"}).send(t, gw.Handler()); res.StatusCode/100 != 3 || res.Header.Get("Location") != "/items" {
-		t.Errorf("%d %q", res.StatusCode, res.Header.Get("Location"))
+	if res := (request{method: "GET", path: "//items"}).send(t, gw.Handler()); res.Code/100 != 3 || res.Header().Get("Location") != "/items" {
+		t.Errorf("%d %q", res.Code, res.Header().Get("Location"))
 	}
 }
 
@@ -151,7 +151,7 @@ func TestErrors(t *testing.T) {
 		{name: "other", method: "GET", path: "/other", status: 500, answer: internal},
 		{name: "panic", method: "GET", path: "/panic", status: 500, answer: internal},
 	})
-	if got := (request{method: "GET", path: "/lost"}).send(t, gw.Handler()).Header.Get("Retry-After"); got != "1" {
+	if got := (request{method: "GET", path: "/lost"}).send(t, gw.Handler()).Header().Get("Retry-After"); got != "1" {
 		t.Errorf("Retry-After: %q", got)
 	}
 }

@@ -217,7 +217,10 @@ func TestTagsThatMakeNoSense(t *testing.T) {
 	type badPattern struct {
 		A string `pattern:"("`
 	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[badNumber](), reflect.TypeFor[badPattern]()} {
+	type badDefault struct {
+		A int `default:"x"`
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[badNumber](), reflect.TypeFor[badPattern](), reflect.TypeFor[badDefault]()} {
 		if _, err := validate.For(typ); err == nil || !strings.Contains(err.Error(), "field A: tag") {
 			t.Errorf("error %v", err)
 		}

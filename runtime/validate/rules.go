@@ -201,7 +201,7 @@ func (b *builder) addField(to *object, f reflect.StructField, name, options stri
 		field.Required = text == "true"
 	}
 	if text, ok := f.Tag.Lookup("default"); ok {
-		field.preset = preset(&own, text)
+		field.preset = b.preset(&own, f.Name, text)
 		field.Required = false
 	}
 	if !field.Required {
@@ -212,10 +212,16 @@ func (b *builder) addField(to *object, f reflect.StructField, name, options stri
 }
 
 // preset is the JSON of the text in a tag default.
-func preset(r *rule, text string) json.RawMessage {
+func (b *builder) preset(r *rule, field, text string) json.RawMessage {
 	if r.kind == kindString {
-		quoted, _ := json.Marshal(text) // a string is always JSON
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			b.fail("field %s: tag default: %w", field, err)
+		}
 		return quoted
+	}
+	if !json.Valid([]byte(text)) {
+		b.fail("field %s: tag default: %q is not JSON", field, text)
 	}
 	return json.RawMessage(text)
 }
