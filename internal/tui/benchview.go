@@ -112,7 +112,7 @@ func (m *benchModel) rates(width, height int) string {
 		m.style.warn.Render("attempts " + short(round3(now[1]))), m.style.bad.Render("failed " + short(round3(now[2]))),
 	}
 	c := chart{from: window[0], to: window[1], axis: linear(most * 1.05), lines: lines, dim: m.style.dim, marks: m.marks()}
-	return m.panel("a second", legend, &c, width, height)
+	return m.panel("rates", legend, &c, width, height)
 }
 
 // latencies is the panel of request latencies.
