@@ -92,6 +92,9 @@ func peerCommand(ctx context.Context, who, role, addr string, args ...string) (*
 		}
 		cmd := exec.CommandContext(ctx, self, append([]string{"-role", role, "-addr", addr}, args...)...)
 		cmd.Stderr = os.Stderr
+		if os.Getenv("GOGC") == "" {
+			cmd.Env = append(os.Environ(), "GOGC=400") // as the generated Dockerfile and msctl run set it
+		}
 		return cmd, nil
 	}
 	if reason := testenv.NestMissing(testenv.Nest12); reason != "" {

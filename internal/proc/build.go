@@ -70,7 +70,7 @@ func (b *builder) build(ctx context.Context, u *unit, before string) built {
 	target := filepath.Join(b.dir, u.spec.Name+exeSuffix)
 	// Building into the same file every time lets go see that nothing changed.
 	// The service runs from a link to it, which go does not touch.
-	output, err := b.run.tool(ctx, b.run.work.Dir, b.env, "go", "build", "-buildvcs=false", "-o", target, packagePath(u.spec.Path))
+	output, err := b.run.tool(ctx, b.run.work.Dir, b.env, "go", "build", "-trimpath", "-buildvcs=false", "-o", target, packagePath(u.spec.Path))
 	if err != nil {
 		if ctx.Err() != nil {
 			return built{err: ctx.Err()}

@@ -60,6 +60,9 @@ func environment(w *workspace.Workspace, s *workspace.Service, color bool) []str
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, micro.InheritEnv+"=")
 	})
+	if s.Path != "" && os.Getenv("GOGC") == "" {
+		env = append(env, "GOGC=400") // as in the generated Dockerfile, so that what is measured here holds there
+	}
 	if s.Port != 0 {
 		port := strconv.Itoa(s.Port)
 		env = append(env, "MS_HOST="+listenHost(s), "MS_PORT="+port, "PORT="+port)
