@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -41,7 +42,7 @@ func Dial(addresses string, opts ...DialOption) *Client {
 		o.applyDial(c)
 	}
 	for a := range strings.SplitSeq(addresses, ",") {
-		c.addresses = append(c.addresses, &address{client: c, target: strings.TrimSpace(a)})
+		c.addresses = append(c.addresses, &address{client: c, target: strings.TrimSpace(a), bit: 1 << (len(c.addresses) % 64)})
 	}
 	return c
 }
@@ -68,9 +69,10 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	}
 	defer c.inFlight.Add(-1)
 	bound(ctx, req)
-	for tries := 0; ; tries++ {
-		err := c.pick().exchange(ctx, req, reply)
-		if err == nil || !c.elsewhere(err, tries) {
+	for h := (hunt{client: c}); ; {
+		a := h.next()
+		err := a.exchange(ctx, req, reply)
+		if err == nil || !h.on(a, err) {
 			return err
 		}
 	}
@@ -79,9 +81,10 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 // Publish sends an event; it returns when the event has been written.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	bound(ctx, req)
-	for tries := 0; ; tries++ {
-		err := c.pick().publish(ctx, req)
-		if err == nil || !c.elsewhere(err, tries) {
+	for h := (hunt{client: c}); ; {
+		a := h.next()
+		err := a.publish(ctx, req)
+		if err == nil || !h.on(a, err) {
 			return err
 		}
 	}
@@ -98,33 +101,45 @@ func bound(ctx context.Context, req *micro.Request) {
 	}
 }
 
-// elsewhere reports whether a message that met err may be sent once more, after
-// so many tries: nobody has handled it, and there is another connection to be
-// had or another address.
-func (c *Client) elsewhere(err error, tries int) bool {
+// hunt is one message's search for an address that takes it.
+type hunt struct {
+	client  *Client
+	tried   uint64 // bits of the addresses that cannot be connected to
+	resends int
+}
+
+// on reports whether the message that met err at a may be sent once more: nobody
+// has handled it, and there is another connection to be had or another address.
+func (h *hunt) on(a *address, err error) bool {
 	switch {
 	case errors.Is(err, errUnsent):
-		return tries < maxResends
+		h.resends++
+		return h.resends <= maxResends
 	case errors.Is(err, errDial):
-		return tries < len(c.addresses)-1
+		h.tried |= a.bit
+		return bits.OnesCount64(h.tried) < min(len(h.client.addresses), 64)
 	}
 	return false
 }
 
-// pick returns the address with the least calls in flight, of those that were
+// next returns the address with the least calls in flight, of those that were
 // not found down a moment ago if there is one.
-func (c *Client) pick() *address {
-	if len(c.addresses) == 1 {
-		return c.addresses[0]
+func (h *hunt) next() *address {
+	all := h.client.addresses
+	if len(all) == 1 {
+		return all[0]
 	}
 	now := time.Now().UnixNano()
-	first := int(c.next.Add(1))
+	first := int(h.client.next.Add(1))
 	var best *address
-	for i := range c.addresses {
-		a := c.addresses[(first+i)%len(c.addresses)]
-		if best == nil || a.better(best, now) {
+	for i := range all {
+		a := all[(first+i)%len(all)]
+		if h.tried&a.bit == 0 && (best == nil || a.better(best, now)) {
 			best = a
 		}
+	}
+	if best == nil { // more than 64 addresses, of which some share a bit
+		best = all[first%len(all)]
 	}
 	return best
 }
@@ -133,6 +148,7 @@ func (c *Client) pick() *address {
 type address struct {
 	client    *Client
 	target    string
+	bit       uint64 // tells it from others, up to 64 of them
 	inFlight  atomic.Int64
 	downUntil atomic.Int64 // Unix nanoseconds
 	dialing   atomic.Bool
