@@ -68,7 +68,7 @@ const ForbiddenResource = `{"status":"error","message":"Forbidden resource"}`
 func Errorf(status int, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	e := &Error{Status: status, Message: err.Error()}
-	switch err.(type) {
+	switch err.(type) { //nolint:errorlint // asks what fmt.Errorf has made, and nothing below it
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		e.cause = err
 	}

@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// appendCanonicalJSON appends what JSON.stringify(JSON.parse(raw)) gives. raw
+// canonicalJSON returns what JSON.stringify(JSON.parse(raw)) gives. raw
 // must be valid JSON. Besides the forms of strings and numbers that changes
 // objects: members with integer-like keys come first, ascending, and of equal
 // keys the last value stands at the first place. Nesting costs memory in
 // proportion to the text, never stack.
-func appendCanonicalJSON(dst, raw []byte) []byte {
-	return appendCanonical(dst, raw, nil)
+func canonicalJSON(raw []byte) []byte {
+	return appendCanonical(nil, raw, nil)
 }
 
 // appendCanonical does that; where order is not nil, members whose keys are
@@ -37,7 +37,7 @@ func appendLiteral(dst, lit []byte) []byte {
 	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
 		return append(dst, lit...)
 	case c == '"':
-		return appendJSONString(dst, string(appendDecoded(nil, lit)))
+		return appendJSONString(dst, string(decoded(lit)))
 	case c == '-' || c-'0' <= 9:
 		return appendNumber(dst, lit, "null")
 	}
@@ -141,7 +141,7 @@ func (t *jsTree) arrange(object *jsNode, order func(a, b string) int) {
 
 func (t *jsTree) key(at int32) string {
 	n := &t.nodes[at]
-	return string(appendDecoded(nil, t.raw[n.key:n.keyEnd]))
+	return string(decoded(t.raw[n.key:n.keyEnd]))
 }
 
 // append writes the tree as JSON.

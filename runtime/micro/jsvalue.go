@@ -96,9 +96,10 @@ func appendUnit(dst []byte, u rune) []byte {
 	return append(dst, 0xED, byte(0x80|u>>6&0x3F), byte(0x80|u&0x3F))
 }
 
-// appendDecoded appends the text of the valid string literal lit, quotes
-// included, as WTF-8. dst must not end in a text that lit continues.
-func appendDecoded(dst, lit []byte) []byte {
+// decoded returns the text of the valid string literal lit, quotes included, as
+// WTF-8.
+func decoded(lit []byte) []byte {
+	var dst []byte
 	for s := lit[1 : len(lit)-1]; ; {
 		i := bytes.IndexByte(s, '\\')
 		raw := s

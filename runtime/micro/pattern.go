@@ -84,11 +84,11 @@ func parsePattern(text []byte) (Pattern, error) {
 		return Pattern{}, &PatternError{Offset: at, Reason: tooLarge}
 	}
 	text = SanitizeUTF8(text)
-	p := Pattern{json: string(appendCanonicalJSON(nil, text))}
+	p := Pattern{json: string(canonicalJSON(text))}
 	i := skipSpace(text, 0)
 	switch text[i] {
 	case '"':
-		p.route = string(appendDecoded(nil, text[i:literalEnd(text, i)]))
+		p.route = string(decoded(text[i:literalEnd(text, i)]))
 	default:
 		p.route = string(appendRoute(nil, text, i, 0, "Infinity"))
 		if p.route == p.json {

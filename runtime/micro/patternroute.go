@@ -29,13 +29,13 @@ func routeOfWire(raw []byte) (route string, ok bool) {
 		// JSON.stringify and JSON.parse lie between: infinities become null.
 		return routeOfValue(raw, i, "null")
 	}
-	text := appendDecoded(nil, raw[i:literalEnd(raw, i)])
+	text := decoded(raw[i:literalEnd(raw, i)])
 	if !validJSON(text) {
 		return string(text), true
 	}
 	i = skipSpace(text, 0)
 	if text[i] == '"' {
-		return string(appendDecoded(nil, text[i:literalEnd(text, i)])), true
+		return string(decoded(text[i:literalEnd(text, i)])), true
 	}
 	return routeOfValue(text, i, "Infinity")
 }
@@ -51,7 +51,7 @@ func appendRoute(dst, s []byte, i, depth int, infinite string) []byte {
 	switch c := s[i]; {
 	case c == '"':
 		dst = append(dst, '"')
-		dst = appendRouteText(dst, string(appendDecoded(nil, s[i:literalEnd(s, i)])))
+		dst = appendRouteText(dst, string(decoded(s[i:literalEnd(s, i)])))
 		return append(dst, '"')
 	case c == '-' || c-'0' <= 9:
 		return appendNumber(dst, s[i:literalEnd(s, i)], infinite)
@@ -109,7 +109,7 @@ func routeMembers(s []byte, i int) (members []routeMember, ok bool) {
 		m := routeMember{start: i}
 		if object {
 			keyEnd := skipString(s, i+1)
-			m.key = string(appendDecoded(nil, s[i:keyEnd]))
+			m.key = string(decoded(s[i:keyEnd]))
 			m.start = skipSpace(s, skipSpace(s, keyEnd)+1)
 		} else {
 			m.key = strconv.Itoa(len(members))

@@ -59,7 +59,7 @@ func (s *Server) configure(opts []HandlerOption) *handlerConfig {
 func join[T any](a, b []T) []T { return append(a[:len(a):len(a)], b...) }
 
 // register adds a handler; h is what surrounds it.
-func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, handler Handler) *endpoint {
+func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, handler Handler) {
 	if p.IsZero() {
 		panic("micro: a handler needs a pattern: Cmd, Name, Fields or ParsePattern make one")
 	}
@@ -77,7 +77,6 @@ func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, h
 		r.message = ep
 	}
 	s.order = append(s.order, ep)
-	return ep
 }
 
 // routeKey tells the routes of booleans and null from the strings that look like

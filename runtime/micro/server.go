@@ -227,12 +227,12 @@ func canonicalID(id []byte) []byte {
 	if id[0] == '"' {
 		for _, c := range id {
 			if c == '\\' {
-				return appendCanonicalJSON(nil, id)
+				return canonicalJSON(id)
 			}
 		}
 		return id
 	}
-	return appendCanonicalJSON(nil, id)
+	return canonicalJSON(id)
 }
 
 // lookup finds the route of the JSON text of a packet's pattern.

@@ -71,17 +71,17 @@ func asciiPrefix(b []byte) int {
 	return i
 }
 
-// scanUnits decodes b as far as it holds whole characters and has at most max
-// code units: n bytes that are units code units. split tells that max falls
+// scanUnits decodes b as far as it holds whole characters and has at most limit
+// code units: n bytes that are units code units. split tells that limit falls
 // between the two halves of one character.
-func scanUnits(b []byte, max int) (n, units int, split bool) {
-	for n < len(b) && units < max {
+func scanUnits(b []byte, limit int) (n, units int, split bool) {
+	for n < len(b) && units < limit {
 		run := asciiPrefix(b[n:])
-		if run > max-units {
-			run = max - units
+		if run > limit-units {
+			run = limit - units
 		}
 		n, units = n+run, units+run
-		if n == len(b) || units == max {
+		if n == len(b) || units == limit {
 			return n, units, false
 		}
 		size, ok := micro.NextUTF8(b[n:])
@@ -92,7 +92,7 @@ func scanUnits(b []byte, max int) (n, units int, split bool) {
 		if ok && size == 4 {
 			wide = 2
 		}
-		if units+wide > max {
+		if units+wide > limit {
 			return n, units, true
 		}
 		n, units = n+size, units+wide
