@@ -223,6 +223,15 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+func TestWithoutDocs(t *testing.T) {
+	gw := newGateway(gateway.WithoutDocs())
+	for _, path := range []string{"/api", "/api-json", "/openapi.json", "/api/swagger-ui.css"} {
+		if res := (request{method: "GET", path: path}).send(t, gw.Handler()); res.Code != 404 {
+			t.Errorf("GET %s: %d", path, res.Code)
+		}
+	}
+}
+
 func TestOpenAPI(t *testing.T) {
 	gw, c := overEcho(t, gateway.WithVersion("1.2.3", "All of it."), gateway.WithServers("https://api.example"))
 	gateway.Route[newItem, newItem](gw, "POST /items", c, micro.Cmd("createItem"), gateway.WithSummary("Create"), gateway.WithDescription("At length."))

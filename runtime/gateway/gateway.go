@@ -25,6 +25,7 @@ type Gateway struct {
 	unknown                    validate.Unknown
 	cors                       *cors.Options
 	servers                    []string
+	noDocs                     bool
 	health                     []healthTarget
 	serving                    serveConfig
 
@@ -54,7 +55,9 @@ func New(name string, opts ...Option) *Gateway {
 		o(g)
 	}
 	g.api = humago.New(g.mux, g.humaConfig())
-	g.addDocs()
+	if !g.noDocs {
+		g.addDocs()
+	}
 	g.addHealth()
 	return g
 }
@@ -67,7 +70,7 @@ func WithVersion(version, description string) Option {
 	return func(g *Gateway) { g.version, g.description = version, description }
 }
 
-// WithRequestTimeout bounds each request, from its first byte read to its answer,
+// WithRequestTimeout bounds the work for each request, once it has been read,
 // where the route says nothing else ([WithTimeout]). The default is 10 s.
 func WithRequestTimeout(d time.Duration) Option {
 	return func(g *Gateway) {
@@ -102,6 +105,9 @@ func WithCORS(origins ...string) Option {
 		}
 	}
 }
+
+// WithoutDocs leaves the docs and the OpenAPI document out.
+func WithoutDocs() Option { return func(g *Gateway) { g.noDocs = true } }
 
 // WithServers names the URLs of the API for the docs; by default they use the
 // address they were loaded from.

@@ -137,6 +137,9 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request) {
 		x.fail(w, problem)
 		return
 	}
+	// The bound of reading a request must not end the work for it; where the
+	// writer is no connection's there is none.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	ctx, cancel := context.WithTimeout(req.Context(), r.timeout)
 	defer cancel()
 	message := &micro.Request{Pattern: r.pattern, Data: data, Event: r.answer == noValue}

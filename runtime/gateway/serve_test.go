@@ -134,6 +134,20 @@ func TestDrainIsBounded(t *testing.T) {
 	close(s.release)
 }
 
+// TestSlowWorkOutlivesTheReadTimeout: the bound of reading a request is none of
+// its work.
+func TestSlowWorkOutlivesTheReadTimeout(t *testing.T) {
+	s := serve(t, gateway.WithDrain(0, time.Second), gateway.WithServerTimeouts(50*time.Millisecond, 50*time.Millisecond, time.Second))
+	go func() {
+		<-s.entered
+		<-time.After(200 * time.Millisecond)
+		close(s.release)
+	}()
+	if status, body, _, err := s.post("/slow"); status != 201 || err != nil {
+		t.Errorf("%d %s %v", status, body, err)
+	}
+}
+
 // TestClientLeaves: nobody is told of a request whose client has gone, and its
 // message ends.
 func TestClientLeaves(t *testing.T) {

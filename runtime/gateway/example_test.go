@@ -1,0 +1,47 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtest"
+)
+
+// A gateway over a service, and what it says to two requests.
+func ExampleNew() {
+	type greeting struct {
+		Name  string `json:"name" path:"name"`
+		Times int    `json:"times,omitempty" minimum:"1" maximum:"3" default:"1"`
+	}
+	greet := micro.Cmd("greet")
+	log := slog.New(slog.DiscardHandler)
+
+	service := micro.NewServer(micro.WithLogger(log))
+	micro.Handle(service, greet, func(_ context.Context, g greeting) (string, error) {
+		return strings.Repeat("Hello "+g.Name+"! ", g.Times), nil
+	})
+	network := microtest.New() // outside of tests: microtcp.Listen and microtcp.Dial
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error)
+	go func() { served <- service.Serve(ctx, network) }()
+
+	gw := gateway.New("greeter", gateway.WithLogger(log))
+	gateway.Route[greeting, string](gw, "GET /hello/{name}", network.Client(), greet, gateway.WithSummary("Greet somebody"))
+
+	for _, path := range []string{"/hello/Ada?times=2", "/hello/Ada?times=9&loud=yes"} {
+		w := httptest.NewRecorder()
+		gw.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		fmt.Println(w.Code, w.Body)
+	}
+	stop()
+	fmt.Println(<-served)
+	// Output:
+	// 200 "Hello Ada! Hello Ada! "
+	// 400 {"statusCode":400,"message":["property loud should not exist","times must not be greater than 3"],"error":"Bad Request"}
+	// <nil>
+}
