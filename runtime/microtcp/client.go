@@ -105,6 +105,7 @@ func bound(ctx context.Context, req *micro.Request) {
 type hunt struct {
 	client  *Client
 	tried   uint64 // bits of the addresses that cannot be connected to
+	again   bool   // all have been tried, and are tried once more
 	resends int
 }
 
@@ -117,7 +118,15 @@ func (h *hunt) on(a *address, err error) bool {
 		return h.resends <= maxResends
 	case errors.Is(err, errDial):
 		h.tried |= a.bit
-		return bits.OnesCount64(h.tried) < min(len(h.client.addresses), 64)
+		all := min(len(h.client.addresses), 64)
+		if bits.OnesCount64(h.tried) < all {
+			return true
+		}
+		if all == 1 || h.again {
+			return false
+		}
+		h.tried, h.again = 0, true // the first may have come back while the last went away
+		return true
 	}
 	return false
 }
