@@ -152,8 +152,9 @@ func TestCompileError(t *testing.T) {
 	write(t, filepath.Join(s.dir, "items", "main_test.go"), "package main\n")
 	s.edit("extra/extra.go", "42", "42")
 	s.awaitKind(next, KindUnchanged, "items")
-	if n := len(s.find(KindChanged, "orders")); n > 0 {
-		t.Errorf("orders was told of %d changes that are not its own", n)
+	// Until it is known what orders is built from, it may be built for nothing.
+	if n := len(s.find(KindSwapped, "orders")); n > 0 {
+		t.Errorf("orders was swapped %d times for changes that are not its own", n)
 	}
 }
 
