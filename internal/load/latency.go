@@ -32,12 +32,13 @@ const buckets = 20
 // bucketOf returns the bucket of d, and its upper end.
 func bucketOf(d time.Duration) (i int, upTo time.Duration) {
 	for decade := 10 * time.Microsecond; ; decade *= 10 {
-		for _, n := range [...]time.Duration{2, 5, 10} {
+		for _, n := range [...]int{2, 5, 10} {
+			upTo = time.Duration(n) * decade
 			switch {
 			case i == buckets-1:
 				return i, mostLatency
-			case d <= n*decade:
-				return i, n * decade
+			case d <= upTo:
+				return i, upTo
 			}
 			i++
 		}

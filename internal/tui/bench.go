@@ -17,7 +17,6 @@ import (
 // BenchRun is the load test that is shown: a *load.Run.
 type BenchRun interface {
 	Snapshot(recent int) load.Snapshot
-	Done() <-chan struct{}
 	Stop()
 	SetRate(perSecond float64) error
 	SetUsers(n int) error

@@ -35,7 +35,6 @@ type still struct {
 	mu    sync.Mutex
 	snap  load.Snapshot
 	calls []string
-	done  chan struct{}
 }
 
 func (s *still) Snapshot(int) load.Snapshot {
@@ -52,7 +51,6 @@ func (s *still) note(text string, change func(*load.Snapshot)) error {
 	return nil
 }
 
-func (s *still) Done() <-chan struct{} { return s.done }
 func (s *still) Stop() {
 	_ = s.note("stop", func(n *load.Snapshot) { n.Phase = load.Finished })
 }
