@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/msctl/msctl/internal/nearest"
@@ -31,7 +32,7 @@ func (f *benchPolicy) register(cmd *cobra.Command, heading string) {
 	groupFlags(cmd, heading, "policy")
 	f.policyFlags.register(cmd, heading)
 	for _, name := range []string{"timeout", "retries", "retry-delay", "backoff", "jitter"} {
-		flags.Lookup(name).DefValue = "" // the preset's
+		flags.Lookup(name).DefValue = noDefault(flags.Lookup(name)) // the preset's
 	}
 	flags.StringVar(&f.budget, "budget", "", "allow retries for a `SHARE` of the requests and some a second: 20%+10/s, or none")
 	flags.DurationVar(&f.deadline, "deadline", 0, "bound a request with all its attempts to `DURATION`")
@@ -168,4 +169,12 @@ func rateUnit(unit string) (time.Duration, error) {
 		err = strconv.ErrRange
 	}
 	return d, err
+}
+
+// noDefault is the default that a flag's help does not mention.
+func noDefault(f *pflag.Flag) string {
+	if f.Value.Type() == "string" {
+		return ""
+	}
+	return "0"
 }

@@ -48,6 +48,9 @@ Services on msctl's runtime can be asked. A NestJS service cannot: for it,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
+			if o.to != "" && o.to != args[0] {
+				return usagef("two targets: %q and --to %q", args[0], o.to)
+			}
 			o.to = args[0]
 		}
 		if err := o.check(); err != nil {
@@ -59,6 +62,7 @@ Services on msctl's runtime can be asked. A NestJS service cannot: for it,
 		return runLs(cmd.Context(), s, o)
 	}
 	f := cmd.Flags()
+	f.StringVarP(&o.to, "to", "t", "", "ask `TARGET`, as the argument does")
 	f.StringVarP(&o.output, "output", "o", "", "print as `FORMAT`: json")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all members of the types")
 	f.StringVar(&o.source, "source", "", "read the patterns of the NestJS sources in `DIR`, ask nobody")
