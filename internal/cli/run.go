@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -176,6 +177,8 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 	switch {
 	case errors.Is(err, proc.ErrKilled):
 		return withCode(errors.New("killed"), exitInterrupted)
+	case errors.Is(err, exec.ErrNotFound):
+		return withHint(err, "install Go from https://go.dev/dl")
 	case errors.As(err, &build):
 		return err // the compiler's words have been printed
 	case errors.As(err, &start):

@@ -75,6 +75,9 @@ func (b *builder) build(ctx context.Context, u *unit, before string) built {
 		if ctx.Err() != nil {
 			return built{err: ctx.Err()}
 		}
+		if output.all == "" {
+			output.all = err.Error() // no compiler said anything
+		}
 		return built{err: &BuildError{u.spec.Name, output.all, err}, took: time.Since(start)}
 	}
 	if before != "" && sameFile(before, target) {

@@ -90,9 +90,8 @@ func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Contr
 	}
 	var found []Control
 	for _, file := range files {
-		var c Control
-		text, err := os.ReadFile(file)
-		if err != nil || json.Unmarshal(text, &c) != nil {
+		c, err := readControl(file)
+		if err != nil {
 			continue // it has just ended, or just begun
 		}
 		if _, err := c.Status(ctx); err == nil {
@@ -100,6 +99,14 @@ func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Contr
 		}
 	}
 	return found, nil
+}
+
+func readControl(file string) (c Control, err error) {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	return c, err
 }
 
 // Status asks the run how it is.

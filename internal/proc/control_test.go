@@ -1,7 +1,13 @@
 package proc
 
 import (
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -89,5 +95,54 @@ func TestBoard(t *testing.T) {
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("after %s of pid %d (-want +got):\n%s", tt.event.Kind, tt.event.Pid, diff)
 		}
+	}
+}
+
+// TestTidy: what a power cut has left is removed, what runs is not.
+func TestTidy(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = dead.Close()
+	for name, address := range map[string]string{".run-lives": l.Addr().String(), ".run-dead": dead.Addr().String(), ".run-begins": "", "items": ""} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if address != "" {
+			write(t, filepath.Join(dir, name, controlFile), fmt.Sprintf(`{"address":%q}`, address))
+		}
+	}
+	(&run{}).tidy(t.Context(), dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, entry := range entries {
+		left = append(left, entry.Name())
+	}
+	if diff := cmp.Diff([]string{".run-begins", ".run-lives", "items"}, left); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestNoCompiler: without Go on the PATH, the build says so.
+func TestNoCompiler(t *testing.T) {
+	file, _ := shop(t, twoServices)
+	t.Setenv("PATH", t.TempDir())
+	s := start(t, file, Options{})
+	e, _ := s.awaitKind(0, KindBuildFailed, "items")
+	if want := "go is not installed"; !strings.Contains(e.Text, want) {
+		t.Errorf("%q, want %q", e.Text, want)
+	}
+	if err := s.wait(); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("Run returned %v", err)
 	}
 }

@@ -72,7 +72,7 @@ const sessionPrefix = ".run-"
 
 // folders makes the folder of the workspace's programs, which is kept, and that
 // of this run.
-func (r *run) folders() (dir, session string, err error) {
+func (r *run) folders(ctx context.Context) (dir, session string, err error) {
 	dir, err = workspaceCache(r.work, r.options.CacheDir)
 	if err != nil {
 		return "", "", err
@@ -80,6 +80,7 @@ func (r *run) folders() (dir, session string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", "", fmt.Errorf("make the folder of the programs: %w", err)
 	}
+	r.tidy(ctx, dir)
 	session, err = os.MkdirTemp(dir, sessionPrefix)
 	if err != nil {
 		return "", "", fmt.Errorf("make the folder of the programs: %w", err)
@@ -88,4 +89,31 @@ func (r *run) folders() (dir, session string, err error) {
 		return "", "", errors.Join(fmt.Errorf("the cache folder %q has a line end in its name", dir), os.Remove(session))
 	}
 	return dir, session, nil
+}
+
+// tidy removes the folders of runs that ended together with their guard, as in
+// a power cut. One that has just begun has no control file yet.
+func (r *run) tidy(ctx context.Context, dir string) {
+	dialer := net.Dialer{Timeout: time.Second}
+	sessions, err := filepath.Glob(filepath.Join(dir, sessionPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, session := range sessions {
+		c, err := readControl(filepath.Join(session, controlFile))
+		info, statErr := os.Stat(session)
+		switch {
+		case statErr != nil:
+			continue // gone
+		case err == nil:
+			conn, dialErr := dialer.DialContext(ctx, "tcp", c.Address)
+			if dialErr == nil {
+				_ = conn.Close()
+				continue // somebody is there
+			}
+		case time.Since(info.ModTime()) < time.Hour:
+			continue
+		}
+		_ = os.RemoveAll(session) // the next run tries again
+	}
 }

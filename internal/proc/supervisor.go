@@ -133,7 +133,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, session, err := r.folders()
+	dir, session, err := r.folders(ctx)
 	if err != nil {
 		return err
 	}
