@@ -117,7 +117,7 @@ func (in *input) read(req *http.Request, r *route) ([]byte, *problem) {
 	if len(problems) > 0 {
 		return nil, badRequest(problems)
 	}
-	data, err := json.Marshal(tree)
+	data, err := micro.JSON().Append(nil, tree)
 	if err != nil {
 		return nil, internalProblem(err)
 	}

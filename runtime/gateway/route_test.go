@@ -73,6 +73,8 @@ func TestInput(t *testing.T) {
 			status: 201, answer: `{"kind":"toy","name":"Cup","price":12345678901234567890.5}`},
 		{name: "all problems at once", method: "POST", path: "/items", body: `{"foo":"secret","name":7,"price":-1,"kind":"car"}`,
 			status: 400, answer: bad(`"property foo should not exist","name must be a string","price must not be less than 0","kind must be one of the following values: toy, book"`)},
+		{name: "nothing is escaped", method: "POST", path: "/items", body: `{"name":"<a href=\"x\">é😀\u2028&</a>","price":1}`,
+			status: 201, answer: `{"kind":"toy","name":"<a href=\"x\">é😀` + "\u2028" + `&</a>","price":1}`},
 		{name: "no body", method: "POST", path: "/items",
 			status: 400, answer: bad(`"name must be a string","price must be a number conforming to the specified constraints"`)},
 		{name: "a list", method: "POST", path: "/items", body: `[]`, status: 400, answer: bad(`"the data must be a JSON object"`)},
