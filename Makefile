@@ -32,7 +32,7 @@ demo: build ## scaffold, run, call, bench and stop a workspace in a temporary fo
 	@testdata/demo.sh bin/msctl
 
 test: test-tools nest ## every test, with the race detector, with and without encoding/json/v2
-	@export MSCTL_TEST_NEST=required; \
+	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required; \
 	{ status=0; \
 	  $(JSONV2) go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
 	  GOEXPERIMENT= go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \

@@ -46,6 +46,15 @@ func (o bothOption) applyClient(c *Client)            { o.client(c) }
 func (f scopedOption) applyServer(s *Server)          { f(&s.defaults) }
 func (f scopedOption) applyHandler(h *handlerConfig)  { f(h) }
 
+// ClientOptions makes one option of several, applied in order.
+func ClientOptions(list ...ClientOption) ClientOption {
+	return clientOption(func(c *Client) {
+		for _, o := range list {
+			o.applyClient(c)
+		}
+	})
+}
+
 // WithLogger sets where a server or client logs. The default is slog.Default().
 func WithLogger(log *slog.Logger) Option {
 	return bothOption{func(s *Server) { s.log = log }, func(c *Client) { c.log = log }}

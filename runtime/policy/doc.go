@@ -41,7 +41,6 @@
 // # The whole request
 //
 // The request's deadline is the caller's, or what micro.WithTimeout gives the
-// client (5 s where nothing was said), retries included. A policy never
-// extends it: a client whose policy takes longer wants
-// micro.WithTimeout(p.Longest()) beside it.
+// client, retries included. Where nothing was said it is 5 s, or what the policy
+// may take when that is longer; a micro.WithTimeout after the policy wins.
 package policy

@@ -76,8 +76,21 @@ func (p *Policy) build(opts []Option) *Policy {
 	if p.settings.Budget != before {
 		p.bucket = newBucket(p.settings.Budget)
 	}
-	p.clientOption = micro.WithInterceptors(p.Intercept)
+	p.clientOption = p.asClientOption()
 	return p
+}
+
+// asClientOption makes a client follow the policy, and wait for as long as it
+// may take where that is longer than clients wait by themselves. A tenth and a
+// second are added, so that it is the policy that ends a request also where
+// timers are late.
+func (p *Policy) asClientOption() micro.ClientOption {
+	follow := micro.WithInterceptors(p.Intercept)
+	longest := p.Longest()
+	if longest < micro.DefaultTimeout {
+		return follow
+	}
+	return micro.ClientOptions(follow, micro.WithTimeout(longest+longest/10+time.Second))
 }
 
 // WithTimeout bounds each attempt; 0 or less is no bound but the request's

@@ -186,3 +186,41 @@ func TestTransient(t *testing.T) {
 		}
 	}
 }
+
+// TestClientWaitsAsLongAsThePolicy: a policy that may take longer than a client
+// waits by itself makes the client wait; what is said after it wins.
+func TestClientWaitsAsLongAsThePolicy(t *testing.T) {
+	for name, tt := range map[string]struct {
+		options []micro.ClientOption
+		want    time.Duration
+	}{
+		"nest":             {[]micro.ClientOption{policy.Nest()}, 17*time.Second + 17*time.Second/10 + time.Second},
+		"recommended":      {[]micro.ClientOption{policy.Recommended()}, micro.DefaultTimeout},
+		"the client's own": {[]micro.ClientOption{policy.Nest(), micro.WithTimeout(2 * time.Second)}, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var waits time.Duration
+				outermost := micro.WithInterceptors(func(next micro.Handler) micro.Handler {
+					return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+						waits = time.Until(req.Deadline)
+						return next(ctx, req, reply)
+					}
+				})
+				c := micro.NewClient(answersAtOnce{}, append([]micro.ClientOption{outermost}, tt.options...)...)
+				if _, err := micro.Call[micro.None](t.Context(), c, micro.Cmd("x"), nil); err != nil {
+					t.Fatal(err)
+				}
+				if waits != tt.want {
+					t.Errorf("the client waits %v, want %v", waits, tt.want)
+				}
+			})
+		})
+	}
+}
+
+type answersAtOnce struct{}
+
+func (answersAtOnce) Exchange(context.Context, *micro.Request, micro.Reply) error { return nil }
+func (answersAtOnce) Publish(context.Context, *micro.Request) error               { return nil }
+func (answersAtOnce) Close() error                                                { return nil }
