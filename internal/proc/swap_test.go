@@ -172,7 +172,7 @@ func TestBadNewVersion(t *testing.T) {
 		t.Errorf("not ready: %q, want %q", e.Text, want)
 	}
 	s.edit("items/main.go", "panic(42)", "select {}")
-	s.edit("items/main.go", "select {}", "for ; ; os.Getpid() { time.Sleep(time.Hour) }")
+	s.edit("items/main.go", "select {}", "for ; ; os.Getpid() { <-time.After(time.Hour) }")
 	s.edit("items/main.go", "import (", "import (\n\t\"os\"\n\t\"time\"")
 	e, next = s.awaitKind(next, KindNotReady, "items")
 	if want := "did not become ready in 5s"; !strings.HasPrefix(e.Text, want) {
@@ -181,7 +181,7 @@ func TestBadNewVersion(t *testing.T) {
 	if got := who(t, c); got != before {
 		t.Errorf("%+v serves, want %+v", got, before)
 	}
-	s.edit("items/main.go", "for ; ; os.Getpid() { time.Sleep(time.Hour) }", "_, _ = os.Getpid, time.Now")
+	s.edit("items/main.go", "for ; ; os.Getpid() { <-time.After(time.Hour) }", "_, _ = os.Getpid, time.Now")
 	s.awaitKind(next, KindSwapped, "items")
 }
 

@@ -167,11 +167,11 @@ func TestLazyDeadline(t *testing.T) {
 		var kept context.Context
 		capture(s, func(ctx context.Context, _ *Request) {
 			kept = ctx
-			time.Sleep(40 * time.Millisecond) // time of the bubble: the deadline comes nearer
+			<-time.After(40 * time.Millisecond) // time of the bubble: the deadline comes nearer
 			if ctx.Err() != nil {
 				t.Errorf("before the deadline: %v", ctx.Err())
 			}
-			time.Sleep(20 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				t.Errorf("after the deadline: %v", ctx.Err())
 			}
@@ -347,7 +347,7 @@ func TestThrottle(t *testing.T) {
 		if n := strings.Count(log.String(), "no handler"); n != linesPerSecond {
 			t.Errorf("%d lines for 1000 events", n)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		send(t, s, `"foreign"`)
 		if !strings.Contains(log.String(), "suppressed=990") || !strings.Contains(log.String(), "pattern=undefined") {
 			t.Errorf("the last line does not tell what was left out:\n%s", log.String())
