@@ -20,6 +20,9 @@ import (
 func TestServerThatDoesNotRead(t *testing.T) {
 	p := scripted(t, func(c *peerConn) { <-t.Context().Done() })
 	c := client(t, p.addr())
+	if err := c.Emit(t.Context(), note, "connect"); err != nil {
+		t.Fatal(err)
+	}
 	big := json.RawMessage(`"` + strings.Repeat("x", 4<<20) + `"`)
 	var calls sync.WaitGroup
 	errs := make(chan error, 24)
