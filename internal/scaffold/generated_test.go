@@ -24,7 +24,7 @@ func goTool(t *testing.T, dir string, env []string, command ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-buildvcs=false -trimpath", "GOEXPERIMENT=jsonv2", "GOWORK=off"}, env...)...)
+	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-buildvcs=false", "GOEXPERIMENT=jsonv2", "GOWORK=off"}, env...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
