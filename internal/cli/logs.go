@@ -33,6 +33,7 @@ of those named.`,
 			o.services = args
 			return runLogs(cmd.Context(), s, o)
 		},
+		ValidArgsFunction: completeServices,
 	}
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the run ends")
 	cmd.Flags().StringVar(&o.log, "log", logText, "print `FORMAT`: text, or json with one object a line")

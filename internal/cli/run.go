@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +57,7 @@ A service's lines go to standard output, what msctl says to standard error.`,
 			o.services = args
 			return runRun(cmd.Context(), s, o)
 		},
+		ValidArgsFunction: completeServices,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart on change")
@@ -196,6 +198,16 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 		return withHint(err, "stop that program, or change the port in %s", workspace.FileName)
 	}
 	return err
+}
+
+// completeServices gives the shell the names of services that are not there yet.
+func completeServices(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	w, err := currentWorkspace()
+	if err != nil || w == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names := slices.DeleteFunc(w.Names(), func(name string) bool { return slices.Contains(args, name) })
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // guardName is the hidden command that proc.Guard runs in.
