@@ -163,7 +163,7 @@ func (e *Error) Is(target error) bool {
 // error was meant for the peer.
 func payloadOf(err error) (payload []byte, meant bool) {
 	var e *Error
-	if errors.As(err, &e) && len(e.Payload) > 0 && !errors.Is(e, ErrNoHandler) {
+	if errors.As(err, &e) && validJSON(e.Payload) && !errors.Is(e, ErrNoHandler) {
 		return e.Payload, true
 	}
 	return []byte(InternalServerError), false

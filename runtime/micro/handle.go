@@ -179,12 +179,19 @@ type panicError struct {
 
 func (p *panicError) Error() string { return "panic: " + sprint(p.value) }
 
-// safely runs h and turns a panic into an error.
+// safely runs h and turns a panic into an error; an error that panics when it is
+// looked at, too.
 func safely(h Handler, ctx context.Context, req *Request, reply Reply) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	return h(ctx, req, reply)
+	if err = h(ctx, req, reply); err != nil {
+		// A nil pointer that passes for an error, say, must not panic where it is
+		// logged and sent.
+		_ = err.Error()
+		_, _ = payloadOf(err)
+	}
+	return err
 }

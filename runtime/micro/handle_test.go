@@ -33,6 +33,11 @@ func request(name, data string) string {
 	return `{"pattern":{"cmd":"` + name + `"},"data":` + data + `,"id":"1"}`
 }
 
+// panics cannot be encoded.
+type panics struct{}
+
+func (panics) MarshalJSON() ([]byte, error) { panic("marshal") }
+
 // allForms registers a handler of every form.
 func allForms(s *Server) {
 	Handle(s, Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })
@@ -67,6 +72,9 @@ func allForms(s *Server) {
 	HandleStream(s, Cmd("stream broken"), func(context.Context, None) iter.Seq2[any, error] {
 		return func(yield func(any, error) bool) { _ = yield(1, nil) && yield(make(chan int), nil) && yield(2, nil) }
 	})
+	Handle(s, Cmd("nil error"), func(context.Context, None) (int, error) { return 1, (*Error)(nil) })
+	Handle(s, Cmd("payload"), func(context.Context, None) (int, error) { return 1, &Error{Payload: []byte("{oops")} })
+	Handle(s, Cmd("marshal"), func(context.Context, None) (any, error) { return panics{}, nil })
 	HandleFunc(s, Cmd("func"), func(_ context.Context, req *Request, reply Reply) error {
 		for _, v := range []Value{{Raw: req.Data, Last: true}, {Any: 2}, {}} { // only the last one ends the answer
 			if err := reply.Send(v); err != nil {
@@ -120,6 +128,9 @@ func TestHandlers(t *testing.T) {
 		{request("wrapped", `1`), []string{failure(`{"status":"error","message":"text"}`)}},
 		{request("plain error", `1`), []string{internalReply}},
 		{request("panic", `1`), []string{internalReply}},
+		{request("nil error", `1`), []string{internalReply}},
+		{request("payload", `1`), []string{internalReply}},
+		{request("marshal", `1`), []string{internalReply}},
 		{request("stream", `3`), []string{value("0"), value("1"), value("2"), endReply}},
 		{request("stream", `0`), []string{endReply}},
 		{request("stream fails", `1`), []string{value("1"), value("null"), failure(`{"status":409,"message":"enough"}`)}},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -198,7 +199,7 @@ func (in *Inbound) send(v Value, err error) error {
 	case v.Any != nil:
 		scratch := buffers.Get().(*[]byte)
 		defer putBuffer(scratch)
-		*scratch, encodeErr = encode(in.server.codec, *scratch, v.Any)
+		encodeErr = in.encode(scratch, v.Any)
 		packet.Response = *scratch
 	}
 	if encodeErr != nil {
@@ -211,6 +212,18 @@ func (in *Inbound) send(v Value, err error) error {
 		return errGone
 	}
 	return encodeErr
+}
+
+// encode appends the JSON text of v to dst. A panic in a method of the user's
+// type is an error of this message alone.
+func (in *Inbound) encode(dst *[]byte, v any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p, debug.Stack()}
+		}
+	}()
+	*dst, err = encode(in.server.codec, *dst, v)
+	return err
 }
 
 // expire answers a message whose caller has stopped waiting.

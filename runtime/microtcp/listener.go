@@ -26,7 +26,6 @@ type Listener struct {
 
 	server *micro.Server
 	watch  watch
-	slots  chan struct{} // one for each open connection
 
 	mu       sync.Mutex // guards conns and draining
 	conns    map[*serverConn]struct{}
@@ -53,7 +52,6 @@ func Listen(address string, opts ...ListenOption) *Listener {
 	for _, o := range opts {
 		o.applyListen(l)
 	}
-	l.slots = make(chan struct{}, max(l.maxConns, 1))
 	return l
 }
 
@@ -105,13 +103,16 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 		l.wg.Add(1)
 		go func() {
 			defer l.wg.Done()
-			_ = l.accept(ctx, probe)
+			_ = l.accept(ctx, probe, make(chan struct{}, probeConns))
 		}()
 	}
-	err = l.accept(ctx, socket)
+	err = l.accept(ctx, socket, make(chan struct{}, max(l.maxConns, 1)))
 	l.drain()
 	return err
 }
+
+// probeConns bounds a supervisor's connections, which do not count among others.
+const probeConns = 16
 
 // open opens the port, again and again while it is taken.
 func (l *Listener) open(ctx context.Context) (net.Listener, error) {
@@ -147,18 +148,19 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// accept takes connections off socket until it is closed. A failure that will
+// accept takes connections off socket until it is closed, as many at once as
+// slots has room for. A failure that will
 // pass, such as too many open files, is waited out.
-func (l *Listener) accept(ctx context.Context, socket net.Listener) error {
+func (l *Listener) accept(ctx context.Context, socket net.Listener, slots chan struct{}) error {
 	for {
 		select {
-		case l.slots <- struct{}{}:
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return nil
 		}
 		conn, err := socket.Accept()
 		if err != nil {
-			<-l.slots
+			<-slots
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -171,24 +173,25 @@ func (l *Listener) accept(ctx context.Context, socket net.Listener) error {
 			}
 			continue
 		}
-		l.adopt(conn)
+		l.adopt(conn, slots)
 	}
 }
 
 // adopt starts serving a connection. One that was accepted just before the end is
 // served too and then drained with the others: on a socket that another process
 // shares, its peer need not notice.
-func (l *Listener) adopt(raw net.Conn) {
+func (l *Listener) adopt(raw net.Conn, slots chan struct{}) {
 	conn := raw
 	if l.limits.tls != nil {
 		conn = tls.Server(raw, l.limits.tls)
 	}
 	c := newServerConn(l, conn, int(l.seq.Add(1)))
+	c.slot = slots
 	l.mu.Lock()
 	if l.draining {
 		l.mu.Unlock()
 		_ = conn.Close()
-		<-l.slots
+		<-slots
 		return
 	}
 	l.conns[c] = struct{}{}
@@ -204,7 +207,7 @@ func (l *Listener) gone(c *serverConn) {
 	delete(l.conns, c)
 	l.mu.Unlock()
 	if known {
-		<-l.slots
+		<-c.slot
 		l.wg.Done()
 	}
 }

@@ -218,6 +218,26 @@ func TestHandOver(t *testing.T) {
 	t.Logf("%d calls over four processes", l.good.Load())
 }
 
+// TestProbeBesideTheLimit: a supervisor's probe neither takes a place of the
+// connection limit nor waits for one.
+func TestProbeBesideTheLimit(t *testing.T) {
+	probe := listen(t)
+	fd, err := syscall.Dup(int(file(t, probe).Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(micro.InheritEnv, fmt.Sprintf("probe=%d", fd))
+	r := start(t, quietServer(), WithMaxConnections(1))
+	for _, address := range []string{r.addr, probe.Addr().String()} {
+		c := client(t, address)
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		defer cancel()
+		if _, err := micro.Call[string](ctx, c, echo, "x"); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func listen(t testing.TB) *net.TCPListener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

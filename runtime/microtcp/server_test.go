@@ -189,8 +189,9 @@ func TestWritesAreCombined(t *testing.T) {
 	counted := &countingConn{Conn: ours}
 	l := Listen("127.0.0.1:0")
 	startOn(t, quietServer(), l)
-	l.slots <- struct{}{}
-	l.adopt(counted)
+	slots := make(chan struct{}, 1)
+	slots <- struct{}{}
+	l.adopt(counted, slots)
 	var batch []byte
 	for i := range 200 {
 		batch = append(batch, request(echo, `"x"`, fmt.Sprint(i))...)

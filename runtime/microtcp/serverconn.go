@@ -20,7 +20,8 @@ type serverConn struct {
 	server   *micro.Server
 	conn     net.Conn
 	peer     string
-	seat     int // under the listener's watch
+	seat     int           // under the listener's watch
+	slot     chan struct{} // of the connection limit; one is taken out at the end
 	out      *writer
 	ctx      context.Context
 	cancel   context.CancelFunc
