@@ -92,8 +92,12 @@ func peerCommand(ctx context.Context, who, role, addr string, args ...string) (*
 		}
 		cmd := exec.CommandContext(ctx, self, append([]string{"-role", role, "-addr", addr}, args...)...)
 		cmd.Stderr = os.Stderr
+		cmd.Env = os.Environ()
+		if who == single {
+			cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+		}
 		if os.Getenv("GOGC") == "" {
-			cmd.Env = append(os.Environ(), "GOGC=400") // as the generated Dockerfile and msctl run set it
+			cmd.Env = append(cmd.Env, "GOGC=400") // as the generated Dockerfile and msctl run set it
 		}
 		return cmd, nil
 	}

@@ -17,6 +17,7 @@ import (
 const (
 	nest   = "nest"
 	golang = "msctl"
+	single = "msctl on one processor" // as Node has it: the two processes of a pair share a small machine without contending
 )
 
 // row is one line of the result: a make doing one kind of work. The first row of a group is what the others are
@@ -40,6 +41,7 @@ func rows() []row {
 		{group: "20 KB reply, server", name: "msctl, typed", make: golang, cmd: "list", target: 0.6},
 		{group: "200-byte echo, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo"},
 		{group: "200-byte echo, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "echo", target: 0.3},
+		{group: "200-byte echo, client and server", name: "msctl, typed, GOMAXPROCS=1", make: single, pair: true, cmd: "echo", target: 0.3},
 		{group: "20 KB reply, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "list"},
 		{group: "20 KB reply, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "list", target: 1},
 	}
@@ -64,7 +66,7 @@ func (s sample) perRequest() time.Duration {
 func compare(ctx context.Context, o options) error {
 	wanted := slices.DeleteFunc(rows(), func(r row) bool { return !strings.Contains(r.group+" "+r.name, o.row) })
 	services := map[string]*service{}
-	for _, name := range []string{nest, golang} {
+	for _, name := range []string{nest, golang, single} {
 		var args []string
 		if name == golang {
 			args = []string{"-profile", o.profile}
