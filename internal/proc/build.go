@@ -67,6 +67,9 @@ func (b *builder) acquire(ctx context.Context) (release func(), err error) {
 // its last build, or "". It ends early with ctx.
 func (b *builder) build(ctx context.Context, u *unit, before string) built {
 	start := time.Now()
+	if err := os.MkdirAll(b.session, 0o755); err != nil { // somebody may have cleared the cache
+		return built{err: fmt.Errorf("make the folder of the programs: %w", err)}
+	}
 	target := filepath.Join(b.dir, u.spec.Name+exeSuffix)
 	// Building into the same file every time lets go see that nothing changed.
 	// The service runs from a link to it, which go does not touch.

@@ -145,7 +145,10 @@ func TestCompileError(t *testing.T) {
 	write(t, filepath.Join(s.dir, "extra", "extra.go"), "package extra\n\nconst More = 41\n")
 	_, next = s.awaitKind(next, KindSwapped, "items")
 	awaitVersion(t, ports[0], 42)
-	// The new folder belongs to the service now.
+	// The new folder belongs to the service now. A cleared cache is no obstacle.
+	if err := os.RemoveAll(s.supervisor.options.CacheDir); err != nil {
+		t.Fatal(err)
+	}
 	s.edit("extra/extra.go", "41", "42")
 	_, next = s.awaitKind(next, KindSwapped, "items")
 	// A test is not part of the program, and a file saved as it was changes nothing.
