@@ -171,7 +171,7 @@ func TestWhatIsSent(t *testing.T) {
 	if d, _ := ctx.Deadline(); !req.Deadline.Equal(d) {
 		t.Errorf("deadline %v, the context's is %v", req.Deadline, d)
 	}
-	if NewCorrelationID() == NewCorrelationID() {
+	if one, other := NewCorrelationID(), NewCorrelationID(); one == other {
 		t.Error("two correlation ids are equal")
 	}
 }

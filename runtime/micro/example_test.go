@@ -51,7 +51,7 @@ func serving(s *micro.Server, opts ...micro.ClientOption) (*micro.Client, func()
 	}
 }
 
-func quiet() micro.Option { return micro.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))) }
+func quiet() micro.Option { return micro.WithLogger(slog.New(slog.DiscardHandler)) }
 
 func Example() {
 	s := micro.NewServer(quiet(), micro.WithName("items", "1.0.0"))
@@ -73,7 +73,7 @@ func Example() {
 func ExampleNewServer() {
 	s := micro.NewServer(
 		micro.WithName("items", "1.0.0"),
-		micro.WithLogger(slog.New(slog.NewJSONHandler(io.Discard, nil))),
+		micro.WithLogger(slog.New(slog.DiscardHandler)),
 		micro.WithMaxInFlight(1000),
 		micro.WithDrainTimeout(5*time.Second),
 		micro.WithHealthCheck("database", func(context.Context) error { return errors.New("no connection") }),

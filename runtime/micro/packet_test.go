@@ -2,6 +2,7 @@ package micro
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -43,7 +44,7 @@ func TestParsePacket(t *testing.T) {
 		}
 	}
 	for _, body := range []string{``, ` `, `{`, `{"id"}`, `{"id":}`, `{"id":1`, `{"id":1,}`, `{"id":1}x`, `{}}`, `{"id":1 "a":2}`, `{'id':1}`, `nul`, `1 2`, `{"\uZZZZ":1}`} {
-		if p, err := ParsePacket([]byte(body)); err != ErrBadPacket {
+		if p, err := ParsePacket([]byte(body)); !errors.Is(err, ErrBadPacket) {
 			t.Errorf("%q: %v, %v", body, members(&p), err)
 		}
 	}

@@ -3,7 +3,6 @@ package microtcp
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -62,7 +61,7 @@ func runService(address string) int {
 
 // quietServer is a server that echoes and logs nothing.
 func quietServer(opts ...micro.ServerOption) *micro.Server {
-	s := micro.NewServer(append([]micro.ServerOption{micro.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))}, opts...)...)
+	s := micro.NewServer(append([]micro.ServerOption{micro.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
 	micro.Handle(s, echo, func(_ context.Context, in string) (string, error) { return in, nil })
 	return s
 }

@@ -155,6 +155,7 @@ type load struct {
 }
 
 func startLoad(t testing.TB, c *micro.Client) *load {
+	t.Helper()
 	l := &load{stop: make(chan struct{})}
 	for w := range 16 {
 		l.wg.Go(func() {

@@ -53,11 +53,11 @@ func TestSlowHandler(t *testing.T) {
 	for name, wait := range map[string]func(release <-chan struct{}){
 		"blocked": func(release <-chan struct{}) { <-release },
 		"spinning": func(release <-chan struct{}) {
-			for {
+			for over := false; !over; {
 				select {
 				case <-release:
-					return
-				default:
+					over = true
+				default: // spins on purpose
 				}
 			}
 		},
