@@ -134,6 +134,25 @@ func TestSmallSendBuffer(t *testing.T) {
 	c.ids(t, sent)
 }
 
+// TestDeafPeerHoldsNoPlaces: the messages of a peer that does not read do not
+// use up what may be in flight for all.
+func TestDeafPeerHoldsNoPlaces(t *testing.T) {
+	s := quietServer(micro.WithMaxInFlight(8))
+	big, text := micro.Cmd("big"), strings.Repeat("x", 1<<20)
+	micro.Handle(s, big, func(ctx context.Context, _ int) (string, error) { return text, sleep(ctx, time.Millisecond) })
+	r := start(t, s)
+	deaf := dialPeer(t, r.addr)
+	for i := range 100 {
+		_, _ = deaf.Write(request(big, "1", fmt.Sprint(i)))
+	}
+	other := client(t, r.addr)
+	for range 20 {
+		if _, err := micro.Call[string](t.Context(), other, echo, "x"); err != nil {
+			t.Fatalf("another client: %v", err)
+		}
+	}
+}
+
 // fillUp writes frames until the server takes no more for a while, finishes the
 // frame it is in elsewhere, and returns how many there are.
 func fillUp(c *peerConn, frame []byte) (n int) {

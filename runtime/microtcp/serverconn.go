@@ -244,7 +244,7 @@ func (c *serverConn) answerQuickly() {
 
 // Respond frames one packet of an answer and sends it.
 func (c *serverConn) Respond(_ context.Context, p micro.ReplyPacket) error {
-	err := c.out.add(p.Size()+headerRoom, func(dst []byte) []byte {
+	err := c.out.add(p.Size()+headerRoom, !p.Disposed && p.Err == nil && !p.NoHandler, func(dst []byte) []byte {
 		units := p.Size() - wideBytes(p.ID) - wideBytes(p.Response) - wideBytes(p.Err)
 		return p.Append(appendHeader(dst, units))
 	})

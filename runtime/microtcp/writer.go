@@ -59,24 +59,24 @@ func newWriter(conn net.Conn, limit int, stall time.Duration, fail func(error)) 
 }
 
 // add appends a frame of about size bytes with build, and writes it unless
-// somebody else will. It
-// waits while far too much is waiting to be read by the peer.
-func (w *writer) add(size int, build func(dst []byte) []byte) error {
+// somebody else will. A producer that has more to follow waits while far too much
+// is waiting for the peer; others are done, and keep nobody's place.
+func (w *writer) add(size int, more bool, build func(dst []byte) []byte) error {
 	w.mu.Lock()
 	if err := w.refusal(); err != nil {
 		w.mu.Unlock()
 		return err
 	}
 	w.buf = build(grown(w.buf, size))
-	return w.added()
+	return w.added(more)
 }
 
 // added does what follows an append; it is called with mu held and unlocks it.
-func (w *writer) added() error {
+func (w *writer) added(more bool) error {
 	if w.overLimit() {
 		return w.overflow()
 	}
-	for w.crowd() && w.err == nil {
+	for w.crowd() && more && w.err == nil {
 		w.room.Wait()
 	}
 	if w.writing || w.err != nil || w.corked && len(w.buf) < flushAt {
@@ -109,13 +109,15 @@ func (w *writer) crowd() bool {
 	return crowded
 }
 
-// awaitRoom waits until producers need not. It costs nothing while they need not.
+// awaitRoom is for the reader of a batch: it waits until producers need not, and
+// lifts the cork while it does. It costs nothing while they need not.
 func (w *writer) awaitRoom() {
 	if !w.crowded.Load() {
 		return
 	}
 	w.mu.Lock()
 	for w.crowd() && w.err == nil && !w.muted {
+		w.corked = false
 		w.room.Wait()
 	}
 	w.mu.Unlock()
@@ -161,6 +163,7 @@ func (w *writer) flushLocked(yield bool) error {
 		w.room.Broadcast()
 	}
 	w.writing = false
+	w.room.Broadcast() // also when nothing was written, because the reader will
 	if len(w.buf) == 0 {
 		w.shrink()
 	}
