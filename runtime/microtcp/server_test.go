@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"runtime"
 	"strings"
@@ -150,6 +151,45 @@ func TestDeafPeerHoldsNoPlaces(t *testing.T) {
 		if _, err := micro.Call[string](t.Context(), other, echo, "x"); err != nil {
 			t.Fatalf("another client: %v", err)
 		}
+	}
+}
+
+// TestStreamToDeafPeer: a stream waits for its reader, and stops when the reader
+// is gone.
+func TestStreamToDeafPeer(t *testing.T) {
+	var values atomic.Int64
+	stopped := make(chan struct{})
+	s := quietServer()
+	text := strings.Repeat("x", 10_000)
+	micro.HandleStream(s, hold, func(context.Context, int) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			defer close(stopped)
+			for yield(text, nil) {
+				values.Add(1)
+			}
+		}
+	})
+	c := dialPeer(t, start(t, s).addr)
+	_, _ = c.Write(request(hold, "1", "1"))
+	var last int64
+	same := 0
+	eventually(t, "the stream waits", func() bool {
+		if n := values.Load(); n == 0 || n != last {
+			last, same = n, 0
+		}
+		same++
+		return same > 200
+	})
+	if last > 5000 {
+		t.Errorf("%d values of 10 KB wait for a peer that does not read", last)
+	}
+	c.ids(t, int(last)) // it reads, and all is there
+	_ = c.SetLinger(0)
+	_ = c.Close()
+	select {
+	case <-stopped:
+	case <-time.After(soon):
+		t.Error("the stream goes on without a peer")
 	}
 }
 
