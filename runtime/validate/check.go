@@ -43,11 +43,19 @@ func Parse(text []byte) (any, error) {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, fmt.Errorf("it is not valid JSON at byte %d", syntax.Offset)
+		return nil, fmt.Errorf("it is not valid JSON at byte %d", syntax.Offset-firstOffset()+1)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, errors.New("the JSON ends too early")
 	}
 	return nil, errors.New("it is not valid JSON")
+}
+
+// firstOffset is how encoding/json counts the first byte of a text: 0 where it is
+// built on encoding/json/v2, 1 where it is not.
+func firstOffset() int64 {
+	var syntax *json.SyntaxError
+	errors.As(json.NewDecoder(bytes.NewReader([]byte("x"))).Decode(new(any)), &syntax)
+	return syntax.Offset
 }
 
 // Check returns everything that is wrong with v, a tree as [Parse] makes it, in
