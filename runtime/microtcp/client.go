@@ -212,7 +212,7 @@ var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnection
 var errDial = fmt.Errorf("%w", micro.ErrUnreachable)
 
 // connected returns the connection, made if there is none. Calls that come while
-// it is being made wait for the same one.
+// it is being made wait for the same one, or go to another address that has one.
 func (a *address) connected(ctx context.Context, req *micro.Request) (*clientConn, error) {
 	if conn := a.conn.Load(); conn != nil && conn.usable() {
 		return conn, nil
@@ -234,7 +234,21 @@ func (a *address) connected(ctx context.Context, req *micro.Request) (*clientCon
 		a.client.wg.Go(func() { a.connect(d) })
 	}
 	a.mu.Unlock()
+	if a.dispensable() {
+		return nil, fmt.Errorf("%w: %s is being connected to", errDial, a.target)
+	}
 	return a.await(ctx, req, d)
+}
+
+// dispensable reports whether another address has a connection, so that no
+// message need wait for one to this.
+func (a *address) dispensable() bool {
+	for _, b := range a.client.addresses {
+		if conn := b.conn.Load(); b != a && conn != nil && conn.usable() {
+			return true
+		}
+	}
+	return false
 }
 
 // await waits for a dial, as long as the call may take.

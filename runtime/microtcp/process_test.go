@@ -239,16 +239,6 @@ func TestProbeBesideTheLimit(t *testing.T) {
 	}
 }
 
-func listen(t testing.TB) *net.TCPListener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	return l.(*net.TCPListener)
-}
-
 func file(t testing.TB, l *net.TCPListener) *os.File {
 	t.Helper()
 	f, err := l.File()

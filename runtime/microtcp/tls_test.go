@@ -99,6 +99,29 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestSilentAddress: an address that takes connections and says nothing, here
+// because the handshake of TLS never ends, costs no call once another is known to
+// work.
+func TestSilentAddress(t *testing.T) {
+	ours := newAuthority(t)
+	r := start(t, quietServer(), WithTLS(&tls.Config{Certificates: []tls.Certificate{ours.issue(t)}}))
+	silent := listen(t)
+	conn := Dial(r.addr+","+silent.Addr().String(), WithTLS(&tls.Config{RootCAs: ours.pool}))
+	c := micro.NewClient(conn)
+	defer func() { _ = c.Close() }()
+	first := &micro.Request{Pattern: echo, Data: []byte(`"x"`), Deadline: time.Now().Add(soon)}
+	if err := conn.addresses[0].exchange(t.Context(), first, micro.ReplyFunc(func(micro.Value) error { return nil })); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "calls beside a silent address", func() {
+		for i := range 100 {
+			if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+	})
+}
+
 // TestTLSDrain: calls in flight over TLS are answered too, and a peer that never
 // finished its handshake holds nothing up.
 func TestTLSDrain(t *testing.T) {
