@@ -69,10 +69,12 @@ func (m *Metadata) All() iter.Seq2[string, string] {
 				return
 			}
 		}
-		m.scan(func(k, v []byte) bool {
-			key := string(k)
-			return m.has(key) || yield(key, text(v))
-		})
+		if m.raw != nil {
+			m.scan(func(k, v []byte) bool {
+				key := string(k)
+				return m.has(key) || yield(key, text(v))
+			})
+		}
 	}
 }
 

@@ -122,12 +122,13 @@ func (k *call) take() (err error) {
 func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	a.inFlight.Add(1)
 	defer a.inFlight.Add(-1)
-	if time.Until(req.Deadline) <= 0 {
-		return fmt.Errorf("%w: the deadline had passed before the message was sent", micro.ErrTimeout)
-	}
 	conn, err := a.connected(ctx, req)
 	if err != nil {
 		return err
+	}
+	now := time.Now()
+	if !now.Before(req.Deadline) {
+		return errTooLate
 	}
 	k := calls.Get().(*call)
 	k.trace = req.Trace != nil && req.Trace.Read != nil
@@ -143,7 +144,7 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 		}
 		k.recycle()
 	}()
-	_, end, err := conn.send(ctx, req, k)
+	_, end, err := conn.send(ctx, req, k, now)
 	if err != nil {
 		return conn.sendError(ctx, err)
 	}
@@ -152,6 +153,9 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 	}
 	return err
 }
+
+// errTooLate tells that a message was not worth sending.
+var errTooLate = fmt.Errorf("%w: the deadline had passed before the message was sent", micro.ErrTimeout)
 
 // gaveUp is the error of a caller that waited until its deadline or the end of
 // ctx.
@@ -228,9 +232,10 @@ func (k *call) remote(conn *clientConn, text []byte, sent int) error {
 	return micro.RemoteError(append([]byte(nil), text...))
 }
 
-// send writes the packet of a call, or of an event when k is nil. It returns
-// where in the connection's stream its frame lies; its errors are the writer's.
-func (c *clientConn) send(ctx context.Context, req *micro.Request, k *call) (start, end int64, err error) {
+// send writes the packet of a call, or of an event when k is nil; now is the
+// time. It returns where in the connection's stream its frame lies; its errors
+// are the writer's.
+func (c *clientConn) send(ctx context.Context, req *micro.Request, k *call, now time.Time) (start, end int64, err error) {
 	var id, scratch []byte
 	pattern := req.Pattern.JSON()
 	if k != nil {
@@ -238,7 +243,6 @@ func (c *clientConn) send(ctx context.Context, req *micro.Request, k *call) (sta
 	} else {
 		pattern = req.Pattern.RouteJSON() // docs/wire.md 2.4
 	}
-	now := time.Now()
 	var room [256]byte
 	metadata := micro.AppendMetadata(room[:0], req, now)
 	scratch = micro.AppendRequest(scratch, pattern, req.Data, metadata, id)

@@ -217,6 +217,9 @@ func (a *address) connected(ctx context.Context, req *micro.Request) (*clientCon
 	if conn := a.conn.Load(); conn != nil && conn.usable() {
 		return conn, nil
 	}
+	if time.Until(req.Deadline) <= 0 {
+		return nil, errTooLate
+	}
 	a.mu.Lock()
 	if conn := a.conn.Load(); conn != nil && conn.usable() { // made meanwhile
 		a.mu.Unlock()

@@ -315,7 +315,7 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	if err != nil {
 		return err
 	}
-	start, end, err := conn.send(ctx, req, nil)
+	start, end, err := conn.send(ctx, req, nil, time.Now())
 	if err == nil {
 		err = conn.out.await(ctx, req.Deadline, start, end)
 	}
