@@ -17,8 +17,8 @@ import (
 // helpers are programs that scripts can start beside msctl.
 func helpers() map[string]func() {
 	return map[string]func(){
-		"service":   func() { os.Exit(runService()) }, //nolint:forbidigo // the main of a program of its own
-		"run-guard": func() { os.Exit(run()) },        //nolint:forbidigo // as above: what `msctl run` calls the msctl beside it
+		"service":   func() { os.Exit(runService()) },
+		"run-guard": func() { os.Exit(run()) },       
 	}
 }
 

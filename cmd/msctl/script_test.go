@@ -11,7 +11,7 @@ import (
 // TestMain lets scripts run this test binary as msctl, and as the helper
 // programs of helpers_test.go.
 func TestMain(m *testing.M) {
-	commands := map[string]func(){"msctl": func() { os.Exit(run()) }} //nolint:forbidigo // the main of a program of its own
+	commands := map[string]func(){"msctl": func() { os.Exit(run()) }}
 	for name, command := range helpers() {
 		commands[name] = command
 	}

@@ -21,7 +21,7 @@ import (
 // TestMain lets the test binary be the program behind a pseudo terminal.
 func TestMain(m *testing.M) {
 	if os.Getenv("TERM_TEST_ASK") == "1" {
-		os.Exit(askEverything()) //nolint:forbidigo // the main of the child process
+		os.Exit(askEverything())
 	}
 	m.Run()
 }

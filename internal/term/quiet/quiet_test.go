@@ -18,7 +18,7 @@ func TestInitAndRestore(t *testing.T) {
 			value = "(unset)"
 		}
 		os.Stdout.WriteString(" " + value)
-		os.Exit(0) //nolint:forbidigo // the child process ends here
+		os.Exit(0)
 	}
 	tests := []struct{ name, term, want string }{
 		{"a plain terminal is hidden", "TERM=xterm-256color", "screen xterm-256color"},
