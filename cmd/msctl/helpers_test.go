@@ -18,7 +18,7 @@ import (
 func helpers() map[string]func() {
 	return map[string]func(){
 		"service":   func() { os.Exit(runService()) },
-		"run-guard": func() { os.Exit(run()) },       
+		"run-guard": func() { os.Exit(run()) },
 	}
 }
 
