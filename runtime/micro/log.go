@@ -2,11 +2,25 @@ package micro
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
 
 func sprint(v any) string { return fmt.Sprint(v) }
+
+// LogPeer logs what a peer has caused and could cause without end: ten lines a
+// second at the most, and with each how many were left out before it. Listeners
+// use it.
+func (s *Server) LogPeer(level slog.Level, what string, args ...any) {
+	ctx := s.Context()
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	if ok, skipped := s.throttle.allow(time.Now()); ok {
+		s.log.Log(ctx, level, what, append(args, "suppressed", skipped)...)
+	}
+}
 
 // throttle lets a few log lines a second through, of those that a peer could
 // cause without end. The zero value is ready.

@@ -216,10 +216,8 @@ func (s *Server) unknown(ctx context.Context, p *Packet, to Responder) {
 }
 
 func (s *Server) unknownEvent(pattern string, p *Packet) {
-	if ok, skipped := s.throttle.allow(time.Now()); ok {
-		metadata := Metadata{raw: p.Metadata}
-		s.log.Error("no handler for the event", "pattern", pattern, "correlation_id", metadata.Get(MetaCorrelationID), "suppressed", skipped)
-	}
+	metadata := Metadata{raw: p.Metadata}
+	s.LogPeer(slog.LevelError, "no handler for the event", "pattern", pattern, "correlation_id", metadata.Get(MetaCorrelationID))
 }
 
 // canonicalID returns the id as JSON.stringify would write it again.

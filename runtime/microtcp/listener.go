@@ -240,7 +240,5 @@ func (l *Listener) each(conns []*serverConn, f func(*serverConn)) {
 }
 
 func (l *Listener) logPeer(level slog.Level, what string, c *serverConn, err error) {
-	if ok, skipped := l.watch.throttle(time.Now()); ok {
-		l.server.Logger().Log(l.server.Context(), level, what, "peer", c.peer, "error", err, "suppressed", skipped)
-	}
+	l.server.LogPeer(level, what, "peer", c.peer, "error", err)
 }

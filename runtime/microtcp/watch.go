@@ -1,7 +1,6 @@
 package microtcp
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,11 +19,6 @@ type watch struct {
 	seats  [watchSeats]atomic.Pointer[serverConn]
 	asleep atomic.Bool
 	wake   chan struct{}
-
-	mu      sync.Mutex // guards the log throttle below
-	second  int64
-	lines   int
-	skipped int
 }
 
 const (
@@ -113,18 +107,3 @@ func (w *watch) sit(c *serverConn) bool {
 
 // stand gives c's seat back.
 func (w *watch) stand(c *serverConn) { w.seats[c.seat].Store(nil) }
-
-// throttle lets ten log lines a second through, of those that peers can cause.
-func (w *watch) throttle(now time.Time) (ok bool, skipped int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if now.Unix() != w.second {
-		w.second, w.lines = now.Unix(), 0
-	}
-	if w.lines++; w.lines > 10 {
-		w.skipped++
-		return false, 0
-	}
-	skipped, w.skipped = w.skipped, 0
-	return true, skipped
-}
