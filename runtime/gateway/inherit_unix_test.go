@@ -23,14 +23,16 @@ import (
 // handOver returns a file descriptor of l, as a supervisor gives it to a child.
 func handOver(t *testing.T, l net.Listener) int {
 	t.Helper()
-	f, err := l.(*net.TCPListener).File()
+	// Not by way of File, whose Fd would make the socket block for all who share
+	// it: an accept that blocks cannot be ended.
+	conn, err := l.(*net.TCPListener).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	fd, err := syscall.Dup(int(f.Fd()))
-	if err != nil {
-		t.Fatal(err)
+	var fd int
+	var failure error
+	if err := conn.Control(func(own uintptr) { fd, failure = syscall.Dup(int(own)) }); err != nil || failure != nil {
+		t.Fatal(err, failure)
 	}
 	return fd
 }

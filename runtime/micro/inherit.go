@@ -16,6 +16,9 @@ import (
 // while the old one still serves: words of the form PORT=FD, with spaces
 // between them, and probe=FD for one more socket of the supervisor's own, to
 // ask this very process whether it is ready.
+// The processes share the socket and its mode, so a supervisor must not make it
+// block, which the Fd method of net.TCPListener's File does: it duplicates the
+// descriptor through SyscallConn instead.
 const InheritEnv = "MSCTL_LISTENERS"
 
 // inheriting is held while somebody takes a socket out of the environment.

@@ -20,14 +20,14 @@ func TestInheritedListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer open.Close()
-	file, err := open.(*net.TCPListener).File()
+	conn, err := open.(*net.TCPListener).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
-	fd, err := syscall.Dup(int(file.Fd()))
-	if err != nil {
-		t.Fatal(err)
+	var fd int
+	var failure error
+	if err := conn.Control(func(own uintptr) { fd, failure = syscall.Dup(int(own)) }); err != nil || failure != nil {
+		t.Fatal(err, failure)
 	}
 	t.Setenv(micro.InheritEnv, fmt.Sprintf("3002=%d probe=2", fd))
 

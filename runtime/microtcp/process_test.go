@@ -239,12 +239,22 @@ func TestProbeBesideTheLimit(t *testing.T) {
 	}
 }
 
+// file duplicates a socket for another process. It is not l.File, whose Fd would
+// make the socket block for all who share it: an accept that blocks cannot be
+// ended.
 func file(t testing.TB, l *net.TCPListener) *os.File {
 	t.Helper()
-	f, err := l.File()
+	conn, err := l.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
+	var fd int
+	var failure error
+	if err := conn.Control(func(own uintptr) { fd, failure = syscall.Dup(int(own)) }); err != nil || failure != nil {
+		t.Fatal(err, failure)
+	}
+	syscall.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), "socket")
 	t.Cleanup(func() { _ = f.Close() })
 	return f
 }
