@@ -3,7 +3,6 @@ package micro
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
 )
 
@@ -90,7 +89,7 @@ func (c healthCheck) run(ctx context.Context) (err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			err = errors.New("panic: " + sprint(p))
+			err = &panicError{value: p}
 		}
 	}()
 	return c.check(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"reflect"
 	"runtime/debug"
@@ -177,7 +178,7 @@ type panicError struct {
 	stack []byte
 }
 
-func (p *panicError) Error() string { return "panic: " + sprint(p.value) }
+func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
 // safely runs h and turns a panic into an error; an error that panics when it is
 // looked at, too.

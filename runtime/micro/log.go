@@ -1,13 +1,10 @@
 package micro
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 )
-
-func sprint(v any) string { return fmt.Sprint(v) }
 
 // LogPeer logs what a peer has caused and could cause without end: ten lines a
 // second at the most, and with each how many were left out before it. Listeners

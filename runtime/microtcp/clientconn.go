@@ -195,7 +195,7 @@ func (c *clientConn) serve() {
 func (c *clientConn) read() {
 	in := decoder{limit: c.address.client.limits.maxBuffer}
 	for {
-		if err := c.deadline(&in); err != nil {
+		if err := in.bound(c.conn, c.address.client.limits.incomplete); err != nil {
 			c.fail(err)
 			return
 		}
@@ -212,20 +212,6 @@ func (c *clientConn) read() {
 			return
 		}
 	}
-}
-
-// deadline bounds the wait for the rest of a frame.
-func (c *clientConn) deadline(in *decoder) error {
-	if c.address.client.limits.incomplete <= 0 || in.pending() == in.timed {
-		if !in.timed {
-			return nil
-		}
-	}
-	in.timed = in.pending()
-	if !in.timed {
-		return c.conn.SetReadDeadline(time.Time{})
-	}
-	return c.conn.SetReadDeadline(time.Now().Add(c.address.client.limits.incomplete))
 }
 
 // deliver hands every whole packet to its call.

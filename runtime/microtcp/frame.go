@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"net"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -138,7 +140,7 @@ type decoder struct {
 	buf        []byte // what was read and not yet given out
 	start      int    // where that begins in buf
 	full       bool   // the last read left no space
-	timed      bool   // a read deadline is set, for the decoder's owner
+	timed      bool   // bound has set a read deadline
 	headerSeen int    // bytes after start without a '#'
 	inBody     bool
 	need       int // the body's length in code units
@@ -179,6 +181,20 @@ const (
 	minBuffer     = 4 << 10
 	maxIdleBuffer = 64 << 10
 )
+
+// bound lets a part of a frame wait for its rest no longer than incomplete, by
+// the read deadline of conn, which nobody else sets; 0 is no bound.
+func (d *decoder) bound(conn net.Conn, incomplete time.Duration) error {
+	switch {
+	case d.pending() && incomplete > 0:
+		d.timed = true
+		return conn.SetReadDeadline(time.Now().Add(incomplete))
+	case d.timed:
+		d.timed = false
+		return conn.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
 
 // filled tells that n bytes were read into space.
 func (d *decoder) filled(n int) {

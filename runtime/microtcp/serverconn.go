@@ -37,7 +37,6 @@ type serverConn struct {
 	seated  bool
 	clock   time.Duration // micro.Clock at the end of the message before; 0 is unknown
 	broken  bool          // a framing error has happened: replies are dropped
-	timed   bool          // a read deadline is set
 	expires time.Time
 }
 
@@ -190,21 +189,14 @@ func (c *serverConn) misframed(err error) {
 // fill reads what has come. A part of a frame may wait for its rest no longer
 // than the incomplete message timeout.
 func (c *serverConn) fill() error {
-	switch {
-	case c.broken:
-		if err := c.conn.SetReadDeadline(c.expires); err != nil {
-			return err
-		}
-	case c.in.pending() && c.listener.limits.incomplete > 0:
-		c.timed = true
-		if err := c.conn.SetReadDeadline(time.Now().Add(c.listener.limits.incomplete)); err != nil {
-			return err
-		}
-	case c.timed:
-		c.timed = false
-		if err := c.conn.SetReadDeadline(time.Time{}); err != nil {
-			return err
-		}
+	var err error
+	if c.broken {
+		err = c.conn.SetReadDeadline(c.expires)
+	} else {
+		err = c.in.bound(c.conn, c.listener.limits.incomplete)
+	}
+	if err != nil {
+		return err
 	}
 	n, err := c.conn.Read(c.in.space())
 	c.in.filled(n)
