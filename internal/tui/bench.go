@@ -128,14 +128,14 @@ func (m *benchModel) press(msg tea.KeyMsg) tea.Cmd {
 	case key.Matches(msg, k.less):
 		return m.changeLoad(false)
 	case key.Matches(msg, k.longer):
-		return m.try(func() error { return m.run.SetTimeout(step(m.snap.Policy.Timeout, true)) })
+		return m.changeTimeout(true)
 	case key.Matches(msg, k.shorter):
-		return m.try(func() error { return m.run.SetTimeout(step(m.snap.Policy.Timeout, false)) })
+		return m.changeTimeout(false)
 	case key.Matches(msg, k.moreRetries):
-		return m.try(func() error { return m.run.SetRetries(m.snap.Policy.Retries + 1) })
+		return m.changeRetries(1)
 	case key.Matches(msg, k.fewerRetries):
 		if m.snap.Policy.Retries > 0 {
-			return m.try(func() error { return m.run.SetRetries(m.snap.Policy.Retries - 1) })
+			return m.changeRetries(-1)
 		}
 	}
 	return nil
@@ -157,8 +157,18 @@ func (m *benchModel) changeLoad(more bool) tea.Cmd {
 	return m.try(func() error { return m.run.SetUsers(users) })
 }
 
+func (m *benchModel) changeTimeout(longer bool) tea.Cmd {
+	timeout := step(m.snap.Policy.Timeout, longer)
+	return m.try(func() error { return m.run.SetTimeout(timeout) })
+}
+
+func (m *benchModel) changeRetries(by int) tea.Cmd {
+	retries := m.snap.Policy.Retries + by
+	return m.try(func() error { return m.run.SetRetries(retries) })
+}
+
 // try makes a change away from the drawing goroutine, because the run may take
-// it a moment later.
+// it a moment later: change reads nothing of the model but run.
 func (m *benchModel) try(change func() error) tea.Cmd {
 	return func() tea.Msg {
 		if err := change(); err != nil {
