@@ -131,6 +131,18 @@ func ExampleHandleEvent() {
 	// Output: Cup <nil>
 }
 
+func ExampleHandleUnknown() {
+	s := micro.NewServer(quiet())
+	micro.HandleUnknown(s, func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+		return reply.Send(micro.Value{Any: "no idea what " + req.Pattern.String() + " is", Last: true})
+	})
+	c, stop := serving(s)
+	defer stop()
+	answer, err := micro.Call[string](context.Background(), c, micro.Name("item.price"), nil)
+	fmt.Println(answer, err)
+	// Output: no idea what item.price is <nil>
+}
+
 func ExampleHandleFunc() {
 	s := micro.NewServer(quiet())
 	micro.HandleFunc(s, micro.Cmd("raw"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {

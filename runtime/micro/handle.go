@@ -99,6 +99,16 @@ func HandleFunc(s *Server, p Pattern, fn Handler, opts ...HandlerOption) {
 	s.register(p, kindStream, s.configure(opts), handlerTypes{}, fn)
 }
 
+// HandleUnknown registers fn for the messages that no other handler is registered
+// for, requests and events alike, in place of the answer that there is none: for
+// a stand-in that takes whatever comes, or a proxy. Its requests have the pattern
+// that the message asked for. It is not described, pipes do not apply, and a
+// message without a pattern or with the pattern null does not reach it. The last
+// one registered wins.
+func HandleUnknown(s *Server, fn Handler, opts ...HandlerOption) {
+	s.rest = &route{message: &endpoint{kind: kindStream, handler: s.configure(opts).compose(fn)}}
+}
+
 // decodeData decodes a message's data into In, lets it check itself, and runs
 // the pipes over it.
 func decodeData[In any](ctx context.Context, codec Codec, pipes []Pipe, req *Request) (in In, err error) {

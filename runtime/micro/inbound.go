@@ -122,8 +122,16 @@ func (in *Inbound) runEvents(events []*endpoint, start time.Duration) (end time.
 
 // invoke runs one handler.
 func (in *Inbound) invoke(ep *endpoint) error {
-	in.req.Pattern = ep.pattern
+	in.handledBy(ep)
 	return safely(ep.handler, &in.ctx, &in.req, in)
+}
+
+// handledBy gives the request the pattern that its handler is registered for; a
+// handler of whatever comes has none, and leaves the one that was asked for.
+func (in *Inbound) handledBy(ep *endpoint) {
+	if !ep.pattern.IsZero() {
+		in.req.Pattern = ep.pattern
+	}
 }
 
 // finish ends the answer with what the handler returned.
@@ -233,7 +241,7 @@ func (in *Inbound) expire() {
 		ep = in.route.events[0]
 	}
 	ep.stats.expired.Add(1)
-	in.req.Pattern = ep.pattern
+	in.handledBy(ep)
 	in.answer(errExpired)
 	if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {
 		in.log(slog.LevelDebug, "the deadline passed before the work was started", 0, nil)

@@ -40,6 +40,24 @@ func routeOfWire(raw []byte) (route string, ok bool) {
 	return routeOfValue(text, i, "Infinity")
 }
 
+// patternOfWire is the pattern that the pattern member of an incoming packet asks
+// for, read as routeOfWire does; zero if it is missing, null or malformed.
+func patternOfWire(raw []byte) Pattern {
+	p, err := parsePattern(raw)
+	if err != nil || p.json == "null" {
+		return Pattern{}
+	}
+	if p.json[0] == '"' {
+		if inner, err := parsePattern([]byte(p.route)); err == nil {
+			p = inner
+		}
+	}
+	if p.json == "null" {
+		return Pattern{}
+	}
+	return p
+}
+
 func routeOfValue(s []byte, i int, infinite string) (route string, ok bool) {
 	route = string(appendRoute(nil, s, i, 0, infinite))
 	return route, route != "null" && s[i] != 't' && s[i] != 'f'

@@ -26,6 +26,7 @@ type Server struct {
 	noDescribe              bool
 
 	routes   map[string]*route // by canonical route; fixed once serving
+	rest     *route            // for everything else; nil without one
 	order    []*endpoint       // in the order of registration
 	byText   atomic.Pointer[map[string]*route]
 	textMu   sync.Mutex // serialises additions to byText
@@ -192,7 +193,13 @@ func (s *Server) Receive(ctx context.Context, p *Packet, to Responder, peer stri
 		s.unknownEvent("undefined", p) // docs/wire.md 1.6: foreign, so an event
 		return nil
 	}
+	var asked Pattern
 	r := s.lookup(p.Pattern)
+	if r == nil && s.rest != nil {
+		if asked = patternOfWire(p.Pattern); !asked.IsZero() {
+			r = s.rest
+		}
+	}
 	if r == nil {
 		s.unknown(ctx, p, to)
 		return nil
@@ -200,7 +207,9 @@ func (s *Server) Receive(ctx context.Context, p *Packet, to Responder, peer stri
 	if s.acquire(ctx) != nil {
 		return nil
 	}
-	return newInbound(ctx, s, r, p, to, peer)
+	in := newInbound(ctx, s, r, p, to, peer)
+	in.req.Pattern = asked
+	return in
 }
 
 func (s *Server) unknown(ctx context.Context, p *Packet, to Responder) {
