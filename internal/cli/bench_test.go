@@ -67,7 +67,7 @@ func TestBenchPolicy(t *testing.T) {
 		"--retries 2 --jitter equal":        "timeout 5s, 2 retries 1s apart with equal jitter",
 		"--policy naive --timeout 300ms":    "timeout 300ms, 3 retries at once",
 		"--policy naive --retries 1":        "timeout 1s, 1 retry at once",
-		"--policy nest":                     "timeout 5s, 2 retries 1s apart",
+		"--policy nest":                     "timeout 5s, 2 retries 1s apart on any error",
 		"--policy backoff":                  "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
 		"--policy backoff --jitter=none --retry-delay 7s":    "timeout 1s, 3 retries 7s to 7s apart",
 		"--policy backoff --backoff constant":                "timeout 1s, 3 retries 100ms apart with full jitter",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -21,6 +22,9 @@ type benchPolicy struct {
 	policyFlags
 	preset   string
 	budget   string
+	breaker  string
+	hedge    string
+	retryOn  string
 	deadline time.Duration
 	given    func(flag string) bool
 }
@@ -35,8 +39,11 @@ func (f *benchPolicy) register(cmd *cobra.Command, heading string) {
 		flags.Lookup(name).DefValue = noDefault(flags.Lookup(name)) // the preset's
 	}
 	flags.StringVar(&f.budget, "budget", "", "allow retries for a `SHARE` of the requests and some a second: 20%+10/s, or none")
+	flags.StringVar(&f.retryOn, "retry-on", "", "retry these `FAILURES`: timeout, unreachable, reset, error, 503, 5xx, any, never or transient")
+	flags.StringVar(&f.hedge, "hedge", "", "send a request once more when it was not answered `AFTER` 50ms, or p95 of the latencies")
+	flags.StringVar(&f.breaker, "breaker", "", "send nothing for a while after a `SHARE` of failures: 50%/10s+5s (in 10s, for 5s), or none")
 	flags.DurationVar(&f.deadline, "deadline", 0, "bound a request with all its attempts to `DURATION`")
-	groupFlags(cmd, heading, "budget", "deadline")
+	groupFlags(cmd, heading, "budget", "retry-on", "hedge", "breaker", "deadline")
 	f.given = flags.Changed
 }
 
@@ -77,7 +84,45 @@ func (f *benchPolicy) build() (*policy.Policy, error) {
 		}
 		options = append(options, policy.WithBudget(ratio, floor))
 	}
-	return p.With(options...), nil
+	more, err := f.parsed()
+	if err != nil {
+		return nil, err
+	}
+	return p.With(append(options, more...)...), nil
+}
+
+// parsed are the options of the flags that runtime/policy reads itself.
+func (f *benchPolicy) parsed() (options []policy.Option, err error) {
+	if f.given("retry-on") {
+		if _, err := policy.ParseRetryOn(f.retryOn); err != nil {
+			return nil, policySyntax(err)
+		}
+		options = append(options, policy.WithRetryOn(f.retryOn))
+	}
+	if f.given("hedge") {
+		h, err := policy.ParseHedge(f.hedge)
+		if err != nil {
+			return nil, policySyntax(err)
+		}
+		options = append(options, policy.WithHedge(h))
+	}
+	if f.given("breaker") {
+		b, err := policy.ParseBreaker(f.breaker)
+		if err != nil {
+			return nil, policySyntax(err)
+		}
+		options = append(options, policy.WithBreaker(b))
+	}
+	return options, nil
+}
+
+// policySyntax is the usage error for what runtime/policy could not read.
+func policySyntax(err error) error {
+	var wrong *policy.SyntaxError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	return pointer{"--" + wrong.What, wrong.Text, wrong.Offset, wrong.Message}.usage()
 }
 
 // backoffOver is the preset's back-off with what the flags say instead. Retries

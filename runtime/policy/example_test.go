@@ -46,7 +46,7 @@ func ExamplePreset() {
 	}
 	// Output:
 	// none   timeout 5s, no retries
-	// nest   timeout 5s, 2 retries 1s apart
+	// nest   timeout 5s, 2 retries 1s apart on any error
 	// naive  timeout 1s, 3 retries at once
 }
 

@@ -1,37 +1,16 @@
 package policy
 
 import (
-	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Settings is what a policy does, as values that can be compared, printed and
-// stored. The zero Settings is one attempt, bounded by the request's deadline
-// only.
-type Settings struct {
-	// Timeout bounds one attempt. 0 is no bound but the request's deadline.
-	Timeout time.Duration
-	// Deadline bounds the request with all its attempts, from the moment it is
-	// made. 0 is no bound but the caller's.
-	Deadline time.Duration
-	// Retries is how many attempts may follow the first.
-	Retries int
-	// Backoff says how long to wait before each retry.
-	Backoff Backoff
-	// Jitter spreads these delays.
-	Jitter Jitter
-	// Budget bounds the retries of all requests together; zero is no bound.
-	Budget Budget
-}
-
 // Policy decides how often and how long a client tries. It is a
 // micro.ClientOption; one policy may serve several clients, which then share
-// its budget. A Policy does not change after it was made and is safe for use
+// its budget and its breaker. A Policy does not change after it was made and is safe for use
 // from many goroutines. Make it with New or a preset; the zero Policy is not
 // usable.
 type Policy struct {
@@ -40,7 +19,9 @@ type Policy struct {
 	settings  Settings
 	retryable func(error) bool
 	hooks     Hooks
-	bucket    *bucket // nil without a budget
+	bucket    *bucket    // nil without a budget
+	breaker   *breaker   // nil without one
+	latencies *latencies // nil unless hedging goes by a quantile
 }
 
 // clientOption is micro.ClientOption under a name that keeps the embedded field
@@ -62,19 +43,26 @@ func New(opts ...Option) *Policy {
 }
 
 // With returns a policy that differs from p by opts. It shares p's budget and
-// what is left of it, unless opts change the budget.
+// what is left of it, p's breaker and its state, and the latencies that hedging
+// goes by, each unless opts change it.
 func (p *Policy) With(opts ...Option) *Policy {
 	next := *p
 	return next.build(opts)
 }
 
 func (p *Policy) build(opts []Option) *Policy {
-	before := p.settings.Budget
+	before := p.settings
 	for _, o := range opts {
 		o.apply(p)
 	}
-	if p.settings.Budget != before {
+	if p.settings.Budget != before.Budget {
 		p.bucket = newBucket(p.settings.Budget)
+	}
+	if p.settings.Breaker != before.Breaker {
+		p.breaker = newBreaker(p.settings.Breaker)
+	}
+	if p.settings.Hedge.Quantile != before.Hedge.Quantile {
+		p.latencies = newLatencies(p.settings.Hedge.Quantile)
 	}
 	p.clientOption = p.asClientOption()
 	return p
@@ -126,7 +114,8 @@ func WithJitter(j Jitter) Option {
 // request earns ratio of a retry (0.2 is one retry for five requests), and
 // floor retries a second come for free, so that a client with little traffic
 // can retry at all. A retry that finds the budget spent is not made; the
-// request ends with the error of its last attempt. Both 0 is no bound.
+// request ends with the error of its last attempt. A hedge takes as much as a
+// retry. Both 0 is no bound.
 func WithBudget(ratio, floor float64) Option {
 	return option(func(p *Policy) { p.settings.Budget = Budget{Ratio: clamp(ratio), Floor: clamp(floor)} })
 }
@@ -138,10 +127,39 @@ func clamp(v float64) float64 {
 	return v
 }
 
+// WithBreaker puts a circuit breaker before all the policy's requests: see
+// Breaker. Its zero fields get their defaults; the zero Breaker is none.
+func WithBreaker(b Breaker) Option {
+	return option(func(p *Policy) { p.settings.Breaker = b.complete() })
+}
+
+// WithHedge sends a request that is slow to be answered a second time: see
+// Hedge. The zero Hedge is not to.
+func WithHedge(h Hedge) Option {
+	return option(func(p *Policy) { p.settings.Hedge = h.complete() })
+}
+
 // WithRetryIf sets which errors are worth another attempt. The default is
-// Transient.
+// Transient. WithRetryOn does the same by names that can be stored.
 func WithRetryIf(retryable func(error) bool) Option {
-	return option(func(p *Policy) { p.retryable = retryable })
+	return option(func(p *Policy) { p.retryable, p.settings.RetryOn = retryable, Custom })
+}
+
+// WithRetryOn sets which errors are worth another attempt by the names of their
+// classes: see RetryOn. Like RetryOn it panics on a name there is not.
+func WithRetryOn(classes ...string) Option {
+	list, err := parseClasses(strings.Join(classes, ","))
+	if err != nil {
+		panic(err)
+	}
+	return option(func(p *Policy) { p.retryable, p.settings.RetryOn = list.match, list.String() })
+}
+
+// As makes the policy do what other does, and keeps only the hooks. A budget or
+// breaker that is the same as before goes on as it is; another one starts
+// afresh, and shares nothing with other's.
+func As(other *Policy) Option {
+	return option(func(p *Policy) { p.settings, p.retryable = other.settings, other.retryable })
 }
 
 // WithHooks tells h of every attempt. The hooks of several calls are all told,
@@ -152,61 +170,3 @@ func WithHooks(h Hooks) Option {
 
 // Settings returns what the policy does.
 func (p *Policy) Settings() Settings { return p.settings }
-
-// Longest returns how long a request can take at most under the policy alone:
-// every attempt timing out and every delay at its longest, or the deadline. It
-// is 0 when nothing bounds it.
-func (p *Policy) Longest() time.Duration {
-	s := p.settings
-	if s.Timeout == 0 {
-		return s.Deadline
-	}
-	sum := float64(s.Timeout) * float64(s.Retries+1)
-	for n := 1; n <= s.Retries; n++ {
-		delay := float64(s.Backoff.Before(n))
-		if s.Backoff.settled(n) {
-			sum += delay * float64(s.Retries-n+1)
-			break
-		}
-		sum += delay
-	}
-	longest := time.Duration(min(sum, math.MaxInt64/2))
-	if s.Deadline > 0 {
-		return min(longest, s.Deadline)
-	}
-	return longest
-}
-
-// String describes the policy in one line, as msctl bench shows it.
-func (p *Policy) String() string { return p.settings.String() }
-
-// String describes the settings in one line.
-func (s Settings) String() string {
-	parts := []string{"no timeout"}
-	if s.Timeout > 0 {
-		parts[0] = "timeout " + s.Timeout.String()
-	}
-	switch s.Retries {
-	case 0:
-		parts = append(parts, "no retries")
-	case 1:
-		parts = append(parts, "1 retry "+s.pauses())
-	default:
-		parts = append(parts, strconv.Itoa(s.Retries)+" retries "+s.pauses())
-	}
-	if s.Retries > 0 && s.Budget != (Budget{}) {
-		parts = append(parts, "budget "+s.Budget.String())
-	}
-	if s.Deadline > 0 {
-		parts = append(parts, "deadline "+s.Deadline.String())
-	}
-	return strings.Join(parts, ", ")
-}
-
-func (s Settings) pauses() string {
-	text := s.Backoff.String()
-	if s.Jitter != NoJitter && s.Backoff.Delay > 0 {
-		text += fmt.Sprintf(" with %s jitter", s.Jitter)
-	}
-	return text
-}

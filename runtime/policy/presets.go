@@ -15,7 +15,7 @@ func Nest(opts ...Option) *Policy {
 		WithTimeout(5*time.Second),
 		WithRetries(2),
 		WithBackoff(Constant(time.Second)),
-		WithRetryIf(AnyError),
+		WithRetryOn(anyClass),
 	).With(opts...)
 }
 

@@ -22,53 +22,31 @@ func (p *Policy) Intercept(next micro.Handler) micro.Handler {
 // with a copy of req that has the attempt's deadline and number. It is what the
 // interceptor does, for those who choose the policy anew for each request. An
 // error after several attempts says how many there were and wraps the last
-// one's.
+// one's. The calls of next are in the calling goroutine; with a Hedge each is in
+// one of its own, which has ended when Run returns, while reply is used by the
+// calling goroutine alone.
 func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply, next micro.Handler) error {
-	now := time.Now()
-	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline}
-	if p.settings.Deadline > 0 {
-		r.deadline = earlier(r.deadline, now.Add(p.settings.Deadline))
+	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline, trace: req.Trace}
+	if p.settings.Hedge != (Hedge{}) && !req.Event {
+		r.hedged, r.trace = true, serial(req.Trace)
 	}
-	p.bucket.earn()
-	a := &r.first
-	for number := 1; ; number++ {
-		if number > 1 {
-			a = new(attempt)
-			now = time.Now()
-		}
-		what, delay, err := r.try(a, number, now)
-		if what != Retry {
-			return finish(err, number, what)
-		}
-		if err := wait(ctx, delay); err != nil {
-			return err
-		}
-	}
-}
-
-// finish words the error a request ends with.
-func finish(err error, attempts int, why Next) error {
-	switch {
-	case err == nil:
-		return nil
-	case why == OverBudget:
-		return fmt.Errorf("%w (attempt %d, not retried: the retry budget is spent)", err, attempts)
-	case attempts > 1:
-		return fmt.Errorf("%w (after %d attempts)", err, attempts)
-	}
-	return err
+	return r.request(time.Now())
 }
 
 // run is one request on its way. It is made with room for its first attempt, so
-// that a request that needs no retry costs one allocation.
+// that a request that needs no retry costs one allocation. It belongs to the
+// goroutine that makes the request.
 type run struct {
 	policy   *Policy
 	ctx      context.Context
 	req      *micro.Request
 	reply    micro.Reply
 	next     micro.Handler
-	deadline time.Time // zero: none
-	yielded  bool      // a value has reached the caller
+	deadline time.Time    // zero: none
+	trace    *micro.Trace // the caller's
+	hedged   bool         // attempts may overlap
+	attempts int          // made, hedges included
+	yielded  bool         // a value has reached the caller
 	first    attempt
 }
 
@@ -80,6 +58,103 @@ type attempt struct {
 	wrote  atomic.Int64 // nanoseconds from start, plus 1; 0 is not yet
 	start  time.Time
 	number int
+	hedge  bool
+	pass   pass
+}
+
+// request tries until there is an answer, or no reason to try again.
+func (r *run) request(now time.Time) error {
+	s := &r.policy.settings
+	if s.Deadline > 0 {
+		r.deadline = earlier(r.deadline, now.Add(s.Deadline))
+	}
+	r.policy.bucket.earn()
+	var last error
+	for try := 1; ; try++ {
+		through, ok := r.admit(false, now)
+		if !ok {
+			return refused(last, r.attempts)
+		}
+		end := r.try(try, through, now)
+		if end.next != Retry {
+			return finish(end.err, r.attempts, end.next)
+		}
+		if err := wait(r.ctx, end.delay); err != nil {
+			return err
+		}
+		last, now = end.err, time.Now()
+	}
+}
+
+// ending is what a try came to and what follows it.
+type ending struct {
+	err   error
+	next  Next
+	delay time.Duration // before the next
+}
+
+// refused words the error of a request whose next attempt the breaker holds
+// back.
+func refused(last error, attempts int) error {
+	if attempts == 0 {
+		return errOpen
+	}
+	return finish(last, attempts, BreakerOpen)
+}
+
+// finish words the error a request ends with.
+func finish(err error, attempts int, why Next) error {
+	switch {
+	case err == nil:
+		return nil
+	case why == OverBudget:
+		return fmt.Errorf("%w (attempt %d, not retried: the retry budget is spent)", err, attempts)
+	case why == BreakerOpen:
+		return fmt.Errorf("%w (attempt %d, not retried: the breaker is open)", err, attempts)
+	case attempts > 1:
+		return fmt.Errorf("%w (after %d attempts)", err, attempts)
+	}
+	return err
+}
+
+// admit asks the breaker for the next attempt.
+func (r *run) admit(hedge bool, now time.Time) (pass, bool) {
+	b := r.policy.breaker
+	if b == nil || r.req.Event {
+		return 0, true
+	}
+	through, ok := b.admit(r.teller(), now)
+	if !ok {
+		r.refuse(hedge, BreakerOpen, now)
+	}
+	return through, ok
+}
+
+func (r *run) teller() teller { return teller{r.ctx, r.policy.hooks.Breaker} }
+
+// refuse tells of an attempt that is not made.
+func (r *run) refuse(hedge bool, why Next, now time.Time) {
+	if h := r.policy.hooks.Refused; h != nil {
+		h(r.ctx, Refusal{Request: r.req, Number: r.attempts + 1, Hedge: hedge, Why: why, At: now})
+	}
+}
+
+// try makes one attempt, with its hedges where there may be some, and decides
+// what follows.
+func (r *run) try(try int, through pass, now time.Time) ending {
+	if r.hedged {
+		return r.race(try, through, now)
+	}
+	a := &r.first
+	if try > 1 {
+		a = new(attempt)
+	}
+	a.pass = through
+	r.begin(a, now)
+	err := r.send(r.ctx, a, r)
+	end := r.decide(err, try)
+	r.ended(a, end, time.Time{})
+	return end
 }
 
 // Send passes a value on and remembers that there was one.
@@ -88,63 +163,81 @@ func (r *run) Send(v micro.Value) error {
 	return r.reply.Send(v)
 }
 
-// try makes one attempt and decides what follows it.
-func (r *run) try(a *attempt, number int, now time.Time) (Next, time.Duration, error) {
-	a.number, a.start = number, now
+// begin numbers an attempt, makes its message, and tells of it.
+func (r *run) begin(a *attempt, now time.Time) {
+	r.attempts++
+	a.number, a.start = r.attempts, now
 	a.req = *r.req
-	a.req.Attempt = number
+	a.req.Attempt = a.number
 	a.req.Deadline = r.deadline
-	if number > 1 {
-		a.req.Metadata = r.req.Metadata.Clone() // an earlier attempt's may still be read
+	a.req.Trace = r.trace
+	if a.number > 1 || r.hedged {
+		a.req.Metadata = r.req.Metadata.Clone() // another attempt's may still be read
 	}
 	if t := r.policy.settings.Timeout; t > 0 {
 		a.req.Deadline = earlier(r.deadline, now.Add(t))
 	}
-	told := r.policy.hooks.any()
-	if told {
+	if r.policy.hooks.any() {
 		r.observe(a)
 	}
-	err := r.next(r.ctx, &a.req, r)
-	what, delay := r.decide(err, number)
-	if told {
-		r.ended(a, what, delay, err)
-	}
-	return what, delay, err
 }
 
-// decide says what follows an attempt, and takes the retry off the budget when
-// it is one.
-func (r *run) decide(err error, number int) (Next, time.Duration) {
+// send makes the attempt and lets the breaker know how it has ended, also when
+// it ends in a panic. It is called by the attempt's goroutine.
+func (r *run) send(ctx context.Context, a *attempt, reply micro.Reply) error {
+	if a.pass == 0 {
+		return r.next(ctx, &a.req, reply)
+	}
+	v := noVerdict
+	defer func() { r.policy.breaker.ended(r.teller(), a.pass, v, time.Now()) }()
+	err := r.next(ctx, &a.req, reply)
+	v = judge(a, err)
+	return err
+}
+
+// decide says what follows a try, and takes the retry off the budget when it is
+// one.
+func (r *run) decide(err error, try int) ending {
 	s := &r.policy.settings
+	end := ending{err: err}
 	switch {
 	case err == nil, r.yielded, r.ctx.Err() != nil, s.Retries == 0:
-		return Done, 0
+		return end
 	case r.req.Event && !errors.Is(err, micro.ErrUnreachable):
-		return Done, 0 // it may have been sent, and nobody would know of the second
+		return end // it may have been sent, and nobody would know of the second
 	case !r.policy.retryable(err):
-		return Done, 0
-	case number > s.Retries:
-		return Exhausted, 0
+		return end
+	case try > s.Retries:
+		end.next = Exhausted
+		return end
 	}
-	delay := s.Jitter.apply(s.Backoff.Before(number))
+	delay := s.Jitter.apply(s.Backoff.Before(try))
 	now := time.Now()
-	if !r.deadline.IsZero() && !now.Add(delay).Before(r.deadline) {
-		return OutOfTime, 0
+	due := now.Add(delay)
+	switch {
+	case !r.deadline.IsZero() && !due.Before(r.deadline):
+		end.next = OutOfTime
+		return end
+	case !r.req.Event && r.policy.breaker.shut(due):
+		end.next = BreakerOpen
+	case !r.policy.bucket.spend(now):
+		end.next = OverBudget
+	default:
+		end.next, end.delay = Retry, delay
+		return end
 	}
-	if !r.policy.bucket.spend(now) {
-		return OverBudget, 0
-	}
-	return Retry, delay
+	r.refuse(false, end.next, now)
+	return end
 }
 
 // observe tells that an attempt begins and listens on the wire for it.
 func (r *run) observe(a *attempt) {
 	h := &r.policy.hooks
 	if h.Started != nil {
-		h.Started(r.ctx, Attempt{Request: r.req, Number: a.number, Start: a.start})
+		h.Started(r.ctx, Attempt{Request: r.req, Number: a.number, Hedge: a.hedge, Start: a.start})
 	}
-	if r.req.Trace != nil {
-		a.trace = *r.req.Trace
+	if r.trace != nil {
+		a.trace = *r.trace
 	}
 	wrote, late := a.trace.Wrote, a.trace.Late
 	a.trace.Wrote = func(at time.Time, packet []byte) {
@@ -165,11 +258,18 @@ func (r *run) observe(a *attempt) {
 	a.req.Trace = &a.trace
 }
 
-func (r *run) ended(a *attempt, what Next, delay time.Duration, err error) {
+// ended tells that an attempt has ended, at a time that is zero for now.
+func (r *run) ended(a *attempt, end ending, at time.Time) {
 	if r.policy.hooks.Ended == nil {
 		return
 	}
-	told := Attempt{Request: r.req, Number: a.number, Start: a.start, End: time.Now(), Err: err, Next: what, Delay: delay}
+	if at.IsZero() {
+		at = time.Now()
+	}
+	told := Attempt{
+		Request: r.req, Number: a.number, Hedge: a.hedge, Start: a.start, End: at,
+		Err: end.err, Next: end.next, Delay: end.delay,
+	}
 	if wrote := a.wrote.Load(); wrote > 0 {
 		told.Wrote = a.start.Add(time.Duration(wrote - 1))
 	}

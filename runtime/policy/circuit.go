@@ -1,0 +1,225 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// BreakerState is what a breaker does with attempts.
+type BreakerState int
+
+// The states of a breaker.
+const (
+	// Closed lets all attempts through.
+	Closed BreakerState = iota
+	// Open holds all back.
+	Open
+	// HalfOpen lets a few through, to see.
+	HalfOpen
+)
+
+// String is "closed", "open" or "half-open".
+func (s BreakerState) String() string {
+	switch s {
+	case Open:
+		return "open"
+	case HalfOpen:
+		return "half-open"
+	}
+	return "closed"
+}
+
+// errOpen ends a request whose first attempt was held back.
+var errOpen = fmt.Errorf("%w: the breaker is open", micro.ErrShed)
+
+// verdict is what an attempt's end says about the service.
+type verdict int
+
+const (
+	noVerdict verdict = iota // it ended for another reason
+	good
+	bad
+)
+
+// judge gives the verdict on an attempt. One that began when its time was over
+// says nothing.
+func judge(a *attempt, err error) verdict {
+	var remote *micro.Error
+	switch {
+	case err == nil:
+		return good
+	case Transient(err):
+		if d := a.req.Deadline; !d.IsZero() && !a.start.Before(d) {
+			return noVerdict
+		}
+		return bad
+	case errors.As(err, &remote) && remote.Remote():
+		return good
+	}
+	return noVerdict
+}
+
+// breaker is a Breaker at work.
+type breaker struct {
+	settings Breaker
+
+	mu     sync.Mutex // guards what follows, and keeps the hook's calls in order
+	state  BreakerState
+	since  time.Time // of state
+	turn   pass      // counts the states; results of attempts of an earlier one do not count
+	window window    // while closed
+	probes int       // while half-open: on their way, or gone well
+	well   int       // of these, gone well
+}
+
+// pass lets an attempt through a breaker, and takes its result back to it. The
+// zero pass is that of an attempt without a breaker.
+type pass uint64
+
+// newBreaker returns nil for none.
+func newBreaker(s Breaker) *breaker {
+	if s == (Breaker{}) {
+		return nil
+	}
+	now := time.Now()
+	return &breaker{settings: s, since: now, turn: 1, window: newWindow(s.Window, now)}
+}
+
+// shut reports whether the breaker is certain to hold an attempt back that
+// begins at a time to come.
+func (b *breaker) shut(at time.Time) bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state == Open && at.Before(b.since.Add(b.settings.Cooldown))
+}
+
+// closed reports whether the breaker lets all through.
+func (b *breaker) closed() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state == Closed
+}
+
+// admit lets an attempt through that begins now, or does not.
+func (b *breaker) admit(tell teller, now time.Time) (pass, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == Open {
+		if now.Before(b.since.Add(b.settings.Cooldown)) {
+			return 0, false
+		}
+		b.change(tell, HalfOpen, now)
+	}
+	if b.state == HalfOpen {
+		if b.probes == b.settings.Probes {
+			return 0, false
+		}
+		b.probes++
+	}
+	return b.turn, true
+}
+
+// ended counts how an attempt has ended.
+func (b *breaker) ended(tell teller, through pass, v verdict, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case through != b.turn:
+	case b.state == HalfOpen:
+		b.probed(tell, v, now)
+	case v != noVerdict:
+		b.window.add(now, v == bad)
+		sum := b.window.sum
+		if v == bad && sum.all >= b.settings.Minimum && float64(sum.bad) >= b.settings.Ratio*float64(sum.all)-rounding {
+			b.change(tell, Open, now)
+		}
+	}
+}
+
+// probed counts how a probe has ended; mu is held.
+func (b *breaker) probed(tell teller, v verdict, now time.Time) {
+	switch v {
+	case bad:
+		b.change(tell, Open, now)
+	case good:
+		if b.well++; b.well == b.settings.Probes {
+			b.change(tell, Closed, now)
+		}
+	default:
+		b.probes-- // another one, then
+	}
+}
+
+// change goes over to another state; mu is held.
+func (b *breaker) change(tell teller, to BreakerState, now time.Time) {
+	b.state, b.since = to, now
+	b.turn++
+	b.probes, b.well = 0, 0
+	b.window = newWindow(b.settings.Window, now)
+	if tell.hook != nil {
+		tell.hook(tell.ctx, BreakerChange{State: to, At: now})
+	}
+}
+
+// teller is whom to tell of a change.
+type teller struct {
+	ctx  context.Context
+	hook func(context.Context, BreakerChange)
+}
+
+// windowParts is how many parts a window has: it slides by one of them at a
+// time.
+const windowParts = 10
+
+// window counts what has ended lately, in as much memory for a million attempts
+// as for one.
+type window struct {
+	origin time.Time
+	width  time.Duration // of a part
+	at     int64         // the part now counted in, since origin
+	parts  [windowParts]counts
+	sum    counts // of parts
+}
+
+type counts struct{ all, bad int }
+
+func newWindow(length time.Duration, now time.Time) window {
+	return window{origin: now, width: max(length/windowParts, 1)}
+}
+
+// add counts one that ended now.
+func (w *window) add(now time.Time, failed bool) {
+	w.slide(int64(now.Sub(w.origin) / w.width))
+	part := &w.parts[w.at%windowParts]
+	part.all++
+	w.sum.all++
+	if failed {
+		part.bad++
+		w.sum.bad++
+	}
+}
+
+// slide forgets what lies before the window that ends with part number to.
+func (w *window) slide(to int64) {
+	if to-w.at >= windowParts {
+		w.parts, w.sum, w.at = [windowParts]counts{}, counts{}, to
+	}
+	for w.at < to {
+		w.at++
+		part := &w.parts[w.at%windowParts]
+		w.sum.all -= part.all
+		w.sum.bad -= part.bad
+		*part = counts{}
+	}
+}

@@ -1,0 +1,279 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// race is one try of a request whose attempts may overlap. Each attempt runs in
+// a goroutine of its own; all else, the hooks and the caller's Reply included,
+// is done by the goroutine that makes the request, to which the race belongs and
+// which waits for every attempt: those that are given up have their context
+// cancelled, so that takes as long as the transport needs to notice.
+type race struct {
+	run      *run
+	most     int // hedges
+	entrants []*entrant
+	running  int      // of entrants
+	winner   *entrant // the first that was answered
+
+	values chan handed   // of entrants; whoever sends waits for its back
+	over   chan *entrant // has room for all
+}
+
+// entrant is one attempt of a race.
+type entrant struct {
+	*attempt
+	race     *race
+	ctx      context.Context
+	quit     context.CancelCauseFunc
+	back     chan error // what became of a value
+	measured bool
+
+	// Set by its goroutine before it is sent to over.
+	err      error
+	end      time.Time
+	panicked any
+	stack    []byte
+}
+
+// handed is a value on its way from an entrant to the caller.
+type handed struct {
+	from  *entrant
+	value micro.Value
+}
+
+var (
+	// errOutrun is why an attempt was given up.
+	errOutrun = fmt.Errorf("%w: another attempt was answered first", context.Canceled)
+	// errExited is the error of an attempt whose goroutine did not return.
+	errExited = errors.New("the attempt's goroutine has exited")
+)
+
+// race makes one try and decides what follows.
+func (r *run) race(try int, through pass, now time.Time) ending {
+	c := &race{run: r, most: r.policy.settings.Hedge.Most, values: make(chan handed)}
+	c.over = make(chan *entrant, c.most+1)
+	defer c.stop()
+	c.enter(through, false, now)
+	timer, due, delay := r.hedgeTimer()
+	if timer != nil {
+		defer timer.Stop()
+	}
+	var last *entrant
+	for c.running > 0 {
+		select {
+		case at := <-due:
+			if c.hedge(at) {
+				timer.Reset(delay)
+			}
+		case v := <-c.values:
+			c.take(v)
+		case e := <-c.over:
+			if c.left(e) {
+				last = e
+			}
+		}
+	}
+	end := r.decide(last.err, try)
+	r.ended(last.attempt, end, last.end)
+	return end
+}
+
+// hedgeTimer is when to hedge: never while too little is known.
+func (r *run) hedgeTimer() (timer *time.Timer, due <-chan time.Time, delay time.Duration) {
+	delay = r.policy.settings.Hedge.Delay
+	if l := r.policy.latencies; l != nil {
+		if delay = l.wait(); delay == 0 {
+			return nil, nil, 0
+		}
+	}
+	timer = time.NewTimer(delay)
+	return timer, timer.C, delay
+}
+
+// enter starts an attempt.
+func (c *race) enter(through pass, hedge bool, now time.Time) {
+	a := &c.run.first
+	if c.run.attempts > 0 {
+		a = new(attempt)
+	}
+	a.hedge, a.pass = hedge, through
+	e := &entrant{attempt: a, race: c, back: make(chan error, 1)}
+	e.ctx, e.quit = context.WithCancelCause(c.run.ctx)
+	c.entrants = append(c.entrants, e)
+	c.run.begin(a, now)
+	c.running++
+	go e.run()
+}
+
+// run is the entrant's goroutine.
+func (e *entrant) run() {
+	e.err = errExited
+	defer func() {
+		if e.panicked = recover(); e.panicked != nil {
+			e.stack = debug.Stack()
+		}
+		e.end = time.Now()
+		e.race.over <- e
+	}()
+	e.err = e.race.run.send(e.ctx, e.attempt, e)
+}
+
+// Send passes a value on to the goroutine that makes the request, and waits for
+// what the caller said to it.
+func (e *entrant) Send(v micro.Value) error {
+	e.race.values <- handed{e, v}
+	return <-e.back
+}
+
+// hedge starts another attempt if it may, and reports whether a further one may
+// follow.
+func (c *race) hedge(now time.Time) bool {
+	r := c.run
+	switch {
+	case c.winner != nil, r.ctx.Err() != nil, !r.deadline.IsZero() && !now.Before(r.deadline):
+		return false
+	case !r.policy.breaker.closed():
+		r.refuse(true, BreakerOpen, now)
+		return false
+	case !r.policy.bucket.spend(now):
+		r.refuse(true, OverBudget, now)
+		return false
+	}
+	through, ok := r.admit(true, now)
+	if ok {
+		c.enter(through, true, now)
+	}
+	return ok && len(c.entrants) <= c.most
+}
+
+// take hands the winner's values to the caller; the first that has one is the
+// winner. The others learn that nobody wants theirs; where it was the last, that
+// attempt was answered all the same, and is not to be counted as given up.
+func (c *race) take(v handed) {
+	c.measure(v.from, time.Now())
+	if c.winner == nil {
+		c.win(v.from)
+	}
+	err := errOutrun
+	defer func() { v.from.back <- err }() // deferred because reply may panic
+	switch {
+	case c.winner == v.from:
+		err = c.run.Send(v.value)
+	case v.value.Last:
+		err = nil
+	}
+}
+
+// win gives up all others.
+func (c *race) win(winner *entrant) {
+	c.winner = winner
+	for _, e := range c.entrants {
+		if e != winner {
+			e.quit(errOutrun)
+		}
+	}
+}
+
+// left notes that an entrant has ended, and reports whether its end is the
+// try's. Of any other it tells at once.
+func (c *race) left(e *entrant) bool {
+	c.running--
+	if e.panicked != nil {
+		panic(fmt.Sprintf("%v\n\nin the goroutine of attempt %d:\n%s", e.panicked, e.number, e.stack))
+	}
+	if judge(e.attempt, e.err) == good || errors.Is(e.err, micro.ErrTimeout) || errors.Is(e.err, errOutrun) {
+		c.measure(e, e.end)
+	}
+	if c.winner == nil && c.answers(e.err) {
+		c.win(e)
+	}
+	switch {
+	case c.winner == e, c.winner == nil && c.running == 0:
+		return true
+	case c.winner != nil:
+		c.run.ended(e.attempt, ending{err: e.err, next: Outrun}, e.end)
+	default:
+		c.run.ended(e.attempt, ending{err: e.err, next: Pending}, e.end)
+	}
+	return false
+}
+
+// answers reports whether an attempt's end is the answer to the request, rather
+// than a reason to wait for the others.
+func (c *race) answers(err error) bool {
+	var remote *micro.Error
+	return err == nil || errors.As(err, &remote) && remote.Remote() && !c.run.policy.retryable(err)
+}
+
+// measure notes how long a first attempt took: to its first value, to its end
+// without one, or, where it was outrun, as long as it was waited for. Without
+// these the quantile would sink with each hedge that wins.
+func (c *race) measure(e *entrant, at time.Time) {
+	if l := c.run.policy.latencies; l != nil && !e.hedge && !e.measured {
+		e.measured = true
+		l.add(at.Sub(e.start))
+	}
+}
+
+// stop lets the entrants' contexts go and, after a panic, waits for those that
+// are still on their way.
+func (c *race) stop() {
+	for _, e := range c.entrants {
+		e.quit(errOutrun)
+	}
+	for c.running > 0 {
+		select {
+		case v := <-c.values:
+			v.from.back <- errOutrun
+		case <-c.over:
+			c.running--
+		}
+	}
+}
+
+// serial makes a trace that attempts which overlap may share: its functions are
+// called one at a time.
+func serial(t *micro.Trace) *micro.Trace {
+	if t == nil {
+		return nil
+	}
+	var mu sync.Mutex
+	alone := *t
+	if f := t.Connected; f != nil {
+		alone.Connected = func(address string, took time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			f(address, took)
+		}
+	}
+	if f := t.Wrote; f != nil {
+		alone.Wrote = alonePacket(&mu, f)
+	}
+	if f := t.Read; f != nil {
+		alone.Read = alonePacket(&mu, f)
+	}
+	if f := t.Late; f != nil {
+		alone.Late = func(l micro.LateReply) {
+			mu.Lock()
+			defer mu.Unlock()
+			f(l)
+		}
+	}
+	return &alone
+}
+
+func alonePacket(mu *sync.Mutex, f func(time.Time, []byte)) func(time.Time, []byte) {
+	return func(at time.Time, packet []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		f(at, packet)
+	}
+}
