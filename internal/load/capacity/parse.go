@@ -1,0 +1,154 @@
+package capacity
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SyntaxError is what is wrong with the text of a distribution, and where.
+type SyntaxError struct {
+	Text    string
+	Offset  int // in bytes; len(Text) is behind the end
+	Message string
+}
+
+// Error implements error.
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("service time %q, byte %d: %s", e.Text, e.Offset, e.Message)
+}
+
+// The longest mean and the heaviest tail that are taken for meant.
+const (
+	mostTime  = time.Hour
+	mostSigma = 3
+)
+
+const distributionForms = "10ms, exponential:10ms, uniform:5ms-15ms, lognormal:10ms,0.5 or bimodal:5ms,95%,100ms"
+
+// ParseDistribution reads a distribution:
+//
+//   - 10ms and constant:10ms always take as long;
+//   - exponential:10ms;
+//   - uniform:5ms-15ms;
+//   - lognormal:10ms,0.5 has the mean and the sigma;
+//   - bimodal:5ms,95%,100ms takes 5 ms for 95 % of the work and 100 ms for the rest.
+//
+// A name alone is the one shown here, for callers that give it another mean. The
+// error is a *[SyntaxError].
+func ParseDistribution(text string) (Distribution, error) {
+	name, rest, hasRest := strings.Cut(text, ":")
+	for known, standard := range standards() {
+		if name != known {
+			continue
+		}
+		if !hasRest {
+			return standard, nil
+		}
+		p := parser{text: text, at: len(name) + 1, rest: rest}
+		return p.parameters(standard.shape)
+	}
+	p := parser{text: text, rest: text}
+	if hasRest || text == "" || text[0] < '0' || text[0] > '9' {
+		return Distribution{}, p.wrong(0, "a service time is "+distributionForms)
+	}
+	return p.parameters(constant)
+}
+
+// standards are the distributions that a name alone stands for.
+func standards() map[string]Distribution {
+	return map[string]Distribution{
+		constant.String():    Constant(10 * time.Millisecond),
+		exponential.String(): Exponential(10 * time.Millisecond),
+		uniform.String():     Uniform(5*time.Millisecond, 15*time.Millisecond),
+		lognormal.String():   LogNormal(10*time.Millisecond, 0.5),
+		bimodal.String():     Bimodal(5*time.Millisecond, 95, 100*time.Millisecond),
+	}
+}
+
+// parser reads the parameters of a distribution from left to right and keeps the
+// first error.
+type parser struct {
+	text string
+	at   int // of rest in text
+	rest string
+	err  error
+}
+
+func (p *parser) wrong(offset int, message string) error {
+	return &SyntaxError{p.text, offset, message}
+}
+
+func (p *parser) parameters(s shape) (Distribution, error) {
+	d := Distribution{shape: s}
+	switch s {
+	case uniform:
+		d.a = p.duration("-")
+		high := p.at
+		d.b = p.duration("")
+		if p.err == nil && d.b < d.a {
+			p.err = p.wrong(high, "the longest is shorter than the shortest")
+		}
+	case lognormal:
+		d.a = p.duration(",")
+		d.x = p.number("", mostSigma, "a sigma is between 0 and 3")
+	case bimodal:
+		d.a = p.duration(",")
+		d.x = p.number("%,", 100, "a share is between 0% and 100%")
+		d.b = p.duration("")
+	default:
+		d.a = p.duration("")
+	}
+	if p.err != nil {
+		return Distribution{}, p.err
+	}
+	return d, nil
+}
+
+// word takes what comes before end, or all that is left when end is empty.
+func (p *parser) word(end string) (word string, offset int) {
+	word, rest, found := strings.Cut(p.rest, end)
+	if end == "" {
+		word, rest, found = p.rest, "", true
+	}
+	offset = p.at
+	if !found {
+		p.err = p.wrong(len(p.text), fmt.Sprintf("%q and more is missing here: a service time is %s", end, distributionForms))
+	}
+	p.at += len(word) + len(end)
+	p.rest = rest
+	return word, offset
+}
+
+func (p *parser) duration(end string) time.Duration {
+	if p.err != nil {
+		return 0
+	}
+	word, offset := p.word(end)
+	d, err := time.ParseDuration(word)
+	switch {
+	case p.err != nil:
+	case err != nil:
+		p.err = p.wrong(offset, strconv.Quote(word)+" is not a duration such as 10ms")
+	case d < 0 || d > mostTime:
+		p.err = p.wrong(offset, "a duration is between 0 and 1h")
+	}
+	return d
+}
+
+func (p *parser) number(end string, most float64, bounds string) float64 {
+	if p.err != nil {
+		return 0
+	}
+	word, offset := p.word(end)
+	x, err := strconv.ParseFloat(word, 64)
+	switch {
+	case p.err != nil:
+	case err != nil:
+		p.err = p.wrong(offset, strconv.Quote(word)+" is not a number")
+	case !(x >= 0 && x <= most):
+		p.err = p.wrong(offset, bounds)
+	}
+	return x
+}

@@ -1,0 +1,211 @@
+package capacity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// patience bounds what must happen soon; it is long because much else may run here.
+const patience = 30 * time.Second
+
+// serve serves until the test ends.
+func serve(t *testing.T, c Config, patterns ...micro.Pattern) *Running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r, err := Serve(ctx, "127.0.0.1:0", c, patterns...)
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := r.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func dial(t *testing.T, r *Running) *micro.Client {
+	t.Helper()
+	c := micro.NewClient(microtcp.Dial(r.Address))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// await waits until the service's counts are as they shall be.
+func await(t *testing.T, r *Running, ok func(Stats) bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * ms)
+	defer tick.Stop()
+	for begin := time.Now(); !ok(r.Stats()); <-tick.C {
+		if time.Since(begin) > patience {
+			t.Fatalf("it stays at %+v", r.Stats())
+		}
+	}
+}
+
+// endStall ends a stall as soon as the server knows of all who wait that they
+// have given up.
+func endStall(t *testing.T, r *Running) {
+	t.Helper()
+	await(t, r, func(Stats) bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for i := range r.queue.waiting.len() {
+			if r.queue.waiting.jobs[i].ctx.Err() == nil { // nobody has left, so the first is the 0th
+				return false
+			}
+		}
+		r.queue.stallEnd = 0
+		return true
+	})
+}
+
+// TestServe: over the wire any pattern is answered, or only those given.
+func TestServe(t *testing.T) {
+	all, some := serve(t, Config{}), serve(t, Config{}, micro.Cmd("work"))
+	for _, tt := range []struct {
+		service *Running
+		pattern micro.Pattern
+		status  int
+	}{
+		{all, micro.Cmd("work"), 0},
+		{all, micro.Fields(map[string]any{"a": 1, "b": []int{2}}), 0},
+		{all, micro.Name("item.v1.viewed"), 0},
+		{some, micro.Cmd("work"), 0},
+		{some, micro.Cmd("other"), 501},
+	} {
+		got, err := micro.Call[json.RawMessage](t.Context(), dial(t, tt.service), tt.pattern, 1)
+		var remote *micro.Error
+		switch {
+		case tt.status == 0 && (err != nil || string(got) != `{"ok":true}`):
+			t.Errorf("%s: %s, %v", tt.pattern, got, err)
+		case tt.status != 0 && (!errors.As(err, &remote) || !strings.Contains(remote.Error(), "no matching message handler")):
+			t.Errorf("%s: %s, %v; want that there is no handler", tt.pattern, got, err)
+		}
+	}
+	await(t, all, func(s Stats) bool { return cmp.Equal(s, Stats{Arrived: 3, Done: 3}) })
+}
+
+// TestDeadWork: requests whose callers have given up, and say so beforehand in
+// the metadata, are worked on all the same, as NestJS does; with DropExpired they
+// are not.
+func TestDeadWork(t *testing.T) {
+	const n = 50
+	for _, drop := range []bool{false, true} {
+		t.Run(fmt.Sprintf("drop=%v", drop), func(t *testing.T) {
+			r := serve(t, Config{ServiceTime: Constant(ms), DropExpired: drop})
+			r.Stall(time.Hour)
+			client := dial(t, r)
+			var calls sync.WaitGroup
+			for range n {
+				calls.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					if _, err := micro.Call[json.RawMessage](ctx, client, micro.Cmd("work"), nil); !errors.Is(err, micro.ErrTimeout) {
+						t.Errorf("%v, want a timeout", err)
+					}
+				})
+			}
+			calls.Wait()
+			await(t, r, func(s Stats) bool { return s.Waiting == n })
+			endStall(t, r)
+			want := Stats{Arrived: n, Done: n, Wasted: n}
+			if drop {
+				want = Stats{Arrived: n, Expired: n}
+			}
+			await(t, r, func(s Stats) bool { return s.Waiting+s.Busy == 0 })
+			if diff := cmp.Diff(want, r.Stats()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCallersGone: ten thousand requests of a connection that is gone are worked
+// on, and harm nobody.
+func TestCallersGone(t *testing.T) {
+	const n = 10_000
+	r := serve(t, Config{ServiceTime: Constant(10 * time.Microsecond)})
+	r.Stall(time.Hour)
+	conn, err := net.Dial("tcp", r.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text []byte
+	for i := range n {
+		body := fmt.Sprintf(`{"pattern":{"cmd":"work"},"data":%d,"id":"%d"}`, i, i)
+		text = fmt.Appendf(text, "%d#%s", len(body), body)
+	}
+	if _, err := conn.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	await(t, r, func(s Stats) bool { return s.Waiting == n })
+	_ = conn.Close()
+	endStall(t, r)
+	await(t, r, func(s Stats) bool { return cmp.Equal(s, Stats{Arrived: n, Done: n, Wasted: n}) })
+	if _, err := micro.Call[json.RawMessage](t.Context(), dial(t, r), micro.Cmd("work"), nil); err != nil {
+		t.Errorf("another caller: %v", err)
+	}
+}
+
+// TestEndOfServe: the end of the context answers those who wait, and ends soon;
+// a port that is taken is an error at once.
+func TestEndOfServe(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := Serve(ctx, "127.0.0.1:0", Config{ServiceTime: Constant(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := Serve(ctx, r.Address, Config{}); err == nil || !strings.Contains(err.Error(), "listen on "+r.Address) {
+		t.Errorf("on a port that is taken: %v, %v", second, err)
+	}
+	answered := make(chan error, 1)
+	client := dial(t, r)
+	go func() {
+		_, err := micro.Call[json.RawMessage](context.Background(), client, micro.Cmd("work"), nil)
+		answered <- err
+	}()
+	await(t, r, func(s Stats) bool { return s.Busy == 1 })
+	cancel()
+	var remote *micro.Error
+	if err := <-answered; !errors.As(err, &remote) || remote.Status != 503 {
+		t.Errorf("who waits gets %v", err)
+	}
+	if err := r.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := Serve(ctx, "127.0.0.1:0", Config{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func ExampleServe() {
+	ctx, cancel := context.WithCancel(context.Background())
+	service, err := Serve(ctx, "127.0.0.1:0", Config{ServiceTime: Constant(10 * time.Millisecond)}, micro.Cmd("work"))
+	if err != nil {
+		panic(err)
+	}
+	client := micro.NewClient(microtcp.Dial(service.Address))
+	answer, err := micro.Call[json.RawMessage](ctx, client, micro.Cmd("work"), nil)
+	fmt.Printf("%s %v, %.0f/s\n", answer, err, service.Capacity())
+	_ = client.Close()
+	cancel()
+	fmt.Println(service.Wait())
+	// Output:
+	// {"ok":true} <nil>, 100/s
+	// <nil>
+}
