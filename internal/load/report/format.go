@@ -71,3 +71,20 @@ func Percent(v float64) string {
 	}
 	return fmt.Sprintf("%s%%", strings.TrimSuffix(text, ".00"))
 }
+
+// seconds writes a length of a run as people say it: 1.2 s.
+func seconds(d time.Duration) string {
+	return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
+}
+
+// whole writes a share without decimals; what is not all is never 100 %, what is
+// more than nothing never 0 %.
+func whole(v float64) string {
+	switch {
+	case v > 0 && v < 0.01:
+		return "<1%"
+	case v < 1 && v > 0.99:
+		return Percent(v)
+	}
+	return strconv.FormatFloat(v*100, 'f', 0, 64) + "%"
+}

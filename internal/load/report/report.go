@@ -1,38 +1,10 @@
-// Package report makes what people and other programs read out of the result
-// of a load test: plain text, a JSON file, a vegeta file, and the check of
-// thresholds. It measures nothing.
+// Package report makes what people and other programs read out of load tests:
+// plain text, an HTML page, JSON, CSV, JUnit, Markdown and vegeta files, and the
+// check of thresholds. It measures nothing.
+//
+// Everything is made from a Document, which is also what is saved: a document
+// that was read from a file gives the same reports as the run itself.
 package report
-
-import (
-	"github.com/msctl/msctl/internal/load"
-)
-
-// Report is a finished run with what the run itself does not know.
-type Report struct {
-	// Result is what was measured.
-	Result *load.Result
-	// Pattern is the pattern's route; Target whom it was sent to.
-	Pattern, Target string
-	// Load describes the load in few words: "500/s for 10s".
-	Load string
-	// Connections is how many there were.
-	Connections int
-	// Command runs the test again, quoted for a shell.
-	Command string
-	// Thresholds are what the run was held to; may be empty.
-	Thresholds []Threshold
-}
-
-// Crossed returns the thresholds that the run did not keep.
-func (r *Report) Crossed() []Threshold {
-	var crossed []Threshold
-	for _, t := range r.Thresholds {
-		if !t.Kept(&r.Result.Snapshot) {
-			crossed = append(crossed, t)
-		}
-	}
-	return crossed
-}
 
 // Palette colours text by what it means. Nothing else about the terminal is
 // known here.
@@ -42,4 +14,55 @@ type Palette interface {
 	Warn(text string) string
 	Dim(text string) string
 	Bold(text string) string
+}
+
+// Hold checks the runs against thresholds and keeps the results in the
+// document, in place of those it had. With several runs a threshold is kept if
+// every run keeps it; the measured value is the worst one.
+func (d *Document) Hold(thresholds []Threshold) {
+	d.Thresholds = make([]ThresholdResult, 0, len(thresholds))
+	for _, t := range thresholds {
+		d.Thresholds = append(d.Thresholds, t.check(d.Runs))
+	}
+}
+
+// Crossed returns the thresholds that were not kept.
+func (d *Document) Crossed() []ThresholdResult {
+	var crossed []ThresholdResult
+	for _, t := range d.Thresholds {
+		if !t.Kept {
+			crossed = append(crossed, t)
+		}
+	}
+	return crossed
+}
+
+// Verdict is the worst verdict of the runs, "" where there was no trigger.
+func (d *Document) Verdict() string {
+	worst := ""
+	for i := range d.Runs {
+		if verdictRank(d.Runs[i].Verdict) > verdictRank(worst) {
+			worst = d.Runs[i].Verdict
+		}
+	}
+	return worst
+}
+
+// The verdicts of a finished run, as load.Verdict writes them.
+const (
+	recovered = "RECOVERED"
+	undecided = "UNDECIDED"
+	degraded  = "DEGRADED"
+	collapsed = "COLLAPSED"
+)
+
+// verdictRank orders verdicts from none and the best to the worst; a word that
+// is no verdict is -1.
+func verdictRank(word string) int {
+	for i, v := range [...]string{"", recovered, undecided, degraded, collapsed} {
+		if v == word {
+			return i
+		}
+	}
+	return -1
 }

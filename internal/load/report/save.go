@@ -1,188 +1,169 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"time"
-
-	"github.com/msctl/msctl/internal/load"
-	"github.com/msctl/msctl/runtime/policy"
+	"reflect"
 )
 
-// FileVersion is the version of the format that Save writes. It changes when a
-// reader of the old one would misread the new.
-const FileVersion = 1
-
-// File is a saved run. Durations are nanoseconds, times RFC 3339.
-type File struct {
-	Version     int                    `json:"version"`
-	Started     time.Time              `json:"started"`
-	Command     string                 `json:"command"`
-	Pattern     string                 `json:"pattern"`
-	Target      string                 `json:"target"`
-	Load        string                 `json:"load"`
-	Connections int                    `json:"connections"`
-	Policy      FilePolicy             `json:"policy"`
-	Stopped     bool                   `json:"stopped"`
-	Elapsed     time.Duration          `json:"elapsed_ns"`
-	Warmup      time.Duration          `json:"warmup_ns"`
-	Counted     time.Duration          `json:"counted_ns"`
-	Offered     int64                  `json:"offered"`
-	Outcomes    map[string]int64       `json:"outcomes"`
-	Goodput     float64                `json:"goodput_per_s"`
-	Attempts    FileAttempts           `json:"attempts"`
-	Latency     map[string]FileLatency `json:"latency"`
-	Errors      []FileError            `json:"errors"`
-	Seconds     []FilePoint            `json:"seconds"`
-	Changes     []FileChange           `json:"changes"`
-	Thresholds  []FileThreshold        `json:"thresholds"`
-}
-
-// FilePolicy is the policy at the end of the run.
-type FilePolicy struct {
-	Text     string        `json:"text"`
-	Timeout  time.Duration `json:"timeout_ns"`
-	Deadline time.Duration `json:"deadline_ns"`
-	Retries  int           `json:"retries"`
-	Delay    time.Duration `json:"delay_ns"`
-	Factor   float64       `json:"factor"`
-	MaxDelay time.Duration `json:"max_delay_ns"`
-	Jitter   string        `json:"jitter"`
-	Ratio    float64       `json:"budget_ratio"`
-	Floor    float64       `json:"budget_floor_per_s"`
-}
-
-// FileAttempts counts attempts and answers as load.Totals does.
-type FileAttempts struct {
-	Total         int64   `json:"total"`
-	Retries       int64   `json:"retries"`
-	OverBudget    int64   `json:"denied_by_budget"`
-	OutOfTime     int64   `json:"denied_by_deadline"`
-	Used          int64   `json:"answers_used"`
-	Discarded     int64   `json:"answers_discarded"`
-	Late          int64   `json:"answers_late"`
-	Amplification float64 `json:"amplification"`
-	Wasted        float64 `json:"wasted"`
-}
-
-// FileLatency is a distribution: its figures, and all of it as HdrHistogram's
-// compressed V2 format in base64, in nanoseconds.
-type FileLatency struct {
-	Count int64         `json:"count"`
-	Min   time.Duration `json:"min_ns"`
-	Mean  time.Duration `json:"mean_ns"`
-	P50   time.Duration `json:"p50_ns"`
-	P90   time.Duration `json:"p90_ns"`
-	P95   time.Duration `json:"p95_ns"`
-	P99   time.Duration `json:"p99_ns"`
-	P999  time.Duration `json:"p999_ns"`
-	Max   time.Duration `json:"max_ns"`
-	HDR   string        `json:"hdr"`
-}
-
-// FileError is one way in which requests failed.
-type FileError struct {
-	Outcome string `json:"outcome"`
-	Status  int    `json:"status,omitempty"`
-	Text    string `json:"text"`
-	Count   int64  `json:"count"`
-}
-
-// FilePoint is one second of the time series.
-type FilePoint struct {
-	At       time.Duration `json:"at_ns"`
-	Offered  int64         `json:"offered"`
-	Attempts int64         `json:"attempts"`
-	OK       int64         `json:"ok"`
-	Failed   int64         `json:"failed"`
-	Shed     int64         `json:"shed"`
-	Late     int64         `json:"late"`
-	InFlight int64         `json:"in_flight"`
-	P50      time.Duration `json:"p50_ns"`
-	P90      time.Duration `json:"p90_ns"`
-	P99      time.Duration `json:"p99_ns"`
-	Max      time.Duration `json:"max_ns"`
-	Lag      time.Duration `json:"lag_max_ns"`
-}
-
-// FileChange is a change made while the run went on.
-type FileChange struct {
-	At   time.Duration `json:"at_ns"`
-	Text string        `json:"text"`
-}
-
-// FileThreshold is a threshold and whether it was kept.
-type FileThreshold struct {
-	Text     string `json:"text"`
-	Kept     bool   `json:"kept"`
-	Measured string `json:"measured"`
-}
-
-// Save writes the run with everything that is known of it, as indented JSON.
-func (r *Report) Save(to io.Writer) error {
-	f, err := r.file()
-	if err != nil {
-		return err
-	}
-	encoder := json.NewEncoder(to)
-	encoder.SetIndent("", "  ")
+// Save writes the document as indented JSON that Load reads. Lists and objects
+// that fit on a line take one.
+func (d *Document) Save(to io.Writer) error {
+	fillLists(reflect.ValueOf(d).Elem())
+	var compact bytes.Buffer
+	encoder := json.NewEncoder(&compact)
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(f); err != nil {
+	if err := encoder.Encode(d); err != nil {
+		return fmt.Errorf("save the run: %w", err)
+	}
+	l := layout{src: compact.Bytes()}
+	l.value(0)
+	l.out.WriteByte('\n')
+	if _, err := l.out.WriteTo(to); err != nil {
 		return fmt.Errorf("save the run: %w", err)
 	}
 	return nil
 }
 
-func (r *Report) file() (*File, error) {
-	res, t := r.Result, &r.Result.Totals
-	f := &File{
-		Version: FileVersion, Started: res.Started, Command: r.Command, Pattern: r.Pattern, Target: r.Target,
-		Load: r.Load, Connections: r.Connections, Policy: filePolicy(res.Policy), Stopped: res.Stopped,
-		Elapsed: res.Elapsed, Warmup: res.Warmup, Counted: res.Counted,
-		Offered: t.Offered, Outcomes: map[string]int64{}, Goodput: res.Goodput(),
-		Attempts: FileAttempts{
-			Total: t.Attempts, Retries: t.Retries, OverBudget: t.OverBudget, OutOfTime: t.OutOfTime,
-			Used: t.Used, Discarded: t.Discarded, Late: t.Late, Amplification: t.Amplification(), Wasted: t.Wasted(),
-		},
-		Latency: map[string]FileLatency{}, Errors: []FileError{}, Seconds: []FilePoint{}, Changes: []FileChange{}, Thresholds: []FileThreshold{},
-	}
-	for _, o := range load.Outcomes() {
-		f.Outcomes[o.String()] = t.Outcomes[o]
-	}
-	for name, h := range map[string]*load.Histogram{
-		"request": res.RequestHistogram, "attempt": res.AttemptHistogram, "late_by": res.LatenessHistogram, "lag": res.LagHistogram,
-	} {
-		text, err := h.Encode()
-		if err != nil {
-			return nil, err
+// fillLists makes lists and maps that are nil empty, so that readers find [] and
+// {} where a format without null is promised.
+func fillLists(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			fillLists(v.Elem())
 		}
-		l := h.Summary()
-		f.Latency[name] = FileLatency{l.Count, l.Min, l.Mean, l.P50, l.P90, l.P95, l.P99, l.P999, l.Max, text}
+	case reflect.Slice:
+		if v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
+		if kind := v.Type().Elem().Kind(); kind != reflect.Struct && kind != reflect.Slice {
+			return
+		}
+		for i := range v.Len() {
+			fillLists(v.Index(i))
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			v.Set(reflect.MakeMap(v.Type()))
+		}
+		for _, key := range v.MapKeys() {
+			entry := reflect.New(v.Type().Elem()).Elem() // a map's entries cannot be set in place
+			entry.Set(v.MapIndex(key))
+			fillLists(entry)
+			v.SetMapIndex(key, entry)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fillLists(v.Field(i))
+			}
+		}
 	}
-	r.lists(f)
-	return f, nil
 }
 
-func filePolicy(s policy.Settings) FilePolicy {
-	return FilePolicy{
-		s.String(), s.Timeout, s.Deadline, s.Retries, s.Backoff.Delay, s.Backoff.Factor, s.Backoff.Max,
-		s.Jitter.String(), s.Budget.Ratio, s.Budget.Floor,
+// lineWidth is how long a line of a saved document may get by putting several
+// values on it.
+const lineWidth = 100
+
+// layout indents compact JSON, which it trusts to be valid. An object or a list
+// that fits on the line stays there, and a longer list of numbers fills lines.
+type layout struct {
+	src []byte
+	at  int // of the next byte of src
+	out bytes.Buffer
+	col int
+}
+
+// value lays out the value at l.at.
+func (l *layout) value(depth int) {
+	end := valueEnd(l.src, l.at)
+	first := l.src[l.at]
+	if first != '{' && first != '[' || l.col+end-l.at <= lineWidth {
+		l.copy(end)
+		return
+	}
+	fill := first == '[' && bytes.IndexAny(l.src[l.at:end], `"{`) < 0
+	l.copy(l.at + 1)
+	for i := 0; l.src[l.at] != '}' && l.src[l.at] != ']'; i++ {
+		l.item(depth+1, fill && i > 0)
+	}
+	l.newline(depth)
+	l.copy(l.at + 1)
+}
+
+// item lays out one member of an object or list with the comma behind it, on the
+// line that was begun where fill says so and there is room.
+func (l *layout) item(depth int, fill bool) {
+	end := valueEnd(l.src, l.at)
+	switch {
+	case fill && l.col+1+end-l.at < lineWidth:
+		l.write(' ')
+	default:
+		l.newline(depth)
+	}
+	if l.src[end] == ':' {
+		l.copy(end + 1)
+		l.write(' ')
+	}
+	l.value(depth)
+	if l.src[l.at] == ',' {
+		l.copy(l.at + 1)
 	}
 }
 
-// lists fills in what there are many of.
-func (r *Report) lists(f *File) {
-	for _, e := range r.Result.Errors {
-		f.Errors = append(f.Errors, FileError{e.Outcome.String(), e.Status, e.Text, e.Count})
+func (l *layout) copy(end int) {
+	l.out.Write(l.src[l.at:end])
+	l.col += end - l.at
+	l.at = end
+}
+
+func (l *layout) write(b byte) {
+	l.out.WriteByte(b)
+	l.col++
+}
+
+func (l *layout) newline(depth int) {
+	l.out.WriteByte('\n')
+	for range depth {
+		l.out.WriteString("  ")
 	}
-	for _, p := range r.Result.Seconds {
-		f.Seconds = append(f.Seconds, FilePoint(p))
+	l.col = 2 * depth
+}
+
+// valueEnd returns where the value that begins at i ends.
+func valueEnd(src []byte, i int) int {
+	switch src[i] {
+	case '"':
+		return stringEnd(src, i)
+	case '{', '[':
+		return nestEnd(src, i)
 	}
-	for _, m := range r.Result.Marks {
-		f.Changes = append(f.Changes, FileChange(m))
+	return i + bytes.IndexAny(src[i:], ",]}\n")
+}
+
+func stringEnd(src []byte, i int) int {
+	for i++; src[i] != '"'; i++ {
+		if src[i] == '\\' {
+			i++
+		}
 	}
-	for _, t := range r.Thresholds {
-		f.Thresholds = append(f.Thresholds, FileThreshold{t.String(), t.Kept(&r.Result.Snapshot), t.Measured(&r.Result.Snapshot)})
+	return i + 1
+}
+
+func nestEnd(src []byte, i int) int {
+	for depth := 0; ; i++ {
+		switch src[i] {
+		case '"':
+			i = stringEnd(src, i) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
 	}
 }

@@ -6,89 +6,84 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/msctl/msctl/internal/load"
 )
 
-// Text writes the report for a person to read.
-func (r *Report) Text(to io.Writer, p Palette) error {
+// Text writes the report for a person to read, made for 80 columns. A single run
+// is told in full, several as the table that they are.
+func (d *Document) Text(to io.Writer, p Palette) error {
 	w := &writer{out: bufio.NewWriter(to), p: p}
-	s := &r.Result.Snapshot
-	w.head(r)
-	w.outcomes(s)
-	w.latencies(s)
-	w.retries(s)
-	w.notes(r)
-	w.errors(s)
-	w.thresholds(r)
-	if r.Command != "" {
+	if len(d.Runs) == 1 && d.Experiment == nil {
+		w.run(&d.Runs[0])
+	} else {
+		w.experiment(d)
+	}
+	w.thresholds(d)
+	w.suggestion(d)
+	if d.Command != "" {
 		w.line("")
-		w.line("%s %s", w.label("again"), r.Command)
+		w.line("%s%s", w.label("again"), d.Command)
 	}
 	return w.out.Flush()
 }
 
-type writer struct {
-	out *bufio.Writer
-	p   Palette
+// run tells all of a single run.
+func (w *writer) run(r *Run) {
+	w.head(r)
+	w.outcomes(r)
+	w.latencies(r)
+	w.attempts(r)
+	w.notes(r)
+	w.messages(r)
+	w.errors(r)
+	w.triggers(r)
 }
 
-func (w *writer) line(format string, args ...any) { fmt.Fprintf(w.out, format+"\n", args...) }
-
-// label is the bold word at the beginning of a line.
-func (w *writer) label(text string) string { return w.p.Bold(pad(text, -14)) }
-
-func (w *writer) head(r *Report) {
+func (w *writer) head(r *Run) {
 	w.line("%s %s %s", w.p.Bold("bench"), r.Pattern, w.p.Dim("→ "+r.Target))
 	w.line("%s", w.p.Dim(r.Load+plural(r.Connections, " on %d connection")))
-	w.line("%s", w.p.Dim(r.Result.Policy.String()))
-}
-
-func plural(n int, format string) string {
-	text := fmt.Sprintf(format, n)
-	if n != 1 {
-		text += "s"
+	w.wrapped("", r.Policy.Text, w.p.Dim)
+	for _, f := range r.Faults {
+		w.wrapped("", "fault "+f, w.p.Dim)
 	}
-	return text
 }
 
-func (w *writer) outcomes(s *load.Snapshot) {
-	t := &s.Totals
+func (w *writer) outcomes(r *Run) {
 	w.line("")
 	w.line("%s%s", w.label("outcomes"), w.p.Dim(pad("count", 12)+pad("share", 12)+pad("rate", 14)))
 	for _, o := range load.Outcomes() {
-		n := t.Outcomes[o]
+		n := r.Outcomes[o.String()]
 		text := "  " + pad(o.String(), -12)
-		row := pad(Count(n), 12) + pad(Percent(t.Share(o)), 12)
+		row := pad(Count(n), 12) + pad(Percent(r.share(o.String())), 12)
 		switch {
 		case o == load.OK:
-			w.line("%s%s", w.p.Good(text), row+pad(Rate(s.Goodput()), 14)+"  goodput")
+			w.line("%s%s", w.p.Good(text), row+pad(Rate(r.Goodput), 14)+"  goodput")
 		case n == 0:
 			w.line("%s", w.p.Dim(text+row))
 		default:
 			w.line("%s%s", w.p.Bad(text), row)
 		}
 	}
-	w.line("  %s%s", pad("offered", -12), pad(Count(t.Offered), 12)+pad("", 12)+pad(Rate(s.OfferedRate()), 14))
+	w.line("  %s%s", pad("offered", -12), pad(Count(r.Offered), 12)+pad("= the sum", 12)+pad(Rate(r.OfferedRate), 14))
 }
 
-func (w *writer) latencies(s *load.Snapshot) {
+func (w *writer) latencies(r *Run) {
 	w.line("")
 	head := ""
 	for _, name := range []string{"min", "mean", "p50", "p90", "p99", "p99.9", "max"} {
 		head += pad(name, 9)
 	}
 	w.line("%s%s", w.label("latency"), w.p.Dim(head))
-	w.line("  %s%s", pad("request", -12), row(s.Request))
-	w.line("  %s%s", pad("attempt", -12), row(s.Attempt))
-	if s.Totals.Late > 0 {
-		w.line("  %s%s", pad("late by", -12), row(s.Lateness))
+	w.line("  %s%s", pad("request", -12), row(r.Latency["request"]))
+	w.line("  %s%s", pad("attempt", -12), row(r.Latency["attempt"]))
+	if late := r.Latency["late_by"]; late.Count > 0 {
+		w.line("  %s%s", pad("late by", -12), row(late))
 	}
 }
 
 // row is a distribution as one line of the latency table.
-func row(l load.Latency) string {
+func row(l Latency) string {
 	if l.Count == 0 {
 		return pad("-", 9)
 	}
@@ -99,119 +94,133 @@ func row(l load.Latency) string {
 	return text
 }
 
-func (w *writer) retries(s *load.Snapshot) {
-	t := &s.Totals
+// attempts tells what the policy made of the requests, and what that cost.
+func (w *writer) attempts(r *Run) {
 	w.line("")
-	w.line("%s%s for %s: amplification %.2f", w.label("attempts"), Count(t.Attempts), counted(t.Offered, "request"), t.Amplification())
-	if t.OverBudget > 0 {
-		w.line("%s%s not made: the budget was spent", w.label(""), countedAs(t.OverBudget, "retry", "retries"))
+	for i, text := range attemptLines(r) {
+		label := "attempts"
+		if i > 0 {
+			label = ""
+		}
+		w.wrapped(label, text, nil)
 	}
-	if t.OutOfTime > 0 {
-		w.line("%s%s not made: the deadline would have come first", w.label(""), countedAs(t.OutOfTime, "retry", "retries"))
-	}
-	answers := t.Used + t.Discarded + t.Late
-	if answers == 0 {
-		w.line("%sthe service answered nothing", w.label("wasted work"))
-		return
-	}
-	text := fmt.Sprintf("%s of %s", Percent(t.Wasted()), counted(answers, "answer"))
-	if t.Late > 0 {
-		text += fmt.Sprintf(", %s late", Count(t.Late))
-	}
-	if t.Discarded > 0 {
-		text += fmt.Sprintf(", %s retried", counted(t.Discarded, "error"))
-	}
-	w.line("%s%s", w.label("wasted work"), text)
+	w.wrapped("wasted work", wastedLine(&r.Attempts), nil)
 }
 
-func counted(n int64, one string) string { return countedAs(n, one, one+"s") }
-
-func countedAs(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
+// attemptLines are the sentences about a run's attempts.
+func attemptLines(r *Run) []string {
+	a := &r.Attempts
+	lines := []string{fmt.Sprintf("%s for %s: amplification %.2f", Count(a.Total), counted(r.Offered, "request"), a.Amplification)}
+	if a.Hedges > 0 {
+		lines = append(lines, countedAs(a.Hedges, "hedge", "hedges")+" sent while an earlier attempt was out")
 	}
-	return Count(n) + " " + many
+	if a.OverBudget > 0 {
+		lines = append(lines, countedAs(a.OverBudget, "retry", "retries")+" not made: the budget was spent")
+	}
+	if a.BreakerOpen > 0 {
+		lines = append(lines, countedAs(a.BreakerOpen, "attempt", "attempts")+" not made: the breaker was open")
+	}
+	if a.OutOfTime > 0 {
+		lines = append(lines, countedAs(a.OutOfTime, "retry", "retries")+" not made: the deadline would have come first")
+	}
+	return lines
 }
 
-// fellBehind is how late a request has to be sent for its second to be told of.
-const fellBehind = 10 * time.Millisecond
+// wastedLine says which answers nobody used.
+func wastedLine(a *Attempts) string {
+	retried := ""
+	if a.Discarded > 0 {
+		retried = fmt.Sprintf(", %s retried", counted(a.Discarded, "error"))
+	}
+	if a.LateUnknown {
+		return "not known over http, where a client that gives up hangs up" + retried
+	}
+	if a.answers() == 0 {
+		return "the service answered nothing"
+	}
+	text := fmt.Sprintf("%s of %s", Percent(a.Wasted), counted(a.answers(), "answer"))
+	if a.Late > 0 {
+		text += fmt.Sprintf(", %s late", Count(a.Late))
+	}
+	return text + retried
+}
 
 // notes tells what a reader must know to trust the figures.
-func (w *writer) notes(r *Report) {
-	s := &r.Result.Snapshot
-	if s.Lag.Count > 0 && s.Rate > 0 {
-		w.line("%ssent p50 %s, p99 %s, max %s after the intended start", w.label("generator"), Duration(s.Lag.P50), Duration(s.Lag.P99), Duration(s.Lag.Max))
-		behind := 0
-		for _, p := range r.Result.Seconds {
-			if p.Lag > fellBehind {
-				behind++
-			}
+func (w *writer) notes(r *Run) {
+	for i, text := range generatorLines(r) {
+		label := "generator"
+		if i > 0 {
+			label = ""
 		}
-		if behind > 0 {
-			w.line("%s%s", w.label(""), w.p.Warn(fmt.Sprintf("more than %s behind in %s: this machine is busy", fellBehind, counted(int64(behind), "second"))))
-		}
+		w.wrapped(label, text, nil)
 	}
-	for _, m := range s.Marks {
-		w.line("%s%s at %s", w.label("changed"), m.Text, Duration(m.At))
+	if text := doubtfulLine(r); text != "" {
+		w.wrapped("", text, w.p.Warn)
 	}
-	if r.Result.Stopped {
-		text := "the run was stopped early"
-		if n := s.Totals.CutShort; n > 0 {
-			text += fmt.Sprintf(" with %s unanswered", counted(n, "request"))
-		}
-		w.line("%s%s", w.label("stopped"), w.p.Warn(text))
+	for _, c := range r.Changes {
+		w.wrapped("changed", fmt.Sprintf("%s at %s", c.Text, Duration(c.At)), nil)
+	}
+	if text := stoppedLine(r); text != "" {
+		w.wrapped("stopped", text, w.p.Warn)
 	}
 }
 
-// mostErrors is how many ways to fail are listed.
-const mostErrors = 12
-
-func (w *writer) errors(s *load.Snapshot) {
-	if len(s.Errors) == 0 {
-		return
+func stoppedLine(r *Run) string {
+	switch {
+	case !r.Stopped:
+		return ""
+	case r.CutShort > 0:
+		return fmt.Sprintf("the run was stopped early with %s unanswered", counted(r.CutShort, "request"))
 	}
-	w.line("")
-	w.line("%s", w.p.Bold("errors"))
-	var rest int64
-	for i, e := range s.Errors {
-		if i >= mostErrors {
-			rest += e.Count
+	return "the run was stopped early"
+}
+
+// generatorLines tell how well the generator itself kept up.
+func generatorLines(r *Run) (lines []string) {
+	if lag := r.Latency["lag"]; lag.Count > 0 && r.Rate > 0 {
+		lines = append(lines, fmt.Sprintf("sent p50 %s, p99 %s, max %s after the intended start", Duration(lag.P50), Duration(lag.P99), Duration(lag.Max)))
+	}
+	var cpu float64
+	var gc time.Duration
+	for _, s := range r.Seconds {
+		cpu, gc = max(cpu, s.CPU), max(gc, s.GC)
+	}
+	if cpu > 0 {
+		lines = append(lines, fmt.Sprintf("at most %.0f%% of this machine's processors, garbage collection at most %s", cpu*100, Duration(gc)))
+	}
+	return lines
+}
+
+// doubtfulLine names the seconds in which the generator was short of time.
+func doubtfulLine(r *Run) string {
+	if r.Doubtful == 0 {
+		return ""
+	}
+	return fmt.Sprintf("doubtful: %s of %s (%s): this machine was busy", plural(r.Doubtful, "%d second"), Count(int64(len(r.Seconds))), doubtfulRanges(r))
+}
+
+// mostRanges is how many stretches of doubtful seconds are named.
+const mostRanges = 6
+
+// doubtfulRanges names doubtful seconds, those in a row together: 3 s, 7–9 s.
+func doubtfulRanges(r *Run) string {
+	var ranges []string
+	for i := 0; i < len(r.Seconds); i++ {
+		if !r.Seconds[i].Doubtful {
 			continue
 		}
-		what := e.Outcome.String()
-		if e.Status > 0 {
-			what += fmt.Sprintf(" %d", e.Status)
+		first := i
+		for i+1 < len(r.Seconds) && r.Seconds[i+1].Doubtful {
+			i++
 		}
-		w.line("  %s  %s %s", pad(Count(e.Count), 8), w.p.Bad(pad(what, -12)), e.Text)
-	}
-	if rest > 0 {
-		w.line("  %s  in %s", pad(Count(rest), 8), countedAs(int64(len(s.Errors)-mostErrors), "other way", "other ways"))
-	}
-}
-
-func (w *writer) thresholds(r *Report) {
-	if len(r.Thresholds) == 0 {
-		return
-	}
-	w.line("")
-	w.line("%s", w.p.Bold("thresholds"))
-	for _, t := range r.Thresholds {
-		verdict := w.p.Good("kept   ")
-		if !t.Kept(&r.Result.Snapshot) {
-			verdict = w.p.Bad("crossed")
+		text := fmt.Sprintf("%.0f", r.Seconds[first].At.Seconds())
+		if i > first {
+			text += fmt.Sprintf("–%.0f", r.Seconds[i].At.Seconds())
 		}
-		w.line("  %s  %s  measured %s", verdict, t, t.Measured(&r.Result.Snapshot))
+		ranges = append(ranges, text+" s")
 	}
-}
-
-// pad fills text with spaces to width columns: to the right for a width of
-// less than 0, as fmt does, but by characters.
-func pad(text string, width int) string {
-	fill := strings.Repeat(" ", max(abs(width)-utf8.RuneCountInString(text), 0))
-	if width < 0 {
-		return text + fill
+	if len(ranges) > mostRanges {
+		ranges = append(ranges[:mostRanges], "…")
 	}
-	return fill + text
+	return strings.Join(ranges, ", ")
 }
-
-func abs(n int) int { return max(n, -n) }

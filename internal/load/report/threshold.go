@@ -29,67 +29,84 @@ const (
 	unitNumber
 )
 
-// metric is one thing that can be bounded. read gives its value in a unit.
+// metric is one thing that can be bounded. read gives its value in a unit, and
+// false where the run has measured nothing of the kind.
 type metric struct {
 	name  string
 	units []unit
-	read  func(*load.Snapshot, unit) float64
+	read  func(*Run, unit) (float64, bool)
 }
 
 // metrics lists everything a threshold can bound.
 func metrics() []metric {
-	var list []metric
-	for _, q := range []struct {
-		name string
-		of   func(load.Latency) time.Duration
-	}{
-		{"min", func(l load.Latency) time.Duration { return l.Min }},
-		{"mean", func(l load.Latency) time.Duration { return l.Mean }},
-		{"p50", func(l load.Latency) time.Duration { return l.P50 }},
-		{"p90", func(l load.Latency) time.Duration { return l.P90 }},
-		{"p95", func(l load.Latency) time.Duration { return l.P95 }},
-		{"p99", func(l load.Latency) time.Duration { return l.P99 }},
-		{"p99.9", func(l load.Latency) time.Duration { return l.P999 }},
-		{"max", func(l load.Latency) time.Duration { return l.Max }},
-	} {
-		list = append(list,
-			metric{q.name, []unit{unitDuration}, func(s *load.Snapshot, _ unit) float64 { return float64(q.of(s.Request)) }},
-			metric{"attempt-" + q.name, []unit{unitDuration}, func(s *load.Snapshot, _ unit) float64 { return float64(q.of(s.Attempt)) }})
-	}
-	number := func(f func(*load.Totals) float64) func(*load.Snapshot, unit) float64 {
-		return func(s *load.Snapshot, _ unit) float64 { return f(&s.Totals) }
-	}
+	list := latencyMetrics()
 	return append(list,
-		metric{"goodput", []unit{unitShare, unitRate}, func(s *load.Snapshot, u unit) float64 {
+		metric{"goodput", []unit{unitShare, unitRate}, func(r *Run, u unit) (float64, bool) {
 			if u == unitRate {
-				return s.Goodput()
+				return r.Goodput, true
 			}
-			return s.Totals.Share(load.OK)
+			return r.share(load.OK.String()), true
 		}},
 		metric{"errors", []unit{unitShare, unitNumber}, outcomeMetric(load.Error, load.Timeout, load.Unreachable, load.Reset, load.Shed)},
 		metric{"timeouts", []unit{unitShare, unitNumber}, outcomeMetric(load.Timeout)},
+		metric{"unreachable", []unit{unitShare, unitNumber}, outcomeMetric(load.Unreachable)},
+		metric{"resets", []unit{unitShare, unitNumber}, outcomeMetric(load.Reset)},
 		metric{"shed", []unit{unitShare, unitNumber}, outcomeMetric(load.Shed)},
-		metric{"amplification", []unit{unitNumber}, number((*load.Totals).Amplification)},
-		metric{"wasted", []unit{unitShare}, number((*load.Totals).Wasted)},
-		metric{"late", []unit{unitNumber}, number(func(t *load.Totals) float64 { return float64(t.Late) })},
+		metric{"amplification", []unit{unitNumber}, func(r *Run, _ unit) (float64, bool) { return r.Attempts.Amplification, true }},
+		metric{"wasted", []unit{unitShare}, func(r *Run, _ unit) (float64, bool) { return r.Attempts.Wasted, !r.Attempts.LateUnknown }},
+		metric{"late", []unit{unitNumber}, func(r *Run, _ unit) (float64, bool) { return float64(r.Attempts.Late), !r.Attempts.LateUnknown }},
+		metric{"recovery", []unit{unitDuration}, recovery},
 	)
 }
 
+// latencyMetrics are p99 and attempt-p99 and so on.
+func latencyMetrics() (list []metric) {
+	for _, q := range []struct {
+		name string
+		of   func(Latency) time.Duration
+	}{
+		{"min", func(l Latency) time.Duration { return l.Min }},
+		{"mean", func(l Latency) time.Duration { return l.Mean }},
+		{"p50", func(l Latency) time.Duration { return l.P50 }},
+		{"p90", func(l Latency) time.Duration { return l.P90 }},
+		{"p95", func(l Latency) time.Duration { return l.P95 }},
+		{"p99", func(l Latency) time.Duration { return l.P99 }},
+		{"p99.9", func(l Latency) time.Duration { return l.P999 }},
+		{"max", func(l Latency) time.Duration { return l.Max }},
+	} {
+		read := func(distribution string) func(*Run, unit) (float64, bool) {
+			return func(r *Run, _ unit) (float64, bool) {
+				l := r.Latency[distribution]
+				return float64(q.of(l)), l.Count > 0
+			}
+		}
+		list = append(list,
+			metric{q.name, []unit{unitDuration}, read("request")},
+			metric{"attempt-" + q.name, []unit{unitDuration}, read("attempt")})
+	}
+	return list
+}
+
 // outcomeMetric is the number or the share of requests with one of outcomes.
-func outcomeMetric(outcomes ...load.Outcome) func(*load.Snapshot, unit) float64 {
-	return func(s *load.Snapshot, u unit) float64 {
+func outcomeMetric(outcomes ...load.Outcome) func(*Run, unit) (float64, bool) {
+	return func(r *Run, u unit) (v float64, measured bool) {
 		var n int64
 		for _, o := range outcomes {
-			n += s.Totals.Outcomes[o]
+			n += r.Outcomes[o.String()]
 		}
 		if u == unitNumber {
-			return float64(n)
+			return float64(n), true
 		}
-		if all := s.Totals.Finished(); all > 0 {
-			return float64(n) / float64(all)
-		}
-		return 0
+		return float64(n) / float64(r.finished()), true
 	}
+}
+
+// recovery is the longest a run took to recover; there is none where it did not.
+func recovery(r *Run, _ unit) (v float64, measured bool) {
+	for _, t := range r.Triggers {
+		v = max(v, float64(t.Took))
+	}
+	return v, r.Verdict == recovered
 }
 
 // SyntaxError is what is wrong with a threshold, and where.
@@ -103,7 +120,7 @@ func (e *SyntaxError) Error() string { return e.Message }
 
 // ParseThreshold reads METRIC OPERATOR VALUE, with or without spaces: p99<50ms,
 // attempt-p90<=2ms, goodput>99%, goodput>=450/s, errors<1%, timeouts<10,
-// amplification<1.2, wasted<5%, late<1. The error is a *SyntaxError.
+// amplification<1.2, wasted<5%, late<1, recovery<3s. The error is a *SyntaxError.
 func ParseThreshold(text string) (Threshold, error) {
 	at := strings.IndexAny(text, "<>=")
 	if at < 0 {
@@ -116,8 +133,8 @@ func ParseThreshold(text string) (Threshold, error) {
 			t.metric = m
 		}
 	}
-	if t.metric.read == nil {
-		message := fmt.Sprintf("there is no metric %q; there are p50, p90, p95, p99, p99.9, min, mean and max (attempt-p99 for attempts), goodput, errors, timeouts, shed, amplification, wasted and late", name)
+	if t.metric.name == "" {
+		message := fmt.Sprintf("there is no metric %q; there are p50, p90, p95, p99, p99.9, min, mean and max (attempt-p99 for attempts), goodput, errors, timeouts, unreachable, resets, shed, amplification, wasted, late and recovery", name)
 		if name == "" {
 			message = "the metric is missing"
 		}
@@ -183,13 +200,55 @@ func (t Threshold) wants() string {
 	return strings.Join(list, " or ")
 }
 
-// Kept reports whether the run keeps the threshold. Where nothing was measured
-// (no request, or no latency) no threshold is kept.
-func (t Threshold) Kept(s *load.Snapshot) bool {
-	if s.Totals.Finished() == 0 || t.unit == unitDuration && t.empty(s) {
-		return false
+// check holds every run to the threshold. The result names the run that came
+// off worst.
+func (t Threshold) check(runs []Run) ThresholdResult {
+	result := ThresholdResult{Text: t.text, Kept: len(runs) > 0, Measured: nothing}
+	var worst float64
+	for i := range runs {
+		r := &runs[i]
+		v, measured := t.measure(r)
+		if i > 0 && measured && !t.worse(v, worst) {
+			continue
+		}
+		worst, result.Kept, result.Measured = v, measured && t.holds(v), t.format(v)
+		if len(runs) > 1 {
+			result.Run = r.Name
+		}
+		if !measured {
+			result.Measured = unmeasured(t.metric.name, r)
+			return result // nothing is worse
+		}
 	}
-	v := t.metric.read(s, t.unit)
+	return result
+}
+
+// nothing is what a run without requests has measured.
+const nothing = "nothing"
+
+// measure reads the metric; measured is false where there is nothing to read: no
+// request, no latency, no recovery. No threshold is kept by nothing.
+func (t Threshold) measure(r *Run) (v float64, measured bool) {
+	if r.finished() == 0 {
+		return 0, false
+	}
+	return t.metric.read(r, t.unit)
+}
+
+// unmeasured says in a word why there is nothing.
+func unmeasured(metric string, r *Run) string {
+	switch {
+	case metric == "recovery" && r.Verdict != "":
+		return r.Verdict
+	case metric == "recovery":
+		return "no trigger"
+	case r.Attempts.LateUnknown && (metric == "late" || metric == "wasted"):
+		return "not known"
+	}
+	return nothing
+}
+
+func (t Threshold) holds(v float64) bool {
 	switch t.op {
 	case "<":
 		return v < t.value
@@ -201,19 +260,16 @@ func (t Threshold) Kept(s *load.Snapshot) bool {
 	return v >= t.value
 }
 
-func (t Threshold) empty(s *load.Snapshot) bool {
-	if strings.HasPrefix(t.metric.name, "attempt-") {
-		return s.Attempt.Count == 0
+// worse reports whether v is farther on the wrong side than another value.
+func (t Threshold) worse(v, than float64) bool {
+	if t.op[0] == '<' {
+		return v > than
 	}
-	return s.Request.Count == 0
+	return v < than
 }
 
-// Measured is what the run came to, in the threshold's unit.
-func (t Threshold) Measured(s *load.Snapshot) string {
-	if s.Totals.Finished() == 0 || t.unit == unitDuration && t.empty(s) {
-		return "nothing"
-	}
-	v := t.metric.read(s, t.unit)
+// format writes a value in the threshold's unit.
+func (t Threshold) format(v float64) string {
 	switch t.unit {
 	case unitDuration:
 		return Duration(time.Duration(v))

@@ -29,10 +29,16 @@ func NewVegeta(to io.Writer, pattern, target string) *Vegeta {
 }
 
 // Result writes a request down. The first error is kept for Close.
+//
+// Subtle: the message is in the URL and not in the attack's name, because vegeta
+// draws a line for each attack, and only as far as its numbers have no gap.
 func (v *Vegeta) Result(r load.Request) {
 	result := vegeta.Result{
 		Attack: v.name, Seq: r.Seq, Code: VegetaCode(r.Outcome, r.Status), Timestamp: r.Intended, Latency: r.Latency,
 		BytesOut: r.BytesOut, BytesIn: r.BytesIn, Error: r.Text, Method: "SEND", URL: v.target,
+	}
+	if r.Message != "" && r.Message != v.name {
+		result.URL += "#" + r.Message
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"time"
+
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// Policy is the policy of a run at its end: its text, and its settings one by
+// one. Make it with NewPolicy; Settings gives what it was made of.
+type Policy struct {
+	Text     string        `json:"text"`
+	Timeout  time.Duration `json:"timeout_ns"`
+	Deadline time.Duration `json:"deadline_ns"`
+	Retries  int           `json:"retries"`
+	// RetryOn names the errors that are retried: "transient", "any",
+	// "timeout,5xx"; "custom" where a function decides.
+	RetryOn  string        `json:"retry_on"`
+	Delay    time.Duration `json:"delay_ns"`
+	Factor   float64       `json:"factor"`
+	MaxDelay time.Duration `json:"max_delay_ns"`
+	Jitter   string        `json:"jitter"`
+	Ratio    float64       `json:"budget_ratio"`
+	Floor    float64       `json:"budget_floor_per_s"`
+	// The breaker; without it all are absent.
+	BreakerRatio    float64       `json:"breaker_ratio,omitempty"`
+	BreakerWindow   time.Duration `json:"breaker_window_ns,omitempty"`
+	BreakerCooldown time.Duration `json:"breaker_cooldown_ns,omitempty"`
+	BreakerMinimum  int           `json:"breaker_minimum,omitempty"`
+	BreakerProbes   int           `json:"breaker_probes,omitempty"`
+	// Hedging: after a delay or a quantile; without it all are absent.
+	HedgeDelay    time.Duration `json:"hedge_delay_ns,omitempty"`
+	HedgeQuantile float64       `json:"hedge_quantile,omitempty"`
+	HedgeMost     int           `json:"hedge_most,omitempty"`
+}
+
+// transient is the name of what policies retry where nothing else was said.
+const transient = "transient"
+
+// NewPolicy describes a policy's settings.
+func NewPolicy(s policy.Settings) Policy {
+	p := Policy{
+		Text: s.String(), Timeout: s.Timeout, Deadline: s.Deadline, Retries: s.Retries, RetryOn: s.RetryOn,
+		Delay: s.Backoff.Delay, Factor: s.Backoff.Factor, MaxDelay: s.Backoff.Max, Jitter: s.Jitter.String(),
+		Ratio: s.Budget.Ratio, Floor: s.Budget.Floor,
+		BreakerRatio: s.Breaker.Ratio, BreakerWindow: s.Breaker.Window, BreakerCooldown: s.Breaker.Cooldown,
+		BreakerMinimum: s.Breaker.Minimum, BreakerProbes: s.Breaker.Probes,
+		HedgeDelay: s.Hedge.Delay, HedgeQuantile: s.Hedge.Quantile, HedgeMost: s.Hedge.Most,
+	}
+	if p.RetryOn == "" {
+		p.RetryOn = transient
+	}
+	return p
+}
+
+// Settings are the policy's settings: NewPolicy the other way round. Text is not
+// looked at, and a jitter that is not known is none.
+func (p *Policy) Settings() policy.Settings {
+	jitter, _ := policy.ParseJitter(p.Jitter)
+	retryOn := p.RetryOn
+	if retryOn == transient {
+		retryOn = ""
+	}
+	return policy.Settings{
+		Timeout: p.Timeout, Deadline: p.Deadline, Retries: p.Retries, RetryOn: retryOn,
+		Backoff: policy.Backoff{Delay: p.Delay, Factor: p.Factor, Max: p.MaxDelay}, Jitter: jitter,
+		Budget: policy.Budget{Ratio: p.Ratio, Floor: p.Floor},
+		Breaker: policy.Breaker{
+			Ratio: p.BreakerRatio, Window: p.BreakerWindow, Cooldown: p.BreakerCooldown,
+			Minimum: p.BreakerMinimum, Probes: p.BreakerProbes,
+		},
+		Hedge: policy.Hedge{Delay: p.HedgeDelay, Quantile: p.HedgeQuantile, Most: p.HedgeMost},
+	}
+}
+
+// empty reports whether nothing is known of the policy.
+func (p *Policy) empty() bool { return *p == Policy{} }

@@ -1,0 +1,272 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// experiment tells what several runs came to together.
+func (w *writer) experiment(d *Document) {
+	e := d.together()
+	w.wrapped(string(d.Kind), e.Title, w.p.Bold)
+	r := &d.Runs[0]
+	w.line("%s%s %s", w.label(""), r.Pattern, w.p.Dim("→ "+r.Target))
+	w.wrapped("", r.Load+plural(r.Connections, " on %d connection")+", "+plural(len(d.Runs), "%d run"), w.p.Dim)
+	if e.Capacity > 0 {
+		w.wrapped("capacity", fmt.Sprintf("%s, as measured beforehand", Rate(e.Capacity)), nil)
+	}
+	w.line("")
+	switch {
+	case d.Kind == KindCollapse:
+		w.collapse(d, e)
+	case len(e.Axes) == 2 && gridFits(e):
+		w.grid(e)
+	default:
+		w.list(e)
+	}
+	if e.Best >= 0 && e.Why != "" {
+		w.line("")
+		w.wrapped("best", "★ "+cellName(e, e.Best)+": "+e.Why, w.p.Good)
+	} else if e.Why != "" {
+		w.line("")
+		w.wrapped("best", e.Why, nil)
+	}
+	w.runNotes(d)
+}
+
+// together is the document's experiment, or one made of the runs of a document
+// that has none: a cell for each.
+func (d *Document) together() *Experiment {
+	if d.Experiment != nil {
+		return d.Experiment
+	}
+	e := &Experiment{Title: d.Runs[0].Pattern, Axes: []Axis{{Name: "run"}}, Best: -1}
+	for i := range d.Runs {
+		r := &d.Runs[i]
+		name := r.Name
+		if name == "" {
+			name = fmt.Sprintf("%d", i+1)
+		}
+		e.Axes[0].Values = append(e.Axes[0].Values, name)
+		took, _ := recovery(r, unitDuration)
+		e.Cells = append(e.Cells, Cell{
+			Values: []string{name}, Policy: r.Policy, Runs: 1, Goodput: r.share("ok"), GoodputRate: r.Goodput,
+			P99: r.Latency["request"].P99, Amplification: r.Attempts.Amplification, Wasted: r.Attempts.Wasted,
+			Verdict: r.Verdict, Recovery: time.Duration(took),
+		})
+	}
+	return e
+}
+
+// cellName names a cell by its values: "timeout 300ms, retries 1".
+func cellName(e *Experiment, i int) string {
+	var parts []string
+	for j, v := range e.Cells[i].Values {
+		if len(e.Axes) == 1 {
+			parts = append(parts, v)
+			continue
+		}
+		parts = append(parts, e.Axes[j].Name+" "+v)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// outcome is a cell's verdict with its recovery: "RECOVERED in 1.2 s".
+func (c *Cell) outcome() string {
+	if c.Verdict == recovered {
+		return c.Verdict + " in " + seconds(c.Recovery)
+	}
+	return c.Verdict
+}
+
+// star marks the best cell.
+func star(e *Experiment, i int) string {
+	if i == e.Best {
+		return "★ "
+	}
+	return "  "
+}
+
+// list is a line for each cell.
+func (w *writer) list(e *Experiment) {
+	widths := axisWidths(e)
+	head := "  "
+	for j, a := range e.Axes {
+		head += pad(shorten(a.Name, widths[j]), -widths[j]-2)
+	}
+	w.line("%s", w.p.Dim(head+pad("goodput", 8)+pad("p99", 9)+pad("amplified", 11)+pad("wasted", 8)))
+	for i := range e.Cells {
+		c := &e.Cells[i]
+		text := star(e, i)
+		for j, v := range c.Values {
+			text += pad(shorten(v, widths[j]), -widths[j]-2)
+		}
+		text += pad(Percent(c.Goodput), 8) + pad(Duration(c.P99), 9) + pad(fmt.Sprintf("%.2f", c.Amplification), 11) + pad(Percent(c.Wasted), 8)
+		w.marked(e, i, text, c.Verdict, c.outcome())
+	}
+}
+
+// axisWidths are the columns of a list's axes: what they need, or a fair share of
+// what the line has.
+func axisWidths(e *Experiment) []int {
+	widths := make([]int, len(e.Axes))
+	for j, a := range e.Axes {
+		widths[j] = len([]rune(a.Name))
+		for i := range e.Cells {
+			widths[j] = max(widths[j], len([]rune(e.Cells[i].Values[j])))
+		}
+		widths[j] = min(widths[j], max(24/len(e.Axes), 8))
+	}
+	return widths
+}
+
+// marked writes a cell's line, its verdict in colour and the best one bold.
+func (w *writer) marked(e *Experiment, i int, text, verdict, words string) {
+	if i == e.Best {
+		text = w.p.Bold(text)
+	}
+	if words != "" {
+		text += "  " + w.verdict(verdict)(words)
+	}
+	w.line("%s", text)
+}
+
+// collapse is a line for each policy: does the system come back?
+func (w *writer) collapse(d *Document, e *Experiment) {
+	width := axisWidths(e)[0]
+	w.line("%s", w.p.Dim("  "+pad("policy", -width-2)+pad("verdict", -11)+pad("recovery", 10)+pad("goodput after", 15)+pad("amplified", 11)+pad("wasted", 9)))
+	for i := range e.Cells {
+		c := &e.Cells[i]
+		after, amplified := d.after(i)
+		took := "never"
+		switch c.Verdict {
+		case recovered:
+			took = seconds(c.Recovery)
+		case undecided, "":
+			took = "-"
+		}
+		name := star(e, i) + pad(shorten(c.Values[0], width), -width-2)
+		if i == e.Best {
+			name = w.p.Bold(name)
+		}
+		w.line("%s%s%s%s%s%s", name, w.verdict(c.Verdict)(pad(c.Verdict, -11)), pad(took, 10), pad(whole(after), 15),
+			pad(fmt.Sprintf("%.2f", amplified), 11), pad(whole(c.Wasted), 9))
+	}
+}
+
+// after is what the worst run of a cell had come to at its end: goodput as a
+// share of the requests, and attempts a request.
+func (d *Document) after(cell int) (goodput, amplified float64) {
+	found := false
+	for i := range d.Runs {
+		r := &d.Runs[i]
+		if r.Cell != cell || len(r.Triggers) == 0 {
+			continue
+		}
+		last := &r.Triggers[len(r.Triggers)-1]
+		if !found || last.After < goodput {
+			goodput, amplified, found = last.After, last.Amplified, true
+		}
+	}
+	return goodput, amplified
+}
+
+// runNotes tells what to know of the runs to trust the table.
+func (w *writer) runNotes(d *Document) {
+	doubtful, total, stopped := 0, 0, 0
+	for i := range d.Runs {
+		doubtful += d.Runs[i].Doubtful
+		total += len(d.Runs[i].Seconds)
+		if d.Runs[i].Stopped {
+			stopped++
+		}
+	}
+	if doubtful > 0 || stopped > 0 {
+		w.line("")
+	}
+	if doubtful > 0 {
+		w.wrapped("generator", fmt.Sprintf("doubtful: %s of %s: this machine was busy", plural(doubtful, "%d second"), Count(int64(total))), w.p.Warn)
+	}
+	if stopped > 0 {
+		w.wrapped("stopped", plural(stopped, "%d run")+" stopped early", w.p.Warn)
+	}
+}
+
+// Columns of a sweep's grid.
+const (
+	gridColumn = 15
+	gridHead   = 20
+)
+
+// gridFits reports whether a sweep of two axes fits the width as a grid.
+func gridFits(e *Experiment) bool {
+	return len(e.Cells) == len(e.Axes[0].Values)*len(e.Axes[1].Values) &&
+		gridHead+gridColumn*len(e.Axes[1].Values) <= textWidth
+}
+
+// grid is a sweep of two axes: a row for each value of the first, with three
+// lines in each.
+func (w *writer) grid(e *Experiment) {
+	rows, columns := e.Axes[0], e.Axes[1]
+	head := pad("", -gridHead)
+	for _, v := range columns.Values {
+		head += pad(shorten(columns.Name+" "+v, gridColumn-1), -gridColumn)
+	}
+	w.line("%s", w.p.Dim(strings.TrimRight(head, " ")))
+	for _, v := range rows.Values {
+		var lines [3]string
+		lines[0] = w.p.Bold(pad(shorten(rows.Name+" "+v, gridHead-2), -gridHead))
+		lines[1], lines[2] = pad("  p99, amplified", -gridHead), pad("", -gridHead)
+		for _, u := range columns.Values {
+			w.gridCell(e, e.find(v, u), &lines)
+		}
+		w.line("%s", lines[0])
+		w.line("%s", w.p.Dim(lines[1]))
+		if e.judged() {
+			w.line("%s", lines[2])
+		}
+	}
+}
+
+// gridCell adds a cell to the three lines of its row.
+func (w *writer) gridCell(e *Experiment, i int, lines *[3]string) {
+	if i < 0 {
+		for l := range lines {
+			lines[l] += pad("", gridColumn)
+		}
+		return
+	}
+	c := &e.Cells[i]
+	goodput := Percent(c.Goodput)
+	if i == e.Best {
+		goodput += " ★"
+	}
+	padded := pad(goodput, -gridColumn)
+	if i == e.Best {
+		padded = w.p.Good(padded)
+	}
+	lines[0] += padded
+	lines[1] += pad(fmt.Sprintf("%s ×%.2f", Duration(c.P99), c.Amplification), -gridColumn)
+	lines[2] += w.verdict(c.Verdict)(pad(c.Verdict, -gridColumn))
+}
+
+// find returns the cell of a row's and a column's value, -1 when there is none.
+func (e *Experiment) find(row, column string) int {
+	for i, c := range e.Cells {
+		if c.Values[0] == row && c.Values[1] == column {
+			return i
+		}
+	}
+	return -1
+}
+
+// judged reports whether any cell has a verdict.
+func (e *Experiment) judged() bool {
+	for _, c := range e.Cells {
+		if c.Verdict != "" {
+			return true
+		}
+	}
+	return false
+}
