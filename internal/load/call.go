@@ -14,8 +14,10 @@ import (
 type call struct {
 	context.Context
 	req      micro.Request
+	message  *message
 	client   *micro.Client
-	seq      uint64
+	seq      uint64 // among the counted ones
+	nth      uint64 // of all, for its data
 	intended time.Duration
 	counted  bool
 
@@ -23,6 +25,16 @@ type call struct {
 	wrote    bool   // an attempt was put on the wire
 	last     error  // what the last finished attempt ended with
 	bytesIn  uint64 // of the values that came
+}
+
+// message is one of the plan's messages on its run. The goroutine that offers
+// owns made and owed.
+type message struct {
+	Message
+	index   int
+	clients []*micro.Client
+	made    uint64 // calls so far
+	owed    int    // see Run.pick
 }
 
 type callKey struct{}
@@ -63,12 +75,30 @@ func (r *Run) hooks() policy.Hooks {
 	}
 }
 
+// stamp gives each attempt the message's metadata. It is the innermost
+// interceptor, so that it sees the attempt's own number and deadline.
+func stamp(next micro.Handler) micro.Handler {
+	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		c := callOf(ctx)
+		if pairs := c.message.Metadata; len(pairs) > 0 {
+			req.Metadata = req.Metadata.Clone() // another attempt's may still be read
+			for _, p := range pairs {
+				req.Metadata.Set(p.Key, p.Value(c.nth, req))
+			}
+		}
+		return next(ctx, req, reply)
+	}
+}
+
 // handle makes one request from its first attempt to its outcome.
 func (r *Run) handle(c *call) { r.make(c) }
 
 func (r *Run) make(c *call) Outcome {
 	defer r.calls.Done()
 	r.rec.begun(c, r.now())
+	if c.message.Payload != nil {
+		c.req.Data = c.message.Payload(c.nth)
+	}
 	err := c.client.Do(c, &c.req, c)
 	if err != nil && stopped(err) {
 		err = errStopped
@@ -88,7 +118,7 @@ func (r *Run) make(c *call) Outcome {
 func (r *Run) shed(c *call) {
 	if c.counted && r.plan.OnResult != nil {
 		r.plan.OnResult(Request{
-			Seq: c.seq, Intended: r.wall.Add(c.intended), Outcome: Shed, Text: "too many requests in flight",
+			Seq: c.seq, Message: c.message.Name, Intended: r.wall.Add(c.intended), Outcome: Shed, Text: "too many requests in flight",
 		})
 	}
 }

@@ -12,13 +12,23 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
+// scheduleOf is a schedule of a pacer, evenly spread.
+func scheduleOf(t *testing.T, p vegeta.Pacer) *schedule {
+	t.Helper()
+	c, err := curveOf(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newSchedule(c, Uniform, 0)
+}
+
 // TestConstantSchedule: the n-th request is due at exactly n intervals, without
 // an error that grows.
 func TestConstantSchedule(t *testing.T) {
 	for _, p := range []vegeta.ConstantPacer{
 		{Freq: 3, Per: time.Second}, {Freq: 700, Per: time.Second}, {Freq: 99_999, Per: time.Second}, {Freq: 1500, Per: 1000 * time.Second},
 	} {
-		s := newSchedule(p)
+		s := scheduleOf(t, p)
 		for n := range 1_000_000 {
 			want := time.Duration(float64(n) * float64(p.Per) / float64(p.Freq))
 			if off := s.next - want; off < -time.Microsecond || off > time.Microsecond {
@@ -33,7 +43,7 @@ func TestConstantSchedule(t *testing.T) {
 // the integral has it.
 func TestVaryingSchedule(t *testing.T) {
 	linear := vegeta.LinearPacer{StartAt: vegeta.Rate{Freq: 100, Per: time.Second}, Slope: 100}
-	s := newSchedule(linear)
+	s := scheduleOf(t, linear)
 	n := 0
 	for s.next < 10*time.Second {
 		s.advance()
@@ -44,14 +54,14 @@ func TestVaryingSchedule(t *testing.T) {
 		t.Errorf("%d requests in 10 s, want %d", n, want)
 	}
 	sine := vegeta.SinePacer{Period: 4 * time.Second, Mean: vegeta.Rate{Freq: 500, Per: time.Second}, Amp: vegeta.Rate{Freq: 400, Per: time.Second}}
-	s = newSchedule(sine)
+	s = scheduleOf(t, sine)
 	for n = 0; s.next < 8*time.Second; n++ {
 		s.advance()
 	}
 	if want := 4000; n < want-10 || n > want+10 {
 		t.Errorf("%d requests in two periods, want %d", n, want)
 	}
-	ended := newSchedule(vegeta.LinearPacer{StartAt: vegeta.Rate{Freq: 10, Per: time.Second}, Slope: -10})
+	ended := scheduleOf(t, vegeta.LinearPacer{StartAt: vegeta.Rate{Freq: 10, Per: time.Second}, Slope: -10})
 	for n = 0; ended.next < time.Hour; n++ {
 		ended.advance()
 	}
@@ -62,9 +72,9 @@ func TestVaryingSchedule(t *testing.T) {
 
 // TestScheduleChange: a new rate holds from the moment of the change.
 func TestScheduleChange(t *testing.T) {
-	s := newSchedule(vegeta.ConstantPacer{Freq: 1, Per: time.Second})
+	s := scheduleOf(t, vegeta.ConstantPacer{Freq: 1, Per: time.Second})
 	s.advance() // due at 1 s
-	s.change(pacerOf(10), 500*time.Millisecond)
+	s.change(steady(10), 500*time.Millisecond)
 	var due []time.Duration
 	for range 3 {
 		due = append(due, s.next)
@@ -73,7 +83,7 @@ func TestScheduleChange(t *testing.T) {
 	if diff := cmp.Diff([]time.Duration{600 * time.Millisecond, 700 * time.Millisecond, 800 * time.Millisecond}, due); diff != "" {
 		t.Errorf("faster, -want +got\n%s", diff)
 	}
-	s.change(pacerOf(1), 820*time.Millisecond)
+	s.change(steady(1), 820*time.Millisecond)
 	if s.next != 900*time.Millisecond {
 		t.Errorf("slower: the next request is due at %s, want 900ms as before", s.next)
 	}
@@ -129,14 +139,14 @@ func TestErrorTextsAreBounded(t *testing.T) {
 // TestSeries: empty intervals are there too, and what is kept is bounded.
 func TestSeries(t *testing.T) {
 	s := newSeries(time.Second, 3)
-	s.current(0, 0).OK++
+	s.current(0, 0).Outcomes[OK]++
 	s.latency.Record(5 * time.Millisecond)
-	s.current(2500*time.Millisecond, 4).OK++
+	s.current(2500*time.Millisecond, 4).Outcomes[OK]++
 	got := s.copy(0, 7)
 	want := []Point{
-		{OK: 1, InFlight: 4, P50: 5 * time.Millisecond, P90: 5 * time.Millisecond, P99: 5 * time.Millisecond, Max: 5 * time.Millisecond},
+		{Outcomes: [outcomes]int64{1}, InFlight: 4, P50: 5 * time.Millisecond, P90: 5 * time.Millisecond, P99: 5 * time.Millisecond, Max: 5 * time.Millisecond},
 		{At: time.Second, InFlight: 4},
-		{At: 2 * time.Second, OK: 1, InFlight: 7},
+		{At: 2 * time.Second, Outcomes: [outcomes]int64{1}, InFlight: 7},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

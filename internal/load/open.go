@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // How the pacer sleeps: never longer than it may take to notice that the run
@@ -21,18 +19,15 @@ const (
 func (r *Run) open() (until time.Duration) {
 	sleeper := newSleeper()
 	defer sleeper.close()
-	s := newSchedule(r.plan.Pacer)
-	r.rate.Store(math.Float64bits(r.plan.Pacer.Rate(0)))
+	c, _ := curveOf(r.plan.Pacer) // checked
+	s := newSchedule(c, r.plan.Arrivals, r.plan.Seed)
+	r.rate.Store(math.Float64bits(c.rate(0)))
 	for n := uint64(0); ; {
 		now := r.now()
 		if r.interrupted(s, now) {
 			return now
 		}
-		due := s.next
-		over := r.plan.Duration > 0 && due >= r.plan.Duration
-		if over {
-			due = r.plan.Duration // the last interval is waited for, too
-		}
+		due, over := r.ending(s.next, now)
 		if wait := due - now; wait > 0 {
 			sleeper.sleep(min(max(wait, r.leastSleep()), longestSleep))
 			continue
@@ -45,17 +40,28 @@ func (r *Run) open() (until time.Duration) {
 		r.offer(n, due, counted)
 		if s.advance(); counted {
 			if n++; n == r.plan.Requests {
-				return s.next
+				until, _ = r.ending(s.next, now)
+				return until
 			}
 		}
 	}
 }
 
-// follow keeps the rate that is shown up with a pacer whose rate varies.
-func (r *Run) follow(s *schedule) {
-	if _, constant := s.pacer.(vegeta.ConstantPacer); !constant {
-		r.rate.Store(math.Float64bits(s.pacer.Rate(s.next - s.origin)))
+// ending tells whether a due time is past the plan's end, and then that end: the
+// last interval is waited for, too.
+func (r *Run) ending(due, now time.Duration) (end time.Duration, over bool) {
+	switch {
+	case r.plan.Duration > 0 && due >= r.plan.Duration:
+		return r.plan.Duration, true
+	case due >= never:
+		return now, true
 	}
+	return due, false
+}
+
+// follow keeps the rate that is shown up with one that varies.
+func (r *Run) follow(s *schedule) {
+	r.rate.Store(math.Float64bits(s.curve.rate((s.next - s.origin).Seconds())))
 }
 
 // leastSleep keeps the pacer from waking for every request of a high rate.
@@ -74,17 +80,12 @@ func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 		return true
 	case c := <-r.changes:
 		if c.rate > 0 {
-			s.change(pacerOf(c.rate), now)
+			s.change(steady(c.rate), now)
 			r.rate.Store(math.Float64bits(c.rate))
 		}
 	default:
 	}
 	return false
-}
-
-// pacerOf is a constant pacer of rate requests a second, to the thousandth.
-func pacerOf(rate float64) vegeta.Pacer {
-	return vegeta.ConstantPacer{Freq: max(int(math.Round(rate*1000)), 1), Per: 1000 * time.Second}
 }
 
 // offer starts request n, due at intended, or sheds it.
@@ -98,16 +99,35 @@ func (r *Run) offer(n uint64, intended time.Duration, counted bool) {
 	r.workers.run(c)
 }
 
+// newCall makes the next request. It is called by one goroutine at a time.
 func (r *Run) newCall(n uint64, intended time.Duration, counted bool) *call {
+	m := r.pick()
 	c := &call{
-		Context: r.ctx, seq: n, intended: intended, counted: counted,
-		client: r.clients[r.turn.Add(1)%uint64(len(r.clients))],
+		Context: r.ctx, message: m, seq: n, nth: r.made, intended: intended, counted: counted,
+		client: m.clients[m.made%uint64(len(m.clients))],
 	}
-	c.req.Pattern, c.req.Data = r.plan.Pattern, r.plan.Data
-	for k, v := range r.plan.Metadata {
-		c.req.Metadata.Set(k, v)
-	}
+	r.made++
+	m.made++
+	c.req.Pattern = m.Pattern
 	return c
+}
+
+// pick chooses the message of the next request: the one that is owed most, so
+// that weights are kept exactly and each message comes evenly.
+func (r *Run) pick() *message {
+	if len(r.messages) == 1 {
+		return r.messages[0]
+	}
+	best, all := r.messages[0], 0
+	for _, m := range r.messages {
+		m.owed += m.Weight
+		all += m.Weight
+		if m.owed > best.owed {
+			best = m
+		}
+	}
+	best.owed -= all
+	return best
 }
 
 // Rate is what an open model offers now, a second; 0 in a closed one.

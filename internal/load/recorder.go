@@ -21,11 +21,22 @@ type recorder struct {
 	lag      *Histogram
 	coarse   *series
 	fine     *series
+	cohorts  []Cohort
+	messages []messageCount
+	triggers []Trigger // that have begun or will, in order
+	warmup   time.Duration
 	marks    []Mark
 	errors   map[errorKey]int64
-	frozen   bool // the run has its result: nothing is counted any more
+	ended    time.Duration // until when requests were offered; 0 while that goes on
+	frozen   bool          // the run has its result: nothing is counted any more
 
 	texts *normaliser // needs no lock
+}
+
+// messageCount is what is counted of one message.
+type messageCount struct {
+	totals  MessageTotals
+	latency *Histogram
 }
 
 type errorKey struct {
@@ -40,18 +51,31 @@ const (
 	otherErrors   = "other messages"
 )
 
-func newRecorder() *recorder {
-	return &recorder{
+func newRecorder(messages ...*message) *recorder {
+	r := &recorder{
 		request: NewHistogram(), attempt: NewHistogram(), late: NewHistogram(), lag: NewHistogram(),
-		coarse: newSeries(coarseStep, 0), fine: newSeries(fineStep, fineKept),
+		coarse: newSeries(coarseStep, 0).sketched(), fine: newSeries(fineStep, fineKept),
 		errors: map[errorKey]int64{}, texts: newNormaliser(),
 	}
+	for _, m := range messages {
+		r.messages = append(r.messages, messageCount{MessageTotals{Name: m.Name}, NewHistogram()})
+	}
+	return r
 }
 
 // at calls f with the points of both series that now belongs to; mu is held.
 func (r *recorder) at(now time.Duration, f func(*Point)) {
 	f(r.coarse.current(now, r.inFlight))
 	f(r.fine.current(now, r.inFlight))
+}
+
+// cohort returns the cohort of requests that were due at a time; mu is held.
+func (r *recorder) cohort(due time.Duration) *Cohort {
+	i := int(due / cohortStep)
+	for len(r.cohorts) <= i {
+		r.cohorts = append(r.cohorts, Cohort{})
+	}
+	return &r.cohorts[i]
 }
 
 // offered counts a request whose start has come, and tells whether it may go:
@@ -63,13 +87,21 @@ func (r *recorder) offered(c *call, now time.Duration, most int64) bool {
 	r.at(now, func(p *Point) {
 		p.Offered++
 		if full {
-			p.Shed++
+			p.Outcomes[Shed]++
 		}
 	})
+	cohort := r.cohort(c.intended)
+	cohort.Due++
+	if full {
+		cohort.Ended++
+	}
 	if c.counted {
+		m := &r.messages[c.message.index].totals
 		r.totals.Offered++
+		m.Offered++
 		if full {
 			r.totals.Outcomes[Shed]++
+			m.Outcomes[Shed]++
 			r.countError(Shed, 0, "too many requests in flight")
 		}
 	}
@@ -99,6 +131,7 @@ func (r *recorder) attemptStarted(c *call, now time.Duration) {
 		return
 	}
 	r.totals.Attempts++
+	r.messages[c.message.index].totals.Attempts++
 	if c.attempts > 1 {
 		r.totals.Retries++
 	}
@@ -154,7 +187,7 @@ func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 		outcome = Shed
 	}
 	done := Request{
-		Seq: c.seq, Latency: now - c.intended, Attempts: c.attempts, Outcome: outcome, Status: status,
+		Seq: c.seq, Message: c.message.Name, Latency: now - c.intended, Attempts: c.attempts, Outcome: outcome, Status: status,
 		BytesOut: uint64(len(c.req.Data)), BytesIn: c.bytesIn,
 	}
 	if err != nil {
@@ -163,26 +196,26 @@ func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inFlight--
+	cohort := r.cohort(c.intended)
+	cohort.Ended++
+	if outcome == OK {
+		cohort.OK++
+	}
 	for _, s := range []*series{r.coarse, r.fine} {
-		p := s.current(now, r.inFlight)
-		switch outcome {
-		case OK:
-			p.OK++
-		case Shed:
-			p.Shed++
-		default:
-			p.Failed++
-		}
+		s.current(now, r.inFlight).Outcomes[outcome]++
 		if outcome != Shed {
-			s.latency.Record(done.Latency)
+			s.record(done.Latency)
 		}
 	}
 	if !c.counted {
 		return done
 	}
+	m := &r.messages[c.message.index]
 	r.totals.Outcomes[outcome]++
+	m.totals.Outcomes[outcome]++
 	if outcome != Shed {
 		r.request.Record(done.Latency)
+		m.latency.Record(done.Latency)
 	}
 	if outcome != OK {
 		r.countError(outcome, status, done.Text)
@@ -202,12 +235,37 @@ func (r *recorder) countError(o Outcome, status int, text string) {
 	r.errors[key]++
 }
 
+// endOffering notes until when requests were offered.
+func (r *recorder) endOffering(until time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = until
+}
+
 // freeze ends the counting: late answers may come at any time, and the result
 // shall not change any more.
 func (r *recorder) freeze() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.frozen = true
+}
+
+// self notes how the generator itself was in the second that has just ended.
+func (r *recorder) self(now time.Duration, cpu float64, gc time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at(now, func(*Point) {})
+	if p := r.coarse.points; len(p) > 1 {
+		p[len(p)-2].CPU, p[len(p)-2].GC = cpu, gc
+	}
+}
+
+// trigger notes something done to the system, in the order of the beginnings.
+func (r *recorder) trigger(t Trigger) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at, _ := slices.BinarySearchFunc(r.triggers, t, func(a, b Trigger) int { return cmp.Compare(a.At, b.At) })
+	r.triggers = slices.Insert(r.triggers, at, t)
 }
 
 // mark notes a change on the time axis.
@@ -236,6 +294,15 @@ func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
 		Spread: r.request.Spread(),
 		Recent: r.fine.copy(recent, r.inFlight), Step: fineStep,
 		Last: r.coarse.last(), Marks: slices.Clone(r.marks),
+	}
+	for i := range r.messages {
+		m := r.messages[i].totals
+		m.Request = r.messages[i].latency.Summary()
+		s.Messages = append(s.Messages, m)
+	}
+	s.Recoveries = r.judge(now)
+	for i := range s.Recoveries {
+		s.Verdict = max(s.Verdict, s.Recoveries[i].Verdict)
 	}
 	for key, n := range r.errors {
 		s.Errors = append(s.Errors, ErrorCount{key.outcome, key.status, key.text, n})

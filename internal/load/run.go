@@ -16,23 +16,27 @@ import (
 type Run struct {
 	plan    Plan
 	rec     *recorder
-	clients []*micro.Client
 	workers workers
 	calls   sync.WaitGroup // requests in flight
+	aside   sync.WaitGroup // triggers and the self-check
+
+	// Of the goroutine that offers, or guarded by the crowd's mu.
+	messages []*message
+	made     uint64 // calls so far
 
 	start time.Time // has the monotonic clock, wall has not
 	wall  time.Time
 
 	policy atomic.Pointer[policy.Policy]
-	turn   atomic.Uint64 // whose connection is next
 	rate   atomic.Uint64 // bits of the rate offered now
 	users  atomic.Int64
 	phase  atomic.Int64
 	ended  atomic.Int64 // until when requests were offered; 0 while that goes on
 
-	changes chan change   // to the goroutine that offers
-	quit    chan struct{} // closed by Stop
-	over    chan struct{} // closed when nothing more is offered
+	failed  atomic.Pointer[error] // why a trigger could not be fired
+	changes chan change           // to the goroutine that offers
+	quit    chan struct{}         // closed by Stop
+	over    chan struct{}         // closed when nothing more is offered
 	stop    sync.Once
 	done    chan struct{}
 	stopped bool // the plan was not carried out to its end; for main alone
@@ -55,7 +59,6 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	}
 	r := &Run{
 		plan:    plan.withDefaults(),
-		rec:     newRecorder(),
 		changes: make(chan change),
 		quit:    make(chan struct{}),
 		over:    make(chan struct{}),
@@ -63,20 +66,38 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	}
 	r.workers.handle = r.handle
 	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	for _, conn := range plan.Conns {
-		r.clients = append(r.clients, micro.NewClient(conn,
-			micro.WithTimeout(24*time.Hour), // the policy bounds
-			micro.WithInterceptors(r.underPolicy)))
+	for i, m := range r.plan.Messages {
+		r.messages = append(r.messages, r.newMessage(i, m))
 	}
+	r.rec = newRecorder(r.messages...)
+	r.rec.warmup = plan.Warmup
 	r.policy.Store(plan.Policy.With(policy.WithHooks(r.hooks())))
 	r.start = time.Now()
 	r.wall = r.start.Round(0)
+	if plan.OnStart != nil {
+		plan.OnStart(r.start)
+	}
+	for _, t := range plan.Triggers {
+		r.schedule(t)
+	}
+	r.aside.Go(r.watchSelf)
 	release := context.AfterFunc(ctx, r.Stop)
 	go func() {
 		defer release()
 		r.main()
 	}()
 	return r, nil
+}
+
+// newMessage makes the clients of one of the plan's messages.
+func (r *Run) newMessage(index int, m Message) *message {
+	out := &message{Message: m, index: index}
+	for _, conn := range m.Conns {
+		out.clients = append(out.clients, micro.NewClient(conn,
+			micro.WithTimeout(24*time.Hour), // the policy bounds
+			micro.WithInterceptors(r.underPolicy, stamp)))
+	}
+	return out
 }
 
 // underPolicy makes each request under the policy that holds when it starts.
@@ -120,12 +141,14 @@ func (r *Run) main() {
 	default:
 	}
 	r.ended.Store(int64(max(until, 1)))
+	r.rec.endOffering(max(until, 1))
 	r.phase.Store(int64(Draining))
 	close(r.over)
 	r.drain()
 	users.wg.Wait()
 	r.workers.close()
 	r.settle()
+	r.aside.Wait()
 	r.phase.Store(int64(Finished))
 	r.result = r.finish()
 	close(r.done)
@@ -207,7 +230,8 @@ func (r *Run) finish() *Result {
 	r.rec.freeze()
 	return &Result{
 		Snapshot: r.complete(r.rec.snapshot(r.now(), 0)), Started: r.wall, Stopped: r.stopped,
-		Seconds:          r.rec.coarse.copy(0, 0),
+		Seconds: r.rec.coarse.copy(0, 0), Sketches: r.rec.coarse.allSketches(),
+		Cohorts: r.rec.cohorts, CohortStep: cohortStep,
 		RequestHistogram: r.rec.request, AttemptHistogram: r.rec.attempt,
 		LatenessHistogram: r.rec.late, LagHistogram: r.rec.lag,
 	}

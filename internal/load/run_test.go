@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 func TestRateAndWarmup(t *testing.T) {
 	res := run(t, load.Plan{
-		Conns: serve(t, answer, 3), Policy: policy.None(),
+		Messages: work(serve(t, answer, 3)), Policy: policy.None(),
 		Pacer: vegeta.ConstantPacer{Freq: 1000, Per: time.Second}, Duration: 800 * ms, Warmup: 300 * ms,
 	})
 	checkSum(t, res)
@@ -44,7 +45,7 @@ func TestShed(t *testing.T) {
 	conns := serve(t, scripted(end, []behaviour{{never: true}}), 1)
 	t.Cleanup(func() { close(end) })
 	res := run(t, load.Plan{
-		Conns: conns, Policy: policy.New(policy.WithTimeout(500 * ms)), MaxInFlight: 7,
+		Messages: work(conns), Policy: policy.New(policy.WithTimeout(500 * ms)), MaxInFlight: 7,
 		Pacer: vegeta.ConstantPacer{Freq: 200, Per: time.Second}, Requests: 50,
 	})
 	checkSum(t, res)
@@ -63,7 +64,7 @@ func TestLiveChanges(t *testing.T) {
 	conns := serve(t, scripted(end, []behaviour{{never: true}}), 1)
 	t.Cleanup(func() { close(end) })
 	r, err := load.Start(t.Context(), load.Plan{
-		Conns: conns, Pattern: micro.Cmd("work"), Policy: policy.New(policy.WithTimeout(time.Hour)), Grace: ms,
+		Messages: work(conns), Policy: policy.New(policy.WithTimeout(time.Hour)), Grace: ms,
 		Pacer: vegeta.ConstantPacer{Freq: 1, Per: time.Hour}, Duration: time.Hour,
 	})
 	if err != nil {
@@ -129,7 +130,7 @@ func TestUsersComeAndLeave(t *testing.T) {
 		return inFlight
 	}
 	r, err := load.Start(t.Context(), load.Plan{
-		Conns: serve(t, handler, 1), Pattern: micro.Cmd("work"), Policy: policy.None(),
+		Messages: work(serve(t, handler, 1)), Policy: policy.None(),
 		Users: 3, Think: ms, Duration: time.Hour,
 	})
 	if err != nil {
@@ -173,15 +174,15 @@ func eventually(t *testing.T, ok func() bool) {
 
 func TestCheck(t *testing.T) {
 	good := load.Plan{
-		Conns: make([]micro.Conn, 1), Pattern: micro.Cmd("work"), Policy: policy.None(),
+		Messages: work(make([]micro.Conn, 1)), Policy: policy.None(),
 		Pacer: vegeta.ConstantPacer{Freq: 1, Per: time.Second}, Duration: time.Second,
 	}
 	if err := good.Check(); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*load.Plan){
-		"no connection":       func(p *load.Plan) { p.Conns = nil },
-		"no pattern":          func(p *load.Plan) { p.Pattern = micro.Pattern{} },
+		"no connection":       func(p *load.Plan) { p.Messages[0].Conns = nil },
+		"no pattern":          func(p *load.Plan) { p.Messages[0].Pattern = micro.Pattern{} },
 		"no policy":           func(p *load.Plan) { p.Policy = nil },
 		"endless attempts":    func(p *load.Plan) { p.Policy = policy.New() },
 		"rate and users":      func(p *load.Plan) { p.Users = 1 },
@@ -192,6 +193,7 @@ func TestCheck(t *testing.T) {
 		"nothing but warm-up": func(p *load.Plan) { p.Warmup = time.Second },
 	} {
 		p := good
+		p.Messages = slices.Clone(good.Messages)
 		spoil(&p)
 		if p.Check() == nil {
 			t.Errorf("%s: no error", name)

@@ -110,7 +110,7 @@ func TestScriptedServices(t *testing.T) {
 			t.Run(c.name+"/"+model, func(t *testing.T) {
 				t.Parallel()
 				end := make(chan struct{})
-				plan := load.Plan{Conns: serve(t, scripted(end, c.script), 2), Policy: c.policy(), Requests: n}
+				plan := load.Plan{Messages: work(serve(t, scripted(end, c.script), 2)), Policy: c.policy(), Requests: n}
 				t.Cleanup(func() { close(end) }) // before the service drains
 				if model == "open" {
 					plan.Pacer = vegeta.ConstantPacer{Freq: 200, Per: time.Second}

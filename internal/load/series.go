@@ -16,10 +16,27 @@ type series struct {
 	keep    int // how many points are kept; 0 is all
 	points  []Point
 	latency *Histogram // of the current point
+
+	sketch   *sketcher // of the current point; nil where none is kept
+	sketches []Sketch  // of the closed points
 }
 
 func newSeries(step time.Duration, keep int) *series {
 	return &series{step: step, keep: keep, latency: NewHistogram(), points: []Point{{}}}
+}
+
+// sketched has the series keep the distribution of each point.
+func (s *series) sketched() *series {
+	s.sketch = &sketcher{}
+	return s
+}
+
+// record adds a latency to the current point.
+func (s *series) record(d time.Duration) {
+	s.latency.Record(d)
+	if s.sketch != nil {
+		s.sketch.record(d)
+	}
 }
 
 // current returns the point that now belongs to; points passed by are closed.
@@ -41,6 +58,9 @@ func (s *series) close(p *Point, inFlight int64) {
 	s.measure(p, inFlight)
 	if s.latency.Count() > 0 {
 		s.latency.Reset()
+	}
+	if s.sketch != nil {
+		s.sketches = append(s.sketches, s.sketch.take())
 	}
 }
 
@@ -70,4 +90,9 @@ func (s *series) last() Point {
 		return Point{}
 	}
 	return s.points[len(s.points)-2]
+}
+
+// allSketches returns the distribution of every point.
+func (s *series) allSketches() []Sketch {
+	return append(append([]Sketch(nil), s.sketches...), s.sketch.peek())
 }

@@ -47,6 +47,11 @@ func serve(t *testing.T, handler micro.Handler, connections int) []micro.Conn {
 	return conns
 }
 
+// work is the one message of most plans.
+func work(conns []micro.Conn) []load.Message {
+	return []load.Message{{Conns: conns, Pattern: micro.Cmd("work")}}
+}
+
 // answer answers at once.
 func answer(_ context.Context, _ *micro.Request, reply micro.Reply) error {
 	return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
@@ -55,7 +60,6 @@ func answer(_ context.Context, _ *micro.Request, reply micro.Reply) error {
 // run makes a run of the plan and waits for its result.
 func run(t *testing.T, plan load.Plan) *load.Result {
 	t.Helper()
-	plan.Pattern, plan.Data = micro.Cmd("work"), []byte(`{}`)
 	r, err := load.Start(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)

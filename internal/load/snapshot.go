@@ -35,6 +35,10 @@ type Totals struct {
 	// OverBudget counts the retries that the budget denied, OutOfTime those
 	// that could not have ended before the request's deadline.
 	OverBudget, OutOfTime int64
+	// Hedges counts the attempts begun while an earlier one was still out.
+	Hedges int64
+	// BreakerOpen counts the attempts that an open breaker did not let go.
+	BreakerOpen int64
 	// Used counts the answers that became an outcome, Discarded the error
 	// answers after which another attempt was made, Late the late answers.
 	Used, Discarded, Late int64
@@ -82,21 +86,77 @@ func share(part, whole int64) float64 {
 type Point struct {
 	// At is where the interval begins, since the start of the run.
 	At time.Duration
-	// Offered, Attempts, OK, Failed, Shed and Late are counts; Failed is every
-	// outcome but ok and shed.
-	Offered, Attempts, OK, Failed, Shed, Late int64
+	// Offered, Attempts and Late are counts.
+	Offered, Attempts, Late int64
+	// Outcomes counts the requests that ended in the interval by Outcome.
+	Outcomes [outcomes]int64
 	// InFlight is the number of requests in flight at the interval's end.
 	InFlight int64
 	// The request latencies of those that ended in the interval.
 	P50, P90, P99, Max time.Duration
 	// Lag is the longest a request was sent after its intended start.
 	Lag time.Duration
+	// CPU is what the generator's process used of all processors, 0 to 1; GC is
+	// the longest time that its garbage collection stopped it. Only the series of
+	// seconds has them.
+	CPU float64
+	GC  time.Duration
+}
+
+// OK counts the requests that were answered.
+func (p *Point) OK() int64 { return p.Outcomes[OK] }
+
+// Shed counts the requests that were not sent on purpose.
+func (p *Point) Shed() int64 { return p.Outcomes[Shed] }
+
+// Failed counts the requests that ended in any other way.
+func (p *Point) Failed() int64 {
+	return p.Outcomes[Error] + p.Outcomes[Timeout] + p.Outcomes[Unreachable] + p.Outcomes[Reset]
+}
+
+// What makes an interval one in which the generator itself was short of
+// something, so that its figures are to be doubted.
+const (
+	fellBehind = 10 * time.Millisecond
+	mostCPU    = 0.9
+)
+
+// Doubtful reports whether the generator fell behind in the interval: a request
+// left late, its garbage collection stopped it for long, or it used all of the
+// processors it had.
+func (p *Point) Doubtful() bool {
+	return p.Lag > fellBehind || p.GC > fellBehind || p.CPU > mostCPU
+}
+
+// Cohort is what became of the requests that were due in one interval.
+type Cohort struct {
+	// Due counts them, Ended those that have an outcome, OK those answered.
+	Due, Ended, OK int64
+}
+
+// MessageTotals is one message's part of a run.
+type MessageTotals struct {
+	Name     string
+	Offered  int64
+	Outcomes [outcomes]int64
+	Attempts int64
+	Request  Latency
 }
 
 // Mark is a change made while the run went on.
 type Mark struct {
 	At   time.Duration
 	Text string
+}
+
+// Sketch is a distribution of latencies in buckets about one percent wide, the
+// shortest first.
+type Sketch []SketchBucket
+
+// SketchBucket is how many latencies are close to Value.
+type SketchBucket struct {
+	Value time.Duration
+	Count int64
 }
 
 // ErrorCount is how often requests ended in one way.
@@ -140,6 +200,12 @@ type Snapshot struct {
 	Last Point
 	// Marks are the changes made, in order.
 	Marks []Mark
+	// Recoveries tells for each trigger that has begun whether the system came
+	// back; Verdict is the worst of them.
+	Recoveries []Recovery
+	Verdict    Verdict
+	// Messages has each message's part, in the plan's order.
+	Messages []MessageTotals
 	// Errors are the ways requests failed, the most frequent first.
 	Errors []ErrorCount
 }
@@ -167,8 +233,14 @@ type Result struct {
 	Started time.Time
 	// Stopped tells that the run was ended before its plan was.
 	Stopped bool
-	// Seconds is the time series, a second apart, from the start of the run.
-	Seconds []Point
+	// Seconds is the time series, a second apart, from the start of the run, and
+	// Sketches the request latencies of the requests that ended in each.
+	Seconds  []Point
+	Sketches []Sketch
+	// Cohorts are the requests by when they were due, CohortStep apart from the
+	// start of the run.
+	Cohorts    []Cohort
+	CohortStep time.Duration
 	// The distributions behind the Snapshot's figures.
 	RequestHistogram, AttemptHistogram, LatenessHistogram, LagHistogram *Histogram
 }

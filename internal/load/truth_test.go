@@ -35,7 +35,7 @@ func TestStallIsNotHidden(t *testing.T) {
 		return answer(ctx, req, reply)
 	}
 	res := run(t, load.Plan{
-		Conns: serve(t, handler, 1), Policy: policy.None(),
+		Messages: work(serve(t, handler, 1)), Policy: policy.None(),
 		Pacer: vegeta.ConstantPacer{Freq: 100, Per: time.Second}, Duration: 5 * time.Second,
 	})
 	checkSum(t, res)
@@ -97,9 +97,8 @@ func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
 func checkPlan(t *testing.T, plan load.Plan, stopAfter time.Duration) {
 	t.Helper()
 	end := make(chan struct{})
-	plan.Conns = serve(t, moody(end), 2)
+	plan.Messages = work(serve(t, moody(end), 2))
 	t.Cleanup(func() { close(end) })
-	plan.Pattern = micro.Cmd("work")
 	if plan.Users == 0 {
 		plan.Pacer = vegeta.ConstantPacer{Freq: 300, Per: time.Second}
 	}
@@ -152,7 +151,7 @@ func TestStopByContext(t *testing.T) {
 	t.Cleanup(func() { close(end) })
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := load.Start(ctx, load.Plan{
-		Conns: conns, Pattern: micro.Cmd("work"), Policy: policy.None(), Grace: 20 * ms,
+		Messages: work(conns), Policy: policy.None(), Grace: 20 * ms,
 		Pacer: vegeta.ConstantPacer{Freq: 200, Per: time.Second}, Duration: time.Hour,
 	})
 	if err != nil {
@@ -195,7 +194,7 @@ func TestTransportOutcomes(t *testing.T) {
 	for address, want := range map[string]load.Outcome{closing.Addr().String(): load.Reset, free.Addr().String(): load.Unreachable} {
 		conn := microtcp.Dial(address)
 		res := run(t, load.Plan{
-			Conns: []micro.Conn{conn}, Policy: policy.None(),
+			Messages: work([]micro.Conn{conn}), Policy: policy.None(),
 			Pacer: vegeta.ConstantPacer{Freq: 100, Per: time.Second}, Requests: 20,
 		})
 		_ = conn.Close()

@@ -1,0 +1,186 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// judge tells for each trigger that has begun, and has an end, whether the system
+// came back; mu is held.
+func (r *recorder) judge(now time.Duration) []Recovery {
+	j := judge{cohorts: r.cohorts, seconds: r.coarse.points, final: r.frozen, end: r.ended}
+	if j.end == 0 {
+		j.end = now
+	}
+	if j.known = j.end; !r.frozen {
+		j.known = j.ripe(r.warmup)
+	}
+	var list []Recovery
+	from := r.warmup
+	for i, t := range r.triggers {
+		end, ends := t.End()
+		if t.At > now || !ends {
+			continue
+		}
+		until := j.end
+		if i+1 < len(r.triggers) {
+			until = min(until, r.triggers[i+1].At)
+		}
+		list = append(list, j.about(t, max(from, t.At-baseline), until))
+		from = min(end, until)
+	}
+	return list
+}
+
+// judge is what a verdict is made from.
+type judge struct {
+	cohorts []Cohort
+	seconds []Point
+	final   bool
+	known   time.Duration // until when the cohorts have ended
+	end     time.Duration // until when requests are, or were, offered
+}
+
+// ripe is until when all requests have their outcomes.
+func (j *judge) ripe(from time.Duration) time.Duration {
+	for i := int(from / cohortStep); i < len(j.cohorts); i++ {
+		if c := j.cohorts[i]; c.Ended < c.Due {
+			return time.Duration(i) * cohortStep
+		}
+	}
+	return min(time.Duration(max(len(j.cohorts)-1, 0))*cohortStep, j.end)
+}
+
+// about judges one trigger: from begins what is compared with, until ends what
+// counts as after it.
+func (j *judge) about(t Trigger, from, until time.Duration) Recovery {
+	end, _ := t.End()
+	r := Recovery{Trigger: t, Before: 1}
+	if share, ok := j.share(from, t.At); ok {
+		r.Before = share
+	}
+	r.During, _ = j.share(t.At, min(end, j.known))
+	if until <= end {
+		r.Verdict, r.Why = Undecided, "the run ended before the trigger did"
+		if !j.final {
+			r.Verdict, r.Why = Pending, "the trigger goes on"
+		}
+		return r
+	}
+	known := min(until, j.known)
+	// The last stretch: long enough to be sure, short enough to be the end.
+	tail := max(end, until-max(stays, min(t.Length, until-end)))
+	r.After, _ = j.share(min(tail, max(known-stays, end)), known)
+	r.Amplified = j.amplified(tail, until)
+	back, at := j.back(end, known, r.Before)
+	r.Took, r.Back = at-end, back
+	switch {
+	case back >= stays:
+		j.came(&r, at, known)
+	case !j.final && until == j.end:
+		r.Verdict, r.Why = Pending, "goodput has not been back for long enough yet"
+	default:
+		j.never(&r, until-end)
+	}
+	return r
+}
+
+// came judges a system whose goodput was back.
+func (j *judge) came(r *Recovery, at, known time.Duration) {
+	rest, _ := j.share(at, known)
+	if rest >= backShare*r.Before {
+		r.Verdict = Recovered
+		r.Why = fmt.Sprintf("goodput was back at %.0f %% of what it was %.1f s after the trigger, and stayed", backShare*100, r.Took.Seconds())
+		return
+	}
+	r.Verdict = Degraded
+	r.Why = fmt.Sprintf("goodput came back %.1f s after the trigger and fell again, to %s of what it was", r.Took.Seconds(), percent(rest/r.Before))
+	r.Took = 0
+}
+
+// never judges a system whose goodput was not back within after.
+func (j *judge) never(r *Recovery, after time.Duration) {
+	r.Took = 0
+	of := 0.0
+	if r.Before > 0 {
+		of = r.After / r.Before
+	}
+	state := fmt.Sprintf("goodput was at %s of what it was, with %.1f attempts a request", percent(of), r.Amplified)
+	switch needs := max(lengthsAfter*r.Trigger.Length, stays); {
+	case r.Before == 0:
+		r.Verdict, r.Why = Undecided, "nothing succeeded before the trigger either"
+	case after < needs:
+		r.Verdict = Undecided
+		r.Why = fmt.Sprintf("the run ended %.1f s after the trigger, too soon to tell (%s would do): %s", after.Seconds(), needs, state)
+	case of < lostShare:
+		r.Verdict = Collapsed
+		r.Why = fmt.Sprintf("%.0f s after the trigger was gone %s", after.Seconds(), state)
+	default:
+		r.Verdict = Degraded
+		r.Why = fmt.Sprintf("%.0f s after the trigger was gone %s", after.Seconds(), state)
+	}
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", share*100) }
+
+// span returns the cohorts of the requests due from one time to another.
+func (j *judge) span(from, to time.Duration) []Cohort {
+	first := int((from + cohortStep - 1) / cohortStep)
+	last := min(int(to/cohortStep), len(j.cohorts))
+	if first >= last {
+		return nil
+	}
+	return j.cohorts[first:last]
+}
+
+// share is how much of what was due in a span was answered.
+func (j *judge) share(from, to time.Duration) (share float64, ok bool) {
+	var due, answered int64
+	for _, c := range j.span(from, to) {
+		due, answered = due+c.Due, answered+c.OK
+	}
+	if due == 0 {
+		return 0, false
+	}
+	return float64(answered) / float64(due), true
+}
+
+// back finds when goodput was back after end: each second from there on, for as
+// long as stays, is as good as before. It returns for how long it has been back,
+// and since when; less than stays is as far as is known.
+func (j *judge) back(end, known time.Duration, before float64) (long, at time.Duration) {
+	const second = int(time.Second / cohortStep)
+	last := min(int(known/cohortStep), len(j.cohorts))
+	for first := int((end + cohortStep - 1) / cohortStep); first < last; first++ {
+		next := first
+		for next+second <= last && next-first < int(stays/cohortStep) && sound(j.cohorts[next:next+second], before) {
+			next += second
+		}
+		long, at = time.Duration(next-first)*cohortStep, time.Duration(first)*cohortStep
+		if long >= stays || next+second > last {
+			return long, at
+		}
+	}
+	return 0, known
+}
+
+// sound reports whether enough of what was due in some cohorts was answered.
+func sound(cohorts []Cohort, before float64) bool {
+	var due, answered int64
+	for _, c := range cohorts {
+		due, answered = due+c.Due, answered+c.OK
+	}
+	return due > 0 && float64(answered) >= math.Floor(backShare*before*float64(due))
+}
+
+// amplified is attempts by requests in a span of time.
+func (j *judge) amplified(from, to time.Duration) float64 {
+	var attempts, offered int64
+	for _, p := range j.seconds {
+		if p.At >= from && p.At < to {
+			attempts, offered = attempts+p.Attempts, offered+p.Offered
+		}
+	}
+	return share(attempts, offered)
+}

@@ -1,0 +1,336 @@
+// Package payload makes the data of a load test's requests: the same for all,
+// rows of a file one after the other or at random, or a template that is filled
+// in for each request.
+//
+// # Templates
+//
+// {{EXPRESSION}} stands in the JSON text, as a value of its own or inside a
+// string, and is written as JSON demands there: {"id":{{.id}},"name":"w-{{seq}}"}.
+// Expressions are those of text/template with these functions:
+//
+//	seq          the number of the request, from 0
+//	uuid         a random UUID
+//	int 1 100    a whole number from 1 to 100
+//	float 0 1    a number from 0 to 1
+//	pick "a" "b" one of the arguments
+//	now          the time, RFC 3339
+//	.name        a member of the row, where there is a file of rows
+//
+// What is drawn at random depends on the seed and the request's number alone, so
+// a run can be repeated.
+package payload
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+)
+
+// Options say what templates are filled in with. The zero Options have no rows.
+type Options struct {
+	// Rows are JSON values; a template sees the members of those that are objects.
+	Rows []json.RawMessage
+	// Random draws a row for each request; otherwise they take turns.
+	Random bool
+	// Seed makes what is drawn repeatable.
+	Seed uint64
+}
+
+// SyntaxError is what is wrong with a template, and where.
+type SyntaxError struct {
+	// Expression is the {{…}} that is wrong.
+	Expression string
+	Message    string
+}
+
+// Error names the expression and what is wrong with it.
+func (e *SyntaxError) Error() string { return e.Expression + ": " + e.Message }
+
+// Text is a text with the expressions taken out of it, so that it can be read as
+// JSON before they have values. The zero Text has none.
+type Text struct {
+	expressions []string
+}
+
+// mark stands for an expression: digits, which are JSON both inside of a string
+// and outside.
+func mark(n int) string { return fmt.Sprintf("8877665544332211%04d", n) }
+
+const mostExpressions = 1000
+
+// Cut replaces the expressions in text by marks and remembers them. It may be
+// called for several texts whose parts end up in one.
+func (t *Text) Cut(text string) (string, error) {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{{")
+		b.WriteString(before)
+		if !found {
+			return b.String(), nil
+		}
+		inside, after, closed := strings.Cut(rest, "}}")
+		expression := "{{" + inside + "}}"
+		switch {
+		case !closed:
+			return "", &SyntaxError{"{{" + rest, "the expression is not closed: }} is missing"}
+		case len(t.expressions) == mostExpressions:
+			return "", &SyntaxError{expression, fmt.Sprintf("more than %d expressions", mostExpressions)}
+		}
+		b.WriteString(mark(len(t.expressions)))
+		t.expressions = append(t.expressions, strings.TrimSpace(inside))
+		text = after
+	}
+}
+
+// Empty reports whether nothing was cut out.
+func (t *Text) Empty() bool { return len(t.expressions) == 0 }
+
+// Source makes data. It is safe for use from many goroutines.
+type Source struct {
+	fixed    []byte
+	rows     []json.RawMessage
+	values   []any // of rows, decoded; nil without a template
+	random   bool
+	seed     uint64
+	template *template.Template
+	fillers  sync.Pool // of *filler, made from template
+}
+
+// filler is a copy of the template whose functions draw for one request at a
+// time.
+type filler struct {
+	template *template.Template
+	draw     draw
+	out      bytes.Buffer
+}
+
+func newFiller(t *template.Template) (*filler, error) {
+	own, err := t.Clone()
+	if err != nil {
+		return nil, fmt.Errorf("copy the template: %w", err)
+	}
+	f := &filler{}
+	f.draw.random = rand.New(&f.draw.source)
+	f.template = own.Funcs(functions(&f.draw))
+	return f, nil
+}
+
+// New makes a source of data, JSON with the marks of text's expressions in it.
+// data may be nil where there are rows: then each row is the data. Every row is
+// tried: an error names the first that the template does not fit.
+func New(data []byte, text Text, opts Options) (*Source, error) {
+	s := &Source{fixed: data, rows: opts.Rows, random: opts.Random, seed: opts.Seed}
+	if text.Empty() {
+		return s, nil
+	}
+	for _, row := range s.rows {
+		var v any
+		decoder := json.NewDecoder(bytes.NewReader(row))
+		decoder.UseNumber()
+		if err := decoder.Decode(&v); err != nil {
+			return nil, fmt.Errorf("read a row: %w", err)
+		}
+		s.values = append(s.values, v)
+	}
+	if err := s.compile(data, text); err != nil {
+		return nil, err
+	}
+	for i := range max(len(s.rows), 1) {
+		if err := s.try(i); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// compile makes the template: literal JSON, and each expression wrapped in what
+// writes it as JSON demands at its place.
+func (s *Source) compile(data []byte, text Text) error {
+	root := template.New("data").Funcs(functions(&draw{})).Option("missingkey=error")
+	for _, e := range text.expressions {
+		if _, err := template.New("").Funcs(functions(&draw{})).Parse("{{json (" + e + ")}}"); err != nil {
+			return &SyntaxError{"{{" + e + "}}", reason(err)}
+		}
+	}
+	parsed, err := root.Parse(assemble(string(data), text.expressions))
+	if err != nil {
+		return fmt.Errorf("prepare the template: %w", err)
+	}
+	s.template = parsed
+	return nil
+}
+
+// assemble puts the expressions back in the place of their marks.
+func assemble(data string, expressions []string) string {
+	var b strings.Builder
+	inside := false // of a JSON string
+	for i := 0; i < len(data); {
+		if n, ok := marked(data[i:], len(expressions)); ok {
+			wrap := "json"
+			if inside {
+				wrap = "text"
+			}
+			b.WriteString("{{" + wrap + " (" + expressions[n] + ")}}")
+			i += len(mark(n))
+			continue
+		}
+		switch {
+		case data[i] == '"':
+			inside = !inside
+		case data[i] == '\\' && inside:
+			b.WriteByte(data[i])
+			i++
+		case strings.HasPrefix(data[i:], "{{"): // two braces of JSON that stand together
+			b.WriteString(`{{"{"}}`)
+			i++
+			continue
+		}
+		b.WriteByte(data[i])
+		i++
+	}
+	return b.String()
+}
+
+func marked(text string, count int) (n int, ok bool) {
+	const prefix = "8877665544332211"
+	if !strings.HasPrefix(text, prefix) || len(text) < len(prefix)+4 {
+		return 0, false
+	}
+	n, err := strconv.Atoi(text[len(prefix) : len(prefix)+4])
+	return n, err == nil && n < count
+}
+
+// reason is what the template library complains about, without its own names.
+func reason(err error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	return text
+}
+
+// try fills the template in for one row and looks whether that is JSON.
+func (s *Source) try(row int) error {
+	out, err := s.fill(uint64(row), row)
+	where := ""
+	if len(s.rows) > 0 {
+		where = fmt.Sprintf(" (row %d)", row+1)
+	}
+	if err != nil {
+		return fmt.Errorf("fill in the data%s: %s", where, reason(err))
+	}
+	if !json.Valid(out) {
+		return fmt.Errorf("fill in the data%s: %s is not JSON", where, out)
+	}
+	return nil
+}
+
+// Make returns the data of request seq, as load.Payload wants it.
+func (s *Source) Make(seq uint64) []byte {
+	row := s.row(seq)
+	if s.template == nil {
+		if s.fixed == nil && len(s.rows) > 0 {
+			return s.rows[row]
+		}
+		return s.fixed
+	}
+	out, err := s.fill(seq, row)
+	if err != nil { // every row was tried: a value alone cannot fail
+		return []byte("null")
+	}
+	return out
+}
+
+func (s *Source) row(seq uint64) int {
+	switch n := uint64(len(s.rows)); {
+	case n == 0:
+		return 0
+	case s.random:
+		return int(rand.New(rand.NewPCG(s.seed, seq)).Uint64N(n))
+	default:
+		return int(seq % n)
+	}
+}
+
+func (s *Source) fill(seq uint64, row int) ([]byte, error) {
+	f, _ := s.fillers.Get().(*filler)
+	if f == nil {
+		var err error
+		if f, err = newFiller(s.template); err != nil {
+			return nil, err
+		}
+	}
+	defer s.fillers.Put(f)
+	f.draw.seq = seq
+	f.draw.source.Seed(s.seed^0x7061796c6f6164, seq)
+	f.out.Reset()
+	var value any
+	if row < len(s.values) {
+		value = s.values[row]
+	}
+	if err := f.template.Execute(&f.out, value); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(f.out.Bytes()), nil
+}
+
+// draw is what the functions draw from, for one request.
+type draw struct {
+	seq    uint64
+	source rand.PCG
+	random *rand.Rand
+}
+
+func functions(d *draw) template.FuncMap {
+	return template.FuncMap{
+		"seq":   func() uint64 { return d.seq },
+		"now":   func() string { return time.Now().UTC().Format(time.RFC3339Nano) },
+		"uuid":  d.uuid,
+		"int":   d.whole,
+		"float": func(low, high float64) float64 { return low + d.random.Float64()*(high-low) },
+		"pick": func(values ...any) (any, error) {
+			if len(values) == 0 {
+				return nil, fmt.Errorf("pick needs something to pick from")
+			}
+			return values[d.random.IntN(len(values))], nil
+		},
+		"json": asJSON,
+		"text": func(v any) (string, error) {
+			text, err := asJSON(fmt.Sprint(v))
+			return strings.TrimSuffix(strings.TrimPrefix(text, `"`), `"`), err
+		},
+	}
+}
+
+func (d *draw) uuid() string {
+	var b [16]byte
+	for i := range b {
+		b[i] = byte(d.random.Uint32())
+	}
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func (d *draw) whole(low, high int64) (int64, error) {
+	if high < low || high-low+1 <= 0 {
+		return 0, fmt.Errorf("int %d %d has no numbers to choose from", low, high)
+	}
+	return low + d.random.Int64N(high-low+1), nil
+}
+
+// asJSON writes a value as JSON, without the escapes that HTML would want.
+func asJSON(v any) (string, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return "", fmt.Errorf("write %v as JSON: %w", v, err)
+	}
+	return strings.TrimSuffix(out.String(), "\n"), nil
+}

@@ -1,0 +1,208 @@
+// Package web lets a load test's requests go over HTTP, to a gateway for example,
+// under the same engine and the same policy as messages: its Conn is a micro.Conn
+// whose requests are HTTP requests of one method and URL, with the message's data
+// as their body.
+//
+// An HTTP client that gives up closes its connection, so late answers cannot be
+// seen; whether the server goes on working is its own affair.
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Options say what each request is. The zero Options are a GET without headers.
+type Options struct {
+	// Method is the HTTP method; "" is GET.
+	Method string
+	// Header is sent with each request.
+	Header http.Header
+	// TLS is for https; nil is the system's defaults.
+	TLS *tls.Config
+	// MaxBody bounds the answer's body, in bytes; 0 is 16 MiB.
+	MaxBody int64
+}
+
+// Conn sends requests to one URL. It is safe for use from many goroutines.
+type Conn struct {
+	url       *url.URL
+	opts      Options
+	transport *http.Transport
+	closed    context.Context
+	close     context.CancelFunc
+}
+
+const (
+	defaultMaxBody = 16 << 20
+	dialTimeout    = 5 * time.Second
+	idleConns      = 1 << 14
+)
+
+// Dial makes a connection to an http or https URL. Nothing is connected before
+// the first request; connections are kept and reused, as many as requests are
+// in flight at once.
+func Dial(address string, opts Options) (*Conn, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q is not an http or https URL", address)
+	}
+	if opts.Method == "" {
+		opts.Method = http.MethodGet
+	}
+	if opts.MaxBody == 0 {
+		opts.MaxBody = defaultMaxBody
+	}
+	if opts.Header == nil {
+		opts.Header = http.Header{}
+	}
+	c := &Conn{url: u, opts: opts, transport: &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:     opts.TLS,
+		TLSHandshakeTimeout: dialTimeout,
+		MaxIdleConns:        idleConns,
+		MaxIdleConnsPerHost: idleConns,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true,
+	}}
+	c.closed, c.close = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// Exchange sends one HTTP request. A status of 400 or more is an error of the
+// service with that status; any other is an answer, whose value is the body.
+func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.closed, func() { cancel(micro.ErrClosed) })()
+	if !req.Deadline.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadline(ctx, req.Deadline)
+		defer stop()
+	}
+	res, err := c.transport.RoundTrip(c.request(traced(ctx, req), req))
+	if err != nil {
+		return failure(ctx, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, c.opts.MaxBody+1))
+	switch {
+	case err != nil:
+		return failure(ctx, err)
+	case int64(len(body)) > c.opts.MaxBody:
+		return fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.opts.MaxBody)
+	case res.StatusCode >= http.StatusBadRequest:
+		return remote(res.StatusCode, body)
+	}
+	return reply.Send(micro.Value{Raw: body, Last: true})
+}
+
+// traced tells the message's trace when the request is handed to a connection:
+// with its headers, because the answer may be there before the end of the body
+// is told of.
+func traced(ctx context.Context, req *micro.Request) context.Context {
+	if req.Trace == nil || req.Trace.Wrote == nil {
+		return ctx
+	}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { req.Trace.Wrote(time.Now(), req.Data) },
+	})
+}
+
+// request makes the HTTP request of a message.
+func (c *Conn) request(ctx context.Context, req *micro.Request) *http.Request {
+	out := (&http.Request{
+		Method: c.opts.Method, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: c.opts.Header.Clone(),
+	}).WithContext(ctx)
+	for key, value := range req.Metadata.All() {
+		if key == micro.MetaCorrelationID {
+			key = "X-Correlation-Id"
+		}
+		out.Header.Set(key, value)
+	}
+	if c.opts.Method != http.MethodGet && c.opts.Method != http.MethodHead {
+		out.Body = io.NopCloser(bytes.NewReader(req.Data))
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Data)), nil }
+		out.ContentLength = int64(len(req.Data))
+		if out.Header.Get("Content-Type") == "" {
+			out.Header.Set("Content-Type", "application/json")
+		}
+	}
+	return out
+}
+
+// failure maps what a round trip ended with to the runtime's errors.
+func failure(ctx context.Context, err error) error {
+	var dial *net.OpError
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return micro.ErrTimeout
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+	}
+	var unverified *tls.CertificateVerificationError
+	if errors.As(err, &unverified) {
+		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+	}
+	return fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
+}
+
+// mostDetail bounds what is kept of an error's body that is no JSON.
+const mostDetail = 200
+
+// remote is the error of a status: with the message of the body where it has
+// one, as NestJS' and problem+json bodies do.
+func remote(status int, body []byte) error {
+	message := http.StatusText(status)
+	var fields struct {
+		Message json.RawMessage `json:"message"`
+		Detail  string          `json:"detail"`
+		Title   string          `json:"title"`
+	}
+	if json.Unmarshal(body, &fields) == nil {
+		var text string
+		switch {
+		case json.Unmarshal(fields.Message, &text) == nil && text != "":
+			message = text
+		case fields.Detail != "":
+			message = fields.Detail
+		case fields.Title != "":
+			message = fields.Title
+		}
+	} else if text := strings.TrimSpace(string(body[:min(len(body), mostDetail)])); text != "" {
+		message = text
+	}
+	payload, err := json.Marshal(map[string]any{"status": status, "message": message})
+	if err != nil {
+		return fmt.Errorf("read the error of status %d: %w", status, err)
+	}
+	return micro.RemoteError(payload)
+}
+
+// Publish is not for HTTP, which has no events.
+func (c *Conn) Publish(context.Context, *micro.Request) error {
+	return errors.New("an http target takes requests, not events")
+}
+
+// Close ends all connections; requests in flight fail with micro.ErrClosed.
+func (c *Conn) Close() error {
+	c.close()
+	c.transport.CloseIdleConnections()
+	return nil
+}
