@@ -61,14 +61,18 @@ func (r *Run) hooks() policy.Hooks {
 		Started: func(ctx context.Context, a policy.Attempt) {
 			c := callOf(ctx)
 			c.attempts = a.Number
-			r.rec.attemptStarted(c, a.Start.Sub(r.start))
+			r.rec.attemptStarted(c, a, a.Start.Sub(r.start))
 		},
 		Ended: func(ctx context.Context, a policy.Attempt) {
 			c := callOf(ctx)
 			c.wrote = c.wrote || !a.Wrote.IsZero()
-			c.last = a.Err
+			if a.Next != policy.Outrun {
+				c.last = a.Err
+			}
 			r.rec.attemptEnded(c, a)
 		},
+		Refused: func(ctx context.Context, no policy.Refusal) { r.rec.refused(callOf(ctx), no) },
+		Breaker: func(_ context.Context, c policy.BreakerChange) { r.rec.breaker(c, c.At.Sub(r.start)) },
 		Late: func(ctx context.Context, l policy.Late) {
 			r.rec.lateAnswer(callOf(ctx), l, r.now())
 		},

@@ -76,6 +76,8 @@ func (j *judge) about(t Trigger, from, until time.Duration) Recovery {
 	back, at := j.back(end, known, r.Before)
 	r.Took, r.Back = at-end, back
 	switch {
+	case r.Before == 0:
+		r.Verdict, r.Why = Undecided, "nothing succeeded before the trigger either"
 	case back >= stays:
 		j.came(&r, at, known)
 	case !j.final && until == j.end:
@@ -102,23 +104,18 @@ func (j *judge) came(r *Recovery, at, known time.Duration) {
 // never judges a system whose goodput was not back within after.
 func (j *judge) never(r *Recovery, after time.Duration) {
 	r.Took = 0
-	of := 0.0
-	if r.Before > 0 {
-		of = r.After / r.Before
-	}
+	of := r.After / r.Before
 	state := fmt.Sprintf("goodput was at %s of what it was, with %.1f attempts a request", percent(of), r.Amplified)
 	switch needs := max(lengthsAfter*r.Trigger.Length, stays); {
-	case r.Before == 0:
-		r.Verdict, r.Why = Undecided, "nothing succeeded before the trigger either"
 	case after < needs:
 		r.Verdict = Undecided
 		r.Why = fmt.Sprintf("the run ended %.1f s after the trigger, too soon to tell (%s would do): %s", after.Seconds(), needs, state)
 	case of < lostShare:
 		r.Verdict = Collapsed
-		r.Why = fmt.Sprintf("%.0f s after the trigger was gone %s", after.Seconds(), state)
+		r.Why = fmt.Sprintf("%.0f s after its end %s", after.Seconds(), state)
 	default:
 		r.Verdict = Degraded
-		r.Why = fmt.Sprintf("%.0f s after the trigger was gone %s", after.Seconds(), state)
+		r.Why = fmt.Sprintf("%.0f s after its end %s", after.Seconds(), state)
 	}
 }
 

@@ -12,23 +12,24 @@ import (
 // recorder counts. It is the only shared state of a run; times are offsets from
 // the run's start.
 type recorder struct {
-	mu       sync.Mutex // guards what follows
-	totals   Totals
-	inFlight int64
-	request  *Histogram
-	attempt  *Histogram
-	late     *Histogram
-	lag      *Histogram
-	coarse   *series
-	fine     *series
-	cohorts  []Cohort
-	messages []messageCount
-	triggers []Trigger // that have begun or will, in order
-	warmup   time.Duration
-	marks    []Mark
-	errors   map[errorKey]int64
-	ended    time.Duration // until when requests were offered; 0 while that goes on
-	frozen   bool          // the run has its result: nothing is counted any more
+	mu           sync.Mutex // guards what follows
+	totals       Totals
+	inFlight     int64
+	request      *Histogram
+	attempt      *Histogram
+	late         *Histogram
+	lag          *Histogram
+	coarse       *series
+	fine         *series
+	cohorts      []Cohort
+	messages     []messageCount
+	triggers     []Trigger // that have begun or will, in order
+	warmup       time.Duration
+	marks        []Mark
+	breakerMarks int // of marks
+	errors       map[errorKey]int64
+	ended        time.Duration // until when requests were offered; 0 while that goes on
+	frozen       bool          // the run has its result: nothing is counted any more
 
 	texts *normaliser // needs no lock
 }
@@ -123,7 +124,7 @@ func (r *recorder) begun(c *call, now time.Duration) {
 }
 
 // attemptStarted counts an attempt.
-func (r *recorder) attemptStarted(c *call, now time.Duration) {
+func (r *recorder) attemptStarted(c *call, a policy.Attempt, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at(now, func(p *Point) { p.Attempts++ })
@@ -132,7 +133,10 @@ func (r *recorder) attemptStarted(c *call, now time.Duration) {
 	}
 	r.totals.Attempts++
 	r.messages[c.message.index].totals.Attempts++
-	if c.attempts > 1 {
+	switch {
+	case a.Hedge:
+		r.totals.Hedges++
+	case a.Number > 1:
 		r.totals.Retries++
 	}
 }
@@ -150,19 +154,44 @@ func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
 		if !a.Wrote.IsZero() {
 			r.attempt.Record(a.End.Sub(a.Wrote))
 		}
-		if a.Next == policy.Retry {
+		switch a.Next {
+		case policy.Retry, policy.Pending, policy.Outrun:
 			r.totals.Discarded++
-		} else {
+		default:
 			r.totals.Used++
 		}
 	case outcome == Timeout && !a.Wrote.IsZero():
 		r.totals.Lost++
 	}
-	switch a.Next {
+	if a.Next == policy.OutOfTime {
+		r.totals.OutOfTime++
+	}
+}
+
+// refused counts an attempt that the budget or the breaker held back.
+func (r *recorder) refused(c *call, no policy.Refusal) {
+	if !c.counted {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch no.Why {
 	case policy.OverBudget:
 		r.totals.OverBudget++
-	case policy.OutOfTime:
-		r.totals.OutOfTime++
+	case policy.BreakerOpen:
+		r.totals.BreakerOpen++
+	}
+}
+
+// mostBreakerMarks bounds what a breaker that flaps writes on the time axis.
+const mostBreakerMarks = 100
+
+// breaker marks a breaker's change on the time axis.
+func (r *recorder) breaker(c policy.BreakerChange, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.breakerMarks++; r.breakerMarks <= mostBreakerMarks {
+		r.marks = append(r.marks, Mark{now, "breaker " + c.State.String()})
 	}
 }
 

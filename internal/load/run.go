@@ -268,3 +268,13 @@ func (r *Run) SetRetries(n int) error {
 	}
 	return r.ChangePolicy(text, policy.WithRetries(n))
 }
+
+// SetPreset has requests follow the preset policy of that name from now on, and
+// marks it.
+func (r *Run) SetPreset(name string) error {
+	p, ok := policy.Preset(name)
+	if !ok {
+		return fmt.Errorf("there is no policy %q", name)
+	}
+	return r.ChangePolicy("policy "+name, policy.As(p))
+}

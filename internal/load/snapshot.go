@@ -30,17 +30,18 @@ type Totals struct {
 	Offered int64
 	// Outcomes counts the finished requests by Outcome.
 	Outcomes [outcomes]int64
-	// Attempts counts the attempts begun; Retries those beyond the first.
+	// Attempts counts the attempts begun; Retries those that followed a failed
+	// one.
 	Attempts, Retries int64
-	// OverBudget counts the retries that the budget denied, OutOfTime those
-	// that could not have ended before the request's deadline.
+	// OverBudget counts the retries and hedges that the budget denied, OutOfTime
+	// the retries that could not have ended before the request's deadline.
 	OverBudget, OutOfTime int64
 	// Hedges counts the attempts begun while an earlier one was still out.
 	Hedges int64
 	// BreakerOpen counts the attempts that an open breaker did not let go.
 	BreakerOpen int64
-	// Used counts the answers that became an outcome, Discarded the error
-	// answers after which another attempt was made, Late the late answers.
+	// Used counts the answers that became an outcome, Discarded those in whose
+	// place another attempt's was taken, Late the late answers.
 	Used, Discarded, Late int64
 	// Lost counts the attempts that were given up after they had been written:
 	// each may still become a late answer.
