@@ -12,6 +12,11 @@ const (
 	maxRouteKeys  = 20
 )
 
+// WireRoute returns the route that the pattern member of an incoming packet asks
+// for, for programs that stand between peers; pattern is its JSON as it came. ok
+// is false if no handler can match it.
+func WireRoute(pattern []byte) (route string, ok bool) { return routeOfWire(pattern) }
+
 // routeOfWire returns the route that the pattern member of an incoming packet
 // asks for; raw is its JSON as it came (docs/wire.md 2.3). A string is read as
 // JSON again, and taken as it is if that fails. ok is false if no handler of a

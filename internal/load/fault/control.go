@@ -1,0 +1,125 @@
+package fault
+
+import (
+	"slices"
+	"time"
+)
+
+// Begin sets the time 0 of the windows. Before it is called only faults without
+// a window act.
+func (p *Proxy) Begin(t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := *p.faults.Load()
+	next.begin = t
+	p.faults.Store(&next)
+}
+
+// Add makes a fault act on messages from now on, behind those there are, and
+// returns its id. A fault that the proxy cannot do is a *RefusedError.
+func (p *Proxy) Add(f Fault) (id int, err error) {
+	if err := f.check(p.options.Raw); err != nil {
+		return 0, err
+	}
+	f = f.normal()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	alike := f
+	alike.Start, alike.Length = 0, 0
+	twin := p.twins[alike.String()]
+	p.twins[alike.String()]++
+	p.last++
+	traits, _ := f.Kind.traits()
+	set := p.faults.Load()
+	a := &active{id: p.last, fault: f, traits: traits, draws: newDraws(p.options.Seed, f, twin)}
+	p.faults.Store(set.with(append(slices.Clone(set.list), a)))
+	return a.id, nil
+}
+
+// Remove ends a fault; what a Stall holds is delivered at once, other messages
+// keep their delays. It returns false when there is no such fault.
+func (p *Proxy) Remove(id int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set := p.faults.Load()
+	i := slices.IndexFunc(set.list, func(a *active) bool { return a.id == id })
+	if i < 0 {
+		return false
+	}
+	p.faults.Store(set.with(slices.Delete(slices.Clone(set.list), i, i+1)))
+	p.retire(set.list[i : i+1])
+	return true
+}
+
+// Clear removes all faults.
+func (p *Proxy) Clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set := p.faults.Load()
+	p.faults.Store(set.with(nil))
+	p.retire(set.list)
+}
+
+// maxRemoved bounds the removed faults whose counts are kept.
+const maxRemoved = 256
+
+// retire ends faults that are off the list; it is called with mu held.
+func (p *Proxy) retire(list []*active) {
+	for _, a := range list {
+		a.gone.Store(true)
+	}
+	p.removed = append(p.removed, list...)
+	p.removed = slices.Clone(p.removed[max(0, len(p.removed)-maxRemoved):])
+	for c := range p.conns {
+		c.up.queue.let()
+		c.down.queue.let()
+	}
+}
+
+// Faults returns the faults that act, or will when their window opens, in the
+// order in which they were added.
+func (p *Proxy) Faults() []Active {
+	set := p.faults.Load()
+	return snapshots(nil, set.list, set.begin)
+}
+
+func snapshots(to []Active, list []*active, begin time.Time) []Active {
+	now := time.Now()
+	for _, a := range list {
+		to = append(to, a.snapshot(now, begin))
+	}
+	return to
+}
+
+// Stats is what a proxy has done so far.
+type Stats struct {
+	// Messages counts the requests and events that came from clients, Replies
+	// the packets that came from the service. With Raw they are reads.
+	Messages, Replies uint64
+	// Connections counts the clients that came, and Open those that are there.
+	// Unreachable counts those turned away because no target could be reached.
+	Connections, Unreachable uint64
+	Open                     int
+	// Faults are those that act and those that were removed, by id.
+	Faults []Active
+}
+
+// Stats returns the counts of this moment. They are not of one instant while
+// messages pass.
+func (p *Proxy) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set := p.faults.Load()
+	s := Stats{
+		Messages: p.counts.messages.Load(), Replies: p.counts.replies.Load(),
+		Connections: p.counts.connections.Load(), Unreachable: p.counts.unreachable.Load(),
+		Open:   len(p.conns),
+		Faults: snapshots(snapshots(nil, p.removed, set.begin), set.list, set.begin),
+	}
+	slices.SortFunc(s.Faults, func(a, b Active) int { return a.ID - b.ID })
+	return s
+}
+
+// Journal returns the latest faults done to messages from clients, 16384 at the
+// most, the oldest first. Bandwidth, which is done to all, is not among them.
+func (p *Proxy) Journal() []Event { return p.journal.all() }

@@ -1,0 +1,136 @@
+package fault
+
+import (
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// message is a request or event on its way to the service; with Raw, a chunk.
+type message struct {
+	pipe   *pipe
+	packet micro.Packet
+	size   int
+	route  string // once routed
+	asked  bool
+	known  bool
+}
+
+// routed finds the message's route; false tells that no handler has it.
+func (m *message) routed() bool {
+	if !m.asked {
+		m.asked = true
+		m.route, m.known = m.pipe.routeOf(m.packet.Pattern)
+	}
+	return m.known
+}
+
+// maxRoutes bounds the patterns whose routes a connection keeps.
+const maxRoutes = 256
+
+// routeOf returns the route of a pattern as it was sent.
+func (p *pipe) routeOf(pattern []byte) (route string, ok bool) {
+	if pattern == nil {
+		return "", false
+	}
+	if route, ok = p.routes[string(pattern)]; ok {
+		return route, ok
+	}
+	route, ok = micro.WireRoute(pattern)
+	if ok && len(p.routes) < maxRoutes && len(pattern) < 1024 {
+		p.routes[string(pattern)] = route
+	}
+	return route, ok
+}
+
+// verdict is what becomes of a message. The zero value passes it on.
+type verdict struct {
+	swallow, reset     bool
+	answer             *Fault // answers with this error
+	swallowAnswer, cut bool   // what becomes of its answer
+	copy, hold         bool
+	due                time.Time // zero is at once
+	stall              *active
+}
+
+// over reports whether later faults have nothing left to act on.
+func (v *verdict) over() bool { return v.swallow || v.reset || v.answer != nil }
+
+// judge asks every fault what becomes of a message.
+func (p *Proxy) judge(set *faultSet, m *message) (v verdict) {
+	now := time.Now()
+	for _, a := range set.list {
+		if !a.matches(m) {
+			continue
+		}
+		open, end := a.window(now, set.begin)
+		n, hit := a.hits(open)
+		if !hit || v.over() {
+			continue
+		}
+		a.hit.Add(1)
+		e := Event{Fault: a.id, Kind: a.fault.Kind, Number: n, Delay: v.add(a, n, now, end, m.size)}
+		if a.fault.Kind == Bandwidth {
+			continue // every message: nothing happens to one more than to the others
+		}
+		if m.routed() {
+			e.Pattern = m.route
+		}
+		p.journal.add(e)
+	}
+	return v
+}
+
+// add adds what a fault does to the message numbered n, and returns by how much
+// it delays it if that was drawn.
+func (v *verdict) add(a *active, n uint64, now, end time.Time, size int) (delay time.Duration) {
+	switch a.fault.Kind {
+	case Latency:
+		delay = a.draws.delay(n, &a.fault)
+		v.due = later(v.due, now).Add(delay)
+	case Error:
+		v.answer = &a.fault
+	case Drop, Blackhole:
+		v.swallow = true
+	case DropReply:
+		v.swallowAnswer = true
+	case Duplicate:
+		v.copy = true
+	case Reorder:
+		v.hold = true
+	case Reset:
+		v.reset = true
+	case Cut:
+		v.cut = true
+	case Stall:
+		v.due, v.stall = later(v.due, end), a
+	case Bandwidth:
+		v.due = later(v.due, a.links[toService].send(now, size, a.fault.BytesPerSecond))
+	}
+	return delay
+}
+
+// judgeReply asks the faults that are for both directions what becomes of a
+// reply; route is that of its request where that is known.
+func (p *Proxy) judgeReply(set *faultSet, route string, size int) (swallow bool, one parcel) {
+	now := time.Now()
+	for _, a := range set.list {
+		if a.traits&bothWays == 0 || a.fault.Pattern != "" && a.fault.Pattern != route {
+			continue
+		}
+		open, end := a.window(now, set.begin)
+		if !open {
+			continue
+		}
+		a.replies.Add(1)
+		switch a.fault.Kind {
+		case Blackhole:
+			return true, one
+		case Stall:
+			one.due, one.stall = later(one.due, end), a
+		case Bandwidth:
+			one.due = later(one.due, a.links[toClient].send(now, size, a.fault.BytesPerSecond))
+		}
+	}
+	return false, one
+}

@@ -1,0 +1,185 @@
+package fault
+
+import (
+	"context"
+	"io"
+	"iter"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon bounds what must happen soon; it is long because much else may run here.
+const soon = 20 * time.Second
+
+var (
+	echo  = micro.Cmd("echo")  // answers with its data
+	other = micro.Cmd("other") // the same
+	count = micro.Cmd("count") // answers with 1, 2, 3
+	noted = micro.Name("noted")
+)
+
+// service is a real server and what it has seen.
+type service struct {
+	addr   string
+	echoes atomic.Int64
+	events atomic.Int64
+	order  chan string // the data of echoes in the order in which they came
+}
+
+// serve runs a server until the test ends.
+func serve(t testing.TB, opts ...microtcp.ListenOption) *service {
+	t.Helper()
+	s := &service{order: make(chan string, 1<<16)}
+	server := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(time.Second))
+	answer := func(_ context.Context, in string) (string, error) {
+		s.echoes.Add(1)
+		select {
+		case s.order <- in:
+		default:
+		}
+		return in, nil
+	}
+	micro.Handle(server, echo, answer)
+	micro.Handle(server, other, answer)
+	micro.HandleStream(server, count, func(context.Context, struct{}) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			_ = yield(1, nil) && yield(2, nil) && yield(3, nil)
+		}
+	})
+	micro.HandleEvent(server, noted, func(context.Context, string) error {
+		s.events.Add(1)
+		return nil
+	})
+	listener := microtcp.Listen("127.0.0.1:0", opts...)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	addrCtx, giveUp := context.WithTimeout(ctx, soon)
+	defer giveUp()
+	addr, err := listener.Addr(addrCtx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = addr.String()
+	return s
+}
+
+// before starts a proxy before the service until the test ends.
+func before(t testing.TB, s *service, o Options, faults ...string) *Proxy {
+	t.Helper()
+	if s != nil {
+		o.Target = []string{s.addr}
+	}
+	for _, text := range faults {
+		o.Faults = append(o.Faults, parse(t, text))
+	}
+	p, err := Start(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func parse(t testing.TB, text string) Fault {
+	t.Helper()
+	f, err := Parse(text)
+	if err != nil {
+		t.Fatalf("parse %q: %v", text, err)
+	}
+	return f
+}
+
+// client is a client that is closed when the test ends.
+func client(t testing.TB, address string, opts ...microtcp.DialOption) *micro.Client {
+	t.Helper()
+	c := micro.NewClient(microtcp.Dial(address, opts...), micro.WithTimeout(soon))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// wire is a connection on which the test writes and reads frames itself.
+type wire struct {
+	net.Conn
+	t  testing.TB
+	in *microtcp.FrameReader
+}
+
+func dial(t testing.TB, address string) *wire {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return &wire{conn, t, microtcp.NewFrameReader(conn, 0)}
+}
+
+// send writes packets, each as a frame, in one write.
+func (w *wire) send(packets ...string) {
+	w.t.Helper()
+	var out []byte
+	for _, p := range packets {
+		out = microtcp.AppendFrame(out, []byte(p))
+	}
+	if _, err := w.Write(out); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// next returns the next packet, or how the stream ended.
+func (w *wire) next() string {
+	w.t.Helper()
+	for {
+		f, ok, err := w.in.Next()
+		if err != nil {
+			return err.Error()
+		}
+		if ok {
+			return string(f.Raw)
+		}
+		if err := w.SetReadDeadline(time.Now().Add(soon)); err != nil {
+			w.t.Fatal(err)
+		}
+		if err := w.in.Fill(); err == io.EOF {
+			if rest := w.in.Rest(); len(rest) > 0 {
+				return "cut: " + string(rest)
+			}
+			return "EOF"
+		} else if err != nil {
+			return err.Error()
+		}
+	}
+}
+
+// eventually polls until ok holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	every := time.NewTicker(time.Millisecond)
+	defer every.Stop()
+	deadline := time.After(soon)
+	for !ok() {
+		select {
+		case <-every.C:
+		case <-deadline:
+			t.Fatalf("did not come about: %s", what)
+		}
+	}
+}

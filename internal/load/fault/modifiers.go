@@ -1,0 +1,164 @@
+package fault
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// modifiers are the words that may follow a fault, and the kinds they go with.
+var modifiers = []struct {
+	name  string
+	goes  trait
+	parse func(*parser) error
+}{
+	{"share", takesDelay, (*parser).share},
+	{"status", takesError, (*parser).status},
+	{"message", takesError, (*parser).message},
+	{"first", takesFirst, (*parser).first},
+	{"pattern", takesPattern, (*parser).pattern},
+}
+
+// modifier reads one NAME=VALUE.
+func (p *parser) modifier() error {
+	start := p.at
+	name := p.until("= \t")
+	for _, m := range modifiers {
+		if m.name != name {
+			continue
+		}
+		switch {
+		case !p.f.Kind.has(m.goes) && name == "share" && p.f.Kind.has(takesShare):
+			return wrong(start, "the share stands behind the kind: %s=20%%", p.f.Kind)
+		case !p.f.Kind.has(m.goes):
+			return wrong(start, "%s does not go with %s, only with %s", name, p.f.Kind, kindsWith(m.goes))
+		case p.seen[name]:
+			return wrong(start, "%s is there twice", name)
+		case !p.next('='):
+			return wrong(p.at, "%s needs a value: %s=…", name, name)
+		}
+		p.seen[name] = true
+		return m.parse(p)
+	}
+	return unknownModifier(name, start)
+}
+
+func unknownModifier(name string, start int) error {
+	var names []string
+	for _, m := range modifiers {
+		names = append(names, m.name)
+	}
+	if near := nearest.Word(name, names); near != "" {
+		return wrong(start, "%q is not known here: did you mean %s=…?", name, near)
+	}
+	return wrong(start, "%q is not known here: after the fault come %s=…", name, strings.Join(names, "=…, "))
+}
+
+func kindsWith(t trait) string {
+	var names []string
+	for _, known := range kinds {
+		if known.traits&t != 0 {
+			names = append(names, string(known.kind))
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func (p *parser) share() (err error) {
+	start := p.at
+	p.f.Share, err = parseShare(p.until(" \t"), start)
+	return err
+}
+
+func (p *parser) status() error {
+	start := p.at
+	text := p.until(" \t")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 100 || n > 599 || len(text) != 3 {
+		return wrong(start, "a status is a number from 100 to 599, such as 429, not %q", text)
+	}
+	p.f.Status = n
+	return nil
+}
+
+func (p *parser) message() error {
+	start := p.at
+	if !strings.HasPrefix(p.text[start:], `"`) {
+		p.f.Message = p.until(" \t")
+		if p.f.Message == "" || strings.Contains(p.f.Message, `"`) {
+			return wrong(start, `a message is one word, or stands in double quotes: message="too busy"`)
+		}
+		return nil
+	}
+	quoted, err := strconv.QuotedPrefix(p.text[start:])
+	if err != nil {
+		return wrong(start, `this message has no closing quote ("), or a backslash that escapes nothing`)
+	}
+	text, _ := strconv.Unquote(quoted) // it is quoted
+	p.at += len(quoted)
+	switch {
+	case text == "":
+		return wrong(start, "the message is empty: leave message=… out for %q", DefaultMessage)
+	case !utf8.ValidString(text):
+		return wrong(start, "the message is not UTF-8")
+	case p.at < len(p.text) && p.text[p.at] != ' ' && p.text[p.at] != '\t':
+		return wrong(p.at, "the message has ended here: a space comes before what follows")
+	}
+	p.f.Message = text
+	return nil
+}
+
+func (p *parser) first() error {
+	start := p.at
+	text := p.until(" \t")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1_000_000_000 || !isDecimal(text) {
+		return wrong(start, "first is a number of messages from 1 to 1000000000, not %q", text)
+	}
+	p.f.First = n
+	return nil
+}
+
+// pattern reads the rest of the text.
+func (p *parser) pattern() error {
+	start := p.at
+	text := strings.TrimRight(p.text[start:], " \t")
+	p.at = len(p.text)
+	route, offset, problem := parseRoute(text)
+	if problem != "" {
+		return wrong(start+offset, "%s", problem)
+	}
+	p.f.Pattern = route
+	return nil
+}
+
+// parseRoute reads a pattern and returns its route; a problem comes with its
+// offset.
+func parseRoute(text string) (route string, offset int, problem string) {
+	switch {
+	case text == "":
+		return "", 0, `the pattern is empty: cmd=createItem, {"cmd":"createItem"} or item.v1.viewed`
+	case strings.ContainsRune(`{["`, rune(text[0])):
+		p, err := micro.ParsePattern(text)
+		if bad := (*micro.PatternError)(nil); errors.As(err, &bad) {
+			return "", bad.Offset, "the pattern is not JSON: " + bad.Reason
+		}
+		route = p.Route()
+	default:
+		if at := strings.IndexAny(text, " \t\n\"{}"); at >= 0 {
+			return "", at, `a pattern without quotes has no spaces, quotes or braces, and is the last: write it as JSON, {"cmd":"x"} or "a b"`
+		}
+		route = text
+		if key, value, ok := strings.Cut(text, "="); ok && key != "" && value != "" {
+			route = micro.Fields(map[string]any{key: value}).Route()
+		}
+	}
+	if !utf8.ValidString(route) || route == "" {
+		return "", 0, "no message can be recognised by this pattern: it is empty, or has half a surrogate pair in it"
+	}
+	return route, 0, ""
+}

@@ -1,0 +1,213 @@
+package fault
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// Options says where a proxy listens, what it stands before, and what it does.
+type Options struct {
+	// Listen is the address to listen on; "" is a free port of 127.0.0.1.
+	Listen string
+	// Target is the service's addresses, host:port. Connections take turns on
+	// them, and pass over one that cannot be reached.
+	Target []string
+	// TLS encrypts the connections to the service; nil does not. Clients always
+	// speak to the proxy in the clear.
+	TLS *tls.Config
+	// Seed repeats the decisions of another run with the same seed.
+	Seed uint64
+	// Raw makes it a proxy of bytes, for protocols that are not NestJS' TCP. A
+	// message is then what one read gives, at most 32 KB; latency and reset are
+	// drawn for those of clients, cut for those of the service.
+	Raw bool
+	// Faults act from the start on.
+	Faults []Fault
+	// Incomplete is how long a part of a frame may wait for its next byte; 0 is
+	// NestJS' default.
+	Incomplete time.Duration
+	// Log gets what happens to connections, at debug level what is ordinary; nil
+	// is nobody.
+	Log *slog.Logger
+}
+
+// Proxy stands between clients and a service. Its methods are safe for
+// concurrent use.
+type Proxy struct {
+	options Options
+	socket  net.Listener
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup // who accepts, and the connections
+
+	faults  atomic.Pointer[faultSet] // replaced with mu held
+	journal journal
+	counts  counts
+	turn    atomic.Uint64 // of the targets
+
+	mu      sync.Mutex // guards what follows
+	last    int        // id of a fault
+	removed []*active  // the latest, for the counts
+	twins   map[string]int
+	conns   map[*conn]struct{}
+	closed  bool
+}
+
+type counts struct{ messages, replies, connections, unreachable atomic.Uint64 }
+
+// Start listens and passes on until ctx ends or Close is called. A fault that
+// the proxy cannot do is a *RefusedError.
+func Start(ctx context.Context, o Options) (*Proxy, error) {
+	if len(o.Target) == 0 {
+		return nil, errors.New("a fault proxy needs the address of a service")
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Incomplete == 0 {
+		o.Incomplete = microtcp.DefaultIncompleteMessageTimeout
+	}
+	p := &Proxy{options: o, twins: map[string]int{}, conns: map[*conn]struct{}{}}
+	p.faults.Store(&faultSet{})
+	for _, f := range o.Faults {
+		if _, err := p.Add(f); err != nil {
+			return nil, err
+		}
+	}
+	var listen net.ListenConfig
+	socket, err := listen.Listen(ctx, "tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", o.Listen, err)
+	}
+	p.socket = socket
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.wg.Go(p.accept)
+	p.wg.Go(p.end)
+	return p, nil
+}
+
+// Addr returns where the proxy listens, host:port.
+func (p *Proxy) Addr() string { return p.socket.Addr().String() }
+
+// Close ends all connections and returns when nothing of the proxy is left.
+func (p *Proxy) Close() error {
+	p.cancel()
+	p.wg.Wait()
+	return nil
+}
+
+// accept accepts until the proxy ends.
+func (p *Proxy) accept() {
+	for {
+		client, err := p.socket.Accept()
+		switch {
+		case err == nil:
+			p.counts.connections.Add(1)
+			p.wg.Go(func() { p.serve(client) })
+		case p.ctx.Err() != nil:
+			return
+		default: // too many open files, perhaps: it passes
+			p.options.Log.Warn("a connection could not be accepted", "error", err)
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-p.ctx.Done():
+			}
+		}
+	}
+}
+
+// end waits for the proxy's end and closes everything; those who use it notice.
+func (p *Proxy) end() {
+	<-p.ctx.Done()
+	_ = p.socket.Close()
+	p.mu.Lock()
+	p.closed = true
+	conns := slices.Collect(maps.Keys(p.conns))
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.end(false)
+	}
+}
+
+// serve passes on between one client and the service until both have ended.
+func (p *Proxy) serve(client net.Conn) {
+	service, err := p.dial()
+	if err != nil {
+		p.counts.unreachable.Add(1)
+		p.options.Log.Warn("a client was turned away", "client", client.RemoteAddr().String(), "error", err)
+		reset(client)
+		return
+	}
+	c := newConn(p, client, service)
+	if !p.enter(c) {
+		c.end(false)
+		return
+	}
+	p.options.Log.Debug("connected", "client", client.RemoteAddr().String(), "service", service.RemoteAddr().String())
+	c.run()
+	p.mu.Lock()
+	delete(p.conns, c)
+	p.mu.Unlock()
+	p.options.Log.Debug("disconnected", "client", client.RemoteAddr().String())
+}
+
+func (p *Proxy) enter(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.conns[c] = struct{}{}
+	}
+	return !p.closed
+}
+
+// dialTimeout bounds one attempt to reach the service.
+const dialTimeout = 5 * time.Second
+
+// dial connects to the target whose turn it is, or to the next that can be
+// reached.
+func (p *Proxy) dial() (net.Conn, error) {
+	turn := p.turn.Add(1) - 1
+	var errs []error
+	for i := range uint64(len(p.options.Target)) {
+		conn, err := p.dialOne(p.options.Target[(turn+i)%uint64(len(p.options.Target))])
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (p *Proxy) dialOne(address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil || p.options.TLS == nil {
+		return conn, err
+	}
+	config := p.options.TLS.Clone()
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(address) // it was dialled
+	}
+	encrypted := tls.Client(conn, config)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("tls with %s: %w", address, err)
+	}
+	return encrypted, nil
+}

@@ -1,0 +1,77 @@
+package fault
+
+import (
+	"slices"
+	"time"
+)
+
+// chunkSize is the most that one read of a stream of bytes gives.
+const chunkSize = 32 << 10
+
+// pumpBytes passes bytes on until the stream ends. They keep their order
+// whatever they are delayed by.
+func (p *pipe) pumpBytes() error {
+	buf := make([]byte, chunkSize)
+	var last time.Time // when the latest chunk is due
+	for {
+		n, err := p.src.Read(buf)
+		if n > 0 {
+			if problem := p.chunk(buf[:n], &last); problem != nil {
+				return problem
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// chunk deals with what one read gave.
+func (p *pipe) chunk(b []byte, last *time.Time) error {
+	proxy := p.conn.proxy
+	set := proxy.faults.Load()
+	one, swallow := parcel{}, false
+	if p.to == toService {
+		proxy.counts.messages.Add(1)
+		v := proxy.judge(set, &message{pipe: p, size: len(b)})
+		if v.reset {
+			p.conn.end(true)
+			return errEnded
+		}
+		swallow, one.due, one.stall = v.swallow, v.due, v.stall
+	} else {
+		proxy.counts.replies.Add(1)
+		swallow, one = proxy.judgeReply(set, "", len(b))
+		one.cut = proxy.cuts(set)
+	}
+	if swallow {
+		return nil
+	}
+	if one.due.IsZero() && !one.cut && p.queue.empty() {
+		_, err := p.dst.Write(b)
+		return err
+	}
+	one.due = later(later(one.due, time.Now()), *last)
+	*last = one.due
+	one.bytes = slices.Clone(b)
+	return p.send(&one)
+}
+
+// cuts asks whether a chunk from the service is cut: with streams of bytes it is
+// drawn for those.
+func (p *Proxy) cuts(set *faultSet) bool {
+	for _, a := range set.list {
+		if a.fault.Kind != Cut {
+			continue
+		}
+		open, _ := a.window(time.Now(), set.begin)
+		n, hit := a.hits(open)
+		if !hit {
+			continue
+		}
+		a.hit.Add(1)
+		p.journal.add(Event{Fault: a.id, Kind: Cut, Number: n})
+		return true
+	}
+	return false
+}
