@@ -43,9 +43,14 @@ func (w *writer) run(r *Run) {
 func (w *writer) head(r *Run) {
 	w.line("%s %s %s", w.p.Bold("bench"), r.Pattern, w.p.Dim("→ "+r.Target))
 	w.line("%s", w.p.Dim(r.Load+plural(r.Connections, " on %d connection")))
-	w.wrapped("", r.Policy.Text, w.p.Dim)
-	for _, f := range r.Faults {
-		w.wrapped("", "fault "+f, w.p.Dim)
+	about := append([]string{r.Policy.Text}, r.Faults...)
+	for i, text := range about {
+		if i > 0 {
+			text = "fault " + text
+		}
+		for _, line := range wrap(text, textWidth) {
+			w.line("%s", w.p.Dim(line))
+		}
 	}
 }
 
@@ -186,7 +191,7 @@ func generatorLines(r *Run) (lines []string) {
 		cpu, gc = max(cpu, s.CPU), max(gc, s.GC)
 	}
 	if cpu > 0 {
-		lines = append(lines, fmt.Sprintf("at most %.0f%% of this machine's processors, garbage collection at most %s", cpu*100, Duration(gc)))
+		lines = append(lines, fmt.Sprintf("used up to %.0f%% of the processors, paused up to %s for GC", cpu*100, Duration(gc)))
 	}
 	return lines
 }

@@ -31,8 +31,11 @@ func (m *Message) ok() string {
 	return Percent(float64(m.Outcomes[load.OK.String()]) / float64(m.Offered))
 }
 
-// mostErrors is how many ways to fail are listed.
-const mostErrors = 12
+// How many ways to fail are listed, and where their texts begin.
+const (
+	mostErrors  = 12
+	errorIndent = 25
+)
 
 func (w *writer) errors(r *Run) {
 	if len(r.Errors) == 0 {
@@ -46,7 +49,13 @@ func (w *writer) errors(r *Run) {
 			rest += e.Count
 			continue
 		}
-		w.line("  %s  %s %s", pad(Count(e.Count), 8), w.p.Bad(pad(e.kind(), -12)), e.Text)
+		for j, line := range wrap(e.Text, textWidth-errorIndent) {
+			if j > 0 {
+				w.line("%s%s", pad("", errorIndent), line)
+				continue
+			}
+			w.line("  %s  %s %s", pad(Count(e.Count), 8), w.p.Bad(pad(e.kind(), -12)), line)
+		}
 	}
 	if rest > 0 {
 		w.line("  %s  in %s", pad(Count(rest), 8), countedAs(int64(len(r.Errors)-mostErrors), "other way", "other ways"))

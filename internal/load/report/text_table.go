@@ -103,7 +103,7 @@ func (w *writer) list(e *Experiment) {
 			text += pad(shorten(v, widths[j]), -widths[j]-2)
 		}
 		text += pad(Percent(c.Goodput), 8) + pad(Duration(c.P99), 9) + pad(fmt.Sprintf("%.2f", c.Amplification), 11) + pad(Percent(c.Wasted), 8)
-		w.marked(e, i, text, c.Verdict, c.outcome())
+		w.marked(e, i, text, c.Verdict, strings.Replace(c.outcome(), " in ", " ", 1))
 	}
 }
 
@@ -217,14 +217,14 @@ func (w *writer) grid(e *Experiment) {
 	for _, v := range rows.Values {
 		var lines [3]string
 		lines[0] = w.p.Bold(pad(shorten(rows.Name+" "+v, gridHead-2), -gridHead))
-		lines[1], lines[2] = pad("  p99, amplified", -gridHead), pad("", -gridHead)
+		lines[1], lines[2] = pad("p99 ×amplified", -gridHead), pad("", -gridHead)
 		for _, u := range columns.Values {
 			w.gridCell(e, e.find(v, u), &lines)
 		}
-		w.line("%s", lines[0])
-		w.line("%s", w.p.Dim(lines[1]))
+		w.line("%s", strings.TrimRight(lines[0], " "))
+		w.line("%s", w.p.Dim(strings.TrimRight(lines[1], " ")))
 		if e.judged() {
-			w.line("%s", lines[2])
+			w.line("%s", strings.TrimRight(lines[2], " "))
 		}
 	}
 }

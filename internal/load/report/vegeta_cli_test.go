@@ -96,7 +96,7 @@ func benchFile(t *testing.T) (path string, res *load.Result) {
 	}
 	v := report.NewVegeta(file, "work", "tcp://"+address.String())
 	run, err := load.Start(t.Context(), load.Plan{
-		Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work"), Data: []byte(`{}`), OnResult: v.Result,
+		Messages: []load.Message{{Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work")}}, OnResult: v.Result,
 		Policy: policy.New(policy.WithTimeout(100 * time.Millisecond)),
 		Pacer:  vegeta.ConstantPacer{Freq: 400, Per: time.Second}, Requests: 800,
 	})

@@ -1,0 +1,149 @@
+package report_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+func TestThresholds(t *testing.T) {
+	d := sample(t)
+	nothing := document(report.KindRun, newRun(t, emptyResult(), report.About{}))
+	cases := []struct {
+		text, measured string
+		kept           bool
+	}{
+		{"p99<50ms", "990ms", false},
+		{" p99 < 2s ", "990ms", true},
+		{"p50<=501ms", "500ms", true},
+		{"p99.9<900ms", "999ms", false},
+		{"max<=1s", "1.00s", true},
+		{"min>0s", "1.00ms", true},
+		{"mean<1s", "500ms", true},
+		{"attempt-p99<10ms", "9.90ms", true},
+		{"goodput>96%", "96.71%", true},
+		{"goodput>=485/s", "485/s", true},
+		{"goodput>485/s", "485/s", false},
+		{"errors<3%", "3.29%", false},
+		{"errors<34", "33", true},
+		{"timeouts<=10", "10", true},
+		{"shed<1", "3", false},
+		{"amplification<1.2", "1.097", true},
+		{"wasted<5%", "5.80%", false},
+		{"late<1", "1", false},
+		{"unreachable<1", "0", true},
+		{"resets<=0%", "0%", true},
+		{"recovery<3s", "no trigger", false},
+	}
+	for _, c := range cases {
+		hold(t, d, c.text)
+		want := report.ThresholdResult{Text: strings.TrimSpace(c.text), Kept: c.kept, Measured: c.measured}
+		if diff := cmp.Diff([]report.ThresholdResult{want}, d.Thresholds); diff != "" {
+			t.Errorf("%s -want +got\n%s", c.text, diff)
+		}
+		hold(t, nothing, c.text)
+		if got := nothing.Thresholds[0]; got.Kept || got.Measured != "nothing" && got.Measured != "no trigger" {
+			t.Errorf("%s of a run without requests: %+v", c.text, got)
+		}
+	}
+}
+
+func TestCrossed(t *testing.T) {
+	var names []string
+	for _, crossed := range sample(t).Crossed() {
+		names = append(names, crossed.Text)
+	}
+	if diff := cmp.Diff([]string{"p99<50ms"}, names); diff != "" {
+		t.Errorf("crossed -want +got\n%s", diff)
+	}
+}
+
+// TestThresholdsOfSeveralRuns: the worst run decides, and is named.
+func TestThresholdsOfSeveralRuns(t *testing.T) {
+	d := collapse(t)
+	hold(t, d, "recovery<3s", "amplification<4", "amplification<1.1", "goodput>40%", "shed<1")
+	want := []report.ThresholdResult{
+		{Text: "recovery<3s", Measured: "COLLAPSED", Run: "naive"},
+		{Text: "amplification<4", Kept: true, Measured: "2.771", Run: "naive"},
+		{Text: "amplification<1.1", Measured: "2.771", Run: "naive"},
+		{Text: "goodput>40%", Measured: "34.33%", Run: "naive"},
+		{Text: "shed<1", Kept: true, Measured: "0", Run: "none"},
+	}
+	if diff := cmp.Diff(want, d.Thresholds); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	d.Runs = d.Runs[4:]
+	hold(t, d, "recovery<3s", "recovery<1s")
+	want = []report.ThresholdResult{{Text: "recovery<3s", Kept: true, Measured: "1.20s"}, {Text: "recovery<1s", Measured: "1.20s"}}
+	if diff := cmp.Diff(want, d.Thresholds); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// TestThresholdsOverHTTP: late answers that nobody could see are not none.
+func TestThresholdsOverHTTP(t *testing.T) {
+	d := sample(t)
+	d.Runs[0].Attempts.LateUnknown = true
+	hold(t, d, "late<1000", "wasted<100%")
+	want := []report.ThresholdResult{{Text: "late<1000", Measured: "not known"}, {Text: "wasted<100%", Measured: "not known"}}
+	if diff := cmp.Diff(want, d.Thresholds); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestBadThresholds(t *testing.T) {
+	cases := []struct {
+		text    string
+		offset  int
+		message string
+	}{
+		{"", 0, "compares"},
+		{"p99", 3, "compares"},
+		{"p98<1s", 0, `no metric "p98"`},
+		{"  p98<1s", 2, `no metric "p98"`},
+		{"<1s", 0, "the metric is missing"},
+		{"p99=1s", 3, "compares with"},
+		{"p99==1s", 3, "compares with"},
+		{"p99<", 4, "the value is missing"},
+		{"p99<fast", 4, `"fast" is not a duration such as 50ms`},
+		{"p99< 50", 5, `p99 is bounded by a duration such as 50ms, not by "50"`},
+		{"p99<5%", 4, "bounded by a duration"},
+		{"goodput>many%", 8, `"many" is not a number`},
+		{"goodput>99", 8, "a share such as 99% or a rate such as 450/s"},
+		{"amplification<NaN%", 14, "not a number"},
+		{"recovery<3", 9, "recovery is bounded by a duration"},
+		{"collapse<1", 0, "late and recovery"},
+	}
+	for _, c := range cases {
+		_, err := report.ParseThreshold(c.text)
+		var problem *report.SyntaxError
+		if !errors.As(err, &problem) {
+			t.Errorf("%q: error %v, want a *SyntaxError", c.text, err)
+			continue
+		}
+		if problem.Offset != c.offset || !strings.Contains(problem.Message, c.message) {
+			t.Errorf("%q: offset %d, %q; want %d, %q", c.text, problem.Offset, problem.Message, c.offset, c.message)
+		}
+	}
+}
+
+// FuzzParseThreshold: whatever is typed, an error points into it.
+func FuzzParseThreshold(f *testing.F) {
+	for _, seed := range []string{"p99<50ms", "goodput>=99.5%", "amplification<1.2", " errors < 1 %", "p99.9>=1h2m", "x<", "<=>"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		threshold, err := report.ParseThreshold(text)
+		var problem *report.SyntaxError
+		if errors.As(err, &problem) && (problem.Offset < 0 || problem.Offset > len(text)) {
+			t.Fatalf("%q: offset %d", text, problem.Offset)
+		}
+		if err == nil {
+			new(report.Document).Hold([]report.Threshold{threshold})
+		}
+	})
+}
