@@ -3,6 +3,7 @@ package policy_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,9 +17,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // step is how a scripted service treats one attempt.
 type step struct {
-	takes time.Duration
-	value string // sent before err
-	err   error
+	takes  time.Duration
+	values []string // sent before value, each followed by every
+	every  time.Duration
+	value  string // sent before err
+	err    error
+	panics bool
 }
 
 // script is a transport that treats the n-th attempt as the n-th step says, the
@@ -26,6 +30,8 @@ type step struct {
 // micro.Conn does.
 type script struct {
 	steps []step
+
+	mu    sync.Mutex // guards what follows: hedged attempts overlap
 	begin time.Time
 	seen  []seen
 }
@@ -39,6 +45,36 @@ type seen struct {
 
 func (s *script) handle(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	now := time.Now()
+	one := s.note(req, now)
+	if req.Trace != nil && req.Trace.Wrote != nil {
+		req.Trace.Wrote(now, nil)
+	}
+	if err := one.wait(ctx, req, now); err != nil {
+		return err
+	}
+	if one.panics {
+		panic("scripted")
+	}
+	for _, v := range one.values {
+		if err := reply.Send(micro.Value{Raw: []byte(v)}); err != nil {
+			return err
+		}
+		if err := (&step{takes: one.every}).wait(ctx, req, time.Now()); err != nil {
+			return err
+		}
+	}
+	if one.value != "" {
+		if err := reply.Send(micro.Value{Raw: []byte(one.value), Last: true}); err != nil {
+			return err
+		}
+	}
+	return one.err
+}
+
+// note writes an attempt down and finds its step.
+func (s *script) note(req *micro.Request, now time.Time) *step {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.begin.IsZero() {
 		s.begin = now
 	}
@@ -47,22 +83,12 @@ func (s *script) handle(ctx context.Context, req *micro.Request, reply micro.Rep
 		one.Deadline = req.Deadline.Sub(s.begin)
 	}
 	s.seen = append(s.seen, one)
-	if req.Trace != nil && req.Trace.Wrote != nil {
-		req.Trace.Wrote(now, nil)
-	}
-	step := s.steps[min(len(s.seen), len(s.steps))-1]
-	if err := s.wait(ctx, req, step); err != nil {
-		return err
-	}
-	if step.value != "" {
-		if err := reply.Send(micro.Value{Raw: []byte(step.value)}); err != nil {
-			return err
-		}
-	}
-	return step.err
+	return &s.steps[min(len(s.seen), len(s.steps))-1]
 }
 
-func (s *script) wait(ctx context.Context, req *micro.Request, step step) error {
+// wait takes the step's time; a call that gives up before is told of the late
+// answer like by a transport.
+func (step *step) wait(ctx context.Context, req *micro.Request, began time.Time) error {
 	takes := time.NewTimer(step.takes)
 	defer takes.Stop()
 	limit := make(<-chan time.Time)
@@ -71,18 +97,19 @@ func (s *script) wait(ctx context.Context, req *micro.Request, step step) error 
 		defer timer.Stop()
 		limit = timer.C
 	}
+	err := micro.ErrTimeout
 	select {
 	case <-takes.C:
 		return nil
 	case <-limit:
-		if req.Trace != nil && req.Trace.Late != nil {
-			rest := step.takes - time.Since(s.begin.Add(s.seen[len(s.seen)-1].At))
-			time.AfterFunc(rest, func() { req.Trace.Late(micro.LateReply{By: rest}) })
-		}
-		return micro.ErrTimeout
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	if req.Trace != nil && req.Trace.Late != nil {
+		rest := step.takes - time.Since(began)
+		time.AfterFunc(rest, func() { req.Trace.Late(micro.LateReply{By: rest}) })
+	}
+	return err
 }
 
 // send makes one request under p and returns the values and the error.
