@@ -6,6 +6,8 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,20 +35,27 @@ type service struct {
 	addr   string
 	echoes atomic.Int64
 	events atomic.Int64
-	order  chan string // the data of echoes in the order in which they came
 }
 
 // serve runs a server until the test ends.
 func serve(t testing.TB, opts ...microtcp.ListenOption) *service {
 	t.Helper()
-	s := &service{order: make(chan string, 1<<16)}
+	s, release := serveLate(t, opts...)
+	release()
+	return s
+}
+
+// serveLate is serve whose echoes are not answered before release is called, or
+// the test ends.
+func serveLate(t testing.TB, opts ...microtcp.ListenOption) (s *service, release func()) {
+	t.Helper()
+	s = &service{}
+	gate := make(chan struct{})
+	release = sync.OnceFunc(func() { close(gate) })
 	server := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(time.Second))
 	answer := func(_ context.Context, in string) (string, error) {
 		s.echoes.Add(1)
-		select {
-		case s.order <- in:
-		default:
-		}
+		<-gate
 		return in, nil
 	}
 	micro.Handle(server, echo, answer)
@@ -65,6 +74,7 @@ func serve(t testing.TB, opts ...microtcp.ListenOption) *service {
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, listener) }()
 	t.Cleanup(func() {
+		release()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("serve: %v", err)
@@ -77,7 +87,78 @@ func serve(t testing.TB, opts ...microtcp.ListenOption) *service {
 		t.Fatal(err)
 	}
 	s.addr = addr.String()
-	return s
+	return s, release
+}
+
+// recorder is a peer in the service's place that keeps the order: it echoes one
+// message after the other, and remembers them.
+type recorder struct {
+	addr string
+
+	mu      sync.Mutex
+	packets []string
+}
+
+// record runs a recorder until the test ends.
+func record(t testing.TB) *recorder {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{addr: l.Addr().String()}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			stop := context.AfterFunc(t.Context(), func() { _ = conn.Close() })
+			wg.Go(func() {
+				r.answer(conn)
+				_ = conn.Close()
+				stop()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return r
+}
+
+func (r *recorder) answer(conn net.Conn) {
+	in := microtcp.NewFrameReader(conn, 0)
+	for {
+		f, ok, err := in.Next()
+		if err != nil {
+			return
+		}
+		if !ok {
+			if in.Fill() != nil {
+				return
+			}
+			continue
+		}
+		r.mu.Lock()
+		r.packets = append(r.packets, string(f.Raw))
+		r.mu.Unlock()
+		if p, err := micro.ParsePacket(f.Body); err == nil && p.ID != nil {
+			reply := micro.ReplyPacket{ID: p.ID, Response: p.Data, Disposed: true}
+			if _, err := conn.Write(microtcp.AppendFrame(nil, reply.Append(nil))); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// all returns the packets that have come.
+func (r *recorder) all() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.packets)
 }
 
 // before starts a proxy before the service until the test ends.
