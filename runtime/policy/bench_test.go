@@ -3,21 +3,34 @@ package policy_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// BenchmarkRun is what a policy costs a request that needs no retry.
+// variants are the policies whose costs are told apart.
+func variants() map[string]*policy.Policy {
+	retry := policy.New(policy.WithTimeout(time.Second), policy.WithRetries(2), policy.WithBackoff(policy.Constant(time.Second)))
+	return map[string]*policy.Policy{
+		"bare":         policy.New(),
+		"retry":        retry,
+		"budget":       retry.With(policy.WithBudget(0.2, 10)),
+		"breaker":      retry.With(policy.WithBreaker(policy.Breaker{Ratio: 0.5})),
+		"hedge":        retry.With(hedgeAt(time.Second, 1)),
+		"hedge at p95": retry.With(policy.WithHedge(policy.Hedge{Quantile: 0.95})),
+		"recommended":  policy.Recommended(),
+		"hooked":       policy.Recommended(policy.WithHooks(policy.Hooks{Ended: func(context.Context, policy.Attempt) {}})),
+	}
+}
+
+// BenchmarkRun is what a policy costs a request that needs no retry, and whose
+// hedge is not due.
 func BenchmarkRun(b *testing.B) {
-	next := func(context.Context, *micro.Request, micro.Reply) error { return nil }
-	hooks := policy.WithHooks(policy.Hooks{Ended: func(context.Context, policy.Attempt) {}})
-	for name, p := range map[string]*policy.Policy{
-		"recommended": policy.Recommended(), "none": policy.None(), "hooked": policy.Recommended(hooks),
-	} {
+	for name, p := range variants() {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			handler := p.Intercept(next)
+			handler := p.Intercept(answers(nil))
 			req := &micro.Request{Pattern: micro.Cmd("x")}
 			for b.Loop() {
 				_ = handler(b.Context(), req, nil)
@@ -26,12 +39,27 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// TestOneAllocation: a request that needs no retry costs one allocation.
-func TestOneAllocation(t *testing.T) {
-	next := func(context.Context, *micro.Request, micro.Reply) error { return nil }
-	handler := policy.Recommended().Intercept(next)
+// BenchmarkShed is what a request costs that an open breaker holds back.
+func BenchmarkShed(b *testing.B) {
+	p := policy.New(policy.WithBreaker(policy.Breaker{Ratio: 1, Minimum: 1, Cooldown: time.Hour}))
 	req := &micro.Request{Pattern: micro.Cmd("x")}
-	if got := testing.AllocsPerRun(100, func() { _ = handler(t.Context(), req, nil) }); got > 1 {
-		t.Errorf("%.0f allocations, want 1", got)
+	_ = p.Run(b.Context(), req, nil, answers(micro.ErrTimeout))
+	next := answers(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = p.Run(b.Context(), req, nil, next)
+	}
+}
+
+// TestOneAllocation: a request that needs no retry costs one allocation, unless
+// it may be hedged.
+func TestOneAllocation(t *testing.T) {
+	req := &micro.Request{Pattern: micro.Cmd("x")}
+	next := answers(nil)
+	for _, name := range []string{"bare", "retry", "budget", "breaker", "recommended"} {
+		handler := variants()[name].Intercept(next)
+		if got := testing.AllocsPerRun(100, func() { _ = handler(t.Context(), req, nil) }); got > 1 {
+			t.Errorf("%s: %.0f allocations, want 1", name, got)
+		}
 	}
 }

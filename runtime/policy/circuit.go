@@ -49,10 +49,11 @@ const (
 // judge gives the verdict on an attempt. One that began when its time was over
 // says nothing.
 func judge(a *attempt, err error) verdict {
-	var remote *micro.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return good
+	}
+	var remote *micro.Error // behind the return, because it is allocated
+	switch {
 	case Transient(err):
 		if d := a.req.Deadline; !d.IsZero() && !a.start.Before(d) {
 			return noVerdict
@@ -141,7 +142,7 @@ func (b *breaker) ended(tell teller, through pass, v verdict, now time.Time) {
 	case v != noVerdict:
 		b.window.add(now, v == bad)
 		sum := b.window.sum
-		if v == bad && sum.all >= b.settings.Minimum && float64(sum.bad) >= b.settings.Ratio*float64(sum.all)-rounding {
+		if sum.all >= b.settings.Minimum && float64(sum.bad) >= b.settings.Ratio*float64(sum.all)-rounding {
 			b.change(tell, Open, now)
 		}
 	}
@@ -166,7 +167,7 @@ func (b *breaker) change(tell teller, to BreakerState, now time.Time) {
 	b.state, b.since = to, now
 	b.turn++
 	b.probes, b.well = 0, 0
-	b.window = newWindow(b.settings.Window, now)
+	b.window.parts, b.window.sum = [windowParts]counts{}, counts{}
 	if tell.hook != nil {
 		tell.hook(tell.ctx, BreakerChange{State: to, At: now})
 	}

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,4 +64,98 @@ func ExampleWithHooks() {
 	// attempt 1: connection closed, then retry
 	// attempt 2: connection closed, then attempts used up
 	// call {"cmd":"greet"}: connection closed (after 2 attempts)
+}
+
+func ExampleWithBreaker() {
+	p := policy.New(policy.WithBreaker(policy.Breaker{Ratio: 0.5, Minimum: 3}))
+	c := micro.NewClient(&flaky{failures: 1000}, p)
+	for range 4 {
+		_, err := micro.Call[string](context.Background(), c, micro.Name("greet"), nil)
+		fmt.Println(err)
+	}
+	// Output:
+	// call greet: connection closed
+	// call greet: connection closed
+	// call greet: connection closed
+	// call greet: not sent: the breaker is open
+}
+
+// sluggish is a transport whose first message takes until it is given up.
+type sluggish struct{ flaky }
+
+func (s *sluggish) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	if req.Attempt == 1 {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return reply.Send(micro.Value{Raw: []byte(`"hello"`), Last: true})
+}
+
+func ExampleWithHedge() {
+	p := policy.New(
+		policy.WithHedge(policy.Hedge{Delay: 5 * time.Millisecond}),
+		policy.WithBudget(0.1, 1), // a hedge for every tenth request and one a second at the most
+		policy.WithHooks(policy.Hooks{
+			Ended: func(_ context.Context, a policy.Attempt) {
+				fmt.Printf("attempt %d, a hedge: %t, then %s\n", a.Number, a.Hedge, a.Next)
+			},
+		}),
+	)
+	c := micro.NewClient(&sluggish{}, p)
+	answer, err := micro.Call[string](context.Background(), c, micro.Name("greet"), nil)
+	fmt.Println(answer, err)
+	// Output:
+	// attempt 1, a hedge: false, then outrun by another attempt
+	// attempt 2, a hedge: true, then done
+	// hello <nil>
+}
+
+func ExampleWithRetryOn() {
+	p := policy.New(policy.WithRetries(1), policy.WithRetryOn("unreachable", "5xx"))
+	fmt.Println(p)
+	// Output: no timeout, 1 retry at once on unreachable,5xx
+}
+
+func ExampleRetryOn() {
+	worth := policy.RetryOn("timeout", "429")
+	fmt.Println(worth(micro.ErrTimeout), worth(micro.ErrConnectionLost))
+	// Output: true false
+}
+
+func ExampleParseRetryOn() {
+	_, err := policy.ParseRetryOn("timeout,5xy")
+	var at *policy.SyntaxError
+	fmt.Println(errors.As(err, &at), at.Offset)
+	// Output: true 8
+}
+
+func ExampleParseBreaker() {
+	b, err := policy.ParseBreaker("50%/10s+5s,min=5")
+	fmt.Println(b.Ratio, b.Window, b.Cooldown, b.Minimum, b.Probes, err)
+	// Output: 0.5 10s 5s 5 1 <nil>
+}
+
+func ExampleParseHedge() {
+	h, err := policy.ParseHedge("p95")
+	fmt.Println(h.Quantile, h.Most, err)
+	// Output: 0.95 1 <nil>
+}
+
+func ExampleFromSettings() {
+	stored := policy.Recommended(policy.WithRetryOn("unreachable")).Settings()
+	p, err := policy.FromSettings(stored, policy.WithRetries(1))
+	fmt.Println(p, err)
+	// Output: timeout 1s, 1 retry 50ms to 1s apart with full jitter on unreachable, budget 20%+10/s, deadline 3s <nil>
+}
+
+func ExampleAs() {
+	p := policy.New(policy.WithRetries(1), policy.WithHooks(policy.Hooks{
+		Ended: func(_ context.Context, a policy.Attempt) { fmt.Println("attempt", a.Number, "ended") },
+	}))
+	p = p.With(policy.As(policy.None())) // its hooks stay
+	_, err := micro.Call[string](context.Background(), micro.NewClient(&flaky{failures: 1}, p), micro.Name("greet"), nil)
+	fmt.Println(p, err)
+	// Output:
+	// attempt 1 ended
+	// timeout 5s, no retries call greet: connection closed
 }

@@ -60,7 +60,7 @@ func TestAgainstFailsafe(t *testing.T) {
 }
 
 func runOurs(s policy.Settings, steps []step) outcome {
-	p := policy.New(policy.WithTimeout(s.Timeout), policy.WithRetries(s.Retries), policy.WithBackoff(s.Backoff))
+	p := policy.New(policy.WithTimeout(s.Timeout), policy.WithRetries(s.Retries), policy.WithBackoff(s.Backoff), policy.WithHedge(s.Hedge))
 	transport := &script{steps: steps}
 	begin := time.Now()
 	_, err := send(context.Background(), p, transport, &micro.Request{Pattern: micro.Cmd("x")})

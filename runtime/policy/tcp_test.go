@@ -1,0 +1,113 @@
+package policy_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// arrival is what the service saw of an attempt.
+type arrival struct {
+	attempt int
+	left    time.Duration // until its deadline
+}
+
+// serveHeld serves a pattern over TCP whose first attempts are answered when
+// release is closed, and all further ones at once.
+func serveHeld(t *testing.T, release <-chan struct{}) (address string, arrived <-chan arrival) {
+	t.Helper()
+	seen := make(chan arrival, 10)
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	micro.HandleFunc(s, micro.Cmd("held"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+		seen <- arrival{req.Attempt, time.Until(req.Deadline)}
+		if req.Attempt <= 1 {
+			<-release
+		}
+		return reply.Send(micro.Value{Any: req.Attempt, Last: true})
+	})
+	l := microtcp.Listen("127.0.0.1:0")
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	at, err := l.Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.String(), seen
+}
+
+// TestLateOverTCP: an attempt that was given up is told of when its answer comes
+// after all, whether it timed out, was cancelled with its request, or was outrun
+// by a hedge.
+func TestLateOverTCP(t *testing.T) {
+	errLeft := errors.New("the caller has left")
+	cases := map[string]struct {
+		opts   []policy.Option
+		cancel bool
+		want   error
+	}{
+		"timed out": {[]policy.Option{policy.WithTimeout(30 * ms)}, false, micro.ErrTimeout},
+		"cancelled": {[]policy.Option{policy.WithTimeout(time.Minute)}, true, errLeft},
+		"outrun":    {[]policy.Option{policy.WithTimeout(time.Minute), hedgeAt(10*ms, 1)}, false, nil},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			release := make(chan struct{})
+			address, arrived := serveHeld(t, release)
+			late := make(chan policy.Late, 10)
+			client := micro.NewClient(microtcp.Dial(address), policy.New(c.opts...).With(policy.WithHooks(policy.Hooks{
+				Late: func(_ context.Context, l policy.Late) { late <- l },
+			})))
+			defer func() { _ = client.Close() }()
+			if _, err := micro.Call[int](t.Context(), client, micro.Cmd("nobody's"), 0); err == nil { // connects
+				t.Fatal("somebody handles nobody's")
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			if c.cancel {
+				go func() { <-arrived; cancel(errLeft) }()
+			}
+			answer, err := micro.Call[int](ctx, client, micro.Cmd("held"), 0)
+			if !errors.Is(err, c.want) || err == nil && answer != 2 {
+				t.Errorf("answer %d, %v, want %v", answer, err, c.want)
+			}
+			if len(late) > 0 {
+				t.Error("told as late before it was answered")
+			}
+			close(release)
+			if l := <-late; l.Number != 1 || l.Err != nil || l.By < 0 {
+				t.Errorf("late: %+v", l)
+			}
+		})
+	}
+}
+
+// TestDeadlineOverTCP: the service sees the attempt's time, not the request's,
+// and the number of the attempt, a hedge's too.
+func TestDeadlineOverTCP(t *testing.T) {
+	release := make(chan struct{})
+	address, arrived := serveHeld(t, release)
+	defer close(release)
+	client := micro.NewClient(microtcp.Dial(address), policy.New(policy.WithTimeout(20*time.Second), hedgeAt(10*ms, 1)), micro.WithTimeout(time.Hour))
+	defer func() { _ = client.Close() }()
+	if answer, err := micro.Call[int](t.Context(), client, micro.Cmd("held"), 0); answer != 2 || err != nil {
+		t.Fatalf("%d, %v", answer, err)
+	}
+	for n := 1; n <= 2; n++ {
+		if a := <-arrived; max(a.attempt, 1) != n || a.left <= 0 || a.left > 20*time.Second {
+			t.Errorf("attempt %d of %d has %s left, want at most 20s", a.attempt, n, a.left)
+		}
+	}
+}
