@@ -29,6 +29,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newEmitCommand(s),
 		newLsCommand(s),
 		newBenchCommand(s),
+		newMockCommand(s),
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
 	}

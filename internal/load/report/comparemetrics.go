@@ -1,0 +1,228 @@
+package report
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// metricOf is one thing that is compared.
+type metricOf struct {
+	name  string
+	scale Scale
+	// worse is 1 when more is worse, -1 when less is.
+	worse float64
+	statistic
+	// sampling is the standard deviation that the statistic would have if
+	// requests were independent of each other.
+	sampling func(s *sample, seconds []int) float64
+	// least is how many requests both sides need for the metric to mean anything.
+	least int64
+}
+
+// The fewest requests that say something of each percentile: a few dozen beyond
+// it at least, but for p99, of which three are enough to see a change of half.
+const (
+	leastMedian = 50
+	leastP90    = 100
+	leastP99    = 300
+)
+
+// comparedMetrics lists what is compared, in the order of the report.
+func comparedMetrics() []metricOf {
+	ok := func(t *tally) (float64, float64) { return float64(t.second.OK), t.ended() }
+	failed := func(t *tally) (float64, float64) { return t.ended() - float64(t.second.OK), t.ended() }
+	wasted := func(t *tally) (float64, float64) { return t.unused, t.answers }
+	return []metricOf{
+		quantileMetric("p50", 0.50, leastMedian),
+		quantileMetric("p90", 0.90, leastP90),
+		quantileMetric("p99", 0.99, leastP99),
+		shareMetric("goodput", -1, ok),
+		shareMetric("errors", 1, failed),
+		amplification(),
+		shareMetric("wasted", 1, wasted),
+	}
+}
+
+// ended counts the requests that ended in the second.
+func (t *tally) ended() float64 {
+	s := t.second
+	return float64(s.OK + s.Error + s.Timeout + s.Lost + s.Shed)
+}
+
+func quantileMetric(name string, q float64, least int64) metricOf {
+	return metricOf{
+		name: name, scale: ScaleDuration, worse: 1, least: least,
+		statistic: func(s *sample, seconds []int) (float64, bool) { return s.quantile(seconds, q) },
+		sampling: func(s *sample, seconds []int) float64 {
+			n := 0.0
+			for _, i := range seconds {
+				n += float64(s.seconds[i].upTo[len(s.values)-1])
+			}
+			if n == 0 {
+				return 0
+			}
+			var values []float64
+			for k := range 19 {
+				z := normalQuantile((float64(k) + 0.5) / 19)
+				v, _ := s.quantile(seconds, q+z*math.Sqrt(q*(1-q)/n))
+				values = append(values, v)
+			}
+			return spreadOf(values)
+		},
+	}
+}
+
+// shareMetric is a part of a whole.
+func shareMetric(name string, worse float64, of func(*tally) (part, whole float64)) metricOf {
+	sum := func(s *sample, seconds []int) (part, whole float64) {
+		for _, i := range seconds {
+			p, w := of(&s.seconds[i])
+			part, whole = part+p, whole+w
+		}
+		return part, whole
+	}
+	return metricOf{
+		name: name, scale: ScaleShare, worse: worse, least: leastMedian,
+		statistic: func(s *sample, seconds []int) (float64, bool) {
+			part, whole := sum(s, seconds)
+			return part / max(whole, 1), whole > 0
+		},
+		sampling: func(s *sample, seconds []int) float64 {
+			part, whole := sum(s, seconds)
+			p := (part + 1) / (whole + 2) // none of few is not none for sure
+			return math.Sqrt(p * (1 - p) / (whole + 2))
+		},
+	}
+}
+
+// amplification is attempts by requests, as a logarithm.
+func amplification() metricOf {
+	sum := func(s *sample, seconds []int) (attempts, offered float64) {
+		for _, i := range seconds {
+			attempts += float64(s.seconds[i].second.Attempts)
+			offered += float64(s.seconds[i].second.Offered)
+		}
+		return attempts, offered
+	}
+	return metricOf{
+		name: "amplification", scale: ScaleRatio, worse: 1, least: leastMedian,
+		statistic: func(s *sample, seconds []int) (float64, bool) {
+			attempts, offered := sum(s, seconds)
+			return math.Log(max(attempts, 1) / max(offered, 1)), attempts > 0 && offered > 0
+		},
+		sampling: func(s *sample, seconds []int) float64 {
+			attempts, offered := sum(s, seconds)
+			return math.Sqrt(math.Abs(attempts-offered)+1) / max(attempts, 1)
+		},
+	}
+}
+
+// compareMetrics compares the sides by every metric.
+func compareMetrics(a, b *compareSide, opts CompareOptions) []Compared {
+	index(slices.Concat(a.samples, b.samples))
+	var all []Compared
+	for _, m := range comparedMetrics() {
+		all = append(all, m.compare(a, b, opts))
+	}
+	return all
+}
+
+// together is how many metrics may err independently of each other: the
+// percentiles. All others are the same thing said in another way, or 0.
+const together = 3
+
+// compare compares the sides by one metric.
+func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
+	seed := fnv.New64a()
+	_, _ = seed.Write([]byte(m.name)) // never fails
+	random := rand.New(rand.NewPCG(opts.Seed, seed.Sum64()))
+	was, is := measure(a.samples, m, random), measure(b.samples, m, random)
+	c := Compared{Metric: m.name, Scale: m.scale, Matters: opts.Latency, Judgement: Unclear}
+	if m.scale == ScaleShare {
+		c.Matters = opts.Share
+	}
+	if !was.ok || !is.ok {
+		if !was.ok && !is.ok {
+			c.Judgement = Same
+		}
+		return c
+	}
+	run := betweenRuns(a.samples, b.samples, was, is, m)
+	low, high := interval(was, is, run, (1-opts.Confidence)/2/together, random)
+	c.set(m, was.value, is.value, low, high)
+	if a.Requests >= m.least && b.Requests >= m.least {
+		c.judge(m)
+	}
+	return c
+}
+
+// set translates from the scale of the statistic.
+func (c *Compared) set(m metricOf, a, b, low, high float64) {
+	c.A, c.B, c.Change, c.Low, c.High = a, b, b-a, low, high
+	if m.scale == ScaleShare {
+		return
+	}
+	c.A, c.B = math.Exp(a), math.Exp(b)
+	c.Change, c.Low, c.High = math.Expm1(b-a), math.Expm1(low), math.Expm1(high)
+}
+
+// judge says what the interval means.
+func (c *Compared) judge(m metricOf) {
+	c.Judgement = Same
+	if math.Abs(c.Change) <= c.Matters || c.Low <= 0 && c.High >= 0 {
+		return
+	}
+	c.Judgement = Better
+	if c.Change*m.worse > 0 {
+		c.Judgement = Regressed
+	}
+}
+
+// interval is that of the difference of the two sides: the draws of both, a
+// difference of whole runs drawn beside them, and widened for what is known from
+// few differences only.
+func interval(a, b estimate, run variance, tail float64, random *rand.Rand) (low, high float64) {
+	share := 1/float64(a.runs) + 1/float64(b.runs)
+	parts := append(slices.Concat(a.within, b.within), variance{run.value * share, run.freedom})
+	wider := studentQuantile(1-tail, freedom(parts)) / normalQuantile(1-tail)
+	spread := math.Sqrt(run.value * share)
+	center := b.value - a.value
+	draws := make([]float64, resamples)
+	for i := range draws {
+		draws[i] = center + wider*(b.draws[i]-a.draws[i]-center+spread*random.NormFloat64())
+	}
+	slices.Sort(draws)
+	return percentile(draws, tail), percentile(draws, 1-tail)
+}
+
+// enoughRuns is from how many differences between runs on their variance is
+// known from them, and not from the segments of the runs.
+const enoughRuns = 6
+
+// betweenRuns is how much whole runs differ beyond what each knows of itself.
+func betweenRuns(a, b []*sample, was, is estimate, m metricOf) variance {
+	var sum, degrees float64
+	for _, e := range []estimate{was, is} {
+		if e.runs < 2 {
+			continue
+		}
+		var within float64 // of one run
+		for _, w := range e.within {
+			within += w.value * float64(e.runs)
+		}
+		spread := spreadOf(e.values)
+		sum += float64(e.runs-1) * (spread*spread - within)
+		degrees += float64(e.runs - 1)
+	}
+	seen := variance{}
+	if degrees > 0 {
+		seen = variance{max(sum/degrees, 0), degrees}
+	}
+	segments := drift(slices.Concat(a, b), m)
+	if degrees >= enoughRuns || seen.value > segments.value {
+		return seen
+	}
+	return segments
+}

@@ -1,0 +1,213 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// compareSide is one side with its runs and their seconds.
+type compareSide struct {
+	Side
+
+	runs    []Run
+	samples []*sample
+}
+
+// sample is what one run has to say: its whole, counted seconds.
+type sample struct {
+	seconds []tally
+	// strata are the ends of stretches within which seconds are alike: a trigger
+	// begins a new one, and its end another.
+	strata []int
+	values []time.Duration // shared by all samples of a comparison
+}
+
+// tally is one second.
+type tally struct {
+	second *Second
+	// upTo counts the latencies that are at most the value of the same index.
+	upTo []int64
+	// unused and answers are what the share of wasted work is made of.
+	unused, answers float64
+}
+
+// newSide takes the runs of a document that are named by run, or all of them
+// when they are of one kind.
+func newSide(name string, d *Document, run string) (*compareSide, error) {
+	if d == nil || len(d.Runs) == 0 {
+		return nil, fmt.Errorf("compare %s: it holds no run", name)
+	}
+	s := &compareSide{Side: Side{Name: name}}
+	var names []string
+	for _, r := range d.Runs {
+		if run == "" || r.Name == run {
+			s.runs = append(s.runs, r)
+		}
+		if !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
+	switch {
+	case len(s.runs) == 0:
+		return nil, fmt.Errorf("compare %s: it has no run named %q; there are %s", name, run, strings.Join(names, ", "))
+	case run == "" && len(names) > 1:
+		return nil, fmt.Errorf("compare %s: it holds several kinds of runs; name one of %s", name, strings.Join(names, ", "))
+	}
+	s.describe()
+	if s.Requests == 0 {
+		return nil, fmt.Errorf("compare %s: no request was answered in a whole second after the warm-up", name)
+	}
+	return s, nil
+}
+
+func (s *compareSide) describe() {
+	first := &s.runs[0]
+	s.Pattern, s.Load, s.Policy, s.Started = first.Pattern, first.Load, first.Policy.Text, first.Started
+	s.Runs = len(s.runs)
+	for i := range s.runs {
+		one := newSample(&s.runs[i])
+		s.Seconds += len(one.seconds)
+		s.OfSeconds += int((s.runs[i].Counted + time.Second - 1) / time.Second)
+		if len(one.seconds) == 0 {
+			continue
+		}
+		s.samples = append(s.samples, one)
+		for _, t := range one.seconds {
+			s.Requests += t.second.measured()
+		}
+	}
+}
+
+// measured is how many request latencies a second has.
+func (s *Second) measured() (n int64) {
+	for _, l := range s.Latencies {
+		n += l[1]
+	}
+	return n
+}
+
+// newSample takes the seconds of a run that are whole and counted. Without a
+// warm-up the first one is left out too: connections are made in it.
+func newSample(r *Run) *sample {
+	from, until := max(r.Warmup, time.Second), r.Warmup+r.Counted
+	s := &sample{}
+	for i := range r.Seconds {
+		second := &r.Seconds[i]
+		if second.At < from || second.At+time.Second > until+time.Second/20 {
+			continue
+		}
+		s.seconds = append(s.seconds, tally{second: second})
+	}
+	s.waste(&r.Attempts)
+	s.stratify(r.Triggers)
+	return s
+}
+
+// waste spreads the errors that were retried, of which only the run knows how
+// many there were, over the seconds as the retries were.
+func (s *sample) waste(a *Attempts) {
+	var extra float64
+	for _, t := range s.seconds {
+		extra += float64(max(t.second.Attempts-t.second.Offered, 0))
+	}
+	for i := range s.seconds {
+		t := &s.seconds[i]
+		t.unused = float64(t.second.Late)
+		if retried := float64(max(t.second.Attempts-t.second.Offered, 0)); retried > 0 {
+			t.unused += min(float64(a.Discarded)*retried/extra, retried)
+		}
+		t.answers = t.unused + float64(t.second.OK+t.second.Error)
+	}
+}
+
+// stratify notes where triggers begin and end.
+func (s *sample) stratify(triggers []Trigger) {
+	var cuts []time.Duration
+	for _, t := range triggers {
+		cuts = append(cuts, t.At, t.At+t.Length, t.At+t.Length+t.Took)
+	}
+	for i := 1; i < len(s.seconds); i++ {
+		before, at := s.seconds[i-1].second.At, s.seconds[i].second.At
+		if slices.ContainsFunc(cuts, func(c time.Duration) bool { return before < c && c <= at }) {
+			s.strata = append(s.strata, i)
+		}
+	}
+	if len(s.seconds) > 0 {
+		s.strata = append(s.strata, len(s.seconds))
+	}
+}
+
+// index prepares the samples of both sides for quantiles over a common list of
+// values.
+func index(samples []*sample) {
+	var values []time.Duration
+	for _, s := range samples {
+		for _, t := range s.seconds {
+			for _, l := range t.second.Latencies {
+				values = append(values, time.Duration(l[0]))
+			}
+		}
+	}
+	slices.Sort(values)
+	values = slices.Compact(values)
+	for _, s := range samples {
+		s.values = values
+		for i := range s.seconds {
+			s.seconds[i].count(values)
+		}
+	}
+}
+
+func (t *tally) count(values []time.Duration) {
+	t.upTo = make([]int64, len(values))
+	for _, l := range t.second.Latencies {
+		i, _ := slices.BinarySearch(values, time.Duration(l[0]))
+		t.upTo[i] += l[1]
+	}
+	for i := 1; i < len(t.upTo); i++ {
+		t.upTo[i] += t.upTo[i-1]
+	}
+}
+
+// bucketWidth is how wide the buckets of a second's latencies are, relatively.
+const bucketWidth = 0.01
+
+// quantile returns the logarithm of the duration that a share q of all
+// latencies in the seconds do not exceed; false when there are none.
+func (s *sample) quantile(seconds []int, q float64) (log float64, ok bool) {
+	var all int64
+	for _, i := range seconds {
+		all += s.seconds[i].upTo[len(s.values)-1]
+	}
+	if all == 0 {
+		return 0, false
+	}
+	wanted := min(max(q, 0), 1) * float64(all)
+	upTo := func(v int) (n int64) {
+		for _, i := range seconds {
+			n += s.seconds[i].upTo[v]
+		}
+		return n
+	}
+	low, high := 0, len(s.values)-1
+	for low < high {
+		middle := (low + high) / 2
+		if float64(upTo(middle)) >= wanted {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	var before int64
+	if low > 0 {
+		before = upTo(low - 1)
+	}
+	within := 0.5
+	if in := upTo(low) - before; in > 0 {
+		within = min(max((wanted-float64(before))/float64(in), 0), 1)
+	}
+	return math.Log(max(float64(s.values[low]), 1)) + bucketWidth*(within-0.5), true
+}
