@@ -18,7 +18,7 @@ func (p *Proxy) Begin(t time.Time) {
 // Add makes a fault act on messages from now on, behind those there are, and
 // returns its id. A fault that the proxy cannot do is a *RefusedError.
 func (p *Proxy) Add(f Fault) (id int, err error) {
-	if err := f.check(p.options.Raw); err != nil {
+	if err := f.Check(p.options.Raw); err != nil {
 		return 0, err
 	}
 	f = f.normal()

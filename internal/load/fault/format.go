@@ -87,9 +87,9 @@ func patternText(route string) string {
 	return micro.Name(route).JSON()
 }
 
-// check returns what makes a fault that was not parsed, or that is meant for a
-// proxy of bytes, impossible here.
-func (f Fault) check(raw bool) error {
+// Check returns nil when a proxy can do the fault, and a *RefusedError otherwise;
+// raw tells that it is a proxy of bytes (Options.Raw).
+func (f Fault) Check(raw bool) error {
 	problem := func(message string) error { return &RefusedError{f, message} }
 	again, err := Parse(f.String())
 	switch {
