@@ -41,8 +41,8 @@ func (f *targetFlags) registerTLS(cmd *cobra.Command, heading string) {
 // dial makes the connection to a target: the one list of transports. Nothing is
 // connected before the first message. Errors are usage errors.
 func (f *targetFlags) dial(t target, opts ...microtcp.DialOption) (micro.Conn, error) {
-	if t.scheme != schemeTLS && (f.ca != "" || f.cert != "" || f.key != "" || f.insecure) {
-		return nil, usagef("--ca, --cert, --key and --insecure go with a tls:// target, not with %s", t)
+	if err := f.checkTLS(t); err != nil {
+		return nil, err
 	}
 	switch t.scheme {
 	case schemeTCP:
@@ -55,6 +55,14 @@ func (f *targetFlags) dial(t target, opts ...microtcp.DialOption) (micro.Conn, e
 		return microtcp.Dial(t.list(), append(opts, microtcp.WithTLS(config))...), nil
 	}
 	return nil, withHint(usagef("%s takes no messages: http targets are for `msctl bench`", t), "use tcp://host:port")
+}
+
+// checkTLS refuses the flags of TLS for a target without it.
+func (f *targetFlags) checkTLS(t target) error {
+	if t.scheme != schemeTLS && (f.ca != "" || f.cert != "" || f.key != "" || f.insecure) {
+		return usagef("--ca, --cert, --key and --insecure go with a tls:// target, not with %s", t)
+	}
+	return nil
 }
 
 func (f *targetFlags) tlsConfig() (*tls.Config, error) {

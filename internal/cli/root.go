@@ -28,8 +28,9 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),
-		newBenchCommand(s),
+		newBenchCommand(s, version),
 		newMockCommand(s),
+		newFaultCommand(s),
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
 	}

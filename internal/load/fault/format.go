@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -14,9 +15,9 @@ func (f Fault) String() string {
 	share := f.Share > 0 && f.Share < 1
 	switch {
 	case f.Kind.has(takesDelay):
-		b = append(append(b, '='), f.Delay.String()...)
+		b = append(append(b, '='), durationText(f.Delay)...)
 		if f.Spread > 0 {
-			b = append(append(b, "±"...), f.Spread.String()...)
+			b = append(append(b, "±"...), durationText(f.Spread)...)
 		}
 	case f.Kind.has(takesRate):
 		b = append(append(b, '='), rateText(f.BytesPerSecond)...)
@@ -24,9 +25,9 @@ func (f Fault) String() string {
 		b = append(append(b, '='), percent(f.Share)...)
 	}
 	if f.Trigger() {
-		b = append(append(b, '@'), f.Start.String()...)
+		b = append(append(b, '@'), durationText(f.Start)...)
 		if f.Length > 0 {
-			b = append(append(b, '+'), f.Length.String()...)
+			b = append(append(b, '+'), durationText(f.Length)...)
 		}
 	}
 	if share && f.Kind.has(takesDelay) {
@@ -68,6 +69,18 @@ func percent(share float64) string {
 		return whole + "%"
 	}
 	return whole + "." + rest + "%"
+}
+
+// durationText is d without the minutes and seconds that are 0: 1h, not 1h0m0s.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
 
 func rateText(bytes int64) string {

@@ -163,7 +163,7 @@ func (p *parser) delay() error {
 		return err
 	}
 	if p.f.Spread > p.f.Delay {
-		return wrong(start, "a spread of more than the delay would deliver messages before they came: use at most %s", p.f.Delay)
+		return wrong(start, "a spread of more than the delay would deliver messages before they came: use at most %s", durationText(p.f.Delay))
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func parseDuration(text string, offset int, what string) (time.Duration, error) 
 	case d <= 0:
 		return 0, wrong(offset, "%s is longer than 0", what)
 	case d > longest:
-		return 0, wrong(offset, "%s is at most %s", what, longest)
+		return 0, wrong(offset, "%s is at most %s", what, durationText(longest))
 	}
 	return d, nil
 }
