@@ -1,0 +1,158 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// mostColumns is how many points a time series is drawn with; longer runs have
+// several seconds in each.
+const mostColumns = 360
+
+// column is one or several seconds of a run, to be drawn as one: counts are
+// rates a second.
+type column struct {
+	At, Length time.Duration
+	Second
+	seconds   float64
+	Doubtful  bool
+	Latencies [][2]int64
+}
+
+// resample puts the seconds of a run into at most mostColumns.
+func resample(r *Run) []column {
+	each := (len(r.Seconds) + mostColumns - 1) / mostColumns
+	var columns []column
+	for i := 0; i < len(r.Seconds); i += each {
+		c := merge(r.Seconds[i:min(i+each, len(r.Seconds))])
+		c.Length = time.Duration(each) * time.Second
+		if rest := r.Elapsed - c.At; rest > 0 && rest < c.Length {
+			c.Length = rest
+		}
+		c.seconds = c.Length.Seconds()
+		columns = append(columns, c)
+	}
+	return columns
+}
+
+// merge puts seconds together: counts are sums, the rest is the greatest. The
+// quantiles are made of the distributions.
+func merge(seconds []Second) column {
+	c := column{At: seconds[0].At}
+	for i := range seconds {
+		s := &seconds[i]
+		c.Offered += s.Offered
+		c.Attempts += s.Attempts
+		c.OK += s.OK
+		c.Error += s.Error
+		c.Timeout += s.Timeout
+		c.Lost += s.Lost
+		c.Shed += s.Shed
+		c.Late += s.Late
+		c.InFlight = max(c.InFlight, s.InFlight)
+		c.P50, c.P90, c.P99, c.Max = max(c.P50, s.P50), max(c.P90, s.P90), max(c.P99, s.P99), max(c.Max, s.Max)
+		c.Lag, c.CPU, c.GC = max(c.Lag, s.Lag), max(c.CPU, s.CPU), max(c.GC, s.GC)
+		c.Doubtful = c.Doubtful || s.Doubtful
+		c.Latencies = append(c.Latencies, s.Latencies...)
+	}
+	slices.SortFunc(c.Latencies, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
+	if len(seconds) > 1 && len(c.Latencies) > 0 {
+		c.P50, c.P90, c.P99 = quantile(c.Latencies, 0.5), quantile(c.Latencies, 0.9), quantile(c.Latencies, 0.99)
+	}
+	return c
+}
+
+// quantile is the latency that a share of ascending buckets does not exceed.
+func quantile(buckets [][2]int64, share float64) time.Duration {
+	var all, seen int64
+	for _, b := range buckets {
+		all += b[1]
+	}
+	for _, b := range buckets {
+		if seen += b[1]; float64(seen) >= share*float64(all) {
+			return time.Duration(b[0])
+		}
+	}
+	return 0
+}
+
+// rate is a count of the column a second.
+func (c *column) rate(n int64) float64 {
+	if c.seconds <= 0 {
+		return float64(n)
+	}
+	return float64(n) / c.seconds
+}
+
+// middle is where the column's point stands, in seconds.
+func (c *column) middle() float64 { return (c.At + c.Length/2).Seconds() }
+
+// hover is what the page's script shows where the pointer is: a list of values
+// for each column.
+type hover struct {
+	Length float64    `json:"length"` // of a column, in seconds
+	Total  float64    `json:"total"`  // of the time axis
+	Rows   []hoverRow `json:"rows"`
+}
+
+type hoverRow struct {
+	Label  string   `json:"label"`
+	Class  string   `json:"class"`
+	Values []string `json:"values"`
+}
+
+func hoverOf(columns []column) hover {
+	if len(columns) == 0 {
+		return hover{}
+	}
+	last := columns[len(columns)-1]
+	h := hover{Length: columns[0].Length.Seconds(), Total: (last.At + last.Length).Seconds()}
+	h.add("offered", "offered", columns, func(c *column) string { return Rate(c.rate(c.Offered)) })
+	h.add("attempts", "attempts", columns, func(c *column) string { return Rate(c.rate(c.Attempts)) })
+	h.add("ok", "ok", columns, func(c *column) string { return Rate(c.rate(c.OK)) })
+	for _, o := range series() {
+		if o.class != "ok" {
+			h.add(o.label, o.class, columns, func(c *column) string { return notZero(c.rate(o.of(&c.Second))) })
+		}
+	}
+	h.add("late answers", "late", columns, func(c *column) string { return notZero(c.rate(c.Late)) })
+	for _, q := range quantiles() {
+		h.add(q.label, q.class, columns, func(c *column) string {
+			if c.Max == 0 {
+				return ""
+			}
+			return Duration(q.of(&c.Second))
+		})
+	}
+	h.add("in flight", "flight", columns, func(c *column) string { return Count(c.InFlight) })
+	h.add("doubtful", "doubt", columns, func(c *column) string {
+		if !c.Doubtful {
+			return ""
+		}
+		return fmt.Sprintf("lag %s, CPU %.0f%%", Duration(c.Lag), c.CPU*100)
+	})
+	return h
+}
+
+// add adds a row unless all of its values are empty.
+func (h *hover) add(label, class string, columns []column, value func(*column) string) {
+	row := hoverRow{Label: label, Class: class}
+	any := false
+	for i := range columns {
+		text := value(&columns[i])
+		any = any || text != ""
+		row.Values = append(row.Values, text)
+	}
+	if any {
+		h.Rows = append(h.Rows, row)
+	}
+}
+
+func notZero(rate float64) string {
+	if rate == 0 {
+		return ""
+	}
+	return Rate(rate)
+}

@@ -1,0 +1,334 @@
+package report
+
+import (
+	"math"
+	"time"
+
+	"github.com/msctl/msctl/internal/load/report/chart"
+)
+
+// plot is one chart as the template draws it.
+type plot struct {
+	Title, Note, Class string
+	Legend             []legend
+	X, Y               []chart.Tick
+	Shapes             []shape
+	Bands              []span // triggers
+	Marks              []span // live changes
+	Doubts             []span // seconds to be doubted
+	Time               bool   // X is the run's time
+}
+
+type legend struct{ Class, Label string }
+
+// shape is one SVG path: an area or a line.
+type shape struct{ Class, Kind, Path string }
+
+// span is a place on the X axis, in percent. Flip tells that its label stands on
+// the left of it, because there is no room on the right.
+type span struct {
+	Left, Width float64
+	Label       string
+	Flip        bool
+}
+
+// one is one line of a chart.
+type one[V any] struct {
+	class, label string
+	of           func(*Second) V
+}
+
+// series are the outcomes as they are stacked, from below.
+func series() []one[int64] {
+	return []one[int64]{
+		{"ok", "ok", func(s *Second) int64 { return s.OK }},
+		{"error", "error", func(s *Second) int64 { return s.Error }},
+		{"timeout", "timeout", func(s *Second) int64 { return s.Timeout }},
+		{"lost", "unreachable or reset", func(s *Second) int64 { return s.Lost }},
+		{"shed", "shed", func(s *Second) int64 { return s.Shed }},
+	}
+}
+
+// quantiles are the lines of the latency chart.
+func quantiles() []one[time.Duration] {
+	return []one[time.Duration]{
+		{"max", "max", func(s *Second) time.Duration { return s.Max }},
+		{"p99", "p99", func(s *Second) time.Duration { return s.P99 }},
+		{"p90", "p90", func(s *Second) time.Duration { return s.P90 }},
+		{"p50", "p50", func(s *Second) time.Duration { return s.P50 }},
+	}
+}
+
+// timeline is what the charts of one run over time have in common.
+type timeline struct {
+	run     *Run
+	columns []column
+	x       chart.Scale
+	total   time.Duration
+}
+
+func newTimeline(r *Run, columns []column) *timeline {
+	t := &timeline{run: r, columns: columns}
+	if n := len(columns); n > 0 {
+		t.total = columns[n-1].At + columns[n-1].Length
+	}
+	t.x = chart.Time(t.total)
+	return t
+}
+
+func timePlots(r *Run, columns []column) []plot {
+	if len(columns) == 0 {
+		return nil
+	}
+	t := newTimeline(r, columns)
+	return []plot{t.rates(), t.outcomes(), t.latency(), t.inFlight()}
+}
+
+// plot begins a chart: triggers, changes and doubtful seconds are on all of them.
+func (t *timeline) plot(title, note string) plot {
+	p := plot{Title: title, Note: note, X: t.x.Ticks, Time: true}
+	for i := range t.run.Triggers {
+		g := &t.run.Triggers[i]
+		left := t.x.At(g.At.Seconds())
+		p.Bands = append(p.Bands, span{Left: left, Width: t.x.At(g.end(t.run).Seconds()) - left, Label: g.Text, Flip: left > 75})
+	}
+	for _, c := range t.run.Changes {
+		left := t.x.At(c.At.Seconds())
+		if !t.trigger(c) {
+			p.Marks = append(p.Marks, span{Left: left, Label: c.Text, Flip: left > 75})
+		}
+	}
+	for i := range t.columns {
+		c := &t.columns[i]
+		if c.Doubtful {
+			left := t.x.At(c.At.Seconds())
+			p.Doubts = append(p.Doubts, span{Left: left, Width: t.x.At((c.At + c.Length).Seconds()) - left})
+		}
+	}
+	return p
+}
+
+// trigger reports whether a change is the beginning of a trigger, which has a
+// band already.
+func (t *timeline) trigger(c Change) bool {
+	for _, g := range t.run.Triggers {
+		if g.At == c.At && g.Text == c.Text {
+			return true
+		}
+	}
+	return false
+}
+
+// points are the values of all columns on a chart.
+func (t *timeline) points(y chart.Scale, value func(*column) float64) []chart.Point {
+	points := make([]chart.Point, 0, len(t.columns))
+	for i := range t.columns {
+		c := &t.columns[i]
+		points = append(points, chart.Point{X: t.x.At(c.middle()), Y: y.At(value(c))})
+	}
+	return points
+}
+
+// highest is the greatest value of all columns.
+func (t *timeline) highest(values ...func(*column) float64) (most float64) {
+	for i := range t.columns {
+		for _, v := range values {
+			most = max(most, v(&t.columns[i]))
+		}
+	}
+	return most
+}
+
+func offeredRate(c *column) float64 { return c.rate(c.Offered) }
+func attemptRate(c *column) float64 { return c.rate(c.Attempts) }
+func goodputRate(c *column) float64 { return c.rate(c.OK) }
+func failedRate(c *column) float64  { return c.rate(c.failed()) }
+func flight(c *column) float64      { return float64(c.InFlight) }
+func perSecond(v float64) string    { return Rate(v) }
+func wholeNumber(v float64) string  { return Count(int64(v)) }
+func logDuration(v float64) string  { return shortDuration(time.Duration(v)) }
+func shortDuration(d time.Duration) string {
+	return d.Round(time.Duration(math.Max(1, float64(d)/1000))).String()
+}
+
+// rates is the chart of what was asked for, tried and achieved.
+func (t *timeline) rates() plot {
+	p := t.plot("Throughput", "requests and attempts a second")
+	y := chart.Linear(t.highest(offeredRate, attemptRate, goodputRate, failedRate), 4, perSecond)
+	p.throughput(t, y)
+	if t.highest(failedRate) > 0 {
+		p.line("failed", "failed", t.points(y, failedRate))
+	}
+	return p
+}
+
+// throughput draws goodput, offered and attempts.
+func (p *plot) throughput(t *timeline, y chart.Scale) {
+	p.Y = y.Ticks
+	p.area("ok", "goodput", t.points(y, goodputRate))
+	p.line("offered", "offered", t.points(y, offeredRate))
+	p.line("attempts", "attempts", t.points(y, attemptRate))
+}
+
+// outcomes is the chart of how requests ended, stacked.
+func (t *timeline) outcomes() plot {
+	p := t.plot("Outcomes", "requests that ended, a second")
+	all := func(c *column) float64 { return c.rate(c.OK + c.failed() + c.Shed) }
+	y := chart.Linear(t.highest(all), 4, perSecond)
+	p.Y = y.Ticks
+	below := make([]float64, len(t.columns))
+	for _, o := range series() {
+		var boxes []chart.Box
+		for i := range t.columns {
+			c := &t.columns[i]
+			v := c.rate(o.of(&c.Second))
+			left, right := t.x.At(c.At.Seconds()), t.x.At((c.At + c.Length).Seconds())
+			gap := (right - left) * 0.08
+			boxes = append(boxes, chart.Box{Left: left + gap/2, Low: y.At(below[i]), Width: right - left - gap, Height: y.At(below[i]+v) - y.At(below[i])})
+			below[i] += v
+		}
+		if path := chart.Boxes(boxes); path != "" {
+			p.add(o.class, o.label, "boxes", path)
+		}
+	}
+	return p
+}
+
+// latency is the chart of the request latencies: quantiles over their
+// distribution in each second.
+func (t *timeline) latency() plot {
+	p := t.plot("Request latency", "from the intended start, by when requests ended; the shading is how many took how long")
+	least, most := math.Inf(1), 0.0
+	for i := range t.columns {
+		c := &t.columns[i]
+		if c.Max == 0 {
+			continue
+		}
+		low := float64(max(c.P50, 1))
+		if len(c.Latencies) > 0 {
+			low = min(low, float64(max(c.Latencies[0][0], 1)))
+		}
+		least, most = min(least, low), max(most, float64(c.Max))
+	}
+	if most == 0 {
+		least, most = float64(time.Millisecond), float64(time.Second)
+	}
+	y := chart.Log(least, most, logDuration)
+	p.Y = y.Ticks
+	t.shading(&p, y)
+	for _, q := range quantiles() {
+		p.line(q.class, q.label, t.points(y, func(c *column) float64 {
+			if c.Max == 0 {
+				return math.NaN()
+			}
+			return float64(q.of(&c.Second))
+		}))
+	}
+	return p
+}
+
+// Cells of the latency chart's shading.
+const (
+	shadeRows   = 36
+	shadeLevels = 5
+)
+
+// shading draws how many requests of each column took how long, in levels.
+func (t *timeline) shading(p *plot, y chart.Scale) {
+	levels := make([][]chart.Box, shadeLevels)
+	for i := range t.columns {
+		c := &t.columns[i]
+		var rows [shadeRows]int64
+		var all int64
+		for _, b := range c.Latencies {
+			rows[min(int(y.At(float64(b[0]))/100*shadeRows), shadeRows-1)] += b[1]
+			all += b[1]
+		}
+		left, right := t.x.At(c.At.Seconds()), t.x.At((c.At + c.Length).Seconds())
+		for row, n := range rows {
+			if n == 0 {
+				continue
+			}
+			level := min(int(math.Sqrt(float64(n)/float64(all))*shadeLevels), shadeLevels-1)
+			levels[level] = append(levels[level], chart.Box{Left: left, Low: float64(row) * 100 / shadeRows, Width: right - left, Height: 100.0 / shadeRows})
+		}
+	}
+	for level, boxes := range levels {
+		if path := chart.Boxes(boxes); path != "" {
+			p.Shapes = append(p.Shapes, shape{"shade" + string(rune('1'+level)), "boxes", path})
+		}
+	}
+}
+
+// inFlight is the chart of how many requests were out at once.
+func (t *timeline) inFlight() plot {
+	p := t.plot("In flight", "requests without an outcome, at the end of each second")
+	p.Class = "low"
+	y := chart.Linear(t.highest(flight), 3, wholeNumber)
+	p.Y = y.Ticks
+	p.area("flight", "in flight", t.points(y, flight))
+	return p
+}
+
+// add adds a shape with its place in the legend.
+func (p *plot) add(class, label, kind, path string) {
+	p.Shapes = append(p.Shapes, shape{class, kind, path})
+	p.Legend = append(p.Legend, legend{class, label})
+}
+
+func (p *plot) line(class, label string, points []chart.Point) {
+	p.add(class, label, "line", chart.Line(points))
+}
+
+// area is a line with what is below it filled.
+func (p *plot) area(class, label string, points []chart.Point) {
+	p.Shapes = append(p.Shapes, shape{class, "area", chart.Area(points)})
+	p.add(class, label, "line", chart.Line(points))
+}
+
+// quantileSteps is how finely the distribution is drawn.
+const quantileSteps = 240
+
+// quantilePlot is the chart of the latency distributions by quantile. Histograms
+// that cannot be read are left out: Load has refused those.
+func quantilePlot(r *Run) plot {
+	p := plot{Title: "Latency distribution", Note: "how long a share of all took at the most; each further nine is as wide as the one before"}
+	var lines []one[time.Duration]
+	least, most, count := math.Inf(1), 0.0, int64(0)
+	for _, name := range [][2]string{{"request", "request"}, {"attempt", "attempt"}, {"late_by", "late by"}} {
+		if l := r.Latency[name[0]]; l.Count > 0 {
+			lines = append(lines, one[time.Duration]{class: name[0], label: name[1]})
+			least, most, count = min(least, float64(max(l.Min, 1))), max(most, float64(l.Max)), max(count, l.Count)
+		}
+	}
+	if len(lines) == 0 {
+		return plot{}
+	}
+	x, y := chart.Nines(count), chart.Log(least, most, logDuration)
+	p.X, p.Y = x.Ticks, y.Ticks
+	for _, line := range lines {
+		if path := quantilePath(r.Latency[line.class], x, y, count); path != "" {
+			p.add(line.class, line.label, "line", path)
+		}
+	}
+	return p
+}
+
+// quantilePath is the line of one distribution, as far as its own count tells.
+func quantilePath(l Latency, x, y chart.Scale, count int64) string {
+	h, err := l.histogram()
+	if err != nil {
+		return ""
+	}
+	var points []chart.Point
+	for i := range quantileSteps + 1 {
+		q := chart.Quantile(float64(i)*100/quantileSteps, count)
+		last := 1-q <= 1/float64(l.Count)
+		v := min(max(float64(h.ValueAtQuantile(q*100)), float64(l.Min)), float64(l.Max))
+		points = append(points, chart.Point{X: x.At(q), Y: y.At(v)})
+		if last {
+			break
+		}
+	}
+	return chart.Line(points)
+}

@@ -1,0 +1,204 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/msctl/msctl/internal/load/report/chart"
+)
+
+// tableView is what several runs came to together.
+type tableView struct {
+	Experiment *Experiment
+	Title      string
+	Collapse   bool
+	Maps       []heatMap   // of a sweep with two axes
+	Rows       []tableRow  // of all others, and for print
+	Panels     []panelView // goodput of each run, on the same axes
+	Best       string
+}
+
+// tableRow is one cell of the experiment.
+type tableRow struct {
+	Cell
+	Best             bool
+	Badge            badge
+	Took             string
+	After, Amplified string
+	Figures          []figure
+}
+
+// figure is a value with how good it is, from 0 to 1.
+type figure struct {
+	Text string
+	Good float64
+}
+
+// panelView is a small chart of one run.
+type panelView struct {
+	Name  string
+	Badge badge
+	Note  string
+	Plot  plot
+	Hover hover
+	Best  bool
+}
+
+// heatMap is one metric of a sweep with two axes.
+type heatMap struct {
+	Title   string
+	Columns []string
+	Rows    []heatRow
+}
+
+type heatRow struct {
+	Value string
+	Cells []heatCell
+}
+
+type heatCell struct {
+	figure
+	Best  bool
+	Badge badge
+}
+
+func (d *Document) table() *tableView {
+	e := d.together()
+	v := &tableView{Experiment: e, Title: e.Title, Collapse: d.Kind == KindCollapse}
+	if e.Best >= 0 {
+		v.Best = cellName(e, e.Best)
+	}
+	goodness := metricsOf(e)
+	for i := range e.Cells {
+		v.Rows = append(v.Rows, d.tableRow(e, i, goodness))
+	}
+	if len(e.Axes) == 2 {
+		for _, m := range goodness {
+			v.Maps = append(v.Maps, e.heatMap(m))
+		}
+	}
+	v.Panels = d.panels(e)
+	return v
+}
+
+func (d *Document) tableRow(e *Experiment, i int, metrics []cellMetric) tableRow {
+	c := e.Cells[i]
+	row := tableRow{Cell: c, Best: i == e.Best, Badge: badgeOf(c.Verdict), Took: "–", After: "–", Amplified: "–"}
+	switch c.Verdict {
+	case recovered:
+		row.Took = seconds(c.Recovery)
+	case degraded, collapsed:
+		row.Took = "never"
+	}
+	if c.Verdict != "" {
+		after, amplified := d.after(i)
+		row.After, row.Amplified = whole(after), fmt.Sprintf("%.2f", amplified)
+	}
+	for _, m := range metrics {
+		row.Figures = append(row.Figures, m.figure(&c))
+	}
+	return row
+}
+
+// cellMetric is one value of a cell, and how its values are spread over the
+// experiment.
+type cellMetric struct {
+	title string
+	text  func(*Cell) string
+	value func(*Cell) float64 // greater is better
+	least float64
+	most  float64
+}
+
+// metricsOf are the metrics of an experiment's tables.
+func metricsOf(e *Experiment) []cellMetric {
+	list := []cellMetric{
+		{title: "goodput", text: func(c *Cell) string { return Percent(c.Goodput) }, value: func(c *Cell) float64 { return c.Goodput }},
+		{title: "p99", text: func(c *Cell) string { return Duration(c.P99) }, value: func(c *Cell) float64 { return -math.Log(float64(max(c.P99, 1))) }},
+		{title: "amplification", text: func(c *Cell) string { return fmt.Sprintf("%.2f", c.Amplification) }, value: func(c *Cell) float64 { return -c.Amplification }},
+		{title: "wasted work", text: func(c *Cell) string { return Percent(c.Wasted) }, value: func(c *Cell) float64 { return -c.Wasted }},
+	}
+	for i := range list {
+		m := &list[i]
+		m.least, m.most = math.Inf(1), math.Inf(-1)
+		for j := range e.Cells {
+			v := m.value(&e.Cells[j])
+			m.least, m.most = min(m.least, v), max(m.most, v)
+		}
+	}
+	return list
+}
+
+// figure is the metric's value of a cell; where all are equal each is good.
+func (m *cellMetric) figure(c *Cell) figure {
+	good := 1.0
+	if m.most-m.least > 1e-9 {
+		good = (m.value(c) - m.least) / (m.most - m.least)
+	}
+	return figure{m.text(c), math.Round(good*100) / 100}
+}
+
+func (e *Experiment) heatMap(m cellMetric) heatMap {
+	h := heatMap{Title: m.title}
+	for _, v := range e.Axes[1].Values {
+		h.Columns = append(h.Columns, e.Axes[1].Name+" "+v)
+	}
+	for _, v := range e.Axes[0].Values {
+		row := heatRow{Value: e.Axes[0].Name + " " + v}
+		for _, u := range e.Axes[1].Values {
+			cell := heatCell{figure: figure{"–", 0.5}}
+			if i := e.find(v, u); i >= 0 {
+				cell = heatCell{m.figure(&e.Cells[i]), i == e.Best, badgeOf(e.Cells[i].Verdict)}
+			}
+			row.Cells = append(row.Cells, cell)
+		}
+		h.Rows = append(h.Rows, row)
+	}
+	return h
+}
+
+// panels are the throughput of every run, on the same axes.
+func (d *Document) panels(e *Experiment) []panelView {
+	var lines []*timeline
+	longest, most := 0, 0.0
+	for i := range d.Runs {
+		columns := resample(&d.Runs[i])
+		t := newTimeline(&d.Runs[i], columns)
+		lines = append(lines, t)
+		if t.total > lines[longest].total {
+			longest = i
+		}
+		most = max(most, t.highest(offeredRate, attemptRate, goodputRate))
+	}
+	y := chart.Linear(most, 3, perSecond)
+	var panels []panelView
+	for i, t := range lines {
+		if len(t.columns) == 0 {
+			continue
+		}
+		t.x = lines[longest].x
+		p := t.plot("", "")
+		p.Class = "panel"
+		p.throughput(t, y)
+		h := hoverOf(t.columns)
+		h.Total = lines[longest].total.Seconds()
+		r := &d.Runs[i]
+		panels = append(panels, panelView{Name: runName(r, i), Badge: badgeOf(r.Verdict), Note: panelNote(r), Plot: p, Hover: h, Best: r.Cell == e.Best})
+	}
+	return panels
+}
+
+// runName names a run among others.
+func runName(r *Run, i int) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return fmt.Sprintf("run %d", i+1)
+}
+
+func panelNote(r *Run) string {
+	if took, ok := recovery(r, unitDuration); ok {
+		return fmt.Sprintf("in %.1f s", took/1e9)
+	}
+	return fmt.Sprintf("%s ok, ×%.2f attempts", Percent(r.share("ok")), r.Attempts.Amplification)
+}
