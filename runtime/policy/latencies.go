@@ -29,7 +29,7 @@ const (
 
 	leastLatencies = 100 // before a quantile is worth knowing
 	beyondQuantile = 5   // of which as many must lie past it
-	latencyMemory  = 10  // halved when as many times as enough are there
+	latencyMemory  = 4   // halved when as many times as enough are there
 	latencyEvery   = 32  // how often the quantile is worked out
 )
 

@@ -215,6 +215,9 @@ func TestLongest(t *testing.T) {
 		{policy.Nest(), 17 * time.Second},
 		{policy.Recommended(), 3 * time.Second},
 		{policy.BackingOff(), 4*time.Second + 700*ms},
+		{policy.Nest(hedgeAt(50*ms, 2)), 17*time.Second + 300*ms},
+		{policy.Nest(policy.WithHedge(policy.Hedge{Quantile: 0.95})), 32 * time.Second},
+		{policy.Naive(hedgeAt(time.Hour, 1)), 8 * time.Second},
 		{policy.Nest(policy.WithRetries(1 << 40)), 1<<62 - 1},
 	}
 	for _, c := range cases {
