@@ -1,0 +1,205 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+// schemaOf compiles the published schema; formats are held to as well.
+func schemaOf(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(report.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	compiler.AssertContent()
+	if err := compiler.AddResource("bench.schema.json", parsed); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := compiler.Compile("bench.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compiled
+}
+
+// TestSchemaIsPublished holds the copy in docs/ to the one that is printed.
+func TestSchemaIsPublished(t *testing.T) {
+	path := filepath.Join("..", "..", "..", "docs", "bench.schema.json")
+	if *update {
+		if err := os.WriteFile(path, []byte(report.Schema()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	published, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(report.Schema(), string(published)); diff != "" {
+		t.Errorf("%s differs (-update rewrites it)\n%s", path, diff)
+	}
+}
+
+// saved is a document as other programs read it.
+func saved(t *testing.T, d *report.Document) any {
+	t.Helper()
+	var out bytes.Buffer
+	if err := d.Save(&out); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := jsonschema.UnmarshalJSON(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+// TestSavedRunsFollowTheSchema: what Save writes is what the schema describes,
+// and what is broken is not.
+func TestSavedRunsFollowTheSchema(t *testing.T) {
+	schema := schemaOf(t)
+	for name, d := range documents(t) {
+		t.Run(name, func(t *testing.T) {
+			if err := schema.Validate(saved(t, d)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for name, d := range map[string]*report.Document{"run": documents(t)["collapsed"], "sweep": sweep(t), "collapse": collapse(t)} {
+		broken := 0
+		breakEach(saved(t, short(d)), func(value any, how string) {
+			broken++
+			if schema.Validate(value) == nil {
+				t.Errorf("%s is still valid with %s", name, how)
+			}
+		})
+		if broken < 300 {
+			t.Errorf("only %d ways were found to break a %s", broken, name)
+		}
+	}
+}
+
+// short leaves of a document the first of everything that there are many of.
+func short(d *report.Document) *report.Document {
+	d.Runs = d.Runs[:1]
+	r := &d.Runs[0]
+	r.Seconds, r.Cohorts = r.Seconds[:1], r.Cohorts[:1]
+	return d
+}
+
+// breakEach calls try with document changed in one place at a time: each required
+// property of each object that is the first of its kind left out, made a list, and
+// one added that is not known.
+func breakEach(document any, try func(value any, how string)) {
+	var walk func(value any, path string)
+	walk = func(value any, path string) {
+		switch v := value.(type) {
+		case []any:
+			if len(v) > 0 {
+				walk(v[0], path+"[0]")
+			}
+		case map[string]any:
+			v["unknown"] = true
+			try(document, path+".unknown")
+			delete(v, "unknown")
+			for name, old := range v {
+				if !optional(name) {
+					delete(v, name)
+					try(document, "no "+path+"."+name)
+				}
+				v[name] = map[string]any{"a": []any{}}
+				try(document, path+"."+name+" of another kind")
+				v[name] = old
+				walk(old, path+"."+name)
+			}
+		}
+	}
+	walk(document, "document")
+}
+
+// optional reports whether a property may be absent: those of the Go types that
+// are left out when they are empty.
+func optional(name string) bool {
+	var list []string
+	for _, of := range []any{
+		report.Document{}, report.Run{}, report.Policy{}, report.Attempts{}, report.ErrorCount{}, report.Second{},
+		report.Trigger{}, report.Experiment{}, report.Cell{}, report.ThresholdResult{},
+	} {
+		for i := range reflect.TypeOf(of).NumField() {
+			if tag, ok := strings.CutSuffix(reflect.TypeOf(of).Field(i).Tag.Get("json"), ",omitempty"); ok {
+				list = append(list, tag)
+			}
+		}
+	}
+	return slices.Contains(list, name)
+}
+
+// TestSchemaKnowsEveryField: the properties of the schema are the fields of the
+// Go types, each with the same name, and required unless it is left out when it
+// is empty.
+func TestSchemaKnowsEveryField(t *testing.T) {
+	var s struct {
+		object
+		Defs map[string]object `json:"$defs"`
+	}
+	if err := json.Unmarshal([]byte(report.Schema()), &s); err != nil {
+		t.Fatal(err)
+	}
+	types := map[string]any{
+		"machine": report.Machine{}, "run": report.Run{}, "policy": report.Policy{}, "attempts": report.Attempts{},
+		"latency": report.Latency{}, "error": report.ErrorCount{}, "message": report.Message{}, "second": report.Second{},
+		"change": report.Change{}, "trigger": report.Trigger{}, "experiment": report.Experiment{}, "axis": report.Axis{},
+		"cell": report.Cell{}, "suggestion": report.Suggestion{}, "threshold": report.ThresholdResult{},
+	}
+	s.object.check(t, "document", report.Document{})
+	for name, of := range types {
+		s.Defs[name].check(t, name, of)
+	}
+}
+
+type object struct {
+	Properties map[string]json.RawMessage `json:"properties"`
+	Required   []string                   `json:"required"`
+}
+
+func (o object) check(t *testing.T, name string, of any) {
+	t.Helper()
+	var fields, required []string
+	for i := range reflect.TypeOf(of).NumField() {
+		tag := reflect.TypeOf(of).Field(i).Tag.Get("json")
+		field, left := strings.CutSuffix(tag, ",omitempty")
+		fields = append(fields, field)
+		if !left {
+			required = append(required, field)
+		}
+	}
+	var properties []string
+	for p, text := range o.Properties {
+		properties = append(properties, p)
+		if !strings.Contains(string(text), `"description"`) && !strings.Contains(string(text), `"$ref"`) {
+			t.Errorf("%s.%s has no description", name, p)
+		}
+	}
+	for _, list := range [][]string{fields, required, properties, o.Required} {
+		slices.Sort(list)
+	}
+	if diff := cmp.Diff(fields, properties); diff != "" {
+		t.Errorf("%s: fields and properties -Go +schema\n%s", name, diff)
+	}
+	if diff := cmp.Diff(required, o.Required); diff != "" {
+		t.Errorf("%s: required -Go +schema\n%s", name, diff)
+	}
+}
