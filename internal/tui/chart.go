@@ -3,193 +3,216 @@ package tui
 import (
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/NimbleMarkets/ntcharts/canvas"
-	"github.com/NimbleMarkets/ntcharts/canvas/graph"
-	"github.com/charmbracelet/lipgloss"
 )
 
 // chart draws lines over time with braille dots. It keeps nothing: each frame
 // is a new one, made from points its owner keeps.
 type chart struct {
-	width, height int
-	from, to      time.Duration // the time axis
-	axis          axis
-	lines         []line // later ones are drawn over earlier ones
-	marks         []mark
-	dim           lipgloss.Style // axes and labels
+	from, to time.Duration // the time axis
+	now      time.Duration // what is after it has not happened yet
+	axis     axis
+	lines    []line // later ones are drawn over earlier ones
+	marks    []mark
+	windows  []window
+	doubtful []time.Duration // where the figures are to be doubted
 }
 
 // line is one line of a chart; a NaN interrupts it.
 type line struct {
-	points []canvas.Float64Point // seconds since the start, and the value
-	style  lipgloss.Style
-	gap    int // dots left out after each: 0 is solid, so that lines differ without colours
+	points []dot
+	look   look
+	dash   dash
+	filled bool // down to the bottom
+}
+
+// dot is a value at a time.
+type dot struct {
+	at    float64 // seconds since the start of the run
+	value float64
+}
+
+// dash is how a line is broken, so that lines differ without colours.
+type dash int
+
+// The dashes, from what is most to what is least there.
+const (
+	solid dash = iota
+	dashed
+	dotted
+	sparse
+)
+
+// drawn reports whether the i-th dot of a line is there.
+func (d dash) drawn(i int) bool {
+	switch d {
+	case dashed:
+		return i%7 < 4
+	case dotted:
+		return i%2 == 0
+	case sparse:
+		return i%4 == 0
+	}
+	return true
+}
+
+// sample is how a line with that dash looks, in two columns.
+func (d dash) sample() string {
+	text := [2]rune{0x2800, 0x2800}
+	for i, bit := range [4]rune{0x04, 0x20, 0x04, 0x20} {
+		if d.drawn(i) || d == dashed && i < 3 {
+			text[i/2] |= bit
+		}
+	}
+	if d == dashed {
+		text[1] &^= 0x20
+	}
+	return string(text[:])
 }
 
 // mark is a moment on the time axis.
 type mark struct {
-	at    time.Duration
-	text  string
-	style lipgloss.Style
-}
-
-// axis is the value axis of a chart.
-type axis struct {
-	least, most float64
-	labels      []label // at values
-	log         bool
-}
-
-type label struct {
-	at   float64
+	at   time.Duration
 	text string
+	look look
 }
 
-// scaled is where a value is on the axis.
-func (a axis) scaled(v float64) float64 {
-	if a.log {
-		v, least, most := math.Log10(max(v, a.least)), math.Log10(a.least), math.Log10(a.most)
-		return (min(v, most) - least) / (most - least)
-	}
-	return (min(max(v, a.least), a.most) - a.least) / (a.most - a.least)
-}
-
-// linear is an axis from 0 to a round number at or above most.
-func linear(most float64) axis {
-	step := niceStep(most / 4)
-	a := axis{most: step}
-	for a.most < most {
-		a.most += step
-	}
-	for v := 0.0; v <= a.most*1.001; v += step {
-		a.labels = append(a.labels, label{v, short(v)})
-	}
-	return a
-}
-
-// niceStep is the round number at or above v: 1, 2 or 5 and zeros.
-func niceStep(v float64) float64 {
-	if !(v > 0) {
-		return 1
-	}
-	power := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, n := range []float64{1, 2, 5} {
-		if v <= n*power*1.0001 {
-			return n * power
-		}
-	}
-	return 10 * power
-}
-
-// short writes a number in at most five characters.
-func short(v float64) string {
-	switch {
-	case v >= 9_999_500:
-		return strconv.FormatFloat(v/1e6, 'f', 0, 64) + "M"
-	case v >= 999_950:
-		return strings.TrimSuffix(strconv.FormatFloat(v/1e6, 'f', 1, 64), ".0") + "M"
-	case v >= 10_000:
-		return strings.TrimSuffix(strconv.FormatFloat(v/1e3, 'f', 1, 64), ".0") + "k"
-	}
-	return strconv.FormatFloat(v, 'g', 4, 64)
-}
-
-// decades is a logarithmic axis over durations in seconds that holds least and
-// most, between round numbers, and names the powers of ten.
-func decades(least, most float64) axis {
-	least = max(least, 1e-6)
-	a := axis{least: niceStep(least), most: niceStep(max(most, least)), log: true}
-	if a.least > least {
-		a.least = niceStep(a.least / 2.2)
-	}
-	if a.most < 10*a.least {
-		a.most = 10 * a.least
-	}
-	for e := math.Ceil(math.Log10(a.least) - 1e-9); e <= math.Log10(a.most)+1e-9; e++ {
-		v := math.Pow(10, e)
-		a.labels = append(a.labels, label{v, decade(v)})
-	}
-	return a
-}
-
-func decade(seconds float64) string {
-	switch {
-	case seconds < 0.99e-3:
-		return strconv.FormatFloat(seconds*1e6, 'f', 0, 64) + "µs"
-	case seconds < 0.99:
-		return strconv.FormatFloat(seconds*1e3, 'f', 0, 64) + "ms"
-	}
-	return strconv.FormatFloat(seconds, 'f', 0, 64) + "s"
+// window is a part of the time axis: a trigger with its length. One without an
+// end reaches to the end of the axis.
+type window struct {
+	from, to time.Duration
+	endless  bool
+	text     string
 }
 
 // labelWidth is the room for the value axis' labels.
 const labelWidth = 5
 
-// view draws the chart: the plot, the time axis below it, and labels.
-func (c *chart) view() string {
-	left := labelWidth + 1
-	plotWidth, plotHeight := c.width-left, c.height-1
-	if plotWidth < 4 || plotHeight < 2 {
-		return strings.Repeat("\n", max(c.height-1, 0))
+// draw draws the chart: the plot, the time axis below it, and labels.
+func (c *chart) draw(a area) {
+	plot := a.sub(labelWidth+1, 0, a.width-labelWidth-1, a.height-1)
+	if plot.width < 4 || plot.height < 2 {
+		return
 	}
-	m := canvas.New(c.width, c.height)
-	for _, l := range c.lines {
-		c.draw(&m, l, left, plotWidth, plotHeight)
+	for i := range c.lines {
+		c.drawLine(plot, &c.lines[i])
 	}
-	c.drawMarks(&m, left, plotWidth, plotHeight)
-	c.drawValues(&m, plotHeight)
-	c.drawTimes(&m, left, plotWidth, plotHeight)
-	return m.View()
+	for _, w := range c.windows {
+		c.upright(plot, w.from, bad)
+		if !w.endless {
+			c.upright(plot, w.to, bad)
+		}
+	}
+	c.drawMarks(plot)
+	c.drawValues(a.sub(0, 0, labelWidth+1, a.height-1))
+	c.drawTimes(a.sub(labelWidth, a.height-1, a.width-labelWidth, 1))
 }
 
-func (c *chart) draw(m *canvas.Model, l line, left, width, height int) {
-	grid := graph.NewBrailleGrid(width, height, c.from.Seconds(), c.to.Seconds(), 0, 1)
-	var last canvas.Point
-	have, count := false, 0
+// column is where a moment is, in steps of which there are n.
+func (c *chart) column(at float64, n int) int {
+	return int(float64(n-1) * (at - c.from.Seconds()) / (c.to - c.from).Seconds())
+}
+
+func (c *chart) drawLine(plot area, l *line) {
+	pen := braille{plot: plot, look: l.look}
+	width, height := 2*plot.width, 4*plot.height
+	lastX, lastY, have, count := 0, 0, false, 0
 	for _, p := range l.points {
-		if math.IsNaN(p.Y) || p.X < c.from.Seconds() || p.X > c.to.Seconds() {
+		if math.IsNaN(p.value) || p.at < c.from.Seconds() || p.at > c.to.Seconds() {
 			have = false
 			continue
 		}
-		at := grid.GridPoint(canvas.Float64Point{X: p.X, Y: c.axis.scaled(p.Y)})
-		dots := []canvas.Point{at}
-		if have {
-			dots = graph.GetLinePoints(last, at)[1:]
+		x := c.column(p.at, width)
+		y := height - 1 - int(math.Round(c.axis.scaled(p.value)*float64(height-1)))
+		if !have {
+			lastX, lastY = x, y
 		}
-		for _, dot := range dots {
-			if count%(l.gap+1) == 0 {
-				grid.Set(dot)
+		steps(lastX, lastY, x, y, func(i, x, y int) {
+			if have && i == 0 {
+				return // the end of the piece before
+			}
+			if l.dash.drawn(count) {
+				pen.dot(x, y)
+			}
+			if l.filled {
+				pen.drop(x, y+1, height)
 			}
 			count++
-		}
-		last, have = at, true
+		})
+		lastX, lastY, have = x, y, true
 	}
-	graph.DrawBraillePatterns(m, canvas.Point{X: left, Y: 0}, grid.BraillePatterns(), l.style)
 }
 
-// drawMarks draws a line down from each mark where no other line is, with its
-// text beside it, in the highest row where that covers no other text.
-func (c *chart) drawMarks(m *canvas.Model, left, width, height int) {
-	written := make([][]bool, height)
+// steps calls f with each dot of a straight line, both ends included.
+func steps(x0, y0, x1, y1 int, f func(i, x, y int)) {
+	n := max(abs(x1-x0), abs(y1-y0))
+	for i := range n + 1 {
+		at := 0.0
+		if n > 0 {
+			at = float64(i) / float64(n)
+		}
+		f(i, x0+int(math.Round(at*float64(x1-x0))), y0+int(math.Round(at*float64(y1-y0))))
+	}
+}
+
+func abs(v int) int {
+	if v < 0 {
+		return -v
+	}
+	return v
+}
+
+// braille draws dots, eight in a cell. Where lines meet in a cell it has the
+// dots of both and the look of the later one.
+type braille struct {
+	plot area
+	look look
+}
+
+func (b braille) dot(x, y int) {
+	c := b.plot.at(x/2, y/4)
+	if c == nil {
+		return
+	}
+	if c.r < 0x2800 || c.r > 0x28ff {
+		c.r = 0x2800
+	}
+	c.r |= [8]rune{0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80}[y%4*2+x%2]
+	c.look = b.look
+}
+
+// drop draws the dots from y down, to the one before bottom.
+func (b braille) drop(x, y, bottom int) {
+	for ; y < bottom; y++ {
+		b.dot(x, y)
+	}
+}
+
+// upright draws a line down at a moment, where nothing else is.
+func (c *chart) upright(plot area, at time.Duration, l look) (x int, drawn bool) {
+	if at < c.from || at > c.to {
+		return 0, false
+	}
+	x = c.column(at.Seconds(), plot.width)
+	for y := range plot.height {
+		if plot.at(x, y).r == 0 {
+			plot.set(x, y, '┊', l)
+		}
+	}
+	return x, true
+}
+
+// drawMarks draws a line down from each mark with its text beside it, in the
+// highest row where that covers no other text.
+func (c *chart) drawMarks(plot area) {
+	written := make([][]bool, min(plot.height, mostMarkRows))
 	for y := range written {
-		written[y] = make([]bool, left+width)
+		written[y] = make([]bool, plot.width)
 	}
 	for _, k := range c.marks {
-		if k.at < c.from || k.at > c.to {
-			continue
+		if x, drawn := c.upright(plot, k.at, k.look); drawn {
+			c.writeMark(plot, k, x, written)
 		}
-		x := left + int(float64(width-1)*(k.at-c.from).Seconds()/(c.to-c.from).Seconds())
-		for y := range height {
-			if m.Cell(canvas.Point{X: x, Y: y}).Rune == 0 {
-				m.SetRuneWithStyle(canvas.Point{X: x, Y: y}, '┊', k.style)
-			}
-		}
-		c.writeMark(m, k, x, written)
 	}
 }
 
@@ -198,68 +221,114 @@ const mostMarkRows = 4
 
 // writeMark writes a mark's text to the right of its column, or to the left
 // where there is no room; it is left out where neither is free.
-func (c *chart) writeMark(m *canvas.Model, k mark, x int, written [][]bool) {
-	length := utf8.RuneCountInString(k.text)
+func (c *chart) writeMark(plot area, k mark, x int, written [][]bool) {
+	length := width(k.text)
+	if length == 0 {
+		return
+	}
 	for _, start := range []int{x + 1, x - length} {
-		for y := range min(len(written), mostMarkRows) {
-			row := written[y]
-			if length == 0 || start <= labelWidth || start+length > len(row) || slices.Contains(row[start-1:start+length], true) {
+		for y, row := range written {
+			if start < 0 || start+length > len(row) || slices.Contains(row[max(start-1, 0):start+length], true) {
 				continue
 			}
-			m.SetStringWithStyle(canvas.Point{X: start, Y: y}, k.text, k.style)
-			for i := start; i < start+length; i++ {
-				row[i] = true
+			plot.write(start, y, k.look, k.text)
+			for i := range length {
+				row[start+i] = true
 			}
 			return
 		}
 	}
 }
 
-func (c *chart) drawValues(m *canvas.Model, height int) {
-	for y := range height {
-		m.SetRuneWithStyle(canvas.Point{X: labelWidth, Y: y}, '│', c.dim)
+func (c *chart) drawValues(a area) {
+	for y := range a.height {
+		a.set(labelWidth, y, '│', dim)
 	}
-	free := height // labels go up, each at least a row above the last
+	free := a.height // labels go up, each at least a row above the last
 	for _, l := range c.axis.labels {
-		y := height - 1 - int(math.Round(c.axis.scaled(l.at)*float64(height-1)))
+		y := a.height - 1 - int(math.Round(c.axis.scaled(l.at)*float64(a.height-1)))
 		if y >= free {
 			continue
 		}
 		free = y
-		text := l.text
-		m.SetStringWithStyle(canvas.Point{X: max(labelWidth-utf8.RuneCountInString(text), 0), Y: y}, text, c.dim)
-		m.SetRuneWithStyle(canvas.Point{X: labelWidth, Y: y}, '┤', c.dim)
+		a.write(max(labelWidth-width(l.text), 0), y, dim, l.text)
+		a.set(labelWidth, y, '┤', dim)
 	}
 }
 
-// drawTimes draws the time axis with a label every few columns.
-func (c *chart) drawTimes(m *canvas.Model, left, width, height int) {
-	m.SetStringWithStyle(canvas.Point{X: labelWidth, Y: height}, "└"+strings.Repeat("─", width), c.dim)
-	span := (c.to - c.from).Seconds()
-	step := timeStep(span * 9 / float64(width))
-	for t := math.Ceil(c.from.Seconds()/step) * step; t <= c.to.Seconds()+1e-9; t += step {
-		x := left + int(float64(width-1)*(t-c.from.Seconds())/span)
-		text := clock(t)
-		start := min(x, left+width-len(text))
-		m.SetStringWithStyle(canvas.Point{X: start, Y: height}, text, c.dim)
-	}
-}
-
-// timeStep is the round number of seconds at or above v.
-func timeStep(v float64) float64 {
-	for _, n := range []float64{0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600} {
-		if v <= n {
-			return n
+// drawTimes draws the time axis with the windows on it, and a label every few
+// columns where no window is.
+func (c *chart) drawTimes(a area) {
+	a.set(0, 0, '└', dim)
+	a = a.sub(1, 0, a.width-1, 1)
+	a.fill(0, 0, a.width, '─', dim)
+	for _, at := range c.doubtful {
+		if at >= c.from && at <= c.to {
+			a.set(c.column(at.Seconds(), a.width), 0, '!', warn)
 		}
 	}
-	return 7200
+	for _, w := range c.windows {
+		c.drawWindow(a, w)
+	}
+	span := (c.to - c.from).Seconds()
+	step := timeStep(span * 9 / float64(a.width))
+	for t := math.Ceil(c.from.Seconds()/step) * step; t <= c.to.Seconds()+1e-9; t += step {
+		text := clock(t)
+		if x := min(c.column(t, a.width), a.width-len(text)); a.free(x-1, len(text)+2) {
+			a.write(x, 0, dim, text)
+		}
+	}
 }
 
-// clock writes seconds as 2s, 90s, 2m, 1m30s.
-func clock(seconds float64) string {
-	d := time.Duration(seconds*10) * (time.Second / 10)
-	if d < 2*time.Minute {
-		return strconv.FormatFloat(d.Seconds(), 'g', 4, 64) + "s"
+// free reports whether there is nothing but the axis in n columns of the first
+// row.
+func (a area) free(x, n int) bool {
+	for i := range n {
+		if c := a.at(x+i, 0); c != nil && c.r != '─' && c.r != '!' {
+			return false
+		}
 	}
-	return strings.TrimSuffix(d.String(), "0s")
+	return true
+}
+
+// drawWindow draws a trigger's band on the time axis, with its text in it or
+// beside it: what has happened of it is full, what is still to come is grey.
+func (c *chart) drawWindow(a area, w window) {
+	if w.endless {
+		w.to = c.to
+	}
+	if w.to < c.from || w.from > c.to {
+		return
+	}
+	first := max(c.column(w.from.Seconds(), a.width), 0)
+	last := min(c.column(w.to.Seconds(), a.width), a.width-1)
+	now := c.column(c.now.Seconds(), a.width)
+	for x := first; x <= last; x++ {
+		fill := '█'
+		if x > now {
+			fill = '░'
+		}
+		a.set(x, 0, fill, bad)
+	}
+	at, l := placed(first, last, width(w.text), a.width), bad
+	if at > first && at <= last && c.now >= w.from {
+		l = badBadge
+	}
+	if at >= 0 {
+		a.write(at, 0, l, w.text)
+	}
+}
+
+// placed is where a text of a length stands best: in the middle of a band, or
+// right or left of it; -1 where there is no room for it.
+func placed(first, last, length, width int) int {
+	switch {
+	case last-first+1 >= length+2:
+		return first + (last-first+1-length)/2
+	case last+1+length <= width:
+		return last + 1
+	case first >= length:
+		return first - length
+	}
+	return -1
 }

@@ -1,0 +1,223 @@
+package tui
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+// row is one line of the column of figures; a bar fills what is left of it by a
+// share.
+type row struct {
+	spans []span
+	share float64
+	look  look // of the bar
+}
+
+func (r row) draw(a area, y int) {
+	x := a.spans(0, y, r.spans...)
+	a.write(x, y, r.look, bar(r.share, a.width-x))
+}
+
+// bar is at most room columns for a share of 1; what is more than nothing
+// shows.
+func bar(share float64, room int) string {
+	if room < 5 || share <= 0 {
+		return ""
+	}
+	eighths := max(int(min(share, 1)*float64(room-1)*8+0.5), 1)
+	text := " " + strings.Repeat("█", eighths/8)
+	if rest := eighths % 8; rest > 0 {
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return text
+}
+
+// figures is the column of numbers: outcomes, latencies, attempts, and as much
+// of the rest as there is room for.
+func (p *picture) figures(a area, spread bool) {
+	inner := box(a, "so far", nil)
+	inner = inner.sub(1, 0, inner.width-2, inner.height)
+	rows := p.essentials(inner.height)
+	add := func(heading string, more []row, least int) {
+		if room := inner.height - len(rows) - 2; len(more) > 0 && room >= least {
+			rows = append(rows, row{}, row{spans: []span{{bold, heading}}})
+			rows = append(rows, more[:min(len(more), room)]...)
+		}
+	}
+	if spread {
+		s := p.spread()
+		add("requests by latency", s, len(s)+min(len(p.snap.Errors)+2, 4))
+	}
+	if len(p.snap.Messages) > 1 {
+		add("messages", p.messages(), 1)
+	}
+	add("errors", p.failures(), 1)
+	for y, r := range rows[:min(len(rows), inner.height)] {
+		r.draw(inner, y)
+	}
+}
+
+// essentials are the sections that are always there, the less important lines
+// of which are left out where there is no room.
+func (p *picture) essentials(room int) []row {
+	sections := [][]row{p.outcomes(true), p.quantiles(true), p.attempts()}
+	if rowsOf(sections) > room {
+		sections[0] = p.outcomes(false)
+	}
+	if rowsOf(sections) > room {
+		sections[1] = p.quantiles(false)
+	}
+	gap := rowsOf(sections)+len(sections)-1 <= room
+	var rows []row
+	for i, s := range sections {
+		if i > 0 && gap {
+			rows = append(rows, row{})
+		}
+		rows = append(rows, s...)
+	}
+	return rows
+}
+
+func rowsOf(sections [][]row) (n int) {
+	for _, s := range sections {
+		n += len(s)
+	}
+	return n
+}
+
+// outcomes has a line for each outcome with a bar of its share; those that have
+// not happened are there if all is set.
+func (p *picture) outcomes(all bool) []row {
+	t := &p.snap.Totals
+	rows := []row{pair("offered", report.Count(t.Offered), bold)}
+	for _, o := range load.Outcomes() {
+		n, share := t.Outcomes[o], t.Share(o)
+		text, l := fmt.Sprintf("%-11s%8s%8s", o, report.Count(n), report.Percent(share)), bad
+		switch {
+		case n == 0 && !all && o != load.OK:
+			continue
+		case n == 0:
+			text, l = fmt.Sprintf("%-11s%8s", o, "0"), dim
+		case o == load.OK:
+			l = good
+		}
+		rows = append(rows, row{[]span{{l, text}}, share, l})
+	}
+	return rows
+}
+
+// quantiles is the table of both latencies.
+func (p *picture) quantiles(all bool) []row {
+	request, attempt := &p.snap.Request, &p.snap.Attempt
+	column := func(l look, a, b, c string) row {
+		return row{spans: []span{{l, fmt.Sprintf("%-7s%10s%10s", a, b, c)}}}
+	}
+	rows := []row{column(dim, "", "request", "attempt")}
+	for _, q := range []struct {
+		name     string
+		of       func(*load.Latency) time.Duration
+		optional bool
+	}{
+		{"p50", func(l *load.Latency) time.Duration { return l.P50 }, false},
+		{"p90", func(l *load.Latency) time.Duration { return l.P90 }, true},
+		{"p99", func(l *load.Latency) time.Duration { return l.P99 }, false},
+		{"p99.9", func(l *load.Latency) time.Duration { return l.P999 }, true},
+		{"max", func(l *load.Latency) time.Duration { return l.Max }, false},
+	} {
+		if all || !q.optional {
+			rows = append(rows, column(plain, q.name, report.Duration(q.of(request)), report.Duration(q.of(attempt))))
+		}
+	}
+	return rows
+}
+
+// attempts tells what the policy makes of the load.
+func (p *picture) attempts() []row {
+	s, t := p.snap, &p.snap.Totals
+	rows := []row{
+		pair("in flight", report.Count(s.InFlight), bold),
+		pair("amplification", fmt.Sprintf("%.2f", t.Amplification()), warnIf(t.Amplification() > 1.2)),
+		pair("wasted work", report.Percent(t.Wasted()), warnIf(t.Wasted() > 0.05)),
+		pair("late answers", report.Count(t.Late), plain),
+	}
+	for _, rare := range []struct {
+		name string
+		n    int64
+		look look
+	}{
+		{"over budget", t.OverBudget, warn}, {"breaker open", t.BreakerOpen, warn}, {"hedges", t.Hedges, plain},
+	} {
+		if rare.n > 0 {
+			rows = append(rows, pair(rare.name, report.Count(rare.n), rare.look))
+		}
+	}
+	if s.Last.Doubtful() {
+		rows = append(rows, pair("! sent late by", report.Duration(s.Last.Lag), warn))
+	}
+	return rows
+}
+
+func warnIf(yes bool) look {
+	if yes {
+		return warn
+	}
+	return plain
+}
+
+// pair is a name and its value, the value in the column of counts.
+func pair(name, value string, l look) row {
+	const column = 19
+	gap := strings.Repeat(" ", max(column-width(name)-width(value), 1))
+	return row{spans: []span{{plain, name + gap}, {l, value}}}
+}
+
+// spread is the histogram of the request latencies.
+func (p *picture) spread() []row {
+	var all, most int64
+	for _, b := range p.snap.Spread {
+		all += b.Count
+		most = max(most, b.Count)
+	}
+	var rows []row
+	for _, b := range p.snap.Spread {
+		text := fmt.Sprintf("≤%6s%8s", b.UpTo, report.Percent(float64(b.Count)/float64(all)))
+		rows = append(rows, row{[]span{{plain, text}}, float64(b.Count) / float64(most), accent})
+	}
+	return rows
+}
+
+// messages has a line for each message of a run with several.
+func (p *picture) messages() []row {
+	var rows []row
+	for _, m := range p.snap.Messages {
+		var ended int64
+		for _, n := range m.Outcomes {
+			ended += n
+		}
+		text, l := "-", plain
+		if ended > 0 {
+			share := float64(m.Outcomes[load.OK]) / float64(ended)
+			text, l = percent(share)+" ok", warnIf(share < 0.95)
+		}
+		figures := fmt.Sprintf("%8s %8s ", report.Duration(m.Request.P99), text)
+		rows = append(rows, row{spans: []span{{l, figures}, {plain, m.Name}}})
+	}
+	return rows
+}
+
+// failures are the most frequent errors.
+func (p *picture) failures() []row {
+	var rows []row
+	for _, e := range p.snap.Errors {
+		text := e.Text
+		if e.Status > 0 {
+			text = fmt.Sprintf("%d %s", e.Status, e.Text)
+		}
+		rows = append(rows, row{spans: []span{{bad, fmt.Sprintf("%7s ", report.Count(e.Count))}, {plain, text}}})
+	}
+	return rows
+}

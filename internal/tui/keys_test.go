@@ -1,0 +1,167 @@
+package tui
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/load"
+)
+
+func stripped(text string) string { return ansi.Strip(text) }
+
+// TestKeys drives the real program: keys in, changes of the run out, until q.
+func TestKeys(t *testing.T) {
+	cases := []struct {
+		name        string
+		users       int
+		keys        string
+		want        []string
+		interrupted bool
+	}{
+		{"rate", 0, "kjj", []string{"rate 80", "rate 60", "rate 50"}, false},
+		{"timeout", 0, "lhh", []string{"timeout 400ms", "timeout 300ms", "timeout 250ms"}, false},
+		{"retries", 0, "+---- -", []string{"retries 4", "retries 3", "retries 2", "retries 1", "retries 0"}, false},
+		{"users", 9, "kj", []string{"users 10", "users 8"}, false},
+		{"policy", 0, "pppPP", []string{"preset none", "preset nest", "preset naive", "preset nest", "preset none"}, false},
+		{"fire", 0, "f", []string{"fire"}, false},
+		{"n is for several runs", 0, "n", nil, false},
+		{"help covers the keys", 0, "?k?x", nil, false},
+		{"ctrl-c", 0, "\x03", nil, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			run := &still{snap: loading(), fault: "stall 4s"}
+			run.snap.Users = c.users
+			keys, typed := io.Pipe()
+			var out bytes.Buffer
+			go func() {
+				for _, k := range c.keys {
+					_, _ = typed.Write([]byte(string(k)))
+					settle()
+				}
+				if !c.interrupted {
+					_, _ = typed.Write([]byte("q"))
+				}
+			}()
+			screen := testScreen()
+			screen.In, screen.Out = keys, &out
+			interrupted, err := Bench(run, screen)
+			_ = typed.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if interrupted != c.interrupted {
+				t.Errorf("interrupted is %t", interrupted)
+			}
+			if diff := cmp.Diff(append(c.want, "stop"), run.calls); diff != "" {
+				t.Errorf("calls -want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// settle waits until a key's change has reached the run and a frame has shown
+// it: steps go from what is shown.
+func settle() {
+	timer := time.NewTimer(3 * time.Second / framesPerSecond)
+	defer timer.Stop()
+	<-timer.C
+}
+
+// plainRun is a run without anything beyond what every run can do.
+type plainRun struct{ BenchRun }
+
+// TestKeysOfPlainRuns: what a run cannot do is said, not done.
+func TestKeysOfPlainRuns(t *testing.T) {
+	m := screen(loading(), 80, 24)
+	run := m.stage.Run.(*still)
+	m.stage.Run = plainRun{run}
+	for _, c := range []struct{ key, want string }{
+		{"p", "the policy of this run cannot be changed as a whole"},
+		{"f", "this run has no fault to fire: start it with --fault"},
+	} {
+		if cmd := m.press(keyMsg(c.key)); cmd != nil {
+			t.Errorf("%s does something", c.key)
+		}
+		if m.note != c.want {
+			t.Errorf("%s says %q, want %q", c.key, m.note, c.want)
+		}
+	}
+	m.stage.Run, run.fault = run, ""
+	m.Update(m.press(keyMsg("f"))())
+	if m.note != errNothingToFire.Error() {
+		t.Errorf("f with nothing to fire says %q", m.note)
+	}
+	if len(run.calls) > 0 {
+		t.Errorf("the run was asked for %v", run.calls)
+	}
+}
+
+func TestStep(t *testing.T) {
+	up := []float64{1}
+	for up[len(up)-1] < 1000 {
+		up = append(up, step(up[len(up)-1], true))
+	}
+	var down []float64
+	for v := 1000.0; v > 1; v = step(v, false) {
+		down = append(down, v)
+	}
+	for i, v := range down {
+		if want := up[len(up)-1-i]; math.Abs(v-want) > 1e-6 {
+			t.Fatalf("down %v, up %v", down, up)
+		}
+	}
+	if got := step(0.1, false); !(got > 0 && got < 0.1) {
+		t.Errorf("one step down from 0.1 is %g", got)
+	}
+	if got := step(1234*time.Millisecond, true); got != 1500*time.Millisecond {
+		t.Errorf("one step up from 1.234s is %s", got)
+	}
+}
+
+// TestJudge: what is said about a trigger as it comes, goes, and is judged.
+func TestJudge(t *testing.T) {
+	r := func(v load.Verdict, change func(*load.Recovery)) load.Recovery {
+		r := load.Recovery{Verdict: v, Before: 1}
+		if change != nil {
+			change(&r)
+		}
+		return r
+	}
+	cases := []struct {
+		name    string
+		elapsed time.Duration
+		r       *load.Recovery
+		lately  float64
+		badge   string
+		detail  string
+	}{
+		{"before", 5 * time.Second, nil, 1, "stall 4s in 3.0 s", ""},
+		{"during", 9900 * time.Millisecond, new(r(load.Pending, nil)), 0, "▼ stall 4s: 2.1 s left", "0 % of the requests are answered"},
+		{"after", 13 * time.Second, new(r(load.Pending, nil)), 0.031, "◌ not back, 1.0 s after stall 4s", "3 % of the requests are answered"},
+		{"coming back", 15 * time.Second, new(r(load.Pending, func(r *load.Recovery) { r.Back = 1200 * time.Millisecond })), 1, "◔ back at 95 % for 1.2 s of 3 s", "100 % of the requests are answered"},
+		{"recovered", 20 * time.Second, new(r(load.Recovered, func(r *load.Recovery) { r.Took = 1200 * time.Millisecond })), 1, "✔ RECOVERED in 1.2 s", ""},
+		{"collapsed", 30 * time.Second, new(r(load.Collapsed, func(r *load.Recovery) { r.After, r.Amplified = 0.03, 3.91 })), 0, "✖ COLLAPSED", "goodput 3 % of before, 3.9 attempts a request"},
+		{"degraded", 30 * time.Second, new(r(load.Degraded, func(r *load.Recovery) { r.Before, r.After, r.Amplified = 0.5, 0.4, 2 })), 0, "◐ DEGRADED", "goodput 80 % of before, 2.0 attempts a request"},
+		{"undecided", 13 * time.Second, new(r(load.Undecided, func(r *load.Recovery) { r.Why = "the run ended 1 s after it" })), 0, "? UNDECIDED", "the run ended 1 s after it"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			s := load.Snapshot{Elapsed: c.elapsed, Phase: load.Loading}
+			if c.r != nil {
+				c.r.Trigger = storyTrigger()
+				s.Recoveries = []load.Recovery{*c.r}
+			}
+			got := judge(&s, []load.Trigger{storyTrigger()}, c.lately)
+			if diff := cmp.Diff([2]string{c.badge, c.detail}, [2]string{got.badge, got.detail}); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}

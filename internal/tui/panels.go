@@ -1,0 +1,277 @@
+package tui
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+// picture is one run at one moment: what all panels are drawn from.
+type picture struct {
+	snap     *load.Snapshot
+	points   []load.Point // while requests were offered
+	from, to time.Duration
+	marks    []mark
+	windows  []window
+	doubtful []time.Duration
+}
+
+// pictureOf puts together what is to be drawn of a run. planned are the
+// triggers that are known before they begin.
+func pictureOf(s *load.Snapshot, h *history, planned []load.Trigger) *picture {
+	p := &picture{snap: s, points: h.offering(s), doubtful: h.doubtful}
+	p.from, p.to = shown(s)
+	p.windows = windowsOf(s, planned)
+	for _, k := range s.Marks {
+		if !p.isTrigger(k) {
+			p.marks = append(p.marks, mark{k.At, k.Text, accent})
+		}
+	}
+	if s.Warmup > 0 {
+		p.marks = append(p.marks, mark{s.Warmup, "warm", dim})
+	}
+	return p
+}
+
+// windowsOf are the triggers that have begun, and those that are planned.
+func windowsOf(s *load.Snapshot, planned []load.Trigger) []window {
+	var all []window
+	add := func(t *load.Trigger) {
+		end, ends := t.End()
+		all = append(all, window{from: t.At, to: end, endless: !ends, text: t.Text})
+	}
+	for i := range s.Recoveries {
+		add(&s.Recoveries[i].Trigger)
+	}
+	for i := range planned {
+		if planned[i].At > s.Elapsed {
+			add(&planned[i])
+		}
+	}
+	return all
+}
+
+// isTrigger reports whether a mark tells of what a window shows already.
+func (p *picture) isTrigger(k load.Mark) bool {
+	for _, w := range p.windows {
+		if k.Text == w.text && (k.At-w.from).Abs() < time.Second {
+			return true
+		}
+	}
+	return false
+}
+
+// lately is the share of requests that were answered in the last moments; 1
+// before there were any.
+func (p *picture) lately() float64 {
+	var offered, answered int64
+	for i := max(len(p.points)-2*secondOf(p.snap.Step), 0); i < len(p.points); i++ {
+		offered += p.points[i].Offered
+		answered += p.points[i].OK()
+	}
+	if offered == 0 {
+		return 1
+	}
+	return min(float64(answered)/float64(offered), 1)
+}
+
+// panel is a chart with its title and legend.
+type panel struct {
+	title  string
+	legend []legend
+	chart  chart
+}
+
+// legend says what one line of a chart is, and its value now.
+type legend struct {
+	text string
+	look look
+	dash dash
+}
+
+// panel makes a panel with the run's time axis. Each line has its legend.
+func (p *picture) panel(title string, axis axis, lines []line, texts []string) panel {
+	made := panel{title: title, chart: chart{
+		from: p.from, to: p.to, now: p.snap.Elapsed, axis: axis, lines: lines,
+		marks: p.marks, windows: p.windows, doubtful: p.doubtful,
+	}}
+	for i := range lines {
+		made.legend = append(made.legend, legend{texts[i], lines[i].look, lines[i].dash})
+	}
+	return made
+}
+
+func (p *panel) draw(a area) {
+	p.chart.draw(box(a, p.title, p.legend).sub(0, 0, a.width-3, a.height-2))
+}
+
+// withoutTexts leaves the texts of marks to the panel above.
+func (p panel) withoutTexts() panel {
+	marks := make([]mark, len(p.chart.marks))
+	for i, k := range p.chart.marks {
+		marks[i] = mark{at: k.at, look: k.look}
+	}
+	p.chart.marks = marks
+	return p
+}
+
+// rates is the panel of what happens a second.
+func (p *picture) rates() panel {
+	lines := []line{
+		{points: smooth(p.points, p.snap.Step, (*load.Point).OK), look: good},
+		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Offered }), look: plain, dash: sparse},
+		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Attempts }), look: warn, dash: dotted},
+		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Failed() + p.Shed() }), look: bad, dash: dashed},
+	}
+	names := []string{"ok", "offered", "attempts", "failed"}
+	made := p.panel("rates", linear(highest(lines)*1.05), lines, withLatest(names, lines))
+	// What is told first is drawn last, over the others.
+	made.chart.lines = []line{lines[1], lines[2], lines[3], lines[0]}
+	return made
+}
+
+// highest is the greatest value of all lines, 0 without any.
+func highest(lines []line) (most float64) {
+	for _, l := range lines {
+		for _, p := range l.points {
+			if p.value > most { // a NaN is not
+				most = p.value
+			}
+		}
+	}
+	return most
+}
+
+// withLatest adds to each name the latest value of its line.
+func withLatest(names []string, lines []line) []string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = name
+		if n := len(lines[i].points); n > 0 && !math.IsNaN(lines[i].points[n-1].value) {
+			out[i] += " " + rounded(lines[i].points[n-1].value)
+		}
+	}
+	return out
+}
+
+// latencies is the panel of request latencies.
+func (p *picture) latencies() panel {
+	quantile := func(of func(*load.Point) time.Duration) []dot {
+		return at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) { return of(p).Seconds(), of(p) > 0 })
+	}
+	lines := []line{
+		{points: quantile(func(p *load.Point) time.Duration { return p.P50 }), look: good},
+		{points: quantile(func(p *load.Point) time.Duration { return p.P90 }), look: warn, dash: dotted},
+		{points: quantile(func(p *load.Point) time.Duration { return p.P99 }), look: bad, dash: dashed},
+	}
+	last := [3]time.Duration{p.snap.Last.P50, p.snap.Last.P90, p.snap.Last.P99}
+	if p.snap.Phase == load.Finished {
+		last = [3]time.Duration{p.snap.Request.P50, p.snap.Request.P90, p.snap.Request.P99}
+	}
+	texts := []string{"p50 " + report.Duration(last[0]), "p90 " + report.Duration(last[1]), "p99 " + report.Duration(last[2])}
+	made := p.panel("latency", decades(lowest(lines, 1e-3), max(highest(lines), 1e-3)), lines, texts)
+	made.chart.lines = []line{lines[2], lines[1], lines[0]}
+	return made
+}
+
+// lowest is the least value of all lines, otherwise without any.
+func lowest(lines []line, otherwise float64) float64 {
+	least := math.Inf(1)
+	for _, l := range lines {
+		for _, p := range l.points {
+			if p.value < least {
+				least = p.value
+			}
+		}
+	}
+	if math.IsInf(least, 1) {
+		return otherwise
+	}
+	return least
+}
+
+// amplification is the panel of attempts by requests.
+func (p *picture) amplification() panel {
+	attempts := smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Attempts })
+	offered := smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Offered })
+	for i := range attempts {
+		if offered[i].value > 0 {
+			attempts[i].value /= offered[i].value
+		} else {
+			attempts[i].value = math.NaN()
+		}
+	}
+	lines := []line{{points: attempts, look: warn}}
+	return p.panel("attempts a request", linear(max(highest(lines), 2)), lines, withLatest([]string{""}, lines))
+}
+
+// inFlight is the panel of the requests that are out.
+func (p *picture) inFlight() panel {
+	lines := []line{{look: accent, points: at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) {
+		return float64(p.InFlight), true
+	})}}
+	return p.panel("in flight", linear(highest(lines)*1.05), lines, []string{report.Count(p.snap.InFlight)})
+}
+
+// box draws a border; a title and as much of a legend as there is room for
+// stand in its upper edge. It returns what is inside.
+func box(a area, title string, legends []legend) area {
+	if a.width < 2 || a.height < 2 {
+		return a.sub(0, 0, 0, 0)
+	}
+	a.fill(1, 0, a.width-2, '─', dim)
+	a.fill(1, a.height-1, a.width-2, '─', dim)
+	for y := 1; y < a.height-1; y++ {
+		a.set(0, y, '│', dim)
+		a.set(a.width-1, y, '│', dim)
+	}
+	for _, corner := range []struct {
+		x, y int
+		r    rune
+	}{{0, 0, '╭'}, {a.width - 1, 0, '╮'}, {0, a.height - 1, '╰'}, {a.width - 1, a.height - 1, '╯'}} {
+		a.set(corner.x, corner.y, corner.r, dim)
+	}
+	head := a.sub(2, 0, a.width-4, 1)
+	x := head.write(head.write(0, 0, plain, " "), 0, bold, title)
+	x = head.write(x, 0, plain, " ")
+	drawLegend(head.sub(x+1, 0, head.width-x-1, 1), legends)
+	return a.sub(1, 1, a.width-2, a.height-2)
+}
+
+// drawLegend writes the legend of each line with a sample of it, without where
+// that does not fit, and of as many lines as do then.
+func drawLegend(a area, legends []legend) {
+	var full, terse []span
+	for _, l := range legends {
+		full = append(full, span{l.look, strings.TrimSpace(l.dash.sample() + " " + strings.TrimSpace(l.text))})
+		terse = append(terse, span{l.look, l.text})
+	}
+	if _, fits := spaced(full, "  ", a.width-2); fits {
+		terse = full
+	}
+	for n := len(terse); n > 0; n-- {
+		for _, gap := range []string{"  ", " "} {
+			if all, fits := spaced(terse[:n], gap, a.width-2); fits {
+				a.sub(1, 0, a.width-1, 1).spans(0, 0, append(all, span{plain, " "})...)
+				a.set(0, 0, ' ', plain)
+				return
+			}
+		}
+	}
+}
+
+// spaced puts gaps between spans, and tells whether all fit into a width.
+func spaced(spans []span, gap string, room int) (all []span, fits bool) {
+	for i, s := range spans {
+		if i > 0 {
+			all = append(all, span{plain, gap})
+			room -= width(gap)
+		}
+		all = append(all, s)
+		room -= width(s.text)
+	}
+	return all, room >= 0
+}

@@ -1,0 +1,224 @@
+package tui
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+// result is what is kept of a run that was shown: enough for its line and its
+// chart, and no more, because a sweep has many.
+type result struct {
+	name, policy string
+	verdict      load.Verdict
+	recovery     load.Recovery // the one the verdict is about; the zero one without a trigger
+	goodput      float64       // as a share: of before after a trigger, else of what was offered
+	amplified    float64       // after the trigger, or of the whole run
+	p99          time.Duration
+	rates        panel
+}
+
+// resultOf makes a result of a finished run.
+func resultOf(name string, p *picture) result {
+	s := p.snap
+	r := result{
+		name: name, policy: s.Policy.String(), verdict: s.Verdict,
+		goodput: s.Totals.Share(load.OK), amplified: s.Totals.Amplification(), p99: s.Request.P99,
+		rates: p.rates(),
+	}
+	for _, after := range s.Recoveries {
+		if after.Verdict != s.Verdict {
+			continue
+		}
+		r.recovery, r.amplified, r.goodput = after, after.Amplified, after.After
+		if after.Before > 0 {
+			r.goodput = min(after.After/after.Before, 1)
+		}
+	}
+	return r
+}
+
+// word is the verdict in a few words.
+func (r *result) word() string {
+	if r.verdict == load.Unjudged {
+		return "no trigger"
+	}
+	return r.recovery.String()
+}
+
+// figures are the numbers beside the verdict.
+func (r *result) figures() string {
+	return fmt.Sprintf("goodput %5s  %s", percent(r.goodput), perRequest(r.amplified))
+}
+
+func (r *result) slowest() string { return "p99 " + report.Duration(r.p99) }
+
+// look is the verdict's, for text.
+func (r *result) look() look {
+	switch r.verdict {
+	case load.Recovered:
+		return good
+	case load.Collapsed:
+		return bad
+	case load.Unjudged:
+		return plain
+	}
+	return warn
+}
+
+// line is the result as a line: what is told apart by columns stands in them.
+func (r *result) line(nameWidth, width int) []span {
+	name := fmt.Sprintf(" %s %-*s  ", glyph(r.verdict), nameWidth, cutTo(r.name, nameWidth))
+	spans := []span{
+		{r.look(), name + fmt.Sprintf("%-19s ", r.word())},
+		{plain, fmt.Sprintf("%-37s", r.figures())},
+	}
+	room := width - nameWidth - 5 - 20 - 37
+	if room >= 13 {
+		spans = append(spans, span{plain, fmt.Sprintf("  %-11s", r.slowest())})
+		room -= 13
+	}
+	if room = min(room-3, 60); room >= 10 {
+		spans = append(spans, span{plain, "  "}, span{good, sparkline(r.goodputs(room), r.offered())})
+	}
+	return spans
+}
+
+// cutTo shortens a text to so many columns.
+func cutTo(text string, columns int) string {
+	if width(text) <= columns {
+		return text
+	}
+	return string([]rune(text)[:max(columns-1, 0)]) + "…"
+}
+
+// goodputs are the ok requests a second in n equal parts of the run.
+func (r *result) goodputs(n int) []float64 {
+	sums, counts := make([]float64, n), make([]float64, n)
+	c := &r.rates.chart
+	for _, p := range c.lines[len(c.lines)-1].points {
+		if i := c.column(p.at, n); i >= 0 && i < n {
+			sums[i] += p.value
+			counts[i]++
+		}
+	}
+	for i := range sums {
+		sums[i] /= counts[i] // NaN where there is none
+	}
+	return sums
+}
+
+// offered is the highest rate of requests offered.
+func (r *result) offered() float64 { return highest(r.rates.chart.lines[:1]) }
+
+// sparkline draws values as a row of blocks, 0 to most.
+func sparkline(values []float64, most float64) string {
+	levels := []rune("▁▂▃▄▅▆▇█")
+	var b strings.Builder
+	for _, v := range values {
+		if math.IsNaN(v) || most <= 0 {
+			b.WriteByte(' ')
+			continue
+		}
+		b.WriteRune(levels[min(max(int(v/most*float64(len(levels))), 0), len(levels)-1)])
+	}
+	return b.String()
+}
+
+// strip is a line for each of the latest results.
+func (m *model) strip(width, most int) (lines [][]span) {
+	if m.lab == nil {
+		return nil
+	}
+	latest := m.lab.results
+	if extra := len(latest) - most; extra > 0 {
+		latest = latest[extra:]
+	}
+	for i := range latest {
+		lines = append(lines, latest[i].line(m.lab.nameWidth(), width))
+	}
+	return lines
+}
+
+// nameWidth is the width of the column of names.
+func (l *lab) nameWidth() int {
+	most := 0
+	for i := range l.results {
+		most = max(most, width(l.results[i].name))
+	}
+	return min(most, 28)
+}
+
+// What the chart of a result takes in the summary.
+const (
+	leastChart = 7
+	mostChart  = 14
+)
+
+// drawSummary draws all results at the end: their charts under each other on
+// one time axis where there is room for them, and else a line each. It returns
+// how many lines it took.
+func (m *model) drawSummary(a area) (height int) {
+	results := m.lab.results
+	a.ends(0, m.title(), summaryLegend())
+	a.write(1, 1, bold, m.lab.conclusion)
+	a = a.sub(0, 2, a.width, a.height-2)
+	if each := min(a.height/len(results), mostChart); each >= leastChart {
+		axis, from, to := common(results)
+		for i := range results {
+			results[i].draw(a.sub(0, i*each, a.width, each), axis, from, to)
+		}
+		return 2 + len(results)*each
+	}
+	for i := range results {
+		a.spans(0, i, results[i].line(m.lab.nameWidth(), a.width)...)
+	}
+	return min(2+len(results), a.height+2)
+}
+
+// summaryLegend says what the lines of the summary's charts are.
+func summaryLegend() []span {
+	return []span{
+		{good, "⣿⣿ ok"}, {plain, "  " + sparse.sample() + " offered  "},
+		{warn, dotted.sample() + " attempts"}, {plain, "  "}, {bad, dashed.sample() + " failed"}, {plain, " "},
+	}
+}
+
+// common are the axes that all results share.
+func common(results []result) (values axis, from, to time.Duration) {
+	most := 0.0
+	from = results[0].rates.chart.from
+	for i := range results {
+		c := &results[i].rates.chart
+		most = max(most, highest(c.lines))
+		from, to = min(from, c.from), max(to, c.to)
+	}
+	return linear(most * 1.05), from, to
+}
+
+// draw draws the result's chart with its verdict above it.
+func (r *result) draw(a area, values axis, from, to time.Duration) {
+	inner := box(a, "", nil)
+	head := a.sub(2, 0, a.width-4, 1)
+	x := head.write(0, 0, plain, " ")
+	x = head.write(x, 0, bold, r.name)
+	x = head.write(x, 0, plain, " ")
+	badge := badgeOf(r.verdict)
+	if r.verdict == load.Unjudged {
+		badge = plain
+	}
+	x = head.write(x, 0, badge, "[ "+glyph(r.verdict)+" "+r.word()+" ]")
+	x = head.write(x, 0, plain, "  "+r.figures()+"  "+r.slowest()+"  ")
+	head.write(x, 0, accent, r.policy+" ")
+	c := r.rates.chart
+	c.axis, c.from, c.to, c.marks = values, from, to, nil
+	lines := c.lines
+	filled := lines[len(lines)-1]
+	filled.filled = true
+	c.lines = append([]line{filled}, lines[:len(lines)-1]...)
+	c.draw(inner.sub(0, 0, inner.width-1, inner.height))
+}
