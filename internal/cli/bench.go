@@ -1,203 +1,298 @@
 package cli
 
 import (
-	"encoding/json"
-	"errors"
+	"bytes"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/term"
-	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
 // benchOptions is what `msctl bench` was told.
 type benchOptions struct {
-	pattern micro.Pattern
-	data    json.RawMessage
-	meta    []string
+	benchLoad
+	benchOutput
+	content benchContent
+	target  targetFlags
+	flags   benchPolicy
+	faults  benchFaults
+	lab     benchLab
 
-	target targetFlags
-	flags  benchPolicy
-	policy *policy.Policy
+	scenario    string
+	noTUI       bool
+	thresholds  []string
+	printPolicy string
 
-	rate        string
-	pacer       *vegeta.ConstantPacer // nil with users
-	users       int
-	think       time.Duration
-	duration    time.Duration
-	requests    uint64
-	warmup      time.Duration
-	connections int
-	maxInFlight int
+	policy   *policy.Policy
+	messages []*readyMessage
+	parsed   []benchreport.Threshold
+	given    func(flag string) bool
+	fromFile *scenario      // nil without one
+	brought  []benchMessage // in the place of those that are typed; nil: none
+	command  string         // runs it again
+	tool     string         // what writes documents
 
-	save, vegeta string
-	thresholds   []string
-	parsed       []benchreport.Threshold
-	noTUI        bool
-	command      string // runs it again
+	// variant is the same command with some flags set to other values.
+	variant func(changes map[string]string, brought []benchMessage) (*benchOptions, error)
 }
 
-func newBenchCommand(s *term.IO) *cobra.Command {
-	var o benchOptions
-	cmd := &cobra.Command{
-		Use:   "bench PATTERN [DATA…]",
-		Short: "Load-test a service, and see what timeouts and retries do to it",
-		Long: `Send requests to a service at a steady rate, or from a number of users, each
-under a policy of timeout and retries, and tell what became of every one of them.
-Latencies count from the moment a request was due, so a service that stalls cannot
-hide it. On a terminal the run is drawn live and can be changed while it goes on.
-
-` + patternHelp + "\n\n" + dataHelp + "\n\n" + targetHelp,
-		Example: `  msctl bench cmd=findAllItems --rate 500/s --duration 10s
-  msctl bench cmd=findItem id:=7 --to items --users 50 --think 100ms
-  msctl bench cmd=findAllItems --rate 200/s --timeout 300ms --retries 3 --retry-delay 0s
-  msctl bench cmd=findAllItems --rate 200/s --policy recommended
-  msctl bench cmd=findAllItems --no-tui --threshold 'p99<50ms' --threshold 'goodput>99%'`,
-		GroupID: groupMeasure,
-		Args:    argCount(1, -1),
-	}
+func newBenchCommand(s *term.IO, version string) *cobra.Command {
+	cmd, o := benchCommand(s, version, &replay{from: s.In})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := o.complete(s, cmd, args); err != nil {
+		if err := o.complete(cmd, args); err != nil {
 			return err
+		}
+		if len(o.messages) == 0 && !o.lab.demo {
+			return printPolicy(s.Out, o.printPolicy, o.policy.Settings())
 		}
 		return runBench(cmd.Context(), s, o)
 	}
-	o.register(cmd)
+	cmd.AddCommand(newBenchReportCommand(s), newBenchCompareCommand(s))
 	return cmd
+}
+
+// benchCommand describes the command and where its flags go. It does not run
+// anything yet.
+func benchCommand(s *term.IO, version string, stdin *replay) (*cobra.Command, *benchOptions) {
+	o := &benchOptions{tool: "msctl " + readVersion(version).Version}
+	cmd := &cobra.Command{
+		Use:   "bench [PATTERN] [DATA…]",
+		Short: "Load-test a service, and see what timeouts and retries do to it",
+		Long: `Send requests to a service at a rate, or from a number of users, each under a
+policy of timeout and retries, and tell what became of every one of them. Latencies
+count from the moment a request was due, so a service that stalls cannot hide it.
+With a fault, the verdict tells whether the system came back. On a terminal the run
+is drawn live and can be changed while it goes on.
+
+` + patternHelp + "\n\n" + dataHelp + `
+  id:={{.id}} name=w-{{seq}} a template, filled in for each request: {{seq}},
+                             {{uuid}}, {{int 1 100}}, {{pick "a" "b"}}, {{now}},
+                             and {{.name}} of a line of --data-file
+
+` + targetHelp + `
+An http:// or https:// URL is loaded with HTTP requests; there is no PATTERN then.`,
+		Example: `  msctl bench --demo                          a retry storm, and what ends it
+  msctl bench cmd=findAllItems --rate 500/s --duration 10s
+  msctl bench cmd=findItem id:=7 --to items --users 50 --think 100ms
+  msctl bench cmd=findAllItems --rate 200/s --policy naive --fault 'stall@5s+4s' --duration 25s
+  msctl bench cmd=findAllItems --collapse --timeout 300ms
+  msctl bench cmd=findAllItems --rate 200/s --sweep timeout=100ms,300ms,1s --sweep retries=0,1,3
+  msctl bench --to http://localhost:3001/items --rate 200/s --html report.html
+  msctl bench --scenario bench.yaml --no-tui --threshold 'p99<50ms' --threshold 'goodput>99%'`,
+		GroupID: groupMeasure,
+		Args:    argCount(0, -1),
+	}
+	o.register(cmd)
+	o.variant = func(changes map[string]string, brought []benchMessage) (*benchOptions, error) {
+		other, next := benchCommand(s, version, stdin)
+		if err := retype(cmd, other, changes); err != nil {
+			return nil, err
+		}
+		next.lab.part, next.brought = true, brought
+		return next, next.complete(other, cmd.Flags().Args())
+	}
+	o.stdin = stdin
+	return cmd, o
 }
 
 func (o *benchOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	o.target.register(cmd, "Where to")
-	f.StringVarP(&o.rate, "rate", "r", "100/s", "offer requests at `RATE`, whether or not they are answered: 500/s, 30000/m")
-	f.IntVarP(&o.users, "users", "u", 0, "instead of a rate: `N` users who each wait for the answer and ask again")
-	f.DurationVar(&o.think, "think", 0, "a user thinks for `DURATION` before asking again")
-	f.DurationVarP(&o.duration, "duration", "d", 10*time.Second, "offer requests for `DURATION`")
-	f.Uint64VarP(&o.requests, "requests", "n", 0, "stop after `N` requests; without --duration however long it takes")
-	f.DurationVar(&o.warmup, "warmup", 0, "do not count the first `DURATION`")
-	f.IntVarP(&o.connections, "connections", "c", 1, "spread requests over `N` connections to each address")
-	f.IntVar(&o.maxInFlight, "max-in-flight", 10_000, "past `N` requests at once a request is shed: counted, and not sent")
-	groupFlags(cmd, "Load", "rate", "users", "think", "duration", "requests", "warmup", "connections", "max-in-flight")
+	o.benchLoad.register(cmd)
+	f.StringVar(&o.scenario, "scenario", "", "read flags, and several messages with their weights, from `FILE` (YAML)")
+	groupFlags(cmd, "What", "scenario")
+	o.content.register(cmd)
 	o.flags.register(cmd, "How patiently")
-	f.StringArrayVarP(&o.meta, "meta", "m", nil, "put `KEY=VALUE` into the messages' metadata (repeatable)")
-	groupFlags(cmd, "What", "meta")
-	f.StringVar(&o.save, "save", "", "save the run with its histograms to `FILE` (JSON)")
-	f.StringVar(&o.vegeta, "vegeta", "", "write every request to `FILE`, for vegeta report and vegeta plot")
-	f.StringArrayVar(&o.thresholds, "threshold", nil, "end with exit code 99 unless `BOUND` holds: p99<50ms, goodput>99%, amplification<1.2 (repeatable)")
+	f.StringVar(&o.printPolicy, "print-policy", "", "print the policy, after a run the suggested one, as code in `LANGUAGE`: "+strings.Join(policyLanguages(), " or "))
+	groupFlags(cmd, "How patiently", "print-policy")
+	o.faults.register(cmd)
+	o.lab.register(cmd)
+	o.benchOutput.register(cmd)
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "end with exit code 99 unless `BOUND` holds: p99<50ms, goodput>99%, recovery<3s (repeatable)")
 	f.BoolVar(&o.noTUI, "no-tui", false, "print a line a second instead of drawing")
-	groupFlags(cmd, "Result", "save", "vegeta", "threshold", "no-tui")
+	groupFlags(cmd, "Result", "threshold", "no-tui")
 }
 
 // complete reads the arguments and checks the flags against each other. All its
 // errors are usage errors: nothing has been sent.
-func (o *benchOptions) complete(s *term.IO, cmd *cobra.Command, args []string) (err error) {
+func (o *benchOptions) complete(cmd *cobra.Command, args []string) error {
+	err := o.read(cmd, args)
+	return o.fromFile.blame(err)
+}
+
+// read is complete without the lines of a scenario.
+func (o *benchOptions) read(cmd *cobra.Command, args []string) (err error) {
 	typed := args
 	args = o.flags.takeJitter(args)
-	if len(args) == 0 {
-		return usagef("PATTERN is missing")
-	}
-	if o.pattern, err = readPattern(args[0]); err != nil {
-		return err
+	given := cmd.Flags().Changed
+	o.given = given
+	listed := o.brought
+	if o.scenario != "" {
+		if listed, err = o.readScenario(cmd, len(args) > 0); err != nil {
+			return err
+		}
 	}
 	if o.policy, err = o.flags.build(); err != nil {
 		return err
 	}
-	if err := o.checkLoad(cmd.Flags().Changed); err != nil {
+	if err := o.benchLoad.check(given); err != nil {
+		return err
+	}
+	if err := o.faults.check(); err != nil {
+		return err
+	}
+	if err := o.lab.check(o, given); err != nil {
 		return err
 	}
 	for _, text := range o.thresholds {
-		t, err := benchreport.ParseThreshold(text)
-		var problem *benchreport.SyntaxError
-		if errors.As(err, &problem) {
-			return pointer{"--threshold", text, problem.Offset, problem.Message}.usage()
+		t, err := parseThreshold(text)
+		if err != nil {
+			return err
 		}
 		o.parsed = append(o.parsed, t)
 	}
-	if _, err := o.metadata(); err != nil {
+	if err := o.benchOutput.check(o); err != nil {
 		return err
 	}
+	if o.printPolicy != "" && !slices.Contains(policyLanguages(), o.printPolicy) {
+		return usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(policyLanguages(), " or "))
+	}
 	o.command = commandLine(cmd, typed)
-	o.data, err = parseData(args[1:], s.In)
-	return err
-}
-
-// checkLoad checks the flags that say how much to send.
-func (o *benchOptions) checkLoad(given func(string) bool) error {
-	if o.requests > 0 && !given("duration") {
-		o.duration = 0
-	}
-	switch {
-	case given("users") && given("rate"):
-		return usagef("--rate and --users exclude each other: requests come at a rate, or from users who wait for answers")
-	case given("users") && (o.users < 1 || o.users > 1_000_000):
-		return usagef("--users must be from 1 to 1000000")
-	case o.think != 0 && !given("users"):
-		return usagef("--think goes with --users")
-	case o.think < 0 || o.warmup < 0:
-		return usagef("--think and --warmup must not be negative")
-	case given("duration") && o.duration <= 0:
-		return usagef("--duration must be longer than 0")
-	case given("requests") && o.requests == 0:
-		return usagef("--requests must be at least 1")
-	case o.duration > 0 && o.warmup >= o.duration:
-		return usagef("--warmup %s leaves nothing of --duration %s", o.warmup, o.duration)
-	case o.connections < 1 || o.connections > 10_000:
-		return usagef("--connections must be from 1 to 10000")
-	case o.maxInFlight < 1:
-		return usagef("--max-in-flight must be at least 1")
-	}
-	if o.users > 0 {
-		return nil
-	}
-	pacer, err := parseRate(o.rate)
-	o.pacer = &pacer
-	return err
-}
-
-// metadata reads the --meta flags.
-func (o *benchOptions) metadata() (map[string]string, error) {
-	m := map[string]string{}
-	for _, pair := range o.meta {
-		key, value, ok := strings.Cut(pair, "=")
-		if !ok || key == "" {
-			return nil, usagef("--meta %q is not KEY=VALUE", pair)
+	if listed == nil {
+		if listed, err = o.typedMessage(args); err != nil {
+			return err
 		}
-		m[key] = value
 	}
-	return m, nil
+	return o.readMessages(listed)
 }
 
-// describe says in few words how much is sent.
-func (o *benchOptions) describe() string {
-	var text string
+// typedMessage is the one message of the command line; none for the demo, and
+// where only a policy is printed.
+func (o *benchOptions) typedMessage(args []string) ([]benchMessage, error) {
+	http := isHTTP(o.target.to)
 	switch {
-	case o.pacer == nil && o.users == 1:
-		text = "1 user"
-	case o.pacer == nil:
-		text = fmt.Sprintf("%d users", o.users)
-	default:
-		text = benchreport.Rate(o.pacer.Rate(0))
+	case o.lab.demo && len(args) > 0:
+		return nil, usagef("--demo brings its own service: leave %q out", args[0])
+	case o.lab.demo, len(args) == 0 && !http && o.printPolicy != "":
+		return nil, nil
+	case len(args) == 0 && !http:
+		return nil, withHint(usagef("msctl bench is missing PATTERN"), "`msctl bench --demo` needs none")
 	}
-	if o.think > 0 {
-		text += " who think for " + o.think.String()
+	return []benchMessage{o.content.message(args, http)}, nil
+}
+
+func isHTTP(to string) bool {
+	return strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://")
+}
+
+func (o *benchOptions) readMessages(listed []benchMessage) error {
+	for i, m := range listed {
+		r, err := m.ready(o.stdin.reader(), o.seed+uint64(i))
+		if err != nil {
+			if len(listed) > 1 {
+				err = withCode(fmt.Errorf("message %d: %w", i+1, err), exitUsage)
+			}
+			return err
+		}
+		o.messages = append(o.messages, r)
 	}
-	if o.duration > 0 {
-		text += " for " + o.duration.String()
+	return nil
+}
+
+// title is what is sent, in few words.
+func (o *benchOptions) title() string {
+	var names []string
+	for _, m := range o.messages {
+		switch {
+		case m.name != "":
+			names = append(names, m.name)
+		case m.target.scheme == schemeHTTP:
+			names = append(names, m.verb()+" "+pathOf(m.target))
+		default:
+			names = append(names, m.route.String())
+		}
 	}
-	if o.requests > 0 {
-		text += ", at most " + benchreport.Count(int64(o.requests)) + " requests"
+	return strings.Join(names, ", ")
+}
+
+// targets is whom it is sent to.
+func (o *benchOptions) targets() string {
+	var names []string
+	for _, m := range o.messages {
+		if name := m.target.name() + atAddress(m.target); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	if o.warmup > 0 {
-		text += ", the first " + o.warmup.String() + " not counted"
+	return strings.Join(names, ", ")
+}
+
+// replay is standard input for several who each read all of it.
+type replay struct {
+	from io.Reader
+	text []byte
+	err  error
+	done bool
+}
+
+// reader reads from the beginning.
+func (r *replay) reader() io.Reader { return &replayed{all: r} }
+
+type replayed struct {
+	all *replay
+	in  *bytes.Reader
+}
+
+// Read reads; only then is standard input itself read.
+func (r *replayed) Read(p []byte) (int, error) {
+	if !r.all.done {
+		r.all.text, r.all.err = io.ReadAll(r.all.from)
+		r.all.done = true
 	}
-	return text
+	if r.in == nil {
+		r.in = bytes.NewReader(r.all.text)
+	}
+	n, err := r.in.Read(p)
+	if err != nil && r.all.err != nil {
+		err = r.all.err
+	}
+	return n, err
+}
+
+// retype gives other the flags that cmd was given, with some changed. A flag of
+// the load's shape takes the place of another one.
+func retype(cmd, other *cobra.Command, changes map[string]string) error {
+	shaped := slices.ContainsFunc(shapes(), func(name string) bool { _, ok := changes[name]; return ok })
+	var err error
+	set := func(f *pflag.Flag, value string) {
+		if e := other.Flags().Set(f.Name, value); e != nil && err == nil {
+			err = flagError(other, e)
+		}
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if _, changed := changes[f.Name]; changed || shaped && slices.Contains(shapes(), f.Name) {
+			return
+		}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			for _, v := range list.GetSlice() {
+				set(f, v)
+			}
+			return
+		}
+		set(f, f.Value.String())
+	})
+	for name, value := range changes {
+		if f := other.Flags().Lookup(name); f != nil {
+			set(f, value)
+		}
+	}
+	return err
 }
 
 // commandLine is the command as it can be typed again.

@@ -77,15 +77,12 @@ func TestBenchPolicy(t *testing.T) {
 	}
 	for flags, want := range cases {
 		s, _ := term.NewTest("", term.Facts{})
-		var o benchOptions
-		cmd := newBenchCommand(s)
-		cmd.ResetFlags()
-		o.register(cmd)
+		cmd, o := benchCommand(s, "", &replay{from: s.In})
 		args := append([]string{"cmd=x"}, strings.Fields(flags)...)
 		if err := cmd.ParseFlags(args); err != nil {
 			t.Fatal(err)
 		}
-		if err := o.complete(s, cmd, cmd.Flags().Args()); err != nil {
+		if err := o.complete(cmd, cmd.Flags().Args()); err != nil {
 			t.Errorf("%s: %v", flags, err)
 			continue
 		}
@@ -97,10 +94,7 @@ func TestBenchPolicy(t *testing.T) {
 
 func TestBenchCommandLine(t *testing.T) {
 	s, _ := term.NewTest("", term.Facts{})
-	var o benchOptions
-	cmd := newBenchCommand(s)
-	cmd.ResetFlags()
-	o.register(cmd)
+	cmd, _ := benchCommand(s, "", &replay{from: s.In})
 	args := []string{`{"cmd":"x"}`, "name=it's", "--rate", "5/s", "--threshold", "p99<1s", "--threshold", "errors<1%", "--jitter", "--no-tui", "--meta", "a=b"}
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)

@@ -6,11 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/runtime/policy"
@@ -173,47 +171,6 @@ func parseBudget(text string) (ratio, floor float64, err error) {
 		offset += len(part) + 1
 	}
 	return ratio, floor, nil
-}
-
-// mostRate is the highest rate that is taken for meant, a second.
-const mostRate = 10_000_000
-
-// parseRate reads --rate: 500/s, 500 (a second), 30000/m, 1.5/s, 5/100ms.
-func parseRate(text string) (vegeta.ConstantPacer, error) {
-	var none vegeta.ConstantPacer
-	number, unit, hasUnit := strings.Cut(text, "/")
-	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return none, pointer{"--rate", text, 0, "a rate begins with a number of more than 0: 500/s"}.usage()
-	}
-	per, err := rateUnit(unit)
-	if hasUnit && err != nil {
-		return none, pointer{"--rate", text, len(number) + 1, "the unit must be s, m, h, or a duration such as 100ms"}.usage()
-	}
-	if v/per.Seconds() > mostRate {
-		return none, pointer{"--rate", text, 0, "more than 10 million a second is not meant"}.usage()
-	}
-	if v != math.Trunc(v) {
-		v, per = math.Round(v*1000), per*1000
-	}
-	if v < 1 {
-		return none, pointer{"--rate", text, 0, "this is too slow: use a longer unit, such as 1/h"}.usage()
-	}
-	return vegeta.ConstantPacer{Freq: int(v), Per: per}, nil
-}
-
-func rateUnit(unit string) (time.Duration, error) {
-	if unit == "" {
-		return time.Second, strconv.ErrSyntax
-	}
-	if unicode.IsLetter(rune(unit[0])) {
-		unit = "1" + unit
-	}
-	d, err := time.ParseDuration(unit)
-	if err == nil && (d < time.Microsecond || d > 24*time.Hour) {
-		err = strconv.ErrRange
-	}
-	return d, err
 }
 
 // noDefault is the default that a flag's help does not mention.

@@ -1,151 +1,352 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/fault"
+	"github.com/msctl/msctl/internal/load/lab"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/tui"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/policy"
 )
 
-// runBench makes the run, shows it while it goes on, and reports it.
-func runBench(ctx context.Context, s *term.IO, o benchOptions) error {
-	t, err := o.target.resolve(ctx, o.pattern)
-	if err != nil {
+// runBench makes the runs, shows them while they go on, and reports them.
+func runBench(ctx context.Context, s *term.IO, o *benchOptions) error {
+	if err := o.resolve(ctx); err != nil {
 		return err
 	}
-	if t.scheme == schemeHTTP {
-		return withHint(usagef("%s: this version of msctl bench loads services, not HTTP", t), "use tcp://host:port")
-	}
-	plan, err := o.plan(t)
-	if err != nil {
-		return err
-	}
-	defer closeAll(plan.Conns)
-	if err := o.knock(ctx, t); err != nil {
-		return err
-	}
-	files, err := o.create(&plan, t)
+	files, err := o.benchOutput.open(o.title(), o.targets())
 	if err != nil {
 		return err
 	}
 	defer files.discard()
-	res, interrupted, err := o.load(ctx, s, plan, t)
-	if err != nil {
+	b := &bencher{s: s, o: o, files: files}
+	if err := b.work(ctx); err != nil && len(b.runs) == 0 {
 		return err
+	} else if err != nil {
+		defer report(s, err) // after what was measured
 	}
-	r := &benchreport.Report{
-		Result: res, Pattern: o.pattern.String(), Target: t.name() + atAddress(t), Load: o.describe(),
-		Connections: o.connections * len(t.addresses), Command: o.command, Thresholds: o.parsed,
+	if len(b.runs) == 0 {
+		return context.Cause(ctx)
 	}
-	if err := r.Text(s.Out, s.OutPalette()); err != nil {
+	d := b.document()
+	if err := d.Text(s.Out, s.OutPalette()); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}
-	if err := files.finish(r); err != nil {
+	if err := files.finish(d); err != nil {
 		return err
 	}
-	return o.verdict(ctx, r, interrupted)
+	return b.end(ctx, d)
 }
 
-// plan is the load plan for a target.
-func (o *benchOptions) plan(t target) (load.Plan, error) {
-	metadata, err := o.metadata()
-	if err != nil {
-		return load.Plan{}, err
-	}
-	plan := load.Plan{
-		Pattern: o.pattern, Data: o.data, Metadata: metadata, Policy: o.policy,
-		Users: o.users, Think: o.think, Duration: o.duration, Requests: o.requests, Warmup: o.warmup, MaxInFlight: o.maxInFlight,
-	}
-	if o.pacer != nil {
-		plan.Pacer = *o.pacer
-	}
-	for range o.connections {
-		// The bound on what is in flight is the plan's.
-		conn, err := o.target.dial(t, microtcp.WithMaxInFlight(1<<30))
+// resolve finds out whom each message is for, and whether they are there.
+func (o *benchOptions) resolve(ctx context.Context) error {
+	for _, m := range o.messages {
+		flags := o.target
+		if m.to != "" {
+			flags.to = m.to
+		}
+		t, err := flags.resolve(ctx, m.route)
 		if err != nil {
-			closeAll(plan.Conns)
-			return load.Plan{}, err
+			return err
 		}
-		plan.Conns = append(plan.Conns, conn)
-	}
-	return plan, nil
-}
-
-func closeAll(conns []micro.Conn) {
-	for _, c := range conns {
-		_ = c.Close() // nothing is in flight any more
-	}
-}
-
-// knockTimeout bounds the question whether a target is there at all.
-const knockTimeout = 3 * time.Second
-
-// knock tells before any load when the target cannot be reached. Whether it
-// answers the question is not asked: the run will tell.
-func (o *benchOptions) knock(ctx context.Context, t target) error {
-	for _, address := range t.addresses {
-		one := t
-		one.addresses = []string{address}
-		if _, err := o.target.describe(ctx, one, knockTimeout); errors.Is(err, micro.ErrUnreachable) {
-			return explain(err, one)
+		if t.scheme == schemeHTTP && m.pattern != "" {
+			return usagef("%s is an HTTP target, which has no patterns: leave %q out", t, m.pattern)
 		}
+		m.target = t
 	}
-	return context.Cause(ctx)
+	return o.knock(ctx)
 }
 
-// load makes the run and shows it. interrupted tells that a person ended it
-// with Ctrl-C on the screen, where it is a key and no signal.
-func (o *benchOptions) load(ctx context.Context, s *term.IO, plan load.Plan, t target) (res *load.Result, interrupted bool, err error) {
-	run, err := load.Start(ctx, plan)
-	if err != nil {
-		return nil, false, fmt.Errorf("start the run: %w", err)
+// bencher makes the runs of a bench, one after the other.
+type bencher struct {
+	s      *term.IO
+	o      *benchOptions
+	files  *benchFiles
+	stages *tui.Stages // where several runs are drawn; nil: not drawn
+
+	runs        []benchreport.Run
+	experiment  *benchreport.Experiment
+	calm        time.Duration // what one request takes at rest; 0: not measured
+	interrupted bool          // by Ctrl-C on the screen
+}
+
+// work makes all the runs, on one screen where there is one.
+func (b *bencher) work(ctx context.Context) (err error) {
+	if !b.o.lab.several() || !b.draws() {
+		return b.make(ctx)
 	}
-	if !s.CanDraw() || o.noTUI {
-		progress(s, run)
-		return run.Wait(), false, nil
-	}
-	interrupted, err = tui.Bench(run, tui.BenchScreen{
-		Pattern: o.pattern.String(), Target: t.name(), In: os.Stdin, Out: os.Stderr, Color: s.ErrPalette().Enabled(),
+	b.interrupted, err = tui.Lab(ctx, b.screen(), func(ctx context.Context, stages *tui.Stages) error {
+		b.stages = stages
+		return b.make(ctx)
 	})
-	if err != nil {
-		run.Stop()
+	if errors.Is(err, tui.ErrQuit) {
+		return nil
 	}
-	return run.Wait(), interrupted, err
+	return err
 }
 
-// progress prints a line a second until the run has finished.
-func progress(s *term.IO, run *load.Run) {
+func (b *bencher) draws() bool { return b.s.CanDraw() && !b.o.noTUI }
+
+func (b *bencher) screen() tui.BenchScreen {
+	pattern, to := b.o.title(), b.o.targets()
+	if b.o.lab.demo {
+		pattern, to = "--demo", "a service that comes with msctl"
+	}
+	return tui.BenchScreen{
+		Pattern: pattern, Target: to, Presets: policy.PresetNames(), Preset: b.o.flags.preset,
+		In: os.Stdin, Out: os.Stderr, Color: b.s.ErrPalette().Enabled(),
+	}
+}
+
+// make makes all the runs.
+func (b *bencher) make(ctx context.Context) error {
+	switch {
+	case b.o.lab.demo:
+		return b.demo(ctx)
+	case b.o.lab.collapse:
+		return b.collapse(ctx)
+	}
+	trials, e, err := b.o.trials()
+	if err != nil {
+		return err
+	}
+	b.experiment = e
+	return b.all(ctx, trials)
+}
+
+// all makes some runs, each when the service has got over the one before.
+func (b *bencher) all(ctx context.Context, trials []trial) error {
+	for i, t := range trials {
+		if len(trials) > 1 {
+			if err := b.rest(ctx); err != nil {
+				return err
+			}
+		}
+		stage := tui.Stage{Title: fmt.Sprintf("%d of %d: %s", i+1, len(trials), t.name), Name: t.name, Preset: t.o.flags.preset}
+		r, err := newRig(ctx, t.o)
+		if err != nil {
+			return err
+		}
+		err = b.one(ctx, r, t, stage)
+		r.close()
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	b.summarise()
+	return nil
+}
+
+// summarise fills in the experiment, where there is one.
+func (b *bencher) summarise() {
+	if b.experiment == nil {
+		return
+	}
+	lab.Summarise(b.experiment, b.runs)
+	if b.stages != nil {
+		b.stages.Conclude(b.experiment.Why)
+	}
+}
+
+// one makes one run, shows it, and keeps what came of it.
+func (b *bencher) one(ctx context.Context, r *rig, t trial, stage tui.Stage) error {
+	r.plan.OnResult = b.files.hook()
+	run, err := load.Start(ctx, r.plan)
+	if err != nil {
+		return fmt.Errorf("start the run: %w", err)
+	}
+	stage.Run, stage.Triggers = faultRun{run, r}, r.plan.Triggers
+	if err := b.show(run, stage); err != nil {
+		run.Stop()
+		run.Wait()
+		return err
+	}
+	made, err := benchreport.NewRun(run.Wait(), r.about(t.name, t.cell))
+	if err != nil {
+		return err
+	}
+	b.runs = append(b.runs, made)
+	if err := run.TriggerError(); err != nil {
+		b.s.Notef("%s %v", b.s.ErrPalette().Warn("warning:"), err)
+	}
+	return nil
+}
+
+// show shows a run until it has finished.
+func (b *bencher) show(run *load.Run, stage tui.Stage) (err error) {
+	switch {
+	case b.stages != nil:
+		b.stages.Show(stage)
+		<-run.Done()
+	case b.draws():
+		screen := b.screen()
+		screen.Triggers = stage.Triggers
+		b.interrupted, err = tui.Bench(stage.Run.(tui.BenchRun), screen)
+	default:
+		if stage.Name != "" {
+			b.s.Notef("%s", b.s.ErrPalette().Bold(stage.Title))
+		}
+		progress(b.s, run, stage.Caption)
+	}
+	return err
+}
+
+// note tells what goes on beside the runs.
+func (b *bencher) note(text string) {
+	if b.stages != nil {
+		b.stages.Note(text)
+		return
+	}
+	b.s.Notef("%s", b.s.ErrPalette().Dim(text))
+}
+
+// document is everything that was measured.
+func (b *bencher) document() *benchreport.Document {
+	kind := benchreport.KindRun
+	switch {
+	case b.o.lab.collapse, b.o.lab.demo:
+		kind = benchreport.KindCollapse
+	case b.experiment != nil:
+		kind = benchreport.KindSweep
+	}
+	d := benchreport.NewDocument(kind, b.o.tool, b.o.command, b.runs...)
+	d.Experiment = b.experiment
+	if d.Experiment != nil && d.Experiment.Why == "" { // it was stopped
+		lab.Summarise(d.Experiment, b.runs)
+	}
+	d.Hold(b.o.parsed)
+	d.Suggestion = benchreport.Suggest(d)
+	return d
+}
+
+// end is what the command ends with: the thresholds decide where there are any,
+// and the baseline; else a run in which nothing succeeded has failed.
+func (b *bencher) end(ctx context.Context, d *benchreport.Document) error {
+	if b.o.printPolicy != "" {
+		if err := b.printPolicy(d); err != nil {
+			return err
+		}
+	}
+	worse, err := b.compare(d)
+	if err != nil {
+		return err
+	}
+	if err := cmp.Or(crossed(d), worse); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.interrupted {
+		return withCode(said(errors.New("stopped by Ctrl-C")), exitInterrupted)
+	}
+	if len(b.o.parsed) > 0 || b.o.lab.several() {
+		return nil
+	}
+	return nothingSucceeded(&d.Runs[0])
+}
+
+// nothingSucceeded is the error of a run without an answer; nil for others.
+func nothingSucceeded(r *benchreport.Run) error {
+	if r.Outcomes[load.OK.String()] > 0 || r.Offered == 0 || len(r.Errors) == 0 {
+		return nil
+	}
+	most := r.Errors[0]
+	code := map[string]int{
+		load.Error.String(): exitService, load.Unreachable.String(): exitUnreachable, load.Reset.String(): exitUnreachable,
+		load.Timeout.String(): exitTimeout, load.Shed.String(): exitFailed,
+	}[most.Outcome]
+	return withCode(fmt.Errorf("no request succeeded: most often %s (%s)", most.Outcome, most.Text), code)
+}
+
+// printPolicy prints the suggested policy as code, or the run's where there is no
+// suggestion.
+func (b *bencher) printPolicy(d *benchreport.Document) error {
+	settings := b.o.policy.Settings()
+	if d.Suggestion != nil {
+		settings = d.Suggestion.Policy.Settings()
+	}
+	fmt.Fprintln(b.s.Out)
+	return printPolicy(b.s.Out, b.o.printPolicy, settings)
+}
+
+// compare compares with the baseline, where there is one. worse is the error of a
+// run that has regressed.
+func (b *bencher) compare(d *benchreport.Document) (worse, err error) {
+	if b.o.before == nil {
+		return nil, nil
+	}
+	c, err := benchreport.Compare(b.o.before, d, benchreport.CompareOptions{A: b.o.baseline, B: "this run"})
+	if err != nil {
+		return nil, usagef("--baseline: %w", err)
+	}
+	fmt.Fprintln(b.s.Out)
+	if err := c.Text(b.s.Out, b.s.OutPalette()); err != nil {
+		return nil, fmt.Errorf("print the comparison: %w", err)
+	}
+	return regressed(c, b.o.baseline), nil
+}
+
+// progress prints a line a second until the run has finished, and each new thing
+// that caption says.
+func progress(s *term.IO, run *load.Run, caption func(*load.Snapshot) string) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	said := ""
 	for {
 		select {
 		case <-run.Done():
+			snap := run.Snapshot(1)
+			for i := range snap.Recoveries {
+				s.Notef("%s", verdictLine(s.ErrPalette(), &snap.Recoveries[i]))
+			}
 			return
 		case <-tick.C:
-			s.Notef("%s", progressLine(s.ErrPalette(), run.Snapshot(1)))
+			snap := run.Snapshot(1)
+			if caption != nil {
+				if text := caption(&snap); text != said {
+					said = text
+					s.Notef("%s", s.ErrPalette().Accent("        "+text))
+				}
+			}
+			s.Notef("%s", progressLine(s.ErrPalette(), snap))
 		}
 	}
+}
+
+// verdictLine is a verdict and its reason.
+func verdictLine(p term.Palette, r *load.Recovery) string {
+	paint := p.Warn
+	switch r.Verdict {
+	case load.Recovered:
+		paint = p.Good
+	case load.Collapsed:
+		paint = p.Bad
+	}
+	return fmt.Sprintf("%s after %s: %s", paint(r.String()), r.Trigger.Text, r.Why)
 }
 
 // progressLine is what happened in the last complete second.
 func progressLine(p term.Palette, snap load.Snapshot) string {
 	last := snap.Last
-	text := fmt.Sprintf("%6s  offered %s  ok %s", (last.At + time.Second).String(), benchreport.Count(last.Offered), benchreport.Count(last.OK))
-	if last.Failed > 0 {
-		text += "  " + p.Bad("failed "+benchreport.Count(last.Failed))
+	text := fmt.Sprintf("%6s  offered %s  ok %s", (last.At + time.Second).String(), benchreport.Count(last.Offered), benchreport.Count(last.OK()))
+	if n := last.Failed(); n > 0 {
+		text += "  " + p.Bad("failed "+benchreport.Count(n))
 	}
-	if last.Shed > 0 {
-		text += "  " + p.Bad("shed "+benchreport.Count(last.Shed))
+	if n := last.Shed(); n > 0 {
+		text += "  " + p.Bad("shed "+benchreport.Count(n))
 	}
 	if last.Attempts > last.Offered {
 		text += fmt.Sprintf("  attempts %s", benchreport.Count(last.Attempts))
@@ -154,96 +355,35 @@ func progressLine(p term.Palette, snap load.Snapshot) string {
 		text += "  " + p.Warn("late "+benchreport.Count(last.Late))
 	}
 	text += fmt.Sprintf("  p50 %s  p99 %s  in flight %s", benchreport.Duration(last.P50), benchreport.Duration(last.P99), benchreport.Count(snap.InFlight))
+	if n := len(snap.Recoveries); n > 0 && snap.Recoveries[n-1].Verdict == load.Pending {
+		text += "  " + p.Accent(snap.Recoveries[n-1].Trigger.Text)
+	}
+	if last.Doubtful() {
+		text += "  " + p.Warn("the generator is short of time")
+	}
 	if snap.Phase != load.Loading {
 		text += "  " + p.Dim(snap.Phase.String())
 	}
 	return text
 }
 
-// verdict is what the command ends with: the thresholds decide where there are
-// any; else a run in which nothing succeeded has failed.
-func (o *benchOptions) verdict(ctx context.Context, r *benchreport.Report, interrupted bool) error {
-	if crossed := r.Crossed(); len(crossed) > 0 {
-		var texts []string
-		for _, t := range crossed {
-			texts = append(texts, fmt.Sprintf("%s (measured %s)", t, t.Measured(&r.Result.Snapshot)))
-		}
-		return withCode(fmt.Errorf("threshold crossed: %s", strings.Join(texts, ", ")), exitThreshold)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if interrupted {
-		return withCode(said(errors.New("stopped by Ctrl-C")), exitInterrupted)
-	}
-	totals := &r.Result.Totals
-	if len(o.parsed) > 0 || totals.Outcomes[load.OK] > 0 || totals.Offered == 0 {
-		return nil
-	}
-	most := r.Result.Errors[0]
-	code := map[load.Outcome]int{
-		load.Error: exitService, load.Unreachable: exitUnreachable, load.Reset: exitUnreachable,
-		load.Timeout: exitTimeout, load.Shed: exitFailed,
-	}[most.Outcome]
-	return withCode(fmt.Errorf("no request succeeded: most often %s (%s)", most.Outcome, most.Text), code)
-}
+// faultWithEnd reports whether a fault has a window that ends.
+func faultWithEnd(f fault.Fault) bool { return f.Trigger() && f.Length > 0 }
 
-// benchFiles are the files that a run writes.
-type benchFiles struct {
-	save, vegeta *os.File
-	encoder      *benchreport.Vegeta
-}
-
-// create opens the files before anything is sent, so that a path that cannot be
-// written costs no run.
-func (o *benchOptions) create(plan *load.Plan, t target) (*benchFiles, error) {
-	f := &benchFiles{}
-	for _, file := range []struct {
-		flag, path string
-		into       **os.File
-	}{{"--save", o.save, &f.save}, {"--vegeta", o.vegeta, &f.vegeta}} {
-		if file.path == "" {
-			continue
-		}
-		created, err := os.Create(file.path)
-		if err != nil {
-			f.discard()
-			return nil, usagef("%s: %w", file.flag, err)
-		}
-		*file.into = created
+// probe sends one request, past all faults, and tells how long it took.
+func (b *bencher) probe(ctx context.Context, m *readyMessage) (time.Duration, error) {
+	r := &rig{ctx: ctx, o: b.o}
+	conn, err := r.dial(m.target, m)
+	if err != nil {
+		return 0, err
 	}
-	if f.vegeta != nil {
-		f.encoder = benchreport.NewVegeta(f.vegeta, o.pattern.String(), t.String())
-		plan.OnResult = f.encoder.Result
+	client := micro.NewClient(conn, micro.WithTimeout(restMost))
+	defer client.Close()
+	pattern := m.route
+	if pattern.IsZero() {
+		pattern = micro.Name("probe")
 	}
-	return f, nil
-}
-
-// discard closes what is still open.
-func (f *benchFiles) discard() {
-	for _, file := range []*os.File{f.save, f.vegeta} {
-		if file != nil {
-			_ = file.Close() // closed already, or of no use
-		}
-	}
-}
-
-// finish writes what is written at the end and closes the files.
-func (f *benchFiles) finish(r *benchreport.Report) error {
-	if f.save != nil {
-		if err := writeAndClose(f.save, r.Save); err != nil {
-			return err
-		}
-	}
-	if f.vegeta != nil {
-		return writeAndClose(f.vegeta, func(io.Writer) error { return f.encoder.Close() })
-	}
-	return nil
-}
-
-func writeAndClose(file *os.File, write func(io.Writer) error) error {
-	if err := errors.Join(write(file), file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", file.Name(), err)
-	}
-	return nil
+	start := time.Now()
+	err = client.Do(ctx, &micro.Request{Pattern: pattern, Data: m.payload.Make(0)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	return time.Since(start), err
 }

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/fault"
+	"github.com/msctl/msctl/internal/proc"
+)
+
+// benchFaults are the flags that say what goes wrong meanwhile.
+type benchFaults struct {
+	texts []string
+	list  []fault.Fault
+}
+
+func (o *benchFaults) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&o.texts, "fault", "f", nil,
+		"do `FAULT` to the messages: 'stall@10s+4s', 'error=20%', 'latency=200ms±50ms@10s+5s' (repeatable; `msctl fault --help` has them all)")
+	groupFlags(cmd, "Faults", "fault")
+}
+
+// check reads the faults.
+func (o *benchFaults) check() error {
+	o.list = nil
+	for _, text := range o.texts {
+		f, err := parseFault("--fault", text)
+		if err != nil {
+			return err
+		}
+		o.list = append(o.list, f)
+	}
+	return nil
+}
+
+// parseFault reads a fault; what is wrong with it is a usage error that points
+// at the place.
+func parseFault(flag, text string) (fault.Fault, error) {
+	f, err := fault.Parse(text)
+	var wrong *fault.SyntaxError
+	if errors.As(err, &wrong) {
+		return f, pointer{flag, text, wrong.Offset, wrong.Message}.usage()
+	}
+	return f, err
+}
+
+// triggerText names a fault on the time axis: its window is drawn.
+func triggerText(f fault.Fault) string {
+	length := f.Length
+	f.Start, f.Length = 0, 0
+	text := f.String()
+	if length > 0 {
+		text += " " + length.String()
+	}
+	return text
+}
+
+// triggersOf are the faults with a window, as the run's triggers.
+func (r *rig) triggersOf(faults []fault.Fault) []load.Trigger {
+	var list []load.Trigger
+	for _, f := range faults {
+		if !f.Trigger() {
+			continue
+		}
+		t := load.Trigger{At: f.Start, Length: f.Length, Text: triggerText(f)}
+		if f.ForProcess() {
+			t.Fire = func() error { return r.pause(f.Length) }
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// pauseTimeout bounds the request to pause, not the pause.
+const pauseTimeout = 3 * time.Second
+
+// pause stops the processes of the run's services for a while.
+func (r *rig) pause(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(r.ctx, pauseTimeout)
+	defer cancel()
+	for _, service := range r.paused {
+		if err := r.control.Pause(ctx, service, d); err != nil {
+			return fmt.Errorf("pause %s: %w", service, err)
+		}
+	}
+	return nil
+}
+
+// preparePause finds the `msctl run` that has the services to be paused.
+func (r *rig) preparePause() error {
+	for _, m := range r.o.messages {
+		if m.target.service == "" {
+			return withHint(usagef("the fault pause stops a process that `msctl run` has started, and %s is not known to be one", m.target),
+				"name a service with --to, or use stall, which holds the messages instead")
+		}
+		r.paused = append(r.paused, m.target.service)
+	}
+	w, err := currentWorkspace()
+	if err != nil {
+		return err
+	}
+	runs, err := proc.Runs(r.ctx, w, "")
+	switch {
+	case err != nil:
+		return err
+	case len(runs) == 0:
+		return withHint(withCode(errors.New("the fault pause needs `msctl run`, which does not run"), exitUnreachable), "start it, or use stall")
+	}
+	r.control = runs[0]
+	return nil
+}
+
+// liveStall is the fault that the key f fires where no other is given.
+const liveStall = 4 * time.Second
+
+// live is the fault that can be fired while the run goes on.
+func (o *benchFaults) live() fault.Fault {
+	for _, f := range o.list {
+		if f.Trigger() && !f.ForProcess() {
+			if f.Length == 0 {
+				f.Length = liveStall
+			}
+			return f
+		}
+	}
+	return fault.Fault{Kind: fault.Stall, Length: liveStall}
+}
+
+// faultRun is a run whose faults can be fired with a key.
+type faultRun struct {
+	*load.Run
+	rig *rig
+}
+
+// CanFire says what Fire does; "" where no proxy is in the way.
+func (f faultRun) CanFire() string {
+	if len(f.rig.proxies) == 0 {
+		return ""
+	}
+	return triggerText(f.rig.o.faults.live())
+}
+
+// Fire does the live fault now.
+func (f faultRun) Fire() error {
+	if len(f.rig.proxies) == 0 {
+		return errors.New("no fault proxy is in the way: start with --fault 'stall@1h+4s' to have one at hand")
+	}
+	live := f.rig.o.faults.live()
+	return f.Trigger(load.Trigger{Length: live.Length, Text: triggerText(live), Fire: func() error {
+		live.Start = time.Since(f.rig.started)
+		for _, p := range f.rig.proxies {
+			if _, err := p.Add(live); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+}

@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/load"
+	benchreport "github.com/msctl/msctl/internal/load/report"
+)
+
+// benchOutput are the flags that say which files are written, and what the run is
+// compared with.
+type benchOutput struct {
+	save, html, csv, junit, markdown, vegeta string
+	baseline                                 string
+
+	before *benchreport.Document // the baseline
+	stdin  *replay
+}
+
+func (o *benchOutput) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.save, "save", "", "save everything to `FILE` (JSON), for bench report and bench compare")
+	f.StringVar(&o.html, "html", "", "write the report as one HTML page to `FILE`")
+	f.StringVar(&o.markdown, "markdown", "", "write the report for a pull request to `FILE`")
+	f.StringVar(&o.csv, "csv", "", "write a line a second to `FILE`")
+	f.StringVar(&o.junit, "junit", "", "write thresholds and verdicts as JUnit's XML to `FILE`")
+	f.StringVar(&o.vegeta, "vegeta", "", "write every request to `FILE`, for vegeta report and vegeta plot")
+	f.StringVar(&o.baseline, "baseline", "", "compare with the run saved in `FILE`; one that has regressed ends with exit code 99")
+	groupFlags(cmd, "Result", "save", "html", "markdown", "csv", "junit", "vegeta", "baseline")
+}
+
+// check reads the baseline.
+func (o *benchOutput) check(all *benchOptions) (err error) {
+	if o.vegeta != "" && all.lab.several() {
+		return usagef("--vegeta writes the requests of one run, and this makes several")
+	}
+	if o.baseline != "" {
+		o.before, err = loadDocument(o.baseline)
+	}
+	return err
+}
+
+// loadDocument reads a saved run. What is wrong with it is a usage error.
+func loadDocument(path string) (*benchreport.Document, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, usagef("read a saved run: %w", err)
+	}
+	defer file.Close()
+	d, err := benchreport.Load(file)
+	if err != nil {
+		return nil, usagef("%s: %w", path, err)
+	}
+	return d, nil
+}
+
+// benchFiles are the files that a bench writes when it is done.
+type benchFiles struct {
+	list    []benchFile
+	vegeta  *os.File
+	encoder *benchreport.Vegeta
+}
+
+// benchFile is a file that is written whole or not at all.
+type benchFile struct {
+	path  string
+	write func(*benchreport.Document, io.Writer) error
+	temp  *os.File // beside path; nil where path is a device
+}
+
+// open makes sure, before anything is sent, that the files can be written: a path
+// that cannot costs no run.
+func (o *benchOutput) open(title, target string) (*benchFiles, error) {
+	f := &benchFiles{}
+	for _, file := range []struct {
+		flag, path string
+		write      func(*benchreport.Document, io.Writer) error
+	}{
+		{"--save", o.save, (*benchreport.Document).Save},
+		{"--html", o.html, (*benchreport.Document).HTML},
+		{"--markdown", o.markdown, (*benchreport.Document).Markdown},
+		{"--csv", o.csv, (*benchreport.Document).CSV},
+		{"--junit", o.junit, (*benchreport.Document).JUnit},
+	} {
+		if file.path == "" {
+			continue
+		}
+		temp, err := beside(file.path)
+		if err != nil {
+			f.discard()
+			return nil, usagef("%s: %w", file.flag, err)
+		}
+		f.list = append(f.list, benchFile{file.path, file.write, temp})
+	}
+	if o.vegeta == "" {
+		return f, nil
+	}
+	created, err := os.Create(o.vegeta)
+	if err != nil {
+		f.discard()
+		return nil, usagef("--vegeta: %w", err)
+	}
+	f.vegeta, f.encoder = created, benchreport.NewVegeta(created, title, target)
+	return f, nil
+}
+
+// beside makes a temporary file next to path, which takes its name once it is
+// complete; nil where path is something else than a file.
+func beside(path string) (*os.File, error) {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.IsDir():
+		return nil, fmt.Errorf("%s is a folder", path)
+	case err == nil && !info.Mode().IsRegular():
+		return nil, nil
+	case err == nil: // replaced only if it may be written
+		existing, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
+		_ = existing.Close()
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, errors.Unwrap(err))
+	}
+	return temp, nil
+}
+
+// hook is what takes each request of a run down; nil when nobody does.
+func (f *benchFiles) hook() func(load.Request) {
+	if f.encoder == nil {
+		return nil
+	}
+	return f.encoder.Result
+}
+
+// discard removes what is not complete.
+func (f *benchFiles) discard() {
+	for _, file := range f.list {
+		if file.temp != nil {
+			_ = file.temp.Close()
+			_ = os.Remove(file.temp.Name()) // gone already once it has its name
+		}
+	}
+	if f.vegeta != nil {
+		_ = f.vegeta.Close() // closed already, or of no use
+	}
+}
+
+// finish writes all files.
+func (f *benchFiles) finish(d *benchreport.Document) error {
+	for _, file := range f.list {
+		if err := file.finish(d); err != nil {
+			return fmt.Errorf("write %s: %w", file.path, err)
+		}
+	}
+	if f.vegeta != nil {
+		if err := errors.Join(f.encoder.Close(), f.vegeta.Close()); err != nil {
+			return fmt.Errorf("write %s: %w", f.vegeta.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (f *benchFile) finish(d *benchreport.Document) error {
+	if f.temp == nil {
+		device, err := os.OpenFile(f.path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.write(d, device), device.Close())
+	}
+	if err := errors.Join(f.write(d, f.temp), f.temp.Chmod(0o644), f.temp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.temp.Name(), f.path)
+}

@@ -1,0 +1,240 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/term"
+)
+
+// reportOptions is what `msctl bench report` was told.
+type reportOptions struct {
+	files       []string
+	format      string
+	thresholds  []string
+	parsed      []benchreport.Threshold
+	printPolicy string
+	schema      bool
+}
+
+// reportFormats are the formats of a report, the default first.
+func reportFormats() []string { return []string{"text", "html", "markdown", "csv", "junit", "json"} }
+
+func newBenchReportCommand(s *term.IO) *cobra.Command {
+	var o reportOptions
+	cmd := &cobra.Command{
+		Use:   "report FILE…",
+		Short: "Show saved runs again, in any format",
+		Long: `Show runs that --save has written: as the text they ended with, or in another
+format. Several files of single runs are one report.`,
+		Example: `  msctl bench report run.json
+  msctl bench report run.json -o html > run.html
+  msctl bench report run.json -o markdown --threshold 'p99<50ms'
+  msctl bench report --schema > bench.schema.json`,
+		Args: argCount(0, -1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			o.files = args
+			if err := o.check(); err != nil {
+				return err
+			}
+			return runBenchReport(s, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.format, "output", "o", "text", "print as `FORMAT`: "+strings.Join(reportFormats(), ", "))
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "end with exit code 99 unless `BOUND` holds: p99<50ms (repeatable)")
+	f.StringVar(&o.printPolicy, "print-policy", "", "print the suggested policy as code in `LANGUAGE` instead: "+strings.Join(policyLanguages(), " or "))
+	f.BoolVar(&o.schema, "schema", false, "print the JSON Schema of saved runs")
+	return cmd
+}
+
+func (o *reportOptions) check() error {
+	switch {
+	case o.schema:
+		return nil
+	case len(o.files) == 0:
+		return usagef("msctl bench report is missing FILE")
+	case !slices.Contains(reportFormats(), o.format):
+		err := usagef("unknown output %q: use %s", o.format, strings.Join(reportFormats(), ", "))
+		if near := nearest.Word(o.format, reportFormats()); near != "" {
+			return withHint(err, "did you mean %s?", near)
+		}
+		return err
+	case o.printPolicy != "" && !slices.Contains(policyLanguages(), o.printPolicy):
+		return usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(policyLanguages(), " or "))
+	}
+	for _, text := range o.thresholds {
+		t, err := parseThreshold(text)
+		if err != nil {
+			return err
+		}
+		o.parsed = append(o.parsed, t)
+	}
+	return nil
+}
+
+// parseThreshold reads a threshold; what is wrong with it is a usage error that
+// points at the place.
+func parseThreshold(text string) (benchreport.Threshold, error) {
+	t, err := benchreport.ParseThreshold(text)
+	var problem *benchreport.SyntaxError
+	if errors.As(err, &problem) {
+		return t, pointer{"--threshold", text, problem.Offset, problem.Message}.usage()
+	}
+	return t, err
+}
+
+func runBenchReport(s *term.IO, o reportOptions) error {
+	if o.schema {
+		_, err := io.WriteString(s.Out, benchreport.Schema())
+		return err
+	}
+	d, err := loadDocuments(o.files)
+	if err != nil {
+		return err
+	}
+	if len(o.parsed) > 0 {
+		d.Hold(o.parsed)
+	}
+	if err := o.print(s, d); err != nil {
+		return err
+	}
+	return crossed(d)
+}
+
+func (o *reportOptions) print(s *term.IO, d *benchreport.Document) error {
+	if o.printPolicy != "" {
+		if d.Suggestion == nil {
+			return withHint(errors.New("the run suggests no policy: too little was measured while the service was well"), "a longer run without faults has more")
+		}
+		return printPolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
+	}
+	write := map[string]func(io.Writer) error{
+		"html": d.HTML, "markdown": d.Markdown, "csv": d.CSV, "junit": d.JUnit, "json": d.Save,
+		"text": func(w io.Writer) error { return d.Text(w, s.OutPalette()) },
+	}[o.format]
+	if err := write(s.Out); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	return nil
+}
+
+// crossed is the error of thresholds that were not kept.
+func crossed(d *benchreport.Document) error {
+	var texts []string
+	for _, t := range d.Crossed() {
+		texts = append(texts, fmt.Sprintf("%s (measured %s)", t.Text, t.Measured))
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	return withCode(fmt.Errorf("threshold crossed: %s", strings.Join(texts, ", ")), exitThreshold)
+}
+
+// loadDocuments reads saved runs and puts those of several files together.
+func loadDocuments(files []string) (*benchreport.Document, error) {
+	all, err := loadDocument(files[0])
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files[1:] {
+		d, err := loadDocument(file)
+		switch {
+		case err != nil:
+			return nil, err
+		case d.Kind != benchreport.KindRun || all.Kind != benchreport.KindRun:
+			return nil, withHint(usagef("%s: sweeps and collapses are reports of their own", file), "give one file")
+		}
+		for i := range d.Runs {
+			if d.Runs[i].Name == "" {
+				d.Runs[i].Name = file
+			}
+		}
+		all.Runs = append(all.Runs, d.Runs...)
+	}
+	if len(files) > 1 && all.Runs[0].Name == "" {
+		all.Runs[0].Name = files[0]
+	}
+	return all, nil
+}
+
+// compareOptions is what `msctl bench compare` was told.
+type compareOptions struct {
+	format string
+	effect string
+}
+
+func newBenchCompareCommand(s *term.IO) *cobra.Command {
+	var o compareOptions
+	formats := []string{"text", "markdown", "json"}
+	cmd := &cobra.Command{
+		Use:   "compare BEFORE AFTER",
+		Short: "Tell whether one saved run is worse than another",
+		Long: `Compare two runs that --save has written, with 95 % confidence intervals from a
+bootstrap over seconds (and over runs, where --repeat made several): what has
+regressed, what is better, and what is the same as far as can be told. A regression
+ends with exit code 99.`,
+		Example: `  msctl bench compare main.json branch.json
+  msctl bench compare main.json branch.json -o markdown`,
+		Args: argCount(2, 2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if !slices.Contains(formats, o.format) {
+				return usagef("unknown output %q: use %s", o.format, strings.Join(formats, ", "))
+			}
+			return runBenchCompare(s, args[0], args[1], o)
+		},
+	}
+	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "print as `FORMAT`: "+strings.Join(formats, ", "))
+	return cmd
+}
+
+func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
+	a, err := loadDocument(before)
+	if err != nil {
+		return err
+	}
+	b, err := loadDocument(after)
+	if err != nil {
+		return err
+	}
+	c, err := benchreport.Compare(a, b, benchreport.CompareOptions{A: before, B: after})
+	if err != nil {
+		return withCode(err, exitUsage)
+	}
+	switch o.format {
+	case "markdown":
+		err = c.Markdown(s.Out)
+	case "json":
+		err = c.JSON(s.Out)
+	default:
+		err = c.Text(s.Out, s.OutPalette())
+	}
+	if err != nil {
+		return fmt.Errorf("print the comparison: %w", err)
+	}
+	return regressed(c, before)
+}
+
+// regressed is the error of a comparison in which something got worse.
+func regressed(c *benchreport.Comparison, before string) error {
+	if c.Verdict != benchreport.Regressed {
+		return nil
+	}
+	var worse []string
+	for _, m := range c.Metrics {
+		if m.Judgement == benchreport.Regressed {
+			worse = append(worse, m.Metric)
+		}
+	}
+	if c.Recovery != nil && c.Recovery.Judgement == benchreport.Regressed {
+		worse = append(worse, "recovery")
+	}
+	return withCode(fmt.Errorf("regressed against %s: %s", before, strings.Join(worse, ", ")), exitThreshold)
+}

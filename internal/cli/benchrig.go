@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/fault"
+	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/web"
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// rig is one run that is set up: its connections, the fault proxies in their way,
+// and the plan. Close it.
+type rig struct {
+	ctx     context.Context
+	o       *benchOptions
+	plan    load.Plan
+	conns   []micro.Conn
+	proxies []*fault.Proxy
+	started time.Time // of the run; set before the first request
+
+	control proc.Control // of the `msctl run` whose services are paused
+	paused  []string
+}
+
+// newRig sets a run up for the messages whose targets are known.
+func newRig(ctx context.Context, o *benchOptions) (r *rig, err error) {
+	r = &rig{ctx: ctx, o: o}
+	defer func() {
+		if err != nil {
+			r.close()
+		}
+	}()
+	r.plan = load.Plan{
+		Policy: o.policy, Pacer: o.pacer, Users: o.users, Think: o.think, Arrivals: o.spread, Seed: o.seed,
+		Duration: o.duration, Requests: o.requests, Warmup: o.warmup, MaxInFlight: o.maxInFlight,
+		Triggers: r.triggersOf(o.faults.list),
+	}
+	for _, f := range o.faults.list {
+		if f.ForProcess() {
+			if err := r.preparePause(); err != nil {
+				return nil, err
+			}
+			break
+		}
+	}
+	for _, m := range o.messages {
+		if err := r.add(m); err != nil {
+			return nil, err
+		}
+	}
+	r.plan.OnStart = func(start time.Time) {
+		r.started = start
+		for _, p := range r.proxies {
+			p.Begin(start)
+		}
+	}
+	return r, nil
+}
+
+// add makes the connections of a message.
+func (r *rig) add(m *readyMessage) error {
+	message := load.Message{
+		Name: m.name, Weight: m.weight, Pattern: m.route, Payload: m.payload.Make, Metadata: m.pairs,
+	}
+	t, err := r.proxied(m.target)
+	if err != nil {
+		return err
+	}
+	connections := r.o.connections
+	if t.scheme == schemeHTTP {
+		message.Pattern = micro.Name(m.verb() + " " + pathOf(m.target))
+		connections = 1 // which makes as many as it needs
+	}
+	for range connections {
+		conn, err := r.dial(t, m)
+		if err != nil {
+			return err
+		}
+		r.conns = append(r.conns, conn)
+		message.Conns = append(message.Conns, conn)
+	}
+	r.plan.Messages = append(r.plan.Messages, message)
+	return nil
+}
+
+// verb is the method of an http request.
+func (m *readyMessage) verb() string {
+	switch {
+	case m.method != "":
+		return strings.ToUpper(m.method)
+	case len(m.data) > 0 || m.rows != "":
+		return "POST"
+	}
+	return "GET"
+}
+
+func pathOf(t target) string {
+	u, err := url.Parse(t.addresses[0])
+	if err != nil || u.Path == "" {
+		return "/"
+	}
+	return u.Path
+}
+
+// dial makes one connection.
+func (r *rig) dial(t target, m *readyMessage) (micro.Conn, error) {
+	if t.scheme != schemeHTTP {
+		// The bound on what is in flight is the plan's.
+		return r.o.target.dial(t, microtcp.WithMaxInFlight(1<<30))
+	}
+	options := web.Options{Method: m.verb(), Header: m.header}
+	if strings.HasPrefix(t.addresses[0], "https:") {
+		config, err := r.o.target.tlsConfig()
+		if err != nil {
+			return nil, err
+		}
+		options.TLS = config
+	}
+	conn, err := web.Dial(t.addresses[0], options)
+	if err != nil {
+		return nil, usagef("--to: %w", err)
+	}
+	return conn, nil
+}
+
+// wantsProxy reports whether a proxy is needed for the faults.
+func (o *benchOptions) wantsProxy() bool {
+	for _, f := range o.faults.list {
+		if !f.ForProcess() {
+			return true
+		}
+	}
+	return false
+}
+
+// proxied puts a fault proxy before a target, where there are faults for one, and
+// returns the target to talk to instead.
+func (r *rig) proxied(t target) (target, error) {
+	if !r.o.wantsProxy() {
+		return t, nil
+	}
+	options := fault.Options{Target: t.addresses, Seed: r.o.seed}
+	for _, f := range r.o.faults.list {
+		if !f.ForProcess() {
+			options.Faults = append(options.Faults, f)
+		}
+	}
+	through := target{scheme: schemeTCP, service: t.service}
+	switch t.scheme {
+	case schemeTLS:
+		config, err := r.o.target.tlsConfig()
+		if err != nil {
+			return t, err
+		}
+		config.ServerName = serverName(t)
+		options.TLS = config
+	case schemeHTTP:
+		u, err := url.Parse(t.addresses[0])
+		if err != nil {
+			return t, usagef("--to: %w", err)
+		}
+		if u.Scheme == "https" {
+			return t, withHint(usagef("a fault proxy cannot look into https, and %s is", t), "bench the gateway over http, or the service behind it")
+		}
+		options.Raw, options.Target = true, []string{hostPort(u)}
+	}
+	// It outlives the run's context: what is in flight when a run is stopped
+	// still has the run's grace.
+	p, err := fault.Start(context.WithoutCancel(r.ctx), options)
+	if err != nil {
+		var refused *fault.RefusedError
+		if errors.As(err, &refused) {
+			return t, usagef("--fault %w", err)
+		}
+		return t, fmt.Errorf("start the fault proxy: %w", err)
+	}
+	r.proxies = append(r.proxies, p)
+	if t.scheme == schemeHTTP {
+		u, _ := url.Parse(t.addresses[0]) // parsed above
+		u.Host = p.Addr()
+		through.scheme, through.addresses = schemeHTTP, []string{u.String()}
+		return through, nil
+	}
+	through.addresses = []string{p.Addr()}
+	return through, nil
+}
+
+// serverName is whose certificate is expected behind a proxy.
+func serverName(t target) string {
+	host, _, err := net.SplitHostPort(t.addresses[0])
+	if err != nil {
+		return t.addresses[0]
+	}
+	return host
+}
+
+// hostPort is the address of a URL, with the scheme's port where it has none.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// close ends the connections and proxies; nothing is in flight any more.
+func (r *rig) close() {
+	for _, c := range r.conns {
+		_ = c.Close()
+	}
+	for _, p := range r.proxies {
+		_ = p.Close()
+	}
+}
+
+// about is what a report says of the run beside its figures.
+func (r *rig) about(name string, cell int) benchreport.About {
+	o := r.o
+	a := benchreport.About{
+		Name: name, Cell: cell, Pattern: o.title(), Target: o.targets(), Load: o.describe(), Seed: o.seed, Faults: o.faults.texts,
+	}
+	for _, m := range o.messages {
+		if m.target.scheme == schemeHTTP {
+			a.LateUnknown = true
+			continue
+		}
+		a.Connections += o.connections * len(m.target.addresses)
+	}
+	return a
+}
+
+// knockTimeout bounds the question whether a target is there at all.
+const knockTimeout = 3 * time.Second
+
+// knock tells before any load when a target cannot be reached. Whether it answers
+// the question is not asked: the run will tell.
+func (o *benchOptions) knock(ctx context.Context) error {
+	for _, m := range o.messages {
+		for _, address := range m.target.addresses {
+			one := m.target
+			one.addresses = []string{address}
+			if err := o.reach(ctx, one); errors.Is(err, micro.ErrUnreachable) {
+				return explain(err, one)
+			}
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// reach connects to one address of a target.
+func (o *benchOptions) reach(ctx context.Context, t target) error {
+	if t.scheme != schemeHTTP {
+		_, err := o.target.describe(ctx, t, knockTimeout)
+		return err
+	}
+	u, err := url.Parse(t.addresses[0])
+	if err != nil {
+		return usagef("--to: %w", err)
+	}
+	conn, err := (&net.Dialer{Timeout: knockTimeout}).DialContext(ctx, "tcp", hostPort(u))
+	if err != nil {
+		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+	}
+	return conn.Close()
+}
