@@ -108,17 +108,34 @@ func (s *NestServer) Kill() { s.program.kill() }
 // testdata/nest/nest-server.mjs, and returns when it listens. The caller stops it. Tests want Nest; this is for TestMain
 // and for one server shared by several tests.
 func StartNest(version Version, args ...string) (*NestServer, error) {
+	return startServer(version, "nest-server.mjs", args...)
+}
+
+// BusyNest starts testdata/nest/busy-server.mjs, a service of known capacity, on NestJS 12 for one test: it skips when
+// that is not installed and stops the server when the test ends.
+func BusyNest(tb testing.TB, args ...string) *NestServer {
+	tb.Helper()
+	NeedNest(tb, Nest12)
+	server, err := startServer(Nest12, "busy-server.mjs", args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(server.Stop)
+	return server
+}
+
+func startServer(version Version, script string, args ...string) (*NestServer, error) {
 	port, err := FreePort()
 	if err != nil {
 		return nil, err
 	}
-	program, err := startProgram(version, "nest-server.mjs", append([]string{"--port", strconv.Itoa(port), "--until-stdin-ends"}, args...)...)
+	program, err := startProgram(version, script, append([]string{"--port", strconv.Itoa(port), "--until-stdin-ends"}, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	if err := program.awaitLine(`"event":"listening"`); err != nil {
 		program.kill()
-		return nil, fmt.Errorf("start nest-server.mjs on %s: %w", version, err)
+		return nil, fmt.Errorf("start %s on %s: %w", script, version, err)
 	}
 	return &NestServer{
 		Addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
