@@ -74,6 +74,16 @@ func (l *link) send(now time.Time, size int, bytesPerSecond int64) time.Time {
 	return l.free
 }
 
+// through returns when size bytes that Bandwidth sends now are through: at the
+// end of its window at the latest, when the link is as fast again as it was.
+func (a *active) through(to direction, now, end time.Time, size int) time.Time {
+	due := a.links[to].send(now, size, a.fault.BytesPerSecond)
+	if !end.IsZero() && end.Before(due) {
+		return end
+	}
+	return due
+}
+
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -69,17 +70,23 @@ func (c *conn) end(hard bool) {
 			reset(c.service)
 		}
 		_ = c.client.Close()
-		_ = c.service.Close()
+		_ = bare(c.service).Close() // with TLS the end has been said before, or is none that can be said
 		c.up.queue.close()
 		c.down.queue.close()
 	})
 }
 
+// bare is the connection under one of TLS. Closing it never waits.
+func bare(conn net.Conn) net.Conn {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		return encrypted.NetConn()
+	}
+	return conn
+}
+
 // reset closes a connection with a RST.
 func reset(conn net.Conn) {
-	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = wrapped.NetConn()
-	}
+	conn = bare(conn)
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // if it fails the connection is closed in the usual way
 	}

@@ -24,10 +24,8 @@ func (p *Proxy) Add(f Fault) (id int, err error) {
 	f = f.normal()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	alike := f
-	alike.Start, alike.Length = 0, 0
-	twin := p.twins[alike.String()]
-	p.twins[alike.String()]++
+	twin := p.twins[f.identity()]
+	p.twins[f.identity()]++
 	p.last++
 	traits, _ := f.Kind.traits()
 	set := p.faults.Load()
@@ -36,8 +34,8 @@ func (p *Proxy) Add(f Fault) (id int, err error) {
 	return a.id, nil
 }
 
-// Remove ends a fault; what a Stall holds is delivered at once, other messages
-// keep their delays. It returns false when there is no such fault.
+// Remove ends a fault. What a Stall or Bandwidth holds is delivered at once, other
+// messages keep their delays. It returns false when there is no such fault.
 func (p *Proxy) Remove(id int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,13 +13,15 @@ type draws struct{ key uint64 }
 // newDraws makes the decisions of a fault. Its window does not matter; twin
 // tells faults apart that are otherwise the same.
 func newDraws(seed uint64, f Fault, twin int) draws {
-	f.Start, f.Length = 0, 0
-	if f.Kind.has(needsLength) {
-		f.Length = 1 // the text stays one that can be read
-	}
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(f.String())) // never fails
+	_, _ = h.Write([]byte(f.identity())) // never fails
 	return draws{mix(seed ^ mix(h.Sum64()+uint64(twin)*golden))}
+}
+
+// identity is what tells faults apart whose decisions are not the same.
+func (f Fault) identity() string {
+	f.Start, f.Length = 0, 0
+	return f.String()
 }
 
 const golden = 0x9E3779B97F4A7C15

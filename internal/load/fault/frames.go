@@ -65,13 +65,16 @@ func (p *pipe) batch(in *microtcp.FrameReader) (frames bool, err error) {
 	}
 }
 
-// plain passes on bytes that are no frame.
+// plain passes on bytes that are no frame, behind everything that came before.
 func (p *pipe) plain(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
+	err := p.flush()
 	p.release()
-	return p.send(&parcel{bytes: slices.Clone(b)})
+	p.queue.drain()
+	p.out = append(p.out, b...)
+	return err
 }
 
 // send delivers a parcel: with the batch if it is not due later and nothing that
@@ -131,7 +134,7 @@ func (p *pipe) request(f microtcp.Frame) error {
 	if v.copy {
 		whole = microtcp.AppendFrame(whole, p.copyOf(f.Body, &m))
 	}
-	return p.deliver(&parcel{bytes: whole, due: v.due, stall: v.stall}, v.hold)
+	return p.deliver(&parcel{bytes: whole, due: v.due, by: v.by}, v.hold)
 }
 
 // expect remembers what becomes of the answer.

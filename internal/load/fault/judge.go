@@ -50,7 +50,7 @@ type verdict struct {
 	swallowAnswer, cut bool   // what becomes of its answer
 	copy, hold         bool
 	due                time.Time // zero is at once
-	stall              *active
+	by                 *active   // see parcel
 }
 
 // over reports whether later faults have nothing left to act on.
@@ -103,9 +103,9 @@ func (v *verdict) add(a *active, n uint64, now, end time.Time, size int) (delay 
 	case Cut:
 		v.cut = true
 	case Stall:
-		v.due, v.stall = later(v.due, end), a
+		v.due, v.by = later(v.due, end), a
 	case Bandwidth:
-		v.due = later(v.due, a.links[toService].send(now, size, a.fault.BytesPerSecond))
+		v.due, v.by = later(v.due, a.through(toService, now, end, size)), a
 	}
 	return delay
 }
@@ -127,9 +127,9 @@ func (p *Proxy) judgeReply(set *faultSet, route string, size int) (swallow bool,
 		case Blackhole:
 			return true, one
 		case Stall:
-			one.due, one.stall = later(one.due, end), a
+			one.due, one.by = later(one.due, end), a
 		case Bandwidth:
-			one.due = later(one.due, a.links[toClient].send(now, size, a.fault.BytesPerSecond))
+			one.due, one.by = later(one.due, a.through(toClient, now, end, size)), a
 		}
 	}
 	return false, one

@@ -2,10 +2,14 @@ package fault
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -285,6 +289,43 @@ func TestManyConnections(t *testing.T) {
 	}
 	if stats.Faults[1].Hit != errs {
 		t.Errorf("%d errors, want %d", stats.Faults[1].Hit, errs)
+	}
+}
+
+// TestTowardsTLS: clients speak in the clear, the service does not.
+func TestTowardsTLS(t *testing.T) {
+	donor := httptest.NewTLSServer(nil) // for its certificate
+	defer donor.Close()
+	trust := x509.NewCertPool()
+	trust.AddCert(donor.Certificate())
+	s := serve(t, microtcp.WithTLS(&tls.Config{MinVersion: tls.VersionTLS12, Certificates: donor.TLS.Certificates}))
+	p := before(t, s, Options{TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trust}}, "duplicate=50%", "reset first=1 pattern=cmd=other")
+	c := client(t, p.Addr())
+	for _, text := range []string{"a", strings.Repeat("é😀x", 1<<18)} {
+		if got, err := micro.Call[string](t.Context(), c, echo, text); err != nil || got != text {
+			t.Fatalf("echo of %d bytes: %d bytes, %v", len(text), len(got), err)
+		}
+	}
+	if _, err := micro.Call[string](t.Context(), c, other, "x"); !errors.Is(err, micro.ErrConnectionLost) {
+		t.Errorf("a reset: %v", err)
+	}
+	w := dial(t, p.Addr())
+	w.send(request(1))
+	if got := w.next(); got != answered(1) {
+		t.Errorf("got %s", got)
+	}
+	if err := w.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.next(); got != "EOF" {
+		t.Errorf("got %s", got)
+	}
+	distrust := before(t, s, Options{TLS: &tls.Config{MinVersion: tls.VersionTLS12}})
+	if _, err := micro.Call[string](t.Context(), client(t, distrust.Addr()), echo, "x"); err == nil {
+		t.Error("a certificate nobody knows is trusted")
+	}
+	if n := distrust.Stats().Unreachable; n == 0 {
+		t.Errorf("%d clients turned away", n)
 	}
 }
 

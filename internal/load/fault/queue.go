@@ -12,7 +12,7 @@ type parcel struct {
 	bytes []byte
 	due   time.Time
 	cut   bool      // the connection ends in the middle of it
-	stall *active   // what holds it until due; nil for nothing that can be removed
+	by    *active   // the Stall or Bandwidth that holds it until due; nil for none
 	free  time.Time // when it would be due if Reorder did not hold it
 
 	seq   uint64 // tells which of several that are due came first
@@ -92,11 +92,11 @@ func (q *queue) push(p *parcel) {
 	}
 }
 
-// hasten makes a parcel that is still held due at another, earlier time.
+// hasten makes a parcel due earlier, if it is still held.
 func (q *queue) hasten(p *parcel, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if p.place < 0 {
+	if p.place < 0 || !due.Before(p.due) {
 		return
 	}
 	p.due = due
@@ -112,7 +112,7 @@ func (q *queue) let() {
 	defer q.mu.Unlock()
 	now := time.Now()
 	for _, p := range q.heap {
-		if p.stall != nil && p.stall.gone.Load() {
+		if p.by != nil && p.by.gone.Load() && p.due.After(now) {
 			p.due = now // as all others of the fault, which keep their order so
 		}
 	}

@@ -38,7 +38,7 @@ func (p *pipe) chunk(b []byte, last *time.Time) error {
 			p.conn.end(true)
 			return errEnded
 		}
-		swallow, one.due, one.stall = v.swallow, v.due, v.stall
+		swallow, one.due, one.by = v.swallow, v.due, v.by
 	} else {
 		proxy.counts.replies.Add(1)
 		swallow, one = proxy.judgeReply(set, "", len(b))
