@@ -70,6 +70,8 @@ func TestRunText(t *testing.T) {
 		proc.Event{Kind: proc.KindChanged, Service: "items", Paths: []string{"a", "b", "c", "d"}},
 		proc.Event{Kind: proc.KindBuildFailed, Service: "items", Text: "no"},
 		proc.Event{Kind: proc.KindSwapped, Service: "items", Pid: 9, Took: 30 * time.Millisecond},
+		proc.Event{Kind: proc.KindPaused, Service: "items", Pid: 9, Delay: 4 * time.Second},
+		proc.Event{Kind: proc.KindContinued, Service: "items", Pid: 9, Took: 4001 * time.Millisecond},
 		proc.Event{Kind: proc.KindCrashed, Service: "items", Pid: 9, Text: "ended: exit status 2", Delay: 200 * time.Millisecond},
 		proc.Event{Kind: proc.KindWarning, Text: "look"},
 		proc.Event{Kind: proc.KindStopped, Service: "items", Pid: 9, Took: 20 * time.Second},
@@ -96,6 +98,8 @@ items   │ changed: a, b, c and 1 more
 items   │ no
 items   │ ✗ does not build; the old one goes on serving
 items   │ ✓ swapped: the new one answered in 30ms, pid 9
+items   │ paused for 4s, pid 9
+items   │ continued after 4s, pid 9
 items   │ ✗ ended: exit status 2; it is started again in 200ms
 msctl   │ ! look
 items   │ stopped in 20s, pid 9

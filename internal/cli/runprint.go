@@ -100,6 +100,10 @@ func (p *runPrinter) words(e proc.Event) string {
 		return c.Bad("✗ "+e.Text) + again
 	case proc.KindChanged:
 		return c.Dim("changed: " + list(e.Paths, 3))
+	case proc.KindPaused:
+		return c.Warn("paused for "+e.Delay.String()) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
+	case proc.KindContinued:
+		return c.Good("continued") + c.Dim(fmt.Sprintf(" after %s, pid %d", seconds(e.Took), e.Pid))
 	case proc.KindStopping:
 		return c.Dim(fmt.Sprintf("draining, pid %d", e.Pid))
 	case proc.KindStopped:

@@ -23,6 +23,12 @@ func (group) adopt(*os.Process) error { return nil }
 // terminate asks all of the group to end. One that is gone needs no asking.
 func (group) terminate(pid int) { _ = syscall.Kill(-pid, syscall.SIGTERM) }
 
+// pause stops all of the group where it is, until resume.
+func (group) pause(pid int) error { return syscall.Kill(-pid, syscall.SIGSTOP) }
+
+// resume has the group go on. One that is gone needs no more.
+func (group) resume(pid int) { _ = syscall.Kill(-pid, syscall.SIGCONT) }
+
 // kill ends all of the group.
 func (group) kill(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 

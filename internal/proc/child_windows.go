@@ -53,6 +53,12 @@ func (g *group) terminate(pid int) {
 	_ = windows.GenerateConsoleCtrlEvent(windows.CTRL_BREAK_EVENT, uint32(pid)) // without a console there is no asking; the kill follows
 }
 
+// pause is not supported: Windows has no documented way to stop a process and
+// all that it has started.
+func (*group) pause(int) error { return errNoPause }
+
+func (*group) resume(int) {} // nothing is ever paused
+
 func (g *group) kill(pid int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/workspace"
@@ -54,6 +55,7 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 		r.fail(errStopped)
 		w.WriteHeader(http.StatusAccepted)
 	})
+	mux.HandleFunc("POST /pause", r.servePause)
 	server := &http.Server{Handler: c.guarded(mux), ReadHeaderTimeout: time.Second}
 	done := make(chan struct{})
 	go func() {
@@ -160,6 +162,9 @@ func (c Control) request(ctx context.Context, method, path string) ([]byte, erro
 		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
+		if said := strings.TrimSpace(body.String()); said != "" {
+			return nil, errors.New(said)
+		}
 		return nil, fmt.Errorf("ask the run at %s: %s", c.Address, res.Status)
 	}
 	return body.Bytes(), nil

@@ -40,6 +40,12 @@ const (
 	KindStopped Kind = "stopped"
 	// KindKilled: the process Pid did not end in time and was killed.
 	KindKilled Kind = "killed"
+	// KindPaused: the process Pid was stopped where it is, with its group; it
+	// goes on after Delay.
+	KindPaused Kind = "paused"
+	// KindContinued: the process Pid, which was paused, goes on: Took is how long
+	// it was. It comes before KindStopping when the process is to end.
+	KindContinued Kind = "continued"
 	// KindWarning: Text is something to look at.
 	KindWarning Kind = "warning"
 	// KindAllReady: every service has been ready once, Took after the begin.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -51,7 +53,8 @@ func runProgram() error {
 
 // commandProgram is a service that opens its port itself. With "grandchild" it
 // starts a process that ignores SIGTERM; with "mute" it never listens; with
-// "stubborn" it ignores SIGTERM itself.
+// "stubborn" it ignores SIGTERM itself; with "farewell" it asks the service items
+// once more before it ends.
 func commandProgram() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -73,5 +76,12 @@ func commandProgram() error {
 		}
 	}
 	s := micro.NewServer(micro.WithoutDescribe())
-	return s.Serve(ctx, microtcp.Listen("127.0.0.1:"+os.Getenv("PORT")))
+	if err := s.Serve(ctx, microtcp.Listen("127.0.0.1:"+os.Getenv("PORT"))); err != nil || !slices.Contains(os.Args, "farewell") {
+		return err
+	}
+	items := micro.NewClient(microtcp.Dial(strings.TrimPrefix(os.Getenv("ITEMS_URL"), "tcp://")), micro.WithTimeout(patience))
+	defer items.Close()
+	got, err := micro.Call[answer](context.Background(), items, micro.Name("who"), nil)
+	fmt.Println("farewell,", got.Name)
+	return err
 }

@@ -11,12 +11,13 @@ import (
 )
 
 // TestKillNine: nothing is left of a run whose supervisor was killed, not even a
-// grandchild that ignores SIGTERM, or a process in the middle of its start.
+// grandchild that ignores SIGTERM, a process in the middle of its start, or one
+// that is paused.
 func TestKillNine(t *testing.T) {
 	file, ports := shop(t, twoServices+"  npm: {command: [$SELF, __command, grandchild, stubborn], port: $3}\n")
 	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
 	cache := t.TempDir()
-	for _, until := range []string{"all-ready", "starting npm", "building"} {
+	for _, until := range []string{"all-ready", "paused npm", "starting npm", "building"} {
 		t.Run(until, func(t *testing.T) {
 			cmd := exec.Command(self(t), "__run", file, cache)
 			cmd.Env = append(os.Environ(), mark)
@@ -29,6 +30,9 @@ func TestKillNine(t *testing.T) {
 				t.Fatal(err)
 			}
 			for lines := bufio.NewScanner(out); lines.Scan(); {
+				if until == "paused npm" && strings.HasPrefix(lines.Text(), "all-ready") {
+					pauseAll(t, controlOf(t, file, cache))
+				}
 				if strings.HasPrefix(lines.Text(), until) {
 					break
 				}
@@ -54,6 +58,16 @@ func TestKillNine(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// pauseAll pauses all services, npm last.
+func pauseAll(t *testing.T, c Control) {
+	t.Helper()
+	for _, name := range []string{"items", "orders", "npm"} {
+		if err := c.Pause(t.Context(), name, MaxPause); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -19,7 +19,8 @@ type service struct {
 	run    *run
 	socket net.Listener // handed to every process; nil where it opens its own
 
-	change     chan change   // of the watcher, which merges what waits in it
+	change     chan change // of the watcher, which merges what waits in it
+	pauses     chan pauseRequest
 	stop       chan struct{} // closed when the service is to drain
 	begun      chan struct{} // closed when its first build has begun, or it needs none
 	firstReady chan struct{} // closed when it has been ready once
@@ -36,6 +37,8 @@ type service struct {
 	broken      bool // the last build failed
 	restarting  bool // live was asked to end, to be started again
 	retry       *time.Timer
+	pausedAt    time.Time   // when live was paused; zero when it is not
+	goOn        *time.Timer // ends the pause
 	crashes     backoff
 	helpers     sync.WaitGroup // builds, readiness checks and old processes that drain
 }
@@ -50,11 +53,13 @@ func newService(r *run, u *unit, socket net.Listener) *service {
 	return &service{
 		unit: u, run: r, socket: socket,
 		change:     make(chan change, 1),
+		pauses:     make(chan pauseRequest),
 		stop:       make(chan struct{}),
 		begun:      make(chan struct{}),
 		firstReady: make(chan struct{}),
 		done:       make(chan struct{}),
 		retry:      stoppedTimer(),
+		goOn:       stoppedTimer(),
 	}
 }
 
@@ -70,12 +75,17 @@ func (s *service) own(ctx context.Context) {
 	defer close(s.done)
 	defer s.helpers.Wait()
 	defer s.retry.Stop()
+	defer s.goOn.Stop()
 	if !s.prepare(ctx) {
 		return
 	}
 	s.start(ctx)
+	ending := ctx.Done()
 	for {
 		select {
+		case <-ending:
+			ending = nil
+			s.resume() // those that depend on it may need it to drain
 		case <-s.stop:
 			s.shutdown()
 			return
@@ -91,6 +101,10 @@ func (s *service) own(ctx context.Context) {
 			s.onLiveExit(ctx)
 		case <-s.retry.C:
 			s.start(ctx)
+		case ask := <-s.pauses:
+			ask.result <- s.onPause(ctx, ask.length)
+		case <-s.goOn.C:
+			s.resume()
 		}
 	}
 }
@@ -297,6 +311,7 @@ func (s *service) endOne(p *child) {
 
 // shutdown ends everything of the service. own waits for what drains.
 func (s *service) shutdown() {
+	s.resume()
 	if s.cancelBuild != nil {
 		s.cancelBuild()
 		<-s.building

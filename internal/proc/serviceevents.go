@@ -92,6 +92,7 @@ func (s *service) restart(ctx context.Context) {
 	}
 	if !s.restarting {
 		s.restarting = true
+		s.resume()
 		s.retire(s.live)
 	}
 }
@@ -123,6 +124,7 @@ func (s *service) onReadiness(err error) {
 		}
 		return
 	}
+	s.resume() // for the old one, which is to drain
 	old := s.live
 	s.live, s.next = p, nil
 	p.ready = time.Now()
@@ -169,6 +171,7 @@ func (s *service) onNextExit() {
 
 // onLiveExit starts a crashed service again, or goes on with a restart.
 func (s *service) onLiveExit(ctx context.Context) {
+	s.resume() // it has been killed while it was paused; the next one is not
 	p := s.live
 	s.live = nil
 	if s.restarting {

@@ -14,6 +14,7 @@ const (
 	StateWaiting  State = "waiting"  // to be built, or for those it depends on
 	StateStarting State = "starting" // was started and has not answered yet
 	StateReady    State = "ready"
+	StatePaused   State = "paused"  // is ready, and stopped for a while
 	StateCrashed  State = "crashed" // will be started again
 	StateStopping State = "stopping"
 	StateStopped  State = "stopped"
@@ -68,17 +69,21 @@ func (s *ServiceStatus) note(e Event) {
 	set := func(state State) { s.State, s.Pid, s.Since = state, e.Pid, e.Time }
 	switch e.Kind {
 	case KindStarting:
-		if s.State != StateReady { // otherwise the old one serves on
+		if !s.serves() { // otherwise the old one serves on
 			set(StateStarting)
 		}
 	case KindReady, KindSwapped:
 		set(StateReady)
 	case KindCrashed:
 		s.Crashes++
-		if e.Pid == s.Pid || s.State != StateReady {
+		if e.Pid == s.Pid || !s.serves() {
 			set(StateCrashed)
 			s.Pid = 0
 		}
+	case KindPaused:
+		set(StatePaused)
+	case KindContinued:
+		set(StateReady)
 	case KindStopping:
 		if e.Pid == s.Pid {
 			set(StateStopping)
@@ -94,3 +99,6 @@ func (s *ServiceStatus) note(e Event) {
 		s.BuildFailed = true
 	}
 }
+
+// serves reports whether there is a process that has answered.
+func (s *ServiceStatus) serves() bool { return s.State == StateReady || s.State == StatePaused }
