@@ -80,6 +80,12 @@ func TestOddViews(t *testing.T) {
 	for i := range long.Recent {
 		long.Recent[i].At += 19*time.Minute + 30*time.Second
 	}
+	again := triggered()
+	fired := load.Recovery{Verdict: load.Pending, Trigger: load.Trigger{At: 12500 * time.Millisecond, Length: 4 * time.Second, Text: "stall 4s"}}
+	again.Recoveries = append(again.Recoveries, fired)
+	again.Elapsed = 13 * time.Second
+	endless := triggered()
+	endless.Recoveries[0].Trigger.Length = 0
 	doubtful := loading()
 	doubtful.Last.Lag = 23 * time.Millisecond
 	strange := loading()
@@ -92,6 +98,8 @@ func TestOddViews(t *testing.T) {
 		{"small", loading(), 40, 10},
 		{"least", triggered(), 60, 16},
 		{"long", long, 80, 24},
+		{"again", again, 80, 24},
+		{"endless", endless, 80, 24},
 		{"doubtful", doubtful, 120, 40},
 		{"strange", strange, 120, 40},
 		{"empty", load.Snapshot{Planned: time.Second, Recent: []load.Point{{}}, Step: storyStep, Rate: 10}, 80, 24},

@@ -267,9 +267,7 @@ func (c *chart) drawTimes(a area) {
 			a.set(c.column(at.Seconds(), a.width), 0, '!', warn)
 		}
 	}
-	for _, w := range c.windows {
-		c.drawWindow(a, w)
-	}
+	c.drawWindows(a)
 	span := (c.to - c.from).Seconds()
 	step := timeStep(span * 9 / float64(a.width))
 	for t := math.Ceil(c.from.Seconds()/step) * step; t <= c.to.Seconds()+1e-9; t += step {
@@ -291,44 +289,47 @@ func (a area) free(x, n int) bool {
 	return true
 }
 
-// drawWindow draws a trigger's band on the time axis, with its text in it or
-// beside it: what has happened of it is full, what is still to come is grey.
-func (c *chart) drawWindow(a area, w window) {
+// drawWindows draws the triggers' bands on the time axis: what has happened of
+// them is full, what is still to come is grey. Their texts stand in them or
+// beside them, where they cover nothing.
+func (c *chart) drawWindows(a area) {
+	now := c.column(c.now.Seconds(), a.width)
+	for _, w := range c.windows {
+		first, last := c.band(w, a.width)
+		for x := first; x <= last; x++ {
+			fill := '█'
+			if x > now {
+				fill = '░'
+			}
+			a.set(x, 0, fill, bad)
+		}
+	}
+	for _, w := range c.windows {
+		first, last := c.band(w, a.width)
+		length := width(w.text)
+		inside := first + (last-first+1-length)/2
+		switch {
+		case last < first:
+		case inside > first && c.now >= w.from:
+			a.write(inside, 0, badBadge, w.text)
+		case inside > first:
+			a.write(inside, 0, bad, w.text)
+		case last+length < a.width && a.free(last+1, length):
+			a.write(last+1, 0, bad, w.text)
+		case first >= length && a.free(first-length, length):
+			a.write(first-length, 0, bad, w.text)
+		}
+	}
+}
+
+// band is the columns of a window; the last is before the first when it is not
+// shown at all.
+func (c *chart) band(w window, width int) (first, last int) {
 	if w.endless {
 		w.to = c.to
 	}
 	if w.to < c.from || w.from > c.to {
-		return
+		return 0, -1
 	}
-	first := max(c.column(w.from.Seconds(), a.width), 0)
-	last := min(c.column(w.to.Seconds(), a.width), a.width-1)
-	now := c.column(c.now.Seconds(), a.width)
-	for x := first; x <= last; x++ {
-		fill := '█'
-		if x > now {
-			fill = '░'
-		}
-		a.set(x, 0, fill, bad)
-	}
-	at, l := placed(first, last, width(w.text), a.width), bad
-	if at > first && at <= last && c.now >= w.from {
-		l = badBadge
-	}
-	if at >= 0 {
-		a.write(at, 0, l, w.text)
-	}
-}
-
-// placed is where a text of a length stands best: in the middle of a band, or
-// right or left of it; -1 where there is no room for it.
-func placed(first, last, length, width int) int {
-	switch {
-	case last-first+1 >= length+2:
-		return first + (last-first+1-length)/2
-	case last+1+length <= width:
-		return last + 1
-	case first >= length:
-		return first - length
-	}
-	return -1
+	return max(c.column(w.from.Seconds(), width), 0), min(c.column(w.to.Seconds(), width), width-1)
 }

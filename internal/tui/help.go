@@ -41,7 +41,7 @@ func (m *model) helpKeys() []key.Binding {
 // drawKeys draws two keys a line and returns how many lines that took.
 func drawKeys(a area, all []key.Binding) (height int) {
 	for i, k := range all {
-		x := i % 2 * a.width / 2
+		x := i % 2 * min(a.width/2, 44)
 		a.write(x, i/2, accent, k.Help().Key)
 		a.write(x+8, i/2, plain, k.Help().Desc)
 	}

@@ -16,6 +16,7 @@ import (
 type keys struct {
 	more, less, longer, shorter, moreRetries, fewerRetries key.Binding
 	preset, presetBack, fire, next, help, quit, interrupt  key.Binding
+	redraw                                                 key.Binding // as everywhere, and told nowhere
 }
 
 func newKeys() keys {
@@ -36,6 +37,7 @@ func newKeys() keys {
 		help:         bind("?", "show or hide this help", "?"),
 		quit:         bind("q", "stop and report", "q", "esc"),
 		interrupt:    bind("ctrl+c", "the same, exit code 130", "ctrl+c"),
+		redraw:       bind("ctrl+l", "draw the screen anew", "ctrl+l"),
 	}
 }
 
@@ -49,6 +51,21 @@ func (k *keys) suit(s *load.Snapshot) {
 	k.less.SetHelp("↓", less)
 }
 
+// pressAll does what keys are for that were read at once; what is pasted are
+// none.
+func (m *model) pressAll(msg tea.KeyMsg) tea.Cmd {
+	if msg.Type != tea.KeyRunes || len(msg.Runes) < 2 {
+		return m.press(msg)
+	}
+	var all []tea.Cmd
+	for _, r := range msg.Runes {
+		if !msg.Paste {
+			all = append(all, m.press(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}))
+		}
+	}
+	return tea.Sequence(all...)
+}
+
 // press does what a key is for.
 func (m *model) press(msg tea.KeyMsg) tea.Cmd {
 	m.note = ""
@@ -59,6 +76,8 @@ func (m *model) press(msg tea.KeyMsg) tea.Cmd {
 		m.stop()
 	case key.Matches(msg, k.quit):
 		m.stop()
+	case key.Matches(msg, k.redraw):
+		return tea.ClearScreen
 	case key.Matches(msg, k.help):
 		m.help = !m.help
 	case m.help:

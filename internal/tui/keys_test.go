@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
 
@@ -63,6 +64,20 @@ func TestKeys(t *testing.T) {
 				t.Errorf("calls -want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestKeysReadAtOnce: keys that come in one piece are as many keys, what is
+// pasted is none.
+func TestKeysReadAtOnce(t *testing.T) {
+	m := screen(loading(), 80, 24)
+	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q?"), Paste: true})
+	if m.stopped || m.help {
+		t.Error("what was pasted was obeyed")
+	}
+	m.Update(keyMsg("?"))
+	if m.Update(keyMsg("?q")); m.help || !m.stopped {
+		t.Errorf("after ?q help is %t, stopped %t", m.help, m.stopped)
 	}
 }
 

@@ -97,6 +97,7 @@ func (m *model) hear(msg tea.Msg) tea.Cmd {
 		m.keep()
 		m.lab.note = ""
 		m.show(msg)
+		return tea.ClearScreen // whatever the run before may have left there
 	case noted:
 		m.lab.note = string(msg)
 	case concluded:
