@@ -20,7 +20,7 @@ FUZZTIME  ?= 60s
 TESTFLAGS ?= -race -timeout 9m
 PACKAGES  ?= ./...
 
-.PHONY: help build demo test test-tools nest lint fuzz bench cover release-check clean
+.PHONY: help build demo test test-tools nest lint fuzz bench bench-load cover release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ fuzz: ## every fuzz target, FUZZTIME (60s) each
 
 bench: nest ## speed against NestJS 12 on this machine, as ratios
 	@$(JSONV2) go run ./internal/peerbench $(BENCHFLAGS)
+
+bench-load: build ## msctl bench as a load generator, against vegeta and (if installed) wrk
+	@$(JSONV2) go run ./internal/loadbench $(BENCHFLAGS)
 
 cover: nest ## coverage of runtime/, at least 90 %
 	@mkdir -p .cache
