@@ -23,6 +23,13 @@
 // A service that is any other program (`command:`) opens its port itself: it is
 // ready when something there answers, and a restart is a stop and a start.
 //
+// # Pauses
+//
+// A process that serves can be stopped where it is for a while, with its group,
+// to see what its callers do (pause.go). The owner of the service lets it go on
+// when the time is over, and before anything ends or replaces it, and as soon as
+// the run is to end; nobody outside has to remember it.
+//
 // # No orphans
 //
 // Each process leads a process group of its own. When it has ended, however it
