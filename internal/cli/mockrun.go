@@ -55,7 +55,7 @@ func (m *mock) introduce() {
 		patterns = list(names, 5)
 	}
 	m.io.Notef("%s tcp://%s answers %s", c.Good("✓"), m.service.Address, patterns)
-	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), workersText(m.o.workers),
+	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), count(m.o.workers, "worker"),
 		m.o.config.ServiceTime, c.Dim(m.habits()))
 	if m.io.Facts().StdinTTY {
 		m.io.Notef("  %s", c.Dim("type stall 4s, capacity 200/s, stats or quit; Ctrl-C ends too"))
@@ -74,11 +74,12 @@ func (m *mock) habits() string {
 	return text
 }
 
-func workersText(n int) string {
+// count is "1 worker" or "4 workers".
+func count(n int, what string) string {
 	if n == 1 {
-		return "1 worker"
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d workers", n)
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // capacityText is a rate a second for people.
