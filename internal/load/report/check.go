@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,7 +15,7 @@ func (d *Document) check() error {
 		return fmt.Errorf("kind: %q is none of run, sweep and collapse", d.Kind)
 	}
 	if len(d.Runs) == 0 {
-		return fmt.Errorf("runs: there is none")
+		return errors.New("runs: there is none")
 	}
 	cells := 1
 	if d.Experiment != nil {
@@ -37,7 +38,10 @@ func (d *Document) check() error {
 
 func (e *Experiment) check() error {
 	if len(e.Cells) == 0 {
-		return fmt.Errorf("cells: there is none")
+		return errors.New("cells: there is none")
+	}
+	if len(e.Axes) == 0 {
+		return errors.New("axes: there is none")
 	}
 	if e.Best < -1 || e.Best >= len(e.Cells) {
 		return fmt.Errorf("best: %d is none of the %d cells", e.Best, len(e.Cells))
@@ -61,7 +65,7 @@ func (r *Run) check() error {
 		return fmt.Errorf("verdict: %q is no verdict", r.Verdict)
 	}
 	if r.Elapsed < 0 || r.Counted < 0 || r.Warmup < 0 || r.CohortStep < 0 {
-		return fmt.Errorf("elapsed_ns: a run does not last less than no time")
+		return errors.New("elapsed_ns: a run does not last less than no time")
 	}
 	for name, l := range r.Latency {
 		if err := l.check(); err != nil {
@@ -106,7 +110,7 @@ func checkOutcomes(offered int64, outcomes map[string]int64) error {
 
 func (l *Latency) check() error {
 	if l.Count < 0 || l.Min < 0 || l.Max < l.Min {
-		return fmt.Errorf("count: the figures contradict each other")
+		return errors.New("count: the figures contradict each other")
 	}
 	for i, b := range l.Spread {
 		if b[1] < 0 || i > 0 && b[0] <= l.Spread[i-1][0] {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -81,33 +82,22 @@ func checkVersion(version *int, attack bool) error {
 	return nil
 }
 
-// placed gives an error of encoding/json the place it is about.
+// placed gives an error of encoding/json the line it is about.
 func placed(data []byte, err error) error {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &syntax) && int(syntax.Offset) >= len(bytes.TrimRight(data, " \t\r\n")):
-		line, _ := position(data, len(data))
-		return fmt.Errorf("the file ends in the middle of the run, in line %d: was it cut off?", line)
+		return fmt.Errorf("the file ends in the middle of the run, in line %d: was it cut off?", line(data, len(data)))
 	case errors.As(err, &syntax):
-		line, column := position(data, int(syntax.Offset)-1)
-		return fmt.Errorf("line %d, column %d: not JSON: %w", line, column, err)
+		return fmt.Errorf("line %d: not JSON: %w", line(data, int(syntax.Offset)), err)
 	case errors.As(err, &kind):
-		line, column := position(data, int(kind.Offset)-1)
-		return fmt.Errorf("line %d, column %d: %s cannot be a %s", line, column, fieldName(kind.Field), kind.Value)
+		return fmt.Errorf("line %d: %s: unexpected %s", line(data, int(kind.Offset)), cmp.Or(kind.Field, "the file"), kind.Value)
 	}
 	return fmt.Errorf("read the saved run: %w", err)
 }
 
-func fieldName(path string) string {
-	if path == "" {
-		return "a saved run"
-	}
-	return path
-}
-
-// position counts the line and the column, in bytes, of an offset, from 1.
-func position(data []byte, offset int) (line, column int) {
-	before := data[:min(max(offset, 0), len(data))]
-	return bytes.Count(before, []byte("\n")) + 1, len(before) - bytes.LastIndexByte(before, '\n')
+// line counts the line of an offset, from 1.
+func line(data []byte, offset int) int {
+	return bytes.Count(data[:min(max(offset, 0), len(data))], []byte("\n")) + 1
 }

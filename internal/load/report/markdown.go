@@ -27,7 +27,9 @@ func (d *Document) Markdown(to io.Writer) error {
 		m.line("")
 	}
 	for i := range d.Runs {
-		m.details(&d.Runs[i])
+		if len(d.Runs) <= mostDetails {
+			m.details(&d.Runs[i])
+		}
 	}
 	m.again(d)
 	if err := m.out.Flush(); err != nil {
@@ -47,6 +49,10 @@ func (d *Document) badge() string {
 	return "✅"
 }
 
+// mostDetails is of how many runs all is told: what hosts of pull requests take as
+// one comment is bounded.
+const mostDetails = 12
+
 type markdown struct{ out *bufio.Writer }
 
 func (m *markdown) line(format string, args ...any) {
@@ -56,10 +62,19 @@ func (m *markdown) line(format string, args ...any) {
 
 func (m *markdown) row(cells ...string) { m.line("| %s |", strings.Join(cells, " | ")) }
 
-// head is the head of a table; columns but the first stand to the right.
+// head is the head of a table; columns of numbers stand to the right.
 func (m *markdown) head(cells ...string) {
 	m.row(cells...)
-	m.line("|---%s|", strings.Repeat("|---:", len(cells)-1))
+	rule := "|---"
+	for _, name := range cells[1:] {
+		switch name {
+		case "text", "verdict", "":
+			rule += "|---"
+		default:
+			rule += "|---:"
+		}
+	}
+	m.line("%s|", rule)
 }
 
 // verdicts has a sentence for each trigger of a single run.
@@ -162,7 +177,9 @@ func (m *markdown) details(r *Run) {
 		m.row(plain(e.kind()), Count(e.Count), code(e.Text))
 	}
 	m.line("")
-	for _, line := range append(attemptLines(r), "wasted work: "+wastedLine(&r.Attempts), doubtfulLine(r), stoppedLine(r)) {
+	attempts := attemptLines(r)
+	attempts[0] = "attempts: " + attempts[0]
+	for _, line := range append(attempts, "wasted work: "+wastedLine(&r.Attempts), doubtfulLine(r), stoppedLine(r)) {
 		if line != "" {
 			m.line("- %s", plain(line))
 		}

@@ -146,10 +146,7 @@ func failedRate(c *column) float64  { return c.rate(c.failed()) }
 func flight(c *column) float64      { return float64(c.InFlight) }
 func perSecond(v float64) string    { return Rate(v) }
 func wholeNumber(v float64) string  { return Count(int64(v)) }
-func logDuration(v float64) string  { return shortDuration(time.Duration(v)) }
-func shortDuration(d time.Duration) string {
-	return d.Round(time.Duration(math.Max(1, float64(d)/1000))).String()
-}
+func logDuration(v float64) string  { return time.Duration(math.Round(v)).String() }
 
 // rates is the chart of what was asked for, tried and achieved.
 func (t *timeline) rates() plot {
@@ -320,15 +317,17 @@ func quantilePath(l Latency, x, y chart.Scale, count int64) string {
 	if err != nil {
 		return ""
 	}
-	var points []chart.Point
+	var percentiles []float64
 	for i := range quantileSteps + 1 {
 		q := chart.Quantile(float64(i)*100/quantileSteps, count)
-		last := 1-q <= 1/float64(l.Count)
-		v := min(max(float64(h.ValueAtQuantile(q*100)), float64(l.Min)), float64(l.Max))
-		points = append(points, chart.Point{X: x.At(q), Y: y.At(v)})
-		if last {
-			break
+		percentiles = append(percentiles, q*100)
+		if 1-q <= 1/float64(l.Count) {
+			break // a further one would be about less than one value
 		}
+	}
+	var points []chart.Point
+	for i, v := range h.ValueAtPercentilesSlice(percentiles) {
+		points = append(points, chart.Point{X: x.At(percentiles[i] / 100), Y: y.At(min(max(float64(v), float64(l.Min)), float64(l.Max)))})
 	}
 	return chart.Line(points)
 }

@@ -151,13 +151,13 @@ func clock(v float64) string {
 	return text
 }
 
-// Nines is a scale of quantiles on which each further nine is as long as the
-// one before: 0 %, 90 %, 99 %, 99.9 %, as far as a distribution of count values
+// Nines is a scale of quantiles, from 0, on which each further nine is as long as
+// the one before: 90 %, 99 %, 99.9 %, as far as a distribution of count values
 // tells. Its values are quantiles from 0 to 1.
 func Nines(count int64) Scale {
 	most := math.Log10(float64(max(count, 100)))
 	s := Scale{place: func(q float64) float64 { return nines(q) / most }}
-	for _, q := range []float64{0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999} {
+	for _, q := range []float64{0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999} {
 		if nines(q) <= most+1e-9 {
 			s.Ticks = append(s.Ticks, Tick{s.At(q), strconv.FormatFloat(math.Round(q*1e6)/1e4, 'f', -1, 64) + "%"})
 		}

@@ -1,0 +1,230 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// hostile is text that means something to every format it gets into.
+const hostile = "\"><script>alert(1)</script>&amp;{{.}}</style>`|*_[x](http://evil.example/a)\u2028\x00\x1b[31m'];--\n$(rm)"
+
+// hostileDocument has it wherever a document has text.
+func hostileDocument(t *testing.T) *report.Document {
+	t.Helper()
+	d := collapse(t)
+	d.Command, d.Tool, d.Experiment.Title, d.Experiment.Why = hostile, hostile, hostile, hostile
+	d.Experiment.Axes[0].Name, d.Suggestion.Why, d.Suggestion.Policy.Text = hostile, hostile, hostile
+	d.Machine = report.Machine{OS: hostile, Arch: hostile, Go: hostile}
+	for i := range d.Experiment.Cells {
+		d.Experiment.Cells[i].Values[0] = hostile
+	}
+	for i := range d.Runs {
+		r := &d.Runs[i]
+		r.Name, r.Pattern, r.Target, r.Load, r.Policy.Text = hostile, hostile, hostile, hostile, hostile
+		r.Faults = []string{hostile}
+		r.Changes = []report.Change{{At: 5 * time.Second, Text: hostile}}
+		r.Errors = []report.ErrorCount{{Outcome: "error", Status: 500, Text: hostile, Count: 3}}
+		r.Messages = []report.Message{{Name: hostile, Outcomes: map[string]int64{}}, {Name: hostile, Outcomes: map[string]int64{}}}
+		for j := range r.Triggers {
+			r.Triggers[j].Text, r.Triggers[j].Why = hostile, hostile
+		}
+	}
+	d.Thresholds = []report.ThresholdResult{{Text: hostile, Measured: hostile, Run: hostile}}
+	return d
+}
+
+func TestCSV(t *testing.T) {
+	var out bytes.Buffer
+	d := sample(t)
+	if err := d.CSV(&out); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "plain.csv", out.Bytes())
+	out.Reset()
+	if err := hostileDocument(t).CSV(&out); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1+5*30 || len(rows[0]) != len(rows[1]) || rows[1][0] != hostile {
+		t.Errorf("%d rows, the first run is called %q", len(rows), rows[1][0])
+	}
+	if err := d.CSV(broken{}); err == nil {
+		t.Error("a disk that is full is no error")
+	}
+}
+
+// junit is a JUnit file as a CI system reads it.
+type junit struct {
+	Suites []struct {
+		Name     string `xml:"name,attr"`
+		Tests    int    `xml:"tests,attr"`
+		Failures int    `xml:"failures,attr"`
+		Skipped  int    `xml:"skipped,attr"`
+		Cases    []struct {
+			Name    string `xml:"name,attr"`
+			Failure *struct {
+				Message string `xml:"message,attr"`
+			} `xml:"failure"`
+			Skipped *struct{} `xml:"skipped"`
+		} `xml:"testcase"`
+	} `xml:"testsuite"`
+}
+
+func TestJUnit(t *testing.T) {
+	for name, d := range documents(t) {
+		var out bytes.Buffer
+		if err := d.JUnit(&out); err != nil {
+			t.Fatal(err)
+		}
+		if name == "plain" || name == "collapse" || name == "collapsed" {
+			golden(t, name+".xml", out.Bytes())
+		}
+		checkJUnit(t, d, out.Bytes())
+	}
+	var out bytes.Buffer
+	d := hostileDocument(t)
+	d.Runs[0].Triggers[0].Verdict = "UNDECIDED"
+	if err := d.JUnit(&out); err != nil {
+		t.Fatal(err)
+	}
+	checkJUnit(t, d, out.Bytes())
+	if err := d.JUnit(broken{}); err == nil {
+		t.Error("a disk that is full is no error")
+	}
+}
+
+// checkJUnit counts what fails against what the document says.
+func checkJUnit(t *testing.T, d *report.Document, text []byte) {
+	t.Helper()
+	var got junit
+	decoder := xml.NewDecoder(bytes.NewReader(bytes.TrimSpace(text)))
+	if err := decoder.Decode(&got); err != nil {
+		t.Fatalf("not XML: %v", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		t.Errorf("there is more behind the root: %v", err)
+	}
+	tests, failures, skipped := len(d.Thresholds), len(d.Crossed()), 0
+	for _, r := range d.Runs {
+		for _, trigger := range r.Triggers {
+			tests++
+			switch trigger.Verdict {
+			case "COLLAPSED", "DEGRADED":
+				failures++
+			case "UNDECIDED":
+				skipped++
+			}
+		}
+	}
+	suite := got.Suites[0]
+	counted := [3]int{len(suite.Cases)}
+	for _, c := range suite.Cases {
+		if c.Failure != nil {
+			counted[1]++
+		}
+		if c.Skipped != nil {
+			counted[2]++
+		}
+	}
+	want := [3]int{tests, failures, skipped}
+	if diff := cmp.Diff(want, counted); diff != "" {
+		t.Errorf("cases, failures, skipped -want +got\n%s", diff)
+	}
+	if diff := cmp.Diff(want, [3]int{suite.Tests, suite.Failures, suite.Skipped}); diff != "" {
+		t.Errorf("as the suite says -want +got\n%s", diff)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	for name, d := range documents(t) {
+		var out bytes.Buffer
+		if err := d.Markdown(&out); err != nil {
+			t.Fatal(err)
+		}
+		if name == "plain" || name == "collapse" || name == "collapsed" {
+			golden(t, name+".md", out.Bytes())
+		}
+	}
+	if err := sample(t).Markdown(broken{}); err == nil {
+		t.Error("a disk that is full is no error")
+	}
+}
+
+// TestHostileMarkdown: text of the service ends no table, no line and no code,
+// and becomes no element.
+func TestHostileMarkdown(t *testing.T) {
+	var out bytes.Buffer
+	if err := hostileDocument(t).Markdown(&out); err != nil {
+		t.Fatal(err)
+	}
+	text, command, _ := strings.Cut(out.String(), "```sh")
+	columns := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		outside := withoutCode(line)
+		if strings.Contains(outside, "<script") || strings.Contains(outside, "](http") || strings.Contains(outside, "**|") {
+			t.Errorf("outside of code: %s", line)
+		}
+		cells := strings.Count(strings.ReplaceAll(line, `\|`, ""), "|")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			columns = 0
+		case columns == 0:
+			columns = cells
+		case columns != cells:
+			t.Errorf("a row of %d columns in a table of %d: %s", cells, columns, line)
+		}
+	}
+	if strings.Count(command, "```") != 1 {
+		t.Errorf("the command leaves its block:\n%s", command)
+	}
+}
+
+// withoutCode leaves out what is in spans of code.
+func withoutCode(line string) string {
+	var kept strings.Builder
+	for line != "" {
+		before, rest, found := strings.Cut(line, "`")
+		kept.WriteString(before)
+		if !found {
+			break
+		}
+		fence := "`"
+		for strings.HasPrefix(rest, "`") {
+			fence, rest = fence+"`", rest[1:]
+		}
+		_, line, _ = strings.Cut(rest, fence)
+	}
+	return kept.String()
+}
+
+// TestVerdicts: one place each for what a run and a document came to.
+func TestVerdicts(t *testing.T) {
+	if got := collapse(t).Verdict(); got != "COLLAPSED" {
+		t.Errorf("the worst verdict of a collapse is %q", got)
+	}
+	if got := sample(t).Verdict(); got != "" {
+		t.Errorf("without a trigger there is the verdict %q", got)
+	}
+	res := stories()[4].play()
+	res.Recoveries[0].Verdict, res.Verdict = load.Undecided, load.Undecided
+	res.Policy = policy.None().Settings()
+	d := document(report.KindRun, newRun(t, res, report.About{}))
+	if got := d.Verdict(); got != "UNDECIDED" {
+		t.Errorf("the verdict is %q", got)
+	}
+}

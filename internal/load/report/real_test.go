@@ -1,0 +1,134 @@
+package report_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// stalling serves two messages over TCP and holds all of one's answers back while
+// it is stalled.
+func stalling(t *testing.T) (conn micro.Conn, stalled *atomic.Bool) {
+	t.Helper()
+	stalled = new(atomic.Bool)
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(time.Millisecond))
+	micro.HandleFunc(s, micro.Cmd("work"), func(ctx context.Context, _ *micro.Request, reply micro.Reply) error {
+		if stalled.Load() {
+			select {
+			case <-time.After(150 * ms):
+			case <-ctx.Done():
+			}
+		}
+		return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
+	})
+	micro.HandleFunc(s, micro.Cmd("fail"), func(context.Context, *micro.Request, micro.Reply) error {
+		return micro.Errorf(404, "item %d not found", 7)
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	l := microtcp.Listen("127.0.0.1:0")
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	address, err := l.Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn = microtcp.Dial(address.String())
+	t.Cleanup(func() {
+		_ = conn.Close()
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return conn, stalled
+}
+
+// TestRealRun makes a run with a trigger, two messages and a live change, and
+// holds what is saved of it to the schema and to its own counts.
+func TestRealRun(t *testing.T) {
+	conn, stalled := stalling(t)
+	stall := func() error {
+		stalled.Store(true)
+		time.AfterFunc(500*ms, func() { stalled.Store(false) })
+		return nil
+	}
+	run, err := load.Start(t.Context(), load.Plan{
+		Messages: []load.Message{
+			{Name: "work", Weight: 9, Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work")},
+			{Name: "fail", Conns: []micro.Conn{conn}, Pattern: micro.Cmd("fail")},
+		},
+		Policy: policy.New(policy.WithTimeout(100*ms), policy.WithRetries(1), policy.WithBudget(0.5, 5)),
+		Pacer:  vegeta.ConstantPacer{Freq: 200, Per: time.Second}, Duration: 3 * time.Second,
+		Triggers: []load.Trigger{{At: time.Second, Length: 500 * ms, Text: "stall 500ms", Fire: stall}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := run.Wait()
+	d := document(report.KindRun, newRun(t, res, report.About{Pattern: "two messages", Target: "tcp://127.0.0.1", Load: "200/s for 3s", Connections: 1}))
+	r := &d.Runs[0]
+	hold(t, d, "goodput>1%", "errors<100%")
+	if err := schemaOf(t).Validate(saved(t, d)); err != nil {
+		t.Error(err)
+	}
+	text := saveText(t, d)
+	read, err := report.Load(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	render(t, read)
+	checkReal(t, res, r)
+	var page bytes.Buffer
+	if err := d.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if folder := os.Getenv("MSCTL_TEST_PAGES"); folder != "" {
+		if err := os.WriteFile(filepath.Join(folder, "real.html"), page.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// checkReal compares a run of a document with the result it was made of.
+func checkReal(t *testing.T, res *load.Result, r *report.Run) {
+	t.Helper()
+	var due, answered, latencies, ok int64
+	for _, c := range r.Cohorts {
+		due, answered = due+c[0], answered+c[1]
+	}
+	for _, s := range r.Seconds {
+		ok += s.OK
+		for _, b := range s.Latencies {
+			latencies += b[1]
+		}
+	}
+	if r.Offered != 600 || due != 600 || r.Outcomes["ok"] != answered || ok != answered {
+		t.Errorf("offered %d, due %d; ok %d, of the cohorts %d, of the seconds %d", r.Offered, due, r.Outcomes["ok"], answered, ok)
+	}
+	if latencies != r.Latency["request"].Count || latencies != res.Request.Count {
+		t.Errorf("the seconds have %d latencies, the run %d", latencies, r.Latency["request"].Count)
+	}
+	if len(r.Messages) != 2 || r.Messages[0].Offered+r.Messages[1].Offered != 600 || r.Outcomes["error"] != r.Messages[1].Offered {
+		t.Errorf("messages %+v", r.Messages)
+	}
+	if len(r.Triggers) != 1 || r.Triggers[0].Text != "stall 500ms" || r.Verdict == "" || r.Triggers[0].Why == "" {
+		t.Errorf("verdict %q, triggers %+v", r.Verdict, r.Triggers)
+	}
+	if r.Attempts.Total != res.Totals.Attempts || r.Attempts.Retries == 0 || r.Attempts.Late == 0 {
+		t.Errorf("attempts %+v: want retries and late answers", r.Attempts)
+	}
+}
