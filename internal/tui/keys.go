@@ -134,7 +134,7 @@ func (m *model) changeLoad(more bool) tea.Cmd {
 	run := m.stage.Run
 	if m.snap.Users == 0 {
 		rate := step(m.snap.Rate, more)
-		return try("", func() error { return run.SetRate(rate) })
+		return try(changed{}, func() error { return run.SetRate(rate) })
 	}
 	users := int(step(float64(m.snap.Users), more) + 0.5)
 	if users == m.snap.Users {
@@ -143,7 +143,7 @@ func (m *model) changeLoad(more bool) tea.Cmd {
 	if !more && users >= m.snap.Users {
 		users = max(m.snap.Users-1, 1)
 	}
-	return try("", func() error { return run.SetUsers(users) })
+	return try(changed{}, func() error { return run.SetUsers(users) })
 }
 
 func (m *model) changeTimeout(longer bool) tea.Cmd {
@@ -152,12 +152,12 @@ func (m *model) changeTimeout(longer bool) tea.Cmd {
 		now = max(m.snap.Policy.Deadline, time.Millisecond)
 	}
 	timeout := step(now, longer)
-	return try("", func() error { return run.SetTimeout(timeout) })
+	return try(changed{altered: true}, func() error { return run.SetTimeout(timeout) })
 }
 
 func (m *model) changeRetries(by int) tea.Cmd {
 	run, retries := m.stage.Run, m.snap.Policy.Retries+by
-	return try("", func() error { return run.SetRetries(retries) })
+	return try(changed{altered: true}, func() error { return run.SetRetries(retries) })
 }
 
 // changePreset goes through the policies of the screen, round and round.
@@ -173,7 +173,7 @@ func (m *model) changePreset(by int) tea.Cmd {
 		i = 0
 	}
 	name := names[(i+by+len(names))%len(names)]
-	return try(name, func() error { return run.SetPreset(name) })
+	return try(changed{preset: name}, func() error { return run.SetPreset(name) })
 }
 
 // errNothingToFire is what f comes to in a run without a fault.
@@ -185,7 +185,7 @@ func (m *model) fireFault() tea.Cmd {
 		m.note = errNothingToFire.Error()
 		return nil
 	}
-	return try("", func() error {
+	return try(changed{}, func() error {
 		if run.CanFire() == "" {
 			return errNothingToFire
 		}
@@ -197,13 +197,13 @@ func (m *model) fireFault() tea.Cmd {
 }
 
 // try makes a change away from the drawing goroutine, because the run may take
-// it a moment later.
-func try(preset string, change func() error) tea.Cmd {
+// it a moment later, and then says what was made of it.
+func try(made changed, change func() error) tea.Cmd {
 	return func() tea.Msg {
 		if err := change(); err != nil {
 			return refused{err}
 		}
-		return changed{preset}
+		return made
 	}
 }
 

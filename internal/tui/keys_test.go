@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +65,23 @@ func TestKeys(t *testing.T) {
 				t.Errorf("calls -want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestPolicyName: the name of a policy is shown as long as it is that policy.
+func TestPolicyName(t *testing.T) {
+	m := screen(loading(), 120, 40)
+	shown := func(text string) bool { return strings.Contains(m.View(), text) }
+	for _, c := range []struct {
+		key   string
+		named bool
+	}{{"p", true}, {"+", false}, {"p", true}, {"k", true}} {
+		_, cmd := m.Update(keyMsg(c.key))
+		m.Update(cmd())
+		m.tick()
+		if shown(" "+m.preset+": timeout") != c.named {
+			t.Errorf("after %s the policy %s is named: %t", c.key, m.preset, !c.named)
+		}
 	}
 }
 

@@ -29,6 +29,10 @@ func labScreen(width, height int) *model {
 }
 
 func TestLabView(t *testing.T) {
+	before := newModel(testScreen())
+	before.lab, before.width, before.height = &lab{}, 80, 24
+	before.hear(noted("finding the capacity"))
+	checkView(t, before, "lab_before")
 	for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}} {
 		m := labScreen(size[0], size[1])
 		checkView(t, m, fmt.Sprintf("lab_%dx%d", size[0], size[1]))

@@ -24,7 +24,8 @@ type model struct {
 	stage   Stage         // what is shown; without a run before the first
 	snap    load.Snapshot // of its run, without points
 	history history
-	preset  string // the policy that the run has now, as far as is known
+	preset  string // the policy that the run has or had last
+	altered bool   // it is not quite that policy any more
 	kept    bool   // its run is among the results
 	lab     *lab   // nil for a single run
 
@@ -41,7 +42,7 @@ func newModel(screen BenchScreen) *model {
 // show shows a run from now on.
 func (m *model) show(stage Stage) {
 	m.stage, m.preset = stage, stage.Preset
-	m.history, m.kept, m.skipped, m.note = history{}, false, false, ""
+	m.history, m.kept, m.skipped, m.altered, m.note = history{}, false, false, false, ""
 	m.refresh()
 	m.keys.suit(&m.snap)
 }
@@ -64,7 +65,10 @@ func nextFrame() tea.Cmd {
 // What a change of the run came to.
 type (
 	refused struct{ err error }
-	changed struct{ preset string } // "" when it was not the policy as a whole
+	changed struct {
+		preset  string // the policy that was set as a whole
+		altered bool   // the policy was changed in a part
+	}
 )
 
 // Init asks for the first frame.
@@ -81,8 +85,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.note = msg.err.Error()
 	case changed:
 		if msg.preset != "" {
-			m.preset = msg.preset
+			m.preset, m.altered = msg.preset, false
 		}
+		m.altered = m.altered || msg.altered
 	case frame:
 		return m, m.tick()
 	case Stage, noted, concluded, worked:

@@ -29,7 +29,8 @@ func (m *model) View() string {
 		m.grid.reset(m.width, m.drawSummary(a))
 		m.drawSummary(m.grid.all())
 	case m.stage.Run == nil:
-		a.row(0).ends(0, m.title(), nil)
+		a.ends(0, m.title(), nil)
+		a.write(1, 2, bold, m.caption())
 		m.drawFooter(a.row(a.height - 1))
 	default:
 		m.drawRun(a)
@@ -138,7 +139,7 @@ func (m *model) drawWhat(a area) (height int) {
 		offered = fmt.Sprintf("%d users", s.Users)
 	}
 	policy := s.Policy.String()
-	if m.preset != "" {
+	if m.preset != "" && !m.altered {
 		policy = m.preset + ": " + policy
 	}
 	a.ends(1, []span{{accent, " " + policy}}, []span{{bold, offered + " "}})
@@ -229,6 +230,9 @@ func (m *model) drawFooter(a area) {
 // hints are the keys that do something, as many as there is room for: help and
 // quit always.
 func (m *model) hints(room int) string {
+	if m.stage.Run == nil {
+		return "q stop"
+	}
 	what := "rate"
 	if m.snap.Users > 0 {
 		what = "users"
