@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -59,8 +60,8 @@ const (
 type Comparison struct {
 	A Side `json:"a"`
 	B Side `json:"b"`
-	// Verdict is the worst that a metric says, or better when one is better and
-	// none has regressed.
+	// Verdict is regressed when a metric has, or else better when one is; unclear
+	// when one cannot be told, and same when all are.
 	Verdict Judgement `json:"verdict"`
 	// Confidence is the probability that all intervals hold together.
 	Confidence float64 `json:"confidence"`
@@ -85,6 +86,9 @@ type Side struct {
 	// first second and those that were not whole are left out.
 	Seconds   int `json:"seconds"`
 	OfSeconds int `json:"of_seconds"`
+	// Busy is in how many of them the generator itself was late, because the
+	// machine was busy; latencies are compared without them.
+	Busy int `json:"busy_seconds"`
 	// Requests is how many ended in these seconds.
 	Requests int64 `json:"requests"`
 }
@@ -134,13 +138,15 @@ func Compare(a, b *Document, opts CompareOptions) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
+	index(slices.Concat(sideA.samples, sideB.samples))
+	quieten(sideA, sideB)
 	c := &Comparison{
 		A: sideA.Side, B: sideB.Side, Confidence: opts.Confidence,
 		Recovery: compareRecovery(sideA.runs, sideB.runs),
 		Warnings: differences(sideA, sideB, a.Machine, b.Machine),
 	}
 	c.Metrics = compareMetrics(sideA, sideB, opts)
-	c.Warnings = append(c.Warnings, tooLittle(c)...)
+	c.Warnings = append(c.Warnings, tooLittle(c, sideA, sideB)...)
 	c.Verdict = c.judge()
 	return c, nil
 }
@@ -162,7 +168,7 @@ func (o CompareOptions) check() error {
 	return nil
 }
 
-// judge sums the metrics up. What is unclear hides nothing that is clear.
+// judge sums the metrics up: what is unclear hides nothing that is clear.
 func (c *Comparison) judge() Judgement {
 	said := map[Judgement]bool{}
 	for _, m := range c.Metrics {
@@ -171,14 +177,13 @@ func (c *Comparison) judge() Judgement {
 	if c.Recovery != nil {
 		said[c.Recovery.Judgement] = true
 	}
-	for _, j := range []Judgement{Regressed, Better, Same} {
+	for _, j := range []Judgement{Regressed, Better, Unclear} {
 		if said[j] {
 			return j
 		}
 	}
-	return Unclear
+	return Same
 }
-
 
 // compareRecovery is nil when neither side had a trigger.
 func compareRecovery(a, b []Run) *Recovered {
@@ -222,4 +227,16 @@ func (c *Comparison) JSON(to io.Writer) error {
 		return fmt.Errorf("write the comparison: %w", err)
 	}
 	return nil
+}
+
+// Merge puts the runs of several documents together, as one side of a
+// comparison: the same run made several times. Its machine and command are those
+// of the first.
+func Merge(first *Document, others ...*Document) *Document {
+	merged := *first
+	merged.Runs = slices.Clone(first.Runs)
+	for _, d := range others {
+		merged.Runs = append(merged.Runs, d.Runs...)
+	}
+	return &merged
 }

@@ -17,6 +17,8 @@ type metricOf struct {
 	// sampling is the standard deviation that the statistic would have if
 	// requests were independent of each other.
 	sampling func(s *sample, seconds []int) float64
+	// follows is by how much of a change of the generator's lag it changes too.
+	follows float64
 	// least is how many requests both sides need for the metric to mean anything.
 	least int64
 }
@@ -35,9 +37,9 @@ func comparedMetrics() []metricOf {
 	failed := func(t *tally) (float64, float64) { return t.ended() - float64(t.second.OK), t.ended() }
 	wasted := func(t *tally) (float64, float64) { return t.unused, t.answers }
 	return []metricOf{
-		quantileMetric("p50", 0.50, leastMedian),
-		quantileMetric("p90", 0.90, leastP90),
-		quantileMetric("p99", 0.99, leastP99),
+		quantileMetric("p50", 0.50, 0.05, leastMedian),
+		quantileMetric("p90", 0.90, 0.15, leastP90),
+		quantileMetric("p99", 0.99, 0.5, leastP99),
 		shareMetric("goodput", -1, ok),
 		shareMetric("errors", 1, failed),
 		amplification(),
@@ -51,9 +53,9 @@ func (t *tally) ended() float64 {
 	return float64(s.OK + s.Error + s.Timeout + s.Lost + s.Shed)
 }
 
-func quantileMetric(name string, q float64, least int64) metricOf {
+func quantileMetric(name string, q, follows float64, least int64) metricOf {
 	return metricOf{
-		name: name, scale: ScaleDuration, worse: 1, least: least,
+		name: name, scale: ScaleDuration, worse: 1, follows: follows, least: least,
 		statistic: func(s *sample, seconds []int) (float64, bool) { return s.quantile(seconds, q) },
 		sampling: func(s *sample, seconds []int) float64 {
 			n := 0.0
@@ -121,7 +123,6 @@ func amplification() metricOf {
 
 // compareMetrics compares the sides by every metric.
 func compareMetrics(a, b *compareSide, opts CompareOptions) []Compared {
-	index(slices.Concat(a.samples, b.samples))
 	var all []Compared
 	for _, m := range comparedMetrics() {
 		all = append(all, m.compare(a, b, opts))
@@ -138,21 +139,28 @@ func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(m.name)) // never fails
 	random := rand.New(rand.NewPCG(opts.Seed, seed.Sum64()))
-	was, is := measure(a.samples, m, random), measure(b.samples, m, random)
 	c := Compared{Metric: m.name, Scale: m.scale, Matters: opts.Latency, Judgement: Unclear}
 	if m.scale == ScaleShare {
 		c.Matters = opts.Share
 	}
+	samplesA, samplesB := a.samples, b.samples
+	if m.scale == ScaleDuration && !a.noisy && !b.noisy {
+		samplesA, samplesB = a.quiet, b.quiet
+	}
+	was, is := measure(samplesA, m, random), measure(samplesB, m, random)
 	if !was.ok || !is.ok {
 		if !was.ok && !is.ok {
 			c.Judgement = Same
 		}
 		return c
 	}
-	run := betweenRuns(a.samples, b.samples, was, is, m)
+	run := betweenRuns(drift(slices.Concat(samplesA, samplesB), m), m, was, is)
 	low, high := interval(was, is, run, (1-opts.Confidence)/2/together, random)
+	if m.scale == ScaleDuration {
+		low, high = m.excuse(a, b, min(was.value, is.value), low, high)
+	}
 	c.set(m, was.value, is.value, low, high)
-	if a.Requests >= m.least && b.Requests >= m.least {
+	if enough := a.Requests >= m.least && b.Requests >= m.least; enough && (m.scale != ScaleDuration || !a.noisy && !b.noisy) {
 		c.judge(m)
 	}
 	return c
@@ -178,51 +186,4 @@ func (c *Compared) judge(m metricOf) {
 	if c.Change*m.worse > 0 {
 		c.Judgement = Regressed
 	}
-}
-
-// interval is that of the difference of the two sides: the draws of both, a
-// difference of whole runs drawn beside them, and widened for what is known from
-// few differences only.
-func interval(a, b estimate, run variance, tail float64, random *rand.Rand) (low, high float64) {
-	share := 1/float64(a.runs) + 1/float64(b.runs)
-	parts := append(slices.Concat(a.within, b.within), variance{run.value * share, run.freedom})
-	wider := studentQuantile(1-tail, freedom(parts)) / normalQuantile(1-tail)
-	spread := math.Sqrt(run.value * share)
-	center := b.value - a.value
-	draws := make([]float64, resamples)
-	for i := range draws {
-		draws[i] = center + wider*(b.draws[i]-a.draws[i]-center+spread*random.NormFloat64())
-	}
-	slices.Sort(draws)
-	return percentile(draws, tail), percentile(draws, 1-tail)
-}
-
-// enoughRuns is from how many differences between runs on their variance is
-// known from them, and not from the segments of the runs.
-const enoughRuns = 6
-
-// betweenRuns is how much whole runs differ beyond what each knows of itself.
-func betweenRuns(a, b []*sample, was, is estimate, m metricOf) variance {
-	var sum, degrees float64
-	for _, e := range []estimate{was, is} {
-		if e.runs < 2 {
-			continue
-		}
-		var within float64 // of one run
-		for _, w := range e.within {
-			within += w.value * float64(e.runs)
-		}
-		spread := spreadOf(e.values)
-		sum += float64(e.runs-1) * (spread*spread - within)
-		degrees += float64(e.runs - 1)
-	}
-	seen := variance{}
-	if degrees > 0 {
-		seen = variance{max(sum/degrees, 0), degrees}
-	}
-	segments := drift(slices.Concat(a, b), m)
-	if degrees >= enoughRuns || seen.value > segments.value {
-		return seen
-	}
-	return segments
 }

@@ -1,0 +1,198 @@
+package report_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// delay is how long a service takes for a request, of a normal deviate.
+type delay func(z float64) time.Duration
+
+// The services that are compared: lognormal around 10 ms with a p99 of 20 ms,
+// the same 15 % slower, and the same with only its slowest 5 % slower by 15 %.
+func usual(z float64) time.Duration { return time.Duration(10e6 * math.Exp(0.3*z)) }
+
+func slower(z float64) time.Duration { return usual(z) * 115 / 100 }
+
+func slowTail(z float64) time.Duration {
+	if z > 1.645 {
+		return slower(z)
+	}
+	return usual(z)
+}
+
+// realRun loads a service on a socket of this machine, whatever else goes on
+// there.
+func realRun(t *testing.T, takes delay, rate int, duration time.Duration) *report.Document {
+	t.Helper()
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(ms))
+	micro.HandleFunc(s, micro.Cmd("work"), func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
+		<-time.After(takes(rand.NormFloat64()))
+		return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	l, served := microtcp.Listen("127.0.0.1:0"), make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	address, err := l.Addr(ctx)
+	if err != nil {
+		t.Error(err)
+	}
+	conn := microtcp.Dial(address.String())
+	defer func() {
+		_ = conn.Close()
+		cancel()
+		<-served
+	}()
+	r, err := load.Start(ctx, load.Plan{
+		Messages: []load.Message{{Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work")}}, Policy: policy.None(),
+		Pacer: vegeta.ConstantPacer{Freq: rate, Per: time.Second}, Duration: duration, Arrivals: load.Poisson, Seed: rand.Uint64(),
+	})
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	run, err := report.NewRun(r.Wait(), report.About{Pattern: "work", Target: address.String(), Load: "poisson", Connections: 1})
+	if err != nil {
+		t.Error(err)
+	}
+	return document(report.KindRun, run)
+}
+
+// TestCompareRealRuns: on a machine as busy as this one may be, equal services
+// are not told apart, and one that is twice as slow is never called the same.
+func TestCompareRealRuns(t *testing.T) {
+	services := []delay{usual, usual, func(z float64) time.Duration { return 2 * usual(z) }}
+	documents := make([]*report.Document, len(services))
+	var wg sync.WaitGroup
+	for i, takes := range services {
+		wg.Go(func() { documents[i] = realRun(t, takes, 200, 6*time.Second) })
+	}
+	wg.Wait()
+	for i, alarm := range [][]report.Judgement{1: {report.Regressed, report.Better}, 2: {report.Same, report.Better}} {
+		if i == 0 {
+			continue
+		}
+		c, err := report.Compare(documents[0], documents[i], report.CompareOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, wrong := range alarm {
+			if c.Verdict == wrong {
+				t.Errorf("service %d is %s: %+v", i, c.Verdict, c.Metrics)
+			}
+		}
+	}
+}
+
+// trial is a comparison of the experiment.
+type trial struct {
+	kind string // same, slower or tail
+	a, b *report.Document
+	like *trial // whose b is this one's a
+}
+
+// TestCompareExperiment is the proof of the comparison, in about 15 minutes: 100
+// comparisons of a service with itself, each of two runs that no other comparison
+// uses, and 33 each with one that is 15 % slower and with one whose slowest 5 %
+// are. MSCTL_TEST_COMPARE=1 runs it, and MSCTL_TEST_COMPARE_SAVE=FILE keeps what
+// it measured, a trial a line.
+func TestCompareExperiment(t *testing.T) {
+	if os.Getenv("MSCTL_TEST_COMPARE") == "" {
+		t.Skip("MSCTL_TEST_COMPARE=1 runs it")
+	}
+	trials := runTrials(t)
+	saveTrials(t, trials)
+	count := map[string]map[report.Judgement]int{"same": {}, "slower": {}, "tail": {}}
+	for _, one := range trials {
+		c, err := report.Compare(one.a, one.b, report.CompareOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count[one.kind][c.Verdict]++
+	}
+	t.Logf("verdicts: %v", count)
+	if alarms := count["same"][report.Regressed] + count["same"][report.Better]; alarms > 5 {
+		t.Errorf("%d of %d comparisons of equal services raise an alarm", alarms, 100)
+	}
+	for _, kind := range []string{"slower", "tail"} {
+		caught, all := count[kind][report.Regressed], 33-count[kind][report.Unclear]
+		t.Logf("%s: caught %d of %d, and %d times the machine was too busy to tell", kind, caught, all, count[kind][report.Unclear])
+		if all < 10 {
+			t.Errorf("%s: only %d comparisons were clear: this machine is too busy", kind, all)
+		}
+		if kind == "slower" && 10*caught < 9*all {
+			t.Errorf("%s: caught %d of %d, want 9 of 10", kind, caught, all)
+		}
+	}
+}
+
+// runTrials makes the runs, three at a time, those of a trial about at once.
+func runTrials(t *testing.T) []*trial {
+	t.Helper()
+	var trials []*trial
+	var wg sync.WaitGroup
+	room := make(chan struct{}, 3)
+	start := func(into **report.Document, takes delay) {
+		room <- struct{}{}
+		wg.Go(func() {
+			*into = realRun(t, takes, 500, 10*time.Second)
+			<-room
+		})
+	}
+	for i := range 100 {
+		one := &trial{kind: "same"}
+		trials = append(trials, one)
+		start(&one.a, usual)
+		start(&one.b, usual)
+		other, takes := &trial{kind: "slower"}, slower
+		switch i % 3 {
+		case 0:
+			continue
+		case 1:
+			other.kind, takes = "tail", slowTail
+		}
+		other.like = one
+		trials = append(trials, other)
+		start(&other.b, takes)
+	}
+	wg.Wait()
+	for _, one := range trials {
+		if one.like != nil {
+			one.a = one.like.b
+		}
+	}
+	return trials
+}
+
+func saveTrials(t *testing.T, trials []*trial) {
+	t.Helper()
+	name := os.Getenv("MSCTL_TEST_COMPARE_SAVE")
+	if name == "" {
+		return
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, one := range trials {
+		if err := json.NewEncoder(f).Encode(map[string]any{"kind": one.kind, "a": one.a, "b": one.b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

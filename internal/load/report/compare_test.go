@@ -1,0 +1,368 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+// world is a simulated machine and service. Its zero value is a quiet machine.
+type world struct {
+	scale     float64 // of all latencies; 0 is 1
+	wander    float64 // standard deviation of a level that changes slowly
+	between   float64 // and of one that differs from run to run
+	stalls    float64 // share of the seconds in which the whole machine stalls
+	unseen    bool    // the generator is not late in them
+	errors    float64 // share of the requests that the service refuses
+	retries   float64 // a request
+	perSecond int     // requests; 0 is 500
+	seconds   int     // 0 is 20
+}
+
+// simulate makes a document with runs of the world.
+func simulate(seed uint64, w world, runs int) *report.Document {
+	random := rand.New(rand.NewPCG(seed, 7))
+	var list []report.Run
+	for range runs {
+		list = append(list, w.run(random))
+	}
+	return document(report.KindRun, list...)
+}
+
+func (w world) run(random *rand.Rand) report.Run {
+	if w.scale == 0 {
+		w.scale = 1
+	}
+	if w.perSecond == 0 {
+		w.perSecond = 500
+	}
+	if w.seconds == 0 {
+		w.seconds = 20
+	}
+	r := report.Run{
+		Pattern: "work", Load: "500/s for 20s", Connections: 1, Started: began(), Policy: report.Policy{Text: "none"},
+		Counted: time.Duration(w.seconds) * time.Second,
+	}
+	level, whole := 0.0, w.between*random.NormFloat64()
+	for i := range w.seconds {
+		const like = 0.7 // a second is like the one before
+		level = like*level + math.Sqrt(1-like*like)*random.NormFloat64()
+		stalled := random.Float64() < w.stalls
+		s := w.second(random, math.Exp(w.wander*level+whole), stalled)
+		s.At = time.Duration(i) * time.Second
+		if stalled && !w.unseen {
+			s.Lag = 80 * ms
+		}
+		r.Seconds = append(r.Seconds, s)
+	}
+	return r
+}
+
+func (w world) second(random *rand.Rand, level float64, stalled bool) report.Second {
+	s := report.Second{Offered: int64(w.perSecond), Lag: time.Duration(1+random.IntN(3)) * ms}
+	counts := map[int64]int64{}
+	var all []int64
+	for i := range w.perSecond {
+		v := 10e6 * w.scale * level * math.Exp(0.3*random.NormFloat64())
+		if stalled && i < 40 {
+			v += 80e6 * random.Float64()
+		}
+		bucket := int64(math.Exp(math.Round(math.Log(v)*80) / 80))
+		counts[bucket]++
+		all = append(all, bucket)
+		if random.Float64() < w.errors {
+			s.Error++
+		} else {
+			s.OK++
+		}
+		s.Attempts++
+		if random.Float64() < w.retries {
+			s.Attempts++
+			s.Late++
+		}
+	}
+	for v, n := range counts {
+		s.Latencies = append(s.Latencies, [2]int64{v, n})
+	}
+	slices.SortFunc(s.Latencies, func(a, b [2]int64) int { return int(a[0] - b[0]) })
+	slices.Sort(all)
+	if len(all) > 0 {
+		s.P99 = time.Duration(all[len(all)*99/100])
+	}
+	return s
+}
+
+func compare(t *testing.T, a, b *report.Document) *report.Comparison {
+	t.Helper()
+	c, err := report.Compare(a, b, report.CompareOptions{A: "main", B: "branch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestCompareSimulated: in every kind of noise, no more than 5 of 100 equal
+// pairs raise an alarm, and of those that are 15 % slower 9 of 10 are caught
+// where that can be.
+func TestCompareSimulated(t *testing.T) {
+	const pairs, slower = 40, 10
+	cases := []struct {
+		name   string
+		w      world
+		runs   int
+		caught bool
+	}{
+		{"quiet", world{}, 1, true},
+		{"short", world{seconds: 8, perSecond: 200}, 1, true},
+		{"seconds alike", world{wander: 0.02}, 1, true},
+		{"stalls of the machine", world{stalls: 0.3, wander: 0.01}, 1, true},
+		{"stalls nobody saw", world{stalls: 0.2, unseen: true}, 1, true},
+		{"runs differ", world{between: 0.05, seconds: 10}, 3, false},
+		{"many runs differ", world{between: 0.03, seconds: 6}, 8, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			alarms, caught := 0, 0
+			for i := range uint64(pairs) {
+				said := compare(t, simulate(2*i, c.w, c.runs), simulate(2*i+1, c.w, c.runs)).Verdict
+				if said != report.Same && said != report.Unclear {
+					alarms++
+				}
+			}
+			worse := c.w
+			worse.scale = 1.15
+			for i := range uint64(slower) {
+				if compare(t, simulate(1000+2*i, c.w, c.runs), simulate(1001+2*i, worse, c.runs)).Verdict == report.Regressed {
+					caught++
+				}
+			}
+			t.Logf("%d alarms of %d, caught %d of %d", alarms, pairs, caught, slower)
+			if 20*alarms > pairs {
+				t.Errorf("%d of %d equal pairs raise an alarm", alarms, pairs)
+			}
+			if c.caught && 10*caught < 9*slower {
+				t.Errorf("caught %d of %d", caught, slower)
+			}
+		})
+	}
+}
+
+// TestCompareJudges: each metric says what it should of a clear change.
+func TestCompareJudges(t *testing.T) {
+	cases := []struct {
+		name    string
+		a, b    world
+		verdict report.Judgement
+		want    map[string]report.Judgement
+	}{
+		{"slower", world{}, world{scale: 1.2}, report.Regressed, map[string]report.Judgement{"p50": report.Regressed, "p99": report.Regressed, "goodput": report.Same}},
+		{"faster", world{scale: 1.2}, world{}, report.Better, map[string]report.Judgement{"p50": report.Better, "p90": report.Better}},
+		{"slower by less than matters", world{}, world{scale: 1.03}, report.Same, map[string]report.Judgement{"p50": report.Same}},
+		{"errors", world{}, world{errors: 0.04}, report.Regressed, map[string]report.Judgement{"goodput": report.Regressed, "errors": report.Regressed, "p50": report.Same}},
+		{"few errors", world{}, world{errors: 0.004}, report.Same, map[string]report.Judgement{"goodput": report.Same, "errors": report.Same}},
+		{"fewer errors", world{errors: 0.04}, world{}, report.Better, map[string]report.Judgement{"goodput": report.Better, "errors": report.Better}},
+		{"retries", world{}, world{retries: 0.3}, report.Regressed, map[string]report.Judgement{"amplification": report.Regressed, "wasted": report.Regressed, "goodput": report.Same}},
+		{"few requests", world{perSecond: 3, seconds: 30}, world{perSecond: 3, seconds: 30}, report.Unclear, map[string]report.Judgement{"p99": report.Unclear, "p50": report.Same}},
+		{"a busy machine", world{}, world{stalls: 1}, report.Unclear, map[string]report.Judgement{"p50": report.Unclear, "p99": report.Unclear, "goodput": report.Same}},
+		{"a busy machine and errors", world{}, world{stalls: 1, errors: 0.1}, report.Regressed, map[string]report.Judgement{"p99": report.Unclear, "goodput": report.Regressed}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := compare(t, simulate(1, c.a, 1), simulate(2, c.b, 1))
+			said := map[string]report.Judgement{}
+			for _, m := range got.Metrics {
+				if _, asked := c.want[m.Metric]; asked {
+					said[m.Metric] = m.Judgement
+				}
+				if !(m.Low <= m.Change && m.Change <= m.High) {
+					t.Errorf("%s: %g is not within its interval %g to %g", m.Metric, m.Change, m.Low, m.High)
+				}
+			}
+			if diff := cmp.Diff(c.want, said); diff != "" || got.Verdict != c.verdict {
+				t.Errorf("%s, want %s; -want +got\n%s", got.Verdict, c.verdict, diff)
+			}
+		})
+	}
+}
+
+// TestCompareOptions: what matters and how certain it has to be are the
+// caller's.
+func TestCompareOptions(t *testing.T) {
+	a, b := simulate(1, world{}, 1), simulate(2, world{scale: 1.1}, 1)
+	for _, c := range []struct {
+		opts report.CompareOptions
+		want report.Judgement
+	}{
+		{report.CompareOptions{}, report.Regressed},
+		{report.CompareOptions{Latency: 0.3}, report.Same},
+		{report.CompareOptions{Seed: 5}, report.Regressed},
+	} {
+		got, err := report.Compare(a, b, c.opts)
+		if err != nil || got.Verdict != c.want {
+			t.Errorf("%+v: %v, %v, want %s", c.opts, got, err, c.want)
+		}
+	}
+	sure, err := report.Compare(a, b, report.CompareOptions{Confidence: 0.999})
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual := compare(t, a, b)
+	for i, m := range sure.Metrics[:3] {
+		if m.High-m.Low <= usual.Metrics[i].High-usual.Metrics[i].Low {
+			t.Errorf("%s: the interval of 99.9%% is no wider than that of 95%%", m.Metric)
+		}
+	}
+	if diff := cmp.Diff(usual, compare(t, a, b)); diff != "" {
+		t.Errorf("a second comparison differs\n%s", diff)
+	}
+}
+
+func TestCompareRefuses(t *testing.T) {
+	one := simulate(1, world{seconds: 3}, 1)
+	several := simulate(1, world{seconds: 3}, 2)
+	several.Runs[0].Name, several.Runs[1].Name = "naive", "budget"
+	nothing := document(report.KindRun, report.Run{Counted: time.Second})
+	cases := []struct {
+		a, b *report.Document
+		opts report.CompareOptions
+		want string
+	}{
+		{nil, one, report.CompareOptions{}, "compare A: it holds no run"},
+		{one, document(report.KindRun), report.CompareOptions{B: "new.json"}, "compare new.json: it holds no run"},
+		{one, several, report.CompareOptions{}, "compare B: it holds several kinds of runs; name one of naive, budget"},
+		{several, several, report.CompareOptions{Run: "x"}, `compare A: it has no run named "x"; there are naive, budget`},
+		{one, nothing, report.CompareOptions{}, "compare B: no request was answered in a whole second after the warm-up"},
+		{one, one, report.CompareOptions{Confidence: 2}, "a confidence of 2 cannot be reached: use 0.5 to 0.999"},
+		{one, one, report.CompareOptions{Share: math.NaN()}, "the smallest change that matters is a share, such as 0.05"},
+	}
+	for _, c := range cases {
+		if got, err := report.Compare(c.a, c.b, c.opts); err == nil || err.Error() != c.want {
+			t.Errorf("got %v and %v, want %q", got, err, c.want)
+		}
+	}
+	if _, err := report.Compare(several, several, report.CompareOptions{Run: "budget"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCompareWarns: what makes a comparison doubtful is said.
+func TestCompareWarns(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(*report.Document)
+		want   string
+	}{
+		{"pattern", func(d *report.Document) { d.Runs[0].Pattern = "other" }, "The pattern differs: work in main, other in branch."},
+		{"load", func(d *report.Document) { d.Runs[0].Load = "9/s" }, "The load differs: 500/s for 20s in main, 9/s in branch."},
+		{"policy", func(d *report.Document) { d.Runs[0].Policy.Text = "naive" }, "The policy differs: none in main, naive in branch."},
+		{"connections", func(d *report.Document) { d.Runs[0].Connections = 4 }, "The connections differ: 1 in main, 4 in branch."},
+		{"machine", func(d *report.Document) { d.Machine.CPUs = 8 }, "The machine differs: linux/amd64 with 2 processors in main, linux/amd64 with 8 processors in branch."},
+		{"fault", func(d *report.Document) {
+			d.Runs[0].Triggers = []report.Trigger{{At: 5 * time.Second, Length: time.Second, Text: "stall"}}
+		}, "The faults differ: none in main, stall at 5 s in branch."},
+		{"stopped", func(d *report.Document) { d.Runs[0].Stopped = true }, "A run of branch was stopped early."},
+		{"changed", func(d *report.Document) { d.Runs[0].Changes = []report.Change{{At: 1, Text: "rate"}} }, "Something was changed while branch went on."},
+		{"short", func(d *report.Document) { d.Runs[0].Counted = 5 * time.Second }, "branch has only 4 whole seconds to compare: make it longer, or repeat it."},
+		{"unlike", func(d *report.Document) {
+			d.Runs = append(d.Runs, d.Runs[0])
+			d.Runs[1].Load = "7/s"
+		}, "The runs of branch are not of one plan."},
+	}
+	a := simulate(1, world{}, 1)
+	if got := compare(t, a, simulate(2, world{}, 1)).Warnings; len(got) > 0 {
+		t.Errorf("warnings without a reason: %q", got)
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := simulate(2, world{}, 1)
+			c.change(b)
+			if got := compare(t, a, b).Warnings; !slices.Contains(got, c.want) {
+				t.Errorf("warnings %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestCompareRecovery: the verdicts on triggers are compared too.
+func TestCompareRecovery(t *testing.T) {
+	at := func(verdict string, took time.Duration) *report.Document {
+		d := simulate(1, world{}, 1)
+		d.Runs[0].Verdict = verdict
+		d.Runs[0].Triggers = []report.Trigger{{At: 5 * time.Second, Length: 2 * time.Second, Text: "stall", Verdict: verdict, Took: took}}
+		return d
+	}
+	cases := []struct {
+		a, b string
+		want report.Judgement
+	}{
+		{"RECOVERED", "COLLAPSED", report.Regressed},
+		{"DEGRADED", "RECOVERED", report.Better},
+		{"COLLAPSED", "COLLAPSED", report.Same},
+		{"RECOVERED", "UNDECIDED", report.Unclear},
+	}
+	for _, c := range cases {
+		got := compare(t, at(c.a, time.Second), at(c.b, 0)).Recovery
+		want := &report.Recovered{A: c.a, B: c.b, TookA: time.Second, Judgement: c.want}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+}
+
+// TestCompareTexts: what is printed, in 80 columns at the most.
+func TestCompareTexts(t *testing.T) {
+	slow := simulate(2, world{scale: 1.2, errors: 0.03}, 1)
+	slow.Runs[0].Verdict, slow.Runs[0].Triggers = "COLLAPSED", []report.Trigger{{At: 5 * time.Second, Length: time.Second, Text: "stall"}}
+	cases := map[string]*report.Comparison{
+		"compare_regressed": compare(t, simulate(1, world{}, 3), slow),
+		"compare_same":      compare(t, simulate(1, world{}, 1), simulate(2, world{}, 1)),
+		"compare_unclear":   compare(t, simulate(1, world{}, 1), simulate(2, world{stalls: 1, perSecond: 12}, 1)),
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var text, marked, markdown, object bytes.Buffer
+			for _, err := range []error{c.Text(&text, noColour{}), c.Text(&marked, tags{}), c.Markdown(&markdown), c.JSON(&object)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for line := range strings.Lines(text.String()) {
+				if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > 80 {
+					t.Errorf("longer than 80 columns: %s", line)
+				}
+			}
+			golden(t, name+".txt", marked.Bytes())
+			golden(t, name+".md", markdown.Bytes())
+			var back report.Comparison
+			if err := json.Unmarshal(object.Bytes(), &back); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c, &back); diff != "" {
+				t.Errorf("JSON there and back: -want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestMerge: several files are one side.
+func TestMerge(t *testing.T) {
+	one, two := simulate(1, world{seconds: 5}, 1), simulate(2, world{seconds: 5}, 2)
+	got := report.Merge(one, two)
+	if len(got.Runs) != 3 || len(one.Runs) != 1 {
+		t.Errorf("%d runs of 1 and 2, and the first document has %d", len(got.Runs), len(one.Runs))
+	}
+	if side := compare(t, got, one).A; side.Runs != 3 || side.Seconds != 12 || side.OfSeconds != 15 || side.Requests != 6000 {
+		t.Errorf("%+v", side)
+	}
+}

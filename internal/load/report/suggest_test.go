@@ -1,0 +1,133 @@
+package report_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// answered is a second of n requests that all took this long but one of a
+// hundred, which took ten times as long.
+func answered(at int, n int64, took time.Duration) report.Second {
+	return report.Second{
+		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, OK: n, P50: took,
+		Latencies: [][2]int64{{int64(took), n - n/100}, {int64(10 * took), n / 100}},
+	}
+}
+
+// timeouts is a second in which nothing was answered within a second.
+func timeouts(at int, n int64) report.Second {
+	return report.Second{
+		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, Timeout: n, P50: time.Second,
+		Latencies: [][2]int64{{int64(time.Second), n}},
+	}
+}
+
+// steady is a document with 20 seconds of 100 requests that take 4 ms, some as
+// given instead.
+func steady(instead ...report.Second) *report.Document {
+	r := report.Run{Counted: 20 * time.Second, Offered: 2000, OfferedRate: 100}
+	for i := range 20 {
+		r.Seconds = append(r.Seconds, answered(i, 100, 4*ms))
+	}
+	for _, s := range instead {
+		r.Seconds[s.At/time.Second] = s
+	}
+	return document(report.KindRun, r)
+}
+
+func stalled(verdict string, took time.Duration) *report.Document {
+	d := steady(timeouts(10, 100), timeouts(11, 100), timeouts(12, 100))
+	d.Runs[0].Triggers = []report.Trigger{{At: 10 * time.Second, Length: 2 * time.Second, Text: "stall", Verdict: verdict, Took: took}}
+	return d
+}
+
+func TestSuggest(t *testing.T) {
+	capable := steady()
+	capable.Experiment = &report.Experiment{Capacity: 120}
+	full := steady()
+	full.Experiment = &report.Experiment{Capacity: 105}
+	strict := steady()
+	strict.Runs[0].Policy = report.NewPolicy(policy.New(policy.WithTimeout(time.Second), policy.WithDeadline(150*ms)).Settings())
+	lost := steady()
+	lost.Runs[0].Seconds[3].Latencies = append(lost.Runs[0].Seconds[3].Latencies, [2]int64{int64(time.Second), 3})
+	lost.Runs[0].Seconds[3].Timeout = 3
+	busy := steady()
+	busy.Runs[0].Seconds[5].Latencies[1][0], busy.Runs[0].Seconds[5].Doubtful = int64(500*ms), true
+	const usual = "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 10%+2/s, deadline 400ms"
+	cases := []struct {
+		name string
+		d    *report.Document
+		text string
+		why  string // a part of it
+	}{
+		{"healthy", steady(), usual, "p99.9 of 2,000 requests was 40.0ms, so that a timeout of 120ms would have given up on none of them; retries are bounded to 10% of the requests, because its capacity is not known"},
+		{"a fault", stalled("RECOVERED", time.Second), usual, "p99.9 of 1,700 requests outside of the fault was 40.0ms"},
+		{"a collapse", stalled("COLLAPSED", 0), usual, "p99.9 of 1,000 requests outside of the fault was 40.0ms"},
+		{"room", capable, "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 6%+2/s, deadline 400ms", "at 100/s of 120/s a budget of 6% keeps it under 90% of its capacity with all retries"},
+		{"no room", full, "timeout 120ms, no retries", "at 100/s of 105/s there is no room for retries"},
+		{"a strict deadline", strict, strings.Replace(usual, "400ms", "150ms", 1), ""},
+		{"messages that were lost", lost, usual, "p99.9 of 2,000 requests"},
+		{"a busy generator", busy, usual, "p99.9 of 1,900 requests"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := report.Suggest(c.d)
+			if got == nil {
+				t.Fatal("no suggestion")
+			}
+			if got.Policy.Text != c.text || !strings.Contains(got.Why, c.why) {
+				t.Errorf("got  %s: %s\nwant %s: …%s…", got.Policy.Text, got.Why, c.text, c.why)
+			}
+			if s := got.Policy.Settings(); s.String() != got.Policy.Text {
+				t.Errorf("its settings are %s", s)
+			}
+		})
+	}
+}
+
+// TestSuggestNothing: where the measurements do not tell, nothing is suggested.
+func TestSuggestNothing(t *testing.T) {
+	few := document(report.KindRun, report.Run{Counted: time.Second, Seconds: []report.Second{answered(0, 199, ms)}})
+	var failing, swelling []report.Second
+	for i := range 20 {
+		failing = append(failing, answered(i, 100, ms))
+		failing[i].OK, failing[i].Timeout = 97, 3
+		swelling = append(swelling, answered(i, 100, time.Duration(i+1)*10*ms))
+	}
+	warm := steady()
+	warm.Runs[0].Warmup = 19 * time.Second
+	cases := map[string]*report.Document{
+		"no document": nil, "no run": document(report.KindRun), "few answers": few, "never well": steady(failing...),
+		"overloaded": steady(swelling...), "warm-up only": warm,
+	}
+	for name, d := range cases {
+		if got := report.Suggest(d); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// TestSuggestIsKept: whatever a service takes, a suggested timeout is longer
+// than it takes for all but one of a thousand, and all times follow from it.
+func TestSuggestIsKept(t *testing.T) {
+	for _, took := range []time.Duration{10 * time.Microsecond, ms, 7 * ms, 33 * ms, 250 * ms, 2 * time.Second} {
+		t.Run(fmt.Sprint(took), func(t *testing.T) {
+			d := steady()
+			for i := range d.Runs[0].Seconds {
+				d.Runs[0].Seconds[i] = answered(i, 100, took)
+			}
+			s := report.Suggest(d).Policy.Settings()
+			if s.Timeout < 30*took || s.Timeout > max(50*ms, 40*took) {
+				t.Errorf("timeout %s, where p99.9 is %s", s.Timeout, 10*took)
+			}
+			if s.Deadline < 2*s.Timeout || s.Backoff.Delay >= s.Timeout || s.Backoff.Max > s.Timeout {
+				t.Errorf("%s", s)
+			}
+		})
+	}
+}
