@@ -1,7 +1,7 @@
 package fault
 
 import (
-	"math"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -105,10 +105,11 @@ func patternText(route string) string {
 func (f Fault) Check(raw bool) error {
 	problem := func(message string) error { return &RefusedError{f, message} }
 	again, err := Parse(f.String())
+	var bad *SyntaxError
 	switch {
-	case err != nil:
-		return problem(err.(*SyntaxError).Message) //nolint:errorlint // Parse has no other
-	case again != f.normal() || math.IsNaN(f.Share):
+	case errors.As(err, &bad):
+		return problem(bad.Message)
+	case again != f.normal():
 		return problem("it has members that " + string(f.Kind) + " does not take")
 	case f.ForProcess():
 		return problem("it stops a process, which a proxy cannot: stall holds the messages in the same way")

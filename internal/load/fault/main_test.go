@@ -2,6 +2,7 @@ package fault
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -102,7 +103,8 @@ type recorder struct {
 // record runs a recorder until the test ends.
 func record(t testing.TB) *recorder {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +241,7 @@ func (w *wire) next() string {
 		if err := w.SetReadDeadline(time.Now().Add(soon)); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := w.in.Fill(); err == io.EOF {
+		if err := w.in.Fill(); errors.Is(err, io.EOF) {
 			if rest := w.in.Rest(); len(rest) > 0 {
 				return "cut: " + string(rest)
 			}
