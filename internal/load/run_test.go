@@ -42,7 +42,7 @@ func TestRateAndWarmup(t *testing.T) {
 // TestShed: past the limit a request is shed, not delayed.
 func TestShed(t *testing.T) {
 	end := make(chan struct{})
-	conns := serve(t, scripted(end, []behaviour{{never: true}}), 1)
+	conns := serve(t, silent(end), 1)
 	t.Cleanup(func() { close(end) })
 	res := run(t, load.Plan{
 		Messages: work(conns), Policy: policy.New(policy.WithTimeout(500 * ms)), MaxInFlight: 7,
@@ -61,7 +61,7 @@ func TestShed(t *testing.T) {
 // marked, and hold from then on.
 func TestLiveChanges(t *testing.T) {
 	end := make(chan struct{})
-	conns := serve(t, scripted(end, []behaviour{{never: true}}), 1)
+	conns := serve(t, silent(end), 1)
 	t.Cleanup(func() { close(end) })
 	r, err := load.Start(t.Context(), load.Plan{
 		Messages: work(conns), Policy: policy.New(policy.WithTimeout(time.Hour)), Grace: ms,

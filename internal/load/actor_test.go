@@ -1,0 +1,159 @@
+package load_test
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// checkScenarios runs each scenario in both models.
+func checkScenarios(t *testing.T, scenarios []scenario) {
+	type variant struct {
+		scenario
+		users int
+	}
+	var all []variant
+	for _, s := range scenarios {
+		if s.alone {
+			all = append(all, variant{s, 1})
+			continue
+		}
+		all = append(all, variant{s, 0}, variant{s, 10})
+	}
+	name := func(v variant) string { return v.name + "/users=" + strconv.Itoa(v.users) }
+	atOnce(t, all, name, func(t *testing.T, v variant) { v.check(t, v.users) })
+}
+
+// check runs a scenario with some users, or at a rate for 0, and compares.
+func (s *scenario) check(t *testing.T, users int) {
+	actor := newActor(s)
+	address := listen(t, map[string]micro.Handler{"work": actor.handle})
+	t.Cleanup(func() { close(actor.end) }) // before the service drains
+	if s.faults != nil {
+		address = proxied(t, address, 1, s.faults...).Addr()
+	}
+	plan := load.Plan{
+		Messages: work(dial(t, address, 2)), Requests: requests, OnResult: actor.ended,
+		Policy: s.policy().With(policy.WithHooks(policy.Hooks{Refused: actor.refused})),
+	}
+	if plan.Users = users; users == 0 {
+		plan.Pacer = vegeta.ConstantPacer{Freq: 200, Per: time.Second}
+	}
+	res := run(t, plan)
+	checkParts(t, res)
+	if diff := gocmp.Diff(s.want, countsOf(res.Totals)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if got, want := res.RequestHistogram.Count(), requests-s.want.Shed; got != want {
+		t.Errorf("%d request latencies, want %d", got, want)
+	}
+	if got, want := actor.messages(), max(cmp.Or(s.seen, s.want.Attempts), 0); got != want {
+		t.Errorf("%d messages reached the service, want %d", got, want)
+	}
+	var marks []string
+	for _, m := range res.Marks {
+		marks = append(marks, m.Text)
+	}
+	if diff := gocmp.Diff(s.marks, marks); diff != "" {
+		t.Errorf("marks -want +got\n%s", diff)
+	}
+}
+
+// actor is a service that does what a script says.
+type actor struct {
+	scenario *scenario
+	end      chan struct{} // closed when the test ends
+	over     chan struct{} // closed when all requests have ended
+
+	mu   sync.Mutex // guards what follows
+	left int        // requests that have not ended
+	seen int64      // messages
+	free map[string]chan struct{}
+}
+
+func newActor(s *scenario) *actor {
+	return &actor{scenario: s, end: make(chan struct{}), over: make(chan struct{}), left: requests, free: map[string]chan struct{}{}}
+}
+
+// ended is told of each request that has ended.
+func (a *actor) ended(load.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.left--; a.left == 0 {
+		close(a.over)
+	}
+}
+
+// refused is told of each attempt that was not made.
+func (a *actor) refused(_ context.Context, no policy.Refusal) {
+	if no.Hedge {
+		close(a.release(no.Request.CorrelationID()))
+	}
+}
+
+// release is closed when a hedge of the request was refused.
+func (a *actor) release(request string) chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.free[request] == nil {
+		a.free[request] = make(chan struct{})
+	}
+	return a.free[request]
+}
+
+func (a *actor) messages() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.seen
+}
+
+// next counts a message and says what to do with it.
+func (a *actor) next(req *micro.Request) behaviour {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen++
+	if nth := a.scenario.nth; nth != nil {
+		return nth[min(int(a.seen), len(nth))-1]
+	}
+	attempt := 1
+	if text := req.Metadata.Get(micro.MetaAttempt); text != "" {
+		attempt, _ = strconv.Atoi(text) // a bad one fails the counts
+	}
+	return a.scenario.script[min(attempt, len(a.scenario.script))-1]
+}
+
+func (a *actor) handle(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	b := a.next(req)
+	for range b.values {
+		if err := reply.Send(micro.Value{Raw: []byte(`"value"`)}); err != nil {
+			return err
+		}
+	}
+	var until <-chan struct{}
+	switch {
+	case b.late:
+		until = a.over
+	case b.held:
+		until = a.release(req.CorrelationID())
+	}
+	if until != nil || b.never {
+		select {
+		case <-until:
+		case <-a.end:
+		}
+	}
+	if b.status > 0 {
+		return micro.Errorf(b.status, "scripted")
+	}
+	return answer(ctx, req, reply)
+}

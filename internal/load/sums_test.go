@@ -1,0 +1,248 @@
+package load_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// sums are what parts of a result must come to together, warm-up included.
+type sums struct {
+	Offered, Ended, OK int64
+}
+
+// checkParts holds a result to: every part of it sums up to the whole.
+func checkParts(t *testing.T, res *load.Result) {
+	t.Helper()
+	checkSum(t, res)
+	checkMessages(t, res)
+	var points, cohorts sums
+	var attempts, late, shed, latencies int64
+	for _, p := range res.Seconds {
+		points.Offered += p.Offered
+		points.OK += p.OK()
+		for _, n := range p.Outcomes {
+			points.Ended += n
+		}
+		attempts, late, shed = attempts+p.Attempts, late+p.Late, shed+p.Shed()
+	}
+	for _, c := range res.Cohorts {
+		cohorts.Offered += c.Due
+		cohorts.Ended += c.Ended
+		cohorts.OK += c.OK
+	}
+	for _, s := range res.Sketches {
+		for _, b := range s {
+			latencies += b.Count
+		}
+	}
+	if diff := cmp.Diff(points, cohorts); diff != "" {
+		t.Errorf("seconds and cohorts differ, -seconds +cohorts\n%s", diff)
+	}
+	if points.Ended != points.Offered {
+		t.Errorf("the seconds have %d requests of which %d have ended", points.Offered, points.Ended)
+	}
+	if latencies != points.Ended-shed {
+		t.Errorf("the sketches have %d latencies, want those of %d requests without %d shed", latencies, points.Ended, shed)
+	}
+	if len(res.Sketches) != len(res.Seconds) {
+		t.Errorf("%d sketches of %d seconds", len(res.Sketches), len(res.Seconds))
+	}
+	total := res.Totals
+	if res.Warmup > 0 {
+		return
+	}
+	if want := (sums{total.Offered, total.Finished(), total.Outcomes[load.OK]}); points != want || attempts != total.Attempts || late != total.Late {
+		t.Errorf("the seconds have %+v, %d attempts and %d late answers, the totals %+v", points, attempts, late, total)
+	}
+}
+
+// checkMessages holds a result to: the messages, the errors by text and the
+// latencies sum up to the totals.
+func checkMessages(t *testing.T, res *load.Result) {
+	t.Helper()
+	var sum load.MessageTotals
+	var latencies, errors int64
+	for _, m := range res.Messages {
+		sum.Offered += m.Offered
+		sum.Attempts += m.Attempts
+		for i, n := range m.Outcomes {
+			sum.Outcomes[i] += n
+		}
+		latencies += m.Request.Count
+	}
+	want := load.MessageTotals{Offered: res.Totals.Offered, Attempts: res.Totals.Attempts, Outcomes: res.Totals.Outcomes}
+	if diff := cmp.Diff(want, sum); diff != "" {
+		t.Errorf("the messages together, -want +got\n%s", diff)
+	}
+	for _, e := range res.Errors {
+		errors += e.Count
+	}
+	if want := res.Totals.Offered - res.Totals.Outcomes[load.OK]; errors != want {
+		t.Errorf("%d errors by text, want %d", errors, want)
+	}
+	served := res.Totals.Offered - res.Totals.Outcomes[load.Shed]
+	if latencies != served || res.RequestHistogram.Count() != served || res.Request.Count != served {
+		t.Errorf("%d latencies of messages and %d of all, want %d", latencies, res.RequestHistogram.Count(), served)
+	}
+	all := res.Totals
+	if first := all.Attempts - all.Retries - all.Hedges; first < served || first > all.Offered {
+		t.Errorf("%d attempts, %d retries and %d hedges leave %d first attempts of %d requests, %d of which were not shed",
+			all.Attempts, all.Retries, all.Hedges, first, all.Offered, served)
+	}
+}
+
+// moody answers, fails, is slow or far too slow, by the number of the request.
+func moody(end <-chan struct{}) micro.Handler {
+	var mu sync.Mutex
+	n := 0
+	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		mu.Lock()
+		n++
+		kind := n % 7
+		mu.Unlock()
+		switch kind {
+		case 1:
+			return micro.Errorf(503, "busy %d", kind)
+		case 2:
+			return micro.Errorf(404, "item %s not found", req.CorrelationID())
+		case 3, 4, 5:
+			timer := time.NewTimer(time.Duration(kind-2) * 50 * ms) // 5 is given up by most
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-end:
+			}
+		}
+		return answer(ctx, req, reply)
+	}
+}
+
+// ordeal is a short run and all that may befall it.
+type ordeal struct {
+	policy    string
+	fault     string
+	users     int
+	stopAfter time.Duration
+	most      int
+	warmup    time.Duration
+}
+
+func (o ordeal) String() string {
+	return fmt.Sprintf("%s/%s/users=%d/stop=%s/max=%d/warmup=%s", o.policy, o.fault, o.users, o.stopAfter, o.most, o.warmup)
+}
+
+// TestOfferedIsTheSumOfOutcomes is BENCH's truth check 4: under every fault and
+// every policy, in both models, to the end and stopped early, offered is the sum
+// of the outcomes, and every part of the result sums up to the whole.
+func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
+	faults := []string{
+		"", "latency=20ms±10ms share=30%", "error=30%", "drop=30%", "drop-reply=30%", "duplicate=30%", "reorder=30%",
+		"reset=30%", "cut=30%", "blackhole@60ms+80ms", "stall@60ms+80ms", "bandwidth=16KB/s",
+	}
+	var all []ordeal
+	for _, name := range append(policy.PresetNames(), "hedge", "breaker") {
+		for _, fault := range faults {
+			for _, users := range []int{0, 20} {
+				for _, stopAfter := range []time.Duration{0, 120 * ms} {
+					all = append(all, ordeal{policy: name, fault: fault, users: users, stopAfter: stopAfter, warmup: 50 * ms * time.Duration(len(all)%2)})
+				}
+			}
+		}
+		for _, stopAfter := range []time.Duration{0, 120 * ms} {
+			all = append(all, ordeal{policy: name, stopAfter: stopAfter, most: 5})
+		}
+	}
+	atOnce(t, all, ordeal.String, checkOrdeal)
+}
+
+// impatient is a policy whose requests end soon.
+func impatient(name string) *policy.Policy {
+	short := []policy.Option{policy.WithTimeout(60 * ms), policy.WithBackoff(policy.Constant(20 * ms))}
+	switch name {
+	case "hedge":
+		return policy.New(append(short, policy.WithRetries(1), policy.WithHedge(policy.Hedge{Delay: 15 * ms, Most: 2}))...)
+	case "breaker":
+		return policy.New(append(short, policy.WithRetries(1), policy.WithBreaker(policy.Breaker{Ratio: 0.2, Minimum: 5, Cooldown: 30 * ms}))...)
+	}
+	p, _ := policy.Preset(name, short...)
+	return p
+}
+
+func checkOrdeal(t *testing.T, o ordeal) {
+	end := make(chan struct{})
+	address := listen(t, map[string]micro.Handler{"work": moody(end), "other": answer})
+	t.Cleanup(func() { close(end) })
+	plan := load.Plan{
+		Policy: impatient(o.policy), Users: o.users, MaxInFlight: o.most, Duration: 250 * ms, Grace: 30 * ms, Warmup: o.warmup, Think: 10 * ms,
+	}
+	if o.fault != "" {
+		p := proxied(t, address, 7, o.fault)
+		plan.OnStart, address = p.Begin, p.Addr()
+	}
+	conns := dial(t, address, 2)
+	plan.Messages = []load.Message{{Conns: conns, Pattern: micro.Cmd("work"), Weight: 3}, {Conns: conns, Pattern: micro.Cmd("other")}}
+	if o.users == 0 {
+		plan.Pacer, plan.Arrivals = vegeta.ConstantPacer{Freq: 200, Per: time.Second}, load.Poisson
+	}
+	seen := &results{intended: map[uint64]time.Time{}}
+	plan.OnResult = seen.add
+	if o.stopAfter > 0 {
+		plan.Duration = time.Hour
+	}
+	r, err := load.Start(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.stopAfter > 0 {
+		time.AfterFunc(o.stopAfter, r.Stop)
+	}
+	res := r.Wait()
+	checkParts(t, res)
+	if res.Stopped != (o.stopAfter > 0) {
+		t.Errorf("Stopped is %t", res.Stopped)
+	}
+	seen.check(t, res)
+}
+
+// results are the requests that OnResult was told of.
+type results struct {
+	mu       sync.Mutex // guards what follows
+	intended map[uint64]time.Time
+	outcomes [6]int64
+	twice    int
+}
+
+func (r *results) add(done load.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, again := r.intended[done.Seq]; again {
+		r.twice++
+	}
+	r.intended[done.Seq] = done.Intended
+	r.outcomes[done.Outcome]++
+}
+
+// check holds them to: each request once, numbered in the order of the intended
+// starts without gaps, and with the outcomes of the totals.
+func (r *results) check(t *testing.T, res *load.Result) {
+	t.Helper()
+	if r.twice > 0 || int64(len(r.intended)) != res.Totals.Offered || r.outcomes != res.Totals.Outcomes {
+		t.Errorf("%d results with outcomes %v, %d of them twice: want one for each of %d requests, %v",
+			len(r.intended), r.outcomes, r.twice, res.Totals.Offered, res.Totals.Outcomes)
+	}
+	for n := range uint64(len(r.intended)) {
+		if at, ok := r.intended[n]; !ok || n > 0 && at.Before(r.intended[n-1]) {
+			t.Fatalf("result %d is missing or out of order", n)
+		}
+	}
+}
