@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -142,7 +141,7 @@ func (o *benchOptions) read(cmd *cobra.Command, args []string) (err error) {
 	if o.policy, err = o.flags.build(); err != nil {
 		return err
 	}
-	if err := o.benchLoad.check(given); err != nil {
+	if err := o.benchLoad.check(given, o.lab.sweeping); err != nil {
 		return err
 	}
 	if err := o.faults.check(); err != nil {
@@ -151,12 +150,8 @@ func (o *benchOptions) read(cmd *cobra.Command, args []string) (err error) {
 	if err := o.lab.check(o, given); err != nil {
 		return err
 	}
-	for _, text := range o.thresholds {
-		t, err := parseThreshold(text)
-		if err != nil {
-			return err
-		}
-		o.parsed = append(o.parsed, t)
+	if err := o.readThresholds(); err != nil {
+		return err
 	}
 	if err := o.benchOutput.check(o); err != nil {
 		return err
@@ -170,7 +165,31 @@ func (o *benchOptions) read(cmd *cobra.Command, args []string) (err error) {
 			return err
 		}
 	}
-	return o.readMessages(listed)
+	if err := o.readMessages(listed); err != nil {
+		return err
+	}
+	return o.trySweep()
+}
+
+// readThresholds reads --threshold.
+func (o *benchOptions) readThresholds() error {
+	for _, text := range o.thresholds {
+		t, err := parseThreshold(text)
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(strings.TrimSpace(text), "recovery") && !o.hasTrigger() {
+			return withHint(pointer{"--threshold", text, 0, "there is nothing to recover from"}.usage(),
+				"add a fault that ends, such as --fault 'stall@5s+4s'")
+		}
+		o.parsed = append(o.parsed, t)
+	}
+	return nil
+}
+
+// hasTrigger reports whether a fault will begin and end.
+func (o *benchOptions) hasTrigger() bool {
+	return slices.ContainsFunc(o.faults.list, faultWithEnd) || o.lab.part || o.lab.collapse || o.lab.demo || o.lab.sweeping("fault")
 }
 
 // typedMessage is the one message of the command line; none for the demo, and
@@ -180,6 +199,9 @@ func (o *benchOptions) typedMessage(args []string) ([]benchMessage, error) {
 	switch {
 	case o.lab.demo && len(args) > 0:
 		return nil, usagef("--demo brings its own service: leave %q out", args[0])
+	case http && len(args) > 0 && strings.HasPrefix(args[0], "cmd="):
+		return nil, withHint(usagef("%s is an HTTP target, which has no patterns: leave %q out", o.target.to, args[0]),
+			"to send a member called cmd, write DATA as JSON")
 	case o.lab.demo, len(args) == 0 && !http && o.printPolicy != "":
 		return nil, nil
 	case len(args) == 0 && !http:
@@ -193,12 +215,9 @@ func isHTTP(to string) bool {
 }
 
 func (o *benchOptions) readMessages(listed []benchMessage) error {
-	for i, m := range listed {
-		r, err := m.ready(o.stdin.reader(), o.seed+uint64(i))
+	for i := range listed {
+		r, err := listed[i].ready(o.stdin.reader(), o.seed+uint64(i))
 		if err != nil {
-			if len(listed) > 1 {
-				err = withCode(fmt.Errorf("message %d: %w", i+1, err), exitUsage)
-			}
 			return err
 		}
 		o.messages = append(o.messages, r)

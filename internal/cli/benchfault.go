@@ -49,6 +49,24 @@ func parseFault(flag, text string) (fault.Fault, error) {
 	return f, err
 }
 
+// suit tells whether the faults can be done to what goes to a target. Its errors
+// are usage errors.
+func (o *benchFaults) suit(t target) error {
+	for _, f := range o.list {
+		if !f.ForProcess() {
+			if err := f.Check(t.scheme == schemeHTTP); err != nil {
+				return usagef("--fault %w", err)
+			}
+			continue
+		}
+		if t.service == "" {
+			return withHint(usagef("--fault %s stops a process that `msctl run` has started, and %s is not known to be one", f, t),
+				"name a service with --to, or use stall, which holds the messages instead")
+		}
+	}
+	return nil
+}
+
 // triggerText names a fault on the time axis: its window is drawn.
 func triggerText(f fault.Fault) string {
 	length := f.Length
@@ -94,10 +112,6 @@ func (r *rig) pause(d time.Duration) error {
 // preparePause finds the `msctl run` that has the services to be paused.
 func (r *rig) preparePause() error {
 	for _, m := range r.o.messages {
-		if m.target.service == "" {
-			return withHint(usagef("the fault pause stops a process that `msctl run` has started, and %s is not known to be one", m.target),
-				"name a service with --to, or use stall, which holds the messages instead")
-		}
 		r.paused = append(r.paused, m.target.service)
 	}
 	w, err := currentWorkspace()

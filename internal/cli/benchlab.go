@@ -27,7 +27,7 @@ type benchLab struct {
 func (l *benchLab) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&l.repeat, "repeat", 1, "make each run `N` times, in turns")
-	f.StringArrayVar(&l.sweeps, "sweep", nil, "run every combination of `FLAG=VALUE,…`: timeout=100ms,1s (repeatable)")
+	f.StringArrayVar(&l.sweeps, "sweep", nil, "run every combination of `FLAG=VALUE,...`: timeout=100ms,1s (repeatable)")
 	f.BoolVar(&l.collapse, "collapse", false, "find the capacity, load to 65 % of it, stall for 4 s, and tell which policies let the system come back")
 	f.BoolVar(&l.demo, "demo", false, "show a retry storm and what ends it, with a service that comes with msctl")
 	groupFlags(cmd, "Several runs", "repeat", "sweep", "collapse", "demo")
@@ -36,6 +36,11 @@ func (l *benchLab) register(cmd *cobra.Command) {
 // several reports whether more than one run is made.
 func (l *benchLab) several() bool {
 	return !l.part && (l.repeat > 1 || len(l.sweeps) > 0 || l.collapse || l.demo)
+}
+
+// sweeping reports whether a sweep sets a flag.
+func (l *benchLab) sweeping(flag string) bool {
+	return slices.ContainsFunc(l.sweeps, func(text string) bool { return strings.HasPrefix(text, flag+"=") })
 }
 
 // sweepable are the flags that can be swept.
@@ -67,26 +72,63 @@ func (l *benchLab) check(o *benchOptions, given func(string) bool) error {
 		return usagef("--collapse takes its time: --requests goes without it")
 	}
 	if l.demo {
-		if name, ok := firstGiven(given, "to", "rate", "ramp", "sine", "stages", "users", "duration", "requests", "warmup", "fault", "policy", "timeout", "retries"); ok {
+		if name, ok := firstGiven(given, demoBrings()...); ok {
 			return usagef("--demo brings its own service, load and policies: --%s goes without it", name)
 		}
 	}
-	cells := 1
 	for _, text := range l.sweeps {
-		axis, err := parseAxis(text)
-		if err != nil {
+		if err := l.addAxis(text, given); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(l.axes, func(a benchreport.Axis) bool { return a.Name == axis.Name }) {
-			return usagef("--sweep %s is there twice", axis.Name)
+	}
+	return nil
+}
+
+// demoBrings are the flags that --demo has an answer to itself.
+func demoBrings() []string {
+	return append(shapes(), "to", "ca", "cert", "key", "insecure", "think", "arrivals", "duration", "requests", "warmup", "connections",
+		"max-in-flight", "fault", "policy", "timeout", "retries", "retry-delay", "backoff", "jitter", "budget", "retry-on", "hedge", "breaker",
+		"deadline", "data-file", "data-order", "meta", "method", "header")
+}
+
+// addAxis reads one --sweep.
+func (l *benchLab) addAxis(text string, given func(string) bool) error {
+	axis, err := parseAxis(text)
+	if err != nil {
+		return err
+	}
+	at := part{"--sweep", text, 0, text}
+	cells := len(axis.Values)
+	for _, other := range l.axes {
+		cells *= len(other.Values)
+		switch shaped := slices.Contains(shapes(), axis.Name) && slices.Contains(shapes(), other.Name); {
+		case other.Name == axis.Name:
+			return at.wrong(0, "%s is swept already: give all values in one --sweep", axis.Name)
+		case shaped:
+			return at.wrong(0, "%s is swept already, and excludes %s", other.Name, axis.Name)
 		}
-		if given(axis.Name) {
-			return usagef("--%s is swept: it cannot have one value as well", axis.Name)
+	}
+	if given(axis.Name) {
+		return at.wrong(0, "--%s has a value already: leave it out, or the sweep", axis.Name)
+	}
+	if name, ok := firstGiven(given, shapes()...); ok && slices.Contains(shapes(), axis.Name) {
+		return at.wrong(0, "--%s excludes --%s: leave it out, or the sweep", axis.Name, name)
+	}
+	if cells > mostCells {
+		return at.wrong(0, "that makes more than %d combinations", mostCells)
+	}
+	l.axes = append(l.axes, axis)
+	return nil
+}
+
+// trySweep tries every value of a sweep, so that one that is wrong costs no run.
+func (o *benchOptions) trySweep() error {
+	for _, axis := range o.lab.axes {
+		for _, v := range axis.Values {
+			if _, err := o.variant(map[string]string{axis.Name: v}, o.brought); err != nil {
+				return err
+			}
 		}
-		if cells *= len(axis.Values); cells > mostCells {
-			return usagef("the sweep has more than %d combinations", mostCells)
-		}
-		l.axes = append(l.axes, axis)
 	}
 	return nil
 }

@@ -36,8 +36,8 @@ func (o *benchLoad) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.rate, "rate", "r", "100/s", "offer requests at `RATE`, whether or not they are answered: 500/s, 30000/m")
 	f.StringVar(&o.ramp, "ramp", "", "instead: a rate that changes evenly, `FROM..TO`: 100/s..2000/s")
-	f.StringVar(&o.sine, "sine", "", "instead: a rate that goes up and down, `MEAN±SWING:PERIOD`: 500/s±200/s:30s")
-	f.StringVar(&o.stages, "stages", "", "instead: `RATE:TIME,…`, each reached evenly in its time: 500/s:10s,500/s:1m,0/s:5s")
+	f.StringVar(&o.sine, "sine", "", "instead: a rate that goes up and down, `MEAN+-SWING:PERIOD`: 500/s+-200/s:30s")
+	f.StringVar(&o.stages, "stages", "", "instead: `RATE:TIME,...`, each reached evenly in its time: 500/s:10s,500/s:1m,0/s:5s")
 	f.IntVarP(&o.users, "users", "u", 0, "instead of a rate: `N` users who each wait for the answer and ask again")
 	f.DurationVar(&o.think, "think", 0, "a user thinks for `DURATION` before asking again")
 	f.StringVar(&o.arrivals, "arrivals", "uniform", "spread the requests of a rate `HOW`: uniform, or poisson, as users come")
@@ -51,8 +51,9 @@ func (o *benchLoad) register(cmd *cobra.Command) {
 		"connections", "max-in-flight", "seed")
 }
 
-// check checks the flags against each other and reads the shape of the load.
-func (o *benchLoad) check(given func(string) bool) error {
+// check checks the flags against each other and reads the shape of the load;
+// swept tells which flags a sweep will set.
+func (o *benchLoad) check(given, swept func(string) bool) error {
 	if o.requests > 0 && !given("duration") {
 		o.duration = 0
 	}
@@ -67,7 +68,7 @@ func (o *benchLoad) check(given func(string) bool) error {
 		return usagef("%s exclude each other: requests come at one rate, or from users who wait for answers", strings.Join(shape, " and "))
 	case given("users") && (o.users < 1 || o.users > 1_000_000):
 		return usagef("--users must be from 1 to 1000000")
-	case o.think != 0 && !given("users"):
+	case o.think != 0 && !given("users") && !swept("users"):
 		return usagef("--think goes with --users")
 	case o.think < 0 || o.warmup < 0:
 		return usagef("--think and --warmup must not be negative")
@@ -100,11 +101,11 @@ func (o *benchLoad) check(given func(string) bool) error {
 func (o *benchLoad) shape(given func(string) bool) (err error) {
 	switch {
 	case o.users > 0:
-	case o.ramp != "":
+	case given("ramp"):
 		o.pacer, err = parseRamp(o.ramp, o.duration)
-	case o.sine != "":
+	case given("sine"):
 		o.pacer, err = parseSine(o.sine)
-	case o.stages != "":
+	case given("stages"):
 		var stages load.Stages
 		if stages, err = parseStages(o.stages); err != nil {
 			return err
@@ -144,7 +145,10 @@ func (o *benchLoad) describe() string {
 	if o.duration > 0 && o.stages == "" {
 		text += " for " + o.duration.String()
 	}
-	if o.requests > 0 {
+	switch {
+	case o.requests == 1:
+		text += ", at most 1 request"
+	case o.requests > 1:
 		text += ", at most " + benchreport.Count(int64(o.requests)) + " requests"
 	}
 	if o.warmup > 0 {

@@ -32,6 +32,35 @@ type benchMessage struct {
 	order   string   // round-robin or random
 	method  string   // of an http target
 	headers []string // NAME: VALUE
+
+	file  string         // the scenario it is from; "" for one that was typed
+	lines map[string]int // of its keys there, and of "" for all of it
+}
+
+// blame gives an error about a key of a message the line of the file that the
+// message is from.
+func (m *benchMessage) blame(key string, err error) error {
+	if m.file == "" || err == nil {
+		return err
+	}
+	line, ok := m.lines[key]
+	if !ok {
+		line = m.lines[""]
+	}
+	return &sentence{fmt.Sprintf("%s, line %d: %s", m.file, line, err), err}
+}
+
+// suit tells whether the message can go to a target. Its errors are usage errors.
+func (m *benchMessage) suit(t target) error {
+	switch {
+	case t.scheme == schemeHTTP && m.pattern != "":
+		return m.blame("pattern", usagef("%s is an HTTP target, which has no patterns: leave %q out", t, m.pattern))
+	case t.scheme != schemeHTTP && m.method != "":
+		return m.blame("method", usagef("--method goes with an http:// target, and %s takes messages", t))
+	case t.scheme != schemeHTTP && len(m.headers) > 0:
+		return m.blame("header", withHint(usagef("--header goes with an http:// target, and %s takes messages", t), "a message has --meta KEY=VALUE"))
+	}
+	return nil
 }
 
 // readyMessage is a benchMessage that was read and checked.
@@ -53,7 +82,7 @@ type benchContent struct {
 func (c *benchContent) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.rows, "data-file", "", "take the data from the lines of `FILE` (NDJSON); {{.name}} in DATA is a member of the line")
-	f.StringVar(&c.order, "data-order", "round-robin", "take its lines in `ORDER`: round-robin or random")
+	f.StringVar(&c.order, "data-order", "", "take the lines of --data-file in `ORDER`: round-robin, as without it, or random")
 	f.StringArrayVarP(&c.meta, "meta", "m", nil, "put `KEY=VALUE` into the messages' metadata; {{deadline}}, {{attempt}} are the attempt's (repeatable)")
 	f.StringVarP(&c.method, "method", "X", "", "http: the `METHOD`; GET, or POST where there is data")
 	f.StringArrayVarP(&c.headers, "header", "H", nil, "http: send the header `NAME: VALUE` (repeatable)")
@@ -71,17 +100,31 @@ func (c *benchContent) message(args []string, overHTTP bool) benchMessage {
 
 // ready reads what was typed of a message, but not its target. All its errors
 // are usage errors.
-func (m benchMessage) ready(stdin io.Reader, seed uint64) (*readyMessage, error) {
-	r := &readyMessage{benchMessage: m}
+func (m *benchMessage) ready(stdin io.Reader, seed uint64) (*readyMessage, error) {
+	r := &readyMessage{benchMessage: *m}
 	var err error
 	if m.pattern != "" {
 		if r.route, err = readPattern(m.pattern); err != nil {
-			return nil, err
+			return nil, m.blame("pattern", err)
 		}
 	}
 	if r.payload, err = m.source(stdin, seed); err != nil {
 		return nil, err
 	}
+	if r.pairs, err = m.metadata(); err != nil {
+		return nil, m.blame("meta", err)
+	}
+	if r.header, err = m.httpHeader(); err != nil {
+		return nil, m.blame("header", err)
+	}
+	if m.method != "" && !isToken(m.method) {
+		return nil, m.blame("method", usagef("--method %q is not the name of a method, such as PUT", m.method))
+	}
+	return r, nil
+}
+
+// metadata reads --meta.
+func (m *benchMessage) metadata() (pairs []load.Pair, err error) {
 	for _, text := range m.meta {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" {
@@ -89,52 +132,86 @@ func (m benchMessage) ready(stdin io.Reader, seed uint64) (*readyMessage, error)
 		}
 		make, err := payload.Meta(value)
 		if err != nil {
-			return nil, usagef("--meta %s: %w", key, err)
+			return nil, withHint(usagef("--meta %s: %w", key, err), "metadata has {{seq}}, {{uuid}}, {{attempt}}, {{deadline}} and {{now}}")
 		}
-		r.pairs = append(r.pairs, load.Pair{Key: key, Value: make})
+		pairs = append(pairs, load.Pair{Key: key, Value: make})
 	}
-	r.header = http.Header{}
+	return pairs, nil
+}
+
+// httpHeader reads --header.
+func (m *benchMessage) httpHeader() (http.Header, error) {
+	header := http.Header{}
 	for _, text := range m.headers {
 		name, value, ok := strings.Cut(text, ":")
-		if !ok || name == "" || strings.ContainsAny(name, " \r\n") || strings.ContainsAny(value, "\r\n") {
+		if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n") {
 			return nil, usagef("--header %q is not NAME: VALUE", text)
 		}
-		r.header.Add(name, strings.TrimSpace(value))
+		header.Add(name, strings.TrimSpace(value))
 	}
-	return r, nil
+	return header, nil
+}
+
+// isToken reports whether HTTP takes text for a name (RFC 9110, section 5.6.2).
+func isToken(text string) bool {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}
+	return text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0
 }
 
 // source makes the data of the message's requests.
-func (m benchMessage) source(stdin io.Reader, seed uint64) (*payload.Source, error) {
+func (m *benchMessage) source(stdin io.Reader, seed uint64) (*payload.Source, error) {
 	rows, err := m.readRows(stdin)
 	if err != nil {
-		return nil, err
+		return nil, m.blame("data-file", err)
 	}
 	random, err := m.random()
 	if err != nil {
-		return nil, err
+		return nil, m.blame("data-order", err)
 	}
 	var text payload.Text
 	cut := make([]string, len(m.data))
 	for i, arg := range m.data {
 		if cut[i], err = text.Cut(arg); err != nil {
-			return nil, usagef("the data: %w", err)
+			return nil, m.blame("data", badTemplate(err))
 		}
 	}
 	var data json.RawMessage
 	if len(cut) > 0 || len(rows) == 0 {
 		if data, err = parseData(cut, stdin); err != nil {
-			return nil, err
+			return nil, m.blame("data", filledIn(err, text))
 		}
 	}
 	s, err := payload.New(data, text, payload.Options{Rows: rows, Random: random, Seed: seed})
 	if err != nil {
-		return nil, usagef("the data: %w", err)
+		return nil, m.blame("data", badTemplate(err))
 	}
 	return s, nil
 }
 
-func (m benchMessage) random() (bool, error) {
+// badTemplate is the usage error for a template that cannot be filled in.
+func badTemplate(err error) error {
+	return withHint(usagef("the data: %w", err),
+		`a template has {{seq}}, {{uuid}}, {{int 1 100}}, {{pick "a" "b"}}, {{now}}, and {{.name}} of a line of --data-file`)
+}
+
+// filledIn puts the expressions back into the text that an error points at.
+func filledIn(err error, text payload.Text) error {
+	var at pointer
+	if !errors.As(err, &at) {
+		return err
+	}
+	before := text.Restore(at.text[:at.offset])
+	at.text = before + text.Restore(at.text[at.offset:])
+	at.offset = len(before)
+	return withHint(at.usage(), "%s", hintOf(err))
+}
+
+func (m *benchMessage) random() (bool, error) {
+	if m.order != "" && m.rows == "" {
+		return false, usagef("--data-order goes with --data-file: it is the order of its lines")
+	}
 	switch m.order {
 	case "random":
 		return true, nil
@@ -148,7 +225,7 @@ func (m benchMessage) random() (bool, error) {
 const mostRows = 1_000_000
 
 // readRows reads the file of rows; without one there are none.
-func (m benchMessage) readRows(stdin io.Reader) (rows []json.RawMessage, err error) {
+func (m *benchMessage) readRows(stdin io.Reader) (rows []json.RawMessage, err error) {
 	if m.rows == "" {
 		return nil, nil
 	}

@@ -40,10 +40,34 @@ func (o *benchOutput) check(all *benchOptions) (err error) {
 	if o.vegeta != "" && all.lab.several() {
 		return usagef("--vegeta writes the requests of one run, and this makes several")
 	}
-	if o.baseline != "" {
-		o.before, err = loadDocument(o.baseline)
+	if o.baseline == "" || all.lab.part {
+		return o.distinct()
 	}
-	return err
+	if len(all.lab.sweeps) > 0 || all.lab.collapse || all.lab.demo {
+		return usagef("--baseline compares one kind of run, and this makes several: leave it out, or compare with `msctl bench compare --run`")
+	}
+	if o.before, err = loadDocument(o.baseline); err != nil {
+		return err
+	}
+	if _, err := benchreport.Compare(o.before, o.before, benchreport.CompareOptions{A: o.baseline, B: o.baseline}); err != nil {
+		return usagef("--baseline: %w", err)
+	}
+	return o.distinct()
+}
+
+// distinct refuses to write two things to one file.
+func (o *benchOutput) distinct() error {
+	flags := map[string]string{}
+	for _, file := range []struct{ flag, path string }{
+		{"--save", o.save}, {"--html", o.html}, {"--markdown", o.markdown}, {"--csv", o.csv}, {"--junit", o.junit}, {"--vegeta", o.vegeta},
+	} {
+		path := filepath.Clean(file.path)
+		if other, ok := flags[path]; ok && file.path != "" && file.path != os.DevNull {
+			return usagef("%s and %s are the same file: %s", other, file.flag, file.path)
+		}
+		flags[path] = file.flag
+	}
+	return nil
 }
 
 // loadDocument reads a saved run. What is wrong with it is a usage error.

@@ -168,7 +168,7 @@ func loadDocuments(files []string) (*benchreport.Document, error) {
 // compareOptions is what `msctl bench compare` was told.
 type compareOptions struct {
 	format string
-	effect string
+	run    string
 }
 
 func newBenchCompareCommand(s *term.IO) *cobra.Command {
@@ -192,6 +192,7 @@ ends with exit code 99.`,
 		},
 	}
 	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "print as `FORMAT`: "+strings.Join(formats, ", "))
+	cmd.Flags().StringVar(&o.run, "run", "", "compare the run `NAME` of files that hold several kinds: a policy of --collapse, or timeout=1s of --sweep")
 	return cmd
 }
 
@@ -204,7 +205,7 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := benchreport.Compare(a, b, benchreport.CompareOptions{A: before, B: after})
+	c, err := benchreport.Compare(a, b, benchreport.CompareOptions{A: before, B: after, Run: o.run})
 	if err != nil {
 		return withCode(err, exitUsage)
 	}

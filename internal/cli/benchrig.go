@@ -33,13 +33,18 @@ type rig struct {
 }
 
 // newRig sets a run up for the messages whose targets are known.
-func newRig(ctx context.Context, o *benchOptions) (r *rig, err error) {
-	r = &rig{ctx: ctx, o: o}
-	defer func() {
-		if err != nil {
-			r.close()
-		}
-	}()
+func newRig(ctx context.Context, o *benchOptions) (*rig, error) {
+	r := &rig{ctx: ctx, o: o}
+	if err := r.setUp(); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// setUp makes everything that a run needs.
+func (r *rig) setUp() error {
+	o := r.o
 	r.plan = load.Plan{
 		Policy: o.policy, Pacer: o.pacer, Users: o.users, Think: o.think, Arrivals: o.spread, Seed: o.seed,
 		Duration: o.duration, Requests: o.requests, Warmup: o.warmup, MaxInFlight: o.maxInFlight,
@@ -48,14 +53,14 @@ func newRig(ctx context.Context, o *benchOptions) (r *rig, err error) {
 	for _, f := range o.faults.list {
 		if f.ForProcess() {
 			if err := r.preparePause(); err != nil {
-				return nil, err
+				return err
 			}
 			break
 		}
 	}
 	for _, m := range o.messages {
 		if err := r.add(m); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	r.plan.OnStart = func(start time.Time) {
@@ -64,7 +69,7 @@ func newRig(ctx context.Context, o *benchOptions) (r *rig, err error) {
 			p.Begin(start)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // add makes the connections of a message.
@@ -178,10 +183,6 @@ func (r *rig) proxied(t target) (target, error) {
 	// still has the run's grace.
 	p, err := fault.Start(context.WithoutCancel(r.ctx), options)
 	if err != nil {
-		var refused *fault.RefusedError
-		if errors.As(err, &refused) {
-			return t, usagef("--fault %w", err)
-		}
 		return t, fmt.Errorf("start the fault proxy: %w", err)
 	}
 	r.proxies = append(r.proxies, p)

@@ -37,6 +37,9 @@ func runBench(ctx context.Context, s *term.IO, o *benchOptions) error {
 	if len(b.runs) == 0 {
 		return context.Cause(ctx)
 	}
+	for _, w := range b.warnings {
+		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), w)
+	}
 	d := b.document()
 	if err := d.Text(s.Out, s.OutPalette()); err != nil {
 		return fmt.Errorf("print the report: %w", err)
@@ -56,10 +59,13 @@ func (o *benchOptions) resolve(ctx context.Context) error {
 		}
 		t, err := flags.resolve(ctx, m.route)
 		if err != nil {
+			return m.blame("to", err)
+		}
+		if err := m.suit(t); err != nil {
 			return err
 		}
-		if t.scheme == schemeHTTP && m.pattern != "" {
-			return usagef("%s is an HTTP target, which has no patterns: leave %q out", t, m.pattern)
+		if err := o.faults.suit(t); err != nil {
+			return o.fromFile.blame(err)
 		}
 		m.target = t
 	}
@@ -77,6 +83,7 @@ type bencher struct {
 	experiment  *benchreport.Experiment
 	calm        time.Duration // what one request takes at rest; 0: not measured
 	interrupted bool          // by Ctrl-C on the screen
+	warnings    []string      // told when no screen is drawn any more
 }
 
 // work makes all the runs, on one screen where there is one.
@@ -179,7 +186,7 @@ func (b *bencher) one(ctx context.Context, r *rig, t trial, stage tui.Stage) err
 	}
 	b.runs = append(b.runs, made)
 	if err := run.TriggerError(); err != nil {
-		b.s.Notef("%s %v", b.s.ErrPalette().Warn("warning:"), err)
+		b.warnings = append(b.warnings, err.Error())
 	}
 	return nil
 }

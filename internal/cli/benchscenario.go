@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -38,7 +35,13 @@ import (
 type scenario struct {
 	path, text string
 	cmd        *cobra.Command
-	lines      map[string]int // of each flag that was taken from the file
+	values     map[string][]value // of each flag that was taken from the file
+}
+
+// value is one value of a flag, and its line in the file.
+type value struct {
+	text string
+	line int
 }
 
 // mostScenario is the largest file that is read, in bytes.
@@ -57,7 +60,7 @@ func (o *benchOptions) readScenario(cmd *cobra.Command, typed bool) ([]benchMess
 	case !utf8.Valid(text):
 		return nil, usagef("--scenario: %s is not valid UTF-8", o.scenario)
 	}
-	s := &scenario{path: o.scenario, text: string(text), cmd: cmd, lines: map[string]int{}}
+	s := &scenario{path: o.scenario, text: string(text), cmd: cmd, values: map[string][]value{}}
 	o.fromFile = s
 	root, err := s.parse()
 	if err != nil {
@@ -83,26 +86,55 @@ func (o *benchOptions) readScenario(cmd *cobra.Command, typed bool) ([]benchMess
 	return messages, nil
 }
 
-// blame gives an error about a flag the line of the file that the flag is from.
+// blame gives an error about a flag the line of the file that the flag is from:
+// the first flag that the error names and the file has.
 func (s *scenario) blame(err error) error {
-	if s == nil || err == nil {
+	var placed *sentence
+	if s == nil || err == nil || errors.As(err, &placed) {
 		return err
 	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "--"), " ")
-	name = strings.TrimRight(name, ",:")
-	if line, ok := s.lines[name]; ok && strings.HasPrefix(err.Error(), "--") {
-		return &sentence{fmt.Sprintf("%s, line %d: %s", s.path, line, err), err}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	for word := range strings.FieldsSeq(first) {
+		name, isFlag := strings.CutPrefix(strings.TrimRight(word, ",:"), "--")
+		if values := s.values[name]; isFlag && len(values) > 0 {
+			return &sentence{fmt.Sprintf("%s, line %d: %s", s.path, lineOf(values, err), err), err}
+		}
 	}
 	return err
 }
 
+// lineOf is the line of the value that an error points at, or else of the first.
+func lineOf(values []value, err error) int {
+	var at pointer
+	if errors.As(err, &at) {
+		for _, v := range values {
+			if v.text == at.text {
+				return v.line
+			}
+		}
+	}
+	return values[0].line
+}
+
 // wrong is the usage error that points at a place in the file.
 func (s *scenario) wrong(at ast.Node, format string, args ...any) error {
-	line, column := 1, 1
-	if at != nil && at.GetToken() != nil && at.GetToken().Position != nil {
-		line, column = at.GetToken().Position.Line, at.GetToken().Position.Column
-	}
+	line, column := place(at)
 	return s.wrongAt(line, column, fmt.Sprintf(format, args...))
+}
+
+// place is where a node begins, from 1. The library has a mapping begin at the
+// colon of its first key.
+func place(n ast.Node) (line, column int) {
+	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		n = m.Values[0]
+	}
+	if v, ok := n.(*ast.MappingValueNode); ok {
+		n = v.Key
+	}
+	if n == nil || n.GetToken() == nil || n.GetToken().Position == nil {
+		return 1, 1
+	}
+	return n.GetToken().Position.Line, n.GetToken().Position.Column
 }
 
 func (s *scenario) wrongAt(line, column int, message string) error {
@@ -130,7 +162,7 @@ func (s *scenario) parse() (root ast.Node, err error) {
 			root, err = nil, s.wrongAt(1, 1, "this is not valid YAML")
 		}
 	}()
-	file, err := parser.ParseBytes([]byte(s.text), 0)
+	file, err := parser.ParseBytes([]byte(s.text), 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, s.syntax(err)
 	}
@@ -198,7 +230,10 @@ func scalar(n ast.Node) (string, bool) {
 }
 
 // texts are the texts of a plain value, or of each in a list.
-func (s *scenario) texts(p pair) (list []string, err error) {
+func (s *scenario) texts(p pair) (list []value, err error) {
+	if _, none := p.value.(*ast.NullNode); none {
+		return nil, s.wrong(p.key, "%s has no value", p.name)
+	}
 	values := []ast.Node{p.value}
 	if sequence, ok := p.value.(*ast.SequenceNode); ok {
 		values = sequence.Values
@@ -208,7 +243,8 @@ func (s *scenario) texts(p pair) (list []string, err error) {
 		if !ok {
 			return nil, s.wrong(v, "%s is a plain value, or a list of them", p.name)
 		}
-		list = append(list, text)
+		line, _ := place(v)
+		list = append(list, value{text, line})
 	}
 	return list, nil
 }
@@ -233,12 +269,12 @@ func (s *scenario) flag(p pair) error {
 	if f.Changed {
 		return nil
 	}
-	s.lines[p.name] = p.key.GetToken().Position.Line
-	for _, text := range texts {
-		if err := flags.Set(p.name, text); err != nil {
+	s.values[p.name] = texts
+	for _, v := range texts {
+		if err := flags.Set(p.name, v.text); err != nil {
 			var invalid *pflag.InvalidValueError
 			if errors.As(err, &invalid) {
-				err = cause(invalid)
+				return s.wrong(p.value, "%s: %s", p.name, cause(invalid))
 			}
 			return s.wrong(p.value, "%s: %v", p.name, err)
 		}
@@ -258,135 +294,4 @@ func (s *scenario) unknown(p pair) error {
 		return withHint(err, "did you mean %s?", near)
 	}
 	return err
-}
-
-// messageKeys are what a message of a scenario has.
-func messageKeys() []string {
-	return []string{"name", "weight", "pattern", "data", "data-file", "data-order", "to", "meta", "method", "header"}
-}
-
-// mostMessages bounds the messages of a scenario.
-const mostMessages = 100
-
-func (s *scenario) messages(n ast.Node) (list []benchMessage, err error) {
-	sequence, ok := n.(*ast.SequenceNode)
-	switch {
-	case !ok || len(sequence.Values) == 0:
-		return nil, s.wrong(n, "messages is a list of `- pattern: …`")
-	case len(sequence.Values) > mostMessages:
-		return nil, s.wrong(sequence.Values[mostMessages], "there are at most %d messages", mostMessages)
-	}
-	for _, v := range sequence.Values {
-		m, err := s.message(v)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, m)
-	}
-	return list, nil
-}
-
-func (s *scenario) message(n ast.Node) (m benchMessage, err error) {
-	pairs, err := s.mapping(n, "a message")
-	if err != nil {
-		return m, err
-	}
-	m.weight = 1
-	for _, p := range pairs {
-		if err := s.member(&m, p); err != nil {
-			return m, err
-		}
-	}
-	to := m.to
-	if to == "" {
-		to, _ = s.cmd.Flags().GetString("to")
-	}
-	if m.pattern == "" && !isHTTP(to) {
-		return m, s.wrong(n, "the message has no pattern")
-	}
-	return m, nil
-}
-
-// member reads one key of a message.
-func (s *scenario) member(m *benchMessage, p pair) (err error) {
-	one := map[string]*string{
-		"name": &m.name, "data-file": &m.rows, "data-order": &m.order, "to": &m.to, "method": &m.method,
-	}
-	text, plain := scalar(p.value)
-	switch into := one[p.name]; {
-	case into != nil && !plain:
-		return s.wrong(p.value, "%s is a plain value", p.name)
-	case into != nil:
-		*into = text
-		if p.name == "data-file" && text != "-" && !filepath.IsAbs(text) {
-			*into = filepath.Join(filepath.Dir(s.path), text) // beside the scenario
-		}
-	case p.name == "weight":
-		if m.weight, err = strconv.Atoi(text); err != nil || m.weight < 1 || m.weight > 1_000_000 {
-			return s.wrong(p.value, "a weight is a whole number from 1 to 1000000")
-		}
-	case p.name == "pattern" && plain:
-		m.pattern = text
-	case p.name == "pattern":
-		m.pattern, err = s.json(p)
-	case p.name == "data" && plain:
-		m.data = []string{text}
-	case p.name == "data":
-		err = s.data(m, p)
-	case p.name == "meta" || p.name == "header":
-		err = s.pairsOf(m, p)
-	default:
-		err = s.wrong(p.key, "unknown key %q of a message", p.name)
-		if near := nearest.Word(p.name, messageKeys()); near != "" {
-			err = withHint(err, "did you mean %s?", near)
-		}
-	}
-	return err
-}
-
-// data reads a message's data: a list of fields, or YAML that stands for JSON.
-func (s *scenario) data(m *benchMessage, p pair) error {
-	if _, list := p.value.(*ast.SequenceNode); list {
-		if texts, err := s.texts(p); err == nil && !slices.ContainsFunc(texts, func(t string) bool { return !strings.Contains(t, "=") }) {
-			m.data = texts
-			return nil
-		}
-	}
-	text, err := s.json(p)
-	m.data = []string{text}
-	return err
-}
-
-// json is a YAML value as JSON.
-func (s *scenario) json(p pair) (string, error) {
-	var v any
-	if err := yaml.NodeToValue(p.value, &v); err != nil {
-		message, _, _ := strings.Cut(err.Error(), "\n")
-		return "", s.wrong(p.value, "%s: %s", p.name, message)
-	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return "", s.wrong(p.value, "%s cannot be written as JSON", p.name)
-	}
-	return string(text), nil
-}
-
-// pairsOf reads meta and header, which are `key: value` lines here.
-func (s *scenario) pairsOf(m *benchMessage, p pair) error {
-	pairs, err := s.mapping(p.value, p.name)
-	if err != nil {
-		return err
-	}
-	for _, q := range pairs {
-		text, ok := scalar(q.value)
-		if !ok {
-			return s.wrong(q.value, "%s is a plain value", q.name)
-		}
-		if p.name == "meta" {
-			m.meta = append(m.meta, q.name+"="+text)
-		} else {
-			m.headers = append(m.headers, q.name+": "+text)
-		}
-	}
-	return nil
 }

@@ -14,9 +14,12 @@ type pointer struct {
 	message string
 }
 
-// usage makes the usage error: the complaint with its column (and line, in a
-// text of several), and below it the line with a caret.
-func (p pointer) usage() error {
+// usage makes the usage error, which holds the pointer.
+func (p pointer) usage() error { return withCode(p, exitUsage) }
+
+// Error is the complaint with its column (and line, in a text of several), and
+// below it the line with a caret.
+func (p pointer) Error() string {
 	start := strings.LastIndexByte(p.text[:p.offset], '\n') + 1
 	line, _, _ := strings.Cut(p.text[start:], "\n")
 	column := utf8.RuneCountInString(p.text[start:p.offset])
@@ -25,7 +28,7 @@ func (p pointer) usage() error {
 		where = fmt.Sprintf("line %d, %s", strings.Count(p.text[:p.offset], "\n")+1, where)
 	}
 	shown, caret := window([]rune(line), column)
-	return usagef("%s, %s: %s\n  %s\n  %s^", p.what, where, p.message, shown, strings.Repeat(" ", caret))
+	return fmt.Sprintf("%s, %s: %s\n  %s\n  %s^", p.what, where, p.message, shown, strings.Repeat(" ", caret))
 }
 
 // window cuts a long line to what is around the column, and gives the caret's

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -23,17 +24,24 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		return usagef("flag %s needs a value", dashed(missing.GetSpecifiedName()))
 	case errors.As(err, &invalid):
-		return usagef("flag --%s: %w", invalid.GetFlag().Name, cause(invalid))
+		return usagef("flag --%s: %s", invalid.GetFlag().Name, cause(invalid))
 	}
 	return usagef("%w", err)
 }
 
-// cause gives the flag's own complaint, without what the library wraps it in.
-func cause(invalid *pflag.InvalidValueError) error {
-	if inner := invalid.Unwrap(); inner != nil {
-		return inner
+// cause is the flag's own complaint, in the words of a person who types it.
+func cause(invalid *pflag.InvalidValueError) string {
+	kinds := map[string]string{
+		"bool": "true or false", "duration": "a duration such as 10s or 200ms",
+		"int": "a whole number", "uint64": "a whole number of 0 or more", "count": "a whole number",
 	}
-	return invalid
+	if kind, ok := kinds[invalid.GetFlag().Value.Type()]; ok {
+		return strconv.Quote(invalid.GetValue()) + " is not " + kind
+	}
+	if inner := invalid.Unwrap(); inner != nil {
+		return inner.Error()
+	}
+	return invalid.Error()
 }
 
 func unknownFlag(cmd *cobra.Command, name string) error {

@@ -79,6 +79,8 @@ func (t *Text) Cut(text string) (string, error) {
 		switch {
 		case !closed:
 			return "", &SyntaxError{"{{" + rest, "the expression is not closed: }} is missing"}
+		case strings.TrimSpace(inside) == "":
+			return "", &SyntaxError{expression, "there is nothing in it"}
 		case len(t.expressions) == mostExpressions:
 			return "", &SyntaxError{expression, fmt.Sprintf("more than %d expressions", mostExpressions)}
 		}
@@ -86,6 +88,15 @@ func (t *Text) Cut(text string) (string, error) {
 		t.expressions = append(t.expressions, strings.TrimSpace(inside))
 		text = after
 	}
+}
+
+// Restore puts the expressions back in the place of their marks, to show a person
+// what was typed.
+func (t *Text) Restore(text string) string {
+	for n, e := range t.expressions {
+		text = strings.ReplaceAll(text, mark(n), "{{"+e+"}}")
+	}
+	return text
 }
 
 // Empty reports whether nothing was cut out.
@@ -215,6 +226,16 @@ func reason(err error) string {
 	return text
 }
 
+// failed is what the template library complains about when it fills a template
+// in, with the expression that it is about.
+func failed(err error) string {
+	_, at, found := strings.Cut(err.Error(), " at <")
+	if expression, _, closed := strings.Cut(at, ">: "); found && closed {
+		return "{{" + expression + "}}: " + reason(err)
+	}
+	return reason(err)
+}
+
 // try fills the template in for one row and looks whether that is JSON.
 func (s *Source) try(row int) error {
 	out, err := s.fill(uint64(row), row)
@@ -223,7 +244,7 @@ func (s *Source) try(row int) error {
 		where = fmt.Sprintf(" (row %d)", row+1)
 	}
 	if err != nil {
-		return fmt.Errorf("fill in the data%s: %s", where, reason(err))
+		return fmt.Errorf("fill in the data%s: %s", where, failed(err))
 	}
 	if !json.Valid(out) {
 		return fmt.Errorf("fill in the data%s: %s is not JSON", where, out)
