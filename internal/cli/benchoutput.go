@@ -62,7 +62,10 @@ func (o *benchOutput) distinct() error {
 		{"--save", o.save}, {"--html", o.html}, {"--markdown", o.markdown}, {"--csv", o.csv}, {"--junit", o.junit}, {"--vegeta", o.vegeta},
 	} {
 		path := filepath.Clean(file.path)
-		if other, ok := flags[path]; ok && file.path != "" && file.path != os.DevNull {
+		if file.path == "" || path == os.DevNull {
+			continue
+		}
+		if other, ok := flags[path]; ok {
 			return usagef("%s and %s are the same file: %s", other, file.flag, file.path)
 		}
 		flags[path] = file.flag
