@@ -106,17 +106,21 @@ type trial struct {
 	like *trial // whose b is this one's a
 }
 
-// TestCompareExperiment is the proof of the comparison, in about 15 minutes: 100
+// TestCompareExperiment is the proof of the comparison, in about 20 minutes: 100
 // comparisons of a service with itself, each of two runs that no other comparison
 // uses, and 33 each with one that is 15 % slower and with one whose slowest 5 %
-// are. MSCTL_TEST_COMPARE=1 runs it, and MSCTL_TEST_COMPARE_SAVE=FILE keeps what
-// it measured, a trial a line.
+// are. MSCTL_TEST_COMPARE=1 runs it, and MSCTL_TEST_COMPARE_FILE keeps what it
+// measured, a trial a line, or compares again what an earlier one did.
 func TestCompareExperiment(t *testing.T) {
 	if os.Getenv("MSCTL_TEST_COMPARE") == "" {
 		t.Skip("MSCTL_TEST_COMPARE=1 runs it")
 	}
-	trials := runTrials(t)
-	saveTrials(t, trials)
+	name := os.Getenv("MSCTL_TEST_COMPARE_FILE")
+	trials := loadTrials(t, name)
+	if trials == nil {
+		trials = runTrials(t)
+		saveTrials(t, name, trials)
+	}
 	count := map[string]map[report.Judgement]int{"same": {}, "slower": {}, "tail": {}}
 	for _, one := range trials {
 		c, err := report.Compare(one.a, one.b, report.CompareOptions{})
@@ -141,16 +145,16 @@ func TestCompareExperiment(t *testing.T) {
 	}
 }
 
-// runTrials makes the runs, three at a time, those of a trial about at once.
+// runTrials makes the runs, six at a time, those of a trial about at once.
 func runTrials(t *testing.T) []*trial {
 	t.Helper()
 	var trials []*trial
 	var wg sync.WaitGroup
-	room := make(chan struct{}, 3)
+	room := make(chan struct{}, 6)
 	start := func(into **report.Document, takes delay) {
 		room <- struct{}{}
 		wg.Go(func() {
-			*into = realRun(t, takes, 500, 10*time.Second)
+			*into = realRun(t, takes, 300, 24*time.Second)
 			<-room
 		})
 	}
@@ -179,9 +183,33 @@ func runTrials(t *testing.T) []*trial {
 	return trials
 }
 
-func saveTrials(t *testing.T, trials []*trial) {
+// trialFile is a trial in a file.
+type trialFile struct {
+	Kind string           `json:"kind"`
+	A    *report.Document `json:"a"`
+	B    *report.Document `json:"b"`
+}
+
+// loadTrials is nil where there is no file yet.
+func loadTrials(t *testing.T, name string) (trials []*trial) {
 	t.Helper()
-	name := os.Getenv("MSCTL_TEST_COMPARE_SAVE")
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	for d := json.NewDecoder(f); d.More(); {
+		var one trialFile
+		if err := d.Decode(&one); err != nil {
+			t.Fatal(err)
+		}
+		trials = append(trials, &trial{kind: one.Kind, a: one.A, b: one.B})
+	}
+	return trials
+}
+
+func saveTrials(t *testing.T, name string, trials []*trial) {
+	t.Helper()
 	if name == "" {
 		return
 	}
@@ -191,7 +219,7 @@ func saveTrials(t *testing.T, trials []*trial) {
 	}
 	defer f.Close()
 	for _, one := range trials {
-		if err := json.NewEncoder(f).Encode(map[string]any{"kind": one.kind, "a": one.a, "b": one.b}); err != nil {
+		if err := json.NewEncoder(f).Encode(trialFile{one.kind, one.a, one.b}); err != nil {
 			t.Fatal(err)
 		}
 	}

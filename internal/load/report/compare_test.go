@@ -122,13 +122,11 @@ func TestCompareSimulated(t *testing.T) {
 		runs   int
 		caught bool
 	}{
-		{"quiet", world{}, 1, true},
-		{"short", world{seconds: 8, perSecond: 200}, 1, true},
-		{"seconds alike", world{wander: 0.02}, 1, true},
-		{"stalls of the machine", world{stalls: 0.3, wander: 0.01}, 1, true},
-		{"stalls nobody saw", world{stalls: 0.2, unseen: true}, 1, true},
-		{"runs differ", world{between: 0.05, seconds: 10}, 3, false},
-		{"many runs differ", world{between: 0.03, seconds: 6}, 8, true},
+		{"quiet", world{seconds: 10, perSecond: 300}, 1, true},
+		{"seconds alike, and stalls", world{stalls: 0.3, wander: 0.01}, 1, true},
+		{"stalls that the generator missed", world{stalls: 0.2, unseen: true, seconds: 15}, 1, true},
+		{"runs differ", world{between: 0.05, seconds: 7, perSecond: 200}, 3, false},
+		{"more runs differ", world{between: 0.02, seconds: 7, perSecond: 200}, 5, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

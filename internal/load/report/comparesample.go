@@ -199,22 +199,18 @@ func (s *sample) quantile(seconds []int, q float64) (log float64, ok bool) {
 		}
 		return n
 	}
-	low, high := 0, len(s.values)-1
+	low, high, before, until := 0, len(s.values)-1, int64(0), all
 	for low < high {
 		middle := (low + high) / 2
-		if float64(upTo(middle)) >= wanted {
-			high = middle
+		if n := upTo(middle); float64(n) >= wanted {
+			high, until = middle, n
 		} else {
-			low = middle + 1
+			low, before = middle+1, n
 		}
 	}
-	var before int64
-	if low > 0 {
-		before = upTo(low - 1)
-	}
 	within := 0.5
-	if in := upTo(low) - before; in > 0 {
-		within = min(max((wanted-float64(before))/float64(in), 0), 1)
+	if until > before {
+		within = min(max((wanted-float64(before))/float64(until-before), 0), 1)
 	}
 	return math.Log(max(float64(s.values[low]), 1)) + bucketWidth*(within-0.5), true
 }
