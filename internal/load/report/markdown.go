@@ -56,8 +56,7 @@ const mostDetails = 12
 type markdown struct{ out *bufio.Writer }
 
 func (m *markdown) line(format string, args ...any) {
-	fmt.Fprintf(m.out, format, args...)
-	m.out.WriteByte('\n')
+	fmt.Fprintf(m.out, format+"\n", args...)
 }
 
 func (m *markdown) row(cells ...string) { m.line("| %s |", strings.Join(cells, " | ")) }

@@ -11,28 +11,35 @@ import (
 // several seconds in each.
 const mostColumns = 360
 
-// column is one or several seconds of a run, to be drawn as one: counts are
-// rates a second.
+// column is one or several seconds of a run, to be drawn as one.
 type column struct {
-	At, Length time.Duration
 	Second
-	seconds   float64
-	Doubtful  bool
-	Latencies [][2]int64
+	Length  time.Duration
+	seconds float64 // Length
 }
 
-// resample puts the seconds of a run into at most mostColumns.
+// resample puts the seconds of a run into at most mostColumns. What is left at
+// the end is part of the last column where it is too short for a rate.
 func resample(r *Run) []column {
-	each := (len(r.Seconds) + mostColumns - 1) / mostColumns
+	n := len(r.Seconds)
+	each := (n + mostColumns - 1) / mostColumns
 	var columns []column
-	for i := 0; i < len(r.Seconds); i += each {
-		c := merge(r.Seconds[i:min(i+each, len(r.Seconds))])
-		c.Length = time.Duration(each) * time.Second
-		if rest := r.Elapsed - c.At; rest > 0 && rest < c.Length {
-			c.Length = rest
+	for i := 0; i < n; i += each {
+		end := min(i+each, n)
+		until := r.Seconds[i].At + time.Duration(each)*time.Second
+		if rest := r.Elapsed - until; end == n-1 && rest < time.Second/4 {
+			end, until = n, until+max(rest, 0)
 		}
+		if end == n && r.Elapsed > r.Seconds[i].At {
+			until = min(until, r.Elapsed)
+		}
+		c := merge(r.Seconds[i:end])
+		c.Length = until - c.At
 		c.seconds = c.Length.Seconds()
 		columns = append(columns, c)
+		if end == n {
+			break
+		}
 	}
 	return columns
 }
@@ -40,7 +47,7 @@ func resample(r *Run) []column {
 // merge puts seconds together: counts are sums, the rest is the greatest. The
 // quantiles are made of the distributions.
 func merge(seconds []Second) column {
-	c := column{At: seconds[0].At}
+	c := column{Second: Second{At: seconds[0].At}}
 	for i := range seconds {
 		s := &seconds[i]
 		c.Offered += s.Offered
@@ -139,13 +146,13 @@ func hoverOf(columns []column) hover {
 // add adds a row unless all of its values are empty.
 func (h *hover) add(label, class string, columns []column, value func(*column) string) {
 	row := hoverRow{Label: label, Class: class}
-	any := false
+	empty := true
 	for i := range columns {
 		text := value(&columns[i])
-		any = any || text != ""
+		empty = empty && text == ""
 		row.Values = append(row.Values, text)
 	}
-	if any {
+	if !empty {
 		h.Rows = append(h.Rows, row)
 	}
 }

@@ -119,12 +119,20 @@ func (t *timeline) trigger(c Change) bool {
 	return false
 }
 
-// points are the values of all columns on a chart.
+// points are the values of all columns on a chart, the first and the last of them
+// drawn out to the ends.
 func (t *timeline) points(y chart.Scale, value func(*column) float64) []chart.Point {
-	points := make([]chart.Point, 0, len(t.columns))
+	points := make([]chart.Point, 0, len(t.columns)+2)
 	for i := range t.columns {
 		c := &t.columns[i]
-		points = append(points, chart.Point{X: t.x.At(c.middle()), Y: y.At(value(c))})
+		at := chart.Point{X: t.x.At(c.middle()), Y: y.At(value(c))}
+		if i == 0 {
+			points = append(points, chart.Point{X: t.x.At(c.At.Seconds()), Y: at.Y})
+		}
+		points = append(points, at)
+		if i == len(t.columns)-1 {
+			points = append(points, chart.Point{X: t.x.At((c.At + c.Length).Seconds()), Y: at.Y})
+		}
 	}
 	return points
 }
@@ -261,7 +269,7 @@ func (t *timeline) shading(p *plot, y chart.Scale) {
 func (t *timeline) inFlight() plot {
 	p := t.plot("In flight", "requests without an outcome, at the end of each second")
 	p.Class = "low"
-	y := chart.Linear(t.highest(flight), 3, wholeNumber)
+	y := chart.Linear(max(t.highest(flight), 3), 3, wholeNumber)
 	p.Y = y.Ticks
 	p.area("flight", "in flight", t.points(y, flight))
 	return p

@@ -92,13 +92,13 @@ func TestPolicyBothWays(t *testing.T) {
 	}
 }
 
-// change puts new for the first old in text.
-func change(t *testing.T, text, old, new string) string {
+// change puts other text for the first old in text.
+func change(t *testing.T, text, old, other string) string {
 	t.Helper()
 	if !strings.Contains(text, old) {
 		t.Fatalf("there is no %s to change", old)
 	}
-	return strings.Replace(text, old, new, 1)
+	return strings.Replace(text, old, other, 1)
 }
 
 func TestLoadRefuses(t *testing.T) {

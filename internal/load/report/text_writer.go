@@ -21,8 +21,7 @@ type writer struct {
 }
 
 func (w *writer) line(format string, args ...any) {
-	fmt.Fprintf(w.out, format, args...)
-	w.out.WriteByte('\n')
+	fmt.Fprintf(w.out, format+"\n", args...)
 }
 
 // label is the bold word at the beginning of a line.
