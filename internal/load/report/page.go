@@ -105,11 +105,19 @@ func (d *Document) page() *page {
 
 // capital makes a sentence of a reason.
 func capital(text string) string {
+	if text == "" {
+		return ""
+	}
+	return upper(strings.TrimSuffix(text, ".")) + "."
+}
+
+// upper writes the first letter large.
+func upper(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	if size == 0 {
 		return ""
 	}
-	return string(unicode.ToUpper(first)) + text[size:] + "."
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 func badgeOf(verdict string) badge {

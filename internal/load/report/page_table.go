@@ -64,16 +64,16 @@ type heatCell struct {
 
 func (d *Document) table() *tableView {
 	e := d.together()
-	v := &tableView{Experiment: e, Title: e.Title, Collapse: d.Kind == KindCollapse}
+	v := &tableView{Experiment: e, Title: upper(e.Title), Collapse: d.Kind == KindCollapse}
 	if e.Best >= 0 {
 		v.Best = cellName(e, e.Best)
 	}
-	goodness := metricsOf(e)
+	metrics := metricsOf(e)
 	for i := range e.Cells {
-		v.Rows = append(v.Rows, d.tableRow(e, i, goodness))
+		v.Rows = append(v.Rows, d.tableRow(e, i, metrics))
 	}
 	if len(e.Axes) == 2 {
-		for _, m := range goodness {
+		for _, m := range metrics {
 			v.Maps = append(v.Maps, e.heatMap(m))
 		}
 	}
@@ -100,42 +100,41 @@ func (d *Document) tableRow(e *Experiment, i int, metrics []cellMetric) tableRow
 	return row
 }
 
-// cellMetric is one value of a cell, and how its values are spread over the
-// experiment.
+// cellMetric is one value of a cell, and how good it is, from 0 to 1.
 type cellMetric struct {
 	title string
 	text  func(*Cell) string
-	value func(*Cell) float64 // greater is better
-	least float64
-	most  float64
+	good  func(*Cell) float64
 }
 
-// metricsOf are the metrics of an experiment's tables.
+// worstAmplification is the number of attempts a request that is as bad as it
+// gets.
+const worstAmplification = 4
+
+// metricsOf are the metrics of an experiment's tables. Shares and amplification
+// are good or bad by themselves, latencies against the experiment's others.
 func metricsOf(e *Experiment) []cellMetric {
-	list := []cellMetric{
-		{title: "goodput", text: func(c *Cell) string { return Percent(c.Goodput) }, value: func(c *Cell) float64 { return c.Goodput }},
-		{title: "p99", text: func(c *Cell) string { return Duration(c.P99) }, value: func(c *Cell) float64 { return -math.Log(float64(max(c.P99, 1))) }},
-		{title: "amplification", text: func(c *Cell) string { return fmt.Sprintf("%.2f", c.Amplification) }, value: func(c *Cell) float64 { return -c.Amplification }},
-		{title: "wasted work", text: func(c *Cell) string { return Percent(c.Wasted) }, value: func(c *Cell) float64 { return -c.Wasted }},
+	shortest, longest := math.Inf(1), 0.0
+	for i := range e.Cells {
+		p99 := math.Log(float64(max(e.Cells[i].P99, 1)))
+		shortest, longest = min(shortest, p99), max(longest, p99)
 	}
-	for i := range list {
-		m := &list[i]
-		m.least, m.most = math.Inf(1), math.Inf(-1)
-		for j := range e.Cells {
-			v := m.value(&e.Cells[j])
-			m.least, m.most = min(m.least, v), max(m.most, v)
-		}
+	span := max(longest-shortest, math.Log(4)) // what is close together is alike
+	return []cellMetric{
+		{"goodput", func(c *Cell) string { return Percent(c.Goodput) }, func(c *Cell) float64 { return c.Goodput }},
+		{"p99", func(c *Cell) string { return Duration(c.P99) }, func(c *Cell) float64 {
+			return 1 - (math.Log(float64(max(c.P99, 1)))-shortest)/span
+		}},
+		{"amplification", func(c *Cell) string { return fmt.Sprintf("%.2f", c.Amplification) }, func(c *Cell) float64 {
+			return 1 - (c.Amplification-1)/(worstAmplification-1)
+		}},
+		{"wasted work", func(c *Cell) string { return Percent(c.Wasted) }, func(c *Cell) float64 { return 1 - c.Wasted }},
 	}
-	return list
 }
 
-// figure is the metric's value of a cell; where all are equal each is good.
+// figure is the metric's value of a cell.
 func (m *cellMetric) figure(c *Cell) figure {
-	good := 1.0
-	if m.most-m.least > 1e-9 {
-		good = (m.value(c) - m.least) / (m.most - m.least)
-	}
-	return figure{m.text(c), math.Round(good*100) / 100}
+	return figure{m.text(c), math.Round(min(max(m.good(c), 0), 1)*100) / 100}
 }
 
 func (e *Experiment) heatMap(m cellMetric) heatMap {
