@@ -65,7 +65,8 @@ type Comparison struct {
 	Verdict Judgement `json:"verdict"`
 	// Confidence is the probability that all intervals hold together.
 	Confidence float64 `json:"confidence"`
-	// Metrics are p50, p90, p99, goodput, errors, amplification and wasted.
+	// Metrics are p50, p90, p99, goodput, errors, amplification and, where late
+	// answers can be seen, wasted.
 	Metrics []Compared `json:"metrics"`
 	// Recovery compares what came after the triggers; nil without triggers.
 	Recovery *Recovered `json:"recovery,omitempty"`
@@ -87,7 +88,8 @@ type Side struct {
 	Seconds   int `json:"seconds"`
 	OfSeconds int `json:"of_seconds"`
 	// Busy is in how many of them the generator itself was late, because the
-	// machine was busy; latencies are compared without them.
+	// machine was busy, by more than p99 bears; each percentile is compared
+	// without those that it does not bear.
 	Busy int `json:"busy_seconds"`
 	// Requests is how many ended in these seconds.
 	Requests int64 `json:"requests"`
@@ -139,14 +141,13 @@ func Compare(a, b *Document, opts CompareOptions) (*Comparison, error) {
 		return nil, err
 	}
 	index(slices.Concat(sideA.samples, sideB.samples))
-	quieten(sideA, sideB)
 	c := &Comparison{
-		A: sideA.Side, B: sideB.Side, Confidence: opts.Confidence,
-		Recovery: compareRecovery(sideA.runs, sideB.runs),
-		Warnings: differences(sideA, sideB, a.Machine, b.Machine),
+		Confidence: opts.Confidence,
+		Metrics:    compareMetrics(sideA, sideB, opts),
+		Recovery:   compareRecovery(sideA.runs, sideB.runs),
 	}
-	c.Metrics = compareMetrics(sideA, sideB, opts)
-	c.Warnings = append(c.Warnings, tooLittle(c, sideA, sideB)...)
+	c.A, c.B = sideA.Side, sideB.Side
+	c.Warnings = append(differences(sideA, sideB, a.Machine, b.Machine), tooLittle(c)...)
 	c.Verdict = c.judge()
 	return c, nil
 }

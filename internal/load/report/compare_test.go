@@ -353,6 +353,19 @@ func TestCompareTexts(t *testing.T) {
 	}
 }
 
+// TestCompareLateUnknown: what could not be seen is not compared.
+func TestCompareLateUnknown(t *testing.T) {
+	a, b := simulate(1, world{seconds: 9}, 1), simulate(2, world{seconds: 9}, 1)
+	b.Runs[0].Attempts.LateUnknown = true
+	var names []string
+	for _, m := range compare(t, a, b).Metrics {
+		names = append(names, m.Metric)
+	}
+	if diff := cmp.Diff([]string{"p50", "p90", "p99", "goodput", "errors", "amplification"}, names); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 // TestMerge: several files are one side.
 func TestMerge(t *testing.T) {
 	one, two := simulate(1, world{seconds: 5}, 1), simulate(2, world{seconds: 5}, 2)

@@ -86,26 +86,42 @@ func (s *compareSide) doubts() (list []string) {
 	if s.Seconds < fewSeconds {
 		add("%s has only %s to compare: make it longer, or repeat it.", s.Name, counted(int64(s.Seconds), "whole second"))
 	}
+	busy := fmt.Sprintf("The machine was busy in %d of the %d seconds of %s, so that the generator itself was late", s.Busy, s.Seconds, s.Name)
 	switch {
-	case s.noisy:
-		add("The machine was busy in %d of the %d seconds of %s, so that the generator itself was late: its latencies say nothing of the service. Make it again, longer, or elsewhere.",
-			s.Busy, s.Seconds, s.Name)
+	case len(s.noisy) > 0:
+		add("%s: %s cannot be compared. Make it again, longer, or elsewhere.", busy, together(s.noisy))
 	case s.Busy > 0:
-		add("The machine was busy in %d of the %d seconds of %s, so that the generator itself was late: latencies are compared without them.",
-			s.Busy, s.Seconds, s.Name)
+		add("%s: latencies are compared without them.", busy)
 	}
 	return list
 }
 
+// lateUnknown tells that the side's late answers could not be seen.
+func (s *compareSide) lateUnknown() bool {
+	return slices.ContainsFunc(s.runs, func(r Run) bool { return r.Attempts.LateUnknown })
+}
+
+// together lists names as a sentence does: a, b and c.
+func together(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
 // tooLittle are the sentences about what the comparison could not have seen.
-func tooLittle(c *Comparison, a, b *compareSide) (list []string) {
+func tooLittle(c *Comparison) (list []string) {
 	var short, wide []string
 	for _, m := range comparedMetrics() {
 		i := slices.IndexFunc(c.Metrics, func(one Compared) bool { return one.Metric == m.name })
+		if i < 0 {
+			continue
+		}
 		one := &c.Metrics[i]
 		missed := max(one.High, -one.Low)
 		switch {
-		case one.Judgement == Unclear && min(a.Requests, b.Requests) < m.least:
+		case one.Judgement == Unclear && min(c.A.Requests, c.B.Requests) < m.least:
 			short = append(short, fmt.Sprintf("%s needs %s", m.name, counted(m.least, "request")))
 		case one.Judgement == Same && missed > coarse*one.Matters:
 			wide = append(wide, fmt.Sprintf("%s by less than %s", m.name, change(one.Scale, missed, "")))

@@ -13,10 +13,10 @@ func interval(a, b estimate, run runVariance, tail float64, random *rand.Rand) (
 	share := 1/float64(a.runs) + 1/float64(b.runs)
 	known := run.freedom
 	if !run.whole {
-		known = freedom(append(slices.Concat(a.within, b.within), variance{run.value * share, run.freedom}))
+		known = freedom(append(slices.Concat(a.within, b.within), variance{run.value * share, run.freedom}, variance{run.assumed * share, math.Inf(1)}))
 	}
 	wider := studentQuantile(1-tail, max(known, leastFreedom)) / normalQuantile(1-tail)
-	spread := math.Sqrt(run.value * share)
+	spread := math.Sqrt((run.value + run.assumed) * share)
 	center := b.value - a.value
 	draws := make([]float64, resamples)
 	for i := range draws {
@@ -29,6 +29,8 @@ func interval(a, b estimate, run runVariance, tail float64, random *rand.Rand) (
 // runVariance is how much whole runs differ beyond what their seconds explain.
 type runVariance struct {
 	variance
+	// assumed is more of it, which nothing was measured of.
+	assumed float64
 	// whole tells that freedom is that of the whole variance of a run, with what
 	// its seconds explain.
 	whole bool
@@ -59,14 +61,16 @@ func betweenRuns(drift variance, m metricOf, a, b estimate) runVariance {
 			degrees += float64(e.runs - 1)
 		}
 	}
+	run := runVariance{variance: drift}
 	if degrees < fewDegrees && m.scale == ScaleDuration {
-		drift.value += assumed * assumed
+		run.assumed = assumed * assumed
 	}
 	switch {
 	case degrees == 0:
-		return runVariance{variance: drift}
-	case sum/degrees < drift.value+within:
-		return runVariance{variance{drift.value, degrees + leastFreedom}, true}
+		return run
+	case sum/degrees < drift.value+run.assumed+within:
+		run.freedom, run.whole = degrees+leastFreedom, true
+		return run
 	}
-	return runVariance{variance{sum/degrees - within, degrees}, true}
+	return runVariance{variance: variance{sum/degrees - within, degrees}, whole: true}
 }

@@ -17,6 +17,8 @@ type metricOf struct {
 	// sampling is the standard deviation that the statistic would have if
 	// requests were independent of each other.
 	sampling func(s *sample, seconds []int) float64
+	// quantile is the percentile's share; 0 of others.
+	quantile float64
 	// follows is by how much of a change of the generator's lag it changes too.
 	follows float64
 	// least is how many requests both sides need for the metric to mean anything.
@@ -37,8 +39,8 @@ func comparedMetrics() []metricOf {
 	failed := func(t *tally) (float64, float64) { return t.ended() - float64(t.second.OK), t.ended() }
 	wasted := func(t *tally) (float64, float64) { return t.unused, t.answers }
 	return []metricOf{
-		quantileMetric("p50", 0.50, 0.05, leastMedian),
-		quantileMetric("p90", 0.90, 0.15, leastP90),
+		quantileMetric("p50", 0.50, 0.03, leastMedian),
+		quantileMetric("p90", 0.90, 0.12, leastP90),
 		quantileMetric("p99", 0.99, 0.5, leastP99),
 		shareMetric("goodput", -1, ok),
 		shareMetric("errors", 1, failed),
@@ -55,7 +57,7 @@ func (t *tally) ended() float64 {
 
 func quantileMetric(name string, q, follows float64, least int64) metricOf {
 	return metricOf{
-		name: name, scale: ScaleDuration, worse: 1, follows: follows, least: least,
+		name: name, scale: ScaleDuration, worse: 1, quantile: q, follows: follows, least: least,
 		statistic: func(s *sample, seconds []int) (float64, bool) { return s.quantile(seconds, q) },
 		sampling: func(s *sample, seconds []int) float64 {
 			n := 0.0
@@ -125,14 +127,17 @@ func amplification() metricOf {
 func compareMetrics(a, b *compareSide, opts CompareOptions) []Compared {
 	var all []Compared
 	for _, m := range comparedMetrics() {
+		if m.name == "wasted" && (a.lateUnknown() || b.lateUnknown()) {
+			continue
+		}
 		all = append(all, m.compare(a, b, opts))
 	}
 	return all
 }
 
-// together is how many metrics may err independently of each other: the
+// independent is how many metrics may err independently of each other: the
 // percentiles. All others are the same thing said in another way, or 0.
-const together = 3
+const independent = 3
 
 // compare compares the sides by one metric.
 func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
@@ -143,24 +148,22 @@ func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
 	if m.scale == ScaleShare {
 		c.Matters = opts.Share
 	}
-	samplesA, samplesB := a.samples, b.samples
-	if m.scale == ScaleDuration && !a.noisy && !b.noisy {
-		samplesA, samplesB = a.quiet, b.quiet
+	quietA, quietB := quiet{samples: a.samples}, quiet{samples: b.samples}
+	if m.quantile > 0 {
+		quietA, quietB = m.quieten(a, b)
 	}
-	was, is := measure(samplesA, m, random), measure(samplesB, m, random)
+	was, is := measure(quietA.samples, m, random), measure(quietB.samples, m, random)
 	if !was.ok || !is.ok {
 		if !was.ok && !is.ok {
 			c.Judgement = Same
 		}
 		return c
 	}
-	run := betweenRuns(drift(slices.Concat(samplesA, samplesB), m), m, was, is)
-	low, high := interval(was, is, run, (1-opts.Confidence)/2/together, random)
-	if m.scale == ScaleDuration {
-		low, high = m.excuse(a, b, min(was.value, is.value), low, high)
-	}
+	run := betweenRuns(drift(slices.Concat(quietA.samples, quietB.samples), m), m, was, is)
+	low, high := interval(was, is, run, (1-opts.Confidence)/2/independent, random)
+	low, high = m.excuse(quietA, quietB, min(was.value, is.value), low, high)
 	c.set(m, was.value, is.value, low, high)
-	if enough := a.Requests >= m.least && b.Requests >= m.least; enough && (m.scale != ScaleDuration || !a.noisy && !b.noisy) {
+	if a.Requests >= m.least && b.Requests >= m.least && !quietA.noisy && !quietB.noisy {
 		c.judge(m)
 	}
 	return c

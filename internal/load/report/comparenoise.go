@@ -20,38 +20,61 @@ const (
 	// aftermath is how many times too late a second must have been for the one
 	// after it to be left out too: its answers come there.
 	aftermath = 4
+	// harmless is how late the generator may be in a second for each share of the
+	// requests that a percentile leaves out: one stop of 50 ms touches a twentieth
+	// of a second's requests, which the median does not feel.
+	harmless = 100 * time.Millisecond
 )
 
-// quieten finds the quiet seconds of both sides: those in which the generator
-// was late by less than half of what p99 usually is in a second.
-func quieten(a, b *compareSide) {
-	most := min(a.typicalP99(), b.typicalP99()) / 2
-	for _, side := range []*compareSide{a, b} {
-		left, lag := 0, time.Duration(0)
-		for _, s := range side.samples {
-			q := s.quietSeconds(most)
-			if len(q.seconds) == 0 {
-				continue
-			}
-			side.quiet = append(side.quiet, q)
-			left += len(q.seconds)
-			for _, t := range q.seconds {
-				lag += t.second.Lag
-			}
-		}
-		side.Busy = side.Seconds - left
-		side.noisy = left < fewestSeconds || float64(left) < leastQuiet*float64(side.Seconds)
-		side.lag = lag / time.Duration(max(left, 1))
-	}
+// quiet is a side without the seconds in which the machine was busy.
+type quiet struct {
+	samples []*sample
+	// noisy tells that too few seconds are left; then samples are all of them.
+	noisy bool
+	// lag is by how much the generator was late at most in a quiet second: the
+	// mean of these.
+	lag time.Duration
 }
 
-// typicalP99 is the lower quartile of the seconds' p99: what it is without noise.
-func (s *compareSide) typicalP99() time.Duration {
+// quieten finds the quiet seconds of both sides for a percentile: those in which
+// the generator was late by less than half of what the percentile usually is in
+// a second, or by so little that it does not feel it. It notes on the sides what
+// it has left out.
+func (m metricOf) quieten(a, b *compareSide) (quietA, quietB quiet) {
+	most := max(min(m.typical(a), m.typical(b))/2, time.Duration((1-m.quantile)*float64(harmless)))
+	return m.quietPart(a, most), m.quietPart(b, most)
+}
+
+func (m metricOf) quietPart(side *compareSide, most time.Duration) (q quiet) {
+	left := 0
+	for _, s := range side.samples {
+		part := s.quietSeconds(most)
+		if len(part.seconds) == 0 {
+			continue
+		}
+		q.samples = append(q.samples, part)
+		left += len(part.seconds)
+		for _, t := range part.seconds {
+			q.lag += t.second.Lag
+		}
+	}
+	q.lag /= time.Duration(max(left, 1))
+	side.Busy = max(side.Busy, side.Seconds-left)
+	if left < fewestSeconds || float64(left) < leastQuiet*float64(side.Seconds) {
+		q.noisy, q.samples = true, side.samples
+		side.noisy = append(side.noisy, m.name)
+	}
+	return q
+}
+
+// typical is the lower quartile of the percentile in the seconds of a side: what
+// it is without noise.
+func (m metricOf) typical(side *compareSide) time.Duration {
 	var all []time.Duration
-	for _, one := range s.samples {
-		for _, t := range one.seconds {
-			if t.second.measured() > 0 {
-				all = append(all, t.second.P99)
+	for _, s := range side.samples {
+		for i := range s.seconds {
+			if log, ok := m.statistic(s, []int{i}); ok {
+				all = append(all, time.Duration(math.Exp(log)))
 			}
 		}
 	}
@@ -83,7 +106,7 @@ func (s *sample) quietSeconds(most time.Duration) *sample {
 // excuse widens an interval by what of a change the machine may have made, by
 // how much more the generator was late on one side. least is the logarithm of
 // the lesser side.
-func (m metricOf) excuse(a, b *compareSide, least, low, high float64) (float64, float64) {
+func (m metricOf) excuse(a, b quiet, least, low, high float64) (float64, float64) {
 	may := m.follows * float64(b.lag-a.lag) / math.Exp(least)
 	return low - math.Log1p(max(may, 0)), high + math.Log1p(max(-may, 0))
 }

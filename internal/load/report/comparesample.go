@@ -14,13 +14,8 @@ type compareSide struct {
 
 	runs    []Run
 	samples []*sample
-	// quiet are the samples without the seconds in which the machine was busy;
-	// noisy tells that there are too few of these.
-	quiet []*sample
-	noisy bool
-	// lag is by how much the generator was late at most in a quiet second: the
-	// mean of these.
-	lag time.Duration
+	// noisy are the percentiles for which there are too few quiet seconds.
+	noisy []string
 }
 
 // sample is what one run has to say: its whole, counted seconds.

@@ -118,7 +118,7 @@ func (c *Comparison) sentence() string {
 	case c.Verdict == Same:
 		return fmt.Sprintf("no change from %s to %s that is certain and large enough to matter", c.A.Name, c.B.Name)
 	}
-	return "these runs do not tell whether there is a change of " + strings.Join(unclear, ", ")
+	return "these runs do not tell whether there is a change of " + together(unclear)
 }
 
 // sentence says how the metric has changed, and by how much at least.
