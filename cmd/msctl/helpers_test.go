@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 func helpers() map[string]func() {
 	return map[string]func(){
 		"service":   func() { os.Exit(runService()) },
+		"website":   func() { os.Exit(runWebsite()) },
 		"run-guard": func() { os.Exit(run()) },
 	}
 }
@@ -29,6 +31,7 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"waitfile": waitFile,
 		"readenv":  readEnv,
 		"expand":   expandFile,
+		"findenv":  findEnv,
 	}
 }
 
@@ -57,17 +60,12 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: waitfile FILE [TEXT]")
 	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.Now().Add(10 * time.Second)
-	for time.Now().Before(deadline) {
+	if !eventually(func() bool {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
-		if err == nil && len(bytes.TrimSpace(text)) > 0 && (len(args) == 1 || strings.Contains(string(text), args[1])) {
-			return
-		}
-		<-tick.C
+		return err == nil && len(bytes.TrimSpace(text)) > 0 && (len(args) == 1 || strings.Contains(string(text), args[1]))
+	}) {
+		ts.Fatalf("%s was not written in time", args[0])
 	}
-	ts.Fatalf("%s was not written in time", args[0])
 }
 
 // readEnv is `readenv NAME FILE`: it sets a variable to what FILE holds.
@@ -77,6 +75,37 @@ func readEnv(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	waitFile(ts, false, args[1:])
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// findEnv is `findenv NAME FILE REGEXP`: it sets a variable to what the group of
+// REGEXP matches in FILE, once it does.
+func findEnv(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: findenv NAME FILE REGEXP")
+	}
+	pattern, err := regexp.Compile(args[2])
+	ts.Check(err)
+	var found [][]byte
+	if !eventually(func() bool {
+		text, _ := os.ReadFile(ts.MkAbs(args[1])) // not there yet is nothing found
+		found = pattern.FindSubmatch(text)
+		return len(found) > 1
+	}) {
+		ts.Fatalf("%s does not match %s", args[1], args[2])
+	}
+	ts.Setenv(args[0], string(found[1]))
+}
+
+// eventually waits until a condition holds, ten seconds at most.
+func eventually(holds func() bool) bool {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-tick.C {
+		if holds() {
+			return true
+		}
+	}
+	return false
 }
 
 // expandFile is `expand FILE`: it replaces $NAME in FILE by the variables.

@@ -23,11 +23,16 @@ func TestMain(m *testing.M) {
 // UPDATE_SCRIPTS=1 rewrites the expected output.
 func TestScripts(t *testing.T) {
 	cache, gopath := goFolders(t)
+	repository, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "../../testdata/script",
 		Setup: func(env *testscript.Env) error {
 			home := filepath.Join(env.WorkDir, ".home")
 			env.Setenv("HOME", home)
+			env.Setenv("REPOSITORY", repository)
 			env.Setenv("USERPROFILE", home)
 			env.Setenv("GOCACHE", cache)
 			env.Setenv("GOPATH", gopath)

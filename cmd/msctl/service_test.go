@@ -40,7 +40,7 @@ type createItem struct {
 
 // runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]`:
 // a service on a free port, whose host:port it writes to FILE and its port to
-// FILE.port. -silent makes it say nothing of itself, as a NestJS service does.
+// FILE.port. What it is told by item.v1.viewed and cmd=record goes to -events. -silent makes it say nothing of itself, as a NestJS service does.
 func runService() int {
 	addr := flag.String("addr", "addr", "")
 	name := flag.String("name", "items", "")
@@ -139,16 +139,24 @@ func registerHandlers(s *micro.Server, name, events string, stopped <-chan struc
 	micro.Handle(s, micro.Cmd("whoami"), func(context.Context, struct{}) (string, error) { return name, nil })
 	micro.Handle(s, micro.Cmd(name), func(context.Context, struct{}) (string, error) { return name, nil })
 	micro.HandleEvent(s, micro.Name("item.v1.viewed"), func(_ context.Context, in json.RawMessage) error {
-		if events == "" {
-			return nil
-		}
-		f, err := os.OpenFile(events, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(f, "%s\n", in)
-		return errors.Join(err, f.Close())
+		return appendLine(events, string(in))
 	})
+	micro.Handle(s, micro.Cmd("record"), func(ctx context.Context, in json.RawMessage) (micro.None, error) {
+		return micro.None{}, appendLine(events, string(in)+" "+micro.RequestFromContext(ctx).Metadata.Get("tenant"))
+	})
+}
+
+// appendLine adds a line to a file; without a name it does nothing.
+func appendLine(file, line string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, line)
+	return errors.Join(err, f.Close())
 }
 
 // selfSigned makes a certificate for 127.0.0.1, and writes it to a file for

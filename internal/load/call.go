@@ -17,7 +17,7 @@ type call struct {
 	message  *message
 	client   *micro.Client
 	seq      uint64 // among the counted ones
-	nth      uint64 // of all, for its data
+	nth      uint64 // of its message, for its data
 	intended time.Duration
 	counted  bool
 

@@ -103,10 +103,9 @@ func (r *Run) offer(n uint64, intended time.Duration, counted bool) {
 func (r *Run) newCall(n uint64, intended time.Duration, counted bool) *call {
 	m := r.pick()
 	c := &call{
-		Context: r.ctx, message: m, seq: n, nth: r.made, intended: intended, counted: counted,
+		Context: r.ctx, message: m, seq: n, nth: m.made, intended: intended, counted: counted,
 		client: m.clients[m.made%uint64(len(m.clients))],
 	}
-	r.made++
 	m.made++
 	c.req.Pattern = m.Pattern
 	return c

@@ -82,8 +82,8 @@ type Message struct {
 	Metadata []Pair
 }
 
-// Payload makes the data, JSON text, of the request with a sequence number. It
-// is safe for use from many goroutines; what it returns is not changed.
+// Payload makes the data, JSON text, of the request with a sequence number, which
+// counts the requests of its message from 0: rows of data take turns. It is safe for use from many goroutines; what it returns is not changed.
 type Payload func(seq uint64) []byte
 
 // Pair is one pair of metadata, whose value is made anew for each attempt.

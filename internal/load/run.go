@@ -22,7 +22,6 @@ type Run struct {
 
 	// Of the goroutine that offers, or guarded by the crowd's mu.
 	messages []*message
-	made     uint64 // calls so far
 
 	start time.Time // has the monotonic clock, wall has not
 	wall  time.Time

@@ -8,7 +8,7 @@
 // string, and is written as JSON demands there: {"id":{{.id}},"name":"w-{{seq}}"}.
 // Expressions are those of text/template with these functions:
 //
-//	seq          the number of the request, from 0
+//	seq          the number of the request among its message's, from 0
 //	uuid         a random UUID
 //	int 1 100    a whole number from 1 to 100
 //	float 0 1    a number from 0 to 1

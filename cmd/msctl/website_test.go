@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// runWebsite is `website -addr FILE [-requests FILE]`: an HTTP server on a free
+// port, whose host:port it writes to FILE. /fail answers 503, anything else 200,
+// and a line goes to -requests for each request: method, path, X-Tenant and body.
+func runWebsite() int {
+	addr := flag.String("addr", "addr", "")
+	requests := flag.String("requests", "", "")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return complain(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: website(*requests)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	if err := writeAddress(*addr, listener.Addr()); err != nil {
+		return complain(err)
+	}
+	<-ctx.Done()
+	_ = server.Close() // whoever still asks has no answer coming
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return complain(err)
+	}
+	return 0
+}
+
+func website(requests string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = appendLine(requests, fmt.Sprintf("%s %s %s %s", r.Method, r.URL, r.Header.Get("X-Tenant"), body))
+		}
+		if err != nil || r.URL.Path == "/fail" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_, _ = io.WriteString(w, `{"ok":true}`) // the client may have gone
+	})
+}
