@@ -228,7 +228,7 @@ func (r *rig) close() {
 func (r *rig) about(name string, cell int) benchreport.About {
 	o := r.o
 	a := benchreport.About{
-		Name: name, Cell: cell, Pattern: o.title(), Target: o.targets(), Load: o.describe(), Seed: o.seed, Faults: o.faults.texts,
+		Name: name, Cell: cell, Pattern: o.title(), Target: o.targets(), Load: o.describe(), Seed: o.seed, Faults: r.faultCounts(),
 	}
 	for _, m := range o.messages {
 		if m.target.scheme == schemeHTTP {
@@ -238,6 +238,29 @@ func (r *rig) about(name string, cell int) benchreport.About {
 		a.Connections += o.connections * len(m.target.addresses)
 	}
 	return a
+}
+
+// faultCounts is what came of each fault, all proxies together; of a pause the
+// triggers tell.
+func (r *rig) faultCounts() []benchreport.Fault {
+	var list []benchreport.Fault
+	for i, text := range r.o.faults.texts {
+		f := benchreport.Fault{Text: text}
+		for _, p := range r.proxies {
+			for _, a := range p.Stats().Faults {
+				if a.Fault.String() != r.o.faults.list[i].String() {
+					continue
+				}
+				f.Messages += int64(a.Matched)
+				f.Hit += int64(a.Hit)
+				if a.Fault.Kind == fault.DropReply {
+					f.Swallowed += int64(a.Replies)
+				}
+			}
+		}
+		list = append(list, f)
+	}
+	return list
 }
 
 // knockTimeout bounds the question whether a target is there at all.

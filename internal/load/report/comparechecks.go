@@ -51,7 +51,10 @@ func orNone(text string) string {
 
 // faults are all that was done to the system in a run.
 func faults(r *Run) string {
-	list := slices.Clone(r.Faults)
+	var list []string
+	for _, f := range r.Faults {
+		list = append(list, f.Text)
+	}
 	for _, t := range r.Triggers {
 		list = append(list, fmt.Sprintf("%s at %s", t.Text, seconds(t.At)))
 	}

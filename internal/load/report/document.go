@@ -94,7 +94,7 @@ type Run struct {
 	Cohorts    [][2]int64    `json:"cohorts"`
 	Changes    []Change      `json:"changes"`
 	// Faults are all that were asked for, also those without a window.
-	Faults   []string  `json:"faults"`
+	Faults   []Fault   `json:"faults"`
 	Triggers []Trigger `json:"triggers"`
 	// Verdict is the worst of the triggers': "", "RECOVERED", "UNDECIDED",
 	// "DEGRADED" or "COLLAPSED".
@@ -181,6 +181,16 @@ type Second struct {
 	// Latencies is the distribution of the request latencies: pairs of
 	// nanoseconds, to about a percent, and how many there were.
 	Latencies [][2]int64 `json:"latencies"`
+}
+
+// Fault is what was done to messages on their way, and to how many.
+type Fault struct {
+	Text string `json:"text"`
+	// Messages counts those from clients that it was for, Hit those it was done
+	// to, Swallowed the answers of the service that it let nobody have.
+	Messages  int64 `json:"messages"`
+	Hit       int64 `json:"hit"`
+	Swallowed int64 `json:"swallowed"`
 }
 
 // Change is a change made while the run went on.

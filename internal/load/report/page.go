@@ -197,7 +197,9 @@ func facts(r *Run) (list []fact) {
 	add("policy", "", r.Policy.Text)
 	add("attempts", "", attemptLines(r)...)
 	add("wasted work", "", wastedLine(&r.Attempts))
-	add("faults", "", strings.Join(r.Faults, ", "))
+	for i := range r.Faults {
+		add("faults", "", r.Faults[i].line())
+	}
 	add("generator", "", generatorLines(r)...)
 	add("", "warn", doubtfulLine(r))
 	for _, c := range r.Changes {

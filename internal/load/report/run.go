@@ -19,8 +19,9 @@ type About struct {
 	Connections int
 	// Seed is the plan's.
 	Seed uint64
-	// Faults are all that were asked for, also those without a window.
-	Faults []string
+	// Faults are all that were asked for, also those without a window, and what
+	// came of them.
+	Faults []Fault
 	// LateUnknown tells that the transport cannot see late answers.
 	LateUnknown bool
 }

@@ -254,7 +254,7 @@ func collapse(t *testing.T) *report.Document {
 	for i, s := range stories() {
 		r := newRun(t, s.play(), report.About{
 			Name: s.name, Cell: i, Pattern: `{"cmd":"work"}`, Target: "tcp://127.0.0.1:4100", Load: "60/s for 30s", Connections: 1, Seed: 7,
-			Faults: []string{"stall@10s+4s"},
+			Faults: []report.Fault{{Text: "stall@10s+4s", Messages: 2400, Hit: 240}},
 		})
 		runs = append(runs, r)
 		e.Axes[0].Values = append(e.Axes[0].Values, s.name)

@@ -43,7 +43,10 @@ func (w *writer) run(r *Run) {
 func (w *writer) head(r *Run) {
 	w.line("%s %s %s", w.p.Bold("bench"), r.Pattern, w.p.Dim("→ "+r.Target))
 	w.line("%s", w.p.Dim(r.Load+plural(r.Connections, " on %d connection")))
-	about := append([]string{r.Policy.Text}, r.Faults...)
+	about := []string{r.Policy.Text}
+	for _, f := range r.Faults {
+		about = append(about, f.Text)
+	}
 	for i, text := range about {
 		if i > 0 {
 			text = "fault " + text
@@ -110,6 +113,27 @@ func (w *writer) attempts(r *Run) {
 		w.wrapped(label, text, nil)
 	}
 	w.wrapped("wasted work", wastedLine(&r.Attempts), nil)
+	label := "faults"
+	for i := range r.Faults {
+		w.wrapped(label, r.Faults[i].line(), nil)
+		label = ""
+	}
+}
+
+// line says what came of a fault. What it swallowed is work that the service did
+// and the client cannot know of.
+func (f *Fault) line() string {
+	if strings.HasPrefix(f.Text, "pause") { // of a process, not of messages
+		return f.Text
+	}
+	if f.Messages == 0 && f.Hit == 0 {
+		return f.Text + ": met no message"
+	}
+	text := fmt.Sprintf("%s: done to %s of %s", f.Text, Count(f.Hit), counted(f.Messages, "message"))
+	if f.Swallowed > 0 {
+		text += fmt.Sprintf("; %s swallowed, whose work was for nobody", counted(f.Swallowed, "answer"))
+	}
+	return text
 }
 
 // attemptLines are the sentences about a run's attempts.

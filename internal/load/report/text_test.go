@@ -56,7 +56,7 @@ func documents(t *testing.T) map[string]*report.Document {
 	}
 	repeated := document(report.KindRun, newRun(t, thousand(), aboutThousand()), newRun(t, thousand(), aboutThousand()))
 	naive := document(report.KindRun, newRun(t, stories()[1].play(), report.About{
-		Pattern: `{"cmd":"work"}`, Target: "tcp://127.0.0.1:4100", Load: "60/s for 30s", Connections: 1, Faults: []string{"stall@10s+4s"},
+		Pattern: `{"cmd":"work"}`, Target: "tcp://127.0.0.1:4100", Load: "60/s for 30s", Connections: 1, Faults: []report.Fault{{Text: "stall@10s+4s", Messages: 1800, Hit: 240}},
 	}))
 	hold(t, naive, "recovery<3s", "p99<50ms")
 	best := document(report.KindRun, newRun(t, stories()[4].play(), report.About{
