@@ -14,7 +14,7 @@ func (w *writer) experiment(d *Document) {
 	w.line("%s%s %s", w.label(""), r.Pattern, w.p.Dim("→ "+r.Target))
 	w.wrapped("", r.Load+plural(r.Connections, " on %d connection")+", "+plural(len(d.Runs), "%d run"), w.p.Dim)
 	if e.Capacity > 0 {
-		w.wrapped("capacity", fmt.Sprintf("%s", Rate(e.Capacity)), nil)
+		w.wrapped("capacity", Rate(e.Capacity), nil)
 	}
 	w.line("")
 	switch {
