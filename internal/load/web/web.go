@@ -15,11 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -42,8 +45,10 @@ type Conn struct {
 	url       *url.URL
 	opts      Options
 	transport *http.Transport
-	closed    context.Context
-	close     context.CancelFunc
+
+	mu     sync.Mutex // guards what follows
+	open   map[net.Conn]struct{}
+	closed bool
 }
 
 const (
@@ -69,25 +74,53 @@ func Dial(address string, opts Options) (*Conn, error) {
 	if opts.Header == nil {
 		opts.Header = http.Header{}
 	}
-	c := &Conn{url: u, opts: opts, transport: &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+	c := &Conn{url: u, opts: opts, open: map[net.Conn]struct{}{}}
+	c.transport = &http.Transport{
+		DialContext:         c.dial,
 		TLSClientConfig:     opts.TLS,
 		TLSHandshakeTimeout: dialTimeout,
 		MaxIdleConns:        idleConns,
 		MaxIdleConnsPerHost: idleConns,
 		IdleConnTimeout:     time.Minute,
 		DisableCompression:  true,
-	}}
-	c.closed, c.close = context.WithCancel(context.Background())
+	}
 	return c, nil
+}
+
+// dial makes a connection that Close can end.
+func (c *Conn) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		_ = conn.Close()
+		return nil, micro.ErrClosed
+	}
+	t := &tracked{conn, c}
+	c.open[t] = struct{}{}
+	return t, nil
+}
+
+// tracked is a connection that its Conn knows of until it is closed.
+type tracked struct {
+	net.Conn
+	owner *Conn
+}
+
+// Close closes the connection and forgets it.
+func (t *tracked) Close() error {
+	t.owner.mu.Lock()
+	delete(t.owner.open, t)
+	t.owner.mu.Unlock()
+	return t.Conn.Close()
 }
 
 // Exchange sends one HTTP request. A status of 400 or more is an error of the
 // service with that status; any other is an answer, whose value is the body.
 func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(c.closed, func() { cancel(micro.ErrClosed) })()
 	if !req.Deadline.IsZero() {
 		var stop context.CancelFunc
 		ctx, stop = context.WithDeadline(ctx, req.Deadline)
@@ -95,13 +128,13 @@ func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Rep
 	}
 	res, err := c.transport.RoundTrip(c.request(traced(ctx, req), req))
 	if err != nil {
-		return failure(ctx, err)
+		return c.failure(ctx, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, c.opts.MaxBody+1))
 	switch {
 	case err != nil:
-		return failure(ctx, err)
+		return c.failure(ctx, err)
 	case int64(len(body)) > c.opts.MaxBody:
 		return fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.opts.MaxBody)
 	case res.StatusCode >= http.StatusBadRequest:
@@ -146,9 +179,14 @@ func (c *Conn) request(ctx context.Context, req *micro.Request) *http.Request {
 }
 
 // failure maps what a round trip ended with to the runtime's errors.
-func failure(ctx context.Context, err error) error {
+func (c *Conn) failure(ctx context.Context, err error) error {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
 	var dial *net.OpError
 	switch {
+	case closed:
+		return micro.ErrClosed
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return micro.ErrTimeout
 	case ctx.Err() != nil:
@@ -202,7 +240,13 @@ func (c *Conn) Publish(context.Context, *micro.Request) error {
 
 // Close ends all connections; requests in flight fail with micro.ErrClosed.
 func (c *Conn) Close() error {
-	c.close()
+	c.mu.Lock()
+	c.closed = true
+	open := slices.Collect(maps.Keys(c.open))
+	c.mu.Unlock()
+	for _, conn := range open {
+		_ = conn.Close() // whoever uses it is told by its reads
+	}
 	c.transport.CloseIdleConnections()
 	return nil
 }
