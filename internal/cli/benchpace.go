@@ -164,8 +164,11 @@ func parseSine(text string) (vegeta.Pacer, error) {
 	return vegeta.SinePacer{Period: p, Mean: m, Amp: a}, err
 }
 
-// mostStages bounds --stages.
-const mostStages = 1000
+// What bounds --stages.
+const (
+	mostStages    = 1000
+	longestStages = 1000 * time.Hour
+)
 
 // parseStages reads --stages: RATE:LENGTH, …: the rate changes evenly to RATE
 // within LENGTH, from 0 at the beginning; a stage of 0s is a step.
@@ -188,6 +191,9 @@ func parseStages(text string) (load.Stages, error) {
 		d, err := length.duration(true)
 		if err != nil {
 			return nil, err
+		}
+		if d > longestStages-stages.Length() {
+			return nil, length.wrong(0, "all stages together last at most %s", longestStages)
 		}
 		most = max(most, rate)
 		stages = append(stages, load.Stage{Rate: rate, Length: d})

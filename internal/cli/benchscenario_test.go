@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/term"
+)
+
+// readBench reads the arguments of `msctl bench` and runs nothing.
+func readBench(t *testing.T, stdin string, args ...string) (*benchOptions, error) {
+	t.Helper()
+	s, _ := term.NewTest(stdin, term.Facts{})
+	cmd, o := benchCommand(s, "", &replay{from: s.In})
+	if err := cmd.ParseFlags(args); err != nil {
+		t.Fatal(err)
+	}
+	return o, o.complete(cmd, cmd.Flags().Args())
+}
+
+// scenarioFile writes a scenario and returns its path.
+func scenarioFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bench.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestScenario: a file says what flags say, and the messages that they cannot.
+func TestScenario(t *testing.T) {
+	path := scenarioFile(t, `# all that the flags do
+rate: 500/s
+duration: 30s
+policy: naive
+retries: 1
+no-tui: true
+fault: ["drop=5%", 'stall@10s+4s']
+threshold: p99<50ms
+"budget": 20%+10/s
+messages:
+  - pattern: cmd=findAllItems
+    weight: 4
+  - name: create
+    pattern: {cmd: createItem, v: 2}
+    data: {name: "w-{{seq}}", price: 9.99, tags: [a, null]}
+    meta: {tenant: "t-{{attempt}}"}
+    to: tcp://orders:3003
+  - pattern: item.viewed
+    data: ["id:=7", "name=x y"]
+  - {pattern: cmd=text, data: just text=1}
+  - to: http://localhost:3001/items
+    method: PUT
+    header: {X-Tenant: shop}
+    data: |
+      {"id": 1}
+`)
+	o, err := readBench(t, "", "--scenario", path, "--retries", "3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type message struct {
+		Name, Route, Data, To, Method, Header string
+		Weight, Pairs                         int
+	}
+	var got []message
+	for _, m := range o.messages {
+		got = append(got, message{m.name, m.route.String(), string(m.payload.Make(6)), m.to, m.method, m.header.Get("X-Tenant"), m.weight, len(m.pairs)})
+	}
+	want := []message{
+		{Route: `{"cmd":"findAllItems"}`, Data: `{}`, Weight: 4},
+		{Name: "create", Route: `{"cmd":"createItem","v":2}`, Data: `{"name":"w-6","price":9.99,"tags":["a",null]}`, To: "tcp://orders:3003", Weight: 1, Pairs: 1},
+		{Route: "item.viewed", Data: `{"id":7,"name":"x y"}`, Weight: 1},
+		{Route: `{"cmd":"text"}`, Data: `{"just text":"1"}`, Weight: 1},
+		{Route: "(no pattern)", Data: `{"id": 1}`, To: "http://localhost:3001/items", Method: "PUT", Header: "shop", Weight: 1},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("messages: -want +got\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"drop=5%", "stall@10s+4s"}, o.faults.texts); diff != "" || !o.noTUI || len(o.parsed) != 1 {
+		t.Errorf("flags: -want +got\n%s, no-tui %t, %d thresholds", diff, o.noTUI, len(o.parsed))
+	}
+	if got := o.policy.String() + "; " + o.describe(); got != "timeout 1s, 3 retries at once, budget 20%+10/s; 500/s for 30s" {
+		t.Errorf("the command line does not win: %s", got)
+	}
+	again := "bench --budget 20%+10/s --duration 30s --fault drop=5% --fault stall@10s+4s --no-tui --policy naive --rate 500/s --retries 3 --scenario " + path + " --threshold 'p99<50ms'"
+	if diff := cmp.Diff(again, o.command); diff != "" {
+		t.Errorf("again: -want +got\n%s", diff)
+	}
+}
+
+// TestScenarioPoints: at the line and the column in the file, or at the file's
+// line and the column of the value.
+func TestScenarioPoints(t *testing.T) {
+	cases := []struct{ text, want string }{
+		{"", "FILE, column 1: the file says nothing"},
+		{"# nothing\n", "column 1: the file says nothing"},
+		{"rate: 5/s\nrate: 6/s\n", `FILE, line 2, column 1: "rate" is there twice`},
+		{"? [a]\n: 1\n", "FILE, line 2, column 1: "},
+		{"messages:\n  - pattern: cmd=x\n    pattern: cmd=y\n", `FILE, line 3, column 5: "pattern" is there twice`},
+		{"messages:\n  - pattern: cmd=x\n    name: [a]\n", "FILE, line 3, column 11: name is a plain value"},
+		{"messages:\n  - cmd=x\n", "FILE, line 2, column 5: a message is `key: value` lines"},
+		{"messages:\n  - pattern: cmd=x\n    weight: -1\n", "FILE, line 3, column 13: a weight is a whole number"},
+		{"messages:\n  - pattern: cmd=x\n    meta: {a: [b]}\n", "FILE, line 3, column 15: a is a plain value"},
+		{"messages:\n  - pattern: cmd=x\n    data: {a: .nan}\n", "FILE, line 3, column 11: data cannot be written as JSON"},
+		{"seed: -1\nmessages: [{pattern: cmd=x}]\n", `FILE, line 1, column 7: seed: "-1" is not a whole number of 0 or more`},
+		{"fault:\n  - drop\n  - stall\nmessages: [{pattern: cmd=x}]\n", "FILE, line 3: --fault, column 6: stall needs an end"},
+		{"messages: [{pattern: cmd=x}]\narrivals: poison\n", `FILE, line 2: unknown --arrivals "poison"`},
+		{"messages: [{pattern: cmd=x}]\nthink: 1s\n", "FILE, line 2: --think goes with --users"},
+		{"scenario: other.yaml\n", `FILE, line 1, column 1: unknown key "scenario"`},
+		{"help: true\n", `FILE, line 1, column 1: unknown key "help"`},
+	}
+	for _, c := range cases {
+		path := scenarioFile(t, c.text)
+		_, err := readBench(t, "", "--scenario", path)
+		if want := strings.Replace(c.want, "FILE", path, 1); exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", c.text, err, want)
+		}
+	}
+}
+
+// FuzzScenario: whatever is in a scenario works, or is a usage error that points
+// into the file.
+func FuzzScenario(f *testing.F) {
+	for _, text := range []string{
+		"rate: 5/s\nusers: 3\n", "messages:\n  - pattern: {cmd: x}\n    weight: 2\n    data: [a=1, b:=2]\n", "fault: [drop, stall@1s+1s]\n",
+		"messages: [{pattern: cmd=x, meta: {a: b}, header: {c: d}}]\n", "a: &x 1\nb: *x\n", "? [a]\n: b\n", "--- 1\n--- 2\n", "<<: {rate: 5/s}\n",
+		"rate: !!float 5\n", "messages:\n- pattern: |\n    x\n", "\ufeffrate: 5/s\r\n", "rate: \"\\x00\"\n", "{rate: 5/s, messages: [pattern: x]}",
+	} {
+		f.Add(text)
+	}
+	path := filepath.Join(f.TempDir(), "bench.yaml")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := term.NewTest("", term.Facts{})
+		cmd, o := benchCommand(s, "", &replay{from: s.In})
+		if err := cmd.ParseFlags([]string{"--scenario", path}); err != nil {
+			t.Fatal(err)
+		}
+		o.scenario = path
+		messages, err := o.readScenario(cmd, false)
+		var at pointer
+		switch {
+		case err == nil && len(messages) == 0 && cmd.Flags().NFlag() == 1:
+			t.Errorf("%q: nothing was read, and nothing said", text)
+		case err != nil && exitCode(err) != exitUsage:
+			t.Errorf("%q: %v is no usage error", text, err)
+		case errors.As(err, &at) && (at.offset > len(at.text) || at.what != path):
+			t.Errorf("%q: %v points elsewhere", text, err)
+		}
+	})
+}
