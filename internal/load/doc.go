@@ -16,5 +16,16 @@
 // latency is the answer minus the write. A late answer is one that came after
 // its attempt had been given up.
 //
+// A [Trigger] is something done to the system at a moment and for a while; the
+// [Verdict] of each, in a [Recovery], tells whether the system came back from it.
+// It is made from cohorts: the requests that were due in the same quarter of a
+// second, and how many of them were answered in the end.
+//
+// # Truth
+//
+// Offered is the sum of the outcomes, to the last request, however a run ends.
+// The run also watches the generator itself: what it says of a second in which
+// requests left late is to be doubted, see [Point.Doubtful].
+//
 // The package knows no screen and no files.
 package load
