@@ -24,11 +24,14 @@ func checkScenarios(t *testing.T, scenarios []scenario) {
 	}
 	var all []variant
 	for _, s := range scenarios {
-		if s.alone {
+		switch {
+		case s.alone:
 			all = append(all, variant{s, 1})
-			continue
+		case s.want.Lost > 0: // each costs a timeout
+			all = append(all, variant{s, 0}, variant{s, requests})
+		default:
+			all = append(all, variant{s, 0}, variant{s, 10})
 		}
-		all = append(all, variant{s, 0}, variant{s, 10})
 	}
 	name := func(v variant) string { return v.name + "/users=" + strconv.Itoa(v.users) }
 	atOnce(t, all, name, func(t *testing.T, v variant) { v.check(t, v.users) })

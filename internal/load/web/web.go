@@ -9,6 +9,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -135,10 +136,10 @@ func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Rep
 	switch {
 	case err != nil:
 		return c.failure(ctx, err)
-	case int64(len(body)) > c.opts.MaxBody:
-		return fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.opts.MaxBody)
 	case res.StatusCode >= http.StatusBadRequest:
 		return remote(res.StatusCode, body)
+	case int64(len(body)) > c.opts.MaxBody:
+		return fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.opts.MaxBody)
 	}
 	return reply.Send(micro.Value{Raw: body, Last: true})
 }
@@ -166,6 +167,12 @@ func (c *Conn) request(ctx context.Context, req *micro.Request) *http.Request {
 			key = "X-Correlation-Id"
 		}
 		out.Header.Set(key, value)
+	}
+	out.Host = cmp.Or(out.Header.Get("Host"), out.Host)
+	out.Header.Del("Host")
+	if user := c.url.User; user != nil && out.Header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		out.SetBasicAuth(user.Username(), password)
 	}
 	if c.opts.Method != http.MethodGet && c.opts.Method != http.MethodHead {
 		out.Body = io.NopCloser(bytes.NewReader(req.Data))
@@ -207,30 +214,36 @@ const mostDetail = 200
 // remote is the error of a status: with the message of the body where it has
 // one, as NestJS' and problem+json bodies do.
 func remote(status int, body []byte) error {
-	message := http.StatusText(status)
-	var fields struct {
-		Message json.RawMessage `json:"message"`
-		Detail  string          `json:"detail"`
-		Title   string          `json:"title"`
-	}
-	if json.Unmarshal(body, &fields) == nil {
-		var text string
-		switch {
-		case json.Unmarshal(fields.Message, &text) == nil && text != "":
-			message = text
-		case fields.Detail != "":
-			message = fields.Detail
-		case fields.Title != "":
-			message = fields.Title
-		}
-	} else if text := strings.TrimSpace(string(body[:min(len(body), mostDetail)])); text != "" {
-		message = text
-	}
+	message := cmp.Or(messageOf(body), http.StatusText(status), fmt.Sprintf("status %d", status))
 	payload, err := json.Marshal(map[string]any{"status": status, "message": message})
 	if err != nil {
 		return fmt.Errorf("read the error of status %d: %w", status, err)
 	}
 	return micro.RemoteError(payload)
+}
+
+// messageOf is what the body of an error says; "" is nothing.
+func messageOf(body []byte) string {
+	var fields struct {
+		Message json.RawMessage `json:"message"`
+		Detail  string          `json:"detail"`
+		Title   string          `json:"title"`
+	}
+	if !json.Valid(body) {
+		return strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), mostDetail)]), ""))
+	}
+	if json.Unmarshal(body, &fields) != nil {
+		return "" // JSON of another form
+	}
+	var text string
+	var list []string
+	switch { // NestJS' validation says several things
+	case json.Unmarshal(fields.Message, &text) == nil && text != "":
+		return text
+	case json.Unmarshal(fields.Message, &list) == nil && len(list) > 0:
+		return strings.Join(list, "; ")
+	}
+	return cmp.Or(fields.Detail, fields.Title)
 }
 
 // Publish is not for HTTP, which has no events.
