@@ -90,8 +90,8 @@ func loadDocument(path string) (*benchreport.Document, error) {
 // benchFiles are the files that a bench writes when it is done.
 type benchFiles struct {
 	list    []benchFile
-	vegeta  *os.File
-	encoder *benchreport.Vegeta
+	encoder *benchreport.Vegeta // nil: nobody takes requests down
+	device  *os.File            // where the encoder writes, unless that is a file of the list
 }
 
 // benchFile is a file that is written whole or not at all.
@@ -128,13 +128,29 @@ func (o *benchOutput) open(title, target string) (*benchFiles, error) {
 	if o.vegeta == "" {
 		return f, nil
 	}
-	created, err := os.Create(o.vegeta)
-	if err != nil {
+	if err := f.openVegeta(o.vegeta, title, target); err != nil {
 		f.discard()
 		return nil, usagef("--vegeta: %w", err)
 	}
-	f.vegeta, f.encoder = created, benchreport.NewVegeta(created, title, target)
 	return f, nil
+}
+
+// openVegeta begins the file that every request of a run goes to.
+func (f *benchFiles) openVegeta(path, title, target string) error {
+	temp, err := beside(path)
+	if err != nil {
+		return err
+	}
+	if temp != nil {
+		f.encoder = benchreport.NewVegeta(temp, title, target)
+		f.list = append(f.list, benchFile{path, func(*benchreport.Document, io.Writer) error { return f.encoder.Close() }, temp})
+		return nil
+	}
+	if f.device, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+		return err
+	}
+	f.encoder = benchreport.NewVegeta(f.device, title, target)
+	return nil
 }
 
 // beside makes a temporary file next to path, which takes its name once it is
@@ -175,8 +191,8 @@ func (f *benchFiles) discard() {
 			_ = os.Remove(file.temp.Name()) // gone already once it has its name
 		}
 	}
-	if f.vegeta != nil {
-		_ = f.vegeta.Close() // closed already, or of no use
+	if f.device != nil {
+		_ = f.device.Close() // closed already, or of no use
 	}
 }
 
@@ -187,9 +203,9 @@ func (f *benchFiles) finish(d *benchreport.Document) error {
 			return fmt.Errorf("write %s: %w", file.path, err)
 		}
 	}
-	if f.vegeta != nil {
-		if err := errors.Join(f.encoder.Close(), f.vegeta.Close()); err != nil {
-			return fmt.Errorf("write %s: %w", f.vegeta.Name(), err)
+	if f.device != nil {
+		if err := errors.Join(f.encoder.Close(), f.device.Close()); err != nil {
+			return fmt.Errorf("write %s: %w", f.device.Name(), err)
 		}
 	}
 	return nil
