@@ -201,22 +201,5 @@ func (o *options) startServer(ctx context.Context) (stop func(), err error) {
 	return func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // its end is what was asked for
-	}, errors.Join(await(ctx, o.tcp), await(ctx, o.http))
-}
-
-func await(ctx context.Context, address string) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	every := time.NewTicker(20 * time.Millisecond)
-	defer every.Stop()
-	for {
-		if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address); err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-every.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	}, errors.Join(testenv.AwaitPort(ctx, o.tcp), testenv.AwaitPort(ctx, o.http))
 }

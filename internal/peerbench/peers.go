@@ -59,28 +59,11 @@ func startService(ctx context.Context, who string, args ...string) (*service, er
 		return nil, fmt.Errorf("start the %s server: %w", who, err)
 	}
 	s := &service{addr: addr, cmd: cmd}
-	if err := awaitPort(ctx, addr); err != nil {
+	if err := testenv.AwaitPort(ctx, addr); err != nil {
 		s.stop()
 		return nil, fmt.Errorf("start the %s server: %w", who, err)
 	}
 	return s, nil
-}
-
-func awaitPort(ctx context.Context, addr string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	every := time.NewTicker(20 * time.Millisecond)
-	defer every.Stop()
-	for {
-		if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr); err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-every.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // peerCommand is the command that runs the server or client role of who at addr.

@@ -3,6 +3,7 @@ package testenv
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -84,6 +85,24 @@ func FreePort() (int, error) {
 	}
 	defer listener.Close()
 	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+// AwaitPort returns when addr, host:port, accepts connections.
+func AwaitPort(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	every := time.NewTicker(20 * time.Millisecond)
+	defer every.Stop()
+	for {
+		if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr); err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // NestServer is a running testdata/nest/nest-server.mjs. Its methods may be used from several goroutines.
