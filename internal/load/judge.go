@@ -9,7 +9,7 @@ import (
 // judge tells for each trigger that has begun, and has an end, whether the system
 // came back; mu is held.
 func (r *recorder) judge(now time.Duration) []Recovery {
-	j := judge{cohorts: r.cohorts, seconds: r.coarse.points, final: r.frozen, end: r.ended}
+	j := judge{cohorts: r.cohorts, seconds: r.coarse.points, final: r.frozen, end: r.ended, before: 1}
 	if j.end == 0 {
 		j.end = now
 	}
@@ -28,6 +28,7 @@ func (r *recorder) judge(now time.Duration) []Recovery {
 			until = min(until, r.triggers[i+1].At)
 		}
 		list = append(list, j.about(t, max(from, t.At-baseline), until))
+		j.before = list[len(list)-1].Before
 		from = min(end, until)
 	}
 	return list
@@ -40,6 +41,7 @@ type judge struct {
 	final   bool
 	known   time.Duration // until when the cohorts have ended
 	end     time.Duration // until when requests are, or were, offered
+	before  float64       // the share before the trigger judged last, for one that overlaps it
 }
 
 // ripe is until when all requests have their outcomes.
@@ -56,7 +58,7 @@ func (j *judge) ripe(from time.Duration) time.Duration {
 // counts as after it.
 func (j *judge) about(t Trigger, from, until time.Duration) Recovery {
 	end, _ := t.End()
-	r := Recovery{Trigger: t, Before: 1}
+	r := Recovery{Trigger: t, Before: j.before}
 	if share, ok := j.share(from, t.At); ok {
 		r.Before = share
 	}

@@ -94,6 +94,28 @@ func TestVerdictOfSeveralTriggers(t *testing.T) {
 	}
 }
 
+// TestVerdictOfTriggersThatOverlap: the first has no time of its own after its end,
+// so it is not judged; the last one is, against what was before both.
+func TestVerdictOfTriggersThatOverlap(t *testing.T) {
+	for _, c := range []struct {
+		before, after float64
+		want          Verdict
+	}{{1, 1, Recovered}, {1, 0, Collapsed}, {0.52, 0.52, Recovered}, {0.52, 0, Collapsed}} {
+		r := newRecorder()
+		shares := join(of(c.before, 10), of(0, 6), of(c.after, 14))
+		r.cohorts, r.ended, r.frozen = history(shares...), time.Duration(len(shares))*time.Second, true
+		r.trigger(Trigger{At: 10 * time.Second, Length: 4 * time.Second, Text: "long"})
+		r.trigger(Trigger{At: 12 * time.Second, Length: 4 * time.Second, Text: "longer"})
+		got := r.judge(r.ended)
+		if len(got) != 2 || got[0].Verdict != Undecided || got[1].Verdict != c.want {
+			t.Fatalf("after %g: %+v\nwant the first undecided, the second %s", c.after, got, c.want)
+		}
+		if got[1].Before != c.before {
+			t.Errorf("after %g: the second is compared with %g, want what was before both", c.after, got[1].Before)
+		}
+	}
+}
+
 // TestVerdictWhileItGoesOn: what is not known yet is not told.
 func TestVerdictWhileItGoesOn(t *testing.T) {
 	r := newRecorder()
