@@ -44,6 +44,9 @@ func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err
 			return 0, 0, context.Cause(ctx)
 		}
 		got := res.Goodput()
+		if got == 0 && perSecond == 0 {
+			return 0, 0, ErrNoCapacity // more users would not help, and take minutes
+		}
 		if got > perSecond {
 			users = n
 		}
@@ -51,9 +54,6 @@ func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err
 			return max(got, perSecond), users, nil
 		}
 		perSecond = got
-	}
-	if perSecond == 0 {
-		return 0, 0, ErrNoCapacity
 	}
 	return perSecond, users, nil
 }

@@ -1,0 +1,133 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/capacity"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// closedLoad is a Step against an address over TCP.
+func closedLoad(t *testing.T, address string) Step {
+	conns := []micro.Conn{microtcp.Dial(address), microtcp.Dial(address)}
+	t.Cleanup(func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	})
+	return func(ctx context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
+		r, err := load.Start(ctx, load.Plan{
+			Messages: []load.Message{{Conns: conns, Pattern: micro.Cmd("work")}},
+			Policy:   policy.New(policy.WithTimeout(30 * time.Second)), Users: users, Duration: length, Warmup: warmup, Grace: ms,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return r.Wait(), nil
+	}
+}
+
+// TestCapacity finds what a service of known capacity can do, within 10 %.
+func TestCapacity(t *testing.T) {
+	for name, config := range map[string]capacity.Config{
+		"100 a second, one worker":   {ServiceTime: capacity.Constant(10 * ms)},
+		"1000 a second, ten workers": {Workers: 10, ServiceTime: capacity.Constant(10 * ms)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			service, err := capacity.Serve(ctx, "127.0.0.1:0", config, micro.Cmd("work"))
+			if err != nil {
+				cancel()
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				cancel()
+				_ = service.Wait()
+			})
+			got, users, err := Capacity(t.Context(), closedLoad(t, service.Address))
+			t.Logf("%.1f/s with %d users", got, users)
+			if want := config.Capacity(); err != nil || math.Abs(got-want) > want/10 {
+				t.Errorf("%.1f/s with %d users, %v: want %.0f/s within 10 %%", got, users, err, want)
+			}
+		})
+	}
+}
+
+// scripted makes a Step whose goodput depends on the users alone.
+func scripted(goodput func(users int) float64) (step Step, asked *[]int) {
+	asked = new([]int)
+	return func(_ context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
+		*asked = append(*asked, users)
+		res := &load.Result{}
+		res.Counted = length - warmup
+		res.Totals.Outcomes[load.OK] = int64(goodput(users) * res.Counted.Seconds())
+		return res, nil
+	}, asked
+}
+
+// TestSearch: it goes on while more users get more answers, and no longer.
+func TestSearch(t *testing.T) {
+	cases := []struct {
+		name    string
+		goodput func(users int) float64
+		want    float64
+		users   int
+		steps   int
+	}{
+		{"enough at once", func(int) float64 { return 200 }, 200, 2, 2},
+		{"ten answers a user, up to 1000", func(n int) float64 { return min(20*float64(n), 1000) }, 1000, 128, 5},
+		{"worse with more", func(n int) float64 { return 4000 / math.Abs(float64(n)-30) }, 2000, 32, 4},
+		{"a little more is the same", func(n int) float64 { return 100 + float64(n) }, 108, 8, 2},
+		{"without an end", func(n int) float64 { return 10 * float64(n) }, 81920, 8192, 7},
+		{"slow: steps are made longer", func(int) float64 { return 4 }, 4, 2, 4},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			step, asked := scripted(c.goodput)
+			got, users, err := Capacity(t.Context(), step)
+			if err != nil || math.Abs(got-c.want) > 1 || users != c.users || len(*asked) != c.steps {
+				t.Errorf("%.1f/s with %d users after %v, %v: want %g/s with %d after %d steps", got, users, *asked, err, c.want, c.users, c.steps)
+			}
+		})
+	}
+}
+
+func TestNoCapacity(t *testing.T) {
+	step, asked := scripted(func(int) float64 { return 0 })
+	if _, _, err := Capacity(t.Context(), step); !errors.Is(err, ErrNoCapacity) || len(*asked) != 2 {
+		t.Errorf("%v after %v: want ErrNoCapacity after a step and a longer one", err, *asked)
+	}
+	why := errors.New("no such service")
+	failing := func(context.Context, int, time.Duration, time.Duration) (*load.Result, error) { return nil, why }
+	if _, _, err := Capacity(t.Context(), failing); !errors.Is(err, why) {
+		t.Errorf("%v, want %v", err, why)
+	}
+}
+
+// TestCancelledSearch: it ends with the context's cause, and does not mistake what
+// was cut short for a capacity.
+func TestCancelledSearch(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	steps := 0
+	step := func(_ context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
+		if steps++; steps == 2 {
+			cancel(why)
+		}
+		res := &load.Result{}
+		res.Counted = length - warmup
+		res.Totals.Outcomes[load.OK] = int64(100 * users)
+		return res, nil
+	}
+	if got, _, err := Capacity(ctx, step); !errors.Is(err, why) || got != 0 || steps != 2 {
+		t.Errorf("%.1f/s, %v after %d steps: want %v after 2", got, err, steps, why)
+	}
+}
