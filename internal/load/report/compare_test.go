@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -230,6 +231,7 @@ func TestCompareRefuses(t *testing.T) {
 	one := simulate(1, world{seconds: 3}, 1)
 	several := simulate(1, world{seconds: 3}, 2)
 	several.Runs[0].Name, several.Runs[1].Name = "naive", "budget"
+	several.Runs[1].Cell = 1
 	nothing := document(report.KindRun, report.Run{Counted: time.Second})
 	cases := []struct {
 		a, b *report.Document
@@ -251,6 +253,21 @@ func TestCompareRefuses(t *testing.T) {
 	}
 	if _, err := report.Compare(several, several, report.CompareOptions{Run: "budget"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCompareRepeated: the runs of --repeat have names, and are one kind.
+func TestCompareRepeated(t *testing.T) {
+	one, repeated := simulate(1, world{seconds: 10}, 1), simulate(1, world{seconds: 10}, 3)
+	for i := range repeated.Runs {
+		repeated.Runs[i].Name = fmt.Sprintf("run %d", i+1)
+	}
+	c, err := report.Compare(one, repeated, report.CompareOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.A.Runs != 1 || c.B.Runs != 3 {
+		t.Errorf("%d and %d runs compared, want 1 and 3", c.A.Runs, c.B.Runs)
 	}
 }
 

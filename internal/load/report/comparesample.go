@@ -44,10 +44,12 @@ func newSide(name string, d *Document, run string) (*compareSide, error) {
 	}
 	s := &compareSide{Side: Side{Name: name}}
 	var names []string
+	cells := map[int]bool{} // a run that was repeated has one cell and a name each time
 	for _, r := range d.Runs {
 		if run == "" || r.Name == run {
 			s.runs = append(s.runs, r)
 		}
+		cells[r.Cell] = true
 		if !slices.Contains(names, r.Name) {
 			names = append(names, r.Name)
 		}
@@ -55,7 +57,7 @@ func newSide(name string, d *Document, run string) (*compareSide, error) {
 	switch {
 	case len(s.runs) == 0:
 		return nil, fmt.Errorf("compare %s: it has no run named %q; there are %s", name, run, strings.Join(names, ", "))
-	case run == "" && len(names) > 1:
+	case run == "" && len(cells) > 1:
 		return nil, fmt.Errorf("compare %s: it holds several kinds of runs; name one of %s", name, strings.Join(names, ", "))
 	}
 	s.describe()
