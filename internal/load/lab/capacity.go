@@ -15,6 +15,7 @@ const (
 	moreUsers   = 4 // times as many
 	mostUsers   = 8192
 	enough      = 1.10 // less gain than this is none
+	mostVain    = 2    // steps without a gain: one may have met a busy moment of the machine
 	stepLength  = 2 * time.Second
 	stepWarmup  = 500 * time.Millisecond
 	answersLeft = 20 // a step with fewer answers than this is told to be longer
@@ -28,32 +29,33 @@ type Step func(ctx context.Context, users int, length, warmup time.Duration) (*l
 var ErrNoCapacity = errors.New("nothing was answered, so there is no capacity to be found")
 
 // Capacity searches how many requests a second a service answers at most, and
-// returns that and with how many users it was reached.
+// returns that and the users with which it was reached, to within a tenth.
 func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err error) {
-	for n := firstUsers; n <= mostUsers; n *= moreUsers {
-		res, err := step(ctx, n, stepLength, stepWarmup)
+	for n, vain := firstUsers, 0; n <= mostUsers && vain < mostVain; n *= moreUsers {
+		res, err := longEnough(ctx, step, n)
 		if err != nil {
 			return 0, 0, err
-		}
-		if res.Totals.Outcomes[load.OK] < answersLeft && ctx.Err() == nil {
-			if res, err = step(ctx, n, 3*stepLength, stepWarmup); err != nil {
-				return 0, 0, err
-			}
-		}
-		if ctx.Err() != nil {
-			return 0, 0, context.Cause(ctx)
 		}
 		got := res.Goodput()
 		if got == 0 && perSecond == 0 {
 			return 0, 0, ErrNoCapacity // more users would not help, and take minutes
 		}
-		if got > perSecond {
-			users = n
+		if vain++; got >= perSecond*enough {
+			vain, users = 0, n
 		}
-		if got < perSecond*enough {
-			return max(got, perSecond), users, nil
-		}
-		perSecond = got
+		perSecond = max(perSecond, got)
 	}
 	return perSecond, users, nil
+}
+
+// longEnough makes a step, and makes it again for longer when it had few answers.
+func longEnough(ctx context.Context, step Step, users int) (*load.Result, error) {
+	res, err := step(ctx, users, stepLength, stepWarmup)
+	if err == nil && res.Totals.Outcomes[load.OK] < answersLeft && ctx.Err() == nil {
+		res, err = step(ctx, users, 3*stepLength, stepWarmup)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // what was cut short tells nothing
+	}
+	return res, err
 }

@@ -82,12 +82,13 @@ func TestSearch(t *testing.T) {
 		users   int
 		steps   int
 	}{
-		{"enough at once", func(int) float64 { return 200 }, 200, 2, 2},
-		{"ten answers a user, up to 1000", func(n int) float64 { return min(20*float64(n), 1000) }, 1000, 128, 5},
-		{"worse with more", func(n int) float64 { return 4000 / math.Abs(float64(n)-30) }, 2000, 32, 4},
-		{"a little more is the same", func(n int) float64 { return 100 + float64(n) }, 108, 8, 2},
+		{"enough at once", func(int) float64 { return 200 }, 200, 2, 3},
+		{"ten answers a user, up to 1000", func(n int) float64 { return min(20*float64(n), 1000) }, 1000, 128, 6},
+		{"worse with more", func(n int) float64 { return 4000 / math.Abs(float64(n)-30) }, 2000, 32, 6},
+		{"a little more is the same", func(n int) float64 { return 100 + min(float64(n), 8) }, 108, 2, 3},
 		{"without an end", func(n int) float64 { return 10 * float64(n) }, 81920, 8192, 7},
-		{"slow: steps are made longer", func(int) float64 { return 4 }, 4, 2, 4},
+		{"slow: steps are made longer", func(int) float64 { return 4 }, 4, 2, 6},
+		{"a busy moment does not end it", func(n int) float64 { return map[int]float64{2: 150, 8: 90, 32: 990, 128: 1000, 512: 1000}[n] }, 1000, 32, 5},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

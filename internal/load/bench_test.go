@@ -1,0 +1,68 @@
+package load_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// instant is a Conn that answers at once, so that what is left is the engine's own
+// cost.
+type instant struct{}
+
+func (instant) Exchange(_ context.Context, req *micro.Request, reply micro.Reply) error {
+	if req.Trace != nil && req.Trace.Wrote != nil {
+		req.Trace.Wrote(time.Now(), req.Data)
+	}
+	return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
+}
+
+func (instant) Publish(context.Context, *micro.Request) error { return nil }
+func (instant) Close() error                                  { return nil }
+
+// BenchmarkRun is what a request costs at a given rate: processor time of the
+// whole process, by which the rates can be compared, and how late requests left.
+// "alone" is the engine and its policy; "echo" has a service in the same process
+// beside it, over TCP, whose cost is in the figure. ns/op is the rate's.
+//
+//	go test -run '^$' -bench Run -benchtime 3s ./internal/load
+func BenchmarkRun(b *testing.B) {
+	policies := map[string]func(...policy.Option) *policy.Policy{"none": policy.None, "recommended": policy.Recommended}
+	for _, name := range []string{"none", "recommended"} {
+		for _, rate := range []int{1_000, 10_000, 50_000} {
+			b.Run(fmt.Sprintf("alone/policy=%s/rate=%d", name, rate), func(b *testing.B) {
+				benchmarkRun(b, policies[name](), rate, []micro.Conn{instant{}})
+			})
+		}
+	}
+	for _, rate := range []int{1_000, 10_000, 50_000} {
+		b.Run(fmt.Sprintf("echo/policy=none/rate=%d", rate), func(b *testing.B) {
+			benchmarkRun(b, policy.None(), rate, serve(b, answer, 2))
+		})
+	}
+}
+
+func benchmarkRun(b *testing.B, p *policy.Policy, rate int, conns []micro.Conn) {
+	b.Helper()
+	b.ReportAllocs()
+	used := load.ProcessTime()
+	b.ResetTimer()
+	res := run(b, load.Plan{
+		Messages: work(conns), Policy: p, Requests: uint64(b.N),
+		Pacer: vegeta.ConstantPacer{Freq: rate, Per: time.Second},
+	})
+	b.StopTimer()
+	used = load.ProcessTime() - used
+	if got := res.Totals.Outcomes[load.OK]; got != int64(b.N) {
+		b.Errorf("%d of %d requests were answered: %+v", got, b.N, res.Errors)
+	}
+	b.ReportMetric(float64(used.Microseconds())/float64(b.N), "cpu-µs/req")
+	b.ReportMetric(float64(res.Lag.P99.Microseconds()), "lag-p99-µs")
+}
