@@ -20,7 +20,7 @@ FUZZTIME  ?= 60s
 TESTFLAGS ?= -race -timeout 9m
 PACKAGES  ?= ./...
 
-.PHONY: help build demo test test-tools nest lint fuzz bench bench-load cover release-check clean
+.PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover release-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ build: ## build bin/msctl
 
 demo: build ## scaffold, run, call, bench and stop a workspace in a temporary folder
 	@testdata/demo.sh bin/msctl
+
+pictures: build ## the pictures of docs/bench.md anew, from a real terminal (tmux)
+	@mkdir -p .cache && go build -o .cache/ansisvg ./internal/ansisvg
+	@testdata/pictures.sh bin/msctl .cache/ansisvg
 
 test: test-tools nest ## every test, with the race detector, with and without encoding/json/v2
 	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required; \
