@@ -55,7 +55,7 @@ func TestStyles(t *testing.T) {
 func TestScreensThatAreNone(t *testing.T) {
 	cases := map[string]string{
 		"":           "the screen is empty",
-		" \n \n":     "the screen is empty",
+		"\n\n":       "the screen is empty",
 		"a\n\x1b[2J": `line 2: "\x1b[2J" is not an escape code of colours`,
 		"a\tb":       `line 1: "\t" is not for a screen`,
 		"\x1b]0;x\a": `line 1: "\x1b" is not for a screen`,
