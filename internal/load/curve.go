@@ -175,11 +175,11 @@ func (s Stages) String() string {
 		}
 		switch {
 		case stage.Length == 0:
-			text += fmt.Sprintf("at once %g/s", stage.Rate)
+			text += fmt.Sprintf("at once %.6g/s", stage.Rate)
 		case stage.Rate == before:
-			text += fmt.Sprintf("%g/s for %s", stage.Rate, stage.Length)
+			text += fmt.Sprintf("%.6g/s for %s", stage.Rate, stage.Length)
 		default:
-			text += fmt.Sprintf("to %g/s in %s", stage.Rate, stage.Length)
+			text += fmt.Sprintf("to %.6g/s in %s", stage.Rate, stage.Length)
 		}
 		before = stage.Rate
 	}

@@ -3,8 +3,11 @@ package tui
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/report"
@@ -165,19 +168,32 @@ const (
 func (m *model) drawSummary(a area) (height int) {
 	results := m.lab.results
 	a.ends(0, m.title(), summaryLegend())
-	a.write(1, 1, bold, m.lab.conclusion)
-	a = a.sub(0, 2, a.width, a.height-2)
+	head := 1
+	for _, text := range conclusionLines(m.lab.conclusion, a.width-2) {
+		a.write(1, head, bold, text)
+		head++
+	}
+	a = a.sub(0, head, a.width, a.height-head)
 	if each := min(a.height/len(results), mostChart); each >= leastChart {
 		axis, from, to := common(results)
 		for i := range results {
 			results[i].draw(a.sub(0, i*each, a.width, each), axis, from, to)
 		}
-		return 2 + len(results)*each
+		return head + len(results)*each
 	}
 	for i := range results {
 		a.spans(0, i, results[i].line(m.lab.nameWidth(), a.width)...)
 	}
-	return min(2+len(results), a.height+2)
+	return min(head+len(results), a.height+head)
+}
+
+// mostConclusion is how many lines the heading of the summary may take.
+const mostConclusion = 3
+
+// conclusionLines breaks the heading between words; it has one line at the least.
+func conclusionLines(text string, room int) []string {
+	lines := strings.Split(ansi.Wordwrap(text, room, ""), "\n")
+	return lines[:min(len(lines), mostConclusion)]
 }
 
 // summaryLegend says what the lines of the summary's charts are.
@@ -219,6 +235,6 @@ func (r *result) draw(a area, values axis, from, to time.Duration) {
 	lines := c.lines
 	filled := lines[len(lines)-1]
 	filled.filled = true
-	c.lines = append([]line{filled}, lines[:len(lines)-1]...)
+	c.lines = append(slices.Clone(lines[:len(lines)-1]), filled) // the last one's colour wins
 	c.draw(inner.sub(0, 0, inner.width-1, inner.height))
 }

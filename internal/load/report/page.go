@@ -81,7 +81,7 @@ func (d *Document) page() *page {
 	r := &d.Runs[0]
 	several := len(d.Runs) > 1 || d.Experiment != nil
 	p := &page{
-		Doc: d, Pattern: r.Pattern, Target: r.Target, Load: r.Load + plural(r.Connections, " on %d connection"),
+		Doc: d, Pattern: r.Pattern, Target: r.Target, Load: r.offered(),
 		Started: d.Started.UTC().Format("2 January 2006, 15:04:05 UTC"),
 		Machine: fmt.Sprintf("%s/%s, %s, %s", d.Machine.OS, d.Machine.Arch, plural(d.Machine.CPUs, "%d processor"), d.Machine.Go),
 	}

@@ -19,6 +19,9 @@ const (
 	// growing is how many times longer latencies may be at the end of a run than
 	// at its beginning before its queue is said to grow.
 	growing = 3
+	// queueing is how many times longer than before a trigger latencies may be
+	// after it, when its queue is said to be gone.
+	queueing = 2
 	// leastTimeout is the shortest timeout that is suggested: a collection of
 	// garbage, or a lost packet within a data centre, is no failure.
 	leastTimeout = 50 * time.Millisecond
@@ -120,14 +123,25 @@ func (h *healthy) dropLongest(n int64) {
 	}
 }
 
-// wellSeconds are the counted seconds outside of triggers and of the recovery
-// from them, and those in which the generator kept up when they are the most.
+// wellSeconds are the counted seconds outside of triggers and of what came of
+// them, and those in which the generator kept up when they are the most. Goodput
+// can be back while requests still wait behind the queue that a stall has left:
+// such seconds are not well either.
 func (r *Run) wellSeconds() []Second {
 	var well, sure []Second
+	queued := false
 	for _, s := range r.Seconds {
-		if s.At < r.Warmup || r.troubled(s.At) {
+		if s.At < r.Warmup {
 			continue
 		}
+		if r.troubled(s.At) {
+			queued = true
+			continue
+		}
+		if queued && len(well) > 0 && s.P50 > queueing*typical(well) {
+			continue
+		}
+		queued = false
 		well = append(well, s)
 		if !s.Doubtful {
 			sure = append(sure, s)
@@ -154,20 +168,22 @@ func (r *Run) troubled(at time.Duration) bool {
 	return false
 }
 
+// typical is the median of some seconds' medians.
+func typical(some []Second) time.Duration {
+	all := make([]time.Duration, len(some))
+	for i, s := range some {
+		all[i] = s.P50
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
 // swelling reports whether latencies grew all the time: the service was offered
 // more than it can do, and nobody had given up yet.
 func swelling(seconds []Second) bool {
 	part := len(seconds) / 4
 	if part == 0 {
 		return false
-	}
-	typical := func(some []Second) time.Duration {
-		var all []time.Duration
-		for _, s := range some {
-			all = append(all, s.P50)
-		}
-		slices.Sort(all)
-		return all[len(all)/2]
 	}
 	first := typical(seconds[:part])
 	return first > 0 && typical(seconds[len(seconds)-part:]) > growing*first

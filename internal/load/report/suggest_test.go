@@ -46,6 +46,14 @@ func stalled(verdict string, took time.Duration) *report.Document {
 	return d
 }
 
+// queued is a stall whose goodput is back at once, because nobody had given up,
+// while the requests of two more seconds wait in the queue.
+func queued() *report.Document {
+	d := stalled("RECOVERED", 0)
+	d.Runs[0].Seconds[12], d.Runs[0].Seconds[13] = answered(12, 100, 400*ms), answered(13, 100, 200*ms)
+	return d
+}
+
 func TestSuggest(t *testing.T) {
 	capable := steady()
 	capable.Experiment = &report.Experiment{Capacity: 120}
@@ -67,6 +75,7 @@ func TestSuggest(t *testing.T) {
 	}{
 		{"healthy", steady(), usual, "p99.9 of 2,000 requests was 40.0ms, so that a timeout of 120ms would have given up on none of them; retries are bounded to 10% of the requests, because its capacity is not known"},
 		{"a fault", stalled("RECOVERED", time.Second), usual, "p99.9 of 1,700 requests outside of the fault was 40.0ms"},
+		{"a queue after a fault", queued(), usual, "p99.9 of 1,600 requests outside of the fault was 40.0ms"},
 		{"a collapse", stalled("COLLAPSED", 0), usual, "p99.9 of 1,000 requests outside of the fault was 40.0ms"},
 		{"room", capable, "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 6%+2/s, deadline 400ms", "at 100/s of 120/s a budget of 6% keeps it under 90% of its capacity with all retries"},
 		{"no room", full, "timeout 120ms, no retries", "at 100/s of 105/s there is no room for retries"},

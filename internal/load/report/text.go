@@ -42,7 +42,7 @@ func (w *writer) run(r *Run) {
 
 func (w *writer) head(r *Run) {
 	w.line("%s %s %s", w.p.Bold("bench"), r.Pattern, w.p.Dim("→ "+r.Target))
-	w.line("%s", w.p.Dim(r.Load+plural(r.Connections, " on %d connection")))
+	w.line("%s", w.p.Dim(r.offered()))
 	about := []string{r.Policy.Text}
 	for _, f := range r.Faults {
 		about = append(about, f.Text)
@@ -55,6 +55,15 @@ func (w *writer) head(r *Run) {
 			w.line("%s", w.p.Dim(line))
 		}
 	}
+}
+
+// offered is how much was offered, and over how many connections where the
+// transport keeps them apart.
+func (r *Run) offered() string {
+	if r.Connections == 0 {
+		return r.Load
+	}
+	return r.Load + plural(r.Connections, " on %d connection")
 }
 
 func (w *writer) outcomes(r *Run) {

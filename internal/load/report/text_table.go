@@ -12,7 +12,7 @@ func (w *writer) experiment(d *Document) {
 	w.wrapped(string(d.Kind), e.Title, w.p.Bold)
 	r := &d.Runs[0]
 	w.line("%s%s %s", w.label(""), r.Pattern, w.p.Dim("→ "+r.Target))
-	w.wrapped("", r.Load+plural(r.Connections, " on %d connection")+", "+plural(len(d.Runs), "%d run"), w.p.Dim)
+	w.wrapped("", r.offered()+", "+plural(len(d.Runs), "%d run"), w.p.Dim)
 	if e.Capacity > 0 {
 		w.wrapped("capacity", Rate(e.Capacity), nil)
 	}
