@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -66,17 +67,29 @@ func checkCrisis(t *testing.T, c crisis) {
 		r := res.Recoveries[0]
 		stood := time.Duration(machine.worst.Load())
 		t.Logf("try %d: %s: %s (the process did not run for up to %s)", try, r.String(), r.Why, stood)
-		if r.Verdict != c.want && stood > c.unit/5 && try < tries {
-			continue
+		wrong := c.compare(res)
+		if wrong == "" {
+			return
 		}
-		if r.Verdict != c.want || res.Verdict != c.want {
-			t.Errorf("the verdict is %s, want %s", r.Verdict, c.want)
+		if stood < c.unit/5 || try == tries {
+			t.Fatal(wrong)
 		}
-		if r.Before < 0.5 || c.want == load.Collapsed && (r.After > 0.1 || r.Amplified < 3) {
-			t.Errorf("answered %.2f before and %.2f after, %.1f attempts a request", r.Before, r.After, r.Amplified)
-		}
-		return
 	}
+}
+
+// compare says what is wrong with a result; "" is nothing.
+func (c *crisis) compare(res *load.Result) string {
+	switch r := res.Recoveries[0]; {
+	case r.Verdict != c.want || res.Verdict != c.want:
+		return fmt.Sprintf("the verdict is %s, want %s", r.Verdict, c.want)
+	case r.Before < 0.9:
+		return fmt.Sprintf("%.2f were answered before the trigger", r.Before)
+	case c.want == load.Collapsed && (r.After > 0.1 || r.Amplified < 3):
+		return fmt.Sprintf("%.2f were answered after it, at %.1f attempts a request: that is no retry storm", r.After, r.Amplified)
+	case c.want == load.Recovered && r.Amplified > 1.3:
+		return fmt.Sprintf("%.1f attempts a request after it: the budget does not hold", r.Amplified)
+	}
+	return ""
 }
 
 // run makes the run on a service of its own.

@@ -16,8 +16,8 @@ const (
 	mostUsers   = 8192
 	enough      = 1.10 // less gain than this is none
 	mostVain    = 2    // steps without a gain: one may have met a busy moment of the machine
-	stepLength  = 2 * time.Second
-	stepWarmup  = 500 * time.Millisecond
+	stepLength  = 3 * time.Second
+	stepWarmup  = time.Second
 	answersLeft = 20 // a step with fewer answers than this is told to be longer
 )
 
@@ -36,7 +36,7 @@ func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err
 		if err != nil {
 			return 0, 0, err
 		}
-		got := res.Goodput()
+		got := answered(res)
 		if got == 0 && perSecond == 0 {
 			return 0, 0, ErrNoCapacity // more users would not help, and take minutes
 		}
@@ -46,6 +46,19 @@ func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err
 		perSecond = max(perSecond, got)
 	}
 	return perSecond, users, nil
+}
+
+// answered is how many requests a second were answered in the whole seconds after
+// the warm-up, whenever they began: a crowd that takes long to set out would have
+// its first requests counted as if they had been answered in that time.
+func answered(res *load.Result) float64 {
+	var n, seconds int64
+	for _, p := range res.Seconds {
+		if p.At >= res.Warmup && p.At+time.Second <= res.Warmup+res.Counted {
+			n, seconds = n+p.OK(), seconds+1
+		}
+	}
+	return float64(n) / float64(max(seconds, 1))
 }
 
 // longEnough makes a step, and makes it again for longer when it had few answers.

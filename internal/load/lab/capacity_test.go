@@ -52,13 +52,36 @@ func TestCapacity(t *testing.T) {
 				cancel()
 				_ = service.Wait()
 			})
-			got, users, err := Capacity(t.Context(), closedLoad(t, service.Address))
-			t.Logf("%.1f/s with %d users", got, users)
-			if want := config.Capacity(); err != nil || math.Abs(got-want) > want/10 {
-				t.Errorf("%.1f/s with %d users, %v: want %.0f/s within 10 %%", got, users, err, want)
+			step, want := closedLoad(t, service.Address), config.Capacity()
+			for try := 1; ; try++ {
+				got, users, err := Capacity(t.Context(), step)
+				t.Logf("%.1f/s with %d users", got, users)
+				switch {
+				case err == nil && math.Abs(got-want) <= want/10:
+					return
+				case err != nil || try == 3: // a machine that is busy elsewhere may spoil one search, or two
+					t.Fatalf("%.1f/s with %d users, %v: want %.0f/s within 10 %%", got, users, err, want)
+				}
 			}
 		})
 	}
+}
+
+// results are those of a step with some answers a second; in the warm-up, and after
+// the end, there are many more, which do not count.
+func results(perSecond float64, length, warmup time.Duration) *load.Result {
+	res := &load.Result{}
+	res.Warmup, res.Counted = warmup, length-warmup
+	for at := time.Duration(0); at < length+time.Second; at += time.Second {
+		p := load.Point{At: at}
+		p.Outcomes[load.OK] = 1_000_000
+		if at >= warmup && at < length {
+			p.Outcomes[load.OK] = int64(perSecond)
+		}
+		res.Seconds = append(res.Seconds, p)
+	}
+	res.Totals.Outcomes[load.OK] = int64(perSecond * res.Counted.Seconds())
+	return res
 }
 
 // scripted makes a Step whose goodput depends on the users alone.
@@ -66,10 +89,7 @@ func scripted(goodput func(users int) float64) (step Step, asked *[]int) {
 	asked = new([]int)
 	return func(_ context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
 		*asked = append(*asked, users)
-		res := &load.Result{}
-		res.Counted = length - warmup
-		res.Totals.Outcomes[load.OK] = int64(goodput(users) * res.Counted.Seconds())
-		return res, nil
+		return results(goodput(users), length, warmup), nil
 	}, asked
 }
 
@@ -123,10 +143,7 @@ func TestCancelledSearch(t *testing.T) {
 		if steps++; steps == 2 {
 			cancel(why)
 		}
-		res := &load.Result{}
-		res.Counted = length - warmup
-		res.Totals.Outcomes[load.OK] = int64(100 * users)
-		return res, nil
+		return results(100*float64(users), length, warmup), nil
 	}
 	if got, _, err := Capacity(ctx, step); !errors.Is(err, why) || got != 0 || steps != 2 {
 		t.Errorf("%.1f/s, %v after %d steps: want %v after 2", got, err, steps, why)
