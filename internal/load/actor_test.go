@@ -82,10 +82,17 @@ type actor struct {
 	left int        // requests that have not ended
 	seen int64      // messages
 	free map[string]chan struct{}
+	came map[string]*visits
+}
+
+// visits are the attempts of one request that have come.
+type visits struct {
+	n   int
+	all chan struct{} // closed when there are as many as the script has
 }
 
 func newActor(s *scenario) *actor {
-	return &actor{scenario: s, end: make(chan struct{}), over: make(chan struct{}), left: requests, free: map[string]chan struct{}{}}
+	return &actor{scenario: s, end: make(chan struct{}), over: make(chan struct{}), left: requests, free: map[string]chan struct{}{}, came: map[string]*visits{}}
 }
 
 // ended is told of each request that has ended.
@@ -120,23 +127,39 @@ func (a *actor) messages() int64 {
 	return a.seen
 }
 
-// next counts a message and says what to do with it.
-func (a *actor) next(req *micro.Request) behaviour {
+// visit counts an attempt of a request, and returns what is closed when all have
+// come; mu is held.
+func (a *actor) visit(request string) *visits {
+	v := a.came[request]
+	if v == nil {
+		v = &visits{all: make(chan struct{})}
+		a.came[request] = v
+	}
+	if v.n++; v.n == len(a.scenario.script) {
+		close(v.all)
+	}
+	return v
+}
+
+// next counts a message and says what to do with it, and what is closed when all
+// attempts of its request have come.
+func (a *actor) next(req *micro.Request) (b behaviour, all <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen++
+	all = a.visit(req.CorrelationID()).all
 	if nth := a.scenario.nth; nth != nil {
-		return nth[min(int(a.seen), len(nth))-1]
+		return nth[min(int(a.seen), len(nth))-1], all
 	}
 	attempt := 1
 	if text := req.Metadata.Get(micro.MetaAttempt); text != "" {
 		attempt, _ = strconv.Atoi(text) // a bad one fails the counts
 	}
-	return a.scenario.script[min(attempt, len(a.scenario.script))-1]
+	return a.scenario.script[min(attempt, len(a.scenario.script))-1], all
 }
 
 func (a *actor) handle(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	b := a.next(req)
+	b, all := a.next(req)
 	for range b.values {
 		if err := reply.Send(micro.Value{Raw: []byte(`"value"`)}); err != nil {
 			return err
@@ -148,6 +171,8 @@ func (a *actor) handle(ctx context.Context, req *micro.Request, reply micro.Repl
 		until = a.over
 	case b.held:
 		until = a.release(req.CorrelationID())
+	case b.joined:
+		until = all
 	}
 	if until != nil || b.never {
 		select {

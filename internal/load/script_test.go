@@ -54,6 +54,7 @@ type behaviour struct {
 	late   bool // an answer after all requests have ended
 	status int  // of the error; 0 is an answer
 	held   bool // no answer before a further attempt of the request was refused
+	joined bool // no answer before as many attempts of the request have come as the script has
 }
 
 // patient is the timeout where nothing shall time out, and brief where something
@@ -129,15 +130,15 @@ func TestScriptedHedges(t *testing.T) {
 		return persistent(0, append([]policy.Option{policy.WithHedge(policy.Hedge{Delay: 20 * ms})}, more...)...)
 	}
 	checkScenarios(t, []scenario{
-		{name: "the hedge answers, the first attempt never", policy: hedged(), script: []behaviour{{never: true}, {}},
+		{name: "the hedge answers, the first attempt never", policy: hedged(), script: []behaviour{{never: true}, {joined: true}},
 			want: counts{OK: n, Attempts: 2 * n, Hedges: n, Used: n, Lost: n}},
-		{name: "the hedge answers, the first attempt late", policy: hedged(), script: []behaviour{{late: true}, {}},
+		{name: "the hedge answers, the first attempt late", policy: hedged(), script: []behaviour{{late: true}, {joined: true}},
 			want: counts{OK: n, Attempts: 2 * n, Hedges: n, Used: n, Late: n, Lost: n}},
-		{name: "the second hedge answers", policy: hedged(policy.WithHedge(policy.Hedge{Delay: 20 * ms, Most: 2})), script: []behaviour{{late: true}, {late: true, status: 503}, {}},
+		{name: "the second hedge answers", policy: hedged(policy.WithHedge(policy.Hedge{Delay: 20 * ms, Most: 2})), script: []behaviour{{late: true}, {late: true, status: 503}, {joined: true}},
 			want: counts{OK: n, Attempts: 3 * n, Hedges: 2 * n, Used: n, Late: 2 * n, Lost: 2 * n}},
-		{name: "the hedge fails, and is waited on no more", policy: hedged(), script: []behaviour{{late: true}, {status: 400}},
+		{name: "the hedge fails, and is waited on no more", policy: hedged(), script: []behaviour{{late: true}, {joined: true, status: 400}},
 			want: counts{Error: n, Attempts: 2 * n, Hedges: n, Used: n, Late: n, Lost: n}},
-		{name: "hedges over budget", policy: hedged(policy.WithBudget(0.25, 0)), script: []behaviour{{held: true}, {}},
+		{name: "hedges over budget", policy: hedged(policy.WithBudget(0.25, 0)), script: []behaviour{{held: true}, {joined: true}},
 			want: counts{OK: n, Attempts: n + n/4, Hedges: n / 4, OverBudget: n - n/4, Used: n, Lost: n / 4}},
 		{name: "no hedge in time", policy: persistent(0, policy.WithHedge(policy.Hedge{Delay: patient})), script: []behaviour{{}},
 			want: counts{OK: n, Attempts: n, Used: n}},
