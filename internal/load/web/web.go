@@ -16,14 +16,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"slices"
+	"os"
+	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -41,21 +39,29 @@ type Options struct {
 	MaxBody int64
 }
 
-// Conn sends requests to one URL. It is safe for use from many goroutines.
+// Conn sends requests to one URL, over HTTP/1.1. It is safe for use from many
+// goroutines.
+//
+// net/http's own client passes every request through two goroutines of its
+// connection, which costs a load generator more than all the rest: here the
+// goroutine that makes the request writes and reads it. What is on the wire is
+// written and read by net/http all the same.
 type Conn struct {
-	url       *url.URL
-	opts      Options
-	transport *http.Transport
+	address string // host:port
+	maxBody int64
+	tls     *tls.Config // nil for http
+	pool    pool
 
-	mu     sync.Mutex // guards what follows
-	open   map[net.Conn]struct{}
-	closed bool
+	method string
+	line   string      // the request's first line
+	header http.Header // of every request
+	fixed  []byte      // line and header as they are written
+	about  *http.Request
 }
 
 const (
 	defaultMaxBody = 16 << 20
 	dialTimeout    = 5 * time.Second
-	idleConns      = 1 << 14
 )
 
 // Dial makes a connection to an http or https URL. Nothing is connected before
@@ -66,143 +72,180 @@ func Dial(address string, opts Options) (*Conn, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%q is not an http or https URL", address)
 	}
-	if opts.Method == "" {
-		opts.Method = http.MethodGet
+	c := &Conn{
+		address: hostPort(u), maxBody: cmp.Or(opts.MaxBody, defaultMaxBody), method: cmp.Or(opts.Method, http.MethodGet),
+		header: opts.Header.Clone(),
 	}
-	if opts.MaxBody == 0 {
-		opts.MaxBody = defaultMaxBody
+	if c.header == nil {
+		c.header = http.Header{}
 	}
-	if opts.Header == nil {
-		opts.Header = http.Header{}
+	if u.Scheme == "https" {
+		c.tls = opts.TLS.Clone()
+		if c.tls == nil {
+			c.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		c.tls.NextProtos = []string{"http/1.1"}
+		c.tls.ServerName = cmp.Or(c.tls.ServerName, u.Hostname())
 	}
-	c := &Conn{url: u, opts: opts, open: map[net.Conn]struct{}{}}
-	c.transport = &http.Transport{
-		DialContext:         c.dial,
-		TLSClientConfig:     opts.TLS,
-		TLSHandshakeTimeout: dialTimeout,
-		MaxIdleConns:        idleConns,
-		MaxIdleConnsPerHost: idleConns,
-		IdleConnTimeout:     time.Minute,
-		DisableCompression:  true,
+	c.about = &http.Request{Method: c.method}
+	if err := c.prepare(u); err != nil {
+		return nil, fmt.Errorf("a request to %q: %w", address, err)
 	}
 	return c, nil
 }
 
-// dial makes a connection that Close can end.
-func (c *Conn) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		_ = conn.Close()
-		return nil, micro.ErrClosed
-	}
-	t := &tracked{conn, c}
-	c.open[t] = struct{}{}
-	return t, nil
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// tracked is a connection that its Conn knows of until it is closed.
-type tracked struct {
-	net.Conn
-	owner *Conn
+// prepare writes what all requests have in common.
+func (c *Conn) prepare(u *url.URL) error {
+	if strings.ContainsAny(c.method, " \t\r\n") {
+		return fmt.Errorf("%q is no method", c.method)
+	}
+	host := cmp.Or(c.header.Get("Host"), u.Host)
+	c.header.Del("Host")
+	if user := u.User; user != nil && c.header.Get("Authorization") == "" {
+		password, _ := user.Password()
+		basic := http.Request{Header: c.header}
+		basic.SetBasicAuth(user.Username(), password)
+	}
+	if c.hasBody() && c.header.Get("Content-Type") == "" {
+		c.header.Set("Content-Type", "application/json")
+	}
+	if c.header.Get("User-Agent") == "" {
+		c.header.Set("User-Agent", "msctl")
+	}
+	c.line = c.method + " " + u.RequestURI() + " HTTP/1.1\r\nHost: " + host + "\r\n"
+	text := bytes.NewBufferString(c.line)
+	err := c.header.Write(text)
+	c.fixed = text.Bytes()
+	return err
 }
 
-// Close closes the connection and forgets it.
-func (t *tracked) Close() error {
-	t.owner.mu.Lock()
-	delete(t.owner.open, t)
-	t.owner.mu.Unlock()
-	return t.Conn.Close()
-}
+func (c *Conn) hasBody() bool { return c.method != http.MethodGet && c.method != http.MethodHead }
 
 // Exchange sends one HTTP request. A status of 400 or more is an error of the
 // service with that status; any other is an answer, whose value is the body.
 func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	if !req.Deadline.IsZero() {
-		var stop context.CancelFunc
-		ctx, stop = context.WithDeadline(ctx, req.Deadline)
-		defer stop()
-	}
-	res, err := c.transport.RoundTrip(c.request(traced(ctx, req), req))
+	l, err := c.pool.take(ctx, c, req.Deadline)
 	if err != nil {
 		return c.failure(ctx, err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, c.opts.MaxBody+1))
+	_ = l.conn.SetDeadline(req.Deadline) // a closed connection says so when it is used
+	release := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
+	status, body, reusable, err := c.roundTrip(l, req)
+	if !release() { // the deadline above may come at any time
+		reusable = false
+	}
 	switch {
 	case err != nil:
-		return c.failure(ctx, err)
-	case res.StatusCode >= http.StatusBadRequest:
-		return remote(res.StatusCode, body)
-	case int64(len(body)) > c.opts.MaxBody:
-		return fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.opts.MaxBody)
+		err = c.failure(ctx, err)
+	case status >= http.StatusBadRequest:
+		err = remote(status, body)
+	case int64(len(body)) > c.maxBody:
+		err = fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.maxBody)
+	default:
+		err = reply.Send(micro.Value{Raw: body, Last: true})
 	}
-	return reply.Send(micro.Value{Raw: body, Last: true})
+	c.pool.put(l, reusable) // its buffer holds the body
+	return err
 }
 
-// traced tells the message's trace when the request is handed to a connection:
-// with its headers, because the answer may be there before the end of the body
-// is told of.
-func traced(ctx context.Context, req *micro.Request) context.Context {
-	if req.Trace == nil || req.Trace.Wrote == nil {
-		return ctx
+// roundTrip writes a request and reads the answer. The body is valid until the
+// link is given back.
+func (c *Conn) roundTrip(l *link, req *micro.Request) (status int, body []byte, reusable bool, err error) {
+	l.out = c.appendRequest(l.out[:0], req)
+	if _, err := l.conn.Write(l.out); err != nil {
+		return 0, nil, false, err
 	}
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { req.Trace.Wrote(time.Now(), req.Data) },
-	})
+	if req.Trace != nil && req.Trace.Wrote != nil {
+		req.Trace.Wrote(time.Now(), req.Data)
+	}
+	if _, err := l.in.Peek(1); err != nil { // nothing at all is another end than half an answer
+		return 0, nil, false, err
+	}
+	var res *http.Response
+	for res == nil || res.StatusCode < http.StatusOK { // 100 Continue and the like come before the answer
+		if res, err = http.ReadResponse(l.in, c.about); err != nil {
+			return 0, nil, false, err
+		}
+		if res.StatusCode == http.StatusSwitchingProtocols {
+			return 0, nil, false, errors.New("the server has switched to another protocol")
+		}
+	}
+	defer res.Body.Close()
+	l.body.Reset()
+	if _, err := l.body.ReadFrom(io.LimitReader(res.Body, c.maxBody+1)); err != nil {
+		return 0, nil, false, err
+	}
+	reusable = !res.Close && int64(l.body.Len()) <= c.maxBody && l.in.Buffered() == 0
+	return res.StatusCode, l.body.Bytes(), reusable, nil
 }
 
-// request makes the HTTP request of a message.
-func (c *Conn) request(ctx context.Context, req *micro.Request) *http.Request {
-	out := (&http.Request{
-		Method: c.opts.Method, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: c.opts.Header.Clone(),
-	}).WithContext(ctx)
+// appendRequest appends the request's head and body. Metadata are headers.
+func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
+	header := http.Header(nil)
+	id := ""
 	for key, value := range req.Metadata.All() {
+		if key == micro.MetaCorrelationID && c.header.Get(correlationHeader) == "" && plain(value) {
+			id = value
+			continue
+		}
+		if header == nil {
+			header = c.header.Clone()
+		}
 		if key == micro.MetaCorrelationID {
-			key = "X-Correlation-Id"
+			key = correlationHeader
 		}
-		out.Header.Set(key, value)
+		header.Set(key, value)
 	}
-	out.Host = cmp.Or(out.Header.Get("Host"), out.Host)
-	out.Header.Del("Host")
-	if user := c.url.User; user != nil && out.Header.Get("Authorization") == "" {
-		password, _ := user.Password()
-		out.SetBasicAuth(user.Username(), password)
+	if header == nil {
+		dst = append(dst, c.fixed...)
+	} else {
+		text := bytes.NewBuffer(append(dst, c.line...))
+		_ = header.Write(text) // to memory
+		dst = text.Bytes()
 	}
-	if c.opts.Method != http.MethodGet && c.opts.Method != http.MethodHead {
-		out.Body = io.NopCloser(bytes.NewReader(req.Data))
-		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Data)), nil }
-		out.ContentLength = int64(len(req.Data))
-		if out.Header.Get("Content-Type") == "" {
-			out.Header.Set("Content-Type", "application/json")
+	if id != "" {
+		dst = append(append(append(dst, correlationHeader+": "...), id...), "\r\n"...)
+	}
+	if !c.hasBody() {
+		return append(dst, "\r\n"...)
+	}
+	dst = append(dst, "Content-Length: "...)
+	dst = append(strconv.AppendInt(dst, int64(len(req.Data)), 10), "\r\n\r\n"...)
+	return append(dst, req.Data...)
+}
+
+const correlationHeader = "X-Correlation-Id"
+
+// plain reports whether a value can be written as it is.
+func plain(value string) bool {
+	for i := range len(value) {
+		if value[i] < ' ' || value[i] >= 0x7f {
+			return false
 		}
 	}
-	return out
+	return true
 }
 
 // failure maps what a round trip ended with to the runtime's errors.
 func (c *Conn) failure(ctx context.Context, err error) error {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
 	var dial *net.OpError
-	switch {
-	case closed:
-		return micro.ErrClosed
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return micro.ErrTimeout
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.As(err, &dial) && dial.Op == "dial":
-		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
-	}
 	var unverified *tls.CertificateVerificationError
-	if errors.As(err, &unverified) {
+	switch {
+	case c.pool.isClosed():
+		return micro.ErrClosed
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return context.Cause(ctx)
+	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errDialTimeout):
+		return micro.ErrTimeout
+	case errors.As(err, &dial) && dial.Op == "dial", errors.As(err, &unverified), errors.Is(err, errDialTimeout):
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 	}
 	return fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
@@ -253,13 +296,6 @@ func (c *Conn) Publish(context.Context, *micro.Request) error {
 
 // Close ends all connections; requests in flight fail with micro.ErrClosed.
 func (c *Conn) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	open := slices.Collect(maps.Keys(c.open))
-	c.mu.Unlock()
-	for _, conn := range open {
-		_ = conn.Close() // whoever uses it is told by its reads
-	}
-	c.transport.CloseIdleConnections()
+	c.pool.close()
 	return nil
 }

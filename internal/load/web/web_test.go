@@ -203,7 +203,7 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	host := strings.TrimPrefix(s.URL, "http://")
-	agent := "Go-http-client/1.1"
+	agent := "msctl"
 	var metadata micro.Metadata
 	metadata.Set(micro.MetaCorrelationID, "abc-1")
 	metadata.Set("tenant", "t1")
