@@ -130,11 +130,11 @@ func (m *benchMessage) metadata() (pairs []load.Pair, err error) {
 		if !ok || key == "" {
 			return nil, usagef("--meta %q is not KEY=VALUE", text)
 		}
-		make, err := payload.Meta(value)
+		valueOf, err := payload.Meta(value)
 		if err != nil {
 			return nil, withHint(usagef("--meta %s: %w", key, err), "metadata has {{seq}}, {{uuid}}, {{attempt}}, {{deadline}} and {{now}}")
 		}
-		pairs = append(pairs, load.Pair{Key: key, Value: make})
+		pairs = append(pairs, load.Pair{Key: key, Value: valueOf})
 	}
 	return pairs, nil
 }

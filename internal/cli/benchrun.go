@@ -216,7 +216,7 @@ func (b *bencher) show(run *load.Run, stage tui.Stage) (err error) {
 	case b.draws():
 		screen := b.screen()
 		screen.Triggers = stage.Triggers
-		b.interrupted, err = tui.Bench(stage.Run.(tui.BenchRun), screen)
+		b.interrupted, err = tui.Bench(stage.Run, screen)
 	default:
 		if stage.Name != "" {
 			b.s.Notef("%s", b.s.ErrPalette().Bold(stage.Title))

@@ -72,11 +72,12 @@ func (o *benchOptions) readScenario(cmd *cobra.Command, typed bool) ([]benchMess
 	}
 	var messages []benchMessage
 	for _, p := range pairs {
-		if p.name != "messages" {
+		switch {
+		case p.name != "messages":
 			err = s.flag(p)
-		} else if typed {
+		case typed:
 			err = s.wrong(p.key, "the file has messages, so there is no PATTERN on the command line")
-		} else {
+		default:
 			messages, err = s.messages(p.value)
 		}
 		if err != nil {

@@ -155,6 +155,7 @@ func TestPrintedNestPolicy(t *testing.T) {
 
 // ownConduct makes calls under our policy, one after the other.
 func ownConduct(t *testing.T, s policy.Settings, steps []step) (all []conduct) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p, err := policy.FromSettings(s)
 		if err != nil {

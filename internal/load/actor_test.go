@@ -18,6 +18,7 @@ import (
 
 // checkScenarios runs each scenario in both models.
 func checkScenarios(t *testing.T, scenarios []scenario) {
+	t.Helper()
 	type variant struct {
 		scenario
 		users int
@@ -34,11 +35,15 @@ func checkScenarios(t *testing.T, scenarios []scenario) {
 		}
 	}
 	name := func(v variant) string { return v.name + "/users=" + strconv.Itoa(v.users) }
-	atOnce(t, all, name, func(t *testing.T, v variant) { v.check(t, v.users) })
+	atOnce(t, all, name, func(t *testing.T, v variant) {
+		t.Helper()
+		v.check(t, v.users)
+	})
 }
 
 // check runs a scenario with some users, or at a rate for 0, and compares.
 func (s *scenario) check(t *testing.T, users int) {
+	t.Helper()
 	actor := newActor(s)
 	address := listen(t, map[string]micro.Handler{"work": actor.handle})
 	t.Cleanup(func() { close(actor.end) }) // before the service drains

@@ -56,6 +56,7 @@ func TestCollapse(t *testing.T) {
 // not run for a good part of a timeout, that was another trigger, and the run is
 // made again.
 func checkCrisis(t *testing.T, c crisis) {
+	t.Helper()
 	const tries = 5
 	for try := 1; ; try++ {
 		machine := watchHiccups(t)

@@ -17,7 +17,7 @@ func (r *Run) schedule(t Trigger) {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			r.fire(t)
+			_ = r.fire(t) // TriggerError tells
 		case <-r.over:
 		}
 	})

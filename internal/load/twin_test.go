@@ -158,30 +158,32 @@ func TestStallOverHTTP(t *testing.T) {
 	}
 }
 
-func engineP99(t testing.TB, url string) time.Duration {
+func engineP99(tb testing.TB, url string) time.Duration {
+	tb.Helper()
 	conn, err := web.Dial(url, web.Options{})
 	if err != nil {
-		t.Error(err)
+		tb.Error(err)
 		return 0
 	}
 	defer conn.Close()
-	r, err := load.Start(t.Context(), load.Plan{
+	r, err := load.Start(tb.Context(), load.Plan{
 		Messages: []load.Message{{Conns: []micro.Conn{conn}, Pattern: micro.Name("GET /")}}, Policy: policy.None(),
 		Pacer: vegeta.ConstantPacer{Freq: twinRate, Per: time.Second}, Duration: twinLength,
 	})
 	if err != nil {
-		t.Error(err)
+		tb.Error(err)
 		return 0
 	}
 	res := r.Wait()
-	checkSum(t, res)
+	checkSum(tb, res)
 	if want := int64(twinRate * twinLength.Seconds()); res.Totals.Outcomes[load.OK] != want {
-		t.Errorf("outcomes %v, want %d ok", res.Totals.Outcomes, want)
+		tb.Errorf("outcomes %v, want %d ok", res.Totals.Outcomes, want)
 	}
 	return res.Request.P99
 }
 
-func correctedP99(t testing.TB, url string) time.Duration {
+func correctedP99(tb testing.TB, url string) time.Duration {
+	tb.Helper()
 	raw := hdr.New(1000, int64(time.Hour), 3)
 	corrected := hdr.New(1000, int64(time.Hour), 3)
 	interval := int64(time.Second / twinRate)
@@ -193,23 +195,24 @@ func correctedP99(t testing.TB, url string) time.Duration {
 		start := time.Now()
 		res, err := client.Get(url)
 		if err != nil {
-			t.Error(err)
+			tb.Error(err)
 			return 0
 		}
 		_, err = io.Copy(io.Discard, res.Body)
 		took := int64(time.Since(start))
 		if err := errors.Join(err, res.Body.Close(), raw.RecordValue(took), corrected.RecordCorrectedValue(took, interval)); err != nil {
-			t.Error(err)
+			tb.Error(err)
 			return 0
 		}
 	}
 	if hidden := time.Duration(raw.ValueAtQuantile(99)); hidden > twinStall/2 {
-		t.Errorf("without the correction the p99 is %s: these samples do not hide the stall, and prove nothing", hidden)
+		tb.Errorf("without the correction the p99 is %s: these samples do not hide the stall, and prove nothing", hidden)
 	}
 	return time.Duration(corrected.ValueAtQuantile(99))
 }
 
-func vegetaP99(t testing.TB, url string) time.Duration {
+func vegetaP99(tb testing.TB, url string) time.Duration {
+	tb.Helper()
 	attacker := vegeta.NewAttacker(vegeta.MaxWorkers(16))
 	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: url})
 	var metrics vegeta.Metrics
@@ -218,7 +221,7 @@ func vegetaP99(t testing.TB, url string) time.Duration {
 	}
 	metrics.Close()
 	if metrics.Success != 1 || metrics.Requests < twinRate*9 {
-		t.Errorf("vegeta made %d requests with success %g", metrics.Requests, metrics.Success)
+		tb.Errorf("vegeta made %d requests with success %g", metrics.Requests, metrics.Success)
 	}
 	return metrics.Latencies.P99
 }

@@ -72,9 +72,9 @@ func TestQueue(t *testing.T) {
 	cancel()
 	here := t.Context()
 	type step struct {
-		at    time.Duration
+		at    int             // ms
 		ctx   context.Context // of the one who comes; nil for nobody
-		stall time.Duration
+		stall int             // ms
 		want  string
 	}
 	for _, tt := range []struct {
@@ -118,12 +118,12 @@ func TestQueue(t *testing.T) {
 			s := script{queue: tt.queue}
 			s.draw = always(10 * ms)
 			for _, step := range tt.steps {
-				now := step.at * ms
+				now := time.Duration(step.at) * ms
 				switch {
 				case step.ctx != nil:
 					s.arriveAt(now, step.ctx)
 				case step.stall > 0:
-					s.stall(now, step.stall*ms)
+					s.stall(now, time.Duration(step.stall)*ms)
 				default:
 					s.advance(now)
 				}

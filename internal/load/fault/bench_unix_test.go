@@ -45,6 +45,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 }
 
 func roundTrips(b *testing.B, c *micro.Client, inFlight int) {
+	b.Helper()
 	if _, err := micro.Call[string](b.Context(), c, echo, "x"); err != nil {
 		b.Fatal(err)
 	}
@@ -68,6 +69,7 @@ func roundTrips(b *testing.B, c *micro.Client, inFlight int) {
 }
 
 func processorTime(b *testing.B) time.Duration {
+	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

@@ -30,7 +30,8 @@ func (p *pipe) pumpBytes() error {
 func (p *pipe) chunk(b []byte, last *time.Time) error {
 	proxy := p.conn.proxy
 	set := proxy.faults.Load()
-	one, swallow := parcel{}, false
+	var one parcel
+	var swallow bool
 	if p.to == toService {
 		proxy.counts.messages.Add(1)
 		v := proxy.judge(set, &message{pipe: p, size: len(b)})

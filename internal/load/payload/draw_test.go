@@ -108,7 +108,7 @@ func TestRowsThatDoNotFit(t *testing.T) {
 
 // TestMetaConcurrently: attempts at once do not see each other's numbers.
 func TestMetaConcurrently(t *testing.T) {
-	make, err := Meta("{{seq}}/{{attempt}}")
+	value, err := Meta("{{seq}}/{{attempt}}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestMetaConcurrently(t *testing.T) {
 	for g := range 8 {
 		wg.Go(func() {
 			for seq := range uint64(500) {
-				if got, want := make(seq, &micro.Request{Attempt: g + 1}), fmt.Sprintf("%d/%d", seq, g+1); got != want {
+				if got, want := value(seq, &micro.Request{Attempt: g + 1}), fmt.Sprintf("%d/%d", seq, g+1); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 			}

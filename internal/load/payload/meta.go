@@ -29,7 +29,7 @@ func Meta(value string) (func(seq uint64, attempt *micro.Request) string, error)
 		return nil, &SyntaxError{value, reason(err)}
 	}
 	var fillers sync.Pool // of *metaFiller
-	make := func(seq uint64, attempt *micro.Request) (string, error) {
+	fill := func(seq uint64, attempt *micro.Request) (string, error) {
 		f, _ := fillers.Get().(*metaFiller)
 		if f == nil {
 			var err error
@@ -40,11 +40,11 @@ func Meta(value string) (func(seq uint64, attempt *micro.Request) string, error)
 		defer fillers.Put(f)
 		return f.fill(seq, attempt)
 	}
-	if _, err := make(0, &micro.Request{}); err != nil {
+	if _, err := fill(0, &micro.Request{}); err != nil {
 		return nil, &SyntaxError{value, reason(err)}
 	}
 	return func(seq uint64, attempt *micro.Request) string {
-		text, _ := make(seq, attempt) // it was tried
+		text, _ := fill(seq, attempt) // it was tried
 		return text
 	}, nil
 }

@@ -16,12 +16,12 @@ func TestMeta(t *testing.T) {
 		"a{{attempt}} of {{seq}}":    "a3 of 7",
 		`{{if true}}x{{end}}{{seq}}`: "x7",
 	} {
-		make, err := Meta(value)
+		valueOf, err := Meta(value)
 		if err != nil {
 			t.Errorf("%s: %v", value, err)
 			continue
 		}
-		if got := make(7, attempt); got != want {
+		if got := valueOf(7, attempt); got != want {
 			t.Errorf("%s: %q, want %q", value, got, want)
 		}
 	}

@@ -93,7 +93,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("request %d has row %s", i, got)
 		}
 	}
-	if random(1) != random(1) || random(1) == random(2) {
+	if one := random(1); one != random(1) || one == random(2) {
 		t.Error("rows drawn at random do not follow the seed")
 	}
 }

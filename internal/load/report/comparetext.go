@@ -64,8 +64,8 @@ func (w *writer) compared(m *Compared) {
 }
 
 // value writes a value of the metric.
-func (m *Compared) value(v float64) string {
-	switch m.Scale {
+func (c *Compared) value(v float64) string {
+	switch c.Scale {
 	case ScaleDuration:
 		return Duration(time.Duration(v))
 	case ScaleShare:
@@ -122,9 +122,9 @@ func (c *Comparison) sentence() string {
 }
 
 // sentence says how the metric has changed, and by how much at least.
-func (m *Compared) sentence() string {
-	least := min(math.Abs(m.Low), math.Abs(m.High))
-	return fmt.Sprintf("%s %s, %s at least", m.Metric, change(m.Scale, m.Change, "+"), change(m.Scale, least, ""))
+func (c *Compared) sentence() string {
+	least := min(math.Abs(c.Low), math.Abs(c.High))
+	return fmt.Sprintf("%s %s, %s at least", c.Metric, change(c.Scale, c.Change, "+"), change(c.Scale, least, ""))
 }
 
 // judgement is a judgement in its colour.

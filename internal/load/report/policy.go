@@ -72,6 +72,3 @@ func (p *Policy) Settings() policy.Settings {
 		Hedge: policy.Hedge{Delay: p.HedgeDelay, Quantile: p.HedgeQuantile, Most: p.HedgeMost},
 	}
 }
-
-// empty reports whether nothing is known of the policy.
-func (p *Policy) empty() bool { return *p == Policy{} }

@@ -109,12 +109,11 @@ func sample(t *testing.T) *report.Document {
 
 // story is how a service fares that stalls for 4 s after 10 s, at 60/s.
 type story struct {
-	name      string
-	policy    *policy.Policy
-	perCall   float64 // attempts a request while it does not answer
-	back      int     // seconds after the stall until it answers again; 0 is never
-	latency   time.Duration
-	faultText string
+	name    string
+	policy  *policy.Policy
+	perCall float64 // attempts a request while it does not answer
+	back    int     // seconds after the stall until it answers again; 0 is never
+	latency time.Duration
 }
 
 // play makes the result of a story. It draws nothing at random that is not

@@ -85,7 +85,7 @@ func (l *layout) value(depth int) {
 		l.copy(end)
 		return
 	}
-	fill := first == '[' && bytes.IndexAny(l.src[l.at:end], `"{`) < 0
+	fill := first == '[' && !bytes.ContainsAny(l.src[l.at:end], `"{`)
 	l.copy(l.at + 1)
 	for i := 0; l.src[l.at] != '}' && l.src[l.at] != ']'; i++ {
 		l.item(depth+1, fill && i > 0)

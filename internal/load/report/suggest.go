@@ -263,8 +263,8 @@ func nice(d time.Duration) time.Duration {
 		return time.Millisecond
 	}
 	for unit := time.Millisecond; ; unit *= 10 {
-		for _, tenths := range []time.Duration{10, 12, 15, 20, 25, 30, 40, 50, 60, 80} {
-			if v := unit / 10 * tenths; v >= d {
+		for _, tenths := range []float64{10, 12, 15, 20, 25, 30, 40, 50, 60, 80} {
+			if v := time.Duration(tenths * float64(unit/10)); v >= d {
 				return v
 			}
 		}
