@@ -95,6 +95,7 @@ func (c *crisis) compare(res *load.Result) string {
 
 // run makes the run on a service of its own.
 func (c *crisis) run(t *testing.T) *load.Result {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	const workers = 10
 	config := capacity.Config{Workers: workers, ServiceTime: capacity.Exponential(workers * time.Second / time.Duration(c.capacity)), Seed: 1}

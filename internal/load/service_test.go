@@ -117,6 +117,7 @@ func run(t testing.TB, plan load.Plan) *load.Result {
 // work little, so the number of processors, which bounds t.Parallel, need not
 // bound them.
 func atOnce[C any](t *testing.T, cases []C, name func(C) string, test func(*testing.T, C)) {
+	t.Helper()
 	const most = 48
 	var wg sync.WaitGroup
 	free := make(chan struct{}, most)

@@ -179,6 +179,7 @@ func impatient(name string) *policy.Policy {
 }
 
 func checkOrdeal(t *testing.T, o ordeal) {
+	t.Helper()
 	end := make(chan struct{})
 	address := listen(t, map[string]micro.Handler{"work": moody(end), "other": answer})
 	t.Cleanup(func() { close(end) })

@@ -73,6 +73,7 @@ type hiccups struct {
 
 // watchHiccups watches until the test ends.
 func watchHiccups(t *testing.T) *hiccups {
+	t.Helper()
 	h := &hiccups{}
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {

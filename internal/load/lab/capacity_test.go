@@ -16,6 +16,7 @@ import (
 
 // closedLoad is a Step against an address over TCP.
 func closedLoad(t *testing.T, address string) Step {
+	t.Helper()
 	conns := []micro.Conn{microtcp.Dial(address), microtcp.Dial(address)}
 	t.Cleanup(func() {
 		for _, c := range conns {
