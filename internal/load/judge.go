@@ -19,19 +19,30 @@ func (r *recorder) judge(now time.Duration) []Recovery {
 	var list []Recovery
 	from := r.warmup
 	for i, t := range r.triggers {
-		end, ends := t.End()
-		if t.At > now || !ends {
+		if _, ends := t.End(); t.At > now || !ends {
 			continue
 		}
-		until := j.end
-		if i+1 < len(r.triggers) {
-			until = min(until, r.triggers[i+1].At)
-		}
-		list = append(list, j.about(t, max(from, t.At-baseline), until))
+		end, until := r.aftermath(i, j.end)
+		list = append(list, j.about(t, end, max(from, t.At-baseline), until))
 		j.before = list[len(list)-1].Before
 		from = min(end, until)
 	}
 	return list
+}
+
+// aftermath is the stretch of time after trigger i: from its end, or that of the
+// last trigger which overlaps with it, until the next one begins or the run ends.
+func (r *recorder) aftermath(i int, until time.Duration) (from, to time.Duration) {
+	from, _ = r.triggers[i].End()
+	for _, next := range r.triggers[i+1:] {
+		if next.At >= from {
+			return from, min(until, next.At)
+		}
+		if end, ends := next.End(); ends {
+			from = max(from, end)
+		}
+	}
+	return from, until
 }
 
 // judge is what a verdict is made from.
@@ -54,10 +65,9 @@ func (j *judge) ripe(from time.Duration) time.Duration {
 	return min(time.Duration(max(len(j.cohorts)-1, 0))*cohortStep, j.end)
 }
 
-// about judges one trigger: from begins what is compared with, until ends what
-// counts as after it.
-func (j *judge) about(t Trigger, from, until time.Duration) Recovery {
-	end, _ := t.End()
+// about judges one trigger: from begins what is compared with; end and until are
+// its aftermath.
+func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	r := Recovery{Trigger: t, Before: j.before}
 	if share, ok := j.share(from, t.At); ok {
 		r.Before = share

@@ -94,8 +94,8 @@ func TestVerdictOfSeveralTriggers(t *testing.T) {
 	}
 }
 
-// TestVerdictOfTriggersThatOverlap: the first has no time of its own after its end,
-// so it is not judged; the last one is, against what was before both.
+// TestVerdictOfTriggersThatOverlap: both are judged by what comes after both,
+// against what was before both. One without an end changes nothing.
 func TestVerdictOfTriggersThatOverlap(t *testing.T) {
 	for _, c := range []struct {
 		before, after float64
@@ -106,9 +106,10 @@ func TestVerdictOfTriggersThatOverlap(t *testing.T) {
 		r.cohorts, r.ended, r.frozen = history(shares...), time.Duration(len(shares))*time.Second, true
 		r.trigger(Trigger{At: 10 * time.Second, Length: 4 * time.Second, Text: "long"})
 		r.trigger(Trigger{At: 12 * time.Second, Length: 4 * time.Second, Text: "longer"})
+		r.trigger(Trigger{At: 11 * time.Second, Text: "endless"})
 		got := r.judge(r.ended)
-		if len(got) != 2 || got[0].Verdict != Undecided || got[1].Verdict != c.want {
-			t.Fatalf("after %g: %+v\nwant the first undecided, the second %s", c.after, got, c.want)
+		if len(got) != 2 || got[0].Verdict != c.want || got[1].Verdict != c.want {
+			t.Fatalf("after %g: %+v\nwant both %s", c.after, got, c.want)
 		}
 		if got[1].Before != c.before {
 			t.Errorf("after %g: the second is compared with %g, want what was before both", c.after, got[1].Before)
