@@ -213,11 +213,20 @@ func (r *faultRunner) second() {
 		if i < len(before.Faults) && before.Faults[i].ID == a.ID {
 			was = before.Faults[i]
 		}
-		part(a.Hit+a.Replies, was.Hit+was.Replies, r.io.ErrPalette().Warn(string(a.Fault.Kind))+" (fault "+strconv.Itoa(a.ID)+")")
+		part(a.Hit+comingBack(a), was.Hit+comingBack(was), r.io.ErrPalette().Warn(string(a.Fault.Kind))+" (fault "+strconv.Itoa(a.ID)+")")
 	}
 	if len(parts) > 0 {
 		r.say("%s", strings.Join(parts, "  "))
 	}
+}
+
+// comingBack counts the replies that a fault was done to, beside the messages; of
+// drop-reply they are the answers to those.
+func comingBack(a fault.Active) uint64 {
+	if a.Fault.Kind == fault.DropReply {
+		return 0
+	}
+	return a.Replies
 }
 
 // windows tells of the faults that have begun or ended.
@@ -262,7 +271,7 @@ func (r *faultRunner) summary() string {
 	}
 	for _, a := range stats.Faults {
 		note := fmt.Sprintf("of %d hit by %s", a.Matched, a.Fault)
-		if a.Replies > 0 {
+		if comingBack(a) > 0 {
 			note = fmt.Sprintf("of %d, and %d coming back, hit by %s", a.Matched, a.Replies, a.Fault)
 		}
 		if a.Removed {

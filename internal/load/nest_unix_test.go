@@ -65,6 +65,9 @@ func TestDroppedRepliesDoubleWrites(t *testing.T) {
 	if got := countsOf(res.Totals); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
+	if f := proxy.Faults()[0]; f.Matched != 100 || f.Hit != 50 || f.Replies != 50 {
+		t.Errorf("the proxy tells of %+v, want 50 of 100 messages hit and as many answers swallowed", f)
+	}
 	if got := countsAt(t, server.Addr).Records; got != 100 {
 		t.Errorf("the service has written %d records for 50 requests, want 100", got)
 	}

@@ -36,8 +36,9 @@ type conn struct {
 
 // answer is what becomes of the answer to a request, and what is known of it.
 type answer struct {
-	swallow, cut bool
-	route        string
+	swallower *active // nil: nobody swallows it
+	cut       bool
+	route     string
 }
 
 // maxAnswers bounds the requests of a connection that are remembered; a service

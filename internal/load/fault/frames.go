@@ -139,10 +139,10 @@ func (p *pipe) request(f microtcp.Frame) error {
 
 // expect remembers what becomes of the answer.
 func (p *pipe) expect(set *faultSet, m *message, v *verdict) {
-	if m.packet.ID == nil || !v.swallowAnswer && !v.cut && !set.answers {
+	if m.packet.ID == nil || v.swallower == nil && !v.cut && !set.answers {
 		return
 	}
-	a := answer{swallow: v.swallowAnswer, cut: v.cut}
+	a := answer{swallower: v.swallower, cut: v.cut}
 	if set.answers && m.routed() {
 		a.route = m.route
 	}
@@ -222,7 +222,10 @@ func (p *pipe) reply(f microtcp.Frame) error {
 			return nil
 		}
 		_, _, last := packet.Reply()
-		if a, _ = c.recall(packet.ID, last); a.swallow {
+		if a, _ = c.recall(packet.ID, last); a.swallower != nil {
+			if last {
+				a.swallower.replies.Add(1)
+			}
 			return nil
 		}
 	}

@@ -45,12 +45,13 @@ func (p *pipe) routeOf(pattern []byte) (route string, ok bool) {
 
 // verdict is what becomes of a message. The zero value passes it on.
 type verdict struct {
-	swallow, reset     bool
-	answer             *Fault // answers with this error
-	swallowAnswer, cut bool   // what becomes of its answer
-	copy, hold         bool
-	due                time.Time // zero is at once
-	by                 *active   // see parcel
+	swallow, reset bool
+	answer         *Fault  // answers with this error
+	swallower      *active // whoever swallows its answer
+	cut            bool    // its answer is cut
+	copy, hold     bool
+	due            time.Time // zero is at once
+	by             *active   // see parcel
 }
 
 // over reports whether later faults have nothing left to act on.
@@ -93,7 +94,7 @@ func (v *verdict) add(a *active, n uint64, now, end time.Time, size int) (delay 
 	case Drop, Blackhole:
 		v.swallow = true
 	case DropReply:
-		v.swallowAnswer = true
+		v.swallower = a
 	case Duplicate:
 		v.copy = true
 	case Reorder:
