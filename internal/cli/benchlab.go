@@ -156,11 +156,11 @@ func parseAxis(text string) (axis benchreport.Axis, err error) {
 		return axis, withHint(name.wrong(0, "%q cannot be swept", name.text), "%s", hint)
 	}
 	axis.Name = name.text
-	split := values.list
+	separator := ","
 	if strings.Contains(values.text, ";") {
-		split = values.semicolons
+		separator = ";"
 	}
-	for _, v := range split() {
+	for _, v := range values.split(separator) {
 		switch {
 		case v.text == "":
 			return axis, v.wrong(0, "a value is missing here")
@@ -170,16 +170,6 @@ func parseAxis(text string) (axis benchreport.Axis, err error) {
 		axis.Values = append(axis.Values, v.text)
 	}
 	return axis, nil
-}
-
-// semicolons splits the part at semicolons.
-func (p part) semicolons() (parts []part) {
-	for rest, more := p, true; more; {
-		var one part
-		one, rest, more = rest.cut(";")
-		parts = append(parts, one)
-	}
-	return parts
 }
 
 // trial is one run of a bench.
@@ -210,7 +200,7 @@ func (o *benchOptions) trials() (list []trial, e *benchreport.Experiment, err er
 		if err != nil {
 			return nil, nil, err
 		}
-		name := lab.Name(o.lab.axes, combinations[cell])
+		name := benchreport.CellName(o.lab.axes, combinations[cell])
 		if e == nil {
 			name = fmt.Sprintf("run %d", turn+1)
 		}
@@ -311,11 +301,7 @@ func (o *benchOptions) collapseTrial(axes []benchreport.Axis, values []string, c
 		changes["duration"] = (f + afterFault).String()
 	}
 	one, err := o.vary(changes)
-	name := values[0]
-	if len(axes) > 1 || axes[0].Name != "policy" {
-		name = lab.Name(axes, values)
-	}
-	return trial{name: name, o: one}, err
+	return trial{name: benchreport.CellName(axes, values), o: one}, err
 }
 
 // lastFault is when the last fault with an end ends.

@@ -38,11 +38,11 @@ func (p part) cut(separator string) (before, after part, found bool) {
 	return before, after, true
 }
 
-// list splits the part at commas.
-func (p part) list() (parts []part) {
+// split splits the part at every separator.
+func (p part) split(separator string) (parts []part) {
 	for rest, more := p, true; more; {
 		var one part
-		one, rest, more = rest.cut(",")
+		one, rest, more = rest.cut(separator)
 		parts = append(parts, one)
 	}
 	return parts
@@ -175,7 +175,7 @@ const (
 func parseStages(text string) (load.Stages, error) {
 	var stages load.Stages
 	var most float64
-	parts := part{"--stages", text, 0, text}.list()
+	parts := part{"--stages", text, 0, text}.split(",")
 	if len(parts) > mostStages {
 		return nil, parts[mostStages].wrong(0, "there are at most %d stages", mostStages)
 	}

@@ -31,13 +31,9 @@ func runBench(ctx context.Context, s *term.IO, o *benchOptions) error {
 	defer files.discard()
 	defer roomyGC()()
 	b := &bencher{s: s, o: o, files: files}
-	if err := b.work(ctx); err != nil && len(b.runs) == 0 {
-		return err
-	} else if err != nil {
-		defer report(s, err) // after what was measured
-	}
+	stopped := b.work(ctx)
 	if len(b.runs) == 0 {
-		return context.Cause(ctx)
+		return cmp.Or(stopped, context.Cause(ctx))
 	}
 	for _, w := range b.warnings {
 		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), w)
@@ -49,7 +45,7 @@ func runBench(ctx context.Context, s *term.IO, o *benchOptions) error {
 	if err := files.finish(d); err != nil {
 		return err
 	}
-	return b.end(ctx, d)
+	return cmp.Or(b.end(ctx, d), stopped) // what was measured is reported all the same
 }
 
 // benchGC is how much garbage a load test lets gather, in percent of what it
@@ -178,9 +174,14 @@ func (b *bencher) summarise() {
 		return
 	}
 	lab.Summarise(b.experiment, b.runs)
-	if b.stages != nil {
-		b.stages.Conclude(b.experiment.Why)
+	if b.stages == nil {
+		return
 	}
+	text := b.experiment.Why
+	if best := b.experiment.Best; best >= 0 {
+		text = "★ " + benchreport.CellName(b.experiment.Axes, b.experiment.Cells[best].Values) + ": " + text
+	}
+	b.stages.Conclude(text)
 }
 
 // one makes one run, shows it, and keeps what came of it.

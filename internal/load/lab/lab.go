@@ -174,9 +174,9 @@ func reason(e *report.Experiment, c, next *report.Cell) string {
 	}
 	order, by := better(c, next)
 	if order == 0 {
-		return text + "; " + name(e, next) + " does as well"
+		return text + "; " + report.CellName(e.Axes, next.Values) + " does as well"
 	}
-	return text + fmt.Sprintf("; before %s (%s) for %s", name(e, next), describe(next), by)
+	return text + fmt.Sprintf("; before %s (%s) for %s", report.CellName(e.Axes, next.Values), describe(next), by)
 }
 
 func describe(c *report.Cell) string {
@@ -191,22 +191,4 @@ func describe(c *report.Cell) string {
 	parts = append(parts, report.Percent(c.Goodput)+" answered", fmt.Sprintf("%.2f attempts a request", c.Amplification),
 		"p99 "+report.Duration(c.P99))
 	return strings.Join(parts, ", ")
-}
-
-// name is what a cell is called: its value on the one axis there is, or all as
-// name=value.
-func name(e *report.Experiment, c *report.Cell) string {
-	if len(e.Axes) == 1 && e.Axes[0].Name == "policy" {
-		return c.Values[0]
-	}
-	return Name(e.Axes, c.Values)
-}
-
-// Name writes a combination as name=value, separated by spaces.
-func Name(axes []report.Axis, values []string) string {
-	parts := make([]string, len(values))
-	for i, v := range values {
-		parts[i] = axes[i].Name + "=" + v
-	}
-	return strings.Join(parts, " ")
 }

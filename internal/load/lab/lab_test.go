@@ -159,7 +159,7 @@ func TestBest(t *testing.T) {
 // TestNames: several axes are name=value, one is so too unless it is the policy.
 func TestNames(t *testing.T) {
 	axes := []report.Axis{{Name: "timeout"}, {Name: "retries"}}
-	if got, want := Name(axes, []string{"1s", "3"}), "timeout=1s retries=3"; got != want {
+	if got, want := report.CellName(axes, []string{"1s", "3"}), "timeout=1s retries=3"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	e := &report.Experiment{Axes: axes[:1], Cells: []report.Cell{{Values: []string{"1s"}}, {Values: []string{"2s"}}}}

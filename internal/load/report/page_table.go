@@ -66,7 +66,7 @@ func (d *Document) table() *tableView {
 	e := d.together()
 	v := &tableView{Experiment: e, Title: upper(e.Title), Collapse: d.Kind == KindCollapse}
 	if e.Best >= 0 {
-		v.Best = cellName(e, e.Best)
+		v.Best = e.name(e.Best)
 	}
 	metrics := metricsOf(e)
 	for i := range e.Cells {

@@ -27,7 +27,7 @@ func (w *writer) experiment(d *Document) {
 	}
 	if e.Best >= 0 && e.Why != "" {
 		w.line("")
-		w.wrapped("best", "★ "+cellName(e, e.Best)+": "+e.Why, w.p.Good)
+		w.wrapped("best", "★ "+e.name(e.Best)+": "+e.Why, w.p.Good)
 	} else if e.Why != "" {
 		w.line("")
 		w.wrapped("best", e.Why, nil)
@@ -59,18 +59,21 @@ func (d *Document) together() *Experiment {
 	return e
 }
 
-// cellName names a cell by its values: "timeout 300ms, retries 1".
-func cellName(e *Experiment, i int) string {
-	var parts []string
-	for j, v := range e.Cells[i].Values {
-		if len(e.Axes) == 1 {
-			parts = append(parts, v)
-			continue
-		}
-		parts = append(parts, e.Axes[j].Name+" "+v)
+// CellName is what a combination of values is called: the value alone where only
+// the policy is varied, else all as name=value.
+func CellName(axes []Axis, values []string) string {
+	if len(axes) == 1 && axes[0].Name == "policy" {
+		return values[0]
 	}
-	return strings.Join(parts, ", ")
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i] = axes[i].Name + "=" + v
+	}
+	return strings.Join(parts, " ")
 }
+
+// name is what cell i is called.
+func (e *Experiment) name(i int) string { return CellName(e.Axes, e.Cells[i].Values) }
 
 // outcome is a cell's verdict with its recovery: "RECOVERED in 1.2 s".
 func (c *Cell) outcome() string {
