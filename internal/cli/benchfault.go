@@ -175,3 +175,6 @@ func (f faultRun) Fire() error {
 		return nil
 	}})
 }
+
+// faultWithEnd reports whether a fault has a window that ends.
+func faultWithEnd(f fault.Fault) bool { return f.Trigger() && f.Length > 0 }

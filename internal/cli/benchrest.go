@@ -119,3 +119,21 @@ func (b *bencher) capacityStep(ctx context.Context, users int, length, warmup ti
 	}
 	return run.Wait(), nil
 }
+
+// probe sends one request, past all faults, and tells how long it took.
+func (b *bencher) probe(ctx context.Context, m *readyMessage) (time.Duration, error) {
+	r := &rig{ctx: ctx, o: b.o}
+	conn, err := r.dial(m.target, m)
+	if err != nil {
+		return 0, err
+	}
+	client := micro.NewClient(conn, micro.WithTimeout(restMost))
+	defer client.Close()
+	pattern := m.route
+	if pattern.IsZero() {
+		pattern = micro.Name("probe")
+	}
+	start := time.Now()
+	err = client.Do(ctx, &micro.Request{Pattern: pattern, Data: m.payload.Make(0)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	return time.Since(start), err
+}
