@@ -67,6 +67,6 @@ over run
 mock
 "$msctl" bench cmd=work --to "$address" --rate 65/s --policy backoff --fault stall@3s+3s --duration 18s \
   --sweep retries=0,1,3 --sweep budget=none,10%,20% --no-tui --save "$folder/sweep.json" >/dev/null 2>&1
-terminal sweep 80x20 bash -c "'$msctl' bench report '$folder/sweep.json' --color always | sed '/generator/,\$d'"
+terminal sweep 80x24 bash -c "'$msctl' bench report '$folder/sweep.json' --color always | sed -E '/generator|suggestion/,\$d'"
 over sweep
 picture sweep bench-sweep 'msctl bench --sweep: the matrix'
