@@ -78,8 +78,12 @@ func parseTarget(text string) (target, error) {
 	case schemeTCP, schemeTLS:
 		return parseAddresses(scheme, rest)
 	case "http", "https":
-		if u, err := url.Parse(text); err != nil || u.Host == "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" {
 			return target{}, usagef("target %q is not a URL", text)
+		}
+		if number, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || number < 1 || number > 65535) {
+			return target{}, usagef("target %q: port %q must be a number from 1 to 65535", text, u.Port())
 		}
 		return target{scheme: schemeHTTP, addresses: []string{text}}, nil
 	case "amqp", "amqps", "redis", "rediss", "nats":
