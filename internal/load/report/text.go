@@ -215,7 +215,7 @@ func stoppedLine(r *Run) string {
 
 // generatorLines tell how well the generator itself kept up.
 func generatorLines(r *Run) (lines []string) {
-	if lag := r.Latency["lag"]; lag.Count > 0 && r.Rate > 0 {
+	if lag := r.Latency["lag"]; lag.Count > 0 && r.Users == 0 {
 		lines = append(lines, fmt.Sprintf("sent p50 %s, p99 %s, max %s after the intended start", Duration(lag.P50), Duration(lag.P99), Duration(lag.Max)))
 	}
 	var cpu float64
@@ -224,7 +224,11 @@ func generatorLines(r *Run) (lines []string) {
 		cpu, gc = max(cpu, s.CPU), max(gc, s.GC)
 	}
 	if cpu > 0 {
-		lines = append(lines, fmt.Sprintf("used up to %.0f%% of the processors, paused up to %s for GC", cpu*100, Duration(gc)))
+		text := fmt.Sprintf("used up to %.0f%% of the processors", cpu*100)
+		if gc > 0 {
+			text += fmt.Sprintf(", paused up to %s for GC", Duration(gc))
+		}
+		lines = append(lines, text)
 	}
 	return lines
 }
