@@ -171,15 +171,14 @@ func (m *benchMessage) source(stdin io.Reader, seed uint64) (*payload.Source, er
 		return nil, m.blame("data-order", err)
 	}
 	var text payload.Text
-	cut := make([]string, len(m.data))
-	for i, arg := range m.data {
-		if cut[i], err = text.Cut(arg); err != nil {
-			return nil, m.blame("data", badTemplate(err))
-		}
-	}
 	var data json.RawMessage
-	if len(cut) > 0 || len(rows) == 0 {
-		if data, err = parseData(cut, stdin); err != nil {
+	if len(m.data) > 0 || len(rows) == 0 {
+		data, err = parseDataText(m.data, stdin, text.Cut)
+		var template *payload.SyntaxError
+		switch {
+		case errors.As(err, &template):
+			return nil, m.blame("data", badTemplate(err))
+		case err != nil:
 			return nil, m.blame("data", filledIn(err, text))
 		}
 	}

@@ -22,6 +22,12 @@ const dataHelp = `DATA is what the handler gets, {} when missing:
 // is what "-" reads. What is malformed is a usage error that points at the
 // column.
 func parseData(args []string, stdin io.Reader) (json.RawMessage, error) {
+	return parseDataText(args, stdin, func(text string) (string, error) { return text, nil })
+}
+
+// parseDataText is parseData for texts that are prepared, once they are read and
+// before they are looked at as JSON.
+func parseDataText(args []string, stdin io.Reader, prepare func(string) (string, error)) (json.RawMessage, error) {
 	if len(args) == 0 {
 		return json.RawMessage(`{}`), nil
 	}
@@ -39,7 +45,13 @@ func parseData(args []string, stdin io.Reader) (json.RawMessage, error) {
 		what = first[1:]
 		text, err = readFile(first[1:])
 	case !looksLikeJSON(first):
-		return parseFields(args)
+		fields := make([]string, len(args))
+		for i, arg := range args {
+			if fields[i], err = prepare(arg); err != nil {
+				return nil, err
+			}
+		}
+		return parseFields(fields)
 	}
 	if err != nil {
 		return nil, err
@@ -49,6 +61,9 @@ func parseData(args []string, stdin io.Reader) (json.RawMessage, error) {
 	}
 	if !utf8.ValidString(text) {
 		return nil, usagef("%s is not valid UTF-8", what)
+	}
+	if text, err = prepare(text); err != nil {
+		return nil, err
 	}
 	if problem := checkJSON(text); problem != nil {
 		return nil, pointer{what, text, problem.offset, problem.message}.usage()
