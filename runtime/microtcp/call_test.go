@@ -123,7 +123,7 @@ func TestLeastInFlight(t *testing.T) {
 		}
 	})
 	c := client(t, a.addr()+", "+b.addr())
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // longer than a client waits by itself
 	var calls sync.WaitGroup
 	var done atomic.Int64
 	const many = 20
