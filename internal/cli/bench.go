@@ -35,8 +35,9 @@ type benchOptions struct {
 	given    func(flag string) bool
 	fromFile *scenario      // nil without one
 	brought  []benchMessage // in the place of those that are typed; nil: none
-	command  string         // runs it again
-	tool     string         // what writes documents
+	stdin    *replay
+	command  string // runs it again
+	tool     string // what writes documents
 
 	// variant is the same command with some flags set to other values.
 	variant func(changes map[string]string, brought []benchMessage) (*benchOptions, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -178,3 +179,8 @@ func (f faultRun) Fire() error {
 
 // faultWithEnd reports whether a fault has a window that ends.
 func faultWithEnd(f fault.Fault) bool { return f.Trigger() && f.Length > 0 }
+
+// forProxy are the faults that are done to messages.
+func (o *benchFaults) forProxy() []fault.Fault {
+	return slices.DeleteFunc(slices.Clone(o.list), fault.Fault.ForProcess)
+}

@@ -20,7 +20,6 @@ type benchOutput struct {
 	baseline                                 string
 
 	before *benchreport.Document // the baseline
-	stdin  *replay
 }
 
 func (o *benchOutput) register(cmd *cobra.Command) {

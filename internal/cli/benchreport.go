@@ -140,29 +140,23 @@ func crossed(d *benchreport.Document) error {
 
 // loadDocuments reads saved runs and puts those of several files together.
 func loadDocuments(files []string) (*benchreport.Document, error) {
-	all, err := loadDocument(files[0])
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files[1:] {
+	all := make([]*benchreport.Document, len(files))
+	for i, file := range files {
 		d, err := loadDocument(file)
 		switch {
 		case err != nil:
 			return nil, err
-		case d.Kind != benchreport.KindRun || all.Kind != benchreport.KindRun:
+		case i > 0 && (d.Kind != benchreport.KindRun || all[0].Kind != benchreport.KindRun):
 			return nil, withHint(usagef("%s: sweeps and collapses are reports of their own", file), "give one file")
 		}
-		for i := range d.Runs {
-			if d.Runs[i].Name == "" {
-				d.Runs[i].Name = file
+		for j := range d.Runs {
+			if len(files) > 1 && d.Runs[j].Name == "" {
+				d.Runs[j].Name = file
 			}
 		}
-		all.Runs = append(all.Runs, d.Runs...)
+		all[i] = d
 	}
-	if len(files) > 1 && all.Runs[0].Name == "" {
-		all.Runs[0].Name = files[0]
-	}
-	return all, nil
+	return benchreport.Merge(all[0], all[1:]...), nil
 }
 
 // compareOptions is what `msctl bench compare` was told.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,12 +51,9 @@ func (r *rig) setUp() error {
 		Duration: o.duration, Requests: o.requests, Warmup: o.warmup, MaxInFlight: o.maxInFlight,
 		Triggers: r.triggersOf(o.faults.list),
 	}
-	for _, f := range o.faults.list {
-		if f.ForProcess() {
-			if err := r.preparePause(); err != nil {
-				return err
-			}
-			break
+	if slices.ContainsFunc(o.faults.list, fault.Fault.ForProcess) {
+		if err := r.preparePause(); err != nil {
+			return err
 		}
 	}
 	for _, m := range o.messages {
@@ -138,27 +136,12 @@ func (r *rig) dial(t target, m *readyMessage) (micro.Conn, error) {
 	return conn, nil
 }
 
-// wantsProxy reports whether a proxy is needed for the faults.
-func (o *benchOptions) wantsProxy() bool {
-	for _, f := range o.faults.list {
-		if !f.ForProcess() {
-			return true
-		}
-	}
-	return false
-}
-
 // proxied puts a fault proxy before a target, where there are faults for one, and
 // returns the target to talk to instead.
 func (r *rig) proxied(t target) (target, error) {
-	if !r.o.wantsProxy() {
+	options := fault.Options{Target: t.addresses, Seed: r.o.seed, Faults: r.o.faults.forProxy()}
+	if len(options.Faults) == 0 {
 		return t, nil
-	}
-	options := fault.Options{Target: t.addresses, Seed: r.o.seed}
-	for _, f := range r.o.faults.list {
-		if !f.ForProcess() {
-			options.Faults = append(options.Faults, f)
-		}
 	}
 	through := target{scheme: schemeTCP, service: t.service}
 	switch t.scheme {
@@ -177,7 +160,7 @@ func (r *rig) proxied(t target) (target, error) {
 		if u.Scheme == "https" {
 			return t, withHint(usagef("a fault proxy cannot look into https, and %s is", t), "bench the gateway over http, or the service behind it")
 		}
-		options.Raw, options.Target = true, []string{hostPort(u)}
+		options.Raw, options.Target = true, []string{web.HostPort(u)}
 	}
 	// It outlives the run's context: what is in flight when a run is stopped
 	// still has the run's grace.
@@ -203,15 +186,6 @@ func serverName(t target) string {
 		return t.addresses[0]
 	}
 	return host
-}
-
-// hostPort is the address of a URL, with the scheme's port where it has none.
-func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // close ends the connections and proxies; nothing is in flight any more.
@@ -241,24 +215,26 @@ func (r *rig) about(name string, cell int) benchreport.About {
 }
 
 // faultCounts is what came of each fault, all proxies together; of a pause the
-// triggers tell.
+// triggers tell. The faults that a proxy was started with are the first it lists.
 func (r *rig) faultCounts() []benchreport.Fault {
-	var list []benchreport.Fault
+	list := make([]benchreport.Fault, len(r.o.faults.texts))
 	for i, text := range r.o.faults.texts {
-		f := benchreport.Fault{Text: text}
-		for _, p := range r.proxies {
-			for _, a := range p.Stats().Faults {
-				if a.Fault.String() != r.o.faults.list[i].String() {
-					continue
-				}
-				f.Messages += int64(a.Matched)
-				f.Hit += int64(a.Hit)
-				if a.Fault.Kind == fault.DropReply {
-					f.Swallowed += int64(a.Replies)
-				}
+		list[i].Text = text
+	}
+	for _, p := range r.proxies {
+		stats := p.Stats().Faults
+		for i, f := range r.o.faults.list {
+			if f.ForProcess() {
+				continue
+			}
+			a := stats[0]
+			stats = stats[1:]
+			list[i].Messages += int64(a.Matched)
+			list[i].Hit += int64(a.Hit)
+			if f.Kind == fault.DropReply {
+				list[i].Swallowed += int64(a.Replies)
 			}
 		}
-		list = append(list, f)
 	}
 	return list
 }
@@ -291,7 +267,7 @@ func (o *benchOptions) reach(ctx context.Context, t target) error {
 	if err != nil {
 		return usagef("--to: %w", err)
 	}
-	conn, err := (&net.Dialer{Timeout: knockTimeout}).DialContext(ctx, "tcp", hostPort(u))
+	conn, err := (&net.Dialer{Timeout: knockTimeout}).DialContext(ctx, "tcp", web.HostPort(u))
 	if err != nil {
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 	}

@@ -217,9 +217,6 @@ func (s *Snapshot) Goodput() float64 { return perSecond(s.Totals.Outcomes[OK], s
 // OfferedRate is the requests offered a second.
 func (s *Snapshot) OfferedRate() float64 { return perSecond(s.Totals.Offered, s.Counted) }
 
-// AttemptRate is the attempts begun a second.
-func (s *Snapshot) AttemptRate() float64 { return perSecond(s.Totals.Attempts, s.Counted) }
-
 func perSecond(n int64, d time.Duration) float64 {
 	if d <= 0 {
 		return 0

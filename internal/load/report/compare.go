@@ -230,8 +230,8 @@ func (c *Comparison) JSON(to io.Writer) error {
 	return nil
 }
 
-// Merge puts the runs of several documents together, as one side of a
-// comparison: the same run made several times. Its machine and command are those
+// Merge puts the runs of several documents together, for a report of all or as one
+// side of a comparison: the same run made several times. Its machine and command are those
 // of the first.
 func Merge(first *Document, others ...*Document) *Document {
 	merged := *first

@@ -73,7 +73,7 @@ func Dial(address string, opts Options) (*Conn, error) {
 		return nil, fmt.Errorf("%q is not an http or https URL", address)
 	}
 	c := &Conn{
-		address: hostPort(u), maxBody: cmp.Or(opts.MaxBody, defaultMaxBody), method: cmp.Or(opts.Method, http.MethodGet),
+		address: HostPort(u), maxBody: cmp.Or(opts.MaxBody, defaultMaxBody), method: cmp.Or(opts.Method, http.MethodGet),
 		header: opts.Header.Clone(),
 	}
 	if c.header == nil {
@@ -94,7 +94,9 @@ func Dial(address string, opts Options) (*Conn, error) {
 	return c, nil
 }
 
-func hostPort(u *url.URL) string {
+// HostPort is the address of an http or https URL, host:port, with the scheme's
+// port where it has none.
+func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
