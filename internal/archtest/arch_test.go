@@ -23,12 +23,16 @@ var rooms = map[string][]string{
 	"internal/term":       {"internal/term"},
 	"internal/workspace":  {"internal/nearest"},
 	"internal/scaffold":   {"templates", "internal/workspace", "runtime", "internal/scaffold"},
-	"internal/proc":       {"internal/proc", "internal/workspace", "runtime/micro", "runtime/microtcp"},
+	"internal/proc":       {"internal/proc", "internal/workspace", "runtime/micro", "runtime/microtcp", "runtime/micronats", "runtime/microredis", "runtime/microrabbit"},
 	"internal/load":       {"internal/load", "runtime"},
 	"internal/load/fault": {"internal/nearest", "runtime"},
 	"internal/tui":        {"internal/load", "internal/proc"},
 	"runtime/micro":       {"runtime/micro"},
 	"runtime/microtcp":    {"runtime/micro"},
+	"runtime/micronats":   {"runtime/micro", "runtime/internal"},
+	"runtime/microredis":  {"runtime/micro", "runtime/internal"},
+	"runtime/microrabbit": {"runtime/micro", "runtime/internal"},
+	"runtime/internal":    {"runtime/micro"},
 	"runtime/microtest":   {"runtime/micro"},
 	"runtime/policy":      {"runtime/micro"},
 	"runtime/validate":    {"runtime/micro"},
@@ -39,7 +43,15 @@ var rooms = map[string][]string{
 }
 
 // standardOnly are the folders that build with nothing but the standard library.
-var standardOnly = []string{"runtime/micro", "runtime/microtcp", "runtime/microtest", "runtime/policy", "templates"}
+var standardOnly = []string{"runtime/micro", "runtime/microtcp", "runtime/microtest", "runtime/policy", "runtime/internal", "templates"}
+
+// drivers names the one folder that may import each broker's driver.
+var drivers = map[string]string{
+	"github.com/nats-io/nats.go":        "runtime/micronats",
+	"github.com/redis/go-redis/v9":      "runtime/microredis",
+	"github.com/rabbitmq/amqp091-go":    "runtime/microrabbit",
+	"github.com/nats-io/nats-server/v2": "internal/proc",
+}
 
 type listed struct {
 	ImportPath string
@@ -60,6 +72,11 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s may not import %s: the table in this test says %v", room, inside, allowed)
 			case !ours && strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") && below(room, standardOnly):
 				t.Errorf("%s may import the standard library alone, not %s", room, imported)
+			}
+			for driver, owner := range drivers {
+				if below(imported, []string{driver}) && !below(room, []string{owner}) {
+					t.Errorf("%s may not import %s: %s alone does", room, imported, owner)
+				}
 			}
 		}
 	}

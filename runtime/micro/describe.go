@@ -60,14 +60,24 @@ const healthTimeout = 2 * time.Second
 func (s *Server) registerReserved() {
 	defaults := s.defaults
 	s.defaults = handlerConfig{} // guards and the like are for the user's handlers
-	Handle(s, HealthPattern, s.health)
-	s.order[len(s.order)-1].hidden = true
-	if !s.noDescribe {
-		Handle(s, DescribePattern, s.describe)
+	for _, suffix := range []string{"", "." + s.name} {
+		Handle(s, Name(HealthPattern.Route()+suffix), s.health)
 		s.order[len(s.order)-1].hidden = true
+		if !s.noDescribe {
+			Handle(s, Name(DescribePattern.Route()+suffix), s.describe)
+			s.order[len(s.order)-1].hidden = true
+		}
 	}
 	s.defaults = defaults
 }
+
+// HealthOf and DescribeOf are the patterns by which one service among all that
+// share a broker is asked: the reserved pattern, a dot, and the name that the
+// server was given (WithName).
+func HealthOf(name string) Pattern { return Name(HealthPattern.Route() + "." + name) }
+
+// DescribeOf is to DescribePattern what HealthOf is to HealthPattern.
+func DescribeOf(name string) Pattern { return Name(DescribePattern.Route() + "." + name) }
 
 func (s *Server) health(ctx context.Context, _ None) (Health, error) {
 	h := Health{Status: "ok", Name: s.name, Version: s.version, Instance: s.instance, Uptime: time.Since(s.started).Seconds()}

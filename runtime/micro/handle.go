@@ -17,6 +17,7 @@ type handlerConfig struct {
 	pipes        []Pipe
 	filters      []Filter
 	doc          string
+	extras       map[any]any
 }
 
 // Handle registers fn as the message handler of pattern p: it gets the decoded

@@ -18,17 +18,22 @@ type Inbound struct {
 	route  *route
 	body   []byte // the packet the request's slices are parts of
 	to     Responder
+	done   func(error)
 
 	ownID   bool  // the id is a part of body
 	held    Value // the last value, until the handler has returned
 	holding bool
 	ended   bool // the peer has been told that the answer is over
 	sendErr error
+	outcome error // of the first handler that failed
 }
 
-func newInbound(conn context.Context, s *Server, r *route, p *Packet, to Responder, peer string) *Inbound {
-	in := &Inbound{server: s, route: r, body: p.body, to: to}
-	in.req = Request{Data: p.Data, Event: p.ID == nil, Metadata: Metadata{raw: p.Metadata}, Peer: peer}
+func newInbound(conn context.Context, s *Server, r *route, p *Packet, d *Delivery) *Inbound {
+	in := &Inbound{server: s, route: r, body: p.body, to: d.To, done: d.Done}
+	in.req = Request{
+		Data: p.Data, Event: p.ID == nil, Peer: d.Peer, Details: d.Details,
+		Metadata: Metadata{raw: p.Metadata, pairs: d.Headers.pairs},
+	}
 	in.ctx.req = &in.req
 	in.ctx.parent = conn
 	if in.req.Event {
@@ -41,7 +46,7 @@ func newInbound(conn context.Context, s *Server, r *route, p *Packet, to Respond
 		in.req.Metadata.Set(MetaCorrelationID, newID())
 	}
 	in.req.Attempt = 1
-	if p.Metadata != nil {
+	if p.Metadata != nil || d.Headers.pairs != nil {
 		left, timed, attempt := in.req.Metadata.delivery()
 		if in.req.Attempt = attempt; timed {
 			in.req.Deadline = time.Now().Add(left)
@@ -76,6 +81,9 @@ func (in *Inbound) Run() { in.RunAt(Clock()) }
 // returned.
 func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	defer in.server.release()
+	if in.done != nil {
+		defer func() { in.done(in.outcome) }()
+	}
 	if !in.req.Deadline.IsZero() {
 		if time.Until(in.req.Deadline) <= 0 {
 			in.expire()
@@ -107,7 +115,7 @@ func (in *Inbound) runEvents(events []*endpoint, start time.Duration) (end time.
 	for _, ep := range events {
 		err := in.invoke(ep)
 		if first == nil {
-			first = err
+			first, in.outcome = err, err
 		}
 		began := end
 		end = Clock()
@@ -140,6 +148,7 @@ func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end tim
 	if errors.Is(err, errGone) {
 		err = nil // nobody is there to be told
 	}
+	in.outcome = err
 	in.answer(err)
 	if in.sendErr != nil && err == nil && !errors.Is(in.sendErr, errGone) {
 		err = in.sendErr
@@ -242,6 +251,7 @@ func (in *Inbound) expire() {
 	}
 	ep.stats.expired.Add(1)
 	in.handledBy(ep)
+	in.outcome = errExpired
 	in.answer(errExpired)
 	if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {
 		in.log(slog.LevelDebug, "the deadline passed before the work was started", 0, nil)

@@ -29,6 +29,9 @@ type Request struct {
 	Attempt int
 	// Peer is the address the message came from; empty on a client.
 	Peer string
+	// Details is what the transport knows of a message that came in, beyond the
+	// packet: its package has a function that returns it from a handler's context.
+	Details any
 	// Trace observes a client's message on the wire; nil is nobody.
 	Trace *Trace
 

@@ -141,8 +141,8 @@ const maxTimeout = 365 * 24 * time.Hour
 // waits, if it said so, and which attempt it is, 1 where it did not say.
 func (m *Metadata) delivery() (left time.Duration, timed bool, attempt int) {
 	attempt = 1
-	m.scan(func(k, v []byte) bool {
-		switch string(k) {
+	read := func(key, v []byte) {
+		switch string(key) {
 		case MetaTimeout:
 			ms, ok := parseNumber(v)
 			timed = ok && ms <= maxTimeout.Milliseconds()
@@ -152,8 +152,14 @@ func (m *Metadata) delivery() (left time.Duration, timed bool, attempt int) {
 				attempt = int(min(max(n, 1), math.MaxInt32))
 			}
 		}
+	}
+	m.scan(func(k, v []byte) bool {
+		read(k, v)
 		return true
 	})
+	for _, p := range m.pairs {
+		read([]byte(p.key), []byte(p.value))
+	}
 	return left, timed, attempt
 }
 
@@ -179,32 +185,42 @@ func parseNumber(v []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// AppendMetadata appends the JSON object of req's metadata as of now: the pairs
-// set on it, the milliseconds left until its deadline unless it is an event, and
-// its attempt number when it is a retry. Transports call it for each message they send.
+// AppendMetadata appends the JSON object of what travels beside req's data as of
+// now, as SentMetadata yields it.
 func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 	dst = append(dst, '{')
-	timed := !req.Deadline.IsZero() && !req.Event // nobody waits for an event, its handler has all the time
-	for k, v := range req.Metadata.All() {
-		if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 {
-			continue // a forwarded message has those of its own
-		}
+	for k, v := range SentMetadata(req, now) {
 		dst = appendJSONString(dst, k)
 		dst = append(dst, ':')
 		dst = append(appendJSONString(dst, v), ',')
-	}
-	if timed {
-		left := max(req.Deadline.Sub(now).Milliseconds(), 0)
-		dst = append(dst, `"`+MetaTimeout+`":"`...)
-		dst = append(strconv.AppendInt(dst, left, 10), `",`...)
-	}
-	if req.Attempt > 1 {
-		dst = append(dst, `"`+MetaAttempt+`":"`...)
-		dst = append(strconv.AppendInt(dst, int64(req.Attempt), 10), `",`...)
 	}
 	if dst[len(dst)-1] == ',' {
 		dst[len(dst)-1] = '}'
 		return dst
 	}
 	return append(dst, '}')
+}
+
+// SentMetadata yields the pairs that travel beside req's data when it is sent
+// now: those set on it, the milliseconds left until its deadline unless it is an
+// event, and its attempt number when it is a retry. Transports call it for each
+// message they send, for headers; AppendMetadata is the same as JSON.
+func SentMetadata(req *Request, now time.Time) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		timed := !req.Deadline.IsZero() && !req.Event // nobody waits for an event, its handler has all the time
+		for k, v := range req.Metadata.All() {
+			if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 {
+				continue // a forwarded message has those of its own
+			}
+			if !yield(k, v) {
+				return
+			}
+		}
+		if timed && !yield(MetaTimeout, strconv.FormatInt(max(req.Deadline.Sub(now).Milliseconds(), 0), 10)) {
+			return
+		}
+		if req.Attempt > 1 {
+			yield(MetaAttempt, strconv.Itoa(req.Attempt))
+		}
+	}
 }

@@ -30,6 +30,7 @@ type endpoint struct {
 	doc     string
 	types   handlerTypes
 	handler Handler
+	extras  map[any]any // of the transports
 	stats   stats
 	hidden  bool // reserved: not in describe
 }
@@ -53,6 +54,7 @@ func (s *Server) configure(opts []HandlerOption) *handlerConfig {
 		pipes:        join(s.defaults.pipes, own.pipes),
 		filters:      join(own.filters, s.defaults.filters),
 		doc:          own.doc,
+		extras:       own.extras,
 	}
 }
 
@@ -63,7 +65,7 @@ func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, h
 	if p.IsZero() {
 		panic("micro: a handler needs a pattern: Cmd, Name, Fields or ParsePattern make one")
 	}
-	ep := &endpoint{pattern: p, kind: k, doc: h.doc, types: t, handler: h.compose(handler)}
+	ep := &endpoint{pattern: p, kind: k, doc: h.doc, types: t, handler: h.compose(handler), extras: h.extras}
 	key := routeKey(p.Route(), p.RouteIsString())
 	r := s.routes[key]
 	if r == nil {

@@ -183,50 +183,28 @@ func (s *Server) release() {
 	}
 }
 
-// Receive takes one message off a transport: packet as it was parsed, to for
-// the answer, ctx of the connection it came by (the contexts of requests derive
-// from it; events outlive it). It returns the message when there is a handler
-// to run, with Run or Go, and nil when all is done: no handler has been replied
-// or logged, or ctx has ended while the server was full.
+// Receive is Deliver of a message whose transport knows nothing but packet, its
+// answer's way and its peer.
 func (s *Server) Receive(ctx context.Context, p *Packet, to Responder, peer string) *Inbound {
-	if p.Pattern == nil && p.Data == nil {
-		s.unknownEvent("undefined", p) // docs/wire.md 1.6: foreign, so an event
-		return nil
-	}
-	var asked Pattern
-	r := s.lookup(p.Pattern)
-	if r == nil && s.rest != nil {
-		if asked = patternOfWire(p.Pattern); !asked.IsZero() {
-			r = s.rest
-		}
-	}
-	if r == nil {
-		s.unknown(ctx, p, to)
-		return nil
-	}
-	if s.acquire(ctx) != nil {
-		return nil
-	}
-	in := newInbound(ctx, s, r, p, to, peer)
-	in.req.Pattern = asked
-	return in
+	return s.Deliver(ctx, Delivery{Packet: p, To: to, Peer: peer})
 }
 
-func (s *Server) unknown(ctx context.Context, p *Packet, to Responder) {
-	if p.ID == nil {
-		pattern := "undefined"
-		if p.Pattern != nil {
-			pattern = string(p.Pattern[:min(len(p.Pattern), 200)])
-		}
-		s.unknownEvent(pattern, p)
+// unknown answers or logs a message that nobody handles; p is its packet as far
+// as it is one.
+func (s *Server) unknown(ctx context.Context, d *Delivery, p *Packet) {
+	if p.ID != nil {
+		_ = d.To.Respond(ctx, ReplyPacket{ID: canonicalID(p.ID), NoHandler: true}) // the peer is gone: nothing to tell it
 		return
 	}
-	_ = to.Respond(ctx, ReplyPacket{ID: canonicalID(p.ID), NoHandler: true}) // the peer is gone: nothing to tell it
-}
-
-func (s *Server) unknownEvent(pattern string, p *Packet) {
-	metadata := Metadata{raw: p.Metadata}
-	s.LogPeer(slog.LevelError, "no handler for the event", "pattern", pattern, "correlation_id", metadata.Get(MetaCorrelationID))
+	pattern := "undefined"
+	switch {
+	case d.Route.address != "":
+		pattern = d.Route.address
+	case p.Pattern != nil:
+		pattern = string(p.Pattern)
+	}
+	metadata := Metadata{raw: d.Packet.Metadata, pairs: d.Headers.pairs}
+	s.LogPeer(slog.LevelError, "no handler for the event", "pattern", pattern[:min(len(pattern), 200)], "correlation_id", metadata.Get(MetaCorrelationID))
 }
 
 // canonicalID returns the id as JSON.stringify would write it again.
