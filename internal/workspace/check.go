@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"encoding/json"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -43,7 +44,7 @@ func (c *checker) workspace(text []byte) *Workspace {
 	w := &Workspace{}
 	services := false
 	for _, m := range c.members(root, "the file") {
-		if !c.known(m, []string{"name", "env", "services"}) {
+		if !c.known(m, []string{"name", "env", "brokers", "services"}) {
 			continue
 		}
 		switch m.name {
@@ -51,6 +52,8 @@ func (c *checker) workspace(text []byte) *Workspace {
 			w.Name = c.nameOf(m)
 		case "env":
 			w.Env = c.env(m)
+		case "brokers":
+			w.Brokers = c.brokers(m)
 		case "services":
 			services = true
 			for _, entry := range c.members(m.value, "services") {
@@ -100,7 +103,7 @@ func (c *checker) service(entry member) *Service {
 }
 
 func serviceKeys() []string {
-	return []string{"kind", "path", "command", "dir", "transport", "host", "port", "depends_on", "env", "watch", "ready"}
+	return []string{"kind", "path", "command", "dir", "transport", "queue", "host", "port", "depends_on", "env", "watch", "ready"}
 }
 
 func (c *checker) serviceKey(s *Service, m member) {
@@ -109,8 +112,10 @@ func (c *checker) serviceKey(s *Service, m member) {
 		s.Kind = Kind(c.oneOf(m, string(KindService), string(KindGateway)))
 	case "transport":
 		s.Transport = Transport(c.oneOf(m, string(TCP), string(RabbitMQ), string(Redis), string(NATS)))
+	case "queue":
+		s.Queue = c.queue(m)
 	case "ready":
-		s.Ready = Ready(c.oneOf(m, string(ReadyMessage), string(ReadyHTTP)))
+		s.Ready, s.ReadyPattern = c.ready(m)
 	case "path":
 		s.Path = c.packagePath(m)
 	case "command":
@@ -146,23 +151,66 @@ func (c *checker) program(s *Service, entry member, seen map[string]member) {
 	}
 }
 
-// address fills in the defaults of transport and ready, and checks the port.
+// address fills in the defaults of transport and ready, and checks what goes
+// with them.
 func (c *checker) address(s *Service, entry member, seen map[string]member) {
 	if s.Kind == KindGateway {
-		if transport, ok := seen["transport"]; ok {
-			c.fail(transport.key, "a gateway has no transport of its own: it answers HTTP")
-		}
-		if ready, ok := seen["ready"]; ok && s.Ready == ReadyMessage {
-			c.fail(ready.value, "a gateway answers no messages: use http, or leave ready out")
-		}
-		s.Transport, s.Ready = "", ReadyHTTP
+		c.gateway(s, seen)
 	} else {
 		s.Transport = orDefault(s.Transport, TCP)
-		s.Ready = orDefault(s.Ready, ReadyMessage)
+		c.queueGoesWith(s, seen)
 	}
-	if _, ok := seen["port"]; !ok && (s.Kind == KindGateway || s.Transport == TCP) {
+	_, hasPort := seen["port"]
+	switch {
+	case hasPort == s.needsPort():
+	case !hasPort && s.Transport.Broker():
+		c.fail(seen["ready"].value, "ready: http needs a port to ask at")
+	case !hasPort:
 		c.fail(entry.key, "service %s needs a port", s.Name)
+	default:
+		c.fail(seen["port"].key, "service %s is reached through %s and has no port of its own: leave it out", s.Name, s.Transport.Title())
 	}
+	s.Ready = orDefault(s.Ready, defaultReady(s))
+}
+
+func (c *checker) gateway(s *Service, seen map[string]member) {
+	if transport, ok := seen["transport"]; ok {
+		c.fail(transport.key, "a gateway has no transport of its own: it answers HTTP")
+	}
+	if queue, ok := seen["queue"]; ok {
+		c.fail(queue.key, "a gateway has no queue: it answers HTTP")
+	}
+	if ready, ok := seen["ready"]; ok && s.Ready == ReadyMessage {
+		c.fail(ready.value, "a gateway answers no messages: use http, or leave ready out")
+	}
+	s.Transport, s.ReadyPattern = "", ""
+}
+
+func (c *checker) queueGoesWith(s *Service, seen map[string]member) {
+	queue, ok := seen["queue"]
+	switch {
+	case !ok:
+	case s.Transport != RabbitMQ && s.Transport != NATS:
+		c.fail(queue.key, "queue goes with rabbitmq (its queue) and nats (its queue group), not with %s", s.Transport)
+	case s.Transport == RabbitMQ && strings.HasPrefix(s.Queue, "amq."):
+		c.fail(queue.value, "queue %q: names with amq. are RabbitMQ's own", s.Queue)
+	}
+}
+
+// needsPort reports whether there must be a port; otherwise there must be none.
+func (s *Service) needsPort() bool {
+	return s.Kind == KindGateway || !s.Transport.Broker() || s.Ready == ReadyHTTP
+}
+
+// defaultReady is how a service is asked when `ready` is left out.
+func defaultReady(s *Service) Ready {
+	switch {
+	case s.Kind == KindGateway:
+		return ReadyHTTP
+	case len(s.Command) > 0 && (s.Transport == Redis || s.Transport == NATS):
+		return ReadyProcess
+	}
+	return ReadyMessage
 }
 
 func orDefault[T ~string](value, preset T) T {
@@ -285,4 +333,87 @@ func (c *checker) command(m member) []string {
 		c.fail(m.value, "command is empty")
 	}
 	return words
+}
+
+func (c *checker) brokers(m member) map[Transport]string {
+	out := map[Transport]string{}
+	for _, entry := range c.members(m.value, "brokers") {
+		if !c.known(entry, []string{string(RabbitMQ), string(Redis), string(NATS)}) {
+			continue
+		}
+		text, ok := c.text(entry)
+		if !ok {
+			continue
+		}
+		if err := CheckBrokerURL(Transport(entry.name), text); err != nil {
+			c.fail(entry.value, "%s: %v", entry.name, err)
+		}
+		out[Transport(entry.name)] = text
+	}
+	return out
+}
+
+// queue checks what RabbitMQ and NATS both want of a name.
+func (c *checker) queue(m member) string {
+	text, ok := c.text(m)
+	if ok && (text == "" || len(text) > 255 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })) {
+		c.fail(m.value, "queue %q must be 1 to 255 bytes without spaces", text)
+	}
+	return text
+}
+
+// ready reads one of the words, or the mapping {pattern: …}, whose pattern
+// comes as JSON text.
+func (c *checker) ready(m member) (Ready, string) {
+	switch m.value.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+	default:
+		return Ready(c.oneOf(m, string(ReadyMessage), string(ReadyHTTP), string(ReadyProcess))), ""
+	}
+	var pattern string
+	for _, entry := range c.members(m.value, "ready") {
+		if c.known(entry, []string{"pattern"}) {
+			pattern = c.json(entry)
+		}
+	}
+	if pattern == "" && len(c.problems) == 0 {
+		c.fail(m.key, "ready needs a pattern to ask for, such as {pattern: {cmd: status}}")
+	}
+	return ReadyMessage, pattern
+}
+
+// json gives a pattern as JSON text: an object of words, numbers, booleans and
+// objects, or one of them by itself; "" after a complaint.
+func (c *checker) json(m member) string {
+	switch n := m.value.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		var parts []string
+		for _, entry := range c.members(n, m.name) {
+			value := c.json(entry)
+			if value == "" {
+				return ""
+			}
+			parts = append(parts, jsonString(entry.name)+":"+value)
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		if text := n.GetToken().Value; json.Valid([]byte(text)) {
+			return text
+		}
+	}
+	text, ok := c.text(m)
+	if !ok {
+		return ""
+	}
+	return jsonString(text)
+}
+
+func jsonString(text string) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(text); err != nil {
+		return "" // cannot be: it is a string
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -54,17 +54,16 @@ func (e *editor) finish(doing string, change func(*Workspace)) ([]byte, error) {
 // same compares what two workspaces say, wherever in the file they say it.
 func same(a, b *Workspace) bool {
 	plain := func(w *Workspace) Workspace {
-		out := Workspace{Name: w.Name, Env: w.Env}
+		out := Workspace{Name: w.Name, Env: w.Env, Brokers: w.Brokers}
 		for _, s := range w.Services {
 			c := *s
 			c.Line, c.Column = 0, 0
 			c.Host = orDefault(c.Host, "localhost")
 			c.Kind = orDefault(c.Kind, KindService)
-			if c.Kind == KindGateway {
-				c.Ready = ReadyHTTP
-			} else {
-				c.Transport, c.Ready = orDefault(c.Transport, TCP), orDefault(c.Ready, ReadyMessage)
+			if c.Kind != KindGateway {
+				c.Transport = orDefault(c.Transport, TCP)
 			}
+			c.Ready = orDefault(c.Ready, defaultReady(&c))
 			if len(c.Env) == 0 {
 				c.Env = nil
 			}

@@ -15,11 +15,16 @@
 //	    command: npm run start:dev
 //	    dir: ../mail          # any program that speaks the protocol
 //	    port: 3010
+//	  reports:
+//	    path: ./apps/reports
+//	    transport: rabbitmq   # or redis, nats: no port with a broker
 //	  gateway:
 //	    kind: gateway
 //	    path: ./apps/gateway
 //	    port: 3001
 //	    depends_on: [items, mail]
+//	brokers:                  # where they are, if not where they usually are
+//	  rabbitmq: amqp://localhost:5672
 package workspace
 
 import (
@@ -43,6 +48,9 @@ type Workspace struct {
 	Name string
 	// Env is given to every service (`env`); a service's own entry wins.
 	Env map[string]string
+	// Brokers are the addresses of brokers (`brokers`), for the transports
+	// that it names; see [Workspace.BrokerURL]. They may hold passwords.
+	Brokers map[Transport]string
 	// Services in the order of the file (`services`, required).
 	Services []*Service
 }
@@ -72,8 +80,11 @@ type Service struct {
 	// an IP address.
 	Host string
 	// Port is where it listens (`port`, 1–65535, no two services the same);
-	// required for TCP and for a gateway, 0 with a broker.
+	// required for TCP, for a gateway and for ReadyHTTP, 0 otherwise.
 	Port int
+	// Queue is RabbitMQ's queue or NATS' queue group, where it is not the
+	// service's name (`queue`); see [Service.QueueName].
+	Queue string
 	// DependsOn names the services that must be ready before it starts
 	// (`depends_on`).
 	DependsOn []string
@@ -86,6 +97,9 @@ type Service struct {
 	Watch []string
 	// Ready is how msctl finds out that it is up (`ready`).
 	Ready Ready
+	// ReadyPattern is the JSON text of the pattern that ReadyMessage asks for
+	// (`ready: {pattern: …}`), "" for the health message.
+	ReadyPattern string
 	// Line and Column are where its name stands in the file, from 1.
 	Line, Column int
 }
@@ -104,8 +118,7 @@ const (
 // Transport is how messages reach a service.
 type Transport string
 
-// The transports that may be written. Only TCP can be run and called by this
-// version; see [Workspace.CheckTransports].
+// The transports.
 const (
 	TCP      Transport = "tcp"
 	RabbitMQ Transport = "rabbitmq"
@@ -124,6 +137,10 @@ const (
 	// ReadyHTTP asks for GET /health and waits for any answer below 500; the
 	// default for a gateway.
 	ReadyHTTP Ready = "http"
+	// ReadyProcess takes a process that has not ended within two seconds for
+	// ready; the default for a Command on Redis or NATS, where nobody can ask
+	// a program that is not built on this runtime whether it serves.
+	ReadyProcess Ready = "process"
 )
 
 // Service returns the service of that name, or nil.
@@ -188,11 +205,12 @@ func (w *Workspace) CheckTransports(names ...string) error {
 	return nil
 }
 
-// Addr is host:port of the service.
+// Addr is host:port of the service, where it has a port.
 func (s *Service) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// URL is the service's target as others write it: tcp://host:port, or
-// http://host:port for a gateway.
+// URL is the target of a service with an address of its own, as others write
+// it: tcp://host:port, or http://host:port for a gateway. It is of no use with a
+// broker: see [Workspace.Broker] and [Service.QueueName].
 func (s *Service) URL() string {
 	if s.Kind == KindGateway {
 		return "http://" + s.Addr()

@@ -22,9 +22,11 @@ func serviceLines(s *Service, step int) []string {
 	add(len(s.Command) > 0, "command: [%s]", joinScalars(s.Command))
 	add(s.Dir != "", "dir: %s", scalar(s.Dir))
 	add(s.Transport != "" && s.Kind != KindGateway, "transport: %s", s.Transport)
+	add(s.Queue != "", "queue: %s", scalar(s.Queue))
 	add(s.Host != "" && s.Host != "localhost", "host: %s", scalar(s.Host))
 	add(s.Port != 0, "port: %d", s.Port)
-	add(s.Ready == ReadyHTTP && s.Kind != KindGateway, "ready: http")
+	add(s.ReadyPattern != "", "ready: {pattern: %s}", s.ReadyPattern) // JSON is YAML
+	add(s.ReadyPattern == "" && s.Ready != "" && s.Ready != defaultReady(s), "ready: %s", s.Ready)
 	add(len(s.DependsOn) > 0, "depends_on: [%s]", joinScalars(s.DependsOn))
 	add(len(s.Watch) > 0, "watch: [%s]", joinScalars(s.Watch))
 	add(len(s.Env) > 0, "env:")

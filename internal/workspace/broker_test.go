@@ -1,0 +1,161 @@
+package workspace
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestBrokerComesFromTheNearestPlace(t *testing.T) {
+	w, err := Parse(FileName, []byte("name: a\nenv: {NATS_URL: nats://env}\nbrokers: {redis: redis://file, nats: nats://file}\nservices:\n"+
+		"  mail: {path: m, transport: redis}\n  audit: {path: a, transport: nats, env: {NATS_URL: nats://own}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail, audit := w.Service("mail"), w.Service("audit")
+	tests := []struct {
+		name        string
+		t           Transport
+		s           *Service
+		environment string
+		want, from  string
+	}{
+		{"default", RabbitMQ, mail, "", "amqp://localhost:5672", ""},
+		{"the file", Redis, mail, "", "redis://file", "brokers"},
+		{"the workspace's variable", NATS, mail, "", "nats://env", "env"},
+		{"the service's variable", NATS, audit, "", "nats://own", "env of audit"},
+		{"no service", NATS, nil, "", "nats://env", "env"},
+		{"the environment", NATS, audit, "nats://outside", "nats://outside", "NATS_URL"},
+		{"TCP has none", TCP, mail, "x", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, from := w.Broker(tt.t, tt.s, func(string) string { return tt.environment })
+			if got != tt.want || from != tt.from {
+				t.Errorf("Broker = %q, %q; want %q, %q", got, from, tt.want, tt.from)
+			}
+		})
+	}
+	if got := w.BrokerURL(Redis) + " " + w.BrokerURL(RabbitMQ) + w.BrokerURL(TCP); got != "redis://file amqp://localhost:5672" {
+		t.Errorf("BrokerURL: %s", got)
+	}
+}
+
+func TestQueueName(t *testing.T) {
+	for _, tt := range []struct {
+		s    Service
+		want string
+	}{
+		{Service{Name: "mail", Transport: RabbitMQ}, "mail"},
+		{Service{Name: "mail", Transport: NATS, Queue: "post"}, "post"},
+		{Service{Name: "mail", Transport: Redis}, ""},
+		{Service{Name: "mail", Transport: TCP}, ""},
+		{Service{Name: "gate", Kind: KindGateway}, ""},
+	} {
+		if got := tt.s.QueueName(); got != tt.want {
+			t.Errorf("QueueName of %+v = %q, want %q", tt.s, got, tt.want)
+		}
+	}
+}
+
+func TestRedacted(t *testing.T) {
+	for address, want := range map[string]string{
+		"amqp://u:secret@h:1/v":                      "amqp://u:xxxxx@h:1/v",
+		"redis://:secret@h":                          "redis://:xxxxx@h",
+		"nats://secret@h:4222":                       "nats://xxxxx@h:4222",
+		"tls://secret@h":                             "tls://xxxxx@h",
+		"nats://u:secret@h,nats://secret@i,nats://j": "nats://u:xxxxx@h,nats://xxxxx@i,nats://j",
+		"amqp://guest@h":                             "amqp://guest@h",
+		"amqp://u:sec ret@h":                         "(an address that is no URL)",
+		"u:secret@h":                                 "(an address that is no URL)",
+		"secret":                                     "(an address that is no URL)",
+		"nats://u:se,cret@h":                         "(an address that is no URL)",
+		"nats://h:4222":                              "nats://h:4222",
+		"":                                           "(an address that is no URL)",
+		"nats+tls://u:secret@[::1]:4222/?name=x#here": "nats+tls://u:xxxxx@[::1]:4222/?name=x#here",
+	} {
+		if got := Redacted(address); got != want {
+			t.Errorf("Redacted(%q) = %q, want %q", address, got, want)
+		}
+	}
+}
+
+func TestOnThisMachine(t *testing.T) {
+	for address, want := range map[string]bool{
+		"amqp://localhost": true, "amqp://LOCALHOST.:1": true, "nats://127.9.8.7:1": true, "nats://[::1]:1": true, "nats://[::ffff:127.0.0.1]": true,
+		"redis://api.localhost": true, "nats://localhost,nats://127.0.0.1": true,
+		"nats://localhost,nats://10.0.0.1": false, "amqp://rabbit": false, "redis://0.0.0.0": false, "amqp://localhost.example.com": false, "": false, "%": false,
+	} {
+		if got := OnThisMachine(address); got != want {
+			t.Errorf("OnThisMachine(%q) = %v, want %v", address, got, want)
+		}
+	}
+}
+
+func TestCheckBrokerURL(t *testing.T) {
+	for _, tt := range []struct {
+		t       Transport
+		address string
+		want    string // part of the error; "" for none
+	}{
+		{RabbitMQ, "amqp://u:secret@h:1/v", ""},
+		{RabbitMQ, "amqps://h,amqps://i", ""},
+		{Redis, "rediss://:secret@h/3", ""},
+		{NATS, "tls://a,nats://b:1", ""},
+		{Redis, "redis://a,redis://b", "one address is enough"},
+		{Redis, "localhost:6379", "write it like redis://localhost:6379"},
+		{NATS, "nats://u:secret@", "nats://u:xxxxx@ is no address of NATS"},
+		{NATS, "nats://u:sec ret@h", "malformed"},
+		{NATS, "nats://a,b", "is no address of NATS"},
+		{RabbitMQ, "amqp://h:70000", "a port that is none"},
+		{RabbitMQ, "", "is no address of RabbitMQ"},
+	} {
+		err := CheckBrokerURL(tt.t, tt.address)
+		switch {
+		case tt.want == "" && err != nil, tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("CheckBrokerURL(%s, %q) = %v, want %q", tt.t, tt.address, err, tt.want)
+		case err != nil && strings.Contains(err.Error(), "secret"):
+			t.Errorf("CheckBrokerURL(%s, %q) tells the password: %v", tt.t, tt.address, err)
+		}
+	}
+}
+
+func TestAddServicesOfBrokers(t *testing.T) {
+	text := []byte("name: a\nbrokers: {nats: nats://x}\nservices: {}\n")
+	for _, s := range []Service{
+		{Name: "mail", Path: "./apps/mail", Transport: RabbitMQ},
+		{Name: "audit", Path: "./apps/audit", Transport: NATS, Queue: "audit.v2"},
+		{Name: "seen", Command: []string{"npm", "start"}, Transport: Redis, ReadyPattern: `{"cmd":"a: b"}`, Ready: ReadyMessage},
+		{Name: "said", Command: []string{"npm", "start"}, Transport: NATS, Ready: ReadyMessage},
+		{Name: "usual", Command: []string{"npm", "start"}, Transport: NATS, Ready: ReadyProcess},
+	} {
+		var err error
+		if text, err = AddService(text, s); err != nil {
+			t.Fatalf("%s: %v", s.Name, err)
+		}
+	}
+	want := `name: a
+brokers: {nats: nats://x}
+services:
+  mail:
+    path: ./apps/mail
+    transport: rabbitmq
+  audit:
+    path: ./apps/audit
+    transport: nats
+    queue: audit.v2
+  seen:
+    command: [npm, start]
+    transport: redis
+    ready: {pattern: {"cmd":"a: b"}}
+  said:
+    command: [npm, start]
+    transport: nats
+    ready: message
+  usual:
+    command: [npm, start]
+    transport: nats
+`
+	if string(text) != want {
+		t.Errorf("file:\n%s\nwant:\n%s", text, want)
+	}
+}
