@@ -262,6 +262,31 @@ func (r ReplyPacket) Append(dst []byte) []byte {
 	return append(append(dst, r.ID...), '}')
 }
 
+// AppendWithoutID appends the packet's body as RabbitMQ carries it, where a
+// message property ties the reply to its request (docs/wire.md 4.2): without the
+// id, and with the keys of the reply to an unknown pattern, which does have it,
+// in another order.
+func (r ReplyPacket) AppendWithoutID(dst []byte) []byte {
+	if r.NoHandler {
+		dst = append(append(dst, `{"id":`...), r.ID...)
+		return append(dst, `,"err":"`+NoHandlerMessage+`","status":"error"}`...)
+	}
+	dst = append(dst, '{')
+	switch {
+	case r.Err != nil:
+		dst = append(append(dst, `"err":`...), r.Err...)
+	case r.Response != nil:
+		dst = append(append(dst, `"response":`...), r.Response...)
+	}
+	if !r.Disposed && r.Err == nil {
+		return append(dst, '}')
+	}
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(dst, `"isDisposed":true}`...)
+}
+
 // Size returns the length in bytes of what Append appends.
 func (r ReplyPacket) Size() int {
 	n := len(`{"id":}`) + len(r.ID)

@@ -184,6 +184,28 @@ func ExampleParsePacket() {
 	// Output: {"cmd":"sum"} [1,2] "7f" <nil>
 }
 
+func TestReplyPacketWithoutID(t *testing.T) {
+	tests := []struct {
+		packet ReplyPacket
+		want   string
+	}{
+		{ReplyPacket{Response: []byte("3"), Disposed: true}, `{"response":3,"isDisposed":true}`},
+		{ReplyPacket{Response: []byte("null"), Disposed: true}, `{"response":null,"isDisposed":true}`},
+		{ReplyPacket{Response: []byte("3")}, `{"response":3}`},
+		{ReplyPacket{Disposed: true}, `{"isDisposed":true}`},
+		{ReplyPacket{}, `{}`},
+		{ReplyPacket{Err: []byte(`"no"`), Disposed: true}, `{"err":"no","isDisposed":true}`},
+		{ReplyPacket{Err: []byte(`"no"`), Response: []byte("3")}, `{"err":"no","isDisposed":true}`},
+		{ReplyPacket{NoHandler: true}, `{"id":"7f","err":"` + NoHandlerMessage + `","status":"error"}`},
+	}
+	for _, tt := range tests {
+		tt.packet.ID = []byte(`"7f"`)
+		if diff := cmp.Diff("> "+tt.want, string(tt.packet.AppendWithoutID([]byte("> ")))); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
 func ExampleReplyPacket_Append() {
 	fmt.Printf("%s\n", ReplyPacket{ID: []byte(`"7f"`), Response: []byte("3"), Disposed: true}.Append(nil))
 	// Output: {"response":3,"isDisposed":true,"id":"7f"}
