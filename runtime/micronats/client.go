@@ -1,0 +1,205 @@
+package micronats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Client is the micro.Conn of NestJS' NATS transport. Make it with Dial. It keeps
+// one connection, made when first needed, which comes back by itself when it is
+// lost; calls that wait on a lost connection fail at once.
+type Client struct {
+	settings
+	servers     servers
+	headers     map[string]string
+	inboxPrefix string
+	maxInFlight int64
+
+	inbox    string // what the subjects of all answers begin with, the last dot included
+	inFlight atomic.Int64
+	calls    calls.Table
+	up       atomic.Pointer[session] // nil while there is no connection
+	dials    sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	nc      *nats.Conn // connected or on its way back; nil before the first
+	dialing bool
+	closed  bool
+	lostAt  time.Time
+	lastErr error
+	changed chan struct{} // closed and replaced at every change
+}
+
+// session is one time of being connected.
+type session struct{ nc *nats.Conn }
+
+// Dial returns a client of the broker at servers: "nats://a:4222", or several of
+// one cluster with commas between them. A user and password or a token are part
+// of the URL; tls:// encrypts. Nothing is connected yet.
+func Dial(servers string, opts ...DialOption) *Client {
+	c := &Client{
+		settings: defaultSettings(), servers: parseServers(servers),
+		inboxPrefix: "_INBOX", maxInFlight: 65536, changed: make(chan struct{}),
+	}
+	for _, o := range opts {
+		o.applyDial(c)
+	}
+	c.inbox = c.inboxPrefix + strings.TrimPrefix(nats.NewInbox(), "_INBOX") + "."
+	return c
+}
+
+// Close sends what is left of events and closes the connection; calls in flight
+// fail with micro.ErrClosed.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	nc, s := c.nc, c.up.Swap(nil)
+	c.change()
+	c.mu.Unlock()
+	c.calls.Close()
+	if s != nil {
+		_ = s.nc.FlushTimeout(time.Second) // a broker that does not answer gets no more
+	}
+	if nc != nil {
+		nc.Close()
+	}
+	c.dials.Wait()
+	return nil
+}
+
+// Exchange sends a request and hands the values of its answer to reply.
+func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	if c.inFlight.Add(1) > c.maxInFlight {
+		c.inFlight.Add(-1)
+		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
+	}
+	defer c.inFlight.Add(-1)
+	bound(ctx, req)
+	for {
+		s, err := c.connected(ctx, req)
+		if err != nil {
+			return err
+		}
+		call, err := c.calls.Begin(req)
+		if err != nil {
+			return err
+		}
+		if err := c.send(s, req, call.ID); err != nil {
+			call.GiveUp()
+			if c.unsent(s, err) {
+				continue
+			}
+			return err
+		}
+		err = call.Wait(ctx, reply)
+		if errors.Is(err, errNobody) {
+			return fmt.Errorf("%w %s", err, req.Pattern.Route())
+		}
+		return err
+	}
+}
+
+// Publish sends an event; it returns when the event has been handed to the
+// connection.
+func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
+	bound(ctx, req)
+	for {
+		s, err := c.connected(ctx, req)
+		if err != nil {
+			return err
+		}
+		if !time.Now().Before(req.Deadline) {
+			return calls.ErrTooLate
+		}
+		if err = c.send(s, req, ""); !c.unsent(s, err) {
+			return err
+		}
+	}
+}
+
+// bound gives a message a deadline that has none, as micro.Client would.
+func bound(ctx context.Context, req *micro.Request) {
+	if !req.Deadline.IsZero() {
+		return
+	}
+	var ok bool
+	if req.Deadline, ok = ctx.Deadline(); !ok {
+		req.Deadline = time.Now().Add(micro.DefaultTimeout)
+	}
+}
+
+// send hands a message to the connection; id is "" for an event.
+func (c *Client) send(s *session, req *micro.Request, id string) error {
+	subject := req.Pattern.Route()
+	if err := checkSubject(subject); err != nil {
+		return err
+	}
+	now := time.Now()
+	msg := nats.Msg{Subject: subject}
+	var rest micro.Metadata
+	if s.nc.HeadersSupported() {
+		msg.Header, rest = c.header(req, now)
+	} else {
+		rest = req.Metadata
+	}
+	var quoted []byte
+	if id != "" {
+		msg.Reply = c.inbox + id
+		quoted = append(append(append(quoted, '"'), id...), '"')
+	}
+	msg.Data = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)
+	err := s.nc.PublishMsg(&msg)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return sizeError("packet", int64(msg.Size()-len(msg.Subject)-len(msg.Reply)), s.nc.MaxPayload())
+	}
+	if err == nil && req.Trace != nil && req.Trace.Wrote != nil {
+		req.Trace.Wrote(now, msg.Data)
+	}
+	return err
+}
+
+func metadataJSON(m micro.Metadata) []byte {
+	for range m.All() {
+		return micro.AppendMetadata(nil, &micro.Request{Event: true, Metadata: m}, time.Time{})
+	}
+	return nil
+}
+
+// deliver takes one message of an answer.
+func (c *Client) deliver(msg *nats.Msg) {
+	id := []byte(strings.TrimPrefix(msg.Subject, c.inbox))
+	if len(msg.Data) == 0 {
+		c.calls.Fail(id, errNobody)
+		return
+	}
+	body := micro.SanitizeUTF8(msg.Data)
+	packet, err := micro.ParsePacket(body)
+	if err != nil {
+		c.calls.Fail(id, errNotJSON)
+		return
+	}
+	if foreignID(packet.ID, id) {
+		return
+	}
+	c.calls.Deliver(id, &packet, body)
+}
+
+// foreignID reports whether the id in a reply's body is another one than that of
+// its inbox. As with NestJS, an id that JavaScript holds for false is none.
+func foreignID(got, want []byte) bool {
+	switch string(got) {
+	case "", `""`, "null", "false", "0", "-0":
+		return false
+	}
+	return len(got) != len(want)+2 || string(got[1:len(got)-1]) != string(want)
+}

@@ -1,0 +1,22 @@
+package micronats
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// ErrTooLarge tells that a packet is larger than the broker takes (max_payload of
+// its configuration, 1 MiB by default). It was not sent.
+var ErrTooLarge = errors.New("larger than the NATS server takes")
+
+var (
+	errAnswered = errors.New("the answer has ended already")
+	errNotJSON  = errors.New("the answer is not JSON")
+	errNobody   = fmt.Errorf("%w: nobody serves the subject", micro.ErrUnreachable)
+)
+
+func sizeError(what string, size, limit int64) error {
+	return fmt.Errorf("the %s has %d bytes: %w (max_payload %d)", what, size, ErrTooLarge, limit)
+}

@@ -1,0 +1,47 @@
+package micronats
+
+import (
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// header makes the headers of req as of now. Pairs that a header cannot carry
+// unchanged go into rest, for the packet's own metadata.
+func (c *Client) header(req *micro.Request, now time.Time) (header nats.Header, rest micro.Metadata) {
+	header = make(nats.Header, len(c.headers)+3)
+	for k, v := range c.headers {
+		header[k] = []string{v}
+	}
+	for k, v := range micro.SentMetadata(req, now) {
+		if fitsHeader(k, v) {
+			header[k] = []string{v}
+		} else {
+			rest.Set(k, v)
+		}
+	}
+	return header, rest
+}
+
+// fitsHeader reports whether the pair comes out of a header as it went in.
+func fitsHeader(key, value string) bool {
+	for i := range len(key) {
+		if c := key[i]; c <= ' ' || c > '~' || strings.IndexByte(`"()/,:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return key != "" && !strings.ContainsAny(value, "\r\n") && strings.Trim(value, " \t") == value
+}
+
+// received makes the metadata of headers; of several values the first counts.
+func received(header nats.Header) (m micro.Metadata) {
+	for k, v := range header {
+		if len(v) > 0 {
+			m.Set(k, v[0])
+		}
+	}
+	return m
+}

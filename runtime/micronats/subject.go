@@ -1,0 +1,29 @@
+package micronats
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxSubject is the longest subject that is sent. A broker cuts the connection at
+// a longer line than 4096 bytes, which holds an inbox and two numbers too.
+const maxSubject = 3584
+
+// checkSubject tells what keeps a pattern's route from being a NATS subject. NestJS
+// 12 refuses spaces as well; an empty token is refused by brokers.
+func checkSubject(subject string) error {
+	problem := ""
+	switch {
+	case subject == "":
+		problem = "it is empty"
+	case strings.ContainsAny(subject, " \t\r\n\x00"):
+		problem = "it holds white space"
+	case subject[0] == '.' || subject[len(subject)-1] == '.' || strings.Contains(subject, ".."):
+		problem = "it has an empty token: a dot at an end, or two in a row"
+	case len(subject) > maxSubject:
+		problem = fmt.Sprintf("it is longer than %d bytes", maxSubject)
+	default:
+		return nil
+	}
+	return fmt.Errorf("the pattern cannot be a NATS subject: %s: %.80q", problem, subject)
+}
