@@ -40,7 +40,7 @@
 //
 //	/api              the docs: Swagger UI, served from the binary
 //	/api-json         the OpenAPI 3.1 document, also at /openapi.json
-//	/health           terminus' format; asks every service of WithHealth
+//	/health           terminus' format; asks every service of WithHealth and WithHealthOf
 //	/health/live      200 while the process serves at all
 //
 // Each request has a correlation id (x-correlation-id, taken over or made),

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +188,28 @@ func TestHealth(t *testing.T) {
 	}
 	gw := newGateway(gateway.WithHealth("a", well), gateway.WithHealth("b", micro.NewClient(failing{micro.ErrUnreachable})))
 	run(t, gw.Handler(), []request{{name: "one of two", method: "GET", path: "/health", status: 503,
+		answer: `{"status":"error","info":{"a":{"status":"up"}},"error":{"b":{"status":"down","message":"unreachable"}},"details":{"a":{"status":"up"},"b":{"status":"down","message":"unreachable"}}}`}})
+}
+
+// sharing is the connection to a broker that services share: those it names are
+// there.
+type sharing struct {
+	failing
+	names []string
+}
+
+func (s sharing) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	if slices.ContainsFunc(s.names, func(name string) bool { return req.Pattern.Route() == micro.HealthOf(name).Route() }) {
+		return reply.Send(micro.Value{Raw: json.RawMessage(`{"status":"ok"}`), Last: true})
+	}
+	return s.failing.Exchange(ctx, req, reply)
+}
+
+// TestHealthOf: no other service answers for one that is down.
+func TestHealthOf(t *testing.T) {
+	broker := micro.NewClient(sharing{failing{micro.ErrUnreachable}, []string{"a"}})
+	gw := newGateway(gateway.WithHealthOf("a", broker), gateway.WithHealthOf("b", broker))
+	run(t, gw.Handler(), []request{{name: "b is down", method: "GET", path: "/health", status: 503,
 		answer: `{"status":"error","info":{"a":{"status":"up"}},"error":{"b":{"status":"down","message":"unreachable"}},"details":{"a":{"status":"up"},"b":{"status":"down","message":"unreachable"}}}`}})
 }
 

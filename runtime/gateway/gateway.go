@@ -116,7 +116,18 @@ func WithServers(urls ...string) Option { return func(g *Gateway) { g.servers = 
 // WithHealth adds a service to /health: it is asked for its health answer. A
 // service that does not know that pattern but says so is up, too.
 func WithHealth(name string, service *micro.Client) Option {
-	return func(g *Gateway) { g.health = append(g.health, healthTarget{name, service}) }
+	return withHealth(name, service, micro.HealthPattern)
+}
+
+// WithHealthOf is WithHealth for a service that shares a broker with others. It
+// is asked by its name, micro.HealthOf(name), so that no other answers for it:
+// name is the one that its server was given with micro.WithName.
+func WithHealthOf(name string, service *micro.Client) Option {
+	return withHealth(name, service, micro.HealthOf(name))
+}
+
+func withHealth(name string, service *micro.Client, pattern micro.Pattern) Option {
+	return func(g *Gateway) { g.health = append(g.health, healthTarget{name, service, pattern}) }
 }
 
 // API returns the huma API under the gateway, for HTTP operations that are no

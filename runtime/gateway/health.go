@@ -14,8 +14,9 @@ import (
 
 // healthTarget is a service that /health asks.
 type healthTarget struct {
-	name   string
-	client *micro.Client
+	name    string
+	client  *micro.Client
+	pattern micro.Pattern
 }
 
 // healthTimeout bounds the whole of a health answer.
@@ -63,7 +64,7 @@ func (g *Gateway) checkHealth(ctx context.Context) healthReport {
 	found := make([]healthOfOther, len(g.health))
 	var asking sync.WaitGroup
 	for i, target := range g.health {
-		asking.Go(func() { found[i] = askHealth(ctx, target.client) })
+		asking.Go(func() { found[i] = askHealth(ctx, target) })
 	}
 	asking.Wait()
 	report := healthReport{
@@ -87,8 +88,8 @@ func (g *Gateway) checkHealth(ctx context.Context) healthReport {
 
 // askHealth asks one service. What is said of a service that is down names no
 // addresses: anybody may read /health.
-func askHealth(ctx context.Context, client *micro.Client) healthOfOther {
-	h, err := micro.Call[micro.Health](ctx, client, micro.HealthPattern, micro.None{})
+func askHealth(ctx context.Context, target healthTarget) healthOfOther {
+	h, err := micro.Call[micro.Health](ctx, target.client, target.pattern, micro.None{})
 	var remote *micro.Error
 	switch {
 	case err == nil && h.Status == "ok":
