@@ -14,8 +14,10 @@ import (
 // InheritEnv names the environment variable by which a supervisor hands open
 // listening sockets to a service, so that a new process can take over a port
 // while the old one still serves: words of the form PORT=FD, with spaces
-// between them, and probe=FD for one more socket of the supervisor's own, to
-// ask this very process whether it is ready.
+// between them, and one more socket of the supervisor's own, to ask this very
+// process whether it is ready: probe=FD, on which the listener of the port
+// serves as well, or ready=FD, on which Server.Serve gives everybody who
+// connects its Health, one line of JSON, as soon as all listeners are ready.
 // The processes share the socket and its mode, so a supervisor must not make it
 // block, which the Fd method of net.TCPListener's File does: it duplicates the
 // descriptor through SyscallConn instead.

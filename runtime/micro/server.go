@@ -91,6 +91,11 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	silence, err := s.announceReady(ctx, listeners)
+	if err != nil {
+		return err
+	}
+	defer silence()
 	done := make(chan error)
 	for _, l := range listeners {
 		go func() { done <- l.Serve(ctx, s) }()
