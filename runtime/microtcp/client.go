@@ -81,6 +81,9 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 // Publish sends an event; it returns when the event has been written.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	bound(ctx, req)
+	if ctx.Err() != nil {
+		return gaveUp(ctx)
+	}
 	for h := (hunt{client: c}); ; {
 		a := h.next()
 		err := a.publish(ctx, req)

@@ -183,6 +183,29 @@ func TestDeadlineOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestEventOfOneWhoHasLeft: an event whose caller has left is not sent.
+func TestEventOfOneWhoHasLeft(t *testing.T) {
+	s := quietServer()
+	got := make(chan int, 2)
+	micro.HandleEvent(s, note, func(_ context.Context, n int) error {
+		got <- n
+		return nil
+	})
+	c := client(t, start(t, s).addr)
+	left, leave := context.WithCancelCause(t.Context())
+	mine := errors.New("mine")
+	leave(mine)
+	if err := c.Emit(left, note, 1); !errors.Is(err, mine) {
+		t.Errorf("the event was sent: %v", err)
+	}
+	if err := c.Emit(t.Context(), note, 2); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-got; n != 2 {
+		t.Errorf("event %d arrived", n)
+	}
+}
+
 // TestEventsSurviveGoAway: an event that Emit has taken is delivered, also when
 // the server goes away at that moment and another takes over.
 func TestEventsSurviveGoAway(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -15,7 +16,9 @@ type inbox struct {
 
 	mu      sync.Mutex // guards what follows
 	packets [][]byte
-	left    bool // the caller has gone
+	left    bool                  // the caller has gone
+	late    func(micro.LateReply) // unless nil, is told of an answer that ends after that
+	leftAt  time.Time
 }
 
 var errLeft = errors.New("the caller is gone")
@@ -25,13 +28,31 @@ func (in *inbox) Respond(_ context.Context, p micro.ReplyPacket) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.left {
-		return errLeft
+		return in.respondLate(p)
 	}
 	in.packets = append(in.packets, p.Append(nil))
 	select {
 	case in.news <- struct{}{}:
 	default:
 	}
+	return nil
+}
+
+// respondLate takes a packet that nobody waits for, if somebody wants to hear of its end.
+func (in *inbox) respondLate(p micro.ReplyPacket) error {
+	tell := in.late
+	if tell == nil {
+		return errLeft
+	}
+	if !p.Disposed && p.Err == nil && !p.NoHandler {
+		return nil
+	}
+	late := micro.LateReply{By: time.Since(in.leftAt)}
+	if p.Err != nil {
+		late.Err = micro.RemoteError(append([]byte(nil), p.Err...))
+	}
+	in.late = nil
+	tell(late)
 	return nil
 }
 
@@ -45,10 +66,17 @@ func (in *inbox) take() [][]byte {
 }
 
 // leave makes further packets fail.
-func (in *inbox) leave() {
+func (in *inbox) leave() { in.giveUp(nil) }
+
+// giveUp is leave for a caller that gave up waiting: trace may want to hear of
+// the answer's end.
+func (in *inbox) giveUp(trace *micro.Trace) {
 	in.mu.Lock()
-	in.left = true
-	in.mu.Unlock()
+	defer in.mu.Unlock()
+	in.left, in.leftAt = true, time.Now()
+	if trace != nil {
+		in.late = trace.Late
+	}
 }
 
 // nobody is the Responder of events, which get no answer.

@@ -270,6 +270,37 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestLateAnswer: whoever traces a call hears of the answer that it did not wait for.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		slow := micro.Cmd("slow")
+		micro.HandleStream(s, slow, func(_ context.Context, fails bool) iter.Seq2[int, error] {
+			return func(yield func(int, error) bool) {
+				<-time.After(2 * time.Second) // whatever its context says
+				_ = yield(1, nil) && yield(2, nil) && fails && yield(0, micro.Errorf(404, "gone"))
+			}
+		})
+		c := microtest.Serve(t, s)
+		for _, data := range []string{"false", "true"} {
+			late := make(chan micro.LateReply, 2)
+			err := c.Do(t.Context(), &micro.Request{
+				Pattern: slow, Data: []byte(data), Deadline: time.Now().Add(time.Second), Trace: &micro.Trace{Late: func(l micro.LateReply) { late <- l }},
+			}, nil)
+			if !errors.Is(err, micro.ErrTimeout) {
+				t.Errorf("error %v", err)
+			}
+			if l := <-late; l.By != time.Second || (l.Err != nil) != (data == "true") {
+				t.Errorf("late by %v with %v", l.By, l.Err)
+			}
+			synctest.Wait()
+			if len(late) > 0 {
+				t.Error("told twice")
+			}
+		}
+	})
+}
+
 func TestManyAtOnce(t *testing.T) {
 	c := microtest.Serve(t, newServer())
 	var callers sync.WaitGroup

@@ -112,7 +112,7 @@ func (c *conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Rep
 		select {
 		case <-in.news:
 		case <-ctx.Done():
-			in.leave()
+			in.giveUp(req.Trace)
 			return ended(ctx)
 		case <-c.closed:
 			in.leave()
