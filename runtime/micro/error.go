@@ -15,6 +15,13 @@ var (
 	ErrTimeout error = timeoutError{}
 	// ErrUnreachable: no connection could be made; the message was not sent.
 	ErrUnreachable = errors.New("unreachable")
+	// ErrNotServed: the broker was reached, and told that nobody is there who
+	// could handle the message. It is ErrUnreachable too.
+	ErrNotServed = fmt.Errorf("%w: nobody serves it", ErrUnreachable)
+	// ErrRefused: the broker was reached, and did not let us in, or do what the
+	// message needs: the password, the user's permissions. It is ErrUnreachable
+	// too, and trying again does not help.
+	ErrRefused = fmt.Errorf("%w: refused", ErrUnreachable)
 	// ErrConnectionLost: the connection ended while the answer was awaited. The
 	// message may or may not have been handled.
 	ErrConnectionLost = errors.New("connection closed")

@@ -43,6 +43,16 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestUnreachableKinds: who asks only whether a message was handled need not know
+// how a broker kept it from that.
+func TestUnreachableKinds(t *testing.T) {
+	for _, err := range []error{ErrNotServed, ErrRefused} {
+		if !errors.Is(err, ErrUnreachable) || errors.Is(ErrUnreachable, err) {
+			t.Errorf("%v is a kind of %v, and not the other way round", err, ErrUnreachable)
+		}
+	}
+}
+
 func TestErrorChains(t *testing.T) {
 	one, two := Errorf(500, "read: %w", io.EOF), Errorf(500, "%w and %w", io.EOF, fs.ErrExist)
 	if !errors.Is(one, io.EOF) || !errors.Is(two, io.EOF) || !errors.Is(two, fs.ErrExist) || errors.Unwrap(Errorf(1, "plain")) != nil {
