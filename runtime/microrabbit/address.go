@@ -1,0 +1,72 @@
+package microrabbit
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// address is where one broker is.
+type address struct {
+	url  string // with the password: never shown
+	name string // without: for messages
+}
+
+var nextURL = regexp.MustCompile(`,\s*amqps?://`)
+
+// errURL tells what a broker's URL looks like. It does not repeat the text, in
+// which a password may be.
+var errURL = errors.New("the broker's URL must have the form amqp://user:password@host:port/vhost (or amqps://), several with commas between them, and what is special in a password written as %40 and the like")
+
+// parseAddresses splits the URLs of Listen and Dial.
+func parseAddresses(list string) ([]address, error) {
+	var all []address
+	list = strings.TrimSpace(list)
+	for list != "" {
+		one := list
+		if cut := nextURL.FindStringIndex(list); cut != nil {
+			one, list = list[:cut[0]], strings.TrimLeft(list[cut[0]:], ", \t")
+		} else {
+			list = ""
+		}
+		a, err := parseAddress(strings.TrimSpace(one))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	if len(all) == 0 {
+		return nil, errURL
+	}
+	return all, nil
+}
+
+func parseAddress(text string) (address, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Opaque != "" || strings.ContainsAny(u.Host, " ,") {
+		return address{}, errURL
+	}
+	host := u.Host
+	if u.Hostname() == "" {
+		host = "localhost" + host
+	}
+	if u.Port() == "" {
+		host = strings.TrimSuffix(host, ":") + map[string]string{"amqp": ":5672", "amqps": ":5671"}[u.Scheme]
+	}
+	name := fmt.Sprintf("%s://%s", u.Scheme, host)
+	if vhost := strings.TrimPrefix(u.EscapedPath(), "/"); vhost != "" && vhost != "%2F" && vhost != "%2f" {
+		name += "/" + vhost
+	}
+	return address{url: text, name: name}, nil
+}
+
+// names lists addresses for a message.
+func names(all []address) string {
+	var list []string
+	for _, a := range all {
+		list = append(list, a.name)
+	}
+	return strings.Join(list, ",")
+}

@@ -1,0 +1,135 @@
+package microrabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// connected returns the session, and waits for one as long as the message and
+// one attempt to connect may take.
+func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
+	if s := c.session.Load(); s != nil {
+		return s, nil
+	}
+	wait := min(time.Until(req.Deadline), c.dialTimeout)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		s, changed, failure := c.state()
+		switch {
+		case c.ctx.Err() != nil:
+			return nil, micro.ErrClosed
+		case s != nil:
+			if req.Trace != nil && req.Trace.Connected != nil {
+				req.Trace.Connected(s.name, s.took)
+			}
+			return s, nil
+		case failure != nil && hopeless(failure):
+			return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
+		}
+		select {
+		case <-changed:
+			continue
+		case <-timer.C:
+		case <-c.ctx.Done():
+			return nil, micro.ErrClosed
+		case <-ctx.Done():
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, context.Cause(ctx)
+			}
+		}
+		if failure == nil {
+			return nil, fmt.Errorf("%w: no connection to %s within %v", micro.ErrUnreachable, names(c.addresses), wait.Round(time.Millisecond))
+		}
+		return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
+	}
+}
+
+// state returns the session or why there is none, and starts connecting at the
+// first message.
+func (c *Client) state() (s *session, changed <-chan struct{}, failure error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started && c.ctx.Err() == nil {
+		c.started = true
+		if c.badURL != nil {
+			c.failure = c.badURL
+		} else {
+			c.wg.Go(c.keepConnected)
+		}
+	}
+	return c.session.Load(), c.changed, c.failure
+}
+
+func (c *Client) change(s *session, failure error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session.Store(s)
+	c.failure = failure
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// keepConnected makes sessions, one after another, until the client is closed.
+func (c *Client) keepConnected() {
+	pause := pauses{longest: c.maxDelay}
+	for c.ctx.Err() == nil {
+		s, err := c.open(c.ctx)
+		if err != nil {
+			c.change(nil, err)
+			pause.wait(c.ctx)
+			continue
+		}
+		pause.reset()
+		c.change(s, nil)
+		select {
+		case <-s.down:
+		case <-c.ctx.Done():
+		}
+		c.change(nil, nil)
+		if c.ctx.Err() == nil {
+			c.table.FailAll(fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why)))
+		}
+		s.shut()
+		pause.wait(c.ctx)
+	}
+}
+
+// open makes a session: a connection, the queue, and the consumer of answers.
+func (c *Client) open(ctx context.Context) (*session, error) {
+	start := time.Now()
+	conn, err := c.connect(ctx, c.addresses, "client of")
+	if err != nil {
+		return nil, err
+	}
+	s := &session{connection: conn}
+	if err := c.setUp(s); err != nil {
+		conn.shut()
+		return nil, err
+	}
+	s.took = time.Since(start)
+	return s, nil
+}
+
+func (c *Client) setUp(s *session) (err error) {
+	if s.ch, err = s.channel(); err != nil {
+		return err
+	}
+	if err = c.setUpClient(s.ch); err != nil {
+		return err
+	}
+	if s.publisher, err = newPublisher(s.connection, s.ch); err != nil {
+		return err
+	}
+	noAck := c.replyNoAck || c.replyQueue == directReply
+	answers, err := s.ch.Consume(c.replyQueue, "", noAck, false, false, false, nil)
+	if err != nil {
+		return at(err, "take answers from the queue %q", c.replyQueue)
+	}
+	s.wg.Go(func() { c.take(answers, noAck) })
+	return nil
+}

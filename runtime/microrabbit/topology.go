@@ -1,0 +1,98 @@
+package microrabbit
+
+import (
+	"log/slog"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// exchangeName is the exchange's name: the queue's when wildcards are used and
+// there is no other.
+func (s *shared) exchangeName() string {
+	if s.exchange == "" {
+		return s.queue
+	}
+	return s.exchange
+}
+
+// published reports whether clients send to the exchange rather than to the queue.
+func (s *shared) published() bool { return s.wildcards || s.exchangeKind == "fanout" }
+
+func (s *shared) assertQueue(ch *amqp.Channel, name string) (string, error) {
+	q := s.queueOptions
+	declared, err := ch.QueueDeclare(name, q.durable(), q.AutoDelete, q.Exclusive, false, q.table())
+	return declared.Name, at(err, "declare the queue %q", name)
+}
+
+func (s *shared) assertExchange(ch *amqp.Channel) error {
+	name := s.exchangeName()
+	return at(ch.ExchangeDeclare(name, s.exchangeKind, true, false, false, false, s.exchangeArgs), "declare the exchange %q", name)
+}
+
+func (s *shared) bind(ch *amqp.Channel, queue, key string) error {
+	name := s.exchangeName()
+	return at(ch.QueueBind(queue, key, name, false, nil), "bind the queue %q to the exchange %q under %q", queue, name, key)
+}
+
+// setUpServer declares and binds what a server reads from, and returns the
+// queue's name (docs/wire.md 4.4).
+func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Server) (queue string, err error) {
+	queue = s.queue
+	if s.queue == "" || !s.noAssert {
+		if queue, err = s.assertNamed(ch, known); err != nil {
+			return "", err
+		}
+	}
+	if s.exchange == "" && !s.published() {
+		return queue, nil
+	}
+	if err := s.assertExchange(ch); err != nil {
+		return "", err
+	}
+	if s.exchangeKind == "fanout" {
+		err = s.bind(ch, queue, "")
+	} else if s.routingKey != "" {
+		err = s.bind(ch, queue, s.routingKey)
+	}
+	if err != nil || !s.wildcards {
+		return queue, err
+	}
+	for r := range server.Routes() {
+		key := r.Address()
+		if len(key) > maxShort {
+			server.Logger().Log(server.Context(), slog.LevelWarn, "no message can reach the handler: its pattern is too long for a routing key", "pattern", key)
+			continue
+		}
+		if err := s.bind(ch, queue, key); err != nil {
+			return "", err
+		}
+	}
+	return queue, nil
+}
+
+// assertNamed declares the queue. One that the broker made up a name for is
+// looked for under that name first, where it may have outlived the connection.
+func (s *shared) assertNamed(ch *amqp.Channel, known string) (string, error) {
+	if s.queue == "" && known != "" && !s.queueOptions.Exclusive && !s.queueOptions.AutoDelete {
+		return known, nil
+	}
+	return s.assertQueue(ch, s.queue)
+}
+
+// setUpClient declares and binds what a client sends to.
+func (s *shared) setUpClient(ch *amqp.Channel) error {
+	if s.published() {
+		return s.assertExchange(ch)
+	}
+	if !s.noAssert {
+		if _, err := s.assertQueue(ch, s.queue); err != nil {
+			return err
+		}
+	}
+	if s.exchange != "" && s.routingKey != "" {
+		return s.bind(ch, s.queue, s.routingKey)
+	}
+	return nil
+}
