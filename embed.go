@@ -12,6 +12,7 @@ import (
 //go:embed runtime/micro runtime/microtcp runtime/microtest runtime/policy runtime/validate runtime/gateway
 //go:embed runtime/internal
 //go:embed runtime/micronats
+//go:embed runtime/microredis
 //go:embed go.mod go.sum LICENSE
 var sources embed.FS
 

@@ -1,0 +1,66 @@
+package microredis
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// errURL says what a URL must be. It never holds the text of one, nor the reason
+// why it is none: both may hold a part of a password.
+var errURL = errors.New("the Redis URL cannot be read: want redis://[user:password@]host:port[/db], or rediss:// for TLS, with special characters of the password percent-encoded")
+
+// parse reads a URL into what every connection is made with.
+func parse(url string, s settings) (*redis.Options, error) {
+	o, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errURL
+	}
+	if s.tls != nil {
+		config := s.tls.Clone()
+		if host, _, err := net.SplitHostPort(o.Addr); config.ServerName == "" && err == nil {
+			config.ServerName = host
+		}
+		o.TLSConfig = config
+	}
+	o.Protocol = 2    // RESP3 would mix pushes into the replies, for nothing here
+	o.MaxRetries = -1 // a message must not be published twice
+	o.PoolSize = 1
+	o.PipelinePoolSize = -1
+	o.MinIdleConns = 0
+	o.ConnMaxIdleTime, o.ConnMaxLifetime = -1, 0
+	o.DisableIdentity = true
+	if o.DialTimeout == 0 {
+		o.DialTimeout = attemptTimeout
+	}
+	return o, nil
+}
+
+// attemptTimeout bounds one attempt to connect.
+const attemptTimeout = 5 * time.Second
+
+// dial opens one connection.
+func dial(ctx context.Context, o *redis.Options) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
+	defer cancel()
+	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	network := o.Network
+	if network == "" {
+		network = "tcp"
+	}
+	if o.TLSConfig == nil {
+		return dialer.DialContext(ctx, network, o.Addr)
+	}
+	return (&tls.Dialer{NetDialer: &dialer, Config: o.TLSConfig}).DialContext(ctx, network, o.Addr)
+}
+
+// connectError says what was being done. The texts of the errors below it hold
+// addresses and Redis' own words, never credentials.
+func connectError(o *redis.Options, err error) error {
+	return fmt.Errorf("connect to Redis at %s: %w", o.Addr, err)
+}

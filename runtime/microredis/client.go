@@ -1,0 +1,297 @@
+package microredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Client is the micro.Conn of NestJS' Redis transport. Make it with Dial. It keeps
+// two connections, made when first needed and made again when they were lost.
+type Client struct {
+	settings    settings
+	maxInFlight int64
+	dialTimeout time.Duration
+	uncounted   bool
+	log         *slog.Logger
+	bad         error // the URL
+
+	inFlight atomic.Int64
+	calls    calls.Table
+	link     *link
+	ctx      context.Context
+	cancel   context.CancelFunc
+	begun    sync.Once
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex // guards shared
+	shared map[string]bool
+}
+
+// Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
+// or rediss:// for TLS. Nothing is connected yet.
+func Dial(url string, opts ...DialOption) *Client {
+	c := &Client{settings: defaultSettings(), maxInFlight: defaultMaxInFlight, dialTimeout: DefaultDialTimeout, shared: map[string]bool{}}
+	for _, o := range opts {
+		o.applyDial(c)
+	}
+	if c.log == nil {
+		c.log = slog.Default()
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	var options *redis.Options
+	options, c.bad = parse(url, c.settings)
+	c.link = &link{
+		options: options, settings: c.settings, log: c.log, changed: make(chan struct{}),
+		receive: c.receive, prepare: func(context.Context, *session) error { return nil },
+		ended:   func(*session) { c.calls.FailAll(micro.ErrConnectionLost) },
+		waiting: func() bool { return c.inFlight.Load() > 0 },
+	}
+	return c
+}
+
+// Close closes the connections; calls in flight fail with micro.ErrClosed.
+func (c *Client) Close() error {
+	c.calls.Close()
+	c.cancel()
+	c.begun.Do(func() {}) // nothing begins any more
+	if c.link.out != nil {
+		c.link.out.close()
+	}
+	c.wg.Wait()
+	return nil
+}
+
+// Exchange sends a request and hands the values of its answer to reply.
+func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+	if c.inFlight.Add(1) > c.maxInFlight {
+		c.inFlight.Add(-1)
+		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
+	}
+	defer c.inFlight.Add(-1)
+	bound(ctx, req)
+	channel := channelName(req.Pattern.Route())
+	for {
+		s, err := c.connected(ctx, req)
+		if err != nil {
+			return err
+		}
+		r, err := s.listen(ctx, channel+replySuffix, req.Deadline)
+		if err == nil {
+			err = c.call(ctx, s, channel, req, reply)
+			s.leave(r)
+		}
+		if !errors.Is(err, errLost) {
+			return err
+		}
+	}
+}
+
+// errLost: the session ended before the message was sent, so another may send it.
+var errLost = errors.New("the session has ended")
+
+// call makes one call by a session that has subscribed to the reply channel.
+func (c *Client) call(ctx context.Context, s *session, channel string, req *micro.Request, reply micro.Reply) error {
+	call, err := c.calls.Begin(req)
+	if err != nil {
+		return err
+	}
+	if s.over() { // its end may have come before the call began, which would then not be told
+		call.GiveUp()
+		return errLost
+	}
+	s.watched()
+	id := append(append(append(make([]byte, 0, len(call.ID)+2), '"'), call.ID...), '"')
+	body := packet(req, id)
+	sent := &request{client: c, id: call.ID, channel: channel, counted: !c.uncounted && !s.cluster}
+	if err := c.link.out.add(ctx, message{channel: channel, body: body, trace: req.Trace, receipt: sent}); err != nil {
+		call.GiveUp()
+		if errors.Is(err, errUnsent) {
+			return errLost
+		}
+		return err
+	}
+	return call.Wait(ctx, reply)
+}
+
+// packet returns the body of a message.
+func packet(req *micro.Request, id []byte) []byte {
+	var room [256]byte
+	metadata := micro.AppendMetadata(room[:0], req, time.Now())
+	pattern := req.Pattern.JSON()
+	size := len(pattern) + len(req.Data) + len(metadata) + len(id) + 48
+	return micro.AppendRequest(make([]byte, 0, size), pattern, req.Data, metadata, id)
+}
+
+// request is the receipt of a call's message.
+type request struct {
+	client  *Client
+	id      string
+	channel string
+	counted bool
+}
+
+// published ends the call unless somebody has received its message.
+func (r *request) published(receivers int64, err error) {
+	switch {
+	case err != nil:
+		r.client.calls.Fail([]byte(r.id), err)
+	case !r.counted:
+	case receivers == 0:
+		r.client.calls.Fail([]byte(r.id), fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrUnreachable, r.channel, r.client.link.options.Addr))
+	case receivers > 1:
+		r.client.several(r.channel, receivers)
+	}
+}
+
+// maxShared bounds the channels that are remembered for having been logged.
+const maxShared = 1024
+
+// several tells, once for each channel, that more than one instance serves it.
+func (c *Client) several(channel string, receivers int64) {
+	c.mu.Lock()
+	known := c.shared[channel] || len(c.shared) >= maxShared
+	c.shared[channel] = true
+	c.mu.Unlock()
+	if !known {
+		c.log.Warn("more than one instance has received a request: "+noGroups, "transport", "redis", "channel", channel, "receivers", receivers)
+	}
+}
+
+// noGroups says what to do about it.
+const noGroups = "each handles every message, because Redis has no queue groups; RabbitMQ and NATS share the work"
+
+// Publish sends an event; it returns when Redis has taken it, whether anybody has
+// received it or not.
+func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
+	c.inFlight.Add(1)
+	defer c.inFlight.Add(-1)
+	bound(ctx, req)
+	channel := channelName(req.Pattern.Route())
+	for {
+		s, err := c.connected(ctx, req)
+		if err != nil {
+			return err
+		}
+		s.watched()
+		sent := make(event, 1)
+		err = c.link.out.add(ctx, message{channel: channel, body: packet(req, nil), trace: req.Trace, receipt: sent})
+		if err == nil {
+			err = sent.wait(ctx, req.Deadline)
+		}
+		if !errors.Is(err, errUnsent) {
+			return err
+		}
+	}
+}
+
+// event is the receipt of an event.
+type event chan error
+
+func (e event) published(_ int64, err error) { e <- err }
+
+func (e event) wait(ctx context.Context, deadline time.Time) error {
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	select {
+	case err := <-e:
+		return err
+	case <-timer.C:
+		return micro.ErrTimeout
+	case <-ctx.Done():
+		return calls.Ended(ctx)
+	}
+}
+
+// bound gives a message a deadline that has none, as micro.Client would.
+func bound(ctx context.Context, req *micro.Request) {
+	if !req.Deadline.IsZero() {
+		return
+	}
+	var ok bool
+	if req.Deadline, ok = ctx.Deadline(); !ok {
+		req.Deadline = time.Now().Add(micro.DefaultTimeout)
+	}
+}
+
+// connected returns the session, and waits for one if there is none.
+func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
+	if c.bad != nil {
+		return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, c.bad)
+	}
+	if s := c.link.session(); s != nil && !s.over() {
+		return s, nil
+	}
+	if c.ctx.Err() != nil {
+		return nil, micro.ErrClosed
+	}
+	began := time.Now()
+	limit := min(time.Until(req.Deadline), c.dialTimeout)
+	if limit <= 0 {
+		return nil, calls.ErrTooLate
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	c.begin()
+	for first := true; ; first = false {
+		s, failure, running, changed := c.link.state()
+		switch {
+		case s != nil && !s.over():
+			if req.Trace != nil && req.Trace.Connected != nil {
+				req.Trace.Connected(c.link.options.Addr, time.Since(began))
+			}
+			return s, nil
+		case c.ctx.Err() != nil:
+			return nil, micro.ErrClosed
+		case !running && first:
+			c.link.start(c.ctx, &c.wg)
+			continue
+		case !running:
+			return nil, unreachable(failure)
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return nil, unreachable(failure)
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, unreachable(failure)
+			}
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func unreachable(failure error) error {
+	if failure == nil {
+		return fmt.Errorf("%w: Redis did not accept the connection in time", micro.ErrUnreachable)
+	}
+	return fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
+}
+
+// begin starts what a client needs as soon as it is used.
+func (c *Client) begin() {
+	c.begun.Do(func() {
+		c.link.out = newPublisher(0)
+	})
+}
+
+// receive takes a packet of an answer.
+func (c *Client) receive(_ *session, m *redis.Message) (leading bool) {
+	body := micro.SanitizeUTF8([]byte(m.Payload))
+	p, err := micro.ParsePacket(body)
+	if err != nil || len(p.ID) < 2 || p.ID[0] != '"' {
+		return true // docs/wire.md 1.3: without an id that is a string it is nobody's
+	}
+	c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
+	return true
+}

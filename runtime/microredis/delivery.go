@@ -1,0 +1,94 @@
+package microredis
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Delivery is how a message came: NestJS' RedisContext. It must not be changed.
+type Delivery struct {
+	// Channel is the channel that the message was published to.
+	Channel string
+	// Pattern is the glob that matched it, with WithWildcards; empty without.
+	Pattern string
+}
+
+// DeliveryFromContext returns how the message came that the handler running under
+// ctx was given, or nil when it did not come over Redis.
+func DeliveryFromContext(ctx context.Context) *Delivery {
+	req := micro.RequestFromContext(ctx)
+	if req == nil {
+		return nil
+	}
+	d, _ := req.Details.(*Delivery)
+	return d
+}
+
+// replySuffix makes a reply channel of a channel.
+const replySuffix = ".reply"
+
+// channelName returns the channel of a route. Half a surrogate pair, which has no
+// UTF-8, is U+FFFD there, as in Node.
+func channelName(route string) string {
+	if strings.ToValidUTF8(route, "") == route {
+		return route
+	}
+	var b strings.Builder
+	for i := 0; i < len(route); i++ {
+		if route[i] == 0xED && i+2 < len(route) && route[i+1] >= 0xA0 {
+			b.WriteString("\uFFFD")
+			i += 2
+			continue
+		}
+		b.WriteByte(route[i])
+	}
+	return b.String()
+}
+
+// answer publishes the packets of the answer to one message.
+type answer struct {
+	listener *Listener
+	channel  string
+	unheard  atomic.Int64 // clock since when nobody has received them; 0: somebody has
+}
+
+// goneAfter is for how long nobody may have received the values of a stream until
+// it is stopped: a caller that has lost its connection may come back.
+const goneAfter = 10 * time.Second
+
+var errGone = errors.New("nobody receives the answer any more")
+
+// Respond publishes a packet. It waits while far too much is to be published.
+func (a *answer) Respond(ctx context.Context, p micro.ReplyPacket) error {
+	more := !p.Disposed && p.Err == nil && !p.NoHandler
+	if since := a.unheard.Load(); more && since != 0 && clock()-since > int64(goneAfter) {
+		return errGone
+	}
+	err := a.listener.out.add(ctx, message{channel: a.channel, body: p.Append(make([]byte, 0, p.Size())), receipt: a})
+	if err != nil {
+		a.lost(err)
+	}
+	return err
+}
+
+// published is told what became of a packet.
+func (a *answer) published(receivers int64, err error) {
+	switch {
+	case err != nil:
+		a.lost(err)
+	case receivers > 0:
+		a.unheard.Store(0)
+	case a.unheard.Load() == 0:
+		a.unheard.Store(clock())
+	}
+}
+
+func (a *answer) lost(err error) {
+	a.listener.server.LogPeer(slog.LevelWarn, "answer lost", "channel", a.channel, "error", err)
+}

@@ -1,0 +1,226 @@
+package microredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Listener serves NestJS' Redis transport. Make it with Listen.
+type Listener struct {
+	url       string
+	settings  settings
+	wildcards bool
+
+	served atomic.Bool
+	ready  chan struct{} // closed when the channels are subscribed to for the first time
+	done   chan struct{} // closed when Serve returns
+	err    error         // of Serve; set before done is closed
+
+	server   *micro.Server
+	link     *link
+	out      *publisher
+	ctx      context.Context // of the messages
+	channels map[string]*channel
+	names    []string // of channels, in the order of the routes
+
+	mu         sync.Mutex // guards what follows
+	subscribed *session
+	draining   bool
+	told       map[string]bool // channels that are known to be served elsewhere too
+}
+
+// channel is what a server has subscribed to: a channel, or a glob.
+type channel struct {
+	route    micro.Route
+	reply    string
+	delivery *Delivery
+}
+
+// Listen returns a listener for a server's URL:
+// redis://[user:password@]host:port[/db], or rediss:// for TLS. It connects when a
+// server serves it. A listener serves once.
+func Listen(url string, opts ...ListenOption) *Listener {
+	l := &Listener{
+		url:      url,
+		settings: defaultSettings(),
+		ready:    make(chan struct{}),
+		done:     make(chan struct{}),
+		channels: map[string]*channel{},
+		told:     map[string]bool{},
+	}
+	for _, o := range opts {
+		o.applyListen(l)
+	}
+	return l
+}
+
+// Ready waits until the server has subscribed to its channels, and returns nil,
+// the error that Serve returned instead, or that of ctx.
+func (l *Listener) Ready(ctx context.Context) error {
+	select {
+	case <-l.ready:
+		return nil
+	case <-l.done:
+		if l.err == nil {
+			return errors.New("the listener has stopped")
+		}
+		return l.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Serve subscribes to the channels of the server's handlers and serves until ctx
+// ends. Then it drains: it gives the subscriptions up, waits until what had been
+// published by then has been handled and answered, for at most s.DrainTimeout, and
+// closes the connections. A Redis that cannot be reached, or is lost, is waited
+// for, as WithRetry says; wrong credentials are an error.
+func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
+	if l.served.Swap(true) {
+		return errors.New("serve on Redis: a listener serves once: make another with Listen")
+	}
+	defer func() {
+		l.err = err
+		close(l.done)
+	}()
+	options, err := parse(l.url, l.settings)
+	if err != nil {
+		return err
+	}
+	l.server = s
+	l.bind(s)
+	messages, cancel := context.WithCancel(s.Context())
+	defer cancel()
+	l.ctx = messages
+	l.out = newPublisher(holdReplies)
+	defer l.out.close()
+	l.link = &link{
+		options: options, settings: l.settings, stubborn: true, log: s.Logger(), out: l.out,
+		receive: l.receive, prepare: l.prepare, changed: make(chan struct{}),
+		ended: func(*session) {}, waiting: func() bool { return false },
+	}
+	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
+	defer unlink()
+	ended := make(chan error, 1)
+	go func() { ended <- l.link.run(linked) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	l.drain()
+	cancel()
+	unlink()
+	<-ended
+	return nil
+}
+
+// holdReplies is how long an answer waits for a connection that is lost.
+const holdReplies = 10 * time.Second
+
+// bind makes the table of channels.
+func (l *Listener) bind(s *micro.Server) {
+	for r := range s.Routes() {
+		name := channelName(r.Address())
+		if l.channels[name] != nil {
+			continue // the string true and the value true, say
+		}
+		l.names = append(l.names, name)
+		l.channels[name] = &channel{route: s.RouteAt(name), reply: name + replySuffix, delivery: &Delivery{Channel: name}}
+	}
+}
+
+// prepare subscribes by a new session.
+func (l *Listener) prepare(ctx context.Context, s *session) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.draining {
+		return nil
+	}
+	subscribe := s.sub.Subscribe
+	if l.wildcards {
+		subscribe = s.sub.PSubscribe
+	}
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	if err := s.all(ctx, subscribe, l.names); err != nil {
+		return fmt.Errorf("subscribe at %s: %w", l.link.options.Addr, err)
+	}
+	first := l.subscribed == nil
+	l.subscribed = s
+	if first {
+		close(l.ready)
+		l.server.Logger().Info("listening", "transport", "redis", "address", l.link.options.Addr, "channels", len(l.names), "tls", l.link.options.TLSConfig != nil)
+	}
+	return nil
+}
+
+// drain takes no more and waits until everything taken has been dealt with.
+func (l *Listener) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
+	defer cancel()
+	l.mu.Lock()
+	l.draining = true
+	s := l.subscribed
+	l.mu.Unlock()
+	if s != nil && !s.over() {
+		unsubscribe := s.sub.Unsubscribe
+		if l.wildcards {
+			unsubscribe = s.sub.PUnsubscribe
+		}
+		_ = s.all(ctx, unsubscribe, l.names) // if the session ended, so did the subscriptions
+	}
+	if err := l.server.Wait(ctx); err != nil {
+		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
+	}
+	l.out.settle(ctx)
+}
+
+// receive takes one message.
+func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
+	name := m.Channel
+	if l.wildcards {
+		name = m.Pattern
+	}
+	ch := l.channels[name]
+	if ch == nil {
+		return true
+	}
+	body := []byte(m.Payload)
+	packet, err := micro.ParsePacket(micro.SanitizeUTF8(body))
+	if err != nil {
+		packet = micro.TextPacket(body)
+	}
+	delivery, reply := ch.delivery, ch.reply
+	if l.wildcards {
+		if isReply(m, &packet) {
+			return true
+		}
+		delivery, reply = &Delivery{Channel: m.Channel, Pattern: m.Pattern}, m.Channel+replySuffix
+	}
+	in := l.server.Deliver(l.ctx, micro.Delivery{
+		Packet: &packet, To: &answer{listener: l, channel: reply}, Peer: l.link.options.Addr,
+		Route: ch.route, Details: delivery,
+	})
+	if in != nil {
+		in.Go()
+	}
+	return true
+}
+
+// isReply reports whether a glob has matched the answer to a request: NestJS
+// handles it as one more event (docs/wire.md 5). A glob that asks for answers by
+// its last letters gets them.
+func isReply(m *redis.Message, p *micro.Packet) bool {
+	return strings.HasSuffix(m.Channel, replySuffix) && !strings.HasSuffix(m.Pattern, replySuffix) &&
+		p.ID != nil && p.Pattern == nil && p.Data == nil && p.Metadata == nil
+}

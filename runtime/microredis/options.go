@@ -1,0 +1,112 @@
+package microredis
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+)
+
+// ListenOption configures Listen.
+type ListenOption interface{ applyListen(*Listener) }
+
+// DialOption configures Dial.
+type DialOption interface{ applyDial(*Client) }
+
+// Option configures both sides.
+type Option interface {
+	ListenOption
+	DialOption
+}
+
+// settings are what both sides connect by.
+type settings struct {
+	tls       *tls.Config
+	attempts  int // -1: for ever
+	delay     time.Duration
+	heartbeat time.Duration
+}
+
+// The defaults.
+const (
+	DefaultRetryDelay  = 100 * time.Millisecond // before the second attempt; doubled for each further one
+	DefaultHeartbeat   = 800 * time.Millisecond
+	DefaultDialTimeout = 5 * time.Second
+	defaultMaxInFlight = 65536
+)
+
+func defaultSettings() settings {
+	return settings{attempts: -1, delay: DefaultRetryDelay, heartbeat: DefaultHeartbeat}
+}
+
+type bothOption func(*settings)
+
+func (f bothOption) applyListen(l *Listener) { f(&l.settings) }
+func (f bothOption) applyDial(c *Client)     { f(&c.settings) }
+
+type listenOption func(*Listener)
+
+func (f listenOption) applyListen(l *Listener) { f(l) }
+
+type dialOption func(*Client)
+
+func (f dialOption) applyDial(c *Client) { f(c) }
+
+// WithTLS encrypts the connections, whatever the URL's scheme is. An empty
+// ServerName is the URL's host.
+func WithTLS(config *tls.Config) Option {
+	return bothOption(func(s *settings) { s.tls = config })
+}
+
+// WithRetry bounds how often a connection that cannot be made, or made again, is
+// tried once more: NestJS' retryAttempts and retryDelay. Then Serve returns the
+// error, and the calls that wait fail with it; 0 attempts tries once. A negative
+// number, the default, tries for ever. Delays double from delay up to 2 s, or stay
+// at delay when it is longer; they are jittered, so that many do not come back in step.
+func WithRetry(attempts int, delay time.Duration) Option {
+	return bothOption(func(s *settings) { s.attempts, s.delay = attempts, delay })
+}
+
+// WithHeartbeat sets how long Redis may be silent while calls wait, before it is
+// taken for lost: it is asked for a sign of life in between. The default is
+// DefaultHeartbeat; while nobody waits the connections are looked at less often.
+// Raise it where Redis is known to stand still for longer, with slow scripts for
+// example. 0 or less keeps the default.
+func WithHeartbeat(d time.Duration) Option {
+	return bothOption(func(s *settings) {
+		if d > 0 {
+			s.heartbeat = d
+		}
+	})
+}
+
+// WithWildcards makes the patterns of the handlers globs, in which * stands for
+// any text, dots included, ? for one character and [ab] for one of several:
+// NestJS' wildcards.
+func WithWildcards() ListenOption {
+	return listenOption(func(l *Listener) { l.wildcards = true })
+}
+
+// WithMaxInFlight bounds a client's calls at once; past it calls fail with
+// micro.ErrShed. The default is 65536.
+func WithMaxInFlight(n int) DialOption {
+	return dialOption(func(c *Client) { c.maxInFlight = int64(n) })
+}
+
+// WithDialTimeout bounds how long a message waits for a connection when there is
+// none, if its deadline is not earlier. The default is DefaultDialTimeout.
+func WithDialTimeout(d time.Duration) DialOption {
+	return dialOption(func(c *Client) { c.dialTimeout = d })
+}
+
+// WithoutReceiverCount makes the client pay no attention to how many have received
+// a request: for a Redis whose subscribers are spread over replicas or behind a
+// proxy, where the number is not the truth. For a Redis cluster it is the default.
+func WithoutReceiverCount() DialOption {
+	return dialOption(func(c *Client) { c.uncounted = true })
+}
+
+// WithLogger sets where a client tells of lost and restored connections, and of
+// channels that more than one instance serves. The default is slog.Default().
+func WithLogger(log *slog.Logger) DialOption {
+	return dialOption(func(c *Client) { c.log = log })
+}

@@ -1,0 +1,323 @@
+package microredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// session is one pair of connections: one that has subscribed and one that
+// publishes. It ends as a whole when either is lost, and is never mended: the
+// link makes another.
+type session struct {
+	link    *link
+	in, out *wire
+	subs    *redis.Client // only to make sub
+	sub     *redis.PubSub
+	pub     *redis.Client
+	cluster bool // the counts of receivers are those of one node
+
+	lost    chan struct{} // closed at the end
+	nudge   chan struct{} // somebody waits now: look more closely
+	relaxed atomic.Bool
+	readers sync.WaitGroup
+
+	order   sync.Mutex // held while a command is written, so that changes is in their order
+	mu      sync.Mutex // guards what follows
+	changes []*change
+	err     error
+	replies map[string]*replyChannel // of a client
+}
+
+// change is a SUBSCRIBE or the like that has been sent, until Redis has confirmed
+// it, once for each name.
+type change struct {
+	left int
+	err  error
+	done chan struct{} // closed when err is set or left is 0
+}
+
+// errSilent ends a session whose peer gives no sign of life.
+var errSilent = errors.New("Redis does not answer any more")
+
+// open makes a session. Its connections are up when it returns.
+func (l *link) open(ctx context.Context) (*session, error) {
+	s := &session{link: l, lost: make(chan struct{}), nudge: make(chan struct{}, 1), replies: map[string]*replyChannel{}}
+	ctx, cancel := context.WithTimeout(ctx, l.options.DialTimeout)
+	defer cancel()
+	for _, w := range []**wire{&s.out, &s.in} {
+		conn, err := dial(ctx, l.options)
+		if err != nil {
+			s.shut()
+			return nil, connectError(l.options, err)
+		}
+		*w = newWire(conn)
+	}
+	stop := context.AfterFunc(ctx, s.cut)
+	defer stop()
+	if err := s.greet(ctx); err != nil {
+		s.shut()
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		return nil, connectError(l.options, err)
+	}
+	return s, nil
+}
+
+// greet signs in on both connections.
+func (s *session) greet(ctx context.Context) error {
+	out := *s.link.options
+	out.Dialer = once(s.out)
+	s.pub = redis.NewClient(&out)
+	if err := s.pub.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	s.cluster = isCluster(s.pub.Do(ctx, "HELLO").Slice())
+	in := *s.link.options
+	in.Dialer = once(s.in)
+	s.subs = redis.NewClient(&in)
+	s.sub = s.subs.Subscribe(ctx)
+	return s.sub.Ping(ctx)
+}
+
+// isCluster looks for "mode", "cluster" among the pairs that HELLO answers with; a
+// Redis that does not know HELLO is none.
+func isCluster(pairs []any, err error) bool {
+	for i := 0; err == nil && i+1 < len(pairs); i += 2 {
+		if pairs[i] == "mode" {
+			return pairs[i+1] == "cluster"
+		}
+	}
+	return false
+}
+
+// begin starts reading.
+func (s *session) begin() {
+	s.readers.Add(2)
+	go func() {
+		defer s.readers.Done()
+		s.read()
+	}()
+	go func() {
+		defer s.readers.Done()
+		s.beat()
+	}()
+}
+
+// read takes what comes until the connection ends or somebody else takes over.
+func (s *session) read() {
+	for {
+		got, err := s.sub.ReceiveTimeout(context.Background(), -1)
+		if err != nil {
+			if !s.refused(err) {
+				s.fail(err)
+				return
+			}
+			continue
+		}
+		switch m := got.(type) {
+		case *redis.Message:
+			if leading := s.link.receive(s, m); !leading {
+				return
+			}
+		case *redis.Subscription:
+			s.confirm(nil)
+		}
+	}
+}
+
+// refused deals with an error that Redis answers a command with, and reports
+// whether err is one: the connection is well then.
+func (s *session) refused(err error) bool {
+	var answer redis.Error
+	if !errors.As(err, &answer) || s.over() {
+		return false
+	}
+	s.confirm(answer)
+	return true
+}
+
+// confirm counts an answer to the oldest change.
+func (s *session) confirm(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.changes) == 0 {
+		return
+	}
+	c := s.changes[0]
+	c.left--
+	if c.err = err; err != nil || c.left == 0 {
+		s.changes = s.changes[1:]
+		close(c.done)
+	}
+}
+
+// maxNames bounds the names in one command.
+const maxNames = 256
+
+// command is a method of the subscribed connection.
+type command func(ctx context.Context, names ...string) error
+
+// write sends a command for names; it is called with order held. c is what waits
+// for the answers.
+func (s *session) write(c *change, send command, names ...string) {
+	c.left = len(names)
+	if c.done == nil {
+		c.done = make(chan struct{})
+	}
+	s.mu.Lock()
+	s.changes = append(s.changes, c)
+	s.mu.Unlock()
+	if err := send(context.Background(), names...); err != nil {
+		s.fail(err)
+	}
+}
+
+func (s *session) change(send command, names ...string) *change {
+	s.order.Lock()
+	defer s.order.Unlock()
+	c := &change{}
+	s.write(c, send, names...)
+	return c
+}
+
+// await waits until the change has been made.
+func (s *session) await(ctx context.Context, c *change) error {
+	select {
+	case <-c.done:
+		return c.err
+	case <-s.lost:
+		return s.reason()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// all sends a command for many names, and waits for its answers.
+func (s *session) all(ctx context.Context, send command, names []string) error {
+	var sent []*change
+	for start := 0; start < len(names); start += maxNames {
+		sent = append(sent, s.change(send, names[start:min(start+maxNames, len(names))]...))
+	}
+	for i, c := range sent {
+		if err := s.await(ctx, c); err != nil {
+			part := names[i*maxNames : min((i+1)*maxNames, len(names))]
+			return fmt.Errorf("channels %s: %w", list(part), err)
+		}
+	}
+	return nil
+}
+
+// fail ends the session.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	first := s.err == nil
+	if first {
+		s.err = err
+		close(s.lost)
+	}
+	s.mu.Unlock()
+	if first {
+		s.cut()
+	}
+}
+
+// cut closes the connections under everything that uses them.
+func (s *session) cut() {
+	for _, w := range []*wire{s.in, s.out} {
+		if w != nil {
+			_ = w.Conn.Close()
+		}
+	}
+}
+
+// shut gives everything back when the session has ended.
+func (s *session) shut() {
+	s.cut()
+	if s.sub != nil {
+		_ = s.sub.Close()
+	}
+	for _, c := range []*redis.Client{s.subs, s.pub} {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+}
+
+func (s *session) over() bool {
+	select {
+	case <-s.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *session) reason() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+const (
+	idleBeat    = time.Second // between looks at a connection that nobody waits for
+	quietBeats  = 3           // of silence before Redis is asked for a sign of life
+	silentBeats = 5           // of silence after that
+)
+
+// beat asks for a sign of life when nothing has come for a while, and ends the
+// session when none comes. It counts in beats and not by the clock, so that a
+// process that stood still itself does not take its peer for dead.
+func (s *session) beat() {
+	every := idleBeat
+	timer := time.NewTimer(every)
+	defer timer.Stop()
+	for quiet, swept := 0, clock(); ; {
+		s.relaxed.Store(every == idleBeat)
+		select {
+		case <-s.lost:
+			return
+		case <-s.nudge:
+			quiet = 0
+		case <-timer.C:
+			if quiet++; s.in.silence() < every {
+				quiet = 0
+			}
+		}
+		switch {
+		case quiet == quietBeats:
+			if err := s.sub.Ping(context.Background()); err != nil {
+				s.fail(err)
+				return
+			}
+		case quiet > quietBeats+silentBeats:
+			s.fail(errSilent)
+			return
+		}
+		if now := clock(); now-swept > int64(keepReplies/3) {
+			swept = now
+			s.sweep(keepReplies)
+		}
+		if every = idleBeat; s.link.waiting() {
+			every = s.link.settings.heartbeat / (quietBeats + silentBeats)
+		}
+		timer.Reset(every)
+	}
+}
+
+// watched makes sure that the connection is looked at closely, because somebody
+// waits.
+func (s *session) watched() {
+	if s.relaxed.Load() {
+		select {
+		case s.nudge <- struct{}{}:
+		default:
+		}
+	}
+}
