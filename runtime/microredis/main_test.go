@@ -2,9 +2,11 @@ package microredis
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
-	"net"
-	"os/exec"
+	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,55 +15,130 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// serviceEnv makes the test binary a service process at the URL it holds: what is
+// measured, and killed, must be one.
+const serviceEnv = "MICROREDIS_TEST_SERVICE"
 
-func redisAt(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+func TestMain(m *testing.M) {
+	if url := os.Getenv(serviceEnv); url != "" {
+		os.Exit(runService(url))
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	cmd := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return "redis://127.0.0.1:" + port
+	goleak.VerifyTestMain(m)
 }
 
-func TestEcho(t *testing.T) {
-	url := redisAt(t)
+// The patterns of the service process, and of many servers here.
+var (
+	echo = micro.Cmd("echo") // answers with its data
+	hold = micro.Cmd("hold") // answers with its data after as many milliseconds, or never
+	note = micro.Name("noted")
+)
+
+type item struct {
+	ID    int      `json:"id"`
+	Name  string   `json:"name"`
+	Price float64  `json:"price"`
+	Tags  []string `json:"tags"`
+	Text  string   `json:"text"`
+}
+
+func anItem() item {
+	return item{ID: 42, Name: "a good item", Price: 12.5, Tags: []string{"new", "blue"}, Text: "It is just long enough to be like the messages that services send each other."}
+}
+
+func runService(url string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
-	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in string) (string, error) { return in, nil })
+	micro.Handle(s, echo, func(_ context.Context, in item) (item, error) { return in, nil })
 	l := Listen(url)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- s.Serve(ctx, l) }()
-	if err := l.Ready(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	c := micro.NewClient(Dial(url))
-	start := time.Now()
-	for range 1000 {
-		got, err := micro.Call[string](t.Context(), c, micro.Cmd("echo"), "hé😀")
-		if err != nil || got != "hé😀" {
-			t.Fatal(got, err)
+	go func() {
+		if l.Ready(ctx) == nil {
+			fmt.Println("ready")
 		}
+	}()
+	if err := s.Serve(ctx, l); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	t.Log(time.Since(start) / 1000)
-	if _, err := micro.Call[string](t.Context(), c, micro.Cmd("nobody"), "x"); err == nil {
-		t.Error("no error")
-	} else {
-		t.Log(err)
+	return 0
+}
+
+// quietServer is a server that echoes and logs nothing.
+func quietServer(opts ...micro.ServerOption) *micro.Server {
+	s := micro.NewServer(append([]micro.ServerOption{micro.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
+	micro.Handle(s, echo, func(_ context.Context, in string) (string, error) { return in, nil })
+	micro.Handle(s, hold, func(ctx context.Context, ms int) (int, error) {
+		if ms < 0 {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		}
+		return ms, pause(ctx, time.Duration(ms)*time.Millisecond)
+	})
+	return s
+}
+
+// running is a server at work.
+type running struct {
+	stop context.CancelFunc
+	done chan struct{} // closed when Serve has returned
+	err  error
+}
+
+// start serves s by l until the test ends, and returns when it is ready.
+func start(t testing.TB, s *micro.Server, l *Listener) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{stop: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = s.Serve(ctx, l)
+	}()
+	t.Cleanup(func() { r.end(t) })
+	ready, giveUp := context.WithTimeout(ctx, soon)
+	defer giveUp()
+	if err := l.Ready(ready); err != nil {
+		t.Fatalf("the server does not get ready: %v", err)
 	}
-	if err := c.Emit(t.Context(), micro.Name("nothing"), 1); err != nil {
-		t.Error(err)
+	return r
+}
+
+// end stops the server and waits until it has drained.
+func (r *running) end(t testing.TB) {
+	t.Helper()
+	r.stop()
+	select {
+	case <-r.done:
+		if r.err != nil {
+			t.Errorf("serve: %v", r.err)
+		}
+	case <-time.After(60 * time.Second):
+		t.Fatal("the server does not stop")
 	}
-	_ = c.Close()
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
+}
+
+// soon bounds what must happen soon; it is long because much else may run here.
+const soon = 20 * time.Second
+
+// client returns a client that is closed when the test ends.
+func client(t testing.TB, url string, opts ...DialOption) *micro.Client {
+	t.Helper()
+	opts = append([]DialOption{WithLogger(slog.New(slog.DiscardHandler))}, opts...)
+	c := micro.NewClient(Dial(url, opts...), micro.WithTimeout(soon))
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// eventually polls until ok holds.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	every := time.NewTicker(time.Millisecond)
+	defer every.Stop()
+	deadline := time.After(soon)
+	for !ok() {
+		select {
+		case <-every.C:
+		case <-deadline:
+			t.Fatalf("did not come about: %s", what)
+		}
 	}
 }

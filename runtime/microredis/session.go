@@ -83,7 +83,10 @@ func (s *session) greet(ctx context.Context) error {
 	in.Dialer = once(s.in)
 	s.subs = redis.NewClient(&in)
 	s.sub = s.subs.Subscribe(ctx)
-	return s.sub.Ping(ctx)
+	if err := s.sub.Ping(ctx); err != nil {
+		return err
+	}
+	return s.in.SetReadDeadline(time.Time{}) // that of signing in; beat bounds the rest
 }
 
 // isCluster looks for "mode", "cluster" among the pairs that HELLO answers with; a
