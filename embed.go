@@ -13,6 +13,7 @@ import (
 //go:embed runtime/internal
 //go:embed runtime/micronats
 //go:embed runtime/microredis
+//go:embed runtime/microrabbit
 //go:embed go.mod go.sum LICENSE
 var sources embed.FS
 
