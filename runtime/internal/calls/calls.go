@@ -122,6 +122,22 @@ func (t *Table) Fail(id []byte, err error) {
 	}
 }
 
+// FailIf ends every call that waits and whose request matches with err.
+func (t *Table) FailIf(match func(*micro.Request) bool, err error) {
+	var found []*Call
+	t.mu.Lock()
+	for id, c := range t.waiting {
+		if match(c.req) {
+			found = append(found, c)
+			delete(t.waiting, id)
+		}
+	}
+	t.mu.Unlock()
+	for _, c := range found {
+		c.end(err)
+	}
+}
+
 // FailAll ends every call that waits with err: their answers cannot come any
 // more.
 func (t *Table) FailAll(err error) {

@@ -35,7 +35,7 @@ func deliver(t *testing.T, table *Table, id, body string) bool {
 	t.Helper()
 	p, err := micro.ParsePacket([]byte(body))
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return table.Deliver([]byte(id), &p, []byte(body))
 }
@@ -99,6 +99,10 @@ func TestEnds(t *testing.T) {
 		{"context", func(_ *Table, _ *Call, cancel context.CancelCauseFunc) { cancel(boom) }, boom},
 		{"connection", func(t *Table, _ *Call, _ context.CancelCauseFunc) { t.FailAll(micro.ErrConnectionLost) }, micro.ErrConnectionLost},
 		{"close", func(t *Table, _ *Call, _ context.CancelCauseFunc) { t.Close() }, micro.ErrClosed},
+		{"chosen", func(t *Table, c *Call, _ context.CancelCauseFunc) {
+			t.FailIf(func(req *micro.Request) bool { return req != c.req }, errors.New("another's"))
+			t.FailIf(func(req *micro.Request) bool { return req == c.req }, boom)
+		}, boom},
 		{"alone", func(t *Table, c *Call, _ context.CancelCauseFunc) { t.Fail([]byte(c.ID), boom) }, boom},
 	}
 	for _, tt := range tests {
