@@ -11,7 +11,7 @@ import (
 type Call struct {
 	Pattern  json.RawMessage `json:"pattern"`
 	Data     json.RawMessage `json:"data,omitempty"`
-	JS       string          `json:"js,omitempty"` // a JavaScript expression, for data that JSON cannot hold
+	JS       string          `json:"js,omitempty"` // a JavaScript expression for data that JSON cannot hold; see testdata/nest/README.md
 	Emit     bool            `json:"emit,omitempty"`
 	Timeout  int             `json:"timeout,omitempty"` // milliseconds, 0 for none
 	Take     int             `json:"take,omitempty"`    // stop after this many values, 0 for all
@@ -51,8 +51,8 @@ type NestProxy struct {
 	err   error
 }
 
-// StartNestProxy starts the NestJS client of a version, connected to a TCP service at port of 127.0.0.1 when the first
-// call is made, with further arguments of testdata/nest/nest-client.mjs. The caller closes it.
+// StartNestProxy starts the NestJS client of a version with arguments of testdata/nest/nest-client.mjs: --port for a TCP
+// service at 127.0.0.1, --transport and --url for a broker. It connects when the first call is made. The caller closes it.
 func StartNestProxy(version Version, args ...string) (*NestProxy, error) {
 	program, err := startProgram(version, "nest-client.mjs", append([]string{"--stdin"}, args...)...)
 	if err != nil {

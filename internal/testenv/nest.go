@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,25 +108,102 @@ func AwaitPort(ctx context.Context, addr string) error {
 
 // NestServer is a running testdata/nest/nest-server.mjs. Its methods may be used from several goroutines.
 type NestServer struct {
-	Addr string // host:port it listens on
-	Port int
+	Addr string // host:port it listens on; empty on a broker
+	Port int    // of Addr; 0 on a broker
 	Pid  int
 
-	program *program
+	program   *program
+	listening chan struct{} // closed when it says that it listens
+	read      chan struct{} // closed when all it printed has been read
+
+	mu      sync.Mutex // guards what follows
+	handled []Handled
+	changed chan struct{} // closed and replaced when handled grows
+}
+
+// Handled is one message with which a handler of a NestJS server was called.
+type Handled struct {
+	Pattern json.RawMessage `json:"pattern"` // as the handler was registered
+	Data    json.RawMessage `json:"data"`    // nil when it was undefined
+	Handler string          `json:"handler"` // which one, for patterns with several
 }
 
 // Log returns what the server wrote on stderr so far: NestJS' log, one JSON document a line.
 func (s *NestServer) Log() string { return s.program.stderr.String() }
 
+// Handled returns what the handlers of the server were called with so far, in that order. The server tells it only when
+// it was started with --verbose.
+func (s *NestServer) Handled() []Handled {
+	handled, _ := s.handledNow()
+	return handled
+}
+
+// AwaitHandled returns what the handlers of a pattern, in compact JSON, were called with, once that are n or more
+// messages. When the context or the server ends before, it returns an error beside what there is.
+func (s *NestServer) AwaitHandled(ctx context.Context, pattern string, n int) ([]Handled, error) {
+	for {
+		all, changed := s.handledNow()
+		var of []Handled
+		for _, h := range all {
+			if compactJSON(h.Pattern) == pattern {
+				of = append(of, h)
+			}
+		}
+		if len(of) >= n {
+			return of, nil
+		}
+		select {
+		case <-changed:
+		case <-s.read:
+			return of, fmt.Errorf("the server ended after %d of %d messages to %s", len(of), n, pattern)
+		case <-ctx.Done():
+			return of, fmt.Errorf("the server handled %d of %d messages to %s (it tells with --verbose only): %w", len(of), n, pattern, ctx.Err())
+		}
+	}
+}
+
+func (s *NestServer) handledNow() ([]Handled, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.handled), s.changed
+}
+
 // Stop ends the server as an operator would (SIGTERM) and waits until it is gone. It may be called more than once.
-func (s *NestServer) Stop() { s.program.stop() }
+func (s *NestServer) Stop() {
+	s.program.stop()
+	<-s.read
+}
 
 // Kill ends the server at once, without a farewell, and waits until it is gone.
-func (s *NestServer) Kill() { s.program.kill() }
+func (s *NestServer) Kill() {
+	s.program.kill()
+	<-s.read
+}
 
-// StartNest starts the NestJS server of a version on a free port of 127.0.0.1, with further arguments of
-// testdata/nest/nest-server.mjs, and returns when it listens. The caller stops it. Tests want Nest; this is for TestMain
-// and for one server shared by several tests.
+// follow reads what the server prints until it ends.
+func (s *NestServer) follow() {
+	defer close(s.read)
+	for line := range s.program.lines {
+		var printed struct {
+			Event string `json:"event"`
+			Handled
+		}
+		switch _ = json.Unmarshal([]byte(line), &printed); printed.Event { // other lines are NestJS' own
+		case "listening":
+			close(s.listening)
+		case "handled":
+			s.mu.Lock()
+			s.handled = append(s.handled, printed.Handled)
+			close(s.changed)
+			s.changed = make(chan struct{})
+			s.mu.Unlock()
+		}
+	}
+}
+
+// StartNest starts the NestJS server of a version with arguments of testdata/nest/nest-server.mjs, and returns when it
+// listens: on a free port of 127.0.0.1, or with --transport and --url on a broker. The caller stops it. Tests want Nest;
+// this is for TestMain and for one server shared by several tests.
 func StartNest(version Version, args ...string) (*NestServer, error) {
 	return startServer(version, "nest-server.mjs", args...)
 }
@@ -144,24 +222,54 @@ func BusyNest(tb testing.TB, args ...string) *NestServer {
 }
 
 func startServer(version Version, script string, args ...string) (*NestServer, error) {
-	port, err := FreePort()
-	if err != nil {
+	s := &NestServer{listening: make(chan struct{}), read: make(chan struct{}), changed: make(chan struct{})}
+	own := []string{"--until-stdin-ends"}
+	if !onBroker(args) {
+		port, err := FreePort()
+		if err != nil {
+			return nil, err
+		}
+		s.Port, s.Addr = port, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		own = append(own, "--port", strconv.Itoa(port))
+	}
+	var err error
+	if s.program, err = startProgram(version, script, append(own, args...)...); err != nil {
 		return nil, err
 	}
-	program, err := startProgram(version, script, append([]string{"--port", strconv.Itoa(port), "--until-stdin-ends"}, args...)...)
-	if err != nil {
-		return nil, err
-	}
-	if err := program.awaitLine(`"event":"listening"`); err != nil {
-		program.kill()
+	s.Pid = s.program.cmd.Process.Pid
+	go s.follow()
+	if err := s.awaitListening(); err != nil {
+		s.Kill()
 		return nil, fmt.Errorf("start %s on %s: %w", script, version, err)
 	}
-	return &NestServer{
-		Addr:    net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		Port:    port,
-		Pid:     program.cmd.Process.Pid,
-		program: program,
-	}, nil
+	return s, nil
+}
+
+// onBroker reports whether the arguments choose another transport than TCP.
+func onBroker(args []string) bool {
+	for i, arg := range args {
+		name, transport, inline := strings.Cut(arg, "=")
+		if !inline && i+1 < len(args) {
+			transport = args[i+1]
+		}
+		if name == "--transport" {
+			return transport != "tcp"
+		}
+	}
+	return false
+}
+
+func (s *NestServer) awaitListening() error {
+	limit := time.NewTimer(startLimit)
+	defer limit.Stop()
+	select {
+	case <-s.listening:
+		return nil
+	case <-s.read:
+		return fmt.Errorf("it ended: %s", strings.TrimSpace(s.Log()))
+	case <-limit.C:
+		return fmt.Errorf("nothing after %s: %s", startLimit, strings.TrimSpace(s.Log()))
+	}
 }
 
 // Nest is StartNest for one test: it skips when the version is not installed and stops the server when the test ends.
@@ -176,8 +284,9 @@ func Nest(tb testing.TB, version Version, args ...string) *NestServer {
 	return server
 }
 
-// program is a NestJS process with its output. One goroutine reads stdout; it ends when the process does, and stop
-// waits for it. The process ends by itself when its stdin does, so that it does not outlive a test binary that dies.
+// program is a NestJS process with its output. One goroutine passes stdout on to lines, which its owner must read until
+// they end; it ends when the process does, and stop and kill wait for it. The process ends by itself when its stdin does,
+// so that it does not outlive a test binary that dies.
 type program struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
@@ -221,24 +330,6 @@ func (p *program) run(stdout io.Reader) {
 	close(p.gone)
 }
 
-// awaitLine reads stdout until a line holds the text.
-func (p *program) awaitLine(text string) error {
-	deadline := time.After(startLimit)
-	for {
-		select {
-		case line, ok := <-p.lines:
-			if !ok {
-				return fmt.Errorf("it ended: %s", strings.TrimSpace(p.stderr.String()))
-			}
-			if strings.Contains(line, text) {
-				return nil
-			}
-		case <-deadline:
-			return fmt.Errorf("nothing after %s: %s", startLimit, strings.TrimSpace(p.stderr.String()))
-		}
-	}
-}
-
 func (p *program) stop() {
 	_ = p.stdin.Close()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // not on Windows: then the kill below does it
@@ -247,22 +338,15 @@ func (p *program) stop() {
 
 func (p *program) kill() { p.awaitEnd(0) }
 
-// awaitEnd drains stdout until the process is gone, and kills it when the time is over.
+// awaitEnd waits until the process is gone, and kills it when the time is over.
 func (p *program) awaitEnd(patience time.Duration) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	lines := p.lines
-	for {
-		select {
-		case <-p.gone:
-			return
-		case _, ok := <-lines:
-			if !ok {
-				lines = nil
-			}
-		case <-timer.C:
-			_ = p.cmd.Process.Kill()
-		}
+	select {
+	case <-p.gone:
+	case <-timer.C:
+		_ = p.cmd.Process.Kill()
+		<-p.gone
 	}
 }
 

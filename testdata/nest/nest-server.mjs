@@ -20,9 +20,18 @@ const config = transportOptions(args, 'server');
 const module = buildModule({ transport: String(args.transport || 'tcp'), wildcards: !!args.wildcards, manualAck: !!args['manual-ack'] });
 const app = await core.NestFactory.createMicroservice(module, { ...config, logger, abortOnError: false });
 await app.listen();
+await subscribed(app);
 print({ event: 'listening', nest: version, pid: process.pid });
 
+/** Redis and NATS have taken all subscriptions once they answer this; NestJS itself does not wait for that. */
+async function subscribed(microservice) {
+  const server = microservice.serverInstance ?? microservice.server; // NestJS 10 has the second name
+  await server?.subClient?.ping();
+  await server?.natsClient?.flush();
+}
+
 async function stop() {
+  setTimeout(() => process.exit(1), 5000).unref(); // NestJS waits for a broker that is gone
   await app.close().catch(() => {});
   print({ event: 'closed', counts: state.counts });
   process.exit(0);

@@ -37,14 +37,29 @@ function rmq(args, role) {
 
 function redis(args) {
   const options = { host: args.host || '127.0.0.1', port: Number(args.port || 6379) };
+  if (args.url) {
+    const url = new URL(args.url);
+    Object.assign(options, { host: url.hostname, port: Number(url.port || 6379) }, credentials(url, 'username', 'password'));
+    if (url.pathname.length > 1) options.db = Number(url.pathname.slice(1));
+    if (url.protocol === 'rediss:') options.tls = {};
+  }
   if (args.wildcards) options.wildcards = true;
   return options;
 }
 
 function nats(args, role) {
-  const options = { servers: [args.url || 'nats://127.0.0.1:4222'] };
+  const url = new URL(args.url || 'nats://127.0.0.1:4222');
+  const options = { servers: [`${url.protocol}//${url.host}`], ...credentials(url, url.password ? 'user' : 'token', 'pass') };
   if (args.queue && role === 'server') options.queue = args.queue;
   return options;
+}
+
+/** What a URL says before the @, under the names that the driver gives to it. */
+function credentials(url, user, password) {
+  const found = {};
+  if (url.username) found[user] = decodeURIComponent(url.username);
+  if (url.password) found[password] = decodeURIComponent(url.password);
+  return found;
 }
 
 /** The object that NestFactory.createMicroservice and ClientProxyFactory.create take. role is server or client. */

@@ -24,6 +24,12 @@ function newController({ manualAck }) {
   class WireController {}
   common.Controller()(WireController);
   const proto = WireController.prototype;
+  const acknowledged = new WeakSet(); // an event with two handlers is one message
+  const acknowledge = ctx => {
+    const message = ctx.getMessage();
+    if (!acknowledged.has(message)) ctx.getChannelRef().ack(message);
+    acknowledged.add(message);
+  };
   let methods = 0;
   const add = (register, pattern, handle, { payload = ms.Payload(), decorators = [] } = {}) => {
     const key = `handler${methods++}`;
@@ -32,8 +38,8 @@ function newController({ manualAck }) {
       writable: true,
       value(data, ctx) {
         state.handled++;
-        state.onHandled({ pattern, data });
-        if (manualAck) ctx.getChannelRef().ack(ctx.getMessage());
+        state.onHandled({ pattern, data, handler: key });
+        if (manualAck) acknowledge(ctx);
         return handle(data, ctx);
       },
     });
