@@ -25,6 +25,8 @@ type Client struct {
 	inboxPrefix string
 	maxInFlight int64
 
+	ctx      context.Context // its end ends the connection
+	cancel   context.CancelFunc
 	inbox    string // what the subjects of all answers begin with, the last dot included
 	inFlight atomic.Int64
 	calls    calls.Table
@@ -32,7 +34,7 @@ type Client struct {
 	dials    sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
-	nc      *nats.Conn // connected or on its way back; nil before the first
+	link    *link      // connected or on its way back; nil before the first
 	dialing bool
 	closed  bool
 	lostAt  time.Time
@@ -41,7 +43,7 @@ type Client struct {
 }
 
 // session is one time of being connected.
-type session struct{ nc *nats.Conn }
+type session struct{ link *link }
 
 // Dial returns a client of the broker at servers: "nats://a:4222", or several of
 // one cluster with commas between them. A user and password or a token are part
@@ -51,6 +53,7 @@ func Dial(servers string, opts ...DialOption) *Client {
 		settings: defaultSettings(), servers: parseServers(servers),
 		inboxPrefix: "_INBOX", maxInFlight: 65536, changed: make(chan struct{}),
 	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyDial(c)
 	}
@@ -63,15 +66,16 @@ func Dial(servers string, opts ...DialOption) *Client {
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
-	nc, s := c.nc, c.up.Swap(nil)
+	last, s := c.link, c.up.Swap(nil)
 	c.change()
 	c.mu.Unlock()
 	c.calls.Close()
 	if s != nil {
-		_ = s.nc.FlushTimeout(time.Second) // a broker that does not answer gets no more
+		_ = s.link.FlushTimeout(time.Second) // a broker that does not answer gets no more
 	}
-	if nc != nil {
-		nc.Close()
+	c.cancel()
+	if last != nil {
+		last.Close()
 	}
 	c.dials.Wait()
 	return nil
@@ -94,7 +98,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if err != nil {
 			return err
 		}
-		if err := c.send(s, req, call.ID); err != nil {
+		if err := c.send(ctx, s, req, call.ID); err != nil {
 			call.GiveUp()
 			if c.unsent(s, err) {
 				continue
@@ -121,7 +125,7 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		if !time.Now().Before(req.Deadline) {
 			return calls.ErrTooLate
 		}
-		if err = c.send(s, req, ""); !c.unsent(s, err) {
+		if err = c.send(ctx, s, req, ""); !c.unsent(s, err) {
 			return err
 		}
 	}
@@ -139,18 +143,23 @@ func bound(ctx context.Context, req *micro.Request) {
 }
 
 // send hands a message to the connection; id is "" for an event.
-func (c *Client) send(s *session, req *micro.Request, id string) error {
+func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id string) error {
 	subject := req.Pattern.Route()
 	if err := checkSubject(subject); err != nil {
+		return err
+	}
+	if err := c.awaitRoom(ctx, s, req); err != nil {
 		return err
 	}
 	now := time.Now()
 	msg := nats.Msg{Subject: subject}
 	var rest micro.Metadata
-	if s.nc.HeadersSupported() {
+	if s.link.HeadersSupported() {
 		msg.Header, rest = c.header(req, now)
 	} else {
-		rest = req.Metadata
+		for k, v := range micro.SentMetadata(req, now) {
+			rest.Set(k, v)
+		}
 	}
 	var quoted []byte
 	if id != "" {
@@ -158,14 +167,24 @@ func (c *Client) send(s *session, req *micro.Request, id string) error {
 		quoted = append(append(append(quoted, '"'), id...), '"')
 	}
 	msg.Data = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)
-	err := s.nc.PublishMsg(&msg)
+	err := s.link.PublishMsg(&msg)
 	if errors.Is(err, nats.ErrMaxPayload) {
-		return sizeError("packet", int64(msg.Size()-len(msg.Subject)-len(msg.Reply)), s.nc.MaxPayload())
+		return sizeError("packet with its headers", msg.Size()-len(msg.Subject)-len(msg.Reply), s.link.MaxPayload())
 	}
 	if err == nil && req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(now, msg.Data)
 	}
 	return err
+}
+
+// awaitRoom waits until the broker keeps up, for no longer than the message may.
+func (c *Client) awaitRoom(ctx context.Context, s *session, req *micro.Request) error {
+	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
+	defer cancel()
+	if s.link.dialer.awaitRoom(ctx) != nil {
+		return calls.Ended(ctx)
+	}
+	return nil
 }
 
 func metadataJSON(m micro.Metadata) []byte {

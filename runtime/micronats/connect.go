@@ -1,6 +1,7 @@
 package micronats
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -13,56 +14,75 @@ import (
 const (
 	firstWait    = 50 * time.Millisecond // before the second attempt to reconnect
 	pingInterval = 5 * time.Second       // a silent broker is lost after three of them
-	writeTimeout = 5 * time.Second       // for the broker to take what is written
 )
 
 // events are what a connection tells its owner, one at a time and in order.
 type events struct {
 	lost     func(error)
-	restored func(*nats.Conn)
-	closed   func(error)
+	restored func()
+	closed   func(error) // for good
 	problem  func(*nats.Subscription, error)
+	failed   func(error) // an attempt to come back
 }
 
-// connect makes a connection; keep is how many bytes it keeps while it
-// reconnects, to send them then; negative is none.
-func (s *settings) connect(to servers, keep int, on events) (*nats.Conn, error) {
+// link is a connection that comes back by itself, until it is closed.
+type link struct {
+	*nats.Conn
+	dialer *dialer
+}
+
+// connect makes a connection, which is closed when ctx ends. It keeps that many
+// bytes while it reconnects, to send them then; negative is none.
+func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead func(), on events) (link, error) {
 	if to.err != nil {
-		return nil, to.err
+		return link{}, to.err
 	}
+	d := &dialer{ctx: ctx, timeout: s.dialTimeout, beforeRead: beforeRead}
 	o := nats.GetDefaultOptions()
-	o.Servers = to.urls
-	o.Name = s.name
+	o.Servers, o.Name = to.urls, s.name
+	o.CustomDialer, o.SkipHostLookup = d, true
 	o.Timeout = s.dialTimeout
-	o.MaxReconnect = s.maxReconnects
-	o.CustomReconnectDelayCB = s.delay
+	o.MaxReconnect, o.CustomReconnectDelayCB = s.maxReconnects, s.delay
 	o.IgnoreAuthErrorAbort = true
 	o.PingInterval, o.MaxPingsOut = pingInterval, 2
-	o.FlusherTimeout, o.ReconnectOnFlusherError = writeTimeout, true
+	o.FlusherTimeout, o.ReconnectOnFlusherError = 0, true
 	o.ReconnectBufSize = keep
-	if s.tls != nil || to.tls {
+	if s.tls != nil {
 		o.Secure, o.TLSConfig = true, s.tls.Clone()
 	}
 	o.DisconnectedErrCB = func(_ *nats.Conn, err error) { on.lost(err) }
-	o.ReconnectedCB = func(nc *nats.Conn) { on.restored(nc) }
+	o.ReconnectedCB = func(*nats.Conn) { on.restored() }
+	o.ReconnectErrCB = func(_ *nats.Conn, err error) { on.failed(err) }
 	o.ClosedCB = func(nc *nats.Conn) { on.closed(nc.LastError()) }
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) { on.problem(sub, err) }
 	nc, err := o.Connect()
-	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", to.safe, err)
+	if err == nil {
+		return link{nc, d}, nil
 	}
-	return nc, nil
+	if cause := d.err.Load(); errors.Is(err, nats.ErrNoServers) && cause != nil {
+		err = *cause // the driver keeps that to itself
+	}
+	return link{}, fmt.Errorf("connect to NATS at %s: %w", to.safe, err)
 }
 
 // delay is the time before the next attempt after that many rounds over all
 // servers: it doubles, up to the longest, and is jittered by half.
 func (s *settings) delay(rounds int) time.Duration {
-	d := min(firstWait<<min(max(rounds-1, 0), 16), s.reconnectWait)
-	return d/2 + time.Duration(rand.Int64N(int64(d/2)+1)) //nolint:gosec // no secret
+	d := max(min(firstWait<<min(max(rounds-1, 0), 16), s.reconnectWait), time.Millisecond)
+	return d/2 + rand.N(d/2+1)
 }
 
-// final reports whether trying again is of no use: the broker does not know the
-// user, or the address is none.
-func final(err error) bool {
-	return errors.Is(err, nats.ErrAuthorization)
+// final reports whether it is of no use to try again: the broker does not take the
+// credentials.
+func final(err error) bool { return errors.Is(err, nats.ErrAuthorization) }
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

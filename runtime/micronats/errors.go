@@ -17,6 +17,6 @@ var (
 	errNobody   = fmt.Errorf("%w: nobody serves the subject", micro.ErrUnreachable)
 )
 
-func sizeError(what string, size, limit int64) error {
+func sizeError(what string, size int, limit int64) error {
 	return fmt.Errorf("the %s has %d bytes: %w (max_payload %d)", what, size, ErrTooLarge, limit)
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // keepReplies bounds the answers, in bytes, that are kept while a server
-// reconnects.
+// reconnects: their callers may be connected to another server of the cluster.
 const keepReplies = 8 << 20
 
 // Listener serves NestJS' NATS transport. Make it with Listen.
@@ -28,8 +28,7 @@ type Listener struct {
 	served  atomic.Bool
 
 	server *micro.Server
-	ctx    context.Context // of what is delivered
-	lost   atomic.Bool
+	ctx    context.Context // of what is delivered; its end ends the connection
 
 	mu      sync.Mutex // guards refused
 	refused []string   // subjects that the broker does not let us subscribe to
@@ -60,8 +59,9 @@ func (l *Listener) Ready(ctx context.Context) error {
 // Serve connects, subscribes to the routes of s and handles messages until ctx
 // ends, then drains: it unsubscribes, lets what is in flight finish for at most
 // s.DrainTimeout, and closes the connection. While the broker cannot be reached it
-// tries again; it returns an error when the broker refuses the credentials at
-// first, or the user's own subjects, or when WithMaxReconnects is used up.
+// tries again; it returns an error when the broker does not take the credentials
+// at first, or refuses the subjects of handlers, or when WithMaxReconnects is used
+// up.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {
 		return errors.New("listen on NATS: a listener serves once: make another with Listen")
@@ -71,45 +71,59 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	l.ctx, stop = context.WithCancel(s.Context())
 	defer stop()
 	for {
-		closed := make(chan error, 1)
-		nc, err := l.open(ctx, closed)
-		if nc == nil {
+		again, err := l.serve(ctx)
+		if !again {
 			return err
 		}
-		subs, err := l.subscribe(ctx, nc)
-		if err != nil {
-			nc.Close()
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			l.drain(nc, subs, stop)
-			return nil
-		case err := <-closed:
-			if l.maxReconnects >= 0 {
-				return fmt.Errorf("NATS at %s: the connection was lost for good: %w", l.servers.safe, err)
-			}
-			s.Logger().Error("NATS closed the connection: connecting anew", "address", l.servers.safe, "error", err)
-		}
+		s.Logger().Error("the broker closed the connection: connecting anew", "transport", "nats", "address", l.servers.safe, "error", err)
 	}
 }
 
-// open connects, again and again until it is done; a nil connection without an
-// error tells that ctx has ended first.
-func (l *Listener) open(ctx context.Context, closed chan<- error) (*nats.Conn, error) {
+// serve serves over one connection. again tells that it was lost for good while
+// there is no reason to end.
+func (l *Listener) serve(ctx context.Context) (again bool, err error) {
+	closed := make(chan error, 1)
+	t, err := l.open(ctx, closed)
+	if t == nil {
+		return false, err
+	}
+	defer t.end()
+	if err := l.subscribe(ctx, t); err != nil {
+		return false, err
+	}
+	select {
+	case <-ctx.Done():
+		l.drain(t)
+		return false, nil
+	case err := <-closed:
+		if l.maxReconnects < 0 {
+			return true, err
+		}
+		l.drain(t)
+		return false, fmt.Errorf("NATS at %s: the connection was lost for good: %w", l.servers.safe, err)
+	}
+}
+
+// open connects, again and again until it is done; nil without an error tells that
+// ctx has ended first.
+func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, error) {
 	for attempt := 1; ; attempt++ {
-		nc, err := l.connect(l.servers, keepReplies, events{
+		t := newIntake(l)
+		link, err := l.connect(l.ctx, l.servers, keepReplies, t.awaitRoom, events{
 			lost:     l.onLost,
 			restored: l.onRestored,
 			closed:   func(err error) { closed <- err },
 			problem:  l.onProblem,
+			failed:   l.onFailed,
 		})
-		switch {
-		case err == nil:
-			return nc, nil
-		case ctx.Err() != nil:
+		if err == nil {
+			t.link = link
+			return t, nil
+		}
+		if ctx.Err() != nil {
 			return nil, nil
-		case l.servers.err != nil || final(err) || l.maxReconnects >= 0 && attempt > l.maxReconnects:
+		}
+		if l.servers.err != nil || final(err) || l.maxReconnects >= 0 && attempt > l.maxReconnects {
 			return nil, err
 		}
 		wait := l.delay(attempt)
@@ -120,32 +134,22 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*nats.Conn, e
 	}
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 func (l *Listener) onLost(err error) {
-	if l.ctx.Err() != nil {
-		return
+	if l.ctx.Err() == nil {
+		l.server.Logger().Warn("connection to the broker lost", "transport", "nats", "address", l.servers.safe, "error", err)
 	}
-	l.lost.Store(true)
-	l.server.Logger().Warn("connection to the broker lost", "transport", "nats", "address", l.servers.safe, "error", err)
 }
 
-func (l *Listener) onRestored(nc *nats.Conn) {
-	l.lost.Store(false)
-	l.server.Logger().Info("connection to the broker restored", "transport", "nats", "address", nc.ConnectedUrlRedacted())
+func (l *Listener) onFailed(err error) {
+	l.server.Logger().Debug("cannot reach the broker again yet", "transport", "nats", "address", l.servers.safe, "error", err)
+}
+
+func (l *Listener) onRestored() {
+	l.server.Logger().Info("connection to the broker restored", "transport", "nats", "address", l.servers.safe)
 }
 
 func (l *Listener) onProblem(sub *nats.Subscription, err error) {
-	if subject, ok := refusedSubscription(err); ok {
+	if subject, ok := refusedSubject(err, "Subscription"); ok {
 		l.mu.Lock()
 		l.refused = append(l.refused, subject)
 		l.mu.Unlock()
@@ -153,30 +157,33 @@ func (l *Listener) onProblem(sub *nats.Subscription, err error) {
 	args := []any{"transport", "nats", "error", err}
 	if sub != nil {
 		args = append(args, "subject", sub.Subject)
-		if dropped, err := sub.Dropped(); err == nil && dropped > 0 {
-			args = append(args, "dropped", dropped)
-		}
 	}
-	l.server.LogPeer(slog.LevelError, "the broker's connection tells of a problem", args...)
+	if errors.Is(err, nats.ErrSlowConsumer) {
+		l.server.LogPeer(slog.LevelError, "messages come faster than they are handled: some are dropped", args...)
+		return
+	}
+	l.server.LogPeer(slog.LevelError, "the broker reports an error", args...)
 }
 
-// refusedSubscription returns the subject that the broker does not let the user
-// subscribe to.
-func refusedSubscription(err error) (subject string, ok bool) {
+// refusedSubject returns the subject that the broker does not let the user have,
+// for a Subscription or a Publish.
+func refusedSubject(err error, what string) (subject string, ok bool) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
 		return "", false
 	}
-	_, rest, ok := strings.Cut(err.Error(), `Subscription to "`)
+	_, rest, ok := strings.Cut(err.Error(), what+` to "`)
 	if !ok {
 		return "", false
 	}
-	subject, _, _ = strings.Cut(rest, `"`)
-	return subject, true
+	end := strings.LastIndexByte(rest, '"') // a route holds quotes itself
+	if _, queue, found := strings.Cut(rest, `" using queue "`); found {
+		end = len(rest) - len(queue) - len(`" using queue "`)
+	}
+	return rest[:max(end, 0)], true
 }
 
 // subscribe subscribes to every route and waits until the broker has taken it.
-func (l *Listener) subscribe(ctx context.Context, nc *nats.Conn) ([]*nats.Subscription, error) {
-	var subs []*nats.Subscription
+func (l *Listener) subscribe(ctx context.Context, t *intake) error {
 	for route := range l.server.Routes() {
 		subject := route.Address()
 		if err := checkSubject(subject); err != nil {
@@ -187,84 +194,50 @@ func (l *Listener) subscribe(ctx context.Context, nc *nats.Conn) ([]*nats.Subscr
 		if own, ok := route.Extra(queueKey{}).(string); ok {
 			queue = own
 		}
-		sub, err := nc.QueueSubscribe(subject, queue, l.handle(nc, l.server.RouteAt(subject)))
-		if err != nil {
-			return nil, fmt.Errorf("subscribe to %q in NATS: %w", subject, err)
-		}
-		subs = append(subs, sub)
-	}
-	l.bound(nc, subs)
-	for {
-		err := nc.FlushTimeout(l.dialTimeout)
-		if err == nil {
-			break
-		}
-		if ctx.Err() != nil || nc.IsClosed() {
-			return subs, nil
+		if err := t.subscribe(l.server.RouteAt(subject), subject, queue); err != nil {
+			return fmt.Errorf("subscribe to %q in NATS: %w", subject, err)
 		}
 	}
+	t.start()
+	for t.link.FlushTimeout(l.dialTimeout) != nil {
+		if ctx.Err() != nil || t.link.IsClosed() {
+			return nil
+		}
+	}
+	return l.subscribed()
+}
+
+// subscribed tells that the listener is ready, unless the broker has refused a
+// handler's subject.
+func (l *Listener) subscribed() error {
 	l.mu.Lock()
-	refused := l.refused
-	l.mu.Unlock()
-	for _, subject := range refused {
+	defer l.mu.Unlock()
+	for _, subject := range l.refused {
 		if !strings.HasPrefix(subject, "msctl.") {
-			return nil, fmt.Errorf("NATS at %s does not let the user subscribe to %q", l.servers.safe, subject)
+			return fmt.Errorf("NATS at %s does not let the user subscribe to %q", l.servers.safe, subject)
 		}
 	}
 	select {
-	case <-l.ready:
+	case <-l.ready: // it is another connection
 	default:
 		close(l.ready)
 	}
-	l.server.Logger().Info("listening", "transport", "nats", "address", nc.ConnectedUrlRedacted(), "queue", l.queue)
-	return subs, nil
+	l.server.Logger().Info("listening", "transport", "nats", "address", l.servers.safe, "queue", l.queue)
+	return nil
 }
 
-// pendingBytes and pendingMessages bound what waits to be handled, of all
-// subscriptions together and of each.
-const (
-	pendingBytes    = 256 << 20
-	pendingMessages = 64 << 10
-)
-
-// bound shares the memory for waiting messages out among the subscriptions. Each
-// has room for two messages at least.
-func (l *Listener) bound(nc *nats.Conn, subs []*nats.Subscription) {
-	share := max(pendingBytes/max(len(subs), 1), 2*int(nc.MaxPayload()))
-	for _, sub := range subs {
-		_ = sub.SetPendingLimits(pendingMessages, share) // fails only on a closed one
-	}
-}
-
-// drain stops taking messages and waits until those that were taken are done.
-func (l *Listener) drain(nc *nats.Conn, subs []*nats.Subscription, stop context.CancelFunc) {
+// drain stops taking messages, and waits until those that were taken are done and
+// their answers have been sent.
+func (l *Listener) drain(t *intake) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
-	var queued sync.WaitGroup
-	for _, sub := range subs {
-		done := sync.OnceFunc(queued.Done)
-		queued.Add(1)
-		sub.SetClosedHandler(func(string) { done() })
-		if sub.Drain() != nil {
-			done() // it is closed
-		}
-	}
-	taken := make(chan struct{})
-	go func() {
-		defer close(taken)
-		queued.Wait()
-	}()
-	select {
-	case <-taken:
-	case <-ctx.Done():
-	}
+	t.finish(ctx)
 	if err := l.server.Wait(ctx); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
 	}
-	if left, ok := ctx.Deadline(); ok {
-		_ = nc.FlushTimeout(max(time.Until(left), 100*time.Millisecond)) // what cannot be sent now is lost
+	patience := time.Second // for a broker that may come back
+	if end, ok := ctx.Deadline(); ok && t.link.IsConnected() {
+		patience = max(time.Until(end), patience)
 	}
-	stop()
-	nc.Close()
-	<-taken
+	_ = t.link.FlushTimeout(patience) // what cannot be sent now is lost
 }

@@ -2,6 +2,7 @@ package micronats
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -37,26 +38,23 @@ func DeliveryFromContext(ctx context.Context) *Delivery {
 // inbound is one message: its Delivery, and the way of its answer.
 type inbound struct {
 	Delivery
-	listener *Listener
-	nc       *nats.Conn
-	ended    bool // the answer has ended in an error of its own
+	intake *intake
+	ended  bool // the answer has ended in an error of its own
 }
 
-// handle returns what a subscription does with each message. The subscription
-// decides who handles it: the packet's pattern is not looked at.
-func (l *Listener) handle(nc *nats.Conn, route micro.Route) nats.MsgHandler {
-	return func(msg *nats.Msg) {
-		packet, err := micro.ParsePacket(micro.SanitizeUTF8(msg.Data))
-		if err != nil {
-			l.server.LogPeer(slog.LevelError, "a message that is not JSON was ignored", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
-			return
-		}
-		m := &inbound{Delivery{msg.Subject, msg.Reply, msg.Header}, l, nc, false}
-		in := l.server.Deliver(l.ctx, micro.Delivery{Packet: &packet, To: m, Route: route, Headers: received(msg.Header), Details: &m.Delivery})
-		if in != nil {
-			in.Go()
-		}
+// receive takes one message. The subscription decides who handles it: the packet's
+// pattern is not looked at. The packet is scratch.
+func (t *intake) receive(msg *nats.Msg, packet *micro.Packet) *micro.Inbound {
+	server := t.listener.server
+	var err error
+	if *packet, err = micro.ParsePacket(micro.SanitizeUTF8(msg.Data)); err != nil {
+		server.LogPeer(slog.LevelError, "a message that is not JSON was ignored", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
+		return nil
 	}
+	m := &inbound{Delivery: Delivery{msg.Subject, msg.Reply, msg.Header}, intake: t}
+	return server.Deliver(t.listener.ctx, micro.Delivery{
+		Packet: packet, To: m, Route: t.routes[msg.Sub], Headers: received(msg.Header), Details: &m.Delivery,
+	})
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -66,28 +64,44 @@ const maxPooled = 64 << 10
 
 // Respond sends one packet of the answer. A message without a reply subject is
 // handled all the same, and nothing is sent (docs/wire.md 6).
-func (m *inbound) Respond(_ context.Context, p micro.ReplyPacket) error {
+func (m *inbound) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	if m.Reply == "" {
 		return nil
 	}
 	if m.ended {
 		return errAnswered
 	}
-	var tooLarge error
-	if size, limit := int64(p.Size()), m.nc.MaxPayload(); limit > 0 && size > limit {
-		tooLarge = sizeError("answer", size, limit)
-		m.ended = true
-		m.listener.server.LogPeer(slog.LevelError, "an answer was replaced by an error", "transport", "nats", "subject", m.Subject, "error", tooLarge)
-		p = micro.ReplyPacket{ID: p.ID, Err: micro.Errorf(500, "%w", tooLarge).Payload, Disposed: true}
+	if err := m.intake.link.dialer.awaitRoom(ctx); err != nil {
+		return fmt.Errorf("answer over NATS: %w", err)
 	}
-	buf := buffers.Get().(*[]byte)
-	*buf = p.Append((*buf)[:0])
-	err := m.nc.Publish(m.Reply, *buf)
-	if cap(*buf) <= maxPooled {
-		buffers.Put(buf)
+	err := m.publish(p)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return m.tooLarge(p)
 	}
 	if err != nil {
 		return fmt.Errorf("answer over NATS: %w", err)
 	}
-	return tooLarge
+	return nil
+}
+
+func (m *inbound) publish(p micro.ReplyPacket) error {
+	buf := buffers.Get().(*[]byte)
+	*buf = p.Append((*buf)[:0])
+	err := m.intake.link.Publish(m.Reply, *buf)
+	if cap(*buf) <= maxPooled {
+		buffers.Put(buf)
+	}
+	return err
+}
+
+// tooLarge ends the answer with an error in place of a packet that the broker does
+// not take.
+func (m *inbound) tooLarge(p micro.ReplyPacket) error {
+	err := sizeError("answer", p.Size(), m.intake.link.MaxPayload())
+	m.ended = true
+	m.intake.listener.server.LogPeer(slog.LevelError, "an answer was replaced by an error", "transport", "nats", "subject", m.Subject, "error", err)
+	if sent := m.publish(micro.ReplyPacket{ID: p.ID, Err: micro.Errorf(500, "%w", err).Payload, Disposed: true}); sent != nil {
+		return fmt.Errorf("answer over NATS: %w", sent)
+	}
+	return err
 }

@@ -26,7 +26,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 		s, changed, err := c.state(first, began)
 		c.mu.Unlock()
 		if s != nil && req.Trace != nil && req.Trace.Connected != nil {
-			req.Trace.Connected(s.nc.ConnectedAddr(), time.Since(began))
+			req.Trace.Connected(s.link.ConnectedAddr(), time.Since(began))
 		}
 		if s != nil || err != nil {
 			return s, err
@@ -52,12 +52,12 @@ func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, er
 		return nil, nil, micro.ErrClosed
 	case c.up.Load() != nil:
 		return c.up.Load(), nil, nil
-	case c.nc != nil && now.Sub(c.lostAt) > c.dialTimeout:
+	case c.link != nil && now.Sub(c.lostAt) > c.dialTimeout:
 		return nil, nil, fmt.Errorf("%w: NATS at %s has been gone for %s", micro.ErrUnreachable, c.servers.safe, now.Sub(c.lostAt).Round(time.Second))
-	case c.nc == nil && !c.dialing && first:
+	case c.link == nil && !c.dialing && first:
 		c.dialing = true
 		c.dials.Go(c.dial)
-	case c.nc == nil && !c.dialing:
+	case c.link == nil && !c.dialing:
 		return nil, nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, c.lastErr)
 	}
 	return nil, c.changed, nil
@@ -80,53 +80,76 @@ func (c *Client) change() {
 
 // dial connects for the first time, or after the connection was given up.
 func (c *Client) dial() {
-	var nc *nats.Conn
-	nc, err := c.connect(c.servers, -1, events{
-		lost:     func(err error) { c.down(err) },
-		restored: c.restored,
+	fresh := &link{}
+	made, err := c.connect(c.ctx, c.servers, -1, nil, events{
+		lost:     c.down,
+		restored: func() { c.restored(fresh) },
 		closed:   c.gone,
-		problem:  func(*nats.Subscription, error) {},
+		problem:  c.problem,
+		failed:   c.failed,
 	})
 	if err == nil {
-		var sub *nats.Subscription
-		if sub, err = nc.Subscribe(c.inbox+"*", c.deliver); err == nil {
-			err = sub.SetPendingLimits(-1, max(pendingBytes, 2*int(nc.MaxPayload())))
-		}
+		err = c.listen(made)
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.dialing = false
-	if err == nil && nc.IsClosed() {
-		err = fmt.Errorf("connect to NATS at %s: %w", c.servers.safe, nats.ErrConnectionClosed)
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		c.lastErr = err
-	}
-	unwanted := nc != nil && (err != nil || c.closed)
-	if nc != nil && !unwanted {
-		c.nc, c.lastErr = nc, nil
-		c.up.Store(&session{nc})
+	case c.closed:
+		made.Close()
+	case made.IsClosed():
+		c.lastErr = fmt.Errorf("connect to NATS at %s: %w", c.servers.safe, nats.ErrConnectionClosed)
+	default:
+		*fresh = made
+		c.link, c.lastErr = fresh, nil
+		c.up.Store(&session{fresh})
 	}
 	c.change()
-	c.mu.Unlock()
-	if unwanted {
-		nc.Close()
-	}
 }
+
+// listen subscribes to the inboxes of all calls.
+func (c *Client) listen(made link) error {
+	sub, err := made.Subscribe(c.inbox+"*", c.deliver)
+	if err == nil {
+		err = sub.SetPendingLimits(-1, max(pendingReplies, 2*int(made.MaxPayload())))
+	}
+	if err != nil {
+		made.Close()
+		return fmt.Errorf("subscribe to answers in NATS at %s: %w", c.servers.safe, err)
+	}
+	return nil
+}
+
+// pendingReplies bounds the bytes of answers that wait to be told apart.
+const pendingReplies = 128 << 20
 
 // down ends the session: its calls cannot be answered any more.
 func (c *Client) down(err error) {
 	c.mu.Lock()
-	c.lastErr, c.lostAt = err, time.Now()
+	if err != nil {
+		c.lastErr = fmt.Errorf("the connection to NATS at %s was lost: %w", c.servers.safe, err)
+	}
+	c.lostAt = time.Now()
 	c.up.Store(nil)
 	c.mu.Unlock()
 	c.calls.FailAll(micro.ErrConnectionLost)
 }
 
-func (c *Client) restored(nc *nats.Conn) {
+// failed remembers why it takes a while to come back.
+func (c *Client) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
-		c.up.Store(&session{nc})
+	c.lastErr = fmt.Errorf("connect to NATS at %s: %w", c.servers.safe, err)
+}
+
+func (c *Client) restored(l *link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link == l && !c.closed {
+		c.lastErr = nil
+		c.up.Store(&session{l})
 		c.change()
 	}
 }
@@ -135,9 +158,20 @@ func (c *Client) restored(nc *nats.Conn) {
 func (c *Client) gone(err error) {
 	c.down(err)
 	c.mu.Lock()
-	c.nc = nil
+	defer c.mu.Unlock()
+	c.link = nil
 	c.change()
-	c.mu.Unlock()
+}
+
+// problem takes what the broker says beside answers: it does not let the user
+// publish a subject, so the calls there would wait in vain.
+func (c *Client) problem(_ *nats.Subscription, err error) {
+	subject, ok := refusedSubject(err, "Publish")
+	if !ok {
+		return
+	}
+	err = fmt.Errorf("NATS at %s does not let the user publish to %q", c.servers.safe, subject)
+	c.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == subject }, err)
 }
 
 // unsent reports whether err tells that the connection was not there any more to
@@ -146,10 +180,10 @@ func (c *Client) unsent(s *session, err error) bool {
 	if !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrConnectionClosed) {
 		return false
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.up.CompareAndSwap(s, nil) {
-		c.mu.Lock()
 		c.lostAt = time.Now()
-		c.mu.Unlock()
 	}
 	return true
 }

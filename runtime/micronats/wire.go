@@ -1,0 +1,196 @@
+package micronats
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// dialer makes the connections of one nats.Conn, one after another, as wires.
+type dialer struct {
+	ctx        context.Context // its end ends the dials, and the wires
+	timeout    time.Duration
+	beforeRead func() // may hold the reading up; nil is nothing
+	current    atomic.Pointer[wire]
+	err        atomic.Pointer[error] // of the last attempt that failed
+}
+
+// Dial is called by the driver.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(d.ctx, d.timeout)
+	defer cancel()
+	var plain net.Dialer
+	conn, err := plain.DialContext(ctx, network, address)
+	if err != nil {
+		d.err.Store(&err)
+		return nil, err
+	}
+	w := &wire{Conn: conn, beforeRead: d.beforeRead, changed: make(chan struct{})}
+	w.unbind = context.AfterFunc(d.ctx, func() { _ = w.Close() })
+	d.current.Store(w)
+	return w, nil
+}
+
+// awaitRoom returns when the broker keeps up with what is written to it, or with
+// the error of ctx.
+func (d *dialer) awaitRoom(ctx context.Context) error {
+	if w := d.current.Load(); w != nil && w.waiting.Load() > fullWire {
+		return w.awaitRoom(ctx)
+	}
+	return nil
+}
+
+// wire is a connection whose Write does not wait for a peer that does not read:
+// the driver writes while it holds the lock that every message needs, and nobody
+// could give up at his deadline. What the peer does not take at once is kept, and
+// written by a goroutine that lives until it has been. Those who have much to send
+// call awaitRoom first.
+type wire struct {
+	net.Conn
+	beforeRead func()
+	unbind     func() bool
+	waiting    atomic.Int64 // bytes kept
+
+	mu      sync.Mutex // guards what follows
+	kept    []byte
+	writing bool
+	err     error
+	changed chan struct{} // closed and replaced when bytes were taken, and at the end
+}
+
+const (
+	fullWire     = 1 << 20 // bytes kept, past which senders wait
+	takesAtOnce  = 2 * time.Millisecond
+	stallTimeout = 10 * time.Second // for the peer to take some of what is kept
+	writeSize    = 64 << 10
+)
+
+// Read reads, when the reader has room.
+func (w *wire) Read(b []byte) (int, error) {
+	if w.beforeRead != nil {
+		w.beforeRead()
+	}
+	return w.Conn.Read(b)
+}
+
+// Write writes b or keeps it. The driver calls it for one goroutine at a time.
+func (w *wire) Write(b []byte) (int, error) {
+	if kept, err := w.keep(b, false); kept || err != nil {
+		return len(b), err
+	}
+	n, err := w.writeFor(b, takesAtOnce)
+	if err == nil {
+		return n, nil
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, err
+	}
+	if _, err := w.keep(b[n:], true); err != nil {
+		return n, err
+	}
+	return len(b), nil
+}
+
+func (w *wire) writeFor(b []byte, d time.Duration) (int, error) {
+	if err := w.Conn.SetWriteDeadline(time.Now().Add(d)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(b)
+}
+
+// keep keeps b for the writing goroutine, if there is one or has to be.
+func (w *wire) keep(b []byte, must bool) (kept bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || !must && !w.writing {
+		return false, w.err
+	}
+	w.kept = append(w.kept, b...)
+	w.waiting.Store(int64(len(w.kept)))
+	if !w.writing {
+		w.writing = true
+		go w.write() // Close or the stall timeout ends it
+	}
+	return true, nil
+}
+
+// write writes what is kept until nothing is.
+func (w *wire) write() {
+	for written := 0; ; {
+		chunk := w.next(written)
+		if chunk == nil {
+			return
+		}
+		n, err := w.writeFor(chunk, stallTimeout)
+		if err != nil {
+			w.end(err)
+			_ = w.Conn.Close() // its reader notices, and tells the driver
+		}
+		written = n
+	}
+}
+
+// next forgets what has been written and returns what is to be written next; nil
+// is the end.
+func (w *wire) next(written int) []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kept = w.kept[written:]; len(w.kept) == 0 || w.err != nil {
+		w.kept, w.writing = nil, false
+	}
+	w.waiting.Store(int64(len(w.kept)))
+	if written > 0 {
+		w.change()
+	}
+	return w.kept[:min(len(w.kept), writeSize)]
+}
+
+func (w *wire) change() {
+	close(w.changed)
+	w.changed = make(chan struct{})
+}
+
+// end lets nobody wait any more.
+func (w *wire) end(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+		w.waiting.Store(0)
+		w.change()
+	}
+}
+
+// awaitRoom waits until the wire is not full, broken or closed.
+func (w *wire) awaitRoom(ctx context.Context) error {
+	for {
+		w.mu.Lock()
+		full, changed := len(w.kept) > fullWire && w.err == nil, w.changed
+		w.mu.Unlock()
+		if !full {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Close closes the connection; what is still kept is lost.
+func (w *wire) Close() error {
+	w.unbind()
+	w.end(net.ErrClosed)
+	return w.Conn.Close()
+}
+
+// SetDeadline sets that of reads: writes have their own.
+func (w *wire) SetDeadline(t time.Time) error { return w.Conn.SetReadDeadline(t) }
+
+// SetWriteDeadline does nothing.
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
