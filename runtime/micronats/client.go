@@ -94,6 +94,9 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			return calls.Ended(ctx)
+		}
 		call, err := c.calls.Begin(req)
 		if err != nil {
 			return err
@@ -105,11 +108,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 			}
 			return err
 		}
-		err = call.Wait(ctx, reply)
-		if errors.Is(err, errNobody) {
-			return fmt.Errorf("%w %s", err, req.Pattern.Route())
-		}
-		return err
+		return call.Wait(ctx, reply)
 	}
 }
 
@@ -124,6 +123,9 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		}
 		if !time.Now().Before(req.Deadline) {
 			return calls.ErrTooLate
+		}
+		if ctx.Err() != nil {
+			return calls.Ended(ctx)
 		}
 		if err = c.send(ctx, s, req, ""); !c.unsent(s, err) {
 			return err
@@ -198,10 +200,10 @@ func metadataJSON(m micro.Metadata) []byte {
 func (c *Client) deliver(msg *nats.Msg) {
 	id := []byte(strings.TrimPrefix(msg.Subject, c.inbox))
 	if len(msg.Data) == 0 {
-		c.calls.Fail(id, errNobody)
+		c.calls.Fail(id, micro.ErrNotServed) // the broker says so; NestJS takes every empty answer for that
 		return
 	}
-	body := micro.SanitizeUTF8(msg.Data)
+	body := text(msg.Data)
 	packet, err := micro.ParsePacket(body)
 	if err != nil {
 		c.calls.Fail(id, errNotJSON)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // The connection's habits that are no options.
@@ -62,7 +64,15 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	if cause := d.err.Load(); errors.Is(err, nats.ErrNoServers) && cause != nil {
 		err = *cause // the driver keeps that to itself
 	}
-	return link{}, fmt.Errorf("connect to NATS at %s: %w", to.safe, err)
+	return link{}, connectError(to, err)
+}
+
+// connectError says what was tried.
+func connectError(to servers, err error) error {
+	if loginRefused(err) {
+		return fmt.Errorf("%w: NATS at %s does not take the user's credentials: %w", micro.ErrRefused, to.safe, err)
+	}
+	return fmt.Errorf("%w: connect to NATS at %s: %w", micro.ErrUnreachable, to.safe, err)
 }
 
 // delay is the time before the next attempt after that many rounds over all
@@ -72,9 +82,12 @@ func (s *settings) delay(rounds int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// final reports whether it is of no use to try again: the broker does not take the
+// loginRefused reports whether the broker was reached and does not take the
 // credentials.
-func final(err error) bool { return errors.Is(err, nats.ErrAuthorization) }
+func loginRefused(err error) bool {
+	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
+		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)
+}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

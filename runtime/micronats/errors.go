@@ -3,8 +3,6 @@ package micronats
 import (
 	"errors"
 	"fmt"
-
-	"github.com/msctl/msctl/runtime/micro"
 )
 
 // ErrTooLarge tells that a packet is larger than the broker takes (max_payload of
@@ -14,7 +12,6 @@ var ErrTooLarge = errors.New("larger than the NATS server takes")
 var (
 	errAnswered = errors.New("the answer has ended already")
 	errNotJSON  = errors.New("the answer is not JSON")
-	errNobody   = fmt.Errorf("%w: nobody serves the subject", micro.ErrUnreachable)
 )
 
 func sizeError(what string, size int, limit int64) error {

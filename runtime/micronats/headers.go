@@ -33,7 +33,7 @@ func fitsHeader(key, value string) bool {
 			return false
 		}
 	}
-	return key != "" && !strings.ContainsAny(value, "\r\n") && strings.Trim(value, " \t") == value
+	return key != "" && !strings.ContainsAny(value, "\r\n") && strings.TrimSpace(value) == value
 }
 
 // received makes the metadata of headers; of several values the first counts.

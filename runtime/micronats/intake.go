@@ -177,21 +177,12 @@ func (t *intake) lead() {
 	defer t.wg.Done()
 	var packet micro.Packet // of one message after another
 	for clock := time.Duration(0); ; {
-		var msg *nats.Msg
-		ok := true
-		select {
-		case msg, ok = <-t.queue:
-		default:
-			if t.leave(1) {
-				return
-			}
-			clock = 0
-			msg, ok = <-t.queue
-			t.stir()
-		}
-		if !ok {
-			t.leaders.Add(-1)
+		msg, waited := t.next()
+		if msg == nil {
 			return
+		}
+		if waited {
+			clock = 0
 		}
 		t.took()
 		in := t.receive(msg, &packet)
@@ -212,6 +203,27 @@ func (t *intake) lead() {
 			clock = 0
 		}
 	}
+}
+
+// next takes the next message off the queue, and tells whether it had to wait for
+// it. Without one the leader has been counted out: the queue is closed, or it is
+// empty and another leads.
+func (t *intake) next() (msg *nats.Msg, waited bool) {
+	var ok bool
+	select {
+	case msg, ok = <-t.queue:
+	default:
+		if t.leave(1) {
+			return nil, false
+		}
+		msg, ok = <-t.queue
+		waited = true
+		t.stir()
+	}
+	if !ok {
+		t.leaders.Add(-1)
+	}
+	return msg, waited
 }
 
 // leave counts a leader out if more than that many are left.

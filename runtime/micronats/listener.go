@@ -123,7 +123,7 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, erro
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		if l.servers.err != nil || final(err) || l.maxReconnects >= 0 && attempt > l.maxReconnects {
+		if l.servers.err != nil || loginRefused(err) || l.maxReconnects >= 0 && attempt > l.maxReconnects {
 			return nil, err
 		}
 		wait := l.delay(attempt)
@@ -214,7 +214,7 @@ func (l *Listener) subscribed() error {
 	defer l.mu.Unlock()
 	for _, subject := range l.refused {
 		if !strings.HasPrefix(subject, "msctl.") {
-			return fmt.Errorf("NATS at %s does not let the user subscribe to %q", l.servers.safe, subject)
+			return fmt.Errorf("%w: NATS at %s does not let the user subscribe to %q", micro.ErrRefused, l.servers.safe, subject)
 		}
 	}
 	select {

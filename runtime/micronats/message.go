@@ -1,6 +1,7 @@
 package micronats
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ type inbound struct {
 func (t *intake) receive(msg *nats.Msg, packet *micro.Packet) *micro.Inbound {
 	server := t.listener.server
 	var err error
-	if *packet, err = micro.ParsePacket(micro.SanitizeUTF8(msg.Data)); err != nil {
+	if *packet, err = micro.ParsePacket(text(msg.Data)); err != nil {
 		server.LogPeer(slog.LevelError, "a message that is not JSON was ignored", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
 		return nil
 	}
@@ -55,6 +56,12 @@ func (t *intake) receive(msg *nats.Msg, packet *micro.Packet) *micro.Inbound {
 	return server.Deliver(t.listener.ctx, micro.Delivery{
 		Packet: packet, To: m, Route: t.routes[msg.Sub], Headers: received(msg.Header), Details: &m.Delivery,
 	})
+}
+
+// text returns a body as NestJS' driver decodes it: malformed sequences become
+// U+FFFD, and a byte order mark at the start is dropped.
+func text(body []byte) []byte {
+	return micro.SanitizeUTF8(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF")))
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}

@@ -22,9 +22,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	limit := time.NewTimer(min(time.Until(req.Deadline), c.dialTimeout))
 	defer limit.Stop()
 	for first := true; ; first = false {
-		c.mu.Lock()
 		s, changed, err := c.state(first, began)
-		c.mu.Unlock()
 		if s != nil && req.Trace != nil && req.Trace.Connected != nil {
 			req.Trace.Connected(s.link.ConnectedAddr(), time.Since(began))
 		}
@@ -34,10 +32,10 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 		select {
 		case <-changed:
 		case <-limit.C:
-			return nil, c.unreachable("no connection in time")
+			return nil, c.unreachable()
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, c.unreachable("no connection in time")
+				return nil, c.unreachable()
 			}
 			return nil, calls.Ended(ctx)
 		}
@@ -45,31 +43,40 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 }
 
 // state returns the connection, or a channel that is closed when there may be
-// one, or why there will be none. c.mu is held.
+// one, or why there will be none. The first time it begins to connect if nobody
+// has.
 func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case c.closed:
 		return nil, nil, micro.ErrClosed
 	case c.up.Load() != nil:
 		return c.up.Load(), nil, nil
-	case c.link != nil && now.Sub(c.lostAt) > c.dialTimeout:
-		return nil, nil, fmt.Errorf("%w: NATS at %s has been gone for %s", micro.ErrUnreachable, c.servers.safe, now.Sub(c.lostAt).Round(time.Second))
+	case c.link != nil && (now.Sub(c.lostAt) > c.dialTimeout || loginRefused(c.lastErr)):
+		return nil, nil, c.why() // it was waited for long enough
 	case c.link == nil && !c.dialing && first:
-		c.dialing = true
+		c.dialing, c.lastErr = true, nil
 		c.dials.Go(c.dial)
 	case c.link == nil && !c.dialing:
-		return nil, nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, c.lastErr)
+		return nil, nil, c.why()
 	}
 	return nil, c.changed, nil
 }
 
-func (c *Client) unreachable(why string) error {
+// unreachable is the error of those who have waited for a connection.
+func (c *Client) unreachable() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.why()
+}
+
+// why tells why there is no connection. c.mu is held.
+func (c *Client) why() error {
 	if c.lastErr != nil {
-		return fmt.Errorf("%w: %s: %w", micro.ErrUnreachable, why, c.lastErr)
+		return c.lastErr
 	}
-	return fmt.Errorf("%w: %s at %s", micro.ErrUnreachable, why, c.servers.safe)
+	return fmt.Errorf("%w: NATS at %s does not answer", micro.ErrUnreachable, c.servers.safe)
 }
 
 // change wakes all who wait for another state. c.mu is held.
@@ -100,7 +107,7 @@ func (c *Client) dial() {
 	case c.closed:
 		made.Close()
 	case made.IsClosed():
-		c.lastErr = fmt.Errorf("connect to NATS at %s: %w", c.servers.safe, nats.ErrConnectionClosed)
+		c.lastErr = connectError(c.servers, nats.ErrConnectionClosed)
 	default:
 		*fresh = made
 		c.link, c.lastErr = fresh, nil
@@ -128,8 +135,9 @@ const pendingReplies = 128 << 20
 // down ends the session: its calls cannot be answered any more.
 func (c *Client) down(err error) {
 	c.mu.Lock()
+	c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and is not back", micro.ErrUnreachable, c.servers.safe)
 	if err != nil {
-		c.lastErr = fmt.Errorf("the connection to NATS at %s was lost: %w", c.servers.safe, err)
+		c.lastErr = fmt.Errorf("%w: %w", c.lastErr, err)
 	}
 	c.lostAt = time.Now()
 	c.up.Store(nil)
@@ -141,7 +149,7 @@ func (c *Client) down(err error) {
 func (c *Client) failed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lastErr = fmt.Errorf("connect to NATS at %s: %w", c.servers.safe, err)
+	c.lastErr = connectError(c.servers, err)
 }
 
 func (c *Client) restored(l *link) {
@@ -166,11 +174,14 @@ func (c *Client) gone(err error) {
 // problem takes what the broker says beside answers: it does not let the user
 // publish a subject, so the calls there would wait in vain.
 func (c *Client) problem(_ *nats.Subscription, err error) {
+	if loginRefused(err) {
+		c.failed(err)
+	}
 	subject, ok := refusedSubject(err, "Publish")
 	if !ok {
 		return
 	}
-	err = fmt.Errorf("NATS at %s does not let the user publish to %q", c.servers.safe, subject)
+	err = fmt.Errorf("%w: NATS at %s does not let the user publish to %q", micro.ErrRefused, c.servers.safe, subject)
 	c.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == subject }, err)
 }
 
@@ -183,7 +194,7 @@ func (c *Client) unsent(s *session, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.up.CompareAndSwap(s, nil) {
-		c.lostAt = time.Now()
+		c.lostAt, c.lastErr = time.Now(), nil
 	}
 	return true
 }

@@ -12,7 +12,7 @@ const maxSubject = 3584
 // checkSubject tells what keeps a pattern's route from being a NATS subject. NestJS
 // 12 refuses spaces as well; an empty token is refused by brokers.
 func checkSubject(subject string) error {
-	problem := ""
+	var problem string
 	switch {
 	case subject == "":
 		problem = "it is empty"
