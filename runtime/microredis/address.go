@@ -35,14 +35,19 @@ func parse(url string, s settings) (*redis.Options, error) {
 	o.MinIdleConns = 0
 	o.ConnMaxIdleTime, o.ConnMaxLifetime = -1, 0
 	o.DisableIdentity = true
+	if o.ReadTimeout == 0 {
+		o.ReadTimeout = max(answerTimeout, s.heartbeat)
+	}
 	if o.DialTimeout == 0 {
 		o.DialTimeout = attemptTimeout
 	}
 	return o, nil
 }
 
-// attemptTimeout bounds one attempt to connect.
-const attemptTimeout = 5 * time.Second
+const (
+	attemptTimeout = 5 * time.Second // bounds one attempt to connect
+	answerTimeout  = 3 * time.Second // for what is published, and as long for writing it
+)
 
 // dial opens one connection.
 func dial(ctx context.Context, o *redis.Options) (net.Conn, error) {

@@ -111,26 +111,31 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 	}
 	s.watched()
 	id := append(append(append(make([]byte, 0, len(call.ID)+2), '"'), call.ID...), '"')
-	body := packet(req, id)
 	sent := &request{client: c, id: call.ID, channel: channel, counted: !c.uncounted && !s.cluster}
-	if err := c.link.out.add(ctx, message{channel: channel, body: body, trace: req.Trace, receipt: sent}); err != nil {
+	if err := c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, body(req, id)); err != nil {
 		call.GiveUp()
-		if errors.Is(err, errUnsent) {
+		switch {
+		case errors.Is(err, errUnsent):
 			return errLost
+		case errors.Is(err, context.DeadlineExceeded):
+			return fmt.Errorf("%w: too much waited to be sent", micro.ErrTimeout)
 		}
 		return err
 	}
 	return call.Wait(ctx, reply)
 }
 
-// packet returns the body of a message.
-func packet(req *micro.Request, id []byte) []byte {
-	var room [256]byte
-	metadata := micro.AppendMetadata(room[:0], req, time.Now())
-	pattern := req.Pattern.JSON()
-	size := len(pattern) + len(req.Data) + len(metadata) + len(id) + 48
-	return micro.AppendRequest(make([]byte, 0, size), pattern, req.Data, metadata, id)
+// body returns what appends the body of a message.
+func body(req *micro.Request, id []byte) func([]byte) []byte {
+	return func(dst []byte) []byte {
+		var room [256]byte
+		metadata := micro.AppendMetadata(room[:0], req, time.Now())
+		return micro.AppendRequest(dst, req.Pattern.JSON(), req.Data, metadata, id)
+	}
 }
+
+// expiry returns the deadline of a message by clock.
+func expiry(req *micro.Request) int64 { return clock() + int64(time.Until(req.Deadline)) }
 
 // request is the receipt of a call's message.
 type request struct {
@@ -147,7 +152,7 @@ func (r *request) published(receivers int64, err error) {
 		r.client.calls.Fail([]byte(r.id), err)
 	case !r.counted:
 	case receivers == 0:
-		r.client.calls.Fail([]byte(r.id), fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrUnreachable, r.channel, r.client.link.options.Addr))
+		r.client.calls.Fail([]byte(r.id), fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
 	case receivers > 1:
 		r.client.several(r.channel, receivers)
 	}
@@ -184,11 +189,14 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		}
 		s.watched()
 		sent := make(event, 1)
-		err = c.link.out.add(ctx, message{channel: channel, body: packet(req, nil), trace: req.Trace, receipt: sent})
+		err = c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, body(req, nil))
 		if err == nil {
 			err = sent.wait(ctx, req.Deadline)
 		}
-		if !errors.Is(err, errUnsent) {
+		switch {
+		case err != nil && c.ctx.Err() != nil:
+			return micro.ErrClosed
+		case !errors.Is(err, errUnsent):
 			return err
 		}
 	}
@@ -243,37 +251,41 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	defer timer.Stop()
 	c.begin()
 	for first := true; ; first = false {
-		s, failure, running, changed := c.link.state()
+		now := c.link.state()
 		switch {
-		case s != nil && !s.over():
+		case now.session != nil && !now.session.over():
 			if req.Trace != nil && req.Trace.Connected != nil {
 				req.Trace.Connected(c.link.options.Addr, time.Since(began))
 			}
-			return s, nil
+			return now.session, nil
 		case c.ctx.Err() != nil:
 			return nil, micro.ErrClosed
-		case !running && first:
+		case !now.running && first:
 			c.link.start(c.ctx, &c.wg)
 			continue
-		case !running:
-			return nil, unreachable(failure)
+		case !now.running:
+			return nil, unreachable(now.failure)
 		}
 		select {
-		case <-changed:
+		case <-now.changed:
 		case <-timer.C:
-			return nil, unreachable(failure)
+			return nil, unreachable(now.failure)
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, unreachable(failure)
+				return nil, unreachable(now.failure)
 			}
 			return nil, context.Cause(ctx)
 		}
 	}
 }
 
+// unreachable is the error of a message for which there was no connection.
 func unreachable(failure error) error {
-	if failure == nil {
+	switch {
+	case failure == nil:
 		return fmt.Errorf("%w: Redis did not accept the connection in time", micro.ErrUnreachable)
+	case isRefusal(failure):
+		return fmt.Errorf("%w: %w", micro.ErrRefused, failure)
 	}
 	return fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
 }

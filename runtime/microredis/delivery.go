@@ -54,7 +54,7 @@ func channelName(route string) string {
 // answer publishes the packets of the answer to one message.
 type answer struct {
 	listener *Listener
-	channel  string
+	channel  any          // a string
 	unheard  atomic.Int64 // clock since when nobody has received them; 0: somebody has
 }
 
@@ -70,7 +70,7 @@ func (a *answer) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	if since := a.unheard.Load(); more && since != 0 && clock()-since > int64(goneAfter) {
 		return errGone
 	}
-	err := a.listener.out.add(ctx, message{channel: a.channel, body: p.Append(make([]byte, 0, p.Size())), receipt: a})
+	err := a.listener.out.add(ctx, message{channel: a.channel, receipt: a}, p.Append)
 	if err != nil {
 		a.lost(err)
 	}

@@ -3,7 +3,6 @@ package microredis
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,41 +27,36 @@ type link struct {
 	ended    func(*session)                        // after its end
 	waiting  func() bool                           // whether somebody waits for an answer
 	out      *publisher
+	corks    bool // what is published while messages are read waits until all that came have been dealt with
 
 	mu      sync.Mutex // guards what follows
 	current *session
-	failure error         // why there is no session
-	changed chan struct{} // closed, and made anew, when something above changes
+	failure error // why there is no session
 	running bool
+	silent  time.Time     // when a session last ended because Redis gave no sign of life
+	changed chan struct{} // closed, and made anew, when something above changes
 }
 
 // run keeps a session until ctx ends, or no more attempts are to be made.
 func (l *link) run(ctx context.Context) error {
-	was := false
-	downSince := time.Now()
+	var lost time.Time // zero until there has been a session
 	for attempt := 0; ; attempt++ {
 		s, err := l.attempt(ctx)
-		if ctx.Err() != nil {
-			if s != nil {
-				l.discard(s)
-			}
-			return nil
-		}
 		if err == nil {
-			if was {
-				l.log.Info("connection restored", "transport", "redis", "address", l.options.Addr, "after", time.Since(downSince).Round(time.Millisecond))
+			if !lost.IsZero() {
+				l.log.Info("connection restored", "transport", "redis", "address", l.options.Addr, "after", time.Since(lost).Round(time.Millisecond))
 			}
-			was, attempt = true, 0
-			l.hold(ctx, s)
-			if ctx.Err() != nil {
-				return nil
-			}
-			downSince = time.Now()
-			l.log.Warn("connection lost", "transport", "redis", "address", l.options.Addr, "error", s.reason())
-			err = s.reason()
-		} else if l.final(err, was) || l.settings.attempts >= 0 && attempt >= l.settings.attempts {
+			err = l.hold(ctx, s)
+			lost, attempt = time.Now(), -1
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case attempt < 0:
+			l.log.Warn("connection lost", "transport", "redis", "address", l.options.Addr, "error", err)
+		case l.final(err, !lost.IsZero()), l.settings.attempts >= 0 && attempt >= l.settings.attempts:
 			return err
-		} else if attempt == 0 || attempt%20 == 0 {
+		case attempt%attemptsPerLine == 0:
 			l.log.Warn("cannot connect yet", "transport", "redis", "address", l.options.Addr, "error", err)
 		}
 		l.set(nil, err)
@@ -71,6 +65,9 @@ func (l *link) run(ctx context.Context) error {
 		}
 	}
 }
+
+// attemptsPerLine is how many attempts in vain are told of in one line.
+const attemptsPerLine = 20
 
 // attempt makes a session that is ready for use.
 func (l *link) attempt(ctx context.Context) (*session, error) {
@@ -87,8 +84,8 @@ func (l *link) attempt(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// hold has the session in use until it ends.
-func (l *link) hold(ctx context.Context, s *session) {
+// hold has the session in use until it ends, and returns why it did.
+func (l *link) hold(ctx context.Context, s *session) error {
 	l.out.attach(s)
 	l.set(s, nil)
 	select {
@@ -97,9 +94,15 @@ func (l *link) hold(ctx context.Context, s *session) {
 		s.fail(micro.ErrClosed)
 	}
 	l.set(nil, s.reason())
-	l.out.detach()
+	if errors.Is(s.reason(), errSilent) {
+		l.mu.Lock()
+		l.silent = time.Now()
+		l.mu.Unlock()
+	}
+	l.out.attach(nil)
 	l.ended(s)
 	l.discard(s)
+	return s.reason()
 }
 
 // discard frees a session that has ended.
@@ -112,6 +115,11 @@ func (l *link) discard(s *session) {
 func (l *link) set(s *session, failure error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.become(s, failure)
+}
+
+// become is set with mu held.
+func (l *link) become(s *session, failure error) {
 	l.current, l.failure = s, failure
 	close(l.changed)
 	l.changed = make(chan struct{})
@@ -135,18 +143,24 @@ func (l *link) start(ctx context.Context, wg *sync.WaitGroup) {
 	wg.Go(func() {
 		err := l.run(ctx)
 		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.running = false
-		l.mu.Unlock()
-		l.set(nil, err)
+		l.become(nil, err)
 	})
 }
 
-// state returns the session there is, or nil, why there is none, whether one is
-// being made, and what is closed when any of that changes.
-func (l *link) state() (s *session, failure error, running bool, changed <-chan struct{}) {
+// linkState is what a link says of itself.
+type linkState struct {
+	session *session        // nil: there is none
+	failure error           // why
+	running bool            // one is being made
+	changed <-chan struct{} // closed when anything here has changed
+}
+
+func (l *link) state() linkState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.current, l.failure, l.running, l.changed
+	return linkState{l.current, l.failure, l.running, l.changed}
 }
 
 // maxDelay is the longest pause that doubling leads to.
@@ -178,25 +192,27 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// final reports whether err will not pass by itself: Redis wants other
-// credentials, or the two sides do not agree on TLS.
+// final reports whether err will not pass by itself. A link that does not give up
+// has been up before, so that somebody may be about to mend what is wrong.
 func (l *link) final(err error, was bool) bool {
-	if l.stubborn && was {
-		return false
-	}
-	var answer redis.Error
+	return isRefusal(err) && !(l.stubborn && was)
+}
+
+// isRefusal reports whether Redis wants other credentials, or the two sides do not
+// agree on TLS.
+func isRefusal(err error) bool {
 	var header tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
+	var answer redis.Error
 	switch {
-	case errors.As(err, &header), errors.As(err, &verify), errors.As(err, &unknown):
+	case errors.As(err, &header), errors.As(err, &verify):
 		return true
-	case errors.As(err, &answer):
-		text := answer.Error()
-		for _, refusal := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"} {
-			if strings.HasPrefix(text, refusal) {
-				return true
-			}
+	case !errors.As(err, &answer):
+		return false
+	}
+	for _, refusal := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"} {
+		if strings.HasPrefix(answer.Error(), refusal) {
+			return true
 		}
 	}
 	return false

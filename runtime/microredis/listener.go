@@ -31,17 +31,19 @@ type Listener struct {
 	ctx      context.Context // of the messages
 	channels map[string]*channel
 	names    []string // of channels, in the order of the routes
+	lead     lead
 
 	mu         sync.Mutex // guards what follows
 	subscribed *session
 	draining   bool
-	told       map[string]bool // channels that are known to be served elsewhere too
+
+	company company
 }
 
 // channel is what a server has subscribed to: a channel, or a glob.
 type channel struct {
 	route    micro.Route
-	reply    string
+	reply    any // the string of its reply channel, made an interface only once
 	delivery *Delivery
 }
 
@@ -55,7 +57,7 @@ func Listen(url string, opts ...ListenOption) *Listener {
 		ready:    make(chan struct{}),
 		done:     make(chan struct{}),
 		channels: map[string]*channel{},
-		told:     map[string]bool{},
+		company:  defaultCompany(),
 	}
 	for _, o := range opts {
 		o.applyListen(l)
@@ -105,9 +107,13 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	defer l.out.close()
 	l.link = &link{
 		options: options, settings: l.settings, stubborn: true, log: s.Logger(), out: l.out,
-		receive: l.receive, prepare: l.prepare, changed: make(chan struct{}),
+		receive: l.receive, prepare: l.prepare, corks: true, changed: make(chan struct{}),
 		ended: func(*session) {}, waiting: func() bool { return false },
 	}
+	stopWatch := l.startWatch()
+	defer stopWatch()
+	stopLooking := l.startLooking()
+	defer stopLooking()
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
 	defer unlink()
 	ended := make(chan error, 1)
@@ -120,12 +126,24 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	l.drain()
 	cancel()
 	unlink()
-	<-ended
-	return nil
+	return <-ended
 }
 
 // holdReplies is how long an answer waits for a connection that is lost.
 const holdReplies = 10 * time.Second
+
+// startWatch starts to watch the handlers that run in the reading goroutine; stop
+// ends it.
+func (l *Listener) startWatch() (stop func()) {
+	l.lead.wake = make(chan struct{}, 1)
+	end := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() { l.lead.watch(end) })
+	return func() {
+		close(end)
+		watching.Wait()
+	}
+}
 
 // bind makes the table of channels.
 func (l *Listener) bind(s *micro.Server) {
@@ -146,6 +164,7 @@ func (l *Listener) prepare(ctx context.Context, s *session) error {
 	if l.draining {
 		return nil
 	}
+	l.lead.follow(func() { go s.read() })
 	subscribe := s.sub.Subscribe
 	if l.wildcards {
 		subscribe = s.sub.PSubscribe
@@ -207,13 +226,20 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 		}
 		delivery, reply = &Delivery{Channel: m.Channel, Pattern: m.Pattern}, m.Channel+replySuffix
 	}
+	if l.server.Full() {
+		l.out.flush() // what is answered must not wait for what cannot start
+	}
 	in := l.server.Deliver(l.ctx, micro.Delivery{
 		Packet: &packet, To: &answer{listener: l, channel: reply}, Peer: l.link.options.Addr,
 		Route: ch.route, Details: delivery,
 	})
-	if in != nil {
-		in.Go()
+	switch {
+	case in == nil:
+		return true
+	case in.Fast():
+		return l.lead.run(in)
 	}
+	in.Go()
 	return true
 }
 

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -17,25 +15,29 @@ import (
 // were added, those that have gathered in one write. It outlives sessions.
 type publisher struct {
 	hold time.Duration // how long a message may wait for a session; 0: not at all
+	done chan struct{} // closed when the goroutine has ended
 
-	mu      sync.Mutex // guards what follows
-	changed sync.Cond  // anything below has
-	queue   []message
-	spare   []message
-	bytes   int // in queue
-	session *session
-	busy    bool // some are being published
-	closed  bool
-	done    chan struct{} // closed when the goroutine has ended
+	mu       sync.Mutex // guards what follows
+	changed  sync.Cond  // anything below has
+	queue    []message
+	text     []byte // the bodies of queue, one after another
+	session  *session
+	corked   bool // who reads messages will flush when all have been dealt with
+	slow     bool // the last batch took Redis long
+	closed   bool
+	settling int // who waits until nothing waits
+
+	busy  bool  // somebody publishes, and owns what follows
+	batch batch // what has been taken out of queue, to be published next
 }
 
 // message is one to publish.
 type message struct {
-	channel string
-	body    []byte
+	channel any // a string, which is made an interface only once
 	trace   *micro.Trace
 	receipt receipt // unless nil, told what became of it
-	expires int64   // by clock; 0: never
+	expires int64   // by clock, when it is not worth sending any more; 0: never
+	end     int     // where its body ends in text
 }
 
 // receipt is told, once, how many have received a message, or why it is not known.
@@ -45,15 +47,14 @@ type receipt interface {
 }
 
 const (
-	highWater  = 8 << 20   // bytes that wait before those who add must wait too
-	batchBytes = 256 << 10 // in one write, unless one message alone is more
-	batchCount = 1024
+	highWater = 8 << 20  // bytes that wait before those who add must wait too
+	flushAt   = 64 << 10 // bytes that are published even while corked
 )
 
 var (
 	// errUnsent: the message has certainly not been published.
 	errUnsent = fmt.Errorf("%w: the connection to Redis was lost before the message was sent", micro.ErrUnreachable)
-	errStale  = errors.New("there was no connection to Redis for too long")
+	errStale  = errors.New("it could not be published in time")
 	errFull   = errors.New("there is no connection to Redis, and too much waits for one")
 )
 
@@ -64,12 +65,19 @@ func newPublisher(hold time.Duration) *publisher {
 	return p
 }
 
-// add adds a message. While far too much waits it blocks, until ctx ends.
-func (p *publisher) add(ctx context.Context, m message) error {
+// add adds a message, whose body build appends. While far too much waits it
+// blocks, until ctx ends.
+func (p *publisher) add(ctx context.Context, m message, build func(dst []byte) []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bytes > highWater && p.session != nil {
-		if err := p.awaitRoom(ctx); err != nil {
+	if len(p.text) > highWater && p.session != nil {
+		if m.expires != 0 {
+			timed, cancel := context.WithTimeout(ctx, time.Duration(m.expires-clock()))
+			defer cancel()
+			ctx = timed
+		}
+		err := p.await(ctx, func() bool { return len(p.text) <= highWater || p.session == nil || p.closed })
+		if err != nil {
 			return err
 		}
 	}
@@ -78,28 +86,29 @@ func (p *publisher) add(ctx context.Context, m message) error {
 		return micro.ErrClosed
 	case p.session == nil && p.hold == 0:
 		return errUnsent
-	case p.session == nil && p.bytes > highWater:
+	case p.session == nil && len(p.text) > highWater:
 		return errFull
 	case p.hold > 0:
 		m.expires = clock() + int64(p.hold)
 	}
-	p.bytes += len(m.body)
+	p.text = build(p.text)
+	m.end = len(p.text)
 	p.queue = append(p.queue, m)
-	if len(p.queue) == 1 {
+	if len(p.queue) == 1 && !p.corked || p.corked && len(p.text) > flushAt {
 		p.changed.Broadcast()
 	}
 	return nil
 }
 
-// awaitRoom waits until less is waiting; it is called with mu held.
-func (p *publisher) awaitRoom(ctx context.Context) error {
+// await waits until ok holds, or ctx ends; it is called with mu held.
+func (p *publisher) await(ctx context.Context, ok func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		p.mu.Lock()
 		p.changed.Broadcast()
 		p.mu.Unlock()
 	})
 	defer stop()
-	for p.bytes > highWater && p.session != nil && !p.closed {
+	for !ok() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -108,26 +117,55 @@ func (p *publisher) awaitRoom(ctx context.Context) error {
 	return nil
 }
 
-// attach gives the publisher a session to publish by.
-func (p *publisher) attach(s *session) {
+// cork holds back what is added until flush, unless it gets much.
+func (p *publisher) cork() {
 	p.mu.Lock()
-	p.session = s
-	p.changed.Broadcast()
+	p.corked = true
 	p.mu.Unlock()
 }
 
-// detach takes the session away. What waits goes on waiting, or is returned to
-// who added it.
-func (p *publisher) detach() {
+// flush has what has gathered published: here, which is cheapest, unless Redis
+// takes its time.
+func (p *publisher) flush() {
 	p.mu.Lock()
-	p.session = nil
-	var unsent []message
-	if p.hold == 0 {
-		unsent, p.queue, p.bytes = p.queue, nil, 0
+	defer p.mu.Unlock()
+	p.corked = false
+	switch {
+	case !p.ready():
+	case p.slow:
+		p.changed.Broadcast()
+	default:
+		p.publish()
 	}
+}
+
+// attach gives the publisher a session to publish by, or takes it away with nil.
+// Then what waits goes on waiting, or those who added it are told.
+func (p *publisher) attach(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.session = s
 	p.changed.Broadcast()
-	p.mu.Unlock()
-	tell(unsent, errUnsent)
+	p.dismiss()
+}
+
+// dismiss returns what waits to those who added it, when there is no session and
+// it is not to wait for one.
+func (p *publisher) dismiss() {
+	if p.session != nil || p.hold > 0 && !p.closed {
+		return
+	}
+	err := errUnsent
+	if p.closed {
+		err = micro.ErrClosed
+	}
+	unsent := p.queue
+	p.queue, p.text = nil, nil
+	if !p.busy {
+		unsent = append(p.batch.messages, unsent...)
+		p.batch.reset()
+	}
+	tell(unsent, err)
 }
 
 func tell(all []message, err error) {
@@ -138,145 +176,84 @@ func tell(all []message, err error) {
 	}
 }
 
-// settle waits until everything added has been published.
+// settle waits until everything added has been published, or ctx ends.
 func (p *publisher) settle(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		p.changed.Broadcast()
-		p.mu.Unlock()
-	})
-	defer stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for (len(p.queue) > 0 || p.busy) && ctx.Err() == nil {
-		p.changed.Wait()
-	}
+	p.settling++
+	defer func() { p.settling-- }()
+	_ = p.await(ctx, func() bool { return len(p.queue)+len(p.batch.messages) == 0 && !p.busy })
 }
 
 // close ends the publisher; what waits is dropped.
 func (p *publisher) close() {
 	p.mu.Lock()
-	p.closed = true
-	unsent := p.queue
-	p.queue, p.bytes = nil, 0
+	p.closed, p.session = true, nil
 	p.changed.Broadcast()
+	p.dismiss()
 	p.mu.Unlock()
-	tell(unsent, micro.ErrClosed)
 	<-p.done
 }
 
+// run publishes what nobody flushes.
 func (p *publisher) run() {
 	defer close(p.done)
-	var work batch
-	for {
-		s := p.take(&work)
-		if s == nil {
-			return
-		}
-		work.publish(s)
-		p.mu.Lock()
-		p.busy = false
-		if len(p.queue) == 0 || p.bytes > highWater/2 {
-			p.changed.Broadcast()
-		}
-		p.mu.Unlock()
-	}
-}
-
-// take moves what has gathered into work, when there is something and a session
-// to publish it by. It returns nil at the end.
-func (p *publisher) take(work *batch) *session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.queue) == 0 || p.session == nil {
-		if p.closed {
-			return nil
+	for waited := false; !p.closed; {
+		if !p.ready() {
+			p.changed.Wait()
+			waited = true
+			continue
 		}
-		p.changed.Wait()
-		if len(p.queue) > 0 {
+		if waited {
+			waited = false
 			p.mu.Unlock()
 			runtime.Gosched() // others may be about to add theirs
 			p.mu.Lock()
+			continue
 		}
+		p.publish()
 	}
-	n, size := 0, 0
-	for n < len(p.queue) && n < batchCount && (n == 0 || size+len(p.queue[n].body) <= batchBytes) {
-		size += len(p.queue[n].body)
-		n++
+}
+
+// ready reports whether there is something to publish, and a way.
+func (p *publisher) ready() bool {
+	return p.session != nil && !p.busy && (len(p.batch.messages) > 0 || len(p.queue) > 0 && (!p.corked || len(p.text) > flushAt))
+}
+
+// slowPublish is how long Redis may take for a batch until those who read messages
+// do not wait for it any more.
+const slowPublish = time.Millisecond
+
+// publish publishes some of what waits. It is called with mu held, and without
+// anybody busy; it gives mu up meanwhile.
+func (p *publisher) publish() {
+	if len(p.batch.messages) == 0 {
+		p.hand()
 	}
-	work.messages = append(work.messages[:0], p.queue[:n]...)
-	rest := copy(p.queue, p.queue[n:])
-	clear(p.queue[rest:])
-	p.queue = p.queue[:rest]
-	crowded := p.bytes > highWater
-	p.bytes -= size
 	p.busy = true
+	s := p.session
+	p.mu.Unlock()
+	began := clock()
+	p.batch.publish(s)
+	took := time.Duration(clock() - began)
+	p.mu.Lock()
+	p.busy, p.slow = false, took > slowPublish
+	p.dismiss()
+	if p.ready() || p.settling > 0 {
+		p.changed.Broadcast()
+	}
+}
+
+// hand moves everything that waits into the batch.
+func (p *publisher) hand() {
+	b := &p.batch
+	crowded := len(p.text) > highWater
+	b.messages, p.queue = p.queue, b.spare[:0]
+	b.text, p.text = p.text, b.text[:0]
+	b.spare = b.messages
 	if crowded {
 		p.changed.Broadcast()
 	}
-	return p.session
-}
-
-// batch is what is published in one write.
-type batch struct {
-	messages []message
-	counts   []*redis.IntCmd
-}
-
-func (b *batch) publish(s *session) {
-	ctx := context.Background()
-	pipe := s.pub.Pipeline()
-	b.counts = b.counts[:0]
-	now, wall := clock(), time.Time{}
-	for i := range b.messages {
-		m := &b.messages[i]
-		if m.expires != 0 && m.expires < now {
-			b.counts = append(b.counts, nil)
-			continue
-		}
-		if m.trace != nil && m.trace.Wrote != nil {
-			if wall.IsZero() {
-				wall = time.Now()
-			}
-			m.trace.Wrote(wall, m.body)
-		}
-		b.counts = append(b.counts, pipe.Publish(ctx, m.channel, m.body))
-	}
-	if pipe.Len() > 0 {
-		if _, err := pipe.Exec(ctx); err != nil && !isAnswer(err) {
-			s.fail(err)
-		}
-	}
-	for i := range b.messages {
-		b.tell(i)
-	}
-	clear(b.messages)
-	clear(b.counts)
-}
-
-// tell tells who added message i what became of it.
-func (b *batch) tell(i int) {
-	m := &b.messages[i]
-	if m.receipt == nil {
-		return
-	}
-	if b.counts[i] == nil {
-		m.receipt.published(0, errStale)
-		return
-	}
-	n, err := b.counts[i].Result()
-	switch {
-	case err == nil:
-	case isAnswer(err):
-		err = fmt.Errorf("%w: publish on %s: %w", micro.ErrUnreachable, m.channel, err)
-	default:
-		err = fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
-	}
-	m.receipt.published(n, err)
-}
-
-// isAnswer reports whether err is an error that Redis answered a command with.
-func isAnswer(err error) bool {
-	var answer redis.Error
-	return errors.As(err, &answer)
 }

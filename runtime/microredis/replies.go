@@ -44,7 +44,7 @@ func (s *session) listen(ctx context.Context, name string, deadline time.Time) (
 	}
 	if r.made.err != nil {
 		s.forget(r)
-		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", micro.ErrUnreachable, name, s.link.options.Addr, r.made.err)
+		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", micro.ErrRefused, name, s.link.options.Addr, r.made.err)
 	}
 	return r, nil
 }

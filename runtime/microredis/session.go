@@ -25,7 +25,7 @@ type session struct {
 	lost    chan struct{} // closed at the end
 	nudge   chan struct{} // somebody waits now: look more closely
 	relaxed atomic.Bool
-	readers sync.WaitGroup
+	readers sync.WaitGroup // who reads now, and who looks after the connection
 
 	order   sync.Mutex // held while a command is written, so that changes is in their order
 	mu      sync.Mutex // guards what follows
@@ -43,7 +43,7 @@ type change struct {
 }
 
 // errSilent ends a session whose peer gives no sign of life.
-var errSilent = errors.New("Redis does not answer any more")
+var errSilent = errors.New("no sign of life from Redis")
 
 // open makes a session. Its connections are up when it returns.
 func (l *link) open(ctx context.Context) (*session, error) {
@@ -57,6 +57,9 @@ func (l *link) open(ctx context.Context) (*session, error) {
 			return nil, connectError(l.options, err)
 		}
 		*w = newWire(conn)
+	}
+	if l.corks {
+		s.in.before, s.in.after = l.out.flush, l.out.cork
 	}
 	stop := context.AfterFunc(ctx, s.cut)
 	defer stop()
@@ -103,26 +106,22 @@ func isCluster(pairs []any, err error) bool {
 // begin starts reading.
 func (s *session) begin() {
 	s.readers.Add(2)
-	go func() {
-		defer s.readers.Done()
-		s.read()
-	}()
+	go s.read()
 	go func() {
 		defer s.readers.Done()
 		s.beat()
 	}()
 }
 
-// read takes what comes until the connection ends or somebody else takes over.
+// read takes what comes until the connection ends, or until another goroutine
+// reads in its place.
 func (s *session) read() {
 	for {
 		got, err := s.sub.ReceiveTimeout(context.Background(), -1)
-		if err != nil {
-			if !s.refused(err) {
-				s.fail(err)
-				return
-			}
-			continue
+		if err != nil && !s.refused(err) {
+			s.fail(err)
+			s.readers.Done()
+			return
 		}
 		switch m := got.(type) {
 		case *redis.Message:
@@ -278,11 +277,10 @@ const (
 // session when none comes. It counts in beats and not by the clock, so that a
 // process that stood still itself does not take its peer for dead.
 func (s *session) beat() {
-	every := idleBeat
+	every := s.pace()
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for quiet, swept := 0, clock(); ; {
-		s.relaxed.Store(every == idleBeat)
 		select {
 		case <-s.lost:
 			return
@@ -293,25 +291,31 @@ func (s *session) beat() {
 				quiet = 0
 			}
 		}
-		switch {
-		case quiet == quietBeats:
+		if quiet == quietBeats {
 			if err := s.sub.Ping(context.Background()); err != nil {
 				s.fail(err)
-				return
 			}
-		case quiet > quietBeats+silentBeats:
+		}
+		if quiet >= quietBeats+silentBeats {
 			s.fail(errSilent)
-			return
 		}
 		if now := clock(); now-swept > int64(keepReplies/3) {
 			swept = now
 			s.sweep(keepReplies)
 		}
-		if every = idleBeat; s.link.waiting() {
-			every = s.link.settings.heartbeat / (quietBeats + silentBeats)
-		}
+		every = s.pace()
 		timer.Reset(every)
 	}
+}
+
+// pace returns the time to the next beat.
+func (s *session) pace() time.Duration {
+	s.relaxed.Store(true) // first, so that whoever begins to wait now is seen by one of the two
+	if !s.link.waiting() {
+		return idleBeat
+	}
+	s.relaxed.Store(false)
+	return s.link.settings.heartbeat / (quietBeats + silentBeats)
 }
 
 // watched makes sure that the connection is looked at closely, because somebody

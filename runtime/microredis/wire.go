@@ -13,9 +13,9 @@ import (
 type wire struct {
 	net.Conn
 
-	reading atomic.Int64 // micro.Clock when the read began that waits now; 0: none does
-	heard   atomic.Int64 // micro.Clock when bytes last came
-	drained func()       // unless nil, called before each read: what came has been dealt with
+	reading       atomic.Int64 // micro.Clock when the read began that waits now; 0: none does
+	heard         atomic.Int64 // micro.Clock when bytes last came
+	before, after func()       // unless nil, called before each read, when what came has been dealt with, and after it
 }
 
 func newWire(conn net.Conn) *wire {
@@ -28,14 +28,17 @@ func clock() int64 { return int64(micro.Clock()) }
 
 // Read reads what has come.
 func (w *wire) Read(b []byte) (int, error) {
-	if w.drained != nil {
-		w.drained()
+	if w.before != nil {
+		w.before()
 	}
 	w.reading.Store(clock())
 	n, err := w.Conn.Read(b)
 	w.reading.Store(0)
 	if n > 0 {
 		w.heard.Store(clock())
+		if w.after != nil {
+			w.after()
+		}
 	}
 	return n, err
 }

@@ -1,0 +1,109 @@
+package microredis
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// company is what a server knows of others on its channels: each of them handles
+// every message too, which is seldom meant.
+type company struct {
+	confirm time.Duration // between the first look and the second: an instance that is being replaced has gone by then
+	every   time.Duration // between looks later on: another instance may start after this one
+	told    map[string]bool
+}
+
+func defaultCompany() company {
+	return company{confirm: 5 * time.Second, every: time.Minute, told: map[string]bool{}}
+}
+
+// zombies is how long Redis may count a connection that has gone without a
+// farewell, so that after such a loss a server would find itself.
+const zombies = 6 * time.Minute
+
+// startLooking looks for others on the channels from time to time; stop ends it.
+func (l *Listener) startLooking() (stop func()) {
+	names := l.own()
+	if len(names) == 0 || l.wildcards {
+		return func() {} // of globs Redis tells only how many there are of all
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		if l.Ready(ctx) != nil {
+			return
+		}
+		for ctx.Err() == nil {
+			if shared := l.shared(ctx, names); len(shared) > 0 && pause(ctx, l.company.confirm) == nil {
+				l.tellShared(l.shared(ctx, shared))
+			}
+			_ = pause(ctx, l.company.every)
+		}
+	})
+	return func() {
+		cancel()
+		looking.Wait()
+	}
+}
+
+// own returns the channels that nobody else should have subscribed to: those of
+// requests, and that by which this very service is asked for its health. Events
+// may well be for several services.
+func (l *Listener) own() (names []string) {
+	for _, name := range l.names {
+		reserved := strings.HasPrefix(name, micro.HealthPattern.Route()) || strings.HasPrefix(name, micro.DescribePattern.Route())
+		named := strings.HasPrefix(name, micro.HealthOf("").Route()) && name != micro.HealthOf(unnamed).Route()
+		if named || l.channels[name].route.Message() && !reserved {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// unnamed is the name of a server without one, which many services may have.
+const unnamed = "service"
+
+// shared returns those of the channels that more than one connection has
+// subscribed to, and that have not been told of.
+func (l *Listener) shared(ctx context.Context, names []string) (shared []string) {
+	s := l.link.quietSession()
+	if s == nil || s.cluster {
+		return nil
+	}
+	for start := 0; start < len(names); start += maxNames {
+		counts, err := s.pub.PubSubNumSub(ctx, names[start:min(start+maxNames, len(names))]...).Result()
+		if err != nil {
+			return nil // a lost connection is told of where it is made again; a user without the permission lives without
+		}
+		for _, name := range names[start:min(start+maxNames, len(names))] {
+			if counts[name] > 1 && !l.company.told[name] {
+				shared = append(shared, name)
+			}
+		}
+	}
+	return shared
+}
+
+// quietSession returns the session, unless this side may still be counted twice.
+func (l *link) quietSession() *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.silent.IsZero() && time.Since(l.silent) < zombies {
+		return nil
+	}
+	return l.current
+}
+
+func (l *Listener) tellShared(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	for _, name := range names {
+		l.company.told[name] = true
+	}
+	l.server.Logger().Warn("another instance serves these channels too: "+noGroups, "transport", "redis", "address", l.link.options.Addr, "channels", list(names))
+}
