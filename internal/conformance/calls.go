@@ -1,0 +1,259 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// gate is a handler that holds its requests until it is opened.
+type gate struct {
+	entered chan struct{} // a token for each request that is in
+	open    chan struct{}
+}
+
+func newGate() *gate { return &gate{make(chan struct{}, 1000), make(chan struct{})} }
+
+// handle ignores its context: it is as slow as it is.
+func (g *gate) handle(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
+	g.entered <- struct{}{}
+	<-g.open
+	return in, nil
+}
+
+// timeouts: a call ends at its deadline or at the client's own timeout, whichever is first.
+func timeouts(e *env) {
+	g := newGate()
+	defer close(g.open)
+	s, _ := e.server()
+	micro.Handle(s, hold, g.handle)
+	micro.HandleFunc(s, echo, passThrough)
+	c := e.start(s)
+	e.same("before", next("1"), e.ask(c, echo, "1")) // the connection is there
+	ctx, cancel := context.WithTimeout(e.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := micro.Call[int](ctx, c, hold, 1)
+	e.is("deadline", err, micro.ErrTimeout)
+	e.is("deadline", err, context.DeadlineExceeded)
+	impatient := e.client(e.link, micro.WithTimeout(500*time.Millisecond))
+	_, err = micro.Call[int](e.Context(), impatient, hold, 1)
+	e.is("timeout", err, micro.ErrTimeout)
+	if took := time.Since(start); took < 600*time.Millisecond || took > e.patience {
+		e.Errorf("both took %v", took)
+	}
+	past, cancel := context.WithDeadline(e.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, err = micro.Call[int](past, c, echo, 1)
+	e.is("a deadline that has passed", err, micro.ErrTimeout)
+	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
+}
+
+// lateAnswers: an answer that nobody waited for reaches no other call, and is told of once.
+func lateAnswers(e *env) {
+	g := newGate()
+	s, _ := e.server()
+	micro.Handle(s, hold, g.handle)
+	micro.HandleFunc(s, echo, passThrough)
+	c := e.start(s)
+	e.same("before", next("1"), e.ask(c, echo, "1"))
+	late := make(chan micro.LateReply, 100)
+	for i := range 5 {
+		req := &micro.Request{
+			Pattern: hold, Data: []byte(strconv.Itoa(i)), Deadline: time.Now().Add(200 * time.Millisecond),
+			Trace: &micro.Trace{Late: func(l micro.LateReply) { late <- l }},
+		}
+		e.same("hold", []string{End(micro.ErrTimeout)}, Observe(e.Context(), c, req, 0))
+	}
+	for range 5 {
+		await(e, "the handler", g.entered)
+	}
+	close(g.open)
+	for range 5 {
+		if l := await(e, "the late answer", late); l.By < 0 || l.By > 10*e.patience || l.Err != nil {
+			e.Errorf("a late answer: %+v", l)
+		}
+	}
+	for i := range 20 {
+		e.same("afterwards", next(strconv.Itoa(i)), e.ask(c, echo, strconv.Itoa(i)))
+	}
+	e.same("late answers told of twice", 0, len(late))
+}
+
+// cancel: a caller who leaves gets its own reason back, at once.
+func cancel(e *env) {
+	g := newGate()
+	defer close(g.open)
+	s, _ := e.server()
+	micro.Handle(s, hold, g.handle)
+	micro.HandleFunc(s, echo, passThrough)
+	c := e.start(s)
+	mine := errors.New("the user has left")
+	ctx, leave := context.WithCancelCause(e.Context())
+	called := make(chan error, 1)
+	go func() {
+		_, err := micro.Call[int](ctx, c, hold, 1)
+		called <- err
+	}()
+	await(e, "the handler", g.entered)
+	leave(mine)
+	e.is("call", await(e, "the end of the call", called), mine)
+	_, err := micro.Call[int](ctx, c, echo, 1)
+	e.is("a call of one who has left", err, mine)
+	e.is("an event of one who has left", c.Emit(ctx, note, 1), mine)
+	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
+}
+
+// closing: calls in flight and later ones end with ErrClosed.
+func closing(e *env) {
+	g := newGate()
+	defer close(g.open)
+	s, _ := e.server()
+	micro.Handle(s, hold, g.handle)
+	c := e.start(s)
+	called := make(chan error, 10)
+	for range 10 {
+		go func() {
+			_, err := micro.Call[int](e.Context(), c, hold, 1)
+			called <- err
+		}()
+	}
+	for range 10 {
+		await(e, "the handler", g.entered)
+	}
+	e.is("close", c.Close(), nil)
+	for range 10 {
+		e.is("in flight", await(e, "the end of the call", called), micro.ErrClosed)
+	}
+	_, err := micro.Call[int](e.Context(), c, hold, 1)
+	e.is("a later call", err, micro.ErrClosed)
+	e.is("a later event", c.Emit(e.Context(), note, 1), micro.ErrClosed)
+	e.is("closed again", c.Close(), nil)
+	fresh := e.client(e.link)
+	e.is("closed before it was used", fresh.Close(), nil)
+	_, err = micro.Call[int](e.Context(), fresh, hold, 1)
+	e.is("a call of that", err, micro.ErrClosed)
+}
+
+// manyCalls: of 2000 calls, 64 at a time, each gets its own answer.
+func manyCalls(e *env) {
+	s, _ := e.server()
+	var yields atomic.Int64
+	micro.Handle(s, micro.Cmd("square"), func(ctx context.Context, n int) (int, error) {
+		if n%7 == 0 && yields.Add(1) < 200 { // some are slower, so that answers overtake one another
+			timer := time.NewTimer(time.Duration(n%5) * time.Millisecond)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		}
+		if n%11 == 0 {
+			return 0, micro.Errorf(400, "%d", n)
+		}
+		return n * n, nil
+	})
+	c := e.start(s)
+	var last atomic.Int64
+	var callers sync.WaitGroup
+	for range 64 {
+		callers.Go(func() {
+			for n := int(last.Add(1)); n <= 2000; n = int(last.Add(1)) {
+				got, err := micro.Call[int](e.Context(), c, micro.Cmd("square"), n)
+				var remote *micro.Error
+				switch {
+				case n%11 == 0 && errors.As(err, &remote) && remote.Message == strconv.Itoa(n):
+				case n%11 != 0 && err == nil && got == n*n:
+				default:
+					e.Errorf("square of %d: %d, %v", n, got, err)
+					return
+				}
+			}
+		})
+	}
+	callers.Wait()
+}
+
+// manyPatterns: one client calls many patterns at once, through first use and after.
+func manyPatterns(e *env) {
+	s, _ := e.server()
+	var all []micro.Pattern
+	for i := range 40 {
+		p := micro.Cmd(fmt.Sprintf("p%d", i))
+		all = append(all, p)
+		micro.HandleFunc(s, p, func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+			return reply.Send(micro.Value{Raw: json.RawMessage(fmt.Sprintf(`[%d,%s]`, i, req.Data)), Last: true})
+		})
+	}
+	c := e.start(s)
+	var callers sync.WaitGroup
+	for w := range 40 {
+		callers.Go(func() {
+			for n := range 25 {
+				i := (w + n) % len(all)
+				got := e.ask(c, all[i], strconv.Itoa(n))
+				e.same("answer", next(fmt.Sprintf(`[%d,%d]`, i, n)), got)
+			}
+		})
+	}
+	callers.Wait()
+}
+
+// manyStreams: the values of streams that run at once are not mixed.
+func manyStreams(e *env) {
+	s, _ := e.server()
+	micro.HandleStream(s, micro.Cmd("count"), func(_ context.Context, from int) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			for i := range 100 {
+				if !yield(from+i, nil) {
+					return
+				}
+			}
+		}
+	})
+	c := e.start(s)
+	var callers sync.WaitGroup
+	for w := range 20 {
+		callers.Go(func() {
+			from := 1000 * w
+			want := from
+			for v, err := range micro.Stream[int](e.Context(), c, micro.Cmd("count"), from) {
+				if err != nil || v != want {
+					e.Errorf("stream %d: %d instead of %d, %v", w, v, want, err)
+					return
+				}
+				want++
+			}
+			e.same("values", 100, want-from)
+		})
+	}
+	callers.Wait()
+}
+
+// unserved: where no server is, a request ends as the transport promises.
+func unserved(e *env) {
+	c := e.client(e.link)
+	limit := 2 * time.Second
+	if e.tr.Facts.UnservedAtOnce {
+		limit = e.patience
+	}
+	ctx, cancel := context.WithTimeout(e.Context(), limit)
+	defer cancel()
+	_, err := micro.Call[int](ctx, c, echo, 1)
+	e.is("request", err, e.tr.Facts.unserved())
+	if ctx.Err() != nil && e.tr.Facts.UnservedAtOnce {
+		e.Error("the caller was not told before its deadline")
+	}
+	s, _ := e.server()
+	micro.HandleFunc(s, echo, passThrough)
+	e.serve(e.link, s)
+	e.same("once there is a server", next("1"), e.ask(c, echo, "1"))
+}

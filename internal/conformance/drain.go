@@ -1,0 +1,170 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// drain: what is in flight when a server stops is answered; what comes later is not taken.
+func drain(e *env) {
+	g := newGate()
+	s, _ := e.server(micro.WithDrainTimeout(e.patience))
+	micro.Handle(s, hold, g.handle)
+	micro.HandleFunc(s, echo, passThrough)
+	r := e.serve(e.link, s)
+	c := e.client(e.link)
+	const n = 20
+	answers := make(chan []string, n)
+	for i := range n {
+		go func() { answers <- e.ask(c, hold, strconv.Itoa(i)) }()
+	}
+	for range n {
+		await(e, "the handler", g.entered)
+	}
+	r.stop()
+	select {
+	case <-r.done:
+		e.Fatalf("the server did not wait for its handlers: %v", r.err)
+	case <-time.After(500 * time.Millisecond): // it has begun to drain
+	}
+	close(g.open)
+	seen := map[string]int{}
+	for range n {
+		got := await(e, "the answer to what was in flight", answers)
+		if len(got) != 2 || got[1] != complete {
+			e.Errorf("in flight: %v", got)
+		}
+		seen[got[0]]++
+	}
+	e.same("different answers", n, len(seen))
+	e.is("serve", r.end(e), nil)
+	ctx, cancel := context.WithTimeout(e.Context(), time.Second)
+	defer cancel()
+	if _, err := micro.Call[int](ctx, c, echo, 1); err == nil || errors.As(err, new(*micro.Error)) {
+		e.Errorf("after the end: %v", err)
+	}
+}
+
+// drainEvents: an event whose handler runs when the server stops is handled to its end.
+func drainEvents(e *env) {
+	s, _ := e.server(micro.WithDrainTimeout(e.patience))
+	entered, open, handled := make(chan struct{}), make(chan struct{}), atomic.Int64{}
+	micro.HandleEvent(s, note, func(ctx context.Context, _ int) error {
+		entered <- struct{}{}
+		<-open
+		if ctx.Err() == nil { // an event outlives the connection that it came by
+			handled.Add(1)
+		}
+		return nil
+	})
+	r := e.serve(e.link, s)
+	c := e.client(e.link)
+	for i := range 5 {
+		e.emit(c, note, strconv.Itoa(i))
+	}
+	for range 5 {
+		await(e, "the handler", entered)
+	}
+	e.is("close", c.Close(), nil)
+	r.stop()
+	close(open)
+	e.is("serve", r.end(e), nil)
+	e.same("handled", int64(5), handled.Load())
+}
+
+// drainUnderLoad: while a server stops under load, each call is answered rightly or fails with an error that says why.
+func drainUnderLoad(e *env) {
+	s, _ := e.server(micro.WithDrainTimeout(e.patience))
+	micro.Handle(s, micro.Cmd("double"), func(_ context.Context, n int) (int, error) { return 2 * n, nil })
+	r := e.serve(e.link, s)
+	c := e.client(e.link, micro.WithTimeout(3*time.Second)) // after the end some may wait for a server in vain
+	var answered, failed atomic.Int64
+	var callers sync.WaitGroup
+	for w := range 16 {
+		callers.Go(func() {
+			for n := w; ; n++ {
+				got, err := micro.Call[int](e.Context(), c, micro.Cmd("double"), n)
+				if err != nil {
+					failed.Add(1)
+					if !expectedAtTheEnd(err) {
+						e.Errorf("while the server stopped: %v", err)
+					}
+					return
+				}
+				if got != 2*n {
+					e.Errorf("double of %d: %d", n, got)
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	e.eventually("calls are answered", func() bool { return answered.Load() > 100 })
+	e.is("serve", r.end(e), nil)
+	callers.Wait()
+	e.same("callers that were told", int64(16), failed.Load())
+}
+
+// expectedAtTheEnd reports whether an error says that a server has gone.
+func expectedAtTheEnd(err error) bool {
+	var remote *micro.Error
+	if errors.As(err, &remote) {
+		return remote.Status == 503
+	}
+	return errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrConnectionLost) || errors.Is(err, micro.ErrTimeout)
+}
+
+// replicas: several servers of one place share the messages, or each handles all of them.
+func replicas(e *env) {
+	kind := e.tr.Facts.Replicas
+	if kind == OneServer {
+		e.Skip("one place has one server")
+	}
+	const n, servers = 200, 2
+	var runs [servers]atomic.Int64
+	got := make(chan happened, servers*n)
+	for i := range servers {
+		s, _ := e.server()
+		micro.HandleFunc(s, echo, func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+			runs[i].Add(1)
+			return passThrough(ctx, req, reply)
+		})
+		tells(s, note, strconv.Itoa(i), got, nil)
+		e.serve(e.link, s)
+	}
+	c := e.client(e.link)
+	for i := range n {
+		e.same("answer", next(strconv.Itoa(i)), e.ask(c, echo, strconv.Itoa(i)))
+	}
+	for i := range n { // apart from the requests: a broker that takes turns would sort them
+		e.emit(c, note, strconv.Itoa(i))
+	}
+	want := int64(n)
+	if kind == Repeated {
+		want *= servers
+	}
+	e.eventually("all requests have been handled", func() bool { return runs[0].Load()+runs[1].Load() >= want })
+	byServer, byData := map[string]int{}, map[string]int{}
+	for range want {
+		h := await(e, "each event", got)
+		byServer[h.Handler]++
+		byData[h.Data]++
+	}
+	e.nothingMore(c, got)
+	e.same("runs", want, runs[0].Load()+runs[1].Load())
+	for i := range n {
+		if data := strconv.Itoa(i); byData[data] != int(want)/n {
+			e.Errorf("event %s was handled %d times", data, byData[data])
+		}
+	}
+	for i := range servers {
+		if runs[i].Load() == 0 || byServer[strconv.Itoa(i)] == 0 {
+			e.Errorf("server %d has handled %d requests and %d events", i, runs[i].Load(), byServer[strconv.Itoa(i)])
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package conformance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// env is what a scenario works with.
+type env struct {
+	*testing.T
+	tr       Transport
+	link     Link
+	patience time.Duration
+}
+
+// The patterns that many scenarios use.
+var (
+	echo = micro.Cmd("echo")
+	hold = micro.Cmd("hold")
+	note = micro.Name("noted")
+)
+
+// server returns a server that logs into the log that comes with it.
+func (e *env) server(opts ...micro.ServerOption) (*micro.Server, *logBook) {
+	book := &logBook{}
+	log := slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return micro.NewServer(append([]micro.ServerOption{micro.WithLogger(log)}, opts...)...), book
+}
+
+// logBook is a log that a scenario reads.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBook) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBook) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// running is a server at work.
+type running struct {
+	stop context.CancelFunc
+	done chan struct{} // closed when Serve has returned
+	err  error         // of Serve, when done
+}
+
+// serve serves s on a link until the test ends, and returns when it can be called.
+func (e *env) serve(link Link, s *micro.Server) *running {
+	e.Helper()
+	l := link.Listen()
+	r := e.begin(l, s)
+	ctx, giveUp := context.WithTimeout(e.Context(), e.patience)
+	defer giveUp()
+	ready := make(chan error, 1)
+	go func() { ready <- l.Ready(ctx) }()
+	select {
+	case err := <-ready:
+		if err != nil {
+			e.Fatalf("the server is not ready: %v", err)
+		}
+	case <-r.done:
+		giveUp()
+		_ = await(e, "the listener", ready) // why the server has ended is worth more
+		e.Fatalf("the server has ended: %v", r.err)
+	}
+	return r
+}
+
+// begin serves s on l until the test ends.
+func (e *env) begin(l Listener, s *micro.Server) *running {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(e.Context()))
+	r := &running{stop: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = s.Serve(ctx, l)
+	}()
+	e.Cleanup(func() {
+		if err := r.end(e); err != nil {
+			e.Errorf("serve: %v", err)
+		}
+	})
+	return r
+}
+
+// end stops the server, waits until it has drained and returns the error of Serve.
+func (r *running) end(e *env) error {
+	e.Helper()
+	r.stop()
+	select {
+	case <-r.done:
+		return r.err
+	case <-time.After(2 * e.patience):
+		e.Fatal("the server does not stop")
+		return nil
+	}
+}
+
+// client returns a client of a link that is closed when the test ends.
+func (e *env) client(link Link, opts ...micro.ClientOption) *micro.Client {
+	c := link.Client(append([]micro.ClientOption{micro.WithTimeout(e.patience)}, opts...)...)
+	e.Cleanup(func() { _ = c.Close() }) // a scenario may have closed it
+	return c
+}
+
+// start serves s on the scenario's link and returns a client of it.
+func (e *env) start(s *micro.Server, opts ...micro.ClientOption) *micro.Client {
+	e.Helper()
+	e.serve(e.link, s)
+	return e.client(e.link, opts...)
+}
+
+// await waits for a value that must come soon.
+func await[T any](e *env, what string, from <-chan T) T {
+	e.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(e.patience):
+		e.Fatalf("does not come: %s", what)
+		panic("unreachable")
+	}
+}
+
+// eventually polls until ok holds.
+func (e *env) eventually(what string, ok func() bool) {
+	e.Helper()
+	every := time.NewTicker(2 * time.Millisecond)
+	defer every.Stop()
+	deadline := time.After(e.patience)
+	for !ok() {
+		select {
+		case <-every.C:
+		case <-deadline:
+			e.Fatalf("does not come about: %s", what)
+		}
+	}
+}
+
+// same reports a difference.
+func (e *env) same(what string, want, got any) {
+	e.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		e.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// is reports an error that is not the wanted one.
+func (e *env) is(what string, err, want error) {
+	e.Helper()
+	if !errors.Is(err, want) {
+		e.Errorf("%s: the error is %v, want %v", what, err, want)
+	}
+}
+
+// ask sends a request with raw data and returns what its caller observes.
+func (e *env) ask(c *micro.Client, p micro.Pattern, data string) []string {
+	return Observe(e.Context(), c, &micro.Request{Pattern: p, Data: []byte(data)}, 0)
+}
+
+// Observe sends a message through c and writes down what its caller observes, as
+// the records of NestJS' callers do (docs/wire.md 11): {"next":V} for each value,
+// "(undefined)" for one that is undefined, and one line for the end, which is
+// {"complete":true}, {"emitted":true} or {"error":E}. With take above 0 the
+// caller leaves after so many values.
+func Observe(ctx context.Context, c *micro.Client, req *micro.Request, take int) []string {
+	var seen []string
+	err := c.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
+		seen = append(seen, Next(v))
+		if len(seen) == take {
+			return errEnough
+		}
+		return nil
+	}))
+	if req.Event && err == nil {
+		return []string{`{"emitted":true}`}
+	}
+	return append(seen, End(err))
+}
+
+var errEnough = errors.New("enough")
+
+// Next is how Observe writes a value.
+func Next(v micro.Value) string {
+	if v.Undefined() {
+		return `{"next":"(undefined)"}`
+	}
+	return `{"next":` + string(v.Raw) + `}`
+}
+
+// End is how Observe writes the end of a call: what the peer said as its JSON
+// text, what was found on this side in NestJS' words where it has any.
+func End(err error) string {
+	var remote *micro.Error
+	switch {
+	case err == nil, errors.Is(err, errEnough):
+		return `{"complete":true}`
+	case errors.As(err, &remote) && remote.Remote():
+		return `{"error":` + string(remote.Payload) + `}`
+	case errors.Is(err, micro.ErrTimeout):
+		return `{"error":{"name":"TimeoutError","message":"Timeout has occurred"}}`
+	case errors.Is(err, micro.ErrConnectionLost):
+		return `{"error":{"name":"Error","message":"Connection closed"}}`
+	}
+	return fmt.Sprintf(`{"error":%q}`, err)
+}
+
+const complete = `{"complete":true}`
+
+// next are the lines of values and of the end that follows them.
+func next(texts ...string) []string {
+	var lines []string
+	for _, text := range texts {
+		if text == "" {
+			text = `"(undefined)"`
+		}
+		lines = append(lines, `{"next":`+text+`}`)
+	}
+	return append(lines, complete)
+}
+
+// passThrough answers with the data as it came.
+func passThrough(_ context.Context, req *micro.Request, reply micro.Reply) error {
+	return reply.Send(micro.Value{Raw: req.Data, Last: true})
+}
+
+// sends answers with JSON texts, "" for undefined; the last of them is marked as the last.
+func sends(texts ...string) micro.Handler {
+	return func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
+		for i, text := range texts {
+			v := micro.Value{Last: i == len(texts)-1}
+			if text != "" {
+				v.Raw = json.RawMessage(text)
+			}
+			if err := reply.Send(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func parse(e *env, text string) micro.Pattern {
+	e.Helper()
+	p, err := micro.ParsePattern(text)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return p
+}
