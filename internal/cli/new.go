@@ -49,9 +49,11 @@ NAME, and with a terminal, it asks what to make.
 
 Inside a workspace, ` + "`msctl new service`" + ` and ` + "`msctl new handler`" + ` add to it.`,
 		Example: `  msctl new shop
-  msctl new shop --service items:tcp:3002 --service payments:tcp:3010
+  msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
+  msctl new shop --example notifications
   msctl new shop --module github.com/you/shop --dry-run
   msctl new service payments
+  msctl new service mail --transport rabbitmq
   msctl new handler items archiveItem --route 'POST /items/archive'`,
 		Args: argCount(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,10 +63,10 @@ Inside a workspace, ` + "`msctl new service`" + ` and ` + "`msctl new handler`" 
 			return runNew(cmd.Context(), s, o)
 		},
 	}
-	cmd.Flags().StringArrayVar(&o.services, "service", nil, "a service, `NAME[:TRANSPORT[:PORT]]`; may be given again (default items:tcp:3002 and orders:tcp:3003)")
+	cmd.Flags().StringArrayVar(&o.services, "service", nil, "a service, `NAME[:TRANSPORT[:PORT]]`, the transport tcp, rabbitmq, redis or nats; may be given again (default items:tcp:3002 and orders:tcp:3003)")
 	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default NAME)")
 	o.add(cmd)
-	cmd.AddCommand(newNewServiceCommand(s), newNewHandlerCommand(s))
+	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s))
 	return cmd
 }
 
@@ -108,7 +110,7 @@ func runNew(ctx context.Context, s *term.IO, o newOptions) error {
 func (o newOptions) workspace() (scaffold.Workspace, error) {
 	w := scaffold.Workspace{Name: o.name, Module: o.module, Version: readVersion(o.version).Version}
 	for _, text := range o.services {
-		service, err := parseService(text)
+		service, err := parseService("--service ", text)
 		if err != nil {
 			return w, err
 		}
@@ -121,11 +123,12 @@ func (o newOptions) workspace() (scaffold.Workspace, error) {
 	return w, nil
 }
 
-// parseService reads NAME[:TRANSPORT[:PORT]].
-func parseService(text string) (scaffold.Service, error) {
+// parseService reads NAME[:TRANSPORT[:PORT]]; flag, "--service " or "", is what
+// it was given with.
+func parseService(flag, text string) (scaffold.Service, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) > 3 {
-		return scaffold.Service{}, usagef("--service %q: write NAME:TRANSPORT:PORT, such as items:tcp:3002", text)
+		return scaffold.Service{}, usagef("%s%q: write NAME:TRANSPORT:PORT, such as items:tcp:3002 or mail:rabbitmq", flag, text)
 	}
 	service := scaffold.Service{Name: parts[0]}
 	if len(parts) > 1 {
@@ -134,14 +137,14 @@ func parseService(text string) (scaffold.Service, error) {
 	if len(parts) > 2 {
 		port, err := strconv.Atoi(parts[2])
 		if err != nil || port < 1 || port > 65535 {
-			return scaffold.Service{}, usagef("--service %q: the port must be a number from 1 to 65535", text)
+			return scaffold.Service{}, usagef("%s%q: the port must be a number from 1 to 65535", flag, text)
 		}
 		service.Port = port
 	}
 	return service, nil
 }
 
-// withPorts gives services without a port the next free ones.
+// withPorts gives services on TCP without a port the next free ones.
 func withPorts(services []scaffold.Service) []scaffold.Service {
 	taken := map[int]bool{scaffold.DefaultGatewayPort: true}
 	for _, s := range services {
@@ -149,7 +152,7 @@ func withPorts(services []scaffold.Service) []scaffold.Service {
 	}
 	next := scaffold.DefaultGatewayPort
 	for i := range services {
-		for services[i].Port == 0 {
+		for services[i].Port == 0 && !services[i].OnBroker() {
 			if next++; !taken[next] {
 				services[i].Port = next
 			}

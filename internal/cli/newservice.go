@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -19,26 +19,32 @@ type newServiceOptions struct {
 	name      string
 	transport string
 	port      int
+	version   string
 	writeOptions
 }
 
-func newNewServiceCommand(s *term.IO) *cobra.Command {
-	o := newServiceOptions{}
+func newNewServiceCommand(s *term.IO, version string) *cobra.Command {
+	o := newServiceOptions{version: version}
 	cmd := &cobra.Command{
-		Use:   "service NAME",
+		Use:   "service NAME[:TRANSPORT[:PORT]]",
 		Short: "Add a service to the workspace",
 		Long: `Adds a service with one example message, its test and its route, and wires it
 into the gateway, msctl.yaml, compose.yaml and .env.example. Lines are inserted
-into your files; nothing in them is lost.`,
+into your files; nothing in them is lost.
+
+With a broker (rabbitmq, redis, nats) the service has no port: messages reach it
+through the broker at RABBITMQ_URL, REDIS_URL or NATS_URL. The first service on
+one adds its driver to go.mod and the broker to compose.yaml.`,
 		Example: `  msctl new service payments
-  msctl new service payments --port 3010 --dry-run`,
+  msctl new service payments --port 3010 --dry-run
+  msctl new service mail:rabbitmq`,
 		Args: argCount(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.name = args[0]
 			return runNewService(cmd.Context(), s, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.transport, "transport", "tcp", "how messages reach it: tcp")
+	cmd.Flags().StringVar(&o.transport, "transport", "", "how messages reach it: tcp, rabbitmq, redis or nats (default tcp)")
 	cmd.Flags().IntVar(&o.port, "port", 0, "its `PORT` (default the next free one)")
 	o.add(cmd)
 	return cmd
@@ -65,8 +71,12 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 	if err != nil {
 		return err
 	}
-	service := scaffold.Service{Name: o.name, Transport: workspace.Transport(o.transport), Port: o.port}
-	if service.Port == 0 {
+	dir.Version = readVersion(o.version).Version
+	service, err := o.service()
+	if err != nil {
+		return err
+	}
+	if service.Port == 0 && !service.OnBroker() {
 		service.Port = dir.NextPort()
 	}
 	result, err := dir.NewService(service)
@@ -79,9 +89,26 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 		return err
 	}
 	p := s.ErrPalette()
-	s.Notef("\nNext:\n  %s   it answers on port %s\n  %s",
-		p.Accent("msctl run"), strconv.Itoa(service.Port), p.Accent("msctl send cmd=hello"+service.Title()+" name=Ada --to "+service.Name))
+	s.Notef("\nNext:\n  %s   it answers %s\n  %s",
+		p.Accent("msctl run"), service.Where(), p.Accent("msctl send cmd=hello"+service.Title()+" name=Ada --to "+service.Name))
 	return nil
+}
+
+// service is what the argument and the flags say.
+func (o newServiceOptions) service() (scaffold.Service, error) {
+	service, err := parseService("", o.name)
+	if err != nil {
+		return service, err
+	}
+	transport := workspace.Transport(o.transport)
+	switch {
+	case transport != "" && service.Transport != "" && transport != service.Transport:
+		return service, usagef("%s is %s, and --transport says %s: say it once", o.name, service.Transport, transport)
+	case o.port != 0 && service.Port != 0 && o.port != service.Port:
+		return service, usagef("%s has a port, and --port says %d: say it once", o.name, o.port)
+	}
+	service.Transport, service.Port = cmp.Or(service.Transport, transport), cmp.Or(service.Port, o.port)
+	return service, nil
 }
 
 // sayByHand says what msctl could not add itself.

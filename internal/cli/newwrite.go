@@ -41,7 +41,7 @@ func printPlan(s *term.IO, dir string, steps []scaffold.Step) error {
 	var b strings.Builder
 	bundled := 0
 	for _, step := range steps {
-		if strings.HasPrefix(step.Path, "third_party/") && step.State == scaffold.Create {
+		if isRuntime(step) {
 			bundled++
 			continue
 		}
@@ -52,24 +52,28 @@ func printPlan(s *term.IO, dir string, steps []scaffold.Step) error {
 		fmt.Fprintf(&b, "%s %s\n", word, filepath.Join(shortPath(dir), filepath.FromSlash(step.Path)))
 	}
 	if bundled > 0 {
-		fmt.Fprintf(&b, "%s %s (%d files: the runtime)\n", p.Good("create "), filepath.Join(shortPath(dir), "third_party", "msctl"), bundled)
+		fmt.Fprintf(&b, "%s %s\n", p.Good("create "), runtimeLine(dir, bundled))
 	}
 	_, err := fmt.Fprint(s.Out, b.String())
 	return err
 }
 
-// reportSteps says what was done: for a few files which, for many how many.
+// reportSteps says what was done: for a few files which, for many how many. The
+// runtime is one line.
 func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 	p := s.ErrPalette()
-	counts := map[scaffold.State]int{}
+	counts, bundled := map[scaffold.State]int{}, 0
 	for _, step := range steps {
 		counts[step.State]++
+		if isRuntime(step) {
+			bundled++
+		}
 	}
 	if counts[scaffold.Same] == len(steps) {
 		s.Notef("%s is as msctl would make it", p.Accent(shortPath(dir)))
 		return
 	}
-	if len(steps) > 25 {
+	if len(steps)-bundled > 25 {
 		s.Notef("%s %s: %d files", p.Good("made"), p.Accent(shortPath(dir)), counts[scaffold.Create]+counts[scaffold.Replace])
 		if counts[scaffold.Replace] > 0 {
 			s.Notef("     %d of them written over", counts[scaffold.Replace])
@@ -80,10 +84,22 @@ func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 		scaffold.Create: p.Good("created "), scaffold.Insert: p.Accent("edited  "), scaffold.Replace: p.Warn("replaced"),
 	}
 	for _, step := range steps {
-		if word := words[step.State]; word != "" {
+		if word := words[step.State]; word != "" && !isRuntime(step) {
 			s.Notef("%s %s", word, filepath.Join(shortPath(dir), filepath.FromSlash(step.Path)))
 		}
 	}
+	if bundled > 0 {
+		s.Notef("%s %s", words[scaffold.Create], runtimeLine(dir, bundled))
+	}
+}
+
+// isRuntime reports whether a step makes a file of the runtime.
+func isRuntime(step scaffold.Step) bool {
+	return strings.HasPrefix(step.Path, "third_party/") && step.State == scaffold.Create
+}
+
+func runtimeLine(dir string, files int) string {
+	return fmt.Sprintf("%s (%d files: the runtime)", filepath.Join(shortPath(dir), "third_party", "msctl"), files)
 }
 
 // shortPath is the path from the current folder, where that is shorter.

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // change edits a file as a person would.
@@ -97,7 +99,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 		{edited(t, s, "msctl.yaml"), "depends_on: [items, orders, payments]"},
 		{edited(t, s, "msctl.yaml"), "  # the edge\n"},
 		{edited(t, s, ".env.example"), "ORDERS_URL=tcp://localhost:3003\nPAYMENTS_URL=tcp://localhost:3043\n"},
-		{edited(t, s, "apps/gateway/services.go"), `preset: "tcp://localhost:3043", routes: paymentsRoutes`},
+		{edited(t, s, "apps/gateway/services.go"), `transport: tcp("PAYMENTS_URL", "tcp://localhost:3043"), routes: paymentsRoutes`},
 	} {
 		if !strings.Contains(want.text, want.part) {
 			t.Errorf("%q is not in:\n%s", want.part, want.text)
@@ -158,8 +160,12 @@ func TestComposeForms(t *testing.T) {
 		{"tabs", "services:\n\tgateway:\n", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			out, ok := addToCompose(test.text, Service{Name: "payments", Port: 3004}, "gateway")
-			ok = ok && extends([]byte(test.text), []byte(out), "payments")
+			s := Service{Name: "payments", Port: 3004}
+			out, ok, err := addToCompose(test.text, s, "gateway")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ok = ok && extends([]byte(test.text), []byte(out), s)
 			if ok != test.ok {
 				t.Errorf("ok %v, want %v:\n%s", ok, test.ok, out)
 			}
@@ -167,6 +173,38 @@ func TestComposeForms(t *testing.T) {
 				t.Errorf("lost %q", lost(test.text, out))
 			}
 		})
+	}
+}
+
+// TestComposeGrows: a broker is added once, with its volume where that belongs.
+func TestComposeGrows(t *testing.T) {
+	before := "services:\n  gateway:\n    environment:\n      A: b\n    depends_on:\n      - items\n\nvolumes:\n  data: {}\n\nnetworks: {}\n"
+	mail := Service{Name: "mail", Transport: workspace.RabbitMQ}
+	one, ok, err := addToCompose(before, mail, "gateway")
+	if err != nil || !ok || !extends([]byte(before), []byte(one), mail) {
+		t.Fatalf("%v, %v:\n%s", ok, err, one)
+	}
+	for _, part := range []string{
+		"  rabbitmq:\n    image:", "        condition: service_healthy\n\n  gateway:\n", "      RABBITMQ_URL: amqp://app:", "      - items\n      - mail\n",
+		"\nvolumes:\n  data: {}\n  rabbitmq:\n\nnetworks: {}\n",
+	} {
+		if !strings.Contains(one, part) {
+			t.Errorf("%q is not in:\n%s", part, one)
+		}
+	}
+	reports := Service{Name: "reports", Transport: workspace.RabbitMQ}
+	two, ok, err := addToCompose(one, reports, "gateway")
+	if err != nil || !ok || !extends([]byte(one), []byte(two), reports) {
+		t.Fatalf("%v, %v:\n%s", ok, err, two)
+	}
+	if n := strings.Count(two, "image: rabbitmq"); n != 1 {
+		t.Errorf("RabbitMQ is there %d times:\n%s", n, two)
+	}
+	if n := strings.Count(two, "RABBITMQ_URL: amqp:"); n != 3 {
+		t.Errorf("%d addresses, want those of mail, reports and the gateway:\n%s", n, two)
+	}
+	if _, ok, _ := addToCompose(strings.Replace(before, "volumes:\n  data: {}", "volumes: {data: {}}", 1), mail, "gateway"); ok {
+		t.Error("volumes in one line were taken")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl"
+	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/templates"
 )
 
@@ -22,10 +23,24 @@ const bundleDir = "third_party/msctl"
 // module is a module that the runtime needs, at the version msctl was built with.
 type module struct{ Path, Version string }
 
-// bundledModules are the modules that packages of the bundle import; a test
-// holds the list to what they do import.
-func bundledModules() []string {
-	return []string{"github.com/danielgtaylor/huma/v2", "github.com/rs/cors"}
+// bundledModules are the modules that packages of the bundle import, and those
+// that these import, in the order of their names: those of the gateway, and those
+// of the brokers' drivers. A test holds the list to what is imported.
+func bundledModules(brokers []brokerView) []string {
+	list := []string{"github.com/danielgtaylor/huma/v2", "github.com/rs/cors"}
+	for _, b := range brokers {
+		switch b.Transport {
+		case workspace.RabbitMQ:
+			list = append(list, "github.com/rabbitmq/amqp091-go")
+		case workspace.Redis:
+			list = append(list, "github.com/redis/go-redis/v9", "github.com/cespare/xxhash/v2", "go.uber.org/atomic", "golang.org/x/sys")
+		case workspace.NATS:
+			list = append(list, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys", "github.com/nats-io/nuid",
+				"github.com/klauspost/compress", "golang.org/x/crypto", "golang.org/x/sys")
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // versions are what msctl's own go.mod says.
@@ -35,7 +50,7 @@ type versions struct {
 	Modules   []module
 }
 
-func readVersions() (versions, error) {
+func readVersions(brokers []brokerView) (versions, error) {
 	text, err := fs.ReadFile(msctl.Sources(), "go.mod")
 	if err != nil {
 		return versions{}, err
@@ -46,7 +61,7 @@ func readVersions() (versions, error) {
 		return versions{}, fmt.Errorf("msctl's go.mod has no go line")
 	}
 	v.GoVersion, v.GoMinor = string(goLine[1]), string(goLine[2])
-	for _, name := range bundledModules() {
+	for _, name := range bundledModules(brokers) {
 		line := regexp.MustCompile(`(?m)^\s*(?:require )?` + regexp.QuoteMeta(name) + ` (v\S+)`).FindSubmatch(text)
 		if line == nil {
 			return versions{}, fmt.Errorf("msctl's go.mod does not require %s", name)
@@ -59,16 +74,28 @@ func readVersions() (versions, error) {
 // sums returns the go.sum of a workspace: the lines of ours for its modules, and
 // those that `go mod tidy` adds for the tests of these modules, so that it finds
 // nothing to do.
-func (v versions) sums() ([]byte, error) {
+func (v versions) sums(brokers []brokerView) ([]byte, error) {
 	text, err := fs.ReadFile(msctl.Sources(), "go.sum")
 	if err != nil {
 		return nil, err
 	}
-	tidy, err := fs.ReadFile(templates.Files(), "sums/tidy.sum")
-	if err != nil {
-		return nil, err
+	names := []string{"tidy"}
+	if slices.Contains(brokers, brokerView{workspace.Redis}) {
+		names = append(names, "redis")
+	} else {
+		names = append(names, "noredis") // the driver raises a module of these tests
 	}
-	out := strings.Split(strings.TrimSpace(string(tidy)), "\n")
+	if slices.Contains(brokers, brokerView{workspace.RabbitMQ}) {
+		names = append(names, "rabbitmq")
+	}
+	var out []string
+	for _, name := range names {
+		tidy, err := fs.ReadFile(templates.Files(), "sums/"+name+".sum")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, strings.Split(strings.TrimSpace(string(tidy)), "\n")...)
+	}
 	found := map[string]int{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		words := strings.Fields(lines.Text())
@@ -86,15 +113,15 @@ func (v versions) sums() ([]byte, error) {
 			return nil, fmt.Errorf("msctl's go.sum does not hold %s %s", m.Path, m.Version)
 		}
 	}
-	slices.Sort(out)
-	return []byte(strings.Join(out, "\n") + "\n"), nil
+	return mergeSums(nil, []byte(strings.Join(out, "\n"))), nil
 }
 
-// bundle returns the runtime's files, without its tests and generators.
-func bundle() ([]File, error) {
+// bundle returns the runtime's files, without its tests and generators, and
+// without the transports of brokers that are not used.
+func bundle(brokers []brokerView) ([]File, error) {
 	var files []File
 	err := fs.WalkDir(msctl.Sources(), ".", func(p string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !bundled(p) {
+		if err != nil || entry.IsDir() || !bundled(p) || !needed(p, brokers) {
 			return err
 		}
 		data, err := fs.ReadFile(msctl.Sources(), p)
@@ -119,6 +146,19 @@ func bundled(p string) bool {
 		return !strings.HasSuffix(p, "_test.go")
 	}
 	return p == "LICENSE" || strings.HasPrefix(p, "runtime/gateway/ui/")
+}
+
+// needed reports whether a file is of a package that the brokers, or none, need.
+func needed(p string, brokers []brokerView) bool {
+	if strings.HasPrefix(p, "runtime/internal/") {
+		return len(brokers) > 0
+	}
+	for _, t := range workspace.Brokers() {
+		if strings.HasPrefix(p, "runtime/"+transportPackage(t)+"/") {
+			return slices.Contains(brokers, brokerView{t})
+		}
+	}
+	return true
 }
 
 // markGenerated says in line one that the file is not to be edited. Build

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"fmt"
 	"go/parser"
 	"go/token"
 	"os"
@@ -11,16 +12,74 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
-// TestBundleIsWhole: every package of ours that a file of the bundle imports is in
-// the bundle, and the modules it imports are those that go.mod will require.
-func TestBundleIsWhole(t *testing.T) {
-	files, err := bundle()
-	if err != nil {
-		t.Fatal(err)
+// onBrokers is a workspace with a service on TCP and one on each of the brokers.
+func onBrokers(brokers ...workspace.Transport) Workspace {
+	w := shop()
+	for _, t := range brokers {
+		w.Services = append(w.Services, Service{Name: "on-" + string(t), Transport: t})
 	}
-	packages, imported := map[string]bool{}, map[string]string{}
+	return w
+}
+
+// selections are sets of brokers: none, each by itself, and all.
+func selections() [][]workspace.Transport {
+	list := [][]workspace.Transport{nil, workspace.Brokers()}
+	for _, t := range workspace.Brokers() {
+		list = append(list, []workspace.Transport{t})
+	}
+	return list
+}
+
+// TestBundleIsWhole: every package of ours that a file of the bundle imports is in
+// the bundle, and the modules it imports are among those that go.mod will require.
+func TestBundleIsWhole(t *testing.T) {
+	for _, brokers := range selections() {
+		t.Run(fmt.Sprint(brokers), func(t *testing.T) {
+			files, err := bundle(brokersOf(brokers...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			packages, imported := packagesOf(t, files)
+			modules := bundledModules(brokersOf(brokers...))
+			for name, by := range imported {
+				first, _, _ := strings.Cut(name, "/")
+				switch {
+				case strings.HasPrefix(name, runtimeModule+"/"):
+					if !packages[name] {
+						t.Errorf("%s imports %s, which is not in the bundle", by, name)
+					}
+				case strings.Contains(first, "."):
+					if !slices.ContainsFunc(modules, func(m string) bool { return name == m || strings.HasPrefix(name, m+"/") }) {
+						t.Errorf("%s imports %s: its module is not among bundledModules", by, name)
+					}
+				}
+			}
+			for _, name := range []string{"micro", "microtcp", "microtest", "policy", "validate", "gateway"} {
+				if !packages[runtimeModule+"/runtime/"+name] {
+					t.Errorf("the bundle lacks %s", name)
+				}
+			}
+			for _, b := range workspace.Brokers() {
+				if has := packages[runtimeModule+"/runtime/"+transportPackage(b)]; has != slices.Contains(brokers, b) {
+					t.Errorf("the bundle has %s: %v", transportPackage(b), has)
+				}
+			}
+			if has := packages[runtimeModule+"/runtime/internal/calls"]; has != (brokers != nil) {
+				t.Errorf("the bundle has runtime/internal: %v", has)
+			}
+		})
+	}
+}
+
+// packagesOf returns the packages of Go files, and what they import with one of
+// the files that do.
+func packagesOf(t *testing.T, files []File) (packages map[string]bool, imported map[string]string) {
+	t.Helper()
+	packages, imported = map[string]bool{}, map[string]string{}
 	for _, f := range files {
 		if path.Ext(f.Path) != ".go" {
 			continue
@@ -34,31 +93,27 @@ func TestBundleIsWhole(t *testing.T) {
 			imported[strings.Trim(spec.Path.Value, `"`)] = f.Path
 		}
 	}
-	modules := map[string]bool{}
-	for name, by := range imported {
-		first, _, _ := strings.Cut(name, "/")
-		switch {
-		case strings.HasPrefix(name, runtimeModule+"/"):
-			if !packages[name] {
-				t.Errorf("%s imports %s, which is not in the bundle", by, name)
-			}
-		case strings.Contains(first, "."):
-			i := slices.IndexFunc(bundledModules(), func(m string) bool { return name == m || strings.HasPrefix(name, m+"/") })
-			if i < 0 {
-				t.Errorf("%s imports %s: its module is not among bundledModules", by, name)
-				continue
-			}
-			modules[bundledModules()[i]] = true
+	return packages, imported
+}
+
+// TestBundledModules: the modules that a workspace requires are those that the
+// packages of its bundle import and those that these import, and no others.
+func TestBundledModules(t *testing.T) {
+	for _, brokers := range selections() {
+		files, err := bundle(brokersOf(brokers...))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, m := range bundledModules() {
-		if !modules[m] {
-			t.Errorf("nothing imports a package of %s", m)
+		packages, _ := packagesOf(t, files)
+		args := []string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}"}
+		for name := range packages {
+			args = append(args, name)
 		}
-	}
-	for _, name := range []string{"micro", "microtcp", "microtest", "policy", "validate", "gateway"} {
-		if !packages[runtimeModule+"/runtime/"+name] {
-			t.Errorf("the bundle lacks %s", name)
+		out := goTool(t, ".", nil, append([]string{"go"}, args...)...)
+		got := strings.Fields(out)
+		slices.Sort(got)
+		if diff := cmp.Diff(bundledModules(brokersOf(brokers...)), slices.Compact(got)); diff != "" {
+			t.Errorf("%v: modules (-bundledModules +imported):\n%s", brokers, diff)
 		}
 	}
 }
@@ -67,18 +122,30 @@ func TestBundleIsWhole(t *testing.T) {
 // of our modules import, so it is skipped where they are not at hand.
 func TestTidy(t *testing.T) {
 	if testing.Short() {
-		t.Skip("writes a whole workspace")
+		t.Skip("writes whole workspaces")
 	}
-	dir := t.TempDir()
-	makeShop(t, dir)
+	for _, brokers := range selections() {
+		t.Run(fmt.Sprint(brokers), func(t *testing.T) {
+			dir := t.TempDir()
+			makeWorkspace(t, dir, onBrokers(brokers...))
+			tidy(t, dir)
+		})
+	}
+}
+
+func tidy(t *testing.T, dir string) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "mod", "tidy", "-diff")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-buildvcs=false", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOWORK=off")
+	if os.Getenv("MSCTL_TEST_NETWORK") == "" {
+		cmd.Env = append(cmd.Env, "GOPROXY=off")
+	}
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "module lookup disabled") {
 		t.Skip("modules of other modules' tests are not in the module cache")
 	}
 	if err != nil {
-		t.Errorf("%v\n%s", err, cmp.Diff("", string(out)))
+		t.Errorf("%v\n%s", err, out)
 	}
 }

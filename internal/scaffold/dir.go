@@ -22,6 +22,8 @@ type Dir struct {
 	Workspace *workspace.Workspace
 	// Module is its Go module path.
 	Module string
+	// Version is msctl's own, for the file that says where the runtime is from.
+	Version string
 }
 
 // Open reads the workspace whose msctl.yaml is at path.
@@ -88,43 +90,70 @@ func (d *Dir) gateway() *workspace.Service {
 }
 
 // NewService renders a service and wires it into the gateway, msctl.yaml, the
-// compose file and the example of the environment.
+// compose file and the example of the environment. The first service on a broker
+// brings what the workspace needs for it: the runtime's package and its modules.
 func (d *Dir) NewService(s Service) (Result, error) {
-	if err := CheckService(s); err != nil {
+	if err := d.checkNew(s); err != nil {
 		return Result{}, err
-	}
-	if d.Workspace.Service(s.Name) != nil {
-		return Result{}, fmt.Errorf("%s has a service %s already", workspace.FileName, s.Name)
-	}
-	for _, other := range d.Workspace.Services {
-		if other.Port == s.Port {
-			return Result{}, fmt.Errorf("port %d is that of service %s already", s.Port, other.Name)
-		}
-		if (Service{Name: other.Name}).File() == s.File() {
-			return Result{}, fmt.Errorf("services %s and %s cannot be told apart in Go", other.Name, s.Name)
-		}
 	}
 	var r Result
-	files, err := renderService("service", view{Module: d.Module}, serviceView{Service: s})
-	if err != nil {
+	if err := d.addFiles(&r, s); err != nil {
 		return Result{}, err
 	}
+	wires := []func(*Result, Service) error{d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment, d.wireRuntime}
+	for _, wire := range wires {
+		if err := wire(&r, s); err != nil {
+			return Result{}, err
+		}
+	}
+	return r, nil
+}
+
+// checkNew says what is in the way of a new service, or nil.
+func (d *Dir) checkNew(s Service) error {
+	if err := CheckService(s); err != nil {
+		return err
+	}
+	if d.Workspace.Service(s.Name) != nil {
+		return fmt.Errorf("%s has a service %s already", workspace.FileName, s.Name)
+	}
+	for _, other := range d.Workspace.Services {
+		if other.Port == s.Port && s.Port != 0 {
+			return fmt.Errorf("port %d is that of service %s already", s.Port, other.Name)
+		}
+		if (Service{Name: other.Name}).File() == s.File() {
+			return fmt.Errorf("services %s and %s cannot be told apart in Go", other.Name, s.Name)
+		}
+	}
+	return nil
+}
+
+// addFiles renders the service's own files, and those that services on its
+// broker share unless they are there already: they are the user's then.
+func (d *Dir) addFiles(r *Result, s Service) error {
+	v := view{Module: d.Module}
+	files, err := renderService("service", v, serviceView{Service: s})
+	if err != nil {
+		return err
+	}
+	own, shared, err := renderTransport(s, v)
+	if err != nil {
+		return err
+	}
 	gateway := d.gateway()
-	for _, f := range files {
+	for i, f := range slices.Concat(files, own, shared) {
 		if rest, ok := strings.CutPrefix(f.Path, "apps/gateway/"); ok {
 			if gateway == nil {
 				continue
 			}
 			f.Path = path.Join(path.Clean(gateway.Path), rest)
 		}
+		if _, err := d.read(f.Path); err == nil && i >= len(files)+len(own) {
+			continue
+		}
 		r.Files = append(r.Files, f)
 	}
-	for _, wire := range []func(*Result, Service) error{d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment} {
-		if err := wire(&r, s); err != nil {
-			return Result{}, err
-		}
-	}
-	return r, nil
+	return nil
 }
 
 // wireManifest adds the service to msctl.yaml.
@@ -133,7 +162,9 @@ func (d *Dir) wireManifest(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
-	after, err := workspace.AddService(before, workspace.Service{Name: s.Name, Path: "./apps/" + s.Name, Transport: workspace.TCP, Port: s.Port})
+	after, err := workspace.AddService(before, workspace.Service{
+		Name: s.Name, Path: "./apps/" + s.Name, Transport: s.TransportName(), Queue: s.Queue(), Port: s.Port,
+	})
 	if err != nil {
 		return err
 	}
@@ -146,7 +177,7 @@ func (d *Dir) wireManifest(r *Result, s Service) error {
 	return nil
 }
 
-// wireEnvironment adds a line to .env.example, after the last one of its kind.
+// wireEnvironment adds lines to .env.example, after the last one of their kind.
 func (d *Dir) wireEnvironment(r *Result, s Service) error {
 	const name = ".env.example"
 	before, err := d.read(name)
@@ -159,17 +190,32 @@ func (d *Dir) wireEnvironment(r *Result, s Service) error {
 	if regexp.MustCompile(`(?m)^` + s.Variable() + `=`).Match(before) {
 		return nil
 	}
-	lines := strings.SplitAfter(string(before), "\n")
+	after := addSettings(string(before), s)
+	r.edit(name, before, []byte(after))
+	return nil
+}
+
+// addSettings adds where the service is, or where its broker is with the
+// broker's password.
+func addSettings(text string, s Service) string {
+	added, like := []string{s.Variable() + "=" + s.Preset() + "\n"}, regexp.MustCompile(`^[A-Z0-9_]+_URL=`)
+	if !s.OnBroker() && regexp.MustCompile(`(?m)^[A-Z0-9_]+_URL=tcp:`).MatchString(text) {
+		like = regexp.MustCompile(`^[A-Z0-9_]+_URL=tcp:`)
+	}
+	if s.OnBroker() {
+		b := brokerView{s.Transport}
+		like = regexp.MustCompile(`^[A-Z0-9_]+_(URL|PASSWORD)=`)
+		added = append([]string{"\n", b.Explanation() + "\n"}, append(added, b.Secret()+"=change-me\n")...)
+	}
+	lines := strings.SplitAfter(text, "\n")
 	at := len(lines)
 	for i, line := range lines {
-		if regexp.MustCompile(`^[A-Z0-9_]+_URL=`).MatchString(line) {
+		if like.MatchString(line) {
 			at = i + 1
 		}
 	}
 	if at > 0 && !strings.HasSuffix(lines[at-1], "\n") && lines[at-1] != "" {
 		lines[at-1] += "\n"
 	}
-	lines = slices.Insert(lines, at, fmt.Sprintf("%s=tcp://localhost:%d\n", s.Variable(), s.Port))
-	r.edit(name, before, []byte(strings.Join(lines, "")))
-	return nil
+	return strings.Join(slices.Insert(lines, at, added...), "")
 }

@@ -75,7 +75,12 @@ func exe() string {
 // makeShop writes the default workspace.
 func makeShop(t *testing.T, dir string) {
 	t.Helper()
-	files, err := shop().Files()
+	makeWorkspace(t, dir, shop())
+}
+
+func makeWorkspace(t *testing.T, dir string, w Workspace) {
+	t.Helper()
+	files, err := w.Files()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,17 @@ import (
 type Service struct {
 	// Name is its name in msctl.yaml, which is also its folder and its host.
 	Name string
-	// Transport is how messages reach it; empty is TCP, the only one so far.
+	// Transport is how messages reach it; empty is TCP.
 	Transport workspace.Transport
-	// Port is where it listens.
+	// Port is where it listens with TCP; 0 with a broker.
 	Port int
 }
 
 // takenNames are names that a service cannot have, because files of the
 // workspace do, or because they mean something to Go.
 func takenNames() []string {
-	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata", "contracts", "gw"}
+	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata", "contracts", "gw",
+		"transport", "tcp", "rabbitmq", "redis", "nats"}
 }
 
 // CheckService says what is wrong with a service, or nil.
@@ -37,11 +38,11 @@ func CheckService(s Service) error {
 		return fmt.Errorf("a service cannot be called %q, because the workspace or Go needs the name itself", s.Name)
 	case strings.HasSuffix(s.Name, "-") || strings.Contains(s.Name, "--"):
 		return fmt.Errorf("service name %q: a hyphen stands between two letters or digits", s.Name)
-	case !slices.Contains([]workspace.Transport{"", workspace.TCP, workspace.RabbitMQ, workspace.Redis, workspace.NATS}, s.Transport):
-		return fmt.Errorf("service %s: unknown transport %q: use tcp", s.Name, s.Transport)
-	case s.Transport != "" && s.Transport != workspace.TCP:
-		return fmt.Errorf("service %s uses %s, which comes with a later version of msctl: this one speaks tcp", s.Name, s.Transport)
-	case s.Port < 1 || s.Port > 65535:
+	case !slices.Contains(append(workspace.Brokers(), "", workspace.TCP), s.Transport):
+		return fmt.Errorf("service %s: unknown transport %q: use tcp, rabbitmq, redis or nats", s.Name, s.Transport)
+	case s.OnBroker() && s.Port != 0:
+		return fmt.Errorf("service %s is reached through %s and has no port of its own: leave %d out", s.Name, s.Transport.Title(), s.Port)
+	case !s.OnBroker() && (s.Port < 1 || s.Port > 65535):
 		return fmt.Errorf("service %s needs a port from 1 to 65535", s.Name)
 	}
 	return nil
@@ -66,8 +67,12 @@ func (s Service) Title() string {
 // underscore, because Go would read mail_linux.go as for Linux.
 func (s Service) File() string { return strings.ReplaceAll(s.Name, "-", "") }
 
-// Variable returns the environment variable that tells others where it is.
+// Variable returns the environment variable that tells others where it is, or
+// where its broker is.
 func (s Service) Variable() string {
+	if s.OnBroker() {
+		return s.Transport.Variable()
+	}
 	return strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_URL"
 }
 

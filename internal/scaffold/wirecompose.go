@@ -22,10 +22,16 @@ func (d *Dir) wireCompose(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
-	after, ok := addToCompose(string(before), s, d.gatewayName())
-	if !ok || !extends(before, []byte(after), s.Name) {
-		r.byHand("%s is not as msctl knows it: add service %s there, and %s=tcp://%s:%d to the gateway's environment",
-			composeFile, s.Name, s.Variable(), s.Name, s.Port)
+	after, ok, err := addToCompose(string(before), s, d.gatewayName())
+	if err != nil {
+		return err
+	}
+	if !ok || !extends(before, []byte(after), s) {
+		needed := "service " + s.Name
+		if s.OnBroker() {
+			needed += " and " + s.Transport.Title()
+		}
+		r.byHand("%s is not as msctl knows it: add %s there, and %s=%s to the gateway's environment", composeFile, needed, s.Variable(), s.Inside())
 		return nil
 	}
 	r.edit(composeFile, before, []byte(after))
@@ -39,60 +45,122 @@ func (d *Dir) gatewayName() string {
 	return ""
 }
 
-// extends makes sure that after says what before did, with one more service and
-// a gateway that knows it.
-func extends(before, after []byte, name string) bool {
+// extends makes sure that after says what before did, with one more service, its
+// broker unless that was there, and a gateway that knows it.
+func extends(before, after []byte, s Service) bool {
 	var a, b map[string]any
 	if yaml.Unmarshal(before, &a) != nil || yaml.Unmarshal(after, &b) != nil {
 		return false
 	}
-	old, _ := a["services"].(map[string]any)
-	now, _ := b["services"].(map[string]any)
-	if old == nil || now == nil || old[name] != nil || now[name] == nil || len(now) != len(old)+1 {
-		return false
+	added := []string{s.Name}
+	if s.OnBroker() {
+		added = append(added, string(s.Transport))
 	}
-	for other, was := range old {
-		if is := now[other]; other != "gateway" && !reflect.DeepEqual(was, is) {
+	fresh := section(a, "services")[s.Name] == nil && section(b, "services")[s.Name] != nil
+	return fresh && grown(a, b, "services", "gateway", added...) && grown(a, b, "volumes", "", added...) && reflect.DeepEqual(a, b)
+}
+
+// grown takes a section out of both files and reports whether the second has all
+// entries of the first, but for the one that may change, and no others than those
+// that were added.
+func grown(a, b map[string]any, name, mayChange string, added ...string) bool {
+	was, is := section(a, name), section(b, name)
+	for entry, old := range was {
+		now, there := is[entry]
+		if !there || entry != mayChange && !reflect.DeepEqual(old, now) {
 			return false
 		}
 	}
-	delete(a, "services")
-	delete(b, "services")
-	return reflect.DeepEqual(a, b)
+	for entry := range is {
+		if _, there := was[entry]; !there && !slices.Contains(added, entry) {
+			return false
+		}
+	}
+	delete(a, name)
+	delete(b, name)
+	return true
+}
+
+func section(file map[string]any, name string) map[string]any {
+	entries, _ := file[name].(map[string]any)
+	return entries
 }
 
 // addToCompose inserts lines. ok is false where the text has another form.
-func addToCompose(text string, s Service, gateway string) (out string, ok bool) {
+func addToCompose(text string, s Service, gateway string) (out string, ok bool, err error) {
 	if strings.Contains(text, "\t") || strings.Contains(text, "\r") {
-		return "", false
+		return "", false, nil
 	}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	services := slices.Index(lines, "services:")
 	if services < 0 {
-		return "", false
+		return "", false, nil
+	}
+	block := composeService(s, strings.Contains(text, "&program"))
+	missing := s.OnBroker() && indexIn(lines, services, "  "+string(s.Transport)+":") < 0
+	if missing {
+		broker, err := brokerView{s.Transport}.Compose()
+		if err != nil {
+			return "", false, err
+		}
+		block = slices.Concat(strings.Split(broker, "\n"), []string{""}, block)
+		if lines, ok = addVolume(lines, brokerView{s.Transport}); !ok {
+			return "", false, nil
+		}
 	}
 	at := blockEnd(lines, services)
 	if gateway != "" {
-		g := indexIn(lines, services, "  "+gateway+":")
-		if g < 0 {
-			return "", false
+		if lines, at, ok = addToGateway(lines, indexIn(lines, services, "  "+gateway+":"), s); !ok {
+			return "", false, nil
 		}
-		if lines, ok = addToBlock(lines, g, "environment", fmt.Sprintf("%s: tcp://%s:%d", s.Variable(), s.Name, s.Port),
-			fmt.Sprintf("%s=tcp://%s:%d", s.Variable(), s.Name, s.Port)); !ok {
-			return "", false
-		}
-		if lines, ok = addToBlock(lines, g, "depends_on", "", s.Name); !ok {
-			return "", false
-		}
-		at = g
 	}
-	block := composeService(s, strings.Contains(text, "&program"))
 	if at == blockEnd(lines, services) {
 		block = append([]string{""}, block...)
 	} else {
 		block = append(block, "")
 	}
-	return strings.Join(slices.Insert(lines, at, block...), "\n") + "\n", true
+	return strings.Join(slices.Insert(lines, at, block...), "\n") + "\n", true, nil
+}
+
+// addToGateway tells the gateway, whose block begins at index g, where the
+// service is, and makes it wait. The service's own block goes before it.
+func addToGateway(lines []string, g int, s Service) (out []string, at int, ok bool) {
+	if g < 0 {
+		return nil, 0, false
+	}
+	if !mentions(lines, g, s.Variable()) {
+		if lines, ok = addToBlock(lines, g, "environment", s.Variable()+": "+s.Inside(), s.Variable()+"="+s.Inside()); !ok {
+			return nil, 0, false
+		}
+	}
+	lines, ok = addToBlock(lines, g, "depends_on", "", s.Name)
+	return lines, g, ok
+}
+
+// mentions reports whether the block at start sets an environment variable.
+func mentions(lines []string, start int, variable string) bool {
+	return slices.ContainsFunc(lines[start:blockEnd(lines, start)], func(line string) bool {
+		line = strings.TrimLeft(line, " -")
+		return strings.HasPrefix(line, variable+":") || strings.HasPrefix(line, variable+"=")
+	})
+}
+
+// addVolume declares the volume of a broker that keeps data.
+func addVolume(lines []string, b brokerView) ([]string, bool) {
+	if !b.Volume() {
+		return lines, true
+	}
+	entry := "  " + b.Name() + ":"
+	volumes := slices.Index(lines, "volumes:")
+	switch {
+	case volumes >= 0 && indexIn(lines, volumes, entry) >= 0:
+		return lines, true
+	case volumes >= 0:
+		return slices.Insert(lines, blockEnd(lines, volumes), entry), true
+	case slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "volumes:") }):
+		return lines, false
+	}
+	return append(lines, "", "volumes:", entry), true
 }
 
 func composeService(s Service, anchored bool) []string {
@@ -100,14 +168,22 @@ func composeService(s Service, anchored bool) []string {
 	if anchored {
 		block = append(block, "    <<: *program")
 	}
-	return append(block,
+	block = append(block,
 		"    build:",
 		"      context: .",
 		"      args:",
 		"        SERVICE: "+s.Name,
 		"    environment:",
 		"      APP_ENV: production",
-		fmt.Sprintf("      MS_PORT: %q", fmt.Sprint(s.Port)),
+	)
+	if !s.OnBroker() {
+		return append(block, fmt.Sprintf("      MS_PORT: %q", fmt.Sprint(s.Port)))
+	}
+	return append(block,
+		"      "+s.Variable()+": "+s.Inside(),
+		"    depends_on:",
+		"      "+string(s.Transport)+":",
+		"        condition: service_healthy",
 	)
 }
 

@@ -27,6 +27,13 @@ func (d *Dir) wireGateway(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
+	if known, err := d.declared(path.Dir(name)); err != nil {
+		return err
+	} else if !known["transport"] {
+		r.byHand("the gateway in %s was made by an earlier msctl: see what `msctl new` makes of gateway.go, config.go and services.go now, and call %sRoutes",
+			path.Dir(name), s.Ident())
+		return nil
+	}
 	before, err := d.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.byHand("the gateway has no services.go: call %sRoutes where it adds its routes", s.Ident())

@@ -53,7 +53,7 @@ func (w Workspace) Check() error {
 			errs = append(errs, err)
 			continue
 		}
-		if other, taken := ports[s.Port]; taken {
+		if other, taken := ports[s.Port]; taken && !s.OnBroker() {
 			errs = append(errs, fmt.Errorf("service %s has port %d, which %s has already", s.Name, s.Port, other))
 		}
 		if other, taken := files[s.File()]; taken && other == s.Name {
@@ -72,6 +72,7 @@ type view struct {
 	Name, Module, Version string
 	GatewayPort           int
 	Services              []serviceView
+	Brokers               []brokerView
 	Items, Orders         bool // the two sample services are there
 }
 
@@ -80,6 +81,69 @@ type serviceView struct {
 	Service
 	Calls         []string
 	CallVariables []Service
+}
+
+// setting is an environment variable with an address, as containers have it.
+type setting struct{ Variable, Inside string }
+
+// Settings are the addresses that the service needs.
+func (s serviceView) Settings() []setting {
+	if s.OnBroker() {
+		return settings(append([]Service{s.Service}, s.CallVariables...))
+	}
+	return settings(s.CallVariables)
+}
+
+// Needs are the names of the brokers that the service needs.
+func (s serviceView) Needs() []string {
+	transports := []workspace.Transport{s.Transport}
+	for _, other := range s.CallVariables {
+		transports = append(transports, other.Transport)
+	}
+	var names []string
+	for _, b := range brokersOf(transports...) {
+		names = append(names, b.Name())
+	}
+	return names
+}
+
+// Packages are the runtime's packages of the transports that its main function
+// names: those of what it calls, and that of TCP where it listens on a port.
+func (s serviceView) Packages() []string {
+	var names []string
+	if !s.OnBroker() {
+		names = append(names, s.Package())
+	}
+	for _, other := range s.CallVariables {
+		names = append(names, other.Package())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// settings are the addresses of the services, each variable once.
+func settings(services []Service) []setting {
+	var list []setting
+	for _, s := range services {
+		if one := (setting{s.Variable(), s.Inside()}); !slices.Contains(list, one) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// Settings are the addresses of all services, for the gateway.
+func (v view) Settings() []setting {
+	var all []Service
+	for _, s := range v.Services {
+		all = append(all, s.Service)
+	}
+	return settings(all)
+}
+
+// OnTCP are the services with a port.
+func (v view) OnTCP() []serviceView {
+	return slices.DeleteFunc(slices.Clone(v.Services), func(s serviceView) bool { return s.OnBroker() })
 }
 
 // kind of a service: which template folder it comes from.
@@ -99,8 +163,13 @@ func (w Workspace) view() (view, error) {
 		Name: w.Name, Module: cmp.Or(w.Module, DefaultModule(w.Name)), Version: cmp.Or(w.Version, "devel"),
 		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort),
 	}
+	var transports []workspace.Transport
+	for _, s := range w.Services {
+		transports = append(transports, s.Transport)
+	}
+	v.Brokers = brokersOf(transports...)
 	var err error
-	if v.versions, err = readVersions(); err != nil {
+	if v.versions, err = readVersions(v.Brokers); err != nil {
 		return view{}, err
 	}
 	for _, s := range w.Services {
@@ -137,13 +206,22 @@ func (w Workspace) Files() ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, own...)
+		listener, shared, err := renderTransport(s.Service, v)
+		if err != nil {
+			return nil, err
+		}
+		files = append(append(files, own...), listener...)
+		for _, f := range shared {
+			if !slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path }) {
+				files = append(files, f)
+			}
+		}
 	}
-	runtime, err := bundle()
+	runtime, err := bundle(v.Brokers)
 	if err != nil {
 		return nil, err
 	}
-	sums, err := v.sums()
+	sums, err := v.sums(v.Brokers)
 	if err != nil {
 		return nil, err
 	}

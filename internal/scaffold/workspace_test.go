@@ -88,12 +88,13 @@ func TestFirstLines(t *testing.T) {
 // was asked for.
 func TestManifest(t *testing.T) {
 	w := shop()
-	w.Services = append(w.Services, Service{Name: "mail-out", Port: 3010})
+	w.Services = append(w.Services, Service{Name: "mail-out", Port: 3010},
+		Service{Name: "reports", Transport: workspace.RabbitMQ}, Service{Name: "audit", Transport: workspace.NATS}, Service{Name: "cache", Transport: workspace.Redis})
 	m, err := workspace.Parse("msctl.yaml", rendered(t, w)["msctl.yaml"].Data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"items", "orders", "mail-out", "gateway"}, m.Names()); diff != "" {
+	if diff := cmp.Diff([]string{"items", "orders", "mail-out", "reports", "audit", "cache", "gateway"}, m.Names()); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]string{"items"}, m.Service("orders").DependsOn); diff != "" {
@@ -101,6 +102,11 @@ func TestManifest(t *testing.T) {
 	}
 	if got := m.Service("mail-out").Port; got != 3010 {
 		t.Errorf("port %d", got)
+	}
+	for name, queue := range map[string]string{"reports": "reports", "audit": "audit", "cache": "", "items": ""} {
+		if s := m.Service(name); s.Queue != queue || s.Transport.Broker() != (s.Port == 0) {
+			t.Errorf("%s: queue %q, port %d", name, s.Queue, s.Port)
+		}
 	}
 }
 
@@ -115,8 +121,8 @@ func TestVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := rendered(t, shop())
-	for _, name := range bundledModules() {
+	files := rendered(t, onBrokers(workspace.Brokers()...))
+	for _, name := range bundledModules(brokersOf(workspace.Brokers()...)) {
 		version := ""
 		for line := range strings.Lines(string(own)) {
 			if words := strings.Fields(line); len(words) >= 2 && words[0] == name {
@@ -129,7 +135,7 @@ func TestVersions(t *testing.T) {
 			}
 		}
 		for line := range strings.Lines(string(ownSums)) {
-			if strings.HasPrefix(line, name+" "+version) && !strings.Contains(string(files["go.sum"].Data), line) {
+			if strings.HasPrefix(line, name+" "+version+" ") && !strings.Contains(string(files["go.sum"].Data), line) {
 				t.Errorf("go.sum does not hold %q", line)
 			}
 		}
@@ -172,7 +178,9 @@ func TestCheck(t *testing.T) {
 		{"taken name", Workspace{Name: "shop", Services: []Service{{Name: "gateway", Port: 3002}}}, "needs the name itself"},
 		{"keyword", Workspace{Name: "shop", Services: []Service{{Name: "type", Port: 3002}}}, "needs the name itself"},
 		{"same in Go", Workspace{Name: "shop", Services: []Service{{Name: "mail-out", Port: 1}, {Name: "mailout", Port: 2}}}, "cannot be told apart"},
-		{"broker", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: workspace.NATS, Port: 3002}}}, "comes with a later version"},
+		{"broker", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: workspace.NATS}, {Name: "b", Transport: workspace.NATS}}}, ""},
+		{"broker with a port", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: workspace.NATS, Port: 3002}}}, "reached through NATS and has no port"},
+		{"broker's name", Workspace{Name: "shop", Services: []Service{{Name: "redis", Port: 3002}}}, "needs the name itself"},
 		{"transport", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: "smoke", Port: 3002}}}, "unknown transport"},
 		{"module", Workspace{Name: "shop", Module: "a b", Services: DefaultServices()}, "must look like"},
 		{"standard library", Workspace{Name: "shop", Module: "net/shop", Services: DefaultServices()}, "like a package of the standard library"},

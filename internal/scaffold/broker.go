@@ -1,0 +1,178 @@
+package scaffold
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/templates"
+)
+
+// OnBroker reports whether messages reach the service through a broker.
+func (s Service) OnBroker() bool { return s.Transport.Broker() }
+
+// Package is the runtime's package of the service's transport.
+func (s Service) Package() string { return transportPackage(s.Transport) }
+
+func transportPackage(t workspace.Transport) string {
+	switch t {
+	case workspace.RabbitMQ:
+		return "microrabbit"
+	case workspace.Redis:
+		return "microredis"
+	case workspace.NATS:
+		return "micronats"
+	}
+	return "microtcp"
+}
+
+// TransportName is the transport as msctl.yaml has it.
+func (s Service) TransportName() workspace.Transport { return cmp.Or(s.Transport, workspace.TCP) }
+
+// Queue is RabbitMQ's queue or NATS' queue group; "" where there is none.
+func (s Service) Queue() string {
+	return (&workspace.Service{Name: s.Name, Transport: s.Transport}).QueueName()
+}
+
+// Preset is where the service, or its broker, is on a developer's machine.
+func (s Service) Preset() string {
+	if s.OnBroker() {
+		return workspace.DefaultBrokerURL(s.Transport)
+	}
+	return fmt.Sprintf("tcp://localhost:%d", s.Port)
+}
+
+// Inside is where the service, or its broker, is among containers.
+func (s Service) Inside() string {
+	if s.OnBroker() {
+		return brokerView{s.Transport}.Inside()
+	}
+	return fmt.Sprintf("tcp://%s:%d", s.Name, s.Port)
+}
+
+// Setting is the Go call that reads where the service is.
+func (s Service) Setting() string {
+	method := "Service"
+	if s.OnBroker() {
+		method = "Broker"
+	}
+	return fmt.Sprintf("env.%s(%q, %q)", method, s.Variable(), s.Preset())
+}
+
+// Dial is the Go call that makes a connection to the service; target is the Go
+// expression of where it is.
+func (s Service) Dial(target string) string {
+	if s.Transport == workspace.RabbitMQ {
+		return fmt.Sprintf("microrabbit.Dial(%s, %q)", target, s.Queue())
+	}
+	return fmt.Sprintf("%s.Dial(%s)", s.Package(), target)
+}
+
+// Listed is the Go call that makes the service's transport in the gateway.
+func (s Service) Listed() string {
+	switch s.Transport {
+	case workspace.RabbitMQ:
+		return fmt.Sprintf("rabbitmq(%q)", s.Queue())
+	case workspace.Redis, workspace.NATS:
+		return string(s.Transport) + "()"
+	}
+	return fmt.Sprintf("tcp(%q, %q)", s.Variable(), s.Preset())
+}
+
+// Where tells people how the service is reached.
+func (s Service) Where() string {
+	switch s.Transport {
+	case workspace.RabbitMQ:
+		return "in RabbitMQ's queue " + s.Queue()
+	case workspace.NATS:
+		return "on NATS, in the queue group " + s.Queue()
+	case workspace.Redis:
+		return "on Redis"
+	}
+	return fmt.Sprintf("on port %d", s.Port)
+}
+
+// brokerView is what templates see of a broker.
+type brokerView struct{ workspace.Transport }
+
+// Name is the transport, which is also the broker's host among containers.
+func (b brokerView) Name() string { return string(b.Transport) }
+
+// Preset is where it is on a developer's machine.
+func (b brokerView) Preset() string { return workspace.DefaultBrokerURL(b.Transport) }
+
+// Secret is the variable with its password among containers.
+func (b brokerView) Secret() string { return strings.TrimSuffix(b.Variable(), "_URL") + "_PASSWORD" }
+
+// Inside is its address among containers.
+func (b brokerView) Inside() string {
+	scheme, address, _ := strings.Cut(b.Preset(), "://")
+	user := "app"
+	if b.Transport == workspace.Redis {
+		user = "" // its one password is that of the default user
+	}
+	_, port, _ := strings.Cut(address, ":")
+	return fmt.Sprintf("%s://%s:${%s:?set it in .env}@%s:%s", scheme, user, b.Secret(), b.Name(), port)
+}
+
+// Secure is the scheme of its addresses with TLS.
+func (b brokerView) Secure() string {
+	if b.Transport == workspace.NATS {
+		return "tls"
+	}
+	scheme, _, _ := strings.Cut(b.Preset(), "://")
+	return scheme + "s"
+}
+
+// Explanation stands over its settings in .env.example.
+func (b brokerView) Explanation() string {
+	return fmt.Sprintf("# Where %s is (%s:// with TLS), and its password in compose.yaml, which becomes part of a URL there", b.Title(), b.Secure())
+}
+
+// Compose is the broker's entry in compose.yaml.
+func (b brokerView) Compose() (string, error) {
+	text, err := fs.ReadFile(templates.Files(), "compose/"+b.Name()+".yaml")
+	return strings.TrimRight(string(text), "\n"), err
+}
+
+// Volume reports whether it keeps data.
+func (b brokerView) Volume() bool { return b.Transport == workspace.RabbitMQ }
+
+// brokersOf lists the brokers that the transports need.
+func brokersOf(transports ...workspace.Transport) []brokerView {
+	var found []brokerView
+	for _, t := range workspace.Brokers() {
+		if slices.Contains(transports, t) {
+			found = append(found, brokerView{t})
+		}
+	}
+	return found
+}
+
+// renderTransport renders what a service on a broker has beside its code: own is
+// its listener, shared are files of the workspace that all services on brokers,
+// or on this one, have in common.
+func renderTransport(s Service, v view) (own, shared []File, err error) {
+	if !s.OnBroker() {
+		return nil, nil, nil
+	}
+	names := strings.NewReplacer("NAME", s.Name, "FILE", s.File())
+	data := oneService{serviceView: serviceView{Service: s}, Module: v.Module}
+	for _, dir := range []string{"broker", string(s.Transport)} {
+		files, err := renderDir(dir, data, names)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range files {
+			if strings.HasPrefix(f.Path, "apps/"+s.Name+"/") {
+				own = append(own, f)
+			} else {
+				shared = append(shared, f)
+			}
+		}
+	}
+	return own, shared, nil
+}

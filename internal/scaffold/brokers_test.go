@@ -1,0 +1,213 @@
+package scaffold
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// buildOnce are settings under which the go command builds the runtime of all
+// workspaces once, wherever they are, and needs no network.
+func buildOnce() []string { return []string{"GOFLAGS=-buildvcs=false -trimpath", "GOPROXY=off"} }
+
+// mixed is a workspace whose services use all transports, and which call across
+// them.
+func mixed() Workspace {
+	return Workspace{Name: "shop", Version: "test", Services: []Service{
+		{Name: "items", Transport: workspace.Redis},
+		{Name: "orders", Transport: workspace.NATS},
+		{Name: "mail", Transport: workspace.RabbitMQ},
+		{Name: "payments", Port: 3010},
+	}}
+}
+
+// TestGeneratedOnBrokers: whatever transports the services use, their code is
+// formatted and vetted, with its tests.
+func TestGeneratedOnBrokers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds whole workspaces")
+	}
+	rabbit, redis, nats := workspace.RabbitMQ, workspace.Redis, workspace.NATS
+	for _, services := range [][]Service{
+		{{Name: "items", Transport: rabbit}, {Name: "orders", Transport: rabbit}, {Name: "mail-out", Transport: rabbit}},
+		{{Name: "items", Transport: redis}, {Name: "orders", Transport: redis}, {Name: "mail-out", Transport: redis}},
+		{{Name: "items", Transport: nats}, {Name: "orders", Transport: nats}, {Name: "mail-out", Transport: nats}},
+		{{Name: "items", Transport: rabbit}, {Name: "orders", Port: 3003}},
+		{{Name: "items", Port: 3002}, {Name: "orders", Transport: redis}},
+		{{Name: "mail-out", Transport: nats}},
+	} {
+		dir := t.TempDir()
+		makeWorkspace(t, dir, Workspace{Name: "shop", Version: "test", Services: services})
+		formatted(t, dir)
+		goTool(t, dir, buildOnce(), "go", "vet", "./...")
+		if t.Failed() {
+			t.Fatalf("with %v", services)
+		}
+	}
+}
+
+func formatted(t *testing.T, dir string) {
+	t.Helper()
+	if out := goTool(t, dir, nil, "gofmt", "-l", "apps", "contracts", "internal", "third_party"); out != "" {
+		t.Errorf("not gofmt'd:\n%s", out)
+	}
+}
+
+// TestGeneratedMix: a workspace that uses all transports passes its tests without
+// a broker, and speaks through real ones. A service on TCP needs no driver.
+func TestGeneratedMix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs a whole workspace")
+	}
+	dir := t.TempDir()
+	makeWorkspace(t, dir, mixed())
+	formatted(t, dir)
+	goTool(t, dir, append(buildOnce(), "GOMODCACHE="+filepath.Join(t.TempDir(), "empty")), "go", "build", "-o", filepath.Join(dir, "bin", "payments"+exe()), "./apps/payments")
+	goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./apps/...")
+	t.Log(goTool(t, dir, buildOnce(), "go", "test", "./..."))
+	runMix(t, dir)
+}
+
+// runMix starts the programs of mixed and speaks to them.
+func runMix(t *testing.T, dir string) {
+	t.Helper()
+	payments, port := freePort(t), freePort(t)
+	brokers := []string{"RABBITMQ_URL=" + testenv.PrivateRabbitMQ(t).URL, "REDIS_URL=" + testenv.PrivateRedis(t).URL, "NATS_URL=" + testenv.PrivateNATS(t).URL}
+	ordersLog := start(t, dir, "orders", brokers...)
+	for _, name := range []string{"items", "mail"} {
+		start(t, dir, name, brokers...)
+	}
+	start(t, dir, "payments", "MS_PORT="+payments)
+	start(t, dir, "gateway", append(slices.Clone(brokers), "PAYMENTS_URL=tcp://127.0.0.1:"+payments, "PORT="+port)...)
+	c := client{t, "http://127.0.0.1:" + port}
+	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
+
+	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99}`, "id", 1)
+	c.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`, "total", 19.98, "itemName", "Widget")
+	c.want(422, "POST", "/orders", `{"itemId":9,"quantity":2}`, "message", "item 9 does not exist")
+	eventually(t, "items counts what was sold", func() bool {
+		_, item := c.do("GET", "/items/1", "")
+		return fmt.Sprint(item["sold"]) == "2"
+	})
+	c.want(200, "GET", "/mail/hello?name=Ada", "", "message", "Hello Ada")
+	c.want(400, "GET", "/mail/hello?name=", "")
+	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
+	eventually(t, "orders logs the correlation id of the HTTP request", func() bool {
+		return strings.Contains(ordersLog.String(), `"correlation_id":"test-post-1"`)
+	})
+}
+
+// TestBrokersAddedToOneOnTCP: a workspace that had no broker gets everything that
+// it needs with the first service on one, and is as one that was made with it.
+func TestBrokersAddedToOneOnTCP(t *testing.T) {
+	dir, whole := t.TempDir(), t.TempDir()
+	makeShop(t, dir)
+	w := shop()
+	for _, transport := range workspace.Brokers() {
+		for _, name := range []string{"on-" + string(transport), "more-" + string(transport)} {
+			s := Service{Name: name, Transport: transport}
+			w.Services = append(w.Services, s)
+			d := open(t, dir)
+			d.Version = "test"
+			r, err := d.NewService(s)
+			if err != nil || r.ByHand != nil {
+				t.Fatal(err, r.ByHand)
+			}
+			if err := write(t, dir, false, r.Files...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	makeWorkspace(t, whole, w)
+	got, want := tree(t, dir), tree(t, whole)
+	// What a person reads may have its parts in another order; go.sum keeps what
+	// the tests of the modules before needed.
+	for _, name := range []string{"README.md", ".env.example", "compose.yaml", "msctl.yaml", "go.sum"} {
+		for line := range strings.Lines(want[name]) {
+			if !strings.Contains(got[name], strings.TrimSpace(line)) && name != "README.md" {
+				t.Errorf("%s lacks %q", name, line)
+			}
+		}
+		delete(got, name)
+		delete(want, name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-made at once +added):\n%s", diff)
+	}
+}
+
+// TestRuntimeOfAnotherVersion: what is not this msctl's runtime is named, and
+// nothing is written.
+func TestRuntimeOfAnotherVersion(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	change(t, dir, "third_party/msctl/runtime/micro/server.go", "package micro", "package micro // as it was")
+	r, err := open(t, dir).NewService(Service{Name: "mail", Transport: workspace.RabbitMQ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, dir)
+	err = write(t, dir, false, r.Files...)
+	if err == nil || !strings.Contains(err.Error(), "third_party/msctl/runtime/micro/server.go") {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Errorf("something was written: %s", diff)
+	}
+}
+
+// TestRequirements: a go.mod of a person keeps its lines and gets those that are
+// missing.
+func TestRequirements(t *testing.T) {
+	modules := []module{{"example.com/b", "v1.10.0"}, {"example.com/d", "v0.2.0"}}
+	for _, test := range []struct {
+		name, before, after string
+		ok                  bool
+	}{
+		{"missing", "module m\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/c v1.0.0 // indirect\n)\n",
+			"module m\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/b v1.10.0 // indirect\n\texample.com/c v1.0.0 // indirect\n\texample.com/d v0.2.0 // indirect\n)\n", true},
+		{"older", "require (\n\texample.com/b v1.9.1 // mine\n\texample.com/d v0.2.0-rc.1 // indirect\n)\n",
+			"require (\n\texample.com/b v1.10.0 // mine\n\texample.com/d v0.2.0 // indirect\n)\n", true},
+		{"newer", "require example.com/b v1.10.1\nrequire (\n\texample.com/d v0.2.1-0.20250101000000-abcdefabcdef\n)\n",
+			"require example.com/b v1.10.1\nrequire (\n\texample.com/d v0.2.1-0.20250101000000-abcdefabcdef\n)\n", true},
+		{"no block", "module m\n", "", false},
+	} {
+		if got, ok := addRequires(test.before, modules); ok != test.ok || got != test.after {
+			t.Errorf("%s: %v\n%s", test.name, ok, cmp.Diff(test.after, got))
+		}
+	}
+}
+
+func TestNewer(t *testing.T) {
+	ordered := []string{"v0.9.0", "v0.10.0", "v1.0.0-alpha.1", "v1.0.0-alpha.2", "v1.0.0-alpha.10", "v1.0.0-beta", "v1.0.0", "v1.0.1-0.20250101000000-abcdef", "v1.0.1", "v2.0.0"}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			if got := newer(a, b); got != (i > j) {
+				t.Errorf("newer(%s, %s) = %v", a, b, got)
+			}
+		}
+	}
+}
+
+// TestComposeOfBrokers: every broker's entry is what compose takes, with a health
+// check, a password that must be given and no port for others than this machine.
+func TestComposeOfBrokers(t *testing.T) {
+	for _, b := range brokersOf(workspace.Brokers()...) {
+		text, err := b.Compose()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"  " + b.Name() + ":\n", "    image: " + b.Name() + ":", "    healthcheck:\n", "${" + b.Secret() + ":?set it in .env}", `- "127.0.0.1:`} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s lacks %q:\n%s", b.Name(), part, text)
+			}
+		}
+	}
+}
