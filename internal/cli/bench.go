@@ -201,7 +201,7 @@ func (o *benchOptions) typedMessage(args []string) ([]benchMessage, error) {
 	case o.lab.demo && len(args) > 0:
 		return nil, usagef("--demo brings its own service: leave %q out", args[0])
 	case http && len(args) > 0 && strings.HasPrefix(args[0], "cmd="):
-		return nil, withHint(usagef("%s is an HTTP target, which has no patterns: leave %q out", o.target.to, args[0]),
+		return nil, withHint(usagef("%s is an HTTP target, which has no patterns: leave %q out", shownTarget(o.target.to), args[0]),
 			"to send a member called cmd, write DATA as JSON")
 	case o.lab.demo, len(args) == 0 && !http && o.printPolicy != "":
 		return nil, nil
@@ -327,6 +327,9 @@ func commandLine(cmd *cobra.Command, args []string) string {
 			values = list.GetSlice()
 		}
 		for _, v := range values {
+			if f.Name == "to" {
+				v = shownTarget(v)
+			}
 			switch {
 			case f.Value.Type() == "bool" && v == "true":
 				words = append(words, "--"+f.Name)

@@ -61,7 +61,7 @@ func (b *bencher) demoRun(ctx context.Context, service capacity.Config, t trial,
 		stop()
 		_ = mock.Wait() // it was told to end
 	}()
-	if t.o, err = b.o.demoVariant(t.name, mock.Address, demoLoad*service.Capacity()); err != nil {
+	if t.o, err = b.o.demoVariant(ctx, t.name, mock.Address, demoLoad*service.Capacity()); err != nil {
 		return err
 	}
 	r, err := newRig(ctx, t.o)
@@ -77,14 +77,14 @@ func (b *bencher) demoRun(ctx context.Context, service capacity.Config, t trial,
 }
 
 // demoVariant is one run of the demo, as if it had been typed.
-func (o *benchOptions) demoVariant(policyName, address string, rate float64) (*benchOptions, error) {
+func (o *benchOptions) demoVariant(ctx context.Context, policyName, address string, rate float64) (*benchOptions, error) {
 	one, err := o.variant(map[string]string{
 		"demo": "false", "policy": policyName, "to": "tcp://" + address, "rate": fmt.Sprintf("%g/s", rate), "duration": demoDuration.String(),
 	}, []benchMessage{{name: "work", pattern: "cmd=work", weight: 1}})
 	if err != nil {
 		return nil, err
 	}
-	one.messages[0].target, err = parseTarget("tcp://" + address)
+	one.messages[0].target, err = parseTarget(ctx, "tcp://"+address)
 	return one, err
 }
 

@@ -55,7 +55,9 @@ func parseFault(flag, text string) (fault.Fault, error) {
 func (o *benchFaults) suit(t target) error {
 	for _, f := range o.list {
 		if !f.ForProcess() {
-			if err := f.Check(t.scheme == schemeHTTP); err != nil {
+			if err := f.Check(t.raw()); err != nil && t.broker != nil {
+				return withHint(usagef("--fault %w", err), "before a broker a proxy sees a stream of bytes, in which all messages are mixed")
+			} else if err != nil {
 				return usagef("--fault %w", err)
 			}
 			continue

@@ -193,7 +193,7 @@ func TestTargetsOfABench(t *testing.T) {
 			t.Errorf("%q: %v", c.args, err)
 			continue
 		}
-		to, err := parseTarget(c.to)
+		to, err := parseTarget(t.Context(), c.to)
 		if err != nil {
 			t.Fatal(err)
 		}

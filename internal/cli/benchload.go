@@ -44,7 +44,7 @@ func (o *benchLoad) register(cmd *cobra.Command) {
 	f.DurationVarP(&o.duration, "duration", "d", 10*time.Second, "offer requests for `DURATION`")
 	f.Uint64VarP(&o.requests, "requests", "n", 0, "stop after `N` requests; without --duration however long it takes")
 	f.DurationVar(&o.warmup, "warmup", 0, "do not count the first `DURATION`")
-	f.IntVarP(&o.connections, "connections", "c", 1, "spread requests over `N` connections to each address")
+	f.IntVarP(&o.connections, "connections", "c", 1, "spread requests over `N` connections to each address, or to the broker")
 	f.IntVar(&o.maxInFlight, "max-in-flight", load.DefaultMaxInFlight, "past `N` requests at once a request is shed: counted, and not sent")
 	f.Uint64Var(&o.seed, "seed", 1, "draw arrivals, data and faults at random from `N`: the same again with the same")
 	groupFlags(cmd, "Load", "rate", "ramp", "sine", "stages", "users", "think", "arrivals", "duration", "requests", "warmup",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,7 +17,6 @@ import (
 	"github.com/msctl/msctl/internal/load/web"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/microtcp"
 )
 
 // rig is one run that is set up: its connections, the fault proxies in their way,
@@ -115,13 +115,25 @@ func pathOf(t target) string {
 	return u.Path
 }
 
-// dial makes one connection.
+// dial makes one connection for a message: to its target, or to the proxy before it.
 func (r *rig) dial(t target, m *readyMessage) (micro.Conn, error) {
-	if t.scheme != schemeHTTP {
-		// The bound on what is in flight is the plan's.
-		return r.o.target.dial(t, microtcp.WithMaxInFlight(1<<30))
+	if t.scheme == schemeHTTP {
+		return r.dialHTTP(t, m)
 	}
-	options := web.Options{Method: m.verb(), Header: m.header}
+	// The bound on what is in flight is the plan's, and so is who waits how long.
+	limits := dialLimits{maxInFlight: 1 << 30, patient: true}
+	if !slices.Equal(t.addresses, m.target.addresses) { // to a proxy, which passes on what is encrypted
+		limits.serverName = serverName(m.target)
+	}
+	return r.o.target.dial(t, limits)
+}
+
+func (r *rig) dialHTTP(t target, m *readyMessage) (micro.Conn, error) {
+	options := web.Options{Method: m.verb(), Header: m.header.Clone()}
+	if t.login.given && options.Header.Get("Authorization") == "" {
+		basic := http.Request{Header: options.Header}
+		basic.SetBasicAuth(t.login.user, t.login.text())
+	}
 	if strings.HasPrefix(t.addresses[0], "https:") {
 		config, err := r.o.target.tlsConfig()
 		if err != nil {
@@ -139,11 +151,10 @@ func (r *rig) dial(t target, m *readyMessage) (micro.Conn, error) {
 // proxied puts a fault proxy before a target, where there are faults for one, and
 // returns the target to talk to instead.
 func (r *rig) proxied(t target) (target, error) {
-	options := fault.Options{Target: t.addresses, Seed: r.o.seed, Faults: r.o.faults.forProxy()}
+	options := fault.Options{Target: t.addresses, Raw: t.raw(), Seed: r.o.seed, Faults: r.o.faults.forProxy()}
 	if len(options.Faults) == 0 {
 		return t, nil
 	}
-	through := target{scheme: schemeTCP, service: t.service}
 	switch t.scheme {
 	case schemeTLS:
 		config, err := r.o.target.tlsConfig()
@@ -160,7 +171,7 @@ func (r *rig) proxied(t target) (target, error) {
 		if u.Scheme == "https" {
 			return t, withHint(usagef("a fault proxy cannot look into https, and %s is", t), "bench the gateway over http, or the service behind it")
 		}
-		options.Raw, options.Target = true, []string{web.HostPort(u)}
+		options.Target = []string{web.HostPort(u)}
 	}
 	// It outlives the run's context: what is in flight when a run is stopped
 	// still has the run's grace.
@@ -169,14 +180,22 @@ func (r *rig) proxied(t target) (target, error) {
 		return t, fmt.Errorf("start the fault proxy: %w", err)
 	}
 	r.proxies = append(r.proxies, p)
-	if t.scheme == schemeHTTP {
-		u, _ := url.Parse(t.addresses[0]) // parsed above
-		u.Host = p.Addr()
-		through.scheme, through.addresses = schemeHTTP, []string{u.String()}
-		return through, nil
+	return t.through(p.Addr()), nil
+}
+
+// through is the target behind a proxy: what the clients of that one talk to.
+func (t target) through(address string) target {
+	switch t.scheme {
+	case schemeTLS:
+		t.scheme = schemeTCP // the proxy encrypts
+	case schemeHTTP:
+		if u, err := url.Parse(t.addresses[0]); err == nil {
+			u.Host = address
+			address = u.String()
+		}
 	}
-	through.addresses = []string{p.Addr()}
-	return through, nil
+	t.addresses = []string{address}
+	return t
 }
 
 // serverName is whose certificate is expected behind a proxy.
@@ -209,7 +228,11 @@ func (r *rig) about(name string, cell int) benchreport.About {
 			a.LateUnknown = true
 			continue
 		}
-		a.Connections += o.connections * len(m.target.addresses)
+		each := len(m.target.addresses)
+		if m.target.broker != nil {
+			each = 1 // whichever of the brokers it is
+		}
+		a.Connections += o.connections * each
 	}
 	return a
 }
@@ -246,9 +269,7 @@ const knockTimeout = 3 * time.Second
 // the question is not asked: the run will tell.
 func (o *benchOptions) knock(ctx context.Context) error {
 	for _, m := range o.messages {
-		for _, address := range m.target.addresses {
-			one := m.target
-			one.addresses = []string{address}
+		for _, one := range m.target.each() {
 			if err := o.reach(ctx, one); errors.Is(err, micro.ErrUnreachable) {
 				return explain(err, one)
 			}
@@ -257,10 +278,27 @@ func (o *benchOptions) knock(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// each is the target's addresses as targets of their own; the brokers of one
+// cluster are one.
+func (t target) each() []target {
+	if t.broker != nil {
+		return []target{t}
+	}
+	list := make([]target, len(t.addresses))
+	for i, address := range t.addresses {
+		list[i] = t
+		list[i].addresses = []string{address}
+	}
+	return list
+}
+
 // reach connects to one address of a target.
 func (o *benchOptions) reach(ctx context.Context, t target) error {
 	if t.scheme != schemeHTTP {
 		_, err := o.target.describe(ctx, t, knockTimeout)
+		if t.shared() && errors.Is(err, micro.ErrNotServed) {
+			return nil // the broker is there, and who serves there need not describe itself
+		}
 		return err
 	}
 	u, err := url.Parse(t.addresses[0])

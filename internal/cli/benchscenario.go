@@ -151,7 +151,7 @@ func (s *scenario) wrongAt(line, column int, message string) error {
 		_, size := utf8.DecodeRuneInString(rest)
 		offset, rest = offset+size, rest[size:]
 	}
-	return pointer{s.path, s.text, offset, message}.usage()
+	return pointer{s.path, masked(s.text), offset, message}.usage()
 }
 
 // parse reads the file's one document.

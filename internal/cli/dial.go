@@ -3,8 +3,7 @@ package cli
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"net"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -23,7 +22,7 @@ type targetFlags struct {
 
 // register adds the flags to a command; heading is theirs in its help.
 func (f *targetFlags) register(cmd *cobra.Command, heading string) {
-	cmd.Flags().StringVarP(&f.to, "to", "t", "", "send to `TARGET`: a service's name, tcp://host:port, tls://host:port")
+	cmd.Flags().StringVarP(&f.to, "to", "t", "", "send to `TARGET`: a service's name, tcp://host:port, amqp://host/queue, redis://host, nats://host")
 	f.registerTLS(cmd, heading)
 	groupFlags(cmd, heading, "to")
 }
@@ -31,38 +30,85 @@ func (f *targetFlags) register(cmd *cobra.Command, heading string) {
 // registerTLS adds only the flags of TLS, for commands that take the target as
 // an argument.
 func (f *targetFlags) registerTLS(cmd *cobra.Command, heading string) {
-	cmd.Flags().StringVar(&f.ca, "ca", "", "tls: trust the certificates in `FILE` (PEM) instead of the system's")
-	cmd.Flags().StringVar(&f.cert, "cert", "", "tls: show the certificate in `FILE` (PEM) to the service")
-	cmd.Flags().StringVar(&f.key, "key", "", "tls: its private key is in `FILE` (PEM)")
-	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "tls: trust any certificate")
+	cmd.Flags().StringVar(&f.ca, "ca", "", "TLS: trust the certificates in `FILE` (PEM) instead of the system's")
+	cmd.Flags().StringVar(&f.cert, "cert", "", "TLS: show the certificate in `FILE` (PEM) to the service")
+	cmd.Flags().StringVar(&f.key, "key", "", "TLS: its private key is in `FILE` (PEM)")
+	cmd.Flags().BoolVar(&f.insecure, "insecure", false, "TLS: trust any certificate")
 	groupFlags(cmd, heading, "ca", "cert", "key", "insecure")
+}
+
+// dialLimits are what a connection is bounded by. The zero value is the
+// transports' own bounds.
+type dialLimits struct {
+	// maxInFlight bounds the calls at once.
+	maxInFlight int
+	// serverName is whose certificate is expected; "" is the host that is dialled.
+	serverName string
+	// patient waits for a broker that is not there, as long as the message may.
+	patient bool
+	// log is told of what goes wrong without failing a message; nil is nobody.
+	log *slog.Logger
 }
 
 // dial makes the connection to a target: the one list of transports. Nothing is
 // connected before the first message. Errors are usage errors.
-func (f *targetFlags) dial(t target, opts ...microtcp.DialOption) (micro.Conn, error) {
+func (f *targetFlags) dial(t target, limits dialLimits) (micro.Conn, error) {
 	if err := f.checkTLS(t); err != nil {
 		return nil, err
 	}
-	switch t.scheme {
-	case schemeTCP:
-		return microtcp.Dial(t.list(), opts...), nil
-	case schemeTLS:
-		config, err := f.tlsConfig()
-		if err != nil {
+	var config *tls.Config
+	if t.encrypted() {
+		var err error
+		if config, err = f.tlsConfig(); err != nil {
 			return nil, err
 		}
-		return microtcp.Dial(t.list(), append(opts, microtcp.WithTLS(config))...), nil
+		config.ServerName = limits.serverName
 	}
-	return nil, withHint(usagef("%s takes no messages: http targets are for `msctl bench`", t), "use tcp://host:port")
+	switch {
+	case t.scheme == schemeTCP, t.scheme == schemeTLS:
+		return dialTCP(t, config, limits), nil
+	case t.broker == nil:
+		return nil, withHint(usagef("%s takes no messages: http targets are for `msctl bench`", t), "use tcp://host:port")
+	default:
+		return dialBroker(t, config, limits), nil
+	}
+}
+
+func dialTCP(t target, config *tls.Config, limits dialLimits) micro.Conn {
+	var opts []microtcp.DialOption
+	if limits.maxInFlight > 0 {
+		opts = append(opts, microtcp.WithMaxInFlight(limits.maxInFlight))
+	}
+	if config != nil {
+		opts = append(opts, microtcp.WithTLS(config))
+	}
+	return microtcp.Dial(t.list(), opts...)
 }
 
 // checkTLS refuses the flags of TLS for a target without it.
 func (f *targetFlags) checkTLS(t target) error {
-	if t.scheme != schemeTLS && (f.ca != "" || f.cert != "" || f.key != "" || f.insecure) {
-		return usagef("--ca, --cert, --key and --insecure go with a tls:// target, not with %s", t)
+	if t.encrypted() {
+		return nil
 	}
-	return nil
+	err := f.noTLS()
+	if err == nil {
+		return nil
+	}
+	var encrypted []string
+	for _, s := range schemes() {
+		if s.tls {
+			encrypted = append(encrypted, s.name+"://")
+		}
+	}
+	return withHint(err, "they go with a target over TLS (%s), not with %s", strings.Join(encrypted, ", "), t)
+}
+
+// noTLS refuses the flags of TLS.
+func (f *targetFlags) noTLS() error {
+	if f.ca == "" && f.cert == "" && f.key == "" && !f.insecure {
+		return nil
+	}
+	return usagef("--ca, --cert, --key and --insecure are for TLS, which this target has not")
 }
 
 func (f *targetFlags) tlsConfig() (*tls.Config, error) {
@@ -88,64 +134,4 @@ func (f *targetFlags) tlsConfig() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
-}
-
-// explain makes the person's sentence out of what a call of a target ended
-// with, with the hint that fits. The exit code is exitCode's affair.
-func explain(err error, t target) error {
-	var remote *micro.Error
-	switch {
-	case err == nil, errors.As(err, &remote) && remote.Remote():
-		return err
-	case errors.Is(err, micro.ErrUnreachable):
-		err = &sentence{"cannot reach " + t.name() + atAddress(t) + ": " + rootCause(err), err}
-		if t.service != "" {
-			return withHint(err, "start it with `msctl run %s`", t.service)
-		}
-		return withHint(err, "is it running there? another address goes in --to")
-	case errors.Is(err, micro.ErrConnectionLost):
-		return &sentence{t.name() + " closed the connection before it had answered", err}
-	case errors.Is(err, micro.ErrTimeout):
-		return withHint(&sentence{t.name() + " did not answer in time", err}, "a longer --timeout waits longer")
-	}
-	return err
-}
-
-// sentence is an error with another text: what a person reads, over what
-// happened.
-type sentence struct {
-	text string
-	err  error
-}
-
-func (e *sentence) Error() string { return e.text }
-func (e *sentence) Unwrap() error { return e.err }
-
-func atAddress(t target) string {
-	if t.service == "" {
-		return ""
-	}
-	return " at " + t.String()
-}
-
-// rootCause is why something could not be reached, without the layers that say
-// only that it could not.
-func rootCause(err error) string {
-	var (
-		dns     *net.DNSError
-		system  *os.SyscallError
-		network *net.OpError
-	)
-	switch {
-	case errors.As(err, &dns):
-		if dns.IsNotFound {
-			return "there is no host " + dns.Name
-		}
-		return dns.Error()
-	case errors.As(err, &system):
-		return system.Err.Error()
-	case errors.As(err, &network):
-		return network.Err.Error()
-	}
-	return strings.TrimPrefix(err.Error(), micro.ErrUnreachable.Error()+": ")
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"strings"
@@ -71,12 +72,13 @@ Without one in a folder without a workspace: ` + defaultTarget + `.`,
 		Example: `  msctl fault --listen :4002 --to tcp://localhost:3002 --fault 'latency=200ms±50ms'
   msctl fault --to items -f 'error=20% status=429 message="too busy"' -f 'drop=1%'
   msctl fault --to items -f 'stall@10s+4s' -f 'drop-reply first=3 pattern=cmd=createItem'
-  msctl fault --raw --listen :6380 --to tcp://localhost:6379 -f 'blackhole@30s+5s'`,
+  msctl fault --listen :6380 --to redis://localhost -f 'blackhole@30s+5s'
+  msctl fault --raw --listen :8080 --to tcp://localhost:3001 -f 'bandwidth=64KB/s'`,
 		GroupID: groupMeasure,
 		Args:    argCount(0, 0),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := o.complete(); err != nil {
+		if err := o.complete(cmd.Context()); err != nil {
 			return err
 		}
 		return runFault(cmd.Context(), s, o)
@@ -90,25 +92,30 @@ func (o *faultOptions) register(cmd *cobra.Command) {
 	f.StringVar(&o.listen, "listen", "localhost:4002", "listen at `ADDRESS`: host:port, or :port for the whole network; port 0 takes a free one")
 	groupFlags(cmd, "Where", "listen")
 	o.to.register(cmd, "Where")
-	f.Lookup("to").Usage = "pass messages on to `TARGET`: a service's name, tcp://host:port, tls://host:port"
+	f.Lookup("to").Usage = "pass messages on to `TARGET`: a service's name, tcp://host:port, tls://host:port, or a broker's address"
 	f.StringArrayVarP(&o.texts, "fault", "f", nil, "do `FAULT` from the start on (repeatable)")
 	f.Uint64Var(&o.seed, "seed", 1, "draw what is hit from `SEED`: the same in every run")
-	f.BoolVar(&o.raw, "raw", false, "know nothing of messages, for other protocols: latency, bandwidth, blackhole, stall, reset and cut, for each read")
+	f.BoolVar(&o.raw, "raw", false, "know nothing of messages, for other protocols, and before a broker: latency, bandwidth, blackhole, stall, reset and cut, for each read")
 	groupFlags(cmd, "What it does", "fault", "seed", "raw")
 }
 
 // complete reads and checks the flags. All its errors are usage errors.
-func (o *faultOptions) complete() (err error) {
+func (o *faultOptions) complete(ctx context.Context) (err error) {
 	if err := checkListen(o.listen); err != nil {
 		return err
 	}
-	if o.target, err = o.findTarget(); err != nil {
+	if o.target, err = o.findTarget(ctx); err != nil {
 		return err
 	}
 	if o.target.scheme == schemeHTTP {
 		return withHint(usagef("--to %s: no messages go there", o.target), "pass bytes on: --raw --to tcp://host:port")
 	}
-	if err := o.to.checkTLS(o.target); err != nil {
+	if o.target.broker != nil {
+		o.raw = true
+		if err := o.to.noTLS(); err != nil {
+			return withHint(err, "before a broker the bytes are passed on as they are: the client and the broker encrypt them")
+		}
+	} else if err := o.to.checkTLS(o.target); err != nil {
 		return err
 	}
 	if o.target.scheme == schemeTLS {
@@ -140,16 +147,16 @@ func (o *faultOptions) parse(what, text string) (fault.Fault, error) {
 }
 
 // findTarget is the target that was given, or the only one that can be meant.
-func (o *faultOptions) findTarget() (target, error) {
+func (o *faultOptions) findTarget(ctx context.Context) (target, error) {
 	if o.to.to != "" {
-		return parseTarget(o.to.to)
+		return parseTarget(ctx, o.to.to)
 	}
 	w, err := currentWorkspace()
 	switch {
 	case err != nil:
 		return target{}, err
 	case w == nil:
-		return parseTarget(defaultTarget)
+		return parseTarget(ctx, defaultTarget)
 	}
 	return target{}, withHint(usagef("--to is missing: which service of %s is it to stand before?", workspace.FileName),
 		"it has %s", strings.Join(w.Names(), ", "))

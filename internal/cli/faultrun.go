@@ -47,7 +47,7 @@ func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
 
 func (r *faultRunner) introduce() {
 	c := r.io.ErrPalette()
-	r.io.Notef("%s tcp://%s passes on to %s", c.Good("✓"), r.proxy.Addr(), r.o.target.name())
+	r.io.Notef("%s %s passes on to %s", c.Good("✓"), r.address(), r.o.target.name())
 	for _, a := range r.proxy.Faults() {
 		r.io.Notef("  %d  %s", a.ID, c.Warn(a.Fault.String()))
 	}
@@ -55,6 +55,15 @@ func (r *faultRunner) introduce() {
 		r.io.Notef("  %s", c.Dim("type a fault, list, remove 1, clear, stats, help or quit; Ctrl-C ends too"))
 	}
 	r.last = r.proxy.Stats()
+}
+
+// address is where the proxy listens, as the clients' own target would be written.
+func (r *faultRunner) address() string {
+	scheme := schemeTCP
+	if r.o.target.broker != nil {
+		scheme = r.o.target.scheme
+	}
+	return scheme + "://" + r.proxy.Addr()
 }
 
 // loop lives until the end.

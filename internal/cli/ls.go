@@ -12,7 +12,6 @@ import (
 
 	"github.com/msctl/msctl/internal/nestsource"
 	"github.com/msctl/msctl/internal/term"
-	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -49,7 +48,7 @@ Services on msctl's runtime can be asked. A NestJS service cannot: for it,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			if o.to != "" && o.to != args[0] {
-				return usagef("two targets: %q and --to %q", args[0], o.to)
+				return usagef("two targets: %q and --to %q", withoutLogin(args[0]), withoutLogin(o.to))
 			}
 			o.to = args[0]
 		}
@@ -77,7 +76,7 @@ func (o *lsOptions) check() error {
 	case o.output != "" && o.output != "json":
 		return usagef("unknown output %q: use json", o.output)
 	case o.source != "" && o.to != "":
-		return usagef("--source asks no service: leave %q out", o.to)
+		return usagef("--source asks no service: leave %q out", withoutLogin(o.to))
 	case o.timeout <= 0:
 		return usagef("--timeout must be longer than 0")
 	}
@@ -86,7 +85,7 @@ func (o *lsOptions) check() error {
 
 // runLs asks one target, or all services of the workspace.
 func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
-	targets, err := o.targets()
+	targets, err := o.targets(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,33 +111,20 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 }
 
 // targets is the one that was named, or the services of the workspace that take
-// messages over TCP, or the default.
-func (o *lsOptions) targets() ([]target, error) {
+// messages, or the default.
+func (o *lsOptions) targets(ctx context.Context) ([]target, error) {
 	if o.to == "" {
 		w, err := currentWorkspace()
 		if err != nil {
 			return nil, err
 		}
 		if w != nil {
-			return messageTargets(w)
+			return messageTargets(ctx, w)
 		}
 		o.to = defaultTarget
 	}
-	t, err := parseTarget(o.to)
+	t, err := parseTarget(ctx, o.to)
 	return []target{t}, err
-}
-
-func messageTargets(w *workspace.Workspace) ([]target, error) {
-	var targets []target
-	for _, service := range w.Services {
-		if service.Kind != workspace.KindGateway && service.Transport == workspace.TCP {
-			targets = append(targets, targetOf(service))
-		}
-	}
-	if len(targets) == 0 {
-		return nil, usagef("the workspace %s has no service that takes messages over TCP", w.Name)
-	}
-	return targets, nil
 }
 
 // notDescribed says why a service did not list its handlers.

@@ -25,6 +25,8 @@ type messenger struct {
 	client  *micro.Client
 	// attempts is how many the last message took.
 	attempts int
+	// watch is that of the message that is on its way.
+	watch *stopwatch
 }
 
 // maxLine is the longest line that --each reads, in bytes.
@@ -128,7 +130,8 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	watch := &stopwatch{io: m.io, verbose: m.o.verbose, start: time.Now()}
+	watch := &stopwatch{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.place(m.o.pattern)}
+	m.watch = watch
 	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: metadata, Trace: watch.trace()}
 	var unexpected error
 	err = m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
@@ -146,6 +149,14 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 		return m.filters.check(json.RawMessage("null"))
 	}
 	return unexpected
+}
+
+// showHeaders has the headers of each attempt shown.
+func (m *messenger) showHeaders(next micro.Handler) micro.Handler {
+	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		m.watch.beside = req
+		return next(ctx, req, reply)
+	}
 }
 
 // print writes one value of an answer; what --expect says of it goes to
@@ -171,7 +182,9 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	var remote *micro.Error
 	switch {
 	case errors.Is(err, micro.ErrNoHandler):
-		return m.unknownPattern(ctx, err)
+		return m.unknownPattern(ctx, &sentence{fmt.Sprintf("%s has no handler for %s", m.target.name(), m.o.pattern), err})
+	case errors.Is(err, micro.ErrNotServed) && m.target.shared():
+		return m.unserved(ctx, err)
 	case errors.As(err, &remote) && remote.Remote():
 		text := m.target.name() + " answered with an error: " + remote.Error()
 		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
@@ -195,9 +208,23 @@ func (m *messenger) counted(err error) error {
 	return &sentence{text, err}
 }
 
-// unknownPattern names the nearest handlers, when the service can be asked.
+// unserved is the error of a message that nobody has subscribed to. The service may
+// run all the same, without a handler for it.
+func (m *messenger) unserved(ctx context.Context, err error) error {
+	text := fmt.Sprintf("nobody at %s handles %s", m.target.where(), m.o.pattern)
+	known := m.unknownPattern(ctx, &sentence{text, err})
+	if hintOf(known) != "" {
+		return known
+	}
+	if m.target.service != "" {
+		text = m.target.service + " does not run: " + text
+	}
+	return withHint(&sentence{text, err}, "%s", m.target.startHint(m.target.servedHint()))
+}
+
+// unknownPattern adds the nearest handlers to an error, when the service can be
+// asked.
 func (m *messenger) unknownPattern(ctx context.Context, err error) error {
-	err = &sentence{fmt.Sprintf("%s has no handler for %s", m.target.name(), m.o.pattern), err}
 	d, askErr := m.o.target.describe(ctx, m.target, describeTimeout)
 	if askErr != nil {
 		return err

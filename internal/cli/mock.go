@@ -33,6 +33,9 @@ type mockOptions struct {
 	stalls      []string
 	seed        uint64
 
+	tls targetFlags
+
+	at     target // the broker; without one it listens at an address of its own
 	config capacity.Config
 	served []micro.Pattern
 	plan   []mockStall // by time
@@ -52,6 +55,9 @@ policy can be tried on it. The workers occupy time and hardly any processor. Lik
 a NestJS service it also works on requests whose callers have given up, unless
 --drop-expired is given.
 
+With a broker's address for --listen it serves there: a queue of RabbitMQ, or on
+Redis and NATS the patterns given, since those deliver only what is subscribed to.
+
 While it runs, lines on standard input change it:
   stall 4s         nothing is begun or ended for 4 s, as if the process were stopped
   capacity 200/s   be faster or slower from now on
@@ -60,7 +66,9 @@ While it runs, lines on standard input change it:
 		Example: `  msctl mock                                        100/s at localhost:3002
   msctl mock --capacity 200/s --workers 4 --service-time lognormal
   msctl mock --service-time bimodal:5ms,95%,100ms --queue 50
-  msctl mock --pattern cmd=findItem --answer '{"id":1}' --stall 4s@10s`,
+  msctl mock --pattern cmd=findItem --answer '{"id":1}' --stall 4s@10s
+  msctl mock --listen amqp://localhost/items
+  msctl mock --listen nats://localhost?queue=items --pattern cmd=findItem`,
 		GroupID: groupMeasure,
 		Args:    argCount(0, 0),
 	}
@@ -76,10 +84,11 @@ While it runs, lines on standard input change it:
 
 func (o *mockOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "localhost:3002", "listen at `ADDRESS`: host:port, or :port for the whole network; port 0 takes a free one")
+	f.StringVar(&o.listen, "listen", "localhost:3002", "listen at `ADDRESS`: host:port, or :port for the whole network; port 0 takes a free one; or at a broker: amqp://host/queue, redis://host, nats://host")
 	f.StringArrayVarP(&o.patterns, "pattern", "p", nil, "answer `PATTERN` and no other one (repeatable); every pattern is answered without")
 	f.StringVar(&o.answer, "answer", `{"ok":true}`, "answer with `JSON`")
 	groupFlags(cmd, "What it answers", "listen", "pattern", "answer")
+	o.tls.registerTLS(cmd, "What it answers")
 	f.StringVar(&o.capacity, "capacity", "100/s", "be able to do `RATE`: 100/s, 6000/m; the service time is scaled to it")
 	f.IntVar(&o.workers, "workers", 1, "work on `N` requests at once")
 	f.StringVar(&o.serviceTime, "service-time", "constant", "what work takes: `DISTRIBUTION` as in 10ms, exponential:10ms, uniform:5ms-15ms, "+
@@ -100,7 +109,7 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 	case o.queue < 0 || o.queue > capacity.MaxWaiting:
 		return usagef("--queue must be between 0 and %d, for which memory is set aside", capacity.MaxWaiting)
 	}
-	if err := checkListen(o.listen); err != nil {
+	if err := o.readListen(); err != nil {
 		return err
 	}
 	answer, err := parseAnswer(o.answer)
@@ -125,8 +134,37 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 		}
 		o.plan = append(o.plan, stall)
 	}
+	if len(o.served) == 0 && o.at.subscribes() {
+		return withHint(usagef("--listen %s: %s delivers only what is subscribed to", o.at, o.at.broker.kind), "name the patterns: --pattern cmd=findItem")
+	}
 	slices.SortStableFunc(o.plan, func(a, b mockStall) int { return cmp.Compare(a.after, b.after) })
 	return nil
+}
+
+// readListen reads where it listens.
+func (o *mockOptions) readListen() (err error) {
+	if !strings.Contains(o.listen, "://") {
+		if err := o.tls.noTLS(); err != nil {
+			return withHint(err, "a broker may have it: amqps://, rediss://, nats+tls://")
+		}
+		return checkListen(o.listen)
+	}
+	if o.at, err = parseURL(o.listen); err != nil {
+		return err
+	}
+	if o.at.broker == nil {
+		return withHint(usagef("--listen %s is not a broker's address", o.at), "without a broker it is host:port or :port")
+	}
+	return o.tls.checkTLS(o.at)
+}
+
+// subscribes reports whether a server must say which patterns it wants.
+func (t target) subscribes() bool {
+	if t.broker == nil {
+		return false
+	}
+	p := t.broker.params
+	return t.shared() || p.flag("wildcards") && p.text("exchangeType") != "fanout"
 }
 
 // times is the distribution of the service times: as given, or scaled to the

@@ -25,9 +25,9 @@ type mock struct {
 func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // it ends when its counts have been read
 	defer end()
-	service, err := capacity.Serve(serving, o.listen, o.config, o.served...)
+	service, err := o.serve(serving)
 	if err != nil {
-		return err
+		return explain(err, o.at)
 	}
 	m := &mock{io: s, o: o, service: service, began: time.Now(), lastAt: time.Now()}
 	ended := make(chan error, 1)
@@ -44,8 +44,27 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	return <-ended
 }
 
+// serve starts the service, where --listen says.
+func (o *mockOptions) serve(ctx context.Context) (*capacity.Running, error) {
+	if o.at.broker == nil {
+		return capacity.Serve(ctx, o.listen, o.config, o.served...)
+	}
+	if err := knockAt(ctx, o.at.addresses); err != nil {
+		return nil, err
+	}
+	listener, err := o.tls.listen(o.at)
+	if err != nil {
+		return nil, err
+	}
+	return capacity.ServeOn(ctx, listener, listener.Ready, o.config, o.served...)
+}
+
 func (m *mock) introduce() {
 	c := m.io.ErrPalette()
+	at := m.o.at.String()
+	if m.o.at.broker == nil {
+		at = "tcp://" + m.service.Address
+	}
 	patterns := "any pattern"
 	if n := len(m.o.served); n > 0 {
 		names := make([]string, n)
@@ -54,7 +73,7 @@ func (m *mock) introduce() {
 		}
 		patterns = list(names, 5)
 	}
-	m.io.Notef("%s tcp://%s answers %s", c.Good("✓"), m.service.Address, patterns)
+	m.io.Notef("%s %s answers %s", c.Good("✓"), at, patterns)
 	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), count(m.o.workers, "worker"),
 		m.o.config.ServiceTime, c.Dim(m.habits()))
 	if m.io.Facts().StdinTTY {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -14,9 +15,9 @@ import (
 )
 
 // printCode writes the same call as code: --print-code.
-func printCode(s *term.IO, o sendOptions, t target) error {
+func printCode(ctx context.Context, s *term.IO, o sendOptions, t target) error {
 	if t.scheme == "" {
-		t, _ = parseTarget(defaultTarget) // nobody could be asked
+		t, _ = parseTarget(ctx, defaultTarget) // nobody could be asked
 	}
 	var text string
 	var err error

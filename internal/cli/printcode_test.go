@@ -34,7 +34,7 @@ func TestPrintedGoCompiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, b := term.NewTest("", term.Facts{})
 			o.printCode = "go"
-			if err := printCode(s, o, targets[name]); err != nil {
+			if err := printCode(t.Context(), s, o, targets[name]); err != nil {
 				t.Fatal(err)
 			}
 			file := filepath.Join(t.TempDir(), "main.go")

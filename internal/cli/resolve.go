@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,25 +25,41 @@ const describeTimeout = time.Second
 // that says it handles the pattern, or the default.
 func (f *targetFlags) resolve(ctx context.Context, pattern micro.Pattern) (target, error) {
 	if f.to != "" {
-		return parseTarget(f.to)
+		return parseTarget(ctx, f.to)
 	}
 	w, err := currentWorkspace()
 	if err != nil {
 		return target{}, err
 	}
 	if w == nil {
-		return parseTarget(defaultTarget)
+		return parseTarget(ctx, defaultTarget)
 	}
-	services := slices.DeleteFunc(slices.Clone(w.Services), func(s *workspace.Service) bool {
-		return s.Kind == workspace.KindGateway || s.Transport != workspace.TCP
-	})
-	switch len(services) {
-	case 0:
-		return target{}, withHint(usagef("the workspace %s has no service that takes messages over TCP", w.Name), "name a target with --to")
-	case 1:
-		return targetOf(services[0]), nil
+	targets, err := messageTargets(ctx, w)
+	switch {
+	case err != nil:
+		return target{}, withHint(err, "%s", cmp.Or(hintOf(err), "name a target with --to"))
+	case len(targets) == 1:
+		return targets[0], nil
 	}
-	return choose(f.survey(ctx, services), w.Name, pattern)
+	return choose(f.survey(ctx, targets), w.Name, pattern)
+}
+
+// messageTargets are the services of a workspace that take messages. It is a usage
+// error when there is none.
+func messageTargets(ctx context.Context, w *workspace.Workspace) ([]target, error) {
+	services := slices.DeleteFunc(slices.Clone(w.Services), func(s *workspace.Service) bool { return s.Kind == workspace.KindGateway })
+	if len(services) == 0 {
+		return nil, usagef("the workspace %s has no service that takes messages", w.Name)
+	}
+	where := findPlaces(ctx, w, services...)
+	targets := make([]target, len(services))
+	for i, s := range services {
+		var err error
+		if targets[i], err = where.target(s); err != nil {
+			return nil, err
+		}
+	}
+	return targets, nil
 }
 
 // answer is what a service said when it was asked what it handles.
@@ -53,12 +70,11 @@ type answer struct {
 }
 
 // survey asks the services, all at once, what they handle.
-func (f *targetFlags) survey(ctx context.Context, services []*workspace.Service) []answer {
-	answers := make([]answer, len(services))
+func (f *targetFlags) survey(ctx context.Context, targets []target) []answer {
+	answers := make([]answer, len(targets))
 	var wg sync.WaitGroup
-	for i, s := range services {
+	for i, t := range targets {
 		wg.Go(func() {
-			t := targetOf(s)
 			d, err := f.describe(ctx, t, describeTimeout)
 			answers[i] = answer{t, d, err}
 		})
@@ -70,14 +86,27 @@ func (f *targetFlags) survey(ctx context.Context, services []*workspace.Service)
 // describe asks a target what it handles.
 func (f *targetFlags) describe(ctx context.Context, t target, timeout time.Duration) (micro.Description, error) {
 	var none micro.Description
-	conn, err := f.dial(t)
+	conn, err := f.dial(t, dialLimits{})
 	if err != nil {
 		return none, err
 	}
 	client := micro.NewClient(conn, micro.WithTimeout(timeout))
 	defer client.Close()
-	return micro.Call[micro.Description](ctx, client, micro.DescribePattern, struct{}{})
+	return micro.Call[micro.Description](ctx, client, t.describePattern(), struct{}{})
 }
+
+// describePattern asks the target what it handles: by its name where many share
+// the broker's subjects.
+func (t target) describePattern() micro.Pattern {
+	if t.service != "" && t.shared() {
+		return micro.DescribeOf(t.service)
+	}
+	return micro.DescribePattern
+}
+
+// shared reports whether all services of the broker are at the one address, told
+// apart by patterns alone.
+func (t target) shared() bool { return t.broker != nil && t.broker.kind != rabbitMQ }
 
 // choose picks the one service that handles the pattern. Services that run but
 // cannot say what they handle (NestJS) are taken when no other one does.
@@ -88,7 +117,7 @@ func choose(answers []answer, workspaceName string, pattern micro.Pattern) (targ
 		switch {
 		case a.err == nil && slices.ContainsFunc(a.description.Handlers, handles(pattern)):
 			claims = append(claims, a.target)
-		case errors.Is(a.err, micro.ErrNoHandler):
+		case errors.Is(a.err, micro.ErrNoHandler), a.target.shared() && errors.Is(a.err, micro.ErrNotServed):
 			silent = append(silent, a.target)
 		}
 		known = append(known, routes(a.description)...)
@@ -96,6 +125,7 @@ func choose(answers []answer, workspaceName string, pattern micro.Pattern) (targ
 	if len(claims) == 0 {
 		claims = silent
 	}
+	claims = distinct(claims)
 	switch {
 	case len(claims) == 1:
 		return claims[0], nil
@@ -110,6 +140,22 @@ func choose(answers []answer, workspaceName string, pattern micro.Pattern) (targ
 		return target{}, withHint(err, "did you mean %s?", strings.Join(near, " or "))
 	}
 	return target{}, withHint(err, "`msctl ls` lists what is handled")
+}
+
+// distinct leaves out of the targets those that are the same place: a message for
+// one of them is one for all.
+func distinct(targets []target) []target {
+	var list []target
+	for _, t := range targets {
+		i := slices.IndexFunc(list, func(other target) bool { return other.String() == t.String() })
+		switch {
+		case i < 0:
+			list = append(list, t)
+		case list[i].service != t.service:
+			list[i].service = "" // it is for both of them
+		}
+	}
+	return list
 }
 
 func handles(pattern micro.Pattern) func(micro.HandlerInfo) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -185,14 +186,18 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 		return err
 	}
 	if o.printCode != "" {
-		return printCode(s, o, t)
+		return printCode(ctx, s, o, t)
 	}
-	conn, err := o.target.dial(t)
+	conn, err := o.target.dial(t, dialLimits{log: slog.New(warner{s})})
 	if err != nil {
 		return err
 	}
 	m := &messenger{io: s, o: o, target: t, filters: filters}
-	m.client = micro.NewClient(conn, o.policy.options(s, o.verbose, &m.attempts)...)
+	options := o.policy.options(s, o.verbose, &m.attempts)
+	if o.verbose && t.hasHeaders() {
+		options = append(options, micro.WithInterceptors(m.showHeaders))
+	}
+	m.client = micro.NewClient(conn, options...)
 	defer m.client.Close()
 	if o.each {
 		return m.each(ctx)

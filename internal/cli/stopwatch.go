@@ -16,6 +16,11 @@ type stopwatch struct {
 	io      *term.IO
 	verbose bool
 	start   time.Time
+	// place is where on the broker the message goes; "" without a broker.
+	place string
+	// beside is the attempt whose metadata travels in headers beside the packet;
+	// nil where it is in the packet.
+	beside *micro.Request
 
 	first, last time.Duration
 	values      int
@@ -31,9 +36,26 @@ func (w *stopwatch) trace() *micro.Trace {
 		Connected: func(address string, took time.Duration) {
 			w.io.Notef("%s", p.Dim("connected to "+address+" in "+duration(took)))
 		},
-		Wrote: func(_ time.Time, packet []byte) { w.io.Notef("%s %s", p.Accent(">"), packet) },
-		Read:  func(_ time.Time, packet []byte) { w.io.Notef("%s %s", p.Good("<"), packet) },
+		Wrote: func(at time.Time, packet []byte) {
+			if w.place != "" {
+				w.io.Notef("%s %s", p.Accent(">"), p.Dim(w.place))
+			}
+			if w.beside != nil {
+				w.headers(at)
+			}
+			w.io.Notef("%s %s", p.Accent(">"), packet)
+		},
+		Read: func(_ time.Time, packet []byte) { w.io.Notef("%s %s", p.Good("<"), packet) },
 	}
+}
+
+// headers shows what travelled beside the packet, as of when it was written.
+func (w *stopwatch) headers(at time.Time) {
+	var parts []string
+	for key, value := range micro.SentMetadata(w.beside, at) {
+		parts = append(parts, key+": "+value)
+	}
+	w.io.Notef("%s %s", w.io.ErrPalette().Accent(">"), w.io.ErrPalette().Dim("headers "+strings.Join(parts, ", ")))
 }
 
 // value takes the time of a value of the answer.

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -15,8 +17,13 @@ import (
 )
 
 // targetSyntax is the TARGET syntax for the help of the commands that take one.
-const targetSyntax = `TARGET is the name of a service in msctl.yaml, or an address: tcp://host:port,
-tls://host:port, or several that share the messages: tcp://a:3002,b:3002.`
+const targetSyntax = `TARGET is the name of a service in msctl.yaml, or an address:
+  tcp://host:port            NestJS' own transport; several share the messages:
+                             tcp://a:3002,b:3002; tls://host:port over TLS
+  amqp://host/queue          RabbitMQ; amqp://host/vhost/queue; amqps:// over TLS
+  redis://host               Redis; rediss:// over TLS
+  nats://host                NATS, also several, nats://a,b; nats+tls:// over TLS
+The broker's usual port is taken where none is given. ` + loginHelp + "\n" + paramsHelp
 
 // targetHelp adds to it where messages go without a target.
 const targetHelp = targetSyntax + `
@@ -28,22 +35,40 @@ const defaultTarget = "tcp://localhost:3002"
 
 // target is where messages go.
 type target struct {
-	// scheme is tcp, tls or http.
+	// scheme is tcp, tls, http or that of a broker.
 	scheme string
 	// addresses are host:port, one or several that share the messages. For
-	// http it is the one URL.
+	// http it is the one URL, without the login.
 	addresses []string
+	// login is who we are to an http server.
+	login login
 	// service is the name in msctl.yaml, or "" for a target given by address.
 	service string
+	// broker says more of a broker; nil for others.
+	broker *broker
 }
 
-// String is the target as a person writes it.
+// String is the target as a person writes it, without the password: with that in
+// the environment it can be typed again.
 func (t target) String() string {
-	if t.scheme == schemeHTTP {
-		return t.addresses[0]
+	switch {
+	case t.scheme == schemeHTTP:
+		scheme, rest, _ := strings.Cut(t.addresses[0], "://")
+		return scheme + "://" + t.login.String() + rest
+	case t.broker != nil:
+		return t.scheme + "://" + t.broker.login.String() + strings.Join(t.addresses, ",") + t.tail()
 	}
 	return t.scheme + "://" + strings.Join(t.addresses, ",")
 }
+
+// info is what msctl knows of the target's scheme; nil for http.
+func (t target) info() *schemeInfo { return schemeOf(t.scheme) }
+
+// encrypted reports whether the target's scheme is one of TLS.
+func (t target) encrypted() bool { return t.info() != nil && t.info().tls }
+
+// raw reports whether a proxy before the target sees bytes only, and not messages.
+func (t target) raw() bool { return t.scheme == schemeHTTP || t.broker != nil }
 
 // list is the addresses as microtcp.Dial takes them.
 func (t target) list() string { return strings.Join(t.addresses, ",") }
@@ -64,38 +89,71 @@ const (
 
 // parseTarget reads a TARGET. Names of services are looked up in the workspace
 // of the current folder. Everything that is wrong is a usage error.
-func parseTarget(text string) (target, error) {
-	scheme, rest, isURL := strings.Cut(text, "://")
+func parseTarget(ctx context.Context, text string) (target, error) {
 	switch {
 	case text == "":
 		return target{}, usagef("the target is empty: give a service's name or tcp://host:port")
-	case !isURL && strings.Contains(text, ":"):
+	case !strings.Contains(text, ":"):
+		return serviceTarget(ctx, text)
+	}
+	return parseURL(text)
+}
+
+// parseURL reads a TARGET that is an address.
+func parseURL(text string) (target, error) {
+	scheme, rest, isURL := strings.Cut(text, "://")
+	if !isURL {
 		return parseAddresses(schemeTCP, text)
-	case !isURL:
-		return serviceTarget(text)
 	}
-	switch scheme {
-	case schemeTCP, schemeTLS:
+	switch known := schemeOf(scheme); {
+	case known != nil && known.kind != "":
+		return parseBroker(known, rest)
+	case known != nil:
 		return parseAddresses(scheme, rest)
-	case "http", "https":
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" {
-			return target{}, usagef("target %q is not a URL", text)
-		}
-		if number, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || number < 1 || number > 65535) {
-			return target{}, usagef("target %q: port %q must be a number from 1 to 65535", text, u.Port())
-		}
-		return target{scheme: schemeHTTP, addresses: []string{text}}, nil
-	case "amqp", "amqps", "redis", "rediss", "nats":
-		return target{}, usagef("target %q: this version of msctl speaks TCP only; RabbitMQ, Redis and NATS come next", text)
+	case scheme == "http" || scheme == "https":
+		return parseHTTP(text)
 	}
-	err := usagef("target %q: unknown scheme %q", text, scheme)
-	return target{}, withHint(err, "a target is a service of msctl.yaml, tcp://host:port or tls://host:port")
+	return target{}, unknownScheme(text, scheme)
+}
+
+// unknownScheme names the scheme that was meant, or all of them.
+func unknownScheme(text, scheme string) error {
+	err := usagef("target %q: unknown scheme %q", withoutLogin(text), scheme)
+	var names []string
+	for _, s := range schemes() {
+		names = append(names, s.name)
+	}
+	alias := map[string]string{"rabbitmq": schemeAMQP, "rmq": schemeAMQP, "natss": schemeNATSTLS, "nats-tls": schemeNATSTLS}
+	if near := cmp.Or(alias[scheme], nearest.Word(scheme, names)); near != "" {
+		return withHint(err, "did you mean %s?", schemeOf(near).sample)
+	}
+	return withHint(err, "a target is a service of msctl.yaml, or begins with %s://", strings.Join(names, "://, "))
+}
+
+// parseHTTP reads the URL of a web server.
+func parseHTTP(text string) (target, error) {
+	shown := withoutLogin(text)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return target{}, usagef("target %q is not a URL", shown)
+	}
+	if number, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || number < 1 || number > 65535) {
+		return target{}, usagef("target %q: port %q must be a number from 1 to 65535", shown, u.Port())
+	}
+	t := target{scheme: schemeHTTP, addresses: []string{text}}
+	if u.User != nil {
+		t.login, u.User = readLogin(u.User, false), nil
+		t.addresses[0] = u.String()
+	}
+	return t, nil
 }
 
 // parseAddresses reads host:port,host:port; each may repeat the scheme.
 func parseAddresses(scheme, list string) (target, error) {
 	t := target{scheme: scheme}
+	if strings.Contains(list, "@") {
+		return t, usagef("target %q: this transport has no users and passwords", withoutLogin(scheme+"://"+list))
+	}
 	for _, one := range strings.Split(list, ",") {
 		address, err := parseAddress(strings.TrimPrefix(strings.TrimSpace(one), scheme+"://"))
 		if err != nil {
@@ -110,7 +168,7 @@ func parseAddresses(scheme, list string) (target, error) {
 }
 
 func parseAddress(text string) (string, error) {
-	if strings.ContainsAny(text, "/?#@ ") {
+	if strings.ContainsAny(text, "/?# ") {
 		return "", fmt.Errorf("%q is not host:port", text)
 	}
 	host, port, err := net.SplitHostPort(text)
@@ -124,37 +182,6 @@ func parseAddress(text string) (string, error) {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port), nil
-}
-
-// serviceTarget looks a service up in the workspace of the current folder.
-func serviceTarget(name string) (target, error) {
-	w, err := currentWorkspace()
-	if err != nil {
-		return target{}, err
-	}
-	if w == nil {
-		err := usagef("target %q: a service's name needs a workspace, and there is no %s here or above", name, workspace.FileName)
-		return target{}, withHint(err, "give an address, such as --to tcp://%s:3002", name)
-	}
-	s := w.Service(name)
-	if s == nil {
-		err := usagef("the workspace %s has no service %q", w.Name, name)
-		if near := nearest.Word(name, w.Names()); near != "" {
-			return target{}, withHint(err, "did you mean %s?", near)
-		}
-		return target{}, withHint(err, "it has %s", strings.Join(w.Names(), ", "))
-	}
-	if s.Kind == workspace.KindGateway {
-		return target{}, withHint(usagef("%s is a gateway: it answers HTTP, not messages", name), "try curl %s/health", s.URL())
-	}
-	if err := w.CheckTransports(name); err != nil {
-		return target{}, err
-	}
-	return targetOf(s), nil
-}
-
-func targetOf(s *workspace.Service) target {
-	return target{scheme: schemeTCP, addresses: []string{s.Addr()}, service: s.Name}
 }
 
 // currentWorkspace loads the workspace of the current folder; nil where there

@@ -32,14 +32,11 @@ func TestParseTarget(t *testing.T) {
 		{"tcp://a:1,a:1", ""},
 		{"tcp://a:1,", ""},
 		{"http://", ""},
-		{"amqp://localhost/queue", ""},
-		{"redis://localhost:6379", ""},
-		{"nats://localhost:4222", ""},
 		{"mqtt://localhost:1883", ""},
 		{"items", ""},
 	}
 	for _, tt := range tests {
-		got, err := parseTarget(tt.text)
+		got, err := parseTarget(t.Context(), tt.text)
 		if tt.want == "" {
 			if err == nil || exitCode(err) != exitUsage {
 				t.Errorf("parseTarget(%q) = %s, %v; want a usage error", tt.text, got, err)

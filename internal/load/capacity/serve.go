@@ -9,25 +9,43 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// Running is a service that is served over NestJS' TCP transport.
+// Running is a service that is served.
 type Running struct {
 	*Service
-	// Address is where it listens, host:port.
+	// Address is where it listens, host:port; "" where the listener is a broker's.
 	Address string
 
 	ended chan struct{}
 	err   error // read it after ended
 }
 
-// Serve serves a service at address, host:port, until ctx ends; port 0 takes a
-// free one. It answers the patterns given, every pattern when none is. It
-// returns when the port is open, or with the error that keeps it shut.
+// Serve serves a service over NestJS' TCP transport at address, host:port, until ctx
+// ends; port 0 takes a free one. It answers the patterns given, every pattern when
+// none is. It returns when the port is open, or with the error that keeps it shut.
 //
 // Nothing is logged, and a port that is taken is not waited for.
 func Serve(ctx context.Context, address string, c Config, patterns ...micro.Pattern) (*Running, error) {
+	listener := microtcp.Listen(address, microtcp.WithRetry(0, 0))
+	var bound string
+	r, err := ServeOn(ctx, listener, func(ctx context.Context) error {
+		addr, err := listener.Addr(ctx)
+		if err == nil {
+			bound = addr.String()
+		}
+		return err
+	}, c, patterns...)
+	if err == nil {
+		r.Address = bound
+	}
+	return r, err
+}
+
+// ServeOn is Serve over any transport. ready waits until the listener takes
+// messages, and returns the error that keeps it from that, at the latest when its
+// context ends.
+func ServeOn(ctx context.Context, listener micro.Listener, ready func(context.Context) error, c Config, patterns ...micro.Pattern) (*Running, error) {
 	r := &Running{Service: New(c), ended: make(chan struct{})}
 	server := r.server(patterns)
-	listener := microtcp.Listen(address, microtcp.WithRetry(0, 0))
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, r.Close) // so that the server has nothing to wait for
 	go func() {
@@ -37,15 +55,13 @@ func Serve(ctx context.Context, address string, c Config, patterns ...micro.Patt
 		r.err = server.Serve(ctx, listener)
 		r.Close()
 	}()
-	addr, err := listener.Addr(ctx) // which ends when serving does
-	if err != nil {
+	if err := ready(ctx); err != nil { // ctx ends when serving does
 		cancel()
 		if failed := r.Wait(); failed != nil {
 			err = failed
 		}
 		return nil, err
 	}
-	r.Address = addr.String()
 	return r, nil
 }
 

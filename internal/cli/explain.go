@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// explain makes the person's sentence out of what a call of a target ended
+// with, with the hint that fits. The exit code is exitCode's affair.
+func explain(err error, t target) error {
+	var remote *micro.Error
+	switch {
+	case err == nil, errors.As(err, &remote) && remote.Remote():
+		return err
+	case errors.Is(err, micro.ErrUnreachable) && t.broker != nil:
+		return t.explainBroker(err)
+	case errors.Is(err, micro.ErrUnreachable):
+		err = &sentence{"cannot reach " + t.name() + atAddress(t) + ": " + rootCause(err), err}
+		return withHint(err, "%s", t.startHint("is it running there? another address goes in --to"))
+	case errors.Is(err, micro.ErrConnectionLost) && t.broker != nil:
+		return &sentence{fmt.Sprintf("the connection to %s at %s was lost before there was an answer", t.broker.kind, t.where()), err}
+	case errors.Is(err, micro.ErrConnectionLost):
+		return &sentence{t.name() + " closed the connection before it had answered", err}
+	case errors.Is(err, micro.ErrTimeout):
+		return t.explainTimeout(err)
+	}
+	return err
+}
+
+// startHint is how to start the target where `msctl run` can, or another hint.
+func (t target) startHint(other string) string {
+	if t.service == "" {
+		return other
+	}
+	return fmt.Sprintf("start it with `msctl run %s`", t.service)
+}
+
+// where is the broker's address without the queue.
+func (t target) where() string { return t.scheme + "://" + strings.Join(t.addresses, ",") }
+
+// explainBroker tells what keeps a message from its service on the way through a
+// broker: the broker is not there, does not let us in, or has nobody for it.
+func (t target) explainBroker(err error) error {
+	kind, text := t.broker.kind, rootCause(err)
+	switch {
+	case errors.Is(err, micro.ErrNotServed):
+		return withHint(&sentence{t.notServed(text), err}, "%s", t.startHint(t.servedHint()))
+	case strings.Contains(text, "PRECONDITION_FAILED"):
+		return t.otherOptions(err, text)
+	case errors.Is(err, micro.ErrRefused):
+		err = &sentence{fmt.Sprintf("%s at %s refuses: %s", kind, t.where(), text), err}
+		return withHint(err, "%s", t.loginHint())
+	}
+	err = &sentence{fmt.Sprintf("cannot reach %s at %s: %s", kind, t.where(), text), err}
+	if t.service != "" {
+		return withHint(err, "`msctl run` starts one when there is none on this machine; %s says where it is", variableOf(kind))
+	}
+	return withHint(err, "is it running there? another address goes in --to")
+}
+
+// variableOf is the environment variable with the address of a broker.
+func variableOf(k kind) string {
+	return map[kind]string{rabbitMQ: "RABBITMQ_URL", redisKV: "REDIS_URL", natsIO: "NATS_URL"}[k]
+}
+
+// notServed says who is missing.
+func (t target) notServed(text string) string {
+	name := ""
+	if t.service != "" {
+		name = t.service + " does not run: "
+	}
+	switch {
+	case t.broker.kind == rabbitMQ && !t.broker.params.withoutQueue() && !t.broker.params.flag("wildcards"):
+		return fmt.Sprintf("%sthere is no queue %s at %s", name, t.broker.queue, t.where())
+	case t.broker.kind == rabbitMQ:
+		return name + text
+	}
+	return fmt.Sprintf("%snobody at %s handles it", name, t.where())
+}
+
+// servedHint is what to look at when nobody is there.
+func (t target) servedHint() string {
+	if t.broker.kind == rabbitMQ {
+		return "a service declares its queue when it starts; is the name right, and the vhost?"
+	}
+	return "a service handles its patterns while it runs: is it running, and at this broker?"
+}
+
+// loginHint is what to look at when the broker does not let us in.
+func (t target) loginHint() string {
+	switch l := t.broker.login; {
+	case !l.given:
+		return fmt.Sprintf("it wants to know who asks: %s://user:password@%s, or user@ and the password in %s", t.scheme, t.addresses[0], passwordVariable)
+	case l.user == "":
+		return fmt.Sprintf("is the password right? It stands before the @, or in %s", passwordVariable)
+	default:
+		return fmt.Sprintf("is the password of %s right (in the address, or in %s), and may it do this?", l.user, passwordVariable)
+	}
+}
+
+// explainTimeout tells what may keep the answer.
+func (t target) explainTimeout(err error) error {
+	hint := "a longer --timeout waits longer"
+	if t.broker != nil && t.broker.kind == rabbitMQ {
+		hint = "the message waits in the queue until its service takes it: does it run? A longer --timeout waits longer"
+	}
+	text := t.name() + " did not answer in time"
+	if _, more, ok := strings.Cut(err.Error(), micro.ErrTimeout.Error()+": "); ok {
+		text += ": " + more // what the transport knows of it
+	}
+	return withHint(&sentence{text, err}, "%s", hint)
+}
+
+// inequivalent is how RabbitMQ tells what differs.
+var inequivalent = regexp.MustCompile(`inequivalent arg '([^']+)' for (\w+) '.*' in vhost '.*': received .* but current is (none|the value '([^']*)'|'([^']*)')`)
+
+// otherOptions explains that a queue or an exchange exists with other options, and
+// which option of the address says them.
+func (t target) otherOptions(err error, text string) error {
+	m := inequivalent.FindStringSubmatch(text)
+	if m == nil {
+		return withHint(&sentence{text, err}, "%s", "noAssert=true behind the ? of the address takes the queue as it is")
+	}
+	option, value := optionOf(m[1], m[2]), m[4]+m[5]
+	what := t.broker.queue
+	if m[2] == "exchange" {
+		what = t.broker.params.text("exchange")
+	}
+	err = &sentence{fmt.Sprintf("the %s %s exists with another %s", m[2], what, option), err}
+	if m[3] == "none" {
+		return withHint(err, "it has no %s: leave it out behind the ? of the address", option)
+	}
+	return withHint(err, "it has %s: say so behind the ? of the address, %s=%s", value, option, value)
+}
+
+// optionOf is NestJS' name for an argument of a queue or an exchange.
+func optionOf(argument, of string) string {
+	names := map[string]string{
+		"auto_delete": "autoDelete", "x-message-ttl": "messageTtl", "x-expires": "expires", "x-max-length": "maxLength",
+		"x-max-priority": "maxPriority", "x-dead-letter-exchange": "deadLetterExchange", "x-dead-letter-routing-key": "deadLetterRoutingKey",
+	}
+	if argument == "type" && of == "exchange" {
+		return "exchangeType"
+	}
+	if name, ok := names[argument]; ok {
+		return name
+	}
+	return argument
+}
+
+// sentence is an error with another text: what a person reads, over what
+// happened.
+type sentence struct {
+	text string
+	err  error
+}
+
+func (e *sentence) Error() string { return e.text }
+func (e *sentence) Unwrap() error { return e.err }
+
+func atAddress(t target) string {
+	if t.service == "" {
+		return ""
+	}
+	return " at " + t.String()
+}
+
+// rootCause is why something could not be reached, without the layers that say
+// only that it could not.
+func rootCause(err error) string {
+	var (
+		dns     *net.DNSError
+		system  *os.SyscallError
+		network *net.OpError
+	)
+	switch {
+	case errors.As(err, &dns):
+		if dns.IsNotFound {
+			return "there is no host " + dns.Name
+		}
+		return dns.Error()
+	case errors.As(err, &system):
+		return system.Err.Error()
+	case errors.As(err, &network):
+		return network.Err.Error()
+	}
+	text := err.Error()
+	if _, inner, ok := strings.Cut(text, micro.ErrUnreachable.Error()+": "); ok {
+		text = inner
+	}
+	for _, layer := range []error{micro.ErrRefused, micro.ErrNotServed} {
+		text = strings.TrimPrefix(text, strings.TrimPrefix(layer.Error(), micro.ErrUnreachable.Error()+": ")+": ")
+	}
+	return connecting.ReplaceAllString(text, "")
+}
+
+// connecting is how the transports begin an error of the way to the broker, which
+// is told already.
+var connecting = regexp.MustCompile(`^(connect to )?(\w+ at )?\w+://\S+( does not take the user's credentials)?: |^connect to (\w+ at )?\S+: `)
