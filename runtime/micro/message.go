@@ -20,6 +20,12 @@ type Request struct {
 	Data []byte
 	// Event tells that nobody waits for an answer.
 	Event bool
+	// All asks for the answers of all who handle a request, where several may:
+	// over Redis, and over NATS where they are in no common queue group. The
+	// values of all answers come as they come, errors are left out, and the call
+	// ends with ErrTimeout at its deadline, or with the error of its Reply. Where
+	// there is one answer at most, the call ends with that as always.
+	All bool
 	// Metadata travels with the message.
 	Metadata Metadata
 	// Deadline is when the caller stops waiting; zero is never. A client sets it

@@ -100,7 +100,7 @@ func (t *Table) Deliver(id []byte, p *micro.Packet, body []byte) bool {
 		}
 		return false
 	}
-	if last {
+	if last && !c.req.All {
 		delete(t.waiting, c.ID)
 	}
 	t.mu.Unlock()
@@ -211,12 +211,16 @@ func (c *Call) Wait(ctx context.Context, reply micro.Reply) error {
 	}
 }
 
-// hand gives parts to reply; done tells that the answer is complete.
+// hand gives parts to reply; done tells that the answer is complete, which it never
+// is where those of all are asked for.
 func (c *Call) hand(parts []part, reply micro.Reply) (done bool, err error) {
 	for i := range parts {
 		p := &parts[i]
 		if p.packet != nil {
 			c.req.Trace.Read(p.at, p.packet)
+		}
+		if p.failed && c.req.All {
+			continue
 		}
 		if p.failed {
 			return true, micro.RemoteError(p.text)
@@ -227,10 +231,10 @@ func (c *Call) hand(parts []part, reply micro.Reply) (done bool, err error) {
 				v.Raw = p.text
 			}
 			if err := reply.Send(v); err != nil {
-				return p.last, err
+				return p.last && !c.req.All, err
 			}
 		}
-		if p.last {
+		if p.last && !c.req.All {
 			return true, nil
 		}
 	}
@@ -272,7 +276,7 @@ func (c *Call) put(value, remote []byte, last bool, body []byte) bool {
 	}
 	c.size += len(text)
 	c.parts = append(c.parts, p)
-	c.over = c.over || last
+	c.over = c.over || last && !c.req.All
 	c.mu.Unlock()
 	c.wake()
 	return true

@@ -40,6 +40,38 @@ func deliver(t *testing.T, table *Table, id, body string) bool {
 	return table.Deliver([]byte(id), &p, []byte(body))
 }
 
+// TestAll: the answers of all come, also when the first is complete, until the
+// deadline.
+func TestAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var table Table
+		req := request(time.Minute)
+		req.All = true
+		c := begin(t, &table, req)
+		for _, p := range []string{
+			`{"response":1,"isDisposed":true}`, `{"err":"no","isDisposed":true}`, `{"response":2}`, `{"response":3,"isDisposed":true}`, `{"isDisposed":true}`,
+		} {
+			if !deliver(t, &table, c.ID, p) {
+				t.Errorf("%s: nobody waits", p)
+			}
+		}
+		var got []string
+		err := c.Wait(t.Context(), collect(&got))
+		if diff := cmp.Diff([]string{"1 true", "2 false", "3 true"}, got); diff != "" || !errors.Is(err, micro.ErrTimeout) {
+			t.Errorf("error %v, -want +got\n%s", err, diff)
+		}
+		if table.Len() != 0 || deliver(t, &table, c.ID, `{"response":4}`) {
+			t.Error("the call still waits")
+		}
+		c = begin(t, &table, &micro.Request{Pattern: micro.Name("x"), Deadline: time.Now().Add(time.Minute), All: true})
+		deliver(t, &table, c.ID, `{"response":1,"isDisposed":true}`)
+		enough := errors.New("enough")
+		if err := c.Wait(t.Context(), micro.ReplyFunc(func(micro.Value) error { return enough })); !errors.Is(err, enough) || table.Len() != 0 {
+			t.Errorf("error %v, %d calls wait", err, table.Len())
+		}
+	})
+}
+
 // collect is a Reply that keeps the values as text.
 func collect(to *[]string) micro.Reply {
 	return micro.ReplyFunc(func(v micro.Value) error {
