@@ -75,6 +75,7 @@ var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
 // Unique returns a name for a queue, exchange, channel or subject of this test alone, which tells whose it is.
 func Unique(tb testing.TB, name string) string {
+	tb.Helper()
 	return notInName.ReplaceAllString(name+"-"+tb.Name(), "_") + "-" + strings.ToLower(rand.Text()[:10])
 }
 
@@ -104,6 +105,12 @@ func private(tb testing.TB, kind *brokerKind, config []string) *Broker {
 	b.tb = tb
 	tb.Cleanup(b.close)
 	return b
+}
+
+// NeedRabbitMQ skips the test when rabbitmq-server is not installed, or fails it when MSCTL_TEST_BROKERS is "required".
+func NeedRabbitMQ(tb testing.TB) {
+	tb.Helper()
+	needBroker(tb, &rabbitKind)
 }
 
 // needBroker skips the test when the broker is not installed, or fails it when MSCTL_TEST_BROKERS is "required".
