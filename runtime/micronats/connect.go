@@ -41,7 +41,7 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	}
 	d := &dialer{ctx: ctx, timeout: s.dialTimeout, beforeRead: beforeRead}
 	o := nats.GetDefaultOptions()
-	o.Servers, o.Name = to.urls, s.name
+	o.Servers, o.Name = to.urls(), s.name
 	o.CustomDialer, o.SkipHostLookup = d, true
 	o.Timeout = s.dialTimeout
 	o.MaxReconnect, o.CustomReconnectDelayCB = s.maxReconnects, s.delay

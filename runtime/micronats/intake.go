@@ -97,17 +97,17 @@ func (t *intake) finish(ctx context.Context) {
 				done() // the connection is closed
 			}
 		}
-		within(ctx, &open)
+		await(ctx, &open)
 	}
 	if !connected || ctx.Err() != nil {
 		t.link.Close()
 	}
 	t.close() // nothing is put into it after either
-	within(ctx, &t.wg)
+	await(ctx, &t.wg)
 }
 
-// within waits for wg until ctx ends.
-func within(ctx context.Context, wg *sync.WaitGroup) {
+// await waits for wg until ctx ends.
+func await(ctx context.Context, wg *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -139,7 +139,7 @@ func (t *intake) awaitRoom() {
 	if t.spilt {
 		return
 	}
-	patience := time.NewTimer(holdUp)
+	patience := time.NewTimer(t.listener.holdUp)
 	defer patience.Stop()
 	t.held.Store(true)
 	defer t.held.Store(false)

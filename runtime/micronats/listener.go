@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,14 +23,13 @@ type Listener struct {
 	settings
 	servers servers
 	queue   string
+	holdUp  time.Duration
 	ready   chan struct{} // closed when all is subscribed
 	served  atomic.Bool
 
-	server *micro.Server
-	ctx    context.Context // of what is delivered; its end ends the connection
-
-	mu      sync.Mutex // guards refused
-	refused []string   // subjects that the broker does not let us subscribe to
+	server  *micro.Server
+	ctx     context.Context // of what is delivered; its end ends the connection
+	refused refusals
 }
 
 // Listen returns a listener on the broker at servers: "nats://a:4222", or several
@@ -39,7 +37,10 @@ type Listener struct {
 // part of the URL; tls:// encrypts. It connects when a server serves it. A
 // listener serves once.
 func Listen(servers string, opts ...ListenOption) *Listener {
-	l := &Listener{settings: defaultSettings(), servers: parseServers(servers), ready: make(chan struct{})}
+	l := &Listener{
+		settings: defaultSettings(), servers: parseServers(servers),
+		ready: make(chan struct{}), holdUp: holdUp, refused: refusals{told: make(chan struct{}, 1)},
+	}
 	for _, o := range opts {
 		o.applyListen(l)
 	}
@@ -149,11 +150,7 @@ func (l *Listener) onRestored() {
 }
 
 func (l *Listener) onProblem(sub *nats.Subscription, err error) {
-	if subject, ok := refusedSubject(err, "Subscription"); ok {
-		l.mu.Lock()
-		l.refused = append(l.refused, subject)
-		l.mu.Unlock()
-	}
+	l.refused.add(err)
 	args := []any{"transport", "nats", "error", err}
 	if sub != nil {
 		args = append(args, "subject", sub.Subject)
@@ -165,25 +162,9 @@ func (l *Listener) onProblem(sub *nats.Subscription, err error) {
 	l.server.LogPeer(slog.LevelError, "the broker reports an error", args...)
 }
 
-// refusedSubject returns the subject that the broker does not let the user have,
-// for a Subscription or a Publish.
-func refusedSubject(err error, what string) (subject string, ok bool) {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
-		return "", false
-	}
-	_, rest, ok := strings.Cut(err.Error(), what+` to "`)
-	if !ok {
-		return "", false
-	}
-	end := strings.LastIndexByte(rest, '"') // a route holds quotes itself
-	if _, queue, found := strings.Cut(rest, `" using queue "`); found {
-		end = len(rest) - len(queue) - len(`" using queue "`)
-	}
-	return rest[:max(end, 0)], true
-}
-
 // subscribe subscribes to every route and waits until the broker has taken it.
 func (l *Listener) subscribe(ctx context.Context, t *intake) error {
+	l.refused.begin()
 	for route := range l.server.Routes() {
 		subject := route.Address()
 		if err := checkSubject(subject); err != nil {
@@ -204,16 +185,15 @@ func (l *Listener) subscribe(ctx context.Context, t *intake) error {
 			return nil
 		}
 	}
-	return l.subscribed()
+	return l.subscribed(t.link.LastError())
 }
 
 // subscribed tells that the listener is ready, unless the broker has refused a
 // handler's subject.
-func (l *Listener) subscribed() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, subject := range l.refused {
-		if !strings.HasPrefix(subject, "msctl.") {
+func (l *Listener) subscribed(last error) error {
+	for _, err := range l.refused.end(last, l.dialTimeout) {
+		subject, ok := refusedSubject(err, "Subscription")
+		if ok && !strings.HasPrefix(subject, "msctl.") {
 			return fmt.Errorf("%w: NATS at %s does not let the user subscribe to %q", micro.ErrRefused, l.servers.safe, subject)
 		}
 	}

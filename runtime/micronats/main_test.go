@@ -87,7 +87,30 @@ func (r *running) end(t testing.TB) {
 // client returns a client that is closed when the test ends.
 func client(t testing.TB, servers string, opts ...DialOption) *micro.Client {
 	t.Helper()
-	c := micro.NewClient(Dial(servers, opts...), micro.WithTimeout(soon))
-	t.Cleanup(func() { _ = c.Close() })
+	c, _ := dial(t, servers, opts...)
 	return c
+}
+
+// dial is client, with the Client below.
+func dial(t testing.TB, servers string, opts ...DialOption) (*micro.Client, *Client) {
+	t.Helper()
+	conn := Dial(servers, opts...)
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	t.Cleanup(func() { _ = c.Close() })
+	return c, conn
+}
+
+// within fails the test when f takes longer than d.
+func within(t testing.TB, d time.Duration, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(d):
+		t.Fatalf("takes longer than %s: %s", d, what)
+	}
 }

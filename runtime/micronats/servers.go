@@ -11,20 +11,18 @@ import (
 // defaultPort is that of a NATS server.
 const defaultPort = "4222"
 
-// servers are the parsed addresses of one broker or cluster. Printing them shows
-// no password.
+// servers are the parsed addresses of one broker or cluster. Whoever prints them,
+// or what holds them, sees no password: it is in a function.
 type servers struct {
-	urls []string
-	safe string
-	tls  bool
+	urls func() []string
+	safe string // without passwords and tokens
 	err  error
 }
 
 // parseServers reads "nats://a:4222,tls://user:password@b". Its errors never hold
 // a part of the text, because any part might be one of a password.
 func parseServers(text string) servers {
-	var s servers
-	var safe []string
+	var urls, safe []string
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
@@ -32,17 +30,15 @@ func parseServers(text string) servers {
 		}
 		u, err := parseServer(part)
 		if err != nil {
-			return servers{err: fmt.Errorf("NATS server %d of the list: %w", len(s.urls)+1, err)}
+			return servers{err: fmt.Errorf("NATS server %d of the list: %w", len(urls)+1, err)}
 		}
-		s.tls = s.tls || u.Scheme == "tls"
-		s.urls = append(s.urls, u.String())
+		urls = append(urls, u.String())
 		safe = append(safe, redacted(u))
 	}
-	if s.urls == nil {
+	if urls == nil {
 		return servers{err: errors.New("no NATS server is named")}
 	}
-	s.safe = strings.Join(safe, ",")
-	return s
+	return servers{urls: func() []string { return urls }, safe: strings.Join(safe, ",")}
 }
 
 func parseServer(text string) (*url.URL, error) {

@@ -89,11 +89,11 @@ func (c *Client) change() {
 func (c *Client) dial() {
 	fresh := &link{}
 	made, err := c.connect(c.ctx, c.servers, -1, nil, events{
-		lost:     c.down,
+		lost:     func(err error) { c.down(fresh, err) },
 		restored: func() { c.restored(fresh) },
-		closed:   c.gone,
-		problem:  c.problem,
-		failed:   c.failed,
+		closed:   func(err error) { c.gone(fresh, err) },
+		problem:  func(_ *nats.Subscription, err error) { c.problem(fresh, err) },
+		failed:   func(err error) { c.failed(fresh, err) },
 	})
 	if err == nil {
 		err = c.listen(made)
@@ -116,11 +116,18 @@ func (c *Client) dial() {
 	c.change()
 }
 
-// listen subscribes to the inboxes of all calls.
+// listen subscribes to the inboxes of all calls, and waits until the broker has
+// taken that: it may refuse it.
 func (c *Client) listen(made link) error {
 	sub, err := made.Subscribe(c.inbox+"*", c.deliver)
 	if err == nil {
 		err = sub.SetPendingLimits(-1, max(pendingReplies, 2*int(made.MaxPayload())))
+	}
+	if err == nil {
+		err = made.FlushTimeout(c.dialTimeout)
+	}
+	if err == nil && refusesInbox(made.LastError()) {
+		err = c.inboxRefused()
 	}
 	if err != nil {
 		made.Close()
@@ -129,12 +136,27 @@ func (c *Client) listen(made link) error {
 	return nil
 }
 
+func refusesInbox(err error) bool {
+	_, ok := refusedSubject(err, "Subscription") // there is no other
+	return ok
+}
+
+func (c *Client) inboxRefused() error {
+	return fmt.Errorf("%w: NATS at %s does not let the user subscribe to %q", micro.ErrRefused, c.servers.safe, c.inbox+"*")
+}
+
 // pendingReplies bounds the bytes of answers that wait to be told apart.
 const pendingReplies = 128 << 20
 
+// The events of a link count once it is the client's.
+
 // down ends the session: its calls cannot be answered any more.
-func (c *Client) down(err error) {
+func (c *Client) down(l *link, err error) {
 	c.mu.Lock()
+	if c.link != l {
+		c.mu.Unlock()
+		return
+	}
 	c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and is not back", micro.ErrUnreachable, c.servers.safe)
 	if err != nil {
 		c.lastErr = fmt.Errorf("%w: %w", c.lastErr, err)
@@ -146,10 +168,12 @@ func (c *Client) down(err error) {
 }
 
 // failed remembers why it takes a while to come back.
-func (c *Client) failed(err error) {
+func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lastErr = connectError(c.servers, err)
+	if c.link == l {
+		c.lastErr = connectError(c.servers, err)
+	}
 }
 
 func (c *Client) restored(l *link) {
@@ -163,19 +187,24 @@ func (c *Client) restored(l *link) {
 }
 
 // gone forgets a connection that does not come back: the next call makes another.
-func (c *Client) gone(err error) {
-	c.down(err)
+func (c *Client) gone(l *link, err error) {
+	c.down(l, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.link = nil
-	c.change()
+	if c.link == l {
+		c.link = nil
+		c.change()
+	}
 }
 
 // problem takes what the broker says beside answers: it does not let the user
 // publish a subject, so the calls there would wait in vain.
-func (c *Client) problem(_ *nats.Subscription, err error) {
+func (c *Client) problem(l *link, err error) {
 	if loginRefused(err) {
-		c.failed(err)
+		c.failed(l, err)
+	}
+	if refusesInbox(err) { // it did not before
+		c.calls.FailAll(c.inboxRefused())
 	}
 	subject, ok := refusedSubject(err, "Publish")
 	if !ok {

@@ -100,6 +100,7 @@ func replayable(s *scenario) bool {
 }
 
 func replay(t *testing.T, url string, p *rawPeer, s *scenario, version testenv.Version) {
+	t.Helper()
 	want := s.sent[0]
 	answered := make(chan *nats.Msg, 1)
 	sub, err := p.Subscribe(want.Subject, func(msg *nats.Msg) {

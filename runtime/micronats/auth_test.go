@@ -1,0 +1,220 @@
+package micronats
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+const secret = "p@ss/w:rd"
+
+// withUser puts a user and password into a URL, as people must: percent-encoded.
+func withUser(url, userinfo string) string { return strings.Replace(url, "://", "://"+userinfo+"@", 1) }
+
+// TestCredentials: a user with a password, and a token, are let in; others are
+// refused at once, with an error that says so and no secret in it.
+func TestCredentials(t *testing.T) {
+	user := testenv.PrivateNATS(t, `authorization { user: shop, password: "`+secret+`" }`)
+	token := testenv.PrivateNATS(t, `authorization { token: "`+secret+`" }`)
+	encoded := "p%40ss%2Fw%3Ard"
+	for _, tt := range []struct {
+		name, url string
+		ok        bool
+	}{
+		{"user", withUser(user.URL, "shop:"+encoded), true},
+		{"token", withUser(token.URL, encoded), true},
+		{"wrong password", withUser(user.URL, "shop:"+encoded+"2"), false},
+		{"wrong token", withUser(token.URL, encoded+"2"), false},
+		{"nobody", user.URL, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log lockedBuffer
+			s := quietServer(micro.WithLogger(log.logger()))
+			l := Listen(tt.url)
+			c, conn := dial(t, tt.url)
+			if tt.ok {
+				r := serve(t, s, l)
+				if err := l.Ready(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				defer r.end(t)
+			} else {
+				err := s.Serve(t.Context(), l)
+				wantRefused(t, "serve", err)
+			}
+			began := time.Now()
+			_, err := micro.Call[string](t.Context(), c, echo, "x")
+			if tt.ok && err != nil {
+				t.Error(err)
+			}
+			if !tt.ok {
+				wantRefused(t, "call", err)
+				if time.Since(began) > 4*time.Second {
+					t.Errorf("it took %s", time.Since(began))
+				}
+			}
+			for _, text := range []string{log.String(), fmt.Sprint(err), fmt.Sprintf("%+v %#v %v", conn, conn, *l.servers.text()), fmt.Sprintf("%+v %#v", l, l)} {
+				for _, s := range []string{secret, encoded, "ss/w", "ss%2F"} {
+					if strings.Contains(text, s) {
+						t.Errorf("the secret is in %s", text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// text gives a test what is printed of servers.
+func (s *servers) text() *string {
+	text := fmt.Sprintf("%v %+v %#v", *s, *s, *s)
+	return &text
+}
+
+func wantRefused(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, micro.ErrRefused) || !errors.Is(err, micro.ErrUnreachable) {
+		t.Errorf("%s: %v", what, err)
+	}
+}
+
+// TestPermissions: what the user may not do is told at once: subscribe to a
+// handler's subject, publish, take answers.
+func TestPermissions(t *testing.T) {
+	b := testenv.PrivateNATS(t, `authorization { users: [
+		{user: all, password: x}
+		{user: few, password: x, permissions: {
+			publish: {deny: ["secret.>", "{\"cmd\":\"echo\"}"]}, subscribe: {deny: ["secret.>", "msctl.>"]}
+		}}
+		{user: deaf, password: x, permissions: {subscribe: {deny: "_INBOX.>"}}}
+	] }`)
+	few := withUser(b.URL, "few:x")
+	s := micro.NewServer(micro.WithLogger(quietServer().Logger()))
+	micro.Handle(s, micro.Name("secret.plans"), func(context.Context, int) (int, error) { return 1, nil })
+	err := s.Serve(t.Context(), Listen(few, WithQueue("g")))
+	wantRefused(t, "serve", err)
+	if err == nil || !strings.Contains(err.Error(), `"secret.plans"`) {
+		t.Error(err)
+	}
+	start(t, quietServer(), few) // that msctl.health is refused is no reason to end
+	c := client(t, few)
+	for _, p := range []micro.Pattern{micro.Name("secret.plans"), echo} {
+		_, err := micro.Call[int](t.Context(), c, p, 1)
+		wantRefused(t, "call "+p.String(), err)
+		if err == nil || errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "publish") {
+			t.Error(err)
+		}
+	}
+	if _, err := micro.Call[string](t.Context(), client(t, withUser(b.URL, "all:x")), echo, "x"); err != nil {
+		t.Error(err)
+	}
+	_, err = micro.Call[string](t.Context(), client(t, withUser(b.URL, "deaf:x")), echo, "x")
+	wantRefused(t, "deaf", err)
+	if _, err := micro.Call[string](t.Context(), client(t, withUser(b.URL, "deaf:x"), WithInboxPrefix("answers")), echo, "x"); err != nil {
+		t.Errorf("with another inbox: %v", err)
+	}
+}
+
+// authority signs the certificates of one test.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pool *x509.CertPool
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), pool: x509.NewCertPool()}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	a.cert = a.sign(template, template, &a.key.PublicKey)
+	a.pool.AddCert(a.cert)
+	return a
+}
+
+func (a *authority) sign(template, parent *x509.Certificate, key *ecdsa.PublicKey) *x509.Certificate {
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, key, a.key))))
+}
+
+// issue makes a certificate for 127.0.0.1.
+func (a *authority) issue() tls.Certificate {
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	cert := a.sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.cert, &key.PublicKey)
+	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+}
+
+// files writes a certificate and its key for the broker.
+func files(t testing.TB, cert tls.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return write("cert", "CERTIFICATE", cert.Certificate[0]), write("key", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(cert.PrivateKey)))
+}
+
+func TestTLS(t *testing.T) {
+	ours, others := newAuthority(t), newAuthority(t)
+	certFile, keyFile := files(t, ours.issue())
+	caFile, _ := files(t, tls.Certificate{Certificate: [][]byte{ours.cert.Raw}, PrivateKey: ours.key})
+	lines := fmt.Sprintf("cert_file: %q, key_file: %q", certFile, keyFile)
+	b := testenv.PrivateNATS(t, "tls { "+lines+" }")
+	mutual := testenv.PrivateNATS(t, fmt.Sprintf("tls { %s, ca_file: %q, verify: true }", lines, caFile))
+	trusting := &tls.Config{RootCAs: ours.pool}
+	known := &tls.Config{RootCAs: ours.pool, Certificates: []tls.Certificate{ours.issue()}}
+	start(t, quietServer(), b.URL, WithTLS(trusting))
+	start(t, quietServer(), mutual.URL, WithTLS(known))
+	for _, tt := range []struct {
+		name   string
+		url    string
+		config *tls.Config
+		ok     bool
+	}{
+		{"trusted", "tls://" + b.Addr, trusting, true},
+		{"trusted, whatever the scheme", "nats://" + b.Addr, trusting, true},
+		{"the other name", "nats+tls://" + b.Addr, trusting, true},
+		{"not trusted", "tls://" + b.Addr, &tls.Config{RootCAs: others.pool}, false},
+		{"the system's authorities", "tls://" + b.Addr, nil, false},
+		{"the system's authorities, not asked for", "nats://" + b.Addr, nil, false},
+		{"mutual", "tls://" + mutual.Addr, known, true},
+		{"mutual, unknown", "tls://" + mutual.Addr, trusting, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var opts []DialOption
+			if tt.config != nil {
+				opts = append(opts, WithTLS(tt.config))
+			}
+			got, err := micro.Call[string](t.Context(), client(t, tt.url, opts...), echo, "é")
+			if tt.ok && (err != nil || got != "é") || !tt.ok && (!errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrRefused)) {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+	plain := testenv.NATS(t)
+	_, err := micro.Call[string](t.Context(), client(t, "tls://"+plain.Addr), echo, "x")
+	if !errors.Is(err, micro.ErrUnreachable) || !bytes.Contains([]byte(err.Error()), []byte("secure")) {
+		t.Errorf("a broker without TLS: %v", err)
+	}
+}

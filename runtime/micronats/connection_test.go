@@ -1,0 +1,313 @@
+package micronats
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// TestBrokerKilled: calls that wait fail at once, calls that are made meanwhile
+// wait for the broker, and all goes on when it is back.
+func TestBrokerKilled(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	var log lockedBuffer
+	start(t, quietServer(micro.WithLogger(log.logger()), micro.WithDrainTimeout(time.Second)), b.URL)
+	c := client(t, b.URL)
+	for range 3 {
+		var waiting sync.WaitGroup
+		begun := make(chan struct{}, 16)
+		ctx, cancel := context.WithTimeout(t.Context(), soon)
+		for range cap(begun) {
+			waiting.Go(func() {
+				req := &micro.Request{Pattern: hold, Data: []byte("-1")}
+				req.Trace = &micro.Trace{Wrote: func(time.Time, []byte) { begun <- struct{}{} }}
+				err := c.Do(ctx, req, micro.ReplyFunc(func(micro.Value) error { return nil }))
+				if !errors.Is(err, micro.ErrConnectionLost) {
+					t.Errorf("a call that waits: %v", err)
+				}
+			})
+		}
+		for range cap(begun) {
+			<-begun
+		}
+		b.Kill()
+		within(t, 3*time.Second, "to fail the calls that wait", waiting.Wait)
+		cancel()
+		later := make(chan error, 1)
+		go func() {
+			_, err := micro.Call[string](t.Context(), c, echo, "later")
+			later <- err
+		}()
+		b.Start()
+		if err := <-later; err != nil && !errors.Is(err, micro.ErrNotServed) { // the server may come back after us
+			t.Errorf("a call made meanwhile: %v", err)
+		}
+		within(t, 10*time.Second, "to be served again", func() {
+			for ok := false; !ok; {
+				_, err := micro.Call[string](t.Context(), c, echo, "again")
+				ok = err == nil
+			}
+		})
+	}
+	for _, line := range []string{"connection to the broker lost", "connection to the broker restored"} {
+		if strings.Count(log.String(), line) < 3 {
+			t.Errorf("not logged three times: %s", line)
+		}
+	}
+}
+
+// TestCallsWhileGone: while the broker is gone calls wait for it until their own
+// deadline, and when it has been gone for long they do not wait at all.
+func TestCallsWhileGone(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	start(t, quietServer(), b.URL)
+	c := client(t, b.URL, WithDialTimeout(2*time.Second))
+	call := func(d time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		_, err := micro.Call[string](ctx, c, echo, "x")
+		return err
+	}
+	if err := call(soon); err != nil {
+		t.Fatal(err)
+	}
+	b.Kill()
+	if err := call(50 * time.Millisecond); !errors.Is(err, micro.ErrUnreachable) && !errors.Is(err, micro.ErrConnectionLost) {
+		t.Errorf("within its deadline: %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	left := errors.New("the user has left")
+	time.AfterFunc(50*time.Millisecond, func() { cancel(left) })
+	if err := c.Emit(ctx, note, 1); !errors.Is(err, left) && !errors.Is(err, micro.ErrUnreachable) {
+		t.Errorf("cancelled: %v", err)
+	}
+	within(t, soon, "to give up waiting", func() {
+		for call(time.Minute) == nil {
+			continue
+		}
+	})
+	began := time.Now()
+	if err := call(time.Minute); !errors.Is(err, micro.ErrUnreachable) || time.Since(began) > time.Second {
+		t.Errorf("when it has long been gone: %v after %s", err, time.Since(began))
+	}
+	b.Start()
+	within(t, 10*time.Second, "to be served again", func() {
+		for call(soon) != nil {
+			continue
+		}
+	})
+}
+
+// TestNobodyListens: an address that refuses connections fails at once, and the next
+// call tries again.
+func TestNobodyListens(t *testing.T) {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = socket.Close()
+	c := client(t, "nats://someone:sesame@"+socket.Addr().String())
+	for range 2 {
+		_, err = micro.Call[string](t.Context(), c, echo, "x")
+		if !errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "sesame") {
+			t.Error(err)
+		}
+	}
+}
+
+// TestNoBroker: something else listens there, or something that says nothing.
+func TestNoBroker(t *testing.T) {
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	go func() {
+		for {
+			conn, err := socket.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close() // when the test ends
+		}
+	}()
+	c := client(t, "nats://"+socket.Addr().String(), WithDialTimeout(100*time.Millisecond))
+	if _, err = micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
+		t.Error(err)
+	}
+}
+
+// TestServerWaitsForBroker: a server that is started before its broker serves when
+// that is there, and one that is stopped before stops.
+func TestServerWaitsForBroker(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	b.Stop()
+	never := serve(t, quietServer(), Listen(b.URL))
+	l := Listen(b.URL)
+	serve(t, quietServer(), l)
+	never.end(t)
+	b.Start()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if err := l.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := micro.Call[string](t.Context(), client(t, b.URL), echo, "x"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestMaxReconnects: a server whose attempts are bounded gives up, a client begins
+// anew with the next call.
+func TestMaxReconnects(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	s := quietServer()
+	l := Listen(b.URL, WithMaxReconnects(2), WithReconnectWait(time.Millisecond))
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(t.Context(), l) }()
+	if err := l.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, b.URL, WithMaxReconnects(1), WithReconnectWait(time.Millisecond))
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+		t.Fatal(err)
+	}
+	b.Kill()
+	if err := <-served; err == nil || !strings.Contains(err.Error(), "lost for good") {
+		t.Errorf("serve: %v", err)
+	}
+	if err := quietServer().Serve(t.Context(), Listen(b.URL, WithMaxReconnects(0))); err == nil {
+		t.Error("serve without a broker: no error")
+	}
+	b.Start()
+	start(t, quietServer(), b.URL)
+	within(t, soon, "to connect anew", func() {
+		for ok := false; !ok; {
+			_, err := micro.Call[string](t.Context(), c, echo, "x")
+			ok = err == nil
+		}
+	})
+}
+
+// TestBrokerPaused: a broker that does not read makes nobody wait past his
+// deadline, however much there is to send, and closing does not wait for it either.
+func TestBrokerPaused(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	start(t, quietServer(), b.URL)
+	c := micro.NewClient(Dial(b.URL))
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("x", 500_000)
+	b.Pause()
+	var calls sync.WaitGroup
+	var late atomic.Int32
+	for range 64 {
+		calls.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			began := time.Now()
+			_, err := micro.Call[string](ctx, c, echo, big)
+			if !errors.Is(err, micro.ErrTimeout) {
+				t.Errorf("a call: %v", err)
+			}
+			if time.Since(began) > 3*time.Second {
+				late.Add(1)
+			}
+		})
+	}
+	within(t, soon, "to give up", calls.Wait)
+	if late.Load() > 0 {
+		t.Errorf("%d calls outlasted their deadline", late.Load())
+	}
+	within(t, 10*time.Second, "to close", func() { _ = c.Close() })
+	b.Resume()
+}
+
+// TestPauseIsSurvived: what a paused broker held up goes on when it reads again.
+func TestPauseIsSurvived(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	start(t, quietServer(), b.URL)
+	c, conn := dial(t, b.URL)
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+		t.Fatal(err)
+	}
+	big := strings.Repeat("x", 500_000)
+	b.Pause()
+	var calls sync.WaitGroup
+	for range 32 {
+		calls.Go(func() {
+			got, err := micro.Call[string](t.Context(), c, echo, big)
+			if err != nil || got != big {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		})
+	}
+	eventually(t, "the wire to be full", func() bool { return conn.up.Load().link.dialer.current.Load().waiting.Load() > 0 })
+	b.Resume()
+	within(t, soon, "to be answered", calls.Wait)
+}
+
+// TestClose: calls in flight fail with ErrClosed, later ones too, and what was
+// emitted before has been sent.
+func TestClose(t *testing.T) {
+	b := testenv.NATS(t)
+	s := quietServer(micro.WithDrainTimeout(time.Second))
+	var events atomic.Int32
+	micro.HandleEvent(s, note, func(context.Context, int) error { events.Add(1); return nil })
+	start(t, s, b.URL)
+	c := client(t, b.URL)
+	failed := make(chan error, 1)
+	wrote := make(chan struct{})
+	go func() {
+		req := &micro.Request{Pattern: hold, Data: []byte("-1"), Trace: &micro.Trace{Wrote: func(time.Time, []byte) { close(wrote) }}}
+		failed <- c.Do(context.Background(), req, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	}()
+	<-wrote
+	for i := range 1000 {
+		if err := c.Emit(t.Context(), note, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-failed; !errors.Is(err, micro.ErrClosed) {
+		t.Errorf("a call in flight: %v", err)
+	}
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrClosed) {
+		t.Errorf("a call after it: %v", err)
+	}
+	eventually(t, "all events", func() bool { return events.Load() == 1000 })
+	if err := c.Close(); err != nil {
+		t.Errorf("the second time: %v", err)
+	}
+}
+
+// TestListenOnce: a listener serves once, and an address that is none is told of.
+func TestListenOnce(t *testing.T) {
+	b := testenv.NATS(t)
+	l := Listen(b.URL)
+	r := serve(t, quietServer(), l)
+	if err := l.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.end(t)
+	if err := quietServer().Serve(t.Context(), l); err == nil {
+		t.Error("it served twice")
+	}
+	if err := quietServer().Serve(t.Context(), Listen("http://x")); err == nil {
+		t.Error("it served http")
+	}
+	if _, err := micro.Call[int](t.Context(), client(t, ""), echo, "x"); err == nil || errors.Is(err, micro.ErrUnreachable) {
+		t.Errorf("without a server: %v", err)
+	}
+}
