@@ -20,7 +20,7 @@ FUZZTIME  ?= 60s
 TESTFLAGS ?= -race -timeout 9m
 PACKAGES  ?= ./...
 
-.PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover release-check clean
+.PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover release-check clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,28 +35,18 @@ pictures: build ## the pictures of docs/bench.md anew, from a real terminal (tmu
 	@mkdir -p .cache && go build -o .cache/ansisvg ./internal/ansisvg
 	@testdata/pictures.sh bin/msctl .cache/ansisvg
 
-test: test-tools nest ## every test, with the race detector, with and without encoding/json/v2
-	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required; \
+test: test-tools nest .cache/brokers ## every test, with the race detector, with and without encoding/json/v2
+	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required MSCTL_TEST_BROKERS=required; \
 	{ status=0; \
-	  $(JSONV2) go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
-	  GOEXPERIMENT= go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \
+	  $(JSONV2) .cache/brokers go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
+	  GOEXPERIMENT= .cache/brokers go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \
 	  exit $$status; } | go run ./internal/testsum
 
 test-tools: # what the tests need beside Go: installed where we may, named where we may not
-	@missing=(); \
-	command -v node >/dev/null || missing+=(nodejs); \
-	command -v npm  >/dev/null || missing+=(npm); \
-	command -v tmux >/dev/null || missing+=(tmux); \
-	command -v "$$(go env CC)" >/dev/null || missing+=(gcc libc6-dev); \
-	if (( $${#missing[@]} == 0 )); then :; \
-	elif command -v apt-get >/dev/null && (( $$(id -u) == 0 )); then \
-	  echo "make test: installing $${missing[*]}" >&2; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; } >/dev/null; \
-	else \
-	  echo "make test needs $${missing[*]} (Node.js for the NestJS peers, tmux for the terminal tests, a C compiler for the race detector): install them and try again" >&2; exit 1; \
-	fi; \
-	major=$$(node -p 'process.versions.node.split(".")[0]'); \
-	(( major >= 20 )) || { echo "make test needs Node.js 20 or later for NestJS 12, and this is $$major: install a newer one and try again" >&2; exit 1; }
+	@testdata/test-tools.sh
+
+.cache/brokers: FORCE # runs a command with a RabbitMQ for its tests
+	@mkdir -p .cache && go build -o $@ ./internal/brokers
 
 nest: # the NestJS peers of the interoperability tests, from their lock files
 	@$(MAKE) -s -j3 $(NEST_READY)
@@ -84,9 +74,8 @@ bench: nest ## speed against NestJS 12 on this machine, as ratios
 bench-load: build ## msctl bench as a load generator, against vegeta and (if installed) wrk
 	@$(JSONV2) go run ./internal/loadbench $(BENCHFLAGS)
 
-cover: nest ## coverage of runtime/, at least 90 %
-	@mkdir -p .cache
-	MSCTL_TEST_NEST=required $(JSONV2) go test -coverpkg=./runtime/... -coverprofile=.cache/cover.out ./runtime/...
+cover: test-tools nest .cache/brokers ## coverage of runtime/, at least 90 %
+	MSCTL_TEST_NEST=required MSCTL_TEST_BROKERS=required $(JSONV2) .cache/brokers go test -coverpkg=./runtime/... -coverprofile=.cache/cover.out ./runtime/...
 	@go tool cover -func=.cache/cover.out | awk '/^total:/ {sub("%", "", $$3); print "runtime/ coverage " $$3 " %, wanted 90"; exit $$3 < 90}'
 
 release-check: $(GORELEASER) ## goreleaser check

@@ -159,8 +159,10 @@ func (r *recorder) fatal(f func()) (text string) {
 
 // TestOneAtATime: where names are global, one test at a time has the broker of the environment.
 func TestOneAtATime(t *testing.T) {
-	own := testenv.PrivateRedis(t)
-	t.Setenv("MSCTL_TEST_REDIS_URL", own.URL)
+	dir := t.TempDir()
+	t.Setenv("MSCTL_TEST_REDIS_URL", testenv.PrivateRedis(t).URL)
+	t.Setenv("TMPDIR", dir) // the lock's place
+	t.Cleanup(func() { testenv.AwaitNothingLeft(t, dir) })
 	var holders atomic.Int32
 	for range 8 {
 		t.Run("test", func(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,22 +87,50 @@ func resumeGroup(cmd *exec.Cmd)    { signalGroup(cmd, syscall.SIGCONT) }
 func lockBetweenProcesses(ctx context.Context, name string) (func(), error) {
 	sum := sha256.Sum256([]byte(name))
 	path := filepath.Join(os.TempDir(), "msctl-test-"+hex.EncodeToString(sum[:8])+".lock")
+	every := time.NewTicker(10 * time.Millisecond)
+	defer every.Stop()
+	for {
+		file, err := tryLock(path)
+		if err != nil {
+			return nil, err
+		}
+		if file != nil {
+			return func() {
+				_ = os.Remove(path) // first: nobody may lock a file of this name that is not there any more
+				_ = file.Close()
+			}, nil
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another test holds it: %w", ctx.Err())
+		}
+	}
+}
+
+// tryLock returns the file of this path, locked, or nil when somebody else has it.
+func tryLock(path string) (*os.File, error) {
 	file, err := os.Open(path) // another user's file can be locked, but in /tmp not opened for creation
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)
 	}
-	every := time.NewTicker(10 * time.Millisecond)
-	defer every.Stop()
-	for syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		select {
-		case <-every.C:
-		case <-ctx.Done():
-			_ = file.Close()
-			return nil, fmt.Errorf("another test holds it: %w", ctx.Err())
-		}
+	locked := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+	if locked && isAt(file, path) {
+		return file, nil
 	}
-	return func() { _ = file.Close() }, nil
+	_ = file.Close()
+	return nil, nil
+}
+
+// isAt reports whether the path still leads to the file: who held the lock before has removed it.
+func isAt(file *os.File, path string) bool {
+	opened, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(opened, there)
 }
