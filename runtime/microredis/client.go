@@ -112,7 +112,7 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 	s.watched()
 	id := append(append(append(make([]byte, 0, len(call.ID)+2), '"'), call.ID...), '"')
 	sent := &request{client: c, id: call.ID, channel: channel, counted: !c.uncounted && !s.cluster}
-	if err := c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, body(req, id)); err != nil {
+	if err := c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, guess(req), body(req, id)); err != nil {
 		call.GiveUp()
 		switch {
 		case errors.Is(err, errUnsent):
@@ -133,6 +133,10 @@ func body(req *micro.Request, id []byte) func([]byte) []byte {
 		return micro.AppendRequest(dst, req.Pattern.JSON(), req.Data, metadata, id)
 	}
 }
+
+// guess returns about how long the body of a message is: with its metadata mostly
+// as many digits as it will have.
+func guess(req *micro.Request) int { return len(req.Pattern.JSON()) + len(req.Data) + 150 }
 
 // expiry returns the deadline of a message by clock.
 func expiry(req *micro.Request) int64 { return clock() + int64(time.Until(req.Deadline)) }
@@ -189,7 +193,7 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		}
 		s.watched()
 		sent := make(event, 1)
-		err = c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, body(req, nil))
+		err = c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, guess(req), body(req, nil))
 		if err == nil {
 			err = sent.wait(ctx, req.Deadline)
 		}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -68,18 +70,29 @@ func (l *Listener) own() (names []string) {
 const unnamed = "service"
 
 // shared returns those of the channels that more than one connection has
-// subscribed to, and that have not been told of.
+// subscribed to, and that have not been told of. What goes wrong here is no matter:
+// a Redis that cannot be reached is told of elsewhere, and without the permission
+// to ask one does not know.
 func (l *Listener) shared(ctx context.Context, names []string) (shared []string) {
 	s := l.link.quietSession()
 	if s == nil || s.cluster {
 		return nil
 	}
+	conn, err := dial(ctx, l.link.options)
+	if err != nil {
+		return nil
+	}
+	options := *l.link.options
+	options.Dialer = once(newWire(conn))
+	c := redis.NewClient(&options)
+	defer c.Close()
 	for start := 0; start < len(names); start += maxNames {
-		counts, err := s.pub.PubSubNumSub(ctx, names[start:min(start+maxNames, len(names))]...).Result()
+		some := names[start:min(start+maxNames, len(names))]
+		counts, err := c.PubSubNumSub(ctx, some...).Result()
 		if err != nil {
-			return nil // a lost connection is told of where it is made again; a user without the permission lives without
+			return nil
 		}
-		for _, name := range names[start:min(start+maxNames, len(names))] {
+		for _, name := range some {
 			if counts[name] > 1 && !l.company.told[name] {
 				shared = append(shared, name)
 			}

@@ -54,23 +54,23 @@ func channelName(route string) string {
 // answer publishes the packets of the answer to one message.
 type answer struct {
 	listener *Listener
-	channel  any          // a string
+	channel  string
 	unheard  atomic.Int64 // clock since when nobody has received them; 0: somebody has
 }
 
-// goneAfter is for how long nobody may have received the values of a stream until
-// it is stopped: a caller that has lost its connection may come back.
-const goneAfter = 10 * time.Second
+// defaultGoneAfter is for how long nobody may have received the values of a stream
+// until it is stopped: a caller that has lost its connection may come back.
+const defaultGoneAfter = 10 * time.Second
 
 var errGone = errors.New("nobody receives the answer any more")
 
 // Respond publishes a packet. It waits while far too much is to be published.
 func (a *answer) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	more := !p.Disposed && p.Err == nil && !p.NoHandler
-	if since := a.unheard.Load(); more && since != 0 && clock()-since > int64(goneAfter) {
+	if since := a.unheard.Load(); more && since != 0 && clock()-since > int64(a.listener.goneAfter) {
 		return errGone
 	}
-	err := a.listener.out.add(ctx, message{channel: a.channel, receipt: a}, p.Append)
+	err := a.listener.out.add(ctx, message{channel: a.channel, receipt: a}, p.Size(), p.Append)
 	if err != nil {
 		a.lost(err)
 	}

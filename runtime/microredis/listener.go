@@ -33,6 +33,8 @@ type Listener struct {
 	names    []string // of channels, in the order of the routes
 	lead     lead
 
+	goneAfter time.Duration
+
 	mu         sync.Mutex // guards what follows
 	subscribed *session
 	draining   bool
@@ -43,7 +45,7 @@ type Listener struct {
 // channel is what a server has subscribed to: a channel, or a glob.
 type channel struct {
 	route    micro.Route
-	reply    any // the string of its reply channel, made an interface only once
+	reply    string
 	delivery *Delivery
 }
 
@@ -58,6 +60,8 @@ func Listen(url string, opts ...ListenOption) *Listener {
 		done:     make(chan struct{}),
 		channels: map[string]*channel{},
 		company:  defaultCompany(),
+
+		goneAfter: defaultGoneAfter,
 	}
 	for _, o := range opts {
 		o.applyListen(l)

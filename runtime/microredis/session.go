@@ -17,9 +17,10 @@ import (
 type session struct {
 	link    *link
 	in, out *wire
-	subs    *redis.Client // only to make sub
+	outlet  *outlet       // by out
+	signIn  *redis.Client // of out
+	subs    *redis.Client // of in
 	sub     *redis.PubSub
-	pub     *redis.Client
 	cluster bool // the counts of receivers are those of one node
 
 	lost    chan struct{} // closed at the end
@@ -77,11 +78,12 @@ func (l *link) open(ctx context.Context) (*session, error) {
 func (s *session) greet(ctx context.Context) error {
 	out := *s.link.options
 	out.Dialer = once(s.out)
-	s.pub = redis.NewClient(&out)
-	if err := s.pub.Ping(ctx).Err(); err != nil {
+	s.signIn = redis.NewClient(&out)
+	if err := s.signIn.Ping(ctx).Err(); err != nil {
 		return err
 	}
-	s.cluster = isCluster(s.pub.Do(ctx, "HELLO").Slice())
+	s.cluster = isCluster(s.signIn.Do(ctx, "HELLO").Slice())
+	s.outlet = &outlet{wire: s.out}
 	in := *s.link.options
 	in.Dialer = once(s.in)
 	s.subs = redis.NewClient(&in)
@@ -89,7 +91,8 @@ func (s *session) greet(ctx context.Context) error {
 	if err := s.sub.Ping(ctx); err != nil {
 		return err
 	}
-	return s.in.SetReadDeadline(time.Time{}) // that of signing in; beat bounds the rest
+	// The deadlines were those of signing in; beat bounds the rest.
+	return errors.Join(s.in.SetReadDeadline(time.Time{}), s.out.SetReadDeadline(time.Time{}))
 }
 
 // isCluster looks for "mode", "cluster" among the pairs that HELLO answers with; a
@@ -105,8 +108,9 @@ func isCluster(pairs []any, err error) bool {
 
 // begin starts reading.
 func (s *session) begin() {
-	s.readers.Add(2)
+	s.readers.Add(3)
 	go s.read()
+	go s.count()
 	go func() {
 		defer s.readers.Done()
 		s.beat()
@@ -245,7 +249,7 @@ func (s *session) shut() {
 	if s.sub != nil {
 		_ = s.sub.Close()
 	}
-	for _, c := range []*redis.Client{s.subs, s.pub} {
+	for _, c := range []*redis.Client{s.subs, s.signIn} {
 		if c != nil {
 			_ = c.Close()
 		}
@@ -273,40 +277,61 @@ const (
 	silentBeats = 5           // of silence after that
 )
 
-// beat asks for a sign of life when nothing has come for a while, and ends the
-// session when none comes. It counts in beats and not by the clock, so that a
-// process that stood still itself does not take its peer for dead.
+// beat asks for a sign of life on a connection by which nothing has come for a
+// while, and ends the session when none comes. It counts in beats and not by the
+// clock, so that a process that stood still itself does not take its peer for dead.
 func (s *session) beat() {
-	every := s.pace()
-	timer := time.NewTimer(every)
+	pulses := []*pulse{{wire: s.in, ping: s.pingSub}, {wire: s.out, ping: s.link.out.ping}}
+	timer := time.NewTimer(s.pace())
 	defer timer.Stop()
-	for quiet, swept := 0, clock(); ; {
+	for swept := clock(); ; {
 		select {
 		case <-s.lost:
 			return
 		case <-s.nudge:
-			quiet = 0
+			for _, p := range pulses {
+				p.quiet = 0
+			}
 		case <-timer.C:
-			if quiet++; s.in.silence() < every {
-				quiet = 0
+			for _, p := range pulses {
+				if err := p.beat(); err != nil {
+					s.fail(err)
+				}
 			}
-		}
-		if quiet == quietBeats {
-			if err := s.sub.Ping(context.Background()); err != nil {
-				s.fail(err)
-			}
-		}
-		if quiet >= quietBeats+silentBeats {
-			s.fail(errSilent)
 		}
 		if now := clock(); now-swept > int64(keepReplies/3) {
 			swept = now
 			s.sweep(keepReplies)
 		}
-		every = s.pace()
-		timer.Reset(every)
+		timer.Reset(s.pace())
 	}
 }
+
+// pulse is whether a connection is alive.
+type pulse struct {
+	wire  *wire
+	ping  func(context.Context) error
+	heard int64 // when something had last come at the beat before
+	quiet int   // beats since then
+}
+
+func (p *pulse) beat() error {
+	heard := p.wire.heard.Load()
+	if heard != p.heard || !p.wire.reading.Load() { // what came may not even have been read
+		p.heard, p.quiet = heard, 0
+		return nil
+	}
+	switch p.quiet++; p.quiet {
+	case quietBeats:
+		return p.ping(context.Background())
+	case quietBeats + silentBeats:
+		return errSilent
+	}
+	return nil
+}
+
+// pingSub asks for a sign of life on the connection that has subscribed.
+func (s *session) pingSub(ctx context.Context) error { return s.sub.Ping(ctx) }
 
 // pace returns the time to the next beat.
 func (s *session) pace() time.Duration {

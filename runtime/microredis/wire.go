@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"sync/atomic"
-	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -13,7 +12,7 @@ import (
 type wire struct {
 	net.Conn
 
-	reading       atomic.Int64 // micro.Clock when the read began that waits now; 0: none does
+	reading       atomic.Bool  // a read waits
 	heard         atomic.Int64 // micro.Clock when bytes last came
 	before, after func()       // unless nil, called before each read, when what came has been dealt with, and after it
 }
@@ -31,9 +30,9 @@ func (w *wire) Read(b []byte) (int, error) {
 	if w.before != nil {
 		w.before()
 	}
-	w.reading.Store(clock())
+	w.reading.Store(true)
 	n, err := w.Conn.Read(b)
-	w.reading.Store(0)
+	w.reading.Store(false)
 	if n > 0 {
 		w.heard.Store(clock())
 		if w.after != nil {
@@ -41,15 +40,6 @@ func (w *wire) Read(b []byte) (int, error) {
 		}
 	}
 	return n, err
-}
-
-// silence returns for how long a read has waited in vain.
-func (w *wire) silence() time.Duration {
-	began := w.reading.Load()
-	if began == 0 {
-		return 0 // what has come is not even read yet
-	}
-	return time.Duration(clock() - max(began, w.heard.Load()))
 }
 
 // once is a dialer for a connection that has been made already. Further ones are

@@ -1,0 +1,329 @@
+package microredis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// withinASecond is what failing takes at the most, and some for a busy machine.
+const withinASecond = 3 * time.Second
+
+// holding makes a call that waits, and returns its end.
+func holding(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
+	t.Helper()
+	ended := make(chan error, n)
+	for range n {
+		go func() {
+			_, err := micro.Call[int](context.WithoutCancel(t.Context()), c, hold, -1)
+			ended <- err
+		}()
+	}
+	eventually(t, "the calls wait", func() bool { return conn.calls.Len() == n })
+	return ended
+}
+
+// allLost waits for the ends of calls.
+func allLost(t *testing.T, ended <-chan error, n int) {
+	t.Helper()
+	limit := time.After(withinASecond)
+	for range n {
+		select {
+		case err := <-ended:
+			if !errors.Is(err, micro.ErrConnectionLost) {
+				t.Errorf("a call in flight: %v", err)
+			}
+		case <-limit:
+			t.Fatal("calls hang after the loss")
+		}
+	}
+}
+
+// again waits until calls are answered again.
+func again(t *testing.T, c *micro.Client) {
+	t.Helper()
+	limit := time.Now().Add(soon)
+	for {
+		got, err := micro.Call[string](t.Context(), c, echo, "x")
+		switch {
+		case err == nil && got == "x":
+			return
+		case !errors.Is(err, micro.ErrUnreachable) && !errors.Is(err, micro.ErrConnectionLost):
+			t.Fatalf("while it comes back: %v", err)
+		case time.Now().After(limit):
+			t.Fatalf("it does not come back: %v", err)
+		}
+	}
+}
+
+// TestBrokerKilled: calls in flight fail at once, and both sides are back soon
+// after the broker.
+func TestBrokerKilled(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	var serverLog, clientLog logged
+	s := quietServer(micro.WithLogger(serverLog.logger()), micro.WithDrainTimeout(time.Millisecond))
+	start(t, s, Listen(broker.URL))
+	conn := Dial(broker.URL, WithLogger(clientLog.logger()))
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	defer c.Close()
+	const rounds, calls = 3, 5
+	for range rounds {
+		again(t, c)
+		ended := holding(t, c, conn, calls)
+		broker.Kill()
+		allLost(t, ended, calls)
+		waiting := make(chan error, 1)
+		go func() { // a call made meanwhile waits for the connection
+			_, err := micro.Call[string](t.Context(), c, echo, "x")
+			waiting <- err
+		}()
+		broker.Start()
+		back := time.Now()
+		if err := <-waiting; err != nil && !errors.Is(err, micro.ErrNotServed) { // the server may be back later than we
+			t.Errorf("a call made while the broker was away: %v", err)
+		}
+		again(t, c)
+		t.Logf("back after %v", time.Since(back))
+	}
+	for name, text := range map[string]string{"server": serverLog.String(), "client": clientLog.String()} {
+		if lost, restored := strings.Count(text, "connection lost"), strings.Count(text, "connection restored"); lost != rounds || restored != rounds {
+			t.Errorf("the %s tells of %d losses and %d times that the connection was restored:\n%s", name, lost, restored, text)
+		}
+	}
+}
+
+// TestBrokerSilent: a broker whose connections stay open and that says nothing any
+// more counts as lost.
+func TestBrokerSilent(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	start(t, quietServer(micro.WithDrainTimeout(time.Millisecond)), Listen(broker.URL))
+	conn := Dial(broker.URL, WithDialTimeout(100*time.Millisecond), WithLogger(slog.New(slog.DiscardHandler)))
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	defer c.Close()
+	again(t, c)
+	ended := holding(t, c, conn, 3)
+	broker.Pause()
+	allLost(t, ended, 3)
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
+		t.Errorf("a call meanwhile: %v", err)
+	}
+	event := make(chan error, 1)
+	broker.Resume()
+	again(t, c)
+	broker.Pause()
+	go func() { event <- c.Emit(t.Context(), note, 1) }()
+	select {
+	case err := <-event:
+		if !errors.Is(err, micro.ErrConnectionLost) && !errors.Is(err, micro.ErrUnreachable) {
+			t.Errorf("an event: %v", err)
+		}
+	case <-time.After(withinASecond):
+		t.Error("an event hangs")
+	}
+	broker.Resume()
+	again(t, c)
+}
+
+// TestQuietIsNoLoss: a broker that has nothing to say answers when it is asked.
+func TestQuietIsNoLoss(t *testing.T) {
+	broker := testenv.Redis(t)
+	start(t, quietServer(), Listen(broker.URL))
+	conn := Dial(broker.URL, WithHeartbeat(80*time.Millisecond))
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	defer c.Close()
+	if got, err := micro.Call[int](t.Context(), c, hold, 1500); err != nil || got != 1500 {
+		t.Errorf("a slow answer: %v, %v", got, err)
+	}
+}
+
+// TestConnectionsKilled: losing any one connection is losing both; everything
+// goes on.
+func TestConnectionsKilled(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	start(t, quietServer(), Listen(broker.URL))
+	c := client(t, broker.URL)
+	see := tapInto(t, broker.URL)
+	for _, kind := range []string{"pubsub", "normal", "pubsub", "normal"} {
+		again(t, c)
+		if err := see.Do(t.Context(), "client", "kill", "type", kind, "skipme", "yes").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again(t, c)
+}
+
+// TestAnswerWaits: an answer that is ready while the broker is away is published
+// when it is back; an answer that nobody waits for any more is no harm.
+func TestAnswerWaits(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	var log logged
+	s := quietServer(micro.WithLogger(log.logger()))
+	release, entered := make(chan struct{}), make(chan struct{})
+	micro.Handle(s, micro.Name("late"), func(context.Context, micro.None) (int, error) {
+		close(entered)
+		<-release
+		return 7, nil
+	})
+	start(t, s, Listen(broker.URL))
+	see := tapInto(t, broker.URL)
+	see.publish(t, published{"late", `{"pattern":"late","data":1,"id":"a"}`})
+	<-entered
+	if err := see.Do(t.Context(), "client", "kill", "type", "normal", "skipme", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the loss is noticed", func() bool { return strings.Contains(log.String(), "connection lost") })
+	close(release)
+	if diff := see.replies(t, 1)[0]; diff.body != `{"response":7,"isDisposed":true,"id":"a"}` {
+		t.Errorf("%+v", diff)
+	}
+}
+
+// TestNobodyThere: how long a message waits for a broker that is not there.
+func TestNobodyThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "redis://:hunter2@" + l.Addr().String()
+	_ = l.Close()
+	tests := []struct {
+		name string
+		opts []DialOption
+		wait time.Duration
+	}{
+		{"no attempt after the first", []DialOption{WithRetry(0, 0)}, soon},
+		{"two more attempts", []DialOption{WithRetry(2, time.Millisecond)}, soon},
+		{"for a time", []DialOption{WithDialTimeout(50 * time.Millisecond)}, soon},
+		{"until the deadline", nil, 50 * time.Millisecond},
+	}
+	for _, tt := range tests {
+		c := client(t, url, tt.opts...)
+		ctx, cancel := context.WithTimeout(t.Context(), tt.wait)
+		began := time.Now()
+		_, err := micro.Call[int](ctx, c, echo, "x")
+		cancel()
+		if !errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if time.Since(began) > soon/2 {
+			t.Errorf("%s: after %v", tt.name, time.Since(began))
+		}
+		if err := c.Emit(t.Context(), note, 1); tt.wait == soon && !errors.Is(err, micro.ErrUnreachable) {
+			t.Errorf("%s: an event: %v", tt.name, err)
+		}
+	}
+	server := Listen(url, WithRetry(2, time.Millisecond))
+	if err := quietServer().Serve(t.Context(), server); err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a server that is to give up: %v", err)
+	}
+}
+
+// TestServerFirst: a server may start before its broker.
+func TestServerFirst(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	broker.Kill()
+	var log logged
+	s := quietServer(micro.WithLogger(log.logger()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	l := Listen(broker.URL)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	eventually(t, "it says that it waits", func() bool { return strings.Contains(log.String(), "cannot connect yet") })
+	broker.Start()
+	if err := l.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	again(t, client(t, broker.URL))
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoRedis: what answers is no Redis, or says nothing at all.
+func TestNoRedis(t *testing.T) {
+	for _, says := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n", ""} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		all.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				all.Go(func() {
+					_, _ = io.WriteString(conn, says)
+					_, _ = io.Copy(io.Discard, conn)
+					_ = conn.Close()
+				})
+			}
+		})
+		c := micro.NewClient(Dial("redis://"+l.Addr().String(), WithDialTimeout(200*time.Millisecond), WithLogger(slog.New(slog.DiscardHandler))))
+		if _, err := micro.Call[int](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
+			t.Errorf("%q: %v", says, err)
+		}
+		_ = c.Close()
+		_ = l.Close()
+		all.Wait()
+	}
+}
+
+// TestLoad: under load, across kills of the broker, each call ends, with its own
+// answer or an error that says what happened.
+func TestLoad(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	start(t, quietServer(), Listen(broker.URL))
+	c := client(t, broker.URL)
+	again(t, c)
+	stop := make(chan struct{})
+	var answered, failed atomic.Int64
+	var all sync.WaitGroup
+	for g := range 8 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				want := fmt.Sprint(g, " ", i)
+				got, err := micro.Call[string](t.Context(), c, echo, want)
+				switch {
+				case err == nil && got == want:
+					answered.Add(1)
+				case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost):
+					failed.Add(1)
+				default:
+					t.Errorf("%q, want %q: %v", got, want, err)
+					return
+				}
+			}
+		})
+	}
+	for range 3 {
+		n := answered.Load()
+		eventually(t, "calls are answered", func() bool { return answered.Load() > n+100 })
+		broker.Kill()
+		broker.Start()
+	}
+	n := answered.Load()
+	eventually(t, "calls are answered again", func() bool { return answered.Load() > n+100 })
+	close(stop)
+	all.Wait()
+	t.Logf("%d answered, %d failed", answered.Load(), failed.Load())
+}

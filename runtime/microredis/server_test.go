@@ -1,0 +1,327 @@
+package microredis
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// logged collects what is logged.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// TestForeign: what is no packet is an event with all of it for data, for the
+// handler of the channel. docs/wire.md 1.6.
+func TestForeign(t *testing.T) {
+	broker := testenv.Redis(t)
+	got := make(chan string, 1)
+	s := quietServer()
+	micro.HandleEvent(s, note, func(_ context.Context, data json.RawMessage) error {
+		got <- string(data)
+		return nil
+	})
+	start(t, s, Listen(broker.URL))
+	see := tapInto(t, broker.URL)
+	tests := []struct{ name, body, want string }{
+		{"an object", `{"foo":1}`, `{"foo":1}`},
+		{"an id alone", `{"id":"z"}`, `{"id":"z"}`},
+		{"an empty object", `{}`, `{}`},
+		{"an array", `[1]`, `[1]`},
+		{"a number", `42`, `42`},
+		{"null", `null`, `null`},
+		{"text", `hello`, `"hello"`},
+		{"text with quotes", `say "é"`, `"say \"é\""`},
+		{"nothing", ``, `""`},
+		{"broken JSON", `{"data":`, `"{\"data\":"`},
+		{"no UTF-8", "a\xff\xed\xa0\xbd", `"a` + strings.Repeat("\uFFFD", 4) + `"`},
+		{"no UTF-8 in a packet", "{\"data\":\"a\xff\"}", "\"a\uFFFD\""},
+		{"a byte order mark", "\uFEFF1", "\"\uFEFF1\""},
+		{"data without a pattern", `{"data":{"a":1}}`, `{"a":1}`},
+		{"a pattern without data", `{"pattern":"zzz"}`, ``},
+		{"white space around", " {\"data\":1} \n", `1`},
+	}
+	for _, tt := range tests {
+		see.publish(t, published{note.Route(), tt.body})
+		select {
+		case data := <-got:
+			if diff := cmp.Diff(tt.want, data); diff != "" {
+				t.Errorf("%s: data (-want +got):\n%s", tt.name, diff)
+			}
+		case <-time.After(soon):
+			t.Errorf("%s: the handler did not run", tt.name)
+		}
+	}
+}
+
+// TestOwnReplies: a glob matches the channels of replies too. The handler does not
+// run with what this server answers, nor with what another one does.
+func TestOwnReplies(t *testing.T) {
+	broker := testenv.Redis(t)
+	var runs atomic.Int32
+	s := quietServer()
+	count := func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+		runs.Add(1)
+		return reply.Send(micro.Value{Raw: req.Data, Last: true})
+	}
+	micro.HandleFunc(s, micro.Name("items.*"), count)
+	var watched atomic.Int32
+	micro.HandleEvent(s, micro.Name("items.*.reply"), func(context.Context, json.RawMessage) error {
+		watched.Add(1)
+		return nil
+	})
+	start(t, s, Listen(broker.URL, WithWildcards()))
+	see := tapInto(t, broker.URL)
+	see.publish(t, published{"items.a", `{"pattern":"items.a","data":1,"id":"1"}`}) // 1 run, and its reply
+	see.publish(t, published{"items.a.reply", `{"err":"no","isDisposed":true,"id":"2"}`})
+	see.publish(t, published{"items.a.reply", `{"id":"3"}`})
+	see.publish(t, published{"items.a.reply", `{"pattern":"items.a.reply","data":1,"id":"4"}`}) // a request that is named so, which both handlers answer
+	see.publish(t, published{"items.a.reply", `{"foo":1}`})                                     // an event that is named so
+	eventually(t, "the handler of replies saw all", func() bool { return watched.Load() == 7 })
+	eventually(t, "the handler ran for the three", func() bool { return runs.Load() == 3 })
+}
+
+// TestDelivery: a handler finds out how a message came.
+func TestDelivery(t *testing.T) {
+	broker := testenv.Redis(t)
+	s := quietServer()
+	micro.Handle(s, micro.Name("items.*"), func(ctx context.Context, _ micro.None) (Delivery, error) {
+		return *DeliveryFromContext(ctx), nil
+	})
+	start(t, s, Listen(broker.URL, WithWildcards()))
+	c := client(t, broker.URL)
+	got, err := micro.Call[Delivery](t.Context(), c, micro.Name("items.a.b"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Delivery{Channel: "items.a.b", Pattern: "items.*"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if DeliveryFromContext(t.Context()) != nil {
+		t.Error("a delivery without a message")
+	}
+}
+
+// TestOverlap: of globs that overlap each runs, and the caller gets one answer.
+func TestOverlap(t *testing.T) {
+	broker := testenv.Redis(t)
+	var runs atomic.Int32
+	s := quietServer()
+	for _, glob := range []string{"items.*", "items.a*", "*.ab"} {
+		micro.Handle(s, micro.Name(glob), func(context.Context, micro.None) (int32, error) { return runs.Add(1), nil })
+	}
+	start(t, s, Listen(broker.URL, WithWildcards()))
+	if _, err := micro.Call[int](t.Context(), client(t, broker.URL), micro.Name("items.ab"), nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all three ran", func() bool { return runs.Load() == 3 })
+}
+
+// TestChannelNames: patterns of all kinds reach their handlers.
+func TestChannelNames(t *testing.T) {
+	broker := testenv.Redis(t)
+	s := quietServer()
+	var patterns []micro.Pattern
+	for _, text := range []string{`"a b\nc"`, `"ключ"`, `"😀"`, `"*"`, `"x[y]?"`, `""`, `42`, `true`, `{"b":1,"a":[null,"é"]}`, `{"a":"q\"\\"}`} {
+		p, err := micro.ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		patterns = append(patterns, p)
+		micro.Handle(s, p, func(context.Context, micro.None) (string, error) { return p.JSON(), nil })
+	}
+	start(t, s, Listen(broker.URL))
+	c := client(t, broker.URL)
+	for _, p := range patterns {
+		got, err := micro.Call[string](t.Context(), c, p, nil)
+		if err != nil || got != p.JSON() {
+			t.Errorf("%s: %q, %v", p, got, err)
+		}
+	}
+}
+
+func TestChannelName(t *testing.T) {
+	tests := []struct{ pattern, want string }{
+		{`"plain"`, "plain"},
+		{`"é😀"`, "é😀"},
+		{`"a\ud83db"`, "a\uFFFDb"},
+		{`"\ud83d\ud83d"`, "\uFFFD\uFFFD"},
+		{`"\ud83d"`, "\uFFFD"},
+	}
+	for _, tt := range tests {
+		p, err := micro.ParsePattern(tt.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := channelName(p.Route()); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.pattern, got, tt.want)
+		}
+	}
+}
+
+// TestSlowHandler: a handler that was quick and is slow all of a sudden keeps no
+// other message waiting.
+func TestSlowHandler(t *testing.T) {
+	broker := testenv.Redis(t)
+	s := quietServer()
+	release := make(chan struct{})
+	entered := make(chan struct{})
+	micro.Handle(s, micro.Name("moody"), func(_ context.Context, slow bool) (bool, error) {
+		if slow {
+			close(entered)
+			<-release
+		}
+		return slow, nil
+	})
+	start(t, s, Listen(broker.URL))
+	c := client(t, broker.URL)
+	for range 100 { // until it counts as quick
+		if _, err := micro.Call[bool](t.Context(), c, micro.Name("moody"), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow := make(chan error, 1)
+	go func() {
+		_, err := micro.Call[bool](t.Context(), c, micro.Name("moody"), true)
+		slow <- err
+	}()
+	<-entered
+	for range 10 {
+		if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
+			t.Fatalf("behind a slow handler: %q, %v", got, err)
+		}
+	}
+	close(release)
+	if err := <-slow; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestFull: a server that is full stops reading, and goes on when it is not.
+func TestFull(t *testing.T) {
+	broker := testenv.Redis(t)
+	s := quietServer(micro.WithMaxInFlight(2))
+	release := make(chan struct{})
+	var running atomic.Int32
+	micro.HandleEvent(s, note, func(context.Context, int) error {
+		running.Add(1)
+		<-release
+		return nil
+	})
+	start(t, s, Listen(broker.URL))
+	c := client(t, broker.URL)
+	for i := range 10 {
+		if err := c.Emit(t.Context(), note, i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "two run", func() bool { return running.Load() == 2 })
+	close(release)
+	eventually(t, "all ran", func() bool { return running.Load() == 10 })
+}
+
+// TestStreamStops: a stream that nobody receives any more is stopped.
+func TestStreamStops(t *testing.T) {
+	broker := testenv.Redis(t)
+	s := quietServer()
+	stopped := make(chan struct{})
+	micro.HandleStream(s, micro.Name("ticks"), func(ctx context.Context, _ micro.None) iter.Seq2[int, error] {
+		return func(yield func(int, error) bool) {
+			defer close(stopped)
+			for i := 0; yield(i, nil) && pause(ctx, time.Millisecond) == nil; i++ {
+				continue
+			}
+		}
+	})
+	l := Listen(broker.URL)
+	l.goneAfter = 50 * time.Millisecond
+	start(t, s, l)
+	c := micro.NewClient(Dial(broker.URL, WithLogger(slog.New(slog.DiscardHandler))))
+	for _, err := range micro.Stream[int](t.Context(), c, micro.Name("ticks"), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	if err := c.Close(); err != nil { // with it goes the subscription
+		t.Fatal(err)
+	}
+	select {
+	case <-stopped:
+	case <-time.After(soon):
+		t.Error("the stream goes on")
+	}
+}
+
+// TestBadBodies: a server survives many bodies of every kind.
+func TestBadBodies(t *testing.T) {
+	broker := testenv.Redis(t)
+	s := quietServer()
+	micro.HandleEvent(s, note, func(context.Context, json.RawMessage) error { return nil })
+	start(t, s, Listen(broker.URL))
+	see := tapInto(t, broker.URL)
+	_ = see.sub.Close()
+	deep := strings.Repeat("[", 20000) + strings.Repeat("]", 20000)
+	bodies := []string{``, `{`, `{}`, `null`, `0`, `"x"`, `[]`, `hello`, "\x00\xff\xfe", `{"id":1}`, `{"data":1,"id":{"a":[]}}`, `{"data":1,"id":null}`,
+		`{"pattern":"\ud83d","data":1,"id":""}`, `{"data":1,"metadata":7,"id":"a"}`, `{"data":1,"metadata":{"timeout-ms":"x"},"id":"a"}`, `{"response":1,"isDisposed":true,"id":"a"}`}
+	for range 100_000 / 125 / 32 {
+		pipe := see.Pipeline()
+		for range 125 {
+			for _, body := range bodies {
+				pipe.Publish(t.Context(), echo.Route(), body)
+				pipe.Publish(t.Context(), note.Route(), body)
+			}
+		}
+		pipe.Publish(t.Context(), echo.Route(), deep)
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // all that was published comes first
+	defer cancel()
+	if got, err := micro.Call[string](ctx, client(t, broker.URL), echo, "still here"); err != nil || got != "still here" {
+		t.Errorf("after 100,000 bodies: %q, %v", got, err)
+	}
+}
+
+// TestServeOnce and the errors of Serve that no broker is needed for.
+func TestServeErrors(t *testing.T) {
+	l := Listen("redis://:hunter/2@localhost")
+	if err := quietServer().Serve(t.Context(), l); !errors.Is(err, errURL) || strings.Contains(fmt.Sprint(err), "hunter") {
+		t.Errorf("a URL that is none: %v", err)
+	}
+	if err := l.Ready(t.Context()); !errors.Is(err, errURL) {
+		t.Errorf("ready all the same: %v", err)
+	}
+	if err := quietServer().Serve(t.Context(), l); err == nil {
+		t.Error("a listener serves twice")
+	}
+}
