@@ -41,13 +41,15 @@ func parseServers(text string) servers {
 	return servers{urls: func() []string { return urls }, safe: strings.Join(safe, ",")}
 }
 
+var errNotURL = errors.New("not a URL; a password's special characters must be percent-encoded in it")
+
 func parseServer(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
 		text = "nats://" + text
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("not a URL; a password's special characters must be percent-encoded in it")
+		return nil, errNotURL
 	}
 	switch u.Scheme {
 	case "nats", "tls":
@@ -66,6 +68,9 @@ func parseServer(text string) (*url.URL, error) {
 		u.Host = net.JoinHostPort(u.Hostname(), defaultPort)
 	}
 	u.Path = ""
+	if _, err := url.Parse(u.String()); err != nil {
+		return nil, errNotURL
+	}
 	return u, nil
 }
 
