@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,6 +14,8 @@ import (
 	// here whether or not a command uses it yet, because package quiet must
 	// keep it silent (TestFirstByteOnAMuteTerminal).
 	_ "github.com/charmbracelet/bubbletea"
+
+	"github.com/msctl/msctl/internal/testenv"
 )
 
 // helpers are programs that scripts can start beside msctl.
@@ -32,6 +35,8 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"readenv":  readEnv,
 		"expand":   expandFile,
 		"findenv":  findEnv,
+		"broker":   startBroker,
+		"unique":   uniqueName,
 	}
 }
 
@@ -94,6 +99,35 @@ func findEnv(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s does not match %s", args[1], args[2])
 	}
 	ts.Setenv(args[0], string(found[1]))
+}
+
+// testKey is where a script's values hold its test.
+type testKey struct{}
+
+func testOf(ts *testscript.TestScript) testing.TB { return ts.Value(testKey{}).(testing.TB) }
+
+// startBroker is `broker KIND NAME [LINE…]`: it sets a variable to the URL of a
+// broker (rabbitmq, redis or nats), and NAME_ADDR to its host:port. With lines of
+// its configuration it is the script's own.
+func startBroker(ts *testscript.TestScript, neg bool, args []string) {
+	kinds := map[string]func(testing.TB, ...string) *testenv.Broker{
+		"rabbitmq": testenv.RabbitMQ, "redis": testenv.PrivateRedis, "nats": testenv.PrivateNATS,
+	}
+	if neg || len(args) < 2 || kinds[args[0]] == nil {
+		ts.Fatalf("usage: broker rabbitmq|redis|nats NAME [LINE…]")
+	}
+	b := kinds[args[0]](testOf(ts), args[2:]...)
+	ts.Setenv(args[1], b.URL)
+	ts.Setenv(args[1]+"_ADDR", b.Addr)
+}
+
+// uniqueName is `unique NAME TEXT`: it sets a variable to the name of a queue or
+// the like that is the script's own, and begins with TEXT.
+func uniqueName(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unique NAME TEXT")
+	}
+	ts.Setenv(args[0], testenv.Unique(testOf(ts), args[1]))
 }
 
 // eventually waits until a condition holds, ten seconds at most.

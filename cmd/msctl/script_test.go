@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("TERM", "xterm")
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			env.Values[testKey{}] = env.T()
 			return os.MkdirAll(home, 0o755)
 		},
 		Cmds:                scriptCommands(),

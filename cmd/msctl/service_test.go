@@ -19,10 +19,14 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/micronats"
+	"github.com/msctl/msctl/runtime/microrabbit"
+	"github.com/msctl/msctl/runtime/microredis"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
@@ -38,15 +42,18 @@ type createItem struct {
 	Tags  []string `json:"tags,omitempty"`
 }
 
-// runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]`:
-// a service on a free port, whose host:port it writes to FILE and its port to
-// FILE.port. What it is told by item.v1.viewed and cmd=record goes to -events. -silent makes it say nothing of itself, as a NestJS service does.
+// runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]
+// [-broker URL [-queue NAME]]`: a service on a free port, whose host:port it writes
+// to FILE and its port to FILE.port; or one behind a broker, which writes to FILE when
+// it serves. What it is told by item.v1.viewed and cmd=record goes to -events. -silent makes it say nothing of itself, as a NestJS service does.
 func runService() int {
 	addr := flag.String("addr", "addr", "")
 	name := flag.String("name", "items", "")
 	silent := flag.Bool("silent", false, "")
 	events := flag.String("events", "", "")
 	encrypted := flag.Bool("tls", false, "")
+	broker := flag.String("broker", "", "")
+	queue := flag.String("queue", "", "")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -66,6 +73,9 @@ func runService() int {
 	}
 	s := micro.NewServer(options...)
 	registerHandlers(s, *name, *events, ctx.Done())
+	if *broker != "" {
+		return serveBehind(ctx, s, brokerListener(*broker, *queue), *addr)
+	}
 	listener := microtcp.Listen("127.0.0.1:0", listenOptions...)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, listener) }()
@@ -77,6 +87,39 @@ func runService() int {
 		return complain(err)
 	}
 	if err := <-served; err != nil {
+		return complain(err)
+	}
+	return 0
+}
+
+// readyListener is a listener that can be waited for.
+type readyListener interface {
+	micro.Listener
+	Ready(context.Context) error
+}
+
+func brokerListener(url, queue string) readyListener {
+	switch scheme, _, _ := strings.Cut(url, ":"); scheme {
+	case "amqp", "amqps":
+		return microrabbit.Listen(url, queue)
+	case "redis", "rediss":
+		return microredis.Listen(url)
+	}
+	return micronats.Listen(url, micronats.WithQueue(queue))
+}
+
+// serveBehind serves behind a broker until ctx ends.
+func serveBehind(ctx context.Context, s *micro.Server, l readyListener, file string) int {
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	err := l.Ready(ctx)
+	if err == nil {
+		err = os.WriteFile(file, []byte("ready"), 0o600)
+	}
+	if err == nil {
+		err = <-served
+	}
+	if err != nil {
 		return complain(err)
 	}
 	return 0

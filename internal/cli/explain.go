@@ -54,8 +54,11 @@ func (t target) explainBroker(err error) error {
 	case strings.Contains(text, "PRECONDITION_FAILED"):
 		return t.otherOptions(err, text)
 	case errors.Is(err, micro.ErrRefused):
-		err = &sentence{fmt.Sprintf("%s at %s refuses: %s", kind, t.where(), text), err}
-		return withHint(err, "%s", t.loginHint())
+		said, ok := strings.CutPrefix(placed.ReplaceAllString(text, "\x00"), "\x00")
+		if !ok {
+			said = "refuses: " + text
+		}
+		return withHint(&sentence{fmt.Sprintf("%s at %s %s", kind, t.where(), said), err}, "%s", t.loginHint())
 	}
 	err = &sentence{fmt.Sprintf("cannot reach %s at %s: %s", kind, t.where(), text), err}
 	if t.service != "" {
@@ -200,6 +203,9 @@ func rootCause(err error) string {
 	return connecting.ReplaceAllString(text, "")
 }
 
+// placed is how the transports begin a sentence about a broker.
+var placed = regexp.MustCompile(`^(RabbitMQ|Redis|NATS) at \S+ `)
+
 // connecting is how the transports begin an error of the way to the broker, which
 // is told already.
-var connecting = regexp.MustCompile(`^(connect to )?(\w+ at )?\w+://\S+( does not take the user's credentials)?: |^connect to (\w+ at )?\S+: `)
+var connecting = regexp.MustCompile(`^connect to (\w+ at )?\S+: `)

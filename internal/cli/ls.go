@@ -34,13 +34,15 @@ func newLsCommand(s *term.IO) *cobra.Command {
 they ran since the start, and the types of their data and replies. Without a
 TARGET: all services of the workspace, elsewhere tcp://localhost:3002.
 
-Services on msctl's runtime can be asked. A NestJS service cannot: for it,
---source reads the patterns out of its TypeScript sources.
+Services on msctl's runtime can be asked; at an address of Redis or NATS all of
+them are. A NestJS service cannot: for it, --source reads the patterns out of its
+TypeScript sources.
 
 ` + targetSyntax,
 		Example: `  msctl ls
   msctl ls items -v
   msctl ls tcp://localhost:3002 -o json
+  msctl ls nats://localhost
   msctl ls --source ../shop/src`,
 		GroupID: groupTalk,
 		Args:    argCount(0, 1),
@@ -89,18 +91,18 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 	if err != nil {
 		return err
 	}
-	answers := make([]answer, len(targets))
+	several := make([][]answer, len(targets))
 	done := make(chan struct{})
 	for i, t := range targets {
 		go func() {
-			d, err := o.target.describe(ctx, t, o.timeout)
-			answers[i] = answer{t, d, err}
+			several[i] = o.ask(ctx, t)
 			done <- struct{}{}
 		}()
 	}
 	for range targets {
 		<-done
 	}
+	answers := slices.Concat(several...)
 	if len(answers) == 1 && answers[0].err != nil {
 		return notDescribed(answers[0])
 	}
@@ -108,6 +110,19 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 		return printDescriptions(s, answers)
 	}
 	return listAnswers(s, answers, o.verbose)
+}
+
+// ask asks everyone at a target.
+func (o *lsOptions) ask(ctx context.Context, t target) []answer {
+	all, err := o.target.describeAll(ctx, t, o.timeout)
+	if err != nil {
+		return []answer{{target: t, err: err}}
+	}
+	answers := make([]answer, len(all))
+	for i, d := range all {
+		answers[i] = answer{t, d, nil}
+	}
+	return answers
 }
 
 // targets is the one that was named, or the services of the workspace that take
@@ -129,12 +144,21 @@ func (o *lsOptions) targets(ctx context.Context) ([]target, error) {
 
 // notDescribed says why a service did not list its handlers.
 func notDescribed(a answer) error {
-	if errors.Is(a.err, micro.ErrNoHandler) {
-		err := &sentence{a.target.name() + " runs, but does not say what it handles: NestJS services do not", a.err}
-		return withHint(err, "`msctl ls --source DIR` reads the patterns of its TypeScript sources")
+	t := a.target
+	switch {
+	case errors.Is(a.err, micro.ErrNoHandler):
+		return withHint(&sentence{t.name() + " runs, but does not say what it handles: NestJS services do not", a.err}, sourceHint)
+	case errors.Is(a.err, micro.ErrNotServed) && t.shared() && t.service == "":
+		return withHint(&sentence{"nobody at " + t.where() + " says what they handle: NestJS services do not", a.err}, sourceHint)
+	case errors.Is(a.err, micro.ErrNotServed) && t.shared():
+		text := fmt.Sprintf("%s does not say at %s what it handles: it does not run, or it is a NestJS service", t.service, t.where())
+		return withHint(&sentence{text, a.err}, "%s", t.startHint(sourceHint))
 	}
-	return explain(a.err, a.target)
+	return explain(a.err, t)
 }
+
+// sourceHint is what to do about services that do not say what they handle.
+const sourceHint = "`msctl ls --source DIR` reads the patterns of its TypeScript sources"
 
 // listAnswers prints the services one after the other. It is an error when none
 // of them could be asked; one that could not is mentioned in its place.

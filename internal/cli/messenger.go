@@ -225,17 +225,22 @@ func (m *messenger) unserved(ctx context.Context, err error) error {
 // unknownPattern adds the nearest handlers to an error, when the service can be
 // asked.
 func (m *messenger) unknownPattern(ctx context.Context, err error) error {
-	d, askErr := m.o.target.describe(ctx, m.target, describeTimeout)
+	services, askErr := m.o.target.describeAll(ctx, m.target, describeTimeout)
 	if askErr != nil {
 		return err
 	}
-	if len(d.Handlers) == 0 {
+	known := routes(services...)
+	if len(known) == 0 {
 		return withHint(err, "it handles no pattern at all")
 	}
-	if near := nearestRoutes(m.o.pattern, routes(d)); len(near) > 0 {
+	if near := nearestRoutes(m.o.pattern, known); len(near) > 0 {
 		return withHint(err, "did you mean %s?", strings.Join(near, " or "))
 	}
-	return withHint(err, "it handles %s", strings.Join(firstFew(routes(d), 5), ", "))
+	handles := "it handles"
+	if len(services) > 1 {
+		handles = "they handle"
+	}
+	return withHint(err, "%s %s", handles, strings.Join(firstFew(known, 5), ", "))
 }
 
 func firstFew(words []string, limit int) []string {

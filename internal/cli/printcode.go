@@ -49,11 +49,7 @@ func nestCode(o sendOptions, t target) (string, error) {
 	if len(o.meta) > 0 {
 		return "", withHint(usagef("NestJS has no call that takes metadata"), "--print-code go can")
 	}
-	host, port := t.firstHostPort()
-	options := fmt.Sprintf("host: %s, port: %s", quoteJSON(host), port)
-	if t.scheme == schemeTLS {
-		options += ", tlsOptions: {}"
-	}
+	transport, options := nestTransport(t)
 	operators, rxjs := nestOperators(o.policy)
 	call := fmt.Sprintf("const answer = await lastValueFrom(\n  client.send(%s, %s)%s,\n  { defaultValue: undefined },\n);\nconsole.log(JSON.stringify(answer));\n",
 		o.pattern.JSON(), o.data, operators)
@@ -62,8 +58,21 @@ func nestCode(o sendOptions, t target) (string, error) {
 		call = fmt.Sprintf("await lastValueFrom(client.emit(%s, %s), { defaultValue: undefined });\n", o.pattern.JSON(), o.data)
 	}
 	return fmt.Sprintf("import { ClientProxyFactory, Transport } from '@nestjs/microservices';\nimport { %s } from 'rxjs';\n\n"+
-		"const client = ClientProxyFactory.create({\n  transport: Transport.TCP,\n  options: { %s },\n});\n%sawait client.close();\n",
-		strings.Join(rxjs, ", "), options, call), nil
+		"const client = ClientProxyFactory.create({\n  transport: Transport.%s,\n  options: { %s },\n});\n%sawait client.close();\n",
+		strings.Join(rxjs, ", "), transport, options, call), nil
+}
+
+// nestTransport is NestJS' name of a target's transport, and its options.
+func nestTransport(t target) (name, options string) {
+	if t.broker != nil {
+		return nestBroker(t)
+	}
+	host, port := t.firstHostPort()
+	options = fmt.Sprintf("host: %s, port: %s", quoteJSON(host), port)
+	if t.scheme == schemeTLS {
+		options += ", tlsOptions: {}"
+	}
+	return "TCP", options
 }
 
 // nestOperators is the policy as rxjs operators, and what they need of rxjs.
@@ -95,6 +104,9 @@ func nestOperators(p policyFlags) (text string, rxjs []string) {
 // curlCode sends the frame through curl's telnet protocol, which passes bytes on
 // as they are. curl waits for more until its time is up: its exit code is 28.
 func curlCode(o sendOptions, t target) (string, error) {
+	if t.broker != nil {
+		return "", withHint(usagef("curl cannot speak to %s", t.broker.kind), "--print-code go and nest can")
+	}
 	if t.scheme == schemeTLS {
 		return "", withHint(usagef("curl cannot send a frame over TLS"), "--print-code go and nest can")
 	}

@@ -25,7 +25,7 @@ func (g *goProgram) printf(format string, args ...any) { fmt.Fprintf(&g.body, fo
 // goCode is a Go program on the runtime.
 func goCode(o sendOptions, t target) (string, error) {
 	g := &goProgram{imports: map[string]bool{}}
-	g.use("context", "encoding/json", "log", "time", runtimePath+"micro", runtimePath+"microtcp")
+	g.use("context", "encoding/json", "log", "time", runtimePath+"micro")
 	longest := o.policy.timeout
 	for retry := range o.policy.retries {
 		longest += o.policy.timeout + o.policy.wait(retry)
@@ -58,11 +58,7 @@ func (g *goProgram) use(paths ...string) {
 
 // client writes the lines that make the client.
 func (g *goProgram) client(o sendOptions, t target) error {
-	dial := strconv.Quote(t.list())
-	if t.scheme == schemeTLS {
-		g.use("crypto/tls")
-		dial += ", microtcp.WithTLS(&tls.Config{})"
-	}
+	dial := g.dial(t)
 	options := ""
 	if o.policy.retries > 0 {
 		g.use(runtimePath + "policy")
@@ -83,8 +79,22 @@ func (g *goProgram) client(o sendOptions, t target) error {
 	if options != "" {
 		options += ",\n"
 	}
-	g.printf("client := micro.NewClient(microtcp.Dial(%s)%s)\ndefer client.Close()\n", dial, options)
+	g.printf("client := micro.NewClient(%s%s)\ndefer client.Close()\n", dial, options)
 	return nil
+}
+
+// dial gives the expression that dials a target.
+func (g *goProgram) dial(t target) string {
+	if t.broker != nil {
+		return g.dialBroker(t)
+	}
+	g.use(runtimePath + "microtcp")
+	arguments := strconv.Quote(t.list())
+	if t.scheme == schemeTLS {
+		g.use("crypto/tls")
+		arguments += ", microtcp.WithTLS(&tls.Config{})"
+	}
+	return "microtcp.Dial(" + arguments + ")"
 }
 
 func goPolicy(p policyFlags) string {

@@ -95,6 +95,48 @@ func (f *targetFlags) describe(ctx context.Context, t target, timeout time.Durat
 	return micro.Call[micro.Description](ctx, client, t.describePattern(), struct{}{})
 }
 
+// gatherTime is how long the services of a broker may take after the first of them
+// has said what it handles.
+const gatherTime = 300 * time.Millisecond
+
+// describeAll asks everyone at a target what they handle: the services of a broker
+// that share its subjects, or the one that the target is.
+func (f *targetFlags) describeAll(ctx context.Context, t target, timeout time.Duration) ([]micro.Description, error) {
+	if !t.shared() || t.service != "" {
+		d, err := f.describe(ctx, t, timeout)
+		return []micro.Description{d}, err
+	}
+	conn, err := f.dial(t, dialLimits{})
+	if err != nil {
+		return nil, err
+	}
+	client := micro.NewClient(conn, micro.WithTimeout(timeout))
+	defer client.Close()
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
+	var all []micro.Description
+	window := time.AfterFunc(timeout, enough)
+	defer window.Stop()
+	req := &micro.Request{Pattern: micro.DescribePattern, Data: []byte("{}"), All: true}
+	err = client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
+		var d micro.Description
+		if json.Unmarshal(v.Raw, &d) != nil {
+			return nil // it has a handler of its own for that
+		}
+		if all = append(all, d); len(all) == 1 {
+			window.Reset(gatherTime)
+		}
+		return nil
+	}))
+	if len(all) > 0 {
+		err = nil
+	}
+	slices.SortStableFunc(all, func(a, b micro.Description) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), a.Started.Compare(b.Started))
+	})
+	return all, err
+}
+
 // describePattern asks the target what it handles: by its name where many share
 // the broker's subjects.
 func (t target) describePattern() micro.Pattern {
@@ -162,11 +204,12 @@ func handles(pattern micro.Pattern) func(micro.HandlerInfo) bool {
 	return func(h micro.HandlerInfo) bool { return h.Route == pattern.Route() }
 }
 
-// routes lists the routes that a service handles.
-func routes(d micro.Description) []string {
-	out := make([]string, len(d.Handlers))
-	for i, h := range d.Handlers {
-		out[i] = h.Route
+// routes lists the routes that services handle.
+func routes(services ...micro.Description) (out []string) {
+	for _, d := range services {
+		for _, h := range d.Handlers {
+			out = append(out, h.Route)
+		}
 	}
 	return out
 }
