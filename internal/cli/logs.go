@@ -28,7 +28,8 @@ func newLogsCommand(s *term.IO) *cobra.Command {
 		Short:   "Show the log of what runs in the background",
 		GroupID: groupProject,
 		Long: `Shows the log of the last ` + "`msctl run --detach`" + ` of this workspace, of all services or
-of those named.`,
+of those named. A broker of the run is named rabbitmq, redis or nats; all of its log
+is shown then.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.services = args
 			return runLogs(cmd.Context(), s, o)
@@ -45,7 +46,8 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 	if err != nil {
 		return err
 	}
-	asked := runOptions{services: o.services, log: o.log, readyTimeout: 1, stopTimeout: 1}
+	named := slices.DeleteFunc(slices.Clone(o.services), func(name string) bool { return isBroker(w, name) })
+	asked := runOptions{services: named, log: o.log, readyTimeout: 1, stopTimeout: 1}
 	if err := asked.checkNames(w); err != nil {
 		return err
 	}
@@ -65,6 +67,7 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 		close(ended)
 	}
 	printer := newRunPrinter(s, asked, w, supervisedServices(w, nil))
+	printer.loud = len(named) < len(o.services)
 	err = followLog(ctx, file, ended, func(line string, e proc.Event, isEvent bool) bool {
 		switch {
 		case !isEvent:
@@ -78,6 +81,11 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 		return withHint(fmt.Errorf("%s has not run in the background yet", w.Name), "`msctl run --detach` starts it; `msctl run` shows its log itself")
 	}
 	return err
+}
+
+// isBroker reports whether a run may start a broker under that name.
+func isBroker(w *workspace.Workspace, name string) bool {
+	return slices.ContainsFunc(workspace.Brokers(), func(t workspace.Transport) bool { return proc.BrokerName(w, t) == name })
 }
 
 // awaitNoRun returns when nothing of the workspace runs any more, or ctx ends.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +48,7 @@ func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
 			continue // it has just ended
 		}
 		if asJSON {
-			text, err := json.Marshal(status)
+			text, err := json.Marshal(status.Redacted())
 			if err != nil {
 				return fmt.Errorf("print the status: %w", err)
 			}
@@ -107,8 +106,11 @@ func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
 			note = c.Bad("  does not build")
 		}
 		number := indexOf(w.Names(), service.Name)
+		if service.RunsBroker {
+			note += c.Dim("  started for this run")
+		}
 		fmt.Fprintf(s.Out, "%s  %s  %-8s  %-7s  %-7d  %s%s\n", c.Service(number, fmt.Sprintf("%-*s", width, service.Name)), state,
-			age(time.Since(service.Since)), pid, service.Crashes, strings.Replace(service.URL, "//127.0.0.1:", "//localhost:", 1), note)
+			age(time.Since(service.Since)), pid, service.Crashes, typed(service.URL), note)
 	}
 }
 

@@ -25,6 +25,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newLogsCommand(s),
 		newStopCommand(s),
 		newGuardCommand(s),
+		newNATSCommand(s),
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -49,6 +50,12 @@ program that does not compile leaves the old one serving. A crashed service is
 started again. Ctrl-C drains and stops everything in reverse order, a second
 Ctrl-C kills.
 
+Brokers are looked for where RABBITMQ_URL, REDIS_URL and NATS_URL say, or env and
+brokers in msctl.yaml, or where they usually are on this machine. One of this
+machine that does not answer is started for the run: NATS is built in, Redis and
+RabbitMQ must be installed. What they log is shown when something is wrong, or
+with --log json.
+
 A service's lines go to standard output, what msctl says to standard error.`,
 		Example: `  msctl run
   msctl run orders              orders and what it depends on
@@ -76,7 +83,11 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	if o.detach {
 		return runDetached(ctx, s, o, w)
 	}
-	guard, err := guardCommand()
+	guard, err := ownCommand(guardName)
+	if err != nil {
+		return err
+	}
+	nats, err := ownCommand(natsName)
 	if err != nil {
 		return err
 	}
@@ -87,6 +98,7 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		ReadyTimeout: o.readyTimeout,
 		StopTimeout:  o.stopTimeout,
 		Guard:        guard,
+		NATS:         nats,
 		Color:        s.OutPalette().Enabled() && o.log == logText,
 	})
 	ctx, release := killOnSecondSignal(ctx, supervisor)
@@ -117,11 +129,7 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 	if err := o.checkNames(w); err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, service := range w.Order(o.services...) {
-		names = append(names, service.Name)
-	}
-	return w, w.CheckTransports(names...)
+	return w, nil
 }
 
 // checkNames checks the format of the log and the services' names.
@@ -172,9 +180,10 @@ func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ct
 // explainRun says why a run ended, unless it was told to.
 func explainRun(s *term.IO, o runOptions, err error) error {
 	var (
-		build *proc.BuildError
-		start *proc.StartError
-		port  *proc.PortError
+		build  *proc.BuildError
+		start  *proc.StartError
+		port   *proc.PortError
+		broker *proc.BrokerError
 	)
 	switch {
 	case errors.Is(err, proc.ErrKilled):
@@ -196,8 +205,20 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 		return err
 	case errors.As(err, &port):
 		return withHint(err, "stop that program, or change the port in %s", workspace.FileName)
+	case errors.As(err, &broker):
+		return withHint(err, "%s", brokerHint(broker))
 	}
 	return err
+}
+
+// brokerHint says how to come by a broker.
+func brokerHint(e *proc.BrokerError) string {
+	name := string(e.Transport)
+	if e.Program == "" {
+		return fmt.Sprintf("start it, or say in %s or under `brokers:` in %s where it is", e.Transport.Variable(), workspace.FileName)
+	}
+	return fmt.Sprintf("`apt install %s` or `brew install %s` lets msctl start one; or `docker compose up -d %s`, or set %s to one elsewhere",
+		e.Program, name, name, e.Transport.Variable())
 }
 
 // completeServices gives the shell the names of services that are not there yet.
@@ -210,15 +231,19 @@ func completeServices(_ *cobra.Command, args []string, _ string) ([]cobra.Comple
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// guardName is the hidden command that proc.Guard runs in.
-const guardName = "__guard"
+// The hidden commands that msctl runs itself in beside a run.
+const (
+	guardName = "__guard" // proc.Guard
+	natsName  = "__nats"  // proc.ServeNATS
+)
 
-func guardCommand() ([]string, error) {
+// ownCommand is the command line of a hidden command of this very program.
+func ownCommand(name string) ([]string, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find msctl's own program: %w", err)
 	}
-	return []string{self, guardName}, nil
+	return []string{self, name}, nil
 }
 
 // newGuardCommand is what `msctl run` starts beside itself: it ends what a
@@ -230,6 +255,23 @@ func newGuardCommand(s *term.IO) *cobra.Command {
 		Args:   argCount(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			return proc.Guard(s.In)
+		},
+	}
+}
+
+// newNATSCommand is the NATS server of a `msctl run` for which none answered, on
+// the port that it is given.
+func newNATSCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:    natsName,
+		Hidden: true,
+		Args:   argCount(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			port, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usagef("port %q is no number", args[0])
+			}
+			return proc.ServeNATS(cmd.Context(), s.Out, port)
 		},
 	}
 }

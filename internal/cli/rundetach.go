@@ -144,7 +144,7 @@ func parseRunLine(line string) (proc.Event, bool) {
 		return proc.Event{}, false
 	}
 	e := proc.Event{
-		Kind: l.Event, Service: l.Service, Stream: l.Stream, Pid: l.Pid, Paths: l.Paths,
+		Kind: l.Event, Service: l.Service, Stream: l.Stream, Pid: l.Pid, Paths: l.Paths, URL: l.URL, Quiet: l.Quiet,
 		Took: time.Duration(l.TookMS * float64(time.Millisecond)), Delay: time.Duration(l.DelayMS * float64(time.Millisecond)),
 	}
 	if l.Text != nil {

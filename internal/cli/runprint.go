@@ -24,12 +24,15 @@ type runPrinter struct {
 	width    int            // of the longest name
 	took     map[string]time.Duration
 	served   map[string]bool
+	where    map[string]string // of services, when they have told
+	unasked  map[string]bool   // ready, as far as one knows
+	loud     bool              // shows also what is of use only to those who look for it
 }
 
 func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []proc.Service) *runPrinter {
 	p := &runPrinter{
 		io: s, json: o.log == logJSON, noWatch: o.noWatch, out: s.OutPalette(), err: s.ErrPalette(), work: w, services: services,
-		number: map[string]int{}, took: map[string]time.Duration{}, served: map[string]bool{},
+		number: map[string]int{}, took: map[string]time.Duration{}, served: map[string]bool{}, where: map[string]string{}, unasked: map[string]bool{},
 	}
 	for i, name := range w.Names() {
 		p.number[name] = i
@@ -37,6 +40,12 @@ func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []
 	p.width = len(own)
 	for _, service := range services {
 		p.width = max(p.width, len(service.Name))
+		if s := w.Service(service.Name); s != nil && s.Transport.Broker() {
+			p.width = max(p.width, len(proc.BrokerName(w, s.Transport)))
+		}
+	}
+	for i, t := range workspace.Brokers() {
+		p.number[proc.BrokerName(w, t)] = len(w.Services) + i
 	}
 	return p
 }
@@ -60,6 +69,9 @@ func (p *runPrinter) one(e proc.Event) {
 func (p *runPrinter) print(e proc.Event) {
 	switch e.Kind {
 	case proc.KindLog:
+		if e.Quiet && !p.loud {
+			return
+		}
 		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), cleanLine(e.Text, p.out.Enabled()))
 	case proc.KindAllReady:
 		p.summary(e)
@@ -86,9 +98,16 @@ func (p *runPrinter) words(e proc.Event) string {
 	case proc.KindUnchanged:
 		return c.Dim("built in " + seconds(e.Took) + ": the same program, nothing to do")
 	case proc.KindReady:
-		p.took[e.Service], p.served[e.Service] = e.Took, true
+		p.took[e.Service], p.served[e.Service], p.where[e.Service] = e.Took, true, e.URL
+		if e.Text != "" {
+			p.unasked[e.Service] = true
+			return c.Good("✓ runs") + c.Dim(fmt.Sprintf(", pid %d; %s", e.Pid, e.Text))
+		}
 		return c.Good("✓ ready") + " in " + seconds(e.Took) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
 	case proc.KindSwapped:
+		if e.Text != "" {
+			return c.Good("✓ swapped") + c.Dim(fmt.Sprintf(", pid %d; %s", e.Pid, e.Text))
+		}
 		return c.Good("✓ swapped") + ": the new one answered in " + seconds(e.Took) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
 	case proc.KindNotReady:
 		return c.Bad("✗ the new one "+e.Text) + p.keeps(e)
@@ -110,6 +129,8 @@ func (p *runPrinter) words(e proc.Event) string {
 		return c.Dim(fmt.Sprintf("stopped in %s, pid %d", seconds(e.Took), e.Pid))
 	case proc.KindKilled:
 		return c.Warn(fmt.Sprintf("killed after %s, pid %d", seconds(e.Took), e.Pid))
+	case proc.KindBroker:
+		return e.Text
 	case proc.KindWarning:
 		return c.Warn("! " + e.Text)
 	}
@@ -145,15 +166,19 @@ func (p *runPrinter) summary(e proc.Event) {
 	fmt.Fprintf(&b, "\n  %s in %s\n\n", c.Good(p.work.Name+" is ready"), seconds(e.Took))
 	longest := 0
 	for _, s := range p.services {
-		longest = max(longest, len(shown(s)))
+		longest = max(longest, len(p.shown(s)))
 	}
 	for _, s := range p.services {
 		name := c.Service(p.number[s.Name], fmt.Sprintf("%-*s", p.width, s.Name))
-		fmt.Fprintf(&b, "  %s  %-*s  %s\n", name, longest, shown(s), c.Dim("answered in "+seconds(p.took[s.Name])))
+		how := "answered in " + seconds(p.took[s.Name])
+		if p.unasked[s.Name] {
+			how = "runs"
+		}
+		fmt.Fprintf(&b, "  %s  %-*s  %s\n", name, longest, p.shown(s), c.Dim(how))
 	}
 	for _, s := range p.services {
 		if s.Kind == workspace.KindGateway && s.Go {
-			fmt.Fprintf(&b, "\n  API   %s\n  docs  %s\n", c.Accent(shown(s)), c.Accent(shown(s)+docsPath))
+			fmt.Fprintf(&b, "\n  API   %s\n  docs  %s\n", c.Accent(p.shown(s)), c.Accent(p.shown(s)+docsPath))
 		}
 	}
 	how := "Changes are rebuilt and swapped in; Ctrl-C stops."
@@ -170,7 +195,14 @@ func (p *runPrinter) summary(e proc.Event) {
 const docsPath = "/api"
 
 // shown is a service's URL as one types it.
-func shown(s proc.Service) string { return strings.Replace(s.URL, "//127.0.0.1:", "//localhost:", 1) }
+func (p *runPrinter) shown(s proc.Service) string {
+	if where := p.where[s.Name]; where != "" {
+		s.URL = where
+	}
+	return typed(s.URL)
+}
+
+func typed(address string) string { return strings.Replace(address, "//127.0.0.1:", "//localhost:", 1) }
 
 // runLine is one line of --log json.
 type runLine struct {
@@ -183,12 +215,14 @@ type runLine struct {
 	TookMS  float64   `json:"tookMs,omitempty"`
 	DelayMS float64   `json:"delayMs,omitempty"`
 	Paths   []string  `json:"paths,omitempty"`
+	URL     string    `json:"url,omitempty"`
+	Quiet   bool      `json:"quiet,omitempty"`
 }
 
 func (p *runPrinter) printJSON(e proc.Event) {
 	line := runLine{
 		Time: e.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Kind, Service: e.Service, Stream: e.Stream,
-		Pid: e.Pid, TookMS: milliseconds(e.Took), DelayMS: milliseconds(e.Delay), Paths: e.Paths,
+		Pid: e.Pid, TookMS: milliseconds(e.Took), DelayMS: milliseconds(e.Delay), Paths: e.Paths, URL: e.URL, Quiet: e.Quiet,
 	}
 	if e.Text != "" || e.Kind == proc.KindLog {
 		line.Text = &e.Text

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -46,7 +48,8 @@ func runStop(ctx context.Context, s *term.IO) error {
 		if err := c.Stop(ctx); err != nil {
 			return withHint(err, "kill %d ends it at once, and nothing of it is left", status.Pid)
 		}
-		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(status.Services), seconds(time.Since(start)))
+		services := slices.DeleteFunc(status.Services, func(s proc.ServiceStatus) bool { return s.RunsBroker })
+		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(services), seconds(time.Since(start)))
 	}
 	return nil
 }

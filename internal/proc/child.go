@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,7 +31,8 @@ type child struct {
 	probe  string // where to ask for readiness, or ""
 	output tail
 	began  time.Time
-	ready  time.Time // zero before; of the service's owner alone
+	ready  time.Time   // zero before; of the service's owner alone
+	vocal  atomic.Bool // ready, and not asked to end
 
 	group  group
 	exited chan struct{}

@@ -8,7 +8,7 @@ type Kind string
 
 // The kinds of events. All but KindLog are the supervisor's own words.
 const (
-	// KindLog is a line a service wrote: Stream, Text, Pid.
+	// KindLog is a line a service wrote: Stream, Text, Pid, Quiet.
 	KindLog Kind = "log"
 	// KindBuilding: a build has begun.
 	KindBuilding Kind = "building"
@@ -21,7 +21,8 @@ const (
 	KindUnchanged Kind = "unchanged"
 	// KindStarting: a process has been started: Pid.
 	KindStarting Kind = "starting"
-	// KindReady: the process Pid has answered, Took after its start.
+	// KindReady: the process Pid has answered, Took after its start; where it is
+	// found: URL. With a Text it has not been asked, and that says why.
 	KindReady Kind = "ready"
 	// KindSwapped is KindReady for a process that takes over from another,
 	// which drains from now on.
@@ -46,6 +47,9 @@ const (
 	// KindContinued: the process Pid, which was paused, goes on: Took is how long
 	// it was. It comes before KindStopping when the process is to end.
 	KindContinued Kind = "continued"
+	// KindBroker: a broker is used: Text, URL. With a Service it is one that is
+	// started for this run under that name.
+	KindBroker Kind = "broker"
 	// KindWarning: Text is something to look at.
 	KindWarning Kind = "warning"
 	// KindAllReady: every service has been ready once, Took after the begin.
@@ -70,4 +74,8 @@ type Event struct {
 	Took    time.Duration
 	Delay   time.Duration
 	Paths   []string
+	URL     string // without a password
+	// Quiet says that a line is of use only to those who look for it: what a
+	// broker of the run logs when nothing is wrong.
+	Quiet bool
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The guard is msctl once more, started with a hidden command, in a session of
@@ -48,11 +49,23 @@ func Guard(pipe io.Reader) error {
 		killGroup(pid)
 	}
 	for _, folder := range folders {
-		if err := os.RemoveAll(folder); err != nil {
+		if err := removeFolder(folder); err != nil {
 			return fmt.Errorf("guard: %w", err)
 		}
 	}
 	return lines.Err()
+}
+
+// removeFolder removes the folder of a run, in which what was killed just now
+// may write for a moment yet.
+func removeFolder(folder string) (err error) {
+	for range 50 {
+		if err = os.RemoveAll(folder); err == nil {
+			return nil
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	return err
 }
 
 // guard is msctl's end of it. A nil *guard, where none is wanted, does nothing.

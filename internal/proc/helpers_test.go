@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,11 +29,16 @@ func shop(t *testing.T, yaml string) (file string, ports []int) {
 	dir := t.TempDir()
 	root := testenv.Root()
 	copyTree(t, filepath.Join("testdata", "shop"), dir)
-	for _, room := range []string{"micro", "microtcp"} {
-		copyTree(t, filepath.Join(root, "runtime", room), filepath.Join(dir, "third_party", "msctl", "runtime", room))
+	rooms, requirements := []string{"micro", "microtcp"}, ""
+	if strings.Contains(yaml, "transport:") { // then the drivers are needed too
+		rooms = append(rooms, "internal/calls", "micronats", "microredis", "microrabbit")
+		requirements = driverRequirements(t, root, dir)
 	}
-	write(t, filepath.Join(dir, "third_party", "msctl", "go.mod"), "module github.com/msctl/msctl\n\ngo 1.26\n")
-	write(t, filepath.Join(dir, "go.mod"), "module shop\n\ngo 1.26\n\nrequire github.com/msctl/msctl v0.0.0\n\nreplace github.com/msctl/msctl => ./third_party/msctl\n")
+	for _, room := range rooms {
+		copyTree(t, filepath.Join(root, "runtime", filepath.FromSlash(room)), filepath.Join(dir, "third_party", "msctl", "runtime", filepath.FromSlash(room)))
+	}
+	write(t, filepath.Join(dir, "third_party", "msctl", "go.mod"), "module github.com/msctl/msctl\n\ngo 1.26.0\n\n"+requirements)
+	write(t, filepath.Join(dir, "go.mod"), "module shop\n\ngo 1.26.0\n\nrequire github.com/msctl/msctl v0.0.0\n\nreplace github.com/msctl/msctl => ./third_party/msctl\n\n"+requirements)
 	for i := 1; i <= 9; i++ {
 		if !strings.Contains(yaml, fmt.Sprintf("$%d", i)) {
 			continue
@@ -48,6 +54,22 @@ func shop(t *testing.T, yaml string) (file string, ports []int) {
 	file = filepath.Join(dir, workspace.FileName)
 	write(t, file, yaml)
 	return file, ports
+}
+
+// driverRequirements gives the requirements of our own go.mod, and copies the
+// sums.
+func driverRequirements(t *testing.T, root, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "go.sum"), string(sums))
+	return string(text[bytes.Index(text, []byte("require (")):])
 }
 
 func self(t *testing.T) string {
@@ -102,6 +124,7 @@ func start(t *testing.T, file string, o Options) *session {
 	}
 	o.Workspace, o.CacheDir = w, t.TempDir()
 	o.Guard = []string{self(t), "__guard"}
+	o.NATS = []string{self(t), "__nats"}
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &session{t: t, dir: w.Dir, supervisor: New(o), cancel: cancel, result: make(chan error, 1), more: make(chan struct{})}
 	go func() {
@@ -193,6 +216,9 @@ func (s *session) String() string {
 	defer s.mu.Unlock()
 	var b strings.Builder
 	for _, e := range s.events {
+		if e.Quiet {
+			continue
+		}
 		fmt.Fprintf(&b, "%s %-8s %-12s pid %d %v %v %s %v\n", e.Time.Format("05.000"), e.Service, e.Kind, e.Pid, e.Took, e.Delay, e.Text, e.Paths)
 	}
 	return b.String()

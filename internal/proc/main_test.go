@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +22,7 @@ import (
 // TestMain also makes this test binary the other programs that tests need.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
-		programs := map[string]func() error{"__guard": guardProgram, "__run": runProgram, "__command": commandProgram}
+		programs := map[string]func() error{"__guard": guardProgram, "__nats": natsProgram, "__run": runProgram, "__command": commandProgram}
 		if program := programs[os.Args[1]]; program != nil {
 			code := 0
 			if err := program(); err != nil {
@@ -36,13 +37,23 @@ func TestMain(m *testing.M) {
 
 func guardProgram() error { return Guard(os.Stdin) }
 
+func natsProgram() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	port, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		return err
+	}
+	return ServeNATS(ctx, os.Stdout, port)
+}
+
 // runProgram is a whole supervisor for the workspace in os.Args[2], to be killed.
 func runProgram() error {
 	w, err := workspace.Load(os.Args[2])
 	if err != nil {
 		return err
 	}
-	s := New(Options{Workspace: w, CacheDir: os.Args[3], Guard: []string{os.Args[0], "__guard"}})
+	s := New(Options{Workspace: w, CacheDir: os.Args[3], Guard: []string{os.Args[0], "__guard"}, NATS: []string{os.Args[0], "__nats"}})
 	done := make(chan error, 1)
 	go func() { done <- s.Run(context.Background()) }()
 	for e := range s.Events() {

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // TestKillNine: nothing is left of a run whose supervisor was killed, not even a
@@ -56,6 +59,43 @@ func TestKillNine(t *testing.T) {
 						t.Errorf("left in the cache: %s", entry.Name())
 					}
 				}
+			}
+		})
+	}
+}
+
+// TestKillNineBrokers: nothing is left of the brokers of such a run either,
+// RabbitMQ's helpers and the folders included.
+func TestKillNineBrokers(t *testing.T) {
+	needBrokers(t, workspace.Brokers()...)
+	withoutVariables(t)
+	file, _ := shop(t, nobody+worker(workspace.NATS)+worker(workspace.Redis)+worker(workspace.RabbitMQ))
+	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
+	for _, until := range []string{"starting rabbitmq", "all-ready"} {
+		t.Run(until, func(t *testing.T) {
+			cache := t.TempDir()
+			cmd := exec.Command(self(t), "__run", file, cache)
+			cmd.Env = append(os.Environ(), mark)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for lines := bufio.NewScanner(out); lines.Scan() && !strings.HasPrefix(lines.Text(), until); {
+			}
+			if n := len(marked(t, mark)); until == "all-ready" && n < 8 { // supervisor, guard, three brokers and services
+				t.Errorf("these run: %v", marked(t, mark))
+			}
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			awaitNone(t, mark)
+			if left, _ := filepath.Glob(filepath.Join(cache, sessionPrefix+"*")); len(left) > 0 {
+				t.Errorf("left in the cache: %v", left)
 			}
 		})
 	}

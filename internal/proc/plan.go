@@ -20,7 +20,16 @@ type unit struct {
 	dir      string   // where its program runs
 	env      []string // complete, but for what differs from start to start
 	needs    []string // the services it waits for
+	where    string   // where others find it, without a password
+	// states says that each process tells on a socket of its own when its
+	// listeners are ready: through a broker another might answer in its place.
+	states     bool
+	broker     *broker // that it is reached through, or that it runs
+	runsBroker bool
 }
+
+// overlaps reports whether a new process can serve beside the old one.
+func (u *unit) overlaps() bool { return u.handover || u.states }
 
 // plan orders the selected services and what they depend on, each after all
 // that it depends on.
@@ -33,6 +42,8 @@ func plan(w *workspace.Workspace, selected []string, color bool) []unit {
 			dir:      w.WorkDir(s),
 			env:      environment(w, s, color),
 			needs:    slices.Clone(s.DependsOn),
+			states:   s.Path != "" && s.Transport.Broker() && s.Ready == workspace.ReadyMessage && canHandOver,
+			where:    where(w, s),
 		})
 	}
 	return units
@@ -53,6 +64,15 @@ func address(s *workspace.Service) string {
 	return net.JoinHostPort(listenHost(s), strconv.Itoa(s.Port))
 }
 
+// where is where a service is found as far as it is known before the brokers
+// have been looked for.
+func where(w *workspace.Workspace, s *workspace.Service) string {
+	if broker, _ := w.Broker(s.Transport, s, os.Getenv); broker != "" {
+		return brokerTarget(broker, s)
+	}
+	return scheme(s) + "://" + address(s)
+}
+
 // environment is the environment of a service's processes: ours, then where it
 // listens and where the others are, then what msctl.yaml says for all and for
 // this one; later entries win.
@@ -68,7 +88,7 @@ func environment(w *workspace.Workspace, s *workspace.Service, color bool) []str
 		env = append(env, "MS_HOST="+listenHost(s), "MS_PORT="+port, "PORT="+port)
 	}
 	for _, other := range w.Services {
-		if other != s && other.Port != 0 {
+		if other != s && other.Port != 0 && !other.Transport.Broker() {
 			env = append(env, urlVariable(other)+"="+scheme(other)+"://"+address(other))
 		}
 	}

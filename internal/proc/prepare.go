@@ -45,12 +45,7 @@ func closeSockets(sockets map[string]net.Listener) {
 
 // newBoard is the status of a run that is about to begin.
 func (s *Supervisor) newBoard() *board {
-	b := &board{status: Status{Workspace: s.options.Workspace.Name, Pid: os.Getpid(), Started: time.Now()}}
-	for _, service := range s.Services() {
-		b.status.Services = append(b.status.Services,
-			ServiceStatus{Name: service.Name, State: StateWaiting, URL: service.URL, Since: b.status.Started})
-	}
-	return b
+	return &board{status: Status{Workspace: s.options.Workspace.Name, Pid: os.Getpid(), Started: time.Now()}}
 }
 
 // workspaceCache is the folder in which a workspace's programs are built.

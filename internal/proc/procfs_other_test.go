@@ -10,3 +10,6 @@ func members(t *testing.T, _ int) []string {
 	t.Skip("only /proc tells the members of a process group")
 	return nil
 }
+
+// loopbackOnly cannot tell here.
+func loopbackOnly(*testing.T, string) {}

@@ -21,25 +21,46 @@ type asker interface {
 	close()
 }
 
-// newAsker asks the way the service answers. At the probe, a gateway is asked
+// asker asks the way the service answers. At the probe, a gateway is asked
 // whether it lives; anywhere else for its health, as everybody can.
-func newAsker(s *workspace.Service, addr string, probe bool) asker {
-	if s.Ready == workspace.ReadyHTTP {
-		path := "/health"
-		if probe {
-			path = "/health/live"
-		}
-		return &httpAsker{url: "http://" + addr + path}
+func (s *service) asker(addr string, probe bool) asker {
+	switch {
+	case s.runsBroker:
+		return &handshakeAsker{s.broker.transport, s.broker.url}
+	case s.spec.Ready == workspace.ReadyHTTP && probe:
+		return &httpAsker{url: "http://" + addr + "/health/live"}
+	case s.spec.Ready == workspace.ReadyHTTP:
+		return &httpAsker{url: "http://" + addr + "/health"}
+	case s.spec.Ready == workspace.ReadyProcess:
+		return patienceAsker{}
+	case s.broker != nil:
+		return newBrokerAsker(s.spec, s.broker)
 	}
-	return &messageAsker{micro.NewClient(microtcp.Dial(addr))}
+	return newMessageAsker(microtcp.Dial(addr), micro.HealthPattern, s.spec)
 }
 
 // messageAsker sends a message. Every server answers: ours with its health,
 // NestJS that nobody handles the pattern.
-type messageAsker struct{ client *micro.Client }
+type messageAsker struct {
+	client  *micro.Client
+	pattern micro.Pattern
+	broken  error // the pattern of msctl.yaml is none
+}
+
+// newMessageAsker asks for a pattern, or for that of `ready` if there is one.
+func newMessageAsker(conn micro.Conn, pattern micro.Pattern, s *workspace.Service) *messageAsker {
+	a := &messageAsker{client: micro.NewClient(conn), pattern: pattern}
+	if s.ReadyPattern != "" {
+		a.pattern, a.broken = micro.ParsePattern(s.ReadyPattern)
+	}
+	return a
+}
 
 func (a *messageAsker) ask(ctx context.Context) error {
-	_, err := micro.Call[json.RawMessage](ctx, a.client, micro.HealthPattern, struct{}{})
+	if a.broken != nil {
+		return fmt.Errorf("ask for the pattern of `ready`: %w", a.broken)
+	}
+	_, err := micro.Call[json.RawMessage](ctx, a.client, a.pattern, struct{}{})
 	var remote *micro.Error
 	if errors.As(err, &remote) && remote.Remote() || errors.Is(err, micro.ErrNoValue) {
 		return nil

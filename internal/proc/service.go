@@ -218,7 +218,8 @@ func (s *service) spawn(ctx context.Context) (*child, error) {
 		c.words = []string{s.program}
 	}
 	where := ""
-	if s.socket != nil {
+	switch {
+	case s.socket != nil:
 		shared, err := descriptor(s.socket)
 		if err != nil {
 			return nil, err
@@ -232,14 +233,25 @@ func (s *service) spawn(ctx context.Context) (*child, error) {
 		where = addr
 		c.files = []*os.File{shared, own}
 		c.env = slices.Concat(c.env, []string{fmt.Sprintf("%s=%d=3 probe=4", micro.InheritEnv, s.spec.Port)})
-	} else if err := checkFree(ctx, s.spec); err != nil {
-		return nil, err
+	case s.states:
+		own, addr, err := probe(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer own.Close()
+		where = addr
+		c.files = []*os.File{own}
+		c.env = slices.Concat(c.env, []string{micro.InheritEnv + "=ready=3"})
+	default:
+		if err := checkFree(ctx, s.spec); err != nil {
+			return nil, err
+		}
 	}
 	var p *child
 	known := make(chan struct{})
 	c.line = func(stream, text string) {
 		<-known
-		s.emit(Event{Kind: KindLog, Stream: stream, Text: text, Pid: p.pid})
+		s.emit(Event{Kind: KindLog, Stream: stream, Text: text, Pid: p.pid, Quiet: s.quiet(p, text)})
 	}
 	defer close(known)
 	var err error
@@ -269,7 +281,13 @@ func (s *service) awaitReady(ctx context.Context, p *child, alone bool) error {
 	})
 	defer wait.Wait()
 	defer close(done)
-	if p.probe == "" {
+	switch {
+	case s.states:
+		if err := await(ctx, readyAsker(p.probe)); err != nil || s.spec.ReadyPattern == "" {
+			return err
+		}
+		return await(ctx, s.asker("", false)) // any process may answer; this one could
+	case p.probe == "":
 		return s.awaitAt(ctx, address(s.spec), false)
 	}
 	if err := s.awaitAt(ctx, p.probe, true); err != nil || !alone {
@@ -288,9 +306,19 @@ func (s *service) awaitReady(ctx context.Context, p *child, alone bool) error {
 const silentTimeout = 3 * time.Second
 
 func (s *service) awaitAt(ctx context.Context, addr string, probe bool) error {
-	a := newAsker(s.spec, addr, probe)
+	return await(ctx, s.asker(addr, probe))
+}
+
+func await(ctx context.Context, a asker) error {
 	defer a.close()
 	return awaitAnswer(ctx, a)
+}
+
+// quiet reports whether a line of a process is of use only to those who look for
+// it. A broker speaks much while it starts and ends; when that fails, the last of
+// it is told.
+func (s *service) quiet(p *child, text string) bool {
+	return s.runsBroker && (!p.vocal.Load() || !s.broker.program.worth(text))
 }
 
 // retire lets a process that is not needed any more drain, beside the loop.
@@ -298,12 +326,18 @@ func (s *service) retire(p *child) {
 	s.helpers.Go(func() { s.endOne(p) })
 }
 
-// endOne ends a process and tells how that went.
+// endOne ends a process and tells how that went. A broker of the run has nothing
+// left to do when it is to end, and nothing to keep: it is not asked first.
 func (s *service) endOne(p *child) {
+	p.vocal.Store(false)
 	s.emit(Event{Kind: KindStopping, Pid: p.pid})
 	start := time.Now()
+	patience := s.run.options.StopTimeout
+	if s.runsBroker {
+		patience = 0
+	}
 	kind := KindStopped
-	if !p.end(s.run.options.StopTimeout, s.run.killed) {
+	if !p.end(patience, s.run.killed) && !s.runsBroker {
 		kind = KindKilled
 	}
 	s.emit(Event{Kind: kind, Pid: p.pid, Took: time.Since(start)})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // What the owner of a service does when something happens; see service.go.
@@ -79,14 +81,14 @@ func buildText(err error) string {
 }
 
 // restart has a new process take over: beside the old one where the socket is
-// shared, after its end where it is not.
+// shared or a broker is between them and their clients, after its end otherwise.
 func (s *service) restart(ctx context.Context) {
 	s.retry.Stop()
 	s.crashes.reset() // it is another program, or has other files to read
 	if s.next != nil {
 		s.discardNext()
 	}
-	if s.live == nil || s.socket != nil {
+	if s.live == nil || s.overlaps() {
 		s.start(ctx)
 		return
 	}
@@ -103,7 +105,7 @@ func (s *service) restart(ctx context.Context) {
 func (s *service) discardNext() {
 	p := s.next
 	s.next, s.readiness = nil, nil
-	if s.socket != nil {
+	if s.overlaps() {
 		s.retire(p)
 		return
 	}
@@ -132,13 +134,23 @@ func (s *service) onReadiness(err error) {
 	if old != nil {
 		kind = KindSwapped
 	}
-	s.emit(Event{Kind: kind, Pid: p.pid, Took: p.ready.Sub(p.began)})
+	p.vocal.Store(true)
+	s.emit(Event{Kind: kind, Pid: p.pid, Took: p.ready.Sub(p.began), URL: s.where, Text: s.unasked()})
 	if old != nil {
 		s.retire(old)
 	}
 	if !s.wasReady() {
 		close(s.firstReady)
 	}
+}
+
+// unasked says why nobody has asked the service whether it serves; "" for one
+// that has answered.
+func (s *service) unasked() string {
+	if s.spec.Ready != workspace.ReadyProcess {
+		return ""
+	}
+	return "it has not been asked: with `ready: {pattern: …}` it would be"
 }
 
 func (s *service) wasReady() bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type Options struct {
 	// Guard is the command line of a process that calls [Guard]. Without one
 	// processes may outlive a supervisor that is killed.
 	Guard []string
+	// NATS is the command line of a process that calls [ServeNATS], to which
+	// the port is added. Without one a missing NATS server is an error.
+	NATS []string
 	// CacheDir is where programs are built; by default a folder in the user's
 	// cache.
 	CacheDir string
@@ -41,7 +45,7 @@ type Service struct {
 	Name string
 	Kind workspace.Kind
 	Port int
-	URL  string // where it is asked, with the address it listens on
+	URL  string // where it is asked, with the address it listens on; that of its broker may turn out to be another
 	Go   bool   // msctl builds it
 }
 
@@ -76,7 +80,7 @@ func New(o Options) *Supervisor {
 func (s *Supervisor) Services() []Service {
 	out := make([]Service, len(s.units))
 	for i, u := range s.units {
-		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, scheme(u.spec) + "://" + address(u.spec), u.spec.Path != ""}
+		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, u.where, u.spec.Path != ""}
 	}
 	return out
 }
@@ -114,20 +118,23 @@ type run struct {
 	builder  *builder
 	watcher  *watcher // nil without watching
 	board    *board
+	units    []unit // those of the Supervisor, and the brokers that are started
+	brokers  []*broker
 	services []*service
 	fail     context.CancelCauseFunc // ends the run with an error
 }
 
-// Run starts all services and keeps them running until ctx ends; then it
+// Run starts all services, and the brokers that they need and that do not
+// answer on this machine, and keeps them running until ctx ends; then it
 // drains them, each one after all that depend on it, and returns nil. When a
 // service cannot be started it stops the others and returns a *[StartError],
-// *[BuildError] or *[PortError]; after Kill it returns [ErrKilled]. When it
-// returns, no process is left.
+// *[BuildError], *[PortError] or *[BrokerError]; after Kill it returns
+// [ErrKilled]. When it returns, no process is left.
 func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.events)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, board: s.newBoard()}
+	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, units: slices.Clone(s.units), board: s.newBoard()}
 	sockets, err := r.open(ctx)
 	defer closeSockets(sockets)
 	if err != nil {
@@ -138,6 +145,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(session)
+	if err := r.provide(ctx, session); err != nil {
+		return r.unlessAsked(ctx, err)
+	}
+	r.board.show(r)
+	r.announceBrokers()
 	if r.guard, err = startGuard(ctx, s.options.Guard, session); err != nil {
 		return err
 	}
@@ -145,8 +157,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	r.launcher = newLauncher()
 	defer r.launcher.close()
 	r.builder = newBuilder(r, dir, session)
-	for i := range s.units {
-		r.services = append(r.services, newService(r, &s.units[i], sockets[s.units[i].spec.Name]))
+	for i := range r.units {
+		r.services = append(r.services, newService(r, &r.units[i], sockets[r.units[i].spec.Name]))
 	}
 	stop, err := r.control(ctx, session)
 	if err != nil {
@@ -155,6 +167,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	defer stop()
 	r.supervise(ctx)
 	return r.result(ctx)
+}
+
+// unlessAsked is the error of a preparation, unless it is that the run was to
+// end meanwhile.
+func (r *run) unlessAsked(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return r.result(ctx)
+	}
+	return err
 }
 
 // supervise runs the services' goroutines until all have ended.

@@ -25,7 +25,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	file, ports := shop(t, twoServices)
 	s := start(t, file, Options{})
 	s.awaitKind(0, KindAllReady, "")
-	l := newLoad(dial(t, ports[0]))
+	l := newLoad(dial(t, ports[0]), "who")
 	ctx, stop := context.WithCancel(t.Context())
 	running := make(chan struct{})
 	go func() {
@@ -69,6 +69,7 @@ func TestSwapUnderLoad(t *testing.T) {
 // load calls "who" at a fixed rate, whatever becomes of the calls before.
 type load struct {
 	client  *micro.Client
+	pattern micro.Pattern
 	calls   atomic.Int64
 	slowest atomic.Int64
 
@@ -77,7 +78,9 @@ type load struct {
 	seen   map[int]bool
 }
 
-func newLoad(c *micro.Client) *load { return &load{client: c, seen: map[int]bool{}} }
+func newLoad(c *micro.Client, pattern string) *load {
+	return &load{client: c, pattern: micro.Name(pattern), seen: map[int]bool{}}
+}
 
 func (l *load) run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
@@ -96,7 +99,7 @@ func (l *load) run(ctx context.Context, every time.Duration) {
 
 func (l *load) call() {
 	begin := time.Now()
-	got, err := micro.Call[answer](context.Background(), l.client, micro.Name("who"), nil)
+	got, err := micro.Call[answer](context.Background(), l.client, l.pattern, nil)
 	took := int64(time.Since(begin))
 	for old := l.slowest.Load(); took > old && !l.slowest.CompareAndSwap(old, took); old = l.slowest.Load() {
 	}

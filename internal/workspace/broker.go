@@ -93,6 +93,20 @@ func (w *Workspace) Broker(t Transport, s *Service, getenv func(string) string) 
 	return DefaultBrokerURL(t), ""
 }
 
+// SplitBrokerURL gives the addresses of a list with commas between them. As NATS
+// allows, later ones may leave the scheme out.
+func SplitBrokerURL(address string) []string {
+	list := strings.Split(address, ",")
+	scheme, _, isURL := strings.Cut(list[0], "://")
+	for i, one := range list {
+		list[i] = strings.TrimSpace(one)
+		if isURL && slices.Contains(natsSchemes, scheme) && !strings.ContainsAny(list[i], "/@") {
+			list[i] = scheme + "://" + list[i]
+		}
+	}
+	return list
+}
+
 var natsSchemes = []string{"nats", "tls", "nats+tls"}
 
 // CheckBrokerURL says what is wrong with a broker's address, or nil; the
@@ -100,7 +114,7 @@ var natsSchemes = []string{"nats", "tls", "nats+tls"}
 // addresses with commas between them.
 func CheckBrokerURL(t Transport, address string) error {
 	schemes := map[Transport][]string{RabbitMQ: {"amqp", "amqps"}, Redis: {"redis", "rediss"}, NATS: natsSchemes}[t]
-	list := strings.Split(address, ",")
+	list := SplitBrokerURL(address)
 	if t == Redis && len(list) > 1 {
 		return errors.New("one address is enough for Redis")
 	}
@@ -125,7 +139,7 @@ func CheckBrokerURL(t Transport, address string) error {
 // may be shown: xxxxx stands for a password, and for a NATS token. What is no
 // URL is not shown at all.
 func Redacted(address string) string {
-	list := strings.Split(address, ",")
+	list := SplitBrokerURL(address)
 	for i, one := range list {
 		u, err := url.Parse(one)
 		if err != nil || u.Host == "" && u.Opaque != "" || u.Scheme == "" {
@@ -142,7 +156,7 @@ func Redacted(address string) string {
 // OnThisMachine reports whether every one of a broker's addresses is of the
 // loopback interface, by name or number. It looks nothing up.
 func OnThisMachine(address string) bool {
-	for one := range strings.SplitSeq(address, ",") {
+	for _, one := range SplitBrokerURL(address) {
 		u, err := url.Parse(one)
 		if err != nil {
 			return false

@@ -69,6 +69,8 @@ func TestRedacted(t *testing.T) {
 		"u:secret@h":                                 "(an address that is no URL)",
 		"secret":                                     "(an address that is no URL)",
 		"nats://u:se,cret@h":                         "(an address that is no URL)",
+		"nats://u:12,34@h":                           "(an address that is no URL)",
+		"nats://a,b:1, c":                            "nats://a,nats://b:1,nats://c",
 		"nats://h:4222":                              "nats://h:4222",
 		"":                                           "(an address that is no URL)",
 		"nats+tls://u:secret@[::1]:4222/?name=x#here": "nats+tls://u:xxxxx@[::1]:4222/?name=x#here",
@@ -82,7 +84,7 @@ func TestRedacted(t *testing.T) {
 func TestOnThisMachine(t *testing.T) {
 	for address, want := range map[string]bool{
 		"amqp://localhost": true, "amqp://LOCALHOST.:1": true, "nats://127.9.8.7:1": true, "nats://[::1]:1": true, "nats://[::ffff:127.0.0.1]": true,
-		"redis://api.localhost": true, "nats://localhost,nats://127.0.0.1": true,
+		"redis://api.localhost": true, "nats://localhost,nats://127.0.0.1": true, "nats://localhost,127.0.0.1:1": true, "nats://localhost,b": false,
 		"nats://localhost,nats://10.0.0.1": false, "amqp://rabbit": false, "redis://0.0.0.0": false, "amqp://localhost.example.com": false, "": false, "%": false,
 	} {
 		if got := OnThisMachine(address); got != want {
@@ -105,7 +107,9 @@ func TestCheckBrokerURL(t *testing.T) {
 		{Redis, "localhost:6379", "write it like redis://localhost:6379"},
 		{NATS, "nats://u:secret@", "nats://u:xxxxx@ is no address of NATS"},
 		{NATS, "nats://u:sec ret@h", "malformed"},
-		{NATS, "nats://a,b", "is no address of NATS"},
+		{NATS, "nats://a,b:1, c", ""},
+		{NATS, "nats://a,secret@b", "(an address that is no URL)"},
+		{RabbitMQ, "amqp://a,b", "is no address of RabbitMQ"},
 		{RabbitMQ, "amqp://h:70000", "a port that is none"},
 		{RabbitMQ, "", "is no address of RabbitMQ"},
 	} {
