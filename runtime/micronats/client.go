@@ -169,6 +169,9 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id, i
 	}
 	msg.Data = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)
 	err := s.link.PublishMsg(&msg)
+	if errors.Is(err, nats.ErrBadHeaderMsg) {
+		return fmt.Errorf("the headers of WithHeaders: %w", err) // others are looked at before
+	}
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return sizeError("packet with its headers", msg.Size()-len(msg.Subject)-len(msg.Reply), s.link.MaxPayload())
 	}

@@ -2,6 +2,7 @@ package micronats
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"strings"
@@ -206,7 +207,7 @@ func TestBrokerPaused(t *testing.T) {
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
 		t.Fatal(err)
 	}
-	big := strings.Repeat("x", 500_000)
+	big := json.RawMessage(`"` + strings.Repeat("x", 250_000) + `"`)
 	b.Pause()
 	var calls sync.WaitGroup
 	var late atomic.Int32
@@ -240,10 +241,10 @@ func TestPauseIsSurvived(t *testing.T) {
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
 		t.Fatal(err)
 	}
-	big := strings.Repeat("x", 500_000)
+	big := strings.Repeat("x", 400_000)
 	b.Pause()
 	var calls sync.WaitGroup
-	for range 32 {
+	for range 28 {
 		calls.Go(func() {
 			got, err := micro.Call[string](t.Context(), c, echo, big)
 			if err != nil || got != big {

@@ -80,7 +80,7 @@ func TestBurst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const burst = 50_000
+	const burst = 20_000
 	filler := strings.Repeat("x", 100)
 	for range burst {
 		if err := c.Emit(t.Context(), note, filler); err != nil {

@@ -1,0 +1,110 @@
+package micronats
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"testing"
+	"time"
+)
+
+// newWire returns a wire and its other end.
+func newWire(t *testing.T) (*wire, *dialer, net.Conn) {
+	t.Helper()
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	d := &dialer{ctx: t.Context(), timeout: soon}
+	conn, err := d.Dial("tcp", socket.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	peer, err := socket.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = peer.Close() })
+	return conn.(*wire), d, peer
+}
+
+// TestWireOrder: whatever is kept and whatever goes at once, the peer reads it in
+// order, and a writer does not wait for it.
+func TestWireOrder(t *testing.T) {
+	w, d, peer := newWire(t)
+	const total = 24 << 20
+	var sent bytes.Buffer
+	random := rand.New(rand.NewPCG(1, 2))
+	chunk := make([]byte, 256<<10)
+	for i := range chunk {
+		chunk[i] = byte(random.Uint32())
+	}
+	read := make(chan []byte)
+	var start chan struct{} // the peer reads from then on
+	for sent.Len() < total {
+		if sent.Len() > total/2 && start == nil {
+			start = make(chan struct{})
+			go func() {
+				all := make([]byte, total+len(chunk))
+				n, _ := io.ReadFull(peer, all)
+				read <- all[:n]
+			}()
+		}
+		part := chunk[random.IntN(len(chunk)):]
+		sent.Write(part)
+		within(t, soon, "to write", func() {
+			if n, err := w.Write(part); n != len(part) || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
+		})
+	}
+	if err := d.awaitRoom(t.Context()); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "all to be written", func() bool { return w.waiting.Load() == 0 })
+	eventually(t, "the last to be written", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.writing })
+	_ = w.Close()
+	if got := <-read; !bytes.Equal(got, sent.Bytes()) {
+		t.Errorf("%d bytes of %d, or others", len(got), sent.Len())
+	}
+}
+
+// TestWireFull: who has much to send waits, no longer than his deadline, and until
+// the wire is closed at the latest.
+func TestWireFull(t *testing.T) {
+	w, d, _ := newWire(t)
+	part := make([]byte, 1<<20)
+	for w.waiting.Load() <= 24<<20 { // the system takes some megabytes more, by and by
+		if _, err := w.Write(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := d.awaitRoom(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a full wire has room: %v", err)
+	}
+	free := make(chan error, 1)
+	go func() { free <- d.awaitRoom(t.Context()) }()
+	_ = w.Close()
+	if err := <-free; err != nil {
+		t.Error(err)
+	}
+	if _, err := w.Write(part); err == nil {
+		t.Error("a closed wire takes more")
+	}
+	eventually(t, "the writing to end", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.writing })
+}
+
+// TestWireBreaks: a peer that is gone is an error of a later write.
+func TestWireBreaks(t *testing.T) {
+	w, _, peer := newWire(t)
+	_ = peer.(*net.TCPConn).SetLinger(0)
+	_ = peer.Close()
+	eventually(t, "an error", func() bool { _, err := w.Write(make([]byte, 1<<20)); return err != nil })
+}
