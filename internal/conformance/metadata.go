@@ -161,12 +161,11 @@ func deadlines(e *env) {
 func expired(e *env) {
 	s, _ := e.server()
 	var runs atomic.Int64
-	count := func(context.Context, micro.None) error {
+	micro.Handle(s, echo, func(context.Context, micro.None) (int64, error) { return runs.Add(1), nil })
+	micro.HandleEvent(s, note, func(context.Context, micro.None) error {
 		runs.Add(1)
 		return nil
-	}
-	micro.Handle(s, echo, func(ctx context.Context, in micro.None) (micro.None, error) { return in, count(ctx, in) })
-	micro.HandleEvent(s, note, count)
+	})
 	c := e.start(s)
 	event := &micro.Request{Pattern: note, Event: true} // an event has only the time it is given
 	event.Metadata.Set(micro.MetaTimeout, "0")

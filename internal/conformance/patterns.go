@@ -137,7 +137,7 @@ func patternLayouts(e *env) {
 	for text, want := range map[string]string{
 		`{"b":2,"a":{"d":"x","c":true}}`:                                       "first",
 		`{"a":{"c":true,"d":"x"},"b":2.0}`:                                     "first",
-		`{ "b" : 2 , "a" : { "d" : "\u0078" , "c" : true } } `:                 "first",
+		`{"b" : 2 , "a" : { "d" : "\u0078" , "c" : true } }`:                   "first",
 		`{"method":"find","service":"items","z":[1,{"x":1,"y":null}]}`:         "second",
 		`{"z":{"0":1,"1":{"x":1,"y":null}},"method":"find","service":"items"}`: "second",
 		`42`:                   "number",

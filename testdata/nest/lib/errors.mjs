@@ -45,5 +45,5 @@ export const errorHandlers = [
   [cmd('observableRpc'), () => throwError(() => new RpcException({ code: 9, message: 'observable rpc' }))],
   [cmd('observableRaw'), () => throwError(() => ({ raw: true, message: 'raw' }))],
   [cmd('streamThenError'), () => concat(of(1, 2), throwError(() => new RpcException('stream failed')))],
-  [cmd('streamThenLateError'), () => concat(of(1, 2), timer(30).pipe(mergeMap(() => throwError(() => new RpcException('stream failed late')))))],
+  [cmd('streamThenLateError'), data => concat(of(1, 2), timer(data?.delay ?? 30).pipe(mergeMap(() => throwError(() => new RpcException('stream failed late')))))],
 ];
