@@ -151,7 +151,8 @@ func (t target) describePattern() micro.Pattern {
 func (t target) shared() bool { return t.broker != nil && t.broker.kind != rabbitMQ }
 
 // choose picks the one service that handles the pattern. Services that run but
-// cannot say what they handle (NestJS) are taken when no other one does.
+// cannot say what they handle (NestJS) are taken when no other one does, and so is
+// one that may run, because behind Redis or NATS nobody can tell.
 func choose(answers []answer, workspaceName string, pattern micro.Pattern) (target, error) {
 	var claims, silent []target
 	var known []string
@@ -159,7 +160,7 @@ func choose(answers []answer, workspaceName string, pattern micro.Pattern) (targ
 		switch {
 		case a.err == nil && slices.ContainsFunc(a.description.Handlers, handles(pattern)):
 			claims = append(claims, a.target)
-		case errors.Is(a.err, micro.ErrNoHandler), a.target.shared() && errors.Is(a.err, micro.ErrNotServed):
+		case errors.Is(a.err, micro.ErrNoHandler), a.target.foreign && a.target.shared() && errors.Is(a.err, micro.ErrNotServed):
 			silent = append(silent, a.target)
 		}
 		known = append(known, routes(a.description)...)

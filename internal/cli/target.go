@@ -44,6 +44,9 @@ type target struct {
 	login login
 	// service is the name in msctl.yaml, or "" for a target given by address.
 	service string
+	// foreign tells that the service is a program that msctl does not build, such as
+	// a NestJS service.
+	foreign bool
 	// broker says more of a broker; nil for others.
 	broker *broker
 }

@@ -67,8 +67,7 @@ func runningBrokers(ctx context.Context, w *workspace.Workspace) map[string]stri
 	if err != nil {
 		return nil
 	}
-	_ = status
-	return nil // status.Brokers
+	return status.Brokers
 }
 
 // target is where a service takes messages. The error is a usage error.
@@ -84,6 +83,7 @@ func (p places) target(s *workspace.Service) (target, error) {
 	if err != nil {
 		return target{}, withHint(usagef("where %s is, which %s says: %w", s.Transport.Title(), from, err), "%s", hintOf(err))
 	}
+	t.foreign = len(s.Command) > 0
 	return t, nil
 }
 

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/testenv"
+)
+
+// brokerPassword is the password of the brokers here. It is nowhere to be seen.
+const brokerPassword = "s3cret-7f3a"
+
+// nestBehindBrokers starts a NestJS service behind each broker, which wants a
+// password, and returns the targets that msctl has for them.
+func nestBehindBrokers(t *testing.T) map[string]string {
+	t.Helper()
+	redis := testenv.PrivateRedis(t, "requirepass "+brokerPassword)
+	nats := testenv.PrivateNATS(t, "authorization { user: app, password: "+brokerPassword+" }")
+	rabbit := testenv.RabbitMQ(t, "default_user = app", "default_pass = "+brokerPassword)
+	_, port, _ := strings.Cut(redis.Addr, ":")
+	testenv.Nest(t, testenv.Nest12, "--transport", "redis", "--port", port, "--options", `{"password":"`+brokerPassword+`"}`)
+	testenv.Nest(t, testenv.Nest12, "--transport", "nats", "--url", "nats://"+nats.Addr, "--options", `{"user":"app","pass":"`+brokerPassword+`"}`)
+	testenv.Nest(t, testenv.Nest12, "--transport", "rmq", "--url", "amqp://app:"+brokerPassword+"@"+rabbit.Addr, "--queue", "items")
+	return map[string]string{
+		"redis":    "redis://@" + redis.Addr,
+		"nats":     "nats://app@" + nats.Addr,
+		"rabbitmq": "amqp://app@" + rabbit.Addr + "/items",
+	}
+}
+
+// runSecretly is runMsctl with the password in the environment; it fails the test
+// when the password is printed.
+func runSecretly(t *testing.T, args ...string) result {
+	t.Helper()
+	t.Setenv("MSCTL_PASSWORD", brokerPassword)
+	r := runMsctl(t, args...)
+	if strings.Contains(r.stdout+r.stderr, brokerPassword) {
+		t.Errorf("msctl %q prints the password: %+v", args, r)
+	}
+	return r
+}
+
+// TestNestBehindBrokers sends to real NestJS services behind brokers with
+// passwords, and runs the code that is printed for it: with NestJS' own client and
+// with ours.
+func TestNestBehindBrokers(t *testing.T) {
+	testenv.NeedNest(t, testenv.Nest12)
+	for name, to := range nestBehindBrokers(t) {
+		t.Run(name, func(t *testing.T) {
+			tests := []struct {
+				args   []string
+				stdout string
+				stderr string // a part of it
+				code   int
+			}{
+				{[]string{"cmd=echo", "name=é😀", "n:=[1,2.5]"}, `{"name":"é😀","n":[1,2.5]}` + "\n", "", 0},
+				{[]string{"cmd=stream", "n:=3", "delay:=1"}, "0\n1\n2\n", "", 0},
+				{[]string{"cmd=returnUndefined"}, "", "", 0},
+				{[]string{"cmd=returnNull"}, "null\n", "", 0},
+				{[]string{"cmd=streamThenError"}, "1\n2\n", "answered with an error: stream failed", 3},
+				{[]string{"cmd=never", "--timeout", "300ms"}, "", "did not answer in time", 5},
+			}
+			for _, tt := range tests {
+				got := runSecretly(t, append(append([]string{"send"}, tt.args...), "-t", to)...)
+				if got.stdout != tt.stdout || got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) || tt.stderr == "" && got.stderr != "" {
+					t.Errorf("send %q: %+v", tt.args, got)
+				}
+			}
+			if got := runSecretly(t, "emit", "user.created", "id:=1", "-t", to); got != (result{}) {
+				t.Errorf("emit: %+v", got)
+			}
+			if got := runSecretly(t, "ls", to); got.code == 0 || !strings.Contains(got.stderr, "NestJS services do not") {
+				t.Errorf("ls: %+v", got)
+			}
+			unknown := map[string]int{"redis": 4, "nats": 4, "rabbitmq": 3}[name] // RabbitMQ's queue takes every pattern
+			if got := runSecretly(t, "send", "cmd=returnArrays", "-t", to); got.code != unknown || !strings.Contains(got.stderr, `{"cmd":"returnArrays"}`) {
+				t.Errorf("an unknown pattern: %+v", got)
+			}
+			testPrintedCode(t, to)
+		})
+	}
+}
+
+// nestLog is what NestJS logs on standard output, beside the answer.
+var nestLog = regexp.MustCompile(`(?m)^.*\[Nest\].*\n`)
+
+// testPrintedCode runs what --print-code prints: it prints the answer that send does.
+func testPrintedCode(t *testing.T, to string) {
+	t.Helper()
+	call := []string{"send", "cmd=echo", `text=it's "quoted"`, "-t", to}
+	want := runSecretly(t, call...)
+	nest := exec.Command("node", "--input-type=module")
+	nest.Dir = filepath.Join(testenv.Root(), "testdata", "nest", string(testenv.Nest12))
+	nest.Stdin = strings.NewReader(runSecretly(t, append(call, "--print-code", "nest", "--retries", "1")...).stdout)
+	file := filepath.Join(t.TempDir(), "main.go")
+	text := runSecretly(t, append(call, "--print-code", "go", "--retries", "1")...).stdout
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ours := exec.Command("go", "run", file)
+	ours.Dir = testenv.Root()
+	for language, command := range map[string]*exec.Cmd{"nest": nest, "go": ours} {
+		var stderr bytes.Buffer
+		command.Stderr = &stderr
+		out, err := command.Output()
+		if err != nil {
+			t.Errorf("the code in %s: %v\n%s", language, err, stderr.String())
+		}
+		if diff := cmp.Diff(want.stdout, nestLog.ReplaceAllString(string(out), "")); diff != "" {
+			t.Errorf("the answer of the code in %s (-send +code):\n%s", language, diff)
+		}
+	}
+}
