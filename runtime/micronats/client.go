@@ -150,8 +150,10 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id, i
 	if err := checkSubject(subject); err != nil {
 		return err
 	}
-	if err := c.awaitRoom(ctx, s, req); err != nil {
-		return err
+	if s.link.dialer.full() {
+		if err := s.awaitRoom(ctx, req.Deadline); err != nil {
+			return err
+		}
 	}
 	now := time.Now()
 	msg := nats.Msg{Subject: subject, Reply: inbox}
@@ -182,8 +184,8 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id, i
 }
 
 // awaitRoom waits until the broker keeps up, for no longer than the message may.
-func (c *Client) awaitRoom(ctx context.Context, s *session, req *micro.Request) error {
-	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
+func (s *session) awaitRoom(ctx context.Context, deadline time.Time) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	if s.link.dialer.awaitRoom(ctx) != nil {
 		return calls.Ended(ctx)

@@ -22,7 +22,7 @@ const (
 type events struct {
 	lost     func(error)
 	restored func()
-	closed   func(error) // for good
+	closed   func(error) // for good, and not by us
 	problem  func(*nats.Subscription, error)
 	failed   func(error) // an attempt to come back
 }
@@ -45,7 +45,7 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	o.CustomDialer, o.SkipHostLookup = d, true
 	o.Timeout = s.dialTimeout
 	o.MaxReconnect, o.CustomReconnectDelayCB = s.maxReconnects, s.delay
-	o.IgnoreAuthErrorAbort = true
+	o.IgnoreAuthErrorAbort, o.NoCallbacksAfterClientClose = true, true
 	o.PingInterval, o.MaxPingsOut = pingInterval, 2
 	o.FlusherTimeout, o.ReconnectOnFlusherError = 0, true
 	o.ReconnectBufSize = keep

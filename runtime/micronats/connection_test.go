@@ -140,10 +140,12 @@ func TestNoBroker(t *testing.T) {
 			defer conn.Close() // when the test ends
 		}
 	}()
+	r := serve(t, quietServer(), Listen("nats://"+socket.Addr().String(), WithDialTimeout(time.Minute)))
 	c := client(t, "nats://"+socket.Addr().String(), WithDialTimeout(100*time.Millisecond))
 	if _, err = micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
 		t.Error(err)
 	}
+	within(t, soon, "to stop while it connects", func() { r.end(t) })
 }
 
 // TestServerWaitsForBroker: a server that is started before its broker serves when
@@ -291,6 +293,26 @@ func TestClose(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Errorf("the second time: %v", err)
 	}
+}
+
+// TestStopIsNoLoss: a server that stops says nothing of a lost connection.
+func TestStopIsNoLoss(t *testing.T) {
+	b := testenv.NATS(t)
+	var log lockedBuffer
+	start(t, quietServer(micro.WithLogger(log.logger())), b.URL).end(t)
+	if !strings.Contains(log.String(), "listening") || strings.Contains(log.String(), "lost") || strings.Contains(log.String(), "level=WARN") {
+		t.Error(log.String())
+	}
+}
+
+// TestStopWhileGone: a server that stops while its broker is gone waits for nothing.
+func TestStopWhileGone(t *testing.T) {
+	b := testenv.PrivateNATS(t)
+	var log lockedBuffer
+	r := start(t, quietServer(micro.WithLogger(log.logger()), micro.WithDrainTimeout(time.Minute)), b.URL)
+	b.Kill()
+	eventually(t, "the loss to be noticed", func() bool { return strings.Contains(log.String(), "connection to the broker lost") })
+	within(t, soon, "to stop", func() { r.end(t) })
 }
 
 // TestListenOnce: a listener serves once, and an address that is none is told of.

@@ -20,6 +20,8 @@ import (
 type intake struct {
 	listener *Listener
 	link     link
+	cancel   context.CancelFunc // ends the link at once
+	lost     atomic.Bool        // the link is on its way back
 	subs     []*nats.Subscription
 	queue    chan *nats.Msg
 	close    func()                             // the queue, once
@@ -41,10 +43,10 @@ type intake struct {
 }
 
 // The queue has room for all that one read may bring beyond a full one: the
-// smallest message that is a packet has more than 16 bytes, and a read 32 KiB.
+// smallest message takes 13 bytes on the wire, and a read brings 32 KiB.
 const (
 	fullQueue   = 1024
-	queueLength = fullQueue + 2048
+	queueLength = fullQueue + 2560
 	longQueue   = 256 // worth another leader
 	maxLeaders  = 128 // past it nothing is run by leaders
 
@@ -86,8 +88,8 @@ func (t *intake) start() {
 // finish unsubscribes, and returns when all that had been sent to us before is
 // being handled, or when ctx ends.
 func (t *intake) finish(ctx context.Context) {
-	connected := t.link.IsConnected()
-	if connected {
+	gone := t.lost.Load()
+	if !gone {
 		var open sync.WaitGroup
 		for _, sub := range t.subs {
 			done := sync.OnceFunc(open.Done)
@@ -99,7 +101,8 @@ func (t *intake) finish(ctx context.Context) {
 		}
 		await(ctx, &open)
 	}
-	if !connected || ctx.Err() != nil {
+	if gone || ctx.Err() != nil {
+		t.cancel()
 		t.link.Close()
 	}
 	t.close() // nothing is put into it after either
@@ -122,6 +125,7 @@ func await(ctx context.Context, wg *sync.WaitGroup) {
 // end closes the connection. A leader that is in a handler ends when it returns.
 func (t *intake) end() {
 	close(t.ended)
+	t.cancel()
 	t.link.Close() // nothing is put into the queue after that
 	t.close()
 	t.watching.Wait()

@@ -109,16 +109,8 @@ func (l *Listener) serve(ctx context.Context) (again bool, err error) {
 // ctx has ended first.
 func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, error) {
 	for attempt := 1; ; attempt++ {
-		t := newIntake(l)
-		link, err := l.connect(l.ctx, l.servers, keepReplies, t.awaitRoom, events{
-			lost:     l.onLost,
-			restored: l.onRestored,
-			closed:   func(err error) { closed <- err },
-			problem:  l.onProblem,
-			failed:   l.onFailed,
-		})
+		t, err := l.attempt(ctx, closed)
 		if err == nil {
-			t.link = link
 			return t, nil
 		}
 		if ctx.Err() != nil {
@@ -135,17 +127,41 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, erro
 	}
 }
 
-func (l *Listener) onLost(err error) {
-	if l.ctx.Err() == nil {
-		l.server.Logger().Warn("connection to the broker lost", "transport", "nats", "address", l.servers.safe, "error", err)
+// attempt connects once, unless ctx ends first; later its end does not matter.
+func (l *Listener) attempt(ctx context.Context, closed chan<- error) (*intake, error) {
+	t := newIntake(l)
+	linkCtx, cancel := context.WithCancel(l.ctx)
+	forget := context.AfterFunc(ctx, cancel)
+	link, err := l.connect(linkCtx, l.servers, keepReplies, t.awaitRoom, events{
+		lost:     func(err error) { l.onLost(t, err) },
+		restored: func() { l.onRestored(t) },
+		closed:   func(err error) { closed <- err },
+		problem:  l.onProblem,
+		failed:   l.onFailed,
+	})
+	if ended := !forget(); ended && err == nil {
+		link.Close()
+		err = ctx.Err()
 	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	t.link, t.cancel = link, cancel
+	return t, nil
+}
+
+func (l *Listener) onLost(t *intake, err error) {
+	t.lost.Store(true)
+	l.server.Logger().Warn("connection to the broker lost", "transport", "nats", "address", l.servers.safe, "error", err)
 }
 
 func (l *Listener) onFailed(err error) {
 	l.server.Logger().Debug("cannot reach the broker again yet", "transport", "nats", "address", l.servers.safe, "error", err)
 }
 
-func (l *Listener) onRestored() {
+func (l *Listener) onRestored(t *intake) {
+	t.lost.Store(false)
 	l.server.Logger().Info("connection to the broker restored", "transport", "nats", "address", l.servers.safe)
 }
 
@@ -215,9 +231,7 @@ func (l *Listener) drain(t *intake) {
 	if err := l.server.Wait(ctx); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
 	}
-	patience := time.Second // for a broker that may come back
-	if end, ok := ctx.Deadline(); ok && t.link.IsConnected() {
-		patience = max(time.Until(end), patience)
+	if end, ok := ctx.Deadline(); ok && !t.lost.Load() {
+		_ = t.link.FlushTimeout(max(time.Until(end), 100*time.Millisecond)) // what cannot be sent now is lost
 	}
-	_ = t.link.FlushTimeout(patience) // what cannot be sent now is lost
 }

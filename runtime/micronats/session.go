@@ -126,7 +126,7 @@ func (c *Client) listen(made link) error {
 	if err == nil {
 		err = made.FlushTimeout(c.dialTimeout)
 	}
-	if err == nil && refusesInbox(made.LastError()) {
+	if err == nil && c.refusesInbox(made.LastError()) {
 		err = c.inboxRefused()
 	}
 	if err != nil {
@@ -136,9 +136,9 @@ func (c *Client) listen(made link) error {
 	return nil
 }
 
-func refusesInbox(err error) bool {
-	_, ok := refusedSubject(err, "Subscription") // there is no other
-	return ok
+func (c *Client) refusesInbox(err error) bool {
+	subject, ok := refusedSubject(err, "Subscription")
+	return ok && subject == c.inbox+"*"
 }
 
 func (c *Client) inboxRefused() error {
@@ -203,7 +203,7 @@ func (c *Client) problem(l *link, err error) {
 	if loginRefused(err) {
 		c.failed(l, err)
 	}
-	if refusesInbox(err) { // it did not before
+	if c.refusesInbox(err) { // it did not before
 		c.calls.FailAll(c.inboxRefused())
 	}
 	subject, ok := refusedSubject(err, "Publish")

@@ -35,11 +35,16 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return w, nil
 }
 
-// awaitRoom returns when the broker keeps up with what is written to it, or with
-// the error of ctx.
+// full reports whether the broker does not keep up with what is written to it.
+func (d *dialer) full() bool {
+	w := d.current.Load()
+	return w != nil && w.waiting.Load() > fullWire
+}
+
+// awaitRoom returns when the broker keeps up, or with the error of ctx.
 func (d *dialer) awaitRoom(ctx context.Context) error {
-	if w := d.current.Load(); w != nil && w.waiting.Load() > fullWire {
-		return w.awaitRoom(ctx)
+	if d.full() {
+		return d.current.Load().awaitRoom(ctx)
 	}
 	return nil
 }
