@@ -26,6 +26,7 @@ type runPrinter struct {
 	served   map[string]bool
 	where    map[string]string // of services, when they have told
 	unasked  map[string]bool   // ready, as far as one knows
+	brokers  map[string]bool   // that are started for the run
 	loud     bool              // shows also what is of use only to those who look for it
 }
 
@@ -33,6 +34,7 @@ func newRunPrinter(s *term.IO, o runOptions, w *workspace.Workspace, services []
 	p := &runPrinter{
 		io: s, json: o.log == logJSON, noWatch: o.noWatch, out: s.OutPalette(), err: s.ErrPalette(), work: w, services: services,
 		number: map[string]int{}, took: map[string]time.Duration{}, served: map[string]bool{}, where: map[string]string{}, unasked: map[string]bool{},
+		brokers: map[string]bool{},
 	}
 	for i, name := range w.Names() {
 		p.number[name] = i
@@ -124,12 +126,16 @@ func (p *runPrinter) words(e proc.Event) string {
 	case proc.KindContinued:
 		return c.Good("continued") + c.Dim(fmt.Sprintf(" after %s, pid %d", seconds(e.Took), e.Pid))
 	case proc.KindStopping:
+		if p.brokers[e.Service] {
+			return ""
+		}
 		return c.Dim(fmt.Sprintf("draining, pid %d", e.Pid))
 	case proc.KindStopped:
 		return c.Dim(fmt.Sprintf("stopped in %s, pid %d", seconds(e.Took), e.Pid))
 	case proc.KindKilled:
 		return c.Warn(fmt.Sprintf("killed after %s, pid %d", seconds(e.Took), e.Pid))
 	case proc.KindBroker:
+		p.brokers[e.Service] = e.Service != ""
 		return e.Text
 	case proc.KindWarning:
 		return c.Warn("! " + e.Text)

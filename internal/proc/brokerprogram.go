@@ -104,7 +104,7 @@ func (p *program) rabbit(port int) error {
 		return err
 	}
 	const node = "msctl@localhost"
-	p.url = fmt.Sprintf("amqp://guest:guest@127.0.0.1:%d", port)
+	p.url = fmt.Sprintf("amqp://127.0.0.1:%d", port) // every client is a guest unless told otherwise
 	p.words = []string{path}
 	p.slow = "some seconds"
 	p.env = without(p.env, "RABBITMQ_", "ERL_", "HOME=")

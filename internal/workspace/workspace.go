@@ -190,21 +190,6 @@ func (w *Workspace) Order(names ...string) []*Service {
 	return ordered
 }
 
-// CheckTransports returns an *Error for the first of the named services (all,
-// without names) whose transport this version cannot run or call yet.
-func (w *Workspace) CheckTransports(names ...string) error {
-	for _, s := range w.Services {
-		if len(names) > 0 && !slices.Contains(names, s.Name) || s.Kind == KindGateway || s.Transport == TCP {
-			continue
-		}
-		return &Error{
-			File: w.display(), Line: s.Line, Column: s.Column,
-			Message: "service " + s.Name + " uses " + string(s.Transport) + ", which comes with a later version of msctl: this one speaks tcp",
-		}
-	}
-	return nil
-}
-
 // Addr is host:port of the service, where it has a port.
 func (s *Service) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
@@ -216,14 +201,6 @@ func (s *Service) URL() string {
 		return "http://" + s.Addr()
 	}
 	return string(s.Transport) + "://" + s.Addr()
-}
-
-// display is the file's name for messages.
-func (w *Workspace) display() string {
-	if w.Path == "" {
-		return FileName
-	}
-	return displayPath(w.Path)
 }
 
 // WorkDir is the absolute folder in which a service's program runs: Dir for a

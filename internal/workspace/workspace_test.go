@@ -206,21 +206,6 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func TestCheckTransports(t *testing.T) {
-	w, err := Parse(FileName, []byte("name: a\nservices:\n  items: {path: i, port: 4}\n  gate: {kind: gateway, path: i, port: 5}\n  mail: {path: m, transport: rabbitmq}\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.CheckTransports("items", "gate"); err != nil {
-		t.Error(err)
-	}
-	err = w.CheckTransports()
-	want := "msctl.yaml:5:3: service mail uses rabbitmq, which comes with a later version of msctl: this one speaks tcp"
-	if err == nil || err.Error() != want {
-		t.Errorf("error %v, want %s", err, want)
-	}
-}
-
 func TestFind(t *testing.T) {
 	root := t.TempDir()
 	deep := filepath.Join(root, "apps", "items", FileName) // a folder of that name is no workspace
