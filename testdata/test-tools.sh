@@ -31,6 +31,7 @@ forbid_daemons() {
 # stop_daemon ends what the package started all the same, and its start at boot. Only for packages that were just installed.
 stop_daemon() { # service, user
   if [[ -d /run/systemd/system ]]; then systemctl disable --now --quiet "$1" || true; fi
+  if [[ -e /etc/init.d/$1 ]]; then update-rc.d "$1" disable || true; fi
   local process
   for process in /proc/[0-9]*; do
     if [[ $(stat -c %U "$process" 2>/dev/null) == "$2" ]]; then kill "${process#/proc/}" 2>/dev/null || true; fi

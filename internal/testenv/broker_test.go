@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -53,6 +54,32 @@ func endAndStart(t *testing.T, start func(testing.TB, ...string) *testenv.Broker
 	accepts(t, b.Addr, true) // by the system, which does not know that nobody will answer
 	b.Resume()
 	accepts(t, b.Addr, true)
+}
+
+// TestRabbitMQStaysAlone: a RabbitMQ does not start what it does without, though it looks for it once a minute.
+func TestRabbitMQStaysAlone(t *testing.T) {
+	if os.Getenv("MSCTL_TEST_LONG") == "" {
+		t.Skip("two minutes: set MSCTL_TEST_LONG=1")
+	}
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	t.Cleanup(func() { testenv.AwaitNothingLeft(t, dir) })
+	b := testenv.PrivateRabbitMQ(t)
+	atOnce := time.NewTicker(100 * time.Millisecond)
+	defer atOnce.Stop()
+	for end := time.After(130 * time.Second); ; {
+		select {
+		case <-atOnce.C:
+			checkListeners(t, dir, b.Addr)
+			for _, process := range testenv.ProcessesOf(dir) {
+				if strings.Contains(process, "epmd -daemon") {
+					t.Fatal(process)
+				}
+			}
+		case <-end:
+			return
+		}
+	}
 }
 
 // holdEnv makes TestHoldBroker hold a broker of this kind.

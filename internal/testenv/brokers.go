@@ -62,8 +62,16 @@ func PrivateRabbitMQ(tb testing.TB, config ...string) *Broker {
 
 // StartRabbitMQ starts a RabbitMQ that is no test's own, and returns it with the function that ends it and removes what
 // it kept. Tests want RabbitMQ.
-func StartRabbitMQ() (broker *Broker, end func(), err error) {
-	b, err := startBroker(&rabbitKind, nil)
+func StartRabbitMQ() (broker *Broker, end func(), err error) { return startAlone(&rabbitKind) }
+
+// StartRedis starts a Redis as StartRabbitMQ a RabbitMQ.
+func StartRedis() (broker *Broker, end func(), err error) { return startAlone(&redisKind) }
+
+// StartNATS starts a NATS server as StartRabbitMQ a RabbitMQ.
+func StartNATS() (broker *Broker, end func(), err error) { return startAlone(&natsKind) }
+
+func startAlone(kind *brokerKind) (broker *Broker, end func(), err error) {
+	b, err := startBroker(kind, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -188,10 +196,16 @@ var rabbitKind = brokerKind{
 	command: rabbitCommand,
 }
 
-// rabbitArgs make a node that talks AMQP only: it is named, but does not listen for other nodes, so it needs no
-// distribution port and no epmd. One scheduler that never spins leaves the machine to the tests.
-const rabbitArgs = "-noinput -sname rabbit@localhost -dist_listen false -start_epmd false -erl_epmd_port 1 " +
-	"+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
+// rabbitArgs let the node have one scheduler that never spins: the machine is the tests'.
+const rabbitArgs = "-noinput -sname rabbit@localhost +S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
+
+// erlangFlags make a node that talks AMQP only: it is named, as it must be, but does not listen for other nodes, so it
+// needs no distribution port and no epmd.
+//
+// Subtle: they go by the environment, since RabbitMQ looks once a minute whether there is an epmd and starts another
+// Erlang to start one, on all addresses. ERL_EPMD_PORT is one where nobody listens, so that the node does not enrol with
+// an epmd of somebody else's.
+const erlangFlags = "-dist_listen false -start_epmd false -erl_epmd_port 1"
 
 func rabbitCommand(b *Broker, path string) *exec.Cmd {
 	cmd := exec.Command(path)
@@ -202,6 +216,9 @@ func rabbitCommand(b *Broker, path string) *exec.Cmd {
 	}
 	cmd.Env = append(cmd.Env,
 		"HOME="+b.dir, // Erlang's cookie
+		"ERL_FLAGS="+erlangFlags,
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"ERL_EPMD_PORT=1",
 		"RABBITMQ_NODENAME=rabbit@localhost",
 		"RABBITMQ_ALLOW_INPUT=1", // the script becomes the node, and is no shell around it
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+rabbitArgs,
