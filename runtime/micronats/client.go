@@ -101,7 +101,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if err != nil {
 			return err
 		}
-		if err := c.send(ctx, s, req, call.ID, c.inbox+call.ID); err != nil {
+		if err := c.send(ctx, s, req, call.ID); err != nil {
 			call.GiveUp()
 			if c.unsent(s, err) {
 				continue
@@ -127,7 +127,7 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		if ctx.Err() != nil {
 			return calls.Ended(ctx)
 		}
-		if err = c.send(ctx, s, req, "", ""); !c.unsent(s, err) {
+		if err = c.send(ctx, s, req, ""); !c.unsent(s, err) {
 			return err
 		}
 	}
@@ -144,8 +144,8 @@ func bound(ctx context.Context, req *micro.Request) {
 	}
 }
 
-// send hands a message to the connection; id and inbox are "" for an event.
-func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id, inbox string) error {
+// send hands a message to the connection; id is "" for an event.
+func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id string) error {
 	subject := req.Pattern.Route()
 	if err := checkSubject(subject); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id, i
 		}
 	}
 	now := time.Now()
-	msg := nats.Msg{Subject: subject, Reply: inbox}
+	msg := nats.Msg{Subject: subject}
 	var rest micro.Metadata
 	if s.link.HeadersSupported() {
 		msg.Header, rest = c.header(req, now)
@@ -167,6 +167,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id, i
 	}
 	var quoted []byte
 	if id != "" {
+		msg.Reply = c.inbox + id
 		quoted = append(append(append(quoted, '"'), id...), '"')
 	}
 	msg.Data = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)

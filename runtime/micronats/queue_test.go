@@ -170,8 +170,8 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestGather: everybody's answer is gathered, those of errors left out.
-func TestGather(t *testing.T) {
+// TestAll: the answers of all groups can be asked for, those of errors left out.
+func TestAll(t *testing.T) {
 	b := testenv.NATS(t)
 	for _, name := range []string{"items", "items", "mail", "broken"} {
 		s := micro.NewServer(micro.WithLogger(quietServer().Logger()), micro.WithName(name, ""))
@@ -183,34 +183,21 @@ func TestGather(t *testing.T) {
 		})
 		start(t, s, b.URL, WithQueue(name))
 	}
-	_, conn := dial(t, b.URL)
+	c := client(t, b.URL)
 	var got []string
 	keep := micro.ReplyFunc(func(v micro.Value) error { got = append(got, string(v.Raw)); return nil })
-	req := func(name string, d time.Duration) *micro.Request {
-		return &micro.Request{Pattern: micro.Name(name), Data: []byte("1"), Deadline: time.Now().Add(d)}
+	ask := func(name string, d time.Duration) error {
+		return c.Do(t.Context(), &micro.Request{Pattern: micro.Name(name), Data: []byte("1"), Deadline: time.Now().Add(d), All: true}, keep)
 	}
-	if err := conn.Gather(t.Context(), req("who", 2*time.Second), keep); err != nil {
+	if err := ask("who", 2*time.Second); !errors.Is(err, micro.ErrTimeout) {
 		t.Error(err)
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff([]string{`"items"`, `"mail"`}, got); diff != "" {
 		t.Error(diff)
 	}
-	if err := conn.Gather(t.Context(), req("nobody", soon), keep); !errors.Is(err, micro.ErrNotServed) {
+	if err := ask("nobody", soon); !errors.Is(err, micro.ErrNotServed) {
 		t.Errorf("nobody: %v", err)
-	}
-	enough := errors.New("enough")
-	stop := micro.ReplyFunc(func(micro.Value) error { return enough })
-	if err := conn.Gather(t.Context(), req("who", soon), stop); !errors.Is(err, enough) {
-		t.Errorf("left early: %v", err)
-	}
-	silent := dialRaw(t, b.URL)
-	if _, err := silent.Subscribe("silent", func(*nats.Msg) {}); err != nil {
-		t.Fatal(err)
-	}
-	silent.flush(t)
-	if err := conn.Gather(t.Context(), req("silent", 50*time.Millisecond), keep); !errors.Is(err, micro.ErrTimeout) {
-		t.Errorf("no answer: %v", err)
 	}
 }
 
