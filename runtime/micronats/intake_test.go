@@ -73,14 +73,19 @@ func TestBurst(t *testing.T) {
 	})
 	release := make(chan struct{})
 	micro.HandleEvent(s, micro.Name("stop"), func(context.Context, int) error { <-release; return nil })
-	start(t, s, b.URL)
+	l := Listen(b.URL)
+	l.holdUp = time.Minute // much else may run here
+	serve(t, s, l)
+	if err := l.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	c := client(t, b.URL)
 	for range 4 { // the server is full
 		if err := c.Emit(t.Context(), micro.Name("stop"), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
-	const burst = 20_000
+	const burst = 3 * queueLength
 	filler := strings.Repeat("x", 100)
 	for range burst {
 		if err := c.Emit(t.Context(), note, filler); err != nil {
