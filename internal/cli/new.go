@@ -21,6 +21,7 @@ type newOptions struct {
 	name     string
 	module   string
 	services []string
+	example  string
 	version  string
 	writeOptions
 }
@@ -64,6 +65,7 @@ Inside a workspace, ` + "`msctl new service`" + ` and ` + "`msctl new handler`" 
 		},
 	}
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "a service, `NAME[:TRANSPORT[:PORT]]`, the transport tcp, rabbitmq, redis or nats; may be given again (default items:tcp:3002 and orders:tcp:3003)")
+	cmd.Flags().StringVar(&o.example, "example", "", "an `EXAMPLE` beside items and orders: notifications (mails, over RabbitMQ, with retries and dead letters)")
 	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default NAME)")
 	o.add(cmd)
 	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s))
@@ -118,6 +120,11 @@ func (o newOptions) workspace() (scaffold.Workspace, error) {
 	}
 	if len(o.services) == 0 {
 		w.Services = scaffold.DefaultServices()
+	}
+	if o.example != "" {
+		if err := w.AddExample(o.example); err != nil {
+			return w, usagef("--example: %w", err)
+		}
 	}
 	w.Services = withPorts(w.Services)
 	return w, nil

@@ -137,10 +137,13 @@ func TestWizard(t *testing.T) {
 	w.expect("Other services")
 	w.line("mail, items")
 	w.expect("service items is there twice")
-	w.line("mail")
+	w.line("mail, audit:nats")
+	w.expect("How do messages reach mail?")
+	w.expect("keeps none")
+	_, _ = io.WriteString(w.tty, "\x1b[B\r") // one down
 	w.expect("Go module path?")
 	w.line("example.com/corner")
-	w.expect("items on 3002, orders on 3003, mail on 3004?")
+	w.expect("items on port 3002, orders on port 3003, mail in RabbitMQ's queue mail, audit on NATS")
 	w.line("")
 	w.expect(": ")
 	w.expect(" files")
@@ -151,7 +154,34 @@ func TestWizard(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(text), "module example.com/corner\n") {
 		t.Errorf("go.mod %q, %v", text, err)
 	}
-	if _, err := os.Stat(filepath.Join(w.dir, "corner", "apps", "mail", "main.go")); err != nil {
+	text, err = os.ReadFile(filepath.Join(w.dir, "corner", "msctl.yaml"))
+	if err != nil || !strings.Contains(string(text), "transport: rabbitmq\n    queue: mail\n") {
+		t.Errorf("msctl.yaml %q, %v", text, err)
+	}
+}
+
+// TestWizardNotifications: the example is not there without what it is about.
+func TestWizardNotifications(t *testing.T) {
+	w := startWizard(t)
+	w.expect("What is the workspace called?")
+	w.line("corner")
+	w.expect("Which services to begin with?")
+	w.expect("retries and dead letters")
+	_, _ = io.WriteString(w.tty, " \x1b[B\x1b[B \r") // items off, notifications on
+	w.expect("mark items and orders too")
+	w.expect("retries and dead letters")
+	_, _ = io.WriteString(w.tty, " \r") // asked anew, with the cursor where it was: notifications on
+	w.expect("Other services")
+	w.line("")
+	w.expect("Go module path?")
+	w.line("")
+	w.expect("notifications in RabbitMQ's queue notifications?")
+	w.line("")
+	w.expect(" files")
+	if code := w.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "corner", "apps", "notifications", "journal.go")); err != nil {
 		t.Error(err)
 	}
 }

@@ -132,6 +132,25 @@ func (b brokerView) Explanation() string {
 	return fmt.Sprintf("# Where %s is (%s:// with TLS), and its password in compose.yaml, which becomes part of a URL there", b.Title(), b.Secure())
 }
 
+// NestJS is what NestJS calls the transport.
+func (b brokerView) NestJS() string {
+	if b.Transport == workspace.RabbitMQ {
+		return "Transport.RMQ"
+	}
+	return "Transport." + strings.ToUpper(b.Name())
+}
+
+// HowStarted tells how msctl run starts one.
+func (b brokerView) HowStarted() string {
+	switch b.Transport {
+	case workspace.NATS:
+		return "NATS is part of msctl"
+	case workspace.Redis:
+		return "Redis needs `redis-server` in the PATH"
+	}
+	return "RabbitMQ needs `rabbitmq-server` in the PATH"
+}
+
 // Compose is the broker's entry in compose.yaml.
 func (b brokerView) Compose() (string, error) {
 	text, err := fs.ReadFile(templates.Files(), "compose/"+b.Name()+".yaml")

@@ -48,6 +48,18 @@ type versions struct {
 	GoVersion string // 1.26.0
 	GoMinor   string // 1.26
 	Modules   []module
+	Direct    []module // those of Modules that the workspace's own packages import
+	Indirect  []module // the others
+}
+
+// direct moves a module from Indirect to Direct.
+func (v *versions) direct(path string) {
+	v.Indirect = slices.DeleteFunc(v.Indirect, func(m module) bool {
+		if m.Path == path {
+			v.Direct = append(v.Direct, m)
+		}
+		return m.Path == path
+	})
 }
 
 func readVersions(brokers []brokerView) (versions, error) {
@@ -68,6 +80,7 @@ func readVersions(brokers []brokerView) (versions, error) {
 		}
 		v.Modules = append(v.Modules, module{name, string(line[1])})
 	}
+	v.Indirect = slices.Clone(v.Modules)
 	return v, nil
 }
 

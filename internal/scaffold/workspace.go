@@ -20,6 +20,10 @@ type Workspace struct {
 	GatewayPort int
 	// Services are its services, at least one.
 	Services []Service
+	// Notifications makes a worker of the service notifications, which has to be
+	// on RabbitMQ: it mails a confirmation for each order. Services are items,
+	// orders and notifications, at least.
+	Notifications bool
 	// Version is msctl's own, for the file that says where the runtime is from.
 	Version string
 }
@@ -27,6 +31,45 @@ type Workspace struct {
 // DefaultServices are those of a workspace that was told nothing.
 func DefaultServices() []Service {
 	return []Service{{Name: "items", Port: 3002}, {Name: "orders", Port: 3003}}
+}
+
+// AddExample gives the workspace an example beside items and orders, with the
+// services that it needs and that are not there.
+func (w *Workspace) AddExample(name string) error {
+	if name != notifications {
+		return fmt.Errorf("there is no example %q: there is %s", name, notifications)
+	}
+	w.Notifications = true
+	if w.service(notifications) == nil {
+		w.Services = append(slices.Clone(w.Services), Service{Name: notifications, Transport: workspace.RabbitMQ})
+	}
+	return nil
+}
+
+// notifications is the example's name and that of its service.
+const notifications = "notifications"
+
+// service returns the service of that name, or nil.
+func (w Workspace) service(name string) *Service {
+	i := slices.IndexFunc(w.Services, func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &w.Services[i]
+}
+
+// checkExample says what the example lacks, or nil.
+func (w Workspace) checkExample() error {
+	if !w.Notifications {
+		return nil
+	}
+	if w.service("items") == nil || w.service("orders") == nil {
+		return errors.New("the example notifications needs the services items and orders")
+	}
+	if s := w.service(notifications); s == nil || s.Transport != workspace.RabbitMQ {
+		return errors.New("the example notifications needs its service on rabbitmq, which keeps messages and knows dead letters")
+	}
+	return nil
 }
 
 // DefaultGatewayPort is the gateway's port where nothing else is said.
@@ -63,7 +106,7 @@ func (w Workspace) Check() error {
 		}
 		ports[s.Port], files[s.File()] = s.Name, s.Name
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, w.checkExample())...)
 }
 
 // view is what templates see.
@@ -74,6 +117,7 @@ type view struct {
 	Services              []serviceView
 	Brokers               []brokerView
 	Items, Orders         bool // the two sample services are there
+	Notifications         bool // so is the example
 }
 
 // serviceView is a service with what it calls.
@@ -81,6 +125,7 @@ type serviceView struct {
 	Service
 	Calls         []string
 	CallVariables []Service
+	Mails         bool // it is the example notifications
 }
 
 // setting is an environment variable with an address, as containers have it.
@@ -148,12 +193,13 @@ func (v view) OnTCP() []serviceView {
 
 // kind of a service: which template folder it comes from.
 func (w Workspace) kind(s Service) string {
-	hasItems := slices.ContainsFunc(w.Services, func(s Service) bool { return s.Name == "items" })
 	switch {
 	case s.Name == "items":
 		return "items"
-	case s.Name == "orders" && hasItems:
+	case s.Name == "orders" && w.service("items") != nil:
 		return "orders"
+	case s.Name == notifications && w.Notifications:
+		return notifications
 	}
 	return "service"
 }
@@ -161,7 +207,7 @@ func (w Workspace) kind(s Service) string {
 func (w Workspace) view() (view, error) {
 	v := view{
 		Name: w.Name, Module: cmp.Or(w.Module, DefaultModule(w.Name)), Version: cmp.Or(w.Version, "devel"),
-		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort),
+		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort), Notifications: w.Notifications,
 	}
 	var transports []workspace.Transport
 	for _, s := range w.Services {
@@ -172,16 +218,23 @@ func (w Workspace) view() (view, error) {
 	if v.versions, err = readVersions(v.Brokers); err != nil {
 		return view{}, err
 	}
+	if w.Notifications {
+		v.direct("github.com/rabbitmq/amqp091-go") // for the dead letters
+	}
 	for _, s := range w.Services {
 		sv := serviceView{Service: s}
 		switch w.kind(s) {
 		case "items":
 			v.Items = true
+		case notifications:
+			sv.Mails = true
 		case "orders":
 			v.Orders = true
 			sv.Calls = []string{"items"}
-			i := slices.IndexFunc(w.Services, func(s Service) bool { return s.Name == "items" })
-			sv.CallVariables = []Service{w.Services[i]}
+			sv.CallVariables = []Service{*w.service("items")}
+			if w.Notifications {
+				sv.CallVariables = append(sv.CallVariables, *w.service(notifications))
+			}
 		}
 		v.Services = append(v.Services, sv)
 	}
@@ -202,20 +255,11 @@ func (w Workspace) Files() ([]File, error) {
 		return nil, err
 	}
 	for _, s := range v.Services {
-		own, err := renderService(w.kind(s.Service), v, s)
+		own, err := w.renderService(v, s)
 		if err != nil {
 			return nil, err
 		}
-		listener, shared, err := renderTransport(s.Service, v)
-		if err != nil {
-			return nil, err
-		}
-		files = append(append(files, own...), listener...)
-		for _, f := range shared {
-			if !slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path }) {
-				files = append(files, f)
-			}
-		}
+		files = addMissing(files, own)
 	}
 	runtime, err := bundle(v.Brokers)
 	if err != nil {
@@ -230,14 +274,43 @@ func (w Workspace) Files() ([]File, error) {
 	return files, nil
 }
 
+// renderService renders the files of a service and those that it shares with
+// others.
+func (w Workspace) renderService(v view, s serviceView) ([]File, error) {
+	kind := w.kind(s.Service)
+	files, err := renderService(kind, v, s)
+	if err != nil {
+		return nil, err
+	}
+	if kind == "orders" && w.Notifications {
+		outbox, err := renderService("outbox", v, s)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, outbox...)
+	}
+	own, shared, err := renderTransport(s.Service, v)
+	return addMissing(files, slices.Concat(own, shared)), err
+}
+
+// addMissing adds those files whose paths are not there.
+func addMissing(files, more []File) []File {
+	for _, f := range more {
+		if !slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path }) {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
 // oneService is what the templates of a service see.
 type oneService struct {
 	serviceView
-	Module        string
-	Items, Orders bool
+	Module, Workspace            string
+	Items, Orders, Notifications bool
 }
 
 func renderService(kind string, v view, s serviceView) ([]File, error) {
-	data := oneService{serviceView: s, Module: v.Module, Items: v.Items, Orders: v.Orders}
+	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications}
 	return renderDir(kind, data, strings.NewReplacer("NAME", s.Name, "FILE", s.File()))
 }
