@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 func newCompletionCommand(s *term.IO) *cobra.Command {
@@ -24,6 +28,28 @@ SHELL is bash, zsh, fish or powershell.`,
 			return runCompletion(s, cmd.Root(), args[0])
 		},
 	}
+}
+
+// completeTarget lists what a TARGET may be, or begin with: the services of the
+// workspace that take messages, and the schemes of addresses.
+func completeTarget(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var list []cobra.Completion
+	if w, err := currentWorkspace(); err == nil && w != nil {
+		for _, s := range w.Services {
+			if s.Kind != workspace.KindGateway {
+				list = append(list, cobra.CompletionWithDesc(s.Name, "service over "+string(s.Transport)))
+			}
+		}
+	}
+	for _, s := range schemes() {
+		list = append(list, cobra.CompletionWithDesc(s.name+"://", s.sample))
+	}
+	list = slices.DeleteFunc(list, func(c cobra.Completion) bool { return !strings.HasPrefix(c, typed) })
+	directive := cobra.ShellCompDirectiveNoFileComp
+	if !slices.ContainsFunc(list, func(c cobra.Completion) bool { return !strings.Contains(c, "://\t") }) {
+		directive |= cobra.ShellCompDirectiveNoSpace // the host follows
+	}
+	return list, directive
 }
 
 func runCompletion(s *term.IO, root *cobra.Command, shell string) error {

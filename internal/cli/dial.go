@@ -23,8 +23,16 @@ type targetFlags struct {
 // register adds the flags to a command; heading is theirs in its help.
 func (f *targetFlags) register(cmd *cobra.Command, heading string) {
 	cmd.Flags().StringVarP(&f.to, "to", "t", "", "send to `TARGET`: a service's name, tcp://host:port, amqp://host/queue, redis://host, nats://host")
+	completes(cmd)
 	f.registerTLS(cmd, heading)
 	groupFlags(cmd, heading, "to")
+}
+
+// completes has shells complete the flag --to.
+func completes(cmd *cobra.Command) {
+	if err := cmd.RegisterFlagCompletionFunc("to", completeTarget); err != nil {
+		panic(err) // the command has no such flag
+	}
 }
 
 // registerTLS adds only the flags of TLS, for commands that take the target as

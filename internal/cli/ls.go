@@ -44,8 +44,9 @@ TypeScript sources.
   msctl ls tcp://localhost:3002 -o json
   msctl ls nats://localhost
   msctl ls --source ../shop/src`,
-		GroupID: groupTalk,
-		Args:    argCount(0, 1),
+		GroupID:           groupTalk,
+		Args:              argCount(0, 1),
+		ValidArgsFunction: completeTarget,
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -64,6 +65,7 @@ TypeScript sources.
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.to, "to", "t", "", "ask `TARGET`, as the argument does")
+	completes(cmd)
 	f.StringVarP(&o.output, "output", "o", "", "print as `FORMAT`: json")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all members of the types")
 	f.StringVar(&o.source, "source", "", "read the patterns of the NestJS sources in `DIR`, ask nobody")
