@@ -301,13 +301,18 @@ func (c *Client) begin() {
 	})
 }
 
-// receive takes a packet of an answer.
+// receive takes what comes on the reply channels.
 func (c *Client) receive(_ *session, m *redis.Message) (leading bool) {
-	body := micro.SanitizeUTF8([]byte(m.Payload))
-	p, err := micro.ParsePacket(body)
-	if err != nil || len(p.ID) < 2 || p.ID[0] != '"' {
-		return true // docs/wire.md 1.3: without an id that is a string it is nobody's
-	}
-	c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
+	c.take([]byte(m.Payload))
 	return true
+}
+
+// take takes a packet of an answer. Without an id that is a string it is nobody's
+// (docs/wire.md 1.3).
+func (c *Client) take(body []byte) {
+	body = micro.SanitizeUTF8(body)
+	p, err := micro.ParsePacket(body)
+	if err == nil && len(p.ID) >= 2 && p.ID[0] == '"' {
+		c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
+	}
 }

@@ -225,7 +225,7 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 	}
 	delivery, reply := ch.delivery, ch.reply
 	if l.wildcards {
-		if isReply(m, &packet) {
+		if isReply(m.Channel, m.Pattern, &packet) {
 			return true
 		}
 		delivery, reply = &Delivery{Channel: m.Channel, Pattern: m.Pattern}, m.Channel+replySuffix
@@ -250,7 +250,7 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 // isReply reports whether a glob has matched the answer to a request: NestJS
 // handles it as one more event (docs/wire.md 5). A glob that asks for answers by
 // its last letters gets them.
-func isReply(m *redis.Message, p *micro.Packet) bool {
-	return strings.HasSuffix(m.Channel, replySuffix) && !strings.HasSuffix(m.Pattern, replySuffix) &&
+func isReply(channel, glob string, p *micro.Packet) bool {
+	return strings.HasSuffix(channel, replySuffix) && !strings.HasSuffix(glob, replySuffix) &&
 		p.ID != nil && p.Pattern == nil && p.Data == nil && p.Metadata == nil
 }

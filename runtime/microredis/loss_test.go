@@ -139,10 +139,10 @@ func TestBrokerSilent(t *testing.T) {
 func TestQuietIsNoLoss(t *testing.T) {
 	broker := testenv.Redis(t)
 	start(t, quietServer(), Listen(broker.URL))
-	conn := Dial(broker.URL, WithHeartbeat(80*time.Millisecond))
+	conn := Dial(broker.URL, WithHeartbeat(time.Second))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
-	if got, err := micro.Call[int](t.Context(), c, hold, 1500); err != nil || got != 1500 {
+	if got, err := micro.Call[int](t.Context(), c, hold, 2000); err != nil || got != 2000 {
 		t.Errorf("a slow answer: %v, %v", got, err)
 	}
 }

@@ -122,7 +122,8 @@ const soon = 20 * time.Second
 // client returns a client that is closed when the test ends.
 func client(t testing.TB, url string, opts ...DialOption) *micro.Client {
 	t.Helper()
-	opts = append([]DialOption{WithLogger(slog.New(slog.DiscardHandler))}, opts...)
+	// A busy machine may keep Redis from answering for longer than the default.
+	opts = append([]DialOption{WithLogger(slog.New(slog.DiscardHandler)), WithHeartbeat(soon)}, opts...)
 	c := micro.NewClient(Dial(url, opts...), micro.WithTimeout(soon))
 	t.Cleanup(func() { _ = c.Close() })
 	return c

@@ -29,7 +29,7 @@ type settings struct {
 // The defaults.
 const (
 	DefaultRetryDelay  = 100 * time.Millisecond // before the second attempt; doubled for each further one
-	DefaultHeartbeat   = 800 * time.Millisecond
+	DefaultHeartbeat   = 700 * time.Millisecond
 	DefaultDialTimeout = 5 * time.Second
 	defaultMaxInFlight = 65536
 )
@@ -66,11 +66,11 @@ func WithRetry(attempts int, delay time.Duration) Option {
 	return bothOption(func(s *settings) { s.attempts, s.delay = attempts, delay })
 }
 
-// WithHeartbeat sets how long Redis may be silent while calls wait, before it is
-// taken for lost: it is asked for a sign of life in between. The default is
-// DefaultHeartbeat; while nobody waits the connections are looked at less often.
-// Raise it where Redis is known to stand still for longer, with slow scripts for
-// example. 0 or less keeps the default.
+// WithHeartbeat sets how long Redis may take to give a sign of life while calls
+// wait, before it is taken for lost and they fail; it is asked for one when it has
+// been quiet for a seventh of that. The default is DefaultHeartbeat, with which
+// calls fail within a second. Raise it where Redis stands still for longer at times,
+// because of slow scripts or a busy machine. 0 or less keeps the default.
 func WithHeartbeat(d time.Duration) Option {
 	return bothOption(func(s *settings) {
 		if d > 0 {

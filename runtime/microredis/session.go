@@ -272,29 +272,29 @@ func (s *session) reason() error {
 }
 
 const (
-	idleBeat    = time.Second // between looks at a connection that nobody waits for
-	quietBeats  = 3           // of silence before Redis is asked for a sign of life
-	silentBeats = 5           // of silence after that
+	idleBeat   = time.Second     // between looks at a connection that nobody waits for
+	idleQuiet  = 3 * time.Second // without a word before it is asked for a sign of life
+	idleSilent = 3 * time.Second // that it may take, or as long as the heartbeat
+	beats      = 7               // in a heartbeat
 )
 
 // beat asks for a sign of life on a connection by which nothing has come for a
-// while, and ends the session when none comes. It counts in beats and not by the
-// clock, so that a process that stood still itself does not take its peer for dead.
+// while, and ends the session when none comes. It adds beats up and does not look
+// at the clock, so that a process that stood still itself does not take its peer
+// for dead.
 func (s *session) beat() {
 	pulses := []*pulse{{wire: s.in, ping: s.pingSub}, {wire: s.out, ping: s.link.out.ping}}
-	timer := time.NewTimer(s.pace())
+	every, quiet, silent := s.pace()
+	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for swept := clock(); ; {
 		select {
 		case <-s.lost:
 			return
 		case <-s.nudge:
-			for _, p := range pulses {
-				p.quiet = 0
-			}
 		case <-timer.C:
 			for _, p := range pulses {
-				if err := p.beat(); err != nil {
+				if err := p.beat(every, quiet, silent); err != nil {
 					s.fail(err)
 				}
 			}
@@ -303,28 +303,44 @@ func (s *session) beat() {
 			swept = now
 			s.sweep(keepReplies)
 		}
-		timer.Reset(s.pace())
+		every, quiet, silent = s.pace()
+		timer.Reset(every)
 	}
+}
+
+// pace returns the time to the next beat, and how long a connection may be quiet
+// until it is asked for a sign of life, and silent after that.
+func (s *session) pace() (every, quiet, silent time.Duration) {
+	heartbeat := s.link.settings.heartbeat
+	s.relaxed.Store(true) // first, so that whoever begins to wait now is seen by one of the two
+	if !s.link.waiting() {
+		return idleBeat, idleQuiet, max(idleSilent, heartbeat)
+	}
+	s.relaxed.Store(false)
+	return heartbeat / beats, heartbeat / beats, heartbeat
 }
 
 // pulse is whether a connection is alive.
 type pulse struct {
 	wire  *wire
 	ping  func(context.Context) error
-	heard int64 // when something had last come at the beat before
-	quiet int   // beats since then
+	heard int64         // when something had last come at the beat before
+	quiet time.Duration // the beats since then
+	asked time.Duration // of these, before it was asked for a sign of life; 0: it was not
 }
 
-func (p *pulse) beat() error {
+func (p *pulse) beat(every, quiet, silent time.Duration) error {
 	heard := p.wire.heard.Load()
 	if heard != p.heard || !p.wire.reading.Load() { // what came may not even have been read
-		p.heard, p.quiet = heard, 0
+		p.heard, p.quiet, p.asked = heard, 0, 0
 		return nil
 	}
-	switch p.quiet++; p.quiet {
-	case quietBeats:
+	p.quiet += every
+	switch {
+	case p.asked == 0 && p.quiet >= quiet:
+		p.asked = p.quiet
 		return p.ping(context.Background())
-	case quietBeats + silentBeats:
+	case p.asked != 0 && p.quiet-p.asked >= silent:
 		return errSilent
 	}
 	return nil
@@ -332,16 +348,6 @@ func (p *pulse) beat() error {
 
 // pingSub asks for a sign of life on the connection that has subscribed.
 func (s *session) pingSub(ctx context.Context) error { return s.sub.Ping(ctx) }
-
-// pace returns the time to the next beat.
-func (s *session) pace() time.Duration {
-	s.relaxed.Store(true) // first, so that whoever begins to wait now is seen by one of the two
-	if !s.link.waiting() {
-		return idleBeat
-	}
-	s.relaxed.Store(false)
-	return s.link.settings.heartbeat / (quietBeats + silentBeats)
-}
 
 // watched makes sure that the connection is looked at closely, because somebody
 // waits.

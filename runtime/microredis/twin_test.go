@@ -77,7 +77,7 @@ func (w *twin) register() {
 	for _, name := range []string{"true", "null", "1e3", "1000"} {
 		w.gives(micro.Name(name), always(`"string-`+name+`"`))
 	}
-	w.gives(micro.Name("wire.ctx"), func(ctx context.Context, req *micro.Request) string { return describe(ctx, req) })
+	w.gives(micro.Name("wire.ctx"), describe)
 	w.gives(micro.Cmd("returnNull"), always("null"))
 	w.gives(micro.Cmd("returnUndefined"), always(""))
 	micro.Handle(w.server, micro.Cmd("slow"), func(ctx context.Context, in struct{ Ms int }) (map[string]int, error) {

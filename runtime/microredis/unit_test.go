@@ -1,0 +1,250 @@
+package microredis
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// TestPulse: when a connection is asked for a sign of life, and when it counts as
+// lost.
+func TestPulse(t *testing.T) {
+	const every, quiet, silent = 100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond
+	tests := []struct {
+		name  string
+		beats string // h: heard of; b: nobody reads; -: nothing
+		pings int
+		lost  int // at which beat; -1: never
+	}{
+		{"traffic", "hhhhhhhh", 0, -1},
+		{"silence", "-----", 1, 4},
+		{"it answers", "--h--h--h", 3, -1},
+		{"it answers late", "----h----h", 2, -1},
+		{"a reader that is busy", "--bbbbbb", 1, -1},
+		{"in the end", "h--h-----", 2, 8},
+	}
+	for _, tt := range tests {
+		w, pings, lost := newWire(nil), 0, -1
+		p := &pulse{wire: w, heard: w.heard.Load(), ping: func(context.Context) error { pings++; return nil }}
+		for i, beat := range tt.beats {
+			w.reading.Store(beat != 'b')
+			if beat == 'h' {
+				w.heard.Add(1)
+			}
+			if err := p.beat(every, quiet, silent); err != nil && lost < 0 {
+				lost = i
+			}
+		}
+		if pings != tt.pings || lost != tt.lost {
+			t.Errorf("%s: %d pings, lost at %d, want %d and %d", tt.name, pings, lost, tt.pings, tt.lost)
+		}
+	}
+}
+
+// TestAppendPublish: the command is right however far the guess is off.
+func TestAppendPublish(t *testing.T) {
+	for _, n := range []int{0, 1, 9, 10, 99, 100, 101, 5000} {
+		for _, guess := range []int{n, 0, 1, 10, 99, 100, 100000} {
+			body := strings.Repeat("x", n)
+			got, at := appendPublish([]byte("before"), "a\r\nb", guess, func(dst []byte) []byte { return append(dst, body...) })
+			want := fmt.Sprintf("before*3\r\n$7\r\nPUBLISH\r\n$4\r\na\r\nb\r\n$%d\r\n%s\r\n", n, body)
+			if string(got) != want || string(got[at:len(got)-2]) != body {
+				t.Errorf("%d bytes, guessed %d: %.60q at %d", n, guess, got, at)
+			}
+		}
+	}
+}
+
+// heard is a receipt that keeps what it is told.
+type heard struct {
+	name string
+	to   *[]string
+}
+
+func (h heard) published(receivers int64, err error) {
+	*h.to = append(*h.to, fmt.Sprint(h.name, " ", receivers, " ", err))
+}
+
+// TestAnswered: who hears what of the answers that Redis gives.
+func TestAnswered(t *testing.T) {
+	var told []string
+	o := &outlet{sent: []message{{channel: "a", receipt: heard{"a", &told}}, {channel: "b", receipt: heard{"b", &told}}, {}, {}, {channel: "c", receipt: heard{"c", &told}}}}
+	for _, line := range []string{":2\r\n", "-NOPERM no\r\n", "+PONG\r\n", "-ERR of a PING\r\n"} {
+		if err := o.answered([]byte(line)); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+	o.end(errors.New("gone"))
+	want := []string{"a 2 <nil>", "b 0 unreachable: refused: publish on b: NOPERM no", "c 0 connection closed: gone"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+	if err := o.answered([]byte(":1\r\n")); err == nil {
+		t.Error("an answer that nobody asked for")
+	}
+}
+
+func FuzzAnswered(f *testing.F) {
+	for _, line := range []string{":1\r\n", "-ERR\r\n", "+PONG\r\n", "\r\n", "", ":", ":x\r\n", "$3\r\n", ":99999999999999999999\r\n"} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var told []string
+		o := &outlet{sent: []message{{receipt: heard{"a", &told}}}}
+		err := o.answered(line)
+		if err == nil && len(told) != 1 || err != nil && len(told) != 0 {
+			t.Errorf("%q: %v, told %q", line, err, told)
+		}
+	})
+}
+
+// FuzzReceive: nothing that is published makes either side panic, and what a
+// client takes for an answer has the id of a call.
+func FuzzReceive(f *testing.F) {
+	for _, body := range []string{``, `{}`, `{"data":1,"id":"a"}`, `{"response":1,"id":"a"}`, `{"id":""}`, `{"id":"`, "\xff", `{"id":"a","err":{}}`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(_ *testing.T, body []byte) {
+		c := Dial("redis://localhost")
+		c.take(body)
+		m := micro.SanitizeUTF8(body)
+		if p, err := micro.ParsePacket(m); err == nil {
+			isReply("items.a.reply", "items.*", &p)
+		}
+	})
+}
+
+// pipe is a session by which a publisher publishes to the test.
+func pipe(t *testing.T) (*session, *bufio.Reader, net.Conn) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	s := &session{link: &link{}, lost: make(chan struct{}), out: newWire(ours)}
+	s.outlet = &outlet{wire: s.out}
+	s.readers.Add(1)
+	go s.count()
+	t.Cleanup(func() {
+		s.fail(errors.New("the test is over"))
+		_ = theirs.Close()
+		s.readers.Wait()
+	})
+	return s, bufio.NewReader(theirs), theirs
+}
+
+func text(s string) (int, func([]byte) []byte) {
+	return len(s), func(dst []byte) []byte { return append(dst, s...) }
+}
+
+// channel gives what it is told on.
+type told chan string
+
+func (c told) published(receivers int64, err error) { c <- fmt.Sprint(receivers, " ", err) }
+
+// TestPublisher: messages wait for a session and go out in order; who added one
+// hears what became of it.
+func TestPublisher(t *testing.T) {
+	p := newPublisher(time.Minute)
+	defer p.close()
+	ends := make(told, 10)
+	for i := range 3 {
+		size, build := text(fmt.Sprint("m", i))
+		if err := p.add(t.Context(), message{channel: "c", receipt: ends}, size, build); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, in, out := pipe(t)
+	p.attach(s)
+	want := "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$2\r\nm0\r\n*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$2\r\nm1\r\n*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$2\r\nm2\r\n"
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if _, err := io.WriteString(out, ":1\r\n:0\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	p.settle(t.Context())
+	_ = out.Close()
+	for _, want := range []string{"1 <nil>", "0 <nil>", "0 connection closed: EOF"} {
+		if got := <-ends; got != want {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+}
+
+// TestPublisherWithoutSession: what is not to wait is refused, and what has waited
+// for too long is dropped.
+func TestPublisherWithoutSession(t *testing.T) {
+	size, build := text("x")
+	client := newPublisher(0)
+	if err := client.add(t.Context(), message{channel: "c"}, size, build); !errors.Is(err, errUnsent) {
+		t.Errorf("a client's message: %v", err)
+	}
+	client.close()
+	if err := client.add(t.Context(), message{channel: "c"}, size, build); !errors.Is(err, micro.ErrClosed) {
+		t.Errorf("after close: %v", err)
+	}
+	server := newPublisher(time.Nanosecond)
+	defer server.close()
+	ends := make(told, 2)
+	if err := server.add(t.Context(), message{channel: "c", receipt: ends}, size, build); err != nil {
+		t.Errorf("a server's message: %v", err)
+	}
+	s, _, _ := pipe(t)
+	server.attach(s)
+	if got := <-ends; !strings.Contains(got, errStale.Error()) {
+		t.Errorf("told %q", got)
+	}
+	server.attach(nil)
+	big := bytes.Repeat([]byte("x"), highWater)
+	for i := range 2 {
+		err := server.add(t.Context(), message{channel: "c"}, len(big), func(dst []byte) []byte { return append(dst, big...) })
+		if full := errors.Is(err, errFull); full != (i == 1) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+}
+
+// TestPublisherCrowded: who adds waits while far too much waits, but not for ever.
+func TestPublisherCrowded(t *testing.T) {
+	p := newPublisher(0)
+	s, in, _ := pipe(t) // whose other end does not read
+	p.attach(s)
+	big := bytes.Repeat([]byte("x"), highWater)
+	add := func(ctx context.Context, m message) error {
+		return p.add(ctx, m, len(big), func(dst []byte) []byte { return append(dst, big...) })
+	}
+	if err := add(t.Context(), message{channel: "c"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first is being written", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.writing })
+	if err := add(t.Context(), message{channel: "c"}); err != nil { // the first is on its way
+		t.Fatal(err)
+	}
+	if err := add(t.Context(), message{channel: "c", expires: clock() + int64(20*time.Millisecond)}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("until it expires: %v", err)
+	}
+	waits := make(chan error, 1)
+	go func() { waits <- add(context.Background(), message{channel: "c"}) }()
+	go func() { _, _ = io.Copy(io.Discard, in) }()
+	select {
+	case err := <-waits:
+		if err != nil {
+			t.Errorf("when there is room again: %v", err)
+		}
+	case <-time.After(soon):
+		t.Error("who adds waits for ever")
+	}
+	s.fail(errors.New("over"))
+	p.attach(nil)
+	p.close()
+}
