@@ -112,8 +112,13 @@ func (p *program) rabbit(port int) error {
 		"HOME="+p.dir, // of Erlang's cookie
 		"RABBITMQ_NODENAME="+node,
 		"RABBITMQ_ALLOW_INPUT=1", // the script becomes the node, and is no shell around it
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -sname "+node+
-			" -dist_listen false -start_epmd false -erl_epmd_port 1 +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-noinput -sname "+node+" +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+		// Subtle: by the environment, since RabbitMQ looks for epmd once a minute
+		// and starts another Erlang to start it, on all addresses; and a port where
+		// nobody listens, so that the node does not enrol with somebody else's.
+		"ERL_FLAGS=-dist_listen false -start_epmd false -erl_epmd_port 1",
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		"ERL_EPMD_PORT=1",
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(p.dir, rabbitConfig),
 		"RABBITMQ_ADVANCED_CONFIG_FILE="+filepath.Join(p.dir, "advanced.config"),
 		"RABBITMQ_CONF_ENV_FILE="+filepath.Join(p.dir, "environment"),
