@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/testenv"
@@ -210,4 +211,58 @@ func TestComposeOfBrokers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestComposeHangsTogether: what compose.yaml names is there.
+func TestComposeHangsTogether(t *testing.T) {
+	for name, w := range samples(t) {
+		var file struct {
+			Services map[string]struct {
+				DependsOn any `yaml:"depends_on"`
+				Volumes   []string
+			}
+			Volumes map[string]any
+		}
+		if err := yaml.Unmarshal(rendered(t, w)["compose.yaml"].Data, &file); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for service, s := range file.Services {
+			for _, needed := range names(s.DependsOn) {
+				if _, ok := file.Services[needed]; !ok {
+					t.Errorf("%s: %s depends on %s, which is not there", name, service, needed)
+				}
+			}
+			for _, v := range s.Volumes {
+				volume, _, _ := strings.Cut(v, ":")
+				if _, ok := file.Volumes[volume]; !ok {
+					t.Errorf("%s: the volume %s of %s is not declared", name, volume, service)
+				}
+			}
+		}
+		if want := len(w.Services) + 1 + len(brokersOf(transports(w)...)); len(file.Services) != want {
+			t.Errorf("%s: %d services, want %d", name, len(file.Services), want)
+		}
+	}
+}
+
+func transports(w Workspace) (list []workspace.Transport) {
+	for _, s := range w.Services {
+		list = append(list, s.Transport)
+	}
+	return list
+}
+
+// names are those of a list or of a mapping.
+func names(node any) (list []string) {
+	switch node := node.(type) {
+	case []any:
+		for _, name := range node {
+			list = append(list, fmt.Sprint(name))
+		}
+	case map[string]any:
+		for name := range node {
+			list = append(list, name)
+		}
+	}
+	return list
 }

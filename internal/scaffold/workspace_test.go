@@ -36,51 +36,68 @@ func rendered(t *testing.T, w Workspace) map[string]File {
 	return byPath
 }
 
-// TestFileList holds the list of files of a default workspace to a golden file.
+// samples are workspaces that have, together, every file that there is.
+func samples(t *testing.T) map[string]Workspace {
+	t.Helper()
+	return map[string]Workspace{
+		"new-files.txt": shop(), "new-files-brokers.txt": onBrokers(workspace.Brokers()...), "new-files-notifications.txt": withNotifications(t),
+	}
+}
+
+// TestFileList holds the lists of files of workspaces to golden files.
 func TestFileList(t *testing.T) {
-	files, err := shop().Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var paths []string
-	for _, f := range files {
-		if !strings.HasPrefix(f.Path, bundleDir+"/runtime/") {
-			paths = append(paths, f.Path)
-		}
-	}
-	got := strings.Join(paths, "\n") + "\n"
-	golden := filepath.Join("..", "..", "testdata", "golden", "new-files.txt")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+	for name, w := range samples(t) {
+		files, err := w.Files()
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("files (-want +got); -update writes them again:\n%s", diff)
+		var paths []string
+		for _, f := range files {
+			if !strings.HasPrefix(f.Path, bundleDir+"/runtime/") {
+				paths = append(paths, f.Path)
+			}
+		}
+		got := strings.Join(paths, "\n") + "\n"
+		golden := filepath.Join("..", "..", "testdata", "golden", name)
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got); -update writes it again:\n%s", name, diff)
+		}
 	}
 }
 
 // TestFirstLines: the first line of every file says whose it is.
 func TestFirstLines(t *testing.T) {
-	for path, f := range rendered(t, shop()) {
-		first, _, _ := strings.Cut(string(f.Data), "\n")
-		generated := strings.Contains(first, "DO NOT EDIT")
-		switch {
-		case strings.HasPrefix(path, bundleDir+"/"):
-			if filepath.Ext(path) == ".go" && !generated {
-				t.Errorf("%s does not say that it is generated: %q", path, first)
-			}
-		case path == "go.mod", path == "go.sum", path == "README.md":
-		case !generated && !strings.Contains(first, "This file is yours"):
-			t.Errorf("%s does not say whose it is: %q", path, first)
+	for _, w := range samples(t) {
+		for path, f := range rendered(t, w) {
+			checkFirstLine(t, path, f)
 		}
-		if generated && !f.Generated {
-			t.Errorf("%s says that it is generated, its File does not", path)
+	}
+}
+
+func checkFirstLine(t *testing.T, path string, f File) {
+	t.Helper()
+	first, _, _ := strings.Cut(string(f.Data), "\n")
+	generated := strings.Contains(first, "DO NOT EDIT")
+	switch {
+	case strings.HasPrefix(path, bundleDir+"/"):
+		if filepath.Ext(path) == ".go" && !generated {
+			t.Errorf("%s does not say that it is generated: %q", path, first)
 		}
+	case path == "go.mod", path == "go.sum", path == "README.md":
+	case !generated && !strings.Contains(first, "This file is yours"):
+		t.Errorf("%s does not say whose it is: %q", path, first)
+	}
+	if generated && !f.Generated {
+		t.Errorf("%s says that it is generated, its File does not", path)
 	}
 }
 

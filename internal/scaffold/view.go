@@ -1,0 +1,147 @@
+package scaffold
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// view is what templates see.
+type view struct {
+	versions
+	Name, Module, Version string
+	GatewayPort           int
+	Services              []serviceView
+	Brokers               []brokerView
+	Items, Orders         bool // the two sample services are there
+	Notifications         bool // so is the example
+}
+
+// serviceView is a service with what it calls.
+type serviceView struct {
+	Service
+	Calls         []string
+	CallVariables []Service
+	Mails         bool // it is the example notifications
+}
+
+// setting is an environment variable with an address, as containers have it.
+type setting struct{ Variable, Inside string }
+
+// Settings are the addresses that the service needs.
+func (s serviceView) Settings() []setting {
+	if s.OnBroker() {
+		return settings(append([]Service{s.Service}, s.CallVariables...))
+	}
+	return settings(s.CallVariables)
+}
+
+// Needs are the names of the brokers that the service needs.
+func (s serviceView) Needs() []string {
+	transports := []workspace.Transport{s.Transport}
+	for _, other := range s.CallVariables {
+		transports = append(transports, other.Transport)
+	}
+	var names []string
+	for _, b := range brokersOf(transports...) {
+		names = append(names, b.Name())
+	}
+	return names
+}
+
+// Packages are the runtime's packages of the transports that its main function
+// names: those of what it calls, and that of TCP where it listens on a port.
+func (s serviceView) Packages() []string {
+	var names []string
+	if !s.OnBroker() {
+		names = append(names, s.Package())
+	}
+	for _, other := range s.CallVariables {
+		names = append(names, other.Package())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// settings are the addresses of the services, each variable once.
+func settings(services []Service) []setting {
+	var list []setting
+	for _, s := range services {
+		if one := (setting{s.Variable(), s.Inside()}); !slices.Contains(list, one) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// Settings are the addresses of all services, for the gateway.
+func (v view) Settings() []setting {
+	var all []Service
+	for _, s := range v.Services {
+		all = append(all, s.Service)
+	}
+	return settings(all)
+}
+
+// OnTCP are the services with a port.
+func (v view) OnTCP() []serviceView {
+	return slices.DeleteFunc(slices.Clone(v.Services), func(s serviceView) bool { return s.OnBroker() })
+}
+
+// kind of a service: which template folder it comes from.
+func (w Workspace) kind(s Service) string {
+	switch {
+	case s.Name == "items":
+		return "items"
+	case s.Name == "orders" && w.service("items") != nil:
+		return "orders"
+	case s.Name == notifications && w.Notifications:
+		return notifications
+	}
+	return "service"
+}
+
+func (w Workspace) view() (view, error) {
+	v := view{
+		Name: w.Name, Module: cmp.Or(w.Module, DefaultModule(w.Name)), Version: cmp.Or(w.Version, "devel"),
+		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort), Notifications: w.Notifications,
+	}
+	var transports []workspace.Transport
+	for _, s := range w.Services {
+		transports = append(transports, s.Transport)
+	}
+	v.Brokers = brokersOf(transports...)
+	var err error
+	if v.versions, err = readVersions(v.Brokers); err != nil {
+		return view{}, err
+	}
+	if w.Notifications {
+		v.direct("github.com/rabbitmq/amqp091-go") // for the dead letters
+	}
+	for _, s := range w.Services {
+		sv := serviceView{Service: s}
+		switch w.kind(s) {
+		case "items":
+			v.Items = true
+		case notifications:
+			sv.Mails = true
+		case "orders":
+			v.Orders = true
+			sv.Calls = []string{"items"}
+			sv.CallVariables = []Service{*w.service("items")}
+			if w.Notifications {
+				sv.CallVariables = append(sv.CallVariables, *w.service(notifications))
+			}
+		}
+		v.Services = append(v.Services, sv)
+	}
+	return v, nil
+}
+
+// oneService is what the templates of a service see.
+type oneService struct {
+	serviceView
+	Module, Workspace            string
+	Items, Orders, Notifications bool
+}
