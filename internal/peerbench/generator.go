@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -30,10 +27,11 @@ const (
 
 // generator keeps a number of requests in flight on some connections (a closed loop) and checks each reply byte for byte.
 type generator struct {
-	addr            string
-	conns, inFlight int
-	exchange        exchange
-	phase           atomic.Int32
+	transport, queue string
+	addr             string // host:port of the server, or of its broker
+	conns, inFlight  int
+	exchange         exchange
+	phase            atomic.Int32
 }
 
 // idDigits is the length of an id; its first slotDigits name the slot of the request on its connection.
@@ -75,17 +73,17 @@ func (g *generator) run(ctx context.Context, warm, length time.Duration, mark fu
 
 // connection runs one connection's share of the requests until the phase is stopping.
 func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", g.addr)
+	s := newStream(g, g.inFlight/g.conns)
+	conn, err := s.wire.open(ctx, g.addr)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer s.wire.close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	s := newStream(g.exchange, g.inFlight/g.conns)
-	if _, err := conn.Write(s.firstRequests()); err != nil {
-		return nil, fmt.Errorf("write requests: %w", err)
+	if err := s.firstRequests(); err != nil {
+		return nil, err
 	}
-	buf := make([]byte, 0, 256<<10)
+	buf := make([]byte, 0, 1<<20)
 	for {
 		n, err := conn.Read(buf[len(buf):cap(buf)])
 		if err != nil {
@@ -100,22 +98,20 @@ func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
 			return nil, err
 		}
 		buf = buf[:copy(buf[:cap(buf)], rest)]
-		if _, err := conn.Write(s.out); err != nil {
-			return nil, fmt.Errorf("write requests: %w", err)
+		if err := s.flush(); err != nil {
+			return nil, err
 		}
-		s.out = s.out[:0]
 	}
 }
 
-// stream is the state of one connection: a request frame and a reply frame that differ only in their id.
+// stream is the state of one connection: what its replies must be, and the requests that are in flight.
 type stream struct {
-	request   []byte
-	requestID int // where the id stands
-	reply     []byte
-	replyID   int
-	slots     []slot
-	out       []byte
-	took      []time.Duration
+	wire    wire
+	reply   []byte
+	replyID int // where the id stands in it; -1 where it has none
+	slots   []slot
+	out     []byte
+	took    []time.Duration
 }
 
 type slot struct {
@@ -123,26 +119,31 @@ type slot struct {
 	sent time.Time
 }
 
-func newStream(e exchange, slots int) *stream {
-	id := bytes.Repeat([]byte("0"), idDigits)
-	frame := func(body string) ([]byte, int) {
-		text := strconv.Itoa(len(body)) + "#" + body
-		return []byte(text), len(text) - len(id) - len(`"}`)
-	}
-	s := &stream{slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20)}
-	s.request, s.requestID = frame(fmt.Sprintf(`{"pattern":{"cmd":%q},"data":%s,"id":"%s"}`, e.cmd, e.data, id))
-	s.reply, s.replyID = frame(fmt.Sprintf(`{"response":%s,"isDisposed":true,"id":"%s"}`, e.response, id))
+func newStream(g *generator, slots int) *stream {
+	s := &stream{wire: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20)}
+	s.reply, s.replyID = g.exchange.replyBody(g.transport != "rmq")
 	return s
 }
 
-func (s *stream) firstRequests() []byte {
+func (s *stream) firstRequests() error {
 	now := time.Now()
 	for i := range s.slots {
 		s.next(i, now)
 	}
-	first := s.out
-	s.out = nil
-	return first
+	return s.flush()
+}
+
+// flush sends the requests that have gathered.
+func (s *stream) flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	err := s.wire.send(s.out)
+	s.out = s.out[:0]
+	if err != nil {
+		return fmt.Errorf("write requests: %w", err)
+	}
+	return nil
 }
 
 // next appends the slot's next request to out.
@@ -150,36 +151,53 @@ func (s *stream) next(i int, now time.Time) {
 	slot := &s.slots[i]
 	slot.seq++
 	slot.sent = now
-	at := len(s.out) + s.requestID
-	s.out = append(s.out, s.request...)
-	putDigits(s.out[at:at+slotDigits], i)
-	putDigits(s.out[at+slotDigits:at+idDigits], slot.seq)
+	var id [idDigits]byte
+	putDigits(id[:slotDigits], i)
+	putDigits(id[slotDigits:], slot.seq)
+	s.out = s.wire.request(s.out, id[:])
 }
 
-// replies takes the complete frames off the front of buf, puts the next requests into out and returns what is left.
+// replies takes the complete messages off the front of buf, puts the next requests into out and returns what is left.
 func (s *stream) replies(buf []byte, measured bool) ([]byte, error) {
 	now := time.Now()
-	for len(buf) >= len(s.reply) {
-		frame := buf[:len(s.reply)]
-		buf = buf[len(s.reply):]
-		id := frame[s.replyID : s.replyID+idDigits]
-		i, seq := digits(id[:slotDigits]), digits(id[slotDigits:])
-		if i >= len(s.slots) || seq != s.slots[i].seq || !sameButID(frame, s.reply, s.replyID) {
-			return nil, fmt.Errorf("wrong reply: got %q, want %q", shorten(frame), shorten(s.reply))
+	for {
+		body, id, rest, whole, err := s.wire.next(buf)
+		if err != nil {
+			return nil, fmt.Errorf("wrong reply: %w", err)
 		}
-		if measured {
-			s.took = append(s.took, now.Sub(s.slots[i].sent))
+		if !whole {
+			return buf, nil
 		}
-		s.next(i, now)
+		if buf = rest; body == nil {
+			continue
+		}
+		if err := s.answered(body, id, now, measured); err != nil {
+			return nil, err
+		}
 	}
-	if len(buf) > 0 && !bytes.HasPrefix(s.reply, buf[:min(len(buf), 12)]) {
-		return nil, errors.New("wrong reply: it begins " + strconv.Quote(string(shorten(buf))))
-	}
-	return buf, nil
 }
 
-func sameButID(a, b []byte, at int) bool {
-	return bytes.Equal(a[:at], b[:at]) && bytes.Equal(a[at+idDigits:], b[at+idDigits:])
+// answered checks a reply and sends the slot's next request.
+func (s *stream) answered(body, id []byte, now time.Time, measured bool) error {
+	same := len(body) == len(s.reply)
+	if same && s.replyID >= 0 {
+		id = body[s.replyID : s.replyID+idDigits]
+		same = bytes.Equal(body[:s.replyID], s.reply[:s.replyID]) && bytes.Equal(body[s.replyID+idDigits:], s.reply[s.replyID+idDigits:])
+	} else if same {
+		same = bytes.Equal(body, s.reply)
+	}
+	if !same || len(id) != idDigits {
+		return fmt.Errorf("wrong reply: got %q, want %q", shorten(body), shorten(s.reply))
+	}
+	i, seq := digits(id[:slotDigits]), digits(id[slotDigits:])
+	if i >= len(s.slots) || seq != s.slots[i].seq {
+		return fmt.Errorf("wrong reply: to the request %q, which is not in flight", id)
+	}
+	if measured {
+		s.took = append(s.took, now.Sub(s.slots[i].sent))
+	}
+	s.next(i, now)
+	return nil
 }
 
 func putDigits(dst []byte, n int) {
@@ -189,12 +207,12 @@ func putDigits(dst []byte, n int) {
 	}
 }
 
-// digits reads a decimal number; what is none gives a slot that does not exist.
+// digits reads a decimal number of 18 digits at most; what is none gives a number that is beyond every slot and length.
 func digits(text []byte) int {
 	n := 0
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return 1 << 40
+	for i, c := range text {
+		if c < '0' || c > '9' || i == 18 {
+			return 1 << 60
 		}
 		n = n*10 + int(c-'0')
 	}

@@ -14,17 +14,53 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/micronats"
+	"github.com/msctl/msctl/runtime/microrabbit"
+	"github.com/msctl/msctl/runtime/microredis"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// serve is the Go service: the handlers of testdata/nest/bench-server.mjs, typed, and one that passes JSON through.
-func serve(ctx context.Context, addr string) error {
+// serve is the Go service: the handlers of testdata/nest/bench-server.mjs, typed, and one that passes JSON through. It
+// prints the same line when it listens.
+func serve(ctx context.Context, o options) error {
 	list := items(listLength)
 	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
 	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })
 	micro.Handle(s, micro.Cmd("raw"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
 	micro.Handle(s, micro.Cmd("list"), func(context.Context, struct{}) ([]item, error) { return list, nil })
-	return s.Serve(ctx, microtcp.Listen(addr))
+	l := listen(o)
+	go func() {
+		if l.ready(ctx) == nil {
+			fmt.Println(`{"event":"listening"}`)
+		}
+	}()
+	return s.Serve(ctx, l)
+}
+
+// listener is a listener that can be waited for.
+type listener struct {
+	micro.Listener
+	ready func(context.Context) error
+}
+
+// listen makes the listener of a transport, as a service has it that was not configured any further.
+func listen(o options) listener {
+	switch o.transport {
+	case "nats":
+		l := micronats.Listen(o.addr)
+		return listener{l, l.Ready}
+	case "redis":
+		l := microredis.Listen(o.addr)
+		return listener{l, l.Ready}
+	case "rmq":
+		l := microrabbit.Listen(o.addr, o.queue)
+		return listener{l, l.Ready}
+	}
+	l := microtcp.Listen(o.addr)
+	return listener{l, func(ctx context.Context) error {
+		_, err := l.Addr(ctx)
+		return err
+	}}
 }
 
 // callInALoop is the Go client: as many goroutines as calls in flight, on one connection. It prints the same lines as

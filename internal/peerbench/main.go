@@ -1,8 +1,9 @@
-// Command peerbench (`make bench`) measures msctl's TCP server and client against a real NestJS 12 on the same machine.
+// Command peerbench (`make bench`) measures msctl's servers and its TCP client against a real NestJS 12 on the same machine.
 //
-// Each peer is a process of its own. The servers are driven by one neutral closed-loop generator that writes and reads raw
-// frames and checks every reply; the pairs are a client and a server of the same make. Repetitions are interleaved, so that
-// a slow minute of the machine hits every peer alike, and medians are printed. What decides is the CPU time a request costs
+// Each peer is a process of its own. The servers, on TCP and behind each broker, are driven by one neutral closed-loop
+// generator that speaks the protocols by itself and checks every reply; the pairs are a client and a server of the same
+// make. What a broker costs is nobody's: it is the same for all. Repetitions are interleaved, so that a slow minute of the
+// machine hits every peer alike, and medians are printed. What decides is the CPU time a request costs
 // (user and system), as a ratio within one run: throughput on a shared machine says little.
 package main
 
@@ -19,16 +20,18 @@ import (
 
 // options is the command line.
 type options struct {
-	role     string // "" orchestrates; "server" and "client" are the Go peers it starts
-	addr     string
-	row      string
-	inFlight int
-	conns    int
-	warm     time.Duration
-	length   time.Duration
-	reps     int
-	strict   bool
-	profile  string
+	role      string // "" orchestrates; "server" and "client" are the Go peers it starts
+	transport string
+	addr      string
+	queue     string
+	row       string
+	inFlight  int
+	conns     int
+	warm      time.Duration
+	length    time.Duration
+	reps      int
+	strict    bool
+	profile   string
 }
 
 func main() {
@@ -44,15 +47,17 @@ func main() {
 func readOptions() options {
 	var o options
 	flag.StringVar(&o.role, "role", "", "internal: run as the Go `server or client`")
-	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role")
+	flag.StringVar(&o.transport, "transport", "tcp", "internal: the `transport` of the role: tcp, rmq, redis or nats")
+	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role, or its broker's URL")
+	flag.StringVar(&o.queue, "queue", "", "internal: the `queue` of the role on RabbitMQ")
 	flag.StringVar(&o.row, "row", "", "only rows whose name holds this `text`; of the client role, its row")
-	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight, all connections together")
-	flag.IntVar(&o.conns, "connections", 1, "connections of the generator")
+	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight, all connections together, where the row does not say")
+	flag.IntVar(&o.conns, "connections", 1, "connections of the generator to TCP servers")
 	flag.DurationVar(&o.warm, "warm", time.Second, "warm-up before each measurement")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "length of each measurement")
 	flag.IntVar(&o.reps, "reps", 3, "interleaved repetitions")
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed")
-	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server.pprof and client.pprof, to this `folder`")
+	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server-TRANSPORT.pprof and client-tcp.pprof, to this `folder`")
 	flag.Parse()
 	return o
 }
@@ -60,7 +65,7 @@ func readOptions() options {
 func run(ctx context.Context, o options) error {
 	switch o.role {
 	case "server":
-		return profiled(o, func() error { return serve(ctx, o.addr) })
+		return profiled(o, func() error { return serve(ctx, o) })
 	case "client":
 		return profiled(o, func() error { return callInALoop(ctx, o) })
 	case "":
@@ -74,7 +79,7 @@ func profiled(o options, role func() error) error {
 	if o.profile == "" {
 		return role()
 	}
-	file, err := os.Create(filepath.Join(o.profile, o.role+".pprof"))
+	file, err := os.Create(filepath.Join(o.profile, o.role+"-"+o.transport+".pprof"))
 	if err != nil {
 		return fmt.Errorf("profile the %s: %w", o.role, err)
 	}

@@ -23,16 +23,51 @@ const (
 // row is one line of the result: a make doing one kind of work. The first row of a group is what the others are
 // compared with.
 type row struct {
-	group  string
-	name   string
-	make   string
-	pair   bool   // a client of the same make, instead of the generator
-	cmd    string // of the message
-	target float64
+	group     string
+	name      string
+	make      string
+	transport string
+	pair      bool   // a client of the same make, instead of the generator
+	cmd       string // of the message
+	inFlight  int    // 0 is that of the command line
+	target    float64
 }
 
 // rows are the lines that the project answers for. A target bounds the CPU per request against the group's first row.
 func rows() []row {
+	all := tcpRows()
+	for i := range all {
+		all[i].transport = "tcp"
+	}
+	for _, transport := range brokers() {
+		all = append(all, brokerRows(transport)...)
+	}
+	return all
+}
+
+// brokers are the transports that are brokers, as testdata/nest names them.
+func brokers() []string { return []string{"rmq", "redis", "nats"} }
+
+// brokerRows are the lines of one broker. With one request in flight a message costs what it costs to wake up for it, of
+// NestJS as of ours, so there is no target.
+func brokerRows(transport string) []row {
+	name := map[string]string{"rmq": "RabbitMQ", "redis": "Redis", "nats": "NATS"}[transport]
+	list := []row{
+		{group: "200-byte echo, server", name: "NestJS 12.1.1", make: nest, cmd: "echo"},
+		{group: "200-byte echo, server", name: "msctl, typed", make: golang, cmd: "echo", target: 0.5},
+		{group: "200-byte echo, server", name: "msctl, raw JSON", make: golang, cmd: "raw", target: 0.5},
+		{group: "200-byte echo, server, 1 in flight", name: "NestJS 12.1.1", make: nest, cmd: "echo", inFlight: 1},
+		{group: "200-byte echo, server, 1 in flight", name: "msctl, typed", make: golang, cmd: "echo", inFlight: 1},
+		{group: "20 KB reply, server", name: "NestJS 12.1.1", make: nest, cmd: "list"},
+		{group: "20 KB reply, server", name: "msctl, typed", make: golang, cmd: "list", target: 0.6},
+	}
+	for i := range list {
+		list[i].transport, list[i].group = transport, name+", "+list[i].group
+	}
+	return list
+}
+
+func tcpRows() []row {
 	return []row{
 		{group: "200-byte echo, server", name: "NestJS 12.1.1", make: nest, cmd: "echo"},
 		{group: "200-byte echo, server", name: "msctl, typed", make: golang, cmd: "echo", target: 0.35},
@@ -65,24 +100,30 @@ func (s sample) perRequest() time.Duration {
 
 func compare(ctx context.Context, o options) error {
 	wanted := slices.DeleteFunc(rows(), func(r row) bool { return !strings.Contains(r.group+" "+r.name, o.row) })
+	if len(wanted) == 0 {
+		return fmt.Errorf("no row's name holds %q", o.row)
+	}
 	services := map[string]*service{}
-	for _, name := range []string{nest, golang, single} {
+	for _, r := range wanted {
+		if services[r.place()] != nil {
+			continue
+		}
 		var args []string
-		if name == golang {
+		if r.make == golang && o.profile != "" {
 			args = []string{"-profile", o.profile}
 		}
-		s, err := startService(ctx, name, args...)
+		s, err := startService(ctx, r.make, r.transport, args...)
 		if err != nil {
 			return err
 		}
 		defer s.stop()
-		services[name] = s
+		services[r.place()] = s
 	}
 	samples := make([][]sample, len(wanted))
 	for rep := range o.reps {
 		for i, r := range wanted {
 			fmt.Fprintf(os.Stderr, "\r\033[K%d/%d %s: %s", rep+1, o.reps, r.group, r.name)
-			s, err := measure(ctx, r, services[r.make], o)
+			s, err := measure(ctx, r, services[r.place()], o)
 			if err != nil {
 				fmt.Fprintln(os.Stderr)
 				return fmt.Errorf("%s, %s: %w", r.group, r.name, err)
@@ -97,6 +138,9 @@ func compare(ctx context.Context, o options) error {
 	return nil
 }
 
+// place names the service of a row.
+func (r row) place() string { return r.make + " on " + r.transport }
+
 // measure takes one sample of a row.
 func measure(ctx context.Context, r row, server *service, o options) (sample, error) {
 	meter := newMeter(server)
@@ -108,7 +152,10 @@ func measure(ctx context.Context, r row, server *service, o options) (sample, er
 		}
 		s = sample{requests: done.Calls, p50: fromMillis(done.Latencies[0]), p99: fromMillis(done.Latencies[1])}
 	} else {
-		g := &generator{addr: server.addr, conns: o.conns, inFlight: o.inFlight, exchange: exchangeOf(r.cmd)}
+		g := &generator{transport: r.transport, queue: server.queue, addr: server.generatorAddr(), conns: 1, inFlight: cmp.Or(r.inFlight, o.inFlight), exchange: exchangeOf(r.cmd)}
+		if r.transport == "tcp" {
+			g.conns = o.conns
+		}
 		took, err := g.run(ctx, o.warm, o.length, func() { meter.mark(0) })
 		if err != nil {
 			return s, err
@@ -181,7 +228,7 @@ func (m *meter) into(s *sample) error {
 
 // printTable prints the medians and returns how many targets were missed.
 func printTable(wanted []row, samples [][]sample, o options) (missed int) {
-	fmt.Printf("%d in flight on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
+	fmt.Printf("%d in flight (unless the row says otherwise) on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
 	fmt.Println("CPU is user and system time; the ratio compares the CPU per request with NestJS' in this run")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var base time.Duration

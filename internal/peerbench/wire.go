@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+)
+
+// wire is how one transport carries the requests of one connection and the replies to them. It speaks the protocol by
+// itself: no client library's costs or habits are between the generator and the server.
+type wire interface {
+	// open connects, makes ready for replies, and returns the connection that they come by.
+	open(ctx context.Context, addr string) (net.Conn, error)
+	// request appends the message of a request whose id has idDigits digits.
+	request(dst, id []byte) []byte
+	// send writes requests.
+	send(requests []byte) error
+	// next takes one message off the front of buf. whole is false when it is not complete. Of a reply it returns the body
+	// and, where the body holds none, the id; other messages have no body.
+	next(buf []byte) (body, id, rest []byte, whole bool, err error)
+	close()
+}
+
+// newWire returns a connection's wire for a transport as testdata/nest names it. queue is RabbitMQ's.
+func newWire(transport, queue string, e exchange) wire {
+	switch transport {
+	case "nats":
+		return newNATSWire(e)
+	case "redis":
+		return newRedisWire(e)
+	case "rmq":
+		return newAMQPWire(e, queue)
+	}
+	return newTCPWire(e)
+}
+
+// zeros stand where an id goes.
+func zeros() []byte { return bytes.Repeat([]byte("0"), idDigits) }
+
+// requestBody is the packet of a request, and where its id stands.
+func (e exchange) requestBody() (body []byte, idAt int) {
+	body = fmt.Appendf(nil, `{"pattern":%s,"data":%s,"id":"%s"}`, e.pattern(), e.data, zeros())
+	return body, len(body) - idDigits - len(`"}`)
+}
+
+// replyBody is the packet of the reply, and where its id stands; on RabbitMQ it has none.
+func (e exchange) replyBody(withID bool) (body []byte, idAt int) {
+	if !withID {
+		return fmt.Appendf(nil, `{"response":%s,"isDisposed":true}`, e.response), -1
+	}
+	body = fmt.Appendf(nil, `{"response":%s,"isDisposed":true,"id":"%s"}`, e.response, zeros())
+	return body, len(body) - idDigits - len(`"}`)
+}
+
+// pattern is the JSON of the pattern and, being canonical, its route.
+func (e exchange) pattern() string { return fmt.Sprintf(`{"cmd":%q}`, e.cmd) }
+
+// template is a text in which ids stand at some places.
+type template struct {
+	text []byte
+	at   []int
+}
+
+func (t *template) append(dst, id []byte) []byte {
+	start := len(dst)
+	dst = append(dst, t.text...)
+	for _, at := range t.at {
+		copy(dst[start+at:], id)
+	}
+	return dst
+}
+
+// plainConn is the part of a wire that is one connection for both ways.
+type plainConn struct{ conn net.Conn }
+
+func (c *plainConn) dial(ctx context.Context, addr string) (err error) {
+	c.conn, err = (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	return err
+}
+
+func (c *plainConn) send(requests []byte) error {
+	_, err := c.conn.Write(requests)
+	return err
+}
+
+func (c *plainConn) close() { c.conn.Close() }
+
+// tcpWire is NestJS' TCP transport.
+type tcpWire struct {
+	plainConn
+	template template
+}
+
+func newTCPWire(e exchange) *tcpWire {
+	body, at := e.requestBody()
+	header := strconv.Itoa(len(body)) + "#"
+	return &tcpWire{template: template{append([]byte(header), body...), []int{len(header) + at}}}
+}
+
+func (w *tcpWire) open(ctx context.Context, addr string) (net.Conn, error) {
+	return w.conn, w.dial(ctx, addr)
+}
+
+func (w *tcpWire) request(dst, id []byte) []byte { return w.template.append(dst, id) }
+
+func (w *tcpWire) next(buf []byte) (body, id, rest []byte, whole bool, err error) {
+	end := bytes.IndexByte(buf, '#')
+	if end < 0 {
+		return nil, nil, buf, false, nil
+	}
+	n := digits(buf[:end]) // of ASCII: units are bytes
+	if n > 1<<30 {
+		return nil, nil, nil, false, fmt.Errorf("a frame begins %q", shorten(buf))
+	}
+	if buf = buf[end+1:]; len(buf) < n {
+		return nil, nil, nil, false, nil
+	}
+	return buf[:n], nil, buf[n:], true, nil
+}
