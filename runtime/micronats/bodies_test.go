@@ -46,11 +46,18 @@ func TestBodiesAsNestJS(t *testing.T) {
 	testenv.NeedNest(t, testenv.Nest12)
 	theirs, ours := testenv.PrivateNATS(t), testenv.PrivateNATS(t)
 	testenv.Nest(t, testenv.Nest12, "--transport", "nats", "--url", theirs.URL)
-	start(t, newTwin().Server, ours.URL)
+	w := newTwin()
+	start(t, w.Server, ours.URL)
 	nest, msctl := dialRaw(t, theirs.URL), dialRaw(t, ours.URL)
+	nestSettled := func() { // quick handlers of NestJS answer in order
+		for range 2 {
+			nest.ask(t, "echo", `{"data":1,"id":"after"}`)
+		}
+	}
+	msctlSettled := func() { w.settled(t, msctl) }
 	for _, subject := range []string{"echo", "true"} {
 		for _, body := range append(append(notJSON(), foreign()...), odd()...) {
-			want, got := nest.answers(t, subject, body), msctl.answers(t, subject, body)
+			want, got := nest.answers(t, subject, body, nestSettled), msctl.answers(t, subject, body, msctlSettled)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s %.100q (-nest +msctl):\n%s", subject, body, diff)
 			}
@@ -58,15 +65,12 @@ func TestBodiesAsNestJS(t *testing.T) {
 	}
 }
 
-// answers returns what comes back for a body before the answers to two requests
-// that were sent after it: quick handlers answer in order.
-func (p *rawPeer) answers(t *testing.T, subject, body string) []string {
+// answers returns what comes back for a body until the server has settled.
+func (p *rawPeer) answers(t *testing.T, subject, body string, settled func()) []string {
 	t.Helper()
 	inbox := p.newInbox()
 	p.send(t, &nats.Msg{Subject: subject, Reply: inbox, Data: []byte(body)})
-	for range 2 {
-		p.ask(t, "echo", `{"data":1,"id":"after"}`)
-	}
+	settled()
 	return p.came(inbox)
 }
 

@@ -125,7 +125,7 @@ func TestMetadata(t *testing.T) {
 func TestTrace(t *testing.T) {
 	b := testenv.NATS(t)
 	start(t, quietServer(), b.URL)
-	c := client(t, b.URL)
+	c, conn := dial(t, b.URL)
 	var mu sync.Mutex
 	var told []string
 	late := make(chan micro.LateReply, 1)
@@ -151,12 +151,9 @@ func TestTrace(t *testing.T) {
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error(diff)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	req := &micro.Request{Pattern: hold, Data: []byte("300"), Trace: trace}
-	req.Deadline = time.Now().Add(soon)
-	conn := Dial(b.URL)
-	defer conn.Close()
+	req := &micro.Request{Pattern: hold, Data: []byte("1000"), Trace: trace, Deadline: time.Now().Add(soon)}
 	if err := conn.Exchange(ctx, req, nothing); !errors.Is(err, micro.ErrTimeout) {
 		t.Fatal(err)
 	}
