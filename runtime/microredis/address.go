@@ -28,6 +28,7 @@ func parse(url string, s settings) (*redis.Options, error) {
 		}
 		o.TLSConfig = config
 	}
+	o.DB = 0          // publish and subscribe know no databases
 	o.Protocol = 2    // RESP3 would mix pushes into the replies, for nothing here
 	o.MaxRetries = -1 // a message must not be published twice
 	o.PoolSize = 1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -230,13 +231,19 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 		}
 		delivery, reply = &Delivery{Channel: m.Channel, Pattern: m.Pattern}, m.Channel+replySuffix
 	}
-	if l.server.Full() {
+	full := l.server.Full()
+	began := clock()
+	if full {
 		l.out.flush() // what is answered must not wait for what cannot start
 	}
 	in := l.server.Deliver(l.ctx, micro.Delivery{
 		Packet: &packet, To: &answer{listener: l, channel: reply}, Peer: l.link.options.Addr,
 		Route: ch.route, Details: delivery,
 	})
+	if stood := time.Duration(clock() - began); full && stood > stoodStill {
+		l.server.LogPeer(slog.LevelWarn, "no message was read for a while because the server was full; Redis cuts off who falls too far behind, and drops what was published",
+			"transport", "redis", "for", stood.Round(time.Millisecond))
+	}
 	switch {
 	case in == nil:
 		return true
@@ -246,6 +253,10 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 	in.Go()
 	return true
 }
+
+// stoodStill is how long reading may stop, because the server is full, until that
+// is logged.
+const stoodStill = time.Second
 
 // isReply reports whether a glob has matched the answer to a request: NestJS
 // handles it as one more event (docs/wire.md 5). A glob that asks for answers by

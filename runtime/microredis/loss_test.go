@@ -219,8 +219,10 @@ func TestNobodyThere(t *testing.T) {
 		if time.Since(began) > soon/2 {
 			t.Errorf("%s: after %v", tt.name, time.Since(began))
 		}
-		if err := c.Emit(t.Context(), note, 1); tt.wait == soon && !errors.Is(err, micro.ErrUnreachable) {
-			t.Errorf("%s: an event: %v", tt.name, err)
+		if tt.wait == soon {
+			if err := c.Emit(t.Context(), note, 1); !errors.Is(err, micro.ErrUnreachable) {
+				t.Errorf("%s: an event: %v", tt.name, err)
+			}
 		}
 	}
 	server := Listen(url, WithRetry(2, time.Millisecond))
@@ -280,6 +282,35 @@ func TestNoRedis(t *testing.T) {
 		_ = c.Close()
 		_ = l.Close()
 		all.Wait()
+	}
+}
+
+// TestSlowReader: Redis cuts off a server that is full for too long. It says so, and
+// goes on.
+func TestSlowReader(t *testing.T) {
+	broker := testenv.PrivateRedis(t, "client-output-buffer-limit pubsub 1mb 1mb 1")
+	var log logged
+	s := quietServer(micro.WithMaxInFlight(1), micro.WithLogger(log.logger()))
+	release := make(chan struct{})
+	micro.HandleEvent(s, note, func(context.Context, string) error {
+		<-release
+		return nil
+	})
+	start(t, s, Listen(broker.URL))
+	see := tapInto(t, broker.URL)
+	_ = see.sub.Close()
+	body := `{"data":"` + strings.Repeat("x", 64<<10) + `"}`
+	eventually(t, "nobody receives any more", func() bool {
+		n, err := see.Publish(t.Context(), note.Route(), body).Result()
+		return err == nil && n == 0
+	})
+	<-time.After(stoodStill + 100*time.Millisecond)
+	close(release)
+	again(t, client(t, broker.URL))
+	for _, line := range []string{"the server was full", "connection lost", "connection restored"} {
+		if !strings.Contains(log.String(), line) {
+			t.Errorf("it does not say: %s", line)
+		}
 	}
 }
 

@@ -23,9 +23,9 @@ type session struct {
 	sub     *redis.PubSub
 	cluster bool // the counts of receivers are those of one node
 
-	lost    chan struct{} // closed at the end
-	nudge   chan struct{} // somebody waits now: look more closely
-	relaxed atomic.Bool
+	lost    chan struct{}  // closed at the end
+	nudge   chan struct{}  // somebody waits now: look more closely
+	relaxed atomic.Bool    // the connections are looked at seldom
 	readers sync.WaitGroup // who reads now, and who looks after the connection
 
 	order   sync.Mutex // held while a command is written, so that changes is in their order
@@ -42,9 +42,6 @@ type change struct {
 	err  error
 	done chan struct{} // closed when err is set or left is 0
 }
-
-// errSilent ends a session whose peer gives no sign of life.
-var errSilent = errors.New("no sign of life from Redis")
 
 // open makes a session. Its connections are up when it returns.
 func (l *link) open(ctx context.Context) (*session, error) {
@@ -185,7 +182,8 @@ func (s *session) write(c *change, send command, names ...string) {
 	}
 }
 
-func (s *session) change(send command, names ...string) *change {
+// alter sends a command for names and returns what waits for the answers.
+func (s *session) alter(send command, names ...string) *change {
 	s.order.Lock()
 	defer s.order.Unlock()
 	c := &change{}
@@ -209,7 +207,7 @@ func (s *session) await(ctx context.Context, c *change) error {
 func (s *session) all(ctx context.Context, send command, names []string) error {
 	var sent []*change
 	for start := 0; start < len(names); start += maxNames {
-		sent = append(sent, s.change(send, names[start:min(start+maxNames, len(names))]...))
+		sent = append(sent, s.alter(send, names[start:min(start+maxNames, len(names))]...))
 	}
 	for i, c := range sent {
 		if err := s.await(ctx, c); err != nil {
@@ -269,93 +267,4 @@ func (s *session) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
-}
-
-const (
-	idleBeat   = time.Second     // between looks at a connection that nobody waits for
-	idleQuiet  = 3 * time.Second // without a word before it is asked for a sign of life
-	idleSilent = 3 * time.Second // that it may take, or as long as the heartbeat
-	beats      = 7               // in a heartbeat
-)
-
-// beat asks for a sign of life on a connection by which nothing has come for a
-// while, and ends the session when none comes. It adds beats up and does not look
-// at the clock, so that a process that stood still itself does not take its peer
-// for dead.
-func (s *session) beat() {
-	pulses := []*pulse{{wire: s.in, ping: s.pingSub}, {wire: s.out, ping: s.link.out.ping}}
-	every, quiet, silent := s.pace()
-	timer := time.NewTimer(every)
-	defer timer.Stop()
-	for swept := clock(); ; {
-		select {
-		case <-s.lost:
-			return
-		case <-s.nudge:
-		case <-timer.C:
-			for _, p := range pulses {
-				if err := p.beat(every, quiet, silent); err != nil {
-					s.fail(err)
-				}
-			}
-		}
-		if now := clock(); now-swept > int64(keepReplies/3) {
-			swept = now
-			s.sweep(keepReplies)
-		}
-		every, quiet, silent = s.pace()
-		timer.Reset(every)
-	}
-}
-
-// pace returns the time to the next beat, and how long a connection may be quiet
-// until it is asked for a sign of life, and silent after that.
-func (s *session) pace() (every, quiet, silent time.Duration) {
-	heartbeat := s.link.settings.heartbeat
-	s.relaxed.Store(true) // first, so that whoever begins to wait now is seen by one of the two
-	if !s.link.waiting() {
-		return idleBeat, idleQuiet, max(idleSilent, heartbeat)
-	}
-	s.relaxed.Store(false)
-	return heartbeat / beats, heartbeat / beats, heartbeat
-}
-
-// pulse is whether a connection is alive.
-type pulse struct {
-	wire  *wire
-	ping  func(context.Context) error
-	heard int64         // when something had last come at the beat before
-	quiet time.Duration // the beats since then
-	asked time.Duration // of these, before it was asked for a sign of life; 0: it was not
-}
-
-func (p *pulse) beat(every, quiet, silent time.Duration) error {
-	heard := p.wire.heard.Load()
-	if heard != p.heard || !p.wire.reading.Load() { // what came may not even have been read
-		p.heard, p.quiet, p.asked = heard, 0, 0
-		return nil
-	}
-	p.quiet += every
-	switch {
-	case p.asked == 0 && p.quiet >= quiet:
-		p.asked = p.quiet
-		return p.ping(context.Background())
-	case p.asked != 0 && p.quiet-p.asked >= silent:
-		return errSilent
-	}
-	return nil
-}
-
-// pingSub asks for a sign of life on the connection that has subscribed.
-func (s *session) pingSub(ctx context.Context) error { return s.sub.Ping(ctx) }
-
-// watched makes sure that the connection is looked at closely, because somebody
-// waits.
-func (s *session) watched() {
-	if s.relaxed.Load() {
-		select {
-		case s.nudge <- struct{}{}:
-		default:
-		}
-	}
 }
