@@ -45,10 +45,12 @@
 // of the subject, which no server can tell from the outside: it saves the broker
 // two messages a request and an entry in its routing table.
 //
-// A request to a subject that nobody serves fails at once with an error that
-// matches micro.ErrUnreachable: the broker knows. When the connection is lost, the
-// calls that wait fail at once with micro.ErrConnectionLost. What is sent while
-// there is no connection waits for one, for no longer than its deadline and the
-// dial timeout, and then fails with micro.ErrUnreachable; nothing is kept to be
-// sent later, because its caller would have given up by then.
+// A request to a subject that nobody serves fails at once with micro.ErrNotServed:
+// the broker knows. What the broker does not let the user do fails with
+// micro.ErrRefused. When the connection is lost, the calls that wait fail at once
+// with micro.ErrConnectionLost. What is sent while there is no connection waits
+// for one, for no longer than its deadline and the dial timeout, and then fails
+// with micro.ErrUnreachable; nothing is kept to be sent later, because its caller
+// would have given up by then. So an event that was published without an error was
+// taken by a connection; NATS delivers it at most once.
 package micronats
