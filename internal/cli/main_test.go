@@ -3,11 +3,13 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -34,6 +36,26 @@ func startService(t *testing.T) (address string) {
 		t.Fatal(err)
 	}
 	return addr.String()
+}
+
+// TestNothingIsLeftOfBrokers runs commands behind brokers in this process: their
+// connections and goroutines have ended when Main returns, which goleak looks at.
+func TestNothingIsLeftOfBrokers(t *testing.T) {
+	nats, redis, rabbit := testenv.NATS(t), testenv.Redis(t), testenv.RabbitMQ(t)
+	for _, to := range []string{nats.URL, redis.URL, rabbit.URL + "/" + testenv.Unique(t, "nobody")} {
+		for _, args := range [][]string{
+			{"send", "cmd=" + testenv.Unique(t, "double"), "21"},
+			{"emit", testenv.Unique(t, "viewed")},
+			{"ls"},
+			{"bench", "cmd=" + testenv.Unique(t, "double"), "--requests", "3", "--no-tui", "--connections", "2", "--fault", "latency=1ms"},
+		} {
+			s, b := term.NewTest("", term.Facts{})
+			code := Main(s, "v9", append(args, "--to", to))
+			if emitted := args[0] == "emit" && !strings.HasPrefix(to, rabbit.URL); code != exitUnreachable && !emitted {
+				t.Errorf("%q to %s: exit code %d, err %q", args, to, code, b.Err.String())
+			}
+		}
+	}
 }
 
 // TestMainLeavesNothingBehind runs commands in this process: what they start

@@ -34,6 +34,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newFaultCommand(s),
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
+		newTargetsTopic(s),
 	}
 }
 

@@ -16,11 +16,6 @@ func newSecret(text string) secret { return func() string { return text } }
 // address that has none.
 const passwordVariable = "MSCTL_PASSWORD"
 
-// loginHelp is about passwords, for the help of the commands that take a TARGET.
-const loginHelp = `A password is in the address, user:password@host, percent-encoded, or better, where
-others cannot read it along, in ` + passwordVariable + ` behind user@host, or @host where
-there is no user (a NATS token, a Redis password). It is never printed.`
-
 // login is who we are to a broker or a web server. The zero login is nobody.
 type login struct {
 	given    bool // there was an @

@@ -74,11 +74,13 @@ func newEmitCommand(s *term.IO) *cobra.Command {
 		Use:   "emit PATTERN [DATA…]",
 		Short: "Send an event, without an answer",
 		Long: `Send an event to a service. Nobody answers: the command ends when the event has
-been handed to the connection, whether or not somebody handles it.
+been handed to the connection, with RabbitMQ and Redis when the broker has taken it,
+whether or not somebody handles it.
 
 ` + patternHelp + "\n\n" + dataHelp + "\n\n" + targetHelp,
 		Example: `  msctl emit item.v1.viewed id:=7
   msctl emit item.v1.viewed '{"id":7}' --to tcp://localhost:3002 -v
+  msctl emit order.created id:=7 --to amqp://localhost/mail
   msctl emit item.v1.viewed --each < views.ndjson`,
 		GroupID: groupTalk,
 		Args:    argCount(1, -1),

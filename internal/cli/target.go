@@ -19,11 +19,12 @@ import (
 // targetSyntax is the TARGET syntax for the help of the commands that take one.
 const targetSyntax = `TARGET is the name of a service in msctl.yaml, or an address:
   tcp://host:port            NestJS' own transport; several share the messages:
-                             tcp://a:3002,b:3002; tls://host:port over TLS
-  amqp://host/queue          RabbitMQ; amqp://host/vhost/queue; amqps:// over TLS
-  redis://host               Redis; rediss:// over TLS
-  nats://host                NATS, also several, nats://a,b; nats+tls:// over TLS
-The broker's usual port is taken where none is given. ` + loginHelp + "\n" + paramsHelp
+                             tcp://a:3002,b:3002
+  amqp://host/queue          RabbitMQ
+  redis://host               Redis
+  nats://host                NATS
+and over TLS tls://, amqps://, rediss://, nats+tls://. A password is best left to
+MSCTL_PASSWORD, behind user@host. ` + "`msctl help targets`" + ` has all of it.`
 
 // targetHelp adds to it where messages go without a target.
 const targetHelp = targetSyntax + `

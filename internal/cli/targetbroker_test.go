@@ -2,11 +2,15 @@ package cli
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/term"
 )
 
 func TestParseBrokerTarget(t *testing.T) {
@@ -181,6 +185,39 @@ func TestParams(t *testing.T) {
 	}
 	if !got.broker.params.asserts() || (params{"persistent": true}).asserts() || (params{"noAssert": true}).asserts() {
 		t.Error("a queue is declared when it is said how, and only then")
+	}
+}
+
+// TestBenchOfAddressesWithPasswords: the password goes to the server, and is not in
+// the command that runs the bench again.
+func TestBenchOfAddressesWithPasswords(t *testing.T) {
+	users := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		user, password, _ := req.BasicAuth()
+		users <- user + " " + password
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	s, b := term.NewTest("", term.Facts{})
+	code := Main(s, "", []string{"bench", "--to", "http://app:s3cret%40@" + host + "/x", "--requests", "1", "--fault", "latency=1ms"})
+	if text := b.Out.String(); code != 0 || strings.Contains(text+b.Err.String(), "s3cret") || !strings.Contains(text, "--to http://app@"+host+"/x\n") {
+		t.Errorf("code %d, %s\n%s", code, text, b.Err.String())
+	}
+	if got := <-users; got != "app s3cret@" {
+		t.Errorf("the server was told %q", got)
+	}
+	tests := []struct{ text, want string }{
+		{"items", "items"},
+		{"tcp://a:1", "tcp://a:1"},
+		{"amqp://app:s3cret@h/q?durable=false", "amqp://app@h:5672/q?durable=false"},
+		{"nats://s3cret@h", "nats://@h:4222"},
+		{"amqp://app:s3cret@h:x/q", "amqp://…@h:x/q"},
+		{"app:s3cret@h", "…@h"},
+	}
+	for _, tt := range tests {
+		if got := shownTarget(tt.text); got != tt.want {
+			t.Errorf("shownTarget(%q) = %q, want %q", tt.text, got, tt.want)
+		}
 	}
 }
 

@@ -50,15 +50,6 @@ func queueParams() []string {
 	return []string{"durable", "exclusive", "autoDelete", "messageTtl", "expires", "maxLength", "maxPriority", "deadLetterExchange", "deadLetterRoutingKey"}
 }
 
-// paramsHelp is about them, for the help of the commands that take a TARGET.
-const paramsHelp = `Behind a broker's address may stand ?OPTION=VALUE&OPTION=VALUE, as NestJS calls them:
-  amqp   durable, exclusive, autoDelete, messageTtl, expires, maxLength, maxPriority,
-         deadLetterExchange, deadLetterRoutingKey, x-ARGUMENT, noAssert, exchange,
-         exchangeType, routingKey, wildcards, persistent, replyQueue, and for mock
-         noAck, prefetchCount, isGlobalPrefetchCount, consumerTag
-  nats   inboxPrefix, and for mock queue
-  redis  for mock wildcards`
-
 // exchangeTypes are those that RabbitMQ has without plugins.
 func exchangeTypes() []string { return []string{"topic", "direct", "fanout", "headers"} }
 
