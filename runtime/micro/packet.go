@@ -265,7 +265,8 @@ func (r ReplyPacket) Append(dst []byte) []byte {
 // AppendWithoutID appends the packet's body as RabbitMQ carries it, where a
 // message property ties the reply to its request (docs/wire.md 4.2): without the
 // id, and with the keys of the reply to an unknown pattern, which does have it,
-// in another order.
+// in another order. Undefined that is not the last value has it too: the packet
+// {} would be the value {}, and the end (docs/wire.md 1.3).
 func (r ReplyPacket) AppendWithoutID(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)
@@ -277,6 +278,8 @@ func (r ReplyPacket) AppendWithoutID(dst []byte) []byte {
 		dst = append(append(dst, `"err":`...), r.Err...)
 	case r.Response != nil:
 		dst = append(append(dst, `"response":`...), r.Response...)
+	case !r.Disposed:
+		dst = append(append(dst, `"id":`...), r.ID...)
 	}
 	if !r.Disposed && r.Err == nil {
 		return append(dst, '}')
