@@ -3,6 +3,7 @@ package microrabbit
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -12,6 +13,10 @@ import (
 type address struct {
 	url  string // with the password: never shown
 	name string // without: for messages
+	host string // with the port
+	// hostname is what the certificate is for, where tls is set.
+	hostname string
+	tls      bool
 }
 
 var nextURL = regexp.MustCompile(`,\s*amqps?://`)
@@ -48,18 +53,24 @@ func parseAddress(text string) (address, error) {
 	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Opaque != "" || strings.ContainsAny(u.Host, " ,") {
 		return address{}, errURL
 	}
-	host := u.Host
-	if u.Hostname() == "" {
-		host = "localhost" + host
+	a := address{url: text, hostname: u.Hostname(), tls: u.Scheme == "amqps"}
+	if a.hostname == "" {
+		a.hostname = "localhost"
 	}
-	if u.Port() == "" {
-		host = strings.TrimSuffix(host, ":") + map[string]string{"amqp": ":5672", "amqps": ":5671"}[u.Scheme]
+	port := u.Port()
+	switch {
+	case port != "":
+	case a.tls:
+		port = "5671"
+	default:
+		port = "5672"
 	}
-	name := fmt.Sprintf("%s://%s", u.Scheme, host)
+	a.host = net.JoinHostPort(a.hostname, port)
+	a.name = fmt.Sprintf("%s://%s", u.Scheme, a.host)
 	if vhost := strings.TrimPrefix(u.EscapedPath(), "/"); vhost != "" && vhost != "%2F" && vhost != "%2f" {
-		name += "/" + vhost
+		a.name += "/" + vhost
 	}
-	return address{url: text, name: name}, nil
+	return a, nil
 }
 
 // names lists addresses for a message.

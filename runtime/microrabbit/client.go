@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -28,6 +26,7 @@ type Client struct {
 	addresses []address
 	badURL    error
 	table     calls.Table
+	idle      idleWatch
 	inFlight  atomic.Int64
 
 	ctx    context.Context
@@ -45,7 +44,6 @@ type Client struct {
 type session struct {
 	*connection
 	*publisher
-	ch   *amqp.Channel
 	took time.Duration // to connect
 }
 
@@ -71,6 +69,7 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	c.cancel()
 	c.mu.Unlock()
+	c.idle.stop()
 	c.table.Close()
 	c.wg.Wait()
 	return nil
@@ -84,21 +83,22 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	}
 	defer release()
 	for {
+		s, err := c.connected(ctx, req)
+		if err != nil {
+			return err
+		}
 		call, err := c.table.Begin(req)
 		if err != nil {
 			return err
 		}
-		s, err := c.connected(ctx, req)
-		if err == nil {
-			err = c.request(ctx, s, req, call.ID)
-		}
-		if err == nil {
-			return c.explain(call.Wait(ctx, reply))
+		if err = c.request(ctx, s, req, call.ID); err == nil {
+			return c.wait(ctx, call, reply)
 		}
 		call.GiveUp()
 		if !errors.Is(err, errUnsent) {
 			return err
 		}
+		s.awaitEnd() // rather than try it again
 	}
 }
 
@@ -117,6 +117,7 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		if !errors.Is(err, errUnsent) {
 			return err
 		}
+		s.awaitEnd()
 	}
 }
 
@@ -151,28 +152,28 @@ func (c *Client) request(ctx context.Context, s *session, req *micro.Request, id
 	m := messageFrom(ctx)
 	now := time.Now()
 	msg := c.publishing(m, req, now)
-	msg.CorrelationId = id
-	msg.ReplyTo = c.replyQueue
+	msg.mandatory = true
+	msg.correlationID = id
+	msg.replyTo = c.replyQueue
 	if m.ReplyTo != "" {
-		msg.ReplyTo = m.ReplyTo
+		msg.replyTo = m.ReplyTo
 	}
-	if msg.Expiration == "" { // nobody waits for it later
-		msg.Expiration = milliseconds(req.Deadline.Sub(now))
+	if msg.expiration == "" { // nobody waits for it later
+		msg.expiration = milliseconds(req.Deadline.Sub(now))
 	}
-	msg.Body = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, []byte(`"`+id+`"`))
-	exchange, key := c.target(req.Pattern)
-	if err := check(exchange, key, &msg); err != nil {
+	msg.body = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, []byte(`"`+id+`"`))
+	if err := msg.check(); err != nil {
 		return err
 	}
 	if err := s.await(ctx, req.Deadline); err != nil {
 		return err
 	}
-	err := s.send(exchange, key, true, msg, func(err error) {
+	err := s.send(ctx, req.Deadline, msg, func(err error) {
 		if err != nil {
 			c.table.Fail([]byte(id), err)
 		}
 	})
-	c.wrote(req, now, msg.Body, err)
+	c.wrote(req, now, msg.body, err)
 	return err
 }
 
@@ -182,16 +183,16 @@ func (c *Client) event(ctx context.Context, s *session, req *micro.Request) erro
 		return calls.ErrTooLate
 	}
 	msg := c.publishing(messageFrom(ctx), req, now)
-	if msg.MessageId == "" {
-		msg.MessageId = micro.NewCorrelationID()
+	msg.mandatory = msg.exchange == "" // an exchange may have no subscribers
+	if msg.messageID == "" {
+		msg.messageID = micro.NewCorrelationID()
 	}
-	msg.Body = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
-	exchange, key := c.target(req.Pattern)
-	if err := check(exchange, key, &msg); err != nil {
+	msg.body = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
+	if err := msg.check(); err != nil {
 		return err
 	}
-	err := s.publish(ctx, req.Deadline, exchange, key, exchange == "", msg) // an exchange may have no subscribers
-	c.wrote(req, now, msg.Body, err)
+	err := s.publish(ctx, req.Deadline, msg)
+	c.wrote(req, now, msg.body, err)
 	return err
 }
 
@@ -201,21 +202,24 @@ func (c *Client) wrote(req *micro.Request, at time.Time, body []byte, err error)
 	}
 }
 
-// explain adds to a timeout what is known of the queue.
-func (c *Client) explain(err error) error { return err }
-
-// take delivers the answers that come by a channel to the calls that wait for
-// them.
-func (c *Client) take(answers <-chan amqp.Delivery, noAck bool) {
-	for d := range answers {
-		if !noAck {
-			_ = d.Ack(false) // what cannot be acknowledged comes again, and is dropped then
-		}
-		body := micro.SanitizeUTF8(d.Body)
-		p, err := micro.ParsePacket(body)
-		if err != nil {
-			p = micro.TextPacket(body)
-		}
-		c.table.Deliver([]byte(d.CorrelationId), &p, body)
+// wait hands the answer to reply, and tells of a timeout what is known of its
+// reason.
+func (c *Client) wait(ctx context.Context, call *calls.Call, reply micro.Reply) error {
+	c.idle.begin(c)
+	err := call.Wait(ctx, reply)
+	if errors.Is(err, micro.ErrTimeout) && c.idle.deserted.Load() {
+		return fmt.Errorf("%w: the queue %q has no consumer", err, c.queue)
 	}
+	return err
+}
+
+// take delivers an answer to the call that waits for it.
+func (c *Client) take(in *incoming) {
+	c.idle.answers.Add(1)
+	body := micro.SanitizeUTF8(in.body)
+	p, err := micro.ParsePacket(body)
+	if err != nil {
+		p = micro.TextPacket(body)
+	}
+	c.table.Deliver(in.correlationID, &p, body)
 }

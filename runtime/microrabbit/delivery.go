@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -62,12 +60,14 @@ var ErrSettled = errors.New("the message has been acknowledged or rejected alrea
 // returns then decides nothing any more. Where messages need no acknowledgement
 // (noAck) it does nothing. The error is ErrSettled, or tells that the
 // connection is lost: then the message comes again.
-func (d *Delivery) Ack() error { return d.settle(func() error { return d.in.ch.Ack(d.tag, false) }) }
+func (d *Delivery) Ack() error {
+	return d.settle(func() error { return d.in.ack(d.in.channel, d.tag, false) })
+}
 
 // Nack gives the message back: to the queue with requeue, or else to the queue's
 // dead-letter exchange, or to nobody. It has the same errors as Ack.
 func (d *Delivery) Nack(requeue bool) error {
-	return d.settle(func() error { return d.in.ch.Nack(d.tag, false, requeue) })
+	return d.settle(func() error { return d.in.nack(d.in.channel, d.tag, requeue) })
 }
 
 func (d *Delivery) settle(how func() error) error {
@@ -80,14 +80,19 @@ func (d *Delivery) settle(how func() error) error {
 	return at(how(), "settle a message of the queue %q", d.Queue)
 }
 
-// newDelivery takes over what the driver has of a message.
-func newDelivery(in *intake, d *amqp.Delivery) *Delivery {
-	return &Delivery{
-		Queue: in.queue, Exchange: d.Exchange, RoutingKey: d.RoutingKey,
-		MessageID: d.MessageId, CorrelationID: d.CorrelationId, ReplyTo: d.ReplyTo,
-		Headers: d.Headers, Redelivered: d.Redelivered, Attempt: attempt(d.Headers),
-		Priority: d.Priority, Timestamp: d.Timestamp,
-		ContentType: d.ContentType, Type: d.Type, AppID: d.AppId, UserID: d.UserId,
-		in: in, tag: d.DeliveryTag,
+// init takes over what is known of a message.
+func (d *Delivery) init(in *intake, m *incoming) {
+	d.in, d.tag = in, m.tag
+	d.Queue, d.Exchange, d.RoutingKey = in.queue, string(m.exchange), string(m.key)
+	d.MessageID, d.CorrelationID, d.ReplyTo = string(m.messageID), string(m.correlationID), string(m.replyTo)
+	if m.hasTable {
+		d.Headers = parseTable(m.table)
 	}
+	if exchange, ok := d.Headers[headerExchange].(string); ok && d.Exchange == "" {
+		d.Exchange = exchange
+		d.RoutingKey, _ = d.Headers[headerKey].(string)
+	}
+	d.Redelivered, d.Attempt = m.redelivered, attempt(d.Headers)
+	d.Priority, d.Timestamp = m.priority, m.timestamp
+	d.ContentType, d.Type, d.AppID, d.UserID = string(m.contentType), string(m.kind), string(m.appID), string(m.userID)
 }

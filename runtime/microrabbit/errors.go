@@ -8,6 +8,8 @@ import (
 	"net"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // placeError is an error of the broker with what was being done and the way out.
@@ -61,6 +63,16 @@ func at(err error, format string, args ...any) error {
 		e.hint = "it is exclusive to another connection, which may still have to end"
 	}
 	return e
+}
+
+// refused makes the error of a message that could not be sent for a reason that
+// waiting does not heal.
+func refused(err error) error {
+	var broker *amqp.Error
+	if errors.As(err, &broker) {
+		return fmt.Errorf("%w: %w", micro.ErrRefused, err)
+	}
+	return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 }
 
 // hopeless reports whether trying again right away cannot help: the broker said

@@ -13,7 +13,7 @@ func TestFirst(t *testing.T) {
 	q := testenv.Unique(t, "first")
 	s := quietServer()
 	seen := make(chan string, 1)
-	micro.HandleEvent(s, micro.Name("noted"), func(ctx context.Context, in string) error {
+	micro.HandleEvent(s, noted, func(ctx context.Context, in string) error {
 		seen <- in + DeliveryFromContext(ctx).MessageID
 		return nil
 	})
@@ -23,7 +23,7 @@ func TestFirst(t *testing.T) {
 	if err != nil || got != "hello" {
 		t.Fatal(got, err)
 	}
-	if err := c.Emit(t.Context(), micro.Name("noted"), "x"); err != nil {
+	if err := c.Emit(t.Context(), noted, "x"); err != nil {
 		t.Fatal(err)
 	}
 	t.Log(<-seen)

@@ -1,14 +1,13 @@
 package microrabbit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -34,16 +33,9 @@ type Listener struct {
 
 	out      outbox
 	settling sync.WaitGroup // messages that are being sent elsewhere
-}
 
-// intake is what a listener has on one connection.
-type intake struct {
-	*connection
-	ch         *amqp.Channel
-	queue      string
-	tag        string
-	noAck      bool
-	deliveries <-chan amqp.Delivery
+	moving     context.Context // of sending messages elsewhere
+	stopMoving context.CancelFunc
 }
 
 // Listen returns a listener that takes messages from queue at the broker at url,
@@ -92,10 +84,12 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.badURL != nil {
 		return l.badURL
 	}
-	outCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	out, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer l.out.wg.Wait()
 	defer stop()
-	l.out.ctx = outCtx
+	l.out.ctx = out
+	l.moving, l.stopMoving = context.WithCancel(out)
+	defer l.stopMoving()
 	return l.serve(ctx)
 }
 
@@ -107,7 +101,10 @@ func (l *Listener) serve(ctx context.Context) error {
 			ever = true
 			pause.reset()
 			l.announce(in)
-			l.consume(ctx, in)
+			select {
+			case <-in.down:
+			case <-ctx.Done():
+			}
 		}
 		if ctx.Err() != nil {
 			l.drain(in)
@@ -134,11 +131,11 @@ func (l *Listener) announce(in *intake) {
 
 // open makes a connection, declares what is to be there and starts consuming.
 func (l *Listener) open(ctx context.Context) (*intake, error) {
-	conn, err := l.connect(ctx, l.addresses, "server of")
+	conn, err := l.connect(ctx, l.addresses, roleServer)
 	if err != nil {
 		return nil, err
 	}
-	in := &intake{connection: conn, noAck: l.noAck}
+	in := newIntake(l, conn)
 	if err := l.setUp(in); err != nil {
 		conn.shut()
 		return nil, err
@@ -147,9 +144,10 @@ func (l *Listener) open(ctx context.Context) (*intake, error) {
 }
 
 func (l *Listener) setUp(in *intake) (err error) {
-	if in.ch, err = in.channel(); err != nil {
+	if in.ch, err = in.openChannel(); err != nil {
 		return err
 	}
+	in.channel = in.wire.attach(&plane{deliver: in.take, idle: in.begin})
 	if in.queue, err = l.setUpServer(in.ch, l.known, l.server); err != nil {
 		return err
 	}
@@ -159,9 +157,9 @@ func (l *Listener) setUp(in *intake) (err error) {
 	if err = in.ch.Qos(l.prefetch, 0, l.globalPrefetch); err != nil {
 		return at(err, "set the prefetch count of %d", l.prefetch)
 	}
-	in.tag = l.consumerTag
-	if in.tag == "" {
-		in.tag = "msctl-" + micro.NewCorrelationID()
+	in.consumer = l.consumerTag
+	if in.consumer == "" {
+		in.consumer = "msctl-" + micro.NewCorrelationID()
 	}
 	cancelled := in.ch.NotifyCancel(make(chan string, 1))
 	in.wg.Go(func() {
@@ -169,26 +167,8 @@ func (l *Listener) setUp(in *intake) (err error) {
 			in.end(fmt.Errorf("the queue %q is gone", in.queue))
 		}
 	})
-	if in.deliveries, err = in.ch.Consume(in.queue, in.tag, false, false, false, false, nil); err != nil {
-		return at(err, "take messages from the queue %q", in.queue)
-	}
-	return nil
-}
-
-// consume hands messages to the server until the connection is lost or ctx ends.
-func (l *Listener) consume(ctx context.Context, in *intake) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case d, ok := <-in.deliveries:
-			if !ok {
-				<-in.down
-				return
-			}
-			l.take(ctx, in, &d)
-		}
-	}
+	_, err = in.ch.Consume(in.queue, in.consumer, false, false, false, false, nil)
+	return at(err, "take messages from the queue %q", in.queue)
 }
 
 // drain lets what is in flight finish; in is nil while there is no connection.
@@ -196,83 +176,71 @@ func (l *Listener) drain(in *intake) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
 	if in != nil {
-		in.cancelConsumer()
+		in.stop()
 	}
-	if err := l.server.Wait(ctx); err != nil {
+	if err := l.await(ctx, in); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
 	}
-	l.awaitSettled(ctx)
 	if in != nil {
 		in.shut()
 	}
 }
 
-// cancelConsumer stops the broker from sending; what it has sent and nobody has
-// begun goes back to the queue when the channel is closed.
-func (in *intake) cancelConsumer() {
-	in.wg.Go(func() {
-		for range in.deliveries {
-			continue
-		}
-	})
-	if err := in.ch.Cancel(in.tag, false); err != nil && !errors.Is(err, amqp.ErrClosed) {
+// stop stops the broker from sending; what it has sent and nobody has begun goes
+// back to the queue when the channel is closed.
+func (in *intake) stop() {
+	in.closed.Store(true)
+	if err := in.ch.Cancel(in.consumer, true); err != nil {
 		in.end(err)
 	}
 }
 
-// awaitSettled waits for the messages that are being sent elsewhere.
-func (l *Listener) awaitSettled(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		l.settling.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		l.out.stop()
-		<-done
+// await waits until all that was taken has been handled and settled.
+func (l *Listener) await(ctx context.Context, in *intake) error {
+	err := l.server.Wait(ctx)
+	if in != nil && err == nil {
+		select {
+		case in.busy <- struct{}{}: // the reader may have waited for a place, and have one now
+			<-in.busy
+			err = l.server.Wait(ctx)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
 	}
-}
-
-// take hands one message to the server.
-func (l *Listener) take(ctx context.Context, in *intake, d *amqp.Delivery) {
-	m := &message{listener: l, raw: d}
-	m.Delivery = newDelivery(in, d)
-	body := micro.SanitizeUTF8(d.Body)
-	packet, err := micro.ParsePacket(body)
-	if err != nil {
-		packet = micro.TextPacket(body)
-		m.bad = true
-	}
-	m.event = packet.ID == nil
-	inbound := l.server.Deliver(l.server.Context(), micro.Delivery{
-		Packet:  &packet,
-		To:      m,
-		Route:   l.route(&packet),
-		Headers: metadata(d.Headers),
-		Details: m.Delivery,
-		Done:    m.done,
-	})
-	if inbound == nil {
-		return
-	}
-	m.started = true
-	if in.noAck {
-		_ = in.ch.Ack(m.tag, false) // when this fails it comes again, as it might after any loss
-	}
-	inbound.Go()
-	_ = ctx
+	giveUp := context.AfterFunc(ctx, l.stopMoving)
+	defer giveUp()
+	l.settling.Wait()
+	return err
 }
 
 // message is one received message on its way through the server.
 type message struct {
-	*Delivery
-	listener *Listener
-	raw      *amqp.Delivery
-	event    bool
-	bad      bool // not JSON
-	started  bool // a handler has it
+	Delivery
+	listener   *Listener
+	properties properties // those that Delivery has not
+	body       []byte
+	packet     micro.Packet
+	inbound    *micro.Inbound // nil until a handler has it
+	bad        bool           // not JSON
+}
+
+// newMessage copies what is kept of a message.
+func newMessage(l *Listener, in *intake, raw *incoming) *message {
+	m := &message{listener: l, body: bytes.Clone(raw.body)}
+	m.init(in, raw)
+	m.properties = properties{
+		deliveryMode: raw.deliveryMode, contentEncoding: string(raw.contentEncoding),
+	}
+	text := micro.SanitizeUTF8(m.body)
+	var err error
+	if m.packet, err = micro.ParsePacket(text); err != nil {
+		m.packet, m.bad = micro.TextPacket(text), true
+	}
+	return m
+}
+
+func (m *message) event() bool {
+	return m.packet.ID == nil || m.packet.Pattern == nil && m.packet.Data == nil
 }
 
 // Respond publishes one packet of the answer (docs/wire.md 4.2).
@@ -280,27 +248,25 @@ func (m *message) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	if m.ReplyTo == "" {
 		return nil // nobody asked for it to go anywhere
 	}
-	if !p.Disposed && p.Response == nil && p.Err == nil && !p.NoHandler {
-		return nil // undefined: the packet {} would end the call with the value {}
-	}
-	return m.listener.out.reply(ctx, m.ReplyTo, amqp.Publishing{CorrelationId: m.CorrelationID, Body: p.AppendWithoutID(nil)})
+	return m.listener.out.reply(ctx, &publishing{
+		key:        m.ReplyTo,
+		properties: properties{headers: map[string]any{}, correlationID: m.CorrelationID},
+		body:       p.AppendWithoutID(nil),
+	})
 }
 
 // done settles the message when all has been done for it.
 func (m *message) done(err error) {
 	if m.in.noAck {
-		if !m.started {
-			_ = m.in.ch.Ack(m.tag, false)
-		}
 		return
 	}
 	switch {
 	case m.settled.Load():
-	case !m.started && errors.Is(err, micro.ErrNoHandler):
+	case m.inbound == nil && errors.Is(err, micro.ErrNoHandler):
 		m.listener.refuse(m)
-	case !m.started:
+	case m.inbound == nil:
 		_ = m.Nack(true)
-	case err == nil || !m.event:
+	case err == nil || !m.event():
 		_ = m.Ack()
 	default:
 		m.listener.failed(m, err)

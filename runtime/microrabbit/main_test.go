@@ -2,7 +2,11 @@ package microrabbit
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,9 +15,40 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// serviceEnv makes the test binary a service process: the tests that kill
+// services need real ones. Its value is the broker's URL; the queue and what
+// the handlers do follow as arguments.
+const serviceEnv = "MICRORABBIT_TEST_SERVICE"
 
-var echo = micro.Cmd("echo")
+func TestMain(m *testing.M) {
+	if url := os.Getenv(serviceEnv); url != "" {
+		os.Exit(runService(url, os.Args[1]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// runService serves queue until it is told to end: it echoes, and prints the data of
+// each event that it has handled.
+func runService(url, queue string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := quietServer()
+	micro.HandleEvent(s, noted, func(_ context.Context, in string) error {
+		_, err := fmt.Println(in)
+		return err
+	})
+	l := Listen(url, queue, WithNoAck(os.Getenv("NOACK") != ""))
+	if err := s.Serve(ctx, l); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+var (
+	echo  = micro.Cmd("echo")   // answers with its data
+	noted = micro.Name("noted") // an event
+)
 
 func quietServer(opts ...micro.ServerOption) *micro.Server {
 	s := micro.NewServer(append([]micro.ServerOption{micro.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)

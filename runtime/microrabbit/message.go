@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -54,30 +52,31 @@ func messageFrom(ctx context.Context) *Message {
 
 // publishing makes the message of req, without its body and the properties that
 // are particular to requests or events (docs/wire.md 4.2).
-func (c *Client) publishing(m *Message, req *micro.Request, now time.Time) amqp.Publishing {
-	headers := make(amqp.Table, len(c.headers)+len(m.Headers)+2)
+func (c *Client) publishing(m *Message, req *micro.Request, now time.Time) *publishing {
+	headers := make(map[string]any, len(c.headers)+len(m.Headers)+2)
 	maps.Copy(headers, c.headers)
 	for k, v := range micro.SentMetadata(req, now) {
 		headers[k] = v
 	}
 	maps.Copy(headers, m.Headers)
-	p := amqp.Publishing{
-		Headers:         headers,
-		DeliveryMode:    amqp.Transient,
-		ContentType:     m.ContentType,
-		ContentEncoding: m.ContentEncoding,
-		Priority:        m.Priority,
-		MessageId:       m.MessageID,
-		Type:            m.Type,
-		AppId:           m.AppID,
-		UserId:          m.UserID,
-		Timestamp:       m.Timestamp,
-	}
+	p := &publishing{properties: properties{
+		headers:         headers,
+		deliveryMode:    transient,
+		contentType:     m.ContentType,
+		contentEncoding: m.ContentEncoding,
+		priority:        m.Priority,
+		messageID:       m.MessageID,
+		kind:            m.Type,
+		appID:           m.AppID,
+		userID:          m.UserID,
+		timestamp:       m.Timestamp,
+	}}
+	p.exchange, p.key = c.target(req.Pattern)
 	if c.persistent || m.Persistent {
-		p.DeliveryMode = amqp.Persistent
+		p.deliveryMode = persistent
 	}
 	if m.Expiration > 0 {
-		p.Expiration = milliseconds(m.Expiration)
+		p.expiration = milliseconds(m.Expiration)
 	}
 	return p
 }
@@ -91,46 +90,29 @@ func milliseconds(d time.Duration) string {
 // maxShort is the length in bytes that AMQP has for names and most properties.
 const maxShort = 255
 
-// check refuses what AMQP cannot carry, for which the connection would be lost.
-func check(exchange, key string, p *amqp.Publishing) error {
-	if err := p.Headers.Validate(); err != nil {
-		return fmt.Errorf("a header has a value that AMQP has no type for: %w", err)
-	}
+// check refuses what AMQP cannot carry.
+func (p *publishing) check() error {
 	for _, short := range [...]struct{ what, text string }{
-		{"exchange", exchange},
-		{"routing key", key},
-		{"content type", p.ContentType},
-		{"content encoding", p.ContentEncoding},
-		{"correlation id", p.CorrelationId},
-		{"reply queue", p.ReplyTo},
-		{"message id", p.MessageId},
-		{"type", p.Type},
-		{"user id", p.UserId},
-		{"app id", p.AppId},
+		{"exchange", p.exchange},
+		{"routing key", p.key},
+		{"content type", p.contentType},
+		{"content encoding", p.contentEncoding},
+		{"correlation id", p.correlationID},
+		{"reply queue", p.replyTo},
+		{"message id", p.messageID},
+		{"type", p.kind},
+		{"user id", p.userID},
+		{"app id", p.appID},
 	} {
 		if len(short.text) > maxShort {
 			return fmt.Errorf("the %s has %d bytes, and AMQP carries %d at the most", short.what, len(short.text), maxShort)
 		}
 	}
-	return checkKeys(p.Headers)
-}
-
-func checkKeys(headers amqp.Table) error {
-	for k, v := range headers {
-		if len(k) > maxShort {
-			return fmt.Errorf("a header's name has %d bytes, and AMQP carries %d at the most", len(k), maxShort)
-		}
-		if inner, ok := v.(amqp.Table); ok {
-			if err := checkKeys(inner); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return checkTable(p.headers, 0)
 }
 
 // metadata returns the headers of a message as metadata: those with plain values.
-func metadata(headers amqp.Table) micro.Metadata {
+func metadata(headers map[string]any) micro.Metadata {
 	var m micro.Metadata
 	for k, v := range headers {
 		switch v := v.(type) {
@@ -138,10 +120,10 @@ func metadata(headers amqp.Table) micro.Metadata {
 			m.Set(k, v)
 		case []byte:
 			m.Set(k, string(v))
-		case bool, int8, uint8, int16, uint16, int32, uint32, int64, int, float32, float64:
+		case bool, int8, uint8, int16, uint16, int32, uint32, int64, float32, float64:
 			m.Set(k, fmt.Sprint(v))
 		case time.Time:
-			m.Set(k, v.UTC().Format(time.RFC3339))
+			m.Set(k, v.Format(time.RFC3339))
 		}
 	}
 	return m

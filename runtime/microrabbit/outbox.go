@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -22,28 +21,19 @@ type outbox struct {
 	ctx      context.Context // ends it
 	wg       sync.WaitGroup
 
+	session atomic.Pointer[outSession] // nil while there is none
+
 	mu      sync.Mutex // guards what follows
 	started bool
-	stopped bool
-	session *outSession
 	failure error
 	changed chan struct{} // closed and replaced when session or failure change
 }
 
 type outSession struct {
+	replies uint16 // the channel of the answers
 	*connection
-	replies *amqp.Channel
 	*publisher
 	declared sync.Map // retry queues, by name
-}
-
-// stop makes what waits for a connection give up.
-func (o *outbox) stop() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.stopped = true
-	close(o.changed)
-	o.changed = make(chan struct{})
 }
 
 var errStopped = errors.New("the server has stopped")
@@ -56,13 +46,10 @@ func (o *outbox) get(ctx context.Context) (*outSession, error) {
 			o.started = true
 			o.wg.Go(o.keepConnected)
 		}
-		s, changed, failure, stopped := o.session, o.changed, o.failure, o.stopped
+		s, changed, failure := o.session.Load(), o.changed, o.failure
 		o.mu.Unlock()
-		switch {
-		case s != nil:
+		if s != nil {
 			return s, nil
-		case stopped:
-			return nil, errStopped
 		}
 		select {
 		case <-changed:
@@ -80,7 +67,8 @@ func (o *outbox) get(ctx context.Context) (*outSession, error) {
 func (o *outbox) change(s *outSession, failure error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.session, o.failure = s, failure
+	o.session.Store(s)
+	o.failure = failure
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -102,13 +90,14 @@ func (o *outbox) keepConnected() {
 		case <-o.ctx.Done():
 		}
 		o.change(nil, nil)
+		s.abandon(micro.ErrConnectionLost)
 		s.shut()
 		pause.wait(o.ctx)
 	}
 }
 
 func (o *outbox) open() (*outSession, error) {
-	conn, err := o.listener.connect(o.ctx, o.listener.addresses, "replies of")
+	conn, err := o.listener.connect(o.ctx, o.listener.addresses, roleOutbox)
 	if err != nil {
 		return nil, err
 	}
@@ -120,35 +109,41 @@ func (o *outbox) open() (*outSession, error) {
 	return s, nil
 }
 
-func (s *outSession) setUp() (err error) {
-	if s.replies, err = s.channel(); err != nil {
+func (s *outSession) setUp() error {
+	if _, err := s.openChannel(); err != nil {
 		return err
 	}
-	ch, err := s.channel()
+	s.replies = s.wire.attach(&plane{})
+	ch, err := s.openChannel()
 	if err != nil {
 		return err
 	}
-	s.publisher, err = newPublisher(s.connection, ch)
+	s.publisher, err = newPublisher(s.connection, ch, nil)
 	return err
 }
 
 // reply publishes a packet of an answer.
-func (o *outbox) reply(ctx context.Context, to string, msg amqp.Publishing) error {
-	ctx, cancel := context.WithTimeout(ctx, replyTimeout)
+func (o *outbox) reply(ctx context.Context, msg *publishing) error {
+	deadline := time.Now().Add(replyTimeout)
+	if s := o.session.Load(); s != nil && s.taking() && s.reply(ctx, deadline, msg) == nil {
+		return nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for {
 		s, err := o.get(ctx)
 		if err == nil {
-			err = s.await(ctx, time.Now().Add(replyTimeout))
+			err = s.await(ctx, deadline)
 		}
 		if err == nil {
-			if _, err = s.replies.PublishWithDeferredConfirm("", to, false, false, msg); err == nil {
-				return nil
-			}
-			s.end(err)
+			err = s.reply(ctx, deadline, msg)
 		}
-		if ctx.Err() != nil || errors.Is(err, errStopped) {
+		if err == nil || ctx.Err() != nil || errors.Is(err, errStopped) {
 			return err
 		}
 	}
+}
+
+func (s *outSession) reply(ctx context.Context, deadline time.Time, msg *publishing) error {
+	return s.wire.out.put(ctx, deadline, func(dst []byte) []byte { return appendPublish(dst, s.replies, msg, s.frameMax) })
 }

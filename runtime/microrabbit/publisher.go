@@ -15,15 +15,14 @@ import (
 // publisher sends messages over one channel and learns from the broker what has
 // become of each, with any number of them under way.
 type publisher struct {
-	conn *connection
-	ch   *amqp.Channel
-
-	sending sync.Mutex // one message at a time, so that its number is known
-	next    uint64     // the number of the next message; guarded by sending
+	conn    *connection
+	channel uint16
 
 	mu      sync.Mutex // guards what follows
+	next    uint64     // the number of the next message
 	pending map[uint64]*sent
-	gone    bool // nothing more is settled
+	oldest  uint64 // no message with a lower number is pending
+	gone    bool   // nothing more is settled
 }
 
 // sent is a message that the broker has not confirmed yet.
@@ -33,74 +32,62 @@ type sent struct {
 	settle func(error) // called once; must not block
 }
 
-// newPublisher makes ch a publisher's.
-func newPublisher(conn *connection, ch *amqp.Channel) (*publisher, error) {
-	p := &publisher{conn: conn, ch: ch, next: 1, pending: map[uint64]*sent{}}
+// newPublisher makes ch, which was opened last, a publisher's. deliver, unless
+// nil, takes what is delivered by it.
+func newPublisher(conn *connection, ch *amqp.Channel, deliver func(*incoming)) (*publisher, error) {
+	p := &publisher{conn: conn, next: 1, oldest: 1, pending: map[uint64]*sent{}}
+	p.channel = conn.wire.attach(&plane{deliver: deliver, returned: p.returned, confirmed: p.confirmed})
 	if err := ch.Confirm(false); err != nil {
 		return nil, at(err, "ask %s for confirmations", conn.name)
 	}
-	// Neither has room, so that the broker's order is kept: a message is known as
-	// returned before its confirmation can be seen.
-	returns := ch.NotifyReturn(make(chan amqp.Return))
-	confirms := ch.NotifyPublish(make(chan amqp.Confirmation))
-	conn.wg.Go(func() { p.listen(returns, confirms) })
 	return p, nil
-}
-
-func (p *publisher) listen(returns <-chan amqp.Return, confirms <-chan amqp.Confirmation) {
-	for returns != nil || confirms != nil {
-		select {
-		case r, ok := <-returns:
-			if !ok {
-				returns = nil
-				continue
-			}
-			p.returned(&r)
-		case c, ok := <-confirms:
-			if !ok {
-				confirms = nil
-				continue
-			}
-			p.confirmed(c)
-		}
-	}
-	p.abandon()
 }
 
 var errRefused = fmt.Errorf("%w: the broker refused the message: is the queue full?", micro.ErrShed)
 
-func (p *publisher) confirmed(c amqp.Confirmation) {
+// confirmed takes a confirmation: of one message, or of all up to it.
+func (p *publisher) confirmed(number uint64, multiple, ack bool) {
+	var err error
+	if !ack {
+		err = errRefused
+	}
+	first := number
 	p.mu.Lock()
-	s := p.pending[c.DeliveryTag]
-	delete(p.pending, c.DeliveryTag)
-	p.mu.Unlock()
-	switch {
-	case s == nil:
-	case s.failed != nil:
+	defer p.mu.Unlock()
+	if multiple {
+		first = p.oldest
+	}
+	for n := first; n <= number; n++ {
+		s := p.pending[n]
+		if s == nil {
+			continue
+		}
+		delete(p.pending, n)
+		if s.failed == nil {
+			s.failed = err
+		}
 		s.settle(s.failed)
-	case !c.Ack && p.conn.IsClosed():
-		s.settle(micro.ErrConnectionLost)
-	case !c.Ack:
-		s.settle(errRefused)
-	default:
-		s.settle(nil)
+	}
+	for p.oldest <= number && p.pending[p.oldest] == nil {
+		p.oldest++
 	}
 }
 
 // errNoQueue is the error of a message that the broker had no queue for.
 func errNoQueue(exchange, key string) error {
 	if exchange == "" {
-		return fmt.Errorf("%w: the broker has no queue %q", micro.ErrUnreachable, key)
+		return fmt.Errorf("%w: the broker has no queue %q", micro.ErrNotServed, key)
 	}
-	return fmt.Errorf("%w: no queue is bound to the exchange %q for %q: nobody handles it", micro.ErrUnreachable, exchange, key)
+	return fmt.Errorf("%w: no queue is bound to the exchange %q for %q", micro.ErrNotServed, exchange, key)
 }
 
-func (p *publisher) returned(r *amqp.Return) {
-	err := errNoQueue(r.Exchange, r.RoutingKey)
-	if r.ReplyCode != amqp.NoRoute {
-		err = fmt.Errorf("%w: the broker returned the message: %s (%d)", micro.ErrUnreachable, r.ReplyText, r.ReplyCode)
+// returned takes a message that comes back, which its confirmation follows.
+func (p *publisher) returned(r *incoming) {
+	err := errNoQueue(string(r.exchange), string(r.key))
+	if r.replyCode != amqp.NoRoute {
+		err = fmt.Errorf("%w: the broker returned the message: %s (%d)", micro.ErrNotServed, r.replyText, r.replyCode)
 	}
-	key := returnKey(r.CorrelationId, r.MessageId)
+	key := returnKey(string(r.correlationID), string(r.messageID))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range p.pending {
@@ -118,14 +105,14 @@ func returnKey(correlationID, messageID string) string {
 	return "\x00" + messageID
 }
 
-// abandon fails what will never be confirmed.
-func (p *publisher) abandon() {
+// abandon fails what will never be confirmed with why.
+func (p *publisher) abandon(why error) {
 	p.mu.Lock()
 	all := p.pending
 	p.pending, p.gone = nil, true
 	p.mu.Unlock()
 	for _, s := range all {
-		s.settle(micro.ErrConnectionLost)
+		s.settle(why)
 	}
 }
 
@@ -134,36 +121,47 @@ func (p *publisher) abandon() {
 var errUnsent = fmt.Errorf("%w: before the message was sent", micro.ErrConnectionLost)
 
 // send hands a message to the connection. settle is called once, later, unless
-// there is an error.
-func (p *publisher) send(exchange, key string, mandatory bool, msg amqp.Publishing, settle func(error)) error {
-	s := &sent{key: returnKey(msg.CorrelationId, msg.MessageId), settle: settle}
-	p.sending.Lock()
-	defer p.sending.Unlock()
-	p.mu.Lock()
-	if p.gone {
-		p.mu.Unlock()
-		return errUnsent
-	}
-	number := p.next
-	p.pending[number] = s
-	p.mu.Unlock()
-	_, err := p.ch.PublishWithDeferredConfirm(exchange, key, mandatory, false, msg)
-	if err == nil {
-		p.next++
-		return nil
-	}
-	p.mu.Lock()
-	_, ours := p.pending[number]
-	delete(p.pending, number)
-	p.mu.Unlock()
+// there is an error: then it was not sent.
+func (p *publisher) send(ctx context.Context, deadline time.Time, msg *publishing, settle func(error)) error {
+	s := &sent{key: returnKey(msg.correlationID, msg.messageID), settle: settle}
+	gone := false
+	err := p.conn.wire.out.put(ctx, deadline, func(dst []byte) []byte {
+		if gone = !p.number(s); gone {
+			return dst
+		}
+		return appendPublish(dst, p.channel, msg, p.conn.frameMax)
+	})
 	switch {
-	case !ours:
-		return nil // it has been settled already
-	case errors.Is(err, amqp.ErrClosed):
+	case err == nil && !gone:
+		return nil
+	case !errors.Is(err, errNoRoom):
 		return errUnsent
-	default:
-		return fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return context.Cause(ctx)
 	}
+	return p.stuck()
+}
+
+// number gives a message that is about to be written the number by which it will
+// be confirmed; false tells that none will be any more.
+func (p *publisher) number(s *sent) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return false
+	}
+	p.pending[p.next] = s
+	p.next++
+	return true
+}
+
+// stuck is the error of a message that the broker did not take in time.
+func (p *publisher) stuck() error {
+	why, _ := p.conn.blocking()
+	if why == "" {
+		why = "it does not read"
+	}
+	return fmt.Errorf("%w: the broker takes no messages at the moment: %s", micro.ErrUnreachable, why)
 }
 
 // await waits until the broker takes messages; the error tells that it did not
@@ -186,16 +184,16 @@ func (p *publisher) await(ctx context.Context, deadline time.Time) error {
 			return context.Cause(ctx)
 		}
 	}
-	return fmt.Errorf("%w: the broker takes no messages at the moment (%s)", micro.ErrUnreachable, why)
+	return p.stuck()
 }
 
 // publish sends a message and waits until the broker has confirmed it.
-func (p *publisher) publish(ctx context.Context, deadline time.Time, exchange, key string, mandatory bool, msg amqp.Publishing) error {
+func (p *publisher) publish(ctx context.Context, deadline time.Time, msg *publishing) error {
 	if err := p.await(ctx, deadline); err != nil {
 		return err
 	}
 	settled := make(chan error, 1)
-	if err := p.send(exchange, key, mandatory, msg, func(err error) { settled <- err }); err != nil {
+	if err := p.send(ctx, deadline, msg, func(err error) { settled <- err }); err != nil {
 		return err
 	}
 	timer := time.NewTimer(time.Until(deadline))

@@ -15,14 +15,16 @@ import (
 
 // The headers of messages that come again or go to the dead letters.
 const (
-	headerRetries = "x-retries"     // how often the event has come again after a failure
-	headerReason  = "x-dead-reason" // why it is a dead letter: failed, permanent, no handler, not JSON
-	headerError   = "x-dead-error"  // the text of the last failure
-	headerQueue   = "x-dead-queue"  // the queue it was in
+	headerRetries  = "x-retries"       // how often the event has come again after a failure
+	headerReason   = "x-dead-reason"   // why it is a dead letter: failed, permanent, no handler, not JSON
+	headerError    = "x-dead-error"    // the text of the last failure
+	headerExchange = "x-sent-exchange" // where the event was sent to at first, unless to the queue
+	headerKey      = "x-sent-key"
+	headerQueue    = "x-dead-queue" // the queue it was in
 )
 
 // attempt returns how often a message has been handled with this time.
-func attempt(headers amqp.Table) int {
+func attempt(headers map[string]any) int {
 	return 1 + number(headers[headerRetries]) + number(headers["x-delivery-count"])
 }
 
@@ -70,15 +72,28 @@ func (l *Listener) refuse(m *message) {
 
 // failed decides what becomes of an event whose handler failed.
 func (l *Listener) failed(m *message, err error) {
-	var told *micro.Error
 	switch {
-	case errors.As(err, &told) && told.Status >= 400 && told.Status < 500:
+	case permanent(err):
 		l.bury(m, "permanent", err)
 	case m.Attempt >= l.redelivery.Attempts:
 		l.bury(m, "failed", err)
 	default:
 		l.again(m)
 	}
+}
+
+// permanent reports whether an event fails again however often it comes: its
+// handler says with a status that the fault is the event's own.
+func permanent(err error) bool {
+	var told *micro.Error
+	if !errors.As(err, &told) {
+		return false
+	}
+	switch told.Status {
+	case 408, 425, 429: // too late, too early, too often
+		return false
+	}
+	return told.Status >= 400 && told.Status < 500
 }
 
 // again sends a failed event to the queue where it waits for its next attempt,
@@ -88,9 +103,10 @@ func (l *Listener) again(m *message) {
 	delay := l.redelivery.after(m.Attempt)
 	name := fmt.Sprintf("%s.retry.%d", m.Queue, delay.Milliseconds())
 	msg := m.copy()
-	msg.Headers[headerRetries] = int64(number(m.Headers[headerRetries]) + 1)
-	msg.Headers[micro.MetaAttempt] = fmt.Sprint(m.Attempt + 1)
-	l.move(m, "", name, msg, func(s *outSession) error { return l.declareRetry(s, m.Queue, name, delay) })
+	msg.key = name
+	msg.headers[headerRetries] = int64(number(m.Headers[headerRetries]) + 1)
+	msg.headers[micro.MetaAttempt] = fmt.Sprint(m.Attempt + 1)
+	l.move(m, msg, func(s *outSession) error { return l.declareRetry(s, m.Queue, name, delay) })
 }
 
 // declareRetry declares the queue where events wait; after delay each goes back to
@@ -125,50 +141,52 @@ func (l *Listener) bury(m *message, why string, err error) {
 	}
 	l.server.LogPeer(slog.LevelError, "message sent to the dead letters", append(attrs, "dead_letter", l.deadLetter)...)
 	msg := m.copy()
-	msg.Headers[headerReason] = why
-	msg.Headers[headerQueue] = m.Queue
+	msg.headers[headerReason] = why
+	msg.headers[headerQueue] = m.Queue
 	if err != nil {
-		msg.Headers[headerError] = clip(err.Error())
+		msg.headers[headerError] = clip(err.Error())
 	}
-	l.move(m, l.deadLetter, m.Queue, msg, nil)
+	msg.exchange, msg.key = l.deadLetter, m.Queue
+	l.move(m, msg, nil)
 }
 
 func clip(text string) string { return string(micro.SanitizeUTF8([]byte(text[:min(len(text), 1024)]))) }
 
-// copy makes the message anew, with all its properties.
-func (m *message) copy() amqp.Publishing {
-	d := m.raw
-	headers := make(amqp.Table, len(d.Headers)+3)
-	maps.Copy(headers, d.Headers)
-	return amqp.Publishing{
-		Headers: headers, ContentType: d.ContentType, ContentEncoding: d.ContentEncoding,
-		DeliveryMode: d.DeliveryMode, Priority: d.Priority, CorrelationId: d.CorrelationId, ReplyTo: d.ReplyTo,
-		MessageId: d.MessageId, Timestamp: d.Timestamp, Type: d.Type, AppId: d.AppId,
-		Body: d.Body,
+// copy makes the message anew, to be sent elsewhere, with all that it has but what
+// was for its way here: its expiration, further addressees, and its sender's name,
+// which the broker would not take from us.
+func (m *message) copy() *publishing {
+	p := &publishing{mandatory: true, properties: m.properties, body: m.body}
+	p.headers = make(map[string]any, len(m.Headers)+5)
+	maps.Copy(p.headers, m.Headers)
+	delete(p.headers, "CC")
+	delete(p.headers, "BCC")
+	if m.Exchange != "" {
+		p.headers[headerExchange], p.headers[headerKey] = m.Exchange, m.RoutingKey
 	}
+	p.priority, p.timestamp = m.Priority, m.Timestamp
+	p.correlationID, p.replyTo, p.messageID = m.CorrelationID, m.ReplyTo, m.MessageID
+	p.contentType, p.kind, p.appID = m.ContentType, m.Type, m.AppID
+	return p
 }
 
 // move publishes msg in place of m and acknowledges m when the broker has it. It
 // goes on trying for as long as the connection that m came by lives: without it the
 // broker gives m to somebody else.
-func (l *Listener) move(m *message, exchange, key string, msg amqp.Publishing, prepare func(*outSession) error) {
+func (l *Listener) move(m *message, msg *publishing, prepare func(*outSession) error) {
 	if m.settled.Swap(true) {
 		return
 	}
 	l.settling.Go(func() {
-		ctx, cancel := context.WithCancel(l.out.ctx)
-		defer cancel()
-		stop := context.AfterFunc(ctx, func() {})
-		defer stop()
 		pause := pauses{longest: l.maxDelay}
 		for {
-			err := l.moveOnce(ctx, exchange, key, msg, prepare)
+			err := l.moveOnce(msg, prepare)
 			if err == nil {
-				_ = m.in.ch.Ack(m.tag, false) // if it is lost the message comes twice, never not at all
+				_ = m.in.ack(m.in.channel, m.tag, false) // if it is lost the message comes twice, never not at all
 				return
 			}
-			l.server.LogPeer(slog.LevelError, "message cannot be moved yet", "queue", m.Queue, "to", exchange+key, "error", err)
-			if m.in.IsClosed() || errors.Is(err, errStopped) || !pause.wait(ctx) {
+			l.server.LogPeer(slog.LevelError, "message cannot be moved yet", "queue", m.Queue, "to", msg.key, "error", err)
+			if m.in.IsClosed() || !pause.wait(l.moving) {
 				return
 			}
 		}
@@ -177,8 +195,8 @@ func (l *Listener) move(m *message, exchange, key string, msg amqp.Publishing, p
 
 const moveTimeout = 10 * time.Second
 
-func (l *Listener) moveOnce(ctx context.Context, exchange, key string, msg amqp.Publishing, prepare func(*outSession) error) error {
-	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+func (l *Listener) moveOnce(msg *publishing, prepare func(*outSession) error) error {
+	ctx, cancel := context.WithTimeout(l.moving, moveTimeout)
 	defer cancel()
 	s, err := l.out.get(ctx)
 	if err != nil {
@@ -189,9 +207,9 @@ func (l *Listener) moveOnce(ctx context.Context, exchange, key string, msg amqp.
 			return err
 		}
 	}
-	err = s.publish(ctx, time.Now().Add(moveTimeout), exchange, key, true, msg)
-	if errors.Is(err, micro.ErrUnreachable) {
-		s.declared.Delete(key) // somebody has deleted it
+	err = s.publish(ctx, time.Now().Add(moveTimeout), msg)
+	if errors.Is(err, micro.ErrNotServed) {
+		s.declared.Delete(msg.key) // somebody has deleted it
 	}
 	return err
 }

@@ -29,7 +29,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 			}
 			return s, nil
 		case failure != nil && hopeless(failure):
-			return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
+			return nil, refused(failure)
 		}
 		select {
 		case <-changed:
@@ -91,18 +91,28 @@ func (c *Client) keepConnected() {
 		case <-c.ctx.Done():
 		}
 		c.change(nil, nil)
-		if c.ctx.Err() == nil {
-			c.table.FailAll(fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why)))
+		if why := c.ended(s); why != nil {
+			c.table.FailAll(why)
+			s.abandon(why)
 		}
 		s.shut()
+		s.abandon(micro.ErrClosed)
 		pause.wait(c.ctx)
 	}
+}
+
+// ended returns why a session is lost, nil when the client was closed.
+func (c *Client) ended(s *session) error {
+	if c.ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why))
 }
 
 // open makes a session: a connection, the queue, and the consumer of answers.
 func (c *Client) open(ctx context.Context) (*session, error) {
 	start := time.Now()
-	conn, err := c.connect(ctx, c.addresses, "client of")
+	conn, err := c.connect(ctx, c.addresses, roleClient)
 	if err != nil {
 		return nil, err
 	}
@@ -115,21 +125,25 @@ func (c *Client) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-func (c *Client) setUp(s *session) (err error) {
-	if s.ch, err = s.channel(); err != nil {
+func (c *Client) setUp(s *session) error {
+	ch, err := s.openChannel()
+	if err != nil {
 		return err
 	}
-	if err = c.setUpClient(s.ch); err != nil {
-		return err
-	}
-	if s.publisher, err = newPublisher(s.connection, s.ch); err != nil {
+	if err := c.setUpClient(ch); err != nil {
 		return err
 	}
 	noAck := c.replyNoAck || c.replyQueue == directReply
-	answers, err := s.ch.Consume(c.replyQueue, "", noAck, false, false, false, nil)
-	if err != nil {
-		return at(err, "take answers from the queue %q", c.replyQueue)
+	take := c.take
+	if !noAck {
+		take = func(in *incoming) {
+			_ = s.ack(s.publisher.channel, in.tag, false) // should it be lost, the answer comes again and is dropped
+			c.take(in)
+		}
 	}
-	s.wg.Go(func() { c.take(answers, noAck) })
-	return nil
+	if s.publisher, err = newPublisher(s.connection, ch, take); err != nil {
+		return err
+	}
+	_, err = ch.Consume(c.replyQueue, "", noAck, false, false, false, nil)
+	return at(err, "take answers from the queue %q", c.replyQueue)
 }

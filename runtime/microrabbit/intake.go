@@ -1,0 +1,173 @@
+package microrabbit
+
+import (
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// intake is what a listener has on one connection. Whoever leads the connection's
+// wire takes the messages of a read, and when there are no more has them handled:
+// those with a handler that was quick lately itself, which is cheapest, the others
+// on goroutines of their own. Should a quick one turn out slow, another goroutine
+// takes over the lead, so that no message waits for the handler of another.
+type intake struct {
+	*connection
+	listener *Listener
+	ch       *amqp.Channel
+	channel  uint16
+	queue    string
+	consumer string
+	noAck    bool
+
+	closed atomic.Bool   // nothing more is taken
+	busy   chan struct{} // held while a message is offered to the server
+
+	active  atomic.Bool  // a batch is being handled
+	running atomic.Int64 // when the leader's handler began, notRunning or takenOver
+	watch   *time.Timer
+
+	// Of the leader alone.
+	batch  []*message  // received, in order
+	begun  int         // messages of the batch that are being handled
+	last   uint64      // the latest message, to be acknowledged on receipt; 0 is none
+	corked *outSession // whose answers wait for the end of the batch
+}
+
+const (
+	maxBatch = 64                     // messages that are taken before they are handled
+	patience = 200 * time.Microsecond // how long a handler may keep the leader
+
+	notRunning = 0
+	takenOver  = -1
+)
+
+func newIntake(l *Listener, conn *connection) *intake {
+	in := &intake{connection: conn, listener: l, noAck: l.noAck, busy: make(chan struct{}, 1)}
+	in.watch = time.AfterFunc(time.Hour, in.look)
+	in.watch.Stop()
+	return in
+}
+
+// take offers one message to the server.
+func (in *intake) take(raw *incoming) {
+	if in.closed.Load() {
+		return // it goes back to the queue
+	}
+	l := in.listener
+	m := newMessage(l, in, raw)
+	if len(in.batch) >= maxBatch || l.server.Full() {
+		in.release() // what holds a place must not wait for one
+	}
+	if in.noAck {
+		in.last = m.tag
+	}
+	in.busy <- struct{}{}
+	m.inbound = l.server.Deliver(l.server.Context(), micro.Delivery{
+		Packet:  &m.packet,
+		To:      m,
+		Route:   l.route(&m.packet),
+		Headers: metadata(m.Headers),
+		Details: &m.Delivery,
+		Done:    m.done,
+	})
+	<-in.busy
+	if m.inbound != nil {
+		in.batch = append(in.batch, m)
+	}
+}
+
+// receipt acknowledges what has been received: with noAck before it is handled,
+// because then nothing is to be handled twice.
+func (in *intake) receipt() {
+	if in.last != 0 {
+		_ = in.ack(in.channel, in.last, true) // when this fails they come again, as they may after any loss
+		in.last = 0
+	}
+}
+
+// release has the batch handled by other goroutines.
+func (in *intake) release() {
+	in.receipt()
+	for _, m := range in.batch[in.begun:] {
+		m.inbound.Go()
+	}
+	in.clear()
+}
+
+func (in *intake) clear() {
+	clear(in.batch)
+	in.batch, in.begun = in.batch[:0], 0
+}
+
+// begin has the batch handled. It returns false when another goroutine has taken
+// over the lead, and with it the rest of the batch.
+func (in *intake) begin() (leading bool) {
+	in.receipt()
+	if len(in.batch) == 0 {
+		return true
+	}
+	in.cork()
+	in.active.Store(true)
+	in.watch.Reset(patience)
+	for in.begun < len(in.batch) {
+		m := in.batch[in.begun]
+		in.begun++
+		if !m.inbound.Fast() {
+			m.inbound.Go()
+			continue
+		}
+		began := int64(micro.Clock())
+		in.running.Store(began)
+		m.inbound.Run()
+		if !in.running.CompareAndSwap(began, notRunning) {
+			return false
+		}
+	}
+	in.active.Store(false)
+	in.watch.Stop()
+	in.clear()
+	in.uncork()
+	return true
+}
+
+// look takes over from a handler that runs too long. The watch's timer calls it.
+func (in *intake) look() {
+	began := in.running.Load()
+	if !in.active.Load() {
+		return
+	}
+	if began <= 0 {
+		in.watch.Reset(patience)
+		return
+	}
+	left := patience - (micro.Clock() - time.Duration(began))
+	if left > 0 || !in.running.CompareAndSwap(began, takenOver) {
+		in.watch.Reset(max(left, patience/4))
+		return
+	}
+	in.running.Store(notRunning)
+	in.uncork()
+	go in.wire.lead() // which begins with the rest of the batch; who waits for the lead waits for it now
+}
+
+// cork holds back what is written while a batch is handled.
+func (in *intake) cork() {
+	in.wire.out.cork()
+	if out := in.listener.out.session.Load(); out != nil {
+		out.wire.out.cork()
+		in.corked = out
+	}
+}
+
+// uncork writes what the handlers of a batch have left.
+func (in *intake) uncork() {
+	in.wire.out.uncork()
+	if in.corked != nil {
+		in.corked.wire.out.uncork()
+		in.corked = nil
+	}
+}
