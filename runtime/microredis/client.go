@@ -111,7 +111,7 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 	}
 	s.watched()
 	id := append(append(append(make([]byte, 0, len(call.ID)+2), '"'), call.ID...), '"')
-	sent := &request{client: c, id: call.ID, channel: channel, counted: !c.uncounted && !s.cluster}
+	sent := &request{client: c, id: call.ID, channel: channel, counted: !c.uncounted && !s.cluster, alone: !req.All}
 	if err := c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, guess(req), body(req, id)); err != nil {
 		call.GiveUp()
 		switch {
@@ -147,6 +147,7 @@ type request struct {
 	id      string
 	channel string
 	counted bool
+	alone   bool // only one is expected to receive it
 }
 
 // published ends the call unless somebody has received its message.
@@ -157,7 +158,7 @@ func (r *request) published(receivers int64, err error) {
 	case !r.counted:
 	case receivers == 0:
 		r.client.calls.Fail([]byte(r.id), fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
-	case receivers > 1:
+	case receivers > 1 && r.alone && !isReserved(r.channel):
 		r.client.several(r.channel, receivers)
 	}
 }

@@ -57,13 +57,18 @@ func (l *Listener) startLooking() (stop func()) {
 // may well be for several services.
 func (l *Listener) own() (names []string) {
 	for _, name := range l.names {
-		reserved := strings.HasPrefix(name, micro.HealthPattern.Route()) || strings.HasPrefix(name, micro.DescribePattern.Route())
 		named := strings.HasPrefix(name, micro.HealthOf("").Route()) && name != micro.HealthOf(unnamed).Route()
-		if named || l.channels[name].route.Message() && !reserved {
+		if named || l.channels[name].route.Message() && !isReserved(name) {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// isReserved reports whether a channel is one by which servers tell of themselves.
+// Those without a service's name are for all of them.
+func isReserved(channel string) bool {
+	return strings.HasPrefix(channel, micro.HealthPattern.Route()) || strings.HasPrefix(channel, micro.DescribePattern.Route())
 }
 
 // unnamed is the name of a server without one, which many services may have.

@@ -36,11 +36,3 @@ func ExampleDial() {
 	fmt.Println(c.Close())
 	// Output: <nil>
 }
-
-func ExampleDeliveryFromContext() {
-	s := micro.NewServer()
-	micro.HandleEvent(s, micro.Name("items.*"), func(ctx context.Context, _ micro.None) error {
-		slog.Info("changed", "channel", microredis.DeliveryFromContext(ctx).Channel)
-		return nil
-	})
-}

@@ -158,7 +158,7 @@ func (l *Listener) bind(s *micro.Server) {
 			continue // the string true and the value true, say
 		}
 		l.names = append(l.names, name)
-		l.channels[name] = &channel{route: s.RouteAt(name), reply: name + replySuffix, delivery: &Delivery{Channel: name}}
+		l.channels[name] = &channel{route: s.RouteAt(r.Address()), reply: name + replySuffix, delivery: &Delivery{Channel: name}}
 	}
 }
 

@@ -150,7 +150,7 @@ func TestChannelNames(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
 	var patterns []micro.Pattern
-	for _, text := range []string{`"a b\nc"`, `"ключ"`, `"😀"`, `"*"`, `"x[y]?"`, `""`, `42`, `true`, `{"b":1,"a":[null,"é"]}`, `{"a":"q\"\\"}`} {
+	for _, text := range []string{`"a b\nc"`, `"ключ"`, `"😀"`, `"*"`, `"x[y]?"`, `""`, `42`, `true`, `"a\ud83db"`, `{"b":1,"a":[null,"é"]}`, `{"a":"q\"\\"}`} {
 		p, err := micro.ParsePattern(text)
 		if err != nil {
 			t.Fatal(err)
