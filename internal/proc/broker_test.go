@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -149,6 +151,7 @@ func TestOwnBrokers(t *testing.T) {
 		}
 		open = append(open, portOf(t, address))
 	}
+	private(t, s.supervisor.options.CacheDir)
 	if n := len(s.find(KindWarning, "")); n > 0 {
 		t.Errorf("%d warnings", n)
 	}
@@ -177,6 +180,25 @@ func TestOwnBrokers(t *testing.T) {
 	for _, e := range s.find(KindLog, "") {
 		if slices.Contains([]string{"rabbitmq", "redis", "nats"}, e.Service) && !e.Quiet {
 			t.Errorf("%s is not quiet although all is well: %s", e.Service, e.Text)
+		}
+	}
+}
+
+// private checks that nobody else can read where a run is asked for its brokers,
+// nor what these keep.
+func private(t *testing.T, cache string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		return
+	}
+	for _, name := range []string{"", controlFile, "rabbitmq", "redis"} {
+		files, err := filepath.Glob(filepath.Join(cache, sessionPrefix+"*", name))
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%q: %d files, %v", name, len(files), err)
+		}
+		info, err := os.Stat(files[0])
+		if err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", files[0], info.Mode(), err)
 		}
 	}
 }
@@ -300,7 +322,8 @@ func TestBrokerCrash(t *testing.T) {
 		c := connect(t, transport, before.Brokers[name])
 		was := whoBehind(t, transport, c)
 		ready, next := s.awaitKind(0, KindReady, name)
-		group{}.kill(ready.Pid)
+		var g group
+		g.kill(ready.Pid)
 		_, next = s.awaitKind(next, KindCrashed, name)
 		s.awaitKind(next, KindReady, name)
 		if got := awaitBehind(t, transport, c); got != was {
@@ -315,6 +338,24 @@ func TestBrokerCrash(t *testing.T) {
 		if want := map[bool]int{true: 1}[service.RunsBroker]; service.Crashes != want {
 			t.Errorf("%s crashed %d times, want %d", service.Name, service.Crashes, want)
 		}
+	}
+}
+
+// TestAskedByName: a program that msctl does not build is asked for the health
+// of its service's name, if msctl.yaml says that it can be asked.
+func TestAskedByName(t *testing.T) {
+	withoutVariables(t)
+	file, _ := shop(t, nobody+"  command: {command: [$SELF, __command, nats], transport: nats, ready: message}\n"+
+		"  other: {command: [$SELF, __command, nats], transport: nats, ready: message}\n")
+	s := start(t, file, Options{NoWatch: true, Services: []string{"command"}})
+	s.awaitKind(0, KindReady, "command")
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	err := runOnce(t, file, Options{NATS: []string{self(t), "__nats"}, Services: []string{"other"}, ReadyTimeout: 2 * time.Second})
+	var failed *StartError
+	if !errors.As(err, &failed) || failed.Service != "other" || !strings.Contains(failed.Reason, "did not become ready in 2s") {
+		t.Errorf("one that has another name: %v", err)
 	}
 }
 

@@ -24,7 +24,13 @@ func (group) adopt(*os.Process) error { return nil }
 func (group) terminate(pid int) { _ = syscall.Kill(-pid, syscall.SIGTERM) }
 
 // pause stops all of the group where it is, until resume.
-func (group) pause(pid int) error { return syscall.Kill(-pid, syscall.SIGSTOP) }
+func (group) pause(pid int) error {
+	if err := syscall.Kill(-pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	awaitStopped(pid)
+	return nil
+}
 
 // resume has the group go on. One that is gone needs no more.
 func (group) resume(pid int) { _ = syscall.Kill(-pid, syscall.SIGCONT) }

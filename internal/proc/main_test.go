@@ -16,6 +16,7 @@ import (
 
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/micronats"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
@@ -65,10 +66,12 @@ func runProgram() error {
 // commandProgram is a service that opens its port itself. With "grandchild" it
 // starts a process that ignores SIGTERM; with "mute" it never listens; with
 // "stubborn" it ignores SIGTERM itself; with "farewell" it asks the service items
-// once more before it ends.
+// once more before it ends; with "nats" it serves at NATS_URL instead, under the
+// name command.
 func commandProgram() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	var listener micro.Listener = microtcp.Listen("127.0.0.1:" + os.Getenv("PORT"))
 	for _, what := range os.Args[2:] {
 		switch what {
 		case "grandchild":
@@ -81,13 +84,15 @@ func commandProgram() error {
 			return nil
 		case "stubborn":
 			signal.Ignore(syscall.SIGTERM)
+		case "nats":
+			listener = micronats.Listen(os.Getenv("NATS_URL"))
 		case "exit":
 			fmt.Print("goodbye")
 			return nil
 		}
 	}
-	s := micro.NewServer(micro.WithoutDescribe())
-	if err := s.Serve(ctx, microtcp.Listen("127.0.0.1:"+os.Getenv("PORT"))); err != nil || !slices.Contains(os.Args, "farewell") {
+	s := micro.NewServer(micro.WithoutDescribe(), micro.WithName("command", "1"))
+	if err := s.Serve(ctx, listener); err != nil || !slices.Contains(os.Args, "farewell") {
 		return err
 	}
 	items := micro.NewClient(microtcp.Dial(strings.TrimPrefix(os.Getenv("ITEMS_URL"), "tcp://")), micro.WithTimeout(patience))
