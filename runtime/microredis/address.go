@@ -50,6 +50,30 @@ const (
 	answerTimeout  = 3 * time.Second // for what is published, and as long for writing it
 )
 
+// String shows where the listener listens, without the password.
+func (l *Listener) String() string { return "microredis.Listen(" + shown(l.url, l.settings) + ")" }
+
+// GoString is String.
+func (l *Listener) GoString() string { return l.String() }
+
+// String shows where the client connects to, without the password.
+func (c *Client) String() string { return "microredis.Dial(" + shown(c.url, c.settings) + ")" }
+
+// GoString is String.
+func (c *Client) GoString() string { return c.String() }
+
+// shown is a URL without all that may be secret in it.
+func shown(url string, s settings) string {
+	o, err := parse(url, s)
+	switch {
+	case err != nil:
+		return "not a URL"
+	case o.TLSConfig != nil:
+		return "rediss://" + o.Addr
+	}
+	return "redis://" + o.Addr
+}
+
 // dial opens one connection.
 func dial(ctx context.Context, o *redis.Options) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)

@@ -18,6 +18,7 @@ import (
 // Client is the micro.Conn of NestJS' Redis transport. Make it with Dial. It keeps
 // two connections, made when first needed and made again when they were lost.
 type Client struct {
+	url         string
 	settings    settings
 	maxInFlight int64
 	dialTimeout time.Duration
@@ -40,7 +41,7 @@ type Client struct {
 // Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
 // or rediss:// for TLS. Nothing is connected yet.
 func Dial(url string, opts ...DialOption) *Client {
-	c := &Client{settings: defaultSettings(), maxInFlight: defaultMaxInFlight, dialTimeout: DefaultDialTimeout, shared: map[string]bool{}}
+	c := &Client{url: url, settings: defaultSettings(), maxInFlight: defaultMaxInFlight, dialTimeout: DefaultDialTimeout, shared: map[string]bool{}}
 	for _, o := range opts {
 		o.applyDial(c)
 	}

@@ -87,9 +87,13 @@ func WithWildcards() ListenOption {
 }
 
 // WithMaxInFlight bounds a client's calls at once; past it calls fail with
-// micro.ErrShed. The default is 65536.
+// micro.ErrShed. The default is 65536; 0 keeps it.
 func WithMaxInFlight(n int) DialOption {
-	return dialOption(func(c *Client) { c.maxInFlight = int64(n) })
+	return dialOption(func(c *Client) {
+		if n > 0 {
+			c.maxInFlight = int64(n)
+		}
+	})
 }
 
 // WithDialTimeout bounds how long a message waits for a connection when there is

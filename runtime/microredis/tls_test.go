@@ -65,7 +65,7 @@ func withPassword(url, user, password string) string {
 func quiet(t *testing.T, texts ...any) {
 	t.Helper()
 	for _, text := range texts {
-		if s := fmt.Sprintf("%v %+v", text, text); strings.Contains(s, secret) {
+		if s := fmt.Sprintf("%v %+v %#v", text, text, text); strings.Contains(s, secret) {
 			t.Errorf("it tells the password: %.300s", s)
 		}
 	}
@@ -106,7 +106,10 @@ func TestPassword(t *testing.T) {
 		}
 		quiet(t, err)
 	}
-	quiet(t, log.String())
+	quiet(t, log.String(), Listen(url), Dial(url))
+	if got := fmt.Sprint(Listen(url), Dial("rediss://x:"+secret+"@h/3"), Dial("h:"+secret)); got != "microredis.Listen("+broker.URL+") microredis.Dial(rediss://h:6379) microredis.Dial(not a URL)" {
+		t.Error(got)
+	}
 }
 
 // TestPermissions: channels that the user may not use are told by name.
