@@ -22,6 +22,7 @@ type outage struct {
 }
 
 func (o *outage) call(t *testing.T, c *micro.Client) {
+	t.Helper()
 	began := time.Now()
 	o.sent.Add(1)
 	_, err := micro.Call[string](t.Context(), c, echo, "x")
