@@ -161,6 +161,8 @@ func TestTransient(t *testing.T) {
 		{nil, false, false},
 		{micro.ErrTimeout, true, true},
 		{micro.ErrUnreachable, true, true},
+		{micro.ErrNotServed, true, true},
+		{micro.ErrRefused, false, true},
 		{micro.ErrConnectionLost, true, true},
 		{micro.ErrShed, false, false},
 		{micro.ErrClosed, false, false},

@@ -9,9 +9,10 @@ import (
 
 // Transient reports whether err is of the kind that may have come by chance: no
 // answer in time, no connection, a connection lost, or an answer of the peer
-// with status 429, 502, 503 or 504. It is what a policy retries by default. A
-// connection lost or a timeout leaves open whether the service did the work:
-// retrying is right for handlers that may do it twice.
+// with status 429, 502, 503 or 504; but not the refusal of a broker, which knows
+// whom it lets in. It is what a policy retries by default. A connection lost or a
+// timeout leaves open whether the service did the work: retrying is right for
+// handlers that may do it twice.
 func Transient(err error) bool {
 	var remote *micro.Error
 	if errors.As(err, &remote) {
@@ -19,6 +20,9 @@ func Transient(err error) bool {
 		case 429, 502, 503, 504:
 			return remote.Remote()
 		}
+		return false
+	}
+	if errors.Is(err, micro.ErrRefused) {
 		return false
 	}
 	return errors.Is(err, micro.ErrTimeout) || errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrConnectionLost)
