@@ -64,8 +64,9 @@ type Facts struct {
 	// Refuses tells why a pattern cannot travel, "" for one that can. Nil refuses
 	// none.
 	Refuses func(micro.Pattern) string
-	// Wildcard tells whether a pattern stands for others too. Nil is never.
-	Wildcard func(micro.Pattern) bool
+	// Ambiguous tells whether the address that a pattern travels by is that of
+	// others too, of a wildcard say. Nil is never.
+	Ambiguous func(micro.Pattern) bool
 }
 
 // Replicas is what becomes of a message when several servers are there for it.
@@ -93,7 +94,7 @@ func (f Facts) unserved() error {
 
 func (f Facts) refuses(p micro.Pattern) bool { return f.Refuses != nil && f.Refuses(p) != "" }
 
-func (f Facts) wildcard(p micro.Pattern) bool { return f.Wildcard != nil && f.Wildcard(p) }
+func (f Facts) ambiguous(p micro.Pattern) bool { return f.Ambiguous != nil && f.Ambiguous(p) }
 
 // scenario is one part of the suite.
 type scenario struct {
@@ -145,6 +146,7 @@ func scenarios() []scenario {
 		{"drain of events", drainEvents},
 		{"drain under load", drainUnderLoad},
 		{"replicas", replicas},
+		{"the answers of all", answersOfAll},
 		{"health and description", describe},
 		{"trace", trace},
 	}

@@ -23,7 +23,7 @@ func overNATS(broker *testenv.Broker, queue string) conformance.Transport {
 		Unknown: micro.ErrNotServed, Unserved: micro.ErrNotServed, UnservedAtOnce: true, Replicas: conformance.Repeated,
 		MaxPacket: 1 << 20, // max_payload of the broker
 		Refuses:   notASubject,
-		Wildcard:  subjectWildcard,
+		Ambiguous: subjectWildcard,
 	}
 	if queue != "" {
 		facts.Replicas = conformance.Shared

@@ -29,7 +29,7 @@ func patterns(e *env) {
 	s, _ := e.server()
 	var carried []micro.Pattern
 	for _, text := range allPatterns() {
-		if p := parse(e, text); !e.tr.Facts.refuses(p) && !e.tr.Facts.wildcard(p) {
+		if p := parse(e, text); !e.tr.Facts.refuses(p) && !e.tr.Facts.ambiguous(p) {
 			carried = append(carried, p)
 			micro.HandleFunc(s, p, describesItself)
 		}

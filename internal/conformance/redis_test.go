@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"testing"
+	"unicode/utf8"
 
 	"github.com/msctl/msctl/internal/conformance"
 	"github.com/msctl/msctl/internal/testenv"
@@ -16,6 +17,8 @@ func TestRedis(t *testing.T) {
 		Facts: conformance.Facts{
 			Unknown: micro.ErrNotServed, Unserved: micro.ErrNotServed, UnservedAtOnce: true,
 			Replicas: conformance.Repeated,
+			// Half a surrogate pair is U+FFFD in a channel, as from Node, and so it is read: NestJS finds no handler either.
+			Ambiguous: func(p micro.Pattern) bool { return !utf8.ValidString(p.Route()) },
 		},
 	})
 }
