@@ -37,7 +37,7 @@ pictures: build ## the pictures of docs/bench.md anew, from a real terminal (tmu
 
 test: test-tools nest .cache/brokers ## every test, with the race detector, with and without encoding/json/v2
 	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required MSCTL_TEST_BROKERS=required; \
-	{ status=0; \
+	{ status=0; trap "exit 130" INT; \
 	  $(JSONV2) .cache/brokers go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
 	  GOEXPERIMENT= .cache/brokers go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \
 	  exit $$status; } | go run ./internal/testsum
