@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // address is where one broker is.
@@ -15,8 +17,9 @@ type address struct {
 	name string // without: for messages
 	host string // with the port
 	// hostname is what the certificate is for, where tls is set.
-	hostname string
-	tls      bool
+	hostname  string
+	tls       bool
+	heartbeat time.Duration // 0 where the URL says nothing
 }
 
 var nextURL = regexp.MustCompile(`,\s*amqps?://`)
@@ -64,6 +67,9 @@ func parseAddress(text string) (address, error) {
 		port = "5671"
 	default:
 		port = "5672"
+	}
+	if seconds, err := strconv.ParseUint(u.Query().Get("heartbeat"), 10, 16); err == nil {
+		a.heartbeat = time.Duration(seconds) * time.Second //nolint:gosec // 16 bits
 	}
 	a.host = net.JoinHostPort(a.hostname, port)
 	a.name = fmt.Sprintf("%s://%s", u.Scheme, a.host)

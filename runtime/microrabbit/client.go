@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,22 +28,8 @@ type Client struct {
 	idle      idleWatch
 	inFlight  atomic.Int64
 
-	ctx    context.Context
+	link   link[*session]
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
-
-	session atomic.Pointer[session] // nil while there is none
-	mu      sync.Mutex              // guards what follows
-	started bool
-	changed chan struct{} // closed and replaced when session or failure change
-	failure error         // why the last attempt to connect failed
-}
-
-// session is what a client has on one connection.
-type session struct {
-	*connection
-	*publisher
-	took time.Duration // to connect
 }
 
 // directReply is RabbitMQ's queue that is none: answers go straight to the
@@ -55,23 +40,22 @@ const directReply = "amq.rabbitmq.reply-to"
 // of several, with commas between them, that can be reached. Nothing is connected
 // yet.
 func Dial(url, queue string, opts ...DialOption) *Client {
-	c := &Client{shared: defaults(queue), replyQueue: directReply, replyNoAck: true, maxInFlight: 65536, changed: make(chan struct{})}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c := &Client{shared: defaults(queue), replyQueue: directReply, replyNoAck: true, maxInFlight: 65536}
+	c.link.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyDial(c)
 	}
 	c.addresses, c.badURL = parseAddresses(url)
+	c.link.open, c.link.longest = c.open, c.maxDelay
 	return c
 }
 
 // Close closes the connection; calls in flight fail with micro.ErrClosed.
 func (c *Client) Close() error {
-	c.mu.Lock()
 	c.cancel()
-	c.mu.Unlock()
 	c.idle.stop()
 	c.table.Close()
-	c.wg.Wait()
+	c.link.close()
 	return nil
 }
 
@@ -82,6 +66,11 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		return err
 	}
 	defer release()
+	if req.All && !c.published() { // a queue gives a request to one consumer
+		one := *req
+		one.All = false
+		req = &one
+	}
 	for {
 		s, err := c.connected(ctx, req)
 		if err != nil {

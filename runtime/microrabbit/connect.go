@@ -1,11 +1,11 @@
 package microrabbit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -50,7 +50,7 @@ func (s *shared) connect(ctx context.Context, addresses []address, role string) 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		errs = append(errs, at(err, "connect to %s", a.name))
+		errs = append(errs, unconnected(err, a))
 	}
 	if len(errs) == 1 {
 		return nil, errs[0]
@@ -129,7 +129,7 @@ func (s *shared) config(a address, role string) (amqp.Config, error) {
 		return amqp.Config{}, errURL // without the driver's text, which may hold the password
 	}
 	config := amqp.Config{
-		Vhost: uri.Vhost, Heartbeat: s.heartbeat, FrameSize: frameLimit, Locale: "en_US",
+		Vhost: uri.Vhost, Heartbeat: cmp.Or(a.heartbeat, s.heartbeat), FrameSize: frameLimit, Locale: "en_US",
 		Properties: amqp.Table{"product": "msctl", "connection_name": role + " " + s.queue},
 		SASL:       []amqp.Authentication{uri.PlainAuth()},
 	}
@@ -178,6 +178,9 @@ func (c *connection) end(why error) {
 	})
 }
 
+// lost is closed when the connection has ended.
+func (c *connection) lost() <-chan struct{} { return c.down }
+
 // awaitEnd waits until a connection that takes nothing any more has ended for all.
 func (c *connection) awaitEnd() { <-c.down }
 
@@ -223,26 +226,3 @@ func (c *connection) blocking() (why string, over <-chan struct{}) {
 	defer c.mu.Unlock()
 	return c.blocked, c.unblocked
 }
-
-// pauses are the delays between attempts to connect.
-type pauses struct {
-	longest time.Duration
-	next    time.Duration
-}
-
-const firstPause = 50 * time.Millisecond
-
-// wait lets the next delay pass; false tells that ctx ended first.
-func (p *pauses) wait(ctx context.Context) bool {
-	p.next = min(max(p.next*2, firstPause), max(p.longest, time.Millisecond))
-	timer := time.NewTimer(p.next/2 + rand.N(p.next/2+1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (p *pauses) reset() { p.next = 0 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -75,9 +76,27 @@ func refused(err error) error {
 	return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 }
 
+// unconnected makes the error of a connection that could not be made.
+func unconnected(err error, a address) error {
+	e := &placeError{place: "connect to " + a.name, cause: err}
+	var broker *amqp.Error
+	if errors.As(err, &broker) {
+		switch broker.Code {
+		case amqp.AccessRefused:
+			e.hint = "are the user and the password of the URL right?"
+		case amqp.NotAllowed:
+			e.hint = "is the virtual host of the URL right?"
+		}
+	}
+	return e
+}
+
 // hopeless reports whether trying again right away cannot help: the broker said
 // no to who asks or to what is asked, rather than not being there.
 func hopeless(err error) bool {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // what connect has joined
+		return !slices.ContainsFunc(several.Unwrap(), func(err error) bool { return !hopeless(err) })
+	}
 	var place *placeError
 	if errors.As(err, &place) && place.fatal || errors.Is(err, errURL) {
 		return true

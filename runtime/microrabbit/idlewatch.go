@@ -19,6 +19,8 @@ type idleWatch struct {
 
 	active atomic.Bool
 
+	wg sync.WaitGroup
+
 	mu    sync.Mutex // guards what follows
 	timer *time.Timer
 	over  bool
@@ -52,18 +54,19 @@ func (w *idleWatch) tick(c *Client) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.over {
-		c.wg.Go(func() { w.look(c) })
+		w.wg.Go(func() { w.look(c) })
 	}
 }
 
 // look asks when nothing has come since the last look.
 func (w *idleWatch) look(c *Client) {
-	answers, s := w.answers.Load(), c.session.Load()
+	answers := w.answers.Load()
+	s, connected := c.link.now()
 	w.mu.Lock()
 	silent := w.seen == answers && c.table.Len() > 0
 	w.seen = answers
 	w.mu.Unlock()
-	w.deserted.Store(silent && s != nil && s.deserted(c.queue))
+	w.deserted.Store(silent && connected && s.deserted(c.queue))
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,11 +79,12 @@ func (w *idleWatch) look(c *Client) {
 
 func (w *idleWatch) stop() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.over = true
 	if w.timer != nil {
 		w.timer.Stop()
 	}
+	w.mu.Unlock()
+	w.wg.Wait()
 }
 
 // deserted reports whether the broker knows of no consumer of a queue.

@@ -31,10 +31,10 @@ type intake struct {
 	watch   *time.Timer
 
 	// Of the leader alone.
-	batch  []*message  // received, in order
-	begun  int         // messages of the batch that are being handled
-	last   uint64      // the latest message, to be acknowledged on receipt; 0 is none
-	corked *outSession // whose answers wait for the end of the batch
+	batch  []*message // received, in order
+	begun  int        // messages of the batch that are being handled
+	last   uint64     // the latest message, to be acknowledged on receipt; 0 is none
+	corked *outbox    // whose answers wait for the end of the batch
 }
 
 const (
@@ -54,19 +54,20 @@ func newIntake(l *Listener, conn *connection) *intake {
 
 // take offers one message to the server.
 func (in *intake) take(raw *incoming) {
-	if in.closed.Load() {
-		return // it goes back to the queue
-	}
 	l := in.listener
 	m := newMessage(l, in, raw)
 	if len(in.batch) >= maxBatch || l.server.Full() {
 		in.release() // what holds a place must not wait for one
 	}
+	in.busy <- struct{}{}
+	defer func() { <-in.busy }()
+	if in.closed.Load() {
+		return // it goes back to the queue
+	}
 	if in.noAck {
 		in.last = m.tag
 	}
-	in.busy <- struct{}{}
-	m.inbound = l.server.Deliver(l.server.Context(), micro.Delivery{
+	m.inbound = l.server.Deliver(l.work, micro.Delivery{
 		Packet:  &m.packet,
 		To:      m,
 		Route:   l.route(&m.packet),
@@ -74,7 +75,6 @@ func (in *intake) take(raw *incoming) {
 		Details: &m.Delivery,
 		Done:    m.done,
 	})
-	<-in.busy
 	if m.inbound != nil {
 		in.batch = append(in.batch, m)
 	}
@@ -157,7 +157,7 @@ func (in *intake) look() {
 // cork holds back what is written while a batch is handled.
 func (in *intake) cork() {
 	in.wire.out.cork()
-	if out := in.listener.out.session.Load(); out != nil {
+	if out, ok := in.listener.out.now(); ok {
 		out.wire.out.cork()
 		in.corked = out
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -31,11 +30,15 @@ type Listener struct {
 	readyOnce sync.Once
 	known     string // the queue's name of the last connection
 
-	out      outbox
+	out      link[*outbox]
+	late     atomic.Int64   // answers that wait for it without a handler
 	settling sync.WaitGroup // messages that are being sent elsewhere
 
+	work       context.Context // of what is received, until the end of the drain
+	stopWork   context.CancelFunc
 	moving     context.Context // of sending messages elsewhere
 	stopMoving context.CancelFunc
+	ending     sync.WaitGroup // lost connections
 }
 
 // Listen returns a listener that takes messages from queue at the broker at url,
@@ -54,8 +57,7 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 		o.applyListen(l)
 	}
 	l.addresses, l.badURL = parseAddresses(url)
-	l.out.listener = l
-	l.out.changed = make(chan struct{})
+	l.out.open, l.out.longest = l.openOutbox, l.maxDelay
 	return l
 }
 
@@ -85,11 +87,14 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 		return l.badURL
 	}
 	out, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer l.out.wg.Wait()
+	defer l.out.close()
 	defer stop()
 	l.out.ctx = out
 	l.moving, l.stopMoving = context.WithCancel(out)
 	defer l.stopMoving()
+	l.work, l.stopWork = context.WithCancel(s.Context())
+	defer l.ending.Wait()
+	defer l.stopWork()
 	return l.serve(ctx)
 }
 
@@ -112,7 +117,7 @@ func (l *Listener) serve(ctx context.Context) error {
 		}
 		if err == nil {
 			err = fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, in.name, reason(in.why))
-			in.shut()
+			l.ending.Go(in.shut) // its reader may wait for a place, which handlers hold
 		}
 		if final(err) || !ever && (hopeless(err) || attempt == l.maxAttempts) {
 			l.drain(nil)
@@ -181,6 +186,7 @@ func (l *Listener) drain(in *intake) {
 	if err := l.await(ctx, in); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
 	}
+	l.stopWork()
 	if in != nil {
 		in.shut()
 	}
@@ -248,11 +254,16 @@ func (m *message) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	if m.ReplyTo == "" {
 		return nil // nobody asked for it to go anywhere
 	}
-	return m.listener.out.reply(ctx, &publishing{
+	msg := &publishing{
 		key:        m.ReplyTo,
-		properties: properties{headers: map[string]any{}, correlationID: m.CorrelationID},
+		properties: properties{headers: map[string]any{}, correlationID: m.CorrelationID}, // empty headers, as NestJS sends them
 		body:       p.AppendWithoutID(nil),
-	})
+	}
+	if p.NoHandler {
+		m.listener.replySoon(msg)
+		return nil
+	}
+	return m.listener.reply(ctx, msg)
 }
 
 // done settles the message when all has been done for it.
@@ -272,5 +283,3 @@ func (m *message) done(err error) {
 		m.listener.failed(m, err)
 	}
 }
-
-const replyTimeout = 5 * time.Second

@@ -3,147 +3,137 @@ package microrabbit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// outbox is a listener's connection for what it sends: replies, events that are to
-// come again, dead letters. It is another than the one for what it receives, because
-// a broker that is short of memory stops reading from those who publish: the
-// acknowledgements, which free memory, must not wait behind. It is made when first
-// needed, and made again when it is lost.
+// outbox is what a listener sends by: replies, events that are to come again,
+// dead letters. Its connection is another than the one the listener takes messages
+// by, because a broker that is short of memory stops reading from those who
+// publish: the acknowledgements, which free memory, must not wait behind.
 type outbox struct {
-	listener *Listener
-	ctx      context.Context // ends it
-	wg       sync.WaitGroup
-
-	session atomic.Pointer[outSession] // nil while there is none
-
-	mu      sync.Mutex // guards what follows
-	started bool
-	failure error
-	changed chan struct{} // closed and replaced when session or failure change
-}
-
-type outSession struct {
-	replies uint16 // the channel of the answers
 	*connection
 	*publisher
-	declared sync.Map // retry queues, by name
+	replies  uint16 // the channel of the answers
+	mu       sync.Mutex
+	declared map[string]bool // the queues where events wait that are known to be there
 }
 
-var errStopped = errors.New("the server has stopped")
-
-// get returns the session, and waits for one until ctx ends.
-func (o *outbox) get(ctx context.Context) (*outSession, error) {
-	for {
-		o.mu.Lock()
-		if !o.started {
-			o.started = true
-			o.wg.Go(o.keepConnected)
-		}
-		s, changed, failure := o.session.Load(), o.changed, o.failure
-		o.mu.Unlock()
-		if s != nil {
-			return s, nil
-		}
-		select {
-		case <-changed:
-		case <-o.ctx.Done():
-			return nil, errStopped
-		case <-ctx.Done():
-			if failure == nil {
-				failure = errors.New("it takes too long")
-			}
-			return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
-		}
-	}
-}
-
-func (o *outbox) change(s *outSession, failure error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.session.Store(s)
-	o.failure = failure
-	close(o.changed)
-	o.changed = make(chan struct{})
-}
-
-func (o *outbox) keepConnected() {
-	pause := pauses{longest: o.listener.maxDelay}
-	for o.ctx.Err() == nil {
-		s, err := o.open()
-		if err != nil {
-			o.change(nil, err)
-			pause.wait(o.ctx)
-			continue
-		}
-		pause.reset()
-		o.change(s, nil)
-		select {
-		case <-s.down:
-			o.listener.server.Logger().Warn("not connected to the broker", "queue", o.listener.queue, "for", "sending", "error", reason(s.why))
-		case <-o.ctx.Done():
-		}
-		o.change(nil, nil)
-		s.abandon(micro.ErrConnectionLost)
-		s.shut()
-		pause.wait(o.ctx)
-	}
-}
-
-func (o *outbox) open() (*outSession, error) {
-	conn, err := o.listener.connect(o.ctx, o.listener.addresses, roleOutbox)
+// openOutbox makes an outbox.
+func (l *Listener) openOutbox(ctx context.Context) (*outbox, error) {
+	conn, err := l.connect(ctx, l.addresses, roleOutbox)
 	if err != nil {
+		l.server.Logger().Warn("not connected to the broker", "queue", l.queue, "for", "sending", "error", err)
 		return nil, err
 	}
-	s := &outSession{connection: conn}
-	if err := s.setUp(); err != nil {
+	o := &outbox{connection: conn, declared: map[string]bool{}}
+	if err := o.setUp(); err != nil {
 		conn.shut()
 		return nil, err
 	}
-	return s, nil
+	return o, nil
 }
 
-func (s *outSession) setUp() error {
-	if _, err := s.openChannel(); err != nil {
+func (o *outbox) setUp() error {
+	if _, err := o.openChannel(); err != nil {
 		return err
 	}
-	s.replies = s.wire.attach(&plane{})
-	ch, err := s.openChannel()
+	o.replies = o.wire.attach(&plane{})
+	ch, err := o.openChannel()
 	if err != nil {
 		return err
 	}
-	s.publisher, err = newPublisher(s.connection, ch, nil)
+	o.publisher, err = newPublisher(o.connection, ch, nil)
 	return err
 }
 
+func (o *outbox) close(bool) {
+	o.abandon(micro.ErrConnectionLost)
+	o.shut()
+}
+
 // reply publishes a packet of an answer.
-func (o *outbox) reply(ctx context.Context, msg *publishing) error {
+func (o *outbox) reply(ctx context.Context, deadline time.Time, msg *publishing) error {
+	return o.wire.out.put(ctx, deadline, func(dst []byte) []byte { return appendPublish(dst, o.replies, msg, o.frameMax) })
+}
+
+// known reports whether a queue has been declared; forget makes it unknown.
+func (o *outbox) known(queue string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.declared[queue]
+}
+
+func (o *outbox) remember(queue string, known bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.declared[queue] = known
+}
+
+// declare declares a queue, on a channel of its own since it may be refused.
+func (o *outbox) declare(queue string, durable bool, args amqp.Table) error {
+	if o.known(queue) {
+		return nil
+	}
+	ch, err := o.Channel()
+	if err != nil {
+		return at(err, "open a channel on %s", o.name)
+	}
+	defer func() { _ = ch.Close() }()
+	if _, err := ch.QueueDeclare(queue, durable, false, false, false, args); err != nil {
+		return at(err, "declare the queue %q", queue)
+	}
+	o.remember(queue, true)
+	return nil
+}
+
+// replyTimeout bounds how long an answer waits for a connection to the broker,
+// beyond which its caller is likely to have given up.
+const replyTimeout = 5 * time.Second
+
+// reply publishes a packet of an answer, when there is a connection.
+func (l *Listener) reply(ctx context.Context, msg *publishing) error {
 	deadline := time.Now().Add(replyTimeout)
-	if s := o.session.Load(); s != nil && s.taking() && s.reply(ctx, deadline, msg) == nil {
+	if o, ok := l.out.now(); ok && o.taking() && o.reply(ctx, deadline, msg) == nil {
 		return nil
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	for {
-		s, err := o.get(ctx)
-		if err == nil {
-			err = s.await(ctx, deadline)
-		}
-		if err == nil {
-			err = s.reply(ctx, deadline, msg)
-		}
-		if err == nil || ctx.Err() != nil || errors.Is(err, errStopped) {
+		o, err := l.out.get(ctx)
+		if err != nil {
 			return err
 		}
+		if err = o.await(ctx, deadline); err == nil {
+			if err = o.reply(ctx, deadline, msg); err == nil {
+				return nil
+			}
+		}
+		if ctx.Err() != nil || errors.Is(err, errNoRoom) {
+			return err
+		}
+		o.awaitEnd()
 	}
 }
 
-func (s *outSession) reply(ctx context.Context, deadline time.Time, msg *publishing) error {
-	return s.wire.out.put(ctx, deadline, func(dst []byte) []byte { return appendPublish(dst, s.replies, msg, s.frameMax) })
+// maxLate bounds the answers of nobody's handler that wait for a connection.
+const maxLate = 256
+
+// replySoon is reply for the goroutine that reads, which must not wait.
+func (l *Listener) replySoon(msg *publishing) {
+	if o, ok := l.out.now(); ok && o.taking() && o.reply(l.work, time.Now(), msg) == nil {
+		return
+	}
+	if l.late.Add(1) > maxLate {
+		l.late.Add(-1)
+		return // its caller waits in vain, as it does for whatever else is lost now
+	}
+	l.settling.Go(func() {
+		defer l.late.Add(-1)
+		_ = l.reply(l.moving, msg) // nobody is there to be told
+	})
 }

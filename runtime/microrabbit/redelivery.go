@@ -106,29 +106,17 @@ func (l *Listener) again(m *message) {
 	msg.key = name
 	msg.headers[headerRetries] = int64(number(m.Headers[headerRetries]) + 1)
 	msg.headers[micro.MetaAttempt] = fmt.Sprint(m.Attempt + 1)
-	l.move(m, msg, func(s *outSession) error { return l.declareRetry(s, m.Queue, name, delay) })
+	l.move(m, msg, func(o *outbox) error { return l.declareRetry(o, m.Queue, name, delay) })
 }
 
 // declareRetry declares the queue where events wait; after delay each goes back to
 // the queue it came from.
-func (l *Listener) declareRetry(s *outSession, queue, name string, delay time.Duration) error {
-	if _, known := s.declared.Load(name); known {
-		return nil
-	}
-	ch, err := s.Channel()
-	if err != nil {
-		return at(err, "open a channel on %s", s.name)
-	}
-	defer func() { _ = ch.Close() }()
-	_, err = ch.QueueDeclare(name, l.queueOptions.durable() && !l.queueOptions.Exclusive, false, false, false, amqp.Table{
+func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Duration) error {
+	return o.declare(name, l.queueOptions.durable() && !l.queueOptions.Exclusive, amqp.Table{
 		"x-message-ttl":             delay.Milliseconds(),
 		"x-dead-letter-exchange":    "",
 		"x-dead-letter-routing-key": queue,
 	})
-	if err == nil {
-		s.declared.Store(name, true)
-	}
-	return at(err, "declare the queue %q", name)
 }
 
 // bury puts a message away for good.
@@ -173,7 +161,7 @@ func (m *message) copy() *publishing {
 // move publishes msg in place of m and acknowledges m when the broker has it. It
 // goes on trying for as long as the connection that m came by lives: without it the
 // broker gives m to somebody else.
-func (l *Listener) move(m *message, msg *publishing, prepare func(*outSession) error) {
+func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error) {
 	if m.settled.Swap(true) {
 		return
 	}
@@ -195,21 +183,21 @@ func (l *Listener) move(m *message, msg *publishing, prepare func(*outSession) e
 
 const moveTimeout = 10 * time.Second
 
-func (l *Listener) moveOnce(msg *publishing, prepare func(*outSession) error) error {
+func (l *Listener) moveOnce(msg *publishing, prepare func(*outbox) error) error {
 	ctx, cancel := context.WithTimeout(l.moving, moveTimeout)
 	defer cancel()
-	s, err := l.out.get(ctx)
+	o, err := l.out.get(ctx)
 	if err != nil {
 		return err
 	}
 	if prepare != nil {
-		if err := prepare(s); err != nil {
+		if err := prepare(o); err != nil {
 			return err
 		}
 	}
-	err = s.publish(ctx, time.Now().Add(moveTimeout), msg)
+	err = o.publish(ctx, time.Now().Add(moveTimeout), msg)
 	if errors.Is(err, micro.ErrNotServed) {
-		s.declared.Delete(msg.key) // somebody has deleted it
+		o.remember(msg.key, false) // somebody has deleted it
 	}
 	return err
 }

@@ -9,104 +9,40 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
+// session is what a client has on one connection.
+type session struct {
+	*connection
+	*publisher
+	client *Client
+	took   time.Duration // to connect
+}
+
 // connected returns the session, and waits for one as long as the message and
 // one attempt to connect may take.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
-	if s := c.session.Load(); s != nil {
+	if s, ok := c.link.now(); ok {
 		return s, nil
 	}
-	wait := min(time.Until(req.Deadline), c.dialTimeout)
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		s, changed, failure := c.state()
-		switch {
-		case c.ctx.Err() != nil:
-			return nil, micro.ErrClosed
-		case s != nil:
-			if req.Trace != nil && req.Trace.Connected != nil {
-				req.Trace.Connected(s.name, s.took)
-			}
-			return s, nil
-		case failure != nil && hopeless(failure):
-			return nil, refused(failure)
-		}
-		select {
-		case <-changed:
-			continue
-		case <-timer.C:
-		case <-c.ctx.Done():
-			return nil, micro.ErrClosed
-		case <-ctx.Done():
-			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, context.Cause(ctx)
-			}
-		}
-		if failure == nil {
-			return nil, fmt.Errorf("%w: no connection to %s within %v", micro.ErrUnreachable, names(c.addresses), wait.Round(time.Millisecond))
-		}
-		return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
+	if c.badURL != nil {
+		return nil, c.badURL
 	}
-}
-
-// state returns the session or why there is none, and starts connecting at the
-// first message.
-func (c *Client) state() (s *session, changed <-chan struct{}, failure error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.started && c.ctx.Err() == nil {
-		c.started = true
-		if c.badURL != nil {
-			c.failure = c.badURL
-		} else {
-			c.wg.Go(c.keepConnected)
-		}
+	deadline := time.Now().Add(c.dialTimeout)
+	if req.Deadline.Before(deadline) {
+		deadline = req.Deadline
 	}
-	return c.session.Load(), c.changed, c.failure
-}
-
-func (c *Client) change(s *session, failure error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.session.Store(s)
-	c.failure = failure
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// keepConnected makes sessions, one after another, until the client is closed.
-func (c *Client) keepConnected() {
-	pause := pauses{longest: c.maxDelay}
-	for c.ctx.Err() == nil {
-		s, err := c.open(c.ctx)
-		if err != nil {
-			c.change(nil, err)
-			pause.wait(c.ctx)
-			continue
-		}
-		pause.reset()
-		c.change(s, nil)
-		select {
-		case <-s.down:
-		case <-c.ctx.Done():
-		}
-		c.change(nil, nil)
-		if why := c.ended(s); why != nil {
-			c.table.FailAll(why)
-			s.abandon(why)
-		}
-		s.shut()
-		s.abandon(micro.ErrClosed)
-		pause.wait(c.ctx)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	s, err := c.link.get(ctx)
+	switch {
+	case errors.Is(err, errEnded):
+		return nil, micro.ErrClosed
+	case err != nil:
+		return nil, fmt.Errorf("%w (%s)", err, names(c.addresses))
 	}
-}
-
-// ended returns why a session is lost, nil when the client was closed.
-func (c *Client) ended(s *session) error {
-	if c.ctx.Err() != nil {
-		return nil
+	if req.Trace != nil && req.Trace.Connected != nil {
+		req.Trace.Connected(s.name, s.took)
 	}
-	return fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why))
+	return s, nil
 }
 
 // open makes a session: a connection, the queue, and the consumer of answers.
@@ -116,8 +52,8 @@ func (c *Client) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{connection: conn}
-	if err := c.setUp(s); err != nil {
+	s := &session{connection: conn, client: c}
+	if err := s.setUp(); err != nil {
 		conn.shut()
 		return nil, err
 	}
@@ -125,11 +61,12 @@ func (c *Client) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-func (c *Client) setUp(s *session) error {
+func (s *session) setUp() error {
 	ch, err := s.openChannel()
 	if err != nil {
 		return err
 	}
+	c := s.client
 	if err := c.setUpClient(ch); err != nil {
 		return err
 	}
@@ -146,4 +83,15 @@ func (c *Client) setUp(s *session) error {
 	}
 	_, err = ch.Consume(c.replyQueue, "", noAck, false, false, false, nil)
 	return at(err, "take answers from the queue %q", c.replyQueue)
+}
+
+// close ends the session, and everything that waits on it.
+func (s *session) close(wanted bool) {
+	why := micro.ErrClosed
+	if !wanted {
+		why = fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why))
+		s.client.table.FailAll(why)
+	}
+	s.abandon(why)
+	s.shut()
 }

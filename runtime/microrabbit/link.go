@@ -1,0 +1,152 @@
+package microrabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// ending is what a link keeps: something on one connection that comes to an end.
+type ending interface {
+	comparable
+	lost() <-chan struct{}
+	// close ends it, if it has not ended by itself, and waits for its goroutines.
+	close(wanted bool)
+}
+
+// link keeps one session after another, from the moment it is first needed until
+// its context ends: a session that is lost is made again, for ever.
+type link[S ending] struct {
+	open    func(context.Context) (S, error)
+	longest time.Duration // of the pauses between attempts
+
+	ctx     context.Context
+	wg      sync.WaitGroup
+	current atomic.Pointer[S] // nil while there is none
+
+	mu      sync.Mutex // guards what follows
+	started bool
+	failure error         // why the last attempt failed
+	changed chan struct{} // closed and replaced when current or failure change
+}
+
+// now returns the session if there is one.
+func (l *link[S]) now() (s S, ok bool) {
+	if p := l.current.Load(); p != nil {
+		return *p, true
+	}
+	return s, false
+}
+
+// errEnded tells that the link's context has ended.
+var errEnded = errors.New("the link has ended")
+
+// get returns the session, or waits for one until ctx ends, or it is clear that
+// waiting does not help.
+func (l *link[S]) get(ctx context.Context) (s S, err error) {
+	for {
+		s, changed, failure := l.state()
+		if s != nil {
+			return *s, nil
+		}
+		if failure != nil && hopeless(failure) {
+			return *new(S), refused(failure)
+		}
+		select {
+		case <-changed:
+			continue
+		case <-l.ctx.Done():
+			return *new(S), errEnded
+		case <-ctx.Done():
+		}
+		if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return *new(S), context.Cause(ctx)
+		}
+		if failure == nil {
+			failure = errors.New("no connection in time")
+		}
+		return *new(S), fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
+	}
+}
+
+// state returns the session, or why there is none, and starts making one when it
+// is first asked.
+func (l *link[S]) state() (s *S, changed <-chan struct{}, failure error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	if !l.started && l.ctx.Err() == nil {
+		l.started = true
+		l.wg.Go(l.run)
+	}
+	return l.current.Load(), l.changed, l.failure
+}
+
+// close waits until the link has ended, after its context.
+func (l *link[S]) close() {
+	l.mu.Lock()
+	l.started = true // nothing begins any more
+	l.mu.Unlock()
+	l.wg.Wait()
+}
+
+func (l *link[S]) change(s *S, failure error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current.Store(s)
+	l.failure = failure
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *link[S]) run() {
+	pause := pauses{longest: l.longest}
+	for l.ctx.Err() == nil {
+		s, err := l.open(l.ctx)
+		if err != nil {
+			l.change(nil, err)
+			pause.wait(l.ctx)
+			continue
+		}
+		pause.reset()
+		l.change(&s, nil)
+		select {
+		case <-s.lost():
+		case <-l.ctx.Done():
+		}
+		l.change(nil, nil)
+		s.close(l.ctx.Err() != nil)
+		pause.wait(l.ctx)
+	}
+}
+
+// pauses are the delays between attempts to connect.
+type pauses struct {
+	longest time.Duration
+	next    time.Duration
+}
+
+const firstPause = 50 * time.Millisecond
+
+// wait lets the next delay pass; false tells that ctx ended first.
+func (p *pauses) wait(ctx context.Context) bool {
+	p.next = min(max(p.next*2, firstPause), max(p.longest, time.Millisecond))
+	timer := time.NewTimer(p.next/2 + rand.N(p.next/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *pauses) reset() { p.next = 0 }
