@@ -44,7 +44,7 @@ one adds its driver to go.mod and the broker to compose.yaml.`,
 			return runNewService(cmd.Context(), s, o)
 		},
 	}
-	cmd.Flags().StringVar(&o.transport, "transport", "", "how messages reach it: tcp, rabbitmq, redis or nats (default tcp)")
+	cmd.Flags().StringVar(&o.transport, "transport", "", "the `TRANSPORT` of its messages: tcp, rabbitmq, redis or nats (default tcp)")
 	cmd.Flags().IntVar(&o.port, "port", 0, "its `PORT` (default the next free one)")
 	o.add(cmd)
 	return cmd

@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,6 +163,42 @@ func TestRuntimeOfAnotherVersion(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
 		t.Errorf("something was written: %s", diff)
+	}
+}
+
+// TestBrokersByHand: what msctl does not recognise it leaves alone, and says what
+// to do.
+func TestBrokersByHand(t *testing.T) {
+	for _, test := range []struct{ name, text, now, want string }{
+		{"apps/gateway/gateway.go", "type transport struct", "type channel struct", "the gateway in apps/gateway was made by an earlier msctl"},
+		{"go.mod", "require", "// require", "go.mod is not as msctl knows it: run `go mod tidy`"},
+		{"compose.yaml", "services:", "services: &all", "add service mail and RabbitMQ there, and RABBITMQ_URL=amqp://app:${RABBITMQ_PASSWORD:?set it in .env}@rabbitmq:5672"},
+		{"third_party/msctl/go.mod", "", "", "run `go mod tidy` for the driver of RabbitMQ"},
+	} {
+		dir := t.TempDir()
+		makeShop(t, dir)
+		path := filepath.Join(dir, filepath.FromSlash(test.name))
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(string(text), test.text, test.now)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if test.text == "" {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := open(t, dir).NewService(Service{Name: "mail", Transport: workspace.RabbitMQ})
+		if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], test.want) {
+			t.Errorf("%s: by hand %q, %v", test.name, r.ByHand, err)
+		}
+		for _, f := range r.Files {
+			if f.Path == test.name {
+				t.Errorf("%s was touched", test.name)
+			}
+		}
 	}
 }
 
