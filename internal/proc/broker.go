@@ -59,7 +59,7 @@ func BrokerName(w *workspace.Workspace, t workspace.Transport) string {
 	return name
 }
 
-// brokers finds the brokers of the services that run, each once, and asks all
+// findBrokers finds the brokers of the services that run, each once, and asks all
 // of them whether they are there.
 func (r *run) findBrokers(ctx context.Context) error {
 	for i := range r.units {
@@ -219,8 +219,8 @@ func (b *broker) story() string {
 	if errors.Is(b.missing, errStranger) {
 		why = " (" + b.missing.Error() + ")"
 	}
-	u, _ := url.Parse(b.url) // ours
-	text := fmt.Sprintf("no %s answers at %s%s: starting one for this run at %s", b.transport.Title(), at, why, u.Host)
+	_, here, _ := strings.Cut(b.url, "://") // ours: it has nothing but host and port
+	text := fmt.Sprintf("no %s answers at %s%s: starting one for this run at %s", b.transport.Title(), at, why, here)
 	if b.program.slow != "" {
 		text += ", which takes " + b.program.slow
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -73,7 +74,7 @@ func (p *program) nats(words []string, port int) error {
 		return errors.New("and none can be started here")
 	}
 	p.url = fmt.Sprintf("nats://127.0.0.1:%d", port)
-	p.words = append(words[:len(words):len(words)], strconv.Itoa(port))
+	p.words = slices.Concat(words, []string{strconv.Itoa(port)})
 	p.dir = ""
 	p.worth = hasMark("["+markWarning+"]", "["+markError+"]", "["+markFatal+"]")
 	return nil

@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,11 @@ func driverRequirements(t *testing.T, root, dir string) string {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "go.sum"), string(sums))
-	return string(text[bytes.Index(text, []byte("require (")):])
+	_, after, found := strings.Cut(string(text), "require (")
+	if !found {
+		t.Fatal("go.mod requires nothing")
+	}
+	return "require (" + after
 }
 
 func self(t *testing.T) string {

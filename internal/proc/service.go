@@ -266,7 +266,7 @@ func (s *service) spawn(ctx context.Context) (*child, error) {
 // process ends or takes too long. A process that is the only one of its service
 // must answer on the service's port too.
 func (s *service) awaitReady(ctx context.Context, p *child, alone bool) error {
-	ctx, cancel := context.WithTimeout(ctx, s.run.options.ReadyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.readyTimeout())
 	defer cancel()
 	done := make(chan struct{})
 	var wait sync.WaitGroup
@@ -301,6 +301,18 @@ func (s *service) awaitReady(ctx context.Context, p *child, alone bool) error {
 	}
 	return nil
 }
+
+// readyTimeout is how long a process may take to answer. The option is meant for
+// the services: a broker takes the time that it takes, within reason.
+func (s *service) readyTimeout() time.Duration {
+	if s.runsBroker {
+		return max(s.run.options.ReadyTimeout, brokerTimeout)
+	}
+	return s.run.options.ReadyTimeout
+}
+
+// brokerTimeout is how long a broker may take to start at least.
+const brokerTimeout = 90 * time.Second
 
 // silentTimeout is how long a process that is up may leave its port unanswered.
 const silentTimeout = 3 * time.Second

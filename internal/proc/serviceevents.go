@@ -166,7 +166,7 @@ func (s *service) wasReady() bool {
 func (s *service) notReady(cause error) {
 	p := s.next
 	s.discardNext()
-	reason := fmt.Sprintf("did not become ready in %v: %v", s.run.options.ReadyTimeout, cause)
+	reason := fmt.Sprintf("did not become ready in %v: %v", s.readyTimeout(), cause)
 	if !s.wasReady() {
 		s.run.fail(&StartError{s.spec.Name, reason, p.output.last()})
 		return
