@@ -2,7 +2,9 @@
 // patterns and packets, servers and their handlers, clients and their calls. A
 // service written with it answers NestJS clients, and its clients call NestJS
 // services, without either side noticing; docs/wire.md says how. It needs the
-// standard library only. Transports live beside it: microtcp is NestJS' TCP.
+// standard library only. Transports live beside it: microtcp, microrabbit,
+// microredis and micronats are NestJS' TCP, RMQ, REDIS and NATS. Which of them
+// carries a message makes no difference to handlers and callers.
 //
 // # A service
 //
@@ -89,6 +91,8 @@
 //	@UseGuards(…) on a method                     the same options, given to Handle
 //	app.useGlobalGuards(…)                        the same options, given to NewServer
 //	createMicroservice({ transport: TCP })        s.Serve(ctx, microtcp.Listen("host:port"))
+//	… RMQ, REDIS, NATS                            microrabbit.Listen, microredis.Listen, micronats.Listen
+//	@Ctx() context: RmqContext, …                 microrabbit.DeliveryFromContext(ctx), and its like
 //	enableShutdownHooks()                         Serve drains when its ctx ends
 //	ClientProxy                                   *micro.Client
 //	client.send(pattern, data)                    micro.Call, or micro.Stream for several values
