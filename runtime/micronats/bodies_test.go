@@ -53,6 +53,7 @@ func TestBodiesAsNestJS(t *testing.T) {
 		for range 2 {
 			nest.ask(t, "echo", `{"data":1,"id":"after"}`)
 		}
+		nest.caughtUp(t)
 	}
 	msctlSettled := func() { w.settled(t, msctl) }
 	for _, subject := range []string{"echo", "true"} {

@@ -85,6 +85,16 @@ func (p *rawPeer) ask(t testing.TB, subject, body string) string {
 	return string(msg.Data)
 }
 
+// caughtUp returns when everything that has arrived has been kept.
+func (p *rawPeer) caughtUp(t testing.TB) {
+	t.Helper()
+	done := make(chan struct{})
+	if err := p.Barrier(func() { close(done) }); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+}
+
 // record is a line of testdata/wire/nats*.jsonl: a message, or what its sender
 // observed.
 type record struct {

@@ -199,4 +199,5 @@ func (w *twin) settled(t *testing.T, p *rawPeer) {
 			t.Fatal(err)
 		}
 	}
+	p.caughtUp(t)
 }
