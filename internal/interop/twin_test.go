@@ -105,6 +105,9 @@ func (w *twin) answers() {
 	w.on(micro.Cmd("echo"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
 		return reply.Send(micro.Value{Raw: req.Data, Last: true})
 	})
+	w.on(micro.Cmd("é😀"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+		return reply.Send(micro.Value{Raw: req.Data, Last: true})
+	})
 	w.on(micro.Name("math.sum"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
 		var numbers []int
 		if err := json.Unmarshal(req.Data, &numbers); err != nil {
@@ -149,6 +152,9 @@ func (w *twin) streams() {
 	})
 	w.on(micro.Cmd("streamSync"), gives("0", "1", "2", "3", "4"))
 	w.on(micro.Cmd("streamNulls"), gives("null", "1", "null"))
+	w.on(micro.Cmd("streamUndefined"), func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
+		return errors.Join(reply.Send(micro.Value{}), reply.Send(micro.Value{Last: true}))
+	})
 	w.sequence("streamEmpty", nil)
 	w.sequence("streamLateComplete", nil, 1, 2)
 	w.sequence("streamThenError", micro.Errorf(0, "stream failed"), 1, 2)

@@ -13,6 +13,7 @@ const basic = [
   ['echo', data => data],
   [cmd('sum'), sum],
   ['math.sum', sum],
+  [cmd('é😀'), data => data],
   [cmd('slow'), data => new Promise(done => setTimeout(() => done({ slept: data?.ms ?? 100 }), data?.ms ?? 100))],
   [cmd('never'), () => NEVER],
   [cmd('ctx'), (data, ctx) => describeContext(ctx)],
