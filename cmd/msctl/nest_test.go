@@ -22,12 +22,19 @@ type result struct {
 
 func runMsctl(t *testing.T, args ...string) result {
 	t.Helper()
+	return typeTo(t, "", args...)
+}
+
+// typeTo is runMsctl with something typed.
+func typeTo(t *testing.T, text string, args ...string) result {
+	t.Helper()
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
 	cmd := &exec.Cmd{Path: binary, Args: append([]string{"msctl"}, args...), Dir: t.TempDir(), Stdout: &stdout, Stderr: &stderr}
+	cmd.Stdin = strings.NewReader(text)
 	err = cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -54,11 +54,7 @@ func (t target) explainBroker(err error) error {
 	case strings.Contains(text, "PRECONDITION_FAILED"):
 		return t.otherOptions(err, text)
 	case errors.Is(err, micro.ErrRefused):
-		said, ok := strings.CutPrefix(placed.ReplaceAllString(text, "\x00"), "\x00")
-		if !ok {
-			said = "refuses: " + text
-		}
-		return withHint(&sentence{fmt.Sprintf("%s at %s %s", kind, t.where(), said), err}, "%s", t.loginHint())
+		return t.refused(err, text)
 	}
 	err = &sentence{fmt.Sprintf("cannot reach %s at %s: %s", kind, t.where(), text), err}
 	if t.service != "" {
@@ -66,6 +62,28 @@ func (t target) explainBroker(err error) error {
 	}
 	return withHint(err, "is it running there? another address goes in --to")
 }
+
+// refused tells why the broker does not let us in, or do what the message needs.
+func (t target) refused(err error, text string) error {
+	said, ok := strings.CutPrefix(placed.ReplaceAllString(text, "\x00"), "\x00")
+	if !ok {
+		said = "refuses: " + coded.ReplaceAllString(text, "$1")
+	}
+	err = &sentence{fmt.Sprintf("%s at %s %s", t.broker.kind, t.where(), said), err}
+	code := coded.FindStringSubmatch(text)
+	switch {
+	case code == nil, code[2] == "403":
+		return withHint(err, "%s", t.loginHint())
+	case code[2] == "530":
+		return withHint(err, "is the vhost right? It stands before the queue: %s://%s/VHOST/QUEUE", t.scheme, t.addresses[0])
+	case code[2] == "404":
+		return withHint(err, "what the options behind the ? of the address name must be there already")
+	}
+	return err
+}
+
+// coded is a sentence of RabbitMQ with its code, and what the transport adds.
+var coded = regexp.MustCompile(`^(.*? \((\d{3})\)).*$`)
 
 // variableOf is the environment variable with the address of a broker.
 func variableOf(k kind) string {
@@ -79,7 +97,7 @@ func (t target) notServed(text string) string {
 		name = t.service + " does not run: "
 	}
 	switch {
-	case t.broker.kind == rabbitMQ && !t.broker.params.withoutQueue() && !t.broker.params.flag("wildcards"):
+	case t.broker.kind == rabbitMQ && !t.byExchange():
 		return fmt.Sprintf("%sthere is no queue %s at %s", name, t.broker.queue, t.where())
 	case t.broker.kind == rabbitMQ:
 		return name + text
@@ -87,10 +105,18 @@ func (t target) notServed(text string) string {
 	return fmt.Sprintf("%snobody at %s handles it", name, t.where())
 }
 
+// byExchange reports whether messages go to an exchange of RabbitMQ.
+func (t target) byExchange() bool {
+	return t.broker.params.flag("wildcards") || t.broker.params.text("exchangeType") == "fanout"
+}
+
 // servedHint is what to look at when nobody is there.
 func (t target) servedHint() string {
-	if t.broker.kind == rabbitMQ {
+	switch {
+	case t.broker.kind == rabbitMQ && !t.byExchange():
 		return "a service declares its queue when it starts; is the name right, and the vhost?"
+	case t.broker.kind == rabbitMQ:
+		return "a service binds its queue when it starts: is it running, and is there a pattern of its that matches?"
 	}
 	return "a service handles its patterns while it runs: is it running, and at this broker?"
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,12 +31,30 @@ func TestPrintedGoCompiles(t *testing.T) {
 		"event":   {scheme: schemeTCP, addresses: []string{"[::1]:1"}},
 		"all":     {scheme: schemeTLS, addresses: []string{"a:1"}},
 	}
+	for name, address := range map[string]string{
+		"rabbitmq": "amqp://app:s3cret@a,b:1/a%2Fb/q?durable=false&exclusive&autoDelete&messageTtl=1500&expires=60000&maxLength=5&maxPriority=3&" +
+			"deadLetterExchange=x&deadLetterRoutingKey=k&x-queue-type=classic&x-n=5&x-yes=true&exchange=e&exchangeType=direct&routingKey=r&persistent&replyQueue=answers",
+		"wildcards": "amqps://a/q?wildcards&noAssert",
+		"redis":     "redis://:s3cret@a/2",
+		"rediss":    "rediss://app@a",
+		"nats":      "nats://app:s3cret@a,b?inboxPrefix=_APP",
+		"token":     "nats+tls://s3cret@a",
+	} {
+		to, err := parseURL(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests[name], targets[name] = tests["request"], to
+	}
 	for name, o := range tests {
 		t.Run(name, func(t *testing.T) {
 			s, b := term.NewTest("", term.Facts{})
 			o.printCode = "go"
 			if err := printCode(t.Context(), s, o, targets[name]); err != nil {
 				t.Fatal(err)
+			}
+			if strings.Contains(b.Out.String(), "s3cret") {
+				t.Errorf("the code holds the password:\n%s", b.Out.String())
 			}
 			file := filepath.Join(t.TempDir(), "main.go")
 			if err := os.WriteFile(file, b.Out.Bytes(), 0o600); err != nil {

@@ -314,7 +314,7 @@ func (t target) place(p micro.Pattern) string {
 		return "channel " + p.Route()
 	case t.broker.kind == natsIO:
 		return "subject " + p.Route()
-	case options.text("exchangeType") == "fanout", options.flag("wildcards"):
+	case t.byExchange():
 		key := p.JSON()
 		if micro.Name(p.Route()) == p {
 			key = p.Route()

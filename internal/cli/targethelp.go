@@ -56,8 +56,9 @@ Options
         queue=GROUP: the queue group of msctl mock
   redis wildcards: the patterns of msctl mock are globs
 
-  Connections have no options here: what else is in RABBITMQ_URL and the like is
-  for other programs, and left alone.`
+  In msctl.yaml, and in RABBITMQ_URL and the like, they stand behind the broker's
+  address, for all its services. What else stands there is for other programs, and
+  left alone.`
 
 // newTargetsTopic is `msctl help targets`: a page, not a command.
 func newTargetsTopic(s *term.IO) *cobra.Command {
