@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -156,7 +157,7 @@ func TestReplyChannels(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
 	start(t, s, Listen(broker.URL))
-	conn := Dial(broker.URL)
+	conn := Dial(broker.URL, WithLogger(slog.New(slog.DiscardHandler)), WithHeartbeat(soon))
 	c := micro.NewClient(conn)
 	defer c.Close()
 	var all sync.WaitGroup
@@ -202,7 +203,7 @@ func TestManyReplyChannels(t *testing.T) {
 		micro.Handle(s, patterns[i], func(context.Context, micro.None) (int, error) { return i, nil })
 	}
 	start(t, s, Listen(broker.URL))
-	conn := Dial(broker.URL)
+	conn := Dial(broker.URL, WithHeartbeat(soon))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	var all sync.WaitGroup
@@ -258,11 +259,17 @@ func TestLimits(t *testing.T) {
 // TestGivingUp: deadlines, contexts, and answers that come late.
 func TestGivingUp(t *testing.T) {
 	broker := testenv.Redis(t)
-	start(t, quietServer(), Listen(broker.URL))
+	s := quietServer()
+	stubborn := micro.Cmd("stubborn") // does not look at the deadline
+	micro.Handle(s, stubborn, func(context.Context, micro.None) (int, error) {
+		<-time.After(400 * time.Millisecond)
+		return 1, nil
+	})
+	start(t, s, Listen(broker.URL))
 	c := client(t, broker.URL)
 	late := make(chan micro.LateReply, 1)
 	var wrote, read atomic.Int32
-	req := &micro.Request{Pattern: hold, Data: []byte("300"), Deadline: time.Now().Add(100 * time.Millisecond), Trace: &micro.Trace{
+	req := &micro.Request{Pattern: stubborn, Deadline: time.Now().Add(100 * time.Millisecond), Trace: &micro.Trace{
 		Wrote: func(time.Time, []byte) { wrote.Add(1) },
 		Read:  func(time.Time, []byte) { read.Add(1) },
 		Late:  func(l micro.LateReply) { late <- l },
@@ -274,8 +281,8 @@ func TestGivingUp(t *testing.T) {
 		t.Errorf("wrote %d, read %d", wrote.Load(), read.Load())
 	}
 	select {
-	case l := <-late: // its handler was told to stop as well, and says so
-		if l.By <= 0 || l.Err == nil {
+	case l := <-late:
+		if l.By <= 0 || l.Err != nil {
 			t.Errorf("the late answer: %+v", l)
 		}
 	case <-time.After(soon):

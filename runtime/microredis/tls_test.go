@@ -146,6 +146,25 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
+// TestFewPermissions: the rights that docs/transports.md names are enough.
+func TestFewPermissions(t *testing.T) {
+	broker := testenv.Redis(t, "user few on >"+secret+" resetchannels &* -@all +ping +publish +subscribe +unsubscribe")
+	url := withPassword(broker.URL, "few", secret)
+	l := Listen(url)
+	l.company.confirm, l.company.every = time.Millisecond, time.Millisecond // it may not ask, and goes on
+	r := start(t, quietServer(), l)
+	c := client(t, url)
+	for range 10 {
+		if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	r.end(t)
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrNotServed) {
+		t.Errorf("when it has stopped: %v", err)
+	}
+}
+
 // TestBadURL: a URL that is none is an error of the first message, and tells
 // nothing of itself.
 func TestBadURL(t *testing.T) {
