@@ -110,16 +110,17 @@ func checkIn(t *testing.T, password string, err error, wanted bool) {
 
 // TestSharedBroker: one that runs already is used as it is, and no test may kill it.
 func TestSharedBroker(t *testing.T) {
-	for variable, start := range map[string]func(testing.TB, ...string) *testenv.Broker{
-		"MSCTL_TEST_REDIS_URL": testenv.Redis,
-		"MSCTL_TEST_NATS_URL":  testenv.NATS,
-		"MSCTL_TEST_AMQP_URL":  testenv.RabbitMQ,
+	type starter = func(testing.TB, ...string) *testenv.Broker
+	for variable, start := range map[string]struct{ own, shared starter }{
+		"MSCTL_TEST_REDIS_URL": {testenv.PrivateRedis, testenv.Redis},
+		"MSCTL_TEST_NATS_URL":  {testenv.PrivateNATS, testenv.NATS},
+		"MSCTL_TEST_AMQP_URL":  {testenv.RabbitMQ, testenv.RabbitMQ}, // the one of all tests is as good
 	} {
 		t.Run(variable, func(t *testing.T) {
-			own := start(t)
+			own := start.own(t)
 			t.Setenv(variable, own.URL)
 			r := &recorder{TB: t}
-			shared := start(r)
+			shared := start.shared(r)
 			if shared.URL != own.URL || shared.Addr != own.Addr {
 				t.Errorf("got %s at %s, want %s at %s", shared.URL, shared.Addr, own.URL, own.Addr)
 			}

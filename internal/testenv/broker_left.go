@@ -2,6 +2,7 @@ package testenv
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,28 +10,44 @@ import (
 	"time"
 )
 
-// AwaitNothingLeft waits until no process belongs to the directory and nothing is in it, as it is when the brokers and
-// programs that were started with it for their temporary files have ended. It fails the test when that takes long.
-func AwaitNothingLeft(tb testing.TB, dir string) {
+// AwaitNothingLeft waits until no process belongs to the directory, nothing is in it, and nobody accepts connections at the
+// addresses, as it is when the brokers and programs that had it for their temporary files have ended. It fails the test
+// when that takes long.
+func AwaitNothingLeft(tb testing.TB, dir string, addrs ...string) {
 	tb.Helper()
 	every := time.NewTicker(10 * time.Millisecond)
 	defer every.Stop()
 	deadline := time.After(brokerStopLimit)
 	for {
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		processes := ProcessesOf(dir)
-		if len(files) == 0 && len(processes) == 0 {
+		left := leftOf(tb, dir, addrs)
+		if len(left) == 0 {
 			return
 		}
 		select {
 		case <-every.C:
 		case <-deadline:
-			tb.Fatalf("left behind in %s: %v, %q", dir, files, processes)
+			tb.Fatalf("left behind in %s: %q", dir, left)
 		}
 	}
+}
+
+func leftOf(tb testing.TB, dir string, addrs []string) []string {
+	tb.Helper()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	left := ProcessesOf(dir)
+	for _, file := range files {
+		left = append(left, file.Name())
+	}
+	for _, addr := range addrs {
+		if conn, err := net.Dial("tcp", addr); err == nil { // the system closes what a process has open last
+			_ = conn.Close()
+			left = append(left, addr)
+		}
+	}
+	return left
 }
 
 // ProcessesOf returns the command lines of the processes that belong to a directory, as everything of a private broker

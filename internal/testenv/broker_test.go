@@ -123,8 +123,7 @@ func TestKilledTest(t *testing.T) {
 			checkListeners(t, dir, addr)
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
-			testenv.AwaitNothingLeft(t, dir)
-			accepts(t, addr, false)
+			testenv.AwaitNothingLeft(t, dir, addr)
 		})
 	}
 }
