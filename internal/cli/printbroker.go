@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,10 +63,7 @@ func nestRabbit(t target, add func(name, value string)) {
 func nestRabbitURL(t target, address string) string {
 	b := t.broker
 	if b.login.password == nil {
-		path := ""
-		if b.vhost != "/" {
-			path = "/" + url.PathEscape(b.vhost)
-		}
+		_, path := t.dialForm()
 		return quoteJSON(t.scheme + "://" + address + path)
 	}
 	host, port, _ := net.SplitHostPort(address) // it is one
@@ -168,15 +164,7 @@ func (g *goProgram) dialBroker(t target) string {
 // goURLs is the expression for the URLs of a broker.
 func goURLs(t target) string {
 	b := t.broker
-	scheme, path := t.scheme, ""
-	switch {
-	case scheme == schemeNATSTLS:
-		scheme = "tls"
-	case b.kind == rabbitMQ && b.vhost != "/":
-		path = "/" + url.PathEscape(b.vhost)
-	case b.db != "":
-		path = "/" + b.db
-	}
+	scheme, path := t.dialForm()
 	var parts []string // texts and expressions in turns
 	text := ""
 	for i, address := range t.addresses {

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/msctl/msctl/runtime/micro"
 )
 
 // The schemes of brokers. Their + or s is TLS.
@@ -275,6 +273,9 @@ func (b *broker) readQueue(path string) error {
 	if len(names) == 2 {
 		b.vhost = names[0]
 	}
+	if b.vhost == "" {
+		return withHint(errors.New("the vhost is missing"), "the vhost / needs not be named: /QUEUE")
+	}
 	b.queue = names[len(names)-1]
 	if len(b.queue) > mostQueueName {
 		return fmt.Errorf("the queue's name has %d bytes, and RabbitMQ takes %d", len(b.queue), mostQueueName)
@@ -284,65 +285,3 @@ func (b *broker) readQueue(path string) error {
 
 // mostQueueName is how long a short string of AMQP may be, in bytes.
 const mostQueueName = 255
-
-// tail is the path and the options, as they are written.
-func (t target) tail() string {
-	b := t.broker
-	text := ""
-	switch {
-	case b.kind == rabbitMQ && b.vhost != "/":
-		text = "/" + url.PathEscape(b.vhost) + "/" + url.PathEscape(b.queue)
-	case b.kind == rabbitMQ:
-		text = "/" + url.PathEscape(b.queue)
-	case b.db != "":
-		text = "/" + b.db
-	}
-	if b.query != "" {
-		text += "?" + b.query
-	}
-	return text
-}
-
-// place is where on the broker a message of a pattern goes: the queue, the channel
-// or the subject. It is "" where there is no broker.
-func (t target) place(p micro.Pattern) string {
-	if t.broker == nil {
-		return ""
-	}
-	switch options := t.broker.params; {
-	case t.broker.kind == redisKV:
-		return "channel " + p.Route()
-	case t.broker.kind == natsIO:
-		return "subject " + p.Route()
-	case t.byExchange():
-		key := p.JSON()
-		if micro.Name(p.Route()) == p {
-			key = p.Route()
-		}
-		return fmt.Sprintf("exchange %s, routing key %s", cmp.Or(options.text("exchange"), t.broker.queue), key)
-	}
-	return "queue " + t.broker.queue
-}
-
-// hasHeaders reports whether metadata travels beside the packet rather than in it.
-func (t target) hasHeaders() bool { return t.broker != nil && t.broker.kind != redisKV }
-
-// dialURLs is the address as the transports take it: with the password, with the
-// vhost and without the queue, and with the scheme before each server.
-func (t target) dialURLs() string {
-	b := t.broker
-	scheme, path := t.scheme, ""
-	switch {
-	case scheme == schemeNATSTLS:
-		scheme = "tls"
-	case b.kind == rabbitMQ:
-		path = "/" + url.PathEscape(b.vhost)
-	case b.db != "":
-		path = "/" + b.db
-	}
-	urls := make([]string, len(t.addresses))
-	for i, address := range t.addresses {
-		urls[i] = scheme + "://" + b.login.reveal(b.kind == natsIO) + address + path
-	}
-	return strings.Join(urls, ",")
-}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 func TestParseBrokerTarget(t *testing.T) {
@@ -20,21 +21,21 @@ func TestParseBrokerTarget(t *testing.T) {
 		shown string
 		dials string
 	}{
-		{"amqp://localhost/items", "amqp://localhost:5672/items", "amqp://localhost:5672/%2F"},
-		{"amqps://rabbit.example/items", "amqps://rabbit.example:5671/items", "amqps://rabbit.example:5671/%2F"},
+		{"amqp://localhost/items", "amqp://localhost:5672/items", "amqp://localhost:5672"},
+		{"amqps://rabbit.example/items", "amqps://rabbit.example:5671/items", "amqps://rabbit.example:5671"},
 		{"amqp://h:1/shop/items", "amqp://h:1/shop/items", "amqp://h:1/shop"},
-		{"amqp://h/%2F/items", "amqp://h:5672/items", "amqp://h:5672/%2F"},
+		{"amqp://h/%2F/items", "amqp://h:5672/items", "amqp://h:5672"},
 		{"amqp://h/a%2Fb/c%2Fd%20e", "amqp://h:5672/a%2Fb/c%2Fd%20e", "amqp://h:5672/a%2Fb"},
-		{"amqp://a,b:2/items", "amqp://a:5672,b:2/items", "amqp://a:5672/%2F,amqp://b:2/%2F"},
-		{"amqp://a/items,amqp://b/items", "amqp://a:5672,b:5672/items", "amqp://a:5672/%2F,amqp://b:5672/%2F"},
-		{"amqp://app:s3cret@h/items", "amqp://app@h:5672/items", "amqp://app:s3cret@h:5672/%2F"},
-		{"amqp://app:s3cret%40%3A%2F%25@h/items", "amqp://app@h:5672/items", "amqp://app:s3cret%40%3A%2F%25@h:5672/%2F"},
-		{"amqp://app:s3cret@a,app:s3cret@b/items", "amqp://app@a:5672,b:5672/items", "amqp://app:s3cret@a:5672/%2F,amqp://app:s3cret@b:5672/%2F"},
-		{"amqp://app:s3cret@a,b/items", "amqp://app@a:5672,b:5672/items", "amqp://app:s3cret@a:5672/%2F,amqp://app:s3cret@b:5672/%2F"},
-		{"amqp://h/items?durable=false&x-queue-type=quorum", "amqp://h:5672/items?durable=false&x-queue-type=quorum", "amqp://h:5672/%2F"},
-		{"amqp://h/?exchange=logs&exchangeType=fanout", "amqp://h:5672/?exchange=logs&exchangeType=fanout", "amqp://h:5672/%2F"},
-		{"amqp://[::1]/items", "amqp://[::1]:5672/items", "amqp://[::1]:5672/%2F"},
-		{"amqp://[::1]:9/items", "amqp://[::1]:9/items", "amqp://[::1]:9/%2F"},
+		{"amqp://a,b:2/items", "amqp://a:5672,b:2/items", "amqp://a:5672,amqp://b:2"},
+		{"amqp://a/items,amqp://b/items", "amqp://a:5672,b:5672/items", "amqp://a:5672,amqp://b:5672"},
+		{"amqp://app:s3cret@h/items", "amqp://app@h:5672/items", "amqp://app:s3cret@h:5672"},
+		{"amqp://app:s3cret%40%3A%2F%25@h/items", "amqp://app@h:5672/items", "amqp://app:s3cret%40%3A%2F%25@h:5672"},
+		{"amqp://app:s3cret@a,app:s3cret@b/items", "amqp://app@a:5672,b:5672/items", "amqp://app:s3cret@a:5672,amqp://app:s3cret@b:5672"},
+		{"amqp://app:s3cret@a,b/items", "amqp://app@a:5672,b:5672/items", "amqp://app:s3cret@a:5672,amqp://app:s3cret@b:5672"},
+		{"amqp://h/items?durable=false&x-queue-type=quorum", "amqp://h:5672/items?durable=false&x-queue-type=quorum", "amqp://h:5672"},
+		{"amqp://h/?exchange=logs&exchangeType=fanout", "amqp://h:5672/?exchange=logs&exchangeType=fanout", "amqp://h:5672"},
+		{"amqp://[::1]/items", "amqp://[::1]:5672/items", "amqp://[::1]:5672"},
+		{"amqp://[::1]:9/items", "amqp://[::1]:9/items", "amqp://[::1]:9"},
 		{"redis://localhost", "redis://localhost:6379", "redis://localhost:6379"},
 		{"redis://localhost/", "redis://localhost:6379", "redis://localhost:6379"},
 		{"redis://:s3cret@h/2", "redis://@h:6379/2", "redis://:s3cret@h:6379/2"},
@@ -74,9 +75,9 @@ func TestPasswordFromTheEnvironment(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv(passwordVariable, "p@ss:/%")
 	tests := []struct{ text, shown, dials string }{
-		{"amqp://app@h/items", "amqp://app@h:5672/items", "amqp://app:p%40ss%3A%2F%25@h:5672/%2F"},
-		{"amqp://app:own@h/items", "amqp://app@h:5672/items", "amqp://app:own@h:5672/%2F"},
-		{"amqp://h/items", "amqp://h:5672/items", "amqp://h:5672/%2F"},
+		{"amqp://app@h/items", "amqp://app@h:5672/items", "amqp://app:p%40ss%3A%2F%25@h:5672"},
+		{"amqp://app:own@h/items", "amqp://app@h:5672/items", "amqp://app:own@h:5672"},
+		{"amqp://h/items", "amqp://h:5672/items", "amqp://h:5672"},
 		{"redis://@h", "redis://@h:6379", "redis://:p%40ss%3A%2F%25@h:6379"},
 		{"redis://app@h", "redis://app@h:6379", "redis://app:p%40ss%3A%2F%25@h:6379"},
 		{"nats://@h", "nats://@h:4222", "nats://p%40ss%3A%2F%25@h:4222"},
@@ -114,6 +115,7 @@ func TestBrokerTargetErrors(t *testing.T) {
 		{"amqp://h", `target "amqp://h": the queue is missing`, "put it behind the host: amqp://h:5672/QUEUE, or /VHOST/QUEUE"},
 		{"amqp://h/", `target "amqp://h/": the queue is missing`, "put it behind the host"},
 		{"amqp://h/vhost/", `the queue is missing`, ""},
+		{"amqp://h//q", `the vhost is missing`, "the vhost / needs not be named"},
 		{"amqp://h/a/b/c", `the path has more than a vhost and a queue`, "a / in a name is %2F"},
 		{"amqp://h/a%zz", `"a%zz" is not percent-encoded as it should be`, "a % in a name is %25"},
 		{"amqp://h/" + strings.Repeat("q", 256), "the queue's name has 256 bytes, and RabbitMQ takes 255", ""},
@@ -185,6 +187,46 @@ func TestParams(t *testing.T) {
 	}
 	if !got.broker.params.asserts() || (params{"persistent": true}).asserts() || (params{"noAssert": true}).asserts() {
 		t.Error("a queue is declared when it is said how, and only then")
+	}
+}
+
+// TestServiceBehindBroker: where the broker of a workspace is, and what else its
+// address says.
+func TestServiceBehindBroker(t *testing.T) {
+	tests := []struct {
+		transport      workspace.Transport
+		address, queue string
+		want, dials    string // "" for an error
+	}{
+		{workspace.RabbitMQ, "amqp://localhost", "", "amqp://localhost:5672/mail", "amqp://localhost:5672"},
+		{workspace.RabbitMQ, "amqp://localhost:1/", "", "amqp://localhost:1/mail", "amqp://localhost:1"},
+		{workspace.RabbitMQ, "amqps://app:s3cret@a,b/shop", "a/b", "amqps://app@a:5671,b:5671/shop/a%2Fb", "amqps://app:s3cret@a:5671/shop,amqps://app:s3cret@b:5671/shop"},
+		{workspace.RabbitMQ, "amqp://a/%2F?heartbeat=5&durable=false", "", "amqp://a:5672/mail?durable=false", "amqp://a:5672"},
+		{workspace.RabbitMQ, "amqp://a/b/c", "", "", ""},
+		{workspace.RabbitMQ, "redis://a", "", "", ""},
+		{workspace.Redis, "redis://:s3cret@a/3?protocol=2", "", "redis://@a:6379/3", "redis://:s3cret@a:6379/3"},
+		{workspace.NATS, "tls://s3cret@a,tls://s3cret@b", "", "nats+tls://@a:4222,b:4222", "tls://s3cret@a:4222,tls://s3cret@b:4222"},
+		{workspace.NATS, "nats+tls://a", "", "nats+tls://a:4222", "tls://a:4222"},
+		{workspace.NATS, "nats://s3cret@a:x", "", "", ""},
+	}
+	for _, tt := range tests {
+		w := &workspace.Workspace{Brokers: map[workspace.Transport]string{tt.transport: tt.address}}
+		s := &workspace.Service{Name: "mail", Transport: tt.transport, Queue: tt.queue}
+		t.Setenv(tt.transport.Variable(), "")
+		got, err := places{w: w}.target(s)
+		if tt.want == "" {
+			if err == nil || exitCode(err) != exitUsage || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%s: %s, %v, want a usage error", tt.address, got, err)
+			}
+			continue
+		}
+		if err != nil || got.String() != tt.want || got.dialURLs() != tt.dials || got.service != "mail" {
+			t.Errorf("%s: %s, %v; want %s, %s", tt.address, got, err, tt.want, tt.dials)
+		}
+		running := places{w: w, running: map[string]string{string(tt.transport): workspace.DefaultBrokerURL(tt.transport)}}
+		if got, err := running.target(s); err != nil || got.addresses[0] != strings.SplitAfter(workspace.DefaultBrokerURL(tt.transport), "://")[1] {
+			t.Errorf("%s: while msctl run has one: %s, %v", tt.address, got, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 
@@ -108,20 +109,14 @@ func brokerOf(s *workspace.Service, address string) (target, error) {
 // path of RabbitMQ's is a vhost.
 func (t *target) readServiceTail(s *workspace.Service, tail string) error {
 	path, query, _ := strings.Cut(tail, "?")
-	path = strings.TrimPrefix(path, "/")
 	b := t.broker
-	if b.kind != rabbitMQ {
-		if err := b.readPath(path); err != nil {
-			return err
-		}
-	} else if err := b.readQueue(path + "/"); err != nil {
-		return err
+	if vhost := strings.Trim(path, "/"); b.kind == rabbitMQ && vhost != "" {
+		path = "/" + vhost + "/" + url.PathEscape(s.QueueName())
+	} else if b.kind == rabbitMQ {
+		path = "/" + url.PathEscape(s.QueueName())
 	}
-	if b.kind == rabbitMQ {
-		b.queue = s.QueueName()
-		if b.vhost == "" {
-			b.vhost = "/"
-		}
+	if err := b.readPath(path); err != nil {
+		return err
 	}
 	b.query = ownParams(b.kind, query)
 	var err error
