@@ -85,11 +85,11 @@ func TestRabbitMQStaysAlone(t *testing.T) {
 // holdEnv makes TestHoldBroker hold a broker of this kind.
 const holdEnv = "TESTENV_HOLD"
 
-// TestHoldBroker is the process that TestKilledTest kills.
+// TestHoldBroker is the process that TestKilledTest kills; otherwise it is nothing.
 func TestHoldBroker(t *testing.T) {
 	name := os.Getenv(holdEnv)
 	if name == "" {
-		t.Skip("a part of TestKilledTest")
+		return
 	}
 	fmt.Printf("\naddr %s\n", private[name](t).Addr)
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // until the other test ends
