@@ -54,24 +54,8 @@ func TestNestBehindBrokers(t *testing.T) {
 	testenv.NeedNest(t, testenv.Nest12)
 	for name, to := range nestBehindBrokers(t) {
 		t.Run(name, func(t *testing.T) {
-			tests := []struct {
-				args   []string
-				stdout string
-				stderr string // a part of it
-				code   int
-			}{
-				{[]string{"cmd=echo", "name=é😀", "n:=[1,2.5]"}, `{"name":"é😀","n":[1,2.5]}` + "\n", "", 0},
-				{[]string{"cmd=stream", "n:=3", "delay:=1"}, "0\n1\n2\n", "", 0},
-				{[]string{"cmd=returnUndefined"}, "", "", 0},
-				{[]string{"cmd=returnNull"}, "null\n", "", 0},
-				{[]string{"cmd=streamThenError"}, "1\n2\n", "answered with an error: stream failed", 3},
-				{[]string{"cmd=never", "--timeout", "300ms"}, "", "did not answer in time", 5},
-			}
-			for _, tt := range tests {
-				got := runSecretly(t, append(append([]string{"send"}, tt.args...), "-t", to)...)
-				if got.stdout != tt.stdout || got.code != tt.code || !strings.Contains(got.stderr, tt.stderr) || tt.stderr == "" && got.stderr != "" {
-					t.Errorf("send %q: %+v", tt.args, got)
-				}
+			for _, tt := range nestAnswers() {
+				tt.check(t, runSecretly(t, append(append([]string{"send"}, tt.args...), "-t", to)...))
 			}
 			if got := runSecretly(t, "emit", "user.created", "id:=1", "-t", to); got != (result{}) {
 				t.Errorf("emit: %+v", got)
