@@ -57,8 +57,15 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 // Do sends a message as it is, through the client's interceptors: the raw form
 // under Call, Stream and Emit, for those who forward JSON or watch the wire. It
 // sets the deadline and the correlation id where req has none. Data that is nil
-// is sent as {}, because a NestJS client cannot send undefined.
+// is sent as {}, because a NestJS client cannot send undefined. Nothing is sent
+// for a ctx that has ended: the error is its cause, or ErrTimeout at its deadline.
 func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
+	if err := ctx.Err(); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return ErrTimeout
+		}
+		return context.Cause(ctx)
+	}
 	if req.Pattern.IsZero() || req.Pattern.JSON() == "null" {
 		return errors.New("the message has no pattern (null is none)")
 	}

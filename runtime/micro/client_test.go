@@ -206,6 +206,19 @@ func TestNotSent(t *testing.T) {
 	if _, err := Call[int](t.Context(), c, Name("x"), func() {}); err == nil {
 		t.Error("a function was sent")
 	}
+	mine := errors.New("the user has left")
+	left, leave := context.WithCancelCause(t.Context())
+	leave(mine)
+	past, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for ctx, want := range map[context.Context]error{left: mine, past: ErrTimeout} {
+		if err := c.Emit(ctx, Name("x"), 1); !errors.Is(err, want) {
+			t.Errorf("an event: %v, want %v", err, want)
+		}
+		if _, err := Call[int](ctx, c, Name("x"), 1); !errors.Is(err, want) {
+			t.Errorf("a call: %v, want %v", err, want)
+		}
+	}
 	if len(w.sent) != 0 {
 		t.Errorf("sent %s", w.sent)
 	}
