@@ -91,10 +91,20 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 			err = c.call(ctx, s, channel, req, reply)
 			s.leave(r)
 		}
-		if !errors.Is(err, errLost) {
+		switch {
+		case errors.Is(err, errLost):
+		case errors.Is(err, micro.ErrNotServed) && clock() < s.settled && pauseBefore(ctx, req.Deadline):
+		default:
 			return err
 		}
 	}
+}
+
+// pauseBefore waits a moment, and reports whether it is over before the deadline and
+// before the end of ctx.
+func pauseBefore(ctx context.Context, deadline time.Time) bool {
+	d := jitter(100 * time.Millisecond)
+	return time.Until(deadline) > d && pause(ctx, d) == nil
 }
 
 // errLost: the session ended before the message was sent, so another may send it.
@@ -256,7 +266,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	c.begin()
-	for first := true; ; first = false {
+	for first, late := true, false; ; first = false {
 		now := c.link.state()
 		switch {
 		case now.session != nil && !now.session.over():
@@ -266,21 +276,21 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 			return now.session, nil
 		case c.ctx.Err() != nil:
 			return nil, micro.ErrClosed
-		case !now.running && first:
+		case late, !now.running && !first:
+			return nil, unreachable(now.failure)
+		case !now.running:
 			c.link.start(c.ctx, &c.wg)
 			continue
-		case !now.running:
-			return nil, unreachable(now.failure)
 		}
 		select {
 		case <-now.changed:
 		case <-timer.C:
-			return nil, unreachable(now.failure)
+			late = true
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return nil, unreachable(now.failure)
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil, context.Cause(ctx)
 			}
-			return nil, context.Cause(ctx)
+			late = true
 		}
 	}
 }

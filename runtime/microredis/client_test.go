@@ -330,7 +330,7 @@ func TestLarge(t *testing.T) {
 	start(t, quietServer(), Listen(broker.URL))
 	c := client(t, broker.URL)
 	var all sync.WaitGroup
-	for i := range 24 {
+	for i := range 12 {
 		all.Go(func() {
 			text := strings.Repeat(string(rune('a'+i)), 1<<20)
 			got, err := micro.Call[string](t.Context(), c, echo, text)

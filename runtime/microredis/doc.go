@@ -48,5 +48,7 @@
 //
 // When the connection is lost, or Redis is silent for most of a second while
 // calls wait, these fail with micro.ErrConnectionLost. Both sides connect again by
-// themselves, for ever unless WithRetry says otherwise, and go on as before.
+// themselves, for ever unless WithRetry says otherwise, and go on as before. For
+// the first seconds after that a request that nobody has received is sent again:
+// its service is about to come back too.
 package microredis

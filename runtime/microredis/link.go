@@ -44,6 +44,7 @@ func (l *link) run(ctx context.Context) error {
 		s, err := l.attempt(ctx)
 		if err == nil {
 			if !lost.IsZero() {
+				s.settled = clock() + int64(settle)
 				l.log.Info("connection restored", "transport", "redis", "address", l.options.Addr, "after", time.Since(lost).Round(time.Millisecond))
 			}
 			err = l.hold(ctx, s)
@@ -65,6 +66,10 @@ func (l *link) run(ctx context.Context) error {
 		}
 	}
 }
+
+// settle is for how long after the connection has been restored a request that
+// nobody has received is sent again: those who serve it are about to come back too.
+const settle = 3 * time.Second
 
 // attemptsPerLine is how many attempts in vain are told of in one line.
 const attemptsPerLine = 20
@@ -175,6 +180,11 @@ func (l *link) delay(failures int) time.Duration {
 		}
 		d = min(2*d, maxDelay)
 	}
+	return jitter(d)
+}
+
+// jitter returns a duration between half of d and d.
+func jitter(d time.Duration) time.Duration {
 	if d <= 1 {
 		return max(d, 0)
 	}

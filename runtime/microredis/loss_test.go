@@ -3,13 +3,11 @@ package microredis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -312,49 +310,4 @@ func TestSlowReader(t *testing.T) {
 			t.Errorf("it does not say: %s", line)
 		}
 	}
-}
-
-// TestLoad: under load, across kills of the broker, each call ends, with its own
-// answer or an error that says what happened.
-func TestLoad(t *testing.T) {
-	broker := testenv.PrivateRedis(t)
-	start(t, quietServer(), Listen(broker.URL))
-	c := client(t, broker.URL)
-	again(t, c)
-	stop := make(chan struct{})
-	var answered, failed atomic.Int64
-	var all sync.WaitGroup
-	for g := range 8 {
-		all.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				want := fmt.Sprint(g, " ", i)
-				got, err := micro.Call[string](t.Context(), c, echo, want)
-				switch {
-				case err == nil && got == want:
-					answered.Add(1)
-				case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost):
-					failed.Add(1)
-				default:
-					t.Errorf("%q, want %q: %v", got, want, err)
-					return
-				}
-			}
-		})
-	}
-	for range 3 {
-		n := answered.Load()
-		eventually(t, "calls are answered", func() bool { return answered.Load() > n+100 })
-		broker.Kill()
-		broker.Start()
-	}
-	n := answered.Load()
-	eventually(t, "calls are answered again", func() bool { return answered.Load() > n+100 })
-	close(stop)
-	all.Wait()
-	t.Logf("%d answered, %d failed", answered.Load(), failed.Load())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -102,6 +103,7 @@ func (p *publisher) add(ctx context.Context, m message, size int, build func(dst
 // where the message begins. It is about as long as it was guessed to be; another
 // length costs a move.
 func appendPublish(dst []byte, channel string, size int, build func(dst []byte) []byte) (text []byte, body int) {
+	dst = slices.Grow(dst, size+len(channel)+64)
 	dst = append(dst, "*3\r\n$7\r\nPUBLISH\r\n$"...)
 	dst = strconv.AppendInt(dst, int64(len(channel)), 10)
 	dst = append(dst, "\r\n"...)

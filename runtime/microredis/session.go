@@ -21,7 +21,8 @@ type session struct {
 	signIn  *redis.Client // of out
 	subs    *redis.Client // of in
 	sub     *redis.PubSub
-	cluster bool // the counts of receivers are those of one node
+	cluster bool  // the counts of receivers are those of one node
+	settled int64 // clock until when the servers may not be back yet; 0: they are
 
 	lost    chan struct{}  // closed at the end
 	nudge   chan struct{}  // somebody waits now: look more closely
