@@ -66,7 +66,7 @@ func nestAnswers() []sendCase {
 		{[]string{"cmd=returnUndefined"}, "", "", 0},
 		{[]string{"cmd=returnNull"}, "null\n", "", 0},
 		{[]string{"cmd=streamThenError"}, "1\n2\n", "answered with an error: stream failed", 3},
-		{[]string{"cmd=never", "--timeout", "300ms"}, "", "did not answer in time", 5},
+		{[]string{"cmd=never", "--timeout", "2s"}, "", "did not answer in time", 5},
 	}
 }
 
