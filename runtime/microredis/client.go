@@ -181,7 +181,9 @@ const maxShared = 1024
 func (c *Client) several(channel string, receivers int64) {
 	c.mu.Lock()
 	known := c.shared[channel] || len(c.shared) >= maxShared
-	c.shared[channel] = true
+	if !known {
+		c.shared[channel] = true
+	}
 	c.mu.Unlock()
 	if !known {
 		c.log.Warn("more than one instance has received a request: "+noGroups, "transport", "redis", "channel", channel, "receivers", receivers)
@@ -247,10 +249,16 @@ func bound(ctx context.Context, req *micro.Request) {
 	}
 }
 
-// connected returns the session, and waits for one if there is none.
+// connected returns the session by which req may be sent now, and waits for one if
+// there is none.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
-	if c.bad != nil {
+	switch {
+	case c.bad != nil:
 		return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, c.bad)
+	case ctx.Err() != nil:
+		return nil, calls.Ended(ctx)
+	case !time.Now().Before(req.Deadline):
+		return nil, calls.ErrTooLate
 	}
 	if s := c.link.session(); s != nil && !s.over() {
 		return s, nil
@@ -259,11 +267,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 		return nil, micro.ErrClosed
 	}
 	began := time.Now()
-	limit := min(time.Until(req.Deadline), c.dialTimeout)
-	if limit <= 0 {
-		return nil, calls.ErrTooLate
-	}
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(min(time.Until(req.Deadline), c.dialTimeout))
 	defer timer.Stop()
 	c.begin()
 	for first, late := true, false; ; first = false {

@@ -294,6 +294,15 @@ func TestGivingUp(t *testing.T) {
 	if _, err := micro.Call[int](ctx, c, hold, -1); !errors.Is(err, boom) {
 		t.Errorf("a context that has ended: %v", err)
 	}
+	if err := c.Emit(ctx, note, 1); !errors.Is(err, boom) {
+		t.Errorf("an event of such a context: %v", err)
+	}
+	gone := &micro.Request{Pattern: note, Event: true, Deadline: time.Now().Add(-time.Second), Trace: &micro.Trace{
+		Wrote: func(time.Time, []byte) { t.Error("an event that is too late was sent") },
+	}}
+	if err := c.Do(t.Context(), gone, nil); !errors.Is(err, micro.ErrTimeout) {
+		t.Errorf("an event that is too late: %v", err)
+	}
 }
 
 // TestStreamLeft: who leaves a stream early may call again.

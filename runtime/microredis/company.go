@@ -2,6 +2,7 @@ package microredis
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -91,8 +92,7 @@ func (l *Listener) shared(ctx context.Context, names []string) (shared []string)
 	options.Dialer = once(newWire(conn))
 	c := redis.NewClient(&options)
 	defer c.Close()
-	for start := 0; start < len(names); start += maxNames {
-		some := names[start:min(start+maxNames, len(names))]
+	for some := range slices.Chunk(names, maxNames) {
 		counts, err := c.PubSubNumSub(ctx, some...).Result()
 		if err != nil {
 			return nil

@@ -25,6 +25,7 @@ type span struct{ from, to time.Time }
 
 // call makes one call that is answered after a while, with its own text.
 func (tr *traffic) call(t *testing.T, c *micro.Client, n int) {
+	t.Helper()
 	from := time.Now()
 	got, err := micro.Call[int](t.Context(), c, hold, n%50)
 	tr.mu.Lock()

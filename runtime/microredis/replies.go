@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -21,7 +22,7 @@ type replyChannel struct {
 
 const (
 	keepReplies = 30 * time.Second // an idle reply channel
-	maxIdle     = 1024             // of them
+	maxIdle     = 1024             // reply channels, before those that are idle go at once
 )
 
 // listen returns when answers on the channel of that name arrive. Each call of
@@ -94,7 +95,7 @@ func (s *session) leave(r *replyChannel) {
 	many := r.users == 0 && len(s.replies) > maxIdle
 	s.mu.Unlock()
 	if many {
-		s.sweep(keepReplies / 10)
+		s.sweep(0)
 	}
 }
 
@@ -107,23 +108,27 @@ func (s *session) forget(r *replyChannel) {
 	}
 }
 
-// sweep unsubscribes from the reply channels that have been idle for longer than d.
+// sweep unsubscribes from the reply channels that have been idle for as long as d.
 func (s *session) sweep(d time.Duration) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	var names []string
+	names := s.takeIdle(clock() - int64(d))
+	for some := range slices.Chunk(names, maxNames) {
+		s.write(&change{}, s.sub.Unsubscribe, some...)
+	}
+}
+
+// takeIdle takes the reply channels off the list that have been idle since a time.
+func (s *session) takeIdle(since int64) (names []string) {
 	s.mu.Lock()
-	limit := clock() - int64(d)
+	defer s.mu.Unlock()
 	for name, r := range s.replies {
-		if r.users == 0 && r.idle <= limit && r.confirmed() && len(names) < maxNames {
+		if r.users == 0 && r.idle <= since && r.confirmed() {
 			names = append(names, name)
 			delete(s.replies, name)
 		}
 	}
-	s.mu.Unlock()
-	if len(names) > 0 {
-		s.write(&change{}, s.sub.Unsubscribe, names...)
-	}
+	return names
 }
 
 func (r *replyChannel) confirmed() bool {

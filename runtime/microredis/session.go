@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -207,13 +208,12 @@ func (s *session) await(ctx context.Context, c *change) error {
 // all sends a command for many names, and waits for its answers.
 func (s *session) all(ctx context.Context, send command, names []string) error {
 	var sent []*change
-	for start := 0; start < len(names); start += maxNames {
-		sent = append(sent, s.alter(send, names[start:min(start+maxNames, len(names))]...))
+	for some := range slices.Chunk(names, maxNames) {
+		sent = append(sent, s.alter(send, some...))
 	}
 	for i, c := range sent {
 		if err := s.await(ctx, c); err != nil {
-			part := names[i*maxNames : min((i+1)*maxNames, len(names))]
-			return fmt.Errorf("channels %s: %w", list(part), err)
+			return fmt.Errorf("channels %s: %w", list(names[i*maxNames:min((i+1)*maxNames, len(names))]), err)
 		}
 	}
 	return nil
