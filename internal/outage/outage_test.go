@@ -67,6 +67,7 @@ const (
 var slowly = micro.Cmd("slowly")
 
 func (o outage) run(t *testing.T, kills int, steady time.Duration) {
+	t.Helper()
 	broker := o.broker(t)
 	serve(t, o.listen(broker.URL))
 	client := micro.NewClient(o.dial(broker.URL), micro.WithTimeout(outagePatience))
@@ -93,6 +94,7 @@ const resumeWithin = 5 * time.Second
 
 // serve runs a service until the test ends.
 func serve(t *testing.T, listener micro.Listener) {
+	t.Helper()
 	s := micro.NewServer()
 	micro.Handle(s, slowly, func(ctx context.Context, n int) (int, error) {
 		work := time.NewTimer(outageWork)
@@ -192,6 +194,7 @@ func (l *load) stop() []call {
 }
 
 func judge(t *testing.T, calls []call, down, up []time.Time) {
+	t.Helper()
 	var ok, lost, unreachable, late int
 	var slowestLoss, slowestReturn time.Duration
 	first := make([]time.Time, len(up)) // success after each return
