@@ -21,7 +21,7 @@ import (
 func TestSwapBehindBrokers(t *testing.T) {
 	needBrokers(t, workspace.Brokers()...)
 	withoutVariables(t)
-	const edits = 4
+	const edits = 2
 	file, _ := shop(t, nobody+worker(workspace.NATS)+worker(workspace.Redis)+worker(workspace.RabbitMQ))
 	s := start(t, file, Options{})
 	s.awaitKind(0, KindAllReady, "")

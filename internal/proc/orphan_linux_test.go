@@ -22,32 +22,15 @@ func TestKillNine(t *testing.T) {
 	cache := t.TempDir()
 	for _, until := range []string{"all-ready", "paused npm", "starting npm", "building"} {
 		t.Run(until, func(t *testing.T) {
-			cmd := exec.Command(self(t), "__run", file, cache)
-			cmd.Env = append(os.Environ(), mark)
-			cmd.Stderr = os.Stderr
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			for lines := bufio.NewScanner(out); lines.Scan(); {
-				if until == "paused npm" && strings.HasPrefix(lines.Text(), "all-ready") {
+			killRun(t, file, cache, mark, func(line string) bool {
+				if until == "paused npm" && strings.HasPrefix(line, "all-ready") {
 					pauseAll(t, controlOf(t, file, cache))
 				}
-				if strings.HasPrefix(lines.Text(), until) {
-					break
+				if until == "all-ready" && strings.HasPrefix(line, until) && len(marked(t, mark)) < 6 { // supervisor, guard, three services, grandchild
+					t.Errorf("these run: %v", marked(t, mark))
 				}
-			}
-			if until == "all-ready" && len(marked(t, mark)) < 6 { // supervisor, guard, three services, grandchild
-				t.Errorf("these run: %v", marked(t, mark))
-			}
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait()
-			awaitNone(t, mark)
+				return strings.HasPrefix(line, until)
+			})
 			for _, port := range ports {
 				if !refused(port) {
 					t.Errorf("port %d is still open", port)
@@ -64,6 +47,30 @@ func TestKillNine(t *testing.T) {
 	}
 }
 
+// killRun starts a run in a process of its own and kills that, with the first
+// line for which now returns true. It returns when nothing is left of what has the
+// environment variable mark.
+func killRun(t *testing.T, file, cache, mark string, now func(line string) bool) {
+	t.Helper()
+	cmd := exec.Command(self(t), "__run", file, cache)
+	cmd.Env = append(os.Environ(), mark)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for lines := bufio.NewScanner(out); lines.Scan() && !now(lines.Text()); {
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	awaitNone(t, mark)
+}
+
 // TestKillNineBrokers: nothing is left of the brokers of such a run either,
 // RabbitMQ's helpers and the folders included.
 func TestKillNineBrokers(t *testing.T) {
@@ -74,26 +81,12 @@ func TestKillNineBrokers(t *testing.T) {
 	for _, until := range []string{"starting rabbitmq", "all-ready"} {
 		t.Run(until, func(t *testing.T) {
 			cache := t.TempDir()
-			cmd := exec.Command(self(t), "__run", file, cache)
-			cmd.Env = append(os.Environ(), mark)
-			cmd.Stderr = os.Stderr
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			for lines := bufio.NewScanner(out); lines.Scan() && !strings.HasPrefix(lines.Text(), until); {
-			}
-			if n := len(marked(t, mark)); until == "all-ready" && n < 8 { // supervisor, guard, three brokers and services
-				t.Errorf("these run: %v", marked(t, mark))
-			}
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait()
-			awaitNone(t, mark)
+			killRun(t, file, cache, mark, func(line string) bool {
+				if until == "all-ready" && strings.HasPrefix(line, until) && len(marked(t, mark)) < 8 { // supervisor, guard, three brokers and services
+					t.Errorf("these run: %v", marked(t, mark))
+				}
+				return strings.HasPrefix(line, until)
+			})
 			if left, _ := filepath.Glob(filepath.Join(cache, sessionPrefix+"*")); len(left) > 0 {
 				t.Errorf("left in the cache: %v", left)
 			}
