@@ -16,7 +16,7 @@ import (
 // and takes no more.
 func TestDrain(t *testing.T) {
 	for _, opts := range [][]ListenOption{nil, {WithWildcards()}} {
-		broker := testenv.Redis(t)
+		broker := testenv.PrivateRedis(t)
 		s := quietServer()
 		entered, release := make(chan struct{}, 20), make(chan struct{})
 		slow := micro.Name("slow")

@@ -77,7 +77,7 @@ func probe(t *testing.T, see *tap, channel, body, mark string, atLeast int) (rep
 
 func outcomesOfNest(t *testing.T) (all [][3]outcome) {
 	t.Helper()
-	broker := testenv.Redis(t)
+	broker := testenv.PrivateRedis(t)
 	server := testenv.Nest(t, testenv.Nest12, "--transport", "redis", "--url", broker.URL, "--verbose")
 	see := tapInto(t, broker.URL)
 	eventually(t, "NestJS has subscribed, which it does not wait for itself", func() bool {
@@ -120,7 +120,7 @@ func endsWith(t *testing.T, ctx context.Context, server *testenv.NestServer) (da
 
 func outcomesOfOurs(t *testing.T, nest [][3]outcome) (all [][3]outcome) {
 	t.Helper()
-	broker := testenv.Redis(t)
+	broker := testenv.PrivateRedis(t)
 	s := quietServer()
 	var mu sync.Mutex
 	var events []string
