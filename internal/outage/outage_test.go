@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func outages() []outage {
 // complete, and within five seconds of the broker's return all calls succeed.
 // With MSCTL_TEST_LONG it takes a minute for each broker, with three outages.
 func TestOutage(t *testing.T) {
-	kills, steady := 1, time.Second
+	kills, steady := 2, time.Second
 	if os.Getenv("MSCTL_TEST_LONG") != "" {
 		kills, steady = 3, 15*time.Second
 	}
@@ -74,6 +75,7 @@ func (o outage) run(t *testing.T, kills int, steady time.Duration) {
 	defer func() { _ = client.Close() }()
 	awaitService(t, client)
 
+	before := runtime.NumGoroutine()
 	load := startLoad(t.Context(), client)
 	var down, up []time.Time
 	for range kills {
@@ -87,6 +89,25 @@ func (o outage) run(t *testing.T, kills int, steady time.Duration) {
 	}
 	load.runFor(steady)
 	judge(t, load.stop(), down, up)
+	awaitGoroutines(t, before+keptWorkers)
+}
+
+// keptWorkers is how many goroutines a server may keep for the next burst.
+const keptWorkers = 520
+
+func awaitGoroutines(t *testing.T, most int) {
+	t.Helper()
+	timeout := time.NewTimer(30 * time.Second)
+	defer timeout.Stop()
+	look := time.NewTicker(50 * time.Millisecond)
+	defer look.Stop()
+	for runtime.NumGoroutine() > most {
+		select {
+		case <-look.C:
+		case <-timeout.C:
+			t.Fatalf("%d goroutines, wanted %d at the most", runtime.NumGoroutine(), most)
+		}
+	}
 }
 
 // resumeWithin is how long after the broker's return everything works again.
@@ -212,7 +233,7 @@ func judge(t *testing.T, calls []call, down, up []time.Time) {
 			ok++
 		case errors.Is(c.err, micro.ErrConnectionLost):
 			lost++
-		case errors.Is(c.err, micro.ErrUnreachable):
+		case errors.Is(c.err, micro.ErrUnreachable): // nobody serves, for a moment, among them
 			unreachable++
 		case errors.Is(c.err, micro.ErrTimeout):
 			late++
