@@ -170,31 +170,17 @@ func expired(e *env) {
 	event := &micro.Request{Pattern: note, Event: true} // an event has only the time it is given
 	event.Metadata.Set(micro.MetaTimeout, "0")
 	e.is("event", c.Do(e.Context(), event, nil), nil)
-	e.eventually("the event is counted as expired", func() bool { return e.expiredOf(c, note) == 1 })
+	e.eventually("the event is counted as expired", func() bool { return e.described(c, note).Expired == 1 })
 	e.eventually("a request is counted as expired", func() bool {
 		err := c.Do(e.Context(), &micro.Request{Pattern: echo, Deadline: time.Now().Add(900 * time.Microsecond)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 		if err == nil {
 			e.Fatal("a request without time was answered")
 		}
-		return e.expiredOf(c, echo) > 0
+		return e.described(c, echo).Expired > 0
 	})
 	if n := runs.Load(); n != 0 {
 		e.Errorf("%d runs of handlers", n)
 	}
-}
-
-// expiredOf asks the server how many messages came too late for a handler.
-func (e *env) expiredOf(c *micro.Client, p micro.Pattern) uint64 {
-	e.Helper()
-	d, err := micro.Call[micro.Description](e.Context(), c, micro.DescribePattern, micro.None{})
-	e.is("describe", err, nil)
-	for _, h := range d.Handlers {
-		if h.Route == p.Route() {
-			return h.Expired
-		}
-	}
-	e.Fatalf("%s is not described", p)
-	return 0
 }
 
 // attempts: a handler knows which attempt a message is.
