@@ -29,7 +29,7 @@ type settings struct {
 // The defaults.
 const (
 	DefaultRetryDelay  = 100 * time.Millisecond // before the second attempt; doubled for each further one
-	DefaultHeartbeat   = 700 * time.Millisecond
+	DefaultHeartbeat   = 3 * time.Second
 	DefaultDialTimeout = 5 * time.Second
 	defaultMaxInFlight = 65536
 )
@@ -68,9 +68,10 @@ func WithRetry(attempts int, delay time.Duration) Option {
 
 // WithHeartbeat sets how long Redis may take to give a sign of life while calls
 // wait, before it is taken for lost and they fail; it is asked for one when it has
-// been quiet for a seventh of that. The default is DefaultHeartbeat, with which
-// calls fail within a second. Raise it where Redis stands still for longer at times,
-// because of slow scripts or a busy machine. 0 or less keeps the default.
+// been quiet for a seventh of that. A Redis that has died is noticed at once, by
+// its connections; this is for one that is silent, or cut off. The default is
+// DefaultHeartbeat: a slow script, a fork for BGSAVE or a busy machine may well take a
+// second. 0 or less keeps the default.
 func WithHeartbeat(d time.Duration) Option {
 	return bothOption(func(s *settings) {
 		if d > 0 {
