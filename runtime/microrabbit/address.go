@@ -53,7 +53,7 @@ func parseAddresses(list string) ([]address, error) {
 
 func parseAddress(text string) (address, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Opaque != "" || strings.ContainsAny(u.Host, " ,") {
+	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Opaque != "" || strings.ContainsAny(u.Host, " ,") || strings.Contains(u.Hostname(), ":") && !strings.HasPrefix(u.Host, "[") {
 		return address{}, errURL
 	}
 	a := address{url: text, hostname: u.Hostname(), tls: u.Scheme == "amqps"}

@@ -1,44 +1,23 @@
 package microrabbit
 
 import (
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/msctl/msctl/internal/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
 // BenchmarkCall is a request of 170 bytes and its answer, many at once; server
 // and client are in this process, the broker is another.
 func BenchmarkCall(b *testing.B) {
-	broker := testenv.RabbitMQ(b)
-	q := testenv.Unique(b, "bench")
+	broker := broker(b)
+	q := unique(b, "bench")
 	start(b, quietServer(), Listen(broker.URL, q))
 	c := dial(b, broker.URL, q)
 	data := strings.Repeat("0123456789", 16)
 	b.ResetTimer()
 	b.ReportAllocs()
 	b.SetParallelism(32)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := micro.Call[string](b.Context(), c, echo, data); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-}
-
-func BenchmarkLoadQueue(b *testing.B) {
-	q := os.Getenv("QUEUE")
-	broker := testenv.RabbitMQ(b)
-	c := dial(b, broker.URL, q)
-	data := strings.Repeat("0123456789", 16)
-	b.ResetTimer()
-	par, _ := strconv.Atoi(os.Getenv("PAR"))
-	b.SetParallelism(par)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			if _, err := micro.Call[string](b.Context(), c, echo, data); err != nil {

@@ -2,6 +2,7 @@ package microrabbit
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -24,7 +25,18 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(serviceEnv); url != "" {
 		os.Exit(runService(url, os.Args[1]))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(stopping{m})
+}
+
+// stopping ends the broker that the tests have started when they are done.
+type stopping struct{ *testing.M }
+
+func (m stopping) Run() int {
+	code := m.M.Run()
+	if oneBroker.end != nil {
+		oneBroker.end()
+	}
+	return code
 }
 
 // runService serves queue until it is told to end: it echoes, and prints the data of
@@ -52,7 +64,7 @@ var (
 
 func quietServer(opts ...micro.ServerOption) *micro.Server {
 	s := micro.NewServer(append([]micro.ServerOption{micro.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
-	micro.Handle(s, echo, func(_ context.Context, in string) (string, error) { return in, nil })
+	micro.Handle(s, echo, func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
 	return s
 }
 

@@ -230,7 +230,7 @@ func (r Redelivery) withDefaults() Redelivery {
 // after returns how long an event waits that has been handled that often.
 func (r Redelivery) after(attempts int) time.Duration {
 	d := float64(r.Delay) * math.Pow(r.Factor, float64(max(attempts, 1)-1))
-	return min(time.Duration(min(d, float64(math.MaxInt64/2))), r.MaxDelay).Round(time.Millisecond)
+	return max(min(time.Duration(min(d, float64(math.MaxInt64/2))), r.MaxDelay), time.Millisecond).Round(time.Millisecond)
 }
 
 // WithRedelivery sets how often and how soon failed events come again, for

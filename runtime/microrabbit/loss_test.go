@@ -1,0 +1,267 @@
+package microrabbit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// TestBrokerKilled: calls that wait fail within a second of the loss, and servers,
+// clients and what was set up for them come back by themselves with the broker.
+func TestBrokerKilled(t *testing.T) {
+	b := testenv.PrivateRabbitMQ(t)
+	q, dead := "killed", "killed.dead"
+	s := quietServer()
+	entered, leave := make(chan struct{}, 10), make(chan struct{})
+	micro.Handle(s, micro.Name("hold"), func(context.Context, micro.None) (micro.None, error) {
+		entered <- struct{}{}
+		<-leave
+		return micro.None{}, nil
+	})
+	handled := make(chan string, 100)
+	micro.HandleEvent(s, micro.Name("orders.*"), func(ctx context.Context, in string) error {
+		if in == "fails" && DeliveryFromContext(ctx).Attempt == 1 {
+			return errors.New("once")
+		}
+		handled <- in
+		return nil
+	})
+	start(t, s, Listen(b.URL, q, WithWildcards(), WithNoAck(false), WithPrefetch(2, false), WithDeadLetter(dead), quick))
+	c := dial(t, b.URL, q, WithWildcards())
+	call := func(c *micro.Client) (string, error) { return micro.Call[string](t.Context(), c, echo, "x") }
+	for round := range 2 {
+		if _, err := call(c); err != nil {
+			t.Fatal(err)
+		}
+		lost := make(chan error, 2)
+		for range 2 { // which fills the prefetch window
+			go func() {
+				_, err := micro.Call[micro.None](t.Context(), c, micro.Name("hold"), nil)
+				lost <- err
+			}()
+		}
+		for range 2 {
+			take(t, "a call that waits", entered)
+		}
+		b.Kill()
+		killed := time.Now()
+		for range 2 {
+			if err := take(t, "the lost call", lost); !errors.Is(err, micro.ErrConnectionLost) {
+				t.Errorf("%v", err)
+			}
+		}
+		if took := time.Since(killed); took > time.Second {
+			t.Errorf("the calls failed after %v", took)
+		}
+		short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		if _, err := micro.Call[string](short, c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
+			t.Errorf("without a broker: %v", err)
+		}
+		cancel()
+		if round == 0 {
+			close(leave) // answers that nobody waits for, to a broker that is not there
+		}
+		b.Start()
+		up := time.Now()
+		eventually(t, "service resumes", func() bool { _, err := call(c); return err == nil })
+		if took := time.Since(up); took > 5*time.Second {
+			t.Errorf("service resumed after %v", took)
+		}
+		for _, event := range []string{"fine", "fails"} { // bindings, acknowledgements and the outbox are back
+			if err := c.Emit(t.Context(), micro.Name("orders.created"), event); err != nil {
+				t.Error(err)
+			}
+			if got := take(t, "the event", handled); got != event {
+				t.Errorf("%s, want %s", got, event)
+			}
+		}
+	}
+}
+
+// TestQueueDeleted: a queue that somebody deletes is declared again, and consumed.
+func TestQueueDeleted(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	q := unique(t, "deleted")
+	start(t, quietServer(), Listen(b.URL, q))
+	c := dial(t, b.URL, q)
+	for range 2 {
+		if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.ch.QueueDelete(q, false, false, false); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the queue is back", func() bool {
+			_, err := micro.Call[string](t.Context(), c, echo, "x")
+			if err != nil && !errors.Is(err, micro.ErrNotServed) {
+				t.Errorf("%v", err)
+			}
+			return err == nil
+		})
+	}
+}
+
+// TestQueueChanged: a queue that comes back with other options ends the server with
+// the reason, rather than being tried for ever.
+func TestQueueChanged(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	q := unique(t, "changed")
+	served := make(chan error, 1)
+	l := Listen(b.URL, q, WithReconnectDelay(2*time.Second))
+	go func() { served <- quietServer().Serve(t.Context(), l) }()
+	if err := l.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.ch.QueueDelete(q, false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.ch.QueueDeclare(q, true, false, false, false, amqp.Table{"x-max-length": int64(3)}); err != nil {
+		t.Skip("the server was quicker: ", err)
+	}
+	if err := take(t, "the end of the server", served); err == nil || !strings.Contains(err.Error(), "x-max-length") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestPausedBroker: a broker that is silent counts as lost after three heartbeats.
+func TestPausedBroker(t *testing.T) {
+	b := testenv.PrivateRabbitMQ(t)
+	start(t, quietServer(), Listen(b.URL, "q", WithHeartbeat(2*time.Second)))
+	c := dial(t, b.URL, "q", WithHeartbeat(2*time.Second))
+	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+		t.Fatal(err)
+	}
+	b.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err := micro.Call[string](ctx, c, echo, "x")
+	b.Resume()
+	if !errors.Is(err, micro.ErrConnectionLost) {
+		t.Errorf("%v", err)
+	}
+	eventually(t, "service resumes", func() bool {
+		_, err := micro.Call[string](t.Context(), c, echo, "x")
+		return err == nil
+	})
+}
+
+// service is a process that handles the events of a queue and acknowledges them.
+type service struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// seen counts what services have handled.
+type seen struct {
+	mu    sync.Mutex
+	times map[string]int
+}
+
+func (s *seen) distinct() (n, duplicates int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, times := range s.times {
+		n++
+		duplicates += times - 1
+	}
+	return n, duplicates
+}
+
+func startService(t *testing.T, url, queue string, to *seen) *service {
+	t.Helper()
+	s := &service{t: t, cmd: exec.Command(os.Args[0], queue), done: make(chan struct{})}
+	s.cmd.Env = append(os.Environ(), serviceEnv+"="+url)
+	s.cmd.Stderr = os.Stderr
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(s.done)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			to.mu.Lock()
+			to.times[lines.Text()]++
+			to.mu.Unlock()
+		}
+	}()
+	t.Cleanup(s.kill)
+	return s
+}
+
+// kill ends the process as kill -9 does.
+func (s *service) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.done
+	_ = s.cmd.Wait()
+}
+
+// TestNothingLost: with a durable queue, persistent events and confirmations, none is
+// lost however often the broker and the service are killed; some are handled twice.
+func TestNothingLost(t *testing.T) {
+	n, kills := 4000, 1
+	if os.Getenv("MSCTL_TEST_LONG") != "" {
+		n, kills = 100_000, 3
+	}
+	b := testenv.PrivateRabbitMQ(t)
+	got := &seen{times: map[string]int{}}
+	running := startService(t, b.URL, "events", got)
+	c := dial(t, b.URL, "events", WithPersistent())
+	sent := make(chan int, 1)
+	go func() { sent <- emitAll(t, c, n) }()
+	progress := func(part int) func() bool {
+		return func() bool { handled, _ := got.distinct(); return handled >= part }
+	}
+	for i := range kills {
+		await(t, "events before the broker is killed", progress((2*i+1)*n/(2*kills+1)))
+		b.Kill()
+		b.Start()
+		await(t, "events before the service is killed", progress((2*i+2)*n/(2*kills+1)))
+		running.kill()
+		running = startService(t, b.URL, "events", got)
+	}
+	again := <-sent
+	await(t, "all events", progress(n))
+	handled, duplicates := got.distinct()
+	if handled != n {
+		t.Errorf("%d events of %d were handled", handled, n)
+	}
+	for i := range n {
+		if got.times[fmt.Sprint(i)] == 0 {
+			t.Fatalf("event %d is lost", i)
+		}
+	}
+	t.Logf("%d events, the broker and the service killed %d times each: none lost, %d emitted again without a confirmation, %d handled again", n, kills, again, duplicates)
+}
+
+// await is eventually, for what takes minutes.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(4 * time.Minute)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("%s: not within 4 minutes", what)
+		}
+	}
+}

@@ -1,0 +1,331 @@
+package microrabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// quick is a redelivery that tests need not wait for.
+var quick = WithRedelivery(Redelivery{Attempts: 3, Delay: 5 * time.Millisecond, Factor: 2})
+
+// deadLetters are a queue for them, and what comes there.
+func deadLetters(t *testing.T, url string) (name string, c <-chan amqp.Delivery) {
+	t.Helper()
+	p := dialPeer(t, url)
+	name = unique(t, "dead")
+	p.queue(name, nil)
+	return name, p.consume(name)
+}
+
+// ownRetries has the queues where events wait removed after the test.
+func ownRetries(t *testing.T, url, queue string, delays ...int) {
+	t.Helper()
+	p := dialPeer(t, url)
+	for _, d := range delays {
+		p.deleteLater(fmt.Sprintf("%s.retry.%d", queue, d))
+	}
+}
+
+// TestRedelivery: an event whose handler fails comes again, later each time and
+// with all that it had, until it is handled or its attempts are used up.
+func TestRedelivery(t *testing.T) {
+	b := broker(t)
+	dead, letters := deadLetters(t, b.URL)
+	q := unique(t, "events")
+	ownRetries(t, b.URL, q, 5, 10)
+	s := quietServer()
+	type run struct {
+		Data, ID, Exchange, Key, Header string
+		Attempt, Request                int
+	}
+	runs := make(chan run, 100)
+	fails := map[string]int{"once": 1, "always": 100, "panic": 100}
+	var mu sync.Mutex
+	micro.HandleEvent(s, noted, func(ctx context.Context, in string) error {
+		d := DeliveryFromContext(ctx)
+		header, _ := d.Headers["x-mine"].(string)
+		runs <- run{in, d.MessageID, d.Exchange, d.RoutingKey, header, d.Attempt, micro.RequestFromContext(ctx).Attempt}
+		mu.Lock()
+		defer mu.Unlock()
+		if fails[in]--; fails[in] < 0 {
+			return nil
+		}
+		if in == "panic" {
+			panic("in the handler")
+		}
+		return fmt.Errorf("%s fails", in)
+	})
+	start(t, s, Listen(b.URL, q, WithNoAck(false), quick, WithDeadLetter(dead)))
+	c := dial(t, b.URL, q)
+	for name, want := range map[string]int{"fine": 1, "once": 2, "always": 3, "panic": 3} {
+		ctx := WithMessage(t.Context(), Message{MessageID: "id-" + name, Headers: map[string]any{"x-mine": "h", "CC": []any{"nobody"}}})
+		if err := c.Emit(ctx, noted, name); err != nil {
+			t.Fatal(err)
+		}
+		var got, all []run
+		for i := range want {
+			got = append(got, take(t, name, runs))
+			all = append(all, run{name, "id-" + name, "", q, "h", i + 1, i + 1})
+		}
+		if diff := cmp.Diff(all, got); diff != "" {
+			t.Error(diff)
+		}
+		if name == "fine" || name == "once" {
+			continue
+		}
+		d := take(t, "the dead letter", letters)
+		headers := []any{d.Headers[headerReason], d.Headers[headerQueue], d.Headers["x-mine"], d.Headers["CC"], d.MessageId, d.RoutingKey, d.Exchange}
+		if diff := cmp.Diff([]any{"failed", q, "h", nil, "id-" + name, q, dead}, headers); diff != "" {
+			t.Error(diff)
+		}
+		if told, _ := d.Headers[headerError].(string); !strings.Contains(told, map[string]string{"always": "always fails", "panic": "in the handler"}[name]) {
+			t.Errorf("%s: the reason is told as %q", name, told)
+		}
+		if string(d.Body) != fmt.Sprintf(`{"pattern":"noted","data":%q}`, name) {
+			t.Errorf("%s: the body is %s", name, d.Body)
+		}
+	}
+	p := dialPeer(t, b.URL)
+	eventually(t, "everything is acknowledged", func() bool { return p.depth(q)+p.depth(q+".retry.5")+p.depth(q+".retry.10") == 0 })
+}
+
+// TestRedeliveryKeepsItsWay: an event that came by an exchange comes again as if
+// by that.
+func TestRedeliveryKeepsItsWay(t *testing.T) {
+	b := broker(t)
+	q := unique(t, "events")
+	ownRetries(t, b.URL, q, 5)
+	s := quietServer()
+	seen := make(chan string, 2)
+	micro.HandleEvent(s, micro.Name("orders.*"), func(ctx context.Context, _ string) error {
+		d := DeliveryFromContext(ctx)
+		seen <- d.Exchange + " " + d.RoutingKey
+		if d.Attempt == 1 {
+			return errors.New("once")
+		}
+		return nil
+	})
+	start(t, s, Listen(b.URL, q, WithWildcards(), WithNoAck(false), quick))
+	if err := dial(t, b.URL, q, WithWildcards()).Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got := take(t, "the event", seen); got != q+" orders.created" {
+			t.Error(got)
+		}
+	}
+}
+
+// TestPermanent: what cannot succeed does not come again, and goes where it is to be
+// looked at; a request is done whatever its answer was.
+func TestPermanent(t *testing.T) {
+	b := broker(t)
+	dead, letters := deadLetters(t, b.URL)
+	q := unique(t, "events")
+	ownRetries(t, b.URL, q, 5, 10)
+	s := quietServer()
+	micro.HandleEvent(s, noted, func(_ context.Context, status int) error { return micro.Errorf(status, "no") })
+	micro.Handle(s, micro.Cmd("fails"), func(context.Context, micro.None) (micro.None, error) {
+		return micro.None{}, errors.New("broken")
+	})
+	start(t, s, Listen(b.URL, q, WithNoAck(false), quick, WithDeadLetter(dead)))
+	tests := []struct{ body, reason string }{
+		{`{"pattern":"noted","data":404}`, "permanent"},
+		{`{"pattern":"noted","data":499}`, "permanent"},
+		{`{"pattern":"noted","data":"no number"}`, "permanent"},
+		{`{"pattern":"noted","data":500}`, "failed"},
+		{`{"pattern":"noted","data":429}`, "failed"},
+		{`{"pattern":"unknown","data":1}`, "no handler"},
+		{`{"foreign":1}`, "no handler"},
+		{`hello`, "not JSON"},
+		{``, "not JSON"},
+	}
+	p := dialPeer(t, b.URL)
+	for _, tt := range tests {
+		p.send(q, tt.body)
+		d := take(t, tt.body, letters)
+		if string(d.Body) != tt.body || d.Headers[headerReason] != tt.reason {
+			t.Errorf("%q: %q, %v", tt.body, d.Body, d.Headers)
+		}
+	}
+	c := dial(t, b.URL, q)
+	for range 2 {
+		if _, err := micro.Call[string](t.Context(), c, micro.Cmd("fails"), nil); err == nil {
+			t.Error("no error")
+		}
+		if _, err := micro.Call[string](t.Context(), c, micro.Cmd("unknown"), nil); !errors.Is(err, micro.ErrNoHandler) {
+			t.Errorf("%v", err)
+		}
+	}
+	for range 2 { // NestJS rejects an unknown request, and answers it (docs/wire.md 4.3)
+		if d := take(t, "the unknown request", letters); d.Headers[headerReason] != "no handler" || d.CorrelationId == "" {
+			t.Errorf("%s %v", d.Body, d.Headers)
+		}
+	}
+	eventually(t, "the queue is empty", func() bool { return p.depth(q) == 0 })
+	if len(letters) != 0 {
+		t.Errorf("a dead letter too many: %s", (<-letters).Body)
+	}
+}
+
+// TestRejected: without dead letters of our own the broker is told to reject, and
+// the queue's own dead-letter exchange has the rest.
+func TestRejected(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	dead := p.queue(unique(t, "dead"), nil)
+	letters := p.consume(dead)
+	q := unique(t, "events")
+	s := quietServer()
+	micro.HandleEvent(s, noted, func(context.Context, string) error { return micro.Errorf(422, "no") })
+	opt := WithQueueOptions(QueueOptions{DeadLetterExchange: "amq.direct", DeadLetterRoutingKey: dead})
+	if err := p.ch.QueueBind(dead, dead, "amq.direct", false, nil); err != nil {
+		t.Fatal(err)
+	}
+	start(t, s, Listen(b.URL, q, opt, WithNoAck(false), quick))
+	for _, body := range []string{`{"pattern":"noted","data":"x"}`, `{"pattern":"unknown","data":"x"}`, "hello"} {
+		p.send(q, body)
+		d := take(t, body, letters)
+		if deaths, _ := d.Headers["x-death"].([]any); string(d.Body) != body || len(deaths) != 1 || deaths[0].(amqp.Table)["reason"] != "rejected" {
+			t.Errorf("%s: %s %v", body, d.Body, d.Headers)
+		}
+	}
+}
+
+// TestManualAck: what a handler has settled itself is not settled again, and what
+// it returns decides nothing.
+func TestManualAck(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	q := unique(t, "events")
+	s := quietServer()
+	seen := make(chan string, 10)
+	micro.HandleEvent(s, noted, func(ctx context.Context, how string) error {
+		d := DeliveryFromContext(ctx)
+		var err error
+		switch {
+		case how == "ack":
+			err = d.Ack()
+		case how == "requeue" && !d.Redelivered:
+			err = d.Nack(true)
+		case how == "requeue":
+			err = d.Ack()
+		case how == "reject":
+			err = d.Nack(false)
+		}
+		if err != nil || !errors.Is(d.Ack(), ErrSettled) || !errors.Is(d.Nack(true), ErrSettled) {
+			t.Errorf("%s: %v", how, err)
+		}
+		seen <- fmt.Sprint(how, d.Redelivered)
+		return errors.New("this counts for nothing")
+	})
+	start(t, s, Listen(b.URL, q, WithNoAck(false), quick))
+	c := dial(t, b.URL, q)
+	for _, how := range []string{"ack", "requeue", "reject"} {
+		if err := c.Emit(t.Context(), noted, how); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]bool{}
+	for range 4 {
+		got[take(t, "a run", seen)] = true
+	}
+	if diff := cmp.Diff(map[string]bool{"ackfalse": true, "requeuefalse": true, "requeuetrue": true, "rejectfalse": true}, got); diff != "" {
+		t.Error(diff)
+	}
+	eventually(t, "the queue is empty", func() bool { return p.depth(q) == 0 })
+}
+
+// TestNoAckSettlesNothing: with noAck, acknowledging does nothing, as often as one likes.
+func TestNoAckSettlesNothing(t *testing.T) {
+	b := broker(t)
+	q := unique(t, "events")
+	s := quietServer()
+	seen := make(chan error, 10)
+	micro.HandleEvent(s, noted, func(ctx context.Context, _ string) error {
+		d := DeliveryFromContext(ctx)
+		seen <- errors.Join(d.Ack(), d.Ack(), d.Nack(true))
+		return errors.New("it does not come again")
+	})
+	start(t, s, Listen(b.URL, q))
+	c := dial(t, b.URL, q)
+	for range 2 {
+		if err := c.Emit(t.Context(), noted, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := take(t, "the event", seen); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(seen) > 0 {
+		t.Error("an event came again")
+	}
+}
+
+// TestRetryQueueDeleted: when somebody has deleted the queue where events wait, it
+// is declared again.
+func TestRetryQueueDeleted(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	q := unique(t, "events")
+	ownRetries(t, b.URL, q, 5)
+	s := quietServer()
+	seen := make(chan int, 10)
+	micro.HandleEvent(s, noted, func(ctx context.Context, _ string) error {
+		d := DeliveryFromContext(ctx)
+		seen <- d.Attempt
+		if d.Attempt == 1 {
+			return errors.New("once")
+		}
+		return nil
+	})
+	start(t, s, Listen(b.URL, q, WithNoAck(false), quick))
+	c := dial(t, b.URL, q)
+	for range 2 {
+		if err := c.Emit(t.Context(), noted, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if a, b := take(t, "the first time", seen), take(t, "the second time", seen); a != 1 || b != 2 {
+			t.Errorf("attempts %d, %d", a, b)
+		}
+		if _, err := p.ch.QueueDelete(q+".retry.5", false, false, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestQuorumCount: what a quorum queue counts itself counts too.
+func TestQuorumCount(t *testing.T) {
+	b := broker(t)
+	q := unique(t, "quorum")
+	s := quietServer()
+	seen := make(chan int, 10)
+	micro.HandleEvent(s, noted, func(ctx context.Context, _ string) error {
+		d := DeliveryFromContext(ctx)
+		seen <- d.Attempt
+		if d.Attempt < 3 {
+			return d.Nack(true)
+		}
+		return nil
+	})
+	start(t, s, Listen(b.URL, q, WithNoAck(false), WithQueueOptions(QueueOptions{Arguments: map[string]any{"x-queue-type": "quorum"}})))
+	c := dial(t, b.URL, q, WithoutAssert())
+	if err := c.Emit(t.Context(), noted, "x"); err != nil {
+		t.Fatal(err)
+	}
+	for want := 1; want <= 3; want++ {
+		if got := take(t, "a run", seen); got != want {
+			t.Errorf("attempt %d, want %d", got, want)
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package microrabbit
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// serveOnce serves until Serve returns by itself, and returns its error.
+func serveOnce(t *testing.T, l *Listener) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	return quietServer().Serve(ctx, l)
+}
+
+// TestRefusals: what the broker refuses is told with the place, the broker's
+// reason and the way out, by servers and clients, and is not tried for ever.
+func TestRefusals(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	taken := p.queue(unique(t, "taken"), amqp.Table{"x-message-ttl": int64(60000)})
+	fanout := unique(t, "fanout")
+	if err := p.ch.ExchangeDeclare(fanout, "fanout", true, false, false, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		url, queue string
+		opts       []Option
+		want       []string
+	}{
+		"other arguments": {b.URL, taken, nil, []string{"declare the queue", taken, "x-message-ttl", "(406)", "WithQueueOptions"}},
+		"another kind of exchange": {b.URL, taken, []Option{WithoutAssert(), WithExchange(fanout, "topic", nil), WithWildcards()},
+			[]string{"declare the exchange", fanout, "(406)"}},
+		"an exclusive name": {b.URL, "amq.mine", nil, []string{"declare the queue", "amq.mine", "reserved", "(403)"}},
+		"a password":        {strings.Replace(b.URL, ":guest@", ":s3cret@", 1), "q", nil, []string{"connect to amqp://127.0.0.1", "(403)", "the user and the password"}},
+		"a virtual host":    {b.URL + "/nowhere", "q", nil, []string{"connect to amqp://127.0.0.1", "nowhere", "virtual host"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var listen []ListenOption
+			var dialing []DialOption
+			for _, o := range tt.opts {
+				listen, dialing = append(listen, o), append(dialing, o)
+			}
+			served := serveOnce(t, Listen(tt.url, tt.queue, listen...))
+			_, called := micro.Call[string](t.Context(), dial(t, tt.url, tt.queue, dialing...), echo, "x")
+			for who, err := range map[string]error{"serve": served, "call": called} {
+				for _, part := range tt.want {
+					if err == nil || !strings.Contains(err.Error(), part) {
+						t.Errorf("%s: %v: no %q", who, err, part)
+					}
+				}
+				if err != nil && strings.Contains(err.Error(), "s3cret") {
+					t.Errorf("%s: the password is told: %v", who, err)
+				}
+			}
+			if !errors.Is(called, micro.ErrRefused) || !errors.Is(called, micro.ErrUnreachable) {
+				t.Errorf("call: %v is not ErrRefused", called)
+			}
+		})
+	}
+}
+
+// TestMissing: without asserting it, a queue must be there.
+func TestMissing(t *testing.T) {
+	b := broker(t)
+	q := unique(t, "missing")
+	err := serveOnce(t, Listen(b.URL, q, WithoutAssert()))
+	if err == nil || !strings.Contains(err.Error(), "no queue '"+q) || !strings.Contains(err.Error(), "(404)") {
+		t.Errorf("serve: %v", err)
+	}
+	c := dial(t, b.URL, q, WithoutAssert())
+	start := time.Now()
+	_, err = micro.Call[string](t.Context(), c, echo, "x")
+	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), `the broker has no queue "`+q) {
+		t.Errorf("call: %v", err)
+	}
+	if err := c.Emit(t.Context(), noted, "x"); !errors.Is(err, micro.ErrNotServed) {
+		t.Errorf("emit: %v", err)
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("it took %v to tell", took)
+	}
+	// Once it is there, the same client finds it.
+	serveQuietly(t, Listen(b.URL, q))
+	if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
+		t.Errorf("call: %q, %v", got, err)
+	}
+}
+
+func serveQuietly(t *testing.T, l *Listener) {
+	t.Helper()
+	start(t, quietServer(), l)
+}
+
+// TestFixedQueue: a client that was refused works when the queue is put right.
+func TestFixedQueue(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	q := p.queue(unique(t, "fixed"), amqp.Table{"x-max-length": int64(5)})
+	c := dial(t, b.URL, q)
+	if err := c.Emit(t.Context(), noted, "x"); !errors.Is(err, micro.ErrRefused) {
+		t.Fatal(err)
+	}
+	if _, err := p.ch.QueueDelete(q, false, false, false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the client tries again", func() bool { return c.Emit(t.Context(), noted, "x") == nil })
+}
+
+// TestQueueOptions: they reach the broker on both sides.
+func TestQueueOptions(t *testing.T) {
+	b := broker(t)
+	q := unique(t, "options")
+	opt := WithQueueOptions(QueueOptions{MaxPriority: 5, Arguments: map[string]any{"x-queue-mode": "lazy"}})
+	start(t, quietServer(), Listen(b.URL, q, opt))
+	if got, err := micro.Call[string](t.Context(), dial(t, b.URL, q, opt), echo, "x"); err != nil || got != "x" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := micro.Call[string](t.Context(), dial(t, b.URL, q), echo, "x"); err == nil || !strings.Contains(err.Error(), "x-max-priority") && !strings.Contains(err.Error(), "x-queue-mode") {
+		t.Errorf("with other options: %v", err)
+	}
+}
+
+// TestFanout: each queue that is bound gets each message; a request has the answers
+// of all.
+func TestFanout(t *testing.T) {
+	b := broker(t)
+	exchange := unique(t, "fan")
+	opt := WithExchange(exchange, "fanout", nil)
+	seen := make(chan string, 10)
+	for _, name := range []string{"one", "two"} {
+		s := quietServer()
+		micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- name + in; return nil })
+		micro.Handle(s, micro.Name("who"), func(context.Context, micro.None) (string, error) { return name, nil })
+		start(t, s, Listen(b.URL, unique(t, name), opt))
+	}
+	s := quietServer() // the broker names this one's queue
+	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- "three" + in; return nil })
+	start(t, s, Listen(b.URL, "", opt, WithQueueOptions(QueueOptions{Exclusive: true})))
+	c := dial(t, b.URL, "", opt)
+	if err := c.Emit(t.Context(), noted, "!"); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for range 3 {
+		got[take(t, "the event", seen)] = true
+	}
+	if !got["one!"] || !got["two!"] || !got["three!"] {
+		t.Errorf("%v", got)
+	}
+	answers := map[string]bool{}
+	req := &micro.Request{Pattern: micro.Name("who"), All: true, Deadline: time.Now().Add(2 * time.Second)}
+	err := c.Do(t.Context(), req, micro.ReplyFunc(func(v micro.Value) error {
+		answers[string(v.Raw)] = true
+		return nil
+	}))
+	if !errors.Is(err, micro.ErrTimeout) || !answers[`"one"`] || !answers[`"two"`] {
+		t.Errorf("all answers: %v, %v", answers, err)
+	}
+}
+
+// TestWildcardClients: a request that no queue is bound for fails at once, an event
+// that nobody wants is none of its sender's business.
+func TestWildcardClients(t *testing.T) {
+	b := broker(t)
+	q := unique(t, "wildcards")
+	s := quietServer()
+	seen := make(chan *Delivery, 1)
+	micro.HandleEvent(s, micro.Name("orders.*"), func(ctx context.Context, _ string) error { seen <- DeliveryFromContext(ctx); return nil })
+	micro.HandleFunc(s, micro.Name(strings.Repeat("long.", 60)+"*"), nil) // is warned of, and bound to nothing
+	start(t, s, Listen(b.URL, q, WithWildcards()))
+	c := dial(t, b.URL, q, WithWildcards())
+	if err := c.Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
+		t.Error(err)
+	}
+	if d := take(t, "the event", seen); d.Exchange != q || d.RoutingKey != "orders.created" {
+		t.Errorf("%+v", d)
+	}
+	if err := c.Emit(t.Context(), micro.Name("nobody.cares"), "x"); err != nil {
+		t.Errorf("emit: %v", err)
+	}
+	_, err := micro.Call[string](t.Context(), c, micro.Name("nobody.cares"), "x")
+	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "nobody.cares") {
+		t.Errorf("call: %v", err)
+	}
+	if err := c.Emit(t.Context(), micro.Name(strings.Repeat("l", 256)), "x"); err == nil || !strings.Contains(err.Error(), "the routing key has 256 bytes") {
+		t.Errorf("a long pattern: %v", err)
+	}
+	if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
+		t.Errorf("an object for a pattern: %q, %v", got, err)
+	}
+}
+
+// TestRoutingKey: a queue that is bound under a key of its own gets what others
+// publish under it, and a client that has the exchange too still sends to the queue.
+func TestRoutingKey(t *testing.T) {
+	b := broker(t)
+	p := dialPeer(t, b.URL)
+	exchange, q := unique(t, "exchange"), unique(t, "bound")
+	opts := []Option{WithExchange(exchange, "direct", nil), WithRoutingKey("mine")}
+	s := quietServer()
+	seen := make(chan string, 2)
+	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- in; return nil })
+	start(t, s, Listen(b.URL, q, opts[0], opts[1]))
+	p.publish(exchange, "mine", amqp.Publishing{Body: []byte(`{"pattern":"noted","data":"exchange"}`)})
+	if got := take(t, "the event", seen); got != "exchange" {
+		t.Error(got)
+	}
+	if err := dial(t, b.URL, q, opts[0], opts[1]).Emit(t.Context(), noted, "queue"); err != nil {
+		t.Error(err)
+	}
+	if got := take(t, "the event", seen); got != "queue" {
+		t.Error(got)
+	}
+}
