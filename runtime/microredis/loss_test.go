@@ -106,7 +106,7 @@ func TestBrokerKilled(t *testing.T) {
 func TestBrokerSilent(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	start(t, quietServer(micro.WithDrainTimeout(time.Millisecond)), Listen(broker.URL))
-	conn := Dial(broker.URL, WithDialTimeout(100*time.Millisecond), WithLogger(slog.New(slog.DiscardHandler)))
+	conn := Dial(broker.URL, WithHeartbeat(time.Second), WithDialTimeout(100*time.Millisecond), WithLogger(slog.New(slog.DiscardHandler)))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	again(t, c)
