@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,12 +23,15 @@ func parse(url string, s settings) (*redis.Options, error) {
 	if err != nil {
 		return nil, errURL
 	}
+	host, _, _ := net.SplitHostPort(o.Addr) // a socket's path has neither
+	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
+		return nil, errURL // user:password without a host
+	}
 	if s.tls != nil {
-		config := s.tls.Clone()
-		if host, _, err := net.SplitHostPort(o.Addr); config.ServerName == "" && err == nil {
-			config.ServerName = host
+		o.TLSConfig = s.tls.Clone()
+		if o.TLSConfig.ServerName == "" {
+			o.TLSConfig.ServerName = host
 		}
-		o.TLSConfig = config
 	}
 	o.DB = 0          // publish and subscribe know no databases
 	o.Protocol = 2    // RESP3 would mix pushes into the replies, for nothing here

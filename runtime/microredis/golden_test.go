@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -277,12 +276,14 @@ func ask(t *testing.T, see *tap, c *micro.Client, s *scenario) {
 	}
 	req := &micro.Request{Pattern: pattern, Data: p.Data, Event: p.ID == nil}
 	timedOut := !req.Event && (len(s.replies) == 0 || s.replies[0].channel != s.requests[0].channel+replySuffix || s.name == "client timeout then late response")
-	if timedOut {
-		req.Deadline = time.Now().Add(100 * time.Millisecond)
-	}
+	ctx, giveUp := context.WithCancelCause(t.Context())
+	defer giveUp(nil)
 	observed := make(chan []string, 1)
-	go func() { observed <- observe(t.Context(), c, req) }()
+	go func() { observed <- observe(ctx, c, req) }()
 	got := see.next(t)
+	if timedOut {
+		giveUp(micro.ErrTimeout)
+	}
 	id := sentID(t, got.body)
 	if diff := cmp.Diff(s.requests[0], bare(t, got, string(p.ID), string(p.Metadata)), cmp.AllowUnexported(published{})); diff != "" {
 		t.Errorf("%s: published (-nest +msctl):\n%s", s.name, diff)

@@ -179,7 +179,7 @@ func TestBadURL(t *testing.T) {
 }
 
 func FuzzURL(f *testing.F) {
-	for _, rest := range []string{"@localhost", "@localhost:6379/0", "@h:x", "@/", "#@h", "/@h?a=b", "%zz@h"} {
+	for _, rest := range []string{"@localhost", "@localhost:6379/0", "@h:x", "@/", "#@h", "/@h?a=b", "%zz@h", ":"} {
 		f.Add(rest)
 	}
 	f.Fuzz(func(t *testing.T, rest string) {
