@@ -23,7 +23,7 @@ type Client struct {
 	maxInFlight int64
 
 	addresses []address
-	badURL    error
+	invalid   error // why the URL or an option cannot be used
 	table     calls.Table
 	idle      idleWatch
 	inFlight  atomic.Int64
@@ -45,7 +45,10 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 	for _, o := range opts {
 		o.applyDial(c)
 	}
-	c.addresses, c.badURL = parseAddresses(url)
+	c.addresses, c.invalid = parseAddresses(url)
+	if c.invalid == nil {
+		c.invalid = c.check()
+	}
 	c.link.open, c.link.longest = c.open, c.maxDelay
 	return c
 }
@@ -113,6 +116,9 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 // admit counts a message in and gives it a deadline that has none, as
 // micro.Client would.
 func (c *Client) admit(ctx context.Context, req *micro.Request) (release func(), err error) {
+	if ctx.Err() != nil {
+		return nil, calls.Ended(ctx)
+	}
 	if req.Deadline.IsZero() {
 		var ok bool
 		if req.Deadline, ok = ctx.Deadline(); !ok {

@@ -116,12 +116,13 @@ func (l *link[S]) run() {
 			pause.wait(l.ctx)
 			continue
 		}
-		pause.reset()
 		l.change(&s, nil)
-		select {
-		case <-s.lost():
-		case <-l.ctx.Done():
-		}
+		pause.during(func() {
+			select {
+			case <-s.lost():
+			case <-l.ctx.Done():
+			}
+		})
 		l.change(nil, nil)
 		s.close(l.ctx.Err() != nil)
 		pause.wait(l.ctx)
@@ -149,4 +150,12 @@ func (p *pauses) wait(ctx context.Context) bool {
 	}
 }
 
-func (p *pauses) reset() { p.next = 0 }
+// during runs a session: one that lasts makes the next delay the first again, so
+// that one that is lost at once, over and over, is not made without end.
+func (p *pauses) during(session func()) {
+	start := time.Now()
+	session()
+	if time.Since(start) > p.longest {
+		p.next = 0
+	}
+}

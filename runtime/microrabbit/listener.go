@@ -15,15 +15,17 @@ import (
 type Listener struct {
 	shared
 	noAck          bool
+	ackChosen      bool // by WithNoAck
 	prefetch       int
 	globalPrefetch bool
 	consumerTag    string
 	maxAttempts    int
 	redelivery     Redelivery
+	redelivers     bool // WithRedelivery was given
 	deadLetter     string
 
 	addresses []address
-	badURL    error
+	invalid   error // why the URL or an option cannot be used
 	server    *micro.Server
 	served    atomic.Bool
 	ready     chan struct{} // closed when it first consumes
@@ -56,7 +58,13 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	for _, o := range opts {
 		o.applyListen(l)
 	}
-	l.addresses, l.badURL = parseAddresses(url)
+	if !l.ackChosen && (l.redelivers || l.deadLetter != "") {
+		l.noAck = false
+	}
+	l.addresses, l.invalid = parseAddresses(url)
+	if l.invalid == nil {
+		l.invalid = l.check()
+	}
 	l.out.open, l.out.longest = l.openOutbox, l.maxDelay
 	return l
 }
@@ -83,8 +91,11 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 		return fmt.Errorf("listen to the queue %q: a listener serves once: make another with Listen", l.queue)
 	}
 	l.server = s
-	if l.badURL != nil {
-		return l.badURL
+	if l.invalid != nil {
+		return fmt.Errorf("listen to the queue %q: %w", l.queue, l.invalid)
+	}
+	if l.noAck && (l.redelivers || l.deadLetter != "") {
+		s.Logger().Warn("redelivery and dead letters are for WithNoAck(false): no event comes again", "queue", l.queue)
 	}
 	out, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer l.out.close()
@@ -104,12 +115,13 @@ func (l *Listener) serve(ctx context.Context) error {
 		in, err := l.open(ctx)
 		if err == nil {
 			ever = true
-			pause.reset()
 			l.announce(in)
-			select {
-			case <-in.down:
-			case <-ctx.Done():
-			}
+			pause.during(func() {
+				select {
+				case <-in.down:
+				case <-ctx.Done():
+				}
+			})
 		}
 		if ctx.Err() != nil {
 			l.drain(in)

@@ -2,6 +2,7 @@ package microrabbit
 
 import (
 	"crypto/tls"
+	"fmt"
 	"maps"
 	"math"
 	"time"
@@ -53,6 +54,22 @@ func defaults(queue string) shared {
 		maxDelay:     DefaultReconnectDelay,
 		dialTimeout:  5 * time.Second,
 	}
+}
+
+// check tells of options that AMQP cannot carry, or the broker would never take.
+func (s *shared) check() error {
+	for what, name := range map[string]string{"queue": s.queue, "exchange": s.exchange, "routing key": s.routingKey} {
+		if len(name) > maxShort {
+			return fmt.Errorf("the name of the %s has %d bytes, and AMQP carries %d at the most", what, len(name), maxShort)
+		}
+	}
+	if err := s.queueOptions.table().Validate(); err != nil {
+		return fmt.Errorf("the arguments of the queue %q: %w", s.queue, err)
+	}
+	if err := amqp.Table(s.exchangeArgs).Validate(); err != nil {
+		return fmt.Errorf("the arguments of the exchange %q: %w", s.exchange, err)
+	}
+	return nil
 }
 
 type sharedOption func(*shared)
@@ -164,11 +181,12 @@ func WithDialTimeout(d time.Duration) Option {
 }
 
 // WithNoAck says whether a message is done with as soon as it has been received,
-// NestJS' noAck; it is by default. With false a message is acknowledged when its
+// NestJS' noAck; it is by default, unless WithRedelivery or WithDeadLetter is
+// given. With false a message is acknowledged when its
 // handler has returned, and comes again when the handler failed (WithRedelivery)
 // or the process died.
 func WithNoAck(noAck bool) ListenOption {
-	return listenOption(func(l *Listener) { l.noAck = noAck })
+	return listenOption(func(l *Listener) { l.noAck, l.ackChosen = noAck, true })
 }
 
 // WithPrefetch bounds the messages that are received and not acknowledged yet:
@@ -233,16 +251,16 @@ func (r Redelivery) after(attempts int) time.Duration {
 	return max(min(time.Duration(min(d, float64(math.MaxInt64/2))), r.MaxDelay), time.Millisecond).Round(time.Millisecond)
 }
 
-// WithRedelivery sets how often and how soon failed events come again, for
-// WithNoAck(false).
+// WithRedelivery sets how often and how soon failed events come again. It makes
+// WithNoAck(false) the default.
 func WithRedelivery(r Redelivery) ListenOption {
-	return listenOption(func(l *Listener) { l.redelivery = r.withDefaults() })
+	return listenOption(func(l *Listener) { l.redelivery, l.redelivers = r.withDefaults(), true })
 }
 
 // WithDeadLetter declares a durable topic exchange and a durable queue of that
 // name, bound to all of it, and sends there what cannot be handled: events whose
 // last attempt failed or whose failure is for ever, messages that nobody handles
-// or that are not JSON. It is for WithNoAck(false). Without it the broker is told to
+// or that are not JSON. It makes WithNoAck(false) the default. Without it the broker is told to
 // reject such messages, so that they go where the queue's own dead-letter
 // exchange sends them, if it has one, and are dropped otherwise.
 func WithDeadLetter(name string) ListenOption {

@@ -100,3 +100,57 @@ func TestRedeliveryDelays(t *testing.T) {
 		}
 	}
 }
+
+// TestImpossibleOptions: what AMQP cannot carry is told of at once, not tried.
+func TestImpossibleOptions(t *testing.T) {
+	long := strings.Repeat("q", 256)
+	tests := map[string]struct {
+		queue string
+		opt   Option
+	}{
+		"the name of the queue has 256 bytes":       {long, WithWildcards()},
+		"the name of the exchange has 256 bytes":    {"q", WithExchange(long, "", nil)},
+		"the name of the routing key has 256 bytes": {"q", WithRoutingKey(long)},
+		`the arguments of the queue "q"`:            {"q", WithQueueOptions(QueueOptions{Arguments: map[string]any{"x": struct{}{}}})},
+		`the arguments of the exchange "e"`:         {"q", WithExchange("e", "", map[string]any{"x": struct{}{}})},
+	}
+	for want, tt := range tests {
+		served := serveOnce(t, Listen("amqp://127.0.0.1:1", tt.queue, tt.opt))
+		emitted := dial(t, "amqp://127.0.0.1:1", tt.queue, tt.opt).Emit(t.Context(), noted, "x")
+		for _, err := range []error{served, emitted} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+		}
+	}
+}
+
+// TestAckDefault: who asks for redelivery or dead letters wants acknowledgements,
+// unless told otherwise.
+func TestAckDefault(t *testing.T) {
+	tests := []struct {
+		noAck bool
+		opts  []ListenOption
+	}{
+		{true, nil},
+		{false, []ListenOption{WithNoAck(false)}},
+		{false, []ListenOption{WithRedelivery(Redelivery{})}},
+		{false, []ListenOption{WithDeadLetter("dead")}},
+		{true, []ListenOption{WithNoAck(true), WithDeadLetter("dead")}},
+		{true, []ListenOption{WithRedelivery(Redelivery{}), WithNoAck(true)}},
+	}
+	for _, tt := range tests {
+		if l := Listen("amqp://localhost", "q", tt.opts...); l.noAck != tt.noAck {
+			t.Errorf("%d options: noAck %v", len(tt.opts), l.noAck)
+		}
+	}
+}
+
+func TestRetryQueue(t *testing.T) {
+	if got := retryQueue("mail", 4*time.Second); got != "mail.retry.4000" {
+		t.Error(got)
+	}
+	if got := retryQueue(strings.Repeat("q", 255), time.Second); len(got) != 255 || !strings.HasSuffix(got, "q.retry.1000") {
+		t.Error(got)
+	}
+}

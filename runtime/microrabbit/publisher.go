@@ -51,9 +51,10 @@ func (p *publisher) confirmed(number uint64, multiple, ack bool) {
 	if !ack {
 		err = errRefused
 	}
-	first := number
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	number = min(number, p.next-1)
+	first := number
 	if multiple {
 		first = p.oldest
 	}

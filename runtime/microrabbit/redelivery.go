@@ -101,12 +101,18 @@ func permanent(err error) bool {
 // between, the event is at least in one of the two queues.
 func (l *Listener) again(m *message) {
 	delay := l.redelivery.after(m.Attempt)
-	name := fmt.Sprintf("%s.retry.%d", m.Queue, delay.Milliseconds())
+	name := retryQueue(m.Queue, delay)
 	msg := m.copy()
 	msg.key = name
 	msg.headers[headerRetries] = int64(number(m.Headers[headerRetries]) + 1)
 	msg.headers[micro.MetaAttempt] = fmt.Sprint(m.Attempt + 1)
 	l.move(m, msg, func(o *outbox) error { return l.declareRetry(o, m.Queue, name, delay) })
+}
+
+// retryQueue is the name of the queue where events wait for so long.
+func retryQueue(queue string, delay time.Duration) string {
+	suffix := fmt.Sprintf(".retry.%d", delay.Milliseconds())
+	return queue[:min(len(queue), maxShort-len(suffix))] + suffix
 }
 
 // declareRetry declares the queue where events wait; after delay each goes back to

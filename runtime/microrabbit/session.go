@@ -23,8 +23,8 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	if s, ok := c.link.now(); ok {
 		return s, nil
 	}
-	if c.badURL != nil {
-		return nil, c.badURL
+	if c.invalid != nil {
+		return nil, c.invalid
 	}
 	deadline := time.Now().Add(c.dialTimeout)
 	if req.Deadline.Before(deadline) {
