@@ -158,10 +158,10 @@ func (s *service) firstBuild(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
+	defer release() // what the failure of this one ends does not begin before
 	close(s.begun)
 	s.emit(Event{Kind: KindBuilding})
 	b := s.run.builder.build(ctx, s.unit, "")
-	release()
 	if b.err != nil {
 		if ctx.Err() == nil {
 			s.emit(Event{Kind: KindBuildFailed, Text: buildText(b.err), Took: b.took})
