@@ -63,10 +63,23 @@ func listen(o options) listener {
 	}}
 }
 
+// dial makes the connection of a transport, as listen the listener.
+func dial(o options) micro.Conn {
+	switch o.transport {
+	case "nats":
+		return micronats.Dial(o.addr)
+	case "redis":
+		return microredis.Dial(o.addr)
+	case "rmq":
+		return microrabbit.Dial(o.addr, o.queue)
+	}
+	return microtcp.Dial(o.addr)
+}
+
 // callInALoop is the Go client: as many goroutines as calls in flight, on one connection. It prints the same lines as
 // testdata/nest/bench-client.mjs.
 func callInALoop(ctx context.Context, o options) error {
-	c := micro.NewClient(microtcp.Dial(o.addr))
+	c := micro.NewClient(dial(o))
 	defer c.Close()
 	echo, list, one := micro.Cmd("echo"), micro.Cmd("list"), items(1)[0] // as a program has them: made once
 	call := func() error {

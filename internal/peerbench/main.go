@@ -1,4 +1,4 @@
-// Command peerbench (`make bench`) measures msctl's servers and its TCP client against a real NestJS 12 on the same machine.
+// Command peerbench (`make bench`) measures msctl's servers and clients against a real NestJS 12 on the same machine.
 //
 // Each peer is a process of its own. The servers, on TCP and behind each broker, are driven by one neutral closed-loop
 // generator that speaks the protocols by itself and checks every reply; the pairs are a client and a server of the same
@@ -57,7 +57,7 @@ func readOptions() options {
 	flag.DurationVar(&o.length, "length", 3*time.Second, "length of each measurement")
 	flag.IntVar(&o.reps, "reps", 3, "interleaved repetitions")
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed")
-	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server-TRANSPORT.pprof and client-tcp.pprof, to this `folder`")
+	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server-TRANSPORT.pprof and client-TRANSPORT.pprof, to this `folder`")
 	flag.Parse()
 	return o
 }

@@ -163,9 +163,9 @@ func peerCommand(ctx context.Context, who, role, transport, addr string, args ..
 	return cmd, nil
 }
 
-// runClient runs the client process of who against addr and calls atMark with its id when it begins and ends to measure.
-func runClient(ctx context.Context, who, addr string, args []string, atMark func(pid int)) (mark, error) {
-	cmd, err := peerCommand(ctx, who, "client", "tcp", addr, args...)
+// runClient runs the client process of who against a server and calls atMark with its id when it begins and ends to measure.
+func runClient(ctx context.Context, who string, server *service, args []string, atMark func(pid int)) (mark, error) {
+	cmd, err := peerCommand(ctx, who, "client", server.transport, server.addr, append(queueArgs(who, server.queue), args...)...)
 	if err != nil {
 		return mark{}, err
 	}

@@ -60,6 +60,8 @@ func brokerRows(transport string) []row {
 		{group: "200-byte echo, server, 1 in flight", name: "msctl, typed", make: golang, cmd: "echo", inFlight: 1},
 		{group: "20 KB reply, server", name: "NestJS 12.1.1", make: nest, cmd: "list"},
 		{group: "20 KB reply, server", name: "msctl, typed", make: golang, cmd: "list", target: 0.6},
+		{group: "200-byte echo, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo"},
+		{group: "200-byte echo, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "echo"},
 	}
 	for i := range list {
 		list[i].transport, list[i].group = transport, name+", "+list[i].group
@@ -146,7 +148,7 @@ func measure(ctx context.Context, r row, server *service, o options) (sample, er
 	meter := newMeter(server)
 	var s sample
 	if r.pair {
-		done, err := runClient(ctx, r.make, server.addr, clientArgs(r, o), meter.mark)
+		done, err := runClient(ctx, r.make, server, clientArgs(r, o), meter.mark)
 		if err != nil {
 			return s, err
 		}
