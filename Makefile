@@ -17,7 +17,7 @@ NEST          := v12 v11 v10
 NEST_READY    := $(NEST:%=testdata/nest/%/node_modules/.package-lock.json)
 
 FUZZTIME  ?= 60s
-TESTFLAGS ?= -race -timeout 9m
+TESTFLAGS ?= -race -timeout 25m
 PACKAGES  ?= ./...
 
 .PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover release-check clean FORCE
