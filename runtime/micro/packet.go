@@ -265,29 +265,27 @@ func (r ReplyPacket) Append(dst []byte) []byte {
 // AppendWithoutID appends the packet's body as RabbitMQ carries it, where a
 // message property ties the reply to its request (docs/wire.md 4.2): without the
 // id, and with the keys of the reply to an unknown pattern, which does have it,
-// in another order. Undefined that is not the last value has it too: the packet
-// {} would be the value {}, and the end (docs/wire.md 1.3).
+// in another order. Undefined that is not the last value says that it is not the
+// end: the packet {} would be the value {}, and the end (docs/wire.md 1.3).
 func (r ReplyPacket) AppendWithoutID(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)
 		return append(dst, `,"err":"`+NoHandlerMessage+`","status":"error"}`...)
 	}
-	dst = append(dst, '{')
 	switch {
 	case r.Err != nil:
-		dst = append(append(dst, `"err":`...), r.Err...)
+		dst = append(append(dst, `{"err":`...), r.Err...)
+		return append(dst, `,"isDisposed":true}`...)
+	case r.Response != nil && r.Disposed:
+		dst = append(append(dst, `{"response":`...), r.Response...)
+		return append(dst, `,"isDisposed":true}`...)
 	case r.Response != nil:
-		dst = append(append(dst, `"response":`...), r.Response...)
-	case !r.Disposed:
-		dst = append(append(dst, `"id":`...), r.ID...)
-	}
-	if !r.Disposed && r.Err == nil {
+		dst = append(append(dst, `{"response":`...), r.Response...)
 		return append(dst, '}')
+	case r.Disposed:
+		return append(dst, `{"isDisposed":true}`...)
 	}
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
-	}
-	return append(dst, `"isDisposed":true}`...)
+	return append(dst, `{"isDisposed":false}`...)
 }
 
 // Size returns the length in bytes of what Append appends.

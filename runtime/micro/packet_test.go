@@ -193,7 +193,7 @@ func TestReplyPacketWithoutID(t *testing.T) {
 		{ReplyPacket{Response: []byte("null"), Disposed: true}, `{"response":null,"isDisposed":true}`},
 		{ReplyPacket{Response: []byte("3")}, `{"response":3}`},
 		{ReplyPacket{Disposed: true}, `{"isDisposed":true}`},
-		{ReplyPacket{}, `{"id":"7f"}`},
+		{ReplyPacket{}, `{"isDisposed":false}`},
 		{ReplyPacket{Err: []byte(`"no"`), Disposed: true}, `{"err":"no","isDisposed":true}`},
 		{ReplyPacket{Err: []byte(`"no"`), Response: []byte("3")}, `{"err":"no","isDisposed":true}`},
 		{ReplyPacket{NoHandler: true}, `{"id":"7f","err":"` + NoHandlerMessage + `","status":"error"}`},
