@@ -16,18 +16,31 @@ import (
 // that of the environment, or one that the first of them starts.
 func broker(t testing.TB) *testenv.Broker {
 	t.Helper()
+	if startBroker(); oneBroker.broker != nil {
+		return oneBroker.broker
+	}
+	return testenv.RabbitMQ(t)
+}
+
+// BrokerOfTests returns the URL of that broker for examples, "" when there is none.
+func BrokerOfTests() string {
+	if startBroker(); oneBroker.broker != nil {
+		return oneBroker.broker.URL
+	}
+	return os.Getenv(urlEnv)
+}
+
+const urlEnv = "MSCTL_TEST_AMQP_URL"
+
+func startBroker() {
 	oneBroker.once.Do(func() {
-		if os.Getenv("MSCTL_TEST_AMQP_URL") != "" {
+		if os.Getenv(urlEnv) != "" {
 			return
 		}
 		if b, end, err := testenv.StartRabbitMQ(); err == nil { // otherwise testenv tells
 			oneBroker.broker, oneBroker.end = b, end
 		}
 	})
-	if oneBroker.broker != nil {
-		return oneBroker.broker
-	}
-	return testenv.RabbitMQ(t)
 }
 
 var oneBroker struct {
