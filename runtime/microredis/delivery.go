@@ -56,6 +56,7 @@ type answer struct {
 	listener *Listener
 	channel  string
 	unheard  atomic.Int64 // clock since when nobody has received them; 0: somebody has
+	holed    atomic.Bool  // one of them is lost
 }
 
 // defaultGoneAfter is for how long nobody may have received the values of a stream
@@ -64,11 +65,19 @@ const defaultGoneAfter = 10 * time.Second
 
 var errGone = errors.New("nobody receives the answer any more")
 
+// partLost ends an answer of which the caller may lack a value: without it he would
+// take what he has for all.
+const partLost = `{"status":"error","message":"the connection was lost, and a part of the answer with it"}`
+
 // Respond publishes a packet. It waits while far too much is to be published.
 func (a *answer) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	more := !p.Disposed && p.Err == nil && !p.NoHandler
-	if since := a.unheard.Load(); more && since != 0 && clock()-since > int64(a.listener.goneAfter) {
+	since := a.unheard.Load()
+	switch holed := a.holed.Load(); {
+	case more && (holed || since != 0 && clock()-since > int64(a.listener.goneAfter)):
 		return errGone
+	case holed:
+		p = micro.ReplyPacket{ID: p.ID, Err: []byte(partLost), Disposed: true}
 	}
 	err := a.listener.out.add(ctx, message{channel: a.channel, receipt: a}, p.Size(), p.Append)
 	if err != nil {
@@ -90,5 +99,6 @@ func (a *answer) published(receivers int64, err error) {
 }
 
 func (a *answer) lost(err error) {
+	a.holed.Store(true)
 	a.listener.server.LogPeer(slog.LevelWarn, "answer lost", "channel", a.channel, "error", err)
 }

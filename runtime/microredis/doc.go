@@ -46,9 +46,9 @@
 // once for each channel. When several answer, the first complete answer counts;
 // the values of their streams come mixed, since nothing tells them apart.
 //
-// When the connection is lost, or Redis is silent for most of a second while
-// calls wait, these fail with micro.ErrConnectionLost. Both sides connect again by
-// themselves, for ever unless WithRetry says otherwise, and go on as before. For
+// When the connection is lost the calls that wait fail at once with
+// micro.ErrConnectionLost, and so they do when Redis gives no sign of life for as
+// long as WithHeartbeat says. Both sides connect again by themselves, for ever unless WithRetry says otherwise, and go on as before. For
 // the first seconds after that a request that nobody has received is sent again:
 // its service is about to come back too.
 package microredis

@@ -181,6 +181,31 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
+// TestPartLost: an answer of which a value is lost goes on no further, and does not
+// end as if it were complete.
+func TestPartLost(t *testing.T) {
+	l := &Listener{server: quietServer(), out: newPublisher(time.Minute), goneAfter: time.Minute}
+	defer l.out.close()
+	a := &answer{listener: l, channel: "c.reply"}
+	value := micro.ReplyPacket{ID: []byte(`"1"`), Response: []byte("1")}
+	if err := a.Respond(t.Context(), value); err != nil {
+		t.Fatal(err)
+	}
+	a.published(0, errors.New("lost"))
+	if err := a.Respond(t.Context(), value); !errors.Is(err, errGone) {
+		t.Errorf("one more value: %v", err)
+	}
+	value.Disposed = true
+	if err := a.Respond(t.Context(), value); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+	l.out.mu.Lock()
+	defer l.out.mu.Unlock()
+	if text := string(l.out.text); len(l.out.queue) != 2 || !strings.HasSuffix(text, `{"err":`+partLost+`,"isDisposed":true,"id":"1"}`+"\r\n") {
+		t.Errorf("published: %q", text)
+	}
+}
+
 // TestPublisherWithoutSession: what is not to wait is refused, and what has waited
 // for too long is dropped.
 func TestPublisherWithoutSession(t *testing.T) {
