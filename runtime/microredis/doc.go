@@ -48,7 +48,8 @@
 //
 // When the connection is lost the calls that wait fail at once with
 // micro.ErrConnectionLost, and so they do when Redis gives no sign of life for as
-// long as WithHeartbeat says. Both sides connect again by themselves, for ever unless WithRetry says otherwise, and go on as before. For
-// the first seconds after that a request that nobody has received is sent again:
-// its service is about to come back too.
+// long as WithHeartbeat says. Both sides connect again by themselves, for ever
+// unless WithRetry says otherwise, and go on as before. For the first seconds after
+// that a request that nobody has received is sent again: its service is about to
+// come back too.
 package microredis
