@@ -14,7 +14,7 @@
 //	queueOptions                                WithQueueOptions
 //	noAssert                                    WithoutAssert
 //	noAck                                       WithNoAck, of a client WithReplyNoAck
-//	prefetchCount, isGlobalPrefetchCount        WithPrefetch (256 or 1024, not 0)
+//	prefetchCount, isGlobalPrefetchCount        WithPrefetch (256, not 0)
 //	consumerTag                                 WithConsumerTag
 //	maxConnectionAttempts                       WithMaxConnectionAttempts
 //	persistent                                  WithPersistent
@@ -31,11 +31,9 @@
 // # The server
 //
 // By default a message is done with when it has been received, as with NestJS'
-// noAck: at most once. Here it is acknowledged then, within a millisecond and
-// together with others, so that no more than WithPrefetch says are in memory, and
-// what has not been begun when a server stops goes back to the queue. What was
-// received in the last millisecond before a process is killed or a connection
-// breaks may come again, marked as redelivered; NestJS loses it.
+// noAck: at most once. It is acknowledged then, in batches, just before it is
+// handled; so no more than WithPrefetch says are in memory, and what has not
+// been begun when a server stops goes back to the queue.
 //
 // With WithNoAck(false) a message is acknowledged when its handler has returned
 // nil, or, if it is a request, when it has been answered, with an error too: at

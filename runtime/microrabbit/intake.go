@@ -1,7 +1,6 @@
 package microrabbit
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,60 +26,29 @@ type intake struct {
 	closed atomic.Bool   // nothing more is taken
 	busy   chan struct{} // held while a message is offered to the server
 
-	running atomic.Int64  // when the leader's handler began, notRunning or takenOver
-	asleep  atomic.Bool   // nobody watches
-	wake    chan struct{} // makes the watch go on
-
-	receipts receipts // with noAck
+	active  atomic.Bool  // a batch is being handled
+	running atomic.Int64 // when the leader's handler began, notRunning or takenOver
+	watch   *time.Timer
 
 	// Of the leader alone.
 	batch  []*message // received, in order
 	begun  int        // messages of the batch that are being handled
+	last   uint64     // the latest message, to be acknowledged on receipt; 0 is none
 	corked *outbox    // whose answers wait for the end of the batch
 }
 
-// maxReceipts bounds the messages that are acknowledged together.
-const maxReceipts = 128
-
-// receipts acknowledge messages because they have been received. They are sent
-// together, a moment later: RabbitMQ gives no more than the prefetch count before.
-type receipts struct {
-	mu    sync.Mutex // guards what follows
-	last  uint64     // the latest message
-	acked uint64     // the latest that is acknowledged
-}
-
-// add takes a message in, and reports whether it is time to send.
-func (r *receipts) add(tag uint64, prefetch int) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.last = tag
-	return r.last-r.acked >= uint64(min(prefetch/2, maxReceipts)) //nolint:gosec // it is not negative
-}
-
-// send acknowledges what has been received.
-func (r *receipts) send(in *intake) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.last > r.acked {
-		r.acked = r.last
-		_ = in.ack(in.channel, r.last, true) // when this fails they come again, as they may after any loss
-	}
-}
-
 const (
-	maxBatch   = 64                     // messages that are taken before they are handled
-	patience   = 200 * time.Microsecond // how long a handler may keep the leader
-	watchEvery = time.Millisecond
-	idleRounds = 10 // without a handler that runs, after which the watch sleeps
+	maxBatch = 64                     // messages that are taken before they are handled
+	patience = 200 * time.Microsecond // how long a handler may keep the leader
 
 	notRunning = 0
 	takenOver  = -1
 )
 
 func newIntake(l *Listener, conn *connection) *intake {
-	in := &intake{connection: conn, listener: l, noAck: l.noAck, busy: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
-	in.wg.Go(in.watch)
+	in := &intake{connection: conn, listener: l, noAck: l.noAck, busy: make(chan struct{}, 1)}
+	in.watch = time.AfterFunc(time.Hour, in.look)
+	in.watch.Stop()
 	return in
 }
 
@@ -96,6 +64,9 @@ func (in *intake) take(raw *incoming) {
 	if in.closed.Load() {
 		return // it goes back to the queue
 	}
+	if in.noAck {
+		in.last = m.tag
+	}
 	m.inbound = l.server.Deliver(l.work, micro.Delivery{
 		Packet:  &m.packet,
 		To:      m,
@@ -104,35 +75,23 @@ func (in *intake) take(raw *incoming) {
 		Details: &m.Delivery,
 		Done:    m.done,
 	})
-	if in.noAck && !m.unplaced {
-		in.received(m.tag)
-	}
 	if m.inbound != nil {
 		in.batch = append(in.batch, m)
 	}
 }
 
-// received has a message acknowledged soon.
-func (in *intake) received(tag uint64) {
-	if in.receipts.add(tag, in.listener.prefetch) {
-		in.receipts.send(in)
-	} else {
-		in.rouse()
-	}
-}
-
-// rouse wakes the watch, after there is something for it.
-func (in *intake) rouse() {
-	if in.asleep.Load() {
-		select {
-		case in.wake <- struct{}{}:
-		default:
-		}
+// receipt acknowledges what has been received: with noAck before it is handled,
+// because then nothing is to be handled twice.
+func (in *intake) receipt() {
+	if in.last != 0 {
+		_ = in.ack(in.channel, in.last, true) // when this fails they come again, as they may after any loss
+		in.last = 0
 	}
 }
 
 // release has the batch handled by other goroutines.
 func (in *intake) release() {
+	in.receipt()
 	for _, m := range in.batch[in.begun:] {
 		m.inbound.Go()
 	}
@@ -147,10 +106,13 @@ func (in *intake) clear() {
 // begin has the batch handled. It returns false when another goroutine has taken
 // over the lead, and with it the rest of the batch.
 func (in *intake) begin() (leading bool) {
+	in.receipt()
 	if len(in.batch) == 0 {
 		return true
 	}
 	in.cork()
+	in.active.Store(true)
+	in.watch.Reset(patience)
 	for in.begun < len(in.batch) {
 		m := in.batch[in.begun]
 		in.begun++
@@ -160,62 +122,36 @@ func (in *intake) begin() (leading bool) {
 		}
 		began := int64(micro.Clock())
 		in.running.Store(began)
-		in.rouse()
 		m.inbound.Run()
 		if !in.running.CompareAndSwap(began, notRunning) {
 			return false
 		}
 	}
+	in.active.Store(false)
+	in.watch.Stop()
 	in.clear()
 	in.uncork()
 	return true
 }
 
-// watch looks at what the leader is doing, about once a millisecond, until nobody
-// leads any more. A timer for each batch would wake a thread each time, which
-// costs more than to handle it.
-func (in *intake) watch() {
-	timer := time.NewTimer(watchEvery)
-	defer timer.Stop()
-	for idle := 0; ; {
-		select {
-		case <-in.wire.ended:
-			return
-		case <-timer.C:
-		}
-		in.receipts.send(in)
-		if idle++; in.look() {
-			idle = 0
-		}
-		if idle >= idleRounds {
-			in.asleep.Store(true)
-			in.receipts.send(in)
-			if !in.look() {
-				select {
-				case <-in.wire.ended:
-					return
-				case <-in.wake:
-				}
-			}
-			in.asleep.Store(false)
-			idle = 0
-		}
-		timer.Reset(watchEvery)
-	}
-}
-
-// look takes over from a handler that runs too long, and reports whether any runs.
-func (in *intake) look() (busy bool) {
+// look takes over from a handler that runs too long. The watch's timer calls it.
+func (in *intake) look() {
 	began := in.running.Load()
+	if !in.active.Load() {
+		return
+	}
 	if began <= 0 {
-		return false
+		in.watch.Reset(patience)
+		return
 	}
-	if micro.Clock()-time.Duration(began) > patience && in.running.CompareAndSwap(began, takenOver) {
-		in.running.Store(notRunning)
-		in.uncork()
-		go in.wire.lead() // which begins with the rest of the batch; who waits for the lead waits for it now
+	left := patience - (micro.Clock() - time.Duration(began))
+	if left > 0 || !in.running.CompareAndSwap(began, takenOver) {
+		in.watch.Reset(max(left, patience/4))
+		return
 	}
-	return true
+	in.running.Store(notRunning)
+	in.uncork()
+	go in.wire.lead() // which begins with the rest of the batch; who waits for the lead waits for it now
 }
 
 // cork holds back what is written while a batch is handled.

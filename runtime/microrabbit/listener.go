@@ -51,6 +51,7 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		shared:     defaults(queue),
 		noAck:      true,
+		prefetch:   DefaultPrefetch,
 		redelivery: Redelivery{}.withDefaults(),
 		ready:      make(chan struct{}),
 	}
@@ -59,13 +60,6 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	}
 	if !l.ackChosen && (l.redelivers || l.deadLetter != "") {
 		l.noAck = false
-	}
-	switch {
-	case l.prefetch > 0:
-	case l.noAck:
-		l.prefetch = noAckPrefetch
-	default:
-		l.prefetch = DefaultPrefetch
 	}
 	l.addresses, l.invalid = parseAddresses(url)
 	if l.invalid == nil {
@@ -206,7 +200,6 @@ func (l *Listener) drain(in *intake) {
 	}
 	l.stopWork()
 	if in != nil {
-		in.receipts.send(in)
 		in.shut()
 	}
 }
@@ -247,7 +240,6 @@ type message struct {
 	packet     micro.Packet
 	inbound    *micro.Inbound // nil until a handler has it
 	bad        bool           // not JSON
-	unplaced   bool           // the server stopped before it had a place for it
 }
 
 // newMessage copies what is kept of a message.
@@ -288,13 +280,15 @@ func (m *message) Respond(ctx context.Context, p micro.ReplyPacket) error {
 
 // done settles the message when all has been done for it.
 func (m *message) done(err error) {
-	m.unplaced = m.inbound == nil && !errors.Is(err, micro.ErrNoHandler)
+	if m.in.noAck {
+		return
+	}
 	switch {
-	case m.in.noAck || m.settled.Load():
-	case m.unplaced:
-		_ = m.Nack(true)
-	case m.inbound == nil:
+	case m.settled.Load():
+	case m.inbound == nil && errors.Is(err, micro.ErrNoHandler):
 		m.listener.refuse(m)
+	case m.inbound == nil:
+		_ = m.Nack(true)
 	case err == nil || !m.event():
 		_ = m.Ack()
 	default:

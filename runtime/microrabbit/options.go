@@ -15,8 +15,6 @@ const (
 	DefaultHeartbeat      = 5 * time.Second // NestJS'
 	DefaultReconnectDelay = 2 * time.Second // NestJS waits 5 s
 	DefaultPrefetch       = 256             // NestJS' is 0, without bound
-
-	noAckPrefetch = 1024 // so many that consumers which are acknowledged a moment later still take turns
 )
 
 // ListenOption configures Listen.
@@ -192,11 +190,14 @@ func WithNoAck(noAck bool) ListenOption {
 }
 
 // WithPrefetch bounds the messages that are received and not acknowledged yet:
-// NestJS' prefetchCount and isGlobalPrefetchCount. The default, and 0, is 256, or
-// 1024 with noAck: a queue without such a bound would be read into memory whole.
+// NestJS' prefetchCount and isGlobalPrefetchCount. The default, and 0, is 256: a
+// queue without such a bound would be read into memory whole.
 func WithPrefetch(n int, global bool) ListenOption {
 	return listenOption(func(l *Listener) {
 		l.prefetch, l.globalPrefetch = min(max(n, 0), math.MaxUint16), global
+		if n == 0 {
+			l.prefetch = DefaultPrefetch
+		}
 	})
 }
 

@@ -124,8 +124,7 @@ type plane struct {
 	message incoming
 	size    uint64
 	body    []byte
-	args    []byte // of the method
-	head    []byte // the payload of the header
+	scratch []byte
 }
 
 // wants reports whether a frame belongs to a message, rather than to the driver.
@@ -181,19 +180,18 @@ func (p *plane) method(method uint16, args []byte) error {
 		return err
 	}
 	p.message = incoming{}
-	p.args = append(p.args[:0], args...) // the message's frames may come by several reads
+	p.scratch = append(p.scratch[:0], args...) // the message's frames may come by several reads
 	p.expects = frameHeader
 	if method == basicDeliver {
 		p.take = p.deliver
-		return p.message.parseDeliver(p.args)
+		return p.message.parseDeliver(p.scratch)
 	}
 	p.take = p.returned
-	return p.message.parseReturn(p.args)
+	return p.message.parseReturn(p.scratch)
 }
 
 func (p *plane) header(payload []byte) (err error) {
-	p.head = append(p.head[:0], payload...)
-	if p.size, err = p.message.parseHeader(p.head); err != nil {
+	if p.size, err = p.message.parseHeader(append([]byte(nil), payload...)); err != nil {
 		return err
 	}
 	p.expects, p.body = frameBody, nil
