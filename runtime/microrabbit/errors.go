@@ -122,6 +122,12 @@ func final(err error) bool {
 	return errors.As(err, &place) && place.fatal || errors.Is(err, errURL)
 }
 
+// isMissing reports whether the broker has not got what it was asked for.
+func isMissing(err error) bool {
+	var broker *amqp.Error
+	return errors.As(err, &broker) && broker.Code == amqp.NotFound
+}
+
 // lost is why a connection ended, in a few words.
 func lost(err *amqp.Error) error {
 	if err == nil {

@@ -1,12 +1,9 @@
 package microrabbit
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // idleWatch finds out why a client's calls get no answers: while some wait and
@@ -95,9 +92,5 @@ func (c *connection) deserted(queue string) bool {
 	}
 	defer func() { _ = ch.Close() }()
 	q, err := ch.QueueDeclarePassive(queue, false, false, false, false, nil)
-	var broker *amqp.Error
-	if errors.As(err, &broker) {
-		return broker.Code == amqp.NotFound
-	}
-	return err == nil && q.Consumers == 0
+	return isMissing(err) || err == nil && q.Consumers == 0
 }

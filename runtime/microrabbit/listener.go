@@ -32,9 +32,10 @@ type Listener struct {
 	readyOnce sync.Once
 	known     string // the queue's name of the last connection
 
-	out      link[*outbox]
-	late     atomic.Int64   // answers that wait for it without a handler
-	settling sync.WaitGroup // messages that are being sent elsewhere
+	out       link[*outbox]
+	outWarned atomic.Bool
+	late      atomic.Int64   // answers that wait for it without a handler
+	settling  sync.WaitGroup // messages that are being sent elsewhere
 
 	work       context.Context // of what is received, until the end of the drain
 	stopWork   context.CancelFunc
@@ -155,6 +156,9 @@ func (l *Listener) open(ctx context.Context) (*intake, error) {
 	in := newIntake(l, conn)
 	if err := l.setUp(in); err != nil {
 		conn.shut()
+		if isMissing(err) {
+			l.known = "" // somebody may have deleted it
+		}
 		return nil, err
 	}
 	return in, nil

@@ -27,9 +27,12 @@ type outbox struct {
 func (l *Listener) openOutbox(ctx context.Context) (*outbox, error) {
 	conn, err := l.connect(ctx, l.addresses, roleOutbox)
 	if err != nil {
-		l.server.Logger().Warn("not connected to the broker", "queue", l.queue, "for", "sending", "error", err)
+		if !l.outWarned.Swap(true) { // the listener's own connection tells the rest
+			l.server.Logger().Warn("not connected to the broker", "queue", l.queue, "for", "sending", "error", err)
+		}
 		return nil, err
 	}
+	l.outWarned.Store(false)
 	o := &outbox{connection: conn, declared: map[string]bool{}}
 	if err := o.setUp(); err != nil {
 		conn.shut()
