@@ -102,7 +102,22 @@ type scenario struct {
 	run  func(*env)
 }
 
-func scenarios() []scenario {
+// scenarios are those that apply to a transport with these facts.
+func scenarios(f Facts) []scenario {
+	all := everywhere()
+	if f.MaxPacket > 0 {
+		all = append(all, scenario{"too large payloads", tooLarge})
+	}
+	if f.Replicas != OneServer {
+		all = append(all, scenario{"replicas", replicas})
+	}
+	if !f.Redelivers { // a failed event comes again, to all of its handlers
+		all = append(all, scenario{"two event handlers", twoEventHandlers})
+	}
+	return all
+}
+
+func everywhere() []scenario {
 	return []scenario{
 		{"values", values},
 		{"typed values", typedValues},
@@ -121,12 +136,10 @@ func scenarios() []scenario {
 		{"patterns written another way", patternLayouts},
 		{"unknown patterns", unknown},
 		{"events", events},
-		{"two event handlers", twoEventHandlers},
 		{"an event handler that fails", failingEvent},
 		{"a request to event handlers", requestToEvents},
 		{"an event to a message handler", eventToMessage},
 		{"large payloads", largePayloads},
-		{"too large payloads", tooLarge},
 		{"metadata", metadata},
 		{"a second hop", secondHop},
 		{"deadlines", deadlines},
@@ -145,7 +158,6 @@ func scenarios() []scenario {
 		{"drain", drain},
 		{"drain of events", drainEvents},
 		{"drain under load", drainUnderLoad},
-		{"replicas", replicas},
 		{"the answers of all", answersOfAll},
 		{"health and description", describe},
 		{"trace", trace},
@@ -158,7 +170,7 @@ func Run(t *testing.T, tr Transport) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
-	for _, s := range scenarios() {
+	for _, s := range scenarios(tr.Facts) {
 		t.Run(s.name, func(t *testing.T) { s.run(&env{t, tr, tr.Open(t), cmp.Or(tr.Patience, 30*time.Second)}) })
 	}
 }

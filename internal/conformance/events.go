@@ -83,9 +83,6 @@ func (e *env) nothingMore(c *micro.Client, got <-chan happened) {
 
 // twoEventHandlers: each gets every event, whatever becomes of the other.
 func twoEventHandlers(e *env) {
-	if e.tr.Facts.Redelivers {
-		e.Skip("a failed event comes again, to both: see the scenario of the event handler that fails")
-	}
 	s, _ := e.server()
 	got := make(chan happened, 100)
 	tells(s, note, "first", got, func(int) error { return errors.New("failed") })

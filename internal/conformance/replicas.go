@@ -12,9 +12,6 @@ import (
 // replicas: several servers of one place share the messages, or each handles all of them.
 func replicas(e *env) {
 	kind := e.tr.Facts.Replicas
-	if kind == OneServer {
-		e.Skip("one place has one server")
-	}
 	const n, servers = 200, 2
 	var runs [servers]atomic.Int64
 	got := make(chan happened, servers*n)
