@@ -32,7 +32,7 @@ demo: build ## scaffold, run, call, bench and stop a workspace in a temporary fo
 	@testdata/demo.sh bin/msctl
 
 pictures: build ## the pictures of docs/bench.md anew, from a real terminal (tmux)
-	@mkdir -p .cache && go build -o .cache/ansisvg ./internal/ansisvg
+	@mkdir -p .cache && go build -o .cache/ansisvg ./internal/dev/ansisvg
 	@testdata/pictures.sh bin/msctl .cache/ansisvg
 
 test: test-tools nest .cache/brokers ## every test, with the race detector, with and without encoding/json/v2
@@ -40,13 +40,13 @@ test: test-tools nest .cache/brokers ## every test, with the race detector, with
 	{ status=0; trap "exit 130" INT; \
 	  $(JSONV2) .cache/brokers go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
 	  GOEXPERIMENT= .cache/brokers go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \
-	  exit $$status; } | go run ./internal/testsum
+	  exit $$status; } | go run ./internal/dev/testsum
 
 test-tools: # what the tests need beside Go: installed where we may, named where we may not
 	@testdata/test-tools.sh
 
 .cache/brokers: FORCE # runs a command with a RabbitMQ for its tests
-	@mkdir -p .cache && go build -o $@ ./internal/brokers
+	@mkdir -p .cache && go build -o $@ ./internal/dev/brokers
 
 nest: # the NestJS peers of the interoperability tests, from their lock files
 	@$(MAKE) -s -j3 $(NEST_READY)
@@ -69,10 +69,10 @@ fuzz: ## every fuzz target, FUZZTIME (60s) each
 	done
 
 bench: nest ## speed against NestJS 12 on this machine, as ratios
-	@$(JSONV2) go run ./internal/peerbench $(BENCHFLAGS)
+	@$(JSONV2) go run ./internal/dev/peerbench $(BENCHFLAGS)
 
 bench-load: build ## msctl bench as a load generator, against vegeta and (if installed) wrk
-	@$(JSONV2) go run ./internal/loadbench $(BENCHFLAGS)
+	@$(JSONV2) go run ./internal/dev/loadbench $(BENCHFLAGS)
 
 cover: test-tools nest .cache/brokers ## coverage of runtime/, at least 90 %
 	MSCTL_TEST_NEST=required MSCTL_TEST_BROKERS=required $(JSONV2) .cache/brokers go test -coverpkg=./runtime/... -coverprofile=.cache/cover.out ./runtime/...

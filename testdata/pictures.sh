@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes the pictures of docs/bench.md: screens of msctl in a real terminal, drawn by internal/ansisvg. Called by
+# Takes the pictures of docs/bench.md: screens of msctl in a real terminal, drawn by internal/dev/ansisvg. Called by
 # `make pictures` with the paths of msctl and of ansisvg. Needs tmux; takes five minutes, best on a quiet machine.
 set -euo pipefail
 

@@ -15,7 +15,7 @@ import (
 	// keep it silent (TestFirstByteOnAMuteTerminal).
 	_ "github.com/charmbracelet/bubbletea"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // helpers are programs that scripts can start beside msctl.

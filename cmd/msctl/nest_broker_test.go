@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // brokerPassword is the password of the brokers here. It is nowhere to be seen.

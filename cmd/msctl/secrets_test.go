@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // encrypted starts the three brokers with TLS and a password, and returns the

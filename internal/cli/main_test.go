@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/internal/term"
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )

@@ -18,7 +18,7 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/lab"
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 	"github.com/msctl/msctl/runtime/policy"

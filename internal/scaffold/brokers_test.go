@@ -11,7 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/internal/workspace"
 )
 

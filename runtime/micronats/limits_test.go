@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // rawPeer is a connection that knows nothing of packets.

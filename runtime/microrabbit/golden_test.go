@@ -17,8 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/msctl/msctl/internal/conformance"
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/conformance"
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 

@@ -64,9 +64,6 @@ func (in *intake) take(raw *incoming) {
 	if in.closed.Load() {
 		return // it goes back to the queue
 	}
-	if in.noAck {
-		in.last = m.tag
-	}
 	m.inbound = l.server.Deliver(l.work, micro.Delivery{
 		Packet:  &m.packet,
 		To:      m,
@@ -75,6 +72,9 @@ func (in *intake) take(raw *incoming) {
 		Details: &m.Delivery,
 		Done:    m.done,
 	})
+	if in.noAck && !m.unplaced {
+		in.last = m.tag
+	}
 	if m.inbound != nil {
 		in.batch = append(in.batch, m)
 	}
@@ -84,7 +84,9 @@ func (in *intake) take(raw *incoming) {
 // because then nothing is to be handled twice.
 func (in *intake) receipt() {
 	if in.last != 0 {
+		in.wire.out.cork()                    // uncorking does not wait for others to add theirs
 		_ = in.ack(in.channel, in.last, true) // when this fails they come again, as they may after any loss
+		in.wire.out.uncork()
 		in.last = 0
 	}
 }

@@ -244,6 +244,7 @@ type message struct {
 	packet     micro.Packet
 	inbound    *micro.Inbound // nil until a handler has it
 	bad        bool           // not JSON
+	unplaced   bool           // the server stopped before it had a place for it
 }
 
 // newMessage copies what is kept of a message.
@@ -284,15 +285,13 @@ func (m *message) Respond(ctx context.Context, p micro.ReplyPacket) error {
 
 // done settles the message when all has been done for it.
 func (m *message) done(err error) {
-	if m.in.noAck {
-		return
-	}
+	m.unplaced = m.inbound == nil && !errors.Is(err, micro.ErrNoHandler)
 	switch {
-	case m.settled.Load():
-	case m.inbound == nil && errors.Is(err, micro.ErrNoHandler):
-		m.listener.refuse(m)
-	case m.inbound == nil:
+	case m.in.noAck || m.settled.Load():
+	case m.unplaced:
 		_ = m.Nack(true)
+	case m.inbound == nil:
+		m.listener.refuse(m)
 	case err == nil || !m.event():
 		_ = m.Ack()
 	default:

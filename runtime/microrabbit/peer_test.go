@@ -9,7 +9,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // broker returns the RabbitMQ of all tests of this package that leave it as it is:

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/msctl/msctl/internal/testenv"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // This file reads testdata/wire: what real NestJS programs sent and did (docs/wire.md 11).

@@ -1,4 +1,4 @@
-/** n items as internal/peerbench has them too, member for member: 170 bytes of JSON each. */
+/** n items as internal/dev/peerbench has them too, member for member: 170 bytes of JSON each. */
 export function items(n) {
   return Array.from({ length: n }, (_, i) => ({
     id: `item-${String(i).padStart(4, '0')}`,

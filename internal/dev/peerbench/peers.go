@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/msctl/msctl/internal/test/testenv"
+)
+
+// mark is a line that a peer prints.
+type mark struct {
+	Event     string    `json:"event"` // start or done; of a server, listening
+	Calls     int       `json:"calls,omitempty"`
+	Latencies []float64 `json:"latencies,omitempty"` // p50 and p99 in ms
+}
+
+// service is a server process that is being measured.
+type service struct {
+	transport string
+	addr      string // host:port, or the URL of its broker
+	queue     string
+	cmd       *exec.Cmd
+	broker    *testenv.Broker // of its own, nil for TCP
+	end       func()          // ends the broker
+}
+
+// generatorAddr is the host:port that the generator connects to.
+func (s *service) generatorAddr() string {
+	if s.broker != nil {
+		return s.broker.Addr
+	}
+	return s.addr
+}
+
+// usage is what a process has used at one moment.
+func (s *service) usage() (time.Duration, error) { return cpuTime(s.cmd.Process.Pid) }
+
+func (s *service) stop() {
+	if s.cmd != nil && s.cmd.Process != nil {
+		if s.cmd.Process.Signal(os.Interrupt) != nil { // Windows knows no other way
+			_ = s.cmd.Process.Kill()
+		}
+		_ = s.cmd.Wait() // its end is what was asked for
+	}
+	if s.end != nil {
+		s.end()
+	}
+}
+
+// startService starts the server of who on a free port, or on a broker of its own, and returns when it says that it
+// listens.
+func startService(ctx context.Context, who, transport string, args ...string) (*service, error) {
+	s := &service{transport: transport}
+	if err := s.place(); err != nil {
+		return nil, err
+	}
+	if err := s.run(ctx, who, args); err != nil {
+		s.stop()
+		return nil, fmt.Errorf("start the %s server on %s: %w", who, transport, err)
+	}
+	return s, nil
+}
+
+// place finds the service a port or starts its broker.
+func (s *service) place() (err error) {
+	switch s.transport {
+	case "nats":
+		s.broker, s.end, err = testenv.StartNATS()
+	case "redis":
+		s.broker, s.end, err = testenv.StartRedis()
+	case "rmq":
+		s.broker, s.end, err = testenv.StartRabbitMQ()
+		s.queue = "bench"
+	default:
+		port, err := testenv.FreePort()
+		s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		return err
+	}
+	if err == nil {
+		s.addr = s.broker.URL
+	}
+	return err
+}
+
+// run starts the process and waits until it listens.
+func (s *service) run(ctx context.Context, who string, args []string) (err error) {
+	if s.cmd, err = peerCommand(ctx, who, "server", s.transport, s.addr, append(queueArgs(who, s.queue), args...)...); err != nil {
+		return err
+	}
+	if who == nest { // it ends with its stdin
+		if _, err := s.cmd.StdinPipe(); err != nil {
+			return err
+		}
+	}
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if m := (mark{}); json.Unmarshal(lines.Bytes(), &m) == nil && m.Event == "listening" {
+			return nil
+		}
+	}
+	return errors.New("it ended")
+}
+
+func queueArgs(who, queue string) []string {
+	switch {
+	case queue == "":
+		return nil
+	case who == nest:
+		return []string{"--queue", queue}
+	}
+	return []string{"-queue", queue}
+}
+
+// peerCommand is the command that runs the server or client role of who at addr.
+func peerCommand(ctx context.Context, who, role, transport, addr string, args ...string) (*exec.Cmd, error) {
+	if who != nest {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		cmd := exec.CommandContext(ctx, self, append([]string{"-role", role, "-transport", transport, "-addr", addr}, args...)...)
+		cmd.Stderr = os.Stderr
+		cmd.Env = os.Environ()
+		if who == single {
+			cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+		}
+		if os.Getenv("GOGC") == "" {
+			cmd.Env = append(cmd.Env, "GOGC=400") // as the generated Dockerfile and msctl run set it
+		}
+		return cmd, nil
+	}
+	if reason := testenv.NestMissing(testenv.Nest12); reason != "" {
+		return nil, errors.New(reason)
+	}
+	place := []string{"bench-" + role + ".mjs", "--transport", transport, "--url", addr}
+	if transport == "tcp" {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		place = []string{"bench-" + role + ".mjs", "--port", port}
+	}
+	dir := filepath.Join(testenv.Root(), "testdata", "nest")
+	cmd := exec.CommandContext(ctx, "node", append(place, args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "NEST_DIR="+filepath.Join(dir, string(testenv.Nest12)), "NODE_ENV=production")
+	cmd.Stderr = os.Stderr
+	return cmd, nil
+}
+
+// runClient runs the client process of who against a server and calls atMark with its id when it begins and ends to measure.
+func runClient(ctx context.Context, who string, server *service, args []string, atMark func(pid int)) (mark, error) {
+	cmd, err := peerCommand(ctx, who, "client", server.transport, server.addr, append(queueArgs(who, server.queue), args...)...)
+	if err != nil {
+		return mark{}, err
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return mark{}, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return mark{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return mark{}, fmt.Errorf("start the %s client: %w", who, err)
+	}
+	var last mark
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if json.Unmarshal(lines.Bytes(), &last) == nil && last.Event != "" {
+			atMark(cmd.Process.Pid)
+		}
+		if last.Event == "done" { // it stays until then, to be looked at
+			_ = stdin.Close()
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		return mark{}, fmt.Errorf("run the %s client: %w", who, err)
+	}
+	if last.Event != "done" || last.Calls == 0 {
+		return mark{}, fmt.Errorf("run the %s client: it measured nothing", who)
+	}
+	return last, nil
+}

@@ -1,0 +1,174 @@
+package microrabbit
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// badBodies are what no client sends: no JSON, no packets, and packets that are odd.
+func badBodies() []string {
+	return []string{
+		// no JSON
+		"", " ", "hello", "{", `{"a":`, `{'pattern':'echo'}`, "NaN", "undefined", "[1,]", "{} {}", `{"data":1,}`, "\x00", "\xff\xfe", `"open`, "01",
+		`{"pattern":"echo","data":"a` + "\n" + `b","id":"x"}`, "\xEF\xBB\xBF" + `{"pattern":"echo","data":1,"id":"x"}`,
+		// no packets (docs/wire.md 1.6)
+		"null", "0", `""`, "false", "42", `"str"`, "true", "[]", "[1]", "{}", `{"id":"x"}`, `{"foo":1}`, `{"foo":1,"id":"x"}`, `{"id":null}`,
+		// odd packets
+		`{"data":1,"id":"x"}`, `{"pattern":"zzz","data":1,"id":"x"}`, `{"pattern":null,"data":1,"id":"x"}`, `{"pattern":true,"data":1,"id":"x"}`,
+		`{"pattern":"echo","data":null,"id":"x"}`, `{"pattern":{},"data":2,"id":"x"}`, `{"pattern":"__proto__","data":1,"id":"x"}`,
+		`{"pattern":"echo","data":1,"id":null}`, `{"pattern":"echo","data":1,"id":0}`, `{"pattern":"echo","data":1,"id":""}`,
+		`{"pattern":"echo","data":1,"id":{"a":[1]}}`, `{"pattern":"nobody","data":1,"id":12345678901234567890}`, `{"pattern":"nobody","data":1,"id":1.0}`,
+		`{"pattern":"echo","data":1,"data":2,"id":"x","id":"y"}`, ` { "pattern" : "echo" , "data" : 1 , "id" : "x" } `,
+		`{"pattern":"echo","more":1,"data":1,"id":"x"}`, `{"pattern":"\"echo\"","data":1,"id":"x"}`, `{"pattern":"{\"cmd\":\"echo\"}","data":1,"id":"x"}`,
+		`{"pattern":"echo","data":"` + "\xff" + `","id":"x"}`, `{"pattern":"echo","data":"\ud83d","id":"x"}`, `{"pattern":"echo","data":1}`, `{"pattern":"echo"}`,
+		`{"pattern":` + strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000) + `,"data":1,"id":"x"}`,
+		`{"pattern":"echo","data":` + strings.Repeat("[", 500) + strings.Repeat("]", 500) + `,"id":"x"}`,
+		`{"response":1,"isDisposed":true,"id":"x"}`, `{"err":"no","data":1,"id":"x"}`, `{"pattern":"echo","metadata":5,"data":1,"id":"x"}`,
+	}
+}
+
+// echoes is a server whose string pattern echo answers too, as the NestJS one's does.
+func echoes() *micro.Server {
+	s := quietServer()
+	micro.HandleFunc(s, micro.Name("echo"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+		return reply.Send(micro.Value{Raw: req.Data, Last: true})
+	})
+	return s
+}
+
+// answersOf sends a body and returns what is answered to it, at least so many, before
+// an echo that is asked for after them is.
+func answersOf(p *peer, queue, replyTo string, answers <-chan amqp.Delivery, body string, atLeast int) (list []string) {
+	p.t.Helper()
+	p.publish("", queue, amqp.Publishing{ReplyTo: replyTo, CorrelationId: "c", Body: []byte(body)})
+	for len(list) < atLeast {
+		list = append(list, string(take(p.t, body, answers).Body))
+	}
+	p.publish("", queue, amqp.Publishing{ReplyTo: replyTo, CorrelationId: "after", Body: []byte(`{"pattern":"echo","data":"after","id":"after"}`)})
+	for {
+		d := take(p.t, body, answers)
+		if d.CorrelationId == "after" {
+			return list
+		}
+		list = append(list, string(d.Body))
+	}
+}
+
+// TestBodiesAsNestJS sends a NestJS 12 server and ours the same bodies, and wants the
+// same answers, or none.
+func TestBodiesAsNestJS(t *testing.T) {
+	testenv.NeedNest(t, testenv.Nest12)
+	b := broker(t)
+	theirs, ours := unique(t, "nest"), unique(t, "msctl")
+	testenv.Nest(t, testenv.Nest12, "--transport", "rmq", "--url", b.URL, "--queue", theirs)
+	start(t, echoes(), Listen(b.URL, ours))
+	p := dialPeer(t, b.URL)
+	replyTo := p.queue("", nil)
+	answers := p.consume(replyTo)
+	for _, body := range badBodies() {
+		want := answersOf(p, theirs, replyTo, answers, body, 0)
+		got := answersOf(p, ours, replyTo, answers, body, len(want))
+		for i := range got { // a pass-through keeps its bytes, where JavaScript writes anew (docs/wire.md 12)
+			got[i] = strings.ReplaceAll(got[i], "\xff", "\uFFFD")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%.80q (-nest +msctl):\n%s", body, diff)
+		}
+	}
+}
+
+// TestManyBadBodies: 100,000 of them, and the server is as it was.
+func TestManyBadBodies(t *testing.T) {
+	b := broker(t)
+	for _, noAck := range []bool{true, false} {
+		t.Run(fmt.Sprint("noAck ", noAck), func(t *testing.T) {
+			q := unique(t, "bad")
+			start(t, echoes(), Listen(b.URL, q, WithNoAck(noAck)))
+			c := dial(t, b.URL, q)
+			if _, err := micro.Call[string](t.Context(), c, echo, "before"); err != nil {
+				t.Fatal(err)
+			}
+			runtime.GC()
+			goroutines := runtime.NumGoroutine()
+			p := dialPeer(t, b.URL)
+			bodies := slices.DeleteFunc(badBodies(), func(s string) bool { return len(s) > 1000 })
+			for i := range 50_000 {
+				p.publish("", q, amqp.Publishing{ReplyTo: "nobody", Body: []byte(bodies[i%len(bodies)])})
+			}
+			eventually(t, "all are taken", func() bool { return p.depth(q) == 0 })
+			if got, err := micro.Call[string](t.Context(), c, echo, "after"); err != nil || got != "after" {
+				t.Errorf("%q, %v", got, err)
+			}
+			eventually(t, "no more goroutines than a server keeps", func() bool { return runtime.NumGoroutine() < goroutines+600 })
+		})
+	}
+}
+
+// TestRecordedAcks holds what becomes of messages to what NestJS did (docs/wire.md
+// 4.3), but for those it leaves unacknowledged, and events whose handler failed.
+func TestRecordedAcks(t *testing.T) {
+	f, err := os.Open(filepath.Join(testenv.Root(), "testdata", "wire", "rmq_ack.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := broker(t)
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var r struct {
+			Mode, Note, Body string
+			DeadLettered     []struct{ Body, Reason string }
+			Replies          []string
+		}
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Body == "" || r.Mode == "noAck:false, handler does not ack" {
+			continue
+		}
+		noAck := strings.HasPrefix(r.Mode, "noAck:true")
+		if r.Note == "event handler throws" && !noAck {
+			continue // ours comes again
+		}
+		t.Run(r.Mode+", "+r.Note, func(t *testing.T) {
+			s := echoes()
+			micro.HandleEvent(s, micro.Name("user_created"), func(context.Context, int) error { return nil })
+			micro.HandleEvent(s, micro.Name("evt_throws"), func(context.Context, int) error { return fmt.Errorf("event handler failed") })
+			micro.Handle(s, micro.Cmd("error"), func(context.Context, int) (int, error) { return 0, fmt.Errorf("plain error") })
+			p := dialPeer(t, b.URL)
+			dead := p.queue(unique(t, "dead"), nil)
+			q := unique(t, "acks")
+			start(t, s, Listen(b.URL, q, WithNoAck(noAck), WithQueueOptions(QueueOptions{DeadLetterExchange: "", Arguments: map[string]any{
+				"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead,
+			}})))
+			replyTo := p.queue("", nil)
+			got := answersOf(p, q, replyTo, p.consume(replyTo), r.Body, len(r.Replies))
+			if diff := cmp.Diff(r.Replies, append([]string{}, got...)); diff != "" {
+				t.Errorf("answers (-nest +msctl):\n%s", diff)
+			}
+			eventually(t, "the dead letters", func() bool { return p.depth(dead) == len(r.DeadLettered) })
+			for _, want := range r.DeadLettered {
+				d, _, err := p.ch.Get(dead, true)
+				if err != nil || string(d.Body) != want.Body || d.Headers["x-first-death-reason"] != want.Reason {
+					t.Errorf("%s %v, want %v", d.Body, d.Headers, want)
+				}
+			}
+			if n := p.depth(q); n != 0 {
+				t.Errorf("%d are left", n)
+			}
+		})
+	}
+}
