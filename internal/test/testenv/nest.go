@@ -34,19 +34,20 @@ func Versions() []Version { return []Version{Nest12, Nest11, Nest10} }
 // test binaries and two cores share the machine.
 const startLimit = 60 * time.Second
 
-// Root returns the folder of the repository's go.mod.
+// Root returns the root folder of the repository.
 func Root() string {
-	_, file, _, ok := runtime.Caller(0)
-	if !ok || !filepath.IsAbs(file) { // built with -trimpath: tests run in their package's folder
-		dir, _ := os.Getwd()
-		for dir != filepath.Dir(dir) {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				return dir
-			}
-			dir = filepath.Dir(dir)
-		}
+	_, file, _, _ := runtime.Caller(0)
+	dir := filepath.Dir(file)
+	if !filepath.IsAbs(dir) { // built with -trimpath: tests run in their package's folder
+		dir, _ = os.Getwd()
 	}
-	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "goreleaser.yaml")); err == nil {
+			return dir
+		}
+		dir = filepath.Dir(dir)
+	}
+	return dir
 }
 
 // NestMissing says why the NestJS programs of a version cannot run here, or "" when they can.
