@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
@@ -163,35 +161,43 @@ func floodInputs(t *testing.T) (harmless, closing [][]byte) {
 // server has read all and closed it.
 func flood(t *testing.T, addr string, inputs [][]byte, n, each int) {
 	t.Helper()
-	var group errgroup.Group
-	group.SetLimit(4)
-	for first := 0; first < n; first += each {
-		group.Go(func() error {
-			conn, err := net.DialTimeout("tcp", addr, patience)
-			if err != nil {
-				return err
-			}
-			peer := conn.(*net.TCPConn)
-			defer peer.Close()
-			var writing sync.WaitGroup
-			writing.Go(func() { // a server that is not listened to stops reading
-				for i := range each {
-					_, _ = peer.Write(inputs[(first+i)%len(inputs)]) // the server may have cut us off
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			for first := worker * each; first < n; first += 4 * each {
+				if err := sendFrom(addr, inputs, first, each); err != nil {
+					t.Error(err)
+					return
 				}
-				_ = peer.CloseWrite()
-			})
-			_ = peer.SetReadDeadline(time.Now().Add(patience))
-			_, err = io.Copy(io.Discard, peer)
-			writing.Wait()
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return errors.New("the server does not close a connection whose peer has left")
 			}
-			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
+	group.Wait()
+}
+
+// sendFrom writes count inputs, beginning with the given one, on one connection and
+// waits for the server to close it.
+func sendFrom(addr string, inputs [][]byte, first, count int) error {
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return err
 	}
+	peer := conn.(*net.TCPConn)
+	defer peer.Close()
+	var writing sync.WaitGroup
+	writing.Go(func() { // concurrently with reading: a server whose replies are not read stops reading
+		for i := range count {
+			_, _ = peer.Write(inputs[(first+i)%len(inputs)]) // fails if the server has closed the connection
+		}
+		_ = peer.CloseWrite()
+	})
+	_ = peer.SetReadDeadline(time.Now().Add(patience))
+	_, err = io.Copy(io.Discard, peer)
+	writing.Wait()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errors.New("the server did not close a connection that its peer had closed")
+	}
+	return nil
 }
 
 // measureAtRest waits until no more than the given number of goroutines is left (0: until the number stays the same) and

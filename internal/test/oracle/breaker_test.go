@@ -1,4 +1,4 @@
-package policy_test
+package oracle
 
 import (
 	"context"
@@ -20,15 +20,15 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// event is a request and what becomes of it where it is sent.
+// event is one request and its result if it is sent.
 type event struct {
-	gap time.Duration // since the one before
+	gap time.Duration // since the previous request
 	err error
 }
 
-// TestBreakerAgainstFailsafe sends the same random requests under both: the same
-// ones are sent and held back. There are few in a window, because failsafe-go
-// rounds shares to hundredths.
+// TestBreakerAgainstFailsafe sends the same random requests under both: both must
+// send and reject the same ones. Each window holds few requests, because
+// failsafe-go rounds ratios to hundredths.
 func TestBreakerAgainstFailsafe(t *testing.T) {
 	breakers := []policy.Breaker{
 		{Ratio: 0.5, Window: time.Second, Cooldown: 500 * ms, Minimum: 5, Probes: 1},
@@ -43,23 +43,23 @@ func TestBreakerAgainstFailsafe(t *testing.T) {
 			var ours, theirs []bool
 			synctest.Test(t, func(t *testing.T) { ours = sentUnderOurs(b, events) })
 			synctest.Test(t, func(t *testing.T) { theirs = sentUnderFailsafe(b, events) })
-			held := 0
+			rejected := 0
 			for n := range events {
 				if ours[n] != theirs[n] {
-					t.Fatalf("request %d: sent %t, and under failsafe-go %t", n, ours[n], theirs[n])
+					t.Fatalf("request %d: sent %t, but under failsafe-go %t", n, ours[n], theirs[n])
 				}
 				if !ours[n] {
-					held++
+					rejected++
 				}
 			}
-			if held == 0 || held == len(events) {
-				t.Errorf("%d of %d were held back: nothing was compared", held, len(events))
+			if rejected == 0 || rejected == len(events) {
+				t.Errorf("%d of %d requests were rejected: the test compares nothing", rejected, len(events))
 			}
 		})
 	}
 }
 
-// randomEvents alternate between good and bad times.
+// randomEvents alternates between healthy and failing periods.
 func randomEvents(random *rand.Rand, n int, gap time.Duration) []event {
 	failures := []error{remote("503"), micro.ErrTimeout, micro.ErrUnreachable}
 	var list []event
@@ -68,7 +68,7 @@ func randomEvents(random *rand.Rand, n int, gap time.Duration) []event {
 		if bad := i/200%2 == 1; bad && random.IntN(10) < 9 || random.IntN(20) == 0 {
 			e.err = failures[random.IntN(len(failures))]
 		} else if random.IntN(4) == 0 {
-			e.err = remote("404") // an answer
+			e.err = remote("404") // the service replied
 		}
 		list = append(list, e)
 	}
@@ -79,7 +79,7 @@ func sentUnderOurs(b policy.Breaker, events []event) (sent []bool) {
 	p := policy.New(policy.WithBreaker(b))
 	for _, e := range events {
 		<-time.After(e.gap)
-		sent = append(sent, !errors.Is(p.Run(context.Background(), &micro.Request{}, nil, answers(e.err)), micro.ErrShed))
+		sent = append(sent, !errors.Is(p.Run(context.Background(), &micro.Request{}, nil, func(context.Context, *micro.Request, micro.Reply) error { return e.err }), micro.ErrShed))
 	}
 	return sent
 }
@@ -97,8 +97,9 @@ func sentUnderFailsafe(b policy.Breaker, events []event) (sent []bool) {
 	return sent
 }
 
-// TestHedgeAgainstFailsafe: the same attempts at the same moments. In no script
-// does an attempt fail before its hedge is due: failsafe-go would wait for it.
+// TestHedgeAgainstFailsafe compares hedged attempts and their start times. In no
+// script does an attempt fail before its hedge is due, since failsafe-go would
+// still wait for the hedge.
 func TestHedgeAgainstFailsafe(t *testing.T) {
 	settings := []policy.Settings{
 		{Hedge: policy.Hedge{Delay: 50 * ms, Most: 1}},
@@ -142,12 +143,11 @@ func hedgeFailsafe(s policy.Settings, steps []step) outcome {
 	if s.Timeout > 0 {
 		policies = append(policies, timeout.New[any](s.Timeout))
 	}
-	transport := &script{steps: steps}
-	begin := time.Now()
+	service := newScript(steps)
 	err := failsafe.With(policies...).RunWithExecution(func(exec failsafe.Execution[any]) error {
-		return transport.handle(exec.Context(), &micro.Request{}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+		return service.attempt(exec.Context(), time.Time{})
 	})
-	took := time.Since(begin)
-	synctest.Wait()
-	return outcome{starts(transport.seen), took, err == nil}
+	result := service.outcome(err)
+	synctest.Wait() // failsafe-go leaves the attempts that lost running
+	return result
 }

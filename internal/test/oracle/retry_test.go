@@ -1,4 +1,4 @@
-package policy_test
+package oracle
 
 import (
 	"context"
@@ -17,16 +17,9 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// outcome is what both sides must agree on.
-type outcome struct {
-	Starts []time.Duration
-	Took   time.Duration
-	OK     bool
-}
-
-// TestAgainstFailsafe runs the same scripted failures under this package and
-// under failsafe-go: the same attempts, begun at the same moments.
-func TestAgainstFailsafe(t *testing.T) {
+// TestRetriesAgainstFailsafe runs the same scripted failures under both: the same
+// attempts must start at the same times.
+func TestRetriesAgainstFailsafe(t *testing.T) {
 	settings := []policy.Settings{
 		{},
 		{Retries: 3},
@@ -61,10 +54,11 @@ func TestAgainstFailsafe(t *testing.T) {
 
 func runOurs(s policy.Settings, steps []step) outcome {
 	p := policy.New(policy.WithTimeout(s.Timeout), policy.WithRetries(s.Retries), policy.WithBackoff(s.Backoff), policy.WithHedge(s.Hedge))
-	transport := &script{steps: steps}
-	begin := time.Now()
-	_, err := send(context.Background(), p, transport, &micro.Request{Pattern: micro.Cmd("x")})
-	return outcome{starts(transport.seen), time.Since(begin), err == nil}
+	service := newScript(steps)
+	err := p.Run(context.Background(), &micro.Request{Pattern: micro.Cmd("x")}, nil, func(ctx context.Context, req *micro.Request, _ micro.Reply) error {
+		return service.attempt(ctx, req.Deadline)
+	})
+	return service.outcome(err)
 }
 
 func runFailsafe(s policy.Settings, steps []step) outcome {
@@ -82,10 +76,9 @@ func runFailsafe(s policy.Settings, steps []step) outcome {
 	if s.Timeout > 0 {
 		policies = append(policies, timeout.New[any](s.Timeout))
 	}
-	transport := &script{steps: steps}
-	begin := time.Now()
+	service := newScript(steps)
 	err := failsafe.With(policies...).RunWithExecution(func(exec failsafe.Execution[any]) error {
-		return transport.handle(exec.Context(), &micro.Request{}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+		return service.attempt(exec.Context(), time.Time{})
 	})
-	return outcome{starts(transport.seen), time.Since(begin), err == nil}
+	return service.outcome(err)
 }
