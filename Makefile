@@ -18,9 +18,12 @@ NEST_READY    := $(NEST:%=testdata/nest/%/node_modules/.package-lock.json)
 
 FUZZTIME  ?= 60s
 TESTFLAGS ?= -race -timeout 25m
-PACKAGES  ?= ./...
+PACKAGES  ?= github.com/msctl/msctl/...
 
-.PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover release-check clean FORCE
+# The folders of all modules (go.work), for tools that do not take package paths.
+MODULES := . internal/test/testenv runtime runtime/gateway runtime/micronats runtime/microrabbit runtime/microredis
+
+.PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover tidy release-check clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +42,7 @@ test: test-tools nest .cache/brokers ## every test, with the race detector, with
 	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required MSCTL_TEST_BROKERS=required; \
 	{ status=0; trap "exit 130" INT; \
 	  $(JSONV2) .cache/brokers go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
-	  GOEXPERIMENT= .cache/brokers go test -json $(TESTFLAGS) $(filter ./runtime/%,$(PACKAGES:./...=./runtime/...)) || status=$$?; \
+	  GOEXPERIMENT= .cache/brokers go test -json $(TESTFLAGS) github.com/msctl/msctl/runtime/... || status=$$?; \
 	  exit $$status; } | go run ./internal/dev/testsum
 
 test-tools: # what the tests need beside Go: installed where we may, named where we may not
@@ -56,12 +59,12 @@ testdata/nest/%/node_modules/.package-lock.json: testdata/nest/%/package-lock.js
 
 lint: $(GOLANGCI_LINT) ## golangci-lint, gofmt and vet for every system we release for
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(JSONV2) $(GOLANGCI_LINT) run ./...
-	GOOS=windows go vet ./...
-	GOOS=darwin go vet ./...
+	$(JSONV2) $(GOLANGCI_LINT) run $(MODULES:%=./%/...)
+	GOOS=windows go vet github.com/msctl/msctl/...
+	GOOS=darwin go vet github.com/msctl/msctl/...
 
 fuzz: ## every fuzz target, FUZZTIME (60s) each
-	@for pkg in $$(go list ./...); do \
+	@for pkg in $$(go list github.com/msctl/msctl/...); do \
 	  for target in $$($(JSONV2) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$target"; \
 	    $(JSONV2) go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
@@ -75,8 +78,11 @@ bench-load: build ## msctl bench as a load generator, against vegeta and (if ins
 	@$(JSONV2) go run ./internal/dev/loadbench $(BENCHFLAGS)
 
 cover: test-tools nest .cache/brokers ## coverage of runtime/, at least 90 %
-	MSCTL_TEST_NEST=required MSCTL_TEST_BROKERS=required $(JSONV2) .cache/brokers go test -coverpkg=./runtime/... -coverprofile=.cache/cover.out ./runtime/...
+	MSCTL_TEST_NEST=required MSCTL_TEST_BROKERS=required $(JSONV2) .cache/brokers go test -coverpkg=github.com/msctl/msctl/runtime/... -coverprofile=.cache/cover.out github.com/msctl/msctl/runtime/...
 	@go tool cover -func=.cache/cover.out | awk '/^total:/ {sub("%", "", $$3); print "runtime/ coverage " $$3 " %, wanted 90"; exit $$3 < 90}'
+
+tidy: ## go mod tidy in every module
+	go run ./internal/dev/modules tidy
 
 release-check: $(GORELEASER) ## goreleaser check
 	$(GORELEASER) check

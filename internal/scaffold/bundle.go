@@ -63,7 +63,7 @@ func (v *versions) direct(path string) {
 }
 
 func readVersions(brokers []brokerView) (versions, error) {
-	text, err := fs.ReadFile(msctl.Sources(), "go.mod")
+	text, err := fs.ReadFile(msctl.Root(), "go.mod")
 	if err != nil {
 		return versions{}, err
 	}
@@ -88,7 +88,7 @@ func readVersions(brokers []brokerView) (versions, error) {
 // those that `go mod tidy` adds for the tests of these modules, so that it finds
 // nothing to do.
 func (v versions) sums(brokers []brokerView) ([]byte, error) {
-	text, err := fs.ReadFile(msctl.Sources(), "go.sum")
+	text, err := fs.ReadFile(msctl.Root(), "go.sum")
 	if err != nil {
 		return nil, err
 	}
@@ -132,33 +132,43 @@ func (v versions) sums(brokers []brokerView) ([]byte, error) {
 // bundle returns the runtime's files, without its tests and generators, and
 // without the transports of brokers that are not used.
 func bundle(brokers []brokerView) ([]File, error) {
-	var files []File
-	err := fs.WalkDir(msctl.Sources(), ".", func(p string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !bundled(p) || !needed(p, brokers) {
-			return err
-		}
-		data, err := fs.ReadFile(msctl.Sources(), p)
+	license, err := fs.ReadFile(msctl.Root(), "LICENSE")
+	if err != nil {
+		return nil, err
+	}
+	files := []File{{Path: path.Join(bundleDir, "LICENSE"), Data: license, Generated: true}}
+	for _, m := range msctl.Modules() {
+		err := fs.WalkDir(m.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+			p := path.Join(m.Dir, name)
+			if err != nil || entry.IsDir() || !bundled(p) || !needed(p, brokers) {
+				return err
+			}
+			data, err := fs.ReadFile(m.Files, name)
+			if err != nil {
+				return err
+			}
+			if path.Ext(p) == ".go" {
+				data = markGenerated(data)
+			}
+			files = append(files, File{Path: path.Join(bundleDir, p), Data: data, Generated: true})
+			return nil
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if path.Ext(p) == ".go" {
-			data = markGenerated(data)
-		}
-		files = append(files, File{Path: path.Join(bundleDir, p), Data: data, Generated: true})
-		return nil
-	})
-	return files, err
+	}
+	return files, nil
 }
 
 // bundled reports whether a file of ours goes into workspaces.
 func bundled(p string) bool {
 	switch {
-	case strings.Contains(p, "/testdata/"), strings.Contains(p, "/internal/gen"):
+	case strings.Contains(p, "/testdata/"), strings.Contains(p, "/internal/gen"), path.Base(p) == "sources.go":
 		return false
 	case path.Ext(p) == ".go":
 		return !strings.HasSuffix(p, "_test.go")
 	}
-	return p == "LICENSE" || strings.HasPrefix(p, "runtime/gateway/ui/")
+	return strings.HasPrefix(p, "runtime/gateway/ui/")
 }
 
 // needed reports whether a file is of a package that the brokers, or none, need.

@@ -109,7 +109,7 @@ func TestBundledModules(t *testing.T) {
 		for name := range packages {
 			args = append(args, name)
 		}
-		out := goTool(t, ".", nil, append([]string{"go"}, args...)...)
+		out := goTool(t, ".", []string{"GOWORK="}, append([]string{"go"}, args...)...)
 		got := strings.Fields(out)
 		slices.Sort(got)
 		if diff := cmp.Diff(bundledModules(brokersOf(brokers...)), slices.Compact(got)); diff != "" {

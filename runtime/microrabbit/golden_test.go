@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/msctl/msctl/internal/test/conformance"
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -369,7 +368,7 @@ func replayCall(t *testing.T, url string, s *scenario, version string) {
 			p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: d.CorrelationId, Body: r.Bytes})
 		}
 	}()
-	got := conformance.Observe(ctx, c, req, 0)
+	got := observe(ctx, c, req)
 	<-answered
 	want := s.observed
 	if req.Event {

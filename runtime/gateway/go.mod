@@ -1,0 +1,11 @@
+module github.com/msctl/msctl/runtime/gateway
+
+go 1.26.0
+
+require (
+	github.com/danielgtaylor/huma/v2 v2.37.2
+	github.com/google/go-cmp v0.7.0
+	github.com/msctl/msctl/runtime v0.1.0
+	github.com/rs/cors v1.11.1
+	go.uber.org/goleak v1.3.0
+)

@@ -1,0 +1,9 @@
+module github.com/msctl/msctl/runtime
+
+go 1.26.0
+
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/msctl/msctl/internal/test/testenv v0.1.0
+	go.uber.org/goleak v1.3.0
+)

@@ -1,0 +1,17 @@
+module github.com/msctl/msctl/runtime/microredis
+
+go 1.26.0
+
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/msctl/msctl/internal/test/testenv v0.1.0
+	github.com/msctl/msctl/runtime v0.1.0
+	github.com/redis/go-redis/v9 v9.23.0
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
