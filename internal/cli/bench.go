@@ -9,7 +9,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/msctl/msctl/internal/exit"
 	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/printcode"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -19,7 +23,7 @@ type benchOptions struct {
 	benchLoad
 	benchOutput
 	content benchContent
-	target  targetFlags
+	target  target.Flags
 	flags   benchPolicy
 	faults  benchFaults
 	lab     benchLab
@@ -50,7 +54,7 @@ func newBenchCommand(s *term.IO, version string) *cobra.Command {
 			return err
 		}
 		if len(o.messages) == 0 && !o.lab.demo {
-			return printPolicy(s.Out, o.printPolicy, o.policy.Settings())
+			return printcode.WritePolicy(s.Out, o.printPolicy, o.policy.Settings())
 		}
 		return runBench(cmd.Context(), s, o)
 	}
@@ -71,12 +75,12 @@ count from the moment a request was due, so a service that stalls cannot hide it
 With a fault, the verdict tells whether the system came back. On a terminal the run
 is drawn live and can be changed while it goes on.
 
-` + patternHelp + "\n\n" + dataHelp + `
+` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + `
   id:={{.id}} name=w-{{seq}} a template, filled in for each request: {{seq}},
                              {{uuid}}, {{int 1 100}}, {{pick "a" "b"}}, {{now}},
                              and {{.name}} of a line of --data-file
 
-` + targetHelp + `
+` + target.Syntax + `
 An http:// or https:// URL is loaded with HTTP requests; there is no PATTERN then.`,
 		Example: `  msctl bench --demo                          a retry storm, and what ends it
   msctl bench cmd=findAllItems --rate 500/s --duration 10s
@@ -104,13 +108,13 @@ An http:// or https:// URL is loaded with HTTP requests; there is no PATTERN the
 
 func (o *benchOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	o.target.register(cmd, "Where to")
+	registerTarget(cmd, &o.target, "Where to")
 	o.benchLoad.register(cmd)
 	f.StringVar(&o.scenario, "scenario", "", "read flags, and several messages with their weights, from `FILE` (YAML)")
 	groupFlags(cmd, "What", "scenario")
 	o.content.register(cmd)
 	o.flags.register(cmd, "How patiently")
-	f.StringVar(&o.printPolicy, "print-policy", "", "print the policy, after a run the suggested one, as code in `LANGUAGE`: "+strings.Join(policyLanguages(), " or "))
+	f.StringVar(&o.printPolicy, "print-policy", "", "print the policy, after a run the suggested one, as code in `LANGUAGE`: "+strings.Join(printcode.PolicyLanguages(), " or "))
 	groupFlags(cmd, "How patiently", "print-policy")
 	o.faults.register(cmd)
 	o.lab.register(cmd)
@@ -157,8 +161,8 @@ func (o *benchOptions) read(cmd *cobra.Command, args []string) (err error) {
 	if err := o.benchOutput.check(o); err != nil {
 		return err
 	}
-	if o.printPolicy != "" && !slices.Contains(policyLanguages(), o.printPolicy) {
-		return usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(policyLanguages(), " or "))
+	if o.printPolicy != "" && !slices.Contains(printcode.PolicyLanguages(), o.printPolicy) {
+		return exit.Usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(printcode.PolicyLanguages(), " or "))
 	}
 	o.command = commandLine(cmd, typed)
 	if listed == nil {
@@ -180,7 +184,7 @@ func (o *benchOptions) readThresholds() error {
 			return err
 		}
 		if strings.HasPrefix(strings.TrimSpace(text), "recovery") && !o.hasTrigger() {
-			return withHint(pointer{"--threshold", text, 0, "there is nothing to recover from"}.usage(),
+			return exit.WithHint(exit.PointAt("--threshold", text, 0, "there is nothing to recover from"),
 				"add a fault that ends, such as --fault 'stall@5s+4s'")
 		}
 		o.parsed = append(o.parsed, t)
@@ -196,17 +200,17 @@ func (o *benchOptions) hasTrigger() bool {
 // typedMessage is the one message of the command line; none for the demo, and
 // where only a policy is printed.
 func (o *benchOptions) typedMessage(args []string) ([]benchMessage, error) {
-	http := isHTTP(o.target.to)
+	http := isHTTP(o.target.To)
 	switch {
 	case o.lab.demo && len(args) > 0:
-		return nil, usagef("--demo brings its own service: leave %q out", args[0])
+		return nil, exit.Usagef("--demo brings its own service: leave %q out", args[0])
 	case http && len(args) > 0 && strings.HasPrefix(args[0], "cmd="):
-		return nil, withHint(usagef("%s is an HTTP target, which has no patterns: leave %q out", shownTarget(o.target.to), args[0]),
+		return nil, exit.WithHint(exit.Usagef("%s is an HTTP target, which has no patterns: leave %q out", target.Shown(o.target.To), args[0]),
 			"to send a member called cmd, write DATA as JSON")
 	case o.lab.demo, len(args) == 0 && !http && o.printPolicy != "":
 		return nil, nil
 	case len(args) == 0 && !http:
-		return nil, withHint(usagef("msctl bench is missing PATTERN"), "`msctl bench --demo` needs none")
+		return nil, exit.WithHint(exit.Usagef("msctl bench is missing PATTERN"), "`msctl bench --demo` needs none")
 	}
 	return []benchMessage{o.content.message(args, http)}, nil
 }
@@ -233,7 +237,7 @@ func (o *benchOptions) title() string {
 		switch {
 		case m.name != "":
 			names = append(names, m.name)
-		case m.target.scheme == schemeHTTP:
+		case m.target.Scheme == target.SchemeHTTP:
 			names = append(names, m.verb()+" "+pathOf(m.target))
 		default:
 			names = append(names, m.route.String())
@@ -246,7 +250,7 @@ func (o *benchOptions) title() string {
 func (o *benchOptions) targets() string {
 	var names []string
 	for _, m := range o.messages {
-		if name := m.target.name() + atAddress(m.target); !slices.Contains(names, name) {
+		if name := m.target.Name() + target.AtAddress(m.target); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -328,7 +332,7 @@ func commandLine(cmd *cobra.Command, args []string) string {
 		}
 		for _, v := range values {
 			if f.Name == "to" {
-				v = shownTarget(v)
+				v = target.Shown(v)
 			}
 			switch {
 			case f.Value.Type() == "bool" && v == "true":
@@ -351,5 +355,5 @@ func shellWord(text string) string {
 	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
 		return text
 	}
-	return shellQuote(text)
+	return printcode.ShellQuote(text)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
@@ -34,7 +35,7 @@ func TestParseRate(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "/s", "fast", "0/s", "-1/s", "NaN/s", "Inf/s", "5/", "5/x", "5/0s", "5/-1s", "5/48h", "1e8/s", "0.0001/s"} {
-		if got, err := parseRate(text); exitCode(err) != exitUsage {
+		if got, err := parseRate(text); exit.Code(err) != exit.Usage {
 			t.Errorf("%q: %v, %v, want a usage error", text, got, err)
 		}
 	}
@@ -50,7 +51,7 @@ func TestParseBudget(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "20", "%", "/s", "-1%", "NaN%", "20%+", "+", "20%+5%", "1/s+2/s", "20%10/s", "inf/s"} {
-		if _, _, err := parseBudget(text); exitCode(err) != exitUsage {
+		if _, _, err := parseBudget(text); exit.Code(err) != exit.Usage {
 			t.Errorf("%q: %v, want a usage error", text, err)
 		}
 	}
@@ -135,7 +136,7 @@ func TestBenchInterrupted(t *testing.T) {
 	s, out := term.NewTest("", term.Facts{StdinTTY: true, StdoutTTY: true, StderrTTY: true, CI: true})
 	root := newRootCommand(s, "test")
 	root.SetArgs([]string{"bench", "cmd=never", "--to", address.String(), "--rate", "200/s", "--duration", "1h", "--color", "never"})
-	if err := root.ExecuteContext(ctx); exitCode(err) != exitInterrupted {
+	if err := root.ExecuteContext(ctx); exit.Code(err) != exit.Interrupted {
 		t.Errorf("error %v, want the interruption", err)
 	}
 	close(end)

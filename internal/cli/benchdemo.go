@@ -8,6 +8,7 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/capacity"
 	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/tui"
 )
 
@@ -84,7 +85,7 @@ func (o *benchOptions) demoVariant(ctx context.Context, policyName, address stri
 	if err != nil {
 		return nil, err
 	}
-	one.messages[0].target, err = parseTarget(ctx, "tcp://"+address)
+	one.messages[0].target, err = target.ParseURL("tcp://" + address)
 	return one, err
 }
 

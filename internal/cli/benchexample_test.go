@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/term"
 )
@@ -48,7 +49,7 @@ func TestExampleScenario(t *testing.T) {
 	s, b := term.NewTest("", term.Facts{})
 	code := Main(s, "v9", []string{"bench", "--scenario", exampleScenario, "--to", "tcp://" + mock.Address, "--warmup", "0s",
 		"--fault", "error=20%@0s+30s status=503", "--duration", "2s", "--threshold", "goodput>1%", "--save", saved})
-	if code != exitDone {
+	if code != exit.Done {
 		t.Fatalf("exit code %d\n%s\n%s", code, b.Out.String(), b.Err.String())
 	}
 	d, err := loadDocument(saved)

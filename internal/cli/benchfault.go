@@ -9,9 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // benchFaults are the flags that say what goes wrong meanwhile.
@@ -45,25 +48,25 @@ func parseFault(flag, text string) (fault.Fault, error) {
 	f, err := fault.Parse(text)
 	var wrong *fault.SyntaxError
 	if errors.As(err, &wrong) {
-		return f, pointer{flag, text, wrong.Offset, wrong.Message}.usage()
+		return f, exit.PointAt(flag, text, wrong.Offset, wrong.Message)
 	}
 	return f, err
 }
 
 // suit tells whether the faults can be done to what goes to a target. Its errors
 // are usage errors.
-func (o *benchFaults) suit(t target) error {
+func (o *benchFaults) suit(t target.Target) error {
 	for _, f := range o.list {
 		if !f.ForProcess() {
-			if err := f.Check(t.raw()); err != nil && t.broker != nil {
-				return withHint(usagef("--fault %w", err), "before a broker a proxy sees a stream of bytes, in which all messages are mixed")
+			if err := f.Check(t.Raw()); err != nil && t.Broker != nil {
+				return exit.WithHint(exit.Usagef("--fault %w", err), "before a broker a proxy sees a stream of bytes, in which all messages are mixed")
 			} else if err != nil {
-				return usagef("--fault %w", err)
+				return exit.Usagef("--fault %w", err)
 			}
 			continue
 		}
-		if t.service == "" {
-			return withHint(usagef("--fault %s stops a process that `msctl run` has started, and %s is not known to be one", f, t),
+		if t.Service == "" {
+			return exit.WithHint(exit.Usagef("--fault %s stops a process that `msctl run` has started, and %s is not known to be one", f, t),
 				"name a service with --to, or use stall, which holds the messages instead")
 		}
 	}
@@ -115,9 +118,9 @@ func (r *rig) pause(d time.Duration) error {
 // preparePause finds the `msctl run` that has the services to be paused.
 func (r *rig) preparePause() error {
 	for _, m := range r.o.messages {
-		r.paused = append(r.paused, m.target.service)
+		r.paused = append(r.paused, m.target.Service)
 	}
-	w, err := currentWorkspace()
+	w, err := workspace.Current()
 	if err != nil {
 		return err
 	}
@@ -126,7 +129,7 @@ func (r *rig) preparePause() error {
 	case err != nil:
 		return err
 	case len(runs) == 0:
-		return withHint(withCode(errors.New("the fault pause needs `msctl run`, which does not run"), exitUnreachable), "start it, or use stall")
+		return exit.WithHint(exit.WithCode(errors.New("the fault pause needs `msctl run`, which does not run"), exit.Unreachable), "start it, or use stall")
 	}
 	r.control = runs[0]
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -49,9 +50,9 @@ func (f *benchPolicy) register(cmd *cobra.Command, heading string) {
 func (f *benchPolicy) build() (*policy.Policy, error) {
 	p, ok := policy.Preset(f.preset)
 	if !ok {
-		err := usagef("unknown --policy %q: use %s", f.preset, strings.Join(policy.PresetNames(), ", "))
+		err := exit.Usagef("unknown --policy %q: use %s", f.preset, strings.Join(policy.PresetNames(), ", "))
 		if near := nearest.Word(f.preset, policy.PresetNames()); near != "" {
-			err = withHint(err, "did you mean %s?", near)
+			err = exit.WithHint(err, "did you mean %s?", near)
 		}
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (f *benchPolicy) build() (*policy.Policy, error) {
 	}
 	if f.given("deadline") {
 		if f.deadline <= 0 {
-			return nil, usagef("--deadline must be longer than 0")
+			return nil, exit.Usagef("--deadline must be longer than 0")
 		}
 		options = append(options, policy.WithDeadline(f.deadline))
 	}
@@ -120,7 +121,7 @@ func policySyntax(err error) error {
 	if !errors.As(err, &wrong) {
 		return err
 	}
-	return pointer{"--" + wrong.What, wrong.Text, wrong.Offset, wrong.Message}.usage()
+	return exit.PointAt("--"+wrong.What, wrong.Text, wrong.Offset, wrong.Message)
 }
 
 // backoffOver is the preset's back-off with what the flags say instead. Retries
@@ -154,16 +155,16 @@ func parseBudget(text string) (ratio, floor float64, err error) {
 		if !share {
 			var perSecond bool
 			if number, perSecond = strings.CutSuffix(part, "/s"); !perSecond {
-				return 0, 0, pointer{"--budget", text, offset, "a budget is a share, a rate, or both: 20%, 10/s, 20%+10/s, or none"}.usage()
+				return 0, 0, exit.PointAt("--budget", text, offset, "a budget is a share, a rate, or both: 20%, 10/s, 20%+10/s, or none")
 			}
 			into = &floor
 		}
 		v, err := strconv.ParseFloat(number, 64)
 		switch {
 		case err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
-			return 0, 0, pointer{"--budget", text, offset, strconv.Quote(number) + " is not a number of 0 or more"}.usage()
+			return 0, 0, exit.PointAt("--budget", text, offset, strconv.Quote(number)+" is not a number of 0 or more")
 		case *into != 0:
-			return 0, 0, pointer{"--budget", text, offset, "this is there twice"}.usage()
+			return 0, 0, exit.PointAt("--budget", text, offset, "this is there twice")
 		}
 		if *into = v; share {
 			*into = v / 100

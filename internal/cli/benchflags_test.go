@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/spf13/cobra"
 )
 
@@ -63,7 +64,7 @@ func TestBenchPolicyFlagsPointAtWhatIsWrong(t *testing.T) {
 	}
 	for _, c := range cases {
 		_, err := policyOf(t, c.flag+"="+c.value)
-		if exitCode(err) != exitUsage || !strings.Contains(err.Error(), c.want) {
+		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s %s: %v, want %q", c.flag, c.value, err, c.want)
 		}
 	}

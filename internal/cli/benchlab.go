@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/lab"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/nearest"
@@ -61,19 +62,19 @@ func (l *benchLab) check(o *benchOptions, given func(string) bool) error {
 	}
 	switch {
 	case l.repeat < 1 || l.repeat > mostCells:
-		return usagef("--repeat must be from 1 to %d", mostCells)
+		return exit.Usagef("--repeat must be from 1 to %d", mostCells)
 	case l.demo && (l.collapse || len(l.sweeps) > 0 || l.repeat > 1):
-		return usagef("--demo goes without --collapse, --sweep and --repeat")
+		return exit.Usagef("--demo goes without --collapse, --sweep and --repeat")
 	case l.demo && o.scenario != "":
-		return usagef("--demo goes without --scenario")
+		return exit.Usagef("--demo goes without --scenario")
 	case l.collapse && given("users"):
-		return usagef("--collapse needs requests that come at a rate: --users wait for their answers, and so cannot make a storm")
+		return exit.Usagef("--collapse needs requests that come at a rate: --users wait for their answers, and so cannot make a storm")
 	case l.collapse && o.requests > 0:
-		return usagef("--collapse takes its time: --requests goes without it")
+		return exit.Usagef("--collapse takes its time: --requests goes without it")
 	}
 	if l.demo {
 		if name, ok := firstGiven(given, demoBrings()...); ok {
-			return usagef("--demo brings its own service, load and policies: --%s goes without it", name)
+			return exit.Usagef("--demo brings its own service, load and policies: --%s goes without it", name)
 		}
 	}
 	for _, text := range l.sweeps {
@@ -153,7 +154,7 @@ func parseAxis(text string) (axis benchreport.Axis, err error) {
 		if near := nearest.Word(name.text, sweepable()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		return axis, withHint(name.wrong(0, "%q cannot be swept", name.text), "%s", hint)
+		return axis, exit.WithHint(name.wrong(0, "%q cannot be swept", name.text), "%s", hint)
 	}
 	axis.Name = name.text
 	separator := ","

@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -76,7 +78,7 @@ func TestVariant(t *testing.T) {
 		t.Errorf("several runs: %t of the variant, %t of the whole", v.lab.several(), o.lab.several())
 	}
 	for flag, value := range map[string]string{"timeout": "soon", "rate": "fast", "fault": "stall", "policy": "nave", "users": "0"} {
-		if _, err := o.variant(map[string]string{flag: value}, nil); exitCode(err) != exitUsage {
+		if _, err := o.variant(map[string]string{flag: value}, nil); exit.Code(err) != exit.Usage {
 			t.Errorf("--%s %s: %v, want a usage error", flag, value, err)
 		}
 	}
@@ -193,14 +195,14 @@ func TestTargetsOfABench(t *testing.T) {
 			t.Errorf("%q: %v", c.args, err)
 			continue
 		}
-		to, err := parseTarget(t.Context(), c.to)
+		to, err := new(target.Flags).Parse(t.Context(), c.to)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err = o.messages[0].suit(to); err == nil {
 			err = o.faults.suit(to)
 		}
-		if c.want == "" && err != nil || c.want != "" && (exitCode(err) != exitUsage || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil || c.want != "" && (exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%q to %s: %v, want %q", c.args, c.to, err, c.want)
 		}
 	}

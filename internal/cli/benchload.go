@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 )
@@ -65,34 +66,34 @@ func (o *benchLoad) check(given, swept func(string) bool) error {
 	}
 	switch {
 	case len(shape) > 1:
-		return usagef("%s exclude each other: requests come at one rate, or from users who wait for answers", strings.Join(shape, " and "))
+		return exit.Usagef("%s exclude each other: requests come at one rate, or from users who wait for answers", strings.Join(shape, " and "))
 	case given("users") && (o.users < 1 || o.users > 1_000_000):
-		return usagef("--users must be from 1 to 1000000")
+		return exit.Usagef("--users must be from 1 to 1000000")
 	case o.think != 0 && !given("users") && !swept("users"):
-		return usagef("--think goes with --users")
+		return exit.Usagef("--think goes with --users")
 	case o.think < 0 || o.warmup < 0:
-		return usagef("--think and --warmup must not be negative")
+		return exit.Usagef("--think and --warmup must not be negative")
 	case given("duration") && o.duration <= 0:
-		return usagef("--duration must be longer than 0")
+		return exit.Usagef("--duration must be longer than 0")
 	case given("requests") && o.requests == 0:
-		return usagef("--requests must be at least 1")
+		return exit.Usagef("--requests must be at least 1")
 	case o.connections < 1 || o.connections > 10_000:
-		return usagef("--connections must be from 1 to 10000")
+		return exit.Usagef("--connections must be from 1 to 10000")
 	case o.maxInFlight < 1:
-		return usagef("--max-in-flight must be at least 1")
+		return exit.Usagef("--max-in-flight must be at least 1")
 	}
 	var ok bool
 	if o.spread, ok = load.ParseArrivals(o.arrivals); !ok {
-		return usagef("unknown --arrivals %q: use uniform or poisson", o.arrivals)
+		return exit.Usagef("unknown --arrivals %q: use uniform or poisson", o.arrivals)
 	}
 	if given("users") && given("arrivals") {
-		return usagef("--arrivals goes with a rate: users come when they have their answers")
+		return exit.Usagef("--arrivals goes with a rate: users come when they have their answers")
 	}
 	if err := o.shape(given); err != nil {
 		return err
 	}
 	if o.duration > 0 && o.warmup >= o.duration {
-		return usagef("--warmup %s leaves nothing of --duration %s", o.warmup, o.duration)
+		return exit.Usagef("--warmup %s leaves nothing of --duration %s", o.warmup, o.duration)
 	}
 	return nil
 }

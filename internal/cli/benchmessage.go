@@ -15,8 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/payload"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -47,18 +50,18 @@ func (m *benchMessage) blame(key string, err error) error {
 	if !ok {
 		line = m.lines[""]
 	}
-	return &sentence{fmt.Sprintf("%s, line %d: %s", m.file, line, err), err}
+	return exit.WithText(err, fmt.Sprintf("%s, line %d: %s", m.file, line, err))
 }
 
 // suit tells whether the message can go to a target. Its errors are usage errors.
-func (m *benchMessage) suit(t target) error {
+func (m *benchMessage) suit(t target.Target) error {
 	switch {
-	case t.scheme == schemeHTTP && m.pattern != "":
-		return m.blame("pattern", usagef("%s is an HTTP target, which has no patterns: leave %q out", t, m.pattern))
-	case t.scheme != schemeHTTP && m.method != "":
-		return m.blame("method", usagef("--method goes with an http:// target, and %s takes messages", t))
-	case t.scheme != schemeHTTP && len(m.headers) > 0:
-		return m.blame("header", withHint(usagef("--header goes with an http:// target, and %s takes messages", t), "a message has --meta KEY=VALUE"))
+	case t.Scheme == target.SchemeHTTP && m.pattern != "":
+		return m.blame("pattern", exit.Usagef("%s is an HTTP target, which has no patterns: leave %q out", t, m.pattern))
+	case t.Scheme != target.SchemeHTTP && m.method != "":
+		return m.blame("method", exit.Usagef("--method goes with an http:// target, and %s takes messages", t))
+	case t.Scheme != target.SchemeHTTP && len(m.headers) > 0:
+		return m.blame("header", exit.WithHint(exit.Usagef("--header goes with an http:// target, and %s takes messages", t), "a message has --meta KEY=VALUE"))
 	}
 	return nil
 }
@@ -67,7 +70,7 @@ func (m *benchMessage) suit(t target) error {
 type readyMessage struct {
 	benchMessage
 	route   micro.Pattern
-	target  target
+	target  target.Target
 	payload *payload.Source
 	pairs   []load.Pair
 	header  http.Header
@@ -104,7 +107,7 @@ func (m *benchMessage) ready(stdin io.Reader, seed uint64) (*readyMessage, error
 	r := &readyMessage{benchMessage: *m}
 	var err error
 	if m.pattern != "" {
-		if r.route, err = readPattern(m.pattern); err != nil {
+		if r.route, err = shorthand.Pattern(m.pattern); err != nil {
 			return nil, m.blame("pattern", err)
 		}
 	}
@@ -118,7 +121,7 @@ func (m *benchMessage) ready(stdin io.Reader, seed uint64) (*readyMessage, error
 		return nil, m.blame("header", err)
 	}
 	if m.method != "" && !isToken(m.method) {
-		return nil, m.blame("method", usagef("--method %q is not the name of a method, such as PUT", m.method))
+		return nil, m.blame("method", exit.Usagef("--method %q is not the name of a method, such as PUT", m.method))
 	}
 	return r, nil
 }
@@ -128,11 +131,11 @@ func (m *benchMessage) metadata() (pairs []load.Pair, err error) {
 	for _, text := range m.meta {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" {
-			return nil, usagef("--meta %q is not KEY=VALUE", text)
+			return nil, exit.Usagef("--meta %q is not KEY=VALUE", text)
 		}
 		valueOf, err := payload.Meta(value)
 		if err != nil {
-			return nil, withHint(usagef("--meta %s: %w", key, err), "metadata has {{seq}}, {{uuid}}, {{attempt}}, {{deadline}} and {{now}}")
+			return nil, exit.WithHint(exit.Usagef("--meta %s: %w", key, err), "metadata has {{seq}}, {{uuid}}, {{attempt}}, {{deadline}} and {{now}}")
 		}
 		pairs = append(pairs, load.Pair{Key: key, Value: valueOf})
 	}
@@ -145,7 +148,7 @@ func (m *benchMessage) httpHeader() (http.Header, error) {
 	for _, text := range m.headers {
 		name, value, ok := strings.Cut(text, ":")
 		if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n") {
-			return nil, usagef("--header %q is not NAME: VALUE", text)
+			return nil, exit.Usagef("--header %q is not NAME: VALUE", text)
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}
@@ -173,7 +176,7 @@ func (m *benchMessage) source(stdin io.Reader, seed uint64) (*payload.Source, er
 	var text payload.Text
 	var data json.RawMessage
 	if len(m.data) > 0 || len(rows) == 0 {
-		data, err = parseDataText(m.data, stdin, text.Cut)
+		data, err = shorthand.PreparedData(m.data, stdin, text.Cut)
 		var template *payload.SyntaxError
 		switch {
 		case errors.As(err, &template):
@@ -191,25 +194,25 @@ func (m *benchMessage) source(stdin io.Reader, seed uint64) (*payload.Source, er
 
 // badTemplate is the usage error for a template that cannot be filled in.
 func badTemplate(err error) error {
-	return withHint(usagef("the data: %w", err),
+	return exit.WithHint(exit.Usagef("the data: %w", err),
 		`a template has {{seq}}, {{uuid}}, {{int 1 100}}, {{pick "a" "b"}}, {{now}}, and {{.name}} of a line of --data-file`)
 }
 
 // filledIn puts the expressions back into the text that an error points at.
 func filledIn(err error, text payload.Text) error {
-	var at pointer
+	var at exit.Pointer
 	if !errors.As(err, &at) {
 		return err
 	}
-	before := text.Restore(at.text[:at.offset])
-	at.text = before + text.Restore(at.text[at.offset:])
-	at.offset = len(before)
-	return withHint(at.usage(), "%s", hintOf(err))
+	before := text.Restore(at.Text[:at.Offset])
+	at.Text = before + text.Restore(at.Text[at.Offset:])
+	at.Offset = len(before)
+	return exit.WithHint(exit.PointAt(at.What, at.Text, at.Offset, at.Message), "%s", exit.Hint(err))
 }
 
 func (m *benchMessage) random() (bool, error) {
 	if m.order != "" && m.rows == "" {
-		return false, usagef("--data-order goes with --data-file: it is the order of its lines")
+		return false, exit.Usagef("--data-order goes with --data-file: it is the order of its lines")
 	}
 	switch m.order {
 	case "random":
@@ -217,7 +220,7 @@ func (m *benchMessage) random() (bool, error) {
 	case "", "round-robin":
 		return false, nil
 	}
-	return false, usagef("unknown --data-order %q: use round-robin or random", m.order)
+	return false, exit.Usagef("unknown --data-order %q: use round-robin or random", m.order)
 }
 
 // mostRows is how many lines a file of data may have.
@@ -232,7 +235,7 @@ func (m *benchMessage) readRows(stdin io.Reader) (rows []json.RawMessage, err er
 	if m.rows != "-" {
 		file, err := os.Open(m.rows)
 		if err != nil {
-			return nil, usagef("--data-file: %w", err)
+			return nil, exit.Usagef("--data-file: %w", err)
 		}
 		defer file.Close()
 		in = file
@@ -249,22 +252,22 @@ func (m *benchMessage) readRows(stdin io.Reader) (rows []json.RawMessage, err er
 		}
 		what := fmt.Sprintf("%s, line %d", m.rows, n)
 		if !utf8.Valid(line) {
-			return nil, usagef("%s is not valid UTF-8", what)
+			return nil, exit.Usagef("%s is not valid UTF-8", what)
 		}
-		if problem := checkJSON(string(line)); problem != nil {
-			return nil, pointer{what, string(line), problem.offset, problem.message}.usage()
+		if problem := shorthand.CheckJSON(string(line)); problem != nil {
+			return nil, exit.PointAt(what, string(line), problem.Offset, problem.Message)
 		}
 		if rows = append(rows, slices.Clone(line)); len(rows) > mostRows {
-			return nil, usagef("--data-file: %s has more than %d lines", m.rows, mostRows)
+			return nil, exit.Usagef("--data-file: %s has more than %d lines", m.rows, mostRows)
 		}
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return nil, usagef("--data-file: %s has a line of more than %d MiB", m.rows, maxLine>>20)
+		return nil, exit.Usagef("--data-file: %s has a line of more than %d MiB", m.rows, maxLine>>20)
 	case err != nil:
-		return nil, usagef("--data-file: %w", err)
+		return nil, exit.Usagef("--data-file: %w", err)
 	case len(rows) == 0:
-		return nil, usagef("--data-file: %s has no lines", m.rows)
+		return nil, exit.Usagef("--data-file: %s has no lines", m.rows)
 	}
 	return rows, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 )
@@ -37,19 +38,19 @@ func (o *benchOutput) register(cmd *cobra.Command) {
 // check reads the baseline.
 func (o *benchOutput) check(all *benchOptions) (err error) {
 	if o.vegeta != "" && all.lab.several() {
-		return usagef("--vegeta writes the requests of one run, and this makes several")
+		return exit.Usagef("--vegeta writes the requests of one run, and this makes several")
 	}
 	if o.baseline == "" || all.lab.part {
 		return o.distinct()
 	}
 	if len(all.lab.sweeps) > 0 || all.lab.collapse || all.lab.demo {
-		return usagef("--baseline compares one kind of run, and this makes several: leave it out, or compare with `msctl bench compare --run`")
+		return exit.Usagef("--baseline compares one kind of run, and this makes several: leave it out, or compare with `msctl bench compare --run`")
 	}
 	if o.before, err = loadDocument(o.baseline); err != nil {
 		return err
 	}
 	if _, err := benchreport.Compare(o.before, o.before, benchreport.CompareOptions{A: o.baseline, B: o.baseline}); err != nil {
-		return usagef("--baseline: %w", err)
+		return exit.Usagef("--baseline: %w", err)
 	}
 	return o.distinct()
 }
@@ -65,7 +66,7 @@ func (o *benchOutput) distinct() error {
 			continue
 		}
 		if other, ok := flags[path]; ok {
-			return usagef("%s and %s are the same file: %s", other, file.flag, file.path)
+			return exit.Usagef("%s and %s are the same file: %s", other, file.flag, file.path)
 		}
 		flags[path] = file.flag
 	}
@@ -76,12 +77,12 @@ func (o *benchOutput) distinct() error {
 func loadDocument(path string) (*benchreport.Document, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, usagef("read a saved run: %w", err)
+		return nil, exit.Usagef("read a saved run: %w", err)
 	}
 	defer file.Close()
 	d, err := benchreport.Load(file)
 	if err != nil {
-		return nil, usagef("%s: %w", path, err)
+		return nil, exit.Usagef("%s: %w", path, err)
 	}
 	return d, nil
 }
@@ -120,7 +121,7 @@ func (o *benchOutput) open(title, target string) (*benchFiles, error) {
 		temp, err := beside(file.path)
 		if err != nil {
 			f.discard()
-			return nil, usagef("%s: %w", file.flag, err)
+			return nil, exit.Usagef("%s: %w", file.flag, err)
 		}
 		f.list = append(f.list, benchFile{file.path, file.write, temp})
 	}
@@ -129,7 +130,7 @@ func (o *benchOutput) open(title, target string) (*benchFiles, error) {
 	}
 	if err := f.openVegeta(o.vegeta, title, target); err != nil {
 		f.discard()
-		return nil, usagef("--vegeta: %w", err)
+		return nil, exit.Usagef("--vegeta: %w", err)
 	}
 	return f, nil
 }

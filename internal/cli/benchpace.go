@@ -10,6 +10,7 @@ import (
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 )
 
@@ -22,7 +23,7 @@ type part struct {
 
 // wrong is the usage error that points at a place in the part.
 func (p part) wrong(offset int, format string, args ...any) error {
-	return pointer{p.flag, p.whole, p.offset + offset, fmt.Sprintf(format, args...)}.usage()
+	return exit.PointAt(p.flag, p.whole, p.offset+offset, fmt.Sprintf(format, args...))
 }
 
 // cut splits the part at a separator; found is false where there is none.
@@ -130,7 +131,7 @@ func parseRamp(text string, duration time.Duration) (vegeta.Pacer, error) {
 	case err != nil:
 		return nil, err
 	case duration <= 0:
-		return nil, usagef("--ramp takes its time from --duration, which --requests alone does not give")
+		return nil, exit.Usagef("--ramp takes its time from --duration, which --requests alone does not give")
 	case low == 0 && high == 0:
 		return nil, from.wrong(0, "the ramp must leave 0")
 	}

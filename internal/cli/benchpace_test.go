@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 )
@@ -18,13 +19,13 @@ import (
 // refused wants a usage error that points at a column of what was typed.
 func refused(t *testing.T, err error, column int, message string) {
 	t.Helper()
-	var at pointer
-	if exitCode(err) != exitUsage || !errors.As(err, &at) {
+	var at exit.Pointer
+	if exit.Code(err) != exit.Usage || !errors.As(err, &at) {
 		t.Errorf("%v, want a usage error that points somewhere", err)
 		return
 	}
-	if got := utf8.RuneCountInString(at.text[:at.offset]) + 1; got != column || !strings.Contains(at.message, message) {
-		t.Errorf("%q: column %d: %s, want column %d: …%s…", at.text, got, at.message, column, message)
+	if got := utf8.RuneCountInString(at.Text[:at.Offset]) + 1; got != column || !strings.Contains(at.Message, message) {
+		t.Errorf("%q: column %d: %s, want column %d: …%s…", at.Text, got, at.Message, column, message)
 	}
 }
 
@@ -60,7 +61,7 @@ func TestParseRamp(t *testing.T) {
 		_, err := parseRamp(c.text, time.Second)
 		refused(t, err, c.column, c.message)
 	}
-	if _, err := parseRamp("1/s..2/s", 0); exitCode(err) != exitUsage {
+	if _, err := parseRamp("1/s..2/s", 0); exit.Code(err) != exit.Usage {
 		t.Errorf("without a duration: %v, want a usage error", err)
 	}
 }
@@ -162,7 +163,7 @@ func TestParseAxis(t *testing.T) {
 	} {
 		_, err := parseAxis(c.text)
 		refused(t, err, c.column, c.message)
-		if hint := hintOf(err); !strings.Contains(hint, c.hint) || c.hint == "" && hint != "" {
+		if hint := exit.Hint(err); !strings.Contains(hint, c.hint) || c.hint == "" && hint != "" {
 			t.Errorf("%s: hint %q, want %q", c.text, hint, c.hint)
 		}
 	}
@@ -195,8 +196,8 @@ func FuzzParts(f *testing.F) {
 		}
 		for name, read := range readers {
 			err := read()
-			var at pointer
-			if err != nil && (exitCode(err) != exitUsage || !errors.As(err, &at) || at.offset > len(at.text)) {
+			var at exit.Pointer
+			if err != nil && (exit.Code(err) != exit.Usage || !errors.As(err, &at) || at.Offset > len(at.Text)) {
 				t.Errorf("--%s %q: %v", name, text, err)
 			}
 		}

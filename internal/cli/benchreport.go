@@ -9,8 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/printcode"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -50,7 +52,7 @@ format. Several files of single runs are one report.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.format, "output", "o", "text", "print as `FORMAT`: "+strings.Join(reportFormats(), ", "))
 	f.StringArrayVar(&o.thresholds, "threshold", nil, "end with exit code 99 unless `BOUND` holds: p99<50ms (repeatable)")
-	f.StringVar(&o.printPolicy, "print-policy", "", "print the suggested policy as code in `LANGUAGE` instead: "+strings.Join(policyLanguages(), " or "))
+	f.StringVar(&o.printPolicy, "print-policy", "", "print the suggested policy as code in `LANGUAGE` instead: "+strings.Join(printcode.PolicyLanguages(), " or "))
 	f.BoolVar(&o.schema, "schema", false, "print the JSON Schema of saved runs")
 	return cmd
 }
@@ -60,15 +62,15 @@ func (o *reportOptions) check() error {
 	case o.schema:
 		return nil
 	case len(o.files) == 0:
-		return usagef("msctl bench report is missing FILE")
+		return exit.Usagef("msctl bench report is missing FILE")
 	case !slices.Contains(reportFormats(), o.format):
-		err := usagef("unknown output %q: use %s", o.format, strings.Join(reportFormats(), ", "))
+		err := exit.Usagef("unknown output %q: use %s", o.format, strings.Join(reportFormats(), ", "))
 		if near := nearest.Word(o.format, reportFormats()); near != "" {
-			return withHint(err, "did you mean %s?", near)
+			return exit.WithHint(err, "did you mean %s?", near)
 		}
 		return err
-	case o.printPolicy != "" && !slices.Contains(policyLanguages(), o.printPolicy):
-		return usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(policyLanguages(), " or "))
+	case o.printPolicy != "" && !slices.Contains(printcode.PolicyLanguages(), o.printPolicy):
+		return exit.Usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(printcode.PolicyLanguages(), " or "))
 	}
 	for _, text := range o.thresholds {
 		t, err := parseThreshold(text)
@@ -86,7 +88,7 @@ func parseThreshold(text string) (benchreport.Threshold, error) {
 	t, err := benchreport.ParseThreshold(text)
 	var problem *benchreport.SyntaxError
 	if errors.As(err, &problem) {
-		return t, pointer{"--threshold", text, problem.Offset, problem.Message}.usage()
+		return t, exit.PointAt("--threshold", text, problem.Offset, problem.Message)
 	}
 	return t, err
 }
@@ -112,9 +114,9 @@ func runBenchReport(s *term.IO, o reportOptions) error {
 func (o *reportOptions) print(s *term.IO, d *benchreport.Document) error {
 	if o.printPolicy != "" {
 		if d.Suggestion == nil {
-			return withHint(errors.New("the run suggests no policy: too little was measured while the service was well"), "a longer run without faults has more")
+			return exit.WithHint(errors.New("the run suggests no policy: too little was measured while the service was well"), "a longer run without faults has more")
 		}
-		return printPolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
+		return printcode.WritePolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
 	}
 	write := map[string]func(io.Writer) error{
 		"html": d.HTML, "markdown": d.Markdown, "csv": d.CSV, "junit": d.JUnit, "json": d.Save,
@@ -135,7 +137,7 @@ func crossed(d *benchreport.Document) error {
 	if len(texts) == 0 {
 		return nil
 	}
-	return withCode(fmt.Errorf("threshold crossed: %s", strings.Join(texts, ", ")), exitThreshold)
+	return exit.WithCode(fmt.Errorf("threshold crossed: %s", strings.Join(texts, ", ")), exit.Threshold)
 }
 
 // loadDocuments reads saved runs and puts those of several files together.
@@ -147,7 +149,7 @@ func loadDocuments(files []string) (*benchreport.Document, error) {
 		case err != nil:
 			return nil, err
 		case i > 0 && (d.Kind != benchreport.KindRun || all[0].Kind != benchreport.KindRun):
-			return nil, withHint(usagef("%s: sweeps and collapses are reports of their own", file), "give one file")
+			return nil, exit.WithHint(exit.Usagef("%s: sweeps and collapses are reports of their own", file), "give one file")
 		}
 		for j := range d.Runs {
 			if len(files) > 1 && d.Runs[j].Name == "" {
@@ -180,7 +182,7 @@ ends with exit code 99.`,
 		Args: argCount(2, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if !slices.Contains(formats, o.format) {
-				return usagef("unknown output %q: use %s", o.format, strings.Join(formats, ", "))
+				return exit.Usagef("unknown output %q: use %s", o.format, strings.Join(formats, ", "))
 			}
 			return runBenchCompare(s, args[0], args[1], o)
 		},
@@ -201,7 +203,7 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 	}
 	c, err := benchreport.Compare(a, b, benchreport.CompareOptions{A: before, B: after, Run: o.run})
 	if err != nil {
-		return withCode(err, exitUsage)
+		return exit.WithCode(err, exit.Usage)
 	}
 	switch o.format {
 	case "markdown":
@@ -231,5 +233,5 @@ func regressed(c *benchreport.Comparison, before string) error {
 	if c.Recovery != nil && c.Recovery.Judgement == benchreport.Regressed {
 		worse = append(worse, "recovery")
 	}
-	return withCode(fmt.Errorf("regressed against %s: %s", before, strings.Join(worse, ", ")), exitThreshold)
+	return exit.WithCode(fmt.Errorf("regressed against %s: %s", before, strings.Join(worse, ", ")), exit.Threshold)
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/lab"
 	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/tui"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
@@ -37,9 +39,9 @@ func (b *bencher) rest(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case limit.Err() != nil:
-			return fmt.Errorf("%s was not at rest again within %s: the next run would be blamed for it", m.target.name(), restMost)
+			return fmt.Errorf("%s was not at rest again within %s: the next run would be blamed for it", m.target.Name(), restMost)
 		case err != nil:
-			return explain(err, m.target)
+			return target.Explain(err, m.target)
 		}
 		b.calm = max(b.calm, took)
 	}
@@ -79,7 +81,7 @@ func (b *bencher) collapse(ctx context.Context) error {
 	capacity, users, err := lab.Capacity(ctx, b.capacityStep)
 	switch {
 	case errors.Is(err, lab.ErrNoCapacity):
-		return withHint(withCode(err, exitService), "does `msctl send` get an answer?")
+		return exit.WithHint(exit.WithCode(err, exit.Service), "does `msctl send` get an answer?")
 	case err != nil:
 		return err
 	}

@@ -11,11 +11,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/fault"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/load/web"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -80,7 +82,7 @@ func (r *rig) add(m *readyMessage) error {
 		return err
 	}
 	connections := r.o.connections
-	if t.scheme == schemeHTTP {
+	if t.Scheme == target.SchemeHTTP {
 		message.Pattern = micro.Name(m.verb() + " " + pathOf(m.target))
 		connections = 1 // which makes as many as it needs
 	}
@@ -107,8 +109,8 @@ func (m *readyMessage) verb() string {
 	return "GET"
 }
 
-func pathOf(t target) string {
-	u, err := url.Parse(t.addresses[0])
+func pathOf(t target.Target) string {
+	u, err := url.Parse(t.Addresses[0])
 	if err != nil || u.Path == "" {
 		return "/"
 	}
@@ -116,60 +118,60 @@ func pathOf(t target) string {
 }
 
 // dial makes one connection for a message: to its target, or to the proxy before it.
-func (r *rig) dial(t target, m *readyMessage) (micro.Conn, error) {
-	if t.scheme == schemeHTTP {
+func (r *rig) dial(t target.Target, m *readyMessage) (micro.Conn, error) {
+	if t.Scheme == target.SchemeHTTP {
 		return r.dialHTTP(t, m)
 	}
 	// The bound on what is in flight is the plan's, and so is who waits how long.
-	limits := dialLimits{maxInFlight: 1 << 30, patient: true}
-	if !slices.Equal(t.addresses, m.target.addresses) { // to a proxy, which passes on what is encrypted
-		limits.serverName = serverName(m.target)
+	limits := target.Limits{MaxInFlight: 1 << 30, Patient: true}
+	if !slices.Equal(t.Addresses, m.target.Addresses) { // to a proxy, which passes on what is encrypted
+		limits.ServerName = serverName(m.target)
 	}
-	return r.o.target.dial(t, limits)
+	return r.o.target.Dial(t, limits)
 }
 
-func (r *rig) dialHTTP(t target, m *readyMessage) (micro.Conn, error) {
+func (r *rig) dialHTTP(t target.Target, m *readyMessage) (micro.Conn, error) {
 	options := web.Options{Method: m.verb(), Header: m.header.Clone()}
-	if t.login.given && options.Header.Get("Authorization") == "" {
+	if t.Login.Given && options.Header.Get("Authorization") == "" {
 		basic := http.Request{Header: options.Header}
-		basic.SetBasicAuth(t.login.user, t.login.text())
+		basic.SetBasicAuth(t.Login.User, t.Login.Text())
 	}
-	if strings.HasPrefix(t.addresses[0], "https:") {
-		config, err := r.o.target.tlsConfig()
+	if strings.HasPrefix(t.Addresses[0], "https:") {
+		config, err := r.o.target.TLSConfig()
 		if err != nil {
 			return nil, err
 		}
 		options.TLS = config
 	}
-	conn, err := web.Dial(t.addresses[0], options)
+	conn, err := web.Dial(t.Addresses[0], options)
 	if err != nil {
-		return nil, usagef("--to: %w", err)
+		return nil, exit.Usagef("--to: %w", err)
 	}
 	return conn, nil
 }
 
 // proxied puts a fault proxy before a target, where there are faults for one, and
 // returns the target to talk to instead.
-func (r *rig) proxied(t target) (target, error) {
-	options := fault.Options{Target: t.addresses, Raw: t.raw(), Seed: r.o.seed, Faults: r.o.faults.forProxy()}
+func (r *rig) proxied(t target.Target) (target.Target, error) {
+	options := fault.Options{Target: t.Addresses, Raw: t.Raw(), Seed: r.o.seed, Faults: r.o.faults.forProxy()}
 	if len(options.Faults) == 0 {
 		return t, nil
 	}
-	switch t.scheme {
-	case schemeTLS:
-		config, err := r.o.target.tlsConfig()
+	switch t.Scheme {
+	case target.SchemeTLS:
+		config, err := r.o.target.TLSConfig()
 		if err != nil {
 			return t, err
 		}
 		config.ServerName = serverName(t)
 		options.TLS = config
-	case schemeHTTP:
-		u, err := url.Parse(t.addresses[0])
+	case target.SchemeHTTP:
+		u, err := url.Parse(t.Addresses[0])
 		if err != nil {
-			return t, usagef("--to: %w", err)
+			return t, exit.Usagef("--to: %w", err)
 		}
 		if u.Scheme == "https" {
-			return t, withHint(usagef("a fault proxy cannot look into https, and %s is", t), "bench the gateway over http, or the service behind it")
+			return t, exit.WithHint(exit.Usagef("a fault proxy cannot look into https, and %s is", t), "bench the gateway over http, or the service behind it")
 		}
 		options.Target = []string{web.HostPort(u)}
 	}
@@ -180,29 +182,14 @@ func (r *rig) proxied(t target) (target, error) {
 		return t, fmt.Errorf("start the fault proxy: %w", err)
 	}
 	r.proxies = append(r.proxies, p)
-	return t.through(p.Addr()), nil
-}
-
-// through is the target behind a proxy: what the clients of that one talk to.
-func (t target) through(address string) target {
-	switch t.scheme {
-	case schemeTLS:
-		t.scheme = schemeTCP // the proxy encrypts
-	case schemeHTTP:
-		if u, err := url.Parse(t.addresses[0]); err == nil {
-			u.Host = address
-			address = u.String()
-		}
-	}
-	t.addresses = []string{address}
-	return t
+	return t.Through(p.Addr()), nil
 }
 
 // serverName is whose certificate is expected behind a proxy.
-func serverName(t target) string {
-	host, _, err := net.SplitHostPort(t.addresses[0])
+func serverName(t target.Target) string {
+	host, _, err := net.SplitHostPort(t.Addresses[0])
 	if err != nil {
-		return t.addresses[0]
+		return t.Addresses[0]
 	}
 	return host
 }
@@ -224,12 +211,12 @@ func (r *rig) about(name string, cell int) benchreport.About {
 		Name: name, Cell: cell, Pattern: o.title(), Target: o.targets(), Load: o.describe(), Seed: o.seed, Faults: r.faultCounts(),
 	}
 	for _, m := range o.messages {
-		if m.target.scheme == schemeHTTP {
+		if m.target.Scheme == target.SchemeHTTP {
 			a.LateUnknown = true
 			continue
 		}
-		each := len(m.target.addresses)
-		if m.target.broker != nil {
+		each := len(m.target.Addresses)
+		if m.target.Broker != nil {
 			each = 1 // whichever of the brokers it is
 		}
 		a.Connections += o.connections * each
@@ -262,50 +249,33 @@ func (r *rig) faultCounts() []benchreport.Fault {
 	return list
 }
 
-// knockTimeout bounds the question whether a target is there at all.
-const knockTimeout = 3 * time.Second
-
 // knock tells before any load when a target cannot be reached. Whether it answers
 // the question is not asked: the run will tell.
 func (o *benchOptions) knock(ctx context.Context) error {
 	for _, m := range o.messages {
-		for _, one := range m.target.each() {
+		for _, one := range m.target.Each() {
 			if err := o.reach(ctx, one); errors.Is(err, micro.ErrUnreachable) {
-				return explain(err, one)
+				return target.Explain(err, one)
 			}
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// each is the target's addresses as targets of their own; the brokers of one
-// cluster are one.
-func (t target) each() []target {
-	if t.broker != nil {
-		return []target{t}
-	}
-	list := make([]target, len(t.addresses))
-	for i, address := range t.addresses {
-		list[i] = t
-		list[i].addresses = []string{address}
-	}
-	return list
-}
-
 // reach connects to one address of a target.
-func (o *benchOptions) reach(ctx context.Context, t target) error {
-	if t.scheme != schemeHTTP {
-		_, err := o.target.describe(ctx, t, knockTimeout)
-		if t.shared() && errors.Is(err, micro.ErrNotServed) {
+func (o *benchOptions) reach(ctx context.Context, t target.Target) error {
+	if t.Scheme != target.SchemeHTTP {
+		_, err := o.target.Describe(ctx, t, target.KnockTimeout)
+		if t.Shared() && errors.Is(err, micro.ErrNotServed) {
 			return nil // the broker is there, and who serves there need not describe itself
 		}
 		return err
 	}
-	u, err := url.Parse(t.addresses[0])
+	u, err := url.Parse(t.Addresses[0])
 	if err != nil {
-		return usagef("--to: %w", err)
+		return exit.Usagef("--to: %w", err)
 	}
-	conn, err := (&net.Dialer{Timeout: knockTimeout}).DialContext(ctx, "tcp", web.HostPort(u))
+	conn, err := (&net.Dialer{Timeout: target.KnockTimeout}).DialContext(ctx, "tcp", web.HostPort(u))
 	if err != nil {
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 	}

@@ -9,9 +9,11 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/lab"
 	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/printcode"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/tui"
 	"github.com/msctl/msctl/runtime/policy"
@@ -65,9 +67,9 @@ func (o *benchOptions) resolve(ctx context.Context) error {
 	for _, m := range o.messages {
 		flags := o.target
 		if m.to != "" {
-			flags.to = m.to
+			flags.To = m.to
 		}
-		t, err := flags.resolve(ctx, m.route)
+		t, err := flags.Resolve(ctx, m.route)
 		if err != nil {
 			return m.blame("to", err)
 		}
@@ -272,7 +274,7 @@ func (b *bencher) end(ctx context.Context, d *benchreport.Document) error {
 		return err
 	}
 	if b.interrupted {
-		return withCode(said(errors.New("stopped by Ctrl-C")), exitInterrupted)
+		return exit.WithCode(exit.Said(errors.New("stopped by Ctrl-C")), exit.Interrupted)
 	}
 	if len(b.o.parsed) > 0 || b.o.lab.several() {
 		return nil
@@ -287,10 +289,10 @@ func nothingSucceeded(r *benchreport.Run) error {
 	}
 	most := r.Errors[0]
 	code := map[string]int{
-		load.Error.String(): exitService, load.Unreachable.String(): exitUnreachable, load.Reset.String(): exitUnreachable,
-		load.Timeout.String(): exitTimeout, load.Shed.String(): exitFailed,
+		load.Error.String(): exit.Service, load.Unreachable.String(): exit.Unreachable, load.Reset.String(): exit.Unreachable,
+		load.Timeout.String(): exit.Timeout, load.Shed.String(): exit.Failed,
 	}[most.Outcome]
-	return withCode(fmt.Errorf("no request succeeded: most often %s (%s)", most.Outcome, most.Text), code)
+	return exit.WithCode(fmt.Errorf("no request succeeded: most often %s (%s)", most.Outcome, most.Text), code)
 }
 
 // printPolicy prints the suggested policy as code, or the run's where there is no
@@ -301,7 +303,7 @@ func (b *bencher) printPolicy(d *benchreport.Document) error {
 		settings = d.Suggestion.Policy.Settings()
 	}
 	fmt.Fprintln(b.s.Out)
-	return printPolicy(b.s.Out, b.o.printPolicy, settings)
+	return printcode.WritePolicy(b.s.Out, b.o.printPolicy, settings)
 }
 
 // compare compares with the baseline, where there is one. worse is the error of a
@@ -312,7 +314,7 @@ func (b *bencher) compare(d *benchreport.Document) (worse, err error) {
 	}
 	c, err := benchreport.Compare(b.o.before, d, benchreport.CompareOptions{A: b.o.baseline, B: "this run"})
 	if err != nil {
-		return nil, usagef("--baseline: %w", err)
+		return nil, exit.Usagef("--baseline: %w", err)
 	}
 	fmt.Fprintln(b.s.Out)
 	if err := c.Text(b.s.Out, b.s.OutPalette()); err != nil {

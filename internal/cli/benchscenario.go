@@ -14,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/target"
 )
 
 // A scenario is a YAML file with the flags of `msctl bench` by their names, and a
@@ -54,11 +56,11 @@ func (o *benchOptions) readScenario(cmd *cobra.Command, typed bool) ([]benchMess
 	text, err := os.ReadFile(o.scenario)
 	switch {
 	case err != nil:
-		return nil, usagef("--scenario: %w", err)
+		return nil, exit.Usagef("--scenario: %w", err)
 	case len(text) > mostScenario:
-		return nil, usagef("--scenario: %s has more than %d MiB", o.scenario, mostScenario>>20)
+		return nil, exit.Usagef("--scenario: %s has more than %d MiB", o.scenario, mostScenario>>20)
 	case !utf8.Valid(text):
-		return nil, usagef("--scenario: %s is not valid UTF-8", o.scenario)
+		return nil, exit.Usagef("--scenario: %s is not valid UTF-8", o.scenario)
 	}
 	s := &scenario{path: o.scenario, text: string(text), cmd: cmd, values: map[string][]value{}}
 	o.fromFile = s
@@ -90,7 +92,7 @@ func (o *benchOptions) readScenario(cmd *cobra.Command, typed bool) ([]benchMess
 // blame gives an error about a flag the line of the file that the flag is from:
 // the first flag that the error names and the file has.
 func (s *scenario) blame(err error) error {
-	var placed *sentence
+	var placed *exit.TextError
 	if s == nil || err == nil || errors.As(err, &placed) {
 		return err
 	}
@@ -98,7 +100,7 @@ func (s *scenario) blame(err error) error {
 	for word := range strings.FieldsSeq(first) {
 		name, isFlag := strings.CutPrefix(strings.TrimRight(word, ",:"), "--")
 		if values := s.values[name]; isFlag && len(values) > 0 {
-			return &sentence{fmt.Sprintf("%s, line %d: %s", s.path, lineOf(values, err), err), err}
+			return exit.WithText(err, fmt.Sprintf("%s, line %d: %s", s.path, lineOf(values, err), err))
 		}
 	}
 	return err
@@ -106,10 +108,10 @@ func (s *scenario) blame(err error) error {
 
 // lineOf is the line of the value that an error points at, or else of the first.
 func lineOf(values []value, err error) int {
-	var at pointer
+	var at exit.Pointer
 	if errors.As(err, &at) {
 		for _, v := range values {
-			if v.text == at.text {
+			if v.text == at.Text {
 				return v.line
 			}
 		}
@@ -151,7 +153,7 @@ func (s *scenario) wrongAt(line, column int, message string) error {
 		_, size := utf8.DecodeRuneInString(rest)
 		offset, rest = offset+size, rest[size:]
 	}
-	return pointer{s.path, masked(s.text), offset, message}.usage()
+	return exit.PointAt(s.path, target.Masked(s.text), offset, message)
 }
 
 // parse reads the file's one document.
@@ -292,7 +294,7 @@ func (s *scenario) unknown(p pair) error {
 	})
 	err := s.wrong(p.key, "unknown key %q: the keys are the flags of msctl bench, and messages", p.name)
 	if near := nearest.Word(p.name, names); near != "" {
-		return withHint(err, "did you mean %s?", near)
+		return exit.WithHint(err, "did you mean %s?", near)
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -119,7 +120,7 @@ func TestScenarioPoints(t *testing.T) {
 	for _, c := range cases {
 		path := scenarioFile(t, c.text)
 		_, err := readBench(t, "", "--scenario", path)
-		if want := strings.Replace(c.want, "FILE", path, 1); exitCode(err) != exitUsage || !strings.Contains(err.Error(), want) {
+		if want := strings.Replace(c.want, "FILE", path, 1); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", c.text, err, want)
 		}
 	}
@@ -147,11 +148,11 @@ func FuzzScenario(f *testing.F) {
 		}
 		o.scenario = path
 		_, err := o.readScenario(cmd, false)
-		var at pointer
+		var at exit.Pointer
 		switch {
-		case err != nil && exitCode(err) != exitUsage:
+		case err != nil && exit.Code(err) != exit.Usage:
 			t.Errorf("%q: %v is no usage error", text, err)
-		case errors.As(err, &at) && (at.offset > len(at.text) || at.what != path):
+		case errors.As(err, &at) && (at.Offset > len(at.Text) || at.What != path):
 			t.Errorf("%q: %v points elsewhere", text, err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 )
 
@@ -93,7 +94,7 @@ func (s *scenario) member(m *benchMessage, p pair) (err error) {
 	default:
 		err = s.wrong(p.key, "unknown key %q of a message", p.name)
 		if near := nearest.Word(p.name, messageKeys()); near != "" {
-			err = withHint(err, "did you mean %s?", near)
+			err = exit.WithHint(err, "did you mean %s?", near)
 		}
 	}
 	return err

@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -34,15 +36,15 @@ SHELL is bash, zsh, fish or powershell.`,
 // workspace that take messages, and the schemes of addresses.
 func completeTarget(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var list []cobra.Completion
-	if w, err := currentWorkspace(); err == nil && w != nil {
+	if w, err := workspace.Current(); err == nil && w != nil {
 		for _, s := range w.Services {
 			if s.Kind != workspace.KindGateway {
 				list = append(list, cobra.CompletionWithDesc(s.Name, "service over "+string(s.Transport)))
 			}
 		}
 	}
-	for _, s := range schemes() {
-		list = append(list, cobra.CompletionWithDesc(s.name+"://", s.sample))
+	for _, s := range target.Schemes() {
+		list = append(list, cobra.CompletionWithDesc(s.Name+"://", s.Sample))
 	}
 	list = slices.DeleteFunc(list, func(c cobra.Completion) bool { return !strings.HasPrefix(c, typed) })
 	directive := cobra.ShellCompDirectiveNoFileComp
@@ -63,9 +65,9 @@ func runCompletion(s *term.IO, root *cobra.Command, shell string) error {
 	case "powershell":
 		return root.GenPowerShellCompletionWithDesc(s.Out)
 	}
-	err := usagef("unknown shell %q: use bash, zsh, fish or powershell", shell)
+	err := exit.Usagef("unknown shell %q: use bash, zsh, fish or powershell", shell)
 	if near := nearest.Word(shell, []string{"bash", "zsh", "fish", "powershell"}); near != "" {
-		return withHint(err, "did you mean `msctl completion %s`?", near)
+		return exit.WithHint(err, "did you mean `msctl completion %s`?", near)
 	}
 	return err
 }

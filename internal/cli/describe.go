@@ -8,16 +8,17 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
 // writeDescription prints one service and its handlers.
-func writeDescription(s *term.IO, a answer, verbose bool) {
-	p, d := s.OutPalette(), a.description
+func writeDescription(s *term.IO, a target.Answer, verbose bool) {
+	p, d := s.OutPalette(), a.Description
 	title := p.Bold(d.Name)
 	if d.Name == "" {
-		title = p.Bold(a.target.name())
+		title = p.Bold(a.Target.Name())
 	}
 	if d.Version != "" {
 		title += " " + d.Version
@@ -26,7 +27,7 @@ func writeDescription(s *term.IO, a answer, verbose bool) {
 	if !d.Started.IsZero() {
 		up = ", up " + duration(max(time.Since(d.Started), 0))
 	}
-	fmt.Fprintf(s.Out, "%s  %s\n", title, p.Dim(a.target.String()+up))
+	fmt.Fprintf(s.Out, "%s  %s\n", title, p.Dim(a.Target.String()+up))
 	if len(d.Handlers) == 0 {
 		fmt.Fprintln(s.Out, "no handlers")
 		return

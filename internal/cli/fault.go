@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/fault"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -16,12 +18,12 @@ import (
 // faultOptions is what `msctl fault` was told.
 type faultOptions struct {
 	listen string
-	to     targetFlags
+	to     target.Flags
 	texts  []string
 	seed   uint64
 	raw    bool
 
-	target target
+	target target.Target
 	tls    *tls.Config
 	faults []fault.Fault
 }
@@ -67,8 +69,8 @@ While it runs, lines on standard input change it; their times count from now:
   help             list these
   quit             end, as Ctrl-C does
 
-` + targetSyntax + `
-Without one in a folder without a workspace: ` + defaultTarget + `.`,
+` + target.AddressSyntax + `
+Without one in a folder without a workspace: ` + target.Default + `.`,
 		Example: `  msctl fault --listen :4002 --to tcp://localhost:3002 --fault 'latency=200ms±50ms'
   msctl fault --to items -f 'error=20% status=429 message="too busy"' -f 'drop=1%'
   msctl fault --to items -f 'stall@10s+4s' -f 'drop-reply first=3 pattern=cmd=createItem'
@@ -91,7 +93,7 @@ func (o *faultOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "localhost:4002", "listen at `ADDRESS`: host:port, or :port for the whole network; port 0 takes a free one")
 	groupFlags(cmd, "Where", "listen")
-	o.to.register(cmd, "Where")
+	registerTarget(cmd, &o.to, "Where")
 	f.Lookup("to").Usage = "pass messages on to `TARGET`: a service's name, tcp://host:port, tls://host:port, or a broker's address"
 	f.StringArrayVarP(&o.texts, "fault", "f", nil, "do `FAULT` from the start on (repeatable)")
 	f.Uint64Var(&o.seed, "seed", 1, "draw what is hit from `SEED`: the same in every run")
@@ -107,19 +109,19 @@ func (o *faultOptions) complete(ctx context.Context) (err error) {
 	if o.target, err = o.findTarget(ctx); err != nil {
 		return err
 	}
-	if o.target.scheme == schemeHTTP {
-		return withHint(usagef("--to %s: no messages go there", o.target), "pass bytes on: --raw --to tcp://host:port")
+	if o.target.Scheme == target.SchemeHTTP {
+		return exit.WithHint(exit.Usagef("--to %s: no messages go there", o.target), "pass bytes on: --raw --to tcp://host:port")
 	}
-	if o.target.broker != nil {
+	if o.target.Broker != nil {
 		o.raw = true
-		if err := o.to.noTLS(); err != nil {
-			return withHint(err, "before a broker the bytes are passed on as they are: the client and the broker encrypt them")
+		if err := o.to.NoTLS(); err != nil {
+			return exit.WithHint(err, "before a broker the bytes are passed on as they are: the client and the broker encrypt them")
 		}
-	} else if err := o.to.checkTLS(o.target); err != nil {
+	} else if err := o.to.CheckTLS(o.target); err != nil {
 		return err
 	}
-	if o.target.scheme == schemeTLS {
-		if o.tls, err = o.to.tlsConfig(); err != nil {
+	if o.target.Scheme == target.SchemeTLS {
+		if o.tls, err = o.to.TLSConfig(); err != nil {
 			return err
 		}
 	}
@@ -141,23 +143,23 @@ func (o *faultOptions) parse(what, text string) (fault.Fault, error) {
 	}
 	var refused *fault.RefusedError
 	if errors.As(f.Check(o.raw), &refused) {
-		return f, pointer{what, text, len(text) - len(strings.TrimLeft(text, " \t")), refused.Reason}.usage()
+		return f, exit.PointAt(what, text, len(text)-len(strings.TrimLeft(text, " \t")), refused.Reason)
 	}
 	return f, nil
 }
 
 // findTarget is the target that was given, or the only one that can be meant.
-func (o *faultOptions) findTarget(ctx context.Context) (target, error) {
-	if o.to.to != "" {
-		return parseTarget(ctx, o.to.to)
+func (o *faultOptions) findTarget(ctx context.Context) (target.Target, error) {
+	if o.to.To != "" {
+		return o.to.Parse(ctx, o.to.To)
 	}
-	w, err := currentWorkspace()
+	w, err := workspace.Current()
 	switch {
 	case err != nil:
-		return target{}, err
+		return target.Target{}, err
 	case w == nil:
-		return parseTarget(ctx, defaultTarget)
+		return o.to.Parse(ctx, target.Default)
 	}
-	return target{}, withHint(usagef("--to is missing: which service of %s is it to stand before?", workspace.FileName),
+	return target.Target{}, exit.WithHint(exit.Usagef("--to is missing: which service of %s is it to stand before?", workspace.FileName),
 		"it has %s", strings.Join(w.Names(), ", "))
 }

@@ -10,8 +10,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -27,10 +29,10 @@ type faultRunner struct {
 // runFault passes on until ctx ends or `quit` is typed, and prints what was done.
 func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
 	proxy, err := fault.Start(context.WithoutCancel(ctx), fault.Options{ // it ends when its counts have been read
-		Listen: o.listen, Target: o.target.addresses, TLS: o.tls, Seed: o.seed, Raw: o.raw, Faults: o.faults,
+		Listen: o.listen, Target: o.target.Addresses, TLS: o.tls, Seed: o.seed, Raw: o.raw, Faults: o.faults,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return withHint(err, "give another one with --listen")
+		return exit.WithHint(err, "give another one with --listen")
 	}
 	if err != nil {
 		return err
@@ -47,7 +49,7 @@ func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
 
 func (r *faultRunner) introduce() {
 	c := r.io.ErrPalette()
-	r.io.Notef("%s %s passes on to %s", c.Good("✓"), r.address(), r.o.target.name())
+	r.io.Notef("%s %s passes on to %s", c.Good("✓"), r.address(), r.o.target.Name())
 	for _, a := range r.proxy.Faults() {
 		r.io.Notef("  %d  %s", a.ID, c.Warn(a.Fault.String()))
 	}
@@ -59,9 +61,9 @@ func (r *faultRunner) introduce() {
 
 // address is where the proxy listens, as the clients' own target would be written.
 func (r *faultRunner) address() string {
-	scheme := schemeTCP
-	if r.o.target.broker != nil {
-		scheme = r.o.target.scheme
+	scheme := target.SchemeTCP
+	if r.o.target.Broker != nil {
+		scheme = r.o.target.Scheme
 	}
 	return scheme + "://" + r.proxy.Addr()
 }
@@ -214,7 +216,7 @@ func (r *faultRunner) second() {
 		}
 	}
 	part(now.Connections, before.Connections, "connections")
-	part(now.Unreachable, before.Unreachable, r.o.target.name()+" unreachable")
+	part(now.Unreachable, before.Unreachable, r.o.target.Name()+" unreachable")
 	part(now.Messages, before.Messages, r.messages())
 	part(now.Replies, before.Replies, "replies")
 	for i, a := range now.Faults {
@@ -268,7 +270,7 @@ func (r *faultRunner) summary() string {
 	stats := r.proxy.Stats()
 	var b strings.Builder
 	_, port, _ := net.SplitHostPort(r.proxy.Addr()) // it is one
-	fmt.Fprintf(&b, "fault proxy :%s before %s for %s, seed %d\n", port, r.o.target.name(), seconds(time.Since(r.began)), r.o.seed)
+	fmt.Fprintf(&b, "fault proxy :%s before %s for %s, seed %d\n", port, r.o.target.Name(), seconds(time.Since(r.began)), r.o.seed)
 	row := func(name string, n uint64, note string) {
 		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, decimal(n), note)
 	}
@@ -276,7 +278,7 @@ func (r *faultRunner) summary() string {
 	row("replies", stats.Replies, "from the service")
 	row("connections", stats.Connections, fmt.Sprintf("%d open", stats.Open))
 	if stats.Unreachable > 0 {
-		row("turned away", stats.Unreachable, "because "+r.o.target.name()+" could not be reached")
+		row("turned away", stats.Unreachable, "because "+r.o.target.Name()+" could not be reached")
 	}
 	for _, a := range stats.Faults {
 		note := fmt.Sprintf("of %d hit by %s", a.Matched, a.Fault)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/itchyny/gojq"
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/shorthand"
 )
 
 // filters is what --jq and --expect make of each value; both may be nil.
@@ -34,14 +36,14 @@ func compileJQ(flag, text string) (*gojq.Code, error) {
 	var problem *gojq.ParseError
 	if errors.As(err, &problem) {
 		offset := min(max(problem.Offset-len(problem.Token), 0), len(text))
-		return nil, pointer{flag, text, offset, problem.Error()}.usage()
+		return nil, exit.PointAt(flag, text, offset, problem.Error())
 	}
 	if err != nil {
-		return nil, usagef("%s: %w", flag, err)
+		return nil, exit.Usagef("%s: %w", flag, err)
 	}
 	code, err := gojq.Compile(query)
 	if err != nil {
-		return nil, usagef("%s %q: %w", flag, text, err)
+		return nil, exit.Usagef("%s %q: %w", flag, text, err)
 	}
 	return code, nil
 }
@@ -71,7 +73,7 @@ func (f filters) check(raw json.RawMessage) error {
 	if holds {
 		return nil
 	}
-	return fmt.Errorf("--expect %q does not hold for %s", f.expectText, abbreviate(string(raw)))
+	return fmt.Errorf("--expect %q does not hold for %s", f.expectText, shorthand.Abbreviate(string(raw)))
 }
 
 // runJQ runs an expression on a value. Numbers keep all their digits.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -78,7 +79,7 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 		return true
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return withHint(fmt.Errorf("%s has not run in the background yet", w.Name), "`msctl run --detach` starts it; `msctl run` shows its log itself")
+		return exit.WithHint(fmt.Errorf("%s has not run in the background yet", w.Name), "`msctl run --detach` starts it; `msctl run` shows its log itself")
 	}
 	return err
 }

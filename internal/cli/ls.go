@@ -10,15 +10,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nestsource"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
 // lsOptions is what `msctl ls` was told.
 type lsOptions struct {
 	to      string
-	target  targetFlags
+	target  target.Flags
 	source  string
 	output  string
 	verbose bool
@@ -38,7 +41,7 @@ Services on msctl's runtime can be asked; at an address of Redis or NATS all of
 them are. A NestJS service cannot: for it, --source reads the patterns out of its
 TypeScript sources.
 
-` + targetSyntax,
+` + target.AddressSyntax,
 		Example: `  msctl ls
   msctl ls items -v
   msctl ls tcp://localhost:3002 -o json
@@ -51,7 +54,7 @@ TypeScript sources.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			if o.to != "" && o.to != args[0] {
-				return usagef("two targets: %q and --to %q", withoutLogin(args[0]), withoutLogin(o.to))
+				return exit.Usagef("two targets: %q and --to %q", target.WithoutLogin(args[0]), target.WithoutLogin(o.to))
 			}
 			o.to = args[0]
 		}
@@ -70,7 +73,7 @@ TypeScript sources.
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all members of the types")
 	f.StringVar(&o.source, "source", "", "read the patterns of the NestJS sources in `DIR`, ask nobody")
 	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait `DURATION` for a service")
-	o.target.registerTLS(cmd, "Connection")
+	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout")
 	return cmd
 }
@@ -78,11 +81,11 @@ TypeScript sources.
 func (o *lsOptions) check() error {
 	switch {
 	case o.output != "" && o.output != "json":
-		return usagef("unknown output %q: use json", o.output)
+		return exit.Usagef("unknown output %q: use json", o.output)
 	case o.source != "" && o.to != "":
-		return usagef("--source asks no service: leave %q out", withoutLogin(o.to))
+		return exit.Usagef("--source asks no service: leave %q out", target.WithoutLogin(o.to))
 	case o.timeout <= 0:
-		return usagef("--timeout must be longer than 0")
+		return exit.Usagef("--timeout must be longer than 0")
 	}
 	return nil
 }
@@ -93,7 +96,7 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 	if err != nil {
 		return err
 	}
-	several := make([][]answer, len(targets))
+	several := make([][]target.Answer, len(targets))
 	done := make(chan struct{})
 	for i, t := range targets {
 		go func() {
@@ -105,7 +108,7 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 		<-done
 	}
 	answers := slices.Concat(several...)
-	if len(answers) == 1 && answers[0].err != nil {
+	if len(answers) == 1 && answers[0].Err != nil {
 		return notDescribed(answers[0])
 	}
 	if o.output == "json" {
@@ -115,48 +118,48 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 }
 
 // ask asks everyone at a target.
-func (o *lsOptions) ask(ctx context.Context, t target) []answer {
-	all, err := o.target.describeAll(ctx, t, o.timeout)
+func (o *lsOptions) ask(ctx context.Context, t target.Target) []target.Answer {
+	all, err := o.target.DescribeAll(ctx, t, o.timeout)
 	if err != nil {
-		return []answer{{target: t, err: err}}
+		return []target.Answer{{Target: t, Err: err}}
 	}
-	answers := make([]answer, len(all))
+	answers := make([]target.Answer, len(all))
 	for i, d := range all {
-		answers[i] = answer{t, d, nil}
+		answers[i] = target.Answer{Target: t, Description: d}
 	}
 	return answers
 }
 
 // targets is the one that was named, or the services of the workspace that take
 // messages, or the default.
-func (o *lsOptions) targets(ctx context.Context) ([]target, error) {
+func (o *lsOptions) targets(ctx context.Context) ([]target.Target, error) {
 	if o.to == "" {
-		w, err := currentWorkspace()
+		w, err := workspace.Current()
 		if err != nil {
 			return nil, err
 		}
 		if w != nil {
-			return messageTargets(ctx, w)
+			return o.target.MessageTargets(ctx, w)
 		}
-		o.to = defaultTarget
+		o.to = target.Default
 	}
-	t, err := parseTarget(ctx, o.to)
-	return []target{t}, err
+	t, err := o.target.Parse(ctx, o.to)
+	return []target.Target{t}, err
 }
 
 // notDescribed says why a service did not list its handlers.
-func notDescribed(a answer) error {
-	t := a.target
+func notDescribed(a target.Answer) error {
+	t := a.Target
 	switch {
-	case errors.Is(a.err, micro.ErrNoHandler):
-		return withHint(&sentence{t.name() + " runs, but does not say what it handles: NestJS services do not", a.err}, sourceHint)
-	case errors.Is(a.err, micro.ErrNotServed) && t.shared() && t.service == "":
-		return withHint(&sentence{"nobody at " + t.where() + " says what they handle: NestJS services do not", a.err}, sourceHint)
-	case errors.Is(a.err, micro.ErrNotServed) && t.shared():
-		text := fmt.Sprintf("%s does not say at %s what it handles: it does not run, or it is a NestJS service", t.service, t.where())
-		return withHint(&sentence{text, a.err}, "%s", t.startHint(sourceHint))
+	case errors.Is(a.Err, micro.ErrNoHandler):
+		return exit.WithHint(exit.WithText(a.Err, t.Name()+" runs, but does not say what it handles: NestJS services do not"), sourceHint)
+	case errors.Is(a.Err, micro.ErrNotServed) && t.Shared() && t.Service == "":
+		return exit.WithHint(exit.WithText(a.Err, "nobody at "+t.Where()+" says what they handle: NestJS services do not"), sourceHint)
+	case errors.Is(a.Err, micro.ErrNotServed) && t.Shared():
+		text := fmt.Sprintf("%s does not say at %s what it handles: it does not run, or it is a NestJS service", t.Service, t.Where())
+		return exit.WithHint(exit.WithText(a.Err, text), "%s", t.StartHint(sourceHint))
 	}
-	return explain(a.err, t)
+	return target.Explain(a.Err, t)
 }
 
 // sourceHint is what to do about services that do not say what they handle.
@@ -164,7 +167,7 @@ const sourceHint = "`msctl ls --source DIR` reads the patterns of its TypeScript
 
 // listAnswers prints the services one after the other. It is an error when none
 // of them could be asked; one that could not is mentioned in its place.
-func listAnswers(s *term.IO, answers []answer, verbose bool) error {
+func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 	p := s.OutPalette()
 	var firstErr error
 	answered := false
@@ -172,9 +175,9 @@ func listAnswers(s *term.IO, answers []answer, verbose bool) error {
 		if i > 0 {
 			fmt.Fprintln(s.Out)
 		}
-		if a.err != nil {
+		if a.Err != nil {
 			err := notDescribed(a)
-			fmt.Fprintf(s.Out, "%s  %s\n", p.Bold(a.target.name()), p.Bad(err.Error()))
+			fmt.Fprintf(s.Out, "%s  %s\n", p.Bold(a.Target.Name()), p.Bad(err.Error()))
 			if firstErr == nil {
 				firstErr = err
 			}
@@ -186,12 +189,12 @@ func listAnswers(s *term.IO, answers []answer, verbose bool) error {
 	if answered {
 		return nil
 	}
-	return said(firstErr)
+	return exit.Said(firstErr)
 }
 
 // printDescriptions prints what the services said: an object for one, one object
 // a line for several.
-func printDescriptions(s *term.IO, answers []answer) error {
+func printDescriptions(s *term.IO, answers []target.Answer) error {
 	type described struct {
 		Target  string `json:"target"`
 		Service string `json:"service,omitempty"`
@@ -201,15 +204,15 @@ func printDescriptions(s *term.IO, answers []answer) error {
 	var firstErr error
 	answered := false
 	for _, a := range answers {
-		line := described{Target: a.target.String(), Service: a.target.service}
-		if a.err != nil {
+		line := described{Target: a.Target.String(), Service: a.Target.Service}
+		if a.Err != nil {
 			err := notDescribed(a)
 			line.Error = err.Error()
 			if firstErr == nil {
 				firstErr = err
 			}
 		} else {
-			line.Description, answered = &a.description, true
+			line.Description, answered = &a.Description, true
 		}
 		text, err := json.Marshal(line)
 		if err != nil {
@@ -229,13 +232,13 @@ func printDescriptions(s *term.IO, answers []answer) error {
 func runLsSource(s *term.IO, o lsOptions) error {
 	handlers, unread, err := nestsource.Read(o.source)
 	if err != nil {
-		return withCode(err, exitUsage)
+		return exit.WithCode(err, exit.Usage)
 	}
 	for _, u := range unread {
 		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), u)
 	}
 	if len(handlers) == 0 && len(unread) == 0 {
-		return withHint(fmt.Errorf("no @MessagePattern and no @EventPattern in the TypeScript files of %s", o.source),
+		return exit.WithHint(fmt.Errorf("no @MessagePattern and no @EventPattern in the TypeScript files of %s", o.source),
 			"name the folder of the service's sources")
 	}
 	if o.output == "json" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -24,11 +25,11 @@ func Main(s *term.IO, version string, args []string) int {
 	root := newRootCommand(s, version)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	var bySignal *signalError
+	var bySignal *exit.SignalError
 	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &bySignal) && !errors.As(err, &bySignal) {
 		err = bySignal
 	}
-	return report(s, err)
+	return exit.Report(s, err)
 }
 
 // withSignals gives a context that ends with the first SIGINT or SIGTERM; its
@@ -43,7 +44,7 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 		select {
 		case got := <-signals:
 			signal.Stop(signals) // the next one has its usual effect
-			cancel(&signalError{got})
+			cancel(&exit.SignalError{Signal: got})
 		case <-ctx.Done():
 			signal.Stop(signals)
 		}

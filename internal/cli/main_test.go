@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
@@ -51,7 +52,7 @@ func TestNothingIsLeftOfBrokers(t *testing.T) {
 		} {
 			s, b := term.NewTest("", term.Facts{})
 			code := Main(s, "v9", append(args, "--to", to))
-			if emitted := args[0] == "emit" && !strings.HasPrefix(to, rabbit.URL); code != exitUnreachable && !emitted {
+			if emitted := args[0] == "emit" && !strings.HasPrefix(to, rabbit.URL); code != exit.Unreachable && !emitted {
 				t.Errorf("%q to %s: exit code %d, err %q", args, to, code, b.Err.String())
 			}
 		}

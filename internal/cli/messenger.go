@@ -11,6 +11,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -20,7 +23,7 @@ import (
 type messenger struct {
 	io      *term.IO
 	o       sendOptions
-	target  target
+	target  target.Target
 	filters filters
 	client  *micro.Client
 	// attempts is how many the last message took.
@@ -56,15 +59,15 @@ func (m *messenger) each(ctx context.Context) error {
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("read standard input: %w", err)
 	}
-	return said(first)
+	return exit.Said(first)
 }
 
 func (m *messenger) line(ctx context.Context, text string) error {
 	if !utf8.ValidString(text) {
-		return usagef("this is not valid UTF-8")
+		return exit.Usagef("this is not valid UTF-8")
 	}
-	if problem := checkJSON(text); problem != nil {
-		return pointer{"the data", text, problem.offset, problem.message}.usage()
+	if problem := shorthand.CheckJSON(text); problem != nil {
+		return exit.PointAt("the data", text, problem.Offset, problem.Message)
 	}
 	return m.once(ctx, json.RawMessage(text))
 }
@@ -92,18 +95,18 @@ func (m *messenger) repeat(ctx context.Context) error {
 		}
 		first = m.later(first, err)
 	}
-	return said(first)
+	return exit.Said(first)
 }
 
 // ends reports whether an error makes further messages pointless.
 func (m *messenger) ends(ctx context.Context, err error) bool {
-	code := exitCode(err)
-	return ctx.Err() != nil || code == exitUsage || code == exitUnreachable || errors.Is(err, errPrint)
+	code := exit.Code(err)
+	return ctx.Err() != nil || code == exit.Usage || code == exit.Unreachable || errors.Is(err, errPrint)
 }
 
 // later reports an error at once and keeps the first one for the exit code.
 func (m *messenger) later(first, err error) error {
-	report(m.io, err)
+	exit.Report(m.io, err)
 	if first != nil {
 		return first
 	}
@@ -130,7 +133,7 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	watch := &stopwatch{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.place(m.o.pattern)}
+	watch := &stopwatch{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern)}
 	m.watch = watch
 	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: metadata, Trace: watch.trace()}
 	var unexpected error
@@ -182,17 +185,17 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	var remote *micro.Error
 	switch {
 	case errors.Is(err, micro.ErrNoHandler):
-		return m.unknownPattern(ctx, &sentence{fmt.Sprintf("%s has no handler for %s", m.target.name(), m.o.pattern), err})
-	case errors.Is(err, micro.ErrNotServed) && m.target.shared():
+		return m.unknownPattern(ctx, exit.WithText(err, fmt.Sprintf("%s has no handler for %s", m.target.Name(), m.o.pattern)))
+	case errors.Is(err, micro.ErrNotServed) && m.target.Shared():
 		return m.unserved(ctx, err)
 	case errors.As(err, &remote) && remote.Remote():
-		text := m.target.name() + " answered with an error: " + remote.Error()
+		text := m.target.Name() + " answered with an error: " + remote.Error()
 		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
 			text += "\n" + payload
 		}
-		return &sentence{text, err}
+		return exit.WithText(err, text)
 	}
-	return explain(err, m.target)
+	return target.Explain(err, m.target)
 }
 
 // counted says how many attempts an error has cost, where it was several.
@@ -205,42 +208,42 @@ func (m *messenger) counted(err error) error {
 	if more {
 		text += "\n" + rest
 	}
-	return &sentence{text, err}
+	return exit.WithText(err, text)
 }
 
 // unserved is the error of a message that nobody has subscribed to. The service may
 // run all the same, without a handler for it.
 func (m *messenger) unserved(ctx context.Context, err error) error {
-	text := fmt.Sprintf("nobody at %s handles %s", m.target.where(), m.o.pattern)
-	known := m.unknownPattern(ctx, &sentence{text, err})
-	if hintOf(known) != "" {
+	text := fmt.Sprintf("nobody at %s handles %s", m.target.Where(), m.o.pattern)
+	known := m.unknownPattern(ctx, exit.WithText(err, text))
+	if exit.Hint(known) != "" {
 		return known
 	}
-	if m.target.service != "" {
-		text = m.target.service + " does not run: " + text
+	if m.target.Service != "" {
+		text = m.target.Service + " does not run: " + text
 	}
-	return withHint(&sentence{text, err}, "%s", m.target.startHint(m.target.servedHint()))
+	return exit.WithHint(exit.WithText(err, text), "%s", m.target.StartHint(m.target.ServedHint()))
 }
 
 // unknownPattern adds the nearest handlers to an error, when the service can be
 // asked.
 func (m *messenger) unknownPattern(ctx context.Context, err error) error {
-	services, askErr := m.o.target.describeAll(ctx, m.target, describeTimeout)
+	services, askErr := m.o.target.DescribeAll(ctx, m.target, target.DescribeTimeout)
 	if askErr != nil {
 		return err
 	}
-	known := routes(services...)
+	known := target.Routes(services...)
 	if len(known) == 0 {
-		return withHint(err, "it handles no pattern at all")
+		return exit.WithHint(err, "it handles no pattern at all")
 	}
-	if near := nearestRoutes(m.o.pattern, known); len(near) > 0 {
-		return withHint(err, "did you mean %s?", strings.Join(near, " or "))
+	if near := target.NearestRoutes(m.o.pattern, known); len(near) > 0 {
+		return exit.WithHint(err, "did you mean %s?", strings.Join(near, " or "))
 	}
 	handles := "it handles"
 	if len(services) > 1 {
 		handles = "they handle"
 	}
-	return withHint(err, "%s %s", handles, strings.Join(firstFew(known, 5), ", "))
+	return exit.WithHint(err, "%s %s", handles, strings.Join(firstFew(known, 5), ", "))
 }
 
 func firstFew(words []string, limit int) []string {

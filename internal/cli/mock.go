@@ -15,7 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/capacity"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -33,9 +36,9 @@ type mockOptions struct {
 	stalls      []string
 	seed        uint64
 
-	tls targetFlags
+	tls target.Flags
 
-	at     target // the broker; without one it listens at an address of its own
+	at     target.Target // the broker; without one it listens at an address of its own
 	config capacity.Config
 	served []micro.Pattern
 	plan   []mockStall // by time
@@ -88,7 +91,7 @@ func (o *mockOptions) register(cmd *cobra.Command) {
 	f.StringArrayVarP(&o.patterns, "pattern", "p", nil, "answer `PATTERN` and no other one (repeatable); every pattern is answered without")
 	f.StringVar(&o.answer, "answer", `{"ok":true}`, "answer with `JSON`")
 	groupFlags(cmd, "What it answers", "listen", "pattern", "answer")
-	o.tls.registerTLS(cmd, "What it answers")
+	registerTLS(cmd, &o.tls, "What it answers")
 	f.StringVar(&o.capacity, "capacity", "100/s", "be able to do `RATE`: 100/s, 6000/m; the service time is scaled to it")
 	f.IntVar(&o.workers, "workers", 1, "work on `N` requests at once")
 	f.StringVar(&o.serviceTime, "service-time", "constant", "what work takes: `DISTRIBUTION` as in 10ms, exponential:10ms, uniform:5ms-15ms, "+
@@ -105,9 +108,9 @@ func (o *mockOptions) register(cmd *cobra.Command) {
 func (o *mockOptions) complete(cmd *cobra.Command) error {
 	switch {
 	case o.workers < 1 || o.workers > capacity.MaxWaiting:
-		return usagef("--workers must be between 1 and %d", capacity.MaxWaiting)
+		return exit.Usagef("--workers must be between 1 and %d", capacity.MaxWaiting)
 	case o.queue < 0 || o.queue > capacity.MaxWaiting:
-		return usagef("--queue must be between 0 and %d, for which memory is set aside", capacity.MaxWaiting)
+		return exit.Usagef("--queue must be between 0 and %d, for which memory is set aside", capacity.MaxWaiting)
 	}
 	if err := o.readListen(); err != nil {
 		return err
@@ -121,7 +124,7 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 		return err
 	}
 	for _, text := range o.patterns {
-		p, err := readPattern(text)
+		p, err := shorthand.Pattern(text)
 		if err != nil {
 			return err
 		}
@@ -134,8 +137,8 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 		}
 		o.plan = append(o.plan, stall)
 	}
-	if len(o.served) == 0 && o.at.subscribes() {
-		return withHint(usagef("--listen %s: %s delivers only what is subscribed to", o.at, o.at.broker.kind), "name the patterns: --pattern cmd=findItem")
+	if len(o.served) == 0 && o.at.Subscribes() {
+		return exit.WithHint(exit.Usagef("--listen %s: %s delivers only what is subscribed to", o.at, o.at.Broker.Kind), "name the patterns: --pattern cmd=findItem")
 	}
 	slices.SortStableFunc(o.plan, func(a, b mockStall) int { return cmp.Compare(a.after, b.after) })
 	return nil
@@ -144,27 +147,18 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 // readListen reads where it listens.
 func (o *mockOptions) readListen() (err error) {
 	if !strings.Contains(o.listen, "://") {
-		if err := o.tls.noTLS(); err != nil {
-			return withHint(err, "a broker may have it: amqps://, rediss://, nats+tls://")
+		if err := o.tls.NoTLS(); err != nil {
+			return exit.WithHint(err, "a broker may have it: amqps://, rediss://, nats+tls://")
 		}
 		return checkListen(o.listen)
 	}
-	if o.at, err = parseURL(o.listen); err != nil {
+	if o.at, err = target.ParseURL(o.listen); err != nil {
 		return err
 	}
-	if o.at.broker == nil {
-		return withHint(usagef("--listen %s is not a broker's address", o.at), "without a broker it is host:port or :port")
+	if o.at.Broker == nil {
+		return exit.WithHint(exit.Usagef("--listen %s is not a broker's address", o.at), "without a broker it is host:port or :port")
 	}
-	return o.tls.checkTLS(o.at)
-}
-
-// subscribes reports whether a server must say which patterns it wants.
-func (t target) subscribes() bool {
-	if t.broker == nil {
-		return false
-	}
-	p := t.broker.params
-	return t.shared() || p.flag("wildcards") && p.text("exchangeType") != "fanout"
+	return o.tls.CheckTLS(o.at)
 }
 
 // times is the distribution of the service times: as given, or scaled to the
@@ -173,7 +167,7 @@ func (o *mockOptions) times(byCapacity bool) (capacity.Distribution, error) {
 	d, err := capacity.ParseDistribution(o.serviceTime)
 	var problem *capacity.SyntaxError
 	if errors.As(err, &problem) {
-		return d, pointer{"--service-time", o.serviceTime, problem.Offset, problem.Message}.usage()
+		return d, exit.PointAt("--service-time", o.serviceTime, problem.Offset, problem.Message)
 	}
 	named := !strings.ContainsAny(o.serviceTime, "0123456789")
 	if err != nil || !byCapacity && !named {
@@ -203,14 +197,14 @@ func parseCapacity(what, text string) (float64, error) {
 	number, unit, hasUnit := strings.Cut(text, "/")
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return 0, pointer{what, text, 0, "a capacity begins with a number of more than 0: 100/s"}.usage()
+		return 0, exit.PointAt(what, text, 0, "a capacity begins with a number of more than 0: 100/s")
 	}
 	per, err := rateUnit(unit)
 	if hasUnit && err != nil {
-		return 0, pointer{what, text, len(number) + 1, "the unit must be s, m, h, or a duration such as 100ms"}.usage()
+		return 0, exit.PointAt(what, text, len(number)+1, "the unit must be s, m, h, or a duration such as 100ms")
 	}
 	if v /= per.Seconds(); v > mostCapacity || v < leastCapacity {
-		return 0, pointer{what, text, 0, "a capacity is between 1/h and 100000/s"}.usage()
+		return 0, exit.PointAt(what, text, 0, "a capacity is between 1/h and 100000/s")
 	}
 	return v, nil
 }
@@ -218,10 +212,10 @@ func parseCapacity(what, text string) (float64, error) {
 // parseAnswer checks that an answer is JSON.
 func parseAnswer(text string) (json.RawMessage, error) {
 	if !utf8.ValidString(text) {
-		return nil, usagef("--answer is not valid UTF-8: %q", text)
+		return nil, exit.Usagef("--answer is not valid UTF-8: %q", text)
 	}
-	if problem := checkJSON(text); problem != nil {
-		return nil, pointer{"--answer", text, problem.offset, problem.message}.usage()
+	if problem := shorthand.CheckJSON(text); problem != nil {
+		return nil, exit.PointAt("--answer", text, problem.Offset, problem.Message)
 	}
 	return json.RawMessage(strings.TrimSpace(text)), nil
 }
@@ -235,7 +229,7 @@ func parseStall(text string) (mockStall, error) {
 	var stall mockStall
 	var err error
 	wrong := func(offset int, message string) error {
-		return pointer{"--stall", text, offset, message}.usage()
+		return exit.PointAt("--stall", text, offset, message)
 	}
 	if stall.length, err = time.ParseDuration(length); err != nil || stall.length <= 0 || stall.length > mostStall {
 		return stall, wrong(0, "a stall begins with its length, more than 0 and at most 1h: 4s@10s")
@@ -253,10 +247,10 @@ func parseStall(text string) (mockStall, error) {
 func checkListen(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return pointer{"--listen", text, 0, "an address is host:port or :port"}.usage()
+		return exit.PointAt("--listen", text, 0, "an address is host:port or :port")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return pointer{"--listen", text, len(text) - len(port), "a port is a number between 0 and 65535"}.usage()
+		return exit.PointAt("--listen", text, len(text)-len(port), "a port is a number between 0 and 65535")
 	}
 	return nil
 }

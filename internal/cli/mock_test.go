@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/term"
 )
@@ -13,7 +14,7 @@ import (
 func TestMockEnds(t *testing.T) {
 	s, b := term.NewTest("stall 1ms\nquit\n", term.Facts{})
 	code := Main(s, "", []string{"mock", "--listen", "127.0.0.1:0"})
-	if code != exitDone || !strings.HasPrefix(b.Out.String(), "mock for ") || !strings.Contains(b.Err.String(), "stalled for 1ms") {
+	if code != exit.Done || !strings.HasPrefix(b.Out.String(), "mock for ") || !strings.Contains(b.Err.String(), "stalled for 1ms") {
 		t.Errorf("exit code %d, out %q, err %q", code, b.Out.String(), b.Err.String())
 	}
 }
@@ -57,7 +58,7 @@ func FuzzParseStall(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		stall, err := parseStall(text)
 		switch {
-		case err != nil && exitCode(err) != exitUsage:
+		case err != nil && exit.Code(err) != exit.Usage:
 			t.Fatalf("%q: %v is no usage error", text, err)
 		case err == nil && (stall.length <= 0 || stall.length > mostStall || stall.after < 0):
 			t.Fatalf("%q: %+v", text, stall)
@@ -72,7 +73,7 @@ func FuzzParseCapacity(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		rate, err := parseCapacity("--capacity", text)
 		switch {
-		case err != nil && exitCode(err) != exitUsage:
+		case err != nil && exit.Code(err) != exit.Usage:
 			t.Fatalf("%q: %v is no usage error", text, err)
 		case err == nil && !(rate >= leastCapacity && rate <= mostCapacity):
 			t.Fatalf("%q: %v", text, rate)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load/capacity"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -27,7 +28,7 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	defer end()
 	service, err := o.serve(serving)
 	if err != nil {
-		return explain(err, o.at)
+		return target.Explain(err, o.at)
 	}
 	m := &mock{io: s, o: o, service: service, began: time.Now(), lastAt: time.Now()}
 	ended := make(chan error, 1)
@@ -46,13 +47,13 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 
 // serve starts the service, where --listen says.
 func (o *mockOptions) serve(ctx context.Context) (*capacity.Running, error) {
-	if o.at.broker == nil {
+	if o.at.Broker == nil {
 		return capacity.Serve(ctx, o.listen, o.config, o.served...)
 	}
-	if err := knockAt(ctx, o.at.addresses); err != nil {
+	if err := target.Knock(ctx, o.at.Addresses); err != nil {
 		return nil, err
 	}
-	listener, err := o.tls.listen(o.at)
+	listener, err := o.tls.Listen(o.at)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func (o *mockOptions) serve(ctx context.Context) (*capacity.Running, error) {
 func (m *mock) introduce() {
 	c := m.io.ErrPalette()
 	at := m.o.at.String()
-	if m.o.at.broker == nil {
+	if m.o.at.Broker == nil {
 		at = "tcp://" + m.service.Address
 	}
 	patterns := "any pattern"

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -83,14 +84,14 @@ func runNew(ctx context.Context, s *term.IO, o newOptions) error {
 		}
 	}
 	if err := w.Check(); err != nil {
-		return usagef("%w", err)
+		return exit.Usagef("%w", err)
 	}
 	dir, err := filepath.Abs(w.Name)
 	if err != nil {
 		return fmt.Errorf("find the folder of %s: %w", w.Name, err)
 	}
 	if path, err := workspace.Find(filepath.Dir(dir)); err == nil {
-		return withHint(usagef("this folder is in a workspace already: %s", path), "`msctl new service %s` adds a service to it", w.Name)
+		return exit.WithHint(exit.Usagef("this folder is in a workspace already: %s", path), "`msctl new service %s` adds a service to it", w.Name)
 	}
 	files, err := w.Files()
 	if err != nil {
@@ -123,7 +124,7 @@ func (o newOptions) workspace() (scaffold.Workspace, error) {
 	}
 	if o.example != "" {
 		if err := w.AddExample(o.example); err != nil {
-			return w, usagef("--example: %w", err)
+			return w, exit.Usagef("--example: %w", err)
 		}
 	}
 	w.Services = withPorts(w.Services)
@@ -135,7 +136,7 @@ func (o newOptions) workspace() (scaffold.Workspace, error) {
 func parseService(flag, text string) (scaffold.Service, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) > 3 {
-		return scaffold.Service{}, usagef("%s%q: write NAME:TRANSPORT:PORT, such as items:tcp:3002 or mail:rabbitmq", flag, text)
+		return scaffold.Service{}, exit.Usagef("%s%q: write NAME:TRANSPORT:PORT, such as items:tcp:3002 or mail:rabbitmq", flag, text)
 	}
 	service := scaffold.Service{Name: parts[0]}
 	if len(parts) > 1 {
@@ -144,7 +145,7 @@ func parseService(flag, text string) (scaffold.Service, error) {
 	if len(parts) > 2 {
 		port, err := strconv.Atoi(parts[2])
 		if err != nil || port < 1 || port > 65535 {
-			return scaffold.Service{}, usagef("%s%q: the port must be a number from 1 to 65535", flag, text)
+			return scaffold.Service{}, exit.Usagef("%s%q: the port must be a number from 1 to 65535", flag, text)
 		}
 		service.Port = port
 	}

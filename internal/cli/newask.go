@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -16,7 +17,7 @@ import (
 // they did.
 func askWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.Workspace) (scaffold.Workspace, error) {
 	if o.yes || !s.CanAsk() {
-		return w, withHint(usagef("msctl new is missing NAME"), "usage: msctl new NAME, for example `msctl new shop`")
+		return w, exit.WithHint(exit.Usagef("msctl new is missing NAME"), "usage: msctl new NAME, for example `msctl new shop`")
 	}
 	var err error
 	if w.Name, err = s.Input(ctx, term.Question{
@@ -153,7 +154,7 @@ func confirmWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.
 	}, true)
 	if err == nil && !yes {
 		s.Notef("nothing was written")
-		return said(errors.New("declined"))
+		return exit.Said(errors.New("declined"))
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
@@ -58,7 +59,7 @@ func openWorkspace() (*scaffold.Dir, error) {
 	}
 	path, err := workspace.Find(current)
 	if errors.Is(err, workspace.ErrNotFound) {
-		return nil, withHint(withCode(err, exitUsage), "`msctl new NAME` makes a workspace")
+		return nil, exit.WithHint(exit.WithCode(err, exit.Usage), "`msctl new NAME` makes a workspace")
 	}
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 	}
 	result, err := dir.NewService(service)
 	if err != nil {
-		return usagef("%w", err)
+		return exit.Usagef("%w", err)
 	}
 	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
 	sayByHand(s, result)
@@ -103,9 +104,9 @@ func (o newServiceOptions) service() (scaffold.Service, error) {
 	transport := workspace.Transport(o.transport)
 	switch {
 	case transport != "" && service.Transport != "" && transport != service.Transport:
-		return service, usagef("%s is %s, and --transport says %s: say it once", o.name, service.Transport, transport)
+		return service, exit.Usagef("%s is %s, and --transport says %s: say it once", o.name, service.Transport, transport)
 	case o.port != 0 && service.Port != 0 && o.port != service.Port:
-		return service, usagef("%s has a port, and --port says %d: say it once", o.name, o.port)
+		return service, exit.Usagef("%s has a port, and --port says %d: say it once", o.name, o.port)
 	}
 	service.Transport, service.Port = cmp.Or(service.Transport, transport), cmp.Or(service.Port, o.port)
 	return service, nil
@@ -153,11 +154,11 @@ func runNewHandler(_ context.Context, s *term.IO, o newHandlerOptions) error {
 	var unknown *scaffold.UnknownServiceError
 	if errors.As(err, &unknown) {
 		if near := nearest.Word(unknown.Name, unknown.Known); near != "" {
-			return withHint(usagef("%w", err), "did you mean `msctl new handler %s %s`?", near, o.Name)
+			return exit.WithHint(exit.Usagef("%w", err), "did you mean `msctl new handler %s %s`?", near, o.Name)
 		}
 	}
 	if err != nil {
-		return usagef("%w", err)
+		return exit.Usagef("%w", err)
 	}
 	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
 	sayByHand(s, result)

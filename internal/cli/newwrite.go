@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
 )
@@ -25,7 +26,7 @@ func writeFiles(s *term.IO, dir string, files []scaffold.File, o writeOptions) (
 	var conflict *scaffold.ConflictError
 	if errors.As(err, &conflict) {
 		conflict.Dir = shortPath(dir)
-		return false, withHint(withCode(conflict, exitUsage), "nothing was written; move them away, or add --force to write over them")
+		return false, exit.WithHint(exit.WithCode(conflict, exit.Usage), "nothing was written; move them away, or add --force to write over them")
 	}
 	if err != nil {
 		return false, err

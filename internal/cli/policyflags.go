@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
@@ -54,16 +55,16 @@ const maxRetries = 1000
 func (f *policyFlags) check() error {
 	switch {
 	case f.timeout <= 0:
-		return usagef("--timeout must be longer than 0: a call always ends")
+		return exit.Usagef("--timeout must be longer than 0: a call always ends")
 	case f.retries < 0 || f.retries > maxRetries:
-		return usagef("--retries must be from 0 to %d", maxRetries)
+		return exit.Usagef("--retries must be from 0 to %d", maxRetries)
 	case f.delay < 0:
-		return usagef("--retry-delay must not be negative")
+		return exit.Usagef("--retry-delay must not be negative")
 	case f.backoff != "constant" && f.backoff != "exponential":
-		return usagef("unknown --backoff %q: use constant or exponential", f.backoff)
+		return exit.Usagef("unknown --backoff %q: use constant or exponential", f.backoff)
 	}
 	if _, ok := policy.ParseJitter(f.jitter); !ok {
-		return usagef("unknown --jitter %q: use full, equal or none", f.jitter)
+		return exit.Usagef("unknown --jitter %q: use full, equal or none", f.jitter)
 	}
 	return nil
 }
@@ -94,5 +95,8 @@ func (f *policyFlags) growth() policy.Backoff {
 	return policy.Constant(f.delay)
 }
 
-// wait is the delay before a retry, counted from 0, without jitter.
-func (f *policyFlags) wait(retry int) time.Duration { return f.growth().Before(retry + 1) }
+// settings returns the policy that the flags describe.
+func (f *policyFlags) settings() policy.Settings {
+	jitter, _ := policy.ParseJitter(f.jitter) // checked
+	return policy.Settings{Timeout: f.timeout, Retries: f.retries, Backoff: f.growth(), Jitter: jitter}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -24,7 +25,7 @@ another one or the background. Exit code 1 when nothing runs.`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "" && output != logJSON {
-				return usagef("flag --output: unknown format %q: use json", output)
+				return exit.Usagef("flag --output: unknown format %q: use json", output)
 			}
 			return runPs(cmd.Context(), s, output == logJSON)
 		},
@@ -64,9 +65,9 @@ func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
 
 // requireWorkspace loads the workspace of the current folder; there must be one.
 func requireWorkspace() (*workspace.Workspace, error) {
-	w, err := currentWorkspace()
+	w, err := workspace.Current()
 	if err == nil && w == nil {
-		return nil, withHint(usagef("there is no %s here or in a folder above", workspace.FileName),
+		return nil, exit.WithHint(exit.Usagef("there is no %s here or in a folder above", workspace.FileName),
 			"`msctl new shop` makes a workspace; then `cd shop && msctl run`")
 	}
 	return w, err
@@ -76,7 +77,7 @@ func requireWorkspace() (*workspace.Workspace, error) {
 func runningOf(ctx context.Context, w *workspace.Workspace) ([]proc.Control, error) {
 	runs, err := proc.Runs(ctx, w, "")
 	if err == nil && len(runs) == 0 {
-		return nil, withHint(fmt.Errorf("nothing of %s runs", w.Name), "start it with `msctl run`, or `msctl run --detach` for the background")
+		return nil, exit.WithHint(fmt.Errorf("nothing of %s runs", w.Name), "start it with `msctl run`, or `msctl run --detach` for the background")
 	}
 	return runs, err
 }

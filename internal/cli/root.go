@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
 )
@@ -89,11 +90,11 @@ func unknownCommand(parent *cobra.Command, word string) error {
 			names = append(names, c.Name())
 		}
 	}
-	err := usagef("unknown command %q", word)
+	err := exit.Usagef("unknown command %q", word)
 	if near := nearest.Word(word, names); near != "" {
-		return withHint(err, "did you mean `%s %s`?", parent.CommandPath(), near)
+		return exit.WithHint(err, "did you mean `%s %s`?", parent.CommandPath(), near)
 	}
-	return withHint(err, "`%s --help` lists the commands", parent.CommandPath())
+	return exit.WithHint(err, "`%s --help` lists the commands", parent.CommandPath())
 }
 
 // colorFlag is --color: it sets the mode as soon as it is read, so that also

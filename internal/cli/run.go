@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
@@ -117,14 +118,14 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 // check loads the workspace and checks what was asked for.
 func (o *runOptions) check() (*workspace.Workspace, error) {
 	if o.readyTimeout <= 0 || o.stopTimeout <= 0 {
-		return nil, usagef("flags --ready-timeout and --stop-timeout must be more than 0")
+		return nil, exit.Usagef("flags --ready-timeout and --stop-timeout must be more than 0")
 	}
 	w, err := requireWorkspace()
 	if err != nil {
 		return nil, err
 	}
 	if len(w.Services) == 0 {
-		return nil, withHint(usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
+		return nil, exit.WithHint(exit.Usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
 	}
 	if err := o.checkNames(w); err != nil {
 		return nil, err
@@ -135,17 +136,17 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 // checkNames checks the format of the log and the services' names.
 func (o *runOptions) checkNames(w *workspace.Workspace) error {
 	if o.log != logText && o.log != logJSON {
-		return usagef("flag --log: unknown format %q: use text or json", o.log)
+		return exit.Usagef("flag --log: unknown format %q: use text or json", o.log)
 	}
 	for _, name := range o.services {
 		if w.Service(name) != nil {
 			continue
 		}
-		err := usagef("there is no service %q in this workspace", name)
+		err := exit.Usagef("there is no service %q in this workspace", name)
 		if near := nearest.Word(name, w.Names()); near != "" {
-			return withHint(err, "did you mean %s?", near)
+			return exit.WithHint(err, "did you mean %s?", near)
 		}
-		return withHint(err, "its services are %s", strings.Join(w.Names(), ", "))
+		return exit.WithHint(err, "its services are %s", strings.Join(w.Names(), ", "))
 	}
 	return nil
 }
@@ -187,9 +188,9 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 	)
 	switch {
 	case errors.Is(err, proc.ErrKilled):
-		return withCode(errors.New("killed"), exitInterrupted)
+		return exit.WithCode(errors.New("killed"), exit.Interrupted)
 	case errors.Is(err, exec.ErrNotFound):
-		return withHint(err, "install Go from https://go.dev/dl")
+		return exit.WithHint(err, "install Go from https://go.dev/dl")
 	case errors.As(err, &build):
 		return err // the compiler's words have been printed
 	case errors.As(err, &start):
@@ -200,13 +201,13 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 			}
 		}
 		if strings.Contains(strings.Join(start.Output, "\n"), "address already in use") {
-			return withHint(err, "msctl hands a Go service the open socket of its port: listen with microtcp or gateway, or start it as a `command:`")
+			return exit.WithHint(err, "msctl hands a Go service the open socket of its port: listen with microtcp or gateway, or start it as a `command:`")
 		}
 		return err
 	case errors.As(err, &port):
-		return withHint(err, "stop that program, or change the port in %s", workspace.FileName)
+		return exit.WithHint(err, "stop that program, or change the port in %s", workspace.FileName)
 	case errors.As(err, &broker):
-		return withHint(err, "%s", brokerHint(broker))
+		return exit.WithHint(err, "%s", brokerHint(broker))
 	}
 	return err
 }
@@ -223,7 +224,7 @@ func brokerHint(e *proc.BrokerError) string {
 
 // completeServices gives the shell the names of services that are not there yet.
 func completeServices(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	w, err := currentWorkspace()
+	w, err := workspace.Current()
 	if err != nil || w == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -269,7 +270,7 @@ func newNATSCommand(s *term.IO) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			port, err := strconv.Atoi(args[0])
 			if err != nil {
-				return usagef("port %q is no number", args[0])
+				return exit.Usagef("port %q is no number", args[0])
 			}
 			return proc.ServeNATS(cmd.Context(), s.Out, port)
 		},

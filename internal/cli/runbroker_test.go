@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -99,7 +100,7 @@ func TestExplainNoBroker(t *testing.T) {
 	} {
 		s, _ := term.NewTest("", term.Facts{})
 		err := explainRun(s, runOptions{log: logText}, &tt.err)
-		if got := hintOf(err); got != tt.want {
+		if got := exit.Hint(err); got != tt.want {
 			t.Errorf("hint %q, want %q", got, tt.want)
 		}
 		if got := err.Error(); got != tt.err.Error() {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -52,7 +53,7 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 		stopQuietly(w)
 	}
 	if err == nil && !ready {
-		err = withHint(errors.New(reason), "`msctl logs` has the whole log")
+		err = exit.WithHint(errors.New(reason), "`msctl logs` has the whole log")
 	}
 	return err
 }
@@ -81,7 +82,7 @@ func noneRuns(ctx context.Context, w *workspace.Workspace) error {
 	if err != nil {
 		return nil //nolint:nilerr // it has just ended
 	}
-	return withHint(fmt.Errorf("%s runs already, pid %d", w.Name, status.Pid), "`msctl ps` shows it, `msctl stop` stops it")
+	return exit.WithHint(fmt.Errorf("%s runs already, pid %d", w.Name, status.Pid), "`msctl ps` shows it, `msctl stop` stops it")
 }
 
 // stopQuietly stops what was begun in the background when its starter is told to

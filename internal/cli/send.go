@@ -3,13 +3,16 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/printcode"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -20,7 +23,7 @@ type sendOptions struct {
 	data    json.RawMessage
 	event   bool
 
-	target targetFlags
+	target target.Flags
 	policy policyFlags
 	meta   []string
 
@@ -44,7 +47,7 @@ func newSendCommand(s *term.IO) *cobra.Command {
 		Long: `Send a message to a service and print each value of its answer as it comes:
 indented on a terminal, one JSON value a line in a pipe.
 
-` + patternHelp + "\n\n" + dataHelp + "\n\n" + targetHelp,
+` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + "\n\n" + target.Syntax,
 		Example: `  msctl send cmd=findAllItems
   msctl send cmd=createItem name=Widget price:=9.99 --to items
   msctl send '{"cmd":"findItem"}' '{"id":7}' --to tcp://localhost:3002 --jq .name -o raw
@@ -77,7 +80,7 @@ func newEmitCommand(s *term.IO) *cobra.Command {
 been handed to the connection, with RabbitMQ and Redis when the broker has taken it,
 whether or not somebody handles it.
 
-` + patternHelp + "\n\n" + dataHelp + "\n\n" + targetHelp,
+` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + "\n\n" + target.Syntax,
 		Example: `  msctl emit item.v1.viewed id:=7
   msctl emit item.v1.viewed '{"id":7}' --to tcp://localhost:3002 -v
   msctl emit order.created id:=7 --to amqp://localhost/mail
@@ -98,7 +101,7 @@ whether or not somebody handles it.
 // registerMessage adds the flags that send and emit share.
 func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 	f := cmd.Flags()
-	o.target.register(cmd, "Where to")
+	registerTarget(cmd, &o.target, "Where to")
 	o.policy.register(cmd, "How patiently")
 	f.StringArrayVarP(&o.meta, "meta", "m", nil, "put `KEY=VALUE` into the message's metadata (repeatable)")
 	f.IntVar(&o.repeat, "repeat", 1, "send it `N` times, one after the other")
@@ -117,26 +120,26 @@ func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 func (o *sendOptions) complete(s *term.IO, args []string) error {
 	args = o.policy.takeJitter(args)
 	if len(args) == 0 {
-		return usagef("PATTERN is missing")
+		return exit.Usagef("PATTERN is missing")
 	}
 	var err error
-	if o.pattern, err = readPattern(args[0]); err != nil {
+	if o.pattern, err = shorthand.Pattern(args[0]); err != nil {
 		return err
 	}
 	if o.style, err = term.ParseJSONStyle(o.output); err != nil {
-		return usagef("-o: %w", err)
+		return exit.Usagef("-o: %w", err)
 	}
 	switch {
 	case o.event && (o.jq != "" || o.expect != "" || o.output != ""):
-		return usagef("an event has no answer: --jq, --expect and -o go without --event")
+		return exit.Usagef("an event has no answer: --jq, --expect and -o go without --event")
 	case o.each && len(args) > 1:
-		return usagef("--each reads the data from standard input: leave %q out", args[1])
+		return exit.Usagef("--each reads the data from standard input: leave %q out", args[1])
 	case o.each && (o.repeat != 1 || o.watch != 0 || o.printCode != ""):
-		return usagef("--each goes without --repeat, --watch and --print-code")
+		return exit.Usagef("--each goes without --repeat, --watch and --print-code")
 	case o.repeat < 1:
-		return usagef("--repeat must be at least 1")
+		return exit.Usagef("--repeat must be at least 1")
 	case o.watch < 0:
-		return usagef("--watch must be longer than 0")
+		return exit.Usagef("--watch must be longer than 0")
 	}
 	if err := o.policy.check(); err != nil {
 		return err
@@ -145,23 +148,9 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 		return err
 	}
 	if !o.each {
-		o.data, err = parseData(args[1:], s.In)
+		o.data, err = shorthand.Data(args[1:], s.In)
 	}
 	return err
-}
-
-// readPattern reads the PATTERN argument for a message.
-func readPattern(arg string) (micro.Pattern, error) {
-	text, err := parsePattern(arg)
-	if err != nil {
-		return micro.Pattern{}, err
-	}
-	pattern, err := micro.ParsePattern(string(text))
-	var problem *micro.PatternError
-	if errors.As(err, &problem) {
-		return pattern, usagef("the pattern %s: %s", text, problem.Reason)
-	}
-	return pattern, err
 }
 
 // metadata reads the --meta flags.
@@ -170,7 +159,7 @@ func (o *sendOptions) metadata() (micro.Metadata, error) {
 	for _, pair := range o.meta {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return m, usagef("--meta %q is not KEY=VALUE", pair)
+			return m, exit.Usagef("--meta %q is not KEY=VALUE", pair)
 		}
 		m.Set(key, value)
 	}
@@ -183,20 +172,20 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	t, err := o.target.resolve(ctx, o.pattern)
-	if err != nil && (o.printCode == "" || exitCode(err) == exitUsage) {
+	t, err := o.target.Resolve(ctx, o.pattern)
+	if err != nil && (o.printCode == "" || exit.Code(err) == exit.Usage) {
 		return err
 	}
 	if o.printCode != "" {
-		return printCode(ctx, s, o, t)
+		return o.printAsCode(s, t)
 	}
-	conn, err := o.target.dial(t, dialLimits{log: slog.New(warner{s})})
+	conn, err := o.target.Dial(t, target.Limits{Log: slog.New(warner{s})})
 	if err != nil {
 		return err
 	}
 	m := &messenger{io: s, o: o, target: t, filters: filters}
 	options := o.policy.options(s, o.verbose, &m.attempts)
-	if o.verbose && t.hasHeaders() {
+	if o.verbose && t.HasHeaders() {
 		options = append(options, micro.WithInterceptors(m.showHeaders))
 	}
 	m.client = micro.NewClient(conn, options...)
@@ -205,4 +194,18 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 		return m.each(ctx)
 	}
 	return m.repeat(ctx)
+}
+
+// printAsCode prints the message as code in place of sending it.
+func (o *sendOptions) printAsCode(s *term.IO, t target.Target) error {
+	if t.Scheme == "" { // no service could be asked
+		t, _ = target.ParseURL(target.Default)
+	}
+	metadata, err := o.metadata()
+	if err != nil {
+		return err
+	}
+	return printcode.WriteCall(s.Out, o.printCode, printcode.Call{
+		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: metadata, Policy: o.policy.settings(),
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 )
@@ -46,7 +47,7 @@ func runStop(ctx context.Context, s *term.IO) error {
 		}
 		start := time.Now()
 		if err := c.Stop(ctx); err != nil {
-			return withHint(err, "kill %d ends it at once, and nothing of it is left", status.Pid)
+			return exit.WithHint(err, "kill %d ends it at once, and nothing of it is left", status.Pid)
 		}
 		services := slices.DeleteFunc(status.Services, func(s proc.ServiceStatus) bool { return s.RunsBroker })
 		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(services), seconds(time.Since(start)))

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 )
 
@@ -22,11 +23,11 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &unknown):
 		return unknownFlag(cmd, unknown.GetSpecifiedName())
 	case errors.As(err, &missing):
-		return usagef("flag %s needs a value", dashed(missing.GetSpecifiedName()))
+		return exit.Usagef("flag %s needs a value", dashed(missing.GetSpecifiedName()))
 	case errors.As(err, &invalid):
-		return usagef("flag --%s: %s", invalid.GetFlag().Name, cause(invalid))
+		return exit.Usagef("flag --%s: %s", invalid.GetFlag().Name, cause(invalid))
 	}
-	return usagef("%w", err)
+	return exit.Usagef("%w", err)
 }
 
 // cause is the flag's own complaint, in the words of a person who types it.
@@ -45,7 +46,7 @@ func cause(invalid *pflag.InvalidValueError) string {
 }
 
 func unknownFlag(cmd *cobra.Command, name string) error {
-	err := usagef("unknown flag %s", dashed(name))
+	err := exit.Usagef("unknown flag %s", dashed(name))
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if !f.Hidden {
@@ -53,9 +54,9 @@ func unknownFlag(cmd *cobra.Command, name string) error {
 		}
 	})
 	if near := nearest.Word(name, names); near != "" && len(name) > 1 {
-		return withHint(err, "did you mean --%s?", near)
+		return exit.WithHint(err, "did you mean --%s?", near)
 	}
-	return withHint(err, "`%s --help` lists the flags", cmd.CommandPath())
+	return exit.WithHint(err, "`%s --help` lists the flags", cmd.CommandPath())
 }
 
 func dashed(name string) string {
@@ -76,12 +77,12 @@ func argCount(least, most int) cobra.PositionalArgs {
 		var err error
 		switch {
 		case len(args) < least:
-			err = usagef("%s is missing %s", cmd.CommandPath(), strings.Fields(wants)[len(args)])
+			err = exit.Usagef("%s is missing %s", cmd.CommandPath(), strings.Fields(wants)[len(args)])
 		case most == 0:
-			err = usagef("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
+			err = exit.Usagef("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
 		default:
-			err = usagef("%s got one argument too many: %q", cmd.CommandPath(), args[most])
+			err = exit.Usagef("%s got one argument too many: %q", cmd.CommandPath(), args[most])
 		}
-		return withHint(err, "%s", strings.TrimSpace("usage: "+cmd.UseLine()))
+		return exit.WithHint(err, "%s", strings.TrimSpace("usage: "+cmd.UseLine()))
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -53,7 +54,7 @@ func runVersion(s *term.IO, info versionInfo, output string) error {
 		}
 		return s.PrintJSON(term.JSONAuto, text)
 	}
-	return usagef("unknown output %q: use json", output)
+	return exit.Usagef("unknown output %q: use json", output)
 }
 
 // readVersion completes the stamped version with what Go recorded at the build.

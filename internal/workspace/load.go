@@ -103,3 +103,20 @@ func displayPath(path string) string {
 	}
 	return relative
 }
+
+// Current loads the workspace of the current folder; nil where there
+// is none.
+func Current() (*Workspace, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("find the workspace: %w", err)
+	}
+	path, err := Find(dir)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return Load(path)
+}

@@ -20,6 +20,10 @@ const module = "github.com/msctl/msctl/"
 var rooms = map[string][]string{
 	"cmd/msctl":           {"internal/cli", "internal/term"},
 	"internal/cli":        {"internal", "runtime", "templates"},
+	"internal/exit":       {"internal/term", "internal/workspace", "runtime/micro"},
+	"internal/shorthand":  {"internal/exit", "runtime/micro"},
+	"internal/target":     {"internal/exit", "internal/nearest", "internal/workspace", "runtime"},
+	"internal/printcode":  {"internal/exit", "internal/target", "runtime"},
 	"internal/term":       {"internal/term"},
 	"internal/workspace":  {"internal/nearest"},
 	"internal/scaffold":   {"templates", "internal/workspace", "runtime", "internal/scaffold"},

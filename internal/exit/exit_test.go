@@ -1,0 +1,87 @@
+package exit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+func TestExitCodes(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"nothing", nil, 0},
+		{"anything", errors.New("x"), 1},
+		{"usage", Usagef("x"), 2},
+		{"usage with a hint", WithHint(Usagef("x"), "y"), 2},
+		{"wrapped usage", fmt.Errorf("line 3: %w", Usagef("x")), 2},
+		{"no terminal", fmt.Errorf("ask: %w", &term.NoTerminalError{}), 2},
+		{"workspace", errors.Join(&workspace.Error{}, &workspace.Error{}), 2},
+		{"the peer's error", fmt.Errorf("call: %w", micro.RemoteError([]byte(`"x"`))), 3},
+		{"our own error of that kind", micro.Errorf(404, "x"), 1},
+		{"unreachable", fmt.Errorf("%w: x", micro.ErrUnreachable), 4},
+		{"unreachable in time", fmt.Errorf("%w: %w", micro.ErrUnreachable, os.ErrDeadlineExceeded), 4},
+		{"connection lost", micro.ErrConnectionLost, 4},
+		{"timeout", micro.ErrTimeout, 5},
+		{"deadline", context.DeadlineExceeded, 5},
+		{"threshold", WithCode(errors.New("p99"), Threshold), 99},
+		{"code within a hint", WithHint(WithCode(errors.New("p99"), Threshold), "x"), 99},
+		{"outer code wins", WithCode(Usagef("x"), Failed), 1},
+		{"Ctrl-C at a question", term.ErrInterrupt, 130},
+		{"Ctrl-C", &SignalError{os.Interrupt}, 130},
+		{"SIGTERM", &SignalError{syscall.SIGTERM}, 143},
+		{"canceled", context.Canceled, 130},
+		{"said", Said(Usagef("x")), 2},
+	}
+	for _, tt := range tests {
+		if got := Code(tt.err); got != tt.want {
+			t.Errorf("%s: exit code %d, want %d", tt.name, got, tt.want)
+		}
+	}
+	for _, wrap := range []func(error) error{
+		Said, func(e error) error { return WithCode(e, 1) }, func(e error) error { return WithHint(e, "x") },
+	} {
+		if err := wrap(nil); err != nil {
+			t.Errorf("nil became %v", err)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"nothing", nil, ""},
+		{"a sentence", errors.New("it broke"), "error: it broke\n"},
+		{"the outermost hint", WithHint(fmt.Errorf("a: %w", WithHint(Usagef("b"), "inner")), "outer"), "error: a: b\nhint: outer\n"},
+		{"an inner hint", fmt.Errorf("a: %w", WithHint(Usagef("b"), "inner")), "error: a: b\nhint: inner\n"},
+		{"said already", Said(errors.New("x")), ""},
+		{"a signal", &SignalError{os.Interrupt}, "stopped by signal: interrupt\n"},
+	}
+	for _, tt := range tests {
+		s, b := term.NewTest("", term.Facts{})
+		Report(s, tt.err)
+		if diff := cmp.Diff(tt.want, b.Err.String()); diff != "" || b.Out.Len() > 0 {
+			t.Errorf("%s: (-want +got):\n%s", tt.name, diff)
+		}
+	}
+	s, b := term.NewTest("", term.Facts{})
+	s.SetColor(term.ColorAlways)
+	Report(s, errors.New("x"))
+	if want := "\x1b[31;1merror:\x1b[0;22m x\n"; b.Err.String() != want {
+		t.Errorf("coloured: %q, want %q", b.Err.String(), want)
+	}
+}

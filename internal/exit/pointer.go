@@ -1,0 +1,61 @@
+package exit
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// pointer is what is wrong with a piece of text that a person typed, and where.
+type Pointer struct {
+	What    string // "the pattern", "the data", "items.json"
+	Text    string // the whole text
+	Offset  int    // in bytes; len(text) points behind the end
+	Message string
+}
+
+// pointAt returns a usage error that shows text with a caret under the byte at
+// offset. what names the text.
+func PointAt(what, text string, offset int, message string) error {
+	return WithCode(Pointer{what, text, offset, message}, Usage)
+}
+
+// Error is the complaint with its column (and line, in a text of several), and
+// below it the line with a caret.
+func (p Pointer) Error() string {
+	start := strings.LastIndexByte(p.Text[:p.Offset], '\n') + 1
+	line, _, _ := strings.Cut(p.Text[start:], "\n")
+	column := utf8.RuneCountInString(p.Text[start:p.Offset])
+	where := fmt.Sprintf("column %d", column+1)
+	if strings.Contains(p.Text, "\n") {
+		where = fmt.Sprintf("line %d, %s", strings.Count(p.Text[:p.Offset], "\n")+1, where)
+	}
+	shown, caret := window([]rune(line), column)
+	return fmt.Sprintf("%s, %s: %s\n  %s\n  %s^", p.What, where, p.Message, shown, strings.Repeat(" ", caret))
+}
+
+// window cuts a long line to what is around the column, and gives the caret's
+// place in it. Control characters, which would move the caret, become spaces.
+func window(line []rune, column int) (shown string, caret int) {
+	const before, after = 50, 25
+	from, to := 0, len(line)
+	if len(line) > before+after {
+		from = max(0, column-before)
+		to = min(len(line), column+after)
+	}
+	out := make([]rune, 0, to-from+2)
+	if from > 0 {
+		out = append(out, '…')
+	}
+	caret = len(out) + column - from
+	for _, r := range line[from:to] {
+		if r < ' ' || r == 0x7f {
+			r = ' '
+		}
+		out = append(out, r)
+	}
+	if to < len(line) {
+		out = append(out, '…')
+	}
+	return string(out), caret
+}

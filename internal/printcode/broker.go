@@ -1,0 +1,250 @@
+package printcode
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/msctl/msctl/internal/target"
+)
+
+// nestPassword is the expression for a password in TypeScript: it is never part
+// of the code.
+const nestPassword = "process.env." + target.PasswordVariable
+
+// nestBroker is NestJS' name of a broker's transport, and its options.
+func nestBroker(t target.Target) (name, options string) {
+	var members []string
+	add := func(name, value string) { members = append(members, name+": "+value) }
+	switch t.Broker.Kind {
+	case target.RabbitMQ:
+		name = "RMQ"
+		nestRabbit(t, add)
+	case target.Redis:
+		name = "REDIS"
+		nestRedis(t, add)
+	case target.NATS:
+		name = "NATS"
+		nestNATS(t, add)
+	}
+	return name, strings.Join(members, ", ")
+}
+
+func nestRabbit(t target.Target, add func(name, value string)) {
+	p := t.Broker.Parameters
+	urls := make([]string, len(t.Addresses))
+	for i, address := range t.Addresses {
+		urls[i] = nestRabbitURL(t, address)
+	}
+	add("urls", "["+strings.Join(urls, ", ")+"]")
+	add("queue", quote(t.Broker.Queue))
+	if options := nestQueueOptions(p); options != "" {
+		add("queueOptions", "{ "+options+" }")
+	}
+	if !p.Asserts() && !p.WithoutQueue() {
+		add("noAssert", "true")
+	}
+	for _, name := range []string{"exchange", "exchangeType", "routingKey", "replyQueue"} {
+		if text := p.Text(name); text != "" {
+			add(name, quote(text))
+		}
+	}
+	for _, name := range []string{"wildcards", "persistent"} {
+		if p.Flag(name) {
+			add(name, "true")
+		}
+	}
+}
+
+// nestRabbitURL is a text, or where there is a password the object that may take
+// its place.
+func nestRabbitURL(t target.Target, address string) string {
+	b := t.Broker
+	if b.Login.Password == nil {
+		_, path := t.DialForm()
+		return quote(t.Scheme + "://" + address + path)
+	}
+	host, port, _ := net.SplitHostPort(address) // it is one
+	return fmt.Sprintf("{ protocol: %s, hostname: %s, port: %s, username: %s, password: %s, vhost: %s }",
+		quote(t.Scheme), quote(host), port, quote(b.Login.User), nestPassword, quote(b.VHost))
+}
+
+// nestQueueOptions are the options of the queue that were given.
+func nestQueueOptions(p target.Parameters) string {
+	var list []string
+	for _, name := range target.QueueParams() {
+		if v := p[name]; v != nil {
+			list = append(list, name+": "+literal(v))
+		}
+	}
+	if arguments := p.Arguments(); arguments != nil {
+		var inner []string
+		for _, name := range slices.Sorted(maps.Keys(arguments)) {
+			inner = append(inner, quote(name)+": "+literal(arguments[name]))
+		}
+		list = append(list, "arguments: { "+strings.Join(inner, ", ")+" }")
+	}
+	return strings.Join(list, ", ")
+}
+
+// literal is the value of an option as both languages write it.
+func literal(v any) string {
+	if text, ok := v.(string); ok {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprint(v)
+}
+
+func nestRedis(t target.Target, add func(name, value string)) {
+	host, port := t.FirstHostPort()
+	add("host", quote(host))
+	add("port", port)
+	if l := t.Broker.Login; l.Given && l.User != "" {
+		add("username", quote(l.User))
+	}
+	if t.Broker.Login.Password != nil {
+		add("password", nestPassword)
+	}
+	if t.Broker.DB != "" {
+		add("db", t.Broker.DB)
+	}
+	if t.Encrypted() {
+		add("tls", "{}")
+	}
+}
+
+func nestNATS(t target.Target, add func(name, value string)) {
+	servers := make([]string, len(t.Addresses))
+	for i, address := range t.Addresses {
+		servers[i] = quote("nats://" + address)
+	}
+	add("servers", "["+strings.Join(servers, ", ")+"]")
+	switch l := t.Broker.Login; {
+	case l.Password == nil:
+	case l.User == "":
+		add("token", nestPassword)
+	default:
+		add("user", quote(l.User))
+		add("pass", nestPassword)
+	}
+	if prefix := t.Broker.Parameters.Text("inboxPrefix"); prefix != "" {
+		add("inboxPrefix", quote(prefix))
+	}
+	if t.Encrypted() {
+		add("tls", "{}")
+	}
+}
+
+// dialBroker gives the expression that dials a broker. For a password it writes
+// the line that takes it from the environment.
+func (g *goProgram) dialBroker(t target.Target) string {
+	if t.Broker.Login.Password != nil {
+		g.use("net/url", "os")
+		info := fmt.Sprintf("url.UserPassword(%q, os.Getenv(%q))", t.Broker.Login.User, target.PasswordVariable)
+		if t.Broker.Login.User == "" && t.Broker.Kind == target.NATS {
+			info = fmt.Sprintf("url.User(os.Getenv(%q))", target.PasswordVariable)
+		}
+		g.printf("login := %s\n", info)
+	}
+	name := map[target.Kind]string{target.RabbitMQ: "microrabbit", target.Redis: "microredis", target.NATS: "micronats"}[t.Broker.Kind]
+	g.use(runtimePath + name)
+	arguments := []string{goURLs(t)}
+	if t.Broker.Kind == target.RabbitMQ {
+		arguments = append(arguments, strconv.Quote(t.Broker.Queue))
+		arguments = append(arguments, goRabbitOptions(t.Broker.Parameters)...)
+	}
+	if prefix := t.Broker.Parameters.Text("inboxPrefix"); prefix != "" {
+		arguments = append(arguments, fmt.Sprintf("micronats.WithInboxPrefix(%q)", prefix))
+	}
+	return name + ".Dial(" + strings.Join(arguments, ", ") + ")"
+}
+
+// goURLs is the expression for the URLs of a broker.
+func goURLs(t target.Target) string {
+	b := t.Broker
+	scheme, path := t.DialForm()
+	var parts []string // texts and expressions in turns
+	text := ""
+	for i, address := range t.Addresses {
+		if i > 0 {
+			text += ","
+		}
+		text += scheme + "://"
+		if b.Login.Password != nil {
+			parts = append(parts, strconv.Quote(text), "login.String()")
+			text = "@"
+		} else {
+			text += b.Login.String()
+		}
+		text += address + path
+	}
+	return strings.Join(append(parts, strconv.Quote(text)), "+")
+}
+
+// goRabbitOptions are the expressions of the options of a client.
+func goRabbitOptions(p target.Parameters) (options []string) {
+	add := func(format string, args ...any) {
+		options = append(options, "microrabbit."+fmt.Sprintf(format, args...))
+	}
+	if queue := goQueueOptions(p); queue != "" {
+		add("WithQueueOptions(microrabbit.QueueOptions{%s})", queue)
+	}
+	if !p.Asserts() {
+		add("WithoutAssert()")
+	}
+	if p.IsSet("exchange") || p.IsSet("exchangeType") {
+		add("WithExchange(%q, %q, nil)", p.Text("exchange"), cmp.Or(p.Text("exchangeType"), "topic"))
+	}
+	if p.Flag("wildcards") {
+		add("WithWildcards()")
+	}
+	if key := p.Text("routingKey"); key != "" {
+		add("WithRoutingKey(%q)", key)
+	}
+	if p.Flag("persistent") {
+		add("WithPersistent()")
+	}
+	if name := p.Text("replyQueue"); name != "" {
+		add("WithReplyQueue(%q)", name)
+	}
+	return options
+}
+
+// goQueueOptions are the fields of microrabbit.QueueOptions that were given.
+func goQueueOptions(p target.Parameters) string {
+	var fields []string
+	add := func(name, value string) { fields = append(fields, name+": "+value) }
+	if durable := p.Truth("durable"); durable != nil {
+		add("Durable", fmt.Sprintf("new(%t)", *durable))
+	}
+	for _, f := range [][2]string{{"exclusive", "Exclusive"}, {"autoDelete", "AutoDelete"}} {
+		if p.Flag(f[0]) {
+			add(f[1], "true")
+		}
+	}
+	for _, f := range [][2]string{{"messageTtl", "MessageTTL"}, {"expires", "Expires"}} {
+		if p.IsSet(f[0]) {
+			add(f[1], goDuration(target.InMillis(p.Number(f[0]))))
+		}
+	}
+	for _, f := range [][2]string{
+		{"maxLength", "MaxLength"}, {"maxPriority", "MaxPriority"},
+		{"deadLetterExchange", "DeadLetterExchange"}, {"deadLetterRoutingKey", "DeadLetterRoutingKey"},
+	} {
+		if p.IsSet(f[0]) {
+			add(f[1], literal(p[f[0]]))
+		}
+	}
+	if arguments := p.Arguments(); arguments != nil {
+		var inner []string
+		for _, name := range slices.Sorted(maps.Keys(arguments)) {
+			inner = append(inner, strconv.Quote(name)+": "+literal(arguments[name]))
+		}
+		add("Arguments", "map[string]any{"+strings.Join(inner, ", ")+"}")
+	}
+	return strings.Join(fields, ", ")
+}

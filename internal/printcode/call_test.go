@@ -1,0 +1,76 @@
+package printcode
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// TestPrintedGoCompiles vets what --print-code go prints, as a user would build
+// it beside the runtime.
+func TestPrintedGoCompiles(t *testing.T) {
+	object, err := micro.ParsePattern("{\"a\":1,\"b\":\"`\"}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := policy.Settings{Timeout: 1500 * time.Millisecond}
+	many := policy.Settings{Timeout: time.Second, Retries: 2, Backoff: policy.Exponential(time.Nanosecond, 0), Jitter: policy.EqualJitter}
+	var metadata micro.Metadata
+	metadata.Set("k", "v")
+	metadata.Set("q", "\"")
+	request := Call{Pattern: micro.Cmd("x"), Data: []byte(`{"a":"b"}`), Policy: one}
+	tests := map[string]Call{
+		"request": request,
+		"event":   {Pattern: micro.Name("a.b"), Data: []byte("{\n}"), Event: true, Policy: one},
+		"all":     {Pattern: object, Data: []byte("\"`\""), Policy: many, Metadata: metadata},
+	}
+	for name, address := range map[string]string{
+		"request": "tcp://a:1,b:2",
+		"event":   "tcp://[::1]:1",
+		"all":     "tls://a:1",
+		"rabbitmq": "amqp://app:s3cret@a,b:1/a%2Fb/q?durable=false&exclusive&autoDelete&messageTtl=1500&expires=60000&maxLength=5&maxPriority=3&" +
+			"deadLetterExchange=x&deadLetterRoutingKey=k&x-queue-type=classic&x-n=5&x-yes=true&exchange=e&exchangeType=direct&routingKey=r&persistent&replyQueue=answers",
+		"wildcards": "amqps://a/q?wildcards&noAssert",
+		"redis":     "redis://:s3cret@a/2",
+		"rediss":    "rediss://app@a",
+		"nats":      "nats://app:s3cret@a,b?inboxPrefix=_APP",
+		"token":     "nats+tls://s3cret@a",
+	} {
+		to, err := target.ParseURL(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, ok := tests[name]
+		if !ok {
+			c = request
+		}
+		c.Target = to
+		tests[name] = c
+	}
+	for name, c := range tests {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := WriteCall(&out, "go", c); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(out.String(), "s3cret") {
+				t.Errorf("the code holds the password:\n%s", out.String())
+			}
+			file := filepath.Join(t.TempDir(), "main.go")
+			if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if output, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s\n%s", err, output, out.String())
+			}
+		})
+	}
+}

@@ -1,0 +1,138 @@
+package printcode
+
+import (
+	"fmt"
+	"go/format"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+const runtimePath = "github.com/msctl/msctl/runtime/"
+
+// goProgram is a Go program under construction.
+type goProgram struct {
+	imports map[string]bool
+	body    strings.Builder
+}
+
+func (g *goProgram) printf(format string, args ...any) { fmt.Fprintf(&g.body, format, args...) }
+
+// goCode is a Go program on the runtime.
+func goCode(c Call) (string, error) {
+	g := &goProgram{imports: map[string]bool{}}
+	g.use("context", "encoding/json", "log", "time", runtimePath+"micro")
+	longest := c.Policy.Timeout
+	for retry := range c.Policy.Retries {
+		longest += c.Policy.Timeout + c.Policy.Backoff.Before(retry+1)
+	}
+	g.printf("ctx, cancel := context.WithTimeout(context.Background(), %s)\ndefer cancel()\n", goDuration(longest))
+	g.client(c)
+	pattern := g.pattern(c.Pattern)
+	data := "json.RawMessage(" + goString(string(c.Data)) + ")"
+	if c.Event {
+		g.printf("if err := client.Emit(ctx, %s, %s); err != nil {\nlog.Fatal(err)\n}\n", pattern, data)
+	} else {
+		g.use("fmt")
+		g.printf("for value, err := range micro.Stream[json.RawMessage](ctx, client, %s, %s) {\n", pattern, data)
+		g.printf("if err != nil {\nlog.Fatal(err)\n}\nfmt.Println(string(value))\n}\n")
+	}
+	text, err := format.Source([]byte("package main\n\nimport (\n" + g.importLines() + ")\n\nfunc main() {\n" + g.body.String() + "}\n"))
+	if err != nil {
+		return "", fmt.Errorf("format the Go code: %w", err)
+	}
+	return string(text), nil
+}
+
+func (g *goProgram) use(paths ...string) {
+	for _, path := range paths {
+		g.imports[path] = true
+	}
+}
+
+// client writes the lines that make the client.
+func (g *goProgram) client(c Call) {
+	dial := g.dial(c.Target)
+	options := ""
+	if c.Policy.Retries > 0 {
+		g.use(runtimePath + "policy")
+		options += ",\n" + "policy.New(" + strings.Join(goPolicyOptions(c.Policy), ", ") + ")"
+	}
+	sets := ""
+	for key, value := range c.Metadata.All() {
+		sets += fmt.Sprintf("req.Metadata.Set(%q, %q)\n", key, value)
+	}
+	if sets != "" {
+		options += ",\nmicro.WithInterceptors(func(next micro.Handler) micro.Handler {\n" +
+			"return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {\n" + sets + "return next(ctx, req, reply)\n}\n})"
+	}
+	if options != "" {
+		options += ",\n"
+	}
+	g.printf("client := micro.NewClient(%s%s)\ndefer client.Close()\n", dial, options)
+}
+
+// dial gives the expression that dials a target.
+func (g *goProgram) dial(t target.Target) string {
+	if t.Broker != nil {
+		return g.dialBroker(t)
+	}
+	g.use(runtimePath + "microtcp")
+	arguments := strconv.Quote(t.List())
+	if t.Scheme == target.SchemeTLS {
+		g.use("crypto/tls")
+		arguments += ", microtcp.WithTLS(&tls.Config{})"
+	}
+	return "microtcp.Dial(" + arguments + ")"
+}
+
+// importLines lists the standard library first.
+func (g *goProgram) importLines() string {
+	var std, other string
+	for _, path := range slices.Sorted(maps.Keys(g.imports)) {
+		if strings.Contains(path, ".") {
+			other += strconv.Quote(path) + "\n"
+		} else {
+			std += strconv.Quote(path) + "\n"
+		}
+	}
+	return std + "\n" + other
+}
+
+// pattern gives the expression for a pattern. It prefers the short constructors;
+// for others it writes the lines that read the JSON.
+func (g *goProgram) pattern(p micro.Pattern) string {
+	if name := p.Route(); micro.Name(name) == p {
+		return fmt.Sprintf("micro.Name(%q)", name)
+	}
+	if name, ok := strings.CutPrefix(p.JSON(), `{"cmd":"`); ok {
+		name = strings.TrimSuffix(name, `"}`)
+		if micro.Cmd(name) == p {
+			return fmt.Sprintf("micro.Cmd(%q)", name)
+		}
+	}
+	g.printf("pattern, err := micro.ParsePattern(%s)\nif err != nil {\nlog.Fatal(err)\n}\n", goString(p.JSON()))
+	return "pattern"
+}
+
+func goString(text string) string {
+	if strconv.CanBackquote(text) {
+		return "`" + text + "`"
+	}
+	return strconv.Quote(text)
+}
+
+func goDuration(d time.Duration) string {
+	switch {
+	case d%time.Second == 0:
+		return fmt.Sprintf("%d*time.Second", d/time.Second)
+	case d%time.Millisecond == 0:
+		return fmt.Sprintf("%d*time.Millisecond", d/time.Millisecond)
+	}
+	return fmt.Sprintf("%d*time.Nanosecond", d)
+}

@@ -1,0 +1,123 @@
+package printcode
+
+import (
+	"fmt"
+	"go/format"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// policyLanguages are what printPolicy can write.
+func PolicyLanguages() []string { return []string{"go", "nest"} }
+
+// printPolicy writes a policy as code: "go" for msctl's runtime, "nest" as rxjs
+// operators for a NestJS client. Another language, and a policy whose retryable
+// errors a function decides, are usage errors.
+func WritePolicy(w io.Writer, language string, s policy.Settings) error {
+	var text string
+	var err error
+	if s.RetryOn == policy.Custom {
+		return exit.Usagef("this policy's retryable errors are decided by a function, which cannot be printed")
+	}
+	switch language {
+	case "go":
+		text, err = goPolicyCode(s)
+	case "nest":
+		text, err = nestPolicyCode(s)
+	default:
+		return exit.Usagef("unknown --print-policy %q: use %s", language, strings.Join(PolicyLanguages(), " or "))
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, text)
+	return err
+}
+
+// goPolicyCode is a Go file that makes the policy on msctl's runtime.
+func goPolicyCode(s policy.Settings) (string, error) {
+	g := &goProgram{imports: map[string]bool{}}
+	g.use(runtimePath + "policy")
+	for _, option := range goPolicyOptions(s) {
+		g.printf("%s,\n", option)
+	}
+	if strings.Contains(g.body.String(), "*time.") {
+		g.use("time")
+	}
+	text, err := format.Source([]byte("package main\n\nimport (\n" + strings.TrimLeft(g.importLines(), "\n") + ")\n\n" +
+		"// newPolicy is: " + s.String() + ".\n" +
+		"// Make it once, and give it to every client of the service, because those that have it share its budget:\n" +
+		"//\n//\tclient := micro.NewClient(microtcp.Dial(\"service:3002\"), newPolicy())\n" +
+		"func newPolicy() *policy.Policy {\nreturn policy.New(\n" + g.body.String() + ")\n}\n"))
+	if err != nil {
+		return "", fmt.Errorf("format the policy: %w", err)
+	}
+	return string(text), nil
+}
+
+// goPolicyOptions are the expressions of the options that make s.
+func goPolicyOptions(s policy.Settings) (options []string) {
+	add := func(format string, args ...any) { options = append(options, "policy."+fmt.Sprintf(format, args...)) }
+	if s.Timeout > 0 {
+		add("WithTimeout(%s)", goDuration(s.Timeout))
+	}
+	if s.Deadline > 0 {
+		add("WithDeadline(%s)", goDuration(s.Deadline))
+	}
+	if s.Retries > 0 {
+		add("WithRetries(%d)", s.Retries)
+	}
+	if s.Backoff != (policy.Backoff{}) {
+		add("WithBackoff(%s)", goBackoff(s.Backoff))
+	}
+	switch s.Jitter {
+	case policy.FullJitter:
+		add("WithJitter(policy.FullJitter)")
+	case policy.EqualJitter:
+		add("WithJitter(policy.EqualJitter)")
+	}
+	if s.RetryOn != "" {
+		var classes []string
+		for class := range strings.SplitSeq(s.RetryOn, ",") {
+			classes = append(classes, strconv.Quote(class))
+		}
+		add("WithRetryOn(%s)", strings.Join(classes, ", "))
+	}
+	if s.Budget != (policy.Budget{}) {
+		add("WithBudget(%s, %s)", number(s.Budget.Ratio), number(s.Budget.Floor))
+	}
+	if s.Breaker != (policy.Breaker{}) {
+		b := s.Breaker
+		add("WithBreaker(policy.Breaker{Ratio: %s, Window: %s, Cooldown: %s, Minimum: %d, Probes: %d})",
+			number(b.Ratio), goDuration(b.Window), goDuration(b.Cooldown), b.Minimum, b.Probes)
+	}
+	if s.Hedge != (policy.Hedge{}) {
+		wait := "Delay: " + goDuration(s.Hedge.Delay)
+		if s.Hedge.Quantile > 0 {
+			wait = "Quantile: " + number(s.Hedge.Quantile)
+		}
+		add("WithHedge(policy.Hedge{%s, Most: %d})", wait, s.Hedge.Most)
+	}
+	return options
+}
+
+func goBackoff(b policy.Backoff) string {
+	switch b {
+	case policy.Constant(b.Delay):
+		return "policy.Constant(" + goDuration(b.Delay) + ")"
+	case policy.Exponential(b.Delay, b.Max):
+		most := "0"
+		if b.Max > 0 {
+			most = goDuration(b.Max)
+		}
+		return "policy.Exponential(" + goDuration(b.Delay) + ", " + most + ")"
+	}
+	return fmt.Sprintf("policy.Backoff{Delay: %s, Factor: %s, Max: %s}", goDuration(b.Delay), number(b.Factor), goDuration(b.Max))
+}
+
+// number is v as both languages read it, to the last digit.
+func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

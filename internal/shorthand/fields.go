@@ -1,0 +1,169 @@
+package shorthand
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/msctl/msctl/internal/exit"
+)
+
+// fieldDepth is how deep dots may nest objects.
+const fieldDepth = 100
+
+// fieldNode is an object under construction (members, in the order in which
+// they were first named) or a finished value.
+type fieldNode struct {
+	names   []string
+	members map[string]*fieldNode
+	value   json.RawMessage // nil: an object
+}
+
+// parseFields reads fields: each argument is PATH=text, PATH:=json, PATH=@file
+// (its text as a string) or PATH:=@file (its JSON). Dots in the path name
+// objects in objects; a backslash takes the meaning of a following dot, =, :
+// or backslash away, and that of an @ at the start of a value.
+func parseFields(args []string) (json.RawMessage, error) {
+	root := &fieldNode{}
+	for _, arg := range args {
+		if err := parseField(root, arg); err != nil {
+			return nil, err
+		}
+	}
+	var b strings.Builder
+	root.write(&b)
+	return json.RawMessage(b.String()), nil
+}
+
+func parseField(root *fieldNode, arg string) error {
+	wrong := func(offset int, message string) error {
+		return exit.PointAt("the data", arg, offset, message)
+	}
+	if !utf8.ValidString(arg) {
+		return exit.Usagef("the data is not valid UTF-8: %q", arg)
+	}
+	path, offsets, end := splitPath(arg)
+	if end == len(arg) {
+		return exit.WithHint(wrong(end, "a field is name=text or name:=json"),
+			"data is JSON, @file.json, - for standard input, or fields")
+	}
+	for i, name := range path {
+		if name == "" {
+			return wrong(offsets[i], "a name is missing here")
+		}
+	}
+	if len(path) > fieldDepth {
+		return wrong(offsets[fieldDepth], "nested too deep")
+	}
+	value, problem, err := fieldValue(arg, end)
+	if err != nil {
+		return err
+	}
+	if problem != nil {
+		return wrong(problem.Offset, problem.Message)
+	}
+	if at, message := root.set(path, value); at >= 0 {
+		return wrong(offsets[at], message)
+	}
+	return nil
+}
+
+// splitPath reads the path of a field up to its = or :=. offsets are where the
+// names begin, end is where the separator does, len(arg) without one.
+func splitPath(arg string) (path []string, offsets []int, end int) {
+	var name strings.Builder
+	offsets = []int{0}
+	for i := 0; i < len(arg); i++ {
+		switch b := arg[i]; {
+		case b == '\\' && i+1 < len(arg) && strings.IndexByte(`.=:\`, arg[i+1]) >= 0:
+			i++
+			name.WriteByte(arg[i])
+		case b == '.':
+			path = append(path, name.String())
+			name.Reset()
+			offsets = append(offsets, i+1)
+		case b == '=', b == ':' && strings.HasPrefix(arg[i:], ":="):
+			return append(path, name.String()), offsets, i
+		default:
+			name.WriteByte(b)
+		}
+	}
+	return append(path, name.String()), offsets, len(arg)
+}
+
+// fieldValue reads what follows the path; end is where its separator begins.
+func fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
+	isJSON := arg[end] == ':'
+	start := end + 1
+	if isJSON {
+		start++
+	}
+	text, what := arg[start:], ""
+	if name, isFile := strings.CutPrefix(text, "@"); isFile {
+		content, err := readFile(name)
+		if err != nil {
+			return nil, nil, exit.WithHint(err, `for a text that begins with @ write name='\%s'`, text)
+		}
+		if !utf8.ValidString(content) {
+			return nil, nil, exit.Usagef("%s is not valid UTF-8", name)
+		}
+		text, what = content, name
+	} else if !isJSON && strings.HasPrefix(text, `\@`) {
+		text = text[1:]
+	}
+	if !isJSON {
+		return json.RawMessage(quoteJSON(text)), nil, nil
+	}
+	problem := CheckJSON(text)
+	switch {
+	case problem != nil && what != "":
+		return nil, nil, exit.PointAt(what, text, problem.Offset, problem.Message)
+	case problem != nil:
+		return nil, &Problem{start + problem.Offset, problem.Message}, nil
+	}
+	return json.RawMessage(strings.TrimSpace(text)), nil, nil
+}
+
+// set puts value at path. It returns the index of the name in the path that is
+// taken already, with a message, or -1.
+func (n *fieldNode) set(path []string, value json.RawMessage) (at int, message string) {
+	for i, name := range path {
+		next := n.members[name]
+		last := i == len(path)-1
+		switch {
+		case next == nil:
+			next = &fieldNode{}
+			if n.members == nil {
+				n.members = map[string]*fieldNode{}
+			}
+			n.names = append(n.names, name)
+			n.members[name] = next
+		case last:
+			return i, name + " is given twice"
+		case next.value != nil:
+			return i, name + " is a value already, not an object"
+		}
+		if last {
+			next.value = value
+		}
+		n = next
+	}
+	return -1, ""
+}
+
+func (n *fieldNode) write(b *strings.Builder) {
+	if n.value != nil {
+		b.Write(n.value)
+		return
+	}
+	b.WriteByte('{')
+	for i, name := range n.names {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(quoteJSON(name))
+		b.WriteByte(':')
+		n.members[name].write(b)
+	}
+	b.WriteByte('}')
+}

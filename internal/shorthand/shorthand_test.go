@@ -1,0 +1,235 @@
+package shorthand
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/msctl/msctl/internal/exit"
+)
+
+func TestParsePattern(t *testing.T) {
+	tests := []struct{ arg, want string }{
+		{`{"cmd":"findAllItems"}`, `{"cmd":"findAllItems"}`},
+		{` { "cmd" : "x" , "n" : 1.0 } `, `{ "cmd" : "x" , "n" : 1.0 }`},
+		{`<"cmd":"findAllItems">`, `{"cmd":"findAllItems"}`},
+		{`<>`, `{}`},
+		{`<"a":{"b":"<>"}>`, `{"a":{"b":"<>"}}`},
+		{`cmd=findAllItems`, `{"cmd":"findAllItems"}`},
+		{`cmd:findAllItems`, `{"cmd":"findAllItems"}`},
+		{`cmd=a:b=c`, `{"cmd":"a:b=c"}`},
+		{`role:=["a",1]`, `{"role":["a",1]}`},
+		{`item.v1.create`, `"item.v1.create"`},
+		{`item:created`, `"item:created"`},
+		{`item.*.created=x`, `"item.*.created=x"`},
+		{`"item.v1.create"`, `"item.v1.create"`},
+		{`42`, `"42"`},
+		{`<b`, ``},
+		{`données`, `"données"`},
+	}
+	for _, tt := range tests {
+		got, err := parsePattern(tt.arg)
+		if tt.want == "" {
+			if err == nil {
+				t.Errorf("parsePattern(%q) = %s, want an error", tt.arg, got)
+			}
+			continue
+		}
+		if err != nil || string(got) != tt.want {
+			t.Errorf("parsePattern(%q) = %s, %v; want %s", tt.arg, got, err, tt.want)
+		}
+	}
+}
+
+func TestPatternErrorsPointAtTheColumn(t *testing.T) {
+	tests := []struct{ arg, want string }{
+		{`{"cmd":"find}`, "the pattern, column 8: this string is not closed\n" +
+			`  {"cmd":"find}` + "\n         ^"},
+		{`{cmd:"x"}`, "the pattern, column 2: expected a key in double quotes (\")\n  {cmd:\"x\"}\n   ^"},
+		{`{"cmd":"x"`, "the pattern, column 11: expected a comma (,) or the closing brace (}): the { of column 1 is still open\n" +
+			`  {"cmd":"x"` + "\n            ^"},
+		{`<"cmd":x>`, "the pattern, column 8: a value is expected here; a string needs double quotes (\")\n" +
+			`  <"cmd":x>` + "\n         ^"},
+		{`<"cmd":"x"`, "the pattern, column 11: a pattern that begins with < ends with >\n" +
+			`  <"cmd":"x"` + "\n            ^"},
+		{`  find all`, "the pattern, column 7: a plain pattern has no spaces, quotes or braces: " +
+			"write it as JSON, '{\"cmd\":\"x\"}' or '\"a b\"'\n    find all\n        ^"},
+		{`cmd=`, "the pattern, column 5: cmd has no value\n  cmd=\n      ^"},
+		{`n:=[1,]`, "the pattern, column 7: a value is expected here\n  n:=[1,]\n        ^"},
+		{`["a"]`, "the pattern, column 1: a pattern is an object or a string, not an array\n  [\"a\"]\n  ^"},
+		{`"é" x`, "the pattern, column 5: the JSON value has ended here, but there is more\n  \"é\" x\n      ^"},
+		{" ", "the pattern is empty"},
+		{"a\xff", `the pattern is not valid UTF-8: "a\xff"`},
+	}
+	for _, tt := range tests {
+		_, err := parsePattern(tt.arg)
+		if err == nil {
+			t.Errorf("parsePattern(%q): no error", tt.arg)
+			continue
+		}
+		if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+			t.Errorf("parsePattern(%q) (-want +got):\n%s", tt.arg, diff)
+		}
+		if exit.Code(err) != exit.Usage {
+			t.Errorf("parsePattern(%q): exit code %d", tt.arg, exit.Code(err))
+		}
+	}
+}
+
+func TestParseData(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "data.json")
+	if err := os.WriteFile(file, []byte("\ufeff{ \"n\": 9007199254740993 }\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		args  []string
+		stdin string
+		want  string
+	}{
+		{nil, "", `{}`},
+		{[]string{`{"a": 1.50}`}, "", `{"a": 1.50}`},
+		{[]string{`[1]`}, "", `[1]`},
+		{[]string{`"text"`}, "", `"text"`},
+		{[]string{`-0.5e+10`}, "", `-0.5e+10`},
+		{[]string{`null`}, "", `null`},
+		{[]string{`-`}, " [1, 2]\n", `[1, 2]`},
+		{[]string{`@` + file}, "", `{ "n": 9007199254740993 }`},
+		{[]string{"name=Widget", "price:=9.990", `tags:=["a"]`, "dto.name=x", "dto.id:=7"}, "",
+			`{"name":"Widget","price":9.990,"tags":["a"],"dto":{"name":"x","id":7}}`},
+		{[]string{"empty=", `a\.b=1`, `x\=y=z`, `back\\slash=1`, `at=\@home`, "eq=a=b"}, "",
+			`{"empty":"","a.b":"1","x=y":"z","back\\slash":"1","at":"@home","eq":"a=b"}`},
+		{[]string{"true=1", "1=2", "<tag>=&"}, "", `{"true":"1","1":"2","<tag>":"&"}`},
+		{[]string{"n:=@" + file}, "", `{"n":{ "n": 9007199254740993 }}`},
+		{[]string{"z=1", "a=2"}, "", `{"z":"1","a":"2"}`},
+	}
+	for _, tt := range tests {
+		got, err := Data(tt.args, strings.NewReader(tt.stdin))
+		if err != nil || string(got) != tt.want {
+			t.Errorf("parseData(%q) = %s, %v; want %s", tt.args, got, err, tt.want)
+		}
+	}
+}
+
+func TestDataErrorsPointAtTheColumn(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "broken.json")
+	if err := os.WriteFile(file, []byte("{\n\t\"a\": 1,\n\t\"b\" 2\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := `{"text":"` + strings.Repeat("x", 100) + `",}`
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{[]string{`{"a":1,}`}, "the data, column 8: expected a key in double quotes (\")\n  {\"a\":1,}\n         ^"},
+		{[]string{"name"}, "the data, column 5: a field is name=text or name:=json\n  name\n      ^"},
+		{[]string{"price:=9,99"}, "the data, column 9: the JSON value has ended here, but there is more\n  price:=9,99\n          ^"},
+		{[]string{"a..b=1"}, "the data, column 3: a name is missing here\n  a..b=1\n    ^"},
+		{[]string{"=1"}, "the data, column 1: a name is missing here\n  =1\n  ^"},
+		{[]string{"a=1", "a=2"}, "the data, column 1: a is given twice\n  a=2\n  ^"},
+		{[]string{"a=1", "a.b=2"}, "the data, column 1: a is a value already, not an object\n  a.b=2\n  ^"},
+		{[]string{"a.b=1", "a=2"}, "the data, column 1: a is given twice\n  a=2\n  ^"},
+		{[]string{`{}`, "a=1"}, `the data is complete with {}: "a=1" is too many`},
+		{[]string{"@" + file}, file + ", line 3, column 6: expected a colon (:) after the key\n   \"b\" 2\n       ^"},
+		{[]string{"2024-01-01"}, "the data, column 5: the JSON value has ended here, but there is more\n  2024-01-01\n      ^"},
+		{[]string{long}, "the data, column 112: expected a key in double quotes (\")\n  …" + strings.Repeat("x", 48) + `",}` + "\n" + strings.Repeat(" ", 53) + "^"},
+		{[]string{"@"}, "@ needs the name of a file, such as @data.json"},
+		{[]string{"a=\xff"}, `the data is not valid UTF-8: "a=\xff"`},
+	}
+	for _, tt := range tests {
+		_, err := Data(tt.args, strings.NewReader(""))
+		if err == nil {
+			t.Errorf("parseData(%q): no error", tt.args)
+			continue
+		}
+		if diff := cmp.Diff(tt.want, err.Error()); diff != "" {
+			t.Errorf("parseData(%q) (-want +got):\n%s", tt.args, diff)
+		}
+		if exit.Code(err) != exit.Usage {
+			t.Errorf("parseData(%q): exit code %d", tt.args, exit.Code(err))
+		}
+	}
+	_, err := Data([]string{"a=@/no/such/file"}, nil)
+	if err == nil || exit.Code(err) != exit.Usage || exit.Hint(err) != `for a text that begins with @ write name='\@/no/such/file'` {
+		t.Errorf("a missing file: %v, hint %q", err, exit.Hint(err))
+	}
+}
+
+func TestCheckJSONNamesTheCause(t *testing.T) {
+	tests := []struct {
+		text   string
+		offset int
+		part   string
+	}{
+		{``, 0, "empty"}, {`[`, 1, "value is missing"}, {`[1`, 2, "closing bracket"}, {`[1 2]`, 3, "comma"},
+		{`{"a" 1}`, 5, "colon"}, {`{"a":}`, 5, "value is expected"}, {`"\x"`, 1, "unknown escape"},
+		{`"\u12g4"`, 1, "unknown escape"}, {`"\`, 1, "escapes nothing"}, {"\"a\nb\"", 2, `\u000a`}, {`'a'`, 0, "double quotes"},
+		{`01`, 1, "part of a number"}, {`-`, 1, "digit"}, {`1.`, 2, "decimal point"}, {`1e`, 2, "exponent"},
+		{`1x`, 1, "part of a number"}, {`tru`, 0, "double quotes"}, {`nullx`, 0, "double quotes"},
+		{strings.Repeat("[", 10001), 10000, "too deep"},
+	}
+	for _, tt := range tests {
+		p := CheckJSON(tt.text)
+		if p == nil || p.Offset != tt.offset || !strings.Contains(p.Message, tt.part) {
+			t.Errorf("checkJSON(%.20q) = %+v, want offset %d and %q", tt.text, p, tt.offset, tt.part)
+		}
+	}
+}
+
+// FuzzDataFields holds the DATA syntax to: never a panic, an error is a usage
+// error, and what is accepted is JSON. Its own JSON check agrees with the
+// standard library's.
+func FuzzDataFields(f *testing.F) {
+	for _, seed := range []string{
+		"name=Widget\nprice:=9.99\ntags:=[\"a\"]\ndto.name=x", `{"a":1}`, `a\.b=1`, "=", ":=", "a:=", "a.=1", "a=1\na.b=2",
+		`[1,2,{"k":null}]`, `"\ud83d"`, "-0", "1e400", "true", "é=ü", "a:=tru", "\\", "x\\=",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if problem := CheckJSON(text); (problem == nil) != json.Valid([]byte(text)) {
+			t.Fatalf("checkJSON(%q) = %+v, json.Valid = %v", text, problem, json.Valid([]byte(text)))
+		}
+		args := strings.Split(text, "\n")
+		for _, arg := range args {
+			if strings.Contains(arg, "@") { // would read files
+				return
+			}
+		}
+		got, err := Data(args, strings.NewReader(text))
+		if err != nil {
+			if exit.Code(err) != exit.Usage {
+				t.Fatalf("parseData(%q): %v has exit code %d", args, err, exit.Code(err))
+			}
+			return
+		}
+		if !json.Valid(got) {
+			t.Fatalf("parseData(%q) = %s, which is not JSON", args, got)
+		}
+	})
+}
+
+// FuzzPatternArgument holds the PATTERN syntax to the same.
+func FuzzPatternArgument(f *testing.F) {
+	for _, seed := range []string{
+		`{"cmd":"x"}`, `<"cmd":"x">`, `<>`, `<`, `cmd=x`, `cmd:x`, `cmd:={"a":1}`, `item.v1.create`, `"x"`, `[1]`, ` `, "\x00", "é",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, arg string) {
+		got, err := parsePattern(arg)
+		if err != nil {
+			if exit.Code(err) != exit.Usage {
+				t.Fatalf("parsePattern(%q): %v has exit code %d", arg, err, exit.Code(err))
+			}
+			return
+		}
+		if !json.Valid(got) || got[0] != '{' && got[0] != '"' {
+			t.Fatalf("parsePattern(%q) = %s, which is no JSON object or string", arg, got)
+		}
+	})
+}
