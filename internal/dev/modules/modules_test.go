@@ -61,8 +61,12 @@ func TestInstall(t *testing.T) {
 	}
 	w := openRoot(t)
 	proxy, version := t.TempDir(), w.work.Replace[0].Old.Version
+	clone := t.TempDir() // only what is committed
+	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", root, clone).CombinedOutput(); err != nil {
+		t.Skipf("git clone: %v\n%s", err, out)
+	}
 	for _, m := range w.modules {
-		publish(t, w, proxy, m, version)
+		publish(t, proxy, clone, m, version)
 	}
 	bin := t.TempDir()
 	cached := filepath.Join(strings.TrimSpace(goTool(t, ".", nil, "env", "GOMODCACHE")), "cache", "download")
@@ -104,8 +108,8 @@ func TestSetVersion(t *testing.T) {
 	}
 }
 
-// publish writes the committed files of a module into a folder that serves as GOPROXY.
-func publish(t *testing.T, w *workspace, proxy string, m *module, version string) {
+// publish writes a module of the clone into a folder that serves as GOPROXY.
+func publish(t *testing.T, proxy, clone string, m *module, version string) {
 	t.Helper()
 	dir := filepath.Join(proxy, filepath.FromSlash(m.path()), "@v")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -116,12 +120,8 @@ func publish(t *testing.T, w *workspace, proxy string, m *module, version string
 		t.Fatal(err)
 	}
 	defer f.Close()
-	repo := filepath.Dir(w.file)
-	below, err := filepath.Rel(repo, m.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.CreateFromVCS(f, gomodule.Version{Path: m.path(), Version: version}, repo, "HEAD", filepath.ToSlash(strings.TrimPrefix(below, "."))); err != nil {
+	below := strings.TrimPrefix(strings.TrimPrefix(m.path(), "github.com/msctl/msctl"), "/")
+	if err := zip.CreateFromVCS(f, gomodule.Version{Path: m.path(), Version: version}, clone, "HEAD", below); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, version+".mod"), read(t, filepath.Join(m.dir, "go.mod")))
