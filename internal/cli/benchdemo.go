@@ -7,6 +7,7 @@ import (
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/capacity"
+	"github.com/msctl/msctl/internal/load/format"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/tui"
@@ -30,8 +31,8 @@ func (b *bencher) demo(ctx context.Context) error {
 	service := capacity.Config{Workers: demoWorkers, ServiceTime: capacity.Exponential(demoService), Seed: b.o.seed}
 	policies := []string{"naive", "recommended"}
 	b.experiment = &benchreport.Experiment{
-		Title: fmt.Sprintf("a service of %s, %s offered, stopped for %s", benchreport.Rate(service.Capacity()),
-			benchreport.Rate(demoLoad*service.Capacity()), demoStall),
+		Title: fmt.Sprintf("a service of %s, %s offered, stopped for %s", format.Rate(service.Capacity()),
+			format.Rate(demoLoad*service.Capacity()), demoStall),
 		Capacity: service.Capacity(), Best: -1,
 		Axes: []benchreport.Axis{{Name: "policy", Values: policies}},
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/lab"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/nearest"
@@ -278,7 +279,7 @@ func (o *benchOptions) collapseTrials(capacity float64, given func(string) bool)
 		list = append(list, t)
 	}
 	first := list[0].o
-	e.Title = fmt.Sprintf("%s, a capacity of %s, and %s", first.describe(), benchreport.Rate(capacity), strings.Join(first.faults.texts, " and "))
+	e.Title = fmt.Sprintf("%s, a capacity of %s, and %s", first.describe(), format.Rate(capacity), strings.Join(first.faults.texts, " and "))
 	return list, e, nil
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
-	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // benchLoad are the flags that say how much is sent, and when.
@@ -135,7 +135,7 @@ func (o *benchLoad) describe() string {
 	case o.stages != "":
 		text = fmt.Sprint(o.pacer)
 	default:
-		text = benchreport.Rate(o.pacer.Rate(0))
+		text = format.Rate(o.pacer.Rate(0))
 	}
 	if o.spread == load.Poisson {
 		text += ", poisson arrivals"
@@ -150,7 +150,7 @@ func (o *benchLoad) describe() string {
 	case o.requests == 1:
 		text += ", at most 1 request"
 	case o.requests > 1:
-		text += ", at most " + benchreport.Count(int64(o.requests)) + " requests"
+		text += ", at most " + format.Count(int64(o.requests)) + " requests"
 	}
 	if o.warmup > 0 {
 		text += ", the first " + o.warmup.String() + " not counted"

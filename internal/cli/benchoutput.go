@@ -11,6 +11,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/compare"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 )
 
@@ -49,7 +50,7 @@ func (o *benchOutput) check(all *benchOptions) (err error) {
 	if o.before, err = loadDocument(o.baseline); err != nil {
 		return err
 	}
-	if _, err := benchreport.Compare(o.before, o.before, benchreport.CompareOptions{A: o.baseline, B: o.baseline}); err != nil {
+	if _, err := compare.Documents(o.before, o.before, compare.Options{A: o.baseline, B: o.baseline}); err != nil {
 		return exit.Usagef("--baseline: %w", err)
 	}
 	return o.distinct()

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
-	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -51,20 +51,20 @@ func verdictLine(p term.Palette, r *load.Recovery) string {
 // progressLine is what happened in the last complete second.
 func progressLine(p term.Palette, snap load.Snapshot) string {
 	last := snap.Last
-	text := fmt.Sprintf("%6s  offered %s  ok %s", (last.At + time.Second).String(), benchreport.Count(last.Offered), benchreport.Count(last.OK()))
+	text := fmt.Sprintf("%6s  offered %s  ok %s", (last.At + time.Second).String(), format.Count(last.Offered), format.Count(last.OK()))
 	if n := last.Failed(); n > 0 {
-		text += "  " + p.Bad("failed "+benchreport.Count(n))
+		text += "  " + p.Bad("failed "+format.Count(n))
 	}
 	if n := last.Shed(); n > 0 {
-		text += "  " + p.Bad("shed "+benchreport.Count(n))
+		text += "  " + p.Bad("shed "+format.Count(n))
 	}
 	if last.Attempts > last.Offered {
-		text += fmt.Sprintf("  attempts %s", benchreport.Count(last.Attempts))
+		text += fmt.Sprintf("  attempts %s", format.Count(last.Attempts))
 	}
 	if last.Late > 0 {
-		text += "  " + p.Warn("late "+benchreport.Count(last.Late))
+		text += "  " + p.Warn("late "+format.Count(last.Late))
 	}
-	text += fmt.Sprintf("  p50 %s  p99 %s  in flight %s", benchreport.Duration(last.P50), benchreport.Duration(last.P99), benchreport.Count(snap.InFlight))
+	text += fmt.Sprintf("  p50 %s  p99 %s  in flight %s", format.Duration(last.P50), format.Duration(last.P99), format.Count(snap.InFlight))
 	if n := len(snap.Recoveries); n > 0 && snap.Recoveries[n-1].Verdict == load.Pending {
 		text += "  " + p.Accent(snap.Recoveries[n-1].Trigger.Text)
 	}

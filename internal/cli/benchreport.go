@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load/compare"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/printcode"
@@ -201,7 +202,7 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 	if err != nil {
 		return err
 	}
-	c, err := benchreport.Compare(a, b, benchreport.CompareOptions{A: before, B: after, Run: o.run})
+	c, err := compare.Documents(a, b, compare.Options{A: before, B: after, Run: o.run})
 	if err != nil {
 		return exit.WithCode(err, exit.Usage)
 	}
@@ -220,17 +221,17 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 }
 
 // regressed is the error of a comparison in which something got worse.
-func regressed(c *benchreport.Comparison, before string) error {
-	if c.Verdict != benchreport.Regressed {
+func regressed(c *compare.Comparison, before string) error {
+	if c.Verdict != compare.Regressed {
 		return nil
 	}
 	var worse []string
 	for _, m := range c.Metrics {
-		if m.Judgement == benchreport.Regressed {
+		if m.Judgment == compare.Regressed {
 			worse = append(worse, m.Metric)
 		}
 	}
-	if c.Recovery != nil && c.Recovery.Judgement == benchreport.Regressed {
+	if c.Recovery != nil && c.Recovery.Judgment == compare.Regressed {
 		worse = append(worse, "recovery")
 	}
 	return exit.WithCode(fmt.Errorf("regressed against %s: %s", before, strings.Join(worse, ", ")), exit.Threshold)

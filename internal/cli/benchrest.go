@@ -8,8 +8,8 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/lab"
-	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/tui"
 	"github.com/msctl/msctl/runtime/micro"
@@ -85,7 +85,7 @@ func (b *bencher) collapse(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	b.note(fmt.Sprintf("the service answers %s at most (%d users who ask without a pause)", benchreport.Rate(capacity), users))
+	b.note(fmt.Sprintf("the service answers %s at most (%d users who ask without a pause)", format.Rate(capacity), users))
 	trials, e, err := b.o.collapseTrials(capacity, b.o.given)
 	if err != nil {
 		return err

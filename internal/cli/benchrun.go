@@ -11,6 +11,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/compare"
 	"github.com/msctl/msctl/internal/load/lab"
 	benchreport "github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/printcode"
@@ -312,7 +313,7 @@ func (b *bencher) compare(d *benchreport.Document) (worse, err error) {
 	if b.o.before == nil {
 		return nil, nil
 	}
-	c, err := benchreport.Compare(b.o.before, d, benchreport.CompareOptions{A: b.o.baseline, B: "this run"})
+	c, err := compare.Documents(b.o.before, d, compare.Options{A: b.o.baseline, B: "this run"})
 	if err != nil {
 		return nil, exit.Usagef("--baseline: %w", err)
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
-	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // row is one line of the column of figures; a bar fills what is left of it by a
@@ -93,10 +93,10 @@ func rowsOf(sections [][]row) (n int) {
 // not happened are there if all is set.
 func (p *picture) outcomes(all bool) []row {
 	t := &p.snap.Totals
-	rows := []row{pair("offered", report.Count(t.Offered), bold)}
+	rows := []row{pair("offered", format.Count(t.Offered), bold)}
 	for _, o := range load.Outcomes() {
 		n, share := t.Outcomes[o], t.Share(o)
-		text, l := fmt.Sprintf("%-11s%8s%8s", o, report.Count(n), report.Percent(share)), bad
+		text, l := fmt.Sprintf("%-11s%8s%8s", o, format.Count(n), format.Percent(share)), bad
 		switch {
 		case n == 0 && !all && o != load.OK:
 			continue
@@ -129,7 +129,7 @@ func (p *picture) quantiles(all bool) []row {
 		{"max", func(l *load.Latency) time.Duration { return l.Max }, false},
 	} {
 		if all || !q.optional {
-			rows = append(rows, column(plain, q.name, report.Duration(q.of(request)), report.Duration(q.of(attempt))))
+			rows = append(rows, column(plain, q.name, format.Duration(q.of(request)), format.Duration(q.of(attempt))))
 		}
 	}
 	return rows
@@ -139,10 +139,10 @@ func (p *picture) quantiles(all bool) []row {
 func (p *picture) attempts() []row {
 	s, t := p.snap, &p.snap.Totals
 	rows := []row{
-		pair("in flight", report.Count(s.InFlight), bold),
+		pair("in flight", format.Count(s.InFlight), bold),
 		pair("amplification", fmt.Sprintf("%.2f", t.Amplification()), warnIf(t.Amplification() > 1.2)),
-		pair("wasted work", report.Percent(t.Wasted()), warnIf(t.Wasted() > 0.05)),
-		pair("late answers", report.Count(t.Late), plain),
+		pair("wasted work", format.Percent(t.Wasted()), warnIf(t.Wasted() > 0.05)),
+		pair("late answers", format.Count(t.Late), plain),
 	}
 	for _, rare := range []struct {
 		name string
@@ -152,11 +152,11 @@ func (p *picture) attempts() []row {
 		{"over budget", t.OverBudget, warn}, {"breaker open", t.BreakerOpen, warn}, {"hedges", t.Hedges, plain},
 	} {
 		if rare.n > 0 {
-			rows = append(rows, pair(rare.name, report.Count(rare.n), rare.look))
+			rows = append(rows, pair(rare.name, format.Count(rare.n), rare.look))
 		}
 	}
 	if s.Last.Doubtful() {
-		rows = append(rows, pair("! sent late by", report.Duration(s.Last.Lag), warn))
+		rows = append(rows, pair("! sent late by", format.Duration(s.Last.Lag), warn))
 	}
 	return rows
 }
@@ -184,7 +184,7 @@ func (p *picture) spread() []row {
 	}
 	var rows []row
 	for _, b := range p.snap.Spread {
-		text := fmt.Sprintf("≤%6s%8s", b.UpTo, report.Percent(float64(b.Count)/float64(all)))
+		text := fmt.Sprintf("≤%6s%8s", b.UpTo, format.Percent(float64(b.Count)/float64(all)))
 		rows = append(rows, row{[]span{{plain, text}}, float64(b.Count) / float64(most), accent})
 	}
 	return rows
@@ -203,7 +203,7 @@ func (p *picture) messages() []row {
 			share := float64(m.Outcomes[load.OK]) / float64(ended)
 			text, l = percent(share)+" ok", warnIf(share < 0.95)
 		}
-		figures := fmt.Sprintf("%8s %8s ", report.Duration(m.Request.P99), text)
+		figures := fmt.Sprintf("%8s %8s ", format.Duration(m.Request.P99), text)
 		rows = append(rows, row{spans: []span{{l, figures}, {plain, m.Name}}})
 	}
 	return rows
@@ -217,7 +217,7 @@ func (p *picture) failures() []row {
 		if e.Status > 0 {
 			text = fmt.Sprintf("%d %s", e.Status, e.Text)
 		}
-		rows = append(rows, row{spans: []span{{bad, fmt.Sprintf("%7s ", report.Count(e.Count))}, {plain, text}}})
+		rows = append(rows, row{spans: []span{{bad, fmt.Sprintf("%7s ", format.Count(e.Count))}, {plain, text}}})
 	}
 	return rows
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
-	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // picture is one run at one moment: what all panels are drawn from.
@@ -171,7 +171,7 @@ func (p *picture) latencies() panel {
 	if p.snap.Phase == load.Finished {
 		last = [3]time.Duration{p.snap.Request.P50, p.snap.Request.P90, p.snap.Request.P99}
 	}
-	texts := []string{"p50 " + report.Duration(last[0]), "p90 " + report.Duration(last[1]), "p99 " + report.Duration(last[2])}
+	texts := []string{"p50 " + format.Duration(last[0]), "p90 " + format.Duration(last[1]), "p99 " + format.Duration(last[2])}
 	made := p.panel("latency", decades(lowest(lines, 1e-3), max(highest(lines), 1e-3)), lines, texts)
 	made.chart.lines = []line{lines[2], lines[1], lines[0]}
 	return made
@@ -213,7 +213,7 @@ func (p *picture) inFlight() panel {
 	lines := []line{{look: accent, points: at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) {
 		return float64(p.InFlight), true
 	})}}
-	return p.panel("in flight", linear(highest(lines)*1.05), lines, []string{report.Count(p.snap.InFlight)})
+	return p.panel("in flight", linear(highest(lines)*1.05), lines, []string{format.Count(p.snap.InFlight)})
 }
 
 // box draws a border; a title and as much of a legend as there is room for

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
-	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // The smallest terminal the screen fits on.
@@ -134,7 +134,7 @@ func (m *model) drawWhat(a area) (height int) {
 		phase = warn
 	}
 	a.ends(0, m.title(), append([]span{{phase, "● " + s.Phase.String()}, {plain, "  "}}, m.progress()...))
-	offered := report.Rate(s.Rate) + " offered"
+	offered := format.Rate(s.Rate) + " offered"
 	if s.Users > 0 {
 		offered = fmt.Sprintf("%d users", s.Users)
 	}
@@ -196,7 +196,7 @@ func (m *model) progress() []span {
 		text = fmt.Sprintf("%s of %s", clockOf(min(s.Elapsed, s.Planned)), s.Planned)
 	case s.Requests > 0:
 		done = float64(s.Totals.Offered) / float64(s.Requests)
-		text = fmt.Sprintf("%s of %s", report.Count(s.Totals.Offered), report.Count(int64(s.Requests)))
+		text = fmt.Sprintf("%s of %s", format.Count(s.Totals.Offered), format.Count(int64(s.Requests)))
 	}
 	if done < 0 || m.width < 100 {
 		return []span{{plain, text + " "}}

@@ -10,7 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/msctl/msctl/internal/load"
-	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // result is what is kept of a run that was shown: enough for its line and its
@@ -58,7 +58,7 @@ func (r *result) figures() string {
 	return fmt.Sprintf("goodput %5s  %s", percent(r.goodput), perRequest(r.amplified))
 }
 
-func (r *result) slowest() string { return "p99 " + report.Duration(r.p99) }
+func (r *result) slowest() string { return "p99 " + format.Duration(r.p99) }
 
 // look is the verdict's, for text.
 func (r *result) look() look {

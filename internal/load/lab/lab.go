@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
 )
 
@@ -188,7 +189,7 @@ func describe(c *report.Cell) string {
 		}
 		parts = append(parts, verdict)
 	}
-	parts = append(parts, report.Percent(c.Goodput)+" answered", fmt.Sprintf("%.2f attempts a request", c.Amplification),
-		"p99 "+report.Duration(c.P99))
+	parts = append(parts, format.Percent(c.Goodput)+" answered", fmt.Sprintf("%.2f attempts a request", c.Amplification),
+		"p99 "+format.Duration(c.P99))
 	return strings.Join(parts, ", ")
 }

@@ -50,7 +50,7 @@ func (e *Experiment) check() error {
 		if len(c.Values) != len(e.Axes) {
 			return fmt.Errorf("cells[%d].values: %d of them for %d axes", i, len(c.Values), len(e.Axes))
 		}
-		if verdictRank(c.Verdict) < 0 {
+		if VerdictRank(c.Verdict) < 0 {
 			return fmt.Errorf("cells[%d].verdict: %q is no verdict", i, c.Verdict)
 		}
 	}
@@ -61,7 +61,7 @@ func (r *Run) check() error {
 	if err := checkOutcomes(r.Offered, r.Outcomes); err != nil {
 		return err
 	}
-	if verdictRank(r.Verdict) < 0 {
+	if VerdictRank(r.Verdict) < 0 {
 		return fmt.Errorf("verdict: %q is no verdict", r.Verdict)
 	}
 	if r.Elapsed < 0 || r.Counted < 0 || r.Warmup < 0 || r.CohortStep < 0 {
@@ -73,7 +73,7 @@ func (r *Run) check() error {
 		}
 	}
 	for i, t := range r.Triggers {
-		if t.At < 0 || t.Length < 0 || verdictRank(t.Verdict) < 1 {
+		if t.At < 0 || t.Length < 0 || VerdictRank(t.Verdict) < 1 {
 			return fmt.Errorf("triggers[%d]: a trigger has a start, a length and a verdict", i)
 		}
 	}

@@ -1,6 +1,11 @@
 package report
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/msctl/msctl/internal/load/format"
+)
 
 // DocumentVersion is the version of the format that Document.Save writes. It
 // changes when a reader of the old one would misread the new.
@@ -47,6 +52,11 @@ type Machine struct {
 	Arch string `json:"arch"`
 	CPUs int    `json:"cpus"`
 	Go   string `json:"go"`
+}
+
+// String describes the machine briefly: linux/amd64 with 2 processors.
+func (m Machine) String() string {
+	return fmt.Sprintf("%s/%s with %s", m.OS, m.Arch, format.Counted(m.CPUs, "processor"))
 }
 
 // Run is one finished run.

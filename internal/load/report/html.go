@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 //go:embed page
@@ -24,7 +26,7 @@ func (d *Document) HTML(to io.Writer) error {
 		return fmt.Errorf("make the page: %w", err)
 	}
 	t, err := template.New("page.html.tmpl").Funcs(template.FuncMap{
-		"duration": Duration, "count": Count, "percent": Percent, "rate": Rate, "seconds": seconds, "whole": whole,
+		"duration": format.Duration, "count": format.Count, "percent": format.Percent, "rate": format.Rate,
 	}).ParseFS(pageFiles, "page/*.tmpl")
 	if err != nil {
 		return fmt.Errorf("make the page: %w", err)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // JUnit writes a test report as CI systems read it: a test case for each
@@ -105,7 +107,7 @@ func (t *ThresholdResult) junit(d *Document) junitCase {
 // has failed, unless that is expected.
 func (r *Run) junit(i int, expected bool) junitCase {
 	t := &r.Triggers[i]
-	c := junitCase{Name: fmt.Sprintf("comes back after %s at %s", t.Text, seconds(t.At)), Class: "msctl.bench.verdict", Time: inSeconds(r.Elapsed)}
+	c := junitCase{Name: fmt.Sprintf("comes back after %s at %s", t.Text, format.Seconds(t.At)), Class: "msctl.bench.verdict", Time: inSeconds(r.Elapsed)}
 	if r.Name != "" {
 		c.Name = r.Name + ": " + c.Name
 	}
@@ -131,8 +133,8 @@ func (d *Document) properties() []junitProperty {
 	r := &d.Runs[0]
 	return append(list,
 		junitProperty{"load", r.Load}, junitProperty{"policy", r.Policy.Text},
-		junitProperty{"goodput", Percent(r.share("ok"))}, junitProperty{"p50", Duration(r.Latency["request"].P50)},
-		junitProperty{"p99", Duration(r.Latency["request"].P99)},
+		junitProperty{"goodput", format.Percent(r.share("ok"))}, junitProperty{"p50", format.Duration(r.Latency["request"].P50)},
+		junitProperty{"p99", format.Duration(r.Latency["request"].P99)},
 		junitProperty{"amplification", strconv.FormatFloat(r.Attempts.Amplification, 'f', 2, 64)})
 }
 

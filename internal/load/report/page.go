@@ -3,12 +3,10 @@ package report
 import (
 	"fmt"
 	"html/template"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // page is what the HTML template shows. Its parts are made ready here, so that
@@ -83,16 +81,16 @@ func (d *Document) page() *page {
 	p := &page{
 		Doc: d, Pattern: r.Pattern, Target: r.Target, Load: r.offered(),
 		Started: d.Started.UTC().Format("2 January 2006, 15:04:05 UTC"),
-		Machine: fmt.Sprintf("%s/%s, %s, %s", d.Machine.OS, d.Machine.Arch, plural(d.Machine.CPUs, "%d processor"), d.Machine.Go),
+		Machine: fmt.Sprintf("%s/%s, %s, %s", d.Machine.OS, d.Machine.Arch, format.Counted(d.Machine.CPUs, "processor"), d.Machine.Go),
 	}
 	if several {
 		p.Table = d.table()
-		p.Load += ", " + plural(len(d.Runs), "%d run")
+		p.Load += ", " + format.Counted(len(d.Runs), "run")
 	} else {
 		p.Badge = badgeOf(r.Verdict)
 		p.Tiles = tiles(r)
 		for i := range r.Triggers {
-			p.Sentence = append(p.Sentence, capital(r.Triggers[i].Why))
+			p.Sentence = append(p.Sentence, format.Sentence(r.Triggers[i].Why))
 		}
 	}
 	for i := range d.Runs {
@@ -101,23 +99,6 @@ func (d *Document) page() *page {
 		p.Runs = append(p.Runs, v)
 	}
 	return p
-}
-
-// capital makes a sentence of a reason.
-func capital(text string) string {
-	if text == "" {
-		return ""
-	}
-	return upper(strings.TrimSuffix(text, ".")) + "."
-}
-
-// upper writes the first letter large.
-func upper(text string) string {
-	first, size := utf8.DecodeRuneInString(text)
-	if size == 0 {
-		return ""
-	}
-	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 func badgeOf(verdict string) badge {
@@ -137,15 +118,15 @@ func tiles(r *Run) []tile {
 		class = "warn"
 	}
 	list := []tile{
-		{"goodput", Percent(share), fmt.Sprintf("%s of %s offered", Rate(r.Goodput), Rate(r.OfferedRate)), class},
+		{"goodput", format.Percent(share), fmt.Sprintf("%s of %s offered", format.Rate(r.Goodput), format.Rate(r.OfferedRate)), class},
 		{"p50", latencyText(request, request.P50), "of the requests", ""},
 		{"p99", latencyText(request, request.P99), "max " + latencyText(request, request.Max), ""},
-		{"amplification", fmt.Sprintf("%.2f", r.Attempts.Amplification), Count(r.Attempts.Total) + " attempts", ""},
+		{"amplification", fmt.Sprintf("%.2f", r.Attempts.Amplification), format.Count(r.Attempts.Total) + " attempts", ""},
 	}
 	if r.Attempts.LateUnknown {
 		return append(list, tile{"wasted work", "–", "not known over http", ""})
 	}
-	return append(list, tile{"wasted work", Percent(r.Attempts.Wasted), "of " + counted(r.Attempts.answers(), "answer"), ""})
+	return append(list, tile{"wasted work", format.Percent(r.Attempts.Wasted), "of " + format.Counted(r.Attempts.answers(), "answer"), ""})
 }
 
 // latencyText writes a latency, a dash where there is none.
@@ -153,7 +134,7 @@ func latencyText(l Latency, d time.Duration) string {
 	if l.Count == 0 {
 		return "–"
 	}
-	return Duration(d)
+	return format.Duration(d)
 }
 
 // view makes a run ready to be shown.
@@ -178,7 +159,7 @@ func view(r *Run) runView {
 	}
 	for i := range r.Triggers {
 		t := &r.Triggers[i]
-		v.Sentences = append(v.Sentences, triggerView{badgeOf(t.Verdict), t.line(), capital(t.Why)})
+		v.Sentences = append(v.Sentences, triggerView{badgeOf(t.Verdict), t.line(), format.Sentence(t.Why)})
 	}
 	v.Facts = facts(r)
 	return v
@@ -203,7 +184,7 @@ func facts(r *Run) (list []fact) {
 	add("generator", "", generatorLines(r)...)
 	add("", "warn", doubtfulLine(r))
 	for _, c := range r.Changes {
-		add("changed", "", fmt.Sprintf("%s at %s", c.Text, seconds(c.At)))
+		add("changed", "", fmt.Sprintf("%s at %s", c.Text, format.Seconds(c.At)))
 	}
 	add("stopped", "warn", stoppedLine(r))
 	return list

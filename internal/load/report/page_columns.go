@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // mostColumns is how many points a time series is drawn with; longer runs have
@@ -116,9 +118,9 @@ func hoverOf(columns []column) hover {
 	}
 	last := columns[len(columns)-1]
 	h := hover{Length: columns[0].Length.Seconds(), Total: (last.At + last.Length).Seconds()}
-	h.add("offered", "offered", columns, func(c *column) string { return Rate(c.rate(c.Offered)) })
-	h.add("attempts", "attempts", columns, func(c *column) string { return Rate(c.rate(c.Attempts)) })
-	h.add("ok", "ok", columns, func(c *column) string { return Rate(c.rate(c.OK)) })
+	h.add("offered", "offered", columns, func(c *column) string { return format.Rate(c.rate(c.Offered)) })
+	h.add("attempts", "attempts", columns, func(c *column) string { return format.Rate(c.rate(c.Attempts)) })
+	h.add("ok", "ok", columns, func(c *column) string { return format.Rate(c.rate(c.OK)) })
 	for _, o := range series() {
 		if o.class != "ok" {
 			h.add(o.label, o.class, columns, func(c *column) string { return notZero(c.rate(o.of(&c.Second))) })
@@ -130,15 +132,15 @@ func hoverOf(columns []column) hover {
 			if c.Max == 0 {
 				return ""
 			}
-			return Duration(q.of(&c.Second))
+			return format.Duration(q.of(&c.Second))
 		})
 	}
-	h.add("in flight", "flight", columns, func(c *column) string { return Count(c.InFlight) })
+	h.add("in flight", "flight", columns, func(c *column) string { return format.Count(c.InFlight) })
 	h.add("doubtful", "doubt", columns, func(c *column) string {
 		if !c.Doubtful {
 			return ""
 		}
-		return fmt.Sprintf("lag %s, CPU %.0f%%", Duration(c.Lag), c.CPU*100)
+		return fmt.Sprintf("lag %s, CPU %.0f%%", format.Duration(c.Lag), c.CPU*100)
 	})
 	return h
 }
@@ -161,5 +163,5 @@ func notZero(rate float64) string {
 	if rate == 0 {
 		return ""
 	}
-	return Rate(rate)
+	return format.Rate(rate)
 }

@@ -4,7 +4,8 @@ import (
 	"math"
 	"time"
 
-	"github.com/msctl/msctl/internal/load/report/chart"
+	"github.com/msctl/msctl/internal/load/chart"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // plot is one chart as the template draws it.
@@ -152,8 +153,8 @@ func attemptRate(c *column) float64 { return c.rate(c.Attempts) }
 func goodputRate(c *column) float64 { return c.rate(c.OK) }
 func failedRate(c *column) float64  { return c.rate(c.failed()) }
 func flight(c *column) float64      { return float64(c.InFlight) }
-func perSecond(v float64) string    { return Rate(v) }
-func wholeNumber(v float64) string  { return Count(int64(v)) }
+func perSecond(v float64) string    { return format.Rate(v) }
+func wholeNumber(v float64) string  { return format.Count(int64(v)) }
 func logDuration(v float64) string  { return time.Duration(math.Round(v)).String() }
 
 // rates is the chart of what was asked for, tried and achieved.

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/msctl/msctl/internal/load/report/chart"
+	"github.com/msctl/msctl/internal/load/chart"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // tableView is what several runs came to together.
@@ -64,7 +65,7 @@ type heatCell struct {
 
 func (d *Document) table() *tableView {
 	e := d.together()
-	v := &tableView{Experiment: e, Title: upper(e.Title), Collapse: d.Kind == KindCollapse}
+	v := &tableView{Experiment: e, Title: format.Capitalize(e.Title), Collapse: d.Kind == KindCollapse}
 	if e.Best >= 0 {
 		v.Best = e.name(e.Best)
 	}
@@ -86,13 +87,13 @@ func (d *Document) tableRow(e *Experiment, i int, metrics []cellMetric) tableRow
 	row := tableRow{Cell: c, Best: i == e.Best, Badge: badgeOf(c.Verdict), Took: "–", After: "–", Amplified: "–"}
 	switch c.Verdict {
 	case recovered:
-		row.Took = seconds(c.Recovery)
+		row.Took = format.Seconds(c.Recovery)
 	case degraded, collapsed:
 		row.Took = "never"
 	}
 	if c.Verdict != "" {
 		after, amplified := d.after(i)
-		row.After, row.Amplified = whole(after), fmt.Sprintf("%.2f", amplified)
+		row.After, row.Amplified = format.WholePercent(after), fmt.Sprintf("%.2f", amplified)
 	}
 	for _, m := range metrics {
 		row.Figures = append(row.Figures, m.figure(&c))
@@ -121,14 +122,14 @@ func metricsOf(e *Experiment) []cellMetric {
 	}
 	span := max(longest-shortest, math.Log(4)) // what is close together is alike
 	return []cellMetric{
-		{"goodput", func(c *Cell) string { return Percent(c.Goodput) }, func(c *Cell) float64 { return c.Goodput }},
-		{"p99", func(c *Cell) string { return Duration(c.P99) }, func(c *Cell) float64 {
+		{"goodput", func(c *Cell) string { return format.Percent(c.Goodput) }, func(c *Cell) float64 { return c.Goodput }},
+		{"p99", func(c *Cell) string { return format.Duration(c.P99) }, func(c *Cell) float64 {
 			return 1 - (math.Log(float64(max(c.P99, 1)))-shortest)/span
 		}},
 		{"amplification", func(c *Cell) string { return fmt.Sprintf("%.2f", c.Amplification) }, func(c *Cell) float64 {
 			return 1 - (c.Amplification-1)/(worstAmplification-1)
 		}},
-		{"wasted work", func(c *Cell) string { return Percent(c.Wasted) }, func(c *Cell) float64 { return 1 - c.Wasted }},
+		{"wasted work", func(c *Cell) string { return format.Percent(c.Wasted) }, func(c *Cell) float64 { return 1 - c.Wasted }},
 	}
 }
 
@@ -199,5 +200,5 @@ func panelNote(r *Run) string {
 	if took, ok := recovery(r, unitDuration); ok {
 		return fmt.Sprintf("in %.1f s", took/1e9)
 	}
-	return fmt.Sprintf("%s ok, ×%.2f attempts", Percent(r.share("ok")), r.Attempts.Amplification)
+	return fmt.Sprintf("%s ok, ×%.2f attempts", format.Percent(r.share("ok")), r.Attempts.Amplification)
 }

@@ -6,16 +6,6 @@
 // that was read from a file gives the same reports as the run itself.
 package report
 
-// Palette colours text by what it means. Nothing else about the terminal is
-// known here.
-type Palette interface {
-	Good(text string) string
-	Bad(text string) string
-	Warn(text string) string
-	Dim(text string) string
-	Bold(text string) string
-}
-
 // Hold checks the runs against thresholds and keeps the results in the
 // document, in place of those it had. With several runs a threshold is kept if
 // every run keeps it; the measured value is the worst one.
@@ -41,7 +31,7 @@ func (d *Document) Crossed() []ThresholdResult {
 func (d *Document) Verdict() string {
 	worst := ""
 	for i := range d.Runs {
-		if verdictRank(d.Runs[i].Verdict) > verdictRank(worst) {
+		if VerdictRank(d.Runs[i].Verdict) > VerdictRank(worst) {
 			worst = d.Runs[i].Verdict
 		}
 	}
@@ -56,9 +46,9 @@ const (
 	collapsed = "COLLAPSED"
 )
 
-// verdictRank orders verdicts from none and the best to the worst; a word that
-// is no verdict is -1.
-func verdictRank(word string) int {
+// VerdictRank orders verdicts from the best to the worst: no verdict is 0,
+// RECOVERED 1, and COLLAPSED 4. A word that is not a verdict is -1.
+func VerdictRank(word string) int {
 	for i, v := range [...]string{"", recovered, undecided, degraded, collapsed} {
 		if v == word {
 			return i

@@ -2,6 +2,7 @@ package report
 
 import (
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
@@ -59,6 +60,18 @@ func NewDocument(kind Kind, tool, command string, runs ...Run) *Document {
 		}
 	}
 	return d
+}
+
+// Merge returns a document with the runs of all documents, for one report or for
+// one side of a comparison of repeated runs. Everything else is copied from the
+// first document.
+func Merge(first *Document, others ...*Document) *Document {
+	merged := *first
+	merged.Runs = slices.Clone(first.Runs)
+	for _, d := range others {
+		merged.Runs = append(merged.Runs, d.Runs...)
+	}
+	return &merged
 }
 
 // ThisMachine describes where the program runs.

@@ -196,7 +196,7 @@ func render(t *testing.T, d *report.Document) {
 	}
 	d.Hold([]report.Threshold{threshold})
 	for name, err := range map[string]error{
-		"text": d.Text(&out, noColour{}), "page": d.HTML(&out), "CSV": d.CSV(&out), "JUnit": d.JUnit(&out), "Markdown": d.Markdown(&out),
+		"text": d.Text(&out, noColor{}), "page": d.HTML(&out), "CSV": d.CSV(&out), "JUnit": d.JUnit(&out), "Markdown": d.Markdown(&out),
 		"file": d.Save(&out),
 	} {
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -223,7 +224,7 @@ func (h *healthy) timeout() (d time.Duration, why string) {
 		given = fmt.Sprintf("on %d of them", beyond)
 	}
 	return d, fmt.Sprintf("%s of %s%s was %s, so that a timeout of %s would have given up %s",
-		name, counted(h.count, "request"), where, Duration(tail), d, given)
+		name, format.Counted(h.count, "request"), where, format.Duration(tail), d, given)
 }
 
 // deadline leaves time for all attempts, and keeps one that was there and is
@@ -240,15 +241,15 @@ func (h *healthy) deadline(timeout time.Duration) time.Duration {
 func (h *healthy) budget(e *Experiment) (b policy.Budget, why string) {
 	b = policy.Budget{Ratio: budgetUnknown, Floor: free(h.offered)}
 	if e == nil || e.Capacity <= 0 || h.offered <= 0 {
-		return b, fmt.Sprintf("retries are bounded to %s of the requests, because its capacity is not known", Percent(b.Ratio))
+		return b, fmt.Sprintf("retries are bounded to %s of the requests, because its capacity is not known", format.Percent(b.Ratio))
 	}
 	room := fullest*e.Capacity/h.offered - 1 - b.Floor/h.offered
 	b.Ratio = min(budgetMost, math.Floor(room*100+1e-9)/100)
-	load := fmt.Sprintf("%s of %s", Rate(h.offered), Rate(e.Capacity))
+	load := fmt.Sprintf("%s of %s", format.Rate(h.offered), format.Rate(e.Capacity))
 	if b.Ratio < 0.01 {
 		return policy.Budget{}, fmt.Sprintf("at %s there is no room for retries", load)
 	}
-	return b, fmt.Sprintf("at %s a budget of %s keeps it under %s of its capacity with all retries", load, Percent(b.Ratio), Percent(fullest))
+	return b, fmt.Sprintf("at %s a budget of %s keeps it under %s of its capacity with all retries", load, format.Percent(b.Ratio), format.Percent(fullest))
 }
 
 // free is how many retries a second come for free, so that a client with little

@@ -4,10 +4,11 @@ import (
 	"fmt"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // messages tells of each message where there are several.
-func (w *writer) messages(r *Run) {
+func (w writer) messages(r *Run) {
 	if len(r.Messages) < 2 {
 		return
 	}
@@ -15,11 +16,11 @@ func (w *writer) messages(r *Run) {
 	for _, m := range r.Messages {
 		width = min(max(width, len([]rune(m.Name))), 30)
 	}
-	w.line("")
-	w.line("%s%s", w.p.Bold(pad("messages", -width-2)), w.p.Dim(pad("offered", 10)+pad("ok", 9)+pad("attempts", 11)+pad("p50", 9)+pad("p99", 9)))
+	w.Line("")
+	w.Line("%s%s", w.Bold(format.Pad("messages", -width-2)), w.Dim(format.Pad("offered", 10)+format.Pad("ok", 9)+format.Pad("attempts", 11)+format.Pad("p50", 9)+format.Pad("p99", 9)))
 	for _, m := range r.Messages {
-		w.line("  %s%s%s%s%s%s", pad(shorten(m.Name, width), -width), pad(Count(m.Offered), 10), pad(m.ok(), 9), pad(Count(m.Attempts), 11),
-			pad(Duration(m.P50), 9), pad(Duration(m.P99), 9))
+		w.Line("  %s%s%s%s%s%s", format.Pad(format.Shorten(m.Name, width), -width), format.Pad(format.Count(m.Offered), 10), format.Pad(m.ok(), 9), format.Pad(format.Count(m.Attempts), 11),
+			format.Pad(format.Duration(m.P50), 9), format.Pad(format.Duration(m.P99), 9))
 	}
 }
 
@@ -28,7 +29,7 @@ func (m *Message) ok() string {
 	if m.Offered == 0 {
 		return "-"
 	}
-	return Percent(float64(m.Outcomes[load.OK.String()]) / float64(m.Offered))
+	return format.Percent(float64(m.Outcomes[load.OK.String()]) / float64(m.Offered))
 }
 
 // How many ways to fail are listed, and where their texts begin.
@@ -37,28 +38,28 @@ const (
 	errorIndent = 25
 )
 
-func (w *writer) errors(r *Run) {
+func (w writer) errors(r *Run) {
 	if len(r.Errors) == 0 {
 		return
 	}
-	w.line("")
-	w.line("%s", w.p.Bold("errors"))
+	w.Line("")
+	w.Line("%s", w.Bold("errors"))
 	var rest int64
 	for i, e := range r.Errors {
 		if i >= mostErrors {
 			rest += e.Count
 			continue
 		}
-		for j, line := range wrap(e.Text, textWidth-errorIndent) {
+		for j, line := range format.Wrap(e.Text, format.Width-errorIndent) {
 			if j > 0 {
-				w.line("%s%s", pad("", errorIndent), line)
+				w.Line("%s%s", format.Pad("", errorIndent), line)
 				continue
 			}
-			w.line("  %s  %s %s", pad(Count(e.Count), 8), w.p.Bad(pad(e.kind(), -12)), line)
+			w.Line("  %s  %s %s", format.Pad(format.Count(e.Count), 8), w.Bad(format.Pad(e.kind(), -12)), line)
 		}
 	}
 	if rest > 0 {
-		w.line("  %s  in %s", pad(Count(rest), 8), countedAs(int64(len(r.Errors)-mostErrors), "other way", "other ways"))
+		w.Line("  %s  in %s", format.Pad(format.Count(rest), 8), format.CountedAs(int64(len(r.Errors)-mostErrors), "other way", "other ways"))
 	}
 }
 
@@ -71,31 +72,31 @@ func (e *ErrorCount) kind() string {
 }
 
 // triggers tells what was done to the system, what came of it, and the verdict.
-func (w *writer) triggers(r *Run) {
+func (w writer) triggers(r *Run) {
 	if len(r.Triggers) == 0 {
 		return
 	}
-	w.line("")
+	w.Line("")
 	for i := range r.Triggers {
 		t := &r.Triggers[i]
-		w.wrapped("trigger", t.line(), nil)
-		w.wrapped("VERDICT", t.sentence(), w.verdict(t.Verdict))
+		w.Wrapped("trigger", t.line(), nil)
+		w.Wrapped("VERDICT", t.sentence(), w.verdict(t.Verdict))
 	}
 }
 
 // line describes a trigger by its goodput.
 func (t *Trigger) line() string {
-	text := fmt.Sprintf("%s at %s: goodput %s before, %s during", t.Text, seconds(t.At), whole(t.Before), whole(t.During))
+	text := fmt.Sprintf("%s at %s: goodput %s before, %s during", t.Text, format.Seconds(t.At), format.WholePercent(t.Before), format.WholePercent(t.During))
 	if t.Verdict == undecided {
 		return text
 	}
-	return text + fmt.Sprintf(", %s at the end, with %.1f attempts a request", whole(t.After), t.Amplified)
+	return text + fmt.Sprintf(", %s at the end, with %.1f attempts a request", format.WholePercent(t.After), t.Amplified)
 }
 
 // sentence is the verdict in words.
 func (t *Trigger) sentence() string {
 	if t.Verdict == recovered {
-		return fmt.Sprintf("%s %s after `%s`", t.Verdict, seconds(t.Took), t.Text)
+		return fmt.Sprintf("%s %s after `%s`", t.Verdict, format.Seconds(t.Took), t.Text)
 	}
 	if t.Why == "" {
 		return t.Verdict
@@ -104,19 +105,19 @@ func (t *Trigger) sentence() string {
 }
 
 // verdict is the colour of a verdict.
-func (w *writer) verdict(word string) func(string) string {
+func (w writer) verdict(word string) func(string) string {
 	switch word {
 	case recovered:
-		return w.p.Good
+		return w.Good
 	case undecided, degraded:
-		return w.p.Warn
+		return w.Warn
 	case collapsed:
-		return w.p.Bad
+		return w.Bad
 	}
 	return func(text string) string { return text }
 }
 
-func (w *writer) thresholds(d *Document) {
+func (w writer) thresholds(d *Document) {
 	if len(d.Thresholds) == 0 {
 		return
 	}
@@ -124,26 +125,26 @@ func (w *writer) thresholds(d *Document) {
 	for _, t := range d.Thresholds {
 		width = min(max(width, len([]rune(t.Text))), 40)
 	}
-	w.line("")
-	w.line("%s", w.p.Bold("thresholds"))
+	w.Line("")
+	w.Line("%s", w.Bold("thresholds"))
 	for _, t := range d.Thresholds {
-		verdict := w.p.Good("kept   ")
+		verdict := w.Good("kept   ")
 		if !t.Kept {
-			verdict = w.p.Bad("crossed")
+			verdict = w.Bad("crossed")
 		}
 		in := ""
 		if t.Run != "" {
-			in = w.p.Dim(" in " + t.Run)
+			in = w.Dim(" in " + t.Run)
 		}
-		w.line("  %s  %s  measured %s%s", verdict, pad(t.Text, -width), t.Measured, in)
+		w.Line("  %s  %s  measured %s%s", verdict, format.Pad(t.Text, -width), t.Measured, in)
 	}
 }
 
-func (w *writer) suggestion(d *Document) {
+func (w writer) suggestion(d *Document) {
 	if d.Suggestion == nil {
 		return
 	}
-	w.line("")
-	w.wrapped("suggestion", d.Suggestion.Policy.Text, w.p.Good)
-	w.wrapped("", d.Suggestion.Why, nil)
+	w.Line("")
+	w.Wrapped("suggestion", d.Suggestion.Policy.Text, w.Good)
+	w.Wrapped("", d.Suggestion.Why, nil)
 }

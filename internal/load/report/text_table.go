@@ -4,19 +4,21 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // experiment tells what several runs came to together.
-func (w *writer) experiment(d *Document) {
+func (w writer) experiment(d *Document) {
 	e := d.together()
-	w.wrapped(string(d.Kind), e.Title, w.p.Bold)
+	w.Wrapped(string(d.Kind), e.Title, w.Bold)
 	r := &d.Runs[0]
-	w.line("%s%s %s", w.label(""), r.Pattern, w.p.Dim("→ "+r.Target))
-	w.wrapped("", r.offered()+", "+plural(len(d.Runs), "%d run"), w.p.Dim)
+	w.Line("%s%s %s", w.Label(""), r.Pattern, w.Dim("→ "+r.Target))
+	w.Wrapped("", r.offered()+", "+format.Counted(len(d.Runs), "run"), w.Dim)
 	if e.Capacity > 0 {
-		w.wrapped("capacity", Rate(e.Capacity), nil)
+		w.Wrapped("capacity", format.Rate(e.Capacity), nil)
 	}
-	w.line("")
+	w.Line("")
 	switch {
 	case d.Kind == KindCollapse:
 		w.collapse(d, e)
@@ -26,11 +28,11 @@ func (w *writer) experiment(d *Document) {
 		w.list(e)
 	}
 	if e.Best >= 0 && e.Why != "" {
-		w.line("")
-		w.wrapped("best", "★ "+e.name(e.Best)+": "+e.Why, w.p.Good)
+		w.Line("")
+		w.Wrapped("best", "★ "+e.name(e.Best)+": "+e.Why, w.Good)
 	} else if e.Why != "" {
-		w.line("")
-		w.wrapped("best", e.Why, nil)
+		w.Line("")
+		w.Wrapped("best", e.Why, nil)
 	}
 	w.runNotes(d)
 }
@@ -78,7 +80,7 @@ func (e *Experiment) name(i int) string { return CellName(e.Axes, e.Cells[i].Val
 // outcome is a cell's verdict with its recovery: "RECOVERED in 1.2 s".
 func (c *Cell) outcome() string {
 	if c.Verdict == recovered {
-		return c.Verdict + " in " + seconds(c.Recovery)
+		return c.Verdict + " in " + format.Seconds(c.Recovery)
 	}
 	return c.Verdict
 }
@@ -92,20 +94,20 @@ func star(e *Experiment, i int) string {
 }
 
 // list is a line for each cell.
-func (w *writer) list(e *Experiment) {
+func (w writer) list(e *Experiment) {
 	widths := axisWidths(e)
 	head := "  "
 	for j, a := range e.Axes {
-		head += pad(shorten(a.Name, widths[j]), -widths[j]-2)
+		head += format.Pad(format.Shorten(a.Name, widths[j]), -widths[j]-2)
 	}
-	w.line("%s", w.p.Dim(head+pad("goodput", 8)+pad("p99", 9)+pad("amplified", 11)+pad("wasted", 8)))
+	w.Line("%s", w.Dim(head+format.Pad("goodput", 8)+format.Pad("p99", 9)+format.Pad("amplified", 11)+format.Pad("wasted", 8)))
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		text := star(e, i)
 		for j, v := range c.Values {
-			text += pad(shorten(v, widths[j]), -widths[j]-2)
+			text += format.Pad(format.Shorten(v, widths[j]), -widths[j]-2)
 		}
-		text += pad(Percent(c.Goodput), 8) + pad(Duration(c.P99), 9) + pad(fmt.Sprintf("%.2f", c.Amplification), 11) + pad(Percent(c.Wasted), 8)
+		text += format.Pad(format.Percent(c.Goodput), 8) + format.Pad(format.Duration(c.P99), 9) + format.Pad(fmt.Sprintf("%.2f", c.Amplification), 11) + format.Pad(format.Percent(c.Wasted), 8)
 		w.marked(e, i, text, c.Verdict, strings.Replace(c.outcome(), " in ", " ", 1))
 	}
 }
@@ -125,36 +127,36 @@ func axisWidths(e *Experiment) []int {
 }
 
 // marked writes a cell's line, its verdict in colour and the best one bold.
-func (w *writer) marked(e *Experiment, i int, text, verdict, words string) {
+func (w writer) marked(e *Experiment, i int, text, verdict, words string) {
 	if i == e.Best {
-		text = w.p.Bold(text)
+		text = w.Bold(text)
 	}
 	if words != "" {
 		text += "  " + w.verdict(verdict)(words)
 	}
-	w.line("%s", text)
+	w.Line("%s", text)
 }
 
 // collapse is a line for each policy: does the system come back?
-func (w *writer) collapse(d *Document, e *Experiment) {
+func (w writer) collapse(d *Document, e *Experiment) {
 	width := axisWidths(e)[0]
-	w.line("%s", w.p.Dim("  "+pad("policy", -width-2)+pad("verdict", -11)+pad("recovery", 10)+pad("goodput after", 15)+pad("amplified", 11)+pad("wasted", 9)))
+	w.Line("%s", w.Dim("  "+format.Pad("policy", -width-2)+format.Pad("verdict", -11)+format.Pad("recovery", 10)+format.Pad("goodput after", 15)+format.Pad("amplified", 11)+format.Pad("wasted", 9)))
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		after, amplified := d.after(i)
 		took := "never"
 		switch c.Verdict {
 		case recovered:
-			took = seconds(c.Recovery)
+			took = format.Seconds(c.Recovery)
 		case undecided, "":
 			took = "-"
 		}
-		name := star(e, i) + pad(shorten(c.Values[0], width), -width-2)
+		name := star(e, i) + format.Pad(format.Shorten(c.Values[0], width), -width-2)
 		if i == e.Best {
-			name = w.p.Bold(name)
+			name = w.Bold(name)
 		}
-		w.line("%s%s%s%s%s%s", name, w.verdict(c.Verdict)(pad(c.Verdict, -11)), pad(took, 10), pad(whole(after), 15),
-			pad(fmt.Sprintf("%.2f", amplified), 11), pad(whole(c.Wasted), 9))
+		w.Line("%s%s%s%s%s%s", name, w.verdict(c.Verdict)(format.Pad(c.Verdict, -11)), format.Pad(took, 10), format.Pad(format.WholePercent(after), 15),
+			format.Pad(fmt.Sprintf("%.2f", amplified), 11), format.Pad(format.WholePercent(c.Wasted), 9))
 	}
 }
 
@@ -176,7 +178,7 @@ func (d *Document) after(cell int) (goodput, amplified float64) {
 }
 
 // runNotes tells what to know of the runs to trust the table.
-func (w *writer) runNotes(d *Document) {
+func (w writer) runNotes(d *Document) {
 	doubtful, total, stopped := 0, 0, 0
 	for i := range d.Runs {
 		doubtful += d.Runs[i].Doubtful
@@ -186,13 +188,13 @@ func (w *writer) runNotes(d *Document) {
 		}
 	}
 	if doubtful > 0 || stopped > 0 {
-		w.line("")
+		w.Line("")
 	}
 	if doubtful > 0 {
-		w.wrapped("generator", fmt.Sprintf("doubtful: %s of %s: this machine was busy", plural(doubtful, "%d second"), Count(int64(total))), w.p.Warn)
+		w.Wrapped("generator", fmt.Sprintf("doubtful: %s of %s: this machine was busy", format.Counted(doubtful, "second"), format.Count(int64(total))), w.Warn)
 	}
 	if stopped > 0 {
-		w.wrapped("stopped", plural(stopped, "%d run")+" stopped early", w.p.Warn)
+		w.Wrapped("stopped", format.Counted(stopped, "run")+" stopped early", w.Warn)
 	}
 }
 
@@ -205,53 +207,53 @@ const (
 // gridFits reports whether a sweep of two axes fits the width as a grid.
 func gridFits(e *Experiment) bool {
 	return len(e.Cells) == len(e.Axes[0].Values)*len(e.Axes[1].Values) &&
-		gridHead+gridColumn*len(e.Axes[1].Values) <= textWidth
+		gridHead+gridColumn*len(e.Axes[1].Values) <= format.Width
 }
 
 // grid is a sweep of two axes: a row for each value of the first, with three
 // lines in each.
-func (w *writer) grid(e *Experiment) {
+func (w writer) grid(e *Experiment) {
 	rows, columns := e.Axes[0], e.Axes[1]
-	head := pad("", -gridHead)
+	head := format.Pad("", -gridHead)
 	for _, v := range columns.Values {
-		head += pad(shorten(columns.Name+" "+v, gridColumn-1), -gridColumn)
+		head += format.Pad(format.Shorten(columns.Name+" "+v, gridColumn-1), -gridColumn)
 	}
-	w.line("%s", w.p.Dim(strings.TrimRight(head, " ")))
+	w.Line("%s", w.Dim(strings.TrimRight(head, " ")))
 	for _, v := range rows.Values {
 		var lines [3]string
-		lines[0] = w.p.Bold(pad(shorten(rows.Name+" "+v, gridHead-2), -gridHead))
-		lines[1], lines[2] = pad("p99 ×amplified", -gridHead), pad("", -gridHead)
+		lines[0] = w.Bold(format.Pad(format.Shorten(rows.Name+" "+v, gridHead-2), -gridHead))
+		lines[1], lines[2] = format.Pad("p99 ×amplified", -gridHead), format.Pad("", -gridHead)
 		for _, u := range columns.Values {
 			w.gridCell(e, e.find(v, u), &lines)
 		}
-		w.line("%s", strings.TrimRight(lines[0], " "))
-		w.line("%s", w.p.Dim(strings.TrimRight(lines[1], " ")))
+		w.Line("%s", strings.TrimRight(lines[0], " "))
+		w.Line("%s", w.Dim(strings.TrimRight(lines[1], " ")))
 		if e.judged() {
-			w.line("%s", strings.TrimRight(lines[2], " "))
+			w.Line("%s", strings.TrimRight(lines[2], " "))
 		}
 	}
 }
 
 // gridCell adds a cell to the three lines of its row.
-func (w *writer) gridCell(e *Experiment, i int, lines *[3]string) {
+func (w writer) gridCell(e *Experiment, i int, lines *[3]string) {
 	if i < 0 {
 		for l := range lines {
-			lines[l] += pad("", gridColumn)
+			lines[l] += format.Pad("", gridColumn)
 		}
 		return
 	}
 	c := &e.Cells[i]
-	goodput := Percent(c.Goodput)
+	goodput := format.Percent(c.Goodput)
 	if i == e.Best {
 		goodput += " ★"
 	}
-	padded := pad(goodput, -gridColumn)
+	padded := format.Pad(goodput, -gridColumn)
 	if i == e.Best {
-		padded = w.p.Good(padded)
+		padded = w.Good(padded)
 	}
 	lines[0] += padded
-	lines[1] += pad(fmt.Sprintf("%s ×%.2f", Duration(c.P99), c.Amplification), -gridColumn)
-	lines[2] += w.verdict(c.Verdict)(pad(c.Verdict, -gridColumn))
+	lines[1] += format.Pad(fmt.Sprintf("%s ×%.2f", format.Duration(c.P99), c.Amplification), -gridColumn)
+	lines[2] += w.verdict(c.Verdict)(format.Pad(c.Verdict, -gridColumn))
 }
 
 // find returns the cell of a row's and a column's value, -1 when there is none.

@@ -27,14 +27,14 @@ func (tags) Warn(text string) string { return "{?" + text + "?}" }
 func (tags) Dim(text string) string  { return text }
 func (tags) Bold(text string) string { return text }
 
-// noColour is a terminal without colours.
-type noColour struct{}
+// noColor is a terminal without colours.
+type noColor struct{}
 
-func (noColour) Good(text string) string { return text }
-func (noColour) Bad(text string) string  { return text }
-func (noColour) Warn(text string) string { return text }
-func (noColour) Dim(text string) string  { return text }
-func (noColour) Bold(text string) string { return text }
+func (noColor) Good(text string) string { return text }
+func (noColor) Bad(text string) string  { return text }
+func (noColor) Warn(text string) string { return text }
+func (noColor) Dim(text string) string  { return text }
+func (noColor) Bold(text string) string { return text }
 
 // documents are all the samples, by their names.
 func documents(t *testing.T) map[string]*report.Document {
@@ -82,7 +82,7 @@ func TestText(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, name+".txt", out.Bytes())
-			if err := d.Text(&bare, noColour{}); err != nil {
+			if err := d.Text(&bare, noColor{}); err != nil {
 				t.Fatal(err)
 			}
 			for line := range strings.SplitSeq(bare.String(), "\n") {
@@ -129,7 +129,7 @@ func TestDoubtfulSeconds(t *testing.T) {
 		res.Seconds = append(res.Seconds, p)
 	}
 	var out bytes.Buffer
-	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, noColour{}); err != nil {
+	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, noColor{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "doubtful: 4 seconds of 12 (3 s, 7–9 s): this machine was busy"; !strings.Contains(out.String(), want) {

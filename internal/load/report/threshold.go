@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 // Threshold is a bound that a run is held to: p99<50ms, goodput>99%,
@@ -272,11 +273,11 @@ func (t Threshold) worse(v, than float64) bool {
 func (t Threshold) format(v float64) string {
 	switch t.unit {
 	case unitDuration:
-		return Duration(time.Duration(v))
+		return format.Duration(time.Duration(v))
 	case unitShare:
-		return Percent(v)
+		return format.Percent(v)
 	case unitRate:
-		return Rate(v)
+		return format.Rate(v)
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }

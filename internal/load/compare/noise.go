@@ -1,4 +1,4 @@
-package report
+package compare
 
 import (
 	"math"
@@ -40,12 +40,12 @@ type quiet struct {
 // the generator was late by less than half of what the percentile usually is in
 // a second, or by so little that it does not feel it. It notes on the sides what
 // it has left out.
-func (m metricOf) quieten(a, b *compareSide) (quietA, quietB quiet) {
+func (m metric) quieten(a, b *side) (quietA, quietB quiet) {
 	most := max(min(m.typical(a), m.typical(b))/2, time.Duration((1-m.quantile)*float64(harmless)))
 	return m.quietPart(a, most), m.quietPart(b, most)
 }
 
-func (m metricOf) quietPart(side *compareSide, most time.Duration) (q quiet) {
+func (m metric) quietPart(side *side, most time.Duration) (q quiet) {
 	left := 0
 	for _, s := range side.samples {
 		part := s.quietSeconds(most)
@@ -69,7 +69,7 @@ func (m metricOf) quietPart(side *compareSide, most time.Duration) (q quiet) {
 
 // typical is the lower quartile of the percentile in the seconds of a side: what
 // it is without noise.
-func (m metricOf) typical(side *compareSide) time.Duration {
+func (m metric) typical(side *side) time.Duration {
 	var all []time.Duration
 	for _, s := range side.samples {
 		for i := range s.seconds {
@@ -106,7 +106,7 @@ func (s *sample) quietSeconds(most time.Duration) *sample {
 // excuse widens an interval by what of a change the machine may have made, by
 // how much more the generator was late on one side. least is the logarithm of
 // the lesser side.
-func (m metricOf) excuse(a, b quiet, least, low, high float64) (float64, float64) {
+func (m metric) excuse(a, b quiet, least, low, high float64) (float64, float64) {
 	may := m.follows * float64(b.lag-a.lag) / math.Exp(least)
 	return low - math.Log1p(max(may, 0)), high + math.Log1p(max(-may, 0))
 }

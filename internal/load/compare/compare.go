@@ -1,4 +1,4 @@
-package report
+package compare
 
 import (
 	"cmp"
@@ -9,11 +9,14 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/report"
 )
 
-// CompareOptions says how two documents are compared. The zero value is right
+// Options says how two documents are compared. The zero value is right
 // for most.
-type CompareOptions struct {
+type Options struct {
 	// A and B are what the two sides are called; "" is "A" and "B".
 	A, B string
 	// Run is the name of the run to compare where documents hold several kinds:
@@ -32,15 +35,15 @@ type CompareOptions struct {
 	Seed uint64
 }
 
-// Judgement is what a comparison says of B against A.
-type Judgement string
+// Judgment is what a comparison says of B against A.
+type Judgment string
 
-// The judgements, from the worst to the best.
+// The judgments, from the worst to the best.
 const (
-	Regressed Judgement = "regressed"
-	Unclear   Judgement = "unclear" // there is not enough to tell
-	Same      Judgement = "same"    // no change that matters was shown
-	Better    Judgement = "better"
+	Regressed Judgment = "regressed"
+	Unclear   Judgment = "unclear" // there is not enough to tell
+	Same      Judgment = "same"    // no change that matters was shown
+	Better    Judgment = "better"
 )
 
 // Scale says how a change of a metric is measured.
@@ -62,7 +65,7 @@ type Comparison struct {
 	B Side `json:"b"`
 	// Verdict is regressed when a metric has, or else better when one is; unclear
 	// when one cannot be told, and same when all are.
-	Verdict Judgement `json:"verdict"`
+	Verdict Judgment `json:"verdict"`
 	// Confidence is the probability that all intervals hold together.
 	Confidence float64 `json:"confidence"`
 	// Metrics are p50, p90, p99, goodput, errors, amplification and, where late
@@ -107,18 +110,18 @@ type Compared struct {
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
 	// Matters is the smallest change that counts.
-	Matters   float64   `json:"matters"`
-	Judgement Judgement `json:"judgement"`
+	Matters  float64  `json:"matters"`
+	Judgment Judgment `json:"judgment"`
 }
 
 // Recovered is the verdict on the triggers on both sides. It has no interval:
 // the worst run of a side speaks for it.
 type Recovered struct {
-	A         string        `json:"a"`
-	B         string        `json:"b"`
-	TookA     time.Duration `json:"recovery_a_ns,omitempty"`
-	TookB     time.Duration `json:"recovery_b_ns,omitempty"`
-	Judgement Judgement     `json:"judgement"`
+	A        string        `json:"a"`
+	B        string        `json:"b"`
+	TookA    time.Duration `json:"recovery_a_ns,omitempty"`
+	TookB    time.Duration `json:"recovery_b_ns,omitempty"`
+	Judgment Judgment      `json:"judgment"`
 }
 
 // Compare tells what has changed from a to b: whether b has regressed, is the
@@ -127,7 +130,7 @@ type Recovered struct {
 // widened by what runs differ by anyway, excludes that there is none. It returns
 // an error when there is nothing to compare; what only makes the answer doubtful
 // is in the Comparison's Warnings.
-func Compare(a, b *Document, opts CompareOptions) (*Comparison, error) {
+func Documents(a, b *report.Document, opts Options) (*Comparison, error) {
 	opts = opts.withDefaults()
 	if err := opts.check(); err != nil {
 		return nil, err
@@ -152,14 +155,14 @@ func Compare(a, b *Document, opts CompareOptions) (*Comparison, error) {
 	return c, nil
 }
 
-func (o CompareOptions) withDefaults() CompareOptions {
+func (o Options) withDefaults() Options {
 	o.A, o.B = cmp.Or(o.A, "A"), cmp.Or(o.B, "B")
 	o.Latency, o.Share = cmp.Or(o.Latency, 0.05), cmp.Or(o.Share, 0.01)
 	o.Confidence = cmp.Or(o.Confidence, 0.95)
 	return o
 }
 
-func (o CompareOptions) check() error {
+func (o Options) check() error {
 	switch {
 	case !(o.Confidence >= 0.5 && o.Confidence <= 0.999):
 		return fmt.Errorf("a confidence of %g cannot be reached: use 0.5 to 0.999", o.Confidence)
@@ -170,15 +173,15 @@ func (o CompareOptions) check() error {
 }
 
 // judge sums the metrics up: what is unclear hides nothing that is clear.
-func (c *Comparison) judge() Judgement {
-	said := map[Judgement]bool{}
+func (c *Comparison) judge() Judgment {
+	said := map[Judgment]bool{}
 	for _, m := range c.Metrics {
-		said[m.Judgement] = true
+		said[m.Judgment] = true
 	}
 	if c.Recovery != nil {
-		said[c.Recovery.Judgement] = true
+		said[c.Recovery.Judgment] = true
 	}
-	for _, j := range []Judgement{Regressed, Better, Unclear} {
+	for _, j := range []Judgment{Regressed, Better, Unclear} {
 		if said[j] {
 			return j
 		}
@@ -187,29 +190,30 @@ func (c *Comparison) judge() Judgement {
 }
 
 // compareRecovery is nil when neither side had a trigger.
-func compareRecovery(a, b []Run) *Recovered {
-	r := &Recovered{Judgement: Same}
+func compareRecovery(a, b []report.Run) *Recovered {
+	r := &Recovered{Judgment: Same}
 	r.A, r.TookA = worstRecovery(a)
 	r.B, r.TookB = worstRecovery(b)
-	was, is := verdictRank(r.A), verdictRank(r.B)
+	undecided := load.Undecided.String()
+	was, is := report.VerdictRank(r.A), report.VerdictRank(r.B)
 	switch {
 	case r.A == "" && r.B == "":
 		return nil
 	case r.A == "" || r.B == "" || r.A == undecided || r.B == undecided:
-		r.Judgement = Unclear
+		r.Judgment = Unclear
 	case is > was:
-		r.Judgement = Regressed
+		r.Judgment = Regressed
 	case is < was:
-		r.Judgement = Better
+		r.Judgment = Better
 	}
 	return r
 }
 
 // worstRecovery is the worst verdict of the runs, and the longest that one took
 // to recover.
-func worstRecovery(runs []Run) (verdict string, took time.Duration) {
+func worstRecovery(runs []report.Run) (verdict string, took time.Duration) {
 	for _, run := range runs {
-		if verdictRank(run.Verdict) > verdictRank(verdict) {
+		if report.VerdictRank(run.Verdict) > report.VerdictRank(verdict) {
 			verdict = run.Verdict
 		}
 		for _, t := range run.Triggers {
@@ -228,16 +232,4 @@ func (c *Comparison) JSON(to io.Writer) error {
 		return fmt.Errorf("write the comparison: %w", err)
 	}
 	return nil
-}
-
-// Merge puts the runs of several documents together, for a report of all or as one
-// side of a comparison: the same run made several times. Its machine and command are those
-// of the first.
-func Merge(first *Document, others ...*Document) *Document {
-	merged := *first
-	merged.Runs = slices.Clone(first.Runs)
-	for _, d := range others {
-		merged.Runs = append(merged.Runs, d.Runs...)
-	}
-	return &merged
 }

@@ -1,4 +1,4 @@
-package report
+package compare
 
 import (
 	"math"
@@ -42,7 +42,7 @@ type estimate struct {
 type variance struct{ value, freedom float64 }
 
 // measure estimates a statistic over a side's runs.
-func measure(samples []*sample, of metricOf, random *rand.Rand) estimate {
+func measure(samples []*sample, of metric, random *rand.Rand) estimate {
 	e := estimate{draws: make([]float64, resamples)}
 	for _, s := range samples {
 		value, ok := of.statistic(s, s.all())
@@ -83,7 +83,7 @@ func (s *sample) all() []int {
 // bootstrap draws deviations of the statistic from its value: blocks of
 // neighbouring seconds, because noise comes in bursts, from each stratum as many
 // as there were. They are never less spread than independent requests would be.
-func (s *sample) bootstrap(of metricOf, value float64, random *rand.Rand) ([]float64, []variance) {
+func (s *sample) bootstrap(of metric, value float64, random *rand.Rand) ([]float64, []variance) {
 	draws := make([]float64, resamples)
 	seconds := make([]int, 0, len(s.seconds))
 	block := s.block(of)
@@ -133,7 +133,7 @@ func drawBlocks(seconds []int, from, to, block int, random *rand.Rand) []int {
 }
 
 // block is how many seconds stay together: more where neighbours are alike.
-func (s *sample) block(of metricOf) int {
+func (s *sample) block(of metric) int {
 	n := float64(len(s.seconds))
 	length := math.Cbrt(n)
 	if r := s.correlation(of); r > 0 {
@@ -144,7 +144,7 @@ func (s *sample) block(of metricOf) int {
 }
 
 // correlation is how alike the statistic is in neighbouring seconds, -1 to 1.
-func (s *sample) correlation(of metricOf) float64 {
+func (s *sample) correlation(of metric) float64 {
 	var values []float64
 	for i := range s.seconds {
 		v, ok := of.statistic(s, []int{i})
@@ -171,7 +171,7 @@ func (s *sample) correlation(of metricOf) float64 {
 // beyond what the number of requests explains: what a run knows of how much
 // whole runs differ. Machines' noise is about as strong at one time scale as at
 // the next, so that it is not divided by the number of segments.
-func drift(samples []*sample, of metricOf) variance {
+func drift(samples []*sample, of metric) variance {
 	var sum, freedom float64
 	for _, s := range samples {
 		from := 0

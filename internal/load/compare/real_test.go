@@ -1,4 +1,4 @@
-package report_test
+package compare_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/compare"
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
@@ -70,7 +71,7 @@ func realRun(t *testing.T, takes delay, rate int, duration time.Duration) *repor
 	if err != nil {
 		t.Error(err)
 	}
-	return document(report.KindRun, run)
+	return document(run)
 }
 
 // TestCompareRealRuns: on a machine as busy as this one may be, equal services
@@ -83,11 +84,11 @@ func TestCompareRealRuns(t *testing.T) {
 		wg.Go(func() { documents[i] = realRun(t, takes, 200, 6*time.Second) })
 	}
 	wg.Wait()
-	for i, alarm := range [][]report.Judgement{1: {report.Regressed, report.Better}, 2: {report.Same, report.Better}} {
+	for i, alarm := range [][]compare.Judgment{1: {compare.Regressed, compare.Better}, 2: {compare.Same, compare.Better}} {
 		if i == 0 {
 			continue
 		}
-		c, err := report.Compare(documents[0], documents[i], report.CompareOptions{})
+		c, err := compare.Documents(documents[0], documents[i], compare.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,21 +122,21 @@ func TestCompareExperiment(t *testing.T) {
 		trials = runTrials(t)
 		saveTrials(t, name, trials)
 	}
-	count := map[string]map[report.Judgement]int{"same": {}, "slower": {}, "tail": {}}
+	count := map[string]map[compare.Judgment]int{"same": {}, "slower": {}, "tail": {}}
 	for _, one := range trials {
-		c, err := report.Compare(one.a, one.b, report.CompareOptions{})
+		c, err := compare.Documents(one.a, one.b, compare.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		count[one.kind][c.Verdict]++
 	}
 	t.Logf("verdicts: %v", count)
-	if alarms := count["same"][report.Regressed] + count["same"][report.Better]; alarms > 5 {
+	if alarms := count["same"][compare.Regressed] + count["same"][compare.Better]; alarms > 5 {
 		t.Errorf("%d of %d comparisons of equal services raise an alarm", alarms, 100)
 	}
 	for _, kind := range []string{"slower", "tail"} {
-		caught, all := count[kind][report.Regressed], 33-count[kind][report.Unclear]
-		t.Logf("%s: caught %d of %d, and %d times the machine was too busy to tell", kind, caught, all, count[kind][report.Unclear])
+		caught, all := count[kind][compare.Regressed], 33-count[kind][compare.Unclear]
+		t.Logf("%s: caught %d of %d, and %d times the machine was too busy to tell", kind, caught, all, count[kind][compare.Unclear])
 		if all < 10 {
 			t.Errorf("%s: only %d comparisons were clear: this machine is too busy", kind, all)
 		}

@@ -1,8 +1,10 @@
-package report
+package compare
 
 import (
 	"math"
 	"testing"
+
+	"github.com/msctl/msctl/internal/load/report"
 )
 
 // TestStudentQuantile holds the expansion to printed tables.
@@ -40,9 +42,9 @@ func TestFreedom(t *testing.T) {
 
 // TestQuantileOfSeconds: the quantile of several seconds together.
 func TestQuantileOfSeconds(t *testing.T) {
-	one := Second{Latencies: [][2]int64{{100, 50}, {200, 50}}}
-	two := Second{Latencies: [][2]int64{{100, 10}, {400, 90}}}
-	s := &sample{seconds: []tally{{second: &one}, {second: &two}, {second: &Second{}}}}
+	one := report.Second{Latencies: [][2]int64{{100, 50}, {200, 50}}}
+	two := report.Second{Latencies: [][2]int64{{100, 10}, {400, 90}}}
+	s := &sample{seconds: []tally{{second: &one}, {second: &two}, {second: &report.Second{}}}}
 	index([]*sample{s})
 	cases := []struct {
 		seconds []int

@@ -1,4 +1,4 @@
-package report
+package compare
 
 import (
 	"fmt"
@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/report"
 )
 
-// compareSide is one side with its runs and their seconds.
-type compareSide struct {
+// side is one side with its runs and their seconds.
+type side struct {
 	Side
 
-	runs    []Run
+	runs    []report.Run
 	samples []*sample
 	// noisy are the percentiles for which there are too few quiet seconds.
 	noisy []string
@@ -29,7 +31,7 @@ type sample struct {
 
 // tally is one second.
 type tally struct {
-	second *Second
+	second *report.Second
 	// upTo counts the latencies that are at most the value of the same index.
 	upTo []int64
 	// unused and answers are what the share of wasted work is made of.
@@ -38,11 +40,11 @@ type tally struct {
 
 // newSide takes the runs of a document that are named by run, or all of them
 // when they are of one kind.
-func newSide(name string, d *Document, run string) (*compareSide, error) {
+func newSide(name string, d *report.Document, run string) (*side, error) {
 	if d == nil || len(d.Runs) == 0 {
 		return nil, fmt.Errorf("compare %s: it holds no run", name)
 	}
-	s := &compareSide{Side: Side{Name: name}}
+	s := &side{Side: Side{Name: name}}
 	var names []string
 	cells := map[int]bool{} // a run that was repeated has one cell and a name each time
 	for _, r := range d.Runs {
@@ -67,7 +69,7 @@ func newSide(name string, d *Document, run string) (*compareSide, error) {
 	return s, nil
 }
 
-func (s *compareSide) describe() {
+func (s *side) describe() {
 	first := &s.runs[0]
 	s.Pattern, s.Load, s.Policy, s.Started = first.Pattern, first.Load, first.Policy.Text, first.Started
 	s.Runs = len(s.runs)
@@ -80,13 +82,13 @@ func (s *compareSide) describe() {
 		}
 		s.samples = append(s.samples, one)
 		for _, t := range one.seconds {
-			s.Requests += t.second.measured()
+			s.Requests += measured(t.second)
 		}
 	}
 }
 
 // measured is how many request latencies a second has.
-func (s *Second) measured() (n int64) {
+func measured(s *report.Second) (n int64) {
 	for _, l := range s.Latencies {
 		n += l[1]
 	}
@@ -95,7 +97,7 @@ func (s *Second) measured() (n int64) {
 
 // newSample takes the seconds of a run that are whole and counted. Without a
 // warm-up the first one is left out too: connections are made in it.
-func newSample(r *Run) *sample {
+func newSample(r *report.Run) *sample {
 	from, until := max(r.Warmup, time.Second), r.Warmup+r.Counted
 	s := &sample{}
 	for i := range r.Seconds {
@@ -112,7 +114,7 @@ func newSample(r *Run) *sample {
 
 // waste spreads the errors that were retried, of which only the run knows how
 // many there were, over the seconds as the retries were.
-func (s *sample) waste(a *Attempts) {
+func (s *sample) waste(a *report.Attempts) {
 	var extra float64
 	for _, t := range s.seconds {
 		extra += float64(max(t.second.Attempts-t.second.Offered, 0))
@@ -128,7 +130,7 @@ func (s *sample) waste(a *Attempts) {
 }
 
 // stratify notes where triggers begin and end.
-func (s *sample) stratify(triggers []Trigger) {
+func (s *sample) stratify(triggers []report.Trigger) {
 	var cuts []time.Duration
 	for _, t := range triggers {
 		cuts = append(cuts, t.At, t.At+t.Length, t.At+t.Length+t.Took)

@@ -1,4 +1,4 @@
-package report_test
+package compare_test
 
 import (
 	"bytes"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/load/compare"
 	"github.com/msctl/msctl/internal/load/report"
 )
 
@@ -37,7 +38,7 @@ func simulate(seed uint64, w world, runs int) *report.Document {
 	for range runs {
 		list = append(list, w.run(random))
 	}
-	return document(report.KindRun, list...)
+	return document(list...)
 }
 
 func (w world) run(random *rand.Rand) report.Run {
@@ -51,7 +52,7 @@ func (w world) run(random *rand.Rand) report.Run {
 		w.seconds = 20
 	}
 	r := report.Run{
-		Pattern: "work", Load: "500/s for 20s", Connections: 1, Started: began(), Policy: report.Policy{Text: "none"},
+		Pattern: "work", Load: "500/s for 20s", Connections: 1, Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Policy: report.Policy{Text: "none"},
 		Counted: time.Duration(w.seconds) * time.Second,
 	}
 	level, whole := 0.0, w.between*random.NormFloat64()
@@ -103,9 +104,9 @@ func (w world) second(random *rand.Rand, level float64, stalled bool) report.Sec
 	return s
 }
 
-func compare(t *testing.T, a, b *report.Document) *report.Comparison {
+func compared(t *testing.T, a, b *report.Document) *compare.Comparison {
 	t.Helper()
-	c, err := report.Compare(a, b, report.CompareOptions{A: "main", B: "branch"})
+	c, err := compare.Documents(a, b, compare.Options{A: "main", B: "branch"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,15 +135,15 @@ func TestCompareSimulated(t *testing.T) {
 			t.Parallel()
 			alarms, caught := 0, 0
 			for i := range uint64(pairs) {
-				said := compare(t, simulate(2*i, c.w, c.runs), simulate(2*i+1, c.w, c.runs)).Verdict
-				if said != report.Same && said != report.Unclear {
+				said := compared(t, simulate(2*i, c.w, c.runs), simulate(2*i+1, c.w, c.runs)).Verdict
+				if said != compare.Same && said != compare.Unclear {
 					alarms++
 				}
 			}
 			worse := c.w
 			worse.scale = 1.15
 			for i := range uint64(slower) {
-				if compare(t, simulate(1000+2*i, c.w, c.runs), simulate(1001+2*i, worse, c.runs)).Verdict == report.Regressed {
+				if compared(t, simulate(1000+2*i, c.w, c.runs), simulate(1001+2*i, worse, c.runs)).Verdict == compare.Regressed {
 					caught++
 				}
 			}
@@ -162,27 +163,27 @@ func TestCompareJudges(t *testing.T) {
 	cases := []struct {
 		name    string
 		a, b    world
-		verdict report.Judgement
-		want    map[string]report.Judgement
+		verdict compare.Judgment
+		want    map[string]compare.Judgment
 	}{
-		{"slower", world{}, world{scale: 1.2}, report.Regressed, map[string]report.Judgement{"p50": report.Regressed, "p99": report.Regressed, "goodput": report.Same}},
-		{"faster", world{scale: 1.2}, world{}, report.Better, map[string]report.Judgement{"p50": report.Better, "p90": report.Better}},
-		{"slower by less than matters", world{}, world{scale: 1.03}, report.Same, map[string]report.Judgement{"p50": report.Same}},
-		{"errors", world{}, world{errors: 0.04}, report.Regressed, map[string]report.Judgement{"goodput": report.Regressed, "errors": report.Regressed, "p50": report.Same}},
-		{"few errors", world{}, world{errors: 0.004}, report.Same, map[string]report.Judgement{"goodput": report.Same, "errors": report.Same}},
-		{"fewer errors", world{errors: 0.04}, world{}, report.Better, map[string]report.Judgement{"goodput": report.Better, "errors": report.Better}},
-		{"retries", world{}, world{retries: 0.3}, report.Regressed, map[string]report.Judgement{"amplification": report.Regressed, "wasted": report.Regressed, "goodput": report.Same}},
-		{"few requests", world{perSecond: 3, seconds: 30}, world{perSecond: 3, seconds: 30}, report.Unclear, map[string]report.Judgement{"p99": report.Unclear, "p50": report.Same}},
-		{"a busy machine", world{}, world{stalls: 1}, report.Unclear, map[string]report.Judgement{"p50": report.Unclear, "p99": report.Unclear, "goodput": report.Same}},
-		{"a busy machine and errors", world{}, world{stalls: 1, errors: 0.1}, report.Regressed, map[string]report.Judgement{"p99": report.Unclear, "goodput": report.Regressed}},
+		{"slower", world{}, world{scale: 1.2}, compare.Regressed, map[string]compare.Judgment{"p50": compare.Regressed, "p99": compare.Regressed, "goodput": compare.Same}},
+		{"faster", world{scale: 1.2}, world{}, compare.Better, map[string]compare.Judgment{"p50": compare.Better, "p90": compare.Better}},
+		{"slower by less than matters", world{}, world{scale: 1.03}, compare.Same, map[string]compare.Judgment{"p50": compare.Same}},
+		{"errors", world{}, world{errors: 0.04}, compare.Regressed, map[string]compare.Judgment{"goodput": compare.Regressed, "errors": compare.Regressed, "p50": compare.Same}},
+		{"few errors", world{}, world{errors: 0.004}, compare.Same, map[string]compare.Judgment{"goodput": compare.Same, "errors": compare.Same}},
+		{"fewer errors", world{errors: 0.04}, world{}, compare.Better, map[string]compare.Judgment{"goodput": compare.Better, "errors": compare.Better}},
+		{"retries", world{}, world{retries: 0.3}, compare.Regressed, map[string]compare.Judgment{"amplification": compare.Regressed, "wasted": compare.Regressed, "goodput": compare.Same}},
+		{"few requests", world{perSecond: 3, seconds: 30}, world{perSecond: 3, seconds: 30}, compare.Unclear, map[string]compare.Judgment{"p99": compare.Unclear, "p50": compare.Same}},
+		{"a busy machine", world{}, world{stalls: 1}, compare.Unclear, map[string]compare.Judgment{"p50": compare.Unclear, "p99": compare.Unclear, "goodput": compare.Same}},
+		{"a busy machine and errors", world{}, world{stalls: 1, errors: 0.1}, compare.Regressed, map[string]compare.Judgment{"p99": compare.Unclear, "goodput": compare.Regressed}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := compare(t, simulate(1, c.a, 1), simulate(2, c.b, 1))
-			said := map[string]report.Judgement{}
+			got := compared(t, simulate(1, c.a, 1), simulate(2, c.b, 1))
+			said := map[string]compare.Judgment{}
 			for _, m := range got.Metrics {
 				if _, asked := c.want[m.Metric]; asked {
-					said[m.Metric] = m.Judgement
+					said[m.Metric] = m.Judgment
 				}
 				if !(m.Low <= m.Change && m.Change <= m.High) {
 					t.Errorf("%s: %g is not within its interval %g to %g", m.Metric, m.Change, m.Low, m.High)
@@ -200,29 +201,29 @@ func TestCompareJudges(t *testing.T) {
 func TestCompareOptions(t *testing.T) {
 	a, b := simulate(1, world{}, 1), simulate(2, world{scale: 1.1}, 1)
 	for _, c := range []struct {
-		opts report.CompareOptions
-		want report.Judgement
+		opts compare.Options
+		want compare.Judgment
 	}{
-		{report.CompareOptions{}, report.Regressed},
-		{report.CompareOptions{Latency: 0.3}, report.Same},
-		{report.CompareOptions{Seed: 5}, report.Regressed},
+		{compare.Options{}, compare.Regressed},
+		{compare.Options{Latency: 0.3}, compare.Same},
+		{compare.Options{Seed: 5}, compare.Regressed},
 	} {
-		got, err := report.Compare(a, b, c.opts)
+		got, err := compare.Documents(a, b, c.opts)
 		if err != nil || got.Verdict != c.want {
 			t.Errorf("%+v: %v, %v, want %s", c.opts, got, err, c.want)
 		}
 	}
-	sure, err := report.Compare(a, b, report.CompareOptions{Confidence: 0.999})
+	sure, err := compare.Documents(a, b, compare.Options{Confidence: 0.999})
 	if err != nil {
 		t.Fatal(err)
 	}
-	usual := compare(t, a, b)
+	usual := compared(t, a, b)
 	for i, m := range sure.Metrics[:3] {
 		if m.High-m.Low <= usual.Metrics[i].High-usual.Metrics[i].Low {
 			t.Errorf("%s: the interval of 99.9%% is no wider than that of 95%%", m.Metric)
 		}
 	}
-	if diff := cmp.Diff(usual, compare(t, a, b)); diff != "" {
+	if diff := cmp.Diff(usual, compared(t, a, b)); diff != "" {
 		t.Errorf("a second comparison differs\n%s", diff)
 	}
 }
@@ -232,26 +233,26 @@ func TestCompareRefuses(t *testing.T) {
 	several := simulate(1, world{seconds: 3}, 2)
 	several.Runs[0].Name, several.Runs[1].Name = "naive", "budget"
 	several.Runs[1].Cell = 1
-	nothing := document(report.KindRun, report.Run{Counted: time.Second})
+	nothing := document(report.Run{Counted: time.Second})
 	cases := []struct {
 		a, b *report.Document
-		opts report.CompareOptions
+		opts compare.Options
 		want string
 	}{
-		{nil, one, report.CompareOptions{}, "compare A: it holds no run"},
-		{one, document(report.KindRun), report.CompareOptions{B: "new.json"}, "compare new.json: it holds no run"},
-		{one, several, report.CompareOptions{}, "compare B: it holds several kinds of runs; name one of naive, budget"},
-		{several, several, report.CompareOptions{Run: "x"}, `compare A: it has no run named "x"; there are naive, budget`},
-		{one, nothing, report.CompareOptions{}, "compare B: no request was answered in a whole second after the warm-up"},
-		{one, one, report.CompareOptions{Confidence: 2}, "a confidence of 2 cannot be reached: use 0.5 to 0.999"},
-		{one, one, report.CompareOptions{Share: math.NaN()}, "the smallest change that matters is a share, such as 0.05"},
+		{nil, one, compare.Options{}, "compare A: it holds no run"},
+		{one, document(), compare.Options{B: "new.json"}, "compare new.json: it holds no run"},
+		{one, several, compare.Options{}, "compare B: it holds several kinds of runs; name one of naive, budget"},
+		{several, several, compare.Options{Run: "x"}, `compare A: it has no run named "x"; there are naive, budget`},
+		{one, nothing, compare.Options{}, "compare B: no request was answered in a whole second after the warm-up"},
+		{one, one, compare.Options{Confidence: 2}, "a confidence of 2 cannot be reached: use 0.5 to 0.999"},
+		{one, one, compare.Options{Share: math.NaN()}, "the smallest change that matters is a share, such as 0.05"},
 	}
 	for _, c := range cases {
-		if got, err := report.Compare(c.a, c.b, c.opts); err == nil || err.Error() != c.want {
+		if got, err := compare.Documents(c.a, c.b, c.opts); err == nil || err.Error() != c.want {
 			t.Errorf("got %v and %v, want %q", got, err, c.want)
 		}
 	}
-	if _, err := report.Compare(several, several, report.CompareOptions{Run: "budget"}); err != nil {
+	if _, err := compare.Documents(several, several, compare.Options{Run: "budget"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -262,7 +263,7 @@ func TestCompareRepeated(t *testing.T) {
 	for i := range repeated.Runs {
 		repeated.Runs[i].Name = fmt.Sprintf("run %d", i+1)
 	}
-	c, err := report.Compare(one, repeated, report.CompareOptions{})
+	c, err := compare.Documents(one, repeated, compare.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,14 +296,14 @@ func TestCompareWarns(t *testing.T) {
 		}, "The runs of branch are not of one plan."},
 	}
 	a := simulate(1, world{}, 1)
-	if got := compare(t, a, simulate(2, world{}, 1)).Warnings; len(got) > 0 {
+	if got := compared(t, a, simulate(2, world{}, 1)).Warnings; len(got) > 0 {
 		t.Errorf("warnings without a reason: %q", got)
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			b := simulate(2, world{}, 1)
 			c.change(b)
-			if got := compare(t, a, b).Warnings; !slices.Contains(got, c.want) {
+			if got := compared(t, a, b).Warnings; !slices.Contains(got, c.want) {
 				t.Errorf("warnings %q, want %q", got, c.want)
 			}
 		})
@@ -319,16 +320,16 @@ func TestCompareRecovery(t *testing.T) {
 	}
 	cases := []struct {
 		a, b string
-		want report.Judgement
+		want compare.Judgment
 	}{
-		{"RECOVERED", "COLLAPSED", report.Regressed},
-		{"DEGRADED", "RECOVERED", report.Better},
-		{"COLLAPSED", "COLLAPSED", report.Same},
-		{"RECOVERED", "UNDECIDED", report.Unclear},
+		{"RECOVERED", "COLLAPSED", compare.Regressed},
+		{"DEGRADED", "RECOVERED", compare.Better},
+		{"COLLAPSED", "COLLAPSED", compare.Same},
+		{"RECOVERED", "UNDECIDED", compare.Unclear},
 	}
 	for _, c := range cases {
-		got := compare(t, at(c.a, time.Second), at(c.b, 0)).Recovery
-		want := &report.Recovered{A: c.a, B: c.b, TookA: time.Second, Judgement: c.want}
+		got := compared(t, at(c.a, time.Second), at(c.b, 0)).Recovery
+		want := &compare.Recovered{A: c.a, B: c.b, TookA: time.Second, Judgment: c.want}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
@@ -339,15 +340,15 @@ func TestCompareRecovery(t *testing.T) {
 func TestCompareTexts(t *testing.T) {
 	slow := simulate(2, world{scale: 1.2, errors: 0.03}, 1)
 	slow.Runs[0].Verdict, slow.Runs[0].Triggers = "COLLAPSED", []report.Trigger{{At: 5 * time.Second, Length: time.Second, Text: "stall"}}
-	cases := map[string]*report.Comparison{
-		"compare_regressed": compare(t, simulate(1, world{}, 3), slow),
-		"compare_same":      compare(t, simulate(1, world{}, 1), simulate(2, world{}, 1)),
-		"compare_unclear":   compare(t, simulate(1, world{}, 1), simulate(2, world{stalls: 1, perSecond: 12}, 1)),
+	cases := map[string]*compare.Comparison{
+		"regressed": compared(t, simulate(1, world{}, 3), slow),
+		"same":      compared(t, simulate(1, world{}, 1), simulate(2, world{}, 1)),
+		"unclear":   compared(t, simulate(1, world{}, 1), simulate(2, world{stalls: 1, perSecond: 12}, 1)),
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var text, marked, markdown, object bytes.Buffer
-			for _, err := range []error{c.Text(&text, noColour{}), c.Text(&marked, tags{}), c.Markdown(&markdown), c.JSON(&object)} {
+			for _, err := range []error{c.Text(&text, noColor{}), c.Text(&marked, tags{}), c.Markdown(&markdown), c.JSON(&object)} {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -359,7 +360,7 @@ func TestCompareTexts(t *testing.T) {
 			}
 			golden(t, name+".txt", marked.Bytes())
 			golden(t, name+".md", markdown.Bytes())
-			var back report.Comparison
+			var back compare.Comparison
 			if err := json.Unmarshal(object.Bytes(), &back); err != nil {
 				t.Fatal(err)
 			}
@@ -375,7 +376,7 @@ func TestCompareLateUnknown(t *testing.T) {
 	a, b := simulate(1, world{seconds: 9}, 1), simulate(2, world{seconds: 9}, 1)
 	b.Runs[0].Attempts.LateUnknown = true
 	var names []string
-	for _, m := range compare(t, a, b).Metrics {
+	for _, m := range compared(t, a, b).Metrics {
 		names = append(names, m.Metric)
 	}
 	if diff := cmp.Diff([]string{"p50", "p90", "p99", "goodput", "errors", "amplification"}, names); diff != "" {
@@ -390,7 +391,7 @@ func TestMerge(t *testing.T) {
 	if len(got.Runs) != 3 || len(one.Runs) != 1 {
 		t.Errorf("%d runs of 1 and 2, and the first document has %d", len(got.Runs), len(one.Runs))
 	}
-	if side := compare(t, got, one).A; side.Runs != 3 || side.Seconds != 12 || side.OfSeconds != 15 || side.Requests != 6000 {
+	if side := compared(t, got, one).A; side.Runs != 3 || side.Seconds != 12 || side.OfSeconds != 15 || side.Requests != 6000 {
 		t.Errorf("%+v", side)
 	}
 }

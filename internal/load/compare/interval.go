@@ -1,4 +1,4 @@
-package report
+package compare
 
 import (
 	"math"
@@ -47,7 +47,7 @@ const (
 
 // betweenRuns is what runs differ by: what their drift explains and what has to
 // be assumed, or what several were seen to differ by when that is more.
-func betweenRuns(drift variance, m metricOf, a, b estimate) runVariance {
+func betweenRuns(drift variance, m metric, a, b estimate) runVariance {
 	var sum, degrees, within float64
 	for _, e := range []estimate{a, b} {
 		var one float64 // what the seconds of one run explain

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/msctl/msctl/internal/load/report/chart"
+	"github.com/msctl/msctl/internal/load/chart"
 )
 
 func number(v float64) string { return fmt.Sprintf("%g", v) }

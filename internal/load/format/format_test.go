@@ -1,10 +1,10 @@
-package report_test
+package format_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/format"
 )
 
 func TestFormat(t *testing.T) {
@@ -13,22 +13,22 @@ func TestFormat(t *testing.T) {
 		999_600_000: "1.00s", 59_900_000_000: "59.9s", 59_960_000_000: "1m0s", 125 * time.Second: "2m5s", -1500: "-1.50µs",
 	}
 	for d, want := range durations {
-		if got := report.Duration(d); got != want {
+		if got := format.Duration(d); got != want {
 			t.Errorf("Duration(%d) = %s, want %s", d, got, want)
 		}
 	}
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
-		if got := report.Count(n); got != want {
+		if got := format.Count(n); got != want {
 			t.Errorf("Count(%d) = %s, want %s", n, got, want)
 		}
 	}
 	for v, want := range map[float64]string{0: "0%", 1: "100%", 0.99999: "99.99%", 0.5: "50%", 0.1234: "12.34%"} {
-		if got := report.Percent(v); got != want {
+		if got := format.Percent(v); got != want {
 			t.Errorf("Percent(%g) = %s, want %s", v, got, want)
 		}
 	}
 	for v, want := range map[float64]string{0.5: "0.5/s", 500: "500/s", 12345.6: "12,346/s"} {
-		if got := report.Rate(v); got != want {
+		if got := format.Rate(v); got != want {
 			t.Errorf("Rate(%g) = %s, want %s", v, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package report
+package compare
 
 import (
 	"hash/fnv"
@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// metricOf is one thing that is compared.
-type metricOf struct {
+// metric is one thing that is compared.
+type metric struct {
 	name  string
 	scale Scale
 	// worse is 1 when more is worse, -1 when less is.
@@ -34,11 +34,11 @@ const (
 )
 
 // comparedMetrics lists what is compared, in the order of the report.
-func comparedMetrics() []metricOf {
+func comparedMetrics() []metric {
 	ok := func(t *tally) (float64, float64) { return float64(t.second.OK), t.ended() }
 	failed := func(t *tally) (float64, float64) { return t.ended() - float64(t.second.OK), t.ended() }
 	wasted := func(t *tally) (float64, float64) { return t.unused, t.answers }
-	return []metricOf{
+	return []metric{
 		quantileMetric("p50", 0.50, 0.03, leastMedian),
 		quantileMetric("p90", 0.90, 0.12, leastP90),
 		quantileMetric("p99", 0.99, 0.5, leastP99),
@@ -55,8 +55,8 @@ func (t *tally) ended() float64 {
 	return float64(s.OK + s.Error + s.Timeout + s.Lost + s.Shed)
 }
 
-func quantileMetric(name string, q, follows float64, least int64) metricOf {
-	return metricOf{
+func quantileMetric(name string, q, follows float64, least int64) metric {
+	return metric{
 		name: name, scale: ScaleDuration, worse: 1, quantile: q, follows: follows, least: least,
 		statistic: func(s *sample, seconds []int) (float64, bool) { return s.quantile(seconds, q) },
 		sampling: func(s *sample, seconds []int) float64 {
@@ -79,7 +79,7 @@ func quantileMetric(name string, q, follows float64, least int64) metricOf {
 }
 
 // shareMetric is a part of a whole.
-func shareMetric(name string, worse float64, of func(*tally) (part, whole float64)) metricOf {
+func shareMetric(name string, worse float64, of func(*tally) (part, whole float64)) metric {
 	sum := func(s *sample, seconds []int) (part, whole float64) {
 		for _, i := range seconds {
 			p, w := of(&s.seconds[i])
@@ -87,7 +87,7 @@ func shareMetric(name string, worse float64, of func(*tally) (part, whole float6
 		}
 		return part, whole
 	}
-	return metricOf{
+	return metric{
 		name: name, scale: ScaleShare, worse: worse, least: leastMedian,
 		statistic: func(s *sample, seconds []int) (float64, bool) {
 			part, whole := sum(s, seconds)
@@ -102,7 +102,7 @@ func shareMetric(name string, worse float64, of func(*tally) (part, whole float6
 }
 
 // amplification is attempts by requests, as a logarithm.
-func amplification() metricOf {
+func amplification() metric {
 	sum := func(s *sample, seconds []int) (attempts, offered float64) {
 		for _, i := range seconds {
 			attempts += float64(s.seconds[i].second.Attempts)
@@ -110,7 +110,7 @@ func amplification() metricOf {
 		}
 		return attempts, offered
 	}
-	return metricOf{
+	return metric{
 		name: "amplification", scale: ScaleRatio, worse: 1, least: leastMedian,
 		statistic: func(s *sample, seconds []int) (float64, bool) {
 			attempts, offered := sum(s, seconds)
@@ -124,7 +124,7 @@ func amplification() metricOf {
 }
 
 // compareMetrics compares the sides by every metric.
-func compareMetrics(a, b *compareSide, opts CompareOptions) []Compared {
+func compareMetrics(a, b *side, opts Options) []Compared {
 	var all []Compared
 	for _, m := range comparedMetrics() {
 		if m.name == "wasted" && (a.lateUnknown() || b.lateUnknown()) {
@@ -140,11 +140,11 @@ func compareMetrics(a, b *compareSide, opts CompareOptions) []Compared {
 const independent = 3
 
 // compare compares the sides by one metric.
-func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
+func (m metric) compare(a, b *side, opts Options) Compared {
 	seed := fnv.New64a()
 	_, _ = seed.Write([]byte(m.name)) // never fails
 	random := rand.New(rand.NewPCG(opts.Seed, seed.Sum64()))
-	c := Compared{Metric: m.name, Scale: m.scale, Matters: opts.Latency, Judgement: Unclear}
+	c := Compared{Metric: m.name, Scale: m.scale, Matters: opts.Latency, Judgment: Unclear}
 	if m.scale == ScaleShare {
 		c.Matters = opts.Share
 	}
@@ -155,7 +155,7 @@ func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
 	was, is := measure(quietA.samples, m, random), measure(quietB.samples, m, random)
 	if !was.ok || !is.ok {
 		if !was.ok && !is.ok {
-			c.Judgement = Same
+			c.Judgment = Same
 		}
 		return c
 	}
@@ -170,7 +170,7 @@ func (m metricOf) compare(a, b *compareSide, opts CompareOptions) Compared {
 }
 
 // set translates from the scale of the statistic.
-func (c *Compared) set(m metricOf, a, b, low, high float64) {
+func (c *Compared) set(m metric, a, b, low, high float64) {
 	c.A, c.B, c.Change, c.Low, c.High = a, b, b-a, low, high
 	if m.scale == ScaleShare {
 		return
@@ -180,13 +180,13 @@ func (c *Compared) set(m metricOf, a, b, low, high float64) {
 }
 
 // judge says what the interval means.
-func (c *Compared) judge(m metricOf) {
-	c.Judgement = Same
+func (c *Compared) judge(m metric) {
+	c.Judgment = Same
 	if math.Abs(c.Change) <= c.Matters || c.Low <= 0 && c.High >= 0 {
 		return
 	}
-	c.Judgement = Better
+	c.Judgment = Better
 	if c.Change*m.worse > 0 {
-		c.Judgement = Regressed
+		c.Judgment = Regressed
 	}
 }

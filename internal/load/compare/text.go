@@ -1,35 +1,39 @@
-package report
+package compare
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math"
 	"strings"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/format"
 )
 
+// writer writes the text report of a comparison.
+type writer struct{ *format.Writer }
+
 // Text writes the comparison for a person to read, in 80 columns.
-func (c *Comparison) Text(to io.Writer, p Palette) error {
-	w := &writer{out: bufio.NewWriter(to), p: p}
-	w.line("%s%s %s %s", w.label("compare"), c.A.Name, p.Dim("→"), c.B.Name)
+func (c *Comparison) Text(to io.Writer, p format.Palette) error {
+	w := writer{format.NewWriter(to, p)}
+	w.Line("%s%s %s %s", w.Label("compare"), c.A.Name, p.Dim("→"), c.B.Name)
 	for _, s := range []*Side{&c.A, &c.B} {
-		w.wrapped(shorten(s.Name, labelWidth-1), s.String(), p.Dim)
+		w.Wrapped(format.Shorten(s.Name, format.LabelWidth-1), s.String(), p.Dim)
 	}
-	w.line("")
-	w.line("%s%s", w.label("metric"), p.Dim(pad(shorten(c.A.Name, 11), 11)+" "+pad(shorten(c.B.Name, 11), 11)+pad("change", 11)+"   "+c.interval()))
+	w.Line("")
+	w.Line("%s%s", w.Label("metric"), p.Dim(format.Pad(format.Shorten(c.A.Name, 11), 11)+" "+format.Pad(format.Shorten(c.B.Name, 11), 11)+format.Pad("change", 11)+"   "+c.interval()))
 	for i := range c.Metrics {
 		w.compared(&c.Metrics[i])
 	}
 	if r := c.Recovery; r != nil {
-		w.line("  %s%s %s%s", pad("recovery", -12), pad(orNone(r.A), 11), pad(orNone(r.B), 11), pad("", 33)+" "+w.judgement(r.Judgement))
+		w.Line("  %s%s %s%s", format.Pad("recovery", -12), format.Pad(orNone(r.A), 11), format.Pad(orNone(r.B), 11), format.Pad("", 33)+" "+w.judgment(r.Judgment))
 	}
-	w.line("")
-	w.wrapped(strings.ToUpper(string(c.Verdict)), c.sentence(), w.colour(c.Verdict))
+	w.Line("")
+	w.Wrapped(strings.ToUpper(string(c.Verdict)), c.sentence(), w.colour(c.Verdict))
 	for _, text := range c.Warnings {
-		w.wrapped("warning", text, p.Warn)
+		w.Wrapped("warning", text, p.Warn)
 	}
-	if err := w.out.Flush(); err != nil {
+	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write the comparison: %w", err)
 	}
 	return nil
@@ -37,7 +41,7 @@ func (c *Comparison) Text(to io.Writer, p Palette) error {
 
 // interval is the head of the intervals' column.
 func (c *Comparison) interval() string {
-	return fmt.Sprintf("%s interval", Percent(c.Confidence))
+	return fmt.Sprintf("%s interval", format.Percent(c.Confidence))
 }
 
 // String describes the side in a line.
@@ -46,30 +50,30 @@ func (s *Side) String() string {
 	if s.Runs > 1 {
 		text += fmt.Sprintf(", %d runs", s.Runs)
 	}
-	text += fmt.Sprintf(": %d of %d s, %s", s.Seconds-s.Busy, s.OfSeconds, counted(s.Requests, "request"))
+	text += fmt.Sprintf(": %d of %d s, %s", s.Seconds-s.Busy, s.OfSeconds, format.Counted(s.Requests, "request"))
 	if !s.Started.IsZero() {
 		text += ", made " + s.Started.Format("2006-01-02 15:04")
 	}
 	return text
 }
 
-func (w *writer) compared(m *Compared) {
-	text := "  " + pad(m.Metric, -12) + pad(m.value(m.A), 11) + " " + pad(m.value(m.B), 11)
+func (w writer) compared(m *Compared) {
+	text := "  " + format.Pad(m.Metric, -12) + format.Pad(m.value(m.A), 11) + " " + format.Pad(m.value(m.B), 11)
 	if m.Low == 0 && m.High == 0 && m.Change == 0 {
-		w.line("%s%s", w.p.Dim(text+pad("", 33)+" "), w.judgement(m.Judgement))
+		w.Line("%s%s", w.Dim(text+format.Pad("", 33)+" "), w.judgment(m.Judgment))
 		return
 	}
 	between := change(m.Scale, m.Low, "+") + " to " + change(m.Scale, m.High, "+")
-	w.line("%s%s%s %s", text, pad(change(m.Scale, m.Change, "+"), 11), w.p.Dim("   "+pad(between, -19)), w.judgement(m.Judgement))
+	w.Line("%s%s%s %s", text, format.Pad(change(m.Scale, m.Change, "+"), 11), w.Dim("   "+format.Pad(between, -19)), w.judgment(m.Judgment))
 }
 
 // value writes a value of the metric.
 func (c *Compared) value(v float64) string {
 	switch c.Scale {
 	case ScaleDuration:
-		return Duration(time.Duration(v))
+		return format.Duration(time.Duration(v))
 	case ScaleShare:
-		return Percent(v)
+		return format.Percent(v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }
@@ -90,7 +94,7 @@ func change(s Scale, v float64, plus string) string {
 	}
 	text := fmt.Sprintf("%.1f", rounded)
 	if rounded >= 1000 {
-		return sign + Count(int64(rounded)) + unit
+		return sign + format.Count(int64(rounded)) + unit
 	}
 	return sign + strings.TrimSuffix(text, ".0") + unit
 }
@@ -100,16 +104,16 @@ func (c *Comparison) sentence() string {
 	var parts, unclear []string
 	for _, m := range c.Metrics {
 		switch {
-		case m.Judgement == Unclear:
+		case m.Judgment == Unclear:
 			unclear = append(unclear, m.Metric)
 		case m.Metric == "errors": // goodput has said it
-		case m.Judgement == c.Verdict && c.Verdict != Same:
+		case m.Judgment == c.Verdict && c.Verdict != Same:
 			parts = append(parts, m.sentence())
 		}
 	}
-	if r := c.Recovery; r != nil && r.Judgement == Unclear {
+	if r := c.Recovery; r != nil && r.Judgment == Unclear {
 		unclear = append(unclear, "the recovery")
-	} else if r != nil && r.Judgement == c.Verdict && c.Verdict != Same {
+	} else if r != nil && r.Judgment == c.Verdict && c.Verdict != Same {
 		parts = append(parts, fmt.Sprintf("%s after the fault, where %s had %s", orNone(r.B), c.A.Name, orNone(r.A)))
 	}
 	switch {
@@ -127,54 +131,54 @@ func (c *Compared) sentence() string {
 	return fmt.Sprintf("%s %s, %s at least", c.Metric, change(c.Scale, c.Change, "+"), change(c.Scale, least, ""))
 }
 
-// judgement is a judgement in its colour.
-func (w *writer) judgement(j Judgement) string { return w.colour(j)(string(j)) }
+// judgment is a judgment in its colour.
+func (w writer) judgment(j Judgment) string { return w.colour(j)(string(j)) }
 
-func (w *writer) colour(j Judgement) func(string) string {
+func (w writer) colour(j Judgment) func(string) string {
 	switch j {
 	case Regressed:
-		return w.p.Bad
+		return w.Bad
 	case Better:
-		return w.p.Good
+		return w.Good
 	case Unclear:
-		return w.p.Warn
+		return w.Warn
 	}
 	return func(text string) string { return text }
 }
 
 // Markdown writes the comparison for a pull request.
 func (c *Comparison) Markdown(to io.Writer) error {
-	m := &markdown{out: bufio.NewWriter(to)}
-	badge := map[Judgement]string{Regressed: "❌", Unclear: "⚠️", Same: "✅", Better: "✅"}[c.Verdict]
-	m.line("## %s msctl bench compare: %s", badge, c.Verdict)
-	m.line("")
-	m.line("%s", plain(capital(c.sentence())))
-	m.line("")
-	m.head("metric", plain(c.A.Name), plain(c.B.Name), "change", c.interval(), "")
+	m := format.NewMarkdown(to)
+	badge := map[Judgment]string{Regressed: "❌", Unclear: "⚠️", Same: "✅", Better: "✅"}[c.Verdict]
+	m.Line("## %s msctl bench compare: %s", badge, c.Verdict)
+	m.Line("")
+	m.Line("%s", format.Escape(format.Sentence(c.sentence())))
+	m.Line("")
+	m.Head("metric", format.Escape(c.A.Name), format.Escape(c.B.Name), "change", c.interval(), "")
 	for i := range c.Metrics {
 		one := &c.Metrics[i]
-		m.row(one.Metric, one.value(one.A), one.value(one.B), change(one.Scale, one.Change, "+"),
-			change(one.Scale, one.Low, "+")+" to "+change(one.Scale, one.High, "+"), bold(one.Judgement))
+		m.Row(one.Metric, one.value(one.A), one.value(one.B), change(one.Scale, one.Change, "+"),
+			change(one.Scale, one.Low, "+")+" to "+change(one.Scale, one.High, "+"), bold(one.Judgment))
 	}
 	if r := c.Recovery; r != nil {
-		m.row("recovery", orNone(r.A), orNone(r.B), "", "", bold(r.Judgement))
+		m.Row("recovery", orNone(r.A), orNone(r.B), "", "", bold(r.Judgment))
 	}
-	m.line("")
+	m.Line("")
 	for _, text := range c.Warnings {
-		m.line("> ⚠️ %s", plain(text))
-		m.line("")
+		m.Line("> ⚠️ %s", format.Escape(text))
+		m.Line("")
 	}
 	for _, s := range []*Side{&c.A, &c.B} {
-		m.line("- **%s**: %s", plain(s.Name), plain(s.String()))
+		m.Line("- **%s**: %s", format.Escape(s.Name), format.Escape(s.String()))
 	}
-	if err := m.out.Flush(); err != nil {
+	if err := m.Flush(); err != nil {
 		return fmt.Errorf("write the Markdown file: %w", err)
 	}
 	return nil
 }
 
-// bold marks the judgements that call for a look.
-func bold(j Judgement) string {
+// bold marks the judgments that call for a look.
+func bold(j Judgment) string {
 	if j == Same {
 		return string(j)
 	}

@@ -1,9 +1,12 @@
-package report
+package compare
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/msctl/msctl/internal/load/format"
+	"github.com/msctl/msctl/internal/load/report"
 )
 
 // Below these a comparison has little to go by.
@@ -16,7 +19,7 @@ const (
 
 // differences are the sentences about what differs between the sides beside what
 // was measured.
-func differences(a, b *compareSide, ma, mb Machine) (list []string) {
+func differences(a, b *side, ma, mb report.Machine) (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	ra, rb := &a.runs[0], &b.runs[0]
 	for _, d := range []struct{ what, a, b string }{
@@ -50,24 +53,19 @@ func orNone(text string) string {
 }
 
 // faults are all that was done to the system in a run.
-func faults(r *Run) string {
+func faults(r *report.Run) string {
 	var list []string
 	for _, f := range r.Faults {
 		list = append(list, f.Text)
 	}
 	for _, t := range r.Triggers {
-		list = append(list, fmt.Sprintf("%s at %s", t.Text, seconds(t.At)))
+		list = append(list, fmt.Sprintf("%s at %s", t.Text, format.Seconds(t.At)))
 	}
 	return strings.Join(list, ", ")
 }
 
-// String names the machine in few words.
-func (m Machine) String() string {
-	return fmt.Sprintf("%s/%s with %s", m.OS, m.Arch, counted(int64(m.CPUs), "processor"))
-}
-
 // doubts are the sentences about one side.
-func (s *compareSide) doubts() (list []string) {
+func (s *side) doubts() (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	first := &s.runs[0]
 	stopped, changed, unlike := false, false, false
@@ -87,7 +85,7 @@ func (s *compareSide) doubts() (list []string) {
 		add("Something was changed while %s went on.", s.Name)
 	}
 	if s.Seconds < fewSeconds {
-		add("%s has only %s to compare: make it longer, or repeat it.", s.Name, counted(int64(s.Seconds), "whole second"))
+		add("%s has only %s to compare: make it longer, or repeat it.", s.Name, format.Counted(s.Seconds, "whole second"))
 	}
 	busy := fmt.Sprintf("The machine was busy in %d of the %d seconds of %s, so that the generator itself was late", s.Busy, s.Seconds, s.Name)
 	switch {
@@ -100,8 +98,8 @@ func (s *compareSide) doubts() (list []string) {
 }
 
 // lateUnknown tells that the side's late answers could not be seen.
-func (s *compareSide) lateUnknown() bool {
-	return slices.ContainsFunc(s.runs, func(r Run) bool { return r.Attempts.LateUnknown })
+func (s *side) lateUnknown() bool {
+	return slices.ContainsFunc(s.runs, func(r report.Run) bool { return r.Attempts.LateUnknown })
 }
 
 // together lists names as a sentence does: a, b and c.
@@ -124,9 +122,9 @@ func tooLittle(c *Comparison) (list []string) {
 		one := &c.Metrics[i]
 		missed := max(one.High, -one.Low)
 		switch {
-		case one.Judgement == Unclear && min(c.A.Requests, c.B.Requests) < m.least:
-			short = append(short, fmt.Sprintf("%s needs %s", m.name, counted(m.least, "request")))
-		case one.Judgement == Same && missed > coarse*one.Matters:
+		case one.Judgment == Unclear && min(c.A.Requests, c.B.Requests) < m.least:
+			short = append(short, fmt.Sprintf("%s needs %s", m.name, format.Counted(m.least, "request")))
+		case one.Judgment == Same && missed > coarse*one.Matters:
 			wide = append(wide, fmt.Sprintf("%s by less than %s", m.name, change(one.Scale, missed, "")))
 		}
 	}
