@@ -2,10 +2,12 @@ package tui
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/chart"
 	"github.com/msctl/msctl/internal/load/format"
 )
 
@@ -82,7 +84,7 @@ func (p *picture) lately() float64 {
 type panel struct {
 	title  string
 	legend []legend
-	chart  chart
+	graph  graph
 }
 
 // legend says what one line of a chart is, and its value now.
@@ -93,9 +95,9 @@ type legend struct {
 }
 
 // panel makes a panel with the run's time axis. Each line has its legend.
-func (p *picture) panel(title string, axis axis, lines []line, texts []string) panel {
-	made := panel{title: title, chart: chart{
-		from: p.from, to: p.to, now: p.snap.Elapsed, axis: axis, lines: lines,
+func (p *picture) panel(title string, values chart.Scale, lines []line, texts []string) panel {
+	made := panel{title: title, graph: graph{
+		from: p.from, to: p.to, now: p.snap.Elapsed, values: values, lines: lines,
 		marks: p.marks, windows: p.windows, doubtful: p.doubtful,
 	}}
 	for i := range lines {
@@ -105,16 +107,16 @@ func (p *picture) panel(title string, axis axis, lines []line, texts []string) p
 }
 
 func (p *panel) draw(a area) {
-	p.chart.draw(box(a, p.title, p.legend).sub(0, 0, a.width-3, a.height-2))
+	p.graph.draw(box(a, p.title, p.legend).sub(0, 0, a.width-3, a.height-2))
 }
 
 // withoutTexts leaves the texts of marks to the panel above.
 func (p panel) withoutTexts() panel {
-	marks := make([]mark, len(p.chart.marks))
-	for i, k := range p.chart.marks {
+	marks := make([]mark, len(p.graph.marks))
+	for i, k := range p.graph.marks {
 		marks[i] = mark{at: k.at, look: k.look}
 	}
-	p.chart.marks = marks
+	p.graph.marks = marks
 	return p
 }
 
@@ -129,7 +131,7 @@ func (p *picture) rates() panel {
 	names := []string{"ok", "offered", "attempts", "failed"}
 	made := p.panel("rates", linear(highest(lines)*1.05), lines, withLatest(names, lines))
 	// What is told first is drawn last, over the others.
-	made.chart.lines = []line{lines[1], lines[2], lines[3], lines[0]}
+	made.graph.lines = []line{lines[1], lines[2], lines[3], lines[0]}
 	return made
 }
 
@@ -172,9 +174,22 @@ func (p *picture) latencies() panel {
 		last = [3]time.Duration{p.snap.Request.P50, p.snap.Request.P90, p.snap.Request.P99}
 	}
 	texts := []string{"p50 " + format.Duration(last[0]), "p90 " + format.Duration(last[1]), "p99 " + format.Duration(last[2])}
-	made := p.panel("latency", decades(lowest(lines, 1e-3), max(highest(lines), 1e-3)), lines, texts)
-	made.chart.lines = []line{lines[2], lines[1], lines[0]}
+	made := p.panel("latency", logarithmic(lowest(lines, 1e-3), max(highest(lines), 1e-3)), lines, texts)
+	made.graph.lines = []line{lines[2], lines[1], lines[0]}
 	return made
+}
+
+// The number of steps on a value axis.
+const valueSteps = 4
+
+// linear returns a scale of plain numbers from 0.
+func linear(highest float64) chart.Scale { return chart.Linear(highest, valueSteps, short) }
+
+// logarithmic returns a scale of durations in seconds, from a microsecond up.
+func logarithmic(lowest, highest float64) chart.Scale {
+	return chart.Log(max(lowest, 1e-6), highest, func(v float64) string {
+		return time.Duration(math.Round(v * 1e9)).String()
+	})
 }
 
 // lowest is the least value of all lines, otherwise without any.
@@ -274,4 +289,25 @@ func spaced(spans []span, gap string, room int) (all []span, fits bool) {
 		room -= width(s.text)
 	}
 	return all, room >= 0
+}
+
+// short formats a number in at most five characters.
+func short(v float64) string {
+	switch {
+	case v >= 9_999_500:
+		return strconv.FormatFloat(v/1e6, 'f', 0, 64) + "M"
+	case v >= 999_950:
+		return strings.TrimSuffix(strconv.FormatFloat(v/1e6, 'f', 1, 64), ".0") + "M"
+	case v >= 10_000:
+		return strings.TrimSuffix(strconv.FormatFloat(v/1e3, 'f', 1, 64), ".0") + "k"
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
+// rounded formats a number as precisely as a legend needs it.
+func rounded(v float64) string {
+	if v >= 100 {
+		return short(math.Round(v))
+	}
+	return short(math.Round(v*10) / 10)
 }

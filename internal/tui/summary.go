@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/chart"
 	"github.com/msctl/msctl/internal/load/format"
 )
 
@@ -102,12 +103,12 @@ func cutTo(text string, columns int) string {
 // goodputs are the ok requests a second in n equal parts of the run.
 func (r *result) goodputs(n int) []float64 {
 	sums, counts := make([]float64, n), make([]float64, n)
-	c := &r.rates.chart
+	c := &r.rates.graph
+	times := chart.Time(c.from, c.to, 1)
 	for _, p := range c.lines[len(c.lines)-1].points {
-		if i := c.column(p.at, n); i >= 0 && i < n {
-			sums[i] += p.value
-			counts[i]++
-		}
+		i := int(float64(n-1) * times.Share(p.at))
+		sums[i] += p.value
+		counts[i]++
 	}
 	for i := range sums {
 		sums[i] /= counts[i] // NaN where there is none
@@ -116,7 +117,7 @@ func (r *result) goodputs(n int) []float64 {
 }
 
 // offered is the highest rate of requests offered.
-func (r *result) offered() float64 { return highest(r.rates.chart.lines[:1]) }
+func (r *result) offered() float64 { return highest(r.rates.graph.lines[:1]) }
 
 // sparkline draws values as a row of blocks, 0 to most.
 func sparkline(values []float64, most float64) string {
@@ -175,9 +176,9 @@ func (m *model) drawSummary(a area) (height int) {
 	}
 	a = a.sub(0, head, a.width, a.height-head)
 	if each := min(a.height/len(results), mostChart); each >= leastChart {
-		axis, from, to := common(results)
+		values, from, to := common(results)
 		for i := range results {
-			results[i].draw(a.sub(0, i*each, a.width, each), axis, from, to)
+			results[i].draw(a.sub(0, i*each, a.width, each), values, from, to)
 		}
 		return head + len(results)*each
 	}
@@ -205,11 +206,11 @@ func summaryLegend() []span {
 }
 
 // common are the axes that all results share.
-func common(results []result) (values axis, from, to time.Duration) {
+func common(results []result) (values chart.Scale, from, to time.Duration) {
 	most := 0.0
-	from = results[0].rates.chart.from
+	from = results[0].rates.graph.from
 	for i := range results {
-		c := &results[i].rates.chart
+		c := &results[i].rates.graph
 		most = max(most, highest(c.lines))
 		from, to = min(from, c.from), max(to, c.to)
 	}
@@ -217,7 +218,7 @@ func common(results []result) (values axis, from, to time.Duration) {
 }
 
 // draw draws the result's chart with its verdict above it.
-func (r *result) draw(a area, values axis, from, to time.Duration) {
+func (r *result) draw(a area, values chart.Scale, from, to time.Duration) {
 	inner := box(a, "", nil)
 	head := a.sub(2, 0, a.width-4, 1)
 	x := head.write(0, 0, plain, " ")
@@ -230,8 +231,8 @@ func (r *result) draw(a area, values axis, from, to time.Duration) {
 	x = head.write(x, 0, badge, "[ "+glyph(r.verdict)+" "+r.word()+" ]")
 	x = head.write(x, 0, plain, "  "+r.figures()+"  "+r.slowest()+"  ")
 	head.write(x, 0, accent, r.policy+" ")
-	c := r.rates.chart
-	c.axis, c.from, c.to, c.marks = values, from, to, nil
+	c := r.rates.graph
+	c.values, c.from, c.to, c.marks = values, from, to, nil
 	lines := c.lines
 	filled := lines[len(lines)-1]
 	filled.filled = true

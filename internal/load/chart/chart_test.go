@@ -15,7 +15,7 @@ func number(v float64) string { return fmt.Sprintf("%g", v) }
 
 func duration(v float64) string { return time.Duration(v).String() }
 
-// places are a scale's ticks as text: where they are, and what they say.
+// places formats a scale's ticks: their positions and labels.
 func places(s chart.Scale) (list []string) {
 	for _, tick := range s.Ticks {
 		list = append(list, fmt.Sprintf("%.1f %s", tick.At, tick.Label))
@@ -36,10 +36,11 @@ func TestScales(t *testing.T) {
 		"log, short":      {chart.Log(1.2e6, 1.8e7, duration), []string{"0.0 1ms", "23.1 2ms", "53.7 5ms", "76.9 10ms", "100.0 20ms"}},
 		"log, a point":    {chart.Log(1e6, 1e6, duration), []string{"0.0 1ms", "30.1 2ms", "69.9 5ms", "100.0 10ms"}},
 		"log, nothing":    {chart.Log(0, 0, number), []string{"0.0 1", "30.1 2", "69.9 5", "100.0 10"}},
-		"time":            {chart.Time(30 * time.Second), []string{"0.0 0s", "16.7 5s", "33.3 10s", "50.0 15s", "66.7 20s", "83.3 25s", "100.0 30s"}},
-		"time, short":     {chart.Time(2100 * time.Millisecond), []string{"0.0 0s", "23.8 0.5s", "47.6 1s", "71.4 1.5s", "95.2 2s"}},
-		"time, long":      {chart.Time(150 * time.Minute), []string{"0.0 0s", "20.0 30m", "40.0 1h", "60.0 1h30m", "80.0 2h", "100.0 2h30m"}},
-		"time, none":      {chart.Time(0), []string{"0.0 0s", "20.0 0.2s", "40.0 0.4s", "60.0 0.6s", "80.0 0.8s", "100.0 1s"}},
+		"time":            {chart.Time(0, 30*time.Second, 8), []string{"0.0 0s", "16.7 5s", "33.3 10s", "50.0 15s", "66.7 20s", "83.3 25s", "100.0 30s"}},
+		"time, short":     {chart.Time(0, 2100*time.Millisecond, 8), []string{"0.0 0s", "23.8 0.5s", "47.6 1s", "71.4 1.5s", "95.2 2s"}},
+		"time, long":      {chart.Time(0, 150*time.Minute, 8), []string{"0.0 0s", "20.0 30m", "40.0 1h", "60.0 1h30m", "80.0 2h", "100.0 2h30m"}},
+		"time, part":      {chart.Time(75*time.Second, 135*time.Second, 4), []string{"0.0 1m15s", "25.0 1m30s", "50.0 1m45s", "75.0 2m", "100.0 2m15s"}},
+		"time, none":      {chart.Time(0, 0, 8), []string{"0.0 0s", "20.0 0.2s", "40.0 0.4s", "60.0 0.6s", "80.0 0.8s", "100.0 1s"}},
 		"nines":           {chart.Nines(10_000), []string{"7.5 50%", "25.0 90%", "50.0 99%", "75.0 99.9%", "100.0 99.99%"}},
 		"nines of few":    {chart.Nines(3), []string{"15.1 50%", "50.0 90%", "100.0 99%"}},
 	}
@@ -50,10 +51,10 @@ func TestScales(t *testing.T) {
 	}
 }
 
-// TestOffTheScale: nothing is drawn outside the box.
+// TestOffTheScale checks that nothing is drawn outside the box.
 func TestOffTheScale(t *testing.T) {
 	for name, s := range map[string]chart.Scale{
-		"linear": chart.Linear(10, 2, number), "log": chart.Log(1, 100, number), "time": chart.Time(time.Second), "nines": chart.Nines(100),
+		"linear": chart.Linear(10, 2, number), "log": chart.Log(1, 100, number), "time": chart.Time(0, time.Second, 8), "nines": chart.Nines(100),
 	} {
 		for v, want := range map[float64]float64{-5: 0, 1e300: 100, math.Inf(1): 100} {
 			if got := s.At(v); got != want {
@@ -66,7 +67,7 @@ func TestOffTheScale(t *testing.T) {
 	}
 }
 
-func TestQuantileIsTheOtherWayRound(t *testing.T) {
+func TestQuantileInvertsNines(t *testing.T) {
 	s := chart.Nines(5000)
 	for _, percent := range []float64{0, 10, 50, 99.5} {
 		if got := s.At(chart.Quantile(percent, 5000)); math.Abs(got-percent) > 1e-6 {

@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// Size is how long the sides of the box are in which paths are drawn: the
-// viewBox of their SVG element is 0 0 Size Size.
+// Size is the length of the sides of the box in which paths are drawn: the viewBox
+// of their SVG element is 0 0 Size Size.
 const Size = 1000
 
-// Point is a place in the box in percent: X from the left, Y from below. A Y of
-// NaN is a gap.
+// Point is a position in the box in percent: X from the left, Y from the bottom. A
+// Y of NaN is a gap.
 type Point struct{ X, Y float64 }
 
-// Line is the path through points; a point alone between gaps is a dot.
+// Line returns the path through points. A single point between gaps is a dot.
 func Line(points []Point) string {
 	var p path
 	drawing := false
@@ -35,8 +35,8 @@ func Line(points []Point) string {
 	return string(p.text)
 }
 
-// Area is the path around what is between points and the bottom, a piece for
-// each stretch without a gap.
+// Area returns the path around the area between the points and the bottom, with one
+// closed piece for each stretch without a gap.
 func Area(points []Point) string {
 	var p path
 	for i := 0; i < len(points); i++ {
@@ -53,10 +53,10 @@ func Area(points []Point) string {
 	return string(p.text)
 }
 
-// Box is a rectangle in percent: Left and Low are its corner.
+// Box is a rectangle in percent; Left and Low are its lower left corner.
 type Box struct{ Left, Low, Width, Height float64 }
 
-// Boxes is the path around boxes; those without a height are left out.
+// Boxes returns the path around boxes, without those that have no width or height.
 func Boxes(boxes []Box) string {
 	var p path
 	for _, b := range boxes {
@@ -72,6 +72,7 @@ func Boxes(boxes []Box) string {
 	return string(p.text)
 }
 
+// path builds the d attribute of an SVG path.
 type path struct{ text []byte }
 
 func (p *path) to(command byte, at Point) {
@@ -86,7 +87,7 @@ func (p *path) length(command byte, percent float64) {
 	p.number(percent)
 }
 
-// number writes percent of the box's size, to a tenth.
+// number appends percent of the box's size, rounded to a tenth.
 func (p *path) number(percent float64) {
 	v := math.Round(percent*Size/100*10) / 10
 	p.text = strconv.AppendFloat(p.text, v, 'f', -1, 64)

@@ -68,12 +68,15 @@ type timeline struct {
 	total   time.Duration
 }
 
+// timeTicks is the largest number of steps on the time axis.
+const timeTicks = 8
+
 func newTimeline(r *Run, columns []column) *timeline {
 	t := &timeline{run: r, columns: columns}
 	if n := len(columns); n > 0 {
 		t.total = columns[n-1].At + columns[n-1].Length
 	}
-	t.x = chart.Time(t.total)
+	t.x = chart.Time(0, t.total, timeTicks)
 	return t
 }
 

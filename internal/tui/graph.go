@@ -4,15 +4,18 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/chart"
 )
 
-// chart draws lines over time with braille dots. It keeps nothing: each frame
-// is a new one, made from points its owner keeps.
-type chart struct {
+// graph draws lines over time with braille dots. It has no state of its own: each
+// frame is a new graph of points that its owner keeps.
+type graph struct {
 	from, to time.Duration // the time axis
 	now      time.Duration // what is after it has not happened yet
-	axis     axis
-	lines    []line // later ones are drawn over earlier ones
+	values   chart.Scale
+	times    chart.Scale // made by draw, which knows the width
+	lines    []line      // later ones are drawn over earlier ones
 	marks    []mark
 	windows  []window
 	doubtful []time.Duration // where the figures are to be doubted
@@ -85,45 +88,48 @@ type window struct {
 	text     string
 }
 
-// labelWidth is the room for the value axis' labels.
-const labelWidth = 5
+const (
+	labelWidth     = 5 // of the value axis
+	timeLabelWidth = 9 // of the time axis, with the space around a label
+)
 
 // draw draws the chart: the plot, the time axis below it, and labels.
-func (c *chart) draw(a area) {
+func (g *graph) draw(a area) {
 	plot := a.sub(labelWidth+1, 0, a.width-labelWidth-1, a.height-1)
 	if plot.width < 4 || plot.height < 2 {
 		return
 	}
-	for i := range c.lines {
-		c.drawLine(plot, &c.lines[i])
+	g.times = chart.Time(g.from, g.to, plot.width/timeLabelWidth)
+	for i := range g.lines {
+		g.drawLine(plot, &g.lines[i])
 	}
-	for _, w := range c.windows {
-		c.upright(plot, w.from, bad)
+	for _, w := range g.windows {
+		g.upright(plot, w.from, bad)
 		if !w.endless {
-			c.upright(plot, w.to, bad)
+			g.upright(plot, w.to, bad)
 		}
 	}
-	c.drawMarks(plot)
-	c.drawValues(a.sub(0, 0, labelWidth+1, a.height-1))
-	c.drawTimes(a.sub(labelWidth, a.height-1, a.width-labelWidth, 1))
+	g.drawMarks(plot)
+	g.drawValues(a.sub(0, 0, labelWidth+1, a.height-1))
+	g.drawTimes(a.sub(labelWidth, a.height-1, a.width-labelWidth, 1))
 }
 
-// column is where a moment is, in steps of which there are n.
-func (c *chart) column(at float64, n int) int {
-	return int(float64(n-1) * (at - c.from.Seconds()) / (c.to - c.from).Seconds())
+// column returns the position of a moment, in seconds, among n columns.
+func (g *graph) column(at float64, n int) int {
+	return int(float64(n-1) * g.times.Share(at))
 }
 
-func (c *chart) drawLine(plot area, l *line) {
+func (g *graph) drawLine(plot area, l *line) {
 	pen := braille{plot: plot, look: l.look}
 	width, height := 2*plot.width, 4*plot.height
 	lastX, lastY, have, count := 0, 0, false, 0
 	for _, p := range l.points {
-		if math.IsNaN(p.value) || p.at < c.from.Seconds() || p.at > c.to.Seconds() {
+		if math.IsNaN(p.value) || p.at < g.from.Seconds() || p.at > g.to.Seconds() {
 			have = false
 			continue
 		}
-		x := c.column(p.at, width)
-		y := height - 1 - int(math.Round(c.axis.scaled(p.value)*float64(height-1)))
+		x := g.column(p.at, width)
+		y := height - 1 - int(math.Round(g.values.Share(p.value)*float64(height-1)))
 		if !have {
 			lastX, lastY = x, y
 		}
@@ -189,11 +195,11 @@ func (b braille) drop(x, y, bottom int) {
 }
 
 // upright draws a line down at a moment, where nothing else is.
-func (c *chart) upright(plot area, at time.Duration, l look) (x int, drawn bool) {
-	if at < c.from || at > c.to {
+func (g *graph) upright(plot area, at time.Duration, l look) (x int, drawn bool) {
+	if at < g.from || at > g.to {
 		return 0, false
 	}
-	x = c.column(at.Seconds(), plot.width)
+	x = g.column(at.Seconds(), plot.width)
 	for y := range plot.height {
 		if plot.at(x, y).r == 0 {
 			plot.set(x, y, '┊', l)
@@ -204,14 +210,14 @@ func (c *chart) upright(plot area, at time.Duration, l look) (x int, drawn bool)
 
 // drawMarks draws a line down from each mark with its text beside it, in the
 // highest row where that covers no other text.
-func (c *chart) drawMarks(plot area) {
+func (g *graph) drawMarks(plot area) {
 	written := make([][]bool, min(plot.height, mostMarkRows))
 	for y := range written {
 		written[y] = make([]bool, plot.width)
 	}
-	for _, k := range c.marks {
-		if x, drawn := c.upright(plot, k.at, k.look); drawn {
-			c.writeMark(plot, k, x, written)
+	for _, k := range g.marks {
+		if x, drawn := g.upright(plot, k.at, k.look); drawn {
+			g.writeMark(plot, k, x, written)
 		}
 	}
 }
@@ -221,7 +227,7 @@ const mostMarkRows = 4
 
 // writeMark writes a mark's text to the right of its column, or to the left
 // where there is no room; it is left out where neither is free.
-func (c *chart) writeMark(plot area, k mark, x int, written [][]bool) {
+func (g *graph) writeMark(plot area, k mark, x int, written [][]bool) {
 	length := width(k.text)
 	if length == 0 {
 		return
@@ -240,40 +246,37 @@ func (c *chart) writeMark(plot area, k mark, x int, written [][]bool) {
 	}
 }
 
-func (c *chart) drawValues(a area) {
+func (g *graph) drawValues(a area) {
 	for y := range a.height {
 		a.set(labelWidth, y, '│', dim)
 	}
 	free := a.height // labels go up, each at least a row above the last
-	for _, l := range c.axis.labels {
-		y := a.height - 1 - int(math.Round(c.axis.scaled(l.at)*float64(a.height-1)))
+	for _, t := range g.values.Ticks {
+		y := a.height - 1 - int(math.Round(g.values.Share(t.Value)*float64(a.height-1)))
 		if y >= free {
 			continue
 		}
 		free = y
-		a.write(max(labelWidth-width(l.text), 0), y, dim, l.text)
+		a.write(max(labelWidth-width(t.Label), 0), y, dim, t.Label)
 		a.set(labelWidth, y, '┤', dim)
 	}
 }
 
 // drawTimes draws the time axis with the windows on it, and a label every few
 // columns where no window is.
-func (c *chart) drawTimes(a area) {
+func (g *graph) drawTimes(a area) {
 	a.set(0, 0, '└', dim)
 	a = a.sub(1, 0, a.width-1, 1)
 	a.fill(0, 0, a.width, '─', dim)
-	for _, at := range c.doubtful {
-		if at >= c.from && at <= c.to {
-			a.set(c.column(at.Seconds(), a.width), 0, '!', warn)
+	for _, at := range g.doubtful {
+		if at >= g.from && at <= g.to {
+			a.set(g.column(at.Seconds(), a.width), 0, '!', warn)
 		}
 	}
-	c.drawWindows(a)
-	span := (c.to - c.from).Seconds()
-	step := timeStep(span * 9 / float64(a.width))
-	for t := math.Ceil(c.from.Seconds()/step) * step; t <= c.to.Seconds()+1e-9; t += step {
-		text := clock(t)
-		if x := min(c.column(t, a.width), a.width-len(text)); a.free(x-1, len(text)+2) {
-			a.write(x, 0, dim, text)
+	g.drawWindows(a)
+	for _, t := range g.times.Ticks {
+		if x := min(g.column(t.Value, a.width), a.width-len(t.Label)); a.free(x-1, len(t.Label)+2) {
+			a.write(x, 0, dim, t.Label)
 		}
 	}
 }
@@ -292,10 +295,10 @@ func (a area) free(x, n int) bool {
 // drawWindows draws the triggers' bands on the time axis: what has happened of
 // them is full, what is still to come is grey. Their texts stand in them or
 // beside them, where they cover nothing.
-func (c *chart) drawWindows(a area) {
-	now := c.column(c.now.Seconds(), a.width)
-	for _, w := range c.windows {
-		first, last := c.band(w, a.width)
+func (g *graph) drawWindows(a area) {
+	now := g.column(g.now.Seconds(), a.width)
+	for _, w := range g.windows {
+		first, last := g.band(w, a.width)
 		for x := first; x <= last; x++ {
 			fill := '█'
 			if x > now {
@@ -304,13 +307,13 @@ func (c *chart) drawWindows(a area) {
 			a.set(x, 0, fill, bad)
 		}
 	}
-	for _, w := range c.windows {
-		first, last := c.band(w, a.width)
+	for _, w := range g.windows {
+		first, last := g.band(w, a.width)
 		length := width(w.text)
 		inside := first + (last-first+1-length)/2
 		switch {
 		case last < first:
-		case inside > first && c.now >= w.from:
+		case inside > first && g.now >= w.from:
 			a.write(inside, 0, badBadge, w.text)
 		case inside > first:
 			a.write(inside, 0, bad, w.text)
@@ -324,12 +327,12 @@ func (c *chart) drawWindows(a area) {
 
 // band is the columns of a window; the last is before the first when it is not
 // shown at all.
-func (c *chart) band(w window, width int) (first, last int) {
+func (g *graph) band(w window, width int) (first, last int) {
 	if w.endless {
-		w.to = c.to
+		w.to = g.to
 	}
-	if w.to < c.from || w.from > c.to {
+	if w.to < g.from || w.from > g.to {
 		return 0, -1
 	}
-	return max(c.column(w.from.Seconds(), width), 0), min(c.column(w.to.Seconds(), width), width-1)
+	return max(g.column(w.from.Seconds(), width), 0), min(g.column(w.to.Seconds(), width), width-1)
 }
