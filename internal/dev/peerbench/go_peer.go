@@ -53,6 +53,10 @@ func listen(o options) listener {
 		l := microredis.Listen(o.addr)
 		return listener{l, l.Ready}
 	case "rmq":
+		if o.driver {
+			l := newDriverListener(o.addr, o.queue)
+			return listener{l, l.Ready}
+		}
 		l := microrabbit.Listen(o.addr, o.queue)
 		return listener{l, l.Ready}
 	}

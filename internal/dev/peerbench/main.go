@@ -24,6 +24,7 @@ type options struct {
 	transport string
 	addr      string
 	queue     string
+	driver    bool // serve with the API of RabbitMQ's driver instead of runtime/microrabbit
 	row       string
 	inFlight  int
 	conns     int
@@ -50,6 +51,7 @@ func readOptions() options {
 	flag.StringVar(&o.transport, "transport", "tcp", "internal: the `transport` of the role: tcp, rmq, redis or nats")
 	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role, or its broker's URL")
 	flag.StringVar(&o.queue, "queue", "", "internal: the `queue` of the role on RabbitMQ")
+	flag.BoolVar(&o.driver, "driver", false, "internal: serve RabbitMQ with the API of its driver alone")
 	flag.StringVar(&o.row, "row", "", "only rows whose name holds this `text`; of the client role, its row")
 	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight, all connections together, where the row does not say")
 	flag.IntVar(&o.conns, "connections", 1, "connections of the generator to TCP servers")

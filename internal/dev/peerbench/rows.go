@@ -17,6 +17,7 @@ import (
 const (
 	nest   = "nest"
 	golang = "msctl"
+	driver = "msctl on the RabbitMQ driver alone"
 	single = "msctl on one processor" // as Node has it: the two processes of a pair share a small machine without contending
 )
 
@@ -63,10 +64,16 @@ func brokerRows(transport string) []row {
 		{group: "200-byte echo, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo"},
 		{group: "200-byte echo, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "echo"},
 	}
-	for i := range list {
-		list[i].transport, list[i].group = transport, name+", "+list[i].group
+	var all []row
+	for _, r := range list {
+		r.transport, r.group = transport, name+", "+r.group
+		all = append(all, r)
+		if transport == "rmq" && r.make == golang && !r.pair {
+			r.make, r.name, r.target = driver, r.name+", the driver itself", 0
+			all = append(all, r)
+		}
 	}
-	return list
+	return all
 }
 
 func tcpRows() []row {
@@ -111,6 +118,9 @@ func compare(ctx context.Context, o options) error {
 			continue
 		}
 		var args []string
+		if r.make == driver {
+			args = []string{"-driver"}
+		}
 		if r.make == golang && o.profile != "" {
 			args = []string{"-profile", o.profile}
 		}
