@@ -1,60 +1,50 @@
-// Package arch holds the repository to its architecture: which room may
-// import which (docs/architecture.md).
+// Package arch compares the imports of every package with the table in
+// docs/architecture.md, which is the only list of what may import what.
 package arch
 
 import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-const module = "github.com/msctl/msctl/"
+const module = "github.com/msctl/msctl"
 
-// rooms lists, for each folder, the folders of this repository it may import;
-// a name stands for the folders below it too. The rules of a folder hold for
-// those below it that have none of their own.
-var rooms = map[string][]string{
-	"cmd/msctl":           {"internal/cli", "internal/term"},
-	"internal/cli":        {"internal", "runtime", "templates"},
-	"internal/exit":       {"internal/term", "internal/workspace", "runtime/micro"},
-	"internal/shorthand":  {"internal/exit", "runtime/micro"},
-	"internal/target":     {"internal/exit", "internal/nearest", "internal/workspace", "runtime"},
-	"internal/printcode":  {"internal/exit", "internal/target", "runtime"},
-	"internal/term":       {"internal/term"},
-	"internal/workspace":  {"internal/nearest"},
-	"internal/scaffold":   {"templates", "internal/workspace", "runtime", "internal/scaffold"},
-	"internal/proc":       {"internal/proc", "internal/workspace", "runtime/micro", "runtime/microtcp", "runtime/micronats", "runtime/microredis", "runtime/microrabbit"},
-	"internal/load":       {"internal/load", "runtime"},
-	"internal/load/fault": {"internal/nearest", "runtime"},
-	"internal/tui":        {"internal/load", "internal/proc"},
-	"runtime/micro":       {"runtime/micro"},
-	"runtime/microtcp":    {"runtime/micro"},
-	"runtime/micronats":   {"runtime/micro", "runtime/internal"},
-	"runtime/microredis":  {"runtime/micro", "runtime/internal"},
-	"runtime/microrabbit": {"runtime/micro", "runtime/internal"},
-	"runtime/internal":    {"runtime/micro"},
-	"runtime/microtest":   {"runtime/micro"},
-	"runtime/policy":      {"runtime/micro"},
-	"runtime/validate":    {"runtime/micro"},
-	"runtime/gateway":     {"runtime/micro", "runtime/policy", "runtime/validate", "runtime/gateway"},
-	"templates":           {},
-	"internal":            {"internal", "runtime"},
-	"runtime":             {"runtime"},
+func TestImports(t *testing.T) {
+	table, err := readTable(filepath.Join(testenv.Root(), "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := list(t)
+	for _, problem := range table.check(packages) {
+		t.Error(problem)
+	}
 }
 
-// standardOnly are the folders that build with nothing but the standard library.
-var standardOnly = []string{"runtime/micro", "runtime/microtcp", "runtime/microtest", "runtime/policy", "runtime/internal", "templates"}
-
-// drivers names the one folder that may import each broker's driver.
-var drivers = map[string]string{
-	"github.com/nats-io/nats.go":        "runtime/micronats",
-	"github.com/redis/go-redis/v9":      "runtime/microredis",
-	"github.com/rabbitmq/amqp091-go":    "runtime/microrabbit",
-	"github.com/nats-io/nats-server/v2": "internal/proc",
+// list returns the imports of every package in the repository, tests excluded, by
+// folder. It merges the systems that msctl is released for, because a file with a
+// build constraint is listed on its own system only.
+func list(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		for _, p := range listOn(t, system) {
+			folder := folderOf(p.ImportPath)
+			imports[folder] = append(imports[folder], p.Imports...)
+		}
+	}
+	for folder, all := range imports {
+		imports[folder] = slices.Compact(slices.Sorted(slices.Values(all)))
+	}
+	return imports
 }
 
 type listed struct {
@@ -62,50 +52,11 @@ type listed struct {
 	Imports    []string
 }
 
-func TestImports(t *testing.T) {
-	for _, p := range list(t) {
-		room, ok := strings.CutPrefix(p.ImportPath, module)
-		if !ok {
-			continue // the root package, which only embeds the runtime's sources
-		}
-		allowed := rules(room)
-		for _, imported := range p.Imports {
-			inside, ours := strings.CutPrefix(imported, module)
-			switch {
-			case ours && !below(inside, allowed):
-				t.Errorf("%s may not import %s: the table in this test says %v", room, inside, allowed)
-			case !ours && strings.Contains(strings.SplitN(imported, "/", 2)[0], ".") && below(room, standardOnly):
-				t.Errorf("%s may import the standard library alone, not %s", room, imported)
-			}
-			for driver, owner := range drivers {
-				if below(imported, []string{driver}) && !below(room, []string{owner}) {
-					t.Errorf("%s may not import %s: %s alone does", room, imported, owner)
-				}
-			}
-		}
-	}
-}
-
-// rules returns what a folder may import: its own entry, or the nearest above.
-func rules(room string) []string {
-	for dir := room; ; dir = dir[:strings.LastIndexByte(dir, '/')] {
-		if allowed, ok := rooms[dir]; ok {
-			return allowed
-		}
-		if !strings.Contains(dir, "/") {
-			return nil
-		}
-	}
-}
-
-func below(folder string, list []string) bool {
-	return slices.ContainsFunc(list, func(f string) bool { return folder == f || strings.HasPrefix(folder, f+"/") })
-}
-
-// list asks the go command for every package and what it imports, tests left out.
-func list(t *testing.T) (packages []listed) {
+func listOn(t *testing.T, system string) (packages []listed) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", module+"/...")
+	cmd.Env = append(cmd.Environ(), "GOOS="+system, "CGO_ENABLED=0")
+	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
@@ -122,5 +73,104 @@ func list(t *testing.T) (packages []listed) {
 			t.Fatalf("go list: %v", err)
 		}
 		packages = append(packages, p)
+	}
+}
+
+// folderOf returns the folder of one of our packages: "." for the root.
+func folderOf(importPath string) string {
+	if importPath == module {
+		return "."
+	}
+	return strings.TrimPrefix(importPath, module+"/")
+}
+
+func TestCheck(t *testing.T) {
+	const header = "| folder | in one line | may import |\n|---|---|---|\n"
+	tests := []struct {
+		name, rows string
+		packages   map[string][]string
+		want       []string // parts of the problems, in order
+	}{
+		{
+			"allowed", "| `a` | x | `b`, `c/*`, driver.go |\n| `b` | x | std |\n| `c/*` | x | std |\n",
+			map[string][]string{"a": {module + "/b", module + "/c/d", "github.com/x/driver.go/v2/sub", "net/http"}, "b": {"net"}, "c/d": nil}, nil,
+		},
+		{
+			"a folder that is not listed", "| `a` | x | std |\n| `b` | x | std |\n",
+			map[string][]string{"a": {module + "/b"}, "b": nil}, []string{"a imports b"},
+		},
+		{
+			"a folder below one that is listed", "| `a` | x | `b` |\n| `b` | x | std |\n| `b/*` | x | std |\n",
+			map[string][]string{"a": {module + "/b/c"}, "b": nil, "b/c": nil}, []string{"a imports b/c"},
+		},
+		{
+			"a module that is not listed", "| `a` | x | std |\n",
+			map[string][]string{"a": {"github.com/x/driver.go"}}, []string{"a imports github.com/x/driver.go"},
+		},
+		{
+			"a package without a row", "| `a` | x | std |\n",
+			map[string][]string{"a": nil, "b": nil}, []string{"b has no row"},
+		},
+		{
+			"a row without a package", "| `a` | x | std |\n| `b/*` | x | std |\n",
+			map[string][]string{"a": nil}, []string{"no package matches `b/*`"},
+		},
+		{
+			"the most specific row applies", "| `b/*` | x | std |\n| `b/c` | x | `b/d` |\n",
+			map[string][]string{"b/c": {module + "/b/d"}, "b/d": {module + "/b/c"}}, []string{"b/d imports b/c"},
+		},
+		{
+			"a cycle", "| `a` | x | `b` |\n| `b` | x | `c/*` |\n| `c/d` | x | `a` |\n",
+			map[string][]string{"a": nil, "b": nil, "c/d": nil}, []string{"the table allows a cycle: a -> b -> c/d -> a"},
+		},
+		{
+			"upward", "| `runtime/a` | x | `internal/b` |\n| `internal/b` | x | std |\n",
+			map[string][]string{"runtime/a": nil, "internal/b": nil}, []string{"runtime/a may not depend on internal/b"},
+		},
+		{
+			"a program that is imported", "| `a` | x | `dev/*` |\n| `dev/*` | x | – |\n",
+			map[string][]string{"a": {module + "/dev/b"}, "dev/b": {"github.com/x/y", module + "/a"}}, []string{"a imports dev/b"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			table, err := parseTable(header + tt.rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := table.check(tt.packages)
+			if len(got) != len(tt.want) {
+				t.Fatalf("got problems %q, want %q", got, tt.want)
+			}
+			for i, want := range tt.want {
+				if !strings.Contains(got[i], want) {
+					t.Errorf("problem %q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestParseTable(t *testing.T) {
+	const header = "text\n\n| folder | in one line | may import |\n|---|---|---|\n"
+	for text, want := range map[string]string{
+		"no table":                 "no table",
+		header:                     "no rows",
+		header + "| `a` | x |":     "want three columns",
+		header + "| a | x | std |": "want folders in backticks",
+		header + "| `a` | x | |":   "std",
+		header + "| `a` | x | std |\n| `a` | x | std |\n": "second row for `a`",
+		header + "| `a`, `b` | x | –, `c` |":              "–",
+	} {
+		if _, err := parseTable(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", text, err, want)
+		}
+	}
+	table, err := parseTable(header + "| `a`, `b/*` | x | `c`, std |\n\n| `d` | not part of the table | std |\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if folders := slices.Sorted(maps.Keys(table)); !slices.Equal(folders, []string{"a", "b/*"}) {
+		t.Errorf("folders %q", folders)
 	}
 }
