@@ -65,8 +65,8 @@ func nestAnswers() []sendCase {
 		{[]string{"cmd=stream", "n:=3", "delay:=1"}, "0\n1\n2\n", "", 0},
 		{[]string{"cmd=returnUndefined"}, "", "", 0},
 		{[]string{"cmd=returnNull"}, "null\n", "", 0},
-		{[]string{"cmd=streamThenError"}, "1\n2\n", "answered with an error: stream failed", 3},
-		{[]string{"cmd=never", "--timeout", "2s"}, "", "did not answer in time", 5},
+		{[]string{"cmd=streamThenError"}, "1\n2\n", "returned an error: stream failed", 3},
+		{[]string{"cmd=never", "--timeout", "2s"}, "", "did not reply in time", 5},
 	}
 }
 

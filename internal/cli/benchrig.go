@@ -123,7 +123,7 @@ func (r *rig) dial(t target.Target, m *readyMessage) (micro.Conn, error) {
 		return r.dialHTTP(t, m)
 	}
 	// The bound on what is in flight is the plan's, and so is who waits how long.
-	limits := target.Limits{MaxInFlight: 1 << 30, Patient: true}
+	limits := target.DialOptions{MaxInFlight: 1 << 30, Wait: true}
 	if !slices.Equal(t.Addresses, m.target.Addresses) { // to a proxy, which passes on what is encrypted
 		limits.ServerName = serverName(m.target)
 	}
@@ -134,7 +134,7 @@ func (r *rig) dialHTTP(t target.Target, m *readyMessage) (micro.Conn, error) {
 	options := web.Options{Method: m.verb(), Header: m.header.Clone()}
 	if t.Login.Given && options.Header.Get("Authorization") == "" {
 		basic := http.Request{Header: options.Header}
-		basic.SetBasicAuth(t.Login.User, t.Login.Text())
+		basic.SetBasicAuth(t.Login.User, t.Login.PasswordText())
 	}
 	if strings.HasPrefix(t.Addresses[0], "https:") {
 		config, err := r.o.target.TLSConfig()
@@ -265,7 +265,7 @@ func (o *benchOptions) knock(ctx context.Context) error {
 // reach connects to one address of a target.
 func (o *benchOptions) reach(ctx context.Context, t target.Target) error {
 	if t.Scheme != target.SchemeHTTP {
-		_, err := o.target.Describe(ctx, t, target.KnockTimeout)
+		_, err := o.target.Describe(ctx, t, target.ProbeTimeout)
 		if t.Shared() && errors.Is(err, micro.ErrNotServed) {
 			return nil // the broker is there, and who serves there need not describe itself
 		}
@@ -275,7 +275,7 @@ func (o *benchOptions) reach(ctx context.Context, t target.Target) error {
 	if err != nil {
 		return exit.Usagef("--to: %w", err)
 	}
-	conn, err := (&net.Dialer{Timeout: target.KnockTimeout}).DialContext(ctx, "tcp", web.HostPort(u))
+	conn, err := (&net.Dialer{Timeout: target.ProbeTimeout}).DialContext(ctx, "tcp", web.HostPort(u))
 	if err != nil {
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 	}

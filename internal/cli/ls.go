@@ -152,18 +152,18 @@ func notDescribed(a target.Answer) error {
 	t := a.Target
 	switch {
 	case errors.Is(a.Err, micro.ErrNoHandler):
-		return exit.WithHint(exit.WithText(a.Err, t.Name()+" runs, but does not say what it handles: NestJS services do not"), sourceHint)
+		return exit.WithHint(exit.WithText(a.Err, t.Name()+" is running but cannot list its handlers (NestJS services cannot)"), sourceHint)
 	case errors.Is(a.Err, micro.ErrNotServed) && t.Shared() && t.Service == "":
-		return exit.WithHint(exit.WithText(a.Err, "nobody at "+t.Where()+" says what they handle: NestJS services do not"), sourceHint)
+		return exit.WithHint(exit.WithText(a.Err, "no service at "+t.Where()+" lists its handlers (NestJS services cannot)"), sourceHint)
 	case errors.Is(a.Err, micro.ErrNotServed) && t.Shared():
-		text := fmt.Sprintf("%s does not say at %s what it handles: it does not run, or it is a NestJS service", t.Service, t.Where())
+		text := fmt.Sprintf("%s does not list its handlers at %s: it is not running, or it is a NestJS service", t.Service, t.Where())
 		return exit.WithHint(exit.WithText(a.Err, text), "%s", t.StartHint(sourceHint))
 	}
 	return target.Explain(a.Err, t)
 }
 
 // sourceHint is what to do about services that do not say what they handle.
-const sourceHint = "`msctl ls --source DIR` reads the patterns of its TypeScript sources"
+const sourceHint = "`msctl ls --source DIR` reads the patterns from TypeScript sources"
 
 // listAnswers prints the services one after the other. It is an error when none
 // of them could be asked; one that could not is mentioned in its place.

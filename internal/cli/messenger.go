@@ -189,7 +189,7 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	case errors.Is(err, micro.ErrNotServed) && m.target.Shared():
 		return m.unserved(ctx, err)
 	case errors.As(err, &remote) && remote.Remote():
-		text := m.target.Name() + " answered with an error: " + remote.Error()
+		text := m.target.Name() + " returned an error: " + remote.Error()
 		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
 			text += "\n" + payload
 		}
@@ -214,13 +214,13 @@ func (m *messenger) counted(err error) error {
 // unserved is the error of a message that nobody has subscribed to. The service may
 // run all the same, without a handler for it.
 func (m *messenger) unserved(ctx context.Context, err error) error {
-	text := fmt.Sprintf("nobody at %s handles %s", m.target.Where(), m.o.pattern)
+	text := fmt.Sprintf("no service at %s handles %s", m.target.Where(), m.o.pattern)
 	known := m.unknownPattern(ctx, exit.WithText(err, text))
 	if exit.Hint(known) != "" {
 		return known
 	}
 	if m.target.Service != "" {
-		text = m.target.Service + " does not run: " + text
+		text = m.target.Service + " is not running: " + text
 	}
 	return exit.WithHint(exit.WithText(err, text), "%s", m.target.StartHint(m.target.ServedHint()))
 }
@@ -234,7 +234,7 @@ func (m *messenger) unknownPattern(ctx context.Context, err error) error {
 	}
 	known := target.Routes(services...)
 	if len(known) == 0 {
-		return exit.WithHint(err, "it handles no pattern at all")
+		return exit.WithHint(err, "it has no handlers")
 	}
 	if near := target.NearestRoutes(m.o.pattern, known); len(near) > 0 {
 		return exit.WithHint(err, "did you mean %s?", strings.Join(near, " or "))

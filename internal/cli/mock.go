@@ -138,7 +138,7 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 		o.plan = append(o.plan, stall)
 	}
 	if len(o.served) == 0 && o.at.Subscribes() {
-		return exit.WithHint(exit.Usagef("--listen %s: %s delivers only what is subscribed to", o.at, o.at.Broker.Kind), "name the patterns: --pattern cmd=findItem")
+		return exit.WithHint(exit.Usagef("--listen %s: %s delivers only what is subscribed to", o.at, o.at.Kind()), "name the patterns: --pattern cmd=findItem")
 	}
 	slices.SortStableFunc(o.plan, func(a, b mockStall) int { return cmp.Compare(a.after, b.after) })
 	return nil

@@ -50,7 +50,7 @@ func (o *mockOptions) serve(ctx context.Context) (*capacity.Running, error) {
 	if o.at.Broker == nil {
 		return capacity.Serve(ctx, o.listen, o.config, o.served...)
 	}
-	if err := target.Knock(ctx, o.at.Addresses); err != nil {
+	if err := target.Probe(ctx, o.at.Addresses); err != nil {
 		return nil, err
 	}
 	listener, err := o.tls.Listen(o.at)

@@ -179,7 +179,7 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	if o.printCode != "" {
 		return o.printAsCode(s, t)
 	}
-	conn, err := o.target.Dial(t, target.Limits{Log: slog.New(warner{s})})
+	conn, err := o.target.Dial(t, target.DialOptions{Log: slog.New(warner{s})})
 	if err != nil {
 		return err
 	}

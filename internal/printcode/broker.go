@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/msctl/msctl/internal/target"
 )
@@ -20,7 +21,7 @@ const nestPassword = "process.env." + target.PasswordVariable
 func nestBroker(t target.Target) (name, options string) {
 	var members []string
 	add := func(name, value string) { members = append(members, name+": "+value) }
-	switch t.Broker.Kind {
+	switch t.Kind() {
 	case target.RabbitMQ:
 		name = "RMQ"
 		nestRabbit(t, add)
@@ -64,19 +65,19 @@ func nestRabbit(t target.Target, add func(name, value string)) {
 // its place.
 func nestRabbitURL(t target.Target, address string) string {
 	b := t.Broker
-	if b.Login.Password == nil {
+	if t.Login.Password == nil {
 		_, path := t.DialForm()
 		return quote(t.Scheme + "://" + address + path)
 	}
 	host, port, _ := net.SplitHostPort(address) // it is one
 	return fmt.Sprintf("{ protocol: %s, hostname: %s, port: %s, username: %s, password: %s, vhost: %s }",
-		quote(t.Scheme), quote(host), port, quote(b.Login.User), nestPassword, quote(b.VHost))
+		quote(t.Scheme), quote(host), port, quote(t.Login.User), nestPassword, quote(b.VHost))
 }
 
 // nestQueueOptions are the options of the queue that were given.
 func nestQueueOptions(p target.Parameters) string {
 	var list []string
-	for _, name := range target.QueueParams() {
+	for _, name := range target.QueueParameters() {
 		if v := p[name]; v != nil {
 			list = append(list, name+": "+literal(v))
 		}
@@ -103,10 +104,10 @@ func nestRedis(t target.Target, add func(name, value string)) {
 	host, port := t.FirstHostPort()
 	add("host", quote(host))
 	add("port", port)
-	if l := t.Broker.Login; l.Given && l.User != "" {
+	if l := t.Login; l.Given && l.User != "" {
 		add("username", quote(l.User))
 	}
-	if t.Broker.Login.Password != nil {
+	if t.Login.Password != nil {
 		add("password", nestPassword)
 	}
 	if t.Broker.DB != "" {
@@ -123,7 +124,7 @@ func nestNATS(t target.Target, add func(name, value string)) {
 		servers[i] = quote("nats://" + address)
 	}
 	add("servers", "["+strings.Join(servers, ", ")+"]")
-	switch l := t.Broker.Login; {
+	switch l := t.Login; {
 	case l.Password == nil:
 	case l.User == "":
 		add("token", nestPassword)
@@ -142,18 +143,18 @@ func nestNATS(t target.Target, add func(name, value string)) {
 // dialBroker gives the expression that dials a broker. For a password it writes
 // the line that takes it from the environment.
 func (g *goProgram) dialBroker(t target.Target) string {
-	if t.Broker.Login.Password != nil {
+	if t.Login.Password != nil {
 		g.use("net/url", "os")
-		info := fmt.Sprintf("url.UserPassword(%q, os.Getenv(%q))", t.Broker.Login.User, target.PasswordVariable)
-		if t.Broker.Login.User == "" && t.Broker.Kind == target.NATS {
+		info := fmt.Sprintf("url.UserPassword(%q, os.Getenv(%q))", t.Login.User, target.PasswordVariable)
+		if t.Login.User == "" && t.Kind() == target.NATS {
 			info = fmt.Sprintf("url.User(os.Getenv(%q))", target.PasswordVariable)
 		}
 		g.printf("login := %s\n", info)
 	}
-	name := map[target.Kind]string{target.RabbitMQ: "microrabbit", target.Redis: "microredis", target.NATS: "micronats"}[t.Broker.Kind]
+	name := map[target.Kind]string{target.RabbitMQ: "microrabbit", target.Redis: "microredis", target.NATS: "micronats"}[t.Kind()]
 	g.use(runtimePath + name)
 	arguments := []string{goURLs(t)}
-	if t.Broker.Kind == target.RabbitMQ {
+	if t.Kind() == target.RabbitMQ {
 		arguments = append(arguments, strconv.Quote(t.Broker.Queue))
 		arguments = append(arguments, goRabbitOptions(t.Broker.Parameters)...)
 	}
@@ -165,7 +166,6 @@ func (g *goProgram) dialBroker(t target.Target) string {
 
 // goURLs is the expression for the URLs of a broker.
 func goURLs(t target.Target) string {
-	b := t.Broker
 	scheme, path := t.DialForm()
 	var parts []string // texts and expressions in turns
 	text := ""
@@ -174,11 +174,11 @@ func goURLs(t target.Target) string {
 			text += ","
 		}
 		text += scheme + "://"
-		if b.Login.Password != nil {
+		if t.Login.Password != nil {
 			parts = append(parts, strconv.Quote(text), "login.String()")
 			text = "@"
 		} else {
-			text += b.Login.String()
+			text += t.Login.String()
 		}
 		text += address + path
 	}
@@ -228,7 +228,7 @@ func goQueueOptions(p target.Parameters) string {
 	}
 	for _, f := range [][2]string{{"messageTtl", "MessageTTL"}, {"expires", "Expires"}} {
 		if p.IsSet(f[0]) {
-			add(f[1], goDuration(target.InMillis(p.Number(f[0]))))
+			add(f[1], goDuration(time.Duration(p.Number(f[0]))*time.Millisecond))
 		}
 	}
 	for _, f := range [][2]string{

@@ -123,7 +123,7 @@ func nestOperators(p policy.Settings) (text string, rxjs []string) {
 // as they are. curl waits for more until its time is up: its exit code is 28.
 func curlCode(c Call) (string, error) {
 	if c.Target.Broker != nil {
-		return "", exit.WithHint(exit.Usagef("curl cannot speak to %s", c.Target.Broker.Kind), "--print-code go and nest can")
+		return "", exit.WithHint(exit.Usagef("curl cannot speak to %s", c.Target.Kind()), "--print-code go and nest can")
 	}
 	if c.Target.Scheme == target.SchemeTLS {
 		return "", exit.WithHint(exit.Usagef("curl cannot send a frame over TLS"), "--print-code go and nest can")

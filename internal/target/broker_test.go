@@ -110,55 +110,55 @@ func TestPasswordFromTheEnvironment(t *testing.T) {
 func TestBrokerTargetErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	tests := []struct{ text, want, hint string }{
-		{"amqp://h", `target "amqp://h": the queue is missing`, "put it behind the host: amqp://h:5672/QUEUE, or /VHOST/QUEUE"},
-		{"amqp://h/", `target "amqp://h/": the queue is missing`, "put it behind the host"},
+		{"amqp://h", `target "amqp://h": the queue is missing`, "add it after the host: amqp://h:5672/QUEUE or /VHOST/QUEUE"},
+		{"amqp://h/", `target "amqp://h/": the queue is missing`, "add it after the host"},
 		{"amqp://h/vhost/", `the queue is missing`, ""},
-		{"amqp://h//q", `the vhost is missing`, "the vhost / needs not be named"},
-		{"amqp://h/a/b/c", `the path has more than a vhost and a queue`, "a / in a name is %2F"},
-		{"amqp://h/a%zz", `"a%zz" is not percent-encoded as it should be`, "a % in a name is %25"},
-		{"amqp://h/" + strings.Repeat("q", 256), "the queue's name has 256 bytes, and RabbitMQ takes 255", ""},
-		{"amqp:///q", "the host is missing", "such as amqp://host/queue"},
-		{"amqp://h:0/q", `port "0" must be a number from 1 to 65535`, ""},
-		{"amqp://h:70000/q", `port "70000" must be a number`, ""},
-		{"amqp://::1/q", `"::1" is not host or host:port (an IPv6 address is in brackets: [::1])`, ""},
-		{"amqp://a b/q", `"a b" is not host or host:port`, ""},
-		{"amqp://h/q#x", `nothing follows a # (in a name it is %23)`, ""},
-		{"amqp://a,a/q", "a:5672 is there twice", ""},
-		{"amqp://a/q,amqp://b/r", "every server has the same path", ""},
-		{"amqp://app@h/q", `target "amqp://…@h/q": there is no password`, "or into the environment as MSCTL_PASSWORD"},
-		{"amqp://:s3cret@h/q", "there is no user", ""},
-		{"amqp://app:s3cret@a,other:s3cret@b/q", "all servers have the same user and password", ""},
-		{"amqp://app:s3cret@h:x/q", `target "amqp://…@h:x/q": port "x" must be a number`, ""},
+		{"amqp://h//q", `the vhost is empty`, "for the default vhost, write /QUEUE"},
+		{"amqp://h/a/b/c", `the path must be /QUEUE or /VHOST/QUEUE`, "write a / in a name as %2F"},
+		{"amqp://h/a%zz", `invalid percent-encoding in "a%zz"`, "write a % in a name as %25, a space as %20"},
+		{"amqp://h/" + strings.Repeat("q", 256), "the queue name is 256 bytes long: RabbitMQ allows at most 255", ""},
+		{"amqp:///q", "the host is missing", "for example, amqp://host/queue"},
+		{"amqp://h:0/q", `invalid port "0": must be between 1 and 65535`, ""},
+		{"amqp://h:70000/q", `invalid port "70000": must be between 1 and 65535`, ""},
+		{"amqp://::1/q", `invalid address "::1": must be host or host:port (an IPv6 address requires brackets: [::1])`, ""},
+		{"amqp://a b/q", `invalid address "a b": must be host or host:port`, ""},
+		{"amqp://h/q#x", `unexpected # (write a # in a name as %23)`, ""},
+		{"amqp://a,a/q", "duplicate address a:5672", ""},
+		{"amqp://a/q,amqp://b/r", "all servers must have the same path", ""},
+		{"amqp://app@h/q", `target "amqp://…@h/q": the password is missing`, "write user:password@host, or set the password in MSCTL_PASSWORD"},
+		{"amqp://:s3cret@h/q", "the user is missing", "RabbitMQ requires user:password@"},
+		{"amqp://app:s3cret@a,other:s3cret@b/q", "all servers must have the same user and password", ""},
+		{"amqp://app:s3cret@h:x/q", `target "amqp://…@h:x/q": invalid port "x": must be between 1 and 65535`, ""},
 		{"amqp://app:s3cret@h", `target "amqp://…@h": the queue is missing`, "amqp://h:5672/QUEUE"},
-		{"amqp://app:s3cret/2@h/q", "what stands before the @ cannot be read", "@ as %40, : as %3A, / as %2F; or give the password in MSCTL_PASSWORD"},
-		{"amqp://app:s3cret?2@h/q", "what stands before the @ cannot be read", ""},
-		{"amqp://app:s3cret#2@h/q", "what stands before the @ cannot be read", ""},
-		{"amqp://app:s3cret,2@h/q", "what stands before the @ cannot be read", ""},
-		{"amqp://app:s3cret%2@h/q", "what stands before the @ cannot be read", ""},
-		{"amqp://app:s3cret 2@h/q", "what stands before the @ cannot be read", ""},
-		{"amqp://h/q?durabel=false", `RabbitMQ has no option "durabel"`, "did you mean durable?"},
-		{"amqp://h/q?durable=no", "the option durable=no is not true or false", ""},
-		{"amqp://h/q?maxLength=-1", "the option maxLength=-1 is not a whole number of 0 or more", ""},
-		{"amqp://h/q?durable=true&durable=false", "the option durable is there twice", ""},
-		{"amqp://h/q?exchangeType=topic", "the option exchangeType goes with exchange", ""},
-		{"amqp://h/q?exchange=x&exchangeType=topc", "the option exchangeType=topc is not known", "use topic, direct"},
-		{"amqp://h/q?durable=true&noAssert=true", "the option durable is for a queue that is asserted", ""},
-		{"amqp://h/q?exchange=", "the option exchange has no value", ""},
-		{"amqp://h/q?%zz", "the options behind the ? cannot be read", ""},
-		{"redis://h/x", `"x" is not the number of a database`, ""},
-		{"redis://a,b", "one server is enough for Redis", ""},
-		{"redis://@h", "there is no password", ""},
-		{"redis://h?queue=x", `Redis has no option "queue"`, "it has wildcards"},
-		{"nats://h/q", "/q is too much: NATS has no more than hosts", ""},
+		{"amqp://app:s3cret/2@h/q", "cannot read the user and password before the @", "(@ as %40, : as %3A, / as %2F), or set the password in MSCTL_PASSWORD"},
+		{"amqp://app:s3cret?2@h/q", "cannot read the user and password before the @", ""},
+		{"amqp://app:s3cret#2@h/q", "cannot read the user and password before the @", ""},
+		{"amqp://app:s3cret,2@h/q", "cannot read the user and password before the @", ""},
+		{"amqp://app:s3cret%2@h/q", "cannot read the user and password before the @", ""},
+		{"amqp://app:s3cret 2@h/q", "cannot read the user and password before the @", ""},
+		{"amqp://h/q?durabel=false", `unknown RabbitMQ option "durabel"`, "did you mean durable?"},
+		{"amqp://h/q?durable=no", "invalid option durable=no: must be true or false", ""},
+		{"amqp://h/q?maxLength=-1", "invalid option maxLength=-1: must be an integer of 0 or more", ""},
+		{"amqp://h/q?durable=true&durable=false", "duplicate option durable", ""},
+		{"amqp://h/q?exchangeType=topic", "option exchangeType requires exchange", ""},
+		{"amqp://h/q?exchange=x&exchangeType=topc", `unknown exchangeType "topc"`, "use topic, direct, fanout, or headers"},
+		{"amqp://h/q?durable=true&noAssert=true", "option durable cannot be combined with noAssert", ""},
+		{"amqp://h/q?exchange=", "option exchange requires a value", ""},
+		{"amqp://h/q?%zz", "invalid options after the ?", ""},
+		{"redis://h/x", `invalid database "x": must be a number`, ""},
+		{"redis://a,b", "a Redis target has only one server", ""},
+		{"redis://@h", "the password is missing", ""},
+		{"redis://h?queue=x", `unknown Redis option "queue"`, "the options are wildcards"},
+		{"nats://h/q", "unexpected path /q: a NATS address has no path", ""},
 		{"nats://", "the host is missing", ""},
-		{"nats://h?que=x", `NATS has no option "que"`, "did you mean queue?"},
+		{"nats://h?que=x", `unknown NATS option "que"`, "did you mean queue?"},
 		{"amqb://h/q", `unknown scheme "amqb"`, "did you mean amqp://host/queue?"},
 		{"rabbitmq://app:s3cret@h/q", `target "rabbitmq://…@h/q": unknown scheme "rabbitmq"`, "did you mean amqp://host/queue?"},
-		{"mqtt://app:s3cret@h", `target "mqtt://…@h": unknown scheme "mqtt"`, "a target is a service of msctl.yaml, or begins with tcp://, "},
-		{"tcp://app:s3cret@h:1", "this transport has no users and passwords", ""},
-		{"app:s3cret@h:1", "this transport has no users and passwords", ""},
-		{"http://app:s3cret@h:x/", "is not a URL", ""},
-		{"http://app:s3cret@h:0/", `port "0" must be a number`, ""},
+		{"mqtt://app:s3cret@h", `target "mqtt://…@h": unknown scheme "mqtt"`, "use the name of a service in msctl.yaml, or an address that begins with tcp://, "},
+		{"tcp://app:s3cret@h:1", "TCP has no login: remove what precedes the @", ""},
+		{"app:s3cret@h:1", "TCP has no login: remove what precedes the @", ""},
+		{"http://app:s3cret@h:x/", "invalid URL", ""},
+		{"http://app:s3cret@h:0/", `invalid port "0": must be between 1 and 65535`, ""},
 	}
 	for _, tt := range tests {
 		got, err := new(Flags).Parse(t.Context(), tt.text)
@@ -167,7 +167,7 @@ func TestBrokerTargetErrors(t *testing.T) {
 			continue
 		}
 		if text := err.Error() + exit.Hint(err); strings.Contains(text, "s3cret") {
-			t.Errorf("parseTarget(%q) tells the password: %s", tt.text, text)
+			t.Errorf("parseTarget(%q) contains the password: %s", tt.text, text)
 		}
 	}
 }
@@ -184,7 +184,7 @@ func TestParams(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if !got.Broker.Parameters.Asserts() || (Parameters{"persistent": true}).Asserts() || (Parameters{"noAssert": true}).Asserts() {
-		t.Error("a queue is declared when it is said how, and only then")
+		t.Error("a client must declare the queue if and only if the address says how")
 	}
 }
 
@@ -211,7 +211,7 @@ func TestServiceBehindBroker(t *testing.T) {
 		w := &workspace.Workspace{Brokers: map[workspace.Transport]string{tt.transport: tt.address}}
 		s := &workspace.Service{Name: "mail", Transport: tt.transport, Queue: tt.queue}
 		t.Setenv(tt.transport.Variable(), "")
-		got, err := places{w: w}.target(s)
+		got, err := locations{w: w}.target(s)
 		if tt.want == "" {
 			if err == nil || exit.Code(err) != exit.Usage || strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("%s: %s, %v, want a usage error", tt.address, got, err)
@@ -221,7 +221,7 @@ func TestServiceBehindBroker(t *testing.T) {
 		if err != nil || got.String() != tt.want || got.dialURLs() != tt.dials || got.Service != "mail" {
 			t.Errorf("%s: %s, %v; want %s, %s", tt.address, got, err, tt.want, tt.dials)
 		}
-		running := places{w: w, running: map[string]string{string(tt.transport): workspace.DefaultBrokerURL(tt.transport)}}
+		running := locations{w: w, running: map[string]string{string(tt.transport): workspace.DefaultBrokerURL(tt.transport)}}
 		if got, err := running.target(s); err != nil || got.Addresses[0] != strings.SplitAfter(workspace.DefaultBrokerURL(tt.transport), "://")[1] {
 			t.Errorf("%s: while msctl run has one: %s, %v", tt.address, got, err)
 		}
@@ -280,7 +280,7 @@ func FuzzTarget(f *testing.F) {
 				t.Fatalf("parseTarget(%q): %v has exit code %d", text, err, exit.Code(err))
 			}
 			if secret && strings.Contains(err.Error()+exit.Hint(err), password) {
-				t.Fatalf("parseTarget(%q) tells the password: %v", text, err)
+				t.Fatalf("parseTarget(%q) contains the password: %v", text, err)
 			}
 			return
 		}

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,74 +12,86 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// targetFlags are the flags that say whom to talk to, and how safely.
+// Flags are the values of the flags that select a target and configure TLS.
 type Flags struct {
 	To            string
 	CA, Cert, Key string
 	Insecure      bool
-	// running returns where the brokers of the workspace's `msctl run` are, by
-	// transport; nil where none is running. A nil func knows of none.
+	// Running returns the brokers of the workspace's `msctl run`, by transport; nil
+	// when it is not running. A nil func finds none.
 	Running func(context.Context, *workspace.Workspace) map[string]string
 }
 
-// dialLimits are what a connection is bounded by. The zero value is the
-// transports' own bounds.
-type Limits struct {
-	// maxInFlight bounds the calls at once.
+// DialOptions configure a connection. The zero value uses the transport's defaults.
+type DialOptions struct {
+	// MaxInFlight limits the concurrent calls.
 	MaxInFlight int
-	// serverName is whose certificate is expected; "" is the host that is dialled.
+	// ServerName is the name in the server's certificate; "" for the dialed host.
 	ServerName string
-	// patient waits for a broker that is not there, as long as the message may.
-	Patient bool
-	// log is told of what goes wrong without failing a message; nil is nobody.
+	// Wait lets messages wait for an unreachable broker until their timeout. By
+	// default they fail at once.
+	Wait bool
+	// Log receives problems that do not fail a message; nil discards them.
 	Log *slog.Logger
 }
 
-// dial makes the connection to a target: the one list of transports. Nothing is
-// connected before the first message. Errors are usage errors.
-func (f *Flags) Dial(t Target, limits Limits) (micro.Conn, error) {
-	if err := f.CheckTLS(t); err != nil {
+// Listener is a listener that reports when it is ready.
+type Listener interface {
+	micro.Listener
+	Ready(context.Context) error
+}
+
+// Dial returns a connection to a target, which connects with the first message. The
+// error is a usage error.
+func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
+	config, err := f.configFor(t)
+	if err != nil {
 		return nil, err
 	}
-	var config *tls.Config
-	if t.Encrypted() {
-		var err error
-		if config, err = f.TLSConfig(); err != nil {
-			return nil, err
-		}
-		config.ServerName = limits.ServerName
-	}
-	switch {
-	case t.Scheme == SchemeTCP, t.Scheme == SchemeTLS:
-		return dialTCP(t, config, limits), nil
-	case t.Broker == nil:
-		return nil, exit.WithHint(exit.Usagef("%s takes no messages: http targets are for `msctl bench`", t), "use tcp://host:port")
-	default:
-		return dialBroker(t, config, limits), nil
-	}
-}
-
-func dialTCP(t Target, config *tls.Config, limits Limits) micro.Conn {
-	var opts []microtcp.DialOption
-	if limits.MaxInFlight > 0 {
-		opts = append(opts, microtcp.WithMaxInFlight(limits.MaxInFlight))
-	}
 	if config != nil {
-		opts = append(opts, microtcp.WithTLS(config))
+		config.ServerName = o.ServerName
 	}
-	return microtcp.Dial(t.List(), opts...)
+	transport := t.transport()
+	switch {
+	case transport.dial == nil:
+		return nil, exit.WithHint(exit.Usagef("%s is an HTTP target, which only `msctl bench` supports", t), "use tcp://host:port")
+	case t.Broker == nil:
+		return transport.dial(t, config, o), nil
+	}
+	o.MaxInFlight = cmp.Or(o.MaxInFlight, defaultInFlight)
+	conn := transport.dial(t, config, o)
+	if o.Wait {
+		return conn, nil
+	}
+	return &probedConn{Conn: conn, addresses: t.Addresses}, nil
 }
 
-// checkTLS refuses the flags of TLS for a target without it.
+// defaultInFlight is the transports' own limit.
+const defaultInFlight = 65536
+
+// Listen returns the listener of a service behind a broker. The error is a usage
+// error.
+func (f *Flags) Listen(t Target) (Listener, error) {
+	config, err := f.configFor(t)
+	if err != nil {
+		return nil, err
+	}
+	return t.transport().listen(t, config), nil
+}
+
+// configFor returns the TLS configuration for a target; nil for one without TLS.
+func (f *Flags) configFor(t Target) (*tls.Config, error) {
+	if !t.Encrypted() {
+		return nil, f.CheckTLS(t)
+	}
+	return f.TLSConfig()
+}
+
+// CheckTLS rejects the TLS flags for a target without TLS.
 func (f *Flags) CheckTLS(t Target) error {
 	if t.Encrypted() {
-		return nil
-	}
-	err := f.NoTLS()
-	if err == nil {
 		return nil
 	}
 	var encrypted []string
@@ -87,17 +100,18 @@ func (f *Flags) CheckTLS(t Target) error {
 			encrypted = append(encrypted, s.Name+"://")
 		}
 	}
-	return exit.WithHint(err, "they go with a target over TLS (%s), not with %s", strings.Join(encrypted, ", "), t)
+	return exit.WithHint(f.NoTLS(), "use %s instead of %s", strings.Join(encrypted, ", "), t)
 }
 
-// noTLS refuses the flags of TLS.
+// NoTLS rejects the TLS flags.
 func (f *Flags) NoTLS() error {
 	if f.CA == "" && f.Cert == "" && f.Key == "" && !f.Insecure {
 		return nil
 	}
-	return exit.Usagef("--ca, --cert, --key and --insecure are for TLS, which this target has not")
+	return exit.Usagef("--ca, --cert, --key, and --insecure require a TLS target")
 }
 
+// TLSConfig returns the TLS configuration that the flags describe.
 func (f *Flags) TLSConfig() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: f.Insecure}
 	if f.CA != "" {
@@ -107,11 +121,11 @@ func (f *Flags) TLSConfig() (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, exit.Usagef("--ca: %s holds no certificate in PEM form", f.CA)
+			return nil, exit.Usagef("--ca: %s contains no PEM certificate", f.CA)
 		}
 	}
 	if (f.Cert == "") != (f.Key == "") {
-		return nil, exit.Usagef("--cert and --key go together")
+		return nil, exit.Usagef("--cert and --key must be used together")
 	}
 	if f.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)

@@ -1,55 +1,77 @@
 package target
 
-// targetsHelp is all that there is to say about targets.
-const Help = `A TARGET says whom messages go to. It is the name of a service in msctl.yaml, or
-an address:
+// AddressSyntax explains TARGET in the help of a command.
+const AddressSyntax = `TARGET is the name of a service in msctl.yaml, or an address:
+  tcp://host:port            NestJS's TCP transport; tcp://a:3002,b:3002 spreads the
+                             messages over two instances
+  amqp://host/queue          RabbitMQ
+  redis://host               Redis
+  nats://host                NATS
+With TLS, use tls://, amqps://, rediss://, or nats+tls://. Set the password in
+MSCTL_PASSWORD and put the user before the host: user@host. For all options, see
+` + "`msctl help targets`" + `.`
 
-  tcp://host:port               NestJS' own transport, TCP; host:port is enough
-  tcp://a:3002,b:3002           two instances, which share the messages
-  amqp://host/queue             RabbitMQ: the queue, in the vhost /
-  amqp://host/vhost/queue       the same in another vhost
-  redis://host, redis://host/2  Redis; messages are the same in all databases
-  nats://host, nats://a,b       NATS, or several servers of a cluster
-  http://host/path              a web server, for msctl bench
+// Syntax explains TARGET, and where messages go without one.
+const Syntax = AddressSyntax + `
 
-Over TLS they are tls, amqps, rediss, nats+tls and https; --ca, --cert, --key and
---insecure go with them. The usual port is taken where a broker's is not given.
-An IPv6 address is in brackets: nats://[::1]:4222.
+Without a TARGET, messages go to the service in the workspace that handles the
+pattern, or to ` + Default + ` outside of a workspace.`
+
+// Help is the complete description of TARGET.
+const Help = `A TARGET is the destination of messages. It is the name of a service in msctl.yaml,
+or an address:
+
+  tcp://host:port               NestJS's TCP transport; host:port is enough
+  tcp://a:3002,b:3002           two instances that share the messages
+  amqp://host/queue             RabbitMQ: a queue in the vhost /
+  amqp://host/vhost/queue       a queue in another vhost
+  redis://host, redis://host/2  Redis; channels are the same in all databases
+  nats://host, nats://a,b       NATS: one server, or several servers of a cluster
+  http://host/path              a web server (only for msctl bench)
+
+The schemes with TLS are tls, amqps, rediss, nats+tls, and https. They accept --ca,
+--cert, --key, and --insecure. The address of a broker may omit the default port. An
+IPv6 address requires brackets: nats://[::1]:4222.
 
 Names
-  Where the broker of a service is, says in this order: the msctl run of the
-  workspace that is going on; RABBITMQ_URL, REDIS_URL or NATS_URL in the
-  environment, in the env of the service or of the workspace; brokers in msctl.yaml;
-  or it is on this machine, at its usual port.
+  The address of a service's broker comes from the first of these that has one:
+  the running msctl run of the workspace; RABBITMQ_URL, REDIS_URL, or NATS_URL in the
+  environment, in the env of the service, or in the env of the workspace; brokers in
+  msctl.yaml; the default port on this machine.
 
 Passwords
-  amqp://user:password@host/queue holds a password, which others on this machine
-  can read in the list of processes. amqp://user@host/queue takes it from the
-  environment, from MSCTL_PASSWORD; so do redis://@host, for a Redis with a
-  password and no users, and nats://@host, for a token. nats://token@host is a
-  token while MSCTL_PASSWORD is not set. In an address, characters other than
-  letters, digits and -._~ are percent-encoded: @ is %40. No password is ever
-  printed: not with -v, not in errors, reports and printed code.
+  Other users of this machine can read a password on the command line, as in
+  amqp://user:password@host/queue, in the list of processes. Without a password,
+  amqp://user@host/queue takes it from MSCTL_PASSWORD. So do redis://@host, for a
+  Redis password without a user, and nats://@host, for a token. While MSCTL_PASSWORD
+  is not set, nats://token@host is a token. In the user and the password, percent-encode
+  all characters except letters, digits, and -._~ (@ is %40). msctl never prints a
+  password: not with -v, and not in errors, reports, or printed code.
 
 Options
-  Behind the address, ?OPTION=VALUE&OPTION=VALUE, under NestJS' names:
+  Add options to a broker's address as ?OPTION=VALUE&OPTION=VALUE. They have NestJS's
+  names:
 
   amqp  durable=false, exclusive, autoDelete, messageTtl=MS, expires=MS,
         maxLength=N, maxPriority=N, deadLetterExchange=NAME,
-        deadLetterRoutingKey=KEY and x-ARGUMENT=VALUE: how the queue is declared.
-        msctl uses the queue as it is, and makes none, unless one of these, or
-        noAssert=false, is given. msctl mock declares it as NestJS does, unless
-        noAssert is given.
-        exchange=NAME, exchangeType=topic, routingKey=KEY, wildcards: messages go
-        to an exchange, by their patterns with wildcards
-        persistent, replyQueue=NAME: the messages survive the broker's restart;
-        answers come by a queue of that name
-        noAck=false, prefetchCount=N, isGlobalPrefetchCount, consumerTag=NAME:
-        how msctl mock consumes
-  nats  inboxPrefix=PREFIX: where answers come, for users who may not read _INBOX
-        queue=GROUP: the queue group of msctl mock
-  redis wildcards: the patterns of msctl mock are globs
+        deadLetterRoutingKey=KEY, and x-ARGUMENT=VALUE
+            how to declare the queue. Without one of them, or noAssert=false, msctl
+            uses an existing queue and declares none. msctl mock declares the queue
+            like NestJS, unless noAssert is set.
+        exchange=NAME, exchangeType=topic, routingKey=KEY, wildcards
+            send to an exchange, with the pattern as the routing key
+        persistent
+            messages survive a restart of the broker
+        replyQueue=NAME
+            receive replies in a named queue
+        noAck=false, prefetchCount=N, isGlobalPrefetchCount, consumerTag=NAME
+            how msctl mock consumes
+  nats  inboxPrefix=PREFIX
+            the subjects of replies, for users without access to _INBOX
+        queue=GROUP
+            the queue group of msctl mock
+  redis wildcards
+            patterns of msctl mock are globs
 
-  In msctl.yaml, and in RABBITMQ_URL and the like, they stand behind the broker's
-  address, for all its services. What else stands there is for other programs, and
-  left alone.`
+  In msctl.yaml and in RABBITMQ_URL, REDIS_URL, and NATS_URL, the options after the
+  address apply to all services. Options of other programs are ignored there.`

@@ -13,138 +13,114 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 )
 
-// params are the options behind the ? of a broker's address, under NestJS' names:
-// bool, int or string, as the option is.
+// Parameters are the options after the ? of a broker's address, under NestJS's
+// names. A value is a bool, an int, or a string. The zero value has no options.
 type Parameters map[string]any
 
-// paramType is what an option's value is.
-type paramType int
+type parameterType int
 
 const (
-	paramBool paramType = iota
-	paramInt
-	paramText
+	boolParameter parameterType = iota
+	intParameter
+	textParameter
 )
 
-// paramsOf lists the options of a kind of broker.
-func paramsOf(k Kind) map[string]paramType {
-	switch k {
-	case RabbitMQ:
-		return map[string]paramType{
-			"durable": paramBool, "exclusive": paramBool, "autoDelete": paramBool, "noAssert": paramBool,
-			"messageTtl": paramInt, "expires": paramInt, "maxLength": paramInt, "maxPriority": paramInt,
-			"deadLetterExchange": paramText, "deadLetterRoutingKey": paramText,
-			"exchange": paramText, "exchangeType": paramText, "routingKey": paramText, "wildcards": paramBool,
-			"persistent": paramBool, "replyQueue": paramText,
-			"noAck": paramBool, "prefetchCount": paramInt, "isGlobalPrefetchCount": paramBool, "consumerTag": paramText,
-		}
-	case NATS:
-		return map[string]paramType{"queue": paramText, "inboxPrefix": paramText}
-	case Redis:
-		return map[string]paramType{"wildcards": paramBool}
-	}
-	return nil
-}
-
-// queueParams are those of a queue itself, which only they who declare it need.
-func QueueParams() []string {
-	return []string{"durable", "exclusive", "autoDelete", "messageTtl", "expires", "maxLength", "maxPriority", "deadLetterExchange", "deadLetterRoutingKey"}
-}
-
-// exchangeTypes are those that RabbitMQ has without plugins.
-func exchangeTypes() []string { return []string{"topic", "direct", "fanout", "headers"} }
-
-// parseParams reads the options.
-func parseParams(k Kind, query string) (Parameters, error) {
+// parseParameters parses the options of an address.
+func (t transport) parseParameters(query string) (Parameters, error) {
 	if query == "" {
 		return nil, nil
 	}
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return nil, exit.WithHint(errors.New("the options behind the ? cannot be read"), "they are OPTION=VALUE, with & between them")
+		return nil, exit.WithHint(errors.New("invalid options after the ?"), "write OPTION=VALUE&OPTION=VALUE")
 	}
 	p := Parameters{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if len(values[name]) > 1 {
-			return nil, fmt.Errorf("the option %s is there twice", name)
+			return nil, fmt.Errorf("duplicate option %s", name)
 		}
-		if p[name], err = parseParam(k, name, values[name][0]); err != nil {
+		if p[name], err = t.parseParameter(name, values[name][0]); err != nil {
 			return nil, err
 		}
 	}
-	return p, p.check()
+	if t.check == nil {
+		return p, nil
+	}
+	return p, t.check(p)
 }
 
-func parseParam(k Kind, name, text string) (any, error) {
-	known, ok := paramsOf(k)[name]
+func (t transport) parseParameter(name, text string) (any, error) {
+	known, ok := t.parameters[name]
 	switch {
-	case !ok && k == RabbitMQ && strings.HasPrefix(name, "x-"):
+	case !ok && t.takes(name):
 		return argument(text), nil
 	case !ok:
-		return nil, unknownParam(k, name)
-	case known == paramText && text == "":
-		return nil, fmt.Errorf("the option %s has no value", name)
-	case known == paramText:
+		return nil, t.unknownParameter(name)
+	case known == textParameter && text == "":
+		return nil, fmt.Errorf("option %s requires a value", name)
+	case known == textParameter:
 		return text, nil
-	case known == paramInt:
+	case known == intParameter:
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return nil, fmt.Errorf("the option %s=%s is not a whole number of 0 or more", name, text)
+			return nil, fmt.Errorf("invalid option %s=%s: must be an integer of 0 or more", name, text)
 		}
 		return n, nil
-	case text == "true" || text == "": // as a flag that stands alone
+	case text == "true" || text == "": // a name without a value turns the option on
 		return true, nil
 	case text == "false":
 		return false, nil
 	}
-	return nil, fmt.Errorf("the option %s=%s is not true or false", name, text)
+	return nil, fmt.Errorf("invalid option %s=%s: must be true or false", name, text)
 }
 
-// argument is the value of a queue's argument: a number or a truth value where it
-// looks like one.
+// takes reports whether the transport has an option.
+func (t transport) takes(name string) bool {
+	_, ok := t.parameters[name]
+	return ok || t.arguments && strings.HasPrefix(name, "x-")
+}
+
+// argument converts the value of a queue argument to a number or a bool if it looks
+// like one.
 func argument(text string) any {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return int(n)
 	}
-	if b, err := strconv.ParseBool(text); err == nil && (text == "true" || text == "false") {
-		return b
+	if text == "true" || text == "false" {
+		return text == "true"
 	}
 	return text
 }
 
-func unknownParam(k Kind, name string) error {
-	names := slices.Sorted(maps.Keys(paramsOf(k)))
-	err := fmt.Errorf("%s has no option %q", k, name)
+func (t transport) unknownParameter(name string) error {
+	names := slices.Sorted(maps.Keys(t.parameters))
+	err := fmt.Errorf("unknown %s option %q", t.kind, name)
 	if near := nearest.Word(name, names); near != "" {
 		return exit.WithHint(err, "did you mean %s?", near)
 	}
-	return exit.WithHint(err, "it has %s", strings.Join(names, ", "))
+	return exit.WithHint(err, "the options are %s", strings.Join(names, ", "))
 }
 
-// check checks the options against each other.
-func (p Parameters) check() error {
-	if t := p.Text("exchangeType"); t != "" && !slices.Contains(exchangeTypes(), t) && !strings.HasPrefix(t, "x-") {
-		return exit.WithHint(fmt.Errorf("the option exchangeType=%s is not known", t), "use %s", strings.Join(exchangeTypes(), ", "))
-	}
-	if p.IsSet("exchangeType") && !p.IsSet("exchange") && !p.Flag("wildcards") {
-		return errors.New("the option exchangeType goes with exchange")
-	}
-	if p.Flag("noAssert") {
-		for _, name := range QueueParams() {
-			if p.IsSet(name) {
-				return fmt.Errorf("the option %s is for a queue that is asserted: leave it out, or noAssert", name)
-			}
+// ownParameters removes the options of other programs, such as heartbeat, from a
+// query.
+func (t transport) ownParameters(query string) string {
+	var own []string
+	for one := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(one, "=")
+		if t.takes(name) {
+			own = append(own, one)
 		}
 	}
-	return nil
+	return strings.Join(own, "&")
 }
 
+// IsSet reports whether the option was given.
 func (p Parameters) IsSet(name string) bool { return p[name] != nil }
 
-// flag is a truth value, false where it is not set.
+// Flag returns a bool option, or false if it is not set.
 func (p Parameters) Flag(name string) bool { v, _ := p[name].(bool); return v }
 
-// truth is a truth value, nil where it is not set.
+// Truth returns a bool option, or nil if it is not set.
 func (p Parameters) Truth(name string) *bool {
 	v, ok := p[name].(bool)
 	if !ok {
@@ -153,44 +129,8 @@ func (p Parameters) Truth(name string) *bool {
 	return &v
 }
 
+// Number returns an integer option, or 0 if it is not set.
 func (p Parameters) Number(name string) int { v, _ := p[name].(int); return v }
 
+// Text returns a text option, or "" if it is not set.
 func (p Parameters) Text(name string) string { v, _ := p[name].(string); return v }
-
-// arguments are the x-… of a queue; nil for none.
-func (p Parameters) Arguments() map[string]any {
-	var list map[string]any
-	for name, v := range p {
-		if strings.HasPrefix(name, "x-") {
-			if list == nil {
-				list = map[string]any{}
-			}
-			list[name] = v
-		}
-	}
-	return list
-}
-
-// asserts reports whether a client declares the queue before it sends: only when
-// it is told how, since what is there already is what the service declared.
-func (p Parameters) Asserts() bool {
-	told := slices.ContainsFunc(QueueParams(), p.IsSet) || p.Arguments() != nil
-	return told || p.IsSet("noAssert") && !p.Flag("noAssert")
-}
-
-// withoutQueue reports whether messages go to an exchange alone.
-func (p Parameters) WithoutQueue() bool {
-	return p.IsSet("exchange") && (p.Flag("wildcards") || p.Text("exchangeType") == "fanout")
-}
-
-// ownParams leaves out of a query what is for other programs, such as heartbeat.
-func ownParams(k Kind, query string) string {
-	var own []string
-	for one := range strings.SplitSeq(query, "&") {
-		name, _, _ := strings.Cut(one, "=")
-		if _, ok := paramsOf(k)[name]; ok || k == RabbitMQ && strings.HasPrefix(name, "x-") {
-			own = append(own, one)
-		}
-	}
-	return strings.Join(own, "&")
-}

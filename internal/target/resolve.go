@@ -9,8 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
@@ -18,12 +16,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// describeTimeout bounds the question what a service handles, which is asked
-// beside the message that matters.
-const DescribeTimeout = time.Second
-
-// resolve finds the target of a message: --to, or in a workspace the service
-// that says it handles the pattern, or the default.
+// Resolve returns the target of a message: --to, or the service of the workspace that
+// handles the pattern, or [Default] outside of a workspace.
 func (f *Flags) Resolve(ctx context.Context, pattern micro.Pattern) (Target, error) {
 	if f.To != "" {
 		return f.Parse(ctx, f.To)
@@ -33,161 +27,74 @@ func (f *Flags) Resolve(ctx context.Context, pattern micro.Pattern) (Target, err
 		return Target{}, err
 	}
 	if w == nil {
-		return f.Parse(ctx, Default)
+		return ParseURL(Default)
 	}
 	targets, err := f.MessageTargets(ctx, w)
 	switch {
 	case err != nil:
-		return Target{}, exit.WithHint(err, "%s", cmp.Or(exit.Hint(err), "name a target with --to"))
+		return Target{}, exit.WithHint(err, "%s", cmp.Or(exit.Hint(err), "set a target with --to"))
 	case len(targets) == 1:
 		return targets[0], nil
 	}
 	return choose(f.survey(ctx, targets), w.Name, pattern)
 }
 
-// messageTargets are the services of a workspace that take messages. It is a usage
-// error when there is none.
+// MessageTargets returns the services of a workspace that handle messages. Having
+// none is a usage error.
 func (f *Flags) MessageTargets(ctx context.Context, w *workspace.Workspace) ([]Target, error) {
 	services := slices.DeleteFunc(slices.Clone(w.Services), func(s *workspace.Service) bool { return s.Kind == workspace.KindGateway })
 	if len(services) == 0 {
-		return nil, exit.Usagef("the workspace %s has no service that takes messages", w.Name)
+		return nil, exit.Usagef("workspace %s has no service that handles messages", w.Name)
 	}
-	where := f.findPlaces(ctx, w, services...)
+	located := f.locate(ctx, w, services...)
 	targets := make([]Target, len(services))
 	for i, s := range services {
 		var err error
-		if targets[i], err = where.target(s); err != nil {
+		if targets[i], err = located.target(s); err != nil {
 			return nil, err
 		}
 	}
 	return targets, nil
 }
 
-// answer is what a service said when it was asked what it handles.
-type Answer struct {
-	Target      Target
-	Description micro.Description
-	Err         error
-}
-
-// survey asks the services, all at once, what they handle.
-func (f *Flags) survey(ctx context.Context, targets []Target) []Answer {
-	answers := make([]Answer, len(targets))
-	var wg sync.WaitGroup
-	for i, t := range targets {
-		wg.Go(func() {
-			d, err := f.Describe(ctx, t, DescribeTimeout)
-			answers[i] = Answer{t, d, err}
-		})
-	}
-	wg.Wait()
-	return answers
-}
-
-// describe asks a target what it handles.
-func (f *Flags) Describe(ctx context.Context, t Target, timeout time.Duration) (micro.Description, error) {
-	var none micro.Description
-	conn, err := f.Dial(t, Limits{})
-	if err != nil {
-		return none, err
-	}
-	client := micro.NewClient(conn, micro.WithTimeout(timeout))
-	defer client.Close()
-	return micro.Call[micro.Description](ctx, client, t.describePattern(), struct{}{})
-}
-
-// gatherTime is how long the services of a broker may take after the first of them
-// has said what it handles.
-const gatherTime = 300 * time.Millisecond
-
-// describeAll asks everyone at a target what they handle: the services of a broker
-// that share its subjects, or the one that the target is.
-func (f *Flags) DescribeAll(ctx context.Context, t Target, timeout time.Duration) ([]micro.Description, error) {
-	if !t.Shared() || t.Service != "" {
-		d, err := f.Describe(ctx, t, timeout)
-		return []micro.Description{d}, err
-	}
-	conn, err := f.Dial(t, Limits{})
-	if err != nil {
-		return nil, err
-	}
-	client := micro.NewClient(conn, micro.WithTimeout(timeout))
-	defer client.Close()
-	ctx, enough := context.WithCancel(ctx)
-	defer enough()
-	var all []micro.Description
-	window := time.AfterFunc(timeout, enough)
-	defer window.Stop()
-	req := &micro.Request{Pattern: micro.DescribePattern, Data: []byte("{}"), All: true}
-	err = client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
-		var d micro.Description
-		if json.Unmarshal(v.Raw, &d) != nil {
-			return nil // it has a handler of its own for that
-		}
-		if all = append(all, d); len(all) == 1 {
-			window.Reset(gatherTime)
-		}
-		return nil
-	}))
-	if len(all) > 0 {
-		err = nil
-	}
-	slices.SortStableFunc(all, func(a, b micro.Description) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), a.Started.Compare(b.Started))
-	})
-	return all, err
-}
-
-// describePattern asks the target what it handles: by its name where many share
-// the broker's subjects.
-func (t Target) describePattern() micro.Pattern {
-	if t.Service != "" && t.Shared() {
-		return micro.DescribeOf(t.Service)
-	}
-	return micro.DescribePattern
-}
-
-// shared reports whether all services of the broker are at the one address, told
-// apart by patterns alone.
-func (t Target) Shared() bool { return t.Broker != nil && t.Broker.Kind != RabbitMQ }
-
-// choose picks the one service that handles the pattern. Services that run but
-// cannot say what they handle (NestJS) are taken when no other one does, and so is
-// one that may run, because behind Redis or NATS nobody can tell.
+// choose picks the one service that handles the pattern. Without one, it picks a
+// service that may handle it: one that is running but cannot describe itself
+// (NestJS), or, with Redis and NATS, one that may be running.
 func choose(answers []Answer, workspaceName string, pattern micro.Pattern) (Target, error) {
-	var claims, silent []Target
+	var certain, possible []Target
 	var known []string
 	for _, a := range answers {
 		switch {
 		case a.Err == nil && slices.ContainsFunc(a.Description.Handlers, handles(pattern)):
-			claims = append(claims, a.Target)
+			certain = append(certain, a.Target)
 		case errors.Is(a.Err, micro.ErrNoHandler), a.Target.foreign && a.Target.Shared() && errors.Is(a.Err, micro.ErrNotServed):
-			silent = append(silent, a.Target)
+			possible = append(possible, a.Target)
 		}
 		known = append(known, Routes(a.Description)...)
 	}
-	if len(claims) == 0 {
-		claims = silent
+	if len(certain) == 0 {
+		certain = possible
 	}
-	claims = distinct(claims)
+	certain = distinct(certain)
 	switch {
-	case len(claims) == 1:
-		return claims[0], nil
-	case len(claims) > 1:
-		return Target{}, exit.Usagef("%s may go to %s: choose with --to", pattern, listNames(claims))
+	case len(certain) == 1:
+		return certain[0], nil
+	case len(certain) > 1:
+		return Target{}, exit.Usagef("%s may be handled by %s: choose one with --to", pattern, listNames(certain))
 	case len(known) == 0:
-		err := fmt.Errorf("no service of the workspace %s could be asked who handles %s: %w", workspaceName, pattern, firstError(answers))
-		return Target{}, exit.WithHint(exit.WithCode(err, exit.Code(firstError(answers))), "start the services with `msctl run`")
+		first := firstError(answers)
+		err := fmt.Errorf("cannot find the service for %s in workspace %s: %w", pattern, workspaceName, first)
+		return Target{}, exit.WithHint(exit.WithCode(err, exit.Code(first)), "start the services with `msctl run`")
 	}
-	err := exit.Usagef("no running service of the workspace %s handles %s", workspaceName, pattern)
+	err := exit.Usagef("no running service of workspace %s handles %s", workspaceName, pattern)
 	if near := NearestRoutes(pattern, known); len(near) > 0 {
 		return Target{}, exit.WithHint(err, "did you mean %s?", strings.Join(near, " or "))
 	}
-	return Target{}, exit.WithHint(err, "`msctl ls` lists what is handled")
+	return Target{}, exit.WithHint(err, "`msctl ls` lists the handlers")
 }
 
-// distinct leaves out of the targets those that are the same place: a message for
-// one of them is one for all.
+// distinct merges targets that are the same place, because a message for one of them
+// reaches all of them.
 func distinct(targets []Target) []Target {
 	var list []Target
 	for _, t := range targets {
@@ -196,7 +103,7 @@ func distinct(targets []Target) []Target {
 		case i < 0:
 			list = append(list, t)
 		case list[i].Service != t.Service:
-			list[i].Service = "" // it is for both of them
+			list[i].Service = "" // not one service
 		}
 	}
 	return list
@@ -206,7 +113,7 @@ func handles(pattern micro.Pattern) func(micro.HandlerInfo) bool {
 	return func(h micro.HandlerInfo) bool { return h.Route == pattern.Route() }
 }
 
-// routes lists the routes that services handle.
+// Routes lists the routes that services handle.
 func Routes(services ...micro.Description) (out []string) {
 	for _, d := range services {
 		for _, h := range d.Handlers {
@@ -216,8 +123,8 @@ func Routes(services ...micro.Description) (out []string) {
 	return out
 }
 
-// nearestRoutes gives up to three of the routes that are near a pattern. What
-// all object patterns have in common ({"cmd":) makes them no nearer.
+// NearestRoutes returns up to three routes that resemble a pattern. It ignores what
+// all object patterns have in common, such as {"cmd":.
 func NearestRoutes(pattern micro.Pattern, routes []string) []string {
 	words := make([]string, len(routes))
 	byWord := map[string]string{}
@@ -232,7 +139,7 @@ func NearestRoutes(pattern micro.Pattern, routes []string) []string {
 	return near
 }
 
-// essence is a route without the braces, quotes and keys of an object.
+// essence returns a route without the braces, quotes, and keys of an object.
 func essence(route string) string {
 	var fields map[string]any
 	if !strings.HasPrefix(route, "{") || json.Unmarshal([]byte(route), &fields) != nil {
@@ -253,12 +160,12 @@ func listNames(targets []Target) string {
 	return strings.Join(names, " or ")
 }
 
-// firstError is the first service's reason not to answer, in a person's words.
+// firstError returns the first error of the answers, explained.
 func firstError(answers []Answer) error {
 	for _, a := range answers {
 		if a.Err != nil {
 			return Explain(a.Err, a.Target)
 		}
 	}
-	return errors.New("none of them handles anything")
+	return errors.New("the services have no handlers")
 }

@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 
@@ -19,93 +18,79 @@ func (f *Flags) serviceTarget(ctx context.Context, name string) (Target, error) 
 		return Target{}, err
 	}
 	if w == nil {
-		err := exit.Usagef("target %q: a service's name needs a workspace, and there is no %s here or above", name, workspace.FileName)
-		return Target{}, exit.WithHint(err, "give an address, such as --to tcp://%s:3002", name)
+		err := exit.Usagef("target %q: the name of a service requires a workspace, but there is no %s in this folder or above it", name, workspace.FileName)
+		return Target{}, exit.WithHint(err, "use an address, such as --to tcp://%s:3002", name)
 	}
 	s := w.Service(name)
 	if s == nil {
-		err := exit.Usagef("the workspace %s has no service %q", w.Name, name)
+		err := exit.Usagef("workspace %s has no service %q", w.Name, name)
 		if near := nearest.Word(name, w.Names()); near != "" {
 			return Target{}, exit.WithHint(err, "did you mean %s?", near)
 		}
-		return Target{}, exit.WithHint(err, "it has %s", strings.Join(w.Names(), ", "))
+		return Target{}, exit.WithHint(err, "its services are %s", strings.Join(w.Names(), ", "))
 	}
 	if s.Kind == workspace.KindGateway {
-		return Target{}, exit.WithHint(exit.Usagef("%s is a gateway: it answers HTTP, not messages", name), "try curl %s/health", s.URL())
+		return Target{}, exit.WithHint(exit.Usagef("%s is a gateway: it serves HTTP, not messages", name), "try `curl %s/health`", s.URL())
 	}
-	return f.findPlaces(ctx, w, s).target(s)
+	return f.locate(ctx, w, s).target(s)
 }
 
-// places knows where the services of a workspace are.
-type places struct {
+// locations knows the addresses of the services in a workspace.
+type locations struct {
 	w *workspace.Workspace
-	// running is where the brokers of the `msctl run` that is going on are, by
-	// transport.
+	// running holds the brokers of the workspace's `msctl run`, by transport.
 	running map[string]string
 }
 
-// findPlaces finds out where services are: for those behind a broker it asks the
-// `msctl run` that is going on, if one is.
-func (f *Flags) findPlaces(ctx context.Context, w *workspace.Workspace, services ...*workspace.Service) places {
-	p := places{w: w}
+// locate prepares the lookup of services. If one of them is behind a broker, it asks
+// the workspace's `msctl run` for its brokers, in case one is running.
+func (f *Flags) locate(ctx context.Context, w *workspace.Workspace, services ...*workspace.Service) locations {
+	l := locations{w: w}
 	for _, s := range services {
 		if s.Transport.Broker() && f.Running != nil {
-			p.running = f.Running(ctx, w)
+			l.running = f.Running(ctx, w)
 			break
 		}
 	}
-	return p
+	return l
 }
 
-// target is where a service takes messages. The error is a usage error.
-func (p places) target(s *workspace.Service) (Target, error) {
+// target returns the target of a service. The error is a usage error.
+func (l locations) target(s *workspace.Service) (Target, error) {
 	if !s.Transport.Broker() {
 		return Target{Scheme: SchemeTCP, Addresses: []string{s.Addr()}, Service: s.Name}, nil
 	}
-	address, from := p.running[string(s.Transport)], "msctl run"
+	address, from := l.running[string(s.Transport)], "msctl run"
 	if address == "" {
-		address, from = p.w.Broker(s.Transport, s, os.Getenv)
+		address, from = l.w.Broker(s.Transport, s, os.Getenv)
 	}
 	t, err := brokerOf(s, address)
 	if err != nil {
-		return Target{}, exit.WithHint(exit.Usagef("where %s is, which %s says: %w", s.Transport.Title(), from, err), "%s", exit.Hint(err))
+		return Target{}, exit.WithHint(exit.Usagef("the %s address from %s: %w", s.Transport.Title(), from, err), "%s", exit.Hint(err))
 	}
 	t.foreign = len(s.Command) > 0
 	return t, nil
 }
 
-// brokerOf is the target of a service whose broker has that address: without the
-// queue, and maybe with options for other programs, which are left out.
+// brokerOf returns the target of a service whose broker has the address. The address
+// has no queue, and may have options for other programs, which are ignored.
 func brokerOf(s *workspace.Service, address string) (Target, error) {
-	scheme, rest, _ := strings.Cut(address, "://")
-	if scheme == "tls" && s.Transport == workspace.NATS {
-		scheme = schemeNATSTLS
+	name, rest, _ := strings.Cut(address, "://")
+	if name == "tls" && s.Transport == workspace.NATS {
+		name = schemeNATSTLS
 		rest = strings.ReplaceAll(rest, ",tls://", ",")
 	}
-	known := schemeOf(scheme)
-	if known == nil || string(known.kind) != s.Transport.Title() {
-		return Target{}, fmt.Errorf("%q is not an address of %s", WithoutLogin(address), s.Transport.Title())
+	transport, scheme, _ := lookUp(name)
+	if string(transport.kind) != s.Transport.Title() {
+		return Target{}, fmt.Errorf("%q is not a %s address", WithoutLogin(address), s.Transport.Title())
 	}
-	t, err := readBroker(known, rest, func(t *Target, tail string) error { return t.readServiceTail(s, tail) })
+	t, err := readBroker(scheme, rest, func(t *Target, tail string) error {
+		path, query, _ := strings.Cut(tail, "?")
+		if transport.servicePath != nil {
+			path = transport.servicePath(s, path)
+		}
+		return t.readOptions(path, transport.ownParameters(query))
+	})
 	t.Service = s.Name
 	return t, err
-}
-
-// readServiceTail reads the path and the options of a broker of the workspace: the
-// path of RabbitMQ's is a vhost.
-func (t *Target) readServiceTail(s *workspace.Service, tail string) error {
-	path, query, _ := strings.Cut(tail, "?")
-	b := t.Broker
-	if vhost := strings.Trim(path, "/"); b.Kind == RabbitMQ && vhost != "" {
-		path = "/" + vhost + "/" + url.PathEscape(s.QueueName())
-	} else if b.Kind == RabbitMQ {
-		path = "/" + url.PathEscape(s.QueueName())
-	}
-	if err := b.readPath(path); err != nil {
-		return err
-	}
-	b.query = ownParams(b.Kind, query)
-	var err error
-	b.Parameters, err = parseParams(b.Kind, b.query)
-	return err
 }

@@ -1,83 +1,103 @@
 // Package target handles the TARGET of a message: it parses an address or the name
 // of a service in msctl.yaml, connects to it, and explains what went wrong on the way.
+//
+// Everything that depends on the transport is in one value per transport (tcp.go,
+// rabbitmq.go, redis.go, nats.go, http.go); transport.go lists them.
 package target
 
 import (
-	"cmp"
-	"context"
-	"fmt"
-	"net"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
-// targetSyntax is the TARGET syntax for the help of the commands that take one.
-const AddressSyntax = `TARGET is the name of a service in msctl.yaml, or an address:
-  tcp://host:port            NestJS' own transport; several share the messages:
-                             tcp://a:3002,b:3002
-  amqp://host/queue          RabbitMQ
-  redis://host               Redis
-  nats://host                NATS
-and over TLS tls://, amqps://, rediss://, nats+tls://. A password is best left to
-MSCTL_PASSWORD, behind user@host. ` + "`msctl help targets`" + ` has all of it.`
-
-// targetHelp adds to it where messages go without a target.
-const Syntax = AddressSyntax + `
-Without one: in a workspace the service that says it handles the pattern,
-elsewhere tcp://localhost:3002.`
-
-// defaultTarget is where messages go outside of a workspace.
+// Default is the target of messages outside of a workspace.
 const Default = "tcp://localhost:3002"
 
-// target is where messages go.
+// Target is the destination of messages.
 type Target struct {
-	// scheme is tcp, tls, http or that of a broker.
+	// Scheme is the URL scheme. For https it is [SchemeHTTP] as well.
 	Scheme string
-	// addresses are host:port, one or several that share the messages. For
-	// http it is the one URL, without the login.
+	// Addresses are host:port, one or several that share the messages. For HTTP it
+	// is the one URL, without the login.
 	Addresses []string
-	// login is who we are to an http server.
+	// Login authenticates to a broker or a web server.
 	Login Login
-	// service is the name in msctl.yaml, or "" for a target given by address.
+	// Service is the name in msctl.yaml, or "" for a target given by address.
 	Service string
-	// foreign tells that the service is a program that msctl does not build, such as
-	// a NestJS service.
-	foreign bool
-	// broker says more of a broker; nil for others.
+	// Broker holds what an address says about a broker; nil for other transports.
 	Broker *Broker
+	// foreign is set for a program that msctl does not build, such as a NestJS service.
+	foreign bool
 }
 
-// String is the target as a person writes it, without the password: with that in
-// the environment it can be typed again.
+// Broker is the part of a broker's address that follows its servers.
+type Broker struct {
+	// VHost and Queue belong to RabbitMQ.
+	VHost, Queue string
+	// DB is the Redis database, or "". Channels are the same in all databases.
+	DB string
+	// Parameters are the parsed options, and query is their text.
+	Parameters Parameters
+	query      string
+}
+
+// String returns the target as a user writes it, without the password. With the
+// password in the environment, it parses to the same target.
 func (t Target) String() string {
-	switch {
-	case t.Scheme == SchemeHTTP:
-		scheme, rest, _ := strings.Cut(t.Addresses[0], "://")
-		return scheme + "://" + t.Login.String() + rest
-	case t.Broker != nil:
-		return t.Scheme + "://" + t.Broker.Login.String() + strings.Join(t.Addresses, ",") + t.tail()
+	transport := t.transport()
+	if transport.format != nil {
+		return transport.format(t)
 	}
-	return t.Scheme + "://" + strings.Join(t.Addresses, ",")
+	text := t.Scheme + "://" + t.Login.String() + t.List()
+	if t.Broker != nil {
+		text += transport.path(t.Broker)
+		if t.Broker.query != "" {
+			text += "?" + t.Broker.query
+		}
+	}
+	return text
 }
 
-// info is what msctl knows of the target's scheme; nil for http.
-func (t Target) info() *schemeInfo { return schemeOf(t.Scheme) }
+// transport returns the target's transport; the zero value for the zero target.
+func (t Target) transport() transport {
+	found, _, _ := lookUp(t.Scheme)
+	return found
+}
 
-// encrypted reports whether the target's scheme is one of TLS.
-func (t Target) Encrypted() bool { return t.info() != nil && t.info().tls }
+// Kind returns the target's transport.
+func (t Target) Kind() Kind { return t.transport().kind }
 
-// raw reports whether a proxy before the target sees bytes only, and not messages.
+// Encrypted reports whether the target's scheme uses TLS.
+func (t Target) Encrypted() bool {
+	_, scheme, _ := lookUp(t.Scheme)
+	return scheme.tls
+}
+
+// Raw reports whether a proxy in front of the target sees bytes instead of messages.
 func (t Target) Raw() bool { return t.Scheme == SchemeHTTP || t.Broker != nil }
 
-// list is the addresses as microtcp.Dial takes them.
+// Shared reports whether all services of a broker share its one address and are
+// told apart by patterns alone.
+func (t Target) Shared() bool { return t.transport().shared }
+
+// HasHeaders reports whether metadata travels in headers rather than in the packet.
+func (t Target) HasHeaders() bool { return t.transport().headers }
+
+// Subscribes reports whether a server must name the patterns that it handles.
+func (t Target) Subscribes() bool {
+	if t.Broker == nil {
+		return false
+	}
+	p := t.Broker.Parameters
+	return t.Shared() || p.Flag("wildcards") && p.Text("exchangeType") != "fanout"
+}
+
+// List returns the addresses as microtcp.Dial takes them.
 func (t Target) List() string { return strings.Join(t.Addresses, ",") }
 
-// name is what to call the target in a message: its service, or its address.
+// Name returns what a message calls the target: its service, or its address.
 func (t Target) Name() string {
 	if t.Service != "" {
 		return t.Service
@@ -85,105 +105,73 @@ func (t Target) Name() string {
 	return t.String()
 }
 
-const (
-	SchemeTCP  = "tcp"
-	SchemeTLS  = "tls"
-	SchemeHTTP = "http" // for bench only
-)
+// Where returns the servers of a broker, without the queue.
+func (t Target) Where() string { return t.Scheme + "://" + t.List() }
 
-// parse reads a TARGET. Names of services are looked up in the workspace
-// of the current folder. Everything that is wrong is a usage error.
-func (f *Flags) Parse(ctx context.Context, text string) (Target, error) {
-	switch {
-	case text == "":
-		return Target{}, exit.Usagef("the target is empty: give a service's name or tcp://host:port")
-	case !strings.Contains(text, ":"):
-		return f.serviceTarget(ctx, text)
+// Place returns the queue, channel, or subject that receives the messages of a
+// pattern; "" without a broker.
+func (t Target) Place(p micro.Pattern) string {
+	if place := t.transport().place; place != nil {
+		return place(t, p)
 	}
-	return ParseURL(text)
+	return ""
 }
 
-// parseURL reads a TARGET that is an address.
-func ParseURL(text string) (Target, error) {
-	scheme, rest, isURL := strings.Cut(text, "://")
-	if !isURL {
-		return parseAddresses(SchemeTCP, text)
+// Each returns one target for each address. The servers of a broker's cluster count
+// as one.
+func (t Target) Each() []Target {
+	if t.Broker != nil {
+		return []Target{t}
 	}
-	switch known := schemeOf(scheme); {
-	case known != nil && known.kind != "":
-		return parseBroker(known, rest)
-	case known != nil:
-		return parseAddresses(scheme, rest)
-	case scheme == "http" || scheme == "https":
-		return parseHTTP(text)
+	list := make([]Target, len(t.Addresses))
+	for i, address := range t.Addresses {
+		list[i] = t
+		list[i].Addresses = []string{address}
 	}
-	return Target{}, unknownScheme(text, scheme)
+	return list
 }
 
-// unknownScheme names the scheme that was meant, or all of them.
-func unknownScheme(text, scheme string) error {
-	err := exit.Usagef("target %q: unknown scheme %q", WithoutLogin(text), scheme)
-	var names []string
-	for _, s := range Schemes() {
-		names = append(names, s.Name)
-	}
-	alias := map[string]string{"rabbitmq": schemeAMQP, "rmq": schemeAMQP, "natss": schemeNATSTLS, "nats-tls": schemeNATSTLS}
-	if near := cmp.Or(alias[scheme], nearest.Word(scheme, names)); near != "" {
-		return exit.WithHint(err, "did you mean %s?", schemeOf(near).Sample)
-	}
-	return exit.WithHint(err, "a target is a service of msctl.yaml, or begins with %s://", strings.Join(names, "://, "))
-}
-
-// parseHTTP reads the URL of a web server.
-func parseHTTP(text string) (Target, error) {
-	shown := WithoutLogin(text)
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return Target{}, exit.Usagef("target %q is not a URL", shown)
-	}
-	if number, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || number < 1 || number > 65535) {
-		return Target{}, exit.Usagef("target %q: port %q must be a number from 1 to 65535", shown, u.Port())
-	}
-	t := Target{Scheme: SchemeHTTP, Addresses: []string{text}}
-	if u.User != nil {
-		t.Login, u.User = readLogin(u.User, false), nil
-		t.Addresses[0] = u.String()
-	}
-	return t, nil
-}
-
-// parseAddresses reads host:port,host:port; each may repeat the scheme.
-func parseAddresses(scheme, list string) (Target, error) {
-	t := Target{Scheme: scheme}
-	if strings.Contains(list, "@") {
-		return t, exit.Usagef("target %q: this transport has no users and passwords", WithoutLogin(scheme+"://"+list))
-	}
-	for _, one := range strings.Split(list, ",") {
-		address, err := parseAddress(strings.TrimPrefix(strings.TrimSpace(one), scheme+"://"))
-		if err != nil {
-			return Target{}, exit.Usagef("target %q: %w", scheme+"://"+list, err)
+// Through returns the target for clients that connect to a proxy at address, which
+// passes everything on to t. With TLS, the proxy encrypts.
+func (t Target) Through(address string) Target {
+	switch t.Scheme {
+	case SchemeTLS:
+		t.Scheme = SchemeTCP
+	case SchemeHTTP:
+		if u, err := url.Parse(t.Addresses[0]); err == nil {
+			u.Host = address
+			address = u.String()
 		}
-		if slices.Contains(t.Addresses, address) {
-			return Target{}, exit.Usagef("target %q: %s is there twice", scheme+"://"+list, address)
-		}
-		t.Addresses = append(t.Addresses, address)
 	}
-	return t, nil
+	t.Addresses = []string{address}
+	return t
 }
 
-func parseAddress(text string) (string, error) {
-	if strings.ContainsAny(text, "/?# ") {
-		return "", fmt.Errorf("%q is not host:port", text)
+// FirstHostPort splits the first address.
+func (t Target) FirstHostPort() (host, port string) {
+	first := t.Addresses[0]
+	i := strings.LastIndexByte(first, ':')
+	return strings.Trim(first[:i], "[]"), first[i+1:]
+}
+
+// DialForm returns the scheme and the path that the driver of a broker expects.
+func (t Target) DialForm() (scheme, path string) {
+	transport, s, _ := lookUp(t.Scheme)
+	scheme = s.dial
+	if scheme == "" {
+		scheme = s.Name
 	}
-	host, port, err := net.SplitHostPort(text)
-	if err != nil {
-		return "", fmt.Errorf("%q is not host:port", text)
+	return scheme, transport.serverPath(t.Broker)
+}
+
+// dialURLs returns the broker's servers as the driver expects them: with the
+// password, without the queue, and with the scheme before each.
+func (t Target) dialURLs() string {
+	scheme, path := t.DialForm()
+	login := t.Login.reveal(t.transport().token)
+	urls := make([]string, len(t.Addresses))
+	for i, address := range t.Addresses {
+		urls[i] = scheme + "://" + login + address + path
 	}
-	if number, err := strconv.Atoi(port); err != nil || number < 1 || number > 65535 {
-		return "", fmt.Errorf("port %q must be a number from 1 to 65535", port)
-	}
-	if host == "" {
-		host = "localhost"
-	}
-	return net.JoinHostPort(host, port), nil
+	return strings.Join(urls, ",")
 }

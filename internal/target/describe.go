@@ -1,0 +1,100 @@
+package target
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// DescribeTimeout limits a question about handlers that is only asked in support of
+// another message.
+const DescribeTimeout = time.Second
+
+// gatherTime is how long the services of a broker have to describe themselves after
+// the first of them has.
+const gatherTime = 300 * time.Millisecond
+
+// Answer is the description that a service gave of its handlers, or the error.
+type Answer struct {
+	Target      Target
+	Description micro.Description
+	Err         error
+}
+
+// survey asks targets for their handlers, all at once.
+func (f *Flags) survey(ctx context.Context, targets []Target) []Answer {
+	answers := make([]Answer, len(targets))
+	var wg sync.WaitGroup
+	for i, t := range targets {
+		wg.Go(func() {
+			d, err := f.Describe(ctx, t, DescribeTimeout)
+			answers[i] = Answer{t, d, err}
+		})
+	}
+	wg.Wait()
+	return answers
+}
+
+// Describe asks a target for its handlers.
+func (f *Flags) Describe(ctx context.Context, t Target, timeout time.Duration) (micro.Description, error) {
+	conn, err := f.Dial(t, DialOptions{})
+	if err != nil {
+		return micro.Description{}, err
+	}
+	client := micro.NewClient(conn, micro.WithTimeout(timeout))
+	defer client.Close()
+	return micro.Call[micro.Description](ctx, client, t.describePattern(), struct{}{})
+}
+
+// describePattern is the pattern of the question. Where services share a broker's
+// subjects, it names the service.
+func (t Target) describePattern() micro.Pattern {
+	if t.Service != "" && t.Shared() {
+		return micro.DescribeOf(t.Service)
+	}
+	return micro.DescribePattern
+}
+
+// DescribeAll asks all services at a target for their handlers. That is one service,
+// unless the target is the address of a broker whose services share it.
+func (f *Flags) DescribeAll(ctx context.Context, t Target, timeout time.Duration) ([]micro.Description, error) {
+	if !t.Shared() || t.Service != "" {
+		d, err := f.Describe(ctx, t, timeout)
+		return []micro.Description{d}, err
+	}
+	conn, err := f.Dial(t, DialOptions{})
+	if err != nil {
+		return nil, err
+	}
+	client := micro.NewClient(conn, micro.WithTimeout(timeout))
+	defer client.Close()
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
+	var all []micro.Description
+	window := time.AfterFunc(timeout, enough)
+	defer window.Stop()
+	req := &micro.Request{Pattern: micro.DescribePattern, Data: []byte("{}"), All: true}
+	err = client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
+		var d micro.Description
+		if json.Unmarshal(v.Raw, &d) != nil {
+			return nil // the service has its own handler for this pattern
+		}
+		if all = append(all, d); len(all) == 1 {
+			window.Reset(gatherTime)
+		}
+		return nil
+	}))
+	if len(all) > 0 {
+		err = nil
+	}
+	slices.SortStableFunc(all, func(a, b micro.Description) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), a.Started.Compare(b.Started))
+	})
+	return all, err
+}

@@ -1,0 +1,44 @@
+package target
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/msctl/msctl/internal/exit"
+)
+
+// SchemeHTTP is the scheme of every HTTP target; its one address is the URL.
+const SchemeHTTP = "http"
+
+func http() transport {
+	return transport{
+		kind:    HTTP,
+		schemes: []Scheme{{Name: SchemeHTTP, Sample: "http://host/path"}, {Name: "https", Sample: "https://host/path"}},
+		parse:   parseHTTP,
+		format: func(t Target) string {
+			scheme, rest, _ := strings.Cut(t.Addresses[0], "://")
+			return scheme + "://" + t.Login.String() + rest
+		},
+		explain: explainTCP,
+	}
+}
+
+func parseHTTP(s Scheme, rest string) (Target, error) {
+	text := s.Name + "://" + rest
+	shown := WithoutLogin(text)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return Target{}, exit.Usagef("target %q: invalid URL", shown)
+	}
+	if u.Port() != "" {
+		if err := checkPort(u.Port()); err != nil {
+			return Target{}, exit.Usagef("target %q: %w", shown, err)
+		}
+	}
+	t := Target{Scheme: SchemeHTTP, Addresses: []string{text}}
+	if u.User != nil {
+		t.Login, u.User = readLogin(u.User, false), nil
+		t.Addresses[0] = u.String()
+	}
+	return t, nil
+}

@@ -1,0 +1,68 @@
+package target
+
+import (
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microredis"
+)
+
+func redis() transport {
+	return transport{
+		kind: Redis,
+		schemes: []Scheme{
+			{Name: "redis", Sample: "redis://host", port: "6379"},
+			{Name: "rediss", Sample: "rediss://host", port: "6379", tls: true},
+		},
+		environment:  "REDIS_URL",
+		parameters:   map[string]parameterType{"wildcards": boolParameter},
+		shared:       true,
+		singleServer: true,
+		parse:        parseBroker,
+		readPath:     readDatabase,
+		path:         databasePath,
+		serverPath:   databasePath,
+		place:        func(_ Target, p micro.Pattern) string { return "channel " + p.Route() },
+		dial:         dialRedis,
+		listen:       listenRedis,
+		explain:      explainBroker,
+	}
+}
+
+func readDatabase(b *Broker, path string) error {
+	if n, err := strconv.Atoi(path); path != "" && (err != nil || n < 0) {
+		return fmt.Errorf("invalid database %q: must be a number", path)
+	}
+	b.DB = path
+	return nil
+}
+
+func databasePath(b *Broker) string {
+	if b.DB == "" {
+		return ""
+	}
+	return "/" + b.DB
+}
+
+func dialRedis(t Target, config *tls.Config, o DialOptions) micro.Conn {
+	opts := []microredis.DialOption{microredis.WithMaxInFlight(o.MaxInFlight), microredis.WithLogger(cmp.Or(o.Log, slog.New(slog.DiscardHandler)))}
+	if config != nil {
+		opts = append(opts, microredis.WithTLS(config))
+	}
+	return microredis.Dial(t.dialURLs(), opts...)
+}
+
+func listenRedis(t Target, config *tls.Config) Listener {
+	var opts []microredis.ListenOption
+	if config != nil {
+		opts = append(opts, microredis.WithTLS(config))
+	}
+	if t.Broker.Parameters.Flag("wildcards") {
+		opts = append(opts, microredis.WithWildcards())
+	}
+	return microredis.Listen(t.dialURLs(), opts...)
+}

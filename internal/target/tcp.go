@@ -1,0 +1,89 @@
+package target
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// The schemes of NestJS's TCP transport.
+const (
+	SchemeTCP = "tcp"
+	SchemeTLS = "tls"
+)
+
+func tcp() transport {
+	return transport{
+		kind: TCP,
+		schemes: []Scheme{
+			{Name: SchemeTCP, Sample: "tcp://host:port"},
+			{Name: SchemeTLS, Sample: "tls://host:port", tls: true},
+		},
+		parse:   parseTCP,
+		dial:    dialTCP,
+		explain: explainTCP,
+	}
+}
+
+// parseTCP parses host:port,host:port; each may repeat the scheme.
+func parseTCP(s Scheme, list string) (Target, error) {
+	t := Target{Scheme: s.Name}
+	if strings.Contains(list, "@") {
+		return t, exit.Usagef("target %q: TCP has no login: remove what precedes the @", WithoutLogin(s.Name+"://"+list))
+	}
+	for one := range strings.SplitSeq(list, ",") {
+		address, err := tcpAddress(strings.TrimPrefix(strings.TrimSpace(one), s.Name+"://"))
+		if err != nil {
+			return Target{}, exit.Usagef("target %q: %w", s.Name+"://"+list, err)
+		}
+		if slices.Contains(t.Addresses, address) {
+			return Target{}, exit.Usagef("target %q: duplicate address %s", s.Name+"://"+list, address)
+		}
+		t.Addresses = append(t.Addresses, address)
+	}
+	return t, nil
+}
+
+func tcpAddress(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || strings.ContainsAny(text, "/?# ") {
+		return "", fmt.Errorf("invalid address %q: must be host:port", text)
+	}
+	if err := checkPort(port); err != nil {
+		return "", err
+	}
+	if host == "" {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+func checkPort(port string) error {
+	if number, err := strconv.Atoi(port); err != nil || number < 1 || number > 65535 {
+		return fmt.Errorf("invalid port %q: must be between 1 and 65535", port)
+	}
+	return nil
+}
+
+func dialTCP(t Target, config *tls.Config, o DialOptions) micro.Conn {
+	var opts []microtcp.DialOption
+	if o.MaxInFlight > 0 {
+		opts = append(opts, microtcp.WithMaxInFlight(o.MaxInFlight))
+	}
+	if config != nil {
+		opts = append(opts, microtcp.WithTLS(config))
+	}
+	return microtcp.Dial(t.List(), opts...)
+}
+
+func explainTCP(t Target, err error) error {
+	text := "cannot reach " + t.Name() + AtAddress(t) + ": " + rootCause(err)
+	return exit.WithHint(exit.WithText(err, text), "%s", t.StartHint("is it running? --to sets another address"))
+}
