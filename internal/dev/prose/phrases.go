@@ -44,7 +44,7 @@ var rules = []rule{
 	{"at last", `\bat last\b`, "finally, eventually", ""},
 	{"hiccup, stands still", `\bhiccups?\b|\b(stand|stands|stood|standing) still\b`, "stall, stalls", ""},
 	{"half as much again", `\bas much again\b|\bas many again\b`, "50% more", ""},
-	{"a second, a request (rate)", `(µs|\b(requests|messages|replies|answers|calls|events|attempts|times|items|lines|bytes|writes|frames|packets|points|users|tokens|retries|runs|pings|allocations|allocs|[kKM]?i?B|ms|ns|seconds|milliseconds|microseconds|nanoseconds|\d[\d,.]*)) an? (second|minute|hour|message|request|call|reply|attempt|connection|packet|event|frame)\b( time)?`, "per second, per request", `.* time`},
+	{"a second, a request (rate)", `(µs|\b(requests|messages|replies|answers|calls|events|attempts|times|items|lines|bytes|writes|frames|packets|points|users|tokens|retries|runs|pings|allocations|allocs|[kKM]?i?B|ms|ns|\d[\d,.]*)) an? (second|minute|hour)\b( time)?|(µs|\b(attempts|bytes|allocations|allocs|ms|ns|seconds|milliseconds|microseconds|nanoseconds|\d[\d.]*)) an? (message|request|call|reply|attempt|connection|packet|event|frame)\b`, "per second, per request", `.* time`},
 
 	// Verbs and nouns that are missing or wrong.
 	{"has not", `\b(has|have|had) not( \w+)?\b`, "does not have", `(has|have|had) not (\w+ed|\w+en|been|come|become|done|gone|seen|sent|read|run|set|begun|begin|kept|left|lost|made|met|put|held|heard|found|got|had|shown|known|drawn|grown|thrown|torn|worn|sworn|born|paid|built|spent|meant|felt|dealt|cut|hit|let|shut|split|spread|brought|bought|caught|taught|thought|sought|won|sat|stood|understood|led|fed|fled|bound|hung|slept|swept|swum|sunk|yet|already|even|just|quite|also|necessarily|always)`},
