@@ -16,14 +16,15 @@ GORELEASER    := $(BIN)/goreleaser-2.16.0
 NEST          := v12 v11 v10
 NEST_READY    := $(NEST:%=testdata/nest/%/node_modules/.package-lock.json)
 
-FUZZTIME  ?= 60s
-TESTFLAGS ?= -race -timeout 25m
-PACKAGES  ?= github.com/msctl/msctl/...
+FUZZTIME   ?= 60s
+COUNT      ?= 50
+EVERYTHING := github.com/msctl/msctl/...
+PACKAGES   ?= $(EVERYTHING)
 
 # The folders of all modules (go.work), for tools that do not take package paths.
 MODULES := . internal/test/testenv runtime runtime/gateway runtime/micronats runtime/microrabbit runtime/microredis
 
-.PHONY: help build demo pictures test test-tools nest lint fuzz bench bench-load cover tidy release-check clean FORCE
+.PHONY: help build demo pictures test test-all stress nest lint lint-tools fuzz bench bench-load tidy release-check clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,26 +39,27 @@ pictures: build ## the pictures of docs/bench.md anew, from a real terminal (tmu
 	@mkdir -p .cache && go build -o .cache/ansisvg ./internal/dev/ansisvg
 	@testdata/pictures.sh bin/msctl .cache/ansisvg
 
-test: test-tools nest .cache/brokers ## every test, with the race detector, with and without encoding/json/v2
-	@export MSCTL_TEST_NEST=required MSCTL_TEST_NETWORK=required MSCTL_TEST_BROKERS=required; \
-	{ status=0; trap "exit 130" INT; \
-	  $(JSONV2) .cache/brokers go test -json $(TESTFLAGS) $(PACKAGES) || status=$$?; \
-	  GOEXPERIMENT= .cache/brokers go test -json $(TESTFLAGS) github.com/msctl/msctl/runtime/... || status=$$?; \
-	  exit $$status; } | go run ./internal/dev/testsum
+test: .cache/brokers .cache/testsum ## lint, all tests, and the coverage of runtime/ (at least 90%)
+	@peers=$$(testdata/test-tools.sh); env $$peers testdata/test.sh $(PACKAGES) | .cache/testsum
 
-test-tools: # what the tests need beside Go: installed where we may, named where we may not
-	@testdata/test-tools.sh
+test-all: ## `make test`, and the tests with NestJS 10 and 11 on brokers and other long tests
+	@MSCTL_TEST_ALL=1 $(MAKE) test
 
-.cache/brokers: FORCE # runs a command with a RabbitMQ for its tests
-	@mkdir -p .cache && go build -o $@ ./internal/dev/brokers
+stress: .cache/brokers .cache/testsum ## the tests of PACKAGES, COUNT times each (50), while the CPU is busy
+	@testdata/stress.sh $(COUNT) $(filter-out $(EVERYTHING),$(PACKAGES)) | .cache/testsum
 
-nest: # the NestJS peers of the interoperability tests, from their lock files
+.cache/brokers .cache/testsum: FORCE
+	@mkdir -p .cache && go build -o $@ ./internal/dev/$(@F)
+
+nest: # NestJS for the interoperability tests, from the lock files
 	@$(MAKE) -s -j3 $(NEST_READY)
 
 testdata/nest/%/node_modules/.package-lock.json: testdata/nest/%/package-lock.json
 	@cd testdata/nest/$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
 
-lint: $(GOLANGCI_LINT) ## golangci-lint, gofmt and vet for every system we release for
+lint-tools: $(GOLANGCI_LINT) # built from source: its first build takes minutes
+
+lint: lint-tools ## golangci-lint, gofmt, and vet for every system we release for
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(JSONV2) $(GOLANGCI_LINT) run $(MODULES:%=./%/...)
 	GOOS=windows go vet github.com/msctl/msctl/...
@@ -76,10 +78,6 @@ bench: nest ## speed against NestJS 12 on this machine, as ratios
 
 bench-load: build ## msctl bench as a load generator, against vegeta and (if installed) wrk
 	@$(JSONV2) go run ./internal/dev/loadbench $(BENCHFLAGS)
-
-cover: test-tools nest .cache/brokers ## coverage of runtime/, at least 90 %
-	MSCTL_TEST_NEST=required MSCTL_TEST_BROKERS=required $(JSONV2) .cache/brokers go test -coverpkg=github.com/msctl/msctl/runtime/... -coverprofile=.cache/cover.out github.com/msctl/msctl/runtime/...
-	@go tool cover -func=.cache/cover.out | awk '/^total:/ {sub("%", "", $$3); print "runtime/ coverage " $$3 " %, wanted 90"; exit $$3 < 90}'
 
 tidy: ## go mod tidy in every module
 	go run ./internal/dev/modules tidy

@@ -1,15 +1,16 @@
-// Command brokers runs a command, `make test`'s, with a RabbitMQ that all its tests share, and stops it when the command
-// has ended:
+// Command brokers runs a command with a RabbitMQ that all its tests share, and stops the broker when the command ends:
 //
 //	brokers command [argument…]
 //
-// RabbitMQ takes seconds to start and a large part of a small machine, so one serves all tests, which use queues and
-// exchanges of their own. MSCTL_TEST_AMQP_URL tells them where it is; when that is set already, that broker is used and
-// left alone. Redis and NATS start in milliseconds and their channels and subjects are global, so each test has its own,
-// unless MSCTL_TEST_REDIS_URL or MSCTL_TEST_NATS_URL is set.
+// RabbitMQ takes seconds to start and much of a small machine. One therefore serves all tests, which use queues and
+// exchanges of their own. The command finds its URL in MSCTL_TEST_AMQP_URL. If that variable is set already, brokers
+// starts none. Redis and NATS start in milliseconds, and their channels and subjects are global, so each test starts its
+// own, unless MSCTL_TEST_REDIS_URL or MSCTL_TEST_NATS_URL is set.
 //
-// It exits with the command's code, or 1 when there is no broker or no command to start. What Ctrl-C and SIGTERM mean is
-// the command's to say; the broker goes after it. It goes too when this process is killed.
+// Without an installed RabbitMQ the command runs without one. If MSCTL_TEST_BROKERS is "required", that is an error.
+//
+// The exit code is the command's, or 1 if the broker or the command does not start. The command decides what Ctrl-C and
+// SIGTERM do; the broker stops after it. It also stops when this process is killed.
 package main
 
 import (
@@ -34,11 +35,11 @@ func run(command []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	interrupts := make(chan os.Signal, 1) // the command gets them too, from the terminal
+	interrupts := make(chan os.Signal, 1) // the terminal sends them to the command, too
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)
 	env := os.Environ()
-	if os.Getenv(urlVariable) == "" {
+	if os.Getenv(urlVariable) == "" && (testenv.RabbitMQMissing() == "" || os.Getenv("MSCTL_TEST_BROKERS") == "required") {
 		broker, end, err := testenv.StartRabbitMQ()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "brokers:", err)
@@ -53,8 +54,8 @@ func run(command []string) int {
 	return runCommand(ctx, command, env)
 }
 
-// runCommand runs the command to its end, passes on that the context ended, and returns its code; a command that a
-// signal ended has none, and counts as a failure.
+// runCommand runs the command, terminates it when the context ends, and returns its exit code. It returns 1 for a
+// command that a signal ended.
 func runCommand(ctx context.Context, command, env []string) int {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// commandEnv makes the test binary the command itself: it must be a process to be killed.
+// commandEnv makes the test binary run as the command, so that tests can kill it.
 const commandEnv = "BROKERS_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -25,8 +25,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// command is this command with a shell script, in a directory for temporary files of its own, without and with a broker
-// in the environment.
+// command returns this command with a shell script and a TMPDIR of its own. An empty brokerURL lets it start a broker.
 func command(t *testing.T, brokerURL, script string) (cmd *exec.Cmd, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -36,19 +35,19 @@ func command(t *testing.T, brokerURL, script string) (cmd *exec.Cmd, dir string)
 	return cmd, dir
 }
 
-func TestUsesTheBrokerThereIs(t *testing.T) {
+func TestUsesBrokerOfEnvironment(t *testing.T) {
 	cmd, dir := command(t, "amqp://elsewhere:1", `printf '%s' "$MSCTL_TEST_AMQP_URL"; exit 7`)
 	var out bytes.Buffer
 	cmd.Stdout = &out
 	_ = cmd.Run()
 	if out.String() != "amqp://elsewhere:1" || cmd.ProcessState.ExitCode() != 7 {
-		t.Errorf("told %q, exit code %d", out.String(), cmd.ProcessState.ExitCode())
+		t.Errorf("the command got the URL %q; exit code %d", out.String(), cmd.ProcessState.ExitCode())
 	}
 	testenv.AwaitNothingLeft(t, dir)
 }
 
-// TestStopsTheBroker: however the command or this process ends, the broker goes with it.
-func TestStopsTheBroker(t *testing.T) {
+// TestStopsBroker: the broker stops with the command, however the command or this process ends.
+func TestStopsBroker(t *testing.T) {
 	testenv.NeedRabbitMQ(t)
 	const held = `echo "$MSCTL_TEST_AMQP_URL"; read -r wait`
 	tests := []struct {
@@ -95,7 +94,7 @@ func TestStopsTheBroker(t *testing.T) {
 				}
 			}
 			if tt.code != 1 {
-				_ = stdin.Close() // the script goes on; one that was left behind too
+				_ = stdin.Close() // ends the script, even one whose parent was killed
 			}
 			_ = cmd.Wait()
 			if code := cmd.ProcessState.ExitCode(); code != tt.code {

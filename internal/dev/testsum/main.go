@@ -1,11 +1,12 @@
-// Command testsum reads the JSON events of `go test -json` on standard input, of one run or of several in a row, and
-// prints what a person wants to know: a line for each package, the whole output of every test that failed, and last the
-// plain line
+// Command testsum reads the JSON events of one or more `go test -json` runs from standard input. It prints one line for
+// each package and for each skipped test, the complete output of every failed test, and at the end
 //
 //	N passed, N failed, N skipped
 //
-// It exits 1 when a test or a package failed, and also when there was no test at all, so that a run that broke
-// before its first test is never taken for a success.
+// It exits with 1 if a test or a package failed, and also if no test ran, so that a run that breaks before its first
+// test does not count as a success. Other checks can report in the same stream, as a test of a package of their own:
+//
+//	{"Action":"fail","Package":"make","Test":"lint"}
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 )
 
 func main() {
@@ -39,7 +41,7 @@ type event struct {
 	FailedBuild string
 }
 
-// summary counts results and holds back output until it is known whether the test that wrote it failed.
+// summary counts results. It holds back the output of a test until the test has ended.
 type summary struct {
 	out                     io.Writer
 	held                    map[testKey][]string
@@ -50,14 +52,14 @@ type summary struct {
 	failedIn                map[string]int
 }
 
-// testKey names a test; an empty test stands for what the package itself printed.
+// testKey identifies a test, or with an empty test the package itself.
 type testKey struct{ pkg, test string }
 
 func newSummary(out io.Writer) *summary {
 	return &summary{out: out, held: map[testKey][]string{}, failedIn: map[string]int{}}
 }
 
-// read consumes events until the input ends. A line that is no event is shown as it is.
+// read consumes events until the input ends. It prints a line that is not an event as it is.
 func (s *summary) read(in io.Reader) error {
 	lines := bufio.NewReader(in)
 	for {
@@ -104,7 +106,7 @@ func (s *summary) test(e event) {
 		s.passed++
 	case "skip":
 		s.skipped++
-		fmt.Fprintf(s.out, "skip  %s %s\n", e.Package, e.Test)
+		fmt.Fprintf(s.out, "skip  %s %s%s\n", e.Package, e.Test, s.skipReason(key))
 	case "fail":
 		s.failed++
 		s.failedIn[e.Package]++
@@ -116,8 +118,21 @@ func (s *summary) test(e event) {
 	delete(s.held, key)
 }
 
-// pkg records the end of one package. A package may fail without a failed test: it did not build, it timed out, or its
-// TestMain found a leak.
+// skipReason returns ": " and what a skipped test gave as its reason, in one line.
+func (s *summary) skipReason(key testKey) string {
+	for _, text := range s.held[key] {
+		if match := logLine.FindStringSubmatch(text); match != nil {
+			return ": " + match[1]
+		}
+	}
+	return ""
+}
+
+// logLine matches what t.Skip prints.
+var logLine = regexp.MustCompile(`^ +[\w.-]+\.go:\d+: (.*)`)
+
+// pkg records the end of one package. A package can fail without a failed test: it does not build, it times out, or its
+// TestMain finds a leak.
 func (s *summary) pkg(e event) {
 	key := testKey{pkg: e.Package}
 	switch e.Action {
@@ -138,11 +153,11 @@ func (s *summary) pkg(e event) {
 		return
 	}
 	s.packages++
-	delete(s.failedIn, e.Package) // a second run of the same package starts from nothing
+	delete(s.failedIn, e.Package) // the next run of the same package starts at zero
 	delete(s.held, key)
 }
 
-// showUnfinished prints what tests wrote that never ended, which is where a panic or a time-out tells its story.
+// showUnfinished prints the output of tests that did not end, which includes panics and timeouts.
 func (s *summary) showUnfinished(pkg string) {
 	for key := range s.held {
 		if key.pkg == pkg && key.test != "" {

@@ -21,15 +21,18 @@ func TestSummary(t *testing.T) {
 				`{"Action":"run","Package":"p","Test":"TestA"}`,
 				`{"Action":"output","Package":"p","Test":"TestA","Output":"quiet\n"}`,
 				`{"Action":"pass","Package":"p","Test":"TestA"}`,
+				`{"Action":"output","Package":"p","Test":"TestB","Output":"=== RUN   TestB\n"}`,
+				`{"Action":"output","Package":"p","Test":"TestB","Output":"    b_test.go:7: node is not installed\n"}`,
+				`{"Action":"output","Package":"p","Test":"TestB","Output":"--- SKIP: TestB (0.00s)\n"}`,
 				`{"Action":"skip","Package":"p","Test":"TestB"}`,
 				`{"Action":"pass","Package":"p","Elapsed":1.25}`,
 				`{"Action":"skip","Package":"q"}`,
 			},
-			want: []string{"skip  p TestB", "ok    p 1.2s", "-     q (no tests)", "1 passed, 0 failed, 1 skipped"},
+			want: []string{"skip  p TestB: node is not installed", "ok    p 1.2s", "-     q (no tests)", "1 passed, 0 failed, 1 skipped"},
 			ok:   true,
 		},
 		{
-			name: "a failed test shows what it wrote and the others do not",
+			name: "only a failed test shows its output",
 			in: []string{
 				`{"Action":"output","Package":"p","Test":"TestA","Output":"quiet\n"}`,
 				`{"Action":"output","Package":"p","Test":"TestB","Output":"got 1\n"}`,
@@ -40,7 +43,7 @@ func TestSummary(t *testing.T) {
 			want: []string{"got 1", "FAIL  p 0.5s", "", "failed:", "  p TestB", "1 passed, 1 failed, 0 skipped"},
 		},
 		{
-			name: "a package that does not build is one failure",
+			name: "a package that does not build counts as one failure",
 			in: []string{
 				`{"ImportPath":"p [p.test]","Action":"build-output","Output":"p.go:1: no\n"}`,
 				`{"ImportPath":"p [p.test]","Action":"build-fail"}`,
@@ -54,7 +57,7 @@ func TestSummary(t *testing.T) {
 			},
 		},
 		{
-			name: "a panic shows the test that never ended",
+			name: "a panic shows the test that did not end",
 			in: []string{
 				`{"Action":"output","Package":"p","Test":"TestA","Output":"panic: no\n"}`,
 				`{"Action":"fail","Package":"p"}`,
@@ -62,12 +65,12 @@ func TestSummary(t *testing.T) {
 			want: []string{"FAIL  p 0.0s", "panic: no", "", "failed:", "  p (the package itself)", "0 passed, 1 failed, 0 skipped"},
 		},
 		{
-			name: "no test at all is no success",
+			name: "a run without tests is not a success",
 			in:   []string{"go: no such module"},
 			want: []string{"go: no such module", "0 passed, 0 failed, 0 skipped"},
 		},
 		{
-			name: "a second run counts on",
+			name: "a second run adds to the counts",
 			in: []string{
 				`{"Action":"fail","Package":"p","Test":"TestA"}`, `{"Action":"fail","Package":"p"}`,
 				`{"Action":"fail","Package":"p"}`,

@@ -45,7 +45,7 @@ func run(t *testing.T, b broker) {
 	if b.separate {
 		common = b.start(t).URL
 	}
-	for _, version := range testenv.Versions() {
+	for _, version := range testenv.LiveVersions() {
 		t.Run(string(version), func(t *testing.T) {
 			testenv.NeedNest(t, version)
 			t.Parallel()

@@ -115,6 +115,14 @@ func private(tb testing.TB, kind *brokerKind, config []string) *Broker {
 	return b
 }
 
+// RabbitMQMissing returns why RabbitMQ cannot be started, or "" if it can.
+func RabbitMQMissing() string {
+	if _, err := rabbitKind.find(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // NeedRabbitMQ skips the test when rabbitmq-server is not installed, or fails it when MSCTL_TEST_BROKERS is "required".
 func NeedRabbitMQ(tb testing.TB) {
 	tb.Helper()

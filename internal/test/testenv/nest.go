@@ -27,8 +27,17 @@ const (
 	Nest10 Version = "v10" // 10.4.22
 )
 
-// Versions returns all of them, the reference first.
+// Versions returns all versions, the reference first.
 func Versions() []Version { return []Version{Nest12, Nest11, Nest10} }
+
+// LiveVersions returns the versions that tests start programs of: NestJS 12 alone, or all versions if MSCTL_TEST_ALL is
+// set. The recorded packets of the older versions, and the TCP tests that always run with all of them, use Versions.
+func LiveVersions() []Version {
+	if os.Getenv("MSCTL_TEST_ALL") == "" {
+		return []Version{Nest12}
+	}
+	return Versions()
+}
 
 // startLimit bounds how long a NestJS program may take until it listens. It is long because the race detector, several
 // test binaries and two cores share the machine.

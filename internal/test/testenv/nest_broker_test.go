@@ -33,7 +33,7 @@ func TestNestOverBrokers(t *testing.T) {
 		{"nats", "nats://app:secret@" + nats.Addr, nil, `new ms.NatsRecordBuilder(1).setHeaders(natsHeaders({via: "a header"})).build()`},
 	}
 	for _, b := range brokers {
-		for _, version := range testenv.Versions() {
+		for _, version := range testenv.LiveVersions() {
 			t.Run(b.transport+" "+string(version), func(t *testing.T) {
 				args := append([]string{"--transport", b.transport, "--url", b.url}, b.args...)
 				server := testenv.Nest(t, version, append(args, "--verbose")...)

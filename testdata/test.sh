@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Runs the checks of `make test`: lint, the tests of PACKAGES, and the coverage of runtime/. It prints the events of
+# `go test -json`, in which lint and coverage appear as tests of the package "make". internal/dev/testsum summarizes them
+# and decides the exit code.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+trap 'exit 130' INT
+
+module=github.com/msctl/msctl
+everything=$module/...
+packages=${*:-$everything}
+cover=.cache/cover.out
+
+# Packages whose tests mostly start other programs. The race detector sees nothing of those, and makes these tests slower.
+without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource|test/(arch|oracle|testenv)))$"
+
+# Packages with files that depend on the experiment jsonv2.
+json_packages="$module/runtime/micro $module/runtime/micro/internal/plain"
+
+# check NAME COMMAND… reports the outcome of a command as that of a test.
+check() {
+  local name=$1 outcome=pass
+  shift
+  "$@" 2>&1 || outcome=fail
+  printf '{"Action":"%s","Package":"make","Test":"%s"}\n' "$outcome" "$name"
+}
+
+status=0
+# tests FLAG… runs go test. Failed tests are in its events; the status covers a run that breaks before them.
+tests() {
+  .cache/brokers go test -json -p "${TEST_PROCESSES:-4}" -timeout 20m "$@" || status=$?
+}
+
+lint() {
+  if make -s lint-tools; then
+    check lint make -s lint
+  else
+    echo "lint is skipped: golangci-lint cannot be built"
+    printf '{"Action":"skip","Package":"make","Test":"lint"}\n'
+  fi
+}
+
+enough_coverage() {
+  go tool cover -func="$cover" | awk '/^total:/ {sub("%", "", $3); print "coverage of runtime/: " $3 "%, at least 90% required"; exit $3 < 90}'
+}
+
+race=-race
+if ! command -v "$(go env CC)" >/dev/null; then race=; fi
+export GOEXPERIMENT=jsonv2
+all=$(go list $packages)
+mapfile -t racing < <(grep -vE "$without_race" <<<"$all")
+mapfile -t others < <(grep -E "$without_race" <<<"$all")
+
+if [[ $packages == "$everything" ]]; then lint; fi
+if ((${#racing[@]})); then tests $race -coverpkg="$module/runtime/..." -coverprofile="$cover" "${racing[@]}"; fi
+if ((${#others[@]})); then tests "${others[@]}"; fi
+if [[ $packages == "$everything" ]]; then
+  GOEXPERIMENT= tests $json_packages
+  check coverage enough_coverage
+fi
+exit "$status"
