@@ -16,7 +16,8 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// checkScenarios runs each scenario in both models.
+// checkScenarios runs each scenario in both models, in memory and, if real clocks
+// are asked for, over TCP.
 func checkScenarios(t *testing.T, scenarios []scenario) {
 	t.Helper()
 	type variant struct {
@@ -25,37 +26,40 @@ func checkScenarios(t *testing.T, scenarios []scenario) {
 	}
 	var all []variant
 	for _, s := range scenarios {
-		switch {
-		case s.alone:
+		if s.alone {
 			all = append(all, variant{s, 1})
-		case s.want.Lost > 0: // each costs a timeout
-			all = append(all, variant{s, 0}, variant{s, requests})
-		default:
+		} else {
 			all = append(all, variant{s, 0}, variant{s, 10})
 		}
 	}
 	name := func(v variant) string { return v.name + "/users=" + strconv.Itoa(v.users) }
-	atOnce(t, all, name, func(t *testing.T, v variant) {
-		t.Helper()
-		v.check(t, v.users)
-	})
+	bubbles(t, all, name, func(t *testing.T, v variant) { v.check(t, v.users, inMemory, run) })
+	if !realClock() {
+		return
+	}
+	for _, v := range all {
+		if v.users == 0 && v.want.Lost > 0 {
+			v.users = requests // each costs a timeout
+		}
+		t.Run("tcp/"+name(v), func(t *testing.T) { v.check(t, v.users, overTCP, runReal) })
+	}
 }
 
 // check runs a scenario with some users, or at a rate for 0, and compares.
-func (s *scenario) check(t *testing.T, users int) {
+func (s *scenario) check(t *testing.T, users int, over network, run func(testing.TB, load.Plan) *load.Result) {
 	t.Helper()
 	actor := newActor(s)
-	address := listen(t, map[string]micro.Handler{"work": actor.handle})
+	service := over(t, map[string]micro.Handler{"work": actor.handle}, s.faults...)
 	t.Cleanup(func() { close(actor.end) }) // before the service drains
-	if s.faults != nil {
-		address = proxied(t, address, 1, s.faults...).Addr()
-	}
 	plan := load.Plan{
-		Messages: work(dial(t, address, 2)), Requests: requests, OnResult: actor.ended,
+		Messages: work(service.conns), Requests: requests, OnResult: actor.ended, OnStart: service.begin, Users: users,
 		Policy: s.policy().With(policy.WithHooks(policy.Hooks{Refused: actor.refused})),
 	}
-	if plan.Users = users; users == 0 {
+	if users == 0 {
 		plan.Pacer = vegeta.ConstantPacer{Freq: 200, Per: time.Second}
+	}
+	if s.alone {
+		plan.Think = ms // a cooldown passes between two requests
 	}
 	res := run(t, plan)
 	checkParts(t, res)

@@ -44,7 +44,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 	for _, rate := range []int{1_000, 10_000, 50_000} {
 		b.Run(fmt.Sprintf("echo/policy=none/rate=%d", rate), func(b *testing.B) {
-			benchmarkRun(b, policy.None(), rate, serve(b, answer, 2))
+			benchmarkRun(b, policy.None(), rate, overTCP(b, map[string]micro.Handler{"work": answer}).conns)
 		})
 	}
 }
@@ -54,7 +54,7 @@ func benchmarkRun(b *testing.B, p *policy.Policy, rate int, conns []micro.Conn) 
 	b.ReportAllocs()
 	used := load.ProcessTime()
 	b.ResetTimer()
-	res := run(b, load.Plan{
+	res := runReal(b, load.Plan{
 		Messages: work(conns), Policy: p, Requests: uint64(b.N),
 		Pacer: vegeta.ConstantPacer{Freq: rate, Per: time.Second},
 	})

@@ -3,7 +3,6 @@ package load_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -12,6 +11,8 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/microtest"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -42,43 +43,39 @@ func crises(unit time.Duration, perSecond int) []crisis {
 	return []crisis{naive, recommended}
 }
 
-// TestCollapse runs it at half of all times and half of the capacity, which bends
-// no proportion, and with MSCTL_TEST_LONG=1 in full size.
+// TestCollapse runs it in memory at half of all times and half of the capacity,
+// which changes no proportion, and in full size over TCP if real clocks are asked
+// for.
 func TestCollapse(t *testing.T) {
-	unit, perSecond := 500*ms, 500
-	if os.Getenv("MSCTL_TEST_LONG") == "1" {
-		unit, perSecond = time.Second, 1000
+	name := func(c crisis) string { return c.name }
+	bubbles(t, crises(500*ms, 500), name, func(t *testing.T, c crisis) { c.check(t, memoryPlace()) })
+	if !realClock() {
+		return
 	}
-	atOnce(t, crises(unit, perSecond), func(c crisis) string { return c.name }, checkCrisis)
+	for _, c := range crises(time.Second, 1000) {
+		t.Run("tcp/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			c.check(t, tcpPlace())
+		})
+	}
 }
 
-// checkCrisis allows for a machine that stands still itself: where the process did
-// not run for a good part of a timeout, that was another trigger, and the run is
-// made again.
-func checkCrisis(t *testing.T, c crisis) {
+// check runs the crisis and checks its verdict.
+func (c *crisis) check(t *testing.T, in place) {
 	t.Helper()
-	const tries = 5
-	for try := 1; ; try++ {
-		machine := watchHiccups(t)
-		res := c.run(t)
-		checkParts(t, res)
-		if len(res.Recoveries) != 1 {
-			t.Fatalf("%d triggers were judged", len(res.Recoveries))
-		}
-		r := res.Recoveries[0]
-		stood := time.Duration(machine.worst.Load())
-		t.Logf("try %d: %s: %s (the process did not run for up to %s)", try, r.String(), r.Why, stood)
-		wrong := c.compare(res)
-		if wrong == "" {
-			return
-		}
-		if stood < c.unit/5 || try == tries {
-			t.Fatal(wrong)
-		}
+	res := c.run(t, in)
+	checkParts(t, res)
+	if len(res.Recoveries) != 1 {
+		t.Fatalf("%d triggers were judged", len(res.Recoveries))
+	}
+	r := res.Recoveries[0]
+	t.Logf("%s: %s", r.String(), r.Why)
+	if wrong := c.compare(res); wrong != "" {
+		t.Error(wrong)
 	}
 }
 
-// compare says what is wrong with a result; "" is nothing.
+// compare returns what is wrong with a result, or "".
 func (c *crisis) compare(res *load.Result) string {
 	switch r := res.Recoveries[0]; {
 	case r.Verdict != c.want || res.Verdict != c.want:
@@ -93,13 +90,13 @@ func (c *crisis) compare(res *load.Result) string {
 	return ""
 }
 
-// run makes the run on a service of its own.
-func (c *crisis) run(t *testing.T) *load.Result {
+// run runs the plan against a service of its own.
+func (c *crisis) run(t *testing.T, in place) *load.Result {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
 	const workers = 10
 	config := capacity.Config{Workers: workers, ServiceTime: capacity.Exponential(workers * time.Second / time.Duration(c.capacity)), Seed: 1}
-	service, err := capacity.Serve(ctx, "127.0.0.1:0", config, micro.Cmd("work"))
+	ctx, cancel := context.WithCancel(t.Context())
+	service, err := capacity.ServeOn(ctx, in.listener, in.ready, config, micro.Cmd("work"))
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -110,13 +107,40 @@ func (c *crisis) run(t *testing.T) *load.Result {
 			t.Error(err)
 		}
 	}()
+	conn := in.dial()
+	defer conn.Close()
 	stall := 4 * c.unit
 	trigger := load.Trigger{At: 3 * c.unit, Length: stall, Text: "stall", Fire: func() error {
 		service.Stall(stall)
 		return nil
 	}}
-	return run(t, load.Plan{
-		Messages: work(dial(t, service.Address, 4)), Policy: c.policy, Triggers: []load.Trigger{trigger}, Grace: ms,
+	return in.run(t, load.Plan{
+		Messages: work([]micro.Conn{conn}), Policy: c.policy, Triggers: []load.Trigger{trigger}, Grace: ms,
 		Pacer: vegeta.ConstantPacer{Freq: 65 * c.capacity / 100, Per: time.Second}, Duration: time.Duration(c.length) * c.unit,
 	})
+}
+
+// place is where a crisis takes place.
+type place struct {
+	listener micro.Listener
+	ready    func(context.Context) error
+	dial     func() micro.Conn
+	run      func(testing.TB, load.Plan) *load.Result
+}
+
+func memoryPlace() place {
+	n := microtest.New()
+	return place{n, func(context.Context) error { return nil }, n.Dial, run}
+}
+
+func tcpPlace() place {
+	l := microtcp.Listen("127.0.0.1:0")
+	var address string
+	return place{l, func(ctx context.Context) error {
+		bound, err := l.Addr(ctx)
+		if err == nil {
+			address = bound.String()
+		}
+		return err
+	}, func() micro.Conn { return microtcp.Dial(address) }, runReal}
 }

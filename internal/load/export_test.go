@@ -2,5 +2,5 @@ package load
 
 import "time"
 
-// ProcessTime is the processor time the process has used, for benchmarks.
+// ProcessTime returns the processor time that the process has used.
 func ProcessTime() time.Duration { return processTime() }

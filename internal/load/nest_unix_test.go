@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"syscall"
 	"testing"
@@ -43,6 +42,7 @@ func countsAt(t *testing.T, address string) (c busyCounts) {
 // says so, and the figures do: attempts that were given up after they had been
 // written.
 func TestDroppedRepliesDoubleWrites(t *testing.T) {
+	skipUnlessRealClock(t)
 	server := testenv.BusyNest(t)
 	proxy, err := fault.Start(t.Context(), fault.Options{
 		Target: []string{server.Addr}, Seed: 1, Faults: []fault.Fault{{Kind: fault.DropReply, Share: 1, First: 50}},
@@ -55,7 +55,7 @@ func TestDroppedRepliesDoubleWrites(t *testing.T) {
 	t.Cleanup(func() { _ = conn.Close() })
 	// The first 50 messages lose their replies; they are all first attempts,
 	// because retries come only when those have timed out.
-	res := start(t, load.Plan{
+	res := runReal(t, load.Plan{
 		Messages: []load.Message{{Conns: []micro.Conn{conn}, Pattern: micro.Cmd("create")}},
 		Policy:   policy.New(policy.WithTimeout(3*time.Second), policy.WithRetries(1)),
 		Pacer:    vegeta.ConstantPacer{Freq: 100, Per: time.Second}, Requests: 50,
@@ -73,20 +73,6 @@ func TestDroppedRepliesDoubleWrites(t *testing.T) {
 	}
 }
 
-// start makes a run of the plan as it is and waits for its result.
-func start(t *testing.T, plan load.Plan) *load.Result {
-	t.Helper()
-	r, err := load.Start(t.Context(), plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	res := r.Wait()
-	if err := r.TriggerError(); err != nil {
-		t.Error(err)
-	}
-	return res
-}
-
 // stopProcess is the trigger that stops a process for a while.
 func stopProcess(t *testing.T, pid int, at, length time.Duration) load.Trigger {
 	t.Helper()
@@ -102,9 +88,7 @@ func stopProcess(t *testing.T, pid int, at, length time.Duration) load.Trigger {
 // policies let it come back? It takes three minutes and a quiet machine, so it is
 // made only when MSCTL_TEST_LONG is 1.
 func TestNestVerdicts(t *testing.T) {
-	if os.Getenv("MSCTL_TEST_LONG") != "1" {
-		t.Skip("three minutes: MSCTL_TEST_LONG=1 makes it")
-	}
+	skipUnlessRealClock(t)
 	const timeout = 300 * ms
 	jittered := []policy.Option{
 		policy.WithRetries(3), policy.WithBackoff(policy.Exponential(100*ms, 5*time.Second)), policy.WithJitter(policy.FullJitter),
@@ -135,7 +119,7 @@ func TestNestVerdicts(t *testing.T) {
 			t.Cleanup(func() { _ = conn.Close() })
 			message := load.Message{Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work"), Metadata: expires}
 			capacity, _, err := lab.Capacity(t.Context(), func(ctx context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
-				return start(t, load.Plan{
+				return runReal(t, load.Plan{
 					Messages: []load.Message{{Conns: message.Conns, Pattern: message.Pattern}}, Policy: policy.New(policy.WithTimeout(time.Minute)),
 					Users: users, Duration: length, Warmup: warmup,
 				}), nil
@@ -143,7 +127,7 @@ func TestNestVerdicts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			res := start(t, load.Plan{
+			res := runReal(t, load.Plan{
 				Messages: []load.Message{message}, Policy: policy.New(append([]policy.Option{policy.WithTimeout(timeout)}, c.policy...)...),
 				Pacer: vegeta.ConstantPacer{Freq: int(math.Round(capacity * 60 / 95 * 1000)), Per: 1000 * time.Second}, Duration: 30 * time.Second,
 				Triggers: []load.Trigger{stopProcess(t, server.Pid, 5*time.Second, 4*time.Second)},

@@ -17,7 +17,7 @@ const (
 // open offers requests at the pacer's rate until the plan is done, and returns
 // until when that was: the last request's interval belongs to it.
 func (r *Run) open() (until time.Duration) {
-	sleeper := newSleeper()
+	sleeper := newSleeper(r.plan.TimerPacing)
 	defer sleeper.close()
 	c, _ := curveOf(r.plan.Pacer) // checked
 	s := newSchedule(c, r.plan.Arrivals, r.plan.Seed)

@@ -62,6 +62,10 @@ type Plan struct {
 	// OnResult, when set, gets every counted request when it has ended, from
 	// many goroutines at once, in no order.
 	OnResult func(Request)
+	// TimerPacing has the pacer sleep with Go's timers rather than in the kernel,
+	// which is more accurate. Tests in a testing/synctest bubble need it: the
+	// bubble's clock advances for timers alone.
+	TimerPacing bool
 }
 
 // Message is one kind of request.

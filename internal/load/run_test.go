@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,9 +16,12 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-func TestRateAndWarmup(t *testing.T) {
+func TestRateAndWarmup(t *testing.T) { synctest.Test(t, testRateAndWarmup) }
+
+func testRateAndWarmup(t *testing.T) {
+	t.Helper()
 	res := run(t, load.Plan{
-		Messages: work(serve(t, answer, 3)), Policy: policy.None(),
+		Messages: work(workers(t, answer)), Policy: policy.None(),
 		Pacer: vegeta.ConstantPacer{Freq: 1000, Per: time.Second}, Duration: 800 * ms, Warmup: 300 * ms,
 	})
 	checkSum(t, res)
@@ -40,10 +44,11 @@ func TestRateAndWarmup(t *testing.T) {
 }
 
 // TestShed: past the limit a request is shed, not delayed.
-func TestShed(t *testing.T) {
-	end := make(chan struct{})
-	conns := serve(t, silent(end), 1)
-	t.Cleanup(func() { close(end) })
+func TestShed(t *testing.T) { synctest.Test(t, testShed) }
+
+func testShed(t *testing.T) {
+	t.Helper()
+	conns := silentWorkers(t)
 	res := run(t, load.Plan{
 		Messages: work(conns), Policy: policy.New(policy.WithTimeout(500 * ms)), MaxInFlight: 7,
 		Pacer: vegeta.ConstantPacer{Freq: 200, Per: time.Second}, Requests: 50,
@@ -59,17 +64,15 @@ func TestShed(t *testing.T) {
 
 // TestLiveChanges: rate, timeout and retries change while the run goes on, are
 // marked, and hold from then on.
-func TestLiveChanges(t *testing.T) {
-	end := make(chan struct{})
-	conns := serve(t, silent(end), 1)
-	t.Cleanup(func() { close(end) })
-	r, err := load.Start(t.Context(), load.Plan{
+func TestLiveChanges(t *testing.T) { synctest.Test(t, testLiveChanges) }
+
+func testLiveChanges(t *testing.T) {
+	t.Helper()
+	conns := silentWorkers(t)
+	r := start(t, load.Plan{
 		Messages: work(conns), Policy: policy.New(policy.WithTimeout(time.Hour)), Grace: ms,
 		Pacer: vegeta.ConstantPacer{Freq: 1, Per: time.Hour}, Duration: time.Hour,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, step := range []func() error{
 		func() error { return r.SetTimeout(20 * ms) },
 		func() error { return r.SetRetries(1) },
@@ -79,8 +82,11 @@ func TestLiveChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, func() bool { return r.Snapshot(1).Totals.Outcomes[load.Timeout] >= 50 })
+	time.Sleep(time.Second) // of the bubble
 	live := r.Snapshot(10)
+	if n := live.Totals.Outcomes[load.Timeout]; n < 475 || n > 500 { // within 40 ms of 500/s
+		t.Errorf("%d timeouts in a second at 500/s", n)
+	}
 	r.Stop()
 	res := r.Wait()
 	checkSum(t, res)
@@ -105,7 +111,10 @@ func TestLiveChanges(t *testing.T) {
 }
 
 // TestUsersComeAndLeave: the number in flight follows the number of users.
-func TestUsersComeAndLeave(t *testing.T) {
+func TestUsersComeAndLeave(t *testing.T) { synctest.Test(t, testUsersComeAndLeave) }
+
+func testUsersComeAndLeave(t *testing.T) {
+	t.Helper()
 	var mu sync.Mutex
 	inFlight := 0
 	release := make(chan struct{})
@@ -129,47 +138,36 @@ func TestUsersComeAndLeave(t *testing.T) {
 		defer mu.Unlock()
 		return inFlight
 	}
-	r, err := load.Start(t.Context(), load.Plan{
-		Messages: work(serve(t, handler, 1)), Policy: policy.None(),
+	r := start(t, load.Plan{
+		Messages: work(workers(t, handler)), Policy: policy.None(),
 		Users: 3, Think: ms, Duration: time.Hour,
 	})
-	if err != nil {
-		t.Fatal(err)
+	settled := func(want int) {
+		t.Helper()
+		time.Sleep(10 * ms) // of the bubble: longer than a user thinks
+		synctest.Wait()
+		if got := count(); got != want {
+			t.Errorf("%d requests in flight, want %d", got, want)
+		}
 	}
-	eventually(t, func() bool { return count() == 3 })
+	settled(3)
 	if err := r.SetUsers(8); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return count() == 8 })
+	settled(8)
 	if err := r.SetUsers(2); err != nil {
 		t.Fatal(err)
 	}
 	for range 8 { // let each of them go once
 		release <- struct{}{}
 	}
-	eventually(t, func() bool { return count() == 2 })
+	settled(2)
 	if got := r.Users(); got != 2 {
 		t.Errorf("%d users, want 2", got)
 	}
 	close(release)
 	r.Stop()
 	checkSum(t, r.Wait())
-}
-
-// eventually waits until ok holds, and fails the test when it takes too long.
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	limit := time.NewTimer(20 * time.Second)
-	defer limit.Stop()
-	tick := time.NewTicker(2 * ms)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatal("waited 20 s in vain")
-		}
-	}
 }
 
 func TestCheck(t *testing.T) {

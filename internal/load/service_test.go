@@ -3,8 +3,9 @@ package load_test
 import (
 	"context"
 	"log/slog"
-	"sync"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -13,28 +14,109 @@ import (
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/microtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const ms = time.Millisecond
 
-// serve runs a service with one handler of "work" on a real socket and returns
-// connections to it.
-func serve(t testing.TB, handler micro.Handler, connections int) []micro.Conn {
+// Most tests run in a testing/synctest bubble, in which a service is in memory and
+// time passes only while everything waits: they are exact, and a busy machine
+// cannot make them fail. A few also run on a real clock and over TCP, if realClock
+// allows it.
+
+// realClock reports whether tests on a real clock shall run.
+func realClock() bool { return os.Getenv("MSCTL_TEST_LONG") == "1" }
+
+// skipUnlessRealClock skips a test on a real clock unless it is asked for.
+func skipUnlessRealClock(t *testing.T) {
 	t.Helper()
-	return dial(t, listen(t, map[string]micro.Handler{"work": handler}), connections)
+	if !realClock() {
+		t.Skip("runs on a real clock: set MSCTL_TEST_LONG=1")
+	}
 }
 
-// listen runs a service until the test ends and returns its address.
-func listen(t testing.TB, handlers map[string]micro.Handler) (address string) {
+// service is a running service with some faults, as a run sees it.
+type service struct {
+	conns []micro.Conn
+	begin func(time.Time) // the plan's OnStart: the time 0 of the faults' windows
+}
+
+// network starts a service with a handler for each command and injects faults, in
+// the syntax of fault.Parse, until the test ends.
+type network func(t testing.TB, handlers map[string]micro.Handler, faults ...string) service
+
+// connections is how many connections a service in a test has.
+const connections = 2
+
+// inMemory is a network for tests in a bubble.
+func inMemory(t testing.TB, handlers map[string]micro.Handler, faults ...string) service {
 	t.Helper()
-	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(ms))
+	injectors := newInjectors(t, faults)
+	s := newServer()
+	for name, handler := range handlers {
+		for _, in := range injectors {
+			handler = in.handler(handler)
+		}
+		micro.HandleFunc(s, micro.Cmd(name), handler)
+	}
+	n := microtest.New()
+	serve(t, s, n)
+	for _, in := range injectors {
+		t.Cleanup(in.stop)
+	}
+	out := service{begin: func(at time.Time) {
+		for _, in := range injectors {
+			in.begin = at
+		}
+	}}
+	for range connections {
+		conn := n.Dial()
+		t.Cleanup(func() { _ = conn.Close() })
+		for _, in := range injectors {
+			conn = in.conn(conn)
+		}
+		out.conns = append(out.conns, conn)
+	}
+	return out
+}
+
+// overTCP is a network of sockets, with a fault.Proxy if there are faults.
+func overTCP(t testing.TB, handlers map[string]micro.Handler, faults ...string) service {
+	t.Helper()
+	s := newServer()
 	for name, handler := range handlers {
 		micro.HandleFunc(s, micro.Cmd(name), handler)
 	}
 	l := microtcp.Listen("127.0.0.1:0")
-	ctx, cancel := context.WithCancel(context.Background())
+	serve(t, s, l)
+	bound, err := l.Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := service{begin: func(time.Time) {}}
+	address := bound.String()
+	if len(faults) > 0 {
+		p := startProxy(t, address, faults)
+		address, out.begin = p.Addr(), p.Begin
+	}
+	for range connections {
+		conn := microtcp.Dial(address)
+		t.Cleanup(func() { _ = conn.Close() })
+		out.conns = append(out.conns, conn)
+	}
+	return out
+}
+
+func newServer() *micro.Server {
+	return micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(ms))
+}
+
+// serve serves s until the test ends.
+func serve(t testing.TB, s *micro.Server, l micro.Listener) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
 	t.Cleanup(func() {
@@ -43,41 +125,12 @@ func listen(t testing.TB, handlers map[string]micro.Handler) (address string) {
 			t.Error(err)
 		}
 	})
-	bound, err := l.Addr(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bound.String()
 }
 
-// dial returns connections that are closed when the test ends, before the service
-// is.
-func dial(t testing.TB, address string, connections int) []micro.Conn {
+// startProxy runs a fault proxy in front of an address until the test ends.
+func startProxy(t testing.TB, address string, faults []string) *fault.Proxy {
 	t.Helper()
-	var conns []micro.Conn
-	for range connections {
-		conns = append(conns, microtcp.Dial(address))
-	}
-	t.Cleanup(func() {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	})
-	return conns
-}
-
-// proxied puts a fault proxy before an address until the test ends.
-func proxied(t testing.TB, address string, seed uint64, faults ...string) *fault.Proxy {
-	t.Helper()
-	o := fault.Options{Target: []string{address}, Seed: seed}
-	for _, text := range faults {
-		f, err := fault.Parse(text)
-		if err != nil {
-			t.Fatalf("%s: %v", text, err)
-		}
-		o.Faults = append(o.Faults, f)
-	}
-	p, err := fault.Start(context.WithoutCancel(t.Context()), o)
+	p, err := fault.Start(context.WithoutCancel(t.Context()), fault.Options{Target: []string{address}, Seed: 1, Faults: parseFaults(t, faults)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,53 +138,89 @@ func proxied(t testing.TB, address string, seed uint64, faults ...string) *fault
 	return p
 }
 
-// work is the one message of most plans.
+func parseFaults(t testing.TB, texts []string) (faults []fault.Fault) {
+	t.Helper()
+	for _, text := range texts {
+		f, err := fault.Parse(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+// workers returns connections to a service in memory that handles "work".
+func workers(t testing.TB, handler micro.Handler) []micro.Conn {
+	t.Helper()
+	return inMemory(t, map[string]micro.Handler{"work": handler}).conns
+}
+
+// work returns the one message of most plans.
 func work(conns []micro.Conn) []load.Message {
 	return []load.Message{{Conns: conns, Pattern: micro.Cmd("work")}}
 }
 
-// answer answers at once.
+// answer answers immediately.
 func answer(_ context.Context, _ *micro.Request, reply micro.Reply) error {
 	return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
 }
 
-// silent never answers before end is closed.
-func silent(end <-chan struct{}) micro.Handler {
-	return func(context.Context, *micro.Request, micro.Reply) error {
+// silentWorkers returns connections to a service that does not answer until the
+// test ends.
+func silentWorkers(t testing.TB) []micro.Conn {
+	t.Helper()
+	end := make(chan struct{})
+	conns := workers(t, func(context.Context, *micro.Request, micro.Reply) error {
 		<-end
 		return micro.Errorf(500, "over")
-	}
+	})
+	t.Cleanup(func() { close(end) }) // runs first, so that the service can drain
+	return conns
 }
 
-// run makes a run of the plan and waits for its result.
+// start starts the plan in a bubble.
+func start(t testing.TB, plan load.Plan) *load.Run {
+	t.Helper()
+	plan.TimerPacing = true
+	r, err := load.Start(t.Context(), plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// run runs the plan in a bubble and returns its result.
 func run(t testing.TB, plan load.Plan) *load.Result {
+	t.Helper()
+	return start(t, plan).Wait()
+}
+
+// runReal runs the plan on a real clock and returns its result.
+func runReal(t testing.TB, plan load.Plan) *load.Result {
 	t.Helper()
 	r, err := load.Start(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.Wait()
+	res := r.Wait()
+	if err := r.TriggerError(); err != nil {
+		t.Error(err)
+	}
+	return res
 }
 
-// atOnce runs a subtest for each case, many at the same time: they wait much and
-// work little, so the number of processors, which bounds t.Parallel, need not
-// bound them.
-func atOnce[C any](t *testing.T, cases []C, name func(C) string, test func(*testing.T, C)) {
+// bubbles runs a subtest for each case, each in a bubble of its own.
+func bubbles[C any](t *testing.T, cases []C, name func(C) string, test func(*testing.T, C)) {
 	t.Helper()
-	const most = 48
-	var wg sync.WaitGroup
-	free := make(chan struct{}, most)
 	for _, c := range cases {
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			t.Run(name(c), func(t *testing.T) { test(t, c) })
+		t.Run(name(c), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, c) })
 		})
 	}
-	wg.Wait()
 }
 
-// checkSum holds a result to: offered is the sum of the outcomes.
+// checkSum checks that every offered request has an outcome.
 func checkSum(t testing.TB, res *load.Result) {
 	t.Helper()
 	if sum := res.Totals.Finished(); sum != res.Totals.Offered {

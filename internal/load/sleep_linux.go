@@ -8,25 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleeper sleeps to within some microseconds, where Go's timers are about a
-// millisecond late. It keeps its goroutine on a thread of its own, on which it
-// asks the kernel not to gather wake-ups.
-type sleeper struct{}
+// threadSleeper sleeps in the kernel, which is accurate to a few microseconds,
+// while Go's timers are up to a millisecond late. It locks its goroutine to a
+// thread and asks the kernel not to coalesce that thread's wake-ups.
+type threadSleeper struct{}
 
-func newSleeper() sleeper {
+// newPreciseSleeper returns the most accurate sleeper of the platform.
+func newPreciseSleeper() sleeper {
 	runtime.LockOSThread()
-	// Without it wake-ups are 50 µs late: worse, but not wrong.
+	// If this fails, wake-ups are 50 µs late, which is acceptable.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-	return sleeper{}
+	return threadSleeper{}
 }
 
-// sleep sleeps for d.
-func (sleeper) sleep(d time.Duration) {
+func (threadSleeper) sleep(d time.Duration) {
 	left := unix.NsecToTimespec(int64(d))
 	for errors.Is(unix.Nanosleep(&left, &left), unix.EINTR) {
 	}
 }
 
-// close leaves the thread locked: when the goroutine ends the thread ends with
-// it, and so nobody else inherits the slack.
-func (sleeper) close() {}
+// close leaves the thread locked: the thread exits together with its goroutine,
+// so no other goroutine inherits the timer slack.
+func (threadSleeper) close() {}

@@ -162,7 +162,7 @@ func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
 			all = append(all, ordeal{policy: name, stopAfter: stopAfter, most: 5})
 		}
 	}
-	atOnce(t, all, ordeal.String, checkOrdeal)
+	bubbles(t, all, ordeal.String, checkOrdeal)
 }
 
 // impatient is a policy whose requests end soon.
@@ -181,16 +181,17 @@ func impatient(name string) *policy.Policy {
 func checkOrdeal(t *testing.T, o ordeal) {
 	t.Helper()
 	end := make(chan struct{})
-	address := listen(t, map[string]micro.Handler{"work": moody(end), "other": answer})
+	var faults []string
+	if o.fault != "" {
+		faults = append(faults, o.fault)
+	}
+	service := inMemory(t, map[string]micro.Handler{"work": moody(end), "other": answer}, faults...)
 	t.Cleanup(func() { close(end) })
 	plan := load.Plan{
 		Policy: impatient(o.policy), Users: o.users, MaxInFlight: o.most, Duration: 250 * ms, Grace: 30 * ms, Warmup: o.warmup, Think: 10 * ms,
+		OnStart: service.begin,
 	}
-	if o.fault != "" {
-		p := proxied(t, address, 7, o.fault)
-		plan.OnStart, address = p.Begin, p.Addr()
-	}
-	conns := dial(t, address, 2)
+	conns := service.conns
 	plan.Messages = []load.Message{{Conns: conns, Pattern: micro.Cmd("work"), Weight: 3}, {Conns: conns, Pattern: micro.Cmd("other")}}
 	if o.users == 0 {
 		plan.Pacer, plan.Arrivals = vegeta.ConstantPacer{Freq: 200, Per: time.Second}, load.Poisson
@@ -200,10 +201,7 @@ func checkOrdeal(t *testing.T, o ordeal) {
 	if o.stopAfter > 0 {
 		plan.Duration = time.Hour
 	}
-	r, err := load.Start(t.Context(), plan)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := start(t, plan)
 	if o.stopAfter > 0 {
 		time.AfterFunc(o.stopAfter, r.Stop)
 	}

@@ -1,13 +1,15 @@
 package load_test
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -65,117 +67,91 @@ func (s *stall) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, `"ok"`)
 }
 
-// hiccups watches how long this process does not get to run, on a machine that
-// does much else: nothing that is measured here is truer than that.
-type hiccups struct {
-	worst atomic.Int64
+// within reports whether got differs from want by at most a share of it.
+func within(got, want time.Duration, share float64) bool {
+	return float64((got - want).Abs()) <= share*float64(want)
 }
 
-// watchHiccups watches until the test ends.
-func watchHiccups(t *testing.T) *hiccups {
-	t.Helper()
-	h := &hiccups{}
-	end, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		const step = 2 * ms
-		tick := time.NewTicker(step)
-		defer tick.Stop()
-		for last := time.Now(); ; {
-			select {
-			case <-tick.C:
-			case <-end:
-				return
-			}
-			now := time.Now()
-			h.worst.Store(max(h.worst.Load(), int64(now.Sub(last)-step)))
-			last = now
-		}
-	}()
-	t.Cleanup(func() { close(end); <-ended })
-	return h
-}
-
-// within reports whether got is at most 5 % off, and twice the worst hiccup: one
-// may have met the service, and another the client.
-func (h *hiccups) within(got, want time.Duration) bool {
-	return (got - want).Abs() <= want/20+2*time.Duration(h.worst.Load())
-}
-
-// The load of the HTTP twins: 2000 requests, so that the 16 that fill vegeta's
-// workers in the stall are less than the slowest hundredth.
+// The load of the twins: 2000 requests, so that the 16 that fill vegeta's workers
+// in the stall are less than the slowest hundredth.
 const (
 	twinRate   = 200
 	twinLength = 10 * time.Second
+	twinAfter  = time.Second
 	twinStall  = 2 * time.Second
 )
 
-// TestStallOverHTTP has three tools measure the 99th percentile of a web service
-// that stalls for 2 s: each its own service, all at once, but one stall after the
-// other, because what has waited costs the machine something when it is answered.
+// TestStallTwins has three tools measure the 99th percentile of a service that
+// stalls for 2 s:
 //
 //   - This engine, which counts from the intended starts.
-//   - A loop on one connection that asks every 5 ms if it can: raw service times,
-//     corrected afterwards by HdrHistogram's rule, as wrk's authors' second tool
-//     and its like have it: an answer that took longer than the interval stands for
-//     the requests that were not sent meanwhile. It shares nothing with the engine
-//     and knows no intended start, so that it agrees is no tautology.
+//   - A loop on one connection that sends a request every 5 ms if it can: raw
+//     service times, corrected afterwards by HdrHistogram's rule, as wrk2 and
+//     similar tools do: a response that took longer than the interval represents the
+//     requests that were not sent in the meantime. It shares nothing with the engine
+//     and knows no intended start, so the agreement proves something.
 //   - vegeta with at most 16 workers, which counts from when a worker was free: the
-//     16 that wait are all it sees of the stall. With as many workers as it likes it
-//     would be right; its default bound is higher than most machines need.
-func TestStallOverHTTP(t *testing.T) {
+//     16 that wait are all it sees of the stall. With as many workers as it needs it
+//     would be right; its default limit is higher than most machines need.
+func TestStallTwins(t *testing.T) {
 	tools := []struct {
 		name  string
-		p99   func(testing.TB, string) time.Duration
+		p99   func(testing.TB, *stall) time.Duration
 		right bool
 	}{
 		{"the engine", engineP99, true},
 		{"corrected raw samples", correctedP99, true},
 		{"vegeta with 16 workers", vegetaP99, false},
 	}
-	machine := watchHiccups(t)
-	var wg sync.WaitGroup
-	figures := make([]time.Duration, len(tools))
-	for i, tool := range tools {
-		s := newStall(time.Duration(1+3*i)*time.Second, twinStall)
-		server := httptest.NewServer(s)
-		t.Cleanup(server.Close)
-		wg.Go(func() {
-			got, truth := tool.p99(t, server.URL), s.quantile(0.99, twinRate, twinLength)
-			figures[i] = got
-			t.Logf("%s: p99 %s, the truth is %s", tool.name, got, truth)
-			switch {
-			case tool.right && !machine.within(got, truth):
-				t.Errorf("%s: p99 is %s, want %s within 5 %%", tool.name, got, truth)
-			case !tool.right && got > truth/2:
-				t.Errorf("%s: p99 is %s, so it does see the stall of %s: the comparison in the documentation is out of date", tool.name, got, truth)
-			}
+	for _, tool := range tools {
+		t.Run(tool.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStall(twinAfter, twinStall)
+				got, truth := tool.p99(t, s), s.quantile(0.99, twinRate, twinLength)
+				switch {
+				case tool.right && !within(got, truth, 0.005):
+					t.Errorf("p99 is %s, want %s", got, truth)
+				case !tool.right && got > truth/2:
+					t.Errorf("p99 is %s, so it does see the stall of %s: the comparison in the documentation is out of date", got, truth)
+				}
+			})
 		})
-	}
-	wg.Wait()
-	t.Logf("the process did not run for up to %s", time.Duration(machine.worst.Load()))
-	if !machine.within(figures[0], figures[1]) {
-		t.Errorf("the engine's p99 %s and the corrected samples' %s do not agree", figures[0], figures[1])
 	}
 }
 
-func engineP99(tb testing.TB, url string) time.Duration {
-	tb.Helper()
-	conn, err := web.Dial(url, web.Options{})
+// TestStallOverHTTP measures the stall of a web service on a real clock.
+func TestStallOverHTTP(t *testing.T) {
+	skipUnlessRealClock(t)
+	s := newStall(twinAfter, twinStall)
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	conn, err := web.Dial(server.URL, web.Options{})
 	if err != nil {
-		tb.Error(err)
-		return 0
+		t.Fatal(err)
 	}
 	defer conn.Close()
-	r, err := load.Start(tb.Context(), load.Plan{
-		Messages: []load.Message{{Conns: []micro.Conn{conn}, Pattern: micro.Name("GET /")}}, Policy: policy.None(),
-		Pacer: vegeta.ConstantPacer{Freq: twinRate, Per: time.Second}, Duration: twinLength,
-	})
-	if err != nil {
-		tb.Error(err)
-		return 0
+	plan := twinPlan(conn)
+	plan.Messages[0].Pattern = micro.Name("GET /")
+	res := runReal(t, plan)
+	checkSum(t, res)
+	if want := s.quantile(0.99, twinRate, twinLength); !within(res.Request.P99, want, 0.05) {
+		t.Errorf("p99 is %s, want %s within 5%%", res.Request.P99, want)
 	}
-	res := r.Wait()
+}
+
+func twinPlan(conns ...micro.Conn) load.Plan {
+	return load.Plan{
+		Messages: work(conns), Policy: policy.None(),
+		Pacer: vegeta.ConstantPacer{Freq: twinRate, Per: time.Second}, Duration: twinLength,
+	}
+}
+
+func engineP99(tb testing.TB, s *stall) time.Duration {
+	tb.Helper()
+	res := run(tb, twinPlan(workers(tb, func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		s.wait()
+		return answer(ctx, req, reply)
+	})...))
 	checkSum(tb, res)
 	if want := int64(twinRate * twinLength.Seconds()); res.Totals.Outcomes[load.OK] != want {
 		tb.Errorf("outcomes %v, want %d ok", res.Totals.Outcomes, want)
@@ -183,18 +159,57 @@ func engineP99(tb testing.TB, url string) time.Duration {
 	return res.Request.P99
 }
 
-func correctedP99(tb testing.TB, url string) time.Duration {
+// pipes is a network in memory for HTTP.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error { return nil }
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
+
+// serveHTTP runs the handler in memory until the test ends and returns a client.
+func serveHTTP(tb testing.TB, h http.Handler) *http.Client {
+	tb.Helper()
+	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &http.Server{Handler: h}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(p) }()
+	transport := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		client, remote := net.Pipe()
+		p.conns <- remote
+		return client, nil
+	}}
+	tb.Cleanup(func() {
+		transport.CloseIdleConnections()
+		close(p.closed)
+		<-served // net.ErrClosed
+		_ = server.Close()
+	})
+	return &http.Client{Transport: transport}
+}
+
+func correctedP99(tb testing.TB, s *stall) time.Duration {
 	tb.Helper()
 	raw := hdr.New(1000, int64(time.Hour), 3)
 	corrected := hdr.New(1000, int64(time.Hour), 3)
 	interval := int64(time.Second / twinRate)
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	tick := time.NewTicker(time.Duration(interval)) // drops what nobody waits for
+	client := serveHTTP(tb, s)
+	tick := time.NewTicker(time.Duration(interval)) // skips the ticks of the stall
 	defer tick.Stop()
 	for end := time.Now().Add(twinLength); time.Now().Before(end); <-tick.C {
 		start := time.Now()
-		res, err := client.Get(url)
+		res, err := client.Get("http://memory/")
 		if err != nil {
 			tb.Error(err)
 			return 0
@@ -212,10 +227,10 @@ func correctedP99(tb testing.TB, url string) time.Duration {
 	return time.Duration(corrected.ValueAtQuantile(99))
 }
 
-func vegetaP99(tb testing.TB, url string) time.Duration {
+func vegetaP99(tb testing.TB, s *stall) time.Duration {
 	tb.Helper()
-	attacker := vegeta.NewAttacker(vegeta.MaxWorkers(16))
-	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: url})
+	attacker := vegeta.NewAttacker(vegeta.MaxWorkers(16), vegeta.Client(serveHTTP(tb, s)))
+	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: "http://memory/"})
 	var metrics vegeta.Metrics
 	for res := range attacker.Attack(targets, vegeta.ConstantPacer{Freq: twinRate, Per: time.Second}, twinLength, "twin") {
 		metrics.Add(res)

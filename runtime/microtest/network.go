@@ -63,8 +63,12 @@ func (n *Network) open(s *micro.Server) error {
 
 // Client returns a new client of the network's server.
 func (n *Network) Client(opts ...micro.ClientOption) *micro.Client {
-	return micro.NewClient(&conn{network: n, closed: make(chan struct{})}, opts...)
+	return micro.NewClient(n.Dial(), opts...)
 }
+
+// Dial returns a new connection to the network's server, for a client of the
+// caller's own.
+func (n *Network) Dial() micro.Conn { return &conn{network: n, closed: make(chan struct{})} }
 
 // deliver hands a packet to the server.
 func (n *Network) deliver(p *micro.Packet, to micro.Responder) error {

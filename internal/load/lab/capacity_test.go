@@ -5,27 +5,21 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/microtest"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// closedLoad is a Step against an address over TCP.
-func closedLoad(t *testing.T, address string) Step {
-	t.Helper()
-	conns := []micro.Conn{microtcp.Dial(address), microtcp.Dial(address)}
-	t.Cleanup(func() {
-		for _, c := range conns {
-			_ = c.Close()
-		}
-	})
+// closedLoad returns a Step that loads a connection.
+func closedLoad(conn micro.Conn) Step {
 	return func(ctx context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
 		r, err := load.Start(ctx, load.Plan{
-			Messages: []load.Message{{Conns: conns, Pattern: micro.Cmd("work")}},
+			Messages: []load.Message{{Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work")}},
 			Policy:   policy.New(policy.WithTimeout(30 * time.Second)), Users: users, Duration: length, Warmup: warmup, Grace: ms,
 		})
 		if err != nil {
@@ -35,36 +29,36 @@ func closedLoad(t *testing.T, address string) Step {
 	}
 }
 
-// TestCapacity finds what a service of known capacity can do, within 10 %.
+// TestCapacity finds the capacity of a service with a known capacity, within 10%.
 func TestCapacity(t *testing.T) {
 	for name, config := range map[string]capacity.Config{
-		"100 a second, one worker":   {ServiceTime: capacity.Constant(10 * ms)},
-		"1000 a second, ten workers": {Workers: 10, ServiceTime: capacity.Constant(10 * ms)},
+		"100 per second, one worker":   {ServiceTime: capacity.Constant(10 * ms)},
+		"1000 per second, ten workers": {Workers: 10, ServiceTime: capacity.Constant(10 * ms)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancel(t.Context())
-			service, err := capacity.Serve(ctx, "127.0.0.1:0", config, micro.Cmd("work"))
-			if err != nil {
-				cancel()
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				cancel()
-				_ = service.Wait()
-			})
-			step, want := closedLoad(t, service.Address), config.Capacity()
-			for try := 1; ; try++ {
-				got, users, err := Capacity(t.Context(), step)
-				t.Logf("%.1f/s with %d users", got, users)
-				switch {
-				case err == nil && math.Abs(got-want) <= want/10:
-					return
-				case err != nil || try == 3: // a machine that is busy elsewhere may spoil one search, or two
-					t.Fatalf("%.1f/s with %d users, %v: want %.0f/s within 10 %%", got, users, err, want)
-				}
-			}
+			synctest.Test(t, func(t *testing.T) { findCapacity(t, config) })
 		})
+	}
+}
+
+func findCapacity(t *testing.T, config capacity.Config) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	n := microtest.New()
+	ready := func(context.Context) error { return nil } // messages wait for the server
+	service, err := capacity.ServeOn(ctx, n, ready, config, micro.Cmd("work"))
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = service.Wait()
+	})
+	want := config.Capacity()
+	got, users, err := Capacity(t.Context(), closedLoad(n.Dial()))
+	if err != nil || math.Abs(got-want) > want/10 {
+		t.Fatalf("%.1f/s with %d users, %v: want %.0f/s within 10%%", got, users, err, want)
 	}
 }
 
