@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
@@ -133,9 +135,9 @@ func curlCode(c Call) (string, error) {
 	if c.hasMetadata() {
 		extra = micro.AppendMetadata(nil, req, time.Now())
 	}
-	packet := micro.AppendRequest(nil, c.Pattern.JSON(), c.Data, extra, []byte(`"1"`))
+	packet := wire.AppendRequest(nil, c.Pattern.JSON(), c.Data, extra, []byte(`"1"`))
 	if c.Event {
-		packet = micro.AppendRequest(nil, c.Pattern.RouteJSON(), c.Data, extra, nil)
+		packet = wire.AppendRequest(nil, c.Pattern.RouteJSON(), c.Data, extra, nil)
 	}
 	frame := string(microtcp.AppendFrame(nil, packet))
 	return fmt.Sprintf("printf %%s %s |\n  curl --silent --no-buffer --max-time %s telnet://%s\n",

@@ -163,7 +163,7 @@ func bundle(brokers []brokerView) ([]File, error) {
 // bundled reports whether a file of ours goes into workspaces.
 func bundled(p string) bool {
 	switch {
-	case strings.Contains(p, "/testdata/"), strings.Contains(p, "/internal/gen"), path.Base(p) == "sources.go":
+	case strings.Contains(p, "/testdata/"), strings.Contains(p, "/internal/gen"), strings.Contains(p, "/nodetest/"), path.Base(p) == "sources.go":
 		return false
 	case path.Ext(p) == ".go":
 		return !strings.HasSuffix(p, "_test.go")
@@ -173,9 +173,6 @@ func bundled(p string) bool {
 
 // needed reports whether a file is of a package that the brokers, or none, need.
 func needed(p string, brokers []brokerView) bool {
-	if strings.HasPrefix(p, "runtime/internal/") {
-		return len(brokers) > 0
-	}
 	for _, t := range workspace.Brokers() {
 		if strings.HasPrefix(p, "runtime/"+transportPackage(t)+"/") {
 			return slices.Contains(brokers, brokerView{t})

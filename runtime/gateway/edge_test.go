@@ -20,6 +20,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtest"
 	"github.com/msctl/msctl/runtime/validate"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestCorrelation: the id of a request, and its trace, are those of its message,
@@ -159,7 +160,7 @@ func TestHealth(t *testing.T) {
 		return microtest.Serve(t, micro.NewServer(micro.WithLogger(quiet()), micro.WithHealthCheck("database", func(context.Context) error { return err })))
 	}
 	// What NestJS says to a pattern that it does not know.
-	foreign := micro.NewClient(failing{micro.RemoteError([]byte(`"` + micro.NoHandlerMessage + `"`))})
+	foreign := micro.NewClient(failing{micro.RemoteError([]byte(`"` + wire.NoHandlerMessage + `"`))})
 	up := `{"status":"ok","info":{"a":{"status":"up"}},"error":{},"details":{"a":{"status":"up"}}}`
 	down := func(what string) string {
 		return `{"status":"error","info":{},"error":{"a":{"status":"down",` + what + `}},"details":{"a":{"status":"down",` + what + `}}}`

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // DefaultTimeout bounds calls whose context has no deadline.
@@ -124,7 +126,7 @@ func NewCorrelationID() string { return newID() }
 // request makes the message of a call.
 func (c *Client) request(p Pattern, data any) (*Request, error) {
 	if raw, ok := data.(json.RawMessage); ok {
-		if raw = orNull(raw); !validJSON(raw) { // it would cost every call on the connection
+		if raw = orNull(raw); !js.Valid(raw) { // it would cost every call on the connection
 			return nil, fmt.Errorf("encode data of %s: %w", p, errNotJSON)
 		}
 		return &Request{Pattern: p, Data: raw}, nil
@@ -175,7 +177,7 @@ func (a *answer[Out]) Send(v Value) error {
 	}
 	if a.given {
 		var fresh Out
-		a.value = fresh // a value is decoded from nothing, not into the one before
+		a.value = fresh // a value is js.Decode from nothing, not into the one before
 	}
 	a.given = true
 	return a.client.decode(v, &a.value)

@@ -9,11 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-// wire is a Conn that keeps what is sent and answers with values.
-type wire struct {
+// fakeConn is a Conn that keeps what is sent and answers with values.
+type fakeConn struct {
 	sent   []string // packets' bodies without ids
 	events int
 	values []string // "" is undefined
@@ -21,7 +23,7 @@ type wire struct {
 	closed bool
 }
 
-func (w *wire) Exchange(_ context.Context, req *Request, reply Reply) error {
+func (w *fakeConn) Exchange(_ context.Context, req *Request, reply Reply) error {
 	w.keep(req)
 	for i, v := range w.values {
 		value := Value{Last: i == len(w.values)-1}
@@ -35,17 +37,17 @@ func (w *wire) Exchange(_ context.Context, req *Request, reply Reply) error {
 	return w.err
 }
 
-func (w *wire) Publish(_ context.Context, req *Request) error {
+func (w *fakeConn) Publish(_ context.Context, req *Request) error {
 	w.events++
 	w.keep(req)
 	return w.err
 }
 
-func (w *wire) keep(req *Request) {
-	w.sent = append(w.sent, string(AppendRequest(nil, req.Pattern.JSON(), req.Data, AppendMetadata(nil, req, time.Now()), nil)))
+func (w *fakeConn) keep(req *Request) {
+	w.sent = append(w.sent, string(wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, AppendMetadata(nil, req, time.Now()), nil)))
 }
 
-func (w *wire) Close() error { w.closed = true; return nil }
+func (w *fakeConn) Close() error { w.closed = true; return nil }
 
 func TestCall(t *testing.T) {
 	remote := RemoteError([]byte(`{"status":404,"message":"none"}`))
@@ -65,7 +67,7 @@ func TestCall(t *testing.T) {
 		{name: "the peer's error", err: remote, want: "{ 0}", is: remote},
 		{name: "time", err: ErrTimeout, want: "{ 0}", is: context.DeadlineExceeded},
 	} {
-		got, err := Call[item](t.Context(), NewClient(&wire{values: c.values, err: c.err}), Cmd("x"), 1)
+		got, err := Call[item](t.Context(), NewClient(&fakeConn{values: c.values, err: c.err}), Cmd("x"), 1)
 		if fmt.Sprint(got) != c.want || !errors.Is(err, c.is) {
 			t.Errorf("%s: %v, %v", c.name, got, err)
 		}
@@ -73,26 +75,26 @@ func TestCall(t *testing.T) {
 			t.Errorf("%s: the error does not say which call: %v", c.name, err)
 		}
 	}
-	if _, err := Call[int](t.Context(), NewClient(&wire{values: []string{`"text"`}}), Cmd("x"), 1); err == nil || !strings.Contains(err.Error(), "decode the answer") {
+	if _, err := Call[int](t.Context(), NewClient(&fakeConn{values: []string{`"text"`}}), Cmd("x"), 1); err == nil || !strings.Contains(err.Error(), "decode the answer") {
 		t.Errorf("a value of another type: %v", err)
 	}
-	if _, err := Call[None](t.Context(), NewClient(&wire{values: []string{`"ignored"`}}), Cmd("x"), 1); err != nil {
+	if _, err := Call[None](t.Context(), NewClient(&fakeConn{values: []string{`"ignored"`}}), Cmd("x"), 1); err != nil {
 		t.Errorf("a value nobody wants: %v", err)
 	}
-	if _, err := Call[None](t.Context(), NewClient(&wire{}), Cmd("x"), 1); err != nil {
+	if _, err := Call[None](t.Context(), NewClient(&fakeConn{}), Cmd("x"), 1); err != nil {
 		t.Errorf("no value, as wanted: %v", err)
 	}
-	if raw, err := Call[json.RawMessage](t.Context(), NewClient(&wire{values: []string{`{ "a":1 }`}}), Cmd("x"), 1); err != nil || string(raw) != `{ "a":1 }` {
+	if raw, err := Call[json.RawMessage](t.Context(), NewClient(&fakeConn{values: []string{`{ "a":1 }`}}), Cmd("x"), 1); err != nil || string(raw) != `{ "a":1 }` {
 		t.Errorf("raw: %s, %v", raw, err)
 	}
 	var e *Error
-	if _, err := Call[int](t.Context(), NewClient(&wire{err: remote}), Cmd("x"), 1); !errors.As(err, &e) || e.Status != 404 || !e.Remote() {
+	if _, err := Call[int](t.Context(), NewClient(&fakeConn{err: remote}), Cmd("x"), 1); !errors.As(err, &e) || e.Status != 404 || !e.Remote() {
 		t.Errorf("the peer's error: %v", err)
 	}
 }
 
 func TestStream(t *testing.T) {
-	c := NewClient(&wire{values: []string{"1", "", "2"}, err: ErrConnectionLost})
+	c := NewClient(&fakeConn{values: []string{"1", "", "2"}, err: ErrConnectionLost})
 	var got []string
 	for v, err := range Stream[*int](t.Context(), c, Name("s"), 1) {
 		switch {
@@ -108,7 +110,7 @@ func TestStream(t *testing.T) {
 		t.Error(diff)
 	}
 	n := 0
-	for range Stream[int](t.Context(), NewClient(&wire{values: []string{"1", "2", "3"}}), Name("s"), 1) {
+	for range Stream[int](t.Context(), NewClient(&fakeConn{values: []string{"1", "2", "3"}}), Name("s"), 1) {
 		if n++; n == 2 {
 			break // nothing is yielded afterwards
 		}
@@ -121,7 +123,7 @@ func TestStream(t *testing.T) {
 		values []string
 	}{{make(chan int), nil}, {1, []string{`"text"`}}} {
 		n = 0
-		for _, err := range Stream[int](t.Context(), NewClient(&wire{values: c.values}), Name("s"), c.data) {
+		for _, err := range Stream[int](t.Context(), NewClient(&fakeConn{values: c.values}), Name("s"), c.data) {
 			if n++; err == nil {
 				t.Error("no error")
 			}
@@ -133,7 +135,7 @@ func TestStream(t *testing.T) {
 }
 
 func TestWhatIsSent(t *testing.T) {
-	w := &wire{values: []string{"1"}}
+	w := &fakeConn{values: []string{"1"}}
 	c := NewClient(w, quiet(), WithCodec(JSON()), WithTimeout(time.Hour), WithTimeout(-1))
 	s := NewServer(quiet())
 	Handle(s, Name("hop"), func(ctx context.Context, _ None) (int, error) {
@@ -189,7 +191,7 @@ func hideTimeout(packets []string) []string {
 }
 
 func TestNotSent(t *testing.T) {
-	w := &wire{}
+	w := &fakeConn{}
 	c := NewClient(w)
 	null, _ := ParsePattern("null")
 	for _, err := range []error{
@@ -242,7 +244,7 @@ func TestClientInterceptors(t *testing.T) {
 			}
 		}
 	}
-	w := &wire{values: []string{"1"}}
+	w := &fakeConn{values: []string{"1"}}
 	c := NewClient(w, WithInterceptors(mark("a"), mark("b")), WithInterceptors(mark("c")))
 	if _, err := Call[int](t.Context(), c, Name("x"), 1); err != nil {
 		t.Fatal(err)

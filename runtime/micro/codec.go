@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // Codec turns Go values into JSON and back: the data of requests and the values
@@ -52,7 +54,7 @@ func encode(c Codec, dst []byte, v any) ([]byte, error) {
 var errNotJSON = errors.New("the raw message is not valid JSON")
 
 func appendRaw(dst []byte, raw json.RawMessage) ([]byte, error) {
-	if raw = orNull(raw); !validJSON(raw) {
+	if raw = orNull(raw); !js.Valid(raw) {
 		return dst, errNotJSON
 	}
 	return append(dst, raw...), nil

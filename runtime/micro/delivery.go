@@ -3,12 +3,15 @@ package micro
 import (
 	"context"
 	"iter"
+
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Delivery is one message as a transport brings it to a server.
 type Delivery struct {
 	// Packet is the message's body, as it was parsed.
-	Packet *Packet
+	Packet *wire.Packet
 	// To takes the answer.
 	To Responder
 	// Peer is where the message came from, as far as the transport knows.
@@ -63,7 +66,7 @@ func (s *Server) Routes() iter.Seq[Route] {
 // first (docs/wire.md 2.3), so a handler may be out of the reach of its own
 // address; the zero Route tells that no handler is there.
 func (s *Server) RouteAt(address string) Route {
-	r := s.lookup(appendJSONString(nil, address))
+	r := s.lookup(js.AppendString(nil, address))
 	if r == nil {
 		return Route{address: address}
 	}
@@ -134,11 +137,11 @@ func (s *Server) deliver(ctx context.Context, d *Delivery) (*Inbound, error) {
 	r := d.Route.route
 	foreign := p.Pattern == nil && p.Data == nil
 	if foreign && r == nil {
-		s.unknown(ctx, d, &Packet{}) // docs/wire.md 1.6: foreign, so an event
+		s.unknown(ctx, d, &wire.Packet{}) // docs/wire.md 1.6: foreign, so an event
 		return nil, ErrNoHandler
 	}
 	if foreign {
-		p = &Packet{Data: p.body, body: p.body}
+		p = wire.WholeBody(p.Body())
 	}
 	var asked Pattern
 	if r == nil && d.Route.address == "" {
@@ -159,12 +162,4 @@ func (s *Server) deliver(ctx context.Context, d *Delivery) (*Inbound, error) {
 	in := newInbound(ctx, s, r, p, d)
 	in.req.Pattern = asked
 	return in, nil
-}
-
-// TextPacket makes the packet of a body that is not JSON: one without members,
-// which to a server is an event with the text for data where the address decides,
-// and to a client the text itself. Bytes that are not UTF-8 become U+FFFD.
-func TextPacket(body []byte) Packet {
-	text := appendJSONString(make([]byte, 0, len(body)+2), string(SanitizeUTF8(body)))
-	return Packet{body: text}
 }

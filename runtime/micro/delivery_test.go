@@ -8,13 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 )
 
 // replies is a Responder that keeps the packets as text.
 type replies []string
 
-func (r *replies) Respond(_ context.Context, p ReplyPacket) error {
+func (r *replies) Respond(_ context.Context, p wire.Reply) error {
 	*r = append(*r, string(p.Append(nil)))
 	return nil
 }
@@ -22,9 +24,9 @@ func (r *replies) Respond(_ context.Context, p ReplyPacket) error {
 // deliverTo runs one message and returns what Done heard.
 func deliverTo(t *testing.T, s *Server, body string, d Delivery) (packets replies, outcome error) {
 	t.Helper()
-	p, err := ParsePacket([]byte(body))
+	p, err := wire.Parse([]byte(body))
 	if err != nil {
-		p = TextPacket([]byte(body))
+		p = wire.Text([]byte(body))
 	}
 	told := 0
 	d.Packet, d.To = &p, &packets
@@ -110,7 +112,7 @@ func TestDeliverByAddress(t *testing.T) {
 		}
 	}
 	got, err := deliverTo(t, s, `{"pattern":"here","data":1,"id":"1"}`, Delivery{Route: s.RouteAt("elsewhere")})
-	want := ReplyPacket{ID: []byte(`"1"`), NoHandler: true}
+	want := wire.Reply{ID: []byte(`"1"`), NoHandler: true}
 	if len(got) != 1 || got[0] != string(want.Append(nil)) || !errors.Is(err, ErrNoHandler) {
 		t.Errorf("at an address nobody handles: %s, %v", got, err)
 	}

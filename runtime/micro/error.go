@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // What keeps an answer from coming, for errors.Is. Each is this side's own
@@ -33,7 +36,7 @@ var (
 	ErrNoValue = errors.New("the answer holds no value")
 	// ErrNoHandler: nobody handles the pattern. An *Error from such a reply
 	// matches it.
-	ErrNoHandler = errors.New(NoHandlerMessage)
+	ErrNoHandler = errors.New(wire.NoHandlerMessage)
 	// ErrClosed: the client was closed.
 	ErrClosed = errors.New("client is closed")
 )
@@ -86,7 +89,7 @@ func Errorf(status int, format string, args ...any) *Error {
 		payload = strconv.AppendInt(payload, int64(status), 10)
 	}
 	payload = append(payload, `,"message":`...)
-	e.Payload = append(appendJSONString(payload, e.Message), '}')
+	e.Payload = append(js.AppendString(payload, e.Message), '}')
 	return e
 }
 
@@ -99,7 +102,7 @@ func NewError(v any) *Error {
 	if err != nil {
 		return &Error{Message: "Internal server error", Payload: []byte(InternalServerError), cause: err}
 	}
-	if start := payload[skipSpace(payload, 0)]; start != '{' && start != '[' {
+	if start := payload[js.SkipSpace(payload, 0)]; start != '{' && start != '[' {
 		payload = append(append([]byte(`{"status":"error","message":`), payload...), '}')
 	}
 	return parseError(payload)
@@ -163,14 +166,14 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes the reply to an unknown pattern match ErrNoHandler.
 func (e *Error) Is(target error) bool {
-	return target == ErrNoHandler && e.remote && e.Message == NoHandlerMessage
+	return target == ErrNoHandler && e.remote && e.Message == wire.NoHandlerMessage
 }
 
 // payloadOf returns the err member a handler's error leaves as, and whether the
 // error was meant for the peer.
 func payloadOf(err error) (payload []byte, meant bool) {
 	var e *Error
-	if errors.As(err, &e) && validJSON(e.Payload) && !errors.Is(e, ErrNoHandler) {
+	if errors.As(err, &e) && js.Valid(e.Payload) && !errors.Is(e, ErrNoHandler) {
 		return e.Payload, true
 	}
 	return []byte(InternalServerError), false

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"testing"
 	"time"
+
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 func TestErrors(t *testing.T) {
@@ -30,7 +32,7 @@ func TestErrors(t *testing.T) {
 		{NewError(json.RawMessage(` {"message":"m"}`)), ` {"message":"m"}`, 0, ` {"message":"m"}`, ` {"message":"m"}`},
 		{NewError(json.RawMessage(`{"a":`)), InternalServerError, 0, "Internal server error", "Internal server error"},
 		{NewError(make(chan int)), InternalServerError, 0, "Internal server error", "Internal server error"},
-		{RemoteError([]byte(`"` + NoHandlerMessage + `"`)), `"` + NoHandlerMessage + `"`, 0, NoHandlerMessage, NoHandlerMessage},
+		{RemoteError([]byte(`"` + wire.NoHandlerMessage + `"`)), `"` + wire.NoHandlerMessage + `"`, 0, wire.NoHandlerMessage, wire.NoHandlerMessage},
 		{RemoteError([]byte(`{"statusCode":400,"message":["a","b"],"error":"Bad Request"}`)), `{"statusCode":400,"message":["a","b"],"error":"Bad Request"}`, 400, "a; b", "a; b (status 400)"},
 		{RemoteError([]byte(`{"status":"404","code":99,"message":[1]}`)), `{"status":"404","code":99,"message":[1]}`, 0, "[1]", "[1]"},
 		{RemoteError([]byte(`{"status":500,"code":404,"message":{"a":1}}`)), `{"status":500,"code":404,"message":{"a":1}}`, 500, `{"a":1}`, `{"a":1} (status 500)`},
@@ -58,14 +60,14 @@ func TestErrorChains(t *testing.T) {
 	if !errors.Is(one, io.EOF) || !errors.Is(two, io.EOF) || !errors.Is(two, fs.ErrExist) || errors.Unwrap(Errorf(1, "plain")) != nil {
 		t.Error("an operand of percent w is lost")
 	}
-	if !errors.Is(RemoteError([]byte(`"`+NoHandlerMessage+`"`)), ErrNoHandler) || errors.Is(NewError(NoHandlerMessage), ErrNoHandler) || RemoteError([]byte("1")).Remote() == NewError(1).Remote() {
+	if !errors.Is(RemoteError([]byte(`"`+wire.NoHandlerMessage+`"`)), ErrNoHandler) || errors.Is(NewError(wire.NoHandlerMessage), ErrNoHandler) || RemoteError([]byte("1")).Remote() == NewError(1).Remote() {
 		t.Error("what the peer said is not told from what this side says")
 	}
 	// A remote error passes through; that somebody else has no handler is this service's own failure.
 	if got, meant := payloadOf(fmt.Errorf("x: %w", RemoteError([]byte(`{"status":404}`)))); string(got) != `{"status":404}` || !meant {
 		t.Errorf("passed on as %s", got)
 	}
-	if got, meant := payloadOf(RemoteError([]byte(`"` + NoHandlerMessage + `"`))); string(got) != InternalServerError || meant {
+	if got, meant := payloadOf(RemoteError([]byte(`"` + wire.NoHandlerMessage + `"`))); string(got) != InternalServerError || meant {
 		t.Errorf("passed on as %s", got)
 	}
 	var timeout interface{ Timeout() bool }

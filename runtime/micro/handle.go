@@ -20,7 +20,7 @@ type handlerConfig struct {
 	extras       map[any]any
 }
 
-// Handle registers fn as the message handler of pattern p: it gets the decoded
+// Handle registers fn as the message handler of pattern p: it gets the js.Decode
 // data of each request and its result is the reply. Undefined data is the zero
 // In; an In of None ignores the data. A result of None is undefined; a nil pointer is null; with
 // json.RawMessage as In or Out the JSON text is passed through unparsed. The

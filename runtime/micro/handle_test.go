@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -139,7 +141,7 @@ func TestHandlers(t *testing.T) {
 		{request("func", `"x"`), []string{value(`"x"`), value("2"), `{"id":"1"}`, endReply}},
 		{request("last then error", `1`), []string{failure(`{"status":"error","message":"after all"}`)}},
 		{request("nothing", `1`), []string{endReply}},
-		{request("unknown", `1`), []string{`{"id":"1","status":"error","err":"` + NoHandlerMessage + `"}`}},
+		{request("unknown", `1`), []string{`{"id":"1","status":"error","err":"` + wire.NoHandlerMessage + `"}`}},
 		{`{"pattern":{"cmd":"echo"},"data":{"name":"a"}}`, nil}, // an event to a message handler: nothing is sent
 		{`{"pattern":{"cmd":"panic"},"data":1}`, nil},
 		{`{"pattern":{"cmd":"stream"},"data":2}`, nil},
@@ -150,7 +152,7 @@ func TestHandlers(t *testing.T) {
 		{`{"pattern":{"cmd":"any"},"data":1,"id":null}`, []string{`{"response":1,"isDisposed":true,"id":null}`}},
 		{`{"pattern":{"cmd":"any"},"data":1,"id":"\u0041"}`, []string{`{"response":1,"isDisposed":true,"id":"A"}`}},
 		{`{"pattern":{"cmd":"any"},"data":1,"id":12345678901234567890}`, []string{`{"response":1,"isDisposed":true,"id":12345678901234567000}`}},
-		{`{"data":1,"id":{"b":[ ]}}`, []string{`{"id":{"b":[]},"status":"error","err":"` + NoHandlerMessage + `"}`}},
+		{`{"data":1,"id":{"b":[ ]}}`, []string{`{"id":{"b":[]},"status":"error","err":"` + wire.NoHandlerMessage + `"}`}},
 	} {
 		if diff := cmp.Diff(c.want, send(t, s, c.body)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.body, diff)
@@ -310,7 +312,7 @@ func TestCallerGone(t *testing.T) {
 			}
 		}
 	})
-	p, _ := ParsePacket([]byte(`{"pattern":"endless","data":1,"id":"1"}`))
+	p, _ := wire.Parse([]byte(`{"pattern":"endless","data":1,"id":"1"}`))
 	s.Receive(t.Context(), &p, &answers{gone: true}, "").Run()
 	if !stopped {
 		t.Error("the stream was not stopped")

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Inbound is one received message on its way through its handler. It is the
@@ -28,8 +31,8 @@ type Inbound struct {
 	outcome error // of the first handler that failed
 }
 
-func newInbound(conn context.Context, s *Server, r *route, p *Packet, d *Delivery) *Inbound {
-	in := &Inbound{server: s, route: r, body: p.body, to: d.To, done: d.Done}
+func newInbound(conn context.Context, s *Server, r *route, p *wire.Packet, d *Delivery) *Inbound {
+	in := &Inbound{server: s, route: r, body: p.Body(), to: d.To, done: d.Done}
 	in.req = Request{
 		Data: p.Data, Event: p.ID == nil, Peer: d.Peer, Details: d.Details,
 		Metadata: Metadata{raw: p.Metadata, pairs: d.Headers.pairs},
@@ -204,12 +207,12 @@ func (in *Inbound) answer(err error) {
 
 // send encodes and sends one packet of the answer.
 func (in *Inbound) send(v Value, err error) error {
-	packet := ReplyPacket{ID: in.req.id, Disposed: v.Last}
+	packet := wire.Reply{ID: in.req.id, Disposed: v.Last}
 	var encodeErr error
 	switch {
 	case err != nil:
 		packet.Err, _ = payloadOf(err)
-	case v.Raw != nil && validJSON(v.Raw):
+	case v.Raw != nil && js.Valid(v.Raw):
 		packet.Response = v.Raw
 	case v.Raw != nil:
 		encodeErr = errNotJSON
@@ -294,4 +297,13 @@ func (in *Inbound) log(level slog.Level, what string, took time.Duration, err er
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	in.server.log.LogAttrs(&in.ctx, level, what, attrs...)
+}
+
+// rebase returns the part of to that part is of from; to is a copy of from.
+func rebase(part, from, to []byte) []byte {
+	if part == nil {
+		return nil
+	}
+	start := cap(from) - cap(part)
+	return to[start : start+len(part) : start+len(part)]
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"go.uber.org/goleak"
 )
 
@@ -23,7 +25,7 @@ type answers struct {
 	gone    bool // the peer listens no more
 }
 
-func (a *answers) Respond(_ context.Context, p ReplyPacket) error {
+func (a *answers) Respond(_ context.Context, p wire.Reply) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.gone {
@@ -47,7 +49,7 @@ func send(t testing.TB, s *Server, body string) []string {
 
 func sendOn(t testing.TB, ctx context.Context, s *Server, body string) []string {
 	t.Helper()
-	p, err := ParsePacket([]byte(body))
+	p, err := wire.Parse([]byte(body))
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}

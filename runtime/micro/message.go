@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // None is the type of no data and of no reply: a handler that returns None
@@ -94,7 +96,7 @@ type Interceptor func(Handler) Handler
 // false is NestJS' Forbidden resource.
 type Guard func(ctx context.Context, req *Request) (bool, error)
 
-// Pipe checks or changes the decoded data of a message before its handler gets
+// Pipe checks or changes the js.Decode data of a message before its handler gets
 // it; dto is a pointer to the handler's data type. Its error is the answer.
 type Pipe func(ctx context.Context, req *Request, dto any) error
 
@@ -133,7 +135,7 @@ type Listener interface {
 // Responder takes the packets of the answers to one peer. It is safe for use
 // from many goroutines and does not keep what the packet's slices refer to.
 type Responder interface {
-	Respond(ctx context.Context, packet ReplyPacket) error
+	Respond(ctx context.Context, packet wire.Reply) error
 }
 
 // Trace observes one message of a client on the wire, as httptrace does for

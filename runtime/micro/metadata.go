@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // The metadata keys the runtime itself uses. Values are strings, so that they
@@ -96,26 +98,26 @@ func (m *Metadata) Clone() Metadata {
 	return c
 }
 
-// scan calls f with each member of the received object: names decoded, values
+// scan calls f with each member of the received object: names js.Decode, values
 // as JSON text.
 func (m *Metadata) scan(f func(key, value []byte) bool) {
 	b := m.raw
 	if len(b) < 2 || b[0] != '{' {
 		return
 	}
-	for i := skipSpace(b, 1); i < len(b) && b[i] == '"'; {
-		end := skipString(b, i+1)
+	for i := js.SkipSpace(b, 1); i < len(b) && b[i] == '"'; {
+		end := js.SkipString(b, i+1)
 		key := b[i+1 : end-1]
 		if bytes.IndexByte(key, '\\') >= 0 {
 			key = []byte(text(b[i:end]))
 		}
-		start := skipSpace(b, skipKey(b, i))
-		end = skipValue(b, start)
+		start := js.SkipSpace(b, js.SkipKey(b, i))
+		end = js.SkipValue(b, start)
 		if !f(key, b[start:end]) {
 			return
 		}
-		if i = skipSpace(b, end); b[i] == ',' {
-			i = skipSpace(b, i+1)
+		if i = js.SkipSpace(b, end); b[i] == ',' {
+			i = js.SkipSpace(b, i+1)
 		}
 	}
 }
@@ -190,9 +192,9 @@ func parseNumber(v []byte) (n int64, ok bool) {
 func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 	dst = append(dst, '{')
 	for k, v := range SentMetadata(req, now) {
-		dst = appendJSONString(dst, k)
+		dst = js.AppendString(dst, k)
 		dst = append(dst, ':')
-		dst = append(appendJSONString(dst, v), ',')
+		dst = append(js.AppendString(dst, v), ',')
 	}
 	if dst[len(dst)-1] == ',' {
 		dst[len(dst)-1] = '}'

@@ -121,7 +121,7 @@ func WithGuards(list ...Guard) ServerOrHandlerOption {
 	return scopedOption(func(h *handlerConfig) { h.guards = append(h.guards, list...) })
 }
 
-// WithPipes adds pipes, run in order after the data is decoded.
+// WithPipes adds pipes, run in order after the data is js.Decode.
 func WithPipes(list ...Pipe) ServerOrHandlerOption {
 	return scopedOption(func(h *handlerConfig) { h.pipes = append(h.pipes, list...) })
 }

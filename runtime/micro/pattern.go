@@ -5,6 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/msctl/msctl/runtime/wire"
+
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/internal/js/collate"
 )
 
 // Pattern names what a message is for: NestJS' pattern. It is either a JSON
@@ -23,7 +28,7 @@ type Pattern struct {
 // Cmd is the pattern {"cmd":name}, NestJS' habit for requests. Bytes of name
 // that are not UTF-8 are replaced by U+FFFD.
 func Cmd(name string) Pattern {
-	text := appendJSONString([]byte(`{"cmd":`), wellFormed(name))
+	text := js.AppendString([]byte(`{"cmd":`), wellFormed(name))
 	p, _ := parsePattern(append(text, '}')) // valid by construction
 	return p
 }
@@ -36,7 +41,7 @@ func Cmd(name string) Pattern {
 // then be out of reach: "true" and "1e3" are, "42" is not.
 func Name(name string) Pattern {
 	name = wellFormed(name)
-	return Pattern{json: string(appendJSONString(nil, name)), route: name}
+	return Pattern{json: string(js.AppendString(nil, name)), route: name}
 }
 
 // Fields is an object pattern: Fields(map[string]any{"cmd": "sum", "v": 2}).
@@ -61,7 +66,7 @@ func Fields(fields map[string]any) Pattern {
 	if at := firstInfinite(text.Bytes()); at >= 0 {
 		panic("micro: the fields of a pattern must be JSON: " + tooLarge)
 	}
-	p, _ := parsePattern(appendCanonical(nil, text.Bytes(), compareKeys)) // valid: it was encoded just now
+	p, _ := parsePattern(js.AppendCanonical(nil, text.Bytes(), collate.Compare)) // valid: it was encoded just now
 	return p
 }
 
@@ -77,23 +82,17 @@ func ParsePattern(text string) (Pattern, error) {
 }
 
 func parsePattern(text []byte) (Pattern, error) {
-	if !validJSON(text) {
+	if !js.Valid(text) {
 		return Pattern{}, syntaxError(text)
 	}
 	if at := firstInfinite(text); at >= 0 {
 		return Pattern{}, &PatternError{Offset: at, Reason: tooLarge}
 	}
-	text = SanitizeUTF8(text)
-	p := Pattern{json: string(canonicalJSON(text))}
-	i := skipSpace(text, 0)
-	switch text[i] {
-	case '"':
-		p.route = string(decoded(text[i:literalEnd(text, i)]))
-	default:
-		p.route = string(appendRoute(nil, text, i, 0, "Infinity"))
-		if p.route == p.json {
-			p.route = p.json // one string, not two
-		}
+	text = js.SanitizeUTF8(text)
+	p := Pattern{json: string(js.Canonical(text))}
+	p.route = wire.CanonicalRoute(text)
+	if p.route == p.json {
+		p.route = p.json // one string, not two
 	}
 	return p, nil
 }
@@ -138,22 +137,44 @@ const tooLarge = "the number is beyond the range of a double"
 // firstInfinite returns the place of the first number in valid JSON that is
 // too large for a double, or -1.
 func firstInfinite(text []byte) int {
-	for i := skipSpace(text, 0); i < len(text); i = skipSpace(text, i) {
+	for i := js.SkipSpace(text, 0); i < len(text); i = js.SkipSpace(text, i) {
 		switch c := text[i]; {
 		case c == '{' || c == '}' || c == '[' || c == ']' || c == ',' || c == ':':
 			i++
 			continue
 		case c == '-' || c-'0' <= 9:
-			end := literalEnd(text, i)
-			if bytes.HasSuffix(appendNumber(nil, text[i:end], "!"), []byte("!")) {
+			end := js.LiteralEnd(text, i)
+			if bytes.HasSuffix(js.AppendNumber(nil, text[i:end], "!"), []byte("!")) {
 				return i
 			}
 			i = end
 		default:
-			i = literalEnd(text, i)
+			i = js.LiteralEnd(text, i)
 		}
 	}
 	return -1
 }
 
-func wellFormed(s string) string { return string(SanitizeUTF8([]byte(s))) }
+func wellFormed(s string) string { return string(js.SanitizeUTF8([]byte(s))) }
+
+// patternOfWire is the pattern that the pattern member of an incoming packet asks
+// for, read as wire.Route does; zero if it is missing, null or malformed.
+func patternOfWire(raw []byte) Pattern {
+	p, err := parsePattern(raw)
+	if err != nil || p.json == "null" {
+		return Pattern{}
+	}
+	if p.json[0] == '"' {
+		if inner, err := parsePattern([]byte(p.route)); err == nil {
+			p = inner
+		}
+	}
+	if p.json == "null" {
+		return Pattern{}
+	}
+	return p
+}
+
+// RouteJSON returns the pattern's route as a JSON string, the form in which TCP
+// events carry their pattern (docs/wire.md 2.4).
+func (p Pattern) RouteJSON() string { return string(js.AppendString(nil, p.Route())) }

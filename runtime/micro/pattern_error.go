@@ -3,6 +3,8 @@ package micro
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // PatternError tells why a text is no pattern.
@@ -33,7 +35,7 @@ func syntaxError(text []byte) *PatternError {
 	var open []byte // the containers around i
 	want := wantValue
 	for i := 0; ; {
-		i = skipSpace(text, i)
+		i = js.SkipSpace(text, i)
 		if i == len(text) {
 			return &PatternError{Offset: i, Reason: "the text ends, want " + want}
 		}
@@ -50,7 +52,7 @@ func syntaxError(text []byte) *PatternError {
 			open = open[:len(open)-1]
 			next = afterValue(open)
 		case (want == wantKey || want == wantFirstKey) && c == '"':
-			next, end = wantColon, skipString(text, i+1)
+			next, end = wantColon, js.SkipString(text, i+1)
 		case want != wantValue && want != wantFirstValue: // nothing else fits
 		case c == '{':
 			open, next = append(open, c), wantFirstKey
@@ -83,15 +85,15 @@ func afterValue(open []byte) string {
 func literalAt(text []byte, i int) int {
 	switch text[i] {
 	case '"':
-		return skipString(text, i+1)
+		return js.SkipString(text, i+1)
 	case 't':
-		return skipWord(text, i, "true")
+		return js.SkipWord(text, i, "true")
 	case 'f':
-		return skipWord(text, i, "false")
+		return js.SkipWord(text, i, "false")
 	case 'n':
-		return skipWord(text, i, "null")
+		return js.SkipWord(text, i, "null")
 	}
-	return skipNumber(text, i)
+	return js.SkipNumber(text, i)
 }
 
 // stringError tells what is wrong with the string that starts at i.
@@ -103,7 +105,7 @@ func stringError(text []byte, i int) *PatternError {
 		case c != '\\':
 			i++
 		default:
-			end := skipEscape(text, i+1)
+			end := js.SkipEscape(text, i+1)
 			if end < 0 {
 				return &PatternError{Offset: i, Reason: `found a backslash that starts no escape of JSON`}
 			}

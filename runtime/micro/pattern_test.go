@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -50,13 +53,13 @@ type found struct {
 // recorded reads a route of a vector: a string, or a bare word.
 func recorded(raw json.RawMessage) found {
 	if raw[0] == '"' {
-		return found{string(decoded(raw)), true}
+		return found{string(js.Decode(raw)), true}
 	}
 	return found{string(raw), false}
 }
 
 func lookedUp(raw []byte) found {
-	route, ok := routeOfWire(raw)
+	route, ok := wire.Route(raw)
 	return found{route, ok}
 }
 
@@ -73,7 +76,7 @@ func TestPatternVectors(t *testing.T) {
 			}
 			emitted := []byte(p.JSON())
 			if p.RouteIsString() {
-				emitted = appendJSONString(nil, p.Route())
+				emitted = js.AppendString(nil, p.Route())
 			}
 			type facts struct {
 				JSON            string
@@ -87,96 +90,6 @@ func TestPatternVectors(t *testing.T) {
 				t.Errorf("-recorded +ours\n%s", diff)
 			}
 		})
-	}
-}
-
-// TestRouteOfWire names the rules of docs/wire.md 2.3 that the vectors do not.
-func TestRouteOfWire(t *testing.T) {
-	tests := map[string]struct {
-		raw  string
-		want found
-	}{
-		"missing":                           {"", found{}},
-		"no JSON":                           {`{"a"`, found{}},
-		"two values":                        {`1 2`, found{}},
-		"white space around":                {" {\"a\" :\n1 } ", found{`{"a":1}`, true}},
-		"number in three forms":             {`4.20e1`, found{"42", true}},
-		"number as a string":                {`"4.2e1"`, found{"42", true}},
-		"number with white space":           {`" 42 "`, found{"42", true}},
-		"octal is no JSON":                  {`"007"`, found{"007", true}},
-		"infinite number":                   {`1e400`, found{"null", false}},
-		"infinite number as a string":       {`"-1e400"`, found{"-Infinity", true}},
-		"infinite number inside":            {`{"a":1e400}`, found{`{"a":null}`, true}},
-		"infinite number inside a string":   {`"{\"a\":-1e400}"`, found{`{"a":-Infinity}`, true}},
-		"true":                              {`true`, found{"true", false}},
-		"false as a string":                 {`"false"`, found{"false", false}},
-		"object as a string, other order":   {`"{ \"b\":1, \"a\":2 }"`, found{`{"a":2,"b":1}`, true}},
-		"quoted string in a string":         {`"\"echo\""`, found{"echo", true}},
-		"twice quoted string":               {`"\"\\\"echo\\\"\""`, found{`"echo"`, true}},
-		"empty string":                      {`""`, found{"", true}},
-		"empty string in a string":          {`"\"\""`, found{"", true}},
-		"equal keys":                        {`{"a":1,"b":2,"a":{"x":3}}`, found{`{"a":{"x":3},"b":2}`, true}},
-		"equal keys, one escaped":           {`{"a":1,"\u0061":2}`, found{`{"a":2}`, true}},
-		"21 equal keys are one":             {`{` + strings.Repeat(`"a":1,`, 20) + `"a":2}`, found{`{"a":2}`, true}},
-		"newline stays raw":                 {`{"a":"x\ny"}`, found{"{\"a\":\"x\ny\"}", true}},
-		"route with a raw newline":          {`"{\"a\":\"x\ny\"}"`, found{"{\"a\":\"x\ny\"}", true}},
-		"cut route comes back":              {`"{\"a\":[TOO_MANY_KEYS]}"`, found{`{"a":[TOO_MANY_KEYS]}`, true}},
-		"malformed UTF-8":                   {"\"a\xff\xed\xa0\xbdb\"", found{"a\uFFFD\uFFFD\uFFFD\uFFFDb", true}},
-		"lone surrogate":                    {`"\ud83d"`, found{"\xed\xa0\xbd", true}},
-		"pair from two escapes":             {`"\ud83d\ude00"`, found{"😀", true}},
-		"pair put together at second sight": {`"\"\ud83d\\ude00\""`, found{"😀", true}},
-		"pair, low half raw":                {`"\"\\ud83d\ude00\""`, found{"😀", true}},
-		"surrogates the wrong way round":    {`{"k":"\ude00\ud83d"}`, found{"{\"k\":\"\xed\xb8\x80\xed\xa0\xbd\"}", true}},
-		"byte order mark is no white space": {`"\ufeff42"`, found{"\uFEFF42", true}},
-		"integer-like keys that tie":        {`{"1\u0001":"b","1":"a"}`, found{"{\"1\":\"a\",\"1\u0001\":\"b\"}", true}},
-		"largest index that ties":           {`{"4294967294\u0001":1,"4294967294":2}`, found{"{\"4294967294\":2,\"4294967294\u0001\":1}", true}},
-		"too large for an index":            {`{"4294967295\u0001":1,"4294967295":2}`, found{"{\"4294967295\u0001\":1,\"4294967295\":2}", true}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, lookedUp([]byte(test.raw))); diff != "" {
-				t.Errorf("-want +got\n%s", diff)
-			}
-		})
-	}
-}
-
-// TestHugePatterns would hang or crash if time were quadratic or nesting went
-// on the stack.
-func TestHugePatterns(t *testing.T) {
-	const n = 1 << 20
-	cut := `{"0":{"0":{"0":{"0":{"0":{"0":[MAX_DEPTH_REACHED]}}}}}}`
-	deep := strings.Repeat("[", n) + strings.Repeat("]", n)
-	deepObjects := strings.Repeat(`{"1":`, n) + "1" + strings.Repeat("}", n)
-	manyMarks := `{"a` + strings.Repeat("\u0301\u0327", n/8) + `":1,"a":2,"é":3}`
-	contracting := `{"` + strings.Repeat("\u0f71", n/8) + strings.Repeat("\u0f72", n/8) + `":1,"a":2}`
-	tests := map[string]struct {
-		raw  string
-		want found
-	}{
-		"20,000 nested arrays":    {strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), found{cut, true}},
-		"nested arrays":           {deep, found{cut, true}},
-		"nested arrays, as text":  {`"` + deep + `"`, found{cut, true}},
-		"never closed":            {deep[:n], found{}},
-		"never closed, as text":   {`"` + deep[:n] + `"`, found{deep[:n], true}},
-		"nested objects":          {deepObjects, found{strings.ReplaceAll(cut, "0", "1"), true}},
-		"a million elements":      {"[" + strings.Repeat("0,", n) + "0]", found{"[TOO_MANY_KEYS]", true}},
-		"a million equal keys":    {"{" + strings.Repeat(`"a":0,`, n) + `"a":1}`, found{`{"a":1}`, true}},
-		"a long number":           {strings.Repeat("1", n), found{"null", false}},
-		"a key of many marks":     {manyMarks, lookedUp([]byte(manyMarks))},
-		"a key of contractions":   {contracting, lookedUp([]byte(contracting))},
-		"a string of a megabyte":  {`"` + strings.Repeat("é", n/2) + `"`, found{strings.Repeat("é", n/2), true}},
-		"a string of backslashes": {`"` + strings.Repeat(`\\`, n/2) + `"`, found{strings.Repeat(`\`, n/2), true}},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := lookedUp([]byte(test.raw)); got != test.want {
-				t.Errorf("got %.80q %t, want %.80q %t", got.Route, got.OK, test.want.Route, test.want.OK)
-			}
-		})
-	}
-	if got := string(canonicalJSON([]byte(deepObjects))); got != deepObjects {
-		t.Errorf("nested objects: got %.80q", got)
 	}
 }
 
@@ -289,8 +202,8 @@ func FuzzPattern(f *testing.F) {
 	f.Add(`{"1\u0001":1,"1":{"é":1,"e\u0301":2,"一":"\ude00"}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		raw := []byte(text)
-		route, ok := routeOfWire(raw)
-		if again, ok2 := routeOfWire(raw); again != route || ok2 != ok || string(raw) != text {
+		route, ok := wire.Route(raw)
+		if again, ok2 := wire.Route(raw); again != route || ok2 != ok || string(raw) != text {
 			t.Fatalf("routeOfWire is not deterministic: %q %t, %q %t", route, ok, again, ok2)
 		}
 		p, err := ParsePattern(text)
@@ -304,11 +217,11 @@ func FuzzPattern(f *testing.F) {
 		if again, err := ParsePattern(p.JSON()); again != p || err != nil {
 			t.Fatalf("%q came back as %q: %v", p.JSON(), again.JSON(), err)
 		}
-		if canonical := string(canonicalJSON([]byte(p.JSON()))); canonical != p.JSON() {
+		if canonical := string(js.Canonical([]byte(p.JSON()))); canonical != p.JSON() {
 			t.Fatalf("%q is not canonical: %q", p.JSON(), canonical)
 		}
 		isText := p.JSON()[0] == '"'
-		if !isText || !validJSON([]byte(p.Route())) {
+		if !isText || !js.Valid([]byte(p.Route())) {
 			// All but strings that are JSON reach the handler of their own pattern.
 			if got, want := lookedUp([]byte(p.JSON())), (found{p.Route(), p.RouteIsString()}); got != want {
 				t.Fatalf("%s goes to %+v, its route is %+v", p.JSON(), got, want)
@@ -316,7 +229,7 @@ func FuzzPattern(f *testing.F) {
 		}
 		if !isText && ok {
 			// A route that is sent as a string leads to itself.
-			if got := lookedUp(appendJSONString(nil, route)); got != (found{route, true}) {
+			if got := lookedUp(js.AppendString(nil, route)); got != (found{route, true}) {
 				t.Fatalf("route %q leads to %+v", route, got)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"sync/atomic"
 	"time"
+
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 type kind uint8
@@ -93,7 +95,7 @@ func routeKey(route string, isString bool) string {
 // unreachable reports whether no message can match the handler: its pattern is a
 // string that the server takes for JSON and reads another way (docs/wire.md 2.3).
 func (ep *endpoint) unreachable() bool {
-	route, isString := routeOfWire([]byte(ep.pattern.JSON()))
+	route, isString := wire.Route([]byte(ep.pattern.JSON()))
 	return routeKey(route, isString) != routeKey(ep.pattern.Route(), ep.pattern.RouteIsString())
 }
 

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // Schema is the JSON Schema (2020-12) of a handler's data or reply, made from
@@ -54,7 +56,7 @@ func (p Properties) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(append(appendJSONString(out, m.Name), ':'), schema...)
+		out = append(append(js.AppendString(out, m.Name), ':'), schema...)
 	}
 	return append(out, '}'), nil
 }

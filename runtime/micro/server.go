@@ -10,6 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Server routes messages to handlers. Make it with NewServer, register handlers,
@@ -190,15 +193,15 @@ func (s *Server) release() {
 
 // Receive is Deliver of a message whose transport knows nothing but packet, its
 // answer's way and its peer.
-func (s *Server) Receive(ctx context.Context, p *Packet, to Responder, peer string) *Inbound {
+func (s *Server) Receive(ctx context.Context, p *wire.Packet, to Responder, peer string) *Inbound {
 	return s.Deliver(ctx, Delivery{Packet: p, To: to, Peer: peer})
 }
 
 // unknown answers or logs a message that nobody handles; p is its packet as far
 // as it is one.
-func (s *Server) unknown(ctx context.Context, d *Delivery, p *Packet) {
+func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 	if p.ID != nil {
-		_ = d.To.Respond(ctx, ReplyPacket{ID: canonicalID(p.ID), NoHandler: true}) // the peer is gone: nothing to tell it
+		_ = d.To.Respond(ctx, wire.Reply{ID: canonicalID(p.ID), NoHandler: true}) // the peer is gone: nothing to tell it
 		return
 	}
 	pattern := "undefined"
@@ -217,12 +220,12 @@ func canonicalID(id []byte) []byte {
 	if id[0] == '"' {
 		for _, c := range id {
 			if c == '\\' {
-				return canonicalJSON(id)
+				return js.Canonical(id)
 			}
 		}
 		return id
 	}
-	return canonicalJSON(id)
+	return js.Canonical(id)
 }
 
 // lookup finds the route of the JSON text of a packet's pattern.
@@ -234,7 +237,7 @@ func (s *Server) lookup(pattern []byte) *route {
 	if pattern == nil {
 		return nil
 	}
-	r := s.routes[routeKey(routeOfWire(pattern))]
+	r := s.routes[routeKey(wire.Route(pattern))]
 	if r != nil && len(known) < maxCachedPatterns && len(pattern) < 1024 {
 		s.remember(string(pattern), r)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -37,7 +39,7 @@ func TestMaxInFlight(t *testing.T) {
 		capture(s, func(context.Context, *Request) { <-release })
 		to := &answers{}
 		receive := func(ctx context.Context) *Inbound {
-			p, _ := ParsePacket([]byte(`{"pattern":"look","data":1,"id":"1"}`))
+			p, _ := wire.Parse([]byte(`{"pattern":"look","data":1,"id":"1"}`))
 			return s.Receive(ctx, &p, to, "")
 		}
 		for range 2 {
@@ -89,7 +91,7 @@ func TestGoCopies(t *testing.T) {
 	to := &answers{}
 	for _, id := range []string{`"an id"`, `"\u0061n id"`} {
 		body := []byte(`{"pattern":"echo","data":"text","metadata":{"correlation-id":"c"},"id":` + id + `}`)
-		p, _ := ParsePacket(body)
+		p, _ := wire.Parse(body)
 		s.Receive(t.Context(), &p, to, "").Go()
 		for i := range body {
 			body[i] = 'X'
@@ -112,7 +114,7 @@ func TestWorkersAreReused(t *testing.T) {
 	capture(s, func(context.Context, *Request) { <-gate })
 	to := &answers{}
 	for range maxIdleWorkers + 100 {
-		p, _ := ParsePacket([]byte(`{"pattern":"look","data":1,"id":"1"}`))
+		p, _ := wire.Parse([]byte(`{"pattern":"look","data":1,"id":"1"}`))
 		s.Receive(t.Context(), &p, to, "").Go()
 	}
 	close(gate)
@@ -192,7 +194,7 @@ func TestDescribeAndHealth(t *testing.T) {
 		WithHealthCheck("broken", func(context.Context) error { panic("check") }))
 	decode := func(replies []string, to any) {
 		t.Helper()
-		p, err := ParsePacket([]byte(replies[0]))
+		p, err := wire.Parse([]byte(replies[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +235,7 @@ func TestDescribeAndHealth(t *testing.T) {
 		t.Errorf("health %+v\n%s", h, diff)
 	}
 	well := NewServer(quiet(), WithoutDescribe())
-	if got := send(t, well, `{"pattern":"msctl.describe","data":{},"id":"1"}`); !strings.Contains(got[0], NoHandlerMessage) {
+	if got := send(t, well, `{"pattern":"msctl.describe","data":{},"id":"1"}`); !strings.Contains(got[0], wire.NoHandlerMessage) {
 		t.Errorf("describe although it is switched off: %s", got)
 	}
 	if decode(send(t, well, `{"pattern":"msctl.health","data":{},"id":"1"}`), &h); h.Status != "ok" {

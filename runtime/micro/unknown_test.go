@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestHandleUnknown: whatever has no handler of its own reaches the one for the
@@ -19,7 +21,7 @@ func TestHandleUnknown(t *testing.T) {
 		return reply.Send(Value{Raw: req.Data, Last: true})
 	})
 	Handle(s, Cmd("known"), func(context.Context, None) (string, error) { return "known", nil })
-	none := []string{`{"id":"1","status":"error","err":"` + NoHandlerMessage + `"}`}
+	none := []string{`{"id":"1","status":"error","err":"` + wire.NoHandlerMessage + `"}`}
 	for _, c := range []struct {
 		body  string
 		want  []string

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
@@ -170,7 +172,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id st
 		msg.Reply = c.inbox + id
 		quoted = append(append(append(quoted, '"'), id...), '"')
 	}
-	msg.Data = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)
+	msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)
 	err := s.link.PublishMsg(&msg)
 	if errors.Is(err, nats.ErrBadHeaderMsg) {
 		return fmt.Errorf("the headers of WithHeaders: %w", err) // others are looked at before
@@ -209,7 +211,7 @@ func (c *Client) deliver(msg *nats.Msg) {
 		return
 	}
 	body := text(msg.Data)
-	packet, err := micro.ParsePacket(body)
+	packet, err := wire.Parse(body)
 	if err != nil {
 		c.calls.Fail(id, errNotJSON)
 		return

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -179,7 +181,7 @@ func (t *intake) addLeader() {
 // lead handles messages until the queue is closed, or others are enough.
 func (t *intake) lead() {
 	defer t.wg.Done()
-	var packet micro.Packet // of one message after another
+	var packet wire.Packet // of one message after another
 	for clock := time.Duration(0); ; {
 		msg, waited := t.next()
 		if msg == nil {

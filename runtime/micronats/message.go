@@ -8,6 +8,10 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -45,10 +49,10 @@ type inbound struct {
 
 // receive takes one message. The subscription decides who handles it: the packet's
 // pattern is not looked at. The packet is scratch.
-func (t *intake) receive(msg *nats.Msg, packet *micro.Packet) *micro.Inbound {
+func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 	server := t.listener.server
 	var err error
-	if *packet, err = micro.ParsePacket(text(msg.Data)); err != nil {
+	if *packet, err = wire.Parse(text(msg.Data)); err != nil {
 		server.LogPeer(slog.LevelError, "a message that is not JSON was ignored", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
 		return nil
 	}
@@ -61,7 +65,7 @@ func (t *intake) receive(msg *nats.Msg, packet *micro.Packet) *micro.Inbound {
 // text returns a body as NestJS' driver decodes it: malformed sequences become
 // U+FFFD, and a byte order mark at the start is dropped.
 func text(body []byte) []byte {
-	return micro.SanitizeUTF8(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF")))
+	return js.SanitizeUTF8(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF")))
 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
@@ -71,7 +75,7 @@ const maxPooled = 64 << 10
 
 // Respond sends one packet of the answer. A message without a reply subject is
 // handled all the same, and nothing is sent (docs/wire.md 6).
-func (m *inbound) Respond(ctx context.Context, p micro.ReplyPacket) error {
+func (m *inbound) Respond(ctx context.Context, p wire.Reply) error {
 	if m.Reply == "" {
 		return nil
 	}
@@ -91,7 +95,7 @@ func (m *inbound) Respond(ctx context.Context, p micro.ReplyPacket) error {
 	return nil
 }
 
-func (m *inbound) publish(p micro.ReplyPacket) error {
+func (m *inbound) publish(p wire.Reply) error {
 	buf := buffers.Get().(*[]byte)
 	*buf = p.Append((*buf)[:0])
 	err := m.intake.link.Publish(m.Reply, *buf)
@@ -103,11 +107,11 @@ func (m *inbound) publish(p micro.ReplyPacket) error {
 
 // tooLarge ends the answer with an error in place of a packet that the broker does
 // not take.
-func (m *inbound) tooLarge(p micro.ReplyPacket) error {
+func (m *inbound) tooLarge(p wire.Reply) error {
 	err := sizeError("answer", p.Size(), m.intake.link.MaxPayload())
 	m.ended = true
 	m.intake.listener.server.LogPeer(slog.LevelError, "an answer was replaced by an error", "transport", "nats", "subject", m.Subject, "error", err)
-	if sent := m.publish(micro.ReplyPacket{ID: p.ID, Err: micro.Errorf(500, "%w", err).Payload, Disposed: true}); sent != nil {
+	if sent := m.publish(wire.Reply{ID: p.ID, Err: micro.Errorf(500, "%w", err).Payload, Disposed: true}); sent != nil {
 		return fmt.Errorf("answer over NATS: %w", sent)
 	}
 	return err

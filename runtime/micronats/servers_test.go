@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
@@ -115,7 +117,7 @@ func FuzzReceivedHeader(f *testing.F) {
 		if err != nil {
 			return
 		}
-		packet, err := micro.ParsePacket([]byte(`{"data":"x","id":"1"}`))
+		packet, err := wire.Parse([]byte(`{"data":"x","id":"1"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// dialer makes the connections of one nats.Conn, one after another, as wires.
+// dialer makes the connections of one nats.Conn, one after another, as sockets.
 type dialer struct {
-	ctx        context.Context // its end ends the dials, and the wires
+	ctx        context.Context // its end ends the dials, and the sockets
 	timeout    time.Duration
 	beforeRead func() // may hold the reading up; nil is nothing
-	current    atomic.Pointer[wire]
+	current    atomic.Pointer[socket]
 	err        atomic.Pointer[error] // of the last attempt that failed
 }
 
@@ -29,7 +29,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		d.err.Store(&err)
 		return nil, err
 	}
-	w := &wire{Conn: conn, beforeRead: d.beforeRead, changed: make(chan struct{})}
+	w := &socket{Conn: conn, beforeRead: d.beforeRead, changed: make(chan struct{})}
 	w.unbind = context.AfterFunc(d.ctx, func() { _ = w.Close() })
 	d.current.Store(w)
 	return w, nil
@@ -49,12 +49,12 @@ func (d *dialer) awaitRoom(ctx context.Context) error {
 	return nil
 }
 
-// wire is a connection whose Write does not wait for a peer that does not read:
+// socket is a connection whose Write does not wait for a peer that does not read:
 // the driver writes while it holds the lock that every message needs, and nobody
 // could give up at his deadline. What the peer does not take at once is kept, and
 // written by a goroutine that lives until it has been. Those who have much to send
 // call awaitRoom first.
-type wire struct {
+type socket struct {
 	net.Conn
 	beforeRead func()
 	unbind     func() bool
@@ -75,7 +75,7 @@ const (
 )
 
 // Read reads, when the reader has room.
-func (w *wire) Read(b []byte) (int, error) {
+func (w *socket) Read(b []byte) (int, error) {
 	if w.beforeRead != nil {
 		w.beforeRead()
 	}
@@ -83,7 +83,7 @@ func (w *wire) Read(b []byte) (int, error) {
 }
 
 // Write writes b or keeps it. The driver calls it for one goroutine at a time.
-func (w *wire) Write(b []byte) (int, error) {
+func (w *socket) Write(b []byte) (int, error) {
 	if kept, err := w.keep(b, false); kept || err != nil {
 		return len(b), err
 	}
@@ -100,7 +100,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (w *wire) writeFor(b []byte, d time.Duration) (int, error) {
+func (w *socket) writeFor(b []byte, d time.Duration) (int, error) {
 	if err := w.Conn.SetWriteDeadline(time.Now().Add(d)); err != nil {
 		return 0, err
 	}
@@ -108,7 +108,7 @@ func (w *wire) writeFor(b []byte, d time.Duration) (int, error) {
 }
 
 // keep keeps b for the writing goroutine, if there is one or has to be.
-func (w *wire) keep(b []byte, must bool) (kept bool, err error) {
+func (w *socket) keep(b []byte, must bool) (kept bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil || !must && !w.writing {
@@ -124,7 +124,7 @@ func (w *wire) keep(b []byte, must bool) (kept bool, err error) {
 }
 
 // write writes what is kept until nothing is.
-func (w *wire) write() {
+func (w *socket) write() {
 	for written := 0; ; {
 		chunk := w.next(written)
 		if chunk == nil {
@@ -141,7 +141,7 @@ func (w *wire) write() {
 
 // next forgets what has been written and returns what is to be written next; nil
 // is the end.
-func (w *wire) next(written int) []byte {
+func (w *socket) next(written int) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.kept = w.kept[written:]; len(w.kept) == 0 || w.err != nil {
@@ -154,13 +154,13 @@ func (w *wire) next(written int) []byte {
 	return w.kept[:min(len(w.kept), writeSize)]
 }
 
-func (w *wire) change() {
+func (w *socket) change() {
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
 
 // end lets nobody wait any more.
-func (w *wire) end(err error) {
+func (w *socket) end(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err == nil {
@@ -171,7 +171,7 @@ func (w *wire) end(err error) {
 }
 
 // awaitRoom waits until the wire is not full, broken or closed.
-func (w *wire) awaitRoom(ctx context.Context) error {
+func (w *socket) awaitRoom(ctx context.Context) error {
 	for {
 		w.mu.Lock()
 		full, changed := len(w.kept) > fullWire && w.err == nil, w.changed
@@ -188,14 +188,14 @@ func (w *wire) awaitRoom(ctx context.Context) error {
 }
 
 // Close closes the connection; what is still kept is lost.
-func (w *wire) Close() error {
+func (w *socket) Close() error {
 	w.unbind()
 	w.end(net.ErrClosed)
 	return w.Conn.Close()
 }
 
 // SetDeadline sets that of reads: writes have their own.
-func (w *wire) SetDeadline(t time.Time) error { return w.Conn.SetReadDeadline(t) }
+func (w *socket) SetDeadline(t time.Time) error { return w.Conn.SetReadDeadline(t) }
 
 // SetWriteDeadline does nothing.
-func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+func (w *socket) SetWriteDeadline(time.Time) error { return nil }

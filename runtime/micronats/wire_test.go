@@ -11,32 +11,32 @@ import (
 	"time"
 )
 
-// newWire returns a wire and its other end.
-func newWire(t *testing.T) (*wire, *dialer, net.Conn) {
+// newSocket returns a wire and its other end.
+func newSocket(t *testing.T) (*socket, *dialer, net.Conn) {
 	t.Helper()
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
+	defer listener.Close()
 	d := &dialer{ctx: t.Context(), timeout: soon}
-	conn, err := d.Dial("tcp", socket.Addr().String())
+	conn, err := d.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	peer, err := socket.Accept()
+	peer, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = peer.Close() })
-	return conn.(*wire), d, peer
+	return conn.(*socket), d, peer
 }
 
 // TestWireOrder: whatever is kept and whatever goes at once, the peer reads it in
 // order, and a writer does not wait for it.
 func TestWireOrder(t *testing.T) {
-	w, d, peer := newWire(t)
+	w, d, peer := newSocket(t)
 	const total = 24 << 20
 	var sent bytes.Buffer
 	random := rand.New(rand.NewPCG(1, 2))
@@ -77,7 +77,7 @@ func TestWireOrder(t *testing.T) {
 // TestWireFull: who has much to send waits, no longer than his deadline, and until
 // the wire is closed at the latest.
 func TestWireFull(t *testing.T) {
-	w, d, _ := newWire(t)
+	w, d, _ := newSocket(t)
 	part := make([]byte, 1<<20)
 	for w.waiting.Load() <= 24<<20 { // the system takes some megabytes more, by and by
 		if _, err := w.Write(part); err != nil {
@@ -103,7 +103,7 @@ func TestWireFull(t *testing.T) {
 
 // TestWireBreaks: a peer that is gone is an error of a later write.
 func TestWireBreaks(t *testing.T) {
-	w, _, peer := newWire(t)
+	w, _, peer := newSocket(t)
 	_ = peer.(*net.TCPConn).SetLinger(0)
 	_ = peer.Close()
 	eventually(t, "an error", func() bool { _, err := w.Write(make([]byte, 1<<20)); return err != nil })

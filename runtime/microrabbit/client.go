@@ -7,6 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -156,7 +160,7 @@ func (c *Client) request(ctx context.Context, s *session, req *micro.Request, id
 	if msg.expiration == "" { // nobody waits for it later
 		msg.expiration = milliseconds(req.Deadline.Sub(now))
 	}
-	msg.body = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, []byte(`"`+id+`"`))
+	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, []byte(`"`+id+`"`))
 	if err := msg.check(); err != nil {
 		return err
 	}
@@ -182,7 +186,7 @@ func (c *Client) event(ctx context.Context, s *session, req *micro.Request) erro
 	if msg.messageID == "" {
 		msg.messageID = micro.NewCorrelationID()
 	}
-	msg.body = micro.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
+	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
 	if err := msg.check(); err != nil {
 		return err
 	}
@@ -211,10 +215,10 @@ func (c *Client) wait(ctx context.Context, call *calls.Call, reply micro.Reply) 
 // take delivers an answer to the call that waits for it.
 func (c *Client) take(in *incoming) {
 	c.idle.answers.Add(1)
-	body := micro.SanitizeUTF8(in.body)
-	p, err := micro.ParsePacket(body)
+	body := js.SanitizeUTF8(in.body)
+	p, err := wire.Parse(body)
 	if err != nil {
-		p = micro.TextPacket(body)
+		p = wire.Text(body)
 	}
 	c.table.Deliver(in.correlationID, &p, body)
 }

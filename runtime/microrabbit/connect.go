@@ -26,7 +26,7 @@ const (
 type connection struct {
 	*amqp.Connection
 	name     string
-	wire     *wire
+	wire     *socket
 	frameMax int
 
 	once sync.Once
@@ -78,7 +78,7 @@ func (s *shared) open(ctx context.Context, a address, role string) (*connection,
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{name: a.name, wire: newWire(raw), down: make(chan struct{})}
+	c := &connection{name: a.name, wire: newSocket(raw), down: make(chan struct{})}
 	c.wg.Go(c.wire.out.run)
 	go c.wire.lead()
 	stop := context.AfterFunc(ctx, func() { _ = c.wire.Close() }) // what follows knows no context

@@ -196,7 +196,7 @@ func TestUnsent(t *testing.T) {
 func TestPublisher(t *testing.T) {
 	ours, theirs := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
-	w := newWire(ours)
+	w := newSocket(ours)
 	w.out.left = 0
 	go w.out.run()
 	defer func() { _ = w.Close() }()

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -128,7 +130,7 @@ type script struct {
 func (s *script) handle(_ context.Context, req *micro.Request, reply micro.Reply) error {
 	s.ran <- req.Pattern.Route()
 	for _, r := range s.answers[req.CorrelationID()] {
-		p, err := micro.ParsePacket(r.Bytes)
+		p, err := wire.Parse(r.Bytes)
 		if err != nil {
 			return err
 		}
@@ -154,17 +156,17 @@ func newScript(t *testing.T, all []*scenario, extra ...string) (*script, *micro.
 	patterns := map[string]bool{}
 	for _, sc := range all {
 		for _, sent := range sc.sent {
-			p, err := micro.ParsePacket(sent.Bytes)
+			p, err := wire.Parse(sent.Bytes)
 			if err != nil || p.ID == nil {
 				continue
 			}
 			answers := answersTo(sc, sent)
-			if len(answers) == 0 || strings.Contains(string(answers[0].Bytes), micro.NoHandlerMessage) {
+			if len(answers) == 0 || strings.Contains(string(answers[0].Bytes), wire.NoHandlerMessage) {
 				continue
 			}
 			s.answers[strings.Trim(string(p.ID), `"`)] = answers
 			pattern := string(p.Pattern)
-			if route, ok := micro.WireRoute(p.Pattern); ok && pattern[0] == '"' {
+			if route, ok := wire.Route(p.Pattern); ok && pattern[0] == '"' {
 				pattern = micro.Name(route).JSON() // "1e3" asks for 1000
 			}
 			patterns[pattern] = true
@@ -343,7 +345,7 @@ func replayCall(t *testing.T, url string, s *scenario, version string) {
 	}
 	requests := p.consume(q)
 	c := dial(t, url, q, opts...)
-	packet, err := micro.ParsePacket(sent.Bytes)
+	packet, err := wire.Parse(sent.Bytes)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // intake is what a listener has on one connection. Whoever leads the connection's
-// wire takes the messages of a read, and when there are no more has them handled:
+// socket takes the messages of a read, and when there are no more has them handled:
 // those with a handler that was quick lately itself, which is cheapest, the others
 // on goroutines of their own. Should a quick one turn out slow, another goroutine
 // takes over the lead, so that no message waits for the handler of another.

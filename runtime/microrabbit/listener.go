@@ -8,6 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -241,7 +245,7 @@ type message struct {
 	listener   *Listener
 	properties properties // those that Delivery has not
 	body       []byte
-	packet     micro.Packet
+	packet     wire.Packet
 	inbound    *micro.Inbound // nil until a handler has it
 	bad        bool           // not JSON
 	unplaced   bool           // the server stopped before it had a place for it
@@ -254,10 +258,10 @@ func newMessage(l *Listener, in *intake, raw *incoming) *message {
 	m.properties = properties{
 		deliveryMode: raw.deliveryMode, contentEncoding: string(raw.contentEncoding),
 	}
-	text := micro.SanitizeUTF8(m.body)
+	text := js.SanitizeUTF8(m.body)
 	var err error
-	if m.packet, err = micro.ParsePacket(text); err != nil {
-		m.packet, m.bad = micro.TextPacket(text), true
+	if m.packet, err = wire.Parse(text); err != nil {
+		m.packet, m.bad = wire.Text(text), true
 	}
 	return m
 }
@@ -267,7 +271,7 @@ func (m *message) event() bool {
 }
 
 // Respond publishes one packet of the answer (docs/wire.md 4.2).
-func (m *message) Respond(ctx context.Context, p micro.ReplyPacket) error {
+func (m *message) Respond(ctx context.Context, p wire.Reply) error {
 	if m.ReplyTo == "" {
 		return nil // nobody asked for it to go anywhere
 	}

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -144,7 +146,7 @@ func (l *Listener) bury(m *message, why string, err error) {
 	l.move(m, msg, nil)
 }
 
-func clip(text string) string { return string(micro.SanitizeUTF8([]byte(text[:min(len(text), 1024)]))) }
+func clip(text string) string { return string(js.SanitizeUTF8([]byte(text[:min(len(text), 1024)]))) }
 
 // copy makes the message anew, to be sent elsewhere, with all that it has but what
 // was for its way here: its expiration, further addressees, and its sender's name,

@@ -3,13 +3,15 @@ package microrabbit
 import (
 	"strings"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
 // route finds the handlers of a message where patterns may hold wildcards: those
 // of the very pattern first, then the first that matches, in the order of
 // registration (docs/wire.md 4.4). The zero Route leaves it to the server.
-func (l *Listener) route(p *micro.Packet) micro.Route {
+func (l *Listener) route(p *wire.Packet) micro.Route {
 	if !l.wildcards {
 		return micro.Route{}
 	}

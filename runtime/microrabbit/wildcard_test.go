@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -131,7 +133,7 @@ func TestRoute(t *testing.T) {
 		`5`:                            "#",
 	}
 	for body, want := range tests {
-		p, err := micro.ParsePacket([]byte(body))
+		p, err := wire.Parse([]byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// wire is the connection that the driver speaks AMQP over. Messages do not go
+// socket is the connection that the driver speaks AMQP over. Messages do not go
 // through the driver: their frames are taken out of what is read and put into
 // what is written, here. The driver makes three writes for a message, and hands a
 // delivery through three goroutines and a queue without bound; here whoever reads
@@ -16,7 +16,7 @@ import (
 //
 // One goroutine at a time leads: it reads, cuts frames, and runs the functions of
 // the planes. Should one of them take long, another goroutine may take over.
-type wire struct {
+type socket struct {
 	net.Conn
 	opened atomic.Uint32                     // the channel that was opened last
 	planes atomic.Pointer[map[uint16]*plane] // by channel; the map does not change
@@ -35,8 +35,8 @@ type wire struct {
 	ended  chan struct{} // closed when nobody leads any more
 }
 
-func newWire(conn net.Conn) *wire {
-	w := &wire{Conn: conn, in: make([]byte, readBuffer), ended: make(chan struct{})}
+func newSocket(conn net.Conn) *socket {
+	w := &socket{Conn: conn, in: make([]byte, readBuffer), ended: make(chan struct{})}
 	w.planes.Store(&map[uint16]*plane{})
 	w.driver.some.L = &w.driver.mu
 	w.out.init(conn)
@@ -44,7 +44,7 @@ func newWire(conn net.Conn) *wire {
 }
 
 // attach gives the messages of the channel that was opened last to p.
-func (w *wire) attach(p *plane) (channel uint16) {
+func (w *socket) attach(p *plane) (channel uint16) {
 	channel = uint16(w.opened.Load()) //nolint:gosec // it was one
 	planes := map[uint16]*plane{channel: p}
 	for ch, other := range *w.planes.Load() {
@@ -57,19 +57,19 @@ func (w *wire) attach(p *plane) (channel uint16) {
 }
 
 // Read is for the driver: it gives the frames that are its own.
-func (w *wire) Read(p []byte) (int, error) { return w.driver.read(p) }
+func (w *socket) Read(p []byte) (int, error) { return w.driver.read(p) }
 
 // Write is for the driver.
-func (w *wire) Write(b []byte) (int, error) { return w.out.writeDriver(b) }
+func (w *socket) Write(b []byte) (int, error) { return w.out.writeDriver(b) }
 
 // SetReadDeadline is for the driver.
-func (w *wire) SetReadDeadline(t time.Time) error {
+func (w *socket) SetReadDeadline(t time.Time) error {
 	w.patience.Store(int64(max(time.Until(t), 0)))
 	return w.Conn.SetReadDeadline(t)
 }
 
 // Close closes the connection; what has not been written is dropped.
-func (w *wire) Close() error {
+func (w *socket) Close() error {
 	w.out.fail(net.ErrClosed)
 	return nil
 }

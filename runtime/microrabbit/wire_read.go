@@ -14,7 +14,7 @@ const (
 
 // lead reads until the connection ends, which it tells the driver, or somebody
 // else leads.
-func (w *wire) lead() {
+func (w *socket) lead() {
 	for {
 		if !w.rest() {
 			return
@@ -37,7 +37,7 @@ func (w *wire) lead() {
 
 // rest tells the planes that what was read has been dealt with; false tells that
 // this goroutine does not lead any more.
-func (w *wire) rest() bool {
+func (w *socket) rest() bool {
 	for _, p := range *w.planes.Load() {
 		if p.idle != nil && !p.idle() {
 			return false
@@ -47,7 +47,7 @@ func (w *wire) rest() bool {
 }
 
 // fill reads more.
-func (w *wire) fill() error {
+func (w *socket) fill() error {
 	w.end = copy(w.in, w.in[w.start:w.end])
 	w.start = 0
 	if w.end == len(w.in) {
@@ -72,7 +72,7 @@ var errBadFrame = errors.New("the broker sent what is no frame")
 
 // pass deals with what has been read: frames of messages go to their planes, all
 // else to the driver.
-func (w *wire) pass() error {
+func (w *socket) pass() error {
 	for {
 		b := w.in[w.start:w.end]
 		if w.theirs > 0 && len(b) > 0 {

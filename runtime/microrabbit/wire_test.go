@@ -61,7 +61,7 @@ func TestReadSplit(t *testing.T) {
 	}
 	for _, size := range []int{1, 2, 7, 8, 13, 100, 1 << 20} {
 		ours, broker := net.Pipe()
-		w := newWire(ours)
+		w := newSocket(ours)
 		var got []string
 		idle := 0
 		attach := func() {
@@ -132,7 +132,7 @@ func TestBadFrames(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			ours, broker := net.Pipe()
-			w := newWire(ours)
+			w := newSocket(ours)
 			w.opened.Store(2)
 			w.attach(&plane{deliver: func(*incoming) { t.Error("delivered") }, confirmed: func(uint64, bool, bool) { t.Error("confirmed") }})
 			go w.out.run()
@@ -166,7 +166,7 @@ func (r readError) Read(p []byte) (int, error) {
 func TestWritesDoNotMix(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		ours, broker := net.Pipe()
-		w := newWire(ours)
+		w := newSocket(ours)
 		w.out.inline = inline
 		go w.out.run()
 		var all sync.WaitGroup
@@ -229,7 +229,7 @@ func TestWritesDoNotMix(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	ours, broker := net.Pipe()
 	defer broker.Close()
-	w := newWire(ours)
+	w := newSocket(ours)
 	w.out.left = 0
 	running := make(chan struct{})
 	go func() {
@@ -270,7 +270,7 @@ func TestNoRoom(t *testing.T) {
 // TestCork: what is put while corked leaves in one write.
 func TestCork(t *testing.T) {
 	ours, broker := net.Pipe()
-	w := newWire(ours)
+	w := newSocket(ours)
 	w.out.inline, w.out.left = true, 0
 	go w.out.run()
 	w.out.cork()
@@ -293,7 +293,7 @@ func FuzzWire(f *testing.F) {
 	f.Add(append(deliverFrames(2, 1, "k", "body", 64), heartbeat...), 3)
 	f.Add([]byte("AMQP\x00\x00\x09\x01"), 1)
 	f.Fuzz(func(t *testing.T, stream []byte, size int) {
-		w := newWire(nil)
+		w := newSocket(nil)
 		w.opened.Store(2)
 		total := 0
 		w.attach(&plane{deliver: func(in *incoming) { total += len(in.body) }, returned: func(*incoming) {}, confirmed: func(uint64, bool, bool) {}})

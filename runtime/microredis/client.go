@@ -9,6 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
@@ -141,7 +145,7 @@ func body(req *micro.Request, id []byte) func([]byte) []byte {
 	return func(dst []byte) []byte {
 		var room [256]byte
 		metadata := micro.AppendMetadata(room[:0], req, time.Now())
-		return micro.AppendRequest(dst, req.Pattern.JSON(), req.Data, metadata, id)
+		return wire.AppendRequest(dst, req.Pattern.JSON(), req.Data, metadata, id)
 	}
 }
 
@@ -326,8 +330,8 @@ func (c *Client) receive(_ *session, m *redis.Message) (leading bool) {
 // take takes a packet of an answer. Without an id that is a string it is nobody's
 // (docs/wire.md 1.3).
 func (c *Client) take(body []byte) {
-	body = micro.SanitizeUTF8(body)
-	p, err := micro.ParsePacket(body)
+	body = js.SanitizeUTF8(body)
+	p, err := wire.Parse(body)
 	if err == nil && len(p.ID) >= 2 && p.ID[0] == '"' {
 		c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
@@ -40,7 +42,7 @@ func script(t testing.TB, url, channel string, answers func() []string) {
 			if err != nil {
 				return
 			}
-			p, err := micro.ParsePacket([]byte(m.Payload))
+			p, err := wire.Parse([]byte(m.Payload))
 			if err != nil {
 				t.Error(err)
 				return

@@ -89,7 +89,7 @@ func (l *Listener) shared(ctx context.Context, names []string) (shared []string)
 		return nil
 	}
 	options := *l.link.options
-	options.Dialer = once(newWire(conn))
+	options.Dialer = once(newSocket(conn))
 	c := redis.NewClient(&options)
 	defer c.Close()
 	for some := range slices.Chunk(names, maxNames) {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -70,14 +72,14 @@ var errGone = errors.New("nobody receives the answer any more")
 const partLost = `{"status":"error","message":"the connection was lost, and a part of the answer with it"}`
 
 // Respond publishes a packet. It waits while far too much is to be published.
-func (a *answer) Respond(ctx context.Context, p micro.ReplyPacket) error {
+func (a *answer) Respond(ctx context.Context, p wire.Reply) error {
 	more := !p.Disposed && p.Err == nil && !p.NoHandler
 	since := a.unheard.Load()
 	switch holed := a.holed.Load(); {
 	case more && (holed || since != 0 && clock()-since > int64(a.listener.goneAfter)):
 		return errGone
 	case holed:
-		p = micro.ReplyPacket{ID: p.ID, Err: []byte(partLost), Disposed: true}
+		p = wire.Reply{ID: p.ID, Err: []byte(partLost), Disposed: true}
 	}
 	err := a.listener.out.add(ctx, message{channel: a.channel, receipt: a}, p.Size(), p.Append)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
@@ -266,7 +268,7 @@ func TestRecordedReplies(t *testing.T) {
 // ask makes the call of a scenario.
 func ask(t *testing.T, see *tap, c *micro.Client, s *scenario) {
 	t.Helper()
-	p, err := micro.ParsePacket([]byte(s.requests[0].body))
+	p, err := wire.Parse([]byte(s.requests[0].body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +311,7 @@ func ask(t *testing.T, see *tap, c *micro.Client, s *scenario) {
 // sentID returns the id of a packet, as JSON.
 func sentID(t *testing.T, body string) string {
 	t.Helper()
-	p, err := micro.ParsePacket([]byte(body))
+	p, err := wire.Parse([]byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +321,7 @@ func sentID(t *testing.T, body string) string {
 // bare gives a packet that we have sent the id and the metadata of a record.
 func bare(t *testing.T, m published, id, metadata string) published {
 	t.Helper()
-	p, err := micro.ParsePacket([]byte(m.body))
+	p, err := wire.Parse([]byte(m.body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -220,9 +224,9 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 		return true
 	}
 	body := []byte(m.Payload)
-	packet, err := micro.ParsePacket(micro.SanitizeUTF8(body))
+	packet, err := wire.Parse(js.SanitizeUTF8(body))
 	if err != nil {
-		packet = micro.TextPacket(body)
+		packet = wire.Text(body)
 	}
 	delivery, reply := ch.delivery, ch.reply
 	if l.wildcards {
@@ -261,7 +265,7 @@ const stoodStill = time.Second
 // isReply reports whether a glob has matched the answer to a request: NestJS
 // handles it as one more event (docs/wire.md 5). A glob that asks for answers by
 // its last letters gets them.
-func isReply(channel, glob string, p *micro.Packet) bool {
+func isReply(channel, glob string, p *wire.Packet) bool {
 	return strings.HasSuffix(channel, replySuffix) && !strings.HasSuffix(glob, replySuffix) &&
 		p.ID != nil && p.Pattern == nil && p.Data == nil && p.Metadata == nil
 }

@@ -16,7 +16,7 @@ import (
 // at once, that their receivers are counted when Redis says so, and that its loss
 // is seen at once and not by the next message.
 type outlet struct {
-	*wire
+	*socket
 	written time.Time // the write deadline; of who writes
 
 	mu    sync.Mutex // guards what follows

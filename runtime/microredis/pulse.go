@@ -60,7 +60,7 @@ func (s *session) pace() (every, quiet, silent time.Duration) {
 
 // pulse is whether a connection is alive.
 type pulse struct {
-	wire  *wire
+	wire  *socket
 	ping  func(context.Context) error
 	heard int64         // when something had last come at the beat before
 	quiet time.Duration // the beats since then

@@ -17,7 +17,7 @@ import (
 // link makes another.
 type session struct {
 	link    *link
-	in, out *wire
+	in, out *socket
 	outlet  *outlet       // by out
 	signIn  *redis.Client // of out
 	subs    *redis.Client // of in
@@ -50,13 +50,13 @@ func (l *link) open(ctx context.Context) (*session, error) {
 	s := &session{link: l, lost: make(chan struct{}), nudge: make(chan struct{}, 1), replies: map[string]*replyChannel{}}
 	ctx, cancel := context.WithTimeout(ctx, l.options.DialTimeout)
 	defer cancel()
-	for _, w := range []**wire{&s.out, &s.in} {
+	for _, w := range []**socket{&s.out, &s.in} {
 		conn, err := dial(ctx, l.options)
 		if err != nil {
 			s.shut()
 			return nil, connectError(l.options, err)
 		}
-		*w = newWire(conn)
+		*w = newSocket(conn)
 	}
 	if l.corks {
 		s.in.before, s.in.after = l.out.flush, l.out.cork
@@ -82,7 +82,7 @@ func (s *session) greet(ctx context.Context) error {
 		return err
 	}
 	s.cluster = isCluster(s.signIn.Do(ctx, "HELLO").Slice())
-	s.outlet = &outlet{wire: s.out}
+	s.outlet = &outlet{socket: s.out}
 	in := *s.link.options
 	in.Dialer = once(s.in)
 	s.subs = redis.NewClient(&in)
@@ -235,7 +235,7 @@ func (s *session) fail(err error) {
 
 // cut closes the connections under everything that uses them.
 func (s *session) cut() {
-	for _, w := range []*wire{s.in, s.out} {
+	for _, w := range []*socket{s.in, s.out} {
 		if w != nil {
 			_ = w.Conn.Close()
 		}

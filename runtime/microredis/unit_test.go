@@ -12,6 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -35,7 +39,7 @@ func TestPulse(t *testing.T) {
 		{"in the end", "h--h-----", 2, 8},
 	}
 	for _, tt := range tests {
-		w, pings, lost := newWire(nil), 0, -1
+		w, pings, lost := newSocket(nil), 0, -1
 		p := &pulse{wire: w, heard: w.heard.Load(), ping: func(context.Context) error { pings++; return nil }}
 		for i, beat := range tt.beats {
 			w.reading.Store(beat != 'b')
@@ -118,8 +122,8 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, body []byte) {
 		c := Dial("redis://localhost")
 		c.take(body)
-		m := micro.SanitizeUTF8(body)
-		if p, err := micro.ParsePacket(m); err == nil {
+		m := js.SanitizeUTF8(body)
+		if p, err := wire.Parse(m); err == nil {
 			isReply("items.a.reply", "items.*", &p)
 		}
 	})
@@ -129,8 +133,8 @@ func FuzzReceive(f *testing.F) {
 func pipe(t *testing.T) (*session, *bufio.Reader, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	s := &session{link: &link{}, lost: make(chan struct{}), out: newWire(ours)}
-	s.outlet = &outlet{wire: s.out}
+	s := &session{link: &link{}, lost: make(chan struct{}), out: newSocket(ours)}
+	s.outlet = &outlet{socket: s.out}
 	s.readers.Add(1)
 	go s.count()
 	t.Cleanup(func() {
@@ -187,7 +191,7 @@ func TestPartLost(t *testing.T) {
 	l := &Listener{server: quietServer(), out: newPublisher(time.Minute), goneAfter: time.Minute}
 	defer l.out.close()
 	a := &answer{listener: l, channel: "c.reply"}
-	value := micro.ReplyPacket{ID: []byte(`"1"`), Response: []byte("1")}
+	value := wire.Reply{ID: []byte(`"1"`), Response: []byte("1")}
 	if err := a.Respond(t.Context(), value); err != nil {
 		t.Fatal(err)
 	}

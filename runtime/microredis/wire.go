@@ -8,8 +8,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// wire is a connection that knows when its peer was last heard of.
-type wire struct {
+// socket is a connection that knows when its peer was last heard of.
+type socket struct {
 	net.Conn
 
 	reading       atomic.Bool  // a read waits
@@ -17,8 +17,8 @@ type wire struct {
 	before, after func()       // unless nil, called before each read, when what came has been dealt with, and after it
 }
 
-func newWire(conn net.Conn) *wire {
-	w := &wire{Conn: conn}
+func newSocket(conn net.Conn) *socket {
+	w := &socket{Conn: conn}
 	w.heard.Store(clock())
 	return w
 }
@@ -26,7 +26,7 @@ func newWire(conn net.Conn) *wire {
 func clock() int64 { return int64(micro.Clock()) }
 
 // Read reads what has come.
-func (w *wire) Read(b []byte) (int, error) {
+func (w *socket) Read(b []byte) (int, error) {
 	if w.before != nil {
 		w.before()
 	}
@@ -44,7 +44,7 @@ func (w *wire) Read(b []byte) (int, error) {
 
 // once is a dialer for a connection that has been made already. Further ones are
 // dead from the start: a session ends with its connections.
-func once(w *wire) func(context.Context, string, string) (net.Conn, error) {
+func once(w *socket) func(context.Context, string, string) (net.Conn, error) {
 	var taken atomic.Bool
 	return func(context.Context, string, string) (net.Conn, error) {
 		if !taken.Swap(true) {

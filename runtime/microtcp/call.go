@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -245,7 +247,7 @@ func (c *clientConn) send(ctx context.Context, req *micro.Request, k *call, now 
 	}
 	var room [256]byte
 	metadata := micro.AppendMetadata(room[:0], req, now)
-	scratch = micro.AppendRequest(scratch, pattern, req.Data, metadata, id)
+	scratch = wire.AppendRequest(scratch, pattern, req.Data, metadata, id)
 	if k != nil {
 		k.packet = scratch
 	}

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -221,7 +223,7 @@ func (c *clientConn) deliver(in *decoder) error {
 		if err != nil || !ok {
 			return err
 		}
-		p, err := micro.ParsePacket(body)
+		p, err := wire.Parse(body)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errFraming, err)
 		}
@@ -234,7 +236,7 @@ func (c *clientConn) deliver(in *decoder) error {
 }
 
 // hand gives a packet to its call, or to nobody but the trace of one that gave up.
-func (c *clientConn) hand(n uint64, p *micro.Packet, body []byte) {
+func (c *clientConn) hand(n uint64, p *wire.Packet, body []byte) {
 	value, remote, last := p.Reply()
 	c.mu.Lock()
 	k := c.calls[n]

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -74,7 +76,7 @@ func TestDrainAnswers(t *testing.T) {
 		p, ok := c.next()
 		return ok && bytes.Equal(p.Err, []byte(refusal))
 	})
-	_, _ = c.Write(AppendFrame(nil, micro.AppendRequest(nil, note.RouteJSON(), []byte("1"), nil, nil)))
+	_, _ = c.Write(AppendFrame(nil, wire.AppendRequest(nil, note.RouteJSON(), []byte("1"), nil, nil)))
 	eventually(t, "an event is still taken", func() bool { return events.Load() == 1 })
 	close(release)
 	c.ids(t, 10)

@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // The framing of docs/wire.md 3.2: the length in decimal, '#', the body. The
@@ -86,7 +86,7 @@ func scanUnits(b []byte, limit int) (n, units int, split bool) {
 		if n == len(b) || units == limit {
 			return n, units, false
 		}
-		size, ok := micro.NextUTF8(b[n:])
+		size, ok := js.NextUTF8(b[n:])
 		if !ok && n+size == len(b) && cutShort(b[n:]) {
 			return n, units, false
 		}
@@ -245,7 +245,7 @@ func (d *decoder) next() (body []byte, ok bool, err error) {
 	d.advance(d.seen, d.units)
 	d.inBody, d.seen, d.units = false, 0, 0
 	if !ascii {
-		body = micro.SanitizeUTF8(body)
+		body = js.SanitizeUTF8(body)
 	}
 	return body, true, nil
 }

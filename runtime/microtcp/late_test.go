@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -21,7 +23,7 @@ import (
 func TestLateReplies(t *testing.T) {
 	release := make(chan struct{})
 	p := scripted(t, func(c *peerConn) {
-		var late []micro.Packet
+		var late []wire.Packet
 		for range 3 {
 			pkt, _ := c.next()
 			late = append(late, pkt)
@@ -115,7 +117,7 @@ func TestTimeoutsRaceReplies(t *testing.T) {
 						}
 					},
 					Read: func(_ time.Time, packet []byte) {
-						if p, err := micro.ParsePacket(packet); err != nil || p.Response != nil && string(p.Response) != want {
+						if p, err := wire.Parse(packet); err != nil || p.Response != nil && string(p.Response) != want {
 							t.Errorf("call %d got the packet %s", n, packet)
 						}
 					},

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -37,7 +39,7 @@ func TestContextsEnd(t *testing.T) {
 		_, _ = conn.Write(request(hold, `"`+name+`"`, "1"))
 		<-started
 	}
-	_, _ = first.Write(AppendFrame(nil, micro.AppendRequest(nil, note.RouteJSON(), []byte(`"event"`), nil, nil)))
+	_, _ = first.Write(AppendFrame(nil, wire.AppendRequest(nil, note.RouteJSON(), []byte(`"event"`), nil, nil)))
 	<-started
 	_ = first.SetLinger(0)
 	_ = first.Close()

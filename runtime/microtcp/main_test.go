@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -214,14 +216,14 @@ type peerConn struct {
 }
 
 // next returns the next packet; ok is false at the end of the connection.
-func (c *peerConn) next() (p micro.Packet, ok bool) {
+func (c *peerConn) next() (p wire.Packet, ok bool) {
 	for {
 		body, whole, err := c.in.next()
 		if err != nil {
 			return p, false
 		}
 		if whole {
-			p, err = micro.ParsePacket(append([]byte(nil), body...))
+			p, err = wire.Parse(append([]byte(nil), body...))
 			return p, err == nil
 		}
 		n, err := c.Read(c.in.space())

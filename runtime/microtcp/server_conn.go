@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -105,9 +107,9 @@ func (c *serverConn) batch() (leading bool) {
 		if err == nil && !ok {
 			return true
 		}
-		var p micro.Packet
+		var p wire.Packet
 		if err == nil {
-			p, err = micro.ParsePacket(body)
+			p, err = wire.Parse(body)
 		}
 		if err != nil {
 			c.misframed(err)
@@ -121,10 +123,10 @@ func (c *serverConn) batch() (leading bool) {
 }
 
 // dispatch runs one message here if it is quick, elsewhere if it may not be.
-func (c *serverConn) dispatch(p *micro.Packet) (leading bool) {
+func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 	if c.draining.Load() && p.ID != nil {
 		c.open.Add(1)
-		_ = c.Respond(c.ctx, micro.ReplyPacket{ID: p.ID, Err: []byte(refusal), Disposed: true})
+		_ = c.Respond(c.ctx, wire.Reply{ID: p.ID, Err: []byte(refusal), Disposed: true})
 		return true
 	}
 	if c.server.Full() {
@@ -235,7 +237,7 @@ func (c *serverConn) answerQuickly() {
 }
 
 // Respond frames one packet of an answer and sends it.
-func (c *serverConn) Respond(_ context.Context, p micro.ReplyPacket) error {
+func (c *serverConn) Respond(_ context.Context, p wire.Reply) error {
 	err := c.out.add(p.Size()+headerRoom, !p.Disposed && p.Err == nil && !p.NoHandler, func(dst []byte) []byte {
 		units := p.Size() - wideBytes(p.ID) - wideBytes(p.Response) - wideBytes(p.Err)
 		return p.Append(appendHeader(dst, units))
@@ -266,7 +268,7 @@ func (c *serverConn) goAway(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
 	defer stop()
 	c.open.Add(1)
-	_ = c.Respond(c.ctx, micro.ReplyPacket{ID: []byte(goAwayID), Disposed: true}) // a peer that is gone needs no sign
+	_ = c.Respond(c.ctx, wire.Reply{ID: []byte(goAwayID), Disposed: true}) // a peer that is gone needs no sign
 	c.awaitEnd(ctx, goAwayGrace)
 	c.draining.Store(true)
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -29,7 +31,7 @@ func dialPeer(t testing.TB, addr string) *peerConn {
 
 // request is the frame of a request.
 func request(pattern micro.Pattern, data, id string) []byte {
-	return AppendFrame(nil, micro.AppendRequest(nil, pattern.JSON(), []byte(data), nil, []byte(id)))
+	return AppendFrame(nil, wire.AppendRequest(nil, pattern.JSON(), []byte(data), nil, []byte(id)))
 }
 
 // ids reads n replies and returns their ids.

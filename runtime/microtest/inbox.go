@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -24,7 +26,7 @@ type inbox struct {
 var errLeft = errors.New("the caller is gone")
 
 // Respond keeps one packet of the answer.
-func (in *inbox) Respond(_ context.Context, p micro.ReplyPacket) error {
+func (in *inbox) Respond(_ context.Context, p wire.Reply) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.left {
@@ -39,7 +41,7 @@ func (in *inbox) Respond(_ context.Context, p micro.ReplyPacket) error {
 }
 
 // respondLate takes a packet that nobody waits for, if somebody wants to hear of its end.
-func (in *inbox) respondLate(p micro.ReplyPacket) error {
+func (in *inbox) respondLate(p wire.Reply) error {
 	tell := in.late
 	if tell == nil {
 		return errLeft
@@ -82,4 +84,4 @@ func (in *inbox) giveUp(trace *micro.Trace) {
 // nobody is the Responder of events, which get no answer.
 type nobody struct{}
 
-func (nobody) Respond(context.Context, micro.ReplyPacket) error { return nil }
+func (nobody) Respond(context.Context, wire.Reply) error { return nil }

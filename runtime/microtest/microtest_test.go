@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
@@ -265,7 +267,7 @@ func TestTrace(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	req = &micro.Request{Pattern: count, Data: []byte("{")}
-	if err := c.Do(t.Context(), req, micro.ReplyFunc(func(micro.Value) error { return nil })); !errors.Is(err, micro.ErrBadPacket) {
+	if err := c.Do(t.Context(), req, micro.ReplyFunc(func(micro.Value) error { return nil })); !errors.Is(err, wire.ErrInvalid) {
 		t.Errorf("error %v", err)
 	}
 }

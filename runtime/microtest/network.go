@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -71,7 +73,7 @@ func (n *Network) Client(opts ...micro.ClientOption) *micro.Client {
 func (n *Network) Dial() micro.Conn { return &conn{network: n, closed: make(chan struct{})} }
 
 // deliver hands a packet to the server.
-func (n *Network) deliver(p *micro.Packet, to micro.Responder) error {
+func (n *Network) deliver(p *wire.Packet, to micro.Responder) error {
 	n.mu.Lock()
 	if n.drained {
 		n.mu.Unlock()
@@ -154,7 +156,7 @@ func hand(in *inbox, reply micro.Reply, req *micro.Request) (done bool, err erro
 		if req.Trace != nil && req.Trace.Read != nil {
 			req.Trace.Read(time.Now(), body)
 		}
-		p, err := micro.ParsePacket(body)
+		p, err := wire.Parse(body)
 		if err != nil {
 			in.leave()
 			return true, fmt.Errorf("read the answer: %w", err)
@@ -182,11 +184,11 @@ func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id 
 		return err
 	}
 	now := time.Now()
-	body := micro.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
+	body := wire.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
 	if req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(now, body)
 	}
-	p, err := micro.ParsePacket(body)
+	p, err := wire.Parse(body)
 	if err != nil {
 		return fmt.Errorf("the data is not JSON: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -68,7 +70,7 @@ func (l *driverListener) Ready(ctx context.Context) error {
 }
 
 func handle(ctx context.Context, s *micro.Server, ch *amqp.Channel, d amqp.Delivery) error {
-	packet, err := micro.ParsePacket(d.Body)
+	packet, err := wire.Parse(d.Body)
 	if err != nil {
 		return err
 	}
@@ -84,7 +86,7 @@ type driverReply struct {
 	delivery amqp.Delivery
 }
 
-func (r *driverReply) Respond(ctx context.Context, p micro.ReplyPacket) error {
+func (r *driverReply) Respond(ctx context.Context, p wire.Reply) error {
 	return r.ch.PublishWithContext(ctx, "", r.delivery.ReplyTo, false, false, amqp.Publishing{
 		CorrelationId: r.delivery.CorrelationId, Body: p.AppendWithoutID(nil),
 	})

@@ -74,11 +74,11 @@ func (g *generator) run(ctx context.Context, warm, length time.Duration, mark fu
 // connection runs one connection's share of the requests until the phase is stopping.
 func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
 	s := newStream(g, g.inFlight/g.conns)
-	conn, err := s.wire.open(ctx, g.addr)
+	conn, err := s.protocol.open(ctx, g.addr)
 	if err != nil {
 		return nil, err
 	}
-	defer s.wire.close()
+	defer s.protocol.close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	if err := s.firstRequests(); err != nil {
 		return nil, err
@@ -106,12 +106,12 @@ func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
 
 // stream is the state of one connection: what its replies must be, and the requests that are in flight.
 type stream struct {
-	wire    wire
-	reply   []byte
-	replyID int // where the id stands in it; -1 where it has none
-	slots   []slot
-	out     []byte
-	took    []time.Duration
+	protocol protocol
+	reply    []byte
+	replyID  int // where the id stands in it; -1 where it has none
+	slots    []slot
+	out      []byte
+	took     []time.Duration
 }
 
 type slot struct {
@@ -120,7 +120,7 @@ type slot struct {
 }
 
 func newStream(g *generator, slots int) *stream {
-	s := &stream{wire: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20)}
+	s := &stream{protocol: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20)}
 	s.reply, s.replyID = g.exchange.replyBody(g.transport != "rmq")
 	return s
 }
@@ -138,7 +138,7 @@ func (s *stream) flush() error {
 	if len(s.out) == 0 {
 		return nil
 	}
-	err := s.wire.send(s.out)
+	err := s.protocol.send(s.out)
 	s.out = s.out[:0]
 	if err != nil {
 		return fmt.Errorf("write requests: %w", err)
@@ -154,14 +154,14 @@ func (s *stream) next(i int, now time.Time) {
 	var id [idDigits]byte
 	putDigits(id[:slotDigits], i)
 	putDigits(id[slotDigits:], slot.seq)
-	s.out = s.wire.request(s.out, id[:])
+	s.out = s.protocol.request(s.out, id[:])
 }
 
 // replies takes the complete messages off the front of buf, puts the next requests into out and returns what is left.
 func (s *stream) replies(buf []byte, measured bool) ([]byte, error) {
 	now := time.Now()
 	for {
-		body, id, rest, whole, err := s.wire.next(buf)
+		body, id, rest, whole, err := s.protocol.next(buf)
 		if err != nil {
 			return nil, fmt.Errorf("wrong reply: %w", err)
 		}

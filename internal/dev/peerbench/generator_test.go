@@ -123,13 +123,13 @@ func FuzzReplies(f *testing.F) {
 	})
 }
 
-func readAll(w wire, said []byte) []string {
+func readAll(w protocol, said []byte) []string {
 	_, all := readSome(w, said)
 	return all
 }
 
 // readSome returns the bodies and ids of the replies in what was said, and what is left of it; after an error, nothing.
-func readSome(w wire, said []byte) (rest []byte, all []string) {
+func readSome(w protocol, said []byte) (rest []byte, all []string) {
 	if n, ok := w.(*natsWire); ok {
 		n.conn, _ = net.Pipe() // never written to: see below
 	}

@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// wire is how one transport carries the requests of one connection and the replies to them. It speaks the protocol by
+// protocol is how one transport carries the requests of one connection and the replies to them. It speaks the protocol by
 // itself: no client library's costs or habits are between the generator and the server.
-type wire interface {
+type protocol interface {
 	// open connects, makes ready for replies, and returns the connection that they come by.
 	open(ctx context.Context, addr string) (net.Conn, error)
 	// request appends the message of a request whose id has idDigits digits.
@@ -24,7 +24,7 @@ type wire interface {
 }
 
 // newWire returns a connection's wire for a transport as testdata/nest names it. queue is RabbitMQ's.
-func newWire(transport, queue string, e exchange) wire {
+func newWire(transport, queue string, e exchange) protocol {
 	switch transport {
 	case "nats":
 		return newNATSWire(e)

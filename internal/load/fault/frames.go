@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -114,7 +116,7 @@ func (p *pipe) request(f microtcp.Frame) error {
 		return p.pass(f)
 	}
 	m := message{pipe: p, size: len(f.Header) + len(f.Raw)}
-	m.packet, _ = micro.ParsePacket(f.Body) // what is no packet has no pattern and no id
+	m.packet, _ = wire.Parse(f.Body) // what is no packet has no pattern and no id
 	v := p.conn.proxy.judge(set, &m)
 	switch {
 	case v.reset:
@@ -181,7 +183,7 @@ func (p *pipe) release() {
 func (p *pipe) answer(f *Fault, m *message, due time.Time) error {
 	text := strconv.AppendInt([]byte(`{"status":`), int64(f.Status), 10)
 	text = append(append(append(text, `,"message":`...), micro.Name(f.Message).JSON()...), '}')
-	reply := microtcp.AppendFrame(nil, micro.ReplyPacket{ID: m.packet.ID, Err: text, Disposed: true}.Append(nil))
+	reply := microtcp.AppendFrame(nil, wire.Reply{ID: m.packet.ID, Err: text, Disposed: true}.Append(nil))
 	if due.IsZero() {
 		p.answers = append(p.answers, reply...)
 		return nil
@@ -217,7 +219,7 @@ func (p *pipe) reply(f microtcp.Frame) error {
 	}
 	var a answer
 	if watched {
-		packet, _ := micro.ParsePacket(f.Body) // what is no packet has no id
+		packet, _ := wire.Parse(f.Body) // what is no packet has no id
 		if len(packet.ID) > len(copyPrefix) && string(packet.ID[:len(copyPrefix)]) == copyPrefix {
 			return nil
 		}

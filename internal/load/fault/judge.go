@@ -3,13 +3,13 @@ package fault
 import (
 	"time"
 
-	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // message is a request or event on its way to the service; with Raw, a chunk.
 type message struct {
 	pipe   *pipe
-	packet micro.Packet
+	packet wire.Packet
 	size   int
 	route  string // once routed
 	asked  bool
@@ -36,7 +36,7 @@ func (p *pipe) routeOf(pattern []byte) (route string, ok bool) {
 	if route, ok = p.routes[string(pattern)]; ok {
 		return route, ok
 	}
-	route, ok = micro.WireRoute(pattern)
+	route, ok = wire.Route(pattern)
 	if ok && len(p.routes) < maxRoutes && len(pattern) < 1024 {
 		p.routes[string(pattern)] = route
 	}

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -147,8 +149,8 @@ func (r *recorder) answer(conn net.Conn) {
 		r.mu.Lock()
 		r.packets = append(r.packets, string(f.Raw))
 		r.mu.Unlock()
-		if p, err := micro.ParsePacket(f.Body); err == nil && p.ID != nil {
-			reply := micro.ReplyPacket{ID: p.ID, Response: p.Data, Disposed: true}
+		if p, err := wire.Parse(f.Body); err == nil && p.ID != nil {
+			reply := wire.Reply{ID: p.ID, Response: p.Data, Disposed: true}
 			if _, err := conn.Write(microtcp.AppendFrame(nil, reply.Append(nil))); err != nil {
 				return
 			}
@@ -197,14 +199,14 @@ func client(t testing.TB, address string, opts ...microtcp.DialOption) *micro.Cl
 	return c
 }
 
-// wire is a connection on which the test writes and reads frames itself.
-type wire struct {
+// frameConn is a connection on which the test writes and reads frames itself.
+type frameConn struct {
 	net.Conn
 	t  testing.TB
 	in *microtcp.FrameReader
 }
 
-func dial(t testing.TB, address string) *wire {
+func dial(t testing.TB, address string) *frameConn {
 	t.Helper()
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", address)
@@ -212,11 +214,11 @@ func dial(t testing.TB, address string) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &wire{conn, t, microtcp.NewFrameReader(conn, 0)}
+	return &frameConn{conn, t, microtcp.NewFrameReader(conn, 0)}
 }
 
 // send writes packets, each as a frame, in one write.
-func (w *wire) send(packets ...string) {
+func (w *frameConn) send(packets ...string) {
 	w.t.Helper()
 	var out []byte
 	for _, p := range packets {
@@ -228,7 +230,7 @@ func (w *wire) send(packets ...string) {
 }
 
 // next returns the next packet, or how the stream ended.
-func (w *wire) next() string {
+func (w *frameConn) next() string {
 	w.t.Helper()
 	for {
 		f, ok, err := w.in.Next()

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -107,7 +109,7 @@ func trace(e *env) {
 		e.checkSent(test.pattern, test.event, &seen)
 		var responses []string
 		for _, packet := range seen.read {
-			p, err := micro.ParsePacket([]byte(packet))
+			p, err := wire.Parse([]byte(packet))
 			e.is("read "+packet, err, nil)
 			value, remote, _ := p.Reply()
 			responses = append(responses, string(value)+string(remote))

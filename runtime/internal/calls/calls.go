@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -88,7 +90,7 @@ func (t *Table) Len() int {
 // Deliver hands a packet of an answer to the call of that id. It copies what it
 // keeps of the packet; body is its bytes as they came, for those who trace. It
 // returns false when no call waits for it.
-func (t *Table) Deliver(id []byte, p *micro.Packet, body []byte) bool {
+func (t *Table) Deliver(id []byte, p *wire.Packet, body []byte) bool {
 	value, remote, last := p.Reply()
 	t.mu.Lock()
 	c := t.waiting[string(id)]

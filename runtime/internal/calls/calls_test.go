@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/msctl/msctl/runtime/wire"
+
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
@@ -33,7 +35,7 @@ func begin(t *testing.T, table *Table, req *micro.Request) *Call {
 
 func deliver(t *testing.T, table *Table, id, body string) bool {
 	t.Helper()
-	p, err := micro.ParsePacket([]byte(body))
+	p, err := wire.Parse([]byte(body))
 	if err != nil {
 		t.Error(err)
 	}

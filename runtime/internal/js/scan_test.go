@@ -1,4 +1,4 @@
-package micro
+package js
 
 import (
 	"encoding/json"
@@ -21,11 +21,11 @@ var documents = []string{
 func TestValidJSON(t *testing.T) {
 	docs := append([]string{strings.Repeat("[", 300) + strings.Repeat("]", 300), strings.Repeat(`{"a":`, 3000) + "1" + strings.Repeat("}", 3000), strings.Repeat("[", 300) + strings.Repeat("]", 299) + "}"}, documents...)
 	for _, doc := range docs {
-		if got, want := validJSON([]byte(doc)), json.Valid([]byte(doc)); got != want {
+		if got, want := Valid([]byte(doc)), json.Valid([]byte(doc)); got != want {
 			t.Errorf("validJSON(%.60q) = %v, want %v", doc, got, want)
 		}
 		for i := range min(len(doc), 60) { // every prefix too
-			if got, want := validJSON([]byte(doc[:i])), json.Valid([]byte(doc[:i])); got != want {
+			if got, want := Valid([]byte(doc[:i])), json.Valid([]byte(doc[:i])); got != want {
 				t.Errorf("validJSON(%.60q) = %v, want %v", doc[:i], got, want)
 			}
 		}
@@ -35,10 +35,10 @@ func TestValidJSON(t *testing.T) {
 func TestDeepJSON(t *testing.T) {
 	const depth = 1_000_000 // where encoding/json gives up at 10,000 and JSON.parse does not
 	doc := []byte(strings.Repeat("[{\"a\":", depth) + "1" + strings.Repeat("}]", depth))
-	if !validJSON(doc) {
+	if !Valid(doc) {
 		t.Error("deep JSON is refused")
 	}
-	if validJSON(doc[:len(doc)-1]) {
+	if Valid(doc[:len(doc)-1]) {
 		t.Error("deep JSON without its end is accepted")
 	}
 }
@@ -48,7 +48,7 @@ func TestTruthy(t *testing.T) {
 		"": false, "null": false, "false": false, "0": false, "-0": false, "0.0": false, "0e5": false, "-0.00e9": false, "1e-999": false, `""`: false,
 		"true": true, "1": true, "-1": true, "0.1": true, "1e999": true, "1e-300": true, `"0"`: true, `" "`: true, `{}`: true, `[]`: true,
 	} {
-		if got := truthy([]byte(doc)); got != want {
+		if got := Truthy([]byte(doc)); got != want {
 			t.Errorf("truthy(%s) = %v", doc, got)
 		}
 	}

@@ -1,12 +1,15 @@
-package micro
+// Package collate orders keys as JavaScript's String.prototype.localeCompare does in
+// the root locale.
+package collate
 
 import (
 	"cmp"
+	"slices"
 	"sync"
 	"unicode/utf8"
 )
 
-//go:generate go run ./internal/gencollate -o collate_table.go
+//go:generate go run ./internal/gen -o table.go
 
 // asciiOrder lists the ASCII characters that count, in ascending order. The
 // two cases of a letter differ only after everything else is equal, lower
@@ -25,7 +28,7 @@ var asciiPrimary = func() (primary [utf8.RuneSelf]uint8) {
 	return primary
 }()
 
-// compareKeys compares two keys as JavaScript's a.localeCompare(b) does in a
+// Compare compares two keys as JavaScript's a.localeCompare(b) does in a
 // process of the English or the root locale: by ICU's root collation, letters
 // before accents before case. It returns 0 for keys that are not the same but
 // compare equal, é and e with U+0301 for one.
@@ -50,12 +53,26 @@ var asciiPrimary = func() (primary [utf8.RuneSelf]uint8) {
 //
 // Locales that sort in another way (Danish, Czech, Estonian, Swedish, …) are
 // not known here: a NestJS process that runs under one has other routes.
-func compareKeys(a, b string) int {
+func Compare(a, b string) int {
 	if isASCII(a) && isASCII(b) {
 		return compareASCII(a, b)
 	}
 	table := collation()
 	return compareElements(table.elements(a), table.elements(b))
+}
+
+// SortStable sorts a list by the keys of its elements as Compare orders them.
+// Elements with equal keys keep their order. Each key is looked up once.
+func SortStable[T any](list []T, key func(T) string) {
+	if !slices.ContainsFunc(list, func(v T) bool { return !isASCII(key(v)) }) {
+		slices.SortStableFunc(list, func(a, b T) int { return compareASCII(key(a), key(b)) })
+		return
+	}
+	table, elements := collation(), make(map[string][]uint64, len(list))
+	for _, v := range list {
+		elements[key(v)] = table.elements(key(v))
+	}
+	slices.SortStableFunc(list, func(a, b T) int { return compareElements(elements[key(a)], elements[key(b)]) })
 }
 
 func isASCII(s string) bool {

@@ -1,4 +1,4 @@
-package micro
+package js
 
 import (
 	"encoding/binary"
@@ -16,18 +16,18 @@ const (
 	highBits = 0x8080808080808080
 )
 
-// skipSpace returns the index of the first byte at or after i that is no JSON
+// SkipSpace returns the index of the first byte at or after i that is no JSON
 // white space.
-func skipSpace(b []byte, i int) int {
+func SkipSpace(b []byte, i int) int {
 	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 		i++
 	}
 	return i
 }
 
-// skipString returns the index after the closing quote of the string whose
+// SkipString returns the index after the closing quote of the string whose
 // first character is at i, or -1 if the string is malformed.
-func skipString(b []byte, i int) int {
+func SkipString(b []byte, i int) int {
 	for {
 		// Eight bytes at a time: stop at a quote, a backslash or a control character.
 		for i+8 <= len(b) {
@@ -47,7 +47,7 @@ func skipString(b []byte, i int) int {
 		case c == '"':
 			return i + 1
 		case c == '\\':
-			if i = skipEscape(b, i+1); i < 0 {
+			if i = SkipEscape(b, i+1); i < 0 {
 				return -1
 			}
 		case c < ' ':
@@ -58,8 +58,8 @@ func skipString(b []byte, i int) int {
 	}
 }
 
-// skipEscape returns the index after the escape whose letter is at i, or -1.
-func skipEscape(b []byte, i int) int {
+// SkipEscape returns the index after the escape whose letter is at i, or -1.
+func SkipEscape(b []byte, i int) int {
 	if i >= len(b) {
 		return -1
 	}
@@ -84,8 +84,8 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// skipNumber returns the index after the number at i, or -1.
-func skipNumber(b []byte, i int) int {
+// SkipNumber returns the index after the number at i, or -1.
+func SkipNumber(b []byte, i int) int {
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
@@ -123,30 +123,30 @@ func skipDigits(b []byte, i int) int {
 	return i
 }
 
-// skipWord returns the index after word at i, or -1.
-func skipWord(b []byte, i int, word string) int {
+// SkipWord returns the index after word at i, or -1.
+func SkipWord(b []byte, i int, word string) int {
 	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
 		return -1
 	}
 	return i + len(word)
 }
 
-// skipValue returns the index after the JSON value that starts at or after i
+// SkipValue returns the index after the JSON value that starts at or after i
 // (white space before it is skipped), or -1 if there is no valid value.
-func skipValue(b []byte, i int) int {
+func SkipValue(b []byte, i int) int {
 	var local [4]uint64 // one bit a level: 1 is an object, 0 an array
 	stack, depth := local[:], 0
 	for {
-		i = skipSpace(b, i)
+		i = SkipSpace(b, i)
 		if i >= len(b) {
 			return -1
 		}
 		opened := false
 		switch c := b[i]; c {
 		case '"':
-			i = skipString(b, i+1)
+			i = SkipString(b, i+1)
 		case '{', '[':
-			i = skipSpace(b, i+1)
+			i = SkipSpace(b, i+1)
 			if i < len(b) && b[i] == c+2 { // '}' is '{'+2, ']' is '['+2
 				i++
 				break
@@ -156,20 +156,20 @@ func skipValue(b []byte, i int) int {
 			}
 			if c == '{' {
 				stack[depth>>6] |= 1 << (depth & 63)
-				i = skipKey(b, i)
+				i = SkipKey(b, i)
 			} else {
 				stack[depth>>6] &^= 1 << (depth & 63)
 			}
 			depth++
 			opened = true
 		case 't':
-			i = skipWord(b, i, "true")
+			i = SkipWord(b, i, "true")
 		case 'f':
-			i = skipWord(b, i, "false")
+			i = SkipWord(b, i, "false")
 		case 'n':
-			i = skipWord(b, i, "null")
+			i = SkipWord(b, i, "null")
 		default:
-			i = skipNumber(b, i)
+			i = SkipNumber(b, i)
 		}
 		if i < 0 {
 			return -1
@@ -178,14 +178,14 @@ func skipValue(b []byte, i int) int {
 			if depth == 0 {
 				return i
 			}
-			i = skipSpace(b, i)
+			i = SkipSpace(b, i)
 			if i >= len(b) {
 				return -1
 			}
 			object := stack[(depth-1)>>6]>>((depth-1)&63)&1 == 1
 			switch {
 			case b[i] == ',' && object:
-				if i = skipKey(b, skipSpace(b, i+1)); i < 0 {
+				if i = SkipKey(b, SkipSpace(b, i+1)); i < 0 {
 					return -1
 				}
 				opened = true
@@ -202,30 +202,30 @@ func skipValue(b []byte, i int) int {
 	}
 }
 
-// skipKey returns the index after the member name at i and its colon, or -1.
-func skipKey(b []byte, i int) int {
+// SkipKey returns the index after the member name at i and its colon, or -1.
+func SkipKey(b []byte, i int) int {
 	if i >= len(b) || b[i] != '"' {
 		return -1
 	}
-	if i = skipString(b, i+1); i < 0 {
+	if i = SkipString(b, i+1); i < 0 {
 		return -1
 	}
-	if i = skipSpace(b, i); i >= len(b) || b[i] != ':' {
+	if i = SkipSpace(b, i); i >= len(b) || b[i] != ':' {
 		return -1
 	}
 	return i + 1
 }
 
-// validJSON reports whether b is one JSON value with nothing but white space
+// Valid reports whether b is one JSON value with nothing but white space
 // around it.
-func validJSON(b []byte) bool {
-	end := skipValue(b, 0)
-	return end >= 0 && skipSpace(b, end) == len(b)
+func Valid(b []byte) bool {
+	end := SkipValue(b, 0)
+	return end >= 0 && SkipSpace(b, end) == len(b)
 }
 
-// truthy tells what JavaScript's Boolean() says of the JSON value v; an absent
+// Truthy tells what JavaScript's Boolean() says of the JSON value v; an absent
 // value (undefined) is falsy.
-func truthy(v []byte) bool {
+func Truthy(v []byte) bool {
 	if len(v) == 0 {
 		return false
 	}

@@ -1,4 +1,4 @@
-package micro
+package js
 
 import (
 	"bytes"
@@ -18,11 +18,11 @@ import (
 // \ud83d). Bytes from outside never mean that: they go through SanitizeUTF8
 // first, which turns those three bytes into U+FFFD.
 
-// appendJSONString appends s as JSON.stringify writes a string: only the
+// AppendString appends s as JSON.stringify writes a string: only the
 // quote, the backslash and control characters are escaped, everything else is
 // written raw. A lone surrogate of WTF-8 becomes its escape (\ud83d), any
 // other byte that is not UTF-8 becomes U+FFFD.
-func appendJSONString(dst []byte, s string) []byte {
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {
@@ -42,7 +42,7 @@ func appendJSONString(dst []byte, s string) []byte {
 		dst = append(dst, s[start:i]...)
 		if c < utf8.RuneSelf {
 			dst = appendEscape(dst, c)
-		} else if r, ok := surrogateAt(s[i:]); ok {
+		} else if r, ok := SurrogateAt(s[i:]); ok {
 			dst = append(append(dst, `\u`...), strconv.FormatUint(uint64(r), 16)...)
 			n = 3
 		} else {
@@ -74,31 +74,31 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
 }
 
-// surrogateAt returns the lone surrogate that the WTF-8 text s begins with.
-func surrogateAt[T string | []byte](s T) (rune, bool) {
+// SurrogateAt returns the lone surrogate that the WTF-8 text s begins with.
+func SurrogateAt[T string | []byte](s T) (rune, bool) {
 	if len(s) < 3 || s[0] != 0xED || s[1]&0xE0 != 0xA0 || s[2]&0xC0 != 0x80 {
 		return 0, false
 	}
 	return 0xD000 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), true
 }
 
-// appendUnit appends one UTF-16 unit to WTF-8, joining it to the high
+// AppendUnit appends one UTF-16 unit to WTF-8, joining it to the high
 // surrogate at the end of dst if it is a low one.
-func appendUnit(dst []byte, u rune) []byte {
+func AppendUnit(dst []byte, u rune) []byte {
 	if u < 0xD800 || u > 0xDFFF {
 		return utf8.AppendRune(dst, u)
 	}
 	if u >= 0xDC00 && len(dst) >= 3 {
-		if high, ok := surrogateAt(dst[len(dst)-3:]); ok && high < 0xDC00 {
+		if high, ok := SurrogateAt(dst[len(dst)-3:]); ok && high < 0xDC00 {
 			return utf8.AppendRune(dst[:len(dst)-3], (high-0xD800)<<10|(u-0xDC00)+0x10000)
 		}
 	}
 	return append(dst, 0xED, byte(0x80|u>>6&0x3F), byte(0x80|u&0x3F))
 }
 
-// decoded returns the text of the valid string literal lit, quotes included, as
+// Decode returns the text of the valid string literal lit, quotes included, as
 // WTF-8.
-func decoded(lit []byte) []byte {
+func Decode(lit []byte) []byte {
 	var dst []byte
 	for s := lit[1 : len(lit)-1]; ; {
 		i := bytes.IndexByte(s, '\\')
@@ -106,8 +106,8 @@ func decoded(lit []byte) []byte {
 		if i >= 0 {
 			raw = s[:i]
 		}
-		if low, ok := surrogateAt(raw); ok { // may complete an escaped high one
-			dst, raw = appendUnit(dst, low), raw[3:]
+		if low, ok := SurrogateAt(raw); ok { // may complete an escaped high one
+			dst, raw = AppendUnit(dst, low), raw[3:]
 		}
 		dst = append(dst, raw...)
 		if i < 0 {
@@ -117,7 +117,7 @@ func decoded(lit []byte) []byte {
 		switch c := s[i+1]; c {
 		case 'u':
 			u, _ := strconv.ParseUint(string(s[i+2:i+6]), 16, 16) // valid: the literal is
-			dst = appendUnit(dst, rune(u))
+			dst = AppendUnit(dst, rune(u))
 			n = 6
 		case 'b':
 			dst = append(dst, '\b')
@@ -136,9 +136,9 @@ func decoded(lit []byte) []byte {
 	}
 }
 
-// appendNumber appends the valid JSON number lit as JavaScript prints it, or
+// AppendNumber appends the valid JSON number lit as JavaScript prints it, or
 // infinite if it is beyond the range of a double.
-func appendNumber(dst, lit []byte, infinite string) []byte {
+func AppendNumber(dst, lit []byte, infinite string) []byte {
 	f, _ := strconv.ParseFloat(string(lit), 64) // out of range gives ±Inf
 	if math.IsInf(f, 0) {
 		if lit[0] == '-' && infinite != "null" {
@@ -167,11 +167,11 @@ func appendFloat(dst []byte, f float64) []byte {
 	return dst
 }
 
-// literalEnd returns the index after the string, number or word at i of valid
+// LiteralEnd returns the index after the string, number or word at i of valid
 // JSON.
-func literalEnd(raw []byte, i int) int {
+func LiteralEnd(raw []byte, i int) int {
 	if raw[i] == '"' {
-		return skipString(raw, i+1)
+		return SkipString(raw, i+1)
 	}
 	for i < len(raw) && strings.IndexByte(",]} \t\r\n", raw[i]) < 0 {
 		i++
@@ -179,9 +179,9 @@ func literalEnd(raw []byte, i int) int {
 	return i
 }
 
-// arrayIndex returns the number a key stands for where JavaScript lists it
+// ArrayIndex returns the number a key stands for where JavaScript lists it
 // before all others: "0" to "4294967294", written without leading zeros.
-func arrayIndex(key string) (uint32, bool) {
+func ArrayIndex(key string) (uint32, bool) {
 	if key == "" || len(key) > 10 || key[0]-'0' > 9 || key[0] == '0' && len(key) > 1 {
 		return 0, false
 	}

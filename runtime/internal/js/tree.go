@@ -1,4 +1,4 @@
-package micro
+package js
 
 import (
 	"bytes"
@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// canonicalJSON returns what JSON.stringify(JSON.parse(raw)) gives. raw
+// Canonical returns what JSON.stringify(JSON.parse(raw)) gives. raw
 // must be valid JSON. Besides the forms of strings and numbers that changes
 // objects: members with integer-like keys come first, ascending, and of equal
 // keys the last value stands at the first place. Nesting costs memory in
 // proportion to the text, never stack.
-func canonicalJSON(raw []byte) []byte {
-	return appendCanonical(nil, raw, nil)
+func Canonical(raw []byte) []byte {
+	return AppendCanonical(nil, raw, nil)
 }
 
-// appendCanonical does that; where order is not nil, members whose keys are
+// AppendCanonical does that; where order is not nil, members whose keys are
 // not integer-like are sorted by it.
-func appendCanonical(dst, raw []byte, order func(a, b string) int) []byte {
+func AppendCanonical(dst, raw []byte, order func(a, b string) int) []byte {
 	raw = SanitizeUTF8(raw)
-	i := skipSpace(raw, 0)
+	i := SkipSpace(raw, 0)
 	if c := raw[i]; c != '{' && c != '[' {
-		return appendLiteral(dst, raw[i:literalEnd(raw, i)])
+		return appendLiteral(dst, raw[i:LiteralEnd(raw, i)])
 	}
 	t := parseTree(raw)
 	for i := range t.nodes {
@@ -37,31 +37,31 @@ func appendLiteral(dst, lit []byte) []byte {
 	case c == '"' && bytes.IndexByte(lit, '\\') < 0:
 		return append(dst, lit...)
 	case c == '"':
-		return appendJSONString(dst, string(decoded(lit)))
+		return AppendString(dst, string(Decode(lit)))
 	case c == '-' || c-'0' <= 9:
-		return appendNumber(dst, lit, "null")
+		return AppendNumber(dst, lit, "null")
 	}
 	return append(dst, lit...)
 }
 
-// jsTree is a parsed JSON value: nodes in the order of the text, the root
+// tree is a parsed JSON value: nodes in the order of the text, the root
 // first.
-type jsTree struct {
+type tree struct {
 	raw   []byte
-	nodes []jsNode
+	nodes []node
 }
 
-// jsNode is one value. Its key and its text are parts of the raw JSON; child
-// and next are places in jsTree.nodes, 0 for none.
-type jsNode struct {
+// node is one value. Its key and its text are parts of the raw JSON; child
+// and next are places in tree.nodes, 0 for none.
+type node struct {
 	key, keyEnd, start, end int
 	child, next             int32
 }
 
-func parseTree(raw []byte) *jsTree {
-	t := &jsTree{raw: raw}
+func parseTree(raw []byte) *tree {
+	t := &tree{raw: raw}
 	var open, last []int32 // containers around i, and the last child of each
-	for i := skipSpace(raw, 0); i < len(raw); i = skipSpace(raw, i) {
+	for i := SkipSpace(raw, 0); i < len(raw); i = SkipSpace(raw, i) {
 		switch raw[i] {
 		case '}', ']':
 			open, last = open[:len(open)-1], last[:len(last)-1]
@@ -71,11 +71,11 @@ func parseTree(raw []byte) *jsTree {
 			i++
 			continue
 		}
-		var n jsNode
+		var n node
 		depth := len(open)
 		if depth > 0 && raw[t.nodes[open[depth-1]].start] == '{' {
-			n.key, n.keyEnd = i, skipString(raw, i+1)
-			i = skipSpace(raw, skipSpace(raw, n.keyEnd)+1)
+			n.key, n.keyEnd = i, SkipString(raw, i+1)
+			i = SkipSpace(raw, SkipSpace(raw, n.keyEnd)+1)
 		}
 		n.start = i
 		at := int32(len(t.nodes))
@@ -91,7 +91,7 @@ func parseTree(raw []byte) *jsTree {
 			open, last = append(open, at), append(last, 0)
 			i++
 		} else {
-			i = literalEnd(raw, i)
+			i = LiteralEnd(raw, i)
 		}
 		n.end = i
 		t.nodes = append(t.nodes, n)
@@ -100,7 +100,7 @@ func parseTree(raw []byte) *jsTree {
 }
 
 // arrange puts the members of an object into JavaScript's order.
-func (t *jsTree) arrange(object *jsNode, order func(a, b string) int) {
+func (t *tree) arrange(object *node, order func(a, b string) int) {
 	type member struct {
 		key  string
 		node int32
@@ -117,8 +117,8 @@ func (t *jsTree) arrange(object *jsNode, order func(a, b string) int) {
 		members = append(members, member{key, at})
 	}
 	slices.SortStableFunc(members, func(a, b member) int {
-		x, isIndex := arrayIndex(a.key)
-		y, isIndex2 := arrayIndex(b.key)
+		x, isIndex := ArrayIndex(a.key)
+		y, isIndex2 := ArrayIndex(b.key)
 		switch {
 		case isIndex && isIndex2:
 			return cmp.Compare(x, y)
@@ -139,13 +139,13 @@ func (t *jsTree) arrange(object *jsNode, order func(a, b string) int) {
 	*link = 0
 }
 
-func (t *jsTree) key(at int32) string {
+func (t *tree) key(at int32) string {
 	n := &t.nodes[at]
-	return string(decoded(t.raw[n.key:n.keyEnd]))
+	return string(Decode(t.raw[n.key:n.keyEnd]))
 }
 
 // append writes the tree as JSON.
-func (t *jsTree) append(dst []byte) []byte {
+func (t *tree) append(dst []byte) []byte {
 	var open []int32
 	for at := int32(0); ; {
 		n := &t.nodes[at]

@@ -1,73 +1,30 @@
-package micro
+package collate
 
 import (
-	"bytes"
 	"cmp"
-	"flag"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
+
+	"github.com/msctl/msctl/runtime/internal/js/nodetest"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-var timesPairs = flag.Int("pairs", 1, "compare this many times as many random keys with Node.js")
-
-// askNode runs a script in Node.js, which finds input as JSON on its standard
-// input, and returns what it prints. The test is skipped where there is none.
-func askNode(t *testing.T, script string, input []byte) string {
-	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("needs Node.js on the PATH")
-	}
-	cmd := exec.CommandContext(t.Context(), node, "-e", `const input = JSON.parse(require("fs").readFileSync(0, "utf8"));`+script)
-	cmd.Env = append(cmd.Environ(), "LC_ALL=en_US.UTF-8", "LANG=en_US.UTF-8")
-	cmd.Stdin = bytes.NewReader(input)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("node: %v\n%s", err, stderr.String())
-	}
-	return strings.TrimSuffix(string(out), "\n")
-}
-
-// testedICU is the ICU whose collation the table holds. Other versions know
-// other characters, so only ASCII is compared with them.
-const testedICU = "78"
-
-func nodeICU(t *testing.T) string {
-	t.Helper()
-	major, _, _ := strings.Cut(askNode(t, `console.log(process.versions.icu)`, []byte("0")), ".")
-	return major
-}
-
-func jsonStrings(list []string) []byte {
-	out := []byte{'['}
-	for i, s := range list {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = appendJSONString(out, s)
-	}
-	return append(out, ']')
-}
-
-// comparePairs holds compareKeys of list[0] and list[1], list[2] and list[3]
+// comparePairs compares Compare of list[0] and list[1], list[2] and list[3]
 // and so on to what localeCompare says in Node.js.
 func comparePairs(t *testing.T, list []string) {
 	t.Helper()
-	want := askNode(t, `let s = "";
+	want := nodetest.Run(t, `let s = "";
 for (let i = 0; i < input.length; i += 2) s += "<=>"[1 + Math.sign(input[i].localeCompare(input[i + 1]))];
-console.log(s);`, jsonStrings(list))
+console.log(s);`, nodetest.Strings(list))
 	if len(want) != len(list)/2 {
 		t.Fatalf("node compared %d pairs, want %d", len(want), len(list)/2)
 	}
 	wrong, equal := 0, 0
 	for i := range want {
 		a, b := list[2*i], list[2*i+1]
-		got := "<=>"[1+compareKeys(a, b)]
+		got := "<=>"[1+Compare(a, b)]
 		if got == '=' && a != b {
 			equal++
 		}
@@ -83,7 +40,7 @@ console.log(s);`, jsonStrings(list))
 // pairsOf makes pairs of keys of a few characters; the second is often the
 // first with a change, so that the lower levels of comparison matter too.
 func pairsOf(n int, random *rand.Rand, char func() string) []string {
-	n *= *timesPairs
+	n *= nodetest.Repeat()
 	list := make([]string, 0, 2*n)
 	for range n {
 		a := make([]string, random.IntN(6))
@@ -114,8 +71,8 @@ func pairsOf(n int, random *rand.Rand, char func() string) []string {
 func joined(parts []string) string {
 	var out []byte
 	for _, p := range parts {
-		if r, ok := surrogateAt(p); ok {
-			out = appendUnit(out, r)
+		if r, ok := js.SurrogateAt(p); ok {
+			out = js.AppendUnit(out, r)
 		} else {
 			out = append(out, p...)
 		}
@@ -123,9 +80,9 @@ func joined(parts []string) string {
 	return string(out)
 }
 
-// TestCompareKeysOrder holds what ICU 78 says of a list in ascending order, for
+// TestCompareOrder holds what ICU 78 says of a list in ascending order, for
 // machines that have no Node.js.
-func TestCompareKeysOrder(t *testing.T) {
+func TestCompareOrder(t *testing.T) {
 	ascending := []string{
 		"", "\u0301", "\t", "_", "-", "~", "☃", "😀", "€", "1", "①", "10", "2", "9", "a", "ａ", "A", "Ａ", "a b", "a_b", "a-b", "a.b",
 		"aa", "Aa", "ab", "aB", "AB", "ae", "æ", "af", "b", "B", "cote", "coté", "côte", "côté", "é", "É", "fi", "ﬁ", "fj", "la", "ŀa",
@@ -135,8 +92,8 @@ func TestCompareKeysOrder(t *testing.T) {
 	}
 	for i, a := range ascending {
 		for j, b := range ascending {
-			if got := compareKeys(a, b); got != cmp.Compare(i, j) {
-				t.Errorf("compareKeys(%+q, %+q) = %d, want %d", a, b, got, cmp.Compare(i, j))
+			if got := Compare(a, b); got != cmp.Compare(i, j) {
+				t.Errorf("Compare(%+q, %+q) = %d, want %d", a, b, got, cmp.Compare(i, j))
 			}
 		}
 	}
@@ -145,20 +102,20 @@ func TestCompareKeysOrder(t *testing.T) {
 		{"q\u0307\u0323", "q\u0323\u0307"}, {"и\u0323\u0306", "й\u0323"}, {"\u1fb3\u0301", "ᾴ"}, {"\xed\xa0\xbd\u0001", "\xed\xa0\xbd"},
 	}
 	for _, e := range equal {
-		if got := compareKeys(e[0], e[1]); got != 0 {
-			t.Errorf("compareKeys(%+q, %+q) = %d, want 0", e[0], e[1], got)
+		if got := Compare(e[0], e[1]); got != 0 {
+			t.Errorf("Compare(%+q, %+q) = %d, want 0", e[0], e[1], got)
 		}
 	}
 }
 
-func TestCompareKeysASCIIAgainstNode(t *testing.T) {
+func TestCompareASCIIAgainstNode(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	comparePairs(t, pairsOf(60_000, random, func() string { return string(rune(random.IntN(128))) }))
 }
 
-func TestCompareKeysAgainstNode(t *testing.T) {
-	if icu := nodeICU(t); icu != testedICU {
-		t.Skipf("the table is of ICU %s, this Node.js has %s", testedICU, icu)
+func TestCompareAgainstNode(t *testing.T) {
+	if icu := nodetest.ICU(t); icu != nodetest.TableICU {
+		t.Skipf("the table is of ICU %s, this Node.js has %s", nodetest.TableICU, icu)
 	}
 	pools := charPools()
 	random := rand.New(rand.NewPCG(3, 4))
@@ -169,7 +126,7 @@ func TestCompareKeysAgainstNode(t *testing.T) {
 				if random.IntN(4) == 0 {
 					c = pools[0].chars[random.IntN(len(pools[0].chars))]
 				}
-				return string(appendUnit(nil, c))
+				return string(js.AppendUnit(nil, c))
 			}))
 		})
 	}

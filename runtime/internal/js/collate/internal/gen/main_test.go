@@ -15,7 +15,7 @@ func TestTableIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Skip("needs Node.js on the PATH")
 	}
-	committed, err := os.ReadFile("../../collate_table.go")
+	committed, err := os.ReadFile("../../table.go")
 	if err != nil {
 		t.Fatal(err)
 	}

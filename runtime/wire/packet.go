@@ -1,19 +1,23 @@
-package micro
+// Package wire reads and writes NestJS packets as bytes: what transports, and programs
+// that sit between peers, need of the protocol (docs/wire.md). It is below micro,
+// which parses every packet with it.
+package wire
 
 import (
 	"bytes"
 	"errors"
-	"unicode/utf8"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // NoHandlerMessage is the err of the reply to a request whose pattern nobody
 // handles (docs/wire.md 1).
 const NoHandlerMessage = "There is no matching message handler defined in the remote service."
 
-// ErrBadPacket tells that a packet's body is not JSON.
-var ErrBadPacket = errors.New("micro: packet is not valid JSON")
+// ErrInvalid tells that a packet's body is not JSON.
+var ErrInvalid = errors.New("wire: packet is not valid JSON")
 
-// Packet is a decoded envelope: each field holds the JSON text of one member,
+// Packet is a js.Decode envelope: each field holds the JSON text of one member,
 // a slice of the body it was parsed from, and is nil where the member is
 // absent (undefined to NestJS, which is not the same as null).
 type Packet struct {
@@ -29,70 +33,67 @@ type Packet struct {
 	foreign bool // it has a member that no reply packet has
 }
 
-// ParsePacket checks that body is one JSON text, as JSON.parse would, and finds
+// Parse checks that body is one JSON text, as JSON.parse would, and finds
 // the members of the envelope. The packet refers to body and is valid for as
 // long as body is left alone. A body that is JSON but no object gives a packet
 // without members. Bytes that are not UTF-8 are left as they are: transports
-// that do not know better call SanitizeUTF8 first, as Node does when it reads a
-// stream. The error is ErrBadPacket.
-func ParsePacket(body []byte) (Packet, error) {
+// that do not know better call js.SanitizeUTF8 first, as Node does when it reads a
+// stream. The error is ErrInvalid.
+func Parse(body []byte) (Packet, error) {
 	p := Packet{body: body}
-	i := skipSpace(body, 0)
+	i := js.SkipSpace(body, 0)
 	if i >= len(body) || body[i] != '{' {
-		if !validJSON(body) {
-			return Packet{}, ErrBadPacket
+		if !js.Valid(body) {
+			return Packet{}, ErrInvalid
 		}
 		return p, nil
 	}
 	p.object = true
-	if i = skipSpace(body, i+1); i < len(body) && body[i] == '}' {
+	if i = js.SkipSpace(body, i+1); i < len(body) && body[i] == '}' {
 		return p, checkEnd(body, i+1)
 	}
 	for {
 		keyStart := i
-		i = skipKey(body, i)
+		i = js.SkipKey(body, i)
 		if i < 0 {
-			return Packet{}, ErrBadPacket
+			return Packet{}, ErrInvalid
 		}
 		key := body[keyStart+1 : keyStart+bytes.IndexByte(body[keyStart+1:i], '"')+1]
 		if bytes.IndexByte(key, '\\') >= 0 {
-			key = unescapeKey(body[keyStart:i])
+			key = js.Decode(body[keyStart:js.SkipString(body, keyStart+1)])
 		}
-		valueStart := skipSpace(body, i)
-		if i = skipValue(body, valueStart); i < 0 {
-			return Packet{}, ErrBadPacket
+		valueStart := js.SkipSpace(body, i)
+		if i = js.SkipValue(body, valueStart); i < 0 {
+			return Packet{}, ErrInvalid
 		}
 		p.set(key, body[valueStart:i])
-		if i = skipSpace(body, i); i >= len(body) {
-			return Packet{}, ErrBadPacket
+		if i = js.SkipSpace(body, i); i >= len(body) {
+			return Packet{}, ErrInvalid
 		}
 		switch body[i] {
 		case ',':
-			i = skipSpace(body, i+1)
+			i = js.SkipSpace(body, i+1)
 		case '}':
 			return p, checkEnd(body, i+1)
 		default:
-			return Packet{}, ErrBadPacket
+			return Packet{}, ErrInvalid
 		}
 	}
 }
 
-// unescapeKey decodes a member name that holds escapes; member is the name in
-// its quotes, and what follows it up to the colon.
-func unescapeKey(member []byte) []byte {
-	var key string
-	if err := defaultCodec.Unmarshal(member[:skipString(member, 1)], &key); err != nil {
-		return nil
-	}
-	return []byte(key)
-}
-
 func checkEnd(body []byte, i int) error {
-	if skipSpace(body, i) != len(body) {
-		return ErrBadPacket
+	if js.SkipSpace(body, i) != len(body) {
+		return ErrInvalid
 	}
 	return nil
 }
+
+// WholeBody returns the packet of an event whose data is the entire body
+// (docs/wire.md 1.6).
+func WholeBody(body []byte) *Packet { return &Packet{Data: body, body: body} }
+
+// Body returns the bytes that the packet was parsed from.
+func (p *Packet) Body() []byte { return p.body }
 
 // set stores one member; of duplicates the last wins, as in JSON.parse.
 func (p *Packet) set(key, value []byte) {
@@ -126,84 +127,11 @@ func (p *Packet) Reply() (value, err []byte, disposed bool) {
 	switch {
 	case !p.object || p.foreign || empty:
 		return p.body, nil, true
-	case truthy(p.Err):
+	case js.Truthy(p.Err):
 		return nil, p.Err, true
 	default:
-		return p.Response, nil, truthy(p.IsDisposed)
+		return p.Response, nil, js.Truthy(p.IsDisposed)
 	}
-}
-
-// rebase returns the part of to that part is of from; to is a copy of from.
-func rebase(part, from, to []byte) []byte {
-	if part == nil {
-		return nil
-	}
-	start := cap(from) - cap(part)
-	return to[start : start+len(part) : start+len(part)]
-}
-
-// SanitizeUTF8 returns body with every malformed sequence replaced by U+FFFD,
-// one for each maximal subpart, as Node's decoder does (docs/wire.md 3.2). A
-// valid body is returned as it is.
-func SanitizeUTF8(body []byte) []byte {
-	if utf8.Valid(body) {
-		return body
-	}
-	out := make([]byte, 0, len(body)+16)
-	for len(body) > 0 {
-		n, ok := NextUTF8(body)
-		if ok {
-			out = append(out, body[:n]...)
-		} else {
-			out = append(out, "\uFFFD"...)
-		}
-		body = body[n:]
-	}
-	return out
-}
-
-// NextUTF8 returns the length of the first character of b and whether it is
-// well-formed; of a malformed one, the length of its maximal subpart: the bytes
-// one U+FFFD stands for. A sequence cut short by the end of b counts as
-// malformed. b must not be empty.
-func NextUTF8(b []byte) (n int, ok bool) {
-	need, low, high := utf8Lead(b[0])
-	if need < 2 {
-		return 1, need == 1
-	}
-	for n = 1; n < need; n++ {
-		if n >= len(b) || b[n] < low || b[n] > high {
-			return n, false
-		}
-		low, high = 0x80, 0xBF
-	}
-	return n, true
-}
-
-// utf8Lead tells how many bytes a sequence has that starts with c (0: no
-// sequence does), and the range of its second byte.
-func utf8Lead(c byte) (need int, low, high byte) {
-	switch {
-	case c < 0x80:
-		return 1, 0, 0
-	case c < 0xC2:
-		return 0, 0, 0
-	case c < 0xE0:
-		return 2, 0x80, 0xBF
-	case c == 0xE0:
-		return 3, 0xA0, 0xBF
-	case c == 0xED:
-		return 3, 0x80, 0x9F
-	case c < 0xF0:
-		return 3, 0x80, 0xBF
-	case c == 0xF0:
-		return 4, 0x90, 0xBF
-	case c < 0xF4:
-		return 4, 0x80, 0xBF
-	case c == 0xF4:
-		return 4, 0x80, 0x8F
-	}
-	return 0, 0, 0
 }
 
 // AppendRequest appends the body of a request packet, or of an event packet
@@ -225,9 +153,9 @@ func appendMember(dst []byte, name string, value []byte) []byte {
 	return append(append(dst, name...), value...)
 }
 
-// ReplyPacket is one packet of an answer, its members as JSON texts; a nil
+// Reply is one packet of an answer, its members as JSON texts; a nil
 // Response is undefined.
-type ReplyPacket struct {
+type Reply struct {
 	ID       []byte
 	Response []byte
 	Err      []byte
@@ -238,7 +166,7 @@ type ReplyPacket struct {
 }
 
 // Append appends the packet's body, its members in NestJS' order.
-func (r ReplyPacket) Append(dst []byte) []byte {
+func (r Reply) Append(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)
 		return append(dst, `,"status":"error","err":"`+NoHandlerMessage+`"}`...)
@@ -267,7 +195,7 @@ func (r ReplyPacket) Append(dst []byte) []byte {
 // id, and with the keys of the reply to an unknown pattern, which does have it,
 // in another order. Undefined that is not the last value says that it is not the
 // end: the packet {} would be the value {}, and the end (docs/wire.md 1.3).
-func (r ReplyPacket) AppendWithoutID(dst []byte) []byte {
+func (r Reply) AppendWithoutID(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)
 		return append(dst, `,"err":"`+NoHandlerMessage+`","status":"error"}`...)
@@ -289,7 +217,7 @@ func (r ReplyPacket) AppendWithoutID(dst []byte) []byte {
 }
 
 // Size returns the length in bytes of what Append appends.
-func (r ReplyPacket) Size() int {
+func (r Reply) Size() int {
 	n := len(`{"id":}`) + len(r.ID)
 	switch {
 	case r.NoHandler:
@@ -306,6 +234,10 @@ func (r ReplyPacket) Size() int {
 	return n
 }
 
-// RouteJSON returns the pattern's route as a JSON string, the form in which TCP
-// events carry their pattern (docs/wire.md 2.4).
-func (p Pattern) RouteJSON() string { return string(appendJSONString(nil, p.Route())) }
+// Text makes the packet of a body that is not JSON: one without members,
+// which to a server is an event with the text for data where the address decides,
+// and to a client the text itself. Bytes that are not UTF-8 become U+FFFD.
+func Text(body []byte) Packet {
+	text := js.AppendString(make([]byte, 0, len(body)+2), string(js.SanitizeUTF8(body)))
+	return Packet{body: text}
+}

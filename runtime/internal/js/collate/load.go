@@ -1,4 +1,4 @@
-package micro
+package collate
 
 import (
 	"compress/flate"
@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // decompose returns the characters of key (WTF-8) in canonical decomposition
@@ -18,7 +20,7 @@ func (t *collationTable) decompose(key string) []rune {
 	for len(key) > 0 {
 		c, n := utf8.DecodeRuneInString(key)
 		if n == 1 && c == utf8.RuneError {
-			if s, ok := surrogateAt(key); ok {
+			if s, ok := js.SurrogateAt(key); ok {
 				c, n = s, 3
 			}
 		}

@@ -1,9 +1,13 @@
-package micro
+package wire
 
 import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/msctl/msctl/runtime/internal/js/collate"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // NestJS' bounds on a route (docs/wire.md 2.1).
@@ -12,55 +16,43 @@ const (
 	maxRouteKeys  = 20
 )
 
-// WireRoute returns the route that the pattern member of an incoming packet asks
-// for, for programs that stand between peers; pattern is its JSON as it came. ok
-// is false if no handler can match it.
-func WireRoute(pattern []byte) (route string, ok bool) { return routeOfWire(pattern) }
-
-// routeOfWire returns the route that the pattern member of an incoming packet
-// asks for; raw is its JSON as it came (docs/wire.md 2.3). A string is read as
-// JSON again, and taken as it is if that fails. ok is false if no handler of a
-// string route can match: the pattern is missing, malformed, or comes down to
-// true, false or null (whose word is returned then).
+// Route returns the route that the pattern member of an incoming packet selects;
+// raw is its JSON as received (docs/wire.md 2.3). A string is parsed as JSON
+// again, and used as it is if that fails. ok is false if no handler with a string
+// route can match: the pattern is missing, malformed, or evaluates to true, false,
+// or null (the route is that word).
 //
 // Time is linear in the length of raw; memory does not grow with its nesting.
-func routeOfWire(raw []byte) (route string, ok bool) {
-	raw = SanitizeUTF8(raw)
-	if !validJSON(raw) {
+func Route(raw []byte) (route string, ok bool) {
+	raw = js.SanitizeUTF8(raw)
+	if !js.Valid(raw) {
 		return "", false
 	}
-	i := skipSpace(raw, 0)
+	i := js.SkipSpace(raw, 0)
 	if raw[i] != '"' {
 		// JSON.stringify and JSON.parse lie between: infinities become null.
 		return routeOfValue(raw, i, "null")
 	}
-	text := decoded(raw[i:literalEnd(raw, i)])
-	if !validJSON(text) {
+	text := js.Decode(raw[i:js.LiteralEnd(raw, i)])
+	if !js.Valid(text) {
 		return string(text), true
 	}
-	i = skipSpace(text, 0)
+	i = js.SkipSpace(text, 0)
 	if text[i] == '"' {
-		return string(decoded(text[i:literalEnd(text, i)])), true
+		return string(js.Decode(text[i:js.LiteralEnd(text, i)])), true
 	}
 	return routeOfValue(text, i, "Infinity")
 }
 
-// patternOfWire is the pattern that the pattern member of an incoming packet asks
-// for, read as routeOfWire does; zero if it is missing, null or malformed.
-func patternOfWire(raw []byte) Pattern {
-	p, err := parsePattern(raw)
-	if err != nil || p.json == "null" {
-		return Pattern{}
+// CanonicalRoute returns the route that a sender computes for a pattern
+// (docs/wire.md 2.1): the text of a string, the canonical form of any other value.
+// value must be valid JSON.
+func CanonicalRoute(value []byte) string {
+	i := js.SkipSpace(value, 0)
+	if value[i] == '"' {
+		return string(js.Decode(value[i:js.LiteralEnd(value, i)]))
 	}
-	if p.json[0] == '"' {
-		if inner, err := parsePattern([]byte(p.route)); err == nil {
-			p = inner
-		}
-	}
-	if p.json == "null" {
-		return Pattern{}
-	}
-	return p
+	return string(appendRoute(nil, value, i, 0, "Infinity"))
 }
 
 func routeOfValue(s []byte, i int, infinite string) (route string, ok bool) {
@@ -74,12 +66,12 @@ func appendRoute(dst, s []byte, i, depth int, infinite string) []byte {
 	switch c := s[i]; {
 	case c == '"':
 		dst = append(dst, '"')
-		dst = appendRouteText(dst, string(decoded(s[i:literalEnd(s, i)])))
+		dst = appendRouteText(dst, string(js.Decode(s[i:js.LiteralEnd(s, i)])))
 		return append(dst, '"')
 	case c == '-' || c-'0' <= 9:
-		return appendNumber(dst, s[i:literalEnd(s, i)], infinite)
+		return js.AppendNumber(dst, s[i:js.LiteralEnd(s, i)], infinite)
 	case c != '{' && c != '[':
-		return append(dst, s[i:literalEnd(s, i)]...)
+		return append(dst, s[i:js.LiteralEnd(s, i)]...)
 	}
 	if depth > maxRouteDepth {
 		return append(dst, "[MAX_DEPTH_REACHED]"...)
@@ -125,19 +117,19 @@ type routeMember struct {
 // order of insertion; ok is false if they are too many.
 func routeMembers(s []byte, i int) (members []routeMember, ok bool) {
 	object, end := s[i] == '{', s[i]+2 // '}' is '{'+2, ']' is '['+2
-	for i = skipSpace(s, i+1); s[i] != end; i = skipSpace(s, i) {
+	for i = js.SkipSpace(s, i+1); s[i] != end; i = js.SkipSpace(s, i) {
 		if s[i] == ',' {
-			i = skipSpace(s, i+1)
+			i = js.SkipSpace(s, i+1)
 		}
 		m := routeMember{start: i}
 		if object {
-			keyEnd := skipString(s, i+1)
-			m.key = string(decoded(s[i:keyEnd]))
-			m.start = skipSpace(s, skipSpace(s, keyEnd)+1)
+			keyEnd := js.SkipString(s, i+1)
+			m.key = string(js.Decode(s[i:keyEnd]))
+			m.start = js.SkipSpace(s, js.SkipSpace(s, keyEnd)+1)
 		} else {
 			m.key = strconv.Itoa(len(members))
 		}
-		i = skipValue(s, m.start)
+		i = js.SkipValue(s, m.start)
 		at := -1
 		if object {
 			at = slices.IndexFunc(members, func(o routeMember) bool { return o.key == m.key })
@@ -162,8 +154,8 @@ func sortMembers(members []routeMember) {
 		return
 	}
 	slices.SortStableFunc(members, func(a, b routeMember) int {
-		_, isIndex := arrayIndex(a.key)
-		_, isIndex2 := arrayIndex(b.key)
+		_, isIndex := js.ArrayIndex(a.key)
+		_, isIndex2 := js.ArrayIndex(b.key)
 		switch {
 		case isIndex == isIndex2:
 			return 0
@@ -172,15 +164,5 @@ func sortMembers(members []routeMember) {
 		}
 		return 1
 	})
-	if !slices.ContainsFunc(members, func(m routeMember) bool { return !isASCII(m.key) }) {
-		slices.SortStableFunc(members, func(a, b routeMember) int { return compareASCII(a.key, b.key) })
-		return
-	}
-	table, elements := collation(), make(map[string][]uint64, len(members))
-	for _, m := range members {
-		elements[m.key] = table.elements(m.key)
-	}
-	slices.SortStableFunc(members, func(a, b routeMember) int {
-		return compareElements(elements[a.key], elements[b.key])
-	})
+	collate.SortStable(members, func(m routeMember) string { return m.key })
 }
