@@ -15,33 +15,33 @@ import (
 	"time"
 )
 
-// Broker is a message broker for one test. A private one may be killed, started again, paused and stopped by its test;
-// one that others use too refuses that by failing the test. Its methods may be used from several goroutines.
+// Broker is a message broker for one test. The test may kill, stop, start, and pause a private broker. Doing so with a
+// shared one fails the test. The methods are safe for concurrent use.
 type Broker struct {
-	URL  string // amqp://guest:guest@127.0.0.1:PORT, redis://127.0.0.1:PORT or nats://127.0.0.1:PORT; with TLS amqps, rediss or tls
+	URL  string // amqp://guest:guest@127.0.0.1:PORT, redis://127.0.0.1:PORT, or nats://127.0.0.1:PORT; with TLS amqps, rediss, or tls
 	Addr string // host:port
 
-	tb     testing.TB // of a test; nil otherwise
+	tb     testing.TB // nil for a broker that was started outside of a test
 	kind   *brokerKind
 	shared bool
-	dir    string // what the broker keeps; removed at the end
+	dir    string // the broker's data; removed at the end
 	port   int
 	config []string
 	log    *brokerLog
-	guard  *guard // removes processes and dir when this process dies
+	guard  *guard // kills the processes and removes dir when this process dies
 
-	mu   sync.Mutex // guards proc, and holds one of start, kill and stop at a time
+	mu   sync.Mutex // guards proc; serializes start, kill, and stop
 	proc *brokerProcess
 }
 
-// brokerKind is what one kind of broker has of its own.
+// brokerKind describes one kind of broker.
 type brokerKind struct {
 	name      string
-	urlEnv    string // the variable with the URL of one that runs already
-	url       string // the URL of a private one, with %s for its address
+	urlEnv    string // the variable with the URL of a running broker
+	url       string // the URL of a private broker, with %s for its address
 	tlsURL    string // the same with TLS
-	tls       string // how the line of a configuration begins that asks for TLS
-	ready     string // what its log says when it takes connections
+	tls       string // prefix of the configuration line that enables TLS
+	ready     string // what it logs when it accepts connections
 	find      func() (string, error)
 	configure func(b *Broker) error
 	command   func(b *Broker, path string) *exec.Cmd
@@ -50,21 +50,20 @@ type brokerKind struct {
 // brokerProcess is one run of a broker.
 type brokerProcess struct {
 	cmd  *exec.Cmd
-	gone chan struct{} // closed when it and all that wrote to its log have ended
+	gone chan struct{} // closed when the process, and every process that writes to its log, has exited
 }
 
-// The time a broker may take until it is ready, and until it has stopped when asked to. They are long because the race
-// detector, several test binaries and two cores share the machine.
+// How long a broker may take to start, and to stop after SIGTERM. The limits are long because the machine may be busy with
+// other tests.
 const (
 	brokerStartLimit = 90 * time.Second
 	brokerStopLimit  = 20 * time.Second
 )
 
-// errInUse: another process took the port between the choice and the start.
+// errInUse reports that another process took the port after it was chosen.
 var errInUse = errors.New("the port is in use")
 
-// startBroker starts a broker of its own on a free port of 127.0.0.1 in a directory of its own, and returns when it is
-// ready.
+// startBroker starts a broker on a free port of 127.0.0.1, with a temporary directory, and returns when it is ready.
 func startBroker(kind *brokerKind, config []string) (*Broker, error) {
 	dir, err := os.MkdirTemp("", "msctl-"+kind.name+"-")
 	if err != nil {
@@ -107,7 +106,7 @@ func (b *Broker) place() error {
 	return nil
 }
 
-// hasTLS reports whether the lines of the test ask for TLS.
+// hasTLS reports whether the test's configuration lines enable TLS.
 func (b *Broker) hasTLS() bool {
 	for _, line := range b.config {
 		if strings.HasPrefix(line, b.kind.tls) {
@@ -117,7 +116,7 @@ func (b *Broker) hasTLS() bool {
 	return false
 }
 
-// writeConfig writes our lines and the test's, in which {port} stands for the port, and returns the path.
+// writeConfig writes a configuration file with the given lines and the test's. It replaces {port} by the port.
 func (b *Broker) writeConfig(lines ...string) error {
 	text := strings.Join(append(lines, b.config...), "\n") + "\n"
 	text = strings.ReplaceAll(text, "{port}", fmt.Sprint(b.port))
@@ -126,9 +125,8 @@ func (b *Broker) writeConfig(lines ...string) error {
 
 func (b *Broker) path(name string) string { return filepath.Join(b.dir, name) }
 
-// Start starts a broker that was killed or stopped again, on the same port with the data it kept, and returns when it is
-// ready. What RabbitMQ keeps is durable queues and exchanges with the persistent messages in them; Redis and NATS keep
-// nothing here.
+// Start restarts a broker that was killed or stopped, on the same port, and returns when it is ready. RabbitMQ keeps its
+// durable queues and exchanges and their persistent messages. Redis and NATS keep nothing.
 func (b *Broker) Start() {
 	b.refuseIfShared("Start")
 	if err := b.start(); err != nil {
@@ -136,7 +134,7 @@ func (b *Broker) Start() {
 	}
 }
 
-// start does nothing when the broker runs.
+// start does nothing if the broker is running.
 func (b *Broker) start() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -158,7 +156,7 @@ func (b *Broker) start() error {
 	return nil
 }
 
-// launch starts the process, under the guard.
+// launch starts the process under the guard.
 func (b *Broker) launch(path string) (*brokerProcess, error) {
 	cmd := b.kind.command(b, path)
 	cmd.Dir = b.dir
@@ -169,16 +167,16 @@ func (b *Broker) launch(path string) (*brokerProcess, error) {
 	}
 	proc := &brokerProcess{cmd: cmd, gone: make(chan struct{})}
 	go func() {
-		_ = cmd.Wait() // how it ended is told by its log
+		_ = cmd.Wait() // the log has the reason for a failure
 		close(proc.gone)
 	}()
 	return proc, nil
 }
 
-// inUse is what the three brokers say when they do not get their port.
+// inUse matches what the three brokers log if their port is taken.
 var inUse = regexp.MustCompile(`(?i)address already in use|eaddrinuse`)
 
-// awaitReady returns when the log says after its first bytes that the broker is ready.
+// awaitReady waits until the part of the log that begins at an offset reports that the broker is ready.
 func (b *Broker) awaitReady(from int) error {
 	limit := time.NewTimer(brokerStartLimit)
 	defer limit.Stop()
@@ -194,7 +192,7 @@ func (b *Broker) awaitReady(from int) error {
 		case <-b.log.changed:
 		case <-b.proc.gone:
 			if text := b.log.since(from); !inUse.MatchString(text) {
-				return fmt.Errorf("it ended: %s", strings.TrimSpace(text))
+				return fmt.Errorf("the broker exited: %s", strings.TrimSpace(text))
 			}
 		case <-limit.C:
 			return fmt.Errorf("not ready after %s: %s", brokerStartLimit, strings.TrimSpace(b.log.since(from)))
@@ -202,8 +200,8 @@ func (b *Broker) awaitReady(from int) error {
 	}
 }
 
-// Kill ends the broker as a crash does, with kill -9 for its whole process group, and returns when it is gone. It does
-// nothing when the broker does not run.
+// Kill simulates a crash: it kills the broker's process group with SIGKILL and waits for its end. It does nothing if the
+// broker is not running.
 func (b *Broker) Kill() {
 	b.refuseIfShared("Kill")
 	b.mu.Lock()
@@ -211,8 +209,8 @@ func (b *Broker) Kill() {
 	b.end(0)
 }
 
-// Stop ends the broker as an operator would (SIGTERM, and SIGKILL for one that does not listen to it), and returns when
-// it is gone. It keeps its data and may be started again.
+// Stop terminates the broker with SIGTERM, and after a timeout with SIGKILL, and waits for its end. The broker keeps its
+// data and can be started again.
 func (b *Broker) Stop() {
 	b.refuseIfShared("Stop")
 	b.mu.Lock()
@@ -220,14 +218,15 @@ func (b *Broker) Stop() {
 	b.end(brokerStopLimit)
 }
 
-// end ends the process, in peace when there is patience. The caller holds the lock.
-func (b *Broker) end(patience time.Duration) {
+// end terminates the process, gives it the timeout to exit, and then kills it. With a timeout of 0 it kills the process
+// immediately. The caller holds the lock.
+func (b *Broker) end(timeout time.Duration) {
 	if b.proc == nil {
 		return
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
-	if patience > 0 {
+	if timeout > 0 {
 		terminateGroup(b.proc.cmd)
 		resumeGroup(b.proc.cmd)
 		select {
@@ -241,10 +240,10 @@ func (b *Broker) end(patience time.Duration) {
 	b.proc = nil
 }
 
-// Pause stops the broker's processes where they are (SIGSTOP): its connections stay open and nothing is answered.
+// Pause suspends the broker's processes (SIGSTOP). Its connections stay open, and it answers nothing.
 func (b *Broker) Pause() { b.signal("Pause", pauseGroup) }
 
-// Resume lets a paused broker go on.
+// Resume continues a paused broker.
 func (b *Broker) Resume() { b.signal("Resume", resumeGroup) }
 
 func (b *Broker) signal(what string, send func(*exec.Cmd)) {
@@ -252,13 +251,13 @@ func (b *Broker) signal(what string, send func(*exec.Cmd)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.proc == nil {
-		b.fail(fmt.Errorf("%s %s: it does not run", strings.ToLower(what), b.kind.name))
+		b.fail(fmt.Errorf("%s %s: the broker is not running", strings.ToLower(what), b.kind.name))
 		return
 	}
 	send(b.proc.cmd)
 }
 
-// Log returns what the broker wrote so far, in all its runs; nothing for one that others use too.
+// Log returns what the broker has written since it was first started. It returns "" for a shared broker.
 func (b *Broker) Log() string {
 	if b.log == nil {
 		return ""
@@ -266,7 +265,7 @@ func (b *Broker) Log() string {
 	return b.log.since(0)
 }
 
-// close ends the broker, removes what it kept and waits until nothing is left of it.
+// close kills the broker, removes its data, and waits until both are gone.
 func (b *Broker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -276,11 +275,11 @@ func (b *Broker) close() {
 
 func (b *Broker) refuseIfShared(what string) {
 	if b.shared {
-		b.fail(fmt.Errorf("%s: this %s (%s) is used by other tests too: take a private one", what, b.kind.name, b.kind.urlEnv))
+		b.fail(fmt.Errorf("%s: other tests use this %s (%s), too: use a private one", what, b.kind.name, b.kind.urlEnv))
 	}
 }
 
-// fail fails the test; a broker outside a test has nobody else to tell.
+// fail fails the test. For a broker outside of a test it panics.
 func (b *Broker) fail(err error) {
 	if b.tb == nil {
 		panic(err)
@@ -289,25 +288,25 @@ func (b *Broker) fail(err error) {
 	b.tb.Fatal(err)
 }
 
-// sharedBroker is one that runs already.
+// sharedBroker returns the running broker at a URL.
 func sharedBroker(tb testing.TB, kind *brokerKind, raw string) *Broker {
 	tb.Helper()
 	u, err := url.Parse(raw)
 	if err != nil || u.Port() == "" {
-		tb.Fatalf("%s: want a URL with host and port", kind.urlEnv)
+		tb.Fatalf("invalid %s: must be a URL with a host and a port", kind.urlEnv)
 	}
 	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(tb.Context(), "tcp", u.Host)
 	if err != nil {
-		tb.Fatalf("the %s of %s does not answer: %v", kind.name, kind.urlEnv, err)
+		tb.Fatalf("connect to the %s of %s: %v", kind.name, kind.urlEnv, err)
 	}
 	_ = conn.Close()
 	return &Broker{URL: raw, Addr: u.Host, tb: tb, kind: kind, shared: true}
 }
 
-// brokerLog is what a broker wrote. It may be used from several goroutines.
+// brokerLog is the output of a broker. It is safe for concurrent use.
 type brokerLog struct {
 	syncBuffer
-	changed chan struct{} // has a value when something was written since it was received from
+	changed chan struct{} // receives a value after a write
 }
 
 func newBrokerLog() *brokerLog { return &brokerLog{changed: make(chan struct{}, 1)} }
@@ -323,5 +322,5 @@ func (l *brokerLog) Write(p []byte) (int, error) {
 
 func (l *brokerLog) len() int { return len(l.String()) }
 
-// since returns what was written after the first bytes.
+// since returns the log from an offset on.
 func (l *brokerLog) since(from int) string { return l.String()[from:] }

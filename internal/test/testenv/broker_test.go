@@ -18,26 +18,26 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// private holds the functions that start each kind of broker.
+// private maps each kind of broker to the function that starts one.
 var private = map[string]func(testing.TB, ...string) *testenv.Broker{
 	"redis":    testenv.PrivateRedis,
 	"nats":     testenv.PrivateNATS,
 	"rabbitmq": testenv.PrivateRabbitMQ,
 }
 
-// TestBrokerEnds kills, stops and starts each broker again, and looks for what it leaves.
-func TestBrokerEnds(t *testing.T) {
+// TestRestart kills, stops, and restarts each broker, and checks that nothing is left at the end.
+func TestRestart(t *testing.T) {
 	for name, start := range private {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			t.Setenv("TMPDIR", dir)
-			t.Run("broker", func(t *testing.T) { endAndStart(t, start, dir) })
+			t.Run("broker", func(t *testing.T) { restart(t, start, dir) })
 			testenv.AwaitNothingLeft(t, dir)
 		})
 	}
 }
 
-func endAndStart(t *testing.T, start func(testing.TB, ...string) *testenv.Broker, dir string) {
+func restart(t *testing.T, start func(testing.TB, ...string) *testenv.Broker, dir string) {
 	t.Helper()
 	b := start(t)
 	for _, end := range []func(){b.Kill, b.Stop} {
@@ -46,30 +46,30 @@ func endAndStart(t *testing.T, start func(testing.TB, ...string) *testenv.Broker
 		end()
 		accepts(t, b.Addr, false)
 		checkListeners(t, dir)
-		end() // again is nothing
+		end() // no effect
 		b.Start()
 	}
-	b.Start() // again is nothing
+	b.Start() // no effect
 	b.Pause()
-	accepts(t, b.Addr, true) // by the system, which does not know that nobody will answer
+	accepts(t, b.Addr, true) // the system accepts the connection
 	b.Resume()
 	accepts(t, b.Addr, true)
 }
 
-// TestRabbitMQStaysAlone: a RabbitMQ does not start what it does without, though it looks for it once a minute.
-func TestRabbitMQStaysAlone(t *testing.T) {
+// TestRabbitMQStartsNoEpmd waits for more than two minutes, because RabbitMQ looks for epmd once a minute.
+func TestRabbitMQStartsNoEpmd(t *testing.T) {
 	if os.Getenv("MSCTL_TEST_LONG") == "" {
-		t.Skip("two minutes: set MSCTL_TEST_LONG=1")
+		t.Skip("takes two minutes: set MSCTL_TEST_LONG=1")
 	}
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	t.Cleanup(func() { testenv.AwaitNothingLeft(t, dir) })
 	b := testenv.PrivateRabbitMQ(t)
-	atOnce := time.NewTicker(100 * time.Millisecond)
-	defer atOnce.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
 	for end := time.After(130 * time.Second); ; {
 		select {
-		case <-atOnce.C:
+		case <-look.C:
 			checkListeners(t, dir, b.Addr)
 			for _, process := range testenv.ProcessesOf(dir) {
 				if strings.Contains(process, "epmd -daemon") {
@@ -82,10 +82,10 @@ func TestRabbitMQStaysAlone(t *testing.T) {
 	}
 }
 
-// holdEnv makes TestHoldBroker hold a broker of this kind.
+// holdEnv makes TestHoldBroker start a broker of this kind.
 const holdEnv = "TESTENV_HOLD"
 
-// TestHoldBroker is the process that TestKilledTest kills; otherwise it is nothing.
+// TestHoldBroker runs in the process that TestKilledTest kills. Otherwise it does nothing.
 func TestHoldBroker(t *testing.T) {
 	name := os.Getenv(holdEnv)
 	if name == "" {
@@ -95,7 +95,7 @@ func TestHoldBroker(t *testing.T) {
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // until the other test ends
 }
 
-// TestKilledTest: a test binary that is killed takes its broker with it, paused or not.
+// TestKilledTest checks that a broker does not outlive a test binary that is killed.
 func TestKilledTest(t *testing.T) {
 	for name, start := range private {
 		t.Run(name, func(t *testing.T) {
@@ -128,11 +128,11 @@ func TestKilledTest(t *testing.T) {
 	}
 }
 
-// heldAddr returns the address in a line of TestHoldBroker, or "" when the line has none.
+// heldAddr returns the address in a line printed by TestHoldBroker, or "" if the line has none.
 func heldAddr(t *testing.T, line string, start func(testing.TB, ...string) *testenv.Broker) string {
 	t.Helper()
 	if strings.HasPrefix(line, "--- SKIP") || strings.HasPrefix(line, "--- FAIL") {
-		start(t) // tells why
+		start(t) // skips or fails this test with the reason
 		t.Fatal(line)
 	}
 	addr, found := strings.CutPrefix(line, "addr ")
@@ -149,11 +149,11 @@ func accepts(t *testing.T, addr string, want bool) {
 		_ = conn.Close()
 	}
 	if (err == nil) != want {
-		t.Errorf("connect to %s: %v, want it accepted: %v", addr, err, want)
+		t.Errorf("connect to %s: %v, want success %v", addr, err, want)
 	}
 }
 
-// checkListeners fails the test when the processes that name the directory listen anywhere else than they should.
+// checkListeners checks the addresses on which the processes of the directory listen.
 func checkListeners(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -173,11 +173,11 @@ func checkListeners(t *testing.T, dir string, want ...string) {
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
-		t.Errorf("listens at (-want +got):\n%s", diff)
+		t.Errorf("listening addresses (-want +got):\n%s", diff)
 	}
 }
 
-// listeningSockets returns the addresses of all TCP sockets that listen, by the name that /proc/*/fd has for them.
+// listeningSockets maps the names of all listening TCP sockets in /proc/*/fd to their addresses.
 func listeningSockets(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -200,7 +200,7 @@ func listeningSockets(t *testing.T) map[string]string {
 	return found
 }
 
-// hexAddr turns the kernel's 0100007F:1F90 into 127.0.0.1:8080, and leaves what is longer.
+// hexAddr converts the kernel's 0100007F:1F90 to 127.0.0.1:8080. It returns IPv6 addresses unchanged.
 func hexAddr(text string) string {
 	var a, b, c, d byte
 	var port uint16

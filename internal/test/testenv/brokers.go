@@ -11,41 +11,42 @@ import (
 	"testing"
 )
 
-// Redis returns a Redis for this test: a private one from the installed redis-server, with further lines of redis.conf,
-// or, when MSCTL_TEST_REDIS_URL is set and no line is asked for, that one. Channels are global to a Redis, so the test
-// has that one for itself until it ends, also before other processes.
+// Redis returns a Redis for this test. It starts a private one from the installed redis-server, with the given lines
+// added to redis.conf. If MSCTL_TEST_REDIS_URL is set and there are no lines, it returns that one. Since the channels of a
+// Redis are global, the test then has it exclusively until it ends, across processes.
 //
-// In the lines {port} stands for the broker's port. A password that they set is not part of the URL.
+// In the lines, {port} is replaced by the broker's port. The URL does not contain a password that they set.
 func Redis(tb testing.TB, config ...string) *Broker {
 	tb.Helper()
 	return exclusive(tb, &redisKind, config)
 }
 
-// PrivateRedis is Redis that is always private, for tests that kill it.
+// PrivateRedis is like Redis, but always starts a private one, for tests that kill it.
 func PrivateRedis(tb testing.TB, config ...string) *Broker {
 	tb.Helper()
 	return private(tb, &redisKind, config)
 }
 
-// NATS returns a NATS server for this test: a private one from the installed nats-server, with further lines of its
-// configuration file, or, when MSCTL_TEST_NATS_URL is set and no line is asked for, that one. Subjects are global to a
-// NATS server, so the test has that one for itself until it ends, also before other processes.
+// NATS returns a NATS server for this test. It starts a private one from the installed nats-server, with the given lines
+// added to its configuration. If MSCTL_TEST_NATS_URL is set and there are no lines, it returns that one. Since the
+// subjects of a NATS server are global, the test then has it exclusively until it ends, across processes.
 //
-// In the lines {port} stands for the broker's port. A user or token that they ask for is not part of the URL.
+// In the lines, {port} is replaced by the broker's port. The URL does not contain a user or token that they require.
 func NATS(tb testing.TB, config ...string) *Broker {
 	tb.Helper()
 	return exclusive(tb, &natsKind, config)
 }
 
-// PrivateNATS is NATS that is always private, for tests that kill it.
+// PrivateNATS is like NATS, but always starts a private one, for tests that kill it.
 func PrivateNATS(tb testing.TB, config ...string) *Broker {
 	tb.Helper()
 	return private(tb, &natsKind, config)
 }
 
-// RabbitMQ returns a RabbitMQ: the one of MSCTL_TEST_AMQP_URL, as `make test` sets it, which other tests use at the same
-// time (so queues and exchanges want names of Unique), or a private one from the installed rabbitmq-server. That takes
-// some seconds to start. With further lines of rabbitmq.conf it is always private; in them {port} stands for its port.
+// RabbitMQ returns the RabbitMQ of MSCTL_TEST_AMQP_URL, which `make test` sets. Other tests use it at the same time, so
+// the names of queues and exchanges must come from Unique. If the variable is not set, or if there are lines for
+// rabbitmq.conf, RabbitMQ starts a private one from the installed rabbitmq-server, which takes seconds. In the lines,
+// {port} is replaced by the broker's port.
 func RabbitMQ(tb testing.TB, config ...string) *Broker {
 	tb.Helper()
 	if raw := os.Getenv(rabbitKind.urlEnv); raw != "" && len(config) == 0 {
@@ -54,20 +55,19 @@ func RabbitMQ(tb testing.TB, config ...string) *Broker {
 	return private(tb, &rabbitKind, config)
 }
 
-// PrivateRabbitMQ is RabbitMQ that is always private, for tests that kill it.
+// PrivateRabbitMQ is like RabbitMQ, but always starts a private one, for tests that kill it.
 func PrivateRabbitMQ(tb testing.TB, config ...string) *Broker {
 	tb.Helper()
 	return private(tb, &rabbitKind, config)
 }
 
-// StartRabbitMQ starts a RabbitMQ that is no test's own, and returns it with the function that ends it and removes what
-// it kept. Tests want RabbitMQ.
+// StartRabbitMQ starts a RabbitMQ outside of a test, and returns it with a function that stops it and removes its data.
 func StartRabbitMQ() (broker *Broker, end func(), err error) { return startAlone(&rabbitKind) }
 
-// StartRedis starts a Redis as StartRabbitMQ a RabbitMQ.
+// StartRedis is StartRabbitMQ for Redis.
 func StartRedis() (broker *Broker, end func(), err error) { return startAlone(&redisKind) }
 
-// StartNATS starts a NATS server as StartRabbitMQ a RabbitMQ.
+// StartNATS is StartRabbitMQ for NATS.
 func StartNATS() (broker *Broker, end func(), err error) { return startAlone(&natsKind) }
 
 func startAlone(kind *brokerKind) (broker *Broker, end func(), err error) {
@@ -78,16 +78,16 @@ func startAlone(kind *brokerKind) (broker *Broker, end func(), err error) {
 	return b, b.close, nil
 }
 
-// notInName is what a name may not have that is a queue, an exchange, a channel and a subject.
+// notInName matches what a name must not contain to be valid for queues, exchanges, channels, and subjects alike.
 var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
 
-// Unique returns a name for a queue, exchange, channel or subject of this test alone, which tells whose it is.
+// Unique returns a name for a queue, exchange, channel, or subject that no other test uses. It contains the test's name.
 func Unique(tb testing.TB, name string) string {
 	tb.Helper()
 	return notInName.ReplaceAllString(name+"-"+tb.Name(), "_") + "-" + strings.ToLower(rand.Text()[:10])
 }
 
-// exclusive returns the broker of the environment when there is one, as the only one who uses it, or a private one.
+// exclusive returns the broker of the environment, locked for this test, or a private one if there is none.
 func exclusive(tb testing.TB, kind *brokerKind, config []string) *Broker {
 	tb.Helper()
 	raw := os.Getenv(kind.urlEnv)
@@ -102,7 +102,7 @@ func exclusive(tb testing.TB, kind *brokerKind, config []string) *Broker {
 	return sharedBroker(tb, kind, raw)
 }
 
-// private starts a broker that ends with the test.
+// private starts a broker that is stopped when the test ends.
 func private(tb testing.TB, kind *brokerKind, config []string) *Broker {
 	tb.Helper()
 	needBroker(tb, kind)
@@ -123,13 +123,13 @@ func RabbitMQMissing() string {
 	return ""
 }
 
-// NeedRabbitMQ skips the test when rabbitmq-server is not installed, or fails it when MSCTL_TEST_BROKERS is "required".
+// NeedRabbitMQ skips the test if rabbitmq-server is not installed. It fails the test if MSCTL_TEST_BROKERS is "required".
 func NeedRabbitMQ(tb testing.TB) {
 	tb.Helper()
 	needBroker(tb, &rabbitKind)
 }
 
-// needBroker skips the test when the broker is not installed, or fails it when MSCTL_TEST_BROKERS is "required".
+// needBroker skips or fails the test if the broker is not installed.
 func needBroker(tb testing.TB, kind *brokerKind) {
 	tb.Helper()
 	_, err := kind.find()
@@ -142,8 +142,8 @@ func needBroker(tb testing.TB, kind *brokerKind) {
 	}
 }
 
-// findServer returns a function that looks for an executable: as it is when it is a path, else in PATH and in the
-// folders that the PATH of a user who is not root may lack.
+// findServer returns a function that finds the first of the executables that exists. A name without a slash is looked up
+// in PATH. The others are paths in folders that the PATH of an ordinary user may lack.
 func findServer(candidates ...string) func() (string, error) {
 	return func() (string, error) {
 		for _, candidate := range candidates {
@@ -152,7 +152,7 @@ func findServer(candidates ...string) func() (string, error) {
 			}
 		}
 		name := candidates[len(candidates)-1]
-		return "", fmt.Errorf("%s is not installed: make test-tools installs it", name)
+		return "", fmt.Errorf("%s is not installed: run `make test`, which installs it or reports how", name)
 	}
 }
 
@@ -184,8 +184,8 @@ var natsKind = brokerKind{
 	command: func(b *Broker, path string) *exec.Cmd { return exec.Command(path, "--config", b.path("config")) },
 }
 
-// rabbitKind starts RabbitMQ as a program of the user who runs the test. The scripts of /usr/lib are asked for first:
-// Debian's in /usr/sbin insist on the user rabbitmq.
+// rabbitKind starts RabbitMQ as the user who runs the test. It prefers the scripts in /usr/lib, because Debian's scripts
+// in /usr/sbin require the user rabbitmq.
 var rabbitKind = brokerKind{
 	name:   "rabbitmq",
 	urlEnv: "MSCTL_TEST_AMQP_URL",
@@ -204,15 +204,15 @@ var rabbitKind = brokerKind{
 	command: rabbitCommand,
 }
 
-// rabbitArgs let the node have one scheduler that never spins: the machine is the tests'.
+// rabbitArgs gives the node one scheduler that never spins, to leave the CPU to the tests.
 const rabbitArgs = "-noinput -sname rabbit@localhost +S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
 
-// erlangFlags make a node that talks AMQP only: it is named, as it must be, but does not listen for other nodes, so it
-// needs no distribution port and no epmd.
+// erlangFlags disables everything but AMQP: the node has a name, which it needs, but does not listen for other nodes, so
+// it needs neither a distribution port nor epmd.
 //
-// Subtle: they go by the environment, since RabbitMQ looks once a minute whether there is an epmd and starts another
-// Erlang to start one, on all addresses. ERL_EPMD_PORT is one where nobody listens, so that the node does not enrol with
-// an epmd of somebody else's.
+// Subtle: the flags are passed in the environment. Once a minute RabbitMQ looks for epmd and starts a second Erlang to
+// start one, on all addresses, and only the environment reaches that one, too. No epmd listens on ERL_EPMD_PORT, so the
+// node does not register with the epmd of another program.
 const erlangFlags = "-dist_listen false -start_epmd false -erl_epmd_port 1"
 
 func rabbitCommand(b *Broker, path string) *exec.Cmd {
@@ -228,7 +228,7 @@ func rabbitCommand(b *Broker, path string) *exec.Cmd {
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"ERL_EPMD_PORT=1",
 		"RABBITMQ_NODENAME=rabbit@localhost",
-		"RABBITMQ_ALLOW_INPUT=1", // the script becomes the node, and is no shell around it
+		"RABBITMQ_ALLOW_INPUT=1", // the script execs the node instead of running it as a child
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+rabbitArgs,
 		"RABBITMQ_CONFIG_FILE="+b.path("config"),
 		"RABBITMQ_CONF_ENV_FILE="+b.path("no-environment"),

@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// Certificates are an authority of one test, and a certificate of it for 127.0.0.1, which serves servers and clients.
-// The files are in PEM and go with the test.
+// Certificates is a certificate authority for one test, with a certificate for 127.0.0.1 that both servers and clients can
+// use. The files are PEM files. They are removed when the test ends.
 type Certificates struct {
 	CAFile, CertFile, KeyFile string
 
-	Client *tls.Config // trusts the authority and shows the certificate
+	Client *tls.Config // trusts the authority and presents the certificate
 }
 
-// NewCertificates makes them, valid for an hour.
+// NewCertificates creates certificates that are valid for an hour.
 func NewCertificates(tb testing.TB) *Certificates {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -41,7 +41,7 @@ func NewCertificates(tb testing.TB) *Certificates {
 	return c
 }
 
-// Redis returns the lines of redis.conf with which a broker speaks TLS only, and asks clients for no certificate.
+// Redis returns the lines of redis.conf for a broker that accepts only TLS, without client certificates.
 func (c *Certificates) Redis() []string {
 	return []string{
 		"port 0", "tls-port {port}", "tls-auth-clients no",
@@ -49,12 +49,12 @@ func (c *Certificates) Redis() []string {
 	}
 }
 
-// NATS returns the lines with which a NATS server speaks TLS only, and asks clients for no certificate.
+// NATS returns the configuration of a NATS server that accepts only TLS, without client certificates.
 func (c *Certificates) NATS() []string {
 	return []string{fmt.Sprintf("tls { ca_file: %q, cert_file: %q, key_file: %q }", c.CAFile, c.CertFile, c.KeyFile)}
 }
 
-// RabbitMQ returns the lines of rabbitmq.conf with which a broker speaks TLS only, and asks clients for no certificate.
+// RabbitMQ returns the lines of rabbitmq.conf for a broker that accepts only TLS, without client certificates.
 func (c *Certificates) RabbitMQ() []string {
 	return []string{
 		"listeners.tcp = none", "listeners.ssl.1 = 127.0.0.1:{port}", "ssl_options.verify = verify_none",
@@ -98,7 +98,7 @@ func (c *Certificates) make() error {
 	)
 }
 
-// sign makes a key and the certificate for it; without the key of a parent the certificate signs itself.
+// sign creates a key and its certificate. Without a parent's key the certificate is self-signed.
 func sign(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

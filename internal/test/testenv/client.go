@@ -7,26 +7,26 @@ import (
 	"testing"
 )
 
-// Call is one call of a NestJS client. The zero values of Data and JS mean the data {}.
+// Call is one call of a NestJS client. If both Data and JS are zero, the data is {}.
 type Call struct {
 	Pattern  json.RawMessage `json:"pattern"`
 	Data     json.RawMessage `json:"data,omitempty"`
 	JS       string          `json:"js,omitempty"` // a JavaScript expression for data that JSON cannot hold; see testdata/nest/README.md
 	Emit     bool            `json:"emit,omitempty"`
-	Timeout  int             `json:"timeout,omitempty"` // milliseconds, 0 for none
-	Take     int             `json:"take,omitempty"`    // stop after this many values, 0 for all
+	Timeout  int             `json:"timeout,omitempty"` // in milliseconds; 0 is none
+	Take     int             `json:"take,omitempty"`    // stop after this many values; 0 is all
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
-// Event is one thing the caller of a NestJS client observed.
+// Event is one thing that the caller of a NestJS client observed.
 type Event struct {
-	Kind      string          `json:"event"` // next, error, complete or emitted
+	Kind      string          `json:"event"` // next, error, complete, or emitted
 	Value     json.RawMessage `json:"value"` // of next
 	Undefined bool            `json:"undefined"`
 	Error     json.RawMessage `json:"error"` // of error
 }
 
-// String returns the event as the recorded scenarios write it: {"next":1}, {"error":…}, {"complete":true}.
+// String returns the event in the form of the recorded scenarios: {"next":1}, {"error":…}, {"complete":true}.
 func (e Event) String() string {
 	switch {
 	case e.Kind == "next" && e.Undefined:
@@ -40,19 +40,19 @@ func (e Event) String() string {
 	}
 }
 
-// NestProxy is a running testdata/nest/nest-client.mjs: one real ClientProxy with one connection, which makes as many
-// calls as asked. It may be used from several goroutines.
+// NestProxy is a running testdata/nest/nest-client.mjs: a real ClientProxy with one connection, for any number of calls.
+// It is safe for concurrent use.
 type NestProxy struct {
 	program *program
 
-	mu    sync.Mutex // guards what follows, and writes to the program
+	mu    sync.Mutex // guards the fields below and writes to the program
 	last  int
 	calls map[int]chan Event
 	err   error
 }
 
-// StartNestProxy starts the NestJS client of a version with arguments of testdata/nest/nest-client.mjs: --port for a TCP
-// service at 127.0.0.1, --transport and --url for a broker. It connects when the first call is made. The caller closes it.
+// StartNestProxy starts the NestJS client of a version with arguments for testdata/nest/nest-client.mjs: --port for a TCP
+// service at 127.0.0.1, or --transport and --url for a broker. It connects at the first call. The caller closes it.
 func StartNestProxy(version Version, args ...string) (*NestProxy, error) {
 	program, err := startProgram(version, "nest-client.mjs", append([]string{"--stdin"}, args...)...)
 	if err != nil {
@@ -63,8 +63,8 @@ func StartNestProxy(version Version, args ...string) (*NestProxy, error) {
 	return proxy, nil
 }
 
-// NestClient is StartNestProxy for one test: it skips when the version is not installed and closes the client when the
-// test ends.
+// NestClient is like StartNestProxy, for one test: it skips the test if the version is not installed, and closes the
+// client when the test ends.
 func NestClient(tb testing.TB, version Version, args ...string) *NestProxy {
 	tb.Helper()
 	NeedNest(tb, version)
@@ -76,8 +76,8 @@ func NestClient(tb testing.TB, version Version, args ...string) *NestProxy {
 	return proxy
 }
 
-// Call makes the call and returns all that its caller observed, the end included. It returns an error when the client
-// program ended first.
+// Call makes a call and returns everything that its caller observed, including the end. It returns an error if the client
+// program exits first.
 func (p *NestProxy) Call(call Call) ([]Event, error) {
 	if call.Data == nil && call.JS == "" {
 		call.Data = json.RawMessage("{}")
@@ -93,7 +93,7 @@ func (p *NestProxy) Call(call Call) ([]Event, error) {
 			return observed, nil
 		}
 	}
-	return observed, fmt.Errorf("nest-client.mjs ended during a call: %s", p.program.stderr.String())
+	return observed, fmt.Errorf("nest-client.mjs exited during a call: %s", p.program.stderr.String())
 }
 
 func (p *NestProxy) send(call Call) (<-chan Event, error) {
@@ -108,7 +108,7 @@ func (p *NestProxy) send(call Call) (<-chan Event, error) {
 		Call
 	}{p.last, call})
 	if err != nil {
-		return nil, fmt.Errorf("encode a call for nest-client.mjs: %w", err)
+		return nil, fmt.Errorf("encode the call for nest-client.mjs: %w", err)
 	}
 	events := make(chan Event, 256)
 	p.calls[p.last] = events
@@ -119,7 +119,7 @@ func (p *NestProxy) send(call Call) (<-chan Event, error) {
 	return events, nil
 }
 
-// deliver hands each line to the call that it belongs to, until the program ends.
+// deliver passes each line to the call that it belongs to, until the program exits.
 func (p *NestProxy) deliver() {
 	for line := range p.program.lines {
 		var event struct {
@@ -127,7 +127,7 @@ func (p *NestProxy) deliver() {
 			Event
 		}
 		if json.Unmarshal([]byte(line), &event) != nil || event.Number == 0 {
-			continue // the NestJS logger writes to stdout too
+			continue // the NestJS logger also writes to stdout
 		}
 		p.mu.Lock()
 		events := p.calls[event.Number]
@@ -141,13 +141,13 @@ func (p *NestProxy) deliver() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.err = fmt.Errorf("nest-client.mjs ended: %s", p.program.stderr.String())
+	p.err = fmt.Errorf("nest-client.mjs exited: %s", p.program.stderr.String())
 	for _, events := range p.calls {
 		close(events)
 	}
 }
 
-// Close lets running calls end, closes the connection and waits until the program is gone.
+// Close waits for running calls, closes the connection, and waits for the program to exit.
 func (p *NestProxy) Close() {
 	_ = p.program.stdin.Close()
 	p.program.awaitEnd(startLimit)

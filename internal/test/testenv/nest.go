@@ -20,7 +20,7 @@ import (
 // Version names one of the NestJS versions under testdata/nest.
 type Version string
 
-// The versions that msctl is tested against. docs/wire.md section 10 has the differences.
+// The versions that msctl is tested against. Section 10 of docs/wire.md lists the differences.
 const (
 	Nest12 Version = "v12" // 12.1.1, the reference
 	Nest11 Version = "v11" // 11.2.6
@@ -39,8 +39,8 @@ func LiveVersions() []Version {
 	return Versions()
 }
 
-// startLimit bounds how long a NestJS program may take until it listens. It is long because the race detector, several
-// test binaries and two cores share the machine.
+// startLimit is how long a NestJS program may take to start listening. It is long because the machine may be busy with
+// other tests.
 const startLimit = 60 * time.Second
 
 // Root returns the root folder of the repository.
@@ -59,19 +59,19 @@ func Root() string {
 	return dir
 }
 
-// NestMissing says why the NestJS programs of a version cannot run here, or "" when they can.
+// NestMissing returns why the NestJS programs of a version cannot run on this machine, or "" if they can.
 func NestMissing(version Version) string {
 	if _, err := exec.LookPath("node"); err != nil {
-		return "node is not installed: make test-tools installs it"
+		return "node is not installed: run `make test`, which installs it or reports how"
 	}
 	modules := filepath.Join(Root(), "testdata", "nest", string(version), "node_modules", "@nestjs", "microservices")
 	if _, err := os.Stat(modules); err != nil {
-		return "NestJS " + string(version) + " is not installed: make nest installs it"
+		return "NestJS " + string(version) + " is not installed: run `make nest`"
 	}
 	return ""
 }
 
-// NeedNest skips the test when the version cannot run here, or fails it when MSCTL_TEST_NEST is "required".
+// NeedNest skips the test if the version cannot run on this machine. It fails the test if MSCTL_TEST_NEST is "required".
 func NeedNest(tb testing.TB, version Version) {
 	tb.Helper()
 	reason := NestMissing(version)
@@ -84,7 +84,7 @@ func NeedNest(tb testing.TB, version Version) {
 	}
 }
 
-// FreePort returns a TCP port of the loopback address that nobody listened on a moment ago.
+// FreePort returns a TCP port of the loopback address that was free a moment ago.
 func FreePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -94,7 +94,7 @@ func FreePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// AwaitPort returns when addr, host:port, accepts connections.
+// AwaitPort waits until addr, in the form host:port, accepts connections.
 func AwaitPort(ctx context.Context, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -112,40 +112,40 @@ func AwaitPort(ctx context.Context, addr string) error {
 	}
 }
 
-// NestServer is a running testdata/nest/nest-server.mjs. Its methods may be used from several goroutines.
+// NestServer is a running testdata/nest/nest-server.mjs. Its methods are safe for concurrent use.
 type NestServer struct {
 	Addr string // host:port it listens on; empty on a broker
 	Port int    // of Addr; 0 on a broker
 	Pid  int
 
 	program   *program
-	listening chan struct{} // closed when it says that it listens
-	read      chan struct{} // closed when all it printed has been read
+	listening chan struct{} // closed when the server reports that it is listening
+	read      chan struct{} // closed when its output has been read to the end
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	handled []Handled
 	changed chan struct{} // closed and replaced when handled grows
 }
 
-// Handled is one message with which a handler of a NestJS server was called.
+// Handled is one message that was passed to a handler of a NestJS server.
 type Handled struct {
-	Pattern json.RawMessage `json:"pattern"` // as the handler was registered
-	Data    json.RawMessage `json:"data"`    // nil when it was undefined
-	Handler string          `json:"handler"` // which one, for patterns with several
+	Pattern json.RawMessage `json:"pattern"` // that the handler is registered for
+	Data    json.RawMessage `json:"data"`    // nil if undefined
+	Handler string          `json:"handler"` // identifies one of several handlers of a pattern
 }
 
-// Log returns what the server wrote on stderr so far: NestJS' log, one JSON document a line.
+// Log returns what the server has written to stderr: NestJS's log, one JSON document per line.
 func (s *NestServer) Log() string { return s.program.stderr.String() }
 
-// Handled returns what the handlers of the server were called with so far, in that order. The server tells it only when
-// it was started with --verbose.
+// Handled returns the messages that the server's handlers have been called with, in order. It requires a server that was
+// started with --verbose.
 func (s *NestServer) Handled() []Handled {
 	handled, _ := s.handledNow()
 	return handled
 }
 
-// AwaitHandled returns what the handlers of a pattern, in compact JSON, were called with, once that are n or more
-// messages. When the context or the server ends before, it returns an error beside what there is.
+// AwaitHandled waits until the handlers of a pattern, given as compact JSON, have been called with n messages, and returns
+// these and any further ones. If the context or the server ends first, it returns the messages so far and an error.
 func (s *NestServer) AwaitHandled(ctx context.Context, pattern string, n int) ([]Handled, error) {
 	for {
 		all, changed := s.handledNow()
@@ -161,9 +161,9 @@ func (s *NestServer) AwaitHandled(ctx context.Context, pattern string, n int) ([
 		select {
 		case <-changed:
 		case <-s.read:
-			return of, fmt.Errorf("the server ended after %d of %d messages to %s", len(of), n, pattern)
+			return of, fmt.Errorf("the server ended after %d of %d messages for %s", len(of), n, pattern)
 		case <-ctx.Done():
-			return of, fmt.Errorf("the server handled %d of %d messages to %s (it tells with --verbose only): %w", len(of), n, pattern, ctx.Err())
+			return of, fmt.Errorf("the server handled %d of %d messages for %s (it reports them with --verbose only): %w", len(of), n, pattern, ctx.Err())
 		}
 	}
 }
@@ -174,19 +174,19 @@ func (s *NestServer) handledNow() ([]Handled, <-chan struct{}) {
 	return slices.Clone(s.handled), s.changed
 }
 
-// Stop ends the server as an operator would (SIGTERM) and waits until it is gone. It may be called more than once.
+// Stop terminates the server with SIGTERM and waits for it to exit. It may be called more than once.
 func (s *NestServer) Stop() {
 	s.program.stop()
 	<-s.read
 }
 
-// Kill ends the server at once, without a farewell, and waits until it is gone.
+// Kill kills the server and waits for it to exit.
 func (s *NestServer) Kill() {
 	s.program.kill()
 	<-s.read
 }
 
-// follow reads what the server prints until it ends.
+// follow reads the server's output to its end.
 func (s *NestServer) follow() {
 	defer close(s.read)
 	for line := range s.program.lines {
@@ -194,7 +194,7 @@ func (s *NestServer) follow() {
 			Event string `json:"event"`
 			Handled
 		}
-		switch _ = json.Unmarshal([]byte(line), &printed); printed.Event { // other lines are NestJS' own
+		switch _ = json.Unmarshal([]byte(line), &printed); printed.Event { // NestJS prints other lines, too
 		case "listening":
 			close(s.listening)
 		case "handled":
@@ -207,15 +207,15 @@ func (s *NestServer) follow() {
 	}
 }
 
-// StartNest starts the NestJS server of a version with arguments of testdata/nest/nest-server.mjs, and returns when it
-// listens: on a free port of 127.0.0.1, or with --transport and --url on a broker. The caller stops it. Tests want Nest;
-// this is for TestMain and for one server shared by several tests.
+// StartNest starts the NestJS server of a version with arguments for testdata/nest/nest-server.mjs, and returns when it
+// is listening: on a free port of 127.0.0.1, or with --transport and --url on a broker. The caller stops it. A single
+// test uses Nest instead.
 func StartNest(version Version, args ...string) (*NestServer, error) {
 	return startServer(version, "nest-server.mjs", args...)
 }
 
-// BusyNest starts testdata/nest/busy-server.mjs, a service of known capacity, on NestJS 12 for one test: it skips when
-// that is not installed and stops the server when the test ends.
+// BusyNest starts testdata/nest/busy-server.mjs, a service of known capacity, on NestJS 12. It skips the test if NestJS
+// 12 is not installed, and stops the server when the test ends.
 func BusyNest(tb testing.TB, args ...string) *NestServer {
 	tb.Helper()
 	NeedNest(tb, Nest12)
@@ -251,7 +251,7 @@ func startServer(version Version, script string, args ...string) (*NestServer, e
 	return s, nil
 }
 
-// onBroker reports whether the arguments choose another transport than TCP.
+// onBroker reports whether the arguments select a transport other than TCP.
 func onBroker(args []string) bool {
 	for i, arg := range args {
 		name, transport, inline := strings.Cut(arg, "=")
@@ -272,13 +272,14 @@ func (s *NestServer) awaitListening() error {
 	case <-s.listening:
 		return nil
 	case <-s.read:
-		return fmt.Errorf("it ended: %s", strings.TrimSpace(s.Log()))
+		return fmt.Errorf("the program exited: %s", strings.TrimSpace(s.Log()))
 	case <-limit.C:
-		return fmt.Errorf("nothing after %s: %s", startLimit, strings.TrimSpace(s.Log()))
+		return fmt.Errorf("not listening after %s: %s", startLimit, strings.TrimSpace(s.Log()))
 	}
 }
 
-// Nest is StartNest for one test: it skips when the version is not installed and stops the server when the test ends.
+// Nest is like StartNest, for one test: it skips the test if the version is not installed, and stops the server when the
+// test ends.
 func Nest(tb testing.TB, version Version, args ...string) *NestServer {
 	tb.Helper()
 	NeedNest(tb, version)

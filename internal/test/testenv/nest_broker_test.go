@@ -13,8 +13,8 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// TestNestOverBrokers proves that the NestJS programs speak to themselves over each broker, that a server which says it
-// listens does, and that it tells what its event handlers were called with.
+// TestNestOverBrokers calls each NestJS server with the client of its own version over each broker. The server must be
+// subscribed when it reports that it is listening, and report what its event handlers are called with.
 func TestNestOverBrokers(t *testing.T) {
 	redis := testenv.PrivateRedis(t, "requirepass secret")
 	nats := testenv.PrivateNATS(t, "authorization { user: app, password: secret }")
@@ -22,7 +22,7 @@ func TestNestOverBrokers(t *testing.T) {
 		transport string
 		url       string
 		args      []string
-		record    string // data with a header; "" where the transport has none
+		record    string // JavaScript for data with a header; "" if the transport has no headers
 	}{
 		{
 			"rmq", testenv.RabbitMQ(t).URL,
@@ -48,8 +48,8 @@ func TestNestOverBrokers(t *testing.T) {
 	}
 }
 
-// checkCalls makes calls of each kind. The stream is one that comes at once: NestJS 10 loses what a handler emits while an
-// earlier value is on its way to the broker.
+// checkCalls makes calls of each kind. The stream sends all values at once, because NestJS 10 loses a value that a handler
+// emits while an earlier one is being sent to the broker.
 func checkCalls(t *testing.T, client *testenv.NestProxy) {
 	t.Helper()
 	for pattern, want := range map[string]string{
@@ -72,7 +72,7 @@ func checkCalls(t *testing.T, client *testenv.NestProxy) {
 	}
 }
 
-// checkTwoHandlers: the server tells both calls of the event with two handlers.
+// checkTwoHandlers checks that the server reports both calls for an event with two handlers.
 func checkTwoHandlers(t *testing.T, server *testenv.NestServer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -82,15 +82,15 @@ func checkTwoHandlers(t *testing.T, server *testenv.NestServer) {
 		t.Fatal(err)
 	}
 	if len(handled) != 2 || handled[0].Handler == handled[1].Handler || string(handled[0].Data) != `{"é":"😀"}` {
-		t.Errorf("an event with two handlers was handled as %q", handled)
+		t.Errorf("calls for an event with two handlers: %q", handled)
 	}
 }
 
-// checkRecord: the headers of a NestJS record reach the handler.
+// checkRecord checks that the headers of a NestJS record reach the handler.
 func checkRecord(t *testing.T, client *testenv.NestProxy, record string) {
 	t.Helper()
 	events, err := client.Call(testenv.Call{Pattern: json.RawMessage(`{"cmd":"ctx"}`), JS: record, Timeout: int(time.Minute.Milliseconds())})
 	if err != nil || !strings.Contains(fmt.Sprint(events), "a header") {
-		t.Errorf("a record with a header was seen as %v, %v", events, err)
+		t.Errorf("the handler received the record as %v, %v, want its header", events, err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestNestTalksToItself proves that what the interoperability tests stand on works: each client against its own server.
-func TestNestTalksToItself(t *testing.T) {
+// TestNestOverTCP calls each NestJS server with the client of its own version. The interoperability tests rely on both.
+func TestNestOverTCP(t *testing.T) {
 	for _, version := range testenv.LiveVersions() {
 		t.Run(string(version), func(t *testing.T) {
 			t.Parallel()

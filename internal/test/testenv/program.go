@@ -15,15 +15,15 @@ import (
 	"time"
 )
 
-// program is a NestJS process with its output. One goroutine passes stdout on to lines, which its owner must read until
-// they end; it ends when the process does, and stop and kill wait for it. The process ends by itself when its stdin does,
-// so that it does not outlive a test binary that dies.
+// program is a NestJS process. A goroutine copies its stdout to lines, which the owner must read to the end. The goroutine
+// ends with the process, and stop and kill wait for it. The process exits at the end of its stdin, so that it does not
+// outlive a test binary that dies.
 type program struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stderr *syncBuffer
-	lines  chan string   // lines of stdout; closed at its end
-	gone   chan struct{} // closed when the process has been waited for
+	lines  chan string   // lines of stdout; closed at the end of stdout
+	gone   chan struct{} // closed when the process has exited
 }
 
 func startProgram(version Version, script string, args ...string) (*program, error) {
@@ -49,7 +49,7 @@ func startProgram(version Version, script string, args ...string) (*program, err
 	return p, nil
 }
 
-// run passes stdout on, line by line, and waits for the process.
+// run copies stdout line by line and waits for the process.
 func (p *program) run(stdout io.Reader) {
 	scanner := bufio.NewScanner(stdout)
 	scanner.Buffer(nil, 64<<20)
@@ -57,21 +57,21 @@ func (p *program) run(stdout io.Reader) {
 		p.lines <- scanner.Text()
 	}
 	close(p.lines)
-	_ = p.cmd.Wait() // how it ended is told by its output
+	_ = p.cmd.Wait() // the output has the reason for a failure
 	close(p.gone)
 }
 
 func (p *program) stop() {
 	_ = p.stdin.Close()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // not on Windows: then the kill below does it
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // not supported on Windows, where awaitEnd kills it
 	p.awaitEnd(5 * time.Second)
 }
 
 func (p *program) kill() { p.awaitEnd(0) }
 
-// awaitEnd waits until the process is gone, and kills it when the time is over.
-func (p *program) awaitEnd(patience time.Duration) {
-	timer := time.NewTimer(patience)
+// awaitEnd waits for the process to exit, and kills it after the timeout.
+func (p *program) awaitEnd(timeout time.Duration) {
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-p.gone:
@@ -81,7 +81,7 @@ func (p *program) awaitEnd(patience time.Duration) {
 	}
 }
 
-// syncBuffer is a buffer that a process writes and a test reads.
+// syncBuffer is a buffer that is safe for concurrent use.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -99,7 +99,7 @@ func (b *syncBuffer) String() string {
 	return b.text.String()
 }
 
-// compactJSON returns the document without its white space, or the text itself if it is none.
+// compactJSON returns a JSON document without insignificant white space. It returns text that is not JSON unchanged.
 func compactJSON(text json.RawMessage) string {
 	var compact bytes.Buffer
 	if json.Compact(&compact, text) != nil {

@@ -9,8 +9,8 @@ import (
 	"os/exec"
 )
 
-// guard removes the directory of a broker at its end. Where there are no process groups, nothing of a broker outlives a
-// test that ends, but it may outlive one that is killed.
+// guard removes the directory of a broker at its end. This system has no process groups, so a broker may outlive a test
+// that is killed.
 type guard struct{ dir string }
 
 func newGuard(dir string) (*guard, error) { return &guard{dir}, nil }
@@ -25,5 +25,5 @@ func pauseGroup(*exec.Cmd)         { panic("a broker cannot be paused on this sy
 func resumeGroup(*exec.Cmd)        {}
 
 func lockBetweenProcesses(context.Context, string) (func(), error) {
-	return nil, errors.New("brokers cannot be shared between processes on this system: unset the variable for private ones")
+	return nil, errors.New("brokers cannot be shared between processes on this system: unset the variable to use private ones")
 }

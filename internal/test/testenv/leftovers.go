@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// AwaitNothingLeft waits until no process belongs to the directory, nothing is in it, and nobody accepts connections at the
-// addresses, as it is when the brokers and programs that had it for their temporary files have ended. It fails the test
-// when that takes long.
+// AwaitNothingLeft waits until no process uses the directory, the directory is empty, and the addresses refuse connections.
+// That is the state after all brokers and programs with their temporary files in the directory have exited. If the state
+// is not reached in time, AwaitNothingLeft fails the test.
 func AwaitNothingLeft(tb testing.TB, dir string, addrs ...string) {
 	tb.Helper()
 	every := time.NewTicker(10 * time.Millisecond)
@@ -26,7 +26,7 @@ func AwaitNothingLeft(tb testing.TB, dir string, addrs ...string) {
 		select {
 		case <-every.C:
 		case <-deadline:
-			tb.Fatalf("left behind in %s: %q", dir, left)
+			tb.Fatalf("left in %s: %q", dir, left)
 		}
 	}
 }
@@ -42,7 +42,7 @@ func leftOf(tb testing.TB, dir string, addrs []string) []string {
 		left = append(left, file.Name())
 	}
 	for _, addr := range addrs {
-		if conn, err := net.Dial("tcp", addr); err == nil { // the system closes what a process has open last
+		if conn, err := net.Dial("tcp", addr); err == nil { // a process that exits closes its sockets last
 			_ = conn.Close()
 			left = append(left, addr)
 		}
@@ -50,13 +50,13 @@ func leftOf(tb testing.TB, dir string, addrs []string) []string {
 	return left
 }
 
-// ProcessesOf returns the command lines of the processes that belong to a directory, as everything of a private broker
-// does to the broker's: they work in it, or name it in their arguments or their environment. It knows those of Linux only.
+// ProcessesOf returns the IDs and command lines of the processes that use a directory: it is their working directory, or
+// their arguments or environment contain it. This finds every process of a private broker. It works on Linux only.
 func ProcessesOf(dir string) []string {
 	var found []string
 	proc, _ := filepath.Glob("/proc/[0-9]*")
 	for _, process := range proc {
-		arguments, _ := os.ReadFile(filepath.Join(process, "cmdline")) // of one that has just ended: nothing
+		arguments, _ := os.ReadFile(filepath.Join(process, "cmdline")) // empty for a process that has just exited
 		environment, _ := os.ReadFile(filepath.Join(process, "environ"))
 		place, _ := os.Readlink(filepath.Join(process, "cwd"))
 		if strings.Contains(fmt.Sprint(string(arguments), string(environment), place), dir) {

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// quietPort returns a TCP port of 127.0.0.1 that nobody listens on and that the system gives to nobody who asks for any
-// port. So it stays free while a broker is down, and a client that dials it meanwhile cannot connect to itself.
+// quietPort returns a free TCP port of 127.0.0.1 outside of the range from which the system assigns ports. It therefore
+// stays free while a broker is down, and a client that dials it in the meantime cannot connect to itself.
 func quietPort() (int, error) {
 	const first = 10_000
 	end := firstEphemeralPort()
@@ -19,10 +19,10 @@ func quietPort() (int, error) {
 			return port, listener.Close()
 		}
 	}
-	return 0, fmt.Errorf("find a free port from %d to %d: none of 100 is", first, end-1)
+	return 0, fmt.Errorf("find a free port from %d to %d: 100 attempts failed", first, end-1)
 }
 
-// firstEphemeralPort returns where the ports begin that the system chooses from.
+// firstEphemeralPort returns the first port of the range from which the system assigns ports.
 func firstEphemeralPort() int {
 	const usual, atLeast = 32768, 12_000
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")

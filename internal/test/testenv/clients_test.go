@@ -14,8 +14,8 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// TestRabbitMQKeeps: a durable queue and the persistent message in it outlive a crash of the broker.
-func TestRabbitMQKeeps(t *testing.T) {
+// TestRabbitMQPersistence checks that a durable queue and its persistent message survive a crash of the broker.
+func TestRabbitMQPersistence(t *testing.T) {
 	t.Parallel()
 	b := testenv.PrivateRabbitMQ(t)
 	const text = "é😀"
@@ -37,9 +37,9 @@ func TestRabbitMQKeeps(t *testing.T) {
 	b.Start()
 	_ = conn.Close()
 	conn, ch = dialAMQP(t, b.URL)
-	message, there, err := ch.Get("kept", true)
-	if err != nil || !there || string(message.Body) != text {
-		t.Errorf("after the crash: %q, %v, %v", message.Body, there, err)
+	message, found, err := ch.Get("kept", true)
+	if err != nil || !found || string(message.Body) != text {
+		t.Errorf("after the crash: %q, found %v, %v", message.Body, found, err)
 	}
 	_ = conn.Close()
 }
@@ -57,7 +57,7 @@ func dialAMQP(t *testing.T, url string) (*amqp.Connection, *amqp.Channel) {
 	return conn, ch
 }
 
-// TestBrokerTLS: with TLS and a password the right client gets in, and the others do not.
+// TestBrokerTLS checks that a broker with TLS and a password accepts only clients with the right password.
 func TestBrokerTLS(t *testing.T) {
 	t.Parallel()
 	certs := testenv.NewCertificates(t)
@@ -72,7 +72,7 @@ func TestBrokerTLS(t *testing.T) {
 			options.TLSConfig, options.Password = certs.Client.Clone(), password
 			client := redis.NewClient(options)
 			err = client.Ping(t.Context()).Err()
-			checkIn(t, password, err, wanted)
+			checkLogin(t, password, err, wanted)
 			_ = client.Close()
 		}
 	})
@@ -81,7 +81,7 @@ func TestBrokerTLS(t *testing.T) {
 		b := testenv.NATS(t, append(certs.NATS(), `authorization { user: app, password: secret }`)...)
 		for password, wanted := range map[string]bool{"secret": true, "wrong": false} {
 			conn, err := nats.Connect(b.URL, nats.UserInfo("app", password), nats.Secure(certs.Client.Clone()))
-			checkIn(t, password, err, wanted)
+			checkLogin(t, password, err, wanted)
 			if err == nil {
 				conn.Close()
 			}
@@ -93,7 +93,7 @@ func TestBrokerTLS(t *testing.T) {
 		for password, wanted := range map[string]bool{"guest": true, "wrong": false} {
 			url := strings.Replace(b.URL, ":guest@", ":"+password+"@", 1)
 			conn, err := amqp.DialConfig(url, amqp.Config{TLSClientConfig: certs.Client.Clone()})
-			checkIn(t, password, err, wanted)
+			checkLogin(t, password, err, wanted)
 			if err == nil {
 				_ = conn.Close()
 			}
@@ -101,20 +101,20 @@ func TestBrokerTLS(t *testing.T) {
 	})
 }
 
-func checkIn(t *testing.T, password string, err error, wanted bool) {
+func checkLogin(t *testing.T, password string, err error, wanted bool) {
 	t.Helper()
 	if (err == nil) != wanted {
-		t.Errorf("with the password %q: %v", password, err)
+		t.Errorf("login with the password %q: %v, want success %v", password, err, wanted)
 	}
 }
 
-// TestSharedBroker: one that runs already is used as it is, and no test may kill it.
+// TestSharedBroker checks that a broker of the environment is used as it is, and that no test can kill it.
 func TestSharedBroker(t *testing.T) {
 	type starter = func(testing.TB, ...string) *testenv.Broker
 	for variable, start := range map[string]struct{ own, shared starter }{
 		"MSCTL_TEST_REDIS_URL": {testenv.PrivateRedis, testenv.Redis},
 		"MSCTL_TEST_NATS_URL":  {testenv.PrivateNATS, testenv.NATS},
-		"MSCTL_TEST_AMQP_URL":  {testenv.RabbitMQ, testenv.RabbitMQ}, // the one of all tests is as good
+		"MSCTL_TEST_AMQP_URL":  {testenv.RabbitMQ, testenv.RabbitMQ}, // saves the start of a private one
 	} {
 		t.Run(variable, func(t *testing.T) {
 			own := start.own(t)
@@ -126,7 +126,7 @@ func TestSharedBroker(t *testing.T) {
 			}
 			for name, f := range map[string]func(){"Kill": shared.Kill, "Stop": shared.Stop, "Start": shared.Start, "Pause": shared.Pause, "Resume": shared.Resume} {
 				if text := r.fatal(f); !strings.Contains(text, name) || !strings.Contains(text, variable) {
-					t.Errorf("%s of a shared broker does not refuse: %q", name, text)
+					t.Errorf("%s of a shared broker fails the test with %q", name, text)
 				}
 			}
 			accepts(t, shared.Addr, true)
@@ -134,7 +134,7 @@ func TestSharedBroker(t *testing.T) {
 	}
 }
 
-// recorder is a test that notes how it was failed, and goes on.
+// recorder records the message of Fatal instead of failing the test.
 type recorder struct {
 	testing.TB
 	failed string
@@ -145,7 +145,7 @@ func (r *recorder) Fatal(args ...any) {
 	panic(r)
 }
 
-// fatal returns with what f failed the test.
+// fatal calls f and returns the message with which f failed the test.
 func (r *recorder) fatal(f func()) (text string) {
 	r.failed = ""
 	defer func() {
@@ -158,11 +158,11 @@ func (r *recorder) fatal(f func()) (text string) {
 	return ""
 }
 
-// TestOneAtATime: where names are global, one test at a time has the broker of the environment.
-func TestOneAtATime(t *testing.T) {
+// TestExclusiveBroker checks that one test at a time uses a broker of the environment whose names are global.
+func TestExclusiveBroker(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("MSCTL_TEST_REDIS_URL", testenv.PrivateRedis(t).URL)
-	t.Setenv("TMPDIR", dir) // the lock's place
+	t.Setenv("TMPDIR", dir) // for the lock file
 	t.Cleanup(func() { testenv.AwaitNothingLeft(t, dir) })
 	var holders atomic.Int32
 	for range 8 {
@@ -173,7 +173,7 @@ func TestOneAtATime(t *testing.T) {
 				t.Fatal(err)
 			}
 			if n := holders.Add(1); n != 1 {
-				t.Errorf("%d tests have the broker", n)
+				t.Errorf("%d tests use the broker at the same time", n)
 			}
 			client := redis.NewClient(options)
 			for range 100 {

@@ -17,15 +17,15 @@ import (
 	"time"
 )
 
-// guard is a shell that outlives this process, however it ends, and then kills the broker and removes its directory.
-// It learns of the end by a pipe of which this process holds the only other end.
+// guard is a shell that outlives this process, however it ends, and then kills the broker and removes its directory. It
+// detects the end with a pipe: this process holds the only other end.
 type guard struct {
 	dir  string
 	cmd  *exec.Cmd
-	pipe *os.File // takes one line for each process group: the one to kill, or an empty one for none
+	pipe *os.File // receives one line for each process group to kill; an empty line means none
 }
 
-// guardScript reads until the pipe ends. The group may still write while it dies, so the removal is tried again.
+// guardScript reads to the end of the pipe. The dying group may still write files, so the script retries the removal.
 const guardScript = `
 while read -r line; do group=$line; done
 if [ -n "$group" ]; then kill -9 "-$group"; fi
@@ -43,7 +43,7 @@ func newGuard(dir string) (*guard, error) {
 	defer r.Close()
 	cmd := exec.Command("sh", "-c", guardScript, "msctl-guard", dir)
 	cmd.Stdin = r
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is for the others
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C must not reach it
 	if err := cmd.Start(); err != nil {
 		_ = w.Close()
 		return nil, fmt.Errorf("start a guard: %w", err)
@@ -51,8 +51,8 @@ func newGuard(dir string) (*guard, error) {
 	return &guard{dir: dir, cmd: cmd, pipe: w}, nil
 }
 
-// start starts the command as the leader of a process group. It announces itself to the guard before it becomes the
-// program, so there is no moment in which it could be left behind.
+// start starts the command as the leader of a process group. The process reports its ID to the guard before it executes
+// the program, so the guard knows every program that it may have to kill.
 func (g *guard) start(cmd *exec.Cmd) error {
 	shell, err := exec.LookPath("sh")
 	if err != nil {
@@ -65,14 +65,14 @@ func (g *guard) start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// forget tells the guard that the group has ended: its number may soon be another's.
+// forget makes the guard forget the group, which has ended: the system may reuse its number.
 func (g *guard) forget() { _, _ = io.WriteString(g.pipe, "\n") }
 
-// close removes the directory and waits for the guard's end.
+// close removes the directory and waits for the guard to exit.
 func (g *guard) close() {
 	_ = g.pipe.Close()
 	_ = g.cmd.Wait()
-	_ = os.RemoveAll(g.dir) // there is nothing left, unless somebody killed the guard
+	_ = os.RemoveAll(g.dir) // the guard has done this, unless it was killed
 }
 
 func signalGroup(cmd *exec.Cmd, signal syscall.Signal) { _ = syscall.Kill(-cmd.Process.Pid, signal) }
@@ -82,8 +82,8 @@ func terminateGroup(cmd *exec.Cmd) { signalGroup(cmd, syscall.SIGTERM) }
 func pauseGroup(cmd *exec.Cmd)     { signalGroup(cmd, syscall.SIGSTOP) }
 func resumeGroup(cmd *exec.Cmd)    { signalGroup(cmd, syscall.SIGCONT) }
 
-// lockBetweenProcesses waits until nobody else holds the lock of this name, in any process of this machine, and returns
-// what releases it. The system releases it when the process dies.
+// lockBetweenProcesses acquires the lock of this name among all processes of this machine, and returns a function that
+// releases it. The system releases the lock when the process dies.
 func lockBetweenProcesses(ctx context.Context, name string) (func(), error) {
 	sum := sha256.Sum256([]byte(name))
 	path := filepath.Join(os.TempDir(), "msctl-test-"+hex.EncodeToString(sum[:8])+".lock")
@@ -96,21 +96,21 @@ func lockBetweenProcesses(ctx context.Context, name string) (func(), error) {
 		}
 		if file != nil {
 			return func() {
-				_ = os.Remove(path) // first: nobody may lock a file of this name that is not there any more
+				_ = os.Remove(path) // before the unlock, so that no process locks a file that is about to be removed
 				_ = file.Close()
 			}, nil
 		}
 		select {
 		case <-every.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("another test holds it: %w", ctx.Err())
+			return nil, fmt.Errorf("another test holds the lock: %w", ctx.Err())
 		}
 	}
 }
 
-// tryLock returns the file of this path, locked, or nil when somebody else has it.
+// tryLock returns the locked file of this path, or nil if another process holds the lock.
 func tryLock(path string) (*os.File, error) {
-	file, err := os.Open(path) // another user's file can be locked, but in /tmp not opened for creation
+	file, err := os.Open(path) // in /tmp, another user's file can be locked, but not opened with O_CREATE
 	if errors.Is(err, fs.ErrNotExist) {
 		file, err = os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o644)
 	}
@@ -125,7 +125,7 @@ func tryLock(path string) (*os.File, error) {
 	return nil, nil
 }
 
-// isAt reports whether the path still leads to the file: who held the lock before has removed it.
+// isAt reports whether the path still names the file. The previous holder of the lock may have removed it.
 func isAt(file *os.File, path string) bool {
 	opened, err := file.Stat()
 	if err != nil {
