@@ -20,8 +20,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// The exit codes of every command. 128 + the signal's number is added for a
-// program that was interrupted: 130 for Ctrl-C, 143 for SIGTERM.
+// The exit codes of all commands. A signal ends a command with 128 plus its number:
+// 130 for Ctrl-C, 143 for SIGTERM.
 const (
 	Done        = 0
 	Failed      = 1
@@ -33,28 +33,26 @@ const (
 	Interrupted = 130
 )
 
-// failure is an error with what the person needs: the exit code, and at most
-// one line that says what to type next. Commands make one with usagef,
-// withCode and withHint; everything else gets its code in exitCode.
+// failure adds what the user needs to an error: an exit code, a hint, or both.
 type failure struct {
-	code  int    // 0: that of the wrapped error
-	hint  string // without "hint:"; empty for none
-	quiet bool   // everything was said already
+	code  int    // 0: the wrapped error's
+	hint  string // without "hint:"; "" for none
+	quiet bool   // the error has been printed
 	err   error
 }
 
-// Error is the wrapped error's text.
+// Error returns the wrapped error's text.
 func (f *failure) Error() string { return f.err.Error() }
 
-// Unwrap gives the wrapped error.
+// Unwrap returns the wrapped error.
 func (f *failure) Unwrap() error { return f.err }
 
-// usagef is a usage error: exit code 2, and nothing was sent or written.
+// Usagef returns a usage error (exit code 2): nothing has been sent or written.
 func Usagef(format string, args ...any) error {
 	return &failure{code: Usage, err: fmt.Errorf(format, args...)}
 }
 
-// withCode gives err an exit code. A nil error stays nil.
+// WithCode sets the exit code of err. It returns nil if err is nil.
 func WithCode(err error, code int) error {
 	if err == nil {
 		return nil
@@ -62,8 +60,8 @@ func WithCode(err error, code int) error {
 	return &failure{code: code, err: err}
 }
 
-// withHint adds what to type next. A nil error stays nil; of several hints the
-// outermost is shown.
+// WithHint adds a hint about what to do next. Of several hints, [Report] prints the
+// outermost. It returns nil if err is nil.
 func WithHint(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
@@ -71,8 +69,8 @@ func WithHint(err error, format string, args ...any) error {
 	return &failure{hint: fmt.Sprintf(format, args...), err: err}
 }
 
-// said marks an error whose text the command has printed itself: only its exit
-// code is used.
+// Said marks an error that the command has printed itself, so that only its exit code
+// counts. It returns nil if err is nil.
 func Said(err error) error {
 	if err == nil {
 		return nil
@@ -80,13 +78,13 @@ func Said(err error) error {
 	return &failure{quiet: true, err: err}
 }
 
-// signalError is the cause of a context that a signal ended.
+// SignalError is the cause of a context that a signal canceled.
 type SignalError struct{ Signal os.Signal }
 
-// Error names the signal.
+// Error returns the name of the signal.
 func (e *SignalError) Error() string { return "stopped by signal: " + e.Signal.String() }
 
-// exitCode is the one map from an error to the exit code.
+// Code returns the exit code for an error.
 func Code(err error) int {
 	if err == nil {
 		return Done
@@ -123,8 +121,8 @@ func Code(err error) int {
 	return Failed
 }
 
-// report prints an error as the person's one sentence with at most one hint
-// line, and returns the exit code. Without an error it prints nothing.
+// Report prints an error, with at most one hint, and returns its exit code. It prints
+// nothing for nil, and for an error that has been printed already.
 func Report(s *term.IO, err error) int {
 	code := Code(err)
 	if err == nil || isSaid(err) {
@@ -152,6 +150,7 @@ func isSaid(err error) bool {
 	return false
 }
 
+// Hint returns the outermost hint of an error, or "".
 func Hint(err error) string {
 	for f := (*failure)(nil); errors.As(err, &f); err = f.err {
 		if f.hint != "" {
@@ -161,15 +160,17 @@ func Hint(err error) string {
 	return ""
 }
 
-// withText returns an error that reads as text and wraps err.
+// WithText replaces the text of err.
 func WithText(err error, text string) error { return &TextError{text, err} }
 
-// sentence is an error with another text: what a person reads, over what
-// happened.
+// TextError is an error whose text was replaced by [WithText].
 type TextError struct {
 	text string
 	err  error
 }
 
+// Error returns the new text.
 func (e *TextError) Error() string { return e.text }
+
+// Unwrap returns the original error.
 func (e *TextError) Unwrap() error { return e.err }

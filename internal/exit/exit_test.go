@@ -22,14 +22,14 @@ func TestExitCodes(t *testing.T) {
 		want int
 	}{
 		{"nothing", nil, 0},
-		{"anything", errors.New("x"), 1},
+		{"any error", errors.New("x"), 1},
 		{"usage", Usagef("x"), 2},
 		{"usage with a hint", WithHint(Usagef("x"), "y"), 2},
 		{"wrapped usage", fmt.Errorf("line 3: %w", Usagef("x")), 2},
 		{"no terminal", fmt.Errorf("ask: %w", &term.NoTerminalError{}), 2},
 		{"workspace", errors.Join(&workspace.Error{}, &workspace.Error{}), 2},
-		{"the peer's error", fmt.Errorf("call: %w", micro.RemoteError([]byte(`"x"`))), 3},
-		{"our own error of that kind", micro.Errorf(404, "x"), 1},
+		{"the error of a peer", fmt.Errorf("call: %w", micro.RemoteError([]byte(`"x"`))), 3},
+		{"a local error of that type", micro.Errorf(404, "x"), 1},
 		{"unreachable", fmt.Errorf("%w: x", micro.ErrUnreachable), 4},
 		{"unreachable in time", fmt.Errorf("%w: %w", micro.ErrUnreachable, os.ErrDeadlineExceeded), 4},
 		{"connection lost", micro.ErrConnectionLost, 4},
@@ -38,11 +38,11 @@ func TestExitCodes(t *testing.T) {
 		{"threshold", WithCode(errors.New("p99"), Threshold), 99},
 		{"code within a hint", WithHint(WithCode(errors.New("p99"), Threshold), "x"), 99},
 		{"outer code wins", WithCode(Usagef("x"), Failed), 1},
-		{"Ctrl-C at a question", term.ErrInterrupt, 130},
+		{"Ctrl-C at a prompt", term.ErrInterrupt, 130},
 		{"Ctrl-C", &SignalError{os.Interrupt}, 130},
 		{"SIGTERM", &SignalError{syscall.SIGTERM}, 143},
 		{"canceled", context.Canceled, 130},
-		{"said", Said(Usagef("x")), 2},
+		{"already printed", Said(Usagef("x")), 2},
 	}
 	for _, tt := range tests {
 		if got := Code(tt.err); got != tt.want {
@@ -68,7 +68,7 @@ func TestReport(t *testing.T) {
 		{"a sentence", errors.New("it broke"), "error: it broke\n"},
 		{"the outermost hint", WithHint(fmt.Errorf("a: %w", WithHint(Usagef("b"), "inner")), "outer"), "error: a: b\nhint: outer\n"},
 		{"an inner hint", fmt.Errorf("a: %w", WithHint(Usagef("b"), "inner")), "error: a: b\nhint: inner\n"},
-		{"said already", Said(errors.New("x")), ""},
+		{"already printed", Said(errors.New("x")), ""},
 		{"a signal", &SignalError{os.Interrupt}, "stopped by signal: interrupt\n"},
 	}
 	for _, tt := range tests {
@@ -82,6 +82,6 @@ func TestReport(t *testing.T) {
 	s.SetColor(term.ColorAlways)
 	Report(s, errors.New("x"))
 	if want := "\x1b[31;1merror:\x1b[0;22m x\n"; b.Err.String() != want {
-		t.Errorf("coloured: %q, want %q", b.Err.String(), want)
+		t.Errorf("with color: %q, want %q", b.Err.String(), want)
 	}
 }

@@ -6,22 +6,22 @@ import (
 	"unicode/utf8"
 )
 
-// pointer is what is wrong with a piece of text that a person typed, and where.
+// Pointer is an error at a position in the user's input.
 type Pointer struct {
-	What    string // "the pattern", "the data", "items.json"
-	Text    string // the whole text
-	Offset  int    // in bytes; len(text) points behind the end
+	What    string // names the input: "the pattern", "the data", "items.json"
+	Text    string // the whole input
+	Offset  int    // in bytes; len(Text) is the end
 	Message string
 }
 
-// pointAt returns a usage error that shows text with a caret under the byte at
+// PointAt returns a usage error that shows text with a caret under the byte at
 // offset. what names the text.
 func PointAt(what, text string, offset int, message string) error {
 	return WithCode(Pointer{what, text, offset, message}, Usage)
 }
 
-// Error is the complaint with its column (and line, in a text of several), and
-// below it the line with a caret.
+// Error returns the column (and the line, in input with several lines), the message,
+// and the line with a caret below it.
 func (p Pointer) Error() string {
 	start := strings.LastIndexByte(p.Text[:p.Offset], '\n') + 1
 	line, _, _ := strings.Cut(p.Text[start:], "\n")
@@ -34,8 +34,8 @@ func (p Pointer) Error() string {
 	return fmt.Sprintf("%s, %s: %s\n  %s\n  %s^", p.What, where, p.Message, shown, strings.Repeat(" ", caret))
 }
 
-// window cuts a long line to what is around the column, and gives the caret's
-// place in it. Control characters, which would move the caret, become spaces.
+// window returns the part of a long line around the column, and the caret's place in
+// it. Control characters, which would move the caret, become spaces.
 func window(line []rune, column int) (shown string, caret int) {
 	const before, after = 50, 25
 	from, to := 0, len(line)

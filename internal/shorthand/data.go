@@ -11,24 +11,23 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 )
 
-// dataHelp is the DATA syntax for the help of the commands that take it.
-const DataSyntax = `DATA is what the handler gets, {} when missing:
+// DataSyntax explains DATA in the help of a command.
+const DataSyntax = `DATA is the payload, {} by default:
   '{"name":"Widget"}'        JSON
-  @widget.json  or  -        a file with JSON, or standard input
+  @widget.json  or  -        JSON from a file, or from standard input
   name=Widget price:=9.99 dto.name=x tags:='["a"]'
-                             fields: = for a string, := for any JSON, dots for
-                             objects in objects, =@FILE and :=@FILE for files`
+                             fields: = sets a string, := sets any JSON value, and
+                             dots nest objects; =@FILE and :=@FILE read the value
+                             from a file`
 
-// parseData reads the DATA arguments and returns them as JSON. JSON is passed
-// on as typed: numbers are not re-formatted and keys stay in their order. stdin
-// is what "-" reads. What is malformed is a usage error that points at the
-// column.
+// Data converts the DATA arguments to JSON. JSON is passed on as typed: numbers keep
+// their spelling and keys their order. "-" reads stdin. Malformed data is a usage
+// error that points at the column.
 func Data(args []string, stdin io.Reader) (json.RawMessage, error) {
 	return PreparedData(args, stdin, func(text string) (string, error) { return text, nil })
 }
 
-// parseDataText is parseData for texts that are prepared, once they are read and
-// before they are looked at as JSON.
+// PreparedData is [Data] with a function that converts each text before it is parsed.
 func PreparedData(args []string, stdin io.Reader, prepare func(string) (string, error)) (json.RawMessage, error) {
 	if len(args) == 0 {
 		return json.RawMessage(`{}`), nil
@@ -59,7 +58,7 @@ func PreparedData(args []string, stdin io.Reader, prepare func(string) (string, 
 		return nil, err
 	}
 	if len(args) > 1 {
-		return nil, exit.Usagef("the data is complete with %s: %q is too many", Abbreviate(first), args[1])
+		return nil, exit.Usagef("unexpected argument %q after the data %s", args[1], Abbreviate(first))
 	}
 	if !utf8.ValidString(text) {
 		return nil, exit.Usagef("%s is not valid UTF-8", what)
@@ -73,8 +72,8 @@ func PreparedData(args []string, stdin io.Reader, prepare func(string) (string, 
 	return json.RawMessage(strings.TrimSpace(text)), nil
 }
 
-// looksLikeJSON tells JSON from fields by the first character; true, false and
-// null are JSON, other words are not.
+// looksLikeJSON distinguishes JSON from fields by the first character. Of the words,
+// only true, false, and null are JSON.
 func looksLikeJSON(arg string) bool {
 	trimmed := strings.TrimSpace(arg)
 	switch trimmed {
@@ -92,7 +91,7 @@ func looksLikeJSON(arg string) bool {
 
 func readFile(name string) (string, error) {
 	if name == "" {
-		return "", exit.Usagef("@ needs the name of a file, such as @data.json")
+		return "", exit.Usagef("@ requires the name of a file, such as @data.json")
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -109,9 +108,10 @@ func readAll(what string, r io.Reader) (string, error) {
 	return withoutMark(text), nil
 }
 
-// withoutMark takes off the byte order mark that editors on Windows add.
+// withoutMark removes the byte order mark that editors on Windows add.
 func withoutMark(text []byte) string { return strings.TrimPrefix(string(text), "\ufeff") }
 
+// Abbreviate shortens text for an error.
 func Abbreviate(text string) string {
 	if runes := []rune(text); len(runes) > 30 {
 		return string(runes[:29]) + "…"

@@ -8,21 +8,21 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 )
 
-// fieldDepth is how deep dots may nest objects.
+// fieldDepth limits how deeply dots can nest objects.
 const fieldDepth = 100
 
-// fieldNode is an object under construction (members, in the order in which
-// they were first named) or a finished value.
+// fieldNode is an object under construction, whose members keep the order of their
+// first mention, or a complete value.
 type fieldNode struct {
 	names   []string
 	members map[string]*fieldNode
 	value   json.RawMessage // nil: an object
 }
 
-// parseFields reads fields: each argument is PATH=text, PATH:=json, PATH=@file
-// (its text as a string) or PATH:=@file (its JSON). Dots in the path name
-// objects in objects; a backslash takes the meaning of a following dot, =, :
-// or backslash away, and that of an @ at the start of a value.
+// parseFields converts fields to a JSON object. An argument is PATH=text, PATH:=json,
+// PATH=@file (its content as a string), or PATH:=@file (its JSON). Dots in a path nest
+// objects. A backslash escapes a dot, =, :, or backslash in a path, and an @ at the
+// start of a value.
 func parseFields(args []string) (json.RawMessage, error) {
 	root := &fieldNode{}
 	for _, arg := range args {
@@ -44,16 +44,16 @@ func parseField(root *fieldNode, arg string) error {
 	}
 	path, offsets, end := splitPath(arg)
 	if end == len(arg) {
-		return exit.WithHint(wrong(end, "a field is name=text or name:=json"),
-			"data is JSON, @file.json, - for standard input, or fields")
+		return exit.WithHint(wrong(end, "a field must be name=text or name:=json"),
+			"data can be JSON, @file.json, - for standard input, or fields")
 	}
 	for i, name := range path {
 		if name == "" {
-			return wrong(offsets[i], "a name is missing here")
+			return wrong(offsets[i], "the name is empty")
 		}
 	}
 	if len(path) > fieldDepth {
-		return wrong(offsets[fieldDepth], "nested too deep")
+		return wrong(offsets[fieldDepth], "nested too deeply")
 	}
 	value, problem, err := fieldValue(arg, end)
 	if err != nil {
@@ -68,8 +68,8 @@ func parseField(root *fieldNode, arg string) error {
 	return nil
 }
 
-// splitPath reads the path of a field up to its = or :=. offsets are where the
-// names begin, end is where the separator does, len(arg) without one.
+// splitPath splits the path of a field, which ends at = or :=. offsets are the starts
+// of the names. end is the start of the separator, or len(arg) without one.
 func splitPath(arg string) (path []string, offsets []int, end int) {
 	var name strings.Builder
 	offsets = []int{0}
@@ -91,7 +91,7 @@ func splitPath(arg string) (path []string, offsets []int, end int) {
 	return append(path, name.String()), offsets, len(arg)
 }
 
-// fieldValue reads what follows the path; end is where its separator begins.
+// fieldValue parses the value of a field, whose separator starts at end.
 func fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
 	isJSON := arg[end] == ':'
 	start := end + 1
@@ -102,7 +102,7 @@ func fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
 	if name, isFile := strings.CutPrefix(text, "@"); isFile {
 		content, err := readFile(name)
 		if err != nil {
-			return nil, nil, exit.WithHint(err, `for a text that begins with @ write name='\%s'`, text)
+			return nil, nil, exit.WithHint(err, `for a text that starts with @, write name='\%s'`, text)
 		}
 		if !utf8.ValidString(content) {
 			return nil, nil, exit.Usagef("%s is not valid UTF-8", name)
@@ -124,8 +124,8 @@ func fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
 	return json.RawMessage(strings.TrimSpace(text)), nil, nil
 }
 
-// set puts value at path. It returns the index of the name in the path that is
-// taken already, with a message, or -1.
+// set puts value at path. On a conflict it returns the index of the conflicting name
+// in the path and a message, otherwise -1.
 func (n *fieldNode) set(path []string, value json.RawMessage) (at int, message string) {
 	for i, name := range path {
 		next := n.members[name]
@@ -139,9 +139,9 @@ func (n *fieldNode) set(path []string, value json.RawMessage) (at int, message s
 			n.names = append(n.names, name)
 			n.members[name] = next
 		case last:
-			return i, name + " is given twice"
+			return i, "duplicate field " + name
 		case next.value != nil:
-			return i, name + " is a value already, not an object"
+			return i, name + " already has a value that is not an object"
 		}
 		if last {
 			next.value = value

@@ -13,14 +13,15 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// patternHelp is the PATTERN syntax for the help of the commands that take one.
-const PatternSyntax = `PATTERN is what the handler is registered for:
+// PatternSyntax explains PATTERN in the help of a command.
+const PatternSyntax = `PATTERN is the pattern of the handler:
   '{"cmd":"findAllItems"}'   a JSON object
-  '<"cmd":"findAllItems">'   the same, where braces need quoting (shells, Makefiles)
-  cmd=findAllItems           the same, short (cmd:findAllItems too)
+  '<"cmd":"findAllItems">'   the same, for places where braces need quoting
+  cmd=findAllItems           the same, in short form; cmd:findAllItems works too
   item.v1.create             a string`
 
-// readPattern reads the PATTERN argument for a message.
+// Pattern parses the PATTERN argument of a command. A malformed pattern is a usage
+// error.
 func Pattern(arg string) (micro.Pattern, error) {
 	text, err := parsePattern(arg)
 	if err != nil {
@@ -34,20 +35,18 @@ func Pattern(arg string) (micro.Pattern, error) {
 	return pattern, err
 }
 
-// parsePattern reads the PATTERN argument and returns the pattern as JSON, an
-// object or a string, in the order in which it was typed:
+// parsePattern converts the PATTERN argument to JSON, an object or a string, and
+// keeps its spelling:
 //
 //   - {…} and "…" are JSON;
-//   - <…> is the JSON object with these two characters for its braces;
-//   - key=value is {"key":"value"}, key:=json has any value, and cmd:value is
+//   - <…> is a JSON object with these two characters instead of braces;
+//   - key=value is {"key":"value"}, key:=json takes any value, and cmd:value means
 //     cmd=value;
-//   - anything else without white space, quotes and braces is a string.
+//   - anything else without white space, quotes, and braces is a string.
 //
 // A malformed pattern is a usage error that points at the column.
 func parsePattern(arg string) (json.RawMessage, error) {
-	wrong := func(offset int, message string) error {
-		return exit.PointAt("the pattern", arg, offset, message)
-	}
+	wrong := func(offset int, message string) error { return exit.PointAt("the pattern", arg, offset, message) }
 	if !utf8.ValidString(arg) {
 		return nil, exit.Usagef("the pattern is not valid UTF-8: %q", arg)
 	}
@@ -55,14 +54,14 @@ func parsePattern(arg string) (json.RawMessage, error) {
 	shift := strings.Index(arg, text)
 	switch {
 	case text == "":
-		return nil, exit.WithHint(exit.Usagef("the pattern is empty"), "a pattern is cmd=findAllItems, '{\"cmd\":\"findAllItems\"}' or item.v1.create")
+		return nil, exit.WithHint(exit.Usagef("the pattern is empty"), "use a pattern such as cmd=findAllItems, '{\"cmd\":\"findAllItems\"}', or item.v1.create")
 	case text[0] == '<':
 		if !strings.HasSuffix(text, ">") || len(text) == 1 {
-			return nil, wrong(shift+len(text), "a pattern that begins with < ends with >")
+			return nil, wrong(shift+len(text), "a pattern that starts with < must end with >")
 		}
 		text = "{" + text[1:len(text)-1] + "}"
 	case text[0] == '[':
-		return nil, wrong(shift, "a pattern is an object or a string, not an array")
+		return nil, wrong(shift, "a pattern must be an object or a string, not an array")
 	case text[0] != '{' && text[0] != '"':
 		raw, problem := wordPattern(text)
 		if problem != nil {
@@ -76,7 +75,7 @@ func parsePattern(arg string) (json.RawMessage, error) {
 	return json.RawMessage(text), nil
 }
 
-// wordPattern reads the forms that need no JSON.
+// wordPattern parses the forms that are not JSON.
 func wordPattern(text string) (json.RawMessage, *Problem) {
 	if key, value, ok := strings.Cut(text, ":="); ok && isPatternKey(key) {
 		if problem := CheckJSON(value); problem != nil {
@@ -92,7 +91,7 @@ func wordPattern(text string) (json.RawMessage, *Problem) {
 	}
 	if ok && isPatternKey(key) {
 		if value == "" {
-			return nil, &Problem{len(text), key + " has no value"}
+			return nil, &Problem{len(text), key + " requires a value"}
 		}
 		return json.RawMessage(`{` + quoteJSON(key) + `:` + quoteJSON(value) + `}`), nil
 	}
@@ -100,12 +99,12 @@ func wordPattern(text string) (json.RawMessage, *Problem) {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`"{}`, r)
 	})
 	if bad >= 0 {
-		return nil, &Problem{bad, `a plain pattern has no spaces, quotes or braces: write it as JSON, '{"cmd":"x"}' or '"a b"'`}
+		return nil, &Problem{bad, `spaces, quotes, and braces require JSON: '{"cmd":"x"}' or '"a b"'`}
 	}
 	return json.RawMessage(quoteJSON(text)), nil
 }
 
-// isPatternKey reports whether text may stand before the = of a short pattern.
+// isPatternKey reports whether text can precede the = of a short pattern.
 func isPatternKey(text string) bool {
 	for i, r := range text {
 		letter := r == '_' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
@@ -114,16 +113,4 @@ func isPatternKey(text string) bool {
 		}
 	}
 	return text != ""
-}
-
-// quoteJSON gives text as a JSON string. <, > and & stay as they are, as in
-// JavaScript.
-func quoteJSON(text string) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(text); err != nil {
-		return `""` // a string always encodes
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }

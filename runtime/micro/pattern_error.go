@@ -37,7 +37,7 @@ func syntaxError(text []byte) *PatternError {
 	for i := 0; ; {
 		i = js.SkipSpace(text, i)
 		if i == len(text) {
-			return &PatternError{Offset: i, Reason: "the text ends, want " + want}
+			return &PatternError{Offset: i, Reason: "unexpected end of the text, expected " + want}
 		}
 		next, end := "", i+1
 		switch c := text[i]; {
@@ -65,7 +65,7 @@ func syntaxError(text []byte) *PatternError {
 		case end < 0 && text[i] == '"':
 			return stringError(text, i)
 		case end < 0 || next == "":
-			return &PatternError{Offset: i, Reason: fmt.Sprintf("found %q, want %s", firstChar(text[i:]), want)}
+			return &PatternError{Offset: i, Reason: fmt.Sprintf("unexpected %q, expected %s", firstChar(text[i:]), want)}
 		}
 		i, want = end, next
 	}
@@ -101,18 +101,18 @@ func stringError(text []byte, i int) *PatternError {
 	for i++; i < len(text); {
 		switch c := text[i]; {
 		case c < ' ':
-			return &PatternError{Offset: i, Reason: fmt.Sprintf("found %q in a string, want it escaped", rune(c))}
+			return &PatternError{Offset: i, Reason: fmt.Sprintf("unescaped %q in a string", rune(c))}
 		case c != '\\':
 			i++
 		default:
 			end := js.SkipEscape(text, i+1)
 			if end < 0 {
-				return &PatternError{Offset: i, Reason: `found a backslash that starts no escape of JSON`}
+				return &PatternError{Offset: i, Reason: `invalid escape sequence`}
 			}
 			i = end
 		}
 	}
-	return &PatternError{Offset: len(text), Reason: `the text ends, want the closing '"'`}
+	return &PatternError{Offset: len(text), Reason: `unexpected end of the text, expected a closing '"'`}
 }
 
 func firstChar(b []byte) rune { return bytes.Runes(b[:min(len(b), 4)])[0] }

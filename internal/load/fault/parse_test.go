@@ -89,7 +89,7 @@ func TestParseRefuses(t *testing.T) {
 		{"drop frist=1", 5, `"frist" is not known here: did you mean first=…?`},
 		{"drop , 3", 5, `"," is not known here: after the fault come share=…, status=…, message=…, first=…, pattern=…`},
 		{"drop pattern=", 13, `the pattern is empty: cmd=createItem, {"cmd":"createItem"} or item.v1.viewed`},
-		{`drop pattern={"cmd":}`, 20, "the pattern is not JSON: found '}', want a JSON value"},
+		{`drop pattern={"cmd":}`, 20, "the pattern is not JSON: unexpected '}', expected a JSON value"},
 		{"drop pattern=a first=3", 14, `a pattern without quotes has no spaces, quotes or braces, and is the last: write it as JSON, {"cmd":"x"} or "a b"`},
 		{"blackhole=20%", 9, "blackhole takes no value: say when it acts, blackhole@10s+4s"},
 		{"bandwidth", 9, "bandwidth needs a rate: bandwidth=64KB/s"},
