@@ -3,12 +3,12 @@ package report_test
 import (
 	"bytes"
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -16,54 +16,33 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/microtcp"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// stalling serves two messages over TCP and holds all of one's answers back while
-// it is stalled.
-func stalling(t *testing.T) (conn micro.Conn, stalled *atomic.Bool) {
-	t.Helper()
-	stalled = new(atomic.Bool)
-	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithDrainTimeout(time.Millisecond))
-	micro.HandleFunc(s, micro.Cmd("work"), func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
-		if stalled.Load() {
-			<-time.After(150 * ms) // even though nobody waits any more
-		}
-		return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
-	})
-	micro.HandleFunc(s, micro.Cmd("fail"), func(context.Context, *micro.Request, micro.Reply) error {
-		return micro.Errorf(404, "item %d not found", 7)
-	})
-	ctx, cancel := context.WithCancel(context.Background())
-	l := microtcp.Listen("127.0.0.1:0")
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(ctx, l) }()
-	address, err := l.Addr(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn = microtcp.Dial(address.String())
-	t.Cleanup(func() {
-		_ = conn.Close()
-		cancel()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-	return conn, stalled
-}
+// TestRealRun makes a run with a trigger and two messages, and checks the saved
+// document against the schema and against its own counts.
+func TestRealRun(t *testing.T) { synctest.Test(t, testRealRun) }
 
-// TestRealRun makes a run with a trigger, two messages and a live change, and
-// holds what is saved of it to the schema and to its own counts.
-func TestRealRun(t *testing.T) {
-	conn, stalled := stalling(t)
+func testRealRun(t *testing.T) {
+	t.Helper()
+	var stalled atomic.Bool
+	conn := serve(t, map[string]micro.Handler{
+		"work": func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
+			if stalled.Load() {
+				time.Sleep(150 * ms) // although the caller has given up
+			}
+			return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
+		},
+		"fail": func(context.Context, *micro.Request, micro.Reply) error {
+			return micro.Errorf(404, "item %d not found", 7)
+		},
+	})
 	stall := func() error {
 		stalled.Store(true)
 		time.AfterFunc(500*ms, func() { stalled.Store(false) })
 		return nil
 	}
-	run, err := load.Start(t.Context(), load.Plan{
+	res := loaded(t, load.Plan{
 		Messages: []load.Message{
 			{Name: "work", Weight: 9, Conns: []micro.Conn{conn}, Pattern: micro.Cmd("work")},
 			{Name: "fail", Conns: []micro.Conn{conn}, Pattern: micro.Cmd("fail")},
@@ -72,10 +51,6 @@ func TestRealRun(t *testing.T) {
 		Pacer:  vegeta.ConstantPacer{Freq: 200, Per: time.Second}, Duration: 3 * time.Second,
 		Triggers: []load.Trigger{{At: time.Second, Length: 500 * ms, Text: "stall 500ms", Fire: stall}},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	res := run.Wait()
 	d := document(report.KindRun, newRun(t, res, report.About{Pattern: "two messages", Target: "tcp://127.0.0.1", Load: "200/s for 3s", Connections: 1}))
 	r := &d.Runs[0]
 	hold(t, d, "goodput>1%", "errors<100%")
@@ -100,7 +75,7 @@ func TestRealRun(t *testing.T) {
 	}
 }
 
-// checkReal compares a run of a document with the result it was made of.
+// checkReal compares a run of a document with its result.
 func checkReal(t *testing.T, res *load.Result, r *report.Run) {
 	t.Helper()
 	var due, answered, latencies, ok int64
