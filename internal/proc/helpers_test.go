@@ -28,9 +28,9 @@ func shop(t *testing.T, yaml string) (file string, ports []int) {
 	dir := t.TempDir()
 	root := testenv.Root()
 	copyTree(t, filepath.Join("testdata", "shop"), dir)
-	rooms, requirements := []string{"micro", "microtcp"}, ""
+	rooms, requirements := []string{"micro", "internal", "microtcp"}, ""
 	if strings.Contains(yaml, "transport:") { // then the drivers are needed too
-		rooms = append(rooms, "internal/calls", "micronats", "microredis", "microrabbit")
+		rooms = append(rooms, "micronats", "microredis", "microrabbit")
 		requirements = driverRequirements(t, root, dir)
 	}
 	for _, room := range rooms {

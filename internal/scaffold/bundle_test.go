@@ -58,7 +58,7 @@ func TestBundleIsWhole(t *testing.T) {
 					}
 				}
 			}
-			for _, name := range []string{"micro", "microtcp", "microtest", "policy", "validate", "wire", "gateway", "internal/calls", "internal/js"} {
+			for _, name := range []string{"micro", "microtcp", "microtest", "policy", "validate", "wire", "gateway", "internal/calls", "internal/js", "internal/lead"} {
 				if !packages[runtimeModule+"/runtime/"+name] {
 					t.Errorf("the bundle lacks %s", name)
 				}

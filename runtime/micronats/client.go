@@ -9,12 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Client is the micro.Conn of NestJS' NATS transport. Make it with Dial. It keeps

@@ -7,56 +7,48 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/nats-io/nats.go"
 
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
-// intake takes the messages of one connection to their handlers. Goroutines that
-// lead take them off one queue and run the handlers that were quick lately
-// themselves, which is cheapest: no other goroutine has to be woken. One leads as
-// a rule. More do while the queue is long, and in place of one whose handler turns
-// out slow, so that no message waits for the handler of another.
+// intake takes the messages of one connection to their handlers. The driver puts
+// them into one queue, and the goroutines that lead take them off it and run quick
+// handlers themselves (package lead). One leads as a rule, and more while the
+// queue is long.
 type intake struct {
 	listener *Listener
 	link     link
 	cancel   context.CancelFunc // ends the link at once
-	lost     atomic.Bool        // the link is on its way back
+	lost     atomic.Bool        // the link is reconnecting
 	subs     []*nats.Subscription
 	queue    chan *nats.Msg
-	close    func()                             // the queue, once
-	routes   map[*nats.Subscription]micro.Route // fixed when it starts
+	close    func()                             // closes the queue, once
+	routes   map[*nats.Subscription]micro.Route // fixed once started
 
-	leaders atomic.Int32
-	running atomic.Int32 // leaders that are in a handler
-	taken   atomic.Uint64
-	wg      sync.WaitGroup // the leaders
+	leaders    atomic.Int32
+	maxLeaders int32
+	wg         sync.WaitGroup // goroutines that lead, or have led and still run a handler
 
-	held  atomic.Bool   // the reader waits for room
-	room  chan struct{} // tells it of some
-	spilt bool          // of the reader: it has waited in vain, and reads on
+	held  atomic.Bool   // the reader waits for room in the queue
+	room  chan struct{} // signals the reader
+	spilt bool          // owned by the reader: it has waited in vain and reads on
 
-	ended    chan struct{} // closed at the end
-	watching sync.WaitGroup
-	asleep   atomic.Bool // the watch looks at nothing
-	wake     chan struct{}
+	ended chan struct{} // closed at the end
 }
 
-// The queue has room for all that one read may bring beyond a full one: the
-// smallest message takes 13 bytes on the wire, and a read brings 32 KiB.
 const (
+	// queueLength leaves room for everything one read may bring when fullQueue
+	// messages are waiting: the smallest message takes 13 bytes on the wire, and
+	// one read returns at most 32 KiB.
 	fullQueue   = 1024
 	queueLength = fullQueue + 2560
 	longQueue   = 256 // worth another leader
-	maxLeaders  = 128 // past it nothing is run by leaders
 
-	watchEvery = time.Millisecond
-	idleRounds = 50
-
-	// holdUp is how long a server that is full leaves messages with the broker,
-	// which keeps some megabytes for it and gives up after 10 s.
+	// holdUp is how long a full server leaves messages with the broker, which
+	// buffers some megabytes for it and disconnects it after 10 s.
 	holdUp = 5 * time.Second
 )
 
@@ -64,13 +56,13 @@ func newIntake(l *Listener) *intake {
 	queue := make(chan *nats.Msg, queueLength)
 	return &intake{
 		listener: l, routes: map[*nats.Subscription]micro.Route{},
-		queue: queue, close: sync.OnceFunc(func() { close(queue) }),
-		room: make(chan struct{}, 1), wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		queue: queue, close: sync.OnceFunc(func() { close(queue) }), maxLeaders: int32(min(runtime.GOMAXPROCS(0), lead.Seats)),
+		room: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
 
-// subscribe takes the messages of one subject to a route. It is for the time
-// before start.
+// subscribe takes the messages of one subject to a route. It must not be called
+// after start.
 func (t *intake) subscribe(route micro.Route, subject, queue string) error {
 	sub, err := t.link.ChanQueueSubscribe(subject, queue, t.queue)
 	if err != nil {
@@ -82,13 +74,11 @@ func (t *intake) subscribe(route micro.Route, subject, queue string) error {
 }
 
 // start begins to handle messages.
-func (t *intake) start() {
-	t.addLeader()
-	t.watching.Go(t.watch) // end ends it
-}
+func (t *intake) start() { t.join(1) }
 
-// finish unsubscribes, and returns when all that had been sent to us before is
-// being handled, or when ctx ends.
+// finish unsubscribes, and returns when everything that had been sent to us before
+// has been taken off the queue and handled or handed to another goroutine, or when
+// ctx ends.
 func (t *intake) finish(ctx context.Context) {
 	gone := t.lost.Load()
 	if !gone {
@@ -124,19 +114,19 @@ func await(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// end closes the connection. A leader that is in a handler ends when it returns.
+// end closes the connection. A leader that is running a handler stops when the
+// handler returns.
 func (t *intake) end() {
 	close(t.ended)
 	t.cancel()
 	t.link.Close() // nothing is put into the queue after that
 	t.close()
-	t.watching.Wait()
 }
 
 // awaitRoom is called before more is read. It waits while the queue is full, so
-// that the broker keeps what cannot be handled yet, but not for ever, because the
-// broker would take us for dead: then the driver drops what the queue has no room
-// for, and tells of it.
+// that the broker keeps what cannot be handled yet. It does not wait forever,
+// because the broker would disconnect us: in the end it reads on, and the driver
+// drops and reports what the queue has no room for.
 func (t *intake) awaitRoom() {
 	if len(t.queue) < fullQueue {
 		t.spilt = false
@@ -145,14 +135,14 @@ func (t *intake) awaitRoom() {
 	if t.spilt {
 		return
 	}
-	patience := time.NewTimer(t.listener.holdUp)
-	defer patience.Stop()
+	timeout := time.NewTimer(t.listener.holdUp)
+	defer timeout.Stop()
 	t.held.Store(true)
 	defer t.held.Store(false)
 	for len(t.queue) >= fullQueue/2 {
 		select {
 		case <-t.room:
-		case <-patience.C:
+		case <-timeout.C:
 			t.spilt = true
 			return
 		case <-t.ended:
@@ -161,10 +151,13 @@ func (t *intake) awaitRoom() {
 	}
 }
 
-// took counts a message out of the queue.
+// took is called when a message has been taken off the queue.
 func (t *intake) took() {
-	t.taken.Add(1)
-	if t.held.Load() && len(t.queue) < fullQueue/2 {
+	waiting := len(t.queue)
+	if waiting > longQueue {
+		t.join(t.maxLeaders)
+	}
+	if waiting < fullQueue/2 && t.held.Load() {
 		select {
 		case t.room <- struct{}{}:
 		default:
@@ -172,71 +165,23 @@ func (t *intake) took() {
 	}
 }
 
-func (t *intake) addLeader() {
-	t.leaders.Add(1)
-	t.wg.Add(1)
-	go t.lead()
+// join adds a leader if fewer than limit lead.
+func (t *intake) join(limit int32) {
+	n := t.leaders.Load()
+	if n >= limit || !t.leaders.CompareAndSwap(n, n+1) {
+		return // if the swap failed, another leader has just done it
+	}
+	leader := new(lead.Leader)
+	start := func() { t.wg.Go(func() { t.lead(leader) }) }
+	leader.Init(&t.listener.watch, start)
+	start()
 }
 
-// lead handles messages until the queue is closed, or others are enough.
-func (t *intake) lead() {
-	defer t.wg.Done()
-	var packet wire.Packet // of one message after another
-	for clock := time.Duration(0); ; {
-		msg, waited := t.next()
-		if msg == nil {
-			return
-		}
-		if waited {
-			clock = 0
-		}
-		t.took()
-		in := t.receive(msg, &packet)
-		switch {
-		case in == nil:
-		case in.Fast() && t.leaders.Load() < maxLeaders:
-			if clock == 0 {
-				clock = micro.Clock()
-			}
-			t.running.Add(1)
-			clock = in.RunAt(clock)
-			t.running.Add(-1)
-			if t.leave(int32(runtime.GOMAXPROCS(0))) {
-				return
-			}
-		default:
-			in.Go()
-			clock = 0
-		}
-	}
-}
-
-// next takes the next message off the queue, and tells whether it had to wait for
-// it. Without one the leader has been counted out: the queue is closed, or it is
-// empty and another leads.
-func (t *intake) next() (msg *nats.Msg, waited bool) {
-	var ok bool
-	select {
-	case msg, ok = <-t.queue:
-	default:
-		if t.leave(1) {
-			return nil, false
-		}
-		msg, ok = <-t.queue
-		waited = true
-		t.stir()
-	}
-	if !ok {
-		t.leaders.Add(-1)
-	}
-	return msg, waited
-}
-
-// leave counts a leader out if more than that many are left.
-func (t *intake) leave(enough int32) bool {
+// leave removes the calling leader unless it is the last one.
+func (t *intake) leave() bool {
 	for {
 		n := t.leaders.Load()
-		if n <= enough {
+		if n == 1 {
 			return false
 		}
 		if t.leaders.CompareAndSwap(n, n-1) {
@@ -245,58 +190,36 @@ func (t *intake) leave(enough int32) bool {
 	}
 }
 
-// stir wakes the watch when there is something to look at again.
-func (t *intake) stir() {
-	if t.asleep.Load() {
-		select {
-		case t.wake <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// watch adds leaders where they are missing. It looks about once a millisecond,
-// and sleeps while there is nothing to do.
-func (t *intake) watch() {
-	timer := time.NewTimer(watchEvery)
-	defer timer.Stop()
-	taken := t.taken.Load()
-	for idle := 0; ; {
-		select {
-		case <-t.ended:
+// lead handles messages until the queue is closed, other leaders suffice, or
+// another goroutine has taken this leader's place.
+func (t *intake) lead(leader *lead.Leader) {
+	var packet wire.Packet // reused for one message after another
+	for {
+		msg := t.next(leader)
+		if msg == nil {
 			return
-		case <-timer.C:
 		}
-		now := t.taken.Load()
-		t.look(now == taken)
-		if idle++; now != taken || t.running.Load() > 0 || len(t.queue) > 0 {
-			idle, taken = 0, now
+		t.took()
+		if t.listener.server.Full() {
+			leader.Paused() // receive waits for a place
 		}
-		if idle >= idleRounds {
-			t.asleep.Store(true)
-			if t.taken.Load() == taken && len(t.queue) == 0 {
-				select {
-				case <-t.ended:
-					return
-				case <-t.wake:
-				}
-			}
-			t.asleep.Store(false)
-			idle = 0
+		if in := t.receive(msg, &packet); in != nil && !leader.Handle(in) {
+			return
 		}
-		timer.Reset(watchEvery)
 	}
 }
 
-// look adds a leader when all are in handlers that do not return, or when the
-// queue is long. A leader that waits for a place in a full server holds the queue
-// up on purpose, and is not replaced.
-func (t *intake) look(stuck bool) {
-	waiting, leaders := len(t.queue), t.leaders.Load()
-	switch {
-	case waiting == 0:
-	case stuck && t.running.Load() >= leaders && leaders < maxLeaders,
-		waiting > longQueue && leaders < int32(runtime.GOMAXPROCS(0)):
-		t.addLeader()
+// next takes the next message off the queue. It returns nil if the leader is to
+// stop: the queue is closed, or it is empty and others lead.
+func (t *intake) next(leader *lead.Leader) *nats.Msg {
+	select {
+	case msg := <-t.queue: // nil if it is closed
+		return msg
+	default:
 	}
+	leader.Rest()
+	if t.leave() {
+		return nil
+	}
+	return <-t.queue
 }

@@ -134,13 +134,17 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
-// TestManyQuick: more than one leads when there is much to do, and none is left over.
-func TestManyQuick(t *testing.T) {
-	var l Listener
-	l.holdUp = time.Second
+// TestLeaders checks that leaders join up to the limit, and that the last one stays.
+func TestLeaders(t *testing.T) {
+	l := Listener{holdUp: time.Second}
 	in := newIntake(&l)
-	in.leaders.Store(3)
-	if !in.leave(2) || in.leave(2) || in.leaders.Load() != 2 {
-		t.Error("leaders are miscounted")
+	for range 5 {
+		in.join(3)
 	}
+	eventually(t, "two of three leaders to leave an empty queue", func() bool { return in.leaders.Load() == 1 })
+	if in.leave() {
+		t.Error("the last leader left")
+	}
+	in.close()
+	in.wg.Wait()
 }

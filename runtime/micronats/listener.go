@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -28,6 +29,7 @@ type Listener struct {
 	served  atomic.Bool
 
 	server  *micro.Server
+	watch   lead.Watch
 	ctx     context.Context // of what is delivered; its end ends the connection
 	refused refusals
 }
@@ -71,6 +73,7 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	var stop context.CancelFunc
 	l.ctx, stop = context.WithCancel(s.Context())
 	defer stop()
+	defer l.watch.Start()()
 	for {
 		again, err := l.serve(ctx)
 		if !again {

@@ -8,13 +8,11 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/msctl/msctl/runtime/internal/js"
-
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/nats-io/nats.go"
 
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Delivery is what NATS knows of a message, beyond its packet: what NestJS'

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 func TestParseServers(t *testing.T) {

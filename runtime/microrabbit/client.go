@@ -7,12 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/internal/js"
-
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Client is the micro.Conn of NestJS' RabbitMQ transport. Make it with Dial. It

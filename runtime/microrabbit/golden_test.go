@@ -14,13 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // record is a line of testdata/wire/rmq*.jsonl (docs/wire.md 11).

@@ -2,18 +2,17 @@ package microrabbit
 
 import (
 	"sync/atomic"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// intake is what a listener has on one connection. Whoever leads the connection's
-// socket takes the messages of a read, and when there are no more has them handled:
-// those with a handler that was quick lately itself, which is cheapest, the others
-// on goroutines of their own. Should a quick one turn out slow, another goroutine
-// takes over the lead, so that no message waits for the handler of another.
+// intake receives a listener's messages on one connection. The goroutine that leads
+// the connection's wire collects the messages of one read into a batch, and when
+// there are no more of them it has the batch handled: it runs quick handlers itself,
+// and hands the others to other goroutines (package lead).
 type intake struct {
 	*connection
 	listener *Listener
@@ -26,29 +25,19 @@ type intake struct {
 	closed atomic.Bool   // nothing more is taken
 	busy   chan struct{} // held while a message is offered to the server
 
-	active  atomic.Bool  // a batch is being handled
-	running atomic.Int64 // when the leader's handler began, notRunning or takenOver
-	watch   *time.Timer
-
-	// Of the leader alone.
+	// Owned by the goroutine that leads.
+	leader lead.Leader
 	batch  []*message // received, in order
 	begun  int        // messages of the batch that are being handled
 	last   uint64     // the latest message, to be acknowledged on receipt; 0 is none
 	corked *outbox    // whose answers wait for the end of the batch
 }
 
-const (
-	maxBatch = 64                     // messages that are taken before they are handled
-	patience = 200 * time.Microsecond // how long a handler may keep the leader
-
-	notRunning = 0
-	takenOver  = -1
-)
+const maxBatch = 64 // messages that are taken before they are handled
 
 func newIntake(l *Listener, conn *connection) *intake {
 	in := &intake{connection: conn, listener: l, noAck: l.noAck, busy: make(chan struct{}, 1)}
-	in.watch = time.AfterFunc(time.Hour, in.look)
-	in.watch.Stop()
+	in.leader.Init(&l.watch, in.takeOver)
 	return in
 }
 
@@ -113,47 +102,26 @@ func (in *intake) begin() (leading bool) {
 		return true
 	}
 	in.cork()
-	in.active.Store(true)
-	in.watch.Reset(patience)
 	for in.begun < len(in.batch) {
 		m := in.batch[in.begun]
 		in.begun++
-		if !m.inbound.Fast() {
-			m.inbound.Go()
-			continue
-		}
-		began := int64(micro.Clock())
-		in.running.Store(began)
-		m.inbound.Run()
-		if !in.running.CompareAndSwap(began, notRunning) {
+		if !in.leader.Handle(m.inbound) {
 			return false
 		}
 	}
-	in.active.Store(false)
-	in.watch.Stop()
+	in.leader.Rest()
 	in.clear()
 	in.uncork()
 	return true
 }
 
-// look takes over from a handler that runs too long. The watch's timer calls it.
-func (in *intake) look() {
-	began := in.running.Load()
-	if !in.active.Load() {
-		return
-	}
-	if began <= 0 {
-		in.watch.Reset(patience)
-		return
-	}
-	left := patience - (micro.Clock() - time.Duration(began))
-	if left > 0 || !in.running.CompareAndSwap(began, takenOver) {
-		in.watch.Reset(max(left, patience/4))
-		return
-	}
-	in.running.Store(notRunning)
-	in.uncork()
-	go in.wire.lead() // which begins with the rest of the batch; who waits for the lead waits for it now
+// takeOver starts another goroutine that leads. It begins with the rest of the
+// batch, which it finds when it leads the wire.
+func (in *intake) takeOver() {
+	go func() {
+		in.uncork() // the handlers that have returned have their answers sent
+		in.wire.lead()
+	}()
 }
 
 // cork holds back what is written while a batch is handled.

@@ -9,10 +9,9 @@ import (
 	"sync/atomic"
 
 	"github.com/msctl/msctl/runtime/internal/js"
-
-	"github.com/msctl/msctl/runtime/wire"
-
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Listener serves NestJS' RabbitMQ transport. Make it with Listen.
@@ -31,6 +30,7 @@ type Listener struct {
 	addresses []address
 	invalid   error // why the URL or an option cannot be used
 	server    *micro.Server
+	watch     lead.Watch
 	served    atomic.Bool
 	ready     chan struct{} // closed when it first consumes
 	readyOnce sync.Once
@@ -102,6 +102,7 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.noAck && (l.redelivers || l.deadLetter != "") {
 		s.Logger().Warn("redelivery and dead letters are for WithNoAck(false): no event comes again", "queue", l.queue)
 	}
+	defer l.watch.Start()() // stops last: a connection ends when another goroutine can lead it
 	out, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer l.out.close()
 	defer stop()

@@ -27,6 +27,8 @@ func observe(ctx context.Context, c *micro.Client, req *micro.Request) (lines []
 		return append(lines, `{"complete":true}`)
 	case errors.As(err, &remote) && remote.Remote():
 		return append(lines, fmt.Sprintf(`{"error":%s}`, remote.Payload))
+	case errors.Is(err, micro.ErrTimeout):
+		return append(lines, `{"error":{"name":"TimeoutError","message":"Timeout has occurred"}}`) // RxJS's timeout
 	}
 	return append(lines, fmt.Sprintf(`{"error":%q}`, err))
 }

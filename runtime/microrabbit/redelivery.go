@@ -8,10 +8,9 @@ import (
 	"maps"
 	"time"
 
-	"github.com/msctl/msctl/runtime/internal/js"
-
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
 )
 

@@ -3,9 +3,8 @@ package microrabbit
 import (
 	"strings"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // route finds the handlers of a message where patterns may hold wildcards: those

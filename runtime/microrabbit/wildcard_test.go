@@ -5,11 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestMatches holds the matcher to what NestJS 12's did with each pair (docs/wire.md 4.4).

@@ -9,14 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/internal/js"
-
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Client is the micro.Conn of NestJS' Redis transport. Make it with Dial. It keeps

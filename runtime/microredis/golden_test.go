@@ -11,14 +11,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // published is a message on a channel.

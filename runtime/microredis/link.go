@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -27,7 +28,7 @@ type link struct {
 	ended    func(*session)                        // after its end
 	waiting  func() bool                           // whether somebody waits for an answer
 	out      *publisher
-	corks    bool // what is published while messages are read waits until all that came have been dealt with
+	watch    *lead.Watch // of a server; what it publishes while messages are read waits until all that came have been dealt with
 
 	mu      sync.Mutex // guards what follows
 	current *session

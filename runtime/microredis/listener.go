@@ -10,13 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/internal/js"
-
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/redis/go-redis/v9"
 
+	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Listener serves NestJS' Redis transport. Make it with Listen.
@@ -36,7 +35,7 @@ type Listener struct {
 	ctx      context.Context // of the messages
 	channels map[string]*channel
 	names    []string // of channels, in the order of the routes
-	lead     lead
+	watch    lead.Watch
 
 	goneAfter time.Duration
 
@@ -116,10 +115,10 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	defer l.out.close()
 	l.link = &link{
 		options: options, settings: l.settings, stubborn: true, log: s.Logger(), out: l.out,
-		receive: l.receive, prepare: l.prepare, corks: true, changed: make(chan struct{}),
+		receive: l.receive, prepare: l.prepare, watch: &l.watch, changed: make(chan struct{}),
 		ended: func(*session) {}, waiting: func() bool { return false },
 	}
-	stopWatch := l.startWatch()
+	stopWatch := l.watch.Start()
 	defer stopWatch()
 	stopLooking := l.startLooking()
 	defer stopLooking()
@@ -141,19 +140,6 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 // holdReplies is how long an answer waits for a connection that is lost.
 const holdReplies = 10 * time.Second
 
-// startWatch starts to watch the handlers that run in the reading goroutine; stop
-// ends it.
-func (l *Listener) startWatch() (stop func()) {
-	l.lead.wake = make(chan struct{}, 1)
-	end := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() { l.lead.watch(end) })
-	return func() {
-		close(end)
-		watching.Wait()
-	}
-}
-
 // bind makes the table of channels.
 func (l *Listener) bind(s *micro.Server) {
 	for r := range s.Routes() {
@@ -173,7 +159,6 @@ func (l *Listener) prepare(ctx context.Context, s *session) error {
 	if l.draining {
 		return nil
 	}
-	l.lead.follow(func() { go s.read() })
 	subscribe := s.sub.Subscribe
 	if l.wildcards {
 		subscribe = s.sub.PSubscribe
@@ -214,7 +199,7 @@ func (l *Listener) drain() {
 }
 
 // receive takes one message.
-func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
+func (l *Listener) receive(s *session, m *redis.Message) (leading bool) {
 	name := m.Channel
 	if l.wildcards {
 		name = m.Pattern
@@ -238,6 +223,7 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 	full := l.server.Full()
 	began := clock()
 	if full {
+		s.leader.Paused()
 		l.out.flush() // what is answered must not wait for what cannot start
 	}
 	in := l.server.Deliver(l.ctx, micro.Delivery{
@@ -248,14 +234,7 @@ func (l *Listener) receive(_ *session, m *redis.Message) (leading bool) {
 		l.server.LogPeer(slog.LevelWarn, "no message was read for a while because the server was full; Redis cuts off who falls too far behind, and drops what was published",
 			"transport", "redis", "for", stood.Round(time.Millisecond))
 	}
-	switch {
-	case in == nil:
-		return true
-	case in.Fast():
-		return l.lead.run(in)
-	}
-	in.Go()
-	return true
+	return in == nil || s.leader.Handle(in)
 }
 
 // stoodStill is how long reading may stop, because the server is full, until that

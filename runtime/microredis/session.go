@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/msctl/msctl/runtime/internal/lead"
 )
 
 // session is one pair of connections: one that has subscribed and one that
@@ -22,8 +24,9 @@ type session struct {
 	signIn  *redis.Client // of out
 	subs    *redis.Client // of in
 	sub     *redis.PubSub
-	cluster bool  // the counts of receivers are those of one node
-	settled int64 // clock until when the servers may not be back yet; 0: they are
+	leader  lead.Leader // of a server: who reads in
+	cluster bool        // the counts of receivers are those of one node
+	settled int64       // clock until when the servers may not be back yet; 0: they are
 
 	lost    chan struct{}  // closed at the end
 	nudge   chan struct{}  // somebody waits now: look more closely
@@ -58,8 +61,9 @@ func (l *link) open(ctx context.Context) (*session, error) {
 		}
 		*w = newSocket(conn)
 	}
-	if l.corks {
-		s.in.before, s.in.after = l.out.flush, l.out.cork
+	if l.watch != nil {
+		s.leader.Init(l.watch, func() { go s.read() })
+		s.in.before, s.in.after = s.awaitMessages, l.out.cork
 	}
 	stop := context.AfterFunc(ctx, s.cut)
 	defer stop()
@@ -92,6 +96,12 @@ func (s *session) greet(ctx context.Context) error {
 	}
 	// The deadlines were those of signing in; beat bounds the rest.
 	return errors.Join(s.in.SetReadDeadline(time.Time{}), s.out.SetReadDeadline(time.Time{}))
+}
+
+// awaitMessages is called when what came has been dealt with.
+func (s *session) awaitMessages() {
+	s.leader.Rest()
+	s.link.out.flush()
 }
 
 // isCluster looks for "mode", "cluster" among the pairs that HELLO answers with; a

@@ -12,13 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/internal/js"
-
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestPulse: when a connection is asked for a sign of life, and when it counts as

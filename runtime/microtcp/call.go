@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // call is one exchange that waits for its answer. The reading goroutine puts

@@ -13,9 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // clientConn is one connection of a client. One goroutine reads it; callers

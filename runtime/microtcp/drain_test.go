@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestDrainTimeout: neither a handler that does not return, run by the reading

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestLateReplies: each answer that comes after its call gave up is told of

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -25,13 +26,12 @@ type Listener struct {
 	addr     net.Addr
 
 	server *micro.Server
-	watch  watch
+	watch  lead.Watch
 
 	mu       sync.Mutex // guards conns and draining
 	conns    map[*serverConn]struct{}
 	draining bool
 	wg       sync.WaitGroup // the connections, and who accepts them
-	seq      atomic.Uint32
 	served   atomic.Bool
 	endGrace time.Duration
 }
@@ -90,7 +90,7 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	close(l.bound)
 	s.Logger().Info("listening", "transport", "tcp", "address", l.addr.String(), "tls", l.limits.tls != nil)
 
-	stopWatch := l.watch.start()
+	stopWatch := l.watch.Start()
 	defer stopWatch()
 	closing := context.AfterFunc(ctx, func() {
 		_ = socket.Close()
@@ -185,7 +185,7 @@ func (l *Listener) adopt(raw net.Conn, slots chan struct{}) {
 	if l.limits.tls != nil {
 		conn = tls.Server(raw, l.limits.tls)
 	}
-	c := newServerConn(l, conn, int(l.seq.Add(1)))
+	c := newServerConn(l, conn)
 	c.slot = slots
 	l.mu.Lock()
 	if l.draining {

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // TestContextsEnd: a request's context ends with its connection, an event's does
@@ -65,7 +65,7 @@ type None = micro.None
 func TestManyConnections(t *testing.T) {
 	r := start(t, quietServer())
 	var clients sync.WaitGroup
-	for i := range 2*watchSeats + 50 {
+	for i := range 2*lead.Seats + 50 {
 		clients.Go(func() {
 			c := micro.NewClient(Dial(r.addr), micro.WithTimeout(soon))
 			defer func() { _ = c.Close() }()

@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // serviceEnv makes the test binary a service process: the tests that kill

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
+	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // serverConn is one accepted connection. One goroutine at a time leads it: it
@@ -22,23 +22,20 @@ type serverConn struct {
 	server   *micro.Server
 	conn     net.Conn
 	peer     string
-	seat     int           // under the listener's watch
 	slot     chan struct{} // of the connection limit; one is taken out at the end
 	out      *writer
 	ctx      context.Context
 	cancel   context.CancelFunc
 
-	running  atomic.Int64 // when the leader's handler began, notRunning or takenOver
 	draining atomic.Bool
 	open     atomic.Int64 // requests not yet answered to the end
 	ended    atomic.Bool  // the peer has closed its half
 	idle     chan struct{}
 
-	// Of the leader alone.
+	// Owned by the goroutine that leads.
+	leader  lead.Leader
 	in      decoder
-	seated  bool
-	clock   time.Duration // micro.Clock at the end of the message before; 0 is unknown
-	broken  bool          // a framing error has happened: replies are dropped
+	broken  bool // a framing error has happened: replies are dropped
 	expires time.Time
 }
 
@@ -55,8 +52,9 @@ const (
 	stallTimeout = 30 * time.Second
 )
 
-func newServerConn(l *Listener, conn net.Conn, seq int) *serverConn {
-	c := &serverConn{listener: l, server: l.server, conn: conn, peer: conn.RemoteAddr().String(), seat: seq % watchSeats, idle: make(chan struct{}, 1)}
+func newServerConn(l *Listener, conn net.Conn) *serverConn {
+	c := &serverConn{listener: l, server: l.server, conn: conn, peer: conn.RemoteAddr().String(), idle: make(chan struct{}, 1)}
+	c.leader.Init(&l.watch, c.takeOver)
 	c.in.limit = l.limits.maxBuffer
 	c.out = newWriter(conn, l.limits.maxSend, stallTimeout, c.abort)
 	c.ctx, c.cancel = context.WithCancel(l.server.Context())
@@ -77,11 +75,10 @@ func (c *serverConn) abort(err error) {
 func (c *serverConn) lead() {
 	for {
 		c.out.cork()
-		c.clock = 0
 		if leading := c.batch(); !leading {
 			return
 		}
-		c.standUp()
+		c.leader.Rest()
 		c.out.uncork()
 		if err := c.fill(); err != nil {
 			c.end(err)
@@ -94,8 +91,6 @@ func (c *serverConn) lead() {
 // which keeps the read buffer it works on.
 func (c *serverConn) takeOver() {
 	c.in.detach()
-	c.seated = false
-	c.running.Store(notRunning)
 	go c.lead() // the listener waits for the connection, so for whoever leads it
 }
 
@@ -115,7 +110,9 @@ func (c *serverConn) batch() (leading bool) {
 			c.misframed(err)
 			return true
 		}
-		c.out.awaitRoom()
+		if c.out.awaitRoom() {
+			c.leader.Paused()
+		}
 		if !c.dispatch(&p) {
 			return false
 		}
@@ -131,44 +128,13 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 	}
 	if c.server.Full() {
 		c.out.uncork() // what is answered must not wait for what cannot start
+		c.leader.Paused()
 	}
 	if p.ID != nil && (p.Pattern != nil || p.Data != nil) {
 		c.open.Add(1)
 	}
 	in := c.server.Receive(c.ctx, p, c, c.peer)
-	switch {
-	case in == nil:
-		return true
-	case !in.Fast() || !c.sitDown():
-		in.Go()
-		c.clock = 0
-		return true
-	}
-	began := c.clock
-	if began == 0 {
-		began = micro.Clock()
-	}
-	c.running.Store(int64(began))
-	end := in.RunAt(began)
-	if !c.running.CompareAndSwap(int64(began), notRunning) {
-		return false
-	}
-	c.clock = end
-	return true
-}
-
-func (c *serverConn) sitDown() bool {
-	if !c.seated {
-		c.seated = c.listener.watch.sit(c)
-	}
-	return c.seated
-}
-
-func (c *serverConn) standUp() {
-	if c.seated {
-		c.seated = false
-		c.listener.watch.stand(c)
-	}
+	return in == nil || c.leader.Handle(in)
 }
 
 // misframed does what NestJS does with a stream it cannot read any more

@@ -12,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // dialPeer connects to a server as a peer that speaks bytes.

@@ -110,17 +110,20 @@ func (w *writer) crowd() bool {
 }
 
 // awaitRoom is for the reader of a batch: it waits until producers need not, and
-// lifts the cork while it does. It costs nothing while they need not.
-func (w *writer) awaitRoom() {
+// lifts the cork while it does. It costs nothing while they need not. It reports
+// whether it has waited.
+func (w *writer) awaitRoom() (waited bool) {
 	if !w.crowded.Load() {
-		return
+		return false
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	for w.crowd() && w.err == nil && !w.muted {
+		waited = true
 		w.corked = false
 		w.room.Wait()
 	}
-	w.mu.Unlock()
+	return waited
 }
 
 func (w *writer) refusal() error {

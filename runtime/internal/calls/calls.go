@@ -10,9 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // MaxWaiting bounds the bytes that wait for one caller to take them.
