@@ -76,13 +76,13 @@ func goText(src []byte) []byte {
 			// Not the literal that Scan returns: it lacks carriage returns.
 			end := start + literalLength(src[start:])
 			copy(text[start:end], wholeText(src[start:end]))
-			switch {
-			case src[start] == '"':
+			switch src[start] {
+			case '"':
 				for _, m := range escapes.FindAllIndex(text[start+1:end], -1) {
 					blank(text[start+1+m[0]:start+1+m[1]], ' ')
 				}
 				text[start], text[end-1] = gap, gap
-			case src[start] == '`':
+			case '`':
 				text[start], text[end-1] = gap, gap
 			}
 		}
@@ -91,9 +91,9 @@ func goText(src []byte) []byte {
 
 // literalLength returns the length of the comment or string that src begins with.
 func literalLength(src []byte) int {
-	end := func(after int, close string) int {
-		if i := bytes.Index(src[after:], []byte(close)); i >= 0 {
-			return after + i + len(close)
+	end := func(after int, mark string) int {
+		if i := bytes.Index(src[after:], []byte(mark)); i >= 0 {
+			return after + i + len(mark)
 		}
 		return len(src)
 	}
@@ -119,7 +119,7 @@ func literalLength(src []byte) int {
 // joinComments lets a sentence continue across the indentation of the next
 // line of a comment.
 func joinComments(text []byte) {
-	for i := 0; i < len(text); i++ {
+	for i := range text {
 		if text[i] != '\n' {
 			continue
 		}
