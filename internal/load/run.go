@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -93,7 +94,8 @@ func (r *Run) newMessage(index int, m Message) *message {
 	out := &message{Message: m, index: index}
 	for _, conn := range m.Conns {
 		out.clients = append(out.clients, micro.NewClient(conn,
-			micro.WithTimeout(24*time.Hour), // the policy bounds
+			micro.WithTimeout(24*time.Hour),    // the policy's timeout applies
+			micro.WithMaxInFlight(math.MaxInt), // the plan's limit applies
 			micro.WithInterceptors(r.underPolicy, stamp)))
 	}
 	return out

@@ -18,8 +18,14 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// DefaultTimeout bounds calls whose context has no deadline.
+// DefaultTimeout limits calls whose context has no deadline.
 const DefaultTimeout = 5 * time.Second
+
+// Default limits of messages in flight, see [WithMaxInFlight].
+const (
+	serverMaxInFlight = 16384
+	clientMaxInFlight = 65536
+)
 
 // Client sends messages over a Conn. It is safe for use from many goroutines;
 // one client is enough for each service that a program calls.
@@ -28,13 +34,15 @@ type Client struct {
 	log          *slog.Logger
 	codec        Codec
 	timeout      time.Duration
+	maxInFlight  int64
 	interceptors []Interceptor
 	handler      Handler
+	inFlight     atomic.Int64 // messages handed to conn and not finished
 }
 
 // NewClient makes a client. It connects when it is first used.
 func NewClient(conn Conn, opts ...ClientOption) *Client {
-	c := &Client{conn: conn, codec: JSON(), timeout: DefaultTimeout}
+	c := &Client{conn: conn, codec: JSON(), timeout: DefaultTimeout, maxInFlight: clientMaxInFlight}
 	for _, o := range opts {
 		o.applyClient(c)
 	}
@@ -48,8 +56,14 @@ func NewClient(conn Conn, opts ...ClientOption) *Client {
 // Close closes the client's connections; calls in flight fail with ErrClosed.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// transmit is the innermost handler: it puts the message on the wire.
+// transmit is the innermost handler: it hands the message to the transport. The
+// limit is checked here, not in Do, because each attempt of a retry or hedge
+// occupies a place of its own.
 func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error {
+	defer c.inFlight.Add(-1)
+	if c.inFlight.Add(1) > c.maxInFlight {
+		return fmt.Errorf("%w: %d messages are already in flight", ErrShed, c.maxInFlight)
+	}
 	if req.Event {
 		return c.conn.Publish(ctx, req)
 	}

@@ -233,6 +233,90 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
+// blockedConn is a Conn that holds every message until release is closed.
+type blockedConn struct {
+	fakeConn
+	entered, release chan struct{}
+}
+
+func (b *blockedConn) Exchange(context.Context, *Request, Reply) error {
+	b.entered <- struct{}{}
+	<-b.release
+	return nil
+}
+
+func (b *blockedConn) Publish(ctx context.Context, req *Request) error {
+	return b.Exchange(ctx, req, nil)
+}
+
+func TestClientMaxInFlight(t *testing.T) {
+	conn := &blockedConn{entered: make(chan struct{}), release: make(chan struct{})}
+	c := NewClient(conn, WithMaxInFlight(2))
+	done := make(chan error, 2)
+	go func() {
+		_, err := Call[None](t.Context(), c, Name("x"), 1)
+		done <- err
+	}()
+	go func() { done <- c.Emit(t.Context(), Name("x"), 1) }()
+	<-conn.entered
+	<-conn.entered
+
+	_, err := Call[None](t.Context(), c, Name("x"), 1)
+	if !errors.Is(err, ErrShed) || err.Error() != "call x: not sent: 2 messages are already in flight" {
+		t.Errorf("a call at the limit: %v", err)
+	}
+	if err := c.Emit(t.Context(), Name("x"), 1); !errors.Is(err, ErrShed) {
+		t.Errorf("an event at the limit: %v", err)
+	}
+
+	close(conn.release)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Errorf("a message below the limit: %v", err)
+		}
+	}
+	go func() { <-conn.entered }()
+	if _, err := Call[None](t.Context(), c, Name("x"), 1); err != nil {
+		t.Errorf("a call after others have finished: %v", err)
+	}
+}
+
+func TestMaxInFlightDefaults(t *testing.T) {
+	for _, n := range []int{0, -1} {
+		s, c := NewServer(WithMaxInFlight(7), WithMaxInFlight(n)), NewClient(&fakeConn{}, WithMaxInFlight(7), WithMaxInFlight(n))
+		if s.maxInFlight != 16384 || c.maxInFlight != 65536 {
+			t.Errorf("WithMaxInFlight(%d): server %d, client %d", n, s.maxInFlight, c.maxInFlight)
+		}
+	}
+}
+
+// BenchmarkCall measures a call without a transport: encoding, metadata, the limit
+// of messages in flight, and decoding.
+func BenchmarkCall(b *testing.B) {
+	type data struct {
+		ID   int    `json:"id"`
+		Name string `json:"name"`
+	}
+	c := NewClient(replyConn(`{"id":7,"name":"cup"}`))
+	ctx, pattern, in := b.Context(), Cmd("items.get"), data{7, "cup"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Call[data](ctx, c, pattern, in); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// replyConn is a Conn that replies to each request with the same value.
+type replyConn string
+
+func (r replyConn) Exchange(_ context.Context, _ *Request, reply Reply) error {
+	return reply.Send(Value{Raw: json.RawMessage(r), Last: true})
+}
+
+func (replyConn) Publish(context.Context, *Request) error { return nil }
+func (replyConn) Close() error                            { return nil }
+
 func TestClientInterceptors(t *testing.T) {
 	var trail []string
 	mark := func(name string) Interceptor {

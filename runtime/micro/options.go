@@ -71,14 +71,21 @@ func WithName(name, version string) ServerOption {
 	return serverOption(func(s *Server) { s.name, s.version = name, version })
 }
 
-// WithMaxInFlight bounds the messages a server handles at once; past it the
-// server stops reading until one has finished. The default is 16384; 0 keeps it.
-func WithMaxInFlight(n int) ServerOption {
-	return serverOption(func(s *Server) {
-		if n > 0 {
-			s.maxInFlight = int64(n)
+// WithMaxInFlight limits how many messages are in flight at once. A server at its
+// limit stops reading until a handler has returned; the default is 16384. A client
+// at its limit fails further messages with [ErrShed] without sending them; it
+// counts requests until the reply has ended, and events until the transport has
+// accepted them; the default is 65536. A limit of 0 or less selects the default.
+func WithMaxInFlight(n int) Option {
+	set := func(limit *int64, defaultLimit int64) {
+		if *limit = int64(n); n <= 0 {
+			*limit = defaultLimit
 		}
-	})
+	}
+	return bothOption{
+		func(s *Server) { set(&s.maxInFlight, serverMaxInFlight) },
+		func(c *Client) { set(&c.maxInFlight, clientMaxInFlight) },
+	}
 }
 
 // WithDrainTimeout bounds how long a stopping server waits for its handlers;

@@ -54,7 +54,7 @@ func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
 		name:         "service",
 		codec:        JSON(),
-		maxInFlight:  16384,
+		maxInFlight:  serverMaxInFlight,
 		drainTimeout: 10 * time.Second,
 		routes:       map[string]*route{},
 		instance:     newInstance(),
