@@ -1,4 +1,4 @@
-// Package outage kills brokers under the services and callers that share them.
+// Package outage kills brokers while services and their callers use them.
 package outage
 
 import (

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,16 +15,16 @@ import (
 	"github.com/msctl/msctl/runtime/microredis"
 )
 
-// outage is a service and its callers while their broker dies and comes back.
-type outage struct {
+// transport is a service and its client on a broker of one kind.
+type transport struct {
 	name   string
 	broker func(testing.TB, ...string) *testenv.Broker
 	listen func(url string) micro.Listener
 	dial   func(url string) micro.Conn
 }
 
-func outages() []outage {
-	return []outage{
+func transports() []transport {
+	return []transport{
 		{
 			"nats", testenv.PrivateNATS,
 			func(url string) micro.Listener { return micronats.Listen(url) },
@@ -44,84 +43,107 @@ func outages() []outage {
 	}
 }
 
-// TestOutage: the broker is killed and started again under 200 requests a second.
-// Nothing but the broker restarts, the calls in flight fail within a second or
-// complete, and within five seconds of the broker's return all calls succeed.
-// With MSCTL_TEST_LONG it takes a minute for each broker, with three outages.
+const (
+	rate    = 200                   // requests per second
+	work    = 50 * time.Millisecond // of the handler, so about ten calls are in flight
+	timeout = time.Minute           // of a call; an outage must not last that long
+	batch   = 100                   // calls to wait for in each phase
+)
+
+// The limits on a quiet machine.
+const (
+	failsWithin   = time.Second
+	resumesWithin = 5 * time.Second
+)
+
+var slow = micro.Cmd("slow")
+
+// TestOutage kills and restarts the broker under load. Only the broker restarts. Calls
+// in flight fail or complete without waiting for their timeout, and after the first
+// answer from the restarted broker all calls succeed.
+//
+// With MSCTL_TEST_LONG, which requires a quiet machine, it takes a minute per broker,
+// and calls in flight must end within a second and the first answer must arrive within
+// five.
 func TestOutage(t *testing.T) {
-	kills, steady := 2, time.Second
-	if os.Getenv("MSCTL_TEST_LONG") != "" {
-		kills, steady = 3, 15*time.Second
-	}
-	for _, o := range outages() {
-		t.Run(o.name, func(t *testing.T) { o.run(t, kills, steady) })
+	for _, tr := range transports() {
+		t.Run(tr.name, func(t *testing.T) {
+			if os.Getenv("MSCTL_TEST_LONG") == "" {
+				tr.run(t, 2, func(*load) {})
+				return
+			}
+			slowest := tr.run(t, 3, func(l *load) { l.runFor(15 * time.Second) })
+			if slowest.failure > failsWithin {
+				t.Errorf("a call in flight ended %v after the broker was killed, want at most %v", slowest.failure, failsWithin)
+			}
+			if slowest.recovery > resumesWithin {
+				t.Errorf("the first answer arrived %v after the broker restarted, want at most %v", slowest.recovery, resumesWithin)
+			}
+		})
 	}
 }
 
-const (
-	outageRate     = 200
-	outageWork     = 50 * time.Millisecond // of the handler: so about ten calls are in flight
-	outagePatience = 4 * time.Second       // of a caller
-	slack          = 2 * time.Second       // for a machine that does other work
-)
-
-var slowly = micro.Cmd("slowly")
-
-func (o outage) run(t *testing.T, kills int, steady time.Duration) {
+// run kills the broker a number of times. It calls steady before each kill, while the
+// broker is down, and at the end.
+func (tr transport) run(t *testing.T, kills int, steady func(*load)) durations {
 	t.Helper()
-	broker := o.broker(t)
-	serve(t, o.listen(broker.URL))
-	client := micro.NewClient(o.dial(broker.URL), micro.WithTimeout(outagePatience))
+	broker := tr.broker(t)
+	serve(t, tr.listen(broker.URL))
+	client := micro.NewClient(tr.dial(broker.URL), micro.WithTimeout(timeout))
 	defer func() { _ = client.Close() }()
 	awaitService(t, client)
 
 	before := runtime.NumGoroutine()
 	load := startLoad(t.Context(), client)
-	var down, up []time.Time
+	defer load.stop()
+	var outages []outage
 	for range kills {
-		load.runFor(steady)
-		down = append(down, time.Now())
+		load.await(t, "answered", batch, func(c call) bool { return c.err == nil })
+		steady(load)
+		o := outage{down: time.Now()}
 		broker.Kill()
-		load.runFor(steady)
+		load.await(t, "begun during the outage", batch, func(c call) bool { return c.started.After(o.down) })
+		steady(load)
 		broker.Start()
-		up = append(up, time.Now())
-		load.runFor(resumeWithin)
+		o.up = time.Now()
+		load.await(t, "answered after the restart", 1, func(c call) bool { return c.err == nil && c.started.After(o.up) })
+		o.over = time.Now()
+		outages = append(outages, o)
 	}
-	load.runFor(steady)
-	judge(t, load.stop(), down, up)
+	load.await(t, "answered", batch, func(c call) bool { return c.err == nil })
+	steady(load)
+	slowest := judge(t, load.stop(), outages)
 	awaitGoroutines(t, before+keptWorkers)
+	return slowest
 }
 
-// keptWorkers is how many goroutines a server may keep for the next burst.
+// keptWorkers is how many idle goroutines a server keeps for the next burst.
 const keptWorkers = 520
 
-func awaitGoroutines(t *testing.T, most int) {
+func awaitGoroutines(t *testing.T, limit int) {
 	t.Helper()
-	timeout := time.NewTimer(30 * time.Second)
-	defer timeout.Stop()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
-	for runtime.NumGoroutine() > most {
+	for runtime.NumGoroutine() > limit {
 		select {
 		case <-look.C:
-		case <-timeout.C:
-			t.Fatalf("%d goroutines, wanted %d at the most", runtime.NumGoroutine(), most)
+		case <-deadline.C:
+			t.Fatalf("%d goroutines, want at most %d", runtime.NumGoroutine(), limit)
 		}
 	}
 }
-
-// resumeWithin is how long after the broker's return everything works again.
-const resumeWithin = 5 * time.Second
 
 // serve runs a service until the test ends.
 func serve(t *testing.T, listener micro.Listener) {
 	t.Helper()
 	s := micro.NewServer()
-	micro.Handle(s, slowly, func(ctx context.Context, n int) (int, error) {
-		work := time.NewTimer(outageWork)
-		defer work.Stop()
+	micro.Handle(s, slow, func(ctx context.Context, n int) (int, error) {
+		timer := time.NewTimer(work)
+		defer timer.Stop()
 		select {
-		case <-work.C:
+		case <-timer.C:
 		case <-ctx.Done():
 		}
 		return n, nil
@@ -132,7 +154,7 @@ func serve(t *testing.T, listener micro.Listener) {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Errorf("the service ended: %v", err)
+			t.Errorf("Serve returned %v", err)
 		}
 	})
 }
@@ -142,7 +164,7 @@ func awaitService(t *testing.T, client *micro.Client) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
-		_, err := micro.Call[int](ctx, client, slowly, 1)
+		_, err := micro.Call[int](ctx, client, slow, 1)
 		if err == nil {
 			return
 		}
@@ -152,123 +174,67 @@ func awaitService(t *testing.T, client *micro.Client) {
 	}
 }
 
-// call is one request of the load and its end.
-type call struct {
-	started, ended time.Time
-	err            error
+// outage is one outage of the broker.
+type outage struct {
+	down, up time.Time // the broker was killed, and was ready again
+	over     time.Time // a call was answered that began after up
 }
 
-// load makes requests at a constant rate, whatever becomes of them.
-type load struct {
-	cancel context.CancelFunc
-	paced  chan struct{} // closed when no more calls begin
+// overlaps reports whether the call ran at any time during the outage.
+func (o outage) overlaps(c call) bool { return c.ended.After(o.down) && c.started.Before(o.over) }
 
-	mu    sync.Mutex
-	calls []call
-	open  sync.WaitGroup
+// inFlight reports whether the call was in flight when the broker was killed.
+func (o outage) inFlight(c call) bool { return c.started.Before(o.down) && c.ended.After(o.down) }
+
+// durations are the longest times that were measured.
+type durations struct {
+	failure  time.Duration // from a kill to the end of a call in flight
+	recovery time.Duration // from a restart to the first answer
 }
 
-func startLoad(ctx context.Context, client *micro.Client) *load {
-	ctx, cancel := context.WithCancel(ctx)
-	l := &load{cancel: cancel, paced: make(chan struct{})}
-	go func() {
-		defer close(l.paced)
-		tick := time.NewTicker(time.Second / outageRate)
-		defer tick.Stop()
-		for n := 0; ; n++ {
-			select {
-			case <-tick.C:
-				l.open.Go(func() { l.call(client, n) })
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return l
-}
-
-func (l *load) call(client *micro.Client, n int) {
-	c := call{started: time.Now()}
-	got, err := micro.Call[int](context.Background(), client, slowly, n)
-	if err == nil && got != n {
-		err = errors.New("the answer of another call")
-	}
-	c.ended, c.err = time.Now(), err
-	l.mu.Lock()
-	l.calls = append(l.calls, c)
-	l.mu.Unlock()
-}
-
-// runFor lets the load go on for d.
-func (l *load) runFor(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	<-timer.C
-}
-
-// stop ends the load, waits for the calls and returns them.
-func (l *load) stop() []call {
-	l.cancel()
-	<-l.paced
-	l.open.Wait()
-	return l.calls
-}
-
-func judge(t *testing.T, calls []call, down, up []time.Time) {
+// judge checks the outcome of each call.
+func judge(t *testing.T, calls []call, outages []outage) (slowest durations) {
 	t.Helper()
-	var ok, lost, unreachable, late int
-	var slowestLoss, slowestReturn time.Duration
-	first := make([]time.Time, len(up)) // success after each return
+	count := map[error]int{}
 	for _, c := range calls {
-		for i := range down {
-			if c.err == nil && c.started.After(down[i]) && c.ended.After(up[i]) && (first[i].IsZero() || c.ended.Before(first[i])) {
-				first[i] = c.ended
-			}
-			if c.started.Before(down[i]) && c.ended.After(down[i]) {
-				slowestLoss = max(slowestLoss, c.ended.Sub(down[i]))
-			}
-		}
-		switch {
-		case c.err == nil:
-			ok++
-		case errors.Is(c.err, micro.ErrConnectionLost):
-			lost++
-		case errors.Is(c.err, micro.ErrUnreachable): // nobody serves, for a moment, among them
-			unreachable++
-		case errors.Is(c.err, micro.ErrTimeout):
-			late++
-		default:
+		kind, ok := kindOf(c.err)
+		if !ok {
 			t.Errorf("an error without a type: %v", c.err)
 		}
-		if c.err != nil && !excused(c, down, up) {
+		count[kind]++
+		excused := c.err == nil
+		for _, o := range outages {
+			excused = excused || o.overlaps(c)
+			if !o.inFlight(c) {
+				continue
+			}
+			slowest.failure = max(slowest.failure, c.ended.Sub(o.down))
+			if kind == micro.ErrTimeout {
+				t.Errorf("a call in flight when the broker was killed waited for its timeout")
+			}
+		}
+		if !excused {
 			t.Errorf("a call failed %v after the start, outside of the outages: %v", c.started.Sub(calls[0].started), c.err)
 		}
 	}
-	for i := range first {
-		if first[i].IsZero() {
-			t.Fatalf("no call succeeded after return %d", i+1)
-		}
-		slowestReturn = max(slowestReturn, first[i].Sub(up[i]))
+	for _, o := range outages {
+		slowest.recovery = max(slowest.recovery, o.over.Sub(o.up))
 	}
-	t.Logf("%d calls: %d answered, %d lost, %d unreachable, %d timed out; in flight at a kill: ended within %v; answers again within %v of a return",
-		len(calls), ok, lost, unreachable, late, slowestLoss.Round(time.Millisecond), slowestReturn.Round(time.Millisecond))
-	if lost == 0 {
-		t.Error("no call was lost: the outage was none")
+	t.Logf("%d calls: %d answered, %d lost, %d unreachable, %d timed out; calls in flight at a kill ended within %v; first answer within %v of a restart",
+		len(calls), count[nil], count[micro.ErrConnectionLost], count[micro.ErrUnreachable], count[micro.ErrTimeout],
+		slowest.failure.Round(time.Millisecond), slowest.recovery.Round(time.Millisecond))
+	if count[micro.ErrConnectionLost] == 0 {
+		t.Error("no call was lost, so the outages had no effect")
 	}
-	if slowestLoss > time.Second+slack {
-		t.Errorf("a call in flight at the kill ended %v after it", slowestLoss)
-	}
-	if slowestReturn > resumeWithin+slack {
-		t.Errorf("the first answer came %v after the broker's return", slowestReturn)
-	}
+	return slowest
 }
 
-// excused reports whether a call overlapped an outage or the time to recover.
-func excused(c call, down, up []time.Time) bool {
-	for i := range down {
-		if c.ended.After(down[i]) && c.started.Before(up[i].Add(resumeWithin+slack)) {
-			return true
+// kindOf returns the sentinel that an error wraps, and false if there is none.
+func kindOf(err error) (kind error, ok bool) {
+	for _, kind := range []error{nil, micro.ErrConnectionLost, micro.ErrUnreachable, micro.ErrTimeout} {
+		if errors.Is(err, kind) {
+			return kind, true
 		}
 	}
-	return false
+	return nil, false
 }
