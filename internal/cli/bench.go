@@ -1,16 +1,13 @@
 package cli
 
 import (
-	"bytes"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/msctl/msctl/internal/exit"
-	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/bench"
 	"github.com/msctl/msctl/internal/printcode"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
@@ -18,71 +15,43 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// benchOptions is what `msctl bench` was told.
-type benchOptions struct {
-	benchLoad
-	benchOutput
-	content benchContent
-	target  target.Flags
-	flags   benchPolicy
-	faults  benchFaults
-	lab     benchLab
-
-	scenario    string
-	noTUI       bool
-	thresholds  []string
-	printPolicy string
-
-	policy   *policy.Policy
-	messages []*readyMessage
-	parsed   []benchreport.Threshold
-	given    func(flag string) bool
-	fromFile *scenario      // nil without one
-	brought  []benchMessage // in the place of those that are typed; nil: none
-	stdin    *replay
-	command  string // runs it again
-	tool     string // what writes documents
-
-	// variant is the same command with some flags set to other values.
-	variant func(changes map[string]string, brought []benchMessage) (*benchOptions, error)
-}
-
 func newBenchCommand(s *term.IO, version string) *cobra.Command {
-	cmd, o := benchCommand(s, version, &replay{from: s.In})
+	spec := bench.NewSpec()
+	spec.Tool = "msctl " + readVersion(version).Version
+	cmd := benchCommand(spec)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := o.complete(cmd, args); err != nil {
+		if err := completeBench(cmd, s, spec, args); err != nil {
 			return err
 		}
-		if len(o.messages) == 0 && !o.lab.demo {
-			return printcode.WritePolicy(s.Out, o.printPolicy, o.policy.Settings())
+		if len(spec.Messages) == 0 && !spec.Trials.Demo {
+			return printcode.WritePolicy(s.Out, spec.PrintPolicy, spec.ClientPolicy().Settings())
 		}
-		return runBench(cmd.Context(), s, o)
+		return runBench(cmd.Context(), s, spec)
 	}
 	cmd.AddCommand(newBenchReportCommand(s), newBenchCompareCommand(s))
 	return cmd
 }
 
-// benchCommand describes the command and where its flags go. It does not run
-// anything yet.
-func benchCommand(s *term.IO, version string, stdin *replay) (*cobra.Command, *benchOptions) {
-	o := &benchOptions{tool: "msctl " + readVersion(version).Version}
+// benchCommand describes the command; its flags change spec.
+func benchCommand(spec *bench.Spec) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [PATTERN] [DATA…]",
-		Short: "Load-test a service, and see what timeouts and retries do to it",
-		Long: `Send requests to a service at a rate, or from a number of users, each under a
-policy of timeout and retries, and tell what became of every one of them. Latencies
-count from the moment a request was due, so a service that stalls cannot hide it.
-With a fault, the verdict tells whether the system came back. On a terminal the run
-is drawn live and can be changed while it goes on.
+		Short: "Load-test a service and its callers' retry policy",
+		Long: `Send requests to a service at a rate, or from a number of users, under a policy of
+timeouts and retries, and report the outcome of each. Latencies are measured from
+the time at which a request was due, so a stall of the service cannot hide. With a
+fault, the verdict says whether the system recovered. On a terminal, the run is
+drawn live and can be changed while it is running.
 
 ` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + `
-  id:={{.id}} name=w-{{seq}} a template, filled in for each request: {{seq}},
-                             {{uuid}}, {{int 1 100}}, {{pick "a" "b"}}, {{now}},
-                             and {{.name}} of a line of --data-file
+  id:={{.id}} name=w-{{seq}} templates, evaluated for each request: {{seq}},
+                             {{uuid}}, {{int 1 100}}, {{float 0 1}},
+                             {{pick "a" "b"}}, {{now}}, and {{.name}} of a line
+                             of --data-file
 
 ` + target.Syntax + `
-An http:// or https:// URL is loaded with HTTP requests; there is no PATTERN then.`,
-		Example: `  msctl bench --demo                          a retry storm, and what ends it
+An http:// or https:// URL is loaded with HTTP requests and takes no PATTERN.`,
+		Example: `  msctl bench --demo                          a retry storm, and how to prevent it
   msctl bench cmd=findAllItems --rate 500/s --duration 10s
   msctl bench cmd=findItem id:=7 --to items --users 50 --think 100ms
   msctl bench cmd=findAllItems --rate 200/s --policy naive --fault 'stall@5s+4s' --duration 25s
@@ -93,242 +62,180 @@ An http:// or https:// URL is loaded with HTTP requests; there is no PATTERN the
 		GroupID: groupMeasure,
 		Args:    argCount(0, -1),
 	}
-	o.register(cmd)
-	o.variant = func(changes map[string]string, brought []benchMessage) (*benchOptions, error) {
-		other, next := benchCommand(s, version, stdin)
-		if err := retype(cmd, other, changes); err != nil {
-			return nil, err
-		}
-		next.lab.part, next.brought = true, brought
-		return next, next.complete(other, cmd.Flags().Args())
-	}
-	o.stdin = stdin
-	return cmd, o
+	f := benchFlags{cmd, spec}
+	f.target()
+	f.load()
+	f.message()
+	f.policy()
+	f.faults()
+	f.trials()
+	f.results()
+	return cmd
 }
 
-func (o *benchOptions) register(cmd *cobra.Command) {
-	f := cmd.Flags()
-	registerTarget(cmd, &o.target, "Where to")
-	o.benchLoad.register(cmd)
-	f.StringVar(&o.scenario, "scenario", "", "read flags, and several messages with their weights, from `FILE` (YAML)")
-	groupFlags(cmd, "What", "scenario")
-	o.content.register(cmd)
-	o.flags.register(cmd, "How patiently")
-	f.StringVar(&o.printPolicy, "print-policy", "", "print the policy, after a run the suggested one, as code in `LANGUAGE`: "+strings.Join(printcode.PolicyLanguages(), " or "))
-	groupFlags(cmd, "How patiently", "print-policy")
-	o.faults.register(cmd)
-	o.lab.register(cmd)
-	o.benchOutput.register(cmd)
-	f.StringArrayVar(&o.thresholds, "threshold", nil, "end with exit code 99 unless `BOUND` holds: p99<50ms, goodput>99%, recovery<3s (repeatable)")
-	f.BoolVar(&o.noTUI, "no-tui", false, "print a line a second instead of drawing")
-	groupFlags(cmd, "Result", "threshold", "no-tui")
-}
-
-// complete reads the arguments and checks the flags against each other. All its
-// errors are usage errors: nothing has been sent.
-func (o *benchOptions) complete(cmd *cobra.Command, args []string) error {
-	err := o.read(cmd, args)
-	return o.fromFile.blame(err)
-}
-
-// read is complete without the lines of a scenario.
-func (o *benchOptions) read(cmd *cobra.Command, args []string) (err error) {
-	typed := args
-	args = o.flags.takeJitter(args)
-	given := cmd.Flags().Changed
-	o.given = given
-	listed := o.brought
-	if o.scenario != "" {
-		if listed, err = o.readScenario(cmd, len(args) > 0); err != nil {
+// completeBench completes the Spec of the flags: with the scenario and the
+// arguments. All its errors are usage errors: nothing has been sent.
+func completeBench(cmd *cobra.Command, s *term.IO, spec *bench.Spec, args []string) error {
+	if jitter, rest := takeJitter(cmd.Flag("jitter").Value.String(), args); len(rest) < len(args) {
+		args = rest
+		if err := spec.Set("jitter", jitter); err != nil {
 			return err
 		}
 	}
-	if o.policy, err = o.flags.build(); err != nil {
-		return err
-	}
-	if err := o.benchLoad.check(given, o.lab.sweeping); err != nil {
-		return err
-	}
-	if err := o.faults.check(); err != nil {
-		return err
-	}
-	if err := o.lab.check(o, given); err != nil {
-		return err
-	}
-	if err := o.readThresholds(); err != nil {
-		return err
-	}
-	if err := o.benchOutput.check(o); err != nil {
-		return err
-	}
-	if o.printPolicy != "" && !slices.Contains(printcode.PolicyLanguages(), o.printPolicy) {
-		return exit.Usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(printcode.PolicyLanguages(), " or "))
-	}
-	o.command = commandLine(cmd, typed)
-	if listed == nil {
-		if listed, err = o.typedMessage(args); err != nil {
+	if path := cmd.Flag("scenario").Value.String(); path != "" {
+		if err := spec.ReadScenario(path, len(args) > 0); err != nil {
 			return err
 		}
 	}
-	if err := o.readMessages(listed); err != nil {
-		return err
+	if languages := printcode.PolicyLanguages(); spec.PrintPolicy != "" && !slices.Contains(languages, spec.PrintPolicy) {
+		return spec.Usagef([]string{"print-policy"}, "unknown --print-policy %q: use %s", spec.PrintPolicy, strings.Join(languages, " or "))
 	}
-	return o.trySweep()
-}
-
-// readThresholds reads --threshold.
-func (o *benchOptions) readThresholds() error {
-	for _, text := range o.thresholds {
-		t, err := parseThreshold(text)
-		if err != nil {
+	if len(spec.Messages) == 0 {
+		if err := spec.SetMessage(args); err != nil {
 			return err
 		}
-		if strings.HasPrefix(strings.TrimSpace(text), "recovery") && !o.hasTrigger() {
-			return exit.WithHint(exit.PointAt("--threshold", text, 0, "there is nothing to recover from"),
-				"add a fault that ends, such as --fault 'stall@5s+4s'")
-		}
-		o.parsed = append(o.parsed, t)
 	}
-	return nil
+	spec.Command = commandLine(cmd, spec, args)
+	return spec.Check(s.In)
 }
 
-// hasTrigger reports whether a fault will begin and end.
-func (o *benchOptions) hasTrigger() bool {
-	return slices.ContainsFunc(o.faults.list, faultWithEnd) || o.lab.part || o.lab.collapse || o.lab.demo || o.lab.sweeping("fault")
+// benchFlags registers flags that set the settings of a Spec.
+type benchFlags struct {
+	cmd  *cobra.Command
+	spec *bench.Spec
 }
 
-// typedMessage is the one message of the command line; none for the demo, and
-// where only a policy is printed.
-func (o *benchOptions) typedMessage(args []string) ([]benchMessage, error) {
-	http := isHTTP(o.target.To)
-	switch {
-	case o.lab.demo && len(args) > 0:
-		return nil, exit.Usagef("--demo brings its own service: leave %q out", args[0])
-	case http && len(args) > 0 && strings.HasPrefix(args[0], "cmd="):
-		return nil, exit.WithHint(exit.Usagef("%s is an HTTP target, which has no patterns: leave %q out", target.Shown(o.target.To), args[0]),
-			"to send a member called cmd, write DATA as JSON")
-	case o.lab.demo, len(args) == 0 && !http && o.printPolicy != "":
-		return nil, nil
-	case len(args) == 0 && !http:
-		return nil, exit.WithHint(exit.Usagef("msctl bench is missing PATTERN"), "`msctl bench --demo` needs none")
+// benchFlag is the value of a flag that sets a setting.
+type benchFlag struct {
+	spec       *bench.Spec
+	name, kind string
+}
+
+// String returns the last value, or "" if the flag is not set.
+func (f *benchFlag) String() string {
+	if f.spec == nil { // pflag asks a zero value
+		return ""
 	}
-	return []benchMessage{o.content.message(args, http)}, nil
-}
-
-func isHTTP(to string) bool {
-	return strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://")
-}
-
-func (o *benchOptions) readMessages(listed []benchMessage) error {
-	for i := range listed {
-		r, err := listed[i].ready(o.stdin.reader(), o.seed+uint64(i))
-		if err != nil {
-			return err
-		}
-		o.messages = append(o.messages, r)
+	values := f.spec.Values(f.name)
+	if len(values) == 0 {
+		return ""
 	}
-	return nil
+	return values[len(values)-1]
 }
 
-// title is what is sent, in few words.
-func (o *benchOptions) title() string {
-	var names []string
-	for _, m := range o.messages {
-		switch {
-		case m.name != "":
-			names = append(names, m.name)
-		case m.target.Scheme == target.SchemeHTTP:
-			names = append(names, m.verb()+" "+pathOf(m.target))
-		default:
-			names = append(names, m.route.String())
-		}
+// Set sets the setting.
+func (f *benchFlag) Set(text string) error { return f.spec.Set(f.name, text) }
+
+// Type returns the type in the words of pflag.
+func (f *benchFlag) Type() string { return f.kind }
+
+// add adds a flag under a heading of the help. kind is its type in the words of
+// pflag, and def its default as the help shows it.
+func (f benchFlags) add(heading, name, shorthand, kind, def, usage string) {
+	flag := f.cmd.Flags().VarPF(&benchFlag{f.spec, name, kind}, name, shorthand, usage)
+	flag.DefValue = def
+	if kind == "bool" {
+		flag.NoOptDefVal = "true"
 	}
-	return strings.Join(names, ", ")
+	groupFlags(f.cmd, heading, name)
 }
 
-// targets is whom it is sent to.
-func (o *benchOptions) targets() string {
-	var names []string
-	for _, m := range o.messages {
-		if name := m.target.Name() + target.AtAddress(m.target); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+// bind makes flags that have been added otherwise set the settings of the same name.
+func (f benchFlags) bind(names ...string) {
+	for _, name := range names {
+		flag := f.cmd.Flags().Lookup(name)
+		flag.Value = &benchFlag{f.spec, name, flag.Value.Type()}
 	}
-	return strings.Join(names, ", ")
 }
 
-// replay is standard input for several who each read all of it.
-type replay struct {
-	from io.Reader
-	text []byte
-	err  error
-	done bool
+func (f benchFlags) target() {
+	registerTarget(f.cmd, &f.spec.Target, "Target")
+	f.bind("to", "ca", "cert", "key", "insecure")
 }
 
-// reader reads from the beginning.
-func (r *replay) reader() io.Reader { return &replayed{all: r} }
-
-type replayed struct {
-	all *replay
-	in  *bytes.Reader
+func (f benchFlags) load() {
+	const h = "Load"
+	f.add(h, "rate", "r", "string", "100/s", "open-loop load: send requests at `RATE`, answered or not: 500/s, 30000/m")
+	f.add(h, "ramp", "", "string", "", "open-loop load with a rate that changes linearly, `FROM..TO`: 100/s..2000/s")
+	f.add(h, "sine", "", "string", "", "open-loop load with a rate that follows a sine, `MEAN+-SWING:PERIOD`: 500/s+-200/s:30s")
+	f.add(h, "stages", "", "string", "", "open-loop load in stages, `RATE:TIME,...`, each reached linearly in its time: 500/s:10s,500/s:1m,0/s:5s")
+	f.add(h, "users", "u", "int", "", "closed-loop load: `N` users, each sending its next request when the previous one is answered")
+	f.add(h, "think", "", "duration", "", "pause of `DURATION` between a user's requests")
+	f.add(h, "arrivals", "", "string", "uniform", "distribution of the requests of a rate over time: `KIND` uniform, or poisson for independent users")
+	f.add(h, "duration", "d", "duration", "10s", "send requests for `DURATION`")
+	f.add(h, "requests", "n", "uint", "", "stop after `N` requests; without --duration, however long it takes")
+	f.add(h, "warmup", "", "duration", "", "exclude the first `DURATION` from the results")
+	f.add(h, "connections", "c", "int", "1", "open `N` connections to each address, or to the broker")
+	f.add(h, "max-in-flight", "", "int", "10000", "shed requests (count but do not send them) while `N` are in flight")
+	f.add(h, "seed", "", "uint", "1", "seed `N` for random arrivals, data, and faults: the same seed repeats them")
 }
 
-// Read reads; only then is standard input itself read.
-func (r *replayed) Read(p []byte) (int, error) {
-	if !r.all.done {
-		r.all.text, r.all.err = io.ReadAll(r.all.from)
-		r.all.done = true
-	}
-	if r.in == nil {
-		r.in = bytes.NewReader(r.all.text)
-	}
-	n, err := r.in.Read(p)
-	if err != nil && r.all.err != nil {
-		err = r.all.err
-	}
-	return n, err
+func (f benchFlags) message() {
+	const h = "Message"
+	f.cmd.Flags().String("scenario", "", "read flags, and several messages with their weights, from `FILE` (YAML)")
+	groupFlags(f.cmd, h, "scenario")
+	f.add(h, "data-file", "", "string", "", "take the data from the lines of `FILE` (NDJSON); in DATA, {{.name}} is a member of the line")
+	f.add(h, "data-order", "", "string", "", "`ORDER` of the lines of --data-file: round-robin (the default) or random")
+	f.add(h, "meta", "m", "stringArray", "", "add `KEY=VALUE` to the metadata; {{deadline}} and {{attempt}} are those of the attempt (repeatable)")
+	f.add(h, "method", "X", "string", "", "HTTP: request `METHOD` (default GET, or POST with data)")
+	f.add(h, "header", "H", "stringArray", "", "HTTP: add the header `NAME: VALUE` (repeatable)")
 }
 
-// retype gives other the flags that cmd was given, with some changed. A flag of
-// the load's shape takes the place of another one.
-func retype(cmd, other *cobra.Command, changes map[string]string) error {
-	shaped := slices.ContainsFunc(shapes(), func(name string) bool { _, ok := changes[name]; return ok })
-	var err error
-	set := func(f *pflag.Flag, value string) {
-		if e := other.Flags().Set(f.Name, value); e != nil && err == nil {
-			err = flagError(other, e)
-		}
+func (f benchFlags) policy() {
+	const h = "Policy"
+	f.add(h, "policy", "", "string", "none", "start from the preset `NAME`: "+strings.Join(policy.PresetNames(), ", "))
+	new(policyFlags).register(f.cmd, h)
+	shared := []string{"timeout", "retries", "retry-delay", "backoff", "jitter"}
+	f.bind(shared...)
+	for _, name := range shared {
+		f.cmd.Flags().Lookup(name).DefValue = "" // the preset's
 	}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if _, changed := changes[f.Name]; changed || shaped && slices.Contains(shapes(), f.Name) {
-			return
-		}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			for _, v := range list.GetSlice() {
-				set(f, v)
-			}
-			return
-		}
-		set(f, f.Value.String())
-	})
-	for name, value := range changes {
-		if f := other.Flags().Lookup(name); f != nil {
-			set(f, value)
-		}
-	}
-	return err
+	f.add(h, "budget", "", "string", "", "limit retries to a `SHARE` of the requests plus a number per second: 20%+10/s, or none")
+	f.add(h, "retry-on", "", "string", "", "retry these `FAILURES`: timeout, unreachable, reset, error, 503, 5xx, any, never, or transient")
+	f.add(h, "hedge", "", "string", "", "send a second attempt if there is no reply `AFTER` 50ms, or after p95 of the latencies")
+	f.add(h, "breaker", "", "string", "", "stop sending for a while when a `SHARE` of the attempts fails: 50%/10s+5s (within 10s, for 5s), or none")
+	f.add(h, "deadline", "", "duration", "", "limit each request, with all its attempts, to `DURATION`")
+	f.add(h, "print-policy", "", "string", "", "print the policy (after a run, the suggested one) as code in `LANGUAGE`: "+strings.Join(printcode.PolicyLanguages(), " or "))
 }
 
-// commandLine is the command as it can be typed again.
-func commandLine(cmd *cobra.Command, args []string) string {
+func (f benchFlags) faults() {
+	f.add("Faults", "fault", "f", "stringArray", "", "inject `FAULT`: 'stall@10s+4s', 'error=20%', 'latency=200ms±50ms@10s+5s' (repeatable; see `msctl fault --help`)")
+}
+
+func (f benchFlags) trials() {
+	const h = "Multiple runs"
+	f.add(h, "repeat", "", "int", "1", "repeat each run `N` times, in turn")
+	f.add(h, "sweep", "", "stringArray", "", "run every combination of `FLAG=VALUE,...`: timeout=100ms,1s (repeatable)")
+	f.add(h, "collapse", "", "bool", "", "find the capacity, load to 65% of it, stall for 4s, and report under which policies the system recovers")
+	f.add(h, "demo", "", "bool", "", "show a retry storm, and how to prevent it, with a built-in service")
+}
+
+func (f benchFlags) results() {
+	const h = "Results"
+	f.add(h, "save", "", "string", "", "save all results to `FILE` (JSON), for bench report and bench compare")
+	f.add(h, "html", "", "string", "", "write the report to `FILE` as a single HTML page")
+	f.add(h, "markdown", "", "string", "", "write the report to `FILE` as Markdown, for a pull request")
+	f.add(h, "csv", "", "string", "", "write one line per second to `FILE`")
+	f.add(h, "junit", "", "string", "", "write thresholds and verdicts to `FILE` as JUnit XML")
+	f.add(h, "vegeta", "", "string", "", "write every request to `FILE`, for vegeta report and vegeta plot")
+	f.add(h, "baseline", "", "string", "", "compare with the run saved in `FILE`; exit with code 99 on a regression")
+	f.add(h, "threshold", "", "stringArray", "", "exit with code 99 unless `BOUND` holds: p99<50ms, goodput>99%, recovery<3s (repeatable)")
+	f.add(h, "no-tui", "", "bool", "", "print one line per second instead of drawing")
+}
+
+// commandLine returns the command as it can be typed again. It includes the settings
+// of a scenario.
+func commandLine(cmd *cobra.Command, spec *bench.Spec, args []string) string {
 	words := []string{cmd.CommandPath()}
 	for _, arg := range args {
 		words = append(words, shellWord(arg))
 	}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		values := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		var values []string
+		if setting, ok := f.Value.(*benchFlag); ok {
+			values = spec.Values(setting.name)
+		} else if f.Changed {
+			values = []string{f.Value.String()}
 		}
 		for _, v := range values {
 			if f.Name == "to" {
@@ -347,7 +254,7 @@ func commandLine(cmd *cobra.Command, args []string) string {
 	return strings.Join(words, " ")
 }
 
-// shellWord quotes text where a POSIX shell would read it as anything else.
+// shellWord quotes text unless a POSIX shell reads it as it is.
 func shellWord(text string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+%@", r)

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -10,98 +13,24 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"github.com/msctl/msctl/internal/bench"
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-func TestParseRate(t *testing.T) {
-	good := map[string]vegeta.ConstantPacer{
-		"500/s":   {Freq: 500, Per: time.Second},
-		"500":     {Freq: 500, Per: time.Second},
-		"30000/m": {Freq: 30000, Per: time.Minute},
-		"5/100ms": {Freq: 5, Per: 100 * time.Millisecond},
-		"2/h":     {Freq: 2, Per: time.Hour},
-		"1.5/s":   {Freq: 1500, Per: 1000 * time.Second},
-		"1e3/s":   {Freq: 1000, Per: time.Second},
-	}
-	for text, want := range good {
-		got, err := parseRate(text)
-		if err != nil || got != want {
-			t.Errorf("%s: %v, %v, want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "/s", "fast", "0/s", "-1/s", "NaN/s", "Inf/s", "5/", "5/x", "5/0s", "5/-1s", "5/48h", "1e8/s", "0.0001/s"} {
-		if got, err := parseRate(text); exit.Code(err) != exit.Usage {
-			t.Errorf("%q: %v, %v, want a usage error", text, got, err)
-		}
-	}
-}
-
-func TestParseBudget(t *testing.T) {
-	for text, want := range map[string][2]float64{
-		"20%": {0.2, 0}, "10/s": {0, 10}, "20%+10/s": {0.2, 10}, "1.5/s+0.5%": {0.005, 1.5}, "none": {0, 0}, "0%": {0, 0},
-	} {
-		ratio, floor, err := parseBudget(text)
-		if err != nil || ratio != want[0] || floor != want[1] {
-			t.Errorf("%s: %g, %g, %v, want %v", text, ratio, floor, err, want)
-		}
-	}
-	for _, text := range []string{"", "20", "%", "/s", "-1%", "NaN%", "20%+", "+", "20%+5%", "1/s+2/s", "20%10/s", "inf/s"} {
-		if _, _, err := parseBudget(text); exit.Code(err) != exit.Usage {
-			t.Errorf("%q: %v, want a usage error", text, err)
-		}
-	}
-}
-
-// TestBenchPolicy: a preset, and what the flags say instead.
-func TestBenchPolicy(t *testing.T) {
-	cases := map[string]string{
-		"":                                  "timeout 5s, no retries",
-		"--retries 2":                       "timeout 5s, 2 retries 1s apart",
-		"--retries 2 --retry-delay 0s":      "timeout 5s, 2 retries at once",
-		"--retries 2 --backoff exponential": "timeout 5s, 2 retries 1s apart and doubling",
-		"--retries 2 --jitter":              "timeout 5s, 2 retries 1s apart with full jitter",
-		"--retries 2 --jitter equal":        "timeout 5s, 2 retries 1s apart with equal jitter",
-		"--policy naive --timeout 300ms":    "timeout 300ms, 3 retries at once",
-		"--policy naive --retries 1":        "timeout 1s, 1 retry at once",
-		"--policy nest":                     "timeout 5s, 2 retries 1s apart on any error",
-		"--policy backoff":                  "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
-		"--policy backoff --jitter=none --retry-delay 7s":    "timeout 1s, 3 retries 7s to 7s apart",
-		"--policy backoff --backoff constant":                "timeout 1s, 3 retries 100ms apart with full jitter",
-		"--policy budget --budget 5%":                        "timeout 1s, 3 retries 100ms to 5s apart with full jitter, budget 5%",
-		"--policy budget --budget none":                      "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
-		"--policy recommended --deadline 1500ms --retries 4": "timeout 1s, 4 retries 50ms to 1s apart with full jitter, budget 20%+10/s, deadline 1.5s",
-	}
-	for flags, want := range cases {
-		s, _ := term.NewTest("", term.Facts{})
-		cmd, o := benchCommand(s, "", &replay{from: s.In})
-		args := append([]string{"cmd=x"}, strings.Fields(flags)...)
-		if err := cmd.ParseFlags(args); err != nil {
-			t.Fatal(err)
-		}
-		if err := o.complete(cmd, cmd.Flags().Args()); err != nil {
-			t.Errorf("%s: %v", flags, err)
-			continue
-		}
-		if got := o.policy.String(); got != want {
-			t.Errorf("%s: %s, want %s", flags, got, want)
-		}
-	}
-}
-
 func TestBenchCommandLine(t *testing.T) {
-	s, _ := term.NewTest("", term.Facts{})
-	cmd, _ := benchCommand(s, "", &replay{from: s.In})
+	spec := bench.NewSpec()
+	cmd := benchCommand(spec)
 	args := []string{`{"cmd":"x"}`, "name=it's", "--rate", "5/s", "--threshold", "p99<1s", "--threshold", "errors<1%", "--jitter", "--no-tui", "--meta", "a=b"}
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)
 	}
 	want := `bench '{"cmd":"x"}' 'name=it'\''s' --jitter=full --meta a=b --no-tui --rate 5/s --threshold 'p99<1s' --threshold 'errors<1%'`
-	if diff := cmp.Diff(want, commandLine(cmd, cmd.Flags().Args())); diff != "" {
+	if diff := cmp.Diff(want, commandLine(cmd, spec, cmd.Flags().Args())); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
@@ -165,4 +94,61 @@ func row(t *testing.T, text, name string) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// TestExampleScenario runs the documented scenario for a shorter time.
+func TestExampleScenario(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	mock, err := capacity.Serve(ctx, "127.0.0.1:0", capacity.Config{Workers: 1, ServiceTime: capacity.Constant(time.Millisecond)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		if err := mock.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	saved := filepath.Join(t.TempDir(), "run.json")
+	s, b := term.NewTest("", term.Facts{})
+	code := Main(s, "v9", []string{"bench", "--scenario", "../../docs/examples/bench.yaml", "--to", "tcp://" + mock.Address, "--warmup", "0s",
+		"--fault", "error=20%@0s+30s status=503", "--duration", "2s", "--threshold", "goodput>1%", "--save", saved})
+	if code != exit.Done {
+		t.Fatalf("exit code %d\n%s\n%s", code, b.Out.String(), b.Err.String())
+	}
+	d, err := bench.LoadDocument(saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range d.Runs[0].Messages {
+		names = append(names, m.Name)
+	}
+	if diff := cmp.Diff([]string{`{"cmd":"findItem"}`, "create"}, names); diff != "" {
+		t.Errorf("messages -want +got\n%s", diff)
+	}
+	want := "timeout 1s, 2 retries 1s apart on any error, budget 10%+1/s"
+	if got := d.Runs[0].Policy.Text; got != want {
+		t.Errorf("policy %q, want %q", got, want)
+	}
+}
+
+// TestBenchOfAddressesWithPasswords: the password goes to the server, and is not in
+// the command that runs the bench again.
+func TestBenchOfAddressesWithPasswords(t *testing.T) {
+	users := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		user, password, _ := req.BasicAuth()
+		users <- user + " " + password
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	s, b := term.NewTest("", term.Facts{})
+	code := Main(s, "", []string{"bench", "--to", "http://app:s3cret%40@" + host + "/x", "--requests", "1", "--fault", "latency=1ms"})
+	if text := b.Out.String(); code != 0 || strings.Contains(text+b.Err.String(), "s3cret") || !strings.Contains(text, "--to http://app@"+host+"/x\n") {
+		t.Errorf("code %d, %s\n%s", code, text, b.Err.String())
+	}
+	if got := <-users; got != "app s3cret@" {
+		t.Errorf("the server was told %q", got)
+	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// faultOptions is what `msctl fault` was told.
+// faultOptions are the flags of `msctl fault`, and what they mean.
 type faultOptions struct {
 	listen string
 	to     target.Flags
@@ -29,48 +29,50 @@ type faultOptions struct {
 }
 
 // faultHelp is the FAULT syntax for the help of the commands that take one.
-const faultHelp = `FAULT is KIND[=VALUE][@START[+LENGTH]], and what narrows it down:
-  latency=200ms±50ms       requests and events arrive later (200ms+-50ms too);
-                           those behind them may overtake
-  error=20%                answer in the service's place, with status=503 and
-                           message="injected by msctl" unless these are given
-  drop=10%                 the request or event never arrives
-  drop-reply=5%            the service does the work, the answer never arrives
-  duplicate=5%             it arrives twice; the second answer is swallowed
-  reorder=10%              the next one of its connection arrives first
-  reset=1%                 the client's connection is reset instead
-  cut=1%                   the connection ends in the middle of the answer
-  bandwidth=64KB/s         in each direction, for all connections together
-  blackhole                everything is swallowed, in both directions
-  stall@10s+4s             everything is held, and arrives when the time is over
-A fault without a share hits every message. @10s+4s is when: after 10 s, for 4 s;
-without a length until the end, without a time always. After it may follow:
+const faultHelp = `FAULT is KIND[=VALUE][@START[+LENGTH]], followed by options:
+  latency=200ms±50ms       delay requests and events (also 200ms+-50ms); later
+                           messages may overtake them
+  error=20%                reply with an error instead of the service, with
+                           status=503 and message="injected by msctl" by default
+  drop=10%                 lose the request or event
+  drop-reply=5%            deliver the request and lose the reply
+  duplicate=5%             deliver it twice, and lose the second reply
+  reorder=10%              deliver it after the next one of its connection
+  reset=1%                 reset the client's connection instead
+  cut=1%                   close the connection in the middle of the reply
+  bandwidth=64KB/s         limit each direction, for all connections together
+  blackhole                lose every message, in both directions
+  stall@10s+4s             hold every message, and deliver all at the end
+A fault without a percentage applies to every message. @10s+4s means after 10s, for
+4s; without a length, the fault lasts until the end; without a time, it is always
+active. The options are:
   first=3                  only the first 3 messages
-  share=20%                of latency: only these
-  pattern=cmd=createItem   only this pattern, as JSON too; it comes last`
+  share=20%                for latency: only this share of the messages
+  pattern=cmd=createItem   only this pattern, which may be JSON; must be last`
 
 func newFaultCommand(s *term.IO) *cobra.Command {
 	var o faultOptions
 	cmd := &cobra.Command{
 		Use:   "fault",
-		Short: "Stand before a service and do harm to its messages",
-		Long: `Listen in a service's place, pass messages on to it, and delay, lose, repeat or
-refuse some of them, to see what clients make of it. Which of them is drawn from a
-seed: the same seed hits the same messages again.
+		Short: "Run a fault-injecting proxy in front of a service",
+		Long: `Listen in front of a service, pass messages on to it, and delay, lose, duplicate, or
+reject some of them, to see how clients react. Which messages are affected is drawn
+from a seed: the same seed affects the same messages.
 
 ` + faultHelp + `
 
-While it runs, lines on standard input change it; their times count from now:
-  FAULT            do this too (add FAULT is the same)
-  list             the faults and their numbers
-  remove 1         end a fault; what a stall holds is delivered
-  clear            end them all
-  stats            print what has been done so far
-  help             list these
-  quit             end, as Ctrl-C does
+While the proxy is running, lines on standard input change it; times are relative to
+when the line is entered:
+  FAULT            add a fault (add FAULT also works)
+  list             list the faults and their numbers
+  remove 1         remove a fault; messages held by a stall are delivered
+  clear            remove all faults
+  stats            print the counts so far
+  help             list the commands
+  quit             stop, like Ctrl-C
 
 ` + target.AddressSyntax + `
-Without one in a folder without a workspace: ` + target.Default + `.`,
+The default outside a workspace is ` + target.Default + `.`,
 		Example: `  msctl fault --listen :4002 --to tcp://localhost:3002 --fault 'latency=200ms±50ms'
   msctl fault --to items -f 'error=20% status=429 message="too busy"' -f 'drop=1%'
   msctl fault --to items -f 'stall@10s+4s' -f 'drop-reply first=3 pattern=cmd=createItem'
@@ -91,14 +93,14 @@ Without one in a folder without a workspace: ` + target.Default + `.`,
 
 func (o *faultOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "localhost:4002", "listen at `ADDRESS`: host:port, or :port for the whole network; port 0 takes a free one")
-	groupFlags(cmd, "Where", "listen")
-	registerTarget(cmd, &o.to, "Where")
+	f.StringVar(&o.listen, "listen", "localhost:4002", "listen on `ADDRESS`: host:port, or :port for all interfaces; port 0 selects a free one")
+	groupFlags(cmd, "Addresses", "listen")
+	registerTarget(cmd, &o.to, "Addresses")
 	f.Lookup("to").Usage = "pass messages on to `TARGET`: a service's name, tcp://host:port, tls://host:port, or a broker's address"
-	f.StringArrayVarP(&o.texts, "fault", "f", nil, "do `FAULT` from the start on (repeatable)")
-	f.Uint64Var(&o.seed, "seed", 1, "draw what is hit from `SEED`: the same in every run")
-	f.BoolVar(&o.raw, "raw", false, "know nothing of messages, for other protocols, and before a broker: latency, bandwidth, blackhole, stall, reset and cut, for each read")
-	groupFlags(cmd, "What it does", "fault", "seed", "raw")
+	f.StringArrayVarP(&o.texts, "fault", "f", nil, "inject `FAULT` from the start (repeatable)")
+	f.Uint64Var(&o.seed, "seed", 1, "draw the affected messages from `SEED`: the same seed repeats them")
+	f.BoolVar(&o.raw, "raw", false, "treat the traffic as bytes, for other protocols and brokers: only latency, bandwidth, blackhole, stall, reset, and cut, applied to each read")
+	groupFlags(cmd, "Faults", "fault", "seed", "raw")
 }
 
 // complete reads and checks the flags. All its errors are usage errors.
@@ -110,12 +112,12 @@ func (o *faultOptions) complete(ctx context.Context) (err error) {
 		return err
 	}
 	if o.target.Scheme == target.SchemeHTTP {
-		return exit.WithHint(exit.Usagef("--to %s: no messages go there", o.target), "pass bytes on: --raw --to tcp://host:port")
+		return exit.WithHint(exit.Usagef("--to %s: an HTTP server takes no messages", o.target), "pass on bytes instead: --raw --to tcp://host:port")
 	}
 	if o.target.Broker != nil {
 		o.raw = true
 		if err := o.to.NoTLS(); err != nil {
-			return exit.WithHint(err, "before a broker the bytes are passed on as they are: the client and the broker encrypt them")
+			return exit.WithHint(err, "in front of a broker, the proxy passes on bytes unchanged: the client and the broker encrypt them")
 		}
 	} else if err := o.to.CheckTLS(o.target); err != nil {
 		return err
@@ -135,20 +137,22 @@ func (o *faultOptions) complete(ctx context.Context) (err error) {
 	return nil
 }
 
-// parse reads a fault that the proxy can do.
+// parse parses a fault and checks that the proxy can inject it. All its errors are
+// usage errors that point into the text.
 func (o *faultOptions) parse(what, text string) (fault.Fault, error) {
-	f, err := parseFault(what, text)
-	if err != nil {
-		return f, err
+	f, err := fault.Parse(text)
+	var wrong *fault.SyntaxError
+	if errors.As(err, &wrong) {
+		return f, exit.PointAt(what, text, wrong.Offset, wrong.Message)
 	}
 	var refused *fault.RefusedError
 	if errors.As(f.Check(o.raw), &refused) {
 		return f, exit.PointAt(what, text, len(text)-len(strings.TrimLeft(text, " \t")), refused.Reason)
 	}
-	return f, nil
+	return f, err
 }
 
-// findTarget is the target that was given, or the only one that can be meant.
+// findTarget returns the target of --to, or the default outside a workspace.
 func (o *faultOptions) findTarget(ctx context.Context) (target.Target, error) {
 	if o.to.To != "" {
 		return o.to.Parse(ctx, o.to.To)
@@ -160,6 +164,6 @@ func (o *faultOptions) findTarget(ctx context.Context) (target.Target, error) {
 	case w == nil:
 		return o.to.Parse(ctx, target.Default)
 	}
-	return target.Target{}, exit.WithHint(exit.Usagef("--to is missing: which service of %s is it to stand before?", workspace.FileName),
-		"it has %s", strings.Join(w.Names(), ", "))
+	return target.Target{}, exit.WithHint(exit.Usagef("--to is required in a workspace: name a service of %s", workspace.FileName),
+		"its services are %s", strings.Join(w.Names(), ", "))
 }

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -23,7 +20,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// mockOptions is what `msctl mock` was told.
+// mockOptions are the flags of `msctl mock`, and what they mean.
 type mockOptions struct {
 	listen      string
 	patterns    []string
@@ -38,35 +35,31 @@ type mockOptions struct {
 
 	tls target.Flags
 
-	at     target.Target // the broker; without one it listens at an address of its own
+	at     target.Target // the broker; zero for TCP
 	config capacity.Config
 	served []micro.Pattern
-	plan   []mockStall // by time
+	plan   []capacity.PlannedStall // by time
 }
-
-// mockStall is a stall that was planned beforehand.
-type mockStall struct{ after, length time.Duration }
 
 func newMockCommand(s *term.IO) *cobra.Command {
 	var o mockOptions
 	cmd := &cobra.Command{
 		Use:   "mock",
-		Short: "Be a service of known capacity, to try a load test or a client on",
-		Long: `Serve a queue with a number of workers, each of which takes a known time: what
-such a service can do is known exactly, so a load test, a timeout or a retry
-policy can be tried on it. The workers occupy time and hardly any processor. Like
-a NestJS service it also works on requests whose callers have given up, unless
---drop-expired is given.
+		Short: "Run a mock service with a known capacity",
+		Long: `Serve a queue with workers that each take a known time, so that the capacity of the
+service is known exactly. Try a load test, a timeout, or a retry policy on it. The
+workers occupy time and almost no CPU. Like a NestJS service, the mock also works on
+requests whose callers have given up, unless --drop-expired is set.
 
-With a broker's address for --listen it serves there: a queue of RabbitMQ, or on
-Redis and NATS the patterns given, since those deliver only what is subscribed to.
+With a broker's address for --listen, it serves there: a queue of RabbitMQ, or the
+given patterns on Redis and NATS, which deliver only subscribed patterns.
 
-While it runs, lines on standard input change it:
-  stall 4s         nothing is begun or ended for 4 s, as if the process were stopped
-  capacity 200/s   be faster or slower from now on
-  stats            print what has been done so far
-  quit             end, as Ctrl-C does`,
-		Example: `  msctl mock                                        100/s at localhost:3002
+While the mock is running, lines on standard input change it:
+  stall 4s         start and finish no work for 4s, as if the process were stopped
+  capacity 200/s   change the capacity
+  stats            print the counts so far
+  quit             stop, like Ctrl-C`,
+		Example: `  msctl mock                                        100/s on localhost:3002
   msctl mock --capacity 200/s --workers 4 --service-time lognormal
   msctl mock --service-time bimodal:5ms,95%,100ms --queue 50
   msctl mock --pattern cmd=findItem --answer '{"id":1}' --stall 4s@10s
@@ -87,21 +80,21 @@ While it runs, lines on standard input change it:
 
 func (o *mockOptions) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.listen, "listen", "localhost:3002", "listen at `ADDRESS`: host:port, or :port for the whole network; port 0 takes a free one; or at a broker: amqp://host/queue, redis://host, nats://host")
-	f.StringArrayVarP(&o.patterns, "pattern", "p", nil, "answer `PATTERN` and no other one (repeatable); every pattern is answered without")
-	f.StringVar(&o.answer, "answer", `{"ok":true}`, "answer with `JSON`")
-	groupFlags(cmd, "What it answers", "listen", "pattern", "answer")
-	registerTLS(cmd, &o.tls, "What it answers")
-	f.StringVar(&o.capacity, "capacity", "100/s", "be able to do `RATE`: 100/s, 6000/m; the service time is scaled to it")
-	f.IntVar(&o.workers, "workers", 1, "work on `N` requests at once")
-	f.StringVar(&o.serviceTime, "service-time", "constant", "what work takes: `DISTRIBUTION` as in 10ms, exponential:10ms, uniform:5ms-15ms, "+
-		"lognormal:10ms,0.5 or bimodal:5ms,95%,100ms; with --capacity, or without a time, its shape")
-	f.IntVar(&o.queue, "queue", 0, "let `N` requests wait and refuse others with status 503; 0 is no limit but memory")
-	f.BoolVar(&o.dropExpired, "drop-expired", false, "answer requests whose callers have given up with status 504 instead of working on them")
-	groupFlags(cmd, "What it can do", "capacity", "workers", "service-time", "queue", "drop-expired")
-	f.StringArrayVar(&o.stalls, "stall", nil, "do nothing for a while, later: `LENGTH@TIME` as in 4s@10s (repeatable)")
-	f.Uint64Var(&o.seed, "seed", 1, "draw the service times from `SEED`: the same ones in every run")
-	groupFlags(cmd, "What happens to it", "stall", "seed")
+	f.StringVar(&o.listen, "listen", "localhost:3002", "listen on `ADDRESS`: host:port, or :port for all interfaces; port 0 selects a free one; or a broker: amqp://host/queue, redis://host, nats://host")
+	f.StringArrayVarP(&o.patterns, "pattern", "p", nil, "reply to `PATTERN` only (repeatable; default: every pattern)")
+	f.StringVar(&o.answer, "answer", `{"ok":true}`, "reply with `JSON`")
+	groupFlags(cmd, "Service", "listen", "pattern", "answer")
+	registerTLS(cmd, &o.tls, "Service")
+	f.StringVar(&o.capacity, "capacity", "100/s", "handle `RATE`: 100/s, 6000/m; the service time is scaled to it")
+	f.IntVar(&o.workers, "workers", 1, "work on `N` requests concurrently")
+	f.StringVar(&o.serviceTime, "service-time", "constant", "distribution of the service time: `DISTRIBUTION` 10ms, exponential:10ms, uniform:5ms-15ms, "+
+		"lognormal:10ms,0.5, or bimodal:5ms,95%,100ms; only its shape is used with --capacity, or if it has no time")
+	f.IntVar(&o.queue, "queue", 0, "let up to `N` requests wait and reject others with status 503; 0 means limited by memory only")
+	f.BoolVar(&o.dropExpired, "drop-expired", false, "reply with status 504 to requests whose callers have given up instead of working on them")
+	groupFlags(cmd, "Capacity", "capacity", "workers", "service-time", "queue", "drop-expired")
+	f.StringArrayVar(&o.stalls, "stall", nil, "stall `LENGTH@TIME` after the start, such as 4s@10s (repeatable)")
+	f.Uint64Var(&o.seed, "seed", 1, "draw the service times from `SEED`: the same seed repeats them")
+	groupFlags(cmd, "Events", "stall", "seed")
 }
 
 // complete reads and checks the flags. All its errors are usage errors.
@@ -110,7 +103,7 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 	case o.workers < 1 || o.workers > capacity.MaxWaiting:
 		return exit.Usagef("--workers must be between 1 and %d", capacity.MaxWaiting)
 	case o.queue < 0 || o.queue > capacity.MaxWaiting:
-		return exit.Usagef("--queue must be between 0 and %d, for which memory is set aside", capacity.MaxWaiting)
+		return exit.Usagef("--queue must be between 0 and %d", capacity.MaxWaiting)
 	}
 	if err := o.readListen(); err != nil {
 		return err
@@ -131,24 +124,24 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 		o.served = append(o.served, p)
 	}
 	for _, text := range o.stalls {
-		stall, err := parseStall(text)
+		stall, err := capacity.ParseStall(text)
 		if err != nil {
-			return err
+			return mockSyntax("--stall", text, err)
 		}
 		o.plan = append(o.plan, stall)
 	}
 	if len(o.served) == 0 && o.at.Subscribes() {
-		return exit.WithHint(exit.Usagef("--listen %s: %s delivers only what is subscribed to", o.at, o.at.Kind()), "name the patterns: --pattern cmd=findItem")
+		return exit.WithHint(exit.Usagef("--listen %s requires --pattern: %s delivers only subscribed patterns", o.at, o.at.Kind()), "for example, --pattern cmd=findItem")
 	}
-	slices.SortStableFunc(o.plan, func(a, b mockStall) int { return cmp.Compare(a.after, b.after) })
+	slices.SortStableFunc(o.plan, func(a, b capacity.PlannedStall) int { return cmp.Compare(a.After, b.After) })
 	return nil
 }
 
-// readListen reads where it listens.
+// readListen parses --listen.
 func (o *mockOptions) readListen() (err error) {
 	if !strings.Contains(o.listen, "://") {
 		if err := o.tls.NoTLS(); err != nil {
-			return exit.WithHint(err, "a broker may have it: amqps://, rediss://, nats+tls://")
+			return exit.WithHint(err, "the mock supports TLS on brokers only: amqps://, rediss://, nats+tls://")
 		}
 		return checkListen(o.listen)
 	}
@@ -156,60 +149,38 @@ func (o *mockOptions) readListen() (err error) {
 		return err
 	}
 	if o.at.Broker == nil {
-		return exit.WithHint(exit.Usagef("--listen %s is not a broker's address", o.at), "without a broker it is host:port or :port")
+		return exit.WithHint(exit.Usagef("--listen %s is not the address of a broker", o.at), "use host:port or :port to listen without a broker")
 	}
 	return o.tls.CheckTLS(o.at)
 }
 
-// times is the distribution of the service times: as given, or scaled to the
-// capacity when that was given or when the distribution says no time.
+// times returns the distribution of the service times: as given, or scaled to the
+// capacity if that is given or the distribution has no time.
 func (o *mockOptions) times(byCapacity bool) (capacity.Distribution, error) {
 	d, err := capacity.ParseDistribution(o.serviceTime)
-	var problem *capacity.SyntaxError
-	if errors.As(err, &problem) {
-		return d, exit.PointAt("--service-time", o.serviceTime, problem.Offset, problem.Message)
-	}
-	named := !strings.ContainsAny(o.serviceTime, "0123456789")
-	if err != nil || !byCapacity && !named {
-		return d, err
-	}
-	rate, err := parseCapacity("--capacity", o.capacity)
 	if err != nil {
-		return d, err
+		return d, mockSyntax("--service-time", o.serviceTime, err)
 	}
-	return scaled(d, o.workers, rate), nil
+	if named := !strings.ContainsAny(o.serviceTime, "0123456789"); !byCapacity && !named {
+		return d, nil
+	}
+	rate, err := capacity.ParseRate(o.capacity)
+	if err != nil {
+		return d, mockSyntax("--capacity", o.capacity, err)
+	}
+	return d.For(o.workers, rate), nil
 }
 
-// scaled is the distribution under which so many workers can do rate a second.
-func scaled(d capacity.Distribution, workers int, rate float64) capacity.Distribution {
-	return d.WithMean(time.Duration(math.Round(float64(workers) / rate * float64(time.Second))))
+// mockSyntax turns a syntax error into the usage error that points into the text.
+func mockSyntax(what, text string, err error) error {
+	var at *capacity.SyntaxError
+	if errors.As(err, &at) {
+		return exit.PointAt(what, text, at.Offset, at.Message)
+	}
+	return err
 }
 
-// The capacities that are taken for meant, a second.
-const (
-	mostCapacity  = 100_000
-	leastCapacity = 1.0 / 3600
-)
-
-// parseCapacity reads a capacity, 100/s, 100 (a second) or 6000/m, and returns it
-// a second.
-func parseCapacity(what, text string) (float64, error) {
-	number, unit, hasUnit := strings.Cut(text, "/")
-	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return 0, exit.PointAt(what, text, 0, "a capacity begins with a number of more than 0: 100/s")
-	}
-	per, err := rateUnit(unit)
-	if hasUnit && err != nil {
-		return 0, exit.PointAt(what, text, len(number)+1, "the unit must be s, m, h, or a duration such as 100ms")
-	}
-	if v /= per.Seconds(); v > mostCapacity || v < leastCapacity {
-		return 0, exit.PointAt(what, text, 0, "a capacity is between 1/h and 100000/s")
-	}
-	return v, nil
-}
-
-// parseAnswer checks that an answer is JSON.
+// parseAnswer checks that a reply is JSON.
 func parseAnswer(text string) (json.RawMessage, error) {
 	if !utf8.ValidString(text) {
 		return nil, exit.Usagef("--answer is not valid UTF-8: %q", text)
@@ -220,37 +191,14 @@ func parseAnswer(text string) (json.RawMessage, error) {
 	return json.RawMessage(strings.TrimSpace(text)), nil
 }
 
-// mostStall bounds a stall.
-const mostStall = time.Hour
-
-// parseStall reads LENGTH@TIME.
-func parseStall(text string) (mockStall, error) {
-	length, after, found := strings.Cut(text, "@")
-	var stall mockStall
-	var err error
-	wrong := func(offset int, message string) error {
-		return exit.PointAt("--stall", text, offset, message)
-	}
-	if stall.length, err = time.ParseDuration(length); err != nil || stall.length <= 0 || stall.length > mostStall {
-		return stall, wrong(0, "a stall begins with its length, more than 0 and at most 1h: 4s@10s")
-	}
-	if !found {
-		return stall, wrong(len(text), "@ and the time after the start are missing: 4s@10s")
-	}
-	if stall.after, err = time.ParseDuration(after); err != nil || stall.after < 0 {
-		return stall, wrong(len(length)+1, fmt.Sprintf("%q is not a time after the start such as 10s", after))
-	}
-	return stall, nil
-}
-
-// checkListen checks an address to listen at.
+// checkListen checks an address to listen on.
 func checkListen(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return exit.PointAt("--listen", text, 0, "an address is host:port or :port")
+		return exit.PointAt("--listen", text, 0, "an address must be host:port or :port")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return exit.PointAt("--listen", text, len(text)-len(port), "a port is a number between 0 and 65535")
+		return exit.PointAt("--listen", text, len(text)-len(port), "a port must be a number between 0 and 65535")
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// policyFlags are the flags that say how long to wait and how often to try.
+// policyFlags are the flags of a retry policy.
 type policyFlags struct {
 	timeout time.Duration
 	retries int
@@ -23,55 +23,54 @@ type policyFlags struct {
 	jitter  string
 }
 
-// register adds the flags to a command; heading is theirs in its help.
+// register adds the flags to a command, under a heading of its help.
 func (f *policyFlags) register(cmd *cobra.Command, heading string) {
 	flags := cmd.Flags()
-	flags.DurationVar(&f.timeout, "timeout", micro.DefaultTimeout, "wait `DURATION` for the whole answer of an attempt")
-	flags.IntVar(&f.retries, "retries", 0, "try up to `N` more times when the failure may be passing")
+	flags.DurationVar(&f.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the complete reply to an attempt")
+	flags.IntVar(&f.retries, "retries", 0, "retry up to `N` times on transient errors")
 	flags.DurationVar(&f.delay, "retry-delay", time.Second, "wait `DURATION` before the first retry")
-	flags.StringVar(&f.backoff, "backoff", "constant", "how the delay `GROWS`: constant, or exponential (doubling)")
-	flags.StringVar(&f.jitter, "jitter", "none", "spread the delays at random by `RULE`: full, equal or none")
+	flags.StringVar(&f.backoff, "backoff", "constant", "how the delay `GROWS`: constant, or exponential (doubles each time)")
+	flags.StringVar(&f.jitter, "jitter", "none", "randomize the delays by `RULE`: full, equal, or none")
 	flags.Lookup("jitter").NoOptDefVal = "full"
 	groupFlags(cmd, heading, "timeout", "retries", "retry-delay", "backoff", "jitter")
 }
 
-// takeJitter makes `--jitter full` the same as `--jitter=full`: the flag may
-// stand alone, so the word after it arrives among the arguments.
-func (f *policyFlags) takeJitter(args []string) []string {
-	if f.jitter != "full" {
-		return args
+// takeJitter makes `--jitter full` mean `--jitter=full`. Since the flag's value is
+// optional, pflag leaves the word after it among the arguments. It returns the rule
+// and the other arguments.
+func takeJitter(jitter string, args []string) (rule string, rest []string) {
+	if jitter != "full" {
+		return jitter, args
 	}
 	i := slices.IndexFunc(args, func(arg string) bool { _, ok := policy.ParseJitter(arg); return ok })
 	if i < 0 {
-		return args
+		return jitter, args
 	}
-	f.jitter = args[i]
-	return slices.Delete(slices.Clone(args), i, i+1)
+	return args[i], slices.Delete(slices.Clone(args), i, i+1)
 }
 
-// maxRetries keeps the longest time a message may take within reason.
+// maxRetries bounds the time that a message can take.
 const maxRetries = 1000
 
 func (f *policyFlags) check() error {
 	switch {
 	case f.timeout <= 0:
-		return exit.Usagef("--timeout must be longer than 0: a call always ends")
+		return exit.Usagef("--timeout must be greater than 0")
 	case f.retries < 0 || f.retries > maxRetries:
-		return exit.Usagef("--retries must be from 0 to %d", maxRetries)
+		return exit.Usagef("--retries must be between 0 and %d", maxRetries)
 	case f.delay < 0:
 		return exit.Usagef("--retry-delay must not be negative")
 	case f.backoff != "constant" && f.backoff != "exponential":
 		return exit.Usagef("unknown --backoff %q: use constant or exponential", f.backoff)
 	}
 	if _, ok := policy.ParseJitter(f.jitter); !ok {
-		return exit.Usagef("unknown --jitter %q: use full, equal or none", f.jitter)
+		return exit.Usagef("unknown --jitter %q: use full, equal, or none", f.jitter)
 	}
 	return nil
 }
 
-// options make a client as patient as the flags say. attempts is set to the
-// number of each attempt that ends; verbose tells of those that are followed by
-// another.
+// options returns the client options for the policy. attempts is set to the number
+// of each attempt that ends. With verbose, every attempt that is retried is printed.
 func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.ClientOption {
 	jitter, _ := policy.ParseJitter(f.jitter) // checked
 	p := policy.New(
@@ -79,15 +78,15 @@ func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.C
 		policy.WithHooks(policy.Hooks{Ended: func(_ context.Context, a policy.Attempt) {
 			*attempts = a.Number
 			if verbose && a.Next == policy.Retry {
-				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d ended with %v, the next one follows in %s", a.Number, a.Err, duration(a.Delay))))
+				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d failed: %v; retrying in %s", a.Number, a.Err, duration(a.Delay))))
 			}
 		}}))
-	// The policy bounds every attempt. The deadline of the whole stays out of its
-	// way also on a busy machine, where timers are late.
+	// The policy bounds every attempt. The client's own timeout must not end a call
+	// before the policy does, not even on a busy machine whose timers are late.
 	return []micro.ClientOption{p, micro.WithTimeout(p.Longest() + p.Longest()/10 + time.Second)}
 }
 
-// growth is how the delay grows.
+// growth returns the backoff.
 func (f *policyFlags) growth() policy.Backoff {
 	if f.backoff == "exponential" {
 		return policy.Exponential(f.delay, 0)

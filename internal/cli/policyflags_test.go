@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestJitterMayStandAlone(t *testing.T) {
+func TestTakeJitter(t *testing.T) {
 	tests := []struct {
 		jitter     string
 		args, rest []string
@@ -17,9 +17,8 @@ func TestJitterMayStandAlone(t *testing.T) {
 		{"full", []string{"cmd=x", "none"}, []string{"cmd=x"}, "none"},
 	}
 	for _, tt := range tests {
-		f := policyFlags{jitter: tt.jitter}
-		if rest := f.takeJitter(tt.args); !slices.Equal(rest, tt.rest) || f.jitter != tt.want {
-			t.Errorf("--jitter=%s %q: jitter %s, arguments %q", tt.jitter, tt.args, f.jitter, rest)
+		if rule, rest := takeJitter(tt.jitter, tt.args); !slices.Equal(rest, tt.rest) || rule != tt.want {
+			t.Errorf("--jitter=%s %q: rule %s, arguments %q", tt.jitter, tt.args, rule, rest)
 		}
 	}
 }

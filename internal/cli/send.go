@@ -118,7 +118,7 @@ func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 // complete reads the arguments and checks the flags against each other. All its
 // errors are usage errors: nothing has been sent.
 func (o *sendOptions) complete(s *term.IO, args []string) error {
-	args = o.policy.takeJitter(args)
+	o.policy.jitter, args = takeJitter(o.policy.jitter, args)
 	if len(args) == 0 {
 		return exit.Usagef("PATTERN is missing")
 	}

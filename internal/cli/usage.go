@@ -24,6 +24,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		return unknownFlag(cmd, unknown.GetSpecifiedName())
 	case errors.As(err, &missing):
 		return exit.Usagef("flag %s needs a value", dashed(missing.GetSpecifiedName()))
+	case errors.As(err, &invalid) && exit.Code(invalid.Unwrap()) == exit.Usage:
+		return invalid.Unwrap() // it names the flag itself
 	case errors.As(err, &invalid):
 		return exit.Usagef("flag --%s: %s", invalid.GetFlag().Name, cause(invalid))
 	}

@@ -1,4 +1,4 @@
-package cli
+package bench
 
 import (
 	"errors"
@@ -10,19 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/term"
 )
-
-// readBench reads the arguments of `msctl bench` and runs nothing.
-func readBench(t *testing.T, stdin string, args ...string) (*benchOptions, error) {
-	t.Helper()
-	s, _ := term.NewTest(stdin, term.Facts{})
-	cmd, o := benchCommand(s, "", &replay{from: s.In})
-	if err := cmd.ParseFlags(args); err != nil {
-		t.Fatal(err)
-	}
-	return o, o.complete(cmd, cmd.Flags().Args())
-}
 
 // scenarioFile writes a scenario and returns its path.
 func scenarioFile(t *testing.T, text string) string {
@@ -34,9 +22,9 @@ func scenarioFile(t *testing.T, text string) string {
 	return path
 }
 
-// TestScenario: a file says what flags say, and the messages that they cannot.
+// TestScenario: a file sets what flags set, and several messages.
 func TestScenario(t *testing.T) {
-	path := scenarioFile(t, `# all that the flags do
+	path := scenarioFile(t, `# everything that flags can set
 rate: 500/s
 duration: 30s
 policy: naive
@@ -62,7 +50,7 @@ messages:
     data: |
       {"id": 1}
 `)
-	o, err := readBench(t, "", "--scenario", path, "--retries", "3")
+	s, err := readSpec(t, "", "--scenario", path, "--retries", "3")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,8 +59,8 @@ messages:
 		Weight, Pairs                         int
 	}
 	var got []message
-	for _, m := range o.messages {
-		got = append(got, message{m.name, m.route.String(), string(m.payload.Make(6)), m.to, m.method, m.header.Get("X-Tenant"), m.weight, len(m.pairs)})
+	for _, m := range s.Messages {
+		got = append(got, message{m.Name, m.route.String(), string(m.payload.Make(6)), m.To, m.Method, m.header.Get("X-Tenant"), m.Weight, len(m.pairs)})
 	}
 	want := []message{
 		{Route: `{"cmd":"findAllItems"}`, Data: `{}`, Weight: 4},
@@ -84,50 +72,48 @@ messages:
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("messages: -want +got\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"drop=5%", "stall@10s+4s"}, o.faults.texts); diff != "" || !o.noTUI || len(o.parsed) != 1 {
-		t.Errorf("flags: -want +got\n%s, no-tui %t, %d thresholds", diff, o.noTUI, len(o.parsed))
+	if diff := cmp.Diff([]string{"drop=5%", "stall@10s+4s"}, faultTexts(s.Faults)); diff != "" || !s.NoTUI || len(s.Thresholds) != 1 {
+		t.Errorf("settings: -want +got\n%s, no-tui %t, %d thresholds", diff, s.NoTUI, len(s.Thresholds))
 	}
-	if got := o.policy.String() + "; " + o.describe(); got != "timeout 1s, 3 retries at once, budget 20%+10/s; 500/s for 30s" {
-		t.Errorf("the command line does not win: %s", got)
+	if got := s.ClientPolicy().String() + "; " + s.describeLoad(); got != "timeout 1s, 3 retries at once, budget 20%+10/s; 500/s for 30s" {
+		t.Errorf("the command line does not take precedence: %s", got)
 	}
-	again := "bench --budget 20%+10/s --duration 30s --fault drop=5% --fault stall@10s+4s --no-tui --policy naive --rate 500/s --retries 3 --scenario " + path + " --threshold 'p99<50ms'"
-	if diff := cmp.Diff(again, o.command); diff != "" {
-		t.Errorf("again: -want +got\n%s", diff)
+	if diff := cmp.Diff([]string{"3"}, s.Values("retries")); diff != "" {
+		t.Errorf("retries: -want +got\n%s", diff)
 	}
 }
 
-// TestScenarioPoints: at the line and the column in the file, or at the file's
-// line and the column of the value.
-func TestScenarioPoints(t *testing.T) {
+// TestScenarioErrors: they point at the line and the column of the file, or name the
+// line and point into the value.
+func TestScenarioErrors(t *testing.T) {
 	cases := []struct{ text, want string }{
-		{"", "FILE, column 1: the file says nothing"},
-		{"# nothing\n", "column 1: the file says nothing"},
-		{"rate: 5/s\nrate: 6/s\n", `FILE, line 2, column 1: "rate" is there twice`},
+		{"", "FILE, column 1: the file is empty"},
+		{"# nothing\n", "column 1: the file is empty"},
+		{"rate: 5/s\nrate: 6/s\n", `FILE, line 2, column 1: duplicate key "rate"`},
 		{"? [a]\n: 1\n", "FILE, line 2, column 1: "},
-		{"messages:\n  - pattern: cmd=x\n    pattern: cmd=y\n", `FILE, line 3, column 5: "pattern" is there twice`},
-		{"messages:\n  - pattern: cmd=x\n    name: [a]\n", "FILE, line 3, column 11: name is a plain value"},
-		{"messages:\n  - cmd=x\n", "FILE, line 2, column 5: a message is `key: value` lines"},
-		{"messages:\n  - pattern: cmd=x\n    weight: -1\n", "FILE, line 3, column 13: a weight is a whole number"},
-		{"messages:\n  - pattern: cmd=x\n    meta: {a: [b]}\n", "FILE, line 3, column 15: a is a plain value"},
-		{"messages:\n  - pattern: cmd=x\n    data: {a: .nan}\n", "FILE, line 3, column 11: data cannot be written as JSON"},
+		{"messages:\n  - pattern: cmd=x\n    pattern: cmd=y\n", `FILE, line 3, column 5: duplicate key "pattern"`},
+		{"messages:\n  - pattern: cmd=x\n    name: [a]\n", "FILE, line 3, column 11: name must be a plain value"},
+		{"messages:\n  - cmd=x\n", "FILE, line 2, column 5: a message must be a mapping (`key: value` lines)"},
+		{"messages:\n  - pattern: cmd=x\n    weight: -1\n", "FILE, line 3, column 13: weight must be a whole number"},
+		{"messages:\n  - pattern: cmd=x\n    meta: {a: [b]}\n", "FILE, line 3, column 15: a must be a plain value"},
+		{"messages:\n  - pattern: cmd=x\n    data: {a: .nan}\n", "FILE, line 3, column 11: data cannot be converted to JSON"},
 		{"seed: -1\nmessages: [{pattern: cmd=x}]\n", `FILE, line 1, column 7: seed: "-1" is not a whole number of 0 or more`},
 		{"fault:\n  - drop\n  - stall\nmessages: [{pattern: cmd=x}]\n", "FILE, line 3: --fault, column 6: stall needs an end"},
 		{"messages: [{pattern: cmd=x}]\narrivals: poison\n", `FILE, line 2: unknown --arrivals "poison"`},
-		{"messages: [{pattern: cmd=x}]\nthink: 1s\n", "FILE, line 2: --think goes with --users"},
+		{"messages: [{pattern: cmd=x}]\nthink: 1s\n", "FILE, line 2: --think requires --users"},
 		{"scenario: other.yaml\n", `FILE, line 1, column 1: unknown key "scenario"`},
 		{"help: true\n", `FILE, line 1, column 1: unknown key "help"`},
 	}
 	for _, c := range cases {
 		path := scenarioFile(t, c.text)
-		_, err := readBench(t, "", "--scenario", path)
+		_, err := readSpec(t, "", "--scenario", path)
 		if want := strings.Replace(c.want, "FILE", path, 1); exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", c.text, err, want)
 		}
 	}
 }
 
-// FuzzScenario: whatever is in a scenario works, or is a usage error that points
-// into the file.
+// FuzzScenario: every file is a scenario, or a usage error that names the file.
 func FuzzScenario(f *testing.F) {
 	for _, text := range []string{
 		"rate: 5/s\nusers: 3\n", "messages:\n  - pattern: {cmd: x}\n    weight: 2\n    data: [a=1, b:=2]\n", "fault: [drop, stall@1s+1s]\n",
@@ -141,18 +127,12 @@ func FuzzScenario(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, _ := term.NewTest("", term.Facts{})
-		cmd, o := benchCommand(s, "", &replay{from: s.In})
-		if err := cmd.ParseFlags([]string{"--scenario", path}); err != nil {
-			t.Fatal(err)
-		}
-		o.scenario = path
-		_, err := o.readScenario(cmd, false)
+		err := NewSpec().ReadScenario(path, false)
 		var at exit.Pointer
 		switch {
 		case err != nil && exit.Code(err) != exit.Usage:
-			t.Errorf("%q: %v is no usage error", text, err)
-		case errors.As(err, &at) && (at.Offset > len(at.Text) || at.What != path):
+			t.Errorf("%q: %v is not a usage error", text, err)
+		case errors.As(err, &at) && (at.Offset > len(at.Text) || !strings.HasPrefix(err.Error(), path)):
 			t.Errorf("%q: %v points elsewhere", text, err)
 		}
 	})

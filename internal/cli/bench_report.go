@@ -9,9 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/bench"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/compare"
-	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/printcode"
 	"github.com/msctl/msctl/internal/term"
@@ -22,7 +23,7 @@ type reportOptions struct {
 	files       []string
 	format      string
 	thresholds  []string
-	parsed      []benchreport.Threshold
+	parsed      []report.Threshold
 	printPolicy string
 	schema      bool
 }
@@ -74,7 +75,7 @@ func (o *reportOptions) check() error {
 		return exit.Usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(printcode.PolicyLanguages(), " or "))
 	}
 	for _, text := range o.thresholds {
-		t, err := parseThreshold(text)
+		t, err := bench.ParseThreshold(text)
 		if err != nil {
 			return err
 		}
@@ -83,20 +84,9 @@ func (o *reportOptions) check() error {
 	return nil
 }
 
-// parseThreshold reads a threshold; what is wrong with it is a usage error that
-// points at the place.
-func parseThreshold(text string) (benchreport.Threshold, error) {
-	t, err := benchreport.ParseThreshold(text)
-	var problem *benchreport.SyntaxError
-	if errors.As(err, &problem) {
-		return t, exit.PointAt("--threshold", text, problem.Offset, problem.Message)
-	}
-	return t, err
-}
-
 func runBenchReport(s *term.IO, o reportOptions) error {
 	if o.schema {
-		_, err := io.WriteString(s.Out, benchreport.Schema())
+		_, err := io.WriteString(s.Out, report.Schema())
 		return err
 	}
 	d, err := loadDocuments(o.files)
@@ -112,7 +102,7 @@ func runBenchReport(s *term.IO, o reportOptions) error {
 	return crossed(d)
 }
 
-func (o *reportOptions) print(s *term.IO, d *benchreport.Document) error {
+func (o *reportOptions) print(s *term.IO, d *report.Document) error {
 	if o.printPolicy != "" {
 		if d.Suggestion == nil {
 			return exit.WithHint(errors.New("the run suggests no policy: too little was measured while the service was well"), "a longer run without faults has more")
@@ -130,7 +120,7 @@ func (o *reportOptions) print(s *term.IO, d *benchreport.Document) error {
 }
 
 // crossed is the error of thresholds that were not kept.
-func crossed(d *benchreport.Document) error {
+func crossed(d *report.Document) error {
 	var texts []string
 	for _, t := range d.Crossed() {
 		texts = append(texts, fmt.Sprintf("%s (measured %s)", t.Text, t.Measured))
@@ -142,14 +132,14 @@ func crossed(d *benchreport.Document) error {
 }
 
 // loadDocuments reads saved runs and puts those of several files together.
-func loadDocuments(files []string) (*benchreport.Document, error) {
-	all := make([]*benchreport.Document, len(files))
+func loadDocuments(files []string) (*report.Document, error) {
+	all := make([]*report.Document, len(files))
 	for i, file := range files {
-		d, err := loadDocument(file)
+		d, err := bench.LoadDocument(file)
 		switch {
 		case err != nil:
 			return nil, err
-		case i > 0 && (d.Kind != benchreport.KindRun || all[0].Kind != benchreport.KindRun):
+		case i > 0 && (d.Kind != report.KindRun || all[0].Kind != report.KindRun):
 			return nil, exit.WithHint(exit.Usagef("%s: sweeps and collapses are reports of their own", file), "give one file")
 		}
 		for j := range d.Runs {
@@ -159,7 +149,7 @@ func loadDocuments(files []string) (*benchreport.Document, error) {
 		}
 		all[i] = d
 	}
-	return benchreport.Merge(all[0], all[1:]...), nil
+	return report.Merge(all[0], all[1:]...), nil
 }
 
 // compareOptions is what `msctl bench compare` was told.
@@ -194,11 +184,11 @@ ends with exit code 99.`,
 }
 
 func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
-	a, err := loadDocument(before)
+	a, err := bench.LoadDocument(before)
 	if err != nil {
 		return err
 	}
-	b, err := loadDocument(after)
+	b, err := bench.LoadDocument(after)
 	if err != nil {
 		return err
 	}

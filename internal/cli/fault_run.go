@@ -17,22 +17,22 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// faultRunner is a `msctl fault` that runs. It belongs to one goroutine.
+// faultRunner is a running `msctl fault`. It is used by one goroutine.
 type faultRunner struct {
 	io    *term.IO
 	o     faultOptions
 	proxy *fault.Proxy
 	began time.Time
-	last  fault.Stats // as of the line before
+	last  fault.Stats // at the previous line
 }
 
-// runFault passes on until ctx ends or `quit` is typed, and prints what was done.
+// runFault runs the proxy until ctx ends or `quit` is entered, and prints the counts.
 func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
-	proxy, err := fault.Start(context.WithoutCancel(ctx), fault.Options{ // it ends when its counts have been read
+	proxy, err := fault.Start(context.WithoutCancel(ctx), fault.Options{ // Close ends it, after the counts are read
 		Listen: o.listen, Target: o.target.Addresses, TLS: o.tls, Seed: o.seed, Raw: o.raw, Faults: o.faults,
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return exit.WithHint(err, "give another one with --listen")
+		return exit.WithHint(err, "choose another address with --listen")
 	}
 	if err != nil {
 		return err
@@ -49,17 +49,17 @@ func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
 
 func (r *faultRunner) introduce() {
 	c := r.io.ErrPalette()
-	r.io.Notef("%s %s passes on to %s", c.Good("✓"), r.address(), r.o.target.Name())
+	r.io.Notef("%s %s forwards to %s", c.Good("✓"), r.address(), r.o.target.Name())
 	for _, a := range r.proxy.Faults() {
 		r.io.Notef("  %d  %s", a.ID, c.Warn(a.Fault.String()))
 	}
 	if r.io.Facts().StdinTTY {
-		r.io.Notef("  %s", c.Dim("type a fault, list, remove 1, clear, stats, help or quit; Ctrl-C ends too"))
+		r.io.Notef("  %s", c.Dim("type a fault, list, remove 1, clear, stats, help, or quit (or Ctrl-C)"))
 	}
 	r.last = r.proxy.Stats()
 }
 
-// address is where the proxy listens, as the clients' own target would be written.
+// address returns the proxy's address as clients would write their target.
 func (r *faultRunner) address() string {
 	scheme := target.SchemeTCP
 	if r.o.target.Broker != nil {
@@ -68,7 +68,7 @@ func (r *faultRunner) address() string {
 	return scheme + "://" + r.proxy.Addr()
 }
 
-// loop lives until the end.
+// loop runs until ctx ends or `quit` is entered.
 func (r *faultRunner) loop(ctx context.Context, lines <-chan string) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -80,7 +80,7 @@ func (r *faultRunner) loop(ctx context.Context, lines <-chan string) {
 			r.second()
 		case line, ok := <-lines:
 			if !ok {
-				lines = nil // nobody types; it goes on all the same
+				lines = nil // no more input; the proxy keeps running
 				continue
 			}
 			if quit := r.command(strings.TrimSpace(line)); quit {
@@ -91,19 +91,19 @@ func (r *faultRunner) loop(ctx context.Context, lines <-chan string) {
 }
 
 // faultCommands is what help prints.
-const faultCommands = `  FAULT      do this too, its times from now: error=20%, stall@0s+4s
-  list       the faults and their numbers
-  remove 1   end a fault
-  clear      end them all
-  stats      print what has been done so far
-  quit       end`
+const faultCommands = `  FAULT      add a fault, its times relative to now: error=20%, stall@0s+4s
+  list       list the faults and their numbers
+  remove 1   remove a fault
+  clear      remove all faults
+  stats      print the counts so far
+  quit       stop`
 
-// faultWords are the commands, which a word in their place was meant to be.
+// faultWords are the names of the commands.
 func faultWords() []string {
 	return []string{"add", "list", "remove", "clear", "stats", "help", "quit"}
 }
 
-// command does what a line of standard input says.
+// command executes a line of standard input.
 func (r *faultRunner) command(line string) (quit bool) {
 	word, rest, _ := strings.Cut(line, " ")
 	rest = strings.TrimSpace(rest)
@@ -120,19 +120,19 @@ func (r *faultRunner) command(line string) (quit bool) {
 	case line == "clear":
 		n := len(r.proxy.Faults())
 		r.proxy.Clear()
-		r.say("%s removed", count(n, "fault"))
+		r.log("%s removed", count(n, "fault"))
 	case word == "remove":
 		r.remove(rest)
 	case word == "add":
 		r.add(rest)
 	default:
-		r.addOrComplain(line)
+		r.addOrReject(line)
 	}
 	return false
 }
 
-// addOrComplain takes a line for a fault, unless it looks more like a command.
-func (r *faultRunner) addOrComplain(line string) {
+// addOrReject adds a line as a fault, unless it looks more like a command.
+func (r *faultRunner) addOrReject(line string) {
 	word := line[:strings.IndexAny(line+" ", "=@ ")]
 	near := nearest.Word(word, append(faultWords(), fault.Kinds()...))
 	for _, command := range faultWords() {
@@ -144,7 +144,7 @@ func (r *faultRunner) addOrComplain(line string) {
 	r.add(line)
 }
 
-// add adds a fault whose window counts from now.
+// add adds a fault whose window is relative to now.
 func (r *faultRunner) add(text string) {
 	f, err := r.o.parse("the fault", text)
 	if err != nil {
@@ -160,51 +160,51 @@ func (r *faultRunner) add(text string) {
 		r.wrong(err)
 		return
 	}
-	r.say("added %d  %s", id, r.io.ErrPalette().Warn(shown))
+	r.log("added %d  %s", id, r.io.ErrPalette().Warn(shown))
 }
 
 func (r *faultRunner) remove(text string) {
 	id, err := strconv.Atoi(text)
 	if err != nil || !r.proxy.Remove(id) {
-		r.wrong(fmt.Errorf("there is no fault %q: remove takes a number that list shows", text))
+		r.wrong(fmt.Errorf("no fault %q: enter a number shown by list", text))
 		return
 	}
-	r.say("removed %d", id)
+	r.log("removed %d", id)
 }
 
 func (r *faultRunner) list() {
 	faults := r.proxy.Faults()
 	if len(faults) == 0 {
-		r.io.Notef("  no faults: everything is passed on")
+		r.io.Notef("  no faults: everything is forwarded")
 	}
 	for _, a := range faults {
 		r.io.Notef("  %d  %s  %s", a.ID, a.Fault, r.io.ErrPalette().Dim(r.state(a)))
 	}
 }
 
-// state says whether a fault acts just now.
+// state describes whether a fault is active.
 func (r *faultRunner) state(a fault.Active) string {
 	switch passed := time.Since(r.began); {
 	case a.Removed:
 		return "removed"
 	case a.Acting && a.Fault.Length > 0:
-		return "acts, for another " + seconds(a.Fault.Start+a.Fault.Length-passed)
+		return "active for another " + seconds(a.Fault.Start+a.Fault.Length-passed)
 	case a.Acting:
-		return "acts"
+		return "active"
 	case passed < a.Fault.Start:
-		return "begins in " + seconds(a.Fault.Start-passed)
+		return "starts in " + seconds(a.Fault.Start-passed)
 	}
-	return "is over"
+	return "ended"
 }
 
-// say prints a line with the time since the start.
-func (r *faultRunner) say(format string, args ...any) {
+// log prints a line with the time since the start.
+func (r *faultRunner) log(format string, args ...any) {
 	r.io.Notef("%5.0fs  %s", time.Since(r.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 func (r *faultRunner) wrong(err error) { r.io.Notef("%s %v", r.io.ErrPalette().Bad("error:"), err) }
 
-// second prints what has happened since the line before, if anything has.
+// second prints the changes since the previous line, if there are any.
 func (r *faultRunner) second() {
 	now, before := r.proxy.Stats(), r.last
 	r.last = now
@@ -224,23 +224,23 @@ func (r *faultRunner) second() {
 		if i < len(before.Faults) && before.Faults[i].ID == a.ID {
 			was = before.Faults[i]
 		}
-		part(a.Hit+comingBack(a), was.Hit+comingBack(was), r.io.ErrPalette().Warn(string(a.Fault.Kind))+" (fault "+strconv.Itoa(a.ID)+")")
+		part(a.Hit+backward(a), was.Hit+backward(was), r.io.ErrPalette().Warn(string(a.Fault.Kind))+" (fault "+strconv.Itoa(a.ID)+")")
 	}
 	if len(parts) > 0 {
-		r.say("%s", strings.Join(parts, "  "))
+		r.log("%s", strings.Join(parts, "  "))
 	}
 }
 
-// comingBack counts the replies that a fault was done to, beside the messages; of
-// drop-reply they are the answers to those.
-func comingBack(a fault.Active) uint64 {
+// backward returns how many replies a fault affected in addition to the messages.
+// drop-reply affects the replies to its messages, which are not counted twice.
+func backward(a fault.Active) uint64 {
 	if a.Fault.Kind == fault.DropReply {
 		return 0
 	}
 	return a.Replies
 }
 
-// windows tells of the faults that have begun or ended.
+// windows prints the faults that have started or ended.
 func (r *faultRunner) windows(before, now []fault.Active) {
 	was := map[int]bool{}
 	for _, a := range before {
@@ -250,14 +250,14 @@ func (r *faultRunner) windows(before, now []fault.Active) {
 		switch {
 		case !a.Fault.Trigger() || a.Removed || a.Acting == was[a.ID]:
 		case a.Acting:
-			r.say("fault %d begins  %s", a.ID, r.io.ErrPalette().Warn(a.Fault.String()))
+			r.log("fault %d started  %s", a.ID, r.io.ErrPalette().Warn(a.Fault.String()))
 		default:
-			r.say("fault %d is over", a.ID)
+			r.log("fault %d ended", a.ID)
 		}
 	}
 }
 
-// messages is what is counted.
+// messages names what is counted.
 func (r *faultRunner) messages() string {
 	if r.o.raw {
 		return "reads"
@@ -265,12 +265,12 @@ func (r *faultRunner) messages() string {
 	return "messages"
 }
 
-// summary is what has been done since the start.
+// summary returns the counts since the start.
 func (r *faultRunner) summary() string {
 	stats := r.proxy.Stats()
 	var b strings.Builder
-	_, port, _ := net.SplitHostPort(r.proxy.Addr()) // it is one
-	fmt.Fprintf(&b, "fault proxy :%s before %s for %s, seed %d\n", port, r.o.target.Name(), seconds(time.Since(r.began)), r.o.seed)
+	_, port, _ := net.SplitHostPort(r.proxy.Addr()) // always valid
+	fmt.Fprintf(&b, "fault proxy :%s in front of %s, ran for %s, seed %d\n", port, r.o.target.Name(), seconds(time.Since(r.began)), r.o.seed)
 	row := func(name string, n uint64, note string) {
 		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, decimal(n), note)
 	}
@@ -278,12 +278,12 @@ func (r *faultRunner) summary() string {
 	row("replies", stats.Replies, "from the service")
 	row("connections", stats.Connections, fmt.Sprintf("%d open", stats.Open))
 	if stats.Unreachable > 0 {
-		row("turned away", stats.Unreachable, "because "+r.o.target.Name()+" could not be reached")
+		row("rejected", stats.Unreachable, r.o.target.Name()+" could not be reached")
 	}
 	for _, a := range stats.Faults {
-		note := fmt.Sprintf("of %d hit by %s", a.Matched, a.Fault)
-		if comingBack(a) > 0 {
-			note = fmt.Sprintf("of %d, and %d coming back, hit by %s", a.Matched, a.Replies, a.Fault)
+		note := fmt.Sprintf("of %d affected by %s", a.Matched, a.Fault)
+		if backward(a) > 0 {
+			note = fmt.Sprintf("of %d, and %d replies, affected by %s", a.Matched, a.Replies, a.Fault)
 		}
 		if a.Removed {
 			note += " (removed)"

@@ -12,19 +12,19 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// mock is a `msctl mock` that runs. It belongs to one goroutine.
+// mock is a running `msctl mock`. It is used by one goroutine.
 type mock struct {
 	io      *term.IO
 	o       mockOptions
 	service *capacity.Running
 	began   time.Time
-	last    capacity.Stats // as of the second before
+	last    capacity.Stats // at the previous line
 	lastAt  time.Time
 }
 
-// runMock serves until ctx ends or `quit` is typed, and prints what was done.
+// runMock serves until ctx ends or `quit` is entered, and prints the counts.
 func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
-	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // it ends when its counts have been read
+	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // it ends after the counts are read
 	defer end()
 	service, err := o.serve(serving)
 	if err != nil {
@@ -45,7 +45,7 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	return <-ended
 }
 
-// serve starts the service, where --listen says.
+// serve starts the service on the address of --listen.
 func (o *mockOptions) serve(ctx context.Context) (*capacity.Running, error) {
 	if o.at.Broker == nil {
 		return capacity.Serve(ctx, o.listen, o.config, o.served...)
@@ -74,19 +74,19 @@ func (m *mock) introduce() {
 		}
 		patterns = list(names, 5)
 	}
-	m.io.Notef("%s %s answers %s", c.Good("✓"), at, patterns)
+	m.io.Notef("%s %s replies to %s", c.Good("✓"), at, patterns)
 	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), count(m.o.workers, "worker"),
-		m.o.config.ServiceTime, c.Dim(m.habits()))
+		m.o.config.ServiceTime, c.Dim(m.limits()))
 	if m.io.Facts().StdinTTY {
-		m.io.Notef("  %s", c.Dim("type stall 4s, capacity 200/s, stats or quit; Ctrl-C ends too"))
+		m.io.Notef("  %s", c.Dim("type stall 4s, capacity 200/s, stats, or quit (or Ctrl-C)"))
 	}
 }
 
-// habits says what it does beside working.
-func (m *mock) habits() string {
+// limits describes the queue and what happens to expired requests.
+func (m *mock) limits() string {
 	text := ""
 	if m.o.queue > 0 {
-		text = fmt.Sprintf("; %d may wait, more are refused", m.o.queue)
+		text = fmt.Sprintf("; up to %d may wait, others are rejected", m.o.queue)
 	}
 	if m.o.dropExpired {
 		text += "; requests whose callers have given up are dropped"
@@ -94,7 +94,7 @@ func (m *mock) habits() string {
 	return text
 }
 
-// count is "1 worker" or "4 workers".
+// count returns "1 worker" or "4 workers".
 func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -102,7 +102,7 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// capacityText is a rate a second for people.
+// capacityText formats a rate per second.
 func capacityText(rate float64) string {
 	if math.IsInf(rate, 1) {
 		return "unlimited"
@@ -110,7 +110,8 @@ func capacityText(rate float64) string {
 	return fmt.Sprintf("%.4g/s", rate)
 }
 
-// loop lives until the end, and returns an error of the service.
+// loop runs until ctx ends, `quit` is entered, or the service fails, and returns the
+// error of the service.
 func (m *mock) loop(ctx context.Context, lines <-chan string, ended <-chan error) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -126,13 +127,13 @@ func (m *mock) loop(ctx context.Context, lines <-chan string, ended <-chan error
 			m.second()
 		case <-planned.C:
 			if len(m.o.plan) > 0 {
-				m.stall(m.o.plan[0].length)
+				m.stall(m.o.plan[0].Length)
 				m.o.plan = m.o.plan[1:]
 			}
 			planned.Reset(m.untilStall())
 		case line, ok := <-lines:
 			if !ok {
-				lines = nil // nobody types; it goes on all the same
+				lines = nil // no more input; the mock keeps running
 				continue
 			}
 			if quit := m.command(line); quit {
@@ -142,12 +143,12 @@ func (m *mock) loop(ctx context.Context, lines <-chan string, ended <-chan error
 	}
 }
 
-// untilStall is how long the next planned stall is away.
+// untilStall returns the time until the next planned stall.
 func (m *mock) untilStall() time.Duration {
 	if len(m.o.plan) == 0 {
 		return math.MaxInt64
 	}
-	return m.o.plan[0].after - time.Since(m.began)
+	return m.o.plan[0].After - time.Since(m.began)
 }
 
 func (m *mock) stall(d time.Duration) {
@@ -155,12 +156,12 @@ func (m *mock) stall(d time.Duration) {
 	m.io.Notef("%s stalled for %s", m.clock(), m.io.ErrPalette().Warn(d.String()))
 }
 
-// clock is the time since the start, for the beginning of a line.
+// clock returns the time since the start, as lines begin.
 func (m *mock) clock() string {
 	return fmt.Sprintf("%5.0fs ", time.Since(m.began).Seconds())
 }
 
-// command does what a line of standard input says.
+// command executes a line of standard input.
 func (m *mock) command(line string) (quit bool) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	rest = strings.TrimSpace(rest)
@@ -171,27 +172,29 @@ func (m *mock) command(line string) (quit bool) {
 	case word == "stats" && rest == "":
 		fmt.Fprint(m.io.Out, m.summary())
 	case word == "stall":
-		d, err := time.ParseDuration(rest)
-		if err != nil || d <= 0 || d > mostStall {
-			m.io.Notef("%s %q is not how long to stall, more than 0 and at most 1h: stall 4s", m.io.ErrPalette().Bad("error:"), rest)
+		d, err := capacity.ParseStallLength(rest)
+		if err != nil {
+			m.fail(mockSyntax("stall", rest, err))
 			return false
 		}
 		m.stall(d)
 	case word == "capacity":
-		rate, err := parseCapacity("capacity", rest)
+		rate, err := capacity.ParseRate(rest)
 		if err != nil {
-			m.io.Notef("%s %v", m.io.ErrPalette().Bad("error:"), err)
+			m.fail(mockSyntax("capacity", rest, err))
 			return false
 		}
-		m.service.SetServiceTime(scaled(m.o.config.ServiceTime, m.o.workers, rate))
+		m.service.SetServiceTime(m.o.config.ServiceTime.For(m.o.workers, rate))
 		m.io.Notef("%s capacity %s", m.clock(), m.io.ErrPalette().Bold(capacityText(m.service.Capacity())))
 	default:
-		m.io.Notef("%s unknown command %q: type stall 4s, capacity 200/s, stats or quit", m.io.ErrPalette().Bad("error:"), line)
+		m.fail(fmt.Errorf("unknown command %q: type stall 4s, capacity 200/s, stats, or quit", line))
 	}
 	return false
 }
 
-// second prints a line when something has happened in the second that has passed.
+func (m *mock) fail(err error) { m.io.Notef("%s %v", m.io.ErrPalette().Bad("error:"), err) }
+
+// second prints a line if anything happened in the last second.
 func (m *mock) second() {
 	now, stats := time.Now(), m.service.Stats()
 	if stats == m.last {
@@ -205,7 +208,7 @@ func (m *mock) second() {
 		name        string
 		now, before uint64
 	}{{"wasted", stats.Wasted, m.last.Wasted}, {"expired", stats.Expired, m.last.Expired}, {"refused", stats.Refused, m.last.Refused}} {
-		if part.now > 0 { // those that have never happened are no news
+		if part.now > 0 { // once it has happened
 			line += fmt.Sprintf("  %s %s", part.name, rate(part.now, part.before))
 		}
 	}
@@ -213,19 +216,19 @@ func (m *mock) second() {
 	m.last, m.lastAt = stats, now
 }
 
-// summary is what has been done since the start.
+// summary returns the counts since the start.
 func (m *mock) summary() string {
 	stats := m.service.Stats()
 	var b strings.Builder
-	fmt.Fprintf(&b, "mock for %s, capacity %s\n", seconds(time.Since(m.began)), capacityText(m.service.Capacity()))
+	fmt.Fprintf(&b, "mock ran for %s, capacity %s\n", seconds(time.Since(m.began)), capacityText(m.service.Capacity()))
 	row := func(name string, n uint64, note string) {
 		fmt.Fprintf(&b, "  %-8s %8d  %s\n", name, n, note)
 	}
 	row("arrived", stats.Arrived, "requests")
-	row("done", stats.Done, "worked on to the end")
-	row("wasted", stats.Wasted, "of those done, for callers who had given up")
-	row("expired", stats.Expired, "dropped, because the callers had given up")
-	row("refused", stats.Refused, "because the queue was full")
-	row("open", uint64(stats.Waiting+stats.Busy), "waiting or worked on")
+	row("done", stats.Done, "work finished")
+	row("wasted", stats.Wasted, "of these, for callers that had given up")
+	row("expired", stats.Expired, "dropped because the caller had given up")
+	row("refused", stats.Refused, "rejected because the queue was full")
+	row("open", uint64(stats.Waiting+stats.Busy), "waiting or in progress")
 	return b.String()
 }

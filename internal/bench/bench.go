@@ -1,0 +1,204 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/lab"
+	"github.com/msctl/msctl/internal/load/report"
+)
+
+// Display shows the runs of a bench. Its methods are called one at a time.
+type Display interface {
+	// Show shows a run. It may return before the run has finished; the next call
+	// comes when it has.
+	Show(Stage) error
+	// Note shows what happens between the runs.
+	Note(text string)
+	// Conclude shows the conclusion from several runs.
+	Conclude(text string)
+}
+
+// Stage is one run for a Display.
+type Stage struct {
+	// Title describes the run among several, such as "2 of 5: recommended".
+	Title string
+	// Name is the run's name among the results. It is empty for a single run, and
+	// while a capacity is searched for.
+	Name     string
+	Run      *Run
+	Triggers []load.Trigger // those that are planned
+	Preset   string         // of the policy at the start
+	// Caption, if set, explains the moment of a snapshot in a sentence.
+	Caption func(*load.Snapshot) string
+}
+
+// Pauser returns a function that pauses the process of a service for a while, or an
+// error if no service can be paused.
+type Pauser func(context.Context) (func(ctx context.Context, service string, d time.Duration) error, error)
+
+// Bench makes the runs of a Spec. Make it with Prepare, and call Close at the end.
+// It is not safe for concurrent use.
+type Bench struct {
+	spec    *Spec
+	pause   Pauser
+	files   *files
+	display Display
+
+	runs        []report.Run
+	experiment  *report.Experiment // nil for a single run
+	restLatency time.Duration      // of a request before the first run; 0 until measured
+	warnings    []string
+}
+
+// Prepare finds the targets of a Spec that has been checked, and opens the output
+// files. Nothing is sent but what finding the targets takes.
+func Prepare(ctx context.Context, s *Spec, pause Pauser) (*Bench, error) {
+	if err := s.resolve(ctx); err != nil {
+		return nil, err
+	}
+	files, err := s.Outputs.open(s.Title(), s.Targets())
+	if err != nil {
+		return nil, err
+	}
+	return &Bench{spec: s, pause: pause, files: files}, nil
+}
+
+// Close removes the output files that are not complete.
+func (b *Bench) Close() { b.files.discard() }
+
+// Warnings returns what the user should know although the runs were made.
+func (b *Bench) Warnings() []string { return b.warnings }
+
+// Run makes all runs and shows them. When ctx ends, the run in progress is stopped
+// and kept.
+func (b *Bench) Run(ctx context.Context, display Display) error {
+	defer relaxGC()()
+	b.display = display
+	switch {
+	case b.spec.Trials.Demo:
+		return b.demo(ctx)
+	case b.spec.Trials.Collapse:
+		return b.collapse(ctx)
+	}
+	trials, experiment, err := b.spec.trials()
+	if err != nil {
+		return err
+	}
+	b.experiment = experiment
+	return b.all(ctx, trials)
+}
+
+// all makes several runs, each after the service has recovered from the previous.
+func (b *Bench) all(ctx context.Context, trials []trial) error {
+	for i, t := range trials {
+		stage := Stage{Name: t.name, Preset: t.spec.Policy.Preset}
+		if len(trials) > 1 {
+			if err := b.rest(ctx); err != nil {
+				return err
+			}
+		}
+		if t.name != "" {
+			stage.Title = fmt.Sprintf("%d of %d: %s", i+1, len(trials), t.name)
+		}
+		r, err := newRig(ctx, t.spec, b.pause)
+		if err != nil {
+			return err
+		}
+		err = b.one(ctx, r, t, stage)
+		r.close()
+		if err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	b.conclude()
+	return nil
+}
+
+// one makes one run, shows it, and keeps its result.
+func (b *Bench) one(ctx context.Context, r *rig, t trial, stage Stage) error {
+	r.plan.OnResult = b.files.hook()
+	run, err := load.Start(ctx, r.plan)
+	if err != nil {
+		return fmt.Errorf("start the run: %w", err)
+	}
+	stage.Run, stage.Triggers = &Run{run, r}, r.plan.Triggers
+	if err := b.display.Show(stage); err != nil {
+		run.Stop()
+		run.Wait()
+		return err
+	}
+	made, err := report.NewRun(run.Wait(), r.about(t.name, t.cell))
+	if err != nil {
+		return err
+	}
+	b.runs = append(b.runs, made)
+	if err := run.TriggerError(); err != nil {
+		b.warnings = append(b.warnings, err.Error())
+	}
+	return nil
+}
+
+// conclude summarizes the experiment, if there is one.
+func (b *Bench) conclude() {
+	e := b.experiment
+	if e == nil {
+		return
+	}
+	lab.Summarise(e, b.runs)
+	text := e.Why
+	if e.Best >= 0 {
+		text = "★ " + report.CellName(e.Axes, e.Cells[e.Best].Values) + ": " + text
+	}
+	b.display.Conclude(text)
+}
+
+// Document returns everything that was measured; nil if no run was made.
+func (b *Bench) Document() *report.Document {
+	if len(b.runs) == 0 {
+		return nil
+	}
+	kind := report.KindRun
+	switch {
+	case b.spec.Trials.Collapse, b.spec.Trials.Demo:
+		kind = report.KindCollapse
+	case b.experiment != nil:
+		kind = report.KindSweep
+	}
+	d := report.NewDocument(kind, b.spec.Tool, b.spec.Command, b.runs...)
+	d.Experiment = b.experiment
+	if d.Experiment != nil && d.Experiment.Why == "" { // the runs were stopped
+		lab.Summarise(d.Experiment, b.runs)
+	}
+	var thresholds []report.Threshold
+	for _, t := range b.spec.Thresholds {
+		thresholds = append(thresholds, t.Threshold)
+	}
+	d.Hold(thresholds)
+	d.Suggestion = report.Suggest(d)
+	return d
+}
+
+// Write writes the output files.
+func (b *Bench) Write(d *report.Document) error { return b.files.finish(d) }
+
+// gcPercent is the target of the garbage collector during a load test. The test
+// keeps little memory, and frequent collections would take a fifth of its time.
+const gcPercent = 400
+
+// relaxGC makes the garbage collector run less often until restore is called. It
+// does nothing if the user has set GOGC.
+func relaxGC() (restore func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(gcPercent)
+	return func() { debug.SetGCPercent(before) }
+}

@@ -1,0 +1,269 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/payload"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// Message is one kind of request: first as entered, then parsed by Spec.Check, and
+// finally with its target, which Prepare finds.
+type Message struct {
+	Name      string
+	Weight    int
+	Pattern   string   // PATTERN; "" for an HTTP target
+	Data      []string // DATA
+	To        string   // TARGET; "" for that of the Spec
+	Meta      []string // KEY=VALUE
+	DataFile  string   // NDJSON, "-" for standard input
+	DataOrder string   // of the lines of DataFile: round-robin or random
+	Method    string   // of HTTP
+	Headers   []string // NAME: VALUE, of HTTP
+
+	file  string         // the scenario; "" for the command line
+	lines map[string]int // of the keys in file; that of "" is the first line
+
+	route   micro.Pattern
+	payload *payload.Source
+	pairs   []load.Pair
+	header  http.Header
+	target  target.Target
+}
+
+// IsHTTP reports whether a TARGET is the URL of a web server.
+func IsHTTP(to string) bool {
+	return strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://")
+}
+
+// SetMessage sets the one message of the command line, from its arguments PATTERN
+// and DATA. There is none for --demo, and if only the policy is printed.
+func (s *Spec) SetMessage(args []string) error {
+	http := IsHTTP(s.Target.To)
+	switch {
+	case s.Trials.Demo && len(args) > 0:
+		return exit.Usagef("--demo takes no PATTERN: remove %q", args[0])
+	case http && len(args) > 0 && strings.HasPrefix(args[0], "cmd="):
+		return exit.WithHint(exit.Usagef("%s is an HTTP target, which has no patterns: remove %q", target.Shown(s.Target.To), args[0]),
+			"to send a field named cmd, write DATA as JSON")
+	case s.Trials.Demo, len(args) == 0 && !http && s.PrintPolicy != "":
+		return nil
+	case len(args) == 0 && !http:
+		return exit.WithHint(exit.Usagef("msctl bench is missing PATTERN"), "`msctl bench --demo` does not need one")
+	}
+	m := s.content
+	if m.Data = args; !http {
+		m.Pattern, m.Data = args[0], args[1:]
+	}
+	s.Messages = []*Message{&m}
+	return nil
+}
+
+// readMessages parses the messages and reads their data. Standard input is read
+// once, also for several messages.
+func (s *Spec) readMessages(stdin io.Reader) error {
+	var input []byte
+	if slices.ContainsFunc(s.Messages, (*Message).readsStdin) {
+		var err error
+		if input, err = io.ReadAll(stdin); err != nil {
+			return fmt.Errorf("read standard input: %w", err)
+		}
+	}
+	for i, m := range s.Messages {
+		if err := m.read(bytes.NewReader(input), s.Load.Seed+uint64(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Message) readsStdin() bool {
+	return m.DataFile == "-" || len(m.Data) > 0 && m.Data[0] == "-"
+}
+
+// read parses the message. All its errors are usage errors.
+func (m *Message) read(stdin io.Reader, seed uint64) (err error) {
+	if m.Pattern != "" {
+		if m.route, err = shorthand.Pattern(m.Pattern); err != nil {
+			return m.locate("pattern", err)
+		}
+	}
+	if m.payload, err = m.source(stdin, seed); err != nil {
+		return err
+	}
+	if m.pairs, err = m.metadata(); err != nil {
+		return m.locate("meta", err)
+	}
+	if m.header, err = m.httpHeader(); err != nil {
+		return m.locate("header", err)
+	}
+	if m.Method != "" && !isToken(m.Method) {
+		return m.locate("method", exit.Usagef("invalid --method %q: use the name of a method, such as PUT", m.Method))
+	}
+	return nil
+}
+
+// locate prefixes an error with the line of the scenario that a key is in.
+func (m *Message) locate(key string, err error) error {
+	if m.file == "" || err == nil {
+		return err
+	}
+	line, ok := m.lines[key]
+	if !ok {
+		line = m.lines[""]
+	}
+	return value{file: m.file, line: line}.locate(err)
+}
+
+// accepts returns an error if the message cannot be sent to the target. All its
+// errors are usage errors.
+func (m *Message) accepts(t target.Target) error {
+	isHTTP := t.Scheme == target.SchemeHTTP
+	switch {
+	case isHTTP && m.Pattern != "":
+		return m.locate("pattern", exit.Usagef("%s is an HTTP target, which has no patterns: remove %q", t, m.Pattern))
+	case !isHTTP && m.Method != "":
+		return m.locate("method", exit.Usagef("--method requires an HTTP target, and %s is not one", t))
+	case !isHTTP && len(m.Headers) > 0:
+		return m.locate("header", exit.WithHint(exit.Usagef("--header requires an HTTP target, and %s is not one", t), "use --meta KEY=VALUE for messages"))
+	}
+	return nil
+}
+
+// title names the message in a few words.
+func (m *Message) title() string {
+	switch {
+	case m.Name != "":
+		return m.Name
+	case m.target.Scheme == target.SchemeHTTP:
+		return m.verb() + " " + pathOf(m.target)
+	}
+	return m.route.String()
+}
+
+// verb is the method of an HTTP request.
+func (m *Message) verb() string {
+	switch {
+	case m.Method != "":
+		return strings.ToUpper(m.Method)
+	case len(m.Data) > 0 || m.DataFile != "":
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+func pathOf(t target.Target) string {
+	u, err := url.Parse(t.Addresses[0])
+	if err != nil || u.Path == "" {
+		return "/"
+	}
+	return u.Path
+}
+
+// metadata parses --meta.
+func (m *Message) metadata() (pairs []load.Pair, err error) {
+	for _, text := range m.Meta {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, exit.Usagef("invalid --meta %q: use KEY=VALUE", text)
+		}
+		valueOf, err := payload.Meta(value)
+		if err != nil {
+			return nil, exit.WithHint(exit.Usagef("--meta %s: %w", key, err), "metadata templates support {{seq}}, {{uuid}}, {{attempt}}, {{deadline}}, and {{now}}")
+		}
+		pairs = append(pairs, load.Pair{Key: key, Value: valueOf})
+	}
+	return pairs, nil
+}
+
+// httpHeader parses --header.
+func (m *Message) httpHeader() (http.Header, error) {
+	header := http.Header{}
+	for _, text := range m.Headers {
+		name, value, ok := strings.Cut(text, ":")
+		if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n") {
+			return nil, exit.Usagef("invalid --header %q: use NAME: VALUE", text)
+		}
+		header.Add(name, strings.TrimSpace(value))
+	}
+	return header, nil
+}
+
+// isToken reports whether text is a token of HTTP (RFC 9110, section 5.6.2).
+func isToken(text string) bool {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
+	}
+	return text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0
+}
+
+// source returns the source of the requests' data.
+func (m *Message) source(stdin io.Reader, seed uint64) (*payload.Source, error) {
+	rows, err := m.readRows(stdin)
+	if err != nil {
+		return nil, m.locate("data-file", err)
+	}
+	random, err := m.random()
+	if err != nil {
+		return nil, m.locate("data-order", err)
+	}
+	var text payload.Text
+	var data json.RawMessage
+	if len(m.Data) > 0 || len(rows) == 0 {
+		data, err = shorthand.PreparedData(m.Data, stdin, text.Cut)
+		var template *payload.SyntaxError
+		switch {
+		case errors.As(err, &template):
+			return nil, m.locate("data", badTemplate(err))
+		case err != nil:
+			return nil, m.locate("data", restored(err, text))
+		}
+	}
+	s, err := payload.New(data, text, payload.Options{Rows: rows, Random: random, Seed: seed})
+	if err != nil {
+		return nil, m.locate("data", badTemplate(err))
+	}
+	return s, nil
+}
+
+func (m *Message) random() (bool, error) {
+	if m.DataOrder != "" && m.DataFile == "" {
+		return false, exit.Usagef("--data-order requires --data-file: it is the order of its lines")
+	}
+	switch m.DataOrder {
+	case "random":
+		return true, nil
+	case "", "round-robin":
+		return false, nil
+	}
+	return false, exit.Usagef("unknown --data-order %q: use round-robin or random", m.DataOrder)
+}
+
+// badTemplate returns the usage error for a template that cannot be evaluated.
+func badTemplate(err error) error {
+	return exit.WithHint(exit.Usagef("the data: %w", err),
+		`templates support {{seq}}, {{uuid}}, {{int 1 100}}, {{float 0 1}}, {{pick "a" "b"}}, {{now}}, and {{.name}} for a member of a line of --data-file`)
+}
+
+// restored puts the template expressions back into the text that an error points at.
+func restored(err error, text payload.Text) error {
+	var at exit.Pointer
+	if !errors.As(err, &at) {
+		return err
+	}
+	before := text.Restore(at.Text[:at.Offset])
+	whole := before + text.Restore(at.Text[at.Offset:])
+	return exit.WithHint(exit.PointAt(at.What, whole, len(before), at.Message), "%s", exit.Hint(err))
+}

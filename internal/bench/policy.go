@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// Policy is the retry policy of the requests: a preset, and the settings that
+// replace parts of it.
+type Policy struct {
+	Preset string
+
+	timeout, delay, deadline time.Duration
+	retries                  int
+	exponential              bool
+	jitter                   policy.Jitter
+	ratio, floor             float64 // of the budget
+	retryOn                  policy.Option
+	hedge                    policy.Hedge
+	breaker                  policy.Breaker
+}
+
+// maxRetries bounds the time that a request can take.
+const maxRetries = 1000
+
+func newPolicy() Policy { return Policy{Preset: "none", delay: time.Second} }
+
+// ClientPolicy builds the policy. Each call returns a new one, with a budget and a
+// breaker of its own.
+func (s *Spec) ClientPolicy() *policy.Policy {
+	preset, _ := policy.Preset(s.Policy.Preset) // setPreset has checked it
+	p := &s.Policy
+	options := []policy.Option{policy.WithBackoff(s.backoff(preset.Settings()))}
+	for name, option := range map[string]policy.Option{
+		"timeout":  policy.WithTimeout(p.timeout),
+		"retries":  policy.WithRetries(p.retries),
+		"jitter":   policy.WithJitter(p.jitter),
+		"deadline": policy.WithDeadline(p.deadline),
+		"budget":   policy.WithBudget(p.ratio, p.floor),
+		"retry-on": p.retryOn,
+		"hedge":    policy.WithHedge(p.hedge),
+		"breaker":  policy.WithBreaker(p.breaker),
+	} {
+		if s.Given(name) {
+			options = append(options, option)
+		}
+	}
+	return preset.With(options...)
+}
+
+// backoff returns the preset's backoff, changed by the settings. Retries that the
+// preset does not have wait for the default of --retry-delay, as those of send do.
+func (s *Spec) backoff(preset policy.Settings) policy.Backoff {
+	b := preset.Backoff
+	if s.Given("retry-delay") || preset.Retries == 0 && s.Given("retries") {
+		b.Delay = s.Policy.delay
+		if b.Max > 0 {
+			b.Max = max(b.Max, b.Delay)
+		}
+	}
+	if s.Given("backoff") {
+		b.Factor = 1
+		if s.Policy.exponential {
+			b.Factor = 2
+		}
+	}
+	return b
+}
+
+func (s *Spec) setPreset(text string) error {
+	if _, ok := policy.Preset(text); !ok {
+		err := exit.Usagef("unknown --policy %q: use %s", text, strings.Join(policy.PresetNames(), ", "))
+		if near := nearest.Word(text, policy.PresetNames()); near != "" {
+			err = exit.WithHint(err, "did you mean %s?", near)
+		}
+		return err
+	}
+	s.Policy.Preset = text
+	return nil
+}
+
+func (s *Spec) setBackoff(text string) error {
+	if text != "constant" && text != "exponential" {
+		return exit.Usagef("unknown --backoff %q: use constant or exponential", text)
+	}
+	s.Policy.exponential = text == "exponential"
+	return nil
+}
+
+func (s *Spec) setJitter(text string) error {
+	var ok bool
+	if s.Policy.jitter, ok = policy.ParseJitter(text); !ok {
+		return exit.Usagef("unknown --jitter %q: use full, equal, or none", text)
+	}
+	return nil
+}
+
+func (s *Spec) setBudget(text string) (err error) {
+	s.Policy.ratio, s.Policy.floor, err = parseBudget(text)
+	return err
+}
+
+func (s *Spec) setRetryOn(text string) error {
+	if _, err := policy.ParseRetryOn(text); err != nil {
+		return pointed("retry-on", text, err)
+	}
+	s.Policy.retryOn = policy.WithRetryOn(text)
+	return nil
+}
+
+func (s *Spec) setHedge(text string) (err error) {
+	s.Policy.hedge, err = policy.ParseHedge(text)
+	return pointed("hedge", text, err)
+}
+
+func (s *Spec) setBreaker(text string) (err error) {
+	s.Policy.breaker, err = policy.ParseBreaker(text)
+	return pointed("breaker", text, err)
+}
+
+// parseBudget parses a retry budget: 20%, 10/s, 20%+10/s, or none.
+func parseBudget(text string) (ratio, floor float64, err error) {
+	if text == "none" {
+		return 0, 0, nil
+	}
+	offset := 0
+	for part := range strings.SplitSeq(text, "+") {
+		number, share := strings.CutSuffix(part, "%")
+		into := &ratio
+		if !share {
+			var perSecond bool
+			if number, perSecond = strings.CutSuffix(part, "/s"); !perSecond {
+				return 0, 0, exit.PointAt("--budget", text, offset, "a budget is a share, a rate, or both: 20%, 10/s, 20%+10/s, or none")
+			}
+			into = &floor
+		}
+		v, err := strconv.ParseFloat(number, 64)
+		switch {
+		case err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
+			return 0, 0, exit.PointAt("--budget", text, offset, strconv.Quote(number)+" is not a number of 0 or more")
+		case *into != 0:
+			return 0, 0, exit.PointAt("--budget", text, offset, "duplicate part: a budget has one share and one rate")
+		}
+		if *into = v; share {
+			*into = v / 100
+		}
+		offset += len(part) + 1
+	}
+	return ratio, floor, nil
+}

@@ -1,0 +1,87 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/msctl/msctl/internal/exit"
+)
+
+func TestParseBudget(t *testing.T) {
+	for text, want := range map[string][2]float64{
+		"20%": {0.2, 0}, "10/s": {0, 10}, "20%+10/s": {0.2, 10}, "1.5/s+0.5%": {0.005, 1.5}, "none": {0, 0}, "0%": {0, 0},
+	} {
+		ratio, floor, err := parseBudget(text)
+		if err != nil || ratio != want[0] || floor != want[1] {
+			t.Errorf("%s: %g, %g, %v, want %v", text, ratio, floor, err, want)
+		}
+	}
+	for _, text := range []string{"", "20", "%", "/s", "-1%", "NaN%", "20%+", "+", "20%+5%", "1/s+2/s", "20%10/s", "inf/s"} {
+		if _, _, err := parseBudget(text); exit.Code(err) != exit.Usage {
+			t.Errorf("%q: %v, want a usage error", text, err)
+		}
+	}
+}
+
+// TestClientPolicy: presets, and settings that replace parts of them.
+func TestClientPolicy(t *testing.T) {
+	cases := map[string]string{
+		"":                                  "timeout 5s, no retries",
+		"--retries 2":                       "timeout 5s, 2 retries 1s apart",
+		"--retries 2 --retry-delay 0s":      "timeout 5s, 2 retries at once",
+		"--retries 2 --backoff exponential": "timeout 5s, 2 retries 1s apart and doubling",
+		"--retries 2 --jitter full":         "timeout 5s, 2 retries 1s apart with full jitter",
+		"--retries 2 --jitter equal":        "timeout 5s, 2 retries 1s apart with equal jitter",
+		"--policy naive --timeout 300ms":    "timeout 300ms, 3 retries at once",
+		"--policy naive --retries 1":        "timeout 1s, 1 retry at once",
+		"--policy nest":                     "timeout 5s, 2 retries 1s apart on any error",
+		"--policy backoff":                  "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
+		"--policy backoff --jitter none --retry-delay 7s":    "timeout 1s, 3 retries 7s to 7s apart",
+		"--policy backoff --backoff constant":                "timeout 1s, 3 retries 100ms apart with full jitter",
+		"--policy budget --budget 5%":                        "timeout 1s, 3 retries 100ms to 5s apart with full jitter, budget 5%",
+		"--policy budget --budget none":                      "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
+		"--policy recommended --deadline 1500ms --retries 4": "timeout 1s, 4 retries 50ms to 1s apart with full jitter, budget 20%+10/s, deadline 1.5s",
+		"--breaker 50%":                                   "timeout 5s, no retries, breaker 50%/10s+5s",
+		"--breaker 20%/30s+1s,min=5,probes=2":             "timeout 5s, no retries, breaker 20%/30s+1s,min=5,probes=2",
+		"--breaker none":                                  "timeout 5s, no retries",
+		"--hedge 50ms":                                    "timeout 5s, no retries, hedge 50ms",
+		"--hedge p95,max=2 --budget 5%":                   "timeout 5s, no retries, hedge p95,max=2, budget 5%",
+		"--hedge none --policy naive":                     "timeout 1s, 3 retries at once",
+		"--policy naive --retry-on timeout,5xx":           "timeout 1s, 3 retries at once on timeout,5xx",
+		"--policy nest --retry-on transient":              "timeout 5s, 2 retries 1s apart",
+		"--policy naive --retry-on never":                 "timeout 1s, 3 retries at once on never",
+		"--policy naive --hedge p99 --breaker 100%/1m":    "timeout 1s, 3 retries at once, hedge p99, breaker 100%/1m0s+5s",
+		"--policy recommended --hedge p99 --retry-on 503": "timeout 1s, 2 retries 50ms to 1s apart with full jitter on 503, hedge p99, budget 20%+10/s, deadline 3s",
+	}
+	for flags, want := range cases {
+		s, err := specOf(t, strings.Fields(flags)...)
+		if err != nil {
+			t.Errorf("%s: %v", flags, err)
+		} else if got := s.ClientPolicy().String(); got != want {
+			t.Errorf("%s: %s, want %s", flags, got, want)
+		}
+	}
+}
+
+// TestPolicyErrors: with the flag, the column, and a caret
+// below it.
+func TestPolicyErrors(t *testing.T) {
+	cases := []struct{ flag, value, want string }{
+		{"--breaker", "", "--breaker, column 1: a breaker is a share of failures"},
+		{"--breaker", "half", "--breaker, column 1: a breaker is a share of failures"},
+		{"--breaker", "150%", "--breaker, column 1: the share must be more than 0% and at most 100%"},
+		{"--breaker", "50%/10", "--breaker, column 5: \"10\" is not a duration of more than 0, such as 5s\n  50%/10\n      ^"},
+		{"--breaker", "50%/10s+5s,min=x", "--breaker, column 16: \"x\" is not a whole number of 1 or more"},
+		{"--hedge", "p100", "--hedge, column 1: a quantile is from p50 to p99.9\n  p100\n  ^"},
+		{"--hedge", "soon", "--hedge, column 1: hedge after a duration or a quantile of the latencies: 50ms, p95, or none"},
+		{"--hedge", "50ms,2", "--hedge, column 6: after a comma comes max=2"},
+		{"--retry-on", "timeout,resets", "--retry-on, column 9: \"resets\" is not a class of errors: "},
+		{"--retry-on", "never,503", "--retry-on, column 1: never cannot be with others"},
+	}
+	for _, c := range cases {
+		err := NewSpec().Set(c.flag[2:], c.value)
+		if exit.Code(err) != exit.Usage || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %s: %v, want %q", c.flag, c.value, err, c.want)
+		}
+	}
+}

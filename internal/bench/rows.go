@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/shorthand"
+)
+
+// The limits of a data file.
+const (
+	maxRows = 1_000_000
+	maxLine = 64 << 20 // bytes
+)
+
+// readRows reads the lines of --data-file; nil without one.
+func (m *Message) readRows(stdin io.Reader) (rows []json.RawMessage, err error) {
+	if m.DataFile == "" {
+		return nil, nil
+	}
+	in := stdin
+	if m.DataFile != "-" {
+		file, err := os.Open(m.DataFile)
+		if err != nil {
+			return nil, exit.Usagef("--data-file: %w", err)
+		}
+		defer file.Close()
+		in = file
+	}
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, maxLine)
+	for n := 1; lines.Scan(); n++ {
+		line := bytes.TrimSpace(lines.Bytes())
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+		}
+		if len(line) == 0 {
+			continue
+		}
+		if err := m.checkRow(n, line); err != nil {
+			return nil, err
+		}
+		if rows = append(rows, slices.Clone(line)); len(rows) > maxRows {
+			return nil, exit.Usagef("--data-file: %s has more than %d lines", m.DataFile, maxRows)
+		}
+	}
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, exit.Usagef("--data-file: %s has a line longer than %d MiB", m.DataFile, maxLine>>20)
+	case err != nil:
+		return nil, exit.Usagef("--data-file: %w", err)
+	case len(rows) == 0:
+		return nil, exit.Usagef("--data-file: %s has no lines", m.DataFile)
+	}
+	return rows, nil
+}
+
+// checkRow returns an error that points into line n if it is not JSON.
+func (m *Message) checkRow(n int, line []byte) error {
+	what := fmt.Sprintf("%s, line %d", m.DataFile, n)
+	if !utf8.Valid(line) {
+		return exit.Usagef("%s is not valid UTF-8", what)
+	}
+	if problem := shorthand.CheckJSON(string(line)); problem != nil {
+		return exit.PointAt(what, string(line), problem.Offset, problem.Message)
+	}
+	return nil
+}
