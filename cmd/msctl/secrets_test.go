@@ -60,7 +60,7 @@ func TestBrokersOverTLS(t *testing.T) {
 			run(0, "ls", to, "--ca", c.CAFile)
 			run(0, "ls", to, "--ca", c.CAFile, "-o", "json")
 			proxy := typeTo(t, "stats\nquit\n", "fault", "--listen", "127.0.0.1:0", "--to", to, "--fault", "latency=1ms")
-			if text := proxy.stdout + proxy.stderr; proxy.code != 0 || !strings.Contains(text, "passes on to") || strings.Contains(text, brokerPassword) {
+			if text := proxy.stdout + proxy.stderr; proxy.code != 0 || !strings.Contains(text, "forwards to") || strings.Contains(text, brokerPassword) {
 				t.Errorf("fault: %+v", proxy)
 			}
 			testBenchKeepsQuiet(t, to, c.CAFile)

@@ -98,7 +98,7 @@ func TestScenarioErrors(t *testing.T) {
 		{"messages:\n  - pattern: cmd=x\n    meta: {a: [b]}\n", "FILE, line 3, column 15: a must be a plain value"},
 		{"messages:\n  - pattern: cmd=x\n    data: {a: .nan}\n", "FILE, line 3, column 11: data cannot be converted to JSON"},
 		{"seed: -1\nmessages: [{pattern: cmd=x}]\n", `FILE, line 1, column 7: seed: "-1" is not a whole number of 0 or more`},
-		{"fault:\n  - drop\n  - stall\nmessages: [{pattern: cmd=x}]\n", "FILE, line 3: --fault, column 6: stall needs an end"},
+		{"fault:\n  - drop\n  - stall\nmessages: [{pattern: cmd=x}]\n", "FILE, line 3: --fault, column 6: stall requires a length"},
 		{"messages: [{pattern: cmd=x}]\narrivals: poison\n", `FILE, line 2: unknown --arrivals "poison"`},
 		{"messages: [{pattern: cmd=x}]\nthink: 1s\n", "FILE, line 2: --think requires --users"},
 		{"scenario: other.yaml\n", `FILE, line 1, column 1: unknown key "scenario"`},

@@ -100,7 +100,7 @@ func TestAccepts(t *testing.T) {
 		{[]string{"cmd=x", "--header", "a: b"}, "tls://a:1", "--header requires an HTTP target"},
 		{[]string{"--to", "http://a", "--header", "a: b", "--method", "put"}, "http://a", ""},
 		{[]string{"--to", "http://a", "--fault", "reset"}, "http://a", ""},
-		{[]string{"--to", "http://a", "--fault", "drop"}, "http://a", "--fault drop: it is about messages"},
+		{[]string{"--to", "http://a", "--fault", "drop"}, "http://a", "--fault drop: it requires messages"},
 	}
 	for _, c := range cases {
 		s, err := readSpec(t, "", c.args...)

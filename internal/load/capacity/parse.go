@@ -25,7 +25,7 @@ const (
 	mostSigma = 3
 )
 
-const distributionForms = "10ms, exponential:10ms, uniform:5ms-15ms, lognormal:10ms,0.5 or bimodal:5ms,95%,100ms"
+const distributionForms = "10ms, exponential:10ms, uniform:5ms-15ms, lognormal:10ms,0.5, or bimodal:5ms,95%,100ms"
 
 // ParseDistribution reads a distribution:
 //
@@ -51,7 +51,7 @@ func ParseDistribution(text string) (Distribution, error) {
 	}
 	p := parser{text: text, rest: text}
 	if hasRest || text == "" || text[0] < '0' || text[0] > '9' {
-		return Distribution{}, p.wrong(0, "a service time is "+distributionForms)
+		return Distribution{}, p.wrong(0, "a service time must be "+distributionForms)
 	}
 	return p.parameters(constant)
 }
@@ -88,14 +88,14 @@ func (p *parser) parameters(s shape) (Distribution, error) {
 		high := p.at
 		d.b = p.duration("")
 		if p.err == nil && d.b < d.a {
-			p.err = p.wrong(high, "the longest is shorter than the shortest")
+			p.err = p.wrong(high, "the maximum is less than the minimum")
 		}
 	case lognormal:
 		d.a = p.duration(",")
-		d.x = p.number("", mostSigma, "a sigma is between 0 and 3")
+		d.x = p.number("", mostSigma, "sigma must be between 0 and 3")
 	case bimodal:
 		d.a = p.duration(",")
-		d.x = p.number("%,", 100, "a share is between 0% and 100%")
+		d.x = p.number("%,", 100, "a share must be between 0% and 100%")
 		d.b = p.duration("")
 	default:
 		d.a = p.duration("")
@@ -114,7 +114,7 @@ func (p *parser) word(end string) (word string, offset int) {
 	}
 	offset = p.at
 	if !found {
-		p.err = p.wrong(len(p.text), fmt.Sprintf("%q and more is missing here: a service time is %s", end, distributionForms))
+		p.err = p.wrong(len(p.text), fmt.Sprintf("missing %q: a service time must be %s", end, distributionForms))
 	}
 	p.at += len(word) + len(end)
 	p.rest = rest
@@ -132,7 +132,7 @@ func (p *parser) duration(end string) time.Duration {
 	case err != nil:
 		p.err = p.wrong(offset, strconv.Quote(word)+" is not a duration such as 10ms")
 	case d < 0 || d > mostTime:
-		p.err = p.wrong(offset, "a duration is between 0 and 1h")
+		p.err = p.wrong(offset, "a duration must be between 0 and 1h")
 	}
 	return d
 }

@@ -110,13 +110,13 @@ func (f Fault) Check(raw bool) error {
 	case errors.As(err, &bad):
 		return problem(bad.Message)
 	case again != f.normal():
-		return problem("it has members that " + string(f.Kind) + " does not take")
+		return problem("a field is set that " + string(f.Kind) + " does not have")
 	case f.ForProcess():
-		return problem("it stops a process, which a proxy cannot: stall holds the messages in the same way")
+		return problem("a proxy cannot pause a process: use stall, which holds the messages")
 	case raw && f.Kind.has(needsMessages):
-		return problem("it is about messages, and here are only bytes: use " + kindsWithout(needsMessages))
+		return problem("it requires messages, and this proxy sees only bytes: use " + kindsWithout(needsMessages))
 	case raw && f.Pattern != "":
-		return problem("patterns are about messages, and here are only bytes")
+		return problem("a pattern requires messages, and this proxy sees only bytes")
 	}
 	return nil
 }

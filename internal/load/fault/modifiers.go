@@ -33,13 +33,13 @@ func (p *parser) modifier() error {
 		}
 		switch {
 		case !p.f.Kind.has(m.goes) && name == "share" && p.f.Kind.has(takesShare):
-			return wrong(start, "the share stands behind the kind: %s=20%%", p.f.Kind)
+			return wrong(start, "the share must follow the kind: %s=20%%", p.f.Kind)
 		case !p.f.Kind.has(m.goes):
-			return wrong(start, "%s does not go with %s, only with %s", name, p.f.Kind, kindsWith(m.goes))
+			return wrong(start, "%s cannot be combined with %s, only with %s", name, p.f.Kind, kindsWith(m.goes))
 		case p.seen[name]:
-			return wrong(start, "%s is there twice", name)
+			return wrong(start, "duplicate %s", name)
 		case !p.next('='):
-			return wrong(p.at, "%s needs a value: %s=…", name, name)
+			return wrong(p.at, "%s requires a value: %s=…", name, name)
 		}
 		p.seen[name] = true
 		return m.parse(p)
@@ -53,9 +53,9 @@ func unknownModifier(name string, start int) error {
 		names = append(names, m.name)
 	}
 	if near := nearest.Word(name, names); near != "" {
-		return wrong(start, "%q is not known here: did you mean %s=…?", name, near)
+		return wrong(start, "unknown option %q: did you mean %s=…?", name, near)
 	}
-	return wrong(start, "%q is not known here: after the fault come %s=…", name, strings.Join(names, "=…, "))
+	return wrong(start, "unknown option %q: the options are %s=…", name, strings.Join(names, "=…, "))
 }
 
 func kindsWith(t trait) string {
@@ -79,7 +79,7 @@ func (p *parser) status() error {
 	text := p.until(" \t")
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 100 || n > 599 || len(text) != 3 {
-		return wrong(start, "a status is a number from 100 to 599, such as 429, not %q", text)
+		return wrong(start, "a status must be a number between 100 and 599, such as 429, not %q", text)
 	}
 	p.f.Status = n
 	return nil
@@ -90,23 +90,23 @@ func (p *parser) message() error {
 	if !strings.HasPrefix(p.text[start:], `"`) {
 		p.f.Message = p.until(" \t")
 		if p.f.Message == "" || strings.Contains(p.f.Message, `"`) {
-			return wrong(start, `a message is one word, or stands in double quotes: message="too busy"`)
+			return wrong(start, `a message must be one word or in double quotes: message="too busy"`)
 		}
 		return nil
 	}
 	quoted, err := strconv.QuotedPrefix(p.text[start:])
 	if err != nil {
-		return wrong(start, `this message has no closing quote ("), or a backslash that escapes nothing`)
+		return wrong(start, `the message has no closing quote (") or an invalid escape sequence`)
 	}
 	text, _ := strconv.Unquote(quoted) // it is quoted
 	p.at += len(quoted)
 	switch {
 	case text == "":
-		return wrong(start, "the message is empty: leave message=… out for %q", DefaultMessage)
+		return wrong(start, "the message is empty: remove message=… for the default, %q", DefaultMessage)
 	case !utf8.ValidString(text):
-		return wrong(start, "the message is not UTF-8")
+		return wrong(start, "the message is not valid UTF-8")
 	case p.at < len(p.text) && p.text[p.at] != ' ' && p.text[p.at] != '\t':
-		return wrong(p.at, "the message has ended here: a space comes before what follows")
+		return wrong(p.at, "a space must follow the message")
 	}
 	p.f.Message = text
 	return nil
@@ -117,7 +117,7 @@ func (p *parser) first() error {
 	text := p.until(" \t")
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 1_000_000_000 || !isDecimal(text) {
-		return wrong(start, "first is a number of messages from 1 to 1000000000, not %q", text)
+		return wrong(start, "first must be a number of messages between 1 and 1000000000, not %q", text)
 	}
 	p.f.First = n
 	return nil
@@ -141,7 +141,7 @@ func (p *parser) pattern() error {
 func parseRoute(text string) (route string, offset int, problem string) {
 	switch {
 	case text == "":
-		return "", 0, `the pattern is empty: cmd=createItem, {"cmd":"createItem"} or item.v1.viewed`
+		return "", 0, `the pattern is empty: use cmd=createItem, {"cmd":"createItem"}, or item.v1.viewed`
 	case strings.ContainsRune(`{["`, rune(text[0])):
 		p, err := micro.ParsePattern(text)
 		if bad := (*micro.PatternError)(nil); errors.As(err, &bad) {
@@ -150,7 +150,7 @@ func parseRoute(text string) (route string, offset int, problem string) {
 		route = p.Route()
 	default:
 		if at := strings.IndexAny(text, " \t\n\"{}"); at >= 0 {
-			return "", at, `a pattern without quotes has no spaces, quotes or braces, and is the last: write it as JSON, {"cmd":"x"} or "a b"`
+			return "", at, `a pattern that is not JSON cannot contain spaces, quotes, or braces, and must be last: write {"cmd":"x"} or "a b"`
 		}
 		route = text
 		if key, value, ok := strings.Cut(text, "="); ok && key != "" && value != "" {
@@ -158,7 +158,7 @@ func parseRoute(text string) (route string, offset int, problem string) {
 		}
 	}
 	if !utf8.ValidString(route) || route == "" {
-		return "", 0, "no message can be recognised by this pattern: it is empty, or has half a surrogate pair in it"
+		return "", 0, "no message can match this pattern: it is empty or contains half of a surrogate pair"
 	}
 	return route, 0, ""
 }

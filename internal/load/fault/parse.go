@@ -33,7 +33,7 @@ func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Off
 // Errors are *SyntaxError.
 func Parse(text string) (Fault, error) {
 	if !utf8.ValidString(text) {
-		return Fault{}, &SyntaxError{0, "a fault is UTF-8 text"}
+		return Fault{}, &SyntaxError{0, "a fault must be valid UTF-8"}
 	}
 	p := parser{text: text}
 	if err := p.fault(); err != nil {
@@ -107,11 +107,11 @@ func (p *parser) kind() error {
 	}
 	switch near := nearest.Word(name, Kinds()); {
 	case name == "":
-		return wrong(start, "a fault begins with its kind: %s", listKinds())
+		return wrong(start, "a fault must start with its kind: %s", listKinds())
 	case near != "":
-		return wrong(start, "there is no fault %q: did you mean %s?", name, near)
+		return wrong(start, "unknown fault %q: did you mean %s?", name, near)
 	default:
-		return wrong(start, "there is no fault %q: use one of %s", name, listKinds())
+		return wrong(start, "unknown fault %q: use one of %s", name, listKinds())
 	}
 }
 
@@ -122,12 +122,12 @@ func (p *parser) value() error {
 	switch {
 	case kind.has(takesDelay):
 		if !given {
-			return wrong(start, "%s needs a delay: %s=200ms or %s=200ms±50ms", kind, kind, kind)
+			return wrong(start, "%s requires a delay: %s=200ms or %s=200ms±50ms", kind, kind, kind)
 		}
 		return p.delay()
 	case kind.has(takesRate):
 		if !given {
-			return wrong(start, "%s needs a rate: %s=64KB/s", kind, kind)
+			return wrong(start, "%s requires a rate: %s=64KB/s", kind, kind)
 		}
 		rate, err := parseRate(p.until("@ \t"), start)
 		p.f.BytesPerSecond = rate
@@ -139,7 +139,7 @@ func (p *parser) value() error {
 		p.f.Share = share
 		return err
 	}
-	return wrong(start-1, "%s takes no value: say when it acts, %s@10s+4s", kind, kind)
+	return wrong(start-1, "%s takes no value, only a time: %s@10s+4s", kind, kind)
 }
 
 func (p *parser) delay() error {
@@ -152,7 +152,7 @@ func (p *parser) delay() error {
 		width = len("+-")
 	}
 	var err error
-	if p.f.Delay, err = parseDuration(middle, start, "a delay"); err != nil {
+	if p.f.Delay, err = parseDuration(middle, start, "the delay"); err != nil {
 		return err
 	}
 	if !hasSpread {
@@ -163,7 +163,7 @@ func (p *parser) delay() error {
 		return err
 	}
 	if p.f.Spread > p.f.Delay {
-		return wrong(start, "a spread of more than the delay would deliver messages before they came: use at most %s", durationText(p.f.Delay))
+		return wrong(start, "the spread must not exceed the delay: use at most %s", durationText(p.f.Delay))
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (p *parser) window() error {
 		}
 	}
 	if p.f.Kind.has(needsLength) && p.f.Length == 0 {
-		return wrong(p.at, "%s needs an end: %s@10s+4s begins after 10 s and lasts 4 s", p.f.Kind, p.f.Kind)
+		return wrong(p.at, "%s requires a length: %s@10s+4s starts after 10s and lasts 4s", p.f.Kind, p.f.Kind)
 	}
 	return nil
 }
@@ -204,11 +204,11 @@ func parseDuration(text string, offset int, what string) (time.Duration, error) 
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil || text[0] == '+' || text[0] == '-':
-		return 0, wrong(offset, "%s is a duration such as 200ms or 10s, not %q", what, text)
+		return 0, wrong(offset, "%s must be a duration such as 200ms or 10s, not %q", what, text)
 	case d <= 0:
-		return 0, wrong(offset, "%s is longer than 0", what)
+		return 0, wrong(offset, "%s must be greater than 0", what)
 	case d > longest:
-		return 0, wrong(offset, "%s is at most %s", what, durationText(longest))
+		return 0, wrong(offset, "%s must be at most %s", what, durationText(longest))
 	}
 	return d, nil
 }
@@ -216,11 +216,11 @@ func parseDuration(text string, offset int, what string) (time.Duration, error) 
 func parseShare(text string, offset int) (float64, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	if !percent || !isDecimal(number) {
-		return 0, wrong(offset, "a share is a percentage such as 20%% or 0.5%%, not %q", text)
+		return 0, wrong(offset, "a share must be a percentage such as 20%% or 0.5%%, not %q", text)
 	}
 	share, err := strconv.ParseFloat(number+"e-2", 64)
 	if err != nil || share <= 0 || share > 1 {
-		return 0, wrong(offset, "a share is more than 0%% and at most 100%%, not %s", text)
+		return 0, wrong(offset, "a share must be greater than 0%% and at most 100%%, not %s", text)
 	}
 	return share, nil
 }
@@ -238,7 +238,7 @@ var units = []struct {
 }{{"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"B", 1}}
 
 func parseRate(text string, offset int) (int64, error) {
-	problem := wrong(offset, "a bandwidth is bytes a second, such as 64KB/s or 1.5MB/s, not %q", text)
+	problem := wrong(offset, "a bandwidth must be in bytes per second, such as 64KB/s or 1.5MB/s, not %q", text)
 	amount, ok := strings.CutSuffix(text, "/s")
 	if !ok {
 		return 0, problem
@@ -253,7 +253,7 @@ func parseRate(text string, offset int) (int64, error) {
 			return 0, problem
 		}
 		if v = math.Round(v); v < 1 || v > 1e12 {
-			return 0, wrong(offset, "a bandwidth is from 1B/s to 1000GB/s")
+			return 0, wrong(offset, "a bandwidth must be between 1B/s and 1000GB/s")
 		}
 		return int64(v), nil
 	}

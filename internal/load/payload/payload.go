@@ -78,9 +78,9 @@ func (t *Text) Cut(text string) (string, error) {
 		expression := "{{" + inside + "}}"
 		switch {
 		case !closed:
-			return "", &SyntaxError{"{{" + rest, "the expression is not closed: }} is missing"}
+			return "", &SyntaxError{"{{" + rest, "missing }}"}
 		case strings.TrimSpace(inside) == "":
-			return "", &SyntaxError{expression, "there is nothing in it"}
+			return "", &SyntaxError{expression, "empty expression"}
 		case len(t.expressions) == mostExpressions:
 			return "", &SyntaxError{expression, fmt.Sprintf("more than %d expressions", mostExpressions)}
 		}

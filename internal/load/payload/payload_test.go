@@ -54,8 +54,8 @@ func TestTemplates(t *testing.T) {
 func TestTemplateErrors(t *testing.T) {
 	cases := []struct{ data, want string }{
 		{`{"a":{{nothing}}}`, `{{nothing}}: function "nothing" not defined`},
-		{`{"a":{{}}}`, `{{}}: there is nothing in it`},
-		{`{"a":"{{seq"}`, `{{seq"}: the expression is not closed: }} is missing`},
+		{`{"a":{{}}}`, `{{}}: empty expression`},
+		{`{"a":"{{seq"}`, `{{seq"}: missing }}`},
 		{`{"a":{{.id}}}`, `fill in the data (row 2): {{.id}}: map has no entry for key "id"`},
 		{`{"a":{{int 3 1}}}`, `fill in the data (row 1): {{int 3 1}}: int 3 1 has no numbers to choose from`},
 	}
