@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
@@ -164,11 +165,25 @@ func (o *mockOptions) times(byCapacity bool) (capacity.Distribution, error) {
 	if named := !strings.ContainsAny(o.serviceTime, "0123456789"); !byCapacity && !named {
 		return d, nil
 	}
-	rate, err := capacity.ParseRate(o.capacity)
+	rate, err := parseCapacity("--capacity", o.capacity)
 	if err != nil {
-		return d, mockSyntax("--capacity", o.capacity, err)
+		return d, err
 	}
 	return d.For(o.workers, rate), nil
+}
+
+// parseCapacity parses a rate and returns it per second.
+func parseCapacity(what, text string) (float64, error) {
+	pacer, err := load.ParseRate(text)
+	var at *load.SyntaxError
+	if errors.As(err, &at) {
+		return 0, exit.PointAt(what, text, at.Offset, at.Message)
+	}
+	rate := pacer.Rate(0)
+	if rate > capacity.MaxRate || rate < capacity.MinRate {
+		return 0, exit.PointAt(what, text, 0, "a capacity must be between 1/h and 100000/s")
+	}
+	return rate, nil
 }
 
 // mockSyntax turns a syntax error into the usage error that points into the text.

@@ -179,9 +179,9 @@ func (m *mock) command(line string) (quit bool) {
 		}
 		m.stall(d)
 	case word == "capacity":
-		rate, err := capacity.ParseRate(rest)
+		rate, err := parseCapacity("capacity", rest)
 		if err != nil {
-			m.fail(mockSyntax("capacity", rest, err))
+			m.fail(err)
 			return false
 		}
 		m.service.SetServiceTime(m.o.config.ServiceTime.For(m.o.workers, rate))

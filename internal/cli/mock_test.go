@@ -3,8 +3,10 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -47,4 +49,25 @@ func TestMockTimes(t *testing.T) {
 			t.Errorf("--service-time %q --capacity %q with %d workers: %s, %v; want %s", tt.times, tt.capacity, tt.workers, got, err, tt.want)
 		}
 	}
+}
+
+func FuzzParseCapacity(f *testing.F) {
+	for _, text := range []string{"100/s", "100", "6000/m", "1.5/100ms", "1e9/s", "NaN/s", "/"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rate, err := parseCapacity("--capacity", text)
+		switch {
+		case err != nil && exit.Code(err) != exit.Usage:
+			t.Fatalf("%q: %v is not a usage error", text, err)
+		case err == nil && !(rate >= capacity.MinRate && rate <= capacity.MaxRate):
+			t.Fatalf("%q: %v", text, rate)
+		}
+		if err != nil {
+			return
+		}
+		if mean := capacity.Constant(time.Second).For(1, rate).Mean(); mean <= 0 || mean > time.Hour {
+			t.Fatalf("%q: a service time of %v", text, mean)
+		}
+	})
 }

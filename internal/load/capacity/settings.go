@@ -5,11 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/msctl/msctl/internal/load"
 )
 
-// The limits of a capacity that is parsed, per second.
+// The limits of a capacity, per second.
 const (
 	MaxRate = 100_000
 	MinRate = 1.0 / 3600
@@ -17,24 +15,6 @@ const (
 
 // MaxStall is the length of the longest stall that is parsed.
 const MaxStall = time.Hour
-
-// ParseRate parses a capacity: 100/s, 100 (per second), or 6000/m. It returns the
-// requests per second. The error is a *SyntaxError.
-func ParseRate(text string) (float64, error) {
-	number, unit, hasUnit := strings.Cut(text, "/")
-	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return 0, &SyntaxError{text, 0, "a capacity must start with a number greater than 0, such as 100/s"}
-	}
-	per, err := load.ParseRateUnit(unit)
-	if hasUnit && err != nil {
-		return 0, &SyntaxError{text, len(number) + 1, "the unit must be s, m, h, or a duration such as 100ms"}
-	}
-	if v /= per.Seconds(); v > MaxRate || v < MinRate {
-		return 0, &SyntaxError{text, 0, "a capacity must be between 1/h and 100000/s"}
-	}
-	return v, nil
-}
 
 // For returns the distribution of the same shape with which so many workers have a
 // capacity of rate requests per second.
