@@ -11,13 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 	"github.com/msctl/msctl/runtime/policy"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Call is a message to print as code.

@@ -65,7 +65,7 @@ func lost(before, after string) []string {
 func TestAddedToEditedFiles(t *testing.T) {
 	dir := t.TempDir()
 	makeShop(t, dir)
-	change(t, dir, "apps/items/server.go", "// register says", "// A remark of mine.\n//\n// register says")
+	change(t, dir, "apps/items/server.go", "// register connects", "// A remark of mine.\n//\n// register connects")
 	change(t, dir, "apps/items/server.go", "func (s *service) register(server *micro.Server) {", "func (svc *service) register(srv *micro.Server) {\n\ts, server := svc, srv // mine")
 	change(t, dir, "apps/gateway/items.go", "}\n", "\n\t// the end\n}\n\nfunc mine() {}\n")
 	change(t, dir, "compose.yaml", "  gateway:\n", "  # the edge\n  gateway:\n    hostname: edge\n")
@@ -92,7 +92,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 		}
 	}
 	for _, want := range []struct{ text, part string }{
-		{edited(t, h, "apps/items/server.go"), "micro.Handle(srv, contracts.ArchiveItem, svc.archiveItem)\n}"},
+		{edited(t, h, "apps/items/server.go"), "contracts.ArchiveItem.Handle(srv, svc.archiveItem)\n}"},
 		{edited(t, h, "apps/items/archiveitem.go"), "func (svc *service) archiveItem("},
 		{edited(t, s, "compose.yaml"), "      PAYMENTS_URL: tcp://payments:3043\n    depends_on:\n      - items\n      - orders\n      - payments\n"},
 		{edited(t, s, "compose.yaml"), "volumes:\n  data: {}\n"},
@@ -143,7 +143,7 @@ func TestByHand(t *testing.T) {
 		t.Errorf("by hand %q, %v", r.ByHand, err)
 	}
 	r, err = d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /archive"})
-	if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], `gateway.Route[contracts.ArchiveItemData, contracts.ArchiveItemReply](gw, "POST /archive"`) {
+	if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], `gateway.Route(gw, "POST /archive"`) {
 		t.Errorf("by hand %q, %v", r.ByHand, err)
 	}
 }
@@ -265,7 +265,7 @@ func TestInsertLeavesUnformattedFilesAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := edited(t, r, "apps/items/server.go")
-	if got := strings.Replace(after, "	micro.Handle(server, contracts.ArchiveItem, s.archiveItem)\n", "", 1); got != before {
+	if got := strings.Replace(after, "	contracts.ArchiveItem.Handle(server, s.archiveItem)\n", "", 1); got != before {
 		t.Error(cmp.Diff(before, got))
 	}
 }

@@ -8,6 +8,6 @@
 //
 // Templates are in package templates, under the paths their files get. Go files
 // are gofmt'd after rendering. The first line of every file says whether it is
-// the user's ("This file is yours") or msctl's ("DO NOT EDIT"); files of the
+// the user's ("This file is yours to edit") or msctl's ("DO NOT EDIT"); files of the
 // user are added to by inserting lines, never rendered again.
 package scaffold

@@ -183,7 +183,7 @@ func (d *Dir) register(r *Result, dir string, v *handlerView) error {
 		return fmt.Errorf("%s has no method `func (s *service) register(server *micro.Server)`, where msctl new handler adds the handler: put it back, or write the handler by hand", dir)
 	}
 	v.New = "new(" + base + ")"
-	statement := fmt.Sprintf("micro.Handle(%s, contracts.%s, %s.%s)", server, v.Title, v.Receiver, v.Name)
+	statement := fmt.Sprintf("contracts.%s.Handle(%s, %s.%s)", v.Title, server, v.Receiver, v.Name)
 	r.edit(f.name, f.text, f.append(fn, statement))
 	return nil
 }
@@ -205,7 +205,7 @@ func (d *Dir) addRoute(r *Result, h Handler, v handlerView, s Service) error {
 		}
 	}
 	f, fn := find(files, s.Ident()+"Routes")
-	statement := "gateway.Route[contracts.%[1]sData, contracts.%[1]sReply](%[2]s, %[3]q, %[4]s, contracts.%[1]s,\n\t\tgateway.WithSummary(%[5]q))"
+	statement := "gateway.Route(%[2]s, %[3]q, %[4]s, contracts.%[1]s,\n\t\tgateway.WithSummary(%[5]q))"
 	if fn == nil || !f.imports(d.Module+"/contracts") || !f.imports(runtimeModule+"/runtime/gateway") {
 		r.byHand("%s has no function %sRoutes: add the route where the gateway adds its routes:\n  %s", dir, s.Ident(),
 			fmt.Sprintf(statement, v.Title, "gw", h.Route, s.Ident(), v.Name))

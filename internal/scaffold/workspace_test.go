@@ -93,7 +93,7 @@ func checkFirstLine(t *testing.T, path string, f File) {
 			t.Errorf("%s does not say that it is generated: %q", path, first)
 		}
 	case path == "go.mod", path == "go.sum", path == "README.md":
-	case !generated && !strings.Contains(first, "This file is yours"):
+	case !generated && !strings.Contains(first, "This file is yours to edit"):
 		t.Errorf("%s does not say whose it is: %q", path, first)
 	}
 	if generated && !f.Generated {

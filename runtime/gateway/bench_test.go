@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtest"
 )
 
@@ -13,7 +14,7 @@ import (
 func BenchmarkRoute(b *testing.B) {
 	gw := newGateway()
 	c := microtest.Serve(b, echoServer())
-	gateway.Route[newItem, newItem](gw, "POST /items", c, echo)
+	gateway.Route(gw, "POST /items", c, micro.NewMethod[newItem, newItem](echo))
 	h := gw.Handler()
 	const body = `{"name":"Widget","price":9.99,"tags":["garden","tool"],"kind":"toy"}`
 	b.ReportAllocs()

@@ -2,10 +2,10 @@
 // messages and answers into HTTP responses.
 //
 //	gw := gateway.New("shop", gateway.WithHealth("items", items))
-//	gateway.Route[contracts.ItemID, contracts.Item](gw, "GET /items/{id}", items, contracts.FindOneItem,
+//	gateway.Route(gw, "GET /items/{id}", items, contracts.FindOneItem,
 //		gateway.WithSummary("One item"))
-//	gateway.Route[contracts.NewItem, contracts.Item](gw, "POST /items", items, contracts.CreateItem)
-//	gateway.Event[contracts.ItemID](gw, "POST /items/{id}/views", items, contracts.ItemViewed)
+//	gateway.Route(gw, "POST /items", items, contracts.CreateItem)
+//	gateway.Event(gw, "POST /items/{id}/views", items, contracts.ItemViewed)
 //	err := gw.Serve(ctx, ":3001")
 //
 // # From a request to a message

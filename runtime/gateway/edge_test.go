@@ -33,7 +33,7 @@ func TestCorrelation(t *testing.T) {
 	})
 	log := &lines{}
 	gw := newGateway(gateway.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))
-	gateway.Route[micro.None, json.RawMessage](gw, "GET /ids", microtest.Serve(t, s), echo)
+	gateway.Route(gw, "GET /ids", microtest.Serve(t, s), micro.NewMethod[micro.None, json.RawMessage](echo))
 	for i, test := range []struct{ id, trace, wantID, wantTrace string }{
 		{"order-7", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "order-7", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 		{"", "", "", ""},
@@ -60,8 +60,8 @@ func TestCorrelation(t *testing.T) {
 func TestLog(t *testing.T) {
 	log := &lines{}
 	gw := newGateway(gateway.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))
-	gateway.Route[micro.None, micro.None](gw, "GET /broken", micro.NewClient(failing{errors.New("the cause")}), echo)
-	gateway.Route[micro.None, micro.None](gw, "GET /panic", micro.NewClient(failing{}), echo)
+	gateway.Route(gw, "GET /broken", micro.NewClient(failing{errors.New("the cause")}), micro.NewMethod[micro.None, micro.None](echo))
+	gateway.Route(gw, "GET /panic", micro.NewClient(failing{}), micro.NewMethod[micro.None, micro.None](echo))
 	for _, path := range []string{"/health", "/health/live", "/api", "/broken", "/panic", "/nowhere"} {
 		request{method: "GET", path: path}.send(t, gw.Handler())
 	}
@@ -141,7 +141,7 @@ func TestCORS(t *testing.T) {
 		{[]string{"https://shop.example"}, "https://evil.example", ""},
 	} {
 		gw, c := overEcho(t, gateway.WithCORS(test.origins...))
-		gateway.Route[newItem, newItem](gw, "POST /items", c, echo)
+		gateway.Route(gw, "POST /items", c, micro.NewMethod[newItem, newItem](echo))
 		res := request{method: "OPTIONS", path: "/items", header: map[string]string{
 			"Origin": test.origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type",
 		}}.send(t, gw.Handler())
@@ -258,13 +258,13 @@ func TestWithoutDocs(t *testing.T) {
 
 func TestOpenAPI(t *testing.T) {
 	gw, c := overEcho(t, gateway.WithVersion("1.2.3", "All of it."), gateway.WithServers("https://api.example"))
-	gateway.Route[newItem, newItem](gw, "POST /items", c, micro.Cmd("createItem"), gateway.WithSummary("Create"), gateway.WithDescription("At length."))
-	gateway.Route[filter, []newItem](gw, "GET /items", c, micro.Cmd("findItems"), gateway.WithTags("search"))
-	gateway.Route[itemChanges, newItem](gw, "PATCH /items/{id}", c, micro.Cmd("updateItem"))
-	gateway.Route[itemChanges, newItem](gw, "PUT /items/{id}", c, micro.Cmd("updateItem"))
-	gateway.Stream[filter, newItem](gw, "GET /stream", c, micro.Name("item.v1.watch"))
-	gateway.Event[itemChanges](gw, "POST /items/{id}/seen", c, micro.Fields(map[string]any{"n": 1}))
-	gateway.Route[json.RawMessage, json.RawMessage](gw, "POST /raw", c, micro.Cmd("raw"), gateway.WithOperationID("anything"))
+	gateway.Route(gw, "POST /items", c, micro.NewMethod[newItem, newItem](micro.Cmd("createItem")), gateway.WithSummary("Create"), gateway.WithDescription("At length."))
+	gateway.Route(gw, "GET /items", c, micro.NewMethod[filter, []newItem](micro.Cmd("findItems")), gateway.WithTags("search"))
+	gateway.Route(gw, "PATCH /items/{id}", c, micro.NewMethod[itemChanges, newItem](micro.Cmd("updateItem")))
+	gateway.Route(gw, "PUT /items/{id}", c, micro.NewMethod[itemChanges, newItem](micro.Cmd("updateItem")))
+	gateway.Stream(gw, "GET /stream", c, micro.NewMethod[filter, newItem](micro.Name("item.v1.watch")))
+	gateway.Event(gw, "POST /items/{id}/seen", c, micro.NewTopic[itemChanges](micro.Fields(map[string]any{"n": 1})))
+	gateway.Route(gw, "POST /raw", c, micro.NewMethod[json.RawMessage, json.RawMessage](micro.Cmd("raw")), gateway.WithOperationID("anything"))
 	var doc struct {
 		OpenAPI string
 		Info    struct{ Title, Version, Description string }
@@ -344,9 +344,9 @@ func TestOpenAPI(t *testing.T) {
 
 func TestUnknownMembersOfAll(t *testing.T) {
 	gw, c := overEcho(t, gateway.WithUnknownMembers(validate.Strip))
-	gateway.Route[newItem, newItem](gw, "POST /items", c, echo)
-	gateway.Route[itemChanges, newItem](gw, "PATCH /items/{id}", c, echo)
-	gateway.Route[micro.None, newItem](gw, "GET /{$}", c, echo, gateway.WithOperationID("root"))
+	gateway.Route(gw, "POST /items", c, micro.NewMethod[newItem, newItem](echo))
+	gateway.Route(gw, "PATCH /items/{id}", c, micro.NewMethod[itemChanges, newItem](echo))
+	gateway.Route(gw, "GET /{$}", c, micro.NewMethod[micro.None, newItem](echo), gateway.WithOperationID("root"))
 	long := "/" + strings.Repeat("x", 100)
 	run(t, gw.Handler(), []request{
 		{name: "body", method: "POST", path: "/items", body: `{"name":"Cup","price":1,"foo":2}`, status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},

@@ -60,7 +60,7 @@ func TestSwapUnderLoad(t *testing.T) {
 		probe := listen(t)
 		t.Setenv(micro.InheritEnv, fmt.Sprintf("%s=%d probe=%d", port, handOver(t, socket), handOver(t, probe)))
 		gw := gateway.New(name, gateway.WithLogger(quiet()), gateway.WithDrain(time.Minute, 5*time.Second))
-		gateway.Route[micro.None, string](gw, "POST /echo", client, echo)
+		gateway.Route(gw, "POST /echo", client, micro.NewMethod[micro.None, string](echo))
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- gw.Serve(ctx, "127.0.0.1:"+port) }()

@@ -69,26 +69,25 @@ func WithTimeout(d time.Duration) RouteOption { return func(r *route) { r.timeou
 // in place of the gateway's rule.
 func WithUnknown(u validate.Unknown) RouteOption { return func(r *route) { r.unknown = u } }
 
-// Route makes requests that match target, such as "GET /items/{id}" in the
-// syntax of http.ServeMux, a message with pattern p over client to. In is the
-// type of the message's data, Out that of its answer; micro.None is none. An
-// answer without a value is a response without a body. Route panics if target
-// or a tag of In makes no sense, or if the route is there already.
-func Route[In, Out any](g *Gateway, target string, to *micro.Client, p micro.Pattern, opts ...RouteOption) {
-	g.add(target, to, p, reflect.TypeFor[In](), reflect.TypeFor[Out](), oneValue, opts)
+// Route maps requests that match target, in the syntax of http.ServeMux, such as
+// "GET /items/{id}", to a method: the request's path, query, and body become its input,
+// and its reply becomes the response. A reply without a value is a response without a
+// body. Route panics if target or a tag of In is invalid, or if the route exists.
+func Route[In, Out any](g *Gateway, target string, to *micro.Client, m micro.Method[In, Out], opts ...RouteOption) {
+	g.add(target, to, m.Pattern(), reflect.TypeFor[In](), reflect.TypeFor[Out](), oneValue, opts)
 }
 
-// Stream is [Route] for a handler that answers with any number of values: as a
-// JSON array when all are there, or one JSON value a line as they come for
-// requests that accept application/x-ndjson.
-func Stream[In, Out any](g *Gateway, target string, to *micro.Client, p micro.Pattern, opts ...RouteOption) {
-	g.add(target, to, p, reflect.TypeFor[In](), reflect.TypeFor[Out](), manyValues, opts)
+// Stream is [Route] for a handler that replies with any number of values. The response
+// is a JSON array, sent when it is complete, or one JSON value per line, sent as they
+// arrive, for requests that accept application/x-ndjson.
+func Stream[In, Out any](g *Gateway, target string, to *micro.Client, m micro.Method[In, Out], opts ...RouteOption) {
+	g.add(target, to, m.Pattern(), reflect.TypeFor[In](), reflect.TypeFor[Out](), manyValues, opts)
 }
 
-// Event makes requests an event: the response is 202 Accepted as soon as the
-// transport has taken it.
-func Event[In any](g *Gateway, target string, to *micro.Client, p micro.Pattern, opts ...RouteOption) {
-	g.add(target, to, p, reflect.TypeFor[In](), nil, noValue, opts)
+// Event maps requests to an event. The response is 202 Accepted as soon as the
+// transport has accepted the event.
+func Event[In any](g *Gateway, target string, to *micro.Client, topic micro.Topic[In], opts ...RouteOption) {
+	g.add(target, to, topic.Pattern(), reflect.TypeFor[In](), nil, noValue, opts)
 }
 
 func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out reflect.Type, a answer, opts []RouteOption) {

@@ -53,15 +53,15 @@ func (p picky) Validate() error {
 
 func TestInput(t *testing.T) {
 	gw, c := overEcho(t, gateway.WithBodyLimit(200))
-	gateway.Route[newItem, newItem](gw, "POST /items", c, echo)
-	gateway.Route[newItem, newItem](gw, "POST /stripped", c, echo, gateway.WithUnknown(validate.Strip))
-	gateway.Route[newItem, newItem](gw, "POST /allowed", c, echo, gateway.WithUnknown(validate.Allow))
-	gateway.Route[itemChanges, newItem](gw, "PATCH /items/{id}", c, echo)
-	gateway.Route[filter, []newItem](gw, "GET /items", c, echo)
-	gateway.Route[picky, picky](gw, "PUT /picky", c, echo)
-	gateway.Route[json.RawMessage, json.RawMessage](gw, "POST /raw", c, echo)
-	gateway.Route[[]newItem, []newItem](gw, "POST /list", c, echo)
-	gateway.Route[micro.None, micro.None](gw, "GET /none", c, echo)
+	gateway.Route(gw, "POST /items", c, micro.NewMethod[newItem, newItem](echo))
+	gateway.Route(gw, "POST /stripped", c, micro.NewMethod[newItem, newItem](echo), gateway.WithUnknown(validate.Strip))
+	gateway.Route(gw, "POST /allowed", c, micro.NewMethod[newItem, newItem](echo), gateway.WithUnknown(validate.Allow))
+	gateway.Route(gw, "PATCH /items/{id}", c, micro.NewMethod[itemChanges, newItem](echo))
+	gateway.Route(gw, "GET /items", c, micro.NewMethod[filter, []newItem](echo))
+	gateway.Route(gw, "PUT /picky", c, micro.NewMethod[picky, picky](echo))
+	gateway.Route(gw, "POST /raw", c, micro.NewMethod[json.RawMessage, json.RawMessage](echo))
+	gateway.Route(gw, "POST /list", c, micro.NewMethod[[]newItem, []newItem](echo))
+	gateway.Route(gw, "GET /none", c, micro.NewMethod[micro.None, micro.None](echo))
 	bad := func(messages string) string {
 		return `{"statusCode":400,"message":[` + messages + `],"error":"Bad Request"}`
 	}
@@ -123,8 +123,8 @@ func TestInput(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	gw, c := overEcho(t)
-	gateway.Route[json.RawMessage, micro.None](gw, "POST /fail", c, micro.Cmd("fail"), gateway.WithStatus(200))
-	gateway.Route[micro.None, micro.None](gw, "GET /unknown", c, micro.Cmd("nobody"))
+	gateway.Route(gw, "POST /fail", c, micro.NewMethod[json.RawMessage, micro.None](micro.Cmd("fail")), gateway.WithStatus(200))
+	gateway.Route(gw, "GET /unknown", c, micro.NewMethod[micro.None, micro.None](micro.Cmd("nobody")))
 	broken := func(err error) *micro.Client {
 		return micro.NewClient(failing{err})
 	}
@@ -132,7 +132,7 @@ func TestErrors(t *testing.T) {
 		"/unreachable": micro.ErrUnreachable, "/lost": micro.ErrConnectionLost, "/shed": micro.ErrShed,
 		"/closed": micro.ErrClosed, "/timeout": micro.ErrTimeout, "/other": errors.New("secret"), "/panic": nil,
 	} {
-		gateway.Route[micro.None, micro.None](gw, "GET "+path, broken(err), echo)
+		gateway.Route(gw, "GET "+path, broken(err), micro.NewMethod[micro.None, micro.None](echo))
 	}
 	internal := `{"statusCode":500,"message":"Internal server error","error":"Internal Server Error"}`
 	run(t, gw.Handler(), []request{
@@ -182,12 +182,12 @@ func TestAnswers(t *testing.T) {
 	})
 	c := microtest.Serve(t, s)
 	gw := newGateway()
-	gateway.Route[micro.None, micro.None](gw, "DELETE /undefined", c, micro.Cmd("undefined"), gateway.WithStatus(204))
-	gateway.Route[micro.None, *newItem](gw, "GET /null", c, micro.Cmd("null"))
-	gateway.Stream[filter, int](gw, "GET /count", c, micro.Cmd("count"))
-	gateway.Route[filter, int](gw, "GET /last", c, micro.Cmd("count"))
-	gateway.Event[itemChanges](gw, "POST /items/{id}/seen", c, micro.Name("seen"))
-	gateway.Event[micro.None](gw, "POST /lost", micro.NewClient(failing{micro.ErrUnreachable}), micro.Name("seen"))
+	gateway.Route(gw, "DELETE /undefined", c, micro.NewMethod[micro.None, micro.None](micro.Cmd("undefined")), gateway.WithStatus(204))
+	gateway.Route(gw, "GET /null", c, micro.NewMethod[micro.None, *newItem](micro.Cmd("null")))
+	gateway.Stream(gw, "GET /count", c, micro.NewMethod[filter, int](micro.Cmd("count")))
+	gateway.Route(gw, "GET /last", c, micro.NewMethod[filter, int](micro.Cmd("count")))
+	gateway.Event(gw, "POST /items/{id}/seen", c, micro.NewTopic[itemChanges](micro.Name("seen")))
+	gateway.Event(gw, "POST /lost", micro.NewClient(failing{micro.ErrUnreachable}), micro.NewTopic[micro.None](micro.Name("seen")))
 	lines := map[string]string{"Accept": "application/x-ndjson"}
 	run(t, gw.Handler(), []request{
 		{name: "undefined", method: "DELETE", path: "/undefined", status: 204, answer: ""},
@@ -231,8 +231,8 @@ func TestTimeouts(t *testing.T) {
 	})
 	c := microtest.Serve(t, s)
 	gw := newGateway(gateway.WithRequestTimeout(20 * time.Millisecond))
-	gateway.Route[micro.None, micro.None](gw, "GET /default", c, echo)
-	gateway.Route[micro.None, micro.None](gw, "GET /own", c, echo, gateway.WithTimeout(10*time.Millisecond))
+	gateway.Route(gw, "GET /default", c, micro.NewMethod[micro.None, micro.None](echo))
+	gateway.Route(gw, "GET /own", c, micro.NewMethod[micro.None, micro.None](echo), gateway.WithTimeout(10*time.Millisecond))
 	late := `{"statusCode":504,"message":"The service did not answer in time","error":"Gateway Timeout"}`
 	run(t, gw.Handler(), []request{
 		{name: "default", method: "GET", path: "/default", status: 504, answer: late},
@@ -242,20 +242,20 @@ func TestTimeouts(t *testing.T) {
 
 func TestRoutesThatMakeNoSense(t *testing.T) {
 	gw, c := overEcho(t)
-	gateway.Route[micro.None, micro.None](gw, "GET /taken", c, echo)
+	gateway.Route(gw, "GET /taken", c, micro.NewMethod[micro.None, micro.None](echo))
 	type badTag struct {
 		A string `minLength:"x"`
 	}
 	for name, add := range map[string]func(){
-		"target":     func() { gateway.Route[micro.None, micro.None](gw, "/items", c, echo) },
-		"lower case": func() { gateway.Route[micro.None, micro.None](gw, "get /items", c, echo) },
-		"no client":  func() { gateway.Route[micro.None, micro.None](gw, "GET /items", nil, echo) },
-		"no pattern": func() { gateway.Route[micro.None, micro.None](gw, "GET /items", c, micro.Pattern{}) },
-		"wildcard":   func() { gateway.Route[newItem, micro.None](gw, "GET /items/{id}", c, echo) },
-		"no struct":  func() { gateway.Route[[]int, micro.None](gw, "GET /items", c, echo) },
-		"tag":        func() { gateway.Route[badTag, micro.None](gw, "GET /items", c, echo) },
+		"target":     func() { gateway.Route(gw, "/items", c, micro.NewMethod[micro.None, micro.None](echo)) },
+		"lower case": func() { gateway.Route(gw, "get /items", c, micro.NewMethod[micro.None, micro.None](echo)) },
+		"no client":  func() { gateway.Route(gw, "GET /items", nil, micro.NewMethod[micro.None, micro.None](echo)) },
+		"no pattern": func() { gateway.Route(gw, "GET /items", c, micro.NewMethod[micro.None, micro.None](micro.Pattern{})) },
+		"wildcard":   func() { gateway.Route(gw, "GET /items/{id}", c, micro.NewMethod[newItem, micro.None](echo)) },
+		"no struct":  func() { gateway.Route(gw, "GET /items", c, micro.NewMethod[[]int, micro.None](echo)) },
+		"tag":        func() { gateway.Route(gw, "GET /items", c, micro.NewMethod[badTag, micro.None](echo)) },
 		"twice": func() {
-			gateway.Route[micro.None, micro.None](gw, "GET /taken", c, echo, gateway.WithOperationID("other"))
+			gateway.Route(gw, "GET /taken", c, micro.NewMethod[micro.None, micro.None](echo), gateway.WithOperationID("other"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -39,8 +39,8 @@ func serve(t *testing.T, opts ...gateway.Option) *served {
 	micro.Handle(server, micro.Cmd("quick"), func(context.Context, micro.None) (string, error) { return "done", nil })
 	c := microtest.Serve(t, server)
 	gw := newGateway(opts...)
-	gateway.Route[micro.None, string](gw, "POST /slow", c, micro.Cmd("slow"), gateway.WithTimeout(5*time.Second))
-	gateway.Route[micro.None, string](gw, "POST /quick", c, micro.Cmd("quick"))
+	gateway.Route(gw, "POST /slow", c, micro.NewMethod[micro.None, string](micro.Cmd("slow")), gateway.WithTimeout(5*time.Second))
+	gateway.Route(gw, "POST /quick", c, micro.NewMethod[micro.None, string](micro.Cmd("quick")))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/internal/js/collate"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Pattern names what a message is for: NestJS' pattern. It is either a JSON

@@ -6,9 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // inbox is the Responder of one exchange: it keeps the packets of the answer

@@ -7,9 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // Network is a transport in memory: it is the Listener of one server and the

@@ -5,9 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/msctl/msctl/runtime/internal/js/collate"
-
 	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/internal/js/collate"
 )
 
 // NestJS' bounds on a route (docs/wire.md 2.1).

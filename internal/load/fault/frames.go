@@ -6,10 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // errEnded tells a reader that a fault has ended the connection.

@@ -8,9 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/msctl/msctl/runtime/wire"
-
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // describe: a server says how it is and what it is, by the reserved patterns and by those of its name.

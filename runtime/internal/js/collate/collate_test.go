@@ -6,9 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/msctl/msctl/runtime/internal/js/nodetest"
-
 	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/internal/js/nodetest"
 )
 
 // comparePairs compares Compare of list[0] and list[1], list[2] and list[3]
