@@ -80,7 +80,7 @@
 //	@EventPattern('x')                            micro.HandleEvent(s, micro.Name("x"), fn)
 //	@Payload() dto: Dto                           the handler's second parameter
 //	@Ctx() context                                micro.RequestFromContext(ctx)
-//	throw new RpcException('text')                return micro.Errorf(0, "text")
+//	throw new RpcException('text')                return micro.NewError("text")
 //	throw new RpcException({ status: 404, … })    return micro.Errorf(404, "…") or micro.NewError(value)
 //	any other exception                           any other error: logged, sent as "Internal server error"
 //	ValidationPipe                                a Validate method (Validator), validate.Pipe, or WithPipes

@@ -71,32 +71,34 @@ const InternalServerError = `{"status":"error","message":"Internal server error"
 // ForbiddenResource is the payload a peer gets when a guard says no.
 const ForbiddenResource = `{"status":"error","message":"Forbidden resource"}`
 
-// Errorf makes an error for the peer. With a status it leaves as
-// {"status":404,"message":"…"}; with status 0 as NestJS sends
-// new RpcException("…"): {"status":"error","message":"…"}. An operand of %w is
-// kept for errors.Is and errors.As on this side, and is never sent.
+// Errorf returns an error for the peer with an HTTP-like status and a formatted
+// message; it is sent as {"status":404,"message":"…"}. An operand of %w is kept
+// for errors.Is and errors.As in this process and is never sent. For an error
+// without a status, as new RpcException("text") makes it in NestJS, use [NewError].
+//
+// Errorf panics if status is not between 100 and 599, since the peer would not
+// recognize it as a status. In a handler, the peer then receives NestJS's internal
+// error.
 func Errorf(status int, format string, args ...any) *Error {
+	if !isStatus(status) {
+		panic(fmt.Sprintf("micro: Errorf with status %d: must be between 100 and 599 (use NewError for an error without a status)", status))
+	}
 	err := fmt.Errorf(format, args...)
 	e := &Error{Status: status, Message: err.Error()}
 	switch err.(type) { //nolint:errorlint // asks what fmt.Errorf has made, and nothing below it
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		e.cause = err
 	}
-	payload := []byte(`{"status":`)
-	if status == 0 {
-		payload = append(payload, `"error"`...)
-	} else {
-		payload = strconv.AppendInt(payload, int64(status), 10)
-	}
+	payload := strconv.AppendInt([]byte(`{"status":`), int64(status), 10)
 	payload = append(payload, `,"message":`...)
 	e.Payload = append(js.AppendString(payload, e.Message), '}')
 	return e
 }
 
-// NewError makes an error whose payload is v, as NestJS sends new
-// RpcException(v): objects and arrays as they are, any other value as the
-// message of {"status":"error","message":v}. A value that is not JSON gives the
-// internal error, with the reason as its cause.
+// NewError returns an error for the peer with the payload that new RpcException(v)
+// has in NestJS: an object or an array as it is, any other value as the message of
+// {"status":"error","message":v}. If v cannot be encoded as JSON, the result is
+// NestJS's internal error, with the reason as its cause.
 func NewError(v any) *Error {
 	payload, err := encode(defaultCodec, nil, v)
 	if err != nil {
@@ -107,6 +109,9 @@ func NewError(v any) *Error {
 	}
 	return parseError(payload)
 }
+
+// isStatus reports whether n is a status that peers recognize.
+func isStatus(n int) bool { return 100 <= n && n < 600 }
 
 // RemoteError returns the error a peer sent: payload is the JSON text of its
 // err member.
@@ -126,7 +131,7 @@ func parseError(payload []byte) *Error {
 	members.scan(func(k, v []byte) bool {
 		switch string(k) {
 		case "status", "statusCode", "code":
-			if n, err := strconv.Atoi(string(v)); err == nil && n >= 100 && n < 600 && e.Status == 0 {
+			if n, err := strconv.Atoi(string(v)); err == nil && isStatus(n) && e.Status == 0 {
 				e.Status = n
 			}
 		case "message":

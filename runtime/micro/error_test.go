@@ -21,7 +21,6 @@ func TestErrors(t *testing.T) {
 		text    string
 	}{
 		{Errorf(404, "no %q", "x"), `{"status":404,"message":"no \"x\""}`, 404, `no "x"`, `no "x" (status 404)`},
-		{Errorf(0, "text"), `{"status":"error","message":"text"}`, 0, "text", "text"},
 		{NewError("text"), `{"status":"error","message":"text"}`, 0, "text", "text"},
 		{NewError(42), `{"status":"error","message":42}`, 0, "42", "42"},
 		{NewError(nil), `{"status":"error","message":null}`, 0, "null", "null"},
@@ -45,6 +44,22 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestErrorfStatus(t *testing.T) {
+	for _, status := range []int{-1, 0, 1, 99, 600} {
+		want := fmt.Sprintf("micro: Errorf with status %d: must be between 100 and 599 (use NewError for an error without a status)", status)
+		if got := panicOf(func() { _ = Errorf(status, "text") }); got != want {
+			t.Errorf("Errorf(%d): panic %v, want %q", status, got, want)
+		}
+	}
+}
+
+// panicOf returns the value that f panics with; nil if it does not panic.
+func panicOf(f func()) (value any) {
+	defer func() { value = recover() }()
+	f()
+	return nil
+}
+
 // TestUnreachableKinds: who asks only whether a message was handled need not know
 // how a broker kept it from that.
 func TestUnreachableKinds(t *testing.T) {
@@ -57,7 +72,7 @@ func TestUnreachableKinds(t *testing.T) {
 
 func TestErrorChains(t *testing.T) {
 	one, two := Errorf(500, "read: %w", io.EOF), Errorf(500, "%w and %w", io.EOF, fs.ErrExist)
-	if !errors.Is(one, io.EOF) || !errors.Is(two, io.EOF) || !errors.Is(two, fs.ErrExist) || errors.Unwrap(Errorf(1, "plain")) != nil {
+	if !errors.Is(one, io.EOF) || !errors.Is(two, io.EOF) || !errors.Is(two, fs.ErrExist) || errors.Unwrap(Errorf(500, "plain")) != nil {
 		t.Error("an operand of percent w is lost")
 	}
 	if !errors.Is(RemoteError([]byte(`"`+wire.NoHandlerMessage+`"`)), ErrNoHandler) || errors.Is(NewError(wire.NoHandlerMessage), ErrNoHandler) || RemoteError([]byte("1")).Remote() == NewError(1).Remote() {

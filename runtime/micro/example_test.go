@@ -194,7 +194,7 @@ func ExampleWithInterceptors() {
 func ExampleErrorf() {
 	err := micro.Errorf(404, "item %d not found: %w", 7, io.EOF)
 	fmt.Printf("%s\n%v, %v\n", err.Payload, err, errors.Is(err, io.EOF))
-	fmt.Printf("%s\n", micro.Errorf(0, "as new RpcException('text')").Payload)
+	fmt.Printf("%s\n", micro.NewError("as new RpcException('text')").Payload)
 	// Output:
 	// {"status":404,"message":"item 7 not found: EOF"}
 	// item 7 not found: EOF (status 404), true

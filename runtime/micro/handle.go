@@ -107,6 +107,7 @@ func HandleFunc(s *Server, p Pattern, fn Handler, opts ...HandlerOption) {
 // message without a pattern or with the pattern null does not reach it. The last
 // one registered wins.
 func HandleUnknown(s *Server, fn Handler, opts ...HandlerOption) {
+	s.mustNotServe()
 	s.rest = &route{message: &endpoint{kind: kindStream, handler: s.configure(opts).compose(fn)}}
 }
 

@@ -87,7 +87,7 @@ func allForms(s *Server) {
 	})
 	HandleFunc(s, Cmd("last then error"), func(_ context.Context, _ *Request, reply Reply) error {
 		_ = reply.Send(Value{Any: 1, Last: true})
-		return Errorf(0, "after all")
+		return NewError("after all")
 	})
 	HandleFunc(s, Cmd("nothing"), func(context.Context, *Request, Reply) error { return nil })
 }

@@ -65,8 +65,9 @@ func join[T any](a, b []T) []T { return append(a[:len(a):len(a)], b...) }
 // register adds a handler; h is what surrounds it.
 func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, handler Handler) {
 	if p.IsZero() {
-		panic("micro: a handler needs a pattern: Cmd, Name, Fields or ParsePattern make one")
+		panic("micro: handler registered with the zero Pattern: use Cmd, Name, Fields, or ParsePattern")
 	}
+	s.mustNotServe()
 	ep := &endpoint{pattern: p, kind: k, doc: h.doc, types: t, handler: h.compose(handler), extras: h.extras}
 	key := routeKey(p.Route(), p.RouteIsString())
 	r := s.routes[key]
@@ -77,10 +78,23 @@ func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, h
 	if k == kindEvent {
 		r.events = append(r.events, ep)
 	} else {
-		s.forget(r.message)
+		if r.message != nil {
+			s.log.Warn("message handler replaced: another one was registered for the same pattern", "pattern", p.String())
+			s.forget(r.message)
+		}
 		r.message = ep
 	}
 	s.order = append(s.order, ep)
+}
+
+// mustNotServe panics once Serve has been called: from then on the routes are read
+// without a lock.
+func (s *Server) mustNotServe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.serving {
+		panic("micro: handler registered after Serve: register all handlers first")
+	}
 }
 
 // routeKey tells the routes of booleans and null from the strings that look like
@@ -102,7 +116,7 @@ func (ep *endpoint) unreachable() bool {
 // forget takes a handler that another one replaces off the list.
 func (s *Server) forget(ep *endpoint) {
 	for i := range s.order {
-		if ep != nil && s.order[i] == ep {
+		if s.order[i] == ep {
 			s.order = append(s.order[:i], s.order[i+1:]...)
 			return
 		}

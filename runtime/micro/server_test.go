@@ -290,6 +290,45 @@ func TestServe(t *testing.T) {
 	}
 }
 
+func TestHandleAfterServe(t *testing.T) {
+	s := NewServer(quiet())
+	if err := s.Serve(t.Context()); err != nil { // no listeners: it returns at once
+		t.Fatal(err)
+	}
+	pass := func(context.Context, *Request, Reply) error { return nil }
+	for name, register := range map[string]func(){
+		"Handle":        func() { Handle(s, Name("x"), func(context.Context, None) (None, error) { return None{}, nil }) },
+		"HandleEvent":   func() { HandleEvent(s, Name("x"), func(context.Context, None) error { return nil }) },
+		"HandleFunc":    func() { HandleFunc(s, Name("x"), pass) },
+		"HandleUnknown": func() { HandleUnknown(s, pass) },
+	} {
+		if got, want := panicOf(register), "micro: handler registered after Serve: register all handlers first"; got != want {
+			t.Errorf("%s after Serve: panic %v, want %q", name, got, want)
+		}
+	}
+}
+
+func TestReplacedHandler(t *testing.T) {
+	var log logged
+	s := NewServer(logTo(&log))
+	handler := func(n int) func(context.Context, None) (int, error) {
+		return func(context.Context, None) (int, error) { return n, nil }
+	}
+	Handle(s, Cmd("x"), handler(1))
+	HandleEvent(s, Cmd("x"), func(context.Context, None) error { return nil })
+	HandleEvent(s, Cmd("x"), func(context.Context, None) error { return nil })
+	if got := log.String(); got != "" {
+		t.Errorf("one message handler and two event handlers logged: %s", got)
+	}
+	Handle(s, Cmd("x"), handler(2))
+	if got := log.String(); !strings.Contains(got, `level=WARN msg="message handler replaced: another one was registered for the same pattern" pattern="{\"cmd\":\"x\"}"`) {
+		t.Errorf("log: %s", got)
+	}
+	if got := send(t, s, `{"pattern":{"cmd":"x"},"data":1,"id":"1"}`); !slices.Equal(got, []string{last("2")}) {
+		t.Errorf("got %s, want the reply of the last handler", got)
+	}
+}
+
 // TestSpellings: however a pattern is written, its handler is found, and peers
 // cannot make the server remember without end.
 func TestSpellings(t *testing.T) {

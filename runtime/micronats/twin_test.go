@@ -115,7 +115,7 @@ func (w *twin) registerStreams() {
 	stream("stream", nil, n(0, false), n(1, false), n(2, true))
 	stream("streamSync", nil, n(0, false), n(1, false), n(2, true))
 	stream("streamLateComplete", nil, n(1, false), n(2, false))
-	stream("streamThenError", micro.Errorf(0, "stream failed"), n(1, false), n(2, false))
+	stream("streamThenError", micro.NewError("stream failed"), n(1, false), n(2, false))
 	stream("streamEmpty", nil)
 }
 
@@ -123,7 +123,7 @@ func (w *twin) registerErrors() {
 	fails := func(name string, err error) {
 		micro.HandleFunc(w.Server, micro.Cmd(name), func(context.Context, *micro.Request, micro.Reply) error { return err })
 	}
-	fails("rpcString", micro.Errorf(0, "boom string"))
+	fails("rpcString", micro.NewError("boom string"))
 	fails("rpcObject", micro.NewError(json.RawMessage(`{"code":404,"message":"not found","extra":{"a":[1]}}`)))
 	fails("error", errors.New("plain error"))
 }

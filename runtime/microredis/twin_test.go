@@ -112,7 +112,7 @@ func (w *twin) registerStreams() {
 	micro.HandleFunc(w.server, micro.Cmd("stream"), numbers)
 	micro.HandleFunc(w.server, micro.Cmd("streamSync"), numbers)
 	micro.HandleStream(w.server, micro.Cmd("streamLateComplete"), sequence([]int{1, 2}, nil))
-	micro.HandleStream(w.server, micro.Cmd("streamThenError"), sequence([]int{1, 2}, micro.Errorf(0, "stream failed")))
+	micro.HandleStream(w.server, micro.Cmd("streamThenError"), sequence([]int{1, 2}, micro.NewError("stream failed")))
 	micro.HandleStream(w.server, micro.Cmd("streamEmpty"), sequence(nil, nil))
 }
 
@@ -133,7 +133,7 @@ func sequence(list []int, end error) func(context.Context, micro.None) iter.Seq2
 
 func (w *twin) registerErrors() {
 	for name, err := range map[string]error{
-		"rpcString": micro.Errorf(0, "boom string"),
+		"rpcString": micro.NewError("boom string"),
 		"rpcObject": micro.NewError(json.RawMessage(`{"code":404,"message":"not found","extra":{"a":[1]}}`)),
 		"error":     errors.New("plain error"),
 	} {

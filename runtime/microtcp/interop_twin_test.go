@@ -237,8 +237,8 @@ func (w *twin) registerStreams() {
 	w.on(micro.Cmd("streamSync"), numbers(false, itself))
 	w.on(micro.Cmd("streamBig"), numbers(false, func(_ int, p plan) any { return strings.Repeat("z", p.Size) }))
 	micro.HandleStream(w.server, micro.Cmd("streamLateComplete"), sequence([]int{1, 2}, nil))
-	micro.HandleStream(w.server, micro.Cmd("streamThenError"), sequence([]int{1, 2}, micro.Errorf(0, "stream failed")))
-	micro.HandleStream(w.server, micro.Cmd("streamThenLateError"), sequence([]int{1, 2}, micro.Errorf(0, "stream failed late")))
+	micro.HandleStream(w.server, micro.Cmd("streamThenError"), sequence([]int{1, 2}, micro.NewError("stream failed")))
+	micro.HandleStream(w.server, micro.Cmd("streamThenLateError"), sequence([]int{1, 2}, micro.NewError("stream failed late")))
 	micro.HandleStream(w.server, micro.Cmd("streamEmpty"), sequence[int](nil, nil))
 	w.on(micro.Cmd("streamUndefined"), values("", ""))
 	w.on(micro.Cmd("streamNulls"), values("null", "1", "null"))
@@ -323,7 +323,7 @@ func (w *twin) registerErrors() {
 	for name, payload := range payloads {
 		w.fails(name, func() error { return micro.NewError(payload) })
 	}
-	w.fails("rpcString", func() error { return micro.Errorf(0, "boom string") })
+	w.fails("rpcString", func() error { return micro.NewError("boom string") })
 	for _, name := range []string{"error", "typeError", "domainError", "http404", "http500", "rejectError", "observableError", "observableRaw"} {
 		w.fails(name, func() error { return errors.New(name) })
 	}
@@ -351,7 +351,7 @@ func (w *twin) registerEvents() {
 	event(micro.Name("multi"), "multi#1", nil)
 	event(micro.Name("multi"), "multi#2", nil)
 	event(micro.Name("evt_throws"), "evt_throws", errors.New("event handler failed"))
-	event(micro.Name("evt_rpc_throws"), "evt_rpc_throws", micro.Errorf(0, "event rpc failed"))
+	event(micro.Name("evt_rpc_throws"), "evt_rpc_throws", micro.NewError("event rpc failed"))
 	event(micro.Name("evt_stream"), "evt_stream", nil)
 	// Only a message handler of ours returns something.
 	w.on(micro.Name("evt_returns"), func(_ context.Context, _ *micro.Request, reply micro.Reply) error {

@@ -65,7 +65,7 @@ func (s *steps) pipe(name string) micro.Pipe {
 func (s *steps) filter(name string) micro.Filter {
 	return func(_ context.Context, _ *micro.Request, err error) error {
 		s.add(name)
-		return micro.Errorf(0, "%s: %w", name, err)
+		return micro.NewError(name + ": " + err.Error())
 	}
 }
 

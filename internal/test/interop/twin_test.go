@@ -157,8 +157,8 @@ func (w *twin) streams() {
 	})
 	w.sequence("streamEmpty", nil)
 	w.sequence("streamLateComplete", nil, 1, 2)
-	w.sequence("streamThenError", micro.Errorf(0, "stream failed"), 1, 2)
-	w.sequence("streamThenLateError", micro.Errorf(0, "stream failed late"), 1, 2)
+	w.sequence("streamThenError", micro.NewError("stream failed"), 1, 2)
+	w.sequence("streamThenLateError", micro.NewError("stream failed late"), 1, 2)
 }
 
 // sequence streams values and then ends, with an error if there is one.
@@ -181,7 +181,7 @@ func (w *twin) sequence(name string, end error, list ...int) {
 
 func (w *twin) failures() {
 	for name, err := range map[string]error{
-		"rpcString": micro.Errorf(0, "boom string"),
+		"rpcString": micro.NewError("boom string"),
 		"rpcObject": micro.NewError(json.RawMessage(`{"code":404,"message":"not found","extra":{"a":[1]}}`)),
 		"rpcArray":  micro.NewError([]int{1, 2}),
 		"rpcNumber": micro.NewError(123),
