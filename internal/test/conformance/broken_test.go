@@ -16,13 +16,13 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// breakEnv names the break that a process of TestSuiteCanFail puts into a transport.
+// breakEnv names the fault that a child process of TestSuiteCanFail tests.
 const breakEnv = "CONFORMANCE_BREAK"
 
-// fault makes a working connection a broken one.
+// fault breaks a working connection.
 type fault struct {
 	name    string
-	reports string // the scenario that must find it
+	reports string // the scenario that must detect it
 	wrap    func(micro.Conn) micro.Conn
 }
 
@@ -41,11 +41,11 @@ func faults() []fault {
 			return []micro.Value{v}
 		})},
 		{"each value twice", "streams", values(func(v micro.Value) []micro.Value { return []micro.Value{v, v} })},
-		{"text is escaped anew", "text", values(func(v micro.Value) []micro.Value {
+		{"text is escaped again", "text", values(func(v micro.Value) []micro.Value {
 			v.Raw = bytes.ReplaceAll(v.Raw, []byte("<"), []byte(`\u003c`))
 			return []micro.Value{v}
 		})},
-		{"long answers are cut", "large payloads", values(func(v micro.Value) []micro.Value {
+		{"long answers are truncated", "large payloads", values(func(v micro.Value) []micro.Value {
 			v.Raw = v.Raw[:min(len(v.Raw), 500000)]
 			return []micro.Value{v}
 		})},
@@ -64,12 +64,12 @@ func faults() []fault {
 			req.Attempt = 0
 			return c.Exchange(ctx, req, reply)
 		})},
-		{"cancelling does nothing", "cancel", around(func(c micro.Conn, ctx context.Context, req *micro.Request, reply micro.Reply) error {
+		{"canceling does nothing", "cancel", around(func(c micro.Conn, ctx context.Context, req *micro.Request, reply micro.Reply) error {
 			return c.Exchange(context.WithoutCancel(ctx), req, reply)
 		})},
 		{"answers are swapped", "many calls at once", func(c micro.Conn) micro.Conn { return &swapping{Conn: c} }},
 		{"closing does nothing", "close", func(c micro.Conn) micro.Conn { return unclosable{c} }},
-		{"events come twice", "events", func(c micro.Conn) micro.Conn { return stuttering{c} }},
+		{"events are sent twice", "events", func(c micro.Conn) micro.Conn { return duplicating{c} }},
 		{"every tenth event is lost", "events", func(c micro.Conn) micro.Conn { return &losing{Conn: c} }},
 		{"nothing is traced", "trace", around(func(c micro.Conn, ctx context.Context, req *micro.Request, reply micro.Reply) error {
 			req.Trace = nil
@@ -78,21 +78,21 @@ func faults() []fault {
 	}
 }
 
-// bent is a connection whose exchanges are not what they should be.
-type bent struct {
+// brokenConn is a connection with a faulty Exchange.
+type brokenConn struct {
 	micro.Conn
 	exchange func(c micro.Conn, ctx context.Context, req *micro.Request, reply micro.Reply) error
 }
 
-func (b bent) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+func (b brokenConn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	return b.exchange(b.Conn, ctx, req, reply)
 }
 
 func around(exchange func(micro.Conn, context.Context, *micro.Request, micro.Reply) error) func(micro.Conn) micro.Conn {
-	return func(c micro.Conn) micro.Conn { return bent{c, exchange} }
+	return func(c micro.Conn) micro.Conn { return brokenConn{c, exchange} }
 }
 
-// values changes the values of answers.
+// values returns a fault that changes the values of answers.
 func values(change func(micro.Value) []micro.Value) func(micro.Conn) micro.Conn {
 	return around(func(c micro.Conn, ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		return c.Exchange(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
@@ -106,7 +106,7 @@ func values(change func(micro.Value) []micro.Value) func(micro.Conn) micro.Conn 
 	})
 }
 
-// swapping hands one caller's value to another, when two are there at once.
+// swapping delivers the value of one call to the next.
 type swapping struct {
 	micro.Conn
 	mu   sync.Mutex
@@ -132,9 +132,9 @@ type unclosable struct{ micro.Conn }
 
 func (unclosable) Close() error { return nil }
 
-type stuttering struct{ micro.Conn }
+type duplicating struct{ micro.Conn }
 
-func (s stuttering) Publish(ctx context.Context, req *micro.Request) error {
+func (s duplicating) Publish(ctx context.Context, req *micro.Request) error {
 	_ = s.Conn.Publish(ctx, req)
 	return s.Conn.Publish(ctx, req)
 }
@@ -151,7 +151,7 @@ func (l *losing) Publish(ctx context.Context, req *micro.Request) error {
 	return l.Conn.Publish(ctx, req)
 }
 
-// brokenLink is a port whose clients are broken.
+// brokenLink is a port with faulty clients.
 type brokenLink struct {
 	*tcpLink
 	wrap func(micro.Conn) micro.Conn
@@ -161,24 +161,23 @@ func (l brokenLink) Client(opts ...micro.ClientOption) *micro.Client {
 	return micro.NewClient(l.wrap(microtcp.Dial(l.address())), opts...)
 }
 
-// runBroken runs the suite over a broken transport; it must fail.
+// runBroken runs the suite with a fault. It must fail.
 func runBroken(t *testing.T, name string) {
 	t.Helper()
 	for _, f := range faults() {
 		if f.name == name {
 			conformance.Run(t, conformance.Transport{
-				Open:     func(testing.TB) conformance.Link { return brokenLink{&tcpLink{}, f.wrap} },
-				Facts:    conformance.Facts{UnservedAtOnce: true},
-				Patience: 5 * time.Second,
+				Open:    func(testing.TB) conformance.Link { return brokenLink{&tcpLink{}, f.wrap} },
+				Facts:   conformance.Facts{UnservedAtOnce: true},
+				Timeout: time.Second,
 			})
 		}
 	}
 }
 
-// TestSuiteCanFail breaks a transport in many ways, one at a time, each in a process of its own, and wants the suite to
-// report each where it belongs.
+// TestSuiteCanFail checks that the suite detects each fault in the right scenario. Each fault runs in a child process.
 func TestSuiteCanFail(t *testing.T) {
-	if name := os.Getenv(breakEnv); name != "" { // such a process
+	if name := os.Getenv(breakEnv); name != "" { // the child process
 		runBroken(t, name)
 		return
 	}
@@ -188,13 +187,13 @@ func TestSuiteCanFail(t *testing.T) {
 	}
 	for _, f := range faults() {
 		t.Run(f.name, func(t *testing.T) {
-			t.Parallel() // most of them wait
+			t.Parallel() // most of the time they wait
 			scenario := strings.ReplaceAll(f.reports, " ", "_")
 			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestSuiteCanFail$/^"+scenario+"$", "-test.v", "-test.timeout=3m")
 			cmd.Env = append(os.Environ(), breakEnv+"="+f.name)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !bytes.Contains(out, []byte("--- FAIL: TestSuiteCanFail/"+scenario+" ")) {
-				t.Errorf("the scenario %q does not report it: %v\n%s", f.reports, err, out)
+				t.Errorf("the scenario %q does not detect the fault: %v\n%s", f.reports, err, out)
 			}
 		})
 	}

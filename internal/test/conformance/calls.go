@@ -16,20 +16,21 @@ import (
 
 // gate is a handler that holds its requests until it is opened.
 type gate struct {
-	entered chan struct{} // a token for each request that is in
+	entered chan struct{} // receives a value for each request
 	open    chan struct{}
 }
 
 func newGate() *gate { return &gate{make(chan struct{}, 1000), make(chan struct{})} }
 
-// handle ignores its context: it is as slow as it is.
+// handle ignores its context, like a handler that cannot be interrupted.
 func (g *gate) handle(_ context.Context, in json.RawMessage) (json.RawMessage, error) {
 	g.entered <- struct{}{}
 	<-g.open
 	return in, nil
 }
 
-// timeouts: a call ends at its deadline or at the client's own timeout, whichever is first.
+// timeouts checks that a call ends at its deadline or at the client's own timeout,
+// whichever is earlier.
 func timeouts(e *env) {
 	g := newGate()
 	defer close(g.open)
@@ -37,58 +38,63 @@ func timeouts(e *env) {
 	micro.Handle(s, hold, g.handle)
 	micro.HandleFunc(s, echo, passThrough)
 	c := e.start(s)
-	e.same("before", next("1"), e.ask(c, echo, "1")) // the connection is there
+	e.same("first call", next("1"), e.ask(c, echo, "1")) // establishes the connection
 	ctx, cancel := context.WithTimeout(e.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
 	_, err := micro.Call[int](ctx, c, hold, 1)
 	e.is("deadline", err, micro.ErrTimeout)
 	e.is("deadline", err, context.DeadlineExceeded)
-	impatient := e.client(e.link, micro.WithTimeout(500*time.Millisecond))
-	_, err = micro.Call[int](e.Context(), impatient, hold, 1)
+	short := e.client(e.link, micro.WithTimeout(500*time.Millisecond))
+	_, err = micro.Call[int](e.Context(), short, hold, 1)
 	e.is("timeout", err, micro.ErrTimeout)
-	if took := time.Since(start); took < 600*time.Millisecond || took > e.patience {
-		e.Errorf("both took %v", took)
+	if took := time.Since(start); took < 600*time.Millisecond || took > e.timeout {
+		e.Errorf("both calls took %v", took)
 	}
 	past, cancel := context.WithDeadline(e.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	_, err = micro.Call[int](past, c, echo, 1)
-	e.is("a deadline that has passed", err, micro.ErrTimeout)
+	e.is("a deadline in the past", err, micro.ErrTimeout)
 	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
 }
 
-// lateAnswers: an answer that nobody waited for reaches no other call, and is told of once.
+// lateAnswers checks that an answer that arrives after its call has ended reaches no
+// other call and is reported once.
 func lateAnswers(e *env) {
 	g := newGate()
 	s, _ := e.server()
 	micro.Handle(s, hold, g.handle)
 	micro.HandleFunc(s, echo, passThrough)
 	c := e.start(s)
-	e.same("before", next("1"), e.ask(c, echo, "1"))
+	e.same("first call", next("1"), e.ask(c, echo, "1"))
 	late := make(chan micro.LateReply, 100)
+	var callers sync.WaitGroup
 	for i := range 5 {
-		req := &micro.Request{
-			Pattern: hold, Data: []byte(strconv.Itoa(i)), Deadline: time.Now().Add(200 * time.Millisecond),
-			Trace: &micro.Trace{Late: func(l micro.LateReply) { late <- l }},
-		}
-		e.same("hold", []string{End(micro.ErrTimeout)}, Observe(e.Context(), c, req, 0))
+		callers.Go(func() {
+			req := &micro.Request{
+				Pattern: hold, Data: []byte(strconv.Itoa(i)), Deadline: time.Now().Add(time.Second), // time to reach the handler
+				Trace: &micro.Trace{Late: func(l micro.LateReply) { late <- l }},
+			}
+			e.same("hold", []string{End(micro.ErrTimeout)}, Observe(e.Context(), c, req, 0))
+		})
 	}
 	for range 5 {
 		await(e, "the handler", g.entered)
 	}
+	callers.Wait()
 	close(g.open)
 	for range 5 {
-		if l := await(e, "the late answer", late); l.By < 0 || l.By > 10*e.patience || l.Err != nil {
-			e.Errorf("a late answer: %+v", l)
+		if l := await(e, "the late answer", late); l.By < 0 || l.By > 10*e.timeout || l.Err != nil {
+			e.Errorf("late answer: %+v", l)
 		}
 	}
 	for i := range 20 {
 		e.same("afterwards", next(strconv.Itoa(i)), e.ask(c, echo, strconv.Itoa(i)))
 	}
-	e.same("late answers told of twice", 0, len(late))
+	e.same("late answers reported twice", 0, len(late))
 }
 
-// cancel: a caller who leaves gets its own reason back, at once.
+// cancel checks that a call returns the cause when its context is canceled.
 func cancel(e *env) {
 	g := newGate()
 	defer close(g.open)
@@ -107,12 +113,12 @@ func cancel(e *env) {
 	leave(mine)
 	e.is("call", await(e, "the end of the call", called), mine)
 	_, err := micro.Call[int](ctx, c, echo, 1)
-	e.is("a call of one who has left", err, mine)
-	e.is("an event of one who has left", c.Emit(ctx, note, 1), mine)
+	e.is("a call with a canceled context", err, mine)
+	e.is("an event with a canceled context", c.Emit(ctx, note, 1), mine)
 	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
 }
 
-// closing: calls in flight and later ones end with ErrClosed.
+// closing checks that Close ends calls in flight and later calls with ErrClosed.
 func closing(e *env) {
 	g := newGate()
 	defer close(g.open)
@@ -131,24 +137,24 @@ func closing(e *env) {
 	}
 	e.is("close", c.Close(), nil)
 	for range 10 {
-		e.is("in flight", await(e, "the end of the call", called), micro.ErrClosed)
+		e.is("a call in flight", await(e, "the end of the call", called), micro.ErrClosed)
 	}
 	_, err := micro.Call[int](e.Context(), c, hold, 1)
 	e.is("a later call", err, micro.ErrClosed)
 	e.is("a later event", c.Emit(e.Context(), note, 1), micro.ErrClosed)
-	e.is("closed again", c.Close(), nil)
+	e.is("second close", c.Close(), nil)
 	fresh := e.client(e.link)
-	e.is("closed before it was used", fresh.Close(), nil)
+	e.is("close of an unused client", fresh.Close(), nil)
 	_, err = micro.Call[int](e.Context(), fresh, hold, 1)
-	e.is("a call of that", err, micro.ErrClosed)
+	e.is("a call on it", err, micro.ErrClosed)
 }
 
-// manyCalls: of 2000 calls, 64 at a time, each gets its own answer.
+// manyCalls checks that each of 2,000 calls, 64 at a time, gets its own answer.
 func manyCalls(e *env) {
 	s, _ := e.server()
 	var yields atomic.Int64
 	micro.Handle(s, micro.Cmd("square"), func(ctx context.Context, n int) (int, error) {
-		if n%7 == 0 && yields.Add(1) < 200 { // some are slower, so that answers overtake one another
+		if n%7 == 0 && yields.Add(1) < 200 { // slower, so that answers overtake one another
 			timer := time.NewTimer(time.Duration(n%5) * time.Millisecond)
 			defer timer.Stop()
 			select {
@@ -182,7 +188,8 @@ func manyCalls(e *env) {
 	callers.Wait()
 }
 
-// manyPatterns: one client calls many patterns at once, through first use and after.
+// manyPatterns calls many patterns with one client at the same time, before and after
+// each pattern's first use.
 func manyPatterns(e *env) {
 	s, _ := e.server()
 	var all []micro.Pattern
@@ -207,7 +214,7 @@ func manyPatterns(e *env) {
 	callers.Wait()
 }
 
-// manyStreams: the values of streams that run at once are not mixed.
+// manyStreams checks that concurrent streams do not mix their values.
 func manyStreams(e *env) {
 	s, _ := e.server()
 	micro.HandleStream(s, micro.Cmd("count"), func(_ context.Context, from int) iter.Seq2[int, error] {
@@ -238,22 +245,22 @@ func manyStreams(e *env) {
 	callers.Wait()
 }
 
-// unserved: where no server is, a request ends as the transport promises.
+// unserved checks how a request ends while no server is running.
 func unserved(e *env) {
 	c := e.client(e.link)
 	limit := 2 * time.Second
 	if e.tr.Facts.UnservedAtOnce {
-		limit = e.patience
+		limit = e.timeout
 	}
 	ctx, cancel := context.WithTimeout(e.Context(), limit)
 	defer cancel()
 	_, err := micro.Call[int](ctx, c, echo, 1)
 	e.is("request", err, e.tr.Facts.unserved())
 	if ctx.Err() != nil && e.tr.Facts.UnservedAtOnce {
-		e.Error("the caller was not told before its deadline")
+		e.Error("the error was not returned before the deadline")
 	}
 	s, _ := e.server()
 	micro.HandleFunc(s, echo, passThrough)
 	e.serve(e.link, s)
-	e.same("once there is a server", next("1"), e.ask(c, echo, "1"))
+	e.same("after a server has started", next("1"), e.ask(c, echo, "1"))
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// steps is the order in which things happened.
+// steps records the order of events.
 type steps struct {
 	mu   sync.Mutex
 	list []string
@@ -69,7 +69,8 @@ func (s *steps) filter(name string) micro.Filter {
 	}
 }
 
-// chain: what surrounds handlers runs in NestJS' order, the server's before the handler's own, and filters the other way.
+// chain checks that guards, interceptors, pipes, and filters run in NestJS's order: the server's before the handler's own,
+// and filters in the opposite order.
 func chain(e *env) {
 	var order steps
 	s, _ := e.server(
@@ -90,7 +91,7 @@ func chain(e *env) {
 	e.same("order", "c1( c2( guard1 guard2 i1( i2( pipe1 pipe2 handler )i2 )i1 filter2 filter1 )c2 )c1", order.take())
 }
 
-// guards: who says no is the answer, and the handler does not run.
+// guards checks that the handler does not run if a guard refuses the message, and that the caller gets the guard's error.
 func guards(e *env) {
 	s, _ := e.server()
 	var order steps
@@ -101,7 +102,7 @@ func guards(e *env) {
 		case "":
 			return false, nil
 		}
-		return false, micro.Errorf(401, "who are you?")
+		return false, micro.Errorf(401, "unknown token")
 	}
 	micro.HandleFunc(s, echo, func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		order.add("ran")
@@ -111,7 +112,7 @@ func guards(e *env) {
 	for token, want := range map[string][]string{
 		"good": next("1"),
 		"":     {`{"error":` + micro.ForbiddenResource + `}`},
-		"bad":  {`{"error":{"status":401,"message":"who are you?"}}`},
+		"bad":  {`{"error":{"status":401,"message":"unknown token"}}`},
 	} {
 		req := &micro.Request{Pattern: echo, Data: []byte("1")}
 		if token != "" {

@@ -1,9 +1,9 @@
-// Package conformance is the one test suite of all transports: what a program
-// may rely on, whichever of them carries its messages. Run runs it unchanged over
-// a Transport; where transports differ, Facts says so, and nowhere else.
+// Package conformance is a test suite for transports. It checks what a program may
+// rely on, whichever transport carries its messages. Run runs the same scenarios for
+// every Transport. Facts describes all differences between transports.
 //
-// Each scenario starts its own server on a place of its own, speaks to it through
-// the public API, and stops it. When the suite is over no goroutine is left.
+// Each scenario starts its own server on a new Link, calls it through the public API,
+// and stops it. At the end of the suite no goroutine may be left.
 package conformance
 
 import (
@@ -17,65 +17,65 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Transport is one way for messages to travel.
+// Transport is a transport under test.
 type Transport struct {
-	// Open makes a place where servers and clients meet that nobody uses yet. It
-	// goes when the test ends.
+	// Open returns a new link. It is closed when the test ends.
 	Open  func(tb testing.TB) Link
 	Facts Facts
-	// Patience bounds what must happen soon; 0 is 30 s. It is long, since much
-	// else may run on the machine: no scenario asserts on timings much tighter.
-	Patience time.Duration
+	// Timeout limits how long a scenario waits for something; 0 is one minute. It is
+	// long because the machine may be busy. No scenario depends on shorter times.
+	Timeout time.Duration
 }
 
-// Link is one place where servers and clients meet: a port, a queue, a broker.
+// Link connects servers and clients: a port, a queue, or a broker.
 type Link interface {
 	// Listen returns a listener for one server.
 	Listen() Listener
-	// Client returns a client of whatever listens there. The caller closes it.
+	// Client returns a client of the link's servers. The caller closes it.
 	Client(opts ...micro.ClientOption) *micro.Client
 }
 
-// Listener is a listener that can be waited for.
+// Listener is a listener that reports when it is ready.
 type Listener interface {
 	micro.Listener
-	// Ready returns when a message sent now is handled, or with ctx's error.
+	// Ready waits until the server receives messages. It returns ctx's error if ctx
+	// ends first.
 	Ready(ctx context.Context) error
 }
 
-// Facts are what a transport does in its own way. The zero value is what TCP does.
+// Facts describes how a transport differs from the others. The zero value describes
+// TCP.
 type Facts struct {
-	// Unknown is what a request ends with that no handler is registered for, while
-	// a server is there: nil stands for micro.ErrNoHandler, which the server
-	// itself says.
+	// Unknown is the error of a request without a handler if a server is running. Nil
+	// is micro.ErrNoHandler, which the server returns.
 	Unknown error
-	// Unserved is what a request ends with while no server is there at all: nil
-	// stands for micro.ErrUnreachable.
+	// Unserved is the error of a request if no server is running. Nil is
+	// micro.ErrUnreachable.
 	Unserved error
-	// UnservedAtOnce tells that Unserved comes long before the deadline.
+	// UnservedAtOnce reports whether Unserved is returned long before the deadline.
 	UnservedAtOnce bool
-	// Replicas tells what several servers of one place do.
+	// Replicas is what several servers of one link do.
 	Replicas Replicas
-	// Redelivers tells that an event whose handler failed comes again.
+	// Redelivers reports whether an event is redelivered if its handler fails.
 	Redelivers bool
-	// MaxPacket is the size in bytes that no packet may have: it is refused at
-	// once where it is made. 0 is more than the suite would send.
+	// MaxPacket is the size in bytes from which on a packet is rejected by its sender.
+	// 0 is a limit above anything that the suite sends.
 	MaxPacket int
-	// Refuses tells why a pattern cannot travel, "" for one that can. Nil refuses
-	// none.
+	// Refuses returns why the transport cannot carry a pattern, or "" if it can. Nil
+	// refuses none.
 	Refuses func(micro.Pattern) string
-	// Ambiguous tells whether the address that a pattern travels by is that of
-	// others too, of a wildcard say. Nil is never.
+	// Ambiguous reports whether other patterns share the address of a pattern, which
+	// may be a wildcard. Nil reports false.
 	Ambiguous func(micro.Pattern) bool
 }
 
-// Replicas is what becomes of a message when several servers are there for it.
+// Replicas is how several servers of one link handle a message.
 type Replicas int
 
 const (
-	OneServer Replicas = iota // there is one server
-	Shared                    // one of them handles it
-	Repeated                  // each of them handles it
+	OneServer Replicas = iota // a link has one server
+	Shared                    // one of the servers handles it
+	Repeated                  // every server handles it
 )
 
 func (f Facts) unknown() error {
@@ -102,22 +102,22 @@ type scenario struct {
 	run  func(*env)
 }
 
-// scenarios are those that apply to a transport with these facts.
+// scenarios returns the scenarios that apply to a transport with these facts.
 func scenarios(f Facts) []scenario {
-	all := everywhere()
+	all := common()
 	if f.MaxPacket > 0 {
-		all = append(all, scenario{"too large payloads", tooLarge})
+		all = append(all, scenario{"oversized payloads", tooLarge})
 	}
 	if f.Replicas != OneServer {
 		all = append(all, scenario{"replicas", replicas})
 	}
-	if !f.Redelivers { // a failed event comes again, to all of its handlers
+	if !f.Redelivers { // redelivery runs all handlers of the event again
 		all = append(all, scenario{"two event handlers", twoEventHandlers})
 	}
 	return all
 }
 
-func everywhere() []scenario {
+func common() []scenario {
 	return []scenario{
 		{"values", values},
 		{"typed values", typedValues},
@@ -127,13 +127,13 @@ func everywhere() []scenario {
 		{"not JSON", notJSON},
 		{"streams", streams},
 		{"a stream that fails", streamThenError},
-		{"a stream left early", streamLeft},
+		{"a stream that the caller leaves", streamLeft},
 		{"a stream with gaps", streamGaps},
 		{"errors", failures},
 		{"error chains", errorChains},
 		{"patterns", patterns},
-		{"patterns that cannot travel", refusedPatterns},
-		{"patterns written another way", patternLayouts},
+		{"patterns that the transport refuses", refusedPatterns},
+		{"equivalent patterns", patternLayouts},
 		{"unknown patterns", unknown},
 		{"events", events},
 		{"an event handler that fails", failingEvent},
@@ -145,7 +145,7 @@ func everywhere() []scenario {
 		{"deadlines", deadlines},
 		{"expired work", expired},
 		{"attempts", attempts},
-		{"interceptors, guards, pipes and filters", chain},
+		{"interceptors, guards, pipes, and filters", chain},
 		{"guards", guards},
 		{"timeouts", timeouts},
 		{"late answers", lateAnswers},
@@ -153,24 +153,24 @@ func everywhere() []scenario {
 		{"close", closing},
 		{"many calls at once", manyCalls},
 		{"many patterns at once", manyPatterns},
-		{"streams at once", manyStreams},
-		{"unserved", unserved},
+		{"many streams at once", manyStreams},
+		{"no server", unserved},
 		{"drain", drain},
 		{"drain of events", drainEvents},
 		{"drain under load", drainUnderLoad},
-		{"the answers of all", answersOfAll},
+		{"answers of all servers", answersOfAll},
 		{"health and description", describe},
 		{"trace", trace},
 	}
 }
 
-// Run runs the suite over a transport, scenario by scenario, and then looks for
-// goroutines that it has left behind.
+// Run runs all scenarios for a transport, and then checks that they have left no
+// goroutines.
 func Run(t *testing.T, tr Transport) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	for _, s := range scenarios(tr.Facts) {
-		t.Run(s.name, func(t *testing.T) { s.run(&env{t, tr, tr.Open(t), cmp.Or(tr.Patience, 30*time.Second)}) })
+		t.Run(s.name, func(t *testing.T) { s.run(&env{t, tr, tr.Open(t), cmp.Or(tr.Timeout, time.Minute)}) })
 	}
 }

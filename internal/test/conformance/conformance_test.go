@@ -30,7 +30,7 @@ func tcp() conformance.Transport {
 	}
 }
 
-// tcpLink is a port. It is free until somebody asks for a listener or a client.
+// tcpLink is a port. It is chosen when the first listener or client is created.
 type tcpLink struct {
 	mu   sync.Mutex
 	addr string
@@ -50,7 +50,7 @@ func (l *tcpLink) address() string {
 }
 
 func (l *tcpLink) Listen() conformance.Listener {
-	return tcpListener{microtcp.Listen(l.address(), microtcp.WithRetry(200, 50*time.Millisecond))} // somebody else may have the port for a moment
+	return tcpListener{microtcp.Listen(l.address(), microtcp.WithRetry(200, 50*time.Millisecond))} // another process may use the port for a moment
 }
 
 func (l *tcpLink) Client(opts ...micro.ClientOption) *micro.Client {
@@ -70,12 +70,12 @@ func TestMemory(t *testing.T) {
 	})
 }
 
-// memoryLink is a network in memory, which is served once.
+// memoryLink is an in-memory network for one server.
 type memoryLink struct{ *microtest.Network }
 
 func (l memoryLink) Listen() conformance.Listener { return memoryListener(l) }
 
 type memoryListener struct{ *microtest.Network }
 
-// Ready returns at once: messages wait for the server.
+// Ready returns immediately, because messages wait for the server.
 func (memoryListener) Ready(context.Context) error { return nil }

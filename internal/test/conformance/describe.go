@@ -12,10 +12,10 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// describe: a server says how it is and what it is, by the reserved patterns and by those of its name.
+// describe checks the health and the description of a server, with the reserved patterns and with those of its name.
 func describe(e *env) {
 	s, _ := e.server(micro.WithName("items", "1.2.3"), micro.WithHealthCheck("store", func(context.Context) error { return nil }))
-	micro.HandleFunc(s, echo, passThrough, micro.WithDoc("says it again"))
+	micro.HandleFunc(s, echo, passThrough, micro.WithDoc("returns its input"))
 	micro.HandleStream(s, micro.Cmd("count"), numbers(nil))
 	micro.HandleEvent(s, note, func(context.Context, micro.None) error { return nil })
 	c := e.start(s)
@@ -37,16 +37,16 @@ func describe(e *env) {
 			kinds = append(kinds, h.Route+" "+h.Kind)
 		}
 		e.same("handlers", []string{`{"cmd":"echo"} stream`, `{"cmd":"count"} stream`, `noted event`}, kinds)
-		if d.Instance != instance || d.Name != "items" || d.Handlers[0].Doc != "says it again" {
+		if d.Instance != instance || d.Name != "items" || d.Handlers[0].Doc != "returns its input" {
 			e.Errorf("%s: %+v", p, d)
 		}
 	}
-	e.eventually("the call is counted", func() bool { return e.described(c, echo).Calls == 1 })
+	e.eventually("the call has been counted", func() bool { return e.described(c, echo).Calls == 1 })
 	_, err := micro.Call[micro.Health](e.Context(), c, micro.HealthOf("another"), micro.None{})
 	e.is("health of another", err, e.tr.Facts.unknown())
 }
 
-// described asks the server what it says of one handler.
+// described returns the server's description of one handler.
 func (e *env) described(c *micro.Client, p micro.Pattern) micro.HandlerInfo {
 	e.Helper()
 	d, err := micro.Call[micro.Description](e.Context(), c, micro.DescribePattern, micro.None{})
@@ -56,11 +56,11 @@ func (e *env) described(c *micro.Client, p micro.Pattern) micro.HandlerInfo {
 			return h
 		}
 	}
-	e.Fatalf("%s is not described", p)
+	e.Fatalf("%s is not in the description", p)
 	return micro.HandlerInfo{}
 }
 
-// traced keeps what a Trace tells.
+// traced records what a Trace reports.
 type traced struct {
 	mu    sync.Mutex
 	wrote []string
@@ -80,7 +80,7 @@ func (t *traced) trace() *micro.Trace {
 	return &micro.Trace{Wrote: note(&t.wrote), Read: note(&t.read)}
 }
 
-// trace: whoever watches a message sees its packets, in order, and at the right times.
+// trace checks that a Trace reports the packets of a message, in order and with the right times.
 func trace(e *env) {
 	s, _ := e.server()
 	micro.HandleFunc(s, micro.Cmd("three"), sends("1", "null", `"é😀"`))
@@ -93,7 +93,7 @@ func trace(e *env) {
 	for _, test := range []struct {
 		pattern  micro.Pattern
 		event    bool
-		response []string // of each packet, the error's or the value's text
+		response []string // the value or the error in each packet
 	}{
 		{micro.Cmd("three"), false, []string{"1", "null", `"é😀"`}},
 		{micro.Cmd("fail"), false, []string{`{"status":404,"message":"nothing"}`}},
@@ -116,17 +116,17 @@ func trace(e *env) {
 		e.same("packets read", test.response, responses)
 		for i, at := range seen.at {
 			if at.Before(start) || at.After(time.Now()) || i > 0 && at.Before(seen.at[i-1]) {
-				e.Errorf("%s: packet %d of %d at %v, between %v and %v", test.pattern, i, len(seen.at), at, start, time.Now())
+				e.Errorf("%s: packet %d of %d at %v, want between %v and %v", test.pattern, i, len(seen.at), at, start, time.Now())
 			}
 		}
 	}
 }
 
-// checkSent looks at the packet of a request or an event.
+// checkSent checks the packet of a request or an event.
 func (e *env) checkSent(pattern micro.Pattern, event bool, seen *traced) {
 	e.Helper()
 	if len(seen.wrote) != 1 {
-		e.Fatalf("%s: %d packets were written", pattern, len(seen.wrote))
+		e.Fatalf("%s: %d packets written, want 1", pattern, len(seen.wrote))
 	}
 	var sent struct {
 		Pattern json.RawMessage

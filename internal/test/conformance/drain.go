@@ -11,10 +11,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// drain: what is in flight when a server stops is answered; what comes later is not taken.
+// drain checks that a server that stops answers the requests in flight, and accepts no further ones.
 func drain(e *env) {
 	g := newGate()
-	s, _ := e.server(micro.WithDrainTimeout(e.patience))
+	s, _ := e.server(micro.WithDrainTimeout(e.timeout))
 	micro.Handle(s, hold, g.handle)
 	micro.HandleFunc(s, echo, passThrough)
 	r := e.serve(e.link, s)
@@ -31,12 +31,12 @@ func drain(e *env) {
 	select {
 	case <-r.done:
 		e.Fatalf("the server did not wait for its handlers: %v", r.err)
-	case <-time.After(500 * time.Millisecond): // it has begun to drain
+	case <-time.After(500 * time.Millisecond): // it is draining
 	}
 	close(g.open)
 	seen := map[string]int{}
 	for range n {
-		got := await(e, "the answer to what was in flight", answers)
+		got := await(e, "the answer to a request in flight", answers)
 		if len(got) != 2 || got[1] != complete {
 			e.Errorf("in flight: %v", got)
 		}
@@ -51,14 +51,14 @@ func drain(e *env) {
 	}
 }
 
-// drainEvents: an event whose handler runs when the server stops is handled to its end.
+// drainEvents checks that a server that stops lets the running handlers of events finish.
 func drainEvents(e *env) {
-	s, _ := e.server(micro.WithDrainTimeout(e.patience))
+	s, _ := e.server(micro.WithDrainTimeout(e.timeout))
 	entered, open, handled := make(chan struct{}), make(chan struct{}), atomic.Int64{}
 	micro.HandleEvent(s, note, func(ctx context.Context, _ int) error {
 		entered <- struct{}{}
 		<-open
-		if ctx.Err() == nil { // an event outlives the connection that it came by
+		if ctx.Err() == nil { // the event must outlive its connection
 			handled.Add(1)
 		}
 		return nil
@@ -78,12 +78,12 @@ func drainEvents(e *env) {
 	e.same("handled", int64(5), handled.Load())
 }
 
-// drainUnderLoad: while a server stops under load, each call is answered rightly or fails with an error that says why.
+// drainUnderLoad checks that every call to a server that stops under load gets its own answer or an error with the reason.
 func drainUnderLoad(e *env) {
-	s, _ := e.server(micro.WithDrainTimeout(e.patience))
+	s, _ := e.server(micro.WithDrainTimeout(e.timeout))
 	micro.Handle(s, micro.Cmd("double"), func(_ context.Context, n int) (int, error) { return 2 * n, nil })
 	r := e.serve(e.link, s)
-	c := e.client(e.link, micro.WithTimeout(3*time.Second)) // after the end some may wait for a server in vain
+	c := e.client(e.link, micro.WithTimeout(3*time.Second)) // the timeout of calls that are sent after the server has stopped
 	var answered, failed atomic.Int64
 	var callers sync.WaitGroup
 	for w := range 16 {
@@ -107,10 +107,10 @@ func drainUnderLoad(e *env) {
 	e.eventually("calls are answered", func() bool { return answered.Load() > 100 })
 	e.is("serve", r.end(e), nil)
 	callers.Wait()
-	e.same("callers that were told", int64(16), failed.Load())
+	e.same("callers with an error", int64(16), failed.Load())
 }
 
-// expectedAtTheEnd reports whether an error says that a server has gone.
+// expectedAtTheEnd reports whether an error is one of a server that has stopped.
 func expectedAtTheEnd(err error) bool {
 	var remote *micro.Error
 	if errors.As(err, &remote) {

@@ -16,29 +16,29 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// env is what a scenario works with.
+// env is the environment of a scenario.
 type env struct {
 	*testing.T
-	tr       Transport
-	link     Link
-	patience time.Duration
+	tr      Transport
+	link    Link
+	timeout time.Duration
 }
 
-// The patterns that many scenarios use.
+// Patterns that many scenarios use.
 var (
 	echo = micro.Cmd("echo")
 	hold = micro.Cmd("hold")
 	note = micro.Name("noted")
 )
 
-// server returns a server that logs into the log that comes with it.
+// server returns a server and its log.
 func (e *env) server(opts ...micro.ServerOption) (*micro.Server, *logBook) {
 	book := &logBook{}
 	log := slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return micro.NewServer(append([]micro.ServerOption{micro.WithLogger(log)}, opts...)...), book
 }
 
-// logBook is a log that a scenario reads.
+// logBook is a log that a scenario can read while the server writes it.
 type logBook struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -56,19 +56,19 @@ func (b *logBook) String() string {
 	return b.text.String()
 }
 
-// running is a server at work.
+// running is a running server.
 type running struct {
 	stop context.CancelFunc
 	done chan struct{} // closed when Serve has returned
-	err  error         // of Serve, when done
+	err  error         // returned by Serve; set before done is closed
 }
 
-// serve serves s on a link until the test ends, and returns when it can be called.
+// serve serves s on a link until the test ends. It returns when s is ready.
 func (e *env) serve(link Link, s *micro.Server) *running {
 	e.Helper()
 	l := link.Listen()
 	r := e.begin(l, s)
-	ctx, giveUp := context.WithTimeout(e.Context(), e.patience)
+	ctx, giveUp := context.WithTimeout(e.Context(), e.timeout)
 	defer giveUp()
 	ready := make(chan error, 1)
 	go func() { ready <- l.Ready(ctx) }()
@@ -79,8 +79,8 @@ func (e *env) serve(link Link, s *micro.Server) *running {
 		}
 	case <-r.done:
 		giveUp()
-		_ = await(e, "the listener", ready) // why the server has ended is worth more
-		e.Fatalf("the server has ended: %v", r.err)
+		_ = await(e, "the listener", ready) // the error of Serve below says more
+		e.Fatalf("Serve returned early: %v", r.err)
 	}
 	return r
 }
@@ -95,67 +95,67 @@ func (e *env) begin(l Listener, s *micro.Server) *running {
 	}()
 	e.Cleanup(func() {
 		if err := r.end(e); err != nil {
-			e.Errorf("serve: %v", err)
+			e.Errorf("Serve returned %v", err)
 		}
 	})
 	return r
 }
 
-// end stops the server, waits until it has drained and returns the error of Serve.
+// end stops the server, waits until it has drained, and returns the error of Serve.
 func (r *running) end(e *env) error {
 	e.Helper()
 	r.stop()
 	select {
 	case <-r.done:
 		return r.err
-	case <-time.After(2 * e.patience):
-		e.Fatal("the server does not stop")
+	case <-time.After(2 * e.timeout):
+		e.Fatal("the server did not stop in time")
 		return nil
 	}
 }
 
-// client returns a client of a link that is closed when the test ends.
+// client returns a client of a link. The client is closed when the test ends.
 func (e *env) client(link Link, opts ...micro.ClientOption) *micro.Client {
-	c := link.Client(append([]micro.ClientOption{micro.WithTimeout(e.patience)}, opts...)...)
-	e.Cleanup(func() { _ = c.Close() }) // a scenario may have closed it
+	c := link.Client(append([]micro.ClientOption{micro.WithTimeout(e.timeout)}, opts...)...)
+	e.Cleanup(func() { _ = c.Close() }) // the scenario may have closed it
 	return c
 }
 
-// start serves s on the scenario's link and returns a client of it.
+// start serves s on the scenario's link and returns a client.
 func (e *env) start(s *micro.Server, opts ...micro.ClientOption) *micro.Client {
 	e.Helper()
 	e.serve(e.link, s)
 	return e.client(e.link, opts...)
 }
 
-// await waits for a value that must come soon.
+// await receives a value, or fails the test after the timeout.
 func await[T any](e *env, what string, from <-chan T) T {
 	e.Helper()
 	select {
 	case v := <-from:
 		return v
-	case <-time.After(e.patience):
-		e.Fatalf("does not come: %s", what)
+	case <-time.After(e.timeout):
+		e.Fatalf("timed out waiting for %s", what)
 		panic("unreachable")
 	}
 }
 
-// eventually polls until ok holds.
+// eventually polls until ok returns true, or fails the test after the timeout.
 func (e *env) eventually(what string, ok func() bool) {
 	e.Helper()
 	every := time.NewTicker(2 * time.Millisecond)
 	defer every.Stop()
-	deadline := time.After(e.patience)
+	deadline := time.After(e.timeout)
 	for !ok() {
 		select {
 		case <-every.C:
 		case <-deadline:
-			e.Fatalf("does not come about: %s", what)
+			e.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }
 
-// same reports a difference.
+// same compares two values.
 func (e *env) same(what string, want, got any) {
 	e.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -163,11 +163,11 @@ func (e *env) same(what string, want, got any) {
 	}
 }
 
-// is reports an error that is not the wanted one.
+// is checks that err matches want.
 func (e *env) is(what string, err, want error) {
 	e.Helper()
 	if !errors.Is(err, want) {
-		e.Errorf("%s: the error is %v, want %v", what, err, want)
+		e.Errorf("%s: error %v, want %v", what, err, want)
 	}
 }
 
@@ -176,11 +176,11 @@ func (e *env) ask(c *micro.Client, p micro.Pattern, data string) []string {
 	return Observe(e.Context(), c, &micro.Request{Pattern: p, Data: []byte(data)}, 0)
 }
 
-// Observe sends a message through c and writes down what its caller observes, as
-// the records of NestJS' callers do (docs/wire.md 11): {"next":V} for each value,
-// "(undefined)" for one that is undefined, and one line for the end, which is
-// {"complete":true}, {"emitted":true} or {"error":E}. With take above 0 the
-// caller leaves after so many values.
+// Observe sends a message through c and returns what its caller observes, in the
+// format of the recorded NestJS callers (docs/wire.md 11): {"next":V} for each value,
+// where V is "(undefined)" for an undefined value, and one line for the end:
+// {"complete":true}, {"emitted":true}, or {"error":E}. If take is above 0, the caller
+// leaves after that many values.
 func Observe(ctx context.Context, c *micro.Client, req *micro.Request, take int) []string {
 	var seen []string
 	err := c.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
@@ -198,7 +198,7 @@ func Observe(ctx context.Context, c *micro.Client, req *micro.Request, take int)
 
 var errEnough = errors.New("enough")
 
-// Next is how Observe writes a value.
+// Next returns the line of Observe for a value.
 func Next(v micro.Value) string {
 	if v.Undefined() {
 		return `{"next":"(undefined)"}`
@@ -206,8 +206,8 @@ func Next(v micro.Value) string {
 	return `{"next":` + string(v.Raw) + `}`
 }
 
-// End is how Observe writes the end of a call: what the peer said as its JSON
-// text, what was found on this side in NestJS' words where it has any.
+// End returns the line of Observe for the end of a call. The error of a peer is its
+// JSON text. A local error has NestJS's text if NestJS has that error.
 func End(err error) string {
 	var remote *micro.Error
 	switch {
@@ -225,7 +225,7 @@ func End(err error) string {
 
 const complete = `{"complete":true}`
 
-// next are the lines of values and of the end that follows them.
+// next returns the lines of a complete answer. An empty text is an undefined value.
 func next(texts ...string) []string {
 	var lines []string
 	for _, text := range texts {
@@ -237,12 +237,13 @@ func next(texts ...string) []string {
 	return append(lines, complete)
 }
 
-// passThrough answers with the data as it came.
+// passThrough answers with the data that it receives.
 func passThrough(_ context.Context, req *micro.Request, reply micro.Reply) error {
 	return reply.Send(micro.Value{Raw: req.Data, Last: true})
 }
 
-// sends answers with JSON texts, "" for undefined; the last of them is marked as the last.
+// sends answers with JSON texts, and marks the last one as the last. An empty text is
+// an undefined value.
 func sends(texts ...string) micro.Handler {
 	return func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
 		for i, text := range texts {

@@ -10,7 +10,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// failures: each kind of error arrives as what was meant for the caller, and nothing else does.
+// failures checks that the caller receives exactly the part of each error that is meant for it.
 func failures(e *env) {
 	s, book := e.server()
 	internal := micro.InternalServerError
@@ -47,12 +47,12 @@ func failures(e *env) {
 		e.same(test.name, []string{`{"error":` + test.payload + `}`}, e.ask(c, micro.Cmd(test.name), "1"))
 	}
 	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
-	for _, part := range []string{"the password is 1234", "at the disco", "errors.go"} { // what and where
-		e.eventually("the log says "+part, func() bool { return containsText(book.String(), part) })
+	for _, part := range []string{"the password is 1234", "at the disco", "errors.go"} { // the cause and the stack
+		e.eventually("the log contains "+part, func() bool { return containsText(book.String(), part) })
 	}
 }
 
-// errorChains: what a call returns can be looked into.
+// errorChains checks that errors.As and errors.Is work on the error of a call.
 func errorChains(e *env) {
 	s, _ := e.server()
 	micro.Handle(s, micro.Cmd("find"), func(context.Context, micro.None) (int, error) {

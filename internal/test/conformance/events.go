@@ -9,15 +9,15 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// happened is an event as its handler saw it.
+// happened is an event as its handler received it.
 type happened struct {
 	Handler string
 	Data    string
 	Attempt int
 }
 
-// tells registers an event handler that reports each run.
-func tells(s *micro.Server, p micro.Pattern, name string, to chan<- happened, err func(attempt int) error) {
+// report registers an event handler that reports each run.
+func report(s *micro.Server, p micro.Pattern, name string, to chan<- happened, err func(attempt int) error) {
 	micro.HandleEvent(s, p, func(ctx context.Context, data json.RawMessage) error {
 		attempt := micro.RequestFromContext(ctx).Attempt
 		to <- happened{name, string(data), attempt}
@@ -28,18 +28,18 @@ func tells(s *micro.Server, p micro.Pattern, name string, to chan<- happened, er
 	})
 }
 
-// emit sends an event that must be taken.
+// emit sends an event and checks that the transport accepts it.
 func (e *env) emit(c *micro.Client, p micro.Pattern, data string) {
 	e.Helper()
 	e.same("event "+p.String(), []string{`{"emitted":true}`}, Observe(e.Context(), c, &micro.Request{Pattern: p, Data: []byte(data), Event: true}, 0))
 }
 
-// events: each arrives once, with its data, and nobody is answered.
+// events checks that each event arrives once, with its data.
 func events(e *env) {
 	s, _ := e.server()
 	got := make(chan happened, 1000)
-	tells(s, note, "name", got, nil)
-	tells(s, parse(e, `{"evt":"created","v":[1,{"b":2,"a":"q\"\\"}]}`), "object", got, nil)
+	report(s, note, "name", got, nil)
+	report(s, parse(e, `{"evt":"created","v":[1,{"b":2,"a":"q\"\\"}]}`), "object", got, nil)
 	c := e.start(s)
 	for _, data := range []string{`null`, `0`, `""`, `{"é":"😀"}`, `"\ud83d"`, `[1]`, `12345678901234567890`, `"` + string(make64("z", 100000)) + `"`} {
 		e.emit(c, note, data)
@@ -68,7 +68,7 @@ func make64(text string, n int) []byte {
 	return out
 }
 
-// nothingMore wants no further event to have come by the time a message sent after all others has been handled.
+// nothingMore checks that no further event has arrived when a message that was sent after all others has been handled.
 func (e *env) nothingMore(c *micro.Client, got <-chan happened) {
 	e.Helper()
 	if _, err := micro.Call[micro.Health](e.Context(), c, micro.HealthPattern, micro.None{}); err != nil {
@@ -76,18 +76,18 @@ func (e *env) nothingMore(c *micro.Client, got <-chan happened) {
 	}
 	select {
 	case h := <-got:
-		e.Errorf("one too many: %+v", h)
+		e.Errorf("unexpected event: %+v", h)
 	default:
 	}
 }
 
-// twoEventHandlers: each gets every event, whatever becomes of the other.
+// twoEventHandlers checks that every handler of an event runs, even if another one fails.
 func twoEventHandlers(e *env) {
 	s, _ := e.server()
 	got := make(chan happened, 100)
-	tells(s, note, "first", got, func(int) error { return errors.New("failed") })
-	tells(s, note, "second", got, func(int) error { panic("failed") })
-	tells(s, note, "third", got, nil)
+	report(s, note, "first", got, func(int) error { return errors.New("failed") })
+	report(s, note, "second", got, func(int) error { panic("failed") })
+	report(s, note, "third", got, nil)
 	c := e.start(s)
 	for _, data := range []string{`1`, `2`} {
 		e.emit(c, note, data)
@@ -98,11 +98,12 @@ func twoEventHandlers(e *env) {
 	e.nothingMore(c, got)
 }
 
-// failingEvent: a failure is logged; where events are delivered again, it comes again with its attempt.
+// failingEvent checks that the failure of an event handler is logged, and that a transport with redelivery redelivers the
+// event with its attempt.
 func failingEvent(e *env) {
 	s, book := e.server()
 	got := make(chan happened, 100)
-	tells(s, note, "moody", got, func(attempt int) error {
+	report(s, note, "moody", got, func(attempt int) error {
 		if attempt < 3 {
 			return errors.New("not today")
 		}
@@ -120,15 +121,15 @@ func failingEvent(e *env) {
 	e.nothingMore(c, got)
 }
 
-// requestToEvents: a request to event handlers is answered when they have run.
+// requestToEvents checks that a request to event handlers is answered after they have run.
 func requestToEvents(e *env) {
 	s, _ := e.server()
 	got := make(chan happened, 10)
 	one, two, bad := micro.Name("one"), micro.Name("two"), micro.Name("bad")
-	tells(s, one, "one", got, nil)
-	tells(s, two, "two#1", got, nil)
-	tells(s, two, "two#2", got, nil)
-	tells(s, bad, "bad", got, func(int) error { return micro.Errorf(418, "no coffee") })
+	report(s, one, "one", got, nil)
+	report(s, two, "two#1", got, nil)
+	report(s, two, "two#2", got, nil)
+	report(s, bad, "bad", got, func(int) error { return micro.Errorf(418, "no coffee") })
 	c := e.start(s)
 	e.same("one handler", []string{complete}, e.ask(c, one, `"x"`))
 	e.same("one handler", happened{"one", `"x"`, 1}, await(e, "run", got))
@@ -140,7 +141,7 @@ func requestToEvents(e *env) {
 	e.nothingMore(c, got)
 }
 
-// eventToMessage: a message handler runs for an event, and its answer goes nowhere.
+// eventToMessage checks that a message handler runs for an event, and that its answer is dropped.
 func eventToMessage(e *env) {
 	s, _ := e.server()
 	got := make(chan string, 10)

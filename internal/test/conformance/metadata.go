@@ -12,17 +12,17 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// seenRequest is what a handler knows of its message.
+// seenRequest is what a handler knows about its message.
 type seenRequest struct {
 	Metadata map[string]string
 	ID       string
 	Attempt  int
-	Left     time.Duration // until the deadline, 0 for none
+	Left     time.Duration // until the deadline; 0 is none
 	Event    bool
 }
 
-// looks returns what a handler sees beside the data.
-func looks(ctx context.Context) seenRequest {
+// inspect returns what a handler knows about its message, besides the data.
+func inspect(ctx context.Context) seenRequest {
 	req := micro.RequestFromContext(ctx)
 	seen := seenRequest{maps.Collect(req.Metadata.All()), req.CorrelationID(), req.Attempt, 0, req.Event}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -31,13 +31,13 @@ func looks(ctx context.Context) seenRequest {
 	return seen
 }
 
-// metadata: the pairs beside the data arrive as they were set, with requests and with events.
+// metadata checks that metadata arrives unchanged, with requests and with events.
 func metadata(e *env) {
 	s, _ := e.server()
 	events := make(chan seenRequest, 1)
-	micro.Handle(s, micro.Cmd("look"), func(ctx context.Context, _ micro.None) (seenRequest, error) { return looks(ctx), nil })
+	micro.Handle(s, micro.Cmd("look"), func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
 	micro.HandleEvent(s, note, func(ctx context.Context, _ json.RawMessage) error {
-		events <- looks(ctx)
+		events <- inspect(ctx)
 		return nil
 	})
 	c := e.start(s)
@@ -63,11 +63,11 @@ func metadata(e *env) {
 	one := e.sees(c, &micro.Request{Pattern: micro.Cmd("look")}, events)
 	two := e.sees(c, &micro.Request{Pattern: micro.Cmd("look")}, events)
 	if one.ID == "" || one.ID == two.ID {
-		e.Errorf("two calls have the correlation ids %q and %q", one.ID, two.ID)
+		e.Errorf("correlation IDs of two calls: %q and %q", one.ID, two.ID)
 	}
 }
 
-// sees sends a message and returns what its handler saw.
+// sees sends a message and returns what its handler knows about it.
 func (e *env) sees(c *micro.Client, req *micro.Request, events <-chan seenRequest) (seen seenRequest) {
 	e.Helper()
 	err := c.Do(e.Context(), req, micro.ReplyFunc(func(v micro.Value) error { return json.Unmarshal(v.Raw, &seen) }))
@@ -78,14 +78,15 @@ func (e *env) sees(c *micro.Client, req *micro.Request, events <-chan seenReques
 	return seen
 }
 
-// secondHop: what one message causes carries its correlation id, its trace and its deadline on.
+// secondHop checks that the messages that a handler sends have the correlation ID, the trace, and the deadline of its own
+// message.
 func secondHop(e *env) {
 	far := e.tr.Open(e)
 	deep, _ := e.server()
 	look, events := micro.Cmd("look"), make(chan seenRequest, 1)
-	micro.Handle(deep, look, func(ctx context.Context, _ micro.None) (seenRequest, error) { return looks(ctx), nil })
+	micro.Handle(deep, look, func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
 	micro.HandleEvent(deep, note, func(ctx context.Context, _ json.RawMessage) error {
-		events <- looks(ctx)
+		events <- inspect(ctx)
 		return nil
 	})
 	e.serve(far, deep)
@@ -97,39 +98,39 @@ func secondHop(e *env) {
 			return nil, err
 		}
 		next, err := micro.Call[seenRequest](ctx, onward, look, 1)
-		return []seenRequest{looks(ctx), next}, err
+		return []seenRequest{inspect(ctx), next}, err
 	})
 	c := e.start(s)
-	req := &micro.Request{Pattern: micro.Cmd("hop"), Deadline: time.Now().Add(2 * e.patience)}
+	req := &micro.Request{Pattern: micro.Cmd("hop"), Deadline: time.Now().Add(2 * e.timeout)}
 	req.Metadata.Set(micro.MetaTraceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 	req.Metadata.Set("private", "of the first hop")
 	var hops []seenRequest
 	e.is("hop", c.Do(e.Context(), req, micro.ReplyFunc(func(v micro.Value) error { return json.Unmarshal(v.Raw, &hops) })), nil)
 	if len(hops) != 2 {
-		e.Fatalf("%d hops", len(hops))
+		e.Fatalf("%d hops, want 2", len(hops))
 	}
 	hops = append(hops, await(e, "event", events))
 	for i, hop := range hops {
 		if hop.ID == "" || hop.ID != hops[0].ID {
-			e.Errorf("hop %d: correlation id %q, at first %q", i, hop.ID, hops[0].ID)
+			e.Errorf("hop %d: correlation ID %q, want %q", i, hop.ID, hops[0].ID)
 		}
 		e.same("trace", req.Metadata.Get(micro.MetaTraceparent), hop.Metadata[micro.MetaTraceparent])
 		if private := hop.Metadata["private"]; (private != "") != (i == 0) {
 			e.Errorf("hop %d: private metadata %q", i, private)
 		}
 	}
-	if hops[0].Left <= 0 || hops[0].Left > 2*e.patience || hops[1].Left <= 0 || hops[1].Left > 2*e.patience {
-		e.Errorf("left of %v: %v, then %v", 2*e.patience, hops[0].Left, hops[1].Left)
+	if hops[0].Left <= 0 || hops[0].Left > 2*e.timeout || hops[1].Left <= 0 || hops[1].Left > 2*e.timeout {
+		e.Errorf("time left of %v: %v, then %v", 2*e.timeout, hops[0].Left, hops[1].Left)
 	}
 	if hops[2].Left != 0 {
 		e.Errorf("the event has a deadline: %v", hops[2].Left)
 	}
 }
 
-// deadlines: a handler knows how long its caller waits, and its context ends then.
+// deadlines checks that a handler knows the deadline of its caller, and that its context ends at that time.
 func deadlines(e *env) {
 	s, _ := e.server()
-	micro.Handle(s, micro.Cmd("look"), func(ctx context.Context, _ micro.None) (seenRequest, error) { return looks(ctx), nil })
+	micro.Handle(s, micro.Cmd("look"), func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
 	ended := make(chan error, 1)
 	micro.Handle(s, hold, func(ctx context.Context, _ micro.None) (micro.None, error) {
 		<-ctx.Done()
@@ -137,27 +138,27 @@ func deadlines(e *env) {
 		return micro.None{}, ctx.Err()
 	})
 	c := e.start(s)
-	for _, left := range []time.Duration{0, 5 * time.Second, 5 * time.Minute} {
-		ctx, cancel, most := e.Context(), func() {}, e.patience // the client's own
+	for _, left := range []time.Duration{0, time.Minute, 5 * time.Minute} {
+		ctx, cancel, limit := e.Context(), func() {}, e.timeout // of the client
 		if left > 0 {
 			ctx, cancel = context.WithTimeout(ctx, left)
-			most = left
+			limit = left
 		}
 		seen, err := micro.Call[seenRequest](ctx, c, micro.Cmd("look"), 1)
 		cancel()
-		if err != nil || seen.Left <= most/2 || seen.Left > most {
-			e.Errorf("of %v the handler sees %v, %v", most, seen.Left, err)
+		if err != nil || seen.Left <= limit/2 || seen.Left > limit {
+			e.Errorf("time left of %v: %v, %v", limit, seen.Left, err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(e.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(e.Context(), time.Second) // time to reach the handler
 	defer cancel()
 	if _, err := micro.Call[micro.None](ctx, c, hold, 1); err == nil {
-		e.Error("a call outlived its deadline")
+		e.Error("a call without an answer succeeded")
 	}
 	e.is("the handler's context", await(e, "the end of the handler's context", ended), context.DeadlineExceeded)
 }
 
-// expired: work that nobody waits for any more is not started.
+// expired checks that a message is not handled after its deadline.
 func expired(e *env) {
 	s, _ := e.server()
 	var runs atomic.Int64
@@ -167,26 +168,26 @@ func expired(e *env) {
 		return nil
 	})
 	c := e.start(s)
-	event := &micro.Request{Pattern: note, Event: true} // an event has only the time it is given
+	event := &micro.Request{Pattern: note, Event: true} // an event has no deadline of its own
 	event.Metadata.Set(micro.MetaTimeout, "0")
 	e.is("event", c.Do(e.Context(), event, nil), nil)
-	e.eventually("the event is counted as expired", func() bool { return e.described(c, note).Expired == 1 })
-	e.eventually("a request is counted as expired", func() bool {
+	e.eventually("the event has been counted as expired", func() bool { return e.described(c, note).Expired == 1 })
+	e.eventually("a request has been counted as expired", func() bool {
 		err := c.Do(e.Context(), &micro.Request{Pattern: echo, Deadline: time.Now().Add(900 * time.Microsecond)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 		if err == nil {
-			e.Fatal("a request without time was answered")
+			e.Fatal("a request with an expired deadline was answered")
 		}
 		return e.described(c, echo).Expired > 0
 	})
 	if n := runs.Load(); n != 0 {
-		e.Errorf("%d runs of handlers", n)
+		e.Errorf("handlers ran %d times, want 0", n)
 	}
 }
 
-// attempts: a handler knows which attempt a message is.
+// attempts checks that a handler knows the attempt of its message.
 func attempts(e *env) {
 	s, _ := e.server()
-	micro.Handle(s, micro.Cmd("look"), func(ctx context.Context, _ micro.None) (seenRequest, error) { return looks(ctx), nil })
+	micro.Handle(s, micro.Cmd("look"), func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
 	c := e.start(s)
 	for sent, want := range map[int]int{0: 1, 1: 1, 2: 2, 17: 17} {
 		got := e.sees(c, &micro.Request{Pattern: micro.Cmd("look"), Attempt: sent}, nil)

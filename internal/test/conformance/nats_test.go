@@ -10,10 +10,10 @@ import (
 	"github.com/msctl/msctl/runtime/micronats"
 )
 
-// TestNATS runs the suite over servers without a queue group, which all handle every message, and over those that share.
+// TestNATS runs the suite without a queue group, where every server handles every message, and with one.
 func TestNATS(t *testing.T) {
 	broker := testenv.NATS(t)
-	for name, queue := range map[string]string{"alone": "", "queue group": "conformance"} {
+	for name, queue := range map[string]string{"no queue group": "", "queue group": "conformance"} {
 		t.Run(name, func(t *testing.T) { conformance.Run(t, overNATS(broker, queue)) })
 	}
 }
@@ -34,7 +34,7 @@ func overNATS(broker *testenv.Broker, queue string) conformance.Transport {
 	}
 }
 
-// natsLink is a broker, whose subjects are the same for all.
+// natsLink is a broker. All links share its subjects.
 type natsLink struct{ url, queue string }
 
 func (l natsLink) Listen() conformance.Listener {
@@ -45,15 +45,15 @@ func (l natsLink) Client(opts ...micro.ClientOption) *micro.Client {
 	return micro.NewClient(micronats.Dial(l.url), opts...)
 }
 
-// notASubject tells which patterns NATS cannot carry, or carries as wildcards.
+// notASubject returns why NATS cannot carry a pattern, or "" if it can.
 func notASubject(p micro.Pattern) string {
 	route := p.Route()
 	if route == "" || strings.ContainsAny(route, " \t\r\n\x00") {
-		return "a subject is text without white space"
+		return "a subject must not contain white space"
 	}
 	for token := range strings.SplitSeq(route, ".") {
 		if token == "" {
-			return "a subject has no empty token"
+			return "a subject must not contain an empty token"
 		}
 	}
 	return ""

@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// allPatterns are patterns of every kind that name handlers of their own, as JSON.
+// allPatterns returns patterns of every kind, as JSON. No two of them identify the same handler.
 func allPatterns() []string {
 	return []string{
 		`"plain"`, `"with space"`, `"dots.in.it"`, `"dots.in"`, `"UPPER"`, `"upper"`, `"trailing."`, `".leading"`, `"a..b"`, `"é"`, `"😀"`, `"e\u0301"`, `"\ud83d"`,
@@ -23,8 +23,8 @@ func allPatterns() []string {
 	}
 }
 
-// patterns: handlers of every kind of pattern stand side by side, and each gets
-// what is its own. Wildcards are left to the tests of those who have them.
+// patterns checks that a message of every kind of pattern reaches its own handler.
+// The packages of the transports test wildcards.
 func patterns(e *env) {
 	s, _ := e.server()
 	var carried []micro.Pattern
@@ -35,11 +35,11 @@ func patterns(e *env) {
 		}
 	}
 	if len(carried) < 20 {
-		e.Fatalf("the transport carries only %d patterns", len(carried))
+		e.Fatalf("the transport carries only %d patterns, want at least 20", len(carried))
 	}
 	c := e.start(s)
 	for _, p := range carried {
-		ctx, cancel := context.WithTimeout(e.Context(), e.patience/3)
+		ctx, cancel := context.WithTimeout(e.Context(), e.timeout/3)
 		got := Observe(ctx, c, &micro.Request{Pattern: p, Data: []byte("1")}, 0)
 		cancel()
 		e.same(p.JSON(), next(p.JSON()), got)
@@ -50,7 +50,7 @@ func describesItself(_ context.Context, req *micro.Request, reply micro.Reply) e
 	return reply.Send(micro.Value{Raw: json.RawMessage(req.Pattern.JSON()), Last: true})
 }
 
-// refusedPatterns: a pattern that cannot travel is refused on both sides, at once and by name.
+// refusedPatterns checks that both sides refuse a pattern that the transport cannot carry, immediately and with its name.
 func refusedPatterns(e *env) {
 	for _, text := range allPatterns() {
 		p := parse(e, text)
@@ -60,20 +60,20 @@ func refusedPatterns(e *env) {
 		s, book := e.server()
 		micro.HandleFunc(s, p, describesItself)
 		link := e.tr.Open(e)
-		told := make(chan error, 1)
+		served := make(chan error, 1)
 		ctx, stop := context.WithCancel(e.Context())
 		l := link.Listen()
-		go func() { told <- s.Serve(ctx, l) }()
-		e.listenerTells(p, book, told, func() { stop() })
+		go func() { served <- s.Serve(ctx, l) }()
+		e.serverReports(p, book, served, func() { stop() })
 		stop()
-		e.callerIsTold(link, p)
+		e.clientReports(link, p)
 	}
 }
 
-// listenerTells wants a server to say that a pattern is out of reach: with the error of Serve or in its log.
-func (e *env) listenerTells(p micro.Pattern, book *logBook, served <-chan error, stop func()) {
+// serverReports checks that a server reports that it cannot receive a pattern: with the error of Serve or in its log.
+func (e *env) serverReports(p micro.Pattern, book *logBook, served <-chan error, stop func()) {
 	e.Helper()
-	said := func() bool {
+	logged := func() bool {
 		for line := range strings.Lines(book.String()) {
 			if !strings.Contains(line, "level=DEBUG") && !strings.Contains(line, "level=INFO") && containsText(line, p.String()) {
 				return true
@@ -83,49 +83,49 @@ func (e *env) listenerTells(p micro.Pattern, book *logBook, served <-chan error,
 	}
 	every := time.NewTicker(5 * time.Millisecond)
 	defer every.Stop()
-	deadline := time.After(e.patience)
-	for !said() {
+	deadline := time.After(e.timeout)
+	for !logged() {
 		select {
 		case err := <-served:
-			if !said() && (err == nil || !containsText(err.Error(), p.String())) {
-				e.Errorf("%s: the server ended with %v, and logged %s", p.JSON(), err, book)
+			if !logged() && (err == nil || !containsText(err.Error(), p.String())) {
+				e.Errorf("%s: Serve returned %v and logged %s", p.JSON(), err, book)
 			}
 			return
 		case <-every.C:
 		case <-deadline:
-			e.Errorf("%s: the server does not say that no message can reach the handler", p.JSON())
+			e.Errorf("%s: the server does not report that no message can reach the handler", p.JSON())
 			stop()
-			_ = await(e, "the end of the server", served) // it has not said what it should have
+			_ = await(e, "the end of the server", served) // the test has failed already
 			return
 		}
 	}
 	stop()
-	_ = await(e, "the end of the server", served) // it may have ended because of the pattern
+	_ = await(e, "the end of the server", served) // an error because of the pattern is fine
 }
 
-// callerIsTold wants a call and an event to fail at once, with the pattern's name.
-func (e *env) callerIsTold(link Link, p micro.Pattern) {
+// clientReports checks that a call and an event fail immediately, with the pattern's name.
+func (e *env) clientReports(link Link, p micro.Pattern) {
 	e.Helper()
 	c := e.client(link)
 	for _, event := range []bool{false, true} {
 		err := c.Do(e.Context(), &micro.Request{Pattern: p, Data: []byte("1"), Event: event}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 		switch {
 		case err == nil, errors.Is(err, micro.ErrTimeout), errors.Is(err, micro.ErrNoHandler):
-			e.Errorf("%s, event %t: the caller is not told: %v", p.JSON(), event, err)
+			e.Errorf("%s, event %t: error %v, want one that reports the pattern", p.JSON(), event, err)
 		case !containsText(err.Error(), p.String()):
 			e.Errorf("%s, event %t: the error does not name the pattern: %v", p.JSON(), event, err)
 		}
 	}
 }
 
-// containsText looks for a text as it is, and as it looks in quotes.
+// containsText reports whether a line contains a text, unquoted, quoted, or quoted twice.
 func containsText(line, text string) bool {
 	quoted := fmt.Sprintf("%q", text)
 	twice := fmt.Sprintf("%q", quoted)
 	return strings.Contains(line, text) || strings.Contains(line, quoted[1:len(quoted)-1]) || strings.Contains(line, twice[1:len(twice)-1])
 }
 
-// patternLayouts: a pattern reaches its handler however it is written.
+// patternLayouts checks that every JSON text of a pattern reaches its handler.
 func patternLayouts(e *env) {
 	s, _ := e.server()
 	first, second := parse(e, `{"b":2,"a":{"d":"x","c":true}}`), parse(e, `{"z":[1,{"y":null,"x":1}],"service":"items","method":"find"}`)
@@ -155,25 +155,25 @@ func patternLayouts(e *env) {
 	}
 }
 
-// unknown: a request that nobody handles ends at once, and the next one is handled.
+// unknown checks that a request without a handler fails immediately, and that the next request succeeds.
 func unknown(e *env) {
 	s, book := e.server()
 	micro.HandleFunc(s, echo, passThrough)
 	c := e.start(s)
 	for range 3 {
 		start := time.Now()
-		_, err := micro.Call[int](e.Context(), c, micro.Cmd("nobody"), 1)
-		e.is("nobody", err, e.tr.Facts.unknown())
-		if took := time.Since(start); took > e.patience/2 {
-			e.Errorf("the caller was told after %v", took)
+		_, err := micro.Call[int](e.Context(), c, micro.Cmd("unknown"), 1)
+		e.is("unknown pattern", err, e.tr.Facts.unknown())
+		if took := time.Since(start); took > e.timeout/2 {
+			e.Errorf("the error was returned after %v", took)
 		}
-		if text := fmt.Sprint(err); !containsText(text, `{"cmd":"nobody"}`) {
+		if text := fmt.Sprint(err); !containsText(text, `{"cmd":"unknown"}`) {
 			e.Errorf("the error does not name the pattern: %s", text)
 		}
-		e.same("the next", next("1"), e.ask(c, echo, "1"))
+		e.same("the next request", next("1"), e.ask(c, echo, "1"))
 	}
-	if err := c.Emit(e.Context(), micro.Cmd("nobody"), 1); err != nil && !errors.Is(err, micro.ErrUnreachable) {
-		e.Errorf("an event that nobody handles: %v", err)
+	if err := c.Emit(e.Context(), micro.Cmd("unknown"), 1); err != nil && !errors.Is(err, micro.ErrUnreachable) {
+		e.Errorf("an event without a handler: %v", err)
 	}
 	e.same("after the event", next("1"), e.ask(c, echo, "1"))
 	if text := book.String(); strings.Contains(text, "panic") {

@@ -14,14 +14,14 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// mebibyte is the size of the large payloads, unless a packet may not be so large.
+// mebibyte is the size of large payloads, unless the transport's limit is lower.
 const mebibyte = 1 << 20
 
-// largePayloads: a megabyte goes each way, and more of them at once.
+// largePayloads sends a mebibyte in each direction, and several of them in a stream.
 func largePayloads(e *env) {
 	size := mebibyte
 	if limit := e.tr.Facts.MaxPacket; limit > 0 {
-		size = min(size, limit-1024) // of the packet around it
+		size = min(size, limit-1024) // leaves space for the rest of the packet
 	}
 	s, _ := e.server()
 	micro.HandleFunc(s, echo, passThrough)
@@ -65,7 +65,7 @@ func (e *env) sameLong(what, want string, got []string) {
 	}
 }
 
-// tooLarge: what is too large to be sent fails where it is made, at once, and with both sizes.
+// tooLarge checks that a packet above the limit fails at its sender, immediately, with both sizes in the error.
 func tooLarge(e *env) {
 	limit := e.tr.Facts.MaxPacket
 	s, book := e.server()
@@ -85,32 +85,32 @@ func tooLarge(e *env) {
 	for _, event := range []bool{false, true} {
 		start := time.Now()
 		err := c.Do(e.Context(), &micro.Request{Pattern: echo, Data: data, Event: event}, micro.ReplyFunc(func(micro.Value) error { return nil }))
-		e.tooLargeIsTold(err, limit)
-		if took := time.Since(start); took > e.patience/2 {
-			e.Errorf("the caller was told after %v", took)
+		e.checkTooLarge(err, limit)
+		if took := time.Since(start); took > e.timeout/2 {
+			e.Errorf("the error was returned after %v", took)
 		}
 	}
 	if len(ran) > 0 {
-		e.Error("a handler got what is too large")
+		e.Error("a handler received a message above the limit")
 	}
 	for p, before := range map[micro.Pattern]int{micro.Cmd("make"): 0, micro.Cmd("makeTwo"): 1} {
 		got := e.ask(c, p, strconv.Itoa(limit))
 		if len(got) != before+1 || !strings.HasPrefix(got[before], `{"error":{"status":`) {
-			e.Errorf("%s, a large answer: %.200s", p, fmt.Sprint(got))
+			e.Errorf("%s, an answer above the limit: %.200s", p, fmt.Sprint(got))
 		}
 	}
 	e.eventually("the server logs the limit", func() bool { return containsText(book.String(), strconv.Itoa(limit)) })
 	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
 }
 
-func (e *env) tooLargeIsTold(err error, limit int) {
+func (e *env) checkTooLarge(err error, limit int) {
 	e.Helper()
 	var remote *micro.Error
 	switch {
 	case err == nil, errors.Is(err, micro.ErrTimeout), errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrUnreachable), errors.As(err, &remote):
-		e.Errorf("a packet that is too large: %v", err)
+		e.Errorf("a packet above the limit: %v", err)
 	case !strings.Contains(err.Error(), strconv.Itoa(limit)):
-		e.Errorf("the error does not tell the limit of %d: %v", limit, err)
+		e.Errorf("the error does not contain the limit of %d: %v", limit, err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/msctl/msctl/runtime/microrabbit"
 )
 
-// TestRabbitMQ runs the suite over servers that take messages off the queue as NestJS' do, and over those that acknowledge
-// what they have done.
+// TestRabbitMQ runs the suite with servers that receive messages without acknowledgments, like NestJS's, and with servers
+// that acknowledge them.
 func TestRabbitMQ(t *testing.T) {
 	broker := testenv.RabbitMQ(t)
 	run := func(name string, redelivers bool, opts ...microrabbit.ListenOption) {
@@ -25,7 +25,7 @@ func TestRabbitMQ(t *testing.T) {
 			})
 		})
 	}
-	run("no acknowledgements", false)
+	run("no acknowledgments", false)
 	run("acknowledged", true, microrabbit.WithNoAck(false), microrabbit.WithPrefetch(100, false),
 		microrabbit.WithRedelivery(microrabbit.Redelivery{Attempts: 5, Delay: 10 * time.Millisecond}))
 }

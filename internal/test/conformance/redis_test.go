@@ -17,13 +17,13 @@ func TestRedis(t *testing.T) {
 		Facts: conformance.Facts{
 			Unknown: micro.ErrNotServed, Unserved: micro.ErrNotServed, UnservedAtOnce: true,
 			Replicas: conformance.Repeated,
-			// Half a surrogate pair is U+FFFD in a channel, as from Node, and so it is read: NestJS finds no handler either.
+			// A lone surrogate becomes U+FFFD in a channel, in Node.js, too. NestJS finds no handler for it, either.
 			Ambiguous: func(p micro.Pattern) bool { return !utf8.ValidString(p.Route()) },
 		},
 	})
 }
 
-// redisLink is a broker, whose channels are the same for all.
+// redisLink is a broker. All links share its channels.
 type redisLink struct{ url string }
 
 func (l redisLink) Listen() conformance.Listener { return microredis.Listen(l.url) }

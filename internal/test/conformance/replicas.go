@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// replicas: several servers of one place share the messages, or each handles all of them.
+// replicas checks that several servers of one link share the messages, or that each handles all of them.
 func replicas(e *env) {
 	kind := e.tr.Facts.Replicas
 	const n, servers = 200, 2
@@ -21,14 +21,14 @@ func replicas(e *env) {
 			runs[i].Add(1)
 			return passThrough(ctx, req, reply)
 		})
-		tells(s, note, strconv.Itoa(i), got, nil)
+		report(s, note, strconv.Itoa(i), got, nil)
 		e.serve(e.link, s)
 	}
 	c := e.client(e.link)
 	for i := range n {
 		e.same("answer", next(strconv.Itoa(i)), e.ask(c, echo, strconv.Itoa(i)))
 	}
-	for i := range n { // apart from the requests: a broker that takes turns would sort them
+	for i := range n { // after the requests: a broker that alternates would give one server all requests and the other all events
 		e.emit(c, note, strconv.Itoa(i))
 	}
 	want := int64(n)
@@ -46,18 +46,18 @@ func replicas(e *env) {
 	e.same("runs", want, runs[0].Load()+runs[1].Load())
 	for i := range n {
 		if data := strconv.Itoa(i); byData[data] != int(want)/n {
-			e.Errorf("event %s was handled %d times", data, byData[data])
+			e.Errorf("event %s was handled %d times, want %d", data, byData[data], int(want)/n)
 		}
 	}
 	for i := range servers {
 		if runs[i].Load() == 0 || byServer[strconv.Itoa(i)] == 0 {
-			e.Errorf("server %d has handled %d requests and %d events", i, runs[i].Load(), byServer[strconv.Itoa(i)])
+			e.Errorf("server %d handled %d requests and %d events", i, runs[i].Load(), byServer[strconv.Itoa(i)])
 		}
 	}
 }
 
-// answersOfAll: a request for the answers of all gets each server's where each handles it, and the one that there is
-// elsewhere. It ends with the deadline where its client cannot know how many there are.
+// answersOfAll checks that a request for the answers of all servers returns one answer of each server that handles it. It
+// ends at the deadline if the client cannot know the number of servers.
 func answersOfAll(e *env) {
 	servers := 2
 	if e.tr.Facts.Replicas == OneServer {
@@ -69,7 +69,7 @@ func answersOfAll(e *env) {
 		e.serve(e.link, s)
 	}
 	c := e.client(e.link)
-	e.same("before", next(`"me"`), e.ask(c, micro.Cmd("who"), "1")) // the connection is there
+	e.same("before", next(`"me"`), e.ask(c, micro.Cmd("who"), "1")) // establishes the connection
 	got := Observe(e.Context(), c, &micro.Request{Pattern: micro.Cmd("who"), Data: []byte("1"), All: true, Deadline: time.Now().Add(3 * time.Second)}, 0)
 	want := next(`"me"`)
 	if e.tr.Facts.Replicas == Repeated {

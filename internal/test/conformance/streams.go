@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// numbers streams 0 to n-1, then fails with end if there is one.
+// numbers streams 0 to n-1, and then fails with end unless it is nil.
 func numbers(end error) func(context.Context, int) iter.Seq2[int, error] {
 	return func(_ context.Context, n int) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {
@@ -25,7 +25,7 @@ func numbers(end error) func(context.Context, int) iter.Seq2[int, error] {
 	}
 }
 
-// streams: each value comes once and in order, and then the end.
+// streams checks that each value of a stream arrives once and in order, and then the end.
 func streams(e *env) {
 	s, _ := e.server()
 	count, marked := micro.Cmd("count"), micro.Cmd("marked")
@@ -33,7 +33,7 @@ func streams(e *env) {
 	micro.HandleFunc(s, marked, func(_ context.Context, req *micro.Request, reply micro.Reply) error {
 		n, err := strconv.Atoi(string(req.Data))
 		for i := 0; i < n && err == nil; i++ {
-			err = reply.Send(micro.Value{Any: i, Last: i == n-1}) // the end comes with the last value
+			err = reply.Send(micro.Value{Any: i, Last: i == n-1}) // the last value also ends the stream
 		}
 		return err
 	})
@@ -49,7 +49,7 @@ func streams(e *env) {
 		got := 0
 		for v, err := range micro.Stream[int](e.Context(), c, count, n) {
 			if err != nil || v != got {
-				e.Errorf("of %d: %d instead of %d, %v", n, v, got, err)
+				e.Errorf("stream of %d: got %d, %v, want %d", n, v, err, got)
 			}
 			got++
 		}
@@ -60,34 +60,34 @@ func streams(e *env) {
 	e.same("the last value", 4, last)
 }
 
-// streamThenError: the values come, then the error.
+// streamThenError checks that an error arrives after the values that precede it.
 func streamThenError(e *env) {
 	s, _ := e.server()
-	micro.HandleStream(s, micro.Cmd("told"), numbers(micro.Errorf(409, "enough of %s", "that")))
-	micro.HandleStream(s, micro.Cmd("untold"), numbers(errors.New("secret")))
+	micro.HandleStream(s, micro.Cmd("public"), numbers(micro.Errorf(409, "enough of %s", "that")))
+	micro.HandleStream(s, micro.Cmd("private"), numbers(errors.New("secret")))
 	micro.HandleFunc(s, micro.Cmd("panics"), func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
-		_ = reply.Send(micro.Value{Any: 0}) // whoever panics looks at nothing
+		_ = reply.Send(micro.Value{Any: 0}) // ignored, like everything else before a panic
 		panic("at the disco")
 	})
 	c := e.start(s)
-	e.same("told", []string{`{"next":0}`, `{"next":1}`, `{"error":{"status":409,"message":"enough of that"}}`}, e.ask(c, micro.Cmd("told"), "2"))
-	e.same("at once", []string{`{"error":{"status":409,"message":"enough of that"}}`}, e.ask(c, micro.Cmd("told"), "0"))
-	e.same("untold", []string{`{"next":0}`, `{"error":` + micro.InternalServerError + `}`}, e.ask(c, micro.Cmd("untold"), "1"))
+	e.same("an error for the caller", []string{`{"next":0}`, `{"next":1}`, `{"error":{"status":409,"message":"enough of that"}}`}, e.ask(c, micro.Cmd("public"), "2"))
+	e.same("at once", []string{`{"error":{"status":409,"message":"enough of that"}}`}, e.ask(c, micro.Cmd("public"), "0"))
+	e.same("an internal error", []string{`{"next":0}`, `{"error":` + micro.InternalServerError + `}`}, e.ask(c, micro.Cmd("private"), "1"))
 	e.same("panic", []string{`{"next":0}`, `{"error":` + micro.InternalServerError + `}`}, e.ask(c, micro.Cmd("panics"), "1"))
 	var values int
 	var end error
-	for _, err := range micro.Stream[int](e.Context(), c, micro.Cmd("told"), 100) {
+	for _, err := range micro.Stream[int](e.Context(), c, micro.Cmd("public"), 100) {
 		if end = err; err == nil {
 			values++
 		}
 	}
 	var remote *micro.Error
 	if values != 100 || !errors.As(end, &remote) || remote.Status != 409 || !remote.Remote() {
-		e.Errorf("%d values and then %v", values, end)
+		e.Errorf("%d values, then %v", values, end)
 	}
 }
 
-// streamLeft: whoever leaves a stream is not in the way of others.
+// streamLeft checks that a caller that leaves a stream does not disturb other calls.
 func streamLeft(e *env) {
 	s, _ := e.server()
 	count := micro.Cmd("count")
@@ -109,7 +109,7 @@ func streamLeft(e *env) {
 	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
 }
 
-// streamGaps: null and undefined are values of a stream like others.
+// streamGaps checks that null and undefined are values of a stream like any other.
 func streamGaps(e *env) {
 	s, _ := e.server()
 	micro.HandleFunc(s, micro.Cmd("nulls"), sends("null", "1", "null"))

@@ -10,7 +10,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// values: every kind of JSON value goes there and back as it is.
+// values checks that every kind of JSON value is transferred unchanged.
 func values(e *env) {
 	s, _ := e.server()
 	micro.HandleFunc(s, echo, passThrough)
@@ -36,7 +36,7 @@ type article struct {
 	Contents []byte            `json:"contents"`
 }
 
-// typedValues: Go values go there and back.
+// typedValues checks that Go values are transferred unchanged.
 func typedValues(e *env) {
 	s, _ := e.server()
 	micro.Handle(s, echo, func(_ context.Context, in article) (article, error) { return in, nil })
@@ -50,7 +50,7 @@ func typedValues(e *env) {
 	}
 	got, err := micro.Call[article](e.Context(), c, echo, want)
 	e.is("call", err, nil)
-	want.Parent.Options = got.Parent.Options // null or {}: the codec's choice
+	want.Parent.Options = got.Parent.Options // the codec decides between null and {}
 	want.Parent.Contents = got.Parent.Contents
 	e.same("article", want, got)
 	nothing, err := micro.Call[*article](e.Context(), c, micro.Cmd("pointer"), json.RawMessage("null"))
@@ -64,7 +64,7 @@ func typedValues(e *env) {
 	e.same("any", any([]any{"x", nil, true, 1.5}), v)
 }
 
-// noValue: null, undefined and an answer without any value are three things.
+// noValue checks that null, undefined, and an answer without a value are distinguished.
 func noValue(e *env) {
 	s, _ := e.server()
 	undefined, nothing, null := micro.Cmd("undefined"), micro.Cmd("nothing"), micro.Cmd("null")
@@ -74,24 +74,24 @@ func noValue(e *env) {
 		data <- string(req.Data)
 		return nil
 	})
-	micro.Handle(s, null, func(context.Context, micro.None) (*int, error) { return nil, nil }) //nolint:nilnil // null is what is asked for
+	micro.Handle(s, null, func(context.Context, micro.None) (*int, error) { return nil, nil }) //nolint:nilnil // tests null
 	c := e.start(s)
 	e.same("undefined", []string{complete}, e.ask(c, undefined, "1"))
 	e.same("nothing", []string{complete}, e.ask(c, nothing, "1"))
 	e.same("data", "1", <-data)
 	e.same("null", next("null"), e.ask(c, null, "1"))
 	_, err := micro.Call[int](e.Context(), c, undefined, 1)
-	e.is("undefined where a number is wanted", err, micro.ErrNoValue)
+	e.is("undefined instead of a number", err, micro.ErrNoValue)
 	_, err = micro.Call[micro.None](e.Context(), c, undefined, 1)
-	e.is("undefined where nothing is wanted", err, nil)
+	e.is("undefined instead of nothing", err, nil)
 	_, err = micro.Call[micro.None](e.Context(), c, null, 1)
-	e.is("null where nothing is wanted", err, nil)
-	// A NestJS client cannot send undefined; ours sends {} where it has nothing.
+	e.is("null instead of nothing", err, nil)
+	// A NestJS client cannot send undefined. Ours sends {} for no data.
 	e.is("no data", c.Do(e.Context(), &micro.Request{Pattern: nothing}, micro.ReplyFunc(func(micro.Value) error { return nil })), nil)
 	e.same("no data", "{}", <-data)
 }
 
-// texts: what is written is what arrives, to the byte.
+// texts checks that text is transferred byte by byte.
 func texts(e *env) {
 	s, _ := e.server()
 	micro.HandleFunc(s, echo, passThrough)
@@ -111,7 +111,7 @@ func texts(e *env) {
 	}
 }
 
-// numbersAndDepth: nothing reads the data that is passed through.
+// numbersAndDepth checks that data that is passed through is not decoded.
 func numbersAndDepth(e *env) {
 	s, _ := e.server()
 	micro.HandleFunc(s, echo, passThrough)
@@ -119,13 +119,13 @@ func numbersAndDepth(e *env) {
 	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
 	objects := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
 	for what, text := range map[string]string{
-		"more than a double holds":  `12345678901234567890`,
-		"far beyond a double":       `1` + strings.Repeat("0", 400),
-		"a fraction of many digits": `0.` + strings.Repeat("3", 100),
-		"5000 arrays":               deep,
-		"2000 objects":              objects,
-		"10000 numbers":             `[` + strings.Repeat("1,", 9999) + `1]`,
-		"a long string":             `"` + strings.Repeat("é", 30000) + `"`,
+		"more digits than a double":    `12345678901234567890`,
+		"beyond the range of a double": `1` + strings.Repeat("0", 400),
+		"a fraction with many digits":  `0.` + strings.Repeat("3", 100),
+		"5000 arrays":                  deep,
+		"2000 objects":                 objects,
+		"10000 numbers":                `[` + strings.Repeat("1,", 9999) + `1]`,
+		"a long string":                `"` + strings.Repeat("é", 30000) + `"`,
 	} {
 		got := e.ask(c, echo, text)
 		if want := next(text); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
@@ -134,7 +134,7 @@ func numbersAndDepth(e *env) {
 	}
 }
 
-// notJSON: what is no JSON leaves neither side.
+// notJSON checks that neither side sends invalid JSON.
 func notJSON(e *env) {
 	s, _ := e.server()
 	micro.HandleFunc(s, echo, passThrough)
@@ -144,13 +144,13 @@ func notJSON(e *env) {
 	_, err := micro.Call[json.RawMessage](e.Context(), c, echo, json.RawMessage(`{"a":`))
 	var remote *micro.Error
 	if err == nil || errors.As(err, &remote) || errors.Is(err, micro.ErrTimeout) {
-		e.Errorf("data that is no JSON: %v", err)
+		e.Errorf("invalid JSON as data: %v", err)
 	}
 	if err := c.Emit(e.Context(), note, make(chan int)); err == nil {
-		e.Error("an event with a channel for data was sent")
+		e.Error("an event with a channel as data was sent")
 	}
 	internal := []string{`{"error":` + micro.InternalServerError + `}`}
-	e.same("an answer that is no JSON", internal, e.ask(c, micro.Cmd("broken"), "1"))
-	e.same("an answer that cannot be JSON", internal, e.ask(c, micro.Cmd("channel"), "1"))
+	e.same("an answer with invalid JSON", internal, e.ask(c, micro.Cmd("broken"), "1"))
+	e.same("an answer that cannot be encoded", internal, e.ask(c, micro.Cmd("channel"), "1"))
 	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
 }
