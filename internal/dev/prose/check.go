@@ -17,7 +17,7 @@ type rule struct {
 	except  string // matches, in the same form, that are correct
 }
 
-// An exemption lets a phrase stand in one place.
+// An exemption permits a phrase in one place.
 type exemption struct {
 	path   string // a file, or a folder with a slash at the end
 	line   string // a part of the line; empty for every line
