@@ -103,7 +103,7 @@ func startWorker(t *testing.T, dir, rabbit string) worker {
 
 // mails counts the mails to somebody.
 func (w worker) mails(to string) int {
-	return strings.Count(w.said.String(), `"msg":"this mail would be sent if SMTP_URL were set","service":"notifications","to":"`+to+`"`)
+	return strings.Count(w.said.String(), `"msg":"email not sent: SMTP_URL is not set","service":"notifications","to":"`+to+`"`)
 }
 
 func runNotifications(t *testing.T, dir, rabbit string) {
@@ -170,7 +170,7 @@ func deadLettersOf(t *testing.T, rabbit string, order func(email string)) {
 		return len(found) == 2
 	})
 	all := fmt.Sprintf("%+v", found)
-	for _, part := range []string{"no order", "mallory@bounce.example", "nobody has the address", "Reason:permanent", "Attempts:1"} {
+	for _, part := range []string{"no order", "mallory@bounce.example", "no such mailbox", "Reason:permanent", "Attempts:1"} {
 		if !strings.Contains(all, part) {
 			t.Errorf("%q is not in the dead letters: %s", part, all)
 		}
