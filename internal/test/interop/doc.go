@@ -1,8 +1,8 @@
-// Package interop holds the tests that let real NestJS programs and ours talk to
-// each other over real brokers: every supported version of NestJS as the client of
-// our server and as the server of our client, over RabbitMQ, Redis and NATS. NestJS
-// as the server of its own client stands beside them and keeps the table of what is
-// expected true. Where something differs, the table says where and why.
+// Package interop tests NestJS programs and ours against each other over real brokers:
+// NestJS as the client of our server and as the server of our client, over RabbitMQ,
+// Redis, and NATS. NestJS as the client of its own server verifies the table of
+// expectations. Where NestJS and msctl differ, the table lists the exception and its
+// reason.
 //
-// TCP has tests of its own, in runtime/microtcp.
+// The tests for TCP are in runtime/microtcp.
 package interop

@@ -18,29 +18,30 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The limits of a call: one that is answered, and one that is known to be in vain.
+// Timeouts of calls: one that gets an answer, and one that gets none.
 const (
-	patience = 60 * time.Second
-	inVain   = 700 * time.Millisecond
+	answerTimeout = 60 * time.Second
+	silence       = 700 * time.Millisecond
 )
 
-// broker is what the tests know of a kind of broker.
+// broker describes a kind of broker.
 type broker struct {
-	name       string // as testdata/nest has it
+	name       string // for the programs in testdata/nest
 	start      func(testing.TB, ...string) *testenv.Broker
 	listen     func(place) conformance.Listener
 	dial       func(place) micro.Conn
-	separate   bool // queues keep services apart, so that one broker does for all
-	wildFrom10 bool // NestJS 10 has wildcards too
+	separate   bool // queues separate services, so that they can share a broker
+	wildFrom10 bool // NestJS 10 supports wildcards
 }
 
 func TestRabbitMQ(t *testing.T) { run(t, rabbit()) }
 func TestRedis(t *testing.T)    { run(t, redis()) }
 func TestNATS(t *testing.T)     { run(t, nats()) }
 
-// run plays all scenarios over one kind of broker, every version of NestJS by itself.
+// run plays all scenarios with each version of NestJS over one kind of broker.
 func run(t *testing.T, b broker) {
 	t.Helper()
+	t.Parallel()
 	common := ""
 	if b.separate {
 		common = b.start(t).URL
@@ -49,7 +50,7 @@ func run(t *testing.T, b broker) {
 		t.Run(string(version), func(t *testing.T) {
 			testenv.NeedNest(t, version)
 			t.Parallel()
-			h := house{b: b, version: version, url: common}
+			h := setup{b: b, version: version, url: common}
 			for _, p := range h.open(t) {
 				t.Run(p.name, func(t *testing.T) {
 					for _, s := range scenarios() {
@@ -67,37 +68,37 @@ func run(t *testing.T, b broker) {
 	}
 }
 
-// pair is a client and a server of two makes.
+// pair is a client and a server, each NestJS or ours.
 type pair struct {
 	name        string // client-server
-	plain, wild *talk
+	plain, wild *link
 }
 
-// talk is one client that speaks to one service.
-type talk struct {
+// link is a client that is connected to a service.
+type link struct {
 	caller  caller
 	service service
-	barrier *testenv.Call // one that is answered; nil where none is
+	barrier *testenv.Call // a request that the service answers, or nil
 }
 
-// caller makes calls and tells what was observed.
+// caller makes calls and returns what it observes.
 type caller interface {
 	call(ctx context.Context, c testenv.Call) []string
 }
 
-// service tells which of its handlers have run.
+// service reports the runs of its handlers.
 type service interface {
 	handled() []string
 }
 
-// play makes the call of a scenario and compares what is observed at both ends.
-func (p pair) play(t *testing.T, h house, s scenario, with *talk) {
+// play makes the call of a scenario and compares what both ends observe.
+func (p pair) play(t *testing.T, h setup, s scenario, with *link) {
 	t.Helper()
 	where := fmt.Sprintf("%s/%s/%s", p.name, h.b.name, h.version)
 	want, runs := s.at(where)
-	limit := patience
+	limit := answerTimeout
 	if slices.Contains(want, `{"error":`+timedOut+`}`) {
-		limit = inVain
+		limit = silence
 	}
 	before := len(with.service.handled())
 	if got := with.call(t, s.call, limit); !cmp.Equal(want, got) {
@@ -109,22 +110,22 @@ func (p pair) play(t *testing.T, h house, s scenario, with *talk) {
 	}
 }
 
-func (w *talk) call(t *testing.T, c testenv.Call, limit time.Duration) []string {
+func (l *link) call(t *testing.T, c testenv.Call, limit time.Duration) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	return w.caller.call(ctx, c)
+	return l.caller.call(ctx, c)
 }
 
-// barrierMark ends the run of a barrier.
+// barrierMark is the suffix of the run of a barrier.
 const barrierMark = ` "barrier"`
 
-// runsSince returns the runs of handlers after the first before of them, sorted, once there are n and those of all
-// messages that have been sent.
-func (w *talk) runsSince(t *testing.T, before, n int) []string {
+// runsSince returns the runs of handlers, without the first before ones, sorted. It waits for n runs, and with a barrier
+// for the runs of all messages that have been sent.
+func (l *link) runsSince(t *testing.T, before, n int) []string {
 	t.Helper()
 	count := func(barrier bool) (n int) {
-		for _, run := range w.service.handled()[before:] {
+		for _, run := range l.service.handled()[before:] {
 			if strings.HasSuffix(run, barrierMark) == barrier {
 				n++
 			}
@@ -132,21 +133,21 @@ func (w *talk) runsSince(t *testing.T, before, n int) []string {
 		return n
 	}
 	await(func() bool { return count(false) >= n })
-	if w.barrier != nil { // whatever was sent before it has been begun before it
-		w.call(t, *w.barrier, patience)
+	if l.barrier != nil { // the service handles messages in order, so earlier ones have begun
+		l.call(t, *l.barrier, answerTimeout)
 		await(func() bool { return count(true) > 0 })
 	}
-	runs := slices.Clone(w.service.handled()[before:])
+	runs := slices.Clone(l.service.handled()[before:])
 	runs = slices.DeleteFunc(runs, func(run string) bool { return strings.HasSuffix(run, barrierMark) })
 	slices.Sort(runs)
 	return runs
 }
 
-// await polls until ok holds, for as long as patience lasts.
+// await polls until ok returns true, at most for answerTimeout.
 func await(ok func() bool) {
 	every := time.NewTicker(2 * time.Millisecond)
 	defer every.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(answerTimeout)
 	for !ok() {
 		select {
 		case <-every.C:
@@ -156,7 +157,7 @@ func await(ok func() bool) {
 	}
 }
 
-// shortDiff is a difference whose long lines are cut.
+// shortDiff returns a diff with truncated lines.
 func shortDiff(want, got []string) string {
 	cut := func(lines []string) []string {
 		var out []string

@@ -11,8 +11,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// playMetadata looks at what travels beside the data: headers on RabbitMQ and NATS, the packet's metadata on Redis.
-func (p pair) playMetadata(t *testing.T, h house) {
+// playMetadata checks headers on RabbitMQ and NATS, and the packet's metadata on Redis.
+func (p pair) playMetadata(t *testing.T, h setup) {
 	t.Helper()
 	switch client, ours := p.plain.caller.(*ourCaller); {
 	case ours:
@@ -22,11 +22,11 @@ func (p pair) playMetadata(t *testing.T, h house) {
 	}
 }
 
-// withoutMetadata reports whether the version neither sends metadata in packets nor looks at them.
-func (h house) withoutMetadata() bool { return h.b.name == "redis" && h.version != testenv.Nest12 }
+// withoutMetadata reports whether the version neither sends nor reads metadata in packets.
+func (h setup) withoutMetadata() bool { return h.b.name == "redis" && h.version != testenv.Nest12 }
 
-// nestSeesOurs calls the handler that answers with all that NestJS' context object knows.
-func (h house) nestSeesOurs(t *testing.T, c *micro.Client) {
+// nestSeesOurs calls a handler that returns the content of NestJS's context object.
+func (h setup) nestSeesOurs(t *testing.T, c *micro.Client) {
 	t.Helper()
 	req := &micro.Request{Pattern: micro.Cmd("ctx"), Data: []byte("1"), Attempt: 2}
 	req.Metadata.Set(micro.MetaCorrelationID, "order-7")
@@ -52,7 +52,7 @@ func (h house) nestSeesOurs(t *testing.T, c *micro.Client) {
 	}
 	if h.withoutMetadata() {
 		if len(got) > 0 {
-			t.Errorf("NestJS' handler sees %v", got)
+			t.Errorf("NestJS's handler sees %v, want nothing", got)
 		}
 		return
 	}
@@ -62,12 +62,12 @@ func (h house) nestSeesOurs(t *testing.T, c *micro.Client) {
 	delete(got, micro.MetaTimeout)
 	want := map[string]string{micro.MetaCorrelationID: "order-7", "tenant": "é", micro.MetaAttempt: "2"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("NestJS' handler sees (-want +got):\n%s", diff)
+		t.Errorf("NestJS's handler sees (-want +got):\n%s", diff)
 	}
 }
 
-// weSeeTheirs lets a NestJS client send headers as its users do, with a record.
-func (h house) weSeeTheirs(t *testing.T, with *talk) {
+// weSeeTheirs sends headers with a NestJS client, in a record, as its users do.
+func (h setup) weSeeTheirs(t *testing.T, with *link) {
 	t.Helper()
 	call := send(`{"cmd":"ctx"}`, `{"a":1}`)
 	switch headers := `{"correlation-id":"order-7","tenant":"seven"}`; h.b.name {
@@ -79,15 +79,15 @@ func (h house) weSeeTheirs(t *testing.T, with *talk) {
 		call.Metadata = json.RawMessage(headers)
 	}
 	want := values(`{"data":{"a":1},"correlation":"order-7","tenant":"seven"}`)
-	if h.withoutMetadata() { // then the packet's id ties the messages together
+	if h.withoutMetadata() { // the packet's ID is the correlation ID
 		call.Metadata = nil
-		got := with.call(t, call, patience)
+		got := with.call(t, call, answerTimeout)
 		if len(got) != 2 || !strings.HasSuffix(got[0], `","tenant":""}}`) || strings.Contains(got[0], `"correlation":""`) {
 			t.Errorf("our handler sees %s", got)
 		}
 		return
 	}
-	if diff := cmp.Diff(want, with.call(t, call, patience)); diff != "" {
+	if diff := cmp.Diff(want, with.call(t, call, answerTimeout)); diff != "" {
 		t.Errorf("our handler sees (-want +got):\n%s", diff)
 	}
 }

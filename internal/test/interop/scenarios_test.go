@@ -8,16 +8,16 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// scenario is one message with what its caller observes and which handlers run for it.
+// scenario is one message, with what its caller observes and the handlers that run.
 type scenario struct {
 	name string
 	call testenv.Call
-	want []string // as conformance.Observe writes it down
-	runs []string // pattern#number-of-the-handler and data, in any order
+	want []string // in the format of conformance.Observe
+	runs []string // pattern#handler data, in any order
 	but  []exception
 }
 
-// exception is what happens elsewhere than the rest. where is a path.Match pattern of client-to-server/broker/version.
+// exception is an outcome that differs in some places. where is a path.Match pattern for client-server/broker/version.
 type exception struct {
 	where string
 	why   string
@@ -25,7 +25,7 @@ type exception struct {
 	runs  []string
 }
 
-// at returns what is expected in one place.
+// at returns the expected outcome in one place.
 func (s scenario) at(where string) (want, runs []string) {
 	for _, e := range s.but {
 		if ok, err := path.Match(e.where, where); err != nil {
@@ -45,7 +45,7 @@ func emit(pattern, data string) testenv.Call {
 	return testenv.Call{Pattern: json.RawMessage(pattern), Data: json.RawMessage(data), Emit: true}
 }
 
-// values are the lines of a complete answer.
+// values returns the lines of a complete answer.
 func values(texts ...string) []string {
 	var lines []string
 	for _, text := range texts {
@@ -54,7 +54,7 @@ func values(texts ...string) []string {
 	return append(lines, `{"complete":true}`)
 }
 
-// fails are the lines of an answer that ends with an error.
+// fails returns the lines of an answer that ends with an error.
 func fails(payload string, before ...string) []string {
 	lines := values(before...)
 	return append(lines[:len(before)], `{"error":`+payload+`}`)
@@ -64,11 +64,11 @@ const (
 	internalError = `{"status":"error","message":"Internal server error"}`
 	noHandler     = `"There is no matching message handler defined in the remote service."`
 	timedOut      = `{"name":"TimeoutError","message":"Timeout has occurred"}`
-	notServed     = `"nobody serves it"` // our client's finding
-	tooLarge      = `"larger than the broker takes"`
+	notServed     = `"not served"` // micro.ErrNotServed
+	tooLarge      = `"too large"`  // micronats.ErrTooLarge
 
-	// slowly is a stream's pace: NestJS 10 loses values that follow while one before them is still being handed to the
-	// broker (docs/transports.md).
+	// slowly makes the values of a stream so rare that NestJS 10 loses none: it loses a value that follows while an earlier
+	// one is being sent to the broker (docs/transports.md).
 	slowly = `{"n":5,"delay":100}`
 )
 
@@ -78,14 +78,14 @@ var (
 	mebi    = `"` + strings.Repeat("é", 1<<19) + `"`
 )
 
-// The places of exceptions that several scenarios have.
+// Places and reasons of exceptions in several scenarios.
 const (
 	oursToNest = "msctl-nest/*/*"
 	nestOnNATS = "nest-*/nats/*"
-	maxPayload = "the broker takes packets of 1 MiB (max_payload): the caller is told at once"
+	maxPayload = "the limit of the broker is 1 MiB (max_payload); the call fails immediately"
 )
 
-// scenarios are the messages that every broker carries.
+// scenarios returns the messages for every broker.
 func scenarios() []scenario {
 	return append(append(append(answers(), failures()...), events()...), larger()...)
 }
@@ -105,9 +105,9 @@ func answers() []scenario {
 		{name: "stream that ends late", call: send(`{"cmd":"streamLateComplete"}`, slowly), want: values("1", "2"), runs: []string{`{"cmd":"streamLateComplete"}#1 ` + slowly}},
 		{name: "stream of nulls", call: send(`{"cmd":"streamNulls"}`, `1`), want: values("null", "1", "null"), runs: []string{`{"cmd":"streamNulls"}#1 1`}},
 		{name: "stream of undefined", call: send(`{"cmd":"streamUndefined"}`, `1`), want: values(`"(undefined)"`), runs: undefined, but: []exception{
-			{where: "*-nest/rmq/*", why: "a reply of NestJS has no id on RabbitMQ, so undefined is {}: no packet, and therefore the value", want: values(`{}`), runs: undefined},
-			{where: "nest-*/nats/v1[01]", why: `NestJS 10 and 11 take the packet {"id":I} for a foreign value, and the answer for complete`, want: values(`{"id":"I"}`), runs: undefined},
-			{where: "nest-*/redis/v1[01]", why: `NestJS 10 and 11 take the packet {"id":I} for a foreign value, and the answer for complete`, want: values(`{"id":"I"}`), runs: undefined},
+			{where: "*-nest/rmq/*", why: "a NestJS reply has no ID on RabbitMQ, so undefined is {}, which is not a packet and therefore the value", want: values(`{}`), runs: undefined},
+			{where: "nest-*/nats/v1[01]", why: `NestJS 10 and 11 treat the packet {"id":I} as a value from elsewhere, and the answer as complete`, want: values(`{"id":"I"}`), runs: undefined},
+			{where: "nest-*/redis/v1[01]", why: `NestJS 10 and 11 treat the packet {"id":I} as a value from elsewhere, and the answer as complete`, want: values(`{"id":"I"}`), runs: undefined},
 		}},
 		{name: "object pattern in another order", call: send(`{"a":{"c":true,"d":"x"},"b":2}`, `7`), want: values(`{"nested":7}`), runs: []string{`{"b":2,"a":{"d":"x","c":true}}#1 7`}},
 		{name: "number pattern", call: send(`42`, `1`), want: values(`"number-pattern"`), runs: []string{`42#1 1`}},
@@ -130,11 +130,11 @@ func failures() []scenario {
 		{name: "guard", call: send(`{"cmd":"guarded"}`, `1`), want: fails(`{"status":"error","message":"Forbidden resource"}`)},
 		{name: "stream then error", call: send(`{"cmd":"streamThenError"}`, `1`), want: fails(`{"status":"error","message":"stream failed"}`, "1", "2"), runs: run("streamThenError")},
 		{name: "stream then a late error", call: send(`{"cmd":"streamThenLateError"}`, slowly), want: fails(`{"status":"error","message":"stream failed late"}`, "1", "2"), runs: []string{`{"cmd":"streamThenLateError"}#1 ` + slowly}},
-		{name: "unknown pattern", call: send(`{"cmd":"nobody"}`, `1`), want: fails(noHandler), but: []exception{
-			{where: "nest-*/redis/*", why: "nobody is subscribed, and NestJS' client does not look", want: fails(timedOut)},
-			{where: nestOnNATS, why: "the broker says that nobody is subscribed", want: fails(`{"name":"Error","message":"Empty response. There are no subscribers listening to that message (\"{\"cmd\":\"nobody\"}\")"}`)},
-			{where: "msctl-nest/redis/*", why: "Redis counts the receivers, and our client looks", want: fails(notServed)},
-			{where: "msctl-nest/nats/*", why: "the broker says that nobody is subscribed", want: fails(notServed)},
+		{name: "unknown pattern", call: send(`{"cmd":"unknown"}`, `1`), want: fails(noHandler), but: []exception{
+			{where: "nest-*/redis/*", why: "there is no subscriber, and NestJS's client does not check", want: fails(timedOut)},
+			{where: nestOnNATS, why: "the broker reports that there is no subscriber", want: fails(`{"name":"Error","message":"Empty response. There are no subscribers listening to that message (\"{\"cmd\":\"unknown\"}\")"}`)},
+			{where: "msctl-nest/redis/*", why: "Redis returns the number of receivers, and our client checks it", want: fails(notServed)},
+			{where: "msctl-nest/nats/*", why: "the broker reports that there is no subscriber", want: fails(notServed)},
 		}},
 	}
 }
@@ -142,17 +142,18 @@ func failures() []scenario {
 func events() []scenario {
 	return []scenario{
 		{name: "event", call: emit(`"user_created"`, `{"id":7,"é":"😀"}`), want: emitted, runs: []string{`"user_created"#1 {"id":7,"é":"😀"}`}},
-		{name: "event with an object for pattern", call: emit(`{"evt":"created"}`, `[1]`), want: emitted, runs: []string{`{"evt":"created"}#1 [1]`}},
+		{name: "event with an object as pattern", call: emit(`{"evt":"created"}`, `[1]`), want: emitted, runs: []string{`{"evt":"created"}#1 [1]`}},
 		{name: "event with two handlers", call: emit(`"multi"`, `1`), want: emitted, runs: []string{`"multi"#1 1`, `"multi"#2 1`}},
 		{name: "event whose handler fails", call: emit(`"evt_throws"`, `1`), want: emitted, runs: []string{`"evt_throws"#1 1`}},
 		{name: "event to a message handler", call: emit(`{"cmd":"echo"}`, `"e"`), want: emitted, runs: []string{`{"cmd":"echo"}#1 "e"`}},
-		{name: "event that nobody handles", call: emit(`"nobody"`, `1`), want: emitted},
+		{name: "event without a handler", call: emit(`"unknown"`, `1`), want: emitted},
 		{name: "request to an event handler", call: send(`"user_created"`, `1`), want: values(), runs: []string{`"user_created"#1 1`}},
 		{name: "request to two event handlers", call: send(`"multi"`, `1`), want: values("{}"), runs: []string{`"multi"#1 1`, `"multi"#2 1`}},
 	}
 }
 
-// larger are the scenarios of a megabyte. NATS' broker takes packets of 1 MiB at most, with all that is around the data.
+// larger returns the scenarios with a megabyte of data. NATS limits a packet to 1 MiB, including everything around the
+// data.
 func larger() []scenario {
 	return []scenario{
 		{name: "1 MB payload", call: send(`{"cmd":"echo"}`, million), want: values(million), runs: []string{`{"cmd":"echo"}#1 ` + million}},

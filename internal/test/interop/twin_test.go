@@ -13,7 +13,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// twin is our service with the handlers of testdata/nest/lib that the scenarios call.
+// twin is our counterpart of the NestJS service: it has the handlers of testdata/nest/lib that the scenarios call.
 type twin struct {
 	server *micro.Server
 
@@ -30,7 +30,7 @@ func newTwin() *twin {
 	return w
 }
 
-// newWildTwin is the service of the wildcards, whose handlers are in the order of testdata/nest/lib/events.mjs.
+// newWildTwin returns the twin with wildcard patterns. Its handlers have the order of testdata/nest/lib/events.mjs.
 func newWildTwin(broker string) *twin {
 	w := &twin{server: micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))}
 	names := map[string]struct{ messages, events []string }{
@@ -49,14 +49,14 @@ func newWildTwin(broker string) *twin {
 	return w
 }
 
-// handled returns which handlers have run so far, in the words of the scenarios.
+// handled returns the runs of handlers so far, in the format of the scenarios.
 func (w *twin) handled() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.runs[:len(w.runs):len(w.runs)]
 }
 
-// run notes a run of the nth handler of a pattern.
+// run records a run of the nth handler of a pattern.
 func (w *twin) run(p micro.Pattern, n int, data []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,7 +81,7 @@ func (w *twin) event(p micro.Pattern, n int, err error) {
 	})
 }
 
-// gives answers with JSON texts, the last of them as the end.
+// gives answers with JSON texts. The last one ends the answer.
 func gives(texts ...string) micro.Handler {
 	return func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
 		for i, text := range texts {
@@ -161,7 +161,7 @@ func (w *twin) streams() {
 	w.sequence("streamThenLateError", micro.NewError("stream failed late"), 1, 2)
 }
 
-// sequence streams values and then ends, with an error if there is one.
+// sequence streams values and then fails with end unless it is nil.
 func (w *twin) sequence(name string, end error, list ...int) {
 	p := micro.Cmd(name)
 	micro.HandleStream(w.server, p, func(_ context.Context, data json.RawMessage) iter.Seq2[int, error] {

@@ -1,6 +1,6 @@
 package interop_test
 
-// wildcards are the scenarios of servers that run with wildcards, by broker. NestJS 10 has none on RabbitMQ.
+// wildcards returns the scenarios of servers with wildcards on a broker. NestJS 10 supports none on RabbitMQ.
 func wildcards(broker string) []scenario {
 	matched := func(pattern, data string) []string {
 		return values(`{"matched":"` + pattern + `","data":` + data + `}`)
@@ -15,18 +15,18 @@ func wildcards(broker string) []scenario {
 			{name: "# in the middle", call: send(`"a.x.b"`, `1`), want: fails(noHandler)},
 			{name: "an empty word", call: send(`"orders."`, `1`), want: fails(noHandler)},
 			{name: "two words", call: send(`"orders.a.b"`, `1`), want: fails(timedOut), but: []exception{
-				{where: "msctl-nest/rmq/*", why: "no queue is bound to it: the broker returns the message, and our client looks", want: fails(notServed)},
+				{where: "msctl-nest/rmq/*", why: "no queue is bound to it; the broker returns the message, and our client checks that", want: fails(notServed)},
 			}},
 			{name: "event", call: emit(`"evt.x"`, `1`), want: emitted, runs: run("evt.*", "1")},
 			{name: "event of many words", call: emit(`"evt.deep.a.b"`, `1`), want: emitted, runs: run("evt.deep.#", "1")},
-			{name: "event that two match", call: emit(`"evt.deep"`, `1`), want: emitted, runs: run("evt.*", "1")},
+			{name: "event that two patterns match", call: emit(`"evt.deep"`, `1`), want: emitted, runs: run("evt.*", "1")},
 		},
 		"nats": {
 			{name: "* is one token", call: send(`"orders.created"`, `1`), want: matched("orders.*", "1"), runs: run("orders.*", "1")},
 			{name: "> is one", call: send(`"logs.a"`, `1`), want: matched("logs.>", "1"), runs: run("logs.>", "1")},
 			{name: "> is many", call: send(`"logs.a.b.c"`, `1`), want: matched("logs.>", "1"), runs: run("logs.>", "1")},
 			{name: "> is not none", call: send(`"logs"`, `1`), want: fails(`{"name":"Error","message":"Empty response. There are no subscribers listening to that message (\"logs\")"}`), but: []exception{
-				{where: oursToNest, why: "our client's own words", want: fails(notServed)},
+				{where: oursToNest, why: "our client has an error of its own", want: fails(notServed)},
 			}},
 			{name: "event", call: emit(`"evt.x"`, `1`), want: emitted, runs: run("evt.*", "1")},
 			{name: "event of many tokens", call: emit(`"evtdeep.a.b"`, `1`), want: emitted, runs: run("evtdeep.>", "1")},
@@ -35,10 +35,11 @@ func wildcards(broker string) []scenario {
 	}[broker]
 }
 
-// redisWildcards: a glob that ends in * matches the answers too, and NestJS takes them for events (docs/wire.md 5).
+// redisWildcards returns the scenarios for Redis. A glob that ends in * also matches the channel of the answers, and
+// NestJS handles these as events (docs/wire.md 5).
 func redisWildcards(matched, run func(string, string) []string) []scenario {
-	again := "the glob matches the reply's channel too: NestJS runs the handler again, with its own reply for an event"
-	silent := "NestJS 10 and 11 answer on `<glob>.reply`, where nobody listens"
+	again := "the glob also matches the reply's channel: NestJS runs the handler again, with its own reply as an event"
+	silent := "NestJS 10 and 11 answer on `<glob>.reply`, which has no subscriber"
 	request := func(name, channel, glob string) scenario {
 		return scenario{name: name, call: send(`"`+channel+`"`, `1`), want: matched(glob, "1"), runs: run(glob, "1"), but: []exception{
 			{where: "*-nest/redis/v1[01]", why: silent, want: fails(timedOut), runs: run(glob, "1")},

@@ -20,17 +20,17 @@ import (
 	"github.com/msctl/msctl/runtime/microredis"
 )
 
-// place is where one service is.
+// place is the address of one service.
 type place struct {
 	url, queue string
-	wild       bool
+	wild       bool // the service uses wildcards
 }
 
-// house holds the programs of one version of NestJS on one kind of broker, and ours.
-type house struct {
+// setup starts the programs of one version of NestJS, and ours, on one kind of broker.
+type setup struct {
 	b       broker
 	version testenv.Version
-	url     string // of the broker for all; "" where each service has its own
+	url     string // of the shared broker; "" if each service has its own
 }
 
 func rabbit() broker {
@@ -75,8 +75,8 @@ func nats() broker {
 	}
 }
 
-// open starts everything and returns who can speak to whom.
-func (h house) open(t *testing.T) []pair {
+// open starts all programs and returns the pairs of clients and servers.
+func (h setup) open(t *testing.T) []pair {
 	t.Helper()
 	nestToNest, nestToOurs, oursToNest := &pair{name: "nest-nest"}, &pair{name: "nest-msctl"}, &pair{name: "msctl-nest"}
 	var all sync.WaitGroup
@@ -85,30 +85,30 @@ func (h house) open(t *testing.T) []pair {
 			continue
 		}
 		theirs, ours := h.place(t, "nest", wild), h.place(t, "msctl", wild)
-		at := func(p *pair) **talk {
+		at := func(p *pair) **link {
 			if wild {
 				return &p.wild
 			}
 			return &p.plain
 		}
 		w := h.startTwin(t, ours)
-		us := micro.NewClient(h.b.dial(theirs), micro.WithTimeout(patience))
+		us := micro.NewClient(h.b.dial(theirs), micro.WithTimeout(answerTimeout))
 		t.Cleanup(func() { _ = us.Close() })
 		all.Go(func() {
 			server := &nestService{server: testenv.Nest(t, h.version, append(h.args(theirs), "--verbose")...)}
-			*at(nestToNest) = &talk{&nestCaller{testenv.NestClient(t, h.version, h.args(theirs)...)}, server, h.barrier(theirs, true)}
-			*at(oursToNest) = &talk{&ourCaller{us}, server, h.barrier(theirs, true)}
+			*at(nestToNest) = &link{&nestCaller{testenv.NestClient(t, h.version, h.args(theirs)...)}, server, h.barrier(theirs, true)}
+			*at(oursToNest) = &link{&ourCaller{us}, server, h.barrier(theirs, true)}
 		})
 		all.Go(func() {
-			*at(nestToOurs) = &talk{&nestCaller{testenv.NestClient(t, h.version, h.args(ours)...)}, w, h.barrier(ours, false)}
+			*at(nestToOurs) = &link{&nestCaller{testenv.NestClient(t, h.version, h.args(ours)...)}, w, h.barrier(ours, false)}
 		})
 	}
 	all.Wait()
 	return []pair{*nestToNest, *nestToOurs, *oursToNest}
 }
 
-// place makes a place for one service: a queue, or a broker.
-func (h house) place(t *testing.T, who string, wild bool) place {
+// place returns a new place for one service: a queue, or a broker.
+func (h setup) place(t *testing.T, who string, wild bool) place {
 	t.Helper()
 	p := place{url: h.url, wild: wild}
 	if h.url == "" {
@@ -120,8 +120,8 @@ func (h house) place(t *testing.T, who string, wild bool) place {
 	return p
 }
 
-// args are the arguments of the NestJS programs for a place.
-func (h house) args(p place) []string {
+// args returns the arguments of the NestJS programs for a place.
+func (h setup) args(p place) []string {
 	args := []string{"--transport", h.b.name, "--url", p.url}
 	if p.queue != "" {
 		args = append(args, "--queue", p.queue)
@@ -132,13 +132,13 @@ func (h house) args(p place) []string {
 	return args
 }
 
-// barrier is a request that the service of a place answers, or nil.
-func (h house) barrier(p place, nest bool) *testenv.Call {
+// barrier returns a request that the service at a place answers, or nil if there is none.
+func (h setup) barrier(p place, nest bool) *testenv.Call {
 	pattern := `{"cmd":"echo"}`
 	if p.wild {
 		pattern = map[string]string{"rmq": `"exact.key"`, "nats": `"logs.x"`, "redis": `"hello"`}[h.b.name]
 		if nest && h.b.name == "redis" && h.version != testenv.Nest12 {
-			return nil // their answers to wildcards do not arrive
+			return nil // their answers to wildcard patterns do not arrive
 		}
 	}
 	call := send(pattern, strings.TrimSpace(barrierMark))
@@ -146,7 +146,7 @@ func (h house) barrier(p place, nest bool) *testenv.Call {
 }
 
 // startTwin serves our service until the test ends.
-func (h house) startTwin(t *testing.T, p place) *twin {
+func (h setup) startTwin(t *testing.T, p place) *twin {
 	t.Helper()
 	w := newTwin()
 	if p.wild {
@@ -162,7 +162,7 @@ func (h house) startTwin(t *testing.T, p place) *twin {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	ready, cancel := context.WithTimeout(t.Context(), patience)
+	ready, cancel := context.WithTimeout(t.Context(), answerTimeout)
 	defer cancel()
 	if err := l.Ready(ready); err != nil {
 		t.Fatalf("our server is not ready: %v", err)
@@ -170,7 +170,7 @@ func (h house) startTwin(t *testing.T, p place) *twin {
 	return w
 }
 
-// nestID finds the id of a NestJS request.
+// nestID matches the ID of a NestJS request.
 var nestID = regexp.MustCompile(`"id":"[0-9a-f]{21}"`)
 
 // nestCaller is a real ClientProxy.
@@ -214,7 +214,7 @@ func (c *ourCaller) call(ctx context.Context, call testenv.Call) []string {
 	return append(seen, conformance.End(err))
 }
 
-// shaped returns a value without the member ctx, which NestJS' wildcard handlers add.
+// shaped returns a value without the member ctx, which NestJS's wildcard handlers add.
 func shaped(text json.RawMessage) string {
 	var answer struct {
 		Matched *string         `json:"matched"`
@@ -226,12 +226,12 @@ func shaped(text json.RawMessage) string {
 	return string(text)
 }
 
-// nestService is a NestJS server that tells what its handlers were called with.
+// nestService is a NestJS server that reports the calls of its handlers.
 type nestService struct{ server *testenv.NestServer }
 
 func (s *nestService) handled() []string {
 	var runs []string
-	handlers := map[string][]string{} // of each pattern, in the order of their first runs
+	handlers := map[string][]string{} // by pattern, in the order of their first runs
 	for _, h := range s.server.Handled() {
 		pattern, data := string(h.Pattern), string(h.Data)
 		n := slices.Index(handlers[pattern], h.Handler) + 1
