@@ -70,7 +70,7 @@ func (c *Client) Close() error {
 	last, s := c.link, c.up.Swap(nil)
 	c.change()
 	c.mu.Unlock()
-	c.calls.Close()
+	c.calls.Close(micro.ErrClosed)
 	if s != nil {
 		_ = s.link.FlushTimeout(time.Second) // a broker that does not answer gets no more
 	}
@@ -89,7 +89,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
 	}
 	defer c.inFlight.Add(-1)
-	bound(ctx, req)
+	calls.Bound(ctx, req)
 	for {
 		s, err := c.connected(ctx, req)
 		if err != nil {
@@ -98,55 +98,47 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if ctx.Err() != nil {
 			return calls.Ended(ctx)
 		}
-		call, err := c.calls.Begin(req)
+		now := time.Now()
+		call, err := c.calls.Begin(req, now)
 		if err != nil {
 			return err
 		}
-		if err := c.send(ctx, s, req, call.ID); err != nil {
-			call.GiveUp()
+		if err := c.send(ctx, s, req, call.JSONID(), now); err != nil {
+			call.Cancel()
 			if c.unsent(s, err) {
 				continue
 			}
 			return err
 		}
-		return call.Wait(ctx, reply)
+		_, err = call.Wait(ctx, reply)
+		return err
 	}
 }
 
 // Publish sends an event; it returns when the event has been handed to the
 // connection.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
-	bound(ctx, req)
+	calls.Bound(ctx, req)
 	for {
 		s, err := c.connected(ctx, req)
 		if err != nil {
 			return err
 		}
-		if !time.Now().Before(req.Deadline) {
+		now := time.Now()
+		if !now.Before(req.Deadline) {
 			return calls.ErrTooLate
 		}
 		if ctx.Err() != nil {
 			return calls.Ended(ctx)
 		}
-		if err = c.send(ctx, s, req, ""); !c.unsent(s, err) {
+		if err = c.send(ctx, s, req, nil, now); !c.unsent(s, err) {
 			return err
 		}
 	}
 }
 
-// bound gives a message a deadline that has none, as micro.Client would.
-func bound(ctx context.Context, req *micro.Request) {
-	if !req.Deadline.IsZero() {
-		return
-	}
-	var ok bool
-	if req.Deadline, ok = ctx.Deadline(); !ok {
-		req.Deadline = time.Now().Add(micro.DefaultTimeout)
-	}
-}
-
-// send hands a message to the connection; id is "" for an event.
-func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id string) error {
+// send hands a message to the connection; an event has no id.
+func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id []byte, now time.Time) error {
 	subject := req.Pattern.Route()
 	if err := checkSubject(subject); err != nil {
 		return err
@@ -156,7 +148,6 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id st
 			return err
 		}
 	}
-	now := time.Now()
 	msg := nats.Msg{Subject: subject}
 	var rest micro.Metadata
 	if s.link.HeadersSupported() {
@@ -166,12 +157,10 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id st
 			rest.Set(k, v)
 		}
 	}
-	var quoted []byte
-	if id != "" {
-		msg.Reply = c.inbox + id
-		quoted = append(append(append(quoted, '"'), id...), '"')
+	if id != nil {
+		msg.Reply = c.inbox + string(id[1:len(id)-1])
 	}
-	msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), quoted)
+	msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), id)
 	err := s.link.PublishMsg(&msg)
 	if errors.Is(err, nats.ErrBadHeaderMsg) {
 		return fmt.Errorf("the headers of WithHeaders: %w", err) // others are looked at before

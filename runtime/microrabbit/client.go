@@ -51,6 +51,7 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 	if c.invalid == nil {
 		c.invalid = c.check()
 	}
+	c.table.SingleReplier = !c.published() // a queue delivers a request to one consumer
 	c.link.open, c.link.longest = c.open, c.maxDelay
 	return c
 }
@@ -59,7 +60,7 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 func (c *Client) Close() error {
 	c.cancel()
 	c.idle.stop()
-	c.table.Close()
+	c.table.Close(micro.ErrClosed)
 	c.link.close()
 	return nil
 }
@@ -71,24 +72,20 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		return err
 	}
 	defer release()
-	if req.All && !c.published() { // a queue gives a request to one consumer
-		one := *req
-		one.All = false
-		req = &one
-	}
 	for {
 		s, err := c.connected(ctx, req)
 		if err != nil {
 			return err
 		}
-		call, err := c.table.Begin(req)
+		now := time.Now()
+		call, err := c.table.Begin(req, now)
 		if err != nil {
 			return err
 		}
-		if err = c.request(ctx, s, req, call.ID); err == nil {
+		if err = c.request(ctx, s, req, call, now); err == nil {
 			return c.wait(ctx, call, reply)
 		}
-		call.GiveUp()
+		call.Cancel()
 		if !errors.Is(err, errUnsent) {
 			return err
 		}
@@ -121,12 +118,7 @@ func (c *Client) admit(ctx context.Context, req *micro.Request) (release func(),
 	if ctx.Err() != nil {
 		return nil, calls.Ended(ctx)
 	}
-	if req.Deadline.IsZero() {
-		var ok bool
-		if req.Deadline, ok = ctx.Deadline(); !ok {
-			req.Deadline = time.Now().Add(micro.DefaultTimeout)
-		}
-	}
+	calls.Bound(ctx, req)
 	if c.inFlight.Add(1) > c.maxInFlight {
 		c.inFlight.Add(-1)
 		return nil, fmt.Errorf("%w: %d messages are in flight already", micro.ErrShed, c.maxInFlight)
@@ -145,12 +137,11 @@ func (c *Client) target(p micro.Pattern) (exchange, key string) {
 	return c.exchangeName(), p.JSON()
 }
 
-func (c *Client) request(ctx context.Context, s *session, req *micro.Request, id string) error {
+func (c *Client) request(ctx context.Context, s *session, req *micro.Request, call *calls.Call, now time.Time) error {
 	m := messageFrom(ctx)
-	now := time.Now()
 	msg := c.publishing(m, req, now)
 	msg.mandatory = true
-	msg.correlationID = id
+	msg.correlationID = string(call.ID())
 	msg.replyTo = c.replyQueue
 	if m.ReplyTo != "" {
 		msg.replyTo = m.ReplyTo
@@ -158,16 +149,17 @@ func (c *Client) request(ctx context.Context, s *session, req *micro.Request, id
 	if msg.expiration == "" { // nobody waits for it later
 		msg.expiration = milliseconds(req.Deadline.Sub(now))
 	}
-	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, []byte(`"`+id+`"`))
+	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, call.JSONID())
 	if err := msg.check(); err != nil {
 		return err
 	}
 	if err := s.await(ctx, req.Deadline); err != nil {
 		return err
 	}
+	pending := call.Ref()
 	err := s.send(ctx, req.Deadline, msg, func(err error) {
 		if err != nil {
-			c.table.Fail([]byte(id), err)
+			pending.Fail(err)
 		}
 	})
 	c.wrote(req, now, msg.body, err)
@@ -203,7 +195,7 @@ func (c *Client) wrote(req *micro.Request, at time.Time, body []byte, err error)
 // reason.
 func (c *Client) wait(ctx context.Context, call *calls.Call, reply micro.Reply) error {
 	c.idle.begin(c)
-	err := call.Wait(ctx, reply)
+	_, err := call.Wait(ctx, reply)
 	if errors.Is(err, micro.ErrTimeout) && c.idle.deserted.Load() {
 		return fmt.Errorf("%w: the queue %q has no consumer", err, c.queue)
 	}

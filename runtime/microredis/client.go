@@ -64,7 +64,7 @@ func Dial(url string, opts ...DialOption) *Client {
 
 // Close closes the connections; calls in flight fail with micro.ErrClosed.
 func (c *Client) Close() error {
-	c.calls.Close()
+	c.calls.Close(micro.ErrClosed)
 	c.cancel()
 	c.begun.Do(func() {}) // nothing begins any more
 	if c.link.out != nil {
@@ -81,7 +81,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
 	}
 	defer c.inFlight.Add(-1)
-	bound(ctx, req)
+	calls.Bound(ctx, req)
 	channel := channelName(req.Pattern.Route())
 	for {
 		s, err := c.connected(ctx, req)
@@ -114,19 +114,18 @@ var errLost = errors.New("the session has ended")
 
 // call makes one call by a session that has subscribed to the reply channel.
 func (c *Client) call(ctx context.Context, s *session, channel string, req *micro.Request, reply micro.Reply) error {
-	call, err := c.calls.Begin(req)
+	call, err := c.calls.Begin(req, time.Now())
 	if err != nil {
 		return err
 	}
 	if s.over() { // its end may have come before the call began, which would then not be told
-		call.GiveUp()
+		call.Cancel()
 		return errLost
 	}
 	s.watched()
-	id := append(append(append(make([]byte, 0, len(call.ID)+2), '"'), call.ID...), '"')
-	sent := &request{client: c, id: call.ID, channel: channel, counted: !c.uncounted && !s.cluster, alone: !req.All}
-	if err := c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, guess(req), body(req, id)); err != nil {
-		call.GiveUp()
+	sent := &request{client: c, call: call.Ref(), channel: channel, counted: !c.uncounted && !s.cluster, alone: !req.All}
+	if err := c.link.out.add(ctx, message{channel: channel, trace: req.Trace, receipt: sent, expires: expiry(req)}, guess(req), body(req, call.JSONID())); err != nil {
+		call.Cancel()
 		switch {
 		case errors.Is(err, errUnsent):
 			return errLost
@@ -135,7 +134,8 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 		}
 		return err
 	}
-	return call.Wait(ctx, reply)
+	_, err = call.Wait(ctx, reply)
+	return err
 }
 
 // body returns what appends the body of a message.
@@ -157,7 +157,7 @@ func expiry(req *micro.Request) int64 { return clock() + int64(time.Until(req.De
 // request is the receipt of a call's message.
 type request struct {
 	client  *Client
-	id      string
+	call    calls.Ref
 	channel string
 	counted bool
 	alone   bool // only one is expected to receive it
@@ -167,10 +167,10 @@ type request struct {
 func (r *request) published(receivers int64, err error) {
 	switch {
 	case err != nil:
-		r.client.calls.Fail([]byte(r.id), err)
+		r.call.Fail(err)
 	case !r.counted:
 	case receivers == 0:
-		r.client.calls.Fail([]byte(r.id), fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
+		r.call.Fail(fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
 	case receivers > 1 && r.alone && !isReserved(r.channel):
 		r.client.several(r.channel, receivers)
 	}
@@ -200,7 +200,7 @@ const noGroups = "each handles every message, because Redis has no queue groups;
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	c.inFlight.Add(1)
 	defer c.inFlight.Add(-1)
-	bound(ctx, req)
+	calls.Bound(ctx, req)
 	channel := channelName(req.Pattern.Route())
 	for {
 		s, err := c.connected(ctx, req)
@@ -237,17 +237,6 @@ func (e event) wait(ctx context.Context, deadline time.Time) error {
 		return micro.ErrTimeout
 	case <-ctx.Done():
 		return calls.Ended(ctx)
-	}
-}
-
-// bound gives a message a deadline that has none, as micro.Client would.
-func bound(ctx context.Context, req *micro.Request) {
-	if !req.Deadline.IsZero() {
-		return
-	}
-	var ok bool
-	if req.Deadline, ok = ctx.Deadline(); !ok {
-		req.Deadline = time.Now().Add(micro.DefaultTimeout)
 	}
 }
 

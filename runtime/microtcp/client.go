@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -68,7 +69,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
 	}
 	defer c.inFlight.Add(-1)
-	bound(ctx, req)
+	calls.Bound(ctx, req)
 	for h := (hunt{client: c}); ; {
 		a := h.next()
 		err := a.exchange(ctx, req, reply)
@@ -80,7 +81,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 
 // Publish sends an event; it returns when the event has been written.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
-	bound(ctx, req)
+	calls.Bound(ctx, req)
 	if ctx.Err() != nil {
 		return gaveUp(ctx)
 	}
@@ -90,17 +91,6 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		if err == nil || !h.on(a, err) {
 			return err
 		}
-	}
-}
-
-// bound gives a message a deadline that has none, as micro.Client would.
-func bound(ctx context.Context, req *micro.Request) {
-	if !req.Deadline.IsZero() {
-		return
-	}
-	var ok bool
-	if req.Deadline, ok = ctx.Deadline(); !ok {
-		req.Deadline = time.Now().Add(micro.DefaultTimeout)
 	}
 }
 
@@ -221,7 +211,7 @@ func (a *address) connected(ctx context.Context, req *micro.Request) (*clientCon
 		return conn, nil
 	}
 	if time.Until(req.Deadline) <= 0 {
-		return nil, errTooLate
+		return nil, calls.ErrTooLate
 	}
 	a.mu.Lock()
 	if conn := a.conn.Load(); conn != nil && conn.usable() { // made meanwhile

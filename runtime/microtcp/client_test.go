@@ -149,7 +149,7 @@ func TestReplyPanics(t *testing.T) {
 	if n, m := conn.inFlight.Load(), conn.addresses[0].inFlight.Load(); n != 0 || m != 0 {
 		t.Errorf("%d and %d calls count as in flight after a panic", n, m)
 	}
-	if waiting := len(conn.addresses[0].conn.Load().calls); waiting != 0 {
+	if waiting := conn.addresses[0].conn.Load().calls.Len(); waiting != 0 {
 		t.Errorf("%d calls wait on the connection", waiting)
 	}
 	if got, err := micro.Call[string](t.Context(), c, echo, "y"); err != nil || got != "y" {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -29,7 +30,7 @@ func TestLateReplies(t *testing.T) {
 		}
 		<-release
 		c.reply([]byte(`"nobody"`), `"response":1,"isDisposed":true`)
-		c.reply([]byte(`"`+strings.Repeat("0", idLen)+`"`), `"response":1,"isDisposed":true`)
+		c.reply([]byte(`"`+strings.Repeat("0", 21)+`"`), `"response":1,"isDisposed":true`)
 		for range 3 {
 			c.reply(late[0].ID, `"response":1`) // not the end yet
 		}
@@ -65,17 +66,6 @@ func TestLateReplies(t *testing.T) {
 	}
 }
 
-// TestMissedIsBounded: what is remembered of calls that gave up has an end.
-func TestMissedIsBounded(t *testing.T) {
-	conn := &clientConn{calls: map[uint64]*call{}, missed: map[uint64]missed{}}
-	for n := range uint64(3 * maxMissed) {
-		conn.miss(n, nil)
-	}
-	if len(conn.missed) != maxMissed || len(conn.oldest) != maxMissed {
-		t.Errorf("%d are remembered", len(conn.missed))
-	}
-}
-
 // TestTimeoutsRaceReplies: call objects are pooled. Whatever the order of
 // replies, timeouts and late replies, no reply reaches another call, and each
 // call is answered or told of late, never both.
@@ -100,9 +90,9 @@ func TestTimeoutsRaceReplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	var answered, gaveUp, late atomic.Int64
-	var calls sync.WaitGroup
+	var callers sync.WaitGroup
 	for w := range 32 {
-		calls.Go(func() {
+		callers.Go(func() {
 			for i := range 200 {
 				n := w*1000 + i
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.N(15000))*time.Microsecond)
@@ -138,7 +128,7 @@ func TestTimeoutsRaceReplies(t *testing.T) {
 			}
 		})
 	}
-	calls.Wait()
+	callers.Wait()
 	if answered.Load() == 0 || gaveUp.Load() == 0 {
 		t.Errorf("%d answered, %d gave up: the race was not one", answered.Load(), gaveUp.Load())
 	}
@@ -204,7 +194,7 @@ func TestSlowConsumer(t *testing.T) {
 		}
 		last = err
 	}
-	if n > 40 || !errors.Is(last, errSlowCaller) {
+	if n > 40 || !errors.Is(last, calls.ErrSlowCaller) {
 		t.Errorf("%d values, then %v", n, last)
 	}
 	for range micro.Stream[json.RawMessage](t.Context(), c, echo, "few") {

@@ -6,51 +6,51 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// maxMissed bounds how many calls that gave up are remembered.
-const maxMissed = 4096
+// maxLate bounds the calls that are remembered after their callers have given up.
+const maxLate = 4096
 
-// missed remembers the latest calls that gave up and whose answers somebody wants
-// to hear of all the same. The zero value is empty.
-type missed struct {
-	calls map[string]missedCall
-	order []string // oldest first, from next on around
+// lateCalls remembers the most recent calls that were given up and whose traces ask
+// for late replies. The zero value is empty.
+type lateCalls struct {
+	calls map[uint64]lateCall
+	order []uint64 // a ring; the oldest call is at next
 	next  int
 }
 
-type missedCall struct {
-	at    time.Time
-	trace *micro.Trace
+type lateCall struct {
+	gaveUp time.Time
+	trace  *micro.Trace
 }
 
-func (m *missed) add(id string, trace *micro.Trace) {
-	if m.calls == nil {
-		m.calls = map[string]missedCall{}
+func (l *lateCalls) add(n uint64, trace *micro.Trace) {
+	if l.calls == nil {
+		l.calls = map[uint64]lateCall{}
 	}
-	if len(m.order) < maxMissed {
-		m.order = append(m.order, id)
+	if len(l.order) < maxLate {
+		l.order = append(l.order, n)
 	} else {
-		delete(m.calls, m.order[m.next])
-		m.order[m.next] = id
-		m.next = (m.next + 1) % maxMissed
+		delete(l.calls, l.order[l.next])
+		l.order[l.next] = n
+		l.next = (l.next + 1) % maxLate
 	}
-	m.calls[id] = missedCall{time.Now(), trace}
+	l.calls[n] = lateCall{time.Now(), trace}
 }
 
-// find returns what is known of a call that gave up, and forgets it when its
-// answer ends here.
-func (m *missed) find(id []byte, last bool) (missedCall, bool) {
-	found, ok := m.calls[string(id)]
+// find returns a call that was given up, and forgets it if this is the last packet of
+// its reply.
+func (l *lateCalls) find(n uint64, last bool) (lateCall, bool) {
+	found, ok := l.calls[n]
 	if ok && last {
-		delete(m.calls, string(id))
+		delete(l.calls, n)
 	}
 	return found, ok
 }
 
-// tell tells of the end of a late answer.
-func (m missedCall) tell(remote []byte) {
-	late := micro.LateReply{By: time.Since(m.at)}
+// report reports the end of a late reply to the call's trace.
+func (c lateCall) report(remote []byte) {
+	late := micro.LateReply{By: time.Since(c.gaveUp)}
 	if remote != nil {
 		late.Err = micro.RemoteError(append([]byte(nil), remote...))
 	}
-	m.trace.Late(late)
+	c.trace.Late(late)
 }
