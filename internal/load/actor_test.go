@@ -81,20 +81,20 @@ func (s *scenario) check(t *testing.T, users int, over network, run func(testing
 	}
 }
 
-// actor is a service that does what a script says.
+// actor is a scripted service.
 type actor struct {
 	scenario *scenario
 	end      chan struct{} // closed when the test ends
 	over     chan struct{} // closed when all requests have ended
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	left int        // requests that have not ended
 	seen int64      // messages
 	free map[string]chan struct{}
 	came map[string]*visits
 }
 
-// visits are the attempts of one request that have come.
+// visits counts the attempts of one request that have arrived.
 type visits struct {
 	n   int
 	all chan struct{} // closed when there are as many as the script has
@@ -104,7 +104,7 @@ func newActor(s *scenario) *actor {
 	return &actor{scenario: s, end: make(chan struct{}), over: make(chan struct{}), left: requests, free: map[string]chan struct{}{}, came: map[string]*visits{}}
 }
 
-// ended is told of each request that has ended.
+// ended is called for each request that has ended.
 func (a *actor) ended(load.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,14 +113,14 @@ func (a *actor) ended(load.Request) {
 	}
 }
 
-// refused is told of each attempt that was not made.
+// refused is called for each attempt that was denied.
 func (a *actor) refused(_ context.Context, no policy.Refusal) {
 	if no.Hedge {
 		close(a.release(no.Request.CorrelationID()))
 	}
 }
 
-// release is closed when a hedge of the request was refused.
+// release returns a channel that is closed when a hedge of the request is denied.
 func (a *actor) release(request string) chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,8 +136,8 @@ func (a *actor) messages() int64 {
 	return a.seen
 }
 
-// visit counts an attempt of a request, and returns what is closed when all have
-// come; mu is held.
+// visit counts an attempt of a request and returns the request's visits. mu must be
+// held.
 func (a *actor) visit(request string) *visits {
 	v := a.came[request]
 	if v == nil {
@@ -150,9 +150,9 @@ func (a *actor) visit(request string) *visits {
 	return v
 }
 
-// next counts a message and says what to do with it, and what is closed when all
-// attempts of its request have come.
-func (a *actor) next(req *micro.Request) (b behaviour, all <-chan struct{}) {
+// next counts a message. It returns what to do with it, and a channel that is closed
+// when all attempts of its request have arrived.
+func (a *actor) next(req *micro.Request) (b behavior, all <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen++

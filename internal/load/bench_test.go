@@ -13,8 +13,8 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// instant is a Conn that answers at once, so that what is left is the engine's own
-// cost.
+// instant is a Conn that replies immediately, so that only the engine's own cost
+// remains.
 type instant struct{}
 
 func (instant) Exchange(_ context.Context, req *micro.Request, reply micro.Reply) error {
@@ -27,10 +27,10 @@ func (instant) Exchange(_ context.Context, req *micro.Request, reply micro.Reply
 func (instant) Publish(context.Context, *micro.Request) error { return nil }
 func (instant) Close() error                                  { return nil }
 
-// BenchmarkRun is what a request costs at a given rate: processor time of the
-// whole process, by which the rates can be compared, and how late requests left.
-// "alone" is the engine and its policy; "echo" has a service in the same process
-// beside it, over TCP, whose cost is in the figure. ns/op is the rate's.
+// BenchmarkRun measures the cost of a request at a given rate: the CPU time of the
+// whole process, which is comparable between rates, and how late requests were sent.
+// "alone" is the engine with its policy; "echo" includes the cost of a service in the
+// same process, over TCP. ns/op only reflects the rate.
 //
 //	go test -run '^$' -bench Run -benchtime 3s ./internal/load
 func BenchmarkRun(b *testing.B) {

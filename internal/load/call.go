@@ -8,38 +8,38 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// call is one request on its way. It is the context of its own attempts, so
-// that the policy's hooks find it. Its worker owns it; once it has ended only
-// counted is still read, by late answers.
+// call is a request in progress. It is also the context of its attempts, so that
+// the policy's hooks find it without another allocation. Its worker owns it. After
+// it has ended, late answers still read counted, which never changes.
 type call struct {
 	context.Context
 	req      micro.Request
 	message  *message
 	client   *micro.Client
-	seq      uint64 // among the counted ones
-	nth      uint64 // of its message, for its data
+	seq      uint64 // among the counted requests
+	nth      uint64 // among the requests of its message; selects its data
 	intended time.Duration
 	counted  bool
 
 	attempts int
 	wrote    bool   // an attempt was put on the wire
-	last     error  // what the last finished attempt ended with
-	bytesIn  uint64 // of the values that came
+	last     error  // of the last finished attempt
+	bytesIn  uint64 // size of the values received
 }
 
-// message is one of the plan's messages on its run. The goroutine that offers
-// owns made and owed.
+// message is one of the plan's messages during a run. The goroutine that offers
+// requests owns made and owed.
 type message struct {
 	Message
 	index   int
 	clients []*micro.Client
 	made    uint64 // calls so far
-	owed    int    // see Run.pick
+	owed    int    // balance for Run.pick
 }
 
 type callKey struct{}
 
-// Value finds the call itself, beside what its parent knows.
+// Value returns the call for callKey, and asks the parent for other keys.
 func (c *call) Value(key any) any {
 	if key == (callKey{}) {
 		return c
@@ -49,13 +49,13 @@ func (c *call) Value(key any) any {
 
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// Send takes a value of the answer and only counts its size.
+// Send counts the size of a value of the reply and discards it.
 func (c *call) Send(v micro.Value) error {
 	c.bytesIn += uint64(len(v.Raw))
 	return nil
 }
 
-// hooks tells the recorder of every attempt.
+// hooks reports every attempt to the recorder.
 func (r *Run) hooks() policy.Hooks {
 	return policy.Hooks{
 		Started: func(ctx context.Context, a policy.Attempt) {
@@ -79,13 +79,13 @@ func (r *Run) hooks() policy.Hooks {
 	}
 }
 
-// stamp gives each attempt the message's metadata. It is the innermost
-// interceptor, so that it sees the attempt's own number and deadline.
+// stamp adds the message's metadata to each attempt. It is the innermost
+// interceptor, so it sees the number and the deadline of the attempt.
 func stamp(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		c := callOf(ctx)
 		if pairs := c.message.Metadata; len(pairs) > 0 {
-			req.Metadata = req.Metadata.Clone() // another attempt's may still be read
+			req.Metadata = req.Metadata.Clone() // an earlier attempt may still be reading it
 			for _, p := range pairs {
 				req.Metadata.Set(p.Key, p.Value(c.nth, req))
 			}
@@ -94,7 +94,7 @@ func stamp(next micro.Handler) micro.Handler {
 	}
 }
 
-// handle makes one request from its first attempt to its outcome.
+// handle runs one request from its first attempt to its outcome.
 func (r *Run) handle(c *call) { r.make(c) }
 
 func (r *Run) make(c *call) Outcome {
@@ -107,7 +107,7 @@ func (r *Run) make(c *call) Outcome {
 	if err != nil && stopped(err) {
 		err = errStopped
 		if c.last != nil && !stopped(c.last) {
-			err = c.last // it was waiting for its next attempt
+			err = c.last // it was waiting for its next attempt, so the last error is its outcome
 		}
 	}
 	done := r.rec.finished(c, r.now(), err)
@@ -118,7 +118,7 @@ func (r *Run) make(c *call) Outcome {
 	return done.Outcome
 }
 
-// shed writes down a request that was not sent.
+// shed reports a request that was not sent to OnResult.
 func (r *Run) shed(c *call) {
 	if c.counted && r.plan.OnResult != nil {
 		r.plan.OnResult(Request{

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// crowd is the users of a closed model. The goroutine of Run.closed owns users;
-// each user ends when it is told to leave or when the run offers no more.
+// crowd is the users of a closed load. The goroutine of Run.closed owns users.
+// The goroutine of each user ends when its flag is set or when over is closed.
 type crowd struct {
-	users []*atomic.Bool // of each user: leave
+	users []*atomic.Bool // each tells its user to leave
 	wg    sync.WaitGroup
 
-	mu   sync.Mutex    // guards what follows, and orders sequence numbers by time
+	mu   sync.Mutex    // guards the fields below, and orders sequence numbers by time
 	seq  uint64        // of the next counted request
-	over chan struct{} // closed when no more is offered
+	over chan struct{} // closed when no more requests are offered
 	done bool          // over is closed
 }
 
-// closed lets users ask, wait for the answer, think and ask again, until the
-// plan is done. Their last requests may still be in flight when it returns.
+// closed runs the users until the plan is complete. Their last requests may still
+// be in flight when it returns.
 func (r *Run) closed(c *crowd) {
 	c.over = make(chan struct{})
 	r.resize(c, r.plan.Users)
@@ -45,7 +45,7 @@ func (r *Run) closed(c *crowd) {
 	}
 }
 
-// resize makes users come or leave until there are n.
+// resize starts or stops users until there are n.
 func (r *Run) resize(c *crowd, n int) {
 	for len(c.users) < n {
 		leave := new(atomic.Bool)
@@ -59,7 +59,7 @@ func (r *Run) resize(c *crowd, n int) {
 	r.users.Store(int64(n))
 }
 
-// end tells all users to make no further request.
+// end keeps all users from sending further requests.
 func (c *crowd) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,11 +69,11 @@ func (c *crowd) end() {
 	}
 }
 
-// refusedPause is how long a user waits at least after a request that could not
-// be sent, so that users of a dead service do not spin.
+// refusedPause is the shortest pause of a user after a request that could not be
+// sent, so that users of an unreachable service do not spin.
 const refusedPause = 10 * time.Millisecond
 
-// user is one user.
+// user runs one user until it is told to leave or the run ends.
 func (r *Run) user(c *crowd, leave *atomic.Bool) {
 	think := time.NewTimer(time.Hour)
 	defer think.Stop()
@@ -98,7 +98,8 @@ func (r *Run) user(c *crowd, leave *atomic.Bool) {
 	}
 }
 
-// ask gives a user its next request, which starts now; nil: there is none.
+// ask returns the next request of a user, which starts now, or nil if the plan is
+// complete.
 func (r *Run) ask(c *crowd) *call {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,19 +115,19 @@ func (r *Run) ask(c *crowd) *call {
 		c.done = true
 		close(c.over)
 	}
-	r.rec.offered(k, now, math.MaxInt64) // users bound themselves
+	r.rec.offered(k, now, math.MaxInt64) // a user has one request at a time
 	r.calls.Add(1)
 	return k
 }
 
-// Users is how many users a closed model has now; 0 in an open one.
+// Users returns the current number of users of a closed load; 0 in an open one.
 func (r *Run) Users() int { return int(r.users.Load()) }
 
-// SetUsers changes the number of users of a closed model and marks it on the
-// time axis.
+// SetUsers changes the number of users of a closed load and adds a mark to the time
+// axis. It returns an error in an open load.
 func (r *Run) SetUsers(n int) error {
 	if r.plan.Users == 0 || n < 1 || n > 1_000_000 {
-		return fmt.Errorf("the number of users cannot be changed to %d", n)
+		return fmt.Errorf("cannot change the number of users to %d", n)
 	}
 	return r.change(change{users: n}, fmt.Sprintf("%d users", n))
 }

@@ -16,20 +16,19 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// crisis is BENCH's truth check 2: a service of known capacity under 65 % load
-// that stands still for a while. All its times are in units of unit, a second in
-// full size.
+// crisis is a service of known capacity at 65% load that stalls for a while. All times
+// are multiples of unit, which is one second in full size.
 type crisis struct {
 	name     string
 	policy   *policy.Policy
 	unit     time.Duration
-	capacity int // a second
+	capacity int // requests per second
 	length   int // of the run, in units
 	want     load.Verdict
 }
 
-// floor keeps the budget's floor in the proportion to the load that it has in
-// full size, 10 of 650 a second.
+// floor returns a budget's floor in the same proportion to the load as in full size,
+// 10 to 650 per second.
 func (c *crisis) floor() float64 { return float64(10*c.capacity) / 1000 }
 
 func crises(unit time.Duration, perSecond int) []crisis {
@@ -81,11 +80,11 @@ func (c *crisis) compare(res *load.Result) string {
 	case r.Verdict != c.want || res.Verdict != c.want:
 		return fmt.Sprintf("the verdict is %s, want %s", r.Verdict, c.want)
 	case r.Before < 0.9:
-		return fmt.Sprintf("%.2f were answered before the trigger", r.Before)
+		return fmt.Sprintf("%.2f of the requests succeeded before the trigger", r.Before)
 	case c.want == load.Collapsed && (r.After > 0.1 || r.Amplified < 3):
-		return fmt.Sprintf("%.2f were answered after it, at %.1f attempts a request: that is no retry storm", r.After, r.Amplified)
+		return fmt.Sprintf("%.2f of the requests succeeded after it, at %.1f attempts per request: that is not a retry storm", r.After, r.Amplified)
 	case c.want == load.Recovered && r.Amplified > 1.3:
-		return fmt.Sprintf("%.1f attempts a request after it: the budget does not hold", r.Amplified)
+		return fmt.Sprintf("%.1f attempts per request after it: the budget has no effect", r.Amplified)
 	}
 	return ""
 }

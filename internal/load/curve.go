@@ -8,16 +8,16 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// curve is a rate over time in closed form. Times are seconds since its own
-// beginning, hits how many requests the rate has come to by then.
+// curve is a rate over time in closed form. Times are seconds since the start of the
+// curve. Hits are the integral of the rate: the number of requests up to a time.
 type curve interface {
 	rate(at float64) float64
-	// when is the time by which the rate has come to hits; +Inf is never.
+	// when returns the time at which the curve reaches hits, or +Inf.
 	when(hits float64) float64
 }
 
-// curveOf returns the curve of a pacer. vegeta's own Pace is not used: it forgets
-// the intended time once it is late, and has no closed form for ramps.
+// curveOf returns the curve of a pacer. vegeta's own Pace is not used, because it
+// loses the intended time once it is late and has no closed form for ramps.
 func curveOf(p vegeta.Pacer) (curve, error) {
 	switch p := p.(type) {
 	case vegeta.ConstantPacer:
@@ -29,27 +29,27 @@ func curveOf(p vegeta.Pacer) (curve, error) {
 	case Stages:
 		return p.curve(), nil
 	}
-	return nil, fmt.Errorf("%T is no pacer that a load plan knows", p)
+	return nil, fmt.Errorf("unknown pacer %T", p)
 }
 
-// segment is a part of a curve on which the rate changes evenly.
+// segment is a part of a curve on which the rate is linear.
 type segment struct {
 	from, length float64 // seconds; the length of the last one may be +Inf
-	start, slope float64 // the rate at from, and its change a second
-	before       float64 // hits of the segments before
+	start, slope float64 // the rate at from, and its change per second
+	before       float64 // hits of the preceding segments
 }
 
 func (s *segment) hits(after float64) float64 { return s.start*after + s.slope*after*after/2 }
 
-// segments is a curve of parts, one after the other.
+// segments is a curve of consecutive linear parts.
 type segments []segment
 
 func steady(rate float64) segments {
 	return segments{{length: math.Inf(1), start: rate}}
 }
 
-// straight is a rate that changes by slope a second for ever, or until it is
-// nothing.
+// straight returns a rate that changes by slope per second, forever or until it is
+// 0.
 func straight(start, slope float64) segments {
 	length := math.Inf(1)
 	if slope < 0 {
@@ -78,8 +78,8 @@ func (c segments) when(hits float64) float64 {
 	return math.Inf(1)
 }
 
-// after is how long the segment takes for some hits: the root of
-// start·t + slope·t²/2 = hits, in the form that loses no digits.
+// after returns how long the segment takes to reach hits: the root of
+// start·t + slope·t²/2 = hits, in the form without cancellation.
 func (s *segment) after(hits float64) float64 {
 	if hits <= 0 {
 		return 0
@@ -87,7 +87,7 @@ func (s *segment) after(hits float64) float64 {
 	return 2 * hits / (s.start + math.Sqrt(max(s.start*s.start+2*s.slope*hits, 0)))
 }
 
-// wave is a rate that goes up and down as a sine does.
+// wave is a sinusoidal rate.
 type wave struct {
 	mean, amp, period, phase float64
 }
@@ -105,8 +105,8 @@ func (w wave) hits(at float64) float64 {
 	return w.mean*at + w.amp/k*(math.Cos(w.phase)-math.Cos(w.phase+k*at))
 }
 
-// when halves an interval that holds the answer: hits never falls, because the
-// amplitude is less than the mean.
+// when finds the time by bisection. hits never decreases, because the amplitude is
+// below the mean.
 func (w wave) when(hits float64) float64 {
 	swing := w.amp * w.period / math.Pi / w.mean
 	low, high := max(hits/w.mean-swing, 0), hits/w.mean+swing
@@ -128,11 +128,11 @@ type Stage struct {
 	Length time.Duration
 }
 
-// Stages is a pacer of several stages, beginning at a rate of 0. It ends with
-// the last.
+// Stages is a pacer with consecutive stages. The rate starts at 0, and the pacer
+// ends with the last stage.
 type Stages []Stage
 
-// Length is how long all stages take.
+// Length returns the total duration of the stages.
 func (s Stages) Length() (sum time.Duration) {
 	for _, stage := range s {
 		sum += stage.Length
@@ -154,10 +154,11 @@ func (s Stages) curve() segments {
 	return c
 }
 
-// Rate is the rate at a time since the beginning, as vegeta.Pacer has it.
+// Rate implements vegeta.Pacer: it returns the rate per second at a time since the
+// start.
 func (s Stages) Rate(elapsed time.Duration) float64 { return s.curve().rate(elapsed.Seconds()) }
 
-// Pace is vegeta.Pacer's: how long to wait before the next hit.
+// Pace implements vegeta.Pacer: it returns how long to wait before the next hit.
 func (s Stages) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, stop bool) {
 	due := s.curve().when(float64(hits))
 	if math.IsInf(due, 1) || elapsed >= s.Length() {
@@ -166,7 +167,7 @@ func (s Stages) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, st
 	return max(time.Duration(due*float64(time.Second))-elapsed, 0), false
 }
 
-// String names the stages: "to 100/s in 10s, 100/s for 1m0s".
+// String describes the stages: "to 100/s in 10s, 100/s for 1m0s".
 func (s Stages) String() string {
 	text, before := "", 0.0
 	for i, stage := range s {
@@ -175,7 +176,7 @@ func (s Stages) String() string {
 		}
 		switch {
 		case stage.Length == 0:
-			text += fmt.Sprintf("at once %.6g/s", stage.Rate)
+			text += fmt.Sprintf("jump to %.6g/s", stage.Rate)
 		case stage.Rate == before:
 			text += fmt.Sprintf("%.6g/s for %s", stage.Rate, stage.Length)
 		default:

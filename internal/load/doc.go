@@ -1,31 +1,32 @@
-// Package load is the engine of msctl bench: it makes requests at a given pace
-// through the same client and the same policy that services use, and counts
-// exactly what became of each.
+// Package load is the engine of msctl bench: it sends requests at a given rate
+// through the same client and under the same policy that services use, and counts
+// the outcome of every request exactly.
 //
-// The straight line: a [Plan] is started; a pacer gives each request its
-// intended start; a worker makes the request, attempt by attempt, under the
-// policy; the outcome goes to the recorder, the only state that is shared;
-// [Run.Snapshot] shows it while it grows and [Run.Wait] returns the [Result].
+// Start starts a [Plan]. A pacer gives each request its intended start. A worker
+// carries out the request, attempt by attempt, under the policy, and reports the
+// outcome to the recorder, which is the only shared state. [Run.Snapshot] returns
+// the figures so far, and [Run.Wait] the [Result].
 //
-// # Words
+// # Terms
 //
-// A request is what a user wanted; its intended start is fixed by the schedule
-// before the run could be late. An attempt is one message on the wire for it.
-// Request latency is the final outcome minus the intended start, so a service
-// that stalls cannot hide behind requests that were not sent meanwhile. Attempt
-// latency is the answer minus the write. A late answer is one that came after
-// its attempt had been given up.
+// A request is one operation that a user wants. The schedule fixes its intended
+// start in advance, no matter how late the run is. An attempt is one message on the
+// wire for a request. The request latency is the time of the final outcome minus
+// the intended start, so a stalled service cannot hide behind requests that were
+// not sent in the meantime. The attempt latency is the time of the reply minus the
+// time of the write. A late answer is a reply that arrives after its attempt has
+// timed out.
 //
-// A [Trigger] is something done to the system at a moment and for a while; the
-// [Verdict] of each, in a [Recovery], tells whether the system came back from it.
-// It is made from cohorts: the requests that were due in the same quarter of a
-// second, and how many of them were answered in the end.
+// A [Trigger] is a fault with a start and a duration. Its [Verdict], part of a
+// [Recovery], states whether the system recovered. It is based on cohorts: the
+// requests that were due in the same quarter of a second, and how many of them
+// succeeded in the end.
 //
-// # Truth
+// # Correctness
 //
-// Offered is the sum of the outcomes, to the last request, however a run ends.
-// The run also watches the generator itself: what it says of a second in which
-// requests left late is to be doubted, see [Point.Doubtful].
+// The number of offered requests is always the sum of the outcomes, however a run
+// ends. The run also measures the generator: figures of a second in which the
+// generator fell behind are marked by [Point.Doubtful].
 //
-// The package knows no screen and no files.
+// The package does no terminal or file I/O.
 package load

@@ -12,7 +12,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// scheduleOf is a schedule of a pacer, evenly spread.
+// scheduleOf returns the schedule of a pacer with even arrivals.
 func scheduleOf(t *testing.T, p vegeta.Pacer) *schedule {
 	t.Helper()
 	c, err := curveOf(p)
@@ -22,8 +22,8 @@ func scheduleOf(t *testing.T, p vegeta.Pacer) *schedule {
 	return newSchedule(c, Uniform, 0)
 }
 
-// TestConstantSchedule: the n-th request is due at exactly n intervals, without
-// an error that grows.
+// TestConstantSchedule checks that the n-th request is due after exactly n intervals,
+// without an accumulating error.
 func TestConstantSchedule(t *testing.T) {
 	for _, p := range []vegeta.ConstantPacer{
 		{Freq: 3, Per: time.Second}, {Freq: 700, Per: time.Second}, {Freq: 99_999, Per: time.Second}, {Freq: 1500, Per: 1000 * time.Second},
@@ -39,8 +39,7 @@ func TestConstantSchedule(t *testing.T) {
 	}
 }
 
-// TestVaryingSchedule: a pacer whose rate changes is followed by its rate, as
-// the integral has it.
+// TestVaryingSchedule checks that a varying rate is followed as its integral predicts.
 func TestVaryingSchedule(t *testing.T) {
 	linear := vegeta.LinearPacer{StartAt: vegeta.Rate{Freq: 100, Per: time.Second}, Slope: 100}
 	s := scheduleOf(t, linear)
@@ -70,7 +69,7 @@ func TestVaryingSchedule(t *testing.T) {
 	}
 }
 
-// TestScheduleChange: a new rate holds from the moment of the change.
+// TestScheduleChange checks that a new rate takes effect immediately.
 func TestScheduleChange(t *testing.T) {
 	s := scheduleOf(t, vegeta.ConstantPacer{Freq: 1, Per: time.Second})
 	s.advance() // due at 1 s
@@ -93,7 +92,7 @@ func TestScheduleChange(t *testing.T) {
 }
 
 func TestErrorTexts(t *testing.T) {
-	n := newNormaliser()
+	n := newNormalizer()
 	cases := []struct {
 		err  error
 		want string
@@ -116,8 +115,8 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// TestErrorTextsAreBounded: a service that never says the same twice costs no
-// memory, and its errors are still counted.
+// TestErrorTextsAreBounded checks that a service whose error texts are all different
+// costs no memory, and that its errors are still counted.
 func TestErrorTextsAreBounded(t *testing.T) {
 	r := newRecorder()
 	word := func(i int) string {
@@ -136,7 +135,7 @@ func TestErrorTextsAreBounded(t *testing.T) {
 	}
 }
 
-// TestSeries: empty intervals are there too, and what is kept is bounded.
+// TestSeries checks that empty intervals have points, and that the points are limited.
 func TestSeries(t *testing.T) {
 	s := newSeries(time.Second, 3)
 	s.current(0, 0).Outcomes[OK]++
@@ -160,7 +159,7 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// TestHistogram: what is exact is exact, quantiles are right to three digits.
+// TestHistogram checks exact figures, and quantiles to three digits.
 func TestHistogram(t *testing.T) {
 	h := NewHistogram()
 	if h.Quantile(0.99) != 0 || h.Summary() != (Latency{}) || len(h.Spread()) != 0 {
@@ -184,7 +183,7 @@ func TestHistogram(t *testing.T) {
 	for _, b := range spread {
 		sum += b.Count
 	}
-	if sum != h.Count() || spread[0] != (Bucket{20 * time.Microsecond, 2}) || spread[1] != (Bucket{50 * time.Microsecond, 3}) || spread[len(spread)-1] != (Bucket{mostLatency, 1}) {
+	if sum != h.Count() || spread[0] != (Bucket{20 * time.Microsecond, 2}) || spread[1] != (Bucket{50 * time.Microsecond, 3}) || spread[len(spread)-1] != (Bucket{maxLatency, 1}) {
 		t.Errorf("spread %+v", spread)
 	}
 	h.Reset()

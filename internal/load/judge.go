@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// judge tells for each trigger that has begun, and has an end, whether the system
-// came back; mu is held.
+// judge returns a Recovery for each trigger that has started and has an end. mu must
+// be held.
 func (r *recorder) judge(now time.Duration) []Recovery {
 	j := judge{cohorts: r.cohorts, seconds: r.coarse.points, final: r.frozen, end: r.ended, before: 1}
 	if j.end == 0 {
 		j.end = now
 	}
+	// While requests are in flight, their cohorts would look worse than they are.
 	if j.known = j.end; !r.frozen {
 		j.known = j.ripe(r.warmup)
 	}
@@ -30,8 +31,9 @@ func (r *recorder) judge(now time.Duration) []Recovery {
 	return list
 }
 
-// aftermath is the stretch of time after trigger i: from its end, or that of the
-// last trigger which overlaps with it, until the next one begins or the run ends.
+// aftermath returns the time in which the recovery from trigger i is judged: from
+// its end, or from that of the last trigger that overlaps it, to the start of the
+// next trigger or the end of the run.
 func (r *recorder) aftermath(i int, until time.Duration) (from, to time.Duration) {
 	from, _ = r.triggers[i].End()
 	for _, next := range r.triggers[i+1:] {
@@ -45,17 +47,17 @@ func (r *recorder) aftermath(i int, until time.Duration) (from, to time.Duration
 	return from, until
 }
 
-// judge is what a verdict is made from.
+// judge holds the data for verdicts.
 type judge struct {
 	cohorts []Cohort
 	seconds []Point
 	final   bool
-	known   time.Duration // until when the cohorts have ended
+	known   time.Duration // until when all requests have an outcome
 	end     time.Duration // until when requests are, or were, offered
-	before  float64       // the share before the trigger judged last, for one that overlaps it
+	before  float64       // goodput before the previous trigger, for one that overlaps it
 }
 
-// ripe is until when all requests have their outcomes.
+// ripe returns the time until which all requests have an outcome.
 func (j *judge) ripe(from time.Duration) time.Duration {
 	for i := int(from / cohortStep); i < len(j.cohorts); i++ {
 		if c := j.cohorts[i]; c.Ended < c.Due {
@@ -65,8 +67,8 @@ func (j *judge) ripe(from time.Duration) time.Duration {
 	return min(time.Duration(max(len(j.cohorts)-1, 0))*cohortStep, j.end)
 }
 
-// about judges one trigger: from begins what is compared with; end and until are
-// its aftermath.
+// about judges one trigger. The baseline is from from to the trigger, and the
+// aftermath from end to until.
 func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	r := Recovery{Trigger: t, Before: j.before}
 	if share, ok := j.share(from, t.At); ok {
@@ -76,12 +78,13 @@ func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	if until <= end {
 		r.Verdict, r.Why = Undecided, "the run ended before the trigger did"
 		if !j.final {
-			r.Verdict, r.Why = Pending, "the trigger goes on"
+			r.Verdict, r.Why = Pending, "the trigger is still active"
 		}
 		return r
 	}
 	known := min(until, j.known)
-	// The last stretch: long enough to be sure, short enough to be the end.
+	// The last stretch is as long as the trigger, but at least as long as goodput must
+	// stay back, so that it shows the final state and not the way there.
 	tail := max(end, until-max(stays, min(t.Length, until-end)))
 	r.After, _ = j.share(min(tail, max(known-stays, end)), known)
 	r.Amplified = j.amplified(tail, until)
@@ -89,7 +92,7 @@ func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	r.Took, r.Back = at-end, back
 	switch {
 	case r.Before == 0:
-		r.Verdict, r.Why = Undecided, "nothing succeeded before the trigger either"
+		r.Verdict, r.Why = Undecided, "no request succeeded before the trigger either"
 	case back >= stays:
 		j.came(&r, at, known)
 	case !j.final && until == j.end:
@@ -100,38 +103,38 @@ func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	return r
 }
 
-// came judges a system whose goodput was back.
+// came judges a system whose goodput returned at a time.
 func (j *judge) came(r *Recovery, at, known time.Duration) {
 	rest, _ := j.share(at, known)
 	if rest >= backShare*r.Before {
 		r.Verdict = Recovered
-		r.Why = fmt.Sprintf("goodput was back at %.0f %% of what it was %.1f s after the trigger, and stayed", backShare*100, r.Took.Seconds())
+		r.Why = fmt.Sprintf("goodput returned to %.0f%% of its earlier level %.1f s after the trigger and stayed there", backShare*100, r.Took.Seconds())
 		return
 	}
 	r.Verdict = Degraded
-	r.Why = fmt.Sprintf("goodput came back %.1f s after the trigger and fell again, to %s of what it was", r.Took.Seconds(), percent(rest/r.Before))
+	r.Why = fmt.Sprintf("goodput returned %.1f s after the trigger, then fell to %s of its earlier level", r.Took.Seconds(), percent(rest/r.Before))
 	r.Took = 0
 }
 
-// never judges a system whose goodput was not back within after.
+// never judges a system whose goodput did not return in the time after the trigger.
 func (j *judge) never(r *Recovery, after time.Duration) {
 	r.Took = 0
 	of := r.After / r.Before
-	state := fmt.Sprintf("goodput was at %s of what it was, with %.1f attempts a request", percent(of), r.Amplified)
+	state := fmt.Sprintf("goodput was at %s of its earlier level, with %.1f attempts per request", percent(of), r.Amplified)
 	switch needs := max(lengthsAfter*r.Trigger.Length, stays); {
 	case after < needs:
 		r.Verdict = Undecided
-		r.Why = fmt.Sprintf("the run ended %.1f s after the trigger, too soon to tell (%s would do): %s", after.Seconds(), needs, state)
+		r.Why = fmt.Sprintf("the run ended %.1f s after the trigger, too soon for a verdict (needs %s): %s", after.Seconds(), needs, state)
 	case of < lostShare:
 		r.Verdict = Collapsed
-		r.Why = fmt.Sprintf("%.0f s after its end %s", after.Seconds(), state)
+		r.Why = fmt.Sprintf("%.0f s after it ended, %s", after.Seconds(), state)
 	default:
 		r.Verdict = Degraded
-		r.Why = fmt.Sprintf("%.0f s after its end %s", after.Seconds(), state)
+		r.Why = fmt.Sprintf("%.0f s after it ended, %s", after.Seconds(), state)
 	}
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", share*100) }
+func percent(share float64) string { return fmt.Sprintf("%.0f%%", share*100) }
 
 // span returns the cohorts of the requests due from one time to another.
 func (j *judge) span(from, to time.Duration) []Cohort {
@@ -143,7 +146,7 @@ func (j *judge) span(from, to time.Duration) []Cohort {
 	return j.cohorts[first:last]
 }
 
-// share is how much of what was due in a span was answered.
+// share returns the share of the requests due in a span that succeeded.
 func (j *judge) share(from, to time.Duration) (share float64, ok bool) {
 	var due, answered int64
 	for _, c := range j.span(from, to) {
@@ -155,9 +158,9 @@ func (j *judge) share(from, to time.Duration) (share float64, ok bool) {
 	return float64(answered) / float64(due), true
 }
 
-// back finds when goodput was back after end: each second from there on, for as
-// long as stays, is as good as before. It returns for how long it has been back,
-// and since when; less than stays is as far as is known.
+// back finds when goodput returned after end: from then on, each second is as good
+// as before the trigger, for as long as stays. It returns for how long goodput has
+// been back, and since when; it is less than stays if more is not known yet.
 func (j *judge) back(end, known time.Duration, before float64) (long, at time.Duration) {
 	const second = int(time.Second / cohortStep)
 	last := min(int(known/cohortStep), len(j.cohorts))
@@ -174,16 +177,17 @@ func (j *judge) back(end, known time.Duration, before float64) (long, at time.Du
 	return 0, known
 }
 
-// sound reports whether enough of what was due in some cohorts was answered.
+// sound reports whether enough of the requests due in the cohorts succeeded.
 func sound(cohorts []Cohort, before float64) bool {
 	var due, answered int64
 	for _, c := range cohorts {
 		due, answered = due+c.Due, answered+c.OK
 	}
+	// Floor forgives a fraction of a request, which matters at a few per second.
 	return due > 0 && float64(answered) >= math.Floor(backShare*before*float64(due))
 }
 
-// amplified is attempts by requests in a span of time.
+// amplified returns the attempts per request in a span.
 func (j *judge) amplified(from, to time.Duration) float64 {
 	var attempts, offered int64
 	for _, p := range j.seconds {

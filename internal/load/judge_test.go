@@ -33,7 +33,7 @@ func join(parts ...[]float64) (all []float64) {
 	return all
 }
 
-// TestVerdicts: a trigger from second 10 on, 4 s long.
+// TestVerdicts judges a trigger that starts at second 10 and lasts 4 s.
 func TestVerdicts(t *testing.T) {
 	good, bad := of(1, 10), of(0, 4)
 	cases := []struct {
@@ -73,12 +73,12 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestVerdictOfSeveralTriggers: each is judged until the next begins, and one
-// without an end is not.
+// TestVerdictOfSeveralTriggers checks that each trigger is judged until the next one
+// starts, and that one without an end is not judged.
 func TestVerdictOfSeveralTriggers(t *testing.T) {
 	r := newRecorder()
 	shares := join(of(1, 5), of(0, 2), of(1, 8), of(0, 2), of(0.1, 10))
-	r.cohorts, r.ended, r.frozen = history(shares...), time.Duration(len(shares))*time.Second, true // 3 of 25 is 12 %
+	r.cohorts, r.ended, r.frozen = history(shares...), time.Duration(len(shares))*time.Second, true // 3 of 25 is 12%
 	r.trigger(Trigger{At: 15 * time.Second, Length: 2 * time.Second, Text: "second"})
 	r.trigger(Trigger{At: 5 * time.Second, Length: 2 * time.Second, Text: "first"})
 	r.trigger(Trigger{At: time.Hour, Length: time.Second, Text: "never"})
@@ -89,13 +89,13 @@ func TestVerdictOfSeveralTriggers(t *testing.T) {
 	if s := r.snapshot(r.ended, 1); s.Verdict != Collapsed {
 		t.Errorf("the run's verdict is %s, want the worst", s.Verdict)
 	}
-	if !strings.Contains(got[1].Why, "goodput was at 12 % of what it was") {
+	if !strings.Contains(got[1].Why, "goodput was at 12% of its earlier level") {
 		t.Errorf("why: %s", got[1].Why)
 	}
 }
 
-// TestVerdictOfTriggersThatOverlap: both are judged by what comes after both,
-// against what was before both. One without an end changes nothing.
+// TestVerdictOfTriggersThatOverlap checks that both are judged by the time after both,
+// compared with the time before both. One without an end changes nothing.
 func TestVerdictOfTriggersThatOverlap(t *testing.T) {
 	for _, c := range []struct {
 		before, after float64
@@ -117,13 +117,13 @@ func TestVerdictOfTriggersThatOverlap(t *testing.T) {
 	}
 }
 
-// TestVerdictWhileItGoesOn: what is not known yet is not told.
-func TestVerdictWhileItGoesOn(t *testing.T) {
+// TestVerdictDuringARun checks that a verdict is pending until it is known.
+func TestVerdictDuringARun(t *testing.T) {
 	r := newRecorder()
 	r.cohorts = history(join(of(1, 5), of(0, 2), of(1, 2))...)
 	for i := 7 * 4; i < len(r.cohorts); i++ {
 		if i >= 8*4+2 {
-			r.cohorts[i].Ended, r.cohorts[i].OK = 20, 20 // five are still out
+			r.cohorts[i].Ended, r.cohorts[i].OK = 20, 20 // five are still in flight
 		}
 	}
 	r.trigger(Trigger{At: 5 * time.Second, Length: 2 * time.Second})

@@ -7,16 +7,17 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// What a histogram tells apart: from 100 ns to an hour, to three digits.
+// The range and the precision of a histogram: from 100 ns to one hour, with three
+// significant digits.
 const (
-	leastLatency = 100 * time.Nanosecond
-	mostLatency  = time.Hour
-	digits       = 3
+	minLatency = 100 * time.Nanosecond
+	maxLatency = time.Hour
+	digits     = 3
 )
 
-// Histogram is a distribution of durations: quantiles to three digits, and the
-// count, the least, the greatest and the mean exactly. The zero Histogram is
-// not usable; it is not safe for concurrent use.
+// Histogram is a distribution of durations. Quantiles have three significant digits;
+// the count, the minimum, the maximum, and the mean are exact. Create it with
+// NewHistogram. It is not safe for concurrent use.
 type Histogram struct {
 	counts     *hdr.Histogram
 	count      int64
@@ -25,8 +26,8 @@ type Histogram struct {
 	spread     [buckets]int64
 }
 
-// buckets is how many buckets Spread has: up to 20 µs, 50 µs, 100 µs and so on to
-// 20 s, and one for the rest.
+// buckets is the number of buckets of Spread: up to 20 µs, 50 µs, 100 µs, and so on
+// to 20 s, and one for the rest.
 const buckets = 20
 
 // bucketOf returns the bucket of d, and its upper end.
@@ -36,7 +37,7 @@ func bucketOf(d time.Duration) (i int, upTo time.Duration) {
 			upTo = time.Duration(n) * decade
 			switch {
 			case i == buckets-1:
-				return i, mostLatency
+				return i, maxLatency
 			case d <= upTo:
 				return i, upTo
 			}
@@ -45,15 +46,14 @@ func bucketOf(d time.Duration) (i int, upTo time.Duration) {
 	}
 }
 
-// Bucket is how many durations are at most UpTo, and more than the bucket
-// before it holds.
+// Bucket counts the durations of at most UpTo that are above the preceding bucket.
 type Bucket struct {
 	UpTo  time.Duration
 	Count int64
 }
 
-// Spread returns the distribution in few buckets, those at both ends left out
-// that hold nothing.
+// Spread returns the distribution in a few buckets, without empty buckets at either
+// end.
 func (h *Histogram) Spread() []Bucket {
 	var all []Bucket
 	upTo := time.Duration(0)
@@ -69,15 +69,15 @@ func (h *Histogram) Spread() []Bucket {
 	return all
 }
 
-// NewHistogram makes an empty histogram.
+// NewHistogram returns an empty histogram.
 func NewHistogram() *Histogram {
-	return &Histogram{counts: hdr.New(int64(leastLatency), int64(mostLatency), digits)}
+	return &Histogram{counts: hdr.New(int64(minLatency), int64(maxLatency), digits)}
 }
 
-// Record adds one duration; less than 0 is 0.
+// Record adds one duration. A negative one counts as 0.
 func (h *Histogram) Record(d time.Duration) {
 	d = max(d, 0)
-	_ = h.counts.RecordValue(int64(min(d, mostLatency))) // within its range by construction
+	_ = h.counts.RecordValue(int64(min(d, maxLatency))) // the value is in range
 	if h.count == 0 || d < h.least {
 		h.least = d
 	}
@@ -88,27 +88,28 @@ func (h *Histogram) Record(d time.Duration) {
 	h.spread[i]++
 }
 
-// Reset forgets everything.
+// Reset empties the histogram.
 func (h *Histogram) Reset() {
 	h.counts.Reset()
 	h.count, h.least, h.max, h.sum = 0, 0, 0, 0
 	h.spread = [buckets]int64{}
 }
 
-// Count returns how many durations there are.
+// Count returns the number of durations.
 func (h *Histogram) Count() int64 { return h.count }
 
-// Quantile returns the duration that a share q (0 to 1) of all do not exceed;
-// 0 of an empty histogram.
+// Quantile returns the duration that a share q (0 to 1) of the durations do not
+// exceed, or 0 if the histogram is empty.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h.count == 0 {
 		return 0
 	}
 	v := time.Duration(h.counts.ValueAtQuantile(q * 100))
+	// The value is that of a bucket, which may be beyond the exact extremes.
 	return min(max(v, h.least), h.max)
 }
 
-// Summary returns the figures that are reported.
+// Summary returns the figures for reports.
 func (h *Histogram) Summary() Latency {
 	if h.count == 0 {
 		return Latency{}
@@ -126,8 +127,8 @@ func (h *Histogram) Summary() Latency {
 	}
 }
 
-// Encode returns the distribution in HdrHistogram's compressed format, V2, as
-// base64 text; values are in nanoseconds.
+// Encode returns the distribution in HdrHistogram's compressed V2 format as base64
+// text. Values are in nanoseconds.
 func (h *Histogram) Encode() (string, error) {
 	text, err := h.counts.Encode(hdr.V2CompressedEncodingCookieBase)
 	if err != nil {
@@ -136,7 +137,7 @@ func (h *Histogram) Encode() (string, error) {
 	return string(text), nil
 }
 
-// Latency is a distribution in few figures. All are 0 where Count is.
+// Latency summarizes a distribution. All fields are 0 if Count is.
 type Latency struct {
 	Count                                    int64
 	Min, Mean, P50, P90, P95, P99, P999, Max time.Duration

@@ -19,8 +19,8 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// TestWeightedMessages: each message comes as often as its weight says, evenly
-// among the others, and its totals are its own.
+// TestWeightedMessages checks that each message is sent according to its weight, evenly
+// among the others, and has its own totals.
 func TestWeightedMessages(t *testing.T) {
 	users := func(n int) string { return fmt.Sprintf("users=%d", n) }
 	bubbles(t, []int{0, 1}, users, checkWeights)
@@ -29,8 +29,8 @@ func TestWeightedMessages(t *testing.T) {
 func checkWeights(t *testing.T, users int) {
 	t.Helper()
 	const n = requests // weights 1, 2, and 5: 5, 10, and 25
-	retried := newActor(&scenario{script: []behaviour{{status: 503}, {}}})
-	failing := newActor(&scenario{script: []behaviour{{status: 404}}})
+	retried := newActor(&scenario{script: []behavior{{status: 503}, {}}})
+	failing := newActor(&scenario{script: []behavior{{status: 404}}})
 	conns := inMemory(t, map[string]micro.Handler{"plain": answer, "retried": retried.handle, "failing": failing.handle}).conns
 	var mu sync.Mutex
 	order, seqs := make([]string, n), map[string][]uint64{}
@@ -92,12 +92,12 @@ func checkWeights(t *testing.T, users int) {
 	}
 }
 
-// flaky is a web service that does one thing with the first attempt of a request,
-// and answers the next.
+// flaky is a web service that handles the first attempt of a request with a handler,
+// and replies to the next one.
 type flaky struct {
 	first http.HandlerFunc
 
-	mu   sync.Mutex // guards what follows
+	mu   sync.Mutex // guards the fields below
 	seen map[string]bool
 }
 
@@ -114,12 +114,12 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, `"ok"`)
 }
 
-// TestHTTPUnderAPolicy: retries over HTTP are as exact as those of messages.
+// TestHTTPUnderAPolicy checks that retries over HTTP are as exact as those of messages.
 func TestHTTPUnderAPolicy(t *testing.T) {
 	const n = requests
 	busy := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
 	silent := func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // a server sees its client go only once it has read all
+		_, _ = io.Copy(io.Discard, r.Body) // a server notices the end of its client only after it has read everything
 		<-r.Context().Done()
 	}
 	abort := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }

@@ -23,7 +23,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// busyCounts is what busy-server.mjs tells of itself.
+// busyCounts are the counts that busy-server.mjs returns.
 type busyCounts struct{ Done, Dropped, Records int64 }
 
 func countsAt(t *testing.T, address string) (c busyCounts) {
@@ -37,10 +37,9 @@ func countsAt(t *testing.T, address string) (c busyCounts) {
 	return c
 }
 
-// TestDroppedRepliesDoubleWrites: a client that retries when a reply is lost makes
-// a NestJS handler that is not idempotent write twice. The service's own count
-// says so, and the figures do: attempts that were given up after they had been
-// written.
+// TestDroppedRepliesDoubleWrites checks that a client that retries when a reply is lost
+// makes a NestJS handler that is not idempotent write twice. Both the service's own
+// count and the figures of the run show it.
 func TestDroppedRepliesDoubleWrites(t *testing.T) {
 	skipUnlessRealClock(t)
 	server := testenv.BusyNest(t)
@@ -66,14 +65,14 @@ func TestDroppedRepliesDoubleWrites(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if f := proxy.Faults()[0]; f.Matched != 100 || f.Hit != 50 || f.Replies != 50 {
-		t.Errorf("the proxy tells of %+v, want 50 of 100 messages hit and as many answers swallowed", f)
+		t.Errorf("the proxy counts %+v, want 50 of 100 messages hit and as many replies dropped", f)
 	}
 	if got := countsAt(t, server.Addr).Records; got != 100 {
 		t.Errorf("the service has written %d records for 50 requests, want 100", got)
 	}
 }
 
-// stopProcess is the trigger that stops a process for a while.
+// stopProcess returns a trigger that stops a process for a while.
 func stopProcess(t *testing.T, pid int, at, length time.Duration) load.Trigger {
 	t.Helper()
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
@@ -83,10 +82,9 @@ func stopProcess(t *testing.T, pid int, at, length time.Duration) load.Trigger {
 	}}
 }
 
-// TestNestVerdicts is the experiment that msctl is made for: a NestJS service with
-// a handler that is busy for 10 ms, loaded to two thirds, stopped for 4 s. Which
-// policies let it come back? It takes three minutes and a quiet machine, so it is
-// made only when MSCTL_TEST_LONG is 1.
+// TestNestVerdicts measures which policies let a NestJS service recover: its handler is
+// busy for 10 ms, it is loaded to two thirds of its capacity, and it is stopped for
+// 4 s. The test takes three minutes and an idle machine.
 func TestNestVerdicts(t *testing.T) {
 	skipUnlessRealClock(t)
 	const timeout = 300 * ms
@@ -104,7 +102,7 @@ func TestNestVerdicts(t *testing.T) {
 	}{
 		{"no retries", false, nil, load.Recovered},
 		{"3 jittered retries", false, jittered, load.Collapsed},
-		{"3 jittered retries and a budget of 10 %", false, append(jittered[:3:3], policy.WithBudget(0.1, 0)), load.Recovered},
+		{"3 jittered retries and a budget of 10%", false, append(jittered[:3:3], policy.WithBudget(0.1, 0)), load.Recovered},
 		{"the same, and expired work is dropped", true, append(jittered[:3:3], policy.WithBudget(0.1, 0)), load.Recovered},
 		{"3 jittered retries, and expired work is dropped", true, jittered, load.Collapsed},
 	}

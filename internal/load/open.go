@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// How the pacer sleeps: never longer than it may take to notice that the run
-// was stopped or changed, and, where requests are due closer together than
-// that, long enough not to wake for each.
+// Limits of one sleep of the pacer. The longest is how long a stop or a change may
+// go unnoticed. At high rates the shortest keeps the pacer from waking for every
+// single request.
 const (
 	longestSleep  = 20 * time.Millisecond
 	shortestSleep = 50 * time.Microsecond
 )
 
-// open offers requests at the pacer's rate until the plan is done, and returns
-// until when that was: the last request's interval belongs to it.
+// open offers requests at the pacer's rate until the plan is complete. It returns
+// the end of the interval of the last request.
 func (r *Run) open() (until time.Duration) {
 	sleeper := newSleeper(r.plan.TimerPacing)
 	defer sleeper.close()
-	c, _ := curveOf(r.plan.Pacer) // checked
+	c, _ := curveOf(r.plan.Pacer) // Check has accepted the pacer
 	s := newSchedule(c, r.plan.Arrivals, r.plan.Seed)
 	r.rate.Store(math.Float64bits(c.rate(0)))
 	for n := uint64(0); ; {
@@ -27,6 +27,8 @@ func (r *Run) open() (until time.Duration) {
 		if r.interrupted(s, now) {
 			return now
 		}
+		// A request that is overdue is offered immediately and keeps its intended
+		// start: a late generator must not slow down the schedule.
 		due, over := r.ending(s.next, now)
 		if wait := due - now; wait > 0 {
 			sleeper.sleep(min(max(wait, r.leastSleep()), longestSleep))
@@ -47,8 +49,8 @@ func (r *Run) open() (until time.Duration) {
 	}
 }
 
-// ending tells whether a due time is past the plan's end, and then that end: the
-// last interval is waited for, too.
+// ending reports whether a due time is past the plan's end, and returns the time
+// to wait for: the due time, or the end of the last interval.
 func (r *Run) ending(due, now time.Duration) (end time.Duration, over bool) {
 	switch {
 	case r.plan.Duration > 0 && due >= r.plan.Duration:
@@ -59,12 +61,12 @@ func (r *Run) ending(due, now time.Duration) (end time.Duration, over bool) {
 	return due, false
 }
 
-// follow keeps the rate that is shown up with one that varies.
+// follow updates the displayed rate when the rate varies.
 func (r *Run) follow(s *schedule) {
 	r.rate.Store(math.Float64bits(s.curve.rate((s.next - s.origin).Seconds())))
 }
 
-// leastSleep keeps the pacer from waking for every request of a high rate.
+// leastSleep returns the shortest sleep at the current rate.
 func (r *Run) leastSleep() time.Duration {
 	if r.Rate() > float64(time.Second/shortestSleep) {
 		return shortestSleep
@@ -72,8 +74,8 @@ func (r *Run) leastSleep() time.Duration {
 	return 0
 }
 
-// interrupted takes a change of the rate, and reports whether the run was
-// stopped.
+// interrupted applies a pending change of the rate and reports whether the run has
+// been stopped.
 func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 	select {
 	case <-r.quit:
@@ -88,7 +90,7 @@ func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 	return false
 }
 
-// offer starts request n, due at intended, or sheds it.
+// offer starts request n, or sheds it if too many are in flight.
 func (r *Run) offer(n uint64, intended time.Duration, counted bool) {
 	c := r.newCall(n, intended, counted)
 	if !r.rec.offered(c, r.now(), int64(r.plan.MaxInFlight)) {
@@ -99,7 +101,7 @@ func (r *Run) offer(n uint64, intended time.Duration, counted bool) {
 	r.workers.run(c)
 }
 
-// newCall makes the next request. It is called by one goroutine at a time.
+// newCall creates the next request. Only one goroutine at a time may call it.
 func (r *Run) newCall(n uint64, intended time.Duration, counted bool) *call {
 	m := r.pick()
 	c := &call{
@@ -111,8 +113,9 @@ func (r *Run) newCall(n uint64, intended time.Duration, counted bool) *call {
 	return c
 }
 
-// pick chooses the message of the next request: the one that is owed most, so
-// that weights are kept exactly and each message comes evenly.
+// pick chooses the message of the next request by smooth weighted round robin:
+// each message earns its weight, and the one with the highest balance pays the sum.
+// The shares are exact and the requests of a message are spread evenly.
 func (r *Run) pick() *message {
 	if len(r.messages) == 1 {
 		return r.messages[0]
@@ -129,24 +132,24 @@ func (r *Run) pick() *message {
 	return best
 }
 
-// Rate is what an open model offers now, a second; 0 in a closed one.
+// Rate returns the current rate per second of an open load; 0 in a closed one.
 func (r *Run) Rate() float64 { return math.Float64frombits(r.rate.Load()) }
 
-// SetRate changes the rate of an open model from now on and marks it on the
-// time axis.
+// SetRate changes the rate of an open load from now on and adds a mark to the time
+// axis. It returns an error in a closed load.
 func (r *Run) SetRate(perSecond float64) error {
 	if r.plan.Pacer == nil || !(perSecond > 0) || perSecond > 1e7 {
-		return fmt.Errorf("the rate cannot be changed to %g/s", perSecond)
+		return fmt.Errorf("cannot change the rate to %g/s", perSecond)
 	}
 	return r.change(change{rate: perSecond}, fmt.Sprintf("rate %g/s", perSecond))
 }
 
-// change hands a change to the goroutine that offers, unless it has ended.
+// change passes a change to the goroutine that offers requests, unless it has ended.
 func (r *Run) change(c change, text string) error {
 	select {
 	case r.changes <- c:
 		r.rec.mark(r.now(), text)
-	case <-r.over: // too late to matter
+	case <-r.over: // too late to have an effect
 	}
 	return nil
 }

@@ -9,34 +9,34 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Outcome is what became of a request in the end.
+// Outcome is the final outcome of a request.
 type Outcome int
 
 // The outcomes. Every request has exactly one.
 const (
-	OK          Outcome = iota // answered
-	Error                      // the service answered with an error
-	Timeout                    // no answer in time, the run's end included
-	Unreachable                // no connection could be made
-	Reset                      // the connection was lost, or spoke no sense
-	Shed                       // not sent, on purpose: in-flight limit, budget, breaker, or the run was stopped first
-	outcomes                   // how many there are
+	OK          Outcome = iota // success
+	Error                      // the service returned an error
+	Timeout                    // no reply in time, or before the run was stopped
+	Unreachable                // no connection could be established
+	Reset                      // the connection was lost, or the reply was malformed
+	Shed                       // deliberately not sent: in-flight limit, budget, breaker, or the run was stopped first
+	outcomes                   // the number of outcomes
 )
 
-// Outcomes lists all outcomes in their order.
+// Outcomes returns all outcomes in order.
 func Outcomes() []Outcome { return []Outcome{OK, Error, Timeout, Unreachable, Reset, Shed} }
 
-// String is the outcome's word.
+// String returns the name of the outcome: "ok", "error", and so on.
 func (o Outcome) String() string {
 	return [...]string{"ok", "error", "timeout", "unreachable", "reset", "shed"}[o]
 }
 
-// errStopped is the cause of the context of requests that were in flight when a
-// run was stopped and its grace was over.
-var errStopped = errors.New("the run was stopped before the answer came")
+// errStopped is the cause of the context of requests that were still in flight when
+// the grace of a stopped run was over.
+var errStopped = errors.New("the run was stopped before the reply arrived")
 
-// classify maps the error a request ended with to its outcome, and the status
-// of the service's error. Here is the one place where that is decided.
+// classify maps the error of a request to its outcome and to the status of the
+// service's error. This is the only place where that is decided.
 func classify(err error) (o Outcome, status int) {
 	var remote *micro.Error
 	switch {
@@ -56,16 +56,16 @@ func classify(err error) (o Outcome, status int) {
 	return Reset, 0
 }
 
-// stopped reports whether a request ended because the run did.
+// stopped reports whether a request ended because the run was stopped.
 func stopped(err error) bool { return errors.Is(err, errStopped) || errors.Is(err, context.Canceled) }
 
-// normaliser makes texts that differ only in ids, numbers and ports equal.
-type normaliser struct {
+// normalizer makes error texts equal that differ only in IDs, numbers, and ports.
+type normalizer struct {
 	ids, numbers, local *regexp.Regexp
 }
 
-func newNormaliser() *normaliser {
-	return &normaliser{
+func newNormalizer() *normalizer {
+	return &normalizer{
 		ids:     regexp.MustCompile(`\b[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b|\b[0-9a-fA-F]{12,}\b`),
 		numbers: regexp.MustCompile(`\d+`),
 		local:   regexp.MustCompile(`\S+->`),
@@ -74,8 +74,8 @@ func newNormaliser() *normaliser {
 
 const maxErrorText = 160 // bytes
 
-// text gives the words by which an error is counted.
-func (n *normaliser) text(err error) string {
+// text returns the text by which an error is counted.
+func (n *normalizer) text(err error) string {
 	var remote *micro.Error
 	var text string
 	if errors.As(err, &remote) && remote.Remote() {
@@ -91,8 +91,8 @@ func (n *normaliser) text(err error) string {
 	return text
 }
 
-// withoutPolicy cuts what the policy says about its attempts off an error's
-// text: they are counted elsewhere.
+// withoutPolicy removes the policy's suffix about attempts from an error's text:
+// attempts are counted elsewhere.
 func withoutPolicy(text string) string {
 	for _, words := range []string{" (after ", " (attempt "} {
 		if at := strings.LastIndex(text, words); at > 0 && strings.HasSuffix(text, ")") {

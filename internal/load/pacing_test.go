@@ -20,8 +20,8 @@ func dues(s *schedule, until time.Duration) (list []time.Duration) {
 	return list
 }
 
-// TestCumulativeCounts: at every second as many requests have been due as the
-// rate's integral says, to within one. The integrals are worked out here by hand.
+// TestCumulativeCounts checks that at every second as many requests have been due as the
+// rate's integral predicts, to within one. The integrals are computed by hand.
 func TestCumulativeCounts(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -72,8 +72,8 @@ func TestCumulativeCounts(t *testing.T) {
 	}
 }
 
-// TestSchedulesEnd: a rate that has come to nothing offers nothing more, and a
-// schedule that goes on never goes back.
+// TestSchedulesEnd checks that a rate that has reached 0 offers no more requests, and
+// that due times never decrease.
 func TestSchedulesEnd(t *testing.T) {
 	cases := []struct {
 		name  string
@@ -100,7 +100,7 @@ func TestSchedulesEnd(t *testing.T) {
 	}
 }
 
-// TestStagesAsPacer: vegeta's own view of stages agrees with the curve's.
+// TestStagesAsPacer checks that stages work as a vegeta.Pacer, too.
 func TestStagesAsPacer(t *testing.T) {
 	s := Stages{{100, 10 * time.Second}, {50, 0}, {50, 10 * time.Second}}
 	for at, want := range map[time.Duration]float64{0: 0, 5 * time.Second: 50, 9999 * time.Millisecond: 99.99, 10 * time.Second: 50, 19 * time.Second: 50, 20 * time.Second: 0} {
@@ -117,7 +117,7 @@ func TestStagesAsPacer(t *testing.T) {
 	if _, stop := s.Pace(15*time.Second, 1001); !stop {
 		t.Error("there is no request 1001")
 	}
-	if got, want := s.String(), "to 100/s in 10s, at once 50/s, 50/s for 10s"; got != want {
+	if got, want := s.String(), "to 100/s in 10s, jump to 50/s, 50/s for 10s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if s.Length() != 20*time.Second {
@@ -125,9 +125,9 @@ func TestStagesAsPacer(t *testing.T) {
 	}
 }
 
-// TestPoissonArrivals: counts of equal intervals have the mean and the variance of
-// a Poisson process, gaps are exponential, and neighbours know nothing of each
-// other. The seed is fixed; the bounds are five standard errors.
+// TestPoissonArrivals checks that the counts of equal intervals have the mean and the
+// variance of a Poisson process, that gaps are exponential, and that neighboring
+// intervals are uncorrelated. The seed is fixed; the bounds are five standard errors.
 func TestPoissonArrivals(t *testing.T) {
 	const (
 		rate      = 200
@@ -155,12 +155,12 @@ func TestPoissonArrivals(t *testing.T) {
 	if m, v := moments(gaps); math.Abs(m-1) > 5/math.Sqrt(float64(len(gaps))) || math.Abs(v-1) > 5*math.Sqrt(8/float64(len(gaps))) {
 		t.Errorf("gaps have mean %.4f and variance %.4f, want 1 and 1", m, v)
 	}
-	var next float64 // covariance of neighbours
+	var next float64 // covariance of neighbors
 	for i := 1; i < len(counts); i++ {
 		next += (counts[i] - mean) * (counts[i-1] - mean)
 	}
 	if correlation := next / float64(len(counts)) / mean; math.Abs(correlation) > 5/math.Sqrt(intervals) {
-		t.Errorf("neighbouring intervals have correlation %.4f", correlation)
+		t.Errorf("neighboring intervals have correlation %.4f", correlation)
 	}
 }
 
@@ -175,7 +175,7 @@ func moments(list []float64) (mean, variance float64) {
 	return mean, variance / float64(len(list)-1)
 }
 
-// TestPoissonFollowsTheCurve: under a ramp the counts have the ramp's mean.
+// TestPoissonFollowsTheCurve checks that counts under a ramp have the ramp's mean.
 func TestPoissonFollowsTheCurve(t *testing.T) {
 	c, err := curveOf(vegeta.LinearPacer{StartAt: perSecondOf(100), Slope: 100})
 	if err != nil {
@@ -194,8 +194,8 @@ func TestPoissonFollowsTheCurve(t *testing.T) {
 	}
 }
 
-// TestSeedsRepeat: one seed gives one schedule, another another; a schedule that
-// is even has no use for it.
+// TestSeedsRepeat checks that a seed repeats its schedule, that another seed gives
+// another one, and that even arrivals do not depend on it.
 func TestSeedsRepeat(t *testing.T) {
 	of := func(a Arrivals, seed uint64) []time.Duration {
 		return dues(newSchedule(steady(100), a, seed), 10*time.Second)
@@ -211,8 +211,8 @@ func TestSeedsRepeat(t *testing.T) {
 	}
 }
 
-// TestChangeWithinAStage: a rate that is set holds from then on, in place of all
-// further stages, and what was offered before stays as it was.
+// TestChangeWithinAStage checks that a new rate replaces all further stages and does
+// not affect earlier requests.
 func TestChangeWithinAStage(t *testing.T) {
 	s := scheduleOf(t, Stages{{100, 10 * time.Second}, {0, 10 * time.Second}})
 	before := dues(s, 5*time.Second)
@@ -231,11 +231,11 @@ func TestChangeWithinAStage(t *testing.T) {
 	dues(ended, never)
 	ended.change(steady(10), time.Minute)
 	if ended.next != time.Minute+100*time.Millisecond {
-		t.Errorf("a schedule that had ended goes on at %s, want 1m0.1s", ended.next)
+		t.Errorf("a schedule that had ended continues at %s, want 1m0.1s", ended.next)
 	}
 }
 
-// TestChangeOfPoisson: a change keeps a Poisson process one.
+// TestChangeOfPoisson checks that the process is still Poisson after a change.
 func TestChangeOfPoisson(t *testing.T) {
 	s := newSchedule(steady(1), Poisson, 9)
 	s.change(steady(1000), time.Second)

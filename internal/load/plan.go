@@ -14,53 +14,53 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// Plan says what to send, how often and for how long. Either Pacer or Users is
-// set: the first makes an open model, in which requests come whether or not
-// earlier ones were answered, the second a closed one, in which each user waits
-// for the answer, thinks, and asks again.
+// Plan specifies what to send, how often, and for how long. Exactly one of Pacer
+// and Users is set. With Pacer, the load is open: requests are due whether or not
+// earlier ones have been answered. With Users, it is closed: each user waits for
+// the outcome of a request, thinks, and sends the next one.
 type Plan struct {
-	// Messages are what requests send; each request is one of them, by their
-	// weights.
+	// Messages are the kinds of requests. Each request is one of them, chosen by
+	// weight.
 	Messages []Message
-	// Policy says how patient a request is. Every attempt needs a bound: its
-	// timeout, or the policy's deadline.
+	// Policy is the retry policy of every request. It must limit each attempt, with a
+	// timeout or a deadline.
 	Policy *policy.Policy
 
-	// Pacer is the rate of an open model; its Rate is followed exactly, from
-	// the start of the run and whatever the run's own delays.
+	// Pacer is the rate of an open load. The schedule follows it exactly from the
+	// start of the run, regardless of the run's own delays.
 	Pacer vegeta.Pacer
-	// Arrivals spreads the requests of an open model: evenly, or as a Poisson
-	// process of the same rate.
+	// Arrivals distributes the requests of an open load over time: evenly, or as a
+	// Poisson process with the same rate.
 	Arrivals Arrivals
-	// Seed makes what is drawn at random repeatable: arrivals and rows of data.
+	// Seed makes random choices repeatable: arrivals and rows of data.
 	Seed uint64
-	// Users is the number of users of a closed model.
+	// Users is the number of users of a closed load.
 	Users int
-	// Think is how long a user waits between an answer and the next request.
+	// Think is how long a user pauses between an outcome and the next request.
 	Think time.Duration
 
-	// Duration is how long requests are offered, the warm-up included; 0 is
-	// until Requests were.
+	// Duration is how long requests are offered, including the warm-up. If it is 0,
+	// the run ends when Requests have been offered.
 	Duration time.Duration
-	// Requests is how many requests are offered, those of the warm-up not
-	// counted; 0 is as many as come in Duration.
+	// Requests limits the number of requests, not counting the warm-up. If it is 0,
+	// only Duration ends the run.
 	Requests uint64
-	// Warmup is how long requests are sent at the beginning without being
+	// Warmup is the time at the start of the run in which requests are sent but not
 	// counted.
 	Warmup time.Duration
-	// MaxInFlight bounds the requests at once; past it a request is shed. 0 is
-	// DefaultMaxInFlight.
+	// MaxInFlight limits the requests in flight; a request beyond it is shed. If it
+	// is 0, the limit is DefaultMaxInFlight.
 	MaxInFlight int
-	// Grace is how long a run that is stopped early still waits for answers. 0
-	// is DefaultGrace.
+	// Grace is how long a run that is stopped early still waits for replies. If it is
+	// 0, it is DefaultGrace.
 	Grace time.Duration
-	// Triggers are what is done to the system meanwhile. The verdict is about
-	// what comes after them.
+	// Triggers are the faults to inject. Each gets a verdict on how the system
+	// recovered from it.
 	Triggers []Trigger
-	// OnStart, when set, is told the run's time 0, before the first request.
+	// OnStart, if set, is called with the run's time 0, before the first request.
 	OnStart func(time.Time)
-	// OnResult, when set, gets every counted request when it has ended, from
-	// many goroutines at once, in no order.
+	// OnResult, if set, is called with every counted request when it has ended. Calls
+	// are concurrent and in no particular order.
 	OnResult func(Request)
 	// TimerPacing has the pacer sleep with Go's timers rather than in the kernel,
 	// which is more accurate. Tests in a testing/synctest bubble need it: the
@@ -70,42 +70,42 @@ type Plan struct {
 
 // Message is one kind of request.
 type Message struct {
-	// Name is what it is called in reports; "" is the pattern's route.
+	// Name is its name in reports. The default is the pattern's route.
 	Name string
-	// Weight is its share of the requests against the other messages'; 0 is 1.
+	// Weight is its share of the requests relative to the other messages. 0 means 1.
 	Weight int
-	// Conns are the connections; requests take turns on them. They are not
-	// closed by the run.
+	// Conns are the connections, which requests use in turn. The run does not close
+	// them.
 	Conns []micro.Conn
-	// Pattern is whom it is for.
+	// Pattern identifies the handler.
 	Pattern micro.Pattern
-	// Payload makes the data of each request; nil is {}.
+	// Payload returns the data of each request. If it is nil, the data is {}.
 	Payload Payload
-	// Metadata makes pairs that travel with each attempt, beside a correlation
-	// id of its own; may be empty.
+	// Metadata is sent with each attempt, in addition to a correlation ID.
 	Metadata []Pair
 }
 
-// Payload makes the data, JSON text, of the request with a sequence number, which
-// counts the requests of its message from 0: rows of data take turns. It is safe for use from many goroutines; what it returns is not changed.
+// Payload returns the data, as JSON text, of the request with a sequence number.
+// Sequence numbers count the requests of one message from 0. A Payload must be safe
+// for concurrent use, and its result must not change afterwards.
 type Payload func(seq uint64) []byte
 
-// Pair is one pair of metadata, whose value is made anew for each attempt.
+// Pair is one entry of the metadata. Value is called for each attempt.
 type Pair struct {
 	Key   string
 	Value func(seq uint64, attempt *micro.Request) string
 }
 
-// Arrivals is how requests of an open model are spread over time.
+// Arrivals is the distribution of the requests of an open load over time.
 type Arrivals int
 
 // The arrivals. The zero Arrivals is Uniform.
 const (
-	Uniform Arrivals = iota // evenly
-	Poisson                 // independently of each other, as users come
+	Uniform Arrivals = iota // evenly spaced
+	Poisson                 // independent of each other, like the requests of many users
 )
 
-// ParseArrivals reads "uniform" or "poisson".
+// ParseArrivals parses "uniform" or "poisson".
 func ParseArrivals(text string) (a Arrivals, ok bool) {
 	switch text {
 	case "uniform":
@@ -116,7 +116,7 @@ func ParseArrivals(text string) (a Arrivals, ok bool) {
 	return Uniform, false
 }
 
-// String is "uniform" or "poisson".
+// String returns "uniform" or "poisson".
 func (a Arrivals) String() string {
 	if a == Poisson {
 		return "poisson"
@@ -130,45 +130,45 @@ const (
 	DefaultGrace       = time.Second
 )
 
-// Request is one finished request, for those who write each of them down.
+// Request is a finished request, as passed to Plan.OnResult.
 type Request struct {
-	// Seq counts requests from 0 in the order of their intended starts, without
-	// gaps.
+	// Seq numbers the counted requests from 0, without gaps, in the order of their
+	// intended starts.
 	Seq uint64
-	// Message is the name of the message it was.
+	// Message is the name of its message.
 	Message string
 	// Intended is the intended start.
 	Intended time.Time
 	// Latency is the request latency.
 	Latency time.Duration
-	// Attempts is how many there were.
+	// Attempts is the number of attempts.
 	Attempts int
-	// Outcome, and the status and text of the error where it is one.
+	// Outcome is the outcome; Status and Text are those of the error, if any.
 	Outcome Outcome
 	Status  int
 	Text    string
-	// BytesOut is the size of the data sent, BytesIn of the values that came,
+	// BytesOut is the size of the data sent, and BytesIn that of the values received,
 	// both as JSON text.
 	BytesOut, BytesIn uint64
 }
 
-// Check reports what is wrong with the plan, nil when nothing is.
+// Check returns an error if the plan is invalid.
 func (p *Plan) Check() error {
 	switch {
 	case len(p.Messages) == 0:
-		return errors.New("a load plan needs a message")
+		return errors.New("a load plan requires a message")
 	case p.Policy == nil:
-		return errors.New("a load plan needs a policy")
+		return errors.New("a load plan requires a policy")
 	case p.Policy.Settings().Timeout == 0 && p.Policy.Settings().Deadline == 0:
-		return errors.New("the policy bounds neither an attempt nor the request: give it a timeout or a deadline")
+		return errors.New("the policy has neither a timeout nor a deadline")
 	case (p.Pacer == nil) == (p.Users == 0):
-		return errors.New("a load plan needs either a rate or users")
+		return errors.New("a load plan requires either a rate or users")
 	case p.Users < 0 || p.Think < 0 || p.Duration < 0 || p.Warmup < 0 || p.MaxInFlight < 0:
-		return errors.New("a load plan has a negative number")
+		return errors.New("a load plan cannot contain negative numbers")
 	case p.Duration == 0 && p.Requests == 0:
-		return errors.New("a load plan needs a duration or a number of requests")
+		return errors.New("a load plan requires a duration or a number of requests")
 	case p.Duration > 0 && p.Warmup >= p.Duration:
-		return fmt.Errorf("a warm-up of %s leaves nothing of %s", p.Warmup, p.Duration)
+		return fmt.Errorf("the warm-up (%s) must be shorter than the duration (%s)", p.Warmup, p.Duration)
 	}
 	if p.Pacer != nil {
 		if err := checkPacer(p.Pacer); err != nil {
@@ -178,9 +178,9 @@ func (p *Plan) Check() error {
 	for i, m := range p.Messages {
 		switch {
 		case len(m.Conns) == 0:
-			return fmt.Errorf("message %d of the load plan needs a connection", i+1)
+			return fmt.Errorf("message %d of the load plan requires a connection", i+1)
 		case m.Pattern.IsZero():
-			return fmt.Errorf("message %d of the load plan needs a pattern", i+1)
+			return fmt.Errorf("message %d of the load plan requires a pattern", i+1)
 		case m.Weight < 0:
 			return fmt.Errorf("message %d of the load plan has a negative weight", i+1)
 		}
@@ -188,23 +188,23 @@ func (p *Plan) Check() error {
 	return nil
 }
 
-// checkPacer refuses rates that are never more than nothing.
+// checkPacer returns an error if the rate is never above 0.
 func checkPacer(p vegeta.Pacer) error {
 	c, err := curveOf(p)
 	switch s := p.(type) {
 	case vegeta.SinePacer:
 		if s.Period <= 0 || s.Mean.Rate(0) <= s.Amp.Rate(0) || s.Amp.Rate(0) < 0 {
-			return errors.New("a sine needs a period, and a mean that is more than its amplitude")
+			return errors.New("a sine requires a period, and a mean above its amplitude")
 		}
 	default:
 		if err == nil && !(c.when(1) < math.Inf(1)) {
-			return errors.New("the rate must be more than 0")
+			return errors.New("the rate must be above 0")
 		}
 	}
 	return err
 }
 
-// withDefaults fills in what was left 0.
+// withDefaults returns the plan with defaults in place of zero values.
 func (p Plan) withDefaults() Plan {
 	p.Messages = slices.Clone(p.Messages)
 	for i := range p.Messages {

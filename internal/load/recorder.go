@@ -9,10 +9,11 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// recorder counts. It is the only shared state of a run; times are offsets from
-// the run's start.
+// recorder counts everything that happens in a run. It is the only shared state of
+// a run, behind one mutex: every event updates several counters that must agree in
+// each snapshot. Times are offsets from the start of the run.
 type recorder struct {
-	mu           sync.Mutex // guards what follows
+	mu           sync.Mutex // guards the fields below
 	totals       Totals
 	inFlight     int64
 	request      *Histogram
@@ -23,18 +24,18 @@ type recorder struct {
 	fine         *series
 	cohorts      []Cohort
 	messages     []messageCount
-	triggers     []Trigger // that have begun or will, in order
+	triggers     []Trigger // in order of their starts
 	warmup       time.Duration
 	marks        []Mark
-	breakerMarks int // of marks
+	breakerMarks int // how many marks are from breakers
 	errors       map[errorKey]int64
-	ended        time.Duration // until when requests were offered; 0 while that goes on
-	frozen       bool          // the run has its result: nothing is counted any more
+	ended        time.Duration // when the last request was offered; 0 until then
+	frozen       bool          // the result exists, so nothing is counted anymore
 
-	texts *normaliser // needs no lock
+	texts *normalizer // safe for concurrent use
 }
 
-// messageCount is what is counted of one message.
+// messageCount counts the requests of one message.
 type messageCount struct {
 	totals  MessageTotals
 	latency *Histogram
@@ -46,7 +47,7 @@ type errorKey struct {
 	text    string
 }
 
-// maxErrorTexts bounds the distinct texts that are counted apart.
+// maxErrorTexts limits how many distinct texts are counted separately.
 const (
 	maxErrorTexts = 100
 	otherErrors   = "other messages"
@@ -56,7 +57,7 @@ func newRecorder(messages ...*message) *recorder {
 	r := &recorder{
 		request: NewHistogram(), attempt: NewHistogram(), late: NewHistogram(), lag: NewHistogram(),
 		coarse: newSeries(coarseStep, 0).sketched(), fine: newSeries(fineStep, fineKept),
-		errors: map[errorKey]int64{}, texts: newNormaliser(),
+		errors: map[errorKey]int64{}, texts: newNormalizer(),
 	}
 	for _, m := range messages {
 		r.messages = append(r.messages, messageCount{MessageTotals{Name: m.Name}, NewHistogram()})
@@ -64,13 +65,13 @@ func newRecorder(messages ...*message) *recorder {
 	return r
 }
 
-// at calls f with the points of both series that now belongs to; mu is held.
+// at calls f with the points of both series that contain now. mu must be held.
 func (r *recorder) at(now time.Duration, f func(*Point)) {
 	f(r.coarse.current(now, r.inFlight))
 	f(r.fine.current(now, r.inFlight))
 }
 
-// cohort returns the cohort of requests that were due at a time; mu is held.
+// cohort returns the cohort of requests due at a time. mu must be held.
 func (r *recorder) cohort(due time.Duration) *Cohort {
 	i := int(due / cohortStep)
 	for len(r.cohorts) <= i {
@@ -79,12 +80,12 @@ func (r *recorder) cohort(due time.Duration) *Cohort {
 	return &r.cohorts[i]
 }
 
-// offered counts a request whose start has come, and tells whether it may go:
-// not when most are in flight.
-func (r *recorder) offered(c *call, now time.Duration, most int64) bool {
+// offered counts a request that is due and reports whether it may be sent. It is
+// shed if limit requests are in flight.
+func (r *recorder) offered(c *call, now time.Duration, limit int64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	full := r.inFlight >= most
+	full := r.inFlight >= limit
 	r.at(now, func(p *Point) {
 		p.Offered++
 		if full {
@@ -112,7 +113,7 @@ func (r *recorder) offered(c *call, now time.Duration, most int64) bool {
 	return !full
 }
 
-// begun counts how late the generator was with a request.
+// begun records how late the generator sent a request.
 func (r *recorder) begun(c *call, now time.Duration) {
 	lag := now - c.intended
 	r.mu.Lock()
@@ -141,7 +142,7 @@ func (r *recorder) attemptStarted(c *call, a policy.Attempt, now time.Duration) 
 	}
 }
 
-// attemptEnded counts what an attempt came to.
+// attemptEnded counts the outcome of an attempt.
 func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
 	if !c.counted {
 		return
@@ -154,13 +155,15 @@ func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
 		if !a.Wrote.IsZero() {
 			r.attempt.Record(a.End.Sub(a.Wrote))
 		}
+		// A reply is used if it became the outcome of its request. The work for it
+		// was wasted if another attempt follows or has already won.
 		switch a.Next {
 		case policy.Retry, policy.Pending, policy.Outrun:
 			r.totals.Discarded++
 		default:
 			r.totals.Used++
 		}
-	case outcome == Timeout && !a.Wrote.IsZero():
+	case outcome == Timeout && !a.Wrote.IsZero(): // it may still become a late answer
 		r.totals.Lost++
 	}
 	if a.Next == policy.OutOfTime {
@@ -168,7 +171,7 @@ func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
 	}
 }
 
-// refused counts an attempt that the budget or the breaker held back.
+// refused counts an attempt that the budget or the breaker denied.
 func (r *recorder) refused(c *call, no policy.Refusal) {
 	if !c.counted {
 		return
@@ -183,14 +186,14 @@ func (r *recorder) refused(c *call, no policy.Refusal) {
 	}
 }
 
-// mostBreakerMarks bounds what a breaker that flaps writes on the time axis.
-const mostBreakerMarks = 100
+// maxBreakerMarks limits the marks of a flapping breaker on the time axis.
+const maxBreakerMarks = 100
 
-// breaker marks a breaker's change on the time axis.
+// breaker adds a mark for a breaker's change of state.
 func (r *recorder) breaker(c policy.BreakerChange, now time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.breakerMarks++; r.breakerMarks <= mostBreakerMarks {
+	if r.breakerMarks++; r.breakerMarks <= maxBreakerMarks {
 		r.marks = append(r.marks, Mark{now, "breaker " + c.State.String()})
 	}
 }
@@ -209,18 +212,18 @@ func (r *recorder) lateAnswer(c *call, l policy.Late, now time.Duration) {
 	}
 }
 
-// finished counts a request's outcome and returns it as it is written down.
+// finished counts the outcome of a request and returns the finished request.
 func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	outcome, status := classify(err)
 	if outcome == Timeout && stopped(err) && !c.wrote {
-		outcome = Shed
+		outcome = Shed // the run was stopped before anything was sent
 	}
 	done := Request{
 		Seq: c.seq, Message: c.message.Name, Latency: now - c.intended, Attempts: c.attempts, Outcome: outcome, Status: status,
 		BytesOut: uint64(len(c.req.Data)), BytesIn: c.bytesIn,
 	}
 	if err != nil {
-		done.Text = r.texts.text(err)
+		done.Text = r.texts.text(err) // slow, so not under the lock
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -232,7 +235,7 @@ func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	}
 	for _, s := range []*series{r.coarse, r.fine} {
 		s.current(now, r.inFlight).Outcomes[outcome]++
-		if outcome != Shed {
+		if outcome != Shed { // a request that was not sent has no latency
 			s.record(done.Latency)
 		}
 	}
@@ -255,7 +258,7 @@ func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	return done
 }
 
-// countError counts a failure by its words; mu is held.
+// countError counts a failure by its text. mu must be held.
 func (r *recorder) countError(o Outcome, status int, text string) {
 	key := errorKey{o, status, text}
 	if _, known := r.errors[key]; !known && len(r.errors) >= maxErrorTexts {
@@ -264,32 +267,33 @@ func (r *recorder) countError(o Outcome, status int, text string) {
 	r.errors[key]++
 }
 
-// endOffering notes until when requests were offered.
+// endOffering records when the last request was offered.
 func (r *recorder) endOffering(until time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = until
 }
 
-// freeze ends the counting: late answers may come at any time, and the result
-// shall not change any more.
+// freeze stops the counting, so that answers that are even later do not change the
+// result.
 func (r *recorder) freeze() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.frozen = true
 }
 
-// self notes how the generator itself was in the second that has just ended.
+// self records the generator's CPU usage and longest GC pause in the second that
+// has just ended.
 func (r *recorder) self(now time.Duration, cpu float64, gc time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at(now, func(*Point) {})
+	r.at(now, func(*Point) {}) // closes the second
 	if p := r.coarse.points; len(p) > 1 {
 		p[len(p)-2].CPU, p[len(p)-2].GC = cpu, gc
 	}
 }
 
-// trigger notes something done to the system, in the order of the beginnings.
+// trigger adds a trigger, ordered by start.
 func (r *recorder) trigger(t Trigger) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -297,26 +301,26 @@ func (r *recorder) trigger(t Trigger) {
 	r.triggers = slices.Insert(r.triggers, at, t)
 }
 
-// mark notes a change on the time axis.
+// mark adds a mark to the time axis.
 func (r *recorder) mark(now time.Duration, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.marks = append(r.marks, Mark{now, text})
 }
 
-// awaitedLate tells how many answers may still come late.
+// awaitedLate returns how many late answers may still arrive.
 func (r *recorder) awaitedLate() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.totals.Lost - r.totals.Late
 }
 
-// snapshot fills in what the recorder knows; recent is how many of the fine
-// points are wanted.
+// snapshot returns the recorder's part of a snapshot, with at most recent points of
+// the fine time series.
 func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at(now, func(*Point) {})
+	r.at(now, func(*Point) {}) // an idle run has points, too
 	s := Snapshot{
 		Elapsed: now, Totals: r.totals, InFlight: r.inFlight,
 		Request: r.request.Summary(), Attempt: r.attempt.Summary(), Lateness: r.late.Summary(), Lag: r.lag.Summary(),

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -12,46 +13,50 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// Run is a load test that goes on. Make it with Start; all its methods are safe
-// for use from many goroutines.
+// Run is a running load test. Create it with Start. Its methods are safe for
+// concurrent use.
+//
+// One goroutine, main, runs it from beginning to end. It offers the requests
+// itself in an open load, and manages the users' goroutines in a closed one. Every
+// goroutine has ended when Done is closed.
 type Run struct {
 	plan    Plan
 	rec     *recorder
 	workers workers
 	calls   sync.WaitGroup // requests in flight
-	aside   sync.WaitGroup // triggers and the self-check
+	aside   sync.WaitGroup // triggers and watchSelf
 
-	// Of the goroutine that offers, or guarded by the crowd's mu.
+	// Owned by the goroutine that offers requests, or guarded by the crowd's mu.
 	messages []*message
 
-	start time.Time // has the monotonic clock, wall has not
+	start time.Time // with the monotonic clock reading, which wall lacks
 	wall  time.Time
 
 	policy atomic.Pointer[policy.Policy]
-	rate   atomic.Uint64 // bits of the rate offered now
+	rate   atomic.Uint64 // bits of the rate currently offered
 	users  atomic.Int64
 	phase  atomic.Int64
-	ended  atomic.Int64 // until when requests were offered; 0 while that goes on
+	ended  atomic.Int64 // when the last request was offered; 0 until then
 
-	failed  atomic.Pointer[error] // why a trigger could not be fired
-	changes chan change           // to the goroutine that offers
+	failed  atomic.Pointer[error] // the error of a trigger
+	changes chan change           // to the goroutine that offers requests
 	quit    chan struct{}         // closed by Stop
-	over    chan struct{}         // closed when nothing more is offered
+	over    chan struct{}         // closed when no more requests are offered
 	stop    sync.Once
 	done    chan struct{}
-	stopped bool // the plan was not carried out to its end; for main alone
+	stopped bool // the plan was not completed; owned by main
 	result  *Result
 	cancel  context.CancelCauseFunc
 	ctx     context.Context // of all requests
 }
 
-// change is what is done to the offering of a run while it goes on.
+// change is a live change of the load.
 type change struct {
 	rate  float64
 	users int
 }
 
-// Start checks the plan and starts it. When ctx ends the run is stopped as by
+// Start checks the plan and starts a run. When ctx ends, the run is stopped as by
 // Stop.
 func Start(ctx context.Context, plan Plan) (*Run, error) {
 	if err := plan.Check(); err != nil {
@@ -65,6 +70,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 		done:    make(chan struct{}),
 	}
 	r.workers.handle = r.handle
+	// Requests outlive ctx: when it ends, those in flight still have the grace.
 	r.ctx, r.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	for i, m := range r.plan.Messages {
 		r.messages = append(r.messages, r.newMessage(i, m))
@@ -89,7 +95,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	return r, nil
 }
 
-// newMessage makes the clients of one of the plan's messages.
+// newMessage creates the clients of one of the plan's messages.
 func (r *Run) newMessage(index int, m Message) *message {
 	out := &message{Message: m, index: index}
 	for _, conn := range m.Conns {
@@ -101,18 +107,18 @@ func (r *Run) newMessage(index int, m Message) *message {
 	return out
 }
 
-// underPolicy makes each request under the policy that holds when it starts.
+// underPolicy runs each request under the policy that is current when it starts.
 func (r *Run) underPolicy(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		return r.policy.Load().Run(ctx, req, reply, next)
 	}
 }
 
-// now is the time since the start.
+// now returns the time since the start of the run.
 func (r *Run) now() time.Duration { return time.Since(r.start) }
 
-// Stop ends the offering of requests; those in flight have the plan's grace to
-// be answered. The second call and later ones do nothing.
+// Stop stops offering requests. Those in flight have the plan's grace to finish.
+// Further calls do nothing.
 func (r *Run) Stop() {
 	r.stop.Do(func() { close(r.quit) })
 }
@@ -126,7 +132,7 @@ func (r *Run) Wait() *Result {
 	return r.result
 }
 
-// main is the run from beginning to end.
+// main runs the plan from beginning to end.
 func (r *Run) main() {
 	var users crowd
 	var until time.Duration
@@ -141,7 +147,7 @@ func (r *Run) main() {
 		r.stopped = true
 	default:
 	}
-	r.ended.Store(int64(max(until, 1)))
+	r.ended.Store(int64(max(until, 1))) // 0 would mean that it has not ended
 	r.rec.endOffering(max(until, 1))
 	r.phase.Store(int64(Draining))
 	close(r.over)
@@ -155,8 +161,8 @@ func (r *Run) main() {
 	close(r.done)
 }
 
-// drain waits for the requests in flight: as long as their policy lets them,
-// or, once the run was stopped, for its grace.
+// drain waits for the requests in flight: for as long as their policy allows, or
+// for the grace once the run has been stopped.
 func (r *Run) drain() {
 	drained := make(chan struct{})
 	go func() {
@@ -179,13 +185,13 @@ func (r *Run) drain() {
 	r.cancel(errStopped)
 }
 
-// settleMost bounds how long a finished run waits for late answers.
-const settleMost = time.Second
+// maxSettle limits how long a finished run waits for late answers.
+const maxSettle = time.Second
 
-// settle waits a while for answers that are still out, so that a run that ends
-// with a timeout still counts its late answer.
+// settle waits for late answers for a while, so that a run whose last request
+// timed out still counts its late answer.
 func (r *Run) settle() {
-	limit := time.NewTimer(settleMost)
+	limit := time.NewTimer(maxSettle)
 	defer limit.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -198,9 +204,9 @@ func (r *Run) settle() {
 	}
 }
 
-// Snapshot returns the run as it stands, and its result's once it has finished,
-// with at most recent points of the fine
-// time series, all that are kept for 0.
+// Snapshot returns the figures so far, or those of the result if the run has
+// finished. recent limits the points of the fine time series; 0 means all points
+// that are kept.
 func (r *Run) Snapshot(recent int) Snapshot {
 	select {
 	case <-r.done:
@@ -210,7 +216,7 @@ func (r *Run) Snapshot(recent int) Snapshot {
 	return r.complete(r.rec.snapshot(r.now(), recent))
 }
 
-// complete adds to a snapshot what the recorder does not know.
+// complete adds the fields that the recorder does not have to a snapshot.
 func (r *Run) complete(s Snapshot) Snapshot {
 	s.Planned, s.Warmup, s.Requests = r.plan.Duration, r.plan.Warmup, r.plan.Requests
 	s.Phase = Phase(r.phase.Load())
@@ -238,30 +244,30 @@ func (r *Run) finish() *Result {
 	}
 }
 
-// ChangePolicy changes the policy of requests that start from now on, and marks
-// it on the time axis. What is left of the retry budget is kept.
+// ChangePolicy changes the policy of requests that start from now on, and adds a
+// mark to the time axis. The retry budget keeps its tokens.
 func (r *Run) ChangePolicy(text string, opts ...policy.Option) error {
 	next := r.policy.Load().With(opts...)
 	if s := next.Settings(); s.Timeout == 0 && s.Deadline == 0 {
-		return fmt.Errorf("a policy needs a timeout or a deadline")
+		return errors.New("a policy requires a timeout or a deadline")
 	}
 	r.policy.Store(next)
 	r.rec.mark(r.now(), text)
 	return nil
 }
 
-// SetTimeout changes the attempt timeout from now on and marks it.
+// SetTimeout changes the attempt timeout of requests that start from now on.
 func (r *Run) SetTimeout(d time.Duration) error {
 	if d <= 0 {
-		return fmt.Errorf("the timeout cannot be changed to %s", d)
+		return fmt.Errorf("invalid timeout %s: must be above 0", d)
 	}
 	return r.ChangePolicy("timeout "+d.String(), policy.WithTimeout(d))
 }
 
-// SetRetries changes the number of retries from now on and marks it.
+// SetRetries changes the retries of requests that start from now on.
 func (r *Run) SetRetries(n int) error {
 	if n < 0 || n > 1000 {
-		return fmt.Errorf("the retries cannot be changed to %d", n)
+		return fmt.Errorf("invalid number of retries %d: must be between 0 and 1000", n)
 	}
 	text := fmt.Sprintf("%d retries", n)
 	if n == 1 {
@@ -270,12 +276,12 @@ func (r *Run) SetRetries(n int) error {
 	return r.ChangePolicy(text, policy.WithRetries(n))
 }
 
-// SetPreset has requests follow the preset policy of that name from now on, and
-// marks it.
+// SetPreset changes the policy of requests that start from now on to the preset
+// with a name.
 func (r *Run) SetPreset(name string) error {
 	p, ok := policy.Preset(name)
 	if !ok {
-		return fmt.Errorf("there is no policy %q", name)
+		return fmt.Errorf("unknown policy %q", name)
 	}
 	return r.ChangePolicy("policy "+name, policy.As(p))
 }

@@ -43,7 +43,7 @@ func testRateAndWarmup(t *testing.T) {
 	}
 }
 
-// TestShed: past the limit a request is shed, not delayed.
+// TestShed checks that a request beyond the limit is shed rather than delayed.
 func TestShed(t *testing.T) { synctest.Test(t, testShed) }
 
 func testShed(t *testing.T) {
@@ -62,8 +62,8 @@ func testShed(t *testing.T) {
 	}
 }
 
-// TestLiveChanges: rate, timeout and retries change while the run goes on, are
-// marked, and hold from then on.
+// TestLiveChanges checks that live changes of the rate, the timeout, and the retries
+// are marked and take effect.
 func TestLiveChanges(t *testing.T) { synctest.Test(t, testLiveChanges) }
 
 func testLiveChanges(t *testing.T) {
@@ -91,7 +91,7 @@ func testLiveChanges(t *testing.T) {
 	res := r.Wait()
 	checkSum(t, res)
 	if live.Rate != 500 || live.Policy.Timeout != 20*ms || live.Policy.Retries != 1 || live.Phase != load.Loading {
-		t.Errorf("snapshot says rate %g, policy %s, %s", live.Rate, live.Policy, live.Phase)
+		t.Errorf("the snapshot has rate %g, policy %s, %s", live.Rate, live.Policy, live.Phase)
 	}
 	var marks []string
 	for _, m := range res.Marks {
@@ -110,7 +110,7 @@ func testLiveChanges(t *testing.T) {
 	}
 }
 
-// TestUsersComeAndLeave: the number in flight follows the number of users.
+// TestUsersComeAndLeave checks that the requests in flight follow the number of users.
 func TestUsersComeAndLeave(t *testing.T) { synctest.Test(t, testUsersComeAndLeave) }
 
 func testUsersComeAndLeave(t *testing.T) {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// The generator watches itself: a load generator that is short of processor time,
-// or stopped by its own garbage collection, measures itself and not the service.
+// A load generator that lacks CPU time, or that its own garbage collection pauses,
+// measures itself rather than the service. So the run also measures the generator.
 
 const pauses = "/sched/pauses/total/gc:seconds"
 
-// watchSelf notes once a second what the process used of its processors and how
-// long garbage collection stopped it, until nothing more is offered.
+// watchSelf records the process's CPU usage and its longest pause for garbage
+// collection once per second, until no more requests are offered.
 func (r *Run) watchSelf() {
 	sample := []metrics.Sample{{Name: pauses}}
 	metrics.Read(sample)
@@ -43,8 +43,8 @@ func counts(s metrics.Sample) []uint64 {
 	return append([]uint64(nil), s.Value.Float64Histogram().Counts...)
 }
 
-// longest returns the lower end of the longest pause's bucket since before: it
-// was at least that long.
+// longest returns the lower end of the highest bucket whose count has grown since
+// before: the longest pause was at least that long.
 func longest(s metrics.Sample, before []uint64) time.Duration {
 	if s.Value.Kind() != metrics.KindFloat64Histogram {
 		return 0

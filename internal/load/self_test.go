@@ -8,18 +8,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDoubtful: what makes a second's figures doubtful, and what does not.
+// TestDoubtful checks what makes the figures of a second doubtful.
 func TestDoubtful(t *testing.T) {
 	for _, c := range []struct {
 		point Point
 		want  bool
 	}{
 		{Point{}, false},
-		{Point{Lag: fellBehind, GC: fellBehind, CPU: mostCPU}, false},
+		{Point{Lag: fellBehind, GC: fellBehind, CPU: maxCPU}, false},
 		{Point{Lag: fellBehind + 1}, true},
 		{Point{GC: fellBehind + 1}, true},
-		{Point{CPU: mostCPU + 0.001}, true},
-		{Point{InFlight: 1e6, Max: time.Hour, Late: 1e6}, false}, // the service's affair
+		{Point{CPU: maxCPU + 0.001}, true},
+		{Point{InFlight: 1e6, Max: time.Hour, Late: 1e6}, false}, // caused by the service
 	} {
 		if got := c.point.Doubtful(); got != c.want {
 			t.Errorf("%+v: %t", c.point, got)
@@ -27,8 +27,8 @@ func TestDoubtful(t *testing.T) {
 	}
 }
 
-// TestSelfCheckIsOfTheSecondBefore: what was measured in a second is written to
-// that second, not to the one that has just begun.
+// TestSelfCheckIsOfTheSecondBefore checks that measurements are stored in the second
+// they are of, not in the one that has just started.
 func TestSelfCheckIsOfTheSecondBefore(t *testing.T) {
 	r := newRecorder()
 	r.self(time.Second, 0.5, 2*time.Millisecond)
@@ -43,7 +43,7 @@ func TestSelfCheckIsOfTheSecondBefore(t *testing.T) {
 	}
 }
 
-// TestWatchSelf: a process that computes and collects garbage sees that it does.
+// TestWatchSelf checks that a process that computes and collects garbage measures it.
 func TestWatchSelf(t *testing.T) {
 	r := &Run{rec: newRecorder(), start: time.Now(), over: make(chan struct{})}
 	r.aside.Go(r.watchSelf)

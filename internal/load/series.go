@@ -2,22 +2,22 @@ package load
 
 import "time"
 
-// Steps of the two time series: a coarse one that is kept whole and reported,
-// and a fine one for the screen.
+// Intervals of the two time series: a coarse one, which is kept completely for
+// reports, and a fine one for the live display.
 const (
 	coarseStep = time.Second
 	fineStep   = 250 * time.Millisecond
 	fineKept   = 960 // points: four minutes
 )
 
-// series is a time series that grows at its end. Its owner guards it.
+// series is a time series. It is not safe for concurrent use.
 type series struct {
 	step    time.Duration
-	keep    int // how many points are kept; 0 is all
+	keep    int // how many points are kept; 0 means all
 	points  []Point
 	latency *Histogram // of the current point
 
-	sketch   *sketcher // of the current point; nil where none is kept
+	sketch   *sketcher // of the current point; nil if sketches are not kept
 	sketches []Sketch  // of the closed points
 }
 
@@ -25,7 +25,7 @@ func newSeries(step time.Duration, keep int) *series {
 	return &series{step: step, keep: keep, latency: NewHistogram(), points: []Point{{}}}
 }
 
-// sketched has the series keep the distribution of each point.
+// sketched makes the series keep the distribution of each point, and returns it.
 func (s *series) sketched() *series {
 	s.sketch = &sketcher{}
 	return s
@@ -39,7 +39,7 @@ func (s *series) record(d time.Duration) {
 	}
 }
 
-// current returns the point that now belongs to; points passed by are closed.
+// current returns the point that contains now, and closes the points before it.
 func (s *series) current(now time.Duration, inFlight int64) *Point {
 	for {
 		last := &s.points[len(s.points)-1]
@@ -48,7 +48,7 @@ func (s *series) current(now time.Duration, inFlight int64) *Point {
 		}
 		s.close(last, inFlight)
 		s.points = append(s.points, Point{At: last.At + s.step})
-		if s.keep > 0 && len(s.points) > 2*s.keep {
+		if s.keep > 0 && len(s.points) > 2*s.keep { // rarely, so that it costs little
 			s.points = append(s.points[:0], s.points[len(s.points)-s.keep:]...)
 		}
 	}
@@ -64,7 +64,7 @@ func (s *series) close(p *Point, inFlight int64) {
 	}
 }
 
-// measure fills in what a point's histogram says.
+// measure sets the fields of a point that come from its histogram.
 func (s *series) measure(p *Point, inFlight int64) {
 	p.InFlight = inFlight
 	if s.latency.Count() > 0 {
@@ -73,7 +73,7 @@ func (s *series) measure(p *Point, inFlight int64) {
 	}
 }
 
-// copy returns the last n points, all for n = 0.
+// copy returns the last n points, or all of them if n is 0.
 func (s *series) copy(n int, inFlight int64) []Point {
 	from := 0
 	if n > 0 {
@@ -84,7 +84,7 @@ func (s *series) copy(n int, inFlight int64) []Point {
 	return points
 }
 
-// last returns the last complete point, a zero one when there is none yet.
+// last returns the last complete point, or a zero Point if there is none.
 func (s *series) last() Point {
 	if len(s.points) < 2 {
 		return Point{}

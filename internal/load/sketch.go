@@ -5,51 +5,53 @@ import (
 	"time"
 )
 
-// sketcher gathers a Sketch. Each power of two has 64 buckets, so a bucket is at
-// most 1.6 % wide. The zero sketcher is empty.
+// sketcher collects a Sketch. Each power of two has 64 buckets, so a bucket is at
+// most 1.6% wide. The zero sketcher is empty.
 type sketcher struct {
 	counts [sketchBuckets]uint32
-	most   int // the last bucket in use
+	last   int // the last bucket in use
 	any    bool
 }
 
-// A sketch tells apart what is at most mostLatency, which has 42 bits.
+// A sketch covers durations up to maxLatency, which has 42 bits.
 const (
 	sketchBits    = 6
 	sketchBuckets = (42 - sketchBits + 1) << sketchBits
 )
 
 func (s *sketcher) record(d time.Duration) {
-	v := uint64(min(max(d, 0), mostLatency))
+	// The bucket is the position of the highest bit and the sketchBits below it. Small
+	// values have a bucket each.
+	v := uint64(min(max(d, 0), maxLatency))
 	shift := max(bits.Len64(v)-sketchBits-1, 0)
 	i := shift<<sketchBits + int(v>>shift)
 	s.counts[i]++
-	s.most, s.any = max(s.most, i), true
+	s.last, s.any = max(s.last, i), true
 }
 
-// take returns what was gathered, and forgets it.
+// take returns the sketch and empties the sketcher.
 func (s *sketcher) take() Sketch {
 	if !s.any {
 		return nil
 	}
 	var out Sketch
-	for i, n := range s.counts[:s.most+1] {
+	for i, n := range s.counts[:s.last+1] {
 		if n > 0 {
 			out = append(out, SketchBucket{sketchValue(i), int64(n)})
 			s.counts[i] = 0
 		}
 	}
-	s.most, s.any = 0, false
+	s.last, s.any = 0, false
 	return out
 }
 
-// peek returns what was gathered so far.
+// peek returns the sketch without emptying the sketcher.
 func (s *sketcher) peek() Sketch {
 	copied := *s
 	return copied.take()
 }
 
-// sketchValue is the middle of a bucket.
+// sketchValue returns the middle of a bucket.
 func sketchValue(i int) time.Duration {
 	shift := max(i>>sketchBits-1, 0)
 	low := uint64(i-shift<<sketchBits) << shift

@@ -15,12 +15,12 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// sums are what parts of a result must come to together, warm-up included.
+// sums are totals of a part of a result, including the warm-up.
 type sums struct {
 	Offered, Ended, OK int64
 }
 
-// checkParts holds a result to: every part of it sums up to the whole.
+// checkParts checks that every part of a result adds up to the whole.
 func checkParts(t *testing.T, res *load.Result) {
 	t.Helper()
 	checkSum(t, res)
@@ -66,8 +66,8 @@ func checkParts(t *testing.T, res *load.Result) {
 	}
 }
 
-// checkMessages holds a result to: the messages, the errors by text and the
-// latencies sum up to the totals.
+// checkMessages checks that the messages, the errors by text, and the latencies add up
+// to the totals.
 func checkMessages(t *testing.T, res *load.Result) {
 	t.Helper()
 	var sum load.MessageTotals
@@ -101,7 +101,8 @@ func checkMessages(t *testing.T, res *load.Result) {
 	}
 }
 
-// moody answers, fails, is slow or far too slow, by the number of the request.
+// moody replies, fails, is slow, or is too slow, depending on the number of the
+// request.
 func moody(end <-chan struct{}) micro.Handler {
 	var mu sync.Mutex
 	n := 0
@@ -116,7 +117,7 @@ func moody(end <-chan struct{}) micro.Handler {
 		case 2:
 			return micro.Errorf(404, "item %s not found", req.CorrelationID())
 		case 3, 4, 5:
-			timer := time.NewTimer(time.Duration(kind-2) * 50 * ms) // 5 is given up by most
+			timer := time.NewTimer(time.Duration(kind-2) * 50 * ms) // 5 times out under most policies
 			defer timer.Stop()
 			select {
 			case <-timer.C:
@@ -127,7 +128,7 @@ func moody(end <-chan struct{}) micro.Handler {
 	}
 }
 
-// ordeal is a short run and all that may befall it.
+// ordeal is a short run with a fault and an end.
 type ordeal struct {
 	policy    string
 	fault     string
@@ -141,9 +142,9 @@ func (o ordeal) String() string {
 	return fmt.Sprintf("%s/%s/users=%d/stop=%s/max=%d/warmup=%s", o.policy, o.fault, o.users, o.stopAfter, o.most, o.warmup)
 }
 
-// TestOfferedIsTheSumOfOutcomes is BENCH's truth check 4: under every fault and
-// every policy, in both models, to the end and stopped early, offered is the sum
-// of the outcomes, and every part of the result sums up to the whole.
+// TestOfferedIsTheSumOfOutcomes checks that offered is the sum of the outcomes, and that
+// every part of the result adds up to the whole: under every fault and every policy,
+// in open and closed loads, with complete runs and with stopped ones.
 func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
 	faults := []string{
 		"", "latency=20ms±10ms share=30%", "error=30%", "drop=30%", "drop-reply=30%", "duplicate=30%", "reorder=30%",
@@ -165,7 +166,7 @@ func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
 	bubbles(t, all, ordeal.String, checkOrdeal)
 }
 
-// impatient is a policy whose requests end soon.
+// impatient returns a policy with short timeouts.
 func impatient(name string) *policy.Policy {
 	short := []policy.Option{policy.WithTimeout(60 * ms), policy.WithBackoff(policy.Constant(20 * ms))}
 	switch name {
@@ -213,9 +214,9 @@ func checkOrdeal(t *testing.T, o ordeal) {
 	seen.check(t, res)
 }
 
-// results are the requests that OnResult was told of.
+// results are the requests passed to OnResult.
 type results struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	intended map[uint64]time.Time
 	outcomes [6]int64
 	twice    int
@@ -231,8 +232,8 @@ func (r *results) add(done load.Request) {
 	r.outcomes[done.Outcome]++
 }
 
-// check holds them to: each request once, numbered in the order of the intended
-// starts without gaps, and with the outcomes of the totals.
+// check checks that there is one result for each request, numbered without gaps in the
+// order of the intended starts, and that the outcomes match the totals.
 func (r *results) check(t *testing.T, res *load.Result) {
 	t.Helper()
 	if r.twice > 0 || int64(len(r.intended)) != res.Totals.Offered || r.outcomes != res.Totals.Outcomes {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// schedule has a trigger of the plan fired at its time.
+// schedule arranges for a trigger of the plan to fire at its start.
 func (r *Run) schedule(t Trigger) {
 	if t.Fire == nil {
 		r.rec.trigger(t)
@@ -17,13 +17,13 @@ func (r *Run) schedule(t Trigger) {
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			_ = r.fire(t) // TriggerError tells
+			_ = r.fire(t) // TriggerError returns it
 		case <-r.over:
 		}
 	})
 }
 
-// fire does what a trigger is for and notes it, or why it could not be done.
+// fire starts the fault of a trigger and records the trigger, or its error.
 func (r *Run) fire(t Trigger) error {
 	if t.Fire != nil {
 		if err := t.Fire(); err != nil {
@@ -36,8 +36,9 @@ func (r *Run) fire(t Trigger) error {
 	return nil
 }
 
-// Trigger does something to the system now: t.At is set to this moment. The
-// verdict of the run is about what comes after it.
+// Trigger fires a trigger now; t.At is set to the current time. The run judges the
+// recovery from it, too. It returns the error of t.Fire, or an error if no more
+// requests are offered.
 func (r *Run) Trigger(t Trigger) error {
 	select {
 	case <-r.over:
@@ -48,8 +49,7 @@ func (r *Run) Trigger(t Trigger) error {
 	return r.fire(t)
 }
 
-// TriggerError returns why a trigger of the plan could not be fired; nil when
-// all could.
+// TriggerError returns the first error of a trigger of the plan, or nil.
 func (r *Run) TriggerError() error {
 	if err := r.failed.Load(); err != nil {
 		return *err

@@ -14,7 +14,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// idle is a plan that hardly does anything, for what happens beside the requests.
+// idle returns a plan with few requests, for tests of everything else.
 func idle(t *testing.T, length time.Duration, triggers ...load.Trigger) load.Plan {
 	t.Helper()
 	return load.Plan{
@@ -23,7 +23,7 @@ func idle(t *testing.T, length time.Duration, triggers ...load.Trigger) load.Pla
 	}
 }
 
-// texts are the texts of the triggers that a result judges.
+// texts returns the texts of the triggers that a result judges.
 func texts(res *load.Result) (list []string) {
 	for _, r := range res.Recoveries {
 		list = append(list, r.Trigger.Text)
@@ -31,8 +31,8 @@ func texts(res *load.Result) (list []string) {
 	return list
 }
 
-// TestTriggersFireOnce: each at its time, never sooner, in whatever order the plan
-// has them; one that happens by itself is noted too.
+// TestTriggersFireOnce checks that each trigger fires once, at its time, in any order
+// in the plan, and that one without Fire is recorded, too.
 func TestTriggersFireOnce(t *testing.T) { synctest.Test(t, testTriggersFireOnce) }
 
 func testTriggersFireOnce(t *testing.T) {
@@ -66,8 +66,8 @@ func testTriggersFireOnce(t *testing.T) {
 	}
 }
 
-// TestTriggerError: a trigger that could not be fired is told of and marked, and
-// nothing is judged by it.
+// TestTriggerError checks that the error of a trigger is returned and marked, and that
+// the trigger is not judged.
 func TestTriggerError(t *testing.T) { synctest.Test(t, testTriggerError) }
 
 func testTriggerError(t *testing.T) {
@@ -83,7 +83,8 @@ func testTriggerError(t *testing.T) {
 	}
 }
 
-// TestStoppedBeforeATrigger: it is not fired any more, and does not keep the run.
+// TestStoppedBeforeATrigger checks that a trigger does not fire after the run was
+// stopped, and does not delay its end.
 func TestStoppedBeforeATrigger(t *testing.T) { synctest.Test(t, testStoppedBeforeATrigger) }
 
 func testStoppedBeforeATrigger(t *testing.T) {
@@ -102,8 +103,8 @@ func testStoppedBeforeATrigger(t *testing.T) {
 	}
 }
 
-// TestLiveTrigger: one fired by hand begins now, tells its error, and comes too
-// late once the run is over.
+// TestLiveTrigger checks that a trigger fired by hand starts now and returns its error,
+// and that none can be fired after the run.
 func TestLiveTrigger(t *testing.T) { synctest.Test(t, testLiveTrigger) }
 
 func testLiveTrigger(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// TestStallIsNotHidden is BENCH's truth check 1: a service that stalls 2 s at
-// 100/s. Of 500 requests, those due in the stall wait until its end: 2 s, 1.99 s
-// and so on; the 99th percentile is the fifth longest, 1.96 s.
+// TestStallIsNotHidden measures a service that stalls for 2 s at 100/s. Of 500
+// requests, those due in the stall wait for its end: 2 s, 1.99 s, and so on. The 99th
+// percentile is the fifth longest, 1.96 s.
 func TestStallIsNotHidden(t *testing.T) { synctest.Test(t, testStallIsNotHidden) }
 
 func testStallIsNotHidden(t *testing.T) {
@@ -44,8 +44,8 @@ func testStallIsNotHidden(t *testing.T) {
 	}
 }
 
-// TestStopByContext: a run whose context ends is stopped as by Ctrl-C; requests
-// that nobody will answer are counted all the same.
+// TestStopByContext checks that a run stops when its context ends, and that requests
+// without a reply are still counted.
 func TestStopByContext(t *testing.T) { synctest.Test(t, testStopByContext) }
 
 func testStopByContext(t *testing.T) {
@@ -70,7 +70,7 @@ func testStopByContext(t *testing.T) {
 	}
 }
 
-// TestTransportOutcomes: what is not the service's answer.
+// TestTransportOutcomes checks outcomes that are not replies of the service.
 func TestTransportOutcomes(t *testing.T) {
 	closing, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

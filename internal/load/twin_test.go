@@ -21,22 +21,22 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// stall is a service's standing still, some time after its first request: what
-// comes meanwhile waits until it is over.
+// stall makes a service stall some time after its first request. Requests that arrive
+// during the stall wait for its end.
 type stall struct {
 	after, length time.Duration
 
 	once   sync.Once
 	begin  time.Time
 	over   chan struct{}
-	opened time.Time // when it was really over; read it after over
+	opened time.Time // when the stall ended; may be read after over is closed
 }
 
 func newStall(after, length time.Duration) *stall {
 	return &stall{after: after, length: length, over: make(chan struct{})}
 }
 
-// wait returns when a request that comes now may be answered.
+// wait returns when a request that arrives now may be answered.
 func (s *stall) wait() {
 	s.once.Do(func() {
 		s.begin = time.Now()
@@ -50,18 +50,17 @@ func (s *stall) wait() {
 	}
 }
 
-// quantile is how long a share q of the requests take at most, by arithmetic, when
-// they come at a rate for some time and those that come in the stall wait until
-// its end: the longest waits for all of it, the next for one interval less, and so
-// on. A timer that was late on a busy machine has made the stall longer, and
-// counts.
+// quantile computes the latency that a share q of the requests do not exceed if they
+// arrive at a constant rate for some time. The first request in the stall waits for
+// all of it, the next one for one interval less, and so on. A late timer makes the
+// stall longer, which the result includes.
 func (s *stall) quantile(q, perSecond float64, length time.Duration) time.Duration {
 	<-s.over
 	longer := (1 - q) * perSecond * length.Seconds() // requests that took longer
 	return s.opened.Sub(s.begin) - s.after - time.Duration(longer/perSecond*float64(time.Second))
 }
 
-// ServeHTTP answers when the stall lets it.
+// ServeHTTP replies as soon as the stall permits it.
 func (s *stall) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	s.wait()
 	_, _ = io.WriteString(w, `"ok"`)

@@ -2,8 +2,8 @@ package load
 
 import "sync"
 
-// workers run calls on goroutines that are kept, the one used last first, so
-// that their stacks stay warm and their number is what was needed at once.
+// workers runs calls on goroutines that it reuses, the most recently used first:
+// their stacks stay warm, and there are only as many as were needed at once.
 type workers struct {
 	handle func(*call)
 
@@ -13,14 +13,14 @@ type workers struct {
 	wg     sync.WaitGroup
 }
 
-// run hands c to an idle worker, or to a new one.
+// run passes c to an idle worker, or to a new one. It does not block.
 func (w *workers) run(c *call) {
 	w.mu.Lock()
 	if n := len(w.idle); n > 0 {
 		ch := w.idle[n-1]
 		w.idle = w.idle[:n-1]
 		w.mu.Unlock()
-		ch <- c // has room: its worker waits
+		ch <- c // never blocks: the worker is idle, so its buffer is empty
 		return
 	}
 	w.mu.Unlock()
@@ -42,8 +42,8 @@ func (w *workers) work(ch chan *call) {
 	}
 }
 
-// close ends the workers when they have handled what they have; run must not be
-// called any more.
+// close waits for the workers to finish their calls and ends them. run must not be
+// called afterwards.
 func (w *workers) close() {
 	w.mu.Lock()
 	w.closed = true

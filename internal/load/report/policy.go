@@ -6,15 +6,15 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// Policy is the policy of a run at its end: its text, and its settings one by
-// one. Make it with NewPolicy; Settings gives what it was made of.
+// Policy is the policy at the end of a run: as text, and setting by setting. Create it
+// with NewPolicy; Settings is the inverse.
 type Policy struct {
 	Text     string        `json:"text"`
 	Timeout  time.Duration `json:"timeout_ns"`
 	Deadline time.Duration `json:"deadline_ns"`
 	Retries  int           `json:"retries"`
-	// RetryOn names the errors that are retried: "transient", "any",
-	// "timeout,5xx"; "custom" where a function decides.
+	// RetryOn lists the errors that are retried: "transient", "any", "timeout,5xx"; it
+	// is "custom" if a function decides.
 	RetryOn  string        `json:"retry_on"`
 	Delay    time.Duration `json:"delay_ns"`
 	Factor   float64       `json:"factor"`
@@ -22,22 +22,22 @@ type Policy struct {
 	Jitter   string        `json:"jitter"`
 	Ratio    float64       `json:"budget_ratio"`
 	Floor    float64       `json:"budget_floor_per_s"`
-	// The breaker; without it all are absent.
+	// The breaker. Without one, all are absent.
 	BreakerRatio    float64       `json:"breaker_ratio,omitempty"`
 	BreakerWindow   time.Duration `json:"breaker_window_ns,omitempty"`
 	BreakerCooldown time.Duration `json:"breaker_cooldown_ns,omitempty"`
 	BreakerMinimum  int           `json:"breaker_minimum,omitempty"`
 	BreakerProbes   int           `json:"breaker_probes,omitempty"`
-	// Hedging: after a delay or a quantile; without it all are absent.
+	// Hedging after a delay or a quantile. Without it, all are absent.
 	HedgeDelay    time.Duration `json:"hedge_delay_ns,omitempty"`
 	HedgeQuantile float64       `json:"hedge_quantile,omitempty"`
 	HedgeMost     int           `json:"hedge_most,omitempty"`
 }
 
-// transient is the name of what policies retry where nothing else was said.
+// transient is the name of the errors that policies retry by default.
 const transient = "transient"
 
-// NewPolicy describes a policy's settings.
+// NewPolicy converts a policy's settings.
 func NewPolicy(s policy.Settings) Policy {
 	p := Policy{
 		Text: s.String(), Timeout: s.Timeout, Deadline: s.Deadline, Retries: s.Retries, RetryOn: s.RetryOn,
@@ -53,8 +53,8 @@ func NewPolicy(s policy.Settings) Policy {
 	return p
 }
 
-// Settings are the policy's settings: NewPolicy the other way round. Text is not
-// looked at, and a jitter that is not known is none.
+// Settings returns the policy's settings. It is the inverse of NewPolicy, ignores Text,
+// and treats an unknown jitter as none.
 func (p *Policy) Settings() policy.Settings {
 	jitter, _ := policy.ParseJitter(p.Jitter)
 	retryOn := p.RetryOn

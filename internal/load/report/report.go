@@ -1,14 +1,13 @@
-// Package report makes what people and other programs read out of load tests:
-// plain text, an HTML page, JSON, CSV, JUnit, Markdown and vegeta files, and the
-// check of thresholds. It measures nothing.
+// Package report writes the results of load tests as plain text, HTML, JSON, CSV,
+// JUnit, Markdown, and vegeta files, and checks thresholds.
 //
-// Everything is made from a Document, which is also what is saved: a document
-// that was read from a file gives the same reports as the run itself.
+// Every report is made from a Document, which can be saved: a document loaded from a
+// file gives the same reports as the run itself.
 package report
 
-// Hold checks the runs against thresholds and keeps the results in the
-// document, in place of those it had. With several runs a threshold is kept if
-// every run keeps it; the measured value is the worst one.
+// Hold checks the runs against thresholds and replaces the document's results. With
+// several runs, a threshold is met if every run meets it, and the measured value is
+// that of the worst run.
 func (d *Document) Hold(thresholds []Threshold) {
 	d.Thresholds = make([]ThresholdResult, 0, len(thresholds))
 	for _, t := range thresholds {
@@ -16,7 +15,7 @@ func (d *Document) Hold(thresholds []Threshold) {
 	}
 }
 
-// Crossed returns the thresholds that were not kept.
+// Crossed returns the thresholds that were not met.
 func (d *Document) Crossed() []ThresholdResult {
 	var crossed []ThresholdResult
 	for _, t := range d.Thresholds {
@@ -27,7 +26,7 @@ func (d *Document) Crossed() []ThresholdResult {
 	return crossed
 }
 
-// Verdict is the worst verdict of the runs, "" where there was no trigger.
+// Verdict returns the worst verdict of the runs, or "" without triggers.
 func (d *Document) Verdict() string {
 	worst := ""
 	for i := range d.Runs {
@@ -38,7 +37,7 @@ func (d *Document) Verdict() string {
 	return worst
 }
 
-// The verdicts of a finished run, as load.Verdict writes them.
+// The verdicts of a finished run, as formatted by load.Verdict.
 const (
 	recovered = "RECOVERED"
 	undecided = "UNDECIDED"

@@ -8,26 +8,25 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// About is what a run does not know of itself.
+// About describes a run in ways that its result does not.
 type About struct {
-	// Name and Cell place the run in an experiment; both are zero outside one.
+	// Name and Cell identify the run in an experiment; both are zero for a single run.
 	Name string
 	Cell int
-	// Pattern is the pattern's route, or a scenario's name; Target whom it was
-	// sent to; Load how much, in few words: "500/s for 10s".
+	// Pattern is the pattern's route, or the name of the scenario; Target is where it was
+	// sent; Load describes the load briefly: "500/s for 10s".
 	Pattern, Target, Load string
-	// Connections is how many there were.
+	// Connections is the number of connections.
 	Connections int
 	// Seed is the plan's.
 	Seed uint64
-	// Faults are all that were asked for, also those without a window, and what
-	// came of them.
+	// Faults are all faults of the run, including those without a window.
 	Faults []Fault
-	// LateUnknown tells that the transport cannot see late answers.
+	// LateUnknown is set if the transport cannot see late answers.
 	LateUnknown bool
 }
 
-// NewRun makes a document's run of a result. The error is of a histogram that
+// NewRun converts a result to a run of a document. It returns an error if a histogram
 // cannot be encoded.
 func NewRun(res *load.Result, about About) (Run, error) {
 	latency, err := latencies(res)
@@ -50,8 +49,8 @@ func NewRun(res *load.Result, about About) (Run, error) {
 	return r, nil
 }
 
-// NewDocument puts runs together; tool says what made them, command makes them
-// again. What several runs came to together is the caller's to add.
+// NewDocument returns a document with the runs. tool is the program that made them,
+// and command repeats them. The caller adds the Experiment of several runs.
 func NewDocument(kind Kind, tool, command string, runs ...Run) *Document {
 	d := &Document{Version: DocumentVersion, Tool: tool, Kind: kind, Command: command, Machine: ThisMachine(), Runs: runs}
 	for _, r := range runs {
@@ -74,7 +73,7 @@ func Merge(first *Document, others ...*Document) *Document {
 	return &merged
 }
 
-// ThisMachine describes where the program runs.
+// ThisMachine describes the machine that the program runs on.
 func ThisMachine() Machine {
 	return Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.GOMAXPROCS(0), Go: runtime.Version()}
 }
@@ -96,7 +95,7 @@ func attempts(t *load.Totals, lateUnknown bool) Attempts {
 	}
 }
 
-// latencies are the four distributions of a run under their names.
+// latencies returns the four distributions of a run by name.
 func latencies(res *load.Result) (map[string]Latency, error) {
 	all := map[string]Latency{}
 	for name, h := range map[string]*load.Histogram{
@@ -119,7 +118,7 @@ func latencies(res *load.Result) (map[string]Latency, error) {
 	return all, nil
 }
 
-// lists fills in errors, messages, changes and triggers.
+// lists sets the errors, messages, changes, and triggers.
 func (r *Run) lists(res *load.Result) {
 	for _, e := range res.Errors {
 		r.Errors = append(r.Errors, ErrorCount{e.Outcome.String(), e.Status, e.Text, e.Count})
@@ -141,7 +140,7 @@ func (r *Run) lists(res *load.Result) {
 	}
 }
 
-// series fills in the seconds and the cohorts.
+// series sets the seconds and the cohorts.
 func (r *Run) series(res *load.Result) {
 	for i, p := range res.Seconds {
 		s := Second{
@@ -165,11 +164,10 @@ func (r *Run) series(res *load.Result) {
 	}
 }
 
-// failed is how many requests of a second ended in a way that is neither ok nor
-// shed.
+// failed returns how many requests of the second ended neither ok nor shed.
 func (s *Second) failed() int64 { return s.Error + s.Timeout + s.Lost }
 
-// finished is how many requests have an outcome.
+// finished returns how many requests have an outcome.
 func (r *Run) finished() (n int64) {
 	for _, v := range r.Outcomes {
 		n += v
@@ -177,7 +175,7 @@ func (r *Run) finished() (n int64) {
 	return n
 }
 
-// share is an outcome's share of the finished requests.
+// share returns an outcome's share of the finished requests.
 func (r *Run) share(outcome string) float64 {
 	if n := r.finished(); n > 0 {
 		return float64(r.Outcomes[outcome]) / float64(n)
@@ -185,10 +183,10 @@ func (r *Run) share(outcome string) float64 {
 	return 0
 }
 
-// answers is how many answers the service gave.
+// answers returns the number of replies from the service.
 func (a *Attempts) answers() int64 { return a.Used + a.Discarded + a.Late }
 
-// end is when a trigger ended: at the run's end where it has no length.
+// end returns the end of the trigger: the end of the run if it has no length.
 func (t *Trigger) end(run *Run) time.Duration {
 	if t.Length == 0 {
 		return max(run.Elapsed, t.At)

@@ -13,8 +13,8 @@ import (
 // writer writes the text report of a document.
 type writer struct{ *format.Writer }
 
-// Text writes the report for a person to read, made for 80 columns. A single run
-// is told in full, several as the table that they are.
+// Text writes the report as plain text of 80 columns: a single run with all details,
+// several runs as a table.
 func (d *Document) Text(to io.Writer, p format.Palette) error {
 	w := writer{format.NewWriter(to, p)}
 	if len(d.Runs) == 1 && d.Experiment == nil {
@@ -26,12 +26,12 @@ func (d *Document) Text(to io.Writer, p format.Palette) error {
 	w.suggestion(d)
 	if d.Command != "" {
 		w.Line("")
-		w.Line("%s%s", w.Label("again"), d.Command)
+		w.Line("%s%s", w.Label("rerun"), d.Command)
 	}
 	return w.Flush()
 }
 
-// run tells all of a single run.
+// run writes all details of a run.
 func (w writer) run(r *Run) {
 	w.head(r)
 	w.outcomes(r)
@@ -60,8 +60,8 @@ func (w writer) head(r *Run) {
 	}
 }
 
-// offered is how much was offered, and over how many connections where the
-// transport keeps them apart.
+// offered describes the load, with the number of connections if the transport has
+// several.
 func (r *Run) offered() string {
 	if r.Connections == 0 {
 		return r.Load
@@ -85,7 +85,7 @@ func (w writer) outcomes(r *Run) {
 			w.Line("%s%s", w.Bad(text), row)
 		}
 	}
-	w.Line("  %s%s", format.Pad("offered", -12), format.Pad(format.Count(r.Offered), 12)+format.Pad("= the sum", 12)+format.Pad(format.Rate(r.OfferedRate), 14))
+	w.Line("  %s%s", format.Pad("offered", -12), format.Pad(format.Count(r.Offered), 12)+format.Pad("100%", 12)+format.Pad(format.Rate(r.OfferedRate), 14))
 }
 
 func (w writer) latencies(r *Run) {
@@ -102,7 +102,7 @@ func (w writer) latencies(r *Run) {
 	}
 }
 
-// row is a distribution as one line of the latency table.
+// row returns a distribution as a row of the latency table.
 func row(l Latency) string {
 	if l.Count == 0 {
 		return format.Pad("-", 9)
@@ -114,7 +114,7 @@ func row(l Latency) string {
 	return text
 }
 
-// attempts tells what the policy made of the requests, and what that cost.
+// attempts writes what the policy made of the requests, and at what cost.
 func (w writer) attempts(r *Run) {
 	w.Line("")
 	for i, text := range attemptLines(r) {
@@ -132,61 +132,61 @@ func (w writer) attempts(r *Run) {
 	}
 }
 
-// line says what came of a fault. What it swallowed is work that the service did
-// and the client cannot know of.
+// line describes how often a fault was applied. Dropped replies are work that the
+// service did and the client cannot see.
 func (f *Fault) line() string {
 	if strings.HasPrefix(f.Text, "pause") { // of a process, not of messages
 		return f.Text
 	}
 	if f.Messages == 0 && f.Hit == 0 {
-		return f.Text + ": met no message"
+		return f.Text + ": matched no messages"
 	}
-	text := fmt.Sprintf("%s: done to %s of %s", f.Text, format.Count(f.Hit), format.Counted(f.Messages, "message"))
+	text := fmt.Sprintf("%s: applied to %s of %s", f.Text, format.Count(f.Hit), format.Counted(f.Messages, "message"))
 	if f.Swallowed > 0 {
-		text += fmt.Sprintf("; %s swallowed, whose work was for nobody", format.Counted(f.Swallowed, "answer"))
+		text += fmt.Sprintf("; %s dropped, so the service did that work for nothing", format.CountedAs(f.Swallowed, "reply", "replies"))
 	}
 	return text
 }
 
-// attemptLines are the sentences about a run's attempts.
+// attemptLines returns the sentences about a run's attempts.
 func attemptLines(r *Run) []string {
 	a := &r.Attempts
 	lines := []string{fmt.Sprintf("%s for %s: amplification %.2f", format.Count(a.Total), format.Counted(r.Offered, "request"), a.Amplification)}
 	if a.Hedges > 0 {
-		lines = append(lines, format.CountedAs(a.Hedges, "hedge", "hedges")+" sent while an earlier attempt was out")
+		lines = append(lines, format.CountedAs(a.Hedges, "hedge", "hedges")+" sent while an earlier attempt was pending")
 	}
 	if a.OverBudget > 0 {
-		lines = append(lines, format.CountedAs(a.OverBudget, "retry", "retries")+" not made: the budget was spent")
+		lines = append(lines, format.CountedAs(a.OverBudget, "retry", "retries")+" denied: the retry budget was exhausted")
 	}
 	if a.BreakerOpen > 0 {
-		lines = append(lines, format.CountedAs(a.BreakerOpen, "attempt", "attempts")+" not made: the breaker was open")
+		lines = append(lines, format.CountedAs(a.BreakerOpen, "attempt", "attempts")+" blocked: the breaker was open")
 	}
 	if a.OutOfTime > 0 {
-		lines = append(lines, format.CountedAs(a.OutOfTime, "retry", "retries")+" not made: the deadline would have come first")
+		lines = append(lines, format.CountedAs(a.OutOfTime, "retry", "retries")+" skipped: the deadline would have passed first")
 	}
 	return lines
 }
 
-// wastedLine says which answers nobody used.
+// wastedLine describes the replies that were not used.
 func wastedLine(a *Attempts) string {
 	retried := ""
 	if a.Discarded > 0 {
 		retried = fmt.Sprintf(", %s retried", format.Counted(a.Discarded, "error"))
 	}
 	if a.LateUnknown {
-		return "not known over http, where a client that gives up hangs up" + retried
+		return "unknown over HTTP: a client that gives up closes the connection" + retried
 	}
 	if a.answers() == 0 {
-		return "the service answered nothing"
+		return "the service sent no replies"
 	}
-	text := fmt.Sprintf("%s of %s", format.Percent(a.Wasted), format.Counted(a.answers(), "answer"))
+	text := fmt.Sprintf("%s of %s", format.Percent(a.Wasted), format.CountedAs(a.answers(), "reply", "replies"))
 	if a.Late > 0 {
 		text += fmt.Sprintf(", %s late", format.Count(a.Late))
 	}
 	return text + retried
 }
 
-// notes tells what a reader must know to trust the figures.
+// notes writes what a reader must know to trust the figures.
 func (w writer) notes(r *Run) {
 	for i, text := range generatorLines(r) {
 		label := "generator"
@@ -211,15 +211,15 @@ func stoppedLine(r *Run) string {
 	case !r.Stopped:
 		return ""
 	case r.CutShort > 0:
-		return fmt.Sprintf("the run was stopped early with %s unanswered", format.Counted(r.CutShort, "request"))
+		return fmt.Sprintf("the run was stopped early with %s in flight", format.Counted(r.CutShort, "request"))
 	}
 	return "the run was stopped early"
 }
 
-// generatorLines tell how well the generator itself kept up.
+// generatorLines describes how well the generator kept up.
 func generatorLines(r *Run) (lines []string) {
 	if lag := r.Latency["lag"]; lag.Count > 0 && r.Users == 0 {
-		lines = append(lines, fmt.Sprintf("sent p50 %s, p99 %s, max %s after the intended start", format.Duration(lag.P50), format.Duration(lag.P99), format.Duration(lag.Max)))
+		lines = append(lines, fmt.Sprintf("send delay p50 %s, p99 %s, max %s after the intended start", format.Duration(lag.P50), format.Duration(lag.P99), format.Duration(lag.Max)))
 	}
 	var cpu float64
 	var gc time.Duration
@@ -227,7 +227,7 @@ func generatorLines(r *Run) (lines []string) {
 		cpu, gc = max(cpu, s.CPU), max(gc, s.GC)
 	}
 	if cpu > 0 {
-		text := fmt.Sprintf("used up to %.0f%% of the processors", cpu*100)
+		text := fmt.Sprintf("used up to %.0f%% of the CPU", cpu*100)
 		if gc > 0 {
 			text += fmt.Sprintf(", paused up to %s for GC", format.Duration(gc))
 		}
@@ -236,18 +236,18 @@ func generatorLines(r *Run) (lines []string) {
 	return lines
 }
 
-// doubtfulLine names the seconds in which the generator was short of time.
+// doubtfulLine lists the seconds in which the generator fell behind.
 func doubtfulLine(r *Run) string {
 	if r.Doubtful == 0 {
 		return ""
 	}
-	return fmt.Sprintf("doubtful: %s of %s (%s): this machine was busy", format.Counted(r.Doubtful, "second"), format.Count(int64(len(r.Seconds))), doubtfulRanges(r))
+	return fmt.Sprintf("doubtful: %s of %s (%s): the generator fell behind", format.Counted(r.Doubtful, "second"), format.Count(int64(len(r.Seconds))), doubtfulRanges(r))
 }
 
-// mostRanges is how many stretches of doubtful seconds are named.
-const mostRanges = 6
+// maxRanges is how many ranges of doubtful seconds are listed.
+const maxRanges = 6
 
-// doubtfulRanges names doubtful seconds, those in a row together: 3 s, 7–9 s.
+// doubtfulRanges lists the doubtful seconds as ranges: 3 s, 7–9 s.
 func doubtfulRanges(r *Run) string {
 	var ranges []string
 	for i := 0; i < len(r.Seconds); i++ {
@@ -264,8 +264,8 @@ func doubtfulRanges(r *Run) string {
 		}
 		ranges = append(ranges, text+" s")
 	}
-	if len(ranges) > mostRanges {
-		ranges = append(ranges[:mostRanges], "…")
+	if len(ranges) > maxRanges {
+		ranges = append(ranges[:maxRanges], "…")
 	}
 	return strings.Join(ranges, ", ")
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// messages tells of each message where there are several.
+// messages writes a row for each message if there are several.
 func (w writer) messages(r *Run) {
 	if len(r.Messages) < 2 {
 		return
@@ -24,7 +24,7 @@ func (w writer) messages(r *Run) {
 	}
 }
 
-// ok is the share of a message's requests that were answered.
+// ok returns the share of a message's requests that succeeded.
 func (m *Message) ok() string {
 	if m.Offered == 0 {
 		return "-"
@@ -32,9 +32,9 @@ func (m *Message) ok() string {
 	return format.Percent(float64(m.Outcomes[load.OK.String()]) / float64(m.Offered))
 }
 
-// How many ways to fail are listed, and where their texts begin.
+// How many kinds of errors are listed, and the column where their texts begin.
 const (
-	mostErrors  = 12
+	maxErrors   = 12
 	errorIndent = 25
 )
 
@@ -46,7 +46,7 @@ func (w writer) errors(r *Run) {
 	w.Line("%s", w.Bold("errors"))
 	var rest int64
 	for i, e := range r.Errors {
-		if i >= mostErrors {
+		if i >= maxErrors {
 			rest += e.Count
 			continue
 		}
@@ -59,11 +59,11 @@ func (w writer) errors(r *Run) {
 		}
 	}
 	if rest > 0 {
-		w.Line("  %s  in %s", format.Pad(format.Count(rest), 8), format.CountedAs(int64(len(r.Errors)-mostErrors), "other way", "other ways"))
+		w.Line("  %s  others, of %s", format.Pad(format.Count(rest), 8), format.CountedAs(len(r.Errors)-maxErrors, "kind", "kinds"))
 	}
 }
 
-// kind is the outcome, with the status of an error: "error 503".
+// kind returns the outcome, with the status of an error: "error 503".
 func (e *ErrorCount) kind() string {
 	if e.Status > 0 {
 		return fmt.Sprintf("%s %d", e.Outcome, e.Status)
@@ -71,7 +71,7 @@ func (e *ErrorCount) kind() string {
 	return e.Outcome
 }
 
-// triggers tells what was done to the system, what came of it, and the verdict.
+// triggers writes each trigger with its effect and its verdict.
 func (w writer) triggers(r *Run) {
 	if len(r.Triggers) == 0 {
 		return
@@ -84,19 +84,19 @@ func (w writer) triggers(r *Run) {
 	}
 }
 
-// line describes a trigger by its goodput.
+// line describes the effect of a trigger on goodput.
 func (t *Trigger) line() string {
 	text := fmt.Sprintf("%s at %s: goodput %s before, %s during", t.Text, format.Seconds(t.At), format.WholePercent(t.Before), format.WholePercent(t.During))
 	if t.Verdict == undecided {
 		return text
 	}
-	return text + fmt.Sprintf(", %s at the end, with %.1f attempts a request", format.WholePercent(t.After), t.Amplified)
+	return text + fmt.Sprintf(", %s at the end, with %.1f attempts per request", format.WholePercent(t.After), t.Amplified)
 }
 
-// sentence is the verdict in words.
+// sentence returns the verdict with its reason.
 func (t *Trigger) sentence() string {
 	if t.Verdict == recovered {
-		return fmt.Sprintf("%s %s after `%s`", t.Verdict, format.Seconds(t.Took), t.Text)
+		return fmt.Sprintf("%s %s after `%s` ended", t.Verdict, format.Seconds(t.Took), t.Text)
 	}
 	if t.Why == "" {
 		return t.Verdict
@@ -104,7 +104,7 @@ func (t *Trigger) sentence() string {
 	return t.Verdict + ": " + t.Why
 }
 
-// verdict is the colour of a verdict.
+// verdict returns the color of a verdict.
 func (w writer) verdict(word string) func(string) string {
 	switch word {
 	case recovered:
@@ -128,7 +128,7 @@ func (w writer) thresholds(d *Document) {
 	w.Line("")
 	w.Line("%s", w.Bold("thresholds"))
 	for _, t := range d.Thresholds {
-		verdict := w.Good("kept   ")
+		verdict := w.Good("met    ")
 		if !t.Kept {
 			verdict = w.Bad("crossed")
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// experiment tells what several runs came to together.
+// experiment writes the results of several runs.
 func (w writer) experiment(d *Document) {
 	e := d.together()
 	w.Wrapped(string(d.Kind), e.Title, w.Bold)
@@ -37,8 +37,8 @@ func (w writer) experiment(d *Document) {
 	w.runNotes(d)
 }
 
-// together is the document's experiment, or one made of the runs of a document
-// that has none: a cell for each.
+// together returns the document's experiment. For a document without one, it returns
+// an experiment with a cell for each run.
 func (d *Document) together() *Experiment {
 	if d.Experiment != nil {
 		return d.Experiment
@@ -61,8 +61,8 @@ func (d *Document) together() *Experiment {
 	return e
 }
 
-// CellName is what a combination of values is called: the value alone where only
-// the policy is varied, else all as name=value.
+// CellName returns the name of a combination of values: name=value for each axis, or
+// only the value if the policy is the only axis.
 func CellName(axes []Axis, values []string) string {
 	if len(axes) == 1 && axes[0].Name == "policy" {
 		return values[0]
@@ -74,10 +74,10 @@ func CellName(axes []Axis, values []string) string {
 	return strings.Join(parts, " ")
 }
 
-// name is what cell i is called.
+// name returns the name of cell i.
 func (e *Experiment) name(i int) string { return CellName(e.Axes, e.Cells[i].Values) }
 
-// outcome is a cell's verdict with its recovery: "RECOVERED in 1.2 s".
+// outcome returns a cell's verdict with its recovery time: "RECOVERED in 1.2 s".
 func (c *Cell) outcome() string {
 	if c.Verdict == recovered {
 		return c.Verdict + " in " + format.Seconds(c.Recovery)
@@ -93,7 +93,7 @@ func star(e *Experiment, i int) string {
 	return "  "
 }
 
-// list is a line for each cell.
+// list writes a line for each cell.
 func (w writer) list(e *Experiment) {
 	widths := axisWidths(e)
 	head := "  "
@@ -112,8 +112,8 @@ func (w writer) list(e *Experiment) {
 	}
 }
 
-// axisWidths are the columns of a list's axes: what they need, or a fair share of
-// what the line has.
+// axisWidths returns the widths of a list's axis columns: what they need, or a fair
+// share of the line.
 func axisWidths(e *Experiment) []int {
 	widths := make([]int, len(e.Axes))
 	for j, a := range e.Axes {
@@ -126,7 +126,7 @@ func axisWidths(e *Experiment) []int {
 	return widths
 }
 
-// marked writes a cell's line, its verdict in colour and the best one bold.
+// marked writes a cell's line: the verdict in color, and the best cell in bold.
 func (w writer) marked(e *Experiment, i int, text, verdict, words string) {
 	if i == e.Best {
 		text = w.Bold(text)
@@ -137,7 +137,7 @@ func (w writer) marked(e *Experiment, i int, text, verdict, words string) {
 	w.Line("%s", text)
 }
 
-// collapse is a line for each policy: does the system come back?
+// collapse writes a line for each policy with its verdict.
 func (w writer) collapse(d *Document, e *Experiment) {
 	width := axisWidths(e)[0]
 	w.Line("%s", w.Dim("  "+format.Pad("policy", -width-2)+format.Pad("verdict", -11)+format.Pad("recovery", 10)+format.Pad("goodput after", 15)+format.Pad("amplified", 11)+format.Pad("wasted", 9)))
@@ -160,8 +160,8 @@ func (w writer) collapse(d *Document, e *Experiment) {
 	}
 }
 
-// after is what the worst run of a cell had come to at its end: goodput as a
-// share of the requests, and attempts a request.
+// after returns goodput, as a share of the requests, and attempts per request at the
+// end of a cell's worst run.
 func (d *Document) after(cell int) (goodput, amplified float64) {
 	found := false
 	for i := range d.Runs {
@@ -177,7 +177,7 @@ func (d *Document) after(cell int) (goodput, amplified float64) {
 	return goodput, amplified
 }
 
-// runNotes tells what to know of the runs to trust the table.
+// runNotes writes what a reader must know about the runs to trust the table.
 func (w writer) runNotes(d *Document) {
 	doubtful, total, stopped := 0, 0, 0
 	for i := range d.Runs {
@@ -191,27 +191,27 @@ func (w writer) runNotes(d *Document) {
 		w.Line("")
 	}
 	if doubtful > 0 {
-		w.Wrapped("generator", fmt.Sprintf("doubtful: %s of %s: this machine was busy", format.Counted(doubtful, "second"), format.Count(int64(total))), w.Warn)
+		w.Wrapped("generator", fmt.Sprintf("doubtful: %s of %s: the generator fell behind", format.Counted(doubtful, "second"), format.Count(int64(total))), w.Warn)
 	}
 	if stopped > 0 {
 		w.Wrapped("stopped", format.Counted(stopped, "run")+" stopped early", w.Warn)
 	}
 }
 
-// Columns of a sweep's grid.
+// Column widths of a sweep's grid.
 const (
 	gridColumn = 15
 	gridHead   = 20
 )
 
-// gridFits reports whether a sweep of two axes fits the width as a grid.
+// gridFits reports whether a sweep over two axes fits as a grid.
 func gridFits(e *Experiment) bool {
 	return len(e.Cells) == len(e.Axes[0].Values)*len(e.Axes[1].Values) &&
 		gridHead+gridColumn*len(e.Axes[1].Values) <= format.Width
 }
 
-// grid is a sweep of two axes: a row for each value of the first, with three
-// lines in each.
+// grid writes a sweep over two axes: a row of three lines for each value of the
+// first axis.
 func (w writer) grid(e *Experiment) {
 	rows, columns := e.Axes[0], e.Axes[1]
 	head := format.Pad("", -gridHead)
@@ -256,7 +256,7 @@ func (w writer) gridCell(e *Experiment, i int, lines *[3]string) {
 	lines[2] += w.verdict(c.Verdict)(format.Pad(c.Verdict, -gridColumn))
 }
 
-// find returns the cell of a row's and a column's value, -1 when there is none.
+// find returns the index of the cell with a row's and a column's value, or -1.
 func (e *Experiment) find(row, column string) int {
 	for i, c := range e.Cells {
 		if c.Values[0] == row && c.Values[1] == column {
