@@ -152,7 +152,7 @@ func (b *Bench) conclude() {
 	if e == nil {
 		return
 	}
-	lab.Summarise(e, b.runs)
+	lab.Summarize(e, b.runs)
 	text := e.Why
 	if e.Best >= 0 {
 		text = "★ " + report.CellName(e.Axes, e.Cells[e.Best].Values) + ": " + text
@@ -175,7 +175,7 @@ func (b *Bench) Document() *report.Document {
 	d := report.NewDocument(kind, b.spec.Tool, b.spec.Command, b.runs...)
 	d.Experiment = b.experiment
 	if d.Experiment != nil && d.Experiment.Why == "" { // the runs were stopped
-		lab.Summarise(d.Experiment, b.runs)
+		lab.Summarize(d.Experiment, b.runs)
 	}
 	var thresholds []report.Threshold
 	for _, t := range b.spec.Thresholds {

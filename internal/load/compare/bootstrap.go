@@ -5,43 +5,39 @@ import (
 	"math/rand/v2"
 )
 
-// How the bootstrap is made.
 const (
 	resamples = 2000
-	// fewestBlocks bounds how long a block can be.
+	// fewestBlocks limits the length of a block.
 	fewestBlocks = 4
-	// segments is into how many parts a run is split to see how much it differs
-	// from itself over a long time.
+	// segments is the number of parts of a run between which drift is measured.
 	segments = 4
-	// leastFreedom bounds how much few blocks or segments widen an interval.
+	// leastFreedom limits how much a small number of blocks or segments widens an
+	// interval.
 	leastFreedom = 3
 )
 
-// statistic is what a metric comes to in some seconds of a sample, on the scale
-// on which it is compared: the logarithm of durations and ratios. It is false
-// when it has no value there.
+// statistic returns the value of a metric in some seconds of a sample, on the scale on
+// which it is compared: the logarithm of durations and ratios. ok is false if it has no
+// value there.
 type statistic func(s *sample, seconds []int) (value float64, ok bool)
 
-// estimate is what a side says of one metric: its value, and how far off it may
-// be.
+// estimate is the value of a metric for one side, with its uncertainty.
 type estimate struct {
 	value float64
 	ok    bool
-	// draws are values that might as well have been measured, by the blocks of
-	// seconds within the runs.
+	// draws are resampled values, from blocks of seconds within the runs.
 	draws []float64
-	// within are the parts of the value's variance that the draws have.
+	// within are the parts of the value's variance that the draws contain.
 	within []variance
-	// values are those of the runs, runs how many there are.
+	// values are the values of the runs, and runs is their number.
 	values []float64
 	runs   int
 }
 
-// variance is an estimate of a variance, and from how many independent
-// differences it is.
+// variance is an estimate of a variance, with its degrees of freedom.
 type variance struct{ value, freedom float64 }
 
-// measure estimates a statistic over a side's runs.
+// measure estimates a metric over a side's runs.
 func measure(samples []*sample, of metric, random *rand.Rand) estimate {
 	e := estimate{draws: make([]float64, resamples)}
 	for _, s := range samples {
@@ -71,7 +67,7 @@ func measure(samples []*sample, of metric, random *rand.Rand) estimate {
 	return e
 }
 
-// all are the indexes of all seconds.
+// all returns the indexes of all seconds.
 func (s *sample) all() []int {
 	list := make([]int, len(s.seconds))
 	for i := range list {
@@ -80,9 +76,9 @@ func (s *sample) all() []int {
 	return list
 }
 
-// bootstrap draws deviations of the statistic from its value: blocks of
-// neighbouring seconds, because noise comes in bursts, from each stratum as many
-// as there were. They are never less spread than independent requests would be.
+// bootstrap draws deviations of the statistic from its value. It resamples blocks of
+// neighboring seconds, because noise comes in bursts, within each stratum. The spread of
+// the deviations is at least that of independent requests.
 func (s *sample) bootstrap(of metric, value float64, random *rand.Rand) ([]float64, []variance) {
 	draws := make([]float64, resamples)
 	seconds := make([]int, 0, len(s.seconds))
@@ -119,8 +115,8 @@ func (s *sample) bootstrap(of metric, value float64, random *rand.Rand) ([]float
 	}
 }
 
-// drawBlocks appends to-from seconds in blocks, the last one cut; after the last
-// second comes the first again, so that each is as likely.
+// drawBlocks appends to-from seconds in blocks, the last one truncated. Blocks wrap
+// around at the end, so that every second is equally likely.
 func drawBlocks(seconds []int, from, to, block int, random *rand.Rand) []int {
 	n := to - from
 	for left := n; left > 0; left -= block {
@@ -132,7 +128,7 @@ func drawBlocks(seconds []int, from, to, block int, random *rand.Rand) []int {
 	return seconds
 }
 
-// block is how many seconds stay together: more where neighbours are alike.
+// block returns the length of a block: longer if neighboring seconds are correlated.
 func (s *sample) block(of metric) int {
 	n := float64(len(s.seconds))
 	length := math.Cbrt(n)
@@ -143,7 +139,7 @@ func (s *sample) block(of metric) int {
 	return int(max(1, math.Round(min(length, n/fewestBlocks))))
 }
 
-// correlation is how alike the statistic is in neighbouring seconds, -1 to 1.
+// correlation returns the correlation of the statistic in neighboring seconds.
 func (s *sample) correlation(of metric) float64 {
 	var values []float64
 	for i := range s.seconds {
@@ -167,10 +163,10 @@ func (s *sample) correlation(of metric) float64 {
 	return product / square
 }
 
-// drift is the variance of the statistic between long segments of the runs,
-// beyond what the number of requests explains: what a run knows of how much
-// whole runs differ. Machines' noise is about as strong at one time scale as at
-// the next, so that it is not divided by the number of segments.
+// drift returns the variance of the statistic between long segments of the runs, beyond
+// what the number of requests explains. It is an estimate of how much whole runs differ.
+// It is not divided by the number of segments, because the noise of a machine is about
+// as strong at one time scale as at the next.
 func drift(samples []*sample, of metric) variance {
 	var sum, freedom float64
 	for _, s := range samples {
@@ -211,7 +207,7 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// spreadOf is the standard deviation of a sample of values.
+// spreadOf returns the standard deviation of a sample.
 func spreadOf(values []float64) float64 {
 	if len(values) < 2 {
 		return 0
@@ -224,19 +220,19 @@ func spreadOf(values []float64) float64 {
 	return math.Sqrt(sum / float64(len(values)-1))
 }
 
-// percentile returns the value that a share q of the sorted values is below.
+// percentile returns the value below which a share q of the sorted values lies.
 func percentile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)
 	i := min(max(int(at), 0), len(sorted)-2)
 	return sorted[i] + (sorted[i+1]-sorted[i])*(at-float64(i))
 }
 
-// normalQuantile is the quantile of the normal distribution.
+// normalQuantile returns a quantile of the normal distribution.
 func normalQuantile(q float64) float64 { return math.Sqrt2 * math.Erfinv(2*q-1) }
 
-// studentQuantile is the quantile of Student's distribution, by the expansion
-// of Cornish and Fisher: close to a hundredth for three degrees of freedom and
-// better for more.
+// studentQuantile returns a quantile of Student's distribution by the Cornish-Fisher
+// expansion, which is accurate to about 0.01 for three degrees of freedom and better for
+// more.
 func studentQuantile(q, freedom float64) float64 {
 	z := normalQuantile(q)
 	if math.IsInf(freedom, 1) {
@@ -246,7 +242,7 @@ func studentQuantile(q, freedom float64) float64 {
 	return z + z*(z2+1)/(4*v) + z*((5*z2+16)*z2+3)/(96*v*v) + z*(((3*z2+19)*z2+17)*z2-15)/(384*v*v*v)
 }
 
-// freedom is that of a sum of variances, after Satterthwaite.
+// freedom returns the degrees of freedom of a sum of variances (Satterthwaite).
 func freedom(parts []variance) float64 {
 	var sum, terms float64
 	for _, p := range parts {

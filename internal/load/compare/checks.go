@@ -9,16 +9,15 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// Below these a comparison has little to go by.
 const (
+	// fewSeconds is the number of seconds below which a side gets a warning.
 	fewSeconds = 8
-	// coarse is how many times what matters an interval may be wide, to one side,
-	// before a reader is told what could not have been seen.
+	// coarse is how many times wider than the smallest change that matters one side of
+	// an interval may be before the comparison gets a warning.
 	coarse = 3
 )
 
-// differences are the sentences about what differs between the sides beside what
-// was measured.
+// differences returns the warnings about settings that differ between the sides.
 func differences(a, b *side, ma, mb report.Machine) (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	ra, rb := &a.runs[0], &b.runs[0]
@@ -37,7 +36,7 @@ func differences(a, b *side, ma, mb report.Machine) (list []string) {
 	return append(list, append(a.doubts(), b.doubts()...)...)
 }
 
-// third is the ending of a verb after one thing.
+// third returns the ending of the verb after a noun.
 func third(what string) string {
 	if strings.HasSuffix(what, "s") {
 		return ""
@@ -52,7 +51,7 @@ func orNone(text string) string {
 	return text
 }
 
-// faults are all that was done to the system in a run.
+// faults lists the faults and triggers of a run.
 func faults(r *report.Run) string {
 	var list []string
 	for _, f := range r.Faults {
@@ -64,7 +63,7 @@ func faults(r *report.Run) string {
 	return strings.Join(list, ", ")
 }
 
-// doubts are the sentences about one side.
+// doubts returns the warnings about one side.
 func (s *side) doubts() (list []string) {
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	first := &s.runs[0]
@@ -76,42 +75,45 @@ func (s *side) doubts() (list []string) {
 		unlike = unlike || r.Pattern != first.Pattern || r.Load != first.Load || r.Policy.Text != first.Policy.Text || faults(r) != faults(first)
 	}
 	if unlike {
-		add("The runs of %s are not of one plan.", s.Name)
+		add("The runs of %s do not have the same plan.", s.Name)
 	}
 	if stopped {
 		add("A run of %s was stopped early.", s.Name)
 	}
 	if changed {
-		add("Something was changed while %s went on.", s.Name)
+		add("Settings were changed during %s.", s.Name)
 	}
 	if s.Seconds < fewSeconds {
-		add("%s has only %s to compare: make it longer, or repeat it.", s.Name, format.Counted(s.Seconds, "whole second"))
+		add("%s has only %s to compare: use a longer run or --repeat.", s.Name, format.Counted(s.Seconds, "complete second"))
 	}
-	busy := fmt.Sprintf("The machine was busy in %d of the %d seconds of %s, so that the generator itself was late", s.Busy, s.Seconds, s.Name)
+	busy := fmt.Sprintf("The machine was busy and the generator fell behind in %d of the %d seconds of %s", s.Busy, s.Seconds, s.Name)
 	switch {
 	case len(s.noisy) > 0:
-		add("%s: %s cannot be compared. Make it again, longer, or elsewhere.", busy, together(s.noisy))
+		add("%s: %s cannot be compared. Run it again, for longer or on another machine.", busy, together(s.noisy))
 	case s.Busy > 0:
-		add("%s: latencies are compared without them.", busy)
+		add("%s: latencies are compared without these seconds.", busy)
 	}
 	return list
 }
 
-// lateUnknown tells that the side's late answers could not be seen.
+// lateUnknown reports whether late answers cannot be seen in some run of the side.
 func (s *side) lateUnknown() bool {
 	return slices.ContainsFunc(s.runs, func(r report.Run) bool { return r.Attempts.LateUnknown })
 }
 
-// together lists names as a sentence does: a, b and c.
+// together joins names as in a sentence: a, b, and c.
 func together(names []string) string {
 	last := len(names) - 1
 	if last < 1 {
 		return strings.Join(names, "")
 	}
-	return strings.Join(names[:last], ", ") + " and " + names[last]
+	if last == 1 {
+		return names[0] + " and " + names[1]
+	}
+	return strings.Join(names[:last], ", ") + ", and " + names[last]
 }
 
-// tooLittle are the sentences about what the comparison could not have seen.
+// tooLittle returns the warnings about changes that the comparison cannot detect.
 func tooLittle(c *Comparison) (list []string) {
 	var short, wide []string
 	for _, m := range comparedMetrics() {
@@ -125,14 +127,14 @@ func tooLittle(c *Comparison) (list []string) {
 		case one.Judgment == Unclear && min(c.A.Requests, c.B.Requests) < m.least:
 			short = append(short, fmt.Sprintf("%s needs %s", m.name, format.Counted(m.least, "request")))
 		case one.Judgment == Same && missed > coarse*one.Matters:
-			wide = append(wide, fmt.Sprintf("%s by less than %s", m.name, change(one.Scale, missed, "")))
+			wide = append(wide, fmt.Sprintf("less than %s in %s", change(one.Scale, missed, ""), m.name))
 		}
 	}
 	if len(short) > 0 {
-		list = append(list, fmt.Sprintf("There are too few requests: %s.", strings.Join(short, ", ")))
+		list = append(list, fmt.Sprintf("Too few requests: %s.", strings.Join(short, ", ")))
 	}
 	if len(wide) > 0 {
-		list = append(list, fmt.Sprintf("A change of %s would not have been seen: longer runs, or several, see more.", strings.Join(wide, ", or of ")))
+		list = append(list, fmt.Sprintf("A change of %s would go undetected: use longer or repeated runs.", strings.Join(wide, ", or ")))
 	}
 	return list
 }

@@ -1,3 +1,6 @@
+// Package compare compares two documents of package report: it states for each metric
+// whether the second has regressed, is the same, or is better, with confidence
+// intervals that include the noise of the machine.
 package compare
 
 import (
@@ -14,71 +17,70 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// Options says how two documents are compared. The zero value is right
-// for most.
+// Options configures a comparison. The zero value is suitable for most.
 type Options struct {
-	// A and B are what the two sides are called; "" is "A" and "B".
+	// A and B are the names of the two sides. The defaults are "A" and "B".
 	A, B string
-	// Run is the name of the run to compare where documents hold several kinds:
-	// the value of a sweep, the policy of a collapse. "" is for those that hold
-	// one kind only.
+	// Run is the name of the run to compare in documents with several kinds of runs:
+	// the values of a sweep, or the policy of a collapse.
 	Run string
-	// Latency is the smallest relative change of a latency, and of the
-	// amplification, that matters: 0 is 0.05.
+	// Latency is the smallest relative change of latencies and of the amplification
+	// that matters. The default is 0.05.
 	Latency float64
-	// Share is the smallest difference of a share that matters: 0 is 0.01, a
-	// point.
+	// Share is the smallest difference of a share that matters. The default is 0.01,
+	// one percentage point.
 	Share float64
-	// Confidence is that of all intervals together: 0 is 0.95.
+	// Confidence is that of all intervals together. The default is 0.95.
 	Confidence float64
-	// Seed is of the bootstrap: the same documents and seed give the same answer.
+	// Seed is the seed of the bootstrap. The same documents and seed give the same
+	// result.
 	Seed uint64
 }
 
-// Judgment is what a comparison says of B against A.
+// Judgment is the result of comparing B with A.
 type Judgment string
 
 // The judgments, from the worst to the best.
 const (
 	Regressed Judgment = "regressed"
-	Unclear   Judgment = "unclear" // there is not enough to tell
-	Same      Judgment = "same"    // no change that matters was shown
+	Unclear   Judgment = "unclear" // the data does not suffice
+	Same      Judgment = "same"    // no change that matters was found
 	Better    Judgment = "better"
 )
 
-// Scale says how a change of a metric is measured.
+// Scale is how a change of a metric is measured.
 type Scale string
 
 // The scales.
 const (
-	// ScaleDuration is of durations in nanoseconds, ScaleRatio of plain numbers:
-	// their change is B / A − 1.
+	// ScaleDuration is for durations in nanoseconds, and ScaleRatio for plain numbers.
+	// Their change is B / A − 1.
 	ScaleDuration Scale = "duration"
 	ScaleRatio    Scale = "ratio"
-	// ScaleShare is of shares from 0 to 1: their change is B − A.
+	// ScaleShare is for shares from 0 to 1. Their change is B − A.
 	ScaleShare Scale = "share"
 )
 
-// Comparison tells what has changed from A to B. Make it with Compare.
+// Comparison describes what changed from A to B. Create it with Documents.
 type Comparison struct {
 	A Side `json:"a"`
 	B Side `json:"b"`
-	// Verdict is regressed when a metric has, or else better when one is; unclear
-	// when one cannot be told, and same when all are.
+	// Verdict is Regressed if any metric is; else Better if any is; else Unclear if any
+	// is; else Same.
 	Verdict Judgment `json:"verdict"`
 	// Confidence is the probability that all intervals hold together.
 	Confidence float64 `json:"confidence"`
-	// Metrics are p50, p90, p99, goodput, errors, amplification and, where late
-	// answers can be seen, wasted.
+	// Metrics are p50, p90, p99, goodput, errors, amplification, and, if late answers
+	// can be seen, wasted.
 	Metrics []Compared `json:"metrics"`
-	// Recovery compares what came after the triggers; nil without triggers.
+	// Recovery compares the recoveries from triggers; nil without triggers.
 	Recovery *Recovered `json:"recovery,omitempty"`
-	// Warnings are what makes the comparison doubtful, as sentences.
+	// Warnings are sentences about what makes the comparison less reliable.
 	Warnings []string `json:"warnings"`
 }
 
-// Side is one side of a comparison: the runs of a document and what of them was
-// compared.
+// Side is one side of a comparison: the runs of a document, and the part of them that
+// was compared.
 type Side struct {
 	Name    string    `json:"name"`
 	Pattern string    `json:"pattern"`
@@ -86,36 +88,37 @@ type Side struct {
 	Policy  string    `json:"policy"`
 	Started time.Time `json:"started"`
 	Runs    int       `json:"runs"`
-	// Seconds is how many seconds were compared, of how many: the warm-up, the
-	// first second and those that were not whole are left out.
+	// Seconds of OfSeconds were compared: all except the warm-up, the first second, and
+	// incomplete seconds.
 	Seconds   int `json:"seconds"`
 	OfSeconds int `json:"of_seconds"`
-	// Busy is in how many of them the generator itself was late, because the
-	// machine was busy, by more than p99 bears; each percentile is compared
-	// without those that it does not bear.
+	// Busy is the number of seconds in which the generator was too late for p99 because
+	// the machine was busy. Each percentile is compared without the seconds in which the
+	// generator was too late for it.
 	Busy int `json:"busy_seconds"`
-	// Requests is how many ended in these seconds.
+	// Requests is the number of requests that ended in these seconds.
 	Requests int64 `json:"requests"`
 }
 
-// Compared is one metric on both sides.
+// Compared is a metric of both sides.
 type Compared struct {
 	Metric string `json:"metric"`
 	Scale  Scale  `json:"scale"`
-	// A and B are its values; means over the runs where a side has several.
+	// A and B are its values: means over the runs of a side.
 	A float64 `json:"a"`
 	B float64 `json:"b"`
-	// Change is from A to B by the Scale, Low and High its interval.
+	// Change is the change from A to B on the Scale; Low and High are its confidence
+	// interval.
 	Change float64 `json:"change"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
-	// Matters is the smallest change that counts.
+	// Matters is the smallest change that matters.
 	Matters  float64  `json:"matters"`
 	Judgment Judgment `json:"judgment"`
 }
 
-// Recovered is the verdict on the triggers on both sides. It has no interval:
-// the worst run of a side speaks for it.
+// Recovered compares the verdicts of both sides. It has no interval: the worst run of a
+// side decides.
 type Recovered struct {
 	A        string        `json:"a"`
 	B        string        `json:"b"`
@@ -124,12 +127,11 @@ type Recovered struct {
 	Judgment Judgment      `json:"judgment"`
 }
 
-// Compare tells what has changed from a to b: whether b has regressed, is the
-// same, or is better. A change counts when it is larger than what matters and
-// its confidence interval, from a bootstrap over blocks of seconds that is
-// widened by what runs differ by anyway, excludes that there is none. It returns
-// an error when there is nothing to compare; what only makes the answer doubtful
-// is in the Comparison's Warnings.
+// Documents compares b with a. A change counts if it is larger than the smallest change
+// that matters, and if its confidence interval excludes 0. The interval comes from a
+// bootstrap over blocks of seconds and is widened by how much whole runs differ anyway.
+// Documents returns an error if there is nothing to compare; anything that only makes
+// the result less reliable is in the Comparison's Warnings.
 func Documents(a, b *report.Document, opts Options) (*Comparison, error) {
 	opts = opts.withDefaults()
 	if err := opts.check(); err != nil {
@@ -165,14 +167,14 @@ func (o Options) withDefaults() Options {
 func (o Options) check() error {
 	switch {
 	case !(o.Confidence >= 0.5 && o.Confidence <= 0.999):
-		return fmt.Errorf("a confidence of %g cannot be reached: use 0.5 to 0.999", o.Confidence)
+		return fmt.Errorf("invalid confidence %g: must be between 0.5 and 0.999", o.Confidence)
 	case !(o.Latency >= 0) || math.IsInf(o.Latency, 1) || !(o.Share >= 0) || o.Share > 1:
-		return errors.New("the smallest change that matters is a share, such as 0.05")
+		return errors.New("the smallest change that matters must be a share from 0 to 1, such as 0.05")
 	}
 	return nil
 }
 
-// judge sums the metrics up: what is unclear hides nothing that is clear.
+// judge summarizes the metrics. A clear result of one outweighs an unclear one of another.
 func (c *Comparison) judge() Judgment {
 	said := map[Judgment]bool{}
 	for _, m := range c.Metrics {
@@ -189,7 +191,7 @@ func (c *Comparison) judge() Judgment {
 	return Same
 }
 
-// compareRecovery is nil when neither side had a trigger.
+// compareRecovery compares the verdicts of the triggers; nil if neither side has one.
 func compareRecovery(a, b []report.Run) *Recovered {
 	r := &Recovered{Judgment: Same}
 	r.A, r.TookA = worstRecovery(a)
@@ -209,8 +211,7 @@ func compareRecovery(a, b []report.Run) *Recovered {
 	return r
 }
 
-// worstRecovery is the worst verdict of the runs, and the longest that one took
-// to recover.
+// worstRecovery returns the worst verdict of the runs and their longest recovery time.
 func worstRecovery(runs []report.Run) (verdict string, took time.Duration) {
 	for _, run := range runs {
 		if report.VerdictRank(run.Verdict) > report.VerdictRank(verdict) {

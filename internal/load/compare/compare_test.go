@@ -18,7 +18,7 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// world is a simulated machine and service. Its zero value is a quiet machine.
+// world is a simulated machine and service. Its zero value is an idle machine.
 type world struct {
 	scale     float64 // of all latencies; 0 is 1
 	wander    float64 // standard deviation of a level that changes slowly
@@ -31,7 +31,7 @@ type world struct {
 	seconds   int     // 0 is 20
 }
 
-// simulate makes a document with runs of the world.
+// simulate returns a document with runs of the world.
 func simulate(seed uint64, w world, runs int) *report.Document {
 	random := rand.New(rand.NewPCG(seed, 7))
 	var list []report.Run
@@ -113,9 +113,8 @@ func compared(t *testing.T, a, b *report.Document) *compare.Comparison {
 	return c
 }
 
-// TestCompareSimulated: in every kind of noise, no more than 5 of 100 equal
-// pairs raise an alarm, and of those that are 15 % slower 9 of 10 are caught
-// where that can be.
+// TestCompareSimulated checks that in every kind of noise at most 5% of equal pairs raise
+// an alarm, and that 90% of those that are 15% slower are detected if that is possible.
 func TestCompareSimulated(t *testing.T) {
 	const pairs, slower = 40, 10
 	cases := []struct {
@@ -158,7 +157,7 @@ func TestCompareSimulated(t *testing.T) {
 	}
 }
 
-// TestCompareJudges: each metric says what it should of a clear change.
+// TestCompareJudges checks the judgments of clear changes.
 func TestCompareJudges(t *testing.T) {
 	cases := []struct {
 		name    string
@@ -196,8 +195,7 @@ func TestCompareJudges(t *testing.T) {
 	}
 }
 
-// TestCompareOptions: what matters and how certain it has to be are the
-// caller's.
+// TestCompareOptions checks the smallest change that matters and the confidence.
 func TestCompareOptions(t *testing.T) {
 	a, b := simulate(1, world{}, 1), simulate(2, world{scale: 1.1}, 1)
 	for _, c := range []struct {
@@ -239,13 +237,13 @@ func TestCompareRefuses(t *testing.T) {
 		opts compare.Options
 		want string
 	}{
-		{nil, one, compare.Options{}, "compare A: it holds no run"},
-		{one, document(), compare.Options{B: "new.json"}, "compare new.json: it holds no run"},
-		{one, several, compare.Options{}, "compare B: it holds several kinds of runs; name one of naive, budget"},
-		{several, several, compare.Options{Run: "x"}, `compare A: it has no run named "x"; there are naive, budget`},
-		{one, nothing, compare.Options{}, "compare B: no request was answered in a whole second after the warm-up"},
-		{one, one, compare.Options{Confidence: 2}, "a confidence of 2 cannot be reached: use 0.5 to 0.999"},
-		{one, one, compare.Options{Share: math.NaN()}, "the smallest change that matters is a share, such as 0.05"},
+		{nil, one, compare.Options{}, "compare A: it contains no runs"},
+		{one, document(), compare.Options{B: "new.json"}, "compare new.json: it contains no runs"},
+		{one, several, compare.Options{}, "compare B: it contains several kinds of runs: choose one of naive, budget"},
+		{several, several, compare.Options{Run: "x"}, `compare A: it has no run named "x": use one of naive, budget`},
+		{one, nothing, compare.Options{}, "compare B: no request ended in a complete second after the warm-up"},
+		{one, one, compare.Options{Confidence: 2}, "invalid confidence 2: must be between 0.5 and 0.999"},
+		{one, one, compare.Options{Share: math.NaN()}, "the smallest change that matters must be a share from 0 to 1, such as 0.05"},
 	}
 	for _, c := range cases {
 		if got, err := compare.Documents(c.a, c.b, c.opts); err == nil || err.Error() != c.want {
@@ -257,7 +255,7 @@ func TestCompareRefuses(t *testing.T) {
 	}
 }
 
-// TestCompareRepeated: the runs of --repeat have names, and are one kind.
+// TestCompareRepeated checks that the runs of --repeat, which have names, are one side.
 func TestCompareRepeated(t *testing.T) {
 	one, repeated := simulate(1, world{seconds: 10}, 1), simulate(1, world{seconds: 10}, 3)
 	for i := range repeated.Runs {
@@ -272,7 +270,7 @@ func TestCompareRepeated(t *testing.T) {
 	}
 }
 
-// TestCompareWarns: what makes a comparison doubtful is said.
+// TestCompareWarns checks the warnings.
 func TestCompareWarns(t *testing.T) {
 	cases := []struct {
 		name   string
@@ -288,12 +286,12 @@ func TestCompareWarns(t *testing.T) {
 			d.Runs[0].Triggers = []report.Trigger{{At: 5 * time.Second, Length: time.Second, Text: "stall"}}
 		}, "The faults differ: none in main, stall at 5 s in branch."},
 		{"stopped", func(d *report.Document) { d.Runs[0].Stopped = true }, "A run of branch was stopped early."},
-		{"changed", func(d *report.Document) { d.Runs[0].Changes = []report.Change{{At: 1, Text: "rate"}} }, "Something was changed while branch went on."},
-		{"short", func(d *report.Document) { d.Runs[0].Counted = 5 * time.Second }, "branch has only 4 whole seconds to compare: make it longer, or repeat it."},
+		{"changed", func(d *report.Document) { d.Runs[0].Changes = []report.Change{{At: 1, Text: "rate"}} }, "Settings were changed during branch."},
+		{"short", func(d *report.Document) { d.Runs[0].Counted = 5 * time.Second }, "branch has only 4 complete seconds to compare: use a longer run or --repeat."},
 		{"unlike", func(d *report.Document) {
 			d.Runs = append(d.Runs, d.Runs[0])
 			d.Runs[1].Load = "7/s"
-		}, "The runs of branch are not of one plan."},
+		}, "The runs of branch do not have the same plan."},
 	}
 	a := simulate(1, world{}, 1)
 	if got := compared(t, a, simulate(2, world{}, 1)).Warnings; len(got) > 0 {
@@ -310,7 +308,7 @@ func TestCompareWarns(t *testing.T) {
 	}
 }
 
-// TestCompareRecovery: the verdicts on triggers are compared too.
+// TestCompareRecovery checks that verdicts are compared.
 func TestCompareRecovery(t *testing.T) {
 	at := func(verdict string, took time.Duration) *report.Document {
 		d := simulate(1, world{}, 1)
@@ -336,7 +334,7 @@ func TestCompareRecovery(t *testing.T) {
 	}
 }
 
-// TestCompareTexts: what is printed, in 80 columns at the most.
+// TestCompareTexts checks the texts, which have at most 80 columns.
 func TestCompareTexts(t *testing.T) {
 	slow := simulate(2, world{scale: 1.2, errors: 0.03}, 1)
 	slow.Runs[0].Verdict, slow.Runs[0].Triggers = "COLLAPSED", []report.Trigger{{At: 5 * time.Second, Length: time.Second, Text: "stall"}}
@@ -371,7 +369,7 @@ func TestCompareTexts(t *testing.T) {
 	}
 }
 
-// TestCompareLateUnknown: what could not be seen is not compared.
+// TestCompareLateUnknown checks that unknown late answers are not compared.
 func TestCompareLateUnknown(t *testing.T) {
 	a, b := simulate(1, world{seconds: 9}, 1), simulate(2, world{seconds: 9}, 1)
 	b.Runs[0].Attempts.LateUnknown = true
@@ -384,7 +382,7 @@ func TestCompareLateUnknown(t *testing.T) {
 	}
 }
 
-// TestMerge: several files are one side.
+// TestMerge checks that several documents become one side.
 func TestMerge(t *testing.T) {
 	one, two := simulate(1, world{seconds: 5}, 1), simulate(2, world{seconds: 5}, 2)
 	got := report.Merge(one, two)

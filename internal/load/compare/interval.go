@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// interval is that of the difference of the two sides: the draws of both, a
-// difference of whole runs drawn beside them, and widened for what is known from
-// few differences only.
+// interval returns the confidence interval of the difference of the two sides. It
+// combines the draws of both with a random difference between whole runs, and is widened
+// by Student's distribution for the degrees of freedom.
 func interval(a, b estimate, run runVariance, tail float64, random *rand.Rand) (low, high float64) {
 	share := 1/float64(a.runs) + 1/float64(b.runs)
 	known := run.freedom
@@ -26,27 +26,27 @@ func interval(a, b estimate, run runVariance, tail float64, random *rand.Rand) (
 	return percentile(draws, tail), percentile(draws, 1-tail)
 }
 
-// runVariance is how much whole runs differ beyond what their seconds explain.
+// runVariance is the variance between whole runs beyond what their seconds explain.
 type runVariance struct {
 	variance
-	// assumed is more of it, which nothing was measured of.
+	// assumed is an additional part that was not measured.
 	assumed float64
-	// whole tells that freedom is that of the whole variance of a run, with what
+	// whole is set if freedom is that of the entire variance of a run, including what
 	// its seconds explain.
 	whole bool
 }
 
 const (
-	// assumed is by how much whole runs differ for reasons that no second of them
-	// shows (where memory lies, how warm a processor is), as a standard deviation
-	// of their logarithm. It counts while too few runs are there to see it.
+	// assumed is how much whole runs differ for reasons that their seconds do not show
+	// (memory layout, temperature of the processor), as a standard deviation of the
+	// logarithm. It applies while there are too few runs to measure it.
 	assumed = 0.02
-	// fewDegrees is from how many differences between runs on it is seen.
+	// fewDegrees is the number of degrees of freedom that suffices to measure it.
 	fewDegrees = 3
 )
 
-// betweenRuns is what runs differ by: what their drift explains and what has to
-// be assumed, or what several were seen to differ by when that is more.
+// betweenRuns returns the variance between runs: that of the drift and the assumed part,
+// or the measured variance between several runs if that is larger.
 func betweenRuns(drift variance, m metric, a, b estimate) runVariance {
 	var sum, degrees, within float64
 	for _, e := range []estimate{a, b} {

@@ -7,33 +7,33 @@ import (
 	"slices"
 )
 
-// metric is one thing that is compared.
+// metric is a metric that is compared.
 type metric struct {
 	name  string
 	scale Scale
-	// worse is 1 when more is worse, -1 when less is.
+	// worse is 1 if higher is worse, and -1 if lower is.
 	worse float64
 	statistic
-	// sampling is the standard deviation that the statistic would have if
-	// requests were independent of each other.
+	// sampling returns the standard deviation that the statistic would have if requests
+	// were independent.
 	sampling func(s *sample, seconds []int) float64
-	// quantile is the percentile's share; 0 of others.
+	// quantile is the quantile of a percentile; 0 for other metrics.
 	quantile float64
-	// follows is by how much of a change of the generator's lag it changes too.
+	// follows is the share of a change of the generator's lag that the metric follows.
 	follows float64
-	// least is how many requests both sides need for the metric to mean anything.
+	// least is the number of requests that both sides need.
 	least int64
 }
 
-// The fewest requests that say something of each percentile: a few dozen beyond
-// it at least, but for p99, of which three are enough to see a change of half.
+// The number of requests that each percentile needs: enough for dozens beyond it, or
+// three beyond p99, which suffice to detect a change by half.
 const (
 	leastMedian = 50
 	leastP90    = 100
 	leastP99    = 300
 )
 
-// comparedMetrics lists what is compared, in the order of the report.
+// comparedMetrics returns the metrics in the order of the report.
 func comparedMetrics() []metric {
 	ok := func(t *tally) (float64, float64) { return float64(t.second.OK), t.ended() }
 	failed := func(t *tally) (float64, float64) { return t.ended() - float64(t.second.OK), t.ended() }
@@ -49,7 +49,7 @@ func comparedMetrics() []metric {
 	}
 }
 
-// ended counts the requests that ended in the second.
+// ended returns the number of requests that ended in the second.
 func (t *tally) ended() float64 {
 	s := t.second
 	return float64(s.OK + s.Error + s.Timeout + s.Lost + s.Shed)
@@ -78,7 +78,7 @@ func quantileMetric(name string, q, follows float64, least int64) metric {
 	}
 }
 
-// shareMetric is a part of a whole.
+// shareMetric returns a metric that is a part of a whole.
 func shareMetric(name string, worse float64, of func(*tally) (part, whole float64)) metric {
 	sum := func(s *sample, seconds []int) (part, whole float64) {
 		for _, i := range seconds {
@@ -95,13 +95,13 @@ func shareMetric(name string, worse float64, of func(*tally) (part, whole float6
 		},
 		sampling: func(s *sample, seconds []int) float64 {
 			part, whole := sum(s, seconds)
-			p := (part + 1) / (whole + 2) // none of few is not none for sure
+			p := (part + 1) / (whole + 2) // none of a few does not mean never
 			return math.Sqrt(p * (1 - p) / (whole + 2))
 		},
 	}
 }
 
-// amplification is attempts by requests, as a logarithm.
+// amplification returns the metric of attempts per request, as a logarithm.
 func amplification() metric {
 	sum := func(s *sample, seconds []int) (attempts, offered float64) {
 		for _, i := range seconds {
@@ -123,7 +123,7 @@ func amplification() metric {
 	}
 }
 
-// compareMetrics compares the sides by every metric.
+// compareMetrics compares the sides in every metric.
 func compareMetrics(a, b *side, opts Options) []Compared {
 	var all []Compared
 	for _, m := range comparedMetrics() {
@@ -135,14 +135,14 @@ func compareMetrics(a, b *side, opts Options) []Compared {
 	return all
 }
 
-// independent is how many metrics may err independently of each other: the
-// percentiles. All others are the same thing said in another way, or 0.
+// independent is the number of metrics that may err independently: the percentiles.
+// All others are derived from each other, or 0.
 const independent = 3
 
-// compare compares the sides by one metric.
+// compare compares the sides in one metric.
 func (m metric) compare(a, b *side, opts Options) Compared {
 	seed := fnv.New64a()
-	_, _ = seed.Write([]byte(m.name)) // never fails
+	_, _ = seed.Write([]byte(m.name)) // cannot fail
 	random := rand.New(rand.NewPCG(opts.Seed, seed.Sum64()))
 	c := Compared{Metric: m.name, Scale: m.scale, Matters: opts.Latency, Judgment: Unclear}
 	if m.scale == ScaleShare {
@@ -169,7 +169,7 @@ func (m metric) compare(a, b *side, opts Options) Compared {
 	return c
 }
 
-// set translates from the scale of the statistic.
+// set converts the values from the scale of the statistic.
 func (c *Compared) set(m metric, a, b, low, high float64) {
 	c.A, c.B, c.Change, c.Low, c.High = a, b, b-a, low, high
 	if m.scale == ScaleShare {
@@ -179,7 +179,7 @@ func (c *Compared) set(m metric, a, b, low, high float64) {
 	c.Change, c.Low, c.High = math.Expm1(b-a), math.Expm1(low), math.Expm1(high)
 }
 
-// judge says what the interval means.
+// judge sets the judgment from the interval.
 func (c *Compared) judge(m metric) {
 	c.Judgment = Same
 	if math.Abs(c.Change) <= c.Matters || c.Low <= 0 && c.High >= 0 {

@@ -6,40 +6,36 @@ import (
 	"time"
 )
 
-// The generator's own lateness tells how busy the machine was, whatever the
-// service does: it is the control of a comparison. Latencies are compared over
-// seconds in which the generator was on time, measured by the latencies
-// themselves, and what is left of a difference of its lateness widens the
-// intervals.
+// The lag of the generator shows how busy the machine was, independent of the service.
+// So latencies are compared only over seconds in which the generator was on time,
+// relative to the latencies, and a remaining difference in lag widens the intervals.
 
 const (
-	// fewestSeconds and leastQuiet are how many seconds, and which share of them,
-	// must be quiet.
+	// fewestSeconds and leastQuiet are the number and the share of seconds that must be
+	// quiet.
 	fewestSeconds = 4
 	leastQuiet    = 0.2
-	// aftermath is how many times too late a second must have been for the one
-	// after it to be left out too: its answers come there.
+	// aftermath is how many times above the limit the lag of a second must be for the
+	// next second to be excluded, too: its replies arrive there.
 	aftermath = 4
-	// harmless is how late the generator may be in a second for each share of the
-	// requests that a percentile leaves out: one stop of 50 ms touches a twentieth
-	// of a second's requests, which the median does not feel.
+	// harmless is the lag that a second may have per share of the requests above a
+	// percentile: a pause of 50 ms affects a twentieth of a second's requests, which does
+	// not change the median.
 	harmless = 100 * time.Millisecond
 )
 
 // quiet is a side without the seconds in which the machine was busy.
 type quiet struct {
 	samples []*sample
-	// noisy tells that too few seconds are left; then samples are all of them.
+	// noisy is set if too few seconds are left; then samples contains all seconds.
 	noisy bool
-	// lag is by how much the generator was late at most in a quiet second: the
-	// mean of these.
+	// lag is the mean of the longest lags of the quiet seconds.
 	lag time.Duration
 }
 
-// quieten finds the quiet seconds of both sides for a percentile: those in which
-// the generator was late by less than half of what the percentile usually is in
-// a second, or by so little that it does not feel it. It notes on the sides what
-// it has left out.
+// quieten finds the quiet seconds of both sides for a percentile: those in which the lag
+// was less than half of what the percentile typically is, or too small to affect it. It
+// records on the sides what it has excluded.
 func (m metric) quieten(a, b *side) (quietA, quietB quiet) {
 	most := max(min(m.typical(a), m.typical(b))/2, time.Duration((1-m.quantile)*float64(harmless)))
 	return m.quietPart(a, most), m.quietPart(b, most)
@@ -67,8 +63,8 @@ func (m metric) quietPart(side *side, most time.Duration) (q quiet) {
 	return q
 }
 
-// typical is the lower quartile of the percentile in the seconds of a side: what
-// it is without noise.
+// typical returns the lower quartile of the percentile in the seconds of a side, which is
+// its value without noise.
 func (m metric) typical(side *side) time.Duration {
 	var all []time.Duration
 	for _, s := range side.samples {
@@ -82,15 +78,14 @@ func (m metric) typical(side *side) time.Duration {
 	return all[len(all)/4]
 }
 
-// quietSeconds is a sample of the seconds in which the generator was late by no
-// more than most.
-func (s *sample) quietSeconds(most time.Duration) *sample {
+// quietSeconds returns a sample of the seconds with a lag of at most limit.
+func (s *sample) quietSeconds(limit time.Duration) *sample {
 	q := &sample{values: s.values}
 	from := 0
 	for _, to := range s.strata {
 		for i := from; i < to; i++ {
-			late := s.seconds[i].second.Lag > most
-			after := i > 0 && s.seconds[i-1].second.Lag > aftermath*most
+			late := s.seconds[i].second.Lag > limit
+			after := i > 0 && s.seconds[i-1].second.Lag > aftermath*limit
 			if !late && !after {
 				q.seconds = append(q.seconds, s.seconds[i])
 			}
@@ -103,9 +98,8 @@ func (s *sample) quietSeconds(most time.Duration) *sample {
 	return q
 }
 
-// excuse widens an interval by what of a change the machine may have made, by
-// how much more the generator was late on one side. least is the logarithm of
-// the lesser side.
+// excuse widens an interval by the part of a change that the difference in lag may have
+// caused. least is the logarithm of the lower side.
 func (m metric) excuse(a, b quiet, least, low, high float64) (float64, float64) {
 	may := m.follows * float64(b.lag-a.lag) / math.Exp(least)
 	return low - math.Log1p(max(may, 0)), high + math.Log1p(max(-may, 0))

@@ -24,11 +24,11 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// delay is how long a service takes for a request, of a normal deviate.
+// delay returns how long a service takes for a request, given a normal deviate.
 type delay func(z float64) time.Duration
 
-// The services that are compared: lognormal around 10 ms with a p99 of 20 ms,
-// the same 15 % slower, and the same with only its slowest 5 % slower by 15 %.
+// The services that are compared: lognormal around 10 ms with a p99 of 20 ms, the same
+// but 15% slower, and the same with only the slowest 5% being 15% slower.
 func usual(z float64) time.Duration { return time.Duration(10e6 * math.Exp(0.3*z)) }
 
 func slower(z float64) time.Duration { return usual(z) * 115 / 100 }
@@ -124,11 +124,11 @@ type trial struct {
 	like *trial // whose b is this one's a
 }
 
-// TestCompareExperiment is the proof of the comparison, in about 20 minutes: 100
-// comparisons of a service with itself, each of two runs that no other comparison
-// uses, and 33 each with one that is 15 % slower and with one whose slowest 5 %
-// are. MSCTL_TEST_COMPARE=1 runs it, and MSCTL_TEST_COMPARE_FILE keeps what it
-// measured, a trial a line, or compares again what an earlier one did.
+// TestCompareExperiment validates the comparison in about 20 minutes: 100 comparisons of a
+// service with itself, each with two runs of its own, and 33 each with a service that is
+// 15% slower and with one whose slowest 5% are. MSCTL_TEST_COMPARE=1 enables it.
+// MSCTL_TEST_COMPARE_FILE names a file for the measurements, one trial per line; if it
+// exists, its measurements are compared again.
 func TestCompareExperiment(t *testing.T) {
 	if os.Getenv("MSCTL_TEST_COMPARE") == "" {
 		t.Skip("MSCTL_TEST_COMPARE=1 runs it")
@@ -163,7 +163,7 @@ func TestCompareExperiment(t *testing.T) {
 	}
 }
 
-// runTrials makes the runs, six at a time, those of a trial about at once.
+// runTrials makes the runs, six at a time, and those of a trial at about the same time.
 func runTrials(t *testing.T) []*trial {
 	t.Helper()
 	var trials []*trial
@@ -208,7 +208,7 @@ type trialFile struct {
 	B    *report.Document `json:"b"`
 }
 
-// loadTrials is nil where there is no file yet.
+// loadTrials returns nil if there is no file yet.
 func loadTrials(t *testing.T, name string) (trials []*trial) {
 	t.Helper()
 	f, err := os.Open(name)

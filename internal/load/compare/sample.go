@@ -10,21 +10,21 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// side is one side with its runs and their seconds.
+// side is a Side with its runs and their seconds.
 type side struct {
 	Side
 
 	runs    []report.Run
 	samples []*sample
-	// noisy are the percentiles for which there are too few quiet seconds.
+	// noisy lists the percentiles with too few quiet seconds.
 	noisy []string
 }
 
-// sample is what one run has to say: its whole, counted seconds.
+// sample contains the complete, counted seconds of a run.
 type sample struct {
 	seconds []tally
-	// strata are the ends of stretches within which seconds are alike: a trigger
-	// begins a new one, and its end another.
+	// strata are the ends of ranges of comparable seconds: a trigger starts a new range,
+	// and so does its end.
 	strata []int
 	values []time.Duration // shared by all samples of a comparison
 }
@@ -32,21 +32,21 @@ type sample struct {
 // tally is one second.
 type tally struct {
 	second *report.Second
-	// upTo counts the latencies that are at most the value of the same index.
+	// upTo counts the latencies of at most the value with the same index.
 	upTo []int64
-	// unused and answers are what the share of wasted work is made of.
+	// unused and answers are the part and the whole of wasted work.
 	unused, answers float64
 }
 
-// newSide takes the runs of a document that are named by run, or all of them
-// when they are of one kind.
+// newSide returns a side with the runs of a document that have a name, or with all runs
+// if they are of one kind.
 func newSide(name string, d *report.Document, run string) (*side, error) {
 	if d == nil || len(d.Runs) == 0 {
-		return nil, fmt.Errorf("compare %s: it holds no run", name)
+		return nil, fmt.Errorf("compare %s: it contains no runs", name)
 	}
 	s := &side{Side: Side{Name: name}}
 	var names []string
-	cells := map[int]bool{} // a run that was repeated has one cell and a name each time
+	cells := map[int]bool{} // repeated runs share a cell but not a name
 	for _, r := range d.Runs {
 		if run == "" || r.Name == run {
 			s.runs = append(s.runs, r)
@@ -58,13 +58,13 @@ func newSide(name string, d *report.Document, run string) (*side, error) {
 	}
 	switch {
 	case len(s.runs) == 0:
-		return nil, fmt.Errorf("compare %s: it has no run named %q; there are %s", name, run, strings.Join(names, ", "))
+		return nil, fmt.Errorf("compare %s: it has no run named %q: use one of %s", name, run, strings.Join(names, ", "))
 	case run == "" && len(cells) > 1:
-		return nil, fmt.Errorf("compare %s: it holds several kinds of runs; name one of %s", name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("compare %s: it contains several kinds of runs: choose one of %s", name, strings.Join(names, ", "))
 	}
 	s.describe()
 	if s.Requests == 0 {
-		return nil, fmt.Errorf("compare %s: no request was answered in a whole second after the warm-up", name)
+		return nil, fmt.Errorf("compare %s: no request ended in a complete second after the warm-up", name)
 	}
 	return s, nil
 }
@@ -87,7 +87,7 @@ func (s *side) describe() {
 	}
 }
 
-// measured is how many request latencies a second has.
+// measured returns the number of request latencies of a second.
 func measured(s *report.Second) (n int64) {
 	for _, l := range s.Latencies {
 		n += l[1]
@@ -95,8 +95,8 @@ func measured(s *report.Second) (n int64) {
 	return n
 }
 
-// newSample takes the seconds of a run that are whole and counted. Without a
-// warm-up the first one is left out too: connections are made in it.
+// newSample returns the complete, counted seconds of a run. Without a warm-up, it omits
+// the first second, in which connections are established.
 func newSample(r *report.Run) *sample {
 	from, until := max(r.Warmup, time.Second), r.Warmup+r.Counted
 	s := &sample{}
@@ -112,8 +112,8 @@ func newSample(r *report.Run) *sample {
 	return s
 }
 
-// waste spreads the errors that were retried, of which only the run knows how
-// many there were, over the seconds as the retries were.
+// waste distributes the errors that were retried over the seconds in proportion to their
+// retries, because only the run's total is known.
 func (s *sample) waste(a *report.Attempts) {
 	var extra float64
 	for _, t := range s.seconds {
@@ -129,7 +129,7 @@ func (s *sample) waste(a *report.Attempts) {
 	}
 }
 
-// stratify notes where triggers begin and end.
+// stratify records where triggers start and end.
 func (s *sample) stratify(triggers []report.Trigger) {
 	var cuts []time.Duration
 	for _, t := range triggers {
@@ -146,8 +146,7 @@ func (s *sample) stratify(triggers []report.Trigger) {
 	}
 }
 
-// index prepares the samples of both sides for quantiles over a common list of
-// values.
+// index prepares the samples of both sides for quantiles, with a shared list of values.
 func index(samples []*sample) {
 	var values []time.Duration
 	for _, s := range samples {
@@ -178,11 +177,11 @@ func (t *tally) count(values []time.Duration) {
 	}
 }
 
-// bucketWidth is how wide the buckets of a second's latencies are, relatively.
+// bucketWidth is the relative width of the buckets of a second's latencies.
 const bucketWidth = 0.01
 
-// quantile returns the logarithm of the duration that a share q of all
-// latencies in the seconds do not exceed; false when there are none.
+// quantile returns the logarithm of the duration that a share q of the latencies in the
+// seconds do not exceed. ok is false if there are none.
 func (s *sample) quantile(seconds []int, q float64) (log float64, ok bool) {
 	var all int64
 	for _, i := range seconds {

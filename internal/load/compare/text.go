@@ -13,7 +13,7 @@ import (
 // writer writes the text report of a comparison.
 type writer struct{ *format.Writer }
 
-// Text writes the comparison for a person to read, in 80 columns.
+// Text writes the comparison as plain text of 80 columns.
 func (c *Comparison) Text(to io.Writer, p format.Palette) error {
 	w := writer{format.NewWriter(to, p)}
 	w.Line("%s%s %s %s", w.Label("compare"), c.A.Name, p.Dim("→"), c.B.Name)
@@ -29,7 +29,7 @@ func (c *Comparison) Text(to io.Writer, p format.Palette) error {
 		w.Line("  %s%s %s%s", format.Pad("recovery", -12), format.Pad(orNone(r.A), 11), format.Pad(orNone(r.B), 11), format.Pad("", 33)+" "+w.judgment(r.Judgment))
 	}
 	w.Line("")
-	w.Wrapped(strings.ToUpper(string(c.Verdict)), c.sentence(), w.colour(c.Verdict))
+	w.Wrapped(strings.ToUpper(string(c.Verdict)), c.sentence(), w.color(c.Verdict))
 	for _, text := range c.Warnings {
 		w.Wrapped("warning", text, p.Warn)
 	}
@@ -39,12 +39,12 @@ func (c *Comparison) Text(to io.Writer, p format.Palette) error {
 	return nil
 }
 
-// interval is the head of the intervals' column.
+// interval returns the header of the column of intervals.
 func (c *Comparison) interval() string {
 	return fmt.Sprintf("%s interval", format.Percent(c.Confidence))
 }
 
-// String describes the side in a line.
+// String describes the side in one line.
 func (s *Side) String() string {
 	text := fmt.Sprintf("%s, %s", s.Pattern, s.Load)
 	if s.Runs > 1 {
@@ -52,7 +52,7 @@ func (s *Side) String() string {
 	}
 	text += fmt.Sprintf(": %d of %d s, %s", s.Seconds-s.Busy, s.OfSeconds, format.Counted(s.Requests, "request"))
 	if !s.Started.IsZero() {
-		text += ", made " + s.Started.Format("2006-01-02 15:04")
+		text += ", " + s.Started.Format("2006-01-02 15:04")
 	}
 	return text
 }
@@ -67,7 +67,7 @@ func (w writer) compared(m *Compared) {
 	w.Line("%s%s%s %s", text, format.Pad(change(m.Scale, m.Change, "+"), 11), w.Dim("   "+format.Pad(between, -19)), w.judgment(m.Judgment))
 }
 
-// value writes a value of the metric.
+// value formats a value of the metric.
 func (c *Compared) value(v float64) string {
 	switch c.Scale {
 	case ScaleDuration:
@@ -78,8 +78,8 @@ func (c *Compared) value(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// change writes a change by its scale: +15.2 %, or −0.8 pt where it is between
-// shares. plus is put before what is not less than 0.
+// change formats a change on its scale: +15.2%, or −0.8pt between shares. plus is the
+// sign of a change that is not negative.
 func change(s Scale, v float64, plus string) string {
 	sign, unit := plus, "%"
 	if s == ScaleShare {
@@ -99,42 +99,42 @@ func change(s Scale, v float64, plus string) string {
 	return sign + strings.TrimSuffix(text, ".0") + unit
 }
 
-// sentence says what the verdict is made of.
+// sentence returns the reason for the verdict.
 func (c *Comparison) sentence() string {
 	var parts, unclear []string
 	for _, m := range c.Metrics {
 		switch {
 		case m.Judgment == Unclear:
 			unclear = append(unclear, m.Metric)
-		case m.Metric == "errors": // goodput has said it
+		case m.Metric == "errors": // goodput shows the same change
 		case m.Judgment == c.Verdict && c.Verdict != Same:
 			parts = append(parts, m.sentence())
 		}
 	}
 	if r := c.Recovery; r != nil && r.Judgment == Unclear {
-		unclear = append(unclear, "the recovery")
+		unclear = append(unclear, "recovery")
 	} else if r != nil && r.Judgment == c.Verdict && c.Verdict != Same {
-		parts = append(parts, fmt.Sprintf("%s after the fault, where %s had %s", orNone(r.B), c.A.Name, orNone(r.A)))
+		parts = append(parts, fmt.Sprintf("%s after the fault, compared with %s in %s", orNone(r.B), orNone(r.A), c.A.Name))
 	}
 	switch {
 	case len(parts) > 0:
 		return fmt.Sprintf("%s: %s", c.B.Name, strings.Join(parts, "; "))
 	case c.Verdict == Same:
-		return fmt.Sprintf("no change from %s to %s that is certain and large enough to matter", c.A.Name, c.B.Name)
+		return fmt.Sprintf("no change from %s to %s is both certain and large enough to matter", c.A.Name, c.B.Name)
 	}
-	return "these runs do not tell whether there is a change of " + together(unclear)
+	return "these runs do not show whether " + together(unclear) + " changed"
 }
 
-// sentence says how the metric has changed, and by how much at least.
+// sentence states how the metric has changed, and by how much at least.
 func (c *Compared) sentence() string {
 	least := min(math.Abs(c.Low), math.Abs(c.High))
-	return fmt.Sprintf("%s %s, %s at least", c.Metric, change(c.Scale, c.Change, "+"), change(c.Scale, least, ""))
+	return fmt.Sprintf("%s %s, at least %s", c.Metric, change(c.Scale, c.Change, "+"), change(c.Scale, least, ""))
 }
 
-// judgment is a judgment in its colour.
-func (w writer) judgment(j Judgment) string { return w.colour(j)(string(j)) }
+// judgment returns a judgment in its color.
+func (w writer) judgment(j Judgment) string { return w.color(j)(string(j)) }
 
-func (w writer) colour(j Judgment) func(string) string {
+func (w writer) color(j Judgment) func(string) string {
 	switch j {
 	case Regressed:
 		return w.Bad
@@ -177,7 +177,7 @@ func (c *Comparison) Markdown(to io.Writer) error {
 	return nil
 }
 
-// bold marks the judgments that call for a look.
+// bold emphasizes the judgments that need attention.
 func bold(j Judgment) string {
 	if j == Same {
 		return string(j)

@@ -8,39 +8,39 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// How a capacity is searched for: ever more users who ask without a pause, until
-// more of them get no more answers.
+// The search for a capacity adds users who send requests without a pause, until more users
+// do not get more replies.
 const (
-	firstUsers  = 2
-	moreUsers   = 4 // times as many
-	mostUsers   = 8192
-	enough      = 1.10 // less gain than this is none
-	mostVain    = 2    // steps without a gain: one may have met a busy moment of the machine
-	stepLength  = 3 * time.Second
-	stepWarmup  = time.Second
-	answersLeft = 20 // a step with fewer answers than this is told to be longer
+	firstUsers = 2
+	growth     = 4 // factor from step to step
+	maxUsers   = 8192
+	minGain    = 1.10 // a smaller gain does not count
+	maxVain    = 2    // steps without a gain: the machine may have been busy in one
+	stepLength = 3 * time.Second
+	stepWarmup = time.Second
+	minReplies = 20 // a step with fewer replies is repeated for longer
 )
 
-// Step makes one step of the search: a closed load of some users for a while, the
-// first part of which is not counted.
+// Step runs one step of the search: a closed load with some users for length, of which
+// warmup is not counted.
 type Step func(ctx context.Context, users int, length, warmup time.Duration) (*load.Result, error)
 
-// ErrNoCapacity is a search in which nothing was answered.
-var ErrNoCapacity = errors.New("nothing was answered, so there is no capacity to be found")
+// ErrNoCapacity is the error of a search in which no request succeeded.
+var ErrNoCapacity = errors.New("cannot measure the capacity: no request succeeded")
 
-// Capacity searches how many requests a second a service answers at most, and
-// returns that and the users with which it was reached, to within a tenth.
+// Capacity searches for the largest number of requests per second that a service handles,
+// to within a tenth. It returns that and the number of users that reached it.
 func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err error) {
-	for n, vain := firstUsers, 0; n <= mostUsers && vain < mostVain; n *= moreUsers {
+	for n, vain := firstUsers, 0; n <= maxUsers && vain < maxVain; n *= growth {
 		res, err := longEnough(ctx, step, n)
 		if err != nil {
 			return 0, 0, err
 		}
 		got := answered(res)
 		if got == 0 && perSecond == 0 {
-			return 0, 0, ErrNoCapacity // more users would not help, and take minutes
+			return 0, 0, ErrNoCapacity // more users would not help and would take minutes
 		}
-		if vain++; got >= perSecond*enough {
+		if vain++; got >= perSecond*minGain {
 			vain, users = 0, n
 		}
 		perSecond = max(perSecond, got)
@@ -48,9 +48,9 @@ func Capacity(ctx context.Context, step Step) (perSecond float64, users int, err
 	return perSecond, users, nil
 }
 
-// answered is how many requests a second were answered in the whole seconds after
-// the warm-up, whenever they began: a crowd that takes long to set out would have
-// its first requests counted as if they had been answered in that time.
+// answered returns the successful requests per second in the complete seconds after the
+// warm-up, no matter when they were sent. Counting requests by their start would credit
+// this time with replies to requests of the warm-up.
 func answered(res *load.Result) float64 {
 	var n, seconds int64
 	for _, p := range res.Seconds {
@@ -61,14 +61,14 @@ func answered(res *load.Result) float64 {
 	return float64(n) / float64(max(seconds, 1))
 }
 
-// longEnough makes a step, and makes it again for longer when it had few answers.
+// longEnough runs a step, and repeats it for longer if it had few replies.
 func longEnough(ctx context.Context, step Step, users int) (*load.Result, error) {
 	res, err := step(ctx, users, stepLength, stepWarmup)
-	if err == nil && res.Totals.Outcomes[load.OK] < answersLeft && ctx.Err() == nil {
+	if err == nil && res.Totals.Outcomes[load.OK] < minReplies && ctx.Err() == nil {
 		res, err = step(ctx, users, 3*stepLength, stepWarmup)
 	}
 	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // what was cut short tells nothing
+		err = context.Cause(ctx) // the result of an interrupted step is meaningless
 	}
 	return res, err
 }

@@ -62,8 +62,8 @@ func findCapacity(t *testing.T, config capacity.Config) {
 	}
 }
 
-// results are those of a step with some answers a second; in the warm-up, and after
-// the end, there are many more, which do not count.
+// results returns those of a step with some replies per second. In the warm-up and after
+// the end there are many more, which do not count.
 func results(perSecond float64, length, warmup time.Duration) *load.Result {
 	res := &load.Result{}
 	res.Warmup, res.Counted = warmup, length-warmup
@@ -79,7 +79,7 @@ func results(perSecond float64, length, warmup time.Duration) *load.Result {
 	return res
 }
 
-// scripted makes a Step whose goodput depends on the users alone.
+// scripted returns a Step whose goodput depends only on the users.
 func scripted(goodput func(users int) float64) (step Step, asked *[]int) {
 	asked = new([]int)
 	return func(_ context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
@@ -88,7 +88,7 @@ func scripted(goodput func(users int) float64) (step Step, asked *[]int) {
 	}, asked
 }
 
-// TestSearch: it goes on while more users get more answers, and no longer.
+// TestSearch checks that the search continues only while more users get more replies.
 func TestSearch(t *testing.T) {
 	cases := []struct {
 		name    string
@@ -98,10 +98,10 @@ func TestSearch(t *testing.T) {
 		steps   int
 	}{
 		{"enough at once", func(int) float64 { return 200 }, 200, 2, 3},
-		{"ten answers a user, up to 1000", func(n int) float64 { return min(20*float64(n), 1000) }, 1000, 128, 6},
+		{"ten replies per user, up to 1000", func(n int) float64 { return min(20*float64(n), 1000) }, 1000, 128, 6},
 		{"worse with more", func(n int) float64 { return 4000 / math.Abs(float64(n)-30) }, 2000, 32, 6},
 		{"a little more is the same", func(n int) float64 { return 100 + min(float64(n), 8) }, 108, 2, 3},
-		{"without an end", func(n int) float64 { return 10 * float64(n) }, 81920, 8192, 7},
+		{"unlimited", func(n int) float64 { return 10 * float64(n) }, 81920, 8192, 7},
 		{"slow: steps are made longer", func(int) float64 { return 4 }, 4, 2, 6},
 		{"a busy moment does not end it", func(n int) float64 { return map[int]float64{2: 150, 8: 90, 32: 990, 128: 1000, 512: 1000}[n] }, 1000, 32, 5},
 	}
@@ -128,8 +128,8 @@ func TestNoCapacity(t *testing.T) {
 	}
 }
 
-// TestCancelledSearch: it ends with the context's cause, and does not mistake what
-// was cut short for a capacity.
+// TestCancelledSearch checks that the search ends with the context's cause, and does not
+// use the interrupted step.
 func TestCancelledSearch(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())

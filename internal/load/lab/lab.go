@@ -1,6 +1,6 @@
-// Package lab is what several load tests come to together: which combinations a
-// sweep has, in which order they are run so that a noisy machine does not decide,
-// how much a service can do, and which policy did best and why.
+// Package lab plans and evaluates experiments of several load tests: the combinations of
+// a sweep, the order of the runs, which keeps a noisy machine from deciding the result,
+// the search for a service's capacity, and the choice of the best cell.
 package lab
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// Combinations returns every combination of the axes' values; the last axis
-// changes fastest. No axes are one empty combination.
+// Combinations returns every combination of the axes' values. The last axis varies
+// fastest. Without axes, there is one empty combination.
 func Combinations(axes []report.Axis) [][]string {
 	all := [][]string{nil}
 	for _, axis := range axes {
@@ -32,9 +32,8 @@ func Combinations(axes []report.Axis) [][]string {
 	return all
 }
 
-// Order returns the cells of a sweep in the order in which they are run: each of
-// rounds has every cell once, in an order of its own, so that what changes on the
-// machine meanwhile meets all of them alike.
+// Order returns the order in which the cells of a sweep are run. Each round contains every
+// cell once, in random order, so that changes on the machine affect all cells alike.
 func Order(cells, rounds int, seed uint64) []int {
 	random := rand.New(rand.NewPCG(seed, 0x7377656570))
 	var order []int
@@ -44,9 +43,9 @@ func Order(cells, rounds int, seed uint64) []int {
 	return order
 }
 
-// Summarise fills in an experiment's cells from its runs, and says which is best.
-// Cells without a run are left as they are.
-func Summarise(e *report.Experiment, runs []report.Run) {
+// Summarize sets an experiment's cells from its runs, and selects the best one. It does
+// not change cells without a run.
+func Summarize(e *report.Experiment, runs []report.Run) {
 	for i := range e.Cells {
 		var own []report.Run
 		for _, r := range runs {
@@ -61,7 +60,7 @@ func Summarise(e *report.Experiment, runs []report.Run) {
 	e.Best, e.Why = best(e)
 }
 
-// fill makes a cell of its runs: medians, and the worst verdict.
+// fill sets a cell from its runs: medians, and the worst verdict.
 func fill(c *report.Cell, runs []report.Run) {
 	median := func(of func(*report.Run) float64) float64 {
 		values := make([]float64, len(runs))
@@ -83,7 +82,7 @@ func fill(c *report.Cell, runs []report.Run) {
 	c.Recovery = time.Duration(median(func(r *report.Run) float64 { return float64(longestRecovery(r)) }))
 }
 
-// goodShare is how much of what was offered was answered.
+// goodShare returns the share of the offered requests that succeeded.
 func goodShare(r *report.Run) float64 {
 	if r.Offered == 0 {
 		return 0
@@ -98,7 +97,7 @@ func longestRecovery(r *report.Run) (longest time.Duration) {
 	return longest
 }
 
-// rank orders verdicts from good to bad.
+// rank orders verdicts from the best to the worst.
 func rank(verdict string) int {
 	for v := load.Unjudged; v <= load.Collapsed; v++ {
 		if v.String() == verdict {
@@ -108,36 +107,37 @@ func rank(verdict string) int {
 	return int(load.Collapsed)
 }
 
-// What makes two cells as good as each other.
+// Differences below which two cells count as equally good.
 const (
 	sameShare    = 0.005 // of the requests
 	sameRecovery = 500 * time.Millisecond
 	sameRatio    = 1.05
 )
 
-// better compares two cells, the better one first, and says by what.
+// better compares two cells: order is negative if a is better, and by is the figure that
+// decided.
 func better(a, b *report.Cell) (order int, by string) {
 	if c := cmp.Compare(rank(a.Verdict), rank(b.Verdict)); c != 0 {
-		return c, "its verdict"
+		return c, "verdict"
 	}
 	if d := a.Goodput - b.Goodput; d > sameShare || d < -sameShare {
-		return cmp.Compare(b.Goodput, a.Goodput), "its goodput"
+		return cmp.Compare(b.Goodput, a.Goodput), "goodput"
 	}
 	if d := a.Recovery - b.Recovery; d > sameRecovery || d < -sameRecovery {
-		return cmp.Compare(a.Recovery, b.Recovery), "its recovery"
+		return cmp.Compare(a.Recovery, b.Recovery), "recovery time"
 	}
 	if differ(a.Amplification, b.Amplification) {
-		return cmp.Compare(a.Amplification, b.Amplification), "its few attempts a request"
+		return cmp.Compare(a.Amplification, b.Amplification), "attempts per request"
 	}
 	if differ(float64(a.P99), float64(b.P99)) {
-		return cmp.Compare(a.P99, b.P99), "its p99"
+		return cmp.Compare(a.P99, b.P99), "p99"
 	}
 	return 0, ""
 }
 
 func differ(a, b float64) bool { return max(a, b) > sameRatio*min(a, b) }
 
-// best picks the best cell. None is where all collapsed, or nothing was answered.
+// best returns the index of the best cell, or -1 if all collapsed or nothing succeeded.
 func best(e *report.Experiment) (index int, why string) {
 	index = -1
 	var next *report.Cell
@@ -158,16 +158,16 @@ func best(e *report.Experiment) (index int, why string) {
 		}
 	}
 	if index < 0 {
-		return -1, "nothing was run"
+		return -1, "there are no runs"
 	}
 	c := &e.Cells[index]
 	if c.Goodput == 0 || rank(c.Verdict) >= int(load.Collapsed) {
-		return -1, "none is good: " + describe(c)
+		return -1, "none did well; the best was " + describe(c)
 	}
 	return index, reason(e, c, next)
 }
 
-// reason says why a cell is the best one.
+// reason explains why a cell is the best one.
 func reason(e *report.Experiment, c, next *report.Cell) string {
 	text := describe(c)
 	if next == nil {
@@ -175,9 +175,9 @@ func reason(e *report.Experiment, c, next *report.Cell) string {
 	}
 	order, by := better(c, next)
 	if order == 0 {
-		return text + "; " + report.CellName(e.Axes, next.Values) + " does as well"
+		return text + "; as good as " + report.CellName(e.Axes, next.Values)
 	}
-	return text + fmt.Sprintf("; before %s (%s) for %s", report.CellName(e.Axes, next.Values), describe(next), by)
+	return text + fmt.Sprintf("; better than %s (%s) by %s", report.CellName(e.Axes, next.Values), describe(next), by)
 }
 
 func describe(c *report.Cell) string {
@@ -189,7 +189,7 @@ func describe(c *report.Cell) string {
 		}
 		parts = append(parts, verdict)
 	}
-	parts = append(parts, format.Percent(c.Goodput)+" answered", fmt.Sprintf("%.2f attempts a request", c.Amplification),
+	parts = append(parts, format.Percent(c.Goodput)+" ok", fmt.Sprintf("%.2f attempts per request", c.Amplification),
 		"p99 "+format.Duration(c.P99))
 	return strings.Join(parts, ", ")
 }

@@ -40,12 +40,12 @@ func TestCombinations(t *testing.T) {
 		seen[strings.Join(c, " ")] = true
 	}
 	if len(all) != 12 || len(seen) != 12 {
-		t.Errorf("%d combinations, %d of them different, want 12: none may share its values with another", len(all), len(seen))
+		t.Errorf("%d combinations, %d of them different, want 12: no two may share their values", len(all), len(seen))
 	}
 }
 
-// TestOrder: each round is complete, rounds differ from each other, and a seed
-// repeats them all.
+// TestOrder checks that each round is complete, that rounds differ, and that a seed repeats
+// them.
 func TestOrder(t *testing.T) {
 	const cells, rounds = 7, 50
 	order := Order(cells, rounds, 3)
@@ -62,7 +62,7 @@ func TestOrder(t *testing.T) {
 		different[fmt.Sprint(round)] = true
 	}
 	if slices.Min(first) == 0 || len(different) < rounds*9/10 {
-		t.Errorf("%d of %d rounds differ, and the cells come first %v times: no cell shall have a place of its own", len(different), rounds, first)
+		t.Errorf("%d of %d rounds differ, and the cells come first %v times: no cell may have a fixed position", len(different), rounds, first)
 	}
 	if !slices.Equal(order, Order(cells, rounds, 3)) {
 		t.Error("one seed, two orders")
@@ -75,7 +75,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// result is a run of a cell with 1000 requests.
+// result returns a run of a cell with 1000 requests.
 func result(cell int, ok int64, p99 time.Duration, amplification float64, verdict string, took time.Duration) report.Run {
 	r := report.Run{
 		Cell: cell, Offered: 1000, Outcomes: map[string]int64{"ok": ok}, Goodput: float64(ok) / 10, Verdict: verdict,
@@ -88,11 +88,11 @@ func result(cell int, ok int64, p99 time.Duration, amplification float64, verdic
 	return r
 }
 
-// TestSummariseMedians: a cell is the medians of its runs and the worst of their
-// verdicts; runs of other cells are not its own.
-func TestSummariseMedians(t *testing.T) {
+// TestSummarizeMedians checks that a cell has the medians and the worst verdict of its own
+// runs.
+func TestSummarizeMedians(t *testing.T) {
 	e := &report.Experiment{Axes: []report.Axis{{Name: "policy", Values: []string{"a", "b", "c"}}}, Cells: []report.Cell{{Values: []string{"a"}}, {Values: []string{"b"}}, {Values: []string{"c"}}}}
-	Summarise(e, []report.Run{
+	Summarize(e, []report.Run{
 		result(0, 900, 30*ms, 1.5, "RECOVERED", 2*time.Second),
 		result(1, 700, 99*ms, 2, "DEGRADED", 0),
 		result(0, 1000, 10*ms, 1.1, "COLLAPSED", 0),
@@ -112,7 +112,7 @@ func TestSummariseMedians(t *testing.T) {
 	}
 }
 
-// TestBest: what decides between two cells, and what is said about it.
+// TestBest checks what decides between two cells, and the reason given.
 func TestBest(t *testing.T) {
 	cases := []struct {
 		name string
@@ -121,18 +121,18 @@ func TestBest(t *testing.T) {
 		why  []string // parts of the reason, in order
 	}{
 		{"the verdict before all else", []report.Run{result(0, 990, ms, 1, "DEGRADED", 0), result(1, 700, 90*ms, 3, "RECOVERED", 3*time.Second)}, 1,
-			[]string{"RECOVERED in 3.0 s, 70", "3.00 attempts a request, p99 90", "before a (DEGRADED, 99", "for its verdict"}},
-		{"goodput", []report.Run{result(0, 950, ms, 1, "", 0), result(1, 990, 90*ms, 3, "", 0)}, 1, []string{"99", "for its goodput"}},
-		{"goodput that is almost the same does not decide", []report.Run{result(0, 997, 90*ms, 3, "", 0), result(1, 994, ms, 1, "", 0)}, 1, []string{"for its few attempts a request"}},
-		{"recovery", []report.Run{result(0, 990, ms, 1, "RECOVERED", 4*time.Second), result(1, 990, 90*ms, 3, "RECOVERED", 3*time.Second)}, 1, []string{"RECOVERED in 3.0 s", "for its recovery"}},
-		{"p99", []report.Run{result(0, 990, 10*ms, 1, "", 0), result(1, 990, 9*ms, 1.04, "", 0)}, 1, []string{"for its p99"}},
-		{"nothing", []report.Run{result(0, 990, 100*ms, 1, "", 0), result(1, 990, 101*ms, 1.04, "", 0)}, 0, []string{"; b does as well"}},
-		{"one alone", []report.Run{result(1, 990, 100*ms, 1, "", 0)}, 1, []string{"answered, 1.00 attempts a request, p99 100"}},
-		{"the next best is named", []report.Run{result(0, 500, ms, 1, "", 0), result(1, 990, ms, 1, "", 0), result(2, 800, ms, 1, "", 0)}, 1, []string{"before c (80"}},
-		{"the next best is named wherever it stands", []report.Run{result(0, 800, ms, 1, "", 0), result(1, 500, ms, 1, "", 0), result(2, 990, ms, 1, "", 0)}, 2, []string{"before a (80"}},
-		{"all collapsed", []report.Run{result(0, 400, ms, 1, "COLLAPSED", 0), result(1, 300, ms, 1, "COLLAPSED", 0)}, -1, []string{"none is good: COLLAPSED, 40"}},
-		{"nothing was answered", []report.Run{result(0, 0, 0, 1, "", 0)}, -1, []string{"none is good"}},
-		{"no runs", nil, -1, []string{"nothing was run"}},
+			[]string{"RECOVERED in 3.0 s, 70", "3.00 attempts per request, p99 90", "better than a (DEGRADED, 99", "by verdict"}},
+		{"goodput", []report.Run{result(0, 950, ms, 1, "", 0), result(1, 990, 90*ms, 3, "", 0)}, 1, []string{"99", "by goodput"}},
+		{"goodput that is almost the same does not decide", []report.Run{result(0, 997, 90*ms, 3, "", 0), result(1, 994, ms, 1, "", 0)}, 1, []string{"by attempts per request"}},
+		{"recovery", []report.Run{result(0, 990, ms, 1, "RECOVERED", 4*time.Second), result(1, 990, 90*ms, 3, "RECOVERED", 3*time.Second)}, 1, []string{"RECOVERED in 3.0 s", "by recovery time"}},
+		{"p99", []report.Run{result(0, 990, 10*ms, 1, "", 0), result(1, 990, 9*ms, 1.04, "", 0)}, 1, []string{"by p99"}},
+		{"nothing", []report.Run{result(0, 990, 100*ms, 1, "", 0), result(1, 990, 101*ms, 1.04, "", 0)}, 0, []string{"; as good as b"}},
+		{"one alone", []report.Run{result(1, 990, 100*ms, 1, "", 0)}, 1, []string{"ok, 1.00 attempts per request, p99 100"}},
+		{"the next best is named", []report.Run{result(0, 500, ms, 1, "", 0), result(1, 990, ms, 1, "", 0), result(2, 800, ms, 1, "", 0)}, 1, []string{"better than c (80"}},
+		{"the next best is named in any position", []report.Run{result(0, 800, ms, 1, "", 0), result(1, 500, ms, 1, "", 0), result(2, 990, ms, 1, "", 0)}, 2, []string{"better than a (80"}},
+		{"all collapsed", []report.Run{result(0, 400, ms, 1, "COLLAPSED", 0), result(1, 300, ms, 1, "COLLAPSED", 0)}, -1, []string{"none did well; the best was COLLAPSED, 40"}},
+		{"nothing was answered", []report.Run{result(0, 0, 0, 1, "", 0)}, -1, []string{"none did well"}},
+		{"no runs", nil, -1, []string{"there are no runs"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestBest(t *testing.T) {
 			for _, v := range e.Axes[0].Values {
 				e.Cells = append(e.Cells, report.Cell{Values: []string{v}})
 			}
-			Summarise(e, c.runs)
+			Summarize(e, c.runs)
 			if e.Best != c.best {
 				t.Errorf("the best is %d, want %d: %s", e.Best, c.best, e.Why)
 			}
@@ -156,15 +156,15 @@ func TestBest(t *testing.T) {
 	}
 }
 
-// TestNames: several axes are name=value, one is so too unless it is the policy.
+// TestNames checks that axes are named name=value, except a single policy axis.
 func TestNames(t *testing.T) {
 	axes := []report.Axis{{Name: "timeout"}, {Name: "retries"}}
 	if got, want := report.CellName(axes, []string{"1s", "3"}), "timeout=1s retries=3"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	e := &report.Experiment{Axes: axes[:1], Cells: []report.Cell{{Values: []string{"1s"}}, {Values: []string{"2s"}}}}
-	Summarise(e, []report.Run{result(0, 990, ms, 1, "", 0), result(1, 500, ms, 1, "", 0)})
-	if !strings.Contains(e.Why, "before timeout=2s (") {
+	Summarize(e, []report.Run{result(0, 990, ms, 1, "", 0), result(1, 500, ms, 1, "", 0)})
+	if !strings.Contains(e.Why, "better than timeout=2s (") {
 		t.Errorf("the reason is %q", e.Why)
 	}
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// check reports what in a document that was read cannot be, so that whatever is
-// made from it need not ask again. Paths are those of its JSON.
+// check returns an error if a loaded document is inconsistent, so that reports need not
+// check it again. Paths in errors are those of its JSON.
 func (d *Document) check() error {
 	if d.Kind != KindRun && d.Kind != KindSweep && d.Kind != KindCollapse {
-		return fmt.Errorf("kind: %q is none of run, sweep and collapse", d.Kind)
+		return fmt.Errorf("kind: %q is not run, sweep, or collapse", d.Kind)
 	}
 	if len(d.Runs) == 0 {
-		return errors.New("runs: there is none")
+		return errors.New("runs: must not be empty")
 	}
 	cells := 1
 	if d.Experiment != nil {
@@ -27,7 +27,7 @@ func (d *Document) check() error {
 	for i := range d.Runs {
 		r := &d.Runs[i]
 		if r.Cell < 0 || r.Cell >= cells {
-			return fmt.Errorf("runs[%d].cell: %d is none of the %d cells", i, r.Cell, cells)
+			return fmt.Errorf("runs[%d].cell: %d is not one of the %d cells", i, r.Cell, cells)
 		}
 		if err := r.check(); err != nil {
 			return fmt.Errorf("runs[%d].%w", i, err)
@@ -38,20 +38,20 @@ func (d *Document) check() error {
 
 func (e *Experiment) check() error {
 	if len(e.Cells) == 0 {
-		return errors.New("cells: there is none")
+		return errors.New("cells: must not be empty")
 	}
 	if len(e.Axes) == 0 {
-		return errors.New("axes: there is none")
+		return errors.New("axes: must not be empty")
 	}
 	if e.Best < -1 || e.Best >= len(e.Cells) {
-		return fmt.Errorf("best: %d is none of the %d cells", e.Best, len(e.Cells))
+		return fmt.Errorf("best: %d is not one of the %d cells", e.Best, len(e.Cells))
 	}
 	for i, c := range e.Cells {
 		if len(c.Values) != len(e.Axes) {
-			return fmt.Errorf("cells[%d].values: %d of them for %d axes", i, len(c.Values), len(e.Axes))
+			return fmt.Errorf("cells[%d].values: %d values for %d axes", i, len(c.Values), len(e.Axes))
 		}
 		if VerdictRank(c.Verdict) < 0 {
-			return fmt.Errorf("cells[%d].verdict: %q is no verdict", i, c.Verdict)
+			return fmt.Errorf("cells[%d].verdict: unknown verdict %q", i, c.Verdict)
 		}
 	}
 	return nil
@@ -62,10 +62,10 @@ func (r *Run) check() error {
 		return err
 	}
 	if VerdictRank(r.Verdict) < 0 {
-		return fmt.Errorf("verdict: %q is no verdict", r.Verdict)
+		return fmt.Errorf("verdict: unknown verdict %q", r.Verdict)
 	}
 	if r.Elapsed < 0 || r.Counted < 0 || r.Warmup < 0 || r.CohortStep < 0 {
-		return errors.New("elapsed_ns: a run does not last less than no time")
+		return errors.New("elapsed_ns: durations must not be negative")
 	}
 	for name, l := range r.Latency {
 		if err := l.check(); err != nil {
@@ -74,7 +74,7 @@ func (r *Run) check() error {
 	}
 	for i, t := range r.Triggers {
 		if t.At < 0 || t.Length < 0 || VerdictRank(t.Verdict) < 1 {
-			return fmt.Errorf("triggers[%d]: a trigger has a start, a length and a verdict", i)
+			return fmt.Errorf("triggers[%d]: a trigger requires a start, a length, and a verdict", i)
 		}
 	}
 	for i, m := range r.Messages {
@@ -85,14 +85,14 @@ func (r *Run) check() error {
 	return checkSeconds(r.Seconds)
 }
 
-// checkOutcomes: every request that was offered has one outcome.
+// checkOutcomes checks that every offered request has one outcome.
 func checkOutcomes(offered int64, outcomes map[string]int64) error {
 	left := offered
 	known := 0
 	for _, o := range load.Outcomes() {
 		n, ok := outcomes[o.String()]
 		if n < 0 {
-			return fmt.Errorf("outcomes.%s: %d is less than none", o, n)
+			return fmt.Errorf("outcomes.%s: %d is negative", o, n)
 		}
 		if ok {
 			known++
@@ -100,21 +100,21 @@ func checkOutcomes(offered int64, outcomes map[string]int64) error {
 		left -= n
 	}
 	if known != len(outcomes) {
-		return fmt.Errorf("outcomes: there is one that is none of %v", load.Outcomes())
+		return fmt.Errorf("outcomes: unknown outcome, not one of %v", load.Outcomes())
 	}
 	if left != 0 {
-		return fmt.Errorf("outcomes: they sum to %d, offered is %d", offered-left, offered)
+		return fmt.Errorf("outcomes: the sum is %d, but offered is %d", offered-left, offered)
 	}
 	return nil
 }
 
 func (l *Latency) check() error {
 	if l.Count < 0 || l.Min < 0 || l.Max < l.Min {
-		return errors.New("count: the figures contradict each other")
+		return errors.New("count: inconsistent with min_ns and max_ns")
 	}
 	for i, b := range l.Spread {
 		if b[1] < 0 || i > 0 && b[0] <= l.Spread[i-1][0] {
-			return fmt.Errorf("spread[%d]: buckets ascend and hold counts", i)
+			return fmt.Errorf("spread[%d]: buckets must ascend, and counts must not be negative", i)
 		}
 	}
 	h, err := l.histogram()
@@ -122,7 +122,7 @@ func (l *Latency) check() error {
 		return fmt.Errorf("hdr: %w", err)
 	}
 	if h.TotalCount() != l.Count {
-		return fmt.Errorf("hdr: it holds %d values, count is %d", h.TotalCount(), l.Count)
+		return fmt.Errorf("hdr: it contains %d values, but count is %d", h.TotalCount(), l.Count)
 	}
 	return nil
 }
@@ -131,14 +131,14 @@ func checkSeconds(seconds []Second) error {
 	last := time.Duration(-1)
 	for i, s := range seconds {
 		if s.At <= last {
-			return fmt.Errorf("seconds[%d].at_ns: seconds follow each other", i)
+			return fmt.Errorf("seconds[%d].at_ns: seconds must ascend", i)
 		}
 		if min(s.Offered, s.Attempts, s.OK, s.Error, s.Timeout, s.Lost, s.Shed, s.Late) < 0 {
-			return fmt.Errorf("seconds[%d]: a count is less than none", i)
+			return fmt.Errorf("seconds[%d]: a count is negative", i)
 		}
 		for j, b := range s.Latencies {
 			if b[0] < 0 || b[1] < 0 {
-				return fmt.Errorf("seconds[%d].latencies[%d]: less than nothing", i, j)
+				return fmt.Errorf("seconds[%d].latencies[%d]: must not be negative", i, j)
 			}
 		}
 		last = s.At

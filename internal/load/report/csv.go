@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// CSV writes a line for each second of each run, with a head line. Latencies are
-// milliseconds; they are empty where no request ended in the second.
+// CSV writes a header and a line for each second of each run. Latencies are in
+// milliseconds; they are empty if no request ended in the second.
 func (d *Document) CSV(to io.Writer) error {
 	w := csv.NewWriter(to)
-	_ = w.Write([]string{ // Error below has what went wrong
+	_ = w.Write([]string{ // w.Error returns the error below
 		"run", "second", "offered", "attempts", "ok", "error", "timeout", "lost", "shed", "late", "in_flight",
 		"p50_ms", "p90_ms", "p99_ms", "max_ms", "lag_max_ms", "cpu", "gc_max_ms", "doubtful",
 	})
@@ -33,7 +33,7 @@ func (d *Document) CSV(to io.Writer) error {
 	return nil
 }
 
-// record is a second as a line of the CSV file.
+// record returns a second as a line of the CSV file.
 func (s *Second) record(run string) []string {
 	fields := []string{run, strconv.FormatFloat(s.At.Seconds(), 'f', -1, 64)}
 	for _, n := range []int64{s.Offered, s.Attempts, s.OK, s.Error, s.Timeout, s.Lost, s.Shed, s.Late, s.InFlight} {
@@ -49,7 +49,7 @@ func (s *Second) record(run string) []string {
 	return append(fields, milliseconds(s.Lag), strconv.FormatFloat(s.CPU, 'f', 3, 64), milliseconds(s.GC), strconv.FormatBool(s.Doubtful))
 }
 
-// milliseconds writes a duration as a number, to a microsecond.
+// milliseconds formats a duration in milliseconds, rounded to a microsecond.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Round(time.Microsecond))/1e6, 'f', -1, 64)
 }

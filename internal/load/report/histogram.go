@@ -13,16 +13,16 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// What a saved histogram may hold, so that reading one stays cheap whatever a
-// file says of itself.
+// Limits of a saved histogram, so that reading one is cheap no matter what its header
+// claims.
 const (
-	mostHDRText   = 1 << 20 // bytes of base64
-	mostHDRBytes  = 4 << 20 // and unpacked
-	mostHDRDigits = 4
-	mostHDRValue  = int64(48 * time.Hour)
+	maxHDRText   = 1 << 20 // bytes of base64
+	maxHDRBytes  = 4 << 20 // bytes uncompressed
+	maxHDRDigits = 4
+	maxHDRValue  = int64(48 * time.Hour)
 )
 
-// histogram unpacks the distribution.
+// histogram decodes the complete distribution.
 func (l *Latency) histogram() (*hdr.Histogram, error) {
 	if err := checkHDR(l.HDR); err != nil {
 		return nil, err
@@ -34,17 +34,17 @@ func (l *Latency) histogram() (*hdr.Histogram, error) {
 	return h, nil
 }
 
-// checkHDR looks at a histogram's header before anything is made of its size.
+// checkHDR checks a histogram's header before anything of its size is allocated.
 func checkHDR(text string) error {
-	if len(text) > mostHDRText {
-		return fmt.Errorf("a histogram of %d bytes is too large", len(text))
+	if len(text) > maxHDRText {
+		return fmt.Errorf("the histogram is too large: %d bytes", len(text))
 	}
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return fmt.Errorf("not a histogram: %w", err)
 	}
 	if len(raw) < 8 {
-		return errors.New("not a histogram: it is too short")
+		return errors.New("not a histogram: too short")
 	}
 	unpack, err := zlib.NewReader(bytes.NewReader(raw[8:]))
 	if err != nil {
@@ -59,11 +59,11 @@ func checkHDR(text string) error {
 	if err := binary.Read(unpack, binary.BigEndian, &header); err != nil {
 		return fmt.Errorf("not a histogram: %w", err)
 	}
-	if header.Digits > mostHDRDigits || header.Highest > mostHDRValue || header.Lowest > header.Highest || header.Lowest < 0 {
-		return fmt.Errorf("a histogram from %d to %d with %d digits is none of msctl's", header.Lowest, header.Highest, header.Digits)
+	if header.Digits > maxHDRDigits || header.Highest > maxHDRValue || header.Lowest > header.Highest || header.Lowest < 0 {
+		return fmt.Errorf("a histogram from %d to %d with %d digits was not written by msctl", header.Lowest, header.Highest, header.Digits)
 	}
-	if n, err := io.Copy(io.Discard, io.LimitReader(unpack, mostHDRBytes)); err != nil || n >= mostHDRBytes {
-		return errors.New("not a histogram: what is packed is broken, or too large")
+	if n, err := io.Copy(io.Discard, io.LimitReader(unpack, maxHDRBytes)); err != nil || n >= maxHDRBytes {
+		return errors.New("not a histogram: the compressed data is corrupt or too large")
 	}
 	return nil
 }

@@ -14,22 +14,22 @@ import (
 //go:embed page
 var pageFiles embed.FS
 
-// HTML writes the report as one page that needs nothing else: no network, no
-// script to be seen, and none but its own may run in it.
+// HTML writes the report as one self-contained page. It needs no network, is complete
+// without scripts, and its content security policy permits only its own script.
 func (d *Document) HTML(to io.Writer) error {
 	style, err := pageFiles.ReadFile("page/page.css")
 	if err != nil {
-		return fmt.Errorf("make the page: %w", err)
+		return fmt.Errorf("render the page: %w", err)
 	}
 	script, err := pageFiles.ReadFile("page/page.js")
 	if err != nil {
-		return fmt.Errorf("make the page: %w", err)
+		return fmt.Errorf("render the page: %w", err)
 	}
 	t, err := template.New("page.html.tmpl").Funcs(template.FuncMap{
 		"duration": format.Duration, "count": format.Count, "percent": format.Percent, "rate": format.Rate,
 	}).ParseFS(pageFiles, "page/*.tmpl")
 	if err != nil {
-		return fmt.Errorf("make the page: %w", err)
+		return fmt.Errorf("render the page: %w", err)
 	}
 	sum := sha256.Sum256(script)
 	p := d.page()

@@ -10,9 +10,9 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// JUnit writes a test report as CI systems read it: a test case for each
-// threshold and for each trigger's verdict. DEGRADED and COLLAPSED are failures,
-// a verdict that could not be made is a test that was skipped.
+// JUnit writes a test report for CI systems, with a test case for each threshold and
+// for the verdict of each trigger. DEGRADED and COLLAPSED are failures; UNDECIDED is a
+// skipped test.
 func (d *Document) JUnit(to io.Writer) error {
 	suite := junitSuite{Name: "msctl bench " + d.Runs[0].Pattern, Timestamp: d.Started.UTC().Format("2006-01-02T15:04:05")}
 	var took time.Duration
@@ -103,17 +103,17 @@ func (t *ThresholdResult) junit(d *Document) junitCase {
 	return c
 }
 
-// junit is the test case of the run's trigger i. A system that does not come back
-// has failed, unless that is expected.
+// junit returns the test case of trigger i. A system that does not recover is a failure
+// unless that is expected.
 func (r *Run) junit(i int, expected bool) junitCase {
 	t := &r.Triggers[i]
-	c := junitCase{Name: fmt.Sprintf("comes back after %s at %s", t.Text, format.Seconds(t.At)), Class: "msctl.bench.verdict", Time: inSeconds(r.Elapsed)}
+	c := junitCase{Name: fmt.Sprintf("recovers from %s at %s", t.Text, format.Seconds(t.At)), Class: "msctl.bench.verdict", Time: inSeconds(r.Elapsed)}
 	if r.Name != "" {
 		c.Name = r.Name + ": " + c.Name
 	}
 	switch t.Verdict {
 	case degraded, collapsed:
-		if expected { // an experiment is made to see this
+		if expected { // to see this is the purpose of an experiment
 			c.Skipped = &junitSkipped{Message: t.sentence()}
 			return c
 		}
@@ -124,7 +124,7 @@ func (r *Run) junit(i int, expected bool) junitCase {
 	return c
 }
 
-// properties are the figures that have no threshold.
+// properties returns figures that need no threshold.
 func (d *Document) properties() []junitProperty {
 	list := []junitProperty{{"command", d.Command}, {"target", d.Runs[0].Target}}
 	if len(d.Runs) > 1 {

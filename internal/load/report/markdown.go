@@ -9,8 +9,8 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// Markdown writes the report for a pull request: the verdict, the figures and
-// the thresholds, and the rest folded away.
+// Markdown writes the report for a pull request: the verdict, the figures, and the
+// thresholds, with the details collapsed.
 func (d *Document) Markdown(to io.Writer) error {
 	m := markdown{format.NewMarkdown(to)}
 	m.Line("## %s msctl bench %s", d.badge(), format.Code(d.Runs[0].Pattern))
@@ -27,18 +27,18 @@ func (d *Document) Markdown(to io.Writer) error {
 		m.Line("")
 	}
 	for i := range d.Runs {
-		if len(d.Runs) <= mostDetails {
+		if len(d.Runs) <= maxDetails {
 			m.details(&d.Runs[i])
 		}
 	}
-	m.again(d)
+	m.rerun(d)
 	if err := m.Flush(); err != nil {
 		return fmt.Errorf("write the Markdown file: %w", err)
 	}
 	return nil
 }
 
-// badge is one sign for the whole: crossed or collapsed, doubtful, or good.
+// badge returns one symbol for the document: failed, unclear, or good.
 func (d *Document) badge() string {
 	switch {
 	case len(d.Crossed()) > 0, d.Kind == KindRun && d.Verdict() == collapsed:
@@ -49,13 +49,14 @@ func (d *Document) badge() string {
 	return "✅"
 }
 
-// mostDetails is of how many runs all is told: what hosts of pull requests take as
-// one comment is bounded.
-const mostDetails = 12
+// maxDetails is the largest number of runs that are written with details: the length of
+// a comment on a pull request is limited.
+const maxDetails = 12
 
+// markdown writes the Markdown report of a document.
 type markdown struct{ *format.Markdown }
 
-// verdicts has a sentence for each trigger of a single run.
+// verdicts writes a sentence for each trigger of a single run.
 func (m markdown) verdicts(d *Document) {
 	r := &d.Runs[0]
 	if len(d.Runs) > 1 {
@@ -77,14 +78,14 @@ func (m markdown) figures(r *Run) {
 	m.Head("goodput", "offered", "p50", "p99", "max", "amplification", "wasted work")
 	wasted := format.Percent(r.Attempts.Wasted)
 	if r.Attempts.LateUnknown {
-		wasted = "not known"
+		wasted = "unknown"
 	}
 	m.Row(format.Percent(r.share("ok")), format.Rate(r.OfferedRate), format.Duration(request.P50), format.Duration(request.P99), format.Duration(request.Max),
 		fmt.Sprintf("%.2f", r.Attempts.Amplification), wasted)
 	m.Line("")
 }
 
-// cells is the table of several runs.
+// cells writes the table of several runs.
 func (m markdown) cells(d *Document) {
 	e := d.together()
 	var head []string
@@ -116,7 +117,7 @@ func (m markdown) thresholds(d *Document) {
 	}
 	m.Head("threshold", "measured", "")
 	for _, t := range d.Thresholds {
-		sign, measured := "✅ kept", format.Escape(t.Measured)
+		sign, measured := "✅ met", format.Escape(t.Measured)
 		if !t.Kept {
 			sign = "❌ crossed"
 		}
@@ -128,9 +129,9 @@ func (m markdown) thresholds(d *Document) {
 	m.Line("")
 }
 
-// details are a run's outcomes, latencies and errors, folded away.
+// details writes a run's outcomes, latencies, and errors, collapsed.
 func (m markdown) details(r *Run) {
-	name := "Outcomes, latencies, errors"
+	name := "Outcomes, latencies, and errors"
 	if r.Name != "" {
 		name += " of " + r.Name
 	}
@@ -167,9 +168,9 @@ func (m markdown) details(r *Run) {
 	m.Line("")
 }
 
-// again is the command and the machine.
-func (m markdown) again(d *Document) {
-	m.Line("<details><summary>Again</summary>")
+// rerun writes the command and the machine.
+func (m markdown) rerun(d *Document) {
+	m.Line("<details><summary>Rerun</summary>")
 	m.Line("")
 	m.CodeBlock("sh", d.Command)
 	m.Line("")

@@ -9,8 +9,8 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// page is what the HTML template shows. Its parts are made ready here, so that
-// the template decides nothing.
+// page is the data of the HTML template. It is prepared here, so that the template
+// contains no logic.
 type page struct {
 	Style      template.CSS
 	Script     template.JS
@@ -21,7 +21,7 @@ type page struct {
 	Target   string
 	Load     string
 	Badge    badge
-	Sentence []string // the verdict, a sentence for each trigger
+	Sentence []string // the reason of the verdict, for each trigger
 	Tiles    []tile
 	Table    *tableView // of several runs
 	Runs     []runView
@@ -29,10 +29,10 @@ type page struct {
 	Machine  string
 }
 
-// badge is a verdict as a word, with the class of its colour.
+// badge is a verdict with the CSS class of its color.
 type badge struct{ Word, Class string }
 
-// tile is one figure of the head.
+// tile is one figure in the header.
 type tile struct{ Label, Value, Note, Class string }
 
 // runView is one run.
@@ -106,7 +106,7 @@ func badgeOf(verdict string) badge {
 	return badge{verdict, class}
 }
 
-// tiles are the figures that say most.
+// tiles returns the most important figures.
 func tiles(r *Run) []tile {
 	request := r.Latency["request"]
 	share := r.share("ok")
@@ -119,17 +119,17 @@ func tiles(r *Run) []tile {
 	}
 	list := []tile{
 		{"goodput", format.Percent(share), fmt.Sprintf("%s of %s offered", format.Rate(r.Goodput), format.Rate(r.OfferedRate)), class},
-		{"p50", latencyText(request, request.P50), "of the requests", ""},
+		{"p50", latencyText(request, request.P50), "request latency", ""},
 		{"p99", latencyText(request, request.P99), "max " + latencyText(request, request.Max), ""},
 		{"amplification", fmt.Sprintf("%.2f", r.Attempts.Amplification), format.Count(r.Attempts.Total) + " attempts", ""},
 	}
 	if r.Attempts.LateUnknown {
-		return append(list, tile{"wasted work", "–", "not known over http", ""})
+		return append(list, tile{"wasted work", "–", "unknown over HTTP", ""})
 	}
-	return append(list, tile{"wasted work", format.Percent(r.Attempts.Wasted), "of " + format.Counted(r.Attempts.answers(), "answer"), ""})
+	return append(list, tile{"wasted work", format.Percent(r.Attempts.Wasted), "of " + format.CountedAs(r.Attempts.answers(), "reply", "replies"), ""})
 }
 
-// latencyText writes a latency, a dash where there is none.
+// latencyText formats a latency, or a dash if there is none.
 func latencyText(l Latency, d time.Duration) string {
 	if l.Count == 0 {
 		return "–"
@@ -137,7 +137,7 @@ func latencyText(l Latency, d time.Duration) string {
 	return format.Duration(d)
 }
 
-// view makes a run ready to be shown.
+// view prepares a run for the template.
 func view(r *Run) runView {
 	v := runView{Run: r, Badge: badgeOf(r.Verdict)}
 	columns := resample(r)
@@ -165,7 +165,7 @@ func view(r *Run) runView {
 	return v
 }
 
-// facts are the sentences about a run.
+// facts returns the sentences about a run.
 func facts(r *Run) (list []fact) {
 	add := func(label, class string, lines ...string) {
 		for _, text := range lines {

@@ -9,22 +9,22 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// mostColumns is how many points a time series is drawn with; longer runs have
-// several seconds in each.
-const mostColumns = 360
+// maxColumns is the largest number of points of a drawn time series; the points of
+// longer runs contain several seconds.
+const maxColumns = 360
 
-// column is one or several seconds of a run, to be drawn as one.
+// column is one or several seconds of a run, drawn as one point.
 type column struct {
 	Second
 	Length  time.Duration
 	seconds float64 // Length
 }
 
-// resample puts the seconds of a run into at most mostColumns. What is left at
-// the end is part of the last column where it is too short for a rate.
+// resample merges the seconds of a run into at most maxColumns columns. A remainder at
+// the end that is too short for a rate becomes part of the last column.
 func resample(r *Run) []column {
 	n := len(r.Seconds)
-	each := (n + mostColumns - 1) / mostColumns
+	each := (n + maxColumns - 1) / maxColumns
 	var columns []column
 	for i := 0; i < n; i += each {
 		end := min(i+each, n)
@@ -46,8 +46,8 @@ func resample(r *Run) []column {
 	return columns
 }
 
-// merge puts seconds together: counts are sums, the rest is the greatest. The
-// quantiles are made of the distributions.
+// merge merges seconds: counts are added, quantiles come from the distributions, and
+// other fields are maxima.
 func merge(seconds []Second) column {
 	c := column{Second: Second{At: seconds[0].At}}
 	for i := range seconds {
@@ -73,7 +73,7 @@ func merge(seconds []Second) column {
 	return c
 }
 
-// quantile is the latency that a share of ascending buckets does not exceed.
+// quantile returns the latency that a share of the ascending buckets does not exceed.
 func quantile(buckets [][2]int64, share float64) time.Duration {
 	var all, seen int64
 	for _, b := range buckets {
@@ -87,7 +87,7 @@ func quantile(buckets [][2]int64, share float64) time.Duration {
 	return 0
 }
 
-// rate is a count of the column a second.
+// rate converts a count of the column to a rate per second.
 func (c *column) rate(n int64) float64 {
 	if c.seconds <= 0 {
 		return float64(n)
@@ -95,11 +95,11 @@ func (c *column) rate(n int64) float64 {
 	return float64(n) / c.seconds
 }
 
-// middle is where the column's point stands, in seconds.
+// middle returns the time of the column's point, in seconds.
 func (c *column) middle() float64 { return (c.At + c.Length/2).Seconds() }
 
-// hover is what the page's script shows where the pointer is: a list of values
-// for each column.
+// hover is the data that the page's script shows at the pointer: the values of each
+// column.
 type hover struct {
 	Length float64    `json:"length"` // of a column, in seconds
 	Total  float64    `json:"total"`  // of the time axis
@@ -145,7 +145,7 @@ func hoverOf(columns []column) hover {
 	return h
 }
 
-// add adds a row unless all of its values are empty.
+// add adds a row unless all its values are empty.
 func (h *hover) add(label, class string, columns []column, value func(*column) string) {
 	row := hoverRow{Label: label, Class: class}
 	empty := true

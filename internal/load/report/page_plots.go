@@ -8,7 +8,7 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// plot is one chart as the template draws it.
+// plot is a chart, as data of the template.
 type plot struct {
 	Title, Note, Class string
 	Legend             []legend
@@ -16,30 +16,30 @@ type plot struct {
 	Shapes             []shape
 	Bands              []span // triggers
 	Marks              []span // live changes
-	Doubts             []span // seconds to be doubted
-	Time               bool   // X is the run's time
+	Doubts             []span // doubtful seconds
+	Time               bool   // the X axis is time
 }
 
 type legend struct{ Class, Label string }
 
-// shape is one SVG path: an area or a line.
+// shape is an SVG path: an area, a line, or boxes.
 type shape struct{ Class, Kind, Path string }
 
-// span is a place on the X axis, in percent. Flip tells that its label stands on
-// the left of it, because there is no room on the right.
+// span is a range on the X axis, in percent. Flip puts its label on the left, because
+// there is no room on the right.
 type span struct {
 	Left, Width float64
 	Label       string
 	Flip        bool
 }
 
-// one is one line of a chart.
+// one is a line of a chart.
 type one[V any] struct {
 	class, label string
 	of           func(*Second) V
 }
 
-// series are the outcomes as they are stacked, from below.
+// series returns the outcomes in the order in which they are stacked.
 func series() []one[int64] {
 	return []one[int64]{
 		{"ok", "ok", func(s *Second) int64 { return s.OK }},
@@ -50,7 +50,7 @@ func series() []one[int64] {
 	}
 }
 
-// quantiles are the lines of the latency chart.
+// quantiles returns the lines of the latency chart.
 func quantiles() []one[time.Duration] {
 	return []one[time.Duration]{
 		{"max", "max", func(s *Second) time.Duration { return s.Max }},
@@ -60,7 +60,7 @@ func quantiles() []one[time.Duration] {
 	}
 }
 
-// timeline is what the charts of one run over time have in common.
+// timeline is what the charts of a run over time have in common.
 type timeline struct {
 	run     *Run
 	columns []column
@@ -88,7 +88,7 @@ func timePlots(r *Run, columns []column) []plot {
 	return []plot{t.rates(), t.outcomes(), t.latency(), t.inFlight()}
 }
 
-// plot begins a chart: triggers, changes and doubtful seconds are on all of them.
+// plot returns a chart with triggers, changes, and doubtful seconds.
 func (t *timeline) plot(title, note string) plot {
 	p := plot{Title: title, Note: note, X: t.x.Ticks, Time: true}
 	for i := range t.run.Triggers {
@@ -112,8 +112,7 @@ func (t *timeline) plot(title, note string) plot {
 	return p
 }
 
-// trigger reports whether a change is the beginning of a trigger, which has a
-// band already.
+// trigger reports whether a change is the start of a trigger, which has a band.
 func (t *timeline) trigger(c Change) bool {
 	for _, g := range t.run.Triggers {
 		if g.At == c.At && g.Text == c.Text {
@@ -123,8 +122,8 @@ func (t *timeline) trigger(c Change) bool {
 	return false
 }
 
-// points are the values of all columns on a chart, the first and the last of them
-// drawn out to the ends.
+// points returns the values of all columns on a chart. The first and the last value
+// extend to the ends.
 func (t *timeline) points(y chart.Scale, value func(*column) float64) []chart.Point {
 	points := make([]chart.Point, 0, len(t.columns)+2)
 	for i := range t.columns {
@@ -141,7 +140,7 @@ func (t *timeline) points(y chart.Scale, value func(*column) float64) []chart.Po
 	return points
 }
 
-// highest is the greatest value of all columns.
+// highest returns the highest value of all columns.
 func (t *timeline) highest(values ...func(*column) float64) (most float64) {
 	for i := range t.columns {
 		for _, v := range values {
@@ -160,9 +159,9 @@ func perSecond(v float64) string    { return format.Rate(v) }
 func wholeNumber(v float64) string  { return format.Count(int64(v)) }
 func logDuration(v float64) string  { return time.Duration(math.Round(v)).String() }
 
-// rates is the chart of what was asked for, tried and achieved.
+// rates returns the chart of requests, attempts, and goodput.
 func (t *timeline) rates() plot {
-	p := t.plot("Throughput", "requests and attempts a second")
+	p := t.plot("Throughput", "requests and attempts per second")
 	y := chart.Linear(t.highest(offeredRate, attemptRate, goodputRate, failedRate), 4, perSecond)
 	p.throughput(t, y)
 	if t.highest(failedRate) > 0 {
@@ -171,7 +170,7 @@ func (t *timeline) rates() plot {
 	return p
 }
 
-// throughput draws goodput, offered and attempts.
+// throughput adds goodput, offered requests, and attempts.
 func (p *plot) throughput(t *timeline, y chart.Scale) {
 	p.Y = y.Ticks
 	p.area("ok", "goodput", t.points(y, goodputRate))
@@ -179,9 +178,9 @@ func (p *plot) throughput(t *timeline, y chart.Scale) {
 	p.line("attempts", "attempts", t.points(y, attemptRate))
 }
 
-// outcomes is the chart of how requests ended, stacked.
+// outcomes returns the stacked chart of outcomes.
 func (t *timeline) outcomes() plot {
-	p := t.plot("Outcomes", "requests that ended, a second")
+	p := t.plot("Outcomes", "requests that ended, per second")
 	all := func(c *column) float64 { return c.rate(c.OK + c.failed() + c.Shed) }
 	y := chart.Linear(t.highest(all), 4, perSecond)
 	p.Y = y.Ticks
@@ -203,10 +202,10 @@ func (t *timeline) outcomes() plot {
 	return p
 }
 
-// latency is the chart of the request latencies: quantiles over their
-// distribution in each second.
+// latency returns the chart of the request latencies: quantiles on top of the
+// distribution of each second.
 func (t *timeline) latency() plot {
-	p := t.plot("Request latency", "from the intended start, by when requests ended; the shading is how many took how long")
+	p := t.plot("Request latency", "from the intended start, at the time when requests ended; the shading is the distribution")
 	least, most := math.Inf(1), 0.0
 	for i := range t.columns {
 		c := &t.columns[i]
@@ -236,13 +235,13 @@ func (t *timeline) latency() plot {
 	return p
 }
 
-// Cells of the latency chart's shading.
+// The resolution of the latency chart's shading.
 const (
 	shadeRows   = 36
 	shadeLevels = 5
 )
 
-// shading draws how many requests of each column took how long, in levels.
+// shading adds the distribution of each column, in levels.
 func (t *timeline) shading(p *plot, y chart.Scale) {
 	levels := make([][]chart.Box, shadeLevels)
 	for i := range t.columns {
@@ -269,9 +268,9 @@ func (t *timeline) shading(p *plot, y chart.Scale) {
 	}
 }
 
-// inFlight is the chart of how many requests were out at once.
+// inFlight returns the chart of the requests in flight.
 func (t *timeline) inFlight() plot {
-	p := t.plot("In flight", "requests without an outcome, at the end of each second")
+	p := t.plot("In flight", "requests without an outcome at the end of each second")
 	p.Class = "low"
 	y := chart.Linear(max(t.highest(flight), 3), 3, wholeNumber)
 	p.Y = y.Ticks
@@ -279,7 +278,7 @@ func (t *timeline) inFlight() plot {
 	return p
 }
 
-// add adds a shape with its place in the legend.
+// add adds a shape and its entry in the legend.
 func (p *plot) add(class, label, kind, path string) {
 	p.Shapes = append(p.Shapes, shape{class, kind, path})
 	p.Legend = append(p.Legend, legend{class, label})
@@ -289,19 +288,19 @@ func (p *plot) line(class, label string, points []chart.Point) {
 	p.add(class, label, "line", chart.Line(points))
 }
 
-// area is a line with what is below it filled.
+// area adds a line with the area below it filled.
 func (p *plot) area(class, label string, points []chart.Point) {
 	p.Shapes = append(p.Shapes, shape{class, "area", chart.Area(points)})
 	p.add(class, label, "line", chart.Line(points))
 }
 
-// quantileSteps is how finely the distribution is drawn.
+// quantileSteps is the number of points of a distribution.
 const quantileSteps = 240
 
-// quantilePlot is the chart of the latency distributions by quantile. Histograms
-// that cannot be read are left out: Load has refused those.
+// quantilePlot returns the chart of the latency distributions by quantile. It omits
+// invalid histograms, which Load does not accept.
 func quantilePlot(r *Run) plot {
-	p := plot{Title: "Latency distribution", Note: "how long a share of all took at the most; each further nine is as wide as the one before"}
+	p := plot{Title: "Latency distribution", Note: "latency by percentile; each additional nine has the same width"}
 	var lines []one[time.Duration]
 	least, most, count := math.Inf(1), 0.0, int64(0)
 	for _, name := range [][2]string{{"request", "request"}, {"attempt", "attempt"}, {"late_by", "late by"}} {
@@ -323,7 +322,8 @@ func quantilePlot(r *Run) plot {
 	return p
 }
 
-// quantilePath is the line of one distribution, as far as its own count tells.
+// quantilePath returns the line of one distribution, up to the quantile of its longest
+// value.
 func quantilePath(l Latency, x, y chart.Scale, count int64) string {
 	h, err := l.histogram()
 	if err != nil {
@@ -334,7 +334,7 @@ func quantilePath(l Latency, x, y chart.Scale, count int64) string {
 		q := chart.Quantile(float64(i)*100/quantileSteps, count)
 		percentiles = append(percentiles, q*100)
 		if 1-q <= 1/float64(l.Count) {
-			break // a further one would be about less than one value
+			break // beyond the longest value
 		}
 	}
 	var points []chart.Point

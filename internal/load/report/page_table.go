@@ -8,13 +8,13 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// tableView is what several runs came to together.
+// tableView is the summary of several runs.
 type tableView struct {
 	Experiment *Experiment
 	Title      string
 	Collapse   bool
 	Maps       []heatMap   // of a sweep with two axes
-	Rows       []tableRow  // of all others, and for print
+	Rows       []tableRow  // of all others
 	Panels     []panelView // goodput of each run, on the same axes
 	Best       string
 }
@@ -29,7 +29,7 @@ type tableRow struct {
 	Figures          []figure
 }
 
-// figure is a value with how good it is, from 0 to 1.
+// figure is a value, and how good it is from 0 to 1.
 type figure struct {
 	Text string
 	Good float64
@@ -101,19 +101,19 @@ func (d *Document) tableRow(e *Experiment, i int, metrics []cellMetric) tableRow
 	return row
 }
 
-// cellMetric is one value of a cell, and how good it is, from 0 to 1.
+// cellMetric is a metric of a cell: its text, and how good it is from 0 to 1.
 type cellMetric struct {
 	title string
 	text  func(*Cell) string
 	good  func(*Cell) float64
 }
 
-// worstAmplification is the number of attempts a request that is as bad as it
-// gets.
+// worstAmplification is the attempts per request that count as 0 on the scale of how
+// good a cell is.
 const worstAmplification = 4
 
-// metricsOf are the metrics of an experiment's tables. Shares and amplification
-// are good or bad by themselves, latencies against the experiment's others.
+// metricsOf returns the metrics of an experiment's tables. Shares and amplification are
+// rated on an absolute scale, latencies relative to the experiment's other cells.
 func metricsOf(e *Experiment) []cellMetric {
 	shortest, longest := math.Inf(1), 0.0
 	for i := range e.Cells {
@@ -133,7 +133,7 @@ func metricsOf(e *Experiment) []cellMetric {
 	}
 }
 
-// figure is the metric's value of a cell.
+// figure returns the metric's value of a cell.
 func (m *cellMetric) figure(c *Cell) figure {
 	return figure{m.text(c), math.Round(min(max(m.good(c), 0), 1)*100) / 100}
 }
@@ -157,7 +157,7 @@ func (e *Experiment) heatMap(m cellMetric) heatMap {
 	return h
 }
 
-// panels are the throughput of every run, on the same axes.
+// panels returns the throughput of every run, on the same axes.
 func (d *Document) panels(e *Experiment) []panelView {
 	var lines []*timeline
 	longest, most := 0, 0.0
@@ -188,7 +188,7 @@ func (d *Document) panels(e *Experiment) []panelView {
 	return panels
 }
 
-// runName names a run among others.
+// runName returns the name of a run among others.
 func runName(r *Run, i int) string {
 	if r.Name != "" {
 		return r.Name

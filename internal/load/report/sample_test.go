@@ -14,11 +14,10 @@ import (
 
 const ms = time.Millisecond
 
-// began is when the samples began, on the wall's clock.
+// began returns the wall-clock time of the start of the samples.
 func began() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 
-// document puts the runs of results together on a machine that is always the
-// same.
+// document returns a document with the runs, made on a fixed machine.
 func document(kind report.Kind, runs ...report.Run) *report.Document {
 	d := report.NewDocument(kind, "msctl v1.2.3", "msctl bench cmd=findAllItems --rate 500/s", runs...)
 	d.Machine = report.Machine{OS: "linux", Arch: "amd64", CPUs: 2, Go: "go1.26.0"}
@@ -34,7 +33,7 @@ func newRun(t *testing.T, res *load.Result, about report.About) report.Run {
 	return r
 }
 
-// hold parses thresholds and holds the document to them.
+// hold parses thresholds and checks the document against them.
 func hold(t *testing.T, d *report.Document, texts ...string) {
 	t.Helper()
 	var list []report.Threshold
@@ -48,7 +47,7 @@ func hold(t *testing.T, d *report.Document, texts ...string) {
 	d.Hold(list)
 }
 
-// emptyResult is a result in which nothing happened.
+// emptyResult returns a result without requests.
 func emptyResult() *load.Result {
 	return &load.Result{
 		Started:          began(),
@@ -57,7 +56,7 @@ func emptyResult() *load.Result {
 	}
 }
 
-// thousand is a finished run of 1000 answered requests: 1 ms to 1 s, evenly.
+// thousand returns a finished run of 1000 requests that took 1 ms to 1 s, evenly.
 func thousand() *load.Result {
 	res := emptyResult()
 	res.Seconds = []load.Point{
@@ -86,20 +85,20 @@ func thousand() *load.Result {
 	return res
 }
 
-// counts are a point's outcomes, in their order.
+// counts returns the outcomes of a point, in order.
 func counts(n ...int64) (o [6]int64) {
 	copy(o[:], n)
 	return o
 }
 
-// aboutThousand is what the run of thousand does not know.
+// aboutThousand describes the run of thousand.
 func aboutThousand() report.About {
 	return report.About{
 		Pattern: `{"cmd":"findAllItems"}`, Target: "items at tcp://localhost:3002", Load: "500/s for 2s", Connections: 1, Seed: 7,
 	}
 }
 
-// sample is a document with the run of thousand.
+// sample returns a document with the run of thousand.
 func sample(t *testing.T) *report.Document {
 	t.Helper()
 	d := document(report.KindRun, newRun(t, thousand(), aboutThousand()))
@@ -107,17 +106,16 @@ func sample(t *testing.T) *report.Document {
 	return d
 }
 
-// story is how a service fares that stalls for 4 s after 10 s, at 60/s.
+// story is a service at 60/s that stalls for 4 s after 10 s.
 type story struct {
 	name    string
 	policy  *policy.Policy
-	perCall float64 // attempts a request while it does not answer
-	back    int     // seconds after the stall until it answers again; 0 is never
+	perCall float64 // attempts per request while it does not reply
+	back    int     // seconds from the stall until it replies again; 0 means never
 	latency time.Duration
 }
 
-// play makes the result of a story. It draws nothing at random that is not
-// seeded.
+// play returns the result of a story, which is deterministic.
 func (s story) play() *load.Result {
 	res := emptyResult()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -152,8 +150,8 @@ func (s story) play() *load.Result {
 	return res
 }
 
-// second is one second of the story, and the latencies of the requests that
-// ended in it.
+// second returns one second of the story, and the latencies of the requests that ended
+// in it.
 func (s story) second(i int, random *rand.Rand) (p load.Point, latencies []time.Duration) {
 	p = load.Point{At: time.Duration(i) * time.Second, Offered: 60, Lag: s.draw(random, 300*time.Microsecond), CPU: 0.06, GC: 90 * time.Microsecond}
 	stalled := i >= 10 && (s.back == 0 || i < 14+s.back)
@@ -185,12 +183,12 @@ func (s story) second(i int, random *rand.Rand) (p load.Point, latencies []time.
 	return p, latencies
 }
 
-// draw is a latency with a long tail about a median.
+// draw draws a latency around a median, with a long tail.
 func (story) draw(random *rand.Rand, median time.Duration) time.Duration {
 	return time.Duration(float64(median) * math.Exp(random.NormFloat64()*0.35))
 }
 
-// sketch puts latencies into buckets, each its own.
+// sketch returns a sketch of latencies.
 func sketch(latencies []time.Duration) (s load.Sketch) {
 	h := load.NewHistogram()
 	for _, d := range latencies {
@@ -230,7 +228,7 @@ func (s story) judge(res *load.Result) {
 	res.Recoveries, res.Verdict = []load.Recovery{r}, r.Verdict
 }
 
-// stories are the policies of a collapse.
+// stories returns the policies of a collapse.
 func stories() []story {
 	latency := 12 * ms
 	return []story{
@@ -242,13 +240,13 @@ func stories() []story {
 	}
 }
 
-// collapse is a document of the ready experiment.
+// collapse returns a document of the collapse experiment.
 func collapse(t *testing.T) *report.Document {
 	t.Helper()
 	var runs []report.Run
 	e := &report.Experiment{
-		Title: "Which policy survives a stall of 4s at 65 % of the capacity?", Capacity: 95, Axes: []report.Axis{{Name: "policy"}},
-		Best: 4, Why: "it came back first, 1.2 s after the stall, and with the fewest attempts",
+		Title: "Which policy survives a stall of 4s at 65% of the capacity?", Capacity: 95, Axes: []report.Axis{{Name: "policy"}},
+		Best: 4, Why: "it recovered first, 1.2 s after the stall, with the fewest attempts",
 	}
 	for i, s := range stories() {
 		r := newRun(t, s.play(), report.About{
@@ -263,7 +261,7 @@ func collapse(t *testing.T) *report.Document {
 	d.Experiment, d.Command = e, "msctl bench --demo"
 	d.Suggestion = &report.Suggestion{
 		Policy: report.NewPolicy(policy.Recommended().Settings()),
-		Why:    "99.9 % of the attempts were answered within 38 ms, so a timeout of 200 ms gives up on nothing that would have come.",
+		Why:    "p99.9 of 12,000 requests was 38.0ms; a timeout of 200ms would have cut off none of them",
 	}
 	return d
 }
@@ -279,14 +277,14 @@ func cellOf(r *report.Run, values ...string) report.Cell {
 	return c
 }
 
-// sweep is a document of every combination of three timeouts and three numbers
-// of retries.
+// sweep returns a document of every combination of three timeouts and three numbers of
+// retries.
 func sweep(t *testing.T) *report.Document {
 	t.Helper()
 	timeouts, retries := []string{"100ms", "300ms", "1s"}, []string{"0", "1", "3"}
 	e := &report.Experiment{
 		Title: "timeout × retries", Axes: []report.Axis{{Name: "timeout", Values: timeouts}, {Name: "retries", Values: retries}},
-		Best: 4, Why: "the highest goodput of those that came back, at an amplification of less than 1.2",
+		Best: 4, Why: "the highest goodput of those that recovered, at an amplification of less than 1.2",
 	}
 	var runs []report.Run
 	for i := range 9 {

@@ -8,8 +8,8 @@ import (
 	"reflect"
 )
 
-// Save writes the document as indented JSON that Load reads. Lists and objects
-// that fit on a line take one.
+// Save writes the document as indented JSON, for Load. Lists and objects that fit are
+// on one line.
 func (d *Document) Save(to io.Writer) error {
 	fillLists(reflect.ValueOf(d).Elem())
 	var compact bytes.Buffer
@@ -27,8 +27,8 @@ func (d *Document) Save(to io.Writer) error {
 	return nil
 }
 
-// fillLists makes lists and maps that are nil empty, so that readers find [] and
-// {} where a format without null is promised.
+// fillLists replaces nil slices and maps with empty ones, because the format has no
+// null: readers find [] and {}.
 func fillLists(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -50,7 +50,7 @@ func fillLists(v reflect.Value) {
 			v.Set(reflect.MakeMap(v.Type()))
 		}
 		for _, key := range v.MapKeys() {
-			entry := reflect.New(v.Type().Elem()).Elem() // a map's entries cannot be set in place
+			entry := reflect.New(v.Type().Elem()).Elem() // map entries are not addressable
 			entry.Set(v.MapIndex(key))
 			fillLists(entry)
 			v.SetMapIndex(key, entry)
@@ -64,20 +64,19 @@ func fillLists(v reflect.Value) {
 	}
 }
 
-// lineWidth is how long a line of a saved document may get by putting several
-// values on it.
+// lineWidth limits the length of a line with several values.
 const lineWidth = 100
 
-// layout indents compact JSON, which it trusts to be valid. An object or a list
-// that fits on the line stays there, and a longer list of numbers fills lines.
+// layout indents compact, valid JSON. An object or a list that fits on the line stays
+// there, and a longer list of numbers fills lines.
 type layout struct {
 	src []byte
-	at  int // of the next byte of src
+	at  int // index of the next byte of src
 	out bytes.Buffer
 	col int
 }
 
-// value lays out the value at l.at.
+// value writes the value at l.at.
 func (l *layout) value(depth int) {
 	end := valueEnd(l.src, l.at)
 	first := l.src[l.at]
@@ -94,8 +93,8 @@ func (l *layout) value(depth int) {
 	l.copy(l.at + 1)
 }
 
-// item lays out one member of an object or list with the comma behind it, on the
-// line that was begun where fill says so and there is room.
+// item writes one member of an object or list and the comma after it. With fill, it
+// stays on the current line if there is room.
 func (l *layout) item(depth int, fill bool) {
 	end := valueEnd(l.src, l.at)
 	switch {
@@ -133,7 +132,7 @@ func (l *layout) newline(depth int) {
 	l.col = 2 * depth
 }
 
-// valueEnd returns where the value that begins at i ends.
+// valueEnd returns the end of the value that starts at i.
 func valueEnd(src []byte, i int) int {
 	switch src[i] {
 	case '"':

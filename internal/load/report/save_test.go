@@ -92,11 +92,11 @@ func TestPolicyBothWays(t *testing.T) {
 	}
 }
 
-// change puts other text for the first old in text.
+// change replaces the first old in text.
 func change(t *testing.T, text, old, other string) string {
 	t.Helper()
 	if !strings.Contains(text, old) {
-		t.Fatalf("there is no %s to change", old)
+		t.Fatalf("no %s to change", old)
 	}
 	return strings.Replace(text, old, other, 1)
 }
@@ -109,29 +109,29 @@ func TestLoadRefuses(t *testing.T) {
 		"blanks":              {" \n\n", "the file is empty"},
 		"text":                {"hello", "not JSON"},
 		"a list":              {"[]", "not JSON"},
-		"gob of vegeta":       {"\x7f\xff\x81\x03\x01\x01\x06Result\x01\xff\x82\x00\x01\x0c\x01\x06Attack", "vegeta file"},
-		"JSON of vegeta":      {`{"attack":"a","seq":0,"code":200,"latency":5}`, "results of vegeta"},
+		"gob of vegeta":       {"\x7f\xff\x81\x03\x01\x01\x06Result\x01\xff\x82\x00\x01\x0c\x01\x06Attack", "vegeta report"},
+		"JSON of vegeta":      {`{"attack":"a","seq":0,"code":200,"latency":5}`, "vegeta results"},
 		"another JSON":        {`{"name":"x"}`, "no version"},
 		"version 1":           {change(t, text, `"version": 2`, `"version": 1`), "version 1"},
 		"version 3":           {change(t, text, `"version": 2`, `"version": 3`), "update msctl"},
-		"cut off":             {text[:len(text)/2], "was it cut off?"},
-		"cut off by one":      {strings.TrimSuffix(text, "}\n"), "was it cut off?"},
-		"not JSON inside":     {change(t, text, `"kind": "run",`, `"kind": run,`), "line 4: not JSON"},
-		"more behind":         {text + "{}", "not JSON"},
+		"cut off":             {text[:len(text)/2], "was it truncated?"},
+		"cut off by one":      {strings.TrimSuffix(text, "}\n"), "was it truncated?"},
+		"not JSON inside":     {change(t, text, `"kind": "run",`, `"kind": run,`), "line 4: invalid JSON"},
+		"trailing data":       {text + "{}", "invalid JSON"},
 		"a text for a count":  {change(t, text, `"offered": 1003`, `"offered": "many"`), "offered: unexpected string"},
 		"a list for a run":    {`{"version":2,"kind":"run","runs":[[]]}`, ": unexpected array"},
-		"another kind":        {change(t, text, `"kind": "run"`, `"kind": "walk"`), `kind: "walk" is none of`},
-		"no runs":             {`{"version":2,"kind":"run","runs":[]}`, "runs: there is none"},
-		"a wrong sum":         {change(t, text, `"ok":970`, `"ok":971`), "runs[0].outcomes: they sum to 1004, offered is 1003"},
-		"less than none":      {change(t, text, `"ok":970`, `"ok":-1`), "runs[0].outcomes.ok: -1 is less than none"},
-		"another outcome":     {change(t, text, `"shed":3`, `"shy":3`), "there is one that is none of"},
-		"another verdict":     {change(t, swept, `"verdict": "RECOVERED"`, `"verdict": "GREAT"`), "runs[0].triggers[0]: a trigger has"},
-		"a cell too far":      {change(t, swept, `"cell": 8`, `"cell": 9`), "runs[8].cell: 9 is none of the 9 cells"},
-		"a best too far":      {change(t, swept, `"best": 4`, `"best": 44`), "experiment.best: 44 is none of the 9 cells"},
-		"values missing":      {change(t, swept, `"values": ["100ms","0"]`, `"values": ["100ms"]`), "experiment.cells[0].values: 1 of them for 2 axes"},
+		"another kind":        {change(t, text, `"kind": "run"`, `"kind": "walk"`), `kind: "walk" is not run`},
+		"no runs":             {`{"version":2,"kind":"run","runs":[]}`, "runs: must not be empty"},
+		"a wrong sum":         {change(t, text, `"ok":970`, `"ok":971`), "runs[0].outcomes: the sum is 1004, but offered is 1003"},
+		"a negative count":    {change(t, text, `"ok":970`, `"ok":-1`), "runs[0].outcomes.ok: -1 is negative"},
+		"another outcome":     {change(t, text, `"shed":3`, `"shy":3`), "unknown outcome"},
+		"another verdict":     {change(t, swept, `"verdict": "RECOVERED"`, `"verdict": "GREAT"`), "runs[0].triggers[0]: a trigger requires"},
+		"a cell too far":      {change(t, swept, `"cell": 8`, `"cell": 9`), "runs[8].cell: 9 is not one of the 9 cells"},
+		"a best too far":      {change(t, swept, `"best": 4`, `"best": 44`), "experiment.best: 44 is not one of the 9 cells"},
+		"values missing":      {change(t, swept, `"values": ["100ms","0"]`, `"values": ["100ms"]`), "experiment.cells[0].values: 1 values for 2 axes"},
 		"no histogram":        {regexp.MustCompile(`"hdr": "[^"]{9}`).ReplaceAllString(text, `"hdr": "broken!!!`), "latency."},
-		"another count":       {change(t, text, `"count": 1000`, `"count": 999`), "it holds 1000 values, count is 999"},
-		"seconds disordered":  {change(t, text, `"at_ns": 1000000000`, `"at_ns": 0`), "runs[0].seconds[1].at_ns: seconds follow each other"},
+		"another count":       {change(t, text, `"count": 1000`, `"count": 999`), "it contains 1000 values, but count is 999"},
+		"seconds disordered":  {change(t, text, `"at_ns": 1000000000`, `"at_ns": 0`), "runs[0].seconds[1].at_ns: seconds must ascend"},
 		"objects without end": {`{"version":2,"runs":[` + strings.Repeat("{},", 1<<20) + `{}]}`, "objects"},
 	}
 	for name, c := range cases {
@@ -153,7 +153,7 @@ var errUnreadable = errors.New("input/output error")
 
 func (unreadable) Read([]byte) (int, error) { return 0, errUnreadable }
 
-// TestHistogramsAreBounded: a file cannot have much made of little.
+// TestHistogramsAreBounded checks that a small file cannot allocate much memory.
 func TestHistogramsAreBounded(t *testing.T) {
 	text := saveText(t, sample(t))
 	giant, err := hdr.New(1, 1<<62, 5).Encode(hdr.V2CompressedEncodingCookieBase)
@@ -161,7 +161,7 @@ func TestHistogramsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ hdr, want string }{
-		"range": {string(giant), "none of msctl's"},
+		"range": {string(giant), "not written by msctl"},
 		"text":  {strings.Repeat("A", 2<<20), "too large"},
 		"short": {"AAAA", "too short"},
 	} {
@@ -172,7 +172,7 @@ func TestHistogramsAreBounded(t *testing.T) {
 	}
 }
 
-// FuzzLoad: whatever a file holds, what is read can be rendered and saved.
+// FuzzLoad checks that every document that Load accepts can be rendered and saved.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(`{"version":2,"kind":"run","runs":[{"outcomes":{"ok":1},"offered":1}]}`))
 	f.Add([]byte(`{"version":2,"kind":"collapse","runs":[{"seconds":[{"at_ns":0},{"at_ns":1}],"triggers":[{"verdict":"COLLAPSED"}]}],"experiment":{"cells":[{}],"best":0}}`))
@@ -186,7 +186,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// render makes every report of a document.
+// render writes every report of a document.
 func render(t *testing.T, d *report.Document) {
 	t.Helper()
 	var out bytes.Buffer

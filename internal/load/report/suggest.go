@@ -10,34 +10,36 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// What a suggestion needs, and what it is made of.
 const (
-	// leastAnswers is how many answers of a healthy service there must be.
-	leastAnswers = 200
-	// mostGivenUp is the share of requests that may have had no answer in a
-	// service that is called healthy.
-	mostGivenUp = 0.01
-	// growing is how many times longer latencies may be at the end of a run than
-	// at its beginning before its queue is said to grow.
+	// minReplies is the number of replies from a healthy service that a suggestion
+	// requires.
+	minReplies = 200
+	// maxGivenUp is the largest share of requests without a reply from a service that
+	// counts as healthy.
+	maxGivenUp = 0.01
+	// growing is how many times longer latencies must be at the end of a run than at
+	// its start for the service's queue to count as growing.
 	growing = 3
-	// queueing is how many times longer than before a trigger latencies may be
-	// after it, when its queue is said to be gone.
+	// queueing is how many times longer than before a trigger latencies must be after
+	// it for the service's queue to count as not drained yet.
 	queueing = 2
-	// leastTimeout is the shortest timeout that is suggested: a collection of
-	// garbage, or a lost packet within a data centre, is no failure.
-	leastTimeout = 50 * time.Millisecond
-	// The budget without and with a known capacity, and how much of that may be
-	// used with all retries.
+	// minTimeout is the shortest suggested timeout: a garbage collection, or a packet
+	// lost within a data center, is not a failure.
+	minTimeout = 50 * time.Millisecond
+	// budgetUnknown is the budget without a known capacity, and maxBudget the largest
+	// one with it.
 	budgetUnknown = 0.1
-	budgetMost    = 0.2
-	fullest       = 0.9
+	maxBudget     = 0.2
+	// maxUtilization is the share of the capacity that the load may use, including all
+	// retries.
+	maxUtilization = 0.9
 )
 
-// Suggest returns the policy that fits what was measured while the service was
-// well: an attempt timeout that a healthy service keeps, and as many retries as
-// it has room for. Seconds under a trigger and until the recovery from it do not
-// count. It returns nil when there were fewer than 200 answers in the others, or
-// when the service was not well in them either.
+// Suggest returns the policy that fits the measurements while the service was healthy:
+// an attempt timeout that a healthy service meets, and as many retries as it has
+// capacity for. Seconds from the start of a trigger to the recovery from it do not
+// count. It returns nil if the other seconds have fewer than 200 replies, or if the
+// service was not healthy in them.
 func Suggest(d *Document) *Suggestion {
 	if d == nil {
 		return nil
@@ -58,19 +60,20 @@ func Suggest(d *Document) *Suggestion {
 	return &Suggestion{Policy: NewPolicy(s), Why: why + "; " + whyBudget}
 }
 
-// healthy is what was measured while the service was well.
+// healthy contains the measurements while the service was healthy.
 type healthy struct {
-	// values are the request latencies, the shortest first, and how many.
+	// values are the request latencies in ascending order, with their counts.
 	values [][2]int64
 	count  int64
-	// faulted tells that there were seconds under a trigger.
+	// faulted is set if there were triggers.
 	faulted bool
-	offered float64 // a second, the most of all runs
-	// before is the least deadline that the runs had.
+	offered float64 // per second, the highest of all runs
+	// before is the shortest deadline of the runs.
 	before time.Duration
 }
 
-// healthyOf gathers it from all runs; nil where there is not enough.
+// healthyOf collects the measurements of all runs. It returns nil if they do not
+// suffice.
 func healthyOf(d *Document) *healthy {
 	h := &healthy{}
 	counts := map[int64]int64{}
@@ -96,7 +99,7 @@ func healthyOf(d *Document) *healthy {
 			late += s.Late
 		}
 	}
-	if float64(givenUp) > mostGivenUp*float64(ended) {
+	if float64(givenUp) > maxGivenUp*float64(ended) {
 		return nil
 	}
 	for v, n := range counts {
@@ -104,15 +107,15 @@ func healthyOf(d *Document) *healthy {
 	}
 	slices.SortFunc(h.values, func(a, b [2]int64) int { return int(a[0] - b[0]) })
 	if late == 0 {
-		h.dropLongest(givenUp) // they were never answered, so they tell of no service
+		h.dropLongest(givenUp) // without a reply, their latency is the timeout
 	}
-	if h.count < leastAnswers {
+	if h.count < minReplies {
 		return nil
 	}
 	return h
 }
 
-// dropLongest takes the n longest latencies away.
+// dropLongest removes the n longest latencies.
 func (h *healthy) dropLongest(n int64) {
 	for n > 0 && len(h.values) > 0 {
 		last := &h.values[len(h.values)-1]
@@ -124,10 +127,10 @@ func (h *healthy) dropLongest(n int64) {
 	}
 }
 
-// wellSeconds are the counted seconds outside of triggers and of what came of
-// them, and those in which the generator kept up when they are the most. Goodput
-// can be back while requests still wait behind the queue that a stall has left:
-// such seconds are not well either.
+// wellSeconds returns the counted seconds in which the service was healthy: outside of
+// triggers and the recoveries from them. Goodput can be back while requests still wait
+// in the queue that a stall has left; such seconds do not count, either. If the
+// generator kept up in most of them, only those are returned.
 func (r *Run) wellSeconds() []Second {
 	var well, sure []Second
 	queued := false
@@ -154,8 +157,8 @@ func (r *Run) wellSeconds() []Second {
 	return well
 }
 
-// troubled reports whether the second that begins at is touched by a trigger or
-// by what came of it.
+// troubled reports whether the second that starts at a time overlaps a trigger or the
+// recovery from it.
 func (r *Run) troubled(at time.Duration) bool {
 	for i := range r.Triggers {
 		t := &r.Triggers[i]
@@ -169,7 +172,7 @@ func (r *Run) troubled(at time.Duration) bool {
 	return false
 }
 
-// typical is the median of some seconds' medians.
+// typical returns the median of the medians of some seconds.
 func typical(some []Second) time.Duration {
 	all := make([]time.Duration, len(some))
 	for i, s := range some {
@@ -179,8 +182,8 @@ func typical(some []Second) time.Duration {
 	return all[len(all)/2]
 }
 
-// swelling reports whether latencies grew all the time: the service was offered
-// more than it can do, and nobody had given up yet.
+// swelling reports whether latencies kept growing: the load exceeded the service's
+// capacity, and requests had not timed out yet.
 func swelling(seconds []Second) bool {
 	part := len(seconds) / 4
 	if part == 0 {
@@ -190,7 +193,7 @@ func swelling(seconds []Second) bool {
 	return first > 0 && typical(seconds[len(seconds)-part:]) > growing*first
 }
 
-// quantile is the latency that a share q of all do not exceed.
+// quantile returns the latency that a share q of the requests do not exceed.
 func (h *healthy) quantile(q float64) time.Duration {
 	wanted, upTo := int64(math.Ceil(q*float64(h.count))), int64(0)
 	for _, v := range h.values {
@@ -201,17 +204,17 @@ func (h *healthy) quantile(q float64) time.Duration {
 	return 0
 }
 
-// timeout is one that a healthy service keeps also on a worse day: three times
-// what it takes for all but one request of a thousand, or the longest of fewer.
+// timeout returns a timeout that a healthy service meets even on a bad day: three times
+// the p99.9, or three times the maximum of fewer than 1000 requests.
 func (h *healthy) timeout() (d time.Duration, why string) {
 	name, tail := "p99.9", h.quantile(0.999)
 	if h.count < 1000 {
-		name, tail = "the longest", h.quantile(1)
+		name, tail = "the maximum", h.quantile(1)
 	}
-	d = nice(max(3*tail, leastTimeout))
+	d = nice(max(3*tail, minTimeout))
 	where := ""
 	if h.faulted {
-		where = " outside of the fault"
+		where = " outside the fault"
 	}
 	var beyond int64
 	for _, v := range h.values {
@@ -219,16 +222,16 @@ func (h *healthy) timeout() (d time.Duration, why string) {
 			beyond += v[1]
 		}
 	}
-	given := "on none of them"
+	given := "none of them"
 	if beyond > 0 {
-		given = fmt.Sprintf("on %d of them", beyond)
+		given = fmt.Sprintf("%d of them", beyond)
 	}
-	return d, fmt.Sprintf("%s of %s%s was %s, so that a timeout of %s would have given up %s",
+	return d, fmt.Sprintf("%s of %s%s was %s; a timeout of %s would have cut off %s",
 		name, format.Counted(h.count, "request"), where, format.Duration(tail), d, given)
 }
 
-// deadline leaves time for all attempts, and keeps one that was there and is
-// stricter.
+// deadline returns a deadline that leaves time for all attempts, or the runs' own one
+// if it is stricter.
 func (h *healthy) deadline(timeout time.Duration) time.Duration {
 	deadline := nice(3 * timeout)
 	if h.before > timeout && h.before < deadline {
@@ -237,28 +240,28 @@ func (h *healthy) deadline(timeout time.Duration) time.Duration {
 	return deadline
 }
 
-// budget is how many retries the service has room for; zero where it has none.
+// budget returns a retry budget that the service has capacity for, or a zero budget.
 func (h *healthy) budget(e *Experiment) (b policy.Budget, why string) {
 	b = policy.Budget{Ratio: budgetUnknown, Floor: free(h.offered)}
 	if e == nil || e.Capacity <= 0 || h.offered <= 0 {
-		return b, fmt.Sprintf("retries are bounded to %s of the requests, because its capacity is not known", format.Percent(b.Ratio))
+		return b, fmt.Sprintf("retries are limited to %s of the requests because the service's capacity is unknown", format.Percent(b.Ratio))
 	}
-	room := fullest*e.Capacity/h.offered - 1 - b.Floor/h.offered
-	b.Ratio = min(budgetMost, math.Floor(room*100+1e-9)/100)
-	load := fmt.Sprintf("%s of %s", format.Rate(h.offered), format.Rate(e.Capacity))
+	room := maxUtilization*e.Capacity/h.offered - 1 - b.Floor/h.offered
+	b.Ratio = min(maxBudget, math.Floor(room*100+1e-9)/100)
+	load := fmt.Sprintf("%s of a capacity of %s", format.Rate(h.offered), format.Rate(e.Capacity))
 	if b.Ratio < 0.01 {
-		return policy.Budget{}, fmt.Sprintf("at %s there is no room for retries", load)
+		return policy.Budget{}, fmt.Sprintf("at %s, there is no room for retries", load)
 	}
-	return b, fmt.Sprintf("at %s a budget of %s keeps it under %s of its capacity with all retries", load, format.Percent(b.Ratio), format.Percent(fullest))
+	return b, fmt.Sprintf("at %s, a budget of %s keeps the load below %s of the capacity, including all retries", load, format.Percent(b.Ratio), format.Percent(maxUtilization))
 }
 
-// free is how many retries a second come for free, so that a client with little
-// traffic can retry at all: about one of fifty requests, from 0.1 to 10.
+// free returns the budget's floor in retries per second, so that a client with little
+// traffic can retry at all: about one per fifty requests, from 0.1 to 10.
 func free(offered float64) float64 {
 	return min(max(math.Round(offered*0.2)/10, 0.1), 10)
 }
 
-// nice is the next duration of one or two digits that people would write.
+// nice rounds a duration up to one or two digits, as in a hand-written configuration.
 func nice(d time.Duration) time.Duration {
 	if d <= time.Millisecond {
 		return time.Millisecond

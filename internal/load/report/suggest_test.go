@@ -27,8 +27,8 @@ func timeouts(at int, n int64) report.Second {
 	}
 }
 
-// steady is a document with 20 seconds of 100 requests that take 4 ms, some as
-// given instead.
+// steady returns a document with 20 seconds of 100 requests that take 4 ms, with some
+// seconds replaced.
 func steady(instead ...report.Second) *report.Document {
 	r := report.Run{Counted: 20 * time.Second, Offered: 2000, OfferedRate: 100}
 	for i := range 20 {
@@ -46,8 +46,8 @@ func stalled(verdict string, took time.Duration) *report.Document {
 	return d
 }
 
-// queued is a stall whose goodput is back at once, because nobody had given up,
-// while the requests of two more seconds wait in the queue.
+// queued returns a stall after which goodput is back immediately, because no request
+// timed out, while the requests of two more seconds wait in the queue.
 func queued() *report.Document {
 	d := stalled("RECOVERED", 0)
 	d.Runs[0].Seconds[12], d.Runs[0].Seconds[13] = answered(12, 100, 400*ms), answered(13, 100, 200*ms)
@@ -73,12 +73,12 @@ func TestSuggest(t *testing.T) {
 		text string
 		why  string // a part of it
 	}{
-		{"healthy", steady(), usual, "p99.9 of 2,000 requests was 40.0ms, so that a timeout of 120ms would have given up on none of them; retries are bounded to 10% of the requests, because its capacity is not known"},
-		{"a fault", stalled("RECOVERED", time.Second), usual, "p99.9 of 1,700 requests outside of the fault was 40.0ms"},
-		{"a queue after a fault", queued(), usual, "p99.9 of 1,600 requests outside of the fault was 40.0ms"},
-		{"a collapse", stalled("COLLAPSED", 0), usual, "p99.9 of 1,000 requests outside of the fault was 40.0ms"},
-		{"room", capable, "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 6%+2/s, deadline 400ms", "at 100/s of 120/s a budget of 6% keeps it under 90% of its capacity with all retries"},
-		{"no room", full, "timeout 120ms, no retries", "at 100/s of 105/s there is no room for retries"},
+		{"healthy", steady(), usual, "p99.9 of 2,000 requests was 40.0ms; a timeout of 120ms would have cut off none of them; retries are limited to 10% of the requests because the service's capacity is unknown"},
+		{"a fault", stalled("RECOVERED", time.Second), usual, "p99.9 of 1,700 requests outside the fault was 40.0ms"},
+		{"a queue after a fault", queued(), usual, "p99.9 of 1,600 requests outside the fault was 40.0ms"},
+		{"a collapse", stalled("COLLAPSED", 0), usual, "p99.9 of 1,000 requests outside the fault was 40.0ms"},
+		{"room", capable, "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 6%+2/s, deadline 400ms", "at 100/s of a capacity of 120/s, a budget of 6% keeps the load below 90% of the capacity, including all retries"},
+		{"no room", full, "timeout 120ms, no retries", "at 100/s of a capacity of 105/s, there is no room for retries"},
 		{"a strict deadline", strict, strings.Replace(usual, "400ms", "150ms", 1), ""},
 		{"messages that were lost", lost, usual, "p99.9 of 2,000 requests"},
 		{"a busy generator", busy, usual, "p99.9 of 1,900 requests"},
@@ -99,7 +99,8 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-// TestSuggestNothing: where the measurements do not tell, nothing is suggested.
+// TestSuggestNothing checks that nothing is suggested if the measurements do not
+// suffice.
 func TestSuggestNothing(t *testing.T) {
 	few := document(report.KindRun, report.Run{Counted: time.Second, Seconds: []report.Second{answered(0, 199, ms)}})
 	var failing, swelling []report.Second
@@ -121,9 +122,9 @@ func TestSuggestNothing(t *testing.T) {
 	}
 }
 
-// TestSuggestIsKept: whatever a service takes, a suggested timeout is longer
-// than it takes for all but one of a thousand, and all times follow from it.
-func TestSuggestIsKept(t *testing.T) {
+// TestSuggestIsMet checks that a suggested timeout is longer than p99.9 for services of
+// any speed, and that the other times are consistent with it.
+func TestSuggestIsMet(t *testing.T) {
 	for _, took := range []time.Duration{10 * time.Microsecond, ms, 7 * ms, 33 * ms, 250 * ms, 2 * time.Second} {
 		t.Run(fmt.Sprint(took), func(t *testing.T) {
 			d := steady()

@@ -141,7 +141,7 @@ func (f *Fault) line() string {
 	if f.Messages == 0 && f.Hit == 0 {
 		return f.Text + ": matched no messages"
 	}
-	text := fmt.Sprintf("%s: applied to %s of %s", f.Text, format.Count(f.Hit), format.Counted(f.Messages, "message"))
+	text := fmt.Sprintf("%s: hit %s of %s", f.Text, format.Count(f.Hit), format.Counted(f.Messages, "message"))
 	if f.Swallowed > 0 {
 		text += fmt.Sprintf("; %s dropped, so the service did that work for nothing", format.CountedAs(f.Swallowed, "reply", "replies"))
 	}
@@ -219,7 +219,7 @@ func stoppedLine(r *Run) string {
 // generatorLines describes how well the generator kept up.
 func generatorLines(r *Run) (lines []string) {
 	if lag := r.Latency["lag"]; lag.Count > 0 && r.Users == 0 {
-		lines = append(lines, fmt.Sprintf("send delay p50 %s, p99 %s, max %s after the intended start", format.Duration(lag.P50), format.Duration(lag.P99), format.Duration(lag.Max)))
+		lines = append(lines, fmt.Sprintf("send delay p50 %s, p99 %s, max %s", format.Duration(lag.P50), format.Duration(lag.P99), format.Duration(lag.Max)))
 	}
 	var cpu float64
 	var gc time.Duration
@@ -241,7 +241,7 @@ func doubtfulLine(r *Run) string {
 	if r.Doubtful == 0 {
 		return ""
 	}
-	return fmt.Sprintf("doubtful: %s of %s (%s): the generator fell behind", format.Counted(r.Doubtful, "second"), format.Count(int64(len(r.Seconds))), doubtfulRanges(r))
+	return fmt.Sprintf("doubtful: %d of %s (%s): the generator fell behind", r.Doubtful, format.Counted(len(r.Seconds), "second"), doubtfulRanges(r))
 }
 
 // maxRanges is how many ranges of doubtful seconds are listed.

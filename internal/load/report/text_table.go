@@ -191,7 +191,7 @@ func (w writer) runNotes(d *Document) {
 		w.Line("")
 	}
 	if doubtful > 0 {
-		w.Wrapped("generator", fmt.Sprintf("doubtful: %s of %s: the generator fell behind", format.Counted(doubtful, "second"), format.Count(int64(total))), w.Warn)
+		w.Wrapped("generator", fmt.Sprintf("doubtful: %d of %s: the generator fell behind", doubtful, format.Counted(total, "second")), w.Warn)
 	}
 	if stopped > 0 {
 		w.Wrapped("stopped", format.Counted(stopped, "run")+" stopped early", w.Warn)

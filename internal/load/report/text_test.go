@@ -132,7 +132,7 @@ func TestDoubtfulSeconds(t *testing.T) {
 	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, noColor{}); err != nil {
 		t.Fatal(err)
 	}
-	if want := "doubtful: 4 seconds of 12 (3 s, 7–9 s): this machine was busy"; !strings.Contains(out.String(), want) {
+	if want := "doubtful: 4 of 12 seconds (3 s, 7–9 s): the generator fell behind"; !strings.Contains(out.String(), want) {
 		t.Errorf("not told: %s\n%s", want, out.String())
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// Threshold is a bound that a run is held to: p99<50ms, goodput>99%,
-// amplification<1.2. Make it with ParseThreshold.
+// Threshold is a limit for a metric of a run: p99<50ms, goodput>99%,
+// amplification<1.2. Create it with ParseThreshold.
 type Threshold struct {
 	metric metric
 	op     string
@@ -20,25 +20,25 @@ type Threshold struct {
 	text   string
 }
 
-// unit is what a value is measured in.
+// unit is the unit of a value.
 type unit int
 
 const (
 	unitDuration unit = iota // value is in nanoseconds
-	unitShare                // 1 is all
-	unitRate                 // a second
+	unitShare                // from 0 to 1
+	unitRate                 // per second
 	unitNumber
 )
 
-// metric is one thing that can be bounded. read gives its value in a unit, and
-// false where the run has measured nothing of the kind.
+// metric is a metric that thresholds can limit. read returns its value in a unit;
+// measured is false if the run has no value for it.
 type metric struct {
 	name  string
 	units []unit
-	read  func(*Run, unit) (float64, bool)
+	read  func(*Run, unit) (value float64, measured bool)
 }
 
-// metrics lists everything a threshold can bound.
+// metrics returns all metrics that a threshold can limit.
 func metrics() []metric {
 	list := latencyMetrics()
 	return append(list,
@@ -60,7 +60,7 @@ func metrics() []metric {
 	)
 }
 
-// latencyMetrics are p99 and attempt-p99 and so on.
+// latencyMetrics returns p99, attempt-p99, and so on.
 func latencyMetrics() (list []metric) {
 	for _, q := range []struct {
 		name string
@@ -88,7 +88,7 @@ func latencyMetrics() (list []metric) {
 	return list
 }
 
-// outcomeMetric is the number or the share of requests with one of outcomes.
+// outcomeMetric reads the number or the share of requests with one of some outcomes.
 func outcomeMetric(outcomes ...load.Outcome) func(*Run, unit) (float64, bool) {
 	return func(r *Run, u unit) (v float64, measured bool) {
 		var n int64
@@ -102,7 +102,7 @@ func outcomeMetric(outcomes ...load.Outcome) func(*Run, unit) (float64, bool) {
 	}
 }
 
-// recovery is the longest a run took to recover; there is none where it did not.
+// recovery reads the longest recovery time. It has no value if the run did not recover.
 func recovery(r *Run, _ unit) (v float64, measured bool) {
 	for _, t := range r.Triggers {
 		v = max(v, float64(t.Took))
@@ -110,22 +110,22 @@ func recovery(r *Run, _ unit) (v float64, measured bool) {
 	return v, r.Verdict == recovered
 }
 
-// SyntaxError is what is wrong with a threshold, and where.
+// SyntaxError describes a syntax error in a threshold, and its position.
 type SyntaxError struct {
 	Offset  int // in bytes
 	Message string
 }
 
-// Error is the message.
+// Error returns the message.
 func (e *SyntaxError) Error() string { return e.Message }
 
-// ParseThreshold reads METRIC OPERATOR VALUE, with or without spaces: p99<50ms,
+// ParseThreshold parses METRIC OPERATOR VALUE, with or without spaces: p99<50ms,
 // attempt-p90<=2ms, goodput>99%, goodput>=450/s, errors<1%, timeouts<10,
-// amplification<1.2, wasted<5%, late<1, recovery<3s. The error is a *SyntaxError.
+// amplification<1.2, wasted<5%, late<1, recovery<3s. Its error is a *SyntaxError.
 func ParseThreshold(text string) (Threshold, error) {
 	at := strings.IndexAny(text, "<>=")
 	if at < 0 {
-		return Threshold{}, &SyntaxError{len(text), "a threshold compares, with <, <=, > or >=: p99<50ms"}
+		return Threshold{}, &SyntaxError{len(text), "a threshold requires <, <=, >, or >=: p99<50ms"}
 	}
 	t := Threshold{text: strings.TrimSpace(text)}
 	name := strings.TrimSpace(text[:at])
@@ -135,7 +135,7 @@ func ParseThreshold(text string) (Threshold, error) {
 		}
 	}
 	if t.metric.name == "" {
-		message := fmt.Sprintf("there is no metric %q; there are p50, p90, p95, p99, p99.9, min, mean and max (attempt-p99 for attempts), goodput, errors, timeouts, unreachable, resets, shed, amplification, wasted, late and recovery", name)
+		message := fmt.Sprintf("unknown metric %q: use p50, p90, p95, p99, p99.9, min, mean, or max (attempt-p99 for attempts), goodput, errors, timeouts, unreachable, resets, shed, amplification, wasted, late, or recovery", name)
 		if name == "" {
 			message = "the metric is missing"
 		}
@@ -147,13 +147,13 @@ func ParseThreshold(text string) (Threshold, error) {
 		t.op, rest = t.op+"=", rest[1:]
 	}
 	if t.op == "=" || t.op == "==" {
-		return Threshold{}, &SyntaxError{at, "a threshold compares with <, <=, > or >="}
+		return Threshold{}, &SyntaxError{at, "a threshold requires <, <=, >, or >="}
 	}
 	offset := len(text) - len(strings.TrimLeft(rest, " "))
 	return t.withValue(strings.TrimSpace(rest), offset)
 }
 
-// withValue reads the value in one of the metric's units.
+// withValue parses the value in one of the metric's units.
 func (t Threshold) withValue(text string, offset int) (Threshold, error) {
 	wrong := func(message string) (Threshold, error) {
 		return Threshold{}, &SyntaxError{offset, message}
@@ -189,10 +189,10 @@ func (t Threshold) withValue(text string, offset int) (Threshold, error) {
 			return t, nil
 		}
 	}
-	return wrong(fmt.Sprintf("%s is bounded by %s, not by %q", t.metric.name, t.wants(), text))
+	return wrong(fmt.Sprintf("%s requires %s, not %q", t.metric.name, t.wants(), text))
 }
 
-// wants says which values the metric takes.
+// wants describes the values that the metric accepts.
 func (t Threshold) wants() string {
 	var list []string
 	for _, u := range t.metric.units {
@@ -201,8 +201,7 @@ func (t Threshold) wants() string {
 	return strings.Join(list, " or ")
 }
 
-// check holds every run to the threshold. The result names the run that came
-// off worst.
+// check checks every run against the threshold. The result names the worst run.
 func (t Threshold) check(runs []Run) ThresholdResult {
 	result := ThresholdResult{Text: t.text, Kept: len(runs) > 0, Measured: nothing}
 	var worst float64
@@ -218,17 +217,17 @@ func (t Threshold) check(runs []Run) ThresholdResult {
 		}
 		if !measured {
 			result.Measured = unmeasured(t.metric.name, r)
-			return result // nothing is worse
+			return result // no run can be worse
 		}
 	}
 	return result
 }
 
-// nothing is what a run without requests has measured.
+// nothing stands for the value of a metric that a run has not measured.
 const nothing = "nothing"
 
-// measure reads the metric; measured is false where there is nothing to read: no
-// request, no latency, no recovery. No threshold is kept by nothing.
+// measure reads the metric. measured is false if there is no value: no request, no
+// latency, or no recovery. Then no threshold is met.
 func (t Threshold) measure(r *Run) (v float64, measured bool) {
 	if r.finished() == 0 {
 		return 0, false
@@ -236,7 +235,7 @@ func (t Threshold) measure(r *Run) (v float64, measured bool) {
 	return t.metric.read(r, t.unit)
 }
 
-// unmeasured says in a word why there is nothing.
+// unmeasured states briefly why there is no value.
 func unmeasured(metric string, r *Run) string {
 	switch {
 	case metric == "recovery" && r.Verdict != "":
@@ -244,7 +243,7 @@ func unmeasured(metric string, r *Run) string {
 	case metric == "recovery":
 		return "no trigger"
 	case r.Attempts.LateUnknown && (metric == "late" || metric == "wasted"):
-		return "not known"
+		return "unknown"
 	}
 	return nothing
 }
@@ -261,7 +260,7 @@ func (t Threshold) holds(v float64) bool {
 	return v >= t.value
 }
 
-// worse reports whether v is farther on the wrong side than another value.
+// worse reports whether v is worse than another value.
 func (t Threshold) worse(v, than float64) bool {
 	if t.op[0] == '<' {
 		return v > than
@@ -269,7 +268,7 @@ func (t Threshold) worse(v, than float64) bool {
 	return v < than
 }
 
-// format writes a value in the threshold's unit.
+// format formats a value in the threshold's unit.
 func (t Threshold) format(v float64) string {
 	switch t.unit {
 	case unitDuration:
@@ -282,5 +281,5 @@ func (t Threshold) format(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// String is the threshold as it was typed.
+// String returns the threshold as entered.
 func (t Threshold) String() string { return t.text }

@@ -62,7 +62,7 @@ func TestCrossed(t *testing.T) {
 	}
 }
 
-// TestThresholdsOfSeveralRuns: the worst run decides, and is named.
+// TestThresholdsOfSeveralRuns checks that the worst run decides, and is named.
 func TestThresholdsOfSeveralRuns(t *testing.T) {
 	d := collapse(t)
 	hold(t, d, "recovery<3s", "amplification<4", "amplification<1.1", "goodput>40%", "shed<1")
@@ -84,12 +84,12 @@ func TestThresholdsOfSeveralRuns(t *testing.T) {
 	}
 }
 
-// TestThresholdsOverHTTP: late answers that nobody could see are not none.
+// TestThresholdsOverHTTP checks that unknown late answers do not count as none.
 func TestThresholdsOverHTTP(t *testing.T) {
 	d := sample(t)
 	d.Runs[0].Attempts.LateUnknown = true
 	hold(t, d, "late<1000", "wasted<100%")
-	want := []report.ThresholdResult{{Text: "late<1000", Measured: "not known"}, {Text: "wasted<100%", Measured: "not known"}}
+	want := []report.ThresholdResult{{Text: "late<1000", Measured: "unknown"}, {Text: "wasted<100%", Measured: "unknown"}}
 	if diff := cmp.Diff(want, d.Thresholds); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -101,22 +101,22 @@ func TestBadThresholds(t *testing.T) {
 		offset  int
 		message string
 	}{
-		{"", 0, "compares"},
-		{"p99", 3, "compares"},
-		{"p98<1s", 0, `no metric "p98"`},
-		{"  p98<1s", 2, `no metric "p98"`},
+		{"", 0, "requires"},
+		{"p99", 3, "requires"},
+		{"p98<1s", 0, `unknown metric "p98"`},
+		{"  p98<1s", 2, `unknown metric "p98"`},
 		{"<1s", 0, "the metric is missing"},
-		{"p99=1s", 3, "compares with"},
-		{"p99==1s", 3, "compares with"},
+		{"p99=1s", 3, "requires <"},
+		{"p99==1s", 3, "requires <"},
 		{"p99<", 4, "the value is missing"},
 		{"p99<fast", 4, `"fast" is not a duration such as 50ms`},
-		{"p99< 50", 5, `p99 is bounded by a duration such as 50ms, not by "50"`},
-		{"p99<5%", 4, "bounded by a duration"},
+		{"p99< 50", 5, `p99 requires a duration such as 50ms, not "50"`},
+		{"p99<5%", 4, "requires a duration"},
 		{"goodput>many%", 8, `"many" is not a number`},
 		{"goodput>99", 8, "a share such as 99% or a rate such as 450/s"},
 		{"amplification<NaN%", 14, "not a number"},
-		{"recovery<3", 9, "recovery is bounded by a duration"},
-		{"collapse<1", 0, "late and recovery"},
+		{"recovery<3", 9, "recovery requires a duration"},
+		{"collapse<1", 0, "late, or recovery"},
 	}
 	for _, c := range cases {
 		_, err := report.ParseThreshold(c.text)
@@ -131,7 +131,7 @@ func TestBadThresholds(t *testing.T) {
 	}
 }
 
-// FuzzParseThreshold: whatever is typed, an error points into it.
+// FuzzParseThreshold checks that the position of every error is within the text.
 func FuzzParseThreshold(f *testing.F) {
 	for _, seed := range []string{"p99<50ms", "goodput>=99.5%", "amplification<1.2", " errors < 1 %", "p99.9>=1h2m", "x<", "<=>"} {
 		f.Add(seed)

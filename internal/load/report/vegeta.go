@@ -11,27 +11,28 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// Vegeta writes a file that vegeta reads: each request is one of its results,
-// stamped with its intended start. Result may be called from many goroutines.
+// Vegeta writes a file for vegeta, in which each request is a result with its intended
+// start as the timestamp. Create it with NewVegeta. Result is safe for concurrent use.
 type Vegeta struct {
 	name, target string
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	out    *bufio.Writer
 	encode vegeta.Encoder
 	err    error
 }
 
-// NewVegeta starts the file; pattern names the attack and target is its URL.
+// NewVegeta returns a Vegeta that writes to a file. pattern is the name of the attack,
+// and target its URL.
 func NewVegeta(to io.Writer, pattern, target string) *Vegeta {
 	out := bufio.NewWriterSize(to, 1<<16)
 	return &Vegeta{name: pattern, target: target, out: out, encode: vegeta.NewEncoder(out)}
 }
 
-// Result writes a request down. The first error is kept for Close.
+// Result writes a request. Close returns the first error.
 //
-// Subtle: the message is in the URL and not in the attack's name, because vegeta
-// draws a line for each attack, and only as far as its numbers have no gap.
+// Subtle: the message is part of the URL rather than the attack's name, because vegeta
+// plots a line for each attack, and stops at the first gap in its sequence numbers.
 func (v *Vegeta) Result(r load.Request) {
 	result := vegeta.Result{
 		Attack: v.name, Seq: r.Seq, Code: VegetaCode(r.Outcome, r.Status), Timestamp: r.Intended, Latency: r.Latency,
@@ -47,7 +48,7 @@ func (v *Vegeta) Result(r load.Request) {
 	}
 }
 
-// Close writes what is left; the file itself is the caller's.
+// Close writes buffered results. It does not close the file.
 func (v *Vegeta) Close() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -60,8 +61,8 @@ func (v *Vegeta) Close() error {
 	return nil
 }
 
-// VegetaCode maps an outcome to the HTTP status that vegeta's reports know: 200
-// to 399 is a success to them, 0 a transport error.
+// VegetaCode maps an outcome to an HTTP status for vegeta, which counts 200 to 399 as
+// success and 0 as a transport error.
 func VegetaCode(o load.Outcome, status int) uint16 {
 	switch o {
 	case load.OK:

@@ -1,5 +1,5 @@
 "use strict";
-// The values under the pointer. The page is whole without this.
+// Shows the values under the pointer. The page is complete without it.
 for (const run of document.querySelectorAll("[data-hover]")) {
   const data = JSON.parse(run.querySelector('script[type="application/json"]').textContent);
   const boxes = [...run.querySelectorAll(".box.axis")];
