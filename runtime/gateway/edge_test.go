@@ -343,7 +343,7 @@ func TestOpenAPI(t *testing.T) {
 }
 
 func TestUnknownMembersOfAll(t *testing.T) {
-	gw, c := overEcho(t, gateway.WithUnknownMembers(validate.Strip))
+	gw, c := overEcho(t, gateway.WithUnknown(validate.Strip))
 	gateway.Route(gw, "POST /items", c, micro.NewMethod[newItem, newItem](echo))
 	gateway.Route(gw, "PATCH /items/{id}", c, micro.NewMethod[itemChanges, newItem](echo))
 	gateway.Route(gw, "GET /{$}", c, micro.NewMethod[micro.None, newItem](echo), gateway.WithOperationID("root"))

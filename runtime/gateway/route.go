@@ -41,34 +41,6 @@ const (
 	noValue // an event
 )
 
-// RouteOption configures one route.
-type RouteOption func(*route)
-
-// WithSummary describes the route in a few words for the docs.
-func WithSummary(text string) RouteOption { return func(r *route) { r.op.Summary = text } }
-
-// WithDescription describes the route at length (Markdown) for the docs.
-func WithDescription(text string) RouteOption { return func(r *route) { r.op.Description = text } }
-
-// WithTags sets the headings under which the docs list the route. The default is
-// the first part of its path.
-func WithTags(tags ...string) RouteOption { return func(r *route) { r.op.Tags = tags } }
-
-// WithOperationID names the operation for generated clients. The default is the
-// name in the pattern, such as createItem for {"cmd":"createItem"}.
-func WithOperationID(id string) RouteOption { return func(r *route) { r.op.OperationID = id } }
-
-// WithStatus sets the status of success. The default is NestJS': 201 for POST,
-// 200 otherwise; 202 for events.
-func WithStatus(status int) RouteOption { return func(r *route) { r.status = status } }
-
-// WithTimeout bounds the route's requests in place of the gateway's bound.
-func WithTimeout(d time.Duration) RouteOption { return func(r *route) { r.timeout = d } }
-
-// WithUnknown says what becomes of members that the route's data does not have,
-// in place of the gateway's rule.
-func WithUnknown(u validate.Unknown) RouteOption { return func(r *route) { r.unknown = u } }
-
 // Route maps requests that match target, in the syntax of http.ServeMux, such as
 // "GET /items/{id}", to a method: the request's path, query, and body become its input,
 // and its reply becomes the response. A reply without a value is a response without a
@@ -108,7 +80,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 		panic(fmt.Sprintf("gateway: route %s: %v", target, err))
 	}
 	for _, o := range opts {
-		o(r)
+		o.applyRoute(r)
 	}
 	g.document(r, in)
 	g.api.Adapter().Handle(r.op, func(ctx huma.Context) {

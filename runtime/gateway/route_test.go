@@ -230,7 +230,7 @@ func TestTimeouts(t *testing.T) {
 		return micro.None{}, ctx.Err()
 	})
 	c := microtest.Serve(t, s)
-	gw := newGateway(gateway.WithRequestTimeout(20 * time.Millisecond))
+	gw := newGateway(gateway.WithTimeout(20 * time.Millisecond))
 	gateway.Route(gw, "GET /default", c, micro.NewMethod[micro.None, micro.None](echo))
 	gateway.Route(gw, "GET /own", c, micro.NewMethod[micro.None, micro.None](echo), gateway.WithTimeout(10*time.Millisecond))
 	late := `{"statusCode":504,"message":"The service did not answer in time","error":"Gateway Timeout"}`
@@ -253,6 +253,8 @@ func TestRoutesThatMakeNoSense(t *testing.T) {
 		"no pattern": func() { gateway.Route(gw, "GET /items", c, micro.NewMethod[micro.None, micro.None](micro.Pattern{})) },
 		"wildcard":   func() { gateway.Route(gw, "GET /items/{id}", c, micro.NewMethod[newItem, micro.None](echo)) },
 		"no struct":  func() { gateway.Route(gw, "GET /items", c, micro.NewMethod[[]int, micro.None](echo)) },
+		"status 0":   func() { gateway.WithStatus(0) },
+		"status 404": func() { gateway.WithStatus(404) },
 		"tag":        func() { gateway.Route(gw, "GET /items", c, micro.NewMethod[badTag, micro.None](echo)) },
 		"twice": func() {
 			gateway.Route(gw, "GET /taken", c, micro.NewMethod[micro.None, micro.None](echo), gateway.WithOperationID("other"))

@@ -29,23 +29,6 @@ func defaultServeConfig() serveConfig {
 	}
 }
 
-// WithDrain says how the gateway stops. For grace it still serves, and every
-// response tells its connection to close, so that clients and balancers go
-// elsewhere without a failed request; on a socket of a supervisor, where the next
-// process serves already, the grace ends when all connections have gone. Then
-// idle connections are closed, and requests in flight have until timeout. HTTP
-// has no way to close an idle connection that a client may be about to use, so a
-// longer grace means fewer of these. The defaults are 1 s and 10 s.
-func WithDrain(grace, timeout time.Duration) Option {
-	return func(g *Gateway) { g.serving.grace, g.serving.drain = grace, timeout }
-}
-
-// WithServerTimeouts bounds the reading of a request's header and of all of it,
-// and how long a connection may be idle. The defaults are 5 s, 30 s and 2 min.
-func WithServerTimeouts(header, whole, idle time.Duration) Option {
-	return func(g *Gateway) { g.serving.header, g.serving.read, g.serving.idle = header, whole, idle }
-}
-
 // Serve listens on address, "host:port", and serves until ctx ends; then it
 // drains ([WithDrain]) and returns nil. A socket that a supervisor has opened
 // for the port is taken over (micro.InheritEnv).

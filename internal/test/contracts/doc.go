@@ -1,0 +1,2 @@
+// Package contracts tests that wrong types do not compile.
+package contracts

@@ -1,0 +1,167 @@
+package gateway
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/rs/cors"
+
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/validate"
+)
+
+// Option configures a gateway: see [New].
+type Option interface{ applyGateway(*Gateway) }
+
+// RouteOption configures one route: see [Route], [Stream], and [Event].
+type RouteOption interface{ applyRoute(*route) }
+
+// GatewayOrRouteOption configures all routes of a gateway, or one route, where it
+// takes precedence.
+type GatewayOrRouteOption interface {
+	Option
+	RouteOption
+}
+
+type (
+	gatewayOption func(*Gateway)
+	routeOption   func(*route)
+	scopedOption  struct {
+		gateway func(*Gateway)
+		route   func(*route)
+	}
+)
+
+func (f gatewayOption) applyGateway(g *Gateway) { f(g) }
+func (f routeOption) applyRoute(r *route)       { f(r) }
+func (o scopedOption) applyGateway(g *Gateway)  { o.gateway(g) }
+func (o scopedOption) applyRoute(r *route)      { o.route(r) }
+
+// WithLogger sets the logger. The default is slog.Default().
+func WithLogger(log *slog.Logger) Option {
+	return gatewayOption(func(g *Gateway) { g.log = log })
+}
+
+// WithVersion sets the version and the description (Markdown) of the documentation.
+func WithVersion(version, description string) Option {
+	return gatewayOption(func(g *Gateway) { g.version, g.description = version, description })
+}
+
+// WithTimeout limits how long a request may take once it has been read; then it
+// fails with status 504. The default is 10 s; 0 or less keeps it, and on a route
+// keeps the gateway's.
+func WithTimeout(d time.Duration) GatewayOrRouteOption {
+	set := func(timeout *time.Duration) {
+		if d > 0 {
+			*timeout = d
+		}
+	}
+	return scopedOption{func(g *Gateway) { set(&g.timeout) }, func(r *route) { set(&r.timeout) }}
+}
+
+// WithUnknown sets what happens to members and query parameters that a route's input
+// type does not have. The default is [validate.Forbid]: status 400.
+func WithUnknown(u validate.Unknown) GatewayOrRouteOption {
+	return scopedOption{func(g *Gateway) { g.unknown = u }, func(r *route) { r.unknown = u }}
+}
+
+// WithBodyLimit limits request bodies, in bytes; larger ones get status 413. The
+// default is 1 MiB.
+func WithBodyLimit(bytes int64) Option {
+	return gatewayOption(func(g *Gateway) { g.bodyLimit = bytes })
+}
+
+// WithCORS allows pages of other origins to use the API: "https://shop.example", or
+// "*" for any. By default, and without origins, no other origin is allowed.
+func WithCORS(origins ...string) Option {
+	return gatewayOption(func(g *Gateway) {
+		if len(origins) == 0 {
+			g.cors = nil
+			return
+		}
+		g.cors = &cors.Options{
+			AllowedOrigins: origins,
+			AllowedMethods: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"},
+			AllowedHeaders: []string{"Authorization", "Content-Type", headerCorrelation, headerTraceparent},
+			ExposedHeaders: []string{headerCorrelation, "Retry-After"},
+			MaxAge:         600,
+		}
+	})
+}
+
+// WithoutDocs disables the documentation page and the OpenAPI document.
+func WithoutDocs() Option { return gatewayOption(func(g *Gateway) { g.noDocs = true }) }
+
+// WithServers sets the API's URLs in the documentation. By default, the documentation
+// uses the address it was loaded from.
+func WithServers(urls ...string) Option {
+	return gatewayOption(func(g *Gateway) { g.servers = urls })
+}
+
+// WithHealth adds a service to /health, which sends it micro.HealthPattern. A service
+// that replies that it has no handler for that pattern counts as up.
+func WithHealth(name string, service *micro.Client) Option {
+	return withHealth(name, service, micro.HealthPattern)
+}
+
+// WithHealthOf is [WithHealth] for a service that shares a broker with other services.
+// /health sends micro.HealthOf(name), so that no other service replies; name must be
+// the name that the service's server has from micro.WithName.
+func WithHealthOf(name string, service *micro.Client) Option {
+	return withHealth(name, service, micro.HealthOf(name))
+}
+
+func withHealth(name string, service *micro.Client, pattern micro.Pattern) Option {
+	return gatewayOption(func(g *Gateway) { g.health = append(g.health, healthTarget{name, service, pattern}) })
+}
+
+// WithDrain sets how the gateway stops. During the grace period it still serves, and
+// each response closes its connection, so that clients and load balancers move to
+// another instance without a failed request. If a supervisor passed the socket in,
+// the next process is already accepting from it, and the grace period ends as soon as
+// all connections are closed. Afterwards, idle connections are closed, and requests
+// in flight have until timeout to finish. HTTP cannot close an idle connection without
+// the risk that the client is just using it; a longer grace period makes that rarer.
+// The defaults are 1 s and 10 s.
+func WithDrain(grace, timeout time.Duration) Option {
+	return gatewayOption(func(g *Gateway) { g.serving.grace, g.serving.drain = grace, timeout })
+}
+
+// WithServerTimeouts limits how long the gateway reads a request's header and the whole
+// request, and how long a connection may be idle. The defaults are 5 s, 30 s, and 2 min.
+func WithServerTimeouts(header, whole, idle time.Duration) Option {
+	return gatewayOption(func(g *Gateway) { g.serving.header, g.serving.read, g.serving.idle = header, whole, idle })
+}
+
+// WithSummary sets the route's short description in the documentation.
+func WithSummary(text string) RouteOption {
+	return routeOption(func(r *route) { r.op.Summary = text })
+}
+
+// WithDescription sets the route's long description (Markdown) in the documentation.
+func WithDescription(text string) RouteOption {
+	return routeOption(func(r *route) { r.op.Description = text })
+}
+
+// WithTags sets the headings that the documentation lists the route under. The default
+// is the first segment of its path.
+func WithTags(tags ...string) RouteOption {
+	return routeOption(func(r *route) { r.op.Tags = tags })
+}
+
+// WithOperationID sets the name of the operation in generated clients. The default is
+// the name in the pattern, such as createItem for {"cmd":"createItem"}.
+func WithOperationID(id string) RouteOption {
+	return routeOption(func(r *route) { r.op.OperationID = id })
+}
+
+// WithStatus sets the status of a successful response. The defaults are NestJS's: 201
+// for POST and 200 otherwise; 202 for events. It panics if status is not between 200
+// and 299.
+func WithStatus(status int) RouteOption {
+	if status < 200 || status > 299 {
+		panic(fmt.Sprintf("gateway: WithStatus(%d): must be between 200 and 299", status))
+	}
+	return routeOption(func(r *route) { r.status = status })
+}
