@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// Distribution says how long one piece of work takes. It is a value: it can be
-// compared with == and shared. The zero Distribution is Constant(0): work that
-// takes no time.
+// Distribution is the distribution of the service time. It is a value: it can be
+// compared with == and shared. The zero Distribution is Constant(0).
 type Distribution struct {
 	shape shape
 	a, b  time.Duration
@@ -26,40 +25,40 @@ const (
 	bimodal
 )
 
-// String is the shape's name, as [ParseDistribution] reads it.
+// String returns the shape's name, which [ParseDistribution] parses.
 func (s shape) String() string {
 	return [...]string{"constant", "exponential", "uniform", "lognormal", "bimodal"}[s]
 }
 
-// longest bounds what is drawn, so that no sum of times overflows.
-const longest = 1000 * time.Hour
+// maxDrawn bounds the durations that are drawn, so that no sum overflows.
+const maxDrawn = 1000 * time.Hour
 
-// Constant always takes d.
+// Constant returns the distribution that is always d.
 func Constant(d time.Duration) Distribution { return Distribution{shape: constant, a: d} }
 
-// Exponential takes mean on average, and forgets how long it has taken already:
-// the M of M/M/1.
+// Exponential returns the exponential distribution with the mean: the service times of
+// an M/M/1 queue.
 func Exponential(mean time.Duration) Distribution {
 	return Distribution{shape: exponential, a: mean}
 }
 
-// Uniform takes between lo and hi, each duration as likely as any other.
+// Uniform returns the uniform distribution between lo and hi.
 func Uniform(lo, hi time.Duration) Distribution { return Distribution{shape: uniform, a: lo, b: hi} }
 
-// LogNormal takes mean on average, with the long tail that real services have;
-// sigma is the standard deviation of the logarithm, 0.5 a moderate and 1.5 a
-// heavy tail.
+// LogNormal returns the log-normal distribution with the mean, which has the long tail
+// of real services. sigma is the standard deviation of the logarithm: 0.5 is a
+// moderate tail, and 1.5 a heavy one.
 func LogNormal(mean time.Duration, sigma float64) Distribution {
 	return Distribution{shape: lognormal, a: mean, x: sigma}
 }
 
-// Bimodal takes fast for percent of the work, chosen at random, and slow for the
-// rest: a cache and what lies behind it.
+// Bimodal returns the distribution that is fast for a random percent of the jobs and
+// slow for the others, like a cache with hits and misses.
 func Bimodal(fast time.Duration, percent float64, slow time.Duration) Distribution {
 	return Distribution{shape: bimodal, a: fast, b: slow, x: percent}
 }
 
-// Mean is how long work takes on average.
+// Mean returns the mean service time.
 func (d Distribution) Mean() time.Duration {
 	switch d.shape {
 	case uniform:
@@ -71,8 +70,8 @@ func (d Distribution) Mean() time.Duration {
 	return d.a
 }
 
-// WithMean is a distribution of the same shape whose mean is another. One whose
-// mean is 0 has no shape to keep: it becomes Constant(mean).
+// WithMean returns a distribution of the same shape with another mean. If the old mean
+// is 0, it returns Constant(mean).
 func (d Distribution) WithMean(mean time.Duration) Distribution {
 	old := d.Mean()
 	if old <= 0 {
@@ -83,7 +82,7 @@ func (d Distribution) WithMean(mean time.Duration) Distribution {
 	switch d.shape {
 	case uniform:
 		d.a = scale(d.a)
-		d.b = 2*mean - d.a // so that no rounding moves the mean
+		d.b = 2*mean - d.a // so that rounding does not change the mean
 	case bimodal:
 		d.a, d.b = scale(d.a), scale(d.b)
 	default:
@@ -92,7 +91,7 @@ func (d Distribution) WithMean(mean time.Duration) Distribution {
 	return d
 }
 
-// String is what [ParseDistribution] reads: 10ms, exponential:10ms,
+// String returns the text that [ParseDistribution] parses: 10ms, exponential:10ms,
 // uniform:5ms-15ms, lognormal:10ms,0.5, bimodal:5ms,95%,100ms.
 func (d Distribution) String() string {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
@@ -110,7 +109,7 @@ func (d Distribution) String() string {
 	return d.a.String()
 }
 
-// draw draws one duration.
+// draw draws a service time.
 func (d Distribution) draw(r *rand.Rand) time.Duration {
 	t := float64(d.a)
 	switch d.shape {
@@ -125,5 +124,5 @@ func (d Distribution) draw(r *rand.Rand) time.Duration {
 			t = float64(d.b)
 		}
 	}
-	return time.Duration(min(max(t, 0), float64(longest)))
+	return time.Duration(min(max(t, 0), float64(maxDrawn)))
 }

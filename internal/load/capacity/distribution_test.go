@@ -94,13 +94,13 @@ func FuzzParseDistribution(f *testing.F) {
 		if err != nil || again != d {
 			t.Fatalf("%q gives %+v, its text %q gives %+v, %v", text, d, d, again, err)
 		}
-		if m := d.Mean(); m < 0 || m > mostTime {
+		if m := d.Mean(); m < 0 || m > maxTime {
 			t.Fatalf("%q: mean %v", text, m)
 		}
 	})
 }
 
-// TestDraw: what is drawn has the mean and the spread that its name says.
+// TestDraw checks the mean and the spread of the values drawn.
 func TestDraw(t *testing.T) {
 	for _, tt := range []struct {
 		d  Distribution

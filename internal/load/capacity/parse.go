@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// SyntaxError is what is wrong with the text of a distribution, and where.
+// SyntaxError reports what is wrong with a text, and where.
 type SyntaxError struct {
 	Text    string
-	Offset  int // in bytes; len(Text) is behind the end
+	Offset  int // in bytes; len(Text) is the end
 	Message string
 }
 
-// Error implements error.
+// Error returns the text, the position, and the message.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("service time %q, byte %d: %s", e.Text, e.Offset, e.Message)
 }
 
-// The longest mean and the heaviest tail that are taken for meant.
+// The limits of the parameters.
 const (
-	mostTime  = time.Hour
-	mostSigma = 3
+	maxTime  = time.Hour
+	maxSigma = 3
 )
 
 const distributionForms = "10ms, exponential:10ms, uniform:5ms-15ms, lognormal:10ms,0.5, or bimodal:5ms,95%,100ms"
 
-// ParseDistribution reads a distribution:
+// ParseDistribution parses a distribution:
 //
-//   - 10ms and constant:10ms always take as long;
+//   - 10ms and constant:10ms are constant;
 //   - exponential:10ms;
 //   - uniform:5ms-15ms;
-//   - lognormal:10ms,0.5 has the mean and the sigma;
-//   - bimodal:5ms,95%,100ms takes 5 ms for 95 % of the work and 100 ms for the rest.
+//   - lognormal:10ms,0.5 has a mean and a sigma;
+//   - bimodal:5ms,95%,100ms is 5 ms for 95% of the jobs and 100 ms for the others.
 //
-// A name alone is the one shown here, for callers that give it another mean. The
+// A name alone has the parameters shown here, for callers that set another mean. The
 // error is a *[SyntaxError].
 func ParseDistribution(text string) (Distribution, error) {
 	name, rest, hasRest := strings.Cut(text, ":")
@@ -56,7 +56,7 @@ func ParseDistribution(text string) (Distribution, error) {
 	return p.parameters(constant)
 }
 
-// standards are the distributions that a name alone stands for.
+// standards returns the distributions with default parameters, by name.
 func standards() map[string]Distribution {
 	return map[string]Distribution{
 		constant.String():    Constant(10 * time.Millisecond),
@@ -67,7 +67,7 @@ func standards() map[string]Distribution {
 	}
 }
 
-// parser reads the parameters of a distribution from left to right and keeps the
+// parser parses the parameters of a distribution from left to right and keeps the
 // first error.
 type parser struct {
 	text string
@@ -92,7 +92,7 @@ func (p *parser) parameters(s shape) (Distribution, error) {
 		}
 	case lognormal:
 		d.a = p.duration(",")
-		d.x = p.number("", mostSigma, "sigma must be between 0 and 3")
+		d.x = p.number("", maxSigma, "sigma must be between 0 and 3")
 	case bimodal:
 		d.a = p.duration(",")
 		d.x = p.number("%,", 100, "a share must be between 0% and 100%")
@@ -106,7 +106,7 @@ func (p *parser) parameters(s shape) (Distribution, error) {
 	return d, nil
 }
 
-// word takes what comes before end, or all that is left when end is empty.
+// word consumes the text before end and end itself, or the rest if end is empty.
 func (p *parser) word(end string) (word string, offset int) {
 	word, rest, found := strings.Cut(p.rest, end)
 	if end == "" {
@@ -131,13 +131,13 @@ func (p *parser) duration(end string) time.Duration {
 	case p.err != nil:
 	case err != nil:
 		p.err = p.wrong(offset, strconv.Quote(word)+" is not a duration such as 10ms")
-	case d < 0 || d > mostTime:
+	case d < 0 || d > maxTime:
 		p.err = p.wrong(offset, "a duration must be between 0 and 1h")
 	}
 	return d
 }
 
-func (p *parser) number(end string, most float64, bounds string) float64 {
+func (p *parser) number(end string, limit float64, bounds string) float64 {
 	if p.err != nil {
 		return 0
 	}
@@ -147,7 +147,7 @@ func (p *parser) number(end string, most float64, bounds string) float64 {
 	case p.err != nil:
 	case err != nil:
 		p.err = p.wrong(offset, strconv.Quote(word)+" is not a number")
-	case !(x >= 0 && x <= most):
+	case !(x >= 0 && x <= limit):
 		p.err = p.wrong(offset, bounds)
 	}
 	return x

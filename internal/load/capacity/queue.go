@@ -6,30 +6,33 @@ import (
 	"time"
 )
 
-// verdict is what becomes of a request.
+// verdict is the result of a request.
 type verdict uint8
 
 const (
 	done    verdict = iota
-	refused         // there was no room
-	expired         // its caller had given up before a worker took it up
-	closed          // the service is no more
+	refused         // the queue was full
+	expired         // its caller had given up before a worker started it
+	closed          // the service was closed
 )
 
 // job is one request from its arrival to its verdict.
 type job struct {
 	ctx    context.Context // ends when the caller gives up
-	due    time.Duration   // when the work on it ends; set when that begins
-	result chan verdict    // has room for one
+	due    time.Duration   // when the work on it ends; set when the work starts
+	result chan verdict    // with a buffer of one
 }
 
-// queue is the queue and its workers, on a clock that is told to it. Every event
-// happens at the time it was due, however late the queue is told that this time
-// has come: that keeps the capacity exact. Times are since any one moment, and
-// what is told as now never goes back. It is not safe for concurrent use.
+// queue is the queue and its workers. Its methods take the current time, as the
+// duration since some fixed moment, which must never decrease.
+//
+// Subtle: every event takes effect at the time it was due, however late the queue
+// learns of that time. That keeps the capacity exact with late timers.
+//
+// It is not safe for concurrent use.
 type queue struct {
 	workers     int
-	room        int // most that wait; 0: MaxWaiting
+	room        int // how many may wait; 0 means MaxWaiting
 	dropExpired bool
 	draw        func() time.Duration // the next service time
 
@@ -40,7 +43,7 @@ type queue struct {
 	tally    Stats // without Waiting and Busy
 }
 
-// arrive takes a job in.
+// arrive adds a job.
 func (q *queue) arrive(now time.Duration, j *job) {
 	q.advance(now)
 	q.tally.Arrived++
@@ -51,11 +54,11 @@ func (q *queue) arrive(now time.Duration, j *job) {
 	q.waiting.push(j)
 	if !q.stalled {
 		q.begin(now)
-		q.advance(now) // for work that takes no time
+		q.advance(now) // in case the service time is 0
 	}
 }
 
-// full reports whether another job would neither be worked on nor have a place.
+// full reports whether another job would find neither a free worker nor room to wait.
 func (q *queue) full() bool {
 	return q.room > 0 && len(q.busy) >= q.workers && q.waiting.len() >= q.room
 }
@@ -65,7 +68,7 @@ func (q *queue) refuse(j *job) {
 	j.result <- refused
 }
 
-// advance does everything that was due by now.
+// advance processes every event that was due by now.
 func (q *queue) advance(now time.Duration) {
 	for {
 		switch {
@@ -83,7 +86,7 @@ func (q *queue) advance(now time.Duration) {
 	}
 }
 
-// next is when advance has something to do again; ok is false if never.
+// next returns the time of the next event; ok is false if there is none.
 func (q *queue) next() (at time.Duration, ok bool) {
 	switch {
 	case q.stalled:
@@ -94,7 +97,7 @@ func (q *queue) next() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// begin gives waiting jobs to the workers that have been free since at.
+// begin starts waiting jobs on the workers that have been free since at.
 func (q *queue) begin(at time.Duration) {
 	for len(q.busy) < q.workers && q.waiting.len() > 0 {
 		j := q.waiting.pop()
@@ -116,14 +119,14 @@ func (q *queue) finish(j *job) {
 	j.result <- done
 }
 
-// trim refuses those that came while nobody was there to refuse them: the last.
+// trim refuses the last jobs that arrived during a stall and exceed the queue.
 func (q *queue) trim() {
 	for q.room > 0 && q.waiting.len() > q.room {
 		q.refuse(q.waiting.popLast())
 	}
 }
 
-// stall has nothing begin or end for d from now on. Stalls that overlap are one.
+// stall lets no job start or end for d from now on. Overlapping stalls are one.
 func (q *queue) stall(now, d time.Duration) {
 	q.advance(now)
 	from := now
@@ -134,12 +137,12 @@ func (q *queue) stall(now, d time.Duration) {
 		return
 	}
 	q.stalled, q.stallEnd = true, now+d
-	for _, j := range q.busy { // all by as much, so the order stays
+	for _, j := range q.busy { // all by the same time, which keeps the order
 		j.due += q.stallEnd - from
 	}
 }
 
-// close gives every job its verdict.
+// close ends every job.
 func (q *queue) close() {
 	for q.waiting.len() > 0 {
 		q.waiting.pop().result <- closed
@@ -150,14 +153,14 @@ func (q *queue) close() {
 	q.busy, q.stalled = nil, false
 }
 
-// stats counts at the moment it was last told of.
+// stats returns the counts at the time of the last advance.
 func (q *queue) stats() Stats {
 	s := q.tally
 	s.Waiting, s.Busy = q.waiting.len(), len(q.busy)
 	return s
 }
 
-// agenda is a heap of what is worked on, the first to end on top.
+// agenda is a heap of the jobs in progress, the first to end on top.
 type agenda []*job
 
 func (a agenda) Len() int           { return len(a) }
@@ -172,7 +175,7 @@ func (a *agenda) Pop() any {
 	return j
 }
 
-// fifo is a line: first in, first out. The zero value is empty.
+// fifo is a first-in, first-out queue. The zero value is empty.
 type fifo struct {
 	jobs []*job
 	head int
@@ -186,7 +189,7 @@ func (f *fifo) pop() *job {
 	j := f.jobs[f.head]
 	f.jobs[f.head] = nil
 	f.head++
-	if f.head > len(f.jobs)/2 { // each job is moved once at most on average
+	if f.head > len(f.jobs)/2 { // so that on average each job moves at most once
 		n := copy(f.jobs, f.jobs[f.head:])
 		clear(f.jobs[n:])
 		f.jobs, f.head = f.jobs[:n], 0

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// script is a queue that is told of a time, and what it decided for each job.
+// script is a queue on a given clock, and its verdict for each job.
 type script struct {
 	queue
 	jobs []*job
@@ -21,7 +21,7 @@ func (s *script) arriveAt(now time.Duration, ctx context.Context) {
 	s.arrive(now, j)
 }
 
-// verdicts is a letter a job: done, refused, expired, closed, or - for none yet.
+// verdicts returns one letter per job: done, refused, expired, closed, or - for none yet.
 func (s *script) verdicts() string {
 	text := ""
 	for _, j := range s.jobs {
@@ -38,9 +38,8 @@ func (s *script) verdicts() string {
 
 func always(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
-// TestLateTimers: a queue that always learns too late that work has ended ends
-// it when it was due, so it loses no capacity: 1000 pieces of 10 ms by two
-// workers are done after 5 s, not after 5 s and 500 delays.
+// TestLateTimers checks that late timers do not lower the capacity: 1000 jobs of 10 ms
+// with two workers are done after 5 s, not after 5 s plus 500 delays.
 func TestLateTimers(t *testing.T) {
 	s := script{queue: queue{workers: 2, draw: always(10 * ms)}}
 	for range 1000 {
@@ -66,7 +65,7 @@ func TestLateTimers(t *testing.T) {
 	}
 }
 
-// TestQueue: who is answered what, and when.
+// TestQueue checks the verdict of each job and its time.
 func TestQueue(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -137,14 +136,14 @@ func TestQueue(t *testing.T) {
 			s.close()
 			for _, j := range s.jobs {
 				if len(j.result) != 1 {
-					t.Error("a request has no verdict after the end")
+					t.Error("a request has no verdict after close")
 				}
 			}
 		})
 	}
 }
 
-// TestBounded: no more wait than memory is set aside for.
+// TestBounded checks the limit of MaxWaiting.
 func TestBounded(t *testing.T) {
 	s := script{queue: queue{workers: 1, draw: always(10 * ms)}}
 	for range MaxWaiting + 10 {
@@ -155,7 +154,8 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// TestFifo: a line that grows and shrinks keeps its order, and nobody for ever.
+// TestFifo checks the order of a queue that grows and shrinks, and that it keeps no
+// references to jobs that have left.
 func TestFifo(t *testing.T) {
 	var f fifo
 	var want []*job
@@ -168,12 +168,12 @@ func TestFifo(t *testing.T) {
 			f.push(j)
 		case n < 4:
 			if got := f.pop(); got != want[0] {
-				t.Fatal("another one than the first")
+				t.Fatal("pop does not return the first job")
 			}
 			want = want[1:]
 		default:
 			if got := f.popLast(); got != want[len(want)-1] {
-				t.Fatal("another one than the last")
+				t.Fatal("popLast does not return the last job")
 			}
 			want = want[:len(want)-1]
 		}
@@ -186,7 +186,7 @@ func TestFifo(t *testing.T) {
 	}
 	for _, j := range f.jobs[:cap(f.jobs)] {
 		if j != nil {
-			t.Fatal("the line still holds one that has left")
+			t.Fatal("the queue still references a job that has left")
 		}
 	}
 }

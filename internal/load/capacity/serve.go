@@ -9,21 +9,21 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// Running is a service that is served.
+// Running is a service that is being served.
 type Running struct {
 	*Service
-	// Address is where it listens, host:port; "" where the listener is a broker's.
+	// Address is the TCP address, host:port; "" for other listeners.
 	Address string
 
 	ended chan struct{}
-	err   error // read it after ended
+	err   error // valid after ended is closed
 }
 
-// Serve serves a service over NestJS' TCP transport at address, host:port, until ctx
-// ends; port 0 takes a free one. It answers the patterns given, every pattern when
-// none is. It returns when the port is open, or with the error that keeps it shut.
+// Serve serves a service over NestJS's TCP transport on address, host:port, until ctx
+// ends; port 0 selects a free one. It handles the given patterns, or every pattern if
+// there are none. It returns once the port is open, or with the error.
 //
-// Nothing is logged, and a port that is taken is not waited for.
+// It logs nothing and does not wait for a port that is in use.
 func Serve(ctx context.Context, address string, c Config, patterns ...micro.Pattern) (*Running, error) {
 	listener := microtcp.Listen(address, microtcp.WithRetry(0, 0))
 	var bound string
@@ -40,14 +40,13 @@ func Serve(ctx context.Context, address string, c Config, patterns ...micro.Patt
 	return r, err
 }
 
-// ServeOn is Serve over any transport. ready waits until the listener takes
-// messages, and returns the error that keeps it from that, at the latest when its
-// context ends.
+// ServeOn is Serve over any transport. ready waits until the listener accepts
+// messages. It returns an error if that fails, and when its context ends.
 func ServeOn(ctx context.Context, listener micro.Listener, ready func(context.Context) error, c Config, patterns ...micro.Pattern) (*Running, error) {
 	r := &Running{Service: New(c), ended: make(chan struct{})}
 	server := r.server(patterns)
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, r.Close) // so that the server has nothing to wait for
+	stop := context.AfterFunc(ctx, r.Close) // so that the server does not wait for jobs in progress
 	go func() {
 		defer close(r.ended)
 		defer cancel()
@@ -55,7 +54,7 @@ func ServeOn(ctx context.Context, listener micro.Listener, ready func(context.Co
 		r.err = server.Serve(ctx, listener)
 		r.Close()
 	}()
-	if err := ready(ctx); err != nil { // ctx ends when serving does
+	if err := ready(ctx); err != nil { // ctx ends if serving fails
 		cancel()
 		if failed := r.Wait(); failed != nil {
 			err = failed
@@ -65,14 +64,14 @@ func ServeOn(ctx context.Context, listener micro.Listener, ready func(context.Co
 	return r, nil
 }
 
-// Wait returns when the service has ended and nothing of it is left, with the
-// error that ended it before its context did.
+// Wait waits until the service has ended and all its goroutines are done. It returns
+// the error that ended the service, or nil if its context did.
 func (r *Running) Wait() error {
 	<-r.ended
 	return r.err
 }
 
-// drainTimeout bounds how long answers are delivered after the end.
+// drainTimeout bounds how long replies are delivered after the end.
 const drainTimeout = time.Second
 
 func (r *Running) server(patterns []micro.Pattern) *micro.Server {
@@ -91,6 +90,6 @@ func (r *Running) server(patterns []micro.Pattern) *micro.Server {
 	return server
 }
 
-// spareInFlight are the messages that the server holds beside those that wait or
-// are worked on: the refused, and those that ask how it is.
+// spareInFlight is the number of messages in the server in addition to those in the
+// queue and in progress: those being refused, and health checks.
 const spareInFlight = 1000

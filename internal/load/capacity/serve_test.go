@@ -19,7 +19,8 @@ import (
 	"github.com/msctl/msctl/runtime/microtest"
 )
 
-// patience bounds what must happen soon; it is long because much else may run here.
+// patience bounds the wait for events that must happen. It is long because the machine
+// may be busy.
 const patience = 30 * time.Second
 
 // serve serves until the test ends.
@@ -47,20 +48,19 @@ func dial(t *testing.T, r *Running) *micro.Client {
 	return c
 }
 
-// await waits until the service's counts are as they shall be.
+// await waits for the expected counts of the service.
 func await(t *testing.T, r *Running, ok func(Stats) bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * ms)
 	defer tick.Stop()
 	for begin := time.Now(); !ok(r.Stats()); <-tick.C {
 		if time.Since(begin) > patience {
-			t.Fatalf("it stays at %+v", r.Stats())
+			t.Fatalf("timed out with %+v", r.Stats())
 		}
 	}
 }
 
-// endStall ends a stall as soon as the server knows of all who wait that they
-// have given up.
+// endStall ends a stall once the server knows that all waiting callers have given up.
 func endStall(t *testing.T, r *Running) {
 	t.Helper()
 	await(t, r, func(Stats) bool {
@@ -76,7 +76,7 @@ func endStall(t *testing.T, r *Running) {
 	})
 }
 
-// TestServe: over the wire any pattern is answered, or only those given.
+// TestServe checks that any pattern is handled, or only those given.
 func TestServe(t *testing.T) {
 	all, some := serve(t, Config{}), serve(t, Config{}, micro.Cmd("work"))
 	for _, tt := range []struct {
@@ -96,7 +96,7 @@ func TestServe(t *testing.T) {
 		case tt.status == 0 && (err != nil || string(got) != `{"ok":true}`):
 			t.Errorf("%s: %s, %v", tt.pattern, got, err)
 		case tt.status != 0 && (!errors.As(err, &remote) || !strings.Contains(remote.Error(), "no matching message handler")):
-			t.Errorf("%s: %s, %v; want that there is no handler", tt.pattern, got, err)
+			t.Errorf("%s: %s, %v; want no handler", tt.pattern, got, err)
 		}
 	}
 	await(t, all, func(s Stats) bool { return cmp.Equal(s, Stats{Arrived: 3, Done: 3}) })
@@ -150,8 +150,8 @@ func checkDeadWork(t *testing.T, drop bool) {
 	}
 }
 
-// TestCallersGone: ten thousand requests of a connection that is gone are worked
-// on, and harm nobody.
+// TestCallersGone checks that ten thousand requests of a closed connection are processed
+// and do not affect other callers.
 func TestCallersGone(t *testing.T) {
 	const n = 10_000
 	r := serve(t, Config{ServiceTime: Constant(10 * time.Microsecond)})
@@ -177,8 +177,8 @@ func TestCallersGone(t *testing.T) {
 	}
 }
 
-// TestEndOfServe: the end of the context answers those who wait, and ends soon;
-// a port that is taken is an error at once.
+// TestEndOfServe checks that the end of the context ends waiting requests and the
+// service, and that a port in use is an immediate error.
 func TestEndOfServe(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := Serve(ctx, "127.0.0.1:0", Config{ServiceTime: Constant(time.Hour)})
@@ -186,7 +186,7 @@ func TestEndOfServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if second, err := Serve(ctx, r.Address, Config{}); err == nil || !strings.Contains(err.Error(), "listen on "+r.Address) {
-		t.Errorf("on a port that is taken: %v, %v", second, err)
+		t.Errorf("on a port in use: %v, %v", second, err)
 	}
 	answered := make(chan error, 1)
 	client := dial(t, r)
@@ -198,7 +198,7 @@ func TestEndOfServe(t *testing.T) {
 	cancel()
 	var remote *micro.Error
 	if err := <-answered; !errors.As(err, &remote) || remote.Status != 503 {
-		t.Errorf("who waits gets %v", err)
+		t.Errorf("a waiting caller gets %v", err)
 	}
 	if err := r.Wait(); err != nil {
 		t.Error(err)

@@ -11,35 +11,31 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Config describes a service. The zero value works: one worker that takes no
-// time.
+// Config configures a service. The zero value has one worker and a service time of 0.
 type Config struct {
-	// Workers is how many requests are worked on at once; 0 is 1.
+	// Workers is how many requests are processed concurrently; 0 means 1.
 	Workers int
-	// ServiceTime is how long the work on one takes.
+	// ServiceTime is the distribution of the time to process one request.
 	ServiceTime Distribution
-	// Queue is how many requests may wait for a worker; more are answered with
-	// status 503 at once. 0 is as many as memory is set aside for, which is
-	// [MaxWaiting].
+	// Queue is how many requests may wait for a worker; others are rejected with
+	// status 503. 0 means [MaxWaiting].
 	Queue int
-	// DropExpired answers requests whose caller has given up with status 504
-	// when a worker would take them up, instead of working for nobody.
+	// DropExpired makes workers reply with status 504 to requests whose caller has
+	// given up instead of processing them.
 	DropExpired bool
-	// Seed makes the service times repeatable: with one seed, the n-th work that
-	// is begun takes as long in every run.
+	// Seed makes the service times repeatable: with the same seed, the n-th job takes
+	// the same time in every run.
 	Seed uint64
-	// Answer is the JSON text that every request is answered with; nil is
-	// {"ok":true}.
+	// Answer is the JSON text of every reply; nil means {"ok":true}.
 	Answer json.RawMessage
 }
 
-// MaxWaiting bounds the requests that wait, whatever [Config.Queue] says: each one
-// keeps a goroutine of the server, 4 KB with all that belongs to it, so that many
-// take 200 MB.
+// MaxWaiting bounds the requests that wait, whatever [Config.Queue] is. Each of them
+// holds a goroutine of the server and 4 KB of memory, so this many take 200 MB.
 const MaxWaiting = 50_000
 
-// Capacity is how many requests a second the service can work on: the number of
-// workers over the mean service time. It is +Inf when work takes no time.
+// Capacity returns the capacity in requests per second: the number of workers divided
+// by the mean service time. It is +Inf if the service time is 0.
 func (c Config) Capacity() float64 {
 	mean := c.ServiceTime.Mean()
 	if mean <= 0 {
@@ -50,21 +46,21 @@ func (c Config) Capacity() float64 {
 
 func (c Config) workers() int { return max(c.Workers, 1) }
 
-// Stats is how a service is, and what it has done since it was made. Arrived is
-// the sum of all the others but Wasted, until the service is closed.
+// Stats are the counts of a service. Until the service is closed, Arrived is the sum of
+// all the others except Wasted.
 type Stats struct {
-	Arrived uint64 // requests that have come
+	Arrived uint64 // requests received
 	Waiting int    // requests in the queue now
-	Busy    int    // requests that are worked on now
-	Done    uint64 // requests that were worked on to the end
-	Wasted  uint64 // the part of Done whose callers had given up by then
-	Expired uint64 // requests that were dropped because their callers had given up
-	Refused uint64 // requests that found the queue full
+	Busy    int    // requests in progress now
+	Done    uint64 // requests processed
+	Wasted  uint64 // those of Done whose callers had given up
+	Expired uint64 // requests dropped because their callers had given up
+	Refused uint64 // requests rejected because the queue was full
 }
 
-// Service is a queue and its workers. Make it with New, have a server call its
-// Handler, and Close it in the end. It is safe for concurrent use. It has no
-// goroutine: arrivals and one timer move it on.
+// Service is a queue and its workers. Make it with New, register its Handler on a
+// server, and call Close at the end. It is safe for concurrent use. It has no
+// goroutine: arrivals and a timer drive it.
 type Service struct {
 	config Config
 	began  time.Time
@@ -74,11 +70,11 @@ type Service struct {
 	queue   queue
 	times   Distribution
 	timer   *time.Timer
-	timerAt time.Duration // what the timer is set to; 0: it is not
+	timerAt time.Duration // when the timer fires; 0 if it is not set
 	closed  bool
 }
 
-// New makes a service; it is idle until its Handler is called.
+// New returns a service that is idle until its Handler is called.
 func New(c Config) *Service {
 	s := &Service{config: c, began: time.Now(), times: c.ServiceTime}
 	s.answer = micro.Value{Raw: c.Answer, Last: true}
@@ -95,14 +91,14 @@ func New(c Config) *Service {
 	return s
 }
 
-// Handler is the service as a message handler, for any number of patterns and
-// servers. It returns when the request has got its answer, which does not depend
-// on its context: work for nobody is done too. It answers status 503 when there
-// is no room and, with DropExpired, status 504 when the caller has given up.
+// Handler returns the service as a message handler, for any number of patterns and
+// servers. It returns when the request has been processed, even if its context has
+// ended: abandoned requests are processed, too. The error has status 503 if the queue
+// is full and, with DropExpired, 504 if the caller has given up.
 func (s *Service) Handler() micro.Handler {
 	var (
 		errFull    = micro.Errorf(503, "the queue is full")
-		errExpired = micro.Errorf(504, "the caller had given up before the work was begun")
+		errExpired = micro.Errorf(504, "the caller had given up before the work started")
 		errClosed  = micro.Errorf(503, "the service is shutting down")
 	)
 	return func(ctx context.Context, _ *micro.Request, reply micro.Reply) error {
@@ -118,7 +114,7 @@ func (s *Service) Handler() micro.Handler {
 	}
 }
 
-// work queues a request and waits for what becomes of it.
+// work queues a request and waits for its verdict.
 func (s *Service) work(ctx context.Context) verdict {
 	j := &job{ctx: ctx, result: make(chan verdict, 1)}
 	s.mu.Lock()
@@ -132,10 +128,9 @@ func (s *Service) work(ctx context.Context) verdict {
 	return <-j.result
 }
 
-// Stall has the workers neither begin nor end anything for d from now on, as if
-// the process had been stopped: what has come waits, and nothing is refused
-// before the stall is over. A stall within another one changes nothing unless it
-// ends later.
+// Stall makes the workers neither start nor finish any job for d from now on, as if
+// the process were paused. Requests wait, and none is rejected before the stall ends.
+// A stall within another one has no effect unless it ends later.
 func (s *Service) Stall(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +138,7 @@ func (s *Service) Stall(d time.Duration) {
 	s.arm()
 }
 
-// SetServiceTime changes how long work takes that is begun from now on.
+// SetServiceTime changes the service time of jobs that start from now on.
 func (s *Service) SetServiceTime(d Distribution) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +147,7 @@ func (s *Service) SetServiceTime(d Distribution) {
 	s.arm()
 }
 
-// Capacity is [Config.Capacity] with the service time as it is now.
+// Capacity returns [Config.Capacity] with the current service time.
 func (s *Service) Capacity() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,7 +156,7 @@ func (s *Service) Capacity() float64 {
 	return now.Capacity()
 }
 
-// Stats counts what has happened so far.
+// Stats returns the current counts.
 func (s *Service) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,8 +165,8 @@ func (s *Service) Stats() Stats {
 	return s.queue.stats()
 }
 
-// Close answers every request that waits or is worked on with status 503, and
-// each that comes later too. It may be called more than once.
+// Close ends every request in the queue or in progress, and all later ones, with
+// status 503. It may be called more than once.
 func (s *Service) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +178,7 @@ func (s *Service) Close() {
 
 func (s *Service) now() time.Duration { return time.Since(s.began) }
 
-// tick is called by the timer, on a goroutine of its own.
+// tick runs when the timer fires, on its own goroutine.
 func (s *Service) tick() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +193,7 @@ func (s *Service) tick() {
 func (s *Service) arm() {
 	at, ok := s.queue.next()
 	if !ok || at == s.timerAt || s.closed {
-		return // a timer that is set for nothing finds nothing to do
+		return // a timer that is still set without a next event does nothing
 	}
 	s.timerAt = at
 	s.timer.Reset(at - s.now())

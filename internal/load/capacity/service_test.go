@@ -30,7 +30,7 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
-// ask calls the handler once, and returns the answer or the error.
+// ask calls the handler once and returns the reply or the error.
 func ask(ctx context.Context, s *Service) (answer string, err error) {
 	err = s.Handler()(ctx, &micro.Request{}, micro.ReplyFunc(func(v micro.Value) error {
 		answer = string(v.Raw)
@@ -39,9 +39,9 @@ func ask(ctx context.Context, s *Service) (answer string, err error) {
 	return answer, err
 }
 
-// TestTheory holds the mean time that requests spend in the service, waiting
-// included, to what queueing theory says of Poisson arrivals at 60 % load: the
-// formula of Pollaczek and Khinchin for one worker, that of Erlang for three.
+// TestTheory compares the mean time that requests spend in the service, including the
+// queue, with queueing theory for Poisson arrivals at 60% load: the formula of
+// Pollaczek and Khinchin for one worker, and that of Erlang for three.
 func TestTheory(t *testing.T) {
 	const load = 0.6
 	for _, tt := range []struct {
@@ -58,14 +58,14 @@ func TestTheory(t *testing.T) {
 				s := New(tt.config)
 				got := meanSojourn(t, s, load*s.Capacity())
 				if off := float64(got)/float64(tt.want) - 1; math.Abs(off) > 0.03 {
-					t.Errorf("a request spends %v on average, want %v: %+.1f %%", got, tt.want, 100*off)
+					t.Errorf("a request takes %v on average, want %v: %+.1f%%", got, tt.want, 100*off)
 				}
 			})
 		})
 	}
 }
 
-// meanSojourn sends many requests at a rate and returns how long they take.
+// meanSojourn sends many requests at a rate and returns their mean time.
 func meanSojourn(t *testing.T, s *Service, rate float64) time.Duration {
 	t.Helper()
 	const n = 60_000
@@ -89,8 +89,8 @@ func meanSojourn(t *testing.T, s *Service, rate float64) time.Duration {
 	return sum / n
 }
 
-// TestOverload: a service that is offered three times what it can do does
-// exactly what it can, and its backlog grows by the rest.
+// TestOverload checks that a service at three times its capacity processes exactly its
+// capacity, and that its backlog grows by the rest.
 func TestOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{ServiceTime: Constant(20 * ms), Workers: 2})
@@ -113,7 +113,7 @@ func TestOverload(t *testing.T) {
 	})
 }
 
-// TestAnswers: what a request is answered with, whatever happens to it.
+// TestAnswers checks the reply or error for every verdict.
 func TestAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{ServiceTime: Constant(10 * ms), Queue: 2, DropExpired: true, Answer: []byte(`{"id":1}`)})
@@ -145,7 +145,7 @@ func TestAnswers(t *testing.T) {
 		all.Wait()
 		want := []result{
 			{Answer: `{"id":1}`, Took: 10 * ms},
-			{Err: "the caller had given up before the work was begun (status 504)", Took: 10 * ms},
+			{Err: "the caller had given up before the work started (status 504)", Took: 10 * ms},
 			{Answer: `{"id":1}`, Took: 20 * ms},
 			{Err: "the queue is full (status 503)"},
 		}
@@ -155,8 +155,8 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// TestLive: a stall and another service time take effect at once, and work that
-// has begun is not changed by the latter.
+// TestLive checks that a stall and another service time take effect at once, and that
+// the latter does not change jobs in progress.
 func TestLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{ServiceTime: Constant(10 * ms)})
@@ -184,7 +184,7 @@ func TestLive(t *testing.T) {
 	})
 }
 
-// TestSeed: one seed, one sequence of service times.
+// TestSeed checks that a seed determines the service times.
 func TestSeed(t *testing.T) {
 	times := func(seed uint64) (all [5]time.Duration) {
 		s := New(Config{ServiceTime: Exponential(10 * ms), Seed: seed})
@@ -198,6 +198,6 @@ func TestSeed(t *testing.T) {
 		t.Errorf("the same seed gives %v and %v", a, b)
 	}
 	if a, b := times(7), times(8); a == b {
-		t.Errorf("two seeds give %v", a)
+		t.Errorf("two seeds both give %v", a)
 	}
 }

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// active is a fault at work. Everything but its counters is set when it is
-// added; connections share it.
+// active is a fault of a running proxy. Only its counters change after it is added;
+// connections share it.
 type active struct {
 	id     int
-	fault  Fault // with its defaults
+	fault  Fault // with explicit defaults
 	traits trait
 	draws  draws
 	links  [directions]link // of Bandwidth
-	gone   atomic.Bool      // it has been removed
+	gone   atomic.Bool      // removed
 
-	matched atomic.Uint64 // messages from clients, in and outside of its window
-	taken   atomic.Uint64 // those of them that count against First
+	matched atomic.Uint64 // messages from clients, inside and outside of its window
+	taken   atomic.Uint64 // those that count toward First
 	hit     atomic.Uint64
 	replies atomic.Uint64
 }
 
-// matches reports whether the fault is for the message at all.
+// matches reports whether the fault applies to the message.
 func (a *active) matches(m *message) bool {
 	if a.traits&needsAnswer != 0 && m.packet.ID == nil {
 		return false
@@ -31,8 +31,8 @@ func (a *active) matches(m *message) bool {
 	return a.fault.Pattern == "" || m.routed() && m.route == a.fault.Pattern
 }
 
-// hits counts a message that the fault matches and decides whether it is hit; n
-// is its number. open tells whether the window is open.
+// hits counts a message that the fault matches and decides whether to affect it.
+// n is its number, and open means that the window is open.
 func (a *active) hits(open bool) (n uint64, hit bool) {
 	n = a.matched.Add(1) - 1
 	if !open || a.fault.First > 0 && a.taken.Add(1) > uint64(a.fault.First) {
@@ -41,8 +41,8 @@ func (a *active) hits(open bool) (n uint64, hit bool) {
 	return n, a.draws.hits(n, a.fault.Share)
 }
 
-// window reports whether the fault acts at now, and when it ends; the zero time
-// is never.
+// window reports whether the fault is active at now, and when it ends; the zero time
+// means never.
 func (a *active) window(now, begin time.Time) (open bool, end time.Time) {
 	f := &a.fault
 	if !f.Trigger() {
@@ -59,23 +59,23 @@ func (a *active) window(now, begin time.Time) (open bool, end time.Time) {
 	return !now.Before(start) && now.Before(end), end
 }
 
-// link is a wire of limited bandwidth. The zero value is an idle one.
+// link is a link with limited bandwidth. The zero value is an idle link.
 type link struct {
 	mu   sync.Mutex
-	free time.Time // when what was sent so far is through
+	free time.Time // when everything sent so far has passed
 }
 
-// send returns when size bytes that are sent now are through.
+// send returns when size bytes sent now will have passed.
 func (l *link) send(now time.Time, size int, bytesPerSecond int64) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	took := time.Duration(float64(size) / float64(bytesPerSecond) * float64(time.Second))
-	l.free = later(l.free, now).Add(min(took, longest))
+	l.free = later(l.free, now).Add(min(took, maxDuration))
 	return l.free
 }
 
-// through returns when size bytes that Bandwidth sends now are through: at the
-// end of its window at the latest, when the link is as fast again as it was.
+// through returns when size bytes sent now will have passed the link of a Bandwidth:
+// at the latest when its window ends and the limit is lifted.
 func (a *active) through(to direction, now, end time.Time, size int) time.Time {
 	due := a.links[to].send(now, size, a.fault.BytesPerSecond)
 	if !end.IsZero() && end.Before(due) {
@@ -91,31 +91,31 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// faultSet is what acts at a moment. It is never changed, only replaced.
+// faultSet is the faults at a moment. It is immutable: changes replace it.
 type faultSet struct {
 	list  []*active
 	begin time.Time // time 0 of the windows; zero before the run
-	// answers tells that a fault is for the replies to one pattern, so that it
-	// must be known which request a reply belongs to.
+	// answers means that a fault applies to the replies of one pattern, so the
+	// request of each reply must be known.
 	answers bool
 }
 
-// with returns a set of these faults.
+// with returns a set with these faults.
 func (s *faultSet) with(list []*active) *faultSet {
 	return &faultSet{list: list, begin: s.begin, answers: slices.ContainsFunc(list, func(a *active) bool {
 		return a.traits&bothWays != 0 && a.fault.Pattern != ""
 	})}
 }
 
-// Active is a fault of a proxy and what it has done.
+// Active is a fault of a proxy and its counts.
 type Active struct {
 	ID    int
 	Fault Fault
-	// Matched counts the messages from clients that the fault was for, in its
-	// window and outside of it, and Hit those it was done to. Replies counts what
-	// was held back or swallowed of the service's.
+	// Matched counts the messages from clients that the fault matches, inside and
+	// outside of its window, and Hit those it affected. Replies counts the replies of
+	// the service that it held back or lost.
 	Matched, Hit, Replies uint64
-	// Acting tells that its window is open; Removed that it acts no more.
+	// Acting means that its window is open, and Removed that it was removed.
 	Acting, Removed bool
 }
 
@@ -128,27 +128,27 @@ func (a *active) snapshot(now, begin time.Time) Active {
 	}
 }
 
-// Event is a fault that was done to a message.
+// Event records that a fault affected a message.
 type Event struct {
-	// Fault is the fault's id, Kind its kind.
+	// Fault is the fault's ID, and Kind its kind.
 	Fault int
 	Kind  Kind
-	// Number is the message's among those the fault matches, from 0.
+	// Number is the message's number among those that the fault matches, from 0.
 	Number uint64
-	// Pattern is the route of the message's pattern; "" for a stream of bytes.
+	// Pattern is the route of the message's pattern; "" in a stream of bytes.
 	Pattern string
-	// Delay is by how much Latency delays it.
+	// Delay is the delay added by Latency.
 	Delay time.Duration
 }
 
-// journal keeps the latest events. It is safe for concurrent use.
+// journal keeps the most recent events. It is safe for concurrent use.
 type journal struct {
 	mu     sync.Mutex
 	events []Event
-	next   int // where the oldest is, once it is full
+	next   int // index of the oldest, once the journal is full
 }
 
-// maxEvents bounds the journal.
+// maxEvents is the capacity of the journal.
 const maxEvents = 1 << 14
 
 func (j *journal) add(e Event) {

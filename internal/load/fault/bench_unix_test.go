@@ -13,9 +13,8 @@ import (
 )
 
 // BenchmarkRoundTrip compares requests over a direct connection with those
-// through a proxy that does nothing to them. cpu-ns/op is the processor time of
-// client, service and proxy together, so the difference to direct is the
-// proxy's.
+// through a proxy without effect on them. cpu-ns/op is the CPU time of client, service,
+// and proxy together, so the difference to direct is that of the proxy.
 func BenchmarkRoundTrip(b *testing.B) {
 	ways := []struct {
 		name   string

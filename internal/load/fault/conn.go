@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// direction is which way bytes go.
+// direction is a direction of a connection.
 type direction int
 
 const (
@@ -19,30 +19,30 @@ const (
 	directions
 )
 
-// conn is a client's connection with its own to the service. Two goroutines read
-// it, one for each direction; whichever ends it ends both.
+// conn is a client's connection together with its connection to the service. Two
+// goroutines read it, one for each direction; the first to end it ends both.
 type conn struct {
 	proxy           *Proxy
 	client, service net.Conn
 	up, down        *pipe
 	ended           sync.Once
 
-	watch   atomic.Bool // replies must be looked at: answers is not empty, or copies were made
-	copied  atomic.Bool // a Duplicate was sent
-	copies  uint64      // of Duplicate; only the reader of up uses it
+	watch   atomic.Bool // replies must be inspected: answers is not empty, or copies were sent
+	copied  atomic.Bool // a Duplicate has sent a copy
+	copies  uint64      // sent by Duplicate; only used by the reader of up
 	mu      sync.Mutex  // guards answers
 	answers map[string]answer
 }
 
-// answer is what becomes of the answer to a request, and what is known of it.
+// answer is what happens to the reply of a request.
 type answer struct {
-	swallower *active // nil: nobody swallows it
+	swallower *active // the fault that loses it, or nil
 	cut       bool
 	route     string
 }
 
-// maxAnswers bounds the requests of a connection that are remembered; a service
-// that answers does not come near it.
+// maxAnswers bounds the requests that a connection remembers. A service that replies
+// does not come near it.
 const maxAnswers = 1 << 16
 
 func newConn(p *Proxy, client, service net.Conn) *conn {
@@ -52,7 +52,7 @@ func newConn(p *Proxy, client, service net.Conn) *conn {
 	return c
 }
 
-// run passes on until both directions have ended.
+// run passes on bytes until both directions have ended.
 func (c *conn) run() {
 	var pumps sync.WaitGroup
 	pumps.Go(c.up.run)
@@ -63,7 +63,7 @@ func (c *conn) run() {
 	c.down.queue.wg.Wait()
 }
 
-// end ends both sides at once; hard resets them.
+// end closes both sides at once; hard resets them.
 func (c *conn) end(hard bool) {
 	c.ended.Do(func() {
 		if hard {
@@ -71,13 +71,13 @@ func (c *conn) end(hard bool) {
 			reset(c.service)
 		}
 		_ = c.client.Close()
-		_ = bare(c.service).Close() // with TLS the end has been said before, or is none that can be said
+		_ = bare(c.service).Close() // with TLS, closeWrite has sent the close_notify, or it cannot be sent
 		c.up.queue.close()
 		c.down.queue.close()
 	})
 }
 
-// bare is the connection under one of TLS. Closing it never waits.
+// bare returns the connection below TLS. Closing it never blocks.
 func bare(conn net.Conn) net.Conn {
 	if encrypted, ok := conn.(*tls.Conn); ok {
 		return encrypted.NetConn()
@@ -89,12 +89,12 @@ func bare(conn net.Conn) net.Conn {
 func reset(conn net.Conn) {
 	conn = bare(conn)
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // if it fails the connection is closed in the usual way
+		_ = tcp.SetLinger(0) // if it fails, the connection is closed normally
 	}
 	_ = conn.Close()
 }
 
-// closeWrite tells the peer that nothing more comes.
+// closeWrite tells the peer that the stream has ended.
 func closeWrite(conn net.Conn) error {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
@@ -102,18 +102,18 @@ func closeWrite(conn net.Conn) error {
 	return conn.Close()
 }
 
-// wasReset reports whether a peer ended the connection the hard way.
+// wasReset reports whether a peer reset the connection.
 func wasReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// remember keeps what will be done to an answer.
+// remember stores what will happen to a reply.
 func (c *conn) remember(id []byte, a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.answers) >= maxAnswers {
-		for oldest := range c.answers { // any, in fact
-			delete(c.answers, oldest)
+		for any := range c.answers {
+			delete(c.answers, any)
 			break
 		}
 	}
@@ -121,7 +121,7 @@ func (c *conn) remember(id []byte, a answer) {
 	c.watch.Store(true)
 }
 
-// recall returns what was remembered for a reply, and forgets it with the last.
+// recall returns what remember stored for a reply, and removes it with the last one.
 func (c *conn) recall(id []byte, last bool) (a answer, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *conn) recall(id []byte, last bool) (a answer, ok bool) {
 	return a, ok
 }
 
-// pipe is one direction of a connection. Its reader alone uses it, but for the
+// pipe is one direction of a connection. Only its reader uses it, except for the
 // queue.
 type pipe struct {
 	conn     *conn
@@ -141,8 +141,8 @@ type pipe struct {
 	src, dst net.Conn
 	queue    *queue
 
-	out     []byte    // is written when the batch has been dealt with
-	answers []byte    // in the service's place, to the client
+	out     []byte    // written at the end of the batch
+	answers []byte    // replies of the proxy to the client
 	held    []*parcel // by Reorder
 	routes  map[string]string
 }
@@ -151,8 +151,8 @@ func newPipe(c *conn, to direction, src, dst net.Conn) *pipe {
 	return &pipe{conn: c, to: to, src: src, dst: dst, queue: newQueue(dst, c.end), routes: map[string]string{}}
 }
 
-// run passes on until the peer's stream ends, and then ends the other's when
-// everything has been delivered.
+// run passes on bytes until the source ends its stream. Then it delivers everything
+// and ends the stream to the destination.
 func (p *pipe) run() {
 	pump := p.pumpFrames
 	if p.conn.proxy.options.Raw {
@@ -170,7 +170,7 @@ func (p *pipe) run() {
 	p.conn.end(wasReset(err))
 }
 
-// flush writes what has gathered.
+// flush writes the buffered bytes.
 func (p *pipe) flush() error {
 	if len(p.answers) > 0 {
 		_, err := p.src.Write(p.answers)
@@ -182,7 +182,7 @@ func (p *pipe) flush() error {
 		return nil
 	}
 	_, err := p.dst.Write(p.out)
-	if p.out = p.out[:0]; cap(p.out) > 4*mostWritten {
+	if p.out = p.out[:0]; cap(p.out) > 4*maxWritten {
 		p.out = nil
 	}
 	return err

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Begin sets the time 0 of the windows. Before it is called only faults without
-// a window act.
+// Begin sets the time 0 of the windows. Before it is called, only faults without a
+// window are active.
 func (p *Proxy) Begin(t time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -15,8 +15,8 @@ func (p *Proxy) Begin(t time.Time) {
 	p.faults.Store(&next)
 }
 
-// Add makes a fault act on messages from now on, behind those there are, and
-// returns its id. A fault that the proxy cannot do is a *RefusedError.
+// Add adds a fault after the existing ones and returns its ID. If the proxy cannot
+// inject the fault, the error is a *RefusedError.
 func (p *Proxy) Add(f Fault) (id int, err error) {
 	if err := f.Check(p.options.Raw); err != nil {
 		return 0, err
@@ -34,8 +34,8 @@ func (p *Proxy) Add(f Fault) (id int, err error) {
 	return a.id, nil
 }
 
-// Remove ends a fault. What a Stall or Bandwidth holds is delivered at once, other
-// messages keep their delays. It returns false when there is no such fault.
+// Remove removes a fault. Messages held by a Stall or Bandwidth are delivered at
+// once; other messages keep their delays. It returns false if there is no such fault.
 func (p *Proxy) Remove(id int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,10 +58,10 @@ func (p *Proxy) Clear() {
 	p.retire(set.list)
 }
 
-// maxRemoved bounds the removed faults whose counts are kept.
+// maxRemoved is the number of removed faults whose counts are kept.
 const maxRemoved = 256
 
-// retire ends faults that are off the list; it is called with mu held.
+// retire marks faults as removed and releases what they hold. mu must be held.
 func (p *Proxy) retire(list []*active) {
 	for _, a := range list {
 		a.gone.Store(true)
@@ -69,13 +69,13 @@ func (p *Proxy) retire(list []*active) {
 	p.removed = append(p.removed, list...)
 	p.removed = slices.Clone(p.removed[max(0, len(p.removed)-maxRemoved):])
 	for c := range p.conns {
-		c.up.queue.let()
-		c.down.queue.let()
+		c.up.queue.release()
+		c.down.queue.release()
 	}
 }
 
-// Faults returns the faults that act, or will when their window opens, in the
-// order in which they were added.
+// Faults returns the faults that have not been removed, in the order in which they
+// were added.
 func (p *Proxy) Faults() []Active {
 	set := p.faults.Load()
 	return snapshots(nil, set.list, set.begin)
@@ -89,21 +89,21 @@ func snapshots(to []Active, list []*active, begin time.Time) []Active {
 	return to
 }
 
-// Stats is what a proxy has done so far.
+// Stats are the counts of a proxy.
 type Stats struct {
-	// Messages counts the requests and events that came from clients, Replies
-	// the packets that came from the service. With Raw they are reads.
+	// Messages counts the requests and events from clients, and Replies the packets
+	// from the service. With Raw, both count reads.
 	Messages, Replies uint64
-	// Connections counts the clients that came, and Open those that are there.
-	// Unreachable counts those turned away because no target could be reached.
+	// Connections counts the connections of clients, and Open those that are open.
+	// Unreachable counts those rejected because no target could be reached.
 	Connections, Unreachable uint64
 	Open                     int
-	// Faults are those that act and those that were removed, by id.
+	// Faults are all faults, including removed ones, by ID.
 	Faults []Active
 }
 
-// Stats returns the counts of this moment. They are not of one instant while
-// messages pass.
+// Stats returns the current counts. They are not a consistent snapshot while messages
+// pass.
 func (p *Proxy) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,6 +118,6 @@ func (p *Proxy) Stats() Stats {
 	return s
 }
 
-// Journal returns the latest faults done to messages from clients, 16384 at the
-// most, the oldest first. Bandwidth, which is done to all, is not among them.
+// Journal returns the most recent effects on messages from clients, at most 16384,
+// the oldest first. It does not record Bandwidth, which affects every message.
 func (p *Proxy) Journal() []Event { return p.journal.all() }

@@ -6,103 +6,102 @@ import (
 	"time"
 )
 
-// Kind is what a fault does.
+// Kind is the effect of a fault.
 type Kind string
 
-// The kinds. Those with a share hit as many of the messages they match; a
-// request is a message with an id, an event one without.
+// The kinds. Those with a share affect this share of the messages they match. A
+// request is a message with an ID, and an event is one without.
 const (
-	// Latency delivers a request or event later, by Delay, more or less by up to
-	// Spread (uniform). Messages may overtake one another.
+	// Latency delays a request or event by Delay, plus or minus up to Spread
+	// (uniform). Messages may overtake one another.
 	Latency Kind = "latency"
-	// Error answers a request with an error in the service's place, which does
-	// not see it.
+	// Error replies to a request with an error. The service does not receive it.
 	Error Kind = "error"
-	// Drop swallows a request or event.
+	// Drop loses a request or event.
 	Drop Kind = "drop"
-	// DropReply delivers a request and swallows its whole answer.
+	// DropReply delivers a request and loses its complete reply.
 	DropReply Kind = "drop-reply"
-	// Duplicate delivers a request or event twice. The second has an id of the
-	// proxy's own, and its answer is swallowed.
+	// Duplicate delivers a request or event twice. The second one has an ID created
+	// by the proxy, and its reply is lost.
 	Duplicate Kind = "duplicate"
 	// Reorder holds a request or event until the next one of its connection has
-	// overtaken it, a second at the longest.
+	// overtaken it, for at most one second.
 	Reorder Kind = "reorder"
 	// Reset resets the client's connection (RST) instead of delivering a request
-	// or event. What else waits on the connection is lost.
+	// or event. Everything else in transit on the connection is lost.
 	Reset Kind = "reset"
-	// Blackhole swallows every message, in both directions. Connections stay
-	// open, and new ones are accepted.
+	// Blackhole loses every message, in both directions. Connections stay open,
+	// and new ones are accepted.
 	Blackhole Kind = "blackhole"
-	// Bandwidth is a link of so many bytes a second in each direction, which all
-	// connections share. A message is delivered when its last byte would be.
+	// Bandwidth limits the bytes per second in each direction, for all connections
+	// together. A message is delivered when its last byte has passed.
 	Bandwidth Kind = "bandwidth"
 	// Cut closes the connection of a request in the middle of the first packet
-	// of its answer.
+	// of its reply.
 	Cut Kind = "cut"
-	// Stall holds every message, in both directions, and delivers all in order
-	// when the window ends, as a process does that was stopped for a while.
+	// Stall holds every message, in both directions, and delivers all of them in
+	// order when the window ends, like a process that was paused.
 	Stall Kind = "stall"
-	// Pause stops the service's process for a while. A proxy cannot do it and
-	// refuses it: it is here to be parsed.
+	// Pause pauses the service's process. It can be parsed, but a proxy rejects it.
 	Pause Kind = "pause"
 )
 
-// What an injected error says unless the fault says otherwise.
+// The defaults of an injected error.
 const (
 	DefaultStatus  = 503
 	DefaultMessage = "injected by msctl"
 )
 
-// Fault is what is done to messages, to how many of them, and when.
+// Fault describes an effect on messages, which messages it affects, and when.
 type Fault struct {
 	Kind Kind
-	// Share is how many of the matching messages are hit, more than 0 and at
-	// most 1; 0 is 1. Blackhole, Bandwidth, Stall and Pause have none.
+	// Share is the share of the matching messages that is affected, greater than 0
+	// and at most 1; 0 means 1. Blackhole, Bandwidth, Stall, and Pause have none.
 	Share float64
-	// Delay and Spread are of Latency.
+	// Delay and Spread belong to Latency.
 	Delay, Spread time.Duration
-	// Status and Message are of Error; 0 is DefaultStatus, "" DefaultMessage.
+	// Status and Message belong to Error; 0 means DefaultStatus, and "" means
+	// DefaultMessage.
 	Status  int
 	Message string
-	// BytesPerSecond is of Bandwidth.
+	// BytesPerSecond belongs to Bandwidth.
 	BytesPerSecond int64
-	// First bounds the fault to the first messages it matches, in its window if
-	// it has one; 0 is all.
+	// First limits the fault to the first messages that it matches, in its window if
+	// it has one; 0 means no limit.
 	First int
-	// Pattern is the canonical route of the pattern it is for
-	// (micro.Pattern.Route); "" is all messages.
+	// Pattern is the route of the pattern to which the fault is limited
+	// (micro.Pattern.Route); "" means all messages.
 	Pattern string
-	// Start and Length are its window on the run's time axis; a Length of 0 goes
-	// on until the end.
+	// Start and Length are its window on the run's time axis; a Length of 0 means
+	// until the end.
 	Start, Length time.Duration
 }
 
-// Trigger reports whether the fault has a window: then what comes after the
-// window is what a verdict is about.
+// Trigger reports whether the fault has a window. If so, a verdict is about the
+// time after it.
 func (f Fault) Trigger() bool { return f.Start > 0 || f.Length > 0 }
 
-// ForProcess reports whether the fault is done to the service's process, and not
-// to its messages: then it is not for a proxy.
+// ForProcess reports whether the fault affects the service's process instead of its
+// messages. A proxy cannot inject such a fault.
 func (f Fault) ForProcess() bool { return f.Kind == Pause }
 
-// trait is what sets a kind apart from others.
+// trait is a property of a kind.
 type trait int
 
 const (
-	takesShare    trait = 1 << iota // "=20%" behind the kind
-	takesDelay                      // "=200ms±50ms", and the modifier share
+	takesShare    trait = 1 << iota // "=20%" after the kind
+	takesDelay                      // "=200ms±50ms", and the option share
 	takesRate                       // "=64KB/s"
-	takesError                      // the modifiers status and message
-	takesFirst                      // the modifier first
-	takesPattern                    // the modifier pattern
-	needsLength                     // is nothing without an end
-	needsMessages                   // means nothing to a stream of bytes
-	needsAnswer                     // matches requests alone
-	bothWays                        // is done to replies too
+	takesError                      // the options status and message
+	takesFirst                      // the option first
+	takesPattern                    // the option pattern
+	needsLength                     // requires a length
+	needsMessages                   // cannot be applied to a stream of bytes
+	needsAnswer                     // matches only requests
+	bothWays                        // also affects replies
 )
 
-// kinds are all of them, in the order in which people should learn of them.
+// kinds lists all kinds, the most useful first.
 var kinds = []struct {
 	kind   Kind
 	traits trait
@@ -121,7 +120,7 @@ var kinds = []struct {
 	{Pause, needsLength},
 }
 
-// traits returns what the kind is like; ok is false for an unknown one.
+// traits returns the kind's properties; ok is false for an unknown kind.
 func (k Kind) traits() (t trait, ok bool) {
 	for _, known := range kinds {
 		if known.kind == k {
@@ -136,7 +135,7 @@ func (k Kind) has(t trait) bool {
 	return own&t != 0
 }
 
-// Kinds returns the names of all kinds, the most used first.
+// Kinds returns the names of all kinds, the most useful first.
 func Kinds() []string {
 	names := make([]string, 0, len(kinds))
 	for _, known := range kinds {
@@ -145,7 +144,7 @@ func Kinds() []string {
 	return names
 }
 
-// normal returns f with its defaults written out.
+// normal returns f with explicit defaults.
 func (f Fault) normal() Fault {
 	if f.Share == 0 {
 		f.Share = 1
@@ -159,7 +158,7 @@ func (f Fault) normal() Fault {
 	return f
 }
 
-// listKinds is all kinds in one line, for messages.
+// listKinds lists all kinds in one line, for error messages.
 func listKinds() string {
 	names := Kinds()
 	slices.Sort(names)

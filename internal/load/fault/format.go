@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// String returns the fault as Parse reads it; what is a default is left out.
+// String returns the fault in the form that Parse parses, without defaults.
 func (f Fault) String() string {
 	b := []byte(f.Kind)
 	share := f.Share > 0 && f.Share < 1
@@ -33,10 +33,10 @@ func (f Fault) String() string {
 	if share && f.Kind.has(takesDelay) {
 		b = append(append(b, " share="...), percent(f.Share)...)
 	}
-	return string(f.appendModifiers(b))
+	return string(f.appendOptions(b))
 }
 
-func (f Fault) appendModifiers(b []byte) []byte {
+func (f Fault) appendOptions(b []byte) []byte {
 	if f.Status != 0 && f.Status != DefaultStatus {
 		b = strconv.AppendInt(append(b, " status="...), int64(f.Status), 10)
 	}
@@ -52,8 +52,8 @@ func (f Fault) appendModifiers(b []byte) []byte {
 	return b
 }
 
-// percent gives a share with exactly its own digits: a product with 100 would
-// round, and not always back.
+// percent formats a share with all its digits. It moves the decimal point in the
+// text, because multiplying by 100 could round.
 func percent(share float64) string {
 	text := strconv.FormatFloat(share, 'f', -1, 64)
 	_, digits, fraction := strings.Cut(text, ".")
@@ -71,7 +71,7 @@ func percent(share float64) string {
 	return whole + "." + rest + "%"
 }
 
-// durationText is d without the minutes and seconds that are 0: 1h, not 1h0m0s.
+// durationText formats d without minutes and seconds of 0: 1h, not 1h0m0s.
 func durationText(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -92,7 +92,7 @@ func rateText(bytes int64) string {
 	return strconv.FormatInt(bytes, 10) + "B/s"
 }
 
-// patternText gives a text that Parse reads as a pattern of this route.
+// patternText returns a text that Parse parses as a pattern with this route.
 func patternText(route string) string {
 	if again, _, problem := parseRoute(route); problem == "" && again == route && strings.TrimRight(route, " \t") == route {
 		return route
@@ -100,8 +100,8 @@ func patternText(route string) string {
 	return micro.Name(route).JSON()
 }
 
-// Check returns nil when a proxy can do the fault, and a *RefusedError otherwise;
-// raw tells that it is a proxy of bytes (Options.Raw).
+// Check returns nil if a proxy can inject the fault, and a *RefusedError otherwise.
+// raw means a proxy of bytes (Options.Raw).
 func (f Fault) Check(raw bool) error {
 	problem := func(message string) error { return &RefusedError{f, message} }
 	again, err := Parse(f.String())
@@ -121,16 +121,16 @@ func (f Fault) Check(raw bool) error {
 	return nil
 }
 
-// RefusedError tells why a proxy cannot do a fault.
+// RefusedError reports why a proxy cannot inject a fault.
 type RefusedError struct {
 	Fault  Fault
 	Reason string
 }
 
-// Error gives the fault and the reason.
+// Error returns the fault and the reason.
 func (e *RefusedError) Error() string { return e.Fault.String() + ": " + e.Reason }
 
-// kindsWithout lists the kinds of a proxy that lack the trait.
+// kindsWithout lists the kinds that a proxy can inject and that lack the trait.
 func kindsWithout(t trait) string {
 	var names []string
 	for _, known := range kinds {

@@ -11,11 +11,11 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// errEnded tells a reader that a fault has ended the connection.
+// errEnded reports to a reader that a fault has ended the connection.
 var errEnded = errors.New("the connection was ended by a fault")
 
-// pumpFrames passes messages on until the stream ends. Behind what is no frame
-// it passes on everything as it comes.
+// pumpFrames passes on messages until the stream ends. After bytes that are not a
+// frame, it passes on everything unchanged.
 func (p *pipe) pumpFrames() error {
 	in := microtcp.NewFrameReader(p.src, p.conn.proxy.options.Incomplete)
 	frames := true
@@ -41,8 +41,8 @@ func (p *pipe) pumpFrames() error {
 	}
 }
 
-// batch deals with every whole frame that has been read; frames is false when
-// the stream has none any more.
+// batch handles every complete frame that has been read. frames is false if what
+// follows is not a frame.
 func (p *pipe) batch(in *microtcp.FrameReader) (frames bool, err error) {
 	count, one := &p.conn.proxy.counts.messages, p.request
 	if p.to == toClient {
@@ -54,7 +54,7 @@ func (p *pipe) batch(in *microtcp.FrameReader) (frames bool, err error) {
 		f, ok, err := in.Next()
 		switch {
 		case err != nil:
-			p.conn.proxy.options.Log.Debug("what follows is passed on as it is", "client", p.conn.client.RemoteAddr().String(), "error", err)
+			p.conn.proxy.options.Log.Debug("not a frame: passing on everything that follows unchanged", "client", p.conn.client.RemoteAddr().String(), "error", err)
 			return false, nil
 		case !ok:
 			return true, nil
@@ -66,7 +66,7 @@ func (p *pipe) batch(in *microtcp.FrameReader) (frames bool, err error) {
 	}
 }
 
-// plain passes on bytes that are no frame, behind everything that came before.
+// plain passes on bytes that are not a frame, after everything before them.
 func (p *pipe) plain(b []byte) error {
 	if len(b) == 0 {
 		return nil
@@ -78,15 +78,15 @@ func (p *pipe) plain(b []byte) error {
 	return err
 }
 
-// send delivers a parcel: with the batch if it is not due later and nothing that
-// is due waits before it. The parcel's bytes are not used again by the caller.
+// send delivers a parcel: with the batch if it has no delay and nothing that is due
+// waits before it, and through the queue otherwise. It takes over the bytes.
 func (p *pipe) send(parcel *parcel) error {
 	if parcel.due.IsZero() && !parcel.cut && p.queue.clear() {
 		p.out = append(p.out, parcel.bytes...)
 		return nil
 	}
 	if parcel.due.IsZero() {
-		if err := p.flush(); err != nil { // so that it stays behind what came before
+		if err := p.flush(); err != nil { // so that it stays after what came before
 			return err
 		}
 		parcel.due = time.Now()
@@ -99,7 +99,7 @@ func (p *pipe) send(parcel *parcel) error {
 	return nil
 }
 
-// pass delivers a frame that no fault is for.
+// pass delivers a frame that no fault affects.
 func (p *pipe) pass(f microtcp.Frame) error {
 	if !p.queue.clear() {
 		return p.send(&parcel{bytes: slices.Concat(f.Header, f.Raw)})
@@ -108,14 +108,14 @@ func (p *pipe) pass(f microtcp.Frame) error {
 	return nil
 }
 
-// request deals with a frame from the client.
+// request handles a frame from the client.
 func (p *pipe) request(f microtcp.Frame) error {
 	set := p.conn.proxy.faults.Load()
 	if len(set.list) == 0 && len(p.held) == 0 {
 		return p.pass(f)
 	}
 	m := message{pipe: p, size: len(f.Header) + len(f.Raw)}
-	m.packet, _ = wire.Parse(f.Body) // what is no packet has no pattern and no id
+	m.packet, _ = wire.Parse(f.Body) // if it is not a packet, it has no pattern and no ID
 	v := p.conn.proxy.judge(set, &m)
 	switch {
 	case v.reset:
@@ -138,7 +138,7 @@ func (p *pipe) request(f microtcp.Frame) error {
 	return p.deliver(&parcel{bytes: whole, due: v.due, by: v.by}, v.hold)
 }
 
-// expect remembers what becomes of the answer.
+// expect remembers what will happen to the reply.
 func (p *pipe) expect(set *faultSet, m *message, v *verdict) {
 	if m.packet.ID == nil || v.swallower == nil && !v.cut && !set.answers {
 		return
@@ -150,11 +150,11 @@ func (p *pipe) expect(set *faultSet, m *message, v *verdict) {
 	p.conn.remember(m.packet.ID, a)
 }
 
-// deliver sends a parcel, or holds it until the next has overtaken it.
+// deliver sends a parcel, or holds it until the next one has overtaken it.
 func (p *pipe) deliver(one *parcel, hold bool) error {
 	if hold && len(p.held) == 0 {
 		one.free = one.due
-		one.due = later(one.due, time.Now().Add(longestHold))
+		one.due = later(one.due, time.Now().Add(maxHold))
 		p.queue.push(one)
 		p.held = append(p.held, one)
 		return nil
@@ -167,10 +167,10 @@ func (p *pipe) deliver(one *parcel, hold bool) error {
 	return err
 }
 
-// longestHold is how long Reorder waits for a message to come.
-const longestHold = time.Second
+// maxHold is how long Reorder waits for another message.
+const maxHold = time.Second
 
-// release delivers what Reorder holds.
+// release delivers the messages held by Reorder.
 func (p *pipe) release() {
 	for _, held := range p.held {
 		p.queue.hasten(held, later(held.free, time.Now()))
@@ -178,7 +178,7 @@ func (p *pipe) release() {
 	p.held = p.held[:0]
 }
 
-// answer answers a request in the service's place.
+// answer replies to a request with the fault's error.
 func (p *pipe) answer(f *Fault, m *message, due time.Time) error {
 	text := strconv.AppendInt([]byte(`{"status":`), int64(f.Status), 10)
 	text = append(append(append(text, `,"message":`...), micro.Name(f.Message).JSON()...), '}')
@@ -191,10 +191,10 @@ func (p *pipe) answer(f *Fault, m *message, due time.Time) error {
 	return nil
 }
 
-// copyPrefix begins the ids of copies, whose answers nobody gets.
+// copyPrefix starts the IDs of copies, whose replies are lost.
 const copyPrefix = `"msctl.copy.`
 
-// copyOf is the packet under an id of its own. An event has none.
+// copyOf returns the packet with an ID created by the proxy. An event has no ID.
 func (p *pipe) copyOf(body []byte, m *message) []byte {
 	id := m.packet.ID
 	if id == nil {
@@ -203,13 +203,13 @@ func (p *pipe) copyOf(body []byte, m *message) []byte {
 	p.conn.copied.Store(true)
 	p.conn.watch.Store(true)
 	p.conn.copies++
-	start := cap(body) - cap(id) // an id is a slice of the body
+	start := cap(body) - cap(id) // the ID is a slice of the body, so this is its offset
 	text := append(slices.Clone(body[:start]), copyPrefix...)
 	text = append(strconv.AppendUint(text, p.conn.copies, 10), '"')
 	return append(text, body[start+len(id):]...)
 }
 
-// reply deals with a frame from the service.
+// reply handles a frame from the service.
 func (p *pipe) reply(f microtcp.Frame) error {
 	set, c := p.conn.proxy.faults.Load(), p.conn
 	watched := c.watch.Load()
@@ -218,7 +218,7 @@ func (p *pipe) reply(f microtcp.Frame) error {
 	}
 	var a answer
 	if watched {
-		packet, _ := wire.Parse(f.Body) // what is no packet has no id
+		packet, _ := wire.Parse(f.Body) // if it is not a packet, it has no ID
 		if len(packet.ID) > len(copyPrefix) && string(packet.ID[:len(copyPrefix)]) == copyPrefix {
 			return nil
 		}

@@ -32,8 +32,8 @@ func connected() (one, two half) {
 	return half{back[0], there[0]}, half{there[1], back[1]}
 }
 
-// FuzzProxy: whatever peers send arrives as it was, and the proxy lets go of
-// them.
+// FuzzProxy checks that whatever peers send arrives unchanged, and that the proxy
+// releases their connections.
 func FuzzProxy(f *testing.F) {
 	f.Add([]byte("2#{}4#{\"a\":"), []byte("5#\xff\xfe😀\xc3"), byte(0))
 	f.Add([]byte(`31#{"pattern":"noted","data":"d1"}abc#`), []byte(`19#{"id":"msctl.copy"}`), byte(1))

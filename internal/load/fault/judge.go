@@ -6,7 +6,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// message is a request or event on its way to the service; with Raw, a chunk.
+// message is a request or event from a client; with Raw, a chunk.
 type message struct {
 	pipe   *pipe
 	packet wire.Packet
@@ -16,7 +16,7 @@ type message struct {
 	known  bool
 }
 
-// routed finds the message's route; false tells that no handler has it.
+// routed finds the message's route. It returns false if no handler can have it.
 func (m *message) routed() bool {
 	if !m.asked {
 		m.asked = true
@@ -25,7 +25,7 @@ func (m *message) routed() bool {
 	return m.known
 }
 
-// maxRoutes bounds the patterns whose routes a connection keeps.
+// maxRoutes is the number of patterns whose routes a connection caches.
 const maxRoutes = 256
 
 // routeOf returns the route of a pattern as it was sent.
@@ -43,21 +43,21 @@ func (p *pipe) routeOf(pattern []byte) (route string, ok bool) {
 	return route, ok
 }
 
-// verdict is what becomes of a message. The zero value passes it on.
+// verdict is what happens to a message. The zero value passes it on.
 type verdict struct {
 	swallow, reset bool
-	answer         *Fault  // answers with this error
-	swallower      *active // whoever swallows its answer
-	cut            bool    // its answer is cut
+	answer         *Fault  // the proxy replies with this error
+	swallower      *active // the fault that loses its reply
+	cut            bool    // its reply is cut
 	copy, hold     bool
-	due            time.Time // zero is at once
+	due            time.Time // zero means now
 	by             *active   // see parcel
 }
 
-// over reports whether later faults have nothing left to act on.
+// over reports whether no further fault can affect the message.
 func (v *verdict) over() bool { return v.swallow || v.reset || v.answer != nil }
 
-// judge asks every fault what becomes of a message.
+// judge applies every fault to a message.
 func (p *Proxy) judge(set *faultSet, m *message) (v verdict) {
 	now := time.Now()
 	for _, a := range set.list {
@@ -72,7 +72,7 @@ func (p *Proxy) judge(set *faultSet, m *message) (v verdict) {
 		a.hit.Add(1)
 		e := Event{Fault: a.id, Kind: a.fault.Kind, Number: n, Delay: v.add(a, n, now, end, m.size)}
 		if a.fault.Kind == Bandwidth {
-			continue // every message: nothing happens to one more than to the others
+			continue // it affects every message
 		}
 		if m.routed() {
 			e.Pattern = m.route
@@ -82,8 +82,8 @@ func (p *Proxy) judge(set *faultSet, m *message) (v verdict) {
 	return v
 }
 
-// add adds what a fault does to the message numbered n, and returns by how much
-// it delays it if that was drawn.
+// add adds the effect of a fault on message n, and returns the delay if it is drawn
+// at random.
 func (v *verdict) add(a *active, n uint64, now, end time.Time, size int) (delay time.Duration) {
 	switch a.fault.Kind {
 	case Latency:
@@ -111,8 +111,8 @@ func (v *verdict) add(a *active, n uint64, now, end time.Time, size int) (delay 
 	return delay
 }
 
-// judgeReply asks the faults that are for both directions what becomes of a
-// reply; route is that of its request where that is known.
+// judgeReply applies the faults of both directions to a reply. route is that of its
+// request, if known.
 func (p *Proxy) judgeReply(set *faultSet, route string, size int) (swallow bool, one parcel) {
 	now := time.Now()
 	for _, a := range set.list {

@@ -26,7 +26,7 @@ const (
 	ended    = `{"response":"end","isDisposed":true,"id":"end"}`
 )
 
-// hits are the numbers of the messages that the proxy's journal says were hit.
+// hits returns the numbers of the messages that were affected, from the proxy's journal.
 func hits(p *Proxy) (numbers []int) {
 	for _, e := range p.Journal() {
 		numbers = append(numbers, int(e.Number))
@@ -34,8 +34,8 @@ func hits(p *Proxy) (numbers []int) {
 	return numbers
 }
 
-// exchange sends many requests and reads as many answers as there must be, in
-// the order of their ids; a sentinel shows that no other came.
+// exchange sends many requests and reads the expected number of replies, in the order
+// of their IDs. A sentinel shows that there are no others.
 func exchange(t *testing.T, p *Proxy, answers int) []string {
 	t.Helper()
 	w := dial(t, p.Addr())
@@ -48,14 +48,13 @@ func exchange(t *testing.T, p *Proxy, answers int) []string {
 	}
 	w.send(sentinel)
 	if end := w.next(); end != ended {
-		t.Errorf("one too many: %s", end)
+		t.Errorf("unexpected reply: %s", end)
 	}
 	slices.Sort(got)
 	return got
 }
 
-// TestSharesAreExact: of many messages precisely those that the journal names
-// were hit, and nothing happened to the others.
+// TestSharesAreExact checks that exactly the messages in the journal were affected.
 func TestSharesAreExact(t *testing.T) {
 	tests := []struct {
 		fault  string
@@ -108,14 +107,14 @@ func TestSharesAreExact(t *testing.T) {
 				t.Errorf("stats: %+v", stats)
 			}
 			if share := float64(len(numbers)) / many; share < f.Share/2 || share > f.Share*1.5 {
-				t.Errorf("%d of %d were hit, which is not %v", len(numbers), many, f.Share)
+				t.Errorf("%d of %d were affected, want a share of %v", len(numbers), many, f.Share)
 			}
 		})
 	}
 }
 
-// TestOneSeedOneSequence: the same seed hits the same messages with the same
-// delays, another seed others.
+// TestOneSeedOneSequence checks that the same seed affects the same messages with the
+// same delays, and that another seed affects others.
 func TestOneSeedOneSequence(t *testing.T) {
 	s := serve(t)
 	run := func(seed uint64) []Event {
@@ -132,20 +131,20 @@ func TestOneSeedOneSequence(t *testing.T) {
 	}
 	one, again, another := run(1), run(1), run(2)
 	if diff := cmp.Diff(one, again); diff != "" {
-		t.Errorf("one seed, two sequences (-first +second):\n%s", diff)
+		t.Errorf("the same seed gives different sequences (-first +second):\n%s", diff)
 	}
 	if cmp.Equal(one, another) {
-		t.Error("two seeds, one sequence")
+		t.Error("different seeds give the same sequence")
 	}
 	numbers := map[int][]uint64{}
 	for _, e := range one {
 		numbers[e.Fault] = append(numbers[e.Fault], e.Number)
 	}
 	if len(numbers) != 6 {
-		t.Errorf("%d of 6 faults did something", len(numbers))
+		t.Errorf("%d of 6 faults had an effect", len(numbers))
 	}
 	if cmp.Equal(numbers[2], numbers[3]) {
-		t.Error("twice the same fault hits the same messages")
+		t.Error("two identical faults affect the same messages")
 	}
 }
 
@@ -165,8 +164,8 @@ func TestLatencyIsOvertaken(t *testing.T) {
 	}
 }
 
-// TestLatencyOfAllKeepsOrder: equal delays do not change the order, and are not
-// added up.
+// TestLatencyOfAllKeepsOrder checks that equal delays do not change the order and do not
+// add up.
 func TestLatencyOfAllKeepsOrder(t *testing.T) {
 	r := record(t)
 	p := before(t, nil, Options{Target: []string{r.addr}}, "latency=100ms")
@@ -200,8 +199,8 @@ func TestReorderSwapsNeighbours(t *testing.T) {
 	}
 }
 
-// TestAStreamIsDroppedOrDuplicatedWhole: each packet of an answer has its
-// request's fate.
+// TestAStreamIsDroppedOrDuplicatedWhole checks that all packets of a reply are affected
+// like its request.
 func TestAStreamIsDroppedOrDuplicatedWhole(t *testing.T) {
 	s := serve(t)
 	const dropped = `{"pattern":{"cmd":"count"},"data":{},"id":"d"}`
@@ -219,7 +218,7 @@ func TestAStreamIsDroppedOrDuplicatedWhole(t *testing.T) {
 	}
 	w.send(sentinel)
 	if end := w.next(); end != ended {
-		t.Errorf("one too many: %s", end)
+		t.Errorf("unexpected reply: %s", end)
 	}
 	eventually(t, "all packets of four answers", func() bool { return p.Stats().Replies == 17 })
 }
@@ -235,7 +234,7 @@ func TestEventsAreDuplicatedAndDropped(t *testing.T) {
 	}
 	for _, a := range p.Faults()[2:] {
 		if a.Matched != 0 {
-			t.Errorf("%s is for an event, which has no answer", a.Fault)
+			t.Errorf("%s affected an event, which has no reply", a.Fault)
 		}
 	}
 }
@@ -276,7 +275,7 @@ func TestCutIsInTheMiddleOfAFrame(t *testing.T) {
 	}
 }
 
-// TestCutFailsACall: what a real client makes of it.
+// TestCutFailsACall checks how a real client reports a cut.
 func TestCutFailsACall(t *testing.T) {
 	s := serve(t)
 	p := before(t, s, Options{}, "cut first=1")
@@ -302,7 +301,7 @@ func TestBandwidthIsSharedAndKeepsOrder(t *testing.T) {
 	}
 	eventually(t, "the events", func() bool { return len(r.all()) == 40 })
 	if took := time.Since(start); took < 195*time.Millisecond {
-		t.Errorf("4000 bytes took %v, which is not 20 KB/s", took)
+		t.Errorf("4000 bytes took %v, want 20 KB/s", took)
 	}
 	var got []string
 	for _, packet := range r.all() {
@@ -315,8 +314,8 @@ func TestBandwidthIsSharedAndKeepsOrder(t *testing.T) {
 	}
 }
 
-// TestTheWayBackIsAsNarrow: replies have the bandwidth of their direction.
-func TestTheWayBackIsAsNarrow(t *testing.T) {
+// TestBandwidthOfReplies checks that replies have the bandwidth of their direction.
+func TestBandwidthOfReplies(t *testing.T) {
 	s := serve(t)
 	p := before(t, s, Options{}, "bandwidth=50KB/s")
 	w := dial(t, p.Addr())
@@ -324,15 +323,15 @@ func TestTheWayBackIsAsNarrow(t *testing.T) {
 	w.send(fmt.Sprintf(`{"pattern":{"cmd":"echo"},"data":"%s","id":"1"}`, strings.Repeat("x", 10_000)))
 	w.next()
 	if took := time.Since(start); took < 390*time.Millisecond {
-		t.Errorf("10000 bytes there and back took %v, which is not 50 KB/s", took)
+		t.Errorf("10000 bytes and their echo took %v, want 50 KB/s", took)
 	}
 	if a := p.Faults()[0]; a.Hit != 1 || a.Replies != 1 {
 		t.Errorf("stats: %+v", a)
 	}
 }
 
-// TestBandwidthIsBackAtTheEndOfItsWindow: what still waits then is delivered, in
-// order, and what comes later behind it.
+// TestBandwidthIsBackAtTheEndOfItsWindow checks that messages that still wait are then
+// delivered in order, before later ones.
 func TestBandwidthIsBackAtTheEndOfItsWindow(t *testing.T) {
 	r := record(t)
 	p := before(t, nil, Options{Target: []string{r.addr}}, "bandwidth=1B/s@0s+200ms")
@@ -340,7 +339,7 @@ func TestBandwidthIsBackAtTheEndOfItsWindow(t *testing.T) {
 	begin := time.Now()
 	p.Begin(begin)
 	var want []string
-	for id := range 20 { // more than 500 bytes, so ten minutes
+	for id := range 20 { // more than 500 bytes, which would take ten minutes
 		want = append(want, event(id))
 		w.send(event(id))
 	}

@@ -23,7 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// soon bounds what must happen soon; it is long because much else may run here.
+// soon bounds the wait for events that must happen. It is long because the machine may
+// be busy.
 const soon = 20 * time.Second
 
 var (
@@ -33,7 +34,7 @@ var (
 	noted = micro.Name("noted")
 )
 
-// service is a real server and what it has seen.
+// service is a real server and what it has received.
 type service struct {
 	addr   string
 	echoes atomic.Int64
@@ -48,8 +49,8 @@ func serve(t testing.TB, opts ...microtcp.ListenOption) *service {
 	return s
 }
 
-// serveLate is serve whose echoes are not answered before release is called, or
-// the test ends.
+// serveLate is serve, but its echoes are held until release is called or the test
+// ends.
 func serveLate(t testing.TB, opts ...microtcp.ListenOption) (s *service, release func()) {
 	t.Helper()
 	s = &service{}
@@ -93,8 +94,8 @@ func serveLate(t testing.TB, opts ...microtcp.ListenOption) (s *service, release
 	return s, release
 }
 
-// recorder is a peer in the service's place that keeps the order: it echoes one
-// message after the other, and remembers them.
+// recorder is a peer that replaces the service and keeps the order: it echoes messages
+// one after the other and records them.
 type recorder struct {
 	addr string
 
@@ -158,14 +159,14 @@ func (r *recorder) answer(conn net.Conn) {
 	}
 }
 
-// all returns the packets that have come.
+// all returns the packets received so far.
 func (r *recorder) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.packets)
 }
 
-// before starts a proxy before the service until the test ends.
+// before starts a proxy in front of the service until the test ends.
 func before(t testing.TB, s *service, o Options, faults ...string) *Proxy {
 	t.Helper()
 	if s != nil {
@@ -191,7 +192,7 @@ func parse(t testing.TB, text string) Fault {
 	return f
 }
 
-// client is a client that is closed when the test ends.
+// client returns a client that is closed when the test ends.
 func client(t testing.TB, address string, opts ...microtcp.DialOption) *micro.Client {
 	t.Helper()
 	c := micro.NewClient(microtcp.Dial(address, opts...), micro.WithTimeout(soon))
@@ -199,7 +200,7 @@ func client(t testing.TB, address string, opts ...microtcp.DialOption) *micro.Cl
 	return c
 }
 
-// frameConn is a connection on which the test writes and reads frames itself.
+// frameConn is a connection for writing and reading frames.
 type frameConn struct {
 	net.Conn
 	t  testing.TB
@@ -229,7 +230,7 @@ func (w *frameConn) send(packets ...string) {
 	}
 }
 
-// next returns the next packet, or how the stream ended.
+// next returns the next packet, or a description of the end of the stream.
 func (w *frameConn) next() string {
 	w.t.Helper()
 	for {
@@ -254,7 +255,7 @@ func (w *frameConn) next() string {
 	}
 }
 
-// eventually polls until ok holds.
+// eventually polls until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	every := time.NewTicker(time.Millisecond)
@@ -264,7 +265,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-every.C:
 		case <-deadline:
-			t.Fatalf("did not come about: %s", what)
+			t.Fatalf("timed out waiting until %s", what)
 		}
 	}
 }

@@ -11,25 +11,25 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 )
 
-// SyntaxError tells what is wrong with the text of a fault, and where.
+// SyntaxError reports what is wrong with the text of a fault, and where.
 type SyntaxError struct {
-	// Offset is the place in bytes; the length of the text is behind its end.
+	// Offset is the position in bytes; the length of the text is the end.
 	Offset int
-	// Message says what is wrong and what would be right.
+	// Message describes the problem and how to correct it.
 	Message string
 }
 
-// Error gives the place and the message.
+// Error returns the position and the message.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Offset, e.Message) }
 
-// Parse reads a fault as people write it:
+// Parse parses a fault:
 //
 //	KIND[=VALUE][@START[+LENGTH]] [share=20%] [status=429] [message="too busy"] [first=3] [pattern=PATTERN]
 //
 // VALUE is the share of the messages (error=20%), the delay of Latency (200ms,
-// 200ms±50ms or 200ms+-50ms) or the rate of Bandwidth (64KB/s). PATTERN is the
-// last, since it may hold spaces: a JSON object, cmd=createItem for short, or a
-// plain word. Defaults come back written out: a fault without a share has 1.
+// 200ms±50ms, or 200ms+-50ms), or the rate of Bandwidth (64KB/s). PATTERN must be
+// last, because it may contain spaces: a JSON object, cmd=createItem for short, or
+// a plain word. The result has explicit defaults: a fault without a share has 1.
 // Errors are *SyntaxError.
 func Parse(text string) (Fault, error) {
 	if !utf8.ValidString(text) {
@@ -46,7 +46,7 @@ type parser struct {
 	text string
 	at   int
 	f    Fault
-	seen map[string]bool // the modifiers there were
+	seen map[string]bool // the options so far
 }
 
 func wrong(offset int, format string, args ...any) *SyntaxError {
@@ -59,7 +59,7 @@ func (p *parser) space() {
 	}
 }
 
-// until returns what comes before the next of the stop characters.
+// until returns the text before the next of the stop characters.
 func (p *parser) until(stops string) string {
 	rest := p.text[p.at:]
 	if end := strings.IndexAny(rest, stops); end >= 0 {
@@ -69,7 +69,7 @@ func (p *parser) until(stops string) string {
 	return rest
 }
 
-// next reports whether c comes next, and steps over it.
+// next skips c and reports true if it is the next character.
 func (p *parser) next(c byte) bool {
 	if p.at < len(p.text) && p.text[p.at] == c {
 		p.at++
@@ -90,7 +90,7 @@ func (p *parser) fault() error {
 	}
 	p.seen = map[string]bool{}
 	for p.space(); p.at < len(p.text); p.space() {
-		if err := p.modifier(); err != nil {
+		if err := p.option(); err != nil {
 			return err
 		}
 	}
@@ -115,7 +115,7 @@ func (p *parser) kind() error {
 	}
 }
 
-// value reads what stands behind the = of the kind.
+// value parses the value after the kind.
 func (p *parser) value() error {
 	kind, given := p.f.Kind, p.next('=')
 	start := p.at
@@ -168,7 +168,7 @@ func (p *parser) delay() error {
 	return nil
 }
 
-// window reads @START+LENGTH.
+// window parses @START+LENGTH.
 func (p *parser) window() error {
 	if p.next('@') {
 		start := p.at
@@ -189,7 +189,7 @@ func (p *parser) window() error {
 	return nil
 }
 
-// parseTime is parseDuration that allows 0.
+// parseTime is parseDuration, but allows 0.
 func parseTime(text string, offset int, what string) (time.Duration, error) {
 	if text == "0" || text == "0s" {
 		return 0, nil
@@ -197,8 +197,8 @@ func parseTime(text string, offset int, what string) (time.Duration, error) {
 	return parseDuration(text, offset, what)
 }
 
-// longest keeps sums of durations from overflowing.
-const longest = 10_000 * time.Hour
+// maxDuration keeps sums of durations from overflowing.
+const maxDuration = 10_000 * time.Hour
 
 func parseDuration(text string, offset int, what string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
@@ -207,8 +207,8 @@ func parseDuration(text string, offset int, what string) (time.Duration, error) 
 		return 0, wrong(offset, "%s must be a duration such as 200ms or 10s, not %q", what, text)
 	case d <= 0:
 		return 0, wrong(offset, "%s must be greater than 0", what)
-	case d > longest:
-		return 0, wrong(offset, "%s must be at most %s", what, durationText(longest))
+	case d > maxDuration:
+		return 0, wrong(offset, "%s must be at most %s", what, durationText(maxDuration))
 	}
 	return d, nil
 }
@@ -225,13 +225,14 @@ func parseShare(text string, offset int) (float64, error) {
 	return share, nil
 }
 
-// isDecimal reports whether text is digits, perhaps with a point among them.
+// isDecimal reports whether text consists of digits and at most one decimal point
+// between them.
 func isDecimal(text string) bool {
 	whole, fraction, point := strings.Cut(text, ".")
 	return whole != "" && (!point || fraction != "") && strings.Trim(whole+fraction, "0123456789") == ""
 }
 
-// units are those of a rate, the largest first.
+// units are the units of a rate, the largest first.
 var units = []struct {
 	name  string
 	bytes int64

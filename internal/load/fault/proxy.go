@@ -16,49 +16,49 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// Options says where a proxy listens, what it stands before, and what it does.
+// Options configures a proxy.
 type Options struct {
-	// Listen is the address to listen on; "" is a free port of 127.0.0.1.
+	// Listen is the address to listen on; "" means a free port of 127.0.0.1.
 	Listen string
-	// Target is the service's addresses, host:port. Connections take turns on
-	// them, and pass over one that cannot be reached.
+	// Target lists the service's addresses, host:port. Connections use them in turn
+	// and skip those that cannot be reached.
 	Target []string
-	// TLS encrypts the connections to the service; nil does not. Clients always
-	// speak to the proxy in the clear.
+	// TLS encrypts the connections to the service; nil means no encryption.
+	// Clients always connect to the proxy without TLS.
 	TLS *tls.Config
-	// Seed repeats the decisions of another run with the same seed.
+	// Seed determines the random decisions: the same seed repeats them.
 	Seed uint64
-	// Raw makes it a proxy of bytes, for protocols that are not NestJS' TCP. A
-	// message is then what one read gives, at most 32 KB; latency and reset are
-	// drawn for those of clients, cut for those of the service.
+	// Raw makes it a proxy of bytes, for protocols other than NestJS's TCP. A message
+	// is then the result of one read, at most 32 KB. Latency and Reset are drawn for
+	// reads from clients, and Cut for reads from the service.
 	Raw bool
-	// Faults act from the start on.
+	// Faults are the faults at the start.
 	Faults []Fault
-	// Incomplete is how long a part of a frame may wait for its next byte; 0 is
-	// NestJS' default.
+	// Incomplete is how long an incomplete frame may wait for its next byte; 0 means
+	// microtcp's default.
 	Incomplete time.Duration
-	// Log gets what happens to connections, at debug level what is ordinary; nil
-	// is nobody.
+	// Log receives the events of connections, normal ones at debug level; nil means
+	// no log.
 	Log *slog.Logger
 }
 
-// Proxy stands between clients and a service. Its methods are safe for
-// concurrent use.
+// Proxy is a running proxy between clients and a service. Start creates it, and Close
+// ends it. Its methods are safe for concurrent use.
 type Proxy struct {
 	options Options
 	socket  net.Listener
 	ctx     context.Context
 	cancel  context.CancelFunc
-	wg      sync.WaitGroup // who accepts, and the connections
+	wg      sync.WaitGroup // accept, end, and the connections
 
 	faults  atomic.Pointer[faultSet] // replaced with mu held
 	journal journal
 	counts  counts
-	turn    atomic.Uint64 // of the targets
+	turn    atomic.Uint64 // index of the next target
 
 	mu      sync.Mutex // guards what follows
-	last    int        // id of a fault
-	removed []*active  // the latest, for the counts
+	last    int        // the last ID of a fault
+	removed []*active  // the most recent, for their counts
 	twins   map[string]int
 	conns   map[*conn]struct{}
 	closed  bool
@@ -66,11 +66,11 @@ type Proxy struct {
 
 type counts struct{ messages, replies, connections, unreachable atomic.Uint64 }
 
-// Start listens and passes on until ctx ends or Close is called. A fault that
-// the proxy cannot do is a *RefusedError.
+// Start starts a proxy that runs until ctx ends or Close is called. If it cannot
+// inject one of the faults, the error is a *RefusedError.
 func Start(ctx context.Context, o Options) (*Proxy, error) {
 	if len(o.Target) == 0 {
-		return nil, errors.New("a fault proxy needs the address of a service")
+		return nil, errors.New("a fault proxy requires the address of a service")
 	}
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
@@ -100,17 +100,17 @@ func Start(ctx context.Context, o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Addr returns where the proxy listens, host:port.
+// Addr returns the address of the proxy, host:port.
 func (p *Proxy) Addr() string { return p.socket.Addr().String() }
 
-// Close ends all connections and returns when nothing of the proxy is left.
+// Close closes all connections and waits for all goroutines to end.
 func (p *Proxy) Close() error {
 	p.cancel()
 	p.wg.Wait()
 	return nil
 }
 
-// accept accepts until the proxy ends.
+// accept accepts connections until the proxy ends.
 func (p *Proxy) accept() {
 	for {
 		client, err := p.socket.Accept()
@@ -120,8 +120,8 @@ func (p *Proxy) accept() {
 			p.wg.Go(func() { p.serve(client) })
 		case p.ctx.Err() != nil:
 			return
-		default: // too many open files, perhaps: it passes
-			p.options.Log.Warn("a connection could not be accepted", "error", err)
+		default: // such as too many open files, which is temporary
+			p.options.Log.Warn("cannot accept a connection", "error", err)
 			select {
 			case <-time.After(10 * time.Millisecond):
 			case <-p.ctx.Done():
@@ -130,7 +130,8 @@ func (p *Proxy) accept() {
 	}
 }
 
-// end waits for the proxy's end and closes everything; those who use it notice.
+// end waits for the end of the proxy and closes everything, which ends the other
+// goroutines.
 func (p *Proxy) end() {
 	<-p.ctx.Done()
 	_ = p.socket.Close()
@@ -143,12 +144,12 @@ func (p *Proxy) end() {
 	}
 }
 
-// serve passes on between one client and the service until both have ended.
+// serve connects one client to the service until both have ended.
 func (p *Proxy) serve(client net.Conn) {
 	service, err := p.dial()
 	if err != nil {
 		p.counts.unreachable.Add(1)
-		p.options.Log.Warn("a client was turned away", "client", client.RemoteAddr().String(), "error", err)
+		p.options.Log.Warn("rejected a client: no target can be reached", "client", client.RemoteAddr().String(), "error", err)
 		reset(client)
 		return
 	}
@@ -177,8 +178,7 @@ func (p *Proxy) enter(c *conn) bool {
 // dialTimeout bounds one attempt to reach the service.
 const dialTimeout = 5 * time.Second
 
-// dial connects to the target whose turn it is, or to the next that can be
-// reached.
+// dial connects to the next target, or to the first after it that can be reached.
 func (p *Proxy) dial() (net.Conn, error) {
 	turn := p.turn.Add(1) - 1
 	var errs []error
@@ -202,7 +202,7 @@ func (p *Proxy) dialOne(address string) (net.Conn, error) {
 	}
 	config := p.options.TLS.Clone()
 	if config.ServerName == "" {
-		config.ServerName, _, _ = net.SplitHostPort(address) // it was dialled
+		config.ServerName, _, _ = net.SplitHostPort(address) // valid, since it was dialed
 	}
 	encrypted := tls.Client(conn, config)
 	if err := encrypted.HandshakeContext(ctx); err != nil {

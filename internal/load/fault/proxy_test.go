@@ -50,9 +50,9 @@ func TestPassesOn(t *testing.T) {
 	}
 }
 
-// TestBytesAreLeftAlone: odd headers, white space and malformed UTF-8 arrive as
-// they were sent, in whatever pieces.
-func TestBytesAreLeftAlone(t *testing.T) {
+// TestBytesAreUnchanged checks that unusual headers, white space, and invalid UTF-8
+// arrive as sent, in any fragmentation.
+func TestBytesAreUnchanged(t *testing.T) {
 	const stream = " 12abc#{\"data\":\"x\"}" + "+0010#{\"id\": 1}  " + "\n6#\xff\xfe😀\xed\xa0" + "x" + "2#{}"
 	for _, faults := range [][]string{nil, {"drop pattern=nothing"}, {"latency=1ns"}} {
 		l, got := sink(t)
@@ -74,7 +74,7 @@ func TestBytesAreLeftAlone(t *testing.T) {
 	}
 }
 
-// sink accepts one connection and gives what came when its client has ended it.
+// sink accepts one connection and returns everything received until its end.
 func sink(t *testing.T) (addr string, got <-chan string) {
 	t.Helper()
 	var lc net.ListenConfig
@@ -100,9 +100,9 @@ func sink(t *testing.T) (addr string, got <-chan string) {
 	return l.Addr().String(), result
 }
 
-// TestGarbageIsTheServicesAffair: it is passed on, and what the service does
-// about it too.
-func TestGarbageIsTheServicesAffair(t *testing.T) {
+// TestGarbageIsPassedOn checks that invalid bytes reach the service, and that its
+// reaction reaches the client.
+func TestGarbageIsPassedOn(t *testing.T) {
 	s := serve(t)
 	p := before(t, s, Options{}, "drop pattern=nothing")
 	for _, garbage := range []string{"abc#", "GET / HTTP/1.1\r\nHost: #\r\n\r\n", "3#{\"a", "-5#", strings.Repeat("x", 2000) + "#", "1#😀"} {
@@ -122,8 +122,8 @@ func TestGarbageIsTheServicesAffair(t *testing.T) {
 	eventually(t, "all connections to end", func() bool { return p.Stats().Open == 0 })
 }
 
-// TestHalfAFrameAndSilence: as a service does, the proxy does not wait forever.
-func TestHalfAFrameAndSilence(t *testing.T) {
+// TestIncompleteFrame checks that the proxy does not wait forever, like a service.
+func TestIncompleteFrame(t *testing.T) {
 	s := serve(t)
 	p := before(t, s, Options{Incomplete: 50 * time.Millisecond})
 	w := dial(t, p.Addr())
@@ -166,7 +166,7 @@ func TestTheServiceIsDown(t *testing.T) {
 	}
 }
 
-// TestEndsArePassedOn: whichever side ends, and however, the other one sees it.
+// TestEndsArePassedOn checks that the end or reset of either side reaches the other.
 func TestEndsArePassedOn(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -209,9 +209,9 @@ func TestEndsArePassedOn(t *testing.T) {
 	}
 }
 
-// TestWhatIsDelayedComesBeforeTheEnd: a client that has sent all it wanted, and
-// said so, still has it delivered.
-func TestWhatIsDelayedComesBeforeTheEnd(t *testing.T) {
+// TestDelayedMessagesPrecedeTheEnd checks that delayed messages are delivered although
+// the client has ended its stream.
+func TestDelayedMessagesPrecedeTheEnd(t *testing.T) {
 	l, got := sink(t)
 	p := before(t, nil, Options{Target: []string{l}}, "latency=100ms", "reorder first=1")
 	w := dial(t, p.Addr())
@@ -224,8 +224,8 @@ func TestWhatIsDelayedComesBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// TestBackPressure: a service that does not read stops the client, and the proxy
-// holds no more than it may.
+// TestBackPressure checks that a service that does not read blocks the client, and that
+// the proxy holds a bounded amount of data.
 func TestBackPressure(t *testing.T) {
 	for _, faults := range [][]string{nil, {"stall@0s+9000h"}} {
 		var lc net.ListenConfig
@@ -247,7 +247,7 @@ func TestBackPressure(t *testing.T) {
 			}
 		}
 		if sent == most {
-			t.Errorf("%v: %d MB were taken off a client whose service reads nothing", faults, sent)
+			t.Errorf("%v: the proxy read %d MB for a service that reads nothing", faults, sent)
 		}
 		_ = l.Close()
 	}
@@ -280,7 +280,7 @@ func TestManyConnections(t *testing.T) {
 			t.Errorf("%s matched %d", a.Fault, a.Matched)
 		}
 	}
-	// The decisions are those of the numbers, whichever connection drew which.
+	// The decisions depend on the numbers, not on the connections.
 	d, errs := newDraws(3, parse(t, "error=10%"), 0), uint64(0)
 	for n := range uint64(conns * each) {
 		if d.hits(n, 0.1) {
@@ -292,8 +292,8 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-// TestTowardsTLS: clients speak in the clear, the service does not.
-func TestTowardsTLS(t *testing.T) {
+// TestTLS checks a proxy whose connections to the service are encrypted.
+func TestTLS(t *testing.T) {
 	donor := httptest.NewTLSServer(nil) // for its certificate
 	defer donor.Close()
 	trust := x509.NewCertPool()
@@ -322,14 +322,14 @@ func TestTowardsTLS(t *testing.T) {
 	}
 	distrust := before(t, s, Options{TLS: &tls.Config{MinVersion: tls.VersionTLS12}})
 	if _, err := micro.Call[string](t.Context(), client(t, distrust.Addr()), echo, "x"); err == nil {
-		t.Error("a certificate nobody knows is trusted")
+		t.Error("an unknown certificate is trusted")
 	}
 	if n := distrust.Stats().Unreachable; n == 0 {
-		t.Errorf("%d clients turned away", n)
+		t.Errorf("%d clients rejected", n)
 	}
 }
 
-// TestCloseEndsEverything: goleak looks at what is left.
+// TestCloseEndsEverything checks Close; goleak checks for leftovers.
 func TestCloseEndsEverything(t *testing.T) {
 	s, release := serveLate(t)
 	defer release()

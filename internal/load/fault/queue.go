@@ -7,41 +7,41 @@ import (
 	"time"
 )
 
-// parcel is bytes that wait to be delivered: whole frames, or with Raw a chunk.
+// parcel is bytes to be delivered: complete frames or, with Raw, a chunk.
 type parcel struct {
 	bytes []byte
 	due   time.Time
-	cut   bool      // the connection ends in the middle of it
-	by    *active   // the Stall or Bandwidth that holds it until due; nil for none
-	free  time.Time // when it would be due if Reorder did not hold it
+	cut   bool      // close the connection in the middle of it
+	by    *active   // the Stall or Bandwidth that holds it until due, or nil
+	free  time.Time // when it would be due without Reorder
 
-	seq   uint64 // tells which of several that are due came first
-	place int    // in the heap; -1 when it is not
+	seq   uint64 // orders parcels that are due at the same time
+	place int    // index in the heap, or -1
 }
 
 const (
 	maxHeldBytes   = 16 << 20
 	maxHeldParcels = 1 << 16
-	mostWritten    = 64 << 10 // parcels that are due are written together
+	maxWritten     = 64 << 10 // parcels that are due are written together
 )
 
-// queue holds parcels back until they are due and then writes them. Its
-// goroutine, the scheduler, starts with the first parcel and ends with close.
+// queue holds parcels until they are due and then writes them. Its goroutine, the
+// scheduler, starts with the first parcel and ends with close.
 type queue struct {
 	dst net.Conn
 	end func(hard bool) // ends the connection; called without mu
 
-	held atomic.Int64 // parcels in the heap and in the write under way
+	held atomic.Int64 // parcels in the heap and in the current write
 
 	mu      sync.Mutex // guards what follows
-	change  sync.Cond  // parcels have left, or it is closed
+	change  sync.Cond  // signaled when parcels have left, or on close
 	heap    []*parcel
 	bytes   int
 	seq     uint64
 	writing bool
 	started bool
 	closed  bool
-	wake    chan struct{} // the first parcel is another one, or it is closed
+	wake    chan struct{} // receives when the first parcel changes, or on close
 	wg      sync.WaitGroup
 }
 
@@ -51,8 +51,8 @@ func newQueue(dst net.Conn, end func(hard bool)) *queue {
 	return q
 }
 
-// clear reports whether nothing that is due waits: then a message that is not
-// held back overtakes only what is.
+// clear reports whether no parcel is due, so that a message without a delay can be
+// written directly: it overtakes only messages that are delayed.
 func (q *queue) clear() bool {
 	if q.held.Load() == 0 {
 		return true
@@ -62,10 +62,10 @@ func (q *queue) clear() bool {
 	return !q.writing && (len(q.heap) == 0 || q.heap[0].due.After(time.Now()))
 }
 
-// empty reports whether nothing waits at all.
+// empty reports whether no parcel waits.
 func (q *queue) empty() bool { return q.held.Load() == 0 }
 
-// push holds a parcel. It waits while too much is held already.
+// push holds a parcel. It blocks while too much is held.
 func (q *queue) push(p *parcel) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -92,7 +92,7 @@ func (q *queue) push(p *parcel) {
 	}
 }
 
-// hasten makes a parcel due earlier, if it is still held.
+// hasten makes a parcel due earlier if it is still held.
 func (q *queue) hasten(p *parcel, due time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -106,14 +106,14 @@ func (q *queue) hasten(p *parcel, due time.Time) {
 	}
 }
 
-// let makes due what faults hold that have been removed.
-func (q *queue) let() {
+// release makes the parcels held by removed faults due now.
+func (q *queue) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
 	for _, p := range q.heap {
 		if p.by != nil && p.by.gone.Load() && p.due.After(now) {
-			p.due = now // as all others of the fault, which keep their order so
+			p.due = now // the same for all of them, so that they keep their order
 		}
 	}
 	for i := len(q.heap)/2 - 1; i >= 0; i-- {
@@ -129,7 +129,7 @@ func (q *queue) ring() {
 	}
 }
 
-// drain waits until everything has been written, or the queue is closed.
+// drain waits until everything has been written or the queue is closed.
 func (q *queue) drain() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -138,7 +138,7 @@ func (q *queue) drain() {
 	}
 }
 
-// close drops what is held and ends the scheduler.
+// close discards all parcels and ends the scheduler.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -148,7 +148,7 @@ func (q *queue) close() {
 	q.ring()
 }
 
-// run is the scheduler: it writes what is due and waits for the next.
+// run is the scheduler: it writes the parcels that are due and waits for the next.
 func (q *queue) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -168,28 +168,28 @@ func (q *queue) run() {
 			q.end(false)
 			return
 		}
-		if cap(b.out) > 4*mostWritten {
+		if cap(b.out) > 4*maxWritten {
 			b.out = nil
 		}
 	}
 }
 
-// batch is what the scheduler does next.
+// batch is the next step of the scheduler.
 type batch struct {
 	out  []byte // to be written
-	some bool   // there is something, though perhaps of no length
-	cut  bool   // the connection ends behind it
+	some bool   // there is something to write, which may be empty
+	cut  bool   // close the connection after it
 	wait time.Duration
 }
 
-// take takes out the parcels that are due, or tells how long to wait for the
-// next. It returns false when the queue is closed.
+// take removes the parcels that are due, or sets how long to wait for the next. It
+// returns false if the queue is closed.
 func (q *queue) take(b *batch) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	*b = batch{out: b.out[:0], wait: longest}
+	*b = batch{out: b.out[:0], wait: maxDuration}
 	now := time.Now()
-	for len(q.heap) > 0 && len(b.out) < mostWritten && !b.cut {
+	for len(q.heap) > 0 && len(b.out) < maxWritten && !b.cut {
 		first := q.heap[0]
 		if b.wait = first.due.Sub(now); b.wait > 0 {
 			break
@@ -206,7 +206,7 @@ func (q *queue) take(b *batch) bool {
 	return !q.closed
 }
 
-// written tells that what was taken has been written.
+// written marks the batch that was taken as written.
 func (q *queue) written() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -215,7 +215,7 @@ func (q *queue) written() {
 	q.change.Broadcast()
 }
 
-// pop takes the first parcel off the heap.
+// pop removes the first parcel from the heap.
 func (q *queue) pop() {
 	first, last := q.heap[0], len(q.heap)-1
 	q.swap(0, last)

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// chunkSize is the most that one read of a stream of bytes gives.
+// chunkSize is the maximum size of one read.
 const chunkSize = 32 << 10
 
-// pumpBytes passes bytes on until the stream ends. They keep their order
-// whatever they are delayed by.
+// pumpBytes passes on bytes until the stream ends. They keep their order, whatever
+// their delays.
 func (p *pipe) pumpBytes() error {
 	buf := make([]byte, chunkSize)
-	var last time.Time // when the latest chunk is due
+	var last time.Time // when the previous chunk is due
 	for {
 		n, err := p.src.Read(buf)
 		if n > 0 {
@@ -26,7 +26,7 @@ func (p *pipe) pumpBytes() error {
 	}
 }
 
-// chunk deals with what one read gave.
+// chunk handles the result of one read.
 func (p *pipe) chunk(b []byte, last *time.Time) error {
 	proxy := p.conn.proxy
 	set := proxy.faults.Load()
@@ -58,7 +58,7 @@ func (p *pipe) chunk(b []byte, last *time.Time) error {
 	return p.send(&one)
 }
 
-// cuts asks whether a chunk from the service is cut: with streams of bytes it is
+// cuts decides whether to cut a chunk from the service: in a stream of bytes, Cut is
 // drawn for those.
 func (p *Proxy) cuts(set *faultSet) bool {
 	for _, a := range set.list {

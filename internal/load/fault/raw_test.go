@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestRawPassesHTTP: a protocol that the proxy does not know.
+// TestRawPassesHTTP checks a protocol that the proxy does not know.
 func TestRawPassesHTTP(t *testing.T) {
 	addr := serveHTTP(t)
 	p := before(t, nil, Options{Raw: true, Target: []string{addr}}, "latency=50ms±10ms", "bandwidth=10MB/s")
@@ -44,7 +44,7 @@ func serveHTTP(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// get asks with a connection of its own and gives the body, or the error.
+// get sends a request on its own connection and returns the body, or the error.
 func get(t *testing.T, addr string) string {
 	t.Helper()
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: soon}

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestWindows: a fault with a window acts in it alone, one without always, and
-// both count what they match all the time.
+// TestWindows checks that a fault with a window is active only in it, and one without
+// always, and that both always count the messages they match.
 func TestWindows(t *testing.T) {
 	s := serve(t)
 	p := before(t, s, Options{}, "error@10h+5h", "error@100h status=500", "drop=1% pattern=cmd=other")
@@ -55,7 +55,7 @@ func TestWindows(t *testing.T) {
 	}
 }
 
-// TestFirstCountsInTheWindow: what came before the window is not among the
+// TestFirstCountsInTheWindow checks that messages before the window do not count toward
 // first.
 func TestFirstCountsInTheWindow(t *testing.T) {
 	s := serve(t)
@@ -93,7 +93,7 @@ func TestStallHoldsBothWaysAndKeepsOrder(t *testing.T) {
 		}
 		if id == 100 {
 			if seen := len(r.all()); seen != 1 && time.Since(begin) < 400*time.Millisecond {
-				t.Errorf("%d came through", seen)
+				t.Errorf("%d were delivered", seen)
 			}
 			eventually(t, "the end", func() bool { return time.Since(begin) >= 400*time.Millisecond })
 		}
@@ -108,7 +108,7 @@ func TestStallHoldsBothWaysAndKeepsOrder(t *testing.T) {
 	}
 }
 
-// TestStallHoldsReplies: what the service had been asked before.
+// TestStallHoldsReplies checks replies to requests sent before the stall.
 func TestStallHoldsReplies(t *testing.T) {
 	for _, fault := range []string{"stall@0s+9000h", "stall@0s+9000h pattern=cmd=echo"} {
 		s, release := serveLate(t)
@@ -134,7 +134,7 @@ func TestRemovingAStallDeliversWhatItHolds(t *testing.T) {
 	w.send(request(1), request(2), request(3))
 	eventually(t, "all to be held", func() bool { return p.Faults()[0].Hit == 3 })
 	if !p.Remove(1) || p.Remove(1) {
-		t.Error("Remove does not say what it did")
+		t.Error("unexpected result of Remove")
 	}
 	for id := 1; id <= 3; id++ {
 		if got := w.next(); got != answered(id) {
@@ -190,16 +190,16 @@ func TestFaultsAProxyCannotDo(t *testing.T) {
 		raw   bool
 		want  string
 	}{
-		{Fault{Kind: Pause, Length: time.Second}, false, "pause@0s+1s: it stops a process, which a proxy cannot: stall holds the messages in the same way"},
-		{Fault{Kind: "flood"}, false, `flood: there is no fault "flood": use one of bandwidth, blackhole, cut, drop, drop-reply, duplicate, error, latency, pause, reorder, reset, stall`},
-		{Fault{Kind: Drop, Share: 2}, false, "drop: it has members that drop does not take"},
-		{Fault{Kind: Drop, Share: -1}, false, "drop: it has members that drop does not take"},
-		{Fault{Kind: Drop, Delay: time.Second}, false, "drop: it has members that drop does not take"},
-		{Fault{Kind: Drop, Start: -time.Second}, false, "drop: it has members that drop does not take"},
-		{Fault{Kind: Latency}, false, "latency=0s: a delay is longer than 0"},
-		{Fault{Kind: Stall}, false, "stall: stall needs an end: stall@10s+4s begins after 10 s and lasts 4 s"},
-		{Fault{Kind: Error}, true, "error: it is about messages, and here are only bytes: use latency, reset, cut, blackhole, stall, bandwidth"},
-		{Fault{Kind: Reset, Pattern: "a"}, true, "reset pattern=a: patterns are about messages, and here are only bytes"},
+		{Fault{Kind: Pause, Length: time.Second}, false, "pause@0s+1s: a proxy cannot pause a process: use stall, which holds the messages"},
+		{Fault{Kind: "flood"}, false, `flood: unknown fault "flood": use one of bandwidth, blackhole, cut, drop, drop-reply, duplicate, error, latency, pause, reorder, reset, stall`},
+		{Fault{Kind: Drop, Share: 2}, false, "drop: a field is set that drop does not have"},
+		{Fault{Kind: Drop, Share: -1}, false, "drop: a field is set that drop does not have"},
+		{Fault{Kind: Drop, Delay: time.Second}, false, "drop: a field is set that drop does not have"},
+		{Fault{Kind: Drop, Start: -time.Second}, false, "drop: a field is set that drop does not have"},
+		{Fault{Kind: Latency}, false, "latency=0s: the delay must be greater than 0"},
+		{Fault{Kind: Stall}, false, "stall: stall requires a length: stall@10s+4s starts after 10s and lasts 4s"},
+		{Fault{Kind: Error}, true, "error: it requires messages, and here are only bytes: use latency, reset, cut, blackhole, stall, bandwidth"},
+		{Fault{Kind: Reset, Pattern: "a"}, true, "reset pattern=a: a pattern requires messages, and here are only bytes"},
 	}
 	for _, test := range tests {
 		_, err := Start(t.Context(), Options{Target: []string{"127.0.0.1:1"}, Raw: test.raw, Faults: []Fault{test.fault}})
@@ -210,7 +210,7 @@ func TestFaultsAProxyCannotDo(t *testing.T) {
 	}
 }
 
-// TestAFaultOfZeroValues: what a program leaves out has its default.
+// TestAFaultOfZeroValues checks the defaults of zero fields.
 func TestAFaultOfZeroValues(t *testing.T) {
 	s := serve(t)
 	p := before(t, s, Options{Faults: []Fault{{Kind: Error}}})

@@ -11,8 +11,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestDrawsRepeat: what is drawn depends on the seed and the request's number
-// alone, in whatever order requests are made.
+// TestDrawsRepeat checks that random values depend only on the seed and the request's
+// number, in any order of the requests.
 func TestDrawsRepeat(t *testing.T) {
 	const data = `{"i":{{int 1 1000000}},"f":{{float 0 1}},"p":{{pick "a" "b" "c"}},"u":"{{uuid}}"}`
 	made := func(seed uint64, order func(i uint64) uint64) map[uint64]string {
@@ -44,8 +44,8 @@ func TestDrawsRepeat(t *testing.T) {
 	}
 }
 
-// TestDrawsAreSpread: whole numbers take each value of their range, both ends
-// included, about as often.
+// TestDrawsAreSpread checks that integers are uniform over their range, including both
+// ends.
 func TestDrawsAreSpread(t *testing.T) {
 	s, err := source(t, `[{{int -2 2}},{{float 5 6}}]`, Options{Seed: 1})
 	if err != nil {
@@ -72,7 +72,7 @@ func TestDrawsAreSpread(t *testing.T) {
 	}
 }
 
-// TestCutErrors: what cannot be cut is named.
+// TestCutErrors checks that errors name the expression.
 func TestCutErrors(t *testing.T) {
 	var text Text
 	_, err := text.Cut(`{"a":"{{seq}}","b":{{uuid`)
@@ -81,15 +81,16 @@ func TestCutErrors(t *testing.T) {
 		t.Errorf("%v, want a *SyntaxError about {{uuid", err)
 	}
 	text = Text{}
-	if _, err := text.Cut(strings.Repeat("{{seq}}", mostExpressions)); err != nil {
-		t.Errorf("%d expressions: %v", mostExpressions, err)
+	if _, err := text.Cut(strings.Repeat("{{seq}}", maxExpressions)); err != nil {
+		t.Errorf("%d expressions: %v", maxExpressions, err)
 	}
 	if _, err := text.Cut("{{one}}"); !errors.As(err, &syntax) || syntax.Expression != "{{one}}" {
 		t.Errorf("one more: %v, want a *SyntaxError about it", err)
 	}
 }
 
-// TestRowsThatDoNotFit: the first row that a template does not fit is named, from 1.
+// TestRowsThatDoNotFit checks that the error names the first row that the template does
+// not fit, counted from 1.
 func TestRowsThatDoNotFit(t *testing.T) {
 	for rows, want := range map[string]string{
 		`{"id":1};{"name":"x"};{}`: "(row 2)",
@@ -106,7 +107,7 @@ func TestRowsThatDoNotFit(t *testing.T) {
 	}
 }
 
-// TestMetaConcurrently: attempts at once do not see each other's numbers.
+// TestMetaConcurrently checks that concurrent attempts do not see each other's numbers.
 func TestMetaConcurrently(t *testing.T) {
 	value, err := Meta("{{seq}}/{{attempt}}")
 	if err != nil {

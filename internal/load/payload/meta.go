@@ -11,13 +11,13 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Meta reads the value of a pair of metadata, which may be a template, and returns
-// what makes it for each attempt, as load.Pair wants it. The functions are seq and
-// uuid, as in data, and of the attempt:
+// Meta parses the value of a pair of metadata, which may be a template, and returns a
+// function that generates it for each attempt, as load.Pair requires. The template
+// functions are seq and uuid, as in data, and these:
 //
-//	attempt   its number, from 1
-//	deadline  when it is given up: milliseconds since 1970, as Date.now() has them
-//	now       the time, in the same form
+//	attempt   the number of the attempt, from 1
+//	deadline  when the attempt times out: milliseconds since 1970, as in Date.now()
+//	now       the current time, in the same form
 //
 // The error is a *SyntaxError.
 func Meta(value string) (func(seq uint64, attempt *micro.Request) string, error) {
@@ -44,13 +44,12 @@ func Meta(value string) (func(seq uint64, attempt *micro.Request) string, error)
 		return nil, &SyntaxError{value, reason(err)}
 	}
 	return func(seq uint64, attempt *micro.Request) string {
-		text, _ := fill(seq, attempt) // it was tried
+		text, _ := fill(seq, attempt) // cannot fail: it was tried above
 		return text
 	}, nil
 }
 
-// metaFiller is a copy of a template whose functions are about one attempt at a
-// time.
+// metaFiller is a copy of a template whose functions serve one attempt at a time.
 type metaFiller struct {
 	template *template.Template
 	draw     draw

@@ -1,23 +1,23 @@
-// Package payload makes the data of a load test's requests: the same for all,
-// rows of a file one after the other or at random, or a template that is filled
-// in for each request.
+// Package payload generates the data of a load test's requests: the same for all, the
+// rows of a file in turn or at random, or a template that is evaluated for each
+// request.
 //
 // # Templates
 //
-// {{EXPRESSION}} stands in the JSON text, as a value of its own or inside a
-// string, and is written as JSON demands there: {"id":{{.id}},"name":"w-{{seq}}"}.
-// Expressions are those of text/template with these functions:
+// {{EXPRESSION}} can be a value of the JSON text or part of a string in it, and its
+// result is encoded accordingly: {"id":{{.id}},"name":"w-{{seq}}"}. Expressions are
+// those of text/template with these functions:
 //
-//	seq          the number of the request among its message's, from 0
+//	seq          the number of the request among those of its message, from 0
 //	uuid         a random UUID
 //	int 1 100    a whole number from 1 to 100
 //	float 0 1    a number from 0 to 1
 //	pick "a" "b" one of the arguments
 //	now          the time, RFC 3339
-//	.name        a member of the row, where there is a file of rows
+//	.name        a member of the row, if there is a file of rows
 //
-// What is drawn at random depends on the seed and the request's number alone, so
-// a run can be repeated.
+// Random values depend only on the seed and the request's number, so a run can be
+// repeated.
 package payload
 
 import (
@@ -32,40 +32,40 @@ import (
 	"time"
 )
 
-// Options say what templates are filled in with. The zero Options have no rows.
+// Options are the input of templates. The zero Options have no rows.
 type Options struct {
 	// Rows are JSON values; a template sees the members of those that are objects.
 	Rows []json.RawMessage
-	// Random draws a row for each request; otherwise they take turns.
+	// Random draws a row for each request; otherwise rows are used in turn.
 	Random bool
-	// Seed makes what is drawn repeatable.
+	// Seed determines the random values.
 	Seed uint64
 }
 
-// SyntaxError is what is wrong with a template, and where.
+// SyntaxError reports what is wrong with an expression of a template.
 type SyntaxError struct {
-	// Expression is the {{…}} that is wrong.
+	// Expression is the invalid {{…}}.
 	Expression string
 	Message    string
 }
 
-// Error names the expression and what is wrong with it.
+// Error returns the expression and the message.
 func (e *SyntaxError) Error() string { return e.Expression + ": " + e.Message }
 
-// Text is a text with the expressions taken out of it, so that it can be read as
-// JSON before they have values. The zero Text has none.
+// Text holds the expressions that were cut out of a text, so that the text can be
+// parsed as JSON before they have values. The zero Text has none.
 type Text struct {
 	expressions []string
 }
 
-// mark stands for an expression: digits, which are JSON both inside of a string
-// and outside.
+// mark returns the placeholder of an expression: digits, which are valid JSON both
+// inside and outside of a string.
 func mark(n int) string { return fmt.Sprintf("8877665544332211%04d", n) }
 
-const mostExpressions = 1000
+const maxExpressions = 1000
 
-// Cut replaces the expressions in text by marks and remembers them. It may be
-// called for several texts whose parts end up in one.
+// Cut replaces the expressions in text with marks and keeps them. It may be called for
+// several texts that will be combined into one.
 func (t *Text) Cut(text string) (string, error) {
 	var b strings.Builder
 	for {
@@ -81,8 +81,8 @@ func (t *Text) Cut(text string) (string, error) {
 			return "", &SyntaxError{"{{" + rest, "missing }}"}
 		case strings.TrimSpace(inside) == "":
 			return "", &SyntaxError{expression, "empty expression"}
-		case len(t.expressions) == mostExpressions:
-			return "", &SyntaxError{expression, fmt.Sprintf("more than %d expressions", mostExpressions)}
+		case len(t.expressions) == maxExpressions:
+			return "", &SyntaxError{expression, fmt.Sprintf("more than %d expressions", maxExpressions)}
 		}
 		b.WriteString(mark(len(t.expressions)))
 		t.expressions = append(t.expressions, strings.TrimSpace(inside))
@@ -90,8 +90,8 @@ func (t *Text) Cut(text string) (string, error) {
 	}
 }
 
-// Restore puts the expressions back in the place of their marks, to show a person
-// what was typed.
+// Restore replaces the marks with their expressions, to show the text as it was
+// entered.
 func (t *Text) Restore(text string) string {
 	for n, e := range t.expressions {
 		text = strings.ReplaceAll(text, mark(n), "{{"+e+"}}")
@@ -99,10 +99,10 @@ func (t *Text) Restore(text string) string {
 	return text
 }
 
-// Empty reports whether nothing was cut out.
+// Empty reports whether there are no expressions.
 func (t *Text) Empty() bool { return len(t.expressions) == 0 }
 
-// Source makes data. It is safe for use from many goroutines.
+// Source generates data. It is safe for concurrent use.
 type Source struct {
 	fixed    []byte
 	rows     []json.RawMessage
@@ -113,8 +113,7 @@ type Source struct {
 	fillers  sync.Pool // of *filler, made from template
 }
 
-// filler is a copy of the template whose functions draw for one request at a
-// time.
+// filler is a copy of the template whose functions serve one request at a time.
 type filler struct {
 	template *template.Template
 	draw     draw
@@ -132,9 +131,9 @@ func newFiller(t *template.Template) (*filler, error) {
 	return f, nil
 }
 
-// New makes a source of data, JSON with the marks of text's expressions in it.
-// data may be nil where there are rows: then each row is the data. Every row is
-// tried: an error names the first that the template does not fit.
+// New returns a source of data, which is JSON with the marks of text's expressions.
+// data may be nil if there are rows: then each row is the data. New evaluates the
+// template for every row; the error names the first row that it does not fit.
 func New(data []byte, text Text, opts Options) (*Source, error) {
 	s := &Source{fixed: data, rows: opts.Rows, random: opts.Random, seed: opts.Seed}
 	if text.Empty() {
@@ -160,8 +159,8 @@ func New(data []byte, text Text, opts Options) (*Source, error) {
 	return s, nil
 }
 
-// compile makes the template: literal JSON, and each expression wrapped in what
-// writes it as JSON demands at its place.
+// compile builds the template: literal JSON, and each expression wrapped in the
+// function that encodes it as its place in the JSON requires.
 func (s *Source) compile(data []byte, text Text) error {
 	root := template.New("data").Funcs(functions(&draw{})).Option("missingkey=error")
 	for _, e := range text.expressions {
@@ -177,7 +176,7 @@ func (s *Source) compile(data []byte, text Text) error {
 	return nil
 }
 
-// assemble puts the expressions back in the place of their marks.
+// assemble replaces the marks with wrapped expressions.
 func assemble(data string, expressions []string) string {
 	var b strings.Builder
 	inside := false // of a JSON string
@@ -197,7 +196,7 @@ func assemble(data string, expressions []string) string {
 		case data[i] == '\\' && inside:
 			b.WriteByte(data[i])
 			i++
-		case strings.HasPrefix(data[i:], "{{"): // two braces of JSON that stand together
+		case strings.HasPrefix(data[i:], "{{"): // two adjacent braces of JSON
 			b.WriteString(`{{"{"}}`)
 			i++
 			continue
@@ -217,7 +216,7 @@ func marked(text string, count int) (n int, ok bool) {
 	return n, err == nil && n < count
 }
 
-// reason is what the template library complains about, without its own names.
+// reason returns the template library's message without its prefix.
 func reason(err error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {
@@ -226,8 +225,8 @@ func reason(err error) string {
 	return text
 }
 
-// failed is what the template library complains about when it fills a template
-// in, with the expression that it is about.
+// failed returns the template library's message for a failed evaluation, with the
+// expression.
 func failed(err error) string {
 	_, at, found := strings.Cut(err.Error(), " at <")
 	if expression, _, closed := strings.Cut(at, ">: "); found && closed {
@@ -236,7 +235,7 @@ func failed(err error) string {
 	return reason(err)
 }
 
-// try fills the template in for one row and looks whether that is JSON.
+// try evaluates the template for one row and checks that the result is JSON.
 func (s *Source) try(row int) error {
 	out, err := s.fill(uint64(row), row)
 	where := ""
@@ -262,7 +261,7 @@ func (s *Source) Make(seq uint64) []byte {
 		return s.fixed
 	}
 	out, err := s.fill(seq, row)
-	if err != nil { // every row was tried: a value alone cannot fail
+	if err != nil { // cannot happen: New has tried every row
 		return []byte("null")
 	}
 	return out
@@ -301,7 +300,7 @@ func (s *Source) fill(seq uint64, row int) ([]byte, error) {
 	return bytes.Clone(f.out.Bytes()), nil
 }
 
-// draw is what the functions draw from, for one request.
+// draw is the state of the functions for one request.
 type draw struct {
 	seq    uint64
 	source rand.PCG
@@ -313,11 +312,11 @@ func functions(d *draw) template.FuncMap {
 		"seq":   func() uint64 { return d.seq },
 		"now":   func() string { return time.Now().UTC().Format(time.RFC3339Nano) },
 		"uuid":  d.uuid,
-		"int":   d.whole,
+		"int":   d.integer,
 		"float": func(low, high float64) float64 { return low + d.random.Float64()*(high-low) },
 		"pick": func(values ...any) (any, error) {
 			if len(values) == 0 {
-				return nil, fmt.Errorf("pick needs something to pick from")
+				return nil, fmt.Errorf("pick requires at least one argument")
 			}
 			return values[d.random.IntN(len(values))], nil
 		},
@@ -338,20 +337,20 @@ func (d *draw) uuid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-func (d *draw) whole(low, high int64) (int64, error) {
+func (d *draw) integer(low, high int64) (int64, error) {
 	if high < low || high-low+1 <= 0 {
-		return 0, fmt.Errorf("int %d %d has no numbers to choose from", low, high)
+		return 0, fmt.Errorf("int %d %d is an empty range", low, high)
 	}
 	return low + d.random.Int64N(high-low+1), nil
 }
 
-// asJSON writes a value as JSON, without the escapes that HTML would want.
+// asJSON encodes a value as JSON without HTML escapes.
 func asJSON(v any) (string, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
-		return "", fmt.Errorf("write %v as JSON: %w", v, err)
+		return "", fmt.Errorf("encode %v as JSON: %w", v, err)
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// source makes a Source of a template as the command line does.
+// source returns the Source of a template, built as the command line does.
 func source(t *testing.T, data string, opts Options) (*Source, error) {
 	t.Helper()
 	var text Text
@@ -18,7 +18,7 @@ func source(t *testing.T, data string, opts Options) (*Source, error) {
 		return nil, err
 	}
 	if !json.Valid([]byte(cut)) {
-		t.Fatalf("%s with its expressions cut out is not JSON: %s", data, cut)
+		t.Fatalf("%s without its expressions is not JSON: %s", data, cut)
 	}
 	return New([]byte(cut), text, opts)
 }
@@ -57,7 +57,7 @@ func TestTemplateErrors(t *testing.T) {
 		{`{"a":{{}}}`, `{{}}: empty expression`},
 		{`{"a":"{{seq"}`, `{{seq"}: missing }}`},
 		{`{"a":{{.id}}}`, `fill in the data (row 2): {{.id}}: map has no entry for key "id"`},
-		{`{"a":{{int 3 1}}}`, `fill in the data (row 1): {{int 3 1}}: int 3 1 has no numbers to choose from`},
+		{`{"a":{{int 3 1}}}`, `fill in the data (row 1): {{int 3 1}}: int 3 1 is an empty range`},
 	}
 	for _, c := range cases {
 		_, err := source(t, c.data, Options{Rows: []json.RawMessage{[]byte(`{"id":1}`), []byte(`{}`)}})
@@ -67,7 +67,7 @@ func TestTemplateErrors(t *testing.T) {
 	}
 }
 
-// TestRows: rows take turns or are drawn, and what is drawn can be repeated.
+// TestRows checks that rows are used in turn or drawn repeatably.
 func TestRows(t *testing.T) {
 	var rows []json.RawMessage
 	for i := range 10 {
@@ -98,7 +98,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestConcurrentUse: requests made at once do not see each other's numbers.
+// TestConcurrentUse checks that concurrent requests do not see each other's numbers.
 func TestConcurrentUse(t *testing.T) {
 	s, err := source(t, `{"a":{{seq}},"b":{{int 1 1000000}}}`, Options{Seed: 3})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// alive reports whether the server has not closed a connection that is idle.
+// alive reports whether an idle connection has not been closed by the server.
 func alive(conn net.Conn) bool {
 	encrypted, secured := conn.(*tls.Conn)
 	if secured {
@@ -29,7 +29,7 @@ func alive(conn net.Conn) bool {
 	err = socket.Read(func(fd uintptr) bool {
 		var one [1]byte
 		n, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		// With TLS there may be something that is not for us; else nobody asked.
+		// With TLS, the bytes may be a session ticket. Without TLS, they are unexpected.
 		open = errors.Is(err, unix.EAGAIN) || err == nil && n > 0 && secured
 		return true
 	})

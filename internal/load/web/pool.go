@@ -15,32 +15,33 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// link is one connection with its buffers. Who has taken it owns it.
+// link is one connection with its buffers. It is owned by the goroutine that took it
+// from the pool.
 type link struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  []byte
 	body bytes.Buffer
-	idle time.Time // since when it was not used
+	idle time.Time // when it was last used
 }
 
-// pool is the connections of a Conn. The zero pool is empty and open.
+// pool holds the connections of a Conn. The zero pool is empty and open.
 type pool struct {
 	mu     sync.Mutex // guards what follows
-	idle   []*link    // the one used last is the last
+	idle   []*link    // the most recently used is the last
 	open   map[*link]struct{}
 	closed bool
 }
 
-// doubtful is how long a connection may have been idle before it is looked at
-// whether the server has closed it meanwhile.
-const doubtful = 100 * time.Millisecond
+// maxTrusted is how long a connection may be idle before it is checked whether the
+// server has closed it.
+const maxTrusted = 100 * time.Millisecond
 
-// errDialTimeout is a connection that could not be made in the time that one may
-// take, while the request still had some.
+// errDialTimeout means that a connection took too long although the request's deadline
+// had not passed.
 var errDialTimeout = fmt.Errorf("no connection within %s", dialTimeout)
 
-// take returns a connection that was idle, or a new one.
+// take returns an idle connection, or a new one.
 func (p *pool) take(ctx context.Context, c *Conn, deadline time.Time) (*link, error) {
 	for {
 		l, err := p.pop()
@@ -50,15 +51,15 @@ func (p *pool) take(ctx context.Context, c *Conn, deadline time.Time) (*link, er
 		if l == nil {
 			return p.dial(ctx, c, deadline)
 		}
-		if time.Since(l.idle) < doubtful || alive(l.conn) {
+		if time.Since(l.idle) < maxTrusted || alive(l.conn) {
 			return l, nil
 		}
 		p.put(l, false)
 	}
 }
 
-// pop takes the connection that was used last, so that those that are too many
-// grow old; nil when none is idle.
+// pop takes the most recently used idle connection, so that surplus ones stay idle; nil
+// if there is none.
 func (p *pool) pop() (*link, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +75,7 @@ func (p *pool) pop() (*link, error) {
 	return l, nil
 }
 
-// put gives a connection back, or closes it where it cannot be used again.
+// put returns a connection to the pool, or closes it if it cannot be reused.
 func (p *pool) put(l *link, reusable bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -84,10 +85,10 @@ func (p *pool) put(l *link, reusable bool) {
 		return
 	}
 	delete(p.open, l)
-	_ = l.conn.Close() // of no use any more
+	_ = l.conn.Close() // no longer used
 }
 
-// dial makes a connection.
+// dial opens a connection.
 func (p *pool) dial(ctx context.Context, c *Conn, deadline time.Time) (*link, error) {
 	conn, err := connect(ctx, c, deadline)
 	if err != nil {
@@ -107,8 +108,8 @@ func (p *pool) dial(ctx context.Context, c *Conn, deadline time.Time) (*link, er
 	return l, nil
 }
 
-// connect dials and, for https, shakes hands, for as long as a connection may
-// take, and no longer than the request has time.
+// connect dials and, for https, performs the TLS handshake. It is bounded by dialTimeout
+// and by the request's deadline.
 func connect(ctx context.Context, c *Conn, deadline time.Time) (net.Conn, error) {
 	until, own := time.Now().Add(dialTimeout), true
 	if !deadline.IsZero() && deadline.Before(until) {
@@ -141,7 +142,7 @@ func (p *pool) isClosed() bool {
 	return p.closed
 }
 
-// close ends all connections; whoever uses one is told by its reads.
+// close closes all connections, which fails the reads and writes in progress.
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,10 +1,10 @@
-// Package web lets a load test's requests go over HTTP, to a gateway for example,
-// under the same engine and the same policy as messages: its Conn is a micro.Conn
-// whose requests are HTTP requests of one method and URL, with the message's data
-// as their body.
+// Package web sends a load test's requests over HTTP, for example to a gateway, with
+// the same engine and the same policy as messages. Its Conn is a micro.Conn whose
+// requests are HTTP requests with one method and URL, and the message's data as their
+// body.
 //
-// An HTTP client that gives up closes its connection, so late answers cannot be
-// seen; whether the server goes on working is its own affair.
+// An HTTP client that gives up closes its connection. So late replies cannot be seen,
+// nor whether the server continues to work.
 package web
 
 import (
@@ -27,25 +27,24 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Options say what each request is. The zero Options are a GET without headers.
+// Options describe the requests. The zero Options are a GET without headers.
 type Options struct {
-	// Method is the HTTP method; "" is GET.
+	// Method is the HTTP method; "" means GET.
 	Method string
-	// Header is sent with each request.
+	// Header is sent with every request.
 	Header http.Header
-	// TLS is for https; nil is the system's defaults.
+	// TLS configures https; nil means the system's defaults.
 	TLS *tls.Config
-	// MaxBody bounds the answer's body, in bytes; 0 is 16 MiB.
+	// MaxBody bounds the body of a response, in bytes; 0 means 16 MiB.
 	MaxBody int64
 }
 
-// Conn sends requests to one URL, over HTTP/1.1. It is safe for use from many
-// goroutines.
+// Conn sends requests to one URL over HTTP/1.1. It is safe for concurrent use.
 //
-// net/http's own client passes every request through two goroutines of its
-// connection, which costs a load generator more than all the rest: here the
-// goroutine that makes the request writes and reads it. What is on the wire is
-// written and read by net/http all the same.
+// The client of net/http passes every request through two goroutines of its
+// connection, which costs a load generator more than everything else. Here the
+// goroutine of the request writes and reads the connection. The bytes on the wire are
+// still encoded and parsed by net/http.
 type Conn struct {
 	address string // host:port
 	maxBody int64
@@ -53,10 +52,10 @@ type Conn struct {
 	pool    pool
 
 	method string
-	line   string      // the request's first line
-	header http.Header // of every request
-	fixed  []byte      // line and header as they are written
-	about  *http.Request
+	line   string        // the request's first line
+	header http.Header   // of every request
+	fixed  []byte        // line and header, encoded
+	about  *http.Request // for http.ReadResponse
 }
 
 const (
@@ -64,9 +63,8 @@ const (
 	dialTimeout    = 5 * time.Second
 )
 
-// Dial makes a connection to an http or https URL. Nothing is connected before
-// the first request; connections are kept and reused, as many as requests are
-// in flight at once.
+// Dial returns a connection to an http or https URL. It connects at the first request.
+// Connections are reused; there are as many as concurrent requests.
 func Dial(address string, opts Options) (*Conn, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -89,13 +87,13 @@ func Dial(address string, opts Options) (*Conn, error) {
 	}
 	c.about = &http.Request{Method: c.method}
 	if err := c.prepare(u); err != nil {
-		return nil, fmt.Errorf("a request to %q: %w", address, err)
+		return nil, fmt.Errorf("prepare a request to %q: %w", address, err)
 	}
 	return c, nil
 }
 
-// HostPort is the address of an http or https URL, host:port, with the scheme's
-// port where it has none.
+// HostPort returns the address of an http or https URL, host:port, with the scheme's
+// default port if the URL has none.
 func HostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -104,10 +102,10 @@ func HostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// prepare writes what all requests have in common.
+// prepare encodes the part that all requests have in common.
 func (c *Conn) prepare(u *url.URL) error {
 	if strings.ContainsAny(c.method, " \t\r\n") {
-		return fmt.Errorf("%q is no method", c.method)
+		return fmt.Errorf("%q is not a method", c.method)
 	}
 	host := cmp.Or(c.header.Get("Host"), u.Host)
 	c.header.Del("Host")
@@ -131,17 +129,17 @@ func (c *Conn) prepare(u *url.URL) error {
 
 func (c *Conn) hasBody() bool { return c.method != http.MethodGet && c.method != http.MethodHead }
 
-// Exchange sends one HTTP request. A status of 400 or more is an error of the
-// service with that status; any other is an answer, whose value is the body.
+// Exchange sends one HTTP request. A status of 400 or more is an error of the service
+// with that status. With any other status, the body is the reply.
 func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	l, err := c.pool.take(ctx, c, req.Deadline)
 	if err != nil {
 		return c.failure(ctx, err)
 	}
-	_ = l.conn.SetDeadline(req.Deadline) // a closed connection says so when it is used
+	_ = l.conn.SetDeadline(req.Deadline) // fails on a closed connection, as its next use does
 	release := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
 	status, body, reusable, err := c.roundTrip(l, req)
-	if !release() { // the deadline above may come at any time
+	if !release() { // the function above is running and may set the deadline at any time
 		reusable = false
 	}
 	switch {
@@ -150,16 +148,16 @@ func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Rep
 	case status >= http.StatusBadRequest:
 		err = remote(status, body)
 	case int64(len(body)) > c.maxBody:
-		err = fmt.Errorf("%w: the answer has more than %d bytes", micro.ErrConnectionLost, c.maxBody)
+		err = fmt.Errorf("%w: the response has more than %d bytes", micro.ErrConnectionLost, c.maxBody)
 	default:
 		err = reply.Send(micro.Value{Raw: body, Last: true})
 	}
-	c.pool.put(l, reusable) // its buffer holds the body
+	c.pool.put(l, reusable) // not before: its buffer holds the body
 	return err
 }
 
-// roundTrip writes a request and reads the answer. The body is valid until the
-// link is given back.
+// roundTrip writes a request and reads the response. The body is valid until the link
+// is returned to the pool.
 func (c *Conn) roundTrip(l *link, req *micro.Request) (status int, body []byte, reusable bool, err error) {
 	l.out = c.appendRequest(l.out[:0], req)
 	if _, err := l.conn.Write(l.out); err != nil {
@@ -168,16 +166,16 @@ func (c *Conn) roundTrip(l *link, req *micro.Request) (status int, body []byte, 
 	if req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(time.Now(), req.Data)
 	}
-	if _, err := l.in.Peek(1); err != nil { // nothing at all is another end than half an answer
+	if _, err := l.in.Peek(1); err != nil { // so that no response at all is told from half a response
 		return 0, nil, false, err
 	}
 	var res *http.Response
-	for res == nil || res.StatusCode < http.StatusOK { // 100 Continue and the like come before the answer
+	for res == nil || res.StatusCode < http.StatusOK { // skip 100 Continue and other informational responses
 		if res, err = http.ReadResponse(l.in, c.about); err != nil {
 			return 0, nil, false, err
 		}
 		if res.StatusCode == http.StatusSwitchingProtocols {
-			return 0, nil, false, errors.New("the server has switched to another protocol")
+			return 0, nil, false, errors.New("the server switched to another protocol")
 		}
 	}
 	defer res.Body.Close()
@@ -189,7 +187,7 @@ func (c *Conn) roundTrip(l *link, req *micro.Request) (status int, body []byte, 
 	return res.StatusCode, l.body.Bytes(), reusable, nil
 }
 
-// appendRequest appends the request's head and body. Metadata are headers.
+// appendRequest appends the encoded request. Metadata becomes headers.
 func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
 	header := http.Header(nil)
 	id := ""
@@ -210,7 +208,7 @@ func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
 		dst = append(dst, c.fixed...)
 	} else {
 		text := bytes.NewBuffer(append(dst, c.line...))
-		_ = header.Write(text) // to memory
+		_ = header.Write(text) // never fails
 		dst = text.Bytes()
 	}
 	if id != "" {
@@ -226,7 +224,7 @@ func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
 
 const correlationHeader = "X-Correlation-Id"
 
-// plain reports whether a value can be written as it is.
+// plain reports whether a header value needs no encoding.
 func plain(value string) bool {
 	for i := range len(value) {
 		if value[i] < ' ' || value[i] >= 0x7f {
@@ -236,7 +234,7 @@ func plain(value string) bool {
 	return true
 }
 
-// failure maps what a round trip ended with to the runtime's errors.
+// failure maps the error of a round trip to the runtime's errors.
 func (c *Conn) failure(ctx context.Context, err error) error {
 	var dial *net.OpError
 	var unverified *tls.CertificateVerificationError
@@ -253,21 +251,21 @@ func (c *Conn) failure(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
 }
 
-// mostDetail bounds what is kept of an error's body that is no JSON.
-const mostDetail = 200
+// maxDetail bounds the text that is kept of an error's body that is not JSON.
+const maxDetail = 200
 
-// remote is the error of a status: with the message of the body where it has
-// one, as NestJS' and problem+json bodies do.
+// remote returns the error for a status, with the message of the body if it has one,
+// as the bodies of NestJS and problem+json do.
 func remote(status int, body []byte) error {
 	message := cmp.Or(messageOf(body), http.StatusText(status), fmt.Sprintf("status %d", status))
 	payload, err := json.Marshal(map[string]any{"status": status, "message": message})
 	if err != nil {
-		return fmt.Errorf("read the error of status %d: %w", status, err)
+		return fmt.Errorf("encode the error of status %d: %w", status, err)
 	}
 	return micro.RemoteError(payload)
 }
 
-// messageOf is what the body of an error says; "" is nothing.
+// messageOf returns the message in the body of an error, or "".
 func messageOf(body []byte) string {
 	var fields struct {
 		Message json.RawMessage `json:"message"`
@@ -275,14 +273,14 @@ func messageOf(body []byte) string {
 		Title   string          `json:"title"`
 	}
 	if !json.Valid(body) {
-		return strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), mostDetail)]), ""))
+		return strings.TrimSpace(strings.ToValidUTF8(string(body[:min(len(body), maxDetail)]), ""))
 	}
 	if json.Unmarshal(body, &fields) != nil {
 		return "" // JSON of another form
 	}
 	var text string
 	var list []string
-	switch { // NestJS' validation says several things
+	switch { // NestJS's validation returns several messages
 	case json.Unmarshal(fields.Message, &text) == nil && text != "":
 		return text
 	case json.Unmarshal(fields.Message, &list) == nil && len(list) > 0:
@@ -291,12 +289,12 @@ func messageOf(body []byte) string {
 	return cmp.Or(fields.Detail, fields.Title)
 }
 
-// Publish is not for HTTP, which has no events.
+// Publish returns an error: HTTP has no events.
 func (c *Conn) Publish(context.Context, *micro.Request) error {
-	return errors.New("an http target takes requests, not events")
+	return errors.New("an HTTP target takes requests, not events")
 }
 
-// Close ends all connections; requests in flight fail with micro.ErrClosed.
+// Close closes all connections. Requests in flight fail with micro.ErrClosed.
 func (c *Conn) Close() error {
 	c.pool.close()
 	return nil

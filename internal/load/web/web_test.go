@@ -28,7 +28,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds what must happen soon; it is long because much else may run here.
+// patience bounds the wait for events that must happen. It is long because the machine
+// may be busy.
 const patience = 30 * time.Second
 
 // serve runs a web server until the test ends.
@@ -39,7 +40,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	return s
 }
 
-// dial connects to a URL until the test ends.
+// dial returns a connection to a URL that is closed when the test ends.
 func dial(t *testing.T, url string, opts web.Options) *web.Conn {
 	t.Helper()
 	c, err := web.Dial(url, opts)
@@ -50,7 +51,7 @@ func dial(t *testing.T, url string, opts web.Options) *web.Conn {
 	return c
 }
 
-// exchange sends one request and returns the answer's body.
+// exchange sends one request and returns the response's body.
 func exchange(t *testing.T, c *web.Conn, req *micro.Request) (string, error) {
 	t.Helper()
 	if req.Deadline.IsZero() {
@@ -59,7 +60,7 @@ func exchange(t *testing.T, c *web.Conn, req *micro.Request) (string, error) {
 	var body []byte
 	err := c.Exchange(t.Context(), req, micro.ReplyFunc(func(v micro.Value) error {
 		if !v.Last {
-			t.Error("a value that is not the last")
+			t.Error("the value is not the last")
 		}
 		body = append(body, v.Raw...)
 		return nil
@@ -67,7 +68,7 @@ func exchange(t *testing.T, c *web.Conn, req *micro.Request) (string, error) {
 	return string(body), err
 }
 
-// says answers with a status and a body.
+// says returns a handler that responds with a status and a body.
 func says(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -75,7 +76,7 @@ func says(status int, body string) http.HandlerFunc {
 	}
 }
 
-// TestOutcomes: what a load test makes of each way in which a request can end.
+// TestOutcomes checks the outcome for each way in which a request can end.
 func TestOutcomes(t *testing.T) {
 	never := make(chan struct{})
 	t.Cleanup(func() { close(never) })
@@ -117,7 +118,7 @@ func TestOutcomes(t *testing.T) {
 		{"a long body", says(500, strings.Repeat("é", 5000)), load.ErrorCount{Outcome: load.Error, Status: 500, Text: strings.Repeat("é", 80) + "…"}},
 		{"closed before the answer", abort, load.ErrorCount{Outcome: load.Reset, Text: "connection closed: EOF"}},
 		{"closed in the middle of the answer", half, load.ErrorCount{Outcome: load.Reset, Text: "connection closed: unexpected EOF"}},
-		{"too much of an answer", says(200, strings.Repeat("x", 2000)), load.ErrorCount{Outcome: load.Reset, Text: "connection closed: the answer has more than 1000 bytes"}},
+		{"a response that is too large", says(200, strings.Repeat("x", 2000)), load.ErrorCount{Outcome: load.Reset, Text: "connection closed: the response has more than 1000 bytes"}},
 		{"no answer", silent, load.ErrorCount{Outcome: load.Timeout, Text: "no answer in time"}},
 		{"no end of an answer", slowly, load.ErrorCount{Outcome: load.Timeout, Text: "no answer in time"}},
 	}
@@ -132,7 +133,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// check makes three requests and compares how they ended.
+// check sends three requests and compares their outcomes.
 func check(t *testing.T, conn micro.Conn, timeout time.Duration, want load.ErrorCount) {
 	t.Helper()
 	r, err := load.Start(t.Context(), load.Plan{
@@ -155,7 +156,7 @@ func check(t *testing.T, conn micro.Conn, timeout time.Duration, want load.Error
 	}
 }
 
-// TestUnreachable: nobody listens, or somebody whom the certificate does not name.
+// TestUnreachable checks a port without a listener and a certificate for another host.
 func TestUnreachable(t *testing.T) {
 	free, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -173,7 +174,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestHTTPS: a server whose certificate is trusted.
+// TestHTTPS checks a server with a trusted certificate.
 func TestHTTPS(t *testing.T) {
 	s := httptest.NewTLSServer(says(200, `"safe"`))
 	t.Cleanup(s.Close)
@@ -185,14 +186,14 @@ func TestHTTPS(t *testing.T) {
 	}
 }
 
-// seen is what a server was asked.
+// seen is what a server has received.
 type seen struct {
 	Method, URI, Host, Body string
 	Length                  int64
 	Header                  map[string]string
 }
 
-// TestRequests: what goes over the wire.
+// TestRequests checks the requests on the wire.
 func TestRequests(t *testing.T) {
 	var got seen
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -239,8 +240,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreReused: one request after the other needs one connection,
-// whatever the status, and ten at once need ten.
+// TestConnectionsAreReused checks that sequential requests use one connection, whatever
+// the status, and that ten concurrent requests use ten.
 func TestConnectionsAreReused(t *testing.T) {
 	var opened, answered atomic.Int64
 	together := make(chan struct{})
@@ -286,7 +287,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
-// TestClose: what is in flight fails, what comes later too, and nothing is left.
+// TestClose checks that requests in flight and later ones fail, and that nothing is left.
 func TestClose(t *testing.T) {
 	arrived := make(chan struct{}, 1000)
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -316,9 +317,9 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestTheCallersEnd: the context's end and the request's deadline, whichever is
+// TestDeadlines checks the end of the context and the request's deadline, whichever is
 // earlier.
-func TestTheCallersEnd(t *testing.T) {
+func TestDeadlines(t *testing.T) {
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	c := dial(t, s.URL, web.Options{})
 	why := errors.New("enough")
@@ -343,7 +344,7 @@ func TestTheCallersEnd(t *testing.T) {
 	}
 }
 
-// TestTrace: the moment of writing is told once, before the answer.
+// TestTrace checks that Wrote is called once, before the reply.
 func TestTrace(t *testing.T) {
 	s := serve(t, says(200, `"ok"`))
 	c := dial(t, s.URL, web.Options{Method: "POST"})
@@ -367,7 +368,7 @@ func TestDialErrors(t *testing.T) {
 	for _, address := range []string{"", "localhost:3000", "ftp://x", "http://", "http://a b", "https:///path", "tcp://localhost:1"} {
 		if c, err := web.Dial(address, web.Options{}); err == nil {
 			_ = c.Close()
-			t.Errorf("%q is dialled", address)
+			t.Errorf("%q was accepted", address)
 		}
 	}
 	c := dial(t, "http://localhost:1", web.Options{})

@@ -10,10 +10,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// modifiers are the words that may follow a fault, and the kinds they go with.
-var modifiers = []struct {
+// options are the options that may follow a fault, and the kinds that have them.
+var options = []struct {
 	name  string
-	goes  trait
+	of    trait
 	parse func(*parser) error
 }{
 	{"share", takesDelay, (*parser).share},
@@ -23,19 +23,19 @@ var modifiers = []struct {
 	{"pattern", takesPattern, (*parser).pattern},
 }
 
-// modifier reads one NAME=VALUE.
-func (p *parser) modifier() error {
+// option parses one NAME=VALUE.
+func (p *parser) option() error {
 	start := p.at
 	name := p.until("= \t")
-	for _, m := range modifiers {
+	for _, m := range options {
 		if m.name != name {
 			continue
 		}
 		switch {
-		case !p.f.Kind.has(m.goes) && name == "share" && p.f.Kind.has(takesShare):
+		case !p.f.Kind.has(m.of) && name == "share" && p.f.Kind.has(takesShare):
 			return wrong(start, "the share must follow the kind: %s=20%%", p.f.Kind)
-		case !p.f.Kind.has(m.goes):
-			return wrong(start, "%s cannot be combined with %s, only with %s", name, p.f.Kind, kindsWith(m.goes))
+		case !p.f.Kind.has(m.of):
+			return wrong(start, "%s cannot be combined with %s, only with %s", name, p.f.Kind, kindsWith(m.of))
 		case p.seen[name]:
 			return wrong(start, "duplicate %s", name)
 		case !p.next('='):
@@ -44,12 +44,12 @@ func (p *parser) modifier() error {
 		p.seen[name] = true
 		return m.parse(p)
 	}
-	return unknownModifier(name, start)
+	return unknownOption(name, start)
 }
 
-func unknownModifier(name string, start int) error {
+func unknownOption(name string, start int) error {
 	var names []string
-	for _, m := range modifiers {
+	for _, m := range options {
 		names = append(names, m.name)
 	}
 	if near := nearest.Word(name, names); near != "" {
@@ -98,7 +98,7 @@ func (p *parser) message() error {
 	if err != nil {
 		return wrong(start, `the message has no closing quote (") or an invalid escape sequence`)
 	}
-	text, _ := strconv.Unquote(quoted) // it is quoted
+	text, _ := strconv.Unquote(quoted) // always valid
 	p.at += len(quoted)
 	switch {
 	case text == "":
@@ -123,7 +123,7 @@ func (p *parser) first() error {
 	return nil
 }
 
-// pattern reads the rest of the text.
+// pattern parses the rest of the text.
 func (p *parser) pattern() error {
 	start := p.at
 	text := strings.TrimRight(p.text[start:], " \t")
@@ -136,8 +136,7 @@ func (p *parser) pattern() error {
 	return nil
 }
 
-// parseRoute reads a pattern and returns its route; a problem comes with its
-// offset.
+// parseRoute parses a pattern and returns its route, or a problem and its offset.
 func parseRoute(text string) (route string, offset int, problem string) {
 	switch {
 	case text == "":
