@@ -73,7 +73,8 @@ fuzz: ## every fuzz target, FUZZTIME (60s) each
 	  done; \
 	done
 
-bench: nest ## speed against NestJS 12 on this machine, as ratios
+bench: ## CPU time per message compared with NestJS 12 on this machine
+	@$(MAKE) nest || echo 'make bench: npm cannot install NestJS' >&2
 	@$(JSONV2) go run ./internal/dev/peerbench $(BENCHFLAGS)
 
 bench-load: build ## msctl bench as a load generator, against vegeta and (if installed) wrk

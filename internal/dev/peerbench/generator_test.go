@@ -170,3 +170,18 @@ func TestItemsAreTheSame(t *testing.T) {
 		t.Errorf("items (-msctl +nest):\n%s", diff)
 	}
 }
+
+// TestMissingPeers checks that rows without their peers are left out, with one line for
+// each peer.
+func TestMissingPeers(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no node
+	all := []row{{make: nest, transport: "tcp"}, {make: golang, transport: "tcp"}, {make: nest, transport: "tcp"}}
+	var out strings.Builder
+	got := available(&out, all)
+	if len(got) != 1 || got[0].make != golang {
+		t.Errorf("available rows: %+v, want the one of msctl", got)
+	}
+	if n := strings.Count(out.String(), "\n"); n != 1 || !strings.Contains(out.String(), "node is not installed") {
+		t.Errorf("printed %q, want one line", out.String())
+	}
+}

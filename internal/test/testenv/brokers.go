@@ -116,8 +116,16 @@ func private(tb testing.TB, kind *brokerKind, config []string) *Broker {
 }
 
 // RabbitMQMissing returns why RabbitMQ cannot be started, or "" if it can.
-func RabbitMQMissing() string {
-	if _, err := rabbitKind.find(); err != nil {
+func RabbitMQMissing() string { return rabbitKind.missing() }
+
+// RedisMissing is RabbitMQMissing for Redis.
+func RedisMissing() string { return redisKind.missing() }
+
+// NATSMissing is RabbitMQMissing for NATS.
+func NATSMissing() string { return natsKind.missing() }
+
+func (k *brokerKind) missing() string {
+	if _, err := k.find(); err != nil {
 		return err.Error()
 	}
 	return ""
