@@ -60,7 +60,7 @@ func TestNestBehindBrokers(t *testing.T) {
 			if got := runSecretly(t, "emit", "user.created", "id:=1", "-t", to); got != (result{}) {
 				t.Errorf("emit: %+v", got)
 			}
-			if got := runSecretly(t, "ls", to); got.code == 0 || !strings.Contains(got.stderr, "NestJS services do not") {
+			if got := runSecretly(t, "ls", to); got.code == 0 || !strings.Contains(got.stderr, "NestJS services cannot") {
 				t.Errorf("ls: %+v", got)
 			}
 			unknown := map[string]int{"redis": 4, "nats": 4, "rabbitmq": 3}[name] // RabbitMQ's queue takes every pattern

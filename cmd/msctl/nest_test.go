@@ -92,7 +92,7 @@ func TestSendToNest(t *testing.T) {
 			if got := runMsctl(t, "emit", "user.created", "id:=1", "-t", nest.Addr); got != (result{}) {
 				t.Errorf("emit: %+v", got)
 			}
-			if got := runMsctl(t, "ls", nest.Addr); got.code != 3 || !strings.Contains(got.stderr, "does not say what it handles") {
+			if got := runMsctl(t, "ls", nest.Addr); got.code != 3 || !strings.Contains(got.stderr, "cannot list its handlers") {
 				t.Errorf("ls: %+v", got)
 			}
 		})

@@ -16,9 +16,9 @@ import (
 func newCompletionCommand(s *term.IO) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
-		Short: "Print the completion script of a shell: bash, zsh, fish, powershell",
-		Long: `Print the script that makes a shell complete msctl's commands and flags.
-SHELL is bash, zsh, fish or powershell.`,
+		Short: "Print a shell completion script",
+		Long: `Print a script that adds completion of msctl's commands and flags to a shell.
+SHELL is bash, zsh, fish, or powershell.`,
 		Example: `  source <(msctl completion bash)
   msctl completion zsh > "${fpath[1]}/_msctl"
   msctl completion fish > ~/.config/fish/completions/msctl.fish
@@ -32,8 +32,8 @@ SHELL is bash, zsh, fish or powershell.`,
 	}
 }
 
-// completeTarget lists what a TARGET may be, or begin with: the services of the
-// workspace that take messages, and the schemes of addresses.
+// completeTarget completes a TARGET: the services of the workspace that handle
+// messages, and the schemes of addresses.
 func completeTarget(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var list []cobra.Completion
 	if w, err := workspace.Current(); err == nil && w != nil {
@@ -65,7 +65,7 @@ func runCompletion(s *term.IO, root *cobra.Command, shell string) error {
 	case "powershell":
 		return root.GenPowerShellCompletionWithDesc(s.Out)
 	}
-	err := exit.Usagef("unknown shell %q: use bash, zsh, fish or powershell", shell)
+	err := exit.Usagef("unknown shell %q: use bash, zsh, fish, or powershell", shell)
 	if near := nearest.Word(shell, []string{"bash", "zsh", "fish", "powershell"}); near != "" {
 		return exit.WithHint(err, "did you mean `msctl completion %s`?", near)
 	}

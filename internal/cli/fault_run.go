@@ -40,7 +40,7 @@ func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
 	r := &faultRunner{io: s, o: o, proxy: proxy, began: time.Now()}
 	proxy.Begin(r.began)
 	r.introduce()
-	lines, release := liveLines(s)
+	lines, release := s.Lines()
 	defer release()
 	r.loop(ctx, lines)
 	fmt.Fprint(s.Out, r.summary())
@@ -188,11 +188,11 @@ func (r *faultRunner) state(a fault.Active) string {
 	case a.Removed:
 		return "removed"
 	case a.Acting && a.Fault.Length > 0:
-		return "active for another " + seconds(a.Fault.Start+a.Fault.Length-passed)
+		return "active for another " + term.Duration(a.Fault.Start+a.Fault.Length-passed)
 	case a.Acting:
 		return "active"
 	case passed < a.Fault.Start:
-		return "starts in " + seconds(a.Fault.Start-passed)
+		return "starts in " + term.Duration(a.Fault.Start-passed)
 	}
 	return "ended"
 }
@@ -270,7 +270,7 @@ func (r *faultRunner) summary() string {
 	stats := r.proxy.Stats()
 	var b strings.Builder
 	_, port, _ := net.SplitHostPort(r.proxy.Addr()) // always valid
-	fmt.Fprintf(&b, "fault proxy :%s in front of %s, ran for %s, seed %d\n", port, r.o.target.Name(), seconds(time.Since(r.began)), r.o.seed)
+	fmt.Fprintf(&b, "fault proxy :%s in front of %s, ran for %s, seed %d\n", port, r.o.target.Name(), term.Duration(time.Since(r.began)), r.o.seed)
 	row := func(name string, n uint64, note string) {
 		fmt.Fprintf(&b, "  %-12s %10s  %s\n", name, decimal(n), note)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// flagGroup is the annotation that holds the heading of a flag in the help.
+// flagGroup is the annotation with the heading of a flag in the help.
 const flagGroup = "msctl_group"
 
-// groupFlags puts flags of cmd under a heading of their own in its help. The
-// headings appear in the order of their first flag's definition.
+// groupFlags puts flags of cmd under a heading in its help. Headings appear in the
+// order in which their first flags were defined.
 func groupFlags(cmd *cobra.Command, heading string, names ...string) {
 	for _, name := range names {
 		flag := cmd.Flags().Lookup(name)
@@ -28,8 +28,8 @@ func groupFlags(cmd *cobra.Command, heading string, names ...string) {
 	}
 }
 
-// printHelp writes a command's help to Out: what it does, how it is called,
-// examples, subcommands by group, flags by heading.
+// printHelp writes a command's help to Out: description, usage, examples, subcommands
+// by group, and flags by heading.
 func printHelp(s *term.IO, cmd *cobra.Command) {
 	p := s.OutPalette()
 	var b strings.Builder
@@ -44,7 +44,7 @@ func printHelp(s *term.IO, cmd *cobra.Command) {
 	writeCommands(&b, p, cmd)
 	writeFlags(&b, p, cmd, s.Width())
 	if cmd.HasAvailableSubCommands() {
-		fmt.Fprintf(&b, "\n%s\n", p.Dim(fmt.Sprintf("`%s COMMAND --help` says more about a command.", cmd.CommandPath())))
+		fmt.Fprintf(&b, "\n%s\n", p.Dim(fmt.Sprintf("Use `%s COMMAND --help` for more information about a command.", cmd.CommandPath())))
 	}
 	fmt.Fprint(s.Out, b.String())
 }
@@ -76,8 +76,8 @@ func writeCommands(b *strings.Builder, p term.Palette, cmd *cobra.Command) {
 	}
 }
 
-// writeFlags writes the flags under their headings, in the order in which they
-// were defined; those without a heading come last, with the inherited ones.
+// writeFlags writes the flags by heading, in the order in which they were defined.
+// Flags without a heading and inherited flags come last.
 func writeFlags(b *strings.Builder, p term.Palette, cmd *cobra.Command, width int) {
 	const rest = "Flags"
 	sets := map[string]*pflag.FlagSet{}
@@ -113,7 +113,7 @@ func writeFlags(b *strings.Builder, p term.Palette, cmd *cobra.Command, width in
 	}
 }
 
-// newHelpCommand is `msctl help [COMMAND]`, for people who type it that way.
+// newHelpCommand is `msctl help [COMMAND]`.
 func newHelpCommand(s *term.IO) *cobra.Command {
 	return &cobra.Command{
 		Use:    "help [COMMAND]",

@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/internal/shorthand"
 )
 
-// filters is what --jq and --expect make of each value; both may be nil.
+// filters are the compiled --jq and --expect; each may be nil.
 type filters struct {
 	jq, expect *gojq.Code
 	expectText string
@@ -26,7 +26,7 @@ func (o *sendOptions) filters() (filters, error) {
 	return filters{jq, expect, o.expect}, err
 }
 
-// compileJQ compiles a jq expression; nil for none. A malformed one is a usage
+// compileJQ compiles a jq expression; nil for "". A malformed expression is a usage
 // error that points at the column.
 func compileJQ(flag, text string) (*gojq.Code, error) {
 	if text == "" {
@@ -48,7 +48,7 @@ func compileJQ(flag, text string) (*gojq.Code, error) {
 	return code, nil
 }
 
-// apply gives what is to be printed of a value: itself without --jq, untouched.
+// apply returns the values to print for a value: without --jq, the value itself.
 func (f filters) apply(raw json.RawMessage) ([]json.RawMessage, error) {
 	if f.jq == nil {
 		return []json.RawMessage{raw}, nil
@@ -56,8 +56,8 @@ func (f filters) apply(raw json.RawMessage) ([]json.RawMessage, error) {
 	return runJQ("--jq", f.jq, raw)
 }
 
-// check returns an error when --expect does not hold: when its expression gives
-// false, null or nothing at all. An answer without a value counts as null.
+// check returns an error if the expression of --expect yields false, null, or nothing.
+// A reply without a value counts as null.
 func (f filters) check(raw json.RawMessage) error {
 	if f.expect == nil {
 		return nil
@@ -73,16 +73,16 @@ func (f filters) check(raw json.RawMessage) error {
 	if holds {
 		return nil
 	}
-	return fmt.Errorf("--expect %q does not hold for %s", f.expectText, shorthand.Abbreviate(string(raw)))
+	return fmt.Errorf("--expect %q is not true for %s", f.expectText, shorthand.Abbreviate(string(raw)))
 }
 
-// runJQ runs an expression on a value. Numbers keep all their digits.
+// runJQ applies an expression to a value. Numbers keep all their digits.
 func runJQ(flag string, code *gojq.Code, raw json.RawMessage) ([]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return nil, fmt.Errorf("%s: read the answer: %w", flag, err)
+		return nil, fmt.Errorf("%s: read the reply: %w", flag, err)
 	}
 	var out []json.RawMessage
 	for results := code.Run(value); ; {

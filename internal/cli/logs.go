@@ -12,6 +12,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -26,19 +27,19 @@ func newLogsCommand(s *term.IO) *cobra.Command {
 	o := logsOptions{}
 	cmd := &cobra.Command{
 		Use:     "logs [SERVICE…]",
-		Short:   "Show the log of what runs in the background",
+		Short:   "Show the log of services in the background",
 		GroupID: groupProject,
-		Long: `Shows the log of the last ` + "`msctl run --detach`" + ` of this workspace, of all services or
-of those named. A broker of the run is named rabbitmq, redis or nats; all of its log
-is shown then.`,
+		Long: `Show the log of the last ` + "`msctl run --detach`" + ` of this workspace. With SERVICE, show
+only the lines of these services. A broker of the run has the name rabbitmq, redis, or
+nats; naming one shows its complete log.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.services = args
 			return runLogs(cmd.Context(), s, o)
 		},
 		ValidArgsFunction: completeServices,
 	}
-	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "go on until the run ends")
-	cmd.Flags().StringVar(&o.log, "log", logText, "print `FORMAT`: text, or json with one object a line")
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "keep printing new lines until the run ends")
+	cmd.Flags().StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
 	return cmd
 }
 
@@ -67,29 +68,28 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 	} else {
 		close(ended)
 	}
-	printer := newRunPrinter(s, asked, w, supervisedServices(w, nil))
-	printer.loud = len(named) < len(o.services)
-	err = followLog(ctx, file, ended, func(line string, e proc.Event, isEvent bool) bool {
+	printer := runlog.New(s, w, supervisedServices(w, nil), runlog.Options{JSON: o.log == logJSON, All: len(named) < len(o.services)})
+	err = runlog.Follow(ctx, file, ended, func(line string, e proc.Event, isEvent bool) bool {
 		switch {
 		case !isEvent:
 			s.Notef("%s", line)
 		case len(o.services) == 0 || slices.Contains(o.services, e.Service):
-			printer.one(e)
+			printer.Print(e)
 		}
 		return true
 	})
 	if errors.Is(err, fs.ErrNotExist) {
-		return exit.WithHint(fmt.Errorf("%s has not run in the background yet", w.Name), "`msctl run --detach` starts it; `msctl run` shows its log itself")
+		return exit.WithHint(fmt.Errorf("%s has not run in the background yet", w.Name), "start it with `msctl run --detach`; `msctl run` without --detach prints its log itself")
 	}
 	return err
 }
 
-// isBroker reports whether a run may start a broker under that name.
+// isBroker reports whether a run may start a broker with that name.
 func isBroker(w *workspace.Workspace, name string) bool {
 	return slices.ContainsFunc(workspace.Brokers(), func(t workspace.Transport) bool { return proc.BrokerName(w, t) == name })
 }
 
-// awaitNoRun returns when nothing of the workspace runs any more, or ctx ends.
+// awaitNoRun returns when the workspace is no longer running, or ctx ends.
 func awaitNoRun(ctx context.Context, w *workspace.Workspace) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()

@@ -18,7 +18,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// lsOptions is what `msctl ls` was told.
+// lsOptions are the flags and arguments of `msctl ls`.
 type lsOptions struct {
 	to      string
 	target  target.Flags
@@ -32,14 +32,15 @@ func newLsCommand(s *term.IO) *cobra.Command {
 	var o lsOptions
 	cmd := &cobra.Command{
 		Use:   "ls [TARGET]",
-		Short: "List the handlers of a running service, with their types",
-		Long: `List what a running service handles: patterns, kinds, how often and how fast
-they ran since the start, and the types of their data and replies. Without a
-TARGET: all services of the workspace, elsewhere tcp://localhost:3002.
+		Short: "List the handlers of running services",
+		Long: `List the handlers of a running service: the pattern, the kind, the number of calls and
+errors, the latency since the start of the service, and the types of the data and the
+reply. Without a TARGET, list all services of the workspace or, outside of a workspace,
+tcp://localhost:3002.
 
-Services on msctl's runtime can be asked; at an address of Redis or NATS all of
-them are. A NestJS service cannot: for it, --source reads the patterns out of its
-TypeScript sources.
+Only services built on msctl's runtime can list their handlers. The address of Redis or
+NATS lists the services that share it. For a NestJS service, use --source to read the
+patterns from its TypeScript sources.
 
 ` + target.AddressSyntax,
 		Example: `  msctl ls
@@ -54,7 +55,7 @@ TypeScript sources.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			if o.to != "" && o.to != args[0] {
-				return exit.Usagef("two targets: %q and --to %q", target.WithoutLogin(args[0]), target.WithoutLogin(o.to))
+				return exit.Usagef("conflicting targets: %q and --to %q", target.WithoutLogin(args[0]), target.WithoutLogin(o.to))
 			}
 			o.to = args[0]
 		}
@@ -67,12 +68,12 @@ TypeScript sources.
 		return runLs(cmd.Context(), s, o)
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.to, "to", "t", "", "ask `TARGET`, as the argument does")
-	completes(cmd)
-	f.StringVarP(&o.output, "output", "o", "", "print as `FORMAT`: json")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show all members of the types")
-	f.StringVar(&o.source, "source", "", "read the patterns of the NestJS sources in `DIR`, ask nobody")
-	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait `DURATION` for a service")
+	f.StringVarP(&o.to, "to", "t", "", "`TARGET` to ask; same as the argument")
+	completeTo(cmd)
+	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the types in full")
+	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`")
+	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "time limit for a service to reply")
 	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout")
 	return cmd
@@ -83,9 +84,9 @@ func (o *lsOptions) check() error {
 	case o.output != "" && o.output != "json":
 		return exit.Usagef("unknown output %q: use json", o.output)
 	case o.source != "" && o.to != "":
-		return exit.Usagef("--source asks no service: leave %q out", target.WithoutLogin(o.to))
+		return exit.Usagef("--source cannot be combined with a target: remove %q", target.WithoutLogin(o.to))
 	case o.timeout <= 0:
-		return exit.Usagef("--timeout must be longer than 0")
+		return exit.Usagef("--timeout must be greater than 0")
 	}
 	return nil
 }
@@ -117,7 +118,7 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 	return listAnswers(s, answers, o.verbose)
 }
 
-// ask asks everyone at a target.
+// ask asks all services at a target.
 func (o *lsOptions) ask(ctx context.Context, t target.Target) []target.Answer {
 	all, err := o.target.DescribeAll(ctx, t, o.timeout)
 	if err != nil {
@@ -130,8 +131,8 @@ func (o *lsOptions) ask(ctx context.Context, t target.Target) []target.Answer {
 	return answers
 }
 
-// targets is the one that was named, or the services of the workspace that take
-// messages, or the default.
+// targets returns the given target, or the services of the workspace that handle
+// messages, or the default target.
 func (o *lsOptions) targets(ctx context.Context) ([]target.Target, error) {
 	if o.to == "" {
 		w, err := workspace.Current()
@@ -147,7 +148,7 @@ func (o *lsOptions) targets(ctx context.Context) ([]target.Target, error) {
 	return []target.Target{t}, err
 }
 
-// notDescribed says why a service did not list its handlers.
+// notDescribed explains why a service did not list its handlers.
 func notDescribed(a target.Answer) error {
 	t := a.Target
 	switch {
@@ -162,11 +163,11 @@ func notDescribed(a target.Answer) error {
 	return target.Explain(a.Err, t)
 }
 
-// sourceHint is what to do about services that do not say what they handle.
+// sourceHint is the hint for services that cannot list their handlers.
 const sourceHint = "`msctl ls --source DIR` reads the patterns from TypeScript sources"
 
-// listAnswers prints the services one after the other. It is an error when none
-// of them could be asked; one that could not is mentioned in its place.
+// listAnswers prints the services and their errors one after the other. It returns an
+// error if no service answered.
 func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 	p := s.OutPalette()
 	var firstErr error
@@ -192,8 +193,8 @@ func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 	return exit.Said(firstErr)
 }
 
-// printDescriptions prints what the services said: an object for one, one object
-// a line for several.
+// printDescriptions prints the descriptions as JSON, one object per line if there are
+// several.
 func printDescriptions(s *term.IO, answers []target.Answer) error {
 	type described struct {
 		Target  string `json:"target"`
@@ -238,18 +239,18 @@ func runLsSource(s *term.IO, o lsOptions) error {
 		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), u)
 	}
 	if len(handlers) == 0 && len(unread) == 0 {
-		return exit.WithHint(fmt.Errorf("no @MessagePattern and no @EventPattern in the TypeScript files of %s", o.source),
-			"name the folder of the service's sources")
+		return exit.WithHint(fmt.Errorf("no @MessagePattern or @EventPattern in the TypeScript files of %s", o.source),
+			"use the folder with the sources of the service")
 	}
 	if o.output == "json" {
 		return printSources(s, handlers)
 	}
-	t := &table{}
-	t.row("PATTERN", "KIND", "HANDLER", "WHERE")
+	t := &term.Table{}
+	t.Row("PATTERN", "KIND", "HANDLER", "FILE")
 	for _, h := range handlers {
-		t.row(h.Pattern, sourceKind(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
+		t.Row(h.Pattern, sourceKind(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
 	}
-	t.write(s.Out, s.OutPalette())
+	t.Write(s.Out, s.OutPalette())
 	return nil
 }
 

@@ -13,13 +13,12 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// Main runs msctl with the arguments after the program's name and returns the
-// exit code. version is what the build was stamped with, or "" to take it from
-// the module's build information. The first SIGINT or SIGTERM ends the context
-// of the command; a second one ends the process, unless the command has taken
-// over signals itself.
+// Main runs msctl with the arguments that follow the program's name and returns the
+// exit code. version is the version stamped by the build, or "" to use the module's
+// build information. The first SIGINT or SIGTERM cancels the context of the command.
+// The second ends the process, unless the command handles signals itself.
 func Main(s *term.IO, version string, args []string) int {
-	cobra.EnableCommandSorting = false // the help lists commands in our order
+	cobra.EnableCommandSorting = false // the help lists commands in the order of subcommands
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 	root := newRootCommand(s, version)
@@ -32,8 +31,8 @@ func Main(s *term.IO, version string, args []string) int {
 	return exit.Report(s, err)
 }
 
-// withSignals gives a context that ends with the first SIGINT or SIGTERM; its
-// cause is a *signalError. stop releases the goroutine that waits for them.
+// withSignals returns a context that the first SIGINT or SIGTERM cancels with an
+// *exit.SignalError as the cause. Call stop to release its goroutine.
 func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
@@ -43,7 +42,7 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 		defer close(finished)
 		select {
 		case got := <-signals:
-			signal.Stop(signals) // the next one has its usual effect
+			signal.Stop(signals) // the next signal has its default effect
 			cancel(&exit.SignalError{Signal: got})
 		case <-ctx.Done():
 			signal.Stop(signals)

@@ -18,25 +18,25 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// messenger sends messages of one pattern to one target and prints the answers.
-// It is used by one goroutine.
+// messenger sends messages with one pattern to one target and prints the replies. It
+// must not be used concurrently.
 type messenger struct {
 	io      *term.IO
 	o       sendOptions
 	target  target.Target
 	filters filters
 	client  *micro.Client
-	// attempts is how many the last message took.
+	// attempts counts the attempts of the last message.
 	attempts int
-	// watch is that of the message that is on its way.
-	watch *stopwatch
+	// trace observes the current message.
+	trace *trace
 }
 
-// maxLine is the longest line that --each reads, in bytes.
+// maxLine limits a line of --each, in bytes.
 const maxLine = 64 << 20
 
-// each sends one message for each line of standard input. A message that fails
-// is reported and the next one is sent, unless nothing can be reached any more.
+// each sends one message for each line of standard input. It reports a failure and
+// continues with the next line, unless further messages would be pointless.
 func (m *messenger) each(ctx context.Context) error {
 	var first error
 	lines := bufio.NewScanner(m.io.In)
@@ -64,7 +64,7 @@ func (m *messenger) each(ctx context.Context) error {
 
 func (m *messenger) line(ctx context.Context, text string) error {
 	if !utf8.ValidString(text) {
-		return exit.Usagef("this is not valid UTF-8")
+		return exit.Usagef("the data is not valid UTF-8")
 	}
 	if problem := shorthand.CheckJSON(text); problem != nil {
 		return exit.PointAt("the data", text, problem.Offset, problem.Message)
@@ -72,7 +72,7 @@ func (m *messenger) line(ctx context.Context, text string) error {
 	return m.once(ctx, json.RawMessage(text))
 }
 
-// repeat sends the message as often as --repeat and --watch say.
+// repeat sends the message as often as --repeat and --watch require.
 func (m *messenger) repeat(ctx context.Context) error {
 	times := m.o.repeat
 	if times == 1 && m.o.watch == 0 {
@@ -124,46 +124,46 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// errPrint marks an answer that could not be printed: the reader has gone.
-var errPrint = errors.New("print the answer")
+// errPrint is returned when standard output is closed.
+var errPrint = errors.New("print the reply")
 
-// once sends one message and prints its answer.
+// once sends one message and prints its reply.
 func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	metadata, err := m.o.metadata()
 	if err != nil {
 		return err
 	}
-	watch := &stopwatch{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern)}
-	m.watch = watch
-	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: metadata, Trace: watch.trace()}
+	trace := &trace{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern)}
+	m.trace = trace
+	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: metadata, Trace: trace.micro()}
 	var unexpected error
 	err = m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {
 			return nil
 		}
-		watch.value()
+		trace.value()
 		return m.print(v.Raw, &unexpected)
 	}))
-	watch.summary(m.o.event, err)
+	trace.summary(m.o.event, err)
 	if err != nil {
 		return m.counted(m.explain(ctx, err))
 	}
-	if watch.values == 0 && !m.o.event {
+	if trace.values == 0 && !m.o.event {
 		return m.filters.check(json.RawMessage("null"))
 	}
 	return unexpected
 }
 
-// showHeaders has the headers of each attempt shown.
+// showHeaders is an interceptor that lets the trace print the headers of each attempt.
 func (m *messenger) showHeaders(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-		m.watch.beside = req
+		m.trace.request = req
 		return next(ctx, req, reply)
 	}
 }
 
-// print writes one value of an answer; what --expect says of it goes to
-// unexpected, so that the rest of the answer is still printed.
+// print prints one value of a reply. It stores the first failure of --expect in
+// unexpected, so that the rest of the reply is still printed.
 func (m *messenger) print(raw json.RawMessage, unexpected *error) error {
 	values, err := m.filters.apply(raw)
 	if err != nil {
@@ -180,7 +180,7 @@ func (m *messenger) print(raw json.RawMessage, unexpected *error) error {
 	return nil
 }
 
-// explain makes a person's error of what the call ended with.
+// explain rewrites the error of a call for the user.
 func (m *messenger) explain(ctx context.Context, err error) error {
 	var remote *micro.Error
 	switch {
@@ -198,7 +198,7 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	return target.Explain(err, m.target)
 }
 
-// counted says how many attempts an error has cost, where it was several.
+// counted adds the number of attempts to an error, if there was more than one.
 func (m *messenger) counted(err error) error {
 	if m.attempts < 2 {
 		return err
@@ -211,8 +211,8 @@ func (m *messenger) counted(err error) error {
 	return exit.WithText(err, text)
 }
 
-// unserved is the error of a message that nobody has subscribed to. The service may
-// run all the same, without a handler for it.
+// unserved explains that no service has subscribed to the message. The service may
+// still be running, without a handler for it.
 func (m *messenger) unserved(ctx context.Context, err error) error {
 	text := fmt.Sprintf("no service at %s handles %s", m.target.Where(), m.o.pattern)
 	known := m.unknownPattern(ctx, exit.WithText(err, text))
@@ -225,8 +225,7 @@ func (m *messenger) unserved(ctx context.Context, err error) error {
 	return exit.WithHint(exit.WithText(err, text), "%s", m.target.StartHint(m.target.ServedHint()))
 }
 
-// unknownPattern adds the nearest handlers to an error, when the service can be
-// asked.
+// unknownPattern adds similar handlers to an error, if the service can list them.
 func (m *messenger) unknownPattern(ctx context.Context, err error) error {
 	services, askErr := m.o.target.DescribeAll(ctx, m.target, target.DescribeTimeout)
 	if askErr != nil {
@@ -243,12 +242,5 @@ func (m *messenger) unknownPattern(ctx context.Context, err error) error {
 	if len(services) > 1 {
 		handles = "they handle"
 	}
-	return exit.WithHint(err, "%s %s", handles, strings.Join(firstFew(known, 5), ", "))
-}
-
-func firstFew(words []string, limit int) []string {
-	if len(words) <= limit {
-		return words
-	}
-	return append(words[:limit:limit], fmt.Sprintf("and %d more", len(words)-limit))
+	return exit.WithHint(err, "%s %s", handles, term.List(known, 5))
 }

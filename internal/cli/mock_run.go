@@ -34,7 +34,7 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	ended := make(chan error, 1)
 	go func() { ended <- service.Wait() }()
 	m.introduce()
-	lines, release := liveLines(s)
+	lines, release := s.Lines()
 	defer release()
 	err = m.loop(ctx, lines, ended)
 	fmt.Fprint(s.Out, m.summary())
@@ -72,7 +72,7 @@ func (m *mock) introduce() {
 		for i, p := range m.o.served {
 			names[i] = p.String()
 		}
-		patterns = list(names, 5)
+		patterns = term.List(names, 5)
 	}
 	m.io.Notef("%s %s replies to %s", c.Good("✓"), at, patterns)
 	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), count(m.o.workers, "worker"),
@@ -220,7 +220,7 @@ func (m *mock) second() {
 func (m *mock) summary() string {
 	stats := m.service.Stats()
 	var b strings.Builder
-	fmt.Fprintf(&b, "mock ran for %s, capacity %s\n", seconds(time.Since(m.began)), capacityText(m.service.Capacity()))
+	fmt.Fprintf(&b, "mock ran for %s, capacity %s\n", term.Duration(time.Since(m.began)), capacityText(m.service.Capacity()))
 	row := func(name string, n uint64, note string) {
 		fmt.Fprintf(&b, "  %-8s %8d  %s\n", name, n, note)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// newOptions are the flags of `msctl new`.
+// newOptions are the flags and arguments of `msctl new`.
 type newOptions struct {
 	name     string
 	module   string
@@ -27,29 +27,29 @@ type newOptions struct {
 	writeOptions
 }
 
-// writeOptions are shared by everything that writes files.
+// writeOptions are the flags of all commands that write files.
 type writeOptions struct {
 	yes, dryRun, force bool
 }
 
-func (o *writeOptions) add(cmd *cobra.Command) {
+func (o *writeOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVarP(&o.yes, "yes", "y", false, "ask nothing")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be written, and write nothing")
-	flags.BoolVar(&o.force, "force", false, "write over files that differ")
+	flags.BoolVarP(&o.yes, "yes", "y", false, "do not prompt")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print the files that would be written, without writing them")
+	flags.BoolVar(&o.force, "force", false, "overwrite files that differ")
 }
 
 func newNewCommand(s *term.IO, version string) *cobra.Command {
 	o := newOptions{version: version}
 	cmd := &cobra.Command{
 		Use:     "new [NAME]",
-		Short:   "Make a workspace, a service or a handler",
+		Short:   "Create a workspace, a service, or a handler",
 		GroupID: groupProject,
-		Long: `Makes a workspace in the folder NAME: a gateway and services that build, pass
-their tests and run at once, in a git repository with a first commit. Without
-NAME, and with a terminal, it asks what to make.
+		Long: `Create a workspace in the folder NAME: a gateway and services that build, pass their
+tests, and are ready to run, in a git repository with a first commit. Without NAME,
+prompt for everything.
 
-Inside a workspace, ` + "`msctl new service`" + ` and ` + "`msctl new handler`" + ` add to it.`,
+In a workspace, use ` + "`msctl new service`" + ` and ` + "`msctl new handler`" + ` to add to it.`,
 		Example: `  msctl new shop
   msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
   msctl new shop --example notifications
@@ -65,10 +65,10 @@ Inside a workspace, ` + "`msctl new service`" + ` and ` + "`msctl new handler`" 
 			return runNew(cmd.Context(), s, o)
 		},
 	}
-	cmd.Flags().StringArrayVar(&o.services, "service", nil, "a service, `NAME[:TRANSPORT[:PORT]]`, the transport tcp, rabbitmq, redis or nats; may be given again (default items:tcp:3002 and orders:tcp:3003)")
-	cmd.Flags().StringVar(&o.example, "example", "", "an `EXAMPLE` beside items and orders: notifications (mails, over RabbitMQ, with retries and dead letters)")
+	cmd.Flags().StringArrayVar(&o.services, "service", nil, "add a service, `NAME[:TRANSPORT[:PORT]]`, with the transport tcp, rabbitmq, redis, or nats (repeatable; default items:tcp:3002 and orders:tcp:3003)")
+	cmd.Flags().StringVar(&o.example, "example", "", "add an `EXAMPLE` to items and orders: notifications (email over RabbitMQ, with retries and dead letters)")
 	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default NAME)")
-	o.add(cmd)
+	o.register(cmd)
 	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s))
 	return cmd
 }
@@ -91,7 +91,7 @@ func runNew(ctx context.Context, s *term.IO, o newOptions) error {
 		return fmt.Errorf("find the folder of %s: %w", w.Name, err)
 	}
 	if path, err := workspace.Find(filepath.Dir(dir)); err == nil {
-		return exit.WithHint(exit.Usagef("this folder is in a workspace already: %s", path), "`msctl new service %s` adds a service to it", w.Name)
+		return exit.WithHint(exit.Usagef("this folder is already in a workspace: %s", path), "`msctl new service %s` adds a service to it", w.Name)
 	}
 	files, err := w.Files()
 	if err != nil {
@@ -105,11 +105,11 @@ func runNew(ctx context.Context, s *term.IO, o newOptions) error {
 	if fresh {
 		commitWorkspace(ctx, s, dir, w.Name)
 	}
-	sayNext(s, w)
+	printNext(s, w)
 	return nil
 }
 
-// workspace reads the flags.
+// workspace converts the flags.
 func (o newOptions) workspace() (scaffold.Workspace, error) {
 	w := scaffold.Workspace{Name: o.name, Module: o.module, Version: readVersion(o.version).Version}
 	for _, text := range o.services {
@@ -131,12 +131,12 @@ func (o newOptions) workspace() (scaffold.Workspace, error) {
 	return w, nil
 }
 
-// parseService reads NAME[:TRANSPORT[:PORT]]; flag, "--service " or "", is what
-// it was given with.
+// parseService parses NAME[:TRANSPORT[:PORT]]. flag is the prefix of errors:
+// "--service " or "".
 func parseService(flag, text string) (scaffold.Service, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) > 3 {
-		return scaffold.Service{}, exit.Usagef("%s%q: write NAME:TRANSPORT:PORT, such as items:tcp:3002 or mail:rabbitmq", flag, text)
+		return scaffold.Service{}, exit.Usagef("%s%q: must be NAME:TRANSPORT:PORT, such as items:tcp:3002 or email:rabbitmq", flag, text)
 	}
 	service := scaffold.Service{Name: parts[0]}
 	if len(parts) > 1 {
@@ -145,14 +145,14 @@ func parseService(flag, text string) (scaffold.Service, error) {
 	if len(parts) > 2 {
 		port, err := strconv.Atoi(parts[2])
 		if err != nil || port < 1 || port > 65535 {
-			return scaffold.Service{}, exit.Usagef("%s%q: the port must be a number from 1 to 65535", flag, text)
+			return scaffold.Service{}, exit.Usagef("%s%q: invalid port %q: must be between 1 and 65535", flag, text, parts[2])
 		}
 		service.Port = port
 	}
 	return service, nil
 }
 
-// withPorts gives services on TCP without a port the next free ones.
+// withPorts assigns free ports to the TCP services that have none.
 func withPorts(services []scaffold.Service) []scaffold.Service {
 	taken := map[int]bool{scaffold.DefaultGatewayPort: true}
 	for _, s := range services {
@@ -169,27 +169,27 @@ func withPorts(services []scaffold.Service) []scaffold.Service {
 	return services
 }
 
-// emptyFolder reports whether nothing is in dir, or dir is not there.
+// emptyFolder reports whether dir is empty or does not exist.
 func emptyFolder(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	return errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0
 }
 
-// commitWorkspace makes the first commit. That it could not is no reason to
-// fail: the workspace is there.
+// commitWorkspace makes the first commit. A failure is only a note, because the
+// workspace is complete without it.
 func commitWorkspace(ctx context.Context, s *term.IO, dir, name string) {
 	if scaffold.InRepository(ctx, dir) {
 		return
 	}
-	err := scaffold.FirstCommit(ctx, dir, "Make "+name+" with msctl new")
+	err := scaffold.FirstCommit(ctx, dir, "Create "+name+" with msctl new")
 	if err != nil && !errors.Is(err, scaffold.ErrNoGit) {
-		s.Notef("%s the first commit could not be made: %v", s.ErrPalette().Warn("note:"), err)
+		s.Notef("%s cannot make the first commit: %v", s.ErrPalette().Warn("note:"), err)
 	}
 }
 
-// sayNext says what to type next.
-func sayNext(s *term.IO, w scaffold.Workspace) {
+// printNext prints the next steps.
+func printNext(s *term.IO, w scaffold.Workspace) {
 	p := s.ErrPalette()
 	s.Notef("\nNext:\n  %s\n  %s", p.Accent("cd "+w.Name), p.Accent("msctl run"))
-	s.Notef("\nThen the API is at http://localhost:%d, its docs at http://localhost:%d/api", scaffold.DefaultGatewayPort, scaffold.DefaultGatewayPort)
+	s.Notef("\nThe API will be at http://localhost:%d, its documentation at http://localhost:%d/api", scaffold.DefaultGatewayPort, scaffold.DefaultGatewayPort)
 }

@@ -78,7 +78,7 @@ func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.C
 		policy.WithHooks(policy.Hooks{Ended: func(_ context.Context, a policy.Attempt) {
 			*attempts = a.Number
 			if verbose && a.Next == policy.Retry {
-				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d failed: %v; retrying in %s", a.Number, a.Err, duration(a.Delay))))
+				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d failed: %v; retrying in %s", a.Number, a.Err, term.Duration(a.Delay))))
 			}
 		}}))
 	// The policy bounds every attempt. The client's own timeout must not end a call

@@ -10,6 +10,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -18,19 +19,19 @@ func newPsCommand(s *term.IO) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "ps",
-		Short:   "Show the services that run",
+		Short:   "Show the running services",
 		GroupID: groupProject,
-		Long: `Shows the services of this workspace that ` + "`msctl run`" + ` runs, in this terminal,
-another one or the background. Exit code 1 when nothing runs.`,
+		Long: `Show the services of this workspace that ` + "`msctl run`" + ` is running, in any terminal or
+in the background. The exit code is 1 if nothing is running.`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "" && output != logJSON {
-				return exit.Usagef("flag --output: unknown format %q: use json", output)
+				return exit.Usagef("unknown output %q: use json", output)
 			}
 			return runPs(cmd.Context(), s, output == logJSON)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "print as `FORMAT`: json, one object for each run")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "output `FORMAT`: json (one object per run)")
 	return cmd
 }
 
@@ -63,32 +64,33 @@ func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
 	return nil
 }
 
-// requireWorkspace loads the workspace of the current folder; there must be one.
+// requireWorkspace loads the workspace of the current folder. Not being in one is a
+// usage error.
 func requireWorkspace() (*workspace.Workspace, error) {
 	w, err := workspace.Current()
 	if err == nil && w == nil {
-		return nil, exit.WithHint(exit.Usagef("there is no %s here or in a folder above", workspace.FileName),
-			"`msctl new shop` makes a workspace; then `cd shop && msctl run`")
+		return nil, exit.WithHint(exit.Usagef("there is no %s in this folder or above it", workspace.FileName),
+			"`msctl new shop` creates a workspace; then run `cd shop && msctl run`")
 	}
 	return w, err
 }
 
-// runningOf returns the runs of the workspace; there must be one.
+// runningOf returns the runs of the workspace, or an error if there are none.
 func runningOf(ctx context.Context, w *workspace.Workspace) ([]proc.Control, error) {
 	runs, err := proc.Runs(ctx, w, "")
 	if err == nil && len(runs) == 0 {
-		return nil, exit.WithHint(fmt.Errorf("nothing of %s runs", w.Name), "start it with `msctl run`, or `msctl run --detach` for the background")
+		return nil, exit.WithHint(fmt.Errorf("%s is not running", w.Name), "start it with `msctl run`, or in the background with `msctl run --detach`")
 	}
 	return runs, err
 }
 
 func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
 	c := s.OutPalette()
-	width, long := len("service"), len("where")
+	width, long := len("service"), len("address")
 	for _, service := range status.Services {
 		width, long = max(width, len(service.Name)), max(long, len(service.URL))
 	}
-	fmt.Fprintln(s.Out, c.Bold(fmt.Sprintf("%-*s  %-8s  %-8s  %-7s  %-7s  %s", width, "service", "state", "for", "pid", "crashes", "where")))
+	fmt.Fprintln(s.Out, c.Bold(fmt.Sprintf("%-*s  %-8s  %-8s  %-7s  %-7s  %s", width, "service", "state", "age", "pid", "crashes", "address")))
 	for _, service := range status.Services {
 		state := fmt.Sprintf("%-8s", service.State)
 		switch service.State {
@@ -104,14 +106,14 @@ func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
 			pid = fmt.Sprint(service.Pid)
 		}
 		if service.BuildFailed {
-			note = c.Bad("  does not build")
+			note = c.Bad("  build failed")
 		}
 		number := indexOf(w.Names(), service.Name)
 		if service.RunsBroker {
 			note += c.Dim("  started for this run")
 		}
 		fmt.Fprintf(s.Out, "%s  %s  %-8s  %-7s  %-7d  %s%s\n", c.Service(number, fmt.Sprintf("%-*s", width, service.Name)), state,
-			age(time.Since(service.Since)), pid, service.Crashes, typed(service.URL), note)
+			age(time.Since(service.Since)), pid, service.Crashes, runlog.Localhost(service.URL), note)
 	}
 }
 
@@ -124,7 +126,7 @@ func indexOf(words []string, word string) int {
 	return len(words)
 }
 
-// age is a duration for a table: 12s, 3m20s, 5h2m.
+// age formats a duration for a table: 12s, 3m20s, 5h2m.
 func age(d time.Duration) string {
 	switch {
 	case d < time.Minute:

@@ -8,8 +8,7 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// The groups of `msctl --help`, in its order. A command says which is its own
-// with cobra's GroupID.
+// The groups of `msctl --help`, in order. A command selects one with cobra's GroupID.
 const (
 	groupProject = "project"
 	groupTalk    = "talk"
@@ -17,7 +16,7 @@ const (
 	groupMore    = "more"
 )
 
-// subcommands is the one list of commands: a new one is added here.
+// subcommands lists all commands. Add new commands here.
 func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
 		newNewCommand(s, version),
@@ -39,22 +38,21 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 	}
 }
 
-// newRootCommand makes the whole command tree. Nothing runs before Execute.
+// newRootCommand returns the complete command tree.
 func newRootCommand(s *term.IO, version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "msctl",
-		Short: "Scaffold, run, call and load-test microservices that speak NestJS.",
-		Long: `msctl makes, runs, calls and load-tests microservices, wire-compatible with
-NestJS microservices in both directions.`,
-		Example: `  msctl new shop                          a workspace with a gateway and two services
-  msctl run                               build and run it, rebuild on change
-  msctl send cmd=findAllItems             send a message, print the answer
-  msctl bench cmd=findAllItems --rate 500/s`,
+		Short: "Create, run, call, and load-test NestJS-compatible microservices",
+		Long:  `Create, run, call, and load-test microservices that are wire-compatible with NestJS.`,
+		Example: `  msctl new shop                             # a workspace with a gateway and two services
+  msctl run                                  # build and run it, rebuild on change
+  msctl send cmd=findAllItems                # send a message, print the reply
+  msctl bench cmd=findAllItems --rate 500/s  # load-test its handler`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	asksVersion := root.Flags().Bool("version", false, "print the version, as the command version does")
+	asksVersion := root.Flags().Bool("version", false, "print the version")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 0:
@@ -65,10 +63,10 @@ NestJS microservices in both directions.`,
 		return cmd.Help()
 	}
 	root.AddGroup(
-		&cobra.Group{ID: groupProject, Title: "Make and run a project"},
-		&cobra.Group{ID: groupTalk, Title: "Talk to services"},
-		&cobra.Group{ID: groupMeasure, Title: "Measure"},
-		&cobra.Group{ID: groupMore, Title: "More"},
+		&cobra.Group{ID: groupProject, Title: "Workspace commands"},
+		&cobra.Group{ID: groupTalk, Title: "Message commands"},
+		&cobra.Group{ID: groupMeasure, Title: "Load-testing commands"},
+		&cobra.Group{ID: groupMore, Title: "Other commands"},
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(newHelpCommand(s))
@@ -77,12 +75,12 @@ NestJS microservices in both directions.`,
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(s, cmd) })
-	root.PersistentFlags().VarP(&colorFlag{s}, "color", "", "use colour `WHEN`: auto, always or never")
+	root.PersistentFlags().VarP(&colorFlag{s}, "color", "", "when to use color: auto, always, or never")
 	root.AddCommand(subcommands(s, version)...)
 	return root
 }
 
-// unknownCommand says which command was probably meant.
+// unknownCommand suggests the command that was probably meant.
 func unknownCommand(parent *cobra.Command, word string) error {
 	var names []string
 	for _, c := range parent.Commands() {
@@ -97,8 +95,8 @@ func unknownCommand(parent *cobra.Command, word string) error {
 	return exit.WithHint(err, "`%s --help` lists the commands", parent.CommandPath())
 }
 
-// colorFlag is --color: it sets the mode as soon as it is read, so that also
-// errors in later flags are printed in the colours asked for.
+// colorFlag is --color. It sets the mode as soon as it is parsed, so that errors in
+// later flags use it, too.
 type colorFlag struct{ io *term.IO }
 
 func (f *colorFlag) String() string {

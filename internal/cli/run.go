@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -43,23 +43,24 @@ func newRunCommand(s *term.IO) *cobra.Command {
 		Use:     "run [SERVICE…]",
 		Short:   "Build and run the workspace, rebuild on change",
 		GroupID: groupProject,
-		Long: `Builds and starts the services of the workspace in dependency order, or only
-those named and what they depend on. Each must answer a message before the next
-one starts. Then their logs follow in one stream; a change of their files
-rebuilds them and swaps the new process in without a failed request, and a
-program that does not compile leaves the old one serving. A crashed service is
-started again. Ctrl-C drains and stops everything in reverse order, a second
-Ctrl-C kills.
+		Long: `Build the services of the workspace and start them in dependency order. With
+SERVICE, start only these services and their dependencies. Each service must answer
+a message before the next one starts.
 
-Brokers are looked for where RABBITMQ_URL, REDIS_URL and NATS_URL say, or env and
-brokers in msctl.yaml, or where they usually are on this machine. One of this
-machine that does not answer is started for the run: NATS is built in, Redis and
-RabbitMQ must be installed. What they log is shown when something is wrong, or
-with --log json.
+The logs of all services follow in one stream. When a source file changes, msctl
+rebuilds the service and replaces its process without failing a request. If the build
+fails, the previous build keeps serving. Crashed services are restarted. Ctrl-C drains
+and stops all services in reverse order; a second Ctrl-C kills them.
 
-A service's lines go to standard output, what msctl says to standard error.`,
+The address of a broker comes from RABBITMQ_URL, REDIS_URL, or NATS_URL, from env or
+brokers in msctl.yaml, or is the default port on this machine. If a broker on this
+machine is not running, msctl starts one: NATS is built in; Redis and RabbitMQ must be
+installed. Broker logs appear only if something is wrong, or with --log json.
+
+The output of services goes to standard output, the messages of msctl to standard
+error.`,
 		Example: `  msctl run
-  msctl run orders              orders and what it depends on
+  msctl run orders              # only orders and its dependencies
   msctl run --log json | jq 'select(.service == "items")'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.services = args
@@ -68,11 +69,11 @@ A service's lines go to standard output, what msctl says to standard error.`,
 		ValidArgsFunction: completeServices,
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart on change")
-	flags.StringVar(&o.log, "log", logText, "print `FORMAT`: text, or json with one object a line")
-	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all are ready, and go on in the background (see ps, logs, stop)")
-	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "how long a service may take to answer")
-	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "how long a service may take to drain before it is killed")
+	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart services when files change")
+	flags.StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
+	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all services are ready and keep running in the background (see ps, logs, stop)")
+	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "time limit for a service to become ready")
+	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "time limit for a service to drain before it is killed")
 	return cmd
 }
 
@@ -105,20 +106,20 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	ctx, release := killOnSecondSignal(ctx, supervisor)
 	defer release()
 	printed := make(chan struct{})
-	printer := newRunPrinter(s, o, w, supervisor.Services())
+	printer := runlog.New(s, w, supervisor.Services(), runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch})
 	go func() {
 		defer close(printed)
-		printer.follow(supervisor.Events())
+		printer.PrintAll(supervisor.Events())
 	}()
 	err = supervisor.Run(ctx)
 	<-printed
 	return explainRun(s, o, err)
 }
 
-// check loads the workspace and checks what was asked for.
+// check loads the workspace and checks the flags and arguments.
 func (o *runOptions) check() (*workspace.Workspace, error) {
 	if o.readyTimeout <= 0 || o.stopTimeout <= 0 {
-		return nil, exit.Usagef("flags --ready-timeout and --stop-timeout must be more than 0")
+		return nil, exit.Usagef("--ready-timeout and --stop-timeout must be greater than 0")
 	}
 	w, err := requireWorkspace()
 	if err != nil {
@@ -127,22 +128,19 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 	if len(w.Services) == 0 {
 		return nil, exit.WithHint(exit.Usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
 	}
-	if err := o.checkNames(w); err != nil {
-		return nil, err
-	}
-	return w, nil
+	return w, o.checkNames(w)
 }
 
-// checkNames checks the format of the log and the services' names.
+// checkNames checks the log format and the names of services.
 func (o *runOptions) checkNames(w *workspace.Workspace) error {
 	if o.log != logText && o.log != logJSON {
-		return exit.Usagef("flag --log: unknown format %q: use text or json", o.log)
+		return exit.Usagef("unknown --log format %q: use text or json", o.log)
 	}
 	for _, name := range o.services {
 		if w.Service(name) != nil {
 			continue
 		}
-		err := exit.Usagef("there is no service %q in this workspace", name)
+		err := exit.Usagef("workspace %s has no service %q", w.Name, name)
 		if near := nearest.Word(name, w.Names()); near != "" {
 			return exit.WithHint(err, "did you mean %s?", near)
 		}
@@ -151,8 +149,8 @@ func (o *runOptions) checkNames(w *workspace.Workspace) error {
 	return nil
 }
 
-// killOnSecondSignal ends the context with the first signal, as it is with all
-// commands, the loss of the terminal included; a second one kills.
+// killOnSecondSignal returns a context that the first signal cancels. For a run, the
+// loss of the terminal counts as a signal. The second signal kills all services.
 func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
@@ -178,7 +176,7 @@ func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ct
 	}
 }
 
-// explainRun says why a run ended, unless it was told to.
+// explainRun explains why a run failed.
 func explainRun(s *term.IO, o runOptions, err error) error {
 	var (
 		build  *proc.BuildError
@@ -192,16 +190,16 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return exit.WithHint(err, "install Go from https://go.dev/dl")
 	case errors.As(err, &build):
-		return err // the compiler's words have been printed
+		return err // the output of the compiler has been printed
 	case errors.As(err, &start):
 		if o.log == logText && len(start.Output) > 0 {
-			s.Notef("%s", s.ErrPalette().Dim("the last that "+start.Service+" wrote:"))
+			s.Notef("%s", s.ErrPalette().Dim("last output of "+start.Service+":"))
 			for _, line := range start.Output {
-				s.Notef("  %s", cleanLine(line, s.ErrPalette().Enabled()))
+				s.Notef("  %s", runlog.CleanLine(line, s.ErrPalette().Enabled()))
 			}
 		}
 		if strings.Contains(strings.Join(start.Output, "\n"), "address already in use") {
-			return exit.WithHint(err, "msctl hands a Go service the open socket of its port: listen with microtcp or gateway, or start it as a `command:`")
+			return exit.WithHint(err, "msctl passes the open socket of the port to Go services: listen with microtcp or gateway, or start the service with `command:`")
 		}
 		return err
 	case errors.As(err, &port):
@@ -212,17 +210,17 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 	return err
 }
 
-// brokerHint says how to come by a broker.
+// brokerHint returns how to get a broker.
 func brokerHint(e *proc.BrokerError) string {
 	name := string(e.Transport)
 	if e.Program == "" {
-		return fmt.Sprintf("start it, or say in %s or under `brokers:` in %s where it is", e.Transport.Variable(), workspace.FileName)
+		return fmt.Sprintf("start it, or set its address in %s or under `brokers:` in %s", e.Transport.Variable(), workspace.FileName)
 	}
-	return fmt.Sprintf("`apt install %s` or `brew install %s` lets msctl start one; or `docker compose up -d %s`, or set %s to one elsewhere",
+	return fmt.Sprintf("`apt install %s` or `brew install %s` lets msctl start one; or run `docker compose up -d %s`, or set %s",
 		e.Program, name, name, e.Transport.Variable())
 }
 
-// completeServices gives the shell the names of services that are not there yet.
+// completeServices completes the names of services that are not among the arguments.
 func completeServices(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	w, err := workspace.Current()
 	if err != nil || w == nil {
@@ -230,49 +228,4 @@ func completeServices(_ *cobra.Command, args []string, _ string) ([]cobra.Comple
 	}
 	names := slices.DeleteFunc(w.Names(), func(name string) bool { return slices.Contains(args, name) })
 	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// The hidden commands that msctl runs itself in beside a run.
-const (
-	guardName = "__guard" // proc.Guard
-	natsName  = "__nats"  // proc.ServeNATS
-)
-
-// ownCommand is the command line of a hidden command of this very program.
-func ownCommand(name string) ([]string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find msctl's own program: %w", err)
-	}
-	return []string{self, name}, nil
-}
-
-// newGuardCommand is what `msctl run` starts beside itself: it ends what a
-// killed msctl has left behind.
-func newGuardCommand(s *term.IO) *cobra.Command {
-	return &cobra.Command{
-		Use:    guardName,
-		Hidden: true,
-		Args:   argCount(0, 0),
-		RunE: func(*cobra.Command, []string) error {
-			return proc.Guard(s.In)
-		},
-	}
-}
-
-// newNATSCommand is the NATS server of a `msctl run` for which none answered, on
-// the port that it is given.
-func newNATSCommand(s *term.IO) *cobra.Command {
-	return &cobra.Command{
-		Use:    natsName,
-		Hidden: true,
-		Args:   argCount(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			port, err := strconv.Atoi(args[0])
-			if err != nil {
-				return exit.Usagef("port %q is no number", args[0])
-			}
-			return proc.ServeNATS(cmd.Context(), s.Out, port)
-		},
-	}
 }

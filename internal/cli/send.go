@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// sendOptions is what `msctl send` and `msctl emit` were told.
+// sendOptions are the flags and arguments of `msctl send` and `msctl emit`.
 type sendOptions struct {
 	pattern micro.Pattern
 	data    json.RawMessage
@@ -43,9 +42,9 @@ func newSendCommand(s *term.IO) *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
 		Use:   "send PATTERN [DATA…]",
-		Short: "Send a message and print the answer",
-		Long: `Send a message to a service and print each value of its answer as it comes:
-indented on a terminal, one JSON value a line in a pipe.
+		Short: "Send a message and print the reply",
+		Long: `Send a message to a service and print each value of the reply as it arrives:
+indented on a terminal, otherwise one JSON value per line.
 
 ` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + "\n\n" + target.Syntax,
 		Example: `  msctl send cmd=findAllItems
@@ -62,65 +61,37 @@ indented on a terminal, one JSON value a line in a pipe.
 		}
 		return runSend(cmd.Context(), s, o)
 	}
-	cmd.Flags().BoolVar(&o.event, "event", false, "send an event: nobody answers, nothing is awaited (as emit)")
+	cmd.Flags().BoolVar(&o.event, "event", false, "send an event and do not wait for a reply (like emit)")
 	o.registerMessage(cmd)
-	cmd.Flags().StringVarP(&o.output, "output", "o", "", "print values as `FORMAT`: json (one a line), pretty, raw (strings without quotes)")
-	cmd.Flags().StringVar(&o.jq, "jq", "", "print what the jq expression `EXPR` makes of each value")
-	cmd.Flags().StringVar(&o.expect, "expect", "", "end with exit code 1 when the jq expression `EXPR` is not true of a value")
-	groupFlags(cmd, "Answer", "output", "jq", "expect", "verbose")
-	return cmd
-}
-
-func newEmitCommand(s *term.IO) *cobra.Command {
-	o := sendOptions{event: true}
-	cmd := &cobra.Command{
-		Use:   "emit PATTERN [DATA…]",
-		Short: "Send an event, without an answer",
-		Long: `Send an event to a service. Nobody answers: the command ends when the event has
-been handed to the connection, with RabbitMQ and Redis when the broker has taken it,
-whether or not somebody handles it.
-
-` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + "\n\n" + target.Syntax,
-		Example: `  msctl emit item.v1.viewed id:=7
-  msctl emit item.v1.viewed '{"id":7}' --to tcp://localhost:3002 -v
-  msctl emit order.created id:=7 --to amqp://localhost/mail
-  msctl emit item.v1.viewed --each < views.ndjson`,
-		GroupID: groupTalk,
-		Args:    argCount(1, -1),
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := o.complete(s, args); err != nil {
-			return err
-		}
-		return runSend(cmd.Context(), s, o)
-	}
-	o.registerMessage(cmd)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json (one value per line), pretty, or raw (strings without quotes)")
+	cmd.Flags().StringVar(&o.jq, "jq", "", "filter each value with a jq `EXPRESSION`")
+	cmd.Flags().StringVar(&o.expect, "expect", "", "exit with code 1 if a jq `EXPRESSION` is false or null for a value")
+	groupFlags(cmd, "Reply", "output", "jq", "expect", "verbose")
 	return cmd
 }
 
 // registerMessage adds the flags that send and emit share.
 func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 	f := cmd.Flags()
-	registerTarget(cmd, &o.target, "Where to")
-	o.policy.register(cmd, "How patiently")
-	f.StringArrayVarP(&o.meta, "meta", "m", nil, "put `KEY=VALUE` into the message's metadata (repeatable)")
-	f.IntVar(&o.repeat, "repeat", 1, "send it `N` times, one after the other")
-	f.DurationVar(&o.watch, "watch", 0, "send it again every `INTERVAL`, until Ctrl-C or --repeat")
-	f.BoolVar(&o.each, "each", false, "read NDJSON from standard input and send one message a line")
-	f.StringVar(&o.printCode, "print-code", "", "send nothing, print the same call in `LANGUAGE`: nest, go or curl")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the exact packets and the times on standard error")
-	groupFlags(cmd, "What", "meta", "repeat", "watch", "each", "print-code")
+	registerTarget(cmd, &o.target, "Target")
+	o.policy.register(cmd, "Timeout and retries")
+	f.StringArrayVarP(&o.meta, "meta", "m", nil, "add `KEY=VALUE` to the metadata of the message (repeatable)")
+	f.IntVar(&o.repeat, "repeat", 1, "send the message `N` times, one after the other")
+	f.DurationVar(&o.watch, "watch", 0, "send the message every `INTERVAL` until Ctrl-C, or --repeat times")
+	f.BoolVar(&o.each, "each", false, "send one message for each line of NDJSON on standard input")
+	f.StringVar(&o.printCode, "print-code", "", "print the call in `LANGUAGE` (nest, go, or curl) instead of sending it")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the packets and timings on standard error")
+	groupFlags(cmd, "Message", "meta", "repeat", "watch", "each", "print-code")
 	if f.Lookup("event") != nil {
-		groupFlags(cmd, "What", "event")
+		groupFlags(cmd, "Message", "event")
 	}
 }
 
-// complete reads the arguments and checks the flags against each other. All its
-// errors are usage errors: nothing has been sent.
+// complete parses the arguments and checks the flags. All errors are usage errors.
 func (o *sendOptions) complete(s *term.IO, args []string) error {
 	o.policy.jitter, args = takeJitter(o.policy.jitter, args)
 	if len(args) == 0 {
-		return exit.Usagef("PATTERN is missing")
+		return exit.Usagef("PATTERN is required")
 	}
 	var err error
 	if o.pattern, err = shorthand.Pattern(args[0]); err != nil {
@@ -131,15 +102,15 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 	}
 	switch {
 	case o.event && (o.jq != "" || o.expect != "" || o.output != ""):
-		return exit.Usagef("an event has no answer: --jq, --expect and -o go without --event")
+		return exit.Usagef("--jq, --expect, and --output cannot be combined with --event: an event has no reply")
 	case o.each && len(args) > 1:
-		return exit.Usagef("--each reads the data from standard input: leave %q out", args[1])
+		return exit.Usagef("--each reads the data from standard input: remove %q", args[1])
 	case o.each && (o.repeat != 1 || o.watch != 0 || o.printCode != ""):
-		return exit.Usagef("--each goes without --repeat, --watch and --print-code")
+		return exit.Usagef("--each cannot be combined with --repeat, --watch, or --print-code")
 	case o.repeat < 1:
 		return exit.Usagef("--repeat must be at least 1")
 	case o.watch < 0:
-		return exit.Usagef("--watch must be longer than 0")
+		return exit.Usagef("--watch must not be negative")
 	}
 	if err := o.policy.check(); err != nil {
 		return err
@@ -153,20 +124,20 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 	return err
 }
 
-// metadata reads the --meta flags.
+// metadata parses the --meta flags.
 func (o *sendOptions) metadata() (micro.Metadata, error) {
 	var m micro.Metadata
 	for _, pair := range o.meta {
 		key, value, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return m, exit.Usagef("--meta %q is not KEY=VALUE", pair)
+			return m, exit.Usagef("invalid --meta %q: must be KEY=VALUE", pair)
 		}
 		m.Set(key, value)
 	}
 	return m, nil
 }
 
-// runSend sends the message, or one for each line, repeat or interval.
+// runSend sends one message, or several with --each, --repeat, or --watch.
 func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	filters, err := o.filters()
 	if err != nil {
@@ -179,7 +150,7 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	if o.printCode != "" {
 		return o.printAsCode(s, t)
 	}
-	conn, err := o.target.Dial(t, target.DialOptions{Log: slog.New(warner{s})})
+	conn, err := o.target.Dial(t, target.DialOptions{Log: s.Warnings()})
 	if err != nil {
 		return err
 	}
@@ -196,9 +167,9 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	return m.repeat(ctx)
 }
 
-// printAsCode prints the message as code in place of sending it.
+// printAsCode prints the message as code instead of sending it.
 func (o *sendOptions) printAsCode(s *term.IO, t target.Target) error {
-	if t.Scheme == "" { // no service could be asked
+	if t.Scheme == "" { // no service could be asked for its handlers
 		t, _ = target.ParseURL(target.Default)
 	}
 	metadata, err := o.metadata()

@@ -12,16 +12,16 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// stopPatience is how long `msctl stop` waits for a run to drain.
-const stopPatience = 2 * time.Minute
+// stopTimeout limits how long `msctl stop` waits for a run to drain.
+const stopTimeout = 2 * time.Minute
 
 func newStopCommand(s *term.IO) *cobra.Command {
 	return &cobra.Command{
 		Use:     "stop",
-		Short:   "Drain and stop what msctl run has started",
+		Short:   "Drain and stop the running services",
 		GroupID: groupProject,
-		Long: `Has every ` + "`msctl run`" + ` of this workspace drain and stop its services, as Ctrl-C
-does, and returns when they are gone. Exit code 1 when nothing runs.`,
+		Long: `Drain and stop every ` + "`msctl run`" + ` of this workspace, like Ctrl-C, and wait until its
+services have ended. The exit code is 1 if nothing is running.`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runStop(cmd.Context(), s)
@@ -38,7 +38,7 @@ func runStop(ctx context.Context, s *term.IO) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	for _, c := range runs {
 		status, err := c.Status(ctx)
@@ -47,10 +47,10 @@ func runStop(ctx context.Context, s *term.IO) error {
 		}
 		start := time.Now()
 		if err := c.Stop(ctx); err != nil {
-			return exit.WithHint(err, "kill %d ends it at once, and nothing of it is left", status.Pid)
+			return exit.WithHint(err, "`kill %d` ends it and its services at once", status.Pid)
 		}
 		services := slices.DeleteFunc(status.Services, func(s proc.ServiceStatus) bool { return s.RunsBroker })
-		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(services), seconds(time.Since(start)))
+		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(services), term.Duration(time.Since(start)))
 	}
 	return nil
 }

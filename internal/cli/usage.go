@@ -12,7 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 )
 
-// flagError turns what the flag library says into a usage error in our words.
+// flagError rewrites an error of the flag library as a usage error.
 func flagError(cmd *cobra.Command, err error) error {
 	var (
 		unknown *pflag.NotExistError
@@ -23,16 +23,16 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &unknown):
 		return unknownFlag(cmd, unknown.GetSpecifiedName())
 	case errors.As(err, &missing):
-		return exit.Usagef("flag %s needs a value", dashed(missing.GetSpecifiedName()))
+		return exit.Usagef("flag %s requires a value", dashed(missing.GetSpecifiedName()))
 	case errors.As(err, &invalid) && exit.Code(invalid.Unwrap()) == exit.Usage:
 		return invalid.Unwrap() // it names the flag itself
 	case errors.As(err, &invalid):
-		return exit.Usagef("flag --%s: %s", invalid.GetFlag().Name, cause(invalid))
+		return exit.Usagef("invalid --%s: %s", invalid.GetFlag().Name, cause(invalid))
 	}
 	return exit.Usagef("%w", err)
 }
 
-// cause is the flag's own complaint, in the words of a person who types it.
+// cause explains why the value of a flag is invalid.
 func cause(invalid *pflag.InvalidValueError) string {
 	kinds := map[string]string{
 		"bool": "true or false", "duration": "a duration such as 10s or 200ms",
@@ -68,8 +68,8 @@ func dashed(name string) string {
 	return "--" + name
 }
 
-// argCount is a cobra.PositionalArgs that takes from least to most arguments
-// (most < 0: any number) and answers with what the command wants otherwise.
+// argCount is a cobra.PositionalArgs that requires least to most arguments (most < 0:
+// no limit). Its usage errors name the missing or the extra argument.
 func argCount(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) >= least && (most < 0 || len(args) <= most) {
@@ -79,11 +79,11 @@ func argCount(least, most int) cobra.PositionalArgs {
 		var err error
 		switch {
 		case len(args) < least:
-			err = exit.Usagef("%s is missing %s", cmd.CommandPath(), strings.Fields(wants)[len(args)])
+			err = exit.Usagef("%s requires %s", cmd.CommandPath(), strings.Fields(wants)[len(args)])
 		case most == 0:
-			err = exit.Usagef("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
+			err = exit.Usagef("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
 		default:
-			err = exit.Usagef("%s got one argument too many: %q", cmd.CommandPath(), args[most])
+			err = exit.Usagef("%s: unexpected argument %q", cmd.CommandPath(), args[most])
 		}
 		return exit.WithHint(err, "%s", strings.TrimSpace("usage: "+cmd.UseLine()))
 	}

@@ -26,7 +26,7 @@ func newVersionCommand(s *term.IO, version string) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Print the version of msctl, its commit, Go and the system",
+		Short:   "Print the version of msctl",
 		Example: "  msctl version\n  msctl version -o json",
 		GroupID: groupMore,
 		Args:    argCount(0, 0),
@@ -34,7 +34,7 @@ func newVersionCommand(s *term.IO, version string) *cobra.Command {
 			return runVersion(s, readVersion(version), output)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "print as `FORMAT`: json")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "output `FORMAT`: json")
 	return cmd
 }
 
@@ -57,7 +57,7 @@ func runVersion(s *term.IO, info versionInfo, output string) error {
 	return exit.Usagef("unknown output %q: use json", output)
 }
 
-// readVersion completes the stamped version with what Go recorded at the build.
+// readVersion completes the stamped version with the build information of Go.
 func readVersion(stamped string) versionInfo {
 	info := versionInfo{Version: stamped, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	build, ok := debug.ReadBuildInfo()

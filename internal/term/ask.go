@@ -12,46 +12,45 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// ErrInterrupt says that the person pressed Ctrl-C at a question. The program
-// is expected to end with exit code 130.
+// ErrInterrupt is returned when the user presses Ctrl-C at a prompt. The program should
+// end with exit code 130.
 var ErrInterrupt = errors.New("interrupted")
 
-// NoTerminalError says that a question could not be asked because nobody is
-// there to answer it. It is a usage error (exit code 2).
+// NoTerminalError is returned by a prompt without a terminal. It is a usage error (exit
+// code 2).
 type NoTerminalError struct {
-	// Question is the text that would have been asked.
+	// Question is the text of the prompt.
 	Question string
-	// Flag is what to type instead, such as "--transport tcp".
+	// Flag makes the prompt unnecessary, such as "--transport tcp".
 	Flag string
 }
 
-// Error names the question and the flag that answers it.
+// Error returns the prompt and its flag.
 func (e *NoTerminalError) Error() string {
-	return fmt.Sprintf("no terminal to ask %q: answer it with %s", e.Question, e.Flag)
+	return fmt.Sprintf("cannot prompt for %q without a terminal: use %s", e.Question, e.Flag)
 }
 
-// Question is what is asked, and what a script types instead.
+// Question is a prompt.
 type Question struct {
-	// Text is the question as the person reads it, such as "Transport?".
+	// Text is the prompt itself, such as "Transport?".
 	Text string
-	// Help is shown on "?"; empty for none.
+	// Help is printed when the user types "?"; "" for none.
 	Help string
-	// Flag answers the question without a terminal, such as "--transport tcp".
+	// Flag makes the prompt unnecessary, such as "--transport tcp".
 	Flag string
 }
 
-// Choice is one answer of several.
+// Choice is one of several answers.
 type Choice struct {
-	// Value is what is shown and returned.
+	// Value is displayed and returned.
 	Value string
-	// Description stands behind it, dimmed; empty for none.
+	// Description follows the value, dimmed; "" for none.
 	Description string
 }
 
-// Input asks for a line of text. preset is the answer to a bare Enter. check
-// says what is wrong with an answer, which is then asked for again; nil accepts
-// everything. The answer has passed check. Errors: *NoTerminalError without a
-// terminal, ErrInterrupt on Ctrl-C or when ctx ends.
+// Input prompts for a line of text. preset is the answer if the user only presses Enter.
+// The prompt repeats until check returns nil; a nil check accepts everything. The error
+// is a *NoTerminalError without a terminal, or ErrInterrupt on Ctrl-C or when ctx ends.
 func (s *IO) Input(ctx context.Context, q Question, preset string, check func(string) error) (string, error) {
 	var answer string
 	prompt := &survey.Input{Message: q.Text, Help: q.Help, Default: preset}
@@ -68,8 +67,8 @@ func (s *IO) Input(ctx context.Context, q Question, preset string, check func(st
 	return answer, nil
 }
 
-// Select asks for one of the choices, with the cursor on preset (or on the
-// first when preset is none of them). Errors as [IO.Input].
+// Select prompts for one of the choices. The cursor starts on preset, or on the first
+// choice if preset is not among them. The errors are those of [IO.Input].
 func (s *IO) Select(ctx context.Context, q Question, choices []Choice, preset string) (string, error) {
 	prompt := &survey.Select{Message: q.Text, Help: q.Help, Options: values(choices), Description: describe(choices)}
 	for _, c := range choices {
@@ -84,8 +83,8 @@ func (s *IO) Select(ctx context.Context, q Question, choices []Choice, preset st
 	return answer, nil
 }
 
-// MultiSelect asks for any number of the choices; those in preset are marked
-// at the start. check sees the marked values. Errors as [IO.Input].
+// MultiSelect prompts for any number of the choices. Those in preset are selected at
+// first. check gets the selected values. The errors are those of [IO.Input].
 func (s *IO) MultiSelect(ctx context.Context, q Question, choices []Choice, preset []string, check func([]string) error) ([]string, error) {
 	prompt := &survey.MultiSelect{Message: q.Text, Help: q.Help, Options: values(choices), Description: describe(choices)}
 	if len(preset) > 0 {
@@ -109,8 +108,8 @@ func (s *IO) MultiSelect(ctx context.Context, q Question, choices []Choice, pres
 	return answer, nil
 }
 
-// Confirm asks for yes or no; preset is the answer to a bare Enter. Errors as
-// [IO.Input].
+// Confirm prompts for yes or no. preset is the answer if the user only presses Enter. The
+// errors are those of [IO.Input].
 func (s *IO) Confirm(ctx context.Context, q Question, preset bool) (bool, error) {
 	var answer bool
 	if err := s.ask(ctx, q, &survey.Confirm{Message: q.Text, Help: q.Help, Default: preset}, &answer, nil); err != nil {
@@ -119,18 +118,17 @@ func (s *IO) Confirm(ctx context.Context, q Question, preset bool) (bool, error)
 	return answer, nil
 }
 
-// CanAsk reports whether a person is there to answer: standard input and one of
-// the outputs are terminals that can be drawn on, and no build server runs us.
+// CanAsk reports whether prompts work: In and one of the outputs are terminals, and no
+// build server runs the program.
 func (s *IO) CanAsk() bool {
 	f := s.facts
 	return f.StdinTTY && (f.StderrTTY || f.StdoutTTY) && !f.CI && f.Term != "dumb" && s.inFile != nil
 }
 
-// ask runs a survey prompt in its own goroutine, because Ctrl-C reaches us in
-// two ways: as a key while the terminal is raw, and as SIGINT (which ends ctx)
-// in the moments before. In the second case the goroutine stays blocked in a
-// read of the terminal until the process ends, which it is about to; what it
-// would answer is not read.
+// ask runs a survey prompt in its own goroutine, because Ctrl-C arrives in two ways: as a
+// key while the terminal is raw, and as SIGINT, which cancels ctx, just before that. In
+// the second case, the goroutine stays blocked in a read of the terminal until the
+// process ends, which is about to happen.
 func (s *IO) ask(ctx context.Context, q Question, prompt survey.Prompt, answer any, check survey.Validator) error {
 	if !s.CanAsk() {
 		return &NoTerminalError{Question: q.Text, Flag: q.Flag}

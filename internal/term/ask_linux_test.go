@@ -18,7 +18,7 @@ import (
 	"github.com/creack/pty"
 )
 
-// TestMain lets the test binary be the program behind a pseudo terminal.
+// TestMain lets the test binary act as the program on the pseudo-terminal.
 func TestMain(m *testing.M) {
 	if os.Getenv("TERM_TEST_ASK") == "1" {
 		os.Exit(askEverything())
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// askEverything asks one question of each kind and prints the answers.
+// askEverything prompts once in each way and prints the answers.
 func askEverything() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -65,7 +65,7 @@ func say(err error) int {
 	return 1
 }
 
-// dialogue is a program on a pseudo terminal, and all it has written so far.
+// dialogue is a program on a pseudo-terminal, with its output so far.
 type dialogue struct {
 	t    *testing.T
 	tty  *os.File // our side
@@ -92,7 +92,7 @@ func startDialogue(t *testing.T) *dialogue {
 	return d
 }
 
-// read collects output and answers questions for the cursor's position.
+// read collects the output and answers queries for the position of the cursor.
 func (d *dialogue) read() {
 	buffer := make([]byte, 4096)
 	for {
@@ -113,9 +113,9 @@ func (d *dialogue) read() {
 	}
 }
 
-// ready waits until a line question reads keys. Before that it asks for the
-// cursor's position and loses what is typed meanwhile, so we press backspace
-// until it rings the bell: there is nothing to delete.
+// ready waits until a prompt for a line reads keys. Before that, it queries the position
+// of the cursor and loses other input, so ready presses backspace until the bell reports
+// that nothing can be deleted.
 func (d *dialogue) ready() {
 	d.t.Helper()
 	d.expect("\x1b[?25h\x1b[6n")
@@ -128,7 +128,7 @@ func (d *dialogue) ready() {
 			return
 		}
 	}
-	d.t.Fatal("the question never read a key")
+	d.t.Fatal("the prompt never read a key")
 }
 
 // has reports whether the program has written text since the last expect.
@@ -205,7 +205,7 @@ func TestQuestionsOnATerminal(t *testing.T) {
 	}
 }
 
-// Ctrl-C as a key, while the question has the terminal in raw mode.
+// Ctrl-C as a key, while the prompt has the terminal in raw mode.
 func TestCtrlCAtAQuestion(t *testing.T) {
 	d := startDialogue(t)
 	d.expect("(shop)")
@@ -217,7 +217,7 @@ func TestCtrlCAtAQuestion(t *testing.T) {
 	}
 }
 
-// Ctrl-C as a signal, as it comes before the terminal is raw.
+// Ctrl-C as a signal, as before the terminal is raw.
 func TestInterruptSignalAtAQuestion(t *testing.T) {
 	d := startDialogue(t)
 	d.expect("(shop)")

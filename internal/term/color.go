@@ -11,16 +11,16 @@ import (
 type ColorMode int
 
 const (
-	// ColorAuto colours a stream that is a terminal, unless NO_COLOR is set
-	// or the terminal is dumb.
+	// ColorAuto uses color if the stream is a terminal, unless NO_COLOR is set or
+	// the terminal is dumb.
 	ColorAuto ColorMode = iota
-	// ColorAlways colours always, also into a pipe.
+	// ColorAlways uses color even if the stream is a pipe.
 	ColorAlways
-	// ColorNever does not colour.
+	// ColorNever never uses color.
 	ColorNever
 )
 
-// ParseColorMode reads "auto", "always" or "never".
+// ParseColorMode parses "auto", "always", or "never".
 func ParseColorMode(text string) (ColorMode, error) {
 	switch text {
 	case "auto":
@@ -30,19 +30,19 @@ func ParseColorMode(text string) (ColorMode, error) {
 	case "never":
 		return ColorNever, nil
 	}
-	return ColorAuto, fmt.Errorf("unknown colour mode %q: use auto, always or never", text)
+	return ColorAuto, fmt.Errorf("unknown color mode %q: use auto, always, or never", text)
 }
 
-// SetColor sets the mode for both streams. Call it before the IO is shared.
+// SetColor sets the mode of both streams. Call it before the IO is shared.
 func (s *IO) SetColor(mode ColorMode) { s.mode = mode }
 
-// ColorMode returns the mode set last.
+// ColorMode returns the mode.
 func (s *IO) ColorMode() ColorMode { return s.mode }
 
-// OutPalette colours text for Out, or leaves it plain where Out is not coloured.
+// OutPalette returns the palette for Out.
 func (s *IO) OutPalette() Palette { return NewPalette(s.colored(s.facts.StdoutTTY)) }
 
-// ErrPalette colours text for Err, or leaves it plain where Err is not coloured.
+// ErrPalette returns the palette for Err.
 func (s *IO) ErrPalette() Palette { return NewPalette(s.colored(s.facts.StderrTTY)) }
 
 func (s *IO) colored(tty bool) bool {
@@ -55,14 +55,14 @@ func (s *IO) colored(tty bool) bool {
 	return tty && !s.facts.NoColor && s.facts.Term != "dumb"
 }
 
-// Palette is the few colours of msctl, named by what they mean. The zero value
-// colours nothing. A Palette is a value and safe for concurrent use.
+// Palette colors text by its meaning. The zero value leaves text plain. A Palette is
+// safe for concurrent use.
 type Palette struct{ on bool }
 
-// NewPalette gives a palette that colours, or one that does not.
+// NewPalette returns a palette that uses color if on is set.
 func NewPalette(on bool) Palette { return Palette{on: on} }
 
-// Enabled reports whether the palette colours.
+// Enabled reports whether the palette uses color.
 func (p Palette) Enabled() bool { return p.on }
 
 // Good marks success.
@@ -71,19 +71,19 @@ func (p Palette) Good(text string) string { return p.paint(text, color.FgGreen) 
 // Bad marks a failure.
 func (p Palette) Bad(text string) string { return p.paint(text, color.FgRed, color.Bold) }
 
-// Warn marks what deserves a look.
+// Warn marks a warning.
 func (p Palette) Warn(text string) string { return p.paint(text, color.FgYellow) }
 
-// Dim is for what may be skipped.
+// Dim marks secondary text.
 func (p Palette) Dim(text string) string { return p.paint(text, color.Faint) }
 
-// Accent is for what is to be read or typed: names, addresses, commands.
+// Accent marks names, addresses, and commands.
 func (p Palette) Accent(text string) string { return p.paint(text, color.FgCyan) }
 
-// Bold is for headings.
+// Bold marks headings.
 func (p Palette) Bold(text string) string { return p.paint(text, color.Bold) }
 
-// serviceColors are told apart on dark and light backgrounds; red is left out
+// serviceColors are distinguishable on dark and light backgrounds. Red is missing
 // because it means failure.
 func serviceColors() []color.Attribute {
 	return []color.Attribute{
@@ -92,23 +92,23 @@ func serviceColors() []color.Attribute {
 	}
 }
 
-// Service colours text as belonging to the service with that number in its
-// workspace (0 is the first), so that neighbours differ.
+// Service colors text that belongs to the n-th service of a workspace, from 0.
+// Consecutive services have different colors.
 func (p Palette) Service(number int, text string) string {
 	colors := serviceColors()
 	return p.paint(text, colors[((number%len(colors))+len(colors))%len(colors)])
 }
 
-// ServiceName colours a service's name where its number is not known: the same
-// name always gets the same colour.
+// ServiceName colors the name of a service whose number is unknown. A name always has
+// the same color.
 func (p Palette) ServiceName(name string) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
 	return p.Service(int(h.Sum32()%1024), name)
 }
 
-// paint does not look at the colour library's global switch: whether to colour
-// is decided per stream.
+// paint ignores the global switch of the color library, because each stream has its own
+// setting.
 func (p Palette) paint(text string, attributes ...color.Attribute) string {
 	if !p.on || text == "" {
 		return text

@@ -1,9 +1,9 @@
-// Package term is the terminal: the three streams, what is known about them,
-// the palette, questions to a person, and JSON for the eye.
+// Package term is the terminal: the three streams, their properties, the palette,
+// prompts, and the printing of JSON, tables, and durations.
 //
-// Nothing else in msctl prompts or colours. A command gets an *IO and asks it;
-// with IO of a test ([NewTest]) the same command runs without a terminal.
+// No other package of msctl prompts or uses color. A command gets an *IO. With the IO
+// of a test ([NewTest]), the same command runs without a terminal.
 //
-// Results go to Out, everything else to Err. Both have their own palette,
-// because one may be piped while the other is a terminal.
+// Results go to Out, everything else to Err. Each has its own palette, because one may
+// be a pipe while the other is a terminal.
 package term

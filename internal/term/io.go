@@ -10,43 +10,41 @@ import (
 	xterm "golang.org/x/term"
 )
 
-// Facts is what is known about the terminal. The zero value describes a
-// program whose three streams are pipes.
+// Facts are the properties of the terminal. The zero value describes a program whose
+// three streams are pipes.
 type Facts struct {
-	// StdinTTY, StdoutTTY and StderrTTY say whether the stream is a terminal.
+	// StdinTTY, StdoutTTY, and StderrTTY report whether the stream is a terminal.
 	StdinTTY, StdoutTTY, StderrTTY bool
-	// Width is the number of columns of the terminal that Out or Err is, or
-	// 0 where neither is one; see [IO.Width].
+	// Width is the number of columns, or 0 if neither Out nor Err is a terminal; see
+	// [IO.Width].
 	Width int
-	// Term is the real value of TERM. "dumb" means no colour and no screen.
+	// Term is the value of TERM. "dumb" means no color and no screen.
 	Term string
-	// NoColor says that NO_COLOR is set to something.
+	// NoColor reports whether NO_COLOR is set and not empty.
 	NoColor bool
-	// CI says that a build server runs us (CI is set): nobody watches, so
-	// nothing is redrawn and nothing is asked.
+	// CI reports whether a build server runs the program (CI is set). It gets no
+	// prompts and no screens.
 	CI bool
 }
 
-// IO is the terminal as a command sees it. It is made once, in main, and
-// [IO.SetColor] is called before the command starts; after that it is only
-// read, so goroutines may share it. The writers are as safe for concurrent use
-// as the streams behind them.
+// IO is the terminal of a command. After [IO.SetColor], it is safe for concurrent use if
+// its streams are.
 type IO struct {
 	// In is standard input.
 	In io.Reader
-	// Out is where results go.
+	// Out receives results.
 	Out io.Writer
-	// Err is where everything else goes: progress, questions, errors.
+	// Err receives everything else: progress, prompts, and errors.
 	Err io.Writer
 
 	facts Facts
 	mode  ColorMode
-	// The files that questions need; nil in a test.
+	// The files that prompts require; nil in a test.
 	inFile, outFile, errFile *os.File
 }
 
-// System gives the IO of this process. It reads TERM, NO_COLOR and CI, so TERM
-// must have been restored before (package quiet).
+// System returns the IO of this process. It reads TERM, NO_COLOR, and CI, so call
+// quiet.Restore first.
 func System() *IO {
 	facts := Facts{
 		StdinTTY:  isTerminal(os.Stdin),
@@ -59,7 +57,7 @@ func System() *IO {
 	facts.Width = width(facts)
 	return &IO{
 		In: os.Stdin,
-		// The colour library's writers are the streams themselves, except on
+		// The writers of the color library are the streams themselves, except on
 		// old Windows consoles, where they translate escape codes.
 		Out: color.Output, Err: color.Error,
 		facts:  facts,
@@ -67,25 +65,23 @@ func System() *IO {
 	}
 }
 
-// Buffers holds what a command under test has written.
+// Buffers holds the output of a command under test.
 type Buffers struct {
 	Out, Err bytes.Buffer
 }
 
-// NewTest gives the IO of a test: input is what standard input holds, facts is
-// what the command shall believe about its terminal. Questions cannot be asked
-// through it: even with facts that claim a terminal they give a [*NoTerminalError]
-// because there is no file behind the streams.
+// NewTest returns the IO of a test, with input as standard input. It cannot prompt: even
+// if facts describe a terminal, a prompt returns a [*NoTerminalError], because the
+// streams are not files.
 func NewTest(input string, facts Facts) (*IO, *Buffers) {
 	b := &Buffers{}
 	return &IO{In: bytes.NewBufferString(input), Out: &b.Out, Err: &b.Err, facts: facts}, b
 }
 
-// Facts returns what is known about the terminal.
+// Facts returns the properties of the terminal.
 func (s *IO) Facts() Facts { return s.facts }
 
-// Width is the number of columns to lay text out for: the terminal's, or 80
-// where there is none.
+// Width returns the number of columns of the terminal, or 80 without one.
 func (s *IO) Width() int {
 	if s.facts.Width > 0 {
 		return s.facts.Width
@@ -93,14 +89,13 @@ func (s *IO) Width() int {
 	return 80
 }
 
-// CanDraw reports whether a screen that is redrawn in place (a TUI on stderr
-// with keys from stdin) makes sense here.
+// CanDraw reports whether a screen can be drawn on Err with keys from In.
 func (s *IO) CanDraw() bool {
 	f := s.facts
 	return f.StdinTTY && f.StderrTTY && !f.CI && f.Term != "dumb"
 }
 
-// Notef writes one line about what is happening to Err.
+// Notef writes one line to Err.
 func (s *IO) Notef(format string, args ...any) {
 	fmt.Fprintf(s.Err, format+"\n", args...)
 }

@@ -10,22 +10,22 @@ import (
 	"github.com/fatih/color"
 )
 
-// JSONStyle is how a JSON value is printed.
+// JSONStyle is the format of a printed JSON value.
 type JSONStyle int
 
 const (
-	// JSONAuto is pretty on a terminal and one line in a pipe.
+	// JSONAuto is JSONPretty on a terminal, otherwise JSONLine.
 	JSONAuto JSONStyle = iota
-	// JSONLine is one compact value a line (NDJSON).
+	// JSONLine is one compact value per line (NDJSON).
 	JSONLine
-	// JSONPretty is indented, and coloured where the stream is.
+	// JSONPretty is indented, and colored if the stream uses color.
 	JSONPretty
-	// JSONRaw is the bytes as they came, with a newline; a string loses its
-	// quotes and escapes, which is what shell scripts want.
+	// JSONRaw is the value's own text and a newline. A string is printed without
+	// quotes and escapes, for shell scripts.
 	JSONRaw
 )
 
-// ParseJSONStyle reads the value of -o: "json", "raw" or "pretty"; "" is auto.
+// ParseJSONStyle parses the value of --output: "json", "raw", "pretty", or "".
 func ParseJSONStyle(text string) (JSONStyle, error) {
 	switch text {
 	case "":
@@ -37,11 +37,11 @@ func ParseJSONStyle(text string) (JSONStyle, error) {
 	case "raw":
 		return JSONRaw, nil
 	}
-	return JSONAuto, fmt.Errorf("unknown output %q: use json, raw or pretty", text)
+	return JSONAuto, fmt.Errorf("unknown output %q: use json, raw, or pretty", text)
 }
 
-// PrintJSON writes one JSON value to Out. The value's own text is kept: numbers
-// and strings are never re-formatted, only the space between them is.
+// PrintJSON writes one JSON value to Out. It changes only white space between tokens:
+// numbers and strings keep their text.
 func (s *IO) PrintJSON(style JSONStyle, value json.RawMessage) error {
 	if style == JSONAuto {
 		style = JSONLine
@@ -57,8 +57,8 @@ func (s *IO) PrintJSON(style JSONStyle, value json.RawMessage) error {
 	return err
 }
 
-// FormatJSON gives a JSON value's text in a style other than [JSONAuto] (which
-// counts as [JSONLine]), without a newline at the end.
+// FormatJSON returns the text of a JSON value in a style, without a final newline.
+// [JSONAuto] means [JSONLine].
 func FormatJSON(style JSONStyle, value json.RawMessage, p Palette) (string, error) {
 	if style == JSONRaw {
 		return rawText(value), nil
@@ -85,7 +85,7 @@ func rawText(value json.RawMessage) string {
 	return string(trimmed)
 }
 
-// colorJSON colours the tokens of valid JSON text and changes nothing else.
+// colorJSON colors the tokens of valid JSON.
 func colorJSON(text string, p Palette) string {
 	if !p.on {
 		return text
@@ -111,8 +111,8 @@ func colorJSON(text string, p Palette) string {
 	return b.String()
 }
 
-// tokenEnd gives the end of the JSON token that starts at i: a string, a run of
-// letters and digits (numbers, true, false, null), or a single other byte.
+// tokenEnd returns the end of the JSON token at i: a string, a number or a word, or a
+// single byte.
 func tokenEnd(text string, i int) int {
 	if text[i] == '"' {
 		for j := i + 1; j < len(text); j++ {

@@ -36,10 +36,10 @@ func TestColorDecision(t *testing.T) {
 			s, _ := NewTest("", tt.facts)
 			s.SetColor(tt.mode)
 			if got := s.OutPalette().Enabled(); got != tt.out {
-				t.Errorf("out coloured: %v, want %v", got, tt.out)
+				t.Errorf("out uses color: %v, want %v", got, tt.out)
 			}
 			if got := s.ErrPalette().Enabled(); got != tt.err {
-				t.Errorf("err coloured: %v, want %v", got, tt.err)
+				t.Errorf("err uses color: %v, want %v", got, tt.err)
 			}
 		})
 	}
@@ -53,18 +53,18 @@ func TestPalette(t *testing.T) {
 	}
 	for name, paint := range paints {
 		if got := paint(off, "text"); got != "text" {
-			t.Errorf("%s without colour: %q", name, got)
+			t.Errorf("%s without color: %q", name, got)
 		}
 		got := paint(on, "text")
 		if !strings.HasPrefix(got, "\x1b[") || !strings.Contains(got, "text") || !strings.HasSuffix(got, "m") {
-			t.Errorf("%s with colour: %q", name, got)
+			t.Errorf("%s with color: %q", name, got)
 		}
 	}
 	if on.Service(0, "a") == on.Service(1, "a") {
-		t.Error("neighbours have the same colour")
+		t.Error("consecutive services have the same color")
 	}
 	if on.Service(-1, "a") == "a" {
-		t.Error("a negative number has no colour")
+		t.Error("a negative number has no color")
 	}
 }
 
@@ -99,11 +99,11 @@ func TestPrintJSON(t *testing.T) {
 	}{
 		{"a pipe gets one line", Facts{}, ColorAuto, JSONAuto, value,
 			`{"n":9007199254740993,"x":1.0e+2,"s":"a\u003cb é \ud83d","l":[1,{"k":null}],"e":{}}` + "\n"},
-		{"a terminal gets many", Facts{StdoutTTY: true}, ColorNever, JSONAuto, `{"n":9007199254740993,"e":[]}`,
+		{"a terminal gets several", Facts{StdoutTTY: true}, ColorNever, JSONAuto, `{"n":9007199254740993,"e":[]}`,
 			"{\n  \"n\": 9007199254740993,\n  \"e\": []\n}\n"},
 		{"raw keeps everything", Facts{StdoutTTY: true}, ColorAuto, JSONRaw, value, value + "\n"},
 		{"a raw string has no quotes", Facts{}, ColorAuto, JSONRaw, `"a\nb"`, "a\nb\n"},
-		{"colours change no byte of a token", Facts{}, ColorAlways, JSONPretty, `{"a\"":[-1.50,"x",true]}`,
+		{"colors do not change tokens", Facts{}, ColorAlways, JSONPretty, `{"a\"":[-1.50,"x",true]}`,
 			"{\n  \x1b[94m\"a\\\"\"\x1b[0m: [\n    \x1b[33m-1.50\x1b[0m,\n    \x1b[32m\"x\"\x1b[0m,\n    \x1b[35mtrue\x1b[0m\n  ]\n}\n"},
 	}
 	for _, tt := range tests {
@@ -121,12 +121,12 @@ func TestPrintJSON(t *testing.T) {
 	s, _ := NewTest("", Facts{})
 	for _, style := range []JSONStyle{JSONLine, JSONPretty} {
 		if err := s.PrintJSON(style, json.RawMessage(`{"a":`)); err == nil {
-			t.Errorf("style %d: no error for broken JSON", style)
+			t.Errorf("style %d: no error for malformed JSON", style)
 		}
 	}
 }
 
-func TestWithoutTerminalAQuestionNamesItsFlag(t *testing.T) {
+func TestPromptWithoutTerminal(t *testing.T) {
 	s, b := NewTest("tcp\n", Facts{StderrTTY: true})
 	q := Question{Text: "Transport?", Flag: "--transport tcp"}
 	ctx := context.Background()
@@ -137,14 +137,14 @@ func TestWithoutTerminalAQuestionNamesItsFlag(t *testing.T) {
 	for i, err := range []error{errInput, errSelect, errMulti, errConfirm} {
 		var missing *NoTerminalError
 		if !errors.As(err, &missing) || missing.Flag != q.Flag {
-			t.Errorf("question %d: error %v, want a *NoTerminalError with the flag", i, err)
+			t.Errorf("prompt %d: error %v, want a *NoTerminalError with the flag", i, err)
 		}
 	}
-	if want := `no terminal to ask "Transport?": answer it with --transport tcp`; errInput.Error() != want {
+	if want := `cannot prompt for "Transport?" without a terminal: use --transport tcp`; errInput.Error() != want {
 		t.Errorf("error %q, want %q", errInput, want)
 	}
 	if b.Out.Len()+b.Err.Len() > 0 {
-		t.Errorf("something was drawn: %q %q", b.Out.String(), b.Err.String())
+		t.Errorf("output: %q %q", b.Out.String(), b.Err.String())
 	}
 }
 

@@ -1,17 +1,15 @@
-// Package quiet keeps the terminal silent while Go initialises packages.
+// Package quiet keeps libraries from querying the terminal while Go initializes packages.
 //
-// The TUI library asks the terminal for its background colour from an init
-// function, before main has run, and waits up to five seconds for an answer
-// that some terminals never give. It does not ask where TERM names a
-// multiplexer, so this package's init says "screen" and Restore, called first
-// thing in main, puts the real value back.
+// The TUI library queries the background color of the terminal in an init function,
+// before main runs, and waits up to five seconds for an answer that some terminals never
+// give. It does not query if TERM names a multiplexer, so the init function of this
+// package sets TERM to "screen", and Restore, called first in main, restores it.
 //
-// Subtle: this works because Go initialises, of the packages whose imports are
-// ready, the one with the smallest import path first. The package therefore
-// imports the standard library only, and its path has to sort before those of
-// the terminal libraries that ask. TERM=dumb would silence the question too,
-// but the colour library would take it for the truth and turn colour off.
-// A test in cmd/msctl holds the finished program to it, on a mute terminal.
+// Subtle: of the packages whose imports are initialized, Go initializes the one with the
+// smallest import path first. Therefore this package imports only the standard library,
+// and its path must sort before those of the terminal libraries. TERM=dumb would prevent
+// the query as well, but it would turn off the color library. A test in cmd/msctl checks
+// the complete program on a terminal that does not answer.
 package quiet
 
 import (
@@ -19,15 +17,15 @@ import (
 	"strings"
 )
 
-// before is TERM as the process found it. It is written by init and read by
-// Restore, both before any goroutine is started.
+// before is the original TERM. init writes it and Restore reads it, both before any
+// goroutine starts.
 var before struct {
 	value   string
 	present bool
 	changed bool
 }
 
-func init() { //nolint:gochecknoinits // it has to run before the init of other packages
+func init() { //nolint:gochecknoinits // it must run before the init functions of other packages
 	before.value, before.present = os.LookupEnv("TERM")
 	if silent(before.value) {
 		return
@@ -35,9 +33,8 @@ func init() { //nolint:gochecknoinits // it has to run before the init of other 
 	before.changed = os.Setenv("TERM", "screen") == nil
 }
 
-// Restore puts TERM back to what the process was started with. It must be
-// called first in main, before anything reads TERM or starts a program. A
-// second call changes nothing.
+// Restore restores the original TERM. Call it first in main, before anything reads TERM
+// or starts a program. Further calls do nothing.
 func Restore() {
 	if !before.changed {
 		return
@@ -50,7 +47,7 @@ func Restore() {
 	_ = os.Unsetenv("TERM")
 }
 
-// silent reports whether terminal libraries ask no question under this TERM.
+// silent reports whether terminal libraries do not query a terminal of this type.
 func silent(name string) bool {
 	for _, prefix := range []string{"screen", "tmux", "dumb"} {
 		if strings.HasPrefix(name, prefix) {

@@ -12,8 +12,8 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// writeFiles writes files below dir, or prints the plan for a dry run; done
-// tells that they were written.
+// writeFiles writes files below dir, or prints the plan of a dry run. done reports
+// whether the files were written.
 func writeFiles(s *term.IO, dir string, files []scaffold.File, o writeOptions) (done bool, err error) {
 	steps, err := scaffold.Plan(dir, files)
 	if err != nil {
@@ -26,7 +26,7 @@ func writeFiles(s *term.IO, dir string, files []scaffold.File, o writeOptions) (
 	var conflict *scaffold.ConflictError
 	if errors.As(err, &conflict) {
 		conflict.Dir = shortPath(dir)
-		return false, exit.WithHint(exit.WithCode(conflict, exit.Usage), "nothing was written; move them away, or add --force to write over them")
+		return false, exit.WithHint(exit.WithCode(conflict, exit.Usage), "nothing was written: move these files, or add --force to overwrite them")
 	}
 	if err != nil {
 		return false, err
@@ -35,8 +35,8 @@ func writeFiles(s *term.IO, dir string, files []scaffold.File, o writeOptions) (
 	return true, nil
 }
 
-// printPlan prints what a dry run would do, one file a line. The runtime is one
-// line: nobody reads forty.
+// printPlan prints what a dry run would do, one file per line. The forty files of the
+// runtime share one line.
 func printPlan(s *term.IO, dir string, steps []scaffold.Step) error {
 	p := s.OutPalette()
 	var b strings.Builder
@@ -59,8 +59,8 @@ func printPlan(s *term.IO, dir string, steps []scaffold.Step) error {
 	return err
 }
 
-// reportSteps says what was done: for a few files which, for many how many. The
-// runtime is one line.
+// reportSteps prints what was done: the files if they are few, otherwise their number.
+// The files of the runtime share one line.
 func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 	p := s.ErrPalette()
 	counts, bundled := map[scaffold.State]int{}, 0
@@ -71,13 +71,13 @@ func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 		}
 	}
 	if counts[scaffold.Same] == len(steps) {
-		s.Notef("%s is as msctl would make it", p.Accent(shortPath(dir)))
+		s.Notef("%s is up to date", p.Accent(shortPath(dir)))
 		return
 	}
 	if len(steps)-bundled > 25 {
-		s.Notef("%s %s: %d files", p.Good("made"), p.Accent(shortPath(dir)), counts[scaffold.Create]+counts[scaffold.Replace])
+		s.Notef("%s %s: %d files", p.Good("created"), p.Accent(shortPath(dir)), counts[scaffold.Create]+counts[scaffold.Replace])
 		if counts[scaffold.Replace] > 0 {
-			s.Notef("     %d of them written over", counts[scaffold.Replace])
+			s.Notef("        %d of them overwritten", counts[scaffold.Replace])
 		}
 		return
 	}
@@ -94,7 +94,7 @@ func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 	}
 }
 
-// isRuntime reports whether a step makes a file of the runtime.
+// isRuntime reports whether a step creates a file of the runtime.
 func isRuntime(step scaffold.Step) bool {
 	return strings.HasPrefix(step.Path, "third_party/") && step.State == scaffold.Create
 }
@@ -103,7 +103,7 @@ func runtimeLine(dir string, files int) string {
 	return fmt.Sprintf("%s (%d files: the runtime)", filepath.Join(shortPath(dir), "third_party", "msctl"), files)
 }
 
-// shortPath is the path from the current folder, where that is shorter.
+// shortPath returns dir relative to the current folder, if it is in it.
 func shortPath(dir string) string {
 	current, err := os.Getwd()
 	if err != nil {

@@ -1,12 +1,11 @@
-package cli
+package runlog
 
 import "strings"
 
-// cleanLine takes from a service's line what would do harm between other lines:
-// all escape sequences but colours, and colours too unless they are wanted;
-// carriage returns and other control characters but the tab. A line that leaves
-// a colour on gets it turned off.
-func cleanLine(line string, color bool) string {
+// CleanLine removes from a line of a service what would disturb other lines: all
+// escape sequences except colors, and colors as well unless color is set, and all
+// control characters except tabs. It resets a color that the line leaves on.
+func CleanLine(line string, color bool) string {
 	if strings.IndexFunc(line, isControl) < 0 {
 		return line
 	}
@@ -35,8 +34,8 @@ func cleanLine(line string, color bool) string {
 
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// escapeEnd is where the escape sequence at start ends: CSI sequences at their
-// letter, OSC and other strings at BEL or ST, the rest after one character.
+// escapeEnd returns the end of the escape sequence at start: CSI sequences end at
+// their letter, OSC and other strings at BEL or ST, and the rest after one character.
 func escapeEnd(line string, start int) int {
 	i := start + 1
 	if i >= len(line) {

@@ -16,7 +16,7 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// TestWizardProgram is the program behind the pseudo terminal of TestWizard.
+// TestWizardProgram is the program that TestWizard runs on a pseudo-terminal.
 func TestWizardProgram(t *testing.T) {
 	if os.Getenv("CLI_TEST_WIZARD") != "1" {
 		t.Skip("only run by TestWizard")
@@ -24,19 +24,19 @@ func TestWizardProgram(t *testing.T) {
 	os.Exit(Main(term.System(), "v9", []string{"new"}))
 }
 
-// wizard is `msctl new` on a terminal, in a folder of its own.
+// wizard is `msctl new` on a terminal, in its own folder.
 type wizard struct {
 	t    *testing.T
 	dir  string
 	tty  *os.File
 	cmd  *exec.Cmd
 	text bytes.Buffer
-	news chan []byte
+	output chan []byte
 }
 
 func startWizard(t *testing.T) *wizard {
 	t.Helper()
-	w := &wizard{t: t, dir: t.TempDir(), news: make(chan []byte, 64)}
+	w := &wizard{t: t, dir: t.TempDir(), output: make(chan []byte, 64)}
 	w.cmd = exec.Command(os.Args[0], "-test.run=^TestWizardProgram$")
 	w.cmd.Dir = w.dir
 	w.cmd.Env = append(os.Environ(), "CLI_TEST_WIZARD=1", "TERM=xterm", "CI=", "GIT_CONFIG_NOSYSTEM=1", "HOME="+w.dir, "GORACE=atexit_sleep_ms=0")
@@ -48,22 +48,22 @@ func startWizard(t *testing.T) *wizard {
 	t.Cleanup(func() {
 		_ = w.cmd.Process.Kill()
 		_ = w.tty.Close()
-		for range w.news { // until read has ended
+		for range w.output { // until read has ended
 		}
 	})
 	return w
 }
 
-// read passes output on, and answers questions for the cursor's position.
+// read forwards the output, and answers queries for the position of the cursor.
 func (w *wizard) read() {
-	defer close(w.news)
+	defer close(w.output)
 	for {
 		buffer := make([]byte, 4096)
 		n, err := w.tty.Read(buffer)
 		for range bytes.Count(buffer[:n], []byte("\x1b[6n")) {
 			_, _ = io.WriteString(w.tty, "\x1b[1;1R")
 		}
-		w.news <- buffer[:n]
+		w.output <- buffer[:n]
 		if err != nil {
 			return
 		}
@@ -77,7 +77,7 @@ func (w *wizard) expect(text string) {
 	defer deadline.Stop()
 	for !w.has(text) {
 		select {
-		case more, ok := <-w.news:
+		case more, ok := <-w.output:
 			if !ok {
 				w.t.Fatalf("the program ended before %q: %q", text, w.text.String())
 			}
@@ -91,8 +91,8 @@ func (w *wizard) expect(text string) {
 
 func (w *wizard) has(text string) bool { return strings.Contains(w.text.String(), text) }
 
-// line answers a line question. What is typed before it reads keys is lost, so
-// backspace is pressed until it rings the bell: there is nothing to delete.
+// line answers a prompt for a line. Keys that are typed before the prompt reads them
+// are lost, so it presses backspace until the bell reports that nothing can be deleted.
 func (w *wizard) line(answer string) {
 	w.t.Helper()
 	w.expect("\x1b[6n")
@@ -101,7 +101,7 @@ func (w *wizard) line(answer string) {
 	for range 1000 {
 		_, _ = io.WriteString(w.tty, "\x7f")
 		select {
-		case more := <-w.news:
+		case more := <-w.output:
 			w.text.Write(more)
 		case <-tick.C:
 		}
@@ -110,12 +110,12 @@ func (w *wizard) line(answer string) {
 			return
 		}
 	}
-	w.t.Fatal("the question never read a key")
+	w.t.Fatal("the prompt never read a key")
 }
 
 func (w *wizard) code() int {
 	w.t.Helper()
-	for range w.news { // until it has ended
+	for range w.output { // until it has ended
 	}
 	err := w.cmd.Wait()
 	var exit *exec.ExitError
@@ -127,19 +127,19 @@ func (w *wizard) code() int {
 
 func TestWizard(t *testing.T) {
 	w := startWizard(t)
-	w.expect("What is the workspace called?")
+	w.expect("Name of the workspace?")
 	w.line("Corner")
 	w.expect("must be a lower-case letter")
 	w.line("corner")
-	w.expect("Which services to begin with?")
+	w.expect("Which sample services?")
 	w.expect("a second hop")
 	_, _ = io.WriteString(w.tty, "\r")
 	w.expect("Other services")
 	w.line("mail, items")
 	w.expect("service items is there twice")
 	w.line("mail, audit:nats")
-	w.expect("How do messages reach mail?")
-	w.expect("keeps none")
+	w.expect("Transport of mail?")
+	w.expect("not stored")
 	_, _ = io.WriteString(w.tty, "\x1b[B\r") // one down
 	w.expect("Go module path?")
 	w.line("example.com/corner")
@@ -160,17 +160,17 @@ func TestWizard(t *testing.T) {
 	}
 }
 
-// TestWizardNotifications: the example is not there without what it is about.
+// TestWizardNotifications checks that the example requires the other samples.
 func TestWizardNotifications(t *testing.T) {
 	w := startWizard(t)
-	w.expect("What is the workspace called?")
+	w.expect("Name of the workspace?")
 	w.line("corner")
-	w.expect("Which services to begin with?")
+	w.expect("Which sample services?")
 	w.expect("retries and dead letters")
 	_, _ = io.WriteString(w.tty, " \x1b[B\x1b[B \r") // items off, notifications on
-	w.expect("mark items and orders too")
+	w.expect("requires items and orders")
 	w.expect("retries and dead letters")
-	_, _ = io.WriteString(w.tty, " \r") // asked anew, with the cursor where it was: notifications on
+	_, _ = io.WriteString(w.tty, " \r") // prompted again with the cursor in the same place: notifications on
 	w.expect("Other services")
 	w.line("")
 	w.expect("Go module path?")
@@ -188,22 +188,22 @@ func TestWizardNotifications(t *testing.T) {
 
 func TestWizardDeclined(t *testing.T) {
 	w := startWizard(t)
-	for _, question := range []string{"workspace called?", "services to begin with?", "Other services", "Go module path?"} {
+	for _, question := range []string{"Name of the workspace?", "Which sample services?", "Other services", "Go module path?"} {
 		w.expect(question)
-		if question == "services to begin with?" {
+		if question == "Which sample services?" {
 			w.expect("a second hop")
 			_, _ = io.WriteString(w.tty, "\r")
 			continue
 		}
 		w.line("")
 	}
-	w.expect("Make ./shop")
+	w.expect("Create ./shop")
 	w.line("n")
 	w.expect("nothing was written")
 	if code := w.code(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 	if entries, err := os.ReadDir(w.dir); err != nil || len(entries) != 0 {
-		t.Errorf("the folder holds %v, %v", entries, err)
+		t.Errorf("the folder contains %v, %v", entries, err)
 	}
 }

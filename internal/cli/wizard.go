@@ -13,16 +13,16 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// askWorkspace is the wizard: it asks for what the flags did not say. w is what
-// they did.
+// askWorkspace prompts for everything that the flags do not set. w is the workspace
+// that they describe.
 func askWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.Workspace) (scaffold.Workspace, error) {
 	if o.yes || !s.CanAsk() {
-		return w, exit.WithHint(exit.Usagef("msctl new is missing NAME"), "usage: msctl new NAME, for example `msctl new shop`")
+		return w, exit.WithHint(exit.Usagef("msctl new requires NAME"), "for example, `msctl new shop`")
 	}
 	var err error
 	if w.Name, err = s.Input(ctx, term.Question{
-		Text: "What is the workspace called?",
-		Help: "Also the name of its folder: lower-case letters, digits and hyphens.",
+		Text: "Name of the workspace?",
+		Help: "Also the name of its folder. Use lower-case letters, digits, and hyphens.",
 		Flag: "msctl new NAME",
 	}, "shop", workspace.CheckName); err != nil {
 		return w, err
@@ -35,7 +35,7 @@ func askWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.Work
 	if o.module == "" {
 		if w.Module, err = s.Input(ctx, term.Question{
 			Text: "Go module path?",
-			Help: "Where the code will live, such as github.com/you/shop.",
+			Help: "The import path of the code, such as github.com/you/shop.",
 			Flag: "--module PATH",
 		}, scaffold.DefaultModule(w.Name), scaffold.CheckModule); err != nil {
 			return w, err
@@ -44,16 +44,16 @@ func askWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.Work
 	return w, confirmWorkspace(ctx, s, o, w)
 }
 
-// askServices asks for the sample services and for others, and puts them into w.
+// askServices prompts for the sample services and for others, and stores them in w.
 func askServices(ctx context.Context, s *term.IO, w *scaffold.Workspace) error {
 	choices := []term.Choice{
-		{Value: "items", Description: "five messages over a store: create, find, change, remove"},
+		{Value: "items", Description: "five messages over a store: create, find, update, delete"},
 		{Value: "orders", Description: "calls items for each order: a second hop"},
-		{Value: "notifications", Description: "mails for orders, over RabbitMQ: a worker with retries and dead letters"},
+		{Value: "notifications", Description: "email for orders over RabbitMQ: a worker with retries and dead letters"},
 	}
 	names, err := s.MultiSelect(ctx, term.Question{
-		Text: "Which services to begin with?",
-		Help: "Space marks, Enter takes. They are examples to build on.",
+		Text: "Which sample services?",
+		Help: "Space selects, Enter confirms. The samples are a starting point for your own services.",
 		Flag: "--service items:tcp:3002, --example notifications",
 	}, choices, []string{"items", "orders"}, checkSamples)
 	if err != nil {
@@ -72,19 +72,19 @@ func askServices(ctx context.Context, s *term.IO, w *scaffold.Workspace) error {
 	return err
 }
 
-// checkSamples says what the marked samples lack.
+// checkSamples checks that the selected samples work together.
 func checkSamples(names []string) error {
 	if slices.Contains(names, "notifications") && len(names) < 3 {
-		return errors.New("notifications confirms orders of items: mark items and orders too")
+		return errors.New("notifications requires items and orders: select them, too")
 	}
 	return nil
 }
 
-// askOthers asks for services beside those of w, and how messages reach each.
+// askOthers prompts for further services and the transport of each.
 func askOthers(ctx context.Context, s *term.IO, w scaffold.Workspace) ([]scaffold.Service, error) {
 	text, err := s.Input(ctx, term.Question{
-		Text: "Other services (names with commas between them, Enter for none)?",
-		Help: "Each begins with one message, to be replaced by your own.",
+		Text: "Other services (comma-separated names, Enter for none)?",
+		Help: "Each starts with one example message.",
 		Flag: "--service payments:tcp:3010",
 	}, "", func(text string) error {
 		others, err := parseServices(text)
@@ -107,22 +107,22 @@ func askOthers(ctx context.Context, s *term.IO, w scaffold.Workspace) ([]scaffol
 	return others, err
 }
 
-// askTransport asks how messages reach a service.
+// askTransport prompts for the transport of a service.
 func askTransport(ctx context.Context, s *term.IO, name string) (workspace.Transport, error) {
 	answer, err := s.Select(ctx, term.Question{
-		Text: fmt.Sprintf("How do messages reach %s?", name),
-		Help: "`msctl run` starts a broker where none answers.",
+		Text: fmt.Sprintf("Transport of %s?", name),
+		Help: "`msctl run` starts a broker if none is running.",
 		Flag: "--service " + name + ":TRANSPORT",
 	}, []term.Choice{
-		{Value: string(workspace.TCP), Description: "directly, on a port of its own"},
-		{Value: string(workspace.RabbitMQ), Description: "from a queue that keeps them: work that must not be lost"},
-		{Value: string(workspace.NATS), Description: "from a broker that shares them among replicas and keeps none"},
-		{Value: string(workspace.Redis), Description: "from a broker that gives each to all replicas and keeps none"},
+		{Value: string(workspace.TCP), Description: "direct connections to a port of the service"},
+		{Value: string(workspace.RabbitMQ), Description: "a durable queue: for work that must not be lost"},
+		{Value: string(workspace.NATS), Description: "each message goes to one replica; messages are not stored"},
+		{Value: string(workspace.Redis), Description: "each message goes to every replica; messages are not stored"},
 	}, string(workspace.TCP))
 	return workspace.Transport(answer), err
 }
 
-// parseServices reads services with commas or blanks between them.
+// parseServices parses services separated by commas or spaces.
 func parseServices(text string) ([]scaffold.Service, error) {
 	var services []scaffold.Service
 	for _, word := range split(text) {
@@ -139,7 +139,7 @@ func split(text string) []string {
 	return strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' })
 }
 
-// confirmWorkspace shows what will be made and asks whether to.
+// confirmWorkspace shows what will be created and asks for confirmation.
 func confirmWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.Workspace) error {
 	if o.dryRun {
 		return nil
@@ -149,7 +149,7 @@ func confirmWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.
 		parts = append(parts, service.Name+" "+service.Where())
 	}
 	yes, err := s.Confirm(ctx, term.Question{
-		Text: fmt.Sprintf("Make ./%s with %s?", w.Name, strings.Join(parts, ", ")),
+		Text: fmt.Sprintf("Create ./%s with %s?", w.Name, strings.Join(parts, ", ")),
 		Flag: "--yes",
 	}, true)
 	if err == nil && !yes {

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/term"
+)
+
+// The hidden commands that `msctl run` starts.
+const (
+	guardName = "__guard" // proc.Guard
+	natsName  = "__nats"  // proc.ServeNATS
+)
+
+// ownCommand returns the command line of a hidden command of this program.
+func ownCommand(name string) ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the msctl program: %w", err)
+	}
+	return []string{self, name}, nil
+}
+
+// newGuardCommand runs next to `msctl run`. If msctl is killed, it ends the processes
+// that msctl leaves behind.
+func newGuardCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:    guardName,
+		Hidden: true,
+		Args:   argCount(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			return proc.Guard(s.In)
+		},
+	}
+}
+
+// newNATSCommand is the NATS server of a `msctl run`. Its argument is the port.
+func newNATSCommand(s *term.IO) *cobra.Command {
+	return &cobra.Command{
+		Use:    natsName,
+		Hidden: true,
+		Args:   argCount(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			port, err := strconv.Atoi(args[0])
+			if err != nil {
+				return exit.Usagef("invalid port %q", args[0])
+			}
+			return proc.ServeNATS(cmd.Context(), s.Out, port)
+		},
+	}
+}

@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// newTargetsTopic is the help page `msctl help targets`.
+func newTargetsTopic(s *term.IO) *cobra.Command {
+	cmd := &cobra.Command{Use: "targets", Short: "Describe the syntax of TARGET", Long: target.Help, Hidden: true, Args: argCount(0, 0)}
+	cmd.Example = `  msctl send cmd=findItem id:=7 --to items
+  msctl send cmd=findItem id:=7 --to amqp://localhost/items
+  MSCTL_PASSWORD=… msctl emit item.viewed id:=7 --to amqps://app@rabbit.example/shop/items
+  msctl ls nats://localhost`
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		printHelp(s, cmd)
+		return nil
+	}
+	return cmd
+}
+
+// registerTarget adds --to and the TLS flags to a command, under a heading of its
+// help.
+func registerTarget(cmd *cobra.Command, f *target.Flags, heading string) {
+	cmd.Flags().StringVarP(&f.To, "to", "t", "", "send to `TARGET`: the name of a service, tcp://host:port, amqp://host/queue, redis://host, or nats://host")
+	completeTo(cmd)
+	registerTLS(cmd, f, heading)
+	groupFlags(cmd, heading, "to")
+}
+
+// registerTLS adds only the TLS flags, for commands that take the target as an
+// argument.
+func registerTLS(cmd *cobra.Command, f *target.Flags, heading string) {
+	f.Running = runningBrokers
+	cmd.Flags().StringVar(&f.CA, "ca", "", "CA certificates (PEM `FILE`) to trust instead of the system's")
+	cmd.Flags().StringVar(&f.Cert, "cert", "", "client certificate (PEM `FILE`)")
+	cmd.Flags().StringVar(&f.Key, "key", "", "private key for --cert (PEM `FILE`)")
+	cmd.Flags().BoolVar(&f.Insecure, "insecure", false, "do not verify the server's certificate")
+	groupFlags(cmd, heading, "ca", "cert", "key", "insecure")
+}
+
+// completeTo adds shell completion for the flag --to.
+func completeTo(cmd *cobra.Command) {
+	if err := cmd.RegisterFlagCompletionFunc("to", completeTarget); err != nil {
+		panic(err) // the command has no such flag
+	}
+}
+
+// runningBrokers asks the running `msctl run` of a workspace for its brokers. It
+// returns nil if none is running.
+func runningBrokers(ctx context.Context, w *workspace.Workspace) map[string]string {
+	runs, err := proc.Runs(ctx, w, "")
+	if err != nil || len(runs) == 0 {
+		return nil
+	}
+	status, err := runs[0].Status(ctx)
+	if err != nil {
+		return nil
+	}
+	return status.Brokers
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+// trace prints for -v the packets of one message, exactly as sent and received, and
+// the timings. Only the sending goroutine uses it.
+type trace struct {
+	io      *term.IO
+	verbose bool
+	start   time.Time
+	// place is the queue, channel, or subject of the message; "" without a broker.
+	place string
+	// request is the current attempt if its metadata travels in headers; nil if it is
+	// in the packet.
+	request *micro.Request
+
+	first, last time.Duration
+	values      int
+}
+
+// micro returns the observer of the message; nil without -v.
+func (t *trace) micro() *micro.Trace {
+	if !t.verbose {
+		return nil
+	}
+	p := t.io.ErrPalette()
+	return &micro.Trace{
+		Connected: func(address string, took time.Duration) {
+			t.io.Notef("%s", p.Dim("connected to "+address+" in "+term.Duration(took)))
+		},
+		Wrote: func(at time.Time, packet []byte) {
+			if t.place != "" {
+				t.io.Notef("%s %s", p.Accent(">"), p.Dim(t.place))
+			}
+			if t.request != nil {
+				t.headers(at)
+			}
+			t.io.Notef("%s %s", p.Accent(">"), packet)
+		},
+		Read: func(_ time.Time, packet []byte) { t.io.Notef("%s %s", p.Good("<"), packet) },
+	}
+}
+
+// headers prints the headers that were sent with the packet at a given time.
+func (t *trace) headers(at time.Time) {
+	var parts []string
+	for key, value := range micro.SentMetadata(t.request, at) {
+		parts = append(parts, key+": "+value)
+	}
+	t.io.Notef("%s %s", t.io.ErrPalette().Accent(">"), t.io.ErrPalette().Dim("headers "+strings.Join(parts, ", ")))
+}
+
+// value records the arrival of a value.
+func (t *trace) value() {
+	t.last = time.Since(t.start)
+	if t.values == 0 {
+		t.first = t.last
+	}
+	t.values++
+}
+
+// summary prints the timings.
+func (t *trace) summary(event bool, err error) {
+	if !t.verbose {
+		return
+	}
+	took := term.Duration(time.Since(t.start))
+	var parts []string
+	switch {
+	case err != nil:
+		parts = append(parts, "failed after "+took)
+	case event:
+		parts = append(parts, "sent in "+took)
+	case t.values == 0:
+		parts = append(parts, "reply without a value after "+took)
+	}
+	switch {
+	case t.values == 1:
+		parts = append(parts, "reply after "+term.Duration(t.first))
+	case t.values > 1:
+		parts = append(parts, fmt.Sprintf("first of %d values after %s, last after %s", t.values, term.Duration(t.first), term.Duration(t.last)))
+	}
+	t.io.Notef("%s", t.io.ErrPalette().Dim(strings.Join(parts, ", ")))
+}

@@ -1,0 +1,258 @@
+// Package runlog prints the events of `msctl run` as text or as JSON lines, and reads
+// the JSON lines back from the log of a run in the background.
+package runlog
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// Printer prints the events of a run. It must not be used concurrently, so lines stay
+// intact.
+type Printer struct {
+	io       *term.IO
+	o        Options
+	out, err term.Palette
+	work     *workspace.Workspace
+	services []proc.Service
+	number   map[string]int // of a service in the workspace, for its color
+	width    int            // of the longest name
+	took     map[string]time.Duration
+	served   map[string]bool
+	url      map[string]string // of services that have reported one
+	unasked  map[string]bool   // ready, but not verified
+	brokers  map[string]bool   // started for the run
+}
+
+// Options configure a [Printer]. The zero value prints text.
+type Options struct {
+	JSON     bool // print JSON lines
+	NoWatch  bool // the run does not rebuild on change
+	Detached bool // the run continues in the background
+	All      bool // print quiet lines as well
+}
+
+// New returns a printer for the events of services.
+func New(s *term.IO, w *workspace.Workspace, services []proc.Service, o Options) *Printer {
+	p := &Printer{
+		io: s, o: o, out: s.OutPalette(), err: s.ErrPalette(), work: w, services: services,
+		number: map[string]int{}, took: map[string]time.Duration{}, served: map[string]bool{}, url: map[string]string{}, unasked: map[string]bool{},
+		brokers: map[string]bool{},
+	}
+	for i, name := range w.Names() {
+		p.number[name] = i
+	}
+	p.width = len(own)
+	for _, service := range services {
+		p.width = max(p.width, len(service.Name))
+		if s := w.Service(service.Name); s != nil && s.Transport.Broker() {
+			p.width = max(p.width, len(proc.BrokerName(w, s.Transport)))
+		}
+	}
+	for i, t := range workspace.Brokers() {
+		p.number[proc.BrokerName(w, t)] = len(w.Services) + i
+	}
+	return p
+}
+
+// PrintAll prints events until the channel is closed.
+func (p *Printer) PrintAll(events <-chan proc.Event) {
+	for e := range events {
+		p.Print(e)
+	}
+}
+
+// Print prints one event.
+func (p *Printer) Print(e proc.Event) {
+	if p.o.JSON {
+		p.printJSON(e)
+	} else {
+		p.text(e)
+	}
+}
+
+// text prints an event as text.
+func (p *Printer) text(e proc.Event) {
+	switch e.Kind {
+	case proc.KindLog:
+		if e.Quiet && !p.o.All {
+			return
+		}
+		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), CleanLine(e.Text, p.out.Enabled()))
+	case proc.KindAllReady:
+		p.summary(e)
+	case proc.KindBuildFailed:
+		for line := range strings.SplitSeq(e.Text, "\n") {
+			p.note(e, line)
+		}
+		p.note(e, p.err.Bad("✗ build failed")+p.stillServing(e))
+	default:
+		if text := p.words(e); text != "" {
+			p.note(e, text)
+		}
+	}
+}
+
+// words describes an event; "" for nothing.
+func (p *Printer) words(e proc.Event) string {
+	c := p.err
+	switch e.Kind {
+	case proc.KindBuilding:
+		return c.Dim("building")
+	case proc.KindBuilt:
+		return c.Dim("built in " + term.Duration(e.Took))
+	case proc.KindUnchanged:
+		return c.Dim("built in " + term.Duration(e.Took) + ", unchanged")
+	case proc.KindReady:
+		p.took[e.Service], p.served[e.Service], p.url[e.Service] = e.Took, true, e.URL
+		if e.Text != "" {
+			p.unasked[e.Service] = true
+			return c.Good("✓ running") + c.Dim(fmt.Sprintf(", pid %d; %s", e.Pid, e.Text))
+		}
+		return c.Good("✓ ready") + " in " + term.Duration(e.Took) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
+	case proc.KindSwapped:
+		if e.Text != "" {
+			return c.Good("✓ swapped") + c.Dim(fmt.Sprintf(", pid %d; %s", e.Pid, e.Text))
+		}
+		return c.Good("✓ swapped") + ": ready in " + term.Duration(e.Took) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
+	case proc.KindNotReady:
+		return c.Bad("✗ new process: "+e.Text) + p.stillServing(e)
+	case proc.KindCrashed:
+		restart := ""
+		if e.Delay > 0 {
+			restart = c.Dim("; restarting in " + term.Duration(e.Delay))
+		}
+		return c.Bad("✗ "+e.Text) + restart
+	case proc.KindChanged:
+		return c.Dim("changed: " + term.List(e.Paths, 3))
+	case proc.KindPaused:
+		return c.Warn("paused for "+e.Delay.String()) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
+	case proc.KindContinued:
+		return c.Good("continued") + c.Dim(fmt.Sprintf(" after %s, pid %d", term.Duration(e.Took), e.Pid))
+	case proc.KindStopping:
+		if p.brokers[e.Service] {
+			return ""
+		}
+		return c.Dim(fmt.Sprintf("draining, pid %d", e.Pid))
+	case proc.KindStopped:
+		return c.Dim(fmt.Sprintf("stopped in %s, pid %d", term.Duration(e.Took), e.Pid))
+	case proc.KindKilled:
+		return c.Warn(fmt.Sprintf("killed after %s, pid %d", term.Duration(e.Took), e.Pid))
+	case proc.KindBroker:
+		p.brokers[e.Service] = e.Service != ""
+		return e.Text
+	case proc.KindWarning:
+		return c.Warn("! " + e.Text)
+	}
+	return ""
+}
+
+// stillServing adds that the previous process of a service keeps serving.
+func (p *Printer) stillServing(e proc.Event) string {
+	if !p.served[e.Service] {
+		return ""
+	}
+	return p.err.Dim("; still serving the previous build")
+}
+
+func (p *Printer) note(e proc.Event, text string) {
+	p.io.Notef("%s%s", p.prefix(p.err, e.Service), text)
+}
+
+// own is the prefix of lines about all services.
+const own = "msctl"
+
+func (p *Printer) prefix(c term.Palette, service string) string {
+	if service == "" {
+		return c.Bold(fmt.Sprintf("%-*s", p.width, own)) + c.Dim(" │ ")
+	}
+	return c.Service(p.number[service], fmt.Sprintf("%-*s", p.width, service)) + c.Dim(" │ ")
+}
+
+// summary is printed once, when all services are ready. It lists their addresses.
+func (p *Printer) summary(e proc.Event) {
+	c := p.err
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  %s in %s\n\n", c.Good(p.work.Name+" is ready"), term.Duration(e.Took))
+	longest := 0
+	for _, s := range p.services {
+		longest = max(longest, len(p.shown(s)))
+	}
+	for _, s := range p.services {
+		name := c.Service(p.number[s.Name], fmt.Sprintf("%-*s", p.width, s.Name))
+		how := "ready in " + term.Duration(p.took[s.Name])
+		if p.unasked[s.Name] {
+			how = "running"
+		}
+		fmt.Fprintf(&b, "  %s  %-*s  %s\n", name, longest, p.shown(s), c.Dim(how))
+	}
+	for _, s := range p.services {
+		if s.Kind == workspace.KindGateway && s.Go {
+			fmt.Fprintf(&b, "\n  API   %s\n  docs  %s\n", c.Accent(p.shown(s)), c.Accent(p.shown(s)+docsPath))
+		}
+	}
+	how := "Changed services are rebuilt and replaced. Press Ctrl-C to stop."
+	switch {
+	case p.o.Detached:
+		how = "Running in the background: see msctl ps, msctl logs -f, and msctl stop."
+	case p.o.NoWatch:
+		how = "Press Ctrl-C to stop."
+	}
+	p.io.Notef("%s\n  %s\n", b.String(), c.Dim(how))
+}
+
+// docsPath is the path of the API documentation of an msctl gateway.
+const docsPath = "/api"
+
+// shown returns the URL of a service for the user.
+func (p *Printer) shown(s proc.Service) string {
+	if url := p.url[s.Name]; url != "" {
+		s.URL = url
+	}
+	return Localhost(s.URL)
+}
+
+// Localhost replaces 127.0.0.1 by localhost in an address.
+func Localhost(address string) string {
+	return strings.Replace(address, "//127.0.0.1:", "//localhost:", 1)
+}
+
+// line is one line of --log json.
+type line struct {
+	Time    string    `json:"time"`
+	Event   proc.Kind `json:"event"`
+	Service string    `json:"service,omitempty"`
+	Stream  string    `json:"stream,omitempty"`
+	Text    *string   `json:"text,omitempty"`
+	Pid     int       `json:"pid,omitempty"`
+	TookMS  float64   `json:"tookMs,omitempty"`
+	DelayMS float64   `json:"delayMs,omitempty"`
+	Paths   []string  `json:"paths,omitempty"`
+	URL     string    `json:"url,omitempty"`
+	Quiet   bool      `json:"quiet,omitempty"`
+}
+
+func (p *Printer) printJSON(e proc.Event) {
+	l := line{
+		Time: e.Time.UTC().Format("2006-01-02T15:04:05.000Z07:00"), Event: e.Kind, Service: e.Service, Stream: e.Stream,
+		Pid: e.Pid, TookMS: milliseconds(e.Took), DelayMS: milliseconds(e.Delay), Paths: e.Paths, URL: e.URL, Quiet: e.Quiet,
+	}
+	if e.Text != "" || e.Kind == proc.KindLog {
+		l.Text = &e.Text
+	}
+	encoder := json.NewEncoder(p.io.Out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(l); err != nil {
+		p.io.Notef("print an event: %v", err)
+	}
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(100*time.Microsecond)) / float64(time.Millisecond)
+}
