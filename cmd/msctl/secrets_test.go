@@ -89,7 +89,7 @@ func mockBehind(t *testing.T, to string, args ...string) {
 	}
 	t.Cleanup(func() {
 		fmt.Fprintln(stdin, "quit")
-		if err := mock.Wait(); err != nil || strings.Contains(out.String(), brokerPassword) || !strings.Contains(out.String(), "answers") {
+		if err := mock.Wait(); err != nil || strings.Contains(out.String(), brokerPassword) || !strings.Contains(out.String(), "replies to") {
 			t.Errorf("the mock: %v\n%s", err, &out)
 		}
 	})

@@ -112,7 +112,7 @@ func (s *Spec) With(name, text string) (*Spec, error) {
 	err := c.Set(name, text)
 	var wrong *TypeError
 	if errors.As(err, &wrong) {
-		err = exit.Usagef("flag --%s: %w", name, err)
+		err = exit.Usagef("invalid --%s: %w", name, err)
 	}
 	return &c, err
 }
