@@ -26,11 +26,11 @@ func TestWizardProgram(t *testing.T) {
 
 // wizard is `msctl new` on a terminal, in its own folder.
 type wizard struct {
-	t    *testing.T
-	dir  string
-	tty  *os.File
-	cmd  *exec.Cmd
-	text bytes.Buffer
+	t      *testing.T
+	dir    string
+	tty    *os.File
+	cmd    *exec.Cmd
+	text   bytes.Buffer
 	output chan []byte
 }
 
