@@ -198,8 +198,8 @@ func TestFaultsAProxyCannotDo(t *testing.T) {
 		{Fault{Kind: Drop, Start: -time.Second}, false, "drop: a field is set that drop does not have"},
 		{Fault{Kind: Latency}, false, "latency=0s: the delay must be greater than 0"},
 		{Fault{Kind: Stall}, false, "stall: stall requires a length: stall@10s+4s starts after 10s and lasts 4s"},
-		{Fault{Kind: Error}, true, "error: it requires messages, and here are only bytes: use latency, reset, cut, blackhole, stall, bandwidth"},
-		{Fault{Kind: Reset, Pattern: "a"}, true, "reset pattern=a: a pattern requires messages, and here are only bytes"},
+		{Fault{Kind: Error}, true, "error: it requires messages, and this proxy sees only bytes: use latency, reset, cut, blackhole, stall, bandwidth"},
+		{Fault{Kind: Reset, Pattern: "a"}, true, "reset pattern=a: a pattern requires messages, and this proxy sees only bytes"},
 	}
 	for _, test := range tests {
 		_, err := Start(t.Context(), Options{Target: []string{"127.0.0.1:1"}, Raw: test.raw, Faults: []Fault{test.fault}})
