@@ -10,10 +10,10 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// BenchRun is the load test that is shown: a *load.Run. One that is a PresetRun
-// or a FaultRun, too, has keys for that.
+// BenchRun is the load test to show, such as a *load.Run. If it is also a PresetRun or a
+// FaultRun, it gets more keys.
 type BenchRun interface {
-	// Snapshot is asked for ten times a second, with few recent points.
+	// Snapshot is called ten times per second, with few recent points.
 	Snapshot(recent int) load.Snapshot
 	Stop()
 	SetRate(perSecond float64) error
@@ -22,41 +22,40 @@ type BenchRun interface {
 	SetRetries(n int) error
 }
 
-// PresetRun is a run whose policy can be changed to a preset while it goes on.
+// PresetRun is a run whose policy can be changed to a preset.
 type PresetRun interface {
 	BenchRun
 	SetPreset(name string) error
 }
 
-// FaultRun is a run with a fault that can be fired while it goes on.
+// FaultRun is a run with a fault that can be injected by a key.
 type FaultRun interface {
 	BenchRun
-	// Fire fires the fault, and marks it in the run. Its error is shown.
+	// Fire injects the fault and marks it in the run. Its error is displayed.
 	Fire() error
-	// CanFire says in few words what Fire would do, "stall 4s"; "" is nothing.
+	// CanFire describes briefly what Fire would inject, "stall 4s"; "" means nothing.
 	CanFire() string
 }
 
-// BenchScreen says what to draw and where.
+// BenchScreen configures what to draw, and where.
 type BenchScreen struct {
-	// Pattern and Target are the title.
+	// Pattern and Target are displayed as the title.
 	Pattern, Target string
-	// Triggers are those that are planned: the screen shows them before they
-	// begin.
+	// Triggers are the planned triggers, which are shown before they start.
 	Triggers []load.Trigger
-	// Presets are the names of the policies that the key p goes through, in that
-	// order. Preset is the one at the start, "" when it is none of them.
+	// Presets are the names of the policies that the key p cycles through. Preset is the
+	// initial one, or "".
 	Presets []string
 	Preset  string
-	// In is where keys come from, Out what is drawn on.
+	// In is the source of keys, and Out the terminal to draw on.
 	In  io.Reader
 	Out io.Writer
-	// Color tells whether to use colours.
+	// Color enables colors.
 	Color bool
 }
 
-// Bench draws the run until it has finished, and leaves the last screen behind.
-// q or Ctrl-C stop the run; interrupted tells of the latter.
+// Bench draws the run until it has finished, and leaves the last screen in place. The keys
+// q and Ctrl-C stop the run; interrupted is set for Ctrl-C.
 func Bench(run BenchRun, screen BenchScreen) (interrupted bool, err error) {
 	m := newModel(screen)
 	m.show(Stage{Run: run, Triggers: screen.Triggers, Preset: screen.Preset})
@@ -66,14 +65,14 @@ func Bench(run BenchRun, screen BenchScreen) (interrupted bool, err error) {
 	return m.interrupted, nil
 }
 
-// program is a program that draws the model. ctx and signals are its caller's:
-// Ctrl-C is a key on the screen.
+// program returns a program that draws the model. It does not handle signals: in the
+// terminal's raw mode, Ctrl-C is a key.
 func (m *model) program() *tea.Program {
 	return tea.NewProgram(m, tea.WithInput(m.screen.In), tea.WithOutput(m.screen.Out),
 		tea.WithAltScreen(), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 }
 
-// draw runs the program and leaves the last screen behind.
+// draw runs the program and leaves the last screen in place.
 func (m *model) draw(program *tea.Program) error {
 	if _, err := program.Run(); err != nil {
 		return err

@@ -21,8 +21,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) {
-	// Its renderer asks nothing of the terminal in tests; its input reader
-	// leaves with the program.
+	// In tests, its renderer does not query the terminal, and its input reader ends with
+	// the program.
 	goleak.VerifyTestMain(m)
 }
 
@@ -33,7 +33,7 @@ func testScreen() BenchScreen {
 	}
 }
 
-// screen is the model of a single run at a size, without colours.
+// screen returns the model of a single run at a size, without colors.
 func screen(snap load.Snapshot, width, height int) *model {
 	m := newModel(testScreen())
 	m.show(Stage{Run: &still{snap: snap, fault: "stall 4s"}, Triggers: []load.Trigger{storyTrigger()}})
@@ -41,8 +41,7 @@ func screen(snap load.Snapshot, width, height int) *model {
 	return m
 }
 
-// TestBenchView compares each screen, at all sizes it is used in, with the one
-// that was looked at by a person.
+// TestBenchView compares each screen, in all common sizes, with a golden file.
 func TestBenchView(t *testing.T) {
 	users := loading()
 	users.Rate, users.Users, users.Requests, users.Planned = 0, 50, 10_000, 0
@@ -73,7 +72,7 @@ func TestBenchView(t *testing.T) {
 	}
 }
 
-// TestOddViews are the screens that are seldom seen.
+// TestOddViews compares rare screens with golden files.
 func TestOddViews(t *testing.T) {
 	long := story(naive(), 30*time.Second, 0)
 	long.Elapsed, long.Planned = 20*time.Minute, time.Hour
@@ -109,8 +108,8 @@ func TestOddViews(t *testing.T) {
 	}
 }
 
-// checkView compares what a model draws with a golden file, and whether it fits
-// its terminal.
+// checkView compares what a model draws with a golden file, and checks that it fits the
+// terminal.
 func checkView(t *testing.T, m *model, name string) {
 	t.Helper()
 	got := m.View()
@@ -149,7 +148,7 @@ func checkSize(t *testing.T, view string, width, height int) {
 	}
 }
 
-// TestEverySize: whatever the size, the screen fits it.
+// TestEverySize checks that the screen fits terminals of any size.
 func TestEverySize(t *testing.T) {
 	single, several := screen(triggered(), 0, 0), labScreen(0, 0)
 	summary := labScreen(0, 0)
@@ -167,8 +166,8 @@ func TestEverySize(t *testing.T) {
 	}
 }
 
-// TestColours: with colours the screen says the same as without.
-func TestColours(t *testing.T) {
+// TestColors checks that the screen has the same text with and without colors.
+func TestColors(t *testing.T) {
 	for _, snap := range []load.Snapshot{triggered(), collapsed()} {
 		m := screen(snap, 120, 40)
 		without := m.View()
@@ -182,7 +181,7 @@ func TestColours(t *testing.T) {
 			lines = append(lines, strings.TrimRight(l, " \n"))
 		}
 		if diff := cmp.Diff(without, strings.Join(lines, "\n")); diff != "" {
-			t.Errorf("-without +with colours\n%s", diff)
+			t.Errorf("-without +with colors\n%s", diff)
 		}
 	}
 }

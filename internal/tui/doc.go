@@ -1,7 +1,6 @@
-// Package tui draws msctl's full screens: what happens in a load test while it
-// goes on. It is drawn on stderr from snapshots that others make; it measures
-// nothing and owns no data.
+// Package tui draws msctl's full-screen views of running load tests. It draws snapshots
+// on stderr; it measures nothing and owns no data.
 //
-// A screen is made only where a person watches one (term.IO.CanDraw): everywhere
-// else bubbletea would write escape codes before it found out.
+// Callers must check term.IO.CanDraw first: bubbletea writes escape codes even where
+// there is no terminal.
 package tui

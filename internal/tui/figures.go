@@ -9,8 +9,7 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// row is one line of the column of figures; a bar fills what is left of it by a
-// share.
+// row is a line of the column of figures, with an optional bar in proportion to a share.
 type row struct {
 	spans []span
 	share float64
@@ -22,8 +21,7 @@ func (r row) draw(a area, y int) {
 	a.write(x, y, r.look, bar(r.share, a.width-x))
 }
 
-// bar is at most room columns for a share of 1; what is more than nothing
-// shows.
+// bar returns a bar of at most room columns. A share above 0 is always visible.
 func bar(share float64, room int) string {
 	if room < 5 || share <= 0 {
 		return ""
@@ -36,8 +34,8 @@ func bar(share float64, room int) string {
 	return text
 }
 
-// figures is the column of numbers: outcomes, latencies, attempts, and as much
-// of the rest as there is room for.
+// figures draws the column of figures: outcomes, latencies, attempts, and as much of the
+// rest as fits.
 func (p *picture) figures(a area, spread bool) {
 	inner := box(a, "so far", nil)
 	inner = inner.sub(1, 0, inner.width-2, inner.height)
@@ -61,8 +59,8 @@ func (p *picture) figures(a area, spread bool) {
 	}
 }
 
-// essentials are the sections that are always there, the less important lines
-// of which are left out where there is no room.
+// essentials returns the sections that are always shown, without their less important lines
+// if there is no room.
 func (p *picture) essentials(room int) []row {
 	sections := [][]row{p.outcomes(true), p.quantiles(true), p.attempts()}
 	if rowsOf(sections) > room {
@@ -89,8 +87,8 @@ func rowsOf(sections [][]row) (n int) {
 	return n
 }
 
-// outcomes has a line for each outcome with a bar of its share; those that have
-// not happened are there if all is set.
+// outcomes returns a row for each outcome with a bar of its share. Outcomes without requests
+// are included if all is set.
 func (p *picture) outcomes(all bool) []row {
 	t := &p.snap.Totals
 	rows := []row{pair("offered", format.Count(t.Offered), bold)}
@@ -110,7 +108,7 @@ func (p *picture) outcomes(all bool) []row {
 	return rows
 }
 
-// quantiles is the table of both latencies.
+// quantiles returns the table of both latencies.
 func (p *picture) quantiles(all bool) []row {
 	request, attempt := &p.snap.Request, &p.snap.Attempt
 	column := func(l look, a, b, c string) row {
@@ -135,7 +133,7 @@ func (p *picture) quantiles(all bool) []row {
 	return rows
 }
 
-// attempts tells what the policy makes of the load.
+// attempts returns the figures of attempts.
 func (p *picture) attempts() []row {
 	s, t := p.snap, &p.snap.Totals
 	rows := []row{
@@ -168,14 +166,14 @@ func warnIf(yes bool) look {
 	return plain
 }
 
-// pair is a name and its value, the value in the column of counts.
+// pair returns a row with a name and a value, aligned with the counts.
 func pair(name, value string, l look) row {
 	const column = 19
 	gap := strings.Repeat(" ", max(column-width(name)-width(value), 1))
 	return row{spans: []span{{plain, name + gap}, {l, value}}}
 }
 
-// spread is the histogram of the request latencies.
+// spread returns the histogram of the request latencies.
 func (p *picture) spread() []row {
 	var all, most int64
 	for _, b := range p.snap.Spread {
@@ -190,7 +188,7 @@ func (p *picture) spread() []row {
 	return rows
 }
 
-// messages has a line for each message of a run with several.
+// messages returns a row for each message.
 func (p *picture) messages() []row {
 	var rows []row
 	for _, m := range p.snap.Messages {
@@ -209,7 +207,7 @@ func (p *picture) messages() []row {
 	return rows
 }
 
-// failures are the most frequent errors.
+// failures returns the most frequent errors.
 func (p *picture) failures() []row {
 	var rows []row
 	for _, e := range p.snap.Errors {

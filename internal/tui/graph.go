@@ -12,16 +12,16 @@ import (
 // frame is a new graph of points that its owner keeps.
 type graph struct {
 	from, to time.Duration // the time axis
-	now      time.Duration // what is after it has not happened yet
+	now      time.Duration // the current time of the run
 	values   chart.Scale
 	times    chart.Scale // made by draw, which knows the width
 	lines    []line      // later ones are drawn over earlier ones
 	marks    []mark
 	windows  []window
-	doubtful []time.Duration // where the figures are to be doubted
+	doubtful []time.Duration // the starts of doubtful seconds
 }
 
-// line is one line of a chart; a NaN interrupts it.
+// line is one line of a graph; a NaN interrupts it.
 type line struct {
 	points []dot
 	look   look
@@ -35,10 +35,10 @@ type dot struct {
 	value float64
 }
 
-// dash is how a line is broken, so that lines differ without colours.
+// dash is the dash pattern of a line, so that lines differ without colors.
 type dash int
 
-// The dashes, from what is most to what is least there.
+// The dash patterns, from the densest to the sparsest.
 const (
 	solid dash = iota
 	dashed
@@ -46,7 +46,7 @@ const (
 	sparse
 )
 
-// drawn reports whether the i-th dot of a line is there.
+// drawn reports whether the i-th dot of a line is drawn.
 func (d dash) drawn(i int) bool {
 	switch d {
 	case dashed:
@@ -59,7 +59,7 @@ func (d dash) drawn(i int) bool {
 	return true
 }
 
-// sample is how a line with that dash looks, in two columns.
+// sample returns an example of the dash pattern, two columns wide.
 func (d dash) sample() string {
 	text := [2]rune{0x2800, 0x2800}
 	for i, bit := range [4]rune{0x04, 0x20, 0x04, 0x20} {
@@ -80,8 +80,8 @@ type mark struct {
 	look look
 }
 
-// window is a part of the time axis: a trigger with its length. One without an
-// end reaches to the end of the axis.
+// window is a range of the time axis: a trigger with its duration. An endless one extends
+// to the end of the axis.
 type window struct {
 	from, to time.Duration
 	endless  bool
@@ -93,7 +93,7 @@ const (
 	timeLabelWidth = 9 // of the time axis, with the space around a label
 )
 
-// draw draws the chart: the plot, the time axis below it, and labels.
+// draw draws the plot, the axes, and their labels.
 func (g *graph) draw(a area) {
 	plot := a.sub(labelWidth+1, 0, a.width-labelWidth-1, a.height-1)
 	if plot.width < 4 || plot.height < 2 {
@@ -135,7 +135,7 @@ func (g *graph) drawLine(plot area, l *line) {
 		}
 		steps(lastX, lastY, x, y, func(i, x, y int) {
 			if have && i == 0 {
-				return // the end of the piece before
+				return // the end of the previous piece
 			}
 			if l.dash.drawn(count) {
 				pen.dot(x, y)
@@ -149,7 +149,7 @@ func (g *graph) drawLine(plot area, l *line) {
 	}
 }
 
-// steps calls f with each dot of a straight line, both ends included.
+// steps calls f with each dot of a straight line, including both ends.
 func steps(x0, y0, x1, y1 int, f func(i, x, y int)) {
 	n := max(abs(x1-x0), abs(y1-y0))
 	for i := range n + 1 {
@@ -168,8 +168,8 @@ func abs(v int) int {
 	return v
 }
 
-// braille draws dots, eight in a cell. Where lines meet in a cell it has the
-// dots of both and the look of the later one.
+// braille draws dots, eight per cell. A cell with several lines has the dots of all of them
+// and the look of the last one.
 type braille struct {
 	plot area
 	look look
@@ -187,14 +187,14 @@ func (b braille) dot(x, y int) {
 	c.look = b.look
 }
 
-// drop draws the dots from y down, to the one before bottom.
+// drop draws the dots from y down to bottom, exclusive.
 func (b braille) drop(x, y, bottom int) {
 	for ; y < bottom; y++ {
 		b.dot(x, y)
 	}
 }
 
-// upright draws a line down at a moment, where nothing else is.
+// upright draws a vertical line at a moment, in cells that are empty.
 func (g *graph) upright(plot area, at time.Duration, l look) (x int, drawn bool) {
 	if at < g.from || at > g.to {
 		return 0, false
@@ -208,10 +208,10 @@ func (g *graph) upright(plot area, at time.Duration, l look) (x int, drawn bool)
 	return x, true
 }
 
-// drawMarks draws a line down from each mark with its text beside it, in the
-// highest row where that covers no other text.
+// drawMarks draws a vertical line for each mark, and its text next to it in the highest row
+// where it covers no other text.
 func (g *graph) drawMarks(plot area) {
-	written := make([][]bool, min(plot.height, mostMarkRows))
+	written := make([][]bool, min(plot.height, maxMarkRows))
 	for y := range written {
 		written[y] = make([]bool, plot.width)
 	}
@@ -222,11 +222,11 @@ func (g *graph) drawMarks(plot area) {
 	}
 }
 
-// mostMarkRows is how many rows the texts of marks may take.
-const mostMarkRows = 4
+// maxMarkRows is the largest number of rows for the texts of marks.
+const maxMarkRows = 4
 
-// writeMark writes a mark's text to the right of its column, or to the left
-// where there is no room; it is left out where neither is free.
+// writeMark writes a mark's text to the right of its column, or to the left if there is no
+// room. It omits the text if neither side is free.
 func (g *graph) writeMark(plot area, k mark, x int, written [][]bool) {
 	length := width(k.text)
 	if length == 0 {
@@ -250,7 +250,7 @@ func (g *graph) drawValues(a area) {
 	for y := range a.height {
 		a.set(labelWidth, y, '│', dim)
 	}
-	free := a.height // labels go up, each at least a row above the last
+	free := a.height // labels ascend, each at least one row above the previous one
 	for _, t := range g.values.Ticks {
 		y := a.height - 1 - int(math.Round(g.values.Share(t.Value)*float64(a.height-1)))
 		if y >= free {
@@ -262,8 +262,7 @@ func (g *graph) drawValues(a area) {
 	}
 }
 
-// drawTimes draws the time axis with the windows on it, and a label every few
-// columns where no window is.
+// drawTimes draws the time axis with its windows, and labels between them.
 func (g *graph) drawTimes(a area) {
 	a.set(0, 0, '└', dim)
 	a = a.sub(1, 0, a.width-1, 1)
@@ -281,8 +280,7 @@ func (g *graph) drawTimes(a area) {
 	}
 }
 
-// free reports whether there is nothing but the axis in n columns of the first
-// row.
+// free reports whether n columns of the first row contain only the axis.
 func (a area) free(x, n int) bool {
 	for i := range n {
 		if c := a.at(x+i, 0); c != nil && c.r != '─' && c.r != '!' {
@@ -292,9 +290,8 @@ func (a area) free(x, n int) bool {
 	return true
 }
 
-// drawWindows draws the triggers' bands on the time axis: what has happened of
-// them is full, what is still to come is grey. Their texts stand in them or
-// beside them, where they cover nothing.
+// drawWindows draws the triggers as bands on the time axis: solid up to now, and shaded
+// after it. Their texts are inside or next to the bands, where they cover nothing.
 func (g *graph) drawWindows(a area) {
 	now := g.column(g.now.Seconds(), a.width)
 	for _, w := range g.windows {
@@ -325,8 +322,8 @@ func (g *graph) drawWindows(a area) {
 	}
 }
 
-// band is the columns of a window; the last is before the first when it is not
-// shown at all.
+// band returns the first and the last column of a window; last is below first if the window
+// is not visible.
 func (g *graph) band(w window, width int) (first, last int) {
 	if w.endless {
 		w.to = g.to

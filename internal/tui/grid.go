@@ -7,8 +7,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// cell is one place of a screen. Its rune is 0 where nothing was drawn, and
-// covered where the wide character before it reaches into it.
+// cell is a character cell of the screen. Its rune is 0 if nothing was drawn, and covered
+// if the wide character to its left extends into it.
 type cell struct {
 	r    rune
 	look look
@@ -16,15 +16,15 @@ type cell struct {
 
 const covered rune = -1
 
-// grid is a screen in memory. Everything is drawn on it cell by cell and
-// written once: text with escape codes is never measured, cut or joined, and a
-// frame of a large terminal costs little. The zero grid is of no size.
+// grid is a screen in memory. Everything is drawn on it cell by cell and then written once,
+// so text with escape codes is never measured, cut, or joined, and a frame of a large
+// terminal is cheap. The zero grid is empty.
 type grid struct {
 	width, height int
 	cells         []cell
 }
 
-// reset makes the grid empty and of a size.
+// reset clears the grid and sets its size.
 func (g *grid) reset(width, height int) {
 	g.width, g.height = max(width, 0), max(height, 0)
 	n := g.width * g.height
@@ -32,11 +32,10 @@ func (g *grid) reset(width, height int) {
 	clear(g.cells)
 }
 
-// all is the whole grid as an area.
+// all returns the entire grid as an area.
 func (g *grid) all() area { return area{g, 0, 0, g.width, g.height} }
 
-// text writes the grid down, line by line, each without what is empty at its
-// end.
+// text returns the lines of the grid, without trailing blanks.
 func (g *grid) text(p *palette) string {
 	var b strings.Builder
 	b.Grow(len(g.cells) * 4)
@@ -49,7 +48,7 @@ func (g *grid) text(p *palette) string {
 	return b.String()
 }
 
-// writeRow writes cells with as few changes of their look as possible.
+// writeRow writes cells with as few changes of the look as possible.
 func (p *palette) writeRow(b *strings.Builder, row []cell) {
 	end := len(row)
 	for end > 0 && (row[end-1].r == 0 || row[end-1].r == ' ') && !p.visible(row[end-1].look) {
@@ -73,23 +72,23 @@ func (p *palette) writeRow(b *strings.Builder, row []cell) {
 	b.WriteString(p.end[now])
 }
 
-// area is a rectangle of a grid. What is drawn past its edges is left out.
+// area is a rectangle of a grid. Drawing is clipped to it.
 type area struct {
 	g             *grid
 	x, y          int
 	width, height int
 }
 
-// sub is a rectangle within the area, cut to what fits.
+// sub returns a rectangle within the area, clipped to it.
 func (a area) sub(x, y, width, height int) area {
 	x, y = max(x, 0), max(y, 0)
 	return area{a.g, a.x + x, a.y + y, max(min(width, a.width-x), 0), max(min(height, a.height-y), 0)}
 }
 
-// row is one line of the area.
+// row returns one line of the area.
 func (a area) row(y int) area { return a.sub(0, y, a.width, 1) }
 
-// at is the cell at a place, nil outside.
+// at returns the cell at a position, or nil outside of the area.
 func (a area) at(x, y int) *cell {
 	if x < 0 || y < 0 || x >= a.width || y >= a.height {
 		return nil
@@ -97,15 +96,15 @@ func (a area) at(x, y int) *cell {
 	return &a.g.cells[(a.y+y)*a.g.width+a.x+x]
 }
 
-// set draws one character that is one column wide.
+// set draws a character that is one column wide.
 func (a area) set(x, y int, r rune, l look) {
 	if c := a.at(x, y); c != nil {
 		*c = cell{r, l}
 	}
 }
 
-// write draws text from x on and returns where it ended. Text that does not fit
-// is cut, and ends in …; what a terminal would obey is not drawn.
+// write draws text starting at x and returns the column after it. Text that does not fit is
+// truncated with an ellipsis. Control characters are drawn as dots.
 func (a area) write(x, y int, l look, text string) int {
 	for i, r := range text {
 		w := runeWidth(r)
@@ -134,7 +133,7 @@ type span struct {
 	text string
 }
 
-// spans writes spans one after the other and returns where they ended.
+// spans draws consecutive spans and returns the column after them.
 func (a area) spans(x, y int, spans ...span) int {
 	for _, s := range spans {
 		x = a.write(x, y, s.look, s.text)
@@ -142,8 +141,8 @@ func (a area) spans(x, y int, spans ...span) int {
 	return x
 }
 
-// ends writes left from the left edge and right up to the right one, which goes
-// before where there is no room for both.
+// ends draws left at the left edge and right at the right edge. If there is no room for
+// both, it only draws left.
 func (a area) ends(y int, left, right []span) {
 	n := 0
 	for _, s := range right {
@@ -165,7 +164,7 @@ func (a area) fill(x, y, n int, r rune, l look) {
 	}
 }
 
-// width is how many columns text takes.
+// width returns the number of columns of text.
 func width(text string) (n int) {
 	for _, r := range text {
 		n += runeWidth(r)
@@ -173,8 +172,8 @@ func width(text string) (n int) {
 	return n
 }
 
-// runeWidth is how many columns a character takes: what would be obeyed takes
-// the one of the dot that stands for it.
+// runeWidth returns the number of columns of a character. A control character takes one,
+// for the dot that replaces it.
 func runeWidth(r rune) int {
 	switch {
 	case r < 0x300, // before combining characters

@@ -4,7 +4,7 @@ import (
 	"github.com/charmbracelet/bubbles/key"
 )
 
-// drawHelp lists the keys and what the words mean.
+// drawHelp draws the keys and the terms.
 func (m *model) drawHelp(a area) {
 	inner := box(a, "help", nil)
 	y := drawKeys(inner.sub(1, 0, inner.width-2, inner.height), m.helpKeys())
@@ -22,7 +22,7 @@ func (m *model) drawHelp(a area) {
 	}
 }
 
-// helpKeys are the keys that the run has.
+// helpKeys returns the keys of the run.
 func (m *model) helpKeys() []key.Binding {
 	k := &m.keys
 	all := []key.Binding{k.more, k.less, k.longer, k.shorter, k.moreRetries, k.fewerRetries}
@@ -38,7 +38,7 @@ func (m *model) helpKeys() []key.Binding {
 	return append(all, k.help, k.quit, k.interrupt)
 }
 
-// drawKeys draws two keys a line and returns how many lines that took.
+// drawKeys draws two keys per line and returns the number of lines.
 func drawKeys(a area, all []key.Binding) (height int) {
 	for i, k := range all {
 		x := i % 2 * min(a.width/2, 44)
@@ -48,20 +48,20 @@ func drawKeys(a area, all []key.Binding) (height int) {
 	return (len(all) + 1) / 2
 }
 
-// helpWords are the words of the screen, each in a line.
+// helpWords returns the terms of the screen with their definitions.
 func helpWords() [][2]string {
 	return [][2]string{
-		{"request", "what a user wanted; late from the moment it was due"},
-		{"attempt", "one message for a request: the first, or a retry"},
-		{"ok, goodput", "requests answered in time; how many a second  " + solid.sample()},
-		{"offered", "requests that users made  " + sparse.sample()},
-		{"attempts", "what the service gets of them  " + dotted.sample()},
-		{"failed", "an error, no answer in time, or no connection  " + dashed.sample()},
-		{"shed", "not sent on purpose: budget, breaker, in-flight limit"},
-		{"late answer", "came when nobody waited any more: wasted work"},
-		{"amplification", "attempts by requests: what retries make of the load"},
-		{"trigger  █", "a fault with a start and a length; ┊ is a change"},
-		{"verdict", "RECOVERED: 95 % as before, for 3 s; COLLAPSED: never half"},
-		{"!", "the generator was short of something: doubt that second"},
+		{"request", "one operation that a user wants, timed from when it is due"},
+		{"attempt", "one message for a request: the first, a retry, or a hedge"},
+		{"ok, goodput", "successful requests; their rate per second  " + solid.sample()},
+		{"offered", "requests that are due  " + sparse.sample()},
+		{"attempts", "messages sent for them  " + dotted.sample()},
+		{"failed", "error, timeout, or no connection  " + dashed.sample()},
+		{"shed", "deliberately not sent: budget, breaker, in-flight limit"},
+		{"late answer", "a reply after its attempt timed out: wasted work"},
+		{"amplification", "attempts per request: how much retries multiply the load"},
+		{"trigger  █", "a fault with a start and a duration; ┊ is a live change"},
+		{"verdict", "RECOVERED: back at 95% for 3 s; COLLAPSED: below 50%"},
+		{"!", "the generator fell behind, so this second is doubtful"},
 	}
 }

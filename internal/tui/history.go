@@ -8,36 +8,35 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// The time axis holds the whole run where it is short enough, and else the
-// latest part of it.
+// The time axis shows the entire run if it is short enough, or else its latest part.
 const (
 	longestWindow = 4 * time.Minute
 	firstWindow   = 30 * time.Second
 )
 
-// How much of a run's time series is kept and asked for. A frame needs the few
-// points that have come since the last one; the rest has been kept.
+// How many points of a run's time series are kept and requested. A frame requests only a
+// few points, because the earlier ones have been kept.
 const (
 	keptPoints  = 1024 // a little more than the longest window of quarter seconds
 	askedPoints = 64
 )
 
-// history is what a screen keeps of a run's time series: the complete points of
-// the longest window, so that an hour's run takes no more than a few minutes'.
+// history keeps the complete points of the longest window of a run's time series, so that
+// a run of an hour needs no more memory than one of a few minutes.
 type history struct {
 	points   []load.Point
-	doubtful []time.Duration // seconds in which the generator was short of something
+	doubtful []time.Duration // seconds in which the generator fell behind
 }
 
-// take asks a run how it stands and adds what is new. The snapshot it returns
-// has no points: they are in the history.
+// take takes a snapshot of a run and adds its new points. The returned snapshot has no
+// points: they are in the history.
 func (h *history) take(run BenchRun) load.Snapshot {
 	asked := askedPoints
 	if len(h.points) == 0 {
 		asked = 0
 	}
 	s := run.Snapshot(asked)
-	if h.misses(&s) { // the screen stood still for long
+	if h.misses(&s) { // the screen was not updated for a long time
 		s = run.Snapshot(0)
 		h.points = h.points[:0]
 	}
@@ -46,12 +45,12 @@ func (h *history) take(run BenchRun) load.Snapshot {
 	return s
 }
 
-// misses reports whether there are points between the history and a snapshot.
+// misses reports whether points are missing between the history and a snapshot.
 func (h *history) misses(s *load.Snapshot) bool {
 	return len(h.points) > 0 && len(s.Recent) > 0 && s.Recent[0].At > h.end(s.Step)
 }
 
-// end is until when there are points.
+// end returns the end of the last point.
 func (h *history) end(step time.Duration) time.Duration {
 	if len(h.points) == 0 {
 		return 0
@@ -77,8 +76,8 @@ func (h *history) add(s *load.Snapshot) {
 	}
 }
 
-// offering are the points while requests were offered: what comes after is the
-// end of the run, not the service.
+// offering returns the points while requests were offered. Later points show the end of the
+// run rather than the service.
 func (h *history) offering(s *load.Snapshot) []load.Point {
 	points := h.points
 	if s.Phase >= load.Draining {
@@ -89,7 +88,7 @@ func (h *history) offering(s *load.Snapshot) []load.Point {
 	return points
 }
 
-// shown is the part of the time axis that is shown.
+// shown returns the visible part of the time axis.
 func shown(s *load.Snapshot) (from, to time.Duration) {
 	end := max(s.Planned, s.Elapsed)
 	switch {
@@ -108,8 +107,8 @@ func shown(s *load.Snapshot) (from, to time.Duration) {
 	return to - longestWindow, to
 }
 
-// smooth is a count a second: of the second that ends with each point, because
-// a single point of a slow run holds few requests.
+// smooth returns a rate per second, over the second that ends with each point, because a
+// single point of a slow run contains few requests.
 func smooth(points []load.Point, step time.Duration, of func(*load.Point) int64) []dot {
 	out := make([]dot, len(points))
 	wide := secondOf(step)
@@ -125,10 +124,10 @@ func smooth(points []load.Point, step time.Duration, of func(*load.Point) int64)
 	return out
 }
 
-// secondOf is how many points make a second.
+// secondOf returns the number of points per second.
 func secondOf(step time.Duration) int { return max(int(time.Second/max(step, time.Millisecond)), 1) }
 
-// at is a point's values as dots; where of is not ok there is none.
+// at returns the values of points as dots. A value that is not ok is a gap.
 func at(points []load.Point, step time.Duration, of func(*load.Point) (float64, bool)) []dot {
 	out := make([]dot, len(points))
 	for i := range points {

@@ -16,7 +16,7 @@ import (
 type keys struct {
 	more, less, longer, shorter, moreRetries, fewerRetries key.Binding
 	preset, presetBack, fire, next, help, quit, interrupt  key.Binding
-	redraw                                                 key.Binding // as everywhere, and told nowhere
+	redraw                                                 key.Binding // not listed in the help
 }
 
 func newKeys() keys {
@@ -24,35 +24,34 @@ func newKeys() keys {
 		return key.NewBinding(key.WithKeys(names...), key.WithHelp(help, text))
 	}
 	return keys{
-		more:         bind("↑", "more requests a second", "up", "k"),
-		less:         bind("↓", "fewer requests a second", "down", "j"),
-		longer:       bind("→", "a longer attempt timeout", "right", "l"),
-		shorter:      bind("←", "a shorter attempt timeout", "left", "h"),
-		moreRetries:  bind("+", "one retry more", "+", "="),
-		fewerRetries: bind("-", "one retry less", "-", "_"),
-		preset:       bind("p", "the next policy", "p"),
-		presetBack:   bind("P", "the policy before", "P"),
-		fire:         bind("f", "fire the fault", "f"),
-		next:         bind("n", "on to the next run", "n"),
+		more:         bind("↑", "increase the rate", "up", "k"),
+		less:         bind("↓", "decrease the rate", "down", "j"),
+		longer:       bind("→", "increase the attempt timeout", "right", "l"),
+		shorter:      bind("←", "decrease the attempt timeout", "left", "h"),
+		moreRetries:  bind("+", "one more retry", "+", "="),
+		fewerRetries: bind("-", "one retry fewer", "-", "_"),
+		preset:       bind("p", "next policy", "p"),
+		presetBack:   bind("P", "previous policy", "P"),
+		fire:         bind("f", "inject the fault", "f"),
+		next:         bind("n", "skip to the next run", "n"),
 		help:         bind("?", "show or hide this help", "?"),
 		quit:         bind("q", "stop and report", "q", "esc"),
-		interrupt:    bind("ctrl+c", "the same, exit code 130", "ctrl+c"),
-		redraw:       bind("ctrl+l", "draw the screen anew", "ctrl+l"),
+		interrupt:    bind("ctrl+c", "stop, exit code 130", "ctrl+c"),
+		redraw:       bind("ctrl+l", "redraw the screen", "ctrl+l"),
 	}
 }
 
-// suit words the keys for the model of the load.
+// suit adapts the help of the keys to an open or a closed load.
 func (k *keys) suit(s *load.Snapshot) {
-	more, less := "more requests a second", "fewer requests a second"
+	more, less := "increase the rate", "decrease the rate"
 	if s.Users > 0 {
-		more, less = "more users", "fewer users"
+		more, less = "add users", "remove users"
 	}
 	k.more.SetHelp("↑", more)
 	k.less.SetHelp("↓", less)
 }
 
-// pressAll does what keys are for that were read at once; what is pasted are
-// none.
+// pressAll handles keys that were read together. Pasted text is ignored.
 func (m *model) pressAll(msg tea.KeyMsg) tea.Cmd {
 	if msg.Type != tea.KeyRunes || len(msg.Runes) < 2 {
 		return m.press(msg)
@@ -66,7 +65,7 @@ func (m *model) pressAll(msg tea.KeyMsg) tea.Cmd {
 	return tea.Sequence(all...)
 }
 
-// press does what a key is for.
+// press handles a key.
 func (m *model) press(msg tea.KeyMsg) tea.Cmd {
 	m.note = ""
 	k := &m.keys
@@ -92,7 +91,7 @@ func (m *model) press(msg tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// stop ends it all: the run, and the work of a lab.
+// stop stops the run, and the work of a lab.
 func (m *model) stop() {
 	m.stopped = true
 	if m.stage.Run != nil {
@@ -103,7 +102,7 @@ func (m *model) stop() {
 	}
 }
 
-// adjust changes the run that is shown.
+// adjust changes the current run.
 func (m *model) adjust(msg tea.KeyMsg) tea.Cmd {
 	k := &m.keys
 	switch {
@@ -129,7 +128,7 @@ func (m *model) adjust(msg tea.KeyMsg) tea.Cmd {
 	return nil
 }
 
-// changeLoad changes the rate of an open model, or the users of a closed one.
+// changeLoad changes the rate of an open load, or the users of a closed one.
 func (m *model) changeLoad(more bool) tea.Cmd {
 	run := m.stage.Run
 	if m.snap.Users == 0 {
@@ -160,12 +159,12 @@ func (m *model) changeRetries(by int) tea.Cmd {
 	return try(changed{altered: true}, func() error { return run.SetRetries(retries) })
 }
 
-// changePreset goes through the policies of the screen, round and round.
+// changePreset cycles through the screen's policies.
 func (m *model) changePreset(by int) tea.Cmd {
 	run, can := m.stage.Run.(PresetRun)
 	names := m.screen.Presets
 	if !can || len(names) == 0 {
-		m.note = "the policy of this run cannot be changed as a whole"
+		m.note = "the policy of this run cannot be replaced"
 		return nil
 	}
 	i := slices.Index(names, m.preset)
@@ -176,8 +175,8 @@ func (m *model) changePreset(by int) tea.Cmd {
 	return try(changed{preset: name}, func() error { return run.SetPreset(name) })
 }
 
-// errNothingToFire is what f comes to in a run without a fault.
-var errNothingToFire = errors.New("this run has no fault to fire: start it with --fault")
+// errNothingToFire is the error of the key f in a run without a fault.
+var errNothingToFire = errors.New("this run has no fault: start it with --fault")
 
 func (m *model) fireFault() tea.Cmd {
 	run, can := m.stage.Run.(FaultRun)
@@ -190,14 +189,14 @@ func (m *model) fireFault() tea.Cmd {
 			return errNothingToFire
 		}
 		if err := run.Fire(); err != nil {
-			return fmt.Errorf("not fired: %w", err)
+			return fmt.Errorf("inject the fault: %w", err)
 		}
 		return nil
 	})
 }
 
-// try makes a change away from the drawing goroutine, because the run may take
-// it a moment later, and then says what was made of it.
+// try makes a change outside the drawing goroutine, because the run may take a moment to
+// apply it, and returns the result as a message.
 func try(made changed, change func() error) tea.Cmd {
 	return func() tea.Msg {
 		if err := change(); err != nil {
@@ -207,11 +206,11 @@ func try(made changed, change func() error) tea.Cmd {
 	}
 }
 
-// number is what steps are made of.
+// number is the type of a value that keys change.
 type number interface{ ~int64 | ~float64 }
 
-// step returns the next number up or down in a series of round ones, about a
-// quarter apart: 100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000.
+// step returns the next higher or lower round number, about a quarter apart: 100, 120,
+// 150, 200, 250, 300, 400, 500, 600, 800, 1000.
 func step[T number](v T, up bool) T {
 	round := []float64{1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10}
 	power := 1.0

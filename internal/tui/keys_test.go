@@ -17,7 +17,7 @@ import (
 
 func stripped(text string) string { return ansi.Strip(text) }
 
-// TestKeys drives the real program: keys in, changes of the run out, until q.
+// TestKeys drives the program with keys and checks the changes of the run.
 func TestKeys(t *testing.T) {
 	cases := []struct {
 		name        string
@@ -68,7 +68,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestPolicyName: the name of a policy is shown as long as it is that policy.
+// TestPolicyName checks that the name of a policy is shown until the policy is changed.
 func TestPolicyName(t *testing.T) {
 	m := screen(loading(), 120, 40)
 	shown := func(text string) bool { return strings.Contains(m.View(), text) }
@@ -85,8 +85,8 @@ func TestPolicyName(t *testing.T) {
 	}
 }
 
-// TestKeysReadAtOnce: keys that come in one piece are as many keys, what is
-// pasted is none.
+// TestKeysReadAtOnce checks that keys read together all count, and that pasted text does
+// not.
 func TestKeysReadAtOnce(t *testing.T) {
 	m := screen(loading(), 80, 24)
 	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("q?"), Paste: true})
@@ -99,40 +99,40 @@ func TestKeysReadAtOnce(t *testing.T) {
 	}
 }
 
-// settle waits until a key's change has reached the run and a frame has shown
-// it: steps go from what is shown.
+// settle waits until a key's change has reached the run and a frame shows it, because
+// the next step starts from the displayed value.
 func settle() {
 	timer := time.NewTimer(3 * time.Second / framesPerSecond)
 	defer timer.Stop()
 	<-timer.C
 }
 
-// plainRun is a run without anything beyond what every run can do.
+// plainRun is a run without optional capabilities.
 type plainRun struct{ BenchRun }
 
-// TestKeysOfPlainRuns: what a run cannot do is said, not done.
+// TestKeysOfPlainRuns checks the messages for keys that a run does not support.
 func TestKeysOfPlainRuns(t *testing.T) {
 	m := screen(loading(), 80, 24)
 	run := m.stage.Run.(*still)
 	m.stage.Run = plainRun{run}
 	for _, c := range []struct{ key, want string }{
-		{"p", "the policy of this run cannot be changed as a whole"},
-		{"f", "this run has no fault to fire: start it with --fault"},
+		{"p", "the policy of this run cannot be replaced"},
+		{"f", "this run has no fault: start it with --fault"},
 	} {
 		if cmd := m.press(keyMsg(c.key)); cmd != nil {
-			t.Errorf("%s does something", c.key)
+			t.Errorf("%s returns a command", c.key)
 		}
 		if m.note != c.want {
-			t.Errorf("%s says %q, want %q", c.key, m.note, c.want)
+			t.Errorf("%s shows %q, want %q", c.key, m.note, c.want)
 		}
 	}
 	m.stage.Run, run.fault = run, ""
 	m.Update(m.press(keyMsg("f"))())
 	if m.note != errNothingToFire.Error() {
-		t.Errorf("f with nothing to fire says %q", m.note)
+		t.Errorf("f without a fault shows %q", m.note)
 	}
 	if len(run.calls) > 0 {
-		t.Errorf("the run was asked for %v", run.calls)
+		t.Errorf("the run was changed: %v", run.calls)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestStep(t *testing.T) {
 	}
 }
 
-// TestJudge: what is said about a trigger as it comes, goes, and is judged.
+// TestJudge checks the status of a trigger before, during, and after it.
 func TestJudge(t *testing.T) {
 	r := func(v load.Verdict, change func(*load.Recovery)) load.Recovery {
 		r := load.Recovery{Verdict: v, Before: 1}
@@ -171,17 +171,17 @@ func TestJudge(t *testing.T) {
 		name    string
 		elapsed time.Duration
 		r       *load.Recovery
-		lately  float64
+		recent  float64
 		badge   string
 		detail  string
 	}{
 		{"before", 5 * time.Second, nil, 1, "stall 4s in 3.0 s", ""},
-		{"during", 9900 * time.Millisecond, new(r(load.Pending, nil)), 0, "▼ stall 4s: 2.1 s left", "0 % of the requests are answered"},
-		{"after", 13 * time.Second, new(r(load.Pending, nil)), 0.031, "◌ not back, 1.0 s after stall 4s", "3 % of the requests are answered"},
-		{"coming back", 15 * time.Second, new(r(load.Pending, func(r *load.Recovery) { r.Back = 1200 * time.Millisecond })), 1, "◔ back at 95 % for 1.2 s of 3 s", "100 % of the requests are answered"},
+		{"during", 9900 * time.Millisecond, new(r(load.Pending, nil)), 0, "▼ stall 4s: 2.1 s left", "0% of the requests succeed"},
+		{"after", 13 * time.Second, new(r(load.Pending, nil)), 0.031, "◌ not recovered, 1.0 s after stall 4s", "3% of the requests succeed"},
+		{"coming back", 15 * time.Second, new(r(load.Pending, func(r *load.Recovery) { r.Back = 1200 * time.Millisecond })), 1, "◔ back at 95% for 1.2 s of 3 s", "100% of the requests succeed"},
 		{"recovered", 20 * time.Second, new(r(load.Recovered, func(r *load.Recovery) { r.Took = 1200 * time.Millisecond })), 1, "✔ RECOVERED in 1.2 s", ""},
-		{"collapsed", 30 * time.Second, new(r(load.Collapsed, func(r *load.Recovery) { r.After, r.Amplified = 0.03, 3.91 })), 0, "✖ COLLAPSED", "goodput 3 % of before, 3.9 attempts a request"},
-		{"degraded", 30 * time.Second, new(r(load.Degraded, func(r *load.Recovery) { r.Before, r.After, r.Amplified = 0.5, 0.4, 2 })), 0, "◐ DEGRADED", "goodput 80 % of before, 2.0 attempts a request"},
+		{"collapsed", 30 * time.Second, new(r(load.Collapsed, func(r *load.Recovery) { r.After, r.Amplified = 0.03, 3.91 })), 0, "✖ COLLAPSED", "goodput at 3% of its earlier level, 3.9 attempts/request"},
+		{"degraded", 30 * time.Second, new(r(load.Degraded, func(r *load.Recovery) { r.Before, r.After, r.Amplified = 0.5, 0.4, 2 })), 0, "◐ DEGRADED", "goodput at 80% of its earlier level, 2.0 attempts/request"},
 		{"undecided", 13 * time.Second, new(r(load.Undecided, func(r *load.Recovery) { r.Why = "the run ended 1 s after it" })), 0, "? UNDECIDED", "the run ended 1 s after it"},
 	}
 	for _, c := range cases {
@@ -191,7 +191,7 @@ func TestJudge(t *testing.T) {
 				c.r.Trigger = storyTrigger()
 				s.Recoveries = []load.Recovery{*c.r}
 			}
-			got := judge(&s, []load.Trigger{storyTrigger()}, c.lately)
+			got := judge(&s, []load.Trigger{storyTrigger()}, c.recent)
 			if diff := cmp.Diff([2]string{c.badge, c.detail}, [2]string{got.badge, got.detail}); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}

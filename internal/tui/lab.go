@@ -10,51 +10,50 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// ErrQuit is why the context of a Lab's work has ended: a person had enough.
+// ErrQuit is the cause of the context of a Lab's work if the user has quit.
 var ErrQuit = errors.New("stopped by a key")
 
-// Stage is one run of several that are shown one after the other.
+// Stage is one of several runs that are shown in turn.
 type Stage struct {
-	// Title stands in the header: "2 of 5: recommended".
+	// Title is displayed in the header: "2 of 5: recommended".
 	Title string
-	// Name is what the run is called among the results: "recommended". A run
-	// without a name is none of them: the search for a capacity.
+	// Name is the name of the run among the results: "recommended". A run without a name
+	// is not a result, such as one of the search for the capacity.
 	Name string
-	// Run is what is shown. It has been started.
+	// Run is the run, which has been started.
 	Run BenchRun
-	// Triggers are those that are planned.
+	// Triggers are the planned triggers.
 	Triggers []load.Trigger
-	// Preset is the name of the policy at the start, if it has one.
+	// Preset is the name of the initial policy, if it has one.
 	Preset string
-	// Caption, when set, says in plain words what happens at the moment of a
-	// snapshot, which is without its Recent points. It is asked for each frame.
+	// Caption, if set, explains a snapshot in plain words. The snapshot has no Recent
+	// points. Caption is called for each frame.
 	Caption func(*load.Snapshot) string
 }
 
-// Stages is where a Lab's work says what to show. Its methods are for the work
-// alone; they wait for the screen for a moment, and do nothing once it is gone.
+// Stages lets a Lab's work control the screen. Only the work may call its methods. They
+// wait briefly for the screen, and do nothing after it has ended.
 type Stages struct{ send func(tea.Msg) }
 
-// Show shows a run from now on. The run before must have finished: its verdict
-// stays visible as a line.
+// Show shows the next run. The previous one must have finished; its verdict stays visible
+// in one line.
 func (s *Stages) Show(stage Stage) { s.send(stage) }
 
-// Note says what goes on beside the runs, in a line until the next run is
-// shown: "waiting for the queue to drain".
+// Note shows what happens between runs, until the next one is shown: "waiting for the queue
+// to drain".
 func (s *Stages) Note(text string) { s.send(noted(text)) }
 
-// Conclude gives the heading of the summary that is shown at the end: what the
-// results have in common and where they differ.
+// Conclude sets the heading of the summary at the end.
 func (s *Stages) Conclude(text string) { s.send(concluded(text)) }
 
-// What the work says to the screen, beside a Stage.
+// Messages of the work, in addition to a Stage.
 type (
 	noted     string
 	concluded string
 	worked    struct{}
 )
 
-// lab is what a screen keeps of several runs.
+// lab is the state of a screen with several runs.
 type lab struct {
 	quit       context.CancelCauseFunc // of the work
 	results    []result
@@ -63,11 +62,10 @@ type lab struct {
 	over       bool // the work has ended
 }
 
-// Lab draws the runs that work makes, one after the other, and when work has
-// ended leaves a summary of all behind. The key n stops the run that is shown, so
-// that work goes on with the next; q and Ctrl-C stop it, too, and end the
-// context of work with the cause ErrQuit: interrupted tells of the latter. Lab
-// returns when work has, with its error.
+// Lab draws the runs of work in turn, and leaves a summary of all runs in place when work
+// has ended. The key n stops the current run, so that work continues with the next one.
+// The keys q and Ctrl-C also end the context of work with the cause ErrQuit; interrupted is
+// set for Ctrl-C. Lab returns when work has returned, with its error.
 func Lab(ctx context.Context, screen BenchScreen, work func(context.Context, *Stages) error) (interrupted bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -80,7 +78,7 @@ func Lab(ctx context.Context, screen BenchScreen, work func(context.Context, *St
 		program.Send(worked{})
 	}()
 	drawn := m.draw(program)
-	cancel(ErrQuit) // where the screen is what failed
+	cancel(ErrQuit) // in case the screen has failed
 	if err := <-done; err != nil {
 		return m.interrupted, err
 	}
@@ -90,14 +88,14 @@ func Lab(ctx context.Context, screen BenchScreen, work func(context.Context, *St
 	return m.interrupted, nil
 }
 
-// hear takes what the work says.
+// hear handles a message of the work.
 func (m *model) hear(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case Stage:
 		m.keep()
 		m.lab.note = ""
 		m.show(msg)
-		return tea.ClearScreen // whatever the run before may have left there
+		return tea.ClearScreen // the previous run may have left something there
 	case noted:
 		m.lab.note = string(msg)
 	case concluded:
@@ -105,13 +103,13 @@ func (m *model) hear(msg tea.Msg) tea.Cmd {
 	case worked:
 		m.keep()
 		m.lab.over = true
-		m.stage.Title = "" // what is left is about all of them
+		m.stage.Title = "" // the summary is about all runs
 		return tea.Quit
 	}
 	return nil
 }
 
-// keep makes a result of the run that is shown, once.
+// keep adds the current run to the results, once.
 func (m *model) keep() {
 	if m.lab == nil || m.kept || m.stage.Run == nil {
 		return

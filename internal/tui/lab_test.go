@@ -15,8 +15,8 @@ import (
 
 func keyMsg(k string) tea.KeyMsg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(k)} }
 
-// labScreen is a screen in the midst of a demo: one run has collapsed, the
-// second has its trigger.
+// labScreen returns a screen during a demo: one run has collapsed, and the second is at its
+// trigger.
 func labScreen(width, height int) *model {
 	m := newModel(testScreen())
 	m.lab = &lab{quit: func(error) {}}
@@ -43,7 +43,7 @@ func TestLabView(t *testing.T) {
 	}
 }
 
-// TestSweepView: more results than there is room for charts are lines.
+// TestSweepView checks that results are lines if there is no room for charts.
 func TestSweepView(t *testing.T) {
 	m := labScreen(120, 40)
 	for i := range 9 {
@@ -58,7 +58,7 @@ func TestSweepView(t *testing.T) {
 	checkView(t, m, "sweep_summary")
 }
 
-// finishing is a run that finishes when it is stopped, as a real one does.
+// finishing is a run that finishes when it is stopped, like a real one.
 type finishing struct {
 	still
 	done chan struct{}
@@ -77,7 +77,7 @@ func (f *finishing) Stop() {
 	}
 }
 
-// TestLab drives the real program over two runs: n ends the first, q all.
+// TestLab drives the program with two runs: n ends the first, and q everything.
 func TestLab(t *testing.T) {
 	first, second := newFinishing(), newFinishing()
 	screen, typed := typedScreen()
@@ -109,7 +109,7 @@ func TestLab(t *testing.T) {
 	}
 }
 
-// TestLabEnds: however the work ends, Lab ends with it.
+// TestLabEnds checks that Lab ends with its work.
 func TestLabEnds(t *testing.T) {
 	t.Run("error", func(t *testing.T) {
 		screen, typed := typedScreen()
@@ -133,7 +133,7 @@ func TestLabEnds(t *testing.T) {
 	})
 }
 
-// typedScreen is a screen with keys that a test types.
+// typedScreen returns a screen with the keys of a test.
 func typedScreen() (BenchScreen, *io.PipeWriter) {
 	keys, typed := io.Pipe()
 	screen := testScreen()

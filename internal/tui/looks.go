@@ -8,13 +8,12 @@ import (
 	"github.com/muesli/termenv"
 )
 
-// look is how a cell is painted. There are few, and their colours are of the
-// sixteen that a terminal's theme defines, so that they can be read on light
-// and dark ones. None carries a meaning that a word or a glyph does not carry,
-// too.
+// look is the style of a cell. Looks use only the sixteen colors that a terminal's theme
+// defines, so that they are readable on light and dark themes. No meaning depends on a look
+// alone: a word or a glyph always expresses it, too.
 type look uint8
 
-// The looks. Badges are for what must be seen from across the room.
+// The looks. Badges are for the most prominent information.
 const (
 	plain look = iota
 	bold
@@ -27,10 +26,10 @@ const (
 	badBadge
 	warnBadge
 	accentBadge
-	looks // how many there are
+	looks // the number of looks
 )
 
-// palette is the escape codes of all looks; without colours they are all empty.
+// palette contains the escape codes of all looks. Without colors, all are empty.
 type palette struct {
 	begin, end [looks]string
 }
@@ -42,7 +41,7 @@ func newPalette(color bool) *palette {
 	}
 	r := lipgloss.NewRenderer(io.Discard, termenv.WithProfile(profile))
 	r.SetColorProfile(profile)
-	r.SetHasDarkBackground(true) // or the terminal would be asked
+	r.SetHasDarkBackground(true) // otherwise lipgloss would query the terminal
 	paint := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
 	badge := func(c string) lipgloss.Style { return paint(c).Bold(true).Reverse(true) }
 	p := &palette{}
@@ -50,7 +49,7 @@ func newPalette(color bool) *palette {
 		plain: r.NewStyle(),
 		bold:  r.NewStyle().Bold(true),
 		// Bright black is the background of some dark themes; faint is always
-		// made of the text's own colour.
+		// derived from the color of the text.
 		dim:  r.NewStyle().Faint(true),
 		good: paint("2"), bad: paint("1"), warn: paint("3"), accent: paint("6"),
 		goodBadge: badge("2"), badBadge: badge("1"), warnBadge: badge("3"), accentBadge: badge("6"),
@@ -60,5 +59,5 @@ func newPalette(color bool) *palette {
 	return p
 }
 
-// visible reports whether a space of that look can be seen.
+// visible reports whether a space with a look is visible.
 func (p *palette) visible(l look) bool { return l >= goodBadge && p.begin[l] != "" }

@@ -8,38 +8,38 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// framesPerSecond is how often the screen changes at most.
+// framesPerSecond is the highest rate of screen updates.
 const framesPerSecond = 10
 
-// model is the screen's state. bubbletea calls it from one goroutine.
+// model is the state of the screen. bubbletea calls its methods from one goroutine.
 type model struct {
 	screen  BenchScreen
 	palette *palette
 	keys    keys
-	grid    grid // of the last frame, to be used again
+	grid    grid // of the last frame, for reuse
 	width   int
 	height  int
 	help    bool
 
-	stage   Stage         // what is shown; without a run before the first
+	stage   Stage         // the current stage; without a Run before the first
 	snap    load.Snapshot // of its run, without points
 	history history
-	preset  string // the policy that the run has or had last
-	altered bool   // it is not quite that policy any more
-	kept    bool   // its run is among the results
+	preset  string // the preset of the policy
+	altered bool   // the policy was changed since the preset was set
+	kept    bool   // the run is among the results
 	lab     *lab   // nil for a single run
 
-	stopped     bool // a key has ended it all
-	skipped     bool // a key has ended this run
+	stopped     bool // a key has stopped everything
+	skipped     bool // a key has stopped this run
 	interrupted bool
-	note        string // what the last key came to, when it came to nothing
+	note        string // why the last key had no effect
 }
 
 func newModel(screen BenchScreen) *model {
 	return &model{screen: screen, palette: newPalette(screen.Color), keys: newKeys()}
 }
 
-// show shows a run from now on.
+// show switches to another run.
 func (m *model) show(stage Stage) {
 	m.stage, m.preset = stage, stage.Preset
 	m.history, m.kept, m.skipped, m.altered, m.note = history{}, false, false, false, ""
@@ -47,34 +47,34 @@ func (m *model) show(stage Stage) {
 	m.keys.suit(&m.snap)
 }
 
-// refresh asks the run how it stands.
+// refresh takes a new snapshot of the run.
 func (m *model) refresh() { m.snap = m.history.take(m.stage.Run) }
 
-// picture is what the run's panels are drawn from.
+// picture returns the data for the run's panels.
 func (m *model) picture() *picture {
 	return pictureOf(&m.snap, &m.history, m.stage.Triggers)
 }
 
-// frame is a moment to draw.
+// frame is the message to draw the next frame.
 type frame struct{}
 
 func nextFrame() tea.Cmd {
 	return tea.Tick(time.Second/framesPerSecond, func(time.Time) tea.Msg { return frame{} })
 }
 
-// What a change of the run came to.
+// The result of a live change.
 type (
 	refused struct{ err error }
 	changed struct {
-		preset  string // the policy that was set as a whole
-		altered bool   // the policy was changed in a part
+		preset  string // the preset that was set
+		altered bool   // a part of the policy was changed
 	}
 )
 
-// Init asks for the first frame.
+// Init schedules the first frame.
 func (m *model) Init() tea.Cmd { return nextFrame() }
 
-// Update takes a key, a new size, the moment of a frame or what a lab says.
+// Update handles a key, a new size, a frame, or a message of a lab.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
@@ -96,7 +96,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-// tick brings the screen up to date.
+// tick updates the state for the next frame.
 func (m *model) tick() tea.Cmd {
 	if m.stage.Run == nil || m.kept {
 		return nextFrame()

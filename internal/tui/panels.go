@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// picture is one run at one moment: what all panels are drawn from.
+// picture is a run at one moment: the data of all panels.
 type picture struct {
 	snap     *load.Snapshot
 	points   []load.Point // while requests were offered
@@ -21,8 +21,7 @@ type picture struct {
 	doubtful []time.Duration
 }
 
-// pictureOf puts together what is to be drawn of a run. planned are the
-// triggers that are known before they begin.
+// pictureOf returns the picture of a run. planned are the planned triggers.
 func pictureOf(s *load.Snapshot, h *history, planned []load.Trigger) *picture {
 	p := &picture{snap: s, points: h.offering(s), doubtful: h.doubtful}
 	p.from, p.to = shown(s)
@@ -38,7 +37,7 @@ func pictureOf(s *load.Snapshot, h *history, planned []load.Trigger) *picture {
 	return p
 }
 
-// windowsOf are the triggers that have begun, and those that are planned.
+// windowsOf returns the triggers that have started and those that are planned.
 func windowsOf(s *load.Snapshot, planned []load.Trigger) []window {
 	var all []window
 	add := func(t *load.Trigger) {
@@ -56,7 +55,7 @@ func windowsOf(s *load.Snapshot, planned []load.Trigger) []window {
 	return all
 }
 
-// isTrigger reports whether a mark tells of what a window shows already.
+// isTrigger reports whether a mark duplicates a window.
 func (p *picture) isTrigger(k load.Mark) bool {
 	for _, w := range p.windows {
 		if k.Text == w.text && (k.At-w.from).Abs() < time.Second {
@@ -66,9 +65,9 @@ func (p *picture) isTrigger(k load.Mark) bool {
 	return false
 }
 
-// lately is the share of requests that were answered in the last moments; 1
-// before there were any.
-func (p *picture) lately() float64 {
+// recent returns the share of requests that have succeeded in the last two seconds; 1 if
+// there were none.
+func (p *picture) recent() float64 {
 	var offered, answered int64
 	for i := max(len(p.points)-2*secondOf(p.snap.Step), 0); i < len(p.points); i++ {
 		offered += p.points[i].Offered
@@ -87,14 +86,14 @@ type panel struct {
 	graph  graph
 }
 
-// legend says what one line of a chart is, and its value now.
+// legend is the entry of a line: its name with its current value.
 type legend struct {
 	text string
 	look look
 	dash dash
 }
 
-// panel makes a panel with the run's time axis. Each line has its legend.
+// panel returns a panel with the run's time axis and a legend for each line.
 func (p *picture) panel(title string, values chart.Scale, lines []line, texts []string) panel {
 	made := panel{title: title, graph: graph{
 		from: p.from, to: p.to, now: p.snap.Elapsed, values: values, lines: lines,
@@ -110,7 +109,7 @@ func (p *panel) draw(a area) {
 	p.graph.draw(box(a, p.title, p.legend).sub(0, 0, a.width-3, a.height-2))
 }
 
-// withoutTexts leaves the texts of marks to the panel above.
+// withoutTexts returns the panel without the texts of marks, which the panel above has.
 func (p panel) withoutTexts() panel {
 	marks := make([]mark, len(p.graph.marks))
 	for i, k := range p.graph.marks {
@@ -120,7 +119,7 @@ func (p panel) withoutTexts() panel {
 	return p
 }
 
-// rates is the panel of what happens a second.
+// rates returns the panel of rates per second.
 func (p *picture) rates() panel {
 	lines := []line{
 		{points: smooth(p.points, p.snap.Step, (*load.Point).OK), look: good},
@@ -130,16 +129,16 @@ func (p *picture) rates() panel {
 	}
 	names := []string{"ok", "offered", "attempts", "failed"}
 	made := p.panel("rates", linear(highest(lines)*1.05), lines, withLatest(names, lines))
-	// What is told first is drawn last, over the others.
+	// The first entry of the legend is drawn last, on top of the others.
 	made.graph.lines = []line{lines[1], lines[2], lines[3], lines[0]}
 	return made
 }
 
-// highest is the greatest value of all lines, 0 without any.
+// highest returns the highest value of all lines, or 0.
 func highest(lines []line) (most float64) {
 	for _, l := range lines {
 		for _, p := range l.points {
-			if p.value > most { // a NaN is not
+			if p.value > most { // false for NaN
 				most = p.value
 			}
 		}
@@ -147,7 +146,7 @@ func highest(lines []line) (most float64) {
 	return most
 }
 
-// withLatest adds to each name the latest value of its line.
+// withLatest adds the latest value of its line to each name.
 func withLatest(names []string, lines []line) []string {
 	out := make([]string, len(names))
 	for i, name := range names {
@@ -159,7 +158,7 @@ func withLatest(names []string, lines []line) []string {
 	return out
 }
 
-// latencies is the panel of request latencies.
+// latencies returns the panel of request latencies.
 func (p *picture) latencies() panel {
 	quantile := func(of func(*load.Point) time.Duration) []dot {
 		return at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) { return of(p).Seconds(), of(p) > 0 })
@@ -179,7 +178,7 @@ func (p *picture) latencies() panel {
 	return made
 }
 
-// The number of steps on a value axis.
+// valueSteps is the number of steps on a value axis.
 const valueSteps = 4
 
 // linear returns a scale of plain numbers from 0.
@@ -192,7 +191,7 @@ func logarithmic(lowest, highest float64) chart.Scale {
 	})
 }
 
-// lowest is the least value of all lines, otherwise without any.
+// lowest returns the lowest value of all lines, or otherwise if there is none.
 func lowest(lines []line, otherwise float64) float64 {
 	least := math.Inf(1)
 	for _, l := range lines {
@@ -208,7 +207,7 @@ func lowest(lines []line, otherwise float64) float64 {
 	return least
 }
 
-// amplification is the panel of attempts by requests.
+// amplification returns the panel of attempts per request.
 func (p *picture) amplification() panel {
 	attempts := smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Attempts })
 	offered := smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Offered })
@@ -220,10 +219,10 @@ func (p *picture) amplification() panel {
 		}
 	}
 	lines := []line{{points: attempts, look: warn}}
-	return p.panel("attempts a request", linear(max(highest(lines), 2)), lines, withLatest([]string{""}, lines))
+	return p.panel("attempts per request", linear(max(highest(lines), 2)), lines, withLatest([]string{""}, lines))
 }
 
-// inFlight is the panel of the requests that are out.
+// inFlight returns the panel of requests in flight.
 func (p *picture) inFlight() panel {
 	lines := []line{{look: accent, points: at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) {
 		return float64(p.InFlight), true
@@ -231,8 +230,8 @@ func (p *picture) inFlight() panel {
 	return p.panel("in flight", linear(highest(lines)*1.05), lines, []string{format.Count(p.snap.InFlight)})
 }
 
-// box draws a border; a title and as much of a legend as there is room for
-// stand in its upper edge. It returns what is inside.
+// box draws a border with a title and as much of a legend as fits in its upper edge. It
+// returns the area inside.
 func box(a area, title string, legends []legend) area {
 	if a.width < 2 || a.height < 2 {
 		return a.sub(0, 0, 0, 0)
@@ -256,8 +255,8 @@ func box(a area, title string, legends []legend) area {
 	return a.sub(1, 1, a.width-2, a.height-2)
 }
 
-// drawLegend writes the legend of each line with a sample of it, without where
-// that does not fit, and of as many lines as do then.
+// drawLegend writes the legend with a sample of each line if that fits, or else without
+// samples, for as many lines as fit.
 func drawLegend(a area, legends []legend) {
 	var full, terse []span
 	for _, l := range legends {
@@ -278,7 +277,7 @@ func drawLegend(a area, legends []legend) {
 	}
 }
 
-// spaced puts gaps between spans, and tells whether all fit into a width.
+// spaced adds gaps between spans, and reports whether all fit.
 func spaced(spans []span, gap string, room int) (all []span, fits bool) {
 	for i, s := range spans {
 		if i > 0 {

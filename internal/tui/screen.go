@@ -15,7 +15,7 @@ const (
 	leastHeight = 16
 )
 
-// View draws the screen. The same state and size give the same text.
+// View draws the screen. It depends only on the state and the size.
 func (m *model) View() string {
 	if m.width == 0 {
 		return ""
@@ -40,12 +40,11 @@ func (m *model) View() string {
 
 func (m *model) drawSmall(a area) {
 	a.write(0, 0, plain, "msctl bench: "+m.snap.Phase.String())
-	a.write(0, 1, plain, fmt.Sprintf("this terminal is too small (%d×%d, needs %d×%d)", m.width, m.height, leastWidth, leastHeight))
-	a.write(0, 2, plain, "q stops and reports")
+	a.write(0, 1, plain, fmt.Sprintf("the terminal is too small (%d×%d): msctl needs %d×%d", m.width, m.height, leastWidth, leastHeight))
+	a.write(0, 2, plain, "q: stop and report")
 }
 
-// drawRun draws a run: what it is and how it stands, its panels, the results so
-// far, and the keys.
+// drawRun draws a run: its header, its panels, the results so far, and the keys.
 func (m *model) drawRun(a area) {
 	p := m.picture()
 	if m.help {
@@ -63,7 +62,7 @@ func (m *model) drawRun(a area) {
 	m.drawFooter(a.row(a.height - 1))
 }
 
-// draw lays the panels out: as many as there is room for.
+// draw draws as many panels as there is room for.
 func (p *picture) draw(a area) {
 	side := 31
 	if a.width >= 110 {
@@ -88,7 +87,7 @@ func (p *picture) draw(a area) {
 	p.figures(a.sub(a.width-side, 0, side, a.height), !wide)
 }
 
-// stack draws panels one under the other, the first the highest.
+// stack draws panels below each other. The first ones get the remainder of the height.
 func stack(a area, panels []panel) {
 	for i := range panels {
 		height := (a.height + len(panels) - i - 1) / (len(panels) - i)
@@ -97,8 +96,7 @@ func stack(a area, panels []panel) {
 	}
 }
 
-// drawThird draws the small charts below the others, side by side where each
-// can be read.
+// drawThird draws the small charts below the others, side by side if there is room.
 func (p *picture) drawThird(a area) {
 	amplification, inFlight := p.amplification().withoutTexts(), p.inFlight().withoutTexts()
 	if a.width < 64 {
@@ -110,7 +108,7 @@ func (p *picture) drawThird(a area) {
 	inFlight.draw(a.sub(half, 0, a.width-half, a.height))
 }
 
-// drawColumn draws the small charts and the histogram in a column of their own.
+// drawColumn draws the small charts and the histogram in a separate column.
 func (p *picture) drawColumn(a area) {
 	rows := p.spread()
 	histogram := min(len(rows)+2, a.height/2)
@@ -125,8 +123,7 @@ func (p *picture) drawColumn(a area) {
 	stack(a, []panel{p.amplification().withoutTexts(), p.inFlight().withoutTexts()})
 }
 
-// drawWhat draws what is loaded, how far the run is, and its policy. It returns
-// how many lines it took.
+// drawWhat draws the title, the progress, and the policy. It returns the number of lines.
 func (m *model) drawWhat(a area) (height int) {
 	s := &m.snap
 	phase := good
@@ -146,16 +143,15 @@ func (m *model) drawWhat(a area) (height int) {
 	return 2
 }
 
-// drawHeader draws what is loaded, and where there is something to say, what
-// happens in plain words and how it stands with the trigger. It returns how many
-// lines it took.
+// drawHeader draws the title and, if there are any, the caption and the status of the
+// trigger. It returns the number of lines.
 func (m *model) drawHeader(a area, p *picture) (height int) {
 	height = m.drawWhat(a)
 	if m.lab != nil || m.stage.Caption != nil {
 		a.write(1, height, bold, m.caption())
 		height++
 	}
-	if t := judge(&m.snap, m.stage.Triggers, p.lately()); t.badge != "" {
+	if t := judge(&m.snap, m.stage.Triggers, p.recent()); t.badge != "" {
 		a.spans(1, height, span{t.look, "[ " + t.badge + " ]"}, span{plain, "  " + t.detail})
 		height++
 	} else if m.lab != nil {
@@ -164,7 +160,7 @@ func (m *model) drawHeader(a area, p *picture) (height int) {
 	return height
 }
 
-// title is what is loaded.
+// title returns the title of the screen.
 func (m *model) title() []span {
 	title := []span{{bold, " msctl bench"}}
 	if m.stage.Title != "" {
@@ -173,7 +169,7 @@ func (m *model) title() []span {
 	return append(title, span{plain, "  " + m.screen.Pattern}, span{dim, "  → " + m.screen.Target})
 }
 
-// caption is what happens, in plain words.
+// caption returns the explanation of what is happening.
 func (m *model) caption() string {
 	switch {
 	case m.lab != nil && m.lab.note != "":
@@ -184,7 +180,7 @@ func (m *model) caption() string {
 	return ""
 }
 
-// progress is how far the run is: with a bar where its end is known.
+// progress returns the progress of the run, with a bar if its end is known.
 func (m *model) progress() []span {
 	s := &m.snap
 	const width = 12
@@ -209,17 +205,17 @@ func (m *model) progress() []span {
 
 func clockOf(d time.Duration) string { return d.Truncate(100 * time.Millisecond).String() }
 
-// drawFooter draws the keys, or what the last one came to.
+// drawFooter draws the keys, or the result of the last one.
 func (m *model) drawFooter(a area) {
 	switch {
 	case m.note != "":
 		a.write(1, 0, warn, m.note)
 	case m.stopped && m.snap.Phase != load.Finished:
-		a.write(1, 0, warn, "stopping: waiting for the answers that are still out")
+		a.write(1, 0, warn, "stopping: waiting for pending replies")
 	case m.stopped && m.lab != nil:
 		a.write(1, 0, warn, "stopping")
 	case m.skipped:
-		a.write(1, 0, warn, "on to the next run")
+		a.write(1, 0, warn, "skipping to the next run")
 	case m.lab == nil && m.snap.Phase == load.Finished:
 		a.write(1, 0, dim, "finished")
 	default:
@@ -227,8 +223,8 @@ func (m *model) drawFooter(a area) {
 	}
 }
 
-// hints are the keys that do something, as many as there is room for: help and
-// quit always.
+// hints returns as many of the available keys as there is room for, and always those for
+// help and quit.
 func (m *model) hints(room int) string {
 	if m.stage.Run == nil {
 		return "q stop"

@@ -9,9 +9,9 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// BenchmarkView is the cost of one frame of 120×40 in colours, a full window of
-// points included: ten a second shall take less than 5 % of a core, so a frame
-// less than 5 ms; what bubbletea adds to View is about as much again.
+// BenchmarkView measures the cost of a frame of 120×40 in color with a full window of
+// points. Ten frames per second should take less than 5% of a core, so a frame less than
+// 5 ms, of which bubbletea itself takes about half.
 func BenchmarkView(b *testing.B) {
 	m := screen(story(naive(), storyLength, 0), 120, 40)
 	m.palette = newPalette(true)
@@ -29,7 +29,8 @@ func BenchmarkView(b *testing.B) {
 	}
 }
 
-// TestHistoryIsBounded: an hour's run takes no more than a few minutes'.
+// TestHistoryIsBounded checks that a run of an hour takes no more memory than one of a few
+// minutes.
 func TestHistoryIsBounded(t *testing.T) {
 	run := &still{snap: story(naive(), storyLength, 0)}
 	template := run.snap.Recent[0]
@@ -58,8 +59,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// asking is a run that gives as many points as it is asked for, and notes how
-// many that is.
+// asking is a run that returns as many points as requested, and records how many.
 type asking struct {
 	still
 	elapsed time.Duration
@@ -78,7 +78,8 @@ func (a *asking) Snapshot(recent int) load.Snapshot {
 	return s
 }
 
-// TestHistoryAsksForLittle: all points at first and after a gap, few otherwise.
+// TestHistoryAsksForLittle checks that all points are requested at the start and after a
+// gap, and few otherwise.
 func TestHistoryAsksForLittle(t *testing.T) {
 	run := &asking{}
 	var h history

@@ -9,8 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// still is a run that stands still: every snapshot is the same until a test
-// changes it. It notes what it is asked to do.
+// still is a run whose snapshots are the same until a test changes them. It records calls.
 type still struct {
 	mu    sync.Mutex
 	snap  load.Snapshot
@@ -56,8 +55,8 @@ func (s *still) SetPreset(name string) error {
 func (s *still) Fire() error     { return s.note("fire", func(*load.Snapshot) {}) }
 func (s *still) CanFire() string { return s.fault }
 
-// The story all samples tell: 60 requests a second for 30 s, and a service that
-// stops for 4 s from the eighth second on.
+// The story of all samples: 60 requests per second for 30 s, and a service that stops for
+// 4 s after 8 s.
 const (
 	storyRate   = 60
 	storyStep   = 250 * time.Millisecond
@@ -68,8 +67,7 @@ func storyTrigger() load.Trigger {
 	return load.Trigger{At: 8 * time.Second, Length: 4 * time.Second, Text: "stall 4s"}
 }
 
-// story is the run at a moment. backAt is when goodput comes back; the zero
-// backAt is never.
+// story returns the run at a moment. backAt is when goodput returns; zero means never.
 func story(p *policy.Policy, elapsed, backAt time.Duration) load.Snapshot {
 	s := load.Snapshot{
 		Elapsed: elapsed, Planned: storyLength, Counted: min(elapsed, storyLength), Phase: load.Loading,
@@ -96,7 +94,7 @@ func story(p *policy.Policy, elapsed, backAt time.Duration) load.Snapshot {
 	return s
 }
 
-// storyPoint is a quarter of a second of the story.
+// storyPoint returns a quarter of a second of the story.
 func storyPoint(at, backAt time.Duration, retries int64) load.Point {
 	const each = storyRate / 4
 	wave := time.Duration(20e6 * math.Sin(float64(at/storyStep)))
@@ -117,7 +115,7 @@ func storyPoint(at, backAt time.Duration, retries int64) load.Point {
 	return p
 }
 
-// judged adds how it stands with the trigger.
+// judged adds the recovery from the trigger.
 func judged(s load.Snapshot, r load.Recovery) load.Snapshot {
 	r.Trigger = storyTrigger()
 	s.Recoveries, s.Verdict = []load.Recovery{r}, r.Verdict

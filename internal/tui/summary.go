@@ -14,19 +14,19 @@ import (
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// result is what is kept of a run that was shown: enough for its line and its
-// chart, and no more, because a sweep has many.
+// result contains only what the line and the chart of a run need, because a sweep has many
+// runs.
 type result struct {
 	name, policy string
 	verdict      load.Verdict
-	recovery     load.Recovery // the one the verdict is about; the zero one without a trigger
-	goodput      float64       // as a share: of before after a trigger, else of what was offered
-	amplified    float64       // after the trigger, or of the whole run
+	recovery     load.Recovery // the one with the verdict; zero without a trigger
+	goodput      float64       // share of the earlier goodput after a trigger, or of the requests
+	amplified    float64       // after the trigger, or of the entire run
 	p99          time.Duration
 	rates        panel
 }
 
-// resultOf makes a result of a finished run.
+// resultOf returns the result of a finished run.
 func resultOf(name string, p *picture) result {
 	s := p.snap
 	r := result{
@@ -46,7 +46,7 @@ func resultOf(name string, p *picture) result {
 	return r
 }
 
-// word is the verdict in a few words.
+// word returns the verdict in a few words.
 func (r *result) word() string {
 	if r.verdict == load.Unjudged {
 		return "no trigger"
@@ -54,14 +54,14 @@ func (r *result) word() string {
 	return r.recovery.String()
 }
 
-// figures are the numbers beside the verdict.
+// figures returns the figures next to the verdict.
 func (r *result) figures() string {
 	return fmt.Sprintf("goodput %5s  %s", percent(r.goodput), perRequest(r.amplified))
 }
 
 func (r *result) slowest() string { return "p99 " + format.Duration(r.p99) }
 
-// look is the verdict's, for text.
+// look returns the look of the verdict.
 func (r *result) look() look {
 	switch r.verdict {
 	case load.Recovered:
@@ -74,14 +74,14 @@ func (r *result) look() look {
 	return warn
 }
 
-// line is the result as a line: what is told apart by columns stands in them.
+// line returns the result as a line with fixed columns.
 func (r *result) line(nameWidth, width int) []span {
 	name := fmt.Sprintf(" %s %-*s  ", glyph(r.verdict), nameWidth, cutTo(r.name, nameWidth))
 	spans := []span{
 		{r.look(), name + fmt.Sprintf("%-19s ", r.word())},
-		{plain, fmt.Sprintf("%-37s", r.figures())},
+		{plain, fmt.Sprintf("%-35s", r.figures())},
 	}
-	room := width - nameWidth - 5 - 20 - 37
+	room := width - nameWidth - 5 - 20 - 35
 	if room >= 13 {
 		spans = append(spans, span{plain, fmt.Sprintf("  %-11s", r.slowest())})
 		room -= 13
@@ -92,7 +92,7 @@ func (r *result) line(nameWidth, width int) []span {
 	return spans
 }
 
-// cutTo shortens a text to so many columns.
+// cutTo shortens a text to a number of columns.
 func cutTo(text string, columns int) string {
 	if width(text) <= columns {
 		return text
@@ -100,7 +100,7 @@ func cutTo(text string, columns int) string {
 	return string([]rune(text)[:max(columns-1, 0)]) + "…"
 }
 
-// goodputs are the ok requests a second in n equal parts of the run.
+// goodputs returns the ok requests per second in n equal parts of the run.
 func (r *result) goodputs(n int) []float64 {
 	sums, counts := make([]float64, n), make([]float64, n)
 	c := &r.rates.graph
@@ -111,29 +111,29 @@ func (r *result) goodputs(n int) []float64 {
 		counts[i]++
 	}
 	for i := range sums {
-		sums[i] /= counts[i] // NaN where there is none
+		sums[i] /= counts[i] // NaN if there are no points
 	}
 	return sums
 }
 
-// offered is the highest rate of requests offered.
+// offered returns the highest offered rate.
 func (r *result) offered() float64 { return highest(r.rates.graph.lines[:1]) }
 
-// sparkline draws values as a row of blocks, 0 to most.
-func sparkline(values []float64, most float64) string {
+// sparkline draws values from 0 to highest as a row of blocks.
+func sparkline(values []float64, highest float64) string {
 	levels := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
 	for _, v := range values {
-		if math.IsNaN(v) || most <= 0 {
+		if math.IsNaN(v) || highest <= 0 {
 			b.WriteByte(' ')
 			continue
 		}
-		b.WriteRune(levels[min(max(int(v/most*float64(len(levels))), 0), len(levels)-1)])
+		b.WriteRune(levels[min(max(int(v/highest*float64(len(levels))), 0), len(levels)-1)])
 	}
 	return b.String()
 }
 
-// strip is a line for each of the latest results.
+// strip returns a line for each of the latest results.
 func (m *model) strip(width, most int) (lines [][]span) {
 	if m.lab == nil {
 		return nil
@@ -148,7 +148,7 @@ func (m *model) strip(width, most int) (lines [][]span) {
 	return lines
 }
 
-// nameWidth is the width of the column of names.
+// nameWidth returns the width of the column of names.
 func (l *lab) nameWidth() int {
 	most := 0
 	for i := range l.results {
@@ -157,15 +157,14 @@ func (l *lab) nameWidth() int {
 	return min(most, 28)
 }
 
-// What the chart of a result takes in the summary.
+// The height of the chart of a result in the summary.
 const (
-	leastChart = 7
-	mostChart  = 14
+	minChart = 7
+	maxChart = 14
 )
 
-// drawSummary draws all results at the end: their charts under each other on
-// one time axis where there is room for them, and else a line each. It returns
-// how many lines it took.
+// drawSummary draws all results at the end: as charts with a shared time axis if there is
+// room for them, or else as one line each. It returns the number of lines.
 func (m *model) drawSummary(a area) (height int) {
 	results := m.lab.results
 	a.ends(0, m.title(), summaryLegend())
@@ -175,7 +174,7 @@ func (m *model) drawSummary(a area) (height int) {
 		head++
 	}
 	a = a.sub(0, head, a.width, a.height-head)
-	if each := min(a.height/len(results), mostChart); each >= leastChart {
+	if each := min(a.height/len(results), maxChart); each >= minChart {
 		values, from, to := common(results)
 		for i := range results {
 			results[i].draw(a.sub(0, i*each, a.width, each), values, from, to)
@@ -188,16 +187,16 @@ func (m *model) drawSummary(a area) (height int) {
 	return min(head+len(results), a.height+head)
 }
 
-// mostConclusion is how many lines the heading of the summary may take.
-const mostConclusion = 3
+// maxConclusion is the largest number of lines of the heading of the summary.
+const maxConclusion = 3
 
-// conclusionLines breaks the heading between words; it has one line at the least.
+// conclusionLines wraps the heading. It returns at least one line.
 func conclusionLines(text string, room int) []string {
 	lines := strings.Split(ansi.Wordwrap(text, room, ""), "\n")
-	return lines[:min(len(lines), mostConclusion)]
+	return lines[:min(len(lines), maxConclusion)]
 }
 
-// summaryLegend says what the lines of the summary's charts are.
+// summaryLegend returns the legend of the summary's charts.
 func summaryLegend() []span {
 	return []span{
 		{good, "⣿⣿ ok"}, {plain, "  " + sparse.sample() + " offered  "},
@@ -205,7 +204,7 @@ func summaryLegend() []span {
 	}
 }
 
-// common are the axes that all results share.
+// common returns the axes that all results share.
 func common(results []result) (values chart.Scale, from, to time.Duration) {
 	most := 0.0
 	from = results[0].rates.graph.from
@@ -217,7 +216,7 @@ func common(results []result) (values chart.Scale, from, to time.Duration) {
 	return linear(most * 1.05), from, to
 }
 
-// draw draws the result's chart with its verdict above it.
+// draw draws the result's chart with its verdict above.
 func (r *result) draw(a area, values chart.Scale, from, to time.Duration) {
 	inner := box(a, "", nil)
 	head := a.sub(2, 0, a.width-4, 1)
@@ -236,6 +235,6 @@ func (r *result) draw(a area, values chart.Scale, from, to time.Duration) {
 	lines := c.lines
 	filled := lines[len(lines)-1]
 	filled.filled = true
-	c.lines = append(slices.Clone(lines[:len(lines)-1]), filled) // the last one's colour wins
+	c.lines = append(slices.Clone(lines[:len(lines)-1]), filled) // the last one's color wins
 	c.draw(inner.sub(0, 0, inner.width-1, inner.height))
 }
