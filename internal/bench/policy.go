@@ -1,13 +1,12 @@
 package bench
 
 import (
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -20,7 +19,7 @@ type Policy struct {
 	retries                  int
 	exponential              bool
 	jitter                   policy.Jitter
-	ratio, floor             float64 // of the budget
+	budget                   policy.Budget
 	retryOn                  policy.Option
 	hedge                    policy.Hedge
 	breaker                  policy.Breaker
@@ -42,7 +41,7 @@ func (s *Spec) ClientPolicy() *policy.Policy {
 		"retries":  policy.WithRetries(p.retries),
 		"jitter":   policy.WithJitter(p.jitter),
 		"deadline": policy.WithDeadline(p.deadline),
-		"budget":   policy.WithBudget(p.ratio, p.floor),
+		"budget":   policy.WithBudget(p.budget.Ratio, p.budget.Floor),
 		"retry-on": p.retryOn,
 		"hedge":    policy.WithHedge(p.hedge),
 		"breaker":  policy.WithBreaker(p.breaker),
@@ -95,62 +94,32 @@ func (s *Spec) setBackoff(text string) error {
 
 func (s *Spec) setJitter(text string) error {
 	var ok bool
-	if s.Policy.jitter, ok = policy.ParseJitter(text); !ok {
+	if s.Policy.jitter, ok = policytext.ParseJitter(text); !ok {
 		return exit.Usagef("unknown --jitter %q: use full, equal, or none", text)
 	}
 	return nil
 }
 
 func (s *Spec) setBudget(text string) (err error) {
-	s.Policy.ratio, s.Policy.floor, err = parseBudget(text)
-	return err
+	s.Policy.budget, err = policytext.ParseBudget(text)
+	return pointed("budget", text, err)
 }
 
 func (s *Spec) setRetryOn(text string) error {
-	if _, err := policy.ParseRetryOn(text); err != nil {
+	classes, err := policytext.ParseRetryOn(text)
+	if err != nil {
 		return pointed("retry-on", text, err)
 	}
-	s.Policy.retryOn = policy.WithRetryOn(text)
+	s.Policy.retryOn = policy.WithRetryOn(classes...)
 	return nil
 }
 
 func (s *Spec) setHedge(text string) (err error) {
-	s.Policy.hedge, err = policy.ParseHedge(text)
+	s.Policy.hedge, err = policytext.ParseHedge(text)
 	return pointed("hedge", text, err)
 }
 
 func (s *Spec) setBreaker(text string) (err error) {
-	s.Policy.breaker, err = policy.ParseBreaker(text)
+	s.Policy.breaker, err = policytext.ParseBreaker(text)
 	return pointed("breaker", text, err)
-}
-
-// parseBudget parses a retry budget: 20%, 10/s, 20%+10/s, or none.
-func parseBudget(text string) (ratio, floor float64, err error) {
-	if text == "none" {
-		return 0, 0, nil
-	}
-	offset := 0
-	for part := range strings.SplitSeq(text, "+") {
-		number, share := strings.CutSuffix(part, "%")
-		into := &ratio
-		if !share {
-			var perSecond bool
-			if number, perSecond = strings.CutSuffix(part, "/s"); !perSecond {
-				return 0, 0, exit.PointAt("--budget", text, offset, "a budget is a share, a rate, or both: 20%, 10/s, 20%+10/s, or none")
-			}
-			into = &floor
-		}
-		v, err := strconv.ParseFloat(number, 64)
-		switch {
-		case err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
-			return 0, 0, exit.PointAt("--budget", text, offset, strconv.Quote(number)+" is not a number of 0 or more")
-		case *into != 0:
-			return 0, 0, exit.PointAt("--budget", text, offset, "duplicate part: a budget has one share and one rate")
-		}
-		if *into = v; share {
-			*into = v / 100
-		}
-		offset += len(part) + 1
-	}
-	return ratio, floor, nil
 }

@@ -5,23 +5,8 @@ import (
 	"testing"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/policytext"
 )
-
-func TestParseBudget(t *testing.T) {
-	for text, want := range map[string][2]float64{
-		"20%": {0.2, 0}, "10/s": {0, 10}, "20%+10/s": {0.2, 10}, "1.5/s+0.5%": {0.005, 1.5}, "none": {0, 0}, "0%": {0, 0},
-	} {
-		ratio, floor, err := parseBudget(text)
-		if err != nil || ratio != want[0] || floor != want[1] {
-			t.Errorf("%s: %g, %g, %v, want %v", text, ratio, floor, err, want)
-		}
-	}
-	for _, text := range []string{"", "20", "%", "/s", "-1%", "NaN%", "20%+", "+", "20%+5%", "1/s+2/s", "20%10/s", "inf/s"} {
-		if _, _, err := parseBudget(text); exit.Code(err) != exit.Usage {
-			t.Errorf("%q: %v, want a usage error", text, err)
-		}
-	}
-}
 
 // TestClientPolicy: presets, and settings that replace parts of them.
 func TestClientPolicy(t *testing.T) {
@@ -57,7 +42,7 @@ func TestClientPolicy(t *testing.T) {
 		s, err := specOf(t, strings.Fields(flags)...)
 		if err != nil {
 			t.Errorf("%s: %v", flags, err)
-		} else if got := s.ClientPolicy().String(); got != want {
+		} else if got := policytext.Describe(s.ClientPolicy().Settings()); got != want {
 			t.Errorf("%s: %s, want %s", flags, got, want)
 		}
 	}
@@ -67,16 +52,16 @@ func TestClientPolicy(t *testing.T) {
 // below it.
 func TestPolicyErrors(t *testing.T) {
 	cases := []struct{ flag, value, want string }{
-		{"--breaker", "", "--breaker, column 1: a breaker is a share of failures"},
-		{"--breaker", "half", "--breaker, column 1: a breaker is a share of failures"},
-		{"--breaker", "150%", "--breaker, column 1: the share must be more than 0% and at most 100%"},
-		{"--breaker", "50%/10", "--breaker, column 5: \"10\" is not a duration of more than 0, such as 5s\n  50%/10\n      ^"},
+		{"--breaker", "", "--breaker, column 1: a breaker is a failure ratio"},
+		{"--breaker", "half", "--breaker, column 1: a breaker is a failure ratio"},
+		{"--breaker", "150%", "--breaker, column 1: the ratio must be more than 0% and at most 100%"},
+		{"--breaker", "50%/10", "--breaker, column 5: \"10\" is not a duration greater than 0, such as 5s\n  50%/10\n      ^"},
 		{"--breaker", "50%/10s+5s,min=x", "--breaker, column 16: \"x\" is not a whole number of 1 or more"},
-		{"--hedge", "p100", "--hedge, column 1: a quantile is from p50 to p99.9\n  p100\n  ^"},
-		{"--hedge", "soon", "--hedge, column 1: hedge after a duration or a quantile of the latencies: 50ms, p95, or none"},
-		{"--hedge", "50ms,2", "--hedge, column 6: after a comma comes max=2"},
-		{"--retry-on", "timeout,resets", "--retry-on, column 9: \"resets\" is not a class of errors: "},
-		{"--retry-on", "never,503", "--retry-on, column 1: never cannot be with others"},
+		{"--hedge", "p100", "--hedge, column 1: a quantile must be between p50 and p99.9\n  p100\n  ^"},
+		{"--hedge", "soon", "--hedge, column 1: a hedge is a delay or a quantile of the latencies: 50ms, p95, or none"},
+		{"--hedge", "50ms,2", "--hedge, column 6: a comma must be followed by max=2"},
+		{"--retry-on", "timeout,resets", "--retry-on, column 9: unknown error class \"resets\": "},
+		{"--retry-on", "never,503", "--retry-on, column 1: never cannot be combined with other classes"},
 	}
 	for _, c := range cases {
 		err := NewSpec().Set(c.flag[2:], c.value)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/policytext"
 )
 
 // scenarioFile writes a scenario and returns its path.
@@ -75,7 +76,7 @@ messages:
 	if diff := cmp.Diff([]string{"drop=5%", "stall@10s+4s"}, faultTexts(s.Faults)); diff != "" || !s.NoTUI || len(s.Thresholds) != 1 {
 		t.Errorf("settings: -want +got\n%s, no-tui %t, %d thresholds", diff, s.NoTUI, len(s.Thresholds))
 	}
-	if got := s.ClientPolicy().String() + "; " + s.describeLoad(); got != "timeout 1s, 3 retries at once, budget 20%+10/s; 500/s for 30s" {
+	if got := policytext.Describe(s.ClientPolicy().Settings()) + "; " + s.describeLoad(); got != "timeout 1s, 3 retries at once, budget 20%+10/s; 500/s for 30s" {
 		t.Errorf("the command line does not take precedence: %s", got)
 	}
 	if diff := cmp.Diff([]string{"3"}, s.Values("retries")); diff != "" {

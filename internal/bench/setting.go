@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/report"
-	"github.com/msctl/msctl/runtime/policy"
+	"github.com/msctl/msctl/internal/policytext"
 )
 
 // setting parses a value of one setting into a Spec.
@@ -216,7 +216,7 @@ func pointed(name, text string, err error) error {
 		ofFault     *fault.SyntaxError
 		ofThreshold *report.SyntaxError
 		ofRate      *load.SyntaxError
-		ofPolicy    *policy.SyntaxError
+		ofPolicy    *policytext.SyntaxError
 	)
 	what := "--" + name
 	switch {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/policytext"
 )
 
 // TestWith: a copy with another value, which leaves the original as it was. One
@@ -23,7 +24,7 @@ func TestWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	describe := func(s *Spec) string {
-		return s.ClientPolicy().String() + "; " + s.describeLoad() + "; " + strings.Join(faultTexts(s.Faults), ",") + "; " + s.Title() + " " + string(s.Messages[0].payload.Make(0))
+		return policytext.Describe(s.ClientPolicy().Settings()) + "; " + s.describeLoad() + "; " + strings.Join(faultTexts(s.Faults), ",") + "; " + s.Title() + " " + string(s.Messages[0].payload.Make(0))
 	}
 	const first = `timeout 1s, 3 retries at once; 5/s for 3s; drop; {"cmd":"x"} {"n":1}`
 	for _, c := range []struct{ name, value, want string }{
@@ -62,7 +63,7 @@ func TestSweepOfScenario(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, one := range trials {
-		got[one.name] = one.spec.ClientPolicy().String() + "; " + one.spec.describeLoad() + "; " + one.spec.Title()
+		got[one.name] = policytext.Describe(one.spec.ClientPolicy().Settings()) + "; " + one.spec.describeLoad() + "; " + one.spec.Title()
 	}
 	want := map[string]string{
 		"timeout=1s": `timeout 1s, 1 retry 1s apart; 5/s for 10s; {"cmd":"a"}, {"cmd":"b"}`,

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
@@ -42,7 +43,7 @@ func takeJitter(jitter string, args []string) (rule string, rest []string) {
 	if jitter != "full" {
 		return jitter, args
 	}
-	i := slices.IndexFunc(args, func(arg string) bool { _, ok := policy.ParseJitter(arg); return ok })
+	i := slices.IndexFunc(args, func(arg string) bool { _, ok := policytext.ParseJitter(arg); return ok })
 	if i < 0 {
 		return jitter, args
 	}
@@ -63,7 +64,7 @@ func (f *policyFlags) check() error {
 	case f.backoff != "constant" && f.backoff != "exponential":
 		return exit.Usagef("unknown --backoff %q: use constant or exponential", f.backoff)
 	}
-	if _, ok := policy.ParseJitter(f.jitter); !ok {
+	if _, ok := policytext.ParseJitter(f.jitter); !ok {
 		return exit.Usagef("unknown --jitter %q: use full, equal, or none", f.jitter)
 	}
 	return nil
@@ -72,7 +73,7 @@ func (f *policyFlags) check() error {
 // options returns the client options for the policy. attempts is set to the number
 // of each attempt that ends. With verbose, every attempt that is retried is printed.
 func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.ClientOption {
-	jitter, _ := policy.ParseJitter(f.jitter) // checked
+	jitter, _ := policytext.ParseJitter(f.jitter) // checked
 	p := policy.New(
 		policy.WithTimeout(f.timeout), policy.WithRetries(f.retries), policy.WithBackoff(f.growth()), policy.WithJitter(jitter),
 		policy.WithHooks(policy.Hooks{Ended: func(_ context.Context, a policy.Attempt) {
@@ -96,6 +97,6 @@ func (f *policyFlags) growth() policy.Backoff {
 
 // settings returns the policy that the flags describe.
 func (f *policyFlags) settings() policy.Settings {
-	jitter, _ := policy.ParseJitter(f.jitter) // checked
+	jitter, _ := policytext.ParseJitter(f.jitter) // checked
 	return policy.Settings{Timeout: f.timeout, Retries: f.retries, Backoff: f.growth(), Jitter: jitter}
 }

@@ -33,7 +33,7 @@ func (c *crisis) floor() float64 { return float64(10*c.capacity) / 1000 }
 
 func crises(unit time.Duration, perSecond int) []crisis {
 	naive := crisis{name: "naive", unit: unit, capacity: perSecond, length: 20, want: load.Collapsed}
-	naive.policy = policy.Naive(policy.WithTimeout(unit))
+	naive.policy, _ = policy.Preset("naive", policy.WithTimeout(unit))
 	recommended := crisis{name: "recommended", unit: unit, capacity: perSecond, length: 28, want: load.Recovered}
 	recommended.policy = policy.Recommended(
 		policy.WithTimeout(unit), policy.WithBackoff(policy.Exponential(unit/20, unit)), policy.WithDeadline(3*unit),

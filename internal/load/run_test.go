@@ -91,7 +91,7 @@ func testLiveChanges(t *testing.T) {
 	res := r.Wait()
 	checkSum(t, res)
 	if live.Rate != 500 || live.Policy.Timeout != 20*ms || live.Policy.Retries != 1 || live.Phase != load.Loading {
-		t.Errorf("the snapshot has rate %g, policy %s, %s", live.Rate, live.Policy, live.Phase)
+		t.Errorf("the snapshot has rate %g, policy %+v, %s", live.Rate, live.Policy, live.Phase)
 	}
 	var marks []string
 	for _, m := range res.Marks {

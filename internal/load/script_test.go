@@ -134,7 +134,7 @@ func TestScriptedHedges(t *testing.T) {
 			want: counts{OK: n, Attempts: 2 * n, Hedges: n, Used: n, Lost: n}},
 		{name: "the hedge answers, the first attempt late", policy: hedged(), script: []behavior{{late: true}, {joined: true}},
 			want: counts{OK: n, Attempts: 2 * n, Hedges: n, Used: n, Late: n, Lost: n}},
-		{name: "the second hedge answers", policy: hedged(policy.WithHedge(policy.Hedge{Delay: 20 * ms, Most: 2})), script: []behavior{{late: true}, {late: true, status: 503}, {joined: true}},
+		{name: "the second hedge answers", policy: hedged(policy.WithHedge(policy.Hedge{Delay: 20 * ms, Max: 2})), script: []behavior{{late: true}, {late: true, status: 503}, {joined: true}},
 			want: counts{OK: n, Attempts: 3 * n, Hedges: 2 * n, Used: n, Late: 2 * n, Lost: 2 * n}},
 		{name: "the hedge fails, and is waited on no more", policy: hedged(), script: []behavior{{late: true}, {joined: true, status: 400}},
 			want: counts{Error: n, Attempts: 2 * n, Hedges: n, Used: n, Late: n, Lost: n}},

@@ -171,7 +171,7 @@ func impatient(name string) *policy.Policy {
 	short := []policy.Option{policy.WithTimeout(60 * ms), policy.WithBackoff(policy.Constant(20 * ms))}
 	switch name {
 	case "hedge":
-		return policy.New(append(short, policy.WithRetries(1), policy.WithHedge(policy.Hedge{Delay: 15 * ms, Most: 2}))...)
+		return policy.New(append(short, policy.WithRetries(1), policy.WithHedge(policy.Hedge{Delay: 15 * ms, Max: 2}))...)
 	case "breaker":
 		return policy.New(append(short, policy.WithRetries(1), policy.WithBreaker(policy.Breaker{Ratio: 0.2, Minimum: 5, Cooldown: 30 * ms}))...)
 	}

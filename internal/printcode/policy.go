@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -49,7 +50,7 @@ func goPolicyCode(s policy.Settings) (string, error) {
 		g.use("time")
 	}
 	text, err := format.Source([]byte("package main\n\nimport (\n" + strings.TrimLeft(g.importLines(), "\n") + ")\n\n" +
-		"// newPolicy is: " + s.String() + ".\n" +
+		"// newPolicy is: " + policytext.Describe(s) + ".\n" +
 		"// Make it once, and give it to every client of the service, because those that have it share its budget:\n" +
 		"//\n//\tclient := micro.NewClient(microtcp.Dial(\"service:3002\"), newPolicy())\n" +
 		"func newPolicy() *policy.Policy {\nreturn policy.New(\n" + g.body.String() + ")\n}\n"))
@@ -100,7 +101,7 @@ func goPolicyOptions(s policy.Settings) (options []string) {
 		if s.Hedge.Quantile > 0 {
 			wait = "Quantile: " + number(s.Hedge.Quantile)
 		}
-		add("WithHedge(policy.Hedge{%s, Most: %d})", wait, s.Hedge.Most)
+		add("WithHedge(policy.Hedge{%s, Max: %d})", wait, s.Hedge.Max)
 	}
 	return options
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -41,13 +42,13 @@ func nestPolicyCode(s policy.Settings) (string, error) {
 // comment says what the operator does, and what it leaves out.
 func (n *nestProgram) comment() string {
 	s := n.settings
-	text := "/**\n * " + s.String() + ".\n *\n *   client.send<Item>(pattern, data).pipe(withPolicy())\n"
+	text := "/**\n * " + policytext.Describe(s) + ".\n *\n *   client.send<Item>(pattern, data).pipe(withPolicy())\n"
 	left := func(what, why string) { text += " *\n * Not here: " + what + ". " + why + "\n" }
 	if s.Breaker != (policy.Breaker{}) {
-		left("the breaker, "+s.Breaker.String(), "Put one around the whole call, outside of this operator.")
+		left("the breaker, "+policytext.FormatBreaker(s.Breaker), "Put one around the whole call, outside of this operator.")
 	}
 	if s.Hedge != (policy.Hedge{}) {
-		left("the hedge, "+s.Hedge.String(), "A ClientProxy cannot tell the service that the other request is not needed.")
+		left("the hedge, "+policytext.FormatHedge(s.Hedge), "A ClientProxy cannot tell the service that the other request is not needed.")
 	}
 	return text + " */\n"
 }
@@ -225,7 +226,7 @@ func (f *nestFilter) variables() (text string) {
 	return text
 }
 
-// add adds the conditions for one class of errors: see policy.RetryOn.
+// add adds the conditions for one class of errors: see policy.WithRetryOn.
 func (f *nestFilter) add(class string) error {
 	switch class {
 	case "timeout":

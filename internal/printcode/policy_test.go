@@ -31,7 +31,7 @@ func printedPolicies() map[string]policy.Settings {
 		).Settings(),
 		"unbounded": policy.New(policy.WithDeadline(time.Minute), policy.WithRetries(1), policy.WithBackoff(policy.Exponential(time.Second, 0)),
 			policy.WithBudget(0, 2.5)).Settings(),
-		"guarded": policy.New(policy.WithBreaker(policy.Breaker{Ratio: 0.25, Minimum: 7}), policy.WithHedge(policy.Hedge{Quantile: 0.95, Most: 2})).Settings(),
+		"guarded": policy.New(policy.WithBreaker(policy.Breaker{Ratio: 0.25, Minimum: 7}), policy.WithHedge(policy.Hedge{Quantile: 0.95, Max: 2})).Settings(),
 		"hedged":  policy.New(policy.WithHedge(policy.Hedge{Delay: 20 * time.Millisecond})).Settings(),
 	}
 	for _, name := range policy.PresetNames() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/format"
+	"github.com/msctl/msctl/internal/policytext"
 )
 
 // The smallest terminal the screen fits on.
@@ -135,7 +136,7 @@ func (m *model) drawWhat(a area) (height int) {
 	if s.Users > 0 {
 		offered = fmt.Sprintf("%d users", s.Users)
 	}
-	policy := s.Policy.String()
+	policy := policytext.Describe(s.Policy)
 	if m.preset != "" && !m.altered {
 		policy = m.preset + ": " + policy
 	}

@@ -127,7 +127,10 @@ func finished(s load.Snapshot) load.Snapshot {
 	return s
 }
 
-func naive() *policy.Policy { return policy.Naive(policy.WithTimeout(300 * time.Millisecond)) }
+func naive() *policy.Policy {
+	p, _ := policy.Preset("naive", policy.WithTimeout(300*time.Millisecond))
+	return p
+}
 func recommended() *policy.Policy {
 	return policy.Recommended(policy.WithTimeout(300 * time.Millisecond))
 }

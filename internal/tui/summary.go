@@ -12,6 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/chart"
 	"github.com/msctl/msctl/internal/load/format"
+	"github.com/msctl/msctl/internal/policytext"
 )
 
 // result contains only what the line and the chart of a run need, because a sweep has many
@@ -30,7 +31,7 @@ type result struct {
 func resultOf(name string, p *picture) result {
 	s := p.snap
 	r := result{
-		name: name, policy: s.Policy.String(), verdict: s.Verdict,
+		name: name, policy: policytext.Describe(s.Policy), verdict: s.Verdict,
 		goodput: s.Totals.Share(load.OK), amplified: s.Totals.Amplification(), p99: s.Request.P99,
 		rates: p.rates(),
 	}

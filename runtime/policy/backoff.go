@@ -55,20 +55,6 @@ func (b Backoff) settled(n int) bool {
 	return b.Factor <= 1 || b.Before(n) == b.Before(n+1)
 }
 
-// String describes the waits: "at once", "100ms apart", "100ms to 2s apart,
-// exponential".
-func (b Backoff) String() string {
-	switch {
-	case b.Delay <= 0:
-		return "at once"
-	case b.Factor <= 1:
-		return b.Delay.String() + " apart"
-	case b.Max > 0:
-		return b.Delay.String() + " to " + b.Max.String() + " apart"
-	}
-	return b.Delay.String() + " apart and doubling"
-}
-
 // Jitter spreads delays at random.
 type Jitter int
 
@@ -78,16 +64,6 @@ const (
 	FullJitter                // anything from nothing to the delay
 	EqualJitter               // half the delay and anything up to the other half
 )
-
-// ParseJitter reads "none", "full" or "equal".
-func ParseJitter(text string) (j Jitter, ok bool) {
-	for j := NoJitter; j <= EqualJitter; j++ {
-		if j.String() == text {
-			return j, true
-		}
-	}
-	return NoJitter, false
-}
 
 // String is "none", "full" or "equal".
 func (j Jitter) String() string {

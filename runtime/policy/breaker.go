@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -63,71 +61,4 @@ func orElse[N int | time.Duration](v, otherwise N) N {
 		return otherwise
 	}
 	return v
-}
-
-// String is the form of msctl's --breaker, which ParseBreaker reads: share,
-// window and cool-down, 50%/10s+5s, and what else differs from the defaults:
-// 50%/10s+5s,min=5,probes=3.
-func (b Breaker) String() string {
-	if b = b.complete(); b == (Breaker{}) {
-		return "none"
-	}
-	text := fmt.Sprintf("%s%%/%s+%s", formatPercent(b.Ratio), b.Window, b.Cooldown)
-	if b.Minimum != defaultMinimum {
-		text += fmt.Sprintf(",min=%d", b.Minimum)
-	}
-	if b.Probes != defaultProbes {
-		text += fmt.Sprintf(",probes=%d", b.Probes)
-	}
-	return text
-}
-
-const breakerUsage = "a breaker is a share of failures, and if need be a window, a cool-down, a minimum and probes: 50%/10s+5s,min=20,probes=1, or none"
-
-// ParseBreaker reads what Breaker.String writes. All but the share may be left
-// out: 50%, 50%/10s, 50%+5s, 50%,min=5. "none" is the zero Breaker. The error is
-// a *SyntaxError.
-func ParseBreaker(text string) (Breaker, error) {
-	s := source{"breaker", text}
-	if text == "none" {
-		return Breaker{}, nil
-	}
-	times, settings, more := strings.Cut(text, ",")
-	number, rest, ok := strings.Cut(times, "%")
-	if !ok {
-		return Breaker{}, s.wrong(0, "%s", breakerUsage)
-	}
-	var b Breaker
-	if b.Ratio, ok = parsePercent(number); !ok || b.Ratio <= 0 || b.Ratio > 1 {
-		return Breaker{}, s.wrong(0, "the share must be more than 0%% and at most 100%%")
-	}
-	if err := b.parseTimes(s, rest, len(number)+1); err != nil {
-		return Breaker{}, err
-	}
-	if more {
-		names := map[string]*int{"min": &b.Minimum, "probes": &b.Probes}
-		if err := s.settings(settings, len(times)+1, names, "after a comma comes min=20 or probes=1"); err != nil {
-			return Breaker{}, err
-		}
-	}
-	return b.complete(), nil
-}
-
-// parseTimes reads /window, +cool-down, both or nothing.
-func (b *Breaker) parseTimes(s source, text string, offset int) (err error) {
-	if strings.HasPrefix(text, "/") {
-		window, _, _ := strings.Cut(text[1:], "+")
-		if b.Window, err = s.duration(window, offset+1); err != nil {
-			return err
-		}
-		offset, text = offset+1+len(window), text[1+len(window):]
-	}
-	if text == "" {
-		return nil
-	}
-	if text[0] != '+' {
-		return s.wrong(offset, "%s", breakerUsage)
-	}
-	b.Cooldown, err = s.duration(text[1:], offset+1)
-	return err
 }

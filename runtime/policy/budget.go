@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"strconv"
 	"sync"
 	"time"
 )
@@ -12,18 +11,6 @@ type Budget struct {
 	Ratio float64
 	// Floor is how many retries a second come for free.
 	Floor float64
-}
-
-// String is the form of msctl's --budget: 20%+10/s.
-func (b Budget) String() string {
-	if b == (Budget{}) {
-		return "none"
-	}
-	text := strconv.FormatFloat(b.Ratio*100, 'g', 6, 64) + "%"
-	if b.Floor > 0 {
-		text += "+" + strconv.FormatFloat(b.Floor, 'g', 6, 64) + "/s"
-	}
-	return text
 }
 
 // How much a bucket may hold: what ten seconds of the floor give, and never

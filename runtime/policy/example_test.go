@@ -2,7 +2,6 @@ package policy_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,19 +35,20 @@ func ExampleNew() {
 }
 
 func ExampleRecommended() {
-	fmt.Println(policy.Recommended(policy.WithRetries(1)))
-	// Output: timeout 1s, 1 retry 50ms to 1s apart with full jitter, budget 20%+10/s, deadline 3s
+	s := policy.Recommended(policy.WithRetries(1)).Settings()
+	fmt.Println(s.Timeout, s.Retries, s.Deadline)
+	// Output: 1s 1 3s
 }
 
 func ExamplePreset() {
 	for _, name := range policy.PresetNames()[:3] {
 		p, _ := policy.Preset(name)
-		fmt.Printf("%-6s %s\n", name, p)
+		fmt.Printf("%-6s %s per attempt, %d retries\n", name, p.Settings().Timeout, p.Settings().Retries)
 	}
 	// Output:
-	// none   timeout 5s, no retries
-	// nest   timeout 5s, 2 retries 1s apart on any error
-	// naive  timeout 1s, 3 retries at once
+	// none   5s per attempt, 0 retries
+	// nest   5s per attempt, 2 retries
+	// naive  1s per attempt, 3 retries
 }
 
 func ExampleWithHooks() {
@@ -112,40 +112,15 @@ func ExampleWithHedge() {
 
 func ExampleWithRetryOn() {
 	p := policy.New(policy.WithRetries(1), policy.WithRetryOn("unreachable", "5xx"))
-	fmt.Println(p)
-	// Output: no timeout, 1 retry at once on unreachable,5xx
-}
-
-func ExampleRetryOn() {
-	worth := policy.RetryOn("timeout", "429")
-	fmt.Println(worth(micro.ErrTimeout), worth(micro.ErrConnectionLost))
-	// Output: true false
-}
-
-func ExampleParseRetryOn() {
-	_, err := policy.ParseRetryOn("timeout,5xy")
-	var at *policy.SyntaxError
-	fmt.Println(errors.As(err, &at), at.Offset)
-	// Output: true 8
-}
-
-func ExampleParseBreaker() {
-	b, err := policy.ParseBreaker("50%/10s+5s,min=5")
-	fmt.Println(b.Ratio, b.Window, b.Cooldown, b.Minimum, b.Probes, err)
-	// Output: 0.5 10s 5s 5 1 <nil>
-}
-
-func ExampleParseHedge() {
-	h, err := policy.ParseHedge("p95")
-	fmt.Println(h.Quantile, h.Most, err)
-	// Output: 0.95 1 <nil>
+	fmt.Println(p.Settings().RetryOn)
+	// Output: unreachable,5xx
 }
 
 func ExampleFromSettings() {
 	stored := policy.Recommended(policy.WithRetryOn("unreachable")).Settings()
 	p, err := policy.FromSettings(stored, policy.WithRetries(1))
-	fmt.Println(p, err)
-	// Output: timeout 1s, 1 retry 50ms to 1s apart with full jitter on unreachable, budget 20%+10/s, deadline 3s <nil>
+	fmt.Println(p.Settings().Retries, p.Settings().RetryOn, p.Settings().Deadline, err)
+	// Output: 1 unreachable 3s <nil>
 }
 
 func ExampleAs() {
@@ -154,8 +129,8 @@ func ExampleAs() {
 	}))
 	p = p.With(policy.As(policy.None())) // its hooks stay
 	_, err := micro.Call[string](context.Background(), micro.NewClient(&flaky{failures: 1}, p), micro.Name("greet"), nil)
-	fmt.Println(p, err)
+	fmt.Println(p.Settings().Timeout, err)
 	// Output:
 	// attempt 1 ended
-	// timeout 5s, no retries call greet: connection closed
+	// 5s call greet: connection closed
 }

@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -23,9 +21,9 @@ type Hedge struct {
 	// hedges until enough has been measured: 100 attempts at the least, and 1000
 	// for 0.995 or 5000 for 0.999.
 	Quantile float64
-	// Most is how many hedges there may be beside a first attempt, each after the
-	// same wait again; 1 by default.
-	Most int
+	// Max limits the hedges of one request, each after another such wait; the
+	// default is 1.
+	Max int
 }
 
 const (
@@ -43,7 +41,7 @@ func (h Hedge) complete() Hedge {
 	default:
 		return Hedge{}
 	}
-	h.Most = orElse(h.Most, 1)
+	h.Max = orElse(h.Max, 1)
 	return h
 }
 
@@ -54,49 +52,5 @@ func (h Hedge) longest(timeout time.Duration) time.Duration {
 	if h.Quantile == 0 {
 		wait = min(h.Delay, timeout)
 	}
-	return wait * time.Duration(h.Most)
-}
-
-// String is the form of msctl's --hedge, which ParseHedge reads: 50ms or p95,
-// and for more than one hedge p95,max=2.
-func (h Hedge) String() string {
-	if h = h.complete(); h == (Hedge{}) {
-		return "none"
-	}
-	text := h.Delay.String()
-	if h.Quantile > 0 {
-		text = "p" + formatPercent(h.Quantile)
-	}
-	if h.Most > 1 {
-		text += fmt.Sprintf(",max=%d", h.Most)
-	}
-	return text
-}
-
-// ParseHedge reads what Hedge.String writes; "none" is the zero Hedge. The error
-// is a *SyntaxError.
-func ParseHedge(text string) (Hedge, error) {
-	s := source{"hedge", text}
-	if text == "none" {
-		return Hedge{}, nil
-	}
-	wait, settings, more := strings.Cut(text, ",")
-	var h Hedge
-	if number, ok := strings.CutPrefix(wait, "p"); ok {
-		if h.Quantile, ok = parsePercent(number); !ok || h.Quantile < leastQuantile || h.Quantile > mostQuantile {
-			return Hedge{}, s.wrong(0, "a quantile is from p50 to p99.9")
-		}
-	} else {
-		d, err := time.ParseDuration(wait)
-		if err != nil || d <= 0 {
-			return Hedge{}, s.wrong(0, "hedge after a duration or a quantile of the latencies: 50ms, p95, or none")
-		}
-		h.Delay = d
-	}
-	if more {
-		if err := s.settings(settings, len(wait)+1, map[string]*int{"max": &h.Most}, "after a comma comes max=2"); err != nil {
-			return Hedge{}, err
-		}
-	}
-	return h.complete(), nil
+	return wait * time.Duration(h.Max)
 }

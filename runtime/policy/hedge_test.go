@@ -16,7 +16,7 @@ import (
 
 // hedgeAt hedges after a fixed time.
 func hedgeAt(d time.Duration, most int) policy.Option {
-	return policy.WithHedge(policy.Hedge{Delay: d, Most: most})
+	return policy.WithHedge(policy.Hedge{Delay: d, Max: most})
 }
 
 // ended is an attempt as Ended tells of it.

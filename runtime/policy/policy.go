@@ -145,12 +145,23 @@ func WithRetryIf(retryable func(error) bool) Option {
 	return option(func(p *Policy) { p.retryable, p.settings.RetryOn = retryable, Custom })
 }
 
-// WithRetryOn sets which errors are worth another attempt by the names of their
-// classes: see RetryOn. Like RetryOn it panics on a name there is not.
+// WithRetryOn sets which errors are retried, as the names of error classes:
+//
+//	timeout      no reply in time
+//	unreachable  no connection
+//	reset        the connection was lost
+//	error        any error in a reply
+//	503, 5xx     an error in a reply with this status, or in this range
+//	transient    see [Transient]
+//	any          see [AnyError]
+//	never        no error; it cannot be combined with others
+//
+// Without a class it is transient. It panics if there is no such class. Unlike those of
+// [WithRetryIf], the classes are part of the policy's [Settings].
 func WithRetryOn(classes ...string) Option {
 	list, err := parseClasses(strings.Join(classes, ","))
 	if err != nil {
-		panic(err)
+		panic("policy: WithRetryOn: " + err.Error())
 	}
 	return option(func(p *Policy) { p.retryable, p.settings.RetryOn = list.match, list.String() })
 }

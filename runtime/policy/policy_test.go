@@ -196,9 +196,9 @@ func TestClientWaitsAsLongAsThePolicy(t *testing.T) {
 		options []micro.ClientOption
 		want    time.Duration
 	}{
-		"nest":             {[]micro.ClientOption{policy.Nest()}, 17*time.Second + 17*time.Second/10 + time.Second},
+		"nest":             {[]micro.ClientOption{preset("nest")}, 17*time.Second + 17*time.Second/10 + time.Second},
 		"recommended":      {[]micro.ClientOption{policy.Recommended()}, micro.DefaultTimeout},
-		"the client's own": {[]micro.ClientOption{policy.Nest(), micro.WithTimeout(2 * time.Second)}, 2 * time.Second},
+		"the client's own": {[]micro.ClientOption{preset("nest"), micro.WithTimeout(2 * time.Second)}, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

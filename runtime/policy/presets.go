@@ -2,47 +2,15 @@ package policy
 
 import "time"
 
-// None makes one attempt of at most 5 s and never retries.
+// None makes one attempt with a timeout of 5 s and never retries.
 func None(opts ...Option) *Policy {
 	return New(WithTimeout(5 * time.Second)).With(opts...)
 }
 
-// Nest is what guides to NestJS tell people to write, timeout(5000) and
-// retry({ count: 2, delay: 1000 }): 5 s an attempt and 2 retries 1 s apart, on
-// any error. A request takes up to 17 s: see Policy.Longest.
-func Nest(opts ...Option) *Policy {
-	return New(
-		WithTimeout(5*time.Second),
-		WithRetries(2),
-		WithBackoff(Constant(time.Second)),
-		WithRetryOn(anyClass),
-	).With(opts...)
-}
-
-// Naive retries 3 times at once, after 1 s each. It is here to be measured:
-// under overload it makes four requests of one.
-func Naive(opts ...Option) *Policy {
-	return New(WithTimeout(time.Second), WithRetries(3)).With(opts...)
-}
-
-// BackingOff retries 3 times with exponential back-off from 100 ms to 5 s and
-// full jitter, without a budget: retries are spread, but as many as before.
-func BackingOff(opts ...Option) *Policy {
-	return Naive(
-		WithBackoff(Exponential(100*time.Millisecond, 5*time.Second)),
-		WithJitter(FullJitter),
-	).With(opts...)
-}
-
-// Budgeted is BackingOff within a budget of 10 % of the requests and 1 a
-// second.
-func Budgeted(opts ...Option) *Policy {
-	return BackingOff(WithBudget(0.1, 1)).With(opts...)
-}
-
-// Recommended suits most calls between services: 1 s an attempt, 2 retries of
-// transient errors with exponential back-off from 50 ms to 1 s and full jitter,
-// a budget of 20 % of the requests and 10 a second, and 3 s in all.
+// Recommended suits most calls between services: a timeout of 1 s per attempt, 2
+// retries of transient errors with exponential backoff from 50 ms to 1 s and full
+// jitter, a budget of 20% of the requests plus 10 retries per second, and a deadline
+// of 3 s.
 func Recommended(opts ...Option) *Policy {
 	return New(
 		WithTimeout(time.Second),
@@ -54,26 +22,45 @@ func Recommended(opts ...Option) *Policy {
 	).With(opts...)
 }
 
-// PresetNames lists the names Preset knows, from the simplest to the best.
-func PresetNames() []string {
-	return []string{"none", "nest", "naive", "backoff", "budget", "recommended"}
-}
-
-// Preset returns the preset of that name, changed by opts.
+// Preset returns the preset with a name, changed by opts; ok is false if there is no
+// such preset. [None] and [Recommended] are the presets for services; the others are
+// for comparison in load tests:
+//
+//	none         see None
+//	nest         timeout(5000) and retry({ count: 2, delay: 1000 }), the usual advice
+//	             for NestJS: retries on any error; a request can take 17 s
+//	naive        a timeout of 1 s and 3 immediate retries; under overload, each request
+//	             becomes four
+//	backoff      naive with exponential backoff from 100 ms to 5 s and full jitter
+//	budget       backoff with a budget of 10% of the requests plus 1 retry per second
+//	recommended  see Recommended
 func Preset(name string, opts ...Option) (p *Policy, ok bool) {
 	switch name {
 	case "none":
 		return None(opts...), true
 	case "nest":
-		return Nest(opts...), true
+		p = New(WithTimeout(5*time.Second), WithRetries(2), WithBackoff(Constant(time.Second)), WithRetryOn(anyClass))
 	case "naive":
-		return Naive(opts...), true
+		p = naive()
 	case "backoff":
-		return BackingOff(opts...), true
+		p = backingOff()
 	case "budget":
-		return Budgeted(opts...), true
+		p = backingOff().With(WithBudget(0.1, 1))
 	case "recommended":
 		return Recommended(opts...), true
+	default:
+		return nil, false
 	}
-	return nil, false
+	return p.With(opts...), true
+}
+
+// PresetNames returns the names that [Preset] accepts, from the simplest to the best.
+func PresetNames() []string {
+	return []string{"none", "nest", "naive", "backoff", "budget", "recommended"}
+}
+
+func naive() *Policy { return New(WithTimeout(time.Second), WithRetries(3)) }
+
+func backingOff() *Policy {
+	return naive().With(WithBackoff(Exponential(100*time.Millisecond, 5*time.Second)), WithJitter(FullJitter))
 }

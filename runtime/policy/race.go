@@ -58,7 +58,7 @@ var (
 
 // race makes one try and decides what follows.
 func (r *run) race(try int, through pass, now time.Time) ending {
-	c := &race{run: r, most: r.policy.settings.Hedge.Most, values: make(chan handed)}
+	c := &race{run: r, most: r.policy.settings.Hedge.Max, values: make(chan handed)}
 	c.over = make(chan *entrant, c.most+1)
 	defer c.stop()
 	c.enter(through, false, now)

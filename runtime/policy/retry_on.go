@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,30 +78,25 @@ func local(kind error) func(error) bool {
 // alone.
 type classes []class
 
-const classUsage = "the classes are timeout, unreachable, reset, error, a status (503), a range (5xx), transient, any, and never"
-
-// parseClasses reads a list with commas. Each class is kept once; transient
-// alone is none at all, so that equal policies have equal settings.
+// parseClasses parses a comma-separated list. Each class is kept once; transient
+// alone becomes the empty list, so that equal policies have equal settings.
 func parseClasses(text string) (classes, error) {
-	s := source{"retry-on", text}
 	if text == "" {
 		return nil, nil
 	}
 	var list classes
-	offset := 0
 	for part := range strings.SplitSeq(text, ",") {
 		name := strings.TrimSpace(part)
 		c, ok := classNamed(name)
 		if !ok {
-			return nil, s.wrong(offset+strings.Index(part, name), "%q is not a class of errors: %s", name, classUsage)
+			return nil, fmt.Errorf("unknown error class %q", name)
 		}
 		if !slices.ContainsFunc(list, func(d class) bool { return d.name == name }) {
 			list = append(list, c)
 		}
-		offset += len(part) + 1
 	}
-	if never := slices.IndexFunc(list, func(c class) bool { return c.name == neverClass }); never >= 0 && len(list) > 1 {
-		return nil, s.wrong(strings.Index(text, neverClass), "never cannot be with others")
+	if len(list) > 1 && slices.ContainsFunc(list, func(c class) bool { return c.name == neverClass }) {
+		return nil, errors.New("the error class never cannot be combined with others")
 	}
 	if len(list) == 1 && list[0].name == transientClass {
 		return nil, nil
@@ -125,36 +121,3 @@ func (l classes) names() []string {
 
 // String is the list that parseClasses reads.
 func (l classes) String() string { return strings.Join(l.names(), ",") }
-
-// RetryOn returns a function that reports whether an error is of one of the
-// classes, for WithRetryIf or for a program's own use:
-//
-//	timeout      no answer in time
-//	unreachable  no connection
-//	reset        the connection was lost
-//	error        any error that the service answered with
-//	503, 5xx     an error that it answered with, of this status or of these
-//	transient    see Transient
-//	any          see AnyError
-//	never        no error; it stands alone
-//
-// Without a class it is transient. It panics where there is no such class:
-// ParseRetryOn is for text that others wrote. A policy that shall be able to say
-// what it retries has WithRetryOn.
-func RetryOn(classes ...string) func(error) bool {
-	list, err := parseClasses(strings.Join(classes, ","))
-	if err != nil {
-		panic(err)
-	}
-	return list.match
-}
-
-// ParseRetryOn is RetryOn for a list with commas, "timeout,5xx". The error is a
-// *SyntaxError.
-func ParseRetryOn(text string) (func(error) bool, error) {
-	list, err := parseClasses(text)
-	if err != nil {
-		return nil, err
-	}
-	return list.match, nil
-}

@@ -2,10 +2,7 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -86,51 +83,4 @@ func (p *Policy) Longest() time.Duration {
 		return min(longest, s.Deadline)
 	}
 	return longest
-}
-
-// String describes the policy in one line, as msctl bench shows it.
-func (p *Policy) String() string { return p.settings.String() }
-
-// String describes the settings in one line.
-func (s Settings) String() string {
-	parts := []string{"no timeout"}
-	if s.Timeout > 0 {
-		parts[0] = "timeout " + s.Timeout.String()
-	}
-	parts = append(parts, s.retries())
-	if s.Hedge != (Hedge{}) {
-		parts = append(parts, "hedge "+s.Hedge.String())
-	}
-	if (s.Retries > 0 || s.Hedge != (Hedge{})) && s.Budget != (Budget{}) {
-		parts = append(parts, "budget "+s.Budget.String())
-	}
-	if s.Breaker != (Breaker{}) {
-		parts = append(parts, "breaker "+s.Breaker.String())
-	}
-	if s.Deadline > 0 {
-		parts = append(parts, "deadline "+s.Deadline.String())
-	}
-	return strings.Join(parts, ", ")
-}
-
-// retries describes how many there are, when, and of what.
-func (s Settings) retries() string {
-	if s.Retries == 0 {
-		return "no retries"
-	}
-	text := "1 retry "
-	if s.Retries > 1 {
-		text = strconv.Itoa(s.Retries) + " retries "
-	}
-	text += s.Backoff.String()
-	if s.Jitter != NoJitter && s.Backoff.Delay > 0 {
-		text += fmt.Sprintf(" with %s jitter", s.Jitter)
-	}
-	switch s.RetryOn {
-	case "":
-		return text
-	case anyClass:
-		return text + " on any error"
-	}
-	return text + " on " + s.RetryOn
 }

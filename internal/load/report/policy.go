@@ -3,6 +3,7 @@ package report
 import (
 	"time"
 
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -40,12 +41,12 @@ const transient = "transient"
 // NewPolicy converts a policy's settings.
 func NewPolicy(s policy.Settings) Policy {
 	p := Policy{
-		Text: s.String(), Timeout: s.Timeout, Deadline: s.Deadline, Retries: s.Retries, RetryOn: s.RetryOn,
+		Text: policytext.Describe(s), Timeout: s.Timeout, Deadline: s.Deadline, Retries: s.Retries, RetryOn: s.RetryOn,
 		Delay: s.Backoff.Delay, Factor: s.Backoff.Factor, MaxDelay: s.Backoff.Max, Jitter: s.Jitter.String(),
 		Ratio: s.Budget.Ratio, Floor: s.Budget.Floor,
 		BreakerRatio: s.Breaker.Ratio, BreakerWindow: s.Breaker.Window, BreakerCooldown: s.Breaker.Cooldown,
 		BreakerMinimum: s.Breaker.Minimum, BreakerProbes: s.Breaker.Probes,
-		HedgeDelay: s.Hedge.Delay, HedgeQuantile: s.Hedge.Quantile, HedgeMost: s.Hedge.Most,
+		HedgeDelay: s.Hedge.Delay, HedgeQuantile: s.Hedge.Quantile, HedgeMost: s.Hedge.Max,
 	}
 	if p.RetryOn == "" {
 		p.RetryOn = transient
@@ -56,7 +57,7 @@ func NewPolicy(s policy.Settings) Policy {
 // Settings returns the policy's settings. It is the inverse of NewPolicy, ignores Text,
 // and treats an unknown jitter as none.
 func (p *Policy) Settings() policy.Settings {
-	jitter, _ := policy.ParseJitter(p.Jitter)
+	jitter, _ := policytext.ParseJitter(p.Jitter)
 	retryOn := p.RetryOn
 	if retryOn == transient {
 		retryOn = ""
@@ -69,6 +70,6 @@ func (p *Policy) Settings() policy.Settings {
 			Ratio: p.BreakerRatio, Window: p.BreakerWindow, Cooldown: p.BreakerCooldown,
 			Minimum: p.BreakerMinimum, Probes: p.BreakerProbes,
 		},
-		Hedge: policy.Hedge{Delay: p.HedgeDelay, Quantile: p.HedgeQuantile, Most: p.HedgeMost},
+		Hedge: policy.Hedge{Delay: p.HedgeDelay, Quantile: p.HedgeQuantile, Max: p.HedgeMost},
 	}
 }

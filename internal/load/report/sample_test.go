@@ -233,9 +233,9 @@ func stories() []story {
 	latency := 12 * ms
 	return []story{
 		{name: "none", policy: policy.None(), perCall: 1, back: 5, latency: latency},
-		{name: "naive", policy: policy.Naive(), perCall: 3.6, latency: latency},
-		{name: "backoff", policy: policy.BackingOff(), perCall: 3.4, latency: latency},
-		{name: "budget", policy: policy.Budgeted(), perCall: 1.1, back: 3, latency: latency},
+		{name: "naive", policy: preset("naive"), perCall: 3.6, latency: latency},
+		{name: "backoff", policy: preset("backoff"), perCall: 3.4, latency: latency},
+		{name: "budget", policy: preset("budget"), perCall: 1.1, back: 3, latency: latency},
 		{name: "recommended", policy: policy.Recommended(), perCall: 1.2, back: 1, latency: latency},
 	}
 }
@@ -304,4 +304,9 @@ func sweep(t *testing.T) *report.Document {
 	d := document(report.KindSweep, runs...)
 	d.Experiment = e
 	return d
+}
+
+func preset(name string) *policy.Policy {
+	p, _ := policy.Preset(name)
+	return p
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -85,7 +86,7 @@ func TestPolicyBothWays(t *testing.T) {
 			if diff := cmp.Diff(settings, described.Settings()); diff != "" {
 				t.Errorf("%s: -before +after\n%s", name, diff)
 			}
-			if described.Text != settings.String() {
+			if described.Text != policytext.Describe(settings) {
 				t.Errorf("%s is called %q", name, described.Text)
 			}
 		}

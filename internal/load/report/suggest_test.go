@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -92,8 +93,8 @@ func TestSuggest(t *testing.T) {
 			if got.Policy.Text != c.text || !strings.Contains(got.Why, c.why) {
 				t.Errorf("got  %s: %s\nwant %s: …%s…", got.Policy.Text, got.Why, c.text, c.why)
 			}
-			if s := got.Policy.Settings(); s.String() != got.Policy.Text {
-				t.Errorf("its settings are %s", s)
+			if s := got.Policy.Settings(); policytext.Describe(s) != got.Policy.Text {
+				t.Errorf("its settings are %+v", s)
 			}
 		})
 	}
@@ -136,7 +137,7 @@ func TestSuggestIsMet(t *testing.T) {
 				t.Errorf("timeout %s, where p99.9 is %s", s.Timeout, 10*took)
 			}
 			if s.Deadline < 2*s.Timeout || s.Backoff.Delay >= s.Timeout || s.Backoff.Max > s.Timeout {
-				t.Errorf("%s", s)
+				t.Errorf("%+v", s)
 			}
 		})
 	}

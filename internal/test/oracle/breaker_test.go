@@ -16,6 +16,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/timeout"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -37,7 +38,7 @@ func TestBreakerAgainstFailsafe(t *testing.T) {
 		{Ratio: 0.75, Window: 10 * time.Second, Cooldown: 5 * time.Second, Minimum: 20, Probes: 1},
 	}
 	for i, b := range breakers {
-		t.Run(b.String(), func(t *testing.T) {
+		t.Run(policytext.FormatBreaker(b), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(7, uint64(i)))
 			events := randomEvents(random, 3000, b.Window/20)
 			var ours, theirs []bool
@@ -102,10 +103,10 @@ func sentUnderFailsafe(b policy.Breaker, events []event) (sent []bool) {
 // still wait for the hedge.
 func TestHedgeAgainstFailsafe(t *testing.T) {
 	settings := []policy.Settings{
-		{Hedge: policy.Hedge{Delay: 50 * ms, Most: 1}},
-		{Hedge: policy.Hedge{Delay: 20 * ms, Most: 3}},
-		{Retries: 2, Timeout: 200 * ms, Hedge: policy.Hedge{Delay: 50 * ms, Most: 1}},
-		{Retries: 1, Timeout: 300 * ms, Hedge: policy.Hedge{Delay: 30 * ms, Most: 2}, Backoff: policy.Constant(20 * ms)},
+		{Hedge: policy.Hedge{Delay: 50 * ms, Max: 1}},
+		{Hedge: policy.Hedge{Delay: 20 * ms, Max: 3}},
+		{Retries: 2, Timeout: 200 * ms, Hedge: policy.Hedge{Delay: 50 * ms, Max: 1}},
+		{Retries: 1, Timeout: 300 * ms, Hedge: policy.Hedge{Delay: 30 * ms, Max: 2}, Backoff: policy.Constant(20 * ms)},
 	}
 	scripts := map[string][]step{
 		"answers in time":         {{takes: 15 * ms}},
@@ -118,7 +119,7 @@ func TestHedgeAgainstFailsafe(t *testing.T) {
 	}
 	for _, s := range settings {
 		for name, steps := range scripts {
-			t.Run(fmt.Sprintf("%s/%s", s, name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%s", policytext.Describe(s), name), func(t *testing.T) {
 				var ours, theirs outcome
 				synctest.Test(t, func(t *testing.T) { ours = runOurs(s, steps) })
 				synctest.Test(t, func(t *testing.T) { theirs = hedgeFailsafe(s, steps) })
@@ -137,7 +138,7 @@ func hedgeFailsafe(s policy.Settings, steps []step) outcome {
 	if s.Backoff.Delay > 0 {
 		retry = retry.WithDelay(s.Backoff.Delay)
 	}
-	hedge := hedgepolicy.NewBuilderWithDelay[any](s.Hedge.Delay).WithMaxHedges(s.Hedge.Most).
+	hedge := hedgepolicy.NewBuilderWithDelay[any](s.Hedge.Delay).WithMaxHedges(s.Hedge.Max).
 		CancelIf(func(_ any, err error) bool { return !again(err) }).Build()
 	policies := []failsafe.Policy[any]{retry.Build(), hedge}
 	if s.Timeout > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/failsafe-go/failsafe-go/timeout"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -40,7 +41,7 @@ func TestRetriesAgainstFailsafe(t *testing.T) {
 	}
 	for _, s := range settings {
 		for name, steps := range scripts {
-			t.Run(fmt.Sprintf("%s/%s", s, name), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%s", policytext.Describe(s), name), func(t *testing.T) {
 				var ours, theirs outcome
 				synctest.Test(t, func(t *testing.T) { ours = runOurs(s, steps) })
 				synctest.Test(t, func(t *testing.T) { theirs = runFailsafe(s, steps) })

@@ -1,0 +1,143 @@
+// Package policytext reads and writes the parts of a policy as text: the values of
+// flags such as --breaker and --hedge, and the line that describes a policy in
+// reports.
+package policytext
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/msctl/msctl/runtime/policy"
+)
+
+// Describe returns a policy's settings in one line, such as "timeout 1s, 2 retries
+// 1s apart".
+func Describe(s policy.Settings) string {
+	parts := []string{"no timeout"}
+	if s.Timeout > 0 {
+		parts[0] = "timeout " + s.Timeout.String()
+	}
+	parts = append(parts, describeRetries(s))
+	hedged := s.Hedge != (policy.Hedge{})
+	if hedged {
+		parts = append(parts, "hedge "+FormatHedge(s.Hedge))
+	}
+	if (s.Retries > 0 || hedged) && s.Budget != (policy.Budget{}) {
+		parts = append(parts, "budget "+FormatBudget(s.Budget))
+	}
+	if s.Breaker != (policy.Breaker{}) {
+		parts = append(parts, "breaker "+FormatBreaker(s.Breaker))
+	}
+	if s.Deadline > 0 {
+		parts = append(parts, "deadline "+s.Deadline.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// describeRetries describes how many retries there are, when, and of which errors.
+func describeRetries(s policy.Settings) string {
+	if s.Retries == 0 {
+		return "no retries"
+	}
+	text := "1 retry "
+	if s.Retries > 1 {
+		text = strconv.Itoa(s.Retries) + " retries "
+	}
+	text += describeBackoff(s.Backoff)
+	if s.Jitter != policy.NoJitter && s.Backoff.Delay > 0 {
+		text += fmt.Sprintf(" with %s jitter", s.Jitter)
+	}
+	switch s.RetryOn {
+	case "":
+		return text
+	case "any":
+		return text + " on any error"
+	}
+	return text + " on " + s.RetryOn
+}
+
+func describeBackoff(b policy.Backoff) string {
+	switch {
+	case b.Delay <= 0:
+		return "at once"
+	case b.Factor <= 1:
+		return b.Delay.String() + " apart"
+	case b.Max > 0:
+		return b.Delay.String() + " to " + b.Max.String() + " apart"
+	}
+	return b.Delay.String() + " apart and doubling"
+}
+
+// FormatBudget returns the text that [ParseBudget] reads: 20%+10/s.
+func FormatBudget(b policy.Budget) string {
+	if b == (policy.Budget{}) {
+		return "none"
+	}
+	text := strconv.FormatFloat(b.Ratio*100, 'g', 6, 64) + "%"
+	if b.Floor > 0 {
+		text += "+" + strconv.FormatFloat(b.Floor, 'g', 6, 64) + "/s"
+	}
+	return text
+}
+
+// FormatBreaker returns the text that [ParseBreaker] reads: the ratio, the window, and
+// the cooldown, 50%/10s+5s, and what differs from the defaults: 50%/10s+5s,min=5.
+func FormatBreaker(b policy.Breaker) string {
+	if b = completeBreaker(b); b == (policy.Breaker{}) {
+		return "none"
+	}
+	defaults := completeBreaker(policy.Breaker{Ratio: 1})
+	text := fmt.Sprintf("%s%%/%s+%s", formatPercent(b.Ratio), b.Window, b.Cooldown)
+	if b.Minimum != defaults.Minimum {
+		text += fmt.Sprintf(",min=%d", b.Minimum)
+	}
+	if b.Probes != defaults.Probes {
+		text += fmt.Sprintf(",probes=%d", b.Probes)
+	}
+	return text
+}
+
+// FormatHedge returns the text that [ParseHedge] reads: 50ms or p95, and p95,max=2 for
+// more than one hedge.
+func FormatHedge(h policy.Hedge) string {
+	if h = completeHedge(h); h == (policy.Hedge{}) {
+		return "none"
+	}
+	text := h.Delay.String()
+	if h.Quantile > 0 {
+		text = "p" + formatPercent(h.Quantile)
+	}
+	if h.Max > 1 {
+		text += fmt.Sprintf(",max=%d", h.Max)
+	}
+	return text
+}
+
+// completeBreaker fills in the defaults, as WithBreaker does.
+func completeBreaker(b policy.Breaker) policy.Breaker {
+	return policy.New(policy.WithBreaker(b)).Settings().Breaker
+}
+
+// completeHedge fills in the defaults, as WithHedge does.
+func completeHedge(h policy.Hedge) policy.Hedge {
+	return policy.New(policy.WithHedge(h)).Settings().Hedge
+}
+
+// Shares are rounded to a millionth, so that a printed share reads back as the same one.
+const shareParts = 1e6
+
+// parsePercent parses the number before a percent sign as a share.
+func parsePercent(number string) (share float64, ok bool) {
+	if strings.Trim(number, "0123456789.") != "" {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(number, 64)
+	return math.Round(v*shareParts/100) / shareParts, err == nil
+}
+
+// formatPercent returns a share as the number before a percent sign.
+func formatPercent(share float64) string {
+	return strconv.FormatFloat(math.Round(share*shareParts)*100/shareParts, 'f', -1, 64)
+}
