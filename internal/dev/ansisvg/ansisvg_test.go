@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// read makes a screen of text that has to be one.
+// read parses text that must be a valid screen.
 func read(t *testing.T, text string) *screen {
 	t.Helper()
 	s, err := parse(text)
@@ -56,10 +56,10 @@ func TestScreensThatAreNone(t *testing.T) {
 	cases := map[string]string{
 		"":           "the screen is empty",
 		"\n\n":       "the screen is empty",
-		"a\n\x1b[2J": `line 2: "\x1b[2J" is not an escape code of colours`,
-		"a\tb":       `line 1: "\t" is not for a screen`,
-		"\x1b]0;x\a": `line 1: "\x1b" is not for a screen`,
-		"a\xff":      `line 1: "\xff" is not for a screen`,
+		"a\n\x1b[2J": `line 2: "\x1b[2J" is not an escape code for colors or styles`,
+		"a\tb":       `line 1: unsupported character "\t"`,
+		"\x1b]0;x\a": `line 1: unsupported character "\x1b"`,
+		"a\xff":      `line 1: unsupported character "\xff"`,
 	}
 	for text, want := range cases {
 		if _, err := parse(text); err == nil || err.Error() != want {
@@ -68,7 +68,7 @@ func TestScreensThatAreNone(t *testing.T) {
 	}
 }
 
-// TestShapes: what is drawn, character by character.
+// TestShapes checks what is drawn for each character.
 func TestShapes(t *testing.T) {
 	cases := []struct{ text, want string }{
 		{"⠁", `<path class="d" stroke="#d5dae1" d="M15 14h2"/>`},
@@ -90,8 +90,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestPicture: a whole picture is XML, says what it shows, keeps its text, and
-// needs nothing from elsewhere.
+// TestPicture: a complete picture is XML, has a title, keeps its text, and
+// references no other file.
 func TestPicture(t *testing.T) {
 	screen := "\x1b[1;31m<ok>\x1b[0m  p99 & more  \x1b[44m  stall  \x1b[49m\n╭──⣿⣿──╮\n"
 	var first, second strings.Builder
@@ -101,7 +101,7 @@ func TestPicture(t *testing.T) {
 		}
 	}
 	if first.String() != second.String() {
-		t.Error("the same screen makes two pictures")
+		t.Error("two pictures of the same screen differ")
 	}
 	var text []string
 	decoder := xml.NewDecoder(strings.NewReader(first.String()))
@@ -128,7 +128,7 @@ func TestPicture(t *testing.T) {
 		t.Errorf("text -want +got\n%s", diff)
 	}
 	if strings.Count(first.String(), "://") != 1 || strings.Contains(first.String(), "href") {
-		t.Error("the picture points elsewhere")
+		t.Error("the picture references another file")
 	}
 }
 

@@ -17,7 +17,7 @@ const (
 	marginY    = 12.0
 )
 
-// at writes a coordinate in as few digits as are seen.
+// at formats a coordinate with as few digits as are visible.
 func at(v float64) string {
 	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 }
@@ -25,14 +25,14 @@ func at(v float64) string {
 func left(column float64) float64 { return marginX + column*cellWidth }
 func top(row float64) float64     { return marginY + row*lineHeight }
 
-// picture is an SVG picture that is being made.
+// picture is an SVG picture that is being drawn.
 type picture struct {
 	body    strings.Builder
 	classes map[style]string // of text
 	css     strings.Builder
 }
 
-// draw makes the picture of a screen.
+// draw returns the picture of a screen.
 func draw(s *screen, title string) string {
 	p := &picture{classes: map[style]string{}}
 	for y, row := range s.rows {
@@ -67,8 +67,8 @@ func (p *picture) grounds(y int, row []cell) {
 	}
 }
 
-// text writes a row's text, a part for each style. Each part is told its width,
-// so that columns are columns in every font.
+// text writes a row's text, one part for each style. Each part has an explicit
+// width, so that columns align in every font.
 func (p *picture) text(y int, row []cell) {
 	var parts strings.Builder
 	for x := 0; x < len(row); {
@@ -99,12 +99,12 @@ func (p *picture) text(y int, row []cell) {
 // blank reports whether a cell has no text.
 func blank(c cell) bool { return c.char == ' ' || drawn(c.char) }
 
-// between reports whether a space stands between two words of one style.
+// between reports whether a cell is a space between two words of the same style.
 func between(row []cell, x int) bool {
 	return row[x].char == ' ' && x+1 < len(row) && !blank(row[x+1]) && row[x+1].style == row[x].style
 }
 
-// class is the CSS class of text in a style.
+// class returns the CSS class of text in a style.
 func (p *picture) class(s style) string {
 	s.back = ""
 	name, ok := p.classes[s]

@@ -1,10 +1,10 @@
-// Command ansisvg (`make pictures`) draws a terminal's screen as an SVG picture. It reads what `tmux capture-pane -e -p`
-// prints, and writes the picture:
+// Command ansisvg (`make pictures`) draws a terminal screen as an SVG picture. It reads the output of
+// `tmux capture-pane -e -p`:
 //
-//	tmux capture-pane -e -p | go run ./internal/dev/ansisvg -title 'what it shows' > picture.svg
+//	tmux capture-pane -e -p | go run ./internal/dev/ansisvg -title 'a load test' > picture.svg
 //
-// The picture has its own dark ground, names no font that has to be loaded, and holds its text as text. Lines, blocks and
-// braille dots are drawn, because fonts have them in different widths or not at all.
+// The picture has a dark background, requires no fonts to be loaded, and contains its text as text. Lines, blocks, and
+// braille dots are drawn as shapes, because fonts have them in different widths or not at all.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 )
 
 func main() {
-	title := flag.String("title", "", "what the picture shows, for those who do not see it")
+	title := flag.String("title", "", "alternative text for screen readers")
 	flag.Parse()
 	if err := convert(os.Stdin, os.Stdout, *title); err != nil {
 		fmt.Fprintln(os.Stderr, "ansisvg:", err)

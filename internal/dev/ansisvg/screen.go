@@ -9,14 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// style is how a cell looks.
+// style is the appearance of a cell.
 type style struct {
-	fore, back                   string // colours; an empty back is the ground
+	fore, back                   string // colors; an empty back is the background of the picture
 	bold, dim, italic, underline bool
 }
 
 // cell is one character of the screen. Characters that take two columns are not
-// known.
+// supported.
 type cell struct {
 	char  rune
 	style style
@@ -34,7 +34,7 @@ type pen struct {
 	reverse bool
 }
 
-// now is the style of the next character.
+// now returns the style of the next character.
 func (p *pen) now() style {
 	s := p.style
 	if s.fore == "" {
@@ -49,7 +49,7 @@ func (p *pen) now() style {
 	return s
 }
 
-// parse reads lines of text with SGR codes, the only ones there are in a capture.
+// parse reads lines of text with SGR codes, the only escape codes in a capture.
 func parse(text string) (*screen, error) {
 	s, p := &screen{}, &pen{}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
@@ -77,7 +77,7 @@ func (p *pen) line(text string) (row []cell, err error) {
 		if code, ok := strings.CutPrefix(text, "\x1b["); ok {
 			parameters, rest, ok := strings.Cut(code, "m")
 			if !ok || strings.Trim(parameters, "0123456789;:") != "" {
-				return nil, fmt.Errorf("%.10q is not an escape code of colours", text)
+				return nil, fmt.Errorf("%.10q is not an escape code for colors or styles", text)
 			}
 			p.change(parameters)
 			text = rest
@@ -85,7 +85,7 @@ func (p *pen) line(text string) (row []cell, err error) {
 		}
 		char, size := utf8.DecodeRuneInString(text)
 		if char == utf8.RuneError || !unicode.IsPrint(char) {
-			return nil, fmt.Errorf("%q is not for a screen", text[:size])
+			return nil, fmt.Errorf("unsupported character %q", text[:size])
 		}
 		row = append(row, cell{char, p.now()})
 		text = text[size:]
@@ -93,8 +93,7 @@ func (p *pen) line(text string) (row []cell, err error) {
 	return row, nil
 }
 
-// change follows the parameters of an SGR code; those it does not know change
-// nothing.
+// change applies the parameters of an SGR code and ignores unknown ones.
 func (p *pen) change(parameters string) {
 	var codes []int
 	for text := range strings.FieldsFuncSeq(parameters, func(r rune) bool { return r == ';' || r == ':' }) {
@@ -107,26 +106,26 @@ func (p *pen) change(parameters string) {
 	for i := 0; i < len(codes); i++ {
 		switch c := codes[i]; {
 		case c == 38 || c == 48:
-			colour, used := extended(codes[i+1:])
+			color, used := extended(codes[i+1:])
 			i += used
-			p.colour(c == 48, colour)
+			p.color(c == 48, color)
 		case c >= 30 && c <= 37 || c >= 90 && c <= 97:
-			p.colour(false, palette(c%10+c/90*8))
+			p.color(false, palette(c%10+c/90*8))
 		case c >= 40 && c <= 47 || c >= 100 && c <= 107:
-			p.colour(true, palette(c%10+c/100*8))
+			p.color(true, palette(c%10+c/100*8))
 		case c == 39 || c == 49:
-			p.colour(c == 49, "")
+			p.color(c == 49, "")
 		default:
 			p.attribute(c)
 		}
 	}
 }
 
-func (p *pen) colour(back bool, colour string) {
+func (p *pen) color(back bool, color string) {
 	if back {
-		p.back = colour
+		p.back = color
 	} else {
-		p.fore = colour
+		p.fore = color
 	}
 }
 
@@ -149,8 +148,9 @@ func (p *pen) attribute(code int) {
 	}
 }
 
-// extended reads what follows 38 or 48: 5 and a number, or 2 and three.
-func extended(codes []int) (colour string, used int) {
+// extended parses the parameters that follow 38 or 48: 5 and one number, or 2 and
+// three numbers.
+func extended(codes []int) (color string, used int) {
 	switch {
 	case len(codes) >= 2 && codes[0] == 5:
 		return palette(codes[1]), 2
@@ -165,7 +165,8 @@ const (
 	foreground = "#d5dae1"
 )
 
-// palette is colour n of 256; the first 16 are chosen to be read on the ground.
+// palette returns color n of 256; the first 16 are chosen to be legible on the
+// background.
 func palette(n int) string {
 	named := [...]string{
 		"#2a313b", "#f0716b", "#6fce7f", "#e3b455", "#6ba8f5", "#c792ea", "#57c7d4", foreground,

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// kind is how a shape is drawn; its value is its CSS class.
+// kind determines how a shape is drawn; its value is its CSS class.
 type kind string
 
 const (
-	dots    kind = "d" // of braille: dashes of a dot's length
+	dots    kind = "d" // braille: dashes as long as a dot
 	thin    kind = "l"
 	upright kind = "l u"
-	broken  kind = "s" // and upright
+	broken  kind = "s" // upright
 	heavy   kind = "h"
 	filled  kind = "b"
 )
@@ -30,8 +30,8 @@ const (
 	firstBlock, lastBlock     = '▁', '█'
 )
 
-// arms are where the lines of a box-drawing character lead from its middle: left,
-// right, up, down.
+// arms returns the directions in which the lines of a box-drawing character lead
+// from its center: left, right, up, down.
 func arms(char rune) string {
 	i := strings.IndexRune("─│┤├┬┴┼┌┐└┘╭╮╰╯╴╶╵╷", char)
 	if i < 0 {
@@ -40,28 +40,28 @@ func arms(char rune) string {
 	return [...]string{"lr", "ud", "lud", "rud", "lrd", "lru", "lrud", "rd", "ld", "ru", "lu", "rd", "ld", "ru", "lu", "l", "r", "u", "d"}[i/len("─")]
 }
 
-// drawn reports whether a character is drawn and not written.
+// drawn reports whether a character is drawn as a shape instead of text.
 func drawn(char rune) bool {
 	return char >= firstBraille && char <= lastBraille || char >= firstBlock && char <= lastBlock || arms(char) != "" || strings.ContainsRune("┊┆╎━", char)
 }
 
 // ink is what the shapes of one path have in common.
 type ink struct {
-	kind   kind
-	colour string
-	dim    bool
+	kind  kind
+	color string
+	dim   bool
 }
 
-// spot is a place in a grid.
+// spot is a position in a grid.
 type spot struct{ x, y int }
 
-// drawing is everything on a screen that is drawn.
+// drawing contains all shapes on a screen.
 type drawing struct {
-	marks map[ink]map[spot]bool // what is joined to runs, in the grid of its kind
+	marks map[ink]map[spot]bool // marks to be joined into runs, in the grid of their kind
 	lines map[ink]*strings.Builder
 }
 
-// shapes returns a path for everything that is drawn in one ink.
+// shapes returns one path for all shapes with the same ink.
 func shapes(s *screen) []string {
 	d := &drawing{map[ink]map[spot]bool{}, map[ink]*strings.Builder{}}
 	for y, row := range s.rows {
@@ -79,7 +79,7 @@ func shapes(s *screen) []string {
 	return paths(d.lines)
 }
 
-// add takes in the character of a cell.
+// add adds the character of a cell.
 func (d *drawing) add(c cell, x, y int) {
 	i := func(k kind) ink { return ink{k, c.style.fore, c.style.dim} }
 	switch char := c.char; {
@@ -92,7 +92,7 @@ func (d *drawing) add(c cell, x, y int) {
 	case char == '━':
 		d.mark(i(heavy), spot{x, y})
 	case char == '│':
-		d.mark(i(upright), spot{y, x}) // turned, since runs are horizontal
+		d.mark(i(upright), spot{y, x}) // transposed, since runs are horizontal
 	case arms(char) != "":
 		d.line(i(thin), corner(char, float64(x), float64(y)))
 	case char >= firstBlock && char <= lastBlock:
@@ -116,10 +116,10 @@ func (d *drawing) line(i ink, path string) {
 	d.lines[i].WriteString(path)
 }
 
-// paths writes the paths in an order that does not change.
+// paths returns the paths in a stable order.
 func paths(lines map[ink]*strings.Builder) (list []string) {
 	order := slices.SortedFunc(maps.Keys(lines), func(a, b ink) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.colour, b.colour), cmp.Compare(fmt.Sprint(a.dim), fmt.Sprint(b.dim)))
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.color, b.color), cmp.Compare(fmt.Sprint(a.dim), fmt.Sprint(b.dim)))
 	})
 	for _, i := range order {
 		paint, opacity := "stroke", ""
@@ -129,7 +129,7 @@ func paths(lines map[ink]*strings.Builder) (list []string) {
 		if i.dim {
 			opacity = ` opacity=".62"`
 		}
-		list = append(list, fmt.Sprintf(`<path class="%s" %s="%s"%s d="%s"/>`+"\n", i.kind, paint, i.colour, opacity, lines[i]))
+		list = append(list, fmt.Sprintf(`<path class="%s" %s="%s"%s d="%s"/>`+"\n", i.kind, paint, i.color, opacity, lines[i]))
 	}
 	return list
 }
@@ -144,13 +144,13 @@ func braille(char rune) (list []spot) {
 	return list
 }
 
-// run is marks beside each other in a row.
+// run is a sequence of adjacent marks in a row.
 type run struct {
 	spot
 	length int
 }
 
-// runs finds them, row by row.
+// runs finds the runs, row by row.
 func runs(grid map[spot]bool) (list []run) {
 	order := slices.SortedFunc(maps.Keys(grid), func(a, b spot) int { return cmp.Or(cmp.Compare(a.y, b.y), cmp.Compare(a.x, b.x)) })
 	for _, s := range order {
@@ -163,7 +163,7 @@ func runs(grid map[spot]bool) (list []run) {
 	return list
 }
 
-// stroke is the path of a run.
+// stroke returns the path of a run.
 func stroke(k kind, r run) string {
 	x, y, n := float64(r.x), float64(r.y), float64(r.length)
 	switch k {
@@ -175,13 +175,13 @@ func stroke(k kind, r run) string {
 	return fmt.Sprintf("M%s %sh%s", at(left(x)), at(top(y+0.5)), at(n*cellWidth))
 }
 
-// block is the path of a block that fills its cell in part.
+// block returns the path of a block that fills part of its cell.
 func block(char rune, x, y float64) string {
 	height := float64(char-firstBlock+1) * lineHeight / 8
 	return fmt.Sprintf("M%s %sv-%sh%sv%sz", at(left(x)), at(top(y+1)), at(height), at(cellWidth), at(height))
 }
 
-// corner is the path of a box-drawing character; those with two arms are round.
+// corner returns the path of a box-drawing character; one with two arms is round.
 func corner(char rune, x, y float64) string {
 	middle := fmt.Sprintf("%s %s", at(left(x+0.5)), at(top(y+0.5)))
 	ends := map[rune]string{

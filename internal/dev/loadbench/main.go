@@ -1,9 +1,9 @@
-// Command loadbench (`make bench-load`) measures msctl bench as a load generator against others on the same machine: the
-// highest rate that it holds beside an echo service, how late it sends there, and the CPU time a request costs it.
+// Command loadbench (`make bench-load`) compares msctl bench with other load generators on the same machine: the highest rate
+// that each sustains against an echo service, how late it sends at that rate, and its CPU time per request.
 //
-// The rivals are vegeta's attacker, an open model over HTTP, and wrk, a closed loop over HTTP, where it is installed. Both
-// of our rows have the whole of msctl bench in them: policy, outcomes, histograms, time series. A rate is held when 99 % of
-// it is answered with a p99 of at most 20 ms. The generators take turns at each rate.
+// The others are vegeta's attacker (an open model over HTTP) and, where it is installed, wrk (a closed loop over HTTP). The rows
+// of msctl include everything that msctl bench does: policy, outcomes, histograms, time series. A rate is sustained when 99% of
+// the requests succeed with a p99 of at most 20 ms. The generators take turns at each rate.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// options is the command line.
+// options are the command-line flags.
 type options struct {
 	role   string // "" orchestrates; "server" and "vegeta" are processes it starts
 	tcp    string
@@ -40,7 +40,7 @@ func readOptions() options {
 	flag.StringVar(&o.role, "role", "", "internal: run as the `server or vegeta`")
 	flag.StringVar(&o.tcp, "tcp", "", "internal: `host:port` of the echo over TCP")
 	flag.StringVar(&o.http, "http", "", "internal: `host:port` of the echo over HTTP")
-	flag.IntVar(&o.rate, "rate", 0, "internal: requests a second")
+	flag.IntVar(&o.rate, "rate", 0, "internal: requests per second")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "length of each measurement")
 	flag.StringVar(&o.msctl, "msctl", "bin/msctl", "the `program` to measure")
 	flag.Parse()

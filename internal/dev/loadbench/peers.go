@@ -24,13 +24,13 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// payload is what every request has and every answer returns: about 170 bytes.
+// payload is the data of every request and reply: about 170 bytes.
 const payload = `{"id":"item-0001","name":"Stainless bottle","description":"Keeps a drink cold for more than a full day","price":19.95,"quantity":7,"createdAt":"2026-01-31T10:00:00.000Z"}`
 
 // serve echoes over both transports until ctx ends.
 func serve(ctx context.Context, o options) error {
 	echo := &http.Server{Addr: o.http, ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(w, r.Body) // who asked may have gone
+		_, _ = io.Copy(w, r.Body) // the client may have disconnected
 	})}
 	go func() {
 		<-ctx.Done()
@@ -49,23 +49,23 @@ func serve(ctx context.Context, o options) error {
 	return nil
 }
 
-// measured is what a generator came to at one rate.
+// measured is the result of a generator at one rate.
 type measured struct {
-	Goodput  float64       // answers a second
+	Goodput  float64       // ok replies per second
 	Requests int           // made
 	P99      time.Duration // of the latency it reports
-	Lag      time.Duration // p99 of how late it sent, -1: it does not tell
+	Lag      time.Duration // p99 of the sending delay; -1 if the generator does not report it
 	CPU      time.Duration // of its process
 }
 
-// generator makes load at a rate, 0 for as much as it can, for a while.
+// generator generates load at a rate (0 for the maximum) for a given time.
 type generator struct {
 	name   string
 	closed bool // it has no rate
 	run    func(ctx context.Context, rate int, length time.Duration) (measured, error)
 }
 
-// generators are the rivals.
+// generators returns the load generators to compare.
 func generators(o options) []generator {
 	list := []generator{
 		{"msctl, TCP", false, o.msctlRun("tcp://"+o.tcp, "cmd=echo", payload)},
@@ -111,7 +111,7 @@ func (o options) msctlRun(to string, args ...string) func(context.Context, int, 
 			} `json:"runs"`
 		}
 		if err := json.Unmarshal(text, &saved); err != nil || len(saved.Runs) != 1 {
-			return m, fmt.Errorf("read what msctl saved: %w", err)
+			return m, fmt.Errorf("read the report of msctl: %w", err)
 		}
 		r := saved.Runs[0]
 		m.Goodput, m.Requests, m.P99, m.Lag = r.Goodput, r.Offered, r.Latency["request"].P99, r.Latency["lag"].P99
@@ -119,7 +119,7 @@ func (o options) msctlRun(to string, args ...string) func(context.Context, int, 
 	}
 }
 
-// attack is vegeta's attacker as a process of its own, so that its CPU time can be told.
+// attack runs vegeta's attacker as a separate process, so that its CPU time can be measured.
 func attack(o options) error {
 	targeter := vegeta.NewStaticTargeter(vegeta.Target{Method: "POST", URL: "http://" + o.http + "/", Body: []byte(payload)})
 	var m vegeta.Metrics
@@ -147,7 +147,7 @@ func (o options) vegetaRun(ctx context.Context, rate int, length time.Duration) 
 	return m, err
 }
 
-// wrkRun lets wrk make as much as it can with 64 connections.
+// wrkRun runs wrk at its maximum rate with 64 connections.
 func (o options) wrkRun(wrk string) func(context.Context, int, time.Duration) (measured, error) {
 	requests := regexp.MustCompile(`(\d+) requests in`)
 	perSecond := regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
@@ -172,7 +172,7 @@ func (o options) wrkRun(wrk string) func(context.Context, int, time.Duration) (m
 		m.CPU, m.Lag = cpu, -1
 		m.Requests, err = strconv.Atoi(find(requests))
 		if err != nil {
-			return m, fmt.Errorf("read what wrk printed: %w", err)
+			return m, fmt.Errorf("read the output of wrk: %w", err)
 		}
 		m.Goodput, _ = strconv.ParseFloat(find(perSecond), 64)
 		m.P99, _ = time.ParseDuration(find(p99))
@@ -200,6 +200,6 @@ func (o *options) startServer(ctx context.Context) (stop func(), err error) {
 	}
 	return func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // its end is what was asked for
+		_ = cmd.Wait() // it was interrupted on purpose
 	}, errors.Join(testenv.AwaitPort(ctx, o.tcp), testenv.AwaitPort(ctx, o.http))
 }

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// exchange is the message a generator sends over and over, and the reply it insists on.
+// exchange is the request that a generator sends repeatedly and the reply that it requires.
 type exchange struct {
 	cmd      string
 	data     []byte // JSON, ASCII: then UTF-16 units are bytes
@@ -104,11 +104,11 @@ func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
 	}
 }
 
-// stream is the state of one connection: what its replies must be, and the requests that are in flight.
+// stream is the state of one connection: the expected reply and the requests in flight.
 type stream struct {
 	protocol protocol
 	reply    []byte
-	replyID  int // where the id stands in it; -1 where it has none
+	replyID  int // offset of the ID in it; -1 if it has none
 	slots    []slot
 	out      []byte
 	took     []time.Duration
@@ -133,7 +133,7 @@ func (s *stream) firstRequests() error {
 	return s.flush()
 }
 
-// flush sends the requests that have gathered.
+// flush sends the buffered requests.
 func (s *stream) flush() error {
 	if len(s.out) == 0 {
 		return nil
@@ -157,7 +157,7 @@ func (s *stream) next(i int, now time.Time) {
 	s.out = s.protocol.request(s.out, id[:])
 }
 
-// replies takes the complete messages off the front of buf, puts the next requests into out and returns what is left.
+// replies removes the complete messages from the front of buf, appends the next requests to out, and returns the rest of buf.
 func (s *stream) replies(buf []byte, measured bool) ([]byte, error) {
 	now := time.Now()
 	for {
@@ -207,7 +207,7 @@ func putDigits(dst []byte, n int) {
 	}
 }
 
-// digits reads a decimal number of 18 digits at most; what is none gives a number that is beyond every slot and length.
+// digits parses a decimal number of at most 18 digits. For anything else it returns a number larger than any slot or length.
 func digits(text []byte) int {
 	n := 0
 	for i, c := range text {

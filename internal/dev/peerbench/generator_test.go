@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// startEcho serves an echo over a transport that answers with what reply makes of the data, and returns its place.
+// startEcho serves an echo over a transport, with the data changed by reply, and returns its address.
 func startEcho(t *testing.T, transport string, reply func(json.RawMessage) json.RawMessage) *generator {
 	t.Helper()
 	o := options{transport: transport, addr: "127.0.0.1:0"}
@@ -97,7 +97,7 @@ func TestGeneratorRefusesWrongReplies(t *testing.T) {
 	}
 }
 
-// FuzzReplies feeds what a broker might say, split anywhere, to the wires: they must give the same replies, and not panic.
+// FuzzReplies feeds arbitrary broker output, split at any byte, to the wires: they must return the same replies and not panic.
 func FuzzReplies(f *testing.F) {
 	e := exchangeOf("echo")
 	f.Add([]byte("MSG _INBOX.peerbench.0 1 3\r\nabc\r\nPING\r\n"), 10)
@@ -128,7 +128,7 @@ func readAll(w protocol, said []byte) []string {
 	return all
 }
 
-// readSome returns the bodies and ids of the replies in what was said, and what is left of it; after an error, nothing.
+// readSome returns the bodies and IDs of the replies in the input, and the rest of the input; after an error, nothing.
 func readSome(w protocol, said []byte) (rest []byte, all []string) {
 	if n, ok := w.(*natsWire); ok {
 		n.conn, _ = net.Pipe() // never written to: see below
@@ -136,7 +136,7 @@ func readSome(w protocol, said []byte) (rest []byte, all []string) {
 	rest = append([]byte{}, said...)
 	for {
 		if bytes.HasPrefix(rest, []byte("PING\r\n")) {
-			rest = rest[6:] // it would be answered
+			rest = rest[6:] // the wire would reply to it
 			continue
 		}
 		body, id, next, whole, err := w.next(rest)

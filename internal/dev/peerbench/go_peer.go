@@ -37,13 +37,13 @@ func serve(ctx context.Context, o options) error {
 	return s.Serve(ctx, l)
 }
 
-// listener is a listener that can be waited for.
+// listener is a listener with a readiness check.
 type listener struct {
 	micro.Listener
 	ready func(context.Context) error
 }
 
-// listen makes the listener of a transport, as a service has it that was not configured any further.
+// listen returns the listener of a transport with its default configuration.
 func listen(o options) listener {
 	switch o.transport {
 	case "nats":
@@ -67,7 +67,7 @@ func listen(o options) listener {
 	}}
 }
 
-// dial makes the connection of a transport, as listen the listener.
+// dial returns the connection of a transport with its default configuration.
 func dial(o options) micro.Conn {
 	switch o.transport {
 	case "nats":
@@ -85,7 +85,7 @@ func dial(o options) micro.Conn {
 func callInALoop(ctx context.Context, o options) error {
 	c := micro.NewClient(dial(o))
 	defer c.Close()
-	echo, list, one := micro.Cmd("echo"), micro.Cmd("list"), items(1)[0] // as a program has them: made once
+	echo, list, one := micro.Cmd("echo"), micro.Cmd("list"), items(1)[0] // created once, as in a real program
 	call := func() error {
 		_, err := micro.Call[item](ctx, c, echo, one)
 		return err
@@ -111,7 +111,7 @@ func callInALoop(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin) // until it has been looked at
+	_, err = io.Copy(io.Discard, os.Stdin) // until it has been measured
 	return err
 }
 

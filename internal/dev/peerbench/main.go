@@ -1,10 +1,10 @@
 // Command peerbench (`make bench`) measures msctl's servers and clients against a real NestJS 12 on the same machine.
 //
-// Each peer is a process of its own. The servers, on TCP and behind each broker, are driven by one neutral closed-loop
-// generator that speaks the protocols by itself and checks every reply; the pairs are a client and a server of the same
-// make. What a broker costs is nobody's: it is the same for all. Repetitions are interleaved, so that a slow minute of the
-// machine hits every peer alike, and medians are printed. What decides is the CPU time a request costs
-// (user and system), as a ratio within one run: throughput on a shared machine says little.
+// Each peer is a separate process. One neutral closed-loop generator drives the servers, on TCP and on each broker. It
+// implements the protocols itself and checks every reply. A pair is a client and a server of the same make. The CPU time
+// of the broker is not included, because it is the same for all. Repetitions are interleaved, so that a slow minute of the
+// machine affects every peer alike, and medians are printed. The result that matters is the CPU time per request (user and
+// system), as a ratio within one run: throughput on a shared machine is not meaningful.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// options is the command line.
+// options are the command-line flags.
 type options struct {
 	role      string // "" orchestrates; "server" and "client" are the Go peers it starts
 	transport string
@@ -48,12 +48,12 @@ func main() {
 func readOptions() options {
 	var o options
 	flag.StringVar(&o.role, "role", "", "internal: run as the Go `server or client`")
-	flag.StringVar(&o.transport, "transport", "tcp", "internal: the `transport` of the role: tcp, rmq, redis or nats")
+	flag.StringVar(&o.transport, "transport", "tcp", "internal: the `transport` of the role: tcp, rmq, redis, or nats")
 	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role, or its broker's URL")
 	flag.StringVar(&o.queue, "queue", "", "internal: the `queue` of the role on RabbitMQ")
 	flag.BoolVar(&o.driver, "driver", false, "internal: serve RabbitMQ with the API of its driver alone")
-	flag.StringVar(&o.row, "row", "", "only rows whose name holds this `text`; of the client role, its row")
-	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight, all connections together, where the row does not say")
+	flag.StringVar(&o.row, "row", "", "only rows whose name contains this `text`; for the client role, its row")
+	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight on all connections together, unless the row sets it")
 	flag.IntVar(&o.conns, "connections", 1, "connections of the generator to TCP servers")
 	flag.DurationVar(&o.warm, "warm", time.Second, "warm-up before each measurement")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "length of each measurement")
@@ -76,7 +76,7 @@ func run(ctx context.Context, o options) error {
 	return fmt.Errorf("unknown -role %q: server or client", o.role)
 }
 
-// profiled runs a role and writes its CPU profile, if one is wanted.
+// profiled runs a role and, with -profile, writes its CPU profile.
 func profiled(o options, role func() error) error {
 	if o.profile == "" {
 		return role()

@@ -18,7 +18,7 @@ import (
 
 // mark is a line that a peer prints.
 type mark struct {
-	Event     string    `json:"event"` // start or done; of a server, listening
+	Event     string    `json:"event"` // start or done; listening for a server
 	Calls     int       `json:"calls,omitempty"`
 	Latencies []float64 `json:"latencies,omitempty"` // p50 and p99 in ms
 }
@@ -41,23 +41,23 @@ func (s *service) generatorAddr() string {
 	return s.addr
 }
 
-// usage is what a process has used at one moment.
+// usage is the resource usage of a process at one moment.
 func (s *service) usage() (time.Duration, error) { return cpuTime(s.cmd.Process.Pid) }
 
 func (s *service) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
-		if s.cmd.Process.Signal(os.Interrupt) != nil { // Windows knows no other way
+		if s.cmd.Process.Signal(os.Interrupt) != nil { // not supported on Windows
 			_ = s.cmd.Process.Kill()
 		}
-		_ = s.cmd.Wait() // its end is what was asked for
+		_ = s.cmd.Wait() // it was interrupted on purpose
 	}
 	if s.end != nil {
 		s.end()
 	}
 }
 
-// startService starts the server of who on a free port, or on a broker of its own, and returns when it says that it
-// listens.
+// startService starts the server of who on a free port, or on a broker of its own, and returns when the server reports
+// that it is listening.
 func startService(ctx context.Context, who, transport string, args ...string) (*service, error) {
 	s := &service{transport: transport}
 	if err := s.place(); err != nil {
@@ -70,7 +70,7 @@ func startService(ctx context.Context, who, transport string, args ...string) (*
 	return s, nil
 }
 
-// place finds the service a port or starts its broker.
+// place finds a port for the service or starts its broker.
 func (s *service) place() (err error) {
 	switch s.transport {
 	case "nats":
@@ -163,7 +163,8 @@ func peerCommand(ctx context.Context, who, role, transport, addr string, args ..
 	return cmd, nil
 }
 
-// runClient runs the client process of who against a server and calls atMark with its id when it begins and ends to measure.
+// runClient runs the client process of who against a server and calls atMark with its PID at the start and the end of the
+// measurement.
 func runClient(ctx context.Context, who string, server *service, args []string, atMark func(pid int)) (mark, error) {
 	cmd, err := peerCommand(ctx, who, "client", server.transport, server.addr, append(queueArgs(who, server.queue), args...)...)
 	if err != nil {
@@ -185,7 +186,7 @@ func runClient(ctx context.Context, who string, server *service, args []string, 
 		if json.Unmarshal(lines.Bytes(), &last) == nil && last.Event != "" {
 			atMark(cmd.Process.Pid)
 		}
-		if last.Event == "done" { // it stays until then, to be looked at
+		if last.Event == "done" { // it keeps running until then, so that its memory can be read
 			_ = stdin.Close()
 		}
 	}

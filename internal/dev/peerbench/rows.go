@@ -16,28 +16,28 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// The makes of peers.
+// The kinds of peers.
 const (
 	nest   = "nest"
 	golang = "msctl"
 	driver = "msctl on the RabbitMQ driver alone"
-	single = "msctl on one processor" // as Node has it: the two processes of a pair share a small machine without contending
+	single = "msctl on one processor" // like Node.js: the two processes of a pair share a small machine without contention
 )
 
-// row is one line of the result: a make doing one kind of work. The first row of a group is what the others are
-// compared with.
+// row is one line of the result: one kind of peer doing one kind of work. The others in a group are compared with its first
+// row.
 type row struct {
 	group     string
 	name      string
 	make      string
 	transport string
 	pair      bool   // a client of the same make, instead of the generator
-	cmd       string // of the message
-	inFlight  int    // 0 is that of the command line
+	cmd       string // the pattern's cmd
+	inFlight  int    // 0 for the value of -in-flight
 	target    float64
 }
 
-// rows are the lines that the project answers for. A target bounds the CPU per request against the group's first row.
+// rows returns all rows. A target limits the CPU per request relative to the group's first row.
 func rows() []row {
 	all := tcpRows()
 	for i := range all {
@@ -49,11 +49,11 @@ func rows() []row {
 	return all
 }
 
-// brokers are the transports that are brokers, as testdata/nest names them.
+// brokers returns the transports with a broker, by the names of testdata/nest.
 func brokers() []string { return []string{"rmq", "redis", "nats"} }
 
-// brokerRows are the lines of one broker. With one request in flight a message costs what it costs to wake up for it, of
-// NestJS as of ours, so there is no target.
+// brokerRows returns the rows of one broker. With one request in flight, waking up dominates the cost of a message for every
+// peer, so there is no target.
 func brokerRows(transport string) []row {
 	name := map[string]string{"rmq": "RabbitMQ", "redis": "Redis", "nats": "NATS"}[transport]
 	list := []row{
@@ -100,12 +100,12 @@ type sample struct {
 	length     time.Duration
 	p50, p99   time.Duration
 	server     time.Duration // CPU time of the server process
-	client     time.Duration // CPU time of the client process, of a pair
-	memory     int           // of the server, bytes
-	clientHeld int           // of the client, bytes
+	client     time.Duration // CPU time of the client process of a pair
+	memory     int           // of the server, in bytes
+	clientHeld int           // of the client, in bytes
 }
 
-// perRequest is the CPU time a request cost, server and client together.
+// perRequest returns the CPU time per request, server and client together.
 func (s sample) perRequest() time.Duration {
 	return (s.server + s.client) / time.Duration(max(s.requests, 1))
 }
@@ -223,7 +223,7 @@ func exchangeOf(cmd string) exchange {
 	return exchange{cmd: cmd, data: one, response: one}
 }
 
-// clientArgs is the command line of a client process: each make has its own.
+// clientArgs returns the arguments of a client process, which differ by kind.
 func clientArgs(r row, o options) []string {
 	inFlight := strconv.Itoa(o.inFlight)
 	if r.make == nest {
@@ -248,7 +248,7 @@ type meter struct {
 
 func newMeter(s *service) *meter { return &meter{service: s} }
 
-// mark reads everything once; a client of 0 is no client.
+// mark reads all clocks once; a client PID of 0 means that there is no client.
 func (m *meter) mark(client int) {
 	var errs [4]error
 	var server, own time.Duration
@@ -278,8 +278,8 @@ func (m *meter) into(s *sample) error {
 
 // printTable prints the medians and returns how many targets were missed.
 func printTable(wanted []row, samples [][]sample, o options) (missed int) {
-	fmt.Printf("%d in flight (unless the row says otherwise) on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
-	fmt.Println("CPU is user and system time; the ratio compares the CPU per request with NestJS' in this run")
+	fmt.Printf("%d in flight (unless the row sets another number) on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
+	fmt.Println("CPU is user and system time; the ratio compares the CPU per request with NestJS's in this run")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var base time.Duration
 	for i, r := range wanted {
@@ -293,7 +293,7 @@ func printTable(wanted []row, samples [][]sample, o options) (missed int) {
 		}
 		missed += printRow(w, r, samples[i], base)
 	}
-	_ = w.Flush() // stdout is the last resort anyway
+	_ = w.Flush() // there is nowhere left to report an error
 	return missed
 }
 
@@ -327,7 +327,7 @@ func printRow(w *tabwriter.Writer, r row, samples []sample, base time.Duration) 
 	return missed
 }
 
-// median returns the middle of what of finds in the samples.
+// median returns the median of a value over the samples.
 func median[T cmp.Ordered](samples []sample, of func(sample) T) T {
 	values := make([]T, len(samples))
 	for i, s := range samples {

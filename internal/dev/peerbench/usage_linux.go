@@ -11,7 +11,7 @@ import (
 )
 
 // cpuTime returns the user and system time that all threads of a process have used, from the kernel's clock of that
-// process: exact to the nanosecond, where /proc/PID/stat counts ticks of 10 ms.
+// process: exact to the nanosecond, whereas /proc/PID/stat counts ticks of 10 ms.
 func cpuTime(pid int) (time.Duration, error) {
 	var t unix.Timespec
 	const schedulerClock = 2 // CPUCLOCK_SCHED of linux/posix-timers.h
@@ -22,7 +22,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// residentMemory returns the memory a process holds now, in bytes.
+// residentMemory returns the resident memory of a process, in bytes.
 func residentMemory(pid int) (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

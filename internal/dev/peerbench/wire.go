@@ -8,22 +8,22 @@ import (
 	"strconv"
 )
 
-// protocol is how one transport carries the requests of one connection and the replies to them. It speaks the protocol by
-// itself: no client library's costs or habits are between the generator and the server.
+// protocol carries the requests of one connection and the replies to them. It implements the transport itself, so that no
+// client library affects the measurement.
 type protocol interface {
-	// open connects, makes ready for replies, and returns the connection that they come by.
+	// open connects, prepares for replies, and returns the connection on which they arrive.
 	open(ctx context.Context, addr string) (net.Conn, error)
 	// request appends the message of a request whose id has idDigits digits.
 	request(dst, id []byte) []byte
 	// send writes requests.
 	send(requests []byte) error
-	// next takes one message off the front of buf. whole is false when it is not complete. Of a reply it returns the body
-	// and, where the body holds none, the id; other messages have no body.
+	// next removes one message from the front of buf. whole is false if the message is incomplete. For a reply, next returns
+	// the body and, if the body does not contain it, the ID; other messages have no body.
 	next(buf []byte) (body, id, rest []byte, whole bool, err error)
 	close()
 }
 
-// newWire returns a connection's wire for a transport as testdata/nest names it. queue is RabbitMQ's.
+// newWire returns a connection's wire for a transport, by its name in testdata/nest. queue is for RabbitMQ.
 func newWire(transport, queue string, e exchange) protocol {
 	switch transport {
 	case "nats":
@@ -36,16 +36,16 @@ func newWire(transport, queue string, e exchange) protocol {
 	return newTCPWire(e)
 }
 
-// zeros stand where an id goes.
+// zeros returns the placeholder for an ID.
 func zeros() []byte { return bytes.Repeat([]byte("0"), idDigits) }
 
-// requestBody is the packet of a request, and where its id stands.
+// requestBody returns the packet of a request and the offset of its ID.
 func (e exchange) requestBody() (body []byte, idAt int) {
 	body = fmt.Appendf(nil, `{"pattern":%s,"data":%s,"id":"%s"}`, e.pattern(), e.data, zeros())
 	return body, len(body) - idDigits - len(`"}`)
 }
 
-// replyBody is the packet of the reply, and where its id stands; on RabbitMQ it has none.
+// replyBody returns the packet of the reply and the offset of its ID, -1 on RabbitMQ, where it has none.
 func (e exchange) replyBody(withID bool) (body []byte, idAt int) {
 	if !withID {
 		return fmt.Appendf(nil, `{"response":%s,"isDisposed":true}`, e.response), -1
@@ -54,10 +54,10 @@ func (e exchange) replyBody(withID bool) (body []byte, idAt int) {
 	return body, len(body) - idDigits - len(`"}`)
 }
 
-// pattern is the JSON of the pattern and, being canonical, its route.
+// pattern returns the JSON of the pattern, which is also its route because it is canonical.
 func (e exchange) pattern() string { return fmt.Sprintf(`{"cmd":%q}`, e.cmd) }
 
-// template is a text in which ids stand at some places.
+// template is a text with placeholders for IDs.
 type template struct {
 	text []byte
 	at   []int
@@ -72,7 +72,7 @@ func (t *template) append(dst, id []byte) []byte {
 	return dst
 }
 
-// plainConn is the part of a wire that is one connection for both ways.
+// plainConn is the part of a wire that uses one connection in both directions.
 type plainConn struct{ conn net.Conn }
 
 func (c *plainConn) dial(ctx context.Context, addr string) (err error) {
@@ -87,7 +87,7 @@ func (c *plainConn) send(requests []byte) error {
 
 func (c *plainConn) close() { c.conn.Close() }
 
-// tcpWire is NestJS' TCP transport.
+// tcpWire is NestJS's TCP transport.
 type tcpWire struct {
 	plainConn
 	template template
@@ -110,7 +110,7 @@ func (w *tcpWire) next(buf []byte) (body, id, rest []byte, whole bool, err error
 	if end < 0 {
 		return nil, nil, buf, false, nil
 	}
-	n := digits(buf[:end]) // of ASCII: units are bytes
+	n := digits(buf[:end]) // ASCII only, so UTF-16 units are bytes
 	if n > 1<<30 {
 		return nil, nil, nil, false, fmt.Errorf("a frame begins %q", shorten(buf))
 	}

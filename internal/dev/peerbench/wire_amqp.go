@@ -5,23 +5,24 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 )
 
-// amqpWire is as much of AMQP 0-9-1 as a caller over direct reply-to needs: requests go to the queue, replies come to
-// amq.rabbitmq.reply-to, and the correlation id tells them apart.
+// amqpWire implements the part of AMQP 0-9-1 that a caller over direct reply-to needs: requests are published to the queue,
+// replies arrive on amq.rabbitmq.reply-to, and the correlation ID distinguishes them.
 type amqpWire struct {
 	plainConn
 	template template
 
 	id   []byte // of the reply whose body is awaited
 	size int    // of that body
-	body []byte // what has come of it
+	body []byte // the part that has been received
 }
 
-// The kinds of frames, and the methods that are sent or awaited.
+// The types of frames and the methods that are sent or expected.
 const (
 	amqpMethod = 1
 	amqpHeader = 2
@@ -60,7 +61,7 @@ func newAMQPWire(e exchange, queue string) *amqpWire {
 	return &amqpWire{template: template{text, []int{header + correlationID, content + bodyID}}}
 }
 
-// frameHeader is the length of what is before a frame's payload.
+// frameHeader is the length of a frame's header.
 const frameHeader = 7
 
 func frame(kind byte, channel int, payload []byte) []byte {
@@ -103,7 +104,7 @@ func (w *amqpWire) open(ctx context.Context, addr string) (net.Conn, error) {
 		}
 	}
 	if in.Buffered() > 0 {
-		return nil, fmt.Errorf("RabbitMQ says more than it was asked for")
+		return nil, errors.New("unexpected data from RabbitMQ")
 	}
 	return w.conn, nil
 }
@@ -119,7 +120,7 @@ func awaitMethod(in *bufio.Reader, want int) error {
 		return err
 	}
 	if head[0] != amqpMethod || len(payload) < 5 || int(binary.BigEndian.Uint32(payload)) != want {
-		return fmt.Errorf("instead of method %d.%d came %q", want>>16, want&0xffff, shorten(payload))
+		return fmt.Errorf("want method %d.%d, got %q", want>>16, want&0xffff, shorten(payload))
 	}
 	return nil
 }
@@ -144,7 +145,7 @@ func (w *amqpWire) next(buf []byte) (body, id, rest []byte, whole bool, err erro
 	case kind == amqpHeader && size >= 14:
 		w.size, w.body = int(binary.BigEndian.Uint64(payload[4:])), w.body[:0]
 		id, err = correlationOf(payload[12:])
-		w.id = append(w.id[:0], id...) // the body may come with another read
+		w.id = append(w.id[:0], id...) // the body may arrive with another read
 		return nil, nil, rest, true, err
 	case kind == amqpBody:
 		if w.body = append(w.body, payload...); len(w.body) < w.size {
@@ -152,10 +153,10 @@ func (w *amqpWire) next(buf []byte) (body, id, rest []byte, whole bool, err erro
 		}
 		return w.body, w.id, rest, true, nil
 	}
-	return nil, nil, nil, false, fmt.Errorf("RabbitMQ says %q", shorten(payload))
+	return nil, nil, nil, false, fmt.Errorf("unexpected frame from RabbitMQ: %q", shorten(payload))
 }
 
-// correlationOf finds the correlation id in a message's properties: their flags, and then those that are there, in order.
+// correlationOf returns the correlation ID from a message's properties: flags, followed by the properties that are set, in order.
 func correlationOf(properties []byte) (id []byte, err error) {
 	const contentType, contentEncoding, headers, deliveryMode, priority, correlationID = 1 << 15, 1 << 14, 1 << 13, 1 << 12, 1 << 11, 1 << 10
 	flags, at := binary.BigEndian.Uint16(properties), 2

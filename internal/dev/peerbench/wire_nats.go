@@ -8,7 +8,7 @@ import (
 	"net"
 )
 
-// natsWire is NATS' text protocol: one subscription takes all replies, whose subject ends with the id.
+// natsWire is the text protocol of NATS: one subscription receives all replies, whose subjects end with the ID.
 type natsWire struct {
 	plainConn
 	template template
@@ -35,7 +35,7 @@ func (w *natsWire) open(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	greeting := make([]byte, 0, 64<<10)
-	for !bytes.HasSuffix(greeting, []byte("PONG\r\n")) { // nothing else comes before the first request
+	for !bytes.HasSuffix(greeting, []byte("PONG\r\n")) { // nothing else is received before the first request
 		n, err := w.conn.Read(greeting[len(greeting):cap(greeting)])
 		if greeting = greeting[:len(greeting)+n]; err != nil || len(greeting) == cap(greeting) {
 			return nil, fmt.Errorf("greet the NATS server: %w, after %q", err, shorten(greeting))
@@ -64,7 +64,7 @@ func (w *natsWire) next(buf []byte) (body, id, rest []byte, whole bool, err erro
 	case bytes.Equal(line, []byte("PING")):
 		return nil, nil, after, true, w.send([]byte("PONG\r\n"))
 	case bytes.HasPrefix(line, []byte("HMSG ")):
-		return nil, nil, nil, false, errors.New("nobody serves the subject, or a reply has headers")
+		return nil, nil, nil, false, errors.New("no subscriber for the subject, or a reply with headers")
 	}
-	return nil, nil, nil, false, fmt.Errorf("the NATS server says %q", shorten(line))
+	return nil, nil, nil, false, fmt.Errorf("unexpected message from NATS: %q", shorten(line))
 }

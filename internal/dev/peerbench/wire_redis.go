@@ -8,14 +8,14 @@ import (
 	"net"
 )
 
-// redisWire is Redis' protocol: one connection is subscribed to the channel of the replies, another publishes.
+// redisWire is the protocol of Redis: one connection subscribes to the channel of the replies, another one publishes.
 type redisWire struct {
 	publish  net.Conn
 	replies  net.Conn
 	channel  string
-	message  []byte // what each reply begins with, up to its length
+	message  []byte // the beginning of each reply, up to its length
 	template template
-	counted  chan struct{} // closed when the answers to what was published have ended
+	counted  chan struct{} // closed when the replies to PUBLISH have ended
 }
 
 func newRedisWire(e exchange) *redisWire {
@@ -39,7 +39,7 @@ func (w *redisWire) open(ctx context.Context, addr string) (net.Conn, error) {
 		w.replies.Close()
 		return nil, err
 	}
-	go func() { // they say how many subscribers there were
+	go func() { // the replies contain the number of subscribers
 		defer close(w.counted)
 		_, _ = io.Copy(io.Discard, w.publish) // ends when the connection is closed
 	}()
@@ -77,7 +77,7 @@ func (w *redisWire) next(buf []byte) (body, id, rest []byte, whole bool, err err
 	}
 	n := digits(length)
 	if !bytes.HasPrefix(buf, w.message) || n > 1<<30 {
-		return nil, nil, nil, false, fmt.Errorf("Redis says %q", shorten(buf)) //nolint:staticcheck // a name
+		return nil, nil, nil, false, fmt.Errorf("unexpected reply from Redis: %q", shorten(buf))
 	}
 	if len(after) < n+2 {
 		return nil, nil, buf, false, nil
