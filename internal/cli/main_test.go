@@ -2,15 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -91,5 +95,45 @@ func TestMainLeavesNothingBehind(t *testing.T) {
 				t.Errorf("exit code %d, out %q, err %q; want %d and %q", code, out, b.Err.String(), tt.code, tt.out)
 			}
 		})
+	}
+}
+
+func TestTakeJitter(t *testing.T) {
+	tests := []struct {
+		jitter     string
+		args, rest []string
+		want       string
+	}{
+		{"none", []string{"cmd=x", "full"}, []string{"cmd=x", "full"}, "none"},
+		{"full", []string{"cmd=x"}, []string{"cmd=x"}, "full"},
+		{"full", []string{"equal", "cmd=x"}, []string{"cmd=x"}, "equal"},
+		{"full", []string{"cmd=x", "none"}, []string{"cmd=x"}, "none"},
+	}
+	for _, tt := range tests {
+		if rule, rest := takeJitter(tt.jitter, tt.args); !slices.Equal(rest, tt.rest) || rule != tt.want {
+			t.Errorf("--jitter=%s %q: rule %s, arguments %q", tt.jitter, tt.args, rule, rest)
+		}
+	}
+}
+
+func TestExplainNoBroker(t *testing.T) {
+	refused := errors.New("connection refused")
+	for _, tt := range []struct {
+		err  proc.BrokerError
+		want string
+	}{
+		{proc.BrokerError{Transport: workspace.RabbitMQ, Address: "amqp://localhost:5672", Program: "rabbitmq-server", Err: refused},
+			"`apt install rabbitmq-server` or `brew install rabbitmq` lets msctl start one; or run `docker compose up -d rabbitmq`, or set RABBITMQ_URL"},
+		{proc.BrokerError{Transport: workspace.NATS, Address: "nats://h", Err: refused},
+			"start it, or set its address in NATS_URL or under `brokers:` in msctl.yaml"},
+	} {
+		s, _ := term.NewTest("", term.Facts{})
+		err := explainRun(s, runOptions{log: logText}, &tt.err)
+		if got := exit.Hint(err); got != tt.want {
+			t.Errorf("hint %q, want %q", got, tt.want)
+		}
+		if got := err.Error(); got != tt.err.Error() {
+			t.Errorf("error %q, want %q", got, tt.err.Error())
+		}
 	}
 }

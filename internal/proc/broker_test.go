@@ -269,7 +269,7 @@ func TestNoBroker(t *testing.T) {
 		{"not installed", nobody + worker(workspace.Redis), Options{},
 			BrokerError{Transport: workspace.Redis, Address: "redis://localhost:$8", From: "brokers", Program: "redis-server"}},
 		{"no address", "name: shop\nenv: {REDIS_URL: localhost}\nservices:\n" + worker(workspace.Redis), Options{},
-			BrokerError{Transport: workspace.Redis, Address: "(an address that is no URL)", From: "env"}},
+			BrokerError{Transport: workspace.Redis, Address: "(invalid URL)", From: "env"}},
 	}
 	t.Setenv("PATH", "") // no Redis
 	for _, tt := range tests {

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Variable is the environment variable with the address of the transport's
-// broker, for msctl and for every program of a workspace: RABBITMQ_URL,
-// REDIS_URL or NATS_URL. It is "" where there is no broker.
+// Variable returns the environment variable with the address of the transport's broker,
+// for msctl and for the programs of a workspace: RABBITMQ_URL, REDIS_URL, or NATS_URL. It
+// is "" without a broker.
 func (t Transport) Variable() string {
 	switch t {
 	case RabbitMQ:
@@ -28,7 +28,7 @@ func (t Transport) Variable() string {
 // Broker reports whether messages go through a broker.
 func (t Transport) Broker() bool { return t.Variable() != "" }
 
-// Title is the broker's name as its makers write it: RabbitMQ, Redis, NATS.
+// Title returns the name of the broker, as spelled in its documentation.
 func (t Transport) Title() string {
 	switch t {
 	case RabbitMQ:
@@ -41,12 +41,11 @@ func (t Transport) Title() string {
 	return strings.ToUpper(string(t))
 }
 
-// Brokers lists the transports that need a broker, in the order of their names
-// here and in messages.
+// Brokers lists the transports with a broker.
 func Brokers() []Transport { return []Transport{RabbitMQ, Redis, NATS} }
 
-// DefaultBrokerURL is where a transport's broker is looked for when nobody
-// says: on this machine, at the port it usually has. It is "" for TCP.
+// DefaultBrokerURL returns the default address of a transport's broker: its default port
+// on this machine. It is "" for TCP.
 func DefaultBrokerURL(t Transport) string {
 	switch t {
 	case RabbitMQ:
@@ -59,9 +58,9 @@ func DefaultBrokerURL(t Transport) string {
 	return ""
 }
 
-// BrokerURL is where the workspace's broker of a transport is according to the
-// file: its `brokers` entry, or [DefaultBrokerURL]. It may hold a password: show
-// it with [Redacted]. The environment comes first: see [Workspace.Broker].
+// BrokerURL returns the address of a transport's broker in the file: its `brokers`
+// entry, or [DefaultBrokerURL]. It may contain a password; use [Redacted] to print it. The
+// environment takes precedence: see [Workspace.Broker].
 func (w *Workspace) BrokerURL(t Transport) string {
 	if address := w.Brokers[t]; address != "" {
 		return address
@@ -69,10 +68,10 @@ func (w *Workspace) BrokerURL(t Transport) string {
 	return DefaultBrokerURL(t)
 }
 
-// Broker is where a service's broker of a transport is, and what says so
-// ("RABBITMQ_URL", "env of mail", "env", "brokers", or "" for the default). In
-// this order: the environment of msctl, which getenv asks, the service's own
-// `env`, that of the workspace, `brokers`, the default. s may be nil.
+// Broker returns the address of the broker of a service, and its source: "RABBITMQ_URL",
+// "env of mail", "env", "brokers", or "" for the default. The first source with an address
+// counts: the environment of msctl (getenv), the service's `env`, the workspace's `env`,
+// `brokers`, the default. s may be nil.
 func (w *Workspace) Broker(t Transport, s *Service, getenv func(string) string) (address, from string) {
 	name := t.Variable()
 	if name == "" {
@@ -93,8 +92,8 @@ func (w *Workspace) Broker(t Transport, s *Service, getenv func(string) string) 
 	return DefaultBrokerURL(t), ""
 }
 
-// SplitBrokerURL gives the addresses of a list with commas between them. As NATS
-// allows, later ones may leave the scheme out.
+// SplitBrokerURL splits a comma-separated list of addresses. As with NATS, all but the
+// first may omit the scheme.
 func SplitBrokerURL(address string) []string {
 	list := strings.Split(address, ",")
 	scheme, _, isURL := strings.Cut(list[0], "://")
@@ -109,41 +108,40 @@ func SplitBrokerURL(address string) []string {
 
 var natsSchemes = []string{"nats", "tls", "nats+tls"}
 
-// CheckBrokerURL says what is wrong with a broker's address, or nil; the
-// error never holds its password. RabbitMQ and NATS may have several
-// addresses with commas between them.
+// CheckBrokerURL returns an error if the address of a broker is invalid. The error does
+// not contain the password. RabbitMQ and NATS may have several addresses, separated by
+// commas.
 func CheckBrokerURL(t Transport, address string) error {
 	schemes := map[Transport][]string{RabbitMQ: {"amqp", "amqps"}, Redis: {"redis", "rediss"}, NATS: natsSchemes}[t]
 	list := SplitBrokerURL(address)
 	if t == Redis && len(list) > 1 {
-		return errors.New("one address is enough for Redis")
+		return errors.New("Redis has only one address")
 	}
 	for _, one := range list {
 		u, err := url.Parse(one)
 		if err != nil {
-			return fmt.Errorf("%s is malformed: write it like %s, with %%40 for an @ in a password", Redacted(one), DefaultBrokerURL(t))
+			return fmt.Errorf("invalid address: must be like %s (write an @ in a password as %%40)", DefaultBrokerURL(t))
 		}
 		if !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
-			return fmt.Errorf("%s is no address of %s: write it like %s", Redacted(one), t.Title(), DefaultBrokerURL(t))
+			return fmt.Errorf("%s is not a %s address: must be like %s", Redacted(one), t.Title(), DefaultBrokerURL(t))
 		}
 		if port := u.Port(); port != "" {
 			if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-				return fmt.Errorf("%s has a port that is none: use 1 to 65535", Redacted(one))
+				return fmt.Errorf("invalid port in %s: must be between 1 and 65535", Redacted(one))
 			}
 		}
 	}
 	return nil
 }
 
-// Redacted is a broker's address, or several with commas between them, as it
-// may be shown: xxxxx stands for a password, and for a NATS token. What is no
-// URL is not shown at all.
+// Redacted returns the address of a broker, or several separated by commas, with xxxxx in
+// place of a password or a NATS token. An invalid URL is replaced entirely.
 func Redacted(address string) string {
 	list := SplitBrokerURL(address)
 	for i, one := range list {
 		u, err := url.Parse(one)
 		if err != nil || u.Host == "" && u.Opaque != "" || u.Scheme == "" {
-			return "(an address that is no URL)"
+			return "(invalid URL)"
 		}
 		if _, has := u.User.Password(); u.User != nil && !has && slices.Contains(natsSchemes, u.Scheme) {
 			u.User = url.User("xxxxx") // a token
@@ -153,8 +151,8 @@ func Redacted(address string) string {
 	return strings.Join(list, ",")
 }
 
-// OnThisMachine reports whether every one of a broker's addresses is of the
-// loopback interface, by name or number. It looks nothing up.
+// OnThisMachine reports whether all addresses of a broker are loopback addresses, by name
+// or number. It does not resolve names.
 func OnThisMachine(address string) bool {
 	for _, one := range SplitBrokerURL(address) {
 		u, err := url.Parse(one)
@@ -170,8 +168,8 @@ func OnThisMachine(address string) bool {
 	return true
 }
 
-// QueueName is RabbitMQ's queue or NATS' queue group of a service: `queue`, or
-// the service's name. It is "" with TCP and Redis, which have none.
+// QueueName returns the RabbitMQ queue or the NATS queue group of a service: `queue`, or
+// the name of the service. It is "" with TCP and Redis, which have none.
 func (s *Service) QueueName() string {
 	if s.Transport != RabbitMQ && s.Transport != NATS {
 		return ""

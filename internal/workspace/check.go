@@ -20,7 +20,7 @@ var (
 	hostPattern = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$`)
 )
 
-// CheckName says what is wrong with a workspace's or service's name, or nil.
+// CheckName returns an error if name is not a valid name of a workspace or a service.
 func CheckName(name string) error {
 	if namePattern.MatchString(name) {
 		return nil
@@ -31,11 +31,10 @@ func CheckName(name string) error {
 type nameError struct{ name string }
 
 func (e *nameError) Error() string {
-	return "name " + strconv.Quote(e.name) + " must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most"
+	return "invalid name " + strconv.Quote(e.name) + ": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens"
 }
 
-// workspace checks a whole file. What it returns is of use only when nothing
-// was complained about.
+// workspace checks a complete file. The result is only valid if there are no problems.
 func (c *checker) workspace(text []byte) *Workspace {
 	root := c.parse(text)
 	if root == nil {
@@ -62,7 +61,7 @@ func (c *checker) workspace(text []byte) *Workspace {
 		}
 	}
 	if w.Name == "" && len(c.problems) == 0 {
-		c.failAt(nil, "`name:` is missing: give the workspace a name")
+		c.failAt(nil, "`name:` is missing")
 	}
 	if !services && len(c.problems) == 0 {
 		c.failAt(nil, "`services:` is missing")
@@ -142,67 +141,67 @@ func (c *checker) program(s *Service, entry member, seen map[string]member) {
 	command, hasCommand := seen["command"]
 	switch {
 	case hasPath && hasCommand:
-		c.fail(command.key, "service %s has both a path and a command: keep one", s.Name)
+		c.fail(command.key, "service %s has both a path and a command: remove one", s.Name)
 	case !hasPath && !hasCommand:
-		c.fail(entry.key, "service %s needs `path:` (a Go package) or `command:` (any program)", s.Name)
+		c.fail(entry.key, "service %s requires `path:` (a Go package) or `command:` (any program)", s.Name)
 	}
 	if dir, ok := seen["dir"]; ok && !hasCommand {
-		c.fail(dir.key, "dir goes with command; a Go package has its path")
+		c.fail(dir.key, "dir requires command: a Go package has a path instead")
 	}
 }
 
-// address fills in the defaults of transport and ready, and checks what goes
-// with them.
+// address sets the defaults of transport and ready, and checks the keys that depend on
+// them.
 func (c *checker) address(s *Service, entry member, seen map[string]member) {
 	if s.Kind == KindGateway {
 		c.gateway(s, seen)
 	} else {
 		s.Transport = orDefault(s.Transport, TCP)
-		c.queueGoesWith(s, seen)
+		c.checkQueue(s, seen)
 	}
 	_, hasPort := seen["port"]
 	switch {
 	case hasPort == s.needsPort():
 	case !hasPort && s.Transport.Broker():
-		c.fail(seen["ready"].value, "ready: http needs a port to ask at")
+		c.fail(seen["ready"].value, "ready: http requires a port")
 	case !hasPort:
-		c.fail(entry.key, "service %s needs a port", s.Name)
+		c.fail(entry.key, "service %s requires a port", s.Name)
 	default:
-		c.fail(seen["port"].key, "service %s is reached through %s and has no port of its own: leave it out", s.Name, s.Transport.Title())
+		c.fail(seen["port"].key, "service %s uses %s and has no port: remove it", s.Name, s.Transport.Title())
 	}
 	s.Ready = orDefault(s.Ready, defaultReady(s))
 }
 
 func (c *checker) gateway(s *Service, seen map[string]member) {
 	if transport, ok := seen["transport"]; ok {
-		c.fail(transport.key, "a gateway has no transport of its own: it answers HTTP")
+		c.fail(transport.key, "a gateway has no transport: it serves HTTP")
 	}
 	if queue, ok := seen["queue"]; ok {
-		c.fail(queue.key, "a gateway has no queue: it answers HTTP")
+		c.fail(queue.key, "a gateway has no queue: it serves HTTP")
 	}
 	if ready, ok := seen["ready"]; ok && s.Ready == ReadyMessage {
-		c.fail(ready.value, "a gateway answers no messages: use http, or leave ready out")
+		c.fail(ready.value, "a gateway handles no messages: use http, or remove ready")
 	}
 	s.Transport, s.ReadyPattern = "", ""
 }
 
-func (c *checker) queueGoesWith(s *Service, seen map[string]member) {
+func (c *checker) checkQueue(s *Service, seen map[string]member) {
 	queue, ok := seen["queue"]
 	switch {
 	case !ok:
 	case s.Transport != RabbitMQ && s.Transport != NATS:
-		c.fail(queue.key, "queue goes with rabbitmq (its queue) and nats (its queue group), not with %s", s.Transport)
+		c.fail(queue.key, "queue requires rabbitmq (the queue) or nats (the queue group), not %s", s.Transport)
 	case s.Transport == RabbitMQ && strings.HasPrefix(s.Queue, "amq."):
-		c.fail(queue.value, "queue %q: names with amq. are RabbitMQ's own", s.Queue)
+		c.fail(queue.value, "invalid queue %q: RabbitMQ reserves names that start with amq.", s.Queue)
 	}
 }
 
-// needsPort reports whether there must be a port; otherwise there must be none.
+// needsPort reports whether the service must have a port. Otherwise it must not have one.
 func (s *Service) needsPort() bool {
 	return s.Kind == KindGateway || !s.Transport.Broker() || s.Ready == ReadyHTTP
 }
 
-// defaultReady is how a service is asked when `ready` is left out.
+// defaultReady is the value of `ready` if it is not set.
 func defaultReady(s *Service) Ready {
 	switch {
 	case s.Kind == KindGateway:
@@ -242,7 +241,7 @@ func (c *checker) packagePath(m member) string {
 		return ""
 	}
 	if !filepath.IsLocal(filepath.FromSlash(text)) || strings.Contains(text, `\`) || path.IsAbs(text) {
-		c.fail(m.value, "path %q must be a folder inside the workspace, such as ./apps/items", text)
+		c.fail(m.value, "invalid path %q: must be a folder in the workspace, such as ./apps/items", text)
 	}
 	return text
 }
@@ -250,7 +249,7 @@ func (c *checker) packagePath(m member) string {
 func (c *checker) host(m member) string {
 	text, ok := c.text(m)
 	if ok && !hostPattern.MatchString(text) {
-		c.fail(m.value, "host %q must be a host name or an IP address, without a scheme or a port", text)
+		c.fail(m.value, "invalid host %q: must be a host name or an IP address, without a scheme or a port", text)
 	}
 	return text
 }
@@ -262,7 +261,7 @@ func (c *checker) port(m member) int {
 	}
 	port, err := strconv.Atoi(text)
 	if err != nil || port < 1 || port > 65535 {
-		c.fail(m.value, "port %q must be a number from 1 to 65535", text)
+		c.fail(m.value, "invalid port %q: must be between 1 and 65535", text)
 	}
 	return port
 }
@@ -271,7 +270,7 @@ func (c *checker) dependencies(s *Service, m member) []string {
 	var out []string
 	for _, item := range c.list(m, "services") {
 		if slices.Contains(out, item.name) {
-			c.fail(item.key, "%s is there twice", item.name)
+			c.fail(item.key, "duplicate service %s", item.name)
 			continue
 		}
 		out = append(out, item.name)
@@ -284,7 +283,7 @@ func (c *checker) globs(m member) []string {
 	var out []string
 	for _, item := range c.list(m, "globs") {
 		if _, err := path.Match(item.name, ""); err != nil || item.name == "" {
-			c.fail(item.key, "glob %q is malformed", item.name)
+			c.fail(item.key, "invalid glob %q", item.name)
 		}
 		out = append(out, item.name)
 	}
@@ -295,7 +294,7 @@ func (c *checker) env(m member) map[string]string {
 	out := map[string]string{}
 	for _, entry := range c.members(m.value, "env") {
 		if !envPattern.MatchString(entry.name) {
-			c.fail(entry.key, "environment variable %q must be letters, digits and underscores, and not start with a digit", entry.name)
+			c.fail(entry.key, "invalid environment variable %q: must be letters, digits, and underscores, and not start with a digit", entry.name)
 			continue
 		}
 		if _, null := entry.value.(*ast.NullNode); null || entry.value == nil {
@@ -353,17 +352,17 @@ func (c *checker) brokers(m member) map[Transport]string {
 	return out
 }
 
-// queue checks what RabbitMQ and NATS both want of a name.
+// queue checks what both RabbitMQ and NATS require of a name.
 func (c *checker) queue(m member) string {
 	text, ok := c.text(m)
 	if ok && (text == "" || len(text) > 255 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })) {
-		c.fail(m.value, "queue %q must be 1 to 255 bytes without spaces", text)
+		c.fail(m.value, "invalid queue %q: must be 1 to 255 bytes without spaces", text)
 	}
 	return text
 }
 
-// ready reads one of the words, or the mapping {pattern: …}, whose pattern
-// comes as JSON text.
+// ready parses one of the words, or the mapping {pattern: …}. It returns the pattern as
+// JSON.
 func (c *checker) ready(m member) (Ready, string) {
 	switch m.value.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -377,13 +376,13 @@ func (c *checker) ready(m member) (Ready, string) {
 		}
 	}
 	if pattern == "" && len(c.problems) == 0 {
-		c.fail(m.key, "ready needs a pattern to ask for, such as {pattern: {cmd: status}}")
+		c.fail(m.key, "ready requires a pattern, such as {pattern: {cmd: status}}")
 	}
 	return ReadyMessage, pattern
 }
 
-// json gives a pattern as JSON text: an object of words, numbers, booleans and
-// objects, or one of them by itself; "" after a complaint.
+// json converts a pattern to JSON: an object of strings, numbers, booleans, and objects,
+// or one of these by itself. It returns "" after reporting a problem.
 func (c *checker) json(m member) string {
 	switch n := m.value.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -413,7 +412,7 @@ func jsonString(text string) string {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(text); err != nil {
-		return "" // cannot be: it is a string
+		return "" // a string always encodes
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

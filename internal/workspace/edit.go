@@ -6,19 +6,17 @@ import (
 	"slices"
 )
 
-// AddService returns the text of a workspace file with one more service at the
-// end of `services`. Comments, order and spacing of the rest stay as they are,
-// byte for byte. Line, Column and what equals a default are not written.
-// Errors: those of [Load] when the text is not a valid workspace or would not be
-// one with the service; a service of that name; a file in a form that cannot be
-// edited safely (`services: {a: …}` on one line).
+// AddService returns the text of a workspace file with another service at the end of
+// `services`. The rest stays the same, byte for byte. Default values are not written. It
+// returns an error if the text or the result is not a valid workspace, if the service
+// exists, or if the file cannot be edited safely (`services: {a: …}` on one line).
 func AddService(text []byte, s Service) ([]byte, error) {
 	e, err := newEditor(text)
 	if err != nil {
 		return nil, fmt.Errorf("add service %s: %w", s.Name, err)
 	}
 	if e.before.Service(s.Name) != nil {
-		return nil, fmt.Errorf("add service %s: %s has a service of that name", s.Name, FileName)
+		return nil, fmt.Errorf("add service %s: the service is already in %s", s.Name, FileName)
 	}
 	if err := e.addService(&s); err != nil {
 		return nil, fmt.Errorf("add service %s: %w", s.Name, err)
@@ -26,9 +24,8 @@ func AddService(text []byte, s Service) ([]byte, error) {
 	return e.finish("add service "+s.Name, func(w *Workspace) { w.Services = append(w.Services, &s) })
 }
 
-// AddDependency returns the text with dependency among `depends_on` of a
-// service; the text itself when it is there already. The rest is as in
-// [AddService].
+// AddDependency returns the text with dependency added to `depends_on` of a service, or
+// the same text if it is already there. Otherwise it is like [AddService].
 func AddDependency(text []byte, service, dependency string) ([]byte, error) {
 	doing := fmt.Sprintf("make %s depend on %s", service, dependency)
 	e, err := newEditor(text)
@@ -51,11 +48,11 @@ func AddDependency(text []byte, service, dependency string) ([]byte, error) {
 	})
 }
 
-// AddEnv returns the text with key: value in the `env` of a service; the text
-// itself when the service has that variable already, whatever its value. The
-// rest is as in [AddService].
+// AddEnv returns the text with key: value added to the `env` of a service, or the same
+// text if the service already has the variable with any value. Otherwise it is like
+// [AddService].
 func AddEnv(text []byte, service, key, value string) ([]byte, error) {
-	doing := fmt.Sprintf("give %s the variable %s", service, key)
+	doing := fmt.Sprintf("add the variable %[2]s to %[1]s", service, key)
 	e, err := newEditor(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)

@@ -78,11 +78,11 @@ func TestAddServiceRefuses(t *testing.T) {
 		s            Service
 		part         string
 	}{
-		{"the name is taken", example(t), Service{Name: "items", Path: "x", Port: 9}, "has a service of that name"},
-		{"the port is taken", example(t), Service{Name: "b", Path: "x", Port: 3002}, "which service items has already"},
+		{"the name is taken", example(t), Service{Name: "items", Path: "x", Port: 9}, "is already in msctl.yaml"},
+		{"the port is taken", example(t), Service{Name: "b", Path: "x", Port: 3002}, "services items and b have the same port 3002"},
 		{"the file is broken", "name: [", Service{Name: "b", Path: "x", Port: 9}, "msctl.yaml:1:"},
-		{"one line", "name: a\nservices: {x: {path: x, port: 1}}\n", Service{Name: "b", Path: "x", Port: 9}, "written in one line"},
-		{"all in one line", "{name: a, services: {}}\n", Service{Name: "b", Path: "x", Port: 9}, "written in one line"},
+		{"one line", "name: a\nservices: {x: {path: x, port: 1}}\n", Service{Name: "b", Path: "x", Port: 9}, "in flow style"},
+		{"all in one line", "{name: a, services: {}}\n", Service{Name: "b", Path: "x", Port: 9}, "in flow style"},
 		{"a bad name", "name: a\nservices: {}\n", Service{Name: "B", Path: "x", Port: 9}, "must be a lower-case letter"},
 	}
 	for _, tt := range tests {

@@ -11,12 +11,12 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// editor changes the lines of a file whose syntax tree says where to.
+// editor changes the lines of a file at positions from its syntax tree.
 type editor struct {
 	before *Workspace
 	root   *ast.MappingNode
 	lines  []string // without line ends
-	end    string   // the file's line end
+	end    string   // the line ending of the file
 }
 
 func newEditor(text []byte) (*editor, error) {
@@ -26,7 +26,7 @@ func newEditor(text []byte) (*editor, error) {
 	}
 	root, ok := (&checker{}).parse(text).(*ast.MappingNode)
 	if !ok || root.IsFlowStyle {
-		return nil, errors.New("the file is written in one line: give each key a line of its own first")
+		return nil, errors.New("the file is in flow style: put each key on its own line first")
 	}
 	end := "\n"
 	if bytes.Contains(text, []byte("\r\n")) {
@@ -36,8 +36,7 @@ func newEditor(text []byte) (*editor, error) {
 	return &editor{before: before, root: root, lines: strings.Split(whole, "\n"), end: end}, nil
 }
 
-// finish gives the new text, after having made sure that it says what the old
-// one did with the change, and nothing else.
+// finish returns the new text. It checks that the only difference is the change.
 func (e *editor) finish(doing string, change func(*Workspace)) ([]byte, error) {
 	text := []byte(strings.Join(e.lines, e.end) + e.end)
 	after, err := Parse(FileName, text)
@@ -46,12 +45,12 @@ func (e *editor) finish(doing string, change func(*Workspace)) ([]byte, error) {
 	}
 	change(e.before)
 	if !same(e.before, after) {
-		return nil, fmt.Errorf("%s: %s is written in a way that cannot be edited safely: please add it by hand", doing, FileName)
+		return nil, fmt.Errorf("%s: %s cannot be edited safely: make this change manually", doing, FileName)
 	}
 	return text, nil
 }
 
-// same compares what two workspaces say, wherever in the file they say it.
+// same compares two workspaces, except for positions in their files.
 func same(a, b *Workspace) bool {
 	plain := func(w *Workspace) Workspace {
 		out := Workspace{Name: w.Name, Env: w.Env, Brokers: w.Brokers}
@@ -74,14 +73,14 @@ func same(a, b *Workspace) bool {
 	return reflect.DeepEqual(plain(a), plain(b))
 }
 
-// insert puts lines before the line with that index.
+// insert inserts lines before the line with an index.
 func (e *editor) insert(index int, lines ...string) {
 	e.lines = slices.Insert(e.lines, index, lines...)
 }
 
-// blockEnd gives the index behind the last line of the block whose key stands
-// at a line and column (both from 1): all that is indented deeper, without the
-// blank lines and the comments at the key's level that follow.
+// blockEnd returns the index after the last line of the block whose key is at a line and
+// column, from 1: all lines with a deeper indentation, without the blank lines and the
+// comments at the level of the key that follow.
 func (e *editor) blockEnd(line, column int) int {
 	end := line
 	for i := line; i < len(e.lines); i++ {
@@ -108,16 +107,16 @@ func find(m *ast.MappingNode, key string) *ast.MappingValueNode {
 	return nil
 }
 
-// service gives the entry of a service, whose value is a mapping.
+// service returns the entry of a service and its mapping.
 func (e *editor) service(name string) (*ast.MappingValueNode, *ast.MappingNode, error) {
 	services, ok := find(e.root, "services").Value.(*ast.MappingNode)
 	if !ok || services.IsFlowStyle {
-		return nil, nil, errors.New("`services` is written in one line: give each service a line of its own first")
+		return nil, nil, errors.New("`services` is in flow style: put each service on its own line first")
 	}
 	entry := find(services, name)
 	body, ok := entry.Value.(*ast.MappingNode)
 	if !ok || body.IsFlowStyle {
-		return nil, nil, fmt.Errorf("service %s is written in one line: give each of its keys a line of its own first", name)
+		return nil, nil, fmt.Errorf("service %s is in flow style: put each of its keys on its own line first", name)
 	}
 	return entry, body, nil
 }
@@ -125,7 +124,7 @@ func (e *editor) service(name string) (*ast.MappingValueNode, *ast.MappingNode, 
 func (e *editor) addService(s *Service) error {
 	key := find(e.root, "services")
 	at := key.Key.GetToken().Position
-	column, step := at.Column+2, 2 // of the services' names; of their keys
+	column, step := at.Column+2, 2 // the column of the names of services; the indentation of their keys
 	switch value := key.Value.(type) {
 	case *ast.MappingNode:
 		if len(value.Values) == 0 { // services: {}
@@ -133,7 +132,7 @@ func (e *editor) addService(s *Service) error {
 			break
 		}
 		if value.IsFlowStyle {
-			return errors.New("`services` is written in one line: give each service a line of its own first")
+			return errors.New("`services` is in flow style: put each service on its own line first")
 		}
 		column = value.Values[0].Key.GetToken().Position.Column
 		step = max(column-at.Column, 1)
@@ -146,7 +145,7 @@ func (e *editor) addService(s *Service) error {
 	return nil
 }
 
-// blankBetween reports whether the services are set apart by blank lines.
+// blankBetween reports whether blank lines separate the services.
 func (e *editor) blankBetween(services ast.Node) bool {
 	m, ok := services.(*ast.MappingNode)
 	if !ok || len(m.Values) < 2 {
@@ -159,9 +158,9 @@ func (e *editor) blankBetween(services ast.Node) bool {
 	return strings.TrimSpace(e.lines[i]) == ""
 }
 
-// addItem adds an item to the list or mapping under a key of a service. line is
-// the item on a line of its own; flow or block is what follows the key, in its
-// line or below it, where the service has no such key yet.
+// addItem adds an item to the list or mapping at a key of a service. line is the item on
+// its own line. If the service does not have the key, flow follows it on the same line,
+// or block on the next.
 func (e *editor) addItem(service, key, line, flow, block string) error {
 	entry, body, err := e.service(service)
 	if err != nil {
@@ -193,14 +192,14 @@ func (e *editor) addItem(service, key, line, flow, block string) error {
 		e.insert(e.blockEnd(at.Line, at.Column), strings.Repeat(" ", value.Values[0].Key.GetToken().Position.Column-1)+line)
 		return nil
 	}
-	return fmt.Errorf("%s of %s is empty: please add it by hand", key, service)
+	return fmt.Errorf("%s of %s is empty: make this change manually", key, service)
 }
 
 // intoBrackets adds an item before the closing bracket at a line and column.
 func (e *editor) intoBrackets(line, column int, empty bool, item string) error {
 	runes := []rune(e.lines[line-1])
 	if column < 1 || column > len(runes) || runes[column-1] != ']' && runes[column-1] != '}' {
-		return errors.New("the closing bracket is not where it should be: please add it by hand")
+		return errors.New("the closing bracket is missing: make this change manually")
 	}
 	before := strings.TrimRight(string(runes[:column-1]), " ")
 	if !empty && !strings.HasSuffix(before, ",") {

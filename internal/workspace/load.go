@@ -11,26 +11,25 @@ import (
 	"strings"
 )
 
-// ErrNotFound says that no folder from the given one upwards is a workspace.
-var ErrNotFound = errors.New("no " + FileName + " here or in a folder above")
+// ErrNotFound is returned if neither a folder nor its parents are a workspace.
+var ErrNotFound = errors.New("no " + FileName + " in this folder or above it")
 
-// Error is one thing that is wrong in the file, and where.
+// Error is a problem in the file and its position.
 type Error struct {
-	// File is the file's name, relative to the current folder if it is in it.
+	// File is the name of the file, relative to the current folder if it is in it.
 	File string
 	// Line and Column count from 1; columns are characters.
 	Line, Column int
-	// Message says what is wrong and how to put it right.
+	// Message says what is wrong and how to fix it.
 	Message string
 }
 
-// Error gives "msctl.yaml:LINE:COLUMN: message".
+// Error returns "msctl.yaml:LINE:COLUMN: message".
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
-// Find returns the path of the nearest msctl.yaml in dir or above it. The
-// error is [ErrNotFound] where there is none.
+// Find returns the path of the nearest msctl.yaml in dir or above it, or [ErrNotFound].
 func Find(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -53,8 +52,8 @@ func Find(dir string) (string, error) {
 	}
 }
 
-// Load reads and checks the file at path. What is wrong in it comes as one
-// error that joins an *Error for each place, in the order of the file.
+// Load reads and checks the file at path. If it is invalid, the error joins an *Error for
+// each problem, in the order of the file.
 func Load(path string) (*Workspace, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -72,8 +71,8 @@ func Load(path string) (*Workspace, error) {
 	return w, nil
 }
 
-// Parse checks the text of a workspace file; file is its name for messages.
-// Errors are those of [Load].
+// Parse checks the text of a workspace file. file is its name in errors, which are those
+// of [Load].
 func Parse(file string, text []byte) (*Workspace, error) {
 	c := &checker{file: file}
 	w := c.workspace(text)
@@ -90,8 +89,7 @@ func Parse(file string, text []byte) (*Workspace, error) {
 	return nil, errors.Join(joined...)
 }
 
-// displayPath is the path relative to the current folder, unless it is not in
-// it.
+// displayPath returns path relative to the current folder, if it is in it.
 func displayPath(path string) string {
 	current, err := os.Getwd()
 	if err != nil {
@@ -104,8 +102,7 @@ func displayPath(path string) string {
 	return relative
 }
 
-// Current loads the workspace of the current folder; nil where there
-// is none.
+// Current loads the workspace of the current folder. It returns nil if there is none.
 func Current() (*Workspace, error) {
 	dir, err := os.Getwd()
 	if err != nil {

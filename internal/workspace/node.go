@@ -14,15 +14,15 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 )
 
-// maxSize is the largest file that is read, in bytes. A thousand services fit.
+// maxSize limits the size of a file, in bytes. It is enough for a thousand services.
 const maxSize = 1 << 20
 
-// checker walks the syntax tree of a file and collects what is wrong.
+// checker walks the syntax tree of a file and collects problems.
 type checker struct {
 	file     string
 	problems []*Error
-	// places holds where a port or a dependency of a service is given, for
-	// what is checked when all services are known.
+	// places holds the positions of ports and dependencies, which are checked when
+	// all services are known.
 	places map[string]*token.Position
 }
 
@@ -48,16 +48,15 @@ func position(n ast.Node) *token.Position {
 	return nil
 }
 
-// parse gives the file's one document, or nil after a complaint.
+// parse returns the one document of a file, or nil after reporting a problem.
 func (c *checker) parse(text []byte) (root ast.Node) {
 	if len(text) > maxSize {
 		c.failAt(nil, "the file is larger than 1 MiB")
 		return nil
 	}
-	// The library is not proof against every input; a file that it gives up on
-	// is a broken file to us.
+	// The library panics on some malformed input.
 	defer func() {
-		if broken := recover(); broken != nil {
+		if failure := recover(); failure != nil {
 			c.failAt(nil, "the file is not valid YAML")
 			root = nil
 		}
@@ -75,12 +74,12 @@ func (c *checker) parse(text []byte) (root ast.Node) {
 	}
 	switch len(bodies) {
 	case 0:
-		c.failAt(nil, "the file says nothing: it needs `name:` and `services:`")
+		c.failAt(nil, "the file is empty: `name:` and `services:` are required")
 		return nil
 	case 1:
 		return bodies[0]
 	}
-	c.fail(bodies[1], "a workspace file is one YAML document, this is a second one")
+	c.fail(bodies[1], "unexpected second YAML document")
 	return nil
 }
 
@@ -102,15 +101,15 @@ func firstLine(text string) string {
 	return line
 }
 
-// member is one key of a mapping with its value.
+// member is a key of a mapping with its value.
 type member struct {
 	name  string
 	key   ast.Node
 	value ast.Node
 }
 
-// members returns the members of a mapping in their order. what names it in
-// the complaint when the node is no mapping. A missing value is an empty one.
+// members returns the members of a mapping in order. what names it in the error if the
+// node is not a mapping. A missing value counts as an empty mapping.
 func (c *checker) members(n ast.Node, what string) []member {
 	switch n := n.(type) {
 	case nil, *ast.NullNode:
@@ -132,7 +131,7 @@ func (c *checker) members(n ast.Node, what string) []member {
 
 func (c *checker) member(to []member, v *ast.MappingValueNode) []member {
 	if v.Key == nil || v.Key.IsMergeKey() {
-		c.fail(v, "merge keys (<<) are not used in this file: write the keys out")
+		c.fail(v, "merge keys (<<) are not supported: write out the keys")
 		return to
 	}
 	name, ok := scalarText(v.Key)
@@ -141,14 +140,14 @@ func (c *checker) member(to []member, v *ast.MappingValueNode) []member {
 		return to
 	}
 	if slices.ContainsFunc(to, func(m member) bool { return m.name == name }) {
-		c.fail(v.Key, "%q is there twice", name)
+		c.fail(v.Key, "duplicate key %q", name)
 		return to
 	}
 	return append(to, member{name, v.Key, v.Value})
 }
 
-// known complains about a key that is none of the allowed ones and says which
-// was probably meant.
+// known reports whether a key is allowed. Otherwise it adds a problem that suggests the
+// key that was probably meant.
 func (c *checker) known(m member, allowed []string) bool {
 	if slices.Contains(allowed, m.name) {
 		return true
@@ -161,7 +160,7 @@ func (c *checker) known(m member, allowed []string) bool {
 	return false
 }
 
-// text returns a scalar's text: strings, numbers and booleans as written.
+// text returns the text of a scalar: strings, numbers, and booleans as written.
 func (c *checker) text(m member) (string, bool) {
 	switch m.value.(type) {
 	case nil, *ast.NullNode:
@@ -172,7 +171,7 @@ func (c *checker) text(m member) (string, bool) {
 		return text, true
 	}
 	if !c.indirect(m.value) {
-		c.fail(m.value, "%s must be one word or line, not %s", m.name, kindName(m.value))
+		c.fail(m.value, "%s must be a single value, not %s", m.name, kindName(m.value))
 	}
 	return "", false
 }
@@ -204,12 +203,11 @@ func (c *checker) list(m member, what string) []member {
 	return out
 }
 
-// indirect complains about anchors, aliases and tags, which this file does not
-// use: each value is where it is read.
+// indirect adds a problem for anchors, aliases, and tags, which are not supported.
 func (c *checker) indirect(n ast.Node) bool {
 	switch n.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
-		c.fail(n, "anchors, aliases and tags (&, *, !) are not used in this file: write the value out")
+		c.fail(n, "anchors, aliases, and tags (&, *, !) are not supported: write out the value")
 		return true
 	}
 	return false

@@ -11,12 +11,12 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 )
 
-// relations checks what concerns several services: ports, dependencies, cycles.
+// relations checks ports, dependencies, and cycles across services.
 func (c *checker) relations(w *Workspace) {
 	ports := map[int]string{}
 	for _, s := range w.Services {
 		if other, taken := ports[s.Port]; taken && s.Port != 0 {
-			c.failAt(c.place(s, "port"), "service %s has port %d, which service %s has already", s.Name, s.Port, other)
+			c.failAt(c.place(s, "port"), "services %[3]s and %[1]s have the same port %[2]d", s.Name, s.Port, other)
 		} else {
 			ports[s.Port] = s.Name
 		}
@@ -25,7 +25,7 @@ func (c *checker) relations(w *Workspace) {
 		}
 	}
 	if cycle := w.cycle(); cycle != nil {
-		c.failAt(c.place(w.Service(cycle[0]), "on "+cycle[1]), "these services wait for each other: %s", strings.Join(cycle, " -> "))
+		c.failAt(c.place(w.Service(cycle[0]), "on "+cycle[1]), "cyclic dependency: %s", strings.Join(cycle, " -> "))
 	}
 }
 
@@ -34,14 +34,14 @@ func (c *checker) dependency(w *Workspace, s *Service, dependency string) {
 		return
 	}
 	if near := nearest.Word(dependency, w.Names()); near != "" {
-		c.failAt(c.place(s, "on "+dependency), "service %s depends on %q, which is no service: did you mean %q?", s.Name, dependency, near)
+		c.failAt(c.place(s, "on "+dependency), "service %s depends on an unknown service %q: did you mean %q?", s.Name, dependency, near)
 		return
 	}
-	c.failAt(c.place(s, "on "+dependency), "service %s depends on %q, which is no service of this workspace", s.Name, dependency)
+	c.failAt(c.place(s, "on "+dependency), "service %s depends on an unknown service %q", s.Name, dependency)
 }
 
-// place is where a service says what, which is "port" or "on " and the name of one that
-// it depends on; otherwise where its name stands.
+// place returns the position of "port", or of "on " and a dependency, in a service. If it
+// is unknown, place returns the position of the service.
 func (c *checker) place(s *Service, what string) *token.Position {
 	if pos := c.places[s.Name+" "+what]; pos != nil {
 		return pos
@@ -56,8 +56,8 @@ func (c *checker) remember(s *Service, what string, at ast.Node) {
 	c.places[s.Name+" "+what] = position(at)
 }
 
-// cycle returns the names of services that depend on each other in a circle,
-// the first one also at the end, or nil.
+// cycle returns the names of services that form a dependency cycle, with the first one
+// repeated at the end, or nil.
 func (w *Workspace) cycle() []string {
 	finished := map[string]bool{}
 	var path []string
@@ -88,15 +88,15 @@ func (w *Workspace) cycle() []string {
 	return nil
 }
 
-// splitWords splits a command line at white space. '…' and "…" keep words
-// together; a backslash keeps the meaning of a following quote, space or
-// backslash away, and is itself otherwise (Windows paths).
+// splitWords splits a command line at white space. '…' and "…" quote. A backslash
+// escapes a quote, a space, or a backslash; before anything else it is literal, for
+// Windows paths.
 func splitWords(line string) ([]string, error) {
 	var (
 		words []string
 		word  strings.Builder
-		open  rune // the quote we are in, or 0
-		begun bool // the word has begun
+		open  rune // the current quote, or 0
+		begun bool // whether a word has started
 	)
 	runes := []rune(line)
 	for i := 0; i < len(runes); i++ {
@@ -121,7 +121,7 @@ func splitWords(line string) ([]string, error) {
 		}
 	}
 	if open != 0 {
-		return nil, errors.New("a quote is not closed")
+		return nil, errors.New("unclosed quote")
 	}
 	if begun {
 		words = append(words, word.String())

@@ -1,8 +1,7 @@
-// Package workspace knows msctl.yaml, the file that says which services make
-// up a workspace: it loads it, checks every value and says what is wrong with
-// line and column, and edits it without losing comments.
+// Package workspace handles msctl.yaml, the file that describes a workspace: it loads the
+// file, reports problems with their line and column, and edits it without losing comments.
 //
-// A whole file:
+// A complete file:
 //
 //	name: shop
 //	env:                      # for every service
@@ -23,7 +22,7 @@
 //	    path: ./apps/gateway
 //	    port: 3001
 //	    depends_on: [items, mail]
-//	brokers:                  # where they are, if not where they usually are
+//	brokers:                  # if not at the default ports of this machine
 //	  rabbitmq: amqp://localhost:5672
 package workspace
 
@@ -37,85 +36,84 @@ import (
 // FileName is the name of the file, in the workspace's folder.
 const FileName = "msctl.yaml"
 
-// Workspace is what msctl.yaml says. It is not changed after loading, so
-// goroutines may share it.
+// Workspace is the content of msctl.yaml. It does not change after loading, so it is safe
+// for concurrent use.
 type Workspace struct {
-	// Path is the file's absolute path, Dir the folder it is in; both are
-	// empty for a workspace made by [Parse].
+	// Path is the absolute path of the file, and Dir its folder. Both are empty for a
+	// workspace from [Parse].
 	Path, Dir string
-	// Name is the workspace's name (`name`, required): a lower-case letter,
-	// then lower-case letters, digits and hyphens, 63 at most.
+	// Name is the name of the workspace (`name`, required): a lower-case letter,
+	// followed by at most 62 lower-case letters, digits, and hyphens.
 	Name string
-	// Env is given to every service (`env`); a service's own entry wins.
+	// Env is the environment of all services (`env`). The services' own entries take
+	// precedence.
 	Env map[string]string
-	// Brokers are the addresses of brokers (`brokers`), for the transports
-	// that it names; see [Workspace.BrokerURL]. They may hold passwords.
+	// Brokers are the addresses of brokers by transport (`brokers`); see
+	// [Workspace.BrokerURL]. They may contain passwords.
 	Brokers map[Transport]string
-	// Services in the order of the file (`services`, required).
+	// Services are in the order of the file (`services`, required).
 	Services []*Service
 }
 
 // Service is one entry of `services`. Its key is its name, with the rules of
-// [Workspace.Name]; it is also the name by which a target is given on the
-// command line and a host in compose files.
+// [Workspace.Name]. The name is a target on the command line and a host in compose files.
 type Service struct {
 	Name string
-	// Kind is what it is to others (`kind`).
+	// Kind is the kind of service (`kind`).
 	Kind Kind
 	// Path is the folder of a Go main package (`path`), relative to the
 	// workspace and inside it, with slashes: "./apps/items". A service has
 	// either a Path or a Command.
 	Path string
-	// Command is any other program and its arguments (`command`): a list, or
-	// a line that is split at spaces, with '…' and "…" to keep words
-	// together. No shell runs it, so nothing in it is expanded.
+	// Command is any other program and its arguments (`command`): a list, or a line
+	// that is split at spaces, with '…' and "…" for quoting. It does not run in a
+	// shell, so nothing is expanded.
 	Command []string
-	// Dir is where a Command runs (`dir`), relative to the workspace or
-	// absolute; the workspace itself by default. Only with `command`.
+	// Dir is the folder in which Command runs (`dir`), relative to the workspace or
+	// absolute. The default is the workspace. It requires `command`.
 	Dir string
-	// Transport is how messages reach it (`transport`, tcp by default); not
-	// for a gateway, which has "".
+	// Transport carries its messages (`transport`, tcp by default). It is "" for a
+	// gateway.
 	Transport Transport
-	// Host is where others find it (`host`, localhost by default): a name or
-	// an IP address.
+	// Host is its name or IP address for other services (`host`, localhost by default).
 	Host string
-	// Port is where it listens (`port`, 1–65535, no two services the same);
-	// required for TCP, for a gateway and for ReadyHTTP, 0 otherwise.
+	// Port is its port (`port`, 1–65535, unique). It is required for TCP, for a gateway,
+	// and for ReadyHTTP, and 0 otherwise.
 	Port int
-	// Queue is RabbitMQ's queue or NATS' queue group, where it is not the
-	// service's name (`queue`); see [Service.QueueName].
+	// Queue is the RabbitMQ queue or the NATS queue group, if it is not the name of the
+	// service (`queue`); see [Service.QueueName].
 	Queue string
 	// DependsOn names the services that must be ready before it starts
 	// (`depends_on`).
 	DependsOn []string
-	// Env is added to the program's environment (`env`); numbers and booleans
-	// are taken as they are written.
+	// Env is added to the environment of the program (`env`). Numbers and booleans keep
+	// their spelling.
 	Env map[string]string
-	// Watch is what a change of rebuilds and restarts it (`watch`): globs
-	// relative to the workspace, where ** stands for any folders. Empty for
-	// the default: the Go files it is built from, or nothing for a Command.
+	// Watch lists the files whose changes rebuild and restart the service (`watch`):
+	// globs relative to the workspace, in which ** matches any folders. If it is empty,
+	// these are its Go files, or none for a Command.
 	Watch []string
-	// Ready is how msctl finds out that it is up (`ready`).
+	// Ready is the readiness check (`ready`).
 	Ready Ready
-	// ReadyPattern is the JSON text of the pattern that ReadyMessage asks for
-	// (`ready: {pattern: …}`), "" for the health message.
+	// ReadyPattern is the pattern of the message that ReadyMessage sends, as JSON
+	// (`ready: {pattern: …}`), or "" for the health message.
 	ReadyPattern string
-	// Line and Column are where its name stands in the file, from 1.
+	// Line and Column are the position of its name in the file, from 1.
 	Line, Column int
 }
 
-// Kind is what a service is to others.
+// Kind is the kind of a service.
 type Kind string
 
 // The kinds of services.
 const (
-	// KindService answers messages; it is the default.
+	// KindService handles messages. It is the default.
 	KindService Kind = "service"
-	// KindGateway answers HTTP requests and sends messages.
+	// KindGateway serves HTTP and sends messages.
 	KindGateway Kind = "gateway"
 )
 
-// Transport is how messages reach a service.
+// Transport carries the messages of a service.
 type Transport string
 
 // The transports.
@@ -126,24 +124,24 @@ const (
 	NATS     Transport = "nats"
 )
 
-// Ready is how readiness is asked.
+// Ready is the kind of a readiness check.
 type Ready string
 
-// The ways to ask for readiness.
+// The readiness checks.
 const (
-	// ReadyMessage sends a message and waits for any answer, an error from the
-	// service included; the default for a service.
+	// ReadyMessage sends a message and waits for any reply, even an error. It is the
+	// default for a service.
 	ReadyMessage Ready = "message"
-	// ReadyHTTP asks for GET /health and waits for any answer below 500; the
-	// default for a gateway.
+	// ReadyHTTP sends GET /health and waits for a status below 500. It is the default
+	// for a gateway.
 	ReadyHTTP Ready = "http"
-	// ReadyProcess takes a process that has not ended within two seconds for
-	// ready; the default for a Command on Redis or NATS, where nobody can ask
-	// a program that is not built on this runtime whether it serves.
+	// ReadyProcess considers a process ready if it is still running after two seconds.
+	// It is the default for a Command on Redis or NATS, because a program that is not
+	// built on this runtime cannot be checked there.
 	ReadyProcess Ready = "process"
 )
 
-// Service returns the service of that name, or nil.
+// Service returns the service with a name, or nil.
 func (w *Workspace) Service(name string) *Service {
 	for _, s := range w.Services {
 		if s.Name == name {
@@ -153,7 +151,7 @@ func (w *Workspace) Service(name string) *Service {
 	return nil
 }
 
-// Names returns the services' names in the order of the file.
+// Names returns the names of the services in the order of the file.
 func (w *Workspace) Names() []string {
 	names := make([]string, len(w.Services))
 	for i, s := range w.Services {
@@ -162,9 +160,9 @@ func (w *Workspace) Names() []string {
 	return names
 }
 
-// Order returns the services in an order in which each one comes after all
-// that it depends on; otherwise they stay in the order of the file. With names
-// it returns only those and what they depend on; unknown names are left out.
+// Order returns the services with every service after its dependencies, and otherwise in
+// the order of the file. With names, it returns only these services and their
+// dependencies, and ignores unknown names.
 func (w *Workspace) Order(names ...string) []*Service {
 	wanted := names
 	if len(names) == 0 {
@@ -178,7 +176,7 @@ func (w *Workspace) Order(names ...string) []*Service {
 			return
 		}
 		for _, dependency := range s.DependsOn {
-			visit(dependency) // ends: a loaded workspace has no cycles
+			visit(dependency) // terminates: a loaded workspace has no cycles
 		}
 		ordered = append(ordered, s)
 	}
@@ -190,12 +188,12 @@ func (w *Workspace) Order(names ...string) []*Service {
 	return ordered
 }
 
-// Addr is host:port of the service, where it has a port.
+// Addr returns host:port for a service that has a port.
 func (s *Service) Addr() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// URL is the target of a service with an address of its own, as others write
-// it: tcp://host:port, or http://host:port for a gateway. It is of no use with a
-// broker: see [Workspace.Broker] and [Service.QueueName].
+// URL returns the address of a service that has a port: tcp://host:port, or
+// http://host:port for a gateway. For services behind a broker, see [Workspace.Broker] and
+// [Service.QueueName].
 func (s *Service) URL() string {
 	if s.Kind == KindGateway {
 		return "http://" + s.Addr()
@@ -203,8 +201,8 @@ func (s *Service) URL() string {
 	return string(s.Transport) + "://" + s.Addr()
 }
 
-// WorkDir is the absolute folder in which a service's program runs: Dir for a
-// Command, the workspace's folder otherwise.
+// WorkDir returns the absolute path of the folder in which the program of a service runs:
+// Dir for a Command, otherwise the folder of the workspace.
 func (w *Workspace) WorkDir(s *Service) string {
 	if filepath.IsAbs(s.Dir) {
 		return filepath.Clean(s.Dir)

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestLoadTheExample(t *testing.T) {
+func TestLoad(t *testing.T) {
 	w, err := Load(filepath.Join("testdata", FileName))
 	if err != nil {
 		t.Fatal(err)
@@ -53,100 +53,100 @@ func TestLoadTheExample(t *testing.T) {
 		t.Errorf("URLs %s", got)
 	}
 	if w.Service("nobody") != nil {
-		t.Error("there is a service nobody")
+		t.Error("Service returned an unknown service")
 	}
 }
 
-func TestErrorsHaveTheirPlace(t *testing.T) {
+func TestErrorPositions(t *testing.T) {
 	service := func(lines string) string {
 		return "name: shop\nservices:\n  items:\n" + lines
 	}
 	tests := []struct{ name, text, want string }{
-		{"empty", "", "msctl.yaml:1:1: the file says nothing: it needs `name:` and `services:`"},
-		{"only a comment", "# soon\n", "msctl.yaml:1:1: the file says nothing: it needs `name:` and `services:`"},
+		{"empty", "", "msctl.yaml:1:1: the file is empty: `name:` and `services:` are required"},
+		{"only a comment", "# soon\n", "msctl.yaml:1:1: the file is empty: `name:` and `services:` are required"},
 		{"a list", "- a\n", "msctl.yaml:1:1: the file must be a mapping (`key: value` lines), not a list"},
-		{"no name", "services: {}\n", "msctl.yaml:1:1: `name:` is missing: give the workspace a name"},
+		{"no name", "services: {}\n", "msctl.yaml:1:1: `name:` is missing"},
 		{"no services", "name: a\n", "msctl.yaml:1:1: `services:` is missing"},
 		{"unknown key", "name: a\nservcies:\n", `msctl.yaml:2:1: unknown key "servcies": did you mean "services"?`},
 		{"a key far from all", "name: a\nservices: {}\nqq: 1\n", `msctl.yaml:3:1: unknown key "qq": use one of name, env, brokers, services`},
 		{"bad name", "name: Shop\nservices: {}\n",
-			`msctl.yaml:1:7: name "Shop" must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most`},
-		{"two documents", "name: a\nservices: {}\n---\nname: b\n", "msctl.yaml:4:5: a workspace file is one YAML document, this is a second one"},
+			`msctl.yaml:1:7: invalid name "Shop": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens`},
+		{"two documents", "name: a\nservices: {}\n---\nname: b\n", "msctl.yaml:4:5: unexpected second YAML document"},
 		{"unknown key of a service", service("    path: ./a\n    prt: 1\n"),
-			"msctl.yaml:3:3: service items needs a port\n" + `msctl.yaml:5:5: unknown key "prt": did you mean "port"?`},
-		{"bad port", service("    path: ./a\n    port: 70000\n"), `msctl.yaml:5:11: port "70000" must be a number from 1 to 65535`},
-		{"port is a word", service("    path: ./a\n    port: http\n"), `msctl.yaml:5:11: port "http" must be a number from 1 to 65535`},
-		{"nothing to run", service("    port: 1\n"), "msctl.yaml:3:3: service items needs `path:` (a Go package) or `command:` (any program)"},
+			"msctl.yaml:3:3: service items requires a port\n" + `msctl.yaml:5:5: unknown key "prt": did you mean "port"?`},
+		{"bad port", service("    path: ./a\n    port: 70000\n"), `msctl.yaml:5:11: invalid port "70000": must be between 1 and 65535`},
+		{"port is a word", service("    path: ./a\n    port: http\n"), `msctl.yaml:5:11: invalid port "http": must be between 1 and 65535`},
+		{"nothing to run", service("    port: 1\n"), "msctl.yaml:3:3: service items requires `path:` (a Go package) or `command:` (any program)"},
 		{"too much to run", service("    port: 1\n    path: ./a\n    command: x\n"),
-			"msctl.yaml:6:5: service items has both a path and a command: keep one"},
+			"msctl.yaml:6:5: service items has both a path and a command: remove one"},
 		{"dir without command", service("    port: 1\n    path: ./a\n    dir: x\n"),
-			"msctl.yaml:6:5: dir goes with command; a Go package has its path"},
+			"msctl.yaml:6:5: dir requires command: a Go package has a path instead"},
 		{"path outside", service("    port: 1\n    path: ../a\n"),
-			`msctl.yaml:5:11: path "../a" must be a folder inside the workspace, such as ./apps/items`},
+			`msctl.yaml:5:11: invalid path "../a": must be a folder in the workspace, such as ./apps/items`},
 		{"unknown transport", service("    port: 1\n    path: ./a\n    transport: tpc\n"),
 			`msctl.yaml:6:16: unknown transport "tpc": did you mean "tcp"?`},
 		{"unknown kind", service("    port: 1\n    path: ./a\n    kind: x\n"),
 			`msctl.yaml:6:11: unknown kind "x": use service, gateway`},
 		{"gateway with transport", service("    port: 1\n    path: ./a\n    kind: gateway\n    transport: tcp\n    ready: message\n"),
-			"msctl.yaml:7:5: a gateway has no transport of its own: it answers HTTP\n" +
-				"msctl.yaml:8:12: a gateway answers no messages: use http, or leave ready out"},
+			"msctl.yaml:7:5: a gateway has no transport: it serves HTTP\n" +
+				"msctl.yaml:8:12: a gateway handles no messages: use http, or remove ready"},
 		{"a port with a broker", service("    path: ./a\n    transport: nats\n    port: 1\n"),
-			"msctl.yaml:6:5: service items is reached through NATS and has no port of its own: leave it out"},
+			"msctl.yaml:6:5: service items uses NATS and has no port: remove it"},
 		{"a broker's service asked over HTTP", service("    path: ./a\n    transport: redis\n    ready: http\n"),
-			"msctl.yaml:6:12: ready: http needs a port to ask at"},
+			"msctl.yaml:6:12: ready: http requires a port"},
 		{"queue without one", service("    path: ./a\n    port: 1\n    queue: a\n"),
-			"msctl.yaml:6:5: queue goes with rabbitmq (its queue) and nats (its queue group), not with tcp"},
+			"msctl.yaml:6:5: queue requires rabbitmq (the queue) or nats (the queue group), not tcp"},
 		{"queue of Redis", service("    path: ./a\n    transport: redis\n    queue: a\n"),
-			"msctl.yaml:6:5: queue goes with rabbitmq (its queue) and nats (its queue group), not with redis"},
+			"msctl.yaml:6:5: queue requires rabbitmq (the queue) or nats (the queue group), not redis"},
 		{"queue of a gateway", service("    path: ./a\n    port: 1\n    kind: gateway\n    queue: a\n"),
-			"msctl.yaml:7:5: a gateway has no queue: it answers HTTP"},
+			"msctl.yaml:7:5: a gateway has no queue: it serves HTTP"},
 		{"bad queue", service("    path: ./a\n    transport: rabbitmq\n    queue: a b\n"),
-			`msctl.yaml:6:12: queue "a b" must be 1 to 255 bytes without spaces`},
+			`msctl.yaml:6:12: invalid queue "a b": must be 1 to 255 bytes without spaces`},
 		{"the broker's own queue", service("    path: ./a\n    transport: rabbitmq\n    queue: amq.gen\n"),
-			`msctl.yaml:6:12: queue "amq.gen": names with amq. are RabbitMQ's own`},
+			`msctl.yaml:6:12: invalid queue "amq.gen": RabbitMQ reserves names that start with amq.`},
 		{"unknown broker", "name: a\nbrokers: {rabbit: x}\nservices: {}\n", `msctl.yaml:2:11: unknown key "rabbit": did you mean "rabbitmq"?`},
 		{"a broker nowhere", "name: a\nbrokers:\n  nats:\nservices: {}\n", "msctl.yaml:3:3: nats has no value"},
 		{"another broker's address", "name: a\nbrokers:\n  nats: amqp://u:secret@h\nservices: {}\n",
-			"msctl.yaml:3:9: nats: amqp://u:xxxxx@h is no address of NATS: write it like nats://localhost:4222"},
+			"msctl.yaml:3:9: nats: amqp://u:xxxxx@h is not a NATS address: must be like nats://localhost:4222"},
 		{"ready otherwise", service("    path: ./a\n    port: 1\n    ready: {patern: a}\n"),
 			`msctl.yaml:6:13: unknown key "patern": did you mean "pattern"?`},
 		{"ready without a pattern", service("    path: ./a\n    port: 1\n    ready: {}\n"),
-			"msctl.yaml:6:5: ready needs a pattern to ask for, such as {pattern: {cmd: status}}"},
+			"msctl.yaml:6:5: ready requires a pattern, such as {pattern: {cmd: status}}"},
 		{"a gateway asked by message", service("    path: ./a\n    port: 1\n    kind: gateway\n    ready: {pattern: a}\n"),
-			"msctl.yaml:7:12: a gateway answers no messages: use http, or leave ready out"},
+			"msctl.yaml:7:12: a gateway handles no messages: use http, or remove ready"},
 		{"a list in a pattern", service("    path: ./a\n    port: 1\n    ready: {pattern: [a]}\n"),
-			"msctl.yaml:6:22: pattern must be one word or line, not a list"},
+			"msctl.yaml:6:22: pattern must be a single value, not a list"},
 		{"bad host", service("    port: 1\n    path: ./a\n    host: tcp://x\n"),
-			`msctl.yaml:6:11: host "tcp://x" must be a host name or an IP address, without a scheme or a port`},
-		{"unbalanced command", service("    port: 1\n    command: npm 'x\n"), "msctl.yaml:5:14: command: a quote is not closed"},
+			`msctl.yaml:6:11: invalid host "tcp://x": must be a host name or an IP address, without a scheme or a port`},
+		{"unbalanced command", service("    port: 1\n    command: npm 'x\n"), "msctl.yaml:5:14: command: unclosed quote"},
 		{"empty command", service("    port: 1\n    command: []\n"), "msctl.yaml:5:14: command is empty"},
 		{"bad variable", service("    port: 1\n    path: ./a\n    env: {1A: x}\n"),
-			`msctl.yaml:6:11: environment variable "1A" must be letters, digits and underscores, and not start with a digit`},
-		{"list where a word should be", service("    port: [1]\n    path: ./a\n"), "msctl.yaml:4:11: port must be one word or line, not a list"},
+			`msctl.yaml:6:11: invalid environment variable "1A": must be letters, digits, and underscores, and not start with a digit`},
+		{"list where a word should be", service("    port: [1]\n    path: ./a\n"), "msctl.yaml:4:11: port must be a single value, not a list"},
 		{"word where a list should be", service("    port: 1\n    path: ./a\n    depends_on: b\n"),
 			"msctl.yaml:6:17: depends_on must be a list of services, such as [a, b]"},
 		{"no value", service("    port:\n    path: ./a\n"), "msctl.yaml:4:5: port has no value"},
-		{"bad glob", service("    port: 1\n    path: ./a\n    watch: ['[']\n"), `msctl.yaml:6:13: glob "[" is malformed`},
+		{"bad glob", service("    port: 1\n    path: ./a\n    watch: ['[']\n"), `msctl.yaml:6:13: invalid glob "["`},
 		{"anchor", service("    port: &p 1\n    path: ./a\n"),
-			"msctl.yaml:4:11: anchors, aliases and tags (&, *, !) are not used in this file: write the value out"},
+			"msctl.yaml:4:11: anchors, aliases, and tags (&, *, !) are not supported: write out the value"},
 		{"same port", service("    port: 1\n    path: ./a\n  b:\n    port: 1\n    path: ./b\n"),
-			"msctl.yaml:7:11: service b has port 1, which service items has already"},
+			"msctl.yaml:7:11: services items and b have the same port 1"},
 		{"unknown dependency", service("    port: 1\n    path: ./a\n    depends_on: [itms]\n"),
-			`msctl.yaml:6:18: service items depends on "itms", which is no service: did you mean "items"?`},
+			`msctl.yaml:6:18: service items depends on an unknown service "itms": did you mean "items"?`},
 		{"dependency twice", service("    port: 1\n    path: ./a\n  b:\n    port: 2\n    path: ./b\n    depends_on: [items, items]\n"),
-			"msctl.yaml:9:25: items is there twice"},
+			"msctl.yaml:9:25: duplicate service items"},
 		{"itself", service("    port: 1\n    path: ./a\n    depends_on: [items]\n"),
-			"msctl.yaml:6:18: these services wait for each other: items -> items"},
+			"msctl.yaml:6:18: cyclic dependency: items -> items"},
 		{"cycle", "name: a\nservices:\n" +
 			"  x: {path: x, port: 1, depends_on: [a]}\n" +
 			"  a: {path: a, port: 2, depends_on: [b]}\n" +
 			"  b: {path: b, port: 3, depends_on: [c]}\n" +
 			"  c: {path: c, port: 4, depends_on: [a]}\n",
-			"msctl.yaml:4:38: these services wait for each other: a -> b -> c -> a"},
+			"msctl.yaml:4:38: cyclic dependency: a -> b -> c -> a"},
 		{"all at once", "name: A\nservices:\n  B: {path: x, port: 0}\n",
-			`msctl.yaml:1:7: name "A" must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most` + "\n" +
-				`msctl.yaml:3:3: name "B" must be a lower-case letter and then lower-case letters, digits or hyphens, 63 at most` + "\n" +
-				`msctl.yaml:3:22: port "0" must be a number from 1 to 65535`},
+			`msctl.yaml:1:7: invalid name "A": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens` + "\n" +
+				`msctl.yaml:3:3: invalid name "B": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens` + "\n" +
+				`msctl.yaml:3:22: invalid port "0": must be between 1 and 65535`},
 		{"too large", "name: a\n" + strings.Repeat("#\n", 1<<19), "msctl.yaml:1:1: the file is larger than 1 MiB"},
 	}
 	for _, tt := range tests {

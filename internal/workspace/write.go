@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// serviceLines writes a service as it would stand in the first column.
+// serviceLines returns the lines of a service, starting in the first column.
 func serviceLines(s *Service, step int) []string {
 	var keys []string
 	add := func(present bool, format string, args ...any) {
@@ -46,8 +46,8 @@ func joinScalars(words []string) string {
 
 var plainScalar = regexp.MustCompile(`^[A-Za-z./][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*$`)
 
-// scalar writes a text so that YAML reads the same text back: plain where that
-// is safe in a list too, in double quotes otherwise.
+// scalar returns text as a YAML scalar: plain if that is safe even in a list, otherwise in
+// double quotes.
 func scalar(text string) string {
 	switch strings.ToLower(text) {
 	case "true", "false", "yes", "no", "on", "off", "null", "y", "n":
