@@ -52,7 +52,7 @@ func (b *Bench) collapse(ctx context.Context) error {
 // capacityTimeout is the attempt timeout while the capacity is searched for.
 const capacityTimeout = 30 * time.Second
 
-// capacityStep loads the service with users who send without a pause.
+// capacityStep loads the service with a number of users without think time.
 func (b *Bench) capacityStep(ctx context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
 	quiet := b.spec.single()
 	quiet.Faults = nil

@@ -9,7 +9,6 @@
 // [Prepare] finds the targets and opens the output files, [Bench.Run] makes the runs
 // and shows them on a [Display], and [Bench.Document] returns what was measured.
 //
-// The package knows nothing about the command line or the screen. Its errors still
-// name flags and lines of scenario files, because every setting remembers where it
-// was set.
+// The package is independent of the command line and the screen. Its errors still name
+// flags and lines of scenario files, because every setting records where it was set.
 package bench

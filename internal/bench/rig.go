@@ -181,7 +181,7 @@ func (r *rig) close() {
 	}
 }
 
-// about returns what a report says about the run in addition to its measurements.
+// about returns the description of the run for the report.
 func (r *rig) about(name string, cell int) report.About {
 	s := r.spec
 	a := report.About{

@@ -34,7 +34,7 @@ type scenario struct {
 const maxScenario = 1 << 20
 
 // ReadScenario sets the settings of a file, except those that have been set on the
-// command line, and the messages of the file. withPattern says that the command line
+// command line, and the messages of the file. withPattern means that the command line
 // has a PATTERN, which excludes messages in the file. All errors are usage errors
 // that name the line.
 func (s *Spec) ReadScenario(path string, withPattern bool) error {

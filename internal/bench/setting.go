@@ -24,7 +24,7 @@ type setting struct {
 // name the setting.
 type TypeError struct{ text string }
 
-// Error says what the value is not.
+// Error describes the type that the value does not have.
 func (e *TypeError) Error() string { return e.text }
 
 // Settings returns the names of all settings, sorted. They are the flags of

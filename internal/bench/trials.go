@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 )
 
-// Trials says which runs are made of one Spec.
+// Trials are the runs that are made of one Spec.
 type Trials struct {
 	Repeat   int // of each run; at least 1
 	Axes     []Axis
@@ -97,7 +97,7 @@ func (s *Spec) checkTrials() error {
 	case t.Demo && (t.Collapse || len(t.Axes) > 0 || t.Repeat > 1):
 		return s.Usagef(nil, "--demo cannot be combined with --collapse, --sweep, or --repeat")
 	case t.Collapse && s.shape() == "users":
-		return s.Usagef([]string{"collapse", "users"}, "--collapse requires a rate and cannot be combined with --users: users who wait for replies cannot cause a retry storm")
+		return s.Usagef([]string{"collapse", "users"}, "--collapse requires a rate and cannot be combined with --users: a closed-loop load cannot cause a retry storm")
 	case t.Collapse && s.Load.Requests > 0:
 		return s.Usagef([]string{"collapse", "requests"}, "--collapse cannot be combined with --requests: its runs end with --duration")
 	}

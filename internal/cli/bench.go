@@ -40,7 +40,7 @@ func benchCommand(spec *bench.Spec) *cobra.Command {
 		Long: `Send requests to a service at a rate, or from a number of users, under a policy of
 timeouts and retries, and report the outcome of each. Latencies are measured from
 the time at which a request was due, so a stall of the service cannot hide. With a
-fault, the verdict says whether the system recovered. On a terminal, the run is
+fault, the verdict states whether the system recovered. On a terminal, the run is
 drawn live and can be changed while it is running.
 
 ` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + `

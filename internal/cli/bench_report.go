@@ -18,7 +18,7 @@ import (
 	"github.com/msctl/msctl/internal/term"
 )
 
-// reportOptions is what `msctl bench report` was told.
+// reportOptions are the arguments and flags of `msctl bench report`.
 type reportOptions struct {
 	files       []string
 	format      string
@@ -35,9 +35,9 @@ func newBenchReportCommand(s *term.IO) *cobra.Command {
 	var o reportOptions
 	cmd := &cobra.Command{
 		Use:   "report FILE…",
-		Short: "Show saved runs again, in any format",
-		Long: `Show runs that --save has written: as the text they ended with, or in another
-format. Several files of single runs are one report.`,
+		Short: "Print saved runs in any format",
+		Long: `Print runs saved with --save: as the text report of the run, or in another format.
+Several files of single runs are combined into one report.`,
 		Example: `  msctl bench report run.json
   msctl bench report run.json -o html > run.html
   msctl bench report run.json -o markdown --threshold 'p99<50ms'
@@ -52,8 +52,8 @@ format. Several files of single runs are one report.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.format, "output", "o", "text", "print as `FORMAT`: "+strings.Join(reportFormats(), ", "))
-	f.StringArrayVar(&o.thresholds, "threshold", nil, "end with exit code 99 unless `BOUND` holds: p99<50ms (repeatable)")
+	f.StringVarP(&o.format, "output", "o", "text", "output `FORMAT`: "+strings.Join(reportFormats(), ", "))
+	f.StringArrayVar(&o.thresholds, "threshold", nil, "exit with code 99 unless `BOUND` holds: p99<50ms (repeatable)")
 	f.StringVar(&o.printPolicy, "print-policy", "", "print the suggested policy as code in `LANGUAGE` instead: "+strings.Join(printcode.PolicyLanguages(), " or "))
 	f.BoolVar(&o.schema, "schema", false, "print the JSON Schema of saved runs")
 	return cmd
@@ -105,7 +105,7 @@ func runBenchReport(s *term.IO, o reportOptions) error {
 func (o *reportOptions) print(s *term.IO, d *report.Document) error {
 	if o.printPolicy != "" {
 		if d.Suggestion == nil {
-			return exit.WithHint(errors.New("the run suggests no policy: too little was measured while the service was well"), "a longer run without faults has more")
+			return exit.WithHint(errors.New("no policy is suggested: there are too few measurements of the healthy service"), "make a longer run without faults")
 		}
 		return printcode.WritePolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
 	}
@@ -119,7 +119,7 @@ func (o *reportOptions) print(s *term.IO, d *report.Document) error {
 	return nil
 }
 
-// crossed is the error of thresholds that were not kept.
+// crossed returns the error for thresholds that were not met, or nil.
 func crossed(d *report.Document) error {
 	var texts []string
 	for _, t := range d.Crossed() {
@@ -131,7 +131,7 @@ func crossed(d *report.Document) error {
 	return exit.WithCode(fmt.Errorf("threshold crossed: %s", strings.Join(texts, ", ")), exit.Threshold)
 }
 
-// loadDocuments reads saved runs and puts those of several files together.
+// loadDocuments reads saved runs and combines those of several files.
 func loadDocuments(files []string) (*report.Document, error) {
 	all := make([]*report.Document, len(files))
 	for i, file := range files {
@@ -140,7 +140,7 @@ func loadDocuments(files []string) (*report.Document, error) {
 		case err != nil:
 			return nil, err
 		case i > 0 && (d.Kind != report.KindRun || all[0].Kind != report.KindRun):
-			return nil, exit.WithHint(exit.Usagef("%s: sweeps and collapses are reports of their own", file), "give one file")
+			return nil, exit.WithHint(exit.Usagef("%s: a sweep or collapse cannot be combined with other files", file), "name a single file")
 		}
 		for j := range d.Runs {
 			if len(files) > 1 && d.Runs[j].Name == "" {
@@ -152,7 +152,7 @@ func loadDocuments(files []string) (*report.Document, error) {
 	return report.Merge(all[0], all[1:]...), nil
 }
 
-// compareOptions is what `msctl bench compare` was told.
+// compareOptions are the flags of `msctl bench compare`.
 type compareOptions struct {
 	format string
 	run    string
@@ -163,11 +163,10 @@ func newBenchCompareCommand(s *term.IO) *cobra.Command {
 	formats := []string{"text", "markdown", "json"}
 	cmd := &cobra.Command{
 		Use:   "compare BEFORE AFTER",
-		Short: "Tell whether one saved run is worse than another",
-		Long: `Compare two runs that --save has written, with 95 % confidence intervals from a
-bootstrap over seconds (and over runs, where --repeat made several): what has
-regressed, what is better, and what is the same as far as can be told. A regression
-ends with exit code 99.`,
+		Short: "Compare two saved runs",
+		Long: `Compare two runs saved with --save, and report for each metric whether it regressed,
+improved, or stayed the same. The 95% confidence intervals come from a bootstrap over
+seconds, and over runs if --repeat made several. The exit code is 99 on a regression.`,
 		Example: `  msctl bench compare main.json branch.json
   msctl bench compare main.json branch.json -o markdown`,
 		Args: argCount(2, 2),
@@ -178,8 +177,8 @@ ends with exit code 99.`,
 			return runBenchCompare(s, args[0], args[1], o)
 		},
 	}
-	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "print as `FORMAT`: "+strings.Join(formats, ", "))
-	cmd.Flags().StringVar(&o.run, "run", "", "compare the run `NAME` of files that hold several kinds: a policy of --collapse, or timeout=1s of --sweep")
+	cmd.Flags().StringVarP(&o.format, "output", "o", "text", "output `FORMAT`: "+strings.Join(formats, ", "))
+	cmd.Flags().StringVar(&o.run, "run", "", "compare the run `NAME` of files with several runs: a policy of --collapse, or timeout=1s of --sweep")
 	return cmd
 }
 
@@ -210,7 +209,7 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 	return regressed(c, before)
 }
 
-// regressed is the error of a comparison in which something got worse.
+// regressed returns the error for a comparison with a regression, or nil.
 func regressed(c *compare.Comparison, before string) error {
 	if c.Verdict != compare.Regressed {
 		return nil
@@ -224,5 +223,5 @@ func regressed(c *compare.Comparison, before string) error {
 	if c.Recovery != nil && c.Recovery.Judgment == compare.Regressed {
 		worse = append(worse, "recovery")
 	}
-	return exit.WithCode(fmt.Errorf("regressed against %s: %s", before, strings.Join(worse, ", ")), exit.Threshold)
+	return exit.WithCode(fmt.Errorf("regressed compared with %s: %s", before, strings.Join(worse, ", ")), exit.Threshold)
 }

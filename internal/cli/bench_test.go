@@ -78,7 +78,7 @@ func TestBenchInterrupted(t *testing.T) {
 		t.Errorf("offered %d, timeout %d: want the same, at least 20\n%s", got, want, text)
 	}
 	if !strings.Contains(text, "the run was stopped early with") || strings.Contains(text+out.Err.String(), "\x1b") {
-		t.Errorf("the report does not tell of the stop, or holds escape codes:\n%s", text)
+		t.Errorf("the report does not mention the stop, or contains escape codes:\n%s", text)
 	}
 }
 
@@ -149,6 +149,6 @@ func TestBenchOfAddressesWithPasswords(t *testing.T) {
 		t.Errorf("code %d, %s\n%s", code, text, b.Err.String())
 	}
 	if got := <-users; got != "app s3cret@" {
-		t.Errorf("the server was told %q", got)
+		t.Errorf("the server received %q", got)
 	}
 }

@@ -72,7 +72,7 @@ func TestQueue(t *testing.T) {
 	here := t.Context()
 	type step struct {
 		at    int             // ms
-		ctx   context.Context // of the one who comes; nil for nobody
+		ctx   context.Context // of the caller that arrives; nil for none
 		stall int             // ms
 		want  string
 	}
@@ -85,7 +85,7 @@ func TestQueue(t *testing.T) {
 		{"first in, first out", queue{workers: 1}, []step{
 			{0, here, 0, "-"}, {1, here, 0, "--"}, {9, here, 0, "---"}, {10, nil, 0, "d--"}, {19, nil, 0, "d--"}, {20, nil, 0, "dd-"}, {30, nil, 0, "ddd"},
 		}, Stats{Arrived: 3, Done: 3}},
-		{"an idle worker begins when work comes", queue{workers: 1}, []step{
+		{"an idle worker starts when work arrives", queue{workers: 1}, []step{
 			{0, here, 0, "-"}, {25, here, 0, "d-"}, {34, nil, 0, "d-"}, {35, nil, 0, "dd"},
 		}, Stats{Arrived: 2, Done: 2}},
 		{"two workers", queue{workers: 2}, []step{
@@ -94,10 +94,10 @@ func TestQueue(t *testing.T) {
 		{"a full queue", queue{workers: 1, room: 1}, []step{
 			{0, here, 0, "-"}, {1, here, 0, "--"}, {2, here, 0, "--r"}, {10, here, 0, "d-r-"}, {11, here, 0, "d-r-r"},
 		}, Stats{Arrived: 5, Busy: 1, Waiting: 1, Done: 1, Refused: 2}},
-		{"dead work is done", queue{workers: 1}, []step{
+		{"abandoned work is done", queue{workers: 1}, []step{
 			{0, here, 0, "-"}, {1, gone, 0, "--"}, {20, nil, 0, "dd"},
 		}, Stats{Arrived: 2, Done: 2, Wasted: 1}},
-		{"dead work is dropped", queue{workers: 1, dropExpired: true}, []step{
+		{"abandoned work is dropped", queue{workers: 1, dropExpired: true}, []step{
 			{0, here, 0, "-"}, {1, gone, 0, "--"}, {2, here, 0, "---"}, {10, nil, 0, "de-"}, {20, nil, 0, "ded"},
 		}, Stats{Arrived: 3, Done: 2, Expired: 1}},
 		{"a stall stops the work", queue{workers: 1}, []step{
@@ -109,7 +109,7 @@ func TestQueue(t *testing.T) {
 		{"stalls that overlap", queue{workers: 1}, []step{
 			{0, here, 0, "-"}, {5, nil, 20, "-"}, {10, nil, 5, "-"}, {15, nil, 20, "-"}, {39, nil, 0, "-"}, {40, nil, 0, "d"},
 		}, Stats{Arrived: 1, Done: 1}},
-		{"nobody is refused in a stall", queue{workers: 1, room: 1}, []step{
+		{"no request is refused during a stall", queue{workers: 1, room: 1}, []step{
 			{0, nil, 20, ""}, {1, here, 0, "-"}, {2, here, 0, "--"}, {3, here, 0, "---"}, {19, nil, 0, "---"}, {20, nil, 0, "--r"}, {30, nil, 0, "d-r"},
 		}, Stats{Arrived: 3, Busy: 1, Done: 1, Refused: 1}},
 	} {

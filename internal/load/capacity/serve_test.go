@@ -67,7 +67,7 @@ func endStall(t *testing.T, r *Running) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for i := range r.queue.waiting.len() {
-			if r.queue.waiting.jobs[i].ctx.Err() == nil { // nobody has left, so the first is the 0th
+			if r.queue.waiting.jobs[i].ctx.Err() == nil { // none has left, so the first is at index 0
 				return false
 			}
 		}

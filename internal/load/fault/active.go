@@ -74,8 +74,8 @@ func (l *link) send(now time.Time, size int, bytesPerSecond int64) time.Time {
 	return l.free
 }
 
-// through returns when size bytes sent now will have passed the link of a Bandwidth:
-// at the latest when its window ends and the limit is lifted.
+// through returns when size bytes sent now will have passed the link of a Bandwidth. The
+// end of its window lifts the limit.
 func (a *active) through(to direction, now, end time.Time, size int) time.Time {
 	due := a.links[to].send(now, size, a.fault.BytesPerSecond)
 	if !end.IsZero() && end.Before(due) {

@@ -100,7 +100,7 @@ func TestSharesAreExact(t *testing.T) {
 			if diff := cmp.Diff(numbers, hits(p)); diff != "" {
 				t.Errorf("hits (-want +got):\n%s", diff)
 			}
-			// A copy is the last that is answered, or not.
+			// The last message may be a copy.
 			eventually(t, "what the service gets", func() bool { return int(s.echoes.Load()) == test.seen(len(numbers))+1 })
 			stats := p.Stats()
 			if a := stats.Faults[0]; a.Matched != many || int(a.Hit) != len(numbers) || stats.Messages != many+1 {
@@ -193,7 +193,7 @@ func TestReorderSwapsNeighbours(t *testing.T) {
 	p := before(t, nil, Options{Target: []string{r.addr}}, "reorder pattern=noted")
 	w := dial(t, p.Addr())
 	w.send(event(1), event(2), event(3), event(4), event(5))
-	eventually(t, "the last, which nobody overtakes, at last", func() bool { return len(r.all()) == 5 })
+	eventually(t, "the last message has arrived, which no other overtakes", func() bool { return len(r.all()) == 5 })
 	if diff := cmp.Diff([]string{event(2), event(1), event(4), event(3), event(5)}, r.all()); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}

@@ -43,7 +43,7 @@ func TestWindows(t *testing.T) {
 	p.Begin(now.Add(-16 * time.Hour))
 	check("after the window", "")
 	p.Begin(now.Add(-101 * time.Hour))
-	check("in a window without end", "500")
+	check("in a window without a length", "500")
 	for i, want := range []Active{
 		{ID: 1, Matched: 6, Hit: 1}, {ID: 2, Matched: 6, Hit: 1, Acting: true}, {ID: 3, Acting: true},
 	} {

@@ -166,7 +166,7 @@ func (c *Conn) roundTrip(l *link, req *micro.Request) (status int, body []byte, 
 	if req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(time.Now(), req.Data)
 	}
-	if _, err := l.in.Peek(1); err != nil { // so that no response at all is told from half a response
+	if _, err := l.in.Peek(1); err != nil { // distinguishes no response from an incomplete one
 		return 0, nil, false, err
 	}
 	var res *http.Response

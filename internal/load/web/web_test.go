@@ -68,8 +68,8 @@ func exchange(t *testing.T, c *web.Conn, req *micro.Request) (string, error) {
 	return string(body), err
 }
 
-// says returns a handler that responds with a status and a body.
-func says(status int, body string) http.HandlerFunc {
+// respond returns a handler that responds with a status and a body.
+func respond(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
@@ -102,23 +102,23 @@ func TestOutcomes(t *testing.T) {
 		handler http.HandlerFunc
 		want    load.ErrorCount // without a count; OK where it is zero
 	}{
-		{"200", says(200, `{"id":1}`), load.ErrorCount{}},
-		{"201 without a body", says(201, ""), load.ErrorCount{}},
-		{"302 is an answer", says(302, ""), load.ErrorCount{}},
-		{"404 of NestJS", says(404, `{"message":"item 17 not found","error":"Not Found","statusCode":404}`), load.ErrorCount{Outcome: load.Error, Status: 404, Text: "item # not found"}},
-		{"400 of NestJS' validation", says(400, `{"message":["name must be a string","price must be positive"],"error":"Bad Request","statusCode":400}`),
+		{"200", respond(200, `{"id":1}`), load.ErrorCount{}},
+		{"201 without a body", respond(201, ""), load.ErrorCount{}},
+		{"302 is a reply", respond(302, ""), load.ErrorCount{}},
+		{"404 of NestJS", respond(404, `{"message":"item 17 not found","error":"Not Found","statusCode":404}`), load.ErrorCount{Outcome: load.Error, Status: 404, Text: "item # not found"}},
+		{"400 of NestJS's validation", respond(400, `{"message":["name must be a string","price must be positive"],"error":"Bad Request","statusCode":400}`),
 			load.ErrorCount{Outcome: load.Error, Status: 400, Text: "name must be a string; price must be positive"}},
-		{"404 as problem+json", says(404, `{"type":"about:blank","title":"Not Found","status":404,"detail":"no such item"}`), load.ErrorCount{Outcome: load.Error, Status: 404, Text: "no such item"}},
-		{"409 as problem+json without detail", says(409, `{"title":"it is there"}`), load.ErrorCount{Outcome: load.Error, Status: 409, Text: "it is there"}},
-		{"the body's status does not count", says(502, `{"statusCode":200,"message":"odd"}`), load.ErrorCount{Outcome: load.Error, Status: 502, Text: "odd"}},
-		{"503 in plain text", says(503, "  too\n busy "), load.ErrorCount{Outcome: load.Error, Status: 503, Text: "too busy"}},
-		{"500 without a body", says(500, ""), load.ErrorCount{Outcome: load.Error, Status: 500, Text: "Internal Server Error"}},
-		{"500 with JSON that says nothing", says(500, `[1]`), load.ErrorCount{Outcome: load.Error, Status: 500, Text: "Internal Server Error"}},
-		{"a status without a name", says(499, ""), load.ErrorCount{Outcome: load.Error, Status: 499, Text: "status #"}},
-		{"a long body", says(500, strings.Repeat("é", 5000)), load.ErrorCount{Outcome: load.Error, Status: 500, Text: strings.Repeat("é", 80) + "…"}},
+		{"404 as problem+json", respond(404, `{"type":"about:blank","title":"Not Found","status":404,"detail":"no such item"}`), load.ErrorCount{Outcome: load.Error, Status: 404, Text: "no such item"}},
+		{"409 as problem+json without detail", respond(409, `{"title":"it is there"}`), load.ErrorCount{Outcome: load.Error, Status: 409, Text: "it is there"}},
+		{"the body's status does not count", respond(502, `{"statusCode":200,"message":"odd"}`), load.ErrorCount{Outcome: load.Error, Status: 502, Text: "odd"}},
+		{"503 in plain text", respond(503, "  too\n busy "), load.ErrorCount{Outcome: load.Error, Status: 503, Text: "too busy"}},
+		{"500 without a body", respond(500, ""), load.ErrorCount{Outcome: load.Error, Status: 500, Text: "Internal Server Error"}},
+		{"500 with JSON without a message", respond(500, `[1]`), load.ErrorCount{Outcome: load.Error, Status: 500, Text: "Internal Server Error"}},
+		{"a status without a name", respond(499, ""), load.ErrorCount{Outcome: load.Error, Status: 499, Text: "status #"}},
+		{"a long body", respond(500, strings.Repeat("é", 5000)), load.ErrorCount{Outcome: load.Error, Status: 500, Text: strings.Repeat("é", 80) + "…"}},
 		{"closed before the answer", abort, load.ErrorCount{Outcome: load.Reset, Text: "connection closed: EOF"}},
 		{"closed in the middle of the answer", half, load.ErrorCount{Outcome: load.Reset, Text: "connection closed: unexpected EOF"}},
-		{"a response that is too large", says(200, strings.Repeat("x", 2000)), load.ErrorCount{Outcome: load.Reset, Text: "connection closed: the response has more than 1000 bytes"}},
+		{"a response that is too large", respond(200, strings.Repeat("x", 2000)), load.ErrorCount{Outcome: load.Reset, Text: "connection closed: the response has more than 1000 bytes"}},
 		{"no answer", silent, load.ErrorCount{Outcome: load.Timeout, Text: "no answer in time"}},
 		{"no end of an answer", slowly, load.ErrorCount{Outcome: load.Timeout, Text: "no answer in time"}},
 	}
@@ -163,7 +163,7 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = free.Close()
-	stranger := httptest.NewUnstartedServer(says(200, ""))
+	stranger := httptest.NewUnstartedServer(respond(200, ""))
 	stranger.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	stranger.StartTLS()
 	t.Cleanup(stranger.Close)
@@ -176,7 +176,7 @@ func TestUnreachable(t *testing.T) {
 
 // TestHTTPS checks a server with a trusted certificate.
 func TestHTTPS(t *testing.T) {
-	s := httptest.NewTLSServer(says(200, `"safe"`))
+	s := httptest.NewTLSServer(respond(200, `"safe"`))
 	t.Cleanup(s.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
@@ -332,10 +332,10 @@ func TestDeadlines(t *testing.T) {
 		deadline time.Time
 		want     error
 	}{
-		"cancelled":          {ended, time.Now().Add(patience), why},
-		"the context's":      {late, time.Now().Add(patience), micro.ErrTimeout},
-		"the request's":      {t.Context(), time.Now().Add(10 * time.Millisecond), micro.ErrTimeout},
-		"it is over already": {t.Context(), time.Now().Add(-time.Second), micro.ErrTimeout},
+		"canceled":      {ended, time.Now().Add(patience), why},
+		"the context's": {late, time.Now().Add(patience), micro.ErrTimeout},
+		"the request's": {t.Context(), time.Now().Add(10 * time.Millisecond), micro.ErrTimeout},
+		"already over":  {t.Context(), time.Now().Add(-time.Second), micro.ErrTimeout},
 	} {
 		err := c.Exchange(test.ctx, &micro.Request{Deadline: test.deadline}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 		if !errors.Is(err, test.want) {
@@ -346,7 +346,7 @@ func TestDeadlines(t *testing.T) {
 
 // TestTrace checks that Wrote is called once, before the reply.
 func TestTrace(t *testing.T) {
-	s := serve(t, says(200, `"ok"`))
+	s := serve(t, respond(200, `"ok"`))
 	c := dial(t, s.URL, web.Options{Method: "POST"})
 	for range 3 {
 		var told []string
