@@ -73,7 +73,7 @@ func (c *crowd) end() {
 // sent, so that users of an unreachable service do not spin.
 const refusedPause = 10 * time.Millisecond
 
-// user runs one user until it is told to leave or the run ends.
+// user runs one user until its flag is set or the run ends.
 func (r *Run) user(c *crowd, leave *atomic.Bool) {
 	think := time.NewTimer(time.Hour)
 	defer think.Stop()

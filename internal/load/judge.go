@@ -127,10 +127,10 @@ func (j *judge) never(r *Recovery, after time.Duration) {
 		r.Why = fmt.Sprintf("the run ended %.1f s after the trigger, too soon for a verdict (needs %s): %s", after.Seconds(), needs, state)
 	case of < lostShare:
 		r.Verdict = Collapsed
-		r.Why = fmt.Sprintf("%.0f s after it ended, %s", after.Seconds(), state)
+		r.Why = fmt.Sprintf("%.0f s after the trigger ended, %s", after.Seconds(), state)
 	default:
 		r.Verdict = Degraded
-		r.Why = fmt.Sprintf("%.0f s after it ended, %s", after.Seconds(), state)
+		r.Why = fmt.Sprintf("%.0f s after the trigger ended, %s", after.Seconds(), state)
 	}
 }
 

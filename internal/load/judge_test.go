@@ -44,10 +44,10 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"back at once", join(good, bad, of(1, 12)), Recovered, 0},
 		{"back after 2 s", join(good, bad, of(0.2, 2), of(1, 10)), Recovered, 2 * time.Second},
-		{"back at 96 %", join(good, bad, of(0.5, 1), of(0.96, 11)), Recovered, time.Second},
+		{"back at 96%", join(good, bad, of(0.5, 1), of(0.96, 11)), Recovered, time.Second},
 		{"never worse for it", join(good, of(1, 4), of(1, 12)), Recovered, 0},
 		{"two good seconds are not three", join(good, bad, of(1, 2), of(0, 1), of(1, 2), of(0, 8)), Collapsed, 0},
-		{"gone for ever", join(good, bad, of(0.02, 13)), Collapsed, 0},
+		{"gone forever", join(good, bad, of(0.02, 13)), Collapsed, 0},
 		{"stuck at half", join(good, bad, of(0.6, 13)), Degraded, 0},
 		{"stuck just below", join(good, bad, of(0.92, 13)), Degraded, 0},
 		{"back and gone again", join(good, bad, of(1, 4), of(0, 9)), Degraded, 0},
@@ -74,7 +74,7 @@ func TestVerdicts(t *testing.T) {
 }
 
 // TestVerdictOfSeveralTriggers checks that each trigger is judged until the next one
-// starts, and that one without an end is not judged.
+// starts, and that an endless one is not judged.
 func TestVerdictOfSeveralTriggers(t *testing.T) {
 	r := newRecorder()
 	shares := join(of(1, 5), of(0, 2), of(1, 8), of(0, 2), of(0.1, 10))
@@ -95,7 +95,7 @@ func TestVerdictOfSeveralTriggers(t *testing.T) {
 }
 
 // TestVerdictOfTriggersThatOverlap checks that both are judged by the time after both,
-// compared with the time before both. One without an end changes nothing.
+// compared with the time before both. An endless one changes nothing.
 func TestVerdictOfTriggersThatOverlap(t *testing.T) {
 	for _, c := range []struct {
 		before, after float64

@@ -26,7 +26,7 @@ const ms = time.Millisecond
 // cannot make them fail. A few also run on a real clock and over TCP, if realClock
 // allows it.
 
-// realClock reports whether tests on a real clock shall run.
+// realClock reports whether tests on a real clock are enabled.
 func realClock() bool { return os.Getenv("MSCTL_TEST_LONG") == "1" }
 
 // skipUnlessRealClock skips a test on a real clock unless it is asked for.

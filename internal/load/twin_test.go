@@ -88,7 +88,7 @@ const (
 //     service times, corrected afterwards by HdrHistogram's rule, as wrk2 and
 //     similar tools do: a response that took longer than the interval represents the
 //     requests that were not sent in the meantime. It shares nothing with the engine
-//     and knows no intended start, so the agreement proves something.
+//     and has no intended starts, so the agreement proves something.
 //   - vegeta with at most 16 workers, which counts from when a worker was free: the
 //     16 that wait are all it sees of the stall. With as many workers as it needs it
 //     would be right; its default limit is higher than most machines need.

@@ -118,7 +118,7 @@ func checkView(t *testing.T, m *model, name string) {
 	}
 	checkSize(t, got, m.width, m.height)
 	if strings.Contains(got, "\x1b") {
-		t.Error("there are escape codes without colours")
+		t.Error("escape codes without colors")
 	}
 	path := filepath.Join("testdata", name+".txt")
 	if *update {
@@ -174,7 +174,7 @@ func TestColors(t *testing.T) {
 		m.palette = newPalette(true)
 		with := m.View()
 		if !strings.Contains(with, "\x1b[") {
-			t.Fatal("there are no colours")
+			t.Fatal("no colors")
 		}
 		var lines []string
 		for l := range strings.Lines(stripped(with)) {

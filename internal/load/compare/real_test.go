@@ -86,8 +86,8 @@ func realRun(t *testing.T, takes delay, rate int, duration time.Duration) *repor
 	return loaded(t, conn, load.Plan{Pacer: vegeta.ConstantPacer{Freq: rate, Per: time.Second}, Duration: duration})
 }
 
-// TestCompareRuns compares runs of real services in memory: equal services are not
-// told apart, and one that is 15% slower is.
+// TestCompareRuns compares runs of services in memory: equal services are the same, and one
+// that is 15% slower has regressed.
 func TestCompareRuns(t *testing.T) { synctest.Test(t, testCompareRuns) }
 
 func testCompareRuns(t *testing.T) {

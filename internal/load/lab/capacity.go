@@ -8,8 +8,8 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// The search for a capacity adds users who send requests without a pause, until more users
-// do not get more replies.
+// The search for a capacity adds users without think time until more users do not get more
+// replies.
 const (
 	firstUsers = 2
 	growth     = 4 // factor from step to step

@@ -17,10 +17,10 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// hostile is text that means something to every format it gets into.
+// hostile is text with special characters of every format.
 const hostile = "\"><script>alert(1)</script>&amp;{{.}}</style>`|*_[x](http://evil.example/a)\u2028\x00\x1b[31m'];--\n$(rm)"
 
-// hostileDocument has it wherever a document has text.
+// hostileDocument returns a document with hostile in every text.
 func hostileDocument(t *testing.T) *report.Document {
 	t.Helper()
 	d := collapse(t)
@@ -68,7 +68,7 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// junit is a JUnit file as a CI system reads it.
+// junit is a JUnit file, as parsed by a CI system.
 type junit struct {
 	Suites []struct {
 		Name     string `xml:"name,attr"`
@@ -108,7 +108,7 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
-// checkJUnit counts what fails against what the document says.
+// checkJUnit compares the failures with the document.
 func checkJUnit(t *testing.T, d *report.Document, text []byte) {
 	t.Helper()
 	var got junit
@@ -146,7 +146,7 @@ func checkJUnit(t *testing.T, d *report.Document, text []byte) {
 		t.Errorf("cases, failures, skipped -want +got\n%s", diff)
 	}
 	if diff := cmp.Diff(want, [3]int{suite.Tests, suite.Failures, suite.Skipped}); diff != "" {
-		t.Errorf("as the suite says -want +got\n%s", diff)
+		t.Errorf("counts of the suite -want +got\n%s", diff)
 	}
 }
 
@@ -165,8 +165,8 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// TestHostileMarkdown: text of the service ends no table, no line and no code,
-// and becomes no element.
+// TestHostileMarkdown checks that text of the service cannot break out of a table, a line, or
+// code, and does not become an element.
 func TestHostileMarkdown(t *testing.T) {
 	var out bytes.Buffer
 	if err := hostileDocument(t).Markdown(&out); err != nil {
@@ -194,7 +194,7 @@ func TestHostileMarkdown(t *testing.T) {
 	}
 }
 
-// withoutCode leaves out what is in spans of code.
+// withoutCode removes code spans.
 func withoutCode(line string) string {
 	var kept strings.Builder
 	for line != "" {
@@ -212,7 +212,7 @@ func withoutCode(line string) string {
 	return kept.String()
 }
 
-// TestVerdicts: one place each for what a run and a document came to.
+// TestVerdicts checks the worst verdict of a document.
 func TestVerdicts(t *testing.T) {
 	if got := collapse(t).Verdict(); got != "COLLAPSED" {
 		t.Errorf("the worst verdict of a collapse is %q", got)

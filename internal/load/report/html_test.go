@@ -26,8 +26,8 @@ func pageOf(t *testing.T, d *report.Document) string {
 	return out.String()
 }
 
-// TestHTML looks for what each page must hold. Where MSCTL_TEST_PAGES names a
-// folder, the pages are left there to be looked at.
+// TestHTML checks the required content of each page. It writes the pages to the folder
+// MSCTL_TEST_PAGES, if set.
 func TestHTML(t *testing.T) {
 	pieces := map[string][]string{
 		"plain": {
@@ -35,7 +35,7 @@ func TestHTML(t *testing.T) {
 			"rate 500/s", "<code>p99&lt;50ms</code>", `<span class="chip bad">crossed</span>`, `<span class="chip good">met</span>`,
 			"no answer in time", "<pre>msctl bench cmd=findAllItems --rate 500/s</pre>", "linux/amd64, 2 processors", "A second in which the load generator",
 		},
-		"collapsed":   {`<p class="verdict bad"><span>verdict</span>COLLAPSED</p>`, `class="band"`, "stall 4s", `class="doubt"`, "Goodput was at 1% of"},
+		"collapsed":   {`<p class="verdict bad"><span>verdict</span>COLLAPSED</p>`, `class="band"`, "stall 4s", `class="doubt"`, "goodput was at 1% of"},
 		"recovered":   {`<p class="verdict good"><span>verdict</span>RECOVERED</p>`, "after the trigger, and stayed."},
 		"nothing":     {"<h1>p</h1>", "the service sent no replies"},
 		"stopped":     {"unknown over HTTP", "4 requests in flight", "the breaker was open"},
@@ -67,8 +67,8 @@ func TestHTML(t *testing.T) {
 	}
 }
 
-// checkOffline: nothing on the page makes a browser ask a network, and it may not
-// if it did.
+// checkOffline checks that nothing on the page uses the network, and that its policy would
+// not permit it.
 func checkOffline(t *testing.T, name, page string) {
 	t.Helper()
 	fetching := regexp.MustCompile(`(?i)<(link|img|iframe|object|embed|audio|video|source|base|form|a|use|image)\b|\s(src|href|srcset|action|ping|background|poster|on[a-z]+)\s*=|url\(|@import|\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|import\(`)
@@ -80,7 +80,7 @@ func checkOffline(t *testing.T, name, page string) {
 	}
 }
 
-// TestHTMLRunsItsScriptOnly: the policy of the page names the one script.
+// TestHTMLRunsItsScriptOnly checks that the policy of the page permits only its own script.
 func TestHTMLRunsItsScriptOnly(t *testing.T) {
 	page := pageOf(t, sample(t))
 	_, rest, _ := strings.Cut(page, "<script>")
@@ -95,7 +95,7 @@ func TestHTMLRunsItsScriptOnly(t *testing.T) {
 	}
 }
 
-// TestHostileHTML: text of the service stays text.
+// TestHostileHTML checks that text of the service is escaped.
 func TestHostileHTML(t *testing.T) {
 	d := hostileDocument(t)
 	single := *d
@@ -115,7 +115,7 @@ func TestHostileHTML(t *testing.T) {
 	}
 }
 
-// TestHoverData: what the script shows is what was measured.
+// TestHoverData checks the data of the script.
 func TestHoverData(t *testing.T) {
 	page := pageOf(t, sample(t))
 	text := regexp.MustCompile(`(?s)<script type="application/json">(.*?)</script>`).FindStringSubmatch(page)
@@ -146,8 +146,8 @@ func TestHoverData(t *testing.T) {
 	}
 }
 
-// TestLongRunIsDrawnInFewPoints: a day's page is no larger than a quarter of an
-// hour's, and no second is lost.
+// TestLongRunIsDrawnInFewPoints checks that the page of a day is no larger than that of a
+// quarter of an hour, and that no second is lost.
 func TestLongRunIsDrawnInFewPoints(t *testing.T) {
 	d := sample(t)
 	r := &d.Runs[0]

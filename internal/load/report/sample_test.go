@@ -223,7 +223,7 @@ func (s story) judge(res *load.Result) {
 	}
 	if s.back == 0 {
 		r.Verdict, r.Took, r.After, r.Amplified = load.Collapsed, 0, 0.01, s.perCall
-		r.Why = fmt.Sprintf("goodput was at 1%% of what it was, with %.1f attempts a request, until the end, 16 s after the trigger", s.perCall)
+		r.Why = fmt.Sprintf("16 s after the trigger ended, goodput was at 1%% of its earlier level, with %.1f attempts per request", s.perCall)
 	}
 	res.Recoveries, res.Verdict = []load.Recovery{r}, r.Verdict
 }

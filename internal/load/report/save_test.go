@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// saveText is a document as Save writes it.
+// saveText returns a document as written by Save.
 func saveText(t *testing.T, d *report.Document) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -27,7 +27,7 @@ func saveText(t *testing.T, d *report.Document) string {
 	return out.String()
 }
 
-// TestSave reads saved documents back: they are what they were.
+// TestSave checks that saved documents are unchanged after loading.
 func TestSave(t *testing.T) {
 	for name, d := range documents(t) {
 		read, err := report.Load(strings.NewReader(saveText(t, d)))
@@ -43,7 +43,7 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// TestSavedHistogram: other tools find all latencies in the file.
+// TestSavedHistogram checks that other tools can read all latencies in the file.
 func TestSavedHistogram(t *testing.T) {
 	read, err := report.Load(strings.NewReader(saveText(t, sample(t))))
 	if err != nil {
@@ -58,8 +58,8 @@ func TestSavedHistogram(t *testing.T) {
 	}
 }
 
-// TestSavedFileIsReadable: numbers do not take a line each, and no line but a
-// histogram's is long.
+// TestSavedFileIsReadable checks that numbers share lines, and that only lines of histograms
+// are long.
 func TestSavedFileIsReadable(t *testing.T) {
 	text := saveText(t, collapse(t))
 	lines := strings.Split(text, "\n")
@@ -77,7 +77,7 @@ func TestSavedFileIsReadable(t *testing.T) {
 	}
 }
 
-// TestPolicyBothWays: a policy's settings survive.
+// TestPolicyBothWays checks that a policy's settings are unchanged after conversion.
 func TestPolicyBothWays(t *testing.T) {
 	for _, name := range policy.PresetNames() {
 		p, _ := policy.Preset(name, policy.WithBreaker(policy.Breaker{Ratio: 0.5}), policy.WithHedge(policy.Hedge{Quantile: 0.95}))
@@ -106,34 +106,34 @@ func TestLoadRefuses(t *testing.T) {
 	text := saveText(t, sample(t))
 	swept := saveText(t, sweep(t))
 	cases := map[string]struct{ text, want string }{
-		"nothing":             {"", "the file is empty"},
-		"blanks":              {" \n\n", "the file is empty"},
-		"text":                {"hello", "not JSON"},
-		"a list":              {"[]", "not JSON"},
-		"gob of vegeta":       {"\x7f\xff\x81\x03\x01\x01\x06Result\x01\xff\x82\x00\x01\x0c\x01\x06Attack", "vegeta report"},
-		"JSON of vegeta":      {`{"attack":"a","seq":0,"code":200,"latency":5}`, "vegeta results"},
-		"another JSON":        {`{"name":"x"}`, "no version"},
-		"version 1":           {change(t, text, `"version": 2`, `"version": 1`), "version 1"},
-		"version 3":           {change(t, text, `"version": 2`, `"version": 3`), "update msctl"},
-		"cut off":             {text[:len(text)/2], "was it truncated?"},
-		"cut off by one":      {strings.TrimSuffix(text, "}\n"), "was it truncated?"},
-		"not JSON inside":     {change(t, text, `"kind": "run",`, `"kind": run,`), "line 4: invalid JSON"},
-		"trailing data":       {text + "{}", "invalid JSON"},
-		"a text for a count":  {change(t, text, `"offered": 1003`, `"offered": "many"`), "offered: unexpected string"},
-		"a list for a run":    {`{"version":2,"kind":"run","runs":[[]]}`, ": unexpected array"},
-		"another kind":        {change(t, text, `"kind": "run"`, `"kind": "walk"`), `kind: "walk" is not run`},
-		"no runs":             {`{"version":2,"kind":"run","runs":[]}`, "runs: must not be empty"},
-		"a wrong sum":         {change(t, text, `"ok":970`, `"ok":971`), "runs[0].outcomes: the sum is 1004, but offered is 1003"},
-		"a negative count":    {change(t, text, `"ok":970`, `"ok":-1`), "runs[0].outcomes.ok: -1 is negative"},
-		"another outcome":     {change(t, text, `"shed":3`, `"shy":3`), "unknown outcome"},
-		"another verdict":     {change(t, swept, `"verdict": "RECOVERED"`, `"verdict": "GREAT"`), "runs[0].triggers[0]: a trigger requires"},
-		"a cell too far":      {change(t, swept, `"cell": 8`, `"cell": 9`), "runs[8].cell: 9 is not one of the 9 cells"},
-		"a best too far":      {change(t, swept, `"best": 4`, `"best": 44`), "experiment.best: 44 is not one of the 9 cells"},
-		"values missing":      {change(t, swept, `"values": ["100ms","0"]`, `"values": ["100ms"]`), "experiment.cells[0].values: 1 values for 2 axes"},
-		"no histogram":        {regexp.MustCompile(`"hdr": "[^"]{9}`).ReplaceAllString(text, `"hdr": "broken!!!`), "latency."},
-		"another count":       {change(t, text, `"count": 1000`, `"count": 999`), "it contains 1000 values, but count is 999"},
-		"seconds disordered":  {change(t, text, `"at_ns": 1000000000`, `"at_ns": 0`), "runs[0].seconds[1].at_ns: seconds must ascend"},
-		"objects without end": {`{"version":2,"runs":[` + strings.Repeat("{},", 1<<20) + `{}]}`, "objects"},
+		"nothing":            {"", "the file is empty"},
+		"blanks":             {" \n\n", "the file is empty"},
+		"text":               {"hello", "not JSON"},
+		"a list":             {"[]", "not JSON"},
+		"gob of vegeta":      {"\x7f\xff\x81\x03\x01\x01\x06Result\x01\xff\x82\x00\x01\x0c\x01\x06Attack", "vegeta report"},
+		"JSON of vegeta":     {`{"attack":"a","seq":0,"code":200,"latency":5}`, "vegeta results"},
+		"another JSON":       {`{"name":"x"}`, "no version"},
+		"version 1":          {change(t, text, `"version": 2`, `"version": 1`), "version 1"},
+		"version 3":          {change(t, text, `"version": 2`, `"version": 3`), "update msctl"},
+		"cut off":            {text[:len(text)/2], "was it truncated?"},
+		"cut off by one":     {strings.TrimSuffix(text, "}\n"), "was it truncated?"},
+		"not JSON inside":    {change(t, text, `"kind": "run",`, `"kind": run,`), "line 4: invalid JSON"},
+		"trailing data":      {text + "{}", "invalid JSON"},
+		"a text for a count": {change(t, text, `"offered": 1003`, `"offered": "many"`), "offered: unexpected string"},
+		"a list for a run":   {`{"version":2,"kind":"run","runs":[[]]}`, ": unexpected array"},
+		"another kind":       {change(t, text, `"kind": "run"`, `"kind": "walk"`), `kind: "walk" is not run`},
+		"no runs":            {`{"version":2,"kind":"run","runs":[]}`, "runs: must not be empty"},
+		"a wrong sum":        {change(t, text, `"ok":970`, `"ok":971`), "runs[0].outcomes: the sum is 1004, but offered is 1003"},
+		"a negative count":   {change(t, text, `"ok":970`, `"ok":-1`), "runs[0].outcomes.ok: -1 is negative"},
+		"another outcome":    {change(t, text, `"shed":3`, `"shy":3`), "unknown outcome"},
+		"another verdict":    {change(t, swept, `"verdict": "RECOVERED"`, `"verdict": "GREAT"`), "runs[0].triggers[0]: a trigger requires"},
+		"a cell too far":     {change(t, swept, `"cell": 8`, `"cell": 9`), "runs[8].cell: 9 is not one of the 9 cells"},
+		"a best too far":     {change(t, swept, `"best": 4`, `"best": 44`), "experiment.best: 44 is not one of the 9 cells"},
+		"values missing":     {change(t, swept, `"values": ["100ms","0"]`, `"values": ["100ms"]`), "experiment.cells[0].values: 1 values for 2 axes"},
+		"no histogram":       {regexp.MustCompile(`"hdr": "[^"]{9}`).ReplaceAllString(text, `"hdr": "broken!!!`), "latency."},
+		"another count":      {change(t, text, `"count": 1000`, `"count": 999`), "it contains 1000 values, but count is 999"},
+		"seconds disordered": {change(t, text, `"at_ns": 1000000000`, `"at_ns": 0`), "runs[0].seconds[1].at_ns: seconds must ascend"},
+		"too many objects":   {`{"version":2,"runs":[` + strings.Repeat("{},", 1<<20) + `{}]}`, "objects"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// schemaOf compiles the published schema; formats are held to as well.
+// schemaOf compiles the published schema, with validation of formats.
 func schemaOf(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(report.Schema()))
@@ -36,7 +36,7 @@ func schemaOf(t *testing.T) *jsonschema.Schema {
 	return compiled
 }
 
-// TestSchemaIsPublished holds the copy in docs/ to the one that is printed.
+// TestSchemaIsPublished compares the copy in docs/ with the embedded schema.
 func TestSchemaIsPublished(t *testing.T) {
 	path := filepath.Join("..", "..", "..", "docs", "bench.schema.json")
 	if *update {
@@ -53,7 +53,7 @@ func TestSchemaIsPublished(t *testing.T) {
 	}
 }
 
-// asJSON is a document as other programs read it.
+// asJSON returns a document as generic JSON.
 func asJSON(t *testing.T, d *report.Document) any {
 	t.Helper()
 	var out bytes.Buffer
@@ -67,8 +67,8 @@ func asJSON(t *testing.T, d *report.Document) any {
 	return parsed
 }
 
-// TestSavedRunsFollowTheSchema: what Save writes is what the schema describes,
-// and what is broken is not.
+// TestSavedRunsFollowTheSchema checks that the schema accepts saved documents and rejects
+// broken ones.
 func TestSavedRunsFollowTheSchema(t *testing.T) {
 	schema := schemaOf(t)
 	for name, d := range documents(t) {
@@ -94,7 +94,7 @@ func TestSavedRunsFollowTheSchema(t *testing.T) {
 	}
 }
 
-// short leaves of a document the first of everything that there are many of.
+// short returns a document with only the first element of each list.
 func short(d *report.Document) *report.Document {
 	d.Runs = d.Runs[:1]
 	r := &d.Runs[0]
@@ -102,9 +102,9 @@ func short(d *report.Document) *report.Document {
 	return d
 }
 
-// breakEach calls try with document changed in one place at a time: each required
-// property of each object that is the first of its kind left out, made a list, and
-// one added that is not known.
+// breakEach calls try with the document changed in one place at a time: in the first object
+// of each kind, each required property is removed or replaced by a list, and an unknown one
+// is added.
 func breakEach(document any, try func(value any, how string)) {
 	var walk func(value any, path string)
 	walk = func(value any, path string) {
@@ -132,8 +132,7 @@ func breakEach(document any, try func(value any, how string)) {
 	walk(document, "document")
 }
 
-// optional reports whether a property may be absent: those of the Go types that
-// are left out when they are empty.
+// optional reports whether a property may be absent: those with omitempty in the Go types.
 func optional(name string) bool {
 	var list []string
 	for _, of := range []any{
@@ -149,9 +148,8 @@ func optional(name string) bool {
 	return slices.Contains(list, name)
 }
 
-// TestSchemaKnowsEveryField: the properties of the schema are the fields of the
-// Go types, each with the same name, and required unless it is left out when it
-// is empty.
+// TestSchemaKnowsEveryField checks that the properties of the schema are the fields of the Go
+// types, and that those without omitempty are required.
 func TestSchemaKnowsEveryField(t *testing.T) {
 	var s struct {
 		object

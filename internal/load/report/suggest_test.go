@@ -11,8 +11,8 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// answered is a second of n requests that all took this long but one of a
-// hundred, which took ten times as long.
+// answered returns a second of n requests that took a given time, except one percent that
+// took ten times as long.
 func answered(at int, n int64, took time.Duration) report.Second {
 	return report.Second{
 		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, OK: n, P50: took,
@@ -20,7 +20,7 @@ func answered(at int, n int64, took time.Duration) report.Second {
 	}
 }
 
-// timeouts is a second in which nothing was answered within a second.
+// timeouts returns a second in which all requests timed out after a second.
 func timeouts(at int, n int64) report.Second {
 	return report.Second{
 		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, Timeout: n, P50: time.Second,

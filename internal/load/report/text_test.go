@@ -18,7 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// tags marks what would be coloured, so that the golden files show it.
+// tags marks colored text, so that the golden files show the colors.
 type tags struct{}
 
 func (tags) Good(text string) string { return "{+" + text + "+}" }
@@ -27,7 +27,7 @@ func (tags) Warn(text string) string { return "{?" + text + "?}" }
 func (tags) Dim(text string) string  { return text }
 func (tags) Bold(text string) string { return text }
 
-// noColor is a terminal without colours.
+// noColor is a terminal without colors.
 type noColor struct{}
 
 func (noColor) Good(text string) string { return text }
@@ -36,7 +36,7 @@ func (noColor) Warn(text string) string { return text }
 func (noColor) Dim(text string) string  { return text }
 func (noColor) Bold(text string) string { return text }
 
-// documents are all the samples, by their names.
+// documents returns all samples by name.
 func documents(t *testing.T) map[string]*report.Document {
 	t.Helper()
 	stopped := sample(t)
@@ -94,7 +94,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestTextOfASavedRun: what was saved and read is told in the same words.
+// TestTextOfASavedRun checks that a saved document has the same text.
 func TestTextOfASavedRun(t *testing.T) {
 	for name, d := range documents(t) {
 		var before, after, file bytes.Buffer
@@ -117,7 +117,7 @@ func TestTextOfASavedRun(t *testing.T) {
 	}
 }
 
-// TestDoubtfulSeconds names them, stretches together.
+// TestDoubtfulSeconds checks the list of doubtful seconds.
 func TestDoubtfulSeconds(t *testing.T) {
 	res := thousand()
 	res.Seconds = nil
@@ -133,7 +133,7 @@ func TestDoubtfulSeconds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "doubtful: 4 of 12 seconds (3 s, 7–9 s): the generator fell behind"; !strings.Contains(out.String(), want) {
-		t.Errorf("not told: %s\n%s", want, out.String())
+		t.Errorf("missing: %s\n%s", want, out.String())
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-// broken is a writer that cannot.
+// broken is a writer that fails.
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("no space left") }
@@ -58,6 +58,6 @@ func TestVegetaFile(t *testing.T) {
 	full := report.NewVegeta(broken{}, "p", "t")
 	full.Result(given[0])
 	if full.Close() == nil {
-		t.Error("a disk that is full is no error")
+		t.Error("no error for a full disk")
 	}
 }
