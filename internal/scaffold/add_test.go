@@ -228,18 +228,18 @@ func TestRefused(t *testing.T) {
 		try  func() error
 		want string
 	}{
-		{handler("itmes", "archive", ""), "there is no service itmes"},
+		{handler("itmes", "archive", ""), "unknown service itmes"},
 		{handler("gateway", "archive", ""), "is a gateway"},
 		{handler("items", "Archive", ""), "must be a Go name"},
 		{handler("items", "func", ""), "must be a Go name"},
-		{handler("items", "createItem", ""), "contracts declares CreateItem already"},
-		{handler("items", "itemViewed", ""), "declares ItemViewed already"},
-		{handler("items", "register", ""), "apps/items declares register already"},
+		{handler("items", "createItem", ""), "contracts already declares CreateItem"},
+		{handler("items", "itemViewed", ""), "already declares ItemViewed"},
+		{handler("items", "register", ""), "apps/items already declares register"},
 		{handler("items", "archive", "POST items"), "must look like"},
 		{handler("items", "archive", "FETCH /items"), "must look like"},
-		{handler("items", "archive", "POST /items"), "has a route POST /items already"},
-		{service("items", 3004), "has a service items already"},
-		{service("payments", 3002), "port 3002 is that of service items"},
+		{handler("items", "archive", "POST /items"), "already has a route POST /items"},
+		{service("items", 3004), "already has a service items"},
+		{service("payments", 3002), "port 3002 is already used by service items"},
 		{service("Payments", 3004), "must be a lower-case letter"},
 	} {
 		if err := test.try(); err == nil || !strings.Contains(err.Error(), test.want) {

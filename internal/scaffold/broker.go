@@ -29,15 +29,15 @@ func transportPackage(t workspace.Transport) string {
 	return "microtcp"
 }
 
-// TransportName is the transport as msctl.yaml has it.
+// TransportName returns the transport's name in msctl.yaml.
 func (s Service) TransportName() workspace.Transport { return cmp.Or(s.Transport, workspace.TCP) }
 
-// Queue is RabbitMQ's queue or NATS' queue group; "" where there is none.
+// Queue returns the RabbitMQ queue or NATS queue group, or "".
 func (s Service) Queue() string {
 	return (&workspace.Service{Name: s.Name, Transport: s.Transport}).QueueName()
 }
 
-// Preset is where the service, or its broker, is on a developer's machine.
+// Preset returns the address of the service, or of its broker, in development.
 func (s Service) Preset() string {
 	if s.OnBroker() {
 		return workspace.DefaultBrokerURL(s.Transport)
@@ -45,7 +45,7 @@ func (s Service) Preset() string {
 	return fmt.Sprintf("tcp://localhost:%d", s.Port)
 }
 
-// Inside is where the service, or its broker, is among containers.
+// Inside returns the address of the service, or of its broker, in containers.
 func (s Service) Inside() string {
 	if s.OnBroker() {
 		return brokerView{s.Transport}.Inside()
@@ -53,7 +53,7 @@ func (s Service) Inside() string {
 	return fmt.Sprintf("tcp://%s:%d", s.Name, s.Port)
 }
 
-// Setting is the Go call that reads where the service is.
+// Setting returns the Go call that reads the service's address.
 func (s Service) Setting() string {
 	method := "Service"
 	if s.OnBroker() {
@@ -62,8 +62,8 @@ func (s Service) Setting() string {
 	return fmt.Sprintf("env.%s(%q, %q)", method, s.Variable(), s.Preset())
 }
 
-// Dial is the Go call that makes a connection to the service; target is the Go
-// expression of where it is.
+// Dial returns the Go call that connects to the service. target is the Go expression of
+// its address.
 func (s Service) Dial(target string) string {
 	if s.Transport == workspace.RabbitMQ {
 		return fmt.Sprintf("microrabbit.Dial(%s, %q)", target, s.Queue())
@@ -71,7 +71,7 @@ func (s Service) Dial(target string) string {
 	return fmt.Sprintf("%s.Dial(%s)", s.Package(), target)
 }
 
-// Listed is the Go call that makes the service's transport in the gateway.
+// Listed returns the Go call that creates the service's transport in the gateway.
 func (s Service) Listed() string {
 	switch s.Transport {
 	case workspace.RabbitMQ:
@@ -82,7 +82,7 @@ func (s Service) Listed() string {
 	return fmt.Sprintf("tcp(%q, %q)", s.Variable(), s.Preset())
 }
 
-// Where tells people how the service is reached.
+// Where describes how the service is reached.
 func (s Service) Where() string {
 	switch s.Transport {
 	case workspace.RabbitMQ:
@@ -95,30 +95,30 @@ func (s Service) Where() string {
 	return fmt.Sprintf("on port %d", s.Port)
 }
 
-// brokerView is what templates see of a broker.
+// brokerView is the data of a broker for the templates.
 type brokerView struct{ workspace.Transport }
 
-// Name is the transport, which is also the broker's host among containers.
+// Name returns the transport, which is also the broker's host in containers.
 func (b brokerView) Name() string { return string(b.Transport) }
 
-// Preset is where it is on a developer's machine.
+// Preset returns the broker's address in development.
 func (b brokerView) Preset() string { return workspace.DefaultBrokerURL(b.Transport) }
 
-// Secret is the variable with its password among containers.
+// Secret returns the variable that holds its password in containers.
 func (b brokerView) Secret() string { return strings.TrimSuffix(b.Variable(), "_URL") + "_PASSWORD" }
 
-// Inside is its address among containers.
+// Inside returns its address in containers.
 func (b brokerView) Inside() string {
 	scheme, address, _ := strings.Cut(b.Preset(), "://")
 	user := "app"
 	if b.Transport == workspace.Redis {
-		user = "" // its one password is that of the default user
+		user = "" // its only password is that of the default user
 	}
 	_, port, _ := strings.Cut(address, ":")
 	return fmt.Sprintf("%s://%s:${%s:?set it in .env}@%s:%s", scheme, user, b.Secret(), b.Name(), port)
 }
 
-// Secure is the scheme of its addresses with TLS.
+// Secure returns the scheme of its addresses with TLS.
 func (b brokerView) Secure() string {
 	if b.Transport == workspace.NATS {
 		return "tls"
@@ -127,12 +127,12 @@ func (b brokerView) Secure() string {
 	return scheme + "s"
 }
 
-// Explanation stands over its settings in .env.example.
+// Explanation returns the comment for its settings in .env.example.
 func (b brokerView) Explanation() string {
-	return fmt.Sprintf("# Where %s is (%s:// with TLS), and its password in compose.yaml, which becomes part of a URL there", b.Title(), b.Secure())
+	return fmt.Sprintf("# The address of %s (%s:// with TLS), and its password for compose.yaml, which puts it into a URL", b.Title(), b.Secure())
 }
 
-// NestJS is what NestJS calls the transport.
+// NestJS returns NestJS's name of the transport.
 func (b brokerView) NestJS() string {
 	if b.Transport == workspace.RabbitMQ {
 		return "Transport.RMQ"
@@ -140,7 +140,7 @@ func (b brokerView) NestJS() string {
 	return "Transport." + strings.ToUpper(b.Name())
 }
 
-// HowStarted tells how msctl run starts one.
+// HowStarted describes how msctl run starts the broker.
 func (b brokerView) HowStarted() string {
 	switch b.Transport {
 	case workspace.NATS:
@@ -151,16 +151,16 @@ func (b brokerView) HowStarted() string {
 	return "RabbitMQ needs `rabbitmq-server` in the PATH"
 }
 
-// Compose is the broker's entry in compose.yaml.
+// Compose returns the broker's entry in compose.yaml.
 func (b brokerView) Compose() (string, error) {
 	text, err := fs.ReadFile(templates.Files(), "compose/"+b.Name()+".yaml")
 	return strings.TrimRight(string(text), "\n"), err
 }
 
-// Volume reports whether it keeps data.
+// Volume reports whether the broker stores data.
 func (b brokerView) Volume() bool { return b.Transport == workspace.RabbitMQ }
 
-// brokersOf lists the brokers that the transports need.
+// brokersOf returns the brokers that the transports require.
 func brokersOf(transports ...workspace.Transport) []brokerView {
 	var found []brokerView
 	for _, t := range workspace.Brokers() {
@@ -171,9 +171,9 @@ func brokersOf(transports ...workspace.Transport) []brokerView {
 	return found
 }
 
-// renderTransport renders what a service on a broker has beside its code: own is
-// its listener, shared are files of the workspace that all services on brokers,
-// or on this one, have in common.
+// renderTransport renders the files that a service on a broker needs in addition to its
+// code: own is its listener; shared are files of the workspace that all services on
+// brokers, or on this broker, share.
 func renderTransport(s Service, v view) (own, shared []File, err error) {
 	if !s.OnBroker() {
 		return nil, nil, nil

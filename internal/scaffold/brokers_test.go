@@ -166,13 +166,13 @@ func TestRuntimeOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// TestBrokersByHand: what msctl does not recognise it leaves alone, and says what
-// to do.
+// TestBrokersByHand: msctl leaves files that it does not recognize alone, and prints
+// the change to make.
 func TestBrokersByHand(t *testing.T) {
 	for _, test := range []struct{ name, text, now, want string }{
-		{"apps/gateway/gateway.go", "type transport struct", "type channel struct", "the gateway in apps/gateway was made by an earlier msctl"},
-		{"go.mod", "require", "// require", "go.mod is not as msctl knows it: run `go mod tidy`"},
-		{"compose.yaml", "services:", "services: &all", "add service mail and RabbitMQ there, and RABBITMQ_URL=amqp://app:${RABBITMQ_PASSWORD:?set it in .env}@rabbitmq:5672"},
+		{"apps/gateway/gateway.go", "type transport struct", "type channel struct", "the gateway in apps/gateway was created by an older msctl"},
+		{"go.mod", "require", "// require", "go.mod has an unknown structure: run `go mod tidy`"},
+		{"compose.yaml", "services:", "services: &all", "add service mail and RabbitMQ by hand, and RABBITMQ_URL=amqp://app:${RABBITMQ_PASSWORD:?set it in .env}@rabbitmq:5672"},
 		{"third_party/msctl/go.mod", "", "", "run `go mod tidy` for the driver of RabbitMQ"},
 	} {
 		dir := t.TempDir()

@@ -14,15 +14,15 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// Dir is a workspace on the disk that is added to.
+// Dir is an existing workspace on disk.
 type Dir struct {
 	// Root is its absolute path.
 	Root string
-	// Workspace is what its msctl.yaml says.
+	// Workspace is the content of its msctl.yaml.
 	Workspace *workspace.Workspace
 	// Module is its Go module path.
 	Module string
-	// Version is msctl's own, for the file that says where the runtime is from.
+	// Version is the version of msctl, which the bundled runtime's go.mod records.
 	Version string
 }
 
@@ -35,7 +35,7 @@ func Open(path string) (*Dir, error) {
 	d := &Dir{Root: w.Dir, Workspace: w}
 	text, err := d.read("go.mod")
 	if err != nil {
-		return nil, fmt.Errorf("a workspace of msctl new has a go.mod beside %s: %w", workspace.FileName, err)
+		return nil, fmt.Errorf("the workspace has no go.mod next to %s: %w", workspace.FileName, err)
 	}
 	line := regexp.MustCompile(`(?m)^module\s+"?([^"\s]+)"?\s*(?://.*)?$`).FindSubmatch(text)
 	if line == nil {
@@ -45,11 +45,11 @@ func Open(path string) (*Dir, error) {
 	return d, nil
 }
 
-// Result is what is to be written, and what has to be done by hand because a
-// file is not as msctl knows it.
+// Result holds the files to write, and the steps to do by hand because msctl does not
+// recognize a file.
 type Result struct {
 	Files []File
-	// ByHand are sentences, each with what to write where.
+	// ByHand are sentences that each name a change and its place.
 	ByHand []string
 }
 
@@ -57,7 +57,7 @@ func (r *Result) byHand(format string, args ...any) {
 	r.ByHand = append(r.ByHand, fmt.Sprintf(format, args...))
 }
 
-// edit adds a changed file, unless nothing changed.
+// edit adds a file if its content changed.
 func (r *Result) edit(name string, before, after []byte) {
 	if string(before) != string(after) {
 		r.Files = append(r.Files, File{Path: name, Data: after, Edited: true})
@@ -89,9 +89,9 @@ func (d *Dir) gateway() *workspace.Service {
 	return d.Workspace.Services[i]
 }
 
-// NewService renders a service and wires it into the gateway, msctl.yaml, the
-// compose file and the example of the environment. The first service on a broker
-// brings what the workspace needs for it: the runtime's package and its modules.
+// NewService renders a service and connects it to the gateway, msctl.yaml, the compose
+// file, and .env.example. The first service on a broker adds the runtime's package for it
+// and the modules of its driver.
 func (d *Dir) NewService(s Service) (Result, error) {
 	if err := d.checkNew(s); err != nil {
 		return Result{}, err
@@ -109,27 +109,27 @@ func (d *Dir) NewService(s Service) (Result, error) {
 	return r, nil
 }
 
-// checkNew says what is in the way of a new service, or nil.
+// checkNew returns the reason why a service cannot be added, or nil.
 func (d *Dir) checkNew(s Service) error {
 	if err := CheckService(s); err != nil {
 		return err
 	}
 	if d.Workspace.Service(s.Name) != nil {
-		return fmt.Errorf("%s has a service %s already", workspace.FileName, s.Name)
+		return fmt.Errorf("%s already has a service %s", workspace.FileName, s.Name)
 	}
 	for _, other := range d.Workspace.Services {
 		if other.Port == s.Port && s.Port != 0 {
-			return fmt.Errorf("port %d is that of service %s already", s.Port, other.Name)
+			return fmt.Errorf("port %d is already used by service %s", s.Port, other.Name)
 		}
 		if (Service{Name: other.Name}).File() == s.File() {
-			return fmt.Errorf("services %s and %s cannot be told apart in Go", other.Name, s.Name)
+			return fmt.Errorf("services %s and %s have the same name in Go", other.Name, s.Name)
 		}
 	}
 	return nil
 }
 
-// addFiles renders the service's own files, and those that services on its
-// broker share unless they are there already: they are the user's then.
+// addFiles renders the service's own files, and the files shared by the services on its
+// broker unless they exist, since those belong to the user.
 func (d *Dir) addFiles(r *Result, s Service) error {
 	v := view{Module: d.Module}
 	files, err := renderService("service", v, serviceView{Service: s})
@@ -195,8 +195,8 @@ func (d *Dir) wireEnvironment(r *Result, s Service) error {
 	return nil
 }
 
-// addSettings adds where the service is, or where its broker is with the
-// broker's password.
+// addSettings adds the address of the service, or the address and password of its
+// broker.
 func addSettings(text string, s Service) string {
 	added, like := []string{s.Variable() + "=" + s.Preset() + "\n"}, regexp.MustCompile(`^[A-Z0-9_]+_URL=`)
 	if !s.OnBroker() && regexp.MustCompile(`(?m)^[A-Z0-9_]+_URL=tcp:`).MatchString(text) {

@@ -8,19 +8,19 @@ import (
 	"strings"
 )
 
-// ErrNoGit tells that there is no git program.
+// ErrNoGit reports that git is not installed.
 var ErrNoGit = errors.New("git is not installed")
 
-// InRepository reports whether dir is in a git repository already; false where
-// there is no git.
+// InRepository reports whether dir is in a git repository. It returns false if git is
+// not installed.
 func InRepository(ctx context.Context, dir string) bool {
 	out, err := git(ctx, dir, "rev-parse", "--is-inside-work-tree")
 	return err == nil && strings.TrimSpace(out) == "true"
 }
 
-// FirstCommit makes dir a git repository whose first commit holds everything in
-// it. A person whom git does not know yet is not asked: the commit then names
-// msctl. The error is ErrNoGit where there is no git.
+// FirstCommit makes dir a git repository whose first commit contains all of its files. If
+// git has no user name, the author is msctl. The error is ErrNoGit if git is not
+// installed.
 func FirstCommit(ctx context.Context, dir, message string) error {
 	if _, err := exec.LookPath("git"); err != nil {
 		return ErrNoGit

@@ -78,7 +78,7 @@ func (d *Dir) declared(dir string) (map[string]bool, error) {
 	return names, nil
 }
 
-// find returns the function of that name and its file; nil where there is none.
+// find returns the function of that name and its file, or nil.
 func find(files []goFile, name string) (goFile, *ast.FuncDecl) {
 	for _, f := range files {
 		for _, decl := range f.tree.Decls {
@@ -100,8 +100,8 @@ func (f goFile) imports(importPath string) bool {
 	return false
 }
 
-// append returns the file with a statement at the end of a function. Where the
-// file was gofmt'd it still is; otherwise nothing but the statement changes.
+// append returns the file with a statement at the end of a function. A gofmt'd file
+// remains gofmt'd; in any other file, only the statement is added.
 func (f goFile) append(fn *ast.FuncDecl, statement string) []byte {
 	brace := f.set.Position(fn.Body.Rbrace).Offset
 	end := len(bytes.TrimRight(f.text[:brace], " \t\r\n"))
@@ -124,8 +124,8 @@ func (f goFile) append(fn *ast.FuncDecl, statement string) []byte {
 	return after
 }
 
-// param returns the name and the type, as it is written, of a function's
-// parameter or receiver.
+// param returns the name and the type, as written, of a function's parameter or
+// receiver.
 func (f goFile) param(list *ast.FieldList, index int) (name, typ string) {
 	if list == nil || len(list.List) <= index || len(list.List[index].Names) != 1 {
 		return "", ""

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// addRequires adds modules to a go.mod: to its last block of requirements, as
-// those that the module itself does not import. A module that is there keeps its
-// line, at the newer of the two versions.
+// addRequires adds modules to the last block of requirements in a go.mod, marked as
+// indirect. An existing requirement keeps its line, with the newer of the two
+// versions.
 func addRequires(text string, modules []module) (string, bool) {
 	lines := strings.SplitAfter(text, "\n")
 	for _, m := range modules {
@@ -33,8 +33,8 @@ func addRequires(text string, modules []module) (string, bool) {
 	return strings.Join(lines, ""), true
 }
 
-// placeInRequires is where a module goes in the last block of requirements,
-// whose lines are in the order of their names.
+// placeInRequires returns the place of a module in the last block of requirements, whose
+// lines are sorted by name.
 func placeInRequires(lines []string, name string) (int, bool) {
 	block := -1
 	for i, line := range lines {

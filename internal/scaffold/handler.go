@@ -11,9 +11,9 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// Handler is what `msctl new handler` was told.
+// Handler holds the arguments of `msctl new handler`.
 type Handler struct {
-	// Service is the name of the service that gets it.
+	// Service is the name of the service to add it to.
 	Service string
 	// Name is its name in Go and in the pattern {"cmd":NAME}.
 	Name string
@@ -37,7 +37,7 @@ func (h Handler) check() error {
 	return nil
 }
 
-// handlerView is what the templates of a handler see.
+// handlerView is the data for the templates of a handler.
 type handlerView struct {
 	Module, Service, Name, Title string
 	Receiver, ReceiverType, New  string
@@ -46,7 +46,7 @@ type handlerView struct {
 
 type fieldView struct{ Go, Name, Path string }
 
-// fields are the wildcards of the route; a name where there are none.
+// fields returns the wildcards of the route, or a single field if it has none.
 func (h Handler) fields() []fieldView {
 	var fields []fieldView
 	for _, m := range wildcard.FindAllStringSubmatch(h.Route, -1) {
@@ -118,9 +118,9 @@ func (d *Dir) goService(name string) (*workspace.Service, error) {
 	case s == nil:
 		return nil, &UnknownServiceError{name, d.goServices()}
 	case s.Path == "":
-		return nil, fmt.Errorf("service %s is not written in Go here: msctl cannot add to it", name)
+		return nil, fmt.Errorf("service %s has no Go code in this workspace, so msctl cannot add a handler to it", name)
 	case s.Kind == workspace.KindGateway:
-		return nil, fmt.Errorf("%s is a gateway: it handles no messages; add the handler to a service, with --route for the gateway", name)
+		return nil, fmt.Errorf("%s is a gateway, which does not handle messages: add the handler to a service, with --route for the gateway", name)
 	}
 	return s, nil
 }
@@ -135,18 +135,18 @@ func (d *Dir) goServices() []string {
 	return names
 }
 
-// UnknownServiceError tells that the workspace has no such service.
+// UnknownServiceError reports that the workspace does not have the service.
 type UnknownServiceError struct {
 	Name  string
 	Known []string
 }
 
-// Error names the service and those that there are.
+// Error names the service and the existing ones.
 func (e *UnknownServiceError) Error() string {
-	return fmt.Sprintf("there is no service %s in %s: there is %s", e.Name, workspace.FileName, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("unknown service %s in %s: the services are %s", e.Name, workspace.FileName, strings.Join(e.Known, ", "))
 }
 
-// free makes sure that nothing has the names yet.
+// free verifies that the names are not in use.
 func (d *Dir) free(dir string, v handlerView) error {
 	for _, place := range []struct {
 		dir   string
@@ -158,15 +158,15 @@ func (d *Dir) free(dir string, v handlerView) error {
 		}
 		for _, name := range place.names {
 			if taken[name] {
-				return fmt.Errorf("%s declares %s already: choose another name", place.dir, name)
+				return fmt.Errorf("%s already declares %s: choose another name", place.dir, name)
 			}
 		}
 	}
 	return nil
 }
 
-// register adds the handler to the service's register method, and finds out what
-// the method's receiver is called.
+// register adds the handler to the service's register method, and stores the name of the
+// method's receiver in v.
 func (d *Dir) register(r *Result, dir string, v *handlerView) error {
 	files, err := d.goFiles(dir)
 	if err != nil {
@@ -180,7 +180,7 @@ func (d *Dir) register(r *Result, dir string, v *handlerView) error {
 	}
 	base, isPointer := strings.CutPrefix(v.ReceiverType, "*")
 	if fn == nil || !isPointer || !token.IsIdentifier(base) || serverType != "*micro.Server" || !f.imports(d.Module+"/contracts") {
-		return fmt.Errorf("%s has no method `func (s *service) register(server *micro.Server)`, where msctl new handler adds the handler: put it back, or write the handler by hand", dir)
+		return fmt.Errorf("%s has no method `func (s *service) register(server *micro.Server)`, to which msctl new handler adds the handler: restore it, or add the handler by hand", dir)
 	}
 	v.New = "new(" + base + ")"
 	statement := fmt.Sprintf("contracts.%s.Handle(%s, %s.%s)", v.Title, server, v.Receiver, v.Name)
@@ -192,7 +192,7 @@ func (d *Dir) register(r *Result, dir string, v *handlerView) error {
 func (d *Dir) addRoute(r *Result, h Handler, v handlerView, s Service) error {
 	gateway := d.gateway()
 	if gateway == nil {
-		return fmt.Errorf("there is no gateway in %s for the route", workspace.FileName)
+		return fmt.Errorf("%s has no gateway for the route", workspace.FileName)
 	}
 	dir := path.Clean(gateway.Path)
 	files, err := d.goFiles(dir)
@@ -201,20 +201,20 @@ func (d *Dir) addRoute(r *Result, h Handler, v handlerView, s Service) error {
 	}
 	for _, f := range files {
 		if strings.Contains(string(f.text), `"`+h.Route+`"`) {
-			return fmt.Errorf("%s has a route %s already", f.name, h.Route)
+			return fmt.Errorf("%s already has a route %s", f.name, h.Route)
 		}
 	}
 	f, fn := find(files, s.Ident()+"Routes")
 	statement := "gateway.Route(%[2]s, %[3]q, %[4]s, contracts.%[1]s,\n\t\tgateway.WithSummary(%[5]q))"
 	if fn == nil || !f.imports(d.Module+"/contracts") || !f.imports(runtimeModule+"/runtime/gateway") {
-		r.byHand("%s has no function %sRoutes: add the route where the gateway adds its routes:\n  %s", dir, s.Ident(),
+		r.byHand("%s has no function %sRoutes: add the route by hand:\n  %s", dir, s.Ident(),
 			fmt.Sprintf(statement, v.Title, "gw", h.Route, s.Ident(), v.Name))
 		return nil
 	}
 	gw, _ := f.param(fn.Type.Params, 0)
 	client, _ := f.param(fn.Type.Params, 1)
 	if gw == "" || client == "" {
-		r.byHand("%sRoutes in %s takes no gateway and client: add the route by hand", s.Ident(), f.name)
+		r.byHand("%sRoutes in %s does not take a gateway and a client: add the route by hand", s.Ident(), f.name)
 		return nil
 	}
 	r.edit(f.name, f.text, f.append(fn, fmt.Sprintf(statement, v.Title, gw, h.Route, client, v.Name)))

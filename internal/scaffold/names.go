@@ -15,35 +15,35 @@ import (
 type Service struct {
 	// Name is its name in msctl.yaml, which is also its folder and its host.
 	Name string
-	// Transport is how messages reach it; empty is TCP.
+	// Transport is its transport. Empty means TCP.
 	Transport workspace.Transport
-	// Port is where it listens with TCP; 0 with a broker.
+	// Port is its TCP port, and 0 with a broker.
 	Port int
 }
 
-// takenNames are names that a service cannot have, because files of the
-// workspace do, or because they mean something to Go.
+// takenNames are names that a service cannot have, because the workspace or Go uses
+// them.
 func takenNames() []string {
 	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata", "contracts", "gw",
 		"transport", "tcp", "rabbitmq", "redis", "nats"}
 }
 
-// CheckService says what is wrong with a service, or nil.
+// CheckService returns the problem of a service, or nil.
 func CheckService(s Service) error {
 	if err := workspace.CheckName(s.Name); err != nil {
 		return err
 	}
 	switch {
 	case slices.Contains(takenNames(), s.Name), token.IsKeyword(s.Name):
-		return fmt.Errorf("a service cannot be called %q, because the workspace or Go needs the name itself", s.Name)
+		return fmt.Errorf("invalid service name %q: the workspace or Go uses this name", s.Name)
 	case strings.HasSuffix(s.Name, "-") || strings.Contains(s.Name, "--"):
-		return fmt.Errorf("service name %q: a hyphen stands between two letters or digits", s.Name)
+		return fmt.Errorf("invalid service name %q: a hyphen must be between two letters or digits", s.Name)
 	case !slices.Contains(append(workspace.Brokers(), "", workspace.TCP), s.Transport):
-		return fmt.Errorf("service %s: unknown transport %q: use tcp, rabbitmq, redis or nats", s.Name, s.Transport)
+		return fmt.Errorf("service %s: unknown transport %q: use tcp, rabbitmq, redis, or nats", s.Name, s.Transport)
 	case s.OnBroker() && s.Port != 0:
-		return fmt.Errorf("service %s is reached through %s and has no port of its own: leave %d out", s.Name, s.Transport.Title(), s.Port)
+		return fmt.Errorf("service %s uses %s and has no port: remove %d", s.Name, s.Transport.Title(), s.Port)
 	case !s.OnBroker() && (s.Port < 1 || s.Port > 65535):
-		return fmt.Errorf("service %s needs a port from 1 to 65535", s.Name)
+		return fmt.Errorf("service %s requires a port between 1 and 65535", s.Name)
 	}
 	return nil
 }
@@ -67,8 +67,8 @@ func (s Service) Title() string {
 // underscore, because Go would read mail_linux.go as for Linux.
 func (s Service) File() string { return strings.ReplaceAll(s.Name, "-", "") }
 
-// Variable returns the environment variable that tells others where it is, or
-// where its broker is.
+// Variable returns the environment variable with the service's address, or with its
+// broker's.
 func (s Service) Variable() string {
 	if s.OnBroker() {
 		return s.Transport.Variable()
@@ -76,7 +76,7 @@ func (s Service) Variable() string {
 	return strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_URL"
 }
 
-// Pad aligns what follows the name in the README.
+// Pad returns the spaces that align the README after the name.
 func (s Service) Pad() string { return strings.Repeat(" ", max(1, 13-len(s.Name))) }
 
 func upperFirst(text string) string {
@@ -88,22 +88,22 @@ func upperFirst(text string) string {
 
 var modulePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
-// CheckModule says what is wrong with a module path, or nil.
+// CheckModule returns the problem of a module path, or nil.
 func CheckModule(path string) error {
 	if !modulePattern.MatchString(path) || strings.HasSuffix(path, ".") {
 		return fmt.Errorf("module %q must look like github.com/you/shop", path)
 	}
 	first, _, _ := strings.Cut(path, "/")
 	if slices.Contains(standardRoots(), first) {
-		return fmt.Errorf("module %q begins like a package of the standard library: use for example example.com/%s", path, path)
+		return fmt.Errorf("module %q could be a package of the standard library: use, for example, example.com/%s", path, path)
 	}
 	if path == runtimeModule || strings.HasPrefix(path, runtimeModule+"/") {
-		return errors.New("the module cannot have the path of the runtime it uses")
+		return errors.New("the module cannot have the runtime's path")
 	}
 	return nil
 }
 
-// DefaultModule is the module path of a workspace of that name.
+// DefaultModule returns the module path of a workspace with that name.
 func DefaultModule(name string) string {
 	if CheckModule(name) != nil {
 		return "example.com/" + name
@@ -111,8 +111,8 @@ func DefaultModule(name string) string {
 	return name
 }
 
-// standardRoots are the first words of the standard library's import paths, and
-// words that mean something to the go command.
+// standardRoots are the first elements of the standard library's import paths, and words
+// that the go command reserves.
 func standardRoots() []string {
 	return strings.Fields(`all archive bufio builtin bytes cmd cmp compress container context crypto database debug
 		embed encoding errors expvar flag fmt go hash html image index internal io iter log main maps math mime net os

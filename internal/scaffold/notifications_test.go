@@ -28,7 +28,7 @@ func withNotifications(t *testing.T) Workspace {
 
 func TestExample(t *testing.T) {
 	w := shop()
-	if err := w.AddExample("weather"); err == nil || !strings.Contains(err.Error(), "there is notifications") {
+	if err := w.AddExample("weather"); err == nil || !strings.Contains(err.Error(), "the examples are notifications") {
 		t.Errorf("error %v", err)
 	}
 	for _, test := range []struct {
@@ -38,8 +38,8 @@ func TestExample(t *testing.T) {
 	}{
 		{"all of it", withNotifications(t).Services, ""},
 		{"orders by another transport", []Service{{Name: "items", Port: 1}, {Name: "orders", Transport: workspace.NATS}}, ""},
-		{"without orders", []Service{{Name: "items", Port: 1}}, "needs the services items and orders"},
-		{"on another broker", []Service{{Name: "items", Port: 1}, {Name: "orders", Port: 2}, {Name: "notifications", Transport: workspace.Redis}}, "needs its service on rabbitmq"},
+		{"without orders", []Service{{Name: "items", Port: 1}}, "requires the services items and orders"},
+		{"on another broker", []Service{{Name: "items", Port: 1}, {Name: "orders", Port: 2}, {Name: "notifications", Transport: workspace.Redis}}, "requires its service to be on rabbitmq"},
 	} {
 		w := Workspace{Name: "shop", Services: test.services}
 		if err := w.AddExample("notifications"); err != nil {

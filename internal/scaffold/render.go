@@ -18,10 +18,10 @@ type File struct {
 	Path string
 	// Data is its content.
 	Data []byte
-	// Edited tells that the file is there and lines are inserted into it.
+	// Edited reports whether lines are inserted into an existing file.
 	Edited bool
-	// Generated tells that the file says DO NOT EDIT: it may be written again,
-	// unless somebody did.
+	// Generated reports whether the file is marked DO NOT EDIT: msctl may write it again,
+	// unless it has been edited.
 	Generated bool
 }
 
@@ -47,7 +47,7 @@ func renderDir(dir string, data any, names *strings.Replacer) ([]File, error) {
 	return files, nil
 }
 
-// dotted are the files whose names begin with a dot; their templates do not.
+// dotted are the files whose names begin with a dot, unlike those of their templates.
 func dotted(p string) string {
 	switch p {
 	case "gitignore", "dockerignore", "env.example":

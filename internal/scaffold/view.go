@@ -7,29 +7,29 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// view is what templates see.
+// view is the data for the templates of a workspace.
 type view struct {
 	versions
 	Name, Module, Version string
 	GatewayPort           int
 	Services              []serviceView
 	Brokers               []brokerView
-	Items, Orders         bool // the two sample services are there
-	Notifications         bool // so is the example
+	Items, Orders         bool // whether the two sample services exist
+	Notifications         bool // whether the example exists
 }
 
-// serviceView is a service with what it calls.
+// serviceView is a service and the services that it calls.
 type serviceView struct {
 	Service
 	Calls         []string
 	CallVariables []Service
-	Mails         bool // it is the example notifications
+	Mails         bool // whether it is the example notifications
 }
 
-// setting is an environment variable with an address, as containers have it.
+// setting is an environment variable with an address, for containers.
 type setting struct{ Variable, Inside string }
 
-// Settings are the addresses that the service needs.
+// Settings returns the addresses that the service needs.
 func (s serviceView) Settings() []setting {
 	if s.OnBroker() {
 		return settings(append([]Service{s.Service}, s.CallVariables...))
@@ -37,7 +37,7 @@ func (s serviceView) Settings() []setting {
 	return settings(s.CallVariables)
 }
 
-// Needs are the names of the brokers that the service needs.
+// Needs returns the names of the brokers that the service needs.
 func (s serviceView) Needs() []string {
 	transports := []workspace.Transport{s.Transport}
 	for _, other := range s.CallVariables {
@@ -50,8 +50,8 @@ func (s serviceView) Needs() []string {
 	return names
 }
 
-// Packages are the runtime's packages of the transports that its main function
-// names: those of what it calls, and that of TCP where it listens on a port.
+// Packages returns the transport packages that its main function imports: those of the
+// services that it calls, and microtcp if it listens on a port.
 func (s serviceView) Packages() []string {
 	var names []string
 	if !s.OnBroker() {
@@ -64,7 +64,7 @@ func (s serviceView) Packages() []string {
 	return slices.Compact(names)
 }
 
-// settings are the addresses of the services, each variable once.
+// settings returns the addresses of the services, each variable once.
 func settings(services []Service) []setting {
 	var list []setting
 	for _, s := range services {
@@ -75,7 +75,7 @@ func settings(services []Service) []setting {
 	return list
 }
 
-// Settings are the addresses of all services, for the gateway.
+// Settings returns the addresses of all services, for the gateway.
 func (v view) Settings() []setting {
 	var all []Service
 	for _, s := range v.Services {
@@ -84,12 +84,12 @@ func (v view) Settings() []setting {
 	return settings(all)
 }
 
-// OnTCP are the services with a port.
+// OnTCP returns the services with a port.
 func (v view) OnTCP() []serviceView {
 	return slices.DeleteFunc(slices.Clone(v.Services), func(s serviceView) bool { return s.OnBroker() })
 }
 
-// kind of a service: which template folder it comes from.
+// kind is the template folder of a service.
 func (w Workspace) kind(s Service) string {
 	switch {
 	case s.Name == "items":
@@ -139,7 +139,7 @@ func (w Workspace) view() (view, error) {
 	return v, nil
 }
 
-// oneService is what the templates of a service see.
+// oneService is the data for the templates of a service.
 type oneService struct {
 	serviceView
 	Module, Workspace            string

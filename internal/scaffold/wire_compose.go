@@ -13,7 +13,7 @@ import (
 
 const composeFile = "compose.yaml"
 
-// wireCompose adds the service to the compose file, if it is as msctl knows it.
+// wireCompose adds the service to the compose file, if it recognizes the file.
 func (d *Dir) wireCompose(r *Result, s Service) error {
 	before, err := d.read(composeFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -31,7 +31,7 @@ func (d *Dir) wireCompose(r *Result, s Service) error {
 		if s.OnBroker() {
 			needed += " and " + s.Transport.Title()
 		}
-		r.byHand("%s is not as msctl knows it: add %s there, and %s=%s to the gateway's environment", composeFile, needed, s.Variable(), s.Inside())
+		r.byHand("%s has an unknown structure: add %s by hand, and %s=%s to the gateway's environment", composeFile, needed, s.Variable(), s.Inside())
 		return nil
 	}
 	r.edit(composeFile, before, []byte(after))
@@ -45,8 +45,8 @@ func (d *Dir) gatewayName() string {
 	return ""
 }
 
-// extends makes sure that after says what before did, with one more service, its
-// broker unless that was there, and a gateway that knows it.
+// extends verifies that after equals before, except for one more service, its broker
+// unless it existed, and the gateway's setting for it.
 func extends(before, after []byte, s Service) bool {
 	var a, b map[string]any
 	if yaml.Unmarshal(before, &a) != nil || yaml.Unmarshal(after, &b) != nil {
@@ -60,9 +60,9 @@ func extends(before, after []byte, s Service) bool {
 	return fresh && grown(a, b, "services", "gateway", added...) && grown(a, b, "volumes", "", added...) && reflect.DeepEqual(a, b)
 }
 
-// grown takes a section out of both files and reports whether the second has all
-// entries of the first, but for the one that may change, and no others than those
-// that were added.
+// grown removes a section from both files and reports whether the second has all entries
+// of the first, except for the one that may change, and only the added ones in
+// addition.
 func grown(a, b map[string]any, name, mayChange string, added ...string) bool {
 	was, is := section(a, name), section(b, name)
 	for entry, old := range was {
@@ -86,7 +86,7 @@ func section(file map[string]any, name string) map[string]any {
 	return entries
 }
 
-// addToCompose inserts lines. ok is false where the text has another form.
+// addToCompose inserts lines. ok is false if the text has an unknown structure.
 func addToCompose(text string, s Service, gateway string) (out string, ok bool, err error) {
 	if strings.Contains(text, "\t") || strings.Contains(text, "\r") {
 		return "", false, nil
@@ -122,8 +122,8 @@ func addToCompose(text string, s Service, gateway string) (out string, ok bool, 
 	return strings.Join(slices.Insert(lines, at, block...), "\n") + "\n", true, nil
 }
 
-// addToGateway tells the gateway, whose block begins at index g, where the
-// service is, and makes it wait. The service's own block goes before it.
+// addToGateway adds the service's address and a dependency on it to the gateway, whose
+// block begins at index g. The service's own block is inserted before it.
 func addToGateway(lines []string, g int, s Service) (out []string, at int, ok bool) {
 	if g < 0 {
 		return nil, 0, false
@@ -145,7 +145,7 @@ func mentions(lines []string, start int, variable string) bool {
 	})
 }
 
-// addVolume declares the volume of a broker that keeps data.
+// addVolume declares the volume of a broker that stores data.
 func addVolume(lines []string, b brokerView) ([]string, bool) {
 	if !b.Volume() {
 		return lines, true
@@ -187,9 +187,8 @@ func composeService(s Service, anchored bool) []string {
 	)
 }
 
-// addToBlock adds to a mapping or a list under a key of the block at index
-// start: member to the one, item to the other. An empty member: only a list will
-// do.
+// addToBlock adds to a mapping (member) or a list (item) under a key of the block at
+// index start. If member is empty, it must be a list.
 func addToBlock(lines []string, start int, key, member, item string) ([]string, bool) {
 	k := indexIn(lines, start, "    "+key+":")
 	if k < 0 || k+1 >= len(lines) {
@@ -209,7 +208,7 @@ func addToBlock(lines []string, start int, key, member, item string) ([]string, 
 	return slices.Insert(lines, end, indent+member), true
 }
 
-// indexIn finds a line in the block that begins at index start.
+// indexIn returns the index of a line in the block that begins at index start.
 func indexIn(lines []string, start int, line string) int {
 	end := blockEnd(lines, start)
 	for i := start + 1; i < end; i++ {
@@ -220,8 +219,8 @@ func indexIn(lines []string, start int, line string) int {
 	return -1
 }
 
-// blockEnd returns the index behind the last line that is indented deeper than
-// the line at start, blank lines and comments at the end left out.
+// blockEnd returns the index after the last line that is indented deeper than the line at
+// start, without blank lines and comments at the end.
 func blockEnd(lines []string, start int) int {
 	depth := func(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 	end := start + 1

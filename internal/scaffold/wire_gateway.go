@@ -9,13 +9,12 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// wireGateway writes the gateway's list of services again. The list is msctl's
-// own file: where somebody has changed it, it is a file to be replaced, which
-// Write refuses without force.
+// wireGateway regenerates the gateway's list of services. msctl owns this file. If it has
+// been edited, it is a file to replace, which Write refuses without force.
 func (d *Dir) wireGateway(r *Result, s Service) error {
 	gateway := d.gateway()
 	if gateway == nil {
-		r.byHand("there is no gateway in %s: nothing calls %s yet", workspace.FileName, s.Name)
+		r.byHand("%s has no gateway: nothing calls %s yet", workspace.FileName, s.Name)
 		return nil
 	}
 	name := path.Join(path.Clean(gateway.Path), "services.go")
@@ -30,13 +29,13 @@ func (d *Dir) wireGateway(r *Result, s Service) error {
 	if known, err := d.declared(path.Dir(name)); err != nil {
 		return err
 	} else if !known["transport"] {
-		r.byHand("the gateway in %s was made by an earlier msctl: see what `msctl new` makes of gateway.go, config.go and services.go now, and call %sRoutes",
+		r.byHand("the gateway in %s was created by an older msctl: compare gateway.go, config.go, and services.go with those that `msctl new` creates, and call %sRoutes",
 			path.Dir(name), s.Ident())
 		return nil
 	}
 	before, err := d.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		r.byHand("the gateway has no services.go: call %sRoutes where it adds its routes", s.Ident())
+		r.byHand("the gateway has no services.go: call %sRoutes by hand", s.Ident())
 		return nil
 	}
 	if err != nil {
@@ -55,14 +54,13 @@ func renderList(name string, services []serviceView) (File, error) {
 	return render("workspace/apps/gateway/services.go.tmpl", name, view{Services: services})
 }
 
-// samePorts takes the ports out: one that was changed in msctl.yaml is no edit
-// of the list.
+// samePorts removes the ports: a port that was changed in msctl.yaml is not an edit of
+// the list.
 func samePorts(text []byte) string {
 	return string(regexp.MustCompile(`localhost:\d+`).ReplaceAll(text, []byte("localhost")))
 }
 
-// routed returns the services whose routes the gateway's package has: those that
-// its list holds.
+// routed returns the services in the gateway's list, whose routes its package has.
 func (d *Dir) routed(dir string) ([]serviceView, error) {
 	names, err := d.declared(dir)
 	if err != nil {

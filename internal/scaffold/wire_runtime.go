@@ -12,17 +12,17 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// wireRuntime completes the workspace's copy of the runtime, its go.mod and its
-// go.sum for the first service on a broker. A copy that is not the one of this
-// msctl, because somebody changed it or another version wrote it, is replaced as
-// a whole, which Write refuses without force.
+// wireRuntime completes the workspace's copy of the runtime, its go.mod, and its go.sum
+// for the first service on a broker. A copy that differs from the one in this msctl,
+// because it was edited or written by another version, is replaced as a whole, which
+// Write refuses without force.
 func (d *Dir) wireRuntime(r *Result, s Service) error {
 	before := d.bundledBrokers()
 	if !s.OnBroker() || slices.Contains(before, brokerView{s.Transport}) {
 		return nil
 	}
 	if _, err := d.read(bundleDir + "/go.mod"); errors.Is(err, fs.ErrNotExist) {
-		r.byHand("the runtime is not in %s: run `go mod tidy` for the driver of %s", bundleDir, s.Transport.Title())
+		r.byHand("%s does not contain the runtime: run `go mod tidy` for the driver of %s", bundleDir, s.Transport.Title())
 		return nil
 	} else if err != nil {
 		return err
@@ -43,8 +43,8 @@ func (d *Dir) wireRuntime(r *Result, s Service) error {
 	return d.wireModule(r, after)
 }
 
-// bundledBrokers are the brokers whose transports the workspace's copy of the
-// runtime has.
+// bundledBrokers returns the brokers whose transports the workspace's copy of the runtime
+// contains.
 func (d *Dir) bundledBrokers() []brokerView {
 	return slices.DeleteFunc(brokersOf(workspace.Brokers()...), func(b brokerView) bool {
 		_, err := os.Stat(filepath.Join(d.Root, filepath.FromSlash(bundleDir), "runtime", transportPackage(b.Transport)))
@@ -60,8 +60,8 @@ func transportsOf(brokers []brokerView) []workspace.Transport {
 	return list
 }
 
-// wireRuntimeModule writes the go.mod of the runtime again. It is no edit of
-// somebody's if it was what msctl wrote for the brokers before.
+// wireRuntimeModule regenerates the go.mod of the runtime. The file counts as not edited
+// if it equals the one that msctl wrote for the previous brokers.
 func (d *Dir) wireRuntimeModule(r *Result, before, after []brokerView) error {
 	var rendered [2]File
 	for i, brokers := range [][]brokerView{before, after} {
@@ -106,7 +106,7 @@ func (d *Dir) wireModule(r *Result, brokers []brokerView) error {
 	}
 	after, ok := addRequires(string(before), v.Modules)
 	if !ok {
-		r.byHand("go.mod is not as msctl knows it: run `go mod tidy`")
+		r.byHand("go.mod has an unknown structure: run `go mod tidy`")
 		return nil
 	}
 	r.edit("go.mod", before, []byte(after))

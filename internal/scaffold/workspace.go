@@ -10,34 +10,33 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// Workspace is what `msctl new NAME` was told.
+// Workspace holds the answers of `msctl new NAME`.
 type Workspace struct {
 	// Name is the workspace's name.
 	Name string
-	// Module is its Go module path; empty is DefaultModule(Name).
+	// Module is its Go module path. Empty means DefaultModule(Name).
 	Module string
-	// GatewayPort is where the gateway listens; 0 is 3001.
+	// GatewayPort is the port of the gateway. 0 means 3001.
 	GatewayPort int
 	// Services are its services, at least one.
 	Services []Service
-	// Notifications makes a worker of the service notifications, which has to be
-	// on RabbitMQ: it mails a confirmation for each order. Services are items,
-	// orders and notifications, at least.
+	// Notifications makes the service notifications, which must be on RabbitMQ, a worker
+	// that confirms each order by email. It requires the services items, orders, and
+	// notifications.
 	Notifications bool
-	// Version is msctl's own, for the file that says where the runtime is from.
+	// Version is the version of msctl, which the bundled runtime's go.mod records.
 	Version string
 }
 
-// DefaultServices are those of a workspace that was told nothing.
+// DefaultServices returns the services of a workspace by default.
 func DefaultServices() []Service {
 	return []Service{{Name: "items", Port: 3002}, {Name: "orders", Port: 3003}}
 }
 
-// AddExample gives the workspace an example beside items and orders, with the
-// services that it needs and that are not there.
+// AddExample adds an example to items and orders, and the services that it requires.
 func (w *Workspace) AddExample(name string) error {
 	if name != notifications {
-		return fmt.Errorf("there is no example %q: there is %s", name, notifications)
+		return fmt.Errorf("unknown example %q: the examples are %s", name, notifications)
 	}
 	w.Notifications = true
 	if w.service(notifications) == nil {
@@ -46,7 +45,7 @@ func (w *Workspace) AddExample(name string) error {
 	return nil
 }
 
-// notifications is the example's name and that of its service.
+// notifications is the name of the example and of its service.
 const notifications = "notifications"
 
 // service returns the service of that name, or nil.
@@ -58,24 +57,24 @@ func (w Workspace) service(name string) *Service {
 	return &w.Services[i]
 }
 
-// checkExample says what the example lacks, or nil.
+// checkExample returns the unmet requirement of the example, or nil.
 func (w Workspace) checkExample() error {
 	if !w.Notifications {
 		return nil
 	}
 	if w.service("items") == nil || w.service("orders") == nil {
-		return errors.New("the example notifications needs the services items and orders")
+		return errors.New("the example notifications requires the services items and orders")
 	}
 	if s := w.service(notifications); s == nil || s.Transport != workspace.RabbitMQ {
-		return errors.New("the example notifications needs its service on rabbitmq, which keeps messages and knows dead letters")
+		return errors.New("the example notifications requires its service to be on rabbitmq, which stores messages and supports dead letters")
 	}
 	return nil
 }
 
-// DefaultGatewayPort is the gateway's port where nothing else is said.
+// DefaultGatewayPort is the default port of the gateway.
 const DefaultGatewayPort = 3001
 
-// Check returns everything that is wrong with the answers, or nil.
+// Check returns all problems of the answers, or nil.
 func (w Workspace) Check() error {
 	var errs []error
 	if err := workspace.CheckName(w.Name); err != nil {
@@ -87,7 +86,7 @@ func (w Workspace) Check() error {
 		}
 	}
 	if len(w.Services) == 0 {
-		errs = append(errs, errors.New("a workspace needs at least one service"))
+		errs = append(errs, errors.New("a workspace requires at least one service"))
 	}
 	ports := map[int]string{cmp.Or(w.GatewayPort, DefaultGatewayPort): "the gateway"}
 	files := map[string]string{}
@@ -97,19 +96,19 @@ func (w Workspace) Check() error {
 			continue
 		}
 		if other, taken := ports[s.Port]; taken && !s.OnBroker() {
-			errs = append(errs, fmt.Errorf("service %s has port %d, which %s has already", s.Name, s.Port, other))
+			errs = append(errs, fmt.Errorf("service %s has port %d, which is already used by %s", s.Name, s.Port, other))
 		}
 		if other, taken := files[s.File()]; taken && other == s.Name {
-			errs = append(errs, fmt.Errorf("service %s is there twice", s.Name))
+			errs = append(errs, fmt.Errorf("duplicate service %s", s.Name))
 		} else if taken {
-			errs = append(errs, fmt.Errorf("services %s and %s cannot be told apart in Go", other, s.Name))
+			errs = append(errs, fmt.Errorf("services %s and %s have the same name in Go", other, s.Name))
 		}
 		ports[s.Port], files[s.File()] = s.Name, s.Name
 	}
 	return errors.Join(append(errs, w.checkExample())...)
 }
 
-// Files renders the whole workspace, in the order of their paths.
+// Files renders the whole workspace, sorted by path.
 func (w Workspace) Files() ([]File, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
@@ -142,8 +141,7 @@ func (w Workspace) Files() ([]File, error) {
 	return files, nil
 }
 
-// renderService renders the files of a service and those that it shares with
-// others.
+// renderService renders the files of a service, including shared ones.
 func (w Workspace) renderService(v view, s serviceView) ([]File, error) {
 	kind := w.kind(s.Service)
 	files, err := renderService(kind, v, s)
@@ -161,7 +159,7 @@ func (w Workspace) renderService(v view, s serviceView) ([]File, error) {
 	return addMissing(files, slices.Concat(own, shared)), err
 }
 
-// addMissing adds those files whose paths are not there.
+// addMissing adds the files whose paths are missing.
 func addMissing(files, more []File) []File {
 	for _, f := range more {
 		if !slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path }) {

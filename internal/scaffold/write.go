@@ -11,27 +11,27 @@ import (
 	"strings"
 )
 
-// State is what writing a file does to the disk.
+// State is the effect of writing a file.
 type State int
 
 const (
-	// Create makes a file.
+	// Create creates a file.
 	Create State = iota
 	// Insert adds lines to a file of the user.
 	Insert
-	// Same leaves a file that is already as it would be.
+	// Same leaves an identical file alone.
 	Same
-	// Replace writes over a file that says otherwise.
+	// Replace overwrites a different file.
 	Replace
 )
 
-// Step is one file of a plan with what happens to it.
+// Step is one file of a plan and its state.
 type Step struct {
 	File
 	State State
 }
 
-// Plan compares files with what is in dir. Nothing is changed.
+// Plan compares files with those in dir. It changes nothing.
 func Plan(dir string, files []File) ([]Step, error) {
 	steps := make([]Step, 0, len(files))
 	for _, f := range files {
@@ -52,8 +52,7 @@ func Plan(dir string, files []File) ([]Step, error) {
 	return steps, nil
 }
 
-// ConflictError names files that are there and say something else than what
-// would be written.
+// ConflictError names existing files that differ from those to write.
 type ConflictError struct {
 	Dir   string
 	Paths []string
@@ -70,8 +69,8 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("files in %s are there already and say something else than msctl writes: %s%s", e.Dir, strings.Join(shown, ", "), rest)
 }
 
-// Write does what the steps say below dir: all of it, or, when something fails,
-// nothing. Files that would be replaced are a *ConflictError unless force is set.
+// Write carries out the steps in dir. If one fails, it undoes all of them. Files to replace
+// are a *ConflictError unless force is set.
 func Write(dir string, steps []Step, force bool) error {
 	var conflicts []string
 	for _, s := range steps {
@@ -94,15 +93,15 @@ func Write(dir string, steps []Step, force bool) error {
 	return nil
 }
 
-// writer remembers how to take back what it did.
+// writer records how to undo its changes.
 type writer struct {
 	dir     string
-	folders []string           // made, outermost first
+	folders []string           // created folders, outermost first
 	before  map[string]*backup // by path
 	order   []string
 }
 
-// backup is what a path held; nil is nothing.
+// backup is the previous content of a path; nil means that it did not exist.
 type backup struct {
 	data []byte
 	mode fs.FileMode
@@ -132,8 +131,8 @@ func (w *writer) write(f File) error {
 	return replaceFile(path, f.Data, mode)
 }
 
-// replaceFile writes beside path and renames, so that path is never half
-// written.
+// replaceFile writes a temporary file next to path and renames it, so that path is never
+// partially written.
 func replaceFile(path string, data []byte, mode fs.FileMode) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".msctl-*")
 	if err != nil {
@@ -150,7 +149,7 @@ func replaceFile(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// folder makes a folder and those above it.
+// folder creates a folder and its parents.
 func (w *writer) folder(path string) error {
 	var missing []string
 	for p := path; ; p = filepath.Dir(p) {
@@ -172,7 +171,7 @@ func (w *writer) folder(path string) error {
 	return nil
 }
 
-// undo puts everything back as it was.
+// undo restores the previous state.
 func (w *writer) undo() error {
 	var errs []error
 	for _, path := range slices.Backward(w.order) {

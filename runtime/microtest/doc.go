@@ -2,13 +2,13 @@
 //
 //	func TestCreateItem(t *testing.T) {
 //		client := microtest.Serve(t, newServer(newMemoryStore()))
-//		item, err := micro.Call[contracts.Item](t.Context(), client, contracts.CreateItem, contracts.NewItem{Name: "Cup"})
+//		item, err := contracts.CreateItem.Call(t.Context(), client, contracts.CreateItemInput{Name: "Cup"})
 //		…
 //	}
 //
-// Messages take the way they take on a real transport: data is encoded, the
-// packet is built and parsed again, guards, interceptors, pipes and filters run,
-// deadlines and metadata travel, errors arrive as their peers would see them.
-// Everything stays in memory and in goroutines that end with the test, so it
-// works inside a testing/synctest bubble, where time stands still until all wait.
+// Messages are processed as on a real transport: data is encoded, the packet is built
+// and parsed, guards, interceptors, pipes, and filters run, deadlines and metadata are
+// transmitted, and errors arrive as a remote peer would see them. Everything is in
+// memory and in goroutines that end with the test, so it works in a testing/synctest
+// bubble, where time advances only when all goroutines are blocked.
 package microtest

@@ -10,21 +10,21 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// inbox is the Responder of one exchange: it keeps the packets of the answer
-// until the caller takes them.
+// inbox is the Responder of one exchange. It keeps the packets of the reply until the
+// caller takes them.
 type inbox struct {
-	news chan struct{} // holds a token while there is something to take
+	news chan struct{} // holds a token while there are packets
 
 	mu      sync.Mutex // guards what follows
 	packets [][]byte
 	left    bool                  // the caller has gone
-	late    func(micro.LateReply) // unless nil, is told of an answer that ends after that
+	late    func(micro.LateReply) // called for a reply that ends after that, unless nil
 	leftAt  time.Time
 }
 
 var errLeft = errors.New("the caller is gone")
 
-// Respond keeps one packet of the answer.
+// Respond keeps one packet of the reply.
 func (in *inbox) Respond(_ context.Context, p wire.Reply) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -39,7 +39,7 @@ func (in *inbox) Respond(_ context.Context, p wire.Reply) error {
 	return nil
 }
 
-// respondLate takes a packet that nobody waits for, if somebody wants to hear of its end.
+// respondLate handles a packet that arrives after the caller has gone.
 func (in *inbox) respondLate(p wire.Reply) error {
 	tell := in.late
 	if tell == nil {
@@ -57,7 +57,7 @@ func (in *inbox) respondLate(p wire.Reply) error {
 	return nil
 }
 
-// take returns the packets that have come since it was called last.
+// take returns the packets that have arrived since the last call.
 func (in *inbox) take() [][]byte {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -69,8 +69,8 @@ func (in *inbox) take() [][]byte {
 // leave makes further packets fail.
 func (in *inbox) leave() { in.giveUp(nil) }
 
-// giveUp is leave for a caller that gave up waiting: trace may want to hear of
-// the answer's end.
+// giveUp is leave for a caller that timed out: trace may be notified of the end of the
+// reply.
 func (in *inbox) giveUp(trace *micro.Trace) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -80,7 +80,7 @@ func (in *inbox) giveUp(trace *micro.Trace) {
 	}
 }
 
-// nobody is the Responder of events, which get no answer.
-type nobody struct{}
+// discard is the Responder of events, which get no reply.
+type discard struct{}
 
-func (nobody) Respond(context.Context, wire.Reply) error { return nil }
+func (discard) Respond(context.Context, wire.Reply) error { return nil }

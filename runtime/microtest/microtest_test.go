@@ -79,7 +79,7 @@ func TestCalls(t *testing.T) {
 	}
 	for v := range micro.Stream[int](t.Context(), c, count, 1000) {
 		if v == 2 {
-			break // the rest is nobody's
+			break // discards the rest
 		}
 	}
 	h, err := micro.Call[micro.Health](t.Context(), c, micro.HealthPattern, micro.None{})
@@ -107,11 +107,11 @@ func TestEventsAndMetadata(t *testing.T) {
 		t.Errorf("event %q", text)
 	}
 	if err := c.Emit(t.Context(), micro.Name("nobody"), nil); err != nil {
-		t.Errorf("an event that nobody handles: %v", err)
+		t.Errorf("an event without a handler: %v", err)
 	}
 }
 
-// TestDeadlines: time is a bubble's, so the test takes none.
+// TestDeadlines runs in a synctest bubble, so it takes no real time.
 func TestDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := microtest.Serve(t, newServer(), micro.WithTimeout(3*time.Second))
@@ -119,7 +119,7 @@ func TestDeadlines(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, err := micro.Call[micro.None](ctx, c, wait, micro.None{})
-		var remote *micro.Error // the service's own answer may be there first
+		var remote *micro.Error // the service's own reply may arrive first
 		if !errors.Is(err, micro.ErrTimeout) && !errors.As(err, &remote) || time.Since(start) != time.Second {
 			t.Errorf("error %v after %v", err, time.Since(start))
 		}
@@ -140,7 +140,7 @@ func TestDeadlines(t *testing.T) {
 	})
 }
 
-// TestBeforeAndAfter: messages wait for the server, and find it gone.
+// TestBeforeAndAfter: messages wait for the server to start, and fail after it stops.
 func TestBeforeAndAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := microtest.New()
@@ -157,7 +157,7 @@ func TestBeforeAndAfter(t *testing.T) {
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := micro.Call[string](cancelled, c, greet, "Ada"); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
+			t.Errorf("canceled: %v", err)
 		}
 		synctest.Wait()
 		ctx, stop := context.WithCancel(t.Context())
@@ -180,7 +180,7 @@ func TestBeforeAndAfter(t *testing.T) {
 	})
 }
 
-// TestDrain: what is in flight is answered, and what takes too long is cut off.
+// TestDrain: messages in flight get replies, unless they exceed the drain timeout.
 func TestDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, test := range []struct {
@@ -189,7 +189,7 @@ func TestDrain(t *testing.T) {
 		}{{time.Second, nil}, {time.Hour, micro.ErrConnectionLost}} {
 			s := newServer(micro.WithDrainTimeout(2 * time.Second))
 			micro.Handle(s, micro.Cmd("slow"), func(context.Context, micro.None) (string, error) {
-				<-time.After(test.takes) // whatever its context says
+				<-time.After(test.takes) // ignores its context
 				return "done", nil
 			})
 			n := microtest.New()
@@ -272,14 +272,14 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestLateAnswer: whoever traces a call hears of the answer that it did not wait for.
-func TestLateAnswer(t *testing.T) {
+// TestLateReply: the trace of a call reports a reply that arrives after its timeout.
+func TestLateReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
 		slow := micro.Cmd("slow")
 		micro.HandleStream(s, slow, func(_ context.Context, fails bool) iter.Seq2[int, error] {
 			return func(yield func(int, error) bool) {
-				<-time.After(2 * time.Second) // whatever its context says
+				<-time.After(2 * time.Second) // ignores its context
 				_ = yield(1, nil) && yield(2, nil) && fails && yield(0, micro.Errorf(404, "gone"))
 			}
 		})

@@ -11,12 +11,12 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Network is a transport in memory: it is the Listener of one server and the
-// Conn of any number of clients. Make it with New. Messages that are sent before
-// the server serves wait for it, for as long as their deadline lets them.
+// Network is a transport in memory: the Listener of one server and the Conn of any
+// number of clients. Create it with New. Messages that are sent before the server
+// serves wait for it until their deadline.
 type Network struct {
 	ready chan struct{} // closed when server is set
-	gone  chan struct{} // closed when no answer comes any more
+	gone  chan struct{} // closed when no more replies can arrive
 
 	server  *micro.Server
 	pending sync.WaitGroup // messages between a client and the server
@@ -24,13 +24,13 @@ type Network struct {
 	drained bool
 }
 
-// New makes a network that nobody serves yet.
+// New returns a network without a server.
 func New() *Network {
 	return &Network{ready: make(chan struct{}), gone: make(chan struct{})}
 }
 
-// Serve hands messages to s until ctx ends, then lets what is in flight finish
-// for at most s.DrainTimeout. A network is served once.
+// Serve delivers messages to s until ctx ends, and then waits up to s.DrainTimeout for
+// the messages in flight. A network is served once.
 func (n *Network) Serve(ctx context.Context, s *micro.Server) error {
 	if err := n.open(s); err != nil {
 		return err
@@ -45,17 +45,17 @@ func (n *Network) Serve(ctx context.Context, s *micro.Server) error {
 	err := s.Wait(drain)
 	close(n.gone)
 	if err != nil {
-		return fmt.Errorf("microtest: handlers still run after the drain timeout of %v", s.DrainTimeout())
+		return fmt.Errorf("microtest: handlers are still running after the drain timeout of %v", s.DrainTimeout())
 	}
 	return nil
 }
 
-// open lets messages through to s.
+// open starts delivering messages to s.
 func (n *Network) open(s *micro.Server) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.server != nil {
-		return errors.New("microtest: a network is served once: make another with New")
+		return errors.New("microtest: the network has been served already: create another one with New")
 	}
 	n.server = s
 	close(n.ready)
@@ -67,11 +67,11 @@ func (n *Network) Client(opts ...micro.ClientOption) *micro.Client {
 	return micro.NewClient(n.Dial(), opts...)
 }
 
-// Dial returns a new connection to the network's server, for a client of the
-// caller's own.
+// Dial returns a new connection to the network's server, for the caller's own
+// client.
 func (n *Network) Dial() micro.Conn { return &conn{network: n, closed: make(chan struct{})} }
 
-// deliver hands a packet to the server.
+// deliver passes a packet to the server.
 func (n *Network) deliver(p *wire.Packet, to micro.Responder) error {
 	n.mu.Lock()
 	if n.drained {
@@ -100,12 +100,12 @@ func (c *conn) Close() error {
 	return nil
 }
 
-// Publish hands an event to the server.
+// Publish passes an event to the server.
 func (c *conn) Publish(ctx context.Context, req *micro.Request) error {
 	return c.send(ctx, req, req.Pattern.RouteJSON(), nil, nil)
 }
 
-// Exchange sends a request and hands the values of its answer to reply.
+// Exchange sends a request and passes the values of its reply to reply.
 func (c *conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	in := &inbox{news: make(chan struct{}, 1)}
 	if err := c.send(ctx, req, req.Pattern.JSON(), []byte(`"1"`), in); err != nil {
@@ -131,7 +131,7 @@ func (c *conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Rep
 	}
 }
 
-// last hands over what came before the server went away.
+// last delivers the packets that arrived before the server stopped.
 func (c *conn) last(in *inbox, reply micro.Reply, req *micro.Request) error {
 	if done, err := hand(in, reply, req); done {
 		return err
@@ -140,7 +140,7 @@ func (c *conn) last(in *inbox, reply micro.Reply, req *micro.Request) error {
 	return micro.ErrConnectionLost
 }
 
-// ended is the error of a call whose context has ended.
+// ended returns the error of a call whose context has ended.
 func ended(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return micro.ErrTimeout
@@ -148,8 +148,8 @@ func ended(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// hand gives the packets that have come to reply; done tells that the exchange
-// is over.
+// hand passes the packets that have arrived to reply. done reports whether the exchange
+// is complete.
 func hand(in *inbox, reply micro.Reply, req *micro.Request) (done bool, err error) {
 	for _, body := range in.take() {
 		if req.Trace != nil && req.Trace.Read != nil {
@@ -158,7 +158,7 @@ func hand(in *inbox, reply micro.Reply, req *micro.Request) (done bool, err erro
 		p, err := wire.Parse(body)
 		if err != nil {
 			in.leave()
-			return true, fmt.Errorf("read the answer: %w", err)
+			return true, fmt.Errorf("read the reply: %w", err)
 		}
 		value, remote, last := p.Reply()
 		if remote != nil {
@@ -177,7 +177,7 @@ func hand(in *inbox, reply micro.Reply, req *micro.Request) (done bool, err erro
 	return false, nil
 }
 
-// send builds the packet of a message and delivers it, when there is a server.
+// send builds the packet of a message and delivers it once a server is running.
 func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id []byte, to *inbox) error {
 	if err := c.await(ctx, req.Deadline); err != nil {
 		return err
@@ -192,12 +192,12 @@ func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id 
 		return fmt.Errorf("the data is not JSON: %w", err)
 	}
 	if to == nil {
-		return c.network.deliver(&p, nobody{})
+		return c.network.deliver(&p, discard{})
 	}
 	return c.network.deliver(&p, to)
 }
 
-// await returns when the network is served.
+// await returns once the network is served.
 func (c *conn) await(ctx context.Context, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -214,7 +214,7 @@ func (c *conn) await(ctx context.Context, deadline time.Time) error {
 		return nil
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return fmt.Errorf("%w: nobody serves the network", micro.ErrUnreachable)
+			return fmt.Errorf("%w: no server serves the network", micro.ErrUnreachable)
 		}
 		return context.Cause(ctx)
 	case <-c.closed:

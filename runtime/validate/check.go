@@ -12,22 +12,22 @@ import (
 	"unicode/utf8"
 )
 
-// Unknown says what becomes of members that the type does not have.
+// Unknown defines how members that the type does not have are handled.
 type Unknown uint8
 
 const (
-	// Forbid makes each of them a problem: NestJS' whitelist with
-	// forbidNonWhitelisted. It is the zero value.
+	// Forbid reports each of them as a problem, as NestJS's whitelist with
+	// forbidNonWhitelisted does. It is the zero value.
 	Forbid Unknown = iota
-	// Strip removes them: NestJS' whitelist alone.
+	// Strip removes them, as NestJS's whitelist alone does.
 	Strip
-	// Allow leaves them where they are.
+	// Allow keeps them.
 	Allow
 )
 
 // Parse reads one JSON text as a tree that [Rules.Check] takes: objects are
-// map[string]any, numbers json.Number. The error tells where the text is wrong,
-// and nothing of what it says.
+// map[string]any, numbers json.Number. The error contains the position of the
+// problem, but nothing of the text, which may be a secret.
 func Parse(text []byte) (any, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
@@ -36,31 +36,31 @@ func Parse(text []byte) (any, error) {
 	if err == nil {
 		end := dec.InputOffset()
 		if _, more := dec.Token(); more != io.EOF {
-			return nil, fmt.Errorf("there is more after the JSON value, at byte %d", end)
+			return nil, fmt.Errorf("unexpected data after the JSON value at byte %d", end)
 		}
 		return v, nil
 	}
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		return nil, fmt.Errorf("it is not valid JSON at byte %d", syntax.Offset-firstOffset()+1)
+		return nil, fmt.Errorf("invalid JSON at byte %d", syntax.Offset-firstOffset()+1)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errors.New("the JSON ends too early")
+		return nil, errors.New("unexpected end of the JSON")
 	}
-	return nil, errors.New("it is not valid JSON")
+	return nil, errors.New("invalid JSON")
 }
 
-// firstOffset is how encoding/json counts the first byte of a text: 0 where it is
-// built on encoding/json/v2, 1 where it is not.
+// firstOffset returns the offset of the first byte in encoding/json's errors: 0 if it
+// is built on encoding/json/v2, and 1 otherwise.
 func firstOffset() int64 {
 	var syntax *json.SyntaxError
 	errors.As(json.NewDecoder(bytes.NewReader([]byte("x"))).Decode(new(any)), &syntax)
 	return syntax.Offset
 }
 
-// Check returns everything that is wrong with v, a tree as [Parse] makes it, in
-// the order of the Go fields, unknown members first; nil is nothing. It strips
-// unknown members and fills in defaults in place, so v must not be shared.
+// Check returns all problems of v, a tree that [Parse] returned, in the order of the
+// Go fields, unknown members first; nil means none. It strips unknown members and
+// fills in defaults in place, so v must not be shared.
 func (r *Rules) Check(v any, unknown Unknown) []string {
 	c := checker{unknown: unknown}
 	if r.root.kind == kindObject {
@@ -81,7 +81,7 @@ type checker struct {
 	problems []string
 }
 
-// maxProblems bounds what one message is told.
+// maxProblems limits the number of problems reported for one message.
 const maxProblems = 100
 
 func (c *checker) fail(text string) {
@@ -113,7 +113,7 @@ func (c *checker) object(r *rule, path string, members map[string]any) {
 	}
 }
 
-// strangers deals with the members that the type does not have.
+// strangers handles the members that the type does not have.
 func (c *checker) strangers(r *rule, path string, members map[string]any) {
 	var names []string
 	for name := range maps.Keys(members) {
@@ -131,7 +131,7 @@ func (c *checker) strangers(r *rule, path string, members map[string]any) {
 	}
 }
 
-// shown bounds a name that a stranger chose.
+// shown truncates a name chosen by the client.
 func shown(name string) string {
 	const most = 64
 	if len(name) <= most {
@@ -144,7 +144,7 @@ func shown(name string) string {
 	return name[:cut] + "…"
 }
 
-// value checks one value; a missing one is nil, as null.
+// value checks one value. A missing value is nil, like null.
 func (c *checker) value(r *rule, s subject, v any) {
 	if v == nil && r.nullable {
 		return
@@ -183,7 +183,7 @@ func (c *checker) value(r *rule, s subject, v any) {
 	}
 }
 
-// stringMessage is what a value that is no string at all is told.
+// stringMessage returns the problem of a value that is not a string.
 func stringMessage(r *rule) string {
 	if r.format == "date-time" {
 		return formatMessage(r.format)
@@ -213,7 +213,7 @@ func (c *checker) array(r *rule, s subject, v any) {
 		}
 		c.value(r.items, subject{"each value in " + s.label, ""}, item)
 		if len(c.problems) > before {
-			return // the others would be told the same
+			return // the others would repeat the message
 		}
 	}
 }

@@ -189,11 +189,11 @@ func TestManyProblemsAreBounded(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"a":`:     "the JSON ends too early",
-		``:          "the JSON ends too early",
-		`{"secret`:  "the JSON ends too early",
-		`{secret}`:  "it is not valid JSON at byte 2",
-		`{} secret`: "there is more after the JSON value, at byte 2",
+		`{"a":`:     "unexpected end of the JSON",
+		``:          "unexpected end of the JSON",
+		`{"secret`:  "unexpected end of the JSON",
+		`{secret}`:  "invalid JSON at byte 2",
+		`{} secret`: "unexpected data after the JSON value at byte 2",
 		`{}`:        "",
 	} {
 		_, err := validate.Parse([]byte(text))

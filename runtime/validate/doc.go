@@ -1,25 +1,24 @@
-// Package validate checks the JSON of a message against the Go type it is for,
-// before it is decoded, and says everything that is wrong with it at once, in
-// the words NestJS teams know: "name must be a string", "property foo should
-// not exist".
+// Package validate checks the JSON of a message against a Go type before it is decoded
+// into it. It reports all problems at once, in the words of NestJS's class-validator:
+// "name must be a string", "property foo should not exist".
 //
-// The rules stand in the type's struct tags, the ones [micro.Schema] and the
-// OpenAPI document are made from too:
+// The rules are the struct tags of the type, from which [micro.Schema] and the OpenAPI
+// document are derived, too:
 //
-//	type NewItem struct {
+//	type CreateItemInput struct {
 //		Name  string   `json:"name" minLength:"1" maxLength:"80"`
 //		Price float64  `json:"price" minimum:"0"`
 //		Kind  string   `json:"kind,omitempty" enum:"book,toy" default:"toy"`
 //		Tags  []string `json:"tags,omitempty" maxItems:"10"`
-//		Mail  string   `json:"mail,omitempty" format:"email"`
+//		Email string   `json:"email,omitempty" format:"email"`
 //	}
 //
-// A member is required unless its json tag says omitempty or omitzero, or its
-// tag required says false. Optional members, and pointers, may be null. Known
-// formats are email, uuid, uri, date-time, date, ipv4, ipv6 and hostname; others
-// are only shown in schemas. Messages never repeat what was sent.
+// A member is required unless its json tag has omitempty or omitzero, or its tag
+// required is false. Optional members and pointers may be null. The supported formats
+// are email, uuid, uri, date-time, date, ipv4, ipv6, and hostname; others appear only in
+// schemas. Messages never repeat the input.
 //
-// The gateway does this for every route. A service that trusts nobody adds
-// [Pipe] to its server, the counterpart of NestJS' ValidationPipe with
-// whitelist and forbidNonWhitelisted.
+// The gateway validates every route. A service that does not trust its callers adds
+// [Pipe] to its server, the counterpart of NestJS's ValidationPipe with whitelist and
+// forbidNonWhitelisted.
 package validate

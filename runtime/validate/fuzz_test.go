@@ -8,8 +8,8 @@ import (
 	"github.com/msctl/msctl/runtime/validate"
 )
 
-// FuzzCheck: whatever is sent, nothing panics, and what has no problems can be
-// decoded into the type.
+// FuzzCheck: no input causes a panic, and input without problems can be decoded into
+// the type.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range []string{
 		`{"name":"Ada"}`, `{"name":"Ada","age":1e2,"friend":{"name":"Bob","friend":null}}`, `{"name":7,"tags":["",1]}`,

@@ -10,10 +10,10 @@ import (
 )
 
 // Pipe returns a pipe that checks the data of every typed handler against the
-// handler's data type, as NestJS' ValidationPipe does. The error has status 400
-// and lists all problems; see [BadRequest]. Members that are unknown are
-// forbidden or allowed; Strip is Allow here, because the data has been decoded
-// already and nobody sees what the type does not have.
+// handler's data type, as NestJS's ValidationPipe does. The error has status 400
+// and lists all problems; see [BadRequest]. Unknown members are forbidden or allowed.
+// Strip equals Allow here: the data has already been decoded into the type, which does
+// not have those members.
 func Pipe(unknown Unknown) micro.Pipe {
 	if unknown == Strip {
 		unknown = Allow
@@ -47,14 +47,14 @@ func Pipe(unknown Unknown) micro.Pipe {
 	}
 }
 
-// badRequest is the body of NestJS' BadRequestException.
+// badRequest is the body of NestJS's BadRequestException.
 type badRequest struct {
 	StatusCode int      `json:"statusCode"`
 	Message    []string `json:"message"`
 	Error      string   `json:"error"`
 }
 
-// BadRequest is the error for a peer whose data has problems:
+// BadRequest returns the error for invalid data:
 // {"statusCode":400,"message":[…],"error":"Bad Request"}.
 func BadRequest(problems []string) *micro.Error {
 	return micro.NewError(badRequest{400, problems, "Bad Request"})

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Rules are what a Go type asks of the JSON it is decoded from. They are not
-// changed after they were made, so goroutines may share them.
+// Rules are the constraints of a Go type on the JSON that it is decoded from. They are
+// immutable and safe for concurrent use.
 type Rules struct{ root *rule }
 
 type kind uint8
@@ -30,7 +30,7 @@ const (
 	kindObject
 )
 
-// rule is what one value has to be.
+// rule holds the constraints of one value.
 type rule struct {
 	kind     kind
 	nullable bool
@@ -45,24 +45,24 @@ type rule struct {
 	minimum, maximum     *float64
 }
 
-// object is what an object holds.
+// object holds the members of an object.
 type object struct{ fields []Field }
 
 // Field is one member of an object.
 type Field struct {
 	// Name is the member's name in JSON.
 	Name string
-	// Path and Query are the names of the tags path and query: where a gateway
-	// finds the member in a URL. Empty where the tag is missing.
+	// Path and Query are the values of the tags path and query, the names under which
+	// a gateway finds the member in a URL. They are empty without the tag.
 	Path, Query string
-	// Required tells that the member must be there.
+	// Required reports whether the member must be present.
 	Required bool
 
 	rule   *rule
 	preset json.RawMessage // of the tag default
 }
 
-// For makes the rules of type t. The error names the tag that makes no sense.
+// For returns the rules of type t. The error names the invalid tag.
 func For(t reflect.Type) (*Rules, error) {
 	b := builder{known: map[reflect.Type]*rule{}}
 	root := b.typeRule(t)
@@ -75,8 +75,8 @@ func For(t reflect.Type) (*Rules, error) {
 // Object reports whether the type is a struct, whose members are checked.
 func (r *Rules) Object() bool { return r.root.kind == kindObject }
 
-// Fields returns the members of an object in the order of the Go fields; the
-// slice is the caller's.
+// Fields returns the members of an object in the order of the Go fields. The caller
+// owns the slice.
 func (r *Rules) Fields() []Field {
 	if r.root.members == nil {
 		return nil
@@ -84,7 +84,7 @@ func (r *Rules) Fields() []Field {
 	return slices.Clone(r.root.members.fields)
 }
 
-// builder makes rules from types; known holds those made, for recursive types.
+// builder creates rules from types. known holds existing rules, for recursive types.
 type builder struct {
 	known map[reflect.Type]*rule
 	err   error
@@ -107,7 +107,7 @@ func (b *builder) typeRule(t reflect.Type) *rule {
 	}
 	pointer := reflect.PointerTo(t)
 	if pointer.Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		return &rule{nullable: true} // it knows best what it reads
+		return &rule{nullable: true} // its own method decides what it accepts
 	}
 	if pointer.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return &rule{kind: kindString}
@@ -135,7 +135,7 @@ func (b *builder) typeRule(t reflect.Type) *rule {
 	return &rule{nullable: true}
 }
 
-// integerRule bounds an integer by what its type holds.
+// integerRule limits an integer to the range of its type.
 func integerRule(t reflect.Type) *rule {
 	r := &rule{kind: kindInt}
 	switch bits := t.Bits(); {
@@ -163,8 +163,8 @@ func (b *builder) structRule(t reflect.Type) *rule {
 	return r
 }
 
-// addFields adds the fields of struct t; those of embedded structs count as its
-// own, and give way to those that are.
+// addFields adds the fields of struct t. Fields of embedded structs count as its own,
+// unless it has a field of the same name.
 func (b *builder) addFields(to *object, t reflect.Type) {
 	var embedded []reflect.Type
 	for i := range t.NumField() {
@@ -211,7 +211,7 @@ func (b *builder) addField(to *object, f reflect.StructField, name, options stri
 	to.fields = append(to.fields, field)
 }
 
-// preset is the JSON of the text in a tag default.
+// preset returns the text of a tag default as JSON.
 func (b *builder) preset(r *rule, field, text string) json.RawMessage {
 	if r.kind == kindString {
 		quoted, err := json.Marshal(text)

@@ -131,10 +131,9 @@ func integer(text string, r *rule) bool {
 
 func format(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
-// FromText makes the tree of a value that came as text, in a URL: numbers and
-// booleans where the member is one and the text can be read so, otherwise the
-// text, for Check to complain about. A list takes several texts, or one with
-// commas.
+// FromText returns the tree of a value that is text in a URL: a number or boolean if the
+// member is one and the text can be parsed, and the text otherwise, which Check then
+// reports. A list accepts several texts, or one with commas.
 func (f Field) FromText(texts []string) any {
 	if f.rule.kind != kindArray {
 		return fromText(f.rule.kind, texts[len(texts)-1])
