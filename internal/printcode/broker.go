@@ -13,11 +13,11 @@ import (
 	"github.com/msctl/msctl/internal/target"
 )
 
-// nestPassword is the expression for a password in TypeScript: it is never part
-// of the code.
+// nestPassword is the TypeScript expression for a password. The password itself is never
+// part of the code.
 const nestPassword = "process.env." + target.PasswordVariable
 
-// nestBroker is NestJS' name of a broker's transport, and its options.
+// nestBroker returns NestJS's name of a broker's transport, and its options.
 func nestBroker(t target.Target) (name, options string) {
 	var members []string
 	add := func(name, value string) { members = append(members, name+": "+value) }
@@ -61,20 +61,19 @@ func nestRabbit(t target.Target, add func(name, value string)) {
 	}
 }
 
-// nestRabbitURL is a text, or where there is a password the object that may take
-// its place.
+// nestRabbitURL returns a string, or, with a password, the equivalent object.
 func nestRabbitURL(t target.Target, address string) string {
 	b := t.Broker
 	if t.Login.Password == nil {
 		_, path := t.DialForm()
 		return quote(t.Scheme + "://" + address + path)
 	}
-	host, port, _ := net.SplitHostPort(address) // it is one
+	host, port, _ := net.SplitHostPort(address) // always valid
 	return fmt.Sprintf("{ protocol: %s, hostname: %s, port: %s, username: %s, password: %s, vhost: %s }",
 		quote(t.Scheme), quote(host), port, quote(t.Login.User), nestPassword, quote(b.VHost))
 }
 
-// nestQueueOptions are the options of the queue that were given.
+// nestQueueOptions returns the options of the queue that are set.
 func nestQueueOptions(p target.Parameters) string {
 	var list []string
 	for _, name := range target.QueueParameters() {
@@ -92,7 +91,7 @@ func nestQueueOptions(p target.Parameters) string {
 	return strings.Join(list, ", ")
 }
 
-// literal is the value of an option as both languages write it.
+// literal returns the value of an option in both languages.
 func literal(v any) string {
 	if text, ok := v.(string); ok {
 		return strconv.Quote(text)
@@ -140,8 +139,8 @@ func nestNATS(t target.Target, add func(name, value string)) {
 	}
 }
 
-// dialBroker gives the expression that dials a broker. For a password it writes
-// the line that takes it from the environment.
+// dialBroker returns the expression that dials a broker. For a password, it writes a line
+// that reads it from the environment.
 func (g *goProgram) dialBroker(t target.Target) string {
 	if t.Login.Password != nil {
 		g.use("net/url", "os")
@@ -164,10 +163,10 @@ func (g *goProgram) dialBroker(t target.Target) string {
 	return name + ".Dial(" + strings.Join(arguments, ", ") + ")"
 }
 
-// goURLs is the expression for the URLs of a broker.
+// goURLs returns the expression for the URLs of a broker.
 func goURLs(t target.Target) string {
 	scheme, path := t.DialForm()
-	var parts []string // texts and expressions in turns
+	var parts []string // alternately strings and expressions
 	text := ""
 	for i, address := range t.Addresses {
 		if i > 0 {
@@ -185,7 +184,7 @@ func goURLs(t target.Target) string {
 	return strings.Join(append(parts, strconv.Quote(text)), "+")
 }
 
-// goRabbitOptions are the expressions of the options of a client.
+// goRabbitOptions returns the expressions for the options of a client.
 func goRabbitOptions(p target.Parameters) (options []string) {
 	add := func(format string, args ...any) {
 		options = append(options, "microrabbit."+fmt.Sprintf(format, args...))
@@ -214,7 +213,7 @@ func goRabbitOptions(p target.Parameters) (options []string) {
 	return options
 }
 
-// goQueueOptions are the fields of microrabbit.QueueOptions that were given.
+// goQueueOptions returns the fields of microrabbit.QueueOptions that are set.
 func goQueueOptions(p target.Parameters) string {
 	var fields []string
 	add := func(name, value string) { fields = append(fields, name+": "+value) }

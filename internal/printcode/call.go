@@ -29,12 +29,12 @@ type Call struct {
 	Policy   policy.Settings // timeout, retries, backoff, and jitter
 }
 
-// callLanguages lists what printCall can write.
+// CallLanguages lists the languages of [WriteCall].
 func CallLanguages() []string { return []string{"nest", "go", "curl"} }
 
-// printCall writes a call as code: "nest" is TypeScript for @nestjs/microservices,
-// "go" a program on msctl's runtime, and "curl" a shell command. What a language
-// cannot express is a usage error.
+// WriteCall writes a call as code: TypeScript for @nestjs/microservices ("nest"), a program
+// on msctl's runtime ("go"), or a shell command ("curl"). A call that the language cannot
+// express is a usage error.
 func WriteCall(w io.Writer, language string, c Call) error {
 	var text string
 	var err error
@@ -46,7 +46,7 @@ func WriteCall(w io.Writer, language string, c Call) error {
 	case "curl":
 		text, err = curlCode(c)
 	default:
-		return exit.Usagef("unknown --print-code %q: use nest, go or curl", language)
+		return exit.Usagef("unknown --print-code %q: use nest, go, or curl", language)
 	}
 	if err != nil {
 		return err
@@ -63,10 +63,10 @@ func (c Call) hasMetadata() bool {
 	return false
 }
 
-// nestCode is TypeScript for @nestjs/microservices. JSON is a literal there.
+// nestCode returns TypeScript for @nestjs/microservices. JSON is a literal in it.
 func nestCode(c Call) (string, error) {
 	if c.hasMetadata() {
-		return "", exit.WithHint(exit.Usagef("NestJS has no call that takes metadata"), "--print-code go can")
+		return "", exit.WithHint(exit.Usagef("--print-code nest does not support --meta: NestJS clients cannot send metadata"), "use --print-code go")
 	}
 	transport, options := nestTransport(c.Target)
 	operators, rxjs := nestOperators(c.Policy)
@@ -81,7 +81,7 @@ func nestCode(c Call) (string, error) {
 		strings.Join(rxjs, ", "), transport, options, call), nil
 }
 
-// nestTransport is NestJS' name of a target's transport, and its options.
+// nestTransport returns NestJS's name of a target's transport, and its options.
 func nestTransport(t target.Target) (name, options string) {
 	if t.Broker != nil {
 		return nestBroker(t)
@@ -94,7 +94,7 @@ func nestTransport(t target.Target) (name, options string) {
 	return "TCP", options
 }
 
-// nestOperators is the policy as rxjs operators, and what they need of rxjs.
+// nestOperators returns the policy as RxJS operators, and the imports that they require.
 func nestOperators(p policy.Settings) (text string, rxjs []string) {
 	rxjs = []string{"lastValueFrom", "timeout"}
 	text = fmt.Sprintf(".pipe(timeout(%d)", p.Timeout.Milliseconds())
@@ -120,14 +120,14 @@ func nestOperators(p policy.Settings) (text string, rxjs []string) {
 	return text + ")", rxjs
 }
 
-// curlCode sends the frame through curl's telnet protocol, which passes bytes on
-// as they are. curl waits for more until its time is up: its exit code is 28.
+// curlCode sends the frame with curl's telnet protocol, which does not change bytes. curl
+// waits for more output until its timeout, and ends with exit code 28.
 func curlCode(c Call) (string, error) {
 	if c.Target.Broker != nil {
-		return "", exit.WithHint(exit.Usagef("curl cannot speak to %s", c.Target.Kind()), "--print-code go and nest can")
+		return "", exit.WithHint(exit.Usagef("--print-code curl does not support %s", c.Target.Kind()), "use --print-code go or nest")
 	}
 	if c.Target.Scheme == target.SchemeTLS {
-		return "", exit.WithHint(exit.Usagef("curl cannot send a frame over TLS"), "--print-code go and nest can")
+		return "", exit.WithHint(exit.Usagef("--print-code curl does not support TLS"), "use --print-code go or nest")
 	}
 	req := &micro.Request{Metadata: c.Metadata}
 	var extra []byte
@@ -143,7 +143,7 @@ func curlCode(c Call) (string, error) {
 		ShellQuote(frame), strconv.FormatFloat(c.Policy.Timeout.Seconds(), 'f', -1, 64), c.Target.Addresses[0]), nil
 }
 
-// shellQuote keeps a text together and unchanged in a POSIX shell.
+// ShellQuote quotes text for a POSIX shell.
 func ShellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -14,8 +14,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// TestPrintedGoCompiles vets what --print-code go prints, as a user would build
-// it beside the runtime.
+// TestPrintedGoCompiles vets the output of --print-code go.
 func TestPrintedGoCompiles(t *testing.T) {
 	object, err := micro.ParsePattern("{\"a\":1,\"b\":\"`\"}")
 	if err != nil {
@@ -62,7 +61,7 @@ func TestPrintedGoCompiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.Contains(out.String(), "s3cret") {
-				t.Errorf("the code holds the password:\n%s", out.String())
+				t.Errorf("the code contains the password:\n%s", out.String())
 			}
 			file := filepath.Join(t.TempDir(), "main.go")
 			if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {

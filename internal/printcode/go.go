@@ -23,7 +23,7 @@ type goProgram struct {
 
 func (g *goProgram) printf(format string, args ...any) { fmt.Fprintf(&g.body, format, args...) }
 
-// goCode is a Go program on the runtime.
+// goCode returns a Go program on the runtime.
 func goCode(c Call) (string, error) {
 	g := &goProgram{imports: map[string]bool{}}
 	g.use("context", "encoding/json", "log", "time", runtimePath+"micro")
@@ -55,7 +55,7 @@ func (g *goProgram) use(paths ...string) {
 	}
 }
 
-// client writes the lines that make the client.
+// client writes the lines that create the client.
 func (g *goProgram) client(c Call) {
 	dial := g.dial(c.Target)
 	options := ""
@@ -77,7 +77,7 @@ func (g *goProgram) client(c Call) {
 	g.printf("client := micro.NewClient(%s%s)\ndefer client.Close()\n", dial, options)
 }
 
-// dial gives the expression that dials a target.
+// dial returns the expression that dials a target.
 func (g *goProgram) dial(t target.Target) string {
 	if t.Broker != nil {
 		return g.dialBroker(t)
@@ -91,7 +91,7 @@ func (g *goProgram) dial(t target.Target) string {
 	return "microtcp.Dial(" + arguments + ")"
 }
 
-// importLines lists the standard library first.
+// importLines returns the imports, with the standard library first.
 func (g *goProgram) importLines() string {
 	var std, other string
 	for _, path := range slices.Sorted(maps.Keys(g.imports)) {
@@ -104,8 +104,8 @@ func (g *goProgram) importLines() string {
 	return std + "\n" + other
 }
 
-// pattern gives the expression for a pattern. It prefers the short constructors;
-// for others it writes the lines that read the JSON.
+// pattern returns the expression for a pattern. If no short constructor fits, it writes
+// lines that parse the JSON.
 func (g *goProgram) pattern(p micro.Pattern) string {
 	if name := p.Route(); micro.Name(name) == p {
 		return fmt.Sprintf("micro.Name(%q)", name)

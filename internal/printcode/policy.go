@@ -12,17 +12,17 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// policyLanguages are what printPolicy can write.
+// PolicyLanguages lists the languages of [WritePolicy].
 func PolicyLanguages() []string { return []string{"go", "nest"} }
 
-// printPolicy writes a policy as code: "go" for msctl's runtime, "nest" as rxjs
-// operators for a NestJS client. Another language, and a policy whose retryable
-// errors a function decides, are usage errors.
+// WritePolicy writes a policy as code: for msctl's runtime ("go"), or as RxJS operators for
+// a NestJS client ("nest"). A policy with a function for its retryable errors is a usage
+// error.
 func WritePolicy(w io.Writer, language string, s policy.Settings) error {
 	var text string
 	var err error
 	if s.RetryOn == policy.Custom {
-		return exit.Usagef("this policy's retryable errors are decided by a function, which cannot be printed")
+		return exit.Usagef("cannot print the policy: a function decides which errors it retries")
 	}
 	switch language {
 	case "go":
@@ -39,7 +39,7 @@ func WritePolicy(w io.Writer, language string, s policy.Settings) error {
 	return err
 }
 
-// goPolicyCode is a Go file that makes the policy on msctl's runtime.
+// goPolicyCode returns a Go file with a function that returns the policy.
 func goPolicyCode(s policy.Settings) (string, error) {
 	g := &goProgram{imports: map[string]bool{}}
 	g.use(runtimePath + "policy")
@@ -50,8 +50,8 @@ func goPolicyCode(s policy.Settings) (string, error) {
 		g.use("time")
 	}
 	text, err := format.Source([]byte("package main\n\nimport (\n" + strings.TrimLeft(g.importLines(), "\n") + ")\n\n" +
-		"// newPolicy is: " + policytext.Describe(s) + ".\n" +
-		"// Make it once, and give it to every client of the service, because those that have it share its budget:\n" +
+		"// newPolicy returns a policy: " + policytext.Describe(s) + ".\n" +
+		"// Create it once for each service: all clients with the policy share its budget.\n" +
 		"//\n//\tclient := micro.NewClient(microtcp.Dial(\"service:3002\"), newPolicy())\n" +
 		"func newPolicy() *policy.Policy {\nreturn policy.New(\n" + g.body.String() + ")\n}\n"))
 	if err != nil {
@@ -60,7 +60,7 @@ func goPolicyCode(s policy.Settings) (string, error) {
 	return string(text), nil
 }
 
-// goPolicyOptions are the expressions of the options that make s.
+// goPolicyOptions returns the expressions for the options of s.
 func goPolicyOptions(s policy.Settings) (options []string) {
 	add := func(format string, args ...any) { options = append(options, "policy."+fmt.Sprintf(format, args...)) }
 	if s.Timeout > 0 {
@@ -120,5 +120,5 @@ func goBackoff(b policy.Backoff) string {
 	return fmt.Sprintf("policy.Backoff{Delay: %s, Factor: %s, Max: %s}", goDuration(b.Delay), number(b.Factor), goDuration(b.Max))
 }
 
-// number is v as both languages read it, to the last digit.
+// number returns v in both languages, without rounding.
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

@@ -12,15 +12,15 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// nestProgram is a TypeScript module for rxjs under construction.
+// nestProgram is a TypeScript module for RxJS under construction.
 type nestProgram struct {
 	settings policy.Settings
 	rxjs     map[string]bool
 	parts    []string
 }
 
-// nestPolicyCode is the policy as an rxjs operator, in TypeScript, for what
-// ClientProxy.send returns.
+// nestPolicyCode returns the policy as an RxJS operator, in TypeScript, for the result of
+// ClientProxy.send.
 func nestPolicyCode(s policy.Settings) (string, error) {
 	n := &nestProgram{settings: s, rxjs: map[string]bool{"type MonoTypeOperatorFunction": true, "defer": true}}
 	operator := n.operator()
@@ -39,21 +39,21 @@ func nestPolicyCode(s policy.Settings) (string, error) {
 	return head + strings.Join(append(n.parts, n.comment()+operator), "\n"), nil
 }
 
-// comment says what the operator does, and what it leaves out.
+// comment describes the operator, and what it does not support.
 func (n *nestProgram) comment() string {
 	s := n.settings
 	text := "/**\n * " + policytext.Describe(s) + ".\n *\n *   client.send<Item>(pattern, data).pipe(withPolicy())\n"
-	left := func(what, why string) { text += " *\n * Not here: " + what + ". " + why + "\n" }
+	missing := func(what, why string) { text += " *\n * Not included: " + what + ". " + why + "\n" }
 	if s.Breaker != (policy.Breaker{}) {
-		left("the breaker, "+policytext.FormatBreaker(s.Breaker), "Put one around the whole call, outside of this operator.")
+		missing("the breaker, "+policytext.FormatBreaker(s.Breaker), "Put one around the entire call, outside of this operator.")
 	}
 	if s.Hedge != (policy.Hedge{}) {
-		left("the hedge, "+policytext.FormatHedge(s.Hedge), "A ClientProxy cannot tell the service that the other request is not needed.")
+		missing("the hedge, "+policytext.FormatHedge(s.Hedge), "A ClientProxy cannot cancel the redundant request.")
 	}
 	return text + " */\n"
 }
 
-// operator is the function that the module is for.
+// operator returns the exported function.
 func (n *nestProgram) operator() string {
 	s := n.settings
 	text := "export function withPolicy<T>(): MonoTypeOperatorFunction<T> {\n  return (source) =>\n    defer(() => {\n"
@@ -70,7 +70,7 @@ func (n *nestProgram) operator() string {
 	return text + "      let answered = false;\n      return " + attempt + ".pipe(\n" + n.retry() + "      );\n    });\n}\n"
 }
 
-// retry is the part of the operator that makes further attempts.
+// retry returns the part of the operator that retries.
 func (n *nestProgram) retry() string {
 	n.use("retry", "tap", "throwError")
 	parameters, wait, next := "(error)", "", "of(0)"
@@ -93,7 +93,7 @@ func (n *nestProgram) use(names ...string) {
 	}
 }
 
-// attempt is one attempt, made anew for each subscription.
+// attempt returns the expression for one attempt, evaluated for each subscription.
 func (n *nestProgram) attempt() string {
 	s := n.settings
 	left := "Math.max(deadline - Date.now(), 0)"
@@ -112,13 +112,13 @@ func (n *nestProgram) attempt() string {
 	return "defer(() => source.pipe(timeout(" + left + ")))"
 }
 
-// growing tells that the waits depend on which retry it is.
+// growing reports whether the delay depends on the number of the retry.
 func (n *nestProgram) growing() bool {
 	b := n.settings.Backoff
 	return b.Delay > 0 && b.Factor > 1 && b.Before(2) != b.Before(1)
 }
 
-// wait is the delay before retry n, where there is one.
+// wait returns the delay before retry n.
 func (n *nestProgram) wait() string {
 	b := n.settings.Backoff
 	text := millis(b.Before(1))
@@ -137,8 +137,8 @@ func (n *nestProgram) wait() string {
 	return text
 }
 
-// allowed are the further conditions of a retry, the budget last, because it is
-// spent by asking.
+// allowed returns the other conditions of a retry. The budget comes last, because
+// checking it spends it.
 func (n *nestProgram) allowed() (text string) {
 	switch {
 	case n.settings.Deadline > 0 && n.settings.Backoff.Delay > 0:
@@ -152,26 +152,26 @@ func (n *nestProgram) allowed() (text string) {
 	return text
 }
 
-// budget writes the token bucket, which fills and empties as the policy's own.
+// budget writes the token bucket, which works like the budget of the policy.
 func (n *nestProgram) budget() {
 	b := n.settings.Budget
-	most := number(max(10, 10*b.Floor)) // as policy.Budget: ten seconds of the floor, ten retries at the least
+	most := number(max(10, 10*b.Floor)) // as policy.Budget: ten seconds of the floor, at least ten retries
 	var sources []string
 	if b.Ratio > 0 {
-		sources = append(sources, "each call earns "+number(b.Ratio)+" of one")
+		sources = append(sources, "each call adds "+number(b.Ratio)+" retries")
 	}
 	if b.Floor > 0 {
-		sources = append(sources, number(b.Floor)+" a second come for free")
+		sources = append(sources, "each second adds "+number(b.Floor))
 	}
-	text := "/** Bounds the retries of all calls together: " + strings.Join(sources, ", and ") + ". A service needs one of its own. */\nclass RetryBudget {\n" +
+	text := "/** Limits the retries of all calls together: " + strings.Join(sources, ", and ") + ". Use one for each service. */\nclass RetryBudget {\n" +
 		"  private tokens = " + number(b.Floor) + ";\n"
 	if b.Floor > 0 {
 		text += "  private filled = Date.now();\n"
 	}
 	if b.Ratio > 0 {
-		text += "\n  /** Pays in for one call. */\n  earn(): void {\n    this.tokens = Math.min(this.tokens + " + number(b.Ratio) + ", " + most + ");\n  }\n"
+		text += "\n  /** Adds the share of one call. */\n  earn(): void {\n    this.tokens = Math.min(this.tokens + " + number(b.Ratio) + ", " + most + ");\n  }\n"
 	}
-	text += "\n  /** Takes a retry, and tells whether there was one. */\n  spend(): boolean {\n"
+	text += "\n  /** Takes one retry, if there is one left. */\n  spend(): boolean {\n"
 	if b.Floor > 0 {
 		text += "    const now = Date.now();\n" +
 			"    this.tokens = Math.min(this.tokens + (" + number(b.Floor) + " * (now - this.filled)) / 1000, " + most + ");\n" +
@@ -182,18 +182,17 @@ func (n *nestProgram) budget() {
 	n.parts = append(n.parts, text)
 }
 
-// millis is a duration in milliseconds, as JavaScript counts.
+// millis returns a duration in milliseconds.
 func millis(d time.Duration) string { return number(float64(d) / float64(time.Millisecond)) }
 
-// nestFilter is the function that tells which errors are retried, under
-// construction.
+// nestFilter is the condition for retryable errors under construction.
 type nestFilter struct {
 	conditions []string
-	// answer and status are which of its variables the conditions use.
+	// answer and status report whether the condition uses these variables.
 	answer, status bool
 }
 
-// retryable writes the function that tells which errors are retried.
+// retryable writes the function that decides which errors are retried.
 func (n *nestProgram) retryable() error {
 	classes := n.settings.RetryOn
 	if classes == "" {
@@ -209,15 +208,15 @@ func (n *nestProgram) retryable() error {
 	if strings.Contains(condition, "TimeoutError") {
 		n.use("TimeoutError")
 	}
-	n.parts = append(n.parts, "/** Tells which errors are worth another attempt: "+classes+". */\n"+
+	n.parts = append(n.parts, "/** Reports whether an error is retryable: "+classes+". */\n"+
 		"function retryable(error: any): boolean {\n"+f.variables()+"  return (\n    "+condition+"\n  );\n}\n")
 	return nil
 }
 
-// variables declares what the conditions use.
+// variables declares the variables of the condition.
 func (f *nestFilter) variables() (text string) {
 	if f.answer || f.status {
-		text = "  // What the service answered with is no Error: the client hands it on as it came.\n" +
+		text = "  // An error from the service is not an Error: the client passes it on as it is.\n" +
 			"  const answer = !(error instanceof Error);\n"
 	}
 	if f.status {
@@ -240,7 +239,7 @@ func (f *nestFilter) add(class string) error {
 		f.conditions = append(f.conditions, "answer")
 	case "transient":
 		for _, part := range []string{"timeout", "unreachable", "reset"} {
-			_ = f.add(part) // known
+			_ = f.add(part) // always known
 		}
 		f.status = true
 		f.conditions = append(f.conditions, "[429, 502, 503, 504].includes(status)")
@@ -259,7 +258,7 @@ func (f *nestFilter) addStatus(class string) error {
 	f.status = true
 	hundreds, isRange := strings.CutSuffix(class, "xx")
 	if _, err := strconv.Atoi(hundreds); err != nil {
-		return fmt.Errorf("the class of errors %q has no form in TypeScript", class)
+		return fmt.Errorf("the error class %q is not supported in TypeScript", class)
 	}
 	condition := "status === " + class
 	if isRange {

@@ -20,7 +20,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// printedPolicies are policies of every kind of setting.
+// printedPolicies returns policies that cover all settings.
 func printedPolicies() map[string]policy.Settings {
 	all := map[string]policy.Settings{
 		"zero": {},
@@ -41,8 +41,8 @@ func printedPolicies() map[string]policy.Settings {
 	return all
 }
 
-// TestPrintedGoPolicy compiles and runs what is printed: it makes the same
-// policy.
+// TestPrintedGoPolicy compiles and runs the printed code, and checks that it returns the
+// same policy.
 func TestPrintedGoPolicy(t *testing.T) {
 	want := printedPolicies()
 	dir := t.TempDir()
@@ -237,14 +237,14 @@ func TestPrintedJitter(t *testing.T) {
 	}
 }
 
-func TestPrintPolicyRefuses(t *testing.T) {
+func TestWritePolicyErrors(t *testing.T) {
 	cases := map[string]struct {
 		language string
 		settings policy.Settings
 		want     string
 	}{
 		"language": {"rust", policy.Settings{}, `unknown --print-policy "rust": use go or nest`},
-		"function": {"go", policy.Settings{RetryOn: policy.Custom}, "this policy's retryable errors are decided by a function, which cannot be printed"},
+		"function": {"go", policy.Settings{RetryOn: policy.Custom}, "cannot print the policy: a function decides which errors it retries"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -257,8 +257,8 @@ func TestPrintPolicyRefuses(t *testing.T) {
 	}
 }
 
-// nestInput is what testdata/policy.mjs reads: scripts, how often each is
-// called, and what Math.random gives.
+// nestInput is the input of testdata/policy.mjs: scripts, the number of calls of each,
+// and the result of Math.random.
 type nestInput struct {
 	Scripts map[string][]step `json:"scripts"`
 	Calls   int               `json:"calls"`

@@ -1,8 +1,8 @@
-// Makes scripted calls under a printed policy (policy.mjs beside it) with the real rxjs, on a clock that only this program
-// moves, and prints what the policy did: see TestPrintedNestPolicy.
+// Makes scripted calls with a printed policy (policy.mjs in the same folder) and the real RxJS, on a simulated clock, and
+// prints what the policy did: see TestPrintedNestPolicy.
 import { Observable } from 'rxjs';
 
-// The clock. (node:test's own fires an interval again that was cleared while it fired.)
+// The clock. (That of node:test fires an interval again that was cleared while it fired.)
 let now = 1_700_000_000_000, last = 0;
 const timers = new Map();
 const start = (every, callback, delay, args) => {
@@ -14,7 +14,7 @@ globalThis.setInterval = (callback, delay = 0, ...args) => start(true, callback,
 globalThis.clearTimeout = globalThis.clearInterval = id => { timers.delete(id); };
 Date.now = () => now;
 
-/** Goes on to the next timer and fires it. */
+/** Advances the clock to the next timer and fires it. */
 function next() {
   const [id, timer] = [...timers].reduce((a, b) => (b[1].at < a[1].at ? b : a));
   now = timer.at;
@@ -32,7 +32,7 @@ const errors = {
   closed: () => new Error('Connection closed'),
 };
 
-/** A source that treats its n-th subscription as the n-th step says. */
+/** A source that handles its n-th subscription according to the n-th step. */
 const service = (steps, attempts, begin) => new Observable(observer => {
   attempts.push(Date.now() - begin);
   const step = steps[Math.min(attempts.length, steps.length) - 1];
