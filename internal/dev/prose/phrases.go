@@ -5,7 +5,7 @@ package main
 var rules = []rule{
 	// Combinations and duplicates.
 	{"goes with, goes without", `\b(go|goes|going|went) (along )?(with|without)\b`, "requires; cannot be combined with; accompanies", ""},
-	{"leave … out", `\b(leave|leaves|leaving|left) (\w+ ){0,3}out\b`, "remove, omit", ""},
+	{"leave … out", `\b(leave|leaves|leaving) (\w+ ){0,3}out\b`, "remove, omit", ""},
 	{"is there twice, say it once", `\bthere twice\b|\bthere is twice\b|\bsay it once\b|\bis twice (in|there)\b`, "duplicate X; conflicting values for X", ""},
 
 	// Programs that talk.
@@ -27,7 +27,7 @@ var rules = []rule{
 	// People.
 	{"nobody, no one", `\b(nobody|no one)\b`, "no handler, no subscriber, no caller; does not", ""},
 	{"somebody, anybody, everybody, whoever", `\b(somebody|anybody|everybody|whoever|whomever|someone|anyone|everyone)\b`, "the user, the caller, any client", ""},
-	{"who waits, those who, one who", `\bwho (wait|waits|waited|ask|asks|asked|answer|answers|answered|call|calls|called|handle|handles|send|sends|sent|read|reads|listen|listens|knows?)\b|\b(those|all|one|ones) who\b`, "the caller, the client, the handler", ""},
+	{"who waits, those who, one who", `\b(users? )?who (wait|waits|waited|ask|asks|asked|answer|answers|answered|call|calls|called|handle|handles|send|sends|sent|read|reads|listen|listens|knows?)\b|\b(those|all|one|ones) who\b`, "the caller, the client, the handler", `users? who .*`},
 	{"a person", `\bpersons?\b`, "the user", ""},
 	{"he, she, his, her", `\b(he|she|his|her|hers|him)\b`, "they, the user, it", ""},
 	{"patience, patient", `\bpatien(ce|t|tly)\b`, "timeout, retry policy", ""},
@@ -57,7 +57,7 @@ var rules = []rule{
 	{"X is a thing", `\b(is|be) a thing\b|\bthe things that\b|\ball the things\b|\bthing for sale\b`, "name the thing", ""},
 	{"so many, so much", `\bat most so (many|much|long)\b|\bthat so many\b|\bso many (requests|messages|times)\b`, "a maximum of, the given number of", ""},
 	{"out of its own", `\bout of its own\b|\bof its own accord\b|\bof itself\b|\bof themselves\b`, "by itself, automatically", ""},
-	{"mail, mails", `\bmails\b|\bmailed\b|\b(a|the|each|every|this|that|one|no) mail( \w+)?\b`, "email, message", `(a|the|each|every|this|that|one|no) mail (service|worker)`},
+	{"mail, mails", `\bmails\b|\bmailed\b|\b(a|the|each|every|this|that|one|no) mail( \w+)?\b`, "email, message", `(a|the|each|every|this|that|one|no) mail (service|worker|server)`},
 	{"let in", `\b(let|lets|letting) (us|it|him|them|anything|a \w+|the \w+) in\b`, "accept, authorize", ""},
 	{"nothing of, nothing is", `\bknows? (nothing|no|little) (of|about)\b|\bknows? no\b`, "does not depend on, is independent of", ""},
 	{"shall, upon, whence, lest", `\b(shall|upon|whence|whither|hither|thither|thereupon|whereupon|lest|nought|aught|thrice|amid|betwixt)\b`, "must, on, from where, so that … not", ""},
