@@ -115,10 +115,10 @@ func ParseStages(text string) (Stages, error) {
 	return stages, nil
 }
 
-// ParseRateUnit parses the unit that follows the slash of a rate: s, m, h, or a
+// parseRateUnit parses the unit that follows the slash of a rate: s, m, h, or a
 // duration from 1µs to 24h such as 100ms. For an empty unit, it returns a second
 // and an error.
-func ParseRateUnit(unit string) (time.Duration, error) {
+func parseRateUnit(unit string) (time.Duration, error) {
 	if unit == "" {
 		return time.Second, strconv.ErrSyntax
 	}
@@ -188,7 +188,7 @@ func (p part) rate() (vegeta.ConstantPacer, error) {
 	if err != nil || !(v > 0) || math.IsInf(v, 0) {
 		return none, p.wrong(0, "a rate must start with a number greater than 0, such as 500/s")
 	}
-	per, err := ParseRateUnit(unit)
+	per, err := parseRateUnit(unit)
 	if hasUnit && err != nil {
 		return none, p.wrong(len(number)+1, "the unit must be s, m, h, or a duration such as 100ms")
 	}

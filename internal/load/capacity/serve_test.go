@@ -19,9 +19,9 @@ import (
 	"github.com/msctl/msctl/runtime/microtest"
 )
 
-// patience bounds the wait for events that must happen. It is long because the machine
+// waitLimit bounds the wait for events that must happen. It is long because the machine
 // may be busy.
-const patience = 30 * time.Second
+const waitLimit = 30 * time.Second
 
 // serve serves until the test ends.
 func serve(t *testing.T, c Config, patterns ...micro.Pattern) *Running {
@@ -54,7 +54,7 @@ func await(t *testing.T, r *Running, ok func(Stats) bool) {
 	tick := time.NewTicker(2 * ms)
 	defer tick.Stop()
 	for begin := time.Now(); !ok(r.Stats()); <-tick.C {
-		if time.Since(begin) > patience {
+		if time.Since(begin) > waitLimit {
 			t.Fatalf("timed out with %+v", r.Stats())
 		}
 	}

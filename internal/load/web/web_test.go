@@ -28,9 +28,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience bounds the wait for events that must happen. It is long because the machine
+// waitLimit bounds the wait for events that must happen. It is long because the machine
 // may be busy.
-const patience = 30 * time.Second
+const waitLimit = 30 * time.Second
 
 // serve runs a web server until the test ends.
 func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
@@ -55,7 +55,7 @@ func dial(t *testing.T, url string, opts web.Options) *web.Conn {
 func exchange(t *testing.T, c *web.Conn, req *micro.Request) (string, error) {
 	t.Helper()
 	if req.Deadline.IsZero() {
-		req.Deadline = time.Now().Add(patience)
+		req.Deadline = time.Now().Add(waitLimit)
 	}
 	var body []byte
 	err := c.Exchange(t.Context(), req, micro.ReplyFunc(func(v micro.Value) error {
@@ -124,7 +124,7 @@ func TestOutcomes(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			timeout := patience
+			timeout := waitLimit
 			if c.want.Outcome == load.Timeout {
 				timeout = 50 * time.Millisecond
 			}
@@ -298,7 +298,7 @@ func TestClose(t *testing.T) {
 	errs := make(chan error, 3)
 	for range 3 {
 		go func() {
-			errs <- c.Exchange(t.Context(), &micro.Request{Deadline: time.Now().Add(patience)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+			errs <- c.Exchange(t.Context(), &micro.Request{Deadline: time.Now().Add(waitLimit)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 		}()
 	}
 	for range 3 {
@@ -332,8 +332,8 @@ func TestDeadlines(t *testing.T) {
 		deadline time.Time
 		want     error
 	}{
-		"canceled":      {ended, time.Now().Add(patience), why},
-		"the context's": {late, time.Now().Add(patience), micro.ErrTimeout},
+		"canceled":      {ended, time.Now().Add(waitLimit), why},
+		"the context's": {late, time.Now().Add(waitLimit), micro.ErrTimeout},
 		"the request's": {t.Context(), time.Now().Add(10 * time.Millisecond), micro.ErrTimeout},
 		"already over":  {t.Context(), time.Now().Add(-time.Second), micro.ErrTimeout},
 	} {
@@ -351,7 +351,7 @@ func TestTrace(t *testing.T) {
 	for range 3 {
 		var told []string
 		start := time.Now()
-		req := &micro.Request{Data: []byte(`1`), Deadline: start.Add(patience), Trace: &micro.Trace{Wrote: func(at time.Time, packet []byte) {
+		req := &micro.Request{Data: []byte(`1`), Deadline: start.Add(waitLimit), Trace: &micro.Trace{Wrote: func(at time.Time, packet []byte) {
 			told = append(told, fmt.Sprintf("wrote %s %t", packet, at.Before(start)))
 		}}}
 		err := c.Exchange(t.Context(), req, micro.ReplyFunc(func(v micro.Value) error {
