@@ -1,4 +1,4 @@
-# Everything a developer types. `make` alone lists the targets.
+# The commands for development. `make` alone lists the targets.
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -32,20 +32,20 @@ help: ## list the targets
 build: ## build bin/msctl
 	$(GOBUILD) -o bin/msctl ./cmd/msctl
 
-demo: build ## scaffold, run, call, bench and stop a workspace in a temporary folder
+demo: build ## create, run, call, bench, and stop a workspace in a temporary folder
 	@testdata/demo.sh bin/msctl
 
-pictures: build ## the pictures of docs/bench.md anew, from a real terminal (tmux)
+pictures: build ## create the pictures in docs/images from a real terminal (tmux)
 	@mkdir -p .cache && go build -o .cache/ansisvg ./internal/dev/ansisvg
 	@testdata/pictures.sh bin/msctl .cache/ansisvg
 
-test: .cache/brokers .cache/testsum ## lint, all tests, and the coverage of runtime/ (at least 90%)
+test: .cache/brokers .cache/testsum ## run lint, all tests, and the coverage check of runtime/ (at least 90%)
 	@peers=$$(testdata/test-tools.sh); env $$peers testdata/test.sh $(PACKAGES) | .cache/testsum
 
-test-all: ## `make test`, and the tests with NestJS 10 and 11 on brokers and other long tests
+test-all: ## also run NestJS 10 and 11 on brokers, and other long tests
 	@MSCTL_TEST_ALL=1 $(MAKE) test
 
-stress: .cache/brokers .cache/testsum ## the tests of PACKAGES, COUNT times each (50), while the CPU is busy
+stress: .cache/brokers .cache/testsum ## run each test of PACKAGES COUNT times (50) while the CPU is busy
 	@testdata/stress.sh $(COUNT) $(filter-out $(EVERYTHING),$(PACKAGES)) | .cache/testsum
 
 .cache/brokers .cache/testsum: FORCE
@@ -59,13 +59,13 @@ testdata/nest/%/node_modules/.package-lock.json: testdata/nest/%/package-lock.js
 
 lint-tools: $(GOLANGCI_LINT) # built from source: its first build takes minutes
 
-lint: lint-tools ## golangci-lint, gofmt, and vet for every system we release for
+lint: lint-tools ## run golangci-lint, gofmt, and vet for every released system
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(JSONV2) $(GOLANGCI_LINT) run $(MODULES:%=./%/...)
 	GOOS=windows go vet github.com/msctl/msctl/...
 	GOOS=darwin go vet github.com/msctl/msctl/...
 
-fuzz: ## every fuzz target, FUZZTIME (60s) each
+fuzz: ## run every fuzz target for FUZZTIME (60s)
 	@for pkg in $$(go list github.com/msctl/msctl/...); do \
 	  for target in $$($(JSONV2) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "$$pkg $$target"; \
@@ -73,20 +73,20 @@ fuzz: ## every fuzz target, FUZZTIME (60s) each
 	  done; \
 	done
 
-bench: ## CPU time per message compared with NestJS 12 on this machine
+bench: ## compare the CPU time per message with NestJS 12 on this machine
 	@$(MAKE) nest || echo 'make bench: npm cannot install NestJS' >&2
 	@$(JSONV2) go run ./internal/dev/peerbench $(BENCHFLAGS)
 
-bench-load: build ## msctl bench as a load generator, against vegeta and (if installed) wrk
+bench-load: build ## compare msctl bench as a load generator with vegeta and, if installed, wrk
 	@$(JSONV2) go run ./internal/dev/loadbench $(BENCHFLAGS)
 
-tidy: ## go mod tidy in every module
+tidy: ## run go mod tidy in every module
 	go run ./internal/dev/modules tidy
 
-release-check: $(GORELEASER) ## goreleaser check
+release-check: $(GORELEASER) ## run goreleaser check
 	$(GORELEASER) check
 
-clean: ## remove what the other targets made
+clean: ## remove everything that the other targets create
 	rm -rf bin dist .cache $(NEST:%=testdata/nest/%/node_modules)
 
 $(GOLANGCI_LINT):
@@ -95,7 +95,7 @@ $(GOLANGCI_LINT):
 $(GORELEASER):
 	$(call install,goreleaser,github.com/goreleaser/goreleaser/v2@v2.16.0,$@)
 
-# Tools are installed beside the code, never as tool lines of go.mod: their dependencies would choose ours.
+# Tools are not tool lines in go.mod, because their dependencies would then affect the versions of ours.
 define install
 @mkdir -p $(BIN)
 GOBIN=$(BIN) go install $(2)

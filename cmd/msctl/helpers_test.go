@@ -10,15 +10,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	// The TUI asks the terminal a question from an init function. It is linked
-	// here whether or not a command uses it yet, because package quiet must
-	// keep it silent (TestFirstByteOnAMuteTerminal).
+	// The TUI queries the terminal in an init function. Package quiet must prevent
+	// that (TestMuteTerminal), so it is linked here in any case.
 	_ "github.com/charmbracelet/bubbletea"
 
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// helpers are programs that scripts can start beside msctl.
+// helpers returns the programs that scripts can start in addition to msctl.
 func helpers() map[string]func() {
 	return map[string]func(){
 		"service":   func() { os.Exit(runService()) },
@@ -27,7 +26,7 @@ func helpers() map[string]func() {
 	}
 }
 
-// scriptCommands are the commands of scripts beside testscript's own.
+// scriptCommands returns the commands of scripts in addition to testscript's own.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"exitcode": wantExitCode,
@@ -37,12 +36,13 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"findenv":  findEnv,
 		"broker":   startBroker,
 
-		// needrabbitmq skips a script whose msctl would find no RabbitMQ to start.
+		// needrabbitmq skips the script if RabbitMQ is not installed.
 		"needrabbitmq": func(ts *testscript.TestScript, _ bool, _ []string) { testenv.NeedRabbitMQ(testOf(ts)) },
 	}
 }
 
-// wantExitCode is `exitcode CODE PROGRAM [ARG…]`.
+// wantExitCode is `exitcode CODE PROGRAM [ARG…]`. It runs the program and checks its
+// exit code.
 func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exitcode CODE PROGRAM [ARG…]")
@@ -50,7 +50,7 @@ func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
 	code := "0"
 	if err != nil {
-		// Exec gives the text of an *exec.ExitError: "exit status N".
+		// Exec returns an error with the text of an *exec.ExitError: "exit status N".
 		var found bool
 		if code, found = strings.CutPrefix(err.Error(), "exit status "); !found {
 			ts.Fatalf("%s: %v", args[1], err)
@@ -61,8 +61,8 @@ func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// waitFile is `waitfile FILE [TEXT]`: it waits until a program in the background
-// has written something (or TEXT) to FILE.
+// waitFile is `waitfile FILE [TEXT]`. It waits until a background program has written
+// something (or TEXT) to FILE.
 func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 || len(args) > 2 {
 		ts.Fatalf("usage: waitfile FILE [TEXT]")
@@ -71,11 +71,11 @@ func waitFile(ts *testscript.TestScript, neg bool, args []string) {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
 		return err == nil && len(bytes.TrimSpace(text)) > 0 && (len(args) == 1 || strings.Contains(string(text), args[1]))
 	}) {
-		ts.Fatalf("%s was not written in time", args[0])
+		ts.Fatalf("timed out waiting for %s", args[0])
 	}
 }
 
-// readEnv is `readenv NAME FILE`: it sets a variable to what FILE holds.
+// readEnv is `readenv NAME FILE`. It sets a variable to the content of FILE.
 func readEnv(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: readenv NAME FILE")
@@ -84,8 +84,8 @@ func readEnv(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }
 
-// findEnv is `findenv NAME FILE REGEXP`: it sets a variable to what the group of
-// REGEXP matches in FILE, once it does.
+// findEnv is `findenv NAME FILE REGEXP`. It waits until REGEXP matches in FILE, and
+// sets a variable to the text of its group.
 func findEnv(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: findenv NAME FILE REGEXP")
@@ -94,7 +94,7 @@ func findEnv(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	var found [][]byte
 	if !eventually(func() bool {
-		text, _ := os.ReadFile(ts.MkAbs(args[1])) // not there yet is nothing found
+		text, _ := os.ReadFile(ts.MkAbs(args[1])) // no match if the file does not exist yet
 		found = pattern.FindSubmatch(text)
 		return len(found) > 1
 	}) {
@@ -103,14 +103,14 @@ func findEnv(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], string(found[1]))
 }
 
-// testKey is where a script's values hold its test.
+// testKey is the key of the test in the values of a script.
 type testKey struct{}
 
 func testOf(ts *testscript.TestScript) testing.TB { return ts.Value(testKey{}).(testing.TB) }
 
-// startBroker is `broker KIND NAME [LINE…]`: it sets a variable to the URL of a
-// broker (rabbitmq, redis or nats), and NAME_ADDR to its host:port. With lines of
-// its configuration it is the script's own.
+// startBroker is `broker KIND NAME [LINE…]`. It sets the variable NAME to the URL of a
+// broker (rabbitmq, redis, or nats), and NAME_ADDR to its host:port. With lines of
+// configuration the broker is private.
 func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 	kinds := map[string]func(testing.TB, ...string) *testenv.Broker{
 		"rabbitmq": testenv.RabbitMQ, "redis": testenv.PrivateRedis, "nats": testenv.PrivateNATS,
@@ -123,8 +123,8 @@ func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[1]+"_ADDR", b.Addr)
 }
 
-// eventually waits until a condition holds. It gives up late, because a broker takes
-// its time on a busy machine.
+// eventually waits until a condition holds. The timeout is long, because a broker starts
+// slowly on a busy machine.
 func eventually(holds func() bool) bool {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -136,7 +136,7 @@ func eventually(holds func() bool) bool {
 	return false
 }
 
-// expandFile is `expand FILE`: it replaces $NAME in FILE by the variables.
+// expandFile is `expand FILE`. It replaces $NAME in FILE by the value of the variable.
 func expandFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: expand FILE")

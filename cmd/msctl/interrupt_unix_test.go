@@ -11,12 +11,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// TestSignalsEndACommand: SIGINT while an answer is awaited ends with exit code
-// 130, SIGTERM with 143, and neither with an error's text.
-func TestSignalsEndACommand(t *testing.T) {
+// TestSignals checks that a command that waits for an answer exits with code 130 on
+// SIGINT and 143 on SIGTERM, without an error message.
+func TestSignals(t *testing.T) {
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +43,7 @@ func TestSignalsEndACommand(t *testing.T) {
 		var text strings.Builder
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			text.WriteString(lines.Text() + "\n")
-			if strings.HasPrefix(lines.Text(), "> ") { // the message is on its way
+			if strings.HasPrefix(lines.Text(), "> ") { // the message has been sent
 				if err := msctl.Process.Signal(signal); err != nil {
 					t.Fatal(err)
 				}
@@ -63,14 +62,12 @@ func TestSignalsEndACommand(t *testing.T) {
 
 func waitForText(t *testing.T, file string) string {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for range 1000 {
-		if text, err := os.ReadFile(file); err == nil && len(text) > 0 {
-			return string(text)
-		}
-		<-tick.C
+	var text []byte
+	if !eventually(func() bool {
+		text, _ = os.ReadFile(file) // empty if the file does not exist yet
+		return len(text) > 0
+	}) {
+		t.Fatalf("timed out waiting for %s", file)
 	}
-	t.Fatalf("%s was not written", file)
-	return ""
+	return string(text)
 }

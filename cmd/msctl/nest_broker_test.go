@@ -14,11 +14,11 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// brokerPassword is the password of the brokers here. It is nowhere to be seen.
+// brokerPassword is the password of the brokers. It must never be printed.
 const brokerPassword = "s3cret-7f3a"
 
-// nestBehindBrokers starts a NestJS service behind each broker, which wants a
-// password, and returns the targets that msctl has for them.
+// nestBehindBrokers starts a NestJS service on a broker of each kind, with a password,
+// and returns the targets of the services.
 func nestBehindBrokers(t *testing.T) map[string]string {
 	t.Helper()
 	redis := testenv.PrivateRedis(t, "requirepass "+brokerPassword)
@@ -35,8 +35,8 @@ func nestBehindBrokers(t *testing.T) map[string]string {
 	}
 }
 
-// runSecretly is runMsctl with the password in the environment; it fails the test
-// when the password is printed.
+// runSecretly is runMsctl with the password in the environment. It fails the test if the
+// password is printed.
 func runSecretly(t *testing.T, args ...string) result {
 	t.Helper()
 	t.Setenv("MSCTL_PASSWORD", brokerPassword)
@@ -47,9 +47,8 @@ func runSecretly(t *testing.T, args ...string) result {
 	return r
 }
 
-// TestNestBehindBrokers sends to real NestJS services behind brokers with
-// passwords, and runs the code that is printed for it: with NestJS' own client and
-// with ours.
+// TestNestBehindBrokers sends messages to real NestJS services on brokers with
+// passwords, and runs the code that is printed for them, with NestJS's client and ours.
 func TestNestBehindBrokers(t *testing.T) {
 	testenv.NeedNest(t, testenv.Nest12)
 	for name, to := range nestBehindBrokers(t) {
@@ -72,10 +71,11 @@ func TestNestBehindBrokers(t *testing.T) {
 	}
 }
 
-// nestLog is what NestJS logs on standard output, beside the answer.
+// nestLog matches the lines that NestJS logs on standard output.
 var nestLog = regexp.MustCompile(`(?m)^.*\[Nest\].*\n`)
 
-// testPrintedCode runs what --print-code prints: it prints the answer that send does.
+// testPrintedCode runs the output of --print-code. It must print the same answer as
+// send.
 func testPrintedCode(t *testing.T, to string) {
 	t.Helper()
 	call := []string{"send", "cmd=echo", `text=it's "quoted"`, "-t", to}

@@ -14,7 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// result is what a run of msctl left behind.
+// result is the outcome of a run of msctl.
 type result struct {
 	stdout, stderr string
 	code           int
@@ -25,7 +25,7 @@ func runMsctl(t *testing.T, args ...string) result {
 	return typeTo(t, "", args...)
 }
 
-// typeTo is runMsctl with something typed.
+// typeTo is runMsctl with text on standard input.
 func typeTo(t *testing.T, text string, args ...string) result {
 	t.Helper()
 	binary, err := os.Executable()
@@ -43,11 +43,11 @@ func typeTo(t *testing.T, text string, args ...string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// sendCase is one `msctl send` and what it leaves behind.
+// sendCase is one `msctl send` and its expected outcome.
 type sendCase struct {
 	args   []string
 	stdout string
-	stderr string // a part of it; "" for nothing at all
+	stderr string // a part of it; "" if nothing is printed
 	code   int
 }
 
@@ -58,7 +58,7 @@ func (c sendCase) check(t *testing.T, got result) {
 	}
 }
 
-// nestAnswers is what a NestJS service answers over every transport.
+// nestAnswers returns what a NestJS service answers over every transport.
 func nestAnswers() []sendCase {
 	return []sendCase{
 		{[]string{"cmd=echo", "name=é😀", "n:=[1,2.5]"}, `{"name":"é😀","n":[1,2.5]}` + "\n", "", 0},
@@ -70,7 +70,7 @@ func nestAnswers() []sendCase {
 	}
 }
 
-// TestSendToNest sends to real NestJS services of all versions.
+// TestSendToNest sends messages to real NestJS services.
 func TestSendToNest(t *testing.T) {
 	for _, version := range testenv.LiveVersions() {
 		t.Run(string(version), func(t *testing.T) {
@@ -99,8 +99,8 @@ func TestSendToNest(t *testing.T) {
 	}
 }
 
-// TestPrintedNestCodeRuns runs what --print-code nest prints with NestJS' own
-// client: it prints the answer that send does.
+// TestPrintedNestCodeRuns runs the output of --print-code nest with NestJS's client. It
+// must print the same answer as send.
 func TestPrintedNestCodeRuns(t *testing.T) {
 	nest := testenv.Nest(t, testenv.Nest12)
 	call := []string{"send", "cmd=echo", `text=it's "quoted"`, "-t", nest.Addr}

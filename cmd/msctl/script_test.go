@@ -8,8 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets scripts run this test binary as msctl, and as the helper
-// programs of helpers_test.go.
+// TestMain makes this test binary run as msctl and as the programs of helpers_test.go.
 func TestMain(m *testing.M) {
 	commands := map[string]func(){"msctl": func() { os.Exit(run()) }}
 	for name, command := range helpers() {
@@ -18,9 +17,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, commands)
 }
 
-// TestScripts runs testdata/script/*.txtar of the repository. In a script,
-// `msctl` is this build, and `exitcode N msctl …` wants that exit code.
-// UPDATE_SCRIPTS=1 rewrites the expected output.
+// TestScripts runs testdata/script/*.txtar of the repository. In a script, `msctl` is
+// this build. UPDATE_SCRIPTS=1 rewrites the expected output.
 func TestScripts(t *testing.T) {
 	cache, gopath := goFolders(t)
 	repository, err := filepath.Abs("../..")
@@ -51,8 +49,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// goFolders are the developer's build cache and module folder, so that scripts
-// that build Go code need neither time nor network for what is there already.
+// goFolders returns the developer's build cache and module folder, so that scripts that
+// build Go code can reuse them.
 func goFolders(t *testing.T) (cache, gopath string) {
 	t.Helper()
 	home, err := os.UserHomeDir()

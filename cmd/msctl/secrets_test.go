@@ -11,8 +11,8 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// encrypted starts the three brokers with TLS and a password, and returns the
-// addresses as msctl takes them, with the password in them.
+// encrypted starts the three brokers with TLS and a password, and returns their
+// addresses for msctl, including the password.
 func encrypted(t *testing.T, c *testenv.Certificates) map[string]string {
 	t.Helper()
 	redis := testenv.PrivateRedis(t, append(c.Redis(), "requirepass "+brokerPassword)...)
@@ -25,8 +25,8 @@ func encrypted(t *testing.T, c *testenv.Certificates) map[string]string {
 	}
 }
 
-// TestBrokersOverTLS uses every command behind brokers that speak TLS alone, with
-// the password in the address: it is in nothing that is printed or written.
+// TestBrokersOverTLS runs every command on brokers that accept only TLS, with the
+// password in the address. The password must not be printed or written to a file.
 func TestBrokersOverTLS(t *testing.T) {
 	c := testenv.NewCertificates(t)
 	for name, to := range encrypted(t, c) {
@@ -69,7 +69,7 @@ func TestBrokersOverTLS(t *testing.T) {
 	}
 }
 
-// mockBehind serves cmd=work behind a broker until the test ends.
+// mockBehind serves cmd=work on a broker until the test ends.
 func mockBehind(t *testing.T, to string, args ...string) {
 	t.Helper()
 	binary, err := os.Executable()
@@ -95,7 +95,7 @@ func mockBehind(t *testing.T, to string, args ...string) {
 	})
 }
 
-// testBenchKeepsQuiet writes every kind of report.
+// testBenchKeepsQuiet checks that no report contains the password.
 func testBenchKeepsQuiet(t *testing.T, to, ca string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -113,12 +113,12 @@ func testBenchKeepsQuiet(t *testing.T, to, ca string) {
 	for _, kind := range []string{"json", "html", "md", "csv", "xml", "bin"} {
 		text, err := os.ReadFile(file(kind))
 		if err != nil || strings.Contains(string(text), brokerPassword) {
-			t.Errorf("the report in %s (%v) holds the password", kind, err)
+			t.Errorf("the report in %s (%v) contains the password", kind, err)
 		}
 	}
 }
 
-// testScenarioKeepsQuiet makes mistakes beside an address in a file.
+// testScenarioKeepsQuiet checks errors in scenario files that contain an address.
 func testScenarioKeepsQuiet(t *testing.T, to string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bench.yaml")

@@ -43,9 +43,10 @@ type createItem struct {
 }
 
 // runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]
-// [-broker URL [-queue NAME]]`: a service on a free port, whose host:port it writes
-// to FILE and its port to FILE.port; or one behind a broker, which writes to FILE when
-// it serves. What it is told by item.v1.viewed and cmd=record goes to -events. -silent makes it say nothing of itself, as a NestJS service does.
+// [-broker URL [-queue NAME]]`. It serves on a free port, and writes host:port to FILE
+// and the port to FILE.port; or it serves on a broker, and writes to FILE when it is
+// ready. It appends the data of item.v1.viewed and cmd=record to the file -events. With
+// -silent it does not describe itself, like a NestJS service.
 func runService() int {
 	addr := flag.String("addr", "addr", "")
 	name := flag.String("name", "items", "")
@@ -92,7 +93,7 @@ func runService() int {
 	return 0
 }
 
-// readyListener is a listener that can be waited for.
+// readyListener is a listener that reports when it is ready.
 type readyListener interface {
 	micro.Listener
 	Ready(context.Context) error
@@ -108,7 +109,7 @@ func brokerListener(url, queue string) readyListener {
 	return micronats.Listen(url, micronats.WithQueue(queue))
 }
 
-// serveBehind serves behind a broker until ctx ends.
+// serveBehind serves on a broker until ctx ends.
 func serveBehind(ctx context.Context, s *micro.Server, l readyListener, file string) int {
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
@@ -156,8 +157,8 @@ func registerHandlers(s *micro.Server, name, events string, stopped <-chan struc
 		delete(out, micro.MetaTimeout)
 		return out, nil
 	})
-	// Even the caller's deadline, which travels with the message, does not end
-	// this one: the caller itself has to give up.
+	// This handler ignores the deadline in the message, so that the caller's own timeout
+	// ends the call.
 	micro.Handle(s, micro.Cmd("never"), func(context.Context, struct{}) (item, error) {
 		<-stopped
 		return item{}, errors.New("stopped")
@@ -189,7 +190,7 @@ func registerHandlers(s *micro.Server, name, events string, stopped <-chan struc
 	})
 }
 
-// appendLine adds a line to a file; without a name it does nothing.
+// appendLine appends a line to a file. Without a name it does nothing.
 func appendLine(file, line string) error {
 	if file == "" {
 		return nil
@@ -202,8 +203,7 @@ func appendLine(file, line string) error {
 	return errors.Join(err, f.Close())
 }
 
-// selfSigned makes a certificate for 127.0.0.1, and writes it to a file for
-// clients to trust.
+// selfSigned returns a certificate for 127.0.0.1, and writes it to a file for clients.
 func selfSigned(file string) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

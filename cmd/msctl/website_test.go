@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// runWebsite is `website -addr FILE [-requests FILE]`: an HTTP server on a free
-// port, whose host:port it writes to FILE. /fail answers 503, anything else 200,
-// and a line goes to -requests for each request: method, path, X-Tenant and body.
+// runWebsite is `website -addr FILE [-requests FILE]`. It is an HTTP server on a free
+// port, and writes host:port to FILE. /fail answers 503, every other path 200. For each
+// request it appends a line to -requests: method, path, X-Tenant, and body.
 func runWebsite() int {
 	addr := flag.String("addr", "addr", "")
 	requests := flag.String("requests", "", "")
@@ -33,7 +33,7 @@ func runWebsite() int {
 		return complain(err)
 	}
 	<-ctx.Done()
-	_ = server.Close() // whoever still asks has no answer coming
+	_ = server.Close() // also ends requests in flight
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		return complain(err)
 	}
@@ -49,6 +49,6 @@ func website(requests string) http.Handler {
 		if err != nil || r.URL.Path == "/fail" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_, _ = io.WriteString(w, `{"ok":true}`) // the client may have gone
+		_, _ = io.WriteString(w, `{"ok":true}`) // the client may have disconnected
 	})
 }

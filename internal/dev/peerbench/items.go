@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// item is what the messages carry: 170 bytes of JSON. testdata/nest/lib/items.mjs makes the same, member for member.
+// item is the data of the messages: 170 bytes of JSON. testdata/nest/lib/items.mjs creates the same items.
 type item struct {
 	ID          string  `json:"id"`
 	Name        string  `json:"name"`
@@ -33,7 +33,7 @@ func items(n int) []item {
 	return list
 }
 
-// mustJSON encodes what this program itself made.
+// mustJSON encodes a value of this program, which cannot fail.
 func mustJSON(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {

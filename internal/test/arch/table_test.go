@@ -183,7 +183,7 @@ func (table importTable) allowsFolder(row, folder string) bool {
 }
 
 // checkOrder reports cycles among the imports that the table allows, and any row of
-// runtime/ that allows a package outside of it. Rows with "–" are left out: no
+// runtime/ that allows a package outside of it. It ignores rows with "–": no
 // package may import theirs.
 func (table importTable) checkOrder(folders []string) (problems []string) {
 	allowedBy := map[string][]string{}

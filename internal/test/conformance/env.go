@@ -79,7 +79,7 @@ func (e *env) serve(link Link, s *micro.Server) *running {
 		}
 	case <-r.done:
 		giveUp()
-		_ = await(e, "the listener", ready) // the error of Serve below says more
+		_ = await(e, "the listener", ready) // the error of Serve is more specific
 		e.Fatalf("Serve returned early: %v", r.err)
 	}
 	return r
