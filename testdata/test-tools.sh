@@ -9,9 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 declare -A purpose=(
-  [nodejs]='Node.js 20 or later, for the NestJS peers (https://nodejs.org)'
-  [npm]='npm, to install NestJS (https://nodejs.org)'
-  [gcc]='a C compiler, for the race detector (gcc or clang)'
+  [nodejs]='the NestJS peers (Node.js 20 or later, https://nodejs.org)'
+  [npm]='installing NestJS (https://nodejs.org)'
+  [gcc]='the race detector (any C compiler, such as gcc or clang)'
   [redis-server]='the Redis transport (https://redis.io)'
   [nats-server]='the NATS transport (https://nats.io)'
   [rabbitmq-server]='the RabbitMQ transport (https://www.rabbitmq.com)'
