@@ -43,11 +43,11 @@ func startService(t *testing.T) (address string) {
 	return addr.String()
 }
 
-// TestNothingIsLeftOfBrokers runs commands behind brokers in this process: their
-// connections and goroutines have ended when Main returns, which goleak looks at.
-func TestNothingIsLeftOfBrokers(t *testing.T) {
+// TestBrokersLeaveNoGoroutines runs commands with brokers in this process. goleak checks
+// that their goroutines have ended when Main returns.
+func TestBrokersLeaveNoGoroutines(t *testing.T) {
 	nats, redis, rabbit := testenv.NATS(t), testenv.Redis(t), testenv.RabbitMQ(t)
-	for _, to := range []string{nats.URL, redis.URL, rabbit.URL + "/" + testenv.Unique(t, "nobody")} {
+	for _, to := range []string{nats.URL, redis.URL, rabbit.URL + "/" + testenv.Unique(t, "unused")} {
 		for _, args := range [][]string{
 			{"send", "cmd=" + testenv.Unique(t, "double"), "21"},
 			{"emit", testenv.Unique(t, "viewed")},
@@ -63,9 +63,9 @@ func TestNothingIsLeftOfBrokers(t *testing.T) {
 	}
 }
 
-// TestMainLeavesNothingBehind runs commands in this process: what they start
-// has ended when Main returns, which goleak looks at.
-func TestMainLeavesNothingBehind(t *testing.T) {
+// TestCommands runs commands in this process. goleak checks that their goroutines have ended
+// when Main returns.
+func TestCommands(t *testing.T) {
 	address := startService(t)
 	tests := []struct {
 		name  string
@@ -77,9 +77,9 @@ func TestMainLeavesNothingBehind(t *testing.T) {
 		{"send", []string{"send", "cmd=double", "21", "-t", address, "-v"}, "", 0, "42\n"},
 		{"each", []string{"send", "cmd=double", "--each", "-t", address}, "1\n2\n", 0, "2\n4\n"},
 		{"an error", []string{"send", "cmd=dubble", "21", "-t", address}, "", 3, ""},
-		{"nobody there", []string{"send", "cmd=double", "21", "-t", "127.0.0.1:1"}, "", 4, ""},
+		{"unreachable", []string{"send", "cmd=double", "21", "-t", "127.0.0.1:1"}, "", 4, ""},
 		{"emit", []string{"emit", "item.v1.viewed", "-t", address}, "", 0, ""},
-		{"ls of nobody", []string{"ls", "127.0.0.1:1"}, "", 4, ""},
+		{"ls of an unreachable target", []string{"ls", "127.0.0.1:1"}, "", 4, ""},
 		{"version", []string{"version"}, "", 0, "msctl v9 "},
 		{"usage", []string{"send"}, "", 2, ""},
 	}

@@ -1,5 +1,5 @@
-// Package nearest finds the known words that a mistyped one was probably meant
-// to be: one notion of "near" for flags, commands, keys, services and patterns.
+// Package nearest finds the known words that resemble a mistyped one: flags, commands,
+// keys, services, and patterns.
 package nearest
 
 import (
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Word returns the candidate nearest to word, or "" when none is near enough
-// to be worth suggesting. Of equally near ones the first is taken.
+// Word returns the candidate nearest to word, or "" if none is near. Of equally near
+// candidates it returns the first.
 func Word(word string, candidates []string) string {
 	if found := Words(word, candidates, 1); len(found) > 0 {
 		return found[0]
@@ -16,9 +16,9 @@ func Word(word string, candidates []string) string {
 	return ""
 }
 
-// Words returns up to limit candidates that are near word, the nearest first.
-// Near means that about a third of the letters may differ, or that one is a
-// part of the other; upper and lower case are the same.
+// Words returns up to limit candidates near word, the nearest first. A candidate is near
+// if at most about a third of the letters differ, or if one word contains the other. Case
+// does not matter.
 func Words(word string, candidates []string, limit int) []string {
 	type scored struct {
 		word  string
@@ -38,7 +38,7 @@ func Words(word string, candidates []string, limit int) []string {
 	return out
 }
 
-// distance scores a candidate; smaller is nearer.
+// distance scores a candidate. A smaller score is nearer.
 func distance(word, candidate string) (int, bool) {
 	a, b := []rune(strings.ToLower(word)), []rune(strings.ToLower(candidate))
 	if len(a) == 0 || len(b) == 0 || len(a) > 200 || len(b) > 200 {
@@ -54,8 +54,8 @@ func distance(word, candidate string) (int, bool) {
 	return 0, false
 }
 
-// editDistance counts insertions, deletions, replacements and swaps of
-// neighbours that turn a into b.
+// editDistance counts the insertions, deletions, replacements, and swaps of adjacent
+// letters that turn a into b.
 func editDistance(a, b []rune) int {
 	before := make([]int, len(b)+1) // the row before the previous one
 	previous := make([]int, len(b)+1)

@@ -1,8 +1,7 @@
 package nestsource
 
-// collect finds the literals of a file that have a name: constants, the members
-// of constant objects, enums, and static members of classes. Later ones may
-// refer to earlier ones.
+// collect finds the named literals of a file: constants, the members of constant objects,
+// enums, and static members of classes. Later ones may refer to earlier ones.
 func (p *parser) collect() map[string]string {
 	p.constants = map[string]string{}
 	var class string
@@ -23,8 +22,8 @@ func (p *parser) collect() map[string]string {
 	return p.constants
 }
 
-// named reads `NAME = value` or `NAME: Type = value`, at whose name the parser
-// stands, and keeps the value under name when it is a literal.
+// named parses `NAME = value` or `NAME: Type = value`, starting at the name, and stores the
+// value under name if it is a literal.
 func (p *parser) named(name string) {
 	if p.at(1).text == ":" && p.kindAt(2) == word && p.at(3).text == "=" {
 		p.i += 2
@@ -34,10 +33,10 @@ func (p *parser) named(name string) {
 	}
 	p.i += 2
 	p.keep(name)
-	p.i-- // the loop steps on
+	p.i-- // the loop advances
 }
 
-// keep reads a value and keeps it, and the members of an object one by one too.
+// keep parses a value and stores it. It also stores the members of an object.
 func (p *parser) keep(name string) {
 	start := p.i
 	if value, err := p.value(0); err == nil {
@@ -51,8 +50,7 @@ func (p *parser) keep(name string) {
 	p.i = max(stop, p.i)
 }
 
-// keepMembers keeps what is readable of an object's members, wherever the others
-// are computed.
+// keepMembers stores the members of an object that are literals.
 func (p *parser) keepMembers(name string) {
 	for p.i++; p.kindAt(0) != end && !p.is("}"); {
 		key := p.at(0)
@@ -64,8 +62,7 @@ func (p *parser) keepMembers(name string) {
 	}
 }
 
-// nextMember goes to what follows the next comma at this depth, or to the
-// closing brace.
+// nextMember advances past the next comma at this depth, or to the closing brace.
 func (p *parser) nextMember() {
 	for depth := 0; p.kindAt(0) != end; p.i++ {
 		switch {
@@ -82,7 +79,7 @@ func (p *parser) nextMember() {
 	}
 }
 
-// enum reads `enum NAME { A = 'a', … }`; members without a value are left out.
+// enum parses `enum NAME { A = 'a', … }` and ignores members without a value.
 func (p *parser) enum() {
 	name := p.at(1).text
 	for p.i += 3; p.kindAt(0) != end && !p.is("}"); {

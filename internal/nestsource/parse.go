@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parser reads the tokens of one file.
+// parser parses the tokens of one file.
 type parser struct {
 	file      string
 	source    string
@@ -17,7 +17,7 @@ type parser struct {
 	unread    []Unread
 }
 
-// at gives the token n places on; one of kind end behind the last.
+// at returns the token n places ahead, or one of kind end after the last.
 func (p *parser) at(n int) token {
 	if p.i+n >= 0 && p.i+n < len(p.tokens) {
 		return p.tokens[p.i+n]
@@ -27,15 +27,14 @@ func (p *parser) at(n int) token {
 
 func (p *parser) kindAt(n int) kind { return p.at(n).kind }
 
-// is reports whether the current token is the word or symbol given; a string of
-// that value is not.
+// is reports whether the current token is a given word or symbol, and not a string.
 func (p *parser) is(what string) bool {
 	t := p.at(0)
 	return t.text == what && (t.kind == word || t.kind == symbol)
 }
 
-// decorator reads @MessagePattern(…) or @EventPattern(…), at whose @ the parser
-// stands, and the name of the method that follows.
+// decorator parses @MessagePattern(…) or @EventPattern(…), starting at the @, and the name
+// of the method that follows.
 func (p *parser) decorator(class string) {
 	line, event := p.at(0).line, p.at(1).text == "EventPattern"
 	p.i += 3
@@ -57,7 +56,7 @@ func (p *parser) decorator(class string) {
 	}
 }
 
-// patterns reads the argument: one pattern, or an array of several.
+// patterns parses the argument: one pattern, or an array of patterns.
 func (p *parser) patterns() ([]string, error) {
 	if !p.is("[") {
 		one, err := p.value(0)
@@ -80,12 +79,12 @@ func (p *parser) patterns() ([]string, error) {
 	return out, nil
 }
 
-// value reads a literal or the name of a constant and gives its JSON.
+// value parses a literal or the name of a constant and returns its JSON.
 func (p *parser) value(depth int) (string, error) {
 	t := p.at(0)
 	switch {
 	case depth > 20:
-		return "", fmt.Errorf("it is nested too deep")
+		return "", fmt.Errorf("it is nested too deeply")
 	case t.kind == text:
 		p.i++
 		p.cast()
@@ -95,7 +94,7 @@ func (p *parser) value(depth int) (string, error) {
 	case t.kind == number:
 		p.i++
 		if !json.Valid([]byte(t.text)) {
-			return "", fmt.Errorf("the number %s is not written as in JSON", t.text)
+			return "", fmt.Errorf("the number %s is not valid in JSON", t.text)
 		}
 		p.cast()
 		return t.text, nil
@@ -115,7 +114,7 @@ func (p *parser) object(depth int) (string, error) {
 	for p.i++; !p.is("}"); {
 		key := p.at(0)
 		if key.kind != word && key.kind != text && key.kind != number {
-			return "", fmt.Errorf("a key of it is computed")
+			return "", fmt.Errorf("a key is computed")
 		}
 		p.i++
 		var value string
@@ -134,7 +133,7 @@ func (p *parser) object(depth int) (string, error) {
 		if p.is(",") {
 			p.i++
 		} else if !p.is("}") {
-			return "", fmt.Errorf("a value of it is computed")
+			return "", fmt.Errorf("a value is computed")
 		}
 	}
 	p.i++
@@ -142,14 +141,14 @@ func (p *parser) object(depth int) (string, error) {
 	return "{" + strings.Join(members, ",") + "}", nil
 }
 
-// cast passes over `as const` and `as SomeType`.
+// cast skips `as const` and `as SomeType`.
 func (p *parser) cast() {
 	if p.is("as") && p.kindAt(1) == word {
 		p.i += 2
 	}
 }
 
-// constant reads NAME or NAME.MEMBER and looks it up in the file.
+// constant parses NAME or NAME.MEMBER and looks it up in the file.
 func (p *parser) constant() (string, error) {
 	name := p.at(0).text
 	p.i++
@@ -165,8 +164,8 @@ func (p *parser) constant() (string, error) {
 	return value, nil
 }
 
-// close passes over the rest of the arguments, up to and with the closing
-// parenthesis, and gives where that stands.
+// close skips the rest of the arguments, including the closing parenthesis, and returns
+// the position of the parenthesis.
 func (p *parser) close() (stop int) {
 	for depth := 0; p.kindAt(0) != end; p.i++ {
 		switch {
@@ -183,10 +182,10 @@ func (p *parser) close() (stop int) {
 	return len(p.source)
 }
 
-// method gives the name of the method that the decorator belongs to: further
-// decorators and modifiers stand between.
+// method returns the name of the method of a decorator. Other decorators and modifiers
+// may precede the name.
 func (p *parser) method() string {
-	defer func() { p.i-- }() // the caller's loop steps on
+	defer func() { p.i-- }() // the caller's loop advances
 	for p.kindAt(0) != end {
 		switch {
 		case p.is("@"):
@@ -207,7 +206,7 @@ func (p *parser) method() string {
 	return ""
 }
 
-// quote gives a JSON string.
+// quote returns a JSON string.
 func quote(value string) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

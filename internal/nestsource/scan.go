@@ -13,8 +13,8 @@ const (
 	symbol
 )
 
-// token is a piece of TypeScript. text of a string is its value, of everything
-// else the source's characters.
+// token is a token of TypeScript. The text of a string is its value. The text of
+// everything else is its source.
 type token struct {
 	kind  kind
 	text  string
@@ -23,10 +23,9 @@ type token struct {
 	line  int
 }
 
-// scanner cuts TypeScript into tokens. Comments and white space are left out.
-// Regular expressions are not recognised: what follows one on its line may be
-// cut wrongly, and the scanner finds its way back at the next line, because
-// strings end there.
+// scanner splits TypeScript into tokens, without comments and white space. It does not
+// recognize regular expressions: the rest of such a line may be split incorrectly, but
+// the scanner recovers on the next line, because strings end there.
 type scanner struct {
 	source string
 	i      int
@@ -71,7 +70,7 @@ func (s *scanner) next() {
 	}
 }
 
-// skip passes over n bytes, to the end of the source when n is negative.
+// skip skips n bytes, or the rest of the source if n is negative.
 func (s *scanner) skip(n int) {
 	if n < 0 {
 		n = len(s.source) - s.i
@@ -110,7 +109,7 @@ func (s *scanner) quoted(quote byte) {
 	s.add(symbol, string(quote), 1) // not a string after all
 }
 
-// template reads a template literal; one without ${…} is a string.
+// template scans a template literal. Without ${…}, it is a string.
 func (s *scanner) template() {
 	var value strings.Builder
 	k := text
@@ -132,8 +131,8 @@ func (s *scanner) template() {
 	s.add(symbol, "`", 1)
 }
 
-// unescape gives what a backslash and b stand for. Numeric escapes, which no
-// pattern is written with, stay without their backslash.
+// unescape returns the meaning of a backslash and b. Numeric escapes, which patterns do not
+// contain, only lose their backslash.
 func unescape(b byte) string {
 	switch b {
 	case 'n':

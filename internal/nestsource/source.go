@@ -1,9 +1,8 @@
-// Package nestsource reads the message patterns out of NestJS sources: the
-// arguments of @MessagePattern and @EventPattern in TypeScript files.
+// Package nestsource extracts message patterns from NestJS sources: the arguments of
+// @MessagePattern and @EventPattern in TypeScript files.
 //
-// It is no compiler: it understands literals, and constants, enums and static
-// members that are literals in the same file. What it does not understand it
-// says, with the place.
+// It is not a compiler: it understands literals, and constants, enums, and static members
+// that are literals in the same file. It reports everything else with its position.
 package nestsource
 
 import (
@@ -21,9 +20,9 @@ import (
 type Handler struct {
 	// Pattern is its pattern as JSON.
 	Pattern string
-	// Event says that it is an @EventPattern.
+	// Event reports whether it is an @EventPattern.
 	Event bool
-	// Class and Method name the handler; "" where they were not recognised.
+	// Class and Method name the handler; "" if they were not recognized.
 	Class, Method string
 	// File is relative to the folder that was read, with slashes. Line counts
 	// from 1.
@@ -35,24 +34,23 @@ type Handler struct {
 type Unread struct {
 	File string
 	Line int
-	// Text is the argument as it stands in the source.
+	// Text is the argument in the source.
 	Text string
-	// Reason says why.
+	// Reason explains why.
 	Reason string
 }
 
-// String gives "file:line: cannot read the pattern text: reason".
+// String returns "file:line: cannot read the pattern text: reason".
 func (u Unread) String() string {
 	return fmt.Sprintf("%s:%d: cannot read the pattern %s: %s", u.File, u.Line, u.Text, u.Reason)
 }
 
-// maxFile is the largest file that is read, in bytes; sources that people write
-// are smaller.
+// maxFile limits the size of a file, in bytes. Handwritten sources are smaller.
 const maxFile = 4 << 20
 
-// Read reads every TypeScript file in dir and below, without node_modules, dist,
-// hidden folders, declarations and tests, in the order of their names. The error
-// is that of the file system; a pattern that cannot be read is none.
+// Read reads all TypeScript files in dir and its subfolders in lexical order, except
+// node_modules, dist, hidden folders, declarations, and tests. The error is that of the
+// file system. An unreadable pattern is not an error.
 func Read(dir string) ([]Handler, []Unread, error) {
 	var handlers []Handler
 	var unread []Unread
@@ -109,7 +107,7 @@ func isSource(name string) bool {
 	return true
 }
 
-// Parse reads one file; name is what Handler.File and Unread.File say.
+// Parse reads one file. name is the value of Handler.File and Unread.File.
 func Parse(name string, text []byte) ([]Handler, []Unread) {
 	if !bytes.Contains(text, []byte("Pattern")) {
 		return nil, nil

@@ -21,7 +21,7 @@ func parseBroker(s Scheme, rest string) (Target, error) {
 	return readBroker(s, rest, (*Target).readTail)
 }
 
-// readBroker is parseBroker with another parser for what follows the servers.
+// readBroker is parseBroker with another parser for the part after the servers.
 func readBroker(s Scheme, rest string, readTail func(*Target, string) error) (Target, error) {
 	t := Target{Scheme: s.Name, Broker: &Broker{}}
 	tail, err := t.readServers(s, rest)

@@ -105,8 +105,8 @@ func TestPasswordFromTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestBrokerTargetErrors: each is a usage error with a way out, and a password is
-// in none, whatever is wrong with it or beside it.
+// TestBrokerTargetErrors checks that each error is a usage error with a hint, and that it
+// never contains the password.
 func TestBrokerTargetErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	tests := []struct{ text, want, hint string }{
@@ -184,12 +184,12 @@ func TestParams(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if !got.Broker.Parameters.Asserts() || (Parameters{"persistent": true}).Asserts() || (Parameters{"noAssert": true}).Asserts() {
-		t.Error("a client must declare the queue if and only if the address says how")
+		t.Error("a client must declare the queue if and only if the address configures it")
 	}
 }
 
-// TestServiceBehindBroker: where the broker of a workspace is, and what else its
-// address says.
+// TestServiceBehindBroker checks the target of a service for several broker addresses of
+// its workspace.
 func TestServiceBehindBroker(t *testing.T) {
 	tests := []struct {
 		transport      workspace.Transport

@@ -11,10 +11,10 @@ With TLS, use tls://, amqps://, rediss://, or nats+tls://. Set the password in
 MSCTL_PASSWORD and put the user before the host: user@host. For all options, see
 ` + "`msctl help targets`" + `.`
 
-// Syntax explains TARGET, and where messages go without one.
+// Syntax explains TARGET and its default.
 const Syntax = AddressSyntax + `
 
-Without a TARGET, messages go to the service in the workspace that handles the
+Without a TARGET, messages are sent to the service in the workspace that handles the
 pattern, or to ` + Default + ` outside of a workspace.`
 
 // Help is the complete description of TARGET.

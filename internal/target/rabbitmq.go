@@ -132,8 +132,8 @@ func checkExchange(p Parameters) error {
 }
 
 // Asserts reports whether a client declares the queue before it sends. It does so
-// only when the address says how, because an existing queue was declared by its
-// service.
+// only when the address configures the queue, because an existing queue was declared by
+// its service.
 func (p Parameters) Asserts() bool {
 	declared := slices.ContainsFunc(QueueParameters(), p.IsSet) || p.Arguments() != nil
 	return declared || p.IsSet("noAssert") && !p.Flag("noAssert")

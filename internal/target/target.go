@@ -26,7 +26,7 @@ type Target struct {
 	Login Login
 	// Service is the name in msctl.yaml, or "" for a target given by address.
 	Service string
-	// Broker holds what an address says about a broker; nil for other transports.
+	// Broker is the broker part of the address; nil for other transports.
 	Broker *Broker
 	// foreign is set for a program that msctl does not build, such as a NestJS service.
 	foreign bool
@@ -78,8 +78,8 @@ func (t Target) Encrypted() bool {
 // Raw reports whether a proxy in front of the target sees bytes instead of messages.
 func (t Target) Raw() bool { return t.Scheme == SchemeHTTP || t.Broker != nil }
 
-// Shared reports whether all services of a broker share its one address and are
-// told apart by patterns alone.
+// Shared reports whether all services of a broker share its one address, so that only
+// patterns distinguish them.
 func (t Target) Shared() bool { return t.transport().shared }
 
 // HasHeaders reports whether metadata travels in headers rather than in the packet.

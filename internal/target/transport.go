@@ -54,7 +54,7 @@ type transport struct {
 	// The following belong to brokers. readPath parses the path of an address, and
 	// path is its inverse. serverPath is the part of the path that the driver gets.
 	// servicePath completes the path of a broker in msctl.yaml for one service. check
-	// checks options against each other, and place says where a message goes.
+	// checks options against each other, and place returns the destination of a message.
 	readPath    func(b *Broker, path string) error
 	path        func(b *Broker) string
 	serverPath  func(b *Broker) string

@@ -27,7 +27,7 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// WithAttrs implements slog.Handler. The message says it all.
+// WithAttrs implements slog.Handler. Attributes are not printed.
 func (w warnings) WithAttrs([]slog.Attr) slog.Handler { return w }
 
 // WithGroup implements slog.Handler.
