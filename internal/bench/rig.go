@@ -100,7 +100,7 @@ func (r *rig) dial(t target.Target, m *Message) (micro.Conn, error) {
 		return r.dialHTTP(t, m)
 	}
 	// The plan bounds the requests in flight, and the policy how long each waits.
-	limits := target.DialOptions{MaxInFlight: 1 << 30, Wait: true}
+	limits := target.DialOptions{Wait: true}
 	if !slices.Equal(t.Addresses, m.target.Addresses) { // a proxy that passes on encrypted bytes
 		limits.ServerName = serverName(m.target)
 	}

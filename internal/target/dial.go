@@ -1,7 +1,6 @@
 package target
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,8 +25,6 @@ type Flags struct {
 
 // DialOptions configure a connection. The zero value uses the transport's defaults.
 type DialOptions struct {
-	// MaxInFlight limits the concurrent calls.
-	MaxInFlight int
 	// ServerName is the name in the server's certificate; "" for the dialed host.
 	ServerName string
 	// Wait lets messages wait for an unreachable broker until their timeout. By
@@ -60,16 +57,12 @@ func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
 	case t.Broker == nil:
 		return transport.dial(t, config, o), nil
 	}
-	o.MaxInFlight = cmp.Or(o.MaxInFlight, defaultInFlight)
 	conn := transport.dial(t, config, o)
 	if o.Wait {
 		return conn, nil
 	}
 	return &probedConn{Conn: conn, addresses: t.Addresses}, nil
 }
-
-// defaultInFlight is the transports' own limit.
-const defaultInFlight = 65536
 
 // Listen returns the listener of a service behind a broker. The error is a usage
 // error.

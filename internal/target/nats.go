@@ -39,7 +39,7 @@ func nats() transport {
 }
 
 func dialNATS(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	opts := []micronats.DialOption{micronats.WithMaxInFlight(o.MaxInFlight), micronats.WithName("msctl")}
+	opts := []micronats.DialOption{micronats.WithName("msctl")}
 	if config != nil {
 		opts = append(opts, micronats.WithTLS(config))
 	}

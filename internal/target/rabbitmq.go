@@ -174,7 +174,7 @@ func rabbitPlace(t Target, p micro.Pattern) string {
 }
 
 func dialRabbitMQ(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	opts := []microrabbit.DialOption{microrabbit.WithMaxInFlight(o.MaxInFlight)}
+	var opts []microrabbit.DialOption
 	for _, option := range rabbitOptions(t.Broker.Parameters) {
 		opts = append(opts, option)
 	}

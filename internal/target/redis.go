@@ -49,11 +49,13 @@ func databasePath(b *Broker) string {
 }
 
 func dialRedis(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	opts := []microredis.DialOption{microredis.WithMaxInFlight(o.MaxInFlight), microredis.WithLogger(cmp.Or(o.Log, slog.New(slog.DiscardHandler)))}
+	var opts []microredis.DialOption
 	if config != nil {
 		opts = append(opts, microredis.WithTLS(config))
 	}
-	return microredis.Dial(t.dialURLs(), opts...)
+	c := microredis.Dial(t.dialURLs(), opts...)
+	c.SetLogger(cmp.Or(o.Log, slog.New(slog.DiscardHandler)))
+	return c
 }
 
 func listenRedis(t Target, config *tls.Config) Listener {

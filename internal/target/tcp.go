@@ -74,9 +74,6 @@ func checkPort(port string) error {
 
 func dialTCP(t Target, config *tls.Config, o DialOptions) micro.Conn {
 	var opts []microtcp.DialOption
-	if o.MaxInFlight > 0 {
-		opts = append(opts, microtcp.WithMaxInFlight(o.MaxInFlight))
-	}
 	if config != nil {
 		opts = append(opts, microtcp.WithTLS(config))
 	}

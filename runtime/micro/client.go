@@ -46,6 +46,9 @@ func NewClient(conn Conn, opts ...ClientOption) *Client {
 	for _, o := range opts {
 		o.applyClient(c)
 	}
+	if conn, ok := conn.(interface{ SetLogger(*slog.Logger) }); ok && c.log != nil {
+		conn.SetLogger(c.log)
+	}
 	c.handler = c.transmit
 	for i := len(c.interceptors) - 1; i >= 0; i-- {
 		c.handler = c.interceptors[i](c.handler)

@@ -55,7 +55,9 @@ func ClientOptions(list ...ClientOption) ClientOption {
 	})
 }
 
-// WithLogger sets where a server or client logs. The default is slog.Default().
+// WithLogger sets where a server or client logs. The default is slog.Default. A
+// client passes the logger on to its Conn, if that has a method
+// SetLogger(*slog.Logger).
 func WithLogger(log *slog.Logger) Option {
 	return bothOption{func(s *Server) { s.log = log }, func(c *Client) { c.log = log }}
 }

@@ -24,15 +24,13 @@ type Client struct {
 	servers     servers
 	headers     map[string]string
 	inboxPrefix string
-	maxInFlight int64
 
-	ctx      context.Context // its end ends the connection
-	cancel   context.CancelFunc
-	inbox    string // what the subjects of all answers begin with, the last dot included
-	inFlight atomic.Int64
-	calls    calls.Table
-	up       atomic.Pointer[session] // nil while there is no connection
-	dials    sync.WaitGroup
+	ctx    context.Context // its end ends the connection
+	cancel context.CancelFunc
+	inbox  string // what the subjects of all answers begin with, the last dot included
+	calls  calls.Table
+	up     atomic.Pointer[session] // nil while there is no connection
+	dials  sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
 	link    *link      // connected or on its way back; nil before the first
@@ -52,7 +50,7 @@ type session struct{ link *link }
 func Dial(servers string, opts ...DialOption) *Client {
 	c := &Client{
 		settings: defaultSettings(), servers: parseServers(servers),
-		inboxPrefix: "_INBOX", maxInFlight: 65536, changed: make(chan struct{}),
+		inboxPrefix: "_INBOX", changed: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
@@ -84,11 +82,6 @@ func (c *Client) Close() error {
 
 // Exchange sends a request and hands the values of its answer to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	if c.inFlight.Add(1) > c.maxInFlight {
-		c.inFlight.Add(-1)
-		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
-	}
-	defer c.inFlight.Add(-1)
 	calls.Bound(ctx, req)
 	for {
 		s, err := c.connected(ctx, req)

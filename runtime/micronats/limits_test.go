@@ -62,22 +62,3 @@ func TestMaxPayload(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// TestMaxInFlight: calls past the bound are shed.
-func TestMaxInFlight(t *testing.T) {
-	b := testenv.NATS(t)
-	start(t, quietServer(), b.URL)
-	c, conn := dial(t, b.URL, WithMaxInFlight(1))
-	first := make(chan error, 1)
-	go func() {
-		_, err := micro.Call[int](t.Context(), c, hold, 300)
-		first <- err
-	}()
-	eventually(t, "the first call", func() bool { return conn.inFlight.Load() == 1 })
-	if _, err := micro.Call[int](t.Context(), c, hold, 1); !errors.Is(err, micro.ErrShed) {
-		t.Error(err)
-	}
-	if err := <-first; err != nil {
-		t.Error(err)
-	}
-}

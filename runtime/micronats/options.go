@@ -99,9 +99,3 @@ func WithHeaders(headers map[string]string) DialOption {
 func WithInboxPrefix(prefix string) DialOption {
 	return dialOption(func(c *Client) { c.inboxPrefix = prefix })
 }
-
-// WithMaxInFlight bounds a client's calls at once; past it calls fail with
-// micro.ErrShed. The default is 65536.
-func WithMaxInFlight(n int) DialOption {
-	return dialOption(func(c *Client) { c.maxInFlight = int64(n) })
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
@@ -18,17 +17,15 @@ import (
 // calls that wait on a lost connection fail at once.
 type Client struct {
 	shared
-	persistent  bool
-	headers     map[string]any
-	replyQueue  string
-	replyNoAck  bool
-	maxInFlight int64
+	persistent bool
+	headers    map[string]any
+	replyQueue string
+	replyNoAck bool
 
 	addresses []address
 	invalid   error // why the URL or an option cannot be used
 	table     calls.Table
 	idle      idleWatch
-	inFlight  atomic.Int64
 
 	link   link[*session]
 	cancel context.CancelFunc
@@ -42,7 +39,7 @@ const directReply = "amq.rabbitmq.reply-to"
 // of several, with commas between them, that can be reached. Nothing is connected
 // yet.
 func Dial(url, queue string, opts ...DialOption) *Client {
-	c := &Client{shared: defaults(queue), replyQueue: directReply, replyNoAck: true, maxInFlight: 65536}
+	c := &Client{shared: defaults(queue), replyQueue: directReply, replyNoAck: true}
 	c.link.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyDial(c)
@@ -67,11 +64,10 @@ func (c *Client) Close() error {
 
 // Exchange sends a request and hands the values of its answer to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	release, err := c.admit(ctx, req)
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return calls.Ended(ctx)
 	}
-	defer release()
+	calls.Bound(ctx, req)
 	for {
 		s, err := c.connected(ctx, req)
 		if err != nil {
@@ -95,11 +91,10 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 
 // Publish sends an event; it returns when the broker has confirmed it.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
-	release, err := c.admit(ctx, req)
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return calls.Ended(ctx)
 	}
-	defer release()
+	calls.Bound(ctx, req)
 	for {
 		s, err := c.connected(ctx, req)
 		if err == nil {
@@ -110,20 +105,6 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		}
 		s.awaitEnd()
 	}
-}
-
-// admit counts a message in and gives it a deadline that has none, as
-// micro.Client would.
-func (c *Client) admit(ctx context.Context, req *micro.Request) (release func(), err error) {
-	if ctx.Err() != nil {
-		return nil, calls.Ended(ctx)
-	}
-	calls.Bound(ctx, req)
-	if c.inFlight.Add(1) > c.maxInFlight {
-		c.inFlight.Add(-1)
-		return nil, fmt.Errorf("%w: %d messages are in flight already", micro.ErrShed, c.maxInFlight)
-	}
-	return func() { c.inFlight.Add(-1) }, nil
 }
 
 // target returns the exchange and routing key of a message (docs/wire.md 2.4).

@@ -269,35 +269,6 @@ func TestBigMessages(t *testing.T) {
 	all.Wait()
 }
 
-// TestMaxInFlight: calls past the bound are not sent.
-func TestMaxInFlight(t *testing.T) {
-	b := broker(t)
-	q := unique(t, "bound")
-	s := quietServer()
-	entered := make(chan struct{}, 1)
-	leave := make(chan struct{})
-	micro.Handle(s, micro.Name("hold"), func(context.Context, micro.None) (micro.None, error) {
-		entered <- struct{}{}
-		<-leave
-		return micro.None{}, nil
-	})
-	start(t, s, Listen(b.URL, q))
-	c := dial(t, b.URL, q, WithMaxInFlight(1))
-	done := make(chan error)
-	go func() {
-		_, err := micro.Call[micro.None](t.Context(), c, micro.Name("hold"), nil)
-		done <- err
-	}()
-	<-entered
-	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrShed) {
-		t.Errorf("%v", err)
-	}
-	close(leave)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
 // TestUnreachable: with no broker there a call waits as long as it may, and says
 // where it tried; a broker that comes in time serves it.
 func TestUnreachable(t *testing.T) {

@@ -288,9 +288,3 @@ func WithReplyQueue(name string) DialOption {
 func WithReplyNoAck(noAck bool) DialOption {
 	return dialOption(func(c *Client) { c.replyNoAck = noAck })
 }
-
-// WithMaxInFlight bounds a client's calls and unconfirmed events at once; past it
-// they fail with micro.ErrShed. The default is 65536.
-func WithMaxInFlight(n int) DialOption {
-	return dialOption(func(c *Client) { c.maxInFlight = int64(n) })
-}

@@ -22,13 +22,12 @@ import (
 type Client struct {
 	url         string
 	settings    settings
-	maxInFlight int64
 	dialTimeout time.Duration
 	uncounted   bool
-	log         *slog.Logger
-	bad         error // the URL
+	log         atomic.Pointer[slog.Logger] // nil for slog.Default
+	bad         error                       // the URL
 
-	inFlight atomic.Int64
+	inFlight atomic.Int64 // messages that somebody waits for: the heartbeat is then quick
 	calls    calls.Table
 	link     *link
 	ctx      context.Context
@@ -43,23 +42,32 @@ type Client struct {
 // Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
 // or rediss:// for TLS. Nothing is connected yet.
 func Dial(url string, opts ...DialOption) *Client {
-	c := &Client{url: url, settings: defaultSettings(), maxInFlight: defaultMaxInFlight, dialTimeout: DefaultDialTimeout, shared: map[string]bool{}}
+	c := &Client{url: url, settings: defaultSettings(), dialTimeout: DefaultDialTimeout, shared: map[string]bool{}}
 	for _, o := range opts {
 		o.applyDial(c)
-	}
-	if c.log == nil {
-		c.log = slog.Default()
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var options *redis.Options
 	options, c.bad = parse(url, c.settings)
 	c.link = &link{
-		options: options, settings: c.settings, log: c.log, changed: make(chan struct{}),
+		options: options, settings: c.settings, log: c.logger, changed: make(chan struct{}),
 		receive: c.receive, prepare: func(context.Context, *session) error { return nil },
 		ended:   func(*session) { c.calls.FailAll(micro.ErrConnectionLost) },
 		waiting: func() bool { return c.inFlight.Load() > 0 },
 	}
 	return c
+}
+
+// SetLogger sets where the client logs lost and restored connections, and channels
+// that more than one instance serves. micro.NewClient calls it with the logger of
+// micro.WithLogger. The default is slog.Default.
+func (c *Client) SetLogger(log *slog.Logger) { c.log.Store(log) }
+
+func (c *Client) logger() *slog.Logger {
+	if log := c.log.Load(); log != nil {
+		return log
+	}
+	return slog.Default()
 }
 
 // Close closes the connections; calls in flight fail with micro.ErrClosed.
@@ -76,10 +84,7 @@ func (c *Client) Close() error {
 
 // Exchange sends a request and hands the values of its answer to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	if c.inFlight.Add(1) > c.maxInFlight {
-		c.inFlight.Add(-1)
-		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
-	}
+	c.inFlight.Add(1)
 	defer c.inFlight.Add(-1)
 	calls.Bound(ctx, req)
 	channel := channelName(req.Pattern.Route())
@@ -188,7 +193,7 @@ func (c *Client) several(channel string, receivers int64) {
 	}
 	c.mu.Unlock()
 	if !known {
-		c.log.Warn("more than one instance has received a request: "+noGroups, "transport", "redis", "channel", channel, "receivers", receivers)
+		c.logger().Warn("more than one instance has received a request: "+noGroups, "transport", "redis", "channel", channel, "receivers", receivers)
 	}
 }
 

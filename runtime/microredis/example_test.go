@@ -30,7 +30,6 @@ func ExampleDial() {
 	conn := microredis.Dial("rediss://shop:a%20password@redis.example:6380",
 		microredis.WithDialTimeout(time.Second),
 		microredis.WithHeartbeat(2*time.Second),
-		microredis.WithMaxInFlight(10_000),
 	)
 	c := micro.NewClient(conn) // connects when it is first used
 	fmt.Println(c.Close())

@@ -22,7 +22,7 @@ type link struct {
 	options  *redis.Options
 	settings settings
 	stubborn bool // once it has been up, nothing but the number of attempts ends it
-	log      *slog.Logger
+	log      func() *slog.Logger
 	receive  func(*session, *redis.Message) (leading bool)
 	prepare  func(context.Context, *session) error // before the session counts as up
 	ended    func(*session)                        // after its end
@@ -46,7 +46,7 @@ func (l *link) run(ctx context.Context) error {
 		if err == nil {
 			if !lost.IsZero() {
 				s.settled = clock() + int64(settle)
-				l.log.Info("connection restored", "transport", "redis", "address", l.options.Addr, "after", time.Since(lost).Round(time.Millisecond))
+				l.log().Info("connection restored", "transport", "redis", "address", l.options.Addr, "after", time.Since(lost).Round(time.Millisecond))
 			}
 			err = l.hold(ctx, s)
 			lost, attempt = time.Now(), -1
@@ -55,11 +55,11 @@ func (l *link) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case attempt < 0:
-			l.log.Warn("connection lost", "transport", "redis", "address", l.options.Addr, "error", err)
+			l.log().Warn("connection lost", "transport", "redis", "address", l.options.Addr, "error", err)
 		case l.final(err, !lost.IsZero()), l.settings.attempts >= 0 && attempt >= l.settings.attempts:
 			return err
 		case attempt%attemptsPerLine == 0:
-			l.log.Warn("cannot connect yet", "transport", "redis", "address", l.options.Addr, "error", err)
+			l.log().Warn("cannot connect yet", "transport", "redis", "address", l.options.Addr, "error", err)
 		}
 		l.set(nil, err)
 		if pause(ctx, l.delay(attempt)) != nil {

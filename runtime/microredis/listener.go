@@ -114,7 +114,7 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	l.out = newPublisher(holdReplies)
 	defer l.out.close()
 	l.link = &link{
-		options: options, settings: l.settings, stubborn: true, log: s.Logger(), out: l.out,
+		options: options, settings: l.settings, stubborn: true, log: s.Logger, out: l.out,
 		receive: l.receive, prepare: l.prepare, watch: &l.watch, changed: make(chan struct{}),
 		ended: func(*session) {}, waiting: func() bool { return false },
 	}

@@ -72,7 +72,7 @@ func TestBrokerKilled(t *testing.T) {
 	var serverLog, clientLog logged
 	s := quietServer(micro.WithLogger(serverLog.logger()), micro.WithDrainTimeout(time.Millisecond))
 	start(t, s, Listen(broker.URL))
-	conn := Dial(broker.URL, WithLogger(clientLog.logger()))
+	conn := Dial(broker.URL, withLogger(clientLog.logger()))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	const rounds, calls = 3, 5
@@ -106,7 +106,7 @@ func TestBrokerKilled(t *testing.T) {
 func TestBrokerSilent(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	start(t, quietServer(micro.WithDrainTimeout(time.Millisecond)), Listen(broker.URL))
-	conn := Dial(broker.URL, WithHeartbeat(time.Second), WithDialTimeout(100*time.Millisecond), WithLogger(slog.New(slog.DiscardHandler)))
+	conn := Dial(broker.URL, WithHeartbeat(time.Second), WithDialTimeout(100*time.Millisecond), withLogger(slog.New(slog.DiscardHandler)))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	again(t, c)
@@ -273,7 +273,7 @@ func TestNoRedis(t *testing.T) {
 				})
 			}
 		})
-		c := micro.NewClient(Dial("redis://"+l.Addr().String(), WithDialTimeout(200*time.Millisecond), WithLogger(slog.New(slog.DiscardHandler))))
+		c := micro.NewClient(Dial("redis://"+l.Addr().String(), WithDialTimeout(200*time.Millisecond), withLogger(slog.New(slog.DiscardHandler))))
 		if _, err := micro.Call[int](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
 			t.Errorf("%q: %v", says, err)
 		}

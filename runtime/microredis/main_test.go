@@ -119,11 +119,16 @@ func (r *running) end(t testing.TB) {
 // soon bounds what must happen soon; it is long because much else may run here.
 const soon = 20 * time.Second
 
+// withLogger is micro.WithLogger for a connection without a micro.Client.
+func withLogger(log *slog.Logger) DialOption {
+	return dialOption(func(c *Client) { c.SetLogger(log) })
+}
+
 // client returns a client that is closed when the test ends.
 func client(t testing.TB, url string, opts ...DialOption) *micro.Client {
 	t.Helper()
 	// A busy machine may keep Redis from answering for longer than the default.
-	opts = append([]DialOption{WithLogger(slog.New(slog.DiscardHandler)), WithHeartbeat(soon)}, opts...)
+	opts = append([]DialOption{withLogger(slog.New(slog.DiscardHandler)), WithHeartbeat(soon)}, opts...)
 	c := micro.NewClient(Dial(url, opts...), micro.WithTimeout(soon))
 	t.Cleanup(func() { _ = c.Close() })
 	return c

@@ -2,7 +2,6 @@ package microredis
 
 import (
 	"crypto/tls"
-	"log/slog"
 	"time"
 )
 
@@ -31,7 +30,6 @@ const (
 	DefaultRetryDelay  = 100 * time.Millisecond // before the second attempt; doubled for each further one
 	DefaultHeartbeat   = 3 * time.Second
 	DefaultDialTimeout = 5 * time.Second
-	defaultMaxInFlight = 65536
 )
 
 func defaultSettings() settings {
@@ -87,16 +85,6 @@ func WithWildcards() ListenOption {
 	return listenOption(func(l *Listener) { l.wildcards = true })
 }
 
-// WithMaxInFlight bounds a client's calls at once; past it calls fail with
-// micro.ErrShed. The default is 65536; 0 keeps it.
-func WithMaxInFlight(n int) DialOption {
-	return dialOption(func(c *Client) {
-		if n > 0 {
-			c.maxInFlight = int64(n)
-		}
-	})
-}
-
 // WithDialTimeout bounds how long a message waits for a connection when there is
 // none, if its deadline is not earlier. The default is DefaultDialTimeout.
 func WithDialTimeout(d time.Duration) DialOption {
@@ -108,10 +96,4 @@ func WithDialTimeout(d time.Duration) DialOption {
 // proxy, where the number is not the truth. For a Redis cluster it is the default.
 func WithoutReceiverCount() DialOption {
 	return dialOption(func(c *Client) { c.uncounted = true })
-}
-
-// WithLogger sets where a client tells of lost and restored connections, and of
-// channels that more than one instance serves. The default is slog.Default().
-func WithLogger(log *slog.Logger) DialOption {
-	return dialOption(func(c *Client) { c.log = log })
 }

@@ -264,7 +264,7 @@ func TestStreamStops(t *testing.T) {
 	l := Listen(broker.URL)
 	l.goneAfter = 50 * time.Millisecond
 	start(t, s, l)
-	c := micro.NewClient(Dial(broker.URL, WithLogger(slog.New(slog.DiscardHandler))))
+	c := micro.NewClient(Dial(broker.URL, withLogger(slog.New(slog.DiscardHandler))))
 	for _, err := range micro.Stream[int](t.Context(), c, micro.Name("ticks"), nil) {
 		if err != nil {
 			t.Fatal(err)

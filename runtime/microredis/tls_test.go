@@ -91,7 +91,7 @@ func TestPassword(t *testing.T) {
 		{"none", broker.URL, micro.ErrRefused},
 	}
 	for _, tt := range tests {
-		c := client(t, tt.url, WithLogger(log.logger()))
+		c := client(t, tt.url, withLogger(log.logger()))
 		_, err := micro.Call[string](t.Context(), c, echo, "x")
 		if !errors.Is(err, tt.is) {
 			t.Errorf("%s: %v", tt.name, err)

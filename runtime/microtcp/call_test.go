@@ -156,35 +156,6 @@ func TestLeastInFlight(t *testing.T) {
 	calls.Wait()
 }
 
-// TestMaxInFlight: past the bound calls are not sent.
-func TestMaxInFlight(t *testing.T) {
-	arrived := make(chan struct{}, 10)
-	p := scripted(t, func(c *peerConn) {
-		for _, ok := c.next(); ok; _, ok = c.next() {
-			arrived <- struct{}{}
-		}
-	})
-	c := client(t, p.addr(), WithMaxInFlight(3))
-	ctx, cancel := context.WithCancel(t.Context())
-	var calls sync.WaitGroup
-	for range 3 {
-		calls.Go(func() {
-			if _, err := micro.Call[int](ctx, c, echo, 1); !errors.Is(err, context.Canceled) {
-				t.Errorf("a call that is called off: %v", err)
-			}
-		})
-		<-arrived
-	}
-	if _, err := micro.Call[int](ctx, c, echo, 1); !errors.Is(err, micro.ErrShed) {
-		t.Errorf("the fourth call: %v", err)
-	}
-	cancel()
-	calls.Wait()
-	if err := c.Emit(t.Context(), note, 1); err != nil {
-		t.Errorf("an event: %v", err)
-	}
-}
-
 // TestTrace: a message's way over the wire can be watched.
 func TestTrace(t *testing.T) {
 	s := start(t, quietServer())

@@ -23,21 +23,19 @@ import (
 type Client struct {
 	addresses   []*address
 	limits      limits
-	maxInFlight int64
 	dialTimeout time.Duration
 
-	inFlight atomic.Int64
-	next     atomic.Uint32 // where ties begin, so that equals take turns
-	ctx      context.Context
-	cancel   context.CancelFunc
-	wg       sync.WaitGroup // dials and readers
+	next   atomic.Uint32 // where ties begin, so that equals take turns
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // dials and readers
 }
 
 // Dial returns a client for addresses: "host:port", or several with commas
 // between them; a message goes to the one with the least calls in flight.
 // Nothing is connected yet.
 func Dial(addresses string, opts ...DialOption) *Client {
-	c := &Client{limits: defaultLimits(), maxInFlight: 65536, dialTimeout: 5 * time.Second}
+	c := &Client{limits: defaultLimits(), dialTimeout: 5 * time.Second}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyDial(c)
@@ -64,11 +62,6 @@ const maxResends = 3
 
 // Exchange sends a request and hands the values of its answer to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	if c.inFlight.Add(1) > c.maxInFlight {
-		c.inFlight.Add(-1)
-		return fmt.Errorf("%w: %d calls are in flight already", micro.ErrShed, c.maxInFlight)
-	}
-	defer c.inFlight.Add(-1)
 	calls.Bound(ctx, req)
 	for h := (hunt{client: c}); ; {
 		a := h.next()

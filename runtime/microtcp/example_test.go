@@ -42,7 +42,6 @@ func ExampleDial() {
 	conn := microtcp.Dial("10.0.0.1:3002, 10.0.0.2:3002",
 		microtcp.WithRetry(5, 100*time.Millisecond),
 		microtcp.WithDialTimeout(time.Second),
-		microtcp.WithMaxInFlight(10_000),
 	)
 	c := micro.NewClient(conn) // connects when it is first used
 	fmt.Println(c.Close())

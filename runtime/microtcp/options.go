@@ -91,12 +91,6 @@ func WithMaxConnections(n int) ListenOption {
 	return listenOption(func(l *Listener) { l.maxConns = n })
 }
 
-// WithMaxInFlight bounds a client's calls at once, all addresses together; past
-// it calls fail with micro.ErrShed. The default is 65536.
-func WithMaxInFlight(n int) DialOption {
-	return dialOption(func(c *Client) { c.maxInFlight = int64(n) })
-}
-
 // WithDialTimeout bounds one attempt to connect. The default is 5 s.
 func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.dialTimeout = d })
