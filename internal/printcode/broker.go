@@ -1,7 +1,6 @@
 package printcode
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"net"
@@ -189,20 +188,8 @@ func goRabbitOptions(p target.Parameters) (options []string) {
 	add := func(format string, args ...any) {
 		options = append(options, "microrabbit."+fmt.Sprintf(format, args...))
 	}
-	if queue := goQueueOptions(p); queue != "" {
-		add("WithQueueOptions(microrabbit.QueueOptions{%s})", queue)
-	}
-	if !p.Asserts() {
-		add("WithoutAssert()")
-	}
-	if p.IsSet("exchange") || p.IsSet("exchangeType") {
-		add("WithExchange(%q, %q, nil)", p.Text("exchange"), cmp.Or(p.Text("exchangeType"), "topic"))
-	}
-	if p.Flag("wildcards") {
-		add("WithWildcards()")
-	}
-	if key := p.Text("routingKey"); key != "" {
-		add("WithRoutingKey(%q)", key)
+	if topology := goTopology(p); topology != "" {
+		add("WithTopology(microrabbit.Topology{%s})", topology)
 	}
 	if p.Flag("persistent") {
 		add("WithPersistent()")
@@ -211,6 +198,27 @@ func goRabbitOptions(p target.Parameters) (options []string) {
 		add("WithReplyQueue(%q)", name)
 	}
 	return options
+}
+
+// goTopology returns the fields of microrabbit.Topology that are set.
+func goTopology(p target.Parameters) string {
+	var fields []string
+	add := func(format string, args ...any) { fields = append(fields, fmt.Sprintf(format, args...)) }
+	if queue := goQueueOptions(p); queue != "" {
+		add("Queue: microrabbit.QueueOptions{%s}", queue)
+	}
+	if !p.Asserts() {
+		add("NoDeclare: true")
+	}
+	for _, f := range [][2]string{{"exchange", "Exchange"}, {"exchangeType", "ExchangeType"}, {"routingKey", "RoutingKey"}} {
+		if text := p.Text(f[0]); text != "" {
+			add("%s: %q", f[1], text)
+		}
+	}
+	if p.Flag("wildcards") {
+		add("Wildcards: true")
+	}
+	return strings.Join(fields, ", ")
 }
 
 // goQueueOptions returns the fields of microrabbit.QueueOptions that are set.

@@ -47,7 +47,7 @@ func connect(t *testing.T, transport workspace.Transport, address string) *micro
 	var conn micro.Conn
 	switch transport {
 	case workspace.RabbitMQ:
-		conn = microrabbit.Dial(address, "w-rabbitmq", microrabbit.WithoutAssert())
+		conn = microrabbit.Dial(address, "w-rabbitmq", microrabbit.WithTopology(microrabbit.Topology{NoDeclare: true}))
 	case workspace.Redis:
 		conn = microredis.Dial(address)
 	default:

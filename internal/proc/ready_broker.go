@@ -23,7 +23,7 @@ import (
 func newBrokerAsker(s *workspace.Service, b *broker) asker {
 	switch s.Transport {
 	case workspace.RabbitMQ:
-		return newMessageAsker(microrabbit.Dial(b.url, s.QueueName(), microrabbit.WithoutAssert()), micro.HealthPattern, s)
+		return newMessageAsker(microrabbit.Dial(b.url, s.QueueName(), microrabbit.WithTopology(microrabbit.Topology{NoDeclare: true})), micro.HealthPattern, s)
 	case workspace.Redis:
 		return newMessageAsker(microredis.Dial(b.url), micro.HealthOf(s.Name), s)
 	}

@@ -174,13 +174,9 @@ func rabbitPlace(t Target, p micro.Pattern) string {
 }
 
 func dialRabbitMQ(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	var opts []microrabbit.DialOption
-	for _, option := range rabbitOptions(t.Broker.Parameters) {
-		opts = append(opts, option)
-	}
-	if !t.Broker.Parameters.Asserts() {
-		opts = append(opts, microrabbit.WithoutAssert())
-	}
+	topology := rabbitTopology(t.Broker.Parameters)
+	topology.NoDeclare = !t.Broker.Parameters.Asserts()
+	opts := []microrabbit.DialOption{microrabbit.WithTopology(topology)}
 	if config != nil {
 		opts = append(opts, microrabbit.WithTLS(config))
 	}
@@ -195,18 +191,18 @@ func dialRabbitMQ(t Target, config *tls.Config, o DialOptions) micro.Conn {
 
 func listenRabbitMQ(t Target, config *tls.Config) Listener {
 	p := t.Broker.Parameters
-	opts := []microrabbit.ListenOption{microrabbit.WithMaxConnectionAttempts(1)}
-	for _, option := range rabbitOptions(p) {
-		opts = append(opts, option)
-	}
+	topology := rabbitTopology(p)
+	topology.NoDeclare = p.Flag("noAssert")
+	opts := []microrabbit.ListenOption{microrabbit.WithTopology(topology), microrabbit.WithReconnect(10, 2*time.Second)}
 	if config != nil {
 		opts = append(opts, microrabbit.WithTLS(config))
 	}
-	if p.Flag("noAssert") {
-		opts = append(opts, microrabbit.WithoutAssert())
-	}
 	if noAck := p.Truth("noAck"); noAck != nil {
-		opts = append(opts, microrabbit.WithNoAck(*noAck))
+		mode := microrabbit.AckAfterHandling
+		if *noAck {
+			mode = microrabbit.AckOnReceipt
+		}
+		opts = append(opts, microrabbit.WithAck(mode))
 	}
 	if p.IsSet("prefetchCount") {
 		opts = append(opts, microrabbit.WithPrefetch(p.Number("prefetchCount"), p.Flag("isGlobalPrefetchCount")))
@@ -217,25 +213,19 @@ func listenRabbitMQ(t Target, config *tls.Config) Listener {
 	return microrabbit.Listen(t.dialURLs(), t.Broker.Queue, opts...)
 }
 
-// rabbitOptions are the options that clients and servers share.
-func rabbitOptions(p Parameters) []microrabbit.Option {
-	opts := []microrabbit.Option{microrabbit.WithQueueOptions(microrabbit.QueueOptions{
-		Durable: p.Truth("durable"), Exclusive: p.Flag("exclusive"), AutoDelete: p.Flag("autoDelete"),
-		MessageTTL: p.millis("messageTtl"), Expires: p.millis("expires"),
-		MaxLength: p.Number("maxLength"), MaxPriority: p.Number("maxPriority"),
-		DeadLetterExchange: p.Text("deadLetterExchange"), DeadLetterRoutingKey: p.Text("deadLetterRoutingKey"),
-		Arguments: p.Arguments(),
-	})}
-	if p.IsSet("exchange") || p.IsSet("exchangeType") {
-		opts = append(opts, microrabbit.WithExchange(p.Text("exchange"), p.Text("exchangeType"), nil))
+// rabbitTopology is what clients and servers declare alike.
+func rabbitTopology(p Parameters) microrabbit.Topology {
+	return microrabbit.Topology{
+		Queue: microrabbit.QueueOptions{
+			Durable: p.Truth("durable"), Exclusive: p.Flag("exclusive"), AutoDelete: p.Flag("autoDelete"),
+			MessageTTL: p.millis("messageTtl"), Expires: p.millis("expires"),
+			MaxLength: p.Number("maxLength"), MaxPriority: p.Number("maxPriority"),
+			DeadLetterExchange: p.Text("deadLetterExchange"), DeadLetterRoutingKey: p.Text("deadLetterRoutingKey"),
+			Arguments: p.Arguments(),
+		},
+		Exchange: p.Text("exchange"), ExchangeType: p.Text("exchangeType"),
+		RoutingKey: p.Text("routingKey"), Wildcards: p.Flag("wildcards"),
 	}
-	if p.Flag("wildcards") {
-		opts = append(opts, microrabbit.WithWildcards())
-	}
-	if key := p.Text("routingKey"); key != "" {
-		opts = append(opts, microrabbit.WithRoutingKey(key))
-	}
-	return opts
 }
 
 func (p Parameters) millis(name string) time.Duration {

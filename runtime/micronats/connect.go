@@ -44,7 +44,7 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	o.Servers, o.Name = to.urls(), s.name
 	o.CustomDialer, o.SkipHostLookup = d, true
 	o.Timeout = s.dialTimeout
-	o.MaxReconnect, o.CustomReconnectDelayCB = s.maxReconnects, s.delay
+	o.MaxReconnect, o.CustomReconnectDelayCB = s.attempts, s.pause
 	o.IgnoreAuthErrorAbort, o.NoCallbacksAfterClientClose = true, true
 	o.PingInterval, o.MaxPingsOut = pingInterval, 2
 	o.FlusherTimeout, o.ReconnectOnFlusherError = 0, true
@@ -75,10 +75,10 @@ func connectError(to servers, err error) error {
 	return fmt.Errorf("%w: connect to NATS at %s: %w", micro.ErrUnreachable, to.safe, err)
 }
 
-// delay is the time before the next attempt after that many rounds over all
+// pause is the time before the next attempt after that many rounds over all
 // servers: it doubles, up to the longest, and is jittered by half.
-func (s *settings) delay(rounds int) time.Duration {
-	d := max(min(firstWait<<min(max(rounds-1, 0), 16), s.reconnectWait), time.Millisecond)
+func (s *settings) pause(rounds int) time.Duration {
+	d := max(min(firstWait<<min(max(rounds-1, 0), 16), s.delay), time.Millisecond)
 	return d/2 + rand.N(d/2+1)
 }
 

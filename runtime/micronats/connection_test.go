@@ -168,18 +168,18 @@ func TestServerWaitsForBroker(t *testing.T) {
 	}
 }
 
-// TestMaxReconnects: a server whose attempts are bounded gives up, a client begins
+// TestReconnectAttempts: a server whose attempts are bounded gives up, a client begins
 // anew with the next call.
-func TestMaxReconnects(t *testing.T) {
+func TestReconnectAttempts(t *testing.T) {
 	b := testenv.PrivateNATS(t)
 	s := quietServer()
-	l := Listen(b.URL, WithMaxReconnects(2), WithReconnectWait(time.Millisecond))
+	l := Listen(b.URL, WithReconnect(2, time.Millisecond))
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(t.Context(), l) }()
 	if err := l.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := client(t, b.URL, WithMaxReconnects(1), WithReconnectWait(time.Millisecond))
+	c := client(t, b.URL, WithReconnect(1, time.Millisecond))
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestMaxReconnects(t *testing.T) {
 	if err := <-served; err == nil || !strings.Contains(err.Error(), "lost for good") {
 		t.Errorf("serve: %v", err)
 	}
-	if err := quietServer().Serve(t.Context(), Listen(b.URL, WithMaxReconnects(0))); err == nil {
+	if err := quietServer().Serve(t.Context(), Listen(b.URL, WithReconnect(0, 0))); err == nil {
 		t.Error("serve without a broker: no error")
 	}
 	b.Start()

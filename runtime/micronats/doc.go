@@ -1,56 +1,41 @@
-// Package micronats is NestJS' NATS transport: the subjects, inboxes and habits of
-// Transport.NATS, for servers ([Listen]) and clients ([Dial]) of package micro.
+// Package micronats implements NestJS's NATS transport: the subjects, inboxes, and
+// conventions of Transport.NATS, for servers ([Listen]) and clients ([Dial]) of
+// package micro.
 //
 //	err := server.Serve(ctx, micronats.Listen("nats://localhost:4222", micronats.WithQueue("items")))
 //
 //	client := micro.NewClient(micronats.Dial("nats://localhost:4222"))
 //
-// docs/wire.md, section 6, describes the protocol. The options have NestJS'
-// names and defaults where it has them:
-//
-//	NestJS                          here
-//	servers                         the servers of Listen and Dial
-//	user, pass, token               in the URL of a server
-//	queue                           WithQueue
-//	extras.queue of a handler       HandlerQueue
-//	headers                         WithHeaders
-//	inboxPrefix                     WithInboxPrefix
-//	name                            WithName
-//	tls                             WithTLS
-//	maxReconnectAttempts            WithMaxReconnects (for ever, not 10 times)
-//	reconnectTimeWait               WithReconnectWait
-//	gracefulShutdown, gracePeriod   always; micro.WithDrainTimeout
-//	NatsContext                     DeliveryFromContext
-//	NatsRecord's headers            the metadata of a message
+// docs/wire.md, section 6, describes the protocol. docs/transports.md lists the
+// NestJS options and their counterparts here.
 //
 // # The server
 //
-// Each handler is one subscription, to the route of its pattern, so that the
-// wildcards * and > are the broker's own. Servers with one queue group share the
-// messages; without a group each of them handles and answers every one, as with
-// NestJS. A pattern that cannot be a subject, because of a space or an empty
-// token, is told of and left out.
+// Each handler is one subscription, to the route of its pattern, so the wildcards *
+// and > are the broker's own. Servers in one queue group share the messages. Without a
+// group each server handles and answers every message, as in NestJS. A pattern that is
+// not a valid subject, because of a space or an empty token, is logged and skipped.
 //
-// A server that cannot reach the broker tries again for ever, and one that loses
-// it comes back by itself, with its subscriptions. NATS keeps nothing: what is
-// sent meanwhile goes to other servers or fails at its caller, at once.
+// A server that cannot reach the broker keeps trying, and one that loses the
+// connection reconnects and restores its subscriptions. NATS stores nothing: messages
+// sent in the meantime go to other servers, or fail at once at their callers.
 //
 // A stopping server drains: it unsubscribes, handles what was already on its way,
-// sends the answers, and only then closes the connection.
+// sends the replies, and then closes the connection.
 //
 // # The client
 //
-// NestJS subscribes to a fresh inbox for each request. This client has one
-// subscription to all its inboxes and tells the answers apart by the last token
-// of the subject, which no server can tell from the outside: it saves the broker
-// two messages a request and an entry in its routing table.
+// NestJS subscribes to a new inbox for each request. This client has a single
+// subscription to all its inboxes, and identifies a call by the last token of the
+// subject. Servers cannot tell the difference. It saves the broker two messages per
+// request and an entry in its routing table.
 //
-// A request to a subject that nobody serves fails at once with micro.ErrNotServed:
-// the broker knows. What the broker does not let the user do fails with
-// micro.ErrRefused. When the connection is lost, the calls that wait fail at once
-// with micro.ErrConnectionLost. What is sent while there is no connection waits
-// for one, for no longer than its deadline and the dial timeout, and then fails
-// with micro.ErrUnreachable; nothing is kept to be sent later, because its caller
-// would have given up by then. So an event that was published without an error was
-// taken by a connection; NATS delivers it at most once.
+// A request to a subject without a subscriber fails at once with micro.ErrNotServed,
+// because the broker knows. An operation that the user has no permission for fails
+// with micro.ErrRefused. When the connection is lost, the pending calls fail at once
+// with micro.ErrConnectionLost. A message sent without a connection waits for one, no
+// longer than its deadline and the dial timeout, and then fails with
+// micro.ErrUnreachable. Nothing is buffered to be sent later, because its caller would
+// have given up by then. So an event that was published without an error was accepted
+// by a live connection. NATS delivers it at most once.
 package micronats

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,11 +60,26 @@ func (l *Listener) Ready(ctx context.Context) error {
 	}
 }
 
+// Addr waits as Ready does, and returns the address of the broker, without
+// credentials.
+func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
+	if err := l.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return brokerAddr(l.servers.safe), nil
+}
+
+// brokerAddr is the address of a broker.
+type brokerAddr string
+
+func (brokerAddr) Network() string  { return "nats" }
+func (a brokerAddr) String() string { return string(a) }
+
 // Serve connects, subscribes to the routes of s and handles messages until ctx
 // ends, then drains: it unsubscribes, lets what is in flight finish for at most
 // s.DrainTimeout, and closes the connection. While the broker cannot be reached it
 // tries again; it returns an error when the broker does not take the credentials
-// at first, or refuses the subjects of handlers, or when WithMaxReconnects is used
+// at first, or refuses the subjects of handlers, or when WithReconnect is used
 // up.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {
@@ -100,7 +116,7 @@ func (l *Listener) serve(ctx context.Context) (again bool, err error) {
 		l.drain(t)
 		return false, nil
 	case err := <-closed:
-		if l.maxReconnects < 0 {
+		if l.attempts < 0 {
 			return true, err
 		}
 		l.drain(t)
@@ -119,10 +135,10 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, erro
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		if l.servers.err != nil || loginRefused(err) || l.maxReconnects >= 0 && attempt > l.maxReconnects {
+		if l.servers.err != nil || loginRefused(err) || l.attempts >= 0 && attempt > l.attempts {
 			return nil, err
 		}
-		wait := l.delay(attempt)
+		wait := l.pause(attempt)
 		l.server.Logger().Warn("cannot reach the broker yet", "transport", "nats", "error", err, "again_in", wait)
 		if sleep(ctx, wait) != nil {
 			return nil, nil

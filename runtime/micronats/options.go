@@ -21,15 +21,15 @@ type Option interface {
 
 // settings are what both sides know of their connection.
 type settings struct {
-	name          string
-	tls           *tls.Config
-	dialTimeout   time.Duration
-	reconnectWait time.Duration
-	maxReconnects int // negative is for ever
+	name        string
+	tls         *tls.Config
+	dialTimeout time.Duration
+	attempts    int // negative for no limit
+	delay       time.Duration
 }
 
 func defaultSettings() settings {
-	return settings{dialTimeout: 5 * time.Second, reconnectWait: 2 * time.Second, maxReconnects: -1}
+	return settings{dialTimeout: 5 * time.Second, attempts: -1, delay: 2 * time.Second}
 }
 
 type option func(*settings)
@@ -61,19 +61,14 @@ func WithDialTimeout(d time.Duration) Option {
 	return option(func(s *settings) { s.dialTimeout = d })
 }
 
-// WithReconnectWait sets the longest time between two attempts to come back to
-// the broker: NestJS' reconnectTimeWait. The first attempts follow each other
-// sooner, and all are jittered so that many programs do not come back in step.
-// The default is 2 s.
-func WithReconnectWait(d time.Duration) Option {
-	return option(func(s *settings) { s.reconnectWait = d })
-}
-
-// WithMaxReconnects bounds the attempts to come back to each server: NestJS'
-// maxReconnectAttempts. When they are used up Serve returns an error; a client's
-// next call connects anew. A negative n, the default, is for ever.
-func WithMaxReconnects(n int) Option {
-	return option(func(s *settings) { s.maxReconnects = n })
+// WithReconnect sets how a connection is made again that could not be made or was
+// lost: up to attempts times for each server after the first failure, or without limit if attempts is
+// negative, as by default. When the attempts are used up, Serve returns the error and
+// the waiting calls fail with it; the next call starts again. The pauses between
+// attempts start at 50 ms and double up to delay, 2 s by default. Each is jittered, so
+// that many programs do not reconnect at the same moment.
+func WithReconnect(attempts int, delay time.Duration) Option {
+	return option(func(s *settings) { s.attempts, s.delay = attempts, delay })
 }
 
 // WithQueue puts the server's handlers into a queue group: of all servers in it,

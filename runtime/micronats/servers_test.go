@@ -184,13 +184,13 @@ func TestRefusedSubject(t *testing.T) {
 func TestDelay(t *testing.T) {
 	s := defaultSettings()
 	for rounds := range 100 {
-		d := s.delay(rounds)
+		d := s.pause(rounds)
 		if longest := min(firstWait<<min(max(rounds-1, 0), 16), 2*time.Second); d < longest/2 || d > longest {
 			t.Errorf("round %d: %s", rounds, d)
 		}
 	}
-	s.reconnectWait = 0
-	if d := s.delay(5); d > time.Millisecond {
+	s.delay = 0
+	if d := s.pause(5); d > time.Millisecond {
 		t.Error(d)
 	}
 }

@@ -97,7 +97,7 @@ func TestManyBadBodies(t *testing.T) {
 	for _, noAck := range []bool{true, false} {
 		t.Run(fmt.Sprint("noAck ", noAck), func(t *testing.T) {
 			q := unique(t, "bad")
-			start(t, echoes(), Listen(b.URL, q, WithNoAck(noAck)))
+			start(t, echoes(), Listen(b.URL, q, WithAck(ackMode(noAck))))
 			c := dial(t, b.URL, q)
 			if _, err := micro.Call[string](t.Context(), c, echo, "before"); err != nil {
 				t.Fatal(err)
@@ -151,9 +151,9 @@ func TestRecordedAcks(t *testing.T) {
 			p := dialPeer(t, b.URL)
 			dead := p.queue(unique(t, "dead"), nil)
 			q := unique(t, "acks")
-			start(t, s, Listen(b.URL, q, WithNoAck(noAck), WithQueueOptions(QueueOptions{DeadLetterExchange: "", Arguments: map[string]any{
+			start(t, s, Listen(b.URL, q, WithAck(ackMode(noAck)), WithTopology(Topology{Queue: QueueOptions{DeadLetterExchange: "", Arguments: map[string]any{
 				"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead,
-			}})))
+			}}})))
 			replyTo := p.queue("", nil)
 			got := answersOf(p, q, replyTo, p.consume(replyTo), r.Body, len(r.Replies))
 			if diff := cmp.Diff(r.Replies, append([]string{}, got...)); diff != "" {

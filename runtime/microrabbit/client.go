@@ -20,7 +20,6 @@ type Client struct {
 	persistent bool
 	headers    map[string]any
 	replyQueue string
-	replyNoAck bool
 
 	addresses []address
 	invalid   error // why the URL or an option cannot be used
@@ -39,7 +38,7 @@ const directReply = "amq.rabbitmq.reply-to"
 // of several, with commas between them, that can be reached. Nothing is connected
 // yet.
 func Dial(url, queue string, opts ...DialOption) *Client {
-	c := &Client{shared: defaults(queue), replyQueue: directReply, replyNoAck: true}
+	c := &Client{shared: defaults(queue), replyQueue: directReply}
 	c.link.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyDial(c)
@@ -49,7 +48,7 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 		c.invalid = c.check()
 	}
 	c.table.SingleReplier = !c.published() // a queue delivers a request to one consumer
-	c.link.open, c.link.longest = c.open, c.maxDelay
+	c.link.open, c.link.attempts, c.link.longest = c.open, c.attempts, c.maxDelay
 	return c
 }
 

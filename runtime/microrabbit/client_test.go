@@ -169,7 +169,7 @@ func TestForeignUser(t *testing.T) {
 func TestFullQueue(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "full")
-	opt := WithQueueOptions(QueueOptions{MaxLength: 1, Arguments: map[string]any{"x-overflow": "reject-publish"}})
+	opt := WithTopology(Topology{Queue: QueueOptions{MaxLength: 1, Arguments: map[string]any{"x-overflow": "reject-publish"}}})
 	c := dial(t, b.URL, q, opt)
 	eventually(t, "the queue is full", func() bool { return errors.Is(c.Emit(t.Context(), noted, "x"), micro.ErrShed) })
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrShed) || !strings.Contains(err.Error(), "full") {
@@ -210,7 +210,7 @@ func TestReplyQueue(t *testing.T) {
 	start(t, quietServer(), Listen(b.URL, q))
 	for _, noAck := range []bool{true, false} {
 		replies := p.queue(unique(t, "replies"), nil)
-		c := dial(t, b.URL, q, WithReplyQueue(replies), WithReplyNoAck(noAck))
+		c := dial(t, b.URL, q, WithReplyQueue(replies), WithAck(ackMode(noAck)))
 		p.send(replies, "not for anybody")
 		for range 3 {
 			if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
@@ -313,7 +313,7 @@ func TestSilentBroker(t *testing.T) {
 		err := c.Emit(ctx, noted, "x")
 		return errors.Is(err, micro.ErrUnreachable) && strings.Contains(err.Error(), "no answer within 200ms")
 	})
-	l := Listen("amqp://"+socket.Addr().String(), "q", WithDialTimeout(200*time.Millisecond), WithMaxConnectionAttempts(2), WithReconnectDelay(time.Millisecond))
+	l := Listen("amqp://"+socket.Addr().String(), "q", WithDialTimeout(200*time.Millisecond), WithReconnect(1, time.Millisecond))
 	if err := serveOnce(t, l); err == nil || !strings.Contains(err.Error(), "no answer within 200ms") {
 		t.Errorf("serve: %v", err)
 	}

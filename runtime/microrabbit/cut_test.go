@@ -98,8 +98,8 @@ func TestCuts(t *testing.T) {
 	var events counted
 	s := quietServer()
 	micro.HandleEvent(s, noted, events.handle)
-	start(t, s, Listen(r.url, q, WithNoAck(false), WithReconnectDelay(50*time.Millisecond)))
-	c := dial(t, r.url, q, WithReconnectDelay(50*time.Millisecond))
+	start(t, s, Listen(r.url, q, WithAck(AckAfterHandling), WithReconnect(-1, 50*time.Millisecond)))
+	c := dial(t, r.url, q, WithReconnect(-1, 50*time.Millisecond))
 	const n = 3000
 	var load sync.WaitGroup
 	again := 0
@@ -144,7 +144,7 @@ func TestNamedQueueLasts(t *testing.T) {
 	s := quietServer()
 	queues := make(chan string, 10)
 	micro.HandleEvent(s, noted, func(ctx context.Context, _ string) error { queues <- DeliveryFromContext(ctx).Queue; return nil })
-	start(t, s, Listen(r.url, "", WithExchange(exchange, "fanout", nil), WithReconnectDelay(50*time.Millisecond)))
+	start(t, s, Listen(r.url, "", WithTopology(Topology{Exchange: exchange, ExchangeType: "fanout"}), WithReconnect(-1, 50*time.Millisecond)))
 	emit := func() { p.publish(exchange, "", amqp.Publishing{Body: []byte(`{"pattern":"noted","data":"x"}`)}) }
 	emit()
 	name := take(t, "an event", queues)
@@ -175,7 +175,7 @@ func TestUnsent(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "unsent")
 	start(t, quietServer(), Listen(b.URL, q))
-	conn := Dial(b.URL, q, WithReconnectDelay(20*time.Millisecond))
+	conn := Dial(b.URL, q, WithReconnect(-1, 20*time.Millisecond))
 	c := micro.NewClient(conn)
 	t.Cleanup(func() { _ = c.Close() })
 	for i := range 20 {

@@ -1,68 +1,52 @@
-// Package microrabbit is NestJS' RabbitMQ transport: the messages, queues and
-// habits of Transport.RMQ, for servers ([Listen]) and clients ([Dial]) of package
-// micro.
+// Package microrabbit implements NestJS's RabbitMQ transport: the messages, queues,
+// and conventions of Transport.RMQ, for servers ([Listen]) and clients ([Dial]) of
+// package micro.
 //
 //	err := server.Serve(ctx, microrabbit.Listen("amqp://localhost:5672", "mail"))
 //
 //	client := micro.NewClient(microrabbit.Dial("amqp://localhost:5672", "mail"))
 //
-// docs/wire.md, section 4, describes the protocol, docs/transports.md what is
-// better than in NestJS. The options have NestJS' names and defaults:
-//
-//	NestJS                                      here
-//	urls, queue                                 the arguments of Listen and Dial
-//	queueOptions                                WithQueueOptions
-//	noAssert                                    WithoutAssert
-//	noAck                                       WithNoAck, of a client WithReplyNoAck
-//	prefetchCount, isGlobalPrefetchCount        WithPrefetch (256, not 0)
-//	consumerTag                                 WithConsumerTag
-//	maxConnectionAttempts                       WithMaxConnectionAttempts
-//	persistent                                  WithPersistent
-//	headers                                     WithHeaders
-//	replyQueue                                  WithReplyQueue
-//	exchange, exchangeType, exchangeArguments   WithExchange
-//	routingKey                                  WithRoutingKey
-//	wildcards                                   WithWildcards
-//	socketOptions.heartbeatIntervalInSeconds    WithHeartbeat
-//	socketOptions.reconnectTimeInSeconds        WithReconnectDelay (2 s, not 5)
-//	RmqRecord                                   WithMessage
-//	RmqContext                                  DeliveryFromContext
+// docs/wire.md, section 4, describes the protocol. docs/transports.md lists the
+// NestJS options and their counterparts here, and the differences from NestJS.
 //
 // # The server
 //
-// By default a message is done with when it has been received, as with NestJS'
-// noAck: at most once. It is acknowledged then, in batches, just before it is
-// handled; so no more than WithPrefetch says are in memory, and what has not
-// been begun when a server stops goes back to the queue.
+// By default a message is acknowledged when it has been received ([AckOnReceipt]), as
+// with NestJS's noAck: it is delivered at most once. Acknowledgments are sent in
+// batches, just before the messages are handled. At most WithPrefetch messages are
+// therefore in memory, and those that have not been started when a server stops return
+// to the queue.
 //
-// With WithNoAck(false) a message is acknowledged when its handler has returned
-// nil, or, if it is a request, when it has been answered, with an error too: at
-// least once. An event whose handler failed or panicked comes again after a
-// while, in which it lies in the queue "<queue>.retry.<milliseconds>". It is
-// acknowledged when the broker has confirmed that it is there, and sent back by
-// the broker when its time is up, so it survives whatever dies on the way.
-// The queue of the service itself needs no arguments for that, which would differ
-// from those of a NestJS service on it. After its last attempt, or at once when
-// its error is a micro.Error with a status from 400 to 499 (but 408, 425 and 429,
-// which pass), it is given up: it goes to WithDeadLetter, or is rejected. So does
-// what nobody handles and what is not JSON.
+// With [AckAfterHandling] a message is acknowledged when its handler has returned nil
+// or, for a request, when it has been answered, even with an error: it is delivered at
+// least once. An event whose handler failed or panicked is redelivered after a delay,
+// which it spends in the queue "<queue>.retry.<milliseconds>". The original is
+// acknowledged when the broker has confirmed the copy, and the broker moves the copy
+// back when the delay is over, so the event survives a crash at any point. The
+// service's own queue needs no arguments for this; a NestJS service on the same queue
+// can declare it as before. After its last attempt the event is given up. It is given
+// up at once if its error is a micro.Error with a status from 400 to 499, except 408,
+// 425, and 429, which are transient. A message that is given up goes to
+// [Topology].DeadLetter or is rejected. So does a message without a handler, and one
+// that is not JSON.
 //
-// Handlers run side by side. One that was quick lately runs in the goroutine that
-// reads, which is cheapest; others get a goroutine of their own, and should a
-// quick one turn out slow, another goroutine goes on reading. A server that is
-// full (micro.WithMaxInFlight) reads no more until it has a place.
+// Handlers run concurrently. A handler that has recently been quick runs on the
+// goroutine that reads, which is the cheapest place. Others run on goroutines of their
+// own, and if a quick handler turns out to be slow, another goroutine continues to
+// read. A server at its limit (micro.WithMaxInFlight) stops reading until a handler
+// has returned.
 //
 // # The client
 //
-// Requests and events are published as mandatory and confirmed by the broker: what
-// it has no queue for fails with micro.ErrNotServed, what a full queue refuses
-// with micro.ErrShed, and an event without an error is the broker's. Events to
-// an exchange (WithWildcards, fanout) are the exception: nobody need want them.
-// A request expires in the queue with its call; one that ends without an answer
-// tells when the queue has no consumer.
+// Requests and events are published as mandatory and confirmed by the broker. A
+// message without a queue fails with micro.ErrNotServed, and one that a full queue
+// rejects fails with micro.ErrShed. When an event is published without an error, the
+// broker has it. Events to an exchange (Topology.Wildcards, or the type fanout) are the
+// exception, because they need no subscriber. A request expires in the queue together
+// with its call. If it times out while the queue has no consumer, the error says so.
 //
-// When the connection is lost the calls that wait on it fail at once with
-// micro.ErrConnectionLost, and the next ones wait for the next connection as long
-// as they may. What the broker refuses for good, a password or a queue with
-// other options, is micro.ErrRefused with the reason, at once.
+// When the connection is lost, the pending calls fail at once with
+// micro.ErrConnectionLost, and new ones wait for the next connection. A permanent
+// rejection, such as a wrong password or a queue declared differently, is
+// micro.ErrRefused with the reason, at once.
 package microrabbit

@@ -83,7 +83,7 @@ func TestDrain(t *testing.T) {
 					<-time.After(5 * time.Millisecond)
 					return events.handle(ctx, "slow"+in)
 				})
-				return start(t, s, Listen(b.URL, q, WithNoAck(noAck), WithPrefetch(50, false)))
+				return start(t, s, Listen(b.URL, q, WithAck(ackMode(noAck)), WithPrefetch(50, false)))
 			}
 			stop := serve()
 			c := dial(t, b.URL, q)
@@ -153,7 +153,7 @@ func TestDrainTimeout(t *testing.T) {
 		<-leave
 		return nil
 	})
-	stop := start(t, s, Listen(b.URL, q, WithNoAck(false)))
+	stop := start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling)))
 	if err := dial(t, b.URL, q).Emit(t.Context(), noted, "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestDrainWhileFull(t *testing.T) {
 			handled.Add(1)
 			return nil
 		})
-		stop := start(t, s, Listen(b.URL, q, WithNoAck(noAck)))
+		stop := start(t, s, Listen(b.URL, q, WithAck(ackMode(noAck))))
 		c := dial(t, b.URL, q)
 		for range 20 {
 			if err := c.Emit(t.Context(), noted, "x"); err != nil {
@@ -213,7 +213,7 @@ func TestShare(t *testing.T) {
 		for i := range servers {
 			s := quietServer()
 			micro.HandleEvent(s, noted, servers[i].handle)
-			start(t, s, Listen(b.URL, q, WithNoAck(noAck)))
+			start(t, s, Listen(b.URL, q, WithAck(ackMode(noAck))))
 		}
 		const n = 5000
 		emitAll(t, dial(t, b.URL, q), n)
@@ -235,7 +235,7 @@ func TestPrefetch(t *testing.T) {
 		<-leave
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithNoAck(false), WithPrefetch(3, true)))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), WithPrefetch(3, true)))
 	c := dial(t, b.URL, q)
 	for range 10 {
 		if err := c.Emit(t.Context(), noted, "x"); err != nil {

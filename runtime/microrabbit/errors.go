@@ -53,9 +53,9 @@ func at(err error, format string, args ...any) error {
 	switch broker.Code {
 	case amqp.PreconditionFailed:
 		e.fatal = true
-		e.hint = "it exists with other options: give the same on all sides (WithQueueOptions, WithExchange), or delete it"
+		e.hint = "it exists with other options: use the same Topology on all sides, or delete it"
 	case amqp.NotFound:
-		e.hint = "declare it, or leave WithoutAssert out"
+		e.hint = "declare it, or remove Topology.NoDeclare"
 	case amqp.AccessRefused:
 		e.hint = "give the user the permission, in this virtual host"
 	case amqp.NotAllowed:

@@ -28,7 +28,7 @@ func ExampleListen() {
 	})
 	l := microrabbit.Listen(url, "example.mail",
 		microrabbit.WithRedelivery(microrabbit.Redelivery{Attempts: 3, Delay: 10 * time.Millisecond}),
-		microrabbit.WithDeadLetter("example.mail.dead"))
+		microrabbit.WithTopology(microrabbit.Topology{DeadLetter: "example.mail.dead"}))
 
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error)

@@ -284,7 +284,7 @@ func TestRecordedWildcards(t *testing.T) {
 				}
 			}
 			q := unique(t, "wild")
-			start(t, server, Listen(b.URL, q, WithWildcards()))
+			start(t, server, Listen(b.URL, q, WithTopology(Topology{Wildcards: true})))
 			replayRequests(t, b.URL, all, q, q)
 			var want []string
 			for _, s := range all {
@@ -338,7 +338,7 @@ func replayCall(t *testing.T, url string, s *scenario, version string) {
 		if err := p.ch.QueueBind(p.queue(q, nil), sent.RoutingKeys[0], q, false, nil); err != nil {
 			t.Fatal(err)
 		}
-		opts = append(opts, WithWildcards())
+		opts = append(opts, WithTopology(Topology{Wildcards: true}))
 	} else {
 		p.queue(q, nil)
 	}

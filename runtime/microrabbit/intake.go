@@ -36,7 +36,7 @@ type intake struct {
 const maxBatch = 64 // messages that are taken before they are handled
 
 func newIntake(l *Listener, conn *connection) *intake {
-	in := &intake{connection: conn, listener: l, noAck: l.noAck, busy: make(chan struct{}, 1)}
+	in := &intake{connection: conn, listener: l, noAck: l.ack == AckOnReceipt, busy: make(chan struct{}, 1)}
 	in.leader.Init(&l.watch, in.takeOver)
 	return in
 }

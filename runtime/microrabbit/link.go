@@ -23,8 +23,9 @@ type ending interface {
 // link keeps one session after another, from the moment it is first needed until
 // its context ends: a session that is lost is made again, for ever.
 type link[S ending] struct {
-	open    func(context.Context) (S, error)
-	longest time.Duration // of the pauses between attempts
+	open     func(context.Context) (S, error)
+	attempts int           // after a failure, until run gives up; negative for no limit
+	longest  time.Duration // of the pauses between attempts
 
 	ctx     context.Context
 	wg      sync.WaitGroup
@@ -50,12 +51,12 @@ var errEnded = errors.New("the link has ended")
 // get returns the session, or waits for one until ctx ends, or it is clear that
 // waiting does not help.
 func (l *link[S]) get(ctx context.Context) (s S, err error) {
-	for {
-		s, changed, failure := l.state()
+	for first := true; ; first = false {
+		s, changed, failure, running := l.state(first)
 		if s != nil {
 			return *s, nil
 		}
-		if failure != nil && hopeless(failure) {
+		if failure != nil && (hopeless(failure) || !running) {
 			return *new(S), refused(failure)
 		}
 		select {
@@ -75,19 +76,19 @@ func (l *link[S]) get(ctx context.Context) (s S, err error) {
 	}
 }
 
-// state returns the session, or why there is none, and starts making one when it
-// is first asked.
-func (l *link[S]) state() (s *S, changed <-chan struct{}, failure error) {
+// state returns the session, or why there is none. With start it begins to make one
+// unless that is under way.
+func (l *link[S]) state(start bool) (s *S, changed <-chan struct{}, failure error, running bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.changed == nil {
 		l.changed = make(chan struct{})
 	}
-	if !l.started && l.ctx.Err() == nil {
-		l.started = true
+	if start && !l.started && l.ctx.Err() == nil {
+		l.started, l.failure = true, nil
 		l.wg.Go(l.run)
 	}
-	return l.current.Load(), l.changed, l.failure
+	return l.current.Load(), l.changed, l.failure, l.started
 }
 
 // close waits until the link has ended, after its context.
@@ -107,15 +108,28 @@ func (l *link[S]) change(s *S, failure error) {
 	l.changed = make(chan struct{})
 }
 
+// giveUp ends run: the next message starts it again.
+func (l *link[S]) giveUp(failure error) {
+	l.mu.Lock()
+	l.started = false
+	l.mu.Unlock()
+	l.change(nil, failure)
+}
+
 func (l *link[S]) run() {
 	pause := pauses{longest: l.longest}
-	for l.ctx.Err() == nil {
+	for failures := 0; l.ctx.Err() == nil; {
 		s, err := l.open(l.ctx)
 		if err != nil {
+			if failures++; l.attempts >= 0 && failures > l.attempts {
+				l.giveUp(err)
+				return
+			}
 			l.change(nil, err)
 			pause.wait(l.ctx)
 			continue
 		}
+		failures = 0
 		l.change(&s, nil)
 		pause.during(func() {
 			select {

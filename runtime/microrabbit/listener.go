@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -17,15 +18,11 @@ import (
 // Listener serves NestJS' RabbitMQ transport. Make it with Listen.
 type Listener struct {
 	shared
-	noAck          bool
-	ackChosen      bool // by WithNoAck
 	prefetch       int
 	globalPrefetch bool
 	consumerTag    string
-	maxAttempts    int
 	redelivery     Redelivery
 	redelivers     bool // WithRedelivery was given
-	deadLetter     string
 
 	addresses []address
 	invalid   error // why the URL or an option cannot be used
@@ -55,7 +52,6 @@ type Listener struct {
 func Listen(url, queue string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		shared:     defaults(queue),
-		noAck:      true,
 		prefetch:   DefaultPrefetch,
 		redelivery: Redelivery{}.withDefaults(),
 		ready:      make(chan struct{}),
@@ -63,14 +59,14 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	for _, o := range opts {
 		o.applyListen(l)
 	}
-	if !l.ackChosen && (l.redelivers || l.deadLetter != "") {
-		l.noAck = false
+	if !l.ackSet && (l.redelivers || l.topology.DeadLetter != "") {
+		l.ack = AckAfterHandling
 	}
 	l.addresses, l.invalid = parseAddresses(url)
 	if l.invalid == nil {
 		l.invalid = l.check()
 	}
-	l.out.open, l.out.longest = l.openOutbox, l.maxDelay
+	l.out.open, l.out.attempts, l.out.longest = l.openOutbox, -1, l.maxDelay
 	return l
 }
 
@@ -83,6 +79,21 @@ func (l *Listener) Ready(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// Addr waits as Ready does, and returns the address of the broker, without
+// credentials.
+func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
+	if err := l.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return brokerAddr(names(l.addresses)), nil
+}
+
+// brokerAddr is the address of a broker.
+type brokerAddr string
+
+func (brokerAddr) Network() string  { return "rabbitmq" }
+func (a brokerAddr) String() string { return string(a) }
 
 // Serve takes messages until ctx ends, then drains: it takes no more, waits until
 // those in flight have been handled and acknowledged, at the most for
@@ -99,8 +110,8 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.invalid != nil {
 		return fmt.Errorf("listen to the queue %q: %w", l.queue, l.invalid)
 	}
-	if l.noAck && (l.redelivers || l.deadLetter != "") {
-		s.Logger().Warn("redelivery and dead letters are for WithNoAck(false): no event comes again", "queue", l.queue)
+	if l.ack == AckOnReceipt && (l.redelivers || l.topology.DeadLetter != "") {
+		s.Logger().Warn("redelivery and dead letters require AckAfterHandling: no event is redelivered", "queue", l.queue)
 	}
 	defer l.watch.Start()() // stops last: a connection ends when another goroutine can lead it
 	out, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -117,10 +128,11 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 
 func (l *Listener) serve(ctx context.Context) error {
 	pause := pauses{longest: l.maxDelay}
-	for attempt, ever := 1, false; ; attempt++ {
+	for failures, ever := 0, false; ; {
 		in, err := l.open(ctx)
+		failures++
 		if err == nil {
-			ever = true
+			failures, ever = 0, true
 			l.announce(in)
 			pause.during(func() {
 				select {
@@ -137,7 +149,7 @@ func (l *Listener) serve(ctx context.Context) error {
 			err = fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, in.name, reason(in.why))
 			l.ending.Go(in.shut) // its reader may wait for a place, which handlers hold
 		}
-		if final(err) || !ever && (hopeless(err) || attempt == l.maxAttempts) {
+		if final(err) || !ever && hopeless(err) || l.attempts >= 0 && failures > l.attempts {
 			l.drain(nil)
 			return fmt.Errorf("listen to the queue %q: %w", l.queue, err)
 		}

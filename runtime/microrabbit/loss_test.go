@@ -38,8 +38,8 @@ func TestBrokerKilled(t *testing.T) {
 		handled <- in
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithWildcards(), WithNoAck(false), WithPrefetch(2, false), WithDeadLetter(dead), quick))
-	c := dial(t, b.URL, q, WithWildcards())
+	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true, DeadLetter: dead}), WithAck(AckAfterHandling), WithPrefetch(2, false), quick))
+	c := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true}))
 	call := func(c *micro.Client) (string, error) { return micro.Call[string](t.Context(), c, echo, "x") }
 	for round := range 2 {
 		if _, err := call(c); err != nil {
@@ -121,7 +121,7 @@ func TestQueueChanged(t *testing.T) {
 	p := dialPeer(t, b.URL)
 	q := unique(t, "changed")
 	served := make(chan error, 1)
-	l := Listen(b.URL, q, WithReconnectDelay(2*time.Second))
+	l := Listen(b.URL, q, WithReconnect(-1, 2*time.Second))
 	go func() { served <- quietServer().Serve(t.Context(), l) }()
 	if err := l.Ready(t.Context()); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func runService(url, queue string) int {
 		_, err := fmt.Println(in)
 		return err
 	})
-	l := Listen(url, queue, WithNoAck(os.Getenv("NOACK") != ""))
+	l := Listen(url, queue, WithAck(ackMode(os.Getenv("NOACK") != "")))
 	if err := s.Serve(ctx, l); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -102,4 +102,12 @@ func dial(t testing.TB, url, queue string, opts ...DialOption) *micro.Client {
 	c := micro.NewClient(Dial(url, queue, opts...))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// ackMode is the mode of a test that runs with NestJS's noAck and without.
+func ackMode(noAck bool) AckMode {
+	if noAck {
+		return AckOnReceipt
+	}
+	return AckAfterHandling
 }

@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"maps"
@@ -31,43 +32,40 @@ type Option interface {
 
 // shared is what both sides have options for.
 type shared struct {
-	queue        string
-	queueOptions QueueOptions
-	noAssert     bool
-	exchange     string
-	exchangeKind string
-	exchangeArgs map[string]any
-	wildcards    bool
-	routingKey   string
+	queue    string
+	topology Topology
+	ack      AckMode
+	ackSet   bool // by WithAck
 
 	tls         *tls.Config
 	heartbeat   time.Duration
+	attempts    int // negative for no limit
 	maxDelay    time.Duration
 	dialTimeout time.Duration
 }
 
 func defaults(queue string) shared {
 	return shared{
-		queue:        queue,
-		exchangeKind: "topic",
-		heartbeat:    DefaultHeartbeat,
-		maxDelay:     DefaultReconnectDelay,
-		dialTimeout:  5 * time.Second,
+		queue:       queue,
+		heartbeat:   DefaultHeartbeat,
+		attempts:    -1,
+		maxDelay:    DefaultReconnectDelay,
+		dialTimeout: 5 * time.Second,
 	}
 }
 
 // check tells of options that AMQP cannot carry, or the broker would never take.
 func (s *shared) check() error {
-	for what, name := range map[string]string{"queue": s.queue, "exchange": s.exchange, "routing key": s.routingKey} {
+	for what, name := range map[string]string{"queue": s.queue, "exchange": s.topology.Exchange, "routing key": s.topology.RoutingKey} {
 		if len(name) > maxShort {
 			return fmt.Errorf("the name of the %s has %d bytes, and AMQP carries %d at the most", what, len(name), maxShort)
 		}
 	}
-	if err := s.queueOptions.table().Validate(); err != nil {
+	if err := s.topology.Queue.table().Validate(); err != nil {
 		return fmt.Errorf("the arguments of the queue %q: %w", s.queue, err)
 	}
-	if err := amqp.Table(s.exchangeArgs).Validate(); err != nil {
-		return fmt.Errorf("the arguments of the exchange %q: %w", s.exchange, err)
+	if err := amqp.Table(s.topology.ExchangeArguments).Validate(); err != nil {
+		return fmt.Errorf("the arguments of the exchange %q: %w", s.topology.Exchange, err)
 	}
 	return nil
 }
@@ -84,6 +82,74 @@ func (f listenOption) applyListen(l *Listener) { f(l) }
 type dialOption func(*Client)
 
 func (f dialOption) applyDial(c *Client) { f(c) }
+
+// Topology describes the queue of a service, and the exchange that it is bound to.
+// Clients and servers declare what they use, so both sides must be given the same
+// topology: the broker rejects a declaration that differs. The zero value is a durable
+// queue, to which clients send directly.
+type Topology struct {
+	// Queue is how the queue is declared.
+	Queue QueueOptions
+	// NoDeclare uses the queue as it is, without declaring it.
+	NoDeclare bool
+
+	// Exchange is the name of a durable exchange, which is declared. ExchangeType is
+	// its type, topic by default. By itself it only takes effect with Wildcards,
+	// RoutingKey, or the type fanout.
+	Exchange, ExchangeType string
+	ExchangeArguments      map[string]any
+	// RoutingKey binds the queue to Exchange under this key.
+	RoutingKey string
+	// Wildcards makes clients send messages to the exchange, with their pattern as the
+	// routing key, and binds the server's queue to it once for each pattern. In a
+	// pattern * matches one word between dots, and # at the end matches the rest. The
+	// exchange has the queue's name unless Exchange names another one.
+	Wildcards bool
+
+	// DeadLetter names a durable topic exchange, and a durable queue bound to all of
+	// it, which a server declares for messages that it cannot handle: events whose last
+	// attempt failed or whose error is permanent, messages without a handler, and
+	// messages that are not JSON. It makes AckAfterHandling the default. Without it the
+	// server rejects such messages: the broker sends them to the queue's own
+	// dead-letter exchange, or drops them if there is none.
+	DeadLetter string
+}
+
+func (t *Topology) exchangeType() string { return cmp.Or(t.ExchangeType, "topic") }
+
+// WithTopology sets which queue and exchange are used, and how they are declared.
+func WithTopology(t Topology) Option { return sharedOption(func(s *shared) { s.topology = t }) }
+
+// AckMode says when a received message is acknowledged.
+type AckMode int
+
+const (
+	// AckOnReceipt acknowledges a message when it has been received. It is delivered
+	// at most once: it is lost if its handler fails or the process dies.
+	AckOnReceipt AckMode = iota
+	// AckAfterHandling acknowledges a message when its handler has returned. It is
+	// delivered at least once: it is redelivered if its handler fails (WithRedelivery),
+	// and by the broker if the process dies.
+	AckAfterHandling
+)
+
+// WithAck sets when messages are acknowledged: those of a server, or the replies to a
+// client. The default is AckOnReceipt, and AckAfterHandling for a server with
+// WithRedelivery or Topology.DeadLetter. Direct reply-to, a client's default, supports
+// only AckOnReceipt.
+func WithAck(mode AckMode) Option {
+	return sharedOption(func(s *shared) { s.ack, s.ackSet = mode, true })
+}
+
+// WithReconnect sets how a connection is made again that could not be made or was
+// lost: up to attempts times after the first failure, or without limit if attempts is
+// negative, as by default. When the attempts are used up, Serve returns the error and
+// the waiting calls fail with it; the next call starts again. The pauses between
+// attempts start at 50 ms and double up to delay, 2 s by default. Each is jittered, so
+// that many programs do not reconnect at the same moment.
+func WithReconnect(attempts int, delay time.Duration) Option {
+	return sharedOption(func(s *shared) { s.attempts, s.maxDelay = attempts, delay })
+}
 
 // QueueOptions are NestJS' queueOptions: how the queue is declared. The zero
 // value declares a durable queue without arguments, as NestJS does. Every program
@@ -127,38 +193,6 @@ func (q QueueOptions) table() amqp.Table {
 	return args
 }
 
-// WithQueueOptions declares the queue in another way than as a plain durable
-// one: NestJS' queueOptions.
-func WithQueueOptions(q QueueOptions) Option {
-	return sharedOption(func(s *shared) { s.queueOptions = q })
-}
-
-// WithoutAssert uses the queue as it is, and does not declare it: NestJS'
-// noAssert.
-func WithoutAssert() Option { return sharedOption(func(s *shared) { s.noAssert = true }) }
-
-// WithExchange names an exchange, which is declared durable, and its kind, topic
-// where that is "": NestJS' exchange, exchangeType and exchangeArguments. By itself
-// it does something with WithWildcards, WithRoutingKey or the kind fanout only.
-func WithExchange(name, kind string, args map[string]any) Option {
-	return sharedOption(func(s *shared) {
-		s.exchange, s.exchangeArgs = name, args
-		if kind != "" {
-			s.exchangeKind = kind
-		}
-	})
-}
-
-// WithWildcards sends messages to the exchange, under their pattern, and binds
-// the server's queue to it once for each pattern, in which * stands for one word
-// between dots and a # at the end for the rest: NestJS' wildcards, since 11. The
-// exchange has the queue's name unless WithExchange gives another.
-func WithWildcards() Option { return sharedOption(func(s *shared) { s.wildcards = true }) }
-
-// WithRoutingKey binds the queue to the exchange of WithExchange under key:
-// NestJS' routingKey.
-func WithRoutingKey(key string) Option { return sharedOption(func(s *shared) { s.routingKey = key }) }
-
 // WithTLS is the TLS configuration of amqps URLs; without it the system's
 // certificates are trusted.
 func WithTLS(config *tls.Config) Option { return sharedOption(func(s *shared) { s.tls = config }) }
@@ -168,25 +202,10 @@ func WithTLS(config *tls.Config) Option { return sharedOption(func(s *shared) { 
 // to seconds; the default is 5 s.
 func WithHeartbeat(d time.Duration) Option { return sharedOption(func(s *shared) { s.heartbeat = d }) }
 
-// WithReconnectDelay bounds the pauses between attempts to connect, which begin
-// at 50 ms and double; each is jittered. The default is 2 s.
-func WithReconnectDelay(longest time.Duration) Option {
-	return sharedOption(func(s *shared) { s.maxDelay = longest })
-}
-
 // WithDialTimeout bounds one attempt to connect, and how long a call or an event
 // waits for a connection. The default is 5 s.
 func WithDialTimeout(d time.Duration) Option {
 	return sharedOption(func(s *shared) { s.dialTimeout = d })
-}
-
-// WithNoAck says whether a message is done with as soon as it has been received,
-// NestJS' noAck; it is by default, unless WithRedelivery or WithDeadLetter is
-// given. With false a message is acknowledged when its
-// handler has returned, and comes again when the handler failed (WithRedelivery)
-// or the process died.
-func WithNoAck(noAck bool) ListenOption {
-	return listenOption(func(l *Listener) { l.noAck, l.ackChosen = noAck, true })
 }
 
 // WithPrefetch bounds the messages that are received and not acknowledged yet:
@@ -205,14 +224,6 @@ func WithPrefetch(n int, global bool) ListenOption {
 // name up by default.
 func WithConsumerTag(tag string) ListenOption {
 	return listenOption(func(l *Listener) { l.consumerTag = tag })
-}
-
-// WithMaxConnectionAttempts makes Serve give up when the broker could not be
-// reached as often: NestJS' maxConnectionAttempts. It is about the first
-// connection; a lost one is made again for ever. 0, the default, and less are no
-// bound.
-func WithMaxConnectionAttempts(n int) ListenOption {
-	return listenOption(func(l *Listener) { l.maxAttempts = n })
 }
 
 // Redelivery says how often and how soon an event comes again whose handler
@@ -252,19 +263,9 @@ func (r Redelivery) after(attempts int) time.Duration {
 }
 
 // WithRedelivery sets how often and how soon failed events come again. It makes
-// WithNoAck(false) the default.
+// AckAfterHandling the default.
 func WithRedelivery(r Redelivery) ListenOption {
 	return listenOption(func(l *Listener) { l.redelivery, l.redelivers = r.withDefaults(), true })
-}
-
-// WithDeadLetter declares a durable topic exchange and a durable queue of that
-// name, bound to all of it, and sends there what cannot be handled: events whose
-// last attempt failed or whose failure is for ever, messages that nobody handles
-// or that are not JSON. It makes WithNoAck(false) the default. Without it the broker is told to
-// reject such messages, so that they go where the queue's own dead-letter
-// exchange sends them, if it has one, and are dropped otherwise.
-func WithDeadLetter(name string) ListenOption {
-	return listenOption(func(l *Listener) { l.deadLetter = name })
 }
 
 // WithPersistent asks the broker to keep the client's messages on disk: NestJS'
@@ -282,9 +283,12 @@ func WithReplyQueue(name string) DialOption {
 	return dialOption(func(c *Client) { c.replyQueue = name })
 }
 
-// WithReplyNoAck says whether answers are done with as soon as they have been
-// received, as they are by default: NestJS' noAck of a client. Direct reply-to
-// knows nothing else.
-func WithReplyNoAck(noAck bool) DialOption {
-	return dialOption(func(c *Client) { c.replyNoAck = noAck })
+// WithNoAck is WithAck with AckOnReceipt or, if noAck is false, AckAfterHandling.
+//
+// Deprecated: use WithAck.
+func WithNoAck(noAck bool) Option {
+	if noAck {
+		return WithAck(AckOnReceipt)
+	}
+	return WithAck(AckAfterHandling)
 }

@@ -108,11 +108,11 @@ func TestImpossibleOptions(t *testing.T) {
 		queue string
 		opt   Option
 	}{
-		"the name of the queue has 256 bytes":       {long, WithWildcards()},
-		"the name of the exchange has 256 bytes":    {"q", WithExchange(long, "", nil)},
-		"the name of the routing key has 256 bytes": {"q", WithRoutingKey(long)},
-		`the arguments of the queue "q"`:            {"q", WithQueueOptions(QueueOptions{Arguments: map[string]any{"x": struct{}{}}})},
-		`the arguments of the exchange "e"`:         {"q", WithExchange("e", "", map[string]any{"x": struct{}{}})},
+		"the name of the queue has 256 bytes":       {long, WithTopology(Topology{Wildcards: true})},
+		"the name of the exchange has 256 bytes":    {"q", WithTopology(Topology{Exchange: long})},
+		"the name of the routing key has 256 bytes": {"q", WithTopology(Topology{RoutingKey: long})},
+		`the arguments of the queue "q"`:            {"q", WithTopology(Topology{Queue: QueueOptions{Arguments: map[string]any{"x": struct{}{}}}})},
+		`the arguments of the exchange "e"`:         {"q", WithTopology(Topology{Exchange: "e", ExchangeArguments: map[string]any{"x": struct{}{}}})},
 	}
 	for want, tt := range tests {
 		served := serveOnce(t, Listen("amqp://127.0.0.1:1", tt.queue, tt.opt))
@@ -129,19 +129,19 @@ func TestImpossibleOptions(t *testing.T) {
 // unless told otherwise.
 func TestAckDefault(t *testing.T) {
 	tests := []struct {
-		noAck bool
-		opts  []ListenOption
+		ack  AckMode
+		opts []ListenOption
 	}{
-		{true, nil},
-		{false, []ListenOption{WithNoAck(false)}},
-		{false, []ListenOption{WithRedelivery(Redelivery{})}},
-		{false, []ListenOption{WithDeadLetter("dead")}},
-		{true, []ListenOption{WithNoAck(true), WithDeadLetter("dead")}},
-		{true, []ListenOption{WithRedelivery(Redelivery{}), WithNoAck(true)}},
+		{AckOnReceipt, nil},
+		{AckAfterHandling, []ListenOption{WithAck(AckAfterHandling)}},
+		{AckAfterHandling, []ListenOption{WithRedelivery(Redelivery{})}},
+		{AckAfterHandling, []ListenOption{WithTopology(Topology{DeadLetter: "dead"})}},
+		{AckOnReceipt, []ListenOption{WithAck(AckOnReceipt), WithTopology(Topology{DeadLetter: "dead"})}},
+		{AckOnReceipt, []ListenOption{WithRedelivery(Redelivery{}), WithAck(AckOnReceipt)}},
 	}
 	for _, tt := range tests {
-		if l := Listen("amqp://localhost", "q", tt.opts...); l.noAck != tt.noAck {
-			t.Errorf("%d options: noAck %v", len(tt.opts), l.noAck)
+		if l := Listen("amqp://localhost", "q", tt.opts...); l.ack != tt.ack {
+			t.Errorf("%d options: mode %v", len(tt.opts), l.ack)
 		}
 	}
 }

@@ -47,10 +47,10 @@ func number(v any) int {
 	return int(min(max(n, 0), 1<<30))
 }
 
-// setUpDeadLetter declares the exchange and the queue of WithDeadLetter.
+// setUpDeadLetter declares the exchange and the queue of Topology.DeadLetter.
 func (l *Listener) setUpDeadLetter(ch *amqp.Channel) error {
-	name := l.deadLetter
-	if name == "" || l.noAck {
+	name := l.topology.DeadLetter
+	if name == "" || l.ack == AckOnReceipt {
 		return nil
 	}
 	if err := ch.ExchangeDeclare(name, "topic", true, false, false, false, nil); err != nil {
@@ -119,7 +119,7 @@ func retryQueue(queue string, delay time.Duration) string {
 // declareRetry declares the queue where events wait; after delay each goes back to
 // the queue it came from.
 func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Duration) error {
-	return o.declare(name, l.queueOptions.durable() && !l.queueOptions.Exclusive, amqp.Table{
+	return o.declare(name, l.topology.Queue.durable() && !l.topology.Queue.Exclusive, amqp.Table{
 		"x-message-ttl":             delay.Milliseconds(),
 		"x-dead-letter-exchange":    "",
 		"x-dead-letter-routing-key": queue,
@@ -129,19 +129,19 @@ func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Durati
 // bury puts a message away for good.
 func (l *Listener) bury(m *message, why string, err error) {
 	attrs := []any{"queue", m.Queue, "reason", why, "attempt", m.Attempt, "message_id", m.MessageID}
-	if l.deadLetter == "" {
+	if l.topology.DeadLetter == "" {
 		l.server.LogPeer(slog.LevelError, "message rejected: it is lost unless its queue has a dead-letter exchange", attrs...)
 		_ = m.Nack(false)
 		return
 	}
-	l.server.LogPeer(slog.LevelError, "message sent to the dead letters", append(attrs, "dead_letter", l.deadLetter)...)
+	l.server.LogPeer(slog.LevelError, "message sent to the dead letters", append(attrs, "dead_letter", l.topology.DeadLetter)...)
 	msg := m.copy()
 	msg.headers[headerReason] = why
 	msg.headers[headerQueue] = m.Queue
 	if err != nil {
 		msg.headers[headerError] = clip(err.Error())
 	}
-	msg.exchange, msg.key = l.deadLetter, m.Queue
+	msg.exchange, msg.key = l.topology.DeadLetter, m.Queue
 	l.move(m, msg, nil)
 }
 

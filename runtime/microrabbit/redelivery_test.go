@@ -65,7 +65,7 @@ func TestRedelivery(t *testing.T) {
 		}
 		return fmt.Errorf("%s fails", in)
 	})
-	start(t, s, Listen(b.URL, q, WithNoAck(false), quick, WithDeadLetter(dead)))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick, WithTopology(Topology{DeadLetter: dead})))
 	c := dial(t, b.URL, q)
 	for name, want := range map[string]int{"fine": 1, "once": 2, "always": 3, "panic": 3} {
 		ctx := WithMessage(t.Context(), Message{MessageID: "id-" + name, Headers: map[string]any{"x-mine": "h", "CC": []any{"nobody"}}})
@@ -115,8 +115,8 @@ func TestRedeliveryKeepsItsWay(t *testing.T) {
 		}
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithWildcards(), WithNoAck(false), quick))
-	if err := dial(t, b.URL, q, WithWildcards()).Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
+	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true}), WithAck(AckAfterHandling), quick))
+	if err := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true})).Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -138,7 +138,7 @@ func TestPermanent(t *testing.T) {
 	micro.Handle(s, micro.Cmd("fails"), func(context.Context, micro.None) (micro.None, error) {
 		return micro.None{}, errors.New("broken")
 	})
-	start(t, s, Listen(b.URL, q, WithNoAck(false), quick, WithDeadLetter(dead)))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick, WithTopology(Topology{DeadLetter: dead})))
 	tests := []struct{ body, reason string }{
 		{`{"pattern":"noted","data":404}`, "permanent"},
 		{`{"pattern":"noted","data":499}`, "permanent"},
@@ -188,11 +188,11 @@ func TestRejected(t *testing.T) {
 	q := unique(t, "events")
 	s := quietServer()
 	micro.HandleEvent(s, noted, func(context.Context, string) error { return micro.Errorf(422, "no") })
-	opt := WithQueueOptions(QueueOptions{DeadLetterExchange: "amq.direct", DeadLetterRoutingKey: dead})
+	opt := WithTopology(Topology{Queue: QueueOptions{DeadLetterExchange: "amq.direct", DeadLetterRoutingKey: dead}})
 	if err := p.ch.QueueBind(dead, dead, "amq.direct", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	start(t, s, Listen(b.URL, q, opt, WithNoAck(false), quick))
+	start(t, s, Listen(b.URL, q, opt, WithAck(AckAfterHandling), quick))
 	for _, body := range []string{`{"pattern":"noted","data":"x"}`, `{"pattern":"unknown","data":"x"}`, "hello"} {
 		p.send(q, body)
 		d := take(t, body, letters)
@@ -229,7 +229,7 @@ func TestManualAck(t *testing.T) {
 		seen <- fmt.Sprint(how, d.Redelivered)
 		return errors.New("this counts for nothing")
 	})
-	start(t, s, Listen(b.URL, q, WithNoAck(false), quick))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick))
 	c := dial(t, b.URL, q)
 	for _, how := range []string{"ack", "requeue", "reject"} {
 		if err := c.Emit(t.Context(), noted, how); err != nil {
@@ -289,7 +289,7 @@ func TestRetryQueueDeleted(t *testing.T) {
 		}
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithNoAck(false), quick))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick))
 	c := dial(t, b.URL, q)
 	for range 2 {
 		if err := c.Emit(t.Context(), noted, "x"); err != nil {
@@ -318,8 +318,8 @@ func TestQuorumCount(t *testing.T) {
 		}
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithNoAck(false), WithQueueOptions(QueueOptions{Arguments: map[string]any{"x-queue-type": "quorum"}})))
-	c := dial(t, b.URL, q, WithoutAssert())
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), WithTopology(Topology{Queue: QueueOptions{Arguments: map[string]any{"x-queue-type": "quorum"}}})))
+	c := dial(t, b.URL, q, WithTopology(Topology{NoDeclare: true}))
 	if err := c.Emit(t.Context(), noted, "x"); err != nil {
 		t.Fatal(err)
 	}

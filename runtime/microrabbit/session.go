@@ -70,7 +70,7 @@ func (s *session) setUp() error {
 	if err := c.setUpClient(ch); err != nil {
 		return err
 	}
-	noAck := c.replyNoAck || c.replyQueue == directReply
+	noAck := c.ack == AckOnReceipt || c.replyQueue == directReply
 	take := c.take
 	if !noAck {
 		take = func(in *incoming) {

@@ -65,7 +65,7 @@ func TestNoSecrets(t *testing.T) {
 		fmt.Sprintf("amqp://u:s3cret@127.0.0.1:%d", port),
 	} {
 		s := quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-		err := s.Serve(t.Context(), Listen(url, "q", WithMaxConnectionAttempts(2), WithReconnectDelay(time.Millisecond)))
+		err := s.Serve(t.Context(), Listen(url, "q", WithReconnect(1, time.Millisecond)))
 		_, called := micro.Call[string](t.Context(), dial(t, url, "q", WithDialTimeout(300*time.Millisecond)), echo, "x")
 		for _, text := range []string{err.Error(), called.Error(), log.String()} {
 			if strings.Contains(strings.ReplaceAll(text, "user 's3cret'", ""), "s3cret") {

@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"cmp"
 	"log/slog"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -11,24 +12,23 @@ import (
 // exchangeName is the exchange's name: the queue's when wildcards are used and
 // there is no other.
 func (s *shared) exchangeName() string {
-	if s.exchange == "" {
-		return s.queue
-	}
-	return s.exchange
+	return cmp.Or(s.topology.Exchange, s.queue)
 }
 
 // published reports whether clients send to the exchange rather than to the queue.
-func (s *shared) published() bool { return s.wildcards || s.exchangeKind == "fanout" }
+func (s *shared) published() bool {
+	return s.topology.Wildcards || s.topology.exchangeType() == "fanout"
+}
 
 func (s *shared) assertQueue(ch *amqp.Channel, name string) (string, error) {
-	q := s.queueOptions
+	q := s.topology.Queue
 	declared, err := ch.QueueDeclare(name, q.durable(), q.AutoDelete, q.Exclusive, false, q.table())
 	return declared.Name, at(err, "declare the queue %q", name)
 }
 
 func (s *shared) assertExchange(ch *amqp.Channel) error {
 	name := s.exchangeName()
-	return at(ch.ExchangeDeclare(name, s.exchangeKind, true, false, false, false, s.exchangeArgs), "declare the exchange %q", name)
+	return at(ch.ExchangeDeclare(name, s.topology.exchangeType(), true, false, false, false, s.topology.ExchangeArguments), "declare the exchange %q", name)
 }
 
 func (s *shared) bind(ch *amqp.Channel, queue, key string) error {
@@ -40,23 +40,23 @@ func (s *shared) bind(ch *amqp.Channel, queue, key string) error {
 // queue's name (docs/wire.md 4.4).
 func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Server) (queue string, err error) {
 	queue = s.queue
-	if s.queue == "" || !s.noAssert {
+	if s.queue == "" || !s.topology.NoDeclare {
 		if queue, err = s.assertNamed(ch, known); err != nil {
 			return "", err
 		}
 	}
-	if s.exchange == "" && !s.published() {
+	if s.topology.Exchange == "" && !s.published() {
 		return queue, nil
 	}
 	if err := s.assertExchange(ch); err != nil {
 		return "", err
 	}
-	if s.exchangeKind == "fanout" {
+	if s.topology.exchangeType() == "fanout" {
 		err = s.bind(ch, queue, "")
-	} else if s.routingKey != "" {
-		err = s.bind(ch, queue, s.routingKey)
+	} else if s.topology.RoutingKey != "" {
+		err = s.bind(ch, queue, s.topology.RoutingKey)
 	}
-	if err != nil || !s.wildcards {
+	if err != nil || !s.topology.Wildcards {
 		return queue, err
 	}
 	for r := range server.Routes() {
@@ -75,7 +75,7 @@ func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Serve
 // assertNamed declares the queue. One that the broker made up a name for is
 // looked for under that name first, where it may have outlived the connection.
 func (s *shared) assertNamed(ch *amqp.Channel, known string) (string, error) {
-	if s.queue == "" && known != "" && !s.queueOptions.Exclusive && !s.queueOptions.AutoDelete {
+	if s.queue == "" && known != "" && !s.topology.Queue.Exclusive && !s.topology.Queue.AutoDelete {
 		return known, nil
 	}
 	return s.assertQueue(ch, s.queue)
@@ -86,13 +86,13 @@ func (s *shared) setUpClient(ch *amqp.Channel) error {
 	if s.published() {
 		return s.assertExchange(ch)
 	}
-	if !s.noAssert {
+	if !s.topology.NoDeclare {
 		if _, err := s.assertQueue(ch, s.queue); err != nil {
 			return err
 		}
 	}
-	if s.exchange != "" && s.routingKey != "" {
-		return s.bind(ch, s.queue, s.routingKey)
+	if s.topology.Exchange != "" && s.topology.RoutingKey != "" {
+		return s.bind(ch, s.queue, s.topology.RoutingKey)
 	}
 	return nil
 }

@@ -35,8 +35,8 @@ func TestRefusals(t *testing.T) {
 		opts       []Option
 		want       []string
 	}{
-		"other arguments": {b.URL, taken, nil, []string{"declare the queue", taken, "x-message-ttl", "(406)", "WithQueueOptions"}},
-		"another kind of exchange": {b.URL, taken, []Option{WithoutAssert(), WithExchange(fanout, "topic", nil), WithWildcards()},
+		"other arguments": {b.URL, taken, nil, []string{"declare the queue", taken, "x-message-ttl", "(406)", "Topology"}},
+		"another kind of exchange": {b.URL, taken, []Option{WithTopology(Topology{NoDeclare: true, Exchange: fanout, Wildcards: true})},
 			[]string{"declare the exchange", fanout, "(406)"}},
 		"an exclusive name": {b.URL, "amq.mine", nil, []string{"declare the queue", "amq.mine", "reserved", "(403)"}},
 		"a password":        {strings.Replace(b.URL, ":guest@", ":s3cret@", 1), "q", nil, []string{"connect to amqp://127.0.0.1", "(403)", "the user and the password"}},
@@ -72,11 +72,11 @@ func TestRefusals(t *testing.T) {
 func TestMissing(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "missing")
-	err := serveOnce(t, Listen(b.URL, q, WithoutAssert()))
+	err := serveOnce(t, Listen(b.URL, q, WithTopology(Topology{NoDeclare: true})))
 	if err == nil || !strings.Contains(err.Error(), "no queue '"+q) || !strings.Contains(err.Error(), "(404)") {
 		t.Errorf("serve: %v", err)
 	}
-	c := dial(t, b.URL, q, WithoutAssert())
+	c := dial(t, b.URL, q, WithTopology(Topology{NoDeclare: true}))
 	start := time.Now()
 	_, err = micro.Call[string](t.Context(), c, echo, "x")
 	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), `the broker has no queue "`+q) {
@@ -119,7 +119,7 @@ func TestFixedQueue(t *testing.T) {
 func TestQueueOptions(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "options")
-	opt := WithQueueOptions(QueueOptions{MaxPriority: 5, Arguments: map[string]any{"x-queue-mode": "lazy"}})
+	opt := WithTopology(Topology{Queue: QueueOptions{MaxPriority: 5, Arguments: map[string]any{"x-queue-mode": "lazy"}}})
 	start(t, quietServer(), Listen(b.URL, q, opt))
 	if got, err := micro.Call[string](t.Context(), dial(t, b.URL, q, opt), echo, "x"); err != nil || got != "x" {
 		t.Errorf("%q, %v", got, err)
@@ -134,7 +134,7 @@ func TestQueueOptions(t *testing.T) {
 func TestFanout(t *testing.T) {
 	b := broker(t)
 	exchange := unique(t, "fan")
-	opt := WithExchange(exchange, "fanout", nil)
+	opt := WithTopology(Topology{Exchange: exchange, ExchangeType: "fanout"})
 	seen := make(chan string, 10)
 	for _, name := range []string{"one", "two"} {
 		s := quietServer()
@@ -144,7 +144,7 @@ func TestFanout(t *testing.T) {
 	}
 	s := quietServer() // the broker names this one's queue
 	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- "three" + in; return nil })
-	start(t, s, Listen(b.URL, "", opt, WithQueueOptions(QueueOptions{Exclusive: true})))
+	start(t, s, Listen(b.URL, "", WithTopology(Topology{Exchange: exchange, ExchangeType: "fanout", Queue: QueueOptions{Exclusive: true}})))
 	c := dial(t, b.URL, "", opt)
 	if err := c.Emit(t.Context(), noted, "!"); err != nil {
 		t.Fatal(err)
@@ -176,8 +176,8 @@ func TestWildcardClients(t *testing.T) {
 	seen := make(chan *Delivery, 1)
 	micro.HandleEvent(s, micro.Name("orders.*"), func(ctx context.Context, _ string) error { seen <- DeliveryFromContext(ctx); return nil })
 	micro.HandleFunc(s, micro.Name(strings.Repeat("long.", 60)+"*"), nil) // is warned of, and bound to nothing
-	start(t, s, Listen(b.URL, q, WithWildcards()))
-	c := dial(t, b.URL, q, WithWildcards())
+	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true})))
+	c := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true}))
 	if err := c.Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
 		t.Error(err)
 	}
@@ -205,7 +205,7 @@ func TestRoutingKey(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
 	exchange, q := unique(t, "exchange"), unique(t, "bound")
-	opts := []Option{WithExchange(exchange, "direct", nil), WithRoutingKey("mine")}
+	opts := []Option{WithTopology(Topology{Exchange: exchange, ExchangeType: "direct", RoutingKey: "mine"})}
 	s := quietServer()
 	seen := make(chan string, 2)
 	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- in; return nil })

@@ -11,7 +11,7 @@ import (
 // of the very pattern first, then the first that matches, in the order of
 // registration (docs/wire.md 4.4). The zero Route leaves it to the server.
 func (l *Listener) route(p *wire.Packet) micro.Route {
-	if !l.wildcards {
+	if !l.topology.Wildcards {
 		return micro.Route{}
 	}
 	text, defined := patternText(p.Pattern)

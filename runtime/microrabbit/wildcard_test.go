@@ -120,7 +120,7 @@ func TestRoute(t *testing.T) {
 	for _, name := range []string{"a.*", "#", "a.b", "a.#"} {
 		micro.HandleFunc(s, micro.Name(name), nil)
 	}
-	l := Listen("amqp://localhost", "q", WithWildcards())
+	l := Listen("amqp://localhost", "q", WithTopology(Topology{Wildcards: true}))
 	l.server = s
 	tests := map[string]string{
 		`{"pattern":"a.b","data":1}`:   "", // left to the server

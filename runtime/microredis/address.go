@@ -45,15 +45,12 @@ func parse(url string, s settings) (*redis.Options, error) {
 		o.ReadTimeout = max(answerTimeout, s.heartbeat)
 	}
 	if o.DialTimeout == 0 {
-		o.DialTimeout = attemptTimeout
+		o.DialTimeout = s.dialTimeout
 	}
 	return o, nil
 }
 
-const (
-	attemptTimeout = 5 * time.Second // bounds one attempt to connect
-	answerTimeout  = 3 * time.Second // for what is published, and as long for writing it
-)
+const answerTimeout = 3 * time.Second // for what is published, and as long for writing it
 
 // String shows where the listener listens, without the password.
 func (l *Listener) String() string { return "microredis.Listen(" + shown(l.url, l.settings) + ")" }

@@ -20,12 +20,11 @@ import (
 // Client is the micro.Conn of NestJS' Redis transport. Make it with Dial. It keeps
 // two connections, made when first needed and made again when they were lost.
 type Client struct {
-	url         string
-	settings    settings
-	dialTimeout time.Duration
-	uncounted   bool
-	log         atomic.Pointer[slog.Logger] // nil for slog.Default
-	bad         error                       // the URL
+	url       string
+	settings  settings
+	uncounted bool
+	log       atomic.Pointer[slog.Logger] // nil for slog.Default
+	bad       error                       // the URL
 
 	inFlight atomic.Int64 // messages that somebody waits for: the heartbeat is then quick
 	calls    calls.Table
@@ -42,7 +41,7 @@ type Client struct {
 // Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
 // or rediss:// for TLS. Nothing is connected yet.
 func Dial(url string, opts ...DialOption) *Client {
-	c := &Client{url: url, settings: defaultSettings(), dialTimeout: DefaultDialTimeout, shared: map[string]bool{}}
+	c := &Client{url: url, settings: defaultSettings(), shared: map[string]bool{}}
 	for _, o := range opts {
 		o.applyDial(c)
 	}
@@ -263,7 +262,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 		return nil, micro.ErrClosed
 	}
 	began := time.Now()
-	timer := time.NewTimer(min(time.Until(req.Deadline), c.dialTimeout))
+	timer := time.NewTimer(min(time.Until(req.Deadline), c.settings.dialTimeout))
 	defer timer.Stop()
 	c.begin()
 	for first, late := true, false; ; first = false {

@@ -21,7 +21,7 @@ func ExampleListen() {
 	})
 	// Serve waits for a Redis that is not there yet; a URL of an environment
 	// variable holds the password.
-	l := microredis.Listen("redis://127.0.0.1:1", microredis.WithWildcards(), microredis.WithRetry(1, 10*time.Millisecond))
+	l := microredis.Listen("redis://127.0.0.1:1", microredis.WithWildcards(), microredis.WithReconnect(1, 10*time.Millisecond))
 	fmt.Println(s.Serve(context.Background(), l) != nil)
 	// Output: true
 }

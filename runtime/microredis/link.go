@@ -169,17 +169,15 @@ func (l *link) state() linkState {
 	return linkState{l.current, l.failure, l.running, l.changed}
 }
 
-// maxDelay is the longest pause that doubling leads to.
-const maxDelay = 2 * time.Second
+// firstDelay is the pause after the first failure.
+const firstDelay = 50 * time.Millisecond
 
 // delay returns the pause after so many failures, jittered.
 func (l *link) delay(failures int) time.Duration {
-	d := l.settings.delay
-	for range failures {
-		if d >= maxDelay {
-			break
-		}
-		d = min(2*d, maxDelay)
+	longest := l.settings.delay
+	d := min(firstDelay, longest)
+	for i := 0; i < failures && d < longest; i++ {
+		d = min(2*d, longest)
 	}
 	return jitter(d)
 }

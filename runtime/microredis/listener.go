@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,11 +90,26 @@ func (l *Listener) Ready(ctx context.Context) error {
 	}
 }
 
+// Addr waits as Ready does, and returns the address of the broker, without
+// credentials.
+func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
+	if err := l.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return brokerAddr(shown(l.url, l.settings)), nil
+}
+
+// brokerAddr is the address of a broker.
+type brokerAddr string
+
+func (brokerAddr) Network() string  { return "redis" }
+func (a brokerAddr) String() string { return string(a) }
+
 // Serve subscribes to the channels of the server's handlers and serves until ctx
 // ends. Then it drains: it gives the subscriptions up, waits until what had been
 // published by then has been handled and answered, for at most s.DrainTimeout, and
 // closes the connections. A Redis that cannot be reached, or is lost, is waited
-// for, as WithRetry says; wrong credentials are an error.
+// for, as WithReconnect says; wrong credentials are an error.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	if l.served.Swap(true) {
 		return errors.New("serve on Redis: a listener serves once: make another with Listen")
@@ -163,7 +179,7 @@ func (l *Listener) prepare(ctx context.Context, s *session) error {
 	if l.wildcards {
 		subscribe = s.sub.PSubscribe
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.link.options.DialTimeout)
 	defer cancel()
 	if err := s.all(ctx, subscribe, l.names); err != nil {
 		return fmt.Errorf("subscribe at %s: %w", l.link.options.Addr, err)

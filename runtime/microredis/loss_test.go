@@ -200,8 +200,8 @@ func TestNobodyThere(t *testing.T) {
 		opts []DialOption
 		wait time.Duration
 	}{
-		{"no attempt after the first", []DialOption{WithRetry(0, 0)}, soon},
-		{"two more attempts", []DialOption{WithRetry(2, time.Millisecond)}, soon},
+		{"no attempt after the first", []DialOption{WithReconnect(0, 0)}, soon},
+		{"two more attempts", []DialOption{WithReconnect(2, time.Millisecond)}, soon},
 		{"for a time", []DialOption{WithDialTimeout(50 * time.Millisecond)}, soon},
 		{"until the deadline", nil, 50 * time.Millisecond},
 	}
@@ -223,7 +223,7 @@ func TestNobodyThere(t *testing.T) {
 			}
 		}
 	}
-	server := Listen(url, WithRetry(2, time.Millisecond))
+	server := Listen(url, WithReconnect(2, time.Millisecond))
 	if err := quietServer().Serve(t.Context(), server); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a server that is to give up: %v", err)
 	}

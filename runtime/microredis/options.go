@@ -19,21 +19,22 @@ type Option interface {
 
 // settings are what both sides connect by.
 type settings struct {
-	tls       *tls.Config
-	attempts  int // -1: for ever
-	delay     time.Duration
-	heartbeat time.Duration
+	tls         *tls.Config
+	attempts    int // negative for no limit
+	delay       time.Duration
+	dialTimeout time.Duration
+	heartbeat   time.Duration
 }
 
 // The defaults.
 const (
-	DefaultRetryDelay  = 100 * time.Millisecond // before the second attempt; doubled for each further one
-	DefaultHeartbeat   = 3 * time.Second
-	DefaultDialTimeout = 5 * time.Second
+	DefaultReconnectDelay = 2 * time.Second
+	DefaultHeartbeat      = 3 * time.Second
+	DefaultDialTimeout    = 5 * time.Second
 )
 
 func defaultSettings() settings {
-	return settings{attempts: -1, delay: DefaultRetryDelay, heartbeat: DefaultHeartbeat}
+	return settings{attempts: -1, delay: DefaultReconnectDelay, dialTimeout: DefaultDialTimeout, heartbeat: DefaultHeartbeat}
 }
 
 type bothOption func(*settings)
@@ -55,13 +56,20 @@ func WithTLS(config *tls.Config) Option {
 	return bothOption(func(s *settings) { s.tls = config })
 }
 
-// WithRetry bounds how often a connection that cannot be made, or made again, is
-// tried once more: NestJS' retryAttempts and retryDelay. Then Serve returns the
-// error, and the calls that wait fail with it; 0 attempts tries once. A negative
-// number, the default, tries for ever. Delays double from delay up to 2 s, or stay
-// at delay when it is longer; they are jittered, so that many do not come back in step.
-func WithRetry(attempts int, delay time.Duration) Option {
+// WithReconnect sets how a connection is made again that could not be made or was
+// lost: up to attempts times after the first failure, or without limit if attempts is
+// negative, as by default. When the attempts are used up, Serve returns the error and
+// the waiting calls fail with it; the next call starts again. The pauses between
+// attempts start at 50 ms and double up to delay, 2 s by default. Each is jittered, so
+// that many programs do not reconnect at the same moment.
+func WithReconnect(attempts int, delay time.Duration) Option {
 	return bothOption(func(s *settings) { s.attempts, s.delay = attempts, delay })
+}
+
+// WithDialTimeout limits one attempt to connect, and how long a message waits for a
+// connection when there is none. The default is DefaultDialTimeout.
+func WithDialTimeout(d time.Duration) Option {
+	return bothOption(func(s *settings) { s.dialTimeout = d })
 }
 
 // WithHeartbeat sets how long Redis may take to give a sign of life while calls
@@ -83,12 +91,6 @@ func WithHeartbeat(d time.Duration) Option {
 // NestJS' wildcards.
 func WithWildcards() ListenOption {
 	return listenOption(func(l *Listener) { l.wildcards = true })
-}
-
-// WithDialTimeout bounds how long a message waits for a connection when there is
-// none, if its deadline is not earlier. The default is DefaultDialTimeout.
-func WithDialTimeout(d time.Duration) DialOption {
-	return dialOption(func(c *Client) { c.dialTimeout = d })
 }
 
 // WithoutReceiverCount makes the client pay no attention to how many have received

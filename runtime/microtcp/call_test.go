@@ -58,11 +58,11 @@ func TestReconnect(t *testing.T) {
 	}
 }
 
-// TestDialWithRetry: a call waits for a server that comes late, as long as it
+// TestReconnectAttempts: a call waits for a server that comes late, as long as it
 // may, and the attempts are bounded.
-func TestDialWithRetry(t *testing.T) {
+func TestReconnectAttempts(t *testing.T) {
 	address := unusedAddress(t)
-	c := client(t, address, WithRetry(1_000_000, 5*time.Millisecond), WithDialTimeout(time.Second))
+	c := client(t, address, WithReconnect(1_000_000, 5*time.Millisecond), WithDialTimeout(time.Second))
 	got := make(chan error)
 	go func() {
 		_, err := micro.Call[string](t.Context(), c, echo, "x")
@@ -82,11 +82,11 @@ func TestDialWithRetry(t *testing.T) {
 	if err := <-got; err != nil {
 		t.Errorf("the call that waited: %v", err)
 	}
-	few := client(t, unusedAddress(t), WithRetry(3, time.Millisecond))
+	few := client(t, unusedAddress(t), WithReconnect(3, time.Millisecond))
 	if _, err := micro.Call[string](t.Context(), few, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
 		t.Errorf("after three attempts: %v", err)
 	}
-	waiting := Dial(unusedAddress(t), WithRetry(1000, time.Hour))
+	waiting := Dial(unusedAddress(t), WithReconnect(1000, time.Hour))
 	go func() {
 		got <- waiting.Publish(t.Context(), &micro.Request{Pattern: note, Data: []byte("1"), Event: true})
 	}()

@@ -286,9 +286,10 @@ func (a *address) connect(d *dial) {
 	close(d.done)
 }
 
-// dialWithRetry tries as often as WithRetry says.
+// dialWithRetry tries as often as WithReconnect allows.
 func (a *address) dialWithRetry() (net.Conn, error) {
-	delay := a.client.limits.delay
+	limits := a.client.limits
+	delay := min(firstDelay, limits.delay)
 	for attempt := 0; ; attempt++ {
 		conn, err := a.dialOnce()
 		if err == nil {
@@ -297,13 +298,13 @@ func (a *address) dialWithRetry() (net.Conn, error) {
 		if a.client.ctx.Err() != nil {
 			return nil, micro.ErrClosed
 		}
-		if attempt >= a.client.limits.attempts || a.replaceable() {
+		if limits.attempts >= 0 && attempt >= limits.attempts || a.replaceable() {
 			return nil, fmt.Errorf("%w: %w", errDial, err)
 		}
 		if sleep(a.client.ctx, jitter(delay)) != nil {
 			return nil, micro.ErrClosed
 		}
-		delay = min(2*delay, maxRetryDelay)
+		delay = min(2*delay, limits.delay)
 	}
 }
 
@@ -318,7 +319,7 @@ func (a *address) replaceable() bool {
 	return false
 }
 
-const maxRetryDelay = 30 * time.Second
+const firstDelay = 50 * time.Millisecond // between the first two attempts to connect
 
 // jitter returns a duration between half of d and d.
 func jitter(d time.Duration) time.Duration {

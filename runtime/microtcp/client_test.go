@@ -109,7 +109,7 @@ func TestCloseEndsEveryConnection(t *testing.T) {
 // can be.
 func TestFailover(t *testing.T) {
 	s := start(t, quietServer())
-	c := client(t, unusedAddress(t)+","+s.addr, WithRetry(5, time.Second))
+	c := client(t, unusedAddress(t)+","+s.addr, WithReconnect(5, time.Second))
 	for i := range 200 {
 		got, err := micro.Call[string](t.Context(), c, echo, fmt.Sprint(i))
 		if err != nil || got != fmt.Sprint(i) {

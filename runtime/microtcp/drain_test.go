@@ -128,14 +128,14 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	address := taken.Addr().String()
-	err = quietServer().Serve(t.Context(), Listen(address, WithRetry(2, time.Millisecond)))
+	err = quietServer().Serve(t.Context(), Listen(address, WithListenRetry(2, time.Millisecond)))
 	if err == nil || !strings.Contains(err.Error(), "listen on "+address) {
 		t.Errorf("got %v", err)
 	}
 
 	var log lockedBuffer
 	s := micro.NewServer(micro.WithLogger(log.logger()))
-	l := Listen(address, WithRetry(1000, 5*time.Millisecond))
+	l := Listen(address, WithListenRetry(1000, 5*time.Millisecond))
 	go func() {
 		for !strings.Contains(log.String(), "cannot listen yet") {
 			runtime.Gosched()
@@ -151,7 +151,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	defer func() { _ = again.Close() }()
 	cancel()
-	if err := quietServer().Serve(ctx, Listen(address, WithRetry(1000, time.Hour))); err != nil {
+	if err := quietServer().Serve(ctx, Listen(address, WithListenRetry(1000, time.Hour))); err != nil {
 		t.Errorf("stopped while the port is taken: %v", err)
 	}
 }

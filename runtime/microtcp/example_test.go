@@ -40,7 +40,7 @@ func ExampleListen() {
 
 func ExampleDial() {
 	conn := microtcp.Dial("10.0.0.1:3002, 10.0.0.2:3002",
-		microtcp.WithRetry(5, 100*time.Millisecond),
+		microtcp.WithReconnect(5, 100*time.Millisecond),
 		microtcp.WithDialTimeout(time.Second),
 	)
 	c := micro.NewClient(conn) // connects when it is first used

@@ -55,6 +55,12 @@ func Listen(address string, opts ...ListenOption) *Listener {
 	return l
 }
 
+// Ready waits until the port is open, or ctx ends.
+func (l *Listener) Ready(ctx context.Context) error {
+	_, err := l.Addr(ctx)
+	return err
+}
+
 // Addr waits until the port is open, or ctx ends, and returns its address.
 func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	select {

@@ -77,14 +77,6 @@ func WithMaxSendBufferSize(bytes int) Option {
 	return limitOption(func(l *limits) { l.maxSend = bytes })
 }
 
-// WithRetry tries again when a port is taken (Listen; 5 times 3 s apart by
-// default) or a server cannot be reached (Dial; not by default): NestJS'
-// retryAttempts and retryDelay. A client's delays grow from delay by doubling,
-// and are jittered so that many clients do not come back in step.
-func WithRetry(attempts int, delay time.Duration) Option {
-	return limitOption(func(l *limits) { l.attempts, l.delay = attempts, delay })
-}
-
 // WithMaxConnections bounds the connections a listener holds at once; further
 // ones wait to be accepted. The default is 10000.
 func WithMaxConnections(n int) ListenOption {
@@ -94,4 +86,19 @@ func WithMaxConnections(n int) ListenOption {
 // WithDialTimeout bounds one attempt to connect. The default is 5 s.
 func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.dialTimeout = d })
+}
+
+// WithReconnect sets how a connection is made again that could not be made: up to
+// attempts times after the first failure, or without limit if attempts is negative.
+// By default the messages fail at once, and the next one connects again. The pauses
+// between attempts start at 50 ms and double up to delay. Each is jittered, so that
+// many clients do not reconnect at the same moment.
+func WithReconnect(attempts int, delay time.Duration) DialOption {
+	return dialOption(func(c *Client) { c.limits.attempts, c.limits.delay = attempts, delay })
+}
+
+// WithListenRetry sets how often, and after which pause, a listener tries to open a
+// port that is in use. The default is 5 times, 3 s apart.
+func WithListenRetry(attempts int, delay time.Duration) ListenOption {
+	return listenOption(func(l *Listener) { l.limits.attempts, l.limits.delay = attempts, delay })
 }

@@ -25,7 +25,7 @@ type Running struct {
 //
 // It logs nothing and does not wait for a port that is in use.
 func Serve(ctx context.Context, address string, c Config, patterns ...micro.Pattern) (*Running, error) {
-	listener := microtcp.Listen(address, microtcp.WithRetry(0, 0))
+	listener := microtcp.Listen(address, microtcp.WithListenRetry(0, 0))
 	var bound string
 	r, err := ServeOn(ctx, listener, func(ctx context.Context) error {
 		addr, err := listener.Addr(ctx)

@@ -50,7 +50,7 @@ func (l *tcpLink) address() string {
 }
 
 func (l *tcpLink) Listen() conformance.Listener {
-	return tcpListener{microtcp.Listen(l.address(), microtcp.WithRetry(200, 50*time.Millisecond))} // another process may use the port for a moment
+	return tcpListener{microtcp.Listen(l.address(), microtcp.WithListenRetry(200, 50*time.Millisecond))} // another process may use the port for a moment
 }
 
 func (l *tcpLink) Client(opts ...micro.ClientOption) *micro.Client {

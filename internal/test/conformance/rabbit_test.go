@@ -26,7 +26,7 @@ func TestRabbitMQ(t *testing.T) {
 		})
 	}
 	run("no acknowledgments", false)
-	run("acknowledged", true, microrabbit.WithNoAck(false), microrabbit.WithPrefetch(100, false),
+	run("acknowledged", true, microrabbit.WithAck(microrabbit.AckAfterHandling), microrabbit.WithPrefetch(100, false),
 		microrabbit.WithRedelivery(microrabbit.Redelivery{Attempts: 5, Delay: 10 * time.Millisecond}))
 }
 

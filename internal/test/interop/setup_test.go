@@ -38,13 +38,13 @@ func rabbit() broker {
 		name: "rmq", start: testenv.RabbitMQ, separate: true,
 		listen: func(p place) conformance.Listener {
 			if p.wild {
-				return microrabbit.Listen(p.url, p.queue, microrabbit.WithWildcards())
+				return microrabbit.Listen(p.url, p.queue, microrabbit.WithTopology(microrabbit.Topology{Wildcards: true}))
 			}
 			return microrabbit.Listen(p.url, p.queue)
 		},
 		dial: func(p place) micro.Conn {
 			if p.wild {
-				return microrabbit.Dial(p.url, p.queue, microrabbit.WithWildcards())
+				return microrabbit.Dial(p.url, p.queue, microrabbit.WithTopology(microrabbit.Topology{Wildcards: true}))
 			}
 			return microrabbit.Dial(p.url, p.queue)
 		},
