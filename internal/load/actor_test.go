@@ -33,7 +33,7 @@ func checkScenarios(t *testing.T, scenarios []scenario) {
 		}
 	}
 	name := func(v variant) string { return v.name + "/users=" + strconv.Itoa(v.users) }
-	bubbles(t, all, name, func(t *testing.T, v variant) { v.check(t, v.users, inMemory, run) })
+	bubble(t, all, name, func(t testing.TB, v variant) { v.check(t, v.users, inMemory, run) })
 	if !realClock() {
 		return
 	}
@@ -46,7 +46,7 @@ func checkScenarios(t *testing.T, scenarios []scenario) {
 }
 
 // check runs a scenario with some users, or at a rate for 0, and compares.
-func (s *scenario) check(t *testing.T, users int, over network, run func(testing.TB, load.Plan) *load.Result) {
+func (s *scenario) check(t testing.TB, users int, over network, run func(testing.TB, load.Plan) *load.Result) {
 	t.Helper()
 	actor := newActor(s)
 	service := over(t, map[string]micro.Handler{"work": actor.handle}, s.faults...)

@@ -47,7 +47,7 @@ func crises(unit time.Duration, perSecond int) []crisis {
 // for.
 func TestCollapse(t *testing.T) {
 	name := func(c crisis) string { return c.name }
-	bubbles(t, crises(500*ms, 500), name, func(t *testing.T, c crisis) { c.check(t, memoryPlace()) })
+	bubble(t, crises(500*ms, 500), name, func(t testing.TB, c crisis) { c.check(t, memoryPlace()) })
 	if !realClock() {
 		return
 	}
@@ -60,7 +60,7 @@ func TestCollapse(t *testing.T) {
 }
 
 // check runs the crisis and checks its verdict.
-func (c *crisis) check(t *testing.T, in place) {
+func (c *crisis) check(t testing.TB, in place) {
 	t.Helper()
 	res := c.run(t, in)
 	checkParts(t, res)
@@ -90,7 +90,7 @@ func (c *crisis) compare(res *load.Result) string {
 }
 
 // run runs the plan against a service of its own.
-func (c *crisis) run(t *testing.T, in place) *load.Result {
+func (c *crisis) run(t testing.TB, in place) *load.Result {
 	t.Helper()
 	const workers = 10
 	config := capacity.Config{Workers: workers, ServiceTime: capacity.Exponential(workers * time.Second / time.Duration(c.capacity)), Seed: 1}

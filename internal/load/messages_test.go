@@ -23,10 +23,10 @@ import (
 // among the others, and has its own totals.
 func TestWeightedMessages(t *testing.T) {
 	users := func(n int) string { return fmt.Sprintf("users=%d", n) }
-	bubbles(t, []int{0, 1}, users, checkWeights)
+	bubble(t, []int{0, 1}, users, checkWeights)
 }
 
-func checkWeights(t *testing.T, users int) {
+func checkWeights(t testing.TB, users int) {
 	t.Helper()
 	const n = requests // weights 1, 2, and 5: 5, 10, and 25
 	retried := newActor(&scenario{script: []behavior{{status: 503}, {}}})

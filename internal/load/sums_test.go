@@ -21,7 +21,7 @@ type sums struct {
 }
 
 // checkParts checks that every part of a result adds up to the whole.
-func checkParts(t *testing.T, res *load.Result) {
+func checkParts(t testing.TB, res *load.Result) {
 	t.Helper()
 	checkSum(t, res)
 	checkMessages(t, res)
@@ -68,7 +68,7 @@ func checkParts(t *testing.T, res *load.Result) {
 
 // checkMessages checks that the messages, the errors by text, and the latencies add up
 // to the totals.
-func checkMessages(t *testing.T, res *load.Result) {
+func checkMessages(t testing.TB, res *load.Result) {
 	t.Helper()
 	var sum load.MessageTotals
 	var latencies, errors int64
@@ -163,7 +163,7 @@ func TestOfferedIsTheSumOfOutcomes(t *testing.T) {
 			all = append(all, ordeal{policy: name, stopAfter: stopAfter, most: 5})
 		}
 	}
-	bubbles(t, all, ordeal.String, checkOrdeal)
+	bubble(t, all, ordeal.String, checkOrdeal)
 }
 
 // impatient returns a policy with short timeouts.
@@ -179,7 +179,7 @@ func impatient(name string) *policy.Policy {
 	return p
 }
 
-func checkOrdeal(t *testing.T, o ordeal) {
+func checkOrdeal(t testing.TB, o ordeal) {
 	t.Helper()
 	end := make(chan struct{})
 	var faults []string
@@ -234,7 +234,7 @@ func (r *results) add(done load.Request) {
 
 // check checks that there is one result for each request, numbered without gaps in the
 // order of the intended starts, and that the outcomes match the totals.
-func (r *results) check(t *testing.T, res *load.Result) {
+func (r *results) check(t testing.TB, res *load.Result) {
 	t.Helper()
 	if r.twice > 0 || int64(len(r.intended)) != res.Totals.Offered || r.outcomes != res.Totals.Outcomes {
 		t.Errorf("%d results with outcomes %v, %d of them twice: want one for each of %d requests, %v",
