@@ -138,7 +138,7 @@ func (w *workspace) tidied(m *module) (map[string][]byte, error) {
 			return nil, err
 		}
 	}
-	tidy := exec.Command("go", "mod", "tidy", "-modfile="+file) //nolint:noctx // ends by itself, and with this program
+	tidy := exec.Command("go", "mod", "tidy", "-modfile="+file)
 	tidy.Dir, tidy.Env = m.dir, append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
 	if out, err := tidy.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go mod tidy in %s: %w\n%s", m.dir, err, out)

@@ -171,7 +171,7 @@ func TestItemsAreTheSame(t *testing.T) {
 	}
 }
 
-// TestMissingPeers checks that rows without their peers are left out, with one line for
+// TestMissingPeers checks that rows with missing peers are skipped, with one line for
 // each peer.
 func TestMissingPeers(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no node

@@ -165,7 +165,7 @@ func available(out io.Writer, all []row) (rows []row) {
 		reasons := r.missing()
 		for _, reason := range reasons {
 			if !missing[reason] {
-				fmt.Fprintln(out, "rows left out:", reason)
+				fmt.Fprintln(out, "skipped rows:", reason)
 			}
 			missing[reason] = true
 		}

@@ -209,7 +209,7 @@ func judge(t *testing.T, calls []call, outages []outage) (slowest durations) {
 				continue
 			}
 			slowest.failure = max(slowest.failure, c.ended.Sub(o.down))
-			if kind == micro.ErrTimeout {
+			if errors.Is(c.err, micro.ErrTimeout) {
 				t.Errorf("a call in flight when the broker was killed waited for its timeout")
 			}
 		}
