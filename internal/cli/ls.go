@@ -73,7 +73,7 @@ patterns from its TypeScript sources.
 	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the types in full")
 	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`")
-	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "time limit for a service to reply")
+	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for a service")
 	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout")
 	return cmd

@@ -161,7 +161,7 @@ func (n *nestProgram) budget() {
 		sources = append(sources, "each call adds "+number(b.Ratio)+" retries")
 	}
 	if b.Floor > 0 {
-		sources = append(sources, "each second adds "+number(b.Floor))
+		sources = append(sources, "each second adds "+number(b.Floor)+" more")
 	}
 	text := "/** Limits the retries of all calls together: " + strings.Join(sources, ", and ") + ". Use one for each service. */\nclass RetryBudget {\n" +
 		"  private tokens = " + number(b.Floor) + ";\n"

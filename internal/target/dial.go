@@ -93,7 +93,8 @@ func (f *Flags) CheckTLS(t Target) error {
 			encrypted = append(encrypted, s.Name+"://")
 		}
 	}
-	return exit.WithHint(f.NoTLS(), "use %s instead of %s", strings.Join(encrypted, ", "), t)
+	last := len(encrypted) - 1
+	return exit.WithHint(f.NoTLS(), "use %s, or %s instead of %s", strings.Join(encrypted[:last], ", "), encrypted[last], t)
 }
 
 // NoTLS rejects the TLS flags.

@@ -129,7 +129,7 @@ func TestAddServicesOfBrokers(t *testing.T) {
 		{Name: "mail", Path: "./apps/mail", Transport: RabbitMQ},
 		{Name: "audit", Path: "./apps/audit", Transport: NATS, Queue: "audit.v2"},
 		{Name: "seen", Command: []string{"npm", "start"}, Transport: Redis, ReadyPattern: `{"cmd":"a: b"}`, Ready: ReadyMessage},
-		{Name: "said", Command: []string{"npm", "start"}, Transport: NATS, Ready: ReadyMessage},
+		{Name: "stated", Command: []string{"npm", "start"}, Transport: NATS, Ready: ReadyMessage},
 		{Name: "usual", Command: []string{"npm", "start"}, Transport: NATS, Ready: ReadyProcess},
 	} {
 		var err error
@@ -151,7 +151,7 @@ services:
     command: [npm, start]
     transport: redis
     ready: {pattern: {"cmd":"a: b"}}
-  said:
+  stated:
     command: [npm, start]
     transport: nats
     ready: message

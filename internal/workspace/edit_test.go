@@ -127,9 +127,9 @@ func TestAddDependencyAndEnv(t *testing.T) {
 	}
 	for name, do := range map[string]func() ([]byte, error){
 		"a cycle":         func() ([]byte, error) { return AddDependency(text, "items", "gateway") },
-		"unknown service": func() ([]byte, error) { return AddDependency(text, "nobody", "items") },
-		"unknown target":  func() ([]byte, error) { return AddDependency(text, "items", "nobody") },
-		"no such service": func() ([]byte, error) { return AddEnv(text, "nobody", "A", "b") },
+		"unknown service": func() ([]byte, error) { return AddDependency(text, "unknown", "items") },
+		"unknown target":  func() ([]byte, error) { return AddDependency(text, "items", "unknown") },
+		"no such service": func() ([]byte, error) { return AddEnv(text, "unknown", "A", "b") },
 		"a bad variable":  func() ([]byte, error) { return AddEnv(text, "items", "A-B", "b") },
 	} {
 		if got, err := do(); err == nil {

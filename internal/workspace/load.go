@@ -20,7 +20,7 @@ type Error struct {
 	File string
 	// Line and Column count from 1; columns are characters.
 	Line, Column int
-	// Message says what is wrong and how to fix it.
+	// Message describes the problem and how to fix it.
 	Message string
 }
 

@@ -52,7 +52,7 @@ func TestLoad(t *testing.T) {
 	if got := w.Service("mail").URL() + " " + w.Service("gateway").URL(); got != "tcp://127.0.0.1:3010 http://localhost:3001" {
 		t.Errorf("URLs %s", got)
 	}
-	if w.Service("nobody") != nil {
+	if w.Service("unknown") != nil {
 		t.Error("Service returned an unknown service")
 	}
 }
@@ -198,7 +198,7 @@ func TestOrder(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	for asked, want := range map[string]string{
-		"": "items orders gateway mail", "orders": "items orders", "mail": "mail", "gateway mail": "items orders gateway mail", "nobody": "",
+		"": "items orders gateway mail", "orders": "items orders", "mail": "mail", "gateway mail": "items orders gateway mail", "unknown": "",
 	} {
 		if got := names(w.Order(strings.Fields(asked)...)); got != want {
 			t.Errorf("Order(%s) = %q, want %q", asked, got, want)
