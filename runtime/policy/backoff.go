@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Backoff is how long to wait before each retry: Delay before the first, and
-// Factor times as long before each further one, up to Max. The zero Backoff
-// does not wait.
+// Backoff defines the delay before each retry: Delay before the first one, and Factor
+// times the previous delay before each further one, up to Max. The zero Backoff does
+// not wait.
 type Backoff struct {
-	// Delay is the wait before the first retry.
+	// Delay is the delay before the first retry.
 	Delay time.Duration
-	// Factor multiplies the wait from one retry to the next; less than 1 is 1.
+	// Factor multiplies the delay from one retry to the next. Less than 1 means 1.
 	Factor float64
-	// Max bounds the wait; 0 is no bound.
+	// Max limits the delay. 0 means no limit.
 	Max time.Duration
 }
 
-// Constant waits the same time before every retry.
+// Constant returns a Backoff with the same delay before every retry.
 func Constant(delay time.Duration) Backoff {
 	return Backoff{Delay: max(delay, 0), Factor: 1}
 }
 
-// Exponential waits delay before the first retry and twice as long before each
-// further one, at most most. A most of 0 is no bound.
+// Exponential returns a Backoff that starts at delay and doubles it before each further
+// retry, up to most. A most of 0 means no limit.
 func Exponential(delay, most time.Duration) Backoff {
 	return Backoff{Delay: max(delay, 0), Factor: 2, Max: max(most, 0)}
 }
 
-// Before returns the wait before retry n, counted from 1, without jitter.
+// Before returns the delay before retry n, counted from 1, without jitter.
 func (b Backoff) Before(n int) time.Duration {
 	if b.Delay <= 0 || n < 1 {
 		return 0
@@ -41,8 +41,8 @@ func (b Backoff) Before(n int) time.Duration {
 	return time.Duration(d)
 }
 
-// limit is the longest wait: a year where nothing else was said, so that sums
-// of a few stay in range.
+// limit returns the maximum delay: one year by default, so that sums of a few delays do
+// not overflow.
 func (b Backoff) limit() time.Duration {
 	if b.Max > 0 {
 		return b.Max
@@ -50,22 +50,22 @@ func (b Backoff) limit() time.Duration {
 	return 365 * 24 * time.Hour
 }
 
-// settled reports whether every retry from n on waits equally long.
+// settled reports whether all retries from n on have the same delay.
 func (b Backoff) settled(n int) bool {
 	return b.Factor <= 1 || b.Before(n) == b.Before(n+1)
 }
 
-// Jitter spreads delays at random.
+// Jitter randomizes delays.
 type Jitter int
 
-// The jitters. The zero Jitter is NoJitter.
+// The kinds of jitter. The zero Jitter is NoJitter.
 const (
-	NoJitter    Jitter = iota // the delay as it is
-	FullJitter                // anything from nothing to the delay
-	EqualJitter               // half the delay and anything up to the other half
+	NoJitter    Jitter = iota // the exact delay
+	FullJitter                // between 0 and the delay
+	EqualJitter               // between half the delay and the delay
 )
 
-// String is "none", "full" or "equal".
+// String returns "none", "full", or "equal".
 func (j Jitter) String() string {
 	switch j {
 	case FullJitter:

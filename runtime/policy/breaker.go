@@ -4,38 +4,37 @@ import (
 	"time"
 )
 
-// Breaker is a circuit breaker, shared by all requests of a policy: it watches
-// how the attempts of a sliding window end, and once too many have failed it
-// holds all of them back for a while. Then it lets a few through to see whether
-// the service is back.
+// Breaker is a circuit breaker shared by all requests of a policy. It counts failed
+// attempts in a sliding window. Once too many have failed, it opens: it rejects all
+// attempts for a while, and then lets a few probes through to find out whether the
+// service has recovered.
 //
-// A failure is what Transient says, whatever the policy retries; every other
-// answer tells that the service is there. An attempt that ended for a reason of
-// the caller's counts as neither. Events pass by the breaker: they say nothing
-// about the service, and a broker may keep them for it.
+// A failure is an error for which Transient returns true, whatever the policy retries.
+// Any other reply shows that the service is available. An attempt that ended because
+// of its caller counts as neither. Events bypass the breaker: they do not show whether
+// the service is available, and a broker may store them for it.
 //
-// The zero Breaker is none. In a Breaker with a Ratio, fields of 0 or less are
-// their defaults.
+// The zero Breaker is disabled. In a Breaker with a Ratio, fields of 0 or less have
+// their default values.
 type Breaker struct {
-	// Ratio is the share of failed attempts at which the breaker opens: 0.5 is
-	// half of them. More than 1 is 1.
+	// Ratio is the ratio of failed attempts at which the breaker opens, up to 1. 0.5
+	// means half of them.
 	Ratio float64
-	// Window is how far back attempts are counted, to a tenth of it; 10 s by
-	// default.
+	// Window is the length of the sliding window, which advances by tenths. The
+	// default is 10 s.
 	Window time.Duration
-	// Cooldown is how long the breaker stays open before it lets attempts
-	// through again to see; 5 s by default.
+	// Cooldown is the time that the breaker stays open before it sends probes. The
+	// default is 5 s.
 	Cooldown time.Duration
-	// Minimum is how many attempts the window must hold before the breaker may
-	// open; 20 by default.
+	// Minimum is the number of attempts in the window below which the breaker does
+	// not open. The default is 20.
 	Minimum int
-	// Probes is how many attempts are let through after the cool-down, and must
-	// all go well for the breaker to close; 1 by default. One failure opens it
-	// again.
+	// Probes is the number of attempts sent after the cooldown. All of them must
+	// succeed for the breaker to close; one failure opens it again. The default is 1.
 	Probes int
 }
 
-// What a Breaker has where nothing was said.
+// Defaults of a Breaker.
 const (
 	defaultWindow   = 10 * time.Second
 	defaultCooldown = 5 * time.Second
@@ -45,7 +44,7 @@ const (
 
 // complete fills in the defaults.
 func (b Breaker) complete() Breaker {
-	if !(b.Ratio > 0) { // NaN too
+	if !(b.Ratio > 0) { // also true for NaN
 		return Breaker{}
 	}
 	b.Ratio = min(b.Ratio, 1)

@@ -5,33 +5,33 @@ import (
 	"time"
 )
 
-// Budget bounds retries: see WithBudget. The zero Budget is no bound.
+// Budget limits retries: see WithBudget. The zero Budget is no limit.
 type Budget struct {
-	// Ratio is how many retries one request earns.
+	// Ratio is the number of retries that one request earns.
 	Ratio float64
-	// Floor is how many retries a second come for free.
+	// Floor is the number of retries per second that are always available.
 	Floor float64
 }
 
-// How much a bucket may hold: what ten seconds of the floor give, and never
-// less than ten retries, so that an idle hour does not save up a storm.
+// The capacity of a bucket is ten seconds of the floor, and at least ten retries, so
+// that an idle hour does not accumulate a retry storm.
 const (
 	bucketSeconds = 10
 	bucketLeast   = 10
 )
 
-// bucket is a token bucket: a token is a retry. It starts with one second of
-// the floor.
+// bucket is a token bucket in which a token is a retry. It starts with one second of the
+// floor.
 type bucket struct {
 	budget Budget
 	most   float64
 
 	mu     sync.Mutex // guards what follows
 	tokens float64
-	filled time.Time // when the floor was last paid in
+	filled time.Time // when the floor was last added
 }
 
-// newBucket returns nil for no bound.
+// newBucket returns nil if there is no limit.
 func newBucket(b Budget) *bucket {
 	if b == (Budget{}) {
 		return nil
@@ -39,7 +39,7 @@ func newBucket(b Budget) *bucket {
 	return &bucket{budget: b, most: max(bucketLeast, bucketSeconds*b.Floor), tokens: b.Floor, filled: time.Now()}
 }
 
-// earn pays in for one request.
+// earn adds the tokens of one request.
 func (b *bucket) earn() {
 	if b == nil || b.budget.Ratio == 0 {
 		return
@@ -49,10 +49,10 @@ func (b *bucket) earn() {
 	b.mu.Unlock()
 }
 
-// rounding keeps ten times a tenth from being less than one.
+// rounding keeps the sum of ten tenths from being less than one.
 const rounding = 1e-9
 
-// spend takes one token, and reports whether there was one.
+// spend takes one token, and reports whether one was available.
 func (b *bucket) spend(now time.Time) bool {
 	if b == nil {
 		return true

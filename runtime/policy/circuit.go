@@ -10,20 +10,20 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// BreakerState is what a breaker does with attempts.
+// BreakerState is the state of a breaker.
 type BreakerState int
 
 // The states of a breaker.
 const (
 	// Closed lets all attempts through.
 	Closed BreakerState = iota
-	// Open holds all back.
+	// Open rejects all attempts.
 	Open
-	// HalfOpen lets a few through, to see.
+	// HalfOpen lets a few probes through.
 	HalfOpen
 )
 
-// String is "closed", "open" or "half-open".
+// String returns "closed", "open", or "half-open".
 func (s BreakerState) String() string {
 	switch s {
 	case Open:
@@ -34,25 +34,25 @@ func (s BreakerState) String() string {
 	return "closed"
 }
 
-// errOpen ends a request whose first attempt was held back.
+// errOpen ends a request whose first attempt was rejected.
 var errOpen = fmt.Errorf("%w: the breaker is open", micro.ErrShed)
 
-// verdict is what an attempt's end says about the service.
+// verdict is the conclusion about the service from the end of an attempt.
 type verdict int
 
 const (
-	noVerdict verdict = iota // it ended for another reason
+	noVerdict verdict = iota // no conclusion
 	good
 	bad
 )
 
-// judge gives the verdict on an attempt. One that began when its time was over
-// says nothing.
+// judge returns the verdict on an attempt. One that began after its deadline allows no
+// conclusion.
 func judge(a *attempt, err error) verdict {
 	if err == nil {
 		return good
 	}
-	var remote *micro.Error // behind the return, because it is allocated
+	var remote *micro.Error // declared here, because it escapes to the heap
 	switch {
 	case Transient(err):
 		if d := a.req.Deadline; !d.IsZero() && !a.start.Before(d) {
@@ -65,24 +65,24 @@ func judge(a *attempt, err error) verdict {
 	return noVerdict
 }
 
-// breaker is a Breaker at work.
+// breaker is the state of a Breaker.
 type breaker struct {
 	settings Breaker
 
-	mu     sync.Mutex // guards what follows, and keeps the hook's calls in order
+	mu     sync.Mutex // guards the fields below, and orders the calls of the hook
 	state  BreakerState
 	since  time.Time // of state
-	turn   pass      // counts the states; results of attempts of an earlier one do not count
+	turn   pass      // counts state changes; results from an earlier state are ignored
 	window window    // while closed
-	probes int       // while half-open: on their way, or gone well
-	well   int       // of these, gone well
+	probes int       // while half-open: in flight or successful
+	well   int       // successful ones of these
 }
 
-// pass lets an attempt through a breaker, and takes its result back to it. The
-// zero pass is that of an attempt without a breaker.
+// pass identifies an admitted attempt when its result is reported. The zero pass belongs
+// to an attempt without a breaker.
 type pass uint64
 
-// newBreaker returns nil for none.
+// newBreaker returns nil for the zero Breaker.
 func newBreaker(s Breaker) *breaker {
 	if s == (Breaker{}) {
 		return nil
@@ -91,8 +91,8 @@ func newBreaker(s Breaker) *breaker {
 	return &breaker{settings: s, since: now, turn: 1, window: newWindow(s.Window, now)}
 }
 
-// shut reports whether the breaker is certain to hold an attempt back that
-// begins at a time to come.
+// shut reports whether the breaker will certainly reject an attempt at a future
+// time.
 func (b *breaker) shut(at time.Time) bool {
 	if b == nil {
 		return false
@@ -102,7 +102,7 @@ func (b *breaker) shut(at time.Time) bool {
 	return b.state == Open && at.Before(b.since.Add(b.settings.Cooldown))
 }
 
-// closed reports whether the breaker lets all through.
+// closed reports whether the breaker admits all attempts.
 func (b *breaker) closed() bool {
 	if b == nil {
 		return true
@@ -112,7 +112,7 @@ func (b *breaker) closed() bool {
 	return b.state == Closed
 }
 
-// admit lets an attempt through that begins now, or does not.
+// admit reports whether an attempt may begin now.
 func (b *breaker) admit(tell teller, now time.Time) (pass, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -131,7 +131,7 @@ func (b *breaker) admit(tell teller, now time.Time) (pass, bool) {
 	return b.turn, true
 }
 
-// ended counts how an attempt has ended.
+// ended counts the result of an attempt.
 func (b *breaker) ended(tell teller, through pass, v verdict, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,7 +148,7 @@ func (b *breaker) ended(tell teller, through pass, v verdict, now time.Time) {
 	}
 }
 
-// probed counts how a probe has ended; mu is held.
+// probed counts the result of a probe; mu is held.
 func (b *breaker) probed(tell teller, v verdict, now time.Time) {
 	switch v {
 	case bad:
@@ -158,11 +158,11 @@ func (b *breaker) probed(tell teller, v verdict, now time.Time) {
 			b.change(tell, Closed, now)
 		}
 	default:
-		b.probes-- // another one, then
+		b.probes-- // make room for another probe
 	}
 }
 
-// change goes over to another state; mu is held.
+// change switches to another state; mu is held.
 func (b *breaker) change(tell teller, to BreakerState, now time.Time) {
 	b.state, b.since = to, now
 	b.turn++
@@ -173,22 +173,20 @@ func (b *breaker) change(tell teller, to BreakerState, now time.Time) {
 	}
 }
 
-// teller is whom to tell of a change.
+// teller is the hook to call for a change.
 type teller struct {
 	ctx  context.Context
 	hook func(context.Context, BreakerChange)
 }
 
-// windowParts is how many parts a window has: it slides by one of them at a
-// time.
+// windowParts is the number of parts of a window, which slides by one part at a time.
 const windowParts = 10
 
-// window counts what has ended lately, in as much memory for a million attempts
-// as for one.
+// window counts recent results in constant memory.
 type window struct {
 	origin time.Time
 	width  time.Duration // of a part
-	at     int64         // the part now counted in, since origin
+	at     int64         // number of the current part, since origin
 	parts  [windowParts]counts
 	sum    counts // of parts
 }
@@ -199,7 +197,7 @@ func newWindow(length time.Duration, now time.Time) window {
 	return window{origin: now, width: max(length/windowParts, 1)}
 }
 
-// add counts one that ended now.
+// add counts a result now.
 func (w *window) add(now time.Time, failed bool) {
 	w.slide(int64(now.Sub(w.origin) / w.width))
 	part := &w.parts[w.at%windowParts]
@@ -211,7 +209,7 @@ func (w *window) add(now time.Time, failed bool) {
 	}
 }
 
-// slide forgets what lies before the window that ends with part number to.
+// slide removes the parts before the window that ends with part number to.
 func (w *window) slide(to int64) {
 	if to-w.at >= windowParts {
 		w.parts, w.sum, w.at = [windowParts]counts{}, counts{}, to

@@ -1,12 +1,11 @@
-// Package policy says how patient a client is: how long one attempt may take,
-// how often a message is sent again, how long to wait in between, and how much
-// of all this the service can bear.
+// Package policy defines the retry policy of a client: the timeout of an attempt, the
+// number of retries, the delay between them, and limits that protect the service.
 //
 // A [Policy] is an option of a client:
 //
 //	c := micro.NewClient(microtcp.Dial("items:3002"), policy.Recommended())
 //
-// or made to measure:
+// or a custom one:
 //
 //	p := policy.New(
 //		policy.WithTimeout(300*time.Millisecond),
@@ -16,41 +15,37 @@
 //		policy.WithBudget(0.2, 10),
 //	)
 //
-// # Words
+// # Terms
 //
-// A request is what the caller wanted; an attempt is one message on the wire
-// for it. A request has one attempt and at most as many retries as the policy
-// allows; a hedge is an attempt beside one that is not answered yet, and a try
-// is an attempt with its hedges. Each attempt has its own deadline and is numbered; the number and the
-// time left travel in the packet's metadata, so that a service can drop work
-// nobody waits for.
+// A request is one call by the application. An attempt is one message on the wire for
+// it. A request has one attempt and up to the policy's number of retries. A hedge is an
+// additional attempt while another one is pending; a try is an attempt together with
+// its hedges. Each attempt has its own deadline and number, which travel in the packet's
+// metadata, so that a service can drop abandoned work.
 //
 // # What is retried
 //
-// Only what may have gone wrong by chance: see [Transient]; [WithRetryOn] says
-// otherwise. A request is never
-// retried after a value of its answer has reached the caller, and an event is
-// retried only when it was certainly not sent. A retry that could not end
-// before the request's deadline is not made.
+// By default, only transient errors are retried: see [Transient] and [WithRetryOn]. A
+// request is never retried after a value of its reply has reached the caller. An event
+// is retried only if it was certainly not sent. A retry that cannot complete before the
+// request's deadline is not made.
 //
 // # Why a budget
 //
-// Retries multiply the load of a service at the very moment it is slow; past
-// some point they keep it slow for ever. A budget bounds the retries of all
-// requests together to a share of the requests made, so the worst a client does
-// to a failing service is known beforehand: see [WithBudget].
+// Retries multiply the load of a service exactly when it is slow. Beyond some point,
+// they keep it slow forever. A budget limits the retries of all requests to a ratio of
+// the requests, so the maximum load of a client on a failing service is known in
+// advance: see [WithBudget].
 //
 // # Breaker and hedges
 //
-// A breaker stops sending for a while once most attempts fail, so that requests
-// fail at once instead of waiting, and a service that is down is left alone: see
-// [Breaker]. It is for services that fail as a whole; where one of many instances
-// is bad, it makes the others' answers fail too. A budget is the milder means,
-// and no preset has a breaker.
+// A breaker stops sending for a while once most attempts fail. Requests then fail at
+// once instead of waiting, and the service can recover: see [Breaker]. It suits services
+// that fail as a whole. If only one of many instances fails, it also rejects requests to
+// the others. A budget is the milder measure, and no preset has a breaker.
 //
-// A hedge sends a slow request a second time and takes the first answer: see
-// [Hedge]. It is for long tails, and never without a budget where the service
-// may be slow as a whole.
+// A hedge sends a slow request again and uses the first reply: see [Hedge]. It shortens
+// the tail of the latencies. Combine it with a budget if the whole service may be slow.
 //
 // # What is stored
 //
@@ -60,7 +55,7 @@
 //
 // # The whole request
 //
-// The request's deadline is the caller's, or what micro.WithTimeout gives the
-// client, retries included. Where nothing was said it is 5 s, or what the policy
-// may take when that is longer; a micro.WithTimeout after the policy wins.
+// The deadline of a request, including its retries, is the caller's, or that of the
+// client's micro.WithTimeout. By default, it is 5 s, or the time that the policy may
+// take, if that is longer. A micro.WithTimeout after the policy takes precedence.
 package policy

@@ -4,25 +4,24 @@ import (
 	"time"
 )
 
-// Hedge sends a request a second time when the first attempt has not been
-// answered for a while: the first answer is the request's, and the other attempt
-// is given up. It trades work of the service for a shorter tail of latencies, so
-// it is for handlers that may do the work twice, and for services with work to
-// spare; a budget bounds how much (each hedge takes what a retry does). Events
-// are never hedged, and nothing is once a value of an answer has come.
+// Hedge sends a request again if the first attempt is slow. The first reply wins, and
+// the other attempt is abandoned. Hedging trades additional load for a shorter tail of
+// the latencies. It suits handlers that are safe to run twice and services with spare
+// capacity. A budget limits it; each hedge costs as much as a retry. Events are never
+// hedged, and neither is a request after the first value of its reply.
 //
-// How long to wait is a Delay, or a Quantile of what first attempts took lately.
-// The zero Hedge is not to hedge.
+// The time to wait is a Delay, or a Quantile of recent durations of first attempts. The
+// zero Hedge is disabled.
 type Hedge struct {
-	// Delay is how long to wait for an answer. It does not count with a Quantile.
+	// Delay is the time to wait for a reply. It is ignored if Quantile is set.
 	Delay time.Duration
-	// Quantile waits as long as this share of first attempts take: 0.95 hedges
-	// about 5 % of the requests. It is kept from 0.5 to 0.999. There are no
-	// hedges until enough has been measured: 100 attempts at the least, and 1000
-	// for 0.995 or 5000 for 0.999.
+	// Quantile waits for this quantile of the durations of first attempts: 0.95 hedges
+	// about 5% of the requests. It is limited to the range from 0.5 to 0.999. Hedging
+	// starts after enough measurements: at least 100 attempts, 1000 for 0.995, or 5000
+	// for 0.999.
 	Quantile float64
-	// Max limits the hedges of one request, each after another such wait; the
-	// default is 1.
+	// Max limits the hedges of one request, each after another such wait. The default
+	// is 1.
 	Max int
 }
 
@@ -37,7 +36,7 @@ func (h Hedge) complete() Hedge {
 	case h.Quantile > 0:
 		h.Delay, h.Quantile = 0, min(max(h.Quantile, leastQuantile), mostQuantile)
 	case h.Delay > 0:
-		h.Quantile = 0 // it may be no number
+		h.Quantile = 0 // it may be NaN
 	default:
 		return Hedge{}
 	}
@@ -45,8 +44,8 @@ func (h Hedge) complete() Hedge {
 	return h
 }
 
-// longest is by how much hedges may prolong a try whose attempts are bounded to
-// timeout: the last one may begin just before the one before it is given up.
+// longest returns how much longer hedges can make a try whose attempts are limited by
+// timeout: the last hedge may begin just before the previous one times out.
 func (h Hedge) longest(timeout time.Duration) time.Duration {
 	wait := timeout
 	if h.Quantile == 0 {

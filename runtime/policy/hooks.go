@@ -7,115 +7,115 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Hooks are told of every attempt of a policy. Each may be nil. Started, Ended
-// and Refused are called by the goroutine that makes the request, one at a time,
-// also where hedged attempts overlap; Late by one of the transport, maybe after
-// the request has long returned; Breaker by whichever changes the breaker. They
-// must not block. The context is the request's own.
+// Hooks are called for every attempt of a policy. Each may be nil. Started, Ended, and
+// Refused are called by the goroutine that makes the request, one at a time, even if
+// hedged attempts overlap. Late is called by a goroutine of the transport, possibly long
+// after the request has returned. Breaker is called by the goroutine that changes the
+// breaker's state. Hooks must not block. The context is that of the request.
 type Hooks struct {
-	// Started tells that an attempt begins; Request, Number, Hedge and Start are
+	// Started is called when an attempt begins. Request, Number, Hedge, and Start are
 	// set.
 	Started func(ctx context.Context, a Attempt)
-	// Ended tells that an attempt has ended, and what follows. It is called once
-	// for each that has started, before the request returns; the request's last
-	// one is that whose answer or error the request has.
+	// Ended is called when an attempt has ended, with the next step. It is called once
+	// for each started attempt, before the request returns. The last one determines the
+	// reply or error of the request.
 	Ended func(ctx context.Context, a Attempt)
-	// Late tells of an answer that came after its attempt had been given up.
+	// Late is called for a reply that arrives after its attempt was abandoned.
 	Late func(ctx context.Context, l Late)
-	// Refused tells of an attempt that was due and is not made, because the
-	// breaker or the budget holds it back. It is told of each of them once, also
-	// of a retry of which Ended says so in Next.
+	// Refused is called for an attempt that was due but not made, because of the
+	// breaker or the budget. It is called once for each, including a retry that Ended
+	// has reported in Next.
 	Refused func(ctx context.Context, r Refusal)
-	// Breaker tells that the breaker has changed its state, in order and one at a
-	// time for a breaker. The policies that share a breaker each tell of the
-	// changes that their own requests cause. It must not use the policy.
+	// Breaker is called when the breaker has changed its state, in order, and one call
+	// at a time per breaker. Policies that share a breaker each report the changes
+	// that their own requests cause. It must not use the policy.
 	Breaker func(ctx context.Context, c BreakerChange)
 }
 
 // Attempt is one message on the wire for a request.
 type Attempt struct {
-	// Request is the caller's request, the same for all its attempts. It must
-	// not be changed.
+	// Request is the caller's request, the same for all attempts. It must not be
+	// changed.
 	Request *micro.Request
-	// Number counts from 1, hedges included.
+	// Number counts from 1, including hedges.
 	Number int
-	// Hedge tells that it was sent beside an attempt that was not answered yet.
+	// Hedge reports whether it was sent while another attempt was pending.
 	Hedge bool
-	// Start is when the attempt began, before it waited for a connection.
+	// Start is the time the attempt began, before waiting for a connection.
 	Start time.Time
-	// Wrote is when the message was handed to the connection; zero when it
-	// never was. Where a transport had to send it again, it is the last time.
+	// Wrote is the time the message was written to the connection, or zero if it was
+	// not. If a transport resent it, it is the last time.
 	Wrote time.Time
-	// End is when the attempt was answered or given up.
+	// End is the time of the reply, or when the attempt was abandoned.
 	End time.Time
-	// Err is how it ended; nil is an answer without error.
+	// Err is its error. nil means a reply without an error.
 	Err error
-	// Next is what follows.
+	// Next is the next step.
 	Next Next
-	// Delay is the wait before the next attempt, when there is one.
+	// Delay is the delay before the next attempt, if there is one.
 	Delay time.Duration
 }
 
-// Late is an answer nobody waited for any more.
+// Late is a reply to an abandoned attempt.
 type Late struct {
 	// Request is the caller's request.
 	Request *micro.Request
-	// Number is the attempt's.
+	// Number is the number of the attempt.
 	Number int
-	// By is how long after its attempt was given up the answer came.
+	// By is the time between the end of the attempt and the reply.
 	By time.Duration
-	// Err is the peer's error if the answer was one.
+	// Err is the peer's error, if the reply was one.
 	Err *micro.Error
 }
 
-// Refusal is an attempt that was due and is not made.
+// Refusal is an attempt that was due but not made.
 type Refusal struct {
 	// Request is the caller's request.
 	Request *micro.Request
-	// Number is what the attempt's would have been. 1 is that the request was
+	// Number is the number that the attempt would have had. 1 means that the request was
 	// not sent at all.
 	Number int
-	// Hedge tells that it would have been one; the request goes on without.
+	// Hedge reports whether it would have been a hedge. The request continues without it.
 	Hedge bool
 	// Why is BreakerOpen or OverBudget.
 	Why Next
-	// At is when it was due, or when it was clear that it would be refused.
+	// At is the time it was due, or when it became certain that it would be rejected.
 	At time.Time
 }
 
-// BreakerChange is a breaker's change to another state.
+// BreakerChange is a change of a breaker's state.
 type BreakerChange struct {
 	// State is the new one.
 	State BreakerState
-	// At is when.
+	// At is the time of the change.
 	At time.Time
 }
 
-// Next is what follows an attempt.
+// Next is the step after an attempt.
 type Next int
 
-// What can follow an attempt.
+// The steps after an attempt.
 const (
-	// Done: the request has its answer, or an error that is not retried.
+	// Done: the request has its reply, or an error that is not retried.
 	Done Next = iota
-	// Retry: another attempt follows, after Delay.
+	// Retry: another attempt follows after Delay.
 	Retry
-	// Exhausted: the error could be retried, but all attempts are used up.
+	// Exhausted: the error is retryable, but no attempts are left.
 	Exhausted
 	// OverBudget: a retry was due, but the budget is spent.
 	OverBudget
-	// OutOfTime: a retry was due, but the request's deadline comes first.
+	// OutOfTime: a retry was due, but the request's deadline is earlier.
 	OutOfTime
 	// BreakerOpen: a retry was due, but the breaker is open.
 	BreakerOpen
-	// Pending: it failed, and an attempt beside it is still on its way.
+	// Pending: it failed while another attempt is pending.
 	Pending
-	// Outrun: an attempt beside it was answered first, so it was given up, or its
-	// answer dropped.
+	// Outrun: another attempt got the first reply, so this one was abandoned, or its
+	// reply dropped.
 	Outrun
 )
 
-// String names what follows, in lower case.
+// String returns the name of the step in lower case.
 func (n Next) String() string {
 	switch n {
 	case Retry:
@@ -136,10 +136,10 @@ func (n Next) String() string {
 	return "done"
 }
 
-// any reports whether somebody listens to the attempts.
+// any reports whether there is a hook for attempts.
 func (h *Hooks) any() bool { return h.Started != nil || h.Ended != nil || h.Late != nil }
 
-// and returns hooks that tell h first, then next.
+// and returns hooks that call those of h first, and then those of next.
 func (h Hooks) and(next Hooks) Hooks {
 	return Hooks{
 		Started: both(h.Started, next.Started),

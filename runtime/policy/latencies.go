@@ -7,30 +7,29 @@ import (
 	"time"
 )
 
-// latencies knows a quantile of the last durations it was told of, to about
-// 6 %, in constant memory: it counts in classes, of which each doubling has
-// latencyParts, and halves all counts now and then, so that what is long ago
-// weighs little.
+// latencies estimates a quantile of recent durations to within about 6%, in constant
+// memory. It counts durations in classes, latencyParts per power of two, and
+// periodically halves all counts, so that old durations have little weight.
 type latencies struct {
 	quantile float64
-	enough   int // how many make a quantile worth knowing
+	enough   int // number of durations required for an estimate
 	value    atomic.Int64
 
 	mu     sync.Mutex // guards what follows
 	counts [latencyClasses]uint32
 	sum    int // of counts
-	told   int // since value was worked out
+	added  int // since value was computed
 }
 
 const (
 	latencyUnit    = time.Microsecond
-	latencyParts   = 16                      // of a doubling
+	latencyParts   = 16                      // per power of two
 	latencyClasses = (32 + 1) * latencyParts // up to 2^36 µs, nineteen hours
 
-	leastLatencies = 100 // before a quantile is worth knowing
-	beyondQuantile = 5   // of which as many must lie past it
-	latencyMemory  = 4   // halved when as many times as enough are there
-	latencyEvery   = 32  // how often the quantile is worked out
+	leastLatencies = 100 // required for an estimate
+	beyondQuantile = 5   // required above the quantile
+	latencyMemory  = 4   // multiple of enough at which counts are halved
+	latencyEvery   = 32  // number of durations between computations
 )
 
 // newLatencies returns nil for a quantile of 0.
@@ -41,10 +40,10 @@ func newLatencies(quantile float64) *latencies {
 	return &latencies{quantile: quantile, enough: max(leastLatencies, int(beyondQuantile/(1-quantile)+0.5))}
 }
 
-// wait returns the quantile; 0 is that too little is known.
+// wait returns the quantile, or 0 if there are too few durations.
 func (l *latencies) wait() time.Duration { return time.Duration(l.value.Load()) }
 
-// add takes a duration in.
+// add counts a duration.
 func (l *latencies) add(d time.Duration) {
 	i := latencyClass(d)
 	l.mu.Lock()
@@ -54,9 +53,9 @@ func (l *latencies) add(d time.Duration) {
 	if l.sum >= latencyMemory*l.enough {
 		l.halve()
 	}
-	if l.told++; l.sum >= l.enough && (l.told >= latencyEvery || l.value.Load() == 0) {
-		l.told = 0
-		l.value.Store(int64(l.workOut()))
+	if l.added++; l.sum >= l.enough && (l.added >= latencyEvery || l.value.Load() == 0) {
+		l.added = 0
+		l.value.Store(int64(l.compute()))
 	}
 }
 
@@ -68,9 +67,9 @@ func (l *latencies) halve() {
 	}
 }
 
-// workOut finds the quantile: the upper end of the class it lies in, because a
-// hedge that comes a little late costs less than many that come early.
-func (l *latencies) workOut() time.Duration {
+// compute computes the quantile: the upper bound of its class, because a slightly late
+// hedge costs less than many early ones.
+func (l *latencies) compute() time.Duration {
 	past := int(float64(l.sum) * (1 - l.quantile))
 	for i := latencyClasses - 1; i > 0; i-- {
 		if past -= int(l.counts[i]); past < 0 {
@@ -80,8 +79,8 @@ func (l *latencies) workOut() time.Duration {
 	return latencyEnd(0)
 }
 
-// latencyClass is the class of a duration: as they are below latencyParts units,
-// and above by the highest bit and the four below it.
+// latencyClass returns the class of a duration: its value if below latencyParts units,
+// otherwise determined by its highest bit and the four bits below it.
 func latencyClass(d time.Duration) int {
 	units := uint64(max(d, 0) / latencyUnit)
 	if units < latencyParts {
@@ -91,7 +90,7 @@ func latencyClass(d time.Duration) int {
 	return min(shift*latencyParts+int(units>>shift), latencyClasses-1)
 }
 
-// latencyEnd is where a class ends.
+// latencyEnd returns the upper bound of a class.
 func latencyEnd(class int) time.Duration {
 	if class < latencyParts {
 		return time.Duration(class+1) * latencyUnit

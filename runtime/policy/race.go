@@ -11,19 +11,19 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// race is one try of a request whose attempts may overlap. Each attempt runs in
-// a goroutine of its own; all else, the hooks and the caller's Reply included,
-// is done by the goroutine that makes the request, to which the race belongs and
-// which waits for every attempt: those that are given up have their context
-// cancelled, so that takes as long as the transport needs to notice.
+// race is one try of a request whose attempts may overlap. Each attempt runs in its own
+// goroutine. The goroutine that makes the request owns the race and does everything
+// else, including the hooks and the caller's Reply. It waits for every attempt: abandoned
+// ones have their context canceled, so this takes as long as the transport needs to
+// notice.
 type race struct {
 	run      *run
 	most     int // hedges
 	entrants []*entrant
 	running  int      // of entrants
-	winner   *entrant // the first that was answered
+	winner   *entrant // the first one with a reply
 
-	values chan handed   // of entrants; whoever sends waits for its back
+	values chan handed   // of entrants; the sender waits for its back
 	over   chan *entrant // has room for all
 }
 
@@ -33,7 +33,7 @@ type entrant struct {
 	race     *race
 	ctx      context.Context
 	quit     context.CancelCauseFunc
-	back     chan error // what became of a value
+	back     chan error // the result of a value
 	measured bool
 
 	// Set by its goroutine before it is sent to over.
@@ -43,20 +43,20 @@ type entrant struct {
 	stack    []byte
 }
 
-// handed is a value on its way from an entrant to the caller.
+// handed is a value that an entrant passes to the caller.
 type handed struct {
 	from  *entrant
 	value micro.Value
 }
 
 var (
-	// errOutrun is why an attempt was given up.
+	// errOutrun is the cause of an abandoned attempt.
 	errOutrun = fmt.Errorf("%w: another attempt was answered first", context.Canceled)
 	// errExited is the error of an attempt whose goroutine did not return.
 	errExited = errors.New("the attempt's goroutine has exited")
 )
 
-// race makes one try and decides what follows.
+// race makes one try and decides the next step.
 func (r *run) race(try int, through pass, now time.Time) ending {
 	c := &race{run: r, most: r.policy.settings.Hedge.Max, values: make(chan handed)}
 	c.over = make(chan *entrant, c.most+1)
@@ -86,7 +86,7 @@ func (r *run) race(try int, through pass, now time.Time) ending {
 	return end
 }
 
-// hedgeTimer is when to hedge: never while too little is known.
+// hedgeTimer fires when a hedge is due: never while there are too few measurements.
 func (r *run) hedgeTimer() (timer *time.Timer, due <-chan time.Time, delay time.Duration) {
 	delay = r.policy.settings.Hedge.Delay
 	if l := r.policy.latencies; l != nil {
@@ -126,15 +126,15 @@ func (e *entrant) run() {
 	e.err = e.race.run.send(e.ctx, e.attempt, e)
 }
 
-// Send passes a value on to the goroutine that makes the request, and waits for
-// what the caller said to it.
+// Send passes a value to the goroutine that makes the request, and waits for the caller's
+// result.
 func (e *entrant) Send(v micro.Value) error {
 	e.race.values <- handed{e, v}
 	return <-e.back
 }
 
-// hedge starts another attempt if it may, and reports whether a further one may
-// follow.
+// hedge starts another attempt if the policy permits it, and reports whether a further
+// one may follow.
 func (c *race) hedge(now time.Time) bool {
 	r := c.run
 	switch {
@@ -154,9 +154,9 @@ func (c *race) hedge(now time.Time) bool {
 	return ok && len(c.entrants) <= c.most
 }
 
-// take hands the winner's values to the caller; the first that has one is the
-// winner. The others learn that nobody wants theirs; where it was the last, that
-// attempt was answered all the same, and is not to be counted as given up.
+// take passes the winner's values to the caller; the first entrant with a value is the
+// winner. The others get an error. If the value was their last, their attempt still got a
+// reply, and does not count as abandoned.
 func (c *race) take(v handed) {
 	c.measure(v.from, time.Now())
 	if c.winner == nil {
@@ -172,7 +172,7 @@ func (c *race) take(v handed) {
 	}
 }
 
-// win gives up all others.
+// win abandons all other entrants.
 func (c *race) win(winner *entrant) {
 	c.winner = winner
 	for _, e := range c.entrants {
@@ -182,8 +182,8 @@ func (c *race) win(winner *entrant) {
 	}
 }
 
-// left notes that an entrant has ended, and reports whether its end is the
-// try's. Of any other it tells at once.
+// left records that an entrant has ended, and reports whether its end is that of the try.
+// It reports any other end to the hooks at once.
 func (c *race) left(e *entrant) bool {
 	c.running--
 	if e.panicked != nil {
@@ -206,16 +206,16 @@ func (c *race) left(e *entrant) bool {
 	return false
 }
 
-// answers reports whether an attempt's end is the answer to the request, rather
-// than a reason to wait for the others.
+// answers reports whether the end of an attempt is the reply to the request, rather than
+// a reason to wait for the others.
 func (c *race) answers(err error) bool {
 	var remote *micro.Error
 	return err == nil || errors.As(err, &remote) && remote.Remote() && !c.run.policy.retryable(err)
 }
 
-// measure notes how long a first attempt took: to its first value, to its end
-// without one, or, where it was outrun, as long as it was waited for. Without
-// these the quantile would sink with each hedge that wins.
+// measure records the duration of a first attempt: until its first value, until its end
+// without one, or, if it was outrun, until then. Without the latter, the quantile would
+// decrease with each winning hedge.
 func (c *race) measure(e *entrant, at time.Time) {
 	if l := c.run.policy.latencies; l != nil && !e.hedge && !e.measured {
 		e.measured = true
@@ -223,8 +223,8 @@ func (c *race) measure(e *entrant, at time.Time) {
 	}
 }
 
-// stop lets the entrants' contexts go and, after a panic, waits for those that
-// are still on their way.
+// stop cancels the contexts of the entrants and, after a panic, waits for those that are
+// still running.
 func (c *race) stop() {
 	for _, e := range c.entrants {
 		e.quit(errOutrun)
@@ -239,8 +239,8 @@ func (c *race) stop() {
 	}
 }
 
-// serial makes a trace that attempts which overlap may share: its functions are
-// called one at a time.
+// serial returns a trace for overlapping attempts: its functions are called one at a
+// time.
 func serial(t *micro.Trace) *micro.Trace {
 	if t == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// class is a kind of errors that has a name.
+// class is a named class of errors.
 type class struct {
 	name  string
 	match func(error) bool
@@ -22,7 +22,7 @@ const (
 	neverClass     = "never"
 )
 
-// classNamed knows the classes.
+// classNamed returns the class with a name.
 func classNamed(name string) (c class, ok bool) {
 	switch name {
 	case "timeout":
@@ -43,7 +43,7 @@ func classNamed(name string) (c class, ok bool) {
 	return statusClass(name)
 }
 
-// statusClass knows 503 and 5xx.
+// statusClass parses 503 and 5xx.
 func statusClass(name string) (c class, ok bool) {
 	hundreds, isRange := strings.CutSuffix(name, "xx")
 	n, err := strconv.ParseUint(hundreds, 10, 16)
@@ -57,8 +57,8 @@ func statusClass(name string) (c class, ok bool) {
 	return class{name, statusFrom(low, high)}, true
 }
 
-// statusFrom matches the peer's errors with a status in a range; 0 is an error
-// that names none.
+// statusFrom matches the peer's errors with a status in a range. An error without a status
+// has status 0.
 func statusFrom(low, high int) func(error) bool {
 	return func(err error) bool {
 		var remote *micro.Error
@@ -66,7 +66,7 @@ func statusFrom(low, high int) func(error) bool {
 	}
 }
 
-// local matches what this side has found, and no answer of the peer.
+// local matches errors of this side, not those in a reply.
 func local(kind error) func(error) bool {
 	return func(err error) bool {
 		var answer *micro.Error
@@ -74,8 +74,7 @@ func local(kind error) func(error) bool {
 	}
 }
 
-// classes are the errors that any one of them matches. None at all is transient
-// alone.
+// classes matches the errors that any of them matches. The empty list means transient.
 type classes []class
 
 // parseClasses parses a comma-separated list. Each class is kept once; transient
@@ -119,5 +118,5 @@ func (l classes) names() []string {
 	return names
 }
 
-// String is the list that parseClasses reads.
+// String returns the list in the form that parseClasses accepts.
 func (l classes) String() string { return strings.Join(l.names(), ",") }

@@ -7,12 +7,11 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Transient reports whether err is of the kind that may have come by chance: no
-// answer in time, no connection, a connection lost, or an answer of the peer
-// with status 429, 502, 503 or 504; but not the refusal of a broker, which knows
-// whom it lets in. It is what a policy retries by default. A connection lost or a
-// timeout leaves open whether the service did the work: retrying is right for
-// handlers that may do it twice.
+// Transient reports whether err may be temporary: no reply in time, no connection, a lost
+// connection, or a reply with status 429, 502, 503, or 504. A rejection by a broker is
+// not transient. Policies retry transient errors by default. After a lost connection or a
+// timeout, the service may have done the work, so retries require handlers that are safe
+// to run twice.
 func Transient(err error) bool {
 	var remote *micro.Error
 	if errors.As(err, &remote) {
@@ -28,14 +27,13 @@ func Transient(err error) bool {
 	return errors.Is(err, micro.ErrTimeout) || errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrConnectionLost)
 }
 
-// AnyError reports whether err is an error at all, other than the caller's own
-// giving up and what this side held back on purpose. It retries what will fail
-// again just as well; the nest preset has it because code written for NestJS
-// usually does.
+// AnyError reports whether err is an error, other than a cancellation by the caller or a
+// message that this side withheld. It also retries errors that will recur. The nest
+// preset uses it because code written for NestJS usually does.
 func AnyError(err error) bool {
 	return err != nil && !errors.Is(err, context.Canceled) &&
 		!errors.Is(err, micro.ErrShed) && !errors.Is(err, micro.ErrClosed)
 }
 
-// Never retries nothing.
+// Never reports false for every error.
 func Never(error) bool { return false }

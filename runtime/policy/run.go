@@ -10,21 +10,19 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Intercept is the policy as a micro.Interceptor, for a place of its own among
-// others.
+// Intercept returns the policy as a micro.Interceptor, to order it among others.
 func (p *Policy) Intercept(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		return p.Run(ctx, req, reply, next)
 	}
 }
 
-// Run makes one request under the policy: it calls next once for each attempt,
-// with a copy of req that has the attempt's deadline and number. It is what the
-// interceptor does, for those who choose the policy anew for each request. An
-// error after several attempts says how many there were and wraps the last
-// one's. The calls of next are in the calling goroutine; with a Hedge each is in
-// one of its own, which has ended when Run returns, while reply is used by the
-// calling goroutine alone.
+// Run makes one request under the policy: it calls next once for each attempt, with a copy
+// of req that has the attempt's deadline and number. Use it instead of the interceptor to
+// choose a policy for each request. An error after several attempts contains their number
+// and wraps the last error. Run calls next in the calling goroutine; with a Hedge, it
+// calls next in a new goroutine per attempt, which has ended when Run returns. Only the
+// calling goroutine uses reply.
 func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply, next micro.Handler) error {
 	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline, trace: req.Trace}
 	if p.settings.Hedge != (Hedge{}) && !req.Event {
@@ -33,36 +31,35 @@ func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply,
 	return r.request(time.Now())
 }
 
-// run is one request on its way. It is made with room for its first attempt, so
-// that a request that needs no retry costs one allocation. It belongs to the
-// goroutine that makes the request.
+// run is one request in progress. It contains its first attempt, so that a request
+// without retries costs one allocation. The goroutine that makes the request owns it.
 type run struct {
 	policy   *Policy
 	ctx      context.Context
 	req      *micro.Request
 	reply    micro.Reply
 	next     micro.Handler
-	deadline time.Time    // zero: none
+	deadline time.Time    // zero means none
 	trace    *micro.Trace // the caller's
 	hedged   bool         // attempts may overlap
-	attempts int          // made, hedges included
+	attempts int          // including hedges
 	yielded  bool         // a value has reached the caller
 	first    attempt
 }
 
-// attempt is what must not be shared with another attempt, because a transport
-// may hold on to it after the attempt was given up.
+// attempt holds what attempts must not share, because a transport may keep it after the
+// attempt was abandoned.
 type attempt struct {
 	req    micro.Request
 	trace  micro.Trace
-	wrote  atomic.Int64 // nanoseconds from start, plus 1; 0 is not yet
+	wrote  atomic.Int64 // nanoseconds since start, plus 1; 0 means not written
 	start  time.Time
 	number int
 	hedge  bool
 	pass   pass
 }
 
-// request tries until there is an answer, or no reason to try again.
+// request makes tries until there is a reply, or no further try is permitted.
 func (r *run) request(now time.Time) error {
 	s := &r.policy.settings
 	if s.Deadline > 0 {
@@ -86,15 +83,14 @@ func (r *run) request(now time.Time) error {
 	}
 }
 
-// ending is what a try came to and what follows it.
+// ending is the result of a try and the next step.
 type ending struct {
 	err   error
 	next  Next
 	delay time.Duration // before the next
 }
 
-// refused words the error of a request whose next attempt the breaker holds
-// back.
+// refused returns the error of a request whose next attempt the breaker rejects.
 func refused(last error, attempts int) error {
 	if attempts == 0 {
 		return errOpen
@@ -102,7 +98,7 @@ func refused(last error, attempts int) error {
 	return finish(last, attempts, BreakerOpen)
 }
 
-// finish words the error a request ends with.
+// finish returns the final error of a request.
 func finish(err error, attempts int, why Next) error {
 	switch {
 	case err == nil:
@@ -132,15 +128,14 @@ func (r *run) admit(hedge bool, now time.Time) (pass, bool) {
 
 func (r *run) teller() teller { return teller{r.ctx, r.policy.hooks.Breaker} }
 
-// refuse tells of an attempt that is not made.
+// refuse reports an attempt that is not made.
 func (r *run) refuse(hedge bool, why Next, now time.Time) {
 	if h := r.policy.hooks.Refused; h != nil {
 		h(r.ctx, Refusal{Request: r.req, Number: r.attempts + 1, Hedge: hedge, Why: why, At: now})
 	}
 }
 
-// try makes one attempt, with its hedges where there may be some, and decides
-// what follows.
+// try makes one attempt, with its hedges if there are any, and decides the next step.
 func (r *run) try(try int, through pass, now time.Time) ending {
 	if r.hedged {
 		return r.race(try, through, now)
@@ -157,13 +152,13 @@ func (r *run) try(try int, through pass, now time.Time) ending {
 	return end
 }
 
-// Send passes a value on and remembers that there was one.
+// Send passes a value to the caller and records that there was one.
 func (r *run) Send(v micro.Value) error {
 	r.yielded = true
 	return r.reply.Send(v)
 }
 
-// begin numbers an attempt, makes its message, and tells of it.
+// begin numbers an attempt, creates its message, and reports it.
 func (r *run) begin(a *attempt, now time.Time) {
 	r.attempts++
 	a.number, a.start = r.attempts, now
@@ -182,8 +177,8 @@ func (r *run) begin(a *attempt, now time.Time) {
 	}
 }
 
-// send makes the attempt and lets the breaker know how it has ended, also when
-// it ends in a panic. It is called by the attempt's goroutine.
+// send makes the attempt and reports its end to the breaker, even after a panic. The
+// attempt's goroutine calls it.
 func (r *run) send(ctx context.Context, a *attempt, reply micro.Reply) error {
 	if a.pass == 0 {
 		return r.next(ctx, &a.req, reply)
@@ -195,8 +190,7 @@ func (r *run) send(ctx context.Context, a *attempt, reply micro.Reply) error {
 	return err
 }
 
-// decide says what follows a try, and takes the retry off the budget when it is
-// one.
+// decide returns the next step after a try, and charges a retry to the budget.
 func (r *run) decide(err error, try int) ending {
 	s := &r.policy.settings
 	end := ending{err: err}
@@ -204,7 +198,7 @@ func (r *run) decide(err error, try int) ending {
 	case err == nil, r.yielded, r.ctx.Err() != nil, s.Retries == 0:
 		return end
 	case r.req.Event && !errors.Is(err, micro.ErrUnreachable):
-		return end // it may have been sent, and nobody would know of the second
+		return end // it may have been sent, and a duplicate would go unnoticed
 	case !r.policy.retryable(err):
 		return end
 	case try > s.Retries:
@@ -230,7 +224,7 @@ func (r *run) decide(err error, try int) ending {
 	return end
 }
 
-// observe tells that an attempt begins and listens on the wire for it.
+// observe reports the start of an attempt and traces its message.
 func (r *run) observe(a *attempt) {
 	h := &r.policy.hooks
 	if h.Started != nil {
@@ -258,7 +252,7 @@ func (r *run) observe(a *attempt) {
 	a.req.Trace = &a.trace
 }
 
-// ended tells that an attempt has ended, at a time that is zero for now.
+// ended reports the end of an attempt, at a time of which zero means now.
 func (r *run) ended(a *attempt, end ending, at time.Time) {
 	if r.policy.hooks.Ended == nil {
 		return
@@ -276,7 +270,7 @@ func (r *run) ended(a *attempt, end ending, at time.Time) {
 	r.policy.hooks.Ended(r.ctx, told)
 }
 
-// earlier returns the earlier of two times, of which a may be zero for never.
+// earlier returns the earlier of two times. A zero a means never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b
@@ -293,7 +287,7 @@ func wait(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("%w: the deadline came before the retry", micro.ErrTimeout)
+			return fmt.Errorf("%w: the deadline is before the retry", micro.ErrTimeout)
 		}
 		return context.Cause(ctx)
 	}

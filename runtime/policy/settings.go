@@ -6,42 +6,39 @@ import (
 	"time"
 )
 
-// Settings is what a policy does, as values that can be compared, printed and
-// stored. The zero Settings is one attempt, bounded by the request's deadline
-// only.
+// Settings are the settings of a policy as values that can be compared, printed, and
+// stored. The zero Settings make one attempt, limited only by the request's deadline.
 type Settings struct {
-	// Timeout bounds one attempt. 0 is no bound but the request's deadline.
+	// Timeout limits one attempt. 0 means no limit except for the request's deadline.
 	Timeout time.Duration
-	// Deadline bounds the request with all its attempts, from the moment it is
-	// made. 0 is no bound but the caller's.
+	// Deadline limits the request, including all attempts. 0 means no limit except for
+	// the caller's deadline.
 	Deadline time.Duration
-	// Retries is how many attempts may follow the first.
+	// Retries is the maximum number of attempts after the first one.
 	Retries int
-	// Backoff says how long to wait before each retry.
+	// Backoff defines the delay before each retry.
 	Backoff Backoff
-	// Jitter spreads these delays.
+	// Jitter randomizes these delays.
 	Jitter Jitter
 	// RetryOn names the errors that are worth a retry, as ParseRetryOn reads
 	// them: "" is "transient". It is Custom where WithRetryIf has set a function.
 	RetryOn string
-	// Budget bounds the retries and hedges of all requests together; zero is no
-	// bound.
+	// Budget limits the retries and hedges of all requests. Zero means no limit.
 	Budget Budget
-	// Breaker holds attempts back while most of them fail; zero is none.
+	// Breaker rejects attempts while most of them fail. Zero means disabled.
 	Breaker Breaker
-	// Hedge sends a slow request a second time; zero is not to.
+	// Hedge sends slow requests again. Zero means disabled.
 	Hedge Hedge
 }
 
-// Custom is the Settings.RetryOn of a policy whose retryable errors a function
-// decides.
+// Custom is the value of Settings.RetryOn if a function decides which errors are
+// retried.
 const Custom = "custom"
 
-// FromSettings makes the policy that does what s says, changed by opts: what was
-// stored of a policy is one again. Where s.RetryOn is Custom the function cannot
-// be known, and opts must have a WithRetryIf or WithRetryOn. The error is about
-// s.RetryOn, which is the only setting that can be wrong; numbers out of range
-// are taken as the options take them.
+// FromSettings returns a policy with the settings s, changed by opts. If s.RetryOn is
+// Custom, opts must contain WithRetryIf or WithRetryOn, since a function cannot be
+// stored. The error is about s.RetryOn, the only setting that can be invalid; numbers out
+// of range are treated as in the options.
 func FromSettings(s Settings, opts ...Option) (*Policy, error) {
 	all := []Option{
 		WithTimeout(s.Timeout), WithDeadline(s.Deadline), WithRetries(s.Retries), WithBackoff(s.Backoff), WithJitter(s.Jitter),
@@ -56,14 +53,14 @@ func FromSettings(s Settings, opts ...Option) (*Policy, error) {
 	}
 	p := New(append(all, opts...)...)
 	if p.retryable == nil {
-		return nil, errors.New("the retryable errors were decided by a function, which is not stored: give WithRetryIf or WithRetryOn")
+		return nil, errors.New("the settings contain no retry function: add WithRetryIf or WithRetryOn")
 	}
 	return p, nil
 }
 
-// Longest returns how long a request can take at most under the policy alone:
-// every attempt timing out and every delay at its longest, or the deadline. It
-// is 0 when nothing bounds it.
+// Longest returns the maximum duration of a request under the policy: if every attempt
+// times out and every delay is at its maximum, or the deadline. It is 0 if there is no
+// limit.
 func (p *Policy) Longest() time.Duration {
 	s := p.settings
 	if s.Timeout == 0 {
