@@ -26,18 +26,10 @@ const patience = 120 * time.Second
 func shop(t *testing.T, yaml string) (file string, ports []int) {
 	t.Helper()
 	dir := t.TempDir()
-	root := testenv.Root()
-	copyTree(t, filepath.Join("testdata", "shop"), dir)
-	rooms, requirements := []string{"micro", "internal", "microtcp"}, ""
-	if strings.Contains(yaml, "transport:") { // then the drivers are needed too
-		rooms = append(rooms, "micronats", "microredis", "microrabbit")
-		requirements = driverRequirements(t, root, dir)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "shop"))); err != nil {
+		t.Fatal(err)
 	}
-	for _, room := range rooms {
-		copyTree(t, filepath.Join(root, "runtime", filepath.FromSlash(room)), filepath.Join(dir, "third_party", "msctl", "runtime", filepath.FromSlash(room)))
-	}
-	write(t, filepath.Join(dir, "third_party", "msctl", "go.mod"), "module github.com/msctl/msctl\n\ngo 1.26.0\n\n"+requirements)
-	write(t, filepath.Join(dir, "go.mod"), "module shop\n\ngo 1.26.0\n\nrequire github.com/msctl/msctl v0.0.0\n\nreplace github.com/msctl/msctl => ./third_party/msctl\n\n"+requirements)
+	useRuntime(t, dir)
 	for i := 1; i <= 9; i++ {
 		if !strings.Contains(yaml, fmt.Sprintf("$%d", i)) {
 			continue
@@ -55,24 +47,18 @@ func shop(t *testing.T, yaml string) (file string, ports []int) {
 	return file, ports
 }
 
-// driverRequirements gives the requirements of our own go.mod, and copies the
-// sums.
-func driverRequirements(t *testing.T, root, dir string) string {
+// useRuntime makes dir a Go workspace that uses the modules of this repository's
+// go.work, and therefore their versions and checksums.
+func useRuntime(t *testing.T, dir string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
+	write(t, filepath.Join(dir, "go.mod"), "module shop\n\ngo 1.26.0\n")
+	for _, name := range []string{"go.work", "go.work.sum"} {
+		text, err := os.ReadFile(filepath.Join(testenv.Root(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, name), strings.ReplaceAll(string(text), "./", testenv.Root()+"/"))
 	}
-	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "go.sum"), string(sums))
-	_, after, found := strings.Cut(string(text), "require (")
-	if !found {
-		t.Fatal("go.mod requires nothing")
-	}
-	return "require (" + after
 }
 
 func self(t *testing.T) string {
@@ -82,20 +68,6 @@ func self(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func copyTree(t *testing.T, from, to string) {
-	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		t.Fatal(err)
-	}
-	tests, err := filepath.Glob(filepath.Join(to, "*_test.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range tests {
-		_ = os.Remove(file)
-	}
 }
 
 func write(t *testing.T, file, text string) {
