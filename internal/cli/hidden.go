@@ -8,14 +8,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/broker"
+	"github.com/msctl/msctl/internal/proc/child"
 	"github.com/msctl/msctl/internal/term"
 )
 
 // The hidden commands that `msctl run` starts.
 const (
-	guardName = "__guard" // proc.Guard
-	natsName  = "__nats"  // proc.ServeNATS
+	guardName = "__guard" // child.RunGuard
+	natsName  = "__nats"  // broker.ServeNATS
 )
 
 // ownCommand returns the command line of a hidden command of this program.
@@ -35,7 +36,7 @@ func newGuardCommand(s *term.IO) *cobra.Command {
 		Hidden: true,
 		Args:   argCount(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return proc.Guard(s.In)
+			return child.RunGuard(s.In)
 		},
 	}
 }
@@ -51,7 +52,7 @@ func newNATSCommand(s *term.IO) *cobra.Command {
 			if err != nil {
 				return exit.Usagef("invalid port %q", args[0])
 			}
-			return proc.ServeNATS(cmd.Context(), s.Out, port)
+			return broker.ServeNATS(cmd.Context(), s.Out, port)
 		},
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -86,7 +87,7 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 
 // isBroker reports whether a run may start a broker with that name.
 func isBroker(w *workspace.Workspace, name string) bool {
-	return slices.ContainsFunc(workspace.Brokers(), func(t workspace.Transport) bool { return proc.BrokerName(w, t) == name })
+	return slices.ContainsFunc(workspace.Brokers(), func(t workspace.Transport) bool { return broker.Name(w, t) == name })
 }
 
 // awaitNoRun returns when the workspace is no longer running, or ctx ends.

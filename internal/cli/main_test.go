@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/internal/workspace"
@@ -119,12 +119,12 @@ func TestTakeJitter(t *testing.T) {
 func TestExplainNoBroker(t *testing.T) {
 	refused := errors.New("connection refused")
 	for _, tt := range []struct {
-		err  proc.BrokerError
+		err  broker.Error
 		want string
 	}{
-		{proc.BrokerError{Transport: workspace.RabbitMQ, Address: "amqp://localhost:5672", Program: "rabbitmq-server", Err: refused},
+		{broker.Error{Transport: workspace.RabbitMQ, Address: "amqp://localhost:5672", Program: "rabbitmq-server", Err: refused},
 			"`apt install rabbitmq-server` or `brew install rabbitmq` lets msctl start one; or run `docker compose up -d rabbitmq`, or set RABBITMQ_URL"},
-		{proc.BrokerError{Transport: workspace.NATS, Address: "nats://h", Err: refused},
+		{broker.Error{Transport: workspace.NATS, Address: "nats://h", Err: refused},
 			"start it, or set its address in NATS_URL or under `brokers:` in msctl.yaml"},
 	} {
 		s, _ := term.NewTest("", term.Facts{})

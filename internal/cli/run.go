@@ -17,6 +17,8 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/broker"
+	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -179,10 +181,10 @@ func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ct
 // explainRun explains why a run failed.
 func explainRun(s *term.IO, o runOptions, err error) error {
 	var (
-		build  *proc.BuildError
-		start  *proc.StartError
-		port   *proc.PortError
-		broker *proc.BrokerError
+		build   *proc.BuildError
+		start   *proc.StartError
+		port    *socket.PortError
+		missing *broker.Error
 	)
 	switch {
 	case errors.Is(err, proc.ErrKilled):
@@ -204,14 +206,14 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 		return err
 	case errors.As(err, &port):
 		return exit.WithHint(err, "stop that program, or change the port in %s", workspace.FileName)
-	case errors.As(err, &broker):
-		return exit.WithHint(err, "%s", brokerHint(broker))
+	case errors.As(err, &missing):
+		return exit.WithHint(err, "%s", brokerHint(missing))
 	}
 	return err
 }
 
 // brokerHint returns how to get a broker.
-func brokerHint(e *proc.BrokerError) string {
+func brokerHint(e *broker.Error) string {
 	name := string(e.Transport)
 	if e.Program == "" {
 		return fmt.Sprintf("start it, or set its address in %s or under `brokers:` in %s", e.Transport.Variable(), workspace.FileName)

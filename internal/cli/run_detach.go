@@ -9,6 +9,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/child"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -28,7 +29,7 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 	if err != nil {
 		return fmt.Errorf("find the msctl program: %w", err)
 	}
-	p, err := proc.StartDetached(ctx, o.detachedWords(self), w.Dir, file)
+	p, err := child.StartDetached(ctx, o.detachedWords(self), w.Dir, file)
 	if err != nil {
 		return err
 	}

@@ -6,26 +6,28 @@ import (
 )
 
 const (
-	backoffFirst = 250 * time.Millisecond
-	backoffMost  = 30 * time.Second
-	// healthyAfter is how long a process must have been ready for its crash to
-	// count as a first one.
+	maxBackoff = 30 * time.Second
+	// healthyAfter is how long a process must have been ready for its crash to count as
+	// the first one again.
 	healthyAfter = 10 * time.Second
-	// startAttempts bounds the crashes in a row of a service that has never
-	// been ready: then the start fails.
+	// startAttempts limits the consecutive crashes of a service that has never been
+	// ready. The start then fails.
 	startAttempts = 5
 )
 
-// backoff counts the crashes in a row. The zero value has seen none.
-type backoff struct{ crashes int }
+// backoff counts consecutive crashes.
+type backoff struct {
+	first   time.Duration // the delay after the first crash
+	crashes int
+}
 
-// next counts a crash and returns how long to wait before the next start: the
-// doubled time of the last one up to half a minute, of which a random half is
-// taken, so that services that crash together do not start together.
+// next counts a crash and returns the delay before the next start. The delay doubles
+// with each crash, up to maxBackoff. Up to half of it is subtracted at random, so that
+// services that crash together do not restart together.
 func (b *backoff) next() time.Duration {
-	d := backoffMost
-	if b.crashes < 16 {
-		d = min(backoffFirst<<b.crashes, backoffMost)
+	d := maxBackoff
+	if b.crashes < 16 { // a larger shift could overflow
+		d = min(b.first<<b.crashes, maxBackoff)
 	}
 	b.crashes++
 	return d/2 + rand.N(d/2)

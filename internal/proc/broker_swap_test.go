@@ -16,15 +16,11 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestSwapBehindBrokers edits what all workers are built from while each is
-// called 100 times a second through its broker: not one call may fail.
-func TestSwapBehindBrokers(t *testing.T) {
-	needBrokers(t, workspace.Brokers()...)
-	withoutVariables(t)
+// swapUnderLoadOnBrokers edits a file that all workers are built from while each of them
+// receives 100 calls per second, and checks that no call fails.
+func swapUnderLoadOnBrokers(t *testing.T, s *session) {
+	t.Helper()
 	const edits = 2
-	file, _ := shop(t, nobody+worker(workspace.NATS)+worker(workspace.Redis)+worker(workspace.RabbitMQ))
-	s := start(t, file, Options{})
-	s.awaitKind(0, KindAllReady, "")
 	status := statusOf(t, s)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -43,94 +39,93 @@ func TestSwapBehindBrokers(t *testing.T) {
 			s.awaitKind(from, KindStopped, "w-"+string(transport))
 		}
 	}
-	for _, transport := range workspace.Brokers() {
-		l := loads[transport]
-		if got := whoBehind(t, transport, l.client); got.Version != edits+1 {
+	for transport, l := range loads {
+		if got := whoOn(t, transport, l.client); got.Version != edits+1 {
 			t.Errorf("%s: version %d answers at the end, want %d", transport, got.Version, edits+1)
 		}
 	}
 	stop()
 	running.Wait()
 	for transport, l := range loads {
-		t.Logf("%s: %d calls, slowest %v, %d versions", transport, l.calls.Load(), time.Duration(l.slowest.Load()), l.versions())
+		t.Logf("%s: %d calls, slowest call %v, %d versions answered", transport, l.calls.Load(), time.Duration(l.slowest.Load()), l.versions())
 		for _, failure := range l.failures() {
 			t.Errorf("%s: %s", transport, failure)
 		}
 		if l.versions() < 2 {
-			t.Errorf("%s: %d versions have answered", transport, l.versions())
+			t.Errorf("%s: %d versions answered, want at least 2", transport, l.versions())
 		}
 	}
 	if n := len(s.find(KindKilled, "")) + len(s.find(KindNotReady, "")) + len(s.find(KindCrashed, "")); n > 0 {
-		t.Errorf("%d processes were killed, did not take over or crashed", n)
+		t.Errorf("%d processes were killed, did not take over, or crashed", n)
 	}
 }
 
-// TestSwapBehindBacklog: a queue full of work, in which no message of ours would
-// get through, keeps no new process from taking over.
-func TestSwapBehindBacklog(t *testing.T) {
+// TestSwapWithBacklog checks that a new process can take over while the queue is so long that
+// no health message would get through.
+func TestSwapWithBacklog(t *testing.T) {
+	t.Parallel()
 	needBrokers(t, workspace.RabbitMQ)
-	withoutVariables(t)
-	file, _ := shop(t, nobody+worker(workspace.RabbitMQ))
+	file, _ := shop(t, missingBrokers+worker(workspace.RabbitMQ))
 	s := start(t, file, Options{ReadyTimeout: 30 * time.Second})
 	s.awaitKind(0, KindAllReady, "")
 	c := connect(t, workspace.RabbitMQ, statusOf(t, s).Brokers["rabbitmq"])
-	for range 30 { // prefetch is 8, for the old process and for the new one
-		if err := c.Emit(t.Context(), micro.Name("w-rabbitmq.slow"), 1000*int(patience.Seconds())); err != nil {
+	for range 30 { // more than the prefetch (8) of the old and the new process
+		if err := c.Emit(t.Context(), micro.Name("w-rabbitmq.slow"), 1000*int(testTimeout.Seconds())); err != nil {
 			t.Fatal(err)
 		}
 	}
-	asking, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	callCtx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if got, err := micro.Call[answer](asking, c, micro.Name("w-rabbitmq.who"), nil); err == nil {
-		t.Errorf("there is no backlog: %+v has answered", got)
+	if got, err := micro.Call[answer](callCtx, c, micro.Name("w-rabbitmq.who"), nil); err == nil {
+		t.Errorf("%+v answers, although there should be a backlog", got)
 	}
 	s.edit("contracts/contracts.go", "Version = 1", "Version = 2")
 	s.awaitKind(0, KindSwapped, "w-rabbitmq")
-	s.supervisor.Kill() // it would drain for a while
+	s.supervisor.Kill() // the old process would drain for a long time
 	if err := s.wait(); !errors.Is(err, ErrKilled) {
-		t.Errorf("error %v, want ErrKilled", err)
+		t.Errorf("Run returned %v, want %v", err, ErrKilled)
 	}
 }
 
-// TestNestBehindBrokers: real NestJS services are reached through brokers that
-// the run has started, and are started again on a change. On RabbitMQ any queue
-// answers; on Redis and NATS one is asked for a pattern of its own, or nobody is.
-func TestNestBehindBrokers(t *testing.T) {
+// TestNestOnBrokers checks that real NestJS services on brokers that the run has started
+// become ready, and restart on a change. On RabbitMQ, the health message is always answered.
+// On Redis and NATS, `ready` names a pattern to query, or the service is not queried.
+func TestNestOnBrokers(t *testing.T) {
+	t.Parallel()
 	testenv.NeedNest(t, testenv.Nest12)
 	needBrokers(t, workspace.Brokers()...)
-	withoutVariables(t)
 	nest := filepath.Join(testenv.Root(), "testdata", "nest")
 	service := func(name string, transport workspace.Transport, flag, more string) string {
 		return fmt.Sprintf("  %s: {command: [sh, -c, 'exec node nest-server.mjs --transport %s --queue w-rabbitmq --url \"$%s\"'], dir: %q, transport: %s, "+
 			"watch: ['contracts/*.go'], env: {NEST_DIR: %q, NO_COLOR: 1}, %s}\n",
 			name, flag, transport.Variable(), nest, transport, filepath.Join(nest, string(testenv.Nest12)), more)
 	}
-	file, _ := shop(t, nobody+
+	file, _ := shop(t, missingBrokers+
 		service("rabbit-nest", workspace.RabbitMQ, "rmq", "queue: w-rabbitmq")+
 		service("redis-nest", workspace.Redis, "redis", "ready: {pattern: {cmd: sum}}")+
 		service("nats-nest", workspace.NATS, "nats", "ready: process"))
-	s := start(t, file, Options{})
+	s := start(t, file, Options{settleTime: 200 * time.Millisecond})
 	s.awaitKind(0, KindAllReady, "")
 	status := statusOf(t, s)
 	sum := func(name string, transport workspace.Transport) {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 		defer cancel()
 		var got json.RawMessage
-		err := awaitAnswer(ctx, askFunc(func(ctx context.Context) (err error) { // nobody knows when nats-nest serves
+		err := poll(ctx, checkFunc(func(ctx context.Context) (err error) { // nats-nest may not be serving yet
 			got, err = micro.Call[json.RawMessage](ctx, connect(t, transport, status.BrokerOf(name)), micro.Cmd("sum"), []int{1, 2})
 			return err
 		}))
 		if err != nil || string(got) != "3" {
-			t.Errorf("%s: 1 + 2 = %s, %v", name, got, err)
+			t.Errorf("%s: 1 + 2 = %s, error %v", name, got, err)
 		}
 	}
 	for name, transport := range map[string]workspace.Transport{
 		"rabbit-nest": workspace.RabbitMQ, "redis-nest": workspace.Redis, "nats-nest": workspace.NATS,
 	} {
 		ready, _ := s.awaitKind(0, KindReady, name)
-		if asked := ready.Text == ""; asked != (name != "nats-nest") {
-			t.Errorf("%s was asked: %v (%q)", name, asked, ready.Text)
+		if queried := ready.Text == ""; queried != (name != "nats-nest") {
+			t.Errorf("%s: queried is %v (event text %q)", name, queried, ready.Text)
 		}
 		sum(name, transport)
 	}
@@ -144,11 +139,11 @@ func TestNestBehindBrokers(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(s.find(KindKilled, "")); n > 0 {
-		t.Errorf("%d processes had to be killed", n)
+		t.Errorf("%d processes were killed", n)
 	}
 	for _, e := range s.find(KindLog, "rabbit-nest") {
 		if strings.Contains(e.Text, "PRECONDITION") {
-			t.Errorf("we have asserted the queue in its place: %s", e.Text)
+			t.Errorf("msctl has declared the queue of the service: %s", e.Text)
 		}
 	}
 }

@@ -11,49 +11,52 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/watch"
 )
 
-// BuildError says that a service's program does not build.
+// BuildError reports that the program of a service does not build.
 type BuildError struct {
 	Service string
-	// Output is all that the compiler said, without a line end at its end.
+	// Output is the compiler's output, without a line end at its end.
 	Output string
 	Err    error
 }
 
-// Error names the service; the compiler's words are in Output.
-func (e *BuildError) Error() string { return "service " + e.Service + " does not build" }
+// Error names the service. It does not include Output.
+func (e *BuildError) Error() string { return "service " + e.Service + ": build failed" }
 
-// Unwrap gives how the compiler ended.
+// Unwrap returns the error of the go command.
 func (e *BuildError) Unwrap() error { return e.Err }
 
 // built is the result of one build.
 type built struct {
 	program   string // the file to start
-	unchanged bool   // the same program as the last build's
+	unchanged bool   // it is the program of the last build
 	took      time.Duration
-	err       error // context.Canceled when a newer build is wanted
+	err       error // context.Canceled if a newer build is needed
 }
 
-// builder builds the Go services of a run, few at a time, because one build
-// uses all processors already.
+// builder builds the Go services of a run. It limits how many builds run at the same
+// time, because a single build already uses all processors.
 type builder struct {
 	run     *run
-	dir     string        // of this workspace in the cache, kept from run to run
-	session string        // of this run, removed at its end
-	slots   chan struct{} // one for each build that may run
+	dir     string        // the workspace's folder in the cache, kept between runs
+	session string        // the folder of this run
+	slots   chan struct{} // one value for each running build
 	env     []string
 }
 
 func newBuilder(r *run, dir, session string) *builder {
 	env := os.Environ()
 	if os.Getenv("GOEXPERIMENT") == "" {
-		env = append(env, "GOEXPERIMENT=jsonv2") // the runtime's codec is faster with it
+		env = append(env, "GOEXPERIMENT=jsonv2") // makes the runtime's codec faster
 	}
 	return &builder{run: r, dir: dir, session: session, slots: make(chan struct{}, max(1, runtime.NumCPU()/2)), env: env}
 }
 
-// acquire waits until a build may run, and returns what lets the next one run.
+// acquire waits until a build may run. The caller calls release when the build is done.
 func (b *builder) acquire(ctx context.Context) (release func(), err error) {
 	select {
 	case b.slots <- struct{}{}:
@@ -63,38 +66,55 @@ func (b *builder) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// build builds a service, between acquire and release. before is the program of
-// its last build, or "". It ends early with ctx.
+// build builds a service. The caller must have acquired a slot. before is the program of
+// the last build, or "". Canceling ctx cancels the build.
 func (b *builder) build(ctx context.Context, u *unit, before string) built {
 	start := time.Now()
-	if err := os.MkdirAll(b.session, 0o755); err != nil { // somebody may have cleared the cache
-		return built{err: fmt.Errorf("make the folder of the programs: %w", err)}
+	if err := os.MkdirAll(b.session, 0o755); err != nil { // the user may have cleared the cache
+		return built{err: fmt.Errorf("create the build folder: %w", err)}
 	}
-	target := filepath.Join(b.dir, u.spec.Name+exeSuffix)
-	// Building into the same file every time lets go see that nothing changed.
-	// The service runs from a link to it, which go does not touch.
-	output, err := b.run.tool(ctx, b.run.work.Dir, b.env, "go", "build", "-trimpath", "-buildvcs=false", "-o", target, packagePath(u.spec.Path))
+	target := filepath.Join(b.dir, executable(u.spec.Name))
+	// Every build writes to the same file, so that go can skip it if nothing has changed.
+	// The service runs from a hard link, which go does not overwrite.
+	output, err := b.run.goTool(ctx, b.env, "build", "-trimpath", "-buildvcs=false", "-o", target, packagePath(u.spec.Path))
 	if err != nil {
 		if ctx.Err() != nil {
 			return built{err: ctx.Err()}
 		}
 		if output.all == "" {
-			output.all = err.Error() // no compiler said anything
+			output.all = err.Error() // go could not be started
 		}
 		return built{err: &BuildError{u.spec.Name, output.all, err}, took: time.Since(start)}
 	}
 	if before != "" && sameFile(before, target) {
 		return built{program: before, unchanged: true, took: time.Since(start)}
 	}
-	program := filepath.Join(b.session, fmt.Sprintf("%s-%d%s", u.spec.Name, b.run.number.Add(1), exeSuffix))
+	program := filepath.Join(b.session, executable(fmt.Sprintf("%s-%d", u.spec.Name, b.run.number.Add(1))))
 	if err := link(target, program); err != nil {
 		return built{err: fmt.Errorf("keep the program of %s: %w", u.spec.Name, err)}
 	}
 	return built{program: program, took: time.Since(start)}
 }
 
-// packagePath is a folder as go wants it: beginning with "./".
+// sourcesOf asks go what a service is built from. It works for a service that does not
+// compile, too.
+func (b *builder) sourcesOf(ctx context.Context, path string) (watch.Sources, error) {
+	output, err := b.run.goTool(ctx, b.env, "list", "-e", "-deps", "-json="+watch.GoListFields, packagePath(path))
+	if err != nil {
+		return watch.Sources{}, err
+	}
+	return watch.ParseSources(output.out)
+}
+
+// packagePath returns a folder in the form that go requires: starting with "./".
 func packagePath(path string) string { return "./" + filepath.ToSlash(filepath.Clean(path)) }
+
+func executable(name string) string {
+	if runtime.GOOS == "windows" {
+		return name + ".exe"
+	}
+	return name
+}
 
 func sameFile(a, b string) bool {
 	infoA, errA := os.Stat(a)
@@ -102,7 +122,7 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(infoA, infoB)
 }
 
-// link makes another name for a file, or a copy where that is not possible.
+// link creates a hard link to a file, or a copy where links are not possible.
 func link(from, to string) error {
 	if os.Link(from, to) == nil {
 		return nil
@@ -122,21 +142,20 @@ func link(from, to string) error {
 
 // toolOutput is what a tool wrote.
 type toolOutput struct {
-	out string // on standard output
-	all string // on both, in the order in which it came
+	out string // to standard output
+	all string // to both streams, in order
 }
 
-// tool runs a program to its end, in a group like every process of the run, so
-// that an interrupted build leaves no compiler behind. It is killed when ctx
-// ends or the run does.
-func (r *run) tool(ctx context.Context, dir string, env []string, words ...string) (toolOutput, error) {
-	path, err := exec.LookPath(words[0])
+// goTool runs a go command in the workspace. Like every process of the run, it has a
+// process group of its own, so that a canceled build leaves no compiler running. It is
+// killed when ctx ends.
+func (r *run) goTool(ctx context.Context, env []string, args ...string) (toolOutput, error) {
+	path, err := exec.LookPath("go")
 	if err != nil {
-		return toolOutput{}, fmt.Errorf("%s is not installed: %w", words[0], err)
+		return toolOutput{}, fmt.Errorf("go is not installed: %w", err)
 	}
-	words[0] = path
 	var out, all strings.Builder
-	p, err := r.spawn(ctx, command{dir: dir, env: env, words: words, line: func(stream, text string) {
+	p, err := r.launcher.Start(ctx, child.Command{Dir: r.work.Dir, Env: env, Words: append([]string{path}, args...), Line: func(stream, text string) {
 		all.WriteString(text + "\n")
 		if stream == StreamOut {
 			out.WriteString(text + "\n")
@@ -146,10 +165,10 @@ func (r *run) tool(ctx context.Context, dir string, env []string, words ...strin
 		return toolOutput{}, err
 	}
 	select {
-	case <-p.exited:
-		err = p.result
+	case <-p.Exited:
+		err = p.Result()
 	case <-ctx.Done():
-		p.end(0, nil)
+		p.End(0, nil)
 		err = ctx.Err()
 	}
 	return toolOutput{out.String(), strings.TrimRight(all.String(), "\n")}, err

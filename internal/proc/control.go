@@ -18,21 +18,21 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// A run can be asked how it is, and to stop, on a loopback port. Address and a
-// secret are in a file in the folder of the run, which only the user may read
-// and which is gone with the run.
+// A run serves its status, and requests to stop it or to pause a service, on a loopback
+// port. The address and a secret are in this file in the folder of the run, which only the
+// user can read and which is removed with the run.
 const controlFile = "control.json"
 
-// errStopped is the cause of a run's end by `msctl stop`.
+// errStopped is the cause when `msctl stop` ends a run.
 var errStopped = errors.New("stopped")
 
-// Control is a running `msctl run`, seen from another process.
+// Control is the connection of another process to a running `msctl run`.
 type Control struct {
 	Address string `json:"address"`
 	Secret  string `json:"secret"`
 }
 
-// control serves what a Control asks, until the returned function is called.
+// control serves the requests of a Control until stop is called.
 func (r *run) control(ctx context.Context, session string) (stop func(), err error) {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
@@ -49,14 +49,14 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(r.board.read()) // who asked may have gone
+		_ = json.NewEncoder(w).Encode(r.board.read()) // fails if the client has gone
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
 		r.fail(errStopped)
 		w.WriteHeader(http.StatusAccepted)
 	})
 	mux.HandleFunc("POST /pause", r.servePause)
-	server := &http.Server{Handler: c.guarded(mux), ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: c.authorized(mux), ReadHeaderTimeout: time.Second}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -68,8 +68,8 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 	}, nil
 }
 
-// guarded lets only those in who know the secret.
-func (c Control) guarded(next http.Handler) http.Handler {
+// authorized rejects requests without the secret.
+func (c Control) authorized(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(req.Header.Get("Authorization")), []byte("Bearer "+c.Secret)) != 1 {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -79,8 +79,7 @@ func (c Control) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// Runs returns the runs of a workspace that are going on. cacheDir is that of
-// [Options].
+// Runs returns the active runs of a workspace. cacheDir is that of [Options].
 func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Control, error) {
 	dir, err := workspaceCache(w, cacheDir)
 	if err != nil {
@@ -88,13 +87,13 @@ func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Contr
 	}
 	files, err := filepath.Glob(filepath.Join(dir, sessionPrefix+"*", controlFile))
 	if err != nil {
-		return nil, fmt.Errorf("look for runs: %w", err)
+		return nil, fmt.Errorf("find runs: %w", err)
 	}
 	var found []Control
 	for _, file := range files {
 		c, err := readControl(file)
 		if err != nil {
-			continue // it has just ended, or just begun
+			continue // it has just ended or started
 		}
 		if _, err := c.Status(ctx); err == nil {
 			found = append(found, c)
@@ -111,7 +110,7 @@ func readControl(file string) (c Control, err error) {
 	return c, err
 }
 
-// Status asks the run how it is.
+// Status returns the status of the run.
 func (c Control) Status(ctx context.Context) (Status, error) {
 	var status Status
 	body, err := c.request(ctx, http.MethodGet, "/status")
@@ -119,12 +118,12 @@ func (c Control) Status(ctx context.Context) (Status, error) {
 		return status, err
 	}
 	if err := json.Unmarshal(body, &status); err != nil {
-		return status, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+		return status, fmt.Errorf("query the run at %s: %w", c.Address, err)
 	}
 	return status, nil
 }
 
-// Stop has the run drain all services, and returns when it has ended.
+// Stop makes the run drain all services, and returns when the run has ended.
 func (c Control) Stop(ctx context.Context) error {
 	if _, err := c.request(ctx, http.MethodPost, "/stop"); err != nil {
 		return err
@@ -148,24 +147,24 @@ func (c Control) request(ctx context.Context, method, path string) ([]byte, erro
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.Address+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.Secret)
 	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
 	res, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
 	}
 	defer res.Body.Close()
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(http.MaxBytesReader(nil, res.Body, 1<<20)); err != nil {
-		return nil, fmt.Errorf("ask the run at %s: %w", c.Address, err)
+		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
 	}
 	if res.StatusCode >= http.StatusMultipleChoices {
-		if said := strings.TrimSpace(body.String()); said != "" {
-			return nil, errors.New(said)
+		if text := strings.TrimSpace(body.String()); text != "" {
+			return nil, errors.New(text)
 		}
-		return nil, fmt.Errorf("ask the run at %s: %s", c.Address, res.Status)
+		return nil, fmt.Errorf("query the run at %s: %s", c.Address, res.Status)
 	}
 	return body.Bytes(), nil
 }

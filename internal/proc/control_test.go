@@ -17,8 +17,9 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// TestControl: another process can ask a run how it is, and stop it.
+// TestControl checks that another process can query the status of a run, and stop it.
 func TestControl(t *testing.T) {
+	t.Parallel()
 	file, ports := shop(t, twoServices)
 	s := start(t, file, Options{NoWatch: true})
 	s.awaitKind(0, KindAllReady, "")
@@ -28,7 +29,7 @@ func TestControl(t *testing.T) {
 	}
 	runs, err := Runs(t.Context(), w, s.supervisor.options.CacheDir)
 	if err != nil || len(runs) != 1 {
-		t.Fatalf("runs %v, %v", runs, err)
+		t.Fatalf("got %d runs, error %v, want 1", len(runs), err)
 	}
 	states := func() map[string]State {
 		status, err := runs[0].Status(t.Context())
@@ -42,18 +43,18 @@ func TestControl(t *testing.T) {
 		return got
 	}
 	if diff := cmp.Diff(map[string]State{"": "shop", "items": StateReady, "orders": StateReady}, states()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("states (-want +got):\n%s", diff)
 	}
 	from := s.now()
 	crash(t, ports[1])
 	s.awaitKind(from, KindReady, "orders")
 	status, err := runs[0].Status(t.Context())
 	if err != nil || status.Services[1].Crashes != 1 || status.Services[1].Pid == 0 {
-		t.Errorf("after a crash: %+v, %v", status.Services, err)
+		t.Errorf("status after a crash: %+v, error %v", status.Services, err)
 	}
-	stranger := Control{Address: runs[0].Address, Secret: "guessed"}
-	if err := stranger.Stop(t.Context()); err == nil || !strings.Contains(err.Error(), http.StatusText(http.StatusUnauthorized)) {
-		t.Errorf("a stranger may stop it: %v", err)
+	unauthorized := Control{Address: runs[0].Address, Secret: "guessed"}
+	if err := unauthorized.Stop(t.Context()); err == nil || !strings.Contains(err.Error(), http.StatusText(http.StatusUnauthorized)) {
+		t.Errorf("Stop with a wrong secret returned %v", err)
 	}
 	if err := runs[0].Stop(t.Context()); err != nil {
 		t.Error(err)
@@ -62,11 +63,11 @@ func TestControl(t *testing.T) {
 		t.Error(err)
 	}
 	if runs, err := Runs(t.Context(), w, s.supervisor.options.CacheDir); err != nil || len(runs) != 0 {
-		t.Errorf("runs after the end: %v, %v", runs, err)
+		t.Errorf("got %d runs after the end, error %v, want none", len(runs), err)
 	}
 }
 
-// TestBoard: what ps shows after each event.
+// TestBoard checks the status after each event.
 func TestBoard(t *testing.T) {
 	at := time.Unix(0, 0)
 	b := &board{status: Status{Services: []ServiceStatus{{Name: "items", State: StateWaiting}}}}
@@ -101,8 +102,9 @@ func TestBoard(t *testing.T) {
 	}
 }
 
-// TestTidy: what a power cut has left is removed, what runs is not.
-func TestTidy(t *testing.T) {
+// TestRemoveStaleSessions checks that the folders of runs that a power failure has ended
+// are removed, and that those of active runs are kept.
+func TestRemoveStaleSessions(t *testing.T) {
 	dir := t.TempDir()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +116,7 @@ func TestTidy(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = dead.Close()
-	for name, address := range map[string]string{".run-lives": l.Addr().String(), ".run-dead": dead.Addr().String(), ".run-begins": "", "items": ""} {
+	for name, address := range map[string]string{".run-active": l.Addr().String(), ".run-stale": dead.Addr().String(), ".run-starting": "", "items": ""} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +124,7 @@ func TestTidy(t *testing.T) {
 			write(t, filepath.Join(dir, name, controlFile), fmt.Sprintf(`{"address":%q}`, address))
 		}
 	}
-	(&run{}).tidy(t.Context(), dir)
+	removeStaleSessions(t.Context(), dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -131,21 +133,21 @@ func TestTidy(t *testing.T) {
 	for _, entry := range entries {
 		left = append(left, entry.Name())
 	}
-	if diff := cmp.Diff([]string{".run-begins", ".run-lives", "items"}, left); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{".run-active", ".run-starting", "items"}, left); diff != "" {
+		t.Errorf("entries left (-want +got):\n%s", diff)
 	}
 }
 
-// TestNoCompiler: without Go on the PATH, the build says so.
+// TestNoCompiler checks the error if Go is not on the PATH.
 func TestNoCompiler(t *testing.T) {
 	file, _ := shop(t, twoServices)
 	t.Setenv("PATH", t.TempDir())
 	s := start(t, file, Options{})
 	e, _ := s.awaitKind(0, KindBuildFailed, "items")
 	if want := "go is not installed"; !strings.Contains(e.Text, want) {
-		t.Errorf("%q, want %q", e.Text, want)
+		t.Errorf("build error %q, want %q", e.Text, want)
 	}
 	if err := s.wait(); !errors.Is(err, exec.ErrNotFound) {
-		t.Errorf("Run returned %v", err)
+		t.Errorf("Run returned %v, want %v", err, exec.ErrNotFound)
 	}
 }

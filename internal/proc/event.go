@@ -1,69 +1,71 @@
 package proc
 
-import "time"
+import (
+	"time"
 
-// Kind says what an [Event] tells. The values are what `msctl run --log json`
-// prints.
+	"github.com/msctl/msctl/internal/proc/child"
+)
+
+// Kind is the kind of an [Event]. The values are printed by `msctl run --log json`.
 type Kind string
 
-// The kinds of events. All but KindLog are the supervisor's own words.
+// The kinds of events, and the fields of Event that each kind sets.
 const (
-	// KindLog is a line a service wrote: Stream, Text, Pid, Quiet.
+	// KindLog is a line that a service wrote: Stream, Text, Pid, Quiet.
 	KindLog Kind = "log"
-	// KindBuilding: a build has begun.
+	// KindBuilding: a build has started.
 	KindBuilding Kind = "building"
-	// KindBuilt: a build is done: Took.
+	// KindBuilt: a build has succeeded: Took.
 	KindBuilt Kind = "built"
-	// KindBuildFailed: Text is all that the compiler said. What served before
-	// goes on serving.
+	// KindBuildFailed: a build has failed: Text is the compiler's output. The previous
+	// process keeps serving.
 	KindBuildFailed Kind = "build-failed"
-	// KindUnchanged: a build made the program that runs already.
+	// KindUnchanged: a build has produced the same program as before.
 	KindUnchanged Kind = "unchanged"
 	// KindStarting: a process has been started: Pid.
 	KindStarting Kind = "starting"
-	// KindReady: the process Pid has answered, Took after its start; where it is
-	// found: URL. With a Text it has not been asked, and that says why.
+	// KindReady: the process Pid has answered, Took after its start, at URL. Text, if
+	// any, is the reason why it has not been queried.
 	KindReady Kind = "ready"
-	// KindSwapped is KindReady for a process that takes over from another,
-	// which drains from now on.
+	// KindSwapped is KindReady for a process that replaces another one, which starts to
+	// drain.
 	KindSwapped Kind = "swapped"
-	// KindNotReady: a process that should have taken over did not: Text says
-	// why. What served before goes on serving.
+	// KindNotReady: a process that was meant to replace another one has failed: Text is
+	// the reason. The previous process keeps serving.
 	KindNotReady Kind = "not-ready"
-	// KindCrashed: the process Pid ended by itself: Text says how; it is
-	// started again after Delay.
+	// KindCrashed: the process Pid ended unexpectedly: Text describes how. The service
+	// is restarted after Delay.
 	KindCrashed Kind = "crashed"
-	// KindChanged: Paths have changed, relative to the workspace.
+	// KindChanged: Paths, relative to the workspace, have changed.
 	KindChanged Kind = "changed"
 	// KindStopping: the process Pid was asked to end.
 	KindStopping Kind = "stopping"
-	// KindStopped: the process Pid has ended as asked: Took.
+	// KindStopped: the process Pid has ended as requested: Took.
 	KindStopped Kind = "stopped"
 	// KindKilled: the process Pid did not end in time and was killed.
 	KindKilled Kind = "killed"
-	// KindPaused: the process Pid was stopped where it is, with its group; it
-	// goes on after Delay.
+	// KindPaused: the process Pid and its group were paused, for Delay.
 	KindPaused Kind = "paused"
-	// KindContinued: the process Pid, which was paused, goes on: Took is how long
-	// it was. It comes before KindStopping when the process is to end.
+	// KindContinued: the paused process Pid continues, after a pause of Took. If it is
+	// about to be stopped, KindStopping follows.
 	KindContinued Kind = "continued"
-	// KindBroker: a broker is used: Text, URL. With a Service it is one that is
-	// started for this run under that name.
+	// KindBroker: the run uses a broker: Text, URL. Service is set if the broker is
+	// started for this run, under that name.
 	KindBroker Kind = "broker"
-	// KindWarning: Text is something to look at.
+	// KindWarning: Text describes a problem that does not end the run.
 	KindWarning Kind = "warning"
-	// KindAllReady: every service has been ready once, Took after the begin.
+	// KindAllReady: every service has become ready, Took after the start of the run.
 	KindAllReady Kind = "all-ready"
 )
 
 // The streams of KindLog.
 const (
-	StreamOut = "stdout"
-	StreamErr = "stderr"
+	StreamOut = child.Stdout
+	StreamErr = child.Stderr
 )
 
-// Event is one thing that happened. Only the members that its Kind names are
-// set, besides Time and Service; Service is empty where the event concerns all.
+// Event is something that happened in a run. Besides Time and Service, only the fields
+// of its Kind are set. Service is empty if the event concerns the whole run.
 type Event struct {
 	Time    time.Time
 	Kind    Kind
@@ -75,7 +77,6 @@ type Event struct {
 	Delay   time.Duration
 	Paths   []string
 	URL     string // without a password
-	// Quiet says that a line is of use only to those who look for it: what a
-	// broker of the run logs when nothing is wrong.
+	// Quiet marks a line that a broker of the run logs when there is no problem.
 	Quiet bool
 }

@@ -2,6 +2,7 @@ package proc
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,13 +15,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/msctl/msctl/internal/proc/broker"
+	"github.com/msctl/msctl/internal/proc/child"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/micronats"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// TestMain also makes this test binary the other programs that tests need.
+// TestMain also turns the test binary into the other programs that tests need.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		programs := map[string]func() error{"__guard": guardProgram, "__nats": natsProgram, "__run": runProgram, "__command": commandProgram}
@@ -30,13 +33,26 @@ func TestMain(m *testing.M) {
 				fmt.Fprintln(os.Stderr, err)
 				code = 1
 			}
-			os.Exit(code) // here this binary is another program
+			os.Exit(code)
 		}
+	}
+	for _, transport := range workspace.Brokers() {
+		_ = os.Unsetenv(transport.Variable())
+	}
+	_ = os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -ldflags=-w")) // linking takes half the time without debug information
+	flag.Parse()
+	if !flagIsSet("test.parallel") {
+		_ = flag.Set("test.parallel", "4") // the tests mostly wait for other processes
 	}
 	goleak.VerifyTestMain(m)
 }
 
-func guardProgram() error { return Guard(os.Stdin) }
+func flagIsSet(name string) (set bool) {
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == name })
+	return set
+}
+
+func guardProgram() error { return child.RunGuard(os.Stdin) }
 
 func natsProgram() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -45,10 +61,10 @@ func natsProgram() error {
 	if err != nil {
 		return err
 	}
-	return ServeNATS(ctx, os.Stdout, port)
+	return broker.ServeNATS(ctx, os.Stdout, port)
 }
 
-// runProgram is a whole supervisor for the workspace in os.Args[2], to be killed.
+// runProgram is a supervisor for the workspace in os.Args[2]. Tests kill it.
 func runProgram() error {
 	w, err := workspace.Load(os.Args[2])
 	if err != nil {
@@ -63,23 +79,27 @@ func runProgram() error {
 	return <-done
 }
 
-// commandProgram is a service that opens its port itself. With "grandchild" it
-// starts a process that ignores SIGTERM; with "mute" it never listens; with
-// "stubborn" it ignores SIGTERM itself; with "farewell" it asks the service items
-// once more before it ends; with "nats" it serves at NATS_URL instead, under the
-// name command.
+// commandProgram is a service that opens its port itself. Its arguments change how it
+// behaves:
+//
+//	grandchild  starts a process that ignores SIGTERM
+//	mute        never listens
+//	stubborn    ignores SIGTERM
+//	farewell    calls the service items once before it ends
+//	nats        serves at NATS_URL, under the name command
+//	exit        ends immediately
 func commandProgram() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var listener micro.Listener = microtcp.Listen("127.0.0.1:" + os.Getenv("PORT"))
-	for _, what := range os.Args[2:] {
-		switch what {
+	for _, argument := range os.Args[2:] {
+		switch argument {
 		case "grandchild":
 			if err := exec.Command("sh", "-c", "trap '' TERM; while :; do sleep 5; done").Start(); err != nil {
 				return err
 			}
 		case "mute":
-			fmt.Println("I say nothing more")
+			fmt.Println("not listening")
 			<-ctx.Done()
 			return nil
 		case "stubborn":
@@ -95,7 +115,7 @@ func commandProgram() error {
 	if err := s.Serve(ctx, listener); err != nil || !slices.Contains(os.Args, "farewell") {
 		return err
 	}
-	items := micro.NewClient(microtcp.Dial(strings.TrimPrefix(os.Getenv("ITEMS_URL"), "tcp://")), micro.WithTimeout(patience))
+	items := micro.NewClient(microtcp.Dial(strings.TrimPrefix(os.Getenv("ITEMS_URL"), "tcp://")), micro.WithTimeout(testTimeout))
 	defer items.Close()
 	got, err := micro.Call[answer](context.Background(), items, micro.Name("who"), nil)
 	fmt.Println("farewell,", got.Name)

@@ -10,9 +10,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestNest: a real NestJS service runs in the workspace beside a Go service that
-// needs it, is restarted on change, and is stopped with the rest.
+// TestNest checks that a real NestJS service runs in a workspace with a Go service that
+// depends on it, restarts on a change, and stops with the run.
 func TestNest(t *testing.T) {
+	t.Parallel()
 	testenv.NeedNest(t, testenv.Nest12)
 	nest := filepath.Join(testenv.Root(), "testdata", "nest")
 	port, err := testenv.FreePort()
@@ -35,12 +36,12 @@ services:
 	s := start(t, file, Options{})
 	s.awaitKind(0, KindAllReady, "")
 	first, ready := s.awaitKind(0, KindReady, "nest")
-	s.awaitKind(ready, KindStarting, "items") // not before
+	s.awaitKind(ready, KindStarting, "items") // not earlier
 	sum := func() {
 		t.Helper()
 		got, err := micro.Call[json.RawMessage](t.Context(), dial(t, port), micro.Cmd("sum"), []int{1, 2})
 		if err != nil || string(got) != "3" {
-			t.Errorf("1 + 2 = %s, %v", got, err)
+			t.Errorf("1 + 2 = %s, error %v", got, err)
 		}
 	}
 	sum()
@@ -54,11 +55,11 @@ services:
 	}
 	for _, pid := range []int{first.Pid, second.Pid} {
 		if left := members(t, pid); len(left) > 0 {
-			t.Errorf("left of group %d: %v", pid, left)
+			t.Errorf("processes left in group %d: %v", pid, left)
 		}
 	}
 	if n := len(s.find(KindKilled, "")); n > 0 {
-		t.Errorf("%d processes had to be killed", n)
+		t.Errorf("%d processes were killed", n)
 	}
 	for _, port := range []int{port, ports[0]} {
 		if !refused(port) {

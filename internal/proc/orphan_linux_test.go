@@ -13,10 +13,10 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// TestKillNine: nothing is left of a run whose supervisor was killed, not even a
-// grandchild that ignores SIGTERM, a process in the middle of its start, or one
-// that is paused.
+// TestKillNine checks that no process is left of a run whose supervisor was killed: not even
+// a grandchild that ignores SIGTERM, a process that is starting, or a paused one.
 func TestKillNine(t *testing.T) {
+	t.Parallel()
 	file, ports := shop(t, twoServices+"  npm: {command: [$SELF, __command, grandchild, stubborn], port: $3}\n")
 	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
 	cache := t.TempDir()
@@ -27,7 +27,7 @@ func TestKillNine(t *testing.T) {
 					pauseAll(t, controlOf(t, file, cache))
 				}
 				if until == "all-ready" && strings.HasPrefix(line, until) && len(marked(t, mark)) < 6 { // supervisor, guard, three services, grandchild
-					t.Errorf("these run: %v", marked(t, mark))
+					t.Errorf("too few processes are running: %v", marked(t, mark))
 				}
 				return strings.HasPrefix(line, until)
 			})
@@ -39,7 +39,7 @@ func TestKillNine(t *testing.T) {
 			if left, _ := os.ReadDir(cache); until == "all-ready" {
 				for _, entry := range left {
 					if entry.IsDir() {
-						t.Errorf("left in the cache: %s", entry.Name())
+						t.Errorf("folder left in the cache: %s", entry.Name())
 					}
 				}
 			}
@@ -47,9 +47,9 @@ func TestKillNine(t *testing.T) {
 	}
 }
 
-// killRun starts a run in a process of its own and kills that, with the first
-// line for which now returns true. It returns when nothing is left of what has the
-// environment variable mark.
+// killRun starts a run in a process of its own, and kills that process at the first line for
+// which now returns true. It returns when no process with the environment variable mark is
+// left.
 func killRun(t *testing.T, file, cache, mark string, now func(line string) bool) {
 	t.Helper()
 	cmd := exec.Command(self(t), "__run", file, cache)
@@ -71,30 +71,30 @@ func killRun(t *testing.T, file, cache, mark string, now func(line string) bool)
 	awaitNone(t, mark)
 }
 
-// TestKillNineBrokers: nothing is left of the brokers of such a run either,
-// RabbitMQ's helpers and the folders included.
+// TestKillNineBrokers checks the same for the brokers of a run, including RabbitMQ's helper
+// processes and the brokers' folders.
 func TestKillNineBrokers(t *testing.T) {
+	t.Parallel()
 	needBrokers(t, workspace.Brokers()...)
-	withoutVariables(t)
-	file, _ := shop(t, nobody+worker(workspace.NATS)+worker(workspace.Redis)+worker(workspace.RabbitMQ))
+	file, _ := shop(t, allWorkers())
 	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
 	for _, until := range []string{"starting rabbitmq", "all-ready"} {
 		t.Run(until, func(t *testing.T) {
 			cache := t.TempDir()
 			killRun(t, file, cache, mark, func(line string) bool {
 				if until == "all-ready" && strings.HasPrefix(line, until) && len(marked(t, mark)) < 8 { // supervisor, guard, three brokers and services
-					t.Errorf("these run: %v", marked(t, mark))
+					t.Errorf("too few processes are running: %v", marked(t, mark))
 				}
 				return strings.HasPrefix(line, until)
 			})
 			if left, _ := filepath.Glob(filepath.Join(cache, sessionPrefix+"*")); len(left) > 0 {
-				t.Errorf("left in the cache: %v", left)
+				t.Errorf("folders left in the cache: %v", left)
 			}
 		})
 	}
 }
 
-// pauseAll pauses all services, npm last.
+// pauseAll pauses all services; npm is the last.
 func pauseAll(t *testing.T, c Control) {
 	t.Helper()
 	for _, name := range []string{"items", "orders", "npm"} {
@@ -108,10 +108,10 @@ func awaitNone(t *testing.T, mark string) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(testTimeout)
 	for len(marked(t, mark)) > 0 {
 		if time.Now().After(deadline) {
-			t.Fatalf("still there: %v", marked(t, mark))
+			t.Fatalf("processes left: %v", marked(t, mark))
 		}
 		<-tick.C
 	}

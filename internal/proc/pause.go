@@ -7,15 +7,14 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/msctl/msctl/internal/proc/child"
 )
 
-// MaxPause bounds how long a service can be paused.
+// MaxPause is the longest time for which a service can be paused.
 const MaxPause = 10 * time.Minute
 
-// errNoPause is what a system says that cannot do it.
-var errNoPause = errors.New("pausing a process is not supported on this system")
-
-// pauseError is an error of whoever asks for a pause, with its HTTP status.
+// pauseError is an error in a request to pause a service, with its HTTP status.
 type pauseError struct {
 	status int
 	text   string
@@ -23,107 +22,100 @@ type pauseError struct {
 
 func (e *pauseError) Error() string { return e.text }
 
-// pauseRequest asks the owner of a service to pause it.
+// pauseRequest is a request to the owner of a service.
 type pauseRequest struct {
 	length time.Duration
-	result chan error // has room for one
+	result chan error // buffered
 }
 
-// Pause stops the process of a service, and the processes it has started, where
-// they are for d, at most MaxPause: they neither work nor answer, and what is
-// sent to them waits in their sockets. It returns when they have been stopped;
-// the run itself lets them go on after d, whatever becomes of the caller, and
-// earlier when the service is to be replaced or stopped. Pausing a service that
-// is paused already sets the time anew, to d from now. It is an error when the
-// run has no such service, when that is not ready, and on Windows.
+// Pause pauses the process group of a service for d, at most [MaxPause]: its processes
+// stop executing, and messages to them wait in their sockets. Pause returns when they have
+// stopped. The run resumes them after d, even if the caller has ended, and earlier if it
+// replaces or stops the service. Pausing a paused service extends or shortens the pause to
+// d from now. Pause fails if the run has no such service, if the service is not ready, and
+// on Windows.
 func (c Control) Pause(ctx context.Context, service string, d time.Duration) error {
 	query := url.Values{"service": {service}, "for": {d.String()}}
 	_, err := c.request(ctx, http.MethodPost, "/pause?"+query.Encode())
 	return err
 }
 
-// servePause serves Control.Pause.
+// servePause handles the request of Control.Pause.
 func (r *run) servePause(w http.ResponseWriter, req *http.Request) {
 	err := r.pause(req.Context(), req.FormValue("service"), req.FormValue("for"))
-	var asked *pauseError
+	var invalid *pauseError
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusAccepted)
-	case errors.As(err, &asked):
-		http.Error(w, err.Error(), asked.status)
-	case errors.Is(err, errNoPause):
+	case errors.As(err, &invalid):
+		http.Error(w, err.Error(), invalid.status)
+	case errors.Is(err, child.ErrNoPause):
 		http.Error(w, err.Error(), http.StatusNotImplemented)
 	default:
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
 }
 
-// pause has a service's owner pause it.
+// pause pauses a service.
 func (r *run) pause(ctx context.Context, name, length string) error {
 	d, err := time.ParseDuration(length)
 	if err != nil || d <= 0 || d > MaxPause {
-		return &pauseError{http.StatusBadRequest, fmt.Sprintf("%q is not how long to pause, more than 0 and at most %v", length, MaxPause)}
+		return &pauseError{http.StatusBadRequest, fmt.Sprintf("invalid pause %q: must be more than 0s and at most %v", length, MaxPause)}
 	}
 	for _, s := range r.services {
 		if s.spec.Name == name {
-			return s.askPause(ctx, d)
+			return s.requestPause(ctx, d)
 		}
 	}
-	return &pauseError{http.StatusNotFound, fmt.Sprintf("no service %q runs here", name)}
+	return &pauseError{http.StatusNotFound, fmt.Sprintf("service %q is not running", name)}
 }
 
-// askPause is for other goroutines than the service's owner.
-func (s *service) askPause(ctx context.Context, d time.Duration) error {
-	if !s.wasReady() { // and its owner may be waiting for a build
+// requestPause asks the owner of the service to pause it.
+func (s *service) requestPause(ctx context.Context, d time.Duration) error {
+	if !s.wasReady() { // its owner may be waiting for a build, and not receive the request
 		return s.cannotPause()
 	}
-	ask := pauseRequest{d, make(chan error, 1)}
+	request := pauseRequest{d, make(chan error, 1)}
 	select {
-	case s.pauses <- ask:
+	case s.pauses <- request:
 	case <-s.stop:
 		return s.cannotPause()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return <-ask.result
+	return <-request.result
 }
 
 func (s *service) cannotPause() error {
-	return &pauseError{http.StatusConflict, "service " + s.spec.Name + " is not ready, so it cannot be paused"}
+	return &pauseError{http.StatusConflict, "service " + s.spec.Name + " cannot be paused: it is not ready"}
 }
 
-// onPause pauses the process that serves, or sets the time anew at which it
-// goes on.
+// onPause pauses the live process, or changes when its pause ends.
 func (s *service) onPause(ctx context.Context, d time.Duration) error {
 	if s.live == nil || s.restarting || ctx.Err() != nil {
 		return s.cannotPause()
 	}
-	if err := s.live.group.pause(s.live.pid); err != nil {
+	if err := s.live.Pause(); err != nil {
 		return fmt.Errorf("pause service %s: %w", s.spec.Name, err)
 	}
 	if s.pausedAt.IsZero() {
 		s.pausedAt = time.Now()
 	}
-	s.goOn.Reset(d)
-	s.emit(Event{Kind: KindPaused, Pid: s.live.pid, Delay: d})
+	s.pauseEnd.Reset(d)
+	s.emit(Event{Kind: KindPaused, Pid: s.live.Pid, Delay: d})
 	return nil
 }
 
-// resume lets the process that serves go on, if it is paused. Everything that
-// ends or replaces that process calls it first: a stopped process does not hear
-// that it shall drain.
+// resume resumes the live process if it is paused. It must be called before the process
+// is ended or replaced, because a stopped process does not handle SIGTERM.
 func (s *service) resume() {
 	if s.pausedAt.IsZero() {
 		return
 	}
-	s.goOn.Stop()
+	s.pauseEnd.Stop()
 	took := time.Since(s.pausedAt)
 	s.pausedAt = time.Time{}
-	select {
-	case <-s.live.exited: // somebody has killed it meanwhile; its number may be another's
-		return
-	default:
+	if s.live.Resume() {
+		s.emit(Event{Kind: KindContinued, Pid: s.live.Pid, Took: took})
 	}
-	s.live.group.resume(s.live.pid)
-	s.emit(Event{Kind: KindContinued, Pid: s.live.pid, Took: took})
 }

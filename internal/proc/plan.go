@@ -7,51 +7,53 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/msctl/msctl/internal/proc/broker"
+	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// unit is what is known of a service before anything runs.
+// unit is what is known about a service, or a broker, before anything runs.
 type unit struct {
 	spec *workspace.Service
-	// handover says that its listening socket is the supervisor's, so that a
-	// new process takes over from the old one without a pause.
-	handover bool
-	dir      string   // where its program runs
-	env      []string // complete, but for what differs from start to start
-	needs    []string // the services it waits for
-	where    string   // where others find it, without a password
-	// states says that each process tells on a socket of its own when its
-	// listeners are ready: through a broker another might answer in its place.
-	states     bool
-	broker     *broker // that it is reached through, or that it runs
-	runsBroker bool
+	// inherits is set if the supervisor opens the listening socket, so that a new
+	// process can take over without a gap.
+	inherits bool
+	dir      string   // the working directory
+	env      []string // complete, except for what differs between starts
+	needs    []string // the services to wait for
+	url      string   // where other services reach it, without a password
+	// reportsReady is set if each process reports on a private socket when its
+	// listeners are ready: through a broker, a different process might answer.
+	reportsReady bool
+	broker       *broker.Broker // the broker that it is reached through, or that it runs
+	runsBroker   bool
 }
 
-// overlaps reports whether a new process can serve beside the old one.
-func (u *unit) overlaps() bool { return u.handover || u.states }
+// overlaps reports whether a new process can serve while the old one is still running.
+func (u *unit) overlaps() bool { return u.inherits || u.reportsReady }
 
-// plan orders the selected services and what they depend on, each after all
+// plan returns the selected services and their dependencies, each after all services
 // that it depends on.
 func plan(w *workspace.Workspace, selected []string, color bool) []unit {
 	var units []unit
 	for _, s := range w.Order(selected...) {
+		built := s.Path != ""
 		units = append(units, unit{
-			spec:     s,
-			handover: s.Path != "" && s.Port != 0 && canHandOver,
-			dir:      w.WorkDir(s),
-			env:      environment(w, s, color),
-			needs:    slices.Clone(s.DependsOn),
-			states:   s.Path != "" && s.Transport.Broker() && s.Ready == workspace.ReadyMessage && canHandOver,
-			where:    where(w, s),
+			spec:         s,
+			inherits:     built && s.Port != 0 && socket.CanPass,
+			dir:          w.WorkDir(s),
+			env:          environment(w, s, color),
+			needs:        slices.Clone(s.DependsOn),
+			url:          serviceURL(w, s),
+			reportsReady: built && s.Transport.Broker() && s.Ready == workspace.ReadyMessage && socket.CanPass,
 		})
 	}
 	return units
 }
 
-// listenHost is the address a service listens on: the loopback address for one
-// that is found at localhost, so that a workspace on a laptop is not open to
-// its network.
+// listenHost returns the address that a service listens on. For localhost it is the
+// loopback address, so that a workspace is not reachable from the network.
 func listenHost(s *workspace.Service) string {
 	if s.Host == "localhost" {
 		return "127.0.0.1"
@@ -59,29 +61,28 @@ func listenHost(s *workspace.Service) string {
 	return s.Host
 }
 
-// address is where a service listens and is asked.
+// address returns the host and port that a service listens on.
 func address(s *workspace.Service) string {
 	return net.JoinHostPort(listenHost(s), strconv.Itoa(s.Port))
 }
 
-// where is where a service is found as far as it is known before the brokers
-// have been looked for.
-func where(w *workspace.Workspace, s *workspace.Service) string {
-	if broker, _ := w.Broker(s.Transport, s, os.Getenv); broker != "" {
-		return brokerTarget(broker, s)
+// serviceURL returns where a service is reached, before the brokers have been checked.
+func serviceURL(w *workspace.Workspace, s *workspace.Service) string {
+	if url, _ := w.Broker(s.Transport, s, os.Getenv); url != "" {
+		return broker.Target(url, s)
 	}
 	return scheme(s) + "://" + address(s)
 }
 
-// environment is the environment of a service's processes: ours, then where it
-// listens and where the others are, then what msctl.yaml says for all and for
-// this one; later entries win.
+// environment returns the environment of a service's processes: that of msctl, the
+// addresses of this and the other services, and the `env` of the workspace and of the
+// service. Later entries take precedence.
 func environment(w *workspace.Workspace, s *workspace.Service, color bool) []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, micro.InheritEnv+"=")
 	})
 	if s.Path != "" && os.Getenv("GOGC") == "" {
-		env = append(env, "GOGC=400") // as in the generated Dockerfile, so that what is measured here holds there
+		env = append(env, "GOGC=400") // as in the generated Dockerfile, so that measurements apply there, too
 	}
 	if s.Port != 0 {
 		port := strconv.Itoa(s.Port)
@@ -97,16 +98,16 @@ func environment(w *workspace.Workspace, s *workspace.Service, color bool) []str
 	} else {
 		env = append(env, "NO_COLOR=1")
 	}
-	for _, own := range []map[string]string{w.Env, s.Env} {
-		for name, value := range own {
+	for _, configured := range []map[string]string{w.Env, s.Env} {
+		for name, value := range configured {
 			env = append(env, name+"="+value)
 		}
 	}
 	return env
 }
 
-// urlVariable is the variable that tells others where a service is: ITEMS_URL,
-// and MAIL_OUT_URL for mail-out.
+// urlVariable returns the environment variable with the address of a service:
+// ITEMS_URL, or MAIL_OUT_URL for mail-out.
 func urlVariable(s *workspace.Service) string {
 	return strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_URL"
 }

@@ -8,9 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
-// members returns the living processes of a group.
+// members returns the running processes of a group.
 func members(t *testing.T, group int) (found []string) {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -20,7 +22,7 @@ func members(t *testing.T, group int) (found []string) {
 	for _, stat := range stats {
 		text, err := os.ReadFile(stat)
 		if err != nil {
-			continue // gone
+			continue // ended
 		}
 		_, rest, _ := strings.Cut(string(text), ") ")
 		fields := strings.Fields(rest) // state, parent, group
@@ -31,7 +33,7 @@ func members(t *testing.T, group int) (found []string) {
 	return found
 }
 
-// marked returns the living processes that have an environment variable.
+// marked returns the running processes that have an environment variable.
 func marked(t *testing.T, entry string) (found []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
@@ -49,26 +51,43 @@ func marked(t *testing.T, entry string) (found []string) {
 	return found
 }
 
-// listening returns the addresses, as /proc/net/tcp writes them, on which the
-// processes that have an environment variable listen.
-func listening(t *testing.T, entry string) (addresses []string) {
+// loopbackOnly checks that the brokers of a run listen on the loopback interface only.
+func loopbackOnly(t *testing.T, s *session) {
+	t.Helper()
+	for _, transport := range workspace.Brokers() {
+		ready, _ := s.awaitKind(0, KindReady, string(transport))
+		addresses := listening(t, ready.Pid)
+		if len(addresses) == 0 {
+			t.Errorf("%s does not listen", transport)
+		}
+		for _, address := range addresses {
+			if !strings.HasPrefix(address, "0100007F:") {
+				t.Errorf("%s listens on %s", transport, address)
+			}
+		}
+	}
+}
+
+// listening returns the addresses, in the format of /proc/net/tcp, on which the processes of
+// a group listen.
+func listening(t *testing.T, group int) (addresses []string) {
 	t.Helper()
 	inodes := map[string]bool{}
-	for _, process := range marked(t, entry) {
-		pid, _, _ := strings.Cut(process, " ")
+	for _, stat := range members(t, group) {
+		pid, _, _ := strings.Cut(stat, " ")
 		links, err := filepath.Glob("/proc/" + pid + "/fd/*")
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, link := range links {
-			target, _ := os.Readlink(link) // closed meanwhile
+			target, _ := os.Readlink(link) // "" if it has been closed
 			inodes[strings.TrimSuffix(strings.TrimPrefix(target, "socket:["), "]")] = true
 		}
 	}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(table)
 		if err != nil {
-			continue // no IPv6
+			continue // no IPv6 on this machine
 		}
 		for line := range strings.Lines(string(text)) {
 			fields := strings.Fields(line)
@@ -78,19 +97,4 @@ func listening(t *testing.T, entry string) (addresses []string) {
 		}
 	}
 	return addresses
-}
-
-// loopbackOnly checks that nobody else than this machine reaches what processes
-// with an environment variable listen on, and that there is something.
-func loopbackOnly(t *testing.T, entry string) {
-	t.Helper()
-	found := listening(t, entry)
-	for _, address := range found {
-		if !strings.HasPrefix(address, "0100007F:") {
-			t.Errorf("somebody listens on %s", address)
-		}
-	}
-	if len(found) < 4 {
-		t.Errorf("these are listened on: %v", found)
-	}
 }

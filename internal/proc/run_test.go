@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,18 +28,20 @@ services:
     port: $1
 `
 
-// TestLife: services start after those they need, serve, have their
-// environment, and stop before those they need.
-func TestLife(t *testing.T) {
+const onlyItems = "name: shop\nservices:\n  items: {path: ./items, port: $1}\n"
+
+// TestRun checks that services start after their dependencies, serve with the documented
+// environment, and stop before their dependencies.
+func TestRun(t *testing.T) {
+	t.Parallel()
 	file, ports := shop(t, twoServices)
 	s := start(t, file, Options{NoWatch: true})
 	s.awaitKind(0, KindAllReady, "")
 	_, ready := s.awaitKind(0, KindReady, "items")
-	s.awaitKind(ready, KindStarting, "orders") // not before
+	s.awaitKind(ready, KindStarting, "orders") // not earlier
 	for i, name := range []string{"items", "orders"} {
-		c := dial(t, ports[i])
-		if got := who(t, c); got.Name != name {
-			t.Errorf("port %d is answered by %+v, want %s", ports[i], got, name)
+		if got := who(t, dial(t, ports[i])); got.Name != name {
+			t.Errorf("%+v answers on port %d, want %s", got, ports[i], name)
 		}
 	}
 	for name, want := range map[string]string{
@@ -48,14 +49,14 @@ func TestLife(t *testing.T) {
 	} {
 		got, err := micro.Call[string](t.Context(), dial(t, ports[1]), micro.Name("env"), name)
 		if err != nil || got != want {
-			t.Errorf("orders has %s=%q (%v), want %q", name, got, err, want)
+			t.Errorf("orders has %s=%q (error %v), want %q", name, got, err, want)
 		}
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
 	_, stopped := s.awaitKind(0, KindStopped, "orders")
-	s.awaitKind(stopped, KindStopping, "items") // not before
+	s.awaitKind(stopped, KindStopping, "items") // not earlier
 	for _, name := range []string{"items", "orders"} {
 		s.await(0, name+" drains", func(e Event) bool { return e.Kind == KindLog && e.Text == name+" has drained" })
 	}
@@ -65,12 +66,14 @@ func TestLife(t *testing.T) {
 		}
 	}
 	if left, _ := filepath.Glob(filepath.Join(s.supervisor.options.CacheDir, ".run-*")); len(left) > 0 {
-		t.Errorf("left in the cache: %v", left)
+		t.Errorf("folders left in the cache: %v", left)
 	}
 }
 
-// TestSelection: a named service brings what it depends on, and nothing else.
+// TestSelection checks that a selected service runs with its dependencies, and that no
+// other service runs.
 func TestSelection(t *testing.T) {
+	t.Parallel()
 	file, _ := shop(t, twoServices+"  other:\n    path: ./orders\n    port: $3\n")
 	w, err := workspace.Load(file)
 	if err != nil {
@@ -86,102 +89,96 @@ func TestSelection(t *testing.T) {
 			got = append(got, service.Name)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%v (-want +got):\n%s", tt.selected, diff)
+			t.Errorf("services for the selection %v (-want +got):\n%s", tt.selected, diff)
 		}
 	}
 }
 
-// TestCrash: a crashed service starts again; its port stays open meanwhile, so
-// that a message sent into the gap is answered; its last words are shown.
+// TestCrash checks that a crashed service restarts, that its last output is reported, and
+// that its port stays open: a message sent while no process is running is answered.
 func TestCrash(t *testing.T) {
-	file, ports := shop(t, "name: shop\nservices:\n  items:\n    path: ./items\n    port: $1\n")
+	t.Parallel()
+	file, ports := shop(t, onlyItems)
 	s := start(t, file, Options{NoWatch: true})
 	s.awaitKind(0, KindReady, "items")
 	before := who(t, dial(t, ports[0]))
 	crash(t, ports[0])
 	e, next := s.awaitKind(0, KindCrashed, "items")
 	if want := "ended: exit status 3"; e.Text != want || e.Delay <= 0 || e.Pid != before.Pid {
-		t.Errorf("crash: %+v, want %q, a delay and pid %d", e, want, before.Pid)
+		t.Errorf("crash event %+v, want %q, a delay, and pid %d", e, want, before.Pid)
 	}
-	s.await(0, "the last word, without a line end", func(e Event) bool {
-		return e.Kind == KindLog && e.Stream == StreamErr && e.Text == "items has a last word"
+	s.await(0, "the last output, without a line end", func(e Event) bool {
+		return e.Kind == KindLog && e.Stream == StreamErr && e.Text == "items crashes"
 	})
-	gap, err := micro.Call[answer](t.Context(), dial(t, ports[0]), micro.Name("who"), nil)
-	if err != nil || gap.Pid == before.Pid {
-		t.Errorf("a message sent while nobody runs: %+v, %v", gap, err)
+	got, err := micro.Call[answer](t.Context(), dial(t, ports[0]), micro.Name("who"), nil)
+	if err != nil || got.Pid == before.Pid {
+		t.Errorf("a message sent while no process is running: reply %+v, error %v", got, err)
 	}
 	s.awaitKind(next, KindReady, "items")
 }
 
-// TestFailedStart: what keeps a service from starting ends the run, and says so.
+// TestFailedStart checks how a run ends if a service cannot be started.
 func TestFailedStart(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Parallel()
+	inUse, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = taken.Close() })
-	port := taken.Addr().(*net.TCPAddr).Port
+	t.Cleanup(func() { _ = inUse.Close() })
+	port := inUse.Addr().(*net.TCPAddr).Port
 	for _, tt := range []struct{ name, service, want string }{
-		{"port taken", fmt.Sprintf("path: ./items, port: %d", port), fmt.Sprintf("service bad: port 127.0.0.1:%d is taken", port)},
-		{"port taken, command", fmt.Sprintf("command: [$SELF, __command], port: %d", port), fmt.Sprintf("service bad: port 127.0.0.1:%d is taken", port)},
-		{"no such program", "command: no-such-program, port: $1", "service bad cannot be started: start no-such-program: there is no such program"},
-		{"no such folder", "command: sh, dir: nowhere, port: $1", "service bad cannot be started: start sh: its folder: "},
+		{"port in use", fmt.Sprintf("path: ./items, port: %d", port), fmt.Sprintf("service bad: port 127.0.0.1:%d is in use", port)},
+		{"port of a command in use", fmt.Sprintf("command: [$SELF, __command], port: %d", port), fmt.Sprintf("service bad: port 127.0.0.1:%d is in use", port)},
+		{"no such program", "command: no-such-program, port: $1", "service bad cannot be started: start no-such-program: no such program on the PATH"},
+		{"no such folder", "command: sh, dir: nowhere, port: $1", "service bad cannot be started: start sh: working directory: "},
 		{"never ready", "command: [$SELF, __command, mute], port: $1", "service bad did not become ready in 1.5s: "},
 		{"exits", "command: [$SELF, __command, exit], port: $1", "service bad ended before it was ready: exit status 0, 5 times in a row"},
-		{"does not build", "path: ./nothing, port: $1", "service bad does not build"},
+		{"build failed", "path: ./nothing, port: $1", "service bad: build failed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			file, _ := shop(t, "name: shop\nservices:\n  bad: {"+tt.service+"}\n  later: {path: ./items, port: $2, depends_on: [bad]}\n")
-			w, err := workspace.Load(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o := Options{Workspace: w, CacheDir: t.TempDir(), ReadyTimeout: 20 * time.Second}
+			o := Options{ReadyTimeout: 20 * time.Second, firstBackoff: 10 * time.Millisecond}
 			if tt.name == "never ready" {
 				o.ReadyTimeout = 1500 * time.Millisecond
 			}
-			s := New(o)
-			go func() {
-				for range s.Events() {
-				}
-			}()
-			err = s.Run(t.Context())
+			err := runOnce(t, file, o)
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q…", err, tt.want)
 			}
 			var start *StartError
-			if errors.As(err, &start) && tt.name == "never ready" && !strings.Contains(strings.Join(start.Output, "\n"), "I say nothing more") {
-				t.Errorf("its last output is missing: %q", start.Output)
+			if errors.As(err, &start) && tt.name == "never ready" && !strings.Contains(strings.Join(start.Output, "\n"), "not listening") {
+				t.Errorf("StartError does not contain the last output: %q", start.Output)
 			}
 			var build *BuildError
 			if errors.As(err, &build) && !strings.Contains(build.Output, "nothing") {
-				t.Errorf("the compiler's words are missing: %q", build.Output)
+				t.Errorf("BuildError does not contain the compiler's output: %q", build.Output)
 			}
 		})
 	}
 }
 
-// TestPortOwner: whoever has the port is named, as far as /proc tells.
-func TestPortOwner(t *testing.T) {
-	if _, err := os.Stat("/proc/net/tcp"); err != nil {
-		t.Skip("only /proc tells who has a port")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// runOnce returns the result of a run that is expected to fail.
+func runOnce(t *testing.T, file string, o Options) error {
+	t.Helper()
+	w, err := workspace.Load(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	got := portOwner(l.Addr().(*net.TCPAddr).Port)
-	if want := fmt.Sprintf("pid %d (", os.Getpid()); !strings.HasPrefix(got, want) {
-		t.Errorf("portOwner = %q, want %q…", got, want)
+	o.Workspace, o.CacheDir = w, t.TempDir()
+	s := New(o)
+	result := make(chan error, 1)
+	go func() { result <- s.Run(t.Context()) }()
+	for range s.Events() { //nolint:revive // only the result matters
 	}
+	return <-result
 }
 
-// TestKill: Kill does not wait for anybody.
+// TestKill checks that Kill does not wait for processes to drain.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	file, _ := shop(t, "name: shop\nservices:\n  stubborn: {command: [$SELF, __command, stubborn], port: $1}\n")
-	s := start(t, file, Options{})
+	s := start(t, file, Options{StopTimeout: testTimeout})
 	s.awaitKind(0, KindReady, "stubborn")
 	s.cancel()
 	s.awaitKind(0, KindStopping, "stubborn")
@@ -190,56 +187,60 @@ func TestKill(t *testing.T) {
 	if err := s.wait(); !errors.Is(err, ErrKilled) {
 		t.Errorf("Run returned %v, want %v", err, ErrKilled)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("it took %v", took)
+	if took := time.Since(begin); took > testTimeout/2 {
+		t.Errorf("Run returned %v after Kill", took)
 	}
 }
 
-// TestStopTimeout: who does not drain in time is killed, with all of its group.
+// TestStopTimeout checks that a process that does not drain in time is killed with its
+// whole group.
 func TestStopTimeout(t *testing.T) {
+	t.Parallel()
 	file, _ := shop(t, "name: shop\nservices:\n  stubborn: {command: [$SELF, __command, grandchild, stubborn], port: $1}\n")
 	s := start(t, file, Options{StopTimeout: 300 * time.Millisecond})
 	ready, _ := s.awaitKind(0, KindReady, "stubborn")
 	group := members(t, ready.Pid)
 	if len(group) < 2 {
-		t.Errorf("group %d has the members %v, want a grandchild too", ready.Pid, group)
+		t.Errorf("group %d has the members %v, want a grandchild, too", ready.Pid, group)
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
 	s.awaitKind(0, KindKilled, "stubborn")
 	if left := members(t, ready.Pid); len(left) > 0 {
-		t.Errorf("left of group %d: %v", ready.Pid, left)
+		t.Errorf("processes left in group %d: %v", ready.Pid, left)
 	}
 }
 
-// TestGrandchild: one that ignores SIGTERM does not outlive a leader that
-// drains.
+// TestGrandchild checks that a grandchild that ignores SIGTERM does not outlive a leader
+// that drains.
 func TestGrandchild(t *testing.T) {
+	t.Parallel()
 	file, _ := shop(t, "name: shop\nservices:\n  npm: {command: [$SELF, __command, grandchild], port: $1, watch: [contracts/**]}\n")
 	s := start(t, file, Options{})
 	first, next := s.awaitKind(0, KindReady, "npm")
 	s.edit("contracts/contracts.go", "Version = 1", "Version = 2")
-	second, _ := s.awaitKind(next, KindReady, "npm") // a command is restarted on a change of what it watches
+	second, _ := s.awaitKind(next, KindReady, "npm") // the command restarts because it watches the file
 	if first.Pid == second.Pid {
 		t.Errorf("pid %d again after a restart", first.Pid)
 	}
 	if left := members(t, first.Pid); len(left) > 0 {
-		t.Errorf("left of group %d after a restart: %v", first.Pid, left)
+		t.Errorf("processes left in group %d after a restart: %v", first.Pid, left)
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
 	if left := members(t, second.Pid); len(left) > 0 {
-		t.Errorf("left of group %d: %v", second.Pid, left)
+		t.Errorf("processes left in group %d: %v", second.Pid, left)
 	}
 	if n := len(s.find(KindKilled, "npm")); n > 0 {
 		t.Errorf("%d leaders were killed, want them to drain", n)
 	}
 }
 
-// TestEndOfContext: a run whose context has ended already starts nothing.
-func TestEndOfContext(t *testing.T) {
+// TestCanceledContext checks that a run starts nothing if its context has already ended.
+func TestCanceledContext(t *testing.T) {
+	t.Parallel()
 	file, _ := shop(t, twoServices)
 	w, err := workspace.Load(file)
 	if err != nil {
@@ -255,5 +256,5 @@ func TestEndOfContext(t *testing.T) {
 			}
 		}
 	}()
-	_ = s.Run(ctx) // nil, or that a socket could not be opened any more
+	_ = s.Run(ctx) // nil, or that a socket could not be opened
 }

@@ -7,59 +7,65 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/socket"
+	"github.com/msctl/msctl/internal/proc/watch"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// service is one supervised service. The goroutine in own has everything below
-// the line to itself; others talk to it over the channels.
+// service is one supervised service. The fields of the second group belong to the
+// goroutine that runs own; other goroutines communicate with it over the channels.
 type service struct {
 	*unit
 	run    *run
-	socket net.Listener // handed to every process; nil where it opens its own
+	socket net.Listener        // inherited by every process; nil if they open the port
+	watch  *watch.Subscription // nil if changes are not watched
 
-	change     chan change // of the watcher, which merges what waits in it
+	changes    <-chan watch.Change // nil if changes are not watched
 	pauses     chan pauseRequest
-	stop       chan struct{} // closed when the service is to drain
-	begun      chan struct{} // closed when its first build has begun, or it needs none
+	stop       chan struct{} // closed when the service should drain and end
+	begun      chan struct{} // closed when its first build has started, or if it needs none
 	firstReady chan struct{} // closed when it has been ready once
-	done       chan struct{} // closed when nothing is left of it
+	done       chan struct{} // closed when all its processes have ended
 
-	// ----
-	program     string // of the last build that was done
-	live        *child // serves
-	next        *child // was started to serve, and has not answered yet
-	readiness   chan error
-	building    chan built // of the running build, nil without one
-	cancelBuild context.CancelFunc
-	again       bool // a change has come during the build
-	broken      bool // the last build failed
-	restarting  bool // live was asked to end, to be started again
-	retry       *time.Timer
-	pausedAt    time.Time   // when live was paused; zero when it is not
-	goOn        *time.Timer // ends the pause
-	crashes     backoff
-	helpers     sync.WaitGroup // builds, readiness checks and old processes that drain
+	program      string   // the result of the last successful build
+	live         *process // is serving
+	next         *process // was started, and has not answered yet
+	readiness    chan error
+	building     chan built // receives the result of the running build; nil if none is running
+	cancelBuild  context.CancelFunc
+	rebuildAgain bool // files have changed during the build
+	broken       bool // the last build failed
+	restarting   bool // live was asked to end and will be started again
+	retry        *time.Timer
+	pausedAt     time.Time   // when live was paused; zero if it is not paused
+	pauseEnd     *time.Timer // resumes live
+	crashes      backoff
+	helpers      sync.WaitGroup // builds, readiness checks, and processes that drain
 }
 
-// change is what the watcher has seen.
-type change struct {
-	paths []string // relative to the workspace
-	stray bool     // not of this service: of use only if its last build failed
+// process is a process of a service.
+type process struct {
+	*child.Process
+	probe string      // the address of its private socket, or ""
+	ready time.Time   // when it became ready; for the goroutine that runs own
+	vocal atomic.Bool // it is ready and was not asked to end
 }
 
 func newService(r *run, u *unit, socket net.Listener) *service {
 	return &service{
 		unit: u, run: r, socket: socket,
-		change:     make(chan change, 1),
 		pauses:     make(chan pauseRequest),
 		stop:       make(chan struct{}),
 		begun:      make(chan struct{}),
 		firstReady: make(chan struct{}),
 		done:       make(chan struct{}),
 		retry:      stoppedTimer(),
-		goOn:       stoppedTimer(),
+		pauseEnd:   stoppedTimer(),
+		crashes:    backoff{first: r.options.firstBackoff},
 	}
 }
 
@@ -69,13 +75,13 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// own is the life of the service. ctx ends when the run is to end; processes
-// live until stop, because others may still need them.
+// own runs the service. ctx ends when the run is about to end; the processes live until
+// stop is closed, because other services may still need them.
 func (s *service) own(ctx context.Context) {
 	defer close(s.done)
 	defer s.helpers.Wait()
 	defer s.retry.Stop()
-	defer s.goOn.Stop()
+	defer s.pauseEnd.Stop()
 	if !s.prepare(ctx) {
 		return
 	}
@@ -85,11 +91,11 @@ func (s *service) own(ctx context.Context) {
 		select {
 		case <-ending:
 			ending = nil
-			s.resume() // those that depend on it may need it to drain
+			s.resume() // services that depend on it may need it to drain
 		case <-s.stop:
 			s.shutdown()
 			return
-		case c := <-s.change:
+		case c := <-s.changes:
 			s.onChange(ctx, c)
 		case b := <-s.building:
 			s.onBuilt(ctx, b)
@@ -101,43 +107,43 @@ func (s *service) own(ctx context.Context) {
 			s.onLiveExit(ctx)
 		case <-s.retry.C:
 			s.start(ctx)
-		case ask := <-s.pauses:
-			ask.result <- s.onPause(ctx, ask.length)
-		case <-s.goOn.C:
+		case request := <-s.pauses:
+			request.result <- s.onPause(ctx, request.length)
+		case <-s.pauseEnd.C:
 			s.resume()
 		}
 	}
 }
 
-func exitOf(p *child) <-chan struct{} {
+// exitOf returns the channel that is closed when a process has ended, or nil without a
+// process.
+func exitOf(p *process) <-chan struct{} {
 	if p == nil {
 		return nil
 	}
-	return p.exited
+	return p.Exited
 }
 
-// prepare builds the service and waits for those it depends on. It returns
-// false when there is nothing to start.
+// prepare builds the service and waits for the services that it depends on. It returns
+// false if the service must not be started.
 func (s *service) prepare(ctx context.Context) bool {
 	if !s.firstBuild(ctx) {
 		return false
 	}
 	for _, other := range s.run.services {
-		for _, need := range s.needs {
-			if other.spec.Name != need {
-				continue
-			}
-			select {
-			case <-other.firstReady:
-			case <-ctx.Done():
-				return false
-			}
+		if !slices.Contains(s.needs, other.spec.Name) {
+			continue
+		}
+		select {
+		case <-other.firstReady:
+		case <-ctx.Done():
+			return false
 		}
 	}
 	return ctx.Err() == nil
 }
 
-// firstBuild builds the service, in the order in which services start. A
+// firstBuild builds the service. Services are built in the order in which they start. A
 // failure ends the run.
 func (s *service) firstBuild(ctx context.Context) bool {
 	for _, other := range s.run.services {
@@ -158,7 +164,7 @@ func (s *service) firstBuild(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	defer release() // what the failure of this one ends does not begin before
+	defer release() // after run.fail, so that no build starts when this one has failed
 	close(s.begun)
 	s.emit(Event{Kind: KindBuilding})
 	b := s.run.builder.build(ctx, s.unit, "")
@@ -175,28 +181,26 @@ func (s *service) firstBuild(ctx context.Context) bool {
 	return true
 }
 
-// learnSources tells the watcher what the service is built from now.
+// learnSources tells the watcher what the service is built from.
 func (s *service) learnSources(ctx context.Context) {
-	if s.run.watcher == nil {
+	if s.watch == nil {
 		return
 	}
-	s.run.watcher.learn(s, sources{}) // until it is known, every source file counts
+	s.watch.Learn(watch.Sources{})
 	s.helpers.Go(func() {
 		found, err := s.run.builder.sourcesOf(ctx, s.spec.Path)
-		if err != nil {
-			if ctx.Err() == nil {
-				s.emit(Event{Kind: KindWarning, Text: "cannot tell what it is built from, so every change rebuilds it: " + err.Error()})
-			}
-			return
+		if err == nil {
+			s.watch.Learn(found)
+		} else if ctx.Err() == nil {
+			s.emit(Event{Kind: KindWarning, Text: "cannot determine its source files, so every change rebuilds it: " + err.Error()})
 		}
-		s.run.watcher.learn(s, found)
 	})
 }
 
-// start starts a process and has its readiness asked.
+// start starts a process and its readiness check.
 func (s *service) start(ctx context.Context) {
 	if ctx.Err() != nil {
-		return // stop is about to come
+		return // stop is about to be closed
 	}
 	p, err := s.spawn(ctx)
 	if err != nil {
@@ -204,165 +208,96 @@ func (s *service) start(ctx context.Context) {
 		return
 	}
 	s.next = p
-	s.emit(Event{Kind: KindStarting, Pid: p.pid})
+	s.emit(Event{Kind: KindStarting, Pid: p.Pid})
 	result := make(chan error, 1)
 	s.readiness = result
 	alone := s.live == nil
 	s.helpers.Go(func() { result <- s.awaitReady(context.WithoutCancel(ctx), p, alone) })
 }
 
-// spawn starts a process of the service, with its sockets.
-func (s *service) spawn(ctx context.Context) (*child, error) {
-	c := command{dir: s.dir, env: s.env, words: s.spec.Command}
+// spawn starts a process of the service, with the sockets that it inherits.
+func (s *service) spawn(ctx context.Context) (*process, error) {
+	c := child.Command{Dir: s.dir, Env: s.env, Words: s.spec.Command}
 	if s.spec.Path != "" {
-		c.words = []string{s.program}
+		c.Words = []string{s.program}
 	}
-	where := ""
+	p := &process{}
+	inherited := ""
 	switch {
 	case s.socket != nil:
-		shared, err := descriptor(s.socket)
+		shared, err := socket.Descriptor(s.socket)
 		if err != nil {
 			return nil, err
 		}
 		defer shared.Close()
-		own, addr, err := probe(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer own.Close()
-		where = addr
-		c.files = []*os.File{shared, own}
-		c.env = slices.Concat(c.env, []string{fmt.Sprintf("%s=%d=3 probe=4", micro.InheritEnv, s.spec.Port)})
-	case s.states:
-		own, addr, err := probe(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer own.Close()
-		where = addr
-		c.files = []*os.File{own}
-		c.env = slices.Concat(c.env, []string{micro.InheritEnv + "=ready=3"})
+		c.Files = []*os.File{shared}
+		inherited = fmt.Sprintf("%d=3 probe=4", s.spec.Port)
+	case s.reportsReady:
+		inherited = "ready=3"
 	default:
-		if err := checkFree(ctx, s.spec); err != nil {
+		if err := s.checkPort(ctx); err != nil {
 			return nil, err
 		}
 	}
-	var p *child
-	known := make(chan struct{})
-	c.line = func(stream, text string) {
-		<-known
-		s.emit(Event{Kind: KindLog, Stream: stream, Text: text, Pid: p.pid, Quiet: s.quiet(p, text)})
+	if inherited != "" {
+		private, address, err := socket.Private(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer private.Close()
+		p.probe = address
+		c.Files = append(c.Files, private)
+		c.Env = slices.Concat(c.Env, []string{micro.InheritEnv + "=" + inherited})
 	}
-	defer close(known)
+	started := make(chan struct{}) // the first line may come before Start returns
+	c.Line = func(stream, text string) {
+		<-started
+		s.emit(Event{Kind: KindLog, Stream: stream, Text: text, Pid: p.Pid, Quiet: s.quiet(p, text)})
+	}
 	var err error
-	p, err = s.run.spawn(ctx, c)
-	if p != nil {
-		p.probe = where
+	if p.Process, err = s.run.launcher.Start(ctx, c); err != nil {
+		return nil, err
 	}
-	return p, err
+	close(started)
+	return p, nil
 }
 
-// awaitReady returns nil when the process has answered. It gives up when the
-// process ends or takes too long. A process that is the only one of its service
-// must answer on the service's port too.
-func (s *service) awaitReady(ctx context.Context, p *child, alone bool) error {
-	ctx, cancel := context.WithTimeout(ctx, s.readyTimeout())
-	defer cancel()
-	done := make(chan struct{})
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		select {
-		case <-p.exited:
-			cancel()
-		case <-s.stop:
-			cancel()
-		case <-done:
-		}
-	})
-	defer wait.Wait()
-	defer close(done)
-	switch {
-	case s.states:
-		if err := await(ctx, readyAsker(p.probe)); err != nil || s.spec.ReadyPattern == "" {
-			return err
-		}
-		return await(ctx, s.asker("", false)) // any process may answer; this one could
-	case p.probe == "":
-		return s.awaitAt(ctx, address(s.spec), false)
-	}
-	if err := s.awaitAt(ctx, p.probe, true); err != nil || !alone {
-		return err
-	}
-	public, cancel := context.WithTimeout(ctx, silentTimeout)
-	defer cancel()
-	if err := s.awaitAt(public, address(s.spec), false); err != nil && ctx.Err() == nil {
-		s.emit(Event{Kind: KindWarning, Text: fmt.Sprintf(
-			"it is up, and nobody answers on its port %d: does it listen on MS_PORT, or PORT for a gateway?", s.spec.Port)})
-	}
-	return nil
+// quiet reports whether a line is of interest only if there is a problem. A broker logs
+// a lot while it starts and ends; if that fails, its last output is part of the error.
+func (s *service) quiet(p *process, text string) bool {
+	return s.runsBroker && (!p.vocal.Load() || !s.broker.Program.Worth(text))
 }
 
-// readyTimeout is how long a process may take to answer. The option is meant for
-// the services: a broker takes the time that it takes, within reason.
-func (s *service) readyTimeout() time.Duration {
-	if s.runsBroker {
-		return max(s.run.options.ReadyTimeout, brokerTimeout)
-	}
-	return s.run.options.ReadyTimeout
+// retire ends a process that is no longer needed, without blocking own.
+func (s *service) retire(p *process) {
+	s.helpers.Go(func() { s.end(p) })
 }
 
-// brokerTimeout is how long a broker may take to start at least.
-const brokerTimeout = 90 * time.Second
-
-// silentTimeout is how long a process that is up may leave its port unanswered.
-const silentTimeout = 3 * time.Second
-
-func (s *service) awaitAt(ctx context.Context, addr string, probe bool) error {
-	return await(ctx, s.asker(addr, probe))
-}
-
-func await(ctx context.Context, a asker) error {
-	defer a.close()
-	return awaitAnswer(ctx, a)
-}
-
-// quiet reports whether a line of a process is of use only to those who look for
-// it. A broker speaks much while it starts and ends; when that fails, the last of
-// it is told.
-func (s *service) quiet(p *child, text string) bool {
-	return s.runsBroker && (!p.vocal.Load() || !s.broker.program.worth(text))
-}
-
-// retire lets a process that is not needed any more drain, beside the loop.
-func (s *service) retire(p *child) {
-	s.helpers.Go(func() { s.endOne(p) })
-}
-
-// endOne ends a process and tells how that went. A broker of the run has nothing
-// left to do when it is to end, and nothing to keep: it is not asked first.
-func (s *service) endOne(p *child) {
+// end ends a process and reports how. A broker of the run is killed immediately: when it
+// ends, no services are running, and its data is deleted.
+func (s *service) end(p *process) {
 	p.vocal.Store(false)
-	s.emit(Event{Kind: KindStopping, Pid: p.pid})
+	s.emit(Event{Kind: KindStopping, Pid: p.Pid})
 	start := time.Now()
-	patience := s.run.options.StopTimeout
+	grace := s.run.options.StopTimeout
 	if s.runsBroker {
-		patience = 0
+		grace = 0
 	}
 	kind := KindStopped
-	if !p.end(patience, s.run.killed) && !s.runsBroker {
+	if !p.End(grace, s.run.killed) && !s.runsBroker {
 		kind = KindKilled
 	}
-	s.emit(Event{Kind: kind, Pid: p.pid, Took: time.Since(start)})
+	s.emit(Event{Kind: kind, Pid: p.Pid, Took: time.Since(start)})
 }
 
-// shutdown ends everything of the service. own waits for what drains.
+// shutdown starts to end all processes of the service. own waits for them.
 func (s *service) shutdown() {
 	s.resume()
 	if s.cancelBuild != nil {
 		s.cancelBuild()
 		<-s.building
 	}
-	for _, p := range []*child{s.next, s.live} {
+	for _, p := range []*process{s.next, s.live} {
 		if p != nil && !s.restarting {
 			s.retire(p)
 		}

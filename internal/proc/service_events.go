@@ -6,23 +6,25 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/socket"
+	"github.com/msctl/msctl/internal/proc/watch"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// What the owner of a service does when something happens; see service.go.
+// The methods in this file run on the goroutine that owns the service; see own.
 
-// onChange rebuilds a Go service, and restarts any other. During a build it
-// has the build start anew.
-func (s *service) onChange(ctx context.Context, c change) {
-	if ctx.Err() != nil || c.stray && !s.broken {
+// onChange rebuilds a Go service, and restarts any other service. A change during a build
+// cancels that build and starts another one.
+func (s *service) onChange(ctx context.Context, c watch.Change) {
+	if ctx.Err() != nil || c.Stray && !s.broken {
 		return
 	}
-	s.emit(Event{Kind: KindChanged, Paths: c.paths})
+	s.emit(Event{Kind: KindChanged, Paths: c.Paths})
 	switch {
 	case s.spec.Path == "":
 		s.restart(ctx)
 	case s.building != nil:
-		s.again = true
+		s.rebuildAgain = true
 		s.cancelBuild()
 	default:
 		s.rebuild(ctx)
@@ -52,8 +54,8 @@ func (s *service) onBuilt(ctx context.Context, b built) {
 	if ctx.Err() != nil {
 		return
 	}
-	if s.again {
-		s.again = false
+	if s.rebuildAgain {
+		s.rebuildAgain = false
 		s.rebuild(ctx)
 		return
 	}
@@ -80,11 +82,12 @@ func buildText(err error) string {
 	return err.Error()
 }
 
-// restart has a new process take over: beside the old one where the socket is
-// shared or a broker is between them and their clients, after its end otherwise.
+// restart replaces the process of the service. The new process starts while the old one
+// still runs if they share the socket, or if clients reach them through a broker. In any
+// other case it starts when the old one has ended.
 func (s *service) restart(ctx context.Context) {
 	s.retry.Stop()
-	s.crashes.reset() // it is another program, or has other files to read
+	s.crashes.reset() // the program or its files have changed
 	if s.next != nil {
 		s.discardNext()
 	}
@@ -99,9 +102,9 @@ func (s *service) restart(ctx context.Context) {
 	}
 }
 
-// discardNext ends the process that has not answered yet: a newer one comes, or
-// it did not answer in time. Without a socket of its own the newer one must wait
-// for its end.
+// discardNext ends the process that has not answered yet, because a newer one replaces it
+// or it did not answer in time. If processes of the service cannot overlap, it waits for
+// the end.
 func (s *service) discardNext() {
 	p := s.next
 	s.next, s.readiness = nil, nil
@@ -109,24 +112,24 @@ func (s *service) discardNext() {
 		s.retire(p)
 		return
 	}
-	s.endOne(p)
+	s.end(p)
 }
 
-// onReadiness takes over with the process that has answered. One that has
-// ended is onNextExit's business.
+// onReadiness makes the next process the one that serves, if it has answered. The end of
+// the process is handled by onNextExit.
 func (s *service) onReadiness(err error) {
 	s.readiness = nil
 	p := s.next
 	if err != nil {
 		select {
-		case <-p.exited:
+		case <-p.Exited:
 		case <-s.stop:
 		default:
 			s.notReady(err)
 		}
 		return
 	}
-	s.resume() // for the old one, which is to drain
+	s.resume() // the old process, so that it can drain
 	old := s.live
 	s.live, s.next = p, nil
 	p.ready = time.Now()
@@ -135,7 +138,7 @@ func (s *service) onReadiness(err error) {
 		kind = KindSwapped
 	}
 	p.vocal.Store(true)
-	s.emit(Event{Kind: kind, Pid: p.pid, Took: p.ready.Sub(p.began), URL: s.where, Text: s.unasked()})
+	s.emit(Event{Kind: kind, Pid: p.Pid, Took: p.ready.Sub(p.Began), URL: s.url, Text: s.notQueried()})
 	if old != nil {
 		s.retire(old)
 	}
@@ -144,13 +147,13 @@ func (s *service) onReadiness(err error) {
 	}
 }
 
-// unasked says why nobody has asked the service whether it serves; "" for one
-// that has answered.
-func (s *service) unasked() string {
+// notQueried returns why the service counts as ready without having answered a message,
+// or "" if it has answered.
+func (s *service) notQueried() string {
 	if s.spec.Ready != workspace.ReadyProcess {
 		return ""
 	}
-	return "it has not been asked: with `ready: {pattern: …}` it would be"
+	return "not queried; set `ready: {pattern: …}` to query it"
 }
 
 func (s *service) wasReady() bool {
@@ -162,28 +165,28 @@ func (s *service) wasReady() bool {
 	}
 }
 
-// notReady deals with a process that lives and did not answer in time.
+// notReady handles a process that is running but did not answer in time.
 func (s *service) notReady(cause error) {
 	p := s.next
 	s.discardNext()
 	reason := fmt.Sprintf("did not become ready in %v: %v", s.readyTimeout(), cause)
 	if !s.wasReady() {
-		s.run.fail(&StartError{s.spec.Name, reason, p.output.last()})
+		s.run.fail(&StartError{s.spec.Name, reason, p.LastOutput()})
 		return
 	}
 	s.crashed(p, reason)
 }
 
-// onNextExit deals with a process that ended before it had answered.
+// onNextExit handles a process that ended before it answered.
 func (s *service) onNextExit() {
 	p := s.next
 	s.next, s.readiness = nil, nil
-	s.crashed(p, "ended before it was ready: "+p.how())
+	s.crashed(p, "ended before it was ready: "+p.How())
 }
 
-// onLiveExit starts a crashed service again, or goes on with a restart.
+// onLiveExit restarts a crashed service, or continues a restart.
 func (s *service) onLiveExit(ctx context.Context) {
-	s.resume() // it has been killed while it was paused; the next one is not
+	s.resume() // it may have been killed while it was paused; clears the pause
 	p := s.live
 	s.live = nil
 	if s.restarting {
@@ -194,30 +197,30 @@ func (s *service) onLiveExit(ctx context.Context) {
 	if time.Since(p.ready) >= healthyAfter {
 		s.crashes.reset()
 	}
-	s.crashed(p, "ended: "+p.how())
+	s.crashed(p, "ended: "+p.How())
 }
 
-// crashed decides what follows when a process of the service is lost.
-func (s *service) crashed(p *child, reason string) {
+// crashed decides what happens when a process of the service has ended unexpectedly.
+func (s *service) crashed(p *process, reason string) {
 	switch {
 	case s.live != nil:
-		s.emit(Event{Kind: KindNotReady, Pid: p.pid, Text: reason})
+		s.emit(Event{Kind: KindNotReady, Pid: p.Pid, Text: reason})
 	case s.next != nil:
-		s.emit(Event{Kind: KindCrashed, Pid: p.pid, Text: reason}) // next takes over
+		s.emit(Event{Kind: KindCrashed, Pid: p.Pid, Text: reason}) // next replaces it
 	case !s.wasReady() && s.crashes.crashes+1 >= startAttempts:
-		s.run.fail(&StartError{s.spec.Name, fmt.Sprintf("%s, %d times in a row", reason, startAttempts), p.output.last()})
+		s.run.fail(&StartError{s.spec.Name, fmt.Sprintf("%s, %d times in a row", reason, startAttempts), p.LastOutput()})
 	default:
 		delay := s.crashes.next()
-		s.emit(Event{Kind: KindCrashed, Pid: p.pid, Text: reason, Delay: delay})
+		s.emit(Event{Kind: KindCrashed, Pid: p.Pid, Text: reason, Delay: delay})
 		s.retry.Reset(delay)
 	}
 }
 
-// failedToStart deals with a process that could not even be started.
+// failedToStart handles a process that could not be started.
 func (s *service) failedToStart(err error) {
 	switch {
 	case !s.wasReady():
-		var port *PortError
+		var port *socket.PortError
 		if !errors.As(err, &port) {
 			err = &StartError{Service: s.spec.Name, Reason: "cannot be started: " + err.Error()}
 		}

@@ -2,40 +2,43 @@ package proc
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// State is how a service is.
+// State is the state of a service.
 type State string
 
 // The states of a service.
 const (
-	StateWaiting  State = "waiting"  // to be built, or for those it depends on
-	StateStarting State = "starting" // was started and has not answered yet
+	StateWaiting  State = "waiting"  // for its build, or for its dependencies
+	StateStarting State = "starting" // running, and has not answered yet
 	StateReady    State = "ready"
-	StatePaused   State = "paused"  // is ready, and stopped for a while
-	StateCrashed  State = "crashed" // will be started again
+	StatePaused   State = "paused"  // ready, and paused
+	StateCrashed  State = "crashed" // will be restarted
 	StateStopping State = "stopping"
 	StateStopped  State = "stopped"
 )
 
-// Status is what a run tells of itself to `msctl ps`.
+// Status is the status of a run, as shown by `msctl ps`.
 type Status struct {
 	Workspace string          `json:"workspace"`
 	Pid       int             `json:"pid"` // of msctl
 	Started   time.Time       `json:"started"`
 	Services  []ServiceStatus `json:"services"`
-	// Brokers are the addresses of the brokers in use, by transport, with
-	// their passwords: see [Status.Redacted] and [Status.BrokerOf].
+	// Brokers are the addresses of the brokers in use, by transport. They include
+	// passwords; see [Status.Redacted].
 	Brokers map[string]string `json:"brokers,omitempty"`
 }
 
-// BrokerOf is the address of the broker through which a service of the run is
-// reached, with its password; "" for a service that does not run, or has none.
+// BrokerOf returns the address of the broker through which a service is reached, with its
+// password. It returns "" if the run does not include the service, or the service has no
+// broker.
 func (s Status) BrokerOf(service string) string {
 	for _, one := range s.Services {
 		if one.Name == service && !one.RunsBroker {
@@ -45,7 +48,7 @@ func (s Status) BrokerOf(service string) string {
 	return ""
 }
 
-// Redacted is the status as it may be shown: without passwords.
+// Redacted returns a copy of the status without passwords.
 func (s Status) Redacted() Status {
 	s.Services, s.Brokers = slices.Clone(s.Services), maps.Clone(s.Brokers)
 	for i := range s.Services {
@@ -59,54 +62,57 @@ func (s Status) Redacted() Status {
 	return s
 }
 
-// ServiceStatus is how one service of a run is.
+// ServiceStatus is the status of one service.
 type ServiceStatus struct {
 	Name    string    `json:"name"`
 	State   State     `json:"state"`
-	Pid     int       `json:"pid,omitempty"` // of the process that serves, or will
+	Pid     int       `json:"pid,omitempty"` // of the process that serves, or is starting
 	URL     string    `json:"url"`           // without a password
-	Since   time.Time `json:"since"`         // of the state
-	Crashes int       `json:"crashes"`       // since the start of the run
-	// BuildFailed says that the files as they are do not build.
+	Since   time.Time `json:"since"`         // when State last changed
+	Crashes int       `json:"crashes"`       // in this run
+	// BuildFailed reports that the last build has failed.
 	BuildFailed bool `json:"buildFailed,omitempty"`
-	// Broker is the address of its broker, with the password; "" without one.
+	// Broker is the address of its broker, with the password, or "" if it has none.
 	Broker string `json:"broker,omitempty"`
-	// RunsBroker says that it is a broker that was started for this run.
+	// RunsBroker reports that it is a broker that was started for this run.
 	RunsBroker bool `json:"runsBroker,omitempty"`
 }
 
-// board keeps the status up to date from the events of the run. It is safe for
-// concurrent use.
+// board derives the status from the events of the run. It is safe for concurrent use.
 type board struct {
 	mu     sync.Mutex // guards status
 	status Status
+}
+
+func newBoard(w *workspace.Workspace) *board {
+	return &board{status: Status{Workspace: w.Name, Pid: os.Getpid(), Started: time.Now()}}
 }
 
 func (b *board) read() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	copied := b.status
-	copied.Services = slices.Clone(copied.Services) // Brokers does not change once it is there
+	copied.Services = slices.Clone(copied.Services) // Brokers does not change after init
 	return copied
 }
 
-// show puts the brokers of a run in.
-func (b *board) show(r *run) {
+// init sets the services and brokers of the run.
+func (b *board) init(units []unit, brokers *broker.Set) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status.Services = make([]ServiceStatus, len(r.units))
-	for i, u := range r.units {
-		b.status.Services[i] = ServiceStatus{Name: u.spec.Name, State: StateWaiting, URL: u.where, Since: b.status.Started, RunsBroker: u.runsBroker}
+	b.status.Services = make([]ServiceStatus, len(units))
+	for i, u := range units {
+		b.status.Services[i] = ServiceStatus{Name: u.spec.Name, State: StateWaiting, URL: u.url, Since: b.status.Started, RunsBroker: u.runsBroker}
 		if u.broker != nil {
-			b.status.Services[i].Broker = u.broker.url
+			b.status.Services[i].Broker = u.broker.URL
 		}
 	}
-	for _, broker := range r.brokers {
+	for _, one := range brokers.All {
 		if b.status.Brokers == nil {
 			b.status.Brokers = map[string]string{}
 		}
-		if b.status.Brokers[string(broker.transport)] == "" {
-			b.status.Brokers[string(broker.transport)] = broker.url
+		if b.status.Brokers[string(one.Transport)] == "" {
+			b.status.Brokers[string(one.Transport)] = one.URL
 		}
 	}
 }
@@ -125,7 +131,7 @@ func (s *ServiceStatus) note(e Event) {
 	set := func(state State) { s.State, s.Pid, s.Since = state, e.Pid, e.Time }
 	switch e.Kind {
 	case KindStarting:
-		if !s.serves() { // otherwise the old one serves on
+		if !s.serves() { // otherwise, the old process keeps serving
 			set(StateStarting)
 		}
 	case KindReady, KindSwapped:
@@ -156,5 +162,5 @@ func (s *ServiceStatus) note(e Event) {
 	}
 }
 
-// serves reports whether there is a process that has answered.
+// serves reports whether a process of the service is ready.
 func (s *ServiceStatus) serves() bool { return s.State == StateReady || s.State == StatePaused }

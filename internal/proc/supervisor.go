@@ -10,47 +10,53 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/socket"
+	"github.com/msctl/msctl/internal/proc/watch"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// Options says what to run and how. Workspace is required; the zero value of
-// everything else has a meaning.
+// Options configures a [Supervisor]. Workspace is required.
 type Options struct {
 	Workspace *workspace.Workspace
-	// Services are the names of those to run; what they depend on runs too.
-	// Empty for all.
+	// Services are the names of the services to run, in addition to their dependencies.
+	// If it is empty, all services run.
 	Services []string
-	// NoWatch turns rebuilding and restarting on change off.
+	// NoWatch disables rebuilding and restarting on changes.
 	NoWatch bool
-	// ReadyTimeout is how long a process may take to answer; 60 s by default.
+	// ReadyTimeout is how long a process may take to answer; 60 seconds by default.
 	ReadyTimeout time.Duration
-	// StopTimeout is how long a process may take to drain before it is killed;
-	// 12 s by default, a little more than a service gives its handlers.
+	// StopTimeout is how long a process may take to drain before it is killed. The
+	// default is 12 seconds, slightly more than a service grants its handlers.
 	StopTimeout time.Duration
-	// Guard is the command line of a process that calls [Guard]. Without one
+	// Guard is the command line of a process that calls [child.RunGuard]. Without it,
 	// processes may outlive a supervisor that is killed.
 	Guard []string
-	// NATS is the command line of a process that calls [ServeNATS], to which
-	// the port is added. Without one a missing NATS server is an error.
+	// NATS is the command line of a process that calls [broker.ServeNATS]; the port is
+	// appended to it. Without it, a missing NATS server is an error.
 	NATS []string
-	// CacheDir is where programs are built; by default a folder in the user's
-	// cache.
+	// CacheDir is where programs are built; a folder in the user's cache by default.
 	CacheDir string
-	// Color has the services told to colour what they write.
+	// Color makes the services write in color, by setting FORCE_COLOR.
 	Color bool
+
+	firstBackoff time.Duration // the delay before a restart after the first crash
+	settleTime   time.Duration // how long a process that cannot be queried must have run
 }
 
-// Service is what a reader of events needs to know of a service.
+// Service describes a service to readers of events.
 type Service struct {
 	Name string
 	Kind workspace.Kind
 	Port int
-	URL  string // where it is asked, with the address it listens on; that of its broker may turn out to be another
-	Go   bool   // msctl builds it
+	// URL is where the service is reached. The address of its broker may turn out to be
+	// different; see KindBroker.
+	URL string
+	Go  bool // msctl builds it
 }
 
-// Supervisor runs the services of a workspace. Make it with New, read Events
-// until they end, and call Run once.
+// Supervisor runs the services of a workspace. Create it with [New], call Run once, and
+// read Events until the channel is closed.
 type Supervisor struct {
 	options Options
 	units   []unit
@@ -59,14 +65,15 @@ type Supervisor struct {
 	kill    sync.Once
 }
 
-// New makes a supervisor; nothing runs yet. Unknown names in o.Services are
-// left out: ask the workspace first.
+// New creates a supervisor and starts nothing. It ignores unknown names in o.Services.
 func New(o Options) *Supervisor {
-	if o.ReadyTimeout <= 0 {
-		o.ReadyTimeout = time.Minute
-	}
-	if o.StopTimeout <= 0 {
-		o.StopTimeout = 12 * time.Second
+	for setting, usual := range map[*time.Duration]time.Duration{
+		&o.ReadyTimeout: time.Minute, &o.StopTimeout: 12 * time.Second,
+		&o.firstBackoff: 250 * time.Millisecond, &o.settleTime: 2 * time.Second,
+	} {
+		if *setting <= 0 {
+			*setting = usual
+		}
 	}
 	return &Supervisor{
 		options: o,
@@ -80,62 +87,59 @@ func New(o Options) *Supervisor {
 func (s *Supervisor) Services() []Service {
 	out := make([]Service, len(s.units))
 	for i, u := range s.units {
-		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, u.where, u.spec.Path != ""}
+		out[i] = Service{u.spec.Name, u.spec.Kind, u.spec.Port, u.url, u.spec.Path != ""}
 	}
 	return out
 }
 
-// Events returns the channel of all events. It must be read: services wait when
-// nobody does. It is closed before Run returns.
+// Events returns the channel of all events. It must be read, because services block
+// while it is full. Run closes it before it returns.
 func (s *Supervisor) Events() <-chan Event { return s.events }
 
-// Kill ends every process at once; Run then returns. It may be called from any
-// goroutine, and more than once.
+// Kill kills every process, which makes Run return. It is safe for concurrent use, and
+// may be called more than once.
 func (s *Supervisor) Kill() { s.kill.Do(func() { close(s.killed) }) }
 
-// StartError says why a service could not be started; the whole run ends then.
+// StartError reports that a service could not be started, which ends the run.
 type StartError struct {
 	Service string
 	Reason  string
-	// Output is the last that the service wrote.
+	// Output is the last output of the service.
 	Output []string
 }
 
 // Error names the service and the reason.
 func (e *StartError) Error() string { return "service " + e.Service + " " + e.Reason }
 
-// ErrKilled is the cause of a run's end by [Supervisor.Kill].
+// ErrKilled is returned by [Supervisor.Run] after [Supervisor.Kill].
 var ErrKilled = errors.New("killed")
 
-// run is one call of Run.
+// run is the state of one call of Run.
 type run struct {
 	*Supervisor
 	work     *workspace.Workspace
 	began    time.Time
-	number   atomic.Int64 // of the last program kept
-	launcher *launcher
-	guard    *guard
+	number   atomic.Int64 // of the last program that was built
+	launcher *child.Launcher
 	builder  *builder
-	watcher  *watcher // nil without watching
+	watcher  *watch.Watcher // nil if changes are not watched
 	board    *board
-	units    []unit // those of the Supervisor, and the brokers that are started
-	brokers  []*broker
+	units    []unit // those of the Supervisor, after the brokers that are started
 	services []*service
 	fail     context.CancelCauseFunc // ends the run with an error
 }
 
-// Run starts all services, and the brokers that they need and that do not
-// answer on this machine, and keeps them running until ctx ends; then it
-// drains them, each one after all that depend on it, and returns nil. When a
-// service cannot be started it stops the others and returns a *[StartError],
-// *[BuildError], *[PortError] or *[BrokerError]; after Kill it returns
-// [ErrKilled]. When it returns, no process is left.
+// Run starts all services, and the brokers of this machine that they need and that are
+// not running. It keeps them running until ctx ends, then drains each service after all
+// services that depend on it, and returns nil. If a service cannot be started, Run stops
+// the others and returns a *[StartError], *[BuildError], *[socket.PortError], or
+// *[broker.Error]. After Kill, it returns [ErrKilled]. No process outlives Run.
 func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.events)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, units: slices.Clone(s.units), board: s.newBoard()}
-	sockets, err := r.open(ctx)
+	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, board: newBoard(s.options.Workspace)}
+	sockets, err := openSockets(ctx, s.units)
 	defer closeSockets(sockets)
 	if err != nil {
 		return err
@@ -145,17 +149,20 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(session)
-	if err := r.provide(ctx, session); err != nil {
-		return r.unlessAsked(ctx, err)
-	}
-	r.board.show(r)
-	r.announceBrokers()
-	if r.guard, err = startGuard(ctx, s.options.Guard, session); err != nil {
+	brokers, err := r.findBrokers(ctx, session)
+	if err != nil {
+		if ctx.Err() != nil {
+			return r.result(ctx)
+		}
 		return err
 	}
-	defer r.guard.close()
-	r.launcher = newLauncher()
-	defer r.launcher.close()
+	r.units = append(brokerUnits(brokers), servedBy(s.units, brokers)...)
+	r.board.init(r.units, brokers)
+	r.announceBrokers(brokers)
+	if r.launcher, err = child.NewLauncher(ctx, s.options.Guard, session, r.warn); err != nil {
+		return err
+	}
+	defer r.launcher.Close()
 	r.builder = newBuilder(r, dir, session)
 	for i := range r.units {
 		r.services = append(r.services, newService(r, &r.units[i], sockets[r.units[i].spec.Name]))
@@ -169,16 +176,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	return r.result(ctx)
 }
 
-// unlessAsked is the error of a preparation, unless it is that the run was to
-// end meanwhile.
-func (r *run) unlessAsked(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return r.result(ctx)
-	}
-	return err
-}
-
-// supervise runs the services' goroutines until all have ended.
+// supervise runs the goroutines of the services until all of them have ended.
 func (r *run) supervise(ctx context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -190,42 +188,56 @@ func (r *run) supervise(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	})
-	watching, stopWatching := context.WithCancel(ctx)
-	var watcher sync.WaitGroup
-	if !r.options.NoWatch {
-		if err := r.watch(watching, &watcher); err != nil {
-			r.warn("changes are not seen: %v", err)
-		}
-	}
+	stopWatching := r.watch(ctx)
 	var services sync.WaitGroup
 	for _, s := range r.services {
 		services.Go(func() { s.own(ctx) })
-		wait.Go(func() { r.orderStop(ctx, s) })
+		wait.Go(func() { r.stopInOrder(ctx, s) })
 	}
-	wait.Go(func() { r.announce(ctx) })
+	wait.Go(func() { r.announceReady(ctx) })
 	services.Wait()
 	stopWatching()
-	watcher.Wait()
 	cancel(nil)
 	wait.Wait()
 }
 
-// orderStop tells a service to stop once the run is to end and all services
-// that depend on it have stopped.
-func (r *run) orderStop(ctx context.Context, s *service) {
+// watch watches for changes until ctx ends or stop, which waits for the end, is called.
+func (r *run) watch(ctx context.Context) (stop func()) {
+	if r.options.NoWatch {
+		return func() {}
+	}
+	watcher, err := watch.New(r.work, r.warn)
+	if err != nil {
+		r.warn("changes are not watched: %v", err)
+		return func() {}
+	}
+	for _, s := range r.services {
+		s.watch = watcher.Subscribe(s.spec)
+		s.changes = s.watch.Changes
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wait sync.WaitGroup
+	wait.Go(func() { watcher.Run(ctx) })
+	return func() {
+		cancel()
+		wait.Wait()
+	}
+}
+
+// stopInOrder stops a service when the run is about to end and all services that depend
+// on it have ended.
+func (r *run) stopInOrder(ctx context.Context, s *service) {
 	<-ctx.Done()
 	for _, other := range r.services {
-		for _, need := range other.needs {
-			if need == s.spec.Name {
-				<-other.done
-			}
+		if slices.Contains(other.needs, s.spec.Name) {
+			<-other.done
 		}
 	}
 	close(s.stop)
 }
 
-// announce tells when every service has been ready once.
-func (r *run) announce(ctx context.Context) {
+// announceReady emits KindAllReady when every service has been ready once.
+func (r *run) announceReady(ctx context.Context) {
 	for _, s := range r.services {
 		select {
 		case <-s.firstReady:
@@ -236,12 +248,12 @@ func (r *run) announce(ctx context.Context) {
 	r.emit(Event{Kind: KindAllReady, Took: time.Since(r.began)})
 }
 
-// result is what Run returns.
+// result returns the result of Run.
 func (r *run) result(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	var start *StartError
 	var build *BuildError
-	var port *PortError
+	var port *socket.PortError
 	switch {
 	case errors.Is(cause, ErrKilled):
 		return ErrKilled
@@ -256,7 +268,7 @@ func (r *run) result(ctx context.Context) error {
 	}
 }
 
-// emit gives an event to the reader, who must be fast unless all is to end.
+// emit sends an event. It blocks while the reader is slow, but not after Kill.
 func (r *run) emit(e Event) {
 	e.Time = time.Now()
 	r.board.note(e)

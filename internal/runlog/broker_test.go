@@ -24,7 +24,7 @@ services:
 	}
 	events := []proc.Event{
 		{Kind: proc.KindBroker, Service: "rabbitmq", Text: "no RabbitMQ answers: starting one", URL: "amqp://127.0.0.1:1"},
-		{Kind: proc.KindBroker, Text: "uses the NATS at nats://app:xxxxx@h", URL: "nats://app:xxxxx@h"},
+		{Kind: proc.KindBroker, Text: "using NATS at nats://app:xxxxx@h", URL: "nats://app:xxxxx@h"},
 		{Kind: proc.KindLog, Service: "rabbitmq", Stream: proc.StreamOut, Text: "routine", Quiet: true},
 		{Kind: proc.KindReady, Service: "rabbitmq", Pid: 5, Took: 4 * time.Second, URL: "amqp://127.0.0.1:1"},
 		{Kind: proc.KindReady, Service: "mail", Pid: 7, Took: 41 * time.Millisecond, URL: "amqp://127.0.0.1:1/mail"},
@@ -42,7 +42,7 @@ services:
 		p.Print(e)
 	}
 	want := `rabbitmq    │ no RabbitMQ answers: starting one
-msctl       │ uses the NATS at nats://app:xxxxx@h
+msctl       │ using NATS at nats://app:xxxxx@h
 rabbitmq    │ ✓ ready in 4s, pid 5
 mail        │ ✓ ready in 41ms, pid 7
 nats        │ ✓ running, pid 8; not verified

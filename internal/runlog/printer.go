@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -52,11 +53,11 @@ func New(s *term.IO, w *workspace.Workspace, services []proc.Service, o Options)
 	for _, service := range services {
 		p.width = max(p.width, len(service.Name))
 		if s := w.Service(service.Name); s != nil && s.Transport.Broker() {
-			p.width = max(p.width, len(proc.BrokerName(w, s.Transport)))
+			p.width = max(p.width, len(broker.Name(w, s.Transport)))
 		}
 	}
 	for i, t := range workspace.Brokers() {
-		p.number[proc.BrokerName(w, t)] = len(w.Services) + i
+		p.number[broker.Name(w, t)] = len(w.Services) + i
 	}
 	return p
 }

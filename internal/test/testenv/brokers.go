@@ -137,6 +137,12 @@ func NeedRabbitMQ(tb testing.TB) {
 	needBroker(tb, &rabbitKind)
 }
 
+// NeedRedis is NeedRabbitMQ for Redis.
+func NeedRedis(tb testing.TB) {
+	tb.Helper()
+	needBroker(tb, &redisKind)
+}
+
 // needBroker skips or fails the test if the broker is not installed.
 func needBroker(tb testing.TB, kind *brokerKind) {
 	tb.Helper()

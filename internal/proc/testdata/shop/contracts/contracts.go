@@ -1,4 +1,4 @@
-// Package contracts is what items is built from beside its own folder.
+// Package contracts is a package outside the folder of items that items imports.
 package contracts
 
 // Version is edited by tests.

@@ -1,4 +1,4 @@
-// Command worker is a service behind the broker that TRANSPORT names, called NAME.
+// Command worker is a service called NAME, on the broker that TRANSPORT names.
 package main
 
 import (

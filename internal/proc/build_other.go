@@ -1,6 +1,0 @@
-//go:build !windows
-
-package proc
-
-// exeSuffix ends the names of programs.
-const exeSuffix = ""

@@ -1,4 +1,0 @@
-package proc
-
-// exeSuffix ends the names of programs.
-const exeSuffix = ".exe"

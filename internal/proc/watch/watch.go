@@ -1,0 +1,275 @@
+// Package watch reports changes of the files that services are built from.
+package watch
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+const (
+	// quietTime is how long no file must change before changes are reported: an editor
+	// saves a file in several steps, and a tool may write many files.
+	quietTime = 120 * time.Millisecond
+	// maxDelay limits the delay while files keep changing.
+	maxDelay = time.Second
+)
+
+// Watcher watches the files of a workspace, except for folders that are not edited by
+// hand, and the folders outside the workspace that services are built from. Create it
+// with [New], subscribe to it, and then call [Watcher.Run].
+type Watcher struct {
+	work  *workspace.Workspace
+	warn  func(format string, args ...any)
+	notes *fsnotify.Watcher
+	subs  []*Subscription
+
+	mu      sync.Mutex // guards watched, and the sources of all subscriptions
+	watched map[string]bool
+}
+
+// Change is a set of files that have changed.
+type Change struct {
+	Paths []string // relative to the workspace
+	// Stray reports that the files do not belong to any service as far as is known.
+	// They matter only to a service whose last build has failed.
+	Stray bool
+}
+
+// Subscription receives the changes that concern one service.
+type Subscription struct {
+	// Changes receives each change, merged with those that have not been received yet.
+	Changes chan Change
+
+	watcher *Watcher
+	globs   []string
+	built   bool
+	sources Sources
+}
+
+// New returns a watcher for a workspace. It reports problems that limit what can be
+// watched with warn.
+func New(w *workspace.Workspace, warn func(format string, args ...any)) (*Watcher, error) {
+	notes, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	watcher := &Watcher{work: w, warn: warn, notes: notes, watched: map[string]bool{}}
+	watcher.addTree(w.Dir)
+	return watcher, nil
+}
+
+// Subscribe returns the changes that concern a service: those of files that match its
+// globs or, without globs, those of the sources that a Go service is built from. Call
+// it before [Watcher.Run].
+func (w *Watcher) Subscribe(s *workspace.Service) *Subscription {
+	sub := &Subscription{Changes: make(chan Change, 1), watcher: w, globs: s.Watch, built: s.Path != ""}
+	for _, glob := range s.Watch {
+		// The folder may be outside the workspace, or one of those that addTree skips.
+		w.addTree(filepath.Join(w.work.Dir, filepath.FromSlash(globBase(glob))))
+	}
+	w.subs = append(w.subs, sub)
+	return sub
+}
+
+// Learn sets what the service is built from. Until it is called, and with the zero
+// Sources, every source file counts.
+func (s *Subscription) Learn(found Sources) {
+	s.watcher.mu.Lock()
+	s.sources = found
+	s.watcher.mu.Unlock()
+	for _, dir := range found.folders() {
+		if s.watcher.add(dir) != nil {
+			return // add has warned
+		}
+	}
+}
+
+// Run collects changes and reports them until ctx ends. It then closes the watcher.
+func (w *Watcher) Run(ctx context.Context) {
+	defer w.notes.Close()
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	defer timer.Stop()
+	changed := map[string]bool{}
+	var first time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case note := <-w.notes.Events:
+			if !w.collect(note, changed) {
+				continue
+			}
+			if first.IsZero() {
+				first = time.Now()
+			}
+			timer.Reset(min(quietTime, max(maxDelay-time.Since(first), 0)))
+		case err := <-w.notes.Errors:
+			if errors.Is(err, fsnotify.ErrEventOverflow) {
+				w.warn("some changes were missed because too many files changed at once: save a file again to rebuild")
+			} else {
+				w.warn("watch files: %v", err)
+			}
+		case <-timer.C:
+			w.report(changed)
+			changed, first = map[string]bool{}, time.Time{}
+		}
+	}
+}
+
+// collect adds the file of a notification to changed, and reports whether it counts. It
+// watches a new folder from now on, and adds the files that are already in it.
+func (w *Watcher) collect(note fsnotify.Event, changed map[string]bool) bool {
+	if note.Op&^fsnotify.Chmod == 0 || temporary(note.Name) {
+		return false
+	}
+	if note.Has(fsnotify.Create) {
+		if info, err := os.Stat(note.Name); err == nil && info.IsDir() {
+			files := w.addTree(note.Name)
+			for _, file := range files {
+				changed[file] = true
+			}
+			return len(files) > 0
+		}
+	}
+	if note.Has(fsnotify.Remove) || note.Has(fsnotify.Rename) {
+		w.mu.Lock()
+		delete(w.watched, note.Name) // if it was a folder, the system no longer watches it
+		w.mu.Unlock()
+	}
+	changed[note.Name] = true
+	return true
+}
+
+// report sends each subscription the changes that concern it.
+func (w *Watcher) report(changed map[string]bool) {
+	if changed[w.work.Path] {
+		w.warn("%s has changed: restart `msctl run` to apply it", workspace.FileName)
+	}
+	known := map[string]bool{} // paths that concern some service
+	paths := map[*Subscription][]string{}
+	w.mu.Lock()
+	for _, s := range w.subs {
+		for path := range changed {
+			if s.concerns(path) {
+				paths[s] = append(paths[s], w.relative(path))
+				known[path] = true
+			}
+		}
+	}
+	w.mu.Unlock()
+	var strays []string
+	for path := range changed {
+		if !known[path] && isSource(path) {
+			strays = append(strays, w.relative(path))
+		}
+	}
+	for _, s := range w.subs {
+		switch {
+		case len(paths[s]) > 0:
+			s.send(Change{Paths: paths[s]})
+		case len(strays) > 0 && s.built:
+			s.send(Change{Paths: strays, Stray: true})
+		}
+	}
+}
+
+// concerns reports whether a change of the file at path concerns the service. The
+// watcher's mu must be held.
+func (s *Subscription) concerns(path string) bool {
+	if len(s.globs) > 0 {
+		name := s.watcher.relative(path)
+		return slices.ContainsFunc(s.globs, func(glob string) bool { return matchGlob(glob, name) })
+	}
+	return s.built && s.sources.has(path)
+}
+
+// send delivers a change, merged with one that has not been received. Only the
+// watcher's goroutine calls it, so that there is room after the receive.
+func (s *Subscription) send(c Change) {
+	select {
+	case s.Changes <- c:
+		return
+	default:
+	}
+	select {
+	case old := <-s.Changes:
+		c.Paths = append(old.Paths, c.Paths...)
+		c.Stray = c.Stray && old.Stray
+	default:
+	}
+	slices.Sort(c.Paths)
+	c.Paths = slices.Compact(c.Paths)
+	s.Changes <- c
+}
+
+// relative returns a path as users see it: relative to the workspace, with slashes.
+func (w *Watcher) relative(path string) string {
+	name, err := filepath.Rel(w.work.Dir, path)
+	if err != nil {
+		return filepath.ToSlash(path)
+	}
+	return filepath.ToSlash(name)
+}
+
+// addTree watches a folder and all folders below it, and returns the files in them.
+func (w *Watcher) addTree(root string) (files []string) {
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return nil //nolint:nilerr // deleted meanwhile, or not readable; watch the rest
+		case !entry.IsDir():
+			files = append(files, path)
+			return nil
+		case path != root && skipped(entry.Name()):
+			return filepath.SkipDir
+		}
+		return w.add(path)
+	})
+	return files
+}
+
+// add watches one folder. It returns an error if no more folders can be watched.
+func (w *Watcher) add(dir string) error {
+	w.mu.Lock()
+	known := w.watched[dir]
+	w.watched[dir] = true
+	w.mu.Unlock()
+	if known {
+		return nil
+	}
+	err := w.notes.Add(dir)
+	if errors.Is(err, syscall.ENOSPC) {
+		w.warn("too many folders to watch: %s and others are not watched; raise fs.inotify.max_user_watches", dir)
+		return err
+	}
+	return nil // any other error means that the folder was deleted
+}
+
+// skipped reports whether folders of that name contain nothing that is edited by hand.
+func skipped(name string) bool {
+	switch name {
+	case "node_modules", "dist", "bin":
+		return true
+	}
+	return strings.HasPrefix(name, ".")
+}
+
+// temporary reports whether an editor creates files of that name for its own use.
+func temporary(path string) bool {
+	name := filepath.Base(path)
+	return strings.HasSuffix(name, "~") || strings.HasPrefix(name, ".#") || strings.HasPrefix(name, "#") ||
+		strings.HasSuffix(name, ".swp") || strings.HasSuffix(name, ".swx") || strings.HasSuffix(name, ".tmp") || name == "4913"
+}
