@@ -1,4 +1,4 @@
-// Command worker is a service called NAME, on the broker that TRANSPORT names.
+// Command worker is a service behind the broker that TRANSPORT names, called NAME.
 package main
 
 import (
