@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
@@ -26,7 +28,11 @@ const testTimeout = 120 * time.Second
 func shop(t *testing.T, yaml string) (file string, ports []int) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "shop"))); err != nil {
+	archive, err := txtar.ParseFile(filepath.Join("testdata", "shop.txtar"))
+	if err == nil {
+		err = txtar.Write(archive, dir)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	useRuntime(t, dir)

@@ -1,7 +1,0 @@
-package main
-
-import (
-	"shop/kit"
-)
-
-func main() { kit.Run("orders", 1) }
