@@ -27,8 +27,8 @@ const (
 	clientMaxInFlight = 65536
 )
 
-// Client sends messages over a Conn. It is safe for use from many goroutines;
-// one client is enough for each service that a program calls.
+// Client sends messages over a [Conn]. Create it with [NewClient]. It is safe for
+// concurrent use; one client per service is enough for an entire program.
 type Client struct {
 	conn         Conn
 	log          *slog.Logger
@@ -40,7 +40,7 @@ type Client struct {
 	inFlight     atomic.Int64 // messages handed to conn and not finished
 }
 
-// NewClient makes a client. It connects when it is first used.
+// NewClient returns a client, which connects on first use.
 func NewClient(conn Conn, opts ...ClientOption) *Client {
 	c := &Client{conn: conn, codec: JSON(), timeout: DefaultTimeout, maxInFlight: clientMaxInFlight}
 	for _, o := range opts {
@@ -56,7 +56,7 @@ func NewClient(conn Conn, opts ...ClientOption) *Client {
 	return c
 }
 
-// Close closes the client's connections; calls in flight fail with ErrClosed.
+// Close closes the client's connections. Calls in flight fail with ErrClosed.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // transmit is the innermost handler: it hands the message to the transport. The
@@ -73,11 +73,11 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 	return c.conn.Exchange(ctx, req, reply)
 }
 
-// Do sends a message as it is, through the client's interceptors: the raw form
-// under Call, Stream and Emit, for those who forward JSON or watch the wire. It
-// sets the deadline and the correlation id where req has none. Data that is nil
-// is sent as {}, because a NestJS client cannot send undefined. Nothing is sent
-// for a ctx that has ended: the error is its cause, or ErrTimeout at its deadline.
+// Do sends req through the client's interceptors and passes each value of the reply
+// to reply. It is the raw form of Call, Stream, and Emit, for programs that forward
+// JSON. It sets the deadline and the correlation ID if req has none. Nil data is sent
+// as {}, because a NestJS client cannot send undefined. If ctx has already ended,
+// nothing is sent, and the error is its cause, or ErrTimeout after its deadline.
 func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 	if err := ctx.Err(); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -86,7 +86,7 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 		return context.Cause(ctx)
 	}
 	if req.Pattern.IsZero() || req.Pattern.JSON() == "null" {
-		return errors.New("the message has no pattern (null is none)")
+		return errors.New("message without a pattern (null is not a pattern)")
 	}
 	if req.Data == nil {
 		req.Data = []byte("{}")
@@ -95,7 +95,7 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 	return c.handler(ctx, req, reply)
 }
 
-// address fills in what travels beside the data.
+// address sets the deadline and the metadata of req.
 func (c *Client) address(ctx context.Context, req *Request) {
 	if deadline, ok := ctx.Deadline(); ok && (req.Deadline.IsZero() || deadline.Before(req.Deadline)) {
 		req.Deadline = deadline
@@ -129,21 +129,22 @@ func newIDPrefix() string {
 	return hex.EncodeToString(b[:])
 }
 
-// newID returns an id unique among processes, cheaply.
+// newID returns an ID that is unique across processes. It is cheap: a random prefix
+// for each process, and a counter.
 func newID() string {
 	b := make([]byte, 0, 24)
 	b = append(b, idPrefix...)
 	return string(strconv.AppendUint(b, idCounter.Add(1), 16))
 }
 
-// NewCorrelationID returns a fresh correlation id, for edges that start a chain
-// of messages, such as a gateway.
+// NewCorrelationID returns a new correlation ID, for programs that start a chain of
+// messages, such as a gateway.
 func NewCorrelationID() string { return newID() }
 
-// request makes the message of a call.
+// request returns the message for a call.
 func (c *Client) request(p Pattern, data any) (*Request, error) {
 	if raw, ok := data.(json.RawMessage); ok {
-		if raw = orNull(raw); !js.Valid(raw) { // it would cost every call on the connection
+		if raw = orNull(raw); !js.Valid(raw) { // malformed JSON would end the connection, with every call on it
 			return nil, fmt.Errorf("encode data of %s: %w", p, errNotJSON)
 		}
 		return &Request{Pattern: p, Data: raw}, nil
@@ -158,11 +159,11 @@ func (c *Client) request(p Pattern, data any) (*Request, error) {
 	return &Request{Pattern: p, Data: bytes.Clone(body)}, nil
 }
 
-// Call sends data to the message handler of pattern p and returns the value it
-// answers with, the last one when it answers with several. An answer without a
-// value is ErrNoValue, unless Out is None. With json.RawMessage as Out the
-// JSON text is returned unparsed. The error wraps *Error when the peer sent
-// one, ErrTimeout, ErrUnreachable, ErrConnectionLost, ErrShed or ErrClosed.
+// Call sends a request with pattern p and returns the value of the reply, or the last
+// of several. A reply without a value is ErrNoValue, unless Out is None. With
+// json.RawMessage as Out, the JSON text is returned unparsed. The error wraps the
+// peer's *Error, or ErrTimeout, ErrUnreachable, ErrConnectionLost, ErrShed, or
+// ErrClosed. Use [Method.Call] if the types are known at compile time.
 func Call[Out any](ctx context.Context, c *Client, p Pattern, data any) (Out, error) {
 	req, err := c.request(p, data)
 	if err != nil {
@@ -180,33 +181,33 @@ func Call[Out any](ctx context.Context, c *Client, p Pattern, data any) (Out, er
 	return answer.value, nil
 }
 
-// answer is the Reply of a Call: it keeps the last value.
+// answer is the Reply of Call. It keeps the last value.
 type answer[Out any] struct {
 	client *Client
 	value  Out
 	given  bool
 }
 
-// Send decodes a value over the one before.
+// Send decodes a value and replaces the previous one.
 func (a *answer[Out]) Send(v Value) error {
 	if v.Undefined() || reflect.TypeFor[Out]() == reflect.TypeFor[None]() {
 		return nil
 	}
 	if a.given {
 		var fresh Out
-		a.value = fresh // a value is js.Decode from nothing, not into the one before
+		a.value = fresh // decode into a zero value: decoding into the previous one would merge them
 	}
 	a.given = true
 	return a.client.decode(v, &a.value)
 }
 
-// errStop ends an exchange whose caller wants no more values.
+// errStop ends an exchange when the caller has left the loop.
 var errStop = errors.New("stopped by the caller")
 
-// Stream sends data to the message handler of pattern p and yields each value
-// of the answer as it comes. A failure is yielded once, as the last pair.
-// Leaving the loop early drops the rest of the answer; the service is not told
-// (docs/wire.md 1.4).
+// Stream sends a request with pattern p and yields each value of the reply as it
+// arrives. An error is yielded once, as the last pair. Leaving the loop early discards
+// the rest of the reply; the protocol has no message that tells the service to stop
+// (docs/wire.md 1.4). Use [Method.Stream] if the types are known at compile time.
 func Stream[Out any](ctx context.Context, c *Client, p Pattern, data any) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		var zero Out
@@ -231,7 +232,7 @@ func Stream[Out any](ctx context.Context, c *Client, p Pattern, data any) iter.S
 	}
 }
 
-// decode decodes one value of an answer; undefined leaves out as it is.
+// decode decodes one value of a reply. Undefined leaves out unchanged.
 func (c *Client) decode(v Value, out any) error {
 	if v.Undefined() {
 		return nil
@@ -241,13 +242,13 @@ func (c *Client) decode(v Value, out any) error {
 		return nil
 	}
 	if err := c.codec.Unmarshal(v.Raw, out); err != nil {
-		return fmt.Errorf("decode the answer: %w", err)
+		return fmt.Errorf("decode reply: %w", err)
 	}
 	return nil
 }
 
-// Emit sends an event: it returns when the transport has taken it, and nobody
-// answers.
+// Emit sends an event with pattern p and returns when the transport has accepted it.
+// Events have no reply. Use [Topic.Emit] if the type is known at compile time.
 func (c *Client) Emit(ctx context.Context, p Pattern, data any) error {
 	req, err := c.request(p, data)
 	if err != nil {

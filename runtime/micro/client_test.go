@@ -75,7 +75,7 @@ func TestCall(t *testing.T) {
 			t.Errorf("%s: the error does not say which call: %v", c.name, err)
 		}
 	}
-	if _, err := Call[int](t.Context(), NewClient(&fakeConn{values: []string{`"text"`}}), Cmd("x"), 1); err == nil || !strings.Contains(err.Error(), "decode the answer") {
+	if _, err := Call[int](t.Context(), NewClient(&fakeConn{values: []string{`"text"`}}), Cmd("x"), 1); err == nil || !strings.Contains(err.Error(), "decode reply") {
 		t.Errorf("a value of another type: %v", err)
 	}
 	if _, err := Call[None](t.Context(), NewClient(&fakeConn{values: []string{`"ignored"`}}), Cmd("x"), 1); err != nil {

@@ -8,27 +8,26 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// Codec turns Go values into JSON and back: the data of requests and the values
-// of replies. The envelope around them is not its concern. A Codec is used from
-// many goroutines at once.
+// Codec encodes and decodes the data of requests and the values of replies as JSON. It
+// does not see the packet around them. A Codec must be safe for concurrent use.
 type Codec interface {
-	// Append appends the JSON text of v, with no white space after it.
+	// Append appends the JSON text of v, without trailing white space.
 	Append(dst []byte, v any) ([]byte, error)
-	// Unmarshal decodes data, one valid JSON text, into the pointer v. It must
-	// not keep data.
+	// Unmarshal decodes data, which is valid JSON, into the pointer v. It must not
+	// retain data.
 	Unmarshal(data []byte, v any) error
 }
 
-// JSON returns the standard codec: encoding/json/v2 where the toolchain has it
-// (GOEXPERIMENT=jsonv2), encoding/json otherwise, with the same results: the
-// struct tags and rules of encoding/json, but '<', '>', '&', U+2028 and U+2029
-// are written as they are, as JSON.stringify does.
+// JSON returns the standard codec. It uses encoding/json/v2 if the toolchain has it
+// (GOEXPERIMENT=jsonv2) and encoding/json otherwise, with the same results: the struct
+// tags and rules of encoding/json, except that '<', '>', '&', U+2028, and U+2029 are
+// not escaped, as in JSON.stringify.
 func JSON() Codec { return jsonCodec{} }
 
 var defaultCodec = JSON()
 
-// buffers lends scratch space for encoding; a buffer that grew past 64 KiB is
-// left to the garbage collector.
+// buffers holds scratch space for encoding. Buffers above 64 KiB are not kept, so that
+// one large message does not occupy memory forever.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func putBuffer(b *[]byte) {
@@ -38,7 +37,7 @@ func putBuffer(b *[]byte) {
 	}
 }
 
-// encode appends the JSON text of v; a json.RawMessage is appended as it is.
+// encode appends the JSON text of v. A json.RawMessage is validated and copied.
 func encode(c Codec, dst []byte, v any) ([]byte, error) {
 	switch raw := v.(type) {
 	case json.RawMessage:
@@ -49,8 +48,8 @@ func encode(c Codec, dst []byte, v any) ([]byte, error) {
 	return c.Append(dst, v)
 }
 
-// errNotJSON is the error of raw JSON that is none. Sent as it is, it would end
-// the connection and every other call on it.
+// errNotJSON is the error of a json.RawMessage that is not JSON. Sending it would end
+// the connection, with every other call on it.
 var errNotJSON = errors.New("the raw message is not valid JSON")
 
 func appendRaw(dst []byte, raw json.RawMessage) ([]byte, error) {
@@ -60,7 +59,7 @@ func appendRaw(dst []byte, raw json.RawMessage) ([]byte, error) {
 	return append(dst, raw...), nil
 }
 
-// orNull returns raw, or null where it is empty: an empty text is no JSON.
+// orNull returns raw, or null if raw is empty, which is not valid JSON.
 func orNull(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 {
 		return json.RawMessage("null")

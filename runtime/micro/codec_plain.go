@@ -2,8 +2,8 @@ package micro
 
 import "github.com/msctl/msctl/runtime/micro/internal/plain"
 
-// jsonCodec takes the short cut for plain types where it can, and the library
-// where it cannot: what comes out is the same.
+// jsonCodec uses package plain for the types that it supports and the library for all
+// others. The results are the same.
 type jsonCodec struct{}
 
 func (jsonCodec) Append(dst []byte, v any) ([]byte, error) {

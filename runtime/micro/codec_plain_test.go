@@ -9,7 +9,7 @@ import (
 )
 
 // TestCodecErrorsAreTheLibrarys: what is odd about a plain type is reported, and
-// js.Decode as far as the library goes, as if there were no short cut.
+// decoded as far as the library goes, as if there were no short cut.
 func TestCodecErrorsAreTheLibrarys(t *testing.T) {
 	type dto struct {
 		ID    int     `json:"id"`
@@ -41,7 +41,7 @@ func TestCodecErrorsAreTheLibrarys(t *testing.T) {
 	}
 }
 
-// TestCodecMerges: a value that is not zero is js.Decode into as encoding/json does.
+// TestCodecMerges: a value that is not zero is decoded into as encoding/json does.
 func TestCodecMerges(t *testing.T) {
 	got := map[string]any{"kept": true}
 	if err := JSON().Unmarshal([]byte(`{"new":1}`), &got); err != nil {

@@ -8,21 +8,21 @@ import (
 
 type requestKey struct{}
 
-// RequestFromContext returns the message that the handler running under ctx was
-// given, or nil. Clients use it to pass the correlation id and the trace on.
+// RequestFromContext returns the message that the handler with context ctx is handling,
+// or nil. Clients use it to pass on the correlation ID and the trace.
 func RequestFromContext(ctx context.Context) *Request {
 	req, _ := ctx.Value(requestKey{}).(*Request)
 	return req
 }
 
-// requestContext is a handler's context. It is part of the message it belongs
-// to and makes a timer only for those who ask for Done while there is a
-// deadline, so that a quick handler pays for none.
+// requestContext is a handler's context. It is allocated with its message, and it
+// creates a timer only when Done is called and there is a deadline, so that a handler
+// that does not wait for anything does not pay for one.
 type requestContext struct {
 	parent context.Context
 	req    *Request
 
-	mu     sync.Mutex // guards timed, cancel and ended
+	mu     sync.Mutex // guards timed, cancel, and ended
 	timed  context.Context
 	cancel context.CancelFunc
 	ended  bool
@@ -74,8 +74,7 @@ func (c *requestContext) Value(key any) any {
 	return c.parent.Value(key)
 }
 
-// withTimer returns the context that ends at the deadline, made when first
-// asked for.
+// withTimer returns the context that ends at the deadline, creating it on first use.
 func (c *requestContext) withTimer() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()

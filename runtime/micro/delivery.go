@@ -8,43 +8,41 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Delivery is one message as a transport brings it to a server.
+// Delivery is a message that a transport has received for a server.
 type Delivery struct {
-	// Packet is the message's body, as it was parsed.
+	// Packet is the parsed body of the message.
 	Packet *wire.Packet
-	// To takes the answer.
+	// To receives the reply.
 	To Responder
-	// Peer is where the message came from, as far as the transport knows.
+	// Peer is the address of the sender; empty if the transport does not know it.
 	Peer string
-	// Route is what the address stands for that the message came by, where the
-	// address decides who handles it (Redis, NATS). The packet's pattern is not
-	// looked at then, and a body that is no packet is an event with the whole
-	// body for data (docs/wire.md 1.6). The zero Route leaves it to the
-	// packet's pattern.
+	// Route is set by transports whose address selects the handler (Redis, NATS). The
+	// packet's pattern is then ignored, and a body that is not a packet is an event
+	// with the entire body as its data (docs/wire.md 1.6). With the zero Route, the
+	// packet's pattern selects the handler.
 	Route Route
-	// Headers travelled beside the packet. They go before its metadata.
+	// Headers are the message's headers. They take precedence over the packet's metadata.
 	Headers Metadata
-	// Details is what the transport knows beyond all this: Request.Details.
+	// Details holds what else the transport knows about the message: Request.Details.
 	Details any
-	// Done, unless nil, is called once, when all is done for the message: with
-	// nil when its handlers returned nil, with the error of the first that did
-	// not, with an error that matches ErrNoHandler when there is none, or with
-	// that of the context, before anything was done, when ctx ended while the
-	// server was full. It runs on the goroutine that ran the message and must
-	// not block for long.
+	// Done, unless nil, is called once when the message is finished: with nil if all
+	// handlers returned nil, with the error of the first that did not, with an error
+	// that matches ErrNoHandler if there is no handler, or with the context's error if
+	// ctx ended while the server was full and no handler ran. It is called on the
+	// goroutine that ran the handlers and must not block for long.
 	Done func(error)
 }
 
-// Route is one address of a server: the handlers of one pattern. The zero Route
-// is none.
+// Route is one address of a server, with the handlers of one pattern. The zero Route
+// has none.
 type Route struct {
 	address string
 	route   *route
 }
 
-// Routes yields the server's routes in the order in which they were first
-// registered, the reserved ones (HealthPattern, DescribePattern) included. It
-// is for listeners that must tell a broker what they listen to.
+// Routes yields the server's routes in the order of their first registration,
+// including the reserved ones (HealthPattern, DescribePattern). It is for listeners
+// that subscribe at a broker.
 func (s *Server) Routes() iter.Seq[Route] {
 	return func(yield func(Route) bool) {
 		seen := map[*route]bool{}
@@ -61,10 +59,10 @@ func (s *Server) Routes() iter.Seq[Route] {
 	}
 }
 
-// RouteAt returns the route whose handlers get the messages that come by an
-// address: a channel, a subject, a routing key. Like NestJS it reads the address as JSON
-// first (docs/wire.md 2.3), so a handler may be out of the reach of its own
-// address; the zero Route tells that no handler is there.
+// RouteAt returns the route for messages that arrive at an address, which is a channel,
+// a subject, or a routing key. Like NestJS, it first parses the address as JSON
+// (docs/wire.md 2.3), so a handler can be unreachable at its own address. If there is
+// no handler, the route's IsZero reports true.
 func (s *Server) RouteAt(address string) Route {
 	r := s.lookup(js.AppendString(nil, address))
 	if r == nil {
@@ -73,23 +71,21 @@ func (s *Server) RouteAt(address string) Route {
 	return Route{address, r}
 }
 
-// Address returns the canonical form of the route's pattern, which brokers use
-// as channel, subject or routing key.
+// Address returns the canonical form of the route's pattern, which brokers use as
+// channel, subject, or routing key.
 func (r Route) Address() string { return r.address }
 
-// IsZero reports whether no handler is there.
+// IsZero reports whether the route has no handler.
 func (r Route) IsZero() bool { return r.route == nil }
 
-// Message reports whether the route has a message handler: requests to it are
-// answered by it.
+// Message reports whether the route has a message handler, which replies to requests.
 func (r Route) Message() bool { return r.route != nil && r.route.message != nil }
 
 // Event reports whether the route has event handlers.
 func (r Route) Event() bool { return r.route != nil && len(r.route.events) > 0 }
 
-// Extra returns the value that the options of the route's handlers hold under
-// key (WithExtra), or nil: that of the message handler, or else of the first
-// event handler that has one.
+// Extra returns the value that [WithExtra] set for key on the message handler of the
+// route or, if it has none, on the first event handler that has one; otherwise nil.
 func (r Route) Extra(key any) any {
 	if r.route == nil {
 		return nil
@@ -107,9 +103,9 @@ func (r Route) Extra(key any) any {
 	return nil
 }
 
-// WithExtra keeps a value for the transports beside a handler, as NestJS' extras:
-// a NATS queue group of its own, say. key is of a type of the transport's own,
-// as with context.WithValue. Users take the options that transports make of it.
+// WithExtra attaches a value for a transport to a handler, such as a queue group for
+// NATS; these are NestJS's extras. The type of key should be defined by the transport's
+// package, as with context.WithValue. Users call the options that transports build on it.
 func WithExtra(key, value any) HandlerOption {
 	return handlerOption(func(h *handlerConfig) {
 		if h.extras == nil {
@@ -119,11 +115,11 @@ func WithExtra(key, value any) HandlerOption {
 	})
 }
 
-// Deliver takes one message off a transport. ctx is that of the connection it
-// came by: the contexts of requests derive from it; events outlive it. It
-// returns the message when there is a handler to run, with Run or Go, and nil
-// when all is done: no handler has been replied or logged, or ctx has ended
-// while the server was full.
+// Deliver accepts a message from a transport. ctx is the context of the connection that
+// the message arrived on; the contexts of requests derive from it, while events outlive
+// it. If there is a handler, Deliver returns the message, for Run or Go. It returns nil
+// if the message is finished: there is no handler, which has been replied or logged, or
+// ctx ended while the server was full.
 func (s *Server) Deliver(ctx context.Context, d Delivery) *Inbound {
 	in, err := s.deliver(ctx, &d)
 	if in == nil && d.Done != nil {

@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// The patterns every server answers beside its own: what it is, and how it is.
-// Any client may send them, msctl does.
+// The reserved patterns that every server answers: its description and its health.
 var (
 	DescribePattern = Name("msctl.describe")
 	HealthPattern   = Name("msctl.health")
 )
 
-// Description is a server's answer to DescribePattern.
+// Description is a server's reply to DescribePattern.
 type Description struct {
 	Name     string        `json:"name"`
 	Version  string        `json:"version,omitempty"`
-	Instance string        `json:"instance"` // another for every start
+	Instance string        `json:"instance"` // different after every start
 	Started  time.Time     `json:"started"`
 	InFlight int64         `json:"inFlight"` // messages being handled, this one included
 	Handlers []HandlerInfo `json:"handlers"`
 }
 
-// HandlerInfo describes one handler and how it did since the start. Durations
-// are of its runs, in milliseconds.
+// HandlerInfo describes a handler, with its counts and latencies since the start. P50
+// and P99 are quantiles of the handler's run time, in milliseconds.
 type HandlerInfo struct {
 	Pattern json.RawMessage `json:"pattern"`
 	Route   string          `json:"route"`
-	Kind    string          `json:"kind"` // message, stream or event
+	Kind    string          `json:"kind"` // message, stream, or event
 	Doc     string          `json:"doc,omitempty"`
 	Data    *Schema         `json:"data,omitempty"`
 	Reply   *Schema         `json:"reply,omitempty"`
@@ -39,14 +38,14 @@ type HandlerInfo struct {
 	P99     float64         `json:"p99ms"`
 }
 
-// Health is a server's answer to HealthPattern.
+// Health is a server's reply to HealthPattern.
 type Health struct {
 	Status   string            `json:"status"` // ok or error
 	Name     string            `json:"name"`
 	Version  string            `json:"version,omitempty"`
 	Instance string            `json:"instance"`
 	Uptime   float64           `json:"uptimeSeconds"`
-	Checks   map[string]string `json:"checks,omitempty"` // name to "ok" or what is wrong
+	Checks   map[string]string `json:"checks,omitempty"` // by name: "ok" or the error
 }
 
 type healthCheck struct {
@@ -54,12 +53,12 @@ type healthCheck struct {
 	check func(context.Context) error
 }
 
-// healthTimeout bounds each check of a health answer.
+// healthTimeout limits each health check.
 const healthTimeout = 2 * time.Second
 
 func (s *Server) registerReserved() {
 	defaults := s.defaults
-	s.defaults = handlerConfig{} // guards and the like are for the user's handlers
+	s.defaults = handlerConfig{} // guards, interceptors, etc. apply to the user's handlers only
 	for _, suffix := range []string{"", "." + s.name} {
 		Handle(s, Name(HealthPattern.Route()+suffix), s.health)
 		s.order[len(s.order)-1].hidden = true
@@ -71,12 +70,12 @@ func (s *Server) registerReserved() {
 	s.defaults = defaults
 }
 
-// HealthOf and DescribeOf are the patterns by which one service among all that
-// share a broker is asked: the reserved pattern, a dot, and the name that the
-// server was given (WithName).
+// HealthOf returns the pattern that asks one of the services that share a broker for its
+// health: HealthPattern, a dot, and the name of the server (see WithName).
 func HealthOf(name string) Pattern { return Name(HealthPattern.Route() + "." + name) }
 
-// DescribeOf is to DescribePattern what HealthOf is to HealthPattern.
+// DescribeOf returns the pattern that asks one of the services that share a broker for
+// its description, as [HealthOf] does for its health.
 func DescribeOf(name string) Pattern { return Name(DescribePattern.Route() + "." + name) }
 
 func (s *Server) health(ctx context.Context, _ None) (Health, error) {
@@ -93,7 +92,7 @@ func (s *Server) health(ctx context.Context, _ None) (Health, error) {
 	return h, nil
 }
 
-// run runs the check. A panic in it is the finding of that check alone.
+// run runs the check. A panic fails this check only.
 func (c healthCheck) run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()

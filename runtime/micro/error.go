@@ -11,33 +11,31 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// What keeps an answer from coming, for errors.Is. Each is this side's own
-// finding; what the peer says is an *Error.
+// The reasons for a missing reply, for errors.Is. They are detected locally; an error
+// that the peer sent is an *Error.
 var (
-	// ErrTimeout: no answer in time. It is context.DeadlineExceeded too.
+	// ErrTimeout: no reply before the deadline. It matches context.DeadlineExceeded, too.
 	ErrTimeout error = timeoutError{}
-	// ErrUnreachable: no connection could be made; the message was not sent.
+	// ErrUnreachable: no connection; the message was not sent.
 	ErrUnreachable = errors.New("unreachable")
-	// ErrNotServed: the broker was reached, and told that nobody is there who
-	// could handle the message. It is ErrUnreachable too.
-	ErrNotServed = fmt.Errorf("%w: nobody serves it", ErrUnreachable)
-	// ErrRefused: the broker was reached, and did not let us in, or do what the
-	// message needs: the password, the user's permissions. It is ErrUnreachable
-	// too, and trying again does not help.
+	// ErrNotServed: the broker reported that the message has no subscriber. It matches
+	// ErrUnreachable, too.
+	ErrNotServed = fmt.Errorf("%w: no subscriber", ErrUnreachable)
+	// ErrRefused: the broker rejected the connection or the operation (credentials or
+	// permissions). It matches ErrUnreachable, too; a retry does not help.
 	ErrRefused = fmt.Errorf("%w: refused", ErrUnreachable)
-	// ErrConnectionLost: the connection ended while the answer was awaited. The
-	// message may or may not have been handled.
+	// ErrConnectionLost: the connection ended before the reply. The message may or may
+	// not have been handled.
 	ErrConnectionLost = errors.New("connection closed")
-	// ErrShed: the message was not sent, on purpose: a limit, a budget or a
-	// breaker held it back.
+	// ErrShed: the message was not sent because of a limit, a budget, or a breaker.
 	ErrShed = errors.New("not sent")
-	// ErrNoValue: the answer ended without a value (undefined in NestJS) where
-	// the caller asked for one. Call it with None to expect none.
-	ErrNoValue = errors.New("the answer holds no value")
-	// ErrNoHandler: nobody handles the pattern. An *Error from such a reply
-	// matches it.
+	// ErrNoValue: the reply has no value (undefined in NestJS), and the call's output
+	// type is not None.
+	ErrNoValue = errors.New("reply without a value")
+	// ErrNoHandler: the service has no handler for the pattern. An *Error from such a
+	// reply matches it.
 	ErrNoHandler = errors.New(wire.NoHandlerMessage)
-	// ErrClosed: the client was closed.
+	// ErrClosed: the client has been closed.
 	ErrClosed = errors.New("client is closed")
 )
 
@@ -47,17 +45,17 @@ func (timeoutError) Error() string        { return "no answer in time" }
 func (timeoutError) Timeout() bool        { return true }
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Error is what NestJS calls an RpcException: the one kind of error that a peer
-// gets to see. A handler returns one (Errorf, NewError) to tell its caller; a
-// call returns one when its peer did. Every other error of a handler is logged
-// and leaves as InternalServerError.
+// Error is the only error that peers exchange; NestJS calls it an RpcException. A
+// handler returns one, from Errorf or NewError, to send it to the caller, and a call
+// returns the one that the peer sent. Every other error of a handler is logged
+// and sent as InternalServerError.
 type Error struct {
-	// Status is the HTTP-like status the payload names in its member status,
-	// statusCode or code: 100 to 599, or 0 where it names none.
+	// Status is the HTTP-like status in the payload's member status, statusCode, or
+	// code: 100 to 599, or 0 if there is none.
 	Status int
-	// Message is the payload's message, or the payload itself when it is a string.
+	// Message is the payload's message, or the payload itself if it is a string.
 	Message string
-	// Payload is the JSON text of the whole err member as it is on the wire.
+	// Payload is the JSON text of the packet's member err.
 	Payload []byte
 
 	remote bool
@@ -113,8 +111,7 @@ func NewError(v any) *Error {
 // isStatus reports whether n is a status that peers recognize.
 func isStatus(n int) bool { return 100 <= n && n < 600 }
 
-// RemoteError returns the error a peer sent: payload is the JSON text of its
-// err member.
+// RemoteError returns the error for a reply whose member err has the JSON text payload.
 func RemoteError(payload []byte) *Error {
 	e := parseError(payload)
 	e.remote = true
@@ -145,8 +142,8 @@ func parseError(payload []byte) *Error {
 	return e
 }
 
-// messageText reads a message: a string, or, as NestJS' validation sends them,
-// a list of strings.
+// messageText returns the text of a message, which is a string or, from NestJS's
+// validation, a list of strings.
 func messageText(v []byte) string {
 	var list []string
 	if v[0] == '[' && defaultCodec.Unmarshal(v, &list) == nil {
@@ -155,7 +152,7 @@ func messageText(v []byte) string {
 	return text(v)
 }
 
-// Error returns the message, with the status where there is one.
+// Error returns the message and, if there is one, the status.
 func (e *Error) Error() string {
 	if e.Status != 0 {
 		return fmt.Sprintf("%s (status %d)", e.Message, e.Status)
@@ -163,10 +160,10 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
-// Remote reports whether the peer sent this error, rather than this side.
+// Remote reports whether the peer sent the error; otherwise it was created locally.
 func (e *Error) Remote() bool { return e.remote }
 
-// Unwrap returns what Errorf was given for %w.
+// Unwrap returns the operands of %w that were passed to Errorf.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes the reply to an unknown pattern match ErrNoHandler.
@@ -174,8 +171,8 @@ func (e *Error) Is(target error) bool {
 	return target == ErrNoHandler && e.remote && e.Message == wire.NoHandlerMessage
 }
 
-// payloadOf returns the err member a handler's error leaves as, and whether the
-// error was meant for the peer.
+// payloadOf returns the member err for a handler's error, and whether the error is
+// meant for the peer.
 func payloadOf(err error) (payload []byte, meant bool) {
 	var e *Error
 	if errors.As(err, &e) && js.Valid(e.Payload) && !errors.Is(e, ErrNoHandler) {

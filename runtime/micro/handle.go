@@ -10,7 +10,7 @@ import (
 	"runtime/debug"
 )
 
-// handlerConfig is what surrounds one handler.
+// handlerConfig holds the options of one handler.
 type handlerConfig struct {
 	interceptors []Interceptor
 	guards       []Guard
@@ -20,12 +20,14 @@ type handlerConfig struct {
 	extras       map[any]any
 }
 
-// Handle registers fn as the message handler of pattern p: it gets the js.Decode
-// data of each request and its result is the reply. Undefined data is the zero
-// In; an In of None ignores the data. A result of None is undefined; a nil pointer is null; with
-// json.RawMessage as In or Out the JSON text is passed through unparsed. The
-// last handler registered for a pattern wins, as in NestJS. Handlers must be
-// registered before the server serves.
+// Handle registers fn as the message handler of pattern p. fn receives the decoded data
+// of each request, and its result is the reply. Undefined data is the zero In, and None as
+// In ignores the data. None as Out replies with undefined, and a nil pointer with null.
+// With json.RawMessage as In or Out, the JSON text is passed through unparsed.
+//
+// A second message handler for a pattern replaces the first, as in NestJS, and is logged
+// as a warning. Handle panics if p is the zero Pattern or after Serve. Use [Method.Handle]
+// if the types are shared with callers.
 func Handle[In, Out any](s *Server, p Pattern, fn func(context.Context, In) (Out, error), opts ...HandlerOption) {
 	h := s.configure(opts)
 	none := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
@@ -53,9 +55,10 @@ func Handle[In, Out any](s *Server, p Pattern, fn func(context.Context, In) (Out
 	})
 }
 
-// HandleStream registers fn as the message handler of pattern p whose answer is
-// any number of values, each sent as it comes. An error in the sequence ends
-// the answer; when the caller's connection is gone the sequence is stopped.
+// HandleStream registers fn as the message handler of pattern p. It replies with any
+// number of values, each sent when it is yielded. An error in the sequence ends the reply.
+// If the caller's connection is closed, the sequence is stopped. See [Handle] for the types
+// and for panics.
 func HandleStream[In, Out any](s *Server, p Pattern, fn func(context.Context, In) iter.Seq2[Out, error], opts ...HandlerOption) {
 	h := s.configure(opts)
 	none := reflect.TypeFor[Out]() == reflect.TypeFor[None]()
@@ -80,9 +83,9 @@ func HandleStream[In, Out any](s *Server, p Pattern, fn func(context.Context, In
 	})
 }
 
-// HandleEvent registers fn as an event handler of pattern p. Several may be
-// registered for one pattern: each gets every event, in the order of
-// registration, whatever became of the others.
+// HandleEvent registers fn as an event handler of pattern p. A pattern can have several:
+// each receives every event, in the order of registration, even if another one fails.
+// Use [Topic.Handle] if the type is shared with emitters.
 func HandleEvent[In any](s *Server, p Pattern, fn func(context.Context, In) error, opts ...HandlerOption) {
 	h := s.configure(opts)
 	s.register(p, kindEvent, h, types[In, None](), func(ctx context.Context, req *Request, reply Reply) error {
@@ -94,31 +97,28 @@ func HandleEvent[In any](s *Server, p Pattern, fn func(context.Context, In) erro
 	})
 }
 
-// HandleFunc registers a Handler as it is, below the generic forms: it sees the
-// request with its raw data and sends values itself. Pipes do not apply.
+// HandleFunc registers a [Handler] for pattern p. It receives the request with its raw
+// data and sends the values of the reply. Pipes do not apply.
 func HandleFunc(s *Server, p Pattern, fn Handler, opts ...HandlerOption) {
 	s.register(p, kindStream, s.configure(opts), handlerTypes{}, fn)
 }
 
-// HandleUnknown registers fn for the messages that no other handler is registered
-// for, requests and events alike, in place of the answer that there is none: for
-// a stand-in that takes whatever comes, or a proxy. Its requests have the pattern
-// that the message asked for. It is not described, pipes do not apply, and a
-// message without a pattern or with the pattern null does not reach it. The last
-// one registered wins.
+// HandleUnknown registers fn for all requests and events that have no other handler, for
+// mocks and proxies. Request.Pattern is the pattern of the message. Messages without a
+// pattern, or with the pattern null, are not passed to fn. Pipes do not apply, and the
+// handler is not part of the description. A second call replaces the handler.
 func HandleUnknown(s *Server, fn Handler, opts ...HandlerOption) {
 	s.mustNotServe()
 	s.rest = &route{message: &endpoint{kind: kindStream, handler: s.configure(opts).compose(fn)}}
 }
 
-// decodeData decodes a message's data into In, lets it check itself, and runs
-// the pipes over it.
+// decodeData decodes a message's data into In, validates it, and runs the pipes.
 func decodeData[In any](ctx context.Context, codec Codec, pipes []Pipe, req *Request) (in In, err error) {
 	if req.Data != nil {
 		switch to := any(&in).(type) {
 		case *json.RawMessage:
 			*to = append(json.RawMessage(nil), req.Data...)
-		case *None: // whatever a client sends that must send something, {} or "" or null
+		case *None: // ignore the data: clients that cannot send undefined send {}, "", or null
 		default:
 			if err := codec.Unmarshal(req.Data, &in); err != nil {
 				return in, Errorf(400, "data of %s: %w", req.Pattern, err)
@@ -150,9 +150,9 @@ func badData(err error) error {
 	return Errorf(400, "%w", err)
 }
 
-// compose builds filter(guard(interceptor(handler))) once; what is not
-// configured costs nothing. Panics become errors inside the filters, as
-// exceptions do in NestJS.
+// compose builds filter(guard(interceptor(handler))) once, so that what is not configured
+// costs nothing per message. Panics become errors inside the filters, as exceptions do
+// in NestJS.
 func (h *handlerConfig) compose(handler Handler) Handler {
 	for i := len(h.interceptors) - 1; i >= 0; i-- {
 		handler = h.interceptors[i](handler)
@@ -192,8 +192,8 @@ type panicError struct {
 
 func (p *panicError) Error() string { return fmt.Sprintf("panic: %v", p.value) }
 
-// safely runs h and turns a panic into an error; an error that panics when it is
-// looked at, too.
+// safely runs h and turns a panic into an error. It also does so if the error's own
+// methods panic.
 func safely(h Handler, ctx context.Context, req *Request, reply Reply) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -201,8 +201,8 @@ func safely(h Handler, ctx context.Context, req *Request, reply Reply) (err erro
 		}
 	}()
 	if err = h(ctx, req, reply); err != nil {
-		// A nil pointer that passes for an error, say, must not panic where it is
-		// logged and sent.
+		// For example, a nil *Error in an error interface must panic here, and not
+		// later, where it is logged and sent.
 		_ = err.Error()
 		_, _ = payloadOf(err)
 	}

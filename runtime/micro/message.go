@@ -8,47 +8,46 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// None is the type of no data and of no reply: a handler that returns None
-// answers with undefined, a call that asks for None ignores what comes back.
+// None is the type for no data and for no value: a handler that returns None replies
+// with undefined, and a call with output type None ignores the value of the reply.
 type None = struct{}
 
-// Request is one message: on its way out, as interceptors of a client see it,
-// or coming in, as guards, interceptors and pipes of a server do.
+// Request is one message, a request or an event: outgoing for the interceptors of a
+// client, incoming for the guards, interceptors, pipes, and filters of a server.
 type Request struct {
-	// Pattern says which handlers get it. On a server it is the handler's.
+	// Pattern identifies the handler. On a server, it is the handler's pattern.
 	Pattern Pattern
-	// Data is the JSON text of the data; nil is undefined. On a server it must
-	// not be kept after the handler has returned.
+	// Data is the JSON text of the data; nil is undefined. On a server, it must not be
+	// retained after the handler has returned.
 	Data []byte
-	// Event tells that nobody waits for an answer.
+	// Event is true for an event, which has no reply.
 	Event bool
-	// All asks for the answers of all who handle a request, where several may:
-	// over Redis, and over NATS where they are in no common queue group. The
-	// values of all answers come as they come, errors are left out, and the call
-	// ends with ErrTimeout at its deadline, or with the error of its Reply. Where
-	// there is one answer at most, the call ends with that as always.
+	// All requests the replies of all services that handle the request, on transports
+	// where several can: Redis, and NATS without a common queue group. The values
+	// of all replies are passed on as they arrive, errors are dropped, and the call ends
+	// with ErrTimeout at its deadline, or with the error of its Reply. Other transports
+	// ignore All.
 	All bool
-	// Metadata travels with the message.
+	// Metadata is sent with the message.
 	Metadata Metadata
-	// Deadline is when the caller stops waiting; zero is never. A client sets it
-	// to the earlier of the context's deadline and now plus its timeout.
+	// Deadline is when the caller stops waiting; zero means never. A client sets it
+	// to the context's deadline or, if there is none, to now plus its timeout.
 	Deadline time.Time
-	// Attempt counts the attempts for this request from 1; 0 is 1.
+	// Attempt is the number of the attempt, from 1; 0 means 1.
 	Attempt int
-	// Peer is the address the message came from; empty on a client.
+	// Peer is the address of the sender; empty on a client.
 	Peer string
-	// Details is what the transport knows of a message that came in, beyond the
-	// packet: its package has a function that returns it from a handler's context.
+	// Details holds what the transport knows about an incoming message beyond the packet.
+	// The transport's package has a function that returns it from a handler's context.
 	Details any
-	// Trace observes a client's message on the wire; nil is nobody.
+	// Trace observes a client's message on the wire; nil for none.
 	Trace *Trace
 
-	id []byte // on a server, the packet's id as it is echoed
+	id []byte // on a server, the packet's ID as the reply repeats it
 }
 
-// CorrelationID returns the id that ties the message to everything else the
-// same user's action caused. On a server it is never empty: where the caller
-// sent none it is the packet's own id.
+// CorrelationID returns the ID that all messages caused by one action of a user share.
+// On a server it is never empty: if the caller sent none, it is the packet's ID.
 func (r *Request) CorrelationID() string {
 	if id := r.Metadata.Get(MetaCorrelationID); id != "" || r.id == nil {
 		return id
@@ -56,106 +55,105 @@ func (r *Request) CorrelationID() string {
 	return text(r.id)
 }
 
-// Value is one value of an answer. The zero Value is undefined, which is not
-// null.
+// Value is one value of a reply. The zero Value is undefined, which differs from null.
 type Value struct {
-	// Raw is the JSON text, on a client always and on a server where the handler
-	// gave one. On a client it must not be kept after Send has returned.
+	// Raw is the JSON text: always on a client; on a server, if the handler set it. On a
+	// client, it must not be retained after Send has returned.
 	Raw json.RawMessage
-	// Any is the Go value to encode when Raw is nil.
+	// Any is the Go value to encode if Raw is nil.
 	Any any
-	// Last tells that the answer ends with this value.
+	// Last is true if the reply ends with this value.
 	Last bool
 }
 
 // Undefined reports whether the value is JavaScript's undefined.
 func (v Value) Undefined() bool { return v.Raw == nil && v.Any == nil }
 
-// Reply takes the values of an answer in order, one call at a time. An error
-// means that nobody wants more of them.
+// Reply receives the values of a reply in order, one call at a time. An error from Send
+// means that no further values are wanted.
 type Reply interface {
 	Send(Value) error
 }
 
-// ReplyFunc makes a function a Reply.
+// ReplyFunc is a function as a [Reply].
 type ReplyFunc func(Value) error
 
 // Send calls f.
 func (f ReplyFunc) Send(v Value) error { return f(v) }
 
-// Handler handles one message: it sends the values of the answer to reply and
-// returns, with an error when the answer is one. It is the one shape on both
-// sides: on a client the innermost Handler puts the message on the wire.
+// Handler handles one message: it sends the values of the reply to reply and returns
+// nil, or returns an error as the reply. Servers and clients use the same type: a
+// client's innermost Handler sends the message.
 type Handler func(ctx context.Context, req *Request, reply Reply) error
 
-// Interceptor wraps a Handler, to act before and after it. Interceptors are
-// composed once, when a client is made or a handler is registered.
+// Interceptor wraps a [Handler], to run code before and after it. Interceptors are
+// composed once, when a client is created or a handler is registered.
 type Interceptor func(Handler) Handler
 
-// Guard decides whether a handler may run: an error is the answer as it is,
-// false is NestJS' Forbidden resource.
+// Guard decides whether a handler runs. An error is sent as the reply; false is sent as
+// NestJS's "Forbidden resource".
 type Guard func(ctx context.Context, req *Request) (bool, error)
 
-// Pipe checks or changes the js.Decode data of a message before its handler gets
-// it; dto is a pointer to the handler's data type. Its error is the answer.
+// Pipe checks or changes the decoded data of a message before its handler runs; dto is
+// a pointer to the handler's input type. An error is sent as the reply.
 type Pipe func(ctx context.Context, req *Request, dto any) error
 
-// Filter turns an error on its way to the peer into another, or into nil: then
-// the answer ends without a value.
+// Filter replaces the error of a handler. If it returns nil, the reply ends without a
+// value.
 type Filter func(ctx context.Context, req *Request, err error) error
 
-// Validator is data that can check itself. A typed handler calls Validate after
-// decoding; an error that is no *Error leaves with status 400 and its text.
+// Validator is implemented by data that can check itself. A typed handler calls Validate
+// after decoding. An error that is not an *Error is sent with status 400 and its text.
 type Validator interface {
 	Validate() error
 }
 
-// Conn carries a client's messages over one transport. It connects when it is
-// first used, is safe for use from many goroutines, and honours the deadline of
-// the context and of the request, whichever is earlier.
+// Conn sends a client's messages over one transport. It connects on first use, is safe
+// for concurrent use, and observes the deadlines of the context and of the request,
+// whichever is earlier.
 type Conn interface {
-	// Exchange sends a request and hands each value of the answer to reply, in
-	// the calling goroutine. Its errors are ErrTimeout, ErrUnreachable,
-	// ErrConnectionLost, ErrShed, an *Error from the peer, the error of reply,
-	// or the context's, each maybe wrapped.
+	// Exchange sends a request and passes each value of the reply to reply, in the
+	// calling goroutine. Its error is, or wraps, ErrTimeout, ErrUnreachable,
+	// ErrConnectionLost, ErrShed, an *Error from the peer, the error of reply, or the
+	// context's error.
 	Exchange(ctx context.Context, req *Request, reply Reply) error
-	// Publish sends an event and returns when the transport has taken it.
+	// Publish sends an event and returns when the transport has accepted it.
 	Publish(ctx context.Context, req *Request) error
-	// Close ends all connections; calls in flight fail with ErrClosed.
+	// Close closes all connections. Calls in flight fail with ErrClosed.
 	Close() error
 }
 
-// Listener brings messages of one transport to a server.
+// Listener receives messages of one transport for a server.
 type Listener interface {
-	// Serve listens until ctx ends, then drains: takes no new work, lets what
-	// is in flight finish for at most s.DrainTimeout, and returns nil.
+	// Serve listens until ctx ends. Then it drains: it accepts no further messages, waits
+	// up to s.DrainTimeout for those in flight, and returns nil.
 	Serve(ctx context.Context, s *Server) error
 }
 
-// Responder takes the packets of the answers to one peer. It is safe for use
-// from many goroutines and does not keep what the packet's slices refer to.
+// Responder sends the packets of replies to one peer. It must be safe for concurrent use
+// and must not retain the packet's slices.
 type Responder interface {
 	Respond(ctx context.Context, packet wire.Reply) error
 }
 
-// Trace observes one message of a client on the wire, as httptrace does for
-// HTTP. Each function may be nil; they are called one at a time, from
-// goroutines of the transport, and must not block nor keep the packet.
+// Trace observes one message of a client on the wire, as net/http/httptrace does for
+// HTTP. Each function may be nil. They are called one at a time, on goroutines of the
+// transport, and must not block or retain the packet.
 type Trace struct {
-	// Connected tells that a connection had to be made for the message.
+	// Connected is called when a connection had to be established for the message.
 	Connected func(address string, took time.Duration)
-	// Wrote tells that the packet was handed to the connection.
+	// Wrote is called when the packet has been written to the connection.
 	Wrote func(at time.Time, packet []byte)
-	// Read tells of a packet of the answer.
+	// Read is called for each packet of the reply.
 	Read func(at time.Time, packet []byte)
-	// Late tells of the end of an answer that came after the call had given up.
+	// Late is called when a reply ends after the call has given up.
 	Late func(LateReply)
 }
 
-// LateReply is an answer nobody waited for any more.
+// LateReply is a reply that arrived after the call had given up.
 type LateReply struct {
-	// By is how long after the call gave up the answer ended.
+	// By is the time from the end of the call to the end of the reply.
 	By time.Duration
-	// Err is the peer's error if the answer was one.
+	// Err is the peer's error; nil if the reply was not an error.
 	Err *Error
 }

@@ -98,7 +98,7 @@ func (m *Metadata) Clone() Metadata {
 	return c
 }
 
-// scan calls f with each member of the received object: names js.Decode, values
+// scan calls f with each member of the received object: names decoded, values
 // as JSON text.
 func (m *Metadata) scan(f func(key, value []byte) bool) {
 	b := m.raw

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// ServerOption configures NewServer.
+// ServerOption configures a server: see [NewServer].
 type ServerOption interface{ applyServer(*Server) }
 
-// ClientOption configures NewClient.
+// ClientOption configures a client: see [NewClient].
 type ClientOption interface{ applyClient(*Client) }
 
 // HandlerOption configures one handler.
 type HandlerOption interface{ applyHandler(*handlerConfig) }
 
-// Option configures servers and clients alike.
+// Option configures a server or a client.
 type Option interface {
 	ServerOption
 	ClientOption
 }
 
-// ServerOrHandlerOption configures all handlers of a server, or one.
+// ServerOrHandlerOption configures all handlers of a server, or one handler.
 type ServerOrHandlerOption interface {
 	ServerOption
 	HandlerOption
@@ -46,7 +46,7 @@ func (o bothOption) applyClient(c *Client)            { o.client(c) }
 func (f scopedOption) applyServer(s *Server)          { f(&s.defaults) }
 func (f scopedOption) applyHandler(h *handlerConfig)  { f(h) }
 
-// ClientOptions makes one option of several, applied in order.
+// ClientOptions combines options into one. They are applied in order.
 func ClientOptions(list ...ClientOption) ClientOption {
 	return clientOption(func(c *Client) {
 		for _, o := range list {
@@ -55,20 +55,20 @@ func ClientOptions(list ...ClientOption) ClientOption {
 	})
 }
 
-// WithLogger sets where a server or client logs. The default is slog.Default. A
-// client passes the logger on to its Conn, if that has a method
-// SetLogger(*slog.Logger).
+// WithLogger sets the logger. The default is slog.Default(). A client passes the logger
+// on to its Conn if that has a method SetLogger(*slog.Logger).
 func WithLogger(log *slog.Logger) Option {
 	return bothOption{func(s *Server) { s.log = log }, func(c *Client) { c.log = log }}
 }
 
-// WithCodec sets the codec of data and replies. The default is JSON().
+// WithCodec sets the codec for data and values. The default is JSON().
 func WithCodec(codec Codec) Option {
 	return bothOption{func(s *Server) { s.codec = codec }, func(c *Client) { c.codec = codec }}
 }
 
-// WithName names a server in its describe and health answers. In a log that
-// several services share, give the logger the name: log.With("service", name).
+// WithName sets the name and version in the server's description and health. It does not
+// change the log; if services share one, add the name to the logger:
+// log.With("service", name).
 func WithName(name, version string) ServerOption {
 	return serverOption(func(s *Server) { s.name, s.version = name, version })
 }
@@ -90,26 +90,25 @@ func WithMaxInFlight(n int) Option {
 	}
 }
 
-// WithDrainTimeout bounds how long a stopping server waits for its handlers;
-// then their contexts end. The default is 10 s.
+// WithDrainTimeout limits how long a stopping server waits for its handlers; then their
+// contexts end. The default is 10 s.
 func WithDrainTimeout(d time.Duration) ServerOption {
 	return serverOption(func(s *Server) { s.drainTimeout = d })
 }
 
-// WithHealthCheck adds a named check to the health answer: the service is well
-// when each check returns nil in time. The health answer comes from the same
-// loop as every other, so it proves that messages are handled.
+// WithHealthCheck adds a named check to the server's health, which is "ok" if every check
+// returns nil within 2 s. Health requests are handled like all other messages, so a reply
+// proves that messages are being handled.
 func WithHealthCheck(name string, check func(context.Context) error) ServerOption {
 	return serverOption(func(s *Server) { s.checks = append(s.checks, healthCheck{name, check}) })
 }
 
-// WithoutDescribe makes a server say nothing of itself: the reserved patterns
-// of describe get the reply of an unknown one.
+// WithoutDescribe disables the server's description: [DescribePattern] has no handler.
 func WithoutDescribe() ServerOption {
 	return serverOption(func(s *Server) { s.noDescribe = true })
 }
 
-// WithInterceptors wraps handlers; the first is outermost.
+// WithInterceptors adds interceptors. The first is the outermost.
 func WithInterceptors(list ...Interceptor) interface {
 	ServerOrHandlerOption
 	ClientOption
@@ -125,29 +124,29 @@ func (o interceptorOption) applyHandler(h *handlerConfig) {
 }
 func (o interceptorOption) applyClient(c *Client) { c.interceptors = append(c.interceptors, o...) }
 
-// WithGuards adds guards, asked in order before the interceptors.
+// WithGuards adds guards, which run in order, before the interceptors.
 func WithGuards(list ...Guard) ServerOrHandlerOption {
 	return scopedOption(func(h *handlerConfig) { h.guards = append(h.guards, list...) })
 }
 
-// WithPipes adds pipes, run in order after the data is js.Decode.
+// WithPipes adds pipes, which run in order, after the data has been decoded.
 func WithPipes(list ...Pipe) ServerOrHandlerOption {
 	return scopedOption(func(h *handlerConfig) { h.pipes = append(h.pipes, list...) })
 }
 
-// WithFilters adds filters, run in order on a handler's error: those of the
-// handler first, then those of the server, as in NestJS.
+// WithFilters adds filters, which run in order on a handler's error: those of the handler
+// first, then those of the server, as in NestJS.
 func WithFilters(list ...Filter) ServerOrHandlerOption {
 	return scopedOption(func(h *handlerConfig) { h.filters = append(h.filters, list...) })
 }
 
-// WithDoc describes a handler in one sentence, for describe and the docs.
+// WithDoc sets the handler's text in the server's description, in one sentence.
 func WithDoc(text string) HandlerOption {
 	return handlerOption(func(h *handlerConfig) { h.doc = text })
 }
 
-// WithTimeout bounds calls whose context has no deadline. The default is 5 s;
-// there is no call without a deadline, so 0 or less keeps the default.
+// WithTimeout limits calls whose context has no deadline. The default is
+// [DefaultTimeout]; 0 or less keeps it, since every call has a deadline.
 func WithTimeout(d time.Duration) ClientOption {
 	return clientOption(func(c *Client) {
 		if d > 0 {

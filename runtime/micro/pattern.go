@@ -11,47 +11,45 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Pattern names what a message is for: NestJS' pattern. It is either a JSON
-// object such as {"cmd":"createItem"} or a plain JSON value, most often a
-// string. Patterns are values: they can be compared with ==, used as map keys
-// and shared between goroutines. Two patterns reach the same handler when
-// their routes are equal, which is weaker than ==: the order in which the
-// members of an object were written tells patterns apart, but not routes.
+// Pattern identifies the handler of a message; it is NestJS's pattern. It is a JSON
+// object such as {"cmd":"createItem"} or another JSON value, usually a string. Patterns
+// are values: they can be compared with ==, used as map keys, and shared between
+// goroutines. Two patterns select the same handler if their routes are equal, which is
+// weaker than ==: patterns that differ only in the order of their members have the
+// same route.
 //
-// The zero Pattern is no pattern at all; it can neither be registered nor sent.
+// The zero Pattern is not a pattern; it can be neither registered nor sent.
 type Pattern struct {
 	json  string // as it is sent; empty for no pattern
 	route string // WTF-8, see jsvalue.go
 }
 
-// Cmd is the pattern {"cmd":name}, NestJS' habit for requests. Bytes of name
-// that are not UTF-8 are replaced by U+FFFD.
+// Cmd returns the pattern {"cmd":name}, NestJS's convention for requests. Bytes of name
+// that are not valid UTF-8 are replaced by U+FFFD.
 func Cmd(name string) Pattern {
 	text := js.AppendString([]byte(`{"cmd":`), wellFormed(name))
 	p, _ := parsePattern(append(text, '}')) // valid by construction
 	return p
 }
 
-// Name is a plain string pattern, NestJS' habit for events: "item.v1.viewed".
-// Bytes of name that are not UTF-8 are replaced by U+FFFD.
+// Name returns a string pattern, NestJS's convention for events, such as
+// "item.v1.viewed". Bytes of name that are not valid UTF-8 are replaced by U+FFFD.
 //
-// A NestJS server, and therefore a [Server] here, reads an incoming string as
-// JSON first (docs/wire.md 2.3). A handler whose name is itself JSON text may
-// then be out of reach: "true" and "1e3" are, "42" is not.
+// A NestJS server, and therefore a [Server], first parses an incoming string as JSON
+// (docs/wire.md 2.3). A handler whose name is JSON text can therefore be unreachable:
+// "true" and "1e3" are, "42" is not.
 func Name(name string) Pattern {
 	name = wellFormed(name)
 	return Pattern{json: string(js.AppendString(nil, name)), route: name}
 }
 
-// Fields is an object pattern: Fields(map[string]any{"cmd": "sum", "v": 2}).
-// Its members are written in the order of its route (docs/wire.md 2.2), those
-// with integer-like keys first, as JavaScript does. Values are encoded by
-// encoding/json; numbers travel as JavaScript numbers, so integers beyond 2^53
-// lose digits.
+// Fields returns an object pattern: Fields(map[string]any{"cmd": "sum", "v": 2}). Its
+// members are in the order of its route (docs/wire.md 2.2), with integer-like keys
+// first, as in JavaScript. Values are encoded by encoding/json; numbers are JavaScript
+// numbers, so integers beyond 2^53 lose digits. A nil map is the pattern {}.
 //
-// Fields is for patterns known when the program is written: it panics if a
-// value cannot be JSON (a channel, a function, NaN, a cycle). For anything
-// else use [ParsePattern]. A nil map is the pattern {}.
+// Fields is for patterns known at compile time. It panics if a value cannot be encoded
+// as JSON (a channel, a function, NaN, a cycle). Use [ParsePattern] for other patterns.
 func Fields(fields map[string]any) Pattern {
 	if fields == nil {
 		fields = map[string]any{}
@@ -69,13 +67,12 @@ func Fields(fields map[string]any) Pattern {
 	return p
 }
 
-// ParsePattern reads a pattern from its JSON text: {"cmd":"sum"}, "item.viewed"
-// with its quotes, 42, an array, true, false or null. The text is normalised as
-// JavaScript does on reading and writing it: 4.2e1 becomes 42, of equal keys
-// the last value counts. The error is a *[PatternError].
+// ParsePattern parses a pattern from its JSON text: {"cmd":"sum"}, "item.viewed" with its
+// quotes, 42, an array, true, false, or null. The text is normalized as by JavaScript's
+// JSON.parse and JSON.stringify: 4.2e1 becomes 42, and of duplicate keys the last value
+// wins. The error is a *[PatternError].
 //
-// A number beyond the range of a double is refused: a NestJS peer would read
-// null.
+// A number outside the range of a double is an error: a NestJS peer would read null.
 func ParsePattern(text string) (Pattern, error) {
 	return parsePattern([]byte(text))
 }
@@ -96,21 +93,20 @@ func parsePattern(text []byte) (Pattern, error) {
 	return p, nil
 }
 
-// JSON returns the text that stands for the pattern in a request, as
-// JSON.stringify writes it. It is always valid UTF-8; the zero Pattern has "".
+// JSON returns the pattern's text in a request, as JSON.stringify writes it. It is valid
+// UTF-8; "" for the zero Pattern.
 func (p Pattern) JSON() string { return p.json }
 
-// Route returns the canonical form that handlers are looked up by and that
-// brokers use as channel, subject or topic: NestJS' route (docs/wire.md 2.1).
-// For {"cmd":"sum"} it is that text, for the string "sum" it is sum. Half a
-// surrogate pair, which only JavaScript can have in a string, is kept as its
-// three bytes, so a route with one is not valid UTF-8. The zero Pattern has "".
+// Route returns NestJS's route (docs/wire.md 2.1): the canonical form that selects the
+// handler, and that brokers use as channel, subject, or topic. For {"cmd":"sum"} it is
+// that text; for the string "sum" it is sum. A lone surrogate, which a JavaScript string
+// can contain, is encoded as three bytes, so that such a route is not valid UTF-8. It is
+// "" for the zero Pattern.
 func (p Pattern) Route() string { return p.route }
 
-// RouteIsString reports whether NestJS gives the pattern a string for a route.
-// It does not for true, false and null, whose routes are the values
-// themselves: they equal no route of a string, and Route returns their words
-// only to have something to show. It is false for the zero Pattern.
+// RouteIsString reports whether the route is a string in NestJS. It is not for true,
+// false, and null, whose routes are these values and differ from every string; Route
+// returns their words for display only. It is false for the zero Pattern.
 func (p Pattern) RouteIsString() bool {
 	switch p.json {
 	case "", "true", "false", "null":
@@ -119,11 +115,11 @@ func (p Pattern) RouteIsString() bool {
 	return true
 }
 
-// IsZero reports whether p is no pattern. Name("") is one.
+// IsZero reports whether p is the zero Pattern. Name("") is not.
 func (p Pattern) IsZero() bool { return p.json == "" }
 
-// String returns the route as valid UTF-8, for logs and messages; the zero
-// Pattern gives "(no pattern)".
+// String returns the route as valid UTF-8, for logs and errors, or "(no pattern)" for the
+// zero Pattern.
 func (p Pattern) String() string {
 	if p.IsZero() {
 		return "(no pattern)"
@@ -133,8 +129,8 @@ func (p Pattern) String() string {
 
 const tooLarge = "the number is beyond the range of a double"
 
-// firstInfinite returns the place of the first number in valid JSON that is
-// too large for a double, or -1.
+// firstInfinite returns the offset of the first number in valid JSON that is too large
+// for a double, or -1.
 func firstInfinite(text []byte) int {
 	for i := js.SkipSpace(text, 0); i < len(text); i = js.SkipSpace(text, i) {
 		switch c := text[i]; {
@@ -156,8 +152,9 @@ func firstInfinite(text []byte) int {
 
 func wellFormed(s string) string { return string(js.SanitizeUTF8([]byte(s))) }
 
-// patternOfWire is the pattern that the pattern member of an incoming packet asks
-// for, read as wire.Route does; zero if it is missing, null or malformed.
+// patternOfWire returns the pattern that the pattern member of an incoming packet
+// selects, parsed as in wire.Route. It is zero if the member is missing, null, or
+// malformed.
 func patternOfWire(raw []byte) Pattern {
 	p, err := parsePattern(raw)
 	if err != nil || p.json == "null" {
@@ -174,6 +171,6 @@ func patternOfWire(raw []byte) Pattern {
 	return p
 }
 
-// RouteJSON returns the pattern's route as a JSON string, the form in which TCP
-// events carry their pattern (docs/wire.md 2.4).
+// RouteJSON returns the route as a JSON string, which is the pattern of events over TCP
+// (docs/wire.md 2.4).
 func (p Pattern) RouteJSON() string { return string(js.AppendString(nil, p.Route())) }

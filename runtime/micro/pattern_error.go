@@ -7,9 +7,9 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// PatternError tells why a text is no pattern.
+// PatternError is the error of [ParsePattern].
 type PatternError struct {
-	Offset int    // where reading stopped, in bytes from 0
+	Offset int    // position of the error, in bytes from 0
 	Reason string // what is wrong there
 }
 

@@ -15,9 +15,9 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Server routes messages to handlers. Make it with NewServer, register handlers,
-// then Serve. Registration is for one goroutine; everything else is safe for
-// use from many.
+// Server routes messages to handlers. Create it with [NewServer], register handlers,
+// then call Serve. Handlers must be registered by one goroutine, before Serve; everything
+// else is safe for concurrent use.
 type Server struct {
 	name, version, instance string
 	log                     *slog.Logger
@@ -32,24 +32,24 @@ type Server struct {
 	rest     *route            // for everything else; nil without one
 	order    []*endpoint       // in the order of registration
 	byText   atomic.Pointer[map[string]*route]
-	textMu   sync.Mutex // serialises additions to byText
+	textMu   sync.Mutex // serializes additions to byText
 	workers  workers
 	throttle throttle
 	started  time.Time
 
 	mu       sync.Mutex
-	freed    *sync.Cond // a message has finished, while somebody waits
+	freed    *sync.Cond // signaled when a message has finished, if waiting > 0
 	waiting  atomic.Int64
 	inFlight atomic.Int64
 	base     context.Context
 	serving  bool
 }
 
-// maxCachedPatterns bounds the texts of known patterns that are remembered, so
-// that a peer that spells a pattern in ever new ways costs time and no memory.
+// maxCachedPatterns limits byText. A peer that keeps sending new spellings of a pattern
+// costs time, but no memory.
 const maxCachedPatterns = 4096
 
-// NewServer makes a server without handlers.
+// NewServer returns a server without handlers.
 func NewServer(opts ...ServerOption) *Server {
 	s := &Server{
 		name:         "service",
@@ -79,8 +79,8 @@ func newInstance() string {
 	return hex.EncodeToString(b[:])
 }
 
-// Serve serves on all listeners until ctx ends, then drains them and returns
-// nil; an error of one listener stops all and is returned. A server serves once.
+// Serve serves on all listeners until ctx ends; then it drains them and returns nil. An
+// error of one listener stops all others and is returned. Serve can be called once.
 func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -89,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	}
 	for _, ep := range s.order {
 		if ep.unreachable() {
-			s.log.Warn("no message can reach the handler: its pattern is read as JSON on arrival", "pattern", ep.pattern.String())
+			s.log.Warn("no message can reach the handler: incoming patterns are parsed as JSON, and this one then differs", "pattern", ep.pattern.String())
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -119,14 +119,14 @@ func (s *Server) begin(base context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving {
-		return errors.New("micro: a server serves once: make another with NewServer")
+		return errors.New("micro: Serve was called twice: create another server with NewServer")
 	}
 	s.serving, s.base = true, base
 	return nil
 }
 
-// Context is what the contexts of handlers derive from: it ends when Serve
-// returns. Listeners derive the contexts of their connections from it.
+// Context returns the context that the contexts of handlers derive from. It ends when
+// Serve returns. Listeners derive the contexts of their connections from it.
 func (s *Server) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,15 +136,15 @@ func (s *Server) Context() context.Context {
 // Logger returns the server's logger, for listeners.
 func (s *Server) Logger() *slog.Logger { return s.log }
 
-// DrainTimeout returns how long listeners wait for handlers when they stop.
+// DrainTimeout returns how long a stopping listener waits for handlers.
 func (s *Server) DrainTimeout() time.Duration { return s.drainTimeout }
 
-// Wait returns when no message is being handled, or with ctx's error.
+// Wait returns nil when no message is in flight, or the error of ctx.
 func (s *Server) Wait(ctx context.Context) error {
 	return s.await(ctx, func() bool { return s.inFlight.Load() == 0 })
 }
 
-// await blocks until ok holds; it is asked again whenever a message finishes.
+// await blocks until ok returns true. It calls ok whenever a message has finished.
 func (s *Server) await(ctx context.Context, ok func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
@@ -165,10 +165,11 @@ func (s *Server) await(ctx context.Context, ok func() bool) error {
 	return nil
 }
 
-// Full reports whether Receive would wait for a place.
+// Full reports whether the server is at its limit of messages in flight, so that Deliver
+// would block.
 func (s *Server) Full() bool { return s.inFlight.Load() >= s.maxInFlight }
 
-// acquire counts a message in, and waits for a place when there are too many.
+// acquire counts a message as in flight. At the limit, it waits.
 func (s *Server) acquire(ctx context.Context) error {
 	for {
 		if s.inFlight.Add(1) <= s.maxInFlight {
@@ -181,7 +182,8 @@ func (s *Server) acquire(ctx context.Context) error {
 	}
 }
 
-// release counts a message out.
+// release counts a message as finished. It takes the lock only if acquire or Wait is
+// waiting, since it runs for every message.
 func (s *Server) release() {
 	s.inFlight.Add(-1)
 	if s.waiting.Load() > 0 {
@@ -191,17 +193,16 @@ func (s *Server) release() {
 	}
 }
 
-// Receive is Deliver of a message whose transport knows nothing but packet, its
-// answer's way and its peer.
+// Receive is [Server.Deliver] with only a packet, a responder, and a peer.
 func (s *Server) Receive(ctx context.Context, p *wire.Packet, to Responder, peer string) *Inbound {
 	return s.Deliver(ctx, Delivery{Packet: p, To: to, Peer: peer})
 }
 
-// unknown answers or logs a message that nobody handles; p is its packet as far
-// as it is one.
+// unknown replies to a request without a handler and logs such an event. p is empty if
+// the body is not a packet.
 func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 	if p.ID != nil {
-		_ = d.To.Respond(ctx, wire.Reply{ID: canonicalID(p.ID), NoHandler: true}) // the peer is gone: nothing to tell it
+		_ = d.To.Respond(ctx, wire.Reply{ID: canonicalID(p.ID), NoHandler: true}) // an error means that the peer is gone
 		return
 	}
 	pattern := "undefined"
@@ -215,7 +216,7 @@ func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 	s.LogPeer(slog.LevelError, "no handler for the event", "pattern", pattern[:min(len(pattern), 200)], "correlation_id", metadata.Get(MetaCorrelationID))
 }
 
-// canonicalID returns the id as JSON.stringify would write it again.
+// canonicalID returns the ID as JSON.stringify writes it after JSON.parse.
 func canonicalID(id []byte) []byte {
 	if id[0] == '"' {
 		for _, c := range id {
@@ -228,7 +229,9 @@ func canonicalID(id []byte) []byte {
 	return js.Canonical(id)
 }
 
-// lookup finds the route of the JSON text of a packet's pattern.
+// lookup returns the route for the JSON text of a packet's pattern. Computing a route is
+// much slower than the rest of a dispatch, so texts that found one are cached, in a map
+// that is copied on write and read without a lock.
 func (s *Server) lookup(pattern []byte) *route {
 	known := *s.byText.Load()
 	if r, ok := known[string(pattern)]; ok {

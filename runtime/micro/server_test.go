@@ -267,7 +267,7 @@ func TestServe(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- s.Serve(ctx, listener(ends), listener(ends)) }()
 	both.Wait()
-	if err := s.Serve(ctx); err == nil || !strings.Contains(err.Error(), "serves once") {
+	if err := s.Serve(ctx); err == nil || !strings.Contains(err.Error(), "called twice") {
 		t.Errorf("served twice: %v", err)
 	}
 	cancel()

@@ -112,7 +112,7 @@ func TestServeOnce(t *testing.T) {
 	l := Listen("127.0.0.1:0")
 	r := startOn(t, s, l)
 	r.end(t)
-	if err := s.Serve(t.Context(), Listen("127.0.0.1:0")); err == nil || !strings.Contains(err.Error(), "serves once") {
+	if err := s.Serve(t.Context(), Listen("127.0.0.1:0")); err == nil || !strings.Contains(err.Error(), "called twice") {
 		t.Errorf("the server again: %v", err)
 	}
 	if err := quietServer().Serve(t.Context(), l); err == nil || !strings.Contains(err.Error(), "serves once") {

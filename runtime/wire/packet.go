@@ -17,7 +17,7 @@ const NoHandlerMessage = "There is no matching message handler defined in the re
 // ErrInvalid tells that a packet's body is not JSON.
 var ErrInvalid = errors.New("wire: packet is not valid JSON")
 
-// Packet is a js.Decode envelope: each field holds the JSON text of one member,
+// Packet is a decoded envelope: each field holds the JSON text of one member,
 // a slice of the body it was parsed from, and is nil where the member is
 // absent (undefined to NestJS, which is not the same as null).
 type Packet struct {
