@@ -136,7 +136,7 @@ func TestWizard(t *testing.T) {
 	_, _ = io.WriteString(w.tty, "\r")
 	w.expect("Other services")
 	w.line("mail, items")
-	w.expect("service items is there twice")
+	w.expect("duplicate service items")
 	w.line("mail, audit:nats")
 	w.expect("Transport of mail?")
 	w.expect("not stored")
