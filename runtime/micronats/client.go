@@ -16,7 +16,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Client is the micro.Conn of NestJS' NATS transport. Make it with Dial. It keeps
+// Client is the micro.Conn of NestJS's NATS transport. Make it with Dial. It keeps
 // one connection, made when first needed, which comes back by itself when it is
 // lost; calls that wait on a lost connection fail at once.
 type Client struct {

@@ -169,7 +169,7 @@ func TestServerWaitsForBroker(t *testing.T) {
 }
 
 // TestReconnectAttempts: a server whose attempts are bounded gives up, a client begins
-// anew with the next call.
+// again with the next call.
 func TestReconnectAttempts(t *testing.T) {
 	b := testenv.PrivateNATS(t)
 	s := quietServer()
@@ -192,7 +192,7 @@ func TestReconnectAttempts(t *testing.T) {
 	}
 	b.Start()
 	start(t, quietServer(), b.URL)
-	within(t, soon, "to connect anew", func() {
+	within(t, soon, "to connect again", func() {
 		for ok := false; !ok; {
 			_, err := micro.Call[string](t.Context(), c, echo, "x")
 			ok = err == nil

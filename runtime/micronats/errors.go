@@ -7,11 +7,11 @@ import (
 
 // ErrTooLarge tells that a packet is larger than the broker takes (max_payload of
 // its configuration, 1 MiB by default). It was not sent.
-var ErrTooLarge = errors.New("larger than the NATS server takes")
+var ErrTooLarge = errors.New("larger than the NATS server accepts")
 
 var (
-	errAnswered = errors.New("the answer has ended already")
-	errNotJSON  = errors.New("the answer is not JSON")
+	errAnswered = errors.New("the reply has already ended")
+	errNotJSON  = errors.New("the reply is not JSON")
 )
 
 func sizeError(what string, size int, limit int64) error {

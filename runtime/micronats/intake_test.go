@@ -121,7 +121,7 @@ func TestOverflow(t *testing.T) {
 	}
 	const burst = 20_000
 	emit(burst)
-	eventually(t, "the drop to be told", func() bool { return strings.Contains(log.String(), "some are dropped") })
+	eventually(t, "the drop to be told", func() bool { return strings.Contains(log.String(), "some were dropped") })
 	close(release)
 	eventually(t, "the rest", func() bool { return handled.Load() > fullQueue && s.Wait(t.Context()) == nil })
 	if handled.Load() >= burst {

@@ -55,7 +55,7 @@ func TestMaxPayload(t *testing.T) {
 	if err := <-failed; err == nil {
 		t.Error("the handler was not told")
 	}
-	if strings.Count(log.String(), "an answer was replaced by an error") != 2 {
+	if strings.Count(log.String(), "replaced a reply by an error") != 2 {
 		t.Error(log.String())
 	}
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {

@@ -20,7 +20,7 @@ import (
 // reconnects: their callers may be connected to another server of the cluster.
 const keepReplies = 8 << 20
 
-// Listener serves NestJS' NATS transport. Make it with Listen.
+// Listener serves NestJS's NATS transport. Make it with Listen.
 type Listener struct {
 	settings
 	servers servers
@@ -95,7 +95,7 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 		if !again {
 			return err
 		}
-		s.Logger().Error("the broker closed the connection: connecting anew", "transport", "nats", "address", l.servers.safe, "error", err)
+		s.Logger().Error("the broker closed the connection; reconnecting", "transport", "nats", "address", l.servers.safe, "error", err)
 	}
 }
 
@@ -176,7 +176,7 @@ func (l *Listener) onLost(t *intake, err error) {
 }
 
 func (l *Listener) onFailed(err error) {
-	l.server.Logger().Debug("cannot reach the broker again yet", "transport", "nats", "address", l.servers.safe, "error", err)
+	l.server.Logger().Debug("reconnecting to the broker failed", "transport", "nats", "address", l.servers.safe, "error", err)
 }
 
 func (l *Listener) onRestored(t *intake) {
@@ -191,7 +191,7 @@ func (l *Listener) onProblem(sub *nats.Subscription, err error) {
 		args = append(args, "subject", sub.Subject)
 	}
 	if errors.Is(err, nats.ErrSlowConsumer) {
-		l.server.LogPeer(slog.LevelError, "messages come faster than they are handled: some are dropped", args...)
+		l.server.LogPeer(slog.LevelError, "messages arrive faster than they are handled: some were dropped", args...)
 		return
 	}
 	l.server.LogPeer(slog.LevelError, "the broker reports an error", args...)
@@ -203,7 +203,7 @@ func (l *Listener) subscribe(ctx context.Context, t *intake) error {
 	for route := range l.server.Routes() {
 		subject := route.Address()
 		if err := checkSubject(subject); err != nil {
-			l.server.Logger().Warn("no message can reach the handler over NATS", "error", err)
+			l.server.Logger().Warn("the handler is unreachable over NATS", "error", err)
 			continue
 		}
 		queue := l.queue

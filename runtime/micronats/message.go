@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Delivery is what NATS knows of a message, beyond its packet: what NestJS'
+// Delivery is what NATS knows of a message, beyond its packet: what NestJS's
 // NatsContext gives.
 type Delivery struct {
 	// Subject is the one the message was sent to, which a wildcard handler wants
@@ -51,7 +51,7 @@ func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 	server := t.listener.server
 	var err error
 	if *packet, err = wire.Parse(text(msg.Data)); err != nil {
-		server.LogPeer(slog.LevelError, "a message that is not JSON was ignored", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
+		server.LogPeer(slog.LevelError, "ignored a message that is not JSON", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
 		return nil
 	}
 	m := &inbound{Delivery: Delivery{msg.Subject, msg.Reply, msg.Header}, intake: t}
@@ -60,7 +60,7 @@ func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 	})
 }
 
-// text returns a body as NestJS' driver decodes it: malformed sequences become
+// text returns a body as NestJS's driver decodes it: malformed sequences become
 // U+FFFD, and a byte order mark at the start is dropped.
 func text(body []byte) []byte {
 	return js.SanitizeUTF8(bytes.TrimPrefix(body, []byte("\xEF\xBB\xBF")))
@@ -108,7 +108,7 @@ func (m *inbound) publish(p wire.Reply) error {
 func (m *inbound) tooLarge(p wire.Reply) error {
 	err := sizeError("answer", p.Size(), m.intake.link.MaxPayload())
 	m.ended = true
-	m.intake.listener.server.LogPeer(slog.LevelError, "an answer was replaced by an error", "transport", "nats", "subject", m.Subject, "error", err)
+	m.intake.listener.server.LogPeer(slog.LevelError, "replaced a reply by an error", "transport", "nats", "subject", m.Subject, "error", err)
 	if sent := m.publish(wire.Reply{ID: p.ID, Err: micro.Errorf(500, "%w", err).Payload, Disposed: true}); sent != nil {
 		return fmt.Errorf("answer over NATS: %w", sent)
 	}

@@ -80,7 +80,7 @@ func WithQueue(group string) ListenOption {
 type queueKey struct{}
 
 // HandlerQueue puts one handler into a queue group of its own, in place of the
-// listener's: NestJS' extras.queue.
+// listener's: NestJS's extras.queue.
 func HandlerQueue(group string) micro.HandlerOption { return micro.WithExtra(queueKey{}, group) }
 
 // WithHeaders sets headers of every message. The metadata of a message goes

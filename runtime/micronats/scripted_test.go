@@ -84,7 +84,7 @@ func (s *scripted) hears(t *testing.T, text string) string {
 }
 
 // TestClosedForGood: a broker that ends a connection with an error that the driver
-// takes for final is connected to anew, by both sides.
+// takes for final is connected to again, by both sides.
 func TestClosedForGood(t *testing.T) {
 	b := newScripted(t, `{"max_payload":1048576,"headers":true}`)
 	var log lockedBuffer

@@ -36,7 +36,7 @@ func parseServers(text string) servers {
 		safe = append(safe, redacted(u))
 	}
 	if urls == nil {
-		return servers{err: errors.New("no NATS server is named")}
+		return servers{err: errors.New("no NATS server given")}
 	}
 	return servers{urls: func() []string { return urls }, safe: strings.Join(safe, ",")}
 }
@@ -62,7 +62,7 @@ func parseServer(text string) (*url.URL, error) {
 		return nil, errors.New("its URL has no host")
 	}
 	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("its URL has more than a user, a host and a port; a password's special characters must be percent-encoded in it")
+		return nil, errors.New("the URL may only contain a user, a host, and a port; a password's special characters must be percent-encoded in it")
 	}
 	if u.Port() == "" {
 		u.Host = net.JoinHostPort(u.Hostname(), defaultPort)

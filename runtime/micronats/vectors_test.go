@@ -93,7 +93,7 @@ func TestRecordedCalls(t *testing.T) {
 }
 
 // replayable leaves out what no ClientProxy did, what has a clock in it, and
-// metadata: NestJS' is in the packet, ours in headers.
+// metadata: NestJS's is in the packet, ours in headers.
 func replayable(s *scenario) bool {
 	return len(s.sent) == 1 && !strings.HasPrefix(s.name, "raw:") && !strings.Contains(s.name, "metadata") &&
 		!strings.Contains(s.name, "timeout")
@@ -238,7 +238,7 @@ func TestUnreachableHandlers(t *testing.T) {
 	if _, err := micro.Call[string](t.Context(), client(t, b.URL), echo, "x"); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "no message can reach the handler over NATS") || !strings.Contains(log.String(), "echo two") {
+	if !strings.Contains(log.String(), "the handler is unreachable over NATS") || !strings.Contains(log.String(), "echo two") {
 		t.Error(log.String())
 	}
 }

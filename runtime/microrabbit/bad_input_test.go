@@ -82,7 +82,7 @@ func TestBodiesAsNestJS(t *testing.T) {
 	for _, body := range badBodies() {
 		want := answersOf(p, theirs, replyTo, answers, body, 0)
 		got := answersOf(p, ours, replyTo, answers, body, len(want))
-		for i := range got { // a pass-through keeps its bytes, where JavaScript writes anew (docs/wire.md 12)
+		for i := range got { // a pass-through keeps its bytes, where JavaScript writes again (docs/wire.md 12)
 			got[i] = strings.ReplaceAll(got[i], "\xff", "\uFFFD")
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -12,7 +12,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Client is the micro.Conn of NestJS' RabbitMQ transport. Make it with Dial. It
+// Client is the micro.Conn of NestJS's RabbitMQ transport. Make it with Dial. It
 // keeps one connection, made when first needed and made again whenever it is lost;
 // calls that wait on a lost connection fail at once.
 type Client struct {

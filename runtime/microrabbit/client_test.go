@@ -124,15 +124,15 @@ func TestUnsendable(t *testing.T) {
 	c := dial(t, b.URL, q)
 	long := strings.Repeat("l", 256)
 	tests := map[string]Message{
-		"the message id has 256 bytes":      {MessageID: long},
-		"the content type has 256 bytes":    {ContentType: long},
-		"the reply queue has 256 bytes":     {ReplyTo: long},
-		"AMQP has no type for a struct {}":  {Headers: map[string]any{"x": struct{}{}}},
-		"a header's name has 256 bytes":     {Headers: map[string]any{long: 1}},
-		"the user id has 256 bytes":         {UserID: long},
-		"the app id has 256 bytes":          {AppID: long},
-		"the type has 256 bytes":            {Type: long},
-		"the content encoding has 256 byte": {ContentEncoding: long},
+		"the message id is 256 bytes long":       {MessageID: long},
+		"the content type is 256 bytes long":     {ContentType: long},
+		"the reply queue is 256 bytes long":      {ReplyTo: long},
+		"AMQP has no type for a struct {}":       {Headers: map[string]any{"x": struct{}{}}},
+		"the name of a header is 256 bytes long": {Headers: map[string]any{long: 1}},
+		"the user id is 256 bytes long":          {UserID: long},
+		"the app id is 256 bytes long":           {AppID: long},
+		"the type is 256 bytes long":             {Type: long},
+		"the content encoding has 256 byte":      {ContentEncoding: long},
 	}
 	for want, m := range tests {
 		ctx := WithMessage(t.Context(), m)
@@ -355,7 +355,7 @@ func TestBlocked(t *testing.T) {
 		"emit": c.Emit(ctx, noted, "x"),
 		"call": func() error { _, err := micro.Call[string](ctx, c, echo, "x"); return err }(),
 	} {
-		if !errors.Is(err, micro.ErrUnreachable) && !errors.Is(err, micro.ErrTimeout) || what == "emit" && !strings.Contains(err.Error(), "takes no messages at the moment: low on memory") {
+		if !errors.Is(err, micro.ErrUnreachable) && !errors.Is(err, micro.ErrTimeout) || what == "emit" && !strings.Contains(err.Error(), "accepts no messages at the moment: low on memory") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -378,7 +378,7 @@ func TestAlarm(t *testing.T) {
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		err := c.Emit(short, noted, "x")
-		return err != nil && strings.Contains(err.Error(), "takes no messages at the moment: low on memory")
+		return err != nil && strings.Contains(err.Error(), "accepts no messages at the moment: low on memory")
 	})
 	// A server takes messages all the same; what it cannot answer it does not wait for.
 	stop := start(t, quietServer(micro.WithDrainTimeout(time.Second)), Listen(b.URL, q))

@@ -22,7 +22,7 @@ const (
 )
 
 // connection is one connection to a broker with its channels. When one of them
-// ends, all do: what was set up on them is set up anew, on the next connection.
+// ends, all do: what was set up on them is set up again, on the next connection.
 type connection struct {
 	*amqp.Connection
 	name     string
@@ -165,7 +165,7 @@ func (c *connection) nack(channel uint16, tag uint64, requeue bool) error {
 	return c.settle(func(dst []byte) []byte { return appendNack(dst, channel, tag, requeue) })
 }
 
-// settle writes an acknowledgement, for which there is always time.
+// settle writes an acknowledgment, for which there is always time.
 func (c *connection) settle(build func([]byte) []byte) error {
 	return c.wire.out.put(context.Background(), time.Now().Add(time.Minute), build)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Delivery is what RabbitMQ knows of a message that came in, as NestJS'
+// Delivery is what RabbitMQ knows of a message that came in, as NestJS's
 // RmqContext has it.
 type Delivery struct {
 	// Queue is the queue the message came by.
@@ -57,7 +57,7 @@ func DeliveryFromContext(ctx context.Context) *Delivery {
 var ErrSettled = errors.New("the message has been acknowledged or rejected already")
 
 // Ack acknowledges the message before its handler has returned; what the handler
-// returns then decides nothing any more. Where messages need no acknowledgement
+// returns then decides nothing any more. Where messages need no acknowledgment
 // (noAck) it does nothing. The error is ErrSettled, or tells that the
 // connection is lost: then the message comes again.
 func (d *Delivery) Ack() error {

@@ -7,7 +7,7 @@ import (
 )
 
 // The frames of AMQP 0-9-1 as far as messages go by them: publish, deliver,
-// return and the acknowledgements of both sides. All else is the driver's.
+// return and the acknowledgments of both sides. All else is the driver's.
 
 const (
 	frameMethod = 1
@@ -71,7 +71,7 @@ type publishing struct {
 	body []byte
 }
 
-var errShortFrame = errors.New("a frame is shorter than what it says to hold")
+var errShortFrame = errors.New("a frame is shorter than its content")
 
 // beginFrame appends a frame's head; endFrame, told where it starts, completes it.
 func beginFrame(dst []byte, kind byte, channel uint16) []byte {
@@ -165,7 +165,7 @@ func appendProperties(dst []byte, p *properties) []byte {
 	return dst
 }
 
-// appendAck appends the acknowledgement of a message, or of all up to it.
+// appendAck appends the acknowledgment of a message, or of all up to it.
 func appendAck(dst []byte, channel uint16, tag uint64, multiple bool) []byte {
 	start := len(dst)
 	dst = beginMethod(dst, channel, basicAck)

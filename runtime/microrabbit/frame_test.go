@@ -153,11 +153,11 @@ func TestCheckTable(t *testing.T) {
 		table map[string]any
 		want  string
 	}{
-		{"a name too long", map[string]any{strings.Repeat("n", 256): 1}, "a header's name has 256 bytes"},
+		{"a name too long", map[string]any{strings.Repeat("n", 256): 1}, "the name of a header is 256 bytes long"},
 		{"a struct", map[string]any{"x": struct{}{}}, "header x: AMQP has no type for a struct {}"},
 		{"inside a list", map[string]any{"x": []any{1, uint64(2)}}, "AMQP has no type for a uint64"},
 		{"inside a table", map[string]any{"x": map[string]any{"y": 1i}}, "header x: header y: AMQP has no type for a complex128"},
-		{"too deep", deep, "in one another"},
+		{"too deep", deep, "levels deep"},
 		{"fine", map[string]any{strings.Repeat("n", 255): "v"}, ""},
 	}
 	for _, tt := range tests {

@@ -21,7 +21,7 @@ type ending interface {
 }
 
 // link keeps one session after another, from the moment it is first needed until
-// its context ends: a session that is lost is made again, for ever.
+// its context ends: a session that is lost is made again, forever.
 type link[S ending] struct {
 	open     func(context.Context) (S, error)
 	attempts int           // after a failure, until run gives up; negative for no limit

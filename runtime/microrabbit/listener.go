@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Listener serves NestJS' RabbitMQ transport. Make it with Listen.
+// Listener serves NestJS's RabbitMQ transport. Make it with Listen.
 type Listener struct {
 	shared
 	prefetch       int
@@ -96,10 +96,10 @@ func (brokerAddr) Network() string  { return "rabbitmq" }
 func (a brokerAddr) String() string { return string(a) }
 
 // Serve takes messages until ctx ends, then drains: it takes no more, waits until
-// those in flight have been handled and acknowledged, at the most for
+// those in flight have been handled and acknowledged, at most for
 // s.DrainTimeout, and closes its connections. Messages it has received and not
 // begun go back to the queue. A connection that is lost is made again, with all
-// that was set up on it, for ever; Serve returns an error when the broker
+// that was set up on it, forever; Serve returns an error when the broker
 // refuses what is asked of it for good: at first who asks, at any time a queue
 // or an exchange that exists with other options.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {

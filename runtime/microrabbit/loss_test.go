@@ -79,7 +79,7 @@ func TestBrokerKilled(t *testing.T) {
 		if took := time.Since(up); took > 5*time.Second {
 			t.Errorf("service resumed after %v", took)
 		}
-		for _, event := range []string{"fine", "fails"} { // bindings, acknowledgements and the outbox are back
+		for _, event := range []string{"fine", "fails"} { // bindings, acknowledgments and the outbox are back
 			if err := c.Emit(t.Context(), micro.Name("orders.created"), event); err != nil {
 				t.Error(err)
 			}
@@ -115,7 +115,7 @@ func TestQueueDeleted(t *testing.T) {
 }
 
 // TestQueueChanged: a queue that comes back with other options ends the server with
-// the reason, rather than being tried for ever.
+// the reason, rather than being tried forever.
 func TestQueueChanged(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)

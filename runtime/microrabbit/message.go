@@ -11,7 +11,7 @@ import (
 )
 
 // Message holds properties for one message that a client sends, as the options
-// of NestJS' RmqRecord do. The zero value of a field leaves it to the client.
+// of NestJS's RmqRecord do. The zero value of a field leaves it to the client.
 type Message struct {
 	// MessageID is for handlers that must not do a thing twice. Events have a
 	// unique one by default.
@@ -105,7 +105,7 @@ func (p *publishing) check() error {
 		{"app id", p.appID},
 	} {
 		if len(short.text) > maxShort {
-			return fmt.Errorf("the %s has %d bytes, and AMQP carries %d at the most", short.what, len(short.text), maxShort)
+			return fmt.Errorf("the %s is %d bytes long; AMQP allows %d", short.what, len(short.text), maxShort)
 		}
 	}
 	return checkTable(p.headers, 0)

@@ -13,9 +13,9 @@ import (
 
 // The defaults.
 const (
-	DefaultHeartbeat      = 5 * time.Second // NestJS'
+	DefaultHeartbeat      = 5 * time.Second // NestJS's
 	DefaultReconnectDelay = 2 * time.Second // NestJS waits 5 s
-	DefaultPrefetch       = 256             // NestJS' is 0, without bound
+	DefaultPrefetch       = 256             // NestJS's is 0, without bound
 )
 
 // ListenOption configures Listen.
@@ -58,7 +58,7 @@ func defaults(queue string) shared {
 func (s *shared) check() error {
 	for what, name := range map[string]string{"queue": s.queue, "exchange": s.topology.Exchange, "routing key": s.topology.RoutingKey} {
 		if len(name) > maxShort {
-			return fmt.Errorf("the name of the %s has %d bytes, and AMQP carries %d at the most", what, len(name), maxShort)
+			return fmt.Errorf("the name of the %s is %d bytes long; AMQP allows %d", what, len(name), maxShort)
 		}
 	}
 	if err := s.topology.Queue.table().Validate(); err != nil {
@@ -151,7 +151,7 @@ func WithReconnect(attempts int, delay time.Duration) Option {
 	return sharedOption(func(s *shared) { s.attempts, s.maxDelay = attempts, delay })
 }
 
-// QueueOptions are NestJS' queueOptions: how the queue is declared. The zero
+// QueueOptions are NestJS's queueOptions: how the queue is declared. The zero
 // value declares a durable queue without arguments, as NestJS does. Every program
 // that declares the queue must give the same options, or the broker refuses.
 type QueueOptions struct {
@@ -209,7 +209,7 @@ func WithDialTimeout(d time.Duration) Option {
 }
 
 // WithPrefetch bounds the messages that are received and not acknowledged yet:
-// NestJS' prefetchCount and isGlobalPrefetchCount. The default, and 0, is 256: a
+// NestJS's prefetchCount and isGlobalPrefetchCount. The default, and 0, is 256: a
 // queue without such a bound would be read into memory whole.
 func WithPrefetch(n int, global bool) ListenOption {
 	return listenOption(func(l *Listener) {
@@ -220,7 +220,7 @@ func WithPrefetch(n int, global bool) ListenOption {
 	})
 }
 
-// WithConsumerTag names the consumer: NestJS' consumerTag. The broker makes a
+// WithConsumerTag names the consumer: NestJS's consumerTag. The broker makes a
 // name up by default.
 func WithConsumerTag(tag string) ListenOption {
 	return listenOption(func(l *Listener) { l.consumerTag = tag })
@@ -268,17 +268,17 @@ func WithRedelivery(r Redelivery) ListenOption {
 	return listenOption(func(l *Listener) { l.redelivery, l.redelivers = r.withDefaults(), true })
 }
 
-// WithPersistent asks the broker to keep the client's messages on disk: NestJS'
+// WithPersistent asks the broker to keep the client's messages on disk: NestJS's
 // persistent. They survive the broker's restart in durable queues.
 func WithPersistent() DialOption { return dialOption(func(c *Client) { c.persistent = true }) }
 
-// WithHeaders adds headers to all of the client's messages: NestJS' headers.
+// WithHeaders adds headers to all of the client's messages: NestJS's headers.
 func WithHeaders(headers map[string]any) DialOption {
 	return dialOption(func(c *Client) { c.headers = headers })
 }
 
 // WithReplyQueue takes the answers from a queue, which must exist and be this
-// client's alone, in place of RabbitMQ's direct reply-to: NestJS' replyQueue.
+// client's alone, in place of RabbitMQ's direct reply-to: NestJS's replyQueue.
 func WithReplyQueue(name string) DialOption {
 	return dialOption(func(c *Client) { c.replyQueue = name })
 }

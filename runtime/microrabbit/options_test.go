@@ -108,11 +108,11 @@ func TestImpossibleOptions(t *testing.T) {
 		queue string
 		opt   Option
 	}{
-		"the name of the queue has 256 bytes":       {long, WithTopology(Topology{Wildcards: true})},
-		"the name of the exchange has 256 bytes":    {"q", WithTopology(Topology{Exchange: long})},
-		"the name of the routing key has 256 bytes": {"q", WithTopology(Topology{RoutingKey: long})},
-		`the arguments of the queue "q"`:            {"q", WithTopology(Topology{Queue: QueueOptions{Arguments: map[string]any{"x": struct{}{}}}})},
-		`the arguments of the exchange "e"`:         {"q", WithTopology(Topology{Exchange: "e", ExchangeArguments: map[string]any{"x": struct{}{}}})},
+		"the name of the queue is 256 bytes long":       {long, WithTopology(Topology{Wildcards: true})},
+		"the name of the exchange is 256 bytes long":    {"q", WithTopology(Topology{Exchange: long})},
+		"the name of the routing key is 256 bytes long": {"q", WithTopology(Topology{RoutingKey: long})},
+		`the arguments of the queue "q"`:                {"q", WithTopology(Topology{Queue: QueueOptions{Arguments: map[string]any{"x": struct{}{}}}})},
+		`the arguments of the exchange "e"`:             {"q", WithTopology(Topology{Exchange: "e", ExchangeArguments: map[string]any{"x": struct{}{}}})},
 	}
 	for want, tt := range tests {
 		served := serveOnce(t, Listen("amqp://127.0.0.1:1", tt.queue, tt.opt))
@@ -125,7 +125,7 @@ func TestImpossibleOptions(t *testing.T) {
 	}
 }
 
-// TestAckDefault: who asks for redelivery or dead letters wants acknowledgements,
+// TestAckDefault: who asks for redelivery or dead letters wants acknowledgments,
 // unless told otherwise.
 func TestAckDefault(t *testing.T) {
 	tests := []struct {

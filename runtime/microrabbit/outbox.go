@@ -14,7 +14,7 @@ import (
 // outbox is what a listener sends by: replies, events that are to come again,
 // dead letters. Its connection is another than the one the listener takes messages
 // by, because a broker that is short of memory stops reading from those who
-// publish: the acknowledgements, which free memory, must not wait behind.
+// publish: the acknowledgments, which free memory, must not wait behind.
 type outbox struct {
 	*connection
 	*publisher

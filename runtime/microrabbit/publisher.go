@@ -43,7 +43,7 @@ func newPublisher(conn *connection, ch *amqp.Channel, deliver func(*incoming)) (
 	return p, nil
 }
 
-var errRefused = fmt.Errorf("%w: the broker refused the message: is the queue full?", micro.ErrShed)
+var errRefused = fmt.Errorf("%w: the broker rejected the message (is the queue full?)", micro.ErrShed)
 
 // confirmed takes a confirmation: of one message, or of all up to it.
 func (p *publisher) confirmed(number uint64, multiple, ack bool) {
@@ -162,7 +162,7 @@ func (p *publisher) stuck() error {
 	if why == "" {
 		why = "it does not read"
 	}
-	return fmt.Errorf("%w: the broker takes no messages at the moment: %s", micro.ErrUnreachable, why)
+	return fmt.Errorf("%w: the broker accepts no messages at the moment: %s", micro.ErrUnreachable, why)
 }
 
 // await waits until the broker takes messages; the error tells that it did not
@@ -212,4 +212,4 @@ func (p *publisher) publish(ctx context.Context, deadline time.Time, msg *publis
 	}
 }
 
-var errUnconfirmed = fmt.Errorf("%w: the broker did not confirm the message, and may have taken it all the same", micro.ErrTimeout)
+var errUnconfirmed = fmt.Errorf("%w: the broker did not confirm the message, but may have accepted it", micro.ErrTimeout)

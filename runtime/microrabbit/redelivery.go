@@ -130,11 +130,11 @@ func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Durati
 func (l *Listener) bury(m *message, why string, err error) {
 	attrs := []any{"queue", m.Queue, "reason", why, "attempt", m.Attempt, "message_id", m.MessageID}
 	if l.topology.DeadLetter == "" {
-		l.server.LogPeer(slog.LevelError, "message rejected: it is lost unless its queue has a dead-letter exchange", attrs...)
+		l.server.LogPeer(slog.LevelError, "message rejected; it is lost unless its queue has a dead-letter exchange", attrs...)
 		_ = m.Nack(false)
 		return
 	}
-	l.server.LogPeer(slog.LevelError, "message sent to the dead letters", append(attrs, "dead_letter", l.topology.DeadLetter)...)
+	l.server.LogPeer(slog.LevelError, "message dead-lettered", append(attrs, "dead_letter", l.topology.DeadLetter)...)
 	msg := m.copy()
 	msg.headers[headerReason] = why
 	msg.headers[headerQueue] = m.Queue
@@ -147,7 +147,7 @@ func (l *Listener) bury(m *message, why string, err error) {
 
 func clip(text string) string { return string(js.SanitizeUTF8([]byte(text[:min(len(text), 1024)]))) }
 
-// copy makes the message anew, to be sent elsewhere, with all that it has but what
+// copy makes the message again, to be sent elsewhere, with all that it has but what
 // was for its way here: its expiration, further addressees, and its sender's name,
 // which the broker would not take from us.
 func (m *message) copy() *publishing {

@@ -14,7 +14,7 @@ const maxDepth = 64
 func checkTable(t map[string]any, depth int) error {
 	for k, v := range t {
 		if len(k) > maxShort {
-			return fmt.Errorf("a header's name has %d bytes, and AMQP carries %d at the most", len(k), maxShort)
+			return fmt.Errorf("the name of a header is %d bytes long; AMQP allows %d", len(k), maxShort)
 		}
 		if err := checkField(v, depth); err != nil {
 			return fmt.Errorf("header %s: %w", k, err)
@@ -25,7 +25,7 @@ func checkTable(t map[string]any, depth int) error {
 
 func checkField(v any, depth int) error {
 	if depth > maxDepth {
-		return fmt.Errorf("more than %d tables or lists in one another", maxDepth)
+		return fmt.Errorf("tables or lists are nested more than %d levels deep", maxDepth)
 	}
 	switch v := v.(type) {
 	case nil, bool, string, []byte, []string, time.Time, float32, float64,

@@ -62,7 +62,7 @@ func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Serve
 	for r := range server.Routes() {
 		key := r.Address()
 		if len(key) > maxShort {
-			server.Logger().Log(server.Context(), slog.LevelWarn, "no message can reach the handler: its pattern is too long for a routing key", "pattern", key)
+			server.Logger().Log(server.Context(), slog.LevelWarn, "the handler is unreachable: its pattern is too long for a routing key", "pattern", key)
 			continue
 		}
 		if err := s.bind(ch, queue, key); err != nil {

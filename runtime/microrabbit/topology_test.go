@@ -21,7 +21,7 @@ func serveOnce(t *testing.T, l *Listener) error {
 }
 
 // TestRefusals: what the broker refuses is told with the place, the broker's
-// reason and the way out, by servers and clients, and is not tried for ever.
+// reason and the way out, by servers and clients, and is not tried forever.
 func TestRefusals(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)

@@ -68,7 +68,7 @@ func (w *socket) fill() error {
 	return err
 }
 
-var errBadFrame = errors.New("the broker sent what is no frame")
+var errBadFrame = errors.New("the broker sent an invalid frame")
 
 // pass deals with what has been read: frames of messages go to their planes, all
 // else to the driver.

@@ -15,7 +15,7 @@ import (
 
 // errURL says what a URL must be. It never holds the text of one, nor the reason
 // why it is none: both may hold a part of a password.
-var errURL = errors.New("the Redis URL cannot be read: want redis://[user:password@]host:port[/db], or rediss:// for TLS, with special characters of the password percent-encoded")
+var errURL = errors.New("invalid Redis URL: must be redis://[user:password@]host:port[/db], or rediss:// for TLS, with special characters of the password percent-encoded")
 
 // parse reads a URL into what every connection is made with.
 func parse(url string, s settings) (*redis.Options, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Client is the micro.Conn of NestJS' Redis transport. Make it with Dial. It keeps
+// Client is the micro.Conn of NestJS's Redis transport. Make it with Dial. It keeps
 // two connections, made when first needed and made again when they were lost.
 type Client struct {
 	url       string
@@ -134,7 +134,7 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 		case errors.Is(err, errUnsent):
 			return errLost
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("%w: too much waited to be sent", micro.ErrTimeout)
+			return fmt.Errorf("%w: too many messages were waiting to be sent", micro.ErrTimeout)
 		}
 		return err
 	}
@@ -174,7 +174,7 @@ func (r *request) published(receivers int64, err error) {
 		r.call.Fail(err)
 	case !r.counted:
 	case receivers == 0:
-		r.call.Fail(fmt.Errorf("%w: nobody has subscribed to the channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
+		r.call.Fail(fmt.Errorf("%w: no subscriber on channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
 	case receivers > 1 && r.alone && !isReserved(r.channel):
 		r.client.several(r.channel, receivers)
 	}
@@ -192,12 +192,12 @@ func (c *Client) several(channel string, receivers int64) {
 	}
 	c.mu.Unlock()
 	if !known {
-		c.logger().Warn("more than one instance has received a request: "+noGroups, "transport", "redis", "channel", channel, "receivers", receivers)
+		c.logger().Warn("more than one instance received a request: "+noGroups, "transport", "redis", "channel", channel, "receivers", receivers)
 	}
 }
 
 // noGroups says what to do about it.
-const noGroups = "each handles every message, because Redis has no queue groups; RabbitMQ and NATS share the work"
+const noGroups = "each instance handles every message, because Redis has no queue groups; RabbitMQ and NATS share the work"
 
 // Publish sends an event; it returns when Redis has taken it, whether anybody has
 // received it or not.

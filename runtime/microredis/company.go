@@ -123,5 +123,5 @@ func (l *Listener) tellShared(names []string) {
 	for _, name := range names {
 		l.company.told[name] = true
 	}
-	l.server.Logger().Warn("another instance serves these channels too: "+noGroups, "transport", "redis", "address", l.link.options.Addr, "channels", list(names))
+	l.server.Logger().Warn("another instance serves these channels: "+noGroups, "transport", "redis", "address", l.link.options.Addr, "channels", list(names))
 }

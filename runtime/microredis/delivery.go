@@ -12,7 +12,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Delivery is how a message came: NestJS' RedisContext. It must not be changed.
+// Delivery is how a message came: NestJS's RedisContext. It must not be changed.
 type Delivery struct {
 	// Channel is the channel that the message was published to.
 	Channel string
@@ -64,11 +64,11 @@ type answer struct {
 // until it is stopped: a caller that has lost its connection may come back.
 const defaultGoneAfter = 10 * time.Second
 
-var errGone = errors.New("nobody receives the answer any more")
+var errGone = errors.New("no subscriber receives the reply any more")
 
 // partLost ends an answer of which the caller may lack a value: without it he would
 // take what he has for all.
-const partLost = `{"status":"error","message":"the connection was lost, and a part of the answer with it"}`
+const partLost = `{"status":"error","message":"the connection was lost, and part of the reply with it"}`
 
 // Respond publishes a packet. It waits while far too much is to be published.
 func (a *answer) Respond(ctx context.Context, p wire.Reply) error {

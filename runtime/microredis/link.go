@@ -35,7 +35,7 @@ type link struct {
 	failure error // why there is no session
 	running bool
 	silent  time.Time     // when a session last ended because Redis gave no sign of life
-	changed chan struct{} // closed, and made anew, when something above changes
+	changed chan struct{} // closed, and made again, when something above changes
 }
 
 // run keeps a session until ctx ends, or no more attempts are to be made.

@@ -19,7 +19,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Listener serves NestJS' Redis transport. Make it with Listen.
+// Listener serves NestJS's Redis transport. Make it with Listen.
 type Listener struct {
 	url       string
 	settings  settings
@@ -247,7 +247,7 @@ func (l *Listener) receive(s *session, m *redis.Message) (leading bool) {
 		Route: ch.route, Details: delivery,
 	})
 	if stood := time.Duration(clock() - began); full && stood > stoodStill {
-		l.server.LogPeer(slog.LevelWarn, "no message was read for a while because the server was full; Redis cuts off who falls too far behind, and drops what was published",
+		l.server.LogPeer(slog.LevelWarn, "reading paused because the server was at its limit; Redis disconnects clients that fall too far behind, and drops their messages",
 			"transport", "redis", "for", stood.Round(time.Millisecond))
 	}
 	return in == nil || s.leader.Handle(in)

@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// withinASecond is what failing takes at the most, and some for a busy machine.
+// withinASecond is what failing takes at most, and some for a busy machine.
 const withinASecond = 3 * time.Second
 
 // holding makes a call that waits, and returns its end.
@@ -305,7 +305,7 @@ func TestSlowReader(t *testing.T) {
 	<-time.After(stoodStill + 100*time.Millisecond)
 	close(release)
 	again(t, client(t, broker.URL))
-	for _, line := range []string{"the server was full", "connection lost", "connection restored"} {
+	for _, line := range []string{"the server was at its limit", "connection lost", "connection restored"} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("it does not say: %s", line)
 		}

@@ -88,7 +88,7 @@ func WithHeartbeat(d time.Duration) Option {
 
 // WithWildcards makes the patterns of the handlers globs, in which * stands for
 // any text, dots included, ? for one character and [ab] for one of several:
-// NestJS' wildcards.
+// NestJS's wildcards.
 func WithWildcards() ListenOption {
 	return listenOption(func(l *Listener) { l.wildcards = true })
 }

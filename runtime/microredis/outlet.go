@@ -64,7 +64,7 @@ func (s *session) publish(all []message, text []byte) error {
 func (o *outlet) write(text []byte) error {
 	for len(text) > 0 {
 		if now := time.Now(); o.written.Sub(now) < answerTimeout {
-			o.written = now.Add(answerTimeout + time.Second) // a second ahead, so not for every write
+			o.written = now.Add(answerTimeout + time.Second) // a second ahead, so not forevery write
 			if err := o.SetWriteDeadline(o.written); err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ func (o *outlet) answered(line []byte) error {
 		err = fmt.Errorf("%w: publish on %s: %w", micro.ErrRefused, m.channel, answerError(rest))
 	case '+': // to a PING
 	default:
-		return fmt.Errorf("an answer to PUBLISH that is none: %.100q", line)
+		return fmt.Errorf("invalid reply to PUBLISH: %.100q", line)
 	}
 	if m.receipt != nil {
 		m.receipt.published(receivers, err)

@@ -58,8 +58,8 @@ const (
 var (
 	// errUnsent: the message has certainly not been published.
 	errUnsent = fmt.Errorf("%w: the connection to Redis was lost before the message was sent", micro.ErrUnreachable)
-	errStale  = errors.New("there was no connection to Redis for too long")
-	errFull   = errors.New("there is no connection to Redis, and too much waits for one")
+	errStale  = errors.New("no connection to Redis for too long")
+	errFull   = errors.New("no connection to Redis, and too many messages are waiting for one")
 )
 
 func newPublisher(hold time.Duration) *publisher {

@@ -241,7 +241,7 @@ func TestPublisherWithoutSession(t *testing.T) {
 	}
 }
 
-// TestPublisherCrowded: who adds waits while far too much waits, but not for ever.
+// TestPublisherCrowded: who adds waits while far too much waits, but not forever.
 func TestPublisherCrowded(t *testing.T) {
 	p := newPublisher(0)
 	s, in, _ := pipe(t) // whose other end does not read
@@ -269,7 +269,7 @@ func TestPublisherCrowded(t *testing.T) {
 			t.Errorf("when there is room again: %v", err)
 		}
 	case <-time.After(soon):
-		t.Error("who adds waits for ever")
+		t.Error("who adds waits forever")
 	}
 	s.fail(errors.New("over"))
 	p.attach(nil)

@@ -4,7 +4,7 @@ import "sync"
 
 // bigBuffers lends large write buffers to the connections that need one just
 // now, so that a connection with nothing to write holds little memory and one
-// that has much does not grow its buffer anew each time.
+// that has much does not grow its buffer again each time.
 var bigBuffers sync.Pool
 
 const (

@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Client is the micro.Conn of NestJS' TCP transport. Make it with Dial. It keeps
+// Client is the micro.Conn of NestJS's TCP transport. Make it with Dial. It keeps
 // one connection to each address, made when first needed and made again after
 // it was lost; calls that wait on a lost connection fail at once.
 type Client struct {

@@ -195,7 +195,7 @@ func TestIncompleteMessage(t *testing.T) {
 		t.Errorf("closed after %v", took)
 	}
 
-	c = dialPeer(t, r.addr) // each byte starts the time anew
+	c = dialPeer(t, r.addr) // each byte starts the time again
 	for _, b := range request(echo, `"x"`, "1") {
 		tick := time.NewTimer(timeout / 10)
 		<-tick.C

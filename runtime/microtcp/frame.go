@@ -287,7 +287,7 @@ func (d *decoder) header() (ok bool, err error) {
 	d.headerSeen = 0
 	need, ok := parseInt(rest[:end])
 	if !ok {
-		return false, fmt.Errorf("%w: %q is no length", errFraming, rest[:min(end, 40)])
+		return false, fmt.Errorf("%w: %q is not a length", errFraming, rest[:min(end, 40)])
 	}
 	d.advance(end+1, utf16Len(rest[:end+1]))
 	d.inBody, d.need = true, max(need, 0)

@@ -31,7 +31,7 @@ type FrameReader struct {
 // maxHeader is the longest header that is waited for; a real one takes ten bytes.
 const maxHeader = 1 << 10
 
-// NewFrameReader returns a reader with NestJS' limits. A part of a frame waits
+// NewFrameReader returns a reader with NestJS's limits. A part of a frame waits
 // for its next byte no longer than incomplete, by the read deadline of conn; 0
 // is no bound.
 func NewFrameReader(conn net.Conn, incomplete time.Duration) *FrameReader {

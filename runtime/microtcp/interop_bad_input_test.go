@@ -53,7 +53,7 @@ func TestRecordedBadInput(t *testing.T) {
 	}
 }
 
-// options are our names for NestJS' limits.
+// options are our names for NestJS's limits.
 func (l nodeLimits) options() []microtcp.ListenOption {
 	var opts []microtcp.ListenOption
 	if l.MaxBufferSize > 0 {

@@ -52,7 +52,7 @@ func observe(ctx context.Context, c *micro.Client, req *micro.Request, take int)
 }
 
 // TestRecordedReplies lets a scripted server answer our client with everything that was answered to NestJS 12, and wants
-// our caller to see what NestJS' caller saw.
+// our caller to see what NestJS's caller saw.
 func TestRecordedReplies(t *testing.T) {
 	for _, record := range readRecords[replyRecord](t, "tcp_client_replies.jsonl") {
 		t.Run(record.Note, func(t *testing.T) {

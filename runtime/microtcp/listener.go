@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Listener serves NestJS' TCP transport. Make it with Listen.
+// Listener serves NestJS's TCP transport. Make it with Listen.
 type Listener struct {
 	address  string
 	limits   limits

@@ -96,7 +96,7 @@ func TestBadFramesAreLogged(t *testing.T) {
 	if lines == 0 || lines > most {
 		t.Errorf("%d lines for 60 bad frames, want %d at most", lines, most)
 	}
-	if !strings.Contains(log.String(), "peer=127.0.0.1:") || !strings.Contains(log.String(), "is no length") {
+	if !strings.Contains(log.String(), "peer=127.0.0.1:") || !strings.Contains(log.String(), "is not a length") {
 		t.Errorf("logged:\n%s", log.String())
 	}
 }

@@ -58,20 +58,20 @@ func WithTLS(config *tls.Config) Option {
 }
 
 // WithMaxBufferSize bounds what may wait unread on one connection, in UTF-16
-// code units, frames and headers together: NestJS' maxBufferSize. A peer that
+// code units, frames and headers together: NestJS's maxBufferSize. A peer that
 // sends more is cut off.
 func WithMaxBufferSize(units int) Option {
 	return limitOption(func(l *limits) { l.maxBuffer = units })
 }
 
 // WithIncompleteMessageTimeout bounds how long a part of a frame may wait for
-// its next byte: NestJS' incompleteMessageTimeout. 0 is no bound.
+// its next byte: NestJS's incompleteMessageTimeout. 0 is no bound.
 func WithIncompleteMessageTimeout(d time.Duration) Option {
 	return limitOption(func(l *limits) { l.incomplete = d })
 }
 
 // WithMaxSendBufferSize bounds the bytes that wait for a peer that does not
-// read: NestJS' maxSendBufferSize. Past it the connection is closed. 0 is no
+// read: NestJS's maxSendBufferSize. Past it the connection is closed. 0 is no
 // bound.
 func WithMaxSendBufferSize(bytes int) Option {
 	return limitOption(func(l *limits) { l.maxSend = bytes })
