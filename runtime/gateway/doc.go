@@ -14,7 +14,7 @@
 // the URL's path, those with a query tag from its query, all others from the
 // JSON body (or from the query too, for GET, HEAD and DELETE). Package validate
 // checks it; members that In does not have are refused, unless the gateway or
-// the route says [WithUnknown]. What is wrong is told all at once, in NestJS'
+// the route says [WithUnknown]. What is wrong is told all at once, in NestJS's
 // words:
 //
 //	{"statusCode":400,"message":["property foo should not exist","name must be a string"],"error":"Bad Request"}
@@ -26,14 +26,14 @@
 // # From an error to a status
 //
 //   - an error of the service with a status, statusCode or code from 400 to 599: that one
-//   - any other error of the service: 500, with NestJS' generic text; the log has the rest
+//   - any other error of the service: 500, with NestJS's generic text; the log has the rest
 //   - nobody handles the pattern: 501, because trying again will not help, which
 //     is what proxies would make of a 502
 //   - no answer in time: 504
 //   - the service cannot be reached, the connection was lost, or the message was
 //     held back by a limit: 503 with Retry-After
 //
-// Every body of an error has NestJS' form {statusCode, message, error}, those of
+// Every body of an error has NestJS's form {statusCode, message, error}, those of
 // 404 and 405 too.
 //
 // # What is there without being asked for
@@ -43,6 +43,6 @@
 //	/health           terminus' format; asks every service of WithHealth and WithHealthOf
 //	/health/live      200 while the process serves at all
 //
-// Each request has a correlation id (x-correlation-id, taken over or made),
+// Each request has a correlation ID (x-correlation-id, taken over or made),
 // which its messages and log lines carry; traceparent is passed on.
 package gateway

@@ -38,7 +38,7 @@ func exchangeOf(ctx context.Context) *exchange {
 	return &exchange{correlationID: micro.NewCorrelationID()}
 }
 
-// CorrelationID returns the correlation id of the request that ctx belongs to,
+// CorrelationID returns the correlation ID of the request that ctx belongs to,
 // for operations added with API; empty if there is none.
 func CorrelationID(ctx context.Context) string {
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {

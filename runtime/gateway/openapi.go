@@ -44,7 +44,7 @@ func (g *Gateway) humaConfig() huma.Config {
 	return config
 }
 
-// nestBody gives the errors of huma's own operations NestJS' form.
+// nestBody gives the errors of huma's own operations NestJS's form.
 func nestBody(_ huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {

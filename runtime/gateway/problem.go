@@ -42,7 +42,7 @@ func jsonOf(v any) json.RawMessage {
 	return text
 }
 
-// body is NestJS' body of an error.
+// body is NestJS's body of an error.
 func (p *problem) body() []byte {
 	title := p.title
 	if title == "" {

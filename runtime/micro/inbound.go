@@ -12,8 +12,8 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Inbound is one received message on its way through its handler. It is the
-// Reply its handler sends to, and is used by one goroutine at a time.
+// Inbound is a received message that has a handler. It is the [Reply] that the handler
+// sends to. It is used by one goroutine at a time.
 type Inbound struct {
 	req    Request
 	ctx    requestContext
@@ -58,12 +58,12 @@ func newInbound(conn context.Context, s *Server, r *route, p *wire.Packet, d *De
 	return in
 }
 
-// Fast reports whether the handler is likely to return within microseconds, so
-// that running it at once costs less than handing it to another goroutine.
+// Fast reports whether the handler is likely to return within microseconds, so that
+// running it in the calling goroutine costs less than starting another one.
 func (in *Inbound) Fast() bool { return in.route.speed.fast() }
 
-// Go runs the message on another goroutine. It copies what it needs of the
-// packet first: the caller may reuse the packet's memory as soon as Go returns.
+// Go runs the message on another goroutine. It first copies the parts of the packet that
+// it needs, so the caller may reuse the packet's memory when Go returns.
 func (in *Inbound) Go() {
 	body := bytes.Clone(in.body)
 	in.req.Data = rebase(in.req.Data, in.body, body)
@@ -75,13 +75,13 @@ func (in *Inbound) Go() {
 	in.server.workers.run(in)
 }
 
-// Run runs the message's handlers in this goroutine and returns when the answer
-// has been handed to the Responder.
+// Run runs the message's handlers in the calling goroutine and returns when the reply has
+// been passed to the Responder.
 func (in *Inbound) Run() { in.RunAt(Clock()) }
 
-// RunAt is Run for callers that run one message after another: start is the
-// time, as Clock tells it, and the result is the time at which the handlers had
-// returned.
+// RunAt is [Inbound.Run] for callers that run messages one after another and read the
+// clock once for each: start is the current [Clock], and the result is the Clock when the
+// handlers had returned.
 func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	defer in.server.release()
 	if in.done != nil {
@@ -104,8 +104,8 @@ func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	return end
 }
 
-// Clock returns the time since the program's start: a monotonic clock that
-// costs less than time.Now.
+// Clock returns the time since the start of the program, from the monotonic clock. It is
+// cheaper than time.Now.
 func Clock() time.Duration { return time.Since(programStart) }
 
 var programStart = time.Now()
@@ -163,8 +163,8 @@ func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end tim
 // errGone is what a handler's Send returns when its peer no longer listens.
 var errGone = errors.New("micro: the caller is gone")
 
-// Send takes a value from the handler. A last value is held until the handler
-// has returned, because an error outranks it.
+// Send sends a value of the reply. A value marked as the last is held until the handler
+// has returned, because an error of the handler takes precedence.
 func (in *Inbound) Send(v Value) error {
 	if in.req.Event {
 		return nil

@@ -123,10 +123,9 @@ func (s *Server) forget(ep *endpoint) {
 	}
 }
 
-// speed foretells whether a route's handlers will return at once, from how they
-// did lately. A handler counts as fast after a few fast runs and for as long as
-// slow ones stay rare: some are the garbage collector's or the machine's, and
-// say nothing. The zero value foretells slow.
+// speed predicts from recent runs whether a route's handlers will return at once. A
+// handler counts as fast after a few fast runs and while slow ones are rare; a single slow
+// run may be due to garbage collection or the scheduler. The zero value predicts slow.
 type speed struct{ score atomic.Int32 }
 
 const (
@@ -142,8 +141,8 @@ const (
 
 func (f *speed) fast() bool { return f.score.Load() >= fastAfter }
 
-// learn takes one run's duration. Races between runs may lose a count, which
-// does no harm.
+// learn records the duration of a run. Concurrent runs may lose a count; the score is only
+// a prediction, so a plain load and store are enough.
 func (f *speed) learn(d time.Duration) {
 	score := f.score.Load()
 	switch {

@@ -10,7 +10,7 @@ import (
 type stats struct {
 	calls, errors, expired atomic.Uint64
 	// buckets counts durations, four buckets to each power of two of
-	// microseconds: quantiles are within 19 % of the truth.
+	// microseconds: quantiles are within 19% of the truth.
 	buckets [bucketCount]atomic.Uint64
 }
 

@@ -2,9 +2,9 @@ package micro
 
 import "sync"
 
-// workers run messages on goroutines that are kept and used again, the one that
-// finished last first, because its stack has grown to the work and is warm.
-// The zero value is ready.
+// workers runs messages on goroutines that are kept and reused, the most recently parked
+// one first: its stack has already grown, and its memory is in the cache. The zero value is
+// ready to use.
 type workers struct {
 	mu     sync.Mutex // guards idle and closed
 	idle   []*worker
@@ -16,8 +16,8 @@ const maxIdleWorkers = 512
 
 type worker struct{ next chan *Inbound }
 
-// run runs in on an idle goroutine, or on a new one: there is no queue, so a
-// slow handler never makes another message wait.
+// run runs in on an idle goroutine or, if there is none, on a new one. There is no queue,
+// so a slow handler never delays another message.
 func (w *workers) run(in *Inbound) {
 	w.mu.Lock()
 	var wk *worker

@@ -190,7 +190,7 @@ func TestBreakerWindow(t *testing.T) {
 }
 
 // TestBreakerAndRetries: a retry that is sure to be held back is not waited for,
-// one that is due after the cool-down is made, and one that meets an opened
+// one that is due after the cooldown is made, and one that meets an opened
 // breaker after its wait is told of.
 func TestBreakerAndRetries(t *testing.T) {
 	one := policy.Breaker{Ratio: 1, Minimum: 1, Window: time.Second, Cooldown: 100 * ms}

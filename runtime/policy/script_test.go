@@ -26,7 +26,7 @@ type step struct {
 }
 
 // script is a transport that treats the n-th attempt as the n-th step says, the
-// last step being for all further ones, and honours the attempt's deadline as a
+// last step being for all further ones, and honors the attempt's deadline as a
 // micro.Conn does.
 type script struct {
 	steps []step

@@ -10,11 +10,11 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// NoHandlerMessage is the err of the reply to a request whose pattern nobody
-// handles (docs/wire.md 1).
+// NoHandlerMessage is the err of the reply to a request whose pattern has no handler
+// (docs/wire.md 1).
 const NoHandlerMessage = "There is no matching message handler defined in the remote service."
 
-// ErrInvalid tells that a packet's body is not JSON.
+// ErrInvalid is the error of [Parse] for a body that is not JSON.
 var ErrInvalid = errors.New("wire: packet is not valid JSON")
 
 // Packet is a decoded envelope: each field holds the JSON text of one member,
@@ -33,12 +33,11 @@ type Packet struct {
 	foreign bool // it has a member that no reply packet has
 }
 
-// Parse checks that body is one JSON text, as JSON.parse would, and finds
-// the members of the envelope. The packet refers to body and is valid for as
-// long as body is left alone. A body that is JSON but no object gives a packet
-// without members. Bytes that are not UTF-8 are left as they are: transports
-// that do not know better call js.SanitizeUTF8 first, as Node does when it reads a
-// stream. The error is ErrInvalid.
+// Parse checks that body is one JSON text, as JSON.parse does, and finds the members of
+// the envelope. The packet refers to body, which must not be changed while the packet is
+// in use. A body that is JSON but not an object is a packet without members. Bytes that
+// are not valid UTF-8 are not changed; transports replace them first, as Node.js does when
+// it decodes a stream. The error is [ErrInvalid].
 func Parse(body []byte) (Packet, error) {
 	p := Packet{body: body}
 	i := js.SkipSpace(body, 0)
@@ -119,9 +118,9 @@ func (p *Packet) set(key, value []byte) {
 	}
 }
 
-// Reply tells what a NestJS 12 client makes of the packet (docs/wire.md 1.3):
-// a value if there is one, an error if there is one, and whether the answer
-// ends here.
+// Reply interprets the packet as a NestJS 12 client does (docs/wire.md 1.3). It returns
+// the value and the error, nil if there is none, and whether the reply ends with this
+// packet.
 func (p *Packet) Reply() (value, err []byte, disposed bool) {
 	empty := p.ID == nil && p.Response == nil && p.Err == nil && p.IsDisposed == nil && p.Status == nil
 	switch {
@@ -135,7 +134,7 @@ func (p *Packet) Reply() (value, err []byte, disposed bool) {
 }
 
 // AppendRequest appends the body of a request packet, or of an event packet
-// when id is nil, with the members in NestJS' order (docs/wire.md 1). pattern,
+// when id is nil, with the members in NestJS's order (docs/wire.md 1). pattern,
 // data, metadata and id are JSON texts; a nil data or metadata is left out.
 func AppendRequest(dst []byte, pattern string, data, metadata, id []byte) []byte {
 	dst = append(dst, `{"pattern":`...)
@@ -165,7 +164,7 @@ type Reply struct {
 	NoHandler bool
 }
 
-// Append appends the packet's body, its members in NestJS' order.
+// Append appends the packet's body, its members in NestJS's order.
 func (r Reply) Append(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)

@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js/collate"
 )
 
-// NestJS' bounds on a route (docs/wire.md 2.1).
+// NestJS's bounds on a route (docs/wire.md 2.1).
 const (
 	maxRouteDepth = 5
 	maxRouteKeys  = 20
