@@ -61,6 +61,7 @@ lint-tools: $(GOLANGCI_LINT) # built from source: its first build takes minutes
 
 lint: lint-tools ## run golangci-lint, gofmt, and vet for every released system
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go run ./internal/dev/prose
 	$(JSONV2) $(GOLANGCI_LINT) run $(MODULES:%=./%/...)
 	GOOS=windows go vet github.com/msctl/msctl/...
 	GOOS=darwin go vet github.com/msctl/msctl/...

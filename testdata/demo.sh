@@ -26,7 +26,7 @@ bold= plain=
 step() { printf '\n%s%3ds  %s%s\n' "$bold" "$((SECONDS - started))" "$*" "$plain"; }
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port prints the first port from $1 on that nobody listens on.
+# free_port prints the first free port, starting at $1.
 free_port() {
   local port=$1
   while taken "$port"; do port=$((port + 10)); done

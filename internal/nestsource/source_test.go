@@ -79,7 +79,7 @@ func TestReadSkipsWhatIsNoSource(t *testing.T) {
 		t.Errorf("%v %v (-want +got):\n%s", unread, err, diff)
 	}
 	if _, _, err := Read(filepath.Join(dir, "none")); err == nil {
-		t.Error("no error for a folder that is not there")
+		t.Error("no error for a folder that does not exist")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// SyntaxError is the error of the parsers: it says where a text is wrong, and what is
+// SyntaxError is the error of the parsers: where a text is wrong, and what is
 // valid there.
 type SyntaxError struct {
 	// What was parsed: "breaker", "hedge", "budget", or "retry-on", as msctl's flags.
@@ -20,7 +20,7 @@ type SyntaxError struct {
 	Text string
 	// Offset is the position in Text, in bytes; len(Text) is the end.
 	Offset int
-	// Message says what is wrong there and what is valid.
+	// Message states what is wrong there and what is valid.
 	Message string
 }
 

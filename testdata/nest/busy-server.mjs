@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // A NestJS service whose handler `work` keeps the process busy for --busy ms (10), so that it has a known capacity. With
 // --drop-expired it does not do work whose caller has given up, by the metadata `expires` (milliseconds since 1970).
-// `create` adds a record for each message and is not idempotent; `count` tells how many there are.
+// `create` adds a record for each message and is not idempotent; `count` returns the number of records.
 import { core, common, ms } from './lib/nest.mjs';
 import { parseArgs, transportOptions, print } from './lib/args.mjs';
 

@@ -38,7 +38,7 @@ var rules = []rule{
 	{"comes again, came again", `\b(come|comes|came|coming) again\b`, "is redelivered, recurs, reconnects", ""},
 	{"once more, anew", `\bonce more\b|\banew\b`, "again", ""},
 	{"goes on, went on", `\b(go|goes|went|going) on\b`, "continues", ""},
-	{"lately, of late", `\blately\b|\bof late\b`, "recently", ""},
+	{"lately", `\blately\b`, "recently", ""},
 	{"for ever, without end", `\bfor ever\b|\bwithout end\b|\bwithout an end\b`, "forever, indefinitely", ""},
 	{"at the most, at the least", `\bat the (most|least|latest|soonest)\b`, "at most, at least", ""},
 	{"at last", `\bat last\b`, "finally, eventually", ""},
@@ -65,7 +65,7 @@ var rules = []rule{
 	{"in the way", `\bin (the|its|their) way\b`, "in the path; blocking", ""},
 
 	// Spelling and typography.
-	{"NestJS', Redis'", `\b(NestJS|Redis|NATS|msctl's|RxJS|rxjs|Node\.js|Nest|Express|Kubernetes|TLS)'s?' |\b(NestJS|Redis|NATS|RxJS|rxjs|Node\.js|Kubernetes)' [a-z]`, "NestJS's, Redis's", ""},
+	{"NestJS', Redis'", `\b(NestJS|Redis|NATS|msctl's|RxJS|rxjs|Node\.js|Nest|Express|Kubernetes|TLS)'\x20[a-z]`, "NestJS's, Redis's", ""},
 	{"back-off", `\bback-offs?\b`, "backoff", ""},
 	{"e-mail", `\be-mails?\b`, "email", ""},
 	{"per cent", `\bper cent\b`, "percent, %", ""},

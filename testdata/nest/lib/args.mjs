@@ -54,7 +54,7 @@ function nats(args, role) {
   return options;
 }
 
-/** What a URL says before the @, under the names that the driver gives to it. */
+/** The part of a URL before the @, under the driver's names. */
 function credentials(url, user, password) {
   const found = {};
   if (url.username) found[user] = decodeURIComponent(url.username);

@@ -8,7 +8,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 export const nestDir = resolve(process.env.NEST_DIR || join(root, 'v12'));
 const require = createRequire(join(nestDir, 'package.json'));
 
-/** True when the package.json nearest to the file says that its .js files are ES modules. */
+/** True when the nearest package.json declares .js files as ES modules. */
 function isModule(file) {
   if (file.endsWith('.mjs')) return true;
   for (let dir = dirname(file); ; dir = dirname(dir)) {
