@@ -1,9 +1,9 @@
-// Package gateway is the HTTP edge of a workspace: it turns HTTP requests into
-// messages and answers into HTTP responses.
+// Package gateway is the HTTP API of a workspace: it turns HTTP requests into messages,
+// and replies into HTTP responses.
 //
 //	gw := gateway.New("shop", gateway.WithHealth("items", items))
 //	gateway.Route(gw, "GET /items/{id}", items, contracts.FindOneItem,
-//		gateway.WithSummary("One item"))
+//		gateway.WithSummary("Get an item"))
 //	gateway.Route(gw, "POST /items", items, contracts.CreateItem)
 //	gateway.Event(gw, "POST /items/{id}/views", items, contracts.ItemViewed)
 //	err := gw.Serve(ctx, ":3001")
@@ -19,9 +19,9 @@
 //
 //	{"statusCode":400,"message":["property foo should not exist","name must be a string"],"error":"Bad Request"}
 //
-// The data is then sent as JSON without having been decoded, unless In is a
-// micro.Validator, which is decoded to check itself. Answers are forwarded as
-// they come and never decoded; Out is for the OpenAPI document.
+// The data is then sent as JSON without being decoded, unless the input type is a
+// micro.Validator, which is decoded to validate itself. Replies are forwarded without
+// being decoded; the output type is for the OpenAPI document.
 //
 // # From an error to a status
 //
@@ -36,12 +36,12 @@
 // Every body of an error has NestJS's form {statusCode, message, error}, those of
 // 404 and 405 too.
 //
-// # What is there without being asked for
+// # Built-in routes
 //
 //	/api              the docs: Swagger UI, served from the binary
 //	/api-json         the OpenAPI 3.1 document, also at /openapi.json
-//	/health           terminus' format; asks every service of WithHealth and WithHealthOf
-//	/health/live      200 while the process serves at all
+//	/health           terminus's format; checks every service of WithHealth and WithHealthOf
+//	/health/live      200 while the process is serving
 //
 // Each request has a correlation ID (x-correlation-id, taken over or made),
 // which its messages and log lines carry; traceparent is passed on.

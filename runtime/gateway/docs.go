@@ -78,7 +78,7 @@ func (g *Gateway) addDocs() {
 	}
 }
 
-// asset serves one file of ui, compressed for those who take it so.
+// asset serves one file of ui, compressed if the client accepts it.
 func asset(name string) http.HandlerFunc {
 	kinds := map[string]string{".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 	kind := kinds[path.Ext(name)]

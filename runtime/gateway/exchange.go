@@ -16,8 +16,8 @@ const (
 	headerTraceparent = "Traceparent"
 )
 
-// exchange is one request with what is to be said about it in the log. It
-// belongs to the goroutine of its request.
+// exchange is one request and the facts for its log line. The goroutine of the request
+// owns it.
 type exchange struct {
 	correlationID string
 	traceparent   string
@@ -29,8 +29,8 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-// exchangeOf returns the exchange of a request's context. Requests that did not
-// come through Handler get an empty one.
+// exchangeOf returns the exchange in a request's context. Requests that bypassed Handler
+// get an empty one.
 func exchangeOf(ctx context.Context) *exchange {
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		return x
@@ -47,10 +47,10 @@ func CorrelationID(ctx context.Context) string {
 	return ""
 }
 
-// note keeps a problem for the log.
+// note records a problem for the log.
 func (x *exchange) note(p *problem) { x.problem = p }
 
-// fail answers with a problem.
+// fail writes a problem as the response.
 func (x *exchange) fail(w http.ResponseWriter, p *problem) {
 	x.note(p)
 	if p.status == http.StatusServiceUnavailable {
@@ -59,8 +59,8 @@ func (x *exchange) fail(w http.ResponseWriter, p *problem) {
 	writeJSON(w, p.status, p.body())
 }
 
-// observed is the outermost handler: correlation, panics, the access log, and the
-// closing of connections while the gateway drains.
+// observed is the outermost handler: it handles correlation, panics, the access log, and
+// closing connections while the gateway drains.
 func (g *Gateway) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(raw http.ResponseWriter, req *http.Request) {
 		start := time.Now()
@@ -82,7 +82,7 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 	})
 }
 
-// plausible reports whether a header's value may go into logs and messages.
+// plausible reports whether a header's value is safe for logs and messages.
 func plausible(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false
@@ -96,7 +96,7 @@ func plausible(id string) bool {
 func (g *Gateway) finish(w *response, req *http.Request, x *exchange, start time.Time) {
 	p := recover()
 	switch {
-	case p == http.ErrAbortHandler: //nolint:errorlint // the value itself is the sign
+	case p == http.ErrAbortHandler: //nolint:errorlint // net/http compares the value, too
 		panic(p)
 	case p != nil:
 		x.stack = debug.Stack()
@@ -105,7 +105,7 @@ func (g *Gateway) finish(w *response, req *http.Request, x *exchange, start time
 			x.fail(w, broken)
 		} else {
 			x.note(broken)
-			defer panic(http.ErrAbortHandler) // half an answer has gone out: cut it off, so that nobody takes it for a whole one
+			defer panic(http.ErrAbortHandler) // part of the response has been sent: close the connection, so that it does not look complete
 		}
 	}
 	if w.status == 0 {

@@ -12,19 +12,19 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// healthTarget is a service that /health asks.
+// healthTarget is a service that /health checks.
 type healthTarget struct {
 	name    string
 	client  *micro.Client
 	pattern micro.Pattern
 }
 
-// healthTimeout bounds the whole of a health answer.
+// healthTimeout limits an entire health check.
 const healthTimeout = 3 * time.Second
 
-// healthReport is terminus' format.
+// healthReport is a report in terminus's format.
 type healthReport struct {
-	Status  string                   `json:"status"` // ok, error or shutting_down
+	Status  string                   `json:"status"` // ok, error, or shutting_down
 	Info    map[string]healthOfOther `json:"info"`
 	Error   map[string]healthOfOther `json:"error"`
 	Details map[string]healthOfOther `json:"details"`
@@ -57,7 +57,7 @@ func (g *Gateway) addHealth() {
 	})
 }
 
-// checkHealth asks all services at once.
+// checkHealth checks all services concurrently.
 func (g *Gateway) checkHealth(ctx context.Context) healthReport {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
@@ -86,8 +86,8 @@ func (g *Gateway) checkHealth(ctx context.Context) healthReport {
 	return report
 }
 
-// askHealth asks one service. What is said of a service that is down names no
-// addresses: anybody may read /health.
+// askHealth checks one service. The report of a service that is down contains no
+// addresses, since /health is public.
 func askHealth(ctx context.Context, target healthTarget) healthOfOther {
 	h, err := micro.Call[micro.Health](ctx, target.client, target.pattern, micro.None{})
 	var remote *micro.Error
@@ -97,7 +97,7 @@ func askHealth(ctx context.Context, target healthTarget) healthOfOther {
 	case err == nil:
 		return healthOfOther{Status: "down", Message: "the service reports that it is not well", Checks: h.Checks}
 	case errors.Is(err, micro.ErrNoHandler):
-		return healthOfOther{Status: "up"} // a service that is not ours: it answers messages
+		return healthOfOther{Status: "up"} // a service without our runtime that replies to messages
 	case errors.As(err, &remote):
 		return healthOfOther{Status: "down", Message: fmt.Sprintf("the service answered with an error: %s", remote.Message)}
 	case errors.Is(err, micro.ErrTimeout):

@@ -15,17 +15,17 @@ import (
 	"github.com/msctl/msctl/runtime/validate"
 )
 
-// input makes the data of a message from the parts of a request.
+// input builds the data of a message from the parts of a request.
 type input struct {
-	rules *validate.Rules // nil for raw JSON and for no data
+	rules *validate.Rules // nil for raw JSON and without data
 	path  []validate.Field
 	query []validate.Field
-	body  bool // a body is read
+	body  bool // whether a body is read
 
-	check func(data []byte) error // decodes and asks a micro.Validator; nil for none
+	check func(data []byte) error // decodes and validates a micro.Validator; nil otherwise
 }
 
-// newInput shares the members of t out among path, query and body.
+// newInput assigns the members of t to path, query, and body.
 func newInput(t reflect.Type, method, path string) (*input, error) {
 	in := &input{body: hasBody(method)}
 	if t == reflect.TypeFor[json.RawMessage]() {
@@ -79,7 +79,7 @@ func wildcards(path string) []string {
 	return names
 }
 
-// validatorOf returns how to ask data of type t whether it is valid.
+// validatorOf returns a function that validates data of type t, or nil.
 func validatorOf(t reflect.Type) func([]byte) error {
 	if !reflect.PointerTo(t).Implements(reflect.TypeFor[micro.Validator]()) {
 		return nil
@@ -133,7 +133,7 @@ func badRequest(problems []string) *problem {
 	return &problem{status: http.StatusBadRequest, message: jsonOf(problems)}
 }
 
-// refusal is what a micro.Validator's error tells the client.
+// refusal returns the problem for the error of a micro.Validator.
 func refusal(err error) *problem {
 	var e *micro.Error
 	if errors.As(err, &e) {
@@ -142,7 +142,7 @@ func refusal(err error) *problem {
 	return badRequest(strings.Split(err.Error(), "\n")) // errors.Join's lines
 }
 
-// readBody returns the body, nil where there is none.
+// readBody returns the body, or nil if there is none.
 func (in *input) readBody(req *http.Request, limit int64) ([]byte, *problem) {
 	if !in.body || req.Body == nil || req.Body == http.NoBody {
 		return nil, nil
@@ -164,12 +164,12 @@ func (in *input) readBody(req *http.Request, limit int64) ([]byte, *problem) {
 	return raw, nil
 }
 
-// merge puts what stands in the URL into the tree, and complains about members
-// that stand in the wrong part of the request.
+// merge adds the members in the URL to the tree, and reports members in the wrong part of
+// the request.
 func (in *input) merge(tree any, req *http.Request, unknown validate.Unknown) (problems []string) {
 	members, ok := tree.(map[string]any)
 	if !ok {
-		return nil // Check complains
+		return nil // Check reports it
 	}
 	query := req.URL.Query()
 	for _, f := range slices.Concat(in.path, in.query) {
@@ -205,7 +205,7 @@ func queryName(f validate.Field) string {
 	return f.Name
 }
 
-// shown bounds a name that a stranger chose.
+// shown truncates a name chosen by the client.
 func shown(name string) string {
 	if len(name) > 64 {
 		return strings.ToValidUTF8(name[:64], "") + "…"

@@ -18,8 +18,8 @@ import (
 
 const errorSchema = "Error"
 
-// humaConfig is huma's configuration without what we do ourselves: pages,
-// links in bodies, and error bodies that repeat what was sent.
+// humaConfig is huma's configuration without the parts we do not use: pages, links in
+// bodies, and error bodies that repeat the input.
 func (g *Gateway) humaConfig() huma.Config {
 	config := huma.DefaultConfig(g.name, g.version)
 	config.Info.Description = g.description
@@ -55,7 +55,7 @@ func nestBody(_ huma.Context, _ string, v any) (any, error) {
 	}
 	list := make([]string, len(e.Errors))
 	for i, detail := range e.Errors {
-		list[i] = strings.TrimPrefix(detail.Location, "body.") + ": " + detail.Message // without detail.Value: it may be secret
+		list[i] = strings.TrimPrefix(detail.Location, "body.") + ": " + detail.Message // without detail.Value, which may be a secret
 	}
 	p := badRequest(list)
 	p.status = e.Status
@@ -83,8 +83,8 @@ func (g *Gateway) document(r *route, in reflect.Type) {
 	g.api.OpenAPI().AddOperation(op)
 }
 
-// schemaOf returns the schema of t with all its members. It does not become one
-// of the document's components, unless a component refers to it.
+// schemaOf returns the schema of t with all its members. It becomes a component of the
+// document only if a component refers to it.
 func (g *Gateway) schemaOf(t reflect.Type) *huma.Schema {
 	components := g.api.OpenAPI().Components.Schemas
 	name := huma.DefaultSchemaNamer(t, "")
@@ -112,15 +112,15 @@ func parameter(where, name string, f validate.Field, full *huma.Schema, required
 	p := &huma.Param{Name: name, In: where, Required: required, Schema: schema}
 	if schema != nil {
 		plain := *schema
-		plain.Nullable = false // a URL holds no null
+		plain.Nullable = false // a URL cannot contain null
 		plain.Description = ""
 		p.Schema, p.Description = &plain, schema.Description
 	}
 	return p
 }
 
-// bodySchema is the schema of what the body holds: all of In, or the members
-// that do not stand in the URL.
+// bodySchema returns the schema of the body: the whole input, or the members that are not
+// in the URL.
 func (g *Gateway) bodySchema(r *route, in reflect.Type, full *huma.Schema) *huma.Schema {
 	if full == nil || in == reflect.TypeFor[json.RawMessage]() {
 		return &huma.Schema{}
@@ -176,7 +176,7 @@ func (g *Gateway) outSchema(r *route) *huma.Schema {
 	return schema
 }
 
-// operationID is the name in a pattern: that of {"cmd":"createItem"}, or of a
+// operationID returns the name in a pattern: createItem for {"cmd":"createItem"}, and a
 // string such as item.v1.viewed in camel case.
 func operationID(p micro.Pattern) string {
 	var members map[string]any
@@ -187,7 +187,7 @@ func operationID(p micro.Pattern) string {
 	return camel(name)
 }
 
-// freeID returns id, or one made of method and path where another operation has it.
+// freeID returns id, or one derived from method and path if another operation has it.
 func (g *Gateway) freeID(id string, r *route) string {
 	for _, item := range g.api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head, item.Options} {
@@ -219,7 +219,7 @@ func upperFirst(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// defaultTags is the first part of the path.
+// defaultTags returns the first segment of the path.
 func defaultTags(path string) []string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	if first == "" || strings.HasPrefix(first, "{") {

@@ -10,18 +10,18 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// problem is what a client is told instead of an answer.
+// problem is an error response to a client.
 type problem struct {
 	status int
 	// message is the JSON of the member message: a string or a list of them.
 	message json.RawMessage
-	// title is the member error; empty is the status' own text.
+	// title is the member error. Empty means the text of the status.
 	title string
-	// cause is for the log, never for the client; nil is nothing to add.
+	// cause is for the log, never for the client. nil means none.
 	cause error
 }
 
-// statusClientGone is logged for requests whose client has left: nobody sees it.
+// statusClientGone is logged for requests whose client has disconnected.
 const statusClientGone = 499
 
 func newProblem(status int, message string) *problem {
@@ -33,7 +33,7 @@ func (p *problem) because(err error) *problem {
 	return p
 }
 
-// jsonOf returns the JSON of a string or of a list of them, which always is one.
+// jsonOf returns the JSON of a string or of a list of strings, which cannot fail.
 func jsonOf(v any) json.RawMessage {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -59,15 +59,15 @@ func (p *problem) body() []byte {
 	return body
 }
 
-// problemOf is the one map from the error of a message to what the client is
-// told; doc.go has it in words.
+// problemOf is the only mapping from the error of a message to the response. doc.go
+// describes it.
 func problemOf(ctx context.Context, err error) *problem {
 	var remote *micro.Error
 	switch {
 	case errors.Is(err, micro.ErrNoHandler):
 		return newProblem(http.StatusNotImplemented, "The service does not handle this message").because(err)
 	case errors.As(err, &remote) && remote.Status == 0 && timeIsUp(ctx):
-		return lateProblem(err) // the service's own deadline, which is ours, cut its work off
+		return lateProblem(err) // the service reports that our deadline has passed
 	case errors.As(err, &remote):
 		return problemOfRemote(remote).because(err)
 	case errors.Is(err, micro.ErrShed):
@@ -86,8 +86,8 @@ func lateProblem(err error) *problem {
 	return newProblem(http.StatusGatewayTimeout, "The service did not answer in time").because(err)
 }
 
-// timeIsUp reports whether the deadline has passed, or is about to: it travels
-// to the service in whole milliseconds, so the service may be a little early.
+// timeIsUp reports whether the deadline has passed or is about to. The deadline travels to
+// the service in whole milliseconds, so the service may be slightly early.
 func timeIsUp(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) < 5*time.Millisecond
@@ -97,8 +97,8 @@ func internalProblem(err error) *problem {
 	return newProblem(http.StatusInternalServerError, "Internal server error").because(err)
 }
 
-// problemOfRemote forwards what a service says when it names a status; an error
-// without one is not meant for the outside.
+// problemOfRemote forwards the error of a service that has a status. An error without a
+// status is not meant for clients.
 func problemOfRemote(e *micro.Error) *problem {
 	if e.Status < 400 || e.Status > 599 {
 		return newProblem(http.StatusInternalServerError, "Internal server error")
@@ -108,8 +108,8 @@ func problemOfRemote(e *micro.Error) *problem {
 		Message json.RawMessage `json:"message"`
 		Error   string          `json:"error"`
 	}
-	// A payload of another form has no members to forward, so an error here
-	// leaves what is known already.
+	// A payload of another form has no members to forward, so an error here is
+	// ignored.
 	if json.Unmarshal(e.Payload, &payload) == nil {
 		p.title = payload.Error
 		if isMessages(payload.Message) {
@@ -119,8 +119,8 @@ func problemOfRemote(e *micro.Error) *problem {
 	return p
 }
 
-// isMessages reports whether the JSON is a list of strings, as the validation of
-// a service sends it.
+// isMessages reports whether the JSON is a list of strings, the form in which a service
+// sends validation problems.
 func isMessages(text json.RawMessage) bool {
 	var list []string
 	return len(text) > 0 && text[0] == '[' && json.Unmarshal(text, &list) == nil

@@ -14,7 +14,7 @@ const (
 	typeNDJSON = "application/x-ndjson"
 )
 
-// serveOne forwards the value of an answer, the last one of several.
+// serveOne forwards the value of a reply, and the last one of several.
 func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
 	var body []byte
 	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
@@ -39,7 +39,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Content-Type", typeJSON)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client may be gone; the log has the bytes that were written
+	_, _ = w.Write(body) // fails if the client has gone; the log has the number of bytes written
 }
 
 // serveEvent sends an event.
@@ -52,8 +52,8 @@ func (r *route) serveEvent(ctx context.Context, w http.ResponseWriter, message *
 	w.WriteHeader(r.status)
 }
 
-// serveMany forwards the values of an answer: as lines while they come, or as
-// one array, which can still become an error until the last is there.
+// serveMany forwards the values of a reply: as lines when they arrive, or as one array,
+// which can still become an error until the last value.
 func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
 	if strings.Contains(req.Header.Get("Accept"), typeNDJSON) {
 		r.serveLines(ctx, w, message)
@@ -77,8 +77,8 @@ func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.
 	writeJSON(w, r.status, append(body, ']'))
 }
 
-// serveLines sends each value as a line. An error after the first line is the
-// last line, because the status has been sent.
+// serveLines sends each value as a line. An error after the first line becomes the last
+// line, because the status has been sent.
 func (r *route) serveLines(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
 	x := exchangeOf(ctx)
 	control := http.NewResponseController(w)

@@ -10,14 +10,14 @@ type panicError struct{ value any }
 
 func (p panicError) Error() string { return fmt.Sprint("panic: ", p.value) }
 
-// response remembers what was sent.
+// response records what has been sent.
 type response struct {
 	http.ResponseWriter
 	status int // 0 until the header is sent
 	bytes  int64
 }
 
-// Unwrap gives http.ResponseController the writer below.
+// Unwrap returns the underlying writer, for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *response) WriteHeader(status int) {
@@ -36,8 +36,8 @@ func (w *response) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// routed gives what the mux answers itself, to requests without a route, the
-// form of all other errors.
+// routed gives the responses of the mux to requests without a route the form of all other
+// errors.
 func (g *Gateway) routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if _, known := mux.Handler(req); known != "" {
@@ -59,7 +59,7 @@ func (g *Gateway) routed(mux *http.ServeMux) http.Handler {
 	})
 }
 
-// discarded takes a response that is not sent.
+// discarded receives a response that is not sent.
 type discarded struct {
 	header http.Header
 	status int

@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/runtime/validate"
 )
 
-// route is one HTTP operation and the message it becomes.
+// route is one HTTP operation and its message.
 type route struct {
 	gateway *Gateway
 	method  string
@@ -32,7 +32,7 @@ type route struct {
 	op      *huma.Operation
 }
 
-// answer is how the values of an answer become a response.
+// answer defines how the values of a reply become a response.
 type answer uint8
 
 const (
@@ -99,7 +99,7 @@ func defaultStatus(method string, a answer) int {
 	return http.StatusOK
 }
 
-// serve answers one request.
+// serve handles one request.
 func (r *route) serve(w http.ResponseWriter, req *http.Request) {
 	x := exchangeOf(req.Context())
 	x.route = r.method + " " + r.path
@@ -108,8 +108,8 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request) {
 		x.fail(w, problem)
 		return
 	}
-	// The bound of reading a request must not end the work for it; where the
-	// writer is no connection's there is none.
+	// The limit for reading a request must not interrupt its handling. The error is
+	// ignored: a writer without a connection has no limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	ctx, cancel := context.WithTimeout(req.Context(), r.timeout)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// serveConfig is how connections are treated.
+// serveConfig holds the settings for connections.
 type serveConfig struct {
 	grace, drain       time.Duration
 	header, read, idle time.Duration
@@ -29,9 +29,9 @@ func defaultServeConfig() serveConfig {
 	}
 }
 
-// Serve listens on address, "host:port", and serves until ctx ends; then it
-// drains ([WithDrain]) and returns nil. A socket that a supervisor has opened
-// for the port is taken over (micro.InheritEnv).
+// Serve listens on address, "host:port", and serves until ctx ends. Then it drains
+// ([WithDrain]) and returns nil. If a supervisor has opened a socket for the port, Serve
+// uses it (micro.InheritEnv).
 func (g *Gateway) Serve(ctx context.Context, address string) error {
 	socket, err := micro.InheritedListener(address)
 	inherited := socket != nil
@@ -53,7 +53,7 @@ func (g *Gateway) Serve(ctx context.Context, address string) error {
 	return g.serve(ctx, sockets, inherited)
 }
 
-// ServeListener is Serve on a listener that is open already.
+// ServeListener is Serve on an open listener.
 func (g *Gateway) ServeListener(ctx context.Context, l net.Listener) error {
 	return g.serve(ctx, []net.Listener{l}, false)
 }
@@ -105,9 +105,9 @@ func counter(open *atomic.Int64) func(net.Conn, http.ConnState) {
 	}
 }
 
-// drain stops without failing a request. A socket of a supervisor is let go at
-// once, because the next process accepts from it already; one of our own still
-// accepts during the grace, until balancers have noticed.
+// drain stops without failing a request. A supervisor's socket is released at once, because
+// the next process accepts from it. Our own socket keeps accepting during the grace
+// period, until load balancers have noticed.
 func (g *Gateway) drain(server *http.Server, sockets []net.Listener, inherited bool, open *atomic.Int64) {
 	g.draining.Store(true)
 	if inherited {

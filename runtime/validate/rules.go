@@ -267,7 +267,7 @@ func number[T any](b *builder, f reflect.StructField, tag string, parse func(str
 	}
 	n, err := parse(text)
 	if err != nil {
-		b.fail("field %s: tag %s: %q is no number", f.Name, tag, text)
+		b.fail("field %s: tag %s: %q is not a number", f.Name, tag, text)
 		return nil
 	}
 	return &n

@@ -152,15 +152,15 @@ func appendMember(dst []byte, name string, value []byte) []byte {
 	return append(append(dst, name...), value...)
 }
 
-// Reply is one packet of an answer, its members as JSON texts; a nil
-// Response is undefined.
+// Reply is one packet of a reply, with its members as JSON texts. A nil Response is
+// undefined.
 type Reply struct {
 	ID       []byte
 	Response []byte
 	Err      []byte
 	Disposed bool
-	// NoHandler marks the reply to a request nobody handles; Response, Err and
-	// Disposed are not looked at then.
+	// NoHandler marks the reply to a request without a handler. Response, Err, and
+	// Disposed are ignored then.
 	NoHandler bool
 }
 
@@ -192,8 +192,8 @@ func (r Reply) Append(dst []byte) []byte {
 // AppendWithoutID appends the packet's body as RabbitMQ carries it, where a
 // message property ties the reply to its request (docs/wire.md 4.2): without the
 // id, and with the keys of the reply to an unknown pattern, which does have it,
-// in another order. Undefined that is not the last value says that it is not the
-// end: the packet {} would be the value {}, and the end (docs/wire.md 1.3).
+// in another order. Undefined that is not the last value is marked as not the
+// end, since the packet {} would be the value {} and the end (docs/wire.md 1.3).
 func (r Reply) AppendWithoutID(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)
@@ -215,7 +215,7 @@ func (r Reply) AppendWithoutID(dst []byte) []byte {
 	return append(dst, `{"isDisposed":false}`...)
 }
 
-// Size returns the length in bytes of what Append appends.
+// Size returns the number of bytes that Append appends.
 func (r Reply) Size() int {
 	n := len(`{"id":}`) + len(r.ID)
 	switch {
@@ -233,9 +233,9 @@ func (r Reply) Size() int {
 	return n
 }
 
-// Text makes the packet of a body that is not JSON: one without members,
-// which to a server is an event with the text for data where the address decides,
-// and to a client the text itself. Bytes that are not UTF-8 become U+FFFD.
+// Text returns the packet of a body that is not JSON. It has no members. A server
+// treats it as an event whose data is the text if the address selects the handler, and
+// a client as the text itself. Bytes that are not UTF-8 become U+FFFD.
 func Text(body []byte) Packet {
 	text := js.AppendString(make([]byte, 0, len(body)+2), string(js.SanitizeUTF8(body)))
 	return Packet{body: text}

@@ -29,7 +29,7 @@ func Route(raw []byte) (route string, ok bool) {
 	}
 	i := js.SkipSpace(raw, 0)
 	if raw[i] != '"' {
-		// JSON.stringify and JSON.parse lie between: infinities become null.
+		// NestJS applies JSON.stringify and JSON.parse, so infinities become null.
 		return routeOfValue(raw, i, "null")
 	}
 	text := js.Decode(raw[i:js.LiteralEnd(raw, i)])
@@ -59,8 +59,8 @@ func routeOfValue(s []byte, i int, infinite string) (route string, ok bool) {
 	return route, route != "null" && s[i] != 't' && s[i] != 'f'
 }
 
-// appendRoute appends the route of the value at s[i], which is no string at
-// the top; s is valid JSON. infinite stands for numbers beyond a double.
+// appendRoute appends the route of the value at s[i], which is not a top-level string;
+// s is valid JSON. infinite replaces numbers beyond the range of a double.
 func appendRoute(dst, s []byte, i, depth int, infinite string) []byte {
 	switch c := s[i]; {
 	case c == '"':

@@ -1,3 +1,5 @@
+// Package js implements the JavaScript semantics that the NestJS protocol depends on:
+// JSON values, numbers, and strings.
 package js
 
 import (
@@ -16,7 +18,7 @@ const (
 	highBits = 0x8080808080808080
 )
 
-// SkipSpace returns the index of the first byte at or after i that is no JSON
+// SkipSpace returns the index of the first byte at or after i that is not JSON
 // white space.
 func SkipSpace(b []byte, i int) int {
 	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
@@ -29,7 +31,7 @@ func SkipSpace(b []byte, i int) int {
 // first character is at i, or -1 if the string is malformed.
 func SkipString(b []byte, i int) int {
 	for {
-		// Eight bytes at a time: stop at a quote, a backslash or a control character.
+		// Eight bytes at a time: stop at a quote, a backslash, or a control character.
 		for i+8 <= len(b) {
 			x := binary.LittleEndian.Uint64(b[i:])
 			quote, slash := x^('"'*lowBits), x^('\\'*lowBits)
@@ -223,8 +225,8 @@ func Valid(b []byte) bool {
 	return end >= 0 && SkipSpace(b, end) == len(b)
 }
 
-// Truthy tells what JavaScript's Boolean() says of the JSON value v; an absent
-// value (undefined) is falsy.
+// Truthy returns JavaScript's Boolean(v) of the JSON value v. An absent value
+// (undefined) is falsy.
 func Truthy(v []byte) bool {
 	if len(v) == 0 {
 		return false

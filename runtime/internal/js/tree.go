@@ -7,16 +7,16 @@ import (
 )
 
 // Canonical returns what JSON.stringify(JSON.parse(raw)) gives. raw
-// must be valid JSON. Besides the forms of strings and numbers that changes
-// objects: members with integer-like keys come first, ascending, and of equal
-// keys the last value stands at the first place. Nesting costs memory in
-// proportion to the text, never stack.
+// must be valid JSON. Besides strings and numbers, this changes objects: members with
+// integer-like keys come first, in ascending order, and of duplicate keys, the last
+// value is at the first position. Nesting costs memory in proportion to the text,
+// never stack.
 func Canonical(raw []byte) []byte {
 	return AppendCanonical(nil, raw, nil)
 }
 
-// AppendCanonical does that; where order is not nil, members whose keys are
-// not integer-like are sorted by it.
+// AppendCanonical appends the canonical form. If order is not nil, it sorts the members
+// whose keys are not integer-like.
 func AppendCanonical(dst, raw []byte, order func(a, b string) int) []byte {
 	raw = SanitizeUTF8(raw)
 	i := SkipSpace(raw, 0)
@@ -52,7 +52,7 @@ type tree struct {
 }
 
 // node is one value. Its key and its text are parts of the raw JSON; child
-// and next are places in tree.nodes, 0 for none.
+// and next are indexes in tree.nodes, 0 for none.
 type node struct {
 	key, keyEnd, start, end int
 	child, next             int32
@@ -99,7 +99,7 @@ func parseTree(raw []byte) *tree {
 	return t
 }
 
-// arrange puts the members of an object into JavaScript's order.
+// arrange sorts the members of an object in JavaScript's order.
 func (t *tree) arrange(object *node, order func(a, b string) int) {
 	type member struct {
 		key  string

@@ -40,8 +40,8 @@ func NextUTF8(b []byte) (n int, ok bool) {
 	return n, true
 }
 
-// utf8Lead tells how many bytes a sequence has that starts with c (0: no
-// sequence does), and the range of its second byte.
+// utf8Lead returns the length of a sequence that starts with c (0 if none does), and the
+// range of its second byte.
 func utf8Lead(c byte) (need int, low, high byte) {
 	switch {
 	case c < 0x80:

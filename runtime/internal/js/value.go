@@ -8,19 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// This file and jstree.go hold what JavaScript's JSON.parse and JSON.stringify
-// do to a value that goes through both (docs/wire.md 1): here strings, numbers
-// and keys, there objects and arrays.
+// This file and tree.go implement the effect of JSON.parse followed by JSON.stringify
+// on a value (docs/wire.md 1): strings, numbers, and keys here, objects and arrays in
+// tree.go.
 //
-// JavaScript strings are sequences of UTF-16 units and may hold half of a
-// surrogate pair. Decoded texts are therefore kept as WTF-8 here: UTF-8, plus
-// a lone surrogate as the three bytes its number would have (ED A0 BD for
-// \ud83d). Bytes from outside never mean that: they go through SanitizeUTF8
-// first, which turns those three bytes into U+FFFD.
+// JavaScript strings are sequences of UTF-16 units and may contain lone surrogates.
+// Decoded texts are therefore WTF-8: UTF-8, plus a lone surrogate encoded as three bytes
+// (ED A0 BD for \ud83d). Input never contains these bytes, since SanitizeUTF8 replaces
+// them by U+FFFD first.
 
 // AppendString appends s as JSON.stringify writes a string: only the
-// quote, the backslash and control characters are escaped, everything else is
-// written raw. A lone surrogate of WTF-8 becomes its escape (\ud83d), any
+// quote, the backslash, and control characters are escaped; everything else is
+// written as it is. A lone surrogate of WTF-8 becomes its escape (\ud83d), any
 // other byte that is not UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
@@ -167,7 +166,7 @@ func appendFloat(dst []byte, f float64) []byte {
 	return dst
 }
 
-// LiteralEnd returns the index after the string, number or word at i of valid
+// LiteralEnd returns the index after the string, number, or word at i of valid
 // JSON.
 func LiteralEnd(raw []byte, i int) int {
 	if raw[i] == '"' {
@@ -179,8 +178,8 @@ func LiteralEnd(raw []byte, i int) int {
 	return i
 }
 
-// ArrayIndex returns the number a key stands for where JavaScript lists it
-// before all others: "0" to "4294967294", written without leading zeros.
+// ArrayIndex returns the number of an integer-like key, which JavaScript lists before all
+// others: "0" to "4294967294", without leading zeros.
 func ArrayIndex(key string) (uint32, bool) {
 	if key == "" || len(key) > 10 || key[0]-'0' > 9 || key[0] == '0' && len(key) > 1 {
 		return 0, false

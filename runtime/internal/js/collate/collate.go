@@ -45,7 +45,7 @@ var asciiPrimary = func() (primary [utf8.RuneSelf]uint8) {
 //     combining marks only 30 can join in a contraction;
 //   - behind the few letters that contract with a mark (и, ا, و and ي among
 //     them) ICU sometimes contradicts its own rule that canonically equivalent
-//     texts compare equal, if rare marks stand there in an order that is not
+//     texts compare equal, if rare marks follow in an order that is not
 //     canonical. The rule is followed here.
 //
 // Unassigned and private characters and lone surrogates come behind all of
@@ -118,7 +118,7 @@ var collation = sync.OnceValue(loadCollation)
 type collationTable struct {
 	pages      []uint16 // by code point / 256: which 256 of entries, 0 for none
 	entries    []uint32 // by page and code point: see below
-	lists      []uint32 // elements of characters that have not exactly one
+	lists      []uint32 // elements of characters with none or several
 	contexts   map[rune][]collationContext
 	decomposed map[rune][]rune
 	classes    map[rune]uint8 // rank of the canonical combining class; 0 for a starter

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// An op says how the value of a node is written and read.
+// An op defines how the value of a node is encoded and decoded.
 type op uint8
 
 const (

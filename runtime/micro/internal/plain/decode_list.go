@@ -2,8 +2,8 @@ package plain
 
 import "unsafe"
 
-// next reads what stands behind an element of a list or object that bracket
-// closes: a comma, and the next one begins at the index returned, or the bracket.
+// next reads the comma or the closing bracket after an element of a list or object. After
+// a comma, it returns the index of the next element.
 func (d *decoder) next(i int, bracket byte) (end int, more bool) {
 	if i < 0 {
 		return miss, false
@@ -52,10 +52,10 @@ func (d *decoder) slice(n *node, p unsafe.Pointer, i, depth int) int {
 	return i
 }
 
-// room estimates how many more elements a list has, of which count took up used
-// bytes and the next stands at i: as many as there is text for, but no more than
-// three times those seen, lest a list before much other text waste memory; at
-// first a few, and one if they are large.
+// room estimates the number of further elements of a list, of which count elements took
+// used bytes and the next one is at i: as many as the text has room for, but at most
+// three times those seen, so that a list followed by other text does not waste memory;
+// a few at first, and one if they are large.
 func (d *decoder) room(elem *node, count, used, i int) int {
 	if count == 0 {
 		return max(1, min(4, 256/max(1, int(elem.size))))

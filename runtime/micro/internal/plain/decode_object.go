@@ -35,8 +35,8 @@ func (d *decoder) object(o *object, p unsafe.Pointer, i, depth int) int {
 	return i
 }
 
-// expected returns k and where the value of field k begins if its name stands at
-// i, as it is usually written.
+// expected returns k and the start of the value of field k if its name is at i, as it is
+// usually written.
 func (d *decoder) expected(o *object, k, i int) (field, at int) {
 	if k >= len(o.fields) {
 		return k, miss

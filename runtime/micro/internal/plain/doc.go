@@ -27,6 +27,6 @@
 //
 // The short strings of one message are cut from a few shared pieces of memory
 // (at most 1 KiB each), which saves an allocation per string. The price: as long
-// as one short string of a message is held, so are its neighbours, up to 1 KiB.
+// as one short string of a message is held, so are its neighbors, up to 1 KiB.
 // A program that keeps one string of many messages for long can strings.Clone it.
 package plain

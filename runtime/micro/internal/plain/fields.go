@@ -32,7 +32,7 @@ type field struct {
 	omit   omission
 }
 
-// omission says which values of a field are left out when encoding.
+// omission defines which values of a field are omitted when encoding.
 type omission uint8
 
 const (
@@ -105,8 +105,8 @@ func (c *compiler) addField(o *object, sf reflect.StructField, tag string, offse
 	return nil
 }
 
-// parseTag reads a json tag of the kind everybody writes: a simple name and
-// omitempty or omitzero. The others, the library understands better.
+// parseTag parses the common json tags: a simple name, and omitempty or omitzero. Others
+// are left to the library.
 func parseTag(tag string) (name string, omit omission, err error) {
 	name, rest, more := strings.Cut(tag, ",")
 	if strings.Trim(name, nameCharacters) != "" || name == "-" {

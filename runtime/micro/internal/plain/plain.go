@@ -28,7 +28,7 @@ func Append(dst []byte, v any, lib Library) ([]byte, bool) {
 
 // Unmarshal decodes data into the value v points to. Where it reports false, v
 // is as it was, and the caller lets the library decode data: v is not plain, or
-// not zero (the library merges into what is there), or something in data is odd.
+// not zero (the library merges into existing values), or something in data is odd.
 // It checks data whole, and takes nothing that is not JSON. Parts of v with
 // methods of their own are given to lib, as Append does. data is not kept.
 func Unmarshal(data []byte, v any, lib Library) bool {

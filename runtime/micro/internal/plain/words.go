@@ -59,8 +59,8 @@ func endMarks(w uint64) uint64 {
 }
 
 // copyPlain copies src to dst, which is no shorter, and reports whether all of it
-// can stand in a JSON string as it is and is ASCII; where not, what dst holds is of
-// no use. The last word may overlap the one before.
+// is ASCII and needs no escape in a JSON string. Otherwise, the content of dst is
+// undefined. The last word may overlap the one before.
 func copyPlain(dst, src []byte) bool {
 	n := len(src)
 	if n < 8 {

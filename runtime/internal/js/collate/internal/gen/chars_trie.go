@@ -37,7 +37,7 @@ func matchRun(t []uint16, pos int, lead uint16, key []uint16) ([]uint16, int) {
 	return append(slices.Clip(key), t[pos:pos+n]...), pos + n
 }
 
-// readValue reads the value of a node; intermediate nodes pack it beside
+// readValue reads the value of a node; intermediate nodes pack it with
 // their type, final ones use all 15 bits.
 func readValue(t []uint16, pos int, lead uint16) (uint32, int) {
 	if lead&0x8000 != 0 {
