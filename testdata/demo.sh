@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a newcomer sees: msctl makes a workspace, runs it, calls it through its gateway and directly, load-tests it and
-# stops it. Called by `make demo` with the path of msctl. Needs Go; uses curl where there is one.
+# Shows msctl to a newcomer: it creates a workspace, runs it, calls it through its gateway and directly, load-tests it, and
+# stops it. `make demo` calls this script with the path of msctl. It requires Go, and uses curl if it is installed.
 set -euo pipefail
 
 msctl=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
@@ -24,17 +24,17 @@ fail() {
 bold= plain=
 [[ ! -t 1 || -n ${NO_COLOR-} ]] || bold=$'\033[1m' plain=$'\033[0m'
 step() { printf '\n%s%3ds  %s%s\n' "$bold" "$((SECONDS - started))" "$*" "$plain"; }
-taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+in_use() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# free_port prints the first free port, starting at $1.
+# free_port prints the first free port among $1, $1 + 10, and so on.
 free_port() {
   local port=$1
-  while taken "$port"; do port=$((port + 10)); done
+  while in_use "$port"; do port=$((port + 10)); done
   echo "$port"
 }
 gateway=$(free_port 3001) items=$(free_port 3002) orders=$(free_port 3003)
 
-# show prints a command as one would type it and runs it; a command that fails ends the demo.
+# show prints a command in the form in which it is typed, and runs it. If the command fails, the demo ends.
 show() {
   local word line=
   for word in "${@/#$msctl/msctl}"; do
@@ -45,7 +45,7 @@ show() {
   "$@" || fail "the command above failed"
 }
 
-# descendants prints the processes that $1 started, and those that they started.
+# descendants prints the child processes of $1, and their descendants.
 descendants() {
   local child
   for child in $(pgrep -P "$1" 2>/dev/null || true); do
@@ -67,16 +67,16 @@ show "$msctl" new shop --yes --service "items:tcp:$items" --service "orders:tcp:
 cd shop
 sed "s/port: 3001\$/port: $gateway/" msctl.yaml >msctl.yaml.new && mv msctl.yaml.new msctl.yaml
 
-# Without folder names in what is compiled, the next demo, in another folder, finds it in Go's cache.
+# Without folder names in the compiled packages, the next demo, in a different folder, finds them in Go's cache.
 export GOFLAGS="${GOFLAGS-} -trimpath"
 
-step "msctl run: builds and starts them in order (first time: compiles the gateway's libraries)"
+step "msctl run: build and start them in order (the first time, this compiles the gateway's libraries)"
 "$msctl" run --no-watch >"$folder/run.log" 2>&1 &
 runner=$!
 for ((i = 0; ; i++)); do
   kill -0 "$runner" 2>/dev/null || fail "msctl run ended"
   grep -q '^gateway .*ready' "$folder/run.log" && break
-  ((i < 600)) || fail "the workspace is not up after two minutes"
+  ((i < 600)) || fail "the workspace is not ready after two minutes"
   sleep 0.2
 done
 grep '^[a-z]* *│ \(built\|✓\)' "$folder/run.log" || true
@@ -89,10 +89,10 @@ if command -v curl >/dev/null; then
   http PATCH /items/1 '{"price":12.5}'
   http DELETE /items/1
 else
-  step "no curl here: the HTTP gateway runs, and is not called"
+  step "curl is not installed: skipping the calls through the HTTP gateway"
 fi
 
-step "the same five, as messages"
+step "the same five patterns, called directly"
 show "$msctl" send cmd=createItem name=Gadget price:=19.99
 id=$("$msctl" send cmd=findAllItems --jq '.[-1].id')
 show "$msctl" send '{"cmd":"findAllItems"}'
@@ -105,13 +105,13 @@ show "$msctl" bench cmd=findAllItems --rate 500/s --duration 5s --no-tui
 
 step "stop"
 pids=$(descendants "$runner")
-[[ -n $pids ]] || ! command -v pgrep >/dev/null || fail "msctl run has no processes?"
+[[ -n $pids ]] || ! command -v pgrep >/dev/null || fail "msctl run has no child processes"
 stop
 for port in "$gateway" "$items" "$orders"; do
-  ! taken "$port" || fail "something still listens on port $port"
+  ! in_use "$port" || fail "port $port is still in use"
 done
 for pid in $pids; do
-  ! kill -0 "$pid" 2>/dev/null || fail "process $pid is left"
+  ! kill -0 "$pid" 2>/dev/null || fail "process $pid is still running"
 done
-echo "$(wc -w <<<"$pids") processes were stopped, none is left, no port is taken"
+echo "$(wc -w <<<"$pids") processes stopped; no process is left, and no port is in use"
 step "done"
