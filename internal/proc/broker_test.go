@@ -311,8 +311,8 @@ func TestUnavailableBroker(t *testing.T) {
 		o          Options
 		want       broker.Error
 	}{
-		{"another machine", "name: shop\nbrokers: {nats: 'nats://app:s3cret@nobody.invalid:4222'}\nservices:\n" + worker(workspace.NATS), Options{},
-			broker.Error{Transport: workspace.NATS, Address: "nats://app:xxxxx@nobody.invalid:4222", From: "brokers"}},
+		{"another machine", "name: shop\nbrokers: {nats: 'nats://app:s3cret@broker.invalid:4222'}\nservices:\n" + worker(workspace.NATS), Options{},
+			broker.Error{Transport: workspace.NATS, Address: "nats://app:xxxxx@broker.invalid:4222", From: "brokers"}},
 		{"cannot start one", missingBrokers + worker(workspace.NATS), Options{NATS: []string{}},
 			broker.Error{Transport: workspace.NATS, Address: "nats://localhost:$7", From: "brokers"}},
 		{"a different program", "name: shop\nservices:\n" + strings.Replace(worker(workspace.NATS), "{NAME", fmt.Sprintf("{NATS_URL: 'nats://%s', NAME", mailServer.Addr()), 1),

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,57 +17,57 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// TestHandshake: the brokers are told from each other and from anything else.
+// TestHandshake checks that each broker is recognized, and not mistaken for another one.
 func TestHandshake(t *testing.T) {
-	there := map[workspace.Transport]*testenv.Broker{
+	running := map[workspace.Transport]*testenv.Broker{
 		workspace.RabbitMQ: testenv.RabbitMQ(t), workspace.NATS: testenv.NATS(t), workspace.Redis: testenv.Redis(t, "requirepass s3cret"),
 	}
 	schemes := map[workspace.Transport]string{workspace.RabbitMQ: "amqp://", workspace.NATS: "nats://", workspace.Redis: "redis://"}
 	for asked, scheme := range schemes {
-		for transport, broker := range there {
+		for transport, broker := range running {
 			err := Handshake(t.Context(), asked, scheme+broker.Addr)
 			if (err == nil) != (asked == transport) {
-				t.Errorf("asked as %s, %s answers: %v", asked, transport, err)
+				t.Errorf("handshake for %s with %s: error %v", asked, transport, err)
 			}
 		}
-		nobody, err := freePort()
+		port, err := freePort()
 		if err != nil {
 			t.Fatal(err)
 		}
-		gone := scheme + net.JoinHostPort("127.0.0.1", big.NewInt(int64(nobody)).String())
-		if err := Handshake(t.Context(), asked, gone); err == nil || err.Error() != "connection refused" {
-			t.Errorf("%s at a closed port: %v", asked, err)
+		closed := scheme + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		if err := Handshake(t.Context(), asked, closed); err == nil || err.Error() != "connection refused" {
+			t.Errorf("%s at a closed port: error %v", asked, err)
 		}
 		if asked == workspace.Redis {
 			continue
 		}
-		if err := Handshake(t.Context(), asked, gone+","+scheme+there[asked].Addr); err != nil {
-			t.Errorf("%s, the second of two: %v", asked, err)
+		if err := Handshake(t.Context(), asked, closed+","+scheme+running[asked].Addr); err != nil {
+			t.Errorf("%s at the second of two addresses: error %v", asked, err)
 		}
 	}
 }
 
-// TestHandshakeWithStrangers: who says something else, or nothing, is no broker.
-func TestHandshakeWithStrangers(t *testing.T) {
+// TestHandshakeWithOtherPrograms checks that other programs are not mistaken for brokers.
+func TestHandshakeWithOtherPrograms(t *testing.T) {
 	for name, says := range map[string]string{
-		"nothing": "", "mail": "220 mail.example.com ESMTP\r\n", "HTTP": "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"nothing": "", "SMTP": "220 mail.example.com ESMTP\r\n", "HTTP": "HTTP/1.1 400 Bad Request\r\n\r\n",
 		"another AMQP": "AMQP\x00\x01\x00\x00", "zeros": strings.Repeat("\x00", 64), "another method": "\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0b",
 	} {
 		for _, transport := range workspace.Brokers() {
-			address := stranger(t, says)
+			address := otherProgram(t, says)
 			if err := Handshake(t.Context(), transport, "x://"+address); err == nil {
-				t.Errorf("%s is taken for %s", name, transport)
+				t.Errorf("%s is mistaken for %s", name, transport)
 			}
 		}
 	}
 	l := listenOn(t)
 	if err := Handshake(t.Context(), workspace.NATS, "nats://"+l.Addr().String()); err == nil || err.Error() != "connected, but the peer sent nothing" {
-		t.Errorf("a silent one: %v", err)
+		t.Errorf("a silent program: error %v", err)
 	}
 }
 
-// TestHandshakeOverTLS: where the address says so the first words are encrypted;
-// with whose certificate is not asked yet.
+// TestHandshakeOverTLS checks that the handshake uses TLS if the address requires it. It
+// does not verify the certificate.
 func TestHandshakeOverTLS(t *testing.T) {
 	for transport, says := range map[workspace.Transport]string{
 		workspace.RabbitMQ: "\x01\x00\x00\x00\x00\x01\xef\x00\x0a\x00\x0a\x00\x09", workspace.Redis: "-NOAUTH Authentication required.\r\n",
@@ -77,14 +78,14 @@ func TestHandshakeOverTLS(t *testing.T) {
 		if err := Handshake(t.Context(), transport, scheme+plain.Addr().String()); err != nil {
 			t.Errorf("%s: %v", transport, err)
 		}
-		if err := Handshake(t.Context(), transport, scheme+stranger(t, says)); err == nil {
-			t.Errorf("%s without TLS answers", transport)
+		if err := Handshake(t.Context(), transport, scheme+otherProgram(t, says)); err == nil {
+			t.Errorf("the handshake with %s succeeds without TLS", transport)
 		}
 	}
 }
 
-// stranger listens and says something to everybody.
-func stranger(t *testing.T, says string) (address string) {
+// otherProgram sends a text to every client.
+func otherProgram(t *testing.T, says string) (address string) {
 	t.Helper()
 	l := listenOn(t)
 	go serve(l, says)
@@ -112,7 +113,7 @@ func serve(l net.Listener, says string) {
 	}
 }
 
-// certificate makes one that nobody has signed.
+// certificate returns a self-signed certificate.
 func certificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
