@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// address is where one broker is.
+// address is the address of one broker.
 type address struct {
-	url  string // with the password: never shown
-	name string // without: for messages
-	host string // with the port
-	// hostname is what the certificate is for, where tls is set.
+	url  string // may contain the password: never logged
+	name string // the URL without credentials, for messages
+	host string // host:port
+	// hostname is the host without the port. With tls, the certificate must match it.
 	hostname  string
 	tls       bool
-	heartbeat time.Duration // 0 where the URL says nothing
+	heartbeat time.Duration // 0 if the URL does not specify it
 }
 
 var nextURL = regexp.MustCompile(`,\s*amqps?://`)
 
-// errURL tells what a broker's URL looks like. It does not repeat the text, in
-// which a password may be.
-var errURL = errors.New("the broker's URL must have the form amqp://user:password@host:port/vhost (or amqps://), several with commas between them, and what is special in a password written as %40 and the like")
+// errURL describes the form of a broker's URL. It does not include the URL, which may
+// contain a password.
+var errURL = errors.New("the broker's URL must have the form amqp://user:password@host:port/vhost (or amqps://); separate several URLs with commas, and percent-encode special characters in the password")
 
 // parseAddresses splits the URLs of Listen and Dial.
 func parseAddresses(list string) ([]address, error) {
@@ -79,7 +79,7 @@ func parseAddress(text string) (address, error) {
 	return a, nil
 }
 
-// names lists addresses for a message.
+// names returns the names of the addresses, separated by commas.
 func names(all []address) string {
 	var list []string
 	for _, a := range all {

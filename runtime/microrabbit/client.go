@@ -12,9 +12,9 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Client is the micro.Conn of NestJS's RabbitMQ transport. Make it with Dial. It
-// keeps one connection, made when first needed and made again whenever it is lost;
-// calls that wait on a lost connection fail at once.
+// Client is the micro.Conn for NestJS's RabbitMQ transport. Create it with Dial. It
+// keeps one connection, which it opens on first use and reopens whenever it is lost.
+// Calls pending on a lost connection fail at once.
 type Client struct {
 	shared
 	persistent bool
@@ -30,13 +30,13 @@ type Client struct {
 	cancel context.CancelFunc
 }
 
-// directReply is RabbitMQ's queue that is none: answers go straight to the
-// channel that asked.
+// directReply is RabbitMQ's pseudo-queue for direct reply-to: replies go straight to
+// the channel that sent the request.
 const directReply = "amq.rabbitmq.reply-to"
 
-// Dial returns a client that sends to queue at the broker at url, or at the first
-// of several, with commas between them, that can be reached. Nothing is connected
-// yet.
+// Dial returns a client that sends to queue at the broker at url. url may be a
+// comma-separated list of URLs; the first broker that can be reached is used. The
+// client connects on first use.
 func Dial(url, queue string, opts ...DialOption) *Client {
 	c := &Client{shared: defaults(queue), replyQueue: directReply}
 	c.link.ctx, c.cancel = context.WithCancel(context.Background())
@@ -52,7 +52,7 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 	return c
 }
 
-// Close closes the connection; calls in flight fail with micro.ErrClosed.
+// Close closes the connection. Calls in flight fail with micro.ErrClosed.
 func (c *Client) Close() error {
 	c.cancel()
 	c.idle.stop()
@@ -61,7 +61,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Exchange sends a request and hands the values of its answer to reply.
+// Exchange sends a request and passes the values of its response to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	if ctx.Err() != nil {
 		return calls.Ended(ctx)
@@ -84,11 +84,11 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if !errors.Is(err, errUnsent) {
 			return err
 		}
-		s.awaitEnd() // rather than try it again
+		s.awaitEnd() // do not retry on a connection that is about to end
 	}
 }
 
-// Publish sends an event; it returns when the broker has confirmed it.
+// Publish sends an event and returns when the broker has confirmed it.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	if ctx.Err() != nil {
 		return calls.Ended(ctx)
@@ -126,7 +126,7 @@ func (c *Client) request(ctx context.Context, s *session, req *micro.Request, ca
 	if m.ReplyTo != "" {
 		msg.replyTo = m.ReplyTo
 	}
-	if msg.expiration == "" { // nobody waits for it later
+	if msg.expiration == "" { // the caller does not wait beyond the deadline
 		msg.expiration = milliseconds(req.Deadline.Sub(now))
 	}
 	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, call.JSONID())
@@ -171,8 +171,8 @@ func (c *Client) wrote(req *micro.Request, at time.Time, body []byte, err error)
 	}
 }
 
-// wait hands the answer to reply, and tells of a timeout what is known of its
-// reason.
+// wait passes the values of the response to reply. If the call times out and the
+// queue is known to have no consumer, the error says so.
 func (c *Client) wait(ctx context.Context, call *calls.Call, reply micro.Reply) error {
 	c.idle.begin(c)
 	_, err := call.Wait(ctx, reply)
@@ -182,7 +182,7 @@ func (c *Client) wait(ctx context.Context, call *calls.Call, reply micro.Reply) 
 	return err
 }
 
-// take delivers an answer to the call that waits for it.
+// take delivers a reply to its pending call.
 func (c *Client) take(in *incoming) {
 	c.idle.answers.Add(1)
 	body := js.SanitizeUTF8(in.body)

@@ -223,7 +223,7 @@ func TestReplyQueue(t *testing.T) {
 		}
 	}
 	_, err := micro.Call[string](t.Context(), dial(t, b.URL, q, WithReplyQueue(unique(t, "no"))), echo, "x")
-	if !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), "take answers from the queue") {
+	if !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), "consume replies from the queue") {
 		t.Errorf("a reply queue that is not there: %v", err)
 	}
 }
@@ -311,10 +311,10 @@ func TestSilentBroker(t *testing.T) {
 	defer cancel()
 	eventually(t, "it is told", func() bool {
 		err := c.Emit(ctx, noted, "x")
-		return errors.Is(err, micro.ErrUnreachable) && strings.Contains(err.Error(), "no answer within 200ms")
+		return errors.Is(err, micro.ErrUnreachable) && strings.Contains(err.Error(), "no response within 200ms")
 	})
 	l := Listen("amqp://"+socket.Addr().String(), "q", WithDialTimeout(200*time.Millisecond), WithReconnect(1, time.Millisecond))
-	if err := serveOnce(t, l); err == nil || !strings.Contains(err.Error(), "no answer within 200ms") {
+	if err := serveOnce(t, l); err == nil || !strings.Contains(err.Error(), "no response within 200ms") {
 		t.Errorf("serve: %v", err)
 	}
 }

@@ -14,15 +14,15 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// What connections are for; the broker shows it.
+// The purposes of connections, which are part of their names on the broker.
 const (
 	roleClient = "client of"
 	roleServer = "server of"
 	roleOutbox = "answers of"
 )
 
-// connection is one connection to a broker with its channels. When one of them
-// ends, all do: what was set up on them is set up again, on the next connection.
+// connection is a connection to a broker with its channels. When one channel ends, so
+// does the connection. The next connection sets everything up again.
 type connection struct {
 	*amqp.Connection
 	name     string
@@ -30,16 +30,16 @@ type connection struct {
 	frameMax int
 
 	once sync.Once
-	down chan struct{} // closed when it has ended
+	down chan struct{} // closed when the connection has ended
 	why  error         // set before down is closed
 	wg   sync.WaitGroup
 
 	mu        sync.Mutex
-	blocked   string        // why the broker takes no messages; "" while it does
+	blocked   string        // why the broker accepts no messages; "" if it does
 	unblocked chan struct{} // closed when blocked becomes ""
 }
 
-// connect makes a connection to the first of the addresses that has a broker.
+// connect connects to the first of the addresses at which a broker can be reached.
 func (s *shared) connect(ctx context.Context, addresses []address, role string) (*connection, error) {
 	var errs []error
 	for _, a := range addresses {
@@ -63,12 +63,12 @@ func (s *shared) connectTo(ctx context.Context, a address, role string) (*connec
 	defer cancel()
 	c, err := s.open(ctx, a, role)
 	if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || isTimeout(err)) {
-		err = fmt.Errorf("no answer within %v", s.dialTimeout)
+		err = fmt.Errorf("no response within %v", s.dialTimeout)
 	}
 	return c, err
 }
 
-// open makes the connection: TCP, TLS where the URL says so, and AMQP.
+// open opens a connection: TCP, TLS for amqps URLs, and AMQP.
 func (s *shared) open(ctx context.Context, a address, role string) (*connection, error) {
 	config, err := s.config(a, role)
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *shared) open(ctx context.Context, a address, role string) (*connection,
 	c := &connection{name: a.name, wire: newSocket(raw), down: make(chan struct{})}
 	c.wg.Go(c.wire.out.run)
 	go c.wire.lead()
-	stop := context.AfterFunc(ctx, func() { _ = c.wire.Close() }) // what follows knows no context
+	stop := context.AfterFunc(ctx, func() { _ = c.wire.Close() }) // amqp.Open takes no context
 	c.Connection, err = amqp.Open(c.wire, config)
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -126,7 +126,7 @@ func (s *shared) socket(ctx context.Context, a address) (net.Conn, error) {
 func (s *shared) config(a address, role string) (amqp.Config, error) {
 	uri, err := amqp.ParseURI(a.url)
 	if err != nil {
-		return amqp.Config{}, errURL // without the driver's text, which may hold the password
+		return amqp.Config{}, errURL // not the driver's text, which may contain the password
 	}
 	config := amqp.Config{
 		Vhost: uri.Vhost, Heartbeat: cmp.Or(a.heartbeat, s.heartbeat), FrameSize: frameLimit, Locale: "en_US",
@@ -139,13 +139,13 @@ func (s *shared) config(a address, role string) (amqp.Config, error) {
 	return config, nil
 }
 
-// watch ends the connection with what notify registers a channel for.
+// watch ends the connection when the channel registered with notify reports the end.
 func (c *connection) watch(notify func(chan *amqp.Error) chan *amqp.Error) {
 	closed := notify(make(chan *amqp.Error, 1))
 	c.wg.Go(func() { c.end(lost(<-closed)) })
 }
 
-// openChannel opens a channel, whose end is the connection's.
+// openChannel opens a channel. When it ends, so does the connection.
 func (c *connection) openChannel() (*amqp.Channel, error) {
 	ch, err := c.Channel()
 	if err != nil {
@@ -155,22 +155,23 @@ func (c *connection) openChannel() (*amqp.Channel, error) {
 	return ch, nil
 }
 
-// ack acknowledges a message, or all up to it, of a channel.
+// ack acknowledges a message of a channel or, with multiple, all messages up to it.
 func (c *connection) ack(channel uint16, tag uint64, multiple bool) error {
 	return c.settle(func(dst []byte) []byte { return appendAck(dst, channel, tag, multiple) })
 }
 
-// nack gives a message back.
+// nack rejects a message.
 func (c *connection) nack(channel uint16, tag uint64, requeue bool) error {
 	return c.settle(func(dst []byte) []byte { return appendNack(dst, channel, tag, requeue) })
 }
 
-// settle writes an acknowledgment, for which there is always time.
+// settle writes an acknowledgment. It does not depend on a request's deadline, since
+// a late acknowledgment is better than none.
 func (c *connection) settle(build func([]byte) []byte) error {
 	return c.wire.out.put(context.Background(), time.Now().Add(time.Minute), build)
 }
 
-// end tells that the connection is of no use any more.
+// end marks the connection as ended.
 func (c *connection) end(why error) {
 	c.once.Do(func() {
 		c.why = why
@@ -181,18 +182,19 @@ func (c *connection) end(why error) {
 // lost is closed when the connection has ended.
 func (c *connection) lost() <-chan struct{} { return c.down }
 
-// awaitEnd waits until a connection that takes nothing any more has ended for all.
+// awaitEnd waits until a connection that accepts no more writes has been marked as
+// ended.
 func (c *connection) awaitEnd() { <-c.down }
 
-// shut closes the connection, giving the broker a moment to take what has been
-// written to it, and waits for its goroutines.
+// shut closes the connection, giving the broker up to closeTimeout to read what has
+// been written, and waits for its goroutines.
 func (c *connection) shut() {
-	c.end(errors.New("it was closed"))
+	c.end(errors.New("the connection was closed"))
 	_ = c.CloseDeadline(time.Now().Add(closeTimeout))
 	c.wait()
 }
 
-// wait waits for the goroutines of the connection, which is closed.
+// wait closes the socket and waits for the connection's goroutines.
 func (c *connection) wait() {
 	_ = c.wire.Close()
 	<-c.wire.ended
@@ -213,14 +215,14 @@ func (c *connection) block(b amqp.Blocking) {
 	}
 }
 
-// taking reports whether the broker takes messages.
+// taking reports whether the broker accepts messages.
 func (c *connection) taking() bool {
 	why, _ := c.blocking()
 	return why == ""
 }
 
-// blocking returns why the broker takes no messages, and a channel that is closed
-// when it does again; "" while it does.
+// blocking returns why the broker accepts no messages, and a channel that is closed
+// when it accepts them again. why is "" if the broker accepts messages.
 func (c *connection) blocking() (why string, over <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,30 +9,30 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Delivery is what RabbitMQ knows of a message that came in, as NestJS's
-// RmqContext has it.
+// Delivery holds RabbitMQ's information about a received message, like NestJS's
+// RmqContext.
 type Delivery struct {
-	// Queue is the queue the message came by.
+	// Queue is the queue from which the message was received.
 	Queue string
-	// Exchange and RoutingKey are what it was sent to; "" and the queue where it
-	// was sent to the queue.
+	// Exchange and RoutingKey are those with which the message was published; "" and
+	// the name of the queue if it was sent directly to the queue.
 	Exchange, RoutingKey string
-	// MessageID tells the message from all others, for handlers that must not do
-	// a thing twice; it stays the same when the message comes again. "" where the
-	// sender gave none: NestJS gives none by itself.
+	// MessageID identifies the message, so that a handler can be idempotent. It does
+	// not change when the message is redelivered. It is "" if the sender did not set
+	// one; NestJS sets none by default.
 	MessageID string
-	// CorrelationID and ReplyTo are of requests.
+	// CorrelationID and ReplyTo are set for requests.
 	CorrelationID, ReplyTo string
-	// Headers are all headers, also those that are no metadata.
+	// Headers holds all headers, including those that are not metadata.
 	Headers map[string]any
-	// Redelivered tells that the message was delivered before and not
-	// acknowledged, so that it may have been handled.
+	// Redelivered reports whether the message was delivered before without being
+	// acknowledged. It may have been handled already.
 	Redelivered bool
-	// Attempt is 1 the first time an event is handled, 2 when it comes again after
+	// Attempt is 1 the first time an event is handled, 2 when it is redelivered after
 	// its handler failed, and so on.
 	Attempt int
-	// Priority, Timestamp, ContentType, Type, AppID and UserID are the properties
-	// of these names.
+	// Priority, Timestamp, ContentType, Type, AppID, and UserID are the message
+	// properties with these names.
 	Priority                         uint8
 	Timestamp                        time.Time
 	ContentType, Type, AppID, UserID string
@@ -42,8 +42,8 @@ type Delivery struct {
 	settled atomic.Bool
 }
 
-// DeliveryFromContext returns what RabbitMQ knows of the message that the handler
-// running under ctx was given, or nil when it came by another transport.
+// DeliveryFromContext returns the Delivery of the message that the handler with the
+// context ctx is handling, or nil if the message came through another transport.
 func DeliveryFromContext(ctx context.Context) *Delivery {
 	req := micro.RequestFromContext(ctx)
 	if req == nil {
@@ -53,19 +53,21 @@ func DeliveryFromContext(ctx context.Context) *Delivery {
 	return m
 }
 
-// ErrSettled tells that a message was acknowledged or given back before.
-var ErrSettled = errors.New("the message has been acknowledged or rejected already")
+// ErrSettled is returned by Ack and Nack for a message that has already been
+// acknowledged or rejected.
+var ErrSettled = errors.New("the message has already been acknowledged or rejected")
 
-// Ack acknowledges the message before its handler has returned; what the handler
-// returns then decides nothing any more. Where messages need no acknowledgment
-// (noAck) it does nothing. The error is ErrSettled, or tells that the
-// connection is lost: then the message comes again.
+// Ack acknowledges the message before its handler has returned. The handler's result
+// then no longer affects how the message is settled. With AckOnReceipt, Ack does
+// nothing. It returns ErrSettled if the message has already been settled, or another
+// error if the connection is lost; in that case the message is redelivered.
 func (d *Delivery) Ack() error {
 	return d.settle(func() error { return d.in.ack(d.in.channel, d.tag, false) })
 }
 
-// Nack gives the message back: to the queue with requeue, or else to the queue's
-// dead-letter exchange, or to nobody. It has the same errors as Ack.
+// Nack rejects the message. With requeue, it returns to the queue; otherwise it goes to
+// the queue's dead-letter exchange, or is dropped if there is none. Nack returns the
+// same errors as Ack.
 func (d *Delivery) Nack(requeue bool) error {
 	return d.settle(func() error { return d.in.nack(d.in.channel, d.tag, requeue) })
 }
@@ -80,7 +82,7 @@ func (d *Delivery) settle(how func() error) error {
 	return at(how(), "settle a message of the queue %q", d.Queue)
 }
 
-// init takes over what is known of a message.
+// init sets the fields from a received message.
 func (d *Delivery) init(in *intake, m *incoming) {
 	d.in, d.tag = in, m.tag
 	d.Queue, d.Exchange, d.RoutingKey = in.queue, string(m.exchange), string(m.key)

@@ -13,12 +13,12 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// placeError is an error of the broker with what was being done and the way out.
+// placeError is an error from the broker, with the failed operation and a hint.
 type placeError struct {
 	place string
 	cause error
 	hint  string
-	fatal bool // trying again does not help
+	fatal bool // retrying does not help
 }
 
 func (e *placeError) Error() string {
@@ -31,7 +31,7 @@ func (e *placeError) Error() string {
 
 func (e *placeError) Unwrap() error { return e.cause }
 
-// reason is the broker's own sentence, or the error's text.
+// reason returns the broker's reason and code, or the text of another error.
 func reason(err error) string {
 	var broker *amqp.Error
 	if errors.As(err, &broker) {
@@ -40,7 +40,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// at tells where an error of the broker happened, and what to do about it.
+// at adds the failed operation to an error and, for an error from the broker, a hint.
+// It returns nil if err is nil.
 func at(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
@@ -53,21 +54,21 @@ func at(err error, format string, args ...any) error {
 	switch broker.Code {
 	case amqp.PreconditionFailed:
 		e.fatal = true
-		e.hint = "it exists with other options: use the same Topology on all sides, or delete it"
+		e.hint = "it exists with different options: use the same Topology on all sides, or delete it"
 	case amqp.NotFound:
 		e.hint = "declare it, or remove Topology.NoDeclare"
 	case amqp.AccessRefused:
-		e.hint = "give the user the permission, in this virtual host"
+		e.hint = "grant the user permission in this virtual host"
 	case amqp.NotAllowed:
 		e.hint = "is it the right virtual host?"
 	case amqp.ResourceLocked:
-		e.hint = "it is exclusive to another connection, which may still have to end"
+		e.hint = "it is exclusive to another connection, which may not have ended yet"
 	}
 	return e
 }
 
-// refused makes the error of a message that could not be sent for a reason that
-// waiting does not heal.
+// refused wraps the error of a message that was not sent because there is no connection
+// and waiting does not help.
 func refused(err error) error {
 	var broker *amqp.Error
 	if errors.As(err, &broker) {
@@ -76,7 +77,8 @@ func refused(err error) error {
 	return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 }
 
-// unconnected makes the error of a connection that could not be made.
+// unconnected adds the address, and a hint if possible, to the error of a failed attempt
+// to connect.
 func unconnected(err error, a address) error {
 	e := &placeError{place: "connect to " + a.name, cause: err}
 	var broker *amqp.Error
@@ -91,10 +93,10 @@ func unconnected(err error, a address) error {
 	return e
 }
 
-// hopeless reports whether trying again right away cannot help: the broker said
-// no to who asks or to what is asked, rather than not being there.
+// hopeless reports whether an immediate retry cannot help: the broker was reached, but
+// it rejected the login or the operation, or the TLS handshake failed.
 func hopeless(err error) bool {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { // what connect has joined
+	if several, ok := err.(interface{ Unwrap() []error }); ok { // joined by connect
 		return !slices.ContainsFunc(several.Unwrap(), func(err error) bool { return !hopeless(err) })
 	}
 	var place *placeError
@@ -116,30 +118,30 @@ func hopeless(err error) bool {
 	return errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &record)
 }
 
-// final reports whether trying again never helps.
+// final reports whether no retry can ever help.
 func final(err error) bool {
 	var place *placeError
 	return errors.As(err, &place) && place.fatal || errors.Is(err, errURL)
 }
 
-// isMissing reports whether the broker has not got what it was asked for.
+// isMissing reports whether the broker replied that the queue or exchange does not exist.
 func isMissing(err error) bool {
 	var broker *amqp.Error
 	return errors.As(err, &broker) && broker.Code == amqp.NotFound
 }
 
-// lost is why a connection ended, in a few words.
+// lost returns the reason why a connection ended.
 func lost(err *amqp.Error) error {
 	if err == nil {
-		return errors.New("it was closed")
+		return errors.New("the connection was closed")
 	}
-	if err.Code == amqp.FrameError { // the driver's own finding: the socket failed
+	if err.Code == amqp.FrameError { // from the driver, not the broker: the socket failed
 		return errors.New(err.Reason)
 	}
 	return err
 }
 
-// isTimeout reports whether a connection attempt ran into its time limit.
+// isTimeout reports whether an attempt to connect timed out.
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()

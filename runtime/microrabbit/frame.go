@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// The frames of AMQP 0-9-1 as far as messages go by them: publish, deliver,
-// return and the acknowledgments of both sides. All else is the driver's.
+// This file encodes and decodes the AMQP 0-9-1 frames that carry messages: publish,
+// deliver, return, and the acknowledgments of both sides. The driver handles all other
+// frames.
 
 const (
 	frameMethod = 1
@@ -29,7 +30,7 @@ const (
 	basicNack    = 120
 )
 
-// The properties' bits of a content header.
+// The property flags of a content header.
 const (
 	hasContentType     = 1 << 15
 	hasContentEncoding = 1 << 14
@@ -46,8 +47,8 @@ const (
 	hasAppID           = 1 << 3
 )
 
-// properties are what travels beside the body of a message. Headers that are nil
-// are not sent; empty ones are.
+// properties are the properties of a message. nil headers are not sent; an empty map is
+// sent as an empty table.
 type properties struct {
 	headers                      map[string]any
 	deliveryMode, priority       uint8
@@ -73,7 +74,8 @@ type publishing struct {
 
 var errShortFrame = errors.New("a frame is shorter than its content")
 
-// beginFrame appends a frame's head; endFrame, told where it starts, completes it.
+// beginFrame appends the header of a frame, without its size. endFrame completes the
+// frame that starts at start.
 func beginFrame(dst []byte, kind byte, channel uint16) []byte {
 	dst = append(dst, kind)
 	dst = binary.BigEndian.AppendUint16(dst, channel)
@@ -93,7 +95,7 @@ func beginMethod(dst []byte, channel, method uint16) []byte {
 
 // appendShort appends a text of at most 255 bytes.
 func appendShort(dst []byte, text string) []byte {
-	text = text[:min(len(text), maxShort)] // longer ones have been refused
+	text = text[:min(len(text), maxShort)] // check has rejected longer ones
 	return append(append(dst, byte(len(text))), text...)
 }
 
@@ -156,7 +158,7 @@ func appendProperties(dst []byte, p *properties) []byte {
 	text(hasMessageID, p.messageID)
 	if !p.timestamp.IsZero() {
 		flags |= hasTimestamp
-		dst = binary.BigEndian.AppendUint64(dst, uint64(p.timestamp.Unix())) //nolint:gosec // as AMQP has it
+		dst = binary.BigEndian.AppendUint64(dst, uint64(p.timestamp.Unix())) //nolint:gosec // AMQP's timestamp is unsigned
 	}
 	text(hasType, p.kind)
 	text(hasUserID, p.userID)
@@ -165,7 +167,8 @@ func appendProperties(dst []byte, p *properties) []byte {
 	return dst
 }
 
-// appendAck appends the acknowledgment of a message, or of all up to it.
+// appendAck appends the acknowledgment of a message or, with multiple, of all messages
+// up to it.
 func appendAck(dst []byte, channel uint16, tag uint64, multiple bool) []byte {
 	start := len(dst)
 	dst = beginMethod(dst, channel, basicAck)
@@ -188,7 +191,7 @@ func bit(b bool) byte {
 	return 0
 }
 
-// parser reads what a frame holds; past its end it reads zeros, and bad tells.
+// parser reads the contents of a frame. Past the end it sets bad and returns zeros.
 type parser struct {
 	rest []byte
 	bad  bool
@@ -234,11 +237,11 @@ func (p *parser) uint64() uint64 {
 
 func (p *parser) short() []byte { return p.take(int(p.byte())) }
 
-// long takes bytes that a length of four bytes goes before.
+// long reads a long string: a 4-byte length, followed by that many bytes.
 func (p *parser) long() []byte { return p.take(int(p.uint32())) }
 
-// incoming is a message that has come: one delivered, or one of ours that is
-// returned. Its slices are valid until the function it was given to returns.
+// incoming is a message that the broker delivered or returned. Its slices are valid
+// until the function that received it returns.
 type incoming struct {
 	tag           uint64
 	redelivered   bool
@@ -248,7 +251,7 @@ type incoming struct {
 
 	deliveryMode, priority       uint8
 	contentType, contentEncoding []byte
-	table                        []byte // the headers as they came
+	table                        []byte // the encoded headers
 	hasTable                     bool
 	correlationID, replyTo       []byte
 	expiration, messageID        []byte
@@ -261,7 +264,7 @@ type incoming struct {
 // parseDeliver reads the arguments of basic.deliver.
 func (in *incoming) parseDeliver(args []byte) error {
 	p := parser{rest: args}
-	p.short() // the consumer's tag: a channel has one consumer
+	p.short() // the consumer tag; a channel has only one consumer
 	in.tag = p.uint64()
 	in.redelivered = p.byte()&1 != 0
 	in.exchange, in.key = p.short(), p.short()
@@ -282,8 +285,8 @@ func (in *incoming) parseReturn(args []byte) error {
 	return nil
 }
 
-// parseHeader reads a content header and returns the size of the body. Properties
-// that cannot be read are left out: for them alone no connection should end.
+// parseHeader reads a content header and returns the size of the body. It skips
+// properties that it cannot read, since they are no reason to close the connection.
 func (in *incoming) parseHeader(payload []byte) (size uint64, err error) {
 	p := parser{rest: payload}
 	p.take(4) // class and weight
@@ -313,7 +316,7 @@ func (in *incoming) parseHeader(payload []byte) (size uint64, err error) {
 	text(hasExpiration, &in.expiration)
 	text(hasMessageID, &in.messageID)
 	if flags&hasTimestamp != 0 {
-		in.timestamp = time.Unix(int64(p.uint64()), 0) //nolint:gosec // as AMQP has it
+		in.timestamp = time.Unix(int64(p.uint64()), 0) //nolint:gosec // AMQP's timestamp is unsigned
 	}
 	text(hasType, &in.kind)
 	text(hasUserID, &in.userID)

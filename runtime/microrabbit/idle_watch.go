@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// idleWatch finds out why a client's calls get no answers: while some wait and
-// none comes, it asks the broker from time to time whether the queue has a
-// consumer at all. A call is not refused for that, because a service that is being
-// restarted finds it in the queue; but its timeout tells.
+// idleWatch finds out why a client's calls receive no replies: while calls are pending
+// and no reply arrives, it periodically asks the broker whether the queue has a consumer.
+// Without a consumer the calls do not fail, because a service that is restarting finds
+// them in the queue, but their timeouts mention it.
 type idleWatch struct {
-	answers  atomic.Int64 // how many have come
-	deserted atomic.Bool  // the queue had no consumer when the broker was asked last
+	answers  atomic.Int64 // the number of replies received
+	deserted atomic.Bool  // the queue had no consumer at the last check
 
 	active atomic.Bool
 
 	wg sync.WaitGroup
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	timer *time.Timer
 	over  bool
-	seen  int64 // answers, at the last look
+	seen  int64 // answers at the last check
 }
 
-// idleAfter is how long calls may wait before the broker is asked, and how often
-// it is asked then.
+// idleAfter is how long calls wait without a reply before the first check, and the
+// interval of the checks.
 const idleAfter = 250 * time.Millisecond
 
-// begin has an eye on a call that begins to wait.
+// begin starts the checks, if they are not running, when a call begins to wait.
 func (w *idleWatch) begin(c *Client) {
 	if w.active.Load() || c.published() {
 		return
@@ -46,7 +46,7 @@ func (w *idleWatch) begin(c *Client) {
 	}
 }
 
-// tick looks, unless the client is closed: it waits for who looks.
+// tick starts a check unless the watch has been stopped. stop waits for it.
 func (w *idleWatch) tick(c *Client) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,7 +55,7 @@ func (w *idleWatch) tick(c *Client) {
 	}
 }
 
-// look asks when nothing has come since the last look.
+// look asks the broker if no reply has arrived since the last check.
 func (w *idleWatch) look(c *Client) {
 	answers := w.answers.Load()
 	s, connected := c.link.now()
@@ -84,9 +84,9 @@ func (w *idleWatch) stop() {
 	w.wg.Wait()
 }
 
-// deserted reports whether the broker knows of no consumer of a queue.
+// deserted reports whether a queue has no consumer or does not exist.
 func (c *connection) deserted(queue string) bool {
-	ch, err := c.Channel() // one of its own: asking for a queue that is gone ends it
+	ch, err := c.Channel() // its own channel: the broker closes it if the queue does not exist
 	if err != nil {
 		return false
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 // intake receives a listener's messages on one connection. The goroutine that leads
-// the connection's wire collects the messages of one read into a batch, and when
-// there are no more of them it has the batch handled: it runs quick handlers itself,
-// and hands the others to other goroutines (package lead).
+// the connection's wire collects the messages of one read into a batch. At the end of
+// the read it has the batch handled: it runs quick handlers itself and passes the other
+// messages to other goroutines (package lead).
 type intake struct {
 	*connection
 	listener *Listener
@@ -22,18 +22,18 @@ type intake struct {
 	consumer string
 	noAck    bool
 
-	closed atomic.Bool   // nothing more is taken
+	closed atomic.Bool   // no more messages are accepted
 	busy   chan struct{} // held while a message is offered to the server
 
-	// Owned by the goroutine that leads.
+	// Owned by the leading goroutine.
 	leader lead.Leader
 	batch  []*message // received, in order
-	begun  int        // messages of the batch that are being handled
-	last   uint64     // the latest message, to be acknowledged on receipt; 0 is none
-	corked *outbox    // whose answers wait for the end of the batch
+	begun  int        // the number of messages of the batch that have been started
+	last   uint64     // the latest message to acknowledge on receipt; 0 means none
+	corked *outbox    // holds back replies until the end of the batch
 }
 
-const maxBatch = 64 // messages that are taken before they are handled
+const maxBatch = 64 // messages
 
 func newIntake(l *Listener, conn *connection) *intake {
 	in := &intake{connection: conn, listener: l, noAck: l.ack == AckOnReceipt, busy: make(chan struct{}, 1)}
@@ -46,12 +46,12 @@ func (in *intake) take(raw *incoming) {
 	l := in.listener
 	m := newMessage(l, in, raw)
 	if len(in.batch) >= maxBatch || l.server.Full() {
-		in.release() // what holds a place must not wait for one
+		in.release() // Deliver may wait for capacity, which the batch occupies
 	}
 	in.busy <- struct{}{}
 	defer func() { <-in.busy }()
 	if in.closed.Load() {
-		return // it goes back to the queue
+		return // the message returns to the queue
 	}
 	m.inbound = l.server.Deliver(l.work, micro.Delivery{
 		Packet:  &m.packet,
@@ -69,18 +69,18 @@ func (in *intake) take(raw *incoming) {
 	}
 }
 
-// receipt acknowledges what has been received: with noAck before it is handled,
-// because then nothing is to be handled twice.
+// receipt acknowledges the received messages with noAck. It does so before they are
+// handled, so that none is handled twice.
 func (in *intake) receipt() {
 	if in.last != 0 {
-		in.wire.out.cork()                    // uncorking does not wait for others to add theirs
-		_ = in.ack(in.channel, in.last, true) // when this fails they come again, as they may after any loss
+		in.wire.out.cork()                    // uncork writes at once, without waiting for other goroutines
+		_ = in.ack(in.channel, in.last, true) // on an error the messages are redelivered, as after any lost connection
 		in.wire.out.uncork()
 		in.last = 0
 	}
 }
 
-// release has the batch handled by other goroutines.
+// release has the rest of the batch handled by other goroutines.
 func (in *intake) release() {
 	in.receipt()
 	for _, m := range in.batch[in.begun:] {
@@ -94,8 +94,8 @@ func (in *intake) clear() {
 	in.batch, in.begun = in.batch[:0], 0
 }
 
-// begin has the batch handled. It returns false when another goroutine has taken
-// over the lead, and with it the rest of the batch.
+// begin handles the batch. It returns false if another goroutine has taken over the
+// lead, including the rest of the batch.
 func (in *intake) begin() (leading bool) {
 	in.receipt()
 	if len(in.batch) == 0 {
@@ -115,16 +115,15 @@ func (in *intake) begin() (leading bool) {
 	return true
 }
 
-// takeOver starts another goroutine that leads. It begins with the rest of the
-// batch, which it finds when it leads the wire.
+// takeOver starts another goroutine that leads. It begins with the rest of the batch.
 func (in *intake) takeOver() {
 	go func() {
-		in.uncork() // the handlers that have returned have their answers sent
+		in.uncork() // send the replies of the handlers that have returned
 		in.wire.lead()
 	}()
 }
 
-// cork holds back what is written while a batch is handled.
+// cork holds back writes while a batch is handled.
 func (in *intake) cork() {
 	in.wire.out.cork()
 	if out, ok := in.listener.out.now(); ok {
@@ -133,7 +132,7 @@ func (in *intake) cork() {
 	}
 }
 
-// uncork writes what the handlers of a batch have left.
+// uncork writes what cork has held back.
 func (in *intake) uncork() {
 	in.wire.out.uncork()
 	if in.corked != nil {

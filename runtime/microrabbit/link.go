@@ -12,32 +12,33 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// ending is what a link keeps: something on one connection that comes to an end.
+// ending is a session of a link. It ends when its connection is lost or close is called.
 type ending interface {
 	comparable
 	lost() <-chan struct{}
-	// close ends it, if it has not ended by itself, and waits for its goroutines.
+	// close ends the session, if it has not ended already, and waits for its
+	// goroutines. wanted is false if the connection was lost.
 	close(wanted bool)
 }
 
-// link keeps one session after another, from the moment it is first needed until
-// its context ends: a session that is lost is made again, forever.
+// link keeps a session open, from the first time it is needed until the link's context
+// ends. It replaces a lost session with a new one.
 type link[S ending] struct {
 	open     func(context.Context) (S, error)
-	attempts int           // after a failure, until run gives up; negative for no limit
-	longest  time.Duration // of the pauses between attempts
+	attempts int           // retries after a failure until run gives up; negative for no limit
+	longest  time.Duration // the maximum pause between attempts
 
 	ctx     context.Context
 	wg      sync.WaitGroup
-	current atomic.Pointer[S] // nil while there is none
+	current atomic.Pointer[S] // nil if there is no session
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	started bool
 	failure error         // why the last attempt failed
-	changed chan struct{} // closed and replaced when current or failure change
+	changed chan struct{} // closed and replaced when current or failure changes
 }
 
-// now returns the session if there is one.
+// now returns the current session, if any, without waiting.
 func (l *link[S]) now() (s S, ok bool) {
 	if p := l.current.Load(); p != nil {
 		return *p, true
@@ -45,11 +46,11 @@ func (l *link[S]) now() (s S, ok bool) {
 	return s, false
 }
 
-// errEnded tells that the link's context has ended.
+// errEnded is returned by get after the link's context has ended.
 var errEnded = errors.New("the link has ended")
 
-// get returns the session, or waits for one until ctx ends, or it is clear that
-// waiting does not help.
+// get returns the current session, or waits for one until ctx ends or an error shows
+// that waiting does not help.
 func (l *link[S]) get(ctx context.Context) (s S, err error) {
 	for first := true; ; first = false {
 		s, changed, failure, running := l.state(first)
@@ -70,14 +71,14 @@ func (l *link[S]) get(ctx context.Context) (s S, err error) {
 			return *new(S), context.Cause(ctx)
 		}
 		if failure == nil {
-			failure = errors.New("no connection in time")
+			failure = errors.New("the connection was not established in time")
 		}
 		return *new(S), fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
 	}
 }
 
-// state returns the session, or why there is none. With start it begins to make one
-// unless that is under way.
+// state returns the session, or the reason why there is none. With start it starts run
+// if it is not running.
 func (l *link[S]) state(start bool) (s *S, changed <-chan struct{}, failure error, running bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,10 +92,10 @@ func (l *link[S]) state(start bool) (s *S, changed <-chan struct{}, failure erro
 	return l.current.Load(), l.changed, l.failure, l.started
 }
 
-// close waits until the link has ended, after its context.
+// close waits for run to return. The link's context must have ended.
 func (l *link[S]) close() {
 	l.mu.Lock()
-	l.started = true // nothing begins any more
+	l.started = true // prevents another start
 	l.mu.Unlock()
 	l.wg.Wait()
 }
@@ -108,7 +109,7 @@ func (l *link[S]) change(s *S, failure error) {
 	l.changed = make(chan struct{})
 }
 
-// giveUp ends run: the next message starts it again.
+// giveUp records that run has ended after too many failures. The next get restarts it.
 func (l *link[S]) giveUp(failure error) {
 	l.mu.Lock()
 	l.started = false
@@ -151,7 +152,7 @@ type pauses struct {
 
 const firstPause = 50 * time.Millisecond
 
-// wait lets the next delay pass; false tells that ctx ended first.
+// wait waits for the next delay. It returns false if ctx ended first.
 func (p *pauses) wait(ctx context.Context) bool {
 	p.next = min(max(p.next*2, firstPause), max(p.longest, time.Millisecond))
 	timer := time.NewTimer(p.next/2 + rand.N(p.next/2+1))
@@ -164,8 +165,8 @@ func (p *pauses) wait(ctx context.Context) bool {
 	}
 }
 
-// during runs a session: one that lasts makes the next delay the first again, so
-// that one that is lost at once, over and over, is not made without end.
+// during runs a session and resets the delays if it lasted long enough. The delays keep
+// growing if each session is lost at once.
 func (p *pauses) during(session func()) {
 	start := time.Now()
 	session()

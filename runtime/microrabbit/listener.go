@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Listener serves NestJS's RabbitMQ transport. Make it with Listen.
+// Listener serves NestJS's RabbitMQ transport. Create it with Listen.
 type Listener struct {
 	shared
 	prefetch       int
@@ -29,26 +29,26 @@ type Listener struct {
 	server    *micro.Server
 	watch     lead.Watch
 	served    atomic.Bool
-	ready     chan struct{} // closed when it first consumes
+	ready     chan struct{} // closed when the first consumer has started
 	readyOnce sync.Once
-	known     string // the queue's name of the last connection
+	known     string // the name of the queue on the last connection
 
 	out       link[*outbox]
 	outWarned atomic.Bool
-	late      atomic.Int64   // answers that wait for it without a handler
-	settling  sync.WaitGroup // messages that are being sent elsewhere
+	late      atomic.Int64   // replies of replySoon that wait for an outbox
+	settling  sync.WaitGroup // messages being moved, and replies of replySoon
 
-	work       context.Context // of what is received, until the end of the drain
+	work       context.Context // for handlers; canceled at the end of the drain
 	stopWork   context.CancelFunc
-	moving     context.Context // of sending messages elsewhere
+	moving     context.Context // for moving messages to other queues
 	stopMoving context.CancelFunc
-	ending     sync.WaitGroup // lost connections
+	ending     sync.WaitGroup // lost connections that are shutting down
 }
 
-// Listen returns a listener that takes messages from queue at the broker at url,
-// or at the first of several, with commas between them, that can be reached. With
-// no queue ("") the broker makes up a name. It connects when a server serves it.
-// A listener serves once.
+// Listen returns a listener that consumes messages from queue at the broker at url.
+// url may be a comma-separated list of URLs; the first broker that can be reached is
+// used. If queue is "", the broker chooses a name. The listener connects when a server
+// serves it, and it can be served only once.
 func Listen(url, queue string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		shared:     defaults(queue),
@@ -70,7 +70,7 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	return l
 }
 
-// Ready waits until the listener takes messages for the first time, or ctx ends.
+// Ready waits until the listener consumes messages for the first time, or ctx ends.
 func (l *Listener) Ready(ctx context.Context) error {
 	select {
 	case <-l.ready:
@@ -80,7 +80,7 @@ func (l *Listener) Ready(ctx context.Context) error {
 	}
 }
 
-// Addr waits as Ready does, and returns the address of the broker, without
+// Addr waits as Ready does, then returns the address of the broker without
 // credentials.
 func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	if err := l.Ready(ctx); err != nil {
@@ -95,25 +95,26 @@ type brokerAddr string
 func (brokerAddr) Network() string  { return "rabbitmq" }
 func (a brokerAddr) String() string { return string(a) }
 
-// Serve takes messages until ctx ends, then drains: it takes no more, waits until
-// those in flight have been handled and acknowledged, at most for
-// s.DrainTimeout, and closes its connections. Messages it has received and not
-// begun go back to the queue. A connection that is lost is made again, with all
-// that was set up on it, forever; Serve returns an error when the broker
-// refuses what is asked of it for good: at first who asks, at any time a queue
-// or an exchange that exists with other options.
+// Serve consumes messages until ctx ends, then drains: it stops consuming, waits up to
+// s.DrainTimeout until the messages in flight have been handled and acknowledged, and
+// closes its connections. Messages that have been received but not started return to
+// the queue. A lost connection is reestablished, with its queues and bindings, for as
+// long as WithReconnect allows. Serve returns an error if the broker permanently
+// rejects a declaration because the queue or exchange exists with different options
+// or, before the first successful connection, if it rejects the login or another
+// operation.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {
-		return fmt.Errorf("listen to the queue %q: a listener serves once: make another with Listen", l.queue)
+		return fmt.Errorf("listen to the queue %q: a listener serves once; create another with Listen", l.queue)
 	}
 	l.server = s
 	if l.invalid != nil {
 		return fmt.Errorf("listen to the queue %q: %w", l.queue, l.invalid)
 	}
 	if l.ack == AckOnReceipt && (l.redelivers || l.topology.DeadLetter != "") {
-		s.Logger().Warn("redelivery and dead letters require AckAfterHandling: no event is redelivered", "queue", l.queue)
+		s.Logger().Warn("redelivery and dead letters require AckAfterHandling; no event will be redelivered", "queue", l.queue)
 	}
-	defer l.watch.Start()() // stops last: a connection ends when another goroutine can lead it
+	defer l.watch.Start()() // stops last: a connection may need another goroutine to lead it until it ends
 	out, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer l.out.close()
 	defer stop()
@@ -147,7 +148,7 @@ func (l *Listener) serve(ctx context.Context) error {
 		}
 		if err == nil {
 			err = fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, in.name, reason(in.why))
-			l.ending.Go(in.shut) // its reader may wait for a place, which handlers hold
+			l.ending.Go(in.shut) // not here: its reader may be waiting for a running handler to return
 		}
 		if final(err) || !ever && hopeless(err) || l.attempts >= 0 && failures > l.attempts {
 			l.drain(nil)
@@ -164,7 +165,7 @@ func (l *Listener) announce(in *intake) {
 	l.readyOnce.Do(func() { close(l.ready) })
 }
 
-// open makes a connection, declares what is to be there and starts consuming.
+// open connects, declares the queues and exchanges, and starts consuming.
 func (l *Listener) open(ctx context.Context) (*intake, error) {
 	conn, err := l.connect(ctx, l.addresses, roleServer)
 	if err != nil {
@@ -174,7 +175,7 @@ func (l *Listener) open(ctx context.Context) (*intake, error) {
 	if err := l.setUp(in); err != nil {
 		conn.shut()
 		if isMissing(err) {
-			l.known = "" // somebody may have deleted it
+			l.known = "" // the queue may have been deleted
 		}
 		return nil, err
 	}
@@ -202,14 +203,14 @@ func (l *Listener) setUp(in *intake) (err error) {
 	cancelled := in.ch.NotifyCancel(make(chan string, 1))
 	in.wg.Go(func() {
 		if _, ok := <-cancelled; ok {
-			in.end(fmt.Errorf("the queue %q is gone", in.queue))
+			in.end(fmt.Errorf("the queue %q was deleted", in.queue))
 		}
 	})
 	_, err = in.ch.Consume(in.queue, in.consumer, false, false, false, false, nil)
-	return at(err, "take messages from the queue %q", in.queue)
+	return at(err, "consume from the queue %q", in.queue)
 }
 
-// drain lets what is in flight finish; in is nil while there is no connection.
+// drain waits for the messages in flight. in is nil if there is no connection.
 func (l *Listener) drain(in *intake) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
@@ -225,8 +226,8 @@ func (l *Listener) drain(in *intake) {
 	}
 }
 
-// stop stops the broker from sending; what it has sent and nobody has begun goes
-// back to the queue when the channel is closed.
+// stop cancels the consumer. Messages that have been received but not started return
+// to the queue when the channel is closed.
 func (in *intake) stop() {
 	in.closed.Store(true)
 	if err := in.ch.Cancel(in.consumer, true); err != nil {
@@ -234,12 +235,12 @@ func (in *intake) stop() {
 	}
 }
 
-// await waits until all that was taken has been handled and settled.
+// await waits until all accepted messages have been handled and settled.
 func (l *Listener) await(ctx context.Context, in *intake) error {
 	err := l.server.Wait(ctx)
 	if in != nil && err == nil {
 		select {
-		case in.busy <- struct{}{}: // the reader may have waited for a place, and have one now
+		case in.busy <- struct{}{}: // the reader may have been waiting for capacity, and may now have delivered a message
 			<-in.busy
 			err = l.server.Wait(ctx)
 		case <-ctx.Done():
@@ -252,19 +253,19 @@ func (l *Listener) await(ctx context.Context, in *intake) error {
 	return err
 }
 
-// message is one received message on its way through the server.
+// message is a received message that the server is processing.
 type message struct {
 	Delivery
 	listener   *Listener
-	properties properties // those that Delivery has not
+	properties properties // those that are not in Delivery
 	body       []byte
 	packet     wire.Packet
-	inbound    *micro.Inbound // nil until a handler has it
+	inbound    *micro.Inbound // nil until it is assigned to a handler
 	bad        bool           // not JSON
-	unplaced   bool           // the server stopped before it had a place for it
+	unplaced   bool           // the server stopped before it had capacity for it
 }
 
-// newMessage copies what is kept of a message.
+// newMessage copies a received message, whose buffers are only valid for the call.
 func newMessage(l *Listener, in *intake, raw *incoming) *message {
 	m := &message{listener: l, body: bytes.Clone(raw.body)}
 	m.init(in, raw)
@@ -283,10 +284,10 @@ func (m *message) event() bool {
 	return m.packet.ID == nil || m.packet.Pattern == nil && m.packet.Data == nil
 }
 
-// Respond publishes one packet of the answer (docs/wire.md 4.2).
+// Respond publishes one packet of the reply (docs/wire.md 4.2).
 func (m *message) Respond(ctx context.Context, p wire.Reply) error {
 	if m.ReplyTo == "" {
-		return nil // nobody asked for it to go anywhere
+		return nil // the request has no reply queue
 	}
 	msg := &publishing{
 		key:        m.ReplyTo,
@@ -300,7 +301,7 @@ func (m *message) Respond(ctx context.Context, p wire.Reply) error {
 	return m.listener.reply(ctx, msg)
 }
 
-// done settles the message when all has been done for it.
+// done settles the message when the server has finished with it.
 func (m *message) done(err error) {
 	m.unplaced = m.inbound == nil && !errors.Is(err, micro.ErrNoHandler)
 	switch {

@@ -10,22 +10,23 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Message holds properties for one message that a client sends, as the options
-// of NestJS's RmqRecord do. The zero value of a field leaves it to the client.
+// Message holds the properties of one message to send, like the options of NestJS's
+// RmqRecord. A field that is zero has the client's default.
 type Message struct {
-	// MessageID is for handlers that must not do a thing twice. Events have a
-	// unique one by default.
+	// MessageID identifies the message, so that its handler can be idempotent. By
+	// default, events have a unique one.
 	MessageID string
-	// Priority is for queues with MaxPriority; more is sooner.
+	// Priority is used by queues with MaxPriority. Messages with a higher priority are
+	// delivered first.
 	Priority uint8
-	// Expiration is when the broker drops the message if nobody has taken it. A
-	// request expires with its call by default, an event never.
+	// Expiration is how long the message may wait in the queue before the broker drops
+	// it. By default, a request expires with its call, and an event does not expire.
 	Expiration time.Duration
-	// Persistent keeps the message on disk, as WithPersistent does for all.
+	// Persistent stores the message on disk, as WithPersistent does for all messages.
 	Persistent bool
-	// Headers go over those of WithHeaders.
+	// Headers are merged with those of WithHeaders, and override them.
 	Headers map[string]any
-	// ReplyTo sends the answer elsewhere: the call will not see it.
+	// ReplyTo sends the reply to another queue. The call does not receive it.
 	ReplyTo string
 
 	ContentType, ContentEncoding string
@@ -35,7 +36,7 @@ type Message struct {
 
 type messageKey struct{}
 
-// WithMessage returns a context for one call or event whose message has the
+// WithMessage returns a context for one call or event, whose message gets the
 // properties of m.
 func WithMessage(ctx context.Context, m Message) context.Context {
 	return context.WithValue(ctx, messageKey{}, &m)
@@ -50,8 +51,8 @@ func messageFrom(ctx context.Context) *Message {
 	return &noMessage
 }
 
-// publishing makes the message of req, without its body and the properties that
-// are particular to requests or events (docs/wire.md 4.2).
+// publishing returns the message for req without its body and without the properties
+// that differ between requests and events (docs/wire.md 4.2).
 func (c *Client) publishing(m *Message, req *micro.Request, now time.Time) *publishing {
 	headers := make(map[string]any, len(c.headers)+len(m.Headers)+2)
 	maps.Copy(headers, c.headers)
@@ -81,16 +82,16 @@ func (c *Client) publishing(m *Message, req *micro.Request, now time.Time) *publ
 	return p
 }
 
-// milliseconds is a duration as RabbitMQ takes it; never 0, which would drop the
-// message unless it can be delivered at once.
+// milliseconds returns a duration in RabbitMQ's format. It is at least 1: with 0, the
+// broker would drop a message that it cannot deliver at once.
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(d.Milliseconds(), 1), 10)
 }
 
-// maxShort is the length in bytes that AMQP has for names and most properties.
+// maxShort is AMQP's limit in bytes for names and most properties (short strings).
 const maxShort = 255
 
-// check refuses what AMQP cannot carry.
+// check returns an error if AMQP cannot encode the message.
 func (p *publishing) check() error {
 	for _, short := range [...]struct{ what, text string }{
 		{"exchange", p.exchange},
@@ -111,7 +112,7 @@ func (p *publishing) check() error {
 	return checkTable(p.headers, 0)
 }
 
-// metadata returns the headers of a message as metadata: those with plain values.
+// metadata returns the headers with scalar values as metadata.
 func metadata(headers map[string]any) micro.Metadata {
 	var m micro.Metadata
 	for k, v := range headers {

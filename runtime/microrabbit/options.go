@@ -13,9 +13,9 @@ import (
 
 // The defaults.
 const (
-	DefaultHeartbeat      = 5 * time.Second // NestJS's
-	DefaultReconnectDelay = 2 * time.Second // NestJS waits 5 s
-	DefaultPrefetch       = 256             // NestJS's is 0, without bound
+	DefaultHeartbeat      = 5 * time.Second // as in NestJS
+	DefaultReconnectDelay = 2 * time.Second // 5 s in NestJS
+	DefaultPrefetch       = 256             // 0 (no limit) in NestJS
 )
 
 // ListenOption configures Listen.
@@ -24,18 +24,18 @@ type ListenOption interface{ applyListen(*Listener) }
 // DialOption configures Dial.
 type DialOption interface{ applyDial(*Client) }
 
-// Option configures both sides.
+// Option configures Listen or Dial.
 type Option interface {
 	ListenOption
 	DialOption
 }
 
-// shared is what both sides have options for.
+// shared holds the settings that Listener and Client have in common.
 type shared struct {
 	queue    string
 	topology Topology
 	ack      AckMode
-	ackSet   bool // by WithAck
+	ackSet   bool // set by WithAck
 
 	tls         *tls.Config
 	heartbeat   time.Duration
@@ -54,7 +54,7 @@ func defaults(queue string) shared {
 	}
 }
 
-// check tells of options that AMQP cannot carry, or the broker would never take.
+// check returns an error if AMQP cannot encode an option.
 func (s *shared) check() error {
 	for what, name := range map[string]string{"queue": s.queue, "exchange": s.topology.Exchange, "routing key": s.topology.RoutingKey} {
 		if len(name) > maxShort {
@@ -120,7 +120,7 @@ func (t *Topology) exchangeType() string { return cmp.Or(t.ExchangeType, "topic"
 // WithTopology sets which queue and exchange are used, and how they are declared.
 func WithTopology(t Topology) Option { return sharedOption(func(s *shared) { s.topology = t }) }
 
-// AckMode says when a received message is acknowledged.
+// AckMode specifies when a received message is acknowledged.
 type AckMode int
 
 const (
@@ -141,30 +141,31 @@ func WithAck(mode AckMode) Option {
 	return sharedOption(func(s *shared) { s.ack, s.ackSet = mode, true })
 }
 
-// WithReconnect sets how a connection is made again that could not be made or was
-// lost: up to attempts times after the first failure, or without limit if attempts is
-// negative, as by default. When the attempts are used up, Serve returns the error and
-// the waiting calls fail with it; the next call starts again. The pauses between
-// attempts start at 50 ms and double up to delay, 2 s by default. Each is jittered, so
-// that many programs do not reconnect at the same moment.
+// WithReconnect sets how to reconnect after a failed or lost connection: up to attempts
+// times after the first failure, or without limit if attempts is negative, which is the
+// default. When the attempts are used up, Serve returns the error, and the waiting calls
+// fail with it; the next call starts over. The pauses between attempts start at 50 ms
+// and double up to delay, 2 s by default. Each is jittered, so that many programs do
+// not reconnect at the same moment.
 func WithReconnect(attempts int, delay time.Duration) Option {
 	return sharedOption(func(s *shared) { s.attempts, s.maxDelay = attempts, delay })
 }
 
-// QueueOptions are NestJS's queueOptions: how the queue is declared. The zero
-// value declares a durable queue without arguments, as NestJS does. Every program
-// that declares the queue must give the same options, or the broker refuses.
+// QueueOptions corresponds to NestJS's queueOptions and specifies how the queue is
+// declared. The zero value declares a durable queue without arguments, as NestJS does.
+// Every program that declares the queue must use the same options; otherwise the broker
+// rejects the declaration.
 type QueueOptions struct {
-	Durable              *bool // nil is true
-	Exclusive            bool  // for the connection that declares it alone
-	AutoDelete           bool  // goes with its last consumer
+	Durable              *bool // nil means true
+	Exclusive            bool  // only the declaring connection can use the queue
+	AutoDelete           bool  // the queue is deleted when its last consumer is gone
 	MessageTTL           time.Duration
 	Expires              time.Duration
 	MaxLength            int
 	MaxPriority          int
 	DeadLetterExchange   string
 	DeadLetterRoutingKey string
-	// Arguments are further arguments of the queue, such as x-queue-type.
+	// Arguments holds further queue arguments, such as x-queue-type.
 	Arguments map[string]any
 }
 
@@ -193,24 +194,24 @@ func (q QueueOptions) table() amqp.Table {
 	return args
 }
 
-// WithTLS is the TLS configuration of amqps URLs; without it the system's
+// WithTLS sets the TLS configuration for amqps URLs. By default the system's root
 // certificates are trusted.
 func WithTLS(config *tls.Config) Option { return sharedOption(func(s *shared) { s.tls = config }) }
 
-// WithHeartbeat sets how often each side of a connection shows that it is alive:
-// a broker that is silent for three times as long counts as lost. It is rounded
-// to seconds; the default is 5 s.
+// WithHeartbeat sets the interval at which each side of a connection sends heartbeats.
+// A connection counts as lost if the broker is silent for three times as long. The
+// interval is rounded to seconds; the default is 5 s.
 func WithHeartbeat(d time.Duration) Option { return sharedOption(func(s *shared) { s.heartbeat = d }) }
 
-// WithDialTimeout bounds one attempt to connect, and how long a call or an event
-// waits for a connection. The default is 5 s.
+// WithDialTimeout limits how long one attempt to connect takes, and how long a call or
+// an event waits for a connection. The default is 5 s.
 func WithDialTimeout(d time.Duration) Option {
 	return sharedOption(func(s *shared) { s.dialTimeout = d })
 }
 
-// WithPrefetch bounds the messages that are received and not acknowledged yet:
-// NestJS's prefetchCount and isGlobalPrefetchCount. The default, and 0, is 256: a
-// queue without such a bound would be read into memory whole.
+// WithPrefetch limits the number of messages that have been received but not
+// acknowledged, like NestJS's prefetchCount and isGlobalPrefetchCount. The default is
+// 256, and so is 0: without a limit, the whole queue would be read into memory.
 func WithPrefetch(n int, global bool) ListenOption {
 	return listenOption(func(l *Listener) {
 		l.prefetch, l.globalPrefetch = min(max(n, 0), math.MaxUint16), global
@@ -220,23 +221,24 @@ func WithPrefetch(n int, global bool) ListenOption {
 	})
 }
 
-// WithConsumerTag names the consumer: NestJS's consumerTag. The broker makes a
-// name up by default.
+// WithConsumerTag sets the consumer's tag, like NestJS's consumerTag. By default the
+// listener generates a unique one.
 func WithConsumerTag(tag string) ListenOption {
 	return listenOption(func(l *Listener) { l.consumerTag = tag })
 }
 
-// Redelivery says how often and how soon an event comes again whose handler
-// failed, when noAck is off. The zero value of a field is its default.
+// Redelivery specifies how often and how soon an event is redelivered after its handler
+// failed. It requires AckAfterHandling. A field that is zero has its default.
 type Redelivery struct {
-	// Attempts bounds how often an event is handled, the first time included: 5
-	// by default; 1 is never again.
+	// Attempts limits how often an event is handled, including the first time. The
+	// default is 5; 1 disables redelivery.
 	Attempts int
-	// Delay is how long the first failed event waits, 1 s by default.
+	// Delay is the delay before the second attempt, 1 s by default.
 	Delay time.Duration
-	// Factor is what each delay grows by, 4 by default, and at least 1.
+	// Factor multiplies the delay after each further attempt. The default is 4, the
+	// minimum 1.
 	Factor float64
-	// MaxDelay bounds the delays, 10 minutes by default.
+	// MaxDelay limits the delays, 10 minutes by default.
 	MaxDelay time.Duration
 }
 
@@ -256,29 +258,30 @@ func (r Redelivery) withDefaults() Redelivery {
 	return r
 }
 
-// after returns how long an event waits that has been handled that often.
+// after returns the delay of an event that has been handled attempts times.
 func (r Redelivery) after(attempts int) time.Duration {
 	d := float64(r.Delay) * math.Pow(r.Factor, float64(max(attempts, 1)-1))
 	return max(min(time.Duration(min(d, float64(math.MaxInt64/2))), r.MaxDelay), time.Millisecond).Round(time.Millisecond)
 }
 
-// WithRedelivery sets how often and how soon failed events come again. It makes
+// WithRedelivery sets how often and how soon failed events are redelivered. It makes
 // AckAfterHandling the default.
 func WithRedelivery(r Redelivery) ListenOption {
 	return listenOption(func(l *Listener) { l.redelivery, l.redelivers = r.withDefaults(), true })
 }
 
-// WithPersistent asks the broker to keep the client's messages on disk: NestJS's
-// persistent. They survive the broker's restart in durable queues.
+// WithPersistent asks the broker to store the client's messages on disk, like NestJS's
+// persistent option. In durable queues they survive a restart of the broker.
 func WithPersistent() DialOption { return dialOption(func(c *Client) { c.persistent = true }) }
 
-// WithHeaders adds headers to all of the client's messages: NestJS's headers.
+// WithHeaders adds headers to all messages of the client, like NestJS's headers option.
 func WithHeaders(headers map[string]any) DialOption {
 	return dialOption(func(c *Client) { c.headers = headers })
 }
 
-// WithReplyQueue takes the answers from a queue, which must exist and be this
-// client's alone, in place of RabbitMQ's direct reply-to: NestJS's replyQueue.
+// WithReplyQueue receives replies through the named queue instead of RabbitMQ's direct
+// reply-to, like NestJS's replyQueue. The queue must exist, and only this client may
+// use it.
 func WithReplyQueue(name string) DialOption {
 	return dialOption(func(c *Client) { c.replyQueue = name })
 }

@@ -11,23 +11,23 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// outbox is what a listener sends by: replies, events that are to come again,
-// dead letters. Its connection is another than the one the listener takes messages
-// by, because a broker that is short of memory stops reading from those who
-// publish: the acknowledgments, which free memory, must not wait behind.
+// outbox sends a listener's replies, events to be redelivered, and dead letters. It has
+// a connection of its own, separate from the one that receives messages, because a
+// broker that is low on memory stops reading from connections that publish. It must
+// keep reading the acknowledgments, which free memory.
 type outbox struct {
 	*connection
 	*publisher
-	replies  uint16 // the channel of the answers
+	replies  uint16 // the channel for replies
 	mu       sync.Mutex
-	declared map[string]bool // the queues where events wait that are known to be there
+	declared map[string]bool // the retry queues that are known to exist
 }
 
-// openOutbox makes an outbox.
+// openOutbox connects an outbox.
 func (l *Listener) openOutbox(ctx context.Context) (*outbox, error) {
 	conn, err := l.connect(ctx, l.addresses, roleOutbox)
 	if err != nil {
-		if !l.outWarned.Swap(true) { // the listener's own connection tells the rest
+		if !l.outWarned.Swap(true) { // log once; the listener's own connection logs its failures as well
 			l.server.Logger().Warn("not connected to the broker", "queue", l.queue, "for", "sending", "error", err)
 		}
 		return nil, err
@@ -59,12 +59,12 @@ func (o *outbox) close(bool) {
 	o.shut()
 }
 
-// reply publishes a packet of an answer.
+// reply publishes one packet of a reply.
 func (o *outbox) reply(ctx context.Context, deadline time.Time, msg *publishing) error {
 	return o.wire.out.put(ctx, deadline, func(dst []byte) []byte { return appendPublish(dst, o.replies, msg, o.frameMax) })
 }
 
-// known reports whether a queue has been declared; forget makes it unknown.
+// known reports whether a queue is known to exist.
 func (o *outbox) known(queue string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -77,7 +77,8 @@ func (o *outbox) remember(queue string, known bool) {
 	o.declared[queue] = known
 }
 
-// declare declares a queue, on a channel of its own since it may be refused.
+// declare declares a queue unless it is known to exist. It uses a separate channel,
+// which the broker closes if it rejects the declaration.
 func (o *outbox) declare(queue string, durable bool, args amqp.Table) error {
 	if o.known(queue) {
 		return nil
@@ -94,11 +95,11 @@ func (o *outbox) declare(queue string, durable bool, args amqp.Table) error {
 	return nil
 }
 
-// replyTimeout bounds how long an answer waits for a connection to the broker,
-// beyond which its caller is likely to have given up.
+// replyTimeout limits how long a reply waits for a connection to the broker. After that
+// its caller has probably given up.
 const replyTimeout = 5 * time.Second
 
-// reply publishes a packet of an answer, when there is a connection.
+// reply publishes one packet of a reply, and waits for a connection if necessary.
 func (l *Listener) reply(ctx context.Context, msg *publishing) error {
 	deadline := time.Now().Add(replyTimeout)
 	if o, ok := l.out.now(); ok && o.taking() && o.reply(ctx, deadline, msg) == nil {
@@ -123,20 +124,21 @@ func (l *Listener) reply(ctx context.Context, msg *publishing) error {
 	}
 }
 
-// maxLate bounds the answers of nobody's handler that wait for a connection.
+// maxLate limits the replies of replySoon that wait for a connection.
 const maxLate = 256
 
-// replySoon is reply for the goroutine that reads, which must not wait.
+// replySoon is reply for the reading goroutine, which must not wait. It is used for
+// requests without a handler.
 func (l *Listener) replySoon(msg *publishing) {
 	if o, ok := l.out.now(); ok && o.taking() && o.reply(l.work, time.Now(), msg) == nil {
 		return
 	}
 	if l.late.Add(1) > maxLate {
 		l.late.Add(-1)
-		return // its caller waits in vain, as it does for whatever else is lost now
+		return // drop the reply; its caller times out
 	}
 	l.settling.Go(func() {
 		defer l.late.Add(-1)
-		_ = l.reply(l.moving, msg) // nobody is there to be told
+		_ = l.reply(l.moving, msg) // on an error the caller times out
 	})
 }

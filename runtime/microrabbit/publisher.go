@@ -12,40 +12,41 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// publisher sends messages over one channel and learns from the broker what has
-// become of each, with any number of them under way.
+// publisher sends messages over one channel and matches the broker's confirmations and
+// returned messages to them. Any number of messages can be pending.
 type publisher struct {
 	conn    *connection
 	channel uint16
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	next    uint64     // the number of the next message
 	pending map[uint64]*sent
 	oldest  uint64 // no message with a lower number is pending
-	gone    bool   // nothing more is settled
+	gone    bool   // abandon has been called
 }
 
 // sent is a message that the broker has not confirmed yet.
 type sent struct {
-	key    string      // how it is known again should it be returned
+	key    string      // identifies the message if it is returned
 	failed error       // why it was returned
 	settle func(error) // called once; must not block
 }
 
-// newPublisher makes ch, which was opened last, a publisher's. deliver, unless
-// nil, takes what is delivered by it.
+// newPublisher returns a publisher for ch, which must be the channel that was opened
+// last. deliver, unless nil, is called with each message delivered on the channel.
 func newPublisher(conn *connection, ch *amqp.Channel, deliver func(*incoming)) (*publisher, error) {
 	p := &publisher{conn: conn, next: 1, oldest: 1, pending: map[uint64]*sent{}}
 	p.channel = conn.wire.attach(&plane{deliver: deliver, returned: p.returned, confirmed: p.confirmed})
 	if err := ch.Confirm(false); err != nil {
-		return nil, at(err, "ask %s for confirmations", conn.name)
+		return nil, at(err, "enable confirmations on %s", conn.name)
 	}
 	return p, nil
 }
 
 var errRefused = fmt.Errorf("%w: the broker rejected the message (is the queue full?)", micro.ErrShed)
 
-// confirmed takes a confirmation: of one message, or of all up to it.
+// confirmed handles a confirmation of one message or, with multiple, of all messages up
+// to it.
 func (p *publisher) confirmed(number uint64, multiple, ack bool) {
 	var err error
 	if !ack {
@@ -74,7 +75,7 @@ func (p *publisher) confirmed(number uint64, multiple, ack bool) {
 	}
 }
 
-// errNoQueue is the error of a message that the broker had no queue for.
+// errNoQueue returns the error of a message that the broker could not route to a queue.
 func errNoQueue(exchange, key string) error {
 	if exchange == "" {
 		return fmt.Errorf("%w: the broker has no queue %q", micro.ErrNotServed, key)
@@ -82,7 +83,7 @@ func errNoQueue(exchange, key string) error {
 	return fmt.Errorf("%w: no queue is bound to the exchange %q for %q", micro.ErrNotServed, exchange, key)
 }
 
-// returned takes a message that comes back, which its confirmation follows.
+// returned handles a message that the broker returns. Its confirmation follows.
 func (p *publisher) returned(r *incoming) {
 	err := errNoQueue(string(r.exchange), string(r.key))
 	if r.replyCode != amqp.NoRoute {
@@ -98,7 +99,7 @@ func (p *publisher) returned(r *incoming) {
 	}
 }
 
-// returnKey identifies a message among those under way.
+// returnKey identifies a message among the pending ones.
 func returnKey(correlationID, messageID string) string {
 	if correlationID != "" {
 		return correlationID
@@ -106,7 +107,7 @@ func returnKey(correlationID, messageID string) string {
 	return "\x00" + messageID
 }
 
-// abandon fails what will never be confirmed with why.
+// abandon fails all pending messages with why.
 func (p *publisher) abandon(why error) {
 	p.mu.Lock()
 	all := p.pending
@@ -117,12 +118,12 @@ func (p *publisher) abandon(why error) {
 	}
 }
 
-// errUnsent tells that a message has certainly not left, because its connection
-// had ended before.
+// errUnsent means that a message was certainly not sent, because its connection had
+// ended before.
 var errUnsent = fmt.Errorf("%w: before the message was sent", micro.ErrConnectionLost)
 
-// send hands a message to the connection. settle is called once, later, unless
-// there is an error: then it was not sent.
+// send queues a message for writing. If it returns nil, settle is called once, later;
+// otherwise the message was not sent.
 func (p *publisher) send(ctx context.Context, deadline time.Time, msg *publishing, settle func(error)) error {
 	s := &sent{key: returnKey(msg.correlationID, msg.messageID), settle: settle}
 	gone := false
@@ -143,8 +144,8 @@ func (p *publisher) send(ctx context.Context, deadline time.Time, msg *publishin
 	return p.stuck()
 }
 
-// number gives a message that is about to be written the number by which it will
-// be confirmed; false tells that none will be any more.
+// number assigns to a message that is about to be written the number that its
+// confirmation will have. It returns false if the publisher has been abandoned.
 func (p *publisher) number(s *sent) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,17 +157,17 @@ func (p *publisher) number(s *sent) bool {
 	return true
 }
 
-// stuck is the error of a message that the broker did not take in time.
+// stuck returns the error of a message that the broker did not accept in time.
 func (p *publisher) stuck() error {
 	why, _ := p.conn.blocking()
 	if why == "" {
-		why = "it does not read"
+		why = "it is not reading from the connection"
 	}
 	return fmt.Errorf("%w: the broker accepts no messages at the moment: %s", micro.ErrUnreachable, why)
 }
 
-// await waits until the broker takes messages; the error tells that it did not
-// before deadline or the end of ctx.
+// await waits until the broker accepts messages. It returns an error if the deadline
+// passes, ctx ends, or the connection is lost first.
 func (p *publisher) await(ctx context.Context, deadline time.Time) error {
 	why, over := p.conn.blocking()
 	if why == "" {

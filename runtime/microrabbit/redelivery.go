@@ -14,22 +14,22 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// The headers of messages that come again or go to the dead letters.
+// The headers of redelivered events and dead letters.
 const (
-	headerRetries  = "x-retries"       // how often the event has come again after a failure
+	headerRetries  = "x-retries"       // how often the event has been redelivered after a failure
 	headerReason   = "x-dead-reason"   // why it is a dead letter: failed, permanent, no handler, not JSON
-	headerError    = "x-dead-error"    // the text of the last failure
-	headerExchange = "x-sent-exchange" // where the event was sent to at first, unless to the queue
-	headerKey      = "x-sent-key"
-	headerQueue    = "x-dead-queue" // the queue it was in
+	headerError    = "x-dead-error"    // the text of the last error
+	headerExchange = "x-sent-exchange" // the original exchange, unless the message was sent directly to the queue
+	headerKey      = "x-sent-key"      // the original routing key
+	headerQueue    = "x-dead-queue"    // the queue that the dead letter was in
 )
 
-// attempt returns how often a message has been handled with this time.
+// attempt returns the number of the current attempt to handle a message, starting at 1.
 func attempt(headers map[string]any) int {
 	return 1 + number(headers[headerRetries]) + number(headers["x-delivery-count"])
 }
 
-// number reads a header that counts something; anything else is 0.
+// number returns the value of an integer header, or 0 for any other type.
 func number(v any) int {
 	n := int64(0)
 	switch v := v.(type) {
@@ -62,7 +62,7 @@ func (l *Listener) setUpDeadLetter(ch *amqp.Channel) error {
 	return at(ch.QueueBind(name, "#", name, false, nil), "bind the dead-letter queue %q", name)
 }
 
-// refuse puts away a message that nobody handles; a request has been answered.
+// refuse gives up a message without a handler. If it is a request, it has been answered.
 func (l *Listener) refuse(m *message) {
 	why := "no handler"
 	if m.bad {
@@ -71,7 +71,7 @@ func (l *Listener) refuse(m *message) {
 	l.bury(m, why, nil)
 }
 
-// failed decides what becomes of an event whose handler failed.
+// failed redelivers or gives up an event whose handler failed.
 func (l *Listener) failed(m *message, err error) {
 	switch {
 	case permanent(err):
@@ -83,23 +83,23 @@ func (l *Listener) failed(m *message, err error) {
 	}
 }
 
-// permanent reports whether an event fails again however often it comes: its
-// handler says with a status that the fault is the event's own.
+// permanent reports whether redelivering an event cannot help, because the status of
+// its handler's error says that the event itself is at fault.
 func permanent(err error) bool {
 	var told *micro.Error
 	if !errors.As(err, &told) {
 		return false
 	}
 	switch told.Status {
-	case 408, 425, 429: // too late, too early, too often
+	case 408, 425, 429: // Request Timeout, Too Early, Too Many Requests
 		return false
 	}
 	return told.Status >= 400 && told.Status < 500
 }
 
-// again sends a failed event to the queue where it waits for its next attempt,
-// and acknowledges it when the broker has confirmed that. Whatever fails in
-// between, the event is at least in one of the two queues.
+// again moves a failed event to the queue in which it waits for its next attempt. The
+// original is acknowledged when the broker has confirmed the copy, so after a failure
+// at any point the event is in at least one of the two queues.
 func (l *Listener) again(m *message) {
 	delay := l.redelivery.after(m.Attempt)
 	name := retryQueue(m.Queue, delay)
@@ -110,14 +110,14 @@ func (l *Listener) again(m *message) {
 	l.move(m, msg, func(o *outbox) error { return l.declareRetry(o, m.Queue, name, delay) })
 }
 
-// retryQueue is the name of the queue where events wait for so long.
+// retryQueue returns the name of the queue in which events wait for delay.
 func retryQueue(queue string, delay time.Duration) string {
 	suffix := fmt.Sprintf(".retry.%d", delay.Milliseconds())
 	return queue[:min(len(queue), maxShort-len(suffix))] + suffix
 }
 
-// declareRetry declares the queue where events wait; after delay each goes back to
-// the queue it came from.
+// declareRetry declares the queue in which events wait. After delay, the broker moves
+// each event back to its original queue.
 func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Duration) error {
 	return o.declare(name, l.topology.Queue.durable() && !l.topology.Queue.Exclusive, amqp.Table{
 		"x-message-ttl":             delay.Milliseconds(),
@@ -126,7 +126,7 @@ func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Durati
 	})
 }
 
-// bury puts a message away for good.
+// bury gives up a message: it moves it to the dead letters or rejects it.
 func (l *Listener) bury(m *message, why string, err error) {
 	attrs := []any{"queue", m.Queue, "reason", why, "attempt", m.Attempt, "message_id", m.MessageID}
 	if l.topology.DeadLetter == "" {
@@ -147,9 +147,9 @@ func (l *Listener) bury(m *message, why string, err error) {
 
 func clip(text string) string { return string(js.SanitizeUTF8([]byte(text[:min(len(text), 1024)]))) }
 
-// copy makes the message again, to be sent elsewhere, with all that it has but what
-// was for its way here: its expiration, further addressees, and its sender's name,
-// which the broker would not take from us.
+// copy returns a copy of the message to publish elsewhere. It omits the expiration, the
+// further recipients (CC and BCC), and the user ID, which the broker would reject
+// because it must be the user of the publishing connection.
 func (m *message) copy() *publishing {
 	p := &publishing{mandatory: true, properties: m.properties, body: m.body}
 	p.headers = make(map[string]any, len(m.Headers)+5)
@@ -165,9 +165,9 @@ func (m *message) copy() *publishing {
 	return p
 }
 
-// move publishes msg in place of m and acknowledges m when the broker has it. It
-// goes on trying for as long as the connection that m came by lives: without it the
-// broker gives m to somebody else.
+// move publishes msg in place of m, and acknowledges m when the broker has confirmed
+// msg. It retries until the connection on which m was received is closed; the broker
+// then delivers m to another consumer.
 func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error) {
 	if m.settled.Swap(true) {
 		return
@@ -177,10 +177,10 @@ func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error
 		for {
 			err := l.moveOnce(msg, prepare)
 			if err == nil {
-				_ = m.in.ack(m.in.channel, m.tag, false) // if it is lost the message comes twice, never not at all
+				_ = m.in.ack(m.in.channel, m.tag, false) // if the acknowledgment is lost, the message is duplicated, but never lost
 				return
 			}
-			l.server.LogPeer(slog.LevelError, "message cannot be moved yet", "queue", m.Queue, "to", msg.key, "error", err)
+			l.server.LogPeer(slog.LevelError, "could not move message; retrying", "queue", m.Queue, "to", msg.key, "error", err)
 			if m.in.IsClosed() || !pause.wait(l.moving) {
 				return
 			}
@@ -204,7 +204,7 @@ func (l *Listener) moveOnce(msg *publishing, prepare func(*outbox) error) error 
 	}
 	err = o.publish(ctx, time.Now().Add(moveTimeout), msg)
 	if errors.Is(err, micro.ErrNotServed) {
-		o.remember(msg.key, false) // somebody has deleted it
+		o.remember(msg.key, false) // the queue was deleted
 	}
 	return err
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// session is what a client has on one connection.
+// session is a client's state on one connection.
 type session struct {
 	*connection
 	*publisher
 	client *Client
-	took   time.Duration // to connect
+	took   time.Duration // the time it took to connect
 }
 
-// connected returns the session, and waits for one as long as the message and
-// one attempt to connect may take.
+// connected returns the session. If there is none, it waits for one until the deadline
+// of the request, but no longer than an attempt to connect may take.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
 	if s, ok := c.link.now(); ok {
 		return s, nil
@@ -45,7 +45,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	return s, nil
 }
 
-// open makes a session: a connection, the queue, and the consumer of answers.
+// open opens a session: it connects, declares the queue, and starts consuming replies.
 func (c *Client) open(ctx context.Context) (*session, error) {
 	start := time.Now()
 	conn, err := c.connect(ctx, c.addresses, roleClient)
@@ -74,7 +74,7 @@ func (s *session) setUp() error {
 	take := c.take
 	if !noAck {
 		take = func(in *incoming) {
-			_ = s.ack(s.publisher.channel, in.tag, false) // should it be lost, the answer comes again and is dropped
+			_ = s.ack(s.publisher.channel, in.tag, false) // if the acknowledgment is lost, the reply is redelivered and dropped
 			c.take(in)
 		}
 	}
@@ -82,10 +82,10 @@ func (s *session) setUp() error {
 		return err
 	}
 	_, err = ch.Consume(c.replyQueue, "", noAck, false, false, false, nil)
-	return at(err, "take answers from the queue %q", c.replyQueue)
+	return at(err, "consume replies from the queue %q", c.replyQueue)
 }
 
-// close ends the session, and everything that waits on it.
+// close ends the session and fails its pending calls and messages.
 func (s *session) close(wanted bool) {
 	why := micro.ErrClosed
 	if !wanted {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// maxDepth bounds how deep tables and lists may lie in one another.
+// maxDepth limits how deeply tables and lists may be nested.
 const maxDepth = 64
 
-// checkTable refuses headers that AMQP cannot carry.
+// checkTable returns an error if AMQP cannot encode the headers.
 func checkTable(t map[string]any, depth int) error {
 	for k, v := range t {
 		if len(k) > maxShort {
@@ -44,7 +44,7 @@ func checkField(v any, depth int) error {
 	return fmt.Errorf("AMQP has no type for a %T", v)
 }
 
-// appendTable appends a table that checkTable has passed.
+// appendTable appends a table that checkTable has accepted.
 func appendTable(dst []byte, t map[string]any) []byte {
 	return appendSized(dst, func(dst []byte) []byte {
 		for k, v := range t {
@@ -54,11 +54,11 @@ func appendTable(dst []byte, t map[string]any) []byte {
 	})
 }
 
-// appendSized appends what build does, with its length before it.
+// appendSized appends a 4-byte length and the bytes that build appends.
 func appendSized(dst []byte, build func([]byte) []byte) []byte {
 	at := len(dst)
 	dst = build(append(dst, 0, 0, 0, 0))
-	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4)) //nolint:gosec // far below
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4)) //nolint:gosec // far below 4 GiB
 	return dst
 }
 
@@ -86,8 +86,8 @@ func appendField(dst []byte, v any) []byte {
 	return appendNumber(dst, v)
 }
 
-// appendNumber appends a whole number, in its own size where AMQP and everybody
-// who speaks it agree on one.
+// appendNumber appends an integer. It keeps the integer's size only if AMQP and its
+// implementations agree on a type of that size.
 func appendNumber(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case int:
@@ -115,7 +115,7 @@ func appendInt(dst []byte, kind byte, n int64) []byte {
 }
 
 func appendLong(dst []byte, kind byte, text string) []byte {
-	dst = binary.BigEndian.AppendUint32(append(dst, kind), uint32(len(text))) //nolint:gosec // far below
+	dst = binary.BigEndian.AppendUint32(append(dst, kind), uint32(len(text))) //nolint:gosec // far below 4 GiB
 	return append(dst, text...)
 }
 
@@ -128,8 +128,8 @@ func appendList[T any](dst []byte, list []T) []byte {
 	})
 }
 
-// parseTable reads headers; what cannot be read ends them. Nested tables are
-// map[string]any and lists []any; numbers keep their size.
+// parseTable reads headers up to the first that it cannot read. Nested tables are
+// decoded as map[string]any, lists as []any, and numbers with their size.
 func parseTable(b []byte) map[string]any {
 	p := parser{rest: b}
 	t, _ := p.table(0)
@@ -149,7 +149,7 @@ func (p *parser) table(depth int) (t map[string]any, ok bool) {
 	return t, !p.bad
 }
 
-// field reads one value; false tells that it cannot be read.
+// field reads one value. ok is false if it cannot be read.
 func (p *parser) field(depth int) (v any, ok bool) {
 	switch kind := p.byte(); kind {
 	case 'V':
@@ -161,14 +161,14 @@ func (p *parser) field(depth int) (v any, ok bool) {
 	case 'x':
 		return append([]byte{}, p.long()...), true
 	case 'T':
-		return time.Unix(int64(p.uint64()), 0).UTC(), true //nolint:gosec // as AMQP has it
+		return time.Unix(int64(p.uint64()), 0).UTC(), true //nolint:gosec // AMQP's timestamp is unsigned
 	case 'f':
 		return math.Float32frombits(p.uint32()), true
 	case 'd':
 		return math.Float64frombits(p.uint64()), true
 	case 'D':
 		scale, n := p.byte(), p.uint32()
-		return float64(int32(n)) / math.Pow10(int(scale)), true //nolint:gosec // as AMQP has it
+		return float64(int32(n)) / math.Pow10(int(scale)), true //nolint:gosec // the same bits
 	case 'F', 'A':
 		return p.nested(kind, depth)
 	default:
@@ -176,7 +176,7 @@ func (p *parser) field(depth int) (v any, ok bool) {
 	}
 }
 
-//nolint:gosec // AMQP's numbers are the same bits
+//nolint:gosec // the same bits
 func (p *parser) number(kind byte) (v any, ok bool) {
 	switch kind {
 	case 'b':

@@ -9,8 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// exchangeName is the exchange's name: the queue's when wildcards are used and
-// there is no other.
+// exchangeName returns the name of the exchange, which is that of the queue by default.
 func (s *shared) exchangeName() string {
 	return cmp.Or(s.topology.Exchange, s.queue)
 }
@@ -36,7 +35,7 @@ func (s *shared) bind(ch *amqp.Channel, queue, key string) error {
 	return at(ch.QueueBind(queue, key, name, false, nil), "bind the queue %q to the exchange %q under %q", queue, name, key)
 }
 
-// setUpServer declares and binds what a server reads from, and returns the
+// setUpServer declares and binds the queue that a server consumes, and returns the
 // queue's name (docs/wire.md 4.4).
 func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Server) (queue string, err error) {
 	queue = s.queue
@@ -72,8 +71,9 @@ func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Serve
 	return queue, nil
 }
 
-// assertNamed declares the queue. One that the broker made up a name for is
-// looked for under that name first, where it may have outlived the connection.
+// assertNamed declares the queue and returns its name. If the broker chose the name,
+// and the queue may have outlived the last connection, assertNamed returns the known
+// name without declaring the queue again.
 func (s *shared) assertNamed(ch *amqp.Channel, known string) (string, error) {
 	if s.queue == "" && known != "" && !s.topology.Queue.Exclusive && !s.topology.Queue.AutoDelete {
 		return known, nil
@@ -81,7 +81,7 @@ func (s *shared) assertNamed(ch *amqp.Channel, known string) (string, error) {
 	return s.assertQueue(ch, s.queue)
 }
 
-// setUpClient declares and binds what a client sends to.
+// setUpClient declares and binds the queue or exchange that a client sends to.
 func (s *shared) setUpClient(ch *amqp.Channel) error {
 	if s.published() {
 		return s.assertExchange(ch)

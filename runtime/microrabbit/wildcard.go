@@ -7,9 +7,9 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// route finds the handlers of a message where patterns may hold wildcards: those
-// of the very pattern first, then the first that matches, in the order of
-// registration (docs/wire.md 4.4). The zero Route leaves it to the server.
+// route finds the handlers of a message if patterns may contain wildcards. An exact
+// match comes first, then the first matching pattern in the order of registration
+// (docs/wire.md 4.4). The zero Route means that the server looks up the exact pattern.
 func (l *Listener) route(p *wire.Packet) micro.Route {
 	if !l.topology.Wildcards {
 		return micro.Route{}
@@ -27,8 +27,8 @@ func (l *Listener) route(p *wire.Packet) micro.Route {
 	return micro.Route{}
 }
 
-// patternText is the pattern of a packet as NestJS matches it: a string as it
-// is, anything else as JSON; undefined is "".
+// patternText returns the pattern of a packet in the form that NestJS matches: a string
+// without quotes, anything else as JSON, and "" if the pattern is undefined.
 func patternText(raw []byte) (text string, defined bool) {
 	if raw == nil {
 		return "", false
@@ -43,8 +43,8 @@ func patternText(raw []byte) (text string, defined bool) {
 	return p.JSON(), true
 }
 
-// matches reports whether NestJS finds that pattern, which has wildcards, matches
-// a text: between dots * is one word, and # at the end any number of them.
+// matches reports whether a pattern with wildcards matches a text in NestJS: * matches
+// one word between dots, and # at the end matches any number of words.
 func matches(pattern, text string) bool {
 	if text == "" {
 		return pattern == "#"

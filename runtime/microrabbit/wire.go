@@ -7,32 +7,32 @@ import (
 	"time"
 )
 
-// socket is the connection that the driver speaks AMQP over. Messages do not go
-// through the driver: their frames are taken out of what is read and put into
-// what is written, here. The driver makes three writes for a message, and hands a
-// delivery through three goroutines and a queue without bound; here whoever reads
-// hands the messages of a read on, so that a server that is full reads no more,
-// and whatever is to be written at a time leaves in one write.
+// socket is the connection over which the driver speaks AMQP. Messages bypass the
+// driver: socket extracts their frames from the data it reads, and inserts frames into
+// the data that the driver writes. The driver would make three writes per message, and
+// pass each delivery through three goroutines and an unbounded queue. Here the reading
+// goroutine delivers the messages of each read itself, so a server at its limit stops
+// reading, and everything that is pending is sent in one write.
 //
-// One goroutine at a time leads: it reads, cuts frames, and runs the functions of
-// the planes. Should one of them take long, another goroutine may take over.
+// One goroutine at a time leads: it reads, splits the data into frames, and calls the
+// functions of the planes. If one of them takes long, another goroutine may take over.
 type socket struct {
 	net.Conn
 	opened atomic.Uint32                     // the channel that was opened last
-	planes atomic.Pointer[map[uint16]*plane] // by channel; the map does not change
+	planes atomic.Pointer[map[uint16]*plane] // by channel; the map is never modified
 
-	// Of the leader alone.
+	// Used only by the leader.
 	in       []byte
-	start    int // in[start:end] has been read and not dealt with
+	start    int // in[start:end] has been read but not processed
 	end      int
-	theirs   int // bytes of the frame at start that go to the driver
+	theirs   int // the number of bytes of the frame at start that are still to go to the driver
 	extended time.Time
 
-	patience atomic.Int64 // nanoseconds that a read may take
+	patience atomic.Int64 // the read timeout in nanoseconds, set by the driver
 
 	driver driverPipe
 	out    wireOut
-	ended  chan struct{} // closed when nobody leads any more
+	ended  chan struct{} // closed when the last leader has returned
 }
 
 func newSocket(conn net.Conn) *socket {
@@ -43,9 +43,9 @@ func newSocket(conn net.Conn) *socket {
 	return w
 }
 
-// attach gives the messages of the channel that was opened last to p.
+// attach makes p receive the messages of the channel that was opened last.
 func (w *socket) attach(p *plane) (channel uint16) {
-	channel = uint16(w.opened.Load()) //nolint:gosec // it was one
+	channel = uint16(w.opened.Load()) //nolint:gosec // stored from a uint16
 	planes := map[uint16]*plane{channel: p}
 	for ch, other := range *w.planes.Load() {
 		if ch != channel {
@@ -56,25 +56,26 @@ func (w *socket) attach(p *plane) (channel uint16) {
 	return channel
 }
 
-// Read is for the driver: it gives the frames that are its own.
+// Read reads the driver's frames. Only the driver calls it.
 func (w *socket) Read(p []byte) (int, error) { return w.driver.read(p) }
 
-// Write is for the driver.
+// Write queues the driver's frames for writing. Only the driver calls it.
 func (w *socket) Write(b []byte) (int, error) { return w.out.writeDriver(b) }
 
-// SetReadDeadline is for the driver.
+// SetReadDeadline sets the read deadline, and the read timeout from now on. Only the
+// driver calls it.
 func (w *socket) SetReadDeadline(t time.Time) error {
 	w.patience.Store(int64(max(time.Until(t), 0)))
 	return w.Conn.SetReadDeadline(t)
 }
 
-// Close closes the connection; what has not been written is dropped.
+// Close closes the connection and drops data that has not been written.
 func (w *socket) Close() error {
 	w.out.fail(net.ErrClosed)
 	return nil
 }
 
-// driverPipe holds what has been read for the driver until it takes it.
+// driverPipe holds data that has been read for the driver until the driver reads it.
 type driverPipe struct {
 	mu   sync.Mutex
 	some sync.Cond
@@ -96,7 +97,8 @@ func (d *driverPipe) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// add gives the driver more to read, and then, unless it is nil, an error.
+// add appends data for the driver. A non-nil err is returned to the driver after it has
+// read all data.
 func (d *driverPipe) add(b []byte, err error) {
 	d.mu.Lock()
 	d.data = append(d.data, b...)

@@ -9,11 +9,11 @@ import (
 
 const (
 	readBuffer = 32 << 10
-	frameLimit = 128 << 10 // bytes of a frame's payload
+	frameLimit = 128 << 10 // the maximum payload of a frame in bytes
 )
 
-// lead reads until the connection ends, which it tells the driver, or somebody
-// else leads.
+// lead reads until the connection ends or another goroutine leads. When the connection
+// ends, it passes the error to the driver.
 func (w *socket) lead() {
 	for {
 		if !w.rest() {
@@ -26,7 +26,7 @@ func (w *socket) lead() {
 		if err != nil {
 			w.out.fail(err)
 			if !w.rest() {
-				return // who leads now will find the same error
+				return // the new leader will get the same error
 			}
 			w.driver.add(nil, err)
 			close(w.ended)
@@ -35,8 +35,8 @@ func (w *socket) lead() {
 	}
 }
 
-// rest tells the planes that what was read has been dealt with; false tells that
-// this goroutine does not lead any more.
+// rest notifies the planes that all data read so far has been processed. It returns
+// false if this goroutine no longer leads.
 func (w *socket) rest() bool {
 	for _, p := range *w.planes.Load() {
 		if p.idle != nil && !p.idle() {
@@ -46,7 +46,7 @@ func (w *socket) rest() bool {
 	return true
 }
 
-// fill reads more.
+// fill reads more data.
 func (w *socket) fill() error {
 	w.end = copy(w.in, w.in[w.start:w.end])
 	w.start = 0
@@ -54,10 +54,11 @@ func (w *socket) fill() error {
 		w.in = append(w.in, make([]byte, len(w.in))...)
 	}
 	if d := time.Duration(w.patience.Load()); d > 0 {
-		// The driver does so for its frames, and knows nothing of ours.
+		// The driver extends the deadline when it reads a frame. It does not see the
+		// frames of messages.
 		if now := time.Now(); now.Sub(w.extended) > time.Second {
 			w.extended = now
-			_ = w.Conn.SetReadDeadline(now.Add(d)) // should it fail, so does the read
+			_ = w.Conn.SetReadDeadline(now.Add(d)) // if it fails, so does Read
 		}
 	}
 	n, err := w.Conn.Read(w.in[w.end:])
@@ -70,8 +71,8 @@ func (w *socket) fill() error {
 
 var errBadFrame = errors.New("the broker sent an invalid frame")
 
-// pass deals with what has been read: frames of messages go to their planes, all
-// else to the driver.
+// pass processes the data that has been read: the frames of messages go to their planes,
+// everything else to the driver.
 func (w *socket) pass() error {
 	for {
 		b := w.in[w.start:w.end]
@@ -99,7 +100,7 @@ func (w *socket) pass() error {
 		case len(b) < size+frameRoom:
 			return nil
 		case b[frameHead+size] != frameEnd:
-			return fmt.Errorf("%w: it does not end", errBadFrame)
+			return fmt.Errorf("%w: it has no end marker", errBadFrame)
 		}
 		w.start += size + frameRoom
 		if err := plane.frame(kind, b[frameHead:frameHead+size]); err != nil {
@@ -108,27 +109,28 @@ func (w *socket) pass() error {
 	}
 }
 
-// plane takes the messages of one channel.
+// plane receives the messages of one channel.
 type plane struct {
-	// deliver and returned are given each message; confirmed each confirmation. A
-	// function that is nil leaves the driver what it would take.
+	// deliver is called with each delivered message, returned with each returned one,
+	// and confirmed with each confirmation. If one of them is nil, its frames go to the
+	// driver.
 	deliver, returned func(*incoming)
 	confirmed         func(tag uint64, multiple, ack bool)
-	// idle is called when what was read has been dealt with. False tells that the
-	// goroutine that called it does not lead any more.
+	// idle is called when all data read so far has been processed. It returns false if
+	// the calling goroutine no longer leads.
 	idle func() bool
 
-	// Of the leader alone: the message whose frames are coming.
-	expects byte // the kind of the next frame; 0 is a method
+	// Used only by the leader, for the message whose frames are being received.
+	expects byte // the type of the next frame; 0 means a method
 	take    func(*incoming)
 	message incoming
 	size    uint64
 	body    []byte
-	args    []byte // of the method
+	args    []byte // the arguments of the method
 	head    []byte // the payload of the header
 }
 
-// wants reports whether a frame belongs to a message, rather than to the driver.
+// wants reports whether the plane, rather than the driver, handles a frame.
 func (p *plane) wants(kind byte, payload []byte) bool {
 	if p == nil {
 		return false
@@ -150,7 +152,7 @@ func (p *plane) wants(kind byte, payload []byte) bool {
 	return false
 }
 
-// frame takes the next frame of the channel.
+// frame handles the next frame of the channel.
 func (p *plane) frame(kind byte, payload []byte) error {
 	switch kind {
 	case frameMethod:
@@ -181,7 +183,7 @@ func (p *plane) method(method uint16, args []byte) error {
 		return err
 	}
 	p.message = incoming{}
-	p.args = append(p.args[:0], args...) // the message's frames may come by several reads
+	p.args = append(p.args[:0], args...) // the message's frames may be spread over several reads
 	p.expects = frameHeader
 	if method == basicDeliver {
 		p.take = p.deliver

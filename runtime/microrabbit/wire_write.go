@@ -10,34 +10,34 @@ import (
 	"time"
 )
 
-// wireOut is what is written to a connection: frames of the driver and of ours,
-// which gather until somebody writes them all. Should that fail, the connection
-// is closed, which the reader notices.
+// wireOut is the output of a connection. It collects the frames of the driver and of
+// messages until one goroutine writes them all. If a write fails, it closes the
+// connection, which ends the reader as well.
 type wireOut struct {
 	conn net.Conn
-	wake chan struct{} // there is something for run to write
-	// inline: who adds frames writes them, unless somebody does already. It may
-	// block then for as long as the broker does not read.
+	wake chan struct{} // run has data to write
+	// inline makes put write the frames itself unless another goroutine is writing. put
+	// may then block for as long as the broker does not read.
 	inline bool
 
-	mu      sync.Mutex    // guards what follows
-	pending []byte        // to be written
+	mu      sync.Mutex    // guards the fields below
+	pending []byte        // data to write
 	spare   []byte        // the buffer of the last write
-	writing bool          // somebody writes
-	corked  int           // as many will write later what is added now
-	changed chan struct{} // closed when pending or the driver's frame change; nil: nobody waits
-	err     error         // why nothing more is written
+	writing bool          // a goroutine is writing
+	corked  int           // the number of calls of cork without uncork
+	changed chan struct{} // closed when pending or the driver's frame changes; nil if no goroutine waits
+	err     error         // why the connection ended
 
-	// Of the frame that the driver is writing.
+	// The frame that the driver is writing.
 	left    int
 	head    [frameHead]byte
-	headLen int // bytes of head that are known
+	headLen int // the number of valid bytes in head
 }
 
 const (
-	maxPending = 1 << 20  // bytes that wait to be written; past it everybody waits
-	flushAt    = 64 << 10 // bytes that are written even while corked
-	maxRounds  = 4        // writes that somebody does for others
+	maxPending = 1 << 20  // pending bytes above which writers wait
+	flushAt    = 64 << 10 // pending bytes that are written even while corked
+	maxRounds  = 4        // writes in a row by one goroutine before run takes over
 	preamble   = 8        // bytes that the driver writes before its first frame
 )
 
@@ -45,7 +45,7 @@ func (o *wireOut) init(conn net.Conn) {
 	o.conn, o.wake, o.left = conn, make(chan struct{}, 1), preamble
 }
 
-// writeDriver notes what the driver writes.
+// writeDriver appends data that the driver writes.
 func (o *wireOut) writeDriver(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -62,10 +62,10 @@ func (o *wireOut) writeDriver(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// inFrame reports whether the driver has written a part of a frame.
+// inFrame reports whether the driver has written only part of a frame.
 func (o *wireOut) inFrame() bool { return o.left > 0 || o.headLen > 0 }
 
-// follow keeps count of where the driver's frames end.
+// follow tracks where the driver's frames end.
 func (o *wireOut) follow(b []byte) {
 	for len(b) > 0 {
 		if o.left > 0 {
@@ -84,7 +84,7 @@ func (o *wireOut) follow(b []byte) {
 	}
 }
 
-// rouse makes run write.
+// rouse wakes run.
 func (o *wireOut) rouse() {
 	select {
 	case o.wake <- struct{}{}:
@@ -92,7 +92,7 @@ func (o *wireOut) rouse() {
 	}
 }
 
-// tell wakes who waits for a change.
+// tell wakes the goroutines in await.
 func (o *wireOut) tell() {
 	if o.changed != nil {
 		close(o.changed)
@@ -100,7 +100,8 @@ func (o *wireOut) tell() {
 	}
 }
 
-// await waits, without mu, for a change; false tells that over or done came first.
+// await releases mu while it waits for a change. It returns false if over or done fired
+// first.
 func (o *wireOut) await(over <-chan time.Time, done <-chan struct{}) bool {
 	if o.changed == nil {
 		o.changed = make(chan struct{})
@@ -118,10 +119,10 @@ func (o *wireOut) await(over <-chan time.Time, done <-chan struct{}) bool {
 	}
 }
 
-var errNoRoom = errors.New("the broker does not read")
+var errNoRoom = errors.New("the broker is not reading")
 
-// put appends whole frames with build. It waits for room until deadline, or the
-// end of ctx; after an error nothing has been added.
+// put appends whole frames with build. It waits for room until the deadline passes or
+// ctx ends. If it returns an error, it has appended nothing.
 func (o *wireOut) put(ctx context.Context, deadline time.Time, build func([]byte) []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -152,8 +153,8 @@ func (o *wireOut) crowded() bool {
 	return o.err == nil && (o.inFrame() || len(o.pending) >= maxPending)
 }
 
-// flush writes what is there; mu is held, though not all the time. With yield it
-// lets the other goroutines that are ready add theirs first.
+// flush writes the pending data. The caller holds mu, which flush releases during the
+// writes. With yield it first lets other runnable goroutines add their frames.
 func (o *wireOut) flush(yield bool) {
 	o.writing = true
 	if yield {
@@ -184,14 +185,14 @@ func (o *wireOut) flush(yield bool) {
 	}
 }
 
-// cork holds what is put back until uncork.
+// cork holds back frames that are added with put until uncork.
 func (o *wireOut) cork() {
 	o.mu.Lock()
 	o.corked++
 	o.mu.Unlock()
 }
 
-// uncork writes what has gathered.
+// uncork ends one cork. The last uncork writes the pending data.
 func (o *wireOut) uncork() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -201,7 +202,7 @@ func (o *wireOut) uncork() {
 	o.flush(false)
 }
 
-// run writes what others leave to it until the connection is closed.
+// run writes the data that other goroutines leave to it, until the connection is closed.
 func (o *wireOut) run() {
 	for range o.wake {
 		o.mu.Lock()
@@ -216,7 +217,7 @@ func (o *wireOut) run() {
 	}
 }
 
-// fail ends the connection.
+// fail closes the connection because of err.
 func (o *wireOut) fail(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
