@@ -280,6 +280,9 @@ func earlier(a, b time.Time) time.Time {
 
 // wait waits for d, or returns the context's error.
 func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 && ctx.Err() == nil {
+		return nil
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
