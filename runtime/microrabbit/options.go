@@ -285,13 +285,3 @@ func WithHeaders(headers map[string]any) DialOption {
 func WithReplyQueue(name string) DialOption {
 	return dialOption(func(c *Client) { c.replyQueue = name })
 }
-
-// WithNoAck is WithAck with AckOnReceipt or, if noAck is false, AckAfterHandling.
-//
-// Deprecated: use WithAck.
-func WithNoAck(noAck bool) Option {
-	if noAck {
-		return WithAck(AckOnReceipt)
-	}
-	return WithAck(AckAfterHandling)
-}
