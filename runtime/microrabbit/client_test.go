@@ -132,7 +132,7 @@ func TestUnsendable(t *testing.T) {
 		"the user id is 256 bytes long":          {UserID: long},
 		"the app id is 256 bytes long":           {AppID: long},
 		"the type is 256 bytes long":             {Type: long},
-		"the content encoding has 256 byte":      {ContentEncoding: long},
+		"the content encoding is 256 bytes long": {ContentEncoding: long},
 	}
 	for want, m := range tests {
 		ctx := WithMessage(t.Context(), m)
