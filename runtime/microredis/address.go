@@ -13,17 +13,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// errURL says what a URL must be. It never holds the text of one, nor the reason
-// why it is none: both may hold a part of a password.
+// errURL describes the form of a valid URL. It contains neither the URL nor the parse
+// error, since both may contain part of a password.
 var errURL = errors.New("invalid Redis URL: must be redis://[user:password@]host:port[/db], or rediss:// for TLS, with special characters of the password percent-encoded")
 
-// parse reads a URL into what every connection is made with.
+// parse parses a URL and returns the options for all connections.
 func parse(url string, s settings) (*redis.Options, error) {
 	o, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, errURL
 	}
-	host, _, _ := net.SplitHostPort(o.Addr) // a socket's path has neither
+	host, _, _ := net.SplitHostPort(o.Addr) // fails for the path of a Unix socket
 	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
 		return nil, errURL // user:password without a host
 	}
@@ -33,9 +33,9 @@ func parse(url string, s settings) (*redis.Options, error) {
 			o.TLSConfig.ServerName = host
 		}
 	}
-	o.DB = 0          // publish and subscribe know no databases
-	o.Protocol = 2    // RESP3 would mix pushes into the replies, for nothing here
-	o.MaxRetries = -1 // a message must not be published twice
+	o.DB = 0          // publish/subscribe ignores the database
+	o.Protocol = 2    // RESP3 would only mix push messages into the replies
+	o.MaxRetries = -1 // no message may be published twice
 	o.PoolSize = 1
 	o.PipelinePoolSize = -1
 	o.MinIdleConns = 0
@@ -50,21 +50,21 @@ func parse(url string, s settings) (*redis.Options, error) {
 	return o, nil
 }
 
-const answerTimeout = 3 * time.Second // for what is published, and as long for writing it
+const answerTimeout = 3 * time.Second // for the reply to a command, and for writing it
 
-// String shows where the listener listens, without the password.
+// String returns the listener's URL without credentials.
 func (l *Listener) String() string { return "microredis.Listen(" + shown(l.url, l.settings) + ")" }
 
-// GoString is String.
+// GoString returns the same as String.
 func (l *Listener) GoString() string { return l.String() }
 
-// String shows where the client connects to, without the password.
+// String returns the client's URL without credentials.
 func (c *Client) String() string { return "microredis.Dial(" + shown(c.url, c.settings) + ")" }
 
-// GoString is String.
+// GoString returns the same as String.
 func (c *Client) GoString() string { return c.String() }
 
-// shown is a URL without all that may be secret in it.
+// shown returns the scheme and address of a URL, without anything secret.
 func shown(url string, s settings) string {
 	o, err := parse(url, s)
 	switch {
@@ -91,8 +91,8 @@ func dial(ctx context.Context, o *redis.Options) (net.Conn, error) {
 	return (&tls.Dialer{NetDialer: &dialer, Config: o.TLSConfig}).DialContext(ctx, network, o.Addr)
 }
 
-// connectError says what was being done. The texts of the errors below it hold
-// addresses and Redis' own words, never credentials.
+// connectError adds the operation and the address to an error. The text of err contains
+// addresses and Redis's own messages, but never credentials.
 func connectError(o *redis.Options, err error) error {
 	return fmt.Errorf("connect to Redis at %s: %w", o.Addr, err)
 }

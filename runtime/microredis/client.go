@@ -17,16 +17,16 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Client is the micro.Conn of NestJS's Redis transport. Make it with Dial. It keeps
-// two connections, made when first needed and made again when they were lost.
+// Client is the micro.Conn for NestJS's Redis transport. Create it with Dial. It keeps
+// two connections, which it opens on first use and reopens whenever they are lost.
 type Client struct {
 	url       string
 	settings  settings
 	uncounted bool
 	log       atomic.Pointer[slog.Logger] // nil for slog.Default
-	bad       error                       // the URL
+	bad       error                       // why the URL is invalid
 
-	inFlight atomic.Int64 // messages that somebody waits for: the heartbeat is then quick
+	inFlight atomic.Int64 // calls and events in flight; while there are any, the heartbeat is faster
 	calls    calls.Table
 	link     *link
 	ctx      context.Context
@@ -39,7 +39,7 @@ type Client struct {
 }
 
 // Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
-// or rediss:// for TLS. Nothing is connected yet.
+// or rediss:// for TLS. The client connects on first use.
 func Dial(url string, opts ...DialOption) *Client {
 	c := &Client{url: url, settings: defaultSettings(), shared: map[string]bool{}}
 	for _, o := range opts {
@@ -69,11 +69,11 @@ func (c *Client) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// Close closes the connections; calls in flight fail with micro.ErrClosed.
+// Close closes the connections. Calls in flight fail with micro.ErrClosed.
 func (c *Client) Close() error {
 	c.calls.Close(micro.ErrClosed)
 	c.cancel()
-	c.begun.Do(func() {}) // nothing begins any more
+	c.begun.Do(func() {}) // prevents a later start
 	if c.link.out != nil {
 		c.link.out.close()
 	}
@@ -81,7 +81,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Exchange sends a request and hands the values of its answer to reply.
+// Exchange sends a request and passes the values of its response to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	c.inFlight.Add(1)
 	defer c.inFlight.Add(-1)
@@ -106,23 +106,24 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	}
 }
 
-// pauseBefore waits a moment, and reports whether it is over before the deadline and
-// before the end of ctx.
+// pauseBefore waits for about 100 ms. It returns false, possibly at once, if the
+// deadline or the end of ctx comes first.
 func pauseBefore(ctx context.Context, deadline time.Time) bool {
 	d := jitter(100 * time.Millisecond)
 	return time.Until(deadline) > d && pause(ctx, d) == nil
 }
 
-// errLost: the session ended before the message was sent, so another may send it.
+// errLost means that the session ended before the message was sent, so the message may
+// be sent on the next session.
 var errLost = errors.New("the session has ended")
 
-// call makes one call by a session that has subscribed to the reply channel.
+// call makes one call on a session that has subscribed to the reply channel.
 func (c *Client) call(ctx context.Context, s *session, channel string, req *micro.Request, reply micro.Reply) error {
 	call, err := c.calls.Begin(req, time.Now())
 	if err != nil {
 		return err
 	}
-	if s.over() { // its end may have come before the call began, which would then not be told
+	if s.over() { // it may have ended before Begin, and then FailAll has not seen the call
 		call.Cancel()
 		return errLost
 	}
@@ -142,7 +143,7 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 	return err
 }
 
-// body returns what appends the body of a message.
+// body returns a function that appends the body of a message.
 func body(req *micro.Request, id []byte) func([]byte) []byte {
 	return func(dst []byte) []byte {
 		var room [256]byte
@@ -151,11 +152,11 @@ func body(req *micro.Request, id []byte) func([]byte) []byte {
 	}
 }
 
-// guess returns about how long the body of a message is: with its metadata mostly
-// as many digits as it will have.
+// guess estimates the length of a message's body, including metadata. Usually the
+// estimate has as many digits as the length, so appendPublish need not move the body.
 func guess(req *micro.Request) int { return len(req.Pattern.JSON()) + len(req.Data) + 150 }
 
-// expiry returns the deadline of a message by clock.
+// expiry returns the deadline of a message in terms of clock.
 func expiry(req *micro.Request) int64 { return clock() + int64(time.Until(req.Deadline)) }
 
 // request is the receipt of a call's message.
@@ -164,10 +165,10 @@ type request struct {
 	call    calls.Ref
 	channel string
 	counted bool
-	alone   bool // only one is expected to receive it
+	alone   bool // only one receiver is expected
 }
 
-// published ends the call unless somebody has received its message.
+// published fails the call if its message was not published or had no receiver.
 func (r *request) published(receivers int64, err error) {
 	switch {
 	case err != nil:
@@ -180,10 +181,10 @@ func (r *request) published(receivers int64, err error) {
 	}
 }
 
-// maxShared bounds the channels that are remembered for having been logged.
+// maxShared limits the number of channels that several remembers.
 const maxShared = 1024
 
-// several tells, once for each channel, that more than one instance serves it.
+// several logs, once per channel, that more than one instance serves it.
 func (c *Client) several(channel string, receivers int64) {
 	c.mu.Lock()
 	known := c.shared[channel] || len(c.shared) >= maxShared
@@ -196,11 +197,11 @@ func (c *Client) several(channel string, receivers int64) {
 	}
 }
 
-// noGroups says what to do about it.
+// noGroups explains why several instances received a message, and names alternatives.
 const noGroups = "each instance handles every message, because Redis has no queue groups; RabbitMQ and NATS share the work"
 
-// Publish sends an event; it returns when Redis has taken it, whether anybody has
-// received it or not.
+// Publish sends an event and returns when Redis has accepted it, whether or not it had
+// a receiver.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	c.inFlight.Add(1)
 	defer c.inFlight.Add(-1)
@@ -244,8 +245,7 @@ func (e event) wait(ctx context.Context, deadline time.Time) error {
 	}
 }
 
-// connected returns the session by which req may be sent now, and waits for one if
-// there is none.
+// connected returns a session for req, and waits for one if there is none.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
 	switch {
 	case c.bad != nil:
@@ -294,7 +294,8 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	}
 }
 
-// unreachable is the error of a message for which there was no connection.
+// unreachable returns the error of a message that could not be sent for lack of a
+// connection.
 func unreachable(failure error) error {
 	switch {
 	case failure == nil:
@@ -305,21 +306,21 @@ func unreachable(failure error) error {
 	return fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
 }
 
-// begin starts what a client needs as soon as it is used.
+// begin starts the publisher on first use.
 func (c *Client) begin() {
 	c.begun.Do(func() {
 		c.link.out = newPublisher(0)
 	})
 }
 
-// receive takes what comes on the reply channels.
+// receive handles a message on a reply channel.
 func (c *Client) receive(_ *session, m *redis.Message) (leading bool) {
 	c.take([]byte(m.Payload))
 	return true
 }
 
-// take takes a packet of an answer. Without an id that is a string it is nobody's
-// (docs/wire.md 1.3).
+// take handles one packet of a reply. A packet without a string as its ID belongs to no
+// call (docs/wire.md 1.3).
 func (c *Client) take(body []byte) {
 	body = js.SanitizeUTF8(body)
 	p, err := wire.Parse(body)

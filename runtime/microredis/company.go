@@ -12,11 +12,11 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// company is what a server knows of others on its channels: each of them handles
-// every message too, which is seldom meant.
+// company configures how a server looks for other instances on its channels. Each of
+// them handles every message, which is rarely intended.
 type company struct {
-	confirm time.Duration // between the first look and the second: an instance that is being replaced has gone by then
-	every   time.Duration // between looks later on: another instance may start after this one
+	confirm time.Duration // the delay before a finding is confirmed, in which an instance that is being replaced stops
+	every   time.Duration // the interval of the checks, since another instance may start later
 	told    map[string]bool
 }
 
@@ -24,15 +24,16 @@ func defaultCompany() company {
 	return company{confirm: 5 * time.Second, every: time.Minute, told: map[string]bool{}}
 }
 
-// zombies is how long Redis may count a connection that has gone without a
-// farewell, so that after such a loss a server would find itself.
+// zombies is how long Redis may count a connection that was lost without being closed.
+// During that time a server would mistake its own old connection for another instance.
 const zombies = 6 * time.Minute
 
-// startLooking looks for others on the channels from time to time; stop ends it.
+// startLooking periodically looks for other instances on the channels, until stop is
+// called.
 func (l *Listener) startLooking() (stop func()) {
 	names := l.own()
 	if len(names) == 0 || l.wildcards {
-		return func() {} // of globs Redis tells only how many there are of all
+		return func() {} // for globs, Redis reports only the total number of subscriptions
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var looking sync.WaitGroup
@@ -53,9 +54,9 @@ func (l *Listener) startLooking() (stop func()) {
 	}
 }
 
-// own returns the channels that nobody else should have subscribed to: those of
-// requests, and that by which this very service is asked for its health. Events
-// may well be for several services.
+// own returns the channels to which only this instance should have subscribed: those of
+// requests, and that of this service's health check. Events may be meant for several
+// services.
 func (l *Listener) own() (names []string) {
 	for _, name := range l.names {
 		named := strings.HasPrefix(name, micro.HealthOf("").Route()) && name != micro.HealthOf(unnamed).Route()
@@ -66,19 +67,18 @@ func (l *Listener) own() (names []string) {
 	return names
 }
 
-// isReserved reports whether a channel is one by which servers tell of themselves.
-// Those without a service's name are for all of them.
+// isReserved reports whether a channel is used for health checks or descriptions of
+// services. Channels without the name of a service address all services.
 func isReserved(channel string) bool {
 	return strings.HasPrefix(channel, micro.HealthPattern.Route()) || strings.HasPrefix(channel, micro.DescribePattern.Route())
 }
 
-// unnamed is the name of a server without one, which many services may have.
+// unnamed is the default name of a server, which several services may share.
 const unnamed = "service"
 
-// shared returns those of the channels that more than one connection has
-// subscribed to, and that have not been told of. What goes wrong here is no matter:
-// a Redis that cannot be reached is told of elsewhere, and without the permission
-// to ask one does not know.
+// shared returns the channels that have more than one subscriber and have not been
+// logged yet. It ignores errors: an unreachable Redis is logged elsewhere, and without
+// the permission for PUBSUB NUMSUB there is nothing to report.
 func (l *Listener) shared(ctx context.Context, names []string) (shared []string) {
 	s := l.link.quietSession()
 	if s == nil || s.cluster {
@@ -106,7 +106,8 @@ func (l *Listener) shared(ctx context.Context, names []string) (shared []string)
 	return shared
 }
 
-// quietSession returns the session, unless this side may still be counted twice.
+// quietSession returns the current session, or nil while Redis may still count a lost
+// connection of this server.
 func (l *link) quietSession() *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,16 +12,17 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Delivery is how a message came: NestJS's RedisContext. It must not be changed.
+// Delivery describes how a message was received, like NestJS's RedisContext. It must not
+// be modified.
 type Delivery struct {
-	// Channel is the channel that the message was published to.
+	// Channel is the channel to which the message was published.
 	Channel string
-	// Pattern is the glob that matched it, with WithWildcards; empty without.
+	// Pattern is the glob that matched the channel, or "" without WithWildcards.
 	Pattern string
 }
 
-// DeliveryFromContext returns how the message came that the handler running under
-// ctx was given, or nil when it did not come over Redis.
+// DeliveryFromContext returns the Delivery of the message that the handler with the
+// context ctx is handling, or nil if the message came through another transport.
 func DeliveryFromContext(ctx context.Context) *Delivery {
 	req := micro.RequestFromContext(ctx)
 	if req == nil {
@@ -31,11 +32,11 @@ func DeliveryFromContext(ctx context.Context) *Delivery {
 	return d
 }
 
-// replySuffix makes a reply channel of a channel.
+// replySuffix is appended to the name of a channel to get its reply channel.
 const replySuffix = ".reply"
 
-// channelName returns the channel of a route. Half a surrogate pair, which has no
-// UTF-8, is U+FFFD there, as in Node.
+// channelName returns the channel of a route. As in Node, an unpaired surrogate, which
+// UTF-8 cannot encode, becomes U+FFFD.
 func channelName(route string) string {
 	if strings.ToValidUTF8(route, "") == route {
 		return route
@@ -52,25 +53,25 @@ func channelName(route string) string {
 	return b.String()
 }
 
-// answer publishes the packets of the answer to one message.
+// answer publishes the packets of the reply to one message.
 type answer struct {
 	listener *Listener
 	channel  string
-	unheard  atomic.Int64 // clock since when nobody has received them; 0: somebody has
-	holed    atomic.Bool  // one of them is lost
+	unheard  atomic.Int64 // the clock since when packets have had no receiver; 0 if the last had one
+	holed    atomic.Bool  // a packet was lost
 }
 
-// defaultGoneAfter is for how long nobody may have received the values of a stream
-// until it is stopped: a caller that has lost its connection may come back.
+// defaultGoneAfter is how long the values of a stream may have no receiver before the
+// stream is stopped. A caller that has lost its connection may reconnect within it.
 const defaultGoneAfter = 10 * time.Second
 
 var errGone = errors.New("no subscriber receives the reply any more")
 
-// partLost ends an answer of which the caller may lack a value: without it he would
-// take what he has for all.
+// partLost ends a reply of which a value may have been lost. Without it the caller would
+// take the rest for the complete reply.
 const partLost = `{"status":"error","message":"the connection was lost, and part of the reply with it"}`
 
-// Respond publishes a packet. It waits while far too much is to be published.
+// Respond publishes a packet. It waits while too much data is pending.
 func (a *answer) Respond(ctx context.Context, p wire.Reply) error {
 	more := !p.Disposed && p.Err == nil && !p.NoHandler
 	since := a.unheard.Load()
@@ -87,7 +88,7 @@ func (a *answer) Respond(ctx context.Context, p wire.Reply) error {
 	return err
 }
 
-// published is told what became of a packet.
+// published handles the outcome of a packet.
 func (a *answer) published(receivers int64, err error) {
 	switch {
 	case err != nil:

@@ -17,30 +17,31 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// link keeps one side's session: it makes it, and makes another when it is lost.
+// link keeps the session of a listener or client. It replaces a lost session with a new
+// one.
 type link struct {
 	options  *redis.Options
 	settings settings
-	stubborn bool // once it has been up, nothing but the number of attempts ends it
+	stubborn bool // after the first session, give up only after the maximum number of attempts
 	log      func() *slog.Logger
 	receive  func(*session, *redis.Message) (leading bool)
-	prepare  func(context.Context, *session) error // before the session counts as up
-	ended    func(*session)                        // after its end
-	waiting  func() bool                           // whether somebody waits for an answer
+	prepare  func(context.Context, *session) error // called before the session is used
+	ended    func(*session)                        // called after the session has ended
+	waiting  func() bool                           // reports whether calls or events are in flight
 	out      *publisher
-	watch    *lead.Watch // of a server; what it publishes while messages are read waits until all that came have been dealt with
+	watch    *lead.Watch // set for a server, which holds back what it publishes until all messages of a read have been processed
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	current *session
 	failure error // why there is no session
 	running bool
-	silent  time.Time     // when a session last ended because Redis gave no sign of life
+	silent  time.Time     // when a session last ended because Redis was silent
 	changed chan struct{} // closed, and made again, when something above changes
 }
 
-// run keeps a session until ctx ends, or no more attempts are to be made.
+// run keeps a session until ctx ends or the attempts are used up.
 func (l *link) run(ctx context.Context) error {
-	var lost time.Time // zero until there has been a session
+	var lost time.Time // zero before the first session
 	for attempt := 0; ; attempt++ {
 		s, err := l.attempt(ctx)
 		if err == nil {
@@ -68,14 +69,14 @@ func (l *link) run(ctx context.Context) error {
 	}
 }
 
-// settle is for how long after the connection has been restored a request that
-// nobody has received is sent again: those who serve it are about to come back too.
+// settle is how long after a reconnect a request without a receiver is sent again,
+// because its service is probably about to reconnect as well.
 const settle = 3 * time.Second
 
-// attemptsPerLine is how many attempts in vain are told of in one line.
+// attemptsPerLine is the number of failed attempts per log line.
 const attemptsPerLine = 20
 
-// attempt makes a session that is ready for use.
+// attempt opens a session that is ready for use.
 func (l *link) attempt(ctx context.Context) (*session, error) {
 	s, err := l.open(ctx)
 	if err != nil {
@@ -90,7 +91,7 @@ func (l *link) attempt(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// hold has the session in use until it ends, and returns why it did.
+// hold uses a session until it ends, and returns the reason why it ended.
 func (l *link) hold(ctx context.Context, s *session) error {
 	l.out.attach(s)
 	l.set(s, nil)
@@ -131,14 +132,14 @@ func (l *link) become(s *session, failure error) {
 	l.changed = make(chan struct{})
 }
 
-// session returns the session there is, or nil.
+// session returns the current session, or nil.
 func (l *link) session() *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.current
 }
 
-// start runs the link by wg until ctx ends, if it does not run.
+// start starts run in wg unless it is already running.
 func (l *link) start(ctx context.Context, wg *sync.WaitGroup) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -155,11 +156,11 @@ func (l *link) start(ctx context.Context, wg *sync.WaitGroup) {
 	})
 }
 
-// linkState is what a link says of itself.
+// linkState is a snapshot of a link's state.
 type linkState struct {
-	session *session        // nil: there is none
-	failure error           // why
-	running bool            // one is being made
+	session *session        // nil if there is none
+	failure error           // why there is none
+	running bool            // whether the link is trying to connect
 	changed <-chan struct{} // closed when anything here has changed
 }
 
@@ -172,7 +173,7 @@ func (l *link) state() linkState {
 // firstDelay is the pause after the first failure.
 const firstDelay = 50 * time.Millisecond
 
-// delay returns the pause after so many failures, jittered.
+// delay returns the jittered pause after the given number of failures.
 func (l *link) delay(failures int) time.Duration {
 	longest := l.settings.delay
 	d := min(firstDelay, longest)
@@ -201,14 +202,14 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// final reports whether err will not pass by itself. A link that does not give up
-// has been up before, so that somebody may be about to mend what is wrong.
+// final reports whether retrying does not help. A stubborn link that has been connected
+// before retries after any error, because the problem may be about to be fixed.
 func (l *link) final(err error, was bool) bool {
 	return isRefusal(err) && !(l.stubborn && was)
 }
 
-// isRefusal reports whether Redis wants other credentials, or the two sides do not
-// agree on TLS.
+// isRefusal reports whether Redis rejected the credentials or permissions, or the TLS
+// handshake failed.
 func isRefusal(err error) bool {
 	var header tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
@@ -227,7 +228,7 @@ func isRefusal(err error) bool {
 	return false
 }
 
-// list shows some names.
+// list joins the first few names for a message.
 func list(names []string) string {
 	const most = 5
 	if len(names) <= most {

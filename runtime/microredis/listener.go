@@ -19,7 +19,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Listener serves NestJS's Redis transport. Make it with Listen.
+// Listener serves NestJS's Redis transport. Create it with Listen.
 type Listener struct {
 	url       string
 	settings  settings
@@ -28,26 +28,26 @@ type Listener struct {
 	served atomic.Bool
 	ready  chan struct{} // closed when the channels are subscribed to for the first time
 	done   chan struct{} // closed when Serve returns
-	err    error         // of Serve; set before done is closed
+	err    error         // returned by Serve; set before done is closed
 
 	server   *micro.Server
 	link     *link
 	out      *publisher
-	ctx      context.Context // of the messages
+	ctx      context.Context // for handlers
 	channels map[string]*channel
-	names    []string // of channels, in the order of the routes
+	names    []string // the keys of channels, in the order of the routes
 	watch    lead.Watch
 
 	goneAfter time.Duration
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	subscribed *session
 	draining   bool
 
 	company company
 }
 
-// channel is what a server has subscribed to: a channel, or a glob.
+// channel is a channel or glob to which a server has subscribed.
 type channel struct {
 	route    micro.Route
 	reply    string
@@ -56,7 +56,7 @@ type channel struct {
 
 // Listen returns a listener for a server's URL:
 // redis://[user:password@]host:port[/db], or rediss:// for TLS. It connects when a
-// server serves it. A listener serves once.
+// server serves it, and it can be served only once.
 func Listen(url string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		url:      url,
@@ -74,8 +74,8 @@ func Listen(url string, opts ...ListenOption) *Listener {
 	return l
 }
 
-// Ready waits until the server has subscribed to its channels, and returns nil,
-// the error that Serve returned instead, or that of ctx.
+// Ready waits until the server has subscribed to its channels. It returns an error if
+// Serve returns or ctx ends first.
 func (l *Listener) Ready(ctx context.Context) error {
 	select {
 	case <-l.ready:
@@ -90,7 +90,7 @@ func (l *Listener) Ready(ctx context.Context) error {
 	}
 }
 
-// Addr waits as Ready does, and returns the address of the broker, without
+// Addr waits as Ready does, then returns the address of the broker without
 // credentials.
 func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	if err := l.Ready(ctx); err != nil {
@@ -105,14 +105,14 @@ type brokerAddr string
 func (brokerAddr) Network() string  { return "redis" }
 func (a brokerAddr) String() string { return string(a) }
 
-// Serve subscribes to the channels of the server's handlers and serves until ctx
-// ends. Then it drains: it gives the subscriptions up, waits until what had been
-// published by then has been handled and answered, for at most s.DrainTimeout, and
-// closes the connections. A Redis that cannot be reached, or is lost, is waited
-// for, as WithReconnect says; wrong credentials are an error.
+// Serve subscribes to the channels of the server's handlers and serves until ctx ends.
+// Then it drains: it unsubscribes, waits up to s.DrainTimeout until the messages
+// published by then have been handled and answered, and closes the connections. If
+// Redis cannot be reached, or the connection is lost, Serve reconnects as WithReconnect
+// specifies. It returns an error if Redis rejects the credentials at the start.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	if l.served.Swap(true) {
-		return errors.New("serve on Redis: a listener serves once: make another with Listen")
+		return errors.New("serve on Redis: a listener serves once; create another with Listen")
 	}
 	defer func() {
 		l.err = err
@@ -153,22 +153,22 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	return <-ended
 }
 
-// holdReplies is how long an answer waits for a connection that is lost.
+// holdReplies is how long a reply waits for a lost connection to be restored.
 const holdReplies = 10 * time.Second
 
-// bind makes the table of channels.
+// bind fills the table of channels.
 func (l *Listener) bind(s *micro.Server) {
 	for r := range s.Routes() {
 		name := channelName(r.Address())
 		if l.channels[name] != nil {
-			continue // the string true and the value true, say
+			continue // two patterns have the same channel, such as the string "true" and the value true
 		}
 		l.names = append(l.names, name)
 		l.channels[name] = &channel{route: s.RouteAt(r.Address()), reply: name + replySuffix, delivery: &Delivery{Channel: name}}
 	}
 }
 
-// prepare subscribes by a new session.
+// prepare subscribes to all channels on a new session.
 func (l *Listener) prepare(ctx context.Context, s *session) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,7 +193,8 @@ func (l *Listener) prepare(ctx context.Context, s *session) error {
 	return nil
 }
 
-// drain takes no more and waits until everything taken has been dealt with.
+// drain unsubscribes and waits until all received messages have been handled and
+// answered.
 func (l *Listener) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
@@ -214,7 +215,7 @@ func (l *Listener) drain() {
 	l.out.settle(ctx)
 }
 
-// receive takes one message.
+// receive handles one message.
 func (l *Listener) receive(s *session, m *redis.Message) (leading bool) {
 	name := m.Channel
 	if l.wildcards {
@@ -240,7 +241,7 @@ func (l *Listener) receive(s *session, m *redis.Message) (leading bool) {
 	began := clock()
 	if full {
 		s.leader.Paused()
-		l.out.flush() // what is answered must not wait for what cannot start
+		l.out.flush() // pending replies must not wait for this message
 	}
 	in := l.server.Deliver(l.ctx, micro.Delivery{
 		Packet: &packet, To: &answer{listener: l, channel: reply}, Peer: l.link.options.Addr,
@@ -253,13 +254,13 @@ func (l *Listener) receive(s *session, m *redis.Message) (leading bool) {
 	return in == nil || s.leader.Handle(in)
 }
 
-// stoodStill is how long reading may stop, because the server is full, until that
-// is logged.
+// stoodStill is how long reading may pause because the server is at its limit before
+// the pause is logged.
 const stoodStill = time.Second
 
-// isReply reports whether a glob has matched the answer to a request: NestJS
-// handles it as one more event (docs/wire.md 5). A glob that asks for answers by
-// its last letters gets them.
+// isReply reports whether a glob has matched a reply to a request, which NestJS handles
+// as another event (docs/wire.md 5). A glob that itself ends in the reply suffix does
+// receive replies.
 func isReply(channel, glob string, p *wire.Packet) bool {
 	return strings.HasSuffix(channel, replySuffix) && !strings.HasSuffix(glob, replySuffix) &&
 		p.ID != nil && p.Pattern == nil && p.Data == nil && p.Metadata == nil

@@ -11,26 +11,26 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// outlet is the connection that a session publishes by. The driver signs in on it;
-// then it is written to and read from here, so that many messages are on their way
-// at once, that their receivers are counted when Redis says so, and that its loss
-// is seen at once and not by the next message.
+// outlet is the connection on which a session publishes. The driver signs in on it;
+// after that, this package writes and reads it. Many messages can thus be in flight at
+// once, their receivers are counted as the replies arrive, and a lost connection is
+// noticed at once instead of by the next message.
 type outlet struct {
 	*socket
-	written time.Time // the write deadline; of who writes
+	written time.Time // the write deadline; used only by write
 
-	mu    sync.Mutex // guards what follows
-	sent  []message  // written, and not yet answered, from first on
+	mu    sync.Mutex // guards the fields below
+	sent  []message  // sent[first:] has been written but not answered
 	first int
 	over  bool
 }
 
 const (
-	oneWrite  = 256 << 10 // bytes under one deadline
-	longReply = 4 << 10   // more than any answer has
+	oneWrite  = 256 << 10 // the maximum number of bytes per write and deadline
+	longReply = 4 << 10   // bytes; longer than any reply
 )
 
-// publish writes commands. The error says that none of them has been written.
+// publish writes commands. If it returns an error, none of them has been written.
 func (s *session) publish(all []message, text []byte) error {
 	o := s.outlet
 	o.mu.Lock()
@@ -55,7 +55,7 @@ func (s *session) publish(all []message, text []byte) error {
 		}
 	}
 	if err := o.write(text); err != nil {
-		s.fail(err) // the reader tells those who wait for an answer
+		s.fail(err) // count then fails the unanswered messages
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (s *session) publish(all []message, text []byte) error {
 func (o *outlet) write(text []byte) error {
 	for len(text) > 0 {
 		if now := time.Now(); o.written.Sub(now) < answerTimeout {
-			o.written = now.Add(answerTimeout + time.Second) // a second ahead, so not forevery write
+			o.written = now.Add(answerTimeout + time.Second) // a second ahead, so not for every write
 			if err := o.SetWriteDeadline(o.written); err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func (o *outlet) write(text []byte) error {
 	return nil
 }
 
-// count reads the answers until the connection ends.
+// count reads Redis's replies until the connection ends.
 func (s *session) count() {
 	defer s.readers.Done()
 	lines := bufio.NewReaderSize(s.outlet, longReply)
@@ -95,23 +95,23 @@ func (s *session) count() {
 	}
 }
 
-// answered tells whoever sent the oldest message what Redis says of it.
+// answered passes a reply of Redis to the receipt of the oldest unanswered message.
 func (o *outlet) answered(line []byte) error {
 	m, asked := o.oldest()
 	line = bytes.TrimRight(line, "\r\n")
 	if !asked || len(line) == 0 {
-		return fmt.Errorf("an answer that nobody has asked for: %.100q", line)
+		return fmt.Errorf("unexpected reply from Redis: %.100q", line)
 	}
 	var receivers int64
 	var err error
 	switch kind, rest := line[0], string(line[1:]); kind {
 	case ':':
 		if receivers, err = strconv.ParseInt(rest, 10, 64); err != nil {
-			return fmt.Errorf("the number of receivers: %w", err)
+			return fmt.Errorf("invalid number of receivers: %w", err)
 		}
 	case '-':
 		err = fmt.Errorf("%w: publish on %s: %w", micro.ErrRefused, m.channel, answerError(rest))
-	case '+': // to a PING
+	case '+': // the reply to a PING
 	default:
 		return fmt.Errorf("invalid reply to PUBLISH: %.100q", line)
 	}
@@ -133,8 +133,8 @@ func (o *outlet) oldest() (m message, ok bool) {
 	return m, true
 }
 
-// end tells those whose messages have not been answered that they may or may not
-// have been published.
+// end fails the unanswered messages with micro.ErrConnectionLost, since they may or may
+// not have been published.
 func (o *outlet) end(reason error) {
 	o.mu.Lock()
 	o.over = true
@@ -144,10 +144,10 @@ func (o *outlet) end(reason error) {
 	tell(unanswered, fmt.Errorf("%w: %w", micro.ErrConnectionLost, reason))
 }
 
-// answerError is an error that Redis has answered with.
+// answerError is an error reply of Redis.
 type answerError string
 
 func (e answerError) Error() string { return string(e) }
 
-// RedisError makes it one of the driver's errors.
+// RedisError implements redis.Error.
 func (e answerError) RedisError() {}

@@ -13,50 +13,50 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// publisher publishes the messages of many goroutines in the order in which they
-// were added, those that have gathered in one write. It outlives sessions.
+// publisher publishes the messages of many goroutines in the order in which they were
+// added, and writes all pending messages at once. It outlives sessions.
 type publisher struct {
-	hold time.Duration // how long a message may wait for a session; 0: not at all
-	done chan struct{} // closed when the goroutine has ended
+	hold time.Duration // how long a message may wait for a session; 0 means not at all
+	done chan struct{} // closed when run has returned
 
-	mu       sync.Mutex // guards what follows
-	changed  sync.Cond  // anything below has
+	mu       sync.Mutex // guards the fields below
+	changed  sync.Cond  // signals a change of the fields below
 	queue    []message
 	text     []byte // the commands of queue, one after another
 	session  *session
-	corked   bool // who reads messages will flush when all have been dealt with
-	writing  bool // somebody writes what was in queue
+	corked   bool // the reader will call flush after it has processed all messages
+	writing  bool // a goroutine is writing
 	closed   bool
-	settling int // who waits until nothing waits
+	settling int // the number of goroutines in settle
 
-	spare     []message // the memory of the last write, for the next
+	spare     []message // buffers of the last write, for reuse
 	spareText []byte
 }
 
-// message is one to publish.
+// message is a message to publish.
 type message struct {
 	channel string
 	trace   *micro.Trace
-	receipt receipt // unless nil, told what became of it
-	expires int64   // by clock, when it is not worth sending any more; 0: never
+	receipt receipt // receives the outcome; may be nil
+	expires int64   // the clock after which the message is not sent; 0 means never
 
-	start, body, end int // of its command, and of the message in it, in text
+	start, body, end int // offsets in text of the command, its message body, and its end
 }
 
-// receipt is told, once, how many have received a message, or why it is not known.
-// errUnsent says that nobody has.
+// receipt receives the outcome of a message, once: the number of receivers, or an error
+// if that is unknown. errUnsent means that the message was not published.
 type receipt interface {
 	published(receivers int64, err error)
 }
 
 const (
-	highWater = 8 << 20  // bytes that wait before those who add must wait too
-	flushAt   = 64 << 10 // bytes that are written even while corked
-	maxKept   = 1 << 20  // bytes of memory kept for the next write
+	highWater = 8 << 20  // pending bytes above which add waits
+	flushAt   = 64 << 10 // pending bytes that are written even while corked
+	maxKept   = 1 << 20  // the maximum size in bytes of a buffer that is kept for reuse
 )
 
 var (
-	// errUnsent: the message has certainly not been published.
+	// errUnsent means that the message has certainly not been published.
 	errUnsent = fmt.Errorf("%w: the connection to Redis was lost before the message was sent", micro.ErrUnreachable)
 	errStale  = errors.New("no connection to Redis for too long")
 	errFull   = errors.New("no connection to Redis, and too many messages are waiting for one")
@@ -69,8 +69,8 @@ func newPublisher(hold time.Duration) *publisher {
 	return p
 }
 
-// add adds a message of about size bytes that build appends. While far too much
-// waits it blocks, until ctx ends or the message expires.
+// add adds a message of about size bytes, which build appends. It blocks while too much
+// data is pending, until ctx ends or the message expires.
 func (p *publisher) add(ctx context.Context, m message, size int, build func(dst []byte) []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -99,9 +99,9 @@ func (p *publisher) add(ctx context.Context, m message, size int, build func(dst
 	return nil
 }
 
-// appendPublish appends the command PUBLISH as Redis' protocol has it, and returns
-// where the message begins. It is about as long as it was guessed to be; another
-// length costs a move.
+// appendPublish appends a PUBLISH command in Redis's protocol and returns the offset of
+// the message body. size is an estimate of the body's length. The body must be moved if
+// its length has another number of digits.
 func appendPublish(dst []byte, channel string, size int, build func(dst []byte) []byte) (text []byte, body int) {
 	dst = slices.Grow(dst, size+len(channel)+64)
 	dst = append(dst, "*3\r\n$7\r\nPUBLISH\r\n$"...)
@@ -137,7 +137,7 @@ func (p *publisher) awaitRoom(ctx context.Context, expires int64) error {
 	return p.await(ctx, func() bool { return len(p.text) <= highWater || p.session == nil || p.closed })
 }
 
-// await waits until ok holds, or ctx ends; it is called with mu held.
+// await waits until ok returns true or ctx ends. The caller holds mu.
 func (p *publisher) await(ctx context.Context, ok func() bool) error {
 	stop := context.AfterFunc(ctx, func() {
 		p.mu.Lock()
@@ -154,7 +154,7 @@ func (p *publisher) await(ctx context.Context, ok func() bool) error {
 	return nil
 }
 
-// ping asks for a sign of life, after what waits.
+// ping sends a PING after the pending messages.
 func (p *publisher) ping(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,14 +168,14 @@ func (p *publisher) ping(context.Context) error {
 	return nil
 }
 
-// cork holds back what is added until flush, unless it gets much.
+// cork holds back added messages until flush, or until they exceed flushAt.
 func (p *publisher) cork() {
 	p.mu.Lock()
 	p.corked = true
 	p.mu.Unlock()
 }
 
-// flush writes what has gathered, unless somebody else does.
+// flush writes the pending messages, unless another goroutine is writing.
 func (p *publisher) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,8 +185,8 @@ func (p *publisher) flush() {
 	}
 }
 
-// attach gives the publisher a session to publish by, or takes it away with nil.
-// Then what waits goes on waiting, or those who added it are told.
+// attach sets the session to publish on. With nil there is none, and the pending
+// messages fail or, with hold, wait for the next session.
 func (p *publisher) attach(s *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,8 +199,7 @@ func (p *publisher) attach(s *session) {
 	p.changed.Broadcast()
 }
 
-// dismiss tells those who added what waits that it is not sent, unless it is to
-// wait for another session.
+// dismiss fails the pending messages, unless they may wait for another session.
 func (p *publisher) dismiss() {
 	err := errUnsent
 	switch {
@@ -213,7 +212,7 @@ func (p *publisher) dismiss() {
 	p.queue, p.text = nil, nil
 }
 
-// expire drops what has waited for too long.
+// expire drops messages that have waited too long.
 func (p *publisher) expire() {
 	now, kept, text := clock(), p.queue[:0], []byte(nil)
 	for _, m := range p.queue {
@@ -238,7 +237,7 @@ func tell(all []message, err error) {
 	}
 }
 
-// settle waits until everything added has been published, or ctx ends.
+// settle waits until all added messages have been written or ctx ends.
 func (p *publisher) settle(ctx context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -247,7 +246,7 @@ func (p *publisher) settle(ctx context.Context) {
 	_ = p.await(ctx, func() bool { return !p.writing && len(p.queue) == 0 })
 }
 
-// close ends the publisher; what waits is dropped.
+// close ends the publisher and fails the pending messages.
 func (p *publisher) close() {
 	p.mu.Lock()
 	p.closed, p.session = true, nil
@@ -257,7 +256,7 @@ func (p *publisher) close() {
 	<-p.done
 }
 
-// run writes what nobody flushes.
+// run writes the messages that are not written by flush.
 func (p *publisher) run() {
 	defer close(p.done)
 	p.mu.Lock()
@@ -270,7 +269,7 @@ func (p *publisher) run() {
 		case waited:
 			waited = false
 			p.mu.Unlock()
-			runtime.Gosched() // others may be about to add theirs
+			runtime.Gosched() // let other goroutines add their messages first
 			p.mu.Lock()
 		default:
 			p.write()
@@ -278,13 +277,14 @@ func (p *publisher) run() {
 	}
 }
 
-// ready reports whether there is something to write, a way, and nobody at it.
+// ready reports whether there are messages to write, a session to write them to, and no
+// other goroutine writing.
 func (p *publisher) ready() bool {
 	return len(p.queue) > 0 && p.session != nil && !p.writing && (!p.corked || len(p.text) > flushAt)
 }
 
-// write writes all that waits. It is called with mu held, and gives it up
-// meanwhile.
+// write writes all pending messages. The caller holds mu, which write releases during
+// the write.
 func (p *publisher) write() {
 	all, text, s := p.queue, p.text, p.session
 	crowded := len(text) > highWater
@@ -310,14 +310,14 @@ func (p *publisher) write() {
 	}
 }
 
-// unsent puts what could not be written back in front of what waits, or tells
-// those who added it.
+// unsent puts messages that could not be written back at the front of the queue, or
+// fails them.
 func (p *publisher) unsent(all []message, text []byte) {
 	for _, m := range p.queue {
 		m.start, m.body, m.end = m.start+len(text), m.body+len(text), m.end+len(text)
 		all = append(all, m)
 	}
 	p.queue, p.text = all, append(text, p.text...)
-	p.session = nil // it has ended; link says so too in a moment
+	p.session = nil // it has ended; the link will call attach(nil) shortly
 	p.dismiss()
 }

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// errSilent ends a session whose peer gives no sign of life.
+// errSilent ends a session when Redis does not answer a PING in time.
 var errSilent = errors.New("no sign of life from Redis")
 
 const (
-	idleBeat   = time.Second     // between looks at a connection that nobody waits for
-	idleQuiet  = 3 * time.Second // without a word before it is asked for a sign of life
-	idleSilent = 3 * time.Second // that it may take, or as long as the heartbeat
-	beats      = 7               // in a heartbeat
+	idleBeat   = time.Second     // the interval of the checks while no call or event is in flight
+	idleQuiet  = 3 * time.Second // how long an idle connection may be quiet before a PING
+	idleSilent = 3 * time.Second // the minimum time to answer a PING on an idle connection
+	beats      = 7               // checks per heartbeat
 )
 
-// beat asks for a sign of life on a connection by which nothing has come for a
-// while, and ends the session when none comes. It adds beats up and does not look
-// at the clock, so that a process that stood still itself does not take its peer
-// for dead.
+// beat sends a PING on a connection that has been quiet for a while, and ends the session
+// if no reply arrives in time. It adds up the intervals of its timer rather than
+// comparing times, so that a process that was itself suspended does not consider Redis
+// dead.
 func (s *session) beat() {
 	pulses := []*pulse{{wire: s.in, ping: s.pingSub}, {wire: s.out, ping: s.link.out.ping}}
 	every, quiet, silent := s.pace()
@@ -46,11 +46,11 @@ func (s *session) beat() {
 	}
 }
 
-// pace returns the time to the next beat, and how long a connection may be quiet
-// until it is asked for a sign of life, and silent after that.
+// pace returns the time until the next check, how long a connection may be quiet before
+// a PING, and how long it may be silent after that.
 func (s *session) pace() (every, quiet, silent time.Duration) {
 	heartbeat := s.link.settings.heartbeat
-	s.relaxed.Store(true) // first, so that whoever begins to wait now is seen by one of the two
+	s.relaxed.Store(true) // before waiting is called: a call that begins now is noticed by waiting or by watched
 	if !s.link.waiting() {
 		return idleBeat, idleQuiet, max(idleSilent, heartbeat)
 	}
@@ -58,18 +58,18 @@ func (s *session) pace() (every, quiet, silent time.Duration) {
 	return heartbeat / beats, heartbeat / beats, heartbeat
 }
 
-// pulse is whether a connection is alive.
+// pulse checks whether a connection is alive.
 type pulse struct {
 	wire  *socket
 	ping  func(context.Context) error
-	heard int64         // when something had last come at the beat before
-	quiet time.Duration // the beats since then
-	asked time.Duration // of these, before it was asked for a sign of life; 0: it was not
+	heard int64         // when data had last arrived at the previous check
+	quiet time.Duration // the sum of the intervals since then
+	asked time.Duration // quiet when the PING was sent; 0 if none was sent
 }
 
 func (p *pulse) beat(every, quiet, silent time.Duration) error {
 	heard := p.wire.heard.Load()
-	if heard != p.heard || !p.wire.reading.Load() { // what came may not even have been read
+	if heard != p.heard || !p.wire.reading.Load() { // if no read is waiting, data may have arrived that has not been read
 		p.heard, p.quiet, p.asked = heard, 0, 0
 		return nil
 	}
@@ -84,11 +84,10 @@ func (p *pulse) beat(every, quiet, silent time.Duration) error {
 	return nil
 }
 
-// pingSub asks for a sign of life on the connection that has subscribed.
+// pingSub sends a PING on the subscribed connection.
 func (s *session) pingSub(ctx context.Context) error { return s.sub.Ping(ctx) }
 
-// watched makes sure that the connection is looked at closely, because somebody
-// waits.
+// watched switches to the fast heartbeat, because a call or event is in flight.
 func (s *session) watched() {
 	if s.relaxed.Load() {
 		select {

@@ -10,27 +10,27 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// replyChannel is a client's subscription to the answers on one channel. It is
-// kept for a while when no call needs it, so that calls one after another do not
-// subscribe and unsubscribe each time.
+// replyChannel is a client's subscription to the replies on one channel. It is kept for
+// a while after the last call, so that successive calls do not subscribe and unsubscribe
+// each time.
 type replyChannel struct {
 	name  string
 	made  change
-	users int   // calls; guarded by the session's mu
-	idle  int64 // clock when users became 0
+	users int   // the number of calls that use it; guarded by the session's mu
+	idle  int64 // the clock when users became 0
 }
 
 const (
-	keepReplies = 30 * time.Second // an idle reply channel
-	maxIdle     = 1024             // reply channels, before those that are idle go at once
+	keepReplies = 30 * time.Second // how long an idle reply channel is kept
+	maxIdle     = 1024             // the number of reply channels above which idle ones are dropped at once
 )
 
-// listen returns when answers on the channel of that name arrive. Each call of
-// listen that returns nil needs one of leave.
+// listen subscribes to the reply channel with the given name and waits until Redis has
+// confirmed the subscription. If listen returns no error, the caller must call leave.
 func (s *session) listen(ctx context.Context, name string, deadline time.Time) (*replyChannel, error) {
 	r := s.use(name)
 	select {
-	case <-r.made.done: // most often
+	case <-r.made.done: // the usual case
 	default:
 		timed, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
@@ -50,16 +50,16 @@ func (s *session) listen(ctx context.Context, name string, deadline time.Time) (
 	return r, nil
 }
 
-// notListening is the error of a caller whose time has ended before Redis had
-// confirmed the subscription.
+// notListening returns the error of a call that ended before Redis confirmed its
+// subscription.
 func (s *session) notListening(ctx context.Context) error {
 	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%w: Redis at %s did not confirm the subscription to the answers in time", micro.ErrUnreachable, s.link.options.Addr)
+	return fmt.Errorf("%w: Redis at %s did not confirm the subscription to the reply channel in time", micro.ErrUnreachable, s.link.options.Addr)
 }
 
-// use counts a call in, and subscribes when it is the first.
+// use adds a call to a reply channel, and subscribes to it if necessary.
 func (s *session) use(name string) *replyChannel {
 	s.mu.Lock()
 	r := s.replies[name]
@@ -72,7 +72,7 @@ func (s *session) use(name string) *replyChannel {
 	s.order.Lock()
 	defer s.order.Unlock()
 	s.mu.Lock()
-	if r = s.replies[name]; r != nil { // made meanwhile
+	if r = s.replies[name]; r != nil { // subscribed by another call in the meantime
 		r.users++
 		s.mu.Unlock()
 		return r
@@ -85,7 +85,7 @@ func (s *session) use(name string) *replyChannel {
 	return r
 }
 
-// leave counts a call out.
+// leave removes a call from a reply channel.
 func (s *session) leave(r *replyChannel) {
 	s.mu.Lock()
 	r.users--
@@ -99,7 +99,7 @@ func (s *session) leave(r *replyChannel) {
 	}
 }
 
-// forget drops a subscription that was refused, so that the next call asks again.
+// forget drops a rejected subscription, so that the next call subscribes again.
 func (s *session) forget(r *replyChannel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *session) forget(r *replyChannel) {
 	}
 }
 
-// sweep unsubscribes from the reply channels that have been idle for as long as d.
+// sweep unsubscribes from the reply channels that have been idle for at least d.
 func (s *session) sweep(d time.Duration) {
 	s.order.Lock()
 	defer s.order.Unlock()
@@ -118,7 +118,8 @@ func (s *session) sweep(d time.Duration) {
 	}
 }
 
-// takeIdle takes the reply channels off the list that have been idle since a time.
+// takeIdle removes the reply channels that have been idle since a time from the list, and
+// returns their names.
 func (s *session) takeIdle(since int64) (names []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,41 +14,40 @@ import (
 	"github.com/msctl/msctl/runtime/internal/lead"
 )
 
-// session is one pair of connections: one that has subscribed and one that
-// publishes. It ends as a whole when either is lost, and is never mended: the
-// link makes another.
+// session is a pair of connections, one for subscriptions and one for publishing. When
+// either is lost, the session ends, and the link opens a new one.
 type session struct {
 	link    *link
 	in, out *socket
-	outlet  *outlet       // by out
-	signIn  *redis.Client // of out
-	subs    *redis.Client // of in
+	outlet  *outlet       // uses out
+	signIn  *redis.Client // uses out
+	subs    *redis.Client // uses in
 	sub     *redis.PubSub
-	leader  lead.Leader // of a server: who reads in
-	cluster bool        // the counts of receivers are those of one node
-	settled int64       // clock until when the servers may not be back yet; 0: they are
+	leader  lead.Leader // of a server: leads reading from in
+	cluster bool        // the receiver counts cover only one node
+	settled int64       // the clock until which servers may still be reconnecting; 0 for the first session
 
-	lost    chan struct{}  // closed at the end
-	nudge   chan struct{}  // somebody waits now: look more closely
-	relaxed atomic.Bool    // the connections are looked at seldom
-	readers sync.WaitGroup // who reads now, and who looks after the connection
+	lost    chan struct{}  // closed when the session has ended
+	nudge   chan struct{}  // switches to the fast heartbeat
+	relaxed atomic.Bool    // the heartbeat is slow
+	readers sync.WaitGroup // read, count, and beat
 
-	order   sync.Mutex // held while a command is written, so that changes is in their order
-	mu      sync.Mutex // guards what follows
+	order   sync.Mutex // held while a command is written, so that changes has the order of the commands
+	mu      sync.Mutex // guards the fields below
 	changes []*change
 	err     error
 	replies map[string]*replyChannel // of a client
 }
 
-// change is a SUBSCRIBE or the like that has been sent, until Redis has confirmed
-// it, once for each name.
+// change is a command such as SUBSCRIBE that has been sent. Redis confirms it once for
+// each name.
 type change struct {
 	left int
 	err  error
 	done chan struct{} // closed when err is set or left is 0
 }
 
-// open makes a session. Its connections are up when it returns.
+// open opens a session and signs in on both connections.
 func (l *link) open(ctx context.Context) (*session, error) {
 	s := &session{link: l, lost: make(chan struct{}), nudge: make(chan struct{}, 1), replies: map[string]*replyChannel{}}
 	ctx, cancel := context.WithTimeout(ctx, l.options.DialTimeout)
@@ -94,18 +93,18 @@ func (s *session) greet(ctx context.Context) error {
 	if err := s.sub.Ping(ctx); err != nil {
 		return err
 	}
-	// The deadlines were those of signing in; beat bounds the rest.
+	// Remove the deadlines of signing in. From now on beat detects a silent peer.
 	return errors.Join(s.in.SetReadDeadline(time.Time{}), s.out.SetReadDeadline(time.Time{}))
 }
 
-// awaitMessages is called when what came has been dealt with.
+// awaitMessages is called when all messages read so far have been processed.
 func (s *session) awaitMessages() {
 	s.leader.Rest()
 	s.link.out.flush()
 }
 
-// isCluster looks for "mode", "cluster" among the pairs that HELLO answers with; a
-// Redis that does not know HELLO is none.
+// isCluster reports whether the reply to HELLO contains the pair "mode", "cluster". A
+// Redis that does not support HELLO is not a cluster.
 func isCluster(pairs []any, err error) bool {
 	for i := 0; err == nil && i+1 < len(pairs); i += 2 {
 		if pairs[i] == "mode" {
@@ -126,8 +125,8 @@ func (s *session) begin() {
 	}()
 }
 
-// read takes what comes until the connection ends, or until another goroutine
-// reads in its place.
+// read handles messages until the connection ends or another goroutine takes over
+// reading.
 func (s *session) read() {
 	for {
 		got, err := s.sub.ReceiveTimeout(context.Background(), -1)
@@ -147,8 +146,8 @@ func (s *session) read() {
 	}
 }
 
-// refused deals with an error that Redis answers a command with, and reports
-// whether err is one: the connection is well then.
+// refused reports whether err is an error reply to a command, which does not affect the
+// connection. If so, it passes err to the oldest change.
 func (s *session) refused(err error) bool {
 	var answer redis.Error
 	if !errors.As(err, &answer) || s.over() {
@@ -158,7 +157,7 @@ func (s *session) refused(err error) bool {
 	return true
 }
 
-// confirm counts an answer to the oldest change.
+// confirm counts one reply to the oldest change.
 func (s *session) confirm(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,14 +172,13 @@ func (s *session) confirm(err error) {
 	}
 }
 
-// maxNames bounds the names in one command.
+// maxNames limits the number of names in one command.
 const maxNames = 256
 
 // command is a method of the subscribed connection.
 type command func(ctx context.Context, names ...string) error
 
-// write sends a command for names; it is called with order held. c is what waits
-// for the answers.
+// write sends a command for names. c receives the replies. The caller holds order.
 func (s *session) write(c *change, send command, names ...string) {
 	c.left = len(names)
 	if c.done == nil {
@@ -194,7 +192,7 @@ func (s *session) write(c *change, send command, names ...string) {
 	}
 }
 
-// alter sends a command for names and returns what waits for the answers.
+// alter sends a command for names and returns the change that receives the replies.
 func (s *session) alter(send command, names ...string) *change {
 	s.order.Lock()
 	defer s.order.Unlock()
@@ -203,7 +201,7 @@ func (s *session) alter(send command, names ...string) *change {
 	return c
 }
 
-// await waits until the change has been made.
+// await waits until the change has been confirmed.
 func (s *session) await(ctx context.Context, c *change) error {
 	select {
 	case <-c.done:
@@ -215,7 +213,7 @@ func (s *session) await(ctx context.Context, c *change) error {
 	}
 }
 
-// all sends a command for many names, and waits for its answers.
+// all sends a command for any number of names and waits for the replies.
 func (s *session) all(ctx context.Context, send command, names []string) error {
 	var sent []*change
 	for some := range slices.Chunk(names, maxNames) {
@@ -243,7 +241,7 @@ func (s *session) fail(err error) {
 	}
 }
 
-// cut closes the connections under everything that uses them.
+// cut closes both sockets.
 func (s *session) cut() {
 	for _, w := range []*socket{s.in, s.out} {
 		if w != nil {
@@ -252,7 +250,7 @@ func (s *session) cut() {
 	}
 }
 
-// shut gives everything back when the session has ended.
+// shut closes everything that a session has opened.
 func (s *session) shut() {
 	s.cut()
 	if s.sub != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// socket is a connection that knows when its peer was last heard of.
+// socket is a connection that records when data last arrived.
 type socket struct {
 	net.Conn
 
-	reading       atomic.Bool  // a read waits
-	heard         atomic.Int64 // micro.Clock when bytes last came
-	before, after func()       // unless nil, called before each read, when what came has been dealt with, and after it
+	reading       atomic.Bool  // a read is waiting
+	heard         atomic.Int64 // the clock when data last arrived
+	before, after func()       // called before each read and after each that returned data; may be nil
 }
 
 func newSocket(conn net.Conn) *socket {
@@ -25,7 +25,7 @@ func newSocket(conn net.Conn) *socket {
 
 func clock() int64 { return int64(micro.Clock()) }
 
-// Read reads what has come.
+// Read reads from the connection and records the time.
 func (w *socket) Read(b []byte) (int, error) {
 	if w.before != nil {
 		w.before()
@@ -42,8 +42,8 @@ func (w *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// once is a dialer for a connection that has been made already. Further ones are
-// dead from the start: a session ends with its connections.
+// once returns a dialer that returns an existing connection. Any further connection that
+// it returns is dead: a session ends with its connections.
 func once(w *socket) func(context.Context, string, string) (net.Conn, error) {
 	var taken atomic.Bool
 	return func(context.Context, string, string) (net.Conn, error) {
