@@ -104,12 +104,12 @@ func (d *Dir) wireModule(r *Result, brokers []brokerView) error {
 	if err != nil {
 		return err
 	}
-	after, ok := addRequires(string(before), v.Modules)
-	if !ok {
-		r.byHand("go.mod has an unknown structure: run `go mod tidy`")
+	after, err := addRequires(before, v.Modules)
+	if err != nil {
+		r.byHand("go.mod cannot be edited (%v): run `go mod tidy`", err)
 		return nil
 	}
-	r.edit("go.mod", before, []byte(after))
+	r.edit("go.mod", before, after)
 	before, err = d.read("go.sum")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
