@@ -188,7 +188,7 @@ func TestCheck(t *testing.T) {
 		want string
 	}{
 		{"fine", shop(), ""},
-		{"name", Workspace{Name: "Shop", Services: DefaultServices()}, `name "Shop" must be`},
+		{"name", Workspace{Name: "Shop", Services: DefaultServices()}, `invalid name "Shop": must be`},
 		{"no services", Workspace{Name: "shop"}, "at least one service"},
 		{"port twice", Workspace{Name: "shop", Services: []Service{{Name: "a", Port: 3002}, {Name: "b", Port: 3002}}}, "which is already used by a"},
 		{"gateway's port", Workspace{Name: "shop", Services: []Service{{Name: "a", Port: 3001}}}, "which is already used by the gateway"},
