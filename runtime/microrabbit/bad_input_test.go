@@ -19,15 +19,16 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// badBodies are what no client sends: no JSON, no packets, and packets that are odd.
+// badBodies returns bodies that no client sends: invalid JSON, values that are not
+// packets, and unusual packets.
 func badBodies() []string {
 	return []string{
-		// no JSON
+		// invalid JSON
 		"", " ", "hello", "{", `{"a":`, `{'pattern':'echo'}`, "NaN", "undefined", "[1,]", "{} {}", `{"data":1,}`, "\x00", "\xff\xfe", `"open`, "01",
 		`{"pattern":"echo","data":"a` + "\n" + `b","id":"x"}`, "\xEF\xBB\xBF" + `{"pattern":"echo","data":1,"id":"x"}`,
-		// no packets (docs/wire.md 1.6)
+		// not packets (docs/wire.md 1.6)
 		"null", "0", `""`, "false", "42", `"str"`, "true", "[]", "[1]", "{}", `{"id":"x"}`, `{"foo":1}`, `{"foo":1,"id":"x"}`, `{"id":null}`,
-		// odd packets
+		// unusual packets
 		`{"data":1,"id":"x"}`, `{"pattern":"zzz","data":1,"id":"x"}`, `{"pattern":null,"data":1,"id":"x"}`, `{"pattern":true,"data":1,"id":"x"}`,
 		`{"pattern":"echo","data":null,"id":"x"}`, `{"pattern":{},"data":2,"id":"x"}`, `{"pattern":"__proto__","data":1,"id":"x"}`,
 		`{"pattern":"echo","data":1,"id":null}`, `{"pattern":"echo","data":1,"id":0}`, `{"pattern":"echo","data":1,"id":""}`,
@@ -41,7 +42,8 @@ func badBodies() []string {
 	}
 }
 
-// echoes is a server whose string pattern echo answers too, as the NestJS one's does.
+// echoes returns a server that also handles the string pattern echo, as the NestJS server
+// does.
 func echoes() *micro.Server {
 	s := quietServer()
 	micro.HandleFunc(s, micro.Name("echo"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
@@ -50,8 +52,8 @@ func echoes() *micro.Server {
 	return s
 }
 
-// answersOf sends a body and returns what is answered to it, at least so many, before
-// an echo that is asked for after them is.
+// answersOf sends a body and returns the replies to it: at least atLeast, and those that
+// arrive before the reply to an echo request that follows.
 func answersOf(p *peer, queue, replyTo string, answers <-chan amqp.Delivery, body string, atLeast int) (list []string) {
 	p.t.Helper()
 	p.publish("", queue, amqp.Publishing{ReplyTo: replyTo, CorrelationId: "c", Body: []byte(body)})
@@ -68,8 +70,8 @@ func answersOf(p *peer, queue, replyTo string, answers <-chan amqp.Delivery, bod
 	}
 }
 
-// TestBodiesAsNestJS sends a NestJS 12 server and ours the same bodies, and wants the
-// same answers, or none.
+// TestBodiesAsNestJS sends the same bodies to a NestJS 12 server and to ours, and expects
+// the same replies.
 func TestBodiesAsNestJS(t *testing.T) {
 	testenv.NeedNest(t, testenv.Nest12)
 	b := broker(t)
@@ -82,7 +84,7 @@ func TestBodiesAsNestJS(t *testing.T) {
 	for _, body := range badBodies() {
 		want := answersOf(p, theirs, replyTo, answers, body, 0)
 		got := answersOf(p, ours, replyTo, answers, body, len(want))
-		for i := range got { // a pass-through keeps its bytes, where JavaScript writes again (docs/wire.md 12)
+		for i := range got { // passing data through keeps its bytes, while JavaScript reencodes it (docs/wire.md 12)
 			got[i] = strings.ReplaceAll(got[i], "\xff", "\uFFFD")
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -91,7 +93,7 @@ func TestBodiesAsNestJS(t *testing.T) {
 	}
 }
 
-// TestManyBadBodies: 100,000 of them, and the server is as it was.
+// TestManyBadBodies checks that 100,000 bad bodies do not affect the server.
 func TestManyBadBodies(t *testing.T) {
 	b := broker(t)
 	for _, noAck := range []bool{true, false} {
@@ -109,17 +111,17 @@ func TestManyBadBodies(t *testing.T) {
 			for i := range 50_000 {
 				p.publish("", q, amqp.Publishing{ReplyTo: "nobody", Body: []byte(bodies[i%len(bodies)])})
 			}
-			eventually(t, "all are taken", func() bool { return p.depth(q) == 0 })
+			eventually(t, "the queue is empty", func() bool { return p.depth(q) == 0 })
 			if got, err := micro.Call[string](t.Context(), c, echo, "after"); err != nil || got != "after" {
 				t.Errorf("%q, %v", got, err)
 			}
-			eventually(t, "no more goroutines than a server keeps", func() bool { return runtime.NumGoroutine() < goroutines+600 })
+			eventually(t, "the extra goroutines end", func() bool { return runtime.NumGoroutine() < goroutines+600 })
 		})
 	}
 }
 
-// TestRecordedAcks holds what becomes of messages to what NestJS did (docs/wire.md
-// 4.3), but for those it leaves unacknowledged, and events whose handler failed.
+// TestRecordedAcks checks that messages are settled as by NestJS (docs/wire.md 4.3),
+// except for those that NestJS leaves unacknowledged, and events whose handler failed.
 func TestRecordedAcks(t *testing.T) {
 	f, err := os.Open(filepath.Join(testenv.Root(), "testdata", "wire", "rmq_ack.jsonl"))
 	if err != nil {
@@ -141,7 +143,7 @@ func TestRecordedAcks(t *testing.T) {
 		}
 		noAck := strings.HasPrefix(r.Mode, "noAck:true")
 		if r.Note == "event handler throws" && !noAck {
-			continue // ours comes again
+			continue // we redeliver it
 		}
 		t.Run(r.Mode+", "+r.Note, func(t *testing.T) {
 			s := echoes()
@@ -157,7 +159,7 @@ func TestRecordedAcks(t *testing.T) {
 			replyTo := p.queue("", nil)
 			got := answersOf(p, q, replyTo, p.consume(replyTo), r.Body, len(r.Replies))
 			if diff := cmp.Diff(r.Replies, append([]string{}, got...)); diff != "" {
-				t.Errorf("answers (-nest +msctl):\n%s", diff)
+				t.Errorf("replies (-nest +msctl):\n%s", diff)
 			}
 			eventually(t, "the dead letters", func() bool { return p.depth(dead) == len(r.DeadLettered) })
 			for _, want := range r.DeadLettered {
@@ -167,7 +169,7 @@ func TestRecordedAcks(t *testing.T) {
 				}
 			}
 			if n := p.depth(q); n != 0 {
-				t.Errorf("%d are left", n)
+				t.Errorf("%d messages are left in the queue", n)
 			}
 		})
 	}

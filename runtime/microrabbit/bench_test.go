@@ -7,8 +7,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// BenchmarkCall is a request of 170 bytes and its answer, many at once; server
-// and client are in this process, the broker is another.
+// BenchmarkCall measures concurrent requests of 170 bytes and their responses. The server
+// and the client are in this process; the broker is a separate one.
 func BenchmarkCall(b *testing.B) {
 	broker := broker(b)
 	q := unique(b, "bench")

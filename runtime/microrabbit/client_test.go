@@ -18,8 +18,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestMetadata travels in headers, is read from headers and from the packet, and
-// headers that are none are left out of it.
+// TestMetadata checks that metadata is sent in headers and read from both headers and the
+// packet, and that headers without a scalar value are not metadata.
 func TestMetadata(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "metadata")
@@ -73,7 +73,8 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// TestProperties of a message reach the handler; a request expires with its call.
+// TestProperties checks that the properties of a message reach the handler, and that a
+// request expires with its call.
 func TestProperties(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -116,7 +117,8 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// TestUnsendable: what AMQP cannot carry costs its own message alone.
+// TestUnsendable checks that a message that AMQP cannot encode fails without affecting
+// others.
 func TestUnsendable(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "unsendable")
@@ -149,8 +151,8 @@ func TestUnsendable(t *testing.T) {
 	}
 }
 
-// TestForeignUser: a message that the broker refuses ends its connection's work
-// with a reason; the client goes on.
+// TestForeignUser checks that a message that makes the broker close the channel fails
+// with the reason, and that the client recovers.
 func TestForeignUser(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "foreign")
@@ -165,7 +167,7 @@ func TestForeignUser(t *testing.T) {
 	}
 }
 
-// TestFullQueue: a message that a full queue refuses fails at once.
+// TestFullQueue checks that a message rejected by a full queue fails at once.
 func TestFullQueue(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "full")
@@ -177,8 +179,8 @@ func TestFullQueue(t *testing.T) {
 	}
 }
 
-// TestNoConsumer: the timeout of a call to a queue that nobody consumes says so; one
-// to a slow handler does not.
+// TestNoConsumer checks that the timeout of a call mentions that the queue has no
+// consumer, but not if the handler is just slow.
 func TestNoConsumer(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "deserted")
@@ -189,20 +191,21 @@ func TestNoConsumer(t *testing.T) {
 		_, err := micro.Call[string](ctx, c, micro.Name("slow"), "x")
 		return err
 	}
-	eventually(t, "the timeout tells", func() bool {
+	eventually(t, "the timeout mentions that there is no consumer", func() bool {
 		err := call()
 		return errors.Is(err, micro.ErrTimeout) && strings.Contains(err.Error(), fmt.Sprintf("the queue %q has no consumer", q))
 	})
 	s := quietServer()
 	micro.Handle(s, micro.Name("slow"), func(ctx context.Context, _ string) (string, error) { <-ctx.Done(); return "", ctx.Err() })
 	start(t, s, Listen(b.URL, q))
-	eventually(t, "the timeout does not tell", func() bool {
+	eventually(t, "the timeout does not mention consumers", func() bool {
 		err := call()
 		return errors.Is(err, micro.ErrTimeout) && !strings.Contains(err.Error(), "no consumer")
 	})
 }
 
-// TestReplyQueue: answers can come by a queue of one's own, acknowledged or not.
+// TestReplyQueue checks that replies can be received through a named queue, with and
+// without acknowledgments.
 func TestReplyQueue(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -219,16 +222,17 @@ func TestReplyQueue(t *testing.T) {
 		}
 		_ = c.Close()
 		if n := p.depth(replies); n != 0 {
-			t.Errorf("noAck %v: %d answers are left", noAck, n)
+			t.Errorf("noAck %v: %d replies are left", noAck, n)
 		}
 	}
 	_, err := micro.Call[string](t.Context(), dial(t, b.URL, q, WithReplyQueue(unique(t, "no"))), echo, "x")
 	if !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), "consume replies from the queue") {
-		t.Errorf("a reply queue that is not there: %v", err)
+		t.Errorf("a missing reply queue: %v", err)
 	}
 }
 
-// TestManyEvents: events are confirmed side by side, each after the broker has it.
+// TestManyEvents checks that concurrent events are each confirmed after the broker has
+// stored them.
 func TestManyEvents(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -251,7 +255,7 @@ func TestManyEvents(t *testing.T) {
 	}
 }
 
-// TestBigMessages: bodies of many frames, both ways.
+// TestBigMessages checks bodies of many frames in both directions.
 func TestBigMessages(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "big")
@@ -269,8 +273,8 @@ func TestBigMessages(t *testing.T) {
 	all.Wait()
 }
 
-// TestUnreachable: with no broker there a call waits as long as it may, and says
-// where it tried; a broker that comes in time serves it.
+// TestUnreachable checks that without a broker a call waits for the dial timeout or until
+// its context ends, and that its error contains the address but not the password.
 func TestUnreachable(t *testing.T) {
 	port, err := testenv.FreePort()
 	if err != nil {
@@ -291,7 +295,7 @@ func TestUnreachable(t *testing.T) {
 	if err := c.Emit(ctx, noted, "x"); !errors.Is(err, micro.ErrUnreachable) {
 		t.Errorf("%v", err)
 	}
-	mine := errors.New("the user has left")
+	mine := errors.New("the user left")
 	ctx, leave := context.WithCancelCause(t.Context())
 	leave(mine)
 	if err := c.Emit(ctx, noted, "x"); !errors.Is(err, mine) {
@@ -299,7 +303,8 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// TestSilentBroker: one that accepts connections and says nothing is not waited for.
+// TestSilentBroker checks that a broker that accepts connections but sends nothing counts
+// as unreachable.
 func TestSilentBroker(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -309,7 +314,7 @@ func TestSilentBroker(t *testing.T) {
 	c := dial(t, "amqp://"+socket.Addr().String(), "q", WithDialTimeout(200*time.Millisecond))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	eventually(t, "it is told", func() bool {
+	eventually(t, "the error states the reason", func() bool {
 		err := c.Emit(ctx, noted, "x")
 		return errors.Is(err, micro.ErrUnreachable) && strings.Contains(err.Error(), "no response within 200ms")
 	})
@@ -319,7 +324,7 @@ func TestSilentBroker(t *testing.T) {
 	}
 }
 
-// TestSecondAddress: the first broker that is there is taken.
+// TestSecondAddress checks that the first broker that can be reached is used.
 func TestSecondAddress(t *testing.T) {
 	port, err := testenv.FreePort()
 	if err != nil {
@@ -334,8 +339,8 @@ func TestSecondAddress(t *testing.T) {
 	}
 }
 
-// TestBlocked: while the broker takes no messages, senders wait as long as they may
-// and are told why; when it does again, they go on.
+// TestBlocked checks that while the broker accepts no messages, senders wait until their
+// deadline and fail with the reason, and that they continue when it accepts them again.
 func TestBlocked(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "blocked")
@@ -367,27 +372,29 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
-// TestAlarm: a broker that is short of memory from the start.
+// TestAlarm checks a client and a server of a broker that is low on memory from the
+// start.
 func TestAlarm(t *testing.T) {
 	b := testenv.RabbitMQ(t, "vm_memory_high_watermark.absolute = 1")
 	q := testenv.Unique(t, "alarm")
 	c := dial(t, b.URL, q)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	eventually(t, "it is told", func() bool {
+	eventually(t, "the error states the reason", func() bool {
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		defer cancel()
 		err := c.Emit(short, noted, "x")
 		return err != nil && strings.Contains(err.Error(), "accepts no messages at the moment: low on memory")
 	})
-	// A server takes messages all the same; what it cannot answer it does not wait for.
+	// A server can still start and stop.
 	stop := start(t, quietServer(micro.WithDrainTimeout(time.Second)), Listen(b.URL, q))
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestTrace: who observes a call sees the connection made once, and its packets.
+// TestTrace checks that the trace of a call reports the packets, and the connection only
+// once.
 func TestTrace(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "trace")
@@ -418,8 +425,8 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestStrangeReplies: what is no packet is a value, and what nobody waits for is
-// dropped (docs/wire.md 1.3).
+// TestStrangeReplies checks that a reply that is not a packet is a value, and that a reply
+// to no pending call is dropped (docs/wire.md 1.3).
 func TestStrangeReplies(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)

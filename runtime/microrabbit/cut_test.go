@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// relay hands connections on to a broker until it cuts them.
+// relay forwards connections to a broker until it cuts them.
 type relay struct {
 	url    string
 	target string
@@ -77,7 +77,7 @@ func (r *relay) join(conn net.Conn) {
 	_ = other.Close()
 }
 
-// cut ends all connections as a network does.
+// cut resets all connections, as a network failure does.
 func (r *relay) cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,8 +90,8 @@ func (r *relay) cut() {
 	clear(r.conns)
 }
 
-// TestCuts: connections of clients and servers that break under load lose no event,
-// and calls end with an answer or with a lost connection, each with its own.
+// TestCuts checks that no event is lost when connections of clients and servers break
+// under load, and that each call ends with its own response or a lost connection.
 func TestCuts(t *testing.T) {
 	r := startRelay(t, broker(t))
 	q := unique(t, "cuts")
@@ -134,8 +134,8 @@ func TestCuts(t *testing.T) {
 	t.Logf("%d cuts: %d events emitted again, %d handled again", cuts, again, events.total()-n)
 }
 
-// TestNamedQueueLasts: a queue that the broker has named is found again after the
-// connection was lost, with what came meanwhile.
+// TestNamedQueueLasts checks that a server reuses a queue named by the broker after a
+// lost connection, including the messages that arrived in the meantime.
 func TestNamedQueueLasts(t *testing.T) {
 	b := broker(t)
 	r := startRelay(t, b)
@@ -170,7 +170,8 @@ func TestNamedQueueLasts(t *testing.T) {
 	})
 }
 
-// TestUnsent: a message that finds its connection gone is sent by the next one.
+// TestUnsent checks that a message whose connection has ended before it was sent is sent
+// on the next connection.
 func TestUnsent(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "unsent")
@@ -183,7 +184,7 @@ func TestUnsent(t *testing.T) {
 			t.Fatalf("%d, %v", got, err)
 		}
 		s, _ := conn.link.now()
-		s.wire.out.fail(net.ErrClosed) // what is sent from now on certainly does not leave
+		s.wire.out.fail(net.ErrClosed) // from now on, no message can be sent on this connection
 		if i%2 == 0 {
 			if err := c.Emit(t.Context(), noted, "x"); err != nil {
 				t.Errorf("emit: %v", err)
@@ -192,7 +193,8 @@ func TestUnsent(t *testing.T) {
 	}
 }
 
-// TestPublisher: what the broker says of messages reaches them, and them alone.
+// TestPublisher checks that the broker's confirmations and returned messages settle the
+// right messages, and only those.
 func TestPublisher(t *testing.T) {
 	ours, theirs := net.Pipe()
 	go func() { _, _ = io.Copy(io.Discard, theirs) }()
@@ -230,7 +232,7 @@ func TestPublisher(t *testing.T) {
 	p.confirmed(5, false, false)
 	expect("a refusal", map[string]error{"5": micro.ErrShed})
 	p.confirmed(1<<63, true, true)
-	expect("more than there are", map[string]error{"6": nil, "7": nil})
+	expect("more than were sent", map[string]error{"6": nil, "7": nil})
 	send("8")
 	p.abandon(micro.ErrConnectionLost)
 	expect("the end", map[string]error{"8": micro.ErrConnectionLost})

@@ -13,7 +13,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// counted is a server that counts how often it has handled each event.
+// counted counts how often each event has been handled.
 type counted struct {
 	mu   sync.Mutex
 	runs map[string]int
@@ -37,9 +37,9 @@ func (c *counted) total() int {
 	return c.n
 }
 
-// emitAll emits numbered events from several goroutines and returns when all
-// have been confirmed. Those that were not are emitted again, so a broker may have
-// some of them twice; it returns how many.
+// emitAll emits numbered events from several goroutines until all are confirmed. It emits
+// unconfirmed events again, so the broker may receive duplicates, and returns how often
+// it did so.
 func emitAll(t *testing.T, c *micro.Client, n int) (again int) {
 	t.Helper()
 	var next, repeated atomic.Int64
@@ -68,8 +68,8 @@ func emitAll(t *testing.T, c *micro.Client, n int) (again int) {
 	return int(repeated.Load())
 }
 
-// TestDrain: servers come and go under load, and every event is handled once, every
-// request answered.
+// TestDrain checks that when servers start and stop under load, every event is handled
+// once, and every request is answered.
 func TestDrain(t *testing.T) {
 	b := broker(t)
 	for _, noAck := range []bool{true, false} {
@@ -127,7 +127,7 @@ func TestDrain(t *testing.T) {
 			defer events.mu.Unlock()
 			for i := range n {
 				if got := events.runs[fmt.Sprint(i)]; got != 1 {
-					t.Errorf("event %d was handled %d times", i, got)
+					t.Errorf("event %d was handled %d times, want once", i, got)
 				}
 			}
 			if len(events.runs) != n+200 {
@@ -140,8 +140,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainTimeout: a handler that does not end is left behind, and its message
-// goes back to the queue.
+// TestDrainTimeout checks that a server does not wait for a handler beyond the drain
+// timeout, and that the handler's message returns to the queue.
 func TestDrainTimeout(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "stuck")
@@ -169,8 +169,8 @@ func TestDrainTimeout(t *testing.T) {
 	eventually(t, "the event is back", func() bool { return p.depth(q) == 1 })
 }
 
-// TestDrainWhileFull: a server with no place left stops all the same, and what waited for
-// a place goes back to the queue.
+// TestDrainWhileFull checks that a server at its limit can stop, and that the messages
+// that waited for capacity return to the queue.
 func TestDrainWhileFull(t *testing.T) {
 	b := broker(t)
 	for _, noAck := range []bool{true, false} {
@@ -204,7 +204,7 @@ func TestDrainWhileFull(t *testing.T) {
 	}
 }
 
-// TestShare: two servers on a queue share the work within a tenth.
+// TestShare checks that two servers on a queue share the work almost equally.
 func TestShare(t *testing.T) {
 	b := broker(t)
 	for _, noAck := range []bool{true, false} {
@@ -224,7 +224,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestPrefetch: a server has no more messages than that.
+// TestPrefetch checks that a server receives no more messages than WithPrefetch allows.
 func TestPrefetch(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "prefetch")
@@ -255,8 +255,8 @@ func TestPrefetch(t *testing.T) {
 	}
 }
 
-// TestSlowHandler: a handler that was quick and is not any more keeps nobody else's
-// message.
+// TestSlowHandler checks that a handler that was quick and becomes slow does not delay
+// other messages.
 func TestSlowHandler(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "slow")
@@ -299,7 +299,8 @@ func TestSlowHandler(t *testing.T) {
 	}
 }
 
-// TestServesOnce: and a consumer can be named.
+// TestServesOnce checks that a listener cannot be served twice, and that the consumer tag
+// can be set.
 func TestServesOnce(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "once")
@@ -314,6 +315,6 @@ func TestServesOnce(t *testing.T) {
 		t.Errorf("ready: %v", err)
 	}
 	if d := DeliveryFromContext(t.Context()); d != nil {
-		t.Errorf("a delivery out of nowhere: %v", d)
+		t.Errorf("a delivery without a message: %v", d)
 	}
 }

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// TestDriverVersion pins the driver. This package reads and writes message frames
-// on the driver's connection, past its API (wire.go), so a new version of the driver
-// needs a review of its framing and its locking, and a run of all tests here, before
-// this line changes.
+// TestDriverVersion pins the version of the driver. This package reads and writes message
+// frames on the driver's connection, bypassing its API (wire.go). Before this version
+// changes, review the framing and locking of the new driver, and run all tests of this
+// package.
 func TestDriverVersion(t *testing.T) {
 	const pinned = "github.com/rabbitmq/amqp091-go v1.16.0"
 	mod, err := os.ReadFile("go.mod")

@@ -9,7 +9,8 @@ import (
 	"github.com/msctl/msctl/runtime/microrabbit"
 )
 
-// A service that does its work at least once, and puts away what it cannot do.
+// A service handles each event at least once and dead-letters events that it cannot
+// handle.
 func ExampleListen() {
 	url := microrabbit.BrokerOfTests()
 	if url == "" {
@@ -21,7 +22,7 @@ func ExampleListen() {
 	micro.HandleEvent(s, micro.Name("user.registered"), func(ctx context.Context, name string) error {
 		attempt := microrabbit.DeliveryFromContext(ctx).Attempt
 		if attempt == 1 {
-			return fmt.Errorf("the mail server is away") // it comes again
+			return fmt.Errorf("the mail server is down") // the event is redelivered
 		}
 		handled <- fmt.Sprintf("mail to %s, attempt %d", name, attempt)
 		return nil
@@ -47,7 +48,7 @@ func ExampleListen() {
 	// Output: mail to ann, attempt 2
 }
 
-// A client calls a service, with properties for one message.
+// A client calls a service and sets properties of one message.
 func ExampleDial() {
 	url := microrabbit.BrokerOfTests()
 	if url == "" {

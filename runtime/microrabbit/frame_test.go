@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPublishFrames: the frames of a request, byte by byte.
+// TestPublishFrames checks the frames of a request byte by byte.
 func TestPublishFrames(t *testing.T) {
 	p := &publishing{
 		key: "items", mandatory: true, body: []byte(`{"pattern":"a"}`),
@@ -59,8 +59,8 @@ func full() *publishing {
 	}
 }
 
-// TestHeaderComesBack: what is sent as a content header is read back, for any of
-// the properties alone and for all together, and the body in frames that fit.
+// TestHeaderComesBack checks that a content header can be read back with each property
+// alone and with all together, and that the body is split into frames that fit.
 func TestHeaderComesBack(t *testing.T) {
 	for _, frameMax := range []int{64, 1008, frameLimit} {
 		got, sizes := readBack(t, appendPublish(nil, 5, full(), frameMax))
@@ -100,7 +100,7 @@ func readBack(t *testing.T, b []byte) (in incoming, bodies []int) {
 		n := int(binary.BigEndian.Uint32(b[3:]))
 		payload := b[frameHead : frameHead+n]
 		if b[frameHead+n] != frameEnd {
-			t.Fatal("a frame does not end")
+			t.Fatal("a frame has no end marker")
 		}
 		switch b[0] {
 		case frameHeader:
@@ -170,7 +170,7 @@ func TestCheckTable(t *testing.T) {
 	}
 }
 
-// TestBadTables: what can be read is, and nothing else happens.
+// TestBadTables checks that the readable part of a bad table is returned.
 func TestBadTables(t *testing.T) {
 	good := appendShort(nil, "a")
 	good = appendField(good, "b")
@@ -184,7 +184,7 @@ func TestBadTables(t *testing.T) {
 		}
 	}
 	if got := parseTable([]byte("\x01dD\x02\x00\x00\x01\x41\x01BB\x07\x01uu\x00\x09\x01ii\x00\x00\x00\x09\x01LL\x00\x00\x00\x00\x00\x00\x00\x09")); got["d"] != 3.21 || got["B"] != uint8(7) || got["L"] != int64(9) {
-		t.Errorf("kinds that we do not send: %v", got)
+		t.Errorf("types that we do not send: %v", got)
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 // record is a line of testdata/wire/rmq*.jsonl (docs/wire.md 11).
 type record struct {
 	Scenario    string
-	Kind        string // publish or deliver; "" with what the caller observed
+	Kind        string // publish or deliver; "" for what the caller observed
 	Exchange    string
 	RoutingKeys []string
 	Properties  struct {
@@ -48,7 +48,7 @@ type record struct {
 	HandlerRuns []struct{ Handler string }
 }
 
-// scenario is what one recorded call did.
+// scenario is the recording of one call.
 type scenario struct {
 	name     string
 	sent     []record // by the client
@@ -119,10 +119,10 @@ func compact(t *testing.T, text []byte) string {
 	return out.String()
 }
 
-// script makes handlers that answer each recorded request as it was answered: with
-// the same values, in the same number of packets.
+// script provides handlers that answer each recorded request as in the recording: with the
+// same values in the same number of packets.
 type script struct {
-	answers map[string][]record // by the id of the request
+	answers map[string][]record // by request ID
 	ran     chan string         // the routes of handlers, in order
 }
 
@@ -147,7 +147,7 @@ func (s *script) handle(_ context.Context, req *micro.Request, reply micro.Reply
 	return nil
 }
 
-// newScript serves the patterns of scenarios that were handled.
+// newScript returns a script that handles the patterns of scenarios that were handled.
 func newScript(t *testing.T, all []*scenario, extra ...string) (*script, *micro.Server) {
 	t.Helper()
 	s := &script{answers: map[string][]record{}, ran: make(chan string, 1000)}
@@ -166,7 +166,7 @@ func newScript(t *testing.T, all []*scenario, extra ...string) (*script, *micro.
 			s.answers[strings.Trim(string(p.ID), `"`)] = answers
 			pattern := string(p.Pattern)
 			if route, ok := wire.Route(p.Pattern); ok && pattern[0] == '"' {
-				pattern = micro.Name(route).JSON() // "1e3" asks for 1000
+				pattern = micro.Name(route).JSON() // the pattern "1e3" addresses the handler of 1000
 			}
 			patterns[pattern] = true
 		}
@@ -182,8 +182,8 @@ func newScript(t *testing.T, all []*scenario, extra ...string) (*script, *micro.
 	return s, server
 }
 
-// TestRecordedRequests publishes every message that a client of NestJS published, and
-// those that none would, and wants the answers of the NestJS server, to the byte.
+// TestRecordedRequests publishes every recorded message, both from NestJS clients and
+// handcrafted, and expects the replies of the NestJS server, byte for byte.
 func TestRecordedRequests(t *testing.T) {
 	for version, file := range files(t) {
 		t.Run(version, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestRecordedRequests(t *testing.T) {
 	}
 }
 
-// replayRequests publishes what scenarios have sent, one after another.
+// replayRequests publishes the messages of scenarios one after another.
 func replayRequests(t *testing.T, url string, all []*scenario, exchange, queue string) {
 	t.Helper()
 	p := dialPeer(t, url)
@@ -220,7 +220,7 @@ func replayRequests(t *testing.T, url string, all []*scenario, exchange, queue s
 		for len(got) < len(want) {
 			d := take(t, s.name, answers)
 			if len(d.Headers) > 0 || d.ContentType != "" || d.DeliveryMode > 1 {
-				t.Errorf("%s: an answer with other properties than its correlation id: %+v", s.name, d)
+				t.Errorf("%s: a reply with properties other than its correlation ID: %+v", s.name, d)
 			}
 			got = append(got, d.CorrelationId+" "+string(d.Body))
 		}
@@ -230,14 +230,14 @@ func replayRequests(t *testing.T, url string, all []*scenario, exchange, queue s
 			t.Errorf("%s (-nest +msctl):\n%s", s.name, diff)
 		}
 	}
-	// Nothing more comes: an echo is the next and last.
+	// No further reply arrives: the reply to an echo is the next.
 	p.publish("", queue, amqp.Publishing{ReplyTo: replyTo, CorrelationId: "last", Body: []byte(`{"pattern":{"cmd":"echo"},"data":"z","id":"last"}`)})
 	if d := take(t, "the last", answers); d.CorrelationId != "last" {
-		t.Errorf("an answer too many: %s %s", d.CorrelationId, d.Body)
+		t.Errorf("unexpected reply: %s %s", d.CorrelationId, d.Body)
 	}
 }
 
-// answersTo are the answers to a message.
+// answersTo returns the replies to a message.
 func answersTo(s *scenario, sent record) (list []record) {
 	for _, r := range s.replies {
 		if cmp.Equal(r.Properties.CorrelationID, sent.Properties.CorrelationID) {
@@ -268,8 +268,8 @@ func (r *record) publishing(replyTo string) amqp.Publishing {
 	return p
 }
 
-// TestRecordedWildcards does the same through the exchange of a server with
-// wildcards, and wants the same handlers to run in the same order.
+// TestRecordedWildcards does the same through the exchange of a server with wildcards, and
+// expects the same handlers to run.
 func TestRecordedWildcards(t *testing.T) {
 	for _, version := range []string{"12", "11"} {
 		t.Run(version, func(t *testing.T) {
@@ -296,7 +296,7 @@ func TestRecordedWildcards(t *testing.T) {
 					yield(route)
 				}
 			})
-			slices.Sort(want) // events and requests run side by side
+			slices.Sort(want) // events and requests run concurrently
 			slices.Sort(got)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("handlers (-nest +msctl):\n%s", diff)
@@ -305,9 +305,9 @@ func TestRecordedWildcards(t *testing.T) {
 	}
 }
 
-// TestRecordedCalls makes every call that was recorded of a NestJS client with ours,
-// answers it as the NestJS server did, and wants the same message sent and the same
-// things observed.
+// TestRecordedCalls makes every call of the recorded NestJS clients with our client and
+// answers it as the NestJS server did. It expects the same message to be sent, and the
+// caller to observe the same.
 func TestRecordedCalls(t *testing.T) {
 	for version, file := range files(t) {
 		t.Run(version, func(t *testing.T) {
@@ -383,7 +383,7 @@ func replayCall(t *testing.T, url string, s *scenario, version string) {
 	}
 }
 
-// options are those of the client of a scenario, and its message's own.
+// options returns the options of the client and of the message in a scenario.
 func options(s *scenario, ctx context.Context) ([]DialOption, context.Context) {
 	sent := s.sent[0].Properties
 	switch {
@@ -408,8 +408,8 @@ func options(s *scenario, ctx context.Context) ([]DialOption, context.Context) {
 	return nil, ctx
 }
 
-// checkSent compares a message of ours with the recorded one: all but its ids, and
-// the headers that are our metadata.
+// checkSent compares our message with the recorded one, except for IDs and the headers
+// that carry our metadata.
 func checkSent(t *testing.T, want *record, d *amqp.Delivery, queue string) {
 	t.Helper()
 	p := want.Properties
@@ -417,7 +417,7 @@ func checkSent(t *testing.T, want *record, d *amqp.Delivery, queue string) {
 	if p.CorrelationID != nil {
 		body = strings.ReplaceAll(body, *p.CorrelationID, d.CorrelationId)
 	}
-	body = strings.Replace(body, `,"metadata":{"traceId":"abc"}`, "", 1) // 12 alone, when it is told to; ours are headers
+	body = strings.Replace(body, `,"metadata":{"traceId":"abc"}`, "", 1) // only in NestJS 12, with an option; we use headers
 	wantKey := queue
 	if want.Exchange != "" {
 		wantKey = want.RoutingKeys[0]

@@ -18,8 +18,9 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestBrokerKilled: calls that wait fail within a second of the loss, and servers,
-// clients and what was set up for them come back by themselves with the broker.
+// TestBrokerKilled checks that pending calls fail within a second after the broker was
+// killed, and that servers and clients recover by themselves, including their queues and
+// bindings, when the broker restarts.
 func TestBrokerKilled(t *testing.T) {
 	b := testenv.PrivateRabbitMQ(t)
 	q, dead := "killed", "killed.dead"
@@ -71,7 +72,7 @@ func TestBrokerKilled(t *testing.T) {
 		}
 		cancel()
 		if round == 0 {
-			close(leave) // answers that nobody waits for, to a broker that is not there
+			close(leave) // the replies have no caller and no broker
 		}
 		b.Start()
 		up := time.Now()
@@ -79,7 +80,7 @@ func TestBrokerKilled(t *testing.T) {
 		if took := time.Since(up); took > 5*time.Second {
 			t.Errorf("service resumed after %v", took)
 		}
-		for _, event := range []string{"fine", "fails"} { // bindings, acknowledgments and the outbox are back
+		for _, event := range []string{"fine", "fails"} { // bindings, acknowledgments, and the outbox work again
 			if err := c.Emit(t.Context(), micro.Name("orders.created"), event); err != nil {
 				t.Error(err)
 			}
@@ -90,7 +91,8 @@ func TestBrokerKilled(t *testing.T) {
 	}
 }
 
-// TestQueueDeleted: a queue that somebody deletes is declared again, and consumed.
+// TestQueueDeleted checks that a server declares and consumes its queue again after it was
+// deleted.
 func TestQueueDeleted(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -114,8 +116,8 @@ func TestQueueDeleted(t *testing.T) {
 	}
 }
 
-// TestQueueChanged: a queue that comes back with other options ends the server with
-// the reason, rather than being tried forever.
+// TestQueueChanged checks that Serve returns the reason, rather than retrying forever, if
+// the queue was recreated with different options.
 func TestQueueChanged(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -137,7 +139,7 @@ func TestQueueChanged(t *testing.T) {
 	}
 }
 
-// TestPausedBroker: a broker that is silent counts as lost after three heartbeats.
+// TestPausedBroker checks that a silent broker counts as lost after three heartbeats.
 func TestPausedBroker(t *testing.T) {
 	b := testenv.PrivateRabbitMQ(t)
 	start(t, quietServer(), Listen(b.URL, "q", WithHeartbeat(2*time.Second)))
@@ -166,7 +168,7 @@ type service struct {
 	done chan struct{}
 }
 
-// seen counts what services have handled.
+// seen counts the events that services have handled.
 type seen struct {
 	mu    sync.Mutex
 	times map[string]int
@@ -206,15 +208,16 @@ func startService(t *testing.T, url, queue string, to *seen) *service {
 	return s
 }
 
-// kill ends the process as kill -9 does.
+// kill ends the process with SIGKILL.
 func (s *service) kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.done
 	_ = s.cmd.Wait()
 }
 
-// TestNothingLost: with a durable queue, persistent events and confirmations, none is
-// lost however often the broker and the service are killed; some are handled twice.
+// TestNothingLost checks that with a durable queue, persistent events, and confirmations,
+// no event is lost, however often the broker and the service are killed. Some events are
+// handled twice.
 func TestNothingLost(t *testing.T) {
 	n, kills := 4000, 1
 	if os.Getenv("MSCTL_TEST_LONG") != "" {
@@ -251,7 +254,7 @@ func TestNothingLost(t *testing.T) {
 	t.Logf("%d events, the broker and the service killed %d times each: none lost, %d emitted again without a confirmation, %d handled again", n, kills, again, duplicates)
 }
 
-// await is eventually, for what takes minutes.
+// await is like eventually, but with a timeout of minutes.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)

@@ -16,9 +16,9 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// serviceEnv makes the test binary a service process: the tests that kill
-// services need real ones. Its value is the broker's URL; the queue and what
-// the handlers do follow as arguments.
+// serviceEnv makes the test binary run as a service process, because the tests that kill
+// services need real processes. Its value is the broker's URL. The arguments are the queue
+// and the behavior of the handlers.
 const serviceEnv = "MICRORABBIT_TEST_SERVICE"
 
 func TestMain(m *testing.M) {
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(stopping{m})
 }
 
-// stopping ends the broker that the tests have started when they are done.
+// stopping stops the broker that the tests have started, after the last test.
 type stopping struct{ *testing.M }
 
 func (m stopping) Run() int {
@@ -39,8 +39,8 @@ func (m stopping) Run() int {
 	return code
 }
 
-// runService serves queue until it is told to end: it echoes, and prints the data of
-// each event that it has handled.
+// runService serves a queue until the process is asked to stop. It answers echo requests
+// and prints the data of each event that it has handled.
 func runService(url, queue string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -104,7 +104,7 @@ func dial(t testing.TB, url, queue string, opts ...DialOption) *micro.Client {
 	return c
 }
 
-// ackMode is the mode of a test that runs with NestJS's noAck and without.
+// ackMode returns the AckMode that corresponds to NestJS's noAck.
 func ackMode(noAck bool) AckMode {
 	if noAck {
 		return AckOnReceipt

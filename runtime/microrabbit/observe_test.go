@@ -8,9 +8,9 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// observe sends a message through c and returns what its caller sees, in the form
-// of the recorded NestJS callers (docs/wire.md 11): {"next":V} for each value, and
-// one line for the end.
+// observe sends a message through c and returns what its caller observes, in the format of
+// the recordings of NestJS callers (docs/wire.md 11): {"next":V} for each value, and one
+// line for the end.
 func observe(ctx context.Context, c *micro.Client, req *micro.Request) (lines []string) {
 	err := c.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {

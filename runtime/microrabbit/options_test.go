@@ -44,8 +44,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestBadAddresses: they are told of by the first who needs them, without what
-// may be a password.
+// TestBadAddresses checks that the first use of a bad address fails, and that the error
+// does not contain a possible password.
 func TestBadAddresses(t *testing.T) {
 	for _, list := range []string{"", "localhost:5672", "http://u:secret@a", "amqp:secret", "amqp://u:secret", "amqp://u:sec ret@a", "amqp://u:sec%zzret@a:1", "amqp://u:secret@a:1:2", "amqp://u:secret@a,b"} {
 		if _, err := parseAddresses(list); err == nil || strings.Contains(err.Error(), "sec") {
@@ -101,7 +101,7 @@ func TestRedeliveryDelays(t *testing.T) {
 	}
 }
 
-// TestImpossibleOptions: what AMQP cannot carry is told of at once, not tried.
+// TestImpossibleOptions checks that options that AMQP cannot encode fail at once.
 func TestImpossibleOptions(t *testing.T) {
 	long := strings.Repeat("q", 256)
 	tests := map[string]struct {
@@ -125,8 +125,8 @@ func TestImpossibleOptions(t *testing.T) {
 	}
 }
 
-// TestAckDefault: who asks for redelivery or dead letters wants acknowledgments,
-// unless told otherwise.
+// TestAckDefault checks that redelivery and dead letters make AckAfterHandling the
+// default.
 func TestAckDefault(t *testing.T) {
 	tests := []struct {
 		ack  AckMode

@@ -12,8 +12,8 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// broker returns the RabbitMQ of all tests of this package that leave it as it is:
-// that of the environment, or one that the first of them starts.
+// broker returns the RabbitMQ that the tests of this package share unless they stop or
+// reconfigure it: that of the environment, or one that the first test starts.
 func broker(t testing.TB) *testenv.Broker {
 	t.Helper()
 	if startBroker(); oneBroker.broker != nil {
@@ -22,7 +22,7 @@ func broker(t testing.TB) *testenv.Broker {
 	return testenv.RabbitMQ(t)
 }
 
-// BrokerOfTests returns the URL of that broker for examples, "" when there is none.
+// BrokerOfTests returns the URL of that broker for examples, or "" if there is none.
 func BrokerOfTests() string {
 	if startBroker(); oneBroker.broker != nil {
 		return oneBroker.broker.URL
@@ -37,7 +37,7 @@ func startBroker() {
 		if os.Getenv(urlEnv) != "" {
 			return
 		}
-		if b, end, err := testenv.StartRabbitMQ(); err == nil { // otherwise testenv tells
+		if b, end, err := testenv.StartRabbitMQ(); err == nil { // otherwise testenv reports the error
 			oneBroker.broker, oneBroker.end = b, end
 		}
 	})
@@ -49,7 +49,7 @@ var oneBroker struct {
 	end    func()
 }
 
-// peer speaks AMQP as the driver does, and nothing of ours.
+// peer speaks AMQP through the driver alone, without this package.
 type peer struct {
 	t    testing.TB
 	conn *amqp.Connection
@@ -70,7 +70,7 @@ func dialPeer(t testing.TB, url string) *peer {
 	return &peer{t: t, conn: conn, ch: ch}
 }
 
-// queue declares a queue for the time of the test.
+// queue declares a queue for the duration of the test.
 func (p *peer) queue(name string, args amqp.Table) string {
 	p.t.Helper()
 	q, err := p.ch.QueueDeclare(name, true, false, false, false, args)
@@ -81,7 +81,7 @@ func (p *peer) queue(name string, args amqp.Table) string {
 	return q.Name
 }
 
-// deleteLater removes a queue, and the exchange of that name, after the test.
+// deleteLater deletes a queue, and the exchange with the same name, after the test.
 func (p *peer) deleteLater(names ...string) {
 	p.t.Cleanup(func() {
 		ch, err := p.conn.Channel()
@@ -117,7 +117,7 @@ func (p *peer) consume(queue string) <-chan amqp.Delivery {
 	return c
 }
 
-// depth returns how many messages wait in a queue.
+// depth returns the number of messages in a queue.
 func (p *peer) depth(queue string) int {
 	p.t.Helper()
 	q, err := p.ch.QueueDeclarePassive(queue, true, false, false, false, nil)
@@ -142,7 +142,7 @@ func take[T any](t testing.TB, what string, c <-chan T) T {
 	panic("unreachable")
 }
 
-// eventually waits until ok holds.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -157,8 +157,8 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// unique returns a name of this test alone, for a queue or an exchange that is
-// removed after it.
+// unique returns a unique name for a queue or an exchange, which is deleted after the
+// test.
 func unique(t testing.TB, name string) string {
 	t.Helper()
 	name = strings.ToLower(testenv.Unique(t, name))

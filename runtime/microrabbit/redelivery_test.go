@@ -15,10 +15,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// quick is a redelivery that tests need not wait for.
+// quick is a redelivery with short delays.
 var quick = WithRedelivery(Redelivery{Attempts: 3, Delay: 5 * time.Millisecond, Factor: 2})
 
-// deadLetters are a queue for them, and what comes there.
+// deadLetters declares a queue for dead letters and consumes it.
 func deadLetters(t *testing.T, url string) (name string, c <-chan amqp.Delivery) {
 	t.Helper()
 	p := dialPeer(t, url)
@@ -27,7 +27,7 @@ func deadLetters(t *testing.T, url string) (name string, c <-chan amqp.Delivery)
 	return name, p.consume(name)
 }
 
-// ownRetries has the queues where events wait removed after the test.
+// ownRetries deletes the retry queues after the test.
 func ownRetries(t *testing.T, url, queue string, delays ...int) {
 	t.Helper()
 	p := dialPeer(t, url)
@@ -36,8 +36,8 @@ func ownRetries(t *testing.T, url, queue string, delays ...int) {
 	}
 }
 
-// TestRedelivery: an event whose handler fails comes again, later each time and
-// with all that it had, until it is handled or its attempts are used up.
+// TestRedelivery checks that an event whose handler fails is redelivered, with growing
+// delays and all its properties, until it is handled or its attempts are used up.
 func TestRedelivery(t *testing.T) {
 	b := broker(t)
 	dead, letters := deadLetters(t, b.URL)
@@ -88,8 +88,8 @@ func TestRedelivery(t *testing.T) {
 		if diff := cmp.Diff([]any{"failed", q, "h", nil, "id-" + name, q, dead}, headers); diff != "" {
 			t.Error(diff)
 		}
-		if told, _ := d.Headers[headerError].(string); !strings.Contains(told, map[string]string{"always": "always fails", "panic": "in the handler"}[name]) {
-			t.Errorf("%s: the reason is told as %q", name, told)
+		if text, _ := d.Headers[headerError].(string); !strings.Contains(text, map[string]string{"always": "always fails", "panic": "in the handler"}[name]) {
+			t.Errorf("%s: unexpected error header %q", name, text)
 		}
 		if string(d.Body) != fmt.Sprintf(`{"pattern":"noted","data":%q}`, name) {
 			t.Errorf("%s: the body is %s", name, d.Body)
@@ -99,8 +99,8 @@ func TestRedelivery(t *testing.T) {
 	eventually(t, "everything is acknowledged", func() bool { return p.depth(q)+p.depth(q+".retry.5")+p.depth(q+".retry.10") == 0 })
 }
 
-// TestRedeliveryKeepsItsWay: an event that came by an exchange comes again as if
-// by that.
+// TestRedeliveryKeepsItsWay checks that an event that was sent to an exchange is
+// redelivered with its original exchange and routing key.
 func TestRedeliveryKeepsItsWay(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "events")
@@ -126,8 +126,8 @@ func TestRedeliveryKeepsItsWay(t *testing.T) {
 	}
 }
 
-// TestPermanent: what cannot succeed does not come again, and goes where it is to be
-// looked at; a request is done whatever its answer was.
+// TestPermanent checks that a message that cannot succeed is dead-lettered at once, and
+// that a request is acknowledged even if its response is an error.
 func TestPermanent(t *testing.T) {
 	b := broker(t)
 	dead, letters := deadLetters(t, b.URL)
@@ -167,19 +167,19 @@ func TestPermanent(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
-	for range 2 { // NestJS rejects an unknown request, and answers it (docs/wire.md 4.3)
+	for range 2 { // NestJS both rejects and answers an unknown request (docs/wire.md 4.3)
 		if d := take(t, "the unknown request", letters); d.Headers[headerReason] != "no handler" || d.CorrelationId == "" {
 			t.Errorf("%s %v", d.Body, d.Headers)
 		}
 	}
 	eventually(t, "the queue is empty", func() bool { return p.depth(q) == 0 })
 	if len(letters) != 0 {
-		t.Errorf("a dead letter too many: %s", (<-letters).Body)
+		t.Errorf("unexpected dead letter: %s", (<-letters).Body)
 	}
 }
 
-// TestRejected: without dead letters of our own the broker is told to reject, and
-// the queue's own dead-letter exchange has the rest.
+// TestRejected checks that without Topology.DeadLetter messages are rejected, so that the
+// broker moves them to the queue's own dead-letter exchange.
 func TestRejected(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -202,8 +202,8 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// TestManualAck: what a handler has settled itself is not settled again, and what
-// it returns decides nothing.
+// TestManualAck checks that a message that its handler has settled is not settled again,
+// and that the handler's result is ignored.
 func TestManualAck(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -227,7 +227,7 @@ func TestManualAck(t *testing.T) {
 			t.Errorf("%s: %v", how, err)
 		}
 		seen <- fmt.Sprint(how, d.Redelivered)
-		return errors.New("this counts for nothing")
+		return errors.New("this is ignored")
 	})
 	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick))
 	c := dial(t, b.URL, q)
@@ -246,7 +246,8 @@ func TestManualAck(t *testing.T) {
 	eventually(t, "the queue is empty", func() bool { return p.depth(q) == 0 })
 }
 
-// TestNoAckSettlesNothing: with noAck, acknowledging does nothing, as often as one likes.
+// TestNoAckSettlesNothing checks that with noAck, acknowledging does nothing, even
+// repeatedly.
 func TestNoAckSettlesNothing(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "events")
@@ -255,7 +256,7 @@ func TestNoAckSettlesNothing(t *testing.T) {
 	micro.HandleEvent(s, noted, func(ctx context.Context, _ string) error {
 		d := DeliveryFromContext(ctx)
 		seen <- errors.Join(d.Ack(), d.Ack(), d.Nack(true))
-		return errors.New("it does not come again")
+		return errors.New("the event is not redelivered")
 	})
 	start(t, s, Listen(b.URL, q))
 	c := dial(t, b.URL, q)
@@ -268,12 +269,11 @@ func TestNoAckSettlesNothing(t *testing.T) {
 		}
 	}
 	if len(seen) > 0 {
-		t.Error("an event came again")
+		t.Error("an event was redelivered")
 	}
 }
 
-// TestRetryQueueDeleted: when somebody has deleted the queue where events wait, it
-// is declared again.
+// TestRetryQueueDeleted checks that a deleted retry queue is declared again.
 func TestRetryQueueDeleted(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -304,7 +304,7 @@ func TestRetryQueueDeleted(t *testing.T) {
 	}
 }
 
-// TestQuorumCount: what a quorum queue counts itself counts too.
+// TestQuorumCount checks that the delivery count of a quorum queue is part of Attempt.
 func TestQuorumCount(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "quorum")

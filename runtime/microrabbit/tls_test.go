@@ -16,7 +16,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestTLS: amqps both ways; who does not trust the broker hears why, and at once.
+// TestTLS checks amqps for client and server, and that a client that does not trust the
+// broker fails at once with the reason.
 func TestTLS(t *testing.T) {
 	certs := testenv.NewCertificates(t)
 	b := testenv.PrivateRabbitMQ(t, certs.RabbitMQ()...)
@@ -51,7 +52,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestNoSecrets: a password is in no log line and no error, whatever goes wrong.
+// TestNoSecrets checks that no log line and no error contains a password.
 func TestNoSecrets(t *testing.T) {
 	port, err := testenv.FreePort()
 	if err != nil {
@@ -69,13 +70,13 @@ func TestNoSecrets(t *testing.T) {
 		_, called := micro.Call[string](t.Context(), dial(t, url, "q", WithDialTimeout(300*time.Millisecond)), echo, "x")
 		for _, text := range []string{err.Error(), called.Error(), log.String()} {
 			if strings.Contains(strings.ReplaceAll(text, "user 's3cret'", ""), "s3cret") {
-				t.Errorf("told: %s", text)
+				t.Errorf("contains the password: %s", text)
 			}
 		}
 	}
 }
 
-// syncBuffer is a log of many goroutines.
+// syncBuffer is a buffer that is safe for concurrent use.
 type syncBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

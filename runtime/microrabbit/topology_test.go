@@ -20,8 +20,8 @@ func serveOnce(t *testing.T, l *Listener) error {
 	return quietServer().Serve(ctx, l)
 }
 
-// TestRefusals: what the broker refuses is told with the place, the broker's
-// reason and the way out, by servers and clients, and is not tried forever.
+// TestRefusals checks that when the broker rejects an operation, servers and clients fail
+// with the operation, the broker's reason, and a hint, rather than retrying forever.
 func TestRefusals(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 					}
 				}
 				if err != nil && strings.Contains(err.Error(), "s3cret") {
-					t.Errorf("%s: the password is told: %v", who, err)
+					t.Errorf("%s: the error contains the password: %v", who, err)
 				}
 			}
 			if !errors.Is(called, micro.ErrRefused) || !errors.Is(called, micro.ErrUnreachable) {
@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestMissing: without asserting it, a queue must be there.
+// TestMissing checks that with NoDeclare the queue must exist.
 func TestMissing(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "missing")
@@ -86,9 +86,9 @@ func TestMissing(t *testing.T) {
 		t.Errorf("emit: %v", err)
 	}
 	if took := time.Since(start); took > 4*time.Second {
-		t.Errorf("it took %v to tell", took)
+		t.Errorf("the errors took %v", took)
 	}
-	// Once it is there, the same client finds it.
+	// The same client uses the queue once it exists.
 	serveQuietly(t, Listen(b.URL, q))
 	if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
 		t.Errorf("call: %q, %v", got, err)
@@ -100,7 +100,7 @@ func serveQuietly(t *testing.T, l *Listener) {
 	start(t, quietServer(), l)
 }
 
-// TestFixedQueue: a client that was refused works when the queue is put right.
+// TestFixedQueue checks that a client that was refused recovers once the queue is fixed.
 func TestFixedQueue(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
@@ -115,7 +115,7 @@ func TestFixedQueue(t *testing.T) {
 	eventually(t, "the client tries again", func() bool { return c.Emit(t.Context(), noted, "x") == nil })
 }
 
-// TestQueueOptions: they reach the broker on both sides.
+// TestQueueOptions checks that servers and clients pass queue options to the broker.
 func TestQueueOptions(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "options")
@@ -129,8 +129,8 @@ func TestQueueOptions(t *testing.T) {
 	}
 }
 
-// TestFanout: each queue that is bound gets each message; a request has the answers
-// of all.
+// TestFanout checks that each bound queue receives each message, and that a request can
+// receive the replies of all.
 func TestFanout(t *testing.T) {
 	b := broker(t)
 	exchange := unique(t, "fan")
@@ -142,7 +142,7 @@ func TestFanout(t *testing.T) {
 		micro.Handle(s, micro.Name("who"), func(context.Context, micro.None) (string, error) { return name, nil })
 		start(t, s, Listen(b.URL, unique(t, name), opt))
 	}
-	s := quietServer() // the broker names this one's queue
+	s := quietServer() // the broker chooses the name of its queue
 	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- "three" + in; return nil })
 	start(t, s, Listen(b.URL, "", WithTopology(Topology{Exchange: exchange, ExchangeType: "fanout", Queue: QueueOptions{Exclusive: true}})))
 	c := dial(t, b.URL, "", opt)
@@ -163,19 +163,19 @@ func TestFanout(t *testing.T) {
 		return nil
 	}))
 	if !errors.Is(err, micro.ErrTimeout) || !answers[`"one"`] || !answers[`"two"`] {
-		t.Errorf("all answers: %v, %v", answers, err)
+		t.Errorf("all replies: %v, %v", answers, err)
 	}
 }
 
-// TestWildcardClients: a request that no queue is bound for fails at once, an event
-// that nobody wants is none of its sender's business.
+// TestWildcardClients checks that a request for which no queue is bound fails at once,
+// while such an event succeeds.
 func TestWildcardClients(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "wildcards")
 	s := quietServer()
 	seen := make(chan *Delivery, 1)
 	micro.HandleEvent(s, micro.Name("orders.*"), func(ctx context.Context, _ string) error { seen <- DeliveryFromContext(ctx); return nil })
-	micro.HandleFunc(s, micro.Name(strings.Repeat("long.", 60)+"*"), nil) // is warned of, and bound to nothing
+	micro.HandleFunc(s, micro.Name(strings.Repeat("long.", 60)+"*"), nil) // logs a warning and is not bound
 	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true})))
 	c := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true}))
 	if err := c.Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
@@ -199,8 +199,9 @@ func TestWildcardClients(t *testing.T) {
 	}
 }
 
-// TestRoutingKey: a queue that is bound under a key of its own gets what others
-// publish under it, and a client that has the exchange too still sends to the queue.
+// TestRoutingKey checks that a queue bound with its own routing key receives messages
+// published with that key, and that a client with the same exchange still sends directly
+// to the queue.
 func TestRoutingKey(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)

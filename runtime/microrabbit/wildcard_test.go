@@ -11,7 +11,7 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// TestMatches holds the matcher to what NestJS 12's did with each pair (docs/wire.md 4.4).
+// TestMatches checks the matcher against the results of NestJS 12 (docs/wire.md 4.4).
 func TestMatches(t *testing.T) {
 	tests := []struct {
 		pattern string
@@ -26,7 +26,7 @@ func TestMatches(t *testing.T) {
 		{"*.#", []string{"a", "a.b", "a."}, []string{"", ".", ".b"}},
 		{"a.#.b", nil, []string{"a.b", "a.x.b", "a.x.y.b", "a.#.b", "a"}},
 		{"#.b", nil, []string{"b", "a.b", "#.b"}},
-		{"a..#", []string{"a.", "a..", "a..b", "a"}, []string{"a.b"}}, // a word that is missing is one that is empty
+		{"a..#", []string{"a.", "a..", "a..b", "a"}, []string{"a.b"}}, // a missing word counts as an empty one
 		{"a..*", []string{"a..b"}, []string{"a.b", "a.."}},
 		{"a*", nil, []string{"ab", "a"}},
 		{`{"cmd":"*"}`, nil, []string{`{"cmd":"x"}`}},
@@ -45,9 +45,9 @@ func TestMatches(t *testing.T) {
 	}
 }
 
-// FuzzMatches compares with regular expressions, for patterns and texts whose words
-// are not empty: there the rules are those of RabbitMQ, but for # elsewhere than at
-// the end.
+// FuzzMatches compares the matcher with regular expressions for patterns and texts without
+// empty words. For these the rules are those of RabbitMQ, except that # is supported only
+// at the end.
 func FuzzMatches(f *testing.F) {
 	for _, seed := range []string{"a.*", "a.#", "*", "#", "a.b"} {
 		f.Add(seed, "a.b")
@@ -113,8 +113,8 @@ func TestPatternText(t *testing.T) {
 	}
 }
 
-// TestRoute: the very pattern goes before wildcards, and of those the first that
-// was registered.
+// TestRoute checks that an exact match comes before wildcards, and that of these the first
+// registered is used.
 func TestRoute(t *testing.T) {
 	s := quietServer()
 	for _, name := range []string{"a.*", "#", "a.b", "a.#"} {
@@ -123,7 +123,7 @@ func TestRoute(t *testing.T) {
 	l := Listen("amqp://localhost", "q", WithTopology(Topology{Wildcards: true}))
 	l.server = s
 	tests := map[string]string{
-		`{"pattern":"a.b","data":1}`:   "", // left to the server
+		`{"pattern":"a.b","data":1}`:   "", // the server looks it up
 		`{"pattern":"a.c","data":1}`:   "a.*",
 		`{"pattern":"a","data":1}`:     "#",
 		`{"pattern":"a.#","data":1}`:   "",

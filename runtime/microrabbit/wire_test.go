@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// deliverFrames are those of a message that the broker delivers.
+// deliverFrames returns the frames of a delivered message.
 func deliverFrames(channel uint16, tag uint64, key, body string, frameMax int) []byte {
 	b := beginMethod(nil, channel, basicDeliver)
 	b = appendShort(b, "consumer")
@@ -30,7 +30,7 @@ func deliverFrames(channel uint16, tag uint64, key, body string, frameMax int) [
 	return append(b, frames[method:]...) // a published message has the same header and body
 }
 
-// driverFrame is one that is the driver's.
+// driverFrame returns a frame for the driver.
 func driverFrame(channel uint16, method uint32, rest string) []byte {
 	b := beginFrame(nil, frameMethod, channel)
 	b = binary.BigEndian.AppendUint32(b, method)
@@ -39,8 +39,8 @@ func driverFrame(channel uint16, method uint32, rest string) []byte {
 
 const heartbeat = "\x08\x00\x00\x00\x00\x00\x00\xce"
 
-// TestReadSplit: however a stream is cut into reads, messages go to their plane
-// and everything else to the driver.
+// TestReadSplit checks that no matter how a stream is split into reads, messages go to
+// their plane, and everything else goes to the driver.
 func TestReadSplit(t *testing.T) {
 	openOk := driverFrame(2, classChannel<<16|channelOpenOk, "\x00\x00\x00\x00")
 	var stream, theirs []byte
@@ -111,7 +111,7 @@ func TestReadSplit(t *testing.T) {
 	}
 }
 
-// TestBadFrames: what is no frame ends the connection with a reason.
+// TestBadFrames checks that an invalid frame ends the connection with a reason.
 func TestBadFrames(t *testing.T) {
 	message := deliverFrames(2, 1, "k", "body", 64)
 	noEnd := bytes.Clone(message)
@@ -150,7 +150,7 @@ func TestBadFrames(t *testing.T) {
 	}
 }
 
-// readError makes io.EOF an error like others.
+// readError is a reader that returns an error other than io.EOF at the end.
 type readError struct{ io.Reader }
 
 func (r readError) Read(p []byte) (int, error) {
@@ -161,8 +161,8 @@ func (r readError) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestWritesDoNotMix: frames that are put never land inside one that the driver
-// is writing, however it cuts its writes.
+// TestWritesDoNotMix checks that frames added with put never end up inside a frame that
+// the driver is writing, no matter how the driver splits its writes.
 func TestWritesDoNotMix(t *testing.T) {
 	for _, inline := range []bool{false, true} {
 		ours, broker := net.Pipe()
@@ -208,7 +208,7 @@ func TestWritesDoNotMix(t *testing.T) {
 				t.Fatalf("a frame of %d bytes", n)
 			}
 			if _, err := io.ReadFull(broker, frame[frameHead:frameHead+n+1]); err != nil || frame[frameHead+n] != frameEnd {
-				t.Fatal("a frame does not end", err)
+				t.Fatal("a frame has no end marker", err)
 			}
 			channel := binary.BigEndian.Uint16(frame[1:])
 			if channel > 0 && binary.BigEndian.Uint64(frame[frameHead+4:]) != uint64(counts[channel]) {
@@ -224,8 +224,8 @@ func TestWritesDoNotMix(t *testing.T) {
 	}
 }
 
-// TestNoRoom: who puts frames waits for a broker that does not read, until its
-// deadline, and hears when the connection is closed.
+// TestNoRoom checks that put waits until its deadline while the broker does not read, and
+// that it fails when the connection is closed.
 func TestNoRoom(t *testing.T) {
 	ours, broker := net.Pipe()
 	defer broker.Close()
@@ -239,7 +239,7 @@ func TestNoRoom(t *testing.T) {
 	big := func(dst []byte) []byte { return append(dst, make([]byte, maxPending)...) }
 	soon := func() time.Time { return time.Now().Add(50 * time.Millisecond) }
 	var err error
-	for range 3 { // one is being written, one waits
+	for range 3 { // one is being written, and one is pending
 		if err = w.out.put(t.Context(), soon(), big); err != nil {
 			break
 		}
@@ -250,7 +250,7 @@ func TestNoRoom(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := w.out.put(ctx, time.Now().Add(time.Minute), big); !errors.Is(err, errNoRoom) {
-		t.Errorf("a caller who has left: %v", err)
+		t.Errorf("a canceled caller: %v", err)
 	}
 	late := make(chan error)
 	go func() { late <- w.out.put(t.Context(), time.Now().Add(time.Minute), big) }()
@@ -267,7 +267,7 @@ func TestNoRoom(t *testing.T) {
 	<-running
 }
 
-// TestCork: what is put while corked leaves in one write.
+// TestCork checks that frames added while corked are sent in one write.
 func TestCork(t *testing.T) {
 	ours, broker := net.Pipe()
 	w := newSocket(ours)
@@ -287,8 +287,8 @@ func TestCork(t *testing.T) {
 	_ = w.Close()
 }
 
-// FuzzWire reads any stream: nothing but an error comes of it, and the driver gets
-// no more than there was.
+// FuzzWire reads arbitrary streams. They may only cause an error, and the driver must not
+// receive more data than was sent.
 func FuzzWire(f *testing.F) {
 	f.Add(append(deliverFrames(2, 1, "k", "body", 64), heartbeat...), 3)
 	f.Add([]byte("AMQP\x00\x00\x09\x01"), 1)
