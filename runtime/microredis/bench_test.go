@@ -18,8 +18,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// BenchmarkServer tells the processor time that a service process takes for a
-// request, ours and NestJS', under the same client with 64 requests in flight.
+// BenchmarkServer measures the CPU time per request of our service process and of
+// NestJS's, with the same client and 64 requests or one request in flight.
 func BenchmarkServer(b *testing.B) {
 	for _, flight := range []int{64, 1} {
 		for _, who := range []string{"msctl", "nestjs"} {
@@ -40,7 +40,7 @@ func BenchmarkServer(b *testing.B) {
 	}
 }
 
-// load makes n calls, so many at a time.
+// load makes n calls, with flight calls in flight.
 func load(b *testing.B, c *micro.Client, flight, n int) {
 	b.Helper()
 	var left atomic.Int64
@@ -60,7 +60,7 @@ func load(b *testing.B, c *micro.Client, flight, n int) {
 	all.Wait()
 }
 
-// startProcess starts a service process and returns its id when it serves.
+// startProcess starts a service process and returns its process ID when it is ready.
 func startProcess(b *testing.B, who, url string) int {
 	b.Helper()
 	var cmd *exec.Cmd
@@ -102,7 +102,7 @@ func startProcess(b *testing.B, who, url string) int {
 	return cmd.Process.Pid
 }
 
-// cpu returns the processor time that a process has used; Linux counts it in ticks.
+// cpu returns the CPU time that a process has used. Linux counts it in ticks.
 func cpu(b *testing.B, pid int) time.Duration {
 	b.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -121,7 +121,7 @@ func cpu(b *testing.B, pid int) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// brokerPid finds the process that listens on an address among its kind.
+// brokerPid returns the process ID of the broker that listens on an address.
 func brokerPid(b *testing.B, addr string) int {
 	b.Helper()
 	out, err := exec.Command("pgrep", "-f", "redis-server.*"+addr[strings.LastIndexByte(addr, ':'):]).Output()

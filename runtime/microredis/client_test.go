@@ -20,8 +20,8 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// script answers each request that comes by a channel with what answers returns,
-// bodies in which ID stands for its id as JSON.
+// script answers each request on a channel with the bodies that answers returns. In them,
+// ID stands for the request's ID as JSON.
 func script(t testing.TB, url, channel string, answers func() []string) {
 	t.Helper()
 	options, err := redis.ParseURL(url)
@@ -58,7 +58,7 @@ func script(t testing.TB, url, channel string, answers func() []string) {
 	})
 }
 
-// TestAnswers: what a client makes of what comes on a reply channel. docs/wire.md 1.3.
+// TestAnswers checks how a client interprets messages on a reply channel (docs/wire.md 1.3).
 func TestAnswers(t *testing.T) {
 	const end = `{"response":"end","isDisposed":true,"id":ID}`
 	tests := []struct {
@@ -82,7 +82,7 @@ func TestAnswers(t *testing.T) {
 	for _, tt := range tests {
 		next.Store(&tt.answers)
 		got := observe(t.Context(), c, &micro.Request{Pattern: micro.Name("ask")})
-		for i := range got { // the id is another one each time
+		for i := range got { // the ID differs each time
 			if at := strings.Index(got[i], `"id":"`); at >= 0 {
 				got[i] = got[i][:at] + `"id":"x"}}`
 			}
@@ -93,7 +93,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestNotServed: a request that nobody receives fails at once, an event does not.
+// TestNotServed checks that a request without a receiver fails at once, but not an event.
 func TestNotServed(t *testing.T) {
 	broker := testenv.Redis(t)
 	c := client(t, broker.URL)
@@ -116,7 +116,7 @@ func TestNotServed(t *testing.T) {
 	}
 }
 
-// TestReplicas: several instances are told of by both sides, once.
+// TestReplicas checks that servers and clients log once that there are several instances.
 func TestReplicas(t *testing.T) {
 	broker := testenv.Redis(t)
 	var logs [2]logged
@@ -129,10 +129,10 @@ func TestReplicas(t *testing.T) {
 		start(t, s, l)
 	}
 	for i := range logs {
-		eventually(t, "a server tells of the other", func() bool { return strings.Contains(logs[i].String(), "another instance") })
-		told := logs[i].String()
-		if strings.Contains(told, "noted") || !strings.Contains(told, "echo") || !strings.Contains(told, "msctl.health.replicated") {
-			t.Errorf("of these channels: %s", told)
+		eventually(t, "a server logs the other instance", func() bool { return strings.Contains(logs[i].String(), "another instance") })
+		text := logs[i].String()
+		if strings.Contains(text, "noted") || !strings.Contains(text, "echo") || !strings.Contains(text, "msctl.health.replicated") {
+			t.Errorf("the log names the wrong channels: %s", text)
 		}
 	}
 	var log logged
@@ -143,18 +143,19 @@ func TestReplicas(t *testing.T) {
 			t.Fatal(got, err)
 		}
 	}
-	eventually(t, "the client tells", func() bool { return strings.Contains(log.String(), "more than one") })
+	eventually(t, "the client logs several receivers", func() bool { return strings.Contains(log.String(), "more than one") })
 	for i := range logs {
 		if n := strings.Count(logs[i].String(), "another instance"); n != 1 {
-			t.Errorf("told %d times", n)
+			t.Errorf("the server logged the other instance %d times", n)
 		}
 	}
 	if n := strings.Count(log.String(), "more than one"); n != 1 {
-		t.Errorf("the client told %d times", n)
+		t.Errorf("the client logged several receivers %d times", n)
 	}
 }
 
-// TestReplyChannels: they are kept for a while, shared, and given up in the end.
+// TestReplyChannels checks that reply channels are shared, kept for a while, and finally
+// unsubscribed.
 func TestReplyChannels(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -185,17 +186,17 @@ func TestReplyChannels(t *testing.T) {
 	session := conn.link.session()
 	session.sweep(time.Hour)
 	if n := subscribers(); n != 1 {
-		t.Errorf("%d subscriptions when it was of use lately", n)
+		t.Errorf("%d subscriptions shortly after the last call", n)
 	}
 	session.sweep(0)
-	eventually(t, "the subscription is given up", func() bool { return subscribers() == 0 })
+	eventually(t, "the channel is unsubscribed", func() bool { return subscribers() == 0 })
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
 		t.Errorf("after that: %v", err)
 	}
 }
 
-// TestManyReplyChannels: sweeping beside calls loses no answer, and bounds what is
-// kept.
+// TestManyReplyChannels checks that sweeping during calls loses no reply, and limits the
+// number of reply channels.
 func TestManyReplyChannels(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -226,7 +227,7 @@ func TestManyReplyChannels(t *testing.T) {
 	all.Wait()
 }
 
-// TestClose checks what calls and events of a closed client fail with.
+// TestClose checks the errors of calls and events after Close.
 func TestClose(t *testing.T) {
 	broker := testenv.Redis(t)
 	start(t, quietServer(micro.WithDrainTimeout(10*time.Millisecond)), Listen(broker.URL))
@@ -255,11 +256,11 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestGivingUp: deadlines, contexts, and answers that come late.
+// TestGivingUp checks deadlines, canceled contexts, and late replies.
 func TestGivingUp(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
-	stubborn := micro.Cmd("stubborn") // does not look at the deadline
+	stubborn := micro.Cmd("stubborn") // ignores the deadline
 	micro.Handle(s, stubborn, func(context.Context, micro.None) (int, error) {
 		<-time.After(400 * time.Millisecond)
 		return 1, nil
@@ -285,7 +286,7 @@ func TestGivingUp(t *testing.T) {
 			t.Errorf("the late answer: %+v", l)
 		}
 	case <-time.After(soon):
-		t.Error("no late answer")
+		t.Error("no late reply was reported")
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	boom := errors.New("boom")
@@ -297,14 +298,14 @@ func TestGivingUp(t *testing.T) {
 		t.Errorf("an event of such a context: %v", err)
 	}
 	gone := &micro.Request{Pattern: note, Event: true, Deadline: time.Now().Add(-time.Second), Trace: &micro.Trace{
-		Wrote: func(time.Time, []byte) { t.Error("an event that is too late was sent") },
+		Wrote: func(time.Time, []byte) { t.Error("an event was sent after its deadline") },
 	}}
 	if err := c.Do(t.Context(), gone, nil); !errors.Is(err, micro.ErrTimeout) {
-		t.Errorf("an event that is too late: %v", err)
+		t.Errorf("an event after its deadline: %v", err)
 	}
 }
 
-// TestStreamLeft: who leaves a stream early may call again.
+// TestStreamLeft checks that a caller that leaves a stream early can call again.
 func TestStreamLeft(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -332,7 +333,7 @@ func TestStreamLeft(t *testing.T) {
 	}
 }
 
-// TestLarge: messages far beyond any buffer, both ways, and many at once.
+// TestLarge checks concurrent messages in both directions that exceed all buffers.
 func TestLarge(t *testing.T) {
 	broker := testenv.Redis(t)
 	start(t, quietServer(), Listen(broker.URL))
@@ -350,7 +351,7 @@ func TestLarge(t *testing.T) {
 	all.Wait()
 }
 
-// TestManyCalls: each call gets its own answer.
+// TestManyCalls checks that each of many concurrent calls receives its own response.
 func TestManyCalls(t *testing.T) {
 	broker := testenv.Redis(t)
 	start(t, quietServer(), Listen(broker.URL))

@@ -12,8 +12,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestDrain: a stopping server answers what it has been sent, finishes its events,
-// and takes no more.
+// TestDrain checks that a stopping server answers the requests it has received, finishes
+// its events, and accepts no more messages.
 func TestDrain(t *testing.T) {
 	for _, opts := range [][]ListenOption{nil, {WithWildcards()}} {
 		broker := testenv.PrivateRedis(t)
@@ -44,7 +44,7 @@ func TestDrain(t *testing.T) {
 			<-entered
 		}
 		r.stop()
-		eventually(t, "it takes no more", func() bool {
+		eventually(t, "the server accepts no more messages", func() bool {
 			_, err := micro.Call[string](t.Context(), c, echo, "x")
 			return errors.Is(err, micro.ErrNotServed)
 		})
@@ -61,8 +61,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainUnderLoad: no call is lost while one instance takes the place of
-// another: each is answered, or told at once that nobody is there.
+// TestDrainUnderLoad checks that no call is lost while one instance replaces another:
+// each is answered, or fails at once because there is no subscriber.
 func TestDrainUnderLoad(t *testing.T) {
 	broker := testenv.Redis(t)
 	r := start(t, quietServer(), Listen(broker.URL))
@@ -98,8 +98,8 @@ func TestDrainUnderLoad(t *testing.T) {
 	all.Wait()
 }
 
-// TestDrainTimeout: handlers that do not return, in the reading goroutine or not,
-// and a server that is full of them, hold it no longer.
+// TestDrainTimeout checks that a server stops after the drain timeout even if handlers do
+// not return, on the reading goroutine or on others, and the server is at its limit.
 func TestDrainTimeout(t *testing.T) {
 	broker := testenv.Redis(t)
 	release := make(chan struct{})
@@ -126,7 +126,7 @@ func TestDrainTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "it is full", func() bool { return stuck.Load() == 3 })
+	eventually(t, "the server is at its limit", func() bool { return stuck.Load() == 3 })
 	began := time.Now()
 	r.end(t)
 	if took := time.Since(began); took > soon/2 {
@@ -134,7 +134,7 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
-// TestDrainWithoutBroker: a server whose broker is away stops all the same.
+// TestDrainWithoutBroker checks that a server can stop while its broker is down.
 func TestDrainWithoutBroker(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	r := start(t, quietServer(), Listen(broker.URL))

@@ -19,8 +19,8 @@ func ExampleListen() {
 		}
 		return fmt.Sprint(microredis.DeliveryFromContext(ctx).Channel, " is ", sum), nil
 	})
-	// Serve waits for a Redis that is not there yet; a URL of an environment
-	// variable holds the password.
+	// Serve waits until Redis can be reached. In production, read the URL, which contains
+	// the password, from an environment variable.
 	l := microredis.Listen("redis://127.0.0.1:1", microredis.WithWildcards(), microredis.WithReconnect(1, 10*time.Millisecond))
 	fmt.Println(s.Serve(context.Background(), l) != nil)
 	// Output: true
@@ -31,7 +31,7 @@ func ExampleDial() {
 		microredis.WithDialTimeout(time.Second),
 		microredis.WithHeartbeat(2*time.Second),
 	)
-	c := micro.NewClient(conn) // connects when it is first used
+	c := micro.NewClient(conn) // connects on first use
 	fmt.Println(c.Close())
 	// Output: <nil>
 }

@@ -23,13 +23,13 @@ import (
 // published is a message on a channel.
 type published struct{ channel, body string }
 
-// scenario is what was recorded of one thing that a NestJS client did.
+// scenario is the recording of one operation of a NestJS client.
 type scenario struct {
 	name     string
-	requests []published // what it published, or a bare client did
-	replies  []published // what the server answered with
-	observed []string    // what the caller of the client saw
-	runs     []string    // of a NestJS server with globs, at the end
+	requests []published // published by it or by a plain Redis client
+	replies  []published // published by the server
+	observed []string    // what the caller of the client observed
+	runs     []string    // handlers of a NestJS server with globs; set in the last scenario
 }
 
 // readScenarios reads testdata/wire/redis*.jsonl.
@@ -89,7 +89,7 @@ func compact(text []byte) string {
 	return out.String()
 }
 
-// tap sees everything that is published.
+// tap receives everything that is published.
 type tap struct {
 	*redis.Client
 	sub *redis.PubSub
@@ -127,7 +127,7 @@ func (c *tap) next(t testing.TB) published {
 	defer cancel()
 	got, err := c.sub.ReceiveTimeout(ctx, soon)
 	if err != nil {
-		t.Fatalf("nothing more is published: %v", err)
+		t.Fatalf("no further message: %v", err)
 	}
 	m, ok := got.(*redis.Message)
 	if !ok {
@@ -151,9 +151,9 @@ func byID(a, b published) int {
 	return strings.Compare(a.body[len(a.body)-24:], b.body[len(b.body)-24:])
 }
 
-// TestRecordedRequests publishes to our server what NestJS clients, and clients of
-// no kind, published, and wants the very bytes with which the NestJS server of that
-// version answered, on the same channels. docs/wire.md 5.
+// TestRecordedRequests publishes the recorded messages of NestJS clients and plain Redis
+// clients to our server, and expects the replies of that version's NestJS server, byte for
+// byte and on the same channels (docs/wire.md 5).
 func TestRecordedRequests(t *testing.T) {
 	for _, version := range testenv.Versions() {
 		t.Run(string(version), func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestRecordedRequests(t *testing.T) {
 				if strings.HasPrefix(s.name, "wildcards") {
 					continue
 				}
-				if strings.Contains(s.name, "eventCount") { // events are not answered, and handled side by side
+				if strings.Contains(s.name, "eventCount") { // events are not answered, and are handled concurrently
 					want := wanted(s, version)[0].body
 					eventually(t, "the events are handled", func() bool { return strings.Contains(want, w.countsJSON()) })
 				}
@@ -174,12 +174,12 @@ func TestRecordedRequests(t *testing.T) {
 	}
 }
 
-// wanted returns what our server answers in a scenario.
+// wanted returns the replies expected of our server in a scenario.
 func wanted(s *scenario, version testenv.Version) []published {
 	want := slices.Clone(s.replies)
 	for i := range want {
 		if strings.HasPrefix(want[i].channel, "wire.ctx") && version != testenv.Nest12 {
-			// Only NestJS 12 knows metadata; the twin always tells of it.
+			// Only NestJS 12 supports metadata; the twin always includes it.
 			want[i].body = strings.Replace(want[i].body, `"RedisContext",`, `"RedisContext","metadata":null,`, 1)
 		}
 		if strings.Contains(s.name, "eventCount") && version == testenv.Nest10 {
@@ -197,7 +197,7 @@ func replay(t *testing.T, see *tap, s *scenario, want []published) {
 		see.publish(t, m)
 	}
 	got := see.replies(t, len(want))
-	if len(s.requests) > 1 { // side by side
+	if len(s.requests) > 1 { // they are handled concurrently
 		slices.SortFunc(want, byID)
 		slices.SortFunc(got, byID)
 	}
@@ -206,9 +206,9 @@ func replay(t *testing.T, see *tap, s *scenario, want []published) {
 	}
 }
 
-// TestRecordedWildcards is TestRecordedRequests for globs. What NestJS 10 and 11
-// answer where nobody listens, we answer as NestJS 12 does, and no handler runs
-// with a reply.
+// TestRecordedWildcards is TestRecordedRequests for globs. Unlike NestJS 10 and 11, and
+// like NestJS 12, we send replies to the channel of the request. Our handlers do not run
+// for replies.
 func TestRecordedWildcards(t *testing.T) {
 	for _, version := range testenv.Versions() {
 		t.Run(string(version), func(t *testing.T) {
@@ -237,21 +237,21 @@ func TestRecordedWildcards(t *testing.T) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if diff := cmp.Diff(runs, w.runs); diff != "" {
-				t.Errorf("handlers that ran, but for replies (-nest +msctl):\n%s", diff)
+				t.Errorf("handlers that ran, except for replies (-nest +msctl):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestRecordedReplies has our client do what a NestJS client did, wants the very
-// bytes that that one published but for the id and the metadata, answers with what
-// the NestJS server answered, and wants the caller to observe the same.
+// TestRecordedReplies repeats the operations of a NestJS client with our client, and
+// answers as the NestJS server did. It expects the same bytes to be published, except for
+// the ID and the metadata, and the caller to observe the same.
 func TestRecordedReplies(t *testing.T) {
 	for _, version := range testenv.Versions() {
 		t.Run(string(version), func(t *testing.T) {
 			broker := testenv.Redis(t)
 			see := tapInto(t, broker.URL)
-			c := client(t, broker.URL, WithoutReceiverCount()) // the tap receives, and nobody else
+			c := client(t, broker.URL, WithoutReceiverCount()) // the tap is the only receiver
 			for _, s := range readScenarios(t, version) {
 				if version == testenv.Nest10 && strings.Contains(s.name, "escaped") {
 					continue // NestJS 10 does not escape routes (docs/wire.md 10)
@@ -298,7 +298,7 @@ func ask(t *testing.T, see *tap, c *micro.Client, s *scenario) {
 	want := s.observed
 	switch {
 	case req.Event:
-		want = []string{`{"next":"(undefined)"}`, `{"complete":true}`} // what emit's caller sees
+		want = []string{`{"next":"(undefined)"}`, `{"complete":true}`} // what the caller of emit observes
 	case timedOut:
 		want = []string{`{"error":{"name":"TimeoutError","message":"Timeout has occurred"}}`}
 	}
@@ -307,7 +307,7 @@ func ask(t *testing.T, see *tap, c *micro.Client, s *scenario) {
 	}
 }
 
-// sentID returns the id of a packet, as JSON.
+// sentID returns the ID of a packet as JSON.
 func sentID(t *testing.T, body string) string {
 	t.Helper()
 	p, err := wire.Parse([]byte(body))
@@ -317,7 +317,7 @@ func sentID(t *testing.T, body string) string {
 	return string(p.ID)
 }
 
-// bare gives a packet that we have sent the id and the metadata of a record.
+// bare replaces the ID and the metadata of a packet that we have sent with recorded ones.
 func bare(t *testing.T, m published, id, metadata string) published {
 	t.Helper()
 	p, err := wire.Parse([]byte(m.body))
@@ -335,7 +335,7 @@ func bare(t *testing.T, m published, id, metadata string) published {
 	return m
 }
 
-// observe makes a call and tells what its caller sees, in the words of the records.
+// observe makes a call and returns what its caller observes, in the recordings' format.
 func observe(ctx context.Context, c *micro.Client, req *micro.Request) (list []string) {
 	err := c.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
 		list = append(list, `{"next":`+compact(v.Raw)+`}`)

@@ -17,15 +17,14 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// outcome is what came of one body: the replies, and the data that event handlers
-// were called with.
+// outcome is the outcome of one body: the replies, and the data of the event handlers'
+// calls.
 type outcome struct{ Replies, Events []string }
 
-// channels have a message handler, an event handler, and a handler that cannot be
-// reached.
+// channels are those of a request handler, an event handler, and an unreachable handler.
 func channels() []string { return []string{"echo", "user_created", "true"} }
 
-// bodies are what somebody may publish.
+// bodies are messages of all kinds, valid and invalid.
 func bodies() []string {
 	return []string{
 		``, ` `, `{`, `{}`, `[]`, `[1]`, `null`, `true`, `0`, `42`, `"str"`, `""`, `hello`, `{bad`, `{'a':1}`, `NaN`, `{}{}`, `{"a":1,}`, "\uFEFF1", "a\x00b", "\xff\xfe", "a\xed\xa0\xbdb",
@@ -37,9 +36,9 @@ func bodies() []string {
 	}
 }
 
-// TestBodiesAsNest publishes bodies of every kind on every kind of channel, to a
-// NestJS 12 server and to ours, and wants the same visible outcome, but for white
-// space. docs/wire.md 1.6, 3.4, 5.
+// TestBodiesAsNest publishes bodies of every kind on every kind of channel to a NestJS 12
+// server and to ours, and expects the same outcome, except for whitespace (docs/wire.md
+// 1.6, 3.4, and 5).
 func TestBodiesAsNest(t *testing.T) {
 	nest := outcomesOfNest(t)
 	ours := outcomesOfOurs(t, nest)
@@ -52,8 +51,8 @@ func TestBodiesAsNest(t *testing.T) {
 	}
 }
 
-// probe publishes body on a channel, and then asks for signs that all before them has
-// been dealt with: mark is what the signs are called.
+// probe publishes body on a channel, followed by marked requests, whose replies show that
+// everything before them has been handled.
 func probe(t *testing.T, see *tap, channel, body, mark string, atLeast int) (replies []string) {
 	t.Helper()
 	see.publish(t, published{channel, body})
@@ -61,7 +60,7 @@ func probe(t *testing.T, see *tap, channel, body, mark string, atLeast int) (rep
 		m := see.replies(t, 1)[0]
 		replies = append(replies, m.channel+" "+compact([]byte(m.body)))
 	}
-	for i := range 3 { // one after another: what is answered a turn of the event loop later comes too
+	for i := range 3 { // one after another, so that replies sent one turn of the event loop later arrive as well
 		end := fmt.Sprint(mark, "-", i)
 		see.publish(t, published{"echo", `{"data":1,"id":"` + end + `"}`})
 		for {
@@ -80,7 +79,7 @@ func outcomesOfNest(t *testing.T) (all [][3]outcome) {
 	broker := testenv.PrivateRedis(t)
 	server := testenv.Nest(t, testenv.Nest12, "--transport", "redis", "--url", broker.URL, "--verbose")
 	see := tapInto(t, broker.URL)
-	eventually(t, "NestJS has subscribed, which it does not wait for itself", func() bool {
+	eventually(t, "NestJS has subscribed, for which its listen does not wait", func() bool {
 		counts, err := see.PubSubNumSub(t.Context(), channels()...).Result()
 		return err == nil && !slices.ContainsFunc(channels(), func(channel string) bool { return counts[channel] == 0 })
 	})
@@ -91,7 +90,7 @@ func outcomesOfNest(t *testing.T) (all [][3]outcome) {
 		}
 		all = append(all, o)
 	}
-	// One more event, so that all before it have been told.
+	// One more event, which arrives after all others.
 	see.publish(t, published{"user_created", `"the end"`})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -101,8 +100,8 @@ func outcomesOfNest(t *testing.T) (all [][3]outcome) {
 	return all
 }
 
-// endsWith returns what the event handler was called with, by the body's place: each
-// body calls it once, or the lists do not agree.
+// endsWith returns the data of the event handler's calls by the index of the body. Each
+// body must have caused exactly one call.
 func endsWith(t *testing.T, ctx context.Context, server *testenv.NestServer) (data []string) {
 	t.Helper()
 	handled, err := server.AwaitHandled(ctx, `"user_created"`, len(bodies())+1)

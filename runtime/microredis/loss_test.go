@@ -15,10 +15,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// withinASecond is what failing takes at most, and some for a busy machine.
+// withinASecond is the maximum time until calls fail, with a margin for a busy machine.
 const withinASecond = 3 * time.Second
 
-// holding makes a call that waits, and returns its end.
+// holding makes n calls that stay pending, and returns a channel with their errors.
 func holding(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
 	t.Helper()
 	ended := make(chan error, n)
@@ -28,11 +28,11 @@ func holding(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
 			ended <- err
 		}()
 	}
-	eventually(t, "the calls wait", func() bool { return conn.calls.Len() == n })
+	eventually(t, "the calls are pending", func() bool { return conn.calls.Len() == n })
 	return ended
 }
 
-// allLost waits for the ends of calls.
+// allLost waits until all calls have failed.
 func allLost(t *testing.T, ended <-chan error, n int) {
 	t.Helper()
 	limit := time.After(withinASecond)
@@ -43,7 +43,7 @@ func allLost(t *testing.T, ended <-chan error, n int) {
 				t.Errorf("a call in flight: %v", err)
 			}
 		case <-limit:
-			t.Fatal("calls hang after the loss")
+			t.Fatal("calls hang after the connection was lost")
 		}
 	}
 }
@@ -58,15 +58,15 @@ func again(t *testing.T, c *micro.Client) {
 		case err == nil && got == "x":
 			return
 		case !errors.Is(err, micro.ErrUnreachable) && !errors.Is(err, micro.ErrConnectionLost):
-			t.Fatalf("while it comes back: %v", err)
+			t.Fatalf("during the recovery: %v", err)
 		case time.Now().After(limit):
-			t.Fatalf("it does not come back: %v", err)
+			t.Fatalf("no recovery: %v", err)
 		}
 	}
 }
 
-// TestBrokerKilled: calls in flight fail at once, and both sides are back soon
-// after the broker.
+// TestBrokerKilled checks that calls in flight fail at once, and that client and server
+// recover soon after the broker restarts.
 func TestBrokerKilled(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	var serverLog, clientLog logged
@@ -82,27 +82,27 @@ func TestBrokerKilled(t *testing.T) {
 		broker.Kill()
 		allLost(t, ended, calls)
 		waiting := make(chan error, 1)
-		go func() { // a call made meanwhile waits for the connection
+		go func() { // a call made in the meantime waits for the connection
 			_, err := micro.Call[string](t.Context(), c, echo, "x")
 			waiting <- err
 		}()
 		broker.Start()
 		back := time.Now()
-		if err := <-waiting; err != nil && !errors.Is(err, micro.ErrNotServed) { // the server may be back later than we
+		if err := <-waiting; err != nil && !errors.Is(err, micro.ErrNotServed) { // the server may reconnect later than the client
 			t.Errorf("a call made while the broker was away: %v", err)
 		}
 		again(t, c)
-		t.Logf("back after %v", time.Since(back))
+		t.Logf("recovered after %v", time.Since(back))
 	}
 	for name, text := range map[string]string{"server": serverLog.String(), "client": clientLog.String()} {
 		if lost, restored := strings.Count(text, "connection lost"), strings.Count(text, "connection restored"); lost != rounds || restored != rounds {
-			t.Errorf("the %s tells of %d losses and %d times that the connection was restored:\n%s", name, lost, restored, text)
+			t.Errorf("the %s logged %d lost and %d restored connections:\n%s", name, lost, restored, text)
 		}
 	}
 }
 
-// TestBrokerSilent: a broker whose connections stay open and that says nothing any
-// more counts as lost.
+// TestBrokerSilent checks that a broker that keeps its connections open but stops sending
+// counts as lost.
 func TestBrokerSilent(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	start(t, quietServer(micro.WithDrainTimeout(time.Millisecond)), Listen(broker.URL))
@@ -114,7 +114,7 @@ func TestBrokerSilent(t *testing.T) {
 	broker.Pause()
 	allLost(t, ended, 3)
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
-		t.Errorf("a call meanwhile: %v", err)
+		t.Errorf("a call in the meantime: %v", err)
 	}
 	event := make(chan error, 1)
 	broker.Resume()
@@ -133,7 +133,8 @@ func TestBrokerSilent(t *testing.T) {
 	again(t, c)
 }
 
-// TestQuietIsNoLoss: a broker that has nothing to say answers when it is asked.
+// TestQuietIsNoLoss checks that a broker that has nothing to send but answers PINGs does
+// not count as lost.
 func TestQuietIsNoLoss(t *testing.T) {
 	broker := testenv.Redis(t)
 	start(t, quietServer(), Listen(broker.URL))
@@ -141,12 +142,12 @@ func TestQuietIsNoLoss(t *testing.T) {
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	if got, err := micro.Call[int](t.Context(), c, hold, 2000); err != nil || got != 2000 {
-		t.Errorf("a slow answer: %v, %v", got, err)
+		t.Errorf("a slow response: %v, %v", got, err)
 	}
 }
 
-// TestConnectionsKilled: losing any one connection is losing both; everything
-// goes on.
+// TestConnectionsKilled checks that client and server recover when either of their
+// connections is lost.
 func TestConnectionsKilled(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	start(t, quietServer(), Listen(broker.URL))
@@ -161,8 +162,8 @@ func TestConnectionsKilled(t *testing.T) {
 	again(t, c)
 }
 
-// TestAnswerWaits: an answer that is ready while the broker is away is published
-// when it is back; an answer that nobody waits for any more is no harm.
+// TestAnswerWaits checks that a reply that is ready while the broker is down is published
+// when it is back.
 func TestAnswerWaits(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	var log logged
@@ -187,7 +188,7 @@ func TestAnswerWaits(t *testing.T) {
 	}
 }
 
-// TestNobodyThere: how long a message waits for a broker that is not there.
+// TestNobodyThere checks how long a message waits if the broker cannot be reached.
 func TestNobodyThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -225,11 +226,11 @@ func TestNobodyThere(t *testing.T) {
 	}
 	server := Listen(url, WithReconnect(2, time.Millisecond))
 	if err := quietServer().Serve(t.Context(), server); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a server that is to give up: %v", err)
+		t.Errorf("a server with limited attempts: %v", err)
 	}
 }
 
-// TestServerFirst: a server may start before its broker.
+// TestServerFirst checks that a server can start before its broker.
 func TestServerFirst(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	broker.Kill()
@@ -240,7 +241,7 @@ func TestServerFirst(t *testing.T) {
 	l := Listen(broker.URL)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l) }()
-	eventually(t, "it says that it waits", func() bool { return strings.Contains(log.String(), "cannot connect yet") })
+	eventually(t, "the server logs that it cannot connect yet", func() bool { return strings.Contains(log.String(), "cannot connect yet") })
 	broker.Start()
 	if err := l.Ready(t.Context()); err != nil {
 		t.Fatal(err)
@@ -252,7 +253,7 @@ func TestServerFirst(t *testing.T) {
 	}
 }
 
-// TestNoRedis: what answers is no Redis, or says nothing at all.
+// TestNoRedis checks a client whose peer is not Redis, or sends nothing.
 func TestNoRedis(t *testing.T) {
 	for _, says := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n", ""} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -283,8 +284,8 @@ func TestNoRedis(t *testing.T) {
 	}
 }
 
-// TestSlowReader: Redis cuts off a server that is full for too long. It says so, and
-// goes on.
+// TestSlowReader checks that a server that Redis disconnects because it was at its limit
+// for too long logs that and recovers.
 func TestSlowReader(t *testing.T) {
 	broker := testenv.PrivateRedis(t, "client-output-buffer-limit pubsub 1mb 1mb 1")
 	var log logged
@@ -298,7 +299,7 @@ func TestSlowReader(t *testing.T) {
 	see := tapInto(t, broker.URL)
 	_ = see.sub.Close()
 	body := `{"data":"` + strings.Repeat("x", 64<<10) + `"}`
-	eventually(t, "nobody receives any more", func() bool {
+	eventually(t, "the channel has no receivers", func() bool {
 		n, err := see.Publish(t.Context(), note.Route(), body).Result()
 		return err == nil && n == 0
 	})
@@ -307,7 +308,7 @@ func TestSlowReader(t *testing.T) {
 	again(t, client(t, broker.URL))
 	for _, line := range []string{"the server was at its limit", "connection lost", "connection restored"} {
 		if !strings.Contains(log.String(), line) {
-			t.Errorf("it does not say: %s", line)
+			t.Errorf("missing in the log: %s", line)
 		}
 	}
 }

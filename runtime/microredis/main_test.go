@@ -15,8 +15,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// serviceEnv makes the test binary a service process at the URL it holds: what is
-// measured, and killed, must be one.
+// serviceEnv makes the test binary run as a service process with the URL in its value,
+// for the tests and benchmarks that kill or measure a process.
 const serviceEnv = "MICROREDIS_TEST_SERVICE"
 
 func TestMain(m *testing.M) {
@@ -26,10 +26,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// The patterns of the service process, and of many servers here.
+// The patterns of the service process and of many test servers.
 var (
 	echo = micro.Cmd("echo") // answers with its data
-	hold = micro.Cmd("hold") // answers with its data after as many milliseconds, or never
+	hold = micro.Cmd("hold") // answers with its data after that many milliseconds, or never
 	note = micro.Name("noted")
 )
 
@@ -63,7 +63,7 @@ func runService(url string) int {
 	return 0
 }
 
-// quietServer is a server that echoes and logs nothing.
+// quietServer returns a server that handles echo and logs nothing.
 func quietServer(opts ...micro.ServerOption) *micro.Server {
 	s := micro.NewServer(append([]micro.ServerOption{micro.WithLogger(slog.New(slog.DiscardHandler))}, opts...)...)
 	micro.Handle(s, echo, func(_ context.Context, in string) (string, error) { return in, nil })
@@ -77,14 +77,14 @@ func quietServer(opts ...micro.ServerOption) *micro.Server {
 	return s
 }
 
-// running is a server at work.
+// running is a running server.
 type running struct {
 	stop context.CancelFunc
 	done chan struct{} // closed when Serve has returned
 	err  error
 }
 
-// start serves s by l until the test ends, and returns when it is ready.
+// start serves s on l until the test ends, and returns when it is ready.
 func start(t testing.TB, s *micro.Server, l *Listener) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -97,7 +97,7 @@ func start(t testing.TB, s *micro.Server, l *Listener) *running {
 	ready, giveUp := context.WithTimeout(ctx, soon)
 	defer giveUp()
 	if err := l.Ready(ready); err != nil {
-		t.Fatalf("the server does not get ready: %v", err)
+		t.Fatalf("the server is not ready: %v", err)
 	}
 	return r
 }
@@ -116,7 +116,8 @@ func (r *running) end(t testing.TB) {
 	}
 }
 
-// soon bounds what must happen soon; it is long because much else may run here.
+// soon is the timeout for events that should happen soon. It is long because the machine
+// may be busy.
 const soon = 20 * time.Second
 
 // withLogger is micro.WithLogger for a connection without a micro.Client.
@@ -127,14 +128,14 @@ func withLogger(log *slog.Logger) DialOption {
 // client returns a client that is closed when the test ends.
 func client(t testing.TB, url string, opts ...DialOption) *micro.Client {
 	t.Helper()
-	// A busy machine may keep Redis from answering for longer than the default.
+	// On a busy machine, Redis may take longer to answer than the default allows.
 	opts = append([]DialOption{withLogger(slog.New(slog.DiscardHandler)), WithHeartbeat(soon)}, opts...)
 	c := micro.NewClient(Dial(url, opts...), micro.WithTimeout(soon))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// eventually polls until ok holds.
+// eventually polls until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	every := time.NewTicker(time.Millisecond)
@@ -144,7 +145,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		select {
 		case <-every.C:
 		case <-deadline:
-			t.Fatalf("did not come about: %s", what)
+			t.Fatalf("timeout waiting until %s", what)
 		}
 	}
 }

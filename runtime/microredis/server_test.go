@@ -19,7 +19,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// logged collects what is logged.
+// logged collects log output.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -39,8 +39,8 @@ func (l *logged) String() string {
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// TestForeign: what is no packet is an event with all of it for data, for the
-// handler of the channel. docs/wire.md 1.6.
+// TestForeign checks that a message that is not a packet is handled as an event of its
+// channel, with the whole message as its data (docs/wire.md 1.6).
 func TestForeign(t *testing.T) {
 	broker := testenv.Redis(t)
 	got := make(chan string, 1)
@@ -82,8 +82,8 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestOwnReplies: a glob matches the channels of replies too. The handler does not
-// run with what this server answers, nor with what another one does.
+// TestOwnReplies checks that a handler whose glob also matches reply channels does not run
+// for replies, neither of its own server nor of others.
 func TestOwnReplies(t *testing.T) {
 	broker := testenv.Redis(t)
 	var runs atomic.Int32
@@ -103,13 +103,13 @@ func TestOwnReplies(t *testing.T) {
 	see.publish(t, published{"items.a", `{"pattern":"items.a","data":1,"id":"1"}`}) // 1 run, and its reply
 	see.publish(t, published{"items.a.reply", `{"err":"no","isDisposed":true,"id":"2"}`})
 	see.publish(t, published{"items.a.reply", `{"id":"3"}`})
-	see.publish(t, published{"items.a.reply", `{"pattern":"items.a.reply","data":1,"id":"4"}`}) // a request that is named so, which both handlers answer
-	see.publish(t, published{"items.a.reply", `{"foo":1}`})                                     // an event that is named so
-	eventually(t, "the handler of replies saw all", func() bool { return watched.Load() == 7 })
-	eventually(t, "the handler ran for the three", func() bool { return runs.Load() == 3 })
+	see.publish(t, published{"items.a.reply", `{"pattern":"items.a.reply","data":1,"id":"4"}`}) // a request with such a name, which both handlers answer
+	see.publish(t, published{"items.a.reply", `{"foo":1}`})                                     // an event with such a name
+	eventually(t, "the handler of replies has run for all", func() bool { return watched.Load() == 7 })
+	eventually(t, "the handler has run three times", func() bool { return runs.Load() == 3 })
 }
 
-// TestDelivery: a handler finds out how a message came.
+// TestDelivery checks DeliveryFromContext.
 func TestDelivery(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -130,7 +130,8 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
-// TestOverlap: of globs that overlap each runs, and the caller gets one answer.
+// TestOverlap checks that the handlers of all overlapping globs run, and that the caller
+// receives one response.
 func TestOverlap(t *testing.T) {
 	broker := testenv.Redis(t)
 	var runs atomic.Int32
@@ -142,10 +143,10 @@ func TestOverlap(t *testing.T) {
 	if _, err := micro.Call[int](t.Context(), client(t, broker.URL), micro.Name("items.ab"), nil); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all three ran", func() bool { return runs.Load() == 3 })
+	eventually(t, "all three have run", func() bool { return runs.Load() == 3 })
 }
 
-// TestChannelNames: patterns of all kinds reach their handlers.
+// TestChannelNames checks that patterns of all kinds reach their handlers.
 func TestChannelNames(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -187,8 +188,8 @@ func TestChannelName(t *testing.T) {
 	}
 }
 
-// TestSlowHandler: a handler that was quick and is slow all of a sudden keeps no
-// other message waiting.
+// TestSlowHandler checks that a handler that was quick and suddenly becomes slow does not
+// delay other messages.
 func TestSlowHandler(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -225,7 +226,7 @@ func TestSlowHandler(t *testing.T) {
 	}
 }
 
-// TestFull: a server that is full stops reading, and goes on when it is not.
+// TestFull checks that a server at its limit stops reading, and continues later.
 func TestFull(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer(micro.WithMaxInFlight(2))
@@ -243,12 +244,12 @@ func TestFull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "two run", func() bool { return running.Load() == 2 })
+	eventually(t, "two handlers are running", func() bool { return running.Load() == 2 })
 	close(release)
-	eventually(t, "all ran", func() bool { return running.Load() == 10 })
+	eventually(t, "all handlers have run", func() bool { return running.Load() == 10 })
 }
 
-// TestStreamStops: a stream that nobody receives any more is stopped.
+// TestStreamStops checks that a stream without a receiver is stopped.
 func TestStreamStops(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -271,17 +272,17 @@ func TestStreamStops(t *testing.T) {
 		}
 		break
 	}
-	if err := c.Close(); err != nil { // with it goes the subscription
+	if err := c.Close(); err != nil { // this also ends the subscription
 		t.Fatal(err)
 	}
 	select {
 	case <-stopped:
 	case <-time.After(soon):
-		t.Error("the stream goes on")
+		t.Error("the stream has not stopped")
 	}
 }
 
-// TestBadBodies: a server survives many bodies of every kind.
+// TestBadBodies checks that a server survives many bodies of every kind.
 func TestBadBodies(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
@@ -305,23 +306,23 @@ func TestBadBodies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // all that was published comes first
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // all published messages are handled first
 	defer cancel()
 	if got, err := micro.Call[string](ctx, client(t, broker.URL), echo, "still here"); err != nil || got != "still here" {
 		t.Errorf("after 100,000 bodies: %q, %v", got, err)
 	}
 }
 
-// TestServeOnce and the errors of Serve that no broker is needed for.
+// TestServeOnce checks the errors of Serve that do not require a broker.
 func TestServeErrors(t *testing.T) {
 	l := Listen("redis://:hunter/2@localhost")
 	if err := quietServer().Serve(t.Context(), l); !errors.Is(err, errURL) || strings.Contains(fmt.Sprint(err), "hunter") {
-		t.Errorf("a URL that is none: %v", err)
+		t.Errorf("an invalid URL: %v", err)
 	}
 	if err := l.Ready(t.Context()); !errors.Is(err, errURL) {
-		t.Errorf("ready all the same: %v", err)
+		t.Errorf("ready after a failed Serve: %v", err)
 	}
 	if err := quietServer().Serve(t.Context(), l); err == nil {
-		t.Error("a listener serves twice")
+		t.Error("a listener can be served twice")
 	}
 }

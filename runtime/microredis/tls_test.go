@@ -14,7 +14,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestTLS: who trusts whom, by the URL's scheme and by WithTLS.
+// TestTLS checks the combinations of URL schemes, WithTLS, and trusted certificates.
 func TestTLS(t *testing.T) {
 	certs := testenv.NewCertificates(t)
 	broker := testenv.Redis(t, certs.Redis()...)
@@ -45,7 +45,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestNoTLS: TLS to a port without it is told of, at once.
+// TestNoTLS checks that TLS to a port without TLS fails at once with an explanation.
 func TestNoTLS(t *testing.T) {
 	broker := testenv.Redis(t)
 	c := client(t, strings.Replace(broker.URL, "redis:", "rediss:", 1), WithDialTimeout(200*time.Millisecond))
@@ -61,18 +61,18 @@ func withPassword(url, user, password string) string {
 	return strings.Replace(url, "://", "://"+user+":"+password+"@", 1)
 }
 
-// quiet checks that texts tell no secret.
+// quiet checks that texts do not contain the secret.
 func quiet(t *testing.T, texts ...any) {
 	t.Helper()
 	for _, text := range texts {
 		if s := fmt.Sprintf("%v %+v %#v", text, text, text); strings.Contains(s, secret) {
-			t.Errorf("it tells the password: %.300s", s)
+			t.Errorf("the text contains the password: %.300s", s)
 		}
 	}
 }
 
-// TestPassword: the right one lets in, another is an error that says so at once, on
-// both sides, and none is ever told.
+// TestPassword checks that the right password is accepted, that a wrong one is an error at
+// once for client and server, and that no text contains a password.
 func TestPassword(t *testing.T) {
 	broker := testenv.Redis(t, "requirepass "+secret, "user reader on >"+secret+"2 ~* &* +@all")
 	var log logged
@@ -102,7 +102,7 @@ func TestPassword(t *testing.T) {
 		}
 		err = quietServer(micro.WithLogger(log.logger())).Serve(t.Context(), Listen(tt.url))
 		if err == nil {
-			t.Errorf("%s: a server serves", tt.name)
+			t.Errorf("%s: the server started", tt.name)
 		}
 		quiet(t, err)
 	}
@@ -112,7 +112,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// TestPermissions: channels that the user may not use are told by name.
+// TestPermissions checks that errors name the channels that the user may not use.
 func TestPermissions(t *testing.T) {
 	broker := testenv.Redis(t, "user guest on >"+secret+" ~* resetchannels &allowed* +@all", "user mute on >"+secret+" ~* resetchannels &allowed* +@all -publish")
 	s := quietServer()
@@ -121,24 +121,24 @@ func TestPermissions(t *testing.T) {
 	start(t, s, Listen(broker.URL))
 	guest := client(t, withPassword(broker.URL, "guest", secret))
 	if _, err := micro.Call[int](t.Context(), guest, allowed, nil); err != nil {
-		t.Errorf("what is allowed: %v", err)
+		t.Errorf("an allowed request: %v", err)
 	}
-	for range 2 { // asked again each time: permissions change
+	for range 2 { // the subscription is tried again each time, since permissions may change
 		_, err := micro.Call[string](t.Context(), guest, echo, "x")
 		if !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(err.Error(), echo.Route()) {
-			t.Errorf("a reply channel that is not allowed: %v", err)
+			t.Errorf("a forbidden reply channel: %v", err)
 		}
 		quiet(t, err)
 	}
 	if err := guest.Emit(t.Context(), note, 1); !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), note.Route()) {
-		t.Errorf("an event that is not allowed: %v", err)
+		t.Errorf("a forbidden event: %v", err)
 	}
 	if _, err := micro.Call[int](t.Context(), guest, allowed, nil); err != nil {
-		t.Errorf("after all that: %v", err)
+		t.Errorf("an allowed request afterwards: %v", err)
 	}
 	mute := client(t, withPassword(broker.URL, "mute", secret))
 	if _, err := micro.Call[int](t.Context(), mute, allowed, nil); !errors.Is(err, micro.ErrRefused) {
-		t.Errorf("who may not publish: %v", err)
+		t.Errorf("a user who may not publish: %v", err)
 	}
 	err := quietServer().Serve(t.Context(), Listen(withPassword(broker.URL, "guest", secret)))
 	if err == nil || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(err.Error(), echo.Route()) {
@@ -146,12 +146,12 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestFewPermissions: the rights that docs/transports.md names are enough.
+// TestFewPermissions checks that the permissions in docs/transports.md are sufficient.
 func TestFewPermissions(t *testing.T) {
 	broker := testenv.Redis(t, "user few on >"+secret+" resetchannels &* -@all +ping +publish +subscribe +unsubscribe")
 	url := withPassword(broker.URL, "few", secret)
 	l := Listen(url)
-	l.company.confirm, l.company.every = time.Millisecond, time.Millisecond // it may not ask, and goes on
+	l.company.confirm, l.company.every = time.Millisecond, time.Millisecond // PUBSUB NUMSUB is forbidden; the server continues
 	r := start(t, quietServer(), l)
 	c := client(t, url)
 	for range 10 {
@@ -161,12 +161,12 @@ func TestFewPermissions(t *testing.T) {
 	}
 	r.end(t)
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrNotServed) {
-		t.Errorf("when it has stopped: %v", err)
+		t.Errorf("after the server has stopped: %v", err)
 	}
 }
 
-// TestBadURL: a URL that is none is an error of the first message, and tells
-// nothing of itself.
+// TestBadURL checks that an invalid URL is an error of the first message, and that the
+// error does not contain the URL.
 func TestBadURL(t *testing.T) {
 	for _, url := range []string{"", "localhost:6379", "http://localhost", "redis://:" + secret + "/x@localhost", "redis://user:" + secret + "#@h", "redis://h:" + secret, "redis://h/" + secret, "redis://h?" + secret + "=1", "://" + secret} {
 		c := client(t, url)

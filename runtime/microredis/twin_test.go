@@ -13,15 +13,15 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// twin is the Go service with those handlers of testdata/nest/lib that the records
-// of Redis ask.
+// twin is a Go service with the handlers of testdata/nest/lib that the Redis recordings
+// call.
 type twin struct {
 	server *micro.Server
 
 	mu     sync.Mutex
 	counts map[string]int    // runs of event handlers
-	runs   []string          // handlers with globs, and their data
-	events []json.RawMessage // what wire.events answers
+	runs   []string          // handlers with globs that have run, and their data
+	events []json.RawMessage // the response of wire.events
 }
 
 func startTwin(t testing.TB, url string, opts ...ListenOption) *twin {
@@ -36,8 +36,8 @@ func startTwin(t testing.TB, url string, opts ...ListenOption) *twin {
 	return w
 }
 
-// gives registers a handler that answers with what text makes of its request; ""
-// is undefined.
+// gives registers a handler that answers with the result of text for its request; ""
+// means undefined.
 func (w *twin) gives(p micro.Pattern, text func(context.Context, *micro.Request) string) {
 	micro.HandleFunc(w.server, p, func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		return reply.Send(micro.Value{Raw: raw(text(ctx, req)), Last: true})
@@ -88,12 +88,12 @@ func (w *twin) register() {
 	w.registerEvents()
 }
 
-// describe answers what NestJS 12 tells of a RedisContext.
+// describe returns NestJS 12's description of a RedisContext.
 func describe(ctx context.Context, req *micro.Request) string {
 	metadata := "null"
 	for key, value := range req.Metadata.All() {
 		if key == micro.MetaCorrelationID {
-			continue // an event without one has been given one
+			continue // added by us to an event without one
 		}
 		metadata = `{"` + key + `":"` + value + `"}`
 	}
@@ -165,8 +165,7 @@ func (w *twin) count(name string) {
 	w.counts[name]++
 }
 
-// countsJSON is the object of all counts, in the order in which the recorded
-// events came.
+// countsJSON returns the object with all counts, in the order of the recorded events.
 func (w *twin) countsJSON() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

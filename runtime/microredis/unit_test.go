@@ -19,15 +19,14 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// TestPulse: when a connection is asked for a sign of life, and when it counts as
-// lost.
+// TestPulse checks when a PING is sent on a connection, and when it counts as lost.
 func TestPulse(t *testing.T) {
 	const every, quiet, silent = 100 * time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond
 	tests := []struct {
 		name  string
-		beats string // h: heard of; b: nobody reads; -: nothing
+		beats string // h: data arrived; b: the reader is busy; -: nothing
 		pings int
-		lost  int // at which beat; -1: never
+		lost  int // the beat at which the connection is lost; -1: never
 	}{
 		{"traffic", "hhhhhhhh", 0, -1},
 		{"silence", "-----", 1, 4},
@@ -54,7 +53,7 @@ func TestPulse(t *testing.T) {
 	}
 }
 
-// TestAppendPublish: the command is right however far the guess is off.
+// TestAppendPublish checks that the command is right for any estimate of its length.
 func TestAppendPublish(t *testing.T) {
 	for _, n := range []int{0, 1, 9, 10, 99, 100, 101, 5000} {
 		for _, guess := range []int{n, 0, 1, 10, 99, 100, 100000} {
@@ -68,20 +67,20 @@ func TestAppendPublish(t *testing.T) {
 	}
 }
 
-// heard is a receipt that keeps what it is told.
-type heard struct {
+// recorder is a receipt that records the outcome.
+type recorder struct {
 	name string
 	to   *[]string
 }
 
-func (h heard) published(receivers int64, err error) {
-	*h.to = append(*h.to, fmt.Sprint(h.name, " ", receivers, " ", err))
+func (r recorder) published(receivers int64, err error) {
+	*r.to = append(*r.to, fmt.Sprint(r.name, " ", receivers, " ", err))
 }
 
-// TestAnswered: who hears what of the answers that Redis gives.
+// TestAnswered checks that Redis's replies are passed to the right receipts.
 func TestAnswered(t *testing.T) {
-	var told []string
-	o := &outlet{sent: []message{{channel: "a", receipt: heard{"a", &told}}, {channel: "b", receipt: heard{"b", &told}}, {}, {}, {channel: "c", receipt: heard{"c", &told}}}}
+	var got []string
+	o := &outlet{sent: []message{{channel: "a", receipt: recorder{"a", &got}}, {channel: "b", receipt: recorder{"b", &got}}, {}, {}, {channel: "c", receipt: recorder{"c", &got}}}}
 	for _, line := range []string{":2\r\n", "-NOPERM no\r\n", "+PONG\r\n", "-ERR of a PING\r\n"} {
 		if err := o.answered([]byte(line)); err != nil {
 			t.Errorf("%q: %v", line, err)
@@ -89,11 +88,11 @@ func TestAnswered(t *testing.T) {
 	}
 	o.end(errors.New("gone"))
 	want := []string{"a 2 <nil>", "b 0 unreachable: refused: publish on b: NOPERM no", "c 0 connection closed: gone"}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	if err := o.answered([]byte(":1\r\n")); err == nil {
-		t.Error("an answer that nobody asked for")
+		t.Error("an unexpected reply is not an error")
 	}
 }
 
@@ -102,17 +101,16 @@ func FuzzAnswered(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var told []string
-		o := &outlet{sent: []message{{receipt: heard{"a", &told}}}}
+		var got []string
+		o := &outlet{sent: []message{{receipt: recorder{"a", &got}}}}
 		err := o.answered(line)
-		if err == nil && len(told) != 1 || err != nil && len(told) != 0 {
-			t.Errorf("%q: %v, told %q", line, err, told)
+		if err == nil && len(got) != 1 || err != nil && len(got) != 0 {
+			t.Errorf("%q: %v, outcomes %q", line, err, got)
 		}
 	})
 }
 
-// FuzzReceive: nothing that is published makes either side panic, and what a
-// client takes for an answer has the id of a call.
+// FuzzReceive checks that no published message makes a client or server panic.
 func FuzzReceive(f *testing.F) {
 	for _, body := range []string{``, `{}`, `{"data":1,"id":"a"}`, `{"response":1,"id":"a"}`, `{"id":""}`, `{"id":"`, "\xff", `{"id":"a","err":{}}`} {
 		f.Add([]byte(body))
@@ -127,7 +125,7 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// pipe is a session by which a publisher publishes to the test.
+// pipe returns a session on which a publisher publishes to the test.
 func pipe(t *testing.T) (*session, *bufio.Reader, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -147,17 +145,17 @@ func text(s string) (int, func([]byte) []byte) {
 	return len(s), func(dst []byte) []byte { return append(dst, s...) }
 }
 
-// channel gives what it is told on.
-type told chan string
+// outcomes is a receipt that sends the outcome to a channel.
+type outcomes chan string
 
-func (c told) published(receivers int64, err error) { c <- fmt.Sprint(receivers, " ", err) }
+func (c outcomes) published(receivers int64, err error) { c <- fmt.Sprint(receivers, " ", err) }
 
-// TestPublisher: messages wait for a session and go out in order; who added one
-// hears what became of it.
+// TestPublisher checks that messages wait for a session and are sent in order, and that
+// each receipt receives the outcome.
 func TestPublisher(t *testing.T) {
 	p := newPublisher(time.Minute)
 	defer p.close()
-	ends := make(told, 10)
+	ends := make(outcomes, 10)
 	for i := range 3 {
 		size, build := text(fmt.Sprint("m", i))
 		if err := p.add(t.Context(), message{channel: "c", receipt: ends}, size, build); err != nil {
@@ -178,13 +176,13 @@ func TestPublisher(t *testing.T) {
 	_ = out.Close()
 	for _, want := range []string{"1 <nil>", "0 <nil>", "0 connection closed: EOF"} {
 		if got := <-ends; got != want {
-			t.Errorf("told %q, want %q", got, want)
+			t.Errorf("outcome %q, want %q", got, want)
 		}
 	}
 }
 
-// TestPartLost: an answer of which a value is lost goes on no further, and does not
-// end as if it were complete.
+// TestPartLost checks that a reply of which a value was lost stops, and ends with an
+// error.
 func TestPartLost(t *testing.T) {
 	l := &Listener{server: quietServer(), out: newPublisher(time.Minute), goneAfter: time.Minute}
 	defer l.out.close()
@@ -195,7 +193,7 @@ func TestPartLost(t *testing.T) {
 	}
 	a.published(0, errors.New("lost"))
 	if err := a.Respond(t.Context(), value); !errors.Is(err, errGone) {
-		t.Errorf("one more value: %v", err)
+		t.Errorf("another value: %v", err)
 	}
 	value.Disposed = true
 	if err := a.Respond(t.Context(), value); err != nil {
@@ -208,8 +206,8 @@ func TestPartLost(t *testing.T) {
 	}
 }
 
-// TestPublisherWithoutSession: what is not to wait is refused, and what has waited
-// for too long is dropped.
+// TestPublisherWithoutSession checks that without a session, messages fail if they may not
+// wait, and are dropped if they have waited too long.
 func TestPublisherWithoutSession(t *testing.T) {
 	size, build := text("x")
 	client := newPublisher(0)
@@ -222,14 +220,14 @@ func TestPublisherWithoutSession(t *testing.T) {
 	}
 	server := newPublisher(time.Nanosecond)
 	defer server.close()
-	ends := make(told, 2)
+	ends := make(outcomes, 2)
 	if err := server.add(t.Context(), message{channel: "c", receipt: ends}, size, build); err != nil {
 		t.Errorf("a server's message: %v", err)
 	}
 	s, _, _ := pipe(t)
 	server.attach(s)
 	if got := <-ends; !strings.Contains(got, errStale.Error()) {
-		t.Errorf("told %q", got)
+		t.Errorf("outcome %q", got)
 	}
 	server.attach(nil)
 	big := bytes.Repeat([]byte("x"), highWater)
@@ -241,10 +239,11 @@ func TestPublisherWithoutSession(t *testing.T) {
 	}
 }
 
-// TestPublisherCrowded: who adds waits while far too much waits, but not forever.
+// TestPublisherCrowded checks that add waits while too much data is pending, but not
+// forever.
 func TestPublisherCrowded(t *testing.T) {
 	p := newPublisher(0)
-	s, in, _ := pipe(t) // whose other end does not read
+	s, in, _ := pipe(t) // the other end does not read
 	p.attach(s)
 	big := bytes.Repeat([]byte("x"), highWater)
 	add := func(ctx context.Context, m message) error {
@@ -253,8 +252,8 @@ func TestPublisherCrowded(t *testing.T) {
 	if err := add(t.Context(), message{channel: "c"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the first is being written", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.writing })
-	if err := add(t.Context(), message{channel: "c"}); err != nil { // the first is on its way
+	eventually(t, "the first message is being written", func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.writing })
+	if err := add(t.Context(), message{channel: "c"}); err != nil { // the first message is being written
 		t.Fatal(err)
 	}
 	if err := add(t.Context(), message{channel: "c", expires: clock() + int64(20*time.Millisecond)}); !errors.Is(err, context.DeadlineExceeded) {
@@ -269,7 +268,7 @@ func TestPublisherCrowded(t *testing.T) {
 			t.Errorf("when there is room again: %v", err)
 		}
 	case <-time.After(soon):
-		t.Error("who adds waits forever")
+		t.Error("add waits forever")
 	}
 	s.fail(errors.New("over"))
 	p.attach(nil)
