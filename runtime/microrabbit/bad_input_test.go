@@ -52,9 +52,9 @@ func echoes() *micro.Server {
 	return s
 }
 
-// answersOf sends a body and returns the replies to it: at least atLeast, and those that
+// repliesTo sends a body and returns the replies to it: at least atLeast, and those that
 // arrive before the reply to an echo request that follows.
-func answersOf(p *peer, queue, replyTo string, answers <-chan amqp.Delivery, body string, atLeast int) (list []string) {
+func repliesTo(p *peer, queue, replyTo string, answers <-chan amqp.Delivery, body string, atLeast int) (list []string) {
 	p.t.Helper()
 	p.publish("", queue, amqp.Publishing{ReplyTo: replyTo, CorrelationId: "c", Body: []byte(body)})
 	for len(list) < atLeast {
@@ -82,8 +82,8 @@ func TestBodiesAsNestJS(t *testing.T) {
 	replyTo := p.queue("", nil)
 	answers := p.consume(replyTo)
 	for _, body := range badBodies() {
-		want := answersOf(p, theirs, replyTo, answers, body, 0)
-		got := answersOf(p, ours, replyTo, answers, body, len(want))
+		want := repliesTo(p, theirs, replyTo, answers, body, 0)
+		got := repliesTo(p, ours, replyTo, answers, body, len(want))
 		for i := range got { // passing data through keeps its bytes, while JavaScript reencodes it (docs/wire.md 12)
 			got[i] = strings.ReplaceAll(got[i], "\xff", "\uFFFD")
 		}
@@ -157,11 +157,11 @@ func TestRecordedAcks(t *testing.T) {
 				"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead,
 			}}})))
 			replyTo := p.queue("", nil)
-			got := answersOf(p, q, replyTo, p.consume(replyTo), r.Body, len(r.Replies))
+			got := repliesTo(p, q, replyTo, p.consume(replyTo), r.Body, len(r.Replies))
 			if diff := cmp.Diff(r.Replies, append([]string{}, got...)); diff != "" {
 				t.Errorf("replies (-nest +msctl):\n%s", diff)
 			}
-			eventually(t, "the dead letters", func() bool { return p.depth(dead) == len(r.DeadLettered) })
+			eventually(t, "the dead letters have arrived", func() bool { return p.depth(dead) == len(r.DeadLettered) })
 			for _, want := range r.DeadLettered {
 				d, _, err := p.ch.Get(dead, true)
 				if err != nil || string(d.Body) != want.Body || d.Headers["x-first-death-reason"] != want.Reason {

@@ -172,7 +172,7 @@ func (c *Client) wrote(req *micro.Request, at time.Time, body []byte, err error)
 }
 
 // wait passes the values of the response to reply. If the call times out and the
-// queue is known to have no consumer, the error says so.
+// queue is known to have no consumer, the error reports that.
 func (c *Client) wait(ctx context.Context, call *calls.Call, reply micro.Reply) error {
 	c.idle.begin(c)
 	_, err := call.Wait(ctx, reply)

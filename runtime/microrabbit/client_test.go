@@ -67,7 +67,7 @@ func TestMetadata(t *testing.T) {
 		Headers: amqp.Table{"mine": []byte("bytes"), "n": int8(7), "yes": true, "when": time.Unix(0, 0), "table": amqp.Table{}},
 		Body:    []byte(`{"pattern":"who","data":1,"metadata":{"correlation-id":"in the packet","mine":"hidden by the header"},"id":"x"}`),
 	})
-	d := take(t, "the answer", p.consume(replies))
+	d := take(t, "the reply", p.consume(replies))
 	if body := string(d.Body); !strings.Contains(body, `"Correlation":"in the packet"`) || !strings.Contains(body, `"Mine":"bytes"`) {
 		t.Errorf("%s", body)
 	}
@@ -158,7 +158,7 @@ func TestForeignUser(t *testing.T) {
 	q := unique(t, "foreign")
 	start(t, quietServer(), Listen(b.URL, q))
 	c := dial(t, b.URL, q)
-	err := c.Emit(WithMessage(t.Context(), Message{UserID: "somebody else"}), noted, "x")
+	err := c.Emit(WithMessage(t.Context(), Message{UserID: "another user"}), noted, "x")
 	if !errors.Is(err, micro.ErrConnectionLost) || !strings.Contains(err.Error(), "user_id") {
 		t.Errorf("%v", err)
 	}
@@ -214,7 +214,7 @@ func TestReplyQueue(t *testing.T) {
 	for _, noAck := range []bool{true, false} {
 		replies := p.queue(unique(t, "replies"), nil)
 		c := dial(t, b.URL, q, WithReplyQueue(replies), WithAck(ackMode(noAck)))
-		p.send(replies, "not for anybody")
+		p.send(replies, "unexpected")
 		for range 3 {
 			if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
 				t.Errorf("%q, %v", got, err)
@@ -295,10 +295,10 @@ func TestUnreachable(t *testing.T) {
 	if err := c.Emit(ctx, noted, "x"); !errors.Is(err, micro.ErrUnreachable) {
 		t.Errorf("%v", err)
 	}
-	mine := errors.New("the user left")
+	cause := errors.New("the user left")
 	ctx, leave := context.WithCancelCause(t.Context())
-	leave(mine)
-	if err := c.Emit(ctx, noted, "x"); !errors.Is(err, mine) {
+	leave(cause)
+	if err := c.Emit(ctx, noted, "x"); !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
 }
@@ -425,9 +425,9 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestStrangeReplies checks that a reply that is not a packet is a value, and that a reply
+// TestUnexpectedReplies checks that a reply that is not a packet is a value, and that a reply
 // to no pending call is dropped (docs/wire.md 1.3).
-func TestStrangeReplies(t *testing.T) {
+func TestUnexpectedReplies(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
 	q := p.queue(unique(t, "strange"), nil)
@@ -447,7 +447,7 @@ func TestStrangeReplies(t *testing.T) {
 		p.publish("", d.ReplyTo, amqp.Publishing{Body: []byte(`{"response":0,"isDisposed":true}`)})
 		p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: d.CorrelationId, Body: []byte(body)})
 		p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: d.CorrelationId, Body: []byte(`{"response":"too late","isDisposed":true}`)})
-		if got := take(t, "the answer", got); got != want+"<nil>" {
+		if got := take(t, "the reply", got); got != want+"<nil>" {
 			t.Errorf("%q: %s, want %s", body, got, want)
 		}
 	}

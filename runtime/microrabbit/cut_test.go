@@ -95,7 +95,7 @@ func (r *relay) cut() {
 func TestCuts(t *testing.T) {
 	r := startRelay(t, broker(t))
 	q := unique(t, "cuts")
-	var events counted
+	var events eventCounts
 	s := quietServer()
 	micro.HandleEvent(s, noted, events.handle)
 	start(t, s, Listen(r.url, q, WithAck(AckAfterHandling), WithReconnect(-1, 50*time.Millisecond)))
@@ -126,7 +126,7 @@ func TestCuts(t *testing.T) {
 			cuts++
 		}
 	}
-	eventually(t, "all events", func() bool {
+	eventually(t, "all events are handled", func() bool {
 		events.mu.Lock()
 		defer events.mu.Unlock()
 		return len(events.runs) == n
@@ -134,9 +134,9 @@ func TestCuts(t *testing.T) {
 	t.Logf("%d cuts: %d events emitted again, %d handled again", cuts, again, events.total()-n)
 }
 
-// TestNamedQueueLasts checks that a server reuses a queue named by the broker after a
+// TestNamedQueueIsReused checks that a server reuses a queue named by the broker after a
 // lost connection, including the messages that arrived in the meantime.
-func TestNamedQueueLasts(t *testing.T) {
+func TestNamedQueueIsReused(t *testing.T) {
 	b := broker(t)
 	r := startRelay(t, b)
 	p := dialPeer(t, b.URL)
@@ -159,7 +159,7 @@ func TestNamedQueueLasts(t *testing.T) {
 	if _, err := p.ch.QueueDelete(name, false, false, false); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "another queue", func() bool {
+	eventually(t, "the server uses another queue", func() bool {
 		emit()
 		select {
 		case got := <-queues:

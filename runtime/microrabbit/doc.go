@@ -43,7 +43,7 @@
 // rejects fails with micro.ErrShed. When an event is published without an error, the
 // broker has it. Events to an exchange (Topology.Wildcards, or the type fanout) are the
 // exception, because they need no subscriber. A request expires in the queue together
-// with its call. If it times out while the queue has no consumer, the error says so.
+// with its call. If it times out while the queue has no consumer, the error reports that.
 //
 // When the connection is lost, the pending calls fail at once with
 // micro.ErrConnectionLost, and new ones wait for the next connection. A permanent

@@ -13,14 +13,14 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// counted counts how often each event has been handled.
-type counted struct {
+// eventCounts counts how often each event has been handled.
+type eventCounts struct {
 	mu   sync.Mutex
 	runs map[string]int
 	n    int
 }
 
-func (c *counted) handle(_ context.Context, in string) error {
+func (c *eventCounts) handle(_ context.Context, in string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.runs == nil {
@@ -31,7 +31,7 @@ func (c *counted) handle(_ context.Context, in string) error {
 	return nil
 }
 
-func (c *counted) total() int {
+func (c *eventCounts) total() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.n
@@ -75,7 +75,7 @@ func TestDrain(t *testing.T) {
 	for _, noAck := range []bool{true, false} {
 		t.Run(fmt.Sprint("noAck ", noAck), func(t *testing.T) {
 			q := unique(t, "drain")
-			var events counted
+			var events eventCounts
 			serve := func() func() error {
 				s := quietServer()
 				micro.HandleEvent(s, noted, events.handle)
@@ -196,7 +196,7 @@ func TestDrainWhileFull(t *testing.T) {
 		stopped := make(chan error)
 		go func() { stopped <- stop() }()
 		close(leave)
-		if err := take(t, "the stop", stopped); err != nil {
+		if err := take(t, "the end of the server", stopped); err != nil {
 			t.Error(err)
 		}
 		p := dialPeer(t, b.URL)
@@ -204,12 +204,12 @@ func TestDrainWhileFull(t *testing.T) {
 	}
 }
 
-// TestShare checks that two servers on a queue share the work almost equally.
-func TestShare(t *testing.T) {
+// TestSharedQueue checks that two servers on a queue share the work almost equally.
+func TestSharedQueue(t *testing.T) {
 	b := broker(t)
 	for _, noAck := range []bool{true, false} {
 		q := unique(t, "share")
-		servers := [2]counted{}
+		servers := [2]eventCounts{}
 		for i := range servers {
 			s := quietServer()
 			micro.HandleEvent(s, noted, servers[i].handle)
@@ -217,7 +217,7 @@ func TestShare(t *testing.T) {
 		}
 		const n = 5000
 		emitAll(t, dial(t, b.URL, q), n)
-		eventually(t, "all events", func() bool { return servers[0].total()+servers[1].total() == n })
+		eventually(t, "all events are handled", func() bool { return servers[0].total()+servers[1].total() == n })
 		if one := servers[0].total(); one < n*45/100 || one > n*55/100 {
 			t.Errorf("noAck %v: %d and %d", noAck, one, n-one)
 		}
@@ -284,7 +284,7 @@ func TestSlowHandler(t *testing.T) {
 		}()
 	}
 	for range 3 {
-		take(t, "a slow one", entered)
+		take(t, "a slow event", entered)
 	}
 	for range 100 {
 		if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {

@@ -59,9 +59,9 @@ func full() *publishing {
 	}
 }
 
-// TestHeaderComesBack checks that a content header can be read back with each property
+// TestHeaderRoundTrip checks that a content header can be read back with each property
 // alone and with all together, and that the body is split into frames that fit.
-func TestHeaderComesBack(t *testing.T) {
+func TestHeaderRoundTrip(t *testing.T) {
 	for _, frameMax := range []int{64, 1008, frameLimit} {
 		got, sizes := readBack(t, appendPublish(nil, 5, full(), frameMax))
 		want := full()
@@ -175,7 +175,7 @@ func TestBadTables(t *testing.T) {
 	good := appendShort(nil, "a")
 	good = appendField(good, "b")
 	for name, rest := range map[string]string{
-		"a kind that is none": "\x01x?", "a text that is too long": "\x01xS\xff\xff\xff\xff", "a name without a value": "\x01x",
+		"an unknown type": "\x01x?", "a string that is too long": "\x01xS\xff\xff\xff\xff", "a name without a value": "\x01x",
 		"a name that is too long": "\x09x", "a list that is too long": "\x01xA\x00\x00\x00\x09", "a bad list": "\x01xA\x00\x00\x00\x01?",
 	} {
 		got := parseTable(append(bytes.Clone(good), rest...))

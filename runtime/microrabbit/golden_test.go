@@ -25,7 +25,7 @@ import (
 // record is a line of testdata/wire/rmq*.jsonl (docs/wire.md 11).
 type record struct {
 	Scenario    string
-	Kind        string // publish or deliver; "" for what the caller observed
+	Kind        string // publish or deliver; "" if it is what the caller observed
 	Exchange    string
 	RoutingKeys []string
 	Properties  struct {
@@ -159,7 +159,7 @@ func newScript(t *testing.T, all []*scenario, extra ...string) (*script, *micro.
 			if err != nil || p.ID == nil {
 				continue
 			}
-			answers := answersTo(sc, sent)
+			answers := recordedReplies(sc, sent)
 			if len(answers) == 0 || strings.Contains(string(answers[0].Bytes), wire.NoHandlerMessage) {
 				continue
 			}
@@ -212,7 +212,7 @@ func replayRequests(t *testing.T, url string, all []*scenario, exchange, queue s
 			}
 			p.publish(exchange, key, sent.publishing(replyTo))
 			if sent.Properties.ReplyTo != "" && sent.Properties.ReplyTo != "no_such_queue" {
-				for _, r := range answersTo(s, sent) {
+				for _, r := range recordedReplies(s, sent) {
 					want = append(want, deref(r.Properties.CorrelationID)+" "+string(r.Bytes))
 				}
 			}
@@ -232,13 +232,13 @@ func replayRequests(t *testing.T, url string, all []*scenario, exchange, queue s
 	}
 	// No further reply arrives: the reply to an echo is the next.
 	p.publish("", queue, amqp.Publishing{ReplyTo: replyTo, CorrelationId: "last", Body: []byte(`{"pattern":{"cmd":"echo"},"data":"z","id":"last"}`)})
-	if d := take(t, "the last", answers); d.CorrelationId != "last" {
+	if d := take(t, "the last reply", answers); d.CorrelationId != "last" {
 		t.Errorf("unexpected reply: %s %s", d.CorrelationId, d.Body)
 	}
 }
 
-// answersTo returns the replies to a message.
-func answersTo(s *scenario, sent record) (list []record) {
+// recordedReplies returns the replies to a message.
+func recordedReplies(s *scenario, sent record) (list []record) {
 	for _, r := range s.replies {
 		if cmp.Equal(r.Properties.CorrelationID, sent.Properties.CorrelationID) {
 			list = append(list, r)

@@ -39,7 +39,7 @@ func TestBrokerKilled(t *testing.T) {
 		handled <- in
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true, DeadLetter: dead}), WithAck(AckAfterHandling), WithPrefetch(2, false), quick))
+	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true, DeadLetter: dead}), WithAck(AckAfterHandling), WithPrefetch(2, false), quickRedelivery))
 	c := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true}))
 	call := func(c *micro.Client) (string, error) { return micro.Call[string](t.Context(), c, echo, "x") }
 	for round := range 2 {
@@ -54,7 +54,7 @@ func TestBrokerKilled(t *testing.T) {
 			}()
 		}
 		for range 2 {
-			take(t, "a call that waits", entered)
+			take(t, "a pending call", entered)
 		}
 		b.Kill()
 		killed := time.Now()
@@ -168,13 +168,13 @@ type service struct {
 	done chan struct{}
 }
 
-// seen counts the events that services have handled.
-type seen struct {
+// handledEvents counts the events that services have handled.
+type handledEvents struct {
 	mu    sync.Mutex
 	times map[string]int
 }
 
-func (s *seen) distinct() (n, duplicates int) {
+func (s *handledEvents) distinct() (n, duplicates int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, times := range s.times {
@@ -184,7 +184,7 @@ func (s *seen) distinct() (n, duplicates int) {
 	return n, duplicates
 }
 
-func startService(t *testing.T, url, queue string, to *seen) *service {
+func startService(t *testing.T, url, queue string, to *handledEvents) *service {
 	t.Helper()
 	s := &service{t: t, cmd: exec.Command(os.Args[0], queue), done: make(chan struct{})}
 	s.cmd.Env = append(os.Environ(), serviceEnv+"="+url)
@@ -224,7 +224,7 @@ func TestNothingLost(t *testing.T) {
 		n, kills = 100_000, 3
 	}
 	b := testenv.PrivateRabbitMQ(t)
-	got := &seen{times: map[string]int{}}
+	got := &handledEvents{times: map[string]int{}}
 	running := startService(t, b.URL, "events", got)
 	c := dial(t, b.URL, "events", WithPersistent())
 	sent := make(chan int, 1)

@@ -25,13 +25,13 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(serviceEnv); url != "" {
 		os.Exit(runService(url, os.Args[1]))
 	}
-	goleak.VerifyTestMain(stopping{m})
+	goleak.VerifyTestMain(brokerStopper{m})
 }
 
-// stopping stops the broker that the tests have started, after the last test.
-type stopping struct{ *testing.M }
+// brokerStopper stops the broker that the tests have started, after the last test.
+type brokerStopper struct{ *testing.M }
 
-func (m stopping) Run() int {
+func (m brokerStopper) Run() int {
 	code := m.M.Run()
 	if oneBroker.end != nil {
 		oneBroker.end()

@@ -84,7 +84,7 @@ func (l *Listener) failed(m *message, err error) {
 }
 
 // permanent reports whether redelivering an event cannot help, because the status of
-// its handler's error says that the event itself is at fault.
+// its handler's error indicates that the event itself is at fault.
 func permanent(err error) bool {
 	var told *micro.Error
 	if !errors.As(err, &told) {

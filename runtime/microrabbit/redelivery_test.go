@@ -15,8 +15,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// quick is a redelivery with short delays.
-var quick = WithRedelivery(Redelivery{Attempts: 3, Delay: 5 * time.Millisecond, Factor: 2})
+// quickRedelivery is a redelivery with short delays.
+var quickRedelivery = WithRedelivery(Redelivery{Attempts: 3, Delay: 5 * time.Millisecond, Factor: 2})
 
 // deadLetters declares a queue for dead letters and consumes it.
 func deadLetters(t *testing.T, url string) (name string, c <-chan amqp.Delivery) {
@@ -27,8 +27,8 @@ func deadLetters(t *testing.T, url string) (name string, c <-chan amqp.Delivery)
 	return name, p.consume(name)
 }
 
-// ownRetries deletes the retry queues after the test.
-func ownRetries(t *testing.T, url, queue string, delays ...int) {
+// deleteRetryQueues deletes the retry queues after the test.
+func deleteRetryQueues(t *testing.T, url, queue string, delays ...int) {
 	t.Helper()
 	p := dialPeer(t, url)
 	for _, d := range delays {
@@ -42,7 +42,7 @@ func TestRedelivery(t *testing.T) {
 	b := broker(t)
 	dead, letters := deadLetters(t, b.URL)
 	q := unique(t, "events")
-	ownRetries(t, b.URL, q, 5, 10)
+	deleteRetryQueues(t, b.URL, q, 5, 10)
 	s := quietServer()
 	type run struct {
 		Data, ID, Exchange, Key, Header string
@@ -65,7 +65,7 @@ func TestRedelivery(t *testing.T) {
 		}
 		return fmt.Errorf("%s fails", in)
 	})
-	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick, WithTopology(Topology{DeadLetter: dead})))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quickRedelivery, WithTopology(Topology{DeadLetter: dead})))
 	c := dial(t, b.URL, q)
 	for name, want := range map[string]int{"fine": 1, "once": 2, "always": 3, "panic": 3} {
 		ctx := WithMessage(t.Context(), Message{MessageID: "id-" + name, Headers: map[string]any{"x-mine": "h", "CC": []any{"nobody"}}})
@@ -99,12 +99,12 @@ func TestRedelivery(t *testing.T) {
 	eventually(t, "everything is acknowledged", func() bool { return p.depth(q)+p.depth(q+".retry.5")+p.depth(q+".retry.10") == 0 })
 }
 
-// TestRedeliveryKeepsItsWay checks that an event that was sent to an exchange is
+// TestRedeliveryKeepsExchange checks that an event that was sent to an exchange is
 // redelivered with its original exchange and routing key.
-func TestRedeliveryKeepsItsWay(t *testing.T) {
+func TestRedeliveryKeepsExchange(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "events")
-	ownRetries(t, b.URL, q, 5)
+	deleteRetryQueues(t, b.URL, q, 5)
 	s := quietServer()
 	seen := make(chan string, 2)
 	micro.HandleEvent(s, micro.Name("orders.*"), func(ctx context.Context, _ string) error {
@@ -115,7 +115,7 @@ func TestRedeliveryKeepsItsWay(t *testing.T) {
 		}
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true}), WithAck(AckAfterHandling), quick))
+	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true}), WithAck(AckAfterHandling), quickRedelivery))
 	if err := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true})).Emit(t.Context(), micro.Name("orders.created"), "x"); err != nil {
 		t.Fatal(err)
 	}
@@ -132,13 +132,13 @@ func TestPermanent(t *testing.T) {
 	b := broker(t)
 	dead, letters := deadLetters(t, b.URL)
 	q := unique(t, "events")
-	ownRetries(t, b.URL, q, 5, 10)
+	deleteRetryQueues(t, b.URL, q, 5, 10)
 	s := quietServer()
 	micro.HandleEvent(s, noted, func(_ context.Context, status int) error { return micro.Errorf(status, "no") })
 	micro.Handle(s, micro.Cmd("fails"), func(context.Context, micro.None) (micro.None, error) {
 		return micro.None{}, errors.New("broken")
 	})
-	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick, WithTopology(Topology{DeadLetter: dead})))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quickRedelivery, WithTopology(Topology{DeadLetter: dead})))
 	tests := []struct{ body, reason string }{
 		{`{"pattern":"noted","data":404}`, "permanent"},
 		{`{"pattern":"noted","data":499}`, "permanent"},
@@ -192,7 +192,7 @@ func TestRejected(t *testing.T) {
 	if err := p.ch.QueueBind(dead, dead, "amq.direct", false, nil); err != nil {
 		t.Fatal(err)
 	}
-	start(t, s, Listen(b.URL, q, opt, WithAck(AckAfterHandling), quick))
+	start(t, s, Listen(b.URL, q, opt, WithAck(AckAfterHandling), quickRedelivery))
 	for _, body := range []string{`{"pattern":"noted","data":"x"}`, `{"pattern":"unknown","data":"x"}`, "hello"} {
 		p.send(q, body)
 		d := take(t, body, letters)
@@ -229,7 +229,7 @@ func TestManualAck(t *testing.T) {
 		seen <- fmt.Sprint(how, d.Redelivered)
 		return errors.New("this is ignored")
 	})
-	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quickRedelivery))
 	c := dial(t, b.URL, q)
 	for _, how := range []string{"ack", "requeue", "reject"} {
 		if err := c.Emit(t.Context(), noted, how); err != nil {
@@ -278,7 +278,7 @@ func TestRetryQueueDeleted(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
 	q := unique(t, "events")
-	ownRetries(t, b.URL, q, 5)
+	deleteRetryQueues(t, b.URL, q, 5)
 	s := quietServer()
 	seen := make(chan int, 10)
 	micro.HandleEvent(s, noted, func(ctx context.Context, _ string) error {
@@ -289,7 +289,7 @@ func TestRetryQueueDeleted(t *testing.T) {
 		}
 		return nil
 	})
-	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quick))
+	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quickRedelivery))
 	c := dial(t, b.URL, q)
 	for range 2 {
 		if err := c.Emit(t.Context(), noted, "x"); err != nil {

@@ -128,8 +128,8 @@ func appendList[T any](dst []byte, list []T) []byte {
 	})
 }
 
-// parseTable reads headers up to the first that it cannot read. Nested tables are
-// decoded as map[string]any, lists as []any, and numbers with their size.
+// parseTable reads headers and stops at the first one that it cannot read. Nested tables
+// are decoded as map[string]any, lists as []any, and numbers with their size.
 func parseTable(b []byte) map[string]any {
 	p := parser{rest: b}
 	t, _ := p.table(0)

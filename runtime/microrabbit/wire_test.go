@@ -122,7 +122,7 @@ func TestBadFrames(t *testing.T) {
 		stream []byte
 		want   string
 	}{
-		"no end":             {noEnd, "it has no end marker"},
+		"no end marker":      {noEnd, "it has no end marker"},
 		"too long":           {tooLong, "it has 131073 bytes"},
 		"a short method":     {driverFrame(2, classBasic<<16|basicDeliver, "\x05a"), "shorter than"},
 		"a short ack":        {driverFrame(2, classBasic<<16|basicAck, "\x05a"), "shorter than"},

@@ -58,8 +58,8 @@ func script(t testing.TB, url, channel string, answers func() []string) {
 	})
 }
 
-// TestAnswers checks how a client interprets messages on a reply channel (docs/wire.md 1.3).
-func TestAnswers(t *testing.T) {
+// TestReplies checks how a client interprets messages on a reply channel (docs/wire.md 1.3).
+func TestReplies(t *testing.T) {
 	const end = `{"response":"end","isDisposed":true,"id":ID}`
 	tests := []struct {
 		name    string
@@ -238,7 +238,7 @@ func TestClose(t *testing.T) {
 		_, err := micro.Call[int](t.Context(), c, hold, -1)
 		held <- err
 	}()
-	eventually(t, "the call waits", func() bool { return conn.calls.Len() == 1 })
+	eventually(t, "the call is pending", func() bool { return conn.calls.Len() == 1 })
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -256,8 +256,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestGivingUp checks deadlines, canceled contexts, and late replies.
-func TestGivingUp(t *testing.T) {
+// TestDeadlines checks deadlines, canceled contexts, and late replies.
+func TestDeadlines(t *testing.T) {
 	broker := testenv.Redis(t)
 	s := quietServer()
 	stubborn := micro.Cmd("stubborn") // ignores the deadline

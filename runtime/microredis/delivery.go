@@ -102,5 +102,5 @@ func (a *answer) published(receivers int64, err error) {
 
 func (a *answer) lost(err error) {
 	a.holed.Store(true)
-	a.listener.server.LogPeer(slog.LevelWarn, "answer lost", "channel", a.channel, "error", err)
+	a.listener.server.LogPeer(slog.LevelWarn, "reply lost", "channel", a.channel, "error", err)
 }

@@ -165,17 +165,17 @@ func TestRecordedRequests(t *testing.T) {
 					continue
 				}
 				if strings.Contains(s.name, "eventCount") { // events are not answered, and are handled concurrently
-					want := wanted(s, version)[0].body
+					want := expectedReplies(s, version)[0].body
 					eventually(t, "the events are handled", func() bool { return strings.Contains(want, w.countsJSON()) })
 				}
-				replay(t, see, s, wanted(s, version))
+				replay(t, see, s, expectedReplies(s, version))
 			}
 		})
 	}
 }
 
-// wanted returns the replies expected of our server in a scenario.
-func wanted(s *scenario, version testenv.Version) []published {
+// expectedReplies returns the replies expected of our server in a scenario.
+func expectedReplies(s *scenario, version testenv.Version) []published {
 	want := slices.Clone(s.replies)
 	for i := range want {
 		if strings.HasPrefix(want[i].channel, "wire.ctx") && version != testenv.Nest12 {
@@ -286,7 +286,7 @@ func ask(t *testing.T, see *tap, c *micro.Client, s *scenario) {
 		giveUp(micro.ErrTimeout)
 	}
 	id := sentID(t, got.body)
-	if diff := cmp.Diff(s.requests[0], bare(t, got, string(p.ID), string(p.Metadata)), cmp.AllowUnexported(published{})); diff != "" {
+	if diff := cmp.Diff(s.requests[0], withRecordedID(t, got, string(p.ID), string(p.Metadata)), cmp.AllowUnexported(published{})); diff != "" {
 		t.Errorf("%s: published (-nest +msctl):\n%s", s.name, diff)
 	}
 	for _, m := range s.replies {
@@ -317,8 +317,8 @@ func sentID(t *testing.T, body string) string {
 	return string(p.ID)
 }
 
-// bare replaces the ID and the metadata of a packet that we have sent with recorded ones.
-func bare(t *testing.T, m published, id, metadata string) published {
+// withRecordedID replaces the ID and the metadata of a packet that we have sent with recorded ones.
+func withRecordedID(t *testing.T, m published, id, metadata string) published {
 	t.Helper()
 	p, err := wire.Parse([]byte(m.body))
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 // withinASecond is the maximum time until calls fail, with a margin for a busy machine.
 const withinASecond = 3 * time.Second
 
-// holding makes n calls that stay pending, and returns a channel with their errors.
-func holding(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
+// startHeldCalls makes n calls that stay pending, and returns a channel with their errors.
+func startHeldCalls(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
 	t.Helper()
 	ended := make(chan error, n)
 	for range n {
@@ -32,8 +32,8 @@ func holding(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
 	return ended
 }
 
-// allLost waits until all calls have failed.
-func allLost(t *testing.T, ended <-chan error, n int) {
+// expectAllLost waits until all calls have failed.
+func expectAllLost(t *testing.T, ended <-chan error, n int) {
 	t.Helper()
 	limit := time.After(withinASecond)
 	for range n {
@@ -48,8 +48,8 @@ func allLost(t *testing.T, ended <-chan error, n int) {
 	}
 }
 
-// again waits until calls are answered again.
-func again(t *testing.T, c *micro.Client) {
+// awaitRecovery waits until calls are answered again.
+func awaitRecovery(t *testing.T, c *micro.Client) {
 	t.Helper()
 	limit := time.Now().Add(soon)
 	for {
@@ -77,10 +77,10 @@ func TestBrokerKilled(t *testing.T) {
 	defer c.Close()
 	const rounds, calls = 3, 5
 	for range rounds {
-		again(t, c)
-		ended := holding(t, c, conn, calls)
+		awaitRecovery(t, c)
+		ended := startHeldCalls(t, c, conn, calls)
 		broker.Kill()
-		allLost(t, ended, calls)
+		expectAllLost(t, ended, calls)
 		waiting := make(chan error, 1)
 		go func() { // a call made in the meantime waits for the connection
 			_, err := micro.Call[string](t.Context(), c, echo, "x")
@@ -91,7 +91,7 @@ func TestBrokerKilled(t *testing.T) {
 		if err := <-waiting; err != nil && !errors.Is(err, micro.ErrNotServed) { // the server may reconnect later than the client
 			t.Errorf("a call made while the broker was away: %v", err)
 		}
-		again(t, c)
+		awaitRecovery(t, c)
 		t.Logf("recovered after %v", time.Since(back))
 	}
 	for name, text := range map[string]string{"server": serverLog.String(), "client": clientLog.String()} {
@@ -109,16 +109,16 @@ func TestBrokerSilent(t *testing.T) {
 	conn := Dial(broker.URL, WithHeartbeat(time.Second), WithDialTimeout(100*time.Millisecond), withLogger(slog.New(slog.DiscardHandler)))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
-	again(t, c)
-	ended := holding(t, c, conn, 3)
+	awaitRecovery(t, c)
+	ended := startHeldCalls(t, c, conn, 3)
 	broker.Pause()
-	allLost(t, ended, 3)
+	expectAllLost(t, ended, 3)
 	if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
 		t.Errorf("a call in the meantime: %v", err)
 	}
 	event := make(chan error, 1)
 	broker.Resume()
-	again(t, c)
+	awaitRecovery(t, c)
 	broker.Pause()
 	go func() { event <- c.Emit(t.Context(), note, 1) }()
 	select {
@@ -130,12 +130,12 @@ func TestBrokerSilent(t *testing.T) {
 		t.Error("an event hangs")
 	}
 	broker.Resume()
-	again(t, c)
+	awaitRecovery(t, c)
 }
 
-// TestQuietIsNoLoss checks that a broker that has nothing to send but answers PINGs does
+// TestQuietBroker checks that a broker that has nothing to send but answers PINGs does
 // not count as lost.
-func TestQuietIsNoLoss(t *testing.T) {
+func TestQuietBroker(t *testing.T) {
 	broker := testenv.Redis(t)
 	start(t, quietServer(), Listen(broker.URL))
 	conn := Dial(broker.URL, WithHeartbeat(time.Second))
@@ -154,17 +154,17 @@ func TestConnectionsKilled(t *testing.T) {
 	c := client(t, broker.URL)
 	see := tapInto(t, broker.URL)
 	for _, kind := range []string{"pubsub", "normal", "pubsub", "normal"} {
-		again(t, c)
+		awaitRecovery(t, c)
 		if err := see.Do(t.Context(), "client", "kill", "type", kind, "skipme", "yes").Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again(t, c)
+	awaitRecovery(t, c)
 }
 
-// TestAnswerWaits checks that a reply that is ready while the broker is down is published
+// TestReplyWaits checks that a reply that is ready while the broker is down is published
 // when it is back.
-func TestAnswerWaits(t *testing.T) {
+func TestReplyWaits(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	var log logged
 	s := quietServer(micro.WithLogger(log.logger()))
@@ -188,8 +188,8 @@ func TestAnswerWaits(t *testing.T) {
 	}
 }
 
-// TestNobodyThere checks how long a message waits if the broker cannot be reached.
-func TestNobodyThere(t *testing.T) {
+// TestBrokerUnreachable checks how long a message waits if the broker cannot be reached.
+func TestBrokerUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestServerFirst(t *testing.T) {
 	if err := l.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	again(t, client(t, broker.URL))
+	awaitRecovery(t, client(t, broker.URL))
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -305,7 +305,7 @@ func TestSlowReader(t *testing.T) {
 	})
 	<-time.After(stoodStill + 100*time.Millisecond)
 	close(release)
-	again(t, client(t, broker.URL))
+	awaitRecovery(t, client(t, broker.URL))
 	for _, line := range []string{"the server was at its limit", "connection lost", "connection restored"} {
 		if !strings.Contains(log.String(), line) {
 			t.Errorf("missing in the log: %s", line)

@@ -39,9 +39,9 @@ func (l *logged) String() string {
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
-// TestForeign checks that a message that is not a packet is handled as an event of its
+// TestNonPackets checks that a message that is not a packet is handled as an event of its
 // channel, with the whole message as its data (docs/wire.md 1.6).
-func TestForeign(t *testing.T) {
+func TestNonPackets(t *testing.T) {
 	broker := testenv.Redis(t)
 	got := make(chan string, 1)
 	s := quietServer()

@@ -61,8 +61,8 @@ func withPassword(url, user, password string) string {
 	return strings.Replace(url, "://", "://"+user+":"+password+"@", 1)
 }
 
-// quiet checks that texts do not contain the secret.
-func quiet(t *testing.T, texts ...any) {
+// checkNoSecret checks that texts do not contain the secret.
+func checkNoSecret(t *testing.T, texts ...any) {
 	t.Helper()
 	for _, text := range texts {
 		if s := fmt.Sprintf("%v %+v %#v", text, text, text); strings.Contains(s, secret) {
@@ -96,7 +96,7 @@ func TestPassword(t *testing.T) {
 		if !errors.Is(err, tt.is) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
-		quiet(t, err)
+		checkNoSecret(t, err)
 		if tt.is == nil {
 			continue
 		}
@@ -104,9 +104,9 @@ func TestPassword(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: the server started", tt.name)
 		}
-		quiet(t, err)
+		checkNoSecret(t, err)
 	}
-	quiet(t, log.String(), Listen(url), Dial(url))
+	checkNoSecret(t, log.String(), Listen(url), Dial(url))
 	if got := fmt.Sprint(Listen(url), Dial("rediss://x:"+secret+"@h/3"), Dial("h:"+secret)); got != "microredis.Listen("+broker.URL+") microredis.Dial(rediss://h:6379) microredis.Dial(not a URL)" {
 		t.Error(got)
 	}
@@ -128,7 +128,7 @@ func TestPermissions(t *testing.T) {
 		if !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(err.Error(), echo.Route()) {
 			t.Errorf("a forbidden reply channel: %v", err)
 		}
-		quiet(t, err)
+		checkNoSecret(t, err)
 	}
 	if err := guest.Emit(t.Context(), note, 1); !errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), note.Route()) {
 		t.Errorf("a forbidden event: %v", err)
@@ -174,7 +174,7 @@ func TestBadURL(t *testing.T) {
 		if !errors.Is(err, micro.ErrUnreachable) {
 			t.Errorf("%q: %v", url, err)
 		}
-		quiet(t, err)
+		checkNoSecret(t, err)
 	}
 }
 

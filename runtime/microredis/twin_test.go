@@ -36,9 +36,9 @@ func startTwin(t testing.TB, url string, opts ...ListenOption) *twin {
 	return w
 }
 
-// gives registers a handler that answers with the result of text for its request; ""
+// answer registers a handler that answers with the result of text for its request; ""
 // means undefined.
-func (w *twin) gives(p micro.Pattern, text func(context.Context, *micro.Request) string) {
+func (w *twin) answer(p micro.Pattern, text func(context.Context, *micro.Request) string) {
 	micro.HandleFunc(w.server, p, func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		return reply.Send(micro.Value{Raw: raw(text(ctx, req)), Last: true})
 	})
@@ -58,28 +58,28 @@ func always(text string) func(context.Context, *micro.Request) string {
 func data(_ context.Context, req *micro.Request) string { return string(req.Data) }
 
 func (w *twin) register() {
-	w.gives(micro.Cmd("echo"), data)
-	w.gives(micro.Name("echo"), data)
+	w.answer(micro.Cmd("echo"), data)
+	w.answer(micro.Name("echo"), data)
 	micro.Handle(w.server, micro.Name("math.sum"), func(_ context.Context, numbers []int) (sum int, _ error) {
 		for _, n := range numbers {
 			sum += n
 		}
 		return sum, nil
 	})
-	w.gives(micro.Cmd("createItem"), func(_ context.Context, req *micro.Request) string {
+	w.answer(micro.Cmd("createItem"), func(_ context.Context, req *micro.Request) string {
 		return `{"id":1,"created":true,"item":` + string(req.Data) + "}"
 	})
-	w.gives(micro.Fields(map[string]any{"b": 2, "a": map[string]any{"d": "x", "c": true}}), func(_ context.Context, req *micro.Request) string {
+	w.answer(micro.Fields(map[string]any{"b": 2, "a": map[string]any{"d": "x", "c": true}}), func(_ context.Context, req *micro.Request) string {
 		return `{"nested":` + string(req.Data) + "}"
 	})
 	number, _ := micro.ParsePattern("42")
-	w.gives(number, always(`"number-pattern"`))
+	w.answer(number, always(`"number-pattern"`))
 	for _, name := range []string{"true", "null", "1e3", "1000"} {
-		w.gives(micro.Name(name), always(`"string-`+name+`"`))
+		w.answer(micro.Name(name), always(`"string-`+name+`"`))
 	}
-	w.gives(micro.Name("wire.ctx"), describe)
-	w.gives(micro.Cmd("returnNull"), always("null"))
-	w.gives(micro.Cmd("returnUndefined"), always(""))
+	w.answer(micro.Name("wire.ctx"), describe)
+	w.answer(micro.Cmd("returnNull"), always("null"))
+	w.answer(micro.Cmd("returnUndefined"), always(""))
 	micro.Handle(w.server, micro.Cmd("slow"), func(ctx context.Context, in struct{ Ms int }) (map[string]int, error) {
 		return map[string]int{"slept": in.Ms}, pause(ctx, time.Duration(in.Ms)*time.Millisecond)
 	})
@@ -152,11 +152,11 @@ func (w *twin) registerEvents() {
 	event(micro.Fields(map[string]any{"evt": "created"}), `{"evt":"created"}`, nil)
 	event(micro.Fields(map[string]any{"z": 1, "a": `q"\`}), "z-a-escape", nil)
 	event(micro.Name("evt_throws"), "evt_throws", errors.New("event handler failed"))
-	w.gives(micro.Name("evt_returns"), func(context.Context, *micro.Request) string {
+	w.answer(micro.Name("evt_returns"), func(context.Context, *micro.Request) string {
 		w.count("evt_returns")
 		return `{"fromEventHandler":true}`
 	})
-	w.gives(micro.Cmd("eventCount"), func(context.Context, *micro.Request) string { return w.countsJSON() })
+	w.answer(micro.Cmd("eventCount"), func(context.Context, *micro.Request) string { return w.countsJSON() })
 }
 
 func (w *twin) count(name string) {
@@ -182,7 +182,7 @@ func (w *twin) countsJSON() string {
 
 func (w *twin) registerGlobs() {
 	for _, glob := range []string{"orders.*", "h?llo", "x[ab]"} {
-		w.gives(micro.Name(glob), func(ctx context.Context, req *micro.Request) string {
+		w.answer(micro.Name(glob), func(ctx context.Context, req *micro.Request) string {
 			w.ran(glob, req)
 			return `{"matched":"` + glob + `","data":` + string(req.Data) + `,"ctx":` + describe(ctx, req) + "}"
 		})
