@@ -50,6 +50,7 @@ func TestCredentials(t *testing.T) {
 			s := quietServer(micro.WithLogger(log.logger()))
 			l := Listen(tt.url)
 			c, conn := dial(t, tt.url)
+			printed := fmt.Sprintf("%+v %#v %+v %#v", conn, conn, l, l) // before goroutines use them
 			if tt.ok {
 				r := serve(t, s, l)
 				if err := l.Ready(t.Context()); err != nil {
@@ -71,7 +72,7 @@ func TestCredentials(t *testing.T) {
 					t.Errorf("it took %s", time.Since(began))
 				}
 			}
-			for _, text := range []string{log.String(), fmt.Sprint(err), fmt.Sprintf("%+v %#v %v", conn, conn, *l.servers.text()), fmt.Sprintf("%+v %#v", l, l)} {
+			for _, text := range []string{log.String(), fmt.Sprint(err), printed, *l.servers.text()} {
 				for _, s := range []string{secret, encoded, "ss/w", "ss%2F"} {
 					if strings.Contains(text, s) {
 						t.Errorf("the secret is in %s", text)

@@ -284,11 +284,14 @@ func TestRecordedWildcards(t *testing.T) {
 				}
 			}
 			q := unique(t, "wild")
-			start(t, server, Listen(b.URL, q, WithTopology(Topology{Wildcards: true})))
+			stop := start(t, server, Listen(b.URL, q, WithTopology(Topology{Wildcards: true})))
 			replayRequests(t, b.URL, all, q, q)
 			var want []string
 			for _, s := range all {
 				want = append(want, s.runs...)
+			}
+			if err := stop(); err != nil { // returns when all handlers have
+				t.Fatal(err)
 			}
 			close(script.ran)
 			got := slices.Collect(func(yield func(string) bool) {

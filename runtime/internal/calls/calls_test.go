@@ -45,7 +45,7 @@ func deliver(t testing.TB, table *Table, id, body string) bool {
 // wait waits for the call, and returns the values as text.
 func wait(ctx context.Context, c *Call) (values []string, err error) {
 	n, err := c.Wait(ctx, micro.ReplyFunc(func(v micro.Value) error {
-		values = append(values, fmt.Sprintf("%s %v", v.Raw, v.Last))
+		values = append(values, fmt.Sprintf("%s %v", string(v.Raw), v.Last))
 		return nil
 	}))
 	if n != len(values) {
