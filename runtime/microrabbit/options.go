@@ -62,10 +62,10 @@ func (s *shared) check() error {
 		}
 	}
 	if err := s.topology.Queue.table().Validate(); err != nil {
-		return fmt.Errorf("the arguments of the queue %q: %w", s.queue, err)
+		return fmt.Errorf("invalid arguments of the queue %q: %w", s.queue, err)
 	}
 	if err := amqp.Table(s.topology.ExchangeArguments).Validate(); err != nil {
-		return fmt.Errorf("the arguments of the exchange %q: %w", s.topology.Exchange, err)
+		return fmt.Errorf("invalid arguments of the exchange %q: %w", s.topology.Exchange, err)
 	}
 	return nil
 }

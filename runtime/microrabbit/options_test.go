@@ -111,8 +111,8 @@ func TestImpossibleOptions(t *testing.T) {
 		"the name of the queue is 256 bytes long":       {long, WithTopology(Topology{Wildcards: true})},
 		"the name of the exchange is 256 bytes long":    {"q", WithTopology(Topology{Exchange: long})},
 		"the name of the routing key is 256 bytes long": {"q", WithTopology(Topology{RoutingKey: long})},
-		`the arguments of the queue "q"`:                {"q", WithTopology(Topology{Queue: QueueOptions{Arguments: map[string]any{"x": struct{}{}}}})},
-		`the arguments of the exchange "e"`:             {"q", WithTopology(Topology{Exchange: "e", ExchangeArguments: map[string]any{"x": struct{}{}}})},
+		`invalid arguments of the queue "q"`:            {"q", WithTopology(Topology{Queue: QueueOptions{Arguments: map[string]any{"x": struct{}{}}}})},
+		`invalid arguments of the exchange "e"`:         {"q", WithTopology(Topology{Exchange: "e", ExchangeArguments: map[string]any{"x": struct{}{}}})},
 	}
 	for want, tt := range tests {
 		served := serveOnce(t, Listen("amqp://127.0.0.1:1", tt.queue, tt.opt))

@@ -120,7 +120,7 @@ func (p *publisher) abandon(why error) {
 
 // errUnsent means that a message was certainly not sent, because its connection had
 // ended before.
-var errUnsent = fmt.Errorf("%w: before the message was sent", micro.ErrConnectionLost)
+var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnectionLost)
 
 // send queues a message for writing. If it returns nil, settle is called once, later;
 // otherwise the message was not sent.

@@ -180,7 +180,7 @@ func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error
 				_ = m.in.ack(m.in.channel, m.tag, false) // if the acknowledgment is lost, the message is duplicated, but never lost
 				return
 			}
-			l.server.LogPeer(slog.LevelError, "could not move message; retrying", "queue", m.Queue, "to", msg.key, "error", err)
+			l.server.LogPeer(slog.LevelError, "could not move message", "queue", m.Queue, "to", msg.key, "error", err)
 			if m.in.IsClosed() || !pause.wait(l.moving) {
 				return
 			}

@@ -36,11 +36,11 @@ func TestRefusals(t *testing.T) {
 		want       []string
 	}{
 		"other arguments": {b.URL, taken, nil, []string{"declare the queue", taken, "x-message-ttl", "(406)", "Topology"}},
-		"another kind of exchange": {b.URL, taken, []Option{WithTopology(Topology{NoDeclare: true, Exchange: fanout, Wildcards: true})},
+		"another exchange type": {b.URL, taken, []Option{WithTopology(Topology{NoDeclare: true, Exchange: fanout, Wildcards: true})},
 			[]string{"declare the exchange", fanout, "(406)"}},
-		"an exclusive name": {b.URL, "amq.mine", nil, []string{"declare the queue", "amq.mine", "reserved", "(403)"}},
-		"a password":        {strings.Replace(b.URL, ":guest@", ":s3cret@", 1), "q", nil, []string{"connect to amqp://127.0.0.1", "(403)", "the user and the password"}},
-		"a virtual host":    {b.URL + "/nowhere", "q", nil, []string{"connect to amqp://127.0.0.1", "nowhere", "virtual host"}},
+		"a reserved name":        {b.URL, "amq.mine", nil, []string{"declare the queue", "amq.mine", "reserved", "(403)"}},
+		"a wrong password":       {strings.Replace(b.URL, ":guest@", ":s3cret@", 1), "q", nil, []string{"connect to amqp://127.0.0.1", "(403)", "the user and the password"}},
+		"a missing virtual host": {b.URL + "/nowhere", "q", nil, []string{"connect to amqp://127.0.0.1", "nowhere", "virtual host"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -122,12 +122,12 @@ func TestBadFrames(t *testing.T) {
 		stream []byte
 		want   string
 	}{
-		"no end marker":      {noEnd, "it has no end marker"},
-		"too long":           {tooLong, "it has 131073 bytes"},
-		"a short method":     {driverFrame(2, classBasic<<16|basicDeliver, "\x05a"), "shorter than"},
-		"a short ack":        {driverFrame(2, classBasic<<16|basicAck, "\x05a"), "shorter than"},
-		"a short header":     {append(driverFrame(2, classBasic<<16|basicDeliver, "\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"), endFrame(append(beginFrame(nil, frameHeader, 2), 0, 60), 0)...), "shorter than"},
-		"the broker hung up": {nil, "EOF"},
+		"no end marker":        {noEnd, "it has no end marker"},
+		"too long":             {tooLong, "it has 131073 bytes"},
+		"a short method":       {driverFrame(2, classBasic<<16|basicDeliver, "\x05a"), "shorter than"},
+		"a short ack":          {driverFrame(2, classBasic<<16|basicAck, "\x05a"), "shorter than"},
+		"a short header":       {append(driverFrame(2, classBasic<<16|basicDeliver, "\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"), endFrame(append(beginFrame(nil, frameHeader, 2), 0, 60), 0)...), "shorter than"},
+		"closed by the broker": {nil, "EOF"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -70,9 +70,9 @@ func TestReplies(t *testing.T) {
 		{"two values", []string{`{"response":1,"id":ID}`, `{"response":2,"id":ID}`, `{"isDisposed":true,"id":ID}`}, []string{`{"next":1}`, `{"next":2}`, `{"complete":true}`}},
 		{"one more key", []string{`{"response":1,"code":7,"id":ID}`}, []string{`{"next":{"response":1,"code":7,"id":"x"}}`, `{"complete":true}`}},
 		{"an error", []string{`{"err":"no","isDisposed":true,"id":ID}`}, []string{`{"error":"no"}`}},
-		{"two replicas: the first complete answer counts", []string{`{"response":1,"isDisposed":true,"id":ID}`, `{"err":"no","isDisposed":true,"id":ID}`}, []string{`{"next":1}`, `{"complete":true}`}},
-		{"those of others", []string{`{"response":1,"isDisposed":true,"id":"abc"}`, `{"response":1,"isDisposed":true,"id":7}`, `{"response":1,"isDisposed":true}`, end}, []string{`{"next":"end"}`, `{"complete":true}`}},
-		{"no packets", []string{`hello`, ``, `null`, `[]`, `{`, `"ID"`, end}, []string{`{"next":"end"}`, `{"complete":true}`}},
+		{"two replicas: the first complete reply counts", []string{`{"response":1,"isDisposed":true,"id":ID}`, `{"err":"no","isDisposed":true,"id":ID}`}, []string{`{"next":1}`, `{"complete":true}`}},
+		{"replies to others", []string{`{"response":1,"isDisposed":true,"id":"abc"}`, `{"response":1,"isDisposed":true,"id":7}`, `{"response":1,"isDisposed":true}`, end}, []string{`{"next":"end"}`, `{"complete":true}`}},
+		{"not packets", []string{`hello`, ``, `null`, `[]`, `{`, `"ID"`, end}, []string{`{"next":"end"}`, `{"complete":true}`}},
 		{"an id with escapes", []string{strings.Replace(end, "ID", `"\u0061"`, 1), end}, []string{`{"next":"end"}`, `{"complete":true}`}},
 	}
 	broker := testenv.Redis(t)

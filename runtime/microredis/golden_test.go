@@ -29,7 +29,7 @@ type scenario struct {
 	requests []published // published by it or by a plain Redis client
 	replies  []published // published by the server
 	observed []string    // what the caller of the client observed
-	runs     []string    // handlers of a NestJS server with globs; set in the last scenario
+	runs     []string    // the calls of a NestJS server's handlers with globs
 }
 
 // readScenarios reads testdata/wire/redis*.jsonl.

@@ -94,15 +94,15 @@ func outcomesOfNest(t *testing.T) (all [][3]outcome) {
 	see.publish(t, published{"user_created", `"the end"`})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for i, h := range endsWith(t, ctx, server) {
+	for i, h := range eventData(t, ctx, server) {
 		all[i][1].Events = append(all[i][1].Events, h)
 	}
 	return all
 }
 
-// endsWith returns the data of the event handler's calls by the index of the body. Each
+// eventData returns the data of the event handler's calls by the index of the body. Each
 // body must have caused exactly one call.
-func endsWith(t *testing.T, ctx context.Context, server *testenv.NestServer) (data []string) {
+func eventData(t *testing.T, ctx context.Context, server *testenv.NestServer) (data []string) {
 	t.Helper()
 	handled, err := server.AwaitHandled(ctx, `"user_created"`, len(bodies())+1)
 	if err != nil {

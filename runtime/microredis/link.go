@@ -36,7 +36,7 @@ type link struct {
 	failure error // why there is no session
 	running bool
 	silent  time.Time     // when a session last ended because Redis was silent
-	changed chan struct{} // closed, and made again, when something above changes
+	changed chan struct{} // closed and replaced when a field above changes
 }
 
 // run keeps a session until ctx ends or the attempts are used up.

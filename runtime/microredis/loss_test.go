@@ -203,7 +203,7 @@ func TestBrokerUnreachable(t *testing.T) {
 	}{
 		{"no attempt after the first", []DialOption{WithReconnect(0, 0)}, soon},
 		{"two more attempts", []DialOption{WithReconnect(2, time.Millisecond)}, soon},
-		{"for a time", []DialOption{WithDialTimeout(50 * time.Millisecond)}, soon},
+		{"until the dial timeout", []DialOption{WithDialTimeout(50 * time.Millisecond)}, soon},
 		{"until the deadline", nil, 50 * time.Millisecond},
 	}
 	for _, tt := range tests {
@@ -255,7 +255,7 @@ func TestServerFirst(t *testing.T) {
 
 // TestNoRedis checks a client whose peer is not Redis, or sends nothing.
 func TestNoRedis(t *testing.T) {
-	for _, says := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n", ""} {
+	for _, greeting := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n", ""} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -268,7 +268,7 @@ func TestNoRedis(t *testing.T) {
 					return
 				}
 				all.Go(func() {
-					_, _ = io.WriteString(conn, says)
+					_, _ = io.WriteString(conn, greeting)
 					_, _ = io.Copy(io.Discard, conn)
 					_ = conn.Close()
 				})
@@ -276,7 +276,7 @@ func TestNoRedis(t *testing.T) {
 		})
 		c := micro.NewClient(Dial("redis://"+l.Addr().String(), WithDialTimeout(200*time.Millisecond), withLogger(slog.New(slog.DiscardHandler))))
 		if _, err := micro.Call[int](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
-			t.Errorf("%q: %v", says, err)
+			t.Errorf("%q: %v", greeting, err)
 		}
 		_ = c.Close()
 		_ = l.Close()

@@ -62,12 +62,12 @@ func TestNonPackets(t *testing.T) {
 		{"text with quotes", `say "é"`, `"say \"é\""`},
 		{"nothing", ``, `""`},
 		{"broken JSON", `{"data":`, `"{\"data\":"`},
-		{"no UTF-8", "a\xff\xed\xa0\xbd", `"a` + strings.Repeat("\uFFFD", 4) + `"`},
-		{"no UTF-8 in a packet", "{\"data\":\"a\xff\"}", "\"a\uFFFD\""},
+		{"invalid UTF-8", "a\xff\xed\xa0\xbd", `"a` + strings.Repeat("\uFFFD", 4) + `"`},
+		{"invalid UTF-8 in a packet", "{\"data\":\"a\xff\"}", "\"a\uFFFD\""},
 		{"a byte order mark", "\uFEFF1", "\"\uFEFF1\""},
 		{"data without a pattern", `{"data":{"a":1}}`, `{"a":1}`},
 		{"a pattern without data", `{"pattern":"zzz"}`, ``},
-		{"white space around", " {\"data\":1} \n", `1`},
+		{"surrounding whitespace", " {\"data\":1} \n", `1`},
 	}
 	for _, tt := range tests {
 		see.publish(t, published{note.Route(), tt.body})

@@ -30,10 +30,10 @@ func TestPulse(t *testing.T) {
 	}{
 		{"traffic", "hhhhhhhh", 0, -1},
 		{"silence", "-----", 1, 4},
-		{"it answers", "--h--h--h", 3, -1},
-		{"it answers late", "----h----h", 2, -1},
-		{"a reader that is busy", "--bbbbbb", 1, -1},
-		{"in the end", "h--h-----", 2, 8},
+		{"the peer answers", "--h--h--h", 3, -1},
+		{"the peer answers late", "----h----h", 2, -1},
+		{"a busy reader", "--bbbbbb", 1, -1},
+		{"the peer stops answering", "h--h-----", 2, 8},
 	}
 	for _, tt := range tests {
 		w, pings, lost := newSocket(nil), 0, -1
