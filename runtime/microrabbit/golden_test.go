@@ -51,10 +51,10 @@ type record struct {
 // scenario is the recording of one call.
 type scenario struct {
 	name     string
-	sent     []record // by the client
+	sent     []record // sent by the client
 	replies  []record
 	observed []string
-	runs     []string // the handlers that ran, of all scenarios with wildcards
+	runs     []string // the handlers that ran in all scenarios with wildcards
 }
 
 func files(t *testing.T) map[string]string {
@@ -102,7 +102,7 @@ func (s *scenario) add(t *testing.T, r record) {
 		}
 		var list []json.RawMessage
 		if json.Unmarshal(r.Observed, &list) != nil {
-			return // of a raw message: the replies are recorded as well
+			return // a raw message: its replies are recorded as well
 		}
 		for _, item := range list {
 			s.observed = append(s.observed, compact(t, item))
@@ -290,7 +290,7 @@ func TestRecordedWildcards(t *testing.T) {
 			for _, s := range all {
 				want = append(want, s.runs...)
 			}
-			if err := stop(); err != nil { // returns when all handlers have
+			if err := stop(); err != nil { // stop returns when all handlers have returned
 				t.Fatal(err)
 			}
 			close(script.ran)

@@ -200,9 +200,9 @@ func (l *Listener) setUp(in *intake) (err error) {
 	if in.consumer == "" {
 		in.consumer = "msctl-" + micro.NewCorrelationID()
 	}
-	cancelled := in.ch.NotifyCancel(make(chan string, 1))
+	canceled := in.ch.NotifyCancel(make(chan string, 1))
 	in.wg.Go(func() {
-		if _, ok := <-cancelled; ok {
+		if _, ok := <-canceled; ok {
 			in.end(fmt.Errorf("the queue %q was deleted", in.queue))
 		}
 	})

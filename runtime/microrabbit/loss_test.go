@@ -47,7 +47,7 @@ func TestBrokerKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		lost := make(chan error, 2)
-		for range 2 { // which fills the prefetch window
+		for range 2 { // fill the prefetch window
 			go func() {
 				_, err := micro.Call[micro.None](t.Context(), c, micro.Name("hold"), nil)
 				lost <- err

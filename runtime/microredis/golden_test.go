@@ -183,7 +183,8 @@ func expectedReplies(s *scenario, version testenv.Version) []published {
 			want[i].body = strings.Replace(want[i].body, `"RedisContext",`, `"RedisContext","metadata":null,`, 1)
 		}
 		if strings.Contains(s.name, "eventCount") && version == testenv.Nest10 {
-			// NestJS 10 does not escape routes, so that event found no handler of ours (docs/wire.md 10).
+			// NestJS 10 does not escape routes, so our server has no handler for that event
+			// (docs/wire.md 10).
 			want[i].body = strings.Replace(want[i].body, `"z-a-escape":1,`, "", 1)
 		}
 	}
@@ -317,7 +318,8 @@ func sentID(t *testing.T, body string) string {
 	return string(p.ID)
 }
 
-// withRecordedID replaces the ID and the metadata of a packet that we have sent with recorded ones.
+// withRecordedID replaces the ID and the metadata of a packet that we have sent with
+// recorded ones.
 func withRecordedID(t *testing.T, m published, id, metadata string) published {
 	t.Helper()
 	p, err := wire.Parse([]byte(m.body))

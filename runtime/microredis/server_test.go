@@ -100,7 +100,7 @@ func TestOwnReplies(t *testing.T) {
 	})
 	start(t, s, Listen(broker.URL, WithWildcards()))
 	see := tapInto(t, broker.URL)
-	see.publish(t, published{"items.a", `{"pattern":"items.a","data":1,"id":"1"}`}) // 1 run, and its reply
+	see.publish(t, published{"items.a", `{"pattern":"items.a","data":1,"id":"1"}`}) // one run and one reply
 	see.publish(t, published{"items.a.reply", `{"err":"no","isDisposed":true,"id":"2"}`})
 	see.publish(t, published{"items.a.reply", `{"id":"3"}`})
 	see.publish(t, published{"items.a.reply", `{"pattern":"items.a.reply","data":1,"id":"4"}`}) // a request with such a name, which both handlers answer
