@@ -191,7 +191,7 @@ func TestWildcardClients(t *testing.T) {
 	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "nobody.cares") {
 		t.Errorf("call: %v", err)
 	}
-	if err := c.Emit(t.Context(), micro.Name(strings.Repeat("l", 256)), "x"); err == nil || !strings.Contains(err.Error(), "the routing key has 256 bytes") {
+	if err := c.Emit(t.Context(), micro.Name(strings.Repeat("l", 256)), "x"); err == nil || !strings.Contains(err.Error(), "the routing key is 256 bytes long") {
 		t.Errorf("a long pattern: %v", err)
 	}
 	if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {
@@ -206,16 +206,16 @@ func TestRoutingKey(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
 	exchange, q := unique(t, "exchange"), unique(t, "bound")
-	opts := []Option{WithTopology(Topology{Exchange: exchange, ExchangeType: "direct", RoutingKey: "mine"})}
+	topology := WithTopology(Topology{Exchange: exchange, ExchangeType: "direct", RoutingKey: "mine"})
 	s := quietServer()
 	seen := make(chan string, 2)
 	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { seen <- in; return nil })
-	start(t, s, Listen(b.URL, q, opts[0], opts[1]))
+	start(t, s, Listen(b.URL, q, topology))
 	p.publish(exchange, "mine", amqp.Publishing{Body: []byte(`{"pattern":"noted","data":"exchange"}`)})
 	if got := take(t, "the event", seen); got != "exchange" {
 		t.Error(got)
 	}
-	if err := dial(t, b.URL, q, opts[0], opts[1]).Emit(t.Context(), noted, "queue"); err != nil {
+	if err := dial(t, b.URL, q, topology).Emit(t.Context(), noted, "queue"); err != nil {
 		t.Error(err)
 	}
 	if got := take(t, "the event", seen); got != "queue" {
