@@ -11,8 +11,10 @@ everything=$module/...
 packages=${*:-$everything}
 cover=.cache/cover.out
 
-# Packages whose tests mostly start other programs. The race detector sees nothing of those, and makes these tests slower.
-without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource|test/(arch|oracle|testenv)))$"
+# Packages whose tests mostly start other programs, of which the race detector sees nothing, or compute in one goroutine. It
+# only makes these tests slower.
+without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource|load/(report|compare)|test/(arch|oracle|testenv))"
+without_race+="|runtime/(wire|internal/js.*|micro/internal/plain))$"
 
 # Packages with files that depend on the experiment jsonv2.
 json_packages="$module/runtime/micro $module/runtime/micro/internal/plain"
@@ -52,9 +54,16 @@ mapfile -t racing < <(grep -vE "$without_race" <<<"$all")
 mapfile -t others < <(grep -E "$without_race" <<<"$all")
 
 if [[ $packages == "$everything" ]]; then lint; fi
-if ((${#racing[@]})); then tests $race -coverpkg="$module/runtime/..." -coverprofile="$cover" "${racing[@]}"; fi
-if ((${#others[@]})); then tests "${others[@]}"; fi
+coverage=(-covermode=atomic "-coverpkg=$module/runtime/...")
+if ((${#racing[@]})); then tests $race "${coverage[@]}" -coverprofile="$cover" "${racing[@]}"; fi
+if ((${#others[@]})); then
+  mapfile -t ours < <(printf '%s\n' "${others[@]}" | grep "^$module/runtime/" || true)
+  mapfile -t rest < <(printf '%s\n' "${others[@]}" | grep -v "^$module/runtime/" || true)
+  if ((${#ours[@]})); then tests "${coverage[@]}" -coverprofile="$cover.more" "${ours[@]}"; fi
+  if ((${#rest[@]})); then tests "${rest[@]}"; fi
+fi
 if [[ $packages == "$everything" ]]; then
+  sed 1d "$cover.more" >>"$cover" # go tool cover adds up the counts
   GOEXPERIMENT= tests $json_packages
   check coverage enough_coverage
 fi

@@ -33,7 +33,7 @@ func checkScenarios(t *testing.T, scenarios []scenario) {
 		}
 	}
 	name := func(v variant) string { return v.name + "/users=" + strconv.Itoa(v.users) }
-	bubble(t, all, name, func(t testing.TB, v variant) { v.check(t, v.users, inMemory, run) })
+	bubble(t, all, name, func(t testing.TB, v variant) { t.Helper(); v.check(t, v.users, inMemory, run) })
 	if !realClock() {
 		return
 	}

@@ -47,7 +47,7 @@ func crises(unit time.Duration, perSecond int) []crisis {
 // for.
 func TestCollapse(t *testing.T) {
 	name := func(c crisis) string { return c.name }
-	bubble(t, crises(500*ms, 500), name, func(t testing.TB, c crisis) { c.check(t, memoryPlace()) })
+	bubble(t, crises(500*ms, 500), name, func(t testing.TB, c crisis) { t.Helper(); c.check(t, memoryPlace()) })
 	if !realClock() {
 		return
 	}

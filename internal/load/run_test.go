@@ -82,7 +82,7 @@ func testLiveChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(time.Second) // of the bubble
+	<-time.After(time.Second) // of the bubble
 	live := r.Snapshot(10)
 	if n := live.Totals.Outcomes[load.Timeout]; n < 475 || n > 500 { // within 40 ms of 500/s
 		t.Errorf("%d timeouts in a second at 500/s", n)
@@ -144,7 +144,7 @@ func testUsersComeAndLeave(t *testing.T) {
 	})
 	settled := func(want int) {
 		t.Helper()
-		time.Sleep(10 * ms) // of the bubble: longer than a user thinks
+		<-time.After(10 * ms) // of the bubble: longer than a user thinks
 		synctest.Wait()
 		if got := count(); got != want {
 			t.Errorf("%d requests in flight, want %d", got, want)

@@ -217,7 +217,10 @@ func bubble[C any](t *testing.T, cases []C, name func(C) string, test func(testi
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range cases {
-			runCase(t, name(c), func(t testing.TB) { test(t, c) })
+			runCase(t, name(c), func(t testing.TB) {
+				t.Helper()
+				test(t, c)
+			})
 		}
 	})
 }

@@ -95,7 +95,7 @@ func testStoppedBeforeATrigger(t *testing.T) {
 		return nil
 	}})
 	r := start(t, plan)
-	time.Sleep(time.Second) // of the bubble
+	<-time.After(time.Second) // of the bubble
 	r.Stop()
 	res := r.Wait()
 	if fired.Load() != 0 || len(res.Recoveries) != 0 || !res.Stopped || r.TriggerError() != nil {
@@ -110,7 +110,7 @@ func TestLiveTrigger(t *testing.T) { synctest.Test(t, testLiveTrigger) }
 func testLiveTrigger(t *testing.T) {
 	t.Helper()
 	r := start(t, idle(t, time.Hour))
-	time.Sleep(time.Second) // of the bubble
+	<-time.After(time.Second) // of the bubble
 	before := r.Snapshot(1).Elapsed
 	calls := 0
 	fire := func() error { calls++; return nil }

@@ -122,7 +122,6 @@ type run struct {
 	number   atomic.Int64 // of the last program that was built
 	launcher *child.Launcher
 	builder  *builder
-	watcher  *watch.Watcher // nil if changes are not watched
 	board    *board
 	units    []unit // those of the Supervisor, after the brokers that are started
 	services []*service

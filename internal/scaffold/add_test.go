@@ -131,7 +131,7 @@ func TestLocalEditsAreNamed(t *testing.T) {
 	}
 }
 
-// TestByHand: what msctl does not recognise it leaves alone, and says so.
+// TestByHand: what msctl does not recognize it leaves alone, and says so.
 func TestByHand(t *testing.T) {
 	dir := t.TempDir()
 	makeShop(t, dir)

@@ -76,9 +76,6 @@ func transports() []transport {
 	return []transport{tcp(), rabbitMQ(), redis(), nats(), http()}
 }
 
-// broker reports whether messages go through a broker.
-func (t transport) broker() bool { return t.environment != "" }
-
 // lookUp finds the transport with a scheme.
 func lookUp(scheme string) (transport, Scheme, bool) {
 	for _, t := range transports() {

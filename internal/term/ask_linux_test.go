@@ -65,8 +65,8 @@ func say(err error) int {
 	return 1
 }
 
-// dialogue is a program on a pseudo-terminal, with its output so far.
-type dialogue struct {
+// dialog is a program on a pseudo-terminal, with its output so far.
+type dialog struct {
 	t    *testing.T
 	tty  *os.File // our side
 	cmd  *exec.Cmd
@@ -75,7 +75,7 @@ type dialogue struct {
 	text bytes.Buffer
 }
 
-func startDialogue(t *testing.T) *dialogue {
+func startDialogue(t *testing.T) *dialog {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "TERM_TEST_ASK=1", "TERM=xterm", "CI=", "GORACE=atexit_sleep_ms=0")
@@ -83,7 +83,7 @@ func startDialogue(t *testing.T) *dialogue {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &dialogue{t: t, tty: tty, cmd: cmd, news: make(chan struct{}, 1)}
+	d := &dialog{t: t, tty: tty, cmd: cmd, news: make(chan struct{}, 1)}
 	go d.read()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -93,7 +93,7 @@ func startDialogue(t *testing.T) *dialogue {
 }
 
 // read collects the output and answers queries for the position of the cursor.
-func (d *dialogue) read() {
+func (d *dialog) read() {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := d.tty.Read(buffer)
@@ -116,7 +116,7 @@ func (d *dialogue) read() {
 // ready waits until a prompt for a line reads keys. Before that, it queries the position
 // of the cursor and loses other input, so ready presses backspace until the bell reports
 // that nothing can be deleted.
-func (d *dialogue) ready() {
+func (d *dialog) ready() {
 	d.t.Helper()
 	d.expect("\x1b[?25h\x1b[6n")
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -132,14 +132,14 @@ func (d *dialogue) ready() {
 }
 
 // has reports whether the program has written text since the last expect.
-func (d *dialogue) has(text string) bool {
+func (d *dialog) has(text string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return strings.Contains(d.text.String(), text)
 }
 
 // expect waits until the program has written text since the last expect.
-func (d *dialogue) expect(text string) {
+func (d *dialog) expect(text string) {
 	d.t.Helper()
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
@@ -162,14 +162,14 @@ func (d *dialogue) expect(text string) {
 	}
 }
 
-func (d *dialogue) send(keys string) {
+func (d *dialog) send(keys string) {
 	d.t.Helper()
 	if _, err := io.WriteString(d.tty, keys); err != nil {
 		d.t.Fatal(err)
 	}
 }
 
-func (d *dialogue) code() int {
+func (d *dialog) code() int {
 	d.t.Helper()
 	err := d.cmd.Wait()
 	var exit *exec.ExitError

@@ -115,7 +115,7 @@ func CheckBrokerURL(t Transport, address string) error {
 	schemes := map[Transport][]string{RabbitMQ: {"amqp", "amqps"}, Redis: {"redis", "rediss"}, NATS: natsSchemes}[t]
 	list := SplitBrokerURL(address)
 	if t == Redis && len(list) > 1 {
-		return errors.New("Redis has only one address")
+		return errors.New("a Redis URL must have a single address")
 	}
 	for _, one := range list {
 		u, err := url.Parse(one)

@@ -103,7 +103,7 @@ func TestCheckBrokerURL(t *testing.T) {
 		{RabbitMQ, "amqps://h,amqps://i", ""},
 		{Redis, "rediss://:secret@h/3", ""},
 		{NATS, "tls://a,nats://b:1", ""},
-		{Redis, "redis://a,redis://b", "has only one address"},
+		{Redis, "redis://a,redis://b", "must have a single address"},
 		{Redis, "localhost:6379", "must be like redis://localhost:6379"},
 		{NATS, "nats://u:secret@", "nats://u:xxxxx@ is not a NATS address"},
 		{NATS, "nats://u:sec ret@h", "invalid address"},

@@ -240,7 +240,7 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	if license := (request{method: "GET", path: "/api/LICENSE"}).send(t, gw.Handler()).Body.String(); !strings.Contains(license, "Apache License") {
-		t.Error("no licence")
+		t.Error("no license")
 	}
 	if res := (request{method: "GET", path: "/api/"}).send(t, gw.Handler()); res.Code != 301 || res.Header().Get("Location") != "../api" {
 		t.Errorf("%d %q", res.Code, res.Header().Get("Location"))

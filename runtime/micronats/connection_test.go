@@ -88,7 +88,7 @@ func TestCallsWhileGone(t *testing.T) {
 	left := errors.New("the user has left")
 	time.AfterFunc(50*time.Millisecond, func() { cancel(left) })
 	if err := c.Emit(ctx, note, 1); !errors.Is(err, left) && !errors.Is(err, micro.ErrUnreachable) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("canceled: %v", err)
 	}
 	within(t, soon, "to give up waiting", func() {
 		for call(time.Minute) == nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // errSilent ends a session when Redis does not answer a PING in time.
-var errSilent = errors.New("Redis did not answer a PING in time")
+var errSilent = errors.New("no reply from Redis to a PING in time")
 
 const (
 	idleBeat   = time.Second     // the interval of the checks while no call or event is in flight

@@ -43,6 +43,7 @@ func BenchmarkWire(b *testing.B) {
 }
 
 func benchmarkCalls(b *testing.B, c *micro.Client, callers int) {
+	b.Helper()
 	data := strings.Repeat("x", 100)
 	inParallel(b, callers, func() error {
 		_, err := micro.Call[string](context.Background(), c, echo, data)

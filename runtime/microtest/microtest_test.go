@@ -154,9 +154,9 @@ func TestBeforeAndAfter(t *testing.T) {
 			_, err := micro.Call[string](t.Context(), c, greet, "Ada")
 			early <- err
 		}()
-		cancelled, cancel := context.WithCancel(t.Context())
+		canceled, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := micro.Call[string](cancelled, c, greet, "Ada"); !errors.Is(err, context.Canceled) {
+		if _, err := micro.Call[string](canceled, c, greet, "Ada"); !errors.Is(err, context.Canceled) {
 			t.Errorf("canceled: %v", err)
 		}
 		synctest.Wait()

@@ -125,7 +125,7 @@ func TestBreakerJudges(t *testing.T) {
 		"404":             {remote("404"), "closed"},
 		"500":             {remote("500"), "closed"},
 		"no status":       {remote(`"error"`), "closed"},
-		"cancelled":       {context.Canceled, "closed"},
+		"canceled":        {context.Canceled, "closed"},
 		"shed below":      {micro.ErrShed, "closed"},
 		"closed client":   {micro.ErrClosed, "closed"},
 		"the caller's":    {errOther, "closed"},

@@ -73,9 +73,9 @@ func TestHedgeBreaker(t *testing.T) {
 	})
 }
 
-// TestHedgeCancelled: when the caller leaves, all attempts do, and none is called
+// TestHedgeCanceled: when the caller leaves, all attempts do, and none is called
 // outrun.
-func TestHedgeCancelled(t *testing.T) {
+func TestHedgeCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("the user has left")
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -120,7 +120,7 @@ func checkError(t *testing.T, err, is error, text string) {
 	}
 }
 
-func TestCancelledWhileWaiting(t *testing.T) {
+func TestCanceledWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cause := errors.New("the user has left")
 		ctx, cancel := context.WithCancelCause(t.Context())

@@ -28,7 +28,7 @@ func TestRetryOn(t *testing.T) {
 		{"our own timeout", micro.Errorf(504, "made here: %w", micro.ErrTimeout)},
 		{"shed", micro.ErrShed},
 		{"closed", micro.ErrClosed},
-		{"cancelled", context.Canceled},
+		{"canceled", context.Canceled},
 		{"other", errOther},
 	}
 	cases := map[string]string{

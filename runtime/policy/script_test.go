@@ -125,12 +125,4 @@ func remote(status string) error {
 	return micro.RemoteError([]byte(`{"status":` + status + `,"message":"scripted"}`))
 }
 
-func starts(all []seen) []time.Duration {
-	var list []time.Duration
-	for _, s := range all {
-		list = append(list, s.At)
-	}
-	return list
-}
-
 var errOther = errors.New("another error")

@@ -54,7 +54,7 @@ func serveHeld(t *testing.T, release <-chan struct{}) (address string, arrived <
 }
 
 // TestLateOverTCP: an attempt that was given up is told of when its answer comes
-// after all, whether it timed out, was cancelled with its request, or was outrun
+// after all, whether it timed out, was canceled with its request, or was outrun
 // by a hedge.
 func TestLateOverTCP(t *testing.T) {
 	errLeft := errors.New("the caller has left")
@@ -64,7 +64,7 @@ func TestLateOverTCP(t *testing.T) {
 		want   error
 	}{
 		"timed out": {[]policy.Option{policy.WithTimeout(500 * ms)}, false, micro.ErrTimeout},
-		"cancelled": {[]policy.Option{policy.WithTimeout(time.Minute)}, true, errLeft},
+		"canceled":  {[]policy.Option{policy.WithTimeout(time.Minute)}, true, errLeft},
 		"outrun":    {[]policy.Option{policy.WithTimeout(time.Minute), hedgeAt(10*ms, 1)}, false, nil},
 	}
 	for name, c := range cases {

@@ -136,7 +136,7 @@ func checkDeadWork(t *testing.T, drop bool) {
 		})
 	}
 	calls.Wait()
-	time.Sleep(2 * time.Hour) // of the bubble: until the stall is over and the work is done
+	<-time.After(2 * time.Hour) // of the bubble: until the stall is over and the work is done
 	want := Stats{Arrived: n, Done: n, Wasted: n}
 	if drop {
 		want = Stats{Arrived: n, Expired: n}

@@ -112,8 +112,8 @@ func (c *conn) remember(id []byte, a answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.answers) >= maxAnswers {
-		for any := range c.answers {
-			delete(c.answers, any)
+		for id := range c.answers {
+			delete(c.answers, id)
 			break
 		}
 	}

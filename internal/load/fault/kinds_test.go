@@ -188,7 +188,7 @@ func TestLatencyOfAllKeepsOrder(t *testing.T) {
 
 func event(id int) string { return fmt.Sprintf(`{"pattern":"noted","data":"d%d"}`, id) }
 
-func TestReorderSwapsNeighbours(t *testing.T) {
+func TestReorderSwapsNeighbors(t *testing.T) {
 	r := record(t)
 	p := before(t, nil, Options{Target: []string{r.addr}}, "reorder pattern=noted")
 	w := dial(t, p.Addr())

@@ -128,9 +128,9 @@ func TestNoCapacity(t *testing.T) {
 	}
 }
 
-// TestCancelledSearch checks that the search ends with the context's cause, and does not
+// TestCanceledSearch checks that the search ends with the context's cause, and does not
 // use the interrupted step.
-func TestCancelledSearch(t *testing.T) {
+func TestCanceledSearch(t *testing.T) {
 	why := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	steps := 0

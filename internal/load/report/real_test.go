@@ -29,7 +29,7 @@ func testRealRun(t *testing.T) {
 	conn := serve(t, map[string]micro.Handler{
 		"work": func(_ context.Context, _ *micro.Request, reply micro.Reply) error {
 			if stalled.Load() {
-				time.Sleep(150 * ms) // although the caller has given up
+				<-time.After(150 * ms) // even though the caller has given up
 			}
 			return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
 		},

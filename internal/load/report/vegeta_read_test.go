@@ -65,7 +65,7 @@ func benchFile(t *testing.T) (file []byte, res *load.Result) {
 		case 1, 2:
 			return micro.Errorf(404, "item %d not found", n.Load())
 		case 3:
-			time.Sleep(150 * ms) // although the caller has given up
+			<-time.After(150 * ms) // even though the caller has given up
 		}
 		return reply.Send(micro.Value{Raw: []byte(`"ok"`), Last: true})
 	}})

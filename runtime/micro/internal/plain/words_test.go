@@ -6,16 +6,16 @@ import (
 )
 
 // TestWords holds what looks at eight bytes at a time to what looks at one: every
-// byte at every place, next to every kind of neighbour.
+// byte at every place, next to every kind of neighbor.
 func TestWords(t *testing.T) {
 	for size := range 20 {
 		for place := range size {
 			for c := range 256 {
-				for _, neighbour := range []byte{'a', ' ', '!', '#', '[', ']', 0x7f, 0x80, 0xff, '"', 0} {
+				for _, neighbor := range []byte{'a', ' ', '!', '#', '[', ']', 0x7f, 0x80, 0xff, '"', 0} {
 					b := bytes.Repeat([]byte{'x'}, size)
 					b[place] = byte(c)
 					if place > 0 {
-						b[place-1] = neighbour
+						b[place-1] = neighbor
 					}
 					checkWords(t, b)
 				}
