@@ -10,12 +10,11 @@
 //
 // # From a request to a message
 //
-// The data of the message is the route's In: members with a path tag come from
-// the URL's path, those with a query tag from its query, all others from the
-// JSON body (or from the query too, for GET, HEAD and DELETE). Package validate
-// checks it; members that In does not have are refused, unless the gateway or
-// the route says [WithUnknown]. What is wrong is told all at once, in NestJS's
-// words:
+// The data of the message is the route's input: members with a path tag come from the
+// URL's path, those with a query tag from its query, and all others from the JSON body
+// (or also from the query, for GET, HEAD, and DELETE). Package validate checks it.
+// Unknown members are rejected unless the gateway or the route uses [WithUnknown]. All
+// problems are reported at once, in NestJS's words:
 //
 //	{"statusCode":400,"message":["property foo should not exist","name must be a string"],"error":"Bad Request"}
 //
@@ -26,15 +25,15 @@
 // # From an error to a status
 //
 //   - an error of the service with a status, statusCode or code from 400 to 599: that one
-//   - any other error of the service: 500, with NestJS's generic text; the log has the rest
-//   - nobody handles the pattern: 501, because trying again will not help, which
-//     is what proxies would make of a 502
-//   - no answer in time: 504
-//   - the service cannot be reached, the connection was lost, or the message was
-//     held back by a limit: 503 with Retry-After
+//   - any other error of the service: 500, with NestJS's generic text; the log has the cause
+//   - no handler for the pattern: 501, because a retry cannot help, which proxies would
+//     make after a 502
+//   - no reply in time: 504
+//   - the service is unreachable, the connection was lost, or a limit was reached: 503
+//     with Retry-After
 //
-// Every body of an error has NestJS's form {statusCode, message, error}, those of
-// 404 and 405 too.
+// Every error body has NestJS's form {statusCode, message, error}, including those of
+// 404 and 405.
 //
 // # Built-in routes
 //
@@ -43,6 +42,6 @@
 //	/health           terminus's format; checks every service of WithHealth and WithHealthOf
 //	/health/live      200 while the process is serving
 //
-// Each request has a correlation ID (x-correlation-id, taken over or made),
-// which its messages and log lines carry; traceparent is passed on.
+// Each request has a correlation ID (x-correlation-id, received or generated), which its
+// messages and log lines carry. traceparent is forwarded.
 package gateway

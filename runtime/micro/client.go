@@ -232,7 +232,7 @@ func Stream[Out any](ctx context.Context, c *Client, p Pattern, data any) iter.S
 	}
 }
 
-// decode decodes one value of a reply. Undefined leaves out unchanged.
+// decode decodes one value of a reply. An undefined value does not change out.
 func (c *Client) decode(v Value, out any) error {
 	if v.Undefined() {
 		return nil

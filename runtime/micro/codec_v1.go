@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 )
 
-// library is encoding/json, for what is not plain.
+// library is encoding/json, for values that are not plain.
 type library struct{}
 
 func (library) Append(dst []byte, v any) ([]byte, error) {
@@ -21,8 +21,8 @@ func (library) Append(dst []byte, v any) ([]byte, error) {
 	return restoreLineSeparators(b[:len(b)-1], len(dst)), nil // less Encode's newline
 }
 
-// restoreLineSeparators undoes the escaping of U+2028 and U+2029 from start on,
-// which encoding/json cannot be told to leave.
+// restoreLineSeparators undoes the escaping of U+2028 and U+2029 from start on, which
+// encoding/json has no option for.
 func restoreLineSeparators(b []byte, start int) []byte {
 	if !bytes.Contains(b[start:], []byte(`\u202`)) {
 		return b

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// library is encoding/json/v2, for what is not plain.
+// library is encoding/json/v2, for values that are not plain.
 type library struct{}
 
 // options keep the rules of encoding/json, so that the experiment changes the

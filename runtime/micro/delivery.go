@@ -26,7 +26,7 @@ type Delivery struct {
 	// Details holds what else the transport knows about the message: Request.Details.
 	Details any
 	// Done, unless nil, is called once when the message is finished: with nil if all
-	// handlers returned nil, with the error of the first that did not, with an error
+	// handlers returned nil, with the error of the first handler that did not, with an error
 	// that matches ErrNoHandler if there is no handler, or with the context's error if
 	// ctx ended while the server was full and no handler ran. It is called on the
 	// goroutine that ran the handlers and must not block for long.

@@ -120,7 +120,7 @@
 // Servers log with log/slog: unexpected errors at level error, with their cause; errors
 // that a handler returned on purpose at level info; everything else at level debug. Each
 // line has the message's correlation_id. Lines that a peer can trigger in any number are
-// limited to ten per second; the next line says how many were suppressed.
+// limited to ten per second; the next line has the number of suppressed ones.
 //
 // # For transports
 //

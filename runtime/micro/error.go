@@ -66,7 +66,7 @@ type Error struct {
 // for it (docs/wire.md 1.2).
 const InternalServerError = `{"status":"error","message":"Internal server error"}`
 
-// ForbiddenResource is the payload a peer gets when a guard says no.
+// ForbiddenResource is the payload that a peer gets when a guard rejects its message.
 const ForbiddenResource = `{"status":"error","message":"Forbidden resource"}`
 
 // Errorf returns an error for the peer with an HTTP-like status and a formatted

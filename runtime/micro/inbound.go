@@ -26,7 +26,7 @@ type Inbound struct {
 	ownID   bool  // the id is a part of body
 	held    Value // the last value, until the handler has returned
 	holding bool
-	ended   bool // the peer has been told that the answer is over
+	ended   bool // the end of the reply has been sent
 	sendErr error
 	outcome error // of the first handler that failed
 }
@@ -149,7 +149,7 @@ func (in *Inbound) handledBy(ep *endpoint) {
 func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end time.Duration) {
 	end = Clock() // of the handler: sending the answer may mean sending those of others too
 	if errors.Is(err, errGone) {
-		err = nil // nobody is there to be told
+		err = nil // the caller has gone
 	}
 	in.outcome = err
 	in.answer(err)

@@ -11,26 +11,26 @@ import (
 	"sync"
 )
 
-// InheritEnv names the environment variable by which a supervisor hands open
-// listening sockets to a service, so that a new process can take over a port
-// while the old one still serves: words of the form PORT=FD, with spaces
-// between them, and one more socket of the supervisor's own, to ask this very
-// process whether it is ready: probe=FD, on which the listener of the port
-// serves as well, or ready=FD, on which Server.Serve gives everybody who
-// connects its Health, one line of JSON, as soon as all listeners are ready.
-// The processes share the socket and its mode, so a supervisor must not make it
-// block, which the Fd method of net.TCPListener's File does: it duplicates the
-// descriptor through SyscallConn instead.
+// InheritEnv names the environment variable by which a supervisor passes open listening
+// sockets to a service, so that a new process can take over a port while the old one is
+// still serving. Its value is a space-separated list of words PORT=FD. One further socket
+// lets the supervisor ask this very process whether it is ready: with probe=FD, the
+// listener of the port also serves on it; with ready=FD, Server.Serve writes its Health,
+// one line of JSON, to every connection as soon as all listeners are ready.
+//
+// The processes share the socket and its mode, so a supervisor must not make it blocking,
+// as the Fd method of net.TCPListener's File does; it duplicates the descriptor through
+// SyscallConn instead.
 const InheritEnv = "MSCTL_LISTENERS"
 
-// inheriting is held while somebody takes a socket out of the environment.
+// inheriting is held while a socket is removed from the environment.
 var inheriting sync.Mutex
 
-// InheritedListener returns the socket a supervisor has opened for address's
-// port, or nil when there is none. The word probe in place of an address asks
-// for the supervisor's own socket. Each socket is given once: its word is taken
-// out of the environment, so that neither a second listener nor a child of this
-// process takes a descriptor that is something else by then.
+// InheritedListener returns the socket that a supervisor has opened for the port of
+// address, or nil if there is none. The address probe stands for the supervisor's own
+// socket. Each socket is returned once: its word is removed from the environment, so that
+// neither a second listener nor a child process uses a descriptor that has been
+// reused.
 func InheritedListener(address string) (net.Listener, error) {
 	key := address
 	if _, port, err := net.SplitHostPort(address); err == nil {
@@ -46,7 +46,7 @@ func InheritedListener(address string) (net.Listener, error) {
 		}
 		n, err := strconv.Atoi(fd)
 		if err != nil || n < 3 {
-			return nil, fmt.Errorf("%s: %q is no PORT=FD", InheritEnv, word)
+			return nil, fmt.Errorf("%s: %q is not of the form PORT=FD", InheritEnv, word)
 		}
 		f := os.NewFile(uintptr(n), "inherited "+name)
 		l, err := net.FileListener(f)

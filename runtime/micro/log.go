@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// LogPeer logs what a peer has caused and could cause without end: ten lines a
-// second at the most, and with each how many were left out before it. Listeners
-// use it.
+// LogPeer logs events that a peer can cause in any number: at most ten lines per second,
+// each with the number of lines suppressed before it. Listeners use it.
 func (s *Server) LogPeer(level slog.Level, what string, args ...any) {
 	ctx := s.Context()
 	if !s.log.Enabled(ctx, level) {
@@ -19,8 +18,8 @@ func (s *Server) LogPeer(level slog.Level, what string, args ...any) {
 	}
 }
 
-// throttle lets a few log lines a second through, of those that a peer could
-// cause without end. The zero value is ready.
+// throttle limits the log lines per second that a peer can cause. The zero value is
+// ready.
 type throttle struct {
 	mu      sync.Mutex
 	second  int64

@@ -10,18 +10,18 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// The metadata keys the runtime itself uses. Values are strings, so that they
-// travel alike in a packet's metadata (NestJS 12, TCP and Redis) and in the
-// headers of a broker's message.
+// The metadata keys that the runtime uses. Values are strings, so that they are the same
+// in a packet's metadata (NestJS 12, TCP and Redis) and in the headers of a broker's
+// message.
 const (
-	MetaCorrelationID = "correlation-id" // one id for everything a user's action causes
-	MetaTraceparent   = "traceparent"    // W3C Trace Context, passed on unchanged
-	MetaTimeout       = "timeout-ms"     // milliseconds the caller still waits, when it sent the message
+	MetaCorrelationID = "correlation-id" // one ID for everything that a user's action causes
+	MetaTraceparent   = "traceparent"    // W3C Trace Context, forwarded unchanged
+	MetaTimeout       = "timeout-ms"     // milliseconds that the caller will wait, as of sending
 	MetaAttempt       = "attempt"        // 2 for the first retry, and so on; absent for the first attempt
 )
 
-// Metadata is a message's string pairs beside its data. The zero value is
-// empty. It must not be changed by two goroutines at once.
+// Metadata holds the key-value pairs of a message in addition to its data. The zero value
+// is empty. It is not safe for concurrent modification.
 type Metadata struct {
 	raw   []byte // the JSON object as received; pairs hide its members of the same name
 	pairs []pair
@@ -29,7 +29,7 @@ type Metadata struct {
 
 type pair struct{ key, value string }
 
-// Get returns the value of key, "" where it is absent. A value that is not a
+// Get returns the value of key, or "" if it is absent. A value that is not a
 // JSON string is returned as its JSON text.
 func (m *Metadata) Get(key string) string {
 	for i := range m.pairs {
@@ -52,7 +52,7 @@ func (m *Metadata) received(key string) (value []byte, ok bool) {
 	return value, ok
 }
 
-// Set puts value under key, in place of what was there.
+// Set sets the value of key.
 func (m *Metadata) Set(key, value string) {
 	for i := range m.pairs {
 		if m.pairs[i].key == key {
@@ -122,7 +122,7 @@ func (m *Metadata) scan(f func(key, value []byte) bool) {
 	}
 }
 
-// text returns what the JSON string v says, or the JSON text of another value.
+// text returns the content of the JSON string v, or the JSON text of any other value.
 func text(v []byte) string {
 	if len(v) < 2 || v[0] != '"' {
 		return string(v)
@@ -136,11 +136,11 @@ func text(v []byte) string {
 	return string(v[1 : len(v)-1])
 }
 
-// maxTimeout is the longest time a caller may say it waits; more is no deadline.
+// maxTimeout is the maximum remaining time of a caller; a longer one is ignored.
 const maxTimeout = 365 * 24 * time.Hour
 
-// delivery returns what the caller said of this very attempt: how long it still
-// waits, if it said so, and which attempt it is, 1 where it did not say.
+// delivery returns the caller's data about this attempt: the remaining time, if given, and
+// the number of the attempt, 1 by default.
 func (m *Metadata) delivery() (left time.Duration, timed bool, attempt int) {
 	attempt = 1
 	read := func(key, v []byte) {
@@ -187,8 +187,8 @@ func parseNumber(v []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// AppendMetadata appends the JSON object of what travels beside req's data as of
-// now, as SentMetadata yields it.
+// AppendMetadata appends the metadata of a message that is sent now as a JSON object: the
+// pairs of SentMetadata.
 func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 	dst = append(dst, '{')
 	for k, v := range SentMetadata(req, now) {
@@ -203,16 +203,16 @@ func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 	return append(dst, '}')
 }
 
-// SentMetadata yields the pairs that travel beside req's data when it is sent
-// now: those set on it, the milliseconds left until its deadline unless it is an
-// event, and its attempt number when it is a retry. Transports call it for each
-// message they send, for headers; AppendMetadata is the same as JSON.
+// SentMetadata yields the metadata of a message that is sent now: the pairs set on it, the
+// milliseconds until its deadline unless it is an event, and its attempt number if it is
+// a retry. Transports that send headers call it for each message; AppendMetadata returns
+// the same as JSON.
 func SentMetadata(req *Request, now time.Time) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
-		timed := !req.Deadline.IsZero() && !req.Event // nobody waits for an event, its handler has all the time
+		timed := !req.Deadline.IsZero() && !req.Event // no caller waits for an event, so its handler has no deadline
 		for k, v := range req.Metadata.All() {
 			if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 {
-				continue // a forwarded message has those of its own
+				continue // a forwarded message gets its own
 			}
 			if !yield(k, v) {
 				return

@@ -96,7 +96,7 @@ func literalAt(text []byte, i int) int {
 	return js.SkipNumber(text, i)
 }
 
-// stringError tells what is wrong with the string that starts at i.
+// stringError returns the error in the string that starts at i.
 func stringError(text []byte, i int) *PatternError {
 	for i++; i < len(text); {
 		switch c := text[i]; {

@@ -66,5 +66,5 @@ func (s *Server) tellReady(ctx context.Context, conn net.Conn, listeners []Liste
 		return
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(readyWrite))
-	_, _ = conn.Write(append(line, '\n')) // who asked may have gone
+	_, _ = conn.Write(append(line, '\n')) // fails if the supervisor has gone
 }

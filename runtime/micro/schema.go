@@ -13,11 +13,10 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// Schema is the JSON Schema (2020-12) of a handler's data or reply, made from
-// its Go type. Struct fields are named by their json tag and are required
-// unless it says omitempty or omitzero; the tags doc, format, enum (words with
-// commas between them), minLength, maxLength, minimum, maximum and pattern add
-// what they are named after.
+// Schema is the JSON Schema (2020-12) of a handler's data or reply, derived from its Go
+// type. Struct fields are named by their json tag and are required unless the tag has
+// omitempty or omitzero. The tags doc, format, enum (comma-separated words), minLength,
+// maxLength, minimum, maximum, and pattern set the keywords of these names.
 type Schema struct {
 	Type        string     `json:"type,omitempty"`
 	Title       string     `json:"title,omitempty"` // the Go type's name
