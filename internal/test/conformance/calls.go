@@ -39,9 +39,9 @@ func timeouts(e *env) {
 	micro.HandleFunc(s, echo, passThrough)
 	c := e.start(s)
 	e.same("first call", next("1"), e.ask(c, echo, "1")) // establishes the connection
+	start := time.Now()
 	ctx, cancel := context.WithTimeout(e.Context(), 100*time.Millisecond)
 	defer cancel()
-	start := time.Now()
 	_, err := micro.Call[int](ctx, c, hold, 1)
 	e.is("deadline", err, micro.ErrTimeout)
 	e.is("deadline", err, context.DeadlineExceeded)
