@@ -39,6 +39,8 @@ type connection struct {
 	unblocked chan struct{} // closed when blocked becomes ""
 }
 
+var errHandshakeLost = errors.New("the connection was lost during the handshake")
+
 // connect connects to the first of the addresses at which a broker can be reached.
 func (s *shared) connect(ctx context.Context, addresses []address, role string) (*connection, error) {
 	var errs []error
@@ -85,6 +87,12 @@ func (s *shared) open(ctx context.Context, a address, role string) (*connection,
 	c.Connection, err = amqp.Open(c.wire, config)
 	if !stop() && err == nil {
 		err = ctx.Err()
+	}
+	if errors.Is(err, amqp.ErrVhost) {
+		// The driver reports this when the connection is lost while it opens the virtual
+		// host. A broker that rejects the virtual host replies with a reason instead. A
+		// rejected password stays a guess: RabbitMQ closes the connection without a reply.
+		err = errHandshakeLost
 	}
 	if err != nil {
 		c.wait()

@@ -1,12 +1,14 @@
 package microrabbit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,8 +26,9 @@ type relay struct {
 	socket net.Listener
 	wg     sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	mu       sync.Mutex
+	conns    map[net.Conn]bool
+	forwards func(sent []byte) bool // false cuts the connection; nil forwards everything
 }
 
 func startRelay(t *testing.T, b *testenv.Broker) *relay {
@@ -68,13 +71,28 @@ func (r *relay) join(conn net.Conn) {
 	}
 	r.mu.Lock()
 	r.conns[conn], r.conns[other] = true, true
+	forwards := r.forwards
 	r.mu.Unlock()
 	r.wg.Go(func() {
 		_, _ = io.Copy(conn, other)
 		_ = conn.Close()
 	})
-	_, _ = io.Copy(other, conn)
+	_, _ = io.Copy(filter{other, forwards}, conn)
 	_ = other.Close()
+	_ = conn.Close()
+}
+
+type filter struct {
+	net.Conn
+
+	forwards func(sent []byte) bool
+}
+
+func (f filter) Write(p []byte) (int, error) {
+	if f.forwards != nil && !f.forwards(p) {
+		return 0, io.ErrClosedPipe
+	}
+	return f.Conn.Write(p)
 }
 
 // cut resets all connections, as a network failure does.
@@ -132,6 +150,23 @@ func TestCuts(t *testing.T) {
 		return len(events.runs) == n
 	})
 	t.Logf("%d cuts: %d events emitted again, %d handled again", cuts, again, events.total()-n)
+}
+
+// TestCutHandshake checks that a connection lost while the virtual host is opened is not
+// taken for a rejected one: the driver reports both as 403.
+func TestCutHandshake(t *testing.T) {
+	r := startRelay(t, broker(t))
+	var opens atomic.Int32
+	r.mu.Lock()
+	r.forwards = func(sent []byte) bool {
+		return !bytes.Contains(sent, []byte("\x00\x0a\x00\x28")) || opens.Add(1) > 1 // connection.open
+	}
+	r.mu.Unlock()
+	c := dial(t, r.url, unique(t, "handshake"), WithReconnect(-1, 50*time.Millisecond))
+	if err := c.Emit(t.Context(), noted, 1); errors.Is(err, micro.ErrRefused) {
+		t.Errorf("reported as refused: %v", err)
+	}
+	eventually(t, "the client connects", func() bool { return opens.Load() > 1 })
 }
 
 // TestNamedQueueIsReused checks that a server reuses a queue named by the broker after a
