@@ -188,7 +188,7 @@ func metadataJSON(m micro.Metadata) []byte {
 func (c *Client) deliver(msg *nats.Msg) {
 	id := []byte(strings.TrimPrefix(msg.Subject, c.inbox))
 	if len(msg.Data) == 0 {
-		c.calls.Fail(id, micro.ErrNotServed) // the broker says so; NestJS takes every empty answer for that
+		c.calls.Fail(id, micro.ErrNotServed) // an empty reply is the broker's report; NestJS treats every empty reply that way
 		return
 	}
 	body := text(msg.Data)

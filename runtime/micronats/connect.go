@@ -67,7 +67,7 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	return link{}, connectError(to, err)
 }
 
-// connectError says what was tried.
+// connectError adds the addresses that were tried.
 func connectError(to servers, err error) error {
 	if loginRefused(err) {
 		return fmt.Errorf("%w: NATS at %s does not take the user's credentials: %w", micro.ErrRefused, to.safe, err)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrTooLarge tells that a packet is larger than the broker takes (max_payload of
-// its configuration, 1 MiB by default). It was not sent.
+// ErrTooLarge: the packet exceeds the broker's max_payload (1 MiB by default). It was not
+// sent.
 var ErrTooLarge = errors.New("larger than the NATS server accepts")
 
 var (

@@ -34,7 +34,7 @@ type intake struct {
 
 	held  atomic.Bool   // the reader waits for room in the queue
 	room  chan struct{} // signals the reader
-	spilt bool          // owned by the reader: it has waited in vain and reads on
+	spilt bool          // owned by the reader: it timed out waiting for room and reads on
 
 	ended chan struct{} // closed at the end
 }

@@ -99,8 +99,8 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	}
 }
 
-// serve serves over one connection. again tells that it was lost for good while
-// there is no reason to end.
+// serve serves over one connection. It returns again if the connection was lost for good
+// and the listener should open another.
 func (l *Listener) serve(ctx context.Context) (again bool, err error) {
 	closed := make(chan error, 1)
 	t, err := l.open(ctx, closed)
@@ -124,8 +124,8 @@ func (l *Listener) serve(ctx context.Context) (again bool, err error) {
 	}
 }
 
-// open connects, again and again until it is done; nil without an error tells that
-// ctx has ended first.
+// open connects, and retries until it succeeds. It returns nil without an error if ctx
+// ended first.
 func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, error) {
 	for attempt := 1; ; attempt++ {
 		t, err := l.attempt(ctx, closed)
@@ -223,8 +223,8 @@ func (l *Listener) subscribe(ctx context.Context, t *intake) error {
 	return l.subscribed(t.link.LastError())
 }
 
-// subscribed tells that the listener is ready, unless the broker has refused a
-// handler's subject.
+// subscribed reports the listener as ready, unless the broker rejected a handler's
+// subject.
 func (l *Listener) subscribed(last error) error {
 	for _, err := range l.refused.end(last, l.dialTimeout) {
 		subject, ok := refusedSubject(err, "Subscription")

@@ -18,10 +18,10 @@ import (
 // Delivery is what NATS knows of a message, beyond its packet: what NestJS's
 // NatsContext gives.
 type Delivery struct {
-	// Subject is the one the message was sent to, which a wildcard handler wants
-	// to know.
+	// Subject is the subject that the message was sent to; a wildcard handler matches
+	// several.
 	Subject string
-	// Reply is where the answer goes; empty when nobody waits for one.
+	// Reply is the subject for the reply; empty for an event.
 	Reply string
 	// Header holds all headers; their names keep their case.
 	Header map[string][]string
@@ -45,8 +45,8 @@ type inbound struct {
 	ended  bool // the answer has ended in an error of its own
 }
 
-// receive takes one message. The subscription decides who handles it: the packet's
-// pattern is not looked at. The packet is scratch.
+// receive dispatches one message. The subscription selects the handler; the packet's
+// pattern is ignored. The packet is scratch.
 func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 	server := t.listener.server
 	var err error

@@ -50,7 +50,7 @@ func WithName(name string) Option {
 	return option(func(s *settings) { s.name = name })
 }
 
-// WithTLS encrypts the connection with config, whether or not the URL says tls://.
+// WithTLS encrypts the connection with config, whether or not the URL starts with tls://.
 // For mutual TLS it has Certificates.
 func WithTLS(config *tls.Config) Option {
 	return option(func(s *settings) { s.tls = config })

@@ -11,8 +11,8 @@ import (
 // defaultPort is that of a NATS server.
 const defaultPort = "4222"
 
-// servers are the parsed addresses of one broker or cluster. Whoever prints them,
-// or what holds them, sees no password: it is in a function.
+// servers are the parsed addresses of one broker or cluster. Printing them,
+// or a value that holds them, shows no password: it is in a function.
 type servers struct {
 	urls func() []string
 	safe string // without passwords and tokens

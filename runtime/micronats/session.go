@@ -42,9 +42,8 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	}
 }
 
-// state returns the connection, or a channel that is closed when there may be
-// one, or why there will be none. The first time it begins to connect if nobody
-// has.
+// state returns the connection, or a channel that is closed when there may be one, or the
+// reason that there will be none. The first call starts connecting.
 func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,14 +63,14 @@ func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, er
 	return nil, c.changed, nil
 }
 
-// unreachable is the error of those who have waited for a connection.
+// unreachable is the error of calls that waited for a connection.
 func (c *Client) unreachable() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.why()
 }
 
-// why tells why there is no connection. c.mu is held.
+// why returns the reason that there is no connection. c.mu is held.
 func (c *Client) why() error {
 	if c.lastErr != nil {
 		return c.lastErr
@@ -79,7 +78,7 @@ func (c *Client) why() error {
 	return fmt.Errorf("%w: NATS at %s does not answer", micro.ErrUnreachable, c.servers.safe)
 }
 
-// change wakes all who wait for another state. c.mu is held.
+// change wakes all goroutines that wait for another state. c.mu is held.
 func (c *Client) change() {
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -145,7 +144,7 @@ func (c *Client) inboxRefused() error {
 	return fmt.Errorf("%w: NATS at %s does not let the user subscribe to %q", micro.ErrRefused, c.servers.safe, c.inbox+"*")
 }
 
-// pendingReplies bounds the bytes of answers that wait to be told apart.
+// pendingReplies limits the bytes of replies that wait to be dispatched.
 const pendingReplies = 128 << 20
 
 // The events of a link count once it is the client's.
@@ -197,8 +196,8 @@ func (c *Client) gone(l *link, err error) {
 	}
 }
 
-// problem takes what the broker says beside answers: it does not let the user
-// publish a subject, so the calls there would wait in vain.
+// problem handles an asynchronous error of the broker: the user may not publish to a
+// subject, so calls there would time out.
 func (c *Client) problem(l *link, err error) {
 	if loginRefused(err) {
 		c.failed(l, err)
@@ -214,8 +213,8 @@ func (c *Client) problem(l *link, err error) {
 	c.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == subject }, err)
 }
 
-// unsent reports whether err tells that the connection was not there any more to
-// take a message. The session is over then.
+// unsent reports whether err means that the connection had already ended when the message
+// was published. The session is over then.
 func (c *Client) unsent(s *session, err error) bool {
 	if !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrConnectionClosed) {
 		return false

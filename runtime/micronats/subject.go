@@ -9,8 +9,8 @@ import (
 // a longer line than 4096 bytes, which holds an inbox and two numbers too.
 const maxSubject = 3584
 
-// checkSubject tells what keeps a pattern's route from being a NATS subject. NestJS
-// 12 refuses spaces as well; an empty token is refused by brokers.
+// checkSubject returns the reason that a pattern's route is not a valid NATS subject.
+// NestJS 12 rejects spaces, too; brokers reject an empty token.
 func checkSubject(subject string) error {
 	var problem string
 	switch {

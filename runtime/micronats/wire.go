@@ -50,10 +50,9 @@ func (d *dialer) awaitRoom(ctx context.Context) error {
 }
 
 // socket is a connection whose Write does not wait for a peer that does not read:
-// the driver writes while it holds the lock that every message needs, and nobody
-// could give up at his deadline. What the peer does not take at once is kept, and
-// written by a goroutine that lives until it has been. Those who have much to send
-// call awaitRoom first.
+// the driver writes while it holds the lock that every message needs, so no call could end
+// at its deadline. Bytes that the peer does not read at once are kept, and a goroutine
+// writes them and ends. Senders of large messages call awaitRoom first.
 type socket struct {
 	net.Conn
 	beforeRead func()
@@ -159,7 +158,7 @@ func (w *socket) change() {
 	w.changed = make(chan struct{})
 }
 
-// end lets nobody wait any more.
+// end wakes all waiters.
 func (w *socket) end(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -175,7 +175,7 @@ func (r *request) published(receivers int64, err error) {
 		r.call.Fail(err)
 	case !r.counted:
 	case receivers == 0:
-		r.call.Fail(fmt.Errorf("%w: no subscriber on channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
+		r.call.Fail(fmt.Errorf("%w on channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
 	case receivers > 1 && r.alone && !isReserved(r.channel):
 		r.client.several(r.channel, receivers)
 	}

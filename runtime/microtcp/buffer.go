@@ -30,7 +30,7 @@ func grown(buf []byte, n int) []byte {
 	return big
 }
 
-// giveBack takes a buffer nobody uses any more.
+// giveBack returns an unused buffer to the pool.
 func giveBack(buf []byte) {
 	if cap(buf) > smallBuffer && cap(buf) <= maxLent {
 		bigBuffers.Put(&buf)

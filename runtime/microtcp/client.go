@@ -91,12 +91,12 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 type hunt struct {
 	client  *Client
 	tried   uint64 // bits of the addresses that cannot be connected to
-	again   bool   // all have been tried, and are tried once more
+	again   bool   // all have been tried, and are tried again
 	resends int
 }
 
-// on reports whether the message that met err at a may be sent once more: nobody
-// has handled it, and there is another connection to be had or another address.
+// on reports whether the message that met err at a may be sent again: it was
+// not handled, and another connection or another address is available.
 func (h *hunt) on(a *address, err error) bool {
 	switch {
 	case errors.Is(err, errUnsent):
@@ -143,7 +143,7 @@ func (h *hunt) next() *address {
 type address struct {
 	client    *Client
 	target    string
-	bit       uint64 // tells it from others, up to 64 of them
+	bit       uint64 // identifies it among up to 64 addresses
 	inFlight  atomic.Int64
 	downUntil atomic.Int64 // Unix nanoseconds
 	dialing   atomic.Bool
@@ -162,8 +162,8 @@ type dial struct {
 	took time.Duration
 }
 
-// avoidFor is how long an address is passed over after it could not be reached,
-// or after its server said that it goes away.
+// avoidFor is how long an address is skipped after it could not be reached, or after its
+// server announced that it is shutting down.
 const avoidFor = time.Second
 
 // avoid passes the address over for a while, as long as there are others.
@@ -189,7 +189,7 @@ func (a *address) rank(now int64) int {
 	return 0
 }
 
-// errUnsent tells that a message has certainly not been handled, because its
+// errUnsent: the message was certainly not handled, because its
 // connection ended before it was sent or its server refused it: it may be sent
 // again.
 var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnectionLost)
@@ -260,7 +260,7 @@ func (a *address) await(ctx context.Context, req *micro.Request, d *dial) (*clie
 	return d.conn, d.err
 }
 
-// connect makes the connection for all who wait for d.
+// connect opens the connection for all callers that wait for d.
 func (a *address) connect(d *dial) {
 	start := time.Now()
 	nc, err := a.dialWithRetry()

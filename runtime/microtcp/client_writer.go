@@ -10,11 +10,11 @@ import (
 // for a peer that does not read, and learns whether its message may have been
 // sent.
 
-// errNoRoom tells that the peer took nothing in time; nothing was added.
+// errNoRoom: the peer read nothing in time; nothing was added.
 var errNoRoom = errors.New("the peer does not read")
 
-// errRefused tells that the writer had ended before anything was added, or
-// handed to the connection: the message was certainly not sent.
+// errRefused: the writer had ended before anything was added or written to the
+// connection. The message was certainly not sent.
 var errRefused = errors.New("the writer has ended")
 
 // offer is add for a caller that waits until deadline, or the end of ctx, at the
@@ -61,8 +61,8 @@ func (w *writer) refuse() {
 // caller does it. More is written by a goroutine, for which no deadline waits.
 const maxUnread = 32 << 10
 
-// ack tells that the peer has answered a frame that ends at end, so that it has
-// read everything before.
+// ack records that the peer answered a frame that ends at end, so it has read everything
+// before it.
 func (w *writer) ack(end int64) {
 	for {
 		old := w.acked.Load()
@@ -93,8 +93,8 @@ func (w *writer) await(ctx context.Context, deadline time.Time, start, end int64
 	return w.err
 }
 
-// waitLocked waits with mu held until ok holds or the writer has ended; false
-// tells that deadline or the end of ctx came first.
+// waitLocked waits with mu held until ok holds or the writer has ended. It returns
+// false if deadline passed or ctx ended first.
 func (w *writer) waitLocked(ctx context.Context, deadline time.Time, ok func() bool) bool {
 	wake := func() {
 		w.mu.Lock()

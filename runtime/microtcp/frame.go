@@ -74,8 +74,8 @@ func asciiPrefix(b []byte) int {
 }
 
 // scanUnits decodes b as far as it holds whole characters and has at most limit
-// code units: n bytes that are units code units. split tells that limit falls
-// between the two halves of one character.
+// code units: n bytes that are units code units. split reports that limit
+// falls between the two halves of one character.
 func scanUnits(b []byte, limit int) (n, units int, split bool) {
 	for n < len(b) && units < limit {
 		run := asciiPrefix(b[n:])
@@ -183,7 +183,7 @@ const (
 )
 
 // bound lets a part of a frame wait for its rest no longer than incomplete, by
-// the read deadline of conn, which nobody else sets; 0 is no bound.
+// the read deadline of conn, which no other code sets; 0 is no bound.
 func (d *decoder) bound(conn net.Conn, incomplete time.Duration) error {
 	switch {
 	case d.pending() && incomplete > 0:
@@ -196,14 +196,14 @@ func (d *decoder) bound(conn net.Conn, incomplete time.Duration) error {
 	return nil
 }
 
-// filled tells that n bytes were read into space.
+// filled records that n bytes were read into space.
 func (d *decoder) filled(n int) {
 	d.buf = d.buf[:len(d.buf)+n]
 	d.full = len(d.buf) == cap(d.buf)
 }
 
-// detach leaves the buffer to those who still use a frame in it, and goes on
-// with a copy of what was not given out yet.
+// detach leaves the buffer to the users of frames in it, and continues with a copy of the
+// rest.
 func (d *decoder) detach() {
 	d.buf = append(make([]byte, 0, max(len(d.buf)-d.start, minBuffer)), d.buf[d.start:]...)
 	d.start = 0
@@ -265,7 +265,7 @@ func (d *decoder) checkLimit() error {
 	return nil
 }
 
-// advance tells that n bytes, which are units code units, wait no more.
+// advance removes n bytes, which are units code units, from the bytes that wait.
 func (d *decoder) advance(n, units int) {
 	d.start += n
 	if d.counted > n {

@@ -13,13 +13,13 @@ type Frame struct {
 	// Header is the length with its '#', Raw the body: together they are the
 	// bytes that came.
 	Header, Raw []byte
-	// Body is the packet as a NestJS peer decodes it: Raw, with U+FFFD for what
-	// is not UTF-8.
+	// Body is the packet as a NestJS peer decodes it: Raw, with U+FFFD for invalid
+	// UTF-8.
 	Body []byte
 }
 
-// FrameReader reads frames from a connection for programs that stand between
-// two peers, and so need the bytes as they came as well as the packets. It is
+// FrameReader reads frames from a connection for programs that forward between
+// two peers, and so need the original bytes as well as the packets. It is
 // used by one goroutine. Servers and clients have no need of it.
 type FrameReader struct {
 	conn       net.Conn

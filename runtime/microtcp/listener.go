@@ -74,7 +74,7 @@ func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 // Serve accepts connections until ctx ends, then drains: it accepts no more and
 // tells the peers that know the sign to go elsewhere. A quarter of a second
 // later it refuses requests on the connections that are left, and closes each
-// when everything in flight has been answered, at the latest after
+// when everything in flight has been answered, or after
 // s.DrainTimeout.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {

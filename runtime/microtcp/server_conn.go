@@ -71,7 +71,7 @@ func (c *serverConn) abort(err error) {
 	_ = c.conn.Close()
 }
 
-// lead reads and dispatches until the connection ends or somebody takes over.
+// lead reads and dispatches until the connection ends or another goroutine takes over.
 func (c *serverConn) lead() {
 	for {
 		c.out.cork()
@@ -91,7 +91,7 @@ func (c *serverConn) lead() {
 // which keeps the read buffer it works on.
 func (c *serverConn) takeOver() {
 	c.in.detach()
-	go c.lead() // the listener waits for the connection, so for whoever leads it
+	go c.lead() // the listener waits for the connection, so for its leader
 }
 
 // batch dispatches every whole frame that has been read. It returns false when
@@ -127,7 +127,7 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 		return true
 	}
 	if c.server.Full() {
-		c.out.uncork() // what is answered must not wait for what cannot start
+		c.out.uncork() // finished replies must not wait for requests that cannot start
 		c.leader.Paused()
 	}
 	if p.ID != nil && (p.Pattern != nil || p.Data != nil) {
@@ -137,9 +137,9 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 	return in == nil || c.leader.Handle(in)
 }
 
-// misframed does what NestJS does with a stream it cannot read any more
-// (docs/wire.md 3.3): it says nothing, closes its half, drops the replies, and
-// goes on reading for a while.
+// misframed does what NestJS does with a stream that it can no longer read
+// (docs/wire.md 3.3): it sends no error, closes its half, drops the replies, and continues
+// to read for a while.
 func (c *serverConn) misframed(err error) {
 	c.listener.logPeer(slog.LevelError, "bad frame", c, err)
 	c.in.discard()

@@ -28,7 +28,7 @@ type writer struct {
 	buf      []byte     // waiting
 	spare    []byte     // the buffer of the last write, for the next
 	inWrite  int        // bytes handed to the connection and not yet taken
-	writing  bool       // somebody writes
+	writing  bool       // a goroutine writes
 	corked   bool       // the reader of a batch will write when it is done
 	muted    bool       // nothing may be sent any more
 	refused  bool       // a client's caller may add nothing more
@@ -59,8 +59,8 @@ func newWriter(conn net.Conn, limit int, stall time.Duration, fail func(error)) 
 }
 
 // add appends a frame of about size bytes with build, and writes it unless
-// somebody else will. A producer that has more to follow waits while far too much
-// is waiting for the peer; others are done, and keep nobody's place.
+// another goroutine will. A producer that has more to send waits while far too much waits
+// for the peer; others are done, and occupy no worker.
 func (w *writer) add(size int, more bool, build func(dst []byte) []byte) error {
 	w.mu.Lock()
 	if err := w.refusal(); err != nil {
@@ -184,7 +184,7 @@ const maxRounds = 4
 // goOn writes what waits; writing has been set on its behalf.
 func (w *writer) goOn() {
 	w.mu.Lock()
-	_ = w.flushLocked(true) // fail has been told
+	_ = w.flushLocked(true) // fail has been called
 }
 
 // shrink gives large buffers back when nothing waits any more.
@@ -235,7 +235,7 @@ func (w *writer) uncork() {
 		w.mu.Unlock()
 		return
 	}
-	_ = w.flushLocked(false) // fail has been told
+	_ = w.flushLocked(false) // fail has been called
 }
 
 // mute drops what waits and everything added later.
