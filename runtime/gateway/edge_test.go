@@ -81,8 +81,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestPanicInTheMiddle: half an answer is cut off, so that nobody takes it for a
-// whole one.
+// TestPanicInTheMiddle checks that the connection is cut after half a response, so that
+// no client treats it as complete.
 func TestPanicInTheMiddle(t *testing.T) {
 	gw := newGateway()
 	huma.Register(gw.API(), huma.Operation{Method: "GET", Path: "/half"}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
@@ -159,7 +159,7 @@ func TestHealth(t *testing.T) {
 	checked := func(err error) *micro.Client {
 		return microtest.Serve(t, micro.NewServer(micro.WithLogger(quiet()), micro.WithHealthCheck("database", func(context.Context) error { return err })))
 	}
-	// What NestJS says to a pattern that it does not know.
+	// NestJS's reply to an unknown pattern.
 	foreign := micro.NewClient(failing{micro.RemoteError([]byte(`"` + wire.NoHandlerMessage + `"`))})
 	up := `{"status":"ok","info":{"a":{"status":"up"}},"error":{},"details":{"a":{"status":"up"}}}`
 	down := func(what string) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/msctl/msctl/runtime/microtest"
 )
 
-// A gateway over a service, and what it says to two requests.
+// A gateway in front of a service, and its responses to two requests.
 func ExampleNew() {
 	type greeting struct {
 		Name  string `json:"name" path:"name"`
@@ -31,7 +31,7 @@ func ExampleNew() {
 	go func() { served <- service.Serve(ctx, network) }()
 
 	gw := gateway.New("greeter", gateway.WithLogger(log))
-	gateway.Route(gw, "GET /hello/{name}", network.Client(), micro.NewMethod[greeting, string](greet), gateway.WithSummary("Greet somebody"))
+	gateway.Route(gw, "GET /hello/{name}", network.Client(), micro.NewMethod[greeting, string](greet), gateway.WithSummary("Greet a user"))
 
 	for _, path := range []string{"/hello/Ada?times=2", "/hello/Ada?times=9&loud=yes"} {
 		w := httptest.NewRecorder()

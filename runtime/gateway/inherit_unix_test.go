@@ -23,8 +23,8 @@ import (
 // handOver returns a file descriptor of l, as a supervisor gives it to a child.
 func handOver(t *testing.T, l net.Listener) int {
 	t.Helper()
-	// Not by way of File, whose Fd would make the socket block for all who share
-	// it: an accept that blocks cannot be ended.
+	// Not through File, whose Fd would make the socket block in all processes that
+	// share it: a blocking accept cannot be ended.
 	conn, err := l.(*net.TCPListener).SyscallConn()
 	if err != nil {
 		t.Fatal(err)

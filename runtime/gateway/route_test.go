@@ -124,7 +124,7 @@ func TestInput(t *testing.T) {
 func TestErrors(t *testing.T) {
 	gw, c := overEcho(t)
 	gateway.Route(gw, "POST /fail", c, micro.NewMethod[json.RawMessage, micro.None](micro.Cmd("fail")), gateway.WithStatus(200))
-	gateway.Route(gw, "GET /unknown", c, micro.NewMethod[micro.None, micro.None](micro.Cmd("nobody")))
+	gateway.Route(gw, "GET /unknown", c, micro.NewMethod[micro.None, micro.None](micro.Cmd("unserved")))
 	broken := func(err error) *micro.Client {
 		return micro.NewClient(failing{err})
 	}
@@ -144,7 +144,7 @@ func TestErrors(t *testing.T) {
 		{name: "status of success", method: "POST", path: "/fail", body: `{"status":200,"message":"secret"}`, status: 500, answer: internal},
 		{name: "no message", method: "POST", path: "/fail", body: `{"status":418}`, status: 418, answer: `{"statusCode":418,"message":"{\"status\":418}","error":"I'm a teapot"}`},
 		{name: "a string", method: "POST", path: "/fail", body: `"secret"`, status: 500, answer: internal},
-		{name: "nobody handles it", method: "GET", path: "/unknown", status: 501, answer: `{"statusCode":501,"message":"The service does not handle this message","error":"Not Implemented"}`},
+		{name: "no handler", method: "GET", path: "/unknown", status: 501, answer: `{"statusCode":501,"message":"The service does not handle this message","error":"Not Implemented"}`},
 		{name: "unreachable", method: "GET", path: "/unreachable", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
 		{name: "lost", method: "GET", path: "/lost", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
 		{name: "closed", method: "GET", path: "/closed", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
@@ -209,7 +209,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// count yields 1 to the filter's limit, and then fails if it says err.
+// count yields 1 to the filter's limit, and then fails if its err is set.
 func count(_ context.Context, f filter) iter.Seq2[int, error] {
 	return func(yield func(int, error) bool) {
 		for i := range f.Limit {

@@ -92,7 +92,7 @@ func TestDrain(t *testing.T) {
 		}
 	}
 	if !closing {
-		t.Error("connections are not told to close")
+		t.Error("connections are not asked to close")
 	}
 	res, err := s.http.Get(s.url + "/health")
 	if err != nil {
@@ -148,8 +148,8 @@ func TestSlowWorkOutlivesTheReadTimeout(t *testing.T) {
 	}
 }
 
-// TestClientLeaves: nobody is told of a request whose client has gone, and its
-// message ends.
+// TestClientLeaves checks that a request whose client has disconnected is not reported,
+// and that its message ends.
 func TestClientLeaves(t *testing.T) {
 	s := serve(t, gateway.WithDrain(0, time.Second), gateway.WithServerTimeouts(time.Second, time.Second, time.Second))
 	ctx, cancel := context.WithCancel(t.Context())

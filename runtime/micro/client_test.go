@@ -79,7 +79,7 @@ func TestCall(t *testing.T) {
 		t.Errorf("a value of another type: %v", err)
 	}
 	if _, err := Call[None](t.Context(), NewClient(&fakeConn{values: []string{`"ignored"`}}), Cmd("x"), 1); err != nil {
-		t.Errorf("a value nobody wants: %v", err)
+		t.Errorf("an unused value: %v", err)
 	}
 	if _, err := Call[None](t.Context(), NewClient(&fakeConn{}), Cmd("x"), 1); err != nil {
 		t.Errorf("no value, as wanted: %v", err)
@@ -152,7 +152,7 @@ func TestWhatIsSent(t *testing.T) {
 		t.Fatalf("hop: %s", got)
 	}
 	want := []string{
-		`{"pattern":"e","data":null,"metadata":{"correlation-id":"c","traceparent":"00-1"}}`, // no deadline: nobody waits
+		`{"pattern":"e","data":null,"metadata":{"correlation-id":"c","traceparent":"00-1"}}`, // no deadline: no caller waits
 		`{"pattern":{"cmd":"r"},"data":null,"metadata":{"correlation-id":"c","traceparent":"00-1","timeout-ms":"T"}}`,
 		`{"pattern":"own","data":{},"metadata":{"correlation-id":"c","traceparent":"00-1","other":"o","attempt":"2"}}`,
 	}

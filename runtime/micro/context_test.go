@@ -66,8 +66,8 @@ func TestContextOfHandlers(t *testing.T) {
 	})
 }
 
-// TestLazyDeadline: the context of a message that has ended ends, also for one
-// who asks for the first time then, and Err needs no timer.
+// TestLazyDeadline: the context of a message that has ended ends, also if it is
+// requested for the first time then, and Err needs no timer.
 func TestLazyDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewServer(quiet())

@@ -58,8 +58,8 @@ func TestDeliverOutcome(t *testing.T) {
 		{`{"pattern":"fails","data":1}`, boom},
 		{`{"pattern":"two","data":1}`, boom},
 		{`{"pattern":"two","data":1,"id":"1"}`, boom},
-		{`{"pattern":"nobody","data":1,"id":"1"}`, ErrNoHandler},
-		{`{"pattern":"nobody","data":1}`, ErrNoHandler},
+		{`{"pattern":"unserved","data":1,"id":"1"}`, ErrNoHandler},
+		{`{"pattern":"unserved","data":1}`, ErrNoHandler},
 		{`{"pattern":"ok","data":1,"id":"1","metadata":{"timeout-ms":"0"}}`, errExpired},
 		{`{"foo":1}`, ErrNoHandler},
 		{`42`, ErrNoHandler},
@@ -114,7 +114,7 @@ func TestDeliverByAddress(t *testing.T) {
 	got, err := deliverTo(t, s, `{"pattern":"here","data":1,"id":"1"}`, Delivery{Route: s.RouteAt("elsewhere")})
 	want := wire.Reply{ID: []byte(`"1"`), NoHandler: true}
 	if len(got) != 1 || got[0] != string(want.Append(nil)) || !errors.Is(err, ErrNoHandler) {
-		t.Errorf("at an address nobody handles: %s, %v", got, err)
+		t.Errorf("at an address without a handler: %s, %v", got, err)
 	}
 }
 
@@ -139,15 +139,15 @@ func TestRoutes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if r := s.RouteAt("nobody"); !r.IsZero() || r.Address() != "nobody" || r.Message() || r.Event() || r.Extra(key{}) != nil {
-		t.Errorf("nobody's route: %+v", r)
+	if r := s.RouteAt("unserved"); !r.IsZero() || r.Address() != "unserved" || r.Message() || r.Event() || r.Extra(key{}) != nil {
+		t.Errorf("the empty route: %+v", r)
 	}
 	if r := s.RouteAt(`{ "cmd": "a" }`); r.IsZero() {
 		t.Error("an address is read as JSON")
 	}
 }
 
-// TestHeaders: what travels beside the packet goes before what travels in it.
+// TestHeaders checks that metadata in headers takes precedence over metadata in the packet.
 func TestHeaders(t *testing.T) {
 	s := NewServer(quiet())
 	var got *Request

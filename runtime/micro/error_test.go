@@ -60,8 +60,8 @@ func panicOf(f func()) (value any) {
 	return nil
 }
 
-// TestUnreachableKinds: who asks only whether a message was handled need not know
-// how a broker kept it from that.
+// TestUnreachableKinds checks that one error covers all reasons that a message was not
+// handled.
 func TestUnreachableKinds(t *testing.T) {
 	for _, err := range []error{ErrNotServed, ErrRefused} {
 		if !errors.Is(err, ErrUnreachable) || errors.Is(ErrUnreachable, err) {
@@ -76,9 +76,9 @@ func TestErrorChains(t *testing.T) {
 		t.Error("an operand of percent w is lost")
 	}
 	if !errors.Is(RemoteError([]byte(`"`+wire.NoHandlerMessage+`"`)), ErrNoHandler) || errors.Is(NewError(wire.NoHandlerMessage), ErrNoHandler) || RemoteError([]byte("1")).Remote() == NewError(1).Remote() {
-		t.Error("what the peer said is not told from what this side says")
+		t.Error("an error of the peer is not distinct from a local one")
 	}
-	// A remote error passes through; that somebody else has no handler is this service's own failure.
+	// A remote error passes through; a missing handler elsewhere is this service's own failure.
 	if got, meant := payloadOf(fmt.Errorf("x: %w", RemoteError([]byte(`{"status":404}`)))); string(got) != `{"status":404}` || !meant {
 		t.Errorf("passed on as %s", got)
 	}

@@ -296,7 +296,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestCallerGone: a stream is stopped when nobody listens any more, which is no
+// TestCallerGone checks that a stream is stopped when its caller has gone, which is not a
 // failure of the handler.
 func TestCallerGone(t *testing.T) {
 	var log logged

@@ -51,7 +51,7 @@ func handOver(t *testing.T) (address string) {
 	return open.Addr().String()
 }
 
-// ask connects and returns what is said within a time.
+// ask connects and returns the health reported within wait.
 func ask(t *testing.T, address string, wait time.Duration) (h Health, err error) {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -96,7 +96,7 @@ func TestAnnounceReady(t *testing.T) {
 	}
 }
 
-// TestNeverReady: a server ends although somebody still waits for it to be ready.
+// TestNeverReady checks that a server ends although a caller still waits for it to be ready.
 func TestNeverReady(t *testing.T) {
 	address := handOver(t)
 	s := NewServer(quiet())
@@ -113,7 +113,7 @@ func TestNeverReady(t *testing.T) {
 		t.Error(err)
 	}
 	if n, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Errorf("it said %d bytes", n)
+		t.Errorf("it sent %d bytes", n)
 	}
 }
 

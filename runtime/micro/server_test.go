@@ -146,10 +146,10 @@ func TestLog(t *testing.T) {
 	for _, name := range []string{"echo", "error", "plain error", "panic", "channel", "broken"} {
 		send(t, s, `{"pattern":{"cmd":"`+name+`"},"data":{}`+meta+`,"id":"1"}`)
 	}
-	send(t, s, `{"pattern":"nobody","data":1`+meta+`}`)
+	send(t, s, `{"pattern":"unserved","data":1`+meta+`}`)
 	for word, more := range map[string][]string{
 		"msg=handled": {"level=DEBUG", "echo"}, "answered with an error": {"level=INFO", "no item"}, "error=secret": {"level=ERROR", "plain error"},
-		"panic: secret": {"level=ERROR", "stack="}, "chan int": {"level=ERROR", "channel"}, "not valid JSON": {"level=ERROR", "broken"}, "no handler for the event": {"level=ERROR", "nobody"},
+		"panic: secret": {"level=ERROR", "stack="}, "chan int": {"level=ERROR", "channel"}, "not valid JSON": {"level=ERROR", "broken"}, "no handler for the event": {"level=ERROR", "unserved"},
 	} {
 		l := line(word)
 		for _, part := range append(more, "correlation_id=corr") {
@@ -168,7 +168,7 @@ func TestThrottle(t *testing.T) {
 		var log logged
 		s := NewServer(logTo(&log))
 		for range 1000 {
-			send(t, s, `{"pattern":"nobody","data":1}`)
+			send(t, s, `{"pattern":"unserved","data":1}`)
 		}
 		if n := strings.Count(log.String(), "no handler"); n != linesPerSecond {
 			t.Errorf("%d lines for 1000 events", n)
@@ -176,7 +176,7 @@ func TestThrottle(t *testing.T) {
 		<-time.After(time.Second)
 		send(t, s, `"foreign"`)
 		if !strings.Contains(log.String(), "suppressed=990") || !strings.Contains(log.String(), "pattern=undefined") {
-			t.Errorf("the last line does not tell what was left out:\n%s", log.String())
+			t.Errorf("the last line does not report the suppressed lines:\n%s", log.String())
 		}
 	})
 }
@@ -243,7 +243,7 @@ func TestDescribeAndHealth(t *testing.T) {
 	}
 }
 
-// listener is a Listener that does as the test says.
+// listener is a Listener with the behavior of the test.
 type listener func(ctx context.Context, s *Server) error
 
 func (l listener) Serve(ctx context.Context, s *Server) error { return l(ctx, s) }
@@ -329,8 +329,8 @@ func TestReplacedHandler(t *testing.T) {
 	}
 }
 
-// TestSpellings: however a pattern is written, its handler is found, and peers
-// cannot make the server remember without end.
+// TestSpellings checks that every spelling of a pattern finds its handler, and that peers
+// cannot make the server's memory grow without limit.
 func TestSpellings(t *testing.T) {
 	s := NewServer(quiet())
 	Handle(s, Fields(map[string]any{"a": 1, "b": 2}), func(context.Context, None) (int, error) { return 1, nil })

@@ -29,8 +29,8 @@ const secret = "p@ss/w:rd"
 // withUser puts a user and password into a URL, as people must: percent-encoded.
 func withUser(url, userinfo string) string { return strings.Replace(url, "://", "://"+userinfo+"@", 1) }
 
-// TestCredentials: a user with a password, and a token, are let in; others are
-// refused at once, with an error that says so and no secret in it.
+// TestCredentials checks that a user with a password, or a token, is accepted, and that
+// others are rejected at once with a clear error that contains no secret.
 func TestCredentials(t *testing.T) {
 	user := testenv.PrivateNATS(t, `authorization { user: shop, password: "`+secret+`" }`)
 	token := testenv.PrivateNATS(t, `authorization { token: "`+secret+`" }`)
@@ -43,7 +43,7 @@ func TestCredentials(t *testing.T) {
 		{"token", withUser(token.URL, encoded), true},
 		{"wrong password", withUser(user.URL, "shop:"+encoded+"2"), false},
 		{"wrong token", withUser(token.URL, encoded+"2"), false},
-		{"nobody", user.URL, false},
+		{"no user", user.URL, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log lockedBuffer
@@ -96,8 +96,8 @@ func wantRefused(t *testing.T, what string, err error) {
 	}
 }
 
-// TestPermissions: what the user may not do is told at once: subscribe to a
-// handler's subject, publish, take answers.
+// TestPermissions checks that a missing permission is reported at once: to subscribe to a
+// handler's subject, to publish, or to receive replies.
 func TestPermissions(t *testing.T) {
 	b := testenv.PrivateNATS(t, `authorization { users: [
 		{user: all, password: x}

@@ -15,8 +15,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// TestBrokerKilled: calls that wait fail at once, calls that are made meanwhile
-// wait for the broker, and all goes on when it is back.
+// TestBrokerKilled checks that waiting calls fail at once, that calls made during the
+// outage wait for the broker, and that the client continues when the broker is back.
 func TestBrokerKilled(t *testing.T) {
 	b := testenv.PrivateNATS(t)
 	var log lockedBuffer
@@ -124,7 +124,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// TestNoBroker: something else listens there, or something that says nothing.
+// TestNoBroker checks addresses where another kind of server listens, or a silent one.
 func TestNoBroker(t *testing.T) {
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -148,8 +148,8 @@ func TestNoBroker(t *testing.T) {
 	within(t, soon, "to stop while it connects", func() { r.end(t) })
 }
 
-// TestServerWaitsForBroker: a server that is started before its broker serves when
-// that is there, and one that is stopped before stops.
+// TestServerWaitsForBroker checks that a server that is started before its broker serves
+// once the broker is ready, and that a server can be stopped while it waits.
 func TestServerWaitsForBroker(t *testing.T) {
 	b := testenv.PrivateNATS(t)
 	b.Stop()
@@ -200,8 +200,8 @@ func TestReconnectAttempts(t *testing.T) {
 	})
 }
 
-// TestBrokerPaused: a broker that does not read makes nobody wait past his
-// deadline, however much there is to send, and closing does not wait for it either.
+// TestBrokerPaused checks that no call waits past its deadline for a broker that does not
+// read, however much there is to send, and that closing does not wait for it.
 func TestBrokerPaused(t *testing.T) {
 	b := testenv.PrivateNATS(t)
 	start(t, quietServer(), b.URL)
@@ -235,7 +235,8 @@ func TestBrokerPaused(t *testing.T) {
 	b.Resume()
 }
 
-// TestPauseIsSurvived: what a paused broker held up goes on when it reads again.
+// TestPauseIsSurvived checks that messages held up by a paused broker continue when it
+// reads again.
 func TestPauseIsSurvived(t *testing.T) {
 	b := testenv.PrivateNATS(t)
 	start(t, quietServer(), b.URL)
@@ -295,7 +296,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestStopIsNoLoss: a server that stops says nothing of a lost connection.
+// TestStopIsNoLoss checks that a server that stops reports no lost connection.
 func TestStopIsNoLoss(t *testing.T) {
 	b := testenv.NATS(t)
 	var log lockedBuffer
@@ -315,7 +316,8 @@ func TestStopWhileGone(t *testing.T) {
 	within(t, soon, "to stop", func() { r.end(t) })
 }
 
-// TestListenOnce: a listener serves once, and an address that is none is told of.
+// TestListenOnce checks that a listener serves once, and that an invalid address is
+// reported.
 func TestListenOnce(t *testing.T) {
 	b := testenv.NATS(t)
 	l := Listen(b.URL)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// ErrTooLarge: the packet exceeds the broker's max_payload (1 MiB by default). It was not
-// sent.
+// ErrTooLarge means that the packet exceeds the broker's max_payload (1 MiB by default)
+// and was not sent.
 var ErrTooLarge = errors.New("larger than the NATS server accepts")
 
 var (

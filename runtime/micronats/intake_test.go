@@ -96,8 +96,8 @@ func TestBurst(t *testing.T) {
 	eventually(t, "all events", func() bool { return handled.Load() == burst })
 }
 
-// TestOverflow: what a server cannot handle for long is dropped and told of, and it
-// goes on afterwards.
+// TestOverflow checks that a server that is overloaded for long drops messages, reports
+// it, and continues afterwards.
 func TestOverflow(t *testing.T) {
 	b := testenv.NATS(t)
 	var log lockedBuffer
@@ -121,7 +121,7 @@ func TestOverflow(t *testing.T) {
 	}
 	const burst = 20_000
 	emit(burst)
-	eventually(t, "the drop to be told", func() bool { return strings.Contains(log.String(), "some were dropped") })
+	eventually(t, "the drop is reported", func() bool { return strings.Contains(log.String(), "some were dropped") })
 	close(release)
 	eventually(t, "the rest", func() bool { return handled.Load() > fullQueue && s.Wait(t.Context()) == nil })
 	if handled.Load() >= burst {

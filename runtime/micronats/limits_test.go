@@ -53,7 +53,7 @@ func TestMaxPayload(t *testing.T) {
 		t.Errorf("stream: %s", got)
 	}
 	if err := <-failed; err == nil {
-		t.Error("the handler was not told")
+		t.Error("the handler got no error")
 	}
 	if strings.Count(log.String(), "replaced a reply by an error") != 2 {
 		t.Error(log.String())

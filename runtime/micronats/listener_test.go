@@ -16,8 +16,8 @@ func TestCall(t *testing.T) {
 	if err != nil || got != "é 😀" {
 		t.Fatalf("%q, %v", got, err)
 	}
-	_, err = micro.Call[string](t.Context(), c, micro.Name("nobody"), 1)
+	_, err = micro.Call[string](t.Context(), c, micro.Name("unserved"), 1)
 	if !errors.Is(err, micro.ErrUnreachable) {
-		t.Fatalf("nobody serves it: %v", err)
+		t.Fatalf("no subscriber: %v", err)
 	}
 }

@@ -121,7 +121,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// TestTrace: a call can be watched, and an answer that comes too late is told of.
+// TestTrace checks the hooks of a call, and that a late reply is reported.
 func TestTrace(t *testing.T) {
 	b := testenv.NATS(t)
 	start(t, quietServer(), b.URL)
@@ -163,7 +163,7 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%+v", l)
 		}
 	case <-time.After(soon):
-		t.Error("nobody told of the late answer")
+		t.Error("the late reply was not reported")
 	}
 }
 
@@ -193,8 +193,8 @@ func TestAll(t *testing.T) {
 	if diff := cmp.Diff([]string{`"items"`, `"mail"`}, got); diff != "" {
 		t.Error(diff)
 	}
-	if err := ask("nobody", soon); !errors.Is(err, micro.ErrNotServed) {
-		t.Errorf("nobody: %v", err)
+	if err := ask("unserved", soon); !errors.Is(err, micro.ErrNotServed) {
+		t.Errorf("no subscriber: %v", err)
 	}
 }
 

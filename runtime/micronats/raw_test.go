@@ -15,7 +15,7 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// rawPeer is a connection that knows nothing of packets.
+// rawPeer is a connection that does not parse packets.
 type rawPeer struct {
 	*nats.Conn
 	inbox string
@@ -75,7 +75,7 @@ func (p *rawPeer) send(t testing.TB, msg *nats.Msg) {
 	}
 }
 
-// ask sends a body and returns the first that comes back.
+// ask sends a body and returns the first reply.
 func (p *rawPeer) ask(t testing.TB, subject, body string) string {
 	t.Helper()
 	msg, err := p.Request(subject, []byte(body), soon)

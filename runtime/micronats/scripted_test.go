@@ -12,12 +12,12 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// scripted is a broker that says what the test wants. It lets everybody in, and
-// tells of each connection's first lines on said.
+// scripted is a broker that sends what the test chooses. It accepts all users, and sends
+// the first lines of each connection on received.
 type scripted struct {
-	url  string
-	said chan string
-	say  chan string // is said on the connection that is open
+	url      string
+	received chan string
+	say      chan string // is sent on the open connection
 }
 
 func newScripted(t *testing.T, info string) *scripted {
@@ -26,7 +26,7 @@ func newScripted(t *testing.T, info string) *scripted {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{url: "nats://" + socket.Addr().String(), said: make(chan string, 1000), say: make(chan string)}
+	s := &scripted{url: "nats://" + socket.Addr().String(), received: make(chan string, 1000), say: make(chan string)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -64,7 +64,7 @@ func (s *scripted) serve(conn net.Conn, info string) {
 			if line == "PING" {
 				fmt.Fprint(conn, "PONG\r\n")
 			}
-			s.said <- line
+			s.received <- line
 		case text := <-s.say:
 			fmt.Fprint(conn, text+"\r\n")
 		}
@@ -76,7 +76,7 @@ func (s *scripted) hears(t *testing.T, text string) string {
 	t.Helper()
 	var heard string
 	within(t, soon, "to hear "+text, func() {
-		for heard = ""; !strings.Contains(heard, text); heard = <-s.said {
+		for heard = ""; !strings.Contains(heard, text); heard = <-s.received {
 			continue
 		}
 	})
@@ -95,7 +95,7 @@ func TestClosedForGood(t *testing.T) {
 	b.hears(t, `SUB {"cmd":"echo"}`)
 	b.say <- `-ERR 'Something Is Wrong'`
 	b.hears(t, `SUB {"cmd":"echo"}`)
-	eventually(t, "to be told", func() bool { return strings.Contains(log.String(), "Something Is Wrong") })
+	eventually(t, "the error is logged", func() bool { return strings.Contains(log.String(), "Something Is Wrong") })
 	r.end(t)
 }
 

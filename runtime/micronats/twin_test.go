@@ -94,7 +94,7 @@ func toJSON(v any) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// describe tells of the message as NestJS's handlers tell of a NatsContext.
+// describe prints the message as NestJS's handlers print a NatsContext.
 func describe(ctx context.Context) string {
 	d := DeliveryFromContext(ctx)
 	return `{"ctor":"NatsContext","subject":` + toJSON(d.Subject) + `,"headers":` + toJSON(d.Header) + `}`

@@ -92,7 +92,7 @@ func TestRecordedCalls(t *testing.T) {
 	}
 }
 
-// replayable leaves out what no ClientProxy did, what has a clock in it, and
+// replayable omits records without a ClientProxy, records with a clock, and
 // metadata: NestJS's is in the packet, ours in headers.
 func replayable(s *scenario) bool {
 	return len(s.sent) == 1 && !strings.HasPrefix(s.name, "raw:") && !strings.Contains(s.name, "metadata") &&
@@ -122,7 +122,7 @@ func replay(t *testing.T, url string, p *rawPeer, s *scenario, version testenv.V
 	}
 	observed := observe(t, client(t, url, options...), want, metadata)
 	if strings.HasPrefix(s.name, "emit") || strings.Contains(s.name, ": emit") || strings.Contains(s.name, "(event)") {
-		observed = s.observed // an event tells nothing
+		observed = s.observed // an event has no reply
 	}
 	if diff := cmp.Diff(s.observed, observed); diff != "" {
 		t.Errorf("observed (-nest +msctl):\n%s", diff)
@@ -142,7 +142,7 @@ func idOf(body []byte) string {
 	return p.ID
 }
 
-// observe makes the recorded call and tells what its caller observes, as records do.
+// observe makes the recorded call and returns what its caller observes, as records do.
 func observe(t *testing.T, c *micro.Client, r record, metadata map[string][]string) (observed []string) {
 	t.Helper()
 	var packet struct{ Pattern, Data, ID json.RawMessage }
@@ -188,19 +188,19 @@ func compareSent(t *testing.T, want record, sent *nats.Msg) {
 	}
 }
 
-// TestNobody: the broker knows when nobody serves a subject.
-func TestNobody(t *testing.T) {
+// TestNotServed checks that the broker reports a subject without a subscriber.
+func TestNotServed(t *testing.T) {
 	b := testenv.NATS(t)
 	start(t, newTwin().Server, b.URL)
 	c := client(t, b.URL)
-	for _, name := range []string{"nobody", "orders", "orders.a.b", "logs"} {
+	for _, name := range []string{"unserved", "orders", "orders.a.b", "logs"} {
 		_, err := micro.Call[int](t.Context(), c, micro.Name(name), 1)
 		if !errors.Is(err, micro.ErrNotServed) || !errors.Is(err, micro.ErrUnreachable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := c.Emit(t.Context(), micro.Name("nobody"), 1); err != nil {
-		t.Errorf("an event to nobody: %v", err)
+	if err := c.Emit(t.Context(), micro.Name("unserved"), 1); err != nil {
+		t.Errorf("an event without a subscriber: %v", err)
 	}
 }
 
@@ -227,8 +227,8 @@ func TestBadSubjects(t *testing.T) {
 	}
 }
 
-// TestUnreachableHandlers: a handler that no subject can name is left out and told
-// of; the others are served.
+// TestUnreachableHandlers checks that a handler that no subject can name is skipped and
+// reported, and that the others are served.
 func TestUnreachableHandlers(t *testing.T) {
 	b := testenv.NATS(t)
 	var log lockedBuffer

@@ -74,8 +74,8 @@ func TestWireOrder(t *testing.T) {
 	}
 }
 
-// TestWireFull: who has much to send waits, no longer than his deadline, and until
-// the wire is closed at the latest.
+// TestWireFull checks that a sender of large messages waits until its deadline or until
+// the wire is closed, whichever is earlier.
 func TestWireFull(t *testing.T) {
 	w, d, _ := newSocket(t)
 	part := make([]byte, 1<<20)

@@ -142,7 +142,7 @@ func TestUnsendable(t *testing.T) {
 		if called == nil || !strings.Contains(called.Error(), want) {
 			t.Errorf("call: %v, want %q", called, want)
 		}
-		if err := c.Emit(ctx, micro.Name("nobody"), "x"); (err == nil || !strings.Contains(err.Error(), want)) && m.ReplyTo == "" {
+		if err := c.Emit(ctx, micro.Name("unserved"), "x"); (err == nil || !strings.Contains(err.Error(), want)) && m.ReplyTo == "" {
 			t.Errorf("emit: %v, want %q", err, want)
 		}
 	}
@@ -443,7 +443,7 @@ func TestUnexpectedReplies(t *testing.T) {
 			got <- fmt.Sprint(string(v), err)
 		}()
 		d := take(t, "the request", requests)
-		p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: "nobody's", Body: []byte(`{"response":0,"isDisposed":true}`)})
+		p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: "unknown", Body: []byte(`{"response":0,"isDisposed":true}`)})
 		p.publish("", d.ReplyTo, amqp.Publishing{Body: []byte(`{"response":0,"isDisposed":true}`)})
 		p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: d.CorrelationId, Body: []byte(body)})
 		p.publish("", d.ReplyTo, amqp.Publishing{CorrelationId: d.CorrelationId, Body: []byte(`{"response":"too late","isDisposed":true}`)})

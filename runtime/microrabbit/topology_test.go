@@ -184,11 +184,11 @@ func TestWildcardClients(t *testing.T) {
 	if d := take(t, "the event", seen); d.Exchange != q || d.RoutingKey != "orders.created" {
 		t.Errorf("%+v", d)
 	}
-	if err := c.Emit(t.Context(), micro.Name("nobody.cares"), "x"); err != nil {
+	if err := c.Emit(t.Context(), micro.Name("unserved.topic"), "x"); err != nil {
 		t.Errorf("emit: %v", err)
 	}
-	_, err := micro.Call[string](t.Context(), c, micro.Name("nobody.cares"), "x")
-	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "nobody.cares") {
+	_, err := micro.Call[string](t.Context(), c, micro.Name("unserved.topic"), "x")
+	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "unserved.topic") {
 		t.Errorf("call: %v", err)
 	}
 	if err := c.Emit(t.Context(), micro.Name(strings.Repeat("l", 256)), "x"); err == nil || !strings.Contains(err.Error(), "the routing key is 256 bytes long") {

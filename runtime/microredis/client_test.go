@@ -98,8 +98,8 @@ func TestNotServed(t *testing.T) {
 	broker := testenv.Redis(t)
 	c := client(t, broker.URL)
 	began := time.Now()
-	_, err := micro.Call[int](t.Context(), c, micro.Cmd("nobody"), 1)
-	if !errors.Is(err, micro.ErrNotServed) || !errors.Is(err, micro.ErrUnreachable) || !strings.Contains(err.Error(), `{"cmd":"nobody"}`) {
+	_, err := micro.Call[int](t.Context(), c, micro.Cmd("unserved"), 1)
+	if !errors.Is(err, micro.ErrNotServed) || !errors.Is(err, micro.ErrUnreachable) || !strings.Contains(err.Error(), `{"cmd":"unserved"}`) {
 		t.Errorf("a request: %v", err)
 	}
 	if time.Since(began) > soon/2 {
@@ -111,7 +111,7 @@ func TestNotServed(t *testing.T) {
 	uncounted := client(t, broker.URL, WithoutReceiverCount())
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := micro.Call[int](ctx, uncounted, micro.Cmd("nobody"), 1); !errors.Is(err, micro.ErrTimeout) {
+	if _, err := micro.Call[int](ctx, uncounted, micro.Cmd("unserved"), 1); !errors.Is(err, micro.ErrTimeout) {
 		t.Errorf("without the count: %v", err)
 	}
 }

@@ -137,7 +137,7 @@ func TestLeastInFlight(t *testing.T) {
 	for range 20 {
 		call()
 	}
-	eventually(t, "only calls that nobody answers wait", func() bool {
+	eventually(t, "only calls without a reply wait", func() bool {
 		if done.Load() == made {
 			call() // all went to the quick one while the other's connection was made
 		}
@@ -210,8 +210,8 @@ func TestBadFrameFromServer(t *testing.T) {
 	}
 }
 
-// TestForeignReplies: what NestJS 12 takes for a value is one (docs/wire.md 1.3),
-// and what belongs to nobody is dropped.
+// TestForeignReplies checks that everything that NestJS 12 treats as a value is one
+// (docs/wire.md 1.3), and that replies without a call are dropped.
 func TestForeignReplies(t *testing.T) {
 	p := scripted(t, func(c *peerConn) {
 		for pkt, ok := c.next(); ok; pkt, ok = c.next() {

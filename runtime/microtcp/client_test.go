@@ -44,8 +44,8 @@ func TestServerThatDoesNotRead(t *testing.T) {
 	}
 }
 
-// TestConnectionReset: whoever notices first, the reader or a writer, callers
-// hear that the connection is lost.
+// TestConnectionReset checks that callers get a lost connection, whether the reader or a
+// writer notices it first.
 func TestConnectionReset(t *testing.T) {
 	p := scripted(t, func(c *peerConn) {
 		_, _ = c.next()

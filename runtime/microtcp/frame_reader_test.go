@@ -124,8 +124,8 @@ func TestFrameReaderLosesNothing(t *testing.T) {
 	}
 }
 
-// TestFrameReaderWaitsNoLonger: a part of a frame is waited for as long as was
-// said, and nothing as long as it takes.
+// TestFrameReaderWaitsNoLonger checks that a reader waits for the rest of a frame no longer
+// than its limit, and for the first byte without a limit.
 func TestFrameReaderWaitsNoLonger(t *testing.T) {
 	l := listen(t)
 	client, err := net.Dial("tcp", l.Addr().String())

@@ -178,7 +178,7 @@ func flood(t *testing.T, addr string, inputs [][]byte, n, each int) {
 // sendFrom writes count inputs, beginning with the given one, on one connection and
 // waits for the server to close it.
 func sendFrom(addr string, inputs [][]byte, first, count int) error {
-	conn, err := net.DialTimeout("tcp", addr, patience)
+	conn, err := net.DialTimeout("tcp", addr, soon)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func sendFrom(addr string, inputs [][]byte, first, count int) error {
 		}
 		_ = peer.CloseWrite()
 	})
-	_ = peer.SetReadDeadline(time.Now().Add(patience))
+	_ = peer.SetReadDeadline(time.Now().Add(soon))
 	_, err = io.Copy(io.Discard, peer)
 	writing.Wait()
 	if errors.Is(err, os.ErrDeadlineExceeded) {

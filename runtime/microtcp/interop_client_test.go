@@ -21,7 +21,7 @@ const (
 	timedOut         = `{"error":{"name":"TimeoutError","message":"Timeout has occurred"}}`
 )
 
-// observe makes a call with our client and tells what its caller saw, in the words of the records.
+// observe makes a call with our client and returns what its caller saw, in the format of the records.
 func observe(ctx context.Context, c *micro.Client, req *micro.Request, take int) []string {
 	var seen []string
 	enough := errors.New("enough")
@@ -61,7 +61,7 @@ func TestRecordedReplies(t *testing.T) {
 			addr := startScript(t, record.ServerScript, id)
 			c := micro.NewClient(microtcp.Dial(addr))
 			defer c.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
 			if strings.Contains(record.Note, "timeout 400ms") {
 				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 			}

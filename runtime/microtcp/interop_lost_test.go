@@ -30,7 +30,7 @@ func TestNestServerKilled(t *testing.T) {
 	failed := make(chan error, waiting)
 	for range waiting {
 		go func() {
-			req := &micro.Request{Pattern: micro.Cmd("never"), Deadline: time.Now().Add(patience)}
+			req := &micro.Request{Pattern: micro.Cmd("never"), Deadline: time.Now().Add(soon)}
 			req.Trace = &micro.Trace{Wrote: func(time.Time, []byte) { begun <- struct{}{} }}
 			failed <- client.Do(context.Background(), req, micro.ReplyFunc(func(micro.Value) error { return nil }))
 		}()
@@ -52,10 +52,10 @@ func TestNestServerKilled(t *testing.T) {
 		t.Errorf("%d waiting calls took %s to fail", waiting, took)
 	}
 	if _, err := micro.Call[string](t.Context(), client, micro.Name("echo"), "x"); !errors.Is(err, micro.ErrUnreachable) {
-		t.Errorf("a call to nobody failed with %v", err)
+		t.Errorf("a call without a server failed with %v", err)
 	}
 	if err := client.Emit(t.Context(), micro.Name("user_created"), 1); !errors.Is(err, micro.ErrUnreachable) {
-		t.Errorf("an event for nobody failed with %v", err)
+		t.Errorf("an event without a server failed with %v", err)
 	}
 	testenv.Nest(t, testenv.Nest12, "--port", strconv.Itoa(server.Port))
 	if got, err := micro.Call[string](t.Context(), client, micro.Name("echo"), "after"); got != "after" || err != nil {

@@ -169,7 +169,7 @@ func wantedByNest(s *scenario, version testenv.Version) []string {
 	return emitted(s, want)
 }
 
-// emitted is how both clients here tell that an event was sent: the records show Nest's one undefined value.
+// emitted is how both clients report that an event was sent: the records show Nest's one undefined value.
 func emitted(s *scenario, want []string) []string {
 	if (strings.HasPrefix(s.name, "emit ") || strings.HasSuffix(s.name, "(event)")) && len(want) == 2 {
 		return []string{`{"emitted":true}`}
@@ -235,7 +235,7 @@ func wantedByUs(s *scenario, version testenv.Version) []string {
 		case strings.HasPrefix(s.name, "v12 metadata"):
 			line = strings.Replace(line, `"n":1`, `"n":"1"`, 1) // our metadata are strings
 		case strings.Contains(s.name, `"ctx"`):
-			line = metadataMember.ReplaceAllString(line, `,"metadata":{}`) // ours beside them are cut out
+			line = metadataMember.ReplaceAllString(line, `,"metadata":{}`) // our own members are removed
 		}
 		want = append(want, line)
 	}
@@ -255,7 +255,7 @@ func callOurs(t *testing.T, client *micro.Client, s *scenario) []string {
 	var all sync.WaitGroup
 	for i, p := range packets {
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), soon)
 			if strings.Contains(s.name, "timeout") || notInJSON(s.name) {
 				ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// patience bounds what must happen soon; it is long because many things share the machine.
-const patience = 10 * time.Second
+// soon limits the wait for things that happen at once; it is long because tests share the machine.
+const soon = 10 * time.Second
 
 // serve serves s on a free port until the test ends and returns its address.
 func serve(t testing.TB, s *micro.Server, opts ...microtcp.ListenOption) string {
@@ -47,7 +47,7 @@ func mustPattern(text string) micro.Pattern {
 func eventually(ok func() bool) bool {
 	every := time.NewTicker(2 * time.Millisecond)
 	defer every.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(soon)
 	for !ok() {
 		select {
 		case <-every.C:
@@ -70,7 +70,7 @@ type rawPeer struct {
 
 func dialRaw(t testing.TB, addr string) *rawPeer {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", addr, patience)
+	conn, err := net.DialTimeout("tcp", addr, soon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (p *rawPeer) collect() {
 	}
 }
 
-// received returns the whole frames that have come, and how the stream ended, nil while it has not.
+// received returns the complete frames received so far, and how the stream ended; nil while it is open.
 func (p *rawPeer) received() ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,8 +19,8 @@ var noID = strings.NewReplacer(`,"id":"x"`, "", `"id":"x",`, "")
 // lineDiff is cmp.Diff for lists of texts, in which none and nil are alike.
 func lineDiff(want, got []string) string { return cmp.Diff(want, got, cmpopts.EquateEmpty()) }
 
-// notInJSON are the handlers whose JavaScript results cannot be encoded: NestJS then sends nothing, and the caller learns
-// it from its own timeout. Our server says at once that it failed.
+// notInJSON are the handlers whose JavaScript results cannot be encoded: NestJS then sends nothing, and the caller
+// times out. Our server reports the failure at once.
 func notInJSON(name string) bool {
 	return strings.Contains(name, "returnBigInt") || strings.Contains(name, "returnCircular")
 }
@@ -68,7 +68,7 @@ func wantedReplies(t *testing.T, s *scenario, version testenv.Version) []string 
 	case notInJSON(s.name):
 		return []string{nodeFrame(`{"err":` + internalError + `,"isDisposed":true,"id":` + string(request.ID) + `}`)}
 	case strings.Contains(s.name, `"ctx"`) && version != testenv.Nest12:
-		// Only NestJS 12 knows metadata; the twin always tells of it.
+		// Only NestJS 12 knows metadata; the twin always reports it.
 		_, body, _ := strings.Cut(s.replies[0], "#")
 		return []string{nodeFrame(strings.Replace(body, `\"ctx\"}"}`, `\"ctx\"}","metadata":null}`, 1))}
 	case strings.Contains(s.name, "eventCount") && version == testenv.Nest10:

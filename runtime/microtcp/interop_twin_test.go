@@ -18,8 +18,8 @@ import (
 // twin is the Go service with the handlers of testdata/nest/lib, so that what was recorded of NestJS can be asked of us.
 //
 // Some results exist in JavaScript only. NaN is null once it is JSON, a function is undefined, an Error is {}: the twin
-// returns what those become. A BigInt and a circle cannot be encoded: NestJS sends nothing then and its caller waits in
-// vain; our server answers with the internal error (see the tests that name returnBigInt).
+// returns what those become. A BigInt and a circle cannot be encoded: NestJS sends nothing then, and its caller times
+// out; our server answers with the internal error (see the tests that name returnBigInt).
 type twin struct {
 	addr   string
 	server *micro.Server
@@ -54,7 +54,7 @@ func (w *twin) handled() int {
 	return w.runs
 }
 
-// count tells that an event handler of that name ran.
+// count records that an event handler of that name ran.
 func (w *twin) count(name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -192,8 +192,8 @@ func pause(ctx context.Context, ms int) error {
 	}
 }
 
-// describeContext answers what NestJS 12 tells of a TcpContext. Our metadata are strings, so a number in it is told from a
-// string by its looks.
+// describeContext returns what NestJS 12 reports of a TcpContext. Our metadata are strings, so whatever looks like a
+// number is reported as one.
 func describeContext(_ context.Context, req *micro.Request, reply micro.Reply) error {
 	metadata := "null"
 	var members []string

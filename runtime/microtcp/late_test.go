@@ -18,8 +18,8 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// TestLateReplies: each answer that comes after its call gave up is told of
-// once, with what it said; strangers' are not.
+// TestLateReplies checks that each reply that arrives after its call ended is reported
+// once with its content, and that replies without a call are not.
 func TestLateReplies(t *testing.T) {
 	release := make(chan struct{})
 	p := scripted(t, func(c *peerConn) {
@@ -29,7 +29,7 @@ func TestLateReplies(t *testing.T) {
 			late = append(late, pkt)
 		}
 		<-release
-		c.reply([]byte(`"nobody"`), `"response":1,"isDisposed":true`)
+		c.reply([]byte(`"stranger"`), `"response":1,"isDisposed":true`)
 		c.reply([]byte(`"`+strings.Repeat("0", 21)+`"`), `"response":1,"isDisposed":true`)
 		for range 3 {
 			c.reply(late[0].ID, `"response":1`) // not the end yet
@@ -68,7 +68,7 @@ func TestLateReplies(t *testing.T) {
 
 // TestTimeoutsRaceReplies: call objects are pooled. Whatever the order of
 // replies, timeouts and late replies, no reply reaches another call, and each
-// call is answered or told of late, never both.
+// call is answered or reported as late, never both.
 func TestTimeoutsRaceReplies(t *testing.T) {
 	s := quietServer()
 	moody := micro.Cmd("moody")
@@ -96,13 +96,13 @@ func TestTimeoutsRaceReplies(t *testing.T) {
 			for i := range 200 {
 				n := w*1000 + i
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.N(15000))*time.Microsecond)
-				var told atomic.Int64
+				var reported atomic.Int64
 				want := fmt.Sprint(n)
 				err := c.Do(ctx, &micro.Request{Pattern: moody, Data: []byte(want), Trace: &micro.Trace{
 					Late: func(micro.LateReply) {
 						late.Add(1)
-						if told.Add(1) > 1 {
-							t.Error("told twice of one late reply")
+						if reported.Add(1) > 1 {
+							t.Error("one late reply was reported twice")
 						}
 					},
 					Read: func(_ time.Time, packet []byte) {
@@ -138,7 +138,7 @@ func TestTimeoutsRaceReplies(t *testing.T) {
 	t.Logf("%d answered, %d gave up, %d late", answered.Load(), gaveUp.Load(), late.Load())
 }
 
-// TestCallOff: a deadline and the end of a context are told apart.
+// TestCallOff checks that a deadline and a canceled context have different errors.
 func TestCallOff(t *testing.T) {
 	p := scripted(t, func(c *peerConn) {
 		for _, ok := c.next(); ok; _, ok = c.next() {
@@ -166,8 +166,8 @@ func TestCallOff(t *testing.T) {
 	}
 }
 
-// TestSlowConsumer: other calls go on while one stream's values wait for a slow
-// caller, and what waits is bounded.
+// TestSlowConsumer checks that other calls continue while the values of one stream wait
+// for a slow caller, and that the number of waiting values is limited.
 func TestSlowConsumer(t *testing.T) {
 	big := strings.Repeat("x", 1<<20)
 	p := scripted(t, func(c *peerConn) {

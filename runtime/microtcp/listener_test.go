@@ -101,7 +101,8 @@ func TestBadFramesAreLogged(t *testing.T) {
 	}
 }
 
-// TestCannotListen: an address that is none, and one who waits for it in vain.
+// TestCannotListen checks that an invalid address is reported, also to callers that wait
+// for it.
 func TestCannotListen(t *testing.T) {
 	l := Listen("127.0.0.1:99999", WithListenRetry(0, 0))
 	if err := quietServer().Serve(t.Context(), l); err == nil || !strings.Contains(err.Error(), "listen on 127.0.0.1:99999") {

@@ -157,7 +157,7 @@ func within(t testing.TB, what string, f func()) {
 	}
 }
 
-// peer is a scripted server: it does with each connection what the test says.
+// peer is a scripted server: its behavior on each connection is chosen by the test.
 type peer struct {
 	net.Listener
 	t testing.TB

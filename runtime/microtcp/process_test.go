@@ -89,7 +89,7 @@ func callAll(c *micro.Client, n, ms int) <-chan outcome {
 	return out
 }
 
-// inFlight waits until n messages beside its own are in flight at a service.
+// inFlight waits until n messages are in flight in addition to its own at a service.
 func inFlight(t testing.TB, c *micro.Client, n int64) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d calls in flight", n), func() bool {
@@ -99,7 +99,7 @@ func inFlight(t testing.TB, c *micro.Client, n int64) {
 }
 
 // TestKill: kill -9 of a service with 1,000 calls in flight gives 1,000 errors at
-// once, and the client goes on when the service is there again. "At once" is
+// once, and the client continues when the service is ready again. "At once" is
 // under 100 ms on a machine with nothing else to do; the bound here is far below
 // the calls' own deadline, and lets a busy machine take its time.
 func TestKill(t *testing.T) {
@@ -185,7 +185,7 @@ func (l *load) end() {
 func (l *load) more(t testing.TB, n int64) {
 	t.Helper()
 	from := l.good.Load()
-	eventually(t, "calls go on", func() bool { return l.good.Load() >= from+n || t.Failed() })
+	eventually(t, "calls continue", func() bool { return l.good.Load() >= from+n || t.Failed() })
 }
 
 // TestHandOver: under load a service process hands its listening socket to the
@@ -240,7 +240,7 @@ func TestProbeBesideTheLimit(t *testing.T) {
 }
 
 // file duplicates a socket for another process. It is not l.File, whose Fd would
-// make the socket block for all who share it: an accept that blocks cannot be
+// make the socket block in all processes that share it: an accept that blocks cannot be
 // ended.
 func file(t testing.TB, l *net.TCPListener) *os.File {
 	t.Helper()

@@ -188,7 +188,7 @@ func TestStreamToDeafPeer(t *testing.T) {
 	select {
 	case <-stopped:
 	case <-time.After(soon):
-		t.Error("the stream goes on without a peer")
+		t.Error("the stream continues without a peer")
 	}
 }
 

@@ -99,7 +99,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// TestSilentAddress: an address that takes connections and says nothing, here
+// TestSilentAddress: an address that accepts connections and sends nothing, here
 // because the handshake of TLS never ends, costs no call once another is known to
 // work.
 func TestSilentAddress(t *testing.T) {
@@ -113,7 +113,7 @@ func TestSilentAddress(t *testing.T) {
 	if err := conn.addresses[0].exchange(t.Context(), first, micro.ReplyFunc(func(micro.Value) error { return nil })); err != nil {
 		t.Fatal(err)
 	}
-	within(t, "calls beside a silent address", func() {
+	within(t, "calls next to a silent address", func() {
 		for i := range 100 {
 			if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
 				t.Errorf("call %d: %v", i, err)

@@ -16,7 +16,7 @@ func TestReaderIsNotForgotten(t *testing.T) {
 		w := newWriter(ours, 0, 0, func(error) {})
 		w.cork()
 		w.mu.Lock()
-		w.writing = true // somebody yields before it writes
+		w.writing = true // another goroutine yields before it writes
 		w.buf = make([]byte, highWater+1)
 		w.crowd()
 		w.mu.Unlock()

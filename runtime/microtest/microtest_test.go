@@ -64,7 +64,7 @@ func TestCalls(t *testing.T) {
 	if _, err = micro.Call[string](t.Context(), c, greet, ""); !errors.As(err, &remote) || remote.Status != 400 || !remote.Remote() {
 		t.Errorf("error %v", err)
 	}
-	if _, err = micro.Call[string](t.Context(), c, micro.Cmd("nobody"), nil); !errors.Is(err, micro.ErrNoHandler) {
+	if _, err = micro.Call[string](t.Context(), c, micro.Cmd("unserved"), nil); !errors.Is(err, micro.ErrNoHandler) {
 		t.Errorf("error %v", err)
 	}
 	var values []int
@@ -106,7 +106,7 @@ func TestEventsAndMetadata(t *testing.T) {
 	if text := <-got; text != "it v id memory" {
 		t.Errorf("event %q", text)
 	}
-	if err := c.Emit(t.Context(), micro.Name("nobody"), nil); err != nil {
+	if err := c.Emit(t.Context(), micro.Name("unserved"), nil); err != nil {
 		t.Errorf("an event without a handler: %v", err)
 	}
 }
@@ -297,7 +297,7 @@ func TestLateReply(t *testing.T) {
 			}
 			synctest.Wait()
 			if len(late) > 0 {
-				t.Error("told twice")
+				t.Error("reported twice")
 			}
 		}
 	})

@@ -176,7 +176,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p, err := Parse(body)
 		if valid := json.Valid(body); valid != (err == nil) && strings.Count(string(body), "{")+strings.Count(string(body), "[") < 10000 {
-			t.Fatalf("error %v, encoding/json says valid: %v", err, valid)
+			t.Fatalf("error %v, valid for encoding/json: %v", err, valid)
 		}
 		if err != nil {
 			return
@@ -189,7 +189,7 @@ func FuzzParse(f *testing.F) {
 		got := members(&p)
 		for name, v := range got {
 			if strings.TrimSpace(string(want[name])) != v {
-				t.Errorf("%s is %s, encoding/json says %s", name, v, want[name])
+				t.Errorf("%s is %s, %s for encoding/json", name, v, want[name])
 			}
 		}
 		for _, name := range []string{"pattern", "data", "metadata", "id", "response", "err", "isDisposed", "status"} {

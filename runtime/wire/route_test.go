@@ -85,8 +85,8 @@ func TestRoute(t *testing.T) {
 	}
 }
 
-// TestHugePatterns would hang or crash if time were quadratic or nesting went
-// on the stack.
+// TestHugePatterns would hang or crash if time were quadratic or nesting used
+// the stack.
 func TestHugePatterns(t *testing.T) {
 	const n = 1 << 20
 	cut := `{"0":{"0":{"0":{"0":{"0":{"0":[MAX_DEPTH_REACHED]}}}}}}`

@@ -212,8 +212,8 @@ func (t *Table) miss(c *Call) {
 	}
 }
 
-// forget takes a call off the table. Whoever does so, with mu held, either is its
-// caller or ends it: nobody else refers to it afterwards.
+// forget removes a call from the table. The code that does so, with mu held, is the
+// caller or ends the call: nothing else refers to it afterwards.
 func (t *Table) forget(c *Call) {
 	delete(t.pending, c.number)
 	t.deadlines.remove(c)

@@ -49,8 +49,8 @@ type Leader struct {
 	takeOver func()
 
 	// running is the time by micro.Clock at which the handler on the leading
-	// goroutine began, and 0 while no handler runs there. Whoever resets it to 0
-	// decides who leads: the goroutine that ran the handler, or the watch.
+	// goroutine began, and 0 while no handler runs there. The goroutine that
+	// resets it to 0 decides which one leads: the goroutine that ran the handler, or the watch.
 	running atomic.Int64
 
 	// Owned by the leading goroutine.

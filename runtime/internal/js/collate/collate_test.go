@@ -11,7 +11,7 @@ import (
 )
 
 // comparePairs compares Compare of list[0] and list[1], list[2] and list[3]
-// and so on to what localeCompare says in Node.js.
+// and so on to the results of localeCompare in Node.js.
 func comparePairs(t *testing.T, list []string) {
 	t.Helper()
 	want := nodetest.Run(t, `let s = "";
@@ -79,8 +79,8 @@ func joined(parts []string) string {
 	return string(out)
 }
 
-// TestCompareOrder holds what ICU 78 says of a list in ascending order, for
-// machines that have no Node.js.
+// TestCompareOrder compares with the ascending order of ICU 78, for machines
+// without Node.js.
 func TestCompareOrder(t *testing.T) {
 	ascending := []string{
 		"", "\u0301", "\t", "_", "-", "~", "☃", "😀", "€", "1", "①", "10", "2", "9", "a", "ａ", "A", "Ａ", "a b", "a_b", "a-b", "a.b",

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// The zoo: types with every feature of the package, and types that are none of
-// its business.
+// The zoo: types with every feature of the package, and types that it does
+// not support.
 
 type (
 	color   string
@@ -250,7 +250,7 @@ func zooTypes() []reflect.Type {
 	return types
 }
 
-// Two embedded structs with methods: which of them a deaf struct has, nobody knows.
+// Two embedded structs with methods: a deaf struct has neither, because they are ambiguous.
 func (loud) MarshalJSON() ([]byte, error)   { return []byte(`"loud"`), nil }
 func (louder) MarshalJSON() ([]byte, error) { return []byte(`"louder"`), nil }
 func (*loud) UnmarshalJSON([]byte) error    { return nil }
