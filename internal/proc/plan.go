@@ -20,7 +20,7 @@ type unit struct {
 	// process can take over without a gap.
 	inherits bool
 	dir      string   // the working directory
-	env      []string // complete, except for what differs between starts
+	env      []string // complete, except for the variables that change with each start
 	needs    []string // the services to wait for
 	url      string   // where other services reach it, without a password
 	// reportsReady is set if each process reports on a private socket when its

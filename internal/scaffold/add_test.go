@@ -12,7 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// change edits a file as a person would.
+// change edits a file like a user.
 func change(t *testing.T, dir, name, old, now string) {
 	t.Helper()
 	path := filepath.Join(dir, filepath.FromSlash(name))
@@ -28,7 +28,7 @@ func change(t *testing.T, dir, name, old, now string) {
 	}
 }
 
-// edited returns what becomes of a file.
+// edited returns the new content of a file.
 func edited(t *testing.T, r Result, name string) string {
 	t.Helper()
 	for _, f := range r.Files {
@@ -110,7 +110,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 	}
 }
 
-// TestLocalEditsAreNamed: msctl's own files are not written over where somebody
+// TestLocalEditsAreNamed checks that generated files are not overwritten if the user
 // changed them.
 func TestLocalEditsAreNamed(t *testing.T) {
 	dir := t.TempDir()
@@ -131,7 +131,8 @@ func TestLocalEditsAreNamed(t *testing.T) {
 	}
 }
 
-// TestByHand: what msctl does not recognize it leaves alone, and says so.
+// TestByHand checks that msctl does not change code that it does not recognize, and
+// reports it.
 func TestByHand(t *testing.T) {
 	dir := t.TempDir()
 	makeShop(t, dir)

@@ -130,8 +130,8 @@ func TestBrokersAddedToOneOnTCP(t *testing.T) {
 	}
 	makeWorkspace(t, whole, w)
 	got, want := tree(t, dir), tree(t, whole)
-	// What a person reads may have its parts in another order; go.sum keeps what
-	// the tests of the modules before needed.
+	// The parts of documentation may be in a different order; go.sum keeps the entries for
+	// tests of earlier modules.
 	for _, name := range []string{"README.md", ".env.example", "compose.yaml", "msctl.yaml", "go.sum"} {
 		for line := range strings.Lines(want[name]) {
 			if !strings.Contains(got[name], strings.TrimSpace(line)) && name != "README.md" {
@@ -256,7 +256,7 @@ func TestComposeHangsTogether(t *testing.T) {
 		for service, s := range file.Services {
 			for _, needed := range names(s.DependsOn) {
 				if _, ok := file.Services[needed]; !ok {
-					t.Errorf("%s: %s depends on %s, which is not there", name, service, needed)
+					t.Errorf("%s: %s depends on %s, which does not exist", name, service, needed)
 				}
 			}
 			for _, v := range s.Volumes {

@@ -33,7 +33,7 @@ func goTool(t *testing.T, dir string, env []string, command ...string) string {
 }
 
 // TestGenerated makes the default workspace, adds a service and a handler to it,
-// and holds the result to what a person would: it is formatted and vetted, its
+// and checks the result as a user would: it is formatted and vetted, its
 // services build without a network and with an empty module cache and import
 // nothing but the standard library and the runtime, its own tests pass with the
 // race detector, and it runs: every message through HTTP, and one through orders
@@ -124,7 +124,7 @@ func open(t *testing.T, dir string) *Dir {
 	return d
 }
 
-// logs collects what a program says.
+// logs collects the output of a program.
 type logs struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -177,7 +177,7 @@ func start(t *testing.T, dir, name string, env ...string) *logs {
 			t.Errorf("%s: %v", name, err)
 		}
 		if t.Failed() {
-			t.Logf("%s said:\n%s", name, said)
+			t.Logf("output of %s:\n%s", name, said)
 		}
 	})
 	return said

@@ -95,14 +95,14 @@ func startWorker(t *testing.T, dir, rabbit string) worker {
 		_ = w.cmd.Process.Kill()
 		_ = w.cmd.Wait()
 		if t.Failed() {
-			t.Logf("notifications said:\n%s", w.said)
+			t.Logf("output of notifications:\n%s", w.said)
 		}
 	})
 	return w
 }
 
-// mails counts the mails to somebody.
-func (w worker) mails(to string) int {
+// emails counts the emails to one address.
+func (w worker) emails(to string) int {
 	return strings.Count(w.said.String(), `"msg":"email not sent: SMTP_URL is not set","service":"notifications","to":"`+to+`"`)
 }
 
@@ -121,13 +121,13 @@ func runNotifications(t *testing.T, dir, rabbit string) {
 		c.want(201, "POST", "/orders", fmt.Sprintf(`{"itemId":1,"quantity":1,"email":%q}`, email), "email", email)
 	}
 	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99}`)
-	c.want(400, "POST", "/orders", `{"itemId":1,"quantity":1,"email":"nobody"}`, "message", "[email must be an email]")
+	c.want(400, "POST", "/orders", `{"itemId":1,"quantity":1,"email":"invalid"}`, "message", "[email must be an email]")
 	order("ada@shop.example")
-	eventually(t, "the mail", func() bool { return first.mails("ada@shop.example") == 1 })
+	eventually(t, "the email", func() bool { return first.emails("ada@shop.example") == 1 })
 	c.want(200, "GET", "/notifications/counts", "", "sent", 1, "failed", 0)
 
-	// The worker fails, dies while the message waits, and another goes on. Orders
-	// are taken while there is none.
+	// The worker fails, dies while the message waits, and another continues. Orders
+	// are accepted in the meantime.
 	order("bob@busy.example")
 	eventually(t, "the first attempt fails", func() bool { return strings.Contains(first.said.String(), "the mail server is busy") })
 	_ = first.cmd.Process.Kill()
@@ -137,14 +137,14 @@ func runNotifications(t *testing.T, dir, rabbit string) {
 	eventually(t, "the second attempt", func() bool {
 		return strings.Contains(second.said.String(), `"attempt":2,"error":"the mail server is busy"`)
 	})
-	eventually(t, "the mail that had to wait", func() bool { return second.mails("eve@shop.example") == 1 })
-	if n := second.mails("ada@shop.example"); n != 0 {
-		t.Errorf("a mail was sent again %d times", n)
+	eventually(t, "the email that had to wait", func() bool { return second.emails("eve@shop.example") == 1 })
+	if n := second.emails("ada@shop.example"); n != 0 {
+		t.Errorf("an email was sent again %d times", n)
 	}
 	deadLettersOf(t, rabbit, order)
 }
 
-// deadLettersOf sends what cannot be handled and looks at what becomes of it.
+// deadLettersOf sends messages that cannot be handled and checks the dead-letter queue.
 func deadLettersOf(t *testing.T, rabbit string, order func(email string)) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

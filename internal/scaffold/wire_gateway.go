@@ -29,7 +29,7 @@ func (d *Dir) wireGateway(r *Result, s Service) error {
 	if known, err := d.declared(path.Dir(name)); err != nil {
 		return err
 	} else if !known["transport"] {
-		r.byHand("the gateway in %s was created by an older msctl: compare gateway.go, config.go, and services.go with those that `msctl new` creates, and call %sRoutes",
+		r.byHand("the gateway in %s was created by an older msctl: compare gateway.go, config.go, and services.go to those of `msctl new`, and call %sRoutes",
 			path.Dir(name), s.Ident())
 		return nil
 	}

@@ -74,7 +74,7 @@ func TestFileList(t *testing.T) {
 	}
 }
 
-// TestFirstLines: the first line of every file says whose it is.
+// TestFirstLines checks that the first line of every file states its owner.
 func TestFirstLines(t *testing.T) {
 	for _, w := range samples(t) {
 		for path, f := range rendered(t, w) {
@@ -97,12 +97,12 @@ func checkFirstLine(t *testing.T, path string, f File) {
 		t.Errorf("%s does not say whose it is: %q", path, first)
 	}
 	if generated && !f.Generated {
-		t.Errorf("%s says that it is generated, its File does not", path)
+		t.Errorf("%s is marked as generated, its File is not", path)
 	}
 }
 
-// TestManifest: the generated msctl.yaml is one that msctl takes, and says what
-// was asked for.
+// TestManifest checks that the generated msctl.yaml is valid and contains the requested
+// services.
 func TestManifest(t *testing.T) {
 	w := shop()
 	w.Services = append(w.Services, Service{Name: "mail-out", Port: 3010},

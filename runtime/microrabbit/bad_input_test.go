@@ -32,7 +32,7 @@ func badBodies() []string {
 		`{"data":1,"id":"x"}`, `{"pattern":"zzz","data":1,"id":"x"}`, `{"pattern":null,"data":1,"id":"x"}`, `{"pattern":true,"data":1,"id":"x"}`,
 		`{"pattern":"echo","data":null,"id":"x"}`, `{"pattern":{},"data":2,"id":"x"}`, `{"pattern":"__proto__","data":1,"id":"x"}`,
 		`{"pattern":"echo","data":1,"id":null}`, `{"pattern":"echo","data":1,"id":0}`, `{"pattern":"echo","data":1,"id":""}`,
-		`{"pattern":"echo","data":1,"id":{"a":[1]}}`, `{"pattern":"nobody","data":1,"id":12345678901234567890}`, `{"pattern":"nobody","data":1,"id":1.0}`,
+		`{"pattern":"echo","data":1,"id":{"a":[1]}}`, `{"pattern":"unserved","data":1,"id":12345678901234567890}`, `{"pattern":"unserved","data":1,"id":1.0}`,
 		`{"pattern":"echo","data":1,"data":2,"id":"x","id":"y"}`, ` { "pattern" : "echo" , "data" : 1 , "id" : "x" } `,
 		`{"pattern":"echo","more":1,"data":1,"id":"x"}`, `{"pattern":"\"echo\"","data":1,"id":"x"}`, `{"pattern":"{\"cmd\":\"echo\"}","data":1,"id":"x"}`,
 		`{"pattern":"echo","data":"` + "\xff" + `","id":"x"}`, `{"pattern":"echo","data":"\ud83d","id":"x"}`, `{"pattern":"echo","data":1}`, `{"pattern":"echo"}`,
@@ -109,7 +109,7 @@ func TestManyBadBodies(t *testing.T) {
 			p := dialPeer(t, b.URL)
 			bodies := slices.DeleteFunc(badBodies(), func(s string) bool { return len(s) > 1000 })
 			for i := range 50_000 {
-				p.publish("", q, amqp.Publishing{ReplyTo: "nobody", Body: []byte(bodies[i%len(bodies)])})
+				p.publish("", q, amqp.Publishing{ReplyTo: "unserved", Body: []byte(bodies[i%len(bodies)])})
 			}
 			eventually(t, "the queue is empty", func() bool { return p.depth(q) == 0 })
 			if got, err := micro.Call[string](t.Context(), c, echo, "after"); err != nil || got != "after" {

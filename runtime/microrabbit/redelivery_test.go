@@ -68,7 +68,7 @@ func TestRedelivery(t *testing.T) {
 	start(t, s, Listen(b.URL, q, WithAck(AckAfterHandling), quickRedelivery, WithTopology(Topology{DeadLetter: dead})))
 	c := dial(t, b.URL, q)
 	for name, want := range map[string]int{"fine": 1, "once": 2, "always": 3, "panic": 3} {
-		ctx := WithMessage(t.Context(), Message{MessageID: "id-" + name, Headers: map[string]any{"x-mine": "h", "CC": []any{"nobody"}}})
+		ctx := WithMessage(t.Context(), Message{MessageID: "id-" + name, Headers: map[string]any{"x-mine": "h", "CC": []any{"unserved"}}})
 		if err := c.Emit(ctx, noted, name); err != nil {
 			t.Fatal(err)
 		}

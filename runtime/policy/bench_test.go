@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// variants are the policies whose costs are told apart.
+// variants are the policies whose costs are compared.
 func variants() map[string]*policy.Policy {
 	retry := policy.New(policy.WithTimeout(time.Second), policy.WithRetries(2), policy.WithBackoff(policy.Constant(time.Second)))
 	return map[string]*policy.Policy{

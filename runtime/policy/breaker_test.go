@@ -108,8 +108,8 @@ func TestBreakerCycle(t *testing.T) {
 	})
 }
 
-// TestBreakerJudges: what tells that the service is unwell, what that it is
-// well, and what tells nothing.
+// TestBreakerJudges checks which results count as failures, which as successes, and
+// which do not count.
 func TestBreakerJudges(t *testing.T) {
 	cases := map[string]struct {
 		err  error
@@ -191,7 +191,7 @@ func TestBreakerWindow(t *testing.T) {
 
 // TestBreakerAndRetries: a retry that is sure to be held back is not waited for,
 // one that is due after the cooldown is made, and one that meets an opened
-// breaker after its wait is told of.
+// breaker after its wait is reported.
 func TestBreakerAndRetries(t *testing.T) {
 	one := policy.Breaker{Ratio: 1, Minimum: 1, Window: time.Second, Cooldown: 100 * ms}
 	cases := []struct {
@@ -235,8 +235,8 @@ func TestBreakerAndRetries(t *testing.T) {
 	}
 }
 
-// TestBreakerProbes: as many as it says are let through at a time; what ends
-// without a verdict, in a panic too, makes room for another.
+// TestBreakerProbes checks that the configured number of probes is let through at a time;
+// a probe that ends without a verdict, also in a panic, makes room for another.
 func TestBreakerProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		two := small
@@ -267,8 +267,8 @@ func TestBreakerProbes(t *testing.T) {
 	})
 }
 
-// TestBreakerForgetsOldAttempts: what began before the breaker opened says
-// nothing about the service after it.
+// TestBreakerForgetsOldAttempts checks that attempts from before the breaker opened do not
+// count after it.
 func TestBreakerForgetsOldAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBreakerRig(policy.WithBreaker(small))

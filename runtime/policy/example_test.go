@@ -94,7 +94,7 @@ func (s *sluggish) Exchange(ctx context.Context, req *micro.Request, reply micro
 func ExampleWithHedge() {
 	p := policy.New(
 		policy.WithHedge(policy.Hedge{Delay: 5 * time.Millisecond}),
-		policy.WithBudget(0.1, 1), // a hedge for every tenth request and one a second at the most
+		policy.WithBudget(0.1, 1), // at most one hedge per ten requests, plus one per second
 		policy.WithHooks(policy.Hooks{
 			Ended: func(_ context.Context, a policy.Attempt) {
 				fmt.Printf("attempt %d, a hedge: %t, then %s\n", a.Number, a.Hedge, a.Next)

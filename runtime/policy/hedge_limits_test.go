@@ -15,8 +15,8 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// TestHedgeBudget: a hedge takes a token, and without one there is none, while
-// the request goes on.
+// TestHedgeBudget checks that a hedge takes a token, and that without a token there is no
+// hedge while the request continues.
 func TestHedgeBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var refused []policy.Refusal
@@ -43,7 +43,7 @@ func TestHedgeBudget(t *testing.T) {
 }
 
 // TestHedgeBreaker: hedges count for the breaker, there are none unless it is
-// closed, and one that was outrun says nothing.
+// closed, and one that lost does not count.
 func TestHedgeBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newBreakerRig(hedgeAt(10*ms, 1), policy.WithTimeout(100*ms), policy.WithBreaker(small))
@@ -97,7 +97,7 @@ func TestHedgeCanceled(t *testing.T) {
 
 // TestHedgeAnsweredTogether: what a transport still does after its attempt was
 // outrun: an answer that is complete was one, only dropped; of any other the
-// transport is told that nobody wants the rest.
+// transport is notified that the rest is not needed.
 func TestHedgeAnsweredTogether(t *testing.T) {
 	cases := map[string]struct {
 		values []micro.Value
@@ -166,8 +166,8 @@ func TestHedgePanics(t *testing.T) {
 	}
 }
 
-// TestHedgeReplyStops: a caller that wants no more values ends the request with
-// its own error.
+// TestHedgeReplyStops checks that a caller that rejects further values ends the request
+// with its own error.
 func TestHedgeReplyStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: []step{{takes: 20 * ms, values: []string{"1", "2"}, every: ms}}}

@@ -19,7 +19,7 @@ func hedgeAt(d time.Duration, most int) policy.Option {
 	return policy.WithHedge(policy.Hedge{Delay: d, Max: most})
 }
 
-// ended is an attempt as Ended tells of it.
+// ended is an attempt as Ended reports it.
 type ended struct {
 	Number int
 	Hedge  bool
@@ -128,7 +128,7 @@ func TestHedge(t *testing.T) {
 			late: []int{1, 2},
 		},
 		{
-			name:   "a stream is whose value came first, and nobody else's",
+			name:   "the first value decides which attempt's stream it is",
 			steps:  []step{{takes: 60 * ms, values: []string{"a", "b"}, every: 10 * ms, value: "c"}, {takes: 15 * ms, values: []string{"x", "y"}, every: ms, value: "z"}},
 			want:   []seen{{0, 1, 100 * ms}, {50 * ms, 2, 150 * ms}},
 			values: []string{"a", "b", "c"},

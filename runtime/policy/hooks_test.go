@@ -13,8 +13,8 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// told is an attempt with its times since the request began.
-type told struct {
+// observed is an attempt with its times since the request began.
+type observed struct {
 	Number            int
 	Start, Wrote, End time.Duration
 	Err               error
@@ -28,7 +28,7 @@ func TestHooks(t *testing.T) {
 			begin   = time.Now()
 			req     = &micro.Request{Deadline: begin.Add(time.Second)}
 			started []int
-			ended   []told
+			ended   []observed
 			late    []policy.Late
 		)
 		p := policy.New(
@@ -39,7 +39,7 @@ func TestHooks(t *testing.T) {
 					if a.Request != req {
 						t.Error("an attempt's Request is not the caller's")
 					}
-					ended = append(ended, told{a.Number, a.Start.Sub(begin), a.Wrote.Sub(begin), a.End.Sub(begin), a.Err, a.Next, a.Delay})
+					ended = append(ended, observed{a.Number, a.Start.Sub(begin), a.Wrote.Sub(begin), a.End.Sub(begin), a.Err, a.Next, a.Delay})
 				},
 				Late: func(_ context.Context, l policy.Late) { late = append(late, l) },
 			}),
@@ -50,7 +50,7 @@ func TestHooks(t *testing.T) {
 		}
 		<-time.After(100 * ms) // for the late answer
 		synctest.Wait()
-		want := []told{
+		want := []observed{
 			{1, 0, 0, 100 * ms, micro.ErrTimeout, policy.Retry, 10 * ms},
 			{2, 110 * ms, 110 * ms, 115 * ms, remote("503"), policy.Retry, 20 * ms},
 			{3, 135 * ms, 135 * ms, 135 * ms, nil, policy.Done, 0},
@@ -95,7 +95,7 @@ func TestNextTellsWhyNot(t *testing.T) {
 	}
 }
 
-// TestCallersTraceIsKept: bench listens, and so does who asked for -v.
+// TestCallersTraceIsKept checks that the hooks of bench and the trace of -v both work.
 func TestCallersTraceIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wrote, late := 0, 0
@@ -108,7 +108,7 @@ func TestCallersTraceIsKept(t *testing.T) {
 		<-time.After(20 * ms)
 		synctest.Wait()
 		if wrote != 1 || late != 1 {
-			t.Errorf("the caller's trace was told of %d writes and %d late answers, want 1 and 1", wrote, late)
+			t.Errorf("the caller's trace got %d writes and %d late answers, want 1 and 1", wrote, late)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func TestLatencyClasses(t *testing.T) {
 	}
 }
 
-// TestLatencyQuantile compares with sorting what was told.
+// TestLatencyQuantile compares with sorting the latencies.
 func TestLatencyQuantile(t *testing.T) {
 	for _, q := range []float64{0.5, 0.9, 0.95, 0.99, 0.999} {
 		random := rand.New(rand.NewPCG(3, 4))

@@ -190,7 +190,7 @@ func TestTransient(t *testing.T) {
 }
 
 // TestClientWaitsAsLongAsThePolicy: a policy that may take longer than a client
-// waits by itself makes the client wait; what is said after it wins.
+// waits by itself makes the client wait; a later option wins.
 func TestClientWaitsAsLongAsThePolicy(t *testing.T) {
 	for name, tt := range map[string]struct {
 		options []micro.ClientOption

@@ -85,14 +85,15 @@ func TestFromSettingsThatAreWrong(t *testing.T) {
 	}
 }
 
-// TestAs: all but the hooks is the other's; a budget that is the same goes on.
+// TestAs checks that everything except the hooks is copied, and that an equal budget
+// continues.
 func TestAs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		told := 0
-		hooks := policy.WithHooks(policy.Hooks{Ended: func(context.Context, policy.Attempt) { told++ }})
+		reported := 0
+		hooks := policy.WithHooks(policy.Hooks{Ended: func(context.Context, policy.Attempt) { reported++ }})
 		p := preset("nest", policy.WithBudget(0, 5), hooks)
 		failing(t, p.With(policy.WithBackoff(policy.Backoff{})), 3) // 2 retries each: 5 tokens are spent
-		told = 0
+		reported = 0
 		for name, c := range map[string]struct {
 			other   *policy.Policy
 			retries int
@@ -102,16 +103,16 @@ func TestAs(t *testing.T) {
 			"no budget":       {policy.New(policy.WithRetries(1)), 10},
 			"never":           {policy.New(policy.WithRetries(1), policy.WithRetryOn("never")), 0},
 		} {
-			told = 0
+			reported = 0
 			next := p.With(policy.As(c.other))
 			if next.Settings() != c.other.Settings() {
 				t.Errorf("%s: %+v, want %+v", name, next.Settings(), c.other.Settings())
 			}
-			if got := failing(t, next, 10); got != c.retries || told != 10+got {
-				t.Errorf("%s: %d retries and %d attempts told of, want %d retries", name, got, told, c.retries)
+			if got := failing(t, next, 10); got != c.retries || reported != 10+got {
+				t.Errorf("%s: %d retries and %d attempts reported, want %d retries", name, got, reported, c.retries)
 			}
 		}
-		if told == 0 {
+		if reported == 0 {
 			t.Error("the hooks are gone")
 		}
 	})

@@ -25,8 +25,8 @@ type step struct {
 	panics bool
 }
 
-// script is a transport that treats the n-th attempt as the n-th step says, the
-// last step being for all further ones, and honors the attempt's deadline as a
+// script is a transport that handles the n-th attempt according to the n-th step, and all
+// further ones according to the last step, and honors the attempt's deadline as a
 // micro.Conn does.
 type script struct {
 	steps []step
@@ -86,8 +86,8 @@ func (s *script) note(req *micro.Request, now time.Time) *step {
 	return &s.steps[min(len(s.seen), len(s.steps))-1]
 }
 
-// wait takes the step's time; a call that gives up before is told of the late
-// answer like by a transport.
+// wait takes the step's time; a call that ends earlier gets the late reply
+// reported, as a transport does.
 func (step *step) wait(ctx context.Context, req *micro.Request, began time.Time) error {
 	takes := time.NewTimer(step.takes)
 	defer takes.Stop()

@@ -101,7 +101,7 @@ func TestBudget(t *testing.T) {
 				}
 				<-time.After(time.Second)
 				if got := failing(t, p, 1000); got != c.aSecondLater {
-					t.Errorf("%d retries a second later, want %d", got, c.aSecondLater)
+					t.Errorf("one second later: %d retries, want %d", got, c.aSecondLater)
 				}
 			})
 		})
@@ -119,7 +119,7 @@ func TestBudgetDoesNotSaveUp(t *testing.T) {
 	})
 }
 
-// TestWithSharesTheBudget: a changed policy goes on with what is left.
+// TestWithSharesTheBudget checks that a changed policy continues with the remaining budget.
 func TestWithSharesTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := policy.New(policy.WithRetries(1), policy.WithBudget(0, 5))

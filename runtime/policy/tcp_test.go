@@ -53,8 +53,7 @@ func serveHeld(t *testing.T, release <-chan struct{}) (address string, arrived <
 	return at.String(), seen
 }
 
-// TestLateOverTCP: an attempt that was given up is told of when its answer comes
-// after all, whether it timed out, was canceled with its request, or was outrun
+// TestLateOverTCP: an abandoned attempt is reported when its reply arrives, whether it timed out, was canceled with its request, or was outrun
 // by a hedge.
 func TestLateOverTCP(t *testing.T) {
 	errLeft := errors.New("the caller has left")
@@ -74,7 +73,7 @@ func TestLateOverTCP(t *testing.T) {
 			late := make(chan policy.Late, 10)
 			conn := microtcp.Dial(address)
 			defer func() { _ = conn.Close() }()
-			if _, err := micro.Call[int](t.Context(), micro.NewClient(conn), micro.Cmd("nobody's"), 0); !errors.Is(err, micro.ErrNoHandler) {
+			if _, err := micro.Call[int](t.Context(), micro.NewClient(conn), micro.Cmd("unserved"), 0); !errors.Is(err, micro.ErrNoHandler) {
 				t.Fatalf("connect: %v", err) // so that the attempts need not
 			}
 			client := micro.NewClient(conn, policy.New(c.opts...).With(policy.WithHooks(policy.Hooks{
@@ -90,7 +89,7 @@ func TestLateOverTCP(t *testing.T) {
 				t.Errorf("answer %d, %v, want %v", answer, err, c.want)
 			}
 			if len(late) > 0 {
-				t.Error("told as late before it was answered")
+				t.Error("reported as late before it was answered")
 			}
 			close(release)
 			if l := <-late; l.Number != 1 || l.Err != nil || l.By < 0 {

@@ -20,11 +20,3 @@ var exemptions = []exemption{
 	{"testdata/script/run_detached.txtar", "nobody", "the name of a service"},
 	{"testdata/script/run_usage.txtar", "nobody.invalid", "a host name"},
 }
-
-// pending lists folders whose text has not been rewritten yet. They are checked
-// when they are named as an argument, and counted by -count.
-var pending = []string{
-	"internal/proc/",
-	"internal/scaffold/",
-	"runtime/",
-}

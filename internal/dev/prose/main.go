@@ -23,7 +23,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"text/tabwriter"
 )
 
@@ -44,9 +43,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *count {
 		printCounts(stdout, found)
 		return 0
-	}
-	if flags.NArg() == 0 {
-		found = slices.DeleteFunc(found, isPending)
 	}
 	for _, f := range found {
 		fmt.Fprintf(stdout, "%s:%d:%d: %q: use %s\n", f.path, f.line, f.column, f.text, f.rule.use)
@@ -82,11 +78,6 @@ func checkTracked(paths []string) ([]finding, error) {
 		found = append(found, check(path, src, extract(src))...)
 	}
 	return found, nil
-}
-
-// isPending reports whether a finding is in a folder that has not been rewritten.
-func isPending(f finding) bool {
-	return slices.ContainsFunc(pending, func(folder string) bool { return strings.HasPrefix(f.path, folder) })
 }
 
 func printCounts(w io.Writer, found []finding) {

@@ -71,7 +71,7 @@ func newProgram(t workspace.Transport, natsServer []string, dir, name string) (*
 	return p, nil
 }
 
-// nats runs a second msctl process as a NATS server without persistence.
+// nats runs another msctl process as a NATS server without persistence.
 func (p *Program) nats(words []string, port int) error {
 	if len(words) == 0 {
 		return errors.New("msctl cannot start one here")

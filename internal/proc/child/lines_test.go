@@ -39,7 +39,7 @@ func TestReadLines(t *testing.T) {
 	}
 }
 
-// TestEndlessLine checks that a line without an end is delivered in pieces, completely.
+// TestEndlessLine checks that an endless line is delivered completely, in pieces.
 func TestEndlessLine(t *testing.T) {
 	const size = 2*maxLine + 1000
 	pieces, total := 0, 0
