@@ -186,7 +186,7 @@ func (p part) rate() (vegeta.ConstantPacer, error) {
 	number, unit, hasUnit := strings.Cut(p.text, "/")
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return none, p.wrong(0, "a rate must start with a number greater than 0, such as 500/s")
+		return none, p.wrong(0, "a rate must be a number greater than 0 and a unit, such as 500/s")
 	}
 	per, err := parseRateUnit(unit)
 	if hasUnit && err != nil {
