@@ -40,7 +40,7 @@ type intake struct {
 }
 
 const (
-	// queueLength leaves room foreverything one read may bring when fullQueue
+	// queueLength leaves room for everything one read may bring when fullQueue
 	// messages are waiting: the smallest message takes 13 bytes on the wire, and
 	// one read returns at most 32 KiB.
 	fullQueue   = 1024

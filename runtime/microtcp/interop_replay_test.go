@@ -97,7 +97,7 @@ func checkCounts(t *testing.T, w *twin, s *scenario, version testenv.Version) {
 	}
 }
 
-// TestRecordedErrors asks forevery failing handler of NestJS and wants the same reply packets.
+// TestRecordedErrors calls every failing handler of NestJS and wants the same reply packets.
 func TestRecordedErrors(t *testing.T) {
 	for _, version := range testenv.Versions() {
 		t.Run(string(version), func(t *testing.T) {

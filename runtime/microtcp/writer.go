@@ -203,7 +203,7 @@ func (w *writer) shrink() {
 func (w *writer) write(out []byte) error {
 	for len(out) > 0 {
 		if now := time.Now(); w.stall > 0 && w.deadline.Sub(now) < w.stall {
-			w.deadline = now.Add(w.stall + time.Second) // a second ahead, so not forevery write
+			w.deadline = now.Add(w.stall + time.Second) // a second ahead, so not for every write
 			if err := w.conn.SetWriteDeadline(w.deadline); err != nil {
 				return err
 			}
