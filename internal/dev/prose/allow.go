@@ -5,7 +5,6 @@ var exemptions = []exemption{
 	{"internal/dev/prose/", "", "the phrases themselves"},
 	{"runtime/gateway/ui/", "", "third-party files"},
 	{"internal/exit/exit.go", "Said", "the name of a function"},
-	{"internal/cli/wizard_linux_test.go", "is there twice", "asserted text of internal/cli"},
 	{"internal/load/report/threshold_test.go", "errors < 1 %", "input of a user"},
 	{"internal/cli/main_test.go", `"nobody"`, "the name of a queue"},
 	{"internal/cli/main_test.go", "nobody", "the name of a test case"},
