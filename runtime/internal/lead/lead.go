@@ -14,6 +14,7 @@
 package lead
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,8 +50,8 @@ type Leader struct {
 	takeOver func()
 
 	// running is the time by micro.Clock at which the handler on the leading
-	// goroutine began, and 0 while no handler runs there. The goroutine that
-	// resets it to 0 decides which one leads: the goroutine that ran the handler, or the watch.
+	// goroutine began, and 0 while no handler runs there. Whether the goroutine that
+	// ran the handler or the watch resets it to 0 decides who leads from then on.
 	running atomic.Int64
 
 	// Owned by the leading goroutine.
@@ -60,7 +61,8 @@ type Leader struct {
 
 // Init makes l a leader that w watches. When a handler takes too long, w calls
 // takeOver, which must not block: it starts the goroutine that leads from then on.
-// The old leader is still in its handler and keeps the memory of its message.
+// The old leader is still in its handler and keeps the memory of its message. Its
+// Handle returns after takeOver has, so a sync.WaitGroup may count the leaders.
 func (l *Leader) Init(w *Watch, takeOver func()) {
 	l.watch, l.takeOver = w, takeOver
 	l.seat = w.last.Add(1) % Seats
@@ -86,6 +88,7 @@ func (l *Leader) Handle(in Inbound) (leading bool) {
 	// fields of l by now, and running may hold the start of a handler of that
 	// goroutine. It never holds began again, because the clock has moved on.
 	if !l.running.CompareAndSwap(int64(began), 0) {
+		l.watch.awaitReplacement()
 		return false
 	}
 	l.clock = end
@@ -135,6 +138,8 @@ type Watch struct {
 	seats  [Seats]atomic.Pointer[Leader]
 	asleep atomic.Bool
 	wake   chan struct{}
+
+	replacing sync.Mutex // held while a leader is replaced
 }
 
 // Start starts the goroutine. The returned function ends it, and waits for it: no
@@ -191,14 +196,31 @@ func (w *Watch) look() (busy bool) {
 		}
 		busy = true
 		began := l.running.Load()
-		if began == 0 || now-began <= int64(timeLimit) || !l.running.CompareAndSwap(began, 0) {
-			continue
+		if began != 0 && now-began > int64(timeLimit) {
+			w.replace(l, began)
 		}
-		// The swap succeeded, so the old leader is still in its handler and will
-		// not touch l again: its fields are ours until takeOver hands them on.
-		l.seated, l.clock = false, 0
-		w.seats[i].Store(nil)
-		l.takeOver()
 	}
 	return busy
+}
+
+// replace makes another goroutine lead unless the handler that began then has
+// returned.
+func (w *Watch) replace(l *Leader, began int64) {
+	w.replacing.Lock()
+	defer w.replacing.Unlock()
+	if !l.running.CompareAndSwap(began, 0) {
+		return
+	}
+	// The swap succeeded, so the old leader is still in its handler and will not
+	// touch l again: its fields are ours until takeOver hands them on.
+	l.seated, l.clock = false, 0
+	w.seats[l.seat].Store(nil)
+	l.takeOver()
+}
+
+// awaitReplacement returns when the replacement that a leader has just noticed is
+// complete.
+func (w *Watch) awaitReplacement() {
+	w.replacing.Lock()
+	defer w.replacing.Unlock()
 }

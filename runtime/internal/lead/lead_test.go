@@ -1,6 +1,7 @@
 package lead
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -209,6 +210,26 @@ func (inboundFunc) Go()        {}
 func (f inboundFunc) RunAt(start time.Duration) time.Duration {
 	f(start)
 	return micro.Clock()
+}
+
+// TestReplaced checks that Handle of a replaced leader returns after takeOver, so that
+// a count of the leaders does not pass through 0 in between.
+func TestReplaced(t *testing.T) {
+	var w Watch
+	defer w.Start()()
+	replacing := make(chan struct{})
+	var replaced atomic.Bool
+	var l Leader
+	l.Init(&w, func() {
+		close(replacing)
+		for range 10_000 {
+			runtime.Gosched() // the handler returns in the meantime
+		}
+		replaced.Store(true)
+	})
+	if l.Handle(inboundFunc(func(time.Duration) { <-replacing })) || !replaced.Load() {
+		t.Error("Handle returned before takeOver did")
+	}
 }
 
 // TestRace runs leaders whose handlers take about as long as the watch allows: however
