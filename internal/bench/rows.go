@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"unicode/utf8"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/shorthand"
@@ -45,10 +43,11 @@ func (m *Message) readRows(stdin io.Reader) (rows []json.RawMessage, err error) 
 		if len(line) == 0 {
 			continue
 		}
-		if err := m.checkRow(n, line); err != nil {
+		row, err := shorthand.ParseJSON(fmt.Sprintf("%s, line %d", m.DataFile, n), string(line))
+		if err != nil {
 			return nil, err
 		}
-		if rows = append(rows, slices.Clone(line)); len(rows) > maxRows {
+		if rows = append(rows, row); len(rows) > maxRows {
 			return nil, exit.Usagef("--data-file: %s has more than %d lines", m.DataFile, maxRows)
 		}
 	}
@@ -61,16 +60,4 @@ func (m *Message) readRows(stdin io.Reader) (rows []json.RawMessage, err error) 
 		return nil, exit.Usagef("--data-file: %s has no lines", m.DataFile)
 	}
 	return rows, nil
-}
-
-// checkRow returns an error that points into line n if it is not JSON.
-func (m *Message) checkRow(n int, line []byte) error {
-	what := fmt.Sprintf("%s, line %d", m.DataFile, n)
-	if !utf8.Valid(line) {
-		return exit.Usagef("%s is not valid UTF-8", what)
-	}
-	if problem := shorthand.CheckJSON(string(line)); problem != nil {
-		return exit.PointAt(what, string(line), problem.Offset, problem.Message)
-	}
-	return nil
 }

@@ -1,17 +1,14 @@
 package bench
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/report"
-	"github.com/msctl/msctl/internal/policytext"
 )
 
 // setting parses a value of one setting into a Spec.
@@ -209,25 +206,5 @@ func ParseThreshold(text string) (report.Threshold, error) {
 	return t, pointed("threshold", text, err)
 }
 
-// pointed turns a syntax error of any parser into the usage error that points at the
-// position in a flag's value. Other errors, and nil, are returned as they are.
-func pointed(name, text string, err error) error {
-	var (
-		ofFault     *fault.SyntaxError
-		ofThreshold *report.SyntaxError
-		ofRate      *load.SyntaxError
-		ofPolicy    *policytext.SyntaxError
-	)
-	what := "--" + name
-	switch {
-	case errors.As(err, &ofFault):
-		return exit.PointAt(what, text, ofFault.Offset, ofFault.Message)
-	case errors.As(err, &ofThreshold):
-		return exit.PointAt(what, text, ofThreshold.Offset, ofThreshold.Message)
-	case errors.As(err, &ofRate):
-		return exit.PointAt(what, text, ofRate.Offset, ofRate.Message)
-	case errors.As(err, &ofPolicy):
-		return exit.PointAt(what, text, ofPolicy.Offset, ofPolicy.Message)
-	}
-	return err
-}
+// pointed points an error of a parser at its position in the value of a setting.
+func pointed(name, text string, err error) error { return exit.PointInto("--"+name, text, err) }

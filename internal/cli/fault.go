@@ -141,15 +141,14 @@ func (o *faultOptions) complete(ctx context.Context) (err error) {
 // usage errors that point into the text.
 func (o *faultOptions) parse(what, text string) (fault.Fault, error) {
 	f, err := fault.Parse(text)
-	var wrong *fault.SyntaxError
-	if errors.As(err, &wrong) {
-		return f, exit.PointAt(what, text, wrong.Offset, wrong.Message)
+	if err != nil {
+		return f, exit.PointInto(what, text, err)
 	}
 	var refused *fault.RefusedError
 	if errors.As(f.Check(o.raw), &refused) {
 		return f, exit.PointAt(what, text, len(text)-len(strings.TrimLeft(text, " \t")), refused.Reason)
 	}
-	return f, err
+	return f, nil
 }
 
 // findTarget returns the target of --to, or the default outside a workspace.

@@ -9,7 +9,6 @@ import (
 
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/shorthand"
@@ -63,13 +62,11 @@ func (m *messenger) each(ctx context.Context) error {
 }
 
 func (m *messenger) line(ctx context.Context, text string) error {
-	if !utf8.ValidString(text) {
-		return exit.Usagef("the data is not valid UTF-8")
+	data, err := shorthand.ParseJSON("the data", text)
+	if err != nil {
+		return err
 	}
-	if problem := shorthand.CheckJSON(text); problem != nil {
-		return exit.PointAt("the data", text, problem.Offset, problem.Message)
-	}
-	return m.once(ctx, json.RawMessage(text))
+	return m.once(ctx, data)
 }
 
 // repeat sends the message as often as --repeat and --watch require.

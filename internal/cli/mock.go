@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -127,7 +126,7 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 	for _, text := range o.stalls {
 		stall, err := capacity.ParseStall(text)
 		if err != nil {
-			return mockSyntax("--stall", text, err)
+			return exit.PointInto("--stall", text, err)
 		}
 		o.plan = append(o.plan, stall)
 	}
@@ -160,7 +159,7 @@ func (o *mockOptions) readListen() (err error) {
 func (o *mockOptions) times(byCapacity bool) (capacity.Distribution, error) {
 	d, err := capacity.ParseDistribution(o.serviceTime)
 	if err != nil {
-		return d, mockSyntax("--service-time", o.serviceTime, err)
+		return d, exit.PointInto("--service-time", o.serviceTime, err)
 	}
 	if named := !strings.ContainsAny(o.serviceTime, "0123456789"); !byCapacity && !named {
 		return d, nil
@@ -175,9 +174,8 @@ func (o *mockOptions) times(byCapacity bool) (capacity.Distribution, error) {
 // parseCapacity parses a rate and returns it per second.
 func parseCapacity(what, text string) (float64, error) {
 	pacer, err := load.ParseRate(text)
-	var at *load.SyntaxError
-	if errors.As(err, &at) {
-		return 0, exit.PointAt(what, text, at.Offset, at.Message)
+	if err != nil {
+		return 0, exit.PointInto(what, text, err)
 	}
 	rate := pacer.Rate(0)
 	if rate > capacity.MaxRate || rate < capacity.MinRate {
@@ -186,24 +184,12 @@ func parseCapacity(what, text string) (float64, error) {
 	return rate, nil
 }
 
-// mockSyntax turns a syntax error into the usage error that points into the text.
-func mockSyntax(what, text string, err error) error {
-	var at *capacity.SyntaxError
-	if errors.As(err, &at) {
-		return exit.PointAt(what, text, at.Offset, at.Message)
-	}
-	return err
-}
-
 // parseAnswer checks that a reply is JSON.
 func parseAnswer(text string) (json.RawMessage, error) {
 	if !utf8.ValidString(text) {
 		return nil, exit.Usagef("--answer is not valid UTF-8: %q", text)
 	}
-	if problem := shorthand.CheckJSON(text); problem != nil {
-		return nil, exit.PointAt("--answer", text, problem.Offset, problem.Message)
-	}
-	return json.RawMessage(strings.TrimSpace(text)), nil
+	return shorthand.ParseJSON("--answer", text)
 }
 
 // checkListen checks an address to listen on.

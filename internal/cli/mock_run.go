@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
@@ -174,7 +175,7 @@ func (m *mock) command(line string) (quit bool) {
 	case word == "stall":
 		d, err := capacity.ParseStallLength(rest)
 		if err != nil {
-			m.fail(mockSyntax("stall", rest, err))
+			m.fail(exit.PointInto("stall", rest, err))
 			return false
 		}
 		m.stall(d)

@@ -1,6 +1,7 @@
 package exit
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -18,6 +19,19 @@ type Pointer struct {
 // offset. what names the text.
 func PointAt(what, text string, offset int, message string) error {
 	return WithCode(Pointer{what, text, offset, message}, Usage)
+}
+
+// PointInto returns the usage error that points at the position of a parser's error in
+// text. what names the text. Other errors, and nil, are returned as they are.
+func PointInto(what, text string, err error) error {
+	var at interface {
+		Position() (offset int, message string)
+	}
+	if !errors.As(err, &at) {
+		return err
+	}
+	offset, message := at.Position()
+	return PointAt(what, text, offset, message)
 }
 
 // Error returns the column (and the line, in input with several lines), the message,

@@ -20,6 +20,9 @@ type SyntaxError struct {
 // Error returns the message without the position.
 func (e *SyntaxError) Error() string { return e.Message }
 
+// Position returns Offset and Message.
+func (e *SyntaxError) Position() (offset int, message string) { return e.Offset, e.Message }
+
 // ParseRate parses a rate greater than 0: 500/s, 500 (per second), 30000/m, 1.5/s,
 // or 5/100ms. The error is a *SyntaxError.
 func ParseRate(text string) (vegeta.ConstantPacer, error) { return part{text: text}.rate() }

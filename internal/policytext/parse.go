@@ -30,6 +30,9 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s %q, column %d: %s", e.What, e.Text, column, e.Message)
 }
 
+// Position returns Offset and Message.
+func (e *SyntaxError) Position() (offset int, message string) { return e.Offset, e.Message }
+
 // source is a text that is being parsed.
 type source struct{ what, text string }
 

@@ -66,10 +66,7 @@ func PreparedData(args []string, stdin io.Reader, prepare func(string) (string, 
 	if text, err = prepare(text); err != nil {
 		return nil, err
 	}
-	if problem := CheckJSON(text); problem != nil {
-		return nil, exit.PointAt(what, text, problem.Offset, problem.Message)
-	}
-	return json.RawMessage(strings.TrimSpace(text)), nil
+	return ParseJSON(what, text)
 }
 
 // looksLikeJSON distinguishes JSON from fields by the first character. Of the words,

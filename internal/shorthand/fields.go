@@ -114,7 +114,7 @@ func fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
 	if !isJSON {
 		return json.RawMessage(quoteJSON(text)), nil, nil
 	}
-	problem := CheckJSON(text)
+	problem := checkJSON(text)
 	switch {
 	case problem != nil && what != "":
 		return nil, nil, exit.PointAt(what, text, problem.Offset, problem.Message)

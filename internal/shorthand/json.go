@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -14,8 +16,8 @@ type Problem struct {
 	Message string
 }
 
-// CheckJSON returns nil if text is exactly one JSON value (RFC 8259).
-func CheckJSON(text string) *Problem {
+// checkJSON returns nil if text is exactly one JSON value (RFC 8259).
+func checkJSON(text string) *Problem {
 	if json.Valid([]byte(text)) {
 		return nil
 	}
@@ -32,6 +34,18 @@ func CheckJSON(text string) *Problem {
 		message += " (JSON strings require double quotes)"
 	}
 	return &Problem{malformed.Offset, message}
+}
+
+// ParseJSON returns text, which must be exactly one JSON value in UTF-8, without the
+// space around it. what names the text in the error, which is a usage error.
+func ParseJSON(what, text string) (json.RawMessage, error) {
+	if !utf8.ValidString(text) {
+		return nil, exit.Usagef("%s is not valid UTF-8", what)
+	}
+	if problem := checkJSON(text); problem != nil {
+		return nil, exit.PointAt(what, text, problem.Offset, problem.Message)
+	}
+	return json.RawMessage(strings.TrimSpace(text)), nil
 }
 
 func startsWithLetter(text string) bool {

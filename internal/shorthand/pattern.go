@@ -69,7 +69,7 @@ func parsePattern(arg string) (json.RawMessage, error) {
 		}
 		return raw, nil
 	}
-	if problem := CheckJSON(text); problem != nil {
+	if problem := checkJSON(text); problem != nil {
 		return nil, wrong(shift+problem.Offset, problem.Message)
 	}
 	return json.RawMessage(text), nil
@@ -78,7 +78,7 @@ func parsePattern(arg string) (json.RawMessage, error) {
 // wordPattern parses the forms that are not JSON.
 func wordPattern(text string) (json.RawMessage, *Problem) {
 	if key, value, ok := strings.Cut(text, ":="); ok && isPatternKey(key) {
-		if problem := CheckJSON(value); problem != nil {
+		if problem := checkJSON(value); problem != nil {
 			return nil, &Problem{len(key) + 2 + problem.Offset, problem.Message}
 		}
 		return json.RawMessage(`{` + quoteJSON(key) + `:` + value + `}`), nil

@@ -170,9 +170,9 @@ func TestCheckJSON(t *testing.T) {
 		{strings.Repeat("[", 10001) + strings.Repeat("]", 10001), 0, "nested too deeply"},
 	}
 	for _, tt := range tests {
-		p := CheckJSON(tt.text)
+		p := checkJSON(tt.text)
 		if p == nil || p.Offset != tt.offset || !strings.Contains(p.Message, tt.part) {
-			t.Errorf("CheckJSON(%.20q) = %+v, want offset %d and %q", tt.text, p, tt.offset, tt.part)
+			t.Errorf("checkJSON(%.20q) = %+v, want offset %d and %q", tt.text, p, tt.offset, tt.part)
 		}
 	}
 }
@@ -187,8 +187,8 @@ func FuzzDataFields(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if problem := CheckJSON(text); problem != nil && (problem.Offset < 0 || problem.Offset > len(text)) {
-			t.Fatalf("CheckJSON(%q) = %+v", text, problem)
+		if problem := checkJSON(text); problem != nil && (problem.Offset < 0 || problem.Offset > len(text)) {
+			t.Fatalf("checkJSON(%q) = %+v", text, problem)
 		}
 		args := strings.Split(text, "\n")
 		for _, arg := range args {

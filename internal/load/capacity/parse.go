@@ -19,6 +19,9 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("service time %q, byte %d: %s", e.Text, e.Offset, e.Message)
 }
 
+// Position returns Offset and Message.
+func (e *SyntaxError) Position() (offset int, message string) { return e.Offset, e.Message }
+
 // The limits of the parameters.
 const (
 	maxTime  = time.Hour

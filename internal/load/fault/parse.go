@@ -22,6 +22,9 @@ type SyntaxError struct {
 // Error returns the position and the message.
 func (e *SyntaxError) Error() string { return fmt.Sprintf("offset %d: %s", e.Offset, e.Message) }
 
+// Position returns Offset and Message.
+func (e *SyntaxError) Position() (offset int, message string) { return e.Offset, e.Message }
+
 // Parse parses a fault:
 //
 //	KIND[=VALUE][@START[+LENGTH]] [share=20%] [status=429] [message="too busy"] [first=3] [pattern=PATTERN]

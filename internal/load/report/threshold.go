@@ -119,6 +119,9 @@ type SyntaxError struct {
 // Error returns the message.
 func (e *SyntaxError) Error() string { return e.Message }
 
+// Position returns Offset and Message.
+func (e *SyntaxError) Position() (offset int, message string) { return e.Offset, e.Message }
+
 // ParseThreshold parses METRIC OPERATOR VALUE, with or without spaces: p99<50ms,
 // attempt-p90<=2ms, goodput>99%, goodput>=450/s, errors<1%, timeouts<10,
 // amplification<1.2, wasted<5%, late<1, recovery<3s. Its error is a *SyntaxError.
