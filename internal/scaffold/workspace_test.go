@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"flag"
 	"go/build/constraint"
 	"os"
 	"path/filepath"
@@ -11,10 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/test/golden"
 	"github.com/msctl/msctl/internal/workspace"
 )
-
-var update = flag.Bool("update", false, "write the golden files again")
 
 func shop() Workspace {
 	return Workspace{Name: "shop", Services: DefaultServices(), Version: "test"}
@@ -58,19 +56,7 @@ func TestFileList(t *testing.T) {
 			}
 		}
 		got := strings.Join(paths, "\n") + "\n"
-		golden := filepath.Join("..", "..", "testdata", "golden", name)
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got); -update writes it again:\n%s", name, diff)
-		}
+		golden.Check(t, filepath.Join("..", "..", "testdata", "golden", name), got)
 	}
 }
 

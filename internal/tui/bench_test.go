@@ -1,10 +1,8 @@
 package tui
 
 import (
-	"flag"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,9 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) {
 	// In tests, its renderer does not query the terminal, and its input reader ends with
@@ -120,19 +117,7 @@ func checkView(t *testing.T, m *model, name string) {
 	if strings.Contains(got, "\x1b") {
 		t.Error("escape codes without colors")
 	}
-	path := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got+"\n"); diff != "" {
-		t.Errorf("%s -want +got (-update rewrites it)\n%s", path, diff)
-	}
+	golden.Check(t, filepath.Join("testdata", name+".txt"), got+"\n")
 }
 
 func checkSize(t *testing.T, view string, width, height int) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/msctl/msctl/internal/load/compare"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/test/golden"
 )
 
 // world is a simulated machine and service. Its zero value is an idle machine.
@@ -346,7 +347,7 @@ func TestCompareTexts(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var text, marked, markdown, object bytes.Buffer
-			for _, err := range []error{c.Text(&text, noColor{}), c.Text(&marked, tags{}), c.Markdown(&markdown), c.JSON(&object)} {
+			for _, err := range []error{c.Text(&text, golden.Plain{}), c.Text(&marked, golden.Tags{}), c.Markdown(&markdown), c.JSON(&object)} {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -356,8 +357,8 @@ func TestCompareTexts(t *testing.T) {
 					t.Errorf("longer than 80 columns: %s", line)
 				}
 			}
-			golden(t, name+".txt", marked.Bytes())
-			golden(t, name+".md", markdown.Bytes())
+			golden.Check(t, "testdata/"+name+".txt", marked.String())
+			golden.Check(t, "testdata/"+name+".md", markdown.String())
 			var back compare.Comparison
 			if err := json.Unmarshal(object.Bytes(), &back); err != nil {
 				t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/test/golden"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -51,7 +52,7 @@ func TestCSV(t *testing.T) {
 	if err := d.CSV(&out); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "plain.csv", out.Bytes())
+	golden.Check(t, "testdata/plain.csv", out.String())
 	out.Reset()
 	if err := hostileDocument(t).CSV(&out); err != nil {
 		t.Fatal(err)
@@ -92,7 +93,7 @@ func TestJUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "plain" || name == "collapse" || name == "collapsed" {
-			golden(t, name+".xml", out.Bytes())
+			golden.Check(t, "testdata/"+name+".xml", out.String())
 		}
 		checkJUnit(t, d, out.Bytes())
 	}
@@ -157,7 +158,7 @@ func TestMarkdown(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "plain" || name == "collapse" || name == "collapsed" {
-			golden(t, name+".md", out.Bytes())
+			golden.Check(t, "testdata/"+name+".md", out.String())
 		}
 	}
 	if err := sample(t).Markdown(broken{}); err == nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/policytext"
+	"github.com/msctl/msctl/internal/test/golden"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -197,7 +198,7 @@ func render(t *testing.T, d *report.Document) {
 	}
 	d.Hold([]report.Threshold{threshold})
 	for name, err := range map[string]error{
-		"text": d.Text(&out, noColor{}), "page": d.HTML(&out), "CSV": d.CSV(&out), "JUnit": d.JUnit(&out), "Markdown": d.Markdown(&out),
+		"text": d.Text(&out, golden.Plain{}), "page": d.HTML(&out), "CSV": d.CSV(&out), "JUnit": d.JUnit(&out), "Markdown": d.Markdown(&out),
 		"file": d.Save(&out),
 	} {
 		if err != nil {

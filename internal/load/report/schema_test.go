@@ -3,7 +3,6 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/test/golden"
 )
 
 // schemaOf compiles the published schema, with validation of formats.
@@ -38,19 +38,7 @@ func schemaOf(t *testing.T) *jsonschema.Schema {
 
 // TestSchemaIsPublished compares the copy in docs/ with the embedded schema.
 func TestSchemaIsPublished(t *testing.T) {
-	path := filepath.Join("..", "..", "..", "docs", "bench.schema.json")
-	if *update {
-		if err := os.WriteFile(path, []byte(report.Schema()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	published, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(report.Schema(), string(published)); diff != "" {
-		t.Errorf("%s differs (-update rewrites it)\n%s", path, diff)
-	}
+	golden.Check(t, filepath.Join("..", "..", "..", "docs", "bench.schema.json"), report.Schema())
 }
 
 // asJSON returns a document as generic JSON.

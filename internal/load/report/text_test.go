@@ -2,9 +2,6 @@ package report_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,27 +11,8 @@ import (
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/test/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// tags marks colored text, so that the golden files show the colors.
-type tags struct{}
-
-func (tags) Good(text string) string { return "{+" + text + "+}" }
-func (tags) Bad(text string) string  { return "{!" + text + "!}" }
-func (tags) Warn(text string) string { return "{?" + text + "?}" }
-func (tags) Dim(text string) string  { return text }
-func (tags) Bold(text string) string { return text }
-
-// noColor is a terminal without colors.
-type noColor struct{}
-
-func (noColor) Good(text string) string { return text }
-func (noColor) Bad(text string) string  { return text }
-func (noColor) Warn(text string) string { return text }
-func (noColor) Dim(text string) string  { return text }
-func (noColor) Bold(text string) string { return text }
 
 // documents returns all samples by name.
 func documents(t *testing.T) map[string]*report.Document {
@@ -78,11 +56,11 @@ func TestText(t *testing.T) {
 	for name, d := range documents(t) {
 		t.Run(name, func(t *testing.T) {
 			var out, bare bytes.Buffer
-			if err := d.Text(&out, tags{}); err != nil {
+			if err := d.Text(&out, golden.Tags{}); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".txt", out.Bytes())
-			if err := d.Text(&bare, noColor{}); err != nil {
+			golden.Check(t, "testdata/"+name+".txt", out.String())
+			if err := d.Text(&bare, golden.Plain{}); err != nil {
 				t.Fatal(err)
 			}
 			for line := range strings.SplitSeq(bare.String(), "\n") {
@@ -98,7 +76,7 @@ func TestText(t *testing.T) {
 func TestTextOfASavedRun(t *testing.T) {
 	for name, d := range documents(t) {
 		var before, after, file bytes.Buffer
-		if err := d.Text(&before, tags{}); err != nil {
+		if err := d.Text(&before, golden.Tags{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Save(&file); err != nil {
@@ -108,7 +86,7 @@ func TestTextOfASavedRun(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if err := read.Text(&after, tags{}); err != nil {
+		if err := read.Text(&after, golden.Tags{}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(before.String(), after.String()); diff != "" {
@@ -129,27 +107,10 @@ func TestDoubtfulSeconds(t *testing.T) {
 		res.Seconds = append(res.Seconds, p)
 	}
 	var out bytes.Buffer
-	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, noColor{}); err != nil {
+	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, golden.Plain{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "doubtful: 4 of 12 seconds (3 s, 7–9 s): the generator fell behind"; !strings.Contains(out.String(), want) {
 		t.Errorf("missing: %s\n%s", want, out.String())
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s -want +got (-update rewrites it)\n%s", path, diff)
 	}
 }
