@@ -14,16 +14,27 @@ import (
 	"github.com/msctl/msctl/internal/load"
 )
 
-// refused wants a syntax error at a column of the text.
-func refused(t *testing.T, text string, err error, column int, message string) {
+// badText is a text that a parser rejects, with the column and a part of the message.
+type badText struct {
+	text    string
+	column  int
+	message string
+}
+
+// refuse wants a syntax error for each text.
+func refuse(t *testing.T, parse func(text string) error, texts []badText) {
 	t.Helper()
-	var at *load.SyntaxError
-	if !errors.As(err, &at) {
-		t.Errorf("%q: %v, want a syntax error", text, err)
-		return
-	}
-	if got := utf8.RuneCountInString(text[:at.Offset]) + 1; got != column || !strings.Contains(at.Message, message) {
-		t.Errorf("%q: column %d: %s, want column %d: …%s…", text, got, at.Message, column, message)
+	for _, want := range texts {
+		err := parse(want.text)
+		var at *load.SyntaxError
+		if !errors.As(err, &at) {
+			t.Errorf("%q: %v, want a syntax error", want.text, err)
+			continue
+		}
+		column := utf8.RuneCountInString(want.text[:at.Offset]) + 1
+		if column != want.column || !strings.Contains(at.Message, want.message) {
+			t.Errorf("%q: column %d: %s, want column %d: …%s…", want.text, column, at.Message, want.column, want.message)
+		}
 	}
 }
 
@@ -63,11 +74,7 @@ func TestParseRamp(t *testing.T) {
 			t.Errorf("%s: %v to %v, %v, want %v", text, from, to, err, want)
 		}
 	}
-	for _, c := range []struct {
-		text    string
-		column  int
-		message string
-	}{
+	refuse(t, func(text string) error { _, _, err := load.ParseRamp(text); return err }, []badText{
 		{"", 1, "a ramp is"},
 		{"100/s", 6, "a ramp is"},
 		{"..5/s", 1, "a rate must be a number"},
@@ -76,10 +83,7 @@ func TestParseRamp(t *testing.T) {
 		{"5/s..6/x", 8, "the unit must be"},
 		{"0..0/s", 1, "greater than 0"},
 		{"5/s..1e9/s", 6, "10 million"},
-	} {
-		_, _, err := load.ParseRamp(c.text)
-		refused(t, c.text, err, c.column, c.message)
-	}
+	})
 }
 
 func TestParseSine(t *testing.T) {
@@ -94,11 +98,7 @@ func TestParseSine(t *testing.T) {
 			t.Errorf("%s: -want +got\n%s", text, diff)
 		}
 	}
-	for _, c := range []struct {
-		text    string
-		column  int
-		message string
-	}{
+	refuse(t, func(text string) error { _, err := load.ParseSine(text); return err }, []badText{
 		{"", 1, "missing period"},
 		{"500/s±200/s", 12, "missing period"},
 		{"500/s:30s", 6, "missing swing"},
@@ -108,10 +108,7 @@ func TestParseSine(t *testing.T) {
 		{"500/s±500/s:30s", 7, "less than the mean"},
 		{"500/s±200/s:", 13, "invalid duration"},
 		{"500/s±200/s:-1s", 13, "greater than 0"},
-	} {
-		_, err := load.ParseSine(c.text)
-		refused(t, c.text, err, c.column, c.message)
-	}
+	})
 }
 
 // maxStages is how many stages a load can have.
@@ -130,11 +127,7 @@ func TestParseStages(t *testing.T) {
 			t.Errorf("%s: -want +got\n%s", text, diff)
 		}
 	}
-	for _, c := range []struct {
-		text    string
-		column  int
-		message string
-	}{
+	refuse(t, func(text string) error { _, err := load.ParseStages(text); return err }, []badText{
 		{"", 1, "a stage is"},
 		{"5/s:1s,", 8, "a stage is"},
 		{"5/s:1s,6/s", 11, "a stage is"},
@@ -145,10 +138,7 @@ func TestParseStages(t *testing.T) {
 		{"5/s:0s", 1, "a length greater than 0"},
 		{"5/s:1h,5/s:2562047h", 12, "at most 1000h"},
 		{strings.Repeat("1:1s,", maxStages) + "1:1s", 5*maxStages + 1, "at most"},
-	} {
-		_, err := load.ParseStages(c.text)
-		refused(t, c.text, err, c.column, c.message)
-	}
+	})
 }
 
 // FuzzRates: every text is a rate, or a syntax error that points into it.

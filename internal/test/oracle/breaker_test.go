@@ -3,7 +3,6 @@ package oracle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 	"testing/synctest"
@@ -14,7 +13,6 @@ import (
 	"github.com/failsafe-go/failsafe-go/hedgepolicy"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/failsafe-go/failsafe-go/timeout"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/micro"
@@ -117,18 +115,7 @@ func TestHedgeAgainstFailsafe(t *testing.T) {
 		"all fail, then answered": {{takes: 130 * ms, err: remote("503")}, {takes: 140 * ms, err: micro.ErrConnectionLost}, {takes: 91 * ms}},
 		"all fail":                {{takes: 130 * ms, err: micro.ErrUnreachable}},
 	}
-	for _, s := range settings {
-		for name, steps := range scripts {
-			t.Run(fmt.Sprintf("%s/%s", policytext.Describe(s), name), func(t *testing.T) {
-				var ours, theirs outcome
-				synctest.Test(t, func(t *testing.T) { ours = runOurs(s, steps) })
-				synctest.Test(t, func(t *testing.T) { theirs = hedgeFailsafe(s, steps) })
-				if diff := cmp.Diff(theirs, ours); diff != "" {
-					t.Errorf("-failsafe +policy\n%s", diff)
-				}
-			})
-		}
-	}
+	compareOutcomes(t, settings, scripts, hedgeFailsafe)
 }
 
 func hedgeFailsafe(s policy.Settings, steps []step) outcome {

@@ -3,17 +3,13 @@ package oracle
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/failsafe-go/failsafe-go/timeout"
-	"github.com/google/go-cmp/cmp"
 
-	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -39,18 +35,7 @@ func TestRetriesAgainstFailsafe(t *testing.T) {
 		"never answers":            {{takes: time.Hour}},
 		"slow, refused, answers":   {{takes: 250 * time.Millisecond, err: remote("504")}, {err: errOther}, {}},
 	}
-	for _, s := range settings {
-		for name, steps := range scripts {
-			t.Run(fmt.Sprintf("%s/%s", policytext.Describe(s), name), func(t *testing.T) {
-				var ours, theirs outcome
-				synctest.Test(t, func(t *testing.T) { ours = runOurs(s, steps) })
-				synctest.Test(t, func(t *testing.T) { theirs = runFailsafe(s, steps) })
-				if diff := cmp.Diff(theirs, ours); diff != "" {
-					t.Errorf("-failsafe +policy\n%s", diff)
-				}
-			})
-		}
-	}
+	compareOutcomes(t, settings, scripts, runFailsafe)
 }
 
 func runOurs(s policy.Settings, steps []step) outcome {

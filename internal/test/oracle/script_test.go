@@ -6,13 +6,19 @@ package oracle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -76,3 +82,21 @@ func remote(status string) error {
 }
 
 var errOther = errors.New("another error")
+
+// compareOutcomes checks that each script ends under each of the settings as it does
+// under failsafe-go, which reference runs.
+func compareOutcomes(t *testing.T, settings []policy.Settings, scripts map[string][]step, reference func(policy.Settings, []step) outcome) {
+	t.Helper()
+	for _, s := range settings {
+		for name, steps := range scripts {
+			t.Run(fmt.Sprintf("%s/%s", policytext.Describe(s), name), func(t *testing.T) {
+				var ours, theirs outcome
+				synctest.Test(t, func(t *testing.T) { ours = runOurs(s, steps) })
+				synctest.Test(t, func(t *testing.T) { theirs = reference(s, steps) })
+				if diff := cmp.Diff(theirs, ours); diff != "" {
+					t.Errorf("-failsafe +policy\n%s", diff)
+				}
+			})
+		}
+	}
+}
