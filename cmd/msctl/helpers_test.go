@@ -125,16 +125,7 @@ func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 
 // eventually waits until a condition holds. The timeout is long, because a broker starts
 // slowly on a busy machine.
-func eventually(holds func() bool) bool {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); <-tick.C {
-		if holds() {
-			return true
-		}
-	}
-	return false
-}
+func eventually(holds func() bool) bool { return testenv.Poll(90*time.Second, holds) }
 
 // expandFile is `expand FILE`. It replaces $NAME in FILE by the value of the variable.
 func expandFile(ts *testscript.TestScript, neg bool, args []string) {

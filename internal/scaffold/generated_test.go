@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,10 +12,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // goTool runs the go command, or another one, in dir.
@@ -124,24 +124,6 @@ func open(t *testing.T, dir string) *Dir {
 	return d
 }
 
-// logs collects the output of a program.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -155,9 +137,9 @@ func freePort(t *testing.T) string {
 
 // start runs a program until the test ends, then asks it to stop and wants it to
 // leave with 0.
-func start(t *testing.T, dir, name string, env ...string) *logs {
+func start(t *testing.T, dir, name string, env ...string) *testenv.Log {
 	t.Helper()
-	said := &logs{}
+	said := &testenv.Log{}
 	cmd := exec.Command(filepath.Join(dir, "bin", name+exe()))
 	cmd.Dir, cmd.Stderr, cmd.Stdout = dir, said, said
 	cmd.Env = append(os.Environ(), append([]string{"LOG_LEVEL=debug", "LOG_FORMAT=json"}, env...)...)
@@ -233,17 +215,10 @@ func (c client) want(status int, method, path, body string, members ...any) {
 	}
 }
 
-// eventually polls until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
+// eventually waits until ok returns true.
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-tick.C {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not in time: %s", what)
+	testenv.Eventually(t, 20*time.Second, what, ok)
 }
 
 // runShop starts the programs and speaks to them.
@@ -277,7 +252,7 @@ func runShop(t *testing.T, dir string) {
 		_, item := c.do("GET", "/items/1", "")
 		return fmt.Sprint(item["sold"], item["views"]) == "2 1"
 	})
-	for name, said := range map[string]*logs{"orders": ordersLog, "items": itemsLog} {
+	for name, said := range map[string]*testenv.Log{"orders": ordersLog, "items": itemsLog} {
 		eventually(t, name+" logs the correlation id of the HTTP request", func() bool {
 			return strings.Contains(said.String(), `"correlation_id":"test-post-1"`)
 		})

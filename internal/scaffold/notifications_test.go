@@ -80,12 +80,12 @@ func TestGeneratedNotifications(t *testing.T) {
 // worker is a run of notifications that the test may kill.
 type worker struct {
 	cmd  *exec.Cmd
-	said *logs
+	said *testenv.Log
 }
 
 func startWorker(t *testing.T, dir, rabbit string) worker {
 	t.Helper()
-	w := worker{exec.Command(filepath.Join(dir, "bin", "notifications"+exe())), &logs{}}
+	w := worker{exec.Command(filepath.Join(dir, "bin", "notifications"+exe())), &testenv.Log{}}
 	w.cmd.Dir, w.cmd.Stderr = dir, w.said
 	w.cmd.Env = append(os.Environ(), rabbit, "LOG_FORMAT=json")
 	if err := w.cmd.Start(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 func TestContextOfHandlers(t *testing.T) {
@@ -111,8 +113,8 @@ func TestEventsOutliveTheirConnection(t *testing.T) {
 }
 
 func TestExpiredWorkIsNotStarted(t *testing.T) {
-	var log logged
-	s := NewServer(logTo(&log))
+	var log testenv.Log
+	s := NewServer(WithLogger(log.Logger()))
 	ran := false
 	capture(s, func(context.Context, *Request) { ran = true })
 	want := []string{failure(`{"status":504,"message":"the deadline passed before the work was started"}`)}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/wire"
 
 	"github.com/google/go-cmp/cmp"
@@ -299,8 +300,8 @@ func TestOrder(t *testing.T) {
 // TestCallerGone checks that a stream is stopped when its caller has gone, which is not a
 // failure of the handler.
 func TestCallerGone(t *testing.T) {
-	var log logged
-	s := NewServer(logTo(&log))
+	var log testenv.Log
+	s := NewServer(WithLogger(log.Logger()))
 	stopped := false
 	HandleStream(s, Name("endless"), func(context.Context, None) iter.Seq2[int, error] {
 		return func(yield func(int, error) bool) {

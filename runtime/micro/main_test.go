@@ -1,7 +1,6 @@
 package micro
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"sync"
@@ -61,29 +60,6 @@ func sendOn(t testing.TB, ctx context.Context, s *Server, body string) []string 
 		t.Errorf("after %s %d messages count as in flight", body, n)
 	}
 	return to.all()
-}
-
-// logged is a log to look into while it is written.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// logTo makes a server log to l, everything.
-func logTo(l *logged) Option {
-	return WithLogger(slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
 }
 
 func quiet() Option { return WithLogger(slog.New(slog.DiscardHandler)) }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/wire"
 
 	"github.com/google/go-cmp/cmp"
@@ -130,8 +131,8 @@ func TestWorkersAreReused(t *testing.T) {
 }
 
 func TestLog(t *testing.T) {
-	var log logged
-	s := NewServer(logTo(&log))
+	var log testenv.Log
+	s := NewServer(WithLogger(log.Logger()))
 	allForms(s)
 	line := func(word string) string {
 		for l := range strings.SplitSeq(log.String(), "\n") {
@@ -165,8 +166,8 @@ func TestLog(t *testing.T) {
 
 func TestThrottle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log logged
-		s := NewServer(logTo(&log))
+		var log testenv.Log
+		s := NewServer(WithLogger(log.Logger()))
 		for range 1000 {
 			send(t, s, `{"pattern":"unserved","data":1}`)
 		}
@@ -309,8 +310,8 @@ func TestHandleAfterServe(t *testing.T) {
 }
 
 func TestReplacedHandler(t *testing.T) {
-	var log logged
-	s := NewServer(logTo(&log))
+	var log testenv.Log
+	s := NewServer(WithLogger(log.Logger()))
 	handler := func(n int) func(context.Context, None) (int, error) {
 		return func(context.Context, None) (int, error) { return n, nil }
 	}

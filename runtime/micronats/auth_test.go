@@ -3,19 +3,9 @@ package micronats
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -46,8 +36,8 @@ func TestCredentials(t *testing.T) {
 		{"no user", user.URL, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var log lockedBuffer
-			s := quietServer(micro.WithLogger(log.logger()))
+			var log testenv.Log
+			s := quietServer(micro.WithLogger(log.Logger()))
 			l := Listen(tt.url)
 			c, conn := dial(t, tt.url)
 			printed := fmt.Sprintf("%+v %#v %+v %#v", conn, conn, l, l) // before goroutines use them
@@ -133,58 +123,12 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// authority signs the certificates of one test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	a := &authority{key: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), pool: x509.NewCertPool()}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	a.cert = a.sign(template, template, &a.key.PublicKey)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-func (a *authority) sign(template, parent *x509.Certificate, key *ecdsa.PublicKey) *x509.Certificate {
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, parent, key, a.key))))
-}
-
-// issue makes a certificate for 127.0.0.1.
-func (a *authority) issue() tls.Certificate {
-	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
-	cert := a.sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.cert, &key.PublicKey)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
-}
-
-// files writes a certificate and its key for the broker.
-func files(t testing.TB, cert tls.Certificate) (certFile, keyFile string) {
-	t.Helper()
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	return write("cert", "CERTIFICATE", cert.Certificate[0]), write("key", "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(cert.PrivateKey)))
-}
-
 func TestTLS(t *testing.T) {
-	ours, others := newAuthority(t), newAuthority(t)
-	certFile, keyFile := files(t, ours.issue())
-	caFile, _ := files(t, tls.Certificate{Certificate: [][]byte{ours.cert.Raw}, PrivateKey: ours.key})
-	lines := fmt.Sprintf("cert_file: %q, key_file: %q", certFile, keyFile)
+	ours, others := testenv.NewCertificates(t), testenv.NewCertificates(t)
+	lines := fmt.Sprintf("cert_file: %q, key_file: %q", ours.CertFile, ours.KeyFile)
 	b := testenv.PrivateNATS(t, "tls { "+lines+" }")
-	mutual := testenv.PrivateNATS(t, fmt.Sprintf("tls { %s, ca_file: %q, verify: true }", lines, caFile))
-	trusting := &tls.Config{RootCAs: ours.pool}
-	known := &tls.Config{RootCAs: ours.pool, Certificates: []tls.Certificate{ours.issue()}}
+	mutual := testenv.PrivateNATS(t, fmt.Sprintf("tls { %s, ca_file: %q, verify: true }", lines, ours.CAFile))
+	trusting, known := ours.Trusting(), ours.Client
 	start(t, quietServer(), b.URL, WithTLS(trusting))
 	start(t, quietServer(), mutual.URL, WithTLS(known))
 	for _, tt := range []struct {
@@ -196,7 +140,7 @@ func TestTLS(t *testing.T) {
 		{"trusted", "tls://" + b.Addr, trusting, true},
 		{"trusted, whatever the scheme", "nats://" + b.Addr, trusting, true},
 		{"the other name", "nats+tls://" + b.Addr, trusting, true},
-		{"not trusted", "tls://" + b.Addr, &tls.Config{RootCAs: others.pool}, false},
+		{"not trusted", "tls://" + b.Addr, others.Trusting(), false},
 		{"the system's authorities", "tls://" + b.Addr, nil, false},
 		{"the system's authorities, not asked for", "nats://" + b.Addr, nil, false},
 		{"mutual", "tls://" + mutual.Addr, known, true},

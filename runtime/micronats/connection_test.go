@@ -19,8 +19,8 @@ import (
 // outage wait for the broker, and that the client continues when the broker is back.
 func TestBrokerKilled(t *testing.T) {
 	b := testenv.PrivateNATS(t)
-	var log lockedBuffer
-	start(t, quietServer(micro.WithLogger(log.logger()), micro.WithDrainTimeout(time.Second)), b.URL)
+	var log testenv.Log
+	start(t, quietServer(micro.WithLogger(log.Logger()), micro.WithDrainTimeout(time.Second)), b.URL)
 	c := client(t, b.URL)
 	for range 3 {
 		var waiting sync.WaitGroup
@@ -40,7 +40,7 @@ func TestBrokerKilled(t *testing.T) {
 			<-begun
 		}
 		b.Kill()
-		within(t, 3*time.Second, "to fail the calls that wait", waiting.Wait)
+		testenv.Within(t, 3*time.Second, "to fail the calls that wait", waiting.Wait)
 		cancel()
 		later := make(chan error, 1)
 		go func() {
@@ -51,7 +51,7 @@ func TestBrokerKilled(t *testing.T) {
 		if err := <-later; err != nil && !errors.Is(err, micro.ErrNotServed) { // the server may come back after us
 			t.Errorf("a call made meanwhile: %v", err)
 		}
-		within(t, 10*time.Second, "to be served again", func() {
+		testenv.Within(t, 10*time.Second, "to be served again", func() {
 			for ok := false; !ok; {
 				_, err := micro.Call[string](t.Context(), c, echo, "again")
 				ok = err == nil
@@ -90,7 +90,7 @@ func TestCallsWhileGone(t *testing.T) {
 	if err := c.Emit(ctx, note, 1); !errors.Is(err, left) && !errors.Is(err, micro.ErrUnreachable) {
 		t.Errorf("canceled: %v", err)
 	}
-	within(t, soon, "to give up waiting", func() {
+	testenv.Within(t, soon, "to give up waiting", func() {
 		for call(time.Minute) == nil {
 			continue
 		}
@@ -100,7 +100,7 @@ func TestCallsWhileGone(t *testing.T) {
 		t.Errorf("when it has long been gone: %v after %s", err, time.Since(began))
 	}
 	b.Start()
-	within(t, 10*time.Second, "to be served again", func() {
+	testenv.Within(t, 10*time.Second, "to be served again", func() {
 		for call(soon) != nil {
 			continue
 		}
@@ -145,7 +145,7 @@ func TestNoBroker(t *testing.T) {
 	if _, err = micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
 		t.Error(err)
 	}
-	within(t, soon, "to stop while it connects", func() { r.end(t) })
+	testenv.Within(t, soon, "to stop while it connects", func() { r.end(t) })
 }
 
 // TestServerWaitsForBroker checks that a server that is started before its broker serves
@@ -192,7 +192,7 @@ func TestReconnectAttempts(t *testing.T) {
 	}
 	b.Start()
 	start(t, quietServer(), b.URL)
-	within(t, soon, "to connect again", func() {
+	testenv.Within(t, soon, "to connect again", func() {
 		for ok := false; !ok; {
 			_, err := micro.Call[string](t.Context(), c, echo, "x")
 			ok = err == nil
@@ -227,11 +227,11 @@ func TestBrokerPaused(t *testing.T) {
 			}
 		})
 	}
-	within(t, soon, "to give up", calls.Wait)
+	testenv.Within(t, soon, "to give up", calls.Wait)
 	if late.Load() > 0 {
 		t.Errorf("%d calls outlasted their deadline", late.Load())
 	}
-	within(t, 10*time.Second, "to close", func() { _ = c.Close() })
+	testenv.Within(t, 10*time.Second, "to close", func() { _ = c.Close() })
 	b.Resume()
 }
 
@@ -257,7 +257,7 @@ func TestPauseIsSurvived(t *testing.T) {
 	}
 	eventually(t, "the wire to be full", func() bool { return conn.up.Load().link.dialer.current.Load().waiting.Load() > 0 })
 	b.Resume()
-	within(t, soon, "to be answered", calls.Wait)
+	testenv.Within(t, soon, "to be answered", calls.Wait)
 }
 
 // TestClose: calls in flight fail with ErrClosed, later ones too, and what was
@@ -299,8 +299,8 @@ func TestClose(t *testing.T) {
 // TestStopIsNoLoss checks that a server that stops reports no lost connection.
 func TestStopIsNoLoss(t *testing.T) {
 	b := testenv.NATS(t)
-	var log lockedBuffer
-	start(t, quietServer(micro.WithLogger(log.logger())), b.URL).end(t)
+	var log testenv.Log
+	start(t, quietServer(micro.WithLogger(log.Logger())), b.URL).end(t)
 	if !strings.Contains(log.String(), "listening") || strings.Contains(log.String(), "lost") || strings.Contains(log.String(), "level=WARN") {
 		t.Error(log.String())
 	}
@@ -309,11 +309,11 @@ func TestStopIsNoLoss(t *testing.T) {
 // TestStopWhileGone: a server that stops while its broker is gone waits for nothing.
 func TestStopWhileGone(t *testing.T) {
 	b := testenv.PrivateNATS(t)
-	var log lockedBuffer
-	r := start(t, quietServer(micro.WithLogger(log.logger()), micro.WithDrainTimeout(time.Minute)), b.URL)
+	var log testenv.Log
+	r := start(t, quietServer(micro.WithLogger(log.Logger()), micro.WithDrainTimeout(time.Minute)), b.URL)
 	b.Kill()
 	eventually(t, "the loss to be noticed", func() bool { return strings.Contains(log.String(), "connection to the broker lost") })
-	within(t, soon, "to stop", func() { r.end(t) })
+	testenv.Within(t, soon, "to stop", func() { r.end(t) })
 }
 
 // TestListenOnce checks that a listener serves once, and that an invalid address is

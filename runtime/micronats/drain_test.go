@@ -67,8 +67,8 @@ func TestDrain(t *testing.T) {
 func TestDrainTimeout(t *testing.T) {
 	b := testenv.NATS(t)
 	for _, quick := range []bool{false, true} {
-		var log lockedBuffer
-		s := micro.NewServer(micro.WithLogger(log.logger()), micro.WithDrainTimeout(100*time.Millisecond))
+		var log testenv.Log
+		s := micro.NewServer(micro.WithLogger(log.Logger()), micro.WithDrainTimeout(100*time.Millisecond))
 		stuck := make(chan struct{})
 		micro.HandleEvent(s, note, func(ctx context.Context, n int) error {
 			if n < 0 {
@@ -88,7 +88,7 @@ func TestDrainTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-stuck
-		within(t, soon, "to stop", func() { r.end(t) })
+		testenv.Within(t, soon, "to stop", func() { r.end(t) })
 		if !strings.Contains(log.String(), "handlers still run after the drain timeout") {
 			t.Error(log.String())
 		}

@@ -51,7 +51,7 @@ func TestSlowAmongQuick(t *testing.T) {
 			done <- struct{}{}
 		}()
 		eventually(t, "a handler to be stuck", func() bool { return stuck.Load() == int32(i+1) })
-		within(t, soon, "calls behind a stuck one", func() {
+		testenv.Within(t, soon, "calls behind a stuck one", func() {
 			for n := range 20 {
 				call(n)
 			}
@@ -100,8 +100,8 @@ func TestBurst(t *testing.T) {
 // it, and continues afterwards.
 func TestOverflow(t *testing.T) {
 	b := testenv.NATS(t)
-	var log lockedBuffer
-	s := micro.NewServer(micro.WithLogger(log.logger()), micro.WithMaxInFlight(1))
+	var log testenv.Log
+	s := micro.NewServer(micro.WithLogger(log.Logger()), micro.WithMaxInFlight(1))
 	release := make(chan struct{})
 	var handled atomic.Int64
 	micro.HandleEvent(s, note, func(context.Context, int) error { <-release; handled.Add(1); return nil })

@@ -15,8 +15,8 @@ import (
 // answered with an error, with both sizes; the connections live on.
 func TestMaxPayload(t *testing.T) {
 	b := testenv.PrivateNATS(t, "max_payload: 10000")
-	var log lockedBuffer
-	s := quietServer(micro.WithLogger(log.logger()))
+	var log testenv.Log
+	s := quietServer(micro.WithLogger(log.Logger()))
 	failed := make(chan error, 1)
 	micro.Handle(s, micro.Cmd("large"), func(_ context.Context, n int) (string, error) { return strings.Repeat("x", n), nil })
 	micro.HandleFunc(s, micro.Cmd("largeStream"), func(_ context.Context, _ *micro.Request, reply micro.Reply) error {

@@ -99,18 +99,3 @@ func dial(t testing.TB, servers string, opts ...DialOption) (*micro.Client, *Cli
 	t.Cleanup(func() { _ = c.Close() })
 	return c, conn
 }
-
-// within fails the test when f takes longer than d.
-func within(t testing.TB, d time.Duration, what string, f func()) {
-	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(d):
-		t.Fatalf("takes longer than %s: %s", d, what)
-	}
-}

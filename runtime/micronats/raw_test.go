@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -176,17 +175,8 @@ func compact(text []byte) string {
 	return out.String()
 }
 
-// eventually polls until ok holds.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	every := time.NewTicker(time.Millisecond)
-	defer every.Stop()
-	deadline := time.After(soon)
-	for !ok() {
-		select {
-		case <-every.C:
-		case <-deadline:
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
+	testenv.Eventually(t, soon, what, ok)
 }

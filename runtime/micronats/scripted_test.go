@@ -75,7 +75,7 @@ func (s *scripted) serve(conn net.Conn, info string) {
 func (s *scripted) hears(t *testing.T, text string) string {
 	t.Helper()
 	var heard string
-	within(t, soon, "to hear "+text, func() {
+	testenv.Within(t, soon, "to hear "+text, func() {
 		for heard = ""; !strings.Contains(heard, text); heard = <-s.received {
 			continue
 		}
@@ -87,8 +87,8 @@ func (s *scripted) hears(t *testing.T, text string) string {
 // takes for final is connected to again, by both sides.
 func TestClosedForGood(t *testing.T) {
 	b := newScripted(t, `{"max_payload":1048576,"headers":true}`)
-	var log lockedBuffer
-	r := start(t, quietServer(micro.WithLogger(log.logger())), b.url, WithName("shop"))
+	var log testenv.Log
+	r := start(t, quietServer(micro.WithLogger(log.Logger())), b.url, WithName("shop"))
 	if connect := b.hears(t, "CONNECT"); !strings.Contains(connect, `"name":"shop"`) {
 		t.Error(connect)
 	}

@@ -231,8 +231,8 @@ func TestBadSubjects(t *testing.T) {
 // reported, and that the others are served.
 func TestUnreachableHandlers(t *testing.T) {
 	b := testenv.NATS(t)
-	var log lockedBuffer
-	s := quietServer(micro.WithLogger(log.logger()))
+	var log testenv.Log
+	s := quietServer(micro.WithLogger(log.Logger()))
 	micro.Handle(s, micro.Name("echo two"), func(context.Context, int) (int, error) { return 2, nil })
 	start(t, s, b.URL)
 	if _, err := micro.Call[string](t.Context(), client(t, b.URL), echo, "x"); err != nil {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // newSocket returns a wire and its other end.
@@ -57,7 +59,7 @@ func TestWireOrder(t *testing.T) {
 		}
 		part := chunk[random.IntN(len(chunk)):]
 		sent.Write(part)
-		within(t, soon, "to write", func() {
+		testenv.Within(t, soon, "to write", func() {
 			if n, err := w.Write(part); n != len(part) || err != nil {
 				t.Errorf("%d, %v", n, err)
 			}

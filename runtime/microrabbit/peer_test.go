@@ -145,16 +145,7 @@ func take[T any](t testing.TB, what string, c <-chan T) T {
 // eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(30 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("%s: not within 30 s", what)
-		}
-	}
+	testenv.Eventually(t, 30*time.Second, what, ok)
 }
 
 // unique returns a unique name for a queue or an exchange, which is deleted after the

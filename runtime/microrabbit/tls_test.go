@@ -1,14 +1,12 @@
 package microrabbit
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +19,7 @@ import (
 func TestTLS(t *testing.T) {
 	certs := testenv.NewCertificates(t)
 	b := testenv.PrivateRabbitMQ(t, certs.RabbitMQ()...)
-	var log syncBuffer
+	var log testenv.Log
 	s := quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	url := b.URL
 	start(t, s, Listen(url, "q", WithTLS(certs.Client)))
@@ -59,7 +57,7 @@ func TestNoSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := broker(t)
-	var log syncBuffer
+	var log testenv.Log
 	for _, url := range []string{
 		strings.Replace(b.URL, "guest:guest", "guest:s3cret", 1),
 		strings.Replace(b.URL, "guest:guest", "s3cret:s3cret", 1),
@@ -74,22 +72,4 @@ func TestNoSecrets(t *testing.T) {
 			}
 		}
 	}
-}
-
-// syncBuffer is a buffer that is safe for concurrent use.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

@@ -119,9 +119,9 @@ func TestNotServed(t *testing.T) {
 // TestReplicas checks that servers and clients log once that there are several instances.
 func TestReplicas(t *testing.T) {
 	broker := testenv.Redis(t)
-	var logs [2]logged
+	var logs [2]testenv.Log
 	for i := range logs {
-		s := micro.NewServer(micro.WithLogger(logs[i].logger()), micro.WithName("replicated", ""))
+		s := micro.NewServer(micro.WithLogger(logger(&logs[i])), micro.WithName("replicated", ""))
 		micro.Handle(s, echo, func(_ context.Context, in string) (string, error) { return in, nil })
 		micro.HandleEvent(s, note, func(context.Context, int) error { return nil })
 		l := Listen(broker.URL)
@@ -135,8 +135,8 @@ func TestReplicas(t *testing.T) {
 			t.Errorf("the log names the wrong channels: %s", text)
 		}
 	}
-	var log logged
-	c := micro.NewClient(Dial(broker.URL, WithHeartbeat(soon)), micro.WithTimeout(soon), micro.WithLogger(log.logger()))
+	var log testenv.Log
+	c := micro.NewClient(Dial(broker.URL, WithHeartbeat(soon)), micro.WithTimeout(soon), micro.WithLogger(logger(&log)))
 	t.Cleanup(func() { _ = c.Close() })
 	for range 3 {
 		if got, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil || got != "x" {

@@ -69,10 +69,10 @@ func awaitRecovery(t *testing.T, c *micro.Client) {
 // recover soon after the broker restarts.
 func TestBrokerKilled(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
-	var serverLog, clientLog logged
-	s := quietServer(micro.WithLogger(serverLog.logger()), micro.WithDrainTimeout(time.Millisecond))
+	var serverLog, clientLog testenv.Log
+	s := quietServer(micro.WithLogger(logger(&serverLog)), micro.WithDrainTimeout(time.Millisecond))
 	start(t, s, Listen(broker.URL))
-	conn := Dial(broker.URL, withLogger(clientLog.logger()))
+	conn := Dial(broker.URL, withLogger(logger(&clientLog)))
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	const rounds, calls = 3, 5
@@ -166,8 +166,8 @@ func TestConnectionsKilled(t *testing.T) {
 // when it is back.
 func TestReplyWaits(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
-	var log logged
-	s := quietServer(micro.WithLogger(log.logger()))
+	var log testenv.Log
+	s := quietServer(micro.WithLogger(logger(&log)))
 	release, entered := make(chan struct{}), make(chan struct{})
 	micro.Handle(s, micro.Name("late"), func(context.Context, micro.None) (int, error) {
 		close(entered)
@@ -234,8 +234,8 @@ func TestBrokerUnreachable(t *testing.T) {
 func TestServerFirst(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
 	broker.Kill()
-	var log logged
-	s := quietServer(micro.WithLogger(log.logger()))
+	var log testenv.Log
+	s := quietServer(micro.WithLogger(logger(&log)))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	l := Listen(broker.URL)
@@ -288,8 +288,8 @@ func TestNoRedis(t *testing.T) {
 // for too long logs that and recovers.
 func TestSlowReader(t *testing.T) {
 	broker := testenv.PrivateRedis(t, "client-output-buffer-limit pubsub 1mb 1mb 1")
-	var log logged
-	s := quietServer(micro.WithMaxInFlight(1), micro.WithLogger(log.logger()))
+	var log testenv.Log
+	s := quietServer(micro.WithMaxInFlight(1), micro.WithLogger(logger(&log)))
 	release := make(chan struct{})
 	micro.HandleEvent(s, note, func(context.Context, string) error {
 		<-release

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -135,17 +136,8 @@ func client(t testing.TB, url string, opts ...DialOption) *micro.Client {
 	return c
 }
 
-// eventually polls until ok returns true.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	every := time.NewTicker(time.Millisecond)
-	defer every.Stop()
-	deadline := time.After(soon)
-	for !ok() {
-		select {
-		case <-every.C:
-		case <-deadline:
-			t.Fatalf("timeout waiting until %s", what)
-		}
-	}
+	testenv.Eventually(t, soon, what, ok)
 }

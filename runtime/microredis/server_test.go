@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,25 +18,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// logged collects log output.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+func logger(l *testenv.Log) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // TestNonPackets checks that a message that is not a packet is handled as an event of its
 // channel, with the whole message as its data (docs/wire.md 1.6).

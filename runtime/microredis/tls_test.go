@@ -75,9 +75,9 @@ func checkNoSecret(t *testing.T, texts ...any) {
 // once for client and server, and that no text contains a password.
 func TestPassword(t *testing.T) {
 	broker := testenv.Redis(t, "requirepass "+secret, "user reader on >"+secret+"2 ~* &* +@all")
-	var log logged
+	var log testenv.Log
 	url := withPassword(broker.URL, "", secret)
-	s := quietServer(micro.WithLogger(log.logger()))
+	s := quietServer(micro.WithLogger(logger(&log)))
 	start(t, s, Listen(url))
 	tests := []struct {
 		name, url string
@@ -91,7 +91,7 @@ func TestPassword(t *testing.T) {
 		{"none", broker.URL, micro.ErrRefused},
 	}
 	for _, tt := range tests {
-		c := client(t, tt.url, withLogger(log.logger()))
+		c := client(t, tt.url, withLogger(logger(&log)))
 		_, err := micro.Call[string](t.Context(), c, echo, "x")
 		if !errors.Is(err, tt.is) {
 			t.Errorf("%s: %v", tt.name, err)
@@ -100,7 +100,7 @@ func TestPassword(t *testing.T) {
 		if tt.is == nil {
 			continue
 		}
-		err = quietServer(micro.WithLogger(log.logger())).Serve(t.Context(), Listen(tt.url))
+		err = quietServer(micro.WithLogger(logger(&log))).Serve(t.Context(), Listen(tt.url))
 		if err == nil {
 			t.Errorf("%s: the server started", tt.name)
 		}

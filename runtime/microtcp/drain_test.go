@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -133,8 +134,8 @@ func TestPortTaken(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	var log lockedBuffer
-	s := micro.NewServer(micro.WithLogger(log.logger()))
+	var log testenv.Log
+	s := micro.NewServer(micro.WithLogger(log.Logger()))
 	l := Listen(address, WithListenRetry(1000, 5*time.Millisecond))
 	go func() {
 		for !strings.Contains(log.String(), "cannot listen yet") {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -43,20 +44,8 @@ func mustPattern(text string) micro.Pattern {
 	return p
 }
 
-// eventually waits until ok holds and reports whether it came to that.
-func eventually(ok func() bool) bool {
-	every := time.NewTicker(2 * time.Millisecond)
-	defer every.Stop()
-	deadline := time.After(soon)
-	for !ok() {
-		select {
-		case <-every.C:
-		case <-deadline:
-			return ok()
-		}
-	}
-	return true
-}
+// eventually waits until ok returns true, and reports whether it did.
+func eventually(ok func() bool) bool { return testenv.Poll(soon, ok) }
 
 // rawPeer is a bare TCP connection to a server. One goroutine collects what the server sends.
 type rawPeer struct {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
@@ -82,8 +83,8 @@ func TestManyConnections(t *testing.T) {
 
 // TestBadFramesAreLogged: each with its peer, but no peer can fill the log.
 func TestBadFramesAreLogged(t *testing.T) {
-	var log lockedBuffer
-	r := start(t, micro.NewServer(micro.WithLogger(log.logger())))
+	var log testenv.Log
+	r := start(t, micro.NewServer(micro.WithLogger(log.Logger())))
 	began := time.Now()
 	for range 60 {
 		c := dialPeer(t, r.addr)

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -127,34 +128,16 @@ func client(t testing.TB, addresses string, opts ...DialOption) *micro.Client {
 	return c
 }
 
-// eventually polls until ok holds.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	every := time.NewTicker(time.Millisecond)
-	defer every.Stop()
-	deadline := time.After(soon)
-	for !ok() {
-		select {
-		case <-every.C:
-		case <-deadline:
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
+	testenv.Eventually(t, soon, what, ok)
 }
 
 // within fails the test when f takes longer than soon.
 func within(t testing.TB, what string, f func()) {
 	t.Helper()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	select {
-	case <-done:
-	case <-time.After(soon):
-		t.Fatalf("takes too long: %s", what)
-	}
+	testenv.Within(t, soon, what, f)
 }
 
 // peer is a scripted server: its behavior on each connection is chosen by the test.

@@ -2,85 +2,31 @@ package microtcp
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"math/big"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// authority signs the certificates of one test.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	a := &authority{key: newKey(t), pool: x509.NewCertPool()}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	a.cert = a.sign(t, template, template, &a.key.PublicKey)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-func newKey(t testing.TB) *ecdsa.PrivateKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) sign(t testing.TB, template, parent *x509.Certificate, key *ecdsa.PublicKey) *x509.Certificate {
-	t.Helper()
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
-// issue makes a certificate for 127.0.0.1.
-func (a *authority) issue(t testing.TB) tls.Certificate {
-	t.Helper()
-	key := newKey(t)
-	cert := a.sign(t, &x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}, a.cert, &key.PublicKey)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
-}
-
 func TestTLS(t *testing.T) {
-	ours, others := newAuthority(t), newAuthority(t)
-	s := start(t, quietServer(), WithTLS(&tls.Config{Certificates: []tls.Certificate{ours.issue(t)}}))
-	mutual := start(t, quietServer(), WithTLS(&tls.Config{Certificates: []tls.Certificate{ours.issue(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ours.pool}))
+	ours, others := testenv.NewCertificates(t), testenv.NewCertificates(t)
+	s := start(t, quietServer(), WithTLS(ours.Server()))
+	mutual := start(t, quietServer(), WithTLS(ours.MutualServer()))
 	for _, c := range []struct {
 		name   string
 		addr   string
 		config *tls.Config
 		is     error // nil: answered
 	}{
-		{"trusted", s.addr, &tls.Config{RootCAs: ours.pool}, nil},
-		{"not trusted", s.addr, &tls.Config{RootCAs: others.pool}, micro.ErrUnreachable},
-		{"mutual", mutual.addr, &tls.Config{RootCAs: ours.pool, Certificates: []tls.Certificate{ours.issue(t)}}, nil},
-		{"without a certificate", mutual.addr, &tls.Config{RootCAs: ours.pool}, micro.ErrConnectionLost},
-		{"with another's certificate", mutual.addr, &tls.Config{RootCAs: ours.pool, Certificates: []tls.Certificate{others.issue(t)}}, micro.ErrConnectionLost},
+		{"trusted", s.addr, ours.Trusting(), nil},
+		{"not trusted", s.addr, others.Trusting(), micro.ErrUnreachable},
+		{"mutual", mutual.addr, ours.Client, nil},
+		{"without a certificate", mutual.addr, ours.Trusting(), micro.ErrConnectionLost},
+		{"with another's certificate", mutual.addr, &tls.Config{RootCAs: ours.Client.RootCAs, Certificates: others.Client.Certificates}, micro.ErrConnectionLost},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cl := client(t, c.addr, WithTLS(c.config))
@@ -103,10 +49,10 @@ func TestTLS(t *testing.T) {
 // because the handshake of TLS never ends, costs no call once another is known to
 // work.
 func TestSilentAddress(t *testing.T) {
-	ours := newAuthority(t)
-	r := start(t, quietServer(), WithTLS(&tls.Config{Certificates: []tls.Certificate{ours.issue(t)}}))
+	ours := testenv.NewCertificates(t)
+	r := start(t, quietServer(), WithTLS(ours.Server()))
 	silent := listen(t)
-	conn := Dial(r.addr+","+silent.Addr().String(), WithTLS(&tls.Config{RootCAs: ours.pool}))
+	conn := Dial(r.addr+","+silent.Addr().String(), WithTLS(ours.Trusting()))
 	c := micro.NewClient(conn)
 	defer func() { _ = c.Close() }()
 	first := &micro.Request{Pattern: echo, Data: []byte(`"x"`), Deadline: time.Now().Add(soon)}
@@ -125,7 +71,7 @@ func TestSilentAddress(t *testing.T) {
 // TestTLSDrain: calls in flight over TLS are answered too, and a peer that never
 // finished its handshake holds nothing up.
 func TestTLSDrain(t *testing.T) {
-	ours := newAuthority(t)
+	ours := testenv.NewCertificates(t)
 	s := quietServer(micro.WithDrainTimeout(500 * time.Millisecond))
 	entered, release := make(chan struct{}), make(chan struct{})
 	micro.Handle(s, hold, func(context.Context, int) (int, error) {
@@ -133,8 +79,8 @@ func TestTLSDrain(t *testing.T) {
 		<-release
 		return 1, nil
 	})
-	r := start(t, s, WithTLS(&tls.Config{Certificates: []tls.Certificate{ours.issue(t)}}))
-	c := client(t, r.addr, WithTLS(&tls.Config{RootCAs: ours.pool}))
+	r := start(t, s, WithTLS(ours.Server()))
+	c := client(t, r.addr, WithTLS(ours.Trusting()))
 	_ = dialPeer(t, r.addr)
 	got := make(chan error)
 	go func() {

@@ -3,12 +3,10 @@
 package fault
 
 import (
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -48,30 +46,8 @@ func roundTrips(b *testing.B, c *micro.Client, inFlight int) {
 	if _, err := micro.Call[string](b.Context(), c, echo, "x"); err != nil {
 		b.Fatal(err)
 	}
-	b.ResetTimer()
-	cpu := processorTime(b)
-	var left atomic.Int64
-	left.Store(int64(b.N))
-	var wg sync.WaitGroup
-	for range inFlight {
-		wg.Go(func() {
-			for left.Add(-1) >= 0 {
-				if _, err := micro.Call[string](b.Context(), c, echo, "a request of the usual size, with some data in it"); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.ReportMetric(float64(processorTime(b)-cpu)/float64(b.N), "cpu-ns/op")
-}
-
-func processorTime(b *testing.B) time.Duration {
-	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	testenv.Parallel(b, inFlight, func() error {
+		_, err := micro.Call[string](b.Context(), c, echo, "a request of the usual size, with some data in it")
+		return err
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/wire"
 
 	"go.uber.org/goleak"
@@ -255,17 +256,8 @@ func (w *frameConn) next() string {
 	}
 }
 
-// eventually polls until ok returns true.
+// eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	every := time.NewTicker(time.Millisecond)
-	defer every.Stop()
-	deadline := time.After(soon)
-	for !ok() {
-		select {
-		case <-every.C:
-		case <-deadline:
-			t.Fatalf("timed out waiting until %s", what)
-		}
-	}
+	testenv.Eventually(t, soon, what, ok)
 }

@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -32,28 +30,9 @@ var (
 )
 
 // server returns a server and its log.
-func (e *env) server(opts ...micro.ServerOption) (*micro.Server, *logBook) {
-	book := &logBook{}
-	log := slog.New(slog.NewTextHandler(book, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	return micro.NewServer(append([]micro.ServerOption{micro.WithLogger(log)}, opts...)...), book
-}
-
-// logBook is a log that a scenario can read while the server writes it.
-type logBook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *logBook) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBook) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+func (e *env) server(opts ...micro.ServerOption) (*micro.Server, *testenv.Log) {
+	book := &testenv.Log{}
+	return micro.NewServer(append([]micro.ServerOption{micro.WithLogger(book.Logger())}, opts...)...), book
 }
 
 // running is a running server.

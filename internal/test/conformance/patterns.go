@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -71,7 +72,7 @@ func refusedPatterns(e *env) {
 }
 
 // serverReports checks that a server reports that it cannot receive a pattern: with the error of Serve or in its log.
-func (e *env) serverReports(p micro.Pattern, book *logBook, served <-chan error, stop func()) {
+func (e *env) serverReports(p micro.Pattern, book *testenv.Log, served <-chan error, stop func()) {
 	e.Helper()
 	logged := func() bool {
 		for line := range strings.Lines(book.String()) {

@@ -132,29 +132,15 @@ func (l *link) runsSince(t *testing.T, before, n int) []string {
 		}
 		return n
 	}
-	await(func() bool { return count(false) >= n })
+	testenv.Poll(answerTimeout, func() bool { return count(false) >= n })
 	if l.barrier != nil { // the service handles messages in order, so earlier ones have begun
 		l.call(t, *l.barrier, answerTimeout)
-		await(func() bool { return count(true) > 0 })
+		testenv.Poll(answerTimeout, func() bool { return count(true) > 0 })
 	}
 	runs := slices.Clone(l.service.handled()[before:])
 	runs = slices.DeleteFunc(runs, func(run string) bool { return strings.HasSuffix(run, barrierMark) })
 	slices.Sort(runs)
 	return runs
-}
-
-// await polls until ok returns true, at most for answerTimeout.
-func await(ok func() bool) {
-	every := time.NewTicker(2 * time.Millisecond)
-	defer every.Stop()
-	deadline := time.After(answerTimeout)
-	for !ok() {
-		select {
-		case <-every.C:
-		case <-deadline:
-			return
-		}
-	}
 }
 
 // shortDiff returns a diff with truncated lines.

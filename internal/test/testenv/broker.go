@@ -305,14 +305,14 @@ func sharedBroker(tb testing.TB, kind *brokerKind, raw string) *Broker {
 
 // brokerLog is the output of a broker. It is safe for concurrent use.
 type brokerLog struct {
-	syncBuffer
+	Log
 	changed chan struct{} // receives a value after a write
 }
 
 func newBrokerLog() *brokerLog { return &brokerLog{changed: make(chan struct{}, 1)} }
 
 func (l *brokerLog) Write(p []byte) (int, error) {
-	n, err := l.syncBuffer.Write(p)
+	n, err := l.Log.Write(p)
 	select {
 	case l.changed <- struct{}{}:
 	default:

@@ -41,6 +41,19 @@ func NewCertificates(tb testing.TB) *Certificates {
 	return c
 }
 
+// Trusting returns the configuration of a client that trusts the authority and has no certificate.
+func (c *Certificates) Trusting() *tls.Config { return &tls.Config{RootCAs: c.Client.RootCAs} }
+
+// Server returns the configuration of a server that requires no certificates of clients.
+func (c *Certificates) Server() *tls.Config {
+	return &tls.Config{Certificates: c.Client.Certificates}
+}
+
+// MutualServer returns the configuration of a server that requires a certificate of the authority.
+func (c *Certificates) MutualServer() *tls.Config {
+	return &tls.Config{Certificates: c.Client.Certificates, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: c.Client.RootCAs}
+}
+
 // Redis returns the lines of redis.conf for a broker that accepts only TLS, without client certificates.
 func (c *Certificates) Redis() []string {
 	return []string{

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -21,7 +19,7 @@ import (
 type program struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
-	stderr *syncBuffer
+	stderr *Log
 	lines  chan string   // lines of stdout; closed at the end of stdout
 	gone   chan struct{} // closed when the process has exited
 }
@@ -31,7 +29,7 @@ func startProgram(version Version, script string, args ...string) (*program, err
 	cmd := exec.Command("node", append([]string{script}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "NEST_DIR="+filepath.Join(dir, string(version)), "LC_ALL=C", "NO_COLOR=1")
-	p := &program{cmd: cmd, stderr: &syncBuffer{}, lines: make(chan string, 1024), gone: make(chan struct{})}
+	p := &program{cmd: cmd, stderr: &Log{}, lines: make(chan string, 1024), gone: make(chan struct{})}
 	cmd.Stderr = p.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -79,24 +77,6 @@ func (p *program) awaitEnd(timeout time.Duration) {
 		_ = p.cmd.Process.Kill()
 		<-p.gone
 	}
-}
-
-// syncBuffer is a buffer that is safe for concurrent use.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // compactJSON returns a JSON document without insignificant white space. It returns text that is not JSON unchanged.
