@@ -29,9 +29,6 @@ type Call struct {
 	Policy   policy.Settings // timeout, retries, backoff, and jitter
 }
 
-// CallLanguages lists the languages of [WriteCall].
-func CallLanguages() []string { return []string{"nest", "go", "curl"} }
-
 // WriteCall writes a call as code: TypeScript for @nestjs/microservices ("nest"), a program
 // on msctl's runtime ("go"), or a shell command ("curl"). A call that the language cannot
 // express is a usage error.

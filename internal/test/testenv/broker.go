@@ -257,14 +257,6 @@ func (b *Broker) signal(what string, send func(*exec.Cmd)) {
 	send(b.proc.cmd)
 }
 
-// Log returns what the broker has written since it was first started. It returns "" for a shared broker.
-func (b *Broker) Log() string {
-	if b.log == nil {
-		return ""
-	}
-	return b.log.since(0)
-}
-
 // close kills the broker, removes its data, and waits until both are gone.
 func (b *Broker) close() {
 	b.mu.Lock()
