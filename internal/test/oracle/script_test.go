@@ -61,6 +61,9 @@ func (s *script) attempt(ctx context.Context, deadline time.Time) error {
 		ctx, cancel = context.WithDeadlineCause(ctx, deadline, micro.ErrTimeout)
 		defer cancel()
 	}
+	if step.takes <= 0 {
+		return step.err // without a timer: Go may crash on one that has expired (golang/go 78156)
+	}
 	takes := time.NewTimer(step.takes)
 	defer takes.Stop()
 	select {
