@@ -83,7 +83,7 @@ func (a brokerAddr) String() string { return string(a) }
 // up.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {
-		return errors.New("listen on NATS: a listener serves once: make another with Listen")
+		return errors.New("listen on NATS: a listener serves once: create another with Listen")
 	}
 	l.server = s
 	var stop context.CancelFunc

@@ -2,21 +2,20 @@ package microtcp
 
 import "sync"
 
-// bigBuffers lends large write buffers to the connections that need one just
-// now, so that a connection with nothing to write holds little memory and one
-// that has much does not grow its buffer again each time.
+// bigBuffers holds large write buffers for the connections that need one at the moment. So
+// an idle connection holds little memory, and a busy one need not grow its buffer each time.
 var bigBuffers sync.Pool
 
 const (
-	smallBuffer = 16 << 10 // up to here a connection keeps its buffer
+	smallBuffer = 16 << 10 // a connection keeps a buffer of up to this size
 	bigBuffer   = 256 << 10
-	maxLent     = 4 << 20 // larger ones are not kept at all
+	maxLent     = 4 << 20 // larger buffers are not kept
 )
 
-// grown returns buf with room for n more bytes; what it replaces is given back.
+// grown returns buf with room for n more bytes. If it replaces buf, it releases it.
 func grown(buf []byte, n int) []byte {
 	need := len(buf) + n
-	if need <= cap(buf) || need <= smallBuffer { // a small one is left to append
+	if need <= cap(buf) || need <= smallBuffer { // append grows a small buffer
 		return buf
 	}
 	var big []byte

@@ -41,8 +41,8 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 	return err
 }
 
-// unsent makes errUnsent of the error of a connection that had ended, or was being
-// left, before the call began.
+// unsent converts the error of a connection that ended, or stopped accepting calls, before
+// this call began.
 func unsent(err error) error {
 	if errors.Is(err, micro.ErrConnectionLost) {
 		return errUnsent
@@ -50,15 +50,15 @@ func unsent(err error) error {
 	return err
 }
 
-// request writes the packet of a call. It returns where its frame ends in the
-// connection's stream; its errors are the writer's.
+// request writes the packet of a call. It returns the end of its frame in the connection's
+// stream. Errors are the writer's.
 func (c *clientConn) request(ctx context.Context, req *micro.Request, call *calls.Call, now time.Time) (end int64, err error) {
 	call.Packet = appendPacket(call.Packet, req, req.Pattern.JSON(), call.JSONID(), now)
 	_, end, err = c.send(ctx, req, call.Packet, now)
 	return end, err
 }
 
-// publish sends an event and waits until the connection has taken it.
+// publish sends an event, and waits until the connection has accepted it.
 func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	conn, err := a.connected(ctx, req)
 	if err != nil {
@@ -73,14 +73,14 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	return conn.sendError(ctx, err)
 }
 
-// appendPacket appends the packet of a message; an event has no ID.
+// appendPacket appends the packet of a message. An event has no ID.
 func appendPacket(dst []byte, req *micro.Request, pattern string, id []byte, now time.Time) []byte {
 	var room [256]byte
 	return wire.AppendRequest(dst, pattern, req.Data, micro.AppendMetadata(room[:0], req, now), id)
 }
 
-// send writes a packet. It returns where in the connection's stream its frame lies;
-// its errors are the writer's.
+// send writes a packet. It returns the position of its frame in the connection's stream.
+// Errors are the writer's.
 func (c *clientConn) send(ctx context.Context, req *micro.Request, packet []byte, now time.Time) (start, end int64, err error) {
 	start, end, err = c.out.offer(ctx, req.Deadline, len(packet)+headerRoom, func(dst []byte) []byte { return AppendFrame(dst, packet) })
 	if err == nil && req.Trace != nil && req.Trace.Wrote != nil {
@@ -89,7 +89,7 @@ func (c *clientConn) send(ctx context.Context, req *micro.Request, packet []byte
 	return start, end, err
 }
 
-// sendError translates an error of the writer into one that micro.Conn documents.
+// sendError converts an error of the writer to one that micro.Conn documents.
 func (c *clientConn) sendError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -109,8 +109,7 @@ func (c *clientConn) sendError(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
 }
 
-// gaveUp is the error of a caller that waited until its deadline or the end of
-// ctx.
+// gaveUp returns the error of a caller whose deadline has passed, or whose ctx has ended.
 func gaveUp(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return calls.Ended(ctx)

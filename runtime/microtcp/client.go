@@ -17,23 +17,23 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Client is the micro.Conn of NestJS's TCP transport. Make it with Dial. It keeps
-// one connection to each address, made when first needed and made again after
-// it was lost; calls that wait on a lost connection fail at once.
+// Client is the micro.Conn of NestJS's TCP transport. Create it with Dial. It keeps one
+// connection to each address, opens it when it is first needed, and reopens it when it is
+// needed after a loss. Calls that are pending on a lost connection fail at once. It is safe
+// for concurrent use.
 type Client struct {
 	addresses   []*address
 	limits      limits
 	dialTimeout time.Duration
 
-	next   atomic.Uint32 // where ties begin, so that equals take turns
+	next   atomic.Uint32 // the address to start from, so that equally good ones take turns
 	ctx    context.Context
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // dials and readers
+	wg     sync.WaitGroup // of dialing and reading goroutines
 }
 
-// Dial returns a client for addresses: "host:port", or several with commas
-// between them; a message goes to the one with the least calls in flight.
-// Nothing is connected yet.
+// Dial returns a client for one or several addresses: "host:port", separated by commas. A
+// message goes to the address with the fewest calls in flight. Dial opens no connection.
 func Dial(addresses string, opts ...DialOption) *Client {
 	c := &Client{limits: defaultLimits(), dialTimeout: 5 * time.Second}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -46,7 +46,7 @@ func Dial(addresses string, opts ...DialOption) *Client {
 	return c
 }
 
-// Close closes all connections; calls in flight fail with micro.ErrClosed.
+// Close closes all connections. Calls in flight fail with micro.ErrClosed.
 func (c *Client) Close() error {
 	c.cancel()
 	for _, a := range c.addresses {
@@ -56,90 +56,91 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// maxResends bounds how often a message is sent again after a server refused it
-// unhandled because it was going away.
+// maxResends limits how often a message is sent again because servers that were shutting
+// down rejected it.
 const maxResends = 3
 
-// Exchange sends a request and hands the values of its answer to reply.
+// Exchange sends a request, and passes the values of its reply to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	calls.Bound(ctx, req)
-	for h := (hunt{client: c}); ; {
-		a := h.next()
+	for r := (route{client: c}); ; {
+		a := r.next()
 		err := a.exchange(ctx, req, reply)
-		if err == nil || !h.on(a, err) {
+		if err == nil || !r.retry(a, err) {
 			return err
 		}
 	}
 }
 
-// Publish sends an event; it returns when the event has been written.
+// Publish sends an event. It returns when the event has been written.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	calls.Bound(ctx, req)
 	if ctx.Err() != nil {
 		return gaveUp(ctx)
 	}
-	for h := (hunt{client: c}); ; {
-		a := h.next()
+	for r := (route{client: c}); ; {
+		a := r.next()
 		err := a.publish(ctx, req)
-		if err == nil || !h.on(a, err) {
+		if err == nil || !r.retry(a, err) {
 			return err
 		}
 	}
 }
 
-// hunt is one message's search for an address that takes it.
-type hunt struct {
+// route chooses the addresses to which one message is sent, one after another, until one
+// accepts it.
+type route struct {
 	client  *Client
-	tried   uint64 // bits of the addresses that cannot be connected to
-	again   bool   // all have been tried, and are tried again
+	tried   uint64 // the bits of the addresses that were unreachable
+	again   bool   // this is the second round through all addresses
 	resends int
 }
 
-// on reports whether the message that met err at a may be sent again: it was
-// not handled, and another connection or another address is available.
-func (h *hunt) on(a *address, err error) bool {
+// retry reports whether a message that failed with err at a may be sent again: it was not
+// handled, and another connection or another address is available.
+func (r *route) retry(a *address, err error) bool {
 	switch {
 	case errors.Is(err, errUnsent):
-		h.resends++
-		return h.resends <= maxResends
+		r.resends++
+		return r.resends <= maxResends
 	case errors.Is(err, errDial):
-		h.tried |= a.bit
-		all := min(len(h.client.addresses), 64)
-		if bits.OnesCount64(h.tried) < all {
+		r.tried |= a.bit
+		all := min(len(r.client.addresses), 64)
+		if bits.OnesCount64(r.tried) < all {
 			return true
 		}
-		if all == 1 || h.again {
+		if all == 1 || r.again {
 			return false
 		}
-		h.tried, h.again = 0, true // the first may have come back while the last went away
+		r.tried, r.again = 0, true // the first may have become reachable in the meantime
 		return true
 	}
 	return false
 }
 
-// next returns the address with the least calls in flight, of those that were
-// not found down a moment ago if there is one.
-func (h *hunt) next() *address {
-	all := h.client.addresses
+// next returns the address with the fewest calls in flight. It prefers addresses that have
+// not been unreachable within the last second.
+func (r *route) next() *address {
+	all := r.client.addresses
 	if len(all) == 1 {
 		return all[0]
 	}
 	now := time.Now().UnixNano()
-	first := int(h.client.next.Add(1))
+	first := int(r.client.next.Add(1))
 	var best *address
 	for i := range all {
 		a := all[(first+i)%len(all)]
-		if h.tried&a.bit == 0 && (best == nil || a.better(best, now)) {
+		if r.tried&a.bit == 0 && (best == nil || a.better(best, now)) {
 			best = a
 		}
 	}
-	if best == nil { // more than 64 addresses, of which some share a bit
+	if best == nil { // of more than 64 addresses, some share a bit
 		best = all[first%len(all)]
 	}
 	return best
 }
 
-// address is one server's address and the connection to it.
+// address is the address of one server, with the connection to it.
 type address struct {
 	client    *Client
 	target    string
@@ -154,7 +155,7 @@ type address struct {
 	dial *dial
 }
 
-// dial is one attempt to connect that many calls may wait for.
+// dial is one attempt to connect. Many calls may wait for it.
 type dial struct {
 	done chan struct{} // closed when conn or err is set
 	conn *clientConn
@@ -162,14 +163,14 @@ type dial struct {
 	took time.Duration
 }
 
-// avoidFor is how long an address is skipped after it could not be reached, or after its
-// server announced that it is shutting down.
+// avoidFor is how long an address is avoided after it was unreachable, or after its server
+// announced that it is shutting down.
 const avoidFor = time.Second
 
-// avoid passes the address over for a while, as long as there are others.
+// avoid makes messages prefer other addresses for a while.
 func (a *address) avoid() { a.downUntil.Store(time.Now().Add(avoidFor).UnixNano()) }
 
-// better reports whether a message should rather go to a than to b.
+// better reports whether a message should go to a rather than to b.
 func (a *address) better(b *address, now int64) bool {
 	if rank, other := a.rank(now), b.rank(now); rank != other {
 		return rank < other
@@ -177,8 +178,8 @@ func (a *address) better(b *address, now int64) bool {
 	return a.inFlight.Load() < b.inFlight.Load()
 }
 
-// rank is 0 for an address that works, as far as is known, 1 for one that is
-// being connected to and 2 for one to be passed over.
+// rank returns 0 for an address without known problems, 1 for one with a dial in progress,
+// and 2 for one to avoid.
 func (a *address) rank(now int64) int {
 	switch {
 	case a.downUntil.Load() > now:
@@ -189,16 +190,15 @@ func (a *address) rank(now int64) int {
 	return 0
 }
 
-// errUnsent: the message was certainly not handled, because its
-// connection ended before it was sent or its server refused it: it may be sent
-// again.
+// errUnsent means that the message was certainly not handled, because its connection ended
+// before it was sent, or because its server rejected it. It may be sent again.
 var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnectionLost)
 
 // errDial marks the errors of an address that cannot be connected to.
 var errDial = fmt.Errorf("%w", micro.ErrUnreachable)
 
-// connected returns the connection, made if there is none. Calls that come while
-// it is being made wait for the same one, or go to another address that has one.
+// connected returns the connection, and opens it if there is none. Calls that arrive during
+// a dial wait for it, unless another address has a connection.
 func (a *address) connected(ctx context.Context, req *micro.Request) (*clientConn, error) {
 	if conn := a.conn.Load(); conn != nil && conn.usable() {
 		return conn, nil
@@ -207,7 +207,7 @@ func (a *address) connected(ctx context.Context, req *micro.Request) (*clientCon
 		return nil, calls.ErrTooLate
 	}
 	a.mu.Lock()
-	if conn := a.conn.Load(); conn != nil && conn.usable() { // made meanwhile
+	if conn := a.conn.Load(); conn != nil && conn.usable() { // opened in the meantime
 		a.mu.Unlock()
 		return conn, nil
 	}
@@ -229,8 +229,8 @@ func (a *address) connected(ctx context.Context, req *micro.Request) (*clientCon
 	return a.await(ctx, req, d)
 }
 
-// dispensable reports whether another address has a connection, so that no
-// message need wait for one to this.
+// dispensable reports whether another address has a connection, so that no message needs to
+// wait for one to this address.
 func (a *address) dispensable() bool {
 	for _, b := range a.client.addresses {
 		if conn := b.conn.Load(); b != a && conn != nil && conn.usable() {
@@ -240,7 +240,7 @@ func (a *address) dispensable() bool {
 	return false
 }
 
-// await waits for a dial, as long as the call may take.
+// await waits for a dial until the deadline of the call.
 func (a *address) await(ctx context.Context, req *micro.Request, d *dial) (*clientConn, error) {
 	timer := time.NewTimer(time.Until(req.Deadline))
 	defer timer.Stop()
@@ -260,7 +260,7 @@ func (a *address) await(ctx context.Context, req *micro.Request, d *dial) (*clie
 	return d.conn, d.err
 }
 
-// connect opens the connection for all callers that wait for d.
+// connect opens the connection for all callers that wait for the dial.
 func (a *address) connect(d *dial) {
 	start := time.Now()
 	nc, err := a.dialWithRetry()
@@ -308,7 +308,7 @@ func (a *address) dialWithRetry() (net.Conn, error) {
 	}
 }
 
-// replaceable reports whether another address may do instead.
+// replaceable reports whether another address can be used instead.
 func (a *address) replaceable() bool {
 	now := time.Now().UnixNano()
 	for _, b := range a.client.addresses {
@@ -340,8 +340,8 @@ func (a *address) dialOnce() (net.Conn, error) {
 	return (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, "tcp", a.target)
 }
 
-// close ends the address's connection at once; older ones, that their servers asked
-// to be left, end with the client's context.
+// close closes the current connection. Older ones, whose servers have asked the client to
+// leave, end with the client's context.
 func (a *address) close() {
 	a.mu.Lock()
 	conn := a.conn.Load()

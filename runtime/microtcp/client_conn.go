@@ -41,11 +41,13 @@ func (c *clientConn) fail(err error) {
 	if !errors.Is(err, micro.ErrClosed) && !errors.Is(err, micro.ErrConnectionLost) {
 		err = fmt.Errorf("%w: %w", micro.ErrConnectionLost, err)
 	}
-	c.dead.Store(true) // first: a caller whose call ends may try again at once
+	// Subtle: dead is set first, because a caller whose call ends may try again at once, and
+	// must not find this connection usable.
+	c.dead.Store(true)
 	if !c.calls.Close(err) {
 		return
 	}
-	c.out.close(err) // before the connection, so that nothing is started on it any more
+	c.out.close(err) // before the connection, so that no new write starts on it
 	_ = c.conn.Close()
 }
 
@@ -56,7 +58,7 @@ func (c *clientConn) serve() {
 	c.read()
 }
 
-// read takes packets off the connection until it ends.
+// read reads packets from the connection until it ends.
 func (c *clientConn) read() {
 	in := decoder{limit: c.address.client.limits.maxBuffer}
 	for {
@@ -79,7 +81,7 @@ func (c *clientConn) read() {
 	}
 }
 
-// deliver hands every whole packet to its call.
+// deliver passes every complete packet to its call.
 func (c *clientConn) deliver(in *decoder) error {
 	for {
 		body, ok, err := in.next()

@@ -6,19 +6,18 @@ import (
 	"time"
 )
 
-// The client's way into the writer: a caller waits no longer than its deadline
-// for a peer that does not read, and learns whether its message may have been
-// sent.
+// A client's caller waits for a peer that does not read no longer than its own deadline,
+// and learns whether its message may have been sent.
 
-// errNoRoom: the peer read nothing in time; nothing was added.
+// errNoRoom means that the peer read nothing in time. Nothing was added.
 var errNoRoom = errors.New("the peer does not read")
 
-// errRefused: the writer had ended before anything was added or written to the
+// errRefused means that the writer had ended before the frame was passed to the
 // connection. The message was certainly not sent.
 var errRefused = errors.New("the writer has ended")
 
-// offer is add for a caller that waits until deadline, or the end of ctx, at the
-// longest. It returns where the frame lies in the stream of bytes, for await.
+// offer is like add, but waits no longer than until deadline, or until ctx ends. It returns
+// the position of the frame in the connection's stream of bytes, for await.
 func (w *writer) offer(ctx context.Context, deadline time.Time, size int, build func(dst []byte) []byte) (start, end int64, err error) {
 	w.mu.Lock()
 	if w.crowd() && w.err == nil {
@@ -44,25 +43,27 @@ func (w *writer) offer(ctx context.Context, deadline time.Time, size int, build 
 		return start, end, w.flushLocked(true)
 	}
 	w.writing = true
-	w.spawn(w.goOn) // under mu: afterwards the connection's reader may have ended
+	// Subtle: spawn is called while mu is held. Once mu is released, the reader of the
+	// connection may end, and the client's WaitGroup may reach zero.
+	w.spawn(w.writeRest)
 	w.mu.Unlock()
 	return start, end, nil
 }
 
-// refuse ends offers; what was added before is still written.
+// refuse makes later offers fail. Frames added before are still written.
 func (w *writer) refuse() {
 	w.mu.Lock()
 	w.refused = true
 	w.mu.Unlock()
 }
 
-// maxUnread is what a peer that reads nothing takes all the same, since the
-// buffers of the two kernels are larger: writing so much does not block, so the
-// caller does it. More is written by a goroutine, for which no deadline waits.
+// maxUnread is the number of bytes that a write accepts even if the peer reads nothing,
+// because the buffers of the two kernels are larger. The caller writes that much itself.
+// A write of more may block, so a goroutine without a deadline does it.
 const maxUnread = 32 << 10
 
-// ack records that the peer answered a frame that ends at end, so it has read everything
-// before it.
+// ack records that the peer has replied to the frame that ends at end, and so has read
+// everything up to there.
 func (w *writer) ack(end int64) {
 	for {
 		old := w.acked.Load()
@@ -72,9 +73,9 @@ func (w *writer) ack(end int64) {
 	}
 }
 
-// await waits until the connection has taken everything up to end, as long as
-// offer would. start is where the caller's frame begins: when the writer ends
-// before it has been handed over, the error is errRefused.
+// await waits until the connection has accepted everything up to end, no longer than until
+// deadline, or until ctx ends. start is where the caller's frame begins: if the writer ends
+// before the frame is passed to the connection, the error is errRefused.
 func (w *writer) await(ctx context.Context, deadline time.Time, start, end int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -93,8 +94,8 @@ func (w *writer) await(ctx context.Context, deadline time.Time, start, end int64
 	return w.err
 }
 
-// waitLocked waits with mu held until ok holds or the writer has ended. It returns
-// false if deadline passed or ctx ended first.
+// waitLocked waits, with mu held, until ok returns true or the writer has ended. It returns
+// false if the deadline passes, or ctx ends, first.
 func (w *writer) waitLocked(ctx context.Context, deadline time.Time, ok func() bool) bool {
 	wake := func() {
 		w.mu.Lock()

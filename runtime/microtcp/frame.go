@@ -15,16 +15,15 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// The framing of docs/wire.md 3.2: the length in decimal, '#', the body. The
-// length counts the UTF-16 code units of the body, because NestJS counts a
-// JavaScript string.
+// The framing of docs/wire.md 3.2: the length in decimal, '#', and the body. The length is
+// in UTF-16 code units, because NestJS uses the length of a JavaScript string.
 
 const (
 	lowBits  = 0x0101010101010101
 	highBits = 0x8080808080808080
 )
 
-// utf16Len returns how many UTF-16 code units b has once decoded as Node does.
+// utf16Len returns the number of UTF-16 code units of b, decoded as in Node.js.
 func utf16Len(b []byte) int {
 	i := asciiPrefix(b)
 	if i == len(b) {
@@ -38,7 +37,8 @@ func utf16Len(b []byte) int {
 		}
 		return i + units
 	}
-	// In valid UTF-8 each character is its lead byte; four-byte ones count double.
+	// In valid UTF-8, every character has one lead byte. Those of four bytes have two code
+	// units.
 	units := 0
 	for len(rest) >= 8 {
 		x := binary.LittleEndian.Uint64(rest)
@@ -73,9 +73,9 @@ func asciiPrefix(b []byte) int {
 	return i
 }
 
-// scanUnits decodes b as far as it holds whole characters and has at most limit
-// code units: n bytes that are units code units. split reports that limit
-// falls between the two halves of one character.
+// scanUnits scans the longest prefix of b that consists of complete characters and has at
+// most limit code units. It returns the prefix's length in bytes and in code units. split is
+// set if the limit is between the two code units of one character.
 func scanUnits(b []byte, limit int) (n, units int, split bool) {
 	for n < len(b) && units < limit {
 		run := asciiPrefix(b[n:])
@@ -102,7 +102,7 @@ func scanUnits(b []byte, limit int) (n, units int, split bool) {
 	return n, units, false
 }
 
-// cutShort reports whether b is the start of a well-formed character.
+// cutShort reports whether b is the start of an incomplete character.
 func cutShort(b []byte) bool {
 	need := 0
 	switch c := b[0]; {
@@ -116,12 +116,12 @@ func cutShort(b []byte) bool {
 	return len(b) < need
 }
 
-// appendHeader appends the header of a body of units code units.
+// appendHeader appends the header for a body with the given number of code units.
 func appendHeader(dst []byte, units int) []byte {
 	return append(strconv.AppendInt(dst, int64(units), 10), '#')
 }
 
-// headerRoom is more than any header takes.
+// headerRoom is more than the length of any header.
 const headerRoom = 24
 
 // AppendFrame appends body, a packet, as one frame.
@@ -129,33 +129,33 @@ func AppendFrame(dst, body []byte) []byte {
 	return append(appendHeader(dst, utf16Len(body)), body...)
 }
 
-// errFraming is the root of what makes a stream of frames unreadable.
+// errFraming is wrapped by every error after which a stream cannot be parsed.
 var errFraming = errors.New("framing error")
 
-// decoder cuts a stream of bytes into frames. The zero value with a limit is
-// ready; it is used by one goroutine at a time.
+// decoder splits a stream of bytes into frames. Only limit must be set. It is not safe for
+// concurrent use.
 type decoder struct {
 	limit int // maxBufferSize, in code units
 
-	buf        []byte // what was read and not yet given out
-	start      int    // where that begins in buf
-	full       bool   // the last read left no space
+	buf        []byte // received data; what precedes start has been returned by next
+	start      int    // an index into buf
+	full       bool   // the last read filled buf
 	timed      bool   // bound has set a read deadline
-	headerSeen int    // bytes after start without a '#'
+	headerSeen int    // bytes after start that contain no '#'
 	inBody     bool
 	need       int // the body's length in code units
 	seen       int // bytes of the body scanned so far
-	units      int // code units in those
+	units      int // their code units
 
-	counted      int // bytes after start that were counted against the limit
-	countedUnits int // code units in those
+	counted      int // bytes after start whose code units have been counted, for the limit
+	countedUnits int // their code units
 }
 
-// pending reports whether a part of a frame waits for the rest.
+// pending reports whether a frame is incomplete.
 func (d *decoder) pending() bool { return d.start < len(d.buf) || d.inBody }
 
-// space returns where to read to. The buffer grows while reads fill it, and a
-// large one is given up when it is empty.
+// space returns the part of the buffer to read into. The buffer grows while reads fill it.
+// When it is empty, a large one is replaced by a small one.
 func (d *decoder) space() []byte {
 	rest := d.buf[d.start:]
 	size := cap(d.buf)
@@ -182,8 +182,8 @@ const (
 	maxIdleBuffer = 64 << 10
 )
 
-// bound lets a part of a frame wait for its rest no longer than incomplete, by
-// the read deadline of conn, which no other code sets; 0 is no bound.
+// bound limits the time until the next byte of an incomplete frame, with the read deadline of
+// conn, which no other code sets. 0 means no limit.
 func (d *decoder) bound(conn net.Conn, incomplete time.Duration) error {
 	switch {
 	case d.pending() && incomplete > 0:
@@ -196,25 +196,25 @@ func (d *decoder) bound(conn net.Conn, incomplete time.Duration) error {
 	return nil
 }
 
-// filled records that n bytes were read into space.
+// filled records that n bytes were read into the slice that space returned.
 func (d *decoder) filled(n int) {
 	d.buf = d.buf[:len(d.buf)+n]
 	d.full = len(d.buf) == cap(d.buf)
 }
 
-// detach leaves the buffer to the users of frames in it, and continues with a copy of the
-// rest.
+// detach leaves the buffer to the users of the frames in it, and continues with a copy of
+// the rest.
 func (d *decoder) detach() {
 	d.buf = append(make([]byte, 0, max(len(d.buf)-d.start, minBuffer)), d.buf[d.start:]...)
 	d.start = 0
 }
 
-// discard forgets everything read so far.
+// discard drops all received data.
 func (d *decoder) discard() { *d = decoder{limit: d.limit, buf: d.buf[:0]} }
 
-// next returns the body of the next whole frame; ok is false when more must be
-// read first. The body is valid until space or discard is called. Errors are
-// errFraming; the decoder must then discard.
+// next returns the body of the next complete frame; ok is false if more data must be read
+// first. The body is valid until space or discard is called. All errors wrap errFraming;
+// after one, discard must be called.
 func (d *decoder) next() (body []byte, ok bool, err error) {
 	if err := d.checkLimit(); err != nil {
 		return nil, false, err
@@ -250,8 +250,8 @@ func (d *decoder) next() (body []byte, ok bool, err error) {
 	return body, true, nil
 }
 
-// checkLimit looks at how much waits. Bytes are counted once, whatever the size
-// of the reads they come in.
+// checkLimit returns an error if more data is waiting than limit allows. It counts each byte
+// once, however many reads the data arrives in.
 func (d *decoder) checkLimit() error {
 	waiting := d.buf[d.start:]
 	if len(waiting) <= d.limit {
@@ -265,7 +265,7 @@ func (d *decoder) checkLimit() error {
 	return nil
 }
 
-// advance removes n bytes, which are units code units, from the bytes that wait.
+// advance skips n bytes with the given number of code units.
 func (d *decoder) advance(n, units int) {
 	d.start += n
 	if d.counted > n {
@@ -294,8 +294,8 @@ func (d *decoder) header() (ok bool, err error) {
 	return true, nil
 }
 
-// parseInt is JavaScript's parseInt(text, 10): white space, a sign, digits, and
-// whatever follows them. ok is false where it gives NaN.
+// parseInt does what parseInt(text, 10) does in JavaScript: it skips white space, reads a
+// sign and digits, and ignores the rest. ok is false if the result is NaN.
 func parseInt(text []byte) (n int, ok bool) {
 	for len(text) > 0 {
 		c, size := utf8.DecodeRune(text)
@@ -310,7 +310,7 @@ func parseInt(text []byte) (n int, ok bool) {
 	}
 	for ; len(text) > 0 && '0' <= text[0] && text[0] <= '9'; text = text[1:] {
 		ok = true
-		if n < math.MaxInt/20 { // a longer one is only ever waited for
+		if n < math.MaxInt/20 { // no frame of a greater length is ever complete
 			n = n*10 + int(text[0]-'0')
 		} else {
 			n = math.MaxInt
@@ -322,7 +322,7 @@ func parseInt(text []byte) (n int, ok bool) {
 	return n, ok
 }
 
-// jsSpace reports whether JavaScript counts c as white space or a line end.
+// jsSpace reports whether c is white space or a line terminator in JavaScript.
 func jsSpace(c rune) bool {
 	switch {
 	case c >= '\t' && c <= '\r', c == ' ', c == 0xA0, c == 0x1680, c >= 0x2000 && c <= 0x200A,

@@ -7,40 +7,40 @@ import (
 	"time"
 )
 
-// Frame is one frame as it came off a stream. Its slices are valid until the
-// next Fill.
+// Frame is one frame of a stream. Its slices are valid until the next call of Fill.
 type Frame struct {
-	// Header is the length with its '#', Raw the body: together they are the
-	// bytes that came.
+	// Header is the length with its '#', and Raw the body: together, the bytes as
+	// received.
 	Header, Raw []byte
 	// Body is the packet as a NestJS peer decodes it: Raw, with U+FFFD for invalid
 	// UTF-8.
 	Body []byte
 }
 
-// FrameReader reads frames from a connection for programs that forward between
-// two peers, and so need the original bytes as well as the packets. It is
-// used by one goroutine. Servers and clients have no need of it.
+// FrameReader reads frames from a connection, for programs between two peers that need
+// the original bytes as well as the packets. Create it with NewFrameReader. It is not safe
+// for concurrent use. Servers and clients do not need it.
 type FrameReader struct {
 	conn       net.Conn
 	incomplete time.Duration
 	in         decoder
-	header     []byte // of the frame whose body has not come yet
+	header     []byte // of the frame whose body is incomplete
 }
 
-// maxHeader is the longest header that is waited for; a real one takes ten bytes.
+// maxHeader is the largest number of bytes without a '#' that may be a header. A real
+// header has about ten.
 const maxHeader = 1 << 10
 
-// NewFrameReader returns a reader with NestJS's limits. A part of a frame waits
-// for its next byte no longer than incomplete, by the read deadline of conn; 0
-// is no bound.
+// NewFrameReader returns a reader with NestJS's limits. The next byte of an incomplete
+// frame must arrive within incomplete; 0 means no limit. The reader sets the read deadline
+// of conn.
 func NewFrameReader(conn net.Conn, incomplete time.Duration) *FrameReader {
 	return &FrameReader{conn: conn, incomplete: incomplete, in: decoder{limit: DefaultMaxBufferSize}}
 }
 
-// Fill waits for more bytes. Those that came before an error can still be read
-// with Next and Rest. The error is the connection's: io.EOF at its end, and
-// os.ErrDeadlineExceeded when a frame stayed incomplete.
+// Fill waits for more bytes. After an error, Next and Rest still return the bytes received
+// before it. The error is the connection's: io.EOF at its end, and os.ErrDeadlineExceeded
+// if a frame was not completed in time.
 func (r *FrameReader) Fill() error {
 	if err := r.in.bound(r.conn, r.incomplete); err != nil {
 		return err
@@ -50,19 +50,20 @@ func (r *FrameReader) Fill() error {
 	return err
 }
 
-// Next returns the next whole frame; ok is false when there is none before more
-// is filled in. After an error the stream is no stream of frames, and only Rest
-// makes sense.
+// Next returns the next complete frame; ok is false if Fill must be called first. An error
+// means that the stream cannot be parsed; then only Rest may be called.
 func (r *FrameReader) Next() (f Frame, ok bool, err error) {
 	d := &r.in
 	begun, from := d.inBody, d.start
 	body, ok, err := d.next()
 	if err != nil && !begun {
-		d.start, d.inBody = from, false // what cannot be read stays with the rest
+		d.start, d.inBody = from, false // so that Rest returns the header too
 	}
 	if err != nil {
 		return Frame{}, false, err
 	}
+	// Subtle: a header whose body is still incomplete is copied, because Fill may move or
+	// overwrite the buffer before the body is complete.
 	if !begun && d.inBody {
 		r.header = append(r.header[:0], d.buf[from:d.start]...)
 	}
@@ -80,8 +81,8 @@ func (r *FrameReader) Next() (f Frame, ok bool, err error) {
 	return f, true, nil
 }
 
-// Rest takes out what was filled in and is no whole frame, as it came. The
-// reader forgets it. The slice is valid until the next Fill.
+// Rest removes and returns the bytes received after the last complete frame. The slice is
+// valid until the next call of Fill.
 func (r *FrameReader) Rest() []byte {
 	rest := r.in.buf[r.in.start:]
 	if r.in.inBody {

@@ -17,7 +17,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Listener serves NestJS's TCP transport. Make it with Listen.
+// Listener is the micro.Listener of NestJS's TCP transport. Create it with Listen.
 type Listener struct {
 	address  string
 	limits   limits
@@ -31,14 +31,14 @@ type Listener struct {
 	mu       sync.Mutex // guards conns and draining
 	conns    map[*serverConn]struct{}
 	draining bool
-	wg       sync.WaitGroup // the connections, and who accepts them
+	wg       sync.WaitGroup // of connections, and of the goroutines that accept them
 	served   atomic.Bool
 	endGrace time.Duration
 }
 
-// Listen returns a listener for address, "host:port"; port 0 takes a free one.
-// It opens the port when a server serves it, and takes over a socket that a
-// supervisor has opened for the port (micro.InheritEnv). A listener serves once.
+// Listen returns a listener for an address, "host:port"; port 0 selects a free port. The
+// port is opened when a server serves the listener, unless a supervisor has opened a socket
+// for it (micro.InheritEnv). A listener can serve once.
 func Listen(address string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		address:  address,
@@ -71,14 +71,13 @@ func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	}
 }
 
-// Serve accepts connections until ctx ends, then drains: it accepts no more and
-// tells the peers that know the sign to go elsewhere. A quarter of a second
-// later it refuses requests on the connections that are left, and closes each
-// when everything in flight has been answered, or after
-// s.DrainTimeout.
+// Serve accepts connections until ctx ends, and then drains. It accepts no more connections,
+// and asks its peers to leave, which our own clients understand. A quarter of a second
+// later, it rejects requests on the remaining connections. It closes each connection when
+// all requests in flight on it have been answered, or after s.DrainTimeout.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {
-		return fmt.Errorf("listen on %s: a listener serves once: make another with Listen", l.address)
+		return fmt.Errorf("listen on %s: a listener serves once: create another with Listen", l.address)
 	}
 	l.server = s
 	socket, err := l.open(ctx)
@@ -117,10 +116,10 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	return err
 }
 
-// probeConns bounds a supervisor's connections, which do not count among others.
+// probeConns limits a supervisor's connections, which have a limit of their own.
 const probeConns = 16
 
-// open opens the port, again and again while it is taken.
+// open opens the port. While the port is in use, it retries.
 func (l *Listener) open(ctx context.Context) (net.Listener, error) {
 	if socket, err := micro.InheritedListener(l.address); socket != nil || err != nil {
 		return socket, err
@@ -154,9 +153,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// accept takes connections off socket until it is closed, as many at once as
-// slots has room for. A failure that will
-// pass, such as too many open files, is waited out.
+// accept accepts connections until the socket is closed, at most as many at a time as slots
+// has room for. After a temporary failure, such as too many open files, it continues.
 func (l *Listener) accept(ctx context.Context, socket net.Listener, slots chan struct{}) error {
 	for {
 		select {
@@ -183,9 +181,9 @@ func (l *Listener) accept(ctx context.Context, socket net.Listener, slots chan s
 	}
 }
 
-// adopt starts serving a connection. One that was accepted just before the end is
-// served too and then drained with the others: on a socket that another process
-// shares, its peer need not notice.
+// adopt starts to serve a connection. One that was accepted just before the listener ended
+// is served too, and drained with the others: if another process shares the socket, the
+// peer does not notice.
 func (l *Listener) adopt(raw net.Conn, slots chan struct{}) {
 	conn := raw
 	if l.limits.tls != nil {
@@ -206,7 +204,7 @@ func (l *Listener) adopt(raw net.Conn, slots chan struct{}) {
 	go c.lead()
 }
 
-// gone forgets a closed connection.
+// gone removes a closed connection.
 func (l *Listener) gone(c *serverConn) {
 	l.mu.Lock()
 	_, known := l.conns[c]
@@ -218,7 +216,7 @@ func (l *Listener) gone(c *serverConn) {
 	}
 }
 
-// drain lets what is in flight finish, then closes every connection.
+// drain waits for the requests in flight, and then closes all connections.
 func (l *Listener) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
@@ -232,11 +230,11 @@ func (l *Listener) drain() {
 	}
 	l.each(open, func(c *serverConn) { c.finish(ctx) })
 	l.wg.Wait()
-	_ = l.server.Wait(ctx) // for events that came in the last moment
+	_ = l.server.Wait(ctx) // for events that arrived last
 }
 
-// each runs f for each connection, side by side: one whose peer does not read
-// makes no other wait.
+// each runs f for all connections concurrently, so that a peer that does not read delays no
+// other.
 func (l *Listener) each(conns []*serverConn, f func(*serverConn)) {
 	var all sync.WaitGroup
 	for _, c := range conns {

@@ -18,13 +18,13 @@ type ListenOption interface{ applyListen(*Listener) }
 // DialOption configures Dial.
 type DialOption interface{ applyDial(*Client) }
 
-// Option configures both sides.
+// Option configures both Listen and Dial.
 type Option interface {
 	ListenOption
 	DialOption
 }
 
-// limits are what both sides bound their connections by.
+// limits are the settings that servers and clients share.
 type limits struct {
 	maxBuffer  int
 	incomplete time.Duration
@@ -51,48 +51,48 @@ type dialOption func(*Client)
 
 func (f dialOption) applyDial(c *Client) { f(c) }
 
-// WithTLS encrypts the connections, from the first byte on. For mutual TLS a
-// listener's config has ClientAuth and ClientCAs, a client's Certificates.
+// WithTLS encrypts connections from the first byte. For mutual TLS, set ClientAuth and
+// ClientCAs in a listener's config, and Certificates in a client's.
 func WithTLS(config *tls.Config) Option {
 	return limitOption(func(l *limits) { l.tls = config })
 }
 
-// WithMaxBufferSize bounds what may wait unread on one connection, in UTF-16
-// code units, frames and headers together: NestJS's maxBufferSize. A peer that
-// sends more is cut off.
+// WithMaxBufferSize limits the received data of one connection that is not processed yet,
+// in UTF-16 code units, including headers: NestJS's maxBufferSize. More is a framing error.
+// The default is DefaultMaxBufferSize.
 func WithMaxBufferSize(units int) Option {
 	return limitOption(func(l *limits) { l.maxBuffer = units })
 }
 
-// WithIncompleteMessageTimeout bounds how long a part of a frame may wait for
-// its next byte: NestJS's incompleteMessageTimeout. 0 is no bound.
+// WithIncompleteMessageTimeout limits the time until the next byte of an incomplete frame:
+// NestJS's incompleteMessageTimeout. 0 means no limit. The default is
+// DefaultIncompleteMessageTimeout.
 func WithIncompleteMessageTimeout(d time.Duration) Option {
 	return limitOption(func(l *limits) { l.incomplete = d })
 }
 
-// WithMaxSendBufferSize bounds the bytes that wait for a peer that does not
-// read: NestJS's maxSendBufferSize. Past it the connection is closed. 0 is no
-// bound.
+// WithMaxSendBufferSize limits the bytes that are buffered for a peer that does not read:
+// NestJS's maxSendBufferSize. If the limit is exceeded, the connection is closed. 0 means no
+// limit. The default is DefaultMaxSendBufferSize.
 func WithMaxSendBufferSize(bytes int) Option {
 	return limitOption(func(l *limits) { l.maxSend = bytes })
 }
 
-// WithMaxConnections bounds the connections a listener holds at once; further
-// ones wait to be accepted. The default is 10000.
+// WithMaxConnections limits the number of open connections of a listener. Further ones wait
+// to be accepted. The default is 10000.
 func WithMaxConnections(n int) ListenOption {
 	return listenOption(func(l *Listener) { l.maxConns = n })
 }
 
-// WithDialTimeout bounds one attempt to connect. The default is 5 s.
+// WithDialTimeout limits one attempt to connect. The default is 5 s.
 func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.dialTimeout = d })
 }
 
-// WithReconnect sets how a connection is made again that could not be made: up to
-// attempts times after the first failure, or without limit if attempts is negative.
-// By default the messages fail at once, and the next one connects again. The pauses
-// between attempts start at 50 ms and double up to delay. Each is jittered, so that
-// many clients do not reconnect at the same moment.
+// WithReconnect makes a client retry a failed attempt to connect, up to attempts times, or
+// without limit if attempts is negative. By default, messages fail at once, and the next
+// message connects again. The pauses between attempts start at 50 ms and double up to delay.
+// Each is jittered, so that many clients do not reconnect at the same moment.
 func WithReconnect(attempts int, delay time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.limits.attempts, c.limits.delay = attempts, delay })
 }

@@ -14,41 +14,42 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// serverConn is one accepted connection. One goroutine at a time leads it: it
-// reads, cuts frames and runs quick handlers itself. It is the Responder of all
-// its messages.
+// serverConn is one accepted connection. One goroutine at a time leads it: the leader
+// reads frames and runs quick handlers itself. serverConn is the Responder of all its
+// messages.
 type serverConn struct {
 	listener *Listener
 	server   *micro.Server
 	conn     net.Conn
 	peer     string
-	slot     chan struct{} // of the connection limit; one is taken out at the end
+	slot     chan struct{} // the connection limit; gone frees a place
 	out      *writer
 	ctx      context.Context
 	cancel   context.CancelFunc
 
 	draining atomic.Bool
-	open     atomic.Int64 // requests not yet answered to the end
+	open     atomic.Int64 // requests without a final reply
 	ended    atomic.Bool  // the peer has closed its half
 	idle     chan struct{}
 
-	// Owned by the goroutine that leads.
+	// Owned by the leading goroutine.
 	leader  lead.Leader
 	in      decoder
-	broken  bool // a framing error has happened: replies are dropped
+	broken  bool // after a framing error: replies are dropped
 	expires time.Time
 }
 
 const (
-	// goAwayID is the id of a packet that no request has: a NestJS client
-	// ignores it, ours takes its next messages to a new connection.
+	// goAwayID is the ID of a packet that asks the peer to leave. No request has this
+	// ID: a NestJS client ignores the packet, and ours opens a new connection for its
+	// next messages.
 	goAwayID = `"msctl.goaway"`
-	// refusal is the error of a message that came too late to a server that
-	// drains: it was not handled, so it is safe to send it again.
+	// refusal is the error for a message that reaches a draining server too late. The
+	// message was not handled, so it is safe to send it again.
 	refusal = `{"status":503,"message":"the service is shutting down: the message was not handled"}`
 	// brokenGrace is how long a connection is still read after a framing error.
 	brokenGrace = 30 * time.Second
-	// stallTimeout is how long a peer may leave a write where it is.
+	// stallTimeout limits how long a write may make no progress.
 	stallTimeout = 30 * time.Second
 )
 
@@ -61,7 +62,7 @@ func newServerConn(l *Listener, conn net.Conn) *serverConn {
 	return c
 }
 
-// abort ends the connection at once.
+// abort closes the connection immediately.
 func (c *serverConn) abort(err error) {
 	if errors.Is(err, errSendBuffer) {
 		c.listener.logPeer(slog.LevelWarn, "connection closed", c, err)
@@ -87,15 +88,16 @@ func (c *serverConn) lead() {
 	}
 }
 
-// takeOver gives the lead to a new goroutine; the old leader is in a handler,
-// which keeps the read buffer it works on.
+// takeOver starts a new leader while the old one is still in a handler.
 func (c *serverConn) takeOver() {
+	// Subtle: the handler's request points into the read buffer. The old leader keeps
+	// that buffer, and the new one reads into a copy of the rest.
 	c.in.detach()
 	go c.lead() // the listener waits for the connection, so for its leader
 }
 
-// batch dispatches every whole frame that has been read. It returns false when
-// this goroutine does not lead any more.
+// batch dispatches every complete frame that has been read. It returns false if this
+// goroutine no longer leads.
 func (c *serverConn) batch() (leading bool) {
 	for {
 		body, ok, err := c.in.next()
@@ -119,7 +121,8 @@ func (c *serverConn) batch() (leading bool) {
 	}
 }
 
-// dispatch runs one message here if it is quick, elsewhere if it may not be.
+// dispatch handles one message: on this goroutine if its handler has been quick, or else
+// on another one. It returns false if this goroutine no longer leads.
 func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 	if c.draining.Load() && p.ID != nil {
 		c.open.Add(1)
@@ -130,6 +133,7 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 		c.out.uncork() // finished replies must not wait for requests that cannot start
 		c.leader.Paused()
 	}
+	// Counted before Receive: the reply may be sent before Receive returns.
 	if p.ID != nil && (p.Pattern != nil || p.Data != nil) {
 		c.open.Add(1)
 	}
@@ -137,9 +141,9 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 	return in == nil || c.leader.Handle(in)
 }
 
-// misframed does what NestJS does with a stream that it can no longer read
-// (docs/wire.md 3.3): it sends no error, closes its half, drops the replies, and continues
-// to read for a while.
+// misframed does what NestJS does with a stream that can no longer be parsed
+// (docs/wire.md 3.3): it sends no error, closes its half of the connection, drops all
+// replies, and continues to read for a while.
 func (c *serverConn) misframed(err error) {
 	c.listener.logPeer(slog.LevelError, "bad frame", c, err)
 	c.in.discard()
@@ -150,12 +154,12 @@ func (c *serverConn) misframed(err error) {
 	c.expires = time.Now().Add(brokenGrace)
 	c.out.mute()
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // a peer that is gone already is no news
+		_ = half.CloseWrite() // the peer may have left already
 	}
 }
 
-// fill reads what has come. A part of a frame may wait for its rest no longer
-// than the incomplete message timeout.
+// fill waits for data and reads it. An incomplete frame must be completed within the
+// incomplete-message timeout.
 func (c *serverConn) fill() error {
 	var err error
 	if c.broken {
@@ -174,7 +178,7 @@ func (c *serverConn) fill() error {
 	return err
 }
 
-// end closes the connection when its reading has ended.
+// end closes the connection after a read error.
 func (c *serverConn) end(err error) {
 	switch {
 	case errors.Is(err, io.EOF):
@@ -186,9 +190,11 @@ func (c *serverConn) end(err error) {
 	c.listener.gone(c)
 }
 
-// answerQuickly lets a peer that has closed its half have the answers that are
-// ready or about to be; like NestJS, it does not wait for slow ones.
+// answerQuickly sends a peer that has closed its half the replies that are ready, or will
+// be within endGrace. Like NestJS, it does not wait for slow ones.
 func (c *serverConn) answerQuickly() {
+	// Subtle: ended is set before open is read, and answered does the reverse. So one of
+	// the two sees the last reply, whichever comes first.
 	c.ended.Store(true)
 	if c.open.Load() > 0 && !c.broken {
 		grace := time.NewTimer(c.listener.endGrace)
@@ -202,7 +208,7 @@ func (c *serverConn) answerQuickly() {
 	c.out.settled()
 }
 
-// Respond frames one packet of an answer and sends it.
+// Respond sends one packet of a reply in a frame.
 func (c *serverConn) Respond(_ context.Context, p wire.Reply) error {
 	err := c.out.add(p.Size()+headerRoom, !p.Disposed && p.Err == nil && !p.NoHandler, func(dst []byte) []byte {
 		units := p.Size() - wideBytes(p.ID) - wideBytes(p.Response) - wideBytes(p.Err)
@@ -214,7 +220,7 @@ func (c *serverConn) Respond(_ context.Context, p wire.Reply) error {
 	return err
 }
 
-// answered counts a request out.
+// answered records the final reply to a request.
 func (c *serverConn) answered() {
 	if c.open.Add(-1) == 0 && c.ended.Load() {
 		select {
@@ -224,28 +230,29 @@ func (c *serverConn) answered() {
 	}
 }
 
-// wideBytes returns by how much b's length in bytes exceeds that in code units.
+// wideBytes returns the length of b in bytes minus its length in UTF-16 code units.
 func wideBytes(b []byte) int { return len(b) - utf16Len(b) }
 
-// goAway asks the peer to take its next messages elsewhere, and refuses those
-// that come after a while all the same. Peers that know the sign close the
-// connection themselves when they have their answers.
+// goAway asks the peer to send its next messages elsewhere, and rejects those that still
+// arrive after goAwayGrace. Our own clients understand the request, and close the
+// connection when they have received all replies.
 func (c *serverConn) goAway(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
 	defer stop()
-	c.open.Add(1)
-	_ = c.Respond(c.ctx, wire.Reply{ID: []byte(goAwayID), Disposed: true}) // a peer that is gone needs no sign
+	c.open.Add(1)                                                          // Respond subtracts it
+	_ = c.Respond(c.ctx, wire.Reply{ID: []byte(goAwayID), Disposed: true}) // the peer may have left already
 	c.awaitEnd(ctx, goAwayGrace)
 	c.draining.Store(true)
 }
 
-// finish closes the connection once everything answered has been written.
+// finish closes the connection when all replies have been written.
 func (c *serverConn) finish(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
 	defer stop()
 	c.out.settled()
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		c.awaitEnd(ctx, lingerTimeout) // the peer reads everything before the end; then its own end comes
+		// Closing both halves at once could discard replies the peer has not read yet.
+		c.awaitEnd(ctx, lingerTimeout)
 	}
 	c.abort(net.ErrClosed)
 }
@@ -261,7 +268,7 @@ func (c *serverConn) awaitEnd(ctx context.Context, d time.Duration) {
 }
 
 const (
-	endGrace      = 20 * time.Millisecond  // for answers to a peer that has closed its half
-	goAwayGrace   = 250 * time.Millisecond // for a peer to close after the sign to go away
-	lingerTimeout = time.Second            // for a peer's end after ours
+	endGrace      = 20 * time.Millisecond  // for replies to a peer that has closed its half
+	goAwayGrace   = 250 * time.Millisecond // for a peer to close the connection when asked to leave
+	lingerTimeout = time.Second            // for a peer to close its half after ours
 )

@@ -9,39 +9,39 @@ import (
 	"time"
 )
 
-// writer combines the frames of many goroutines into few writes. What is
-// appended waits in a buffer until one goroutine, whichever comes first, writes
-// all that has gathered; the others return at once.
+// writer combines the frames of many goroutines into few writes. Frames are appended to a
+// buffer. The first goroutine to find no write in progress writes everything in it; the
+// others return immediately.
 type writer struct {
 	conn  net.Conn
-	limit int           // maxSendBufferSize in bytes; 0 is none
-	high  int           // past it producers wait until the peer has read
-	stall time.Duration // a write that gets nowhere for so long fails
-	fail  func(error)   // ends the connection; called without mu
-	spawn func(func())  // runs a write that may block elsewhere; nil: where it is
+	limit int           // maxSendBufferSize in bytes; 0 means no limit
+	high  int           // bytes in the buffer above which producers wait
+	stall time.Duration // a write without progress fails after this time
+	fail  func(error)   // ends the connection; called without holding mu
+	spawn func(func())  // runs a write that may block on another goroutine; may be nil
 
-	acked   atomic.Int64 // bytes the peer has read for certain, because it has answered them
-	crowded atomic.Bool  // producers wait, or will
+	acked   atomic.Int64 // bytes the peer has certainly read, because it has replied to them
+	crowded atomic.Bool  // the result of the last call to crowd
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the following fields
 	room     sync.Cond  // the buffer has been written, or the writer has failed
-	buf      []byte     // waiting
-	spare    []byte     // the buffer of the last write, for the next
-	inWrite  int        // bytes handed to the connection and not yet taken
-	writing  bool       // a goroutine writes
-	corked   bool       // the reader of a batch will write when it is done
-	muted    bool       // nothing may be sent any more
-	refused  bool       // a client's caller may add nothing more
+	buf      []byte     // frames not yet handed to the connection
+	spare    []byte     // the buffer of the previous write, for reuse
+	inWrite  int        // bytes in the current call of Write
+	writing  bool       // a goroutine is writing
+	corked   bool       // the reader of a batch writes when the batch is done
+	muted    bool       // nothing more is sent
+	refused  bool       // a client accepts no more frames
 	err      error
-	handed   int64     // bytes handed to the connection, ever
-	taken    int64     // bytes it has taken
+	handed   int64     // total bytes passed to Write
+	taken    int64     // total bytes that Write has accepted
 	deadline time.Time // the connection's write deadline
 }
 
 const (
-	flushAt   = 64 << 10 // what gathers before it is written even while corked
-	highWater = 1 << 20  // the most a writer's high is
-	oneWrite  = 1 << 18  // what is written under one deadline
+	flushAt   = 64 << 10 // bytes that are written even while corked
+	highWater = 1 << 20  // the largest value of a writer's high
+	oneWrite  = 1 << 18  // bytes written under one deadline
 )
 
 var (
@@ -52,15 +52,15 @@ var (
 func newWriter(conn net.Conn, limit int, stall time.Duration, fail func(error)) *writer {
 	w := &writer{conn: conn, limit: limit, high: highWater, stall: stall, fail: fail}
 	if limit > 0 {
-		w.high = min(highWater, limit/2) // so that a peer that is merely slow is not cut off
+		w.high = min(highWater, limit/2) // so that a peer that is only slow is not disconnected
 	}
 	w.room.L = &w.mu
 	return w
 }
 
-// add appends a frame of about size bytes with build, and writes it unless
-// another goroutine will. A producer that has more to send waits while far too much waits
-// for the peer; others are done, and occupy no worker.
+// add appends a frame of about size bytes with build, and writes it unless another
+// goroutine will. If the buffer is too full, a producer that has more to send waits for
+// the peer to read; the others return, so that they occupy no worker.
 func (w *writer) add(size int, more bool, build func(dst []byte) []byte) error {
 	w.mu.Lock()
 	if err := w.refusal(); err != nil {
@@ -71,7 +71,7 @@ func (w *writer) add(size int, more bool, build func(dst []byte) []byte) error {
 	return w.added(more)
 }
 
-// added does what follows an append; it is called with mu held and unlocks it.
+// added completes an append. It is called with mu held, and unlocks it.
 func (w *writer) added(more bool) error {
 	if w.overLimit() {
 		return w.overflow()
@@ -87,13 +87,13 @@ func (w *writer) added(more bool) error {
 	return w.flushLocked(!w.corked)
 }
 
-// overLimit reports whether more waits than may. What is being written counts
-// only when it is much: it may be taken this very moment.
+// overLimit reports whether the buffer exceeds the limit. Up to highWater, the bytes of the
+// current write do not count: the connection may be accepting them right now.
 func (w *writer) overLimit() bool {
 	return w.limit > 0 && w.writing && (len(w.buf) > w.limit || len(w.buf)+w.inWrite > w.limit+highWater)
 }
 
-// overflow ends the connection; it is called with mu held and unlocks it.
+// overflow ends the connection. It is called with mu held, and unlocks it.
 func (w *writer) overflow() error {
 	w.err = errSendBuffer
 	w.room.Broadcast()
@@ -102,16 +102,15 @@ func (w *writer) overflow() error {
 	return errSendBuffer
 }
 
-// crowd reports whether so much waits for the peer that producers must wait too.
+// crowd reports whether the buffer is so full that producers must wait for the peer.
 func (w *writer) crowd() bool {
 	crowded := w.writing && len(w.buf) > w.high
 	w.crowded.Store(crowded)
 	return crowded
 }
 
-// awaitRoom is for the reader of a batch: it waits until producers need not, and
-// lifts the cork while it does. It costs nothing while they need not. It reports
-// whether it has waited.
+// awaitRoom makes the reader of a batch wait, uncorked, as long as producers must wait. It
+// reports whether it has waited. If they need not, it costs one atomic read.
 func (w *writer) awaitRoom() (waited bool) {
 	if !w.crowded.Load() {
 		return false
@@ -133,9 +132,9 @@ func (w *writer) refusal() error {
 	return w.err
 }
 
-// flushLocked writes until nothing waits. It is called with mu held and unlocks
-// it. With yield it first lets the other goroutines that are ready add theirs:
-// one write then carries many frames.
+// flushLocked writes until the buffer is empty. It is called with mu held, and unlocks it.
+// With yield, it first lets other goroutines that are ready append their frames, so that
+// one write carries many.
 func (w *writer) flushLocked(yield bool) error {
 	w.writing = true
 	if yield {
@@ -144,11 +143,13 @@ func (w *writer) flushLocked(yield bool) error {
 		w.mu.Lock()
 	}
 	for rounds := 0; len(w.buf) > 0 && w.err == nil && !w.muted && !(w.corked && yield); rounds++ {
-		if rounds == maxRounds && w.spawn != nil { // the caller has an answer to take
-			w.spawn(w.goOn)
+		if rounds == maxRounds && w.spawn != nil { // the caller must read its own reply
+			// Subtle: writing stays set, so no other goroutine starts to write in between.
+			w.spawn(w.writeRest)
 			w.mu.Unlock()
 			return nil
 		}
+		// This goroutine owns out during the write; others append to the spare buffer.
 		out := w.buf
 		w.buf, w.spare = w.spare[:0], nil
 		w.inWrite = len(out)
@@ -166,7 +167,7 @@ func (w *writer) flushLocked(yield bool) error {
 		w.room.Broadcast()
 	}
 	w.writing = false
-	w.room.Broadcast() // also when nothing was written, because the reader will
+	w.room.Broadcast() // even if nothing was written: settled may be waiting for writing to end
 	if len(w.buf) == 0 {
 		w.shrink()
 	}
@@ -178,16 +179,16 @@ func (w *writer) flushLocked(yield bool) error {
 	return err
 }
 
-// maxRounds bounds the writes a caller does for others.
+// maxRounds limits the number of writes that a caller does for others.
 const maxRounds = 4
 
-// goOn writes what waits; writing has been set on its behalf.
-func (w *writer) goOn() {
+// writeRest continues a flush on another goroutine. writing is already set.
+func (w *writer) writeRest() {
 	w.mu.Lock()
-	_ = w.flushLocked(true) // fail has been called
+	_ = w.flushLocked(true) // it has reported the error to fail
 }
 
-// shrink gives large buffers back when nothing waits any more.
+// shrink releases large buffers when the buffer is empty.
 func (w *writer) shrink() {
 	if cap(w.buf) > smallBuffer {
 		giveBack(w.buf)
@@ -199,11 +200,11 @@ func (w *writer) shrink() {
 	}
 }
 
-// write hands out to the connection. Only the goroutine that set writing calls it.
+// write writes out to the connection. Only the goroutine that has set writing calls it.
 func (w *writer) write(out []byte) error {
 	for len(out) > 0 {
 		if now := time.Now(); w.stall > 0 && w.deadline.Sub(now) < w.stall {
-			w.deadline = now.Add(w.stall + time.Second) // a second ahead, so not for every write
+			w.deadline = now.Add(w.stall + time.Second) // with a margin, so that not every write sets it
 			if err := w.conn.SetWriteDeadline(w.deadline); err != nil {
 				return err
 			}
@@ -217,14 +218,14 @@ func (w *writer) write(out []byte) error {
 	return nil
 }
 
-// cork holds what is added from now on back until uncork.
+// cork holds back the frames added from now on until uncork.
 func (w *writer) cork() {
 	w.mu.Lock()
 	w.corked = true
 	w.mu.Unlock()
 }
 
-// uncork writes what has gathered. While the peer does not read, it waits.
+// uncork writes the frames held back. If the buffer is too full, it waits for the peer.
 func (w *writer) uncork() {
 	w.mu.Lock()
 	w.corked = false
@@ -235,10 +236,10 @@ func (w *writer) uncork() {
 		w.mu.Unlock()
 		return
 	}
-	_ = w.flushLocked(false) // fail has been called
+	_ = w.flushLocked(false) // it has reported the error to fail
 }
 
-// mute drops what waits and everything added later.
+// mute drops everything in the buffer, and everything added later.
 func (w *writer) mute() {
 	w.mu.Lock()
 	w.muted, w.buf = true, nil
@@ -246,7 +247,7 @@ func (w *writer) mute() {
 	w.mu.Unlock()
 }
 
-// close makes every later add fail with err, and wakes those that wait.
+// close makes every later add fail with err, and wakes all waiting producers.
 func (w *writer) close(err error) {
 	w.mu.Lock()
 	if w.err == nil {
@@ -257,7 +258,7 @@ func (w *writer) close(err error) {
 	w.mu.Unlock()
 }
 
-// settled waits until everything added has been taken by the connection.
+// settled waits until the connection has accepted everything added so far.
 func (w *writer) settled() {
 	w.mu.Lock()
 	for (w.writing || len(w.buf) > 0) && w.err == nil && !w.muted {
