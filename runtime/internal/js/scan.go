@@ -8,10 +8,10 @@ import (
 	"strconv"
 )
 
-// This file holds the validating JSON scanner under every packet: it finds
-// where a value ends without decoding it, accepts exactly what JavaScript's
-// JSON.parse accepts (docs/wire.md 3.4), never recurses and never allocates
-// for values nested less than 256 deep.
+// This file is the validating JSON scanner through which every packet passes. It finds the
+// end of a value without decoding it, and accepts exactly what JavaScript's JSON.parse
+// accepts (docs/wire.md 3.4). It does not recurse, and it allocates only for values nested
+// more than 256 deep.
 
 const (
 	lowBits  = 0x0101010101010101
@@ -32,6 +32,8 @@ func SkipSpace(b []byte, i int) int {
 func SkipString(b []byte, i int) int {
 	for {
 		// Eight bytes at a time: stop at a quote, a backslash, or a control character.
+		// Subtle: a subtraction can borrow and mark a wrong byte, but only above a match, and
+		// only the lowest mark is used.
 		for i+8 <= len(b) {
 			x := binary.LittleEndian.Uint64(b[i:])
 			quote, slash := x^('"'*lowBits), x^('\\'*lowBits)
@@ -60,7 +62,8 @@ func SkipString(b []byte, i int) int {
 	}
 }
 
-// SkipEscape returns the index after the escape whose letter is at i, or -1.
+// SkipEscape returns the index after the escape whose letter is at i, or -1 if it is
+// invalid.
 func SkipEscape(b []byte, i int) int {
 	if i >= len(b) {
 		return -1
@@ -86,7 +89,7 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// SkipNumber returns the index after the number at i, or -1.
+// SkipNumber returns the index after the number at i, or -1 if there is none.
 func SkipNumber(b []byte, i int) int {
 	if i < len(b) && b[i] == '-' {
 		i++
@@ -113,7 +116,7 @@ func SkipNumber(b []byte, i int) int {
 	return i
 }
 
-// skipDigits returns the index after the digits at i, or -1 if there is none.
+// skipDigits returns the index after the digits at i, or -1 if there are none.
 func skipDigits(b []byte, i int) int {
 	start := i
 	for i < len(b) && b[i]-'0' <= 9 {
@@ -125,7 +128,7 @@ func skipDigits(b []byte, i int) int {
 	return i
 }
 
-// SkipWord returns the index after word at i, or -1.
+// SkipWord returns the index after word at i, or -1 if another text is at i.
 func SkipWord(b []byte, i int, word string) int {
 	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
 		return -1
@@ -133,10 +136,10 @@ func SkipWord(b []byte, i int, word string) int {
 	return i + len(word)
 }
 
-// SkipValue returns the index after the JSON value that starts at or after i
-// (white space before it is skipped), or -1 if there is no valid value.
+// SkipValue returns the index after the JSON value at i, or -1 if there is no valid value.
+// White space before the value is skipped.
 func SkipValue(b []byte, i int) int {
-	var local [4]uint64 // one bit a level: 1 is an object, 0 an array
+	var local [4]uint64 // one bit per level: 1 for an object, 0 for an array
 	stack, depth := local[:], 0
 	for {
 		i = SkipSpace(b, i)
@@ -176,6 +179,7 @@ func SkipValue(b []byte, i int) int {
 		if i < 0 {
 			return -1
 		}
+		// Close the containers that end here, and find the next element of the one that does not.
 		for !opened {
 			if depth == 0 {
 				return i
@@ -204,7 +208,8 @@ func SkipValue(b []byte, i int) int {
 	}
 }
 
-// SkipKey returns the index after the member name at i and its colon, or -1.
+// SkipKey returns the index after the member name at i and its colon, or -1 if they are
+// malformed.
 func SkipKey(b []byte, i int) int {
 	if i >= len(b) || b[i] != '"' {
 		return -1
@@ -218,15 +223,14 @@ func SkipKey(b []byte, i int) int {
 	return i + 1
 }
 
-// Valid reports whether b is one JSON value with nothing but white space
-// around it.
+// Valid reports whether b is exactly one JSON value, apart from white space around it.
 func Valid(b []byte) bool {
 	end := SkipValue(b, 0)
 	return end >= 0 && SkipSpace(b, end) == len(b)
 }
 
-// Truthy returns JavaScript's Boolean(v) of the JSON value v. An absent value
-// (undefined) is falsy.
+// Truthy returns JavaScript's Boolean(v) for the JSON value v. An absent value (undefined)
+// is falsy.
 func Truthy(v []byte) bool {
 	if len(v) == 0 {
 		return false
@@ -239,6 +243,6 @@ func Truthy(v []byte) bool {
 	case 't', '{', '[':
 		return true
 	}
-	f, _ := strconv.ParseFloat(string(v), 64) // too large is infinite, and true
+	f, _ := strconv.ParseFloat(string(v), 64) // out of range gives ±Inf, which is truthy
 	return f != 0
 }

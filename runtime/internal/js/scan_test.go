@@ -15,16 +15,16 @@ var documents = []string{
 	"\"\xff\"", "\"\xed\xa0\xbd\"", "{\"\xff\":1}",
 }
 
-// TestValidJSON: encoding/json is the oracle. It accepts exactly what JSON.parse
-// does, invalid UTF-8 aside: there a Node peer never sees any, since decoding
-// has made U+FFFD of it, and both leave it alone.
+// TestValidJSON compares Valid with encoding/json, which accepts exactly what JSON.parse
+// does. Both accept invalid UTF-8, which a Node.js peer never sees, because decoding has
+// replaced it with U+FFFD.
 func TestValidJSON(t *testing.T) {
 	docs := append([]string{strings.Repeat("[", 300) + strings.Repeat("]", 300), strings.Repeat(`{"a":`, 3000) + "1" + strings.Repeat("}", 3000), strings.Repeat("[", 300) + strings.Repeat("]", 299) + "}"}, documents...)
 	for _, doc := range docs {
 		if got, want := Valid([]byte(doc)), json.Valid([]byte(doc)); got != want {
 			t.Errorf("validJSON(%.60q) = %v, want %v", doc, got, want)
 		}
-		for i := range min(len(doc), 60) { // every prefix too
+		for i := range min(len(doc), 60) { // every prefix as well
 			if got, want := Valid([]byte(doc[:i])), json.Valid([]byte(doc[:i])); got != want {
 				t.Errorf("validJSON(%.60q) = %v, want %v", doc[:i], got, want)
 			}
@@ -33,7 +33,7 @@ func TestValidJSON(t *testing.T) {
 }
 
 func TestDeepJSON(t *testing.T) {
-	const depth = 1_000_000 // where encoding/json gives up at 10,000 and JSON.parse does not
+	const depth = 1_000_000 // JSON.parse accepts it, while encoding/json fails beyond 10,000
 	doc := []byte(strings.Repeat("[{\"a\":", depth) + "1" + strings.Repeat("}]", depth))
 	if !Valid(doc) {
 		t.Error("deep JSON is refused")

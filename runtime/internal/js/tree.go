@@ -6,17 +6,16 @@ import (
 	"slices"
 )
 
-// Canonical returns what JSON.stringify(JSON.parse(raw)) gives. raw
-// must be valid JSON. Besides strings and numbers, this changes objects: members with
-// integer-like keys come first, in ascending order, and of duplicate keys, the last
-// value is at the first position. Nesting costs memory in proportion to the text,
-// never stack.
+// Canonical returns JSON.stringify(JSON.parse(raw)). raw must be valid JSON. Besides
+// strings and numbers, this changes objects: members with integer-like keys come first, in
+// ascending order, and a duplicate key has its last value at its first position. Nesting
+// requires memory in proportion to the length of raw, but no stack.
 func Canonical(raw []byte) []byte {
 	return AppendCanonical(nil, raw, nil)
 }
 
-// AppendCanonical appends the canonical form. If order is not nil, it sorts the members
-// whose keys are not integer-like.
+// AppendCanonical appends the canonical form of raw to dst. If order is not nil, it sorts
+// the members whose keys are not integer-like.
 func AppendCanonical(dst, raw []byte, order func(a, b string) int) []byte {
 	raw = SanitizeUTF8(raw)
 	i := SkipSpace(raw, 0)
@@ -44,15 +43,14 @@ func appendLiteral(dst, lit []byte) []byte {
 	return append(dst, lit...)
 }
 
-// tree is a parsed JSON value: nodes in the order of the text, the root
-// first.
+// tree is a parsed JSON value: its nodes in the order of the text, starting with the root.
 type tree struct {
 	raw   []byte
 	nodes []node
 }
 
-// node is one value. Its key and its text are parts of the raw JSON; child
-// and next are indexes in tree.nodes, 0 for none.
+// node is one value. Its key and its text are given by offsets in the raw JSON. keyEnd is
+// 0 if there is no key. child and next are indexes in tree.nodes, or 0 for none.
 type node struct {
 	key, keyEnd, start, end int
 	child, next             int32
@@ -99,7 +97,7 @@ func parseTree(raw []byte) *tree {
 	return t
 }
 
-// arrange sorts the members of an object in JavaScript's order.
+// arrange puts the members of an object in JavaScript's order.
 func (t *tree) arrange(object *node, order func(a, b string) int) {
 	type member struct {
 		key  string
@@ -110,7 +108,7 @@ func (t *tree) arrange(object *node, order func(a, b string) int) {
 	for at := object.child; at != 0; at = t.nodes[at].next {
 		key := t.key(at)
 		if i, ok := seen[key]; ok {
-			members[i].node = at
+			members[i].node = at // the last value, at the first position
 			continue
 		}
 		seen[key] = len(members)

@@ -2,9 +2,9 @@ package js
 
 import "unicode/utf8"
 
-// SanitizeUTF8 returns body with every malformed sequence replaced by U+FFFD,
-// one for each maximal subpart, as Node's decoder does (docs/wire.md 3.2). A
-// valid body is returned as it is.
+// SanitizeUTF8 returns body with each maximal subpart of a malformed sequence replaced by
+// U+FFFD, as Node.js's decoder does (docs/wire.md 3.2). A valid body is returned unchanged,
+// without a copy.
 func SanitizeUTF8(body []byte) []byte {
 	if utf8.Valid(body) {
 		return body
@@ -22,10 +22,9 @@ func SanitizeUTF8(body []byte) []byte {
 	return out
 }
 
-// NextUTF8 returns the length of the first character of b and whether it is
-// well-formed; of a malformed one, the length of its maximal subpart: the bytes
-// one U+FFFD stands for. A sequence cut short by the end of b counts as
-// malformed. b must not be empty.
+// NextUTF8 returns the length of the first character of b and whether it is well-formed.
+// For a malformed character, the length is that of its maximal subpart, which one U+FFFD
+// replaces. A sequence that is cut off by the end of b is malformed. b must not be empty.
 func NextUTF8(b []byte) (n int, ok bool) {
 	need, low, high := utf8Lead(b[0])
 	if need < 2 {
@@ -40,8 +39,8 @@ func NextUTF8(b []byte) (n int, ok bool) {
 	return n, true
 }
 
-// utf8Lead returns the length of a sequence that starts with c (0 if none does), and the
-// range of its second byte.
+// utf8Lead returns the length of a sequence that starts with c, or 0 if no sequence does,
+// and the range of its second byte.
 func utf8Lead(c byte) (need int, low, high byte) {
 	switch {
 	case c < 0x80:

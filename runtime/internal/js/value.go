@@ -15,12 +15,11 @@ import (
 // JavaScript strings are sequences of UTF-16 units and may contain lone surrogates.
 // Decoded texts are therefore WTF-8: UTF-8, plus a lone surrogate encoded as three bytes
 // (ED A0 BD for \ud83d). Input never contains these bytes, since SanitizeUTF8 replaces
-// them by U+FFFD first.
+// them with U+FFFD first.
 
-// AppendString appends s as JSON.stringify writes a string: only the
-// quote, the backslash, and control characters are escaped; everything else is
-// written as it is. A lone surrogate of WTF-8 becomes its escape (\ud83d), any
-// other byte that is not UTF-8 becomes U+FFFD.
+// AppendString appends the WTF-8 text s as JSON.stringify writes a string: it escapes only
+// the quote, the backslash, control characters, and lone surrogates (\ud83d). Any other
+// malformed sequence becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
@@ -73,7 +72,7 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
 }
 
-// SurrogateAt returns the lone surrogate that the WTF-8 text s begins with.
+// SurrogateAt returns the lone surrogate at the start of the WTF-8 text s, if there is one.
 func SurrogateAt[T string | []byte](s T) (rune, bool) {
 	if len(s) < 3 || s[0] != 0xED || s[1]&0xE0 != 0xA0 || s[2]&0xC0 != 0x80 {
 		return 0, false
@@ -81,8 +80,8 @@ func SurrogateAt[T string | []byte](s T) (rune, bool) {
 	return 0xD000 | rune(s[1]&0x3F)<<6 | rune(s[2]&0x3F), true
 }
 
-// AppendUnit appends one UTF-16 unit to WTF-8, joining it to the high
-// surrogate at the end of dst if it is a low one.
+// AppendUnit appends one UTF-16 unit to dst, which is WTF-8. It joins a low surrogate with
+// a high one at the end of dst.
 func AppendUnit(dst []byte, u rune) []byte {
 	if u < 0xD800 || u > 0xDFFF {
 		return utf8.AppendRune(dst, u)
@@ -95,8 +94,8 @@ func AppendUnit(dst []byte, u rune) []byte {
 	return append(dst, 0xED, byte(0x80|u>>6&0x3F), byte(0x80|u&0x3F))
 }
 
-// Decode returns the text of the valid string literal lit, quotes included, as
-// WTF-8.
+// Decode returns the text of lit as WTF-8. lit must be a valid string literal with its
+// quotes.
 func Decode(lit []byte) []byte {
 	var dst []byte
 	for s := lit[1 : len(lit)-1]; ; {
@@ -105,7 +104,7 @@ func Decode(lit []byte) []byte {
 		if i >= 0 {
 			raw = s[:i]
 		}
-		if low, ok := SurrogateAt(raw); ok { // may complete an escaped high one
+		if low, ok := SurrogateAt(raw); ok { // it can complete an escaped high surrogate
 			dst, raw = AppendUnit(dst, low), raw[3:]
 		}
 		dst = append(dst, raw...)
@@ -115,7 +114,7 @@ func Decode(lit []byte) []byte {
 		n := 2
 		switch c := s[i+1]; c {
 		case 'u':
-			u, _ := strconv.ParseUint(string(s[i+2:i+6]), 16, 16) // valid: the literal is
+			u, _ := strconv.ParseUint(string(s[i+2:i+6]), 16, 16) // cannot fail: the literal is valid
 			dst = AppendUnit(dst, rune(u))
 			n = 6
 		case 'b':
@@ -135,8 +134,9 @@ func Decode(lit []byte) []byte {
 	}
 }
 
-// AppendNumber appends the valid JSON number lit as JavaScript prints it, or
-// infinite if it is beyond the range of a double.
+// AppendNumber appends the valid JSON number lit as JavaScript prints it. A number beyond
+// the range of a double is replaced with infinite, preceded by its sign unless infinite is
+// "null".
 func AppendNumber(dst, lit []byte, infinite string) []byte {
 	f, _ := strconv.ParseFloat(string(lit), 64) // out of range gives ±Inf
 	if math.IsInf(f, 0) {
@@ -148,9 +148,9 @@ func AppendNumber(dst, lit []byte, infinite string) []byte {
 	return appendFloat(dst, f)
 }
 
-// appendFloat appends a finite number as JavaScript's Number.prototype.toString
-// does: the shortest digits that give the same double back, positional from
-// 1e-6 up to below 1e21, and no sign on zero.
+// appendFloat appends a finite number as JavaScript's Number.prototype.toString does: with
+// the shortest digits that identify the double, without an exponent from 1e-6 to below
+// 1e21, and without a sign for zero.
 func appendFloat(dst []byte, f float64) []byte {
 	abs := math.Abs(f)
 	if abs == 0 {
@@ -166,7 +166,7 @@ func appendFloat(dst []byte, f float64) []byte {
 	return dst
 }
 
-// LiteralEnd returns the index after the string, number, or word at i of valid
+// LiteralEnd returns the index after the string, number, or word at i. raw must be valid
 // JSON.
 func LiteralEnd(raw []byte, i int) int {
 	if raw[i] == '"' {

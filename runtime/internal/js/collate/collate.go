@@ -11,13 +11,14 @@ import (
 
 //go:generate go run ./internal/gen -o table.go
 
-// asciiOrder lists the ASCII characters that count, in ascending order. The
-// two cases of a letter differ only after everything else is equal, lower
-// case first; control characters not listed are ignored (docs/wire.md 2.2).
+// asciiOrder lists the ASCII characters in ascending order. Control characters that are
+// not in it are ignored. The case of letters is compared last, with lower case first
+// (docs/wire.md 2.2).
 const asciiOrder = "\t\n\v\f\r _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789" +
 	"aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwWxXyYzZ"
 
-// asciiPrimary holds each character's place in asciiOrder, 0 if it is ignored.
+// asciiPrimary is the position of each character in asciiOrder, counting from 1, or 0 if
+// the character is ignored. Both cases of a letter share the position of the lower case.
 var asciiPrimary = func() (primary [utf8.RuneSelf]uint8) {
 	for i, c := range []byte(asciiOrder) {
 		primary[c] = uint8(i + 1)
@@ -28,31 +29,30 @@ var asciiPrimary = func() (primary [utf8.RuneSelf]uint8) {
 	return primary
 }()
 
-// Compare compares two keys as JavaScript's a.localeCompare(b) does in a
-// process of the English or the root locale: by ICU's root collation, letters
-// before accents before case. It returns 0 for keys that are not the same but
-// compare equal, é and e with U+0301 for one.
+// Compare compares two keys as JavaScript's a.localeCompare(b) does in a process with the
+// English or the root locale: by ICU's root collation, which compares letters before
+// accents and accents before case. It returns 0 for some keys that are not identical,
+// such as é and e followed by U+0301.
 //
-// ASCII is compared by rule. For everything else there is a table of the root
-// collation of ICU 78 (Unicode 17). It covers every assigned character, with
-// canonical decomposition, contractions and expansions, but for these:
+// ASCII keys are compared by rule, and all others with a table of the root collation of
+// ICU 78 (Unicode 17). The table covers every assigned character, including canonical
+// decomposition, contractions, and expansions, with these exceptions:
 //
-//   - ideographs of the supplementary planes (extensions B and later) sort
-//     behind the others in code point order, not by radical and stroke;
-//   - the noncharacter U+FDD1, with which ICU marks the start of scripts, is
-//     taken for unassigned;
-//   - of a key that is not ASCII only the first 64 KiB count, and of a run of
-//     combining marks only 30 can join in a contraction;
-//   - behind the few letters that contract with a mark (и, ا, و and ي among
-//     them) ICU sometimes contradicts its own rule that canonically equivalent
-//     texts compare equal, if rare marks follow in an order that is not
-//     canonical. The rule is followed here.
+//   - Ideographs of the supplementary planes (extensions B and later) sort after all
+//     other ideographs, in code point order instead of by radical and stroke.
+//   - The noncharacter U+FDD1, with which ICU marks the start of scripts, counts as
+//     unassigned.
+//   - Only the first 64 KiB of a key that is not ASCII are compared, and only 30 marks of
+//     a run of combining marks can be part of a contraction.
+//   - After the few letters that contract with a mark (и, ا, و, and ي among them), ICU
+//     sometimes violates its own rule that canonically equivalent texts compare equal, if
+//     rare marks follow in an order that is not canonical. Compare follows the rule.
 //
-// Unassigned and private characters and lone surrogates come behind all of
-// these in code point order, as in ICU.
+// Unassigned characters, private-use characters, and lone surrogates sort after all of
+// these, in code point order, as in ICU.
 //
-// Locales that sort in another way (Danish, Czech, Estonian, Swedish, …) are
-// not known here: a NestJS process that runs under one has other routes.
+// Locales with another order (Danish, Czech, Estonian, Swedish, …) are not supported: a
+// NestJS process with such a locale computes different routes.
 func Compare(a, b string) int {
 	if isASCII(a) && isASCII(b) {
 		return compareASCII(a, b)
@@ -61,8 +61,8 @@ func Compare(a, b string) int {
 	return compareElements(table.elements(a), table.elements(b))
 }
 
-// SortStable sorts a list by the keys of its elements as Compare orders them.
-// Elements with equal keys keep their order. Each key is looked up once.
+// SortStable sorts list by the keys of its elements, in the order of [Compare]. Elements
+// with equal keys keep their order. Each key is converted to weights only once.
 func SortStable[T any](list []T, key func(T) string) {
 	if !slices.ContainsFunc(list, func(v T) bool { return !isASCII(key(v)) }) {
 		slices.SortStableFunc(list, func(a, b T) int { return compareASCII(key(a), key(b)) })
@@ -84,9 +84,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// compareASCII compares two ASCII keys. It is exact.
+// compareASCII compares two ASCII keys exactly as ICU does, without the table.
 func compareASCII(a, b string) int {
-	cased := 0 // by the first letter that differs in case alone
+	cased := 0 // the order of the first letters that differ only in case
 	for i, j := 0, 0; ; i, j = i+1, j+1 {
 		for i < len(a) && asciiPrimary[a[i]] == 0 {
 			i++
@@ -106,30 +106,31 @@ func compareASCII(a, b string) int {
 			return c
 		}
 		if cased == 0 {
-			cased = cmp.Compare(b[j], a[i]) // lower case has the higher code
+			cased = cmp.Compare(b[j], a[i]) // reversed, since lower case has the higher code
 		}
 	}
 }
 
-// collation returns the table, unpacked when it is first needed.
+// collation returns the table, which is unpacked on first use.
 var collation = sync.OnceValue(loadCollation)
 
 // collationTable is the unpacked table.
 type collationTable struct {
-	pages      []uint16 // by code point / 256: which 256 of entries, 0 for none
-	entries    []uint32 // by page and code point: see below
-	lists      []uint32 // elements of characters with none or several
+	pages      []uint16 // by code point / 256: the page in entries, or 0 for none
+	entries    []uint32 // by page and code point % 256
+	lists      []uint32 // elements of characters that do not have exactly one
 	contexts   map[rune][]collationContext
 	decomposed map[rune][]rune
 	classes    map[rune]uint8 // rank of the canonical combining class; 0 for a starter
-	common     uint64         // secondary and tertiary weight of an ordinary character
-	ideographs uint64         // the first primary behind those of the ideographs
+	common     uint64         // secondary and tertiary weights of an ordinary character
+	ideographs uint64         // the first primary weight after those of the ideographs
 }
 
-// An element has a primary weight in 16 bits, a secondary in 9 and a tertiary
-// in 5; a weight of 0 does not take part. An entry is an element, or a flag
-// with the place of a list of them and its length, or 0 for a character that
-// the table does not have. In 64 bits the primary has room for those too.
+// An element consists of a primary weight of 16 bits, a secondary weight of 9, and a
+// tertiary weight of 5. A weight of 0 is ignored. An entry is an element; or a flag with
+// the offset and the length of a list of elements; or 0 for a character that is not in the
+// table. Elements are compared in 64 bits, which leaves room for the primary weights of
+// such characters.
 const (
 	primaryShift   = 14
 	secondaryShift = 5
@@ -142,16 +143,16 @@ const (
 	listMask         = 1<<listShift - 1
 )
 
-// collationContext gives a character other elements where it follows prefix,
-// or where suffix follows it.
+// collationContext replaces the elements of a character that follows prefix or precedes
+// suffix.
 type collationContext struct {
 	prefix   rune // 0 for none
 	suffix   []rune
 	elements uint32 // an entry
 }
 
-// compareElements compares primary weights first, then secondary, then
-// tertiary ones.
+// compareElements compares all primary weights first, then the secondary, and then the
+// tertiary weights.
 func compareElements(a, b []uint64) int {
 	if c := compareLevel(a, b, primaryShift, 1<<40-1); c != 0 {
 		return c
@@ -179,8 +180,8 @@ func compareLevel(a, b []uint64, shift int, mask uint64) int {
 }
 
 const (
-	maxCollated   = 64 << 10 // bytes of a key
-	maxMarks      = 30       // that may join in a contraction
+	maxCollated   = 64 << 10 // bytes of a key that are compared
+	maxMarks      = 30       // combining marks that are tried for a contraction
 	maxCodePoints = 1 << 21
 )
 
@@ -216,8 +217,8 @@ func (t *collationTable) entry(c rune) uint32 {
 	return 0
 }
 
-// widen makes room behind the ideographs for characters without an entry:
-// only U+FFFD and U+FFFF lie behind those.
+// widen converts an element to 64 bits. The few primary weights after the ideographs
+// (those of U+FFFD and U+FFFF) move up to make room for characters without an entry.
 func (t *collationTable) widen(element uint32) uint64 {
 	e := uint64(element)
 	if e>>primaryShift >= t.ideographs {
@@ -226,18 +227,19 @@ func (t *collationTable) widen(element uint32) uint64 {
 	return e
 }
 
-// unknown is the element of a character without an entry.
+// unknown returns the element of a character without an entry. These characters sort after
+// the ideographs of the table, in code point order, with the other ideographs first.
 func (t *collationTable) unknown(c rune) uint64 {
 	p := t.ideographs + uint64(c)
-	if c < 0x20000 || c > 0x3FFFF { // no ideograph
+	if c < 0x20000 || c > 0x3FFFF { // not an ideograph
 		p += maxCodePoints
 	}
 	return p<<primaryShift | t.common
 }
 
-// inContext returns the entry of the character at i with what surrounds it,
-// and how many characters that takes. Marks further on that nothing blocks
-// may take part; they are moved up to it then.
+// inContext returns the entry of the character at i in its context, and the number of
+// characters that the entry covers. A later mark that is not blocked can complete a
+// contraction; inContext then moves the mark to its place in the contraction.
 func (t *collationTable) inContext(text []rune, i int, entry uint32) (uint32, int) {
 	contexts := t.contexts[text[i]]
 	find := func(n int) bool {
@@ -264,9 +266,10 @@ func (t *collationTable) inContext(text []rune, i int, entry uint32) (uint32, in
 		if class == 0 {
 			break
 		}
-		if class == blocked {
+		if class == blocked { // by an earlier mark of the same class that was skipped
 			continue
 		}
+		// Try the contraction with this mark, and undo the move if there is none.
 		rotate(text[start : j+1])
 		if find(n + 1) {
 			n, start = n+1, start+1
@@ -278,7 +281,7 @@ func (t *collationTable) inContext(text []rune, i int, entry uint32) (uint32, in
 	return entry &^ entryHasContexts, 1 + n
 }
 
-// matches reports whether suffix has n characters and text starts with them.
+// matches reports whether suffix has exactly n characters and text starts with it.
 func matches(text, suffix []rune, n int) bool {
 	if len(suffix) != n || len(text) < n {
 		return false

@@ -10,8 +10,8 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js/nodetest"
 )
 
-// comparePairs compares Compare of list[0] and list[1], list[2] and list[3]
-// and so on to the results of localeCompare in Node.js.
+// comparePairs compares the results of Compare for list[0] and list[1], list[2] and
+// list[3], and so on, with those of localeCompare in Node.js.
 func comparePairs(t *testing.T, list []string) {
 	t.Helper()
 	want := nodetest.Run(t, `let s = "";
@@ -36,8 +36,8 @@ console.log(s);`, nodetest.Strings(list))
 	t.Logf("%d pairs, %d wrong, %d equal but not the same", len(want), wrong, equal)
 }
 
-// pairsOf makes pairs of keys of a few characters; the second is often the
-// first with a change, so that the lower levels of comparison matter too.
+// pairsOf returns pairs of keys of a few characters. The second key is often a variant of
+// the first, so that the lower levels of comparison matter as well.
 func pairsOf(n int, random *rand.Rand, char func() string) []string {
 	n *= nodetest.Repeat()
 	list := make([]string, 0, 2*n)
@@ -66,7 +66,7 @@ func pairsOf(n int, random *rand.Rand, char func() string) []string {
 	return list
 }
 
-// joined concatenates texts, pairing surrogates that come to stand together.
+// joined concatenates texts and joins surrogates that become adjacent.
 func joined(parts []string) string {
 	var out []byte
 	for _, p := range parts {
@@ -79,8 +79,8 @@ func joined(parts []string) string {
 	return string(out)
 }
 
-// TestCompareOrder compares with the ascending order of ICU 78, for machines
-// without Node.js.
+// TestCompareOrder compares keys in the ascending order of ICU 78, for machines without
+// Node.js.
 func TestCompareOrder(t *testing.T) {
 	ascending := []string{
 		"", "\u0301", "\t", "_", "-", "~", "☃", "😀", "€", "1", "①", "10", "2", "9", "a", "ａ", "A", "Ａ", "a b", "a_b", "a-b", "a.b",

@@ -12,11 +12,10 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
-// decompose returns the characters of key (WTF-8) in canonical decomposition
-// (NFD).
+// decompose returns the canonical decomposition (NFD) of key, which is WTF-8.
 func (t *collationTable) decompose(key string) []rune {
 	text := make([]rune, 0, len(key))
-	marks := 0 // at the end of text
+	marks := 0 // the number of combining marks at the end of text
 	for len(key) > 0 {
 		c, n := utf8.DecodeRuneInString(key)
 		if n == 1 && c == utf8.RuneError {
@@ -65,8 +64,8 @@ func (t *collationTable) appendDecomposed(text []rune, c rune) []rune {
 	return append(text, c)
 }
 
-// loadCollation unpacks the generated table. Its layout is described in
-// internal/gencollate, which writes it.
+// loadCollation unpacks the generated table. The encoder in internal/gen, which writes it,
+// documents its layout.
 func loadCollation() *collationTable {
 	packed := flate.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(collationData)))
 	stream, err := io.ReadAll(packed)
@@ -87,7 +86,7 @@ func loadCollation() *collationTable {
 	return l.t
 }
 
-// cursor reads varints off the front of a stream.
+// cursor reads varints from the front of a stream.
 type cursor []byte
 
 func (c *cursor) next() int {
@@ -105,10 +104,10 @@ func (c *cursor) signed() int {
 type collationLoader struct {
 	t       *collationTable
 	in      cursor
-	shapes  [][]uint32 // elements without primaries; 1<<primaryShift where one belongs
-	singles cursor     // primaries of shapes with one element
-	lists   cursor     // of other shapes
-	last    int        // primary of the last single
+	shapes  [][]uint32 // elements with 1<<primaryShift in place of a primary weight
+	singles cursor     // primary weights of shapes with one element
+	lists   cursor     // primary weights of all other shapes
+	last    int        // the last primary weight read from singles
 }
 
 func (l *collationLoader) section() cursor {
@@ -134,7 +133,7 @@ func (l *collationLoader) load() {
 			l.set(rune(c), l.entry(ids.next()))
 			c++
 		}
-		c--
+		c-- // the next gap counts from the last code point of this run
 	}
 	l.loadContexts(l.section())
 	l.loadIdeographs(below, ideographs)
@@ -183,8 +182,8 @@ func (l *collationLoader) loadShapes(in cursor) {
 	}
 }
 
-// entry fills the primaries into a shape, from the stream of singles or that
-// of lists.
+// entry returns the table entry for a shape, whose primary weights are next in singles or
+// lists.
 func (l *collationLoader) entry(id int) uint32 {
 	shape := l.shapes[id]
 	if len(shape) == 1 && shape[0]>>primaryShift != 0 {
@@ -218,11 +217,11 @@ func (l *collationLoader) loadContexts(in cursor) {
 	}
 }
 
-// loadIdeographs restores the order of the ideographs: by bucket, within one
-// as they are listed.
+// loadIdeographs restores the order of the ideographs: by bucket, and within a bucket in
+// the order of the list.
 func (l *collationLoader) loadIdeographs(below, count int) {
 	blocks, runs, buckets := l.section(), l.section(), l.section()
-	order := make([]uint64, 0, count) // bucket, place in the listing, code point
+	order := make([]uint64, 0, count) // bucket, position in the list, and code point
 	bucket, left := 0, runs.next()
 	for len(blocks) > 0 {
 		c := blocks.next()

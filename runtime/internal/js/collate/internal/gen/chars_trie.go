@@ -4,7 +4,7 @@ import (
 	"slices"
 )
 
-// walk visits every string of an ICU UCharsTrie that starts at pos.
+// walk visits every string of the ICU UCharsTrie node at pos. key is the node's prefix.
 func walk(t []uint16, pos int, key []uint16, visit func(key []uint16, v uint32)) {
 	for {
 		lead := t[pos]
@@ -37,8 +37,8 @@ func matchRun(t []uint16, pos int, lead uint16, key []uint16) ([]uint16, int) {
 	return append(slices.Clip(key), t[pos:pos+n]...), pos + n
 }
 
-// readValue reads the value of a node; intermediate nodes pack it with
-// their type, final ones use all 15 bits.
+// readValue reads the value of a node. An intermediate node packs it together with its
+// type, and a final node uses all 15 bits.
 func readValue(t []uint16, pos int, lead uint16) (uint32, int) {
 	if lead&0x8000 != 0 {
 		return readFinal(t, pos, lead&0x7fff)
@@ -73,8 +73,8 @@ func walkBranch(t []uint16, pos int, lead uint16, key []uint16, visit func([]uin
 	walkSplit(t, pos, n+1, key, visit)
 }
 
-// walkSplit visits a branch of n units: a binary search tree down to five
-// units, then a list.
+// walkSplit visits a branch of n units: a binary search tree whose leaves are lists of at
+// most five units.
 func walkSplit(t []uint16, pos, n int, key []uint16, visit func([]uint16, uint32)) {
 	for n > 5 {
 		pos++ // the unit to compare with
@@ -97,7 +97,8 @@ func walkSplit(t []uint16, pos, n int, key []uint16, visit func([]uint16, uint32
 	walk(t, pos+1, append(slices.Clip(key), t[pos]), visit)
 }
 
-// readJump reads the distance to another part of the trie.
+// readJump reads a jump to another part of the trie, and returns its target and the
+// position after it.
 func readJump(t []uint16, pos int) (target, next int) {
 	lead := int(t[pos])
 	pos++

@@ -2,15 +2,15 @@ package main
 
 import "fmt"
 
-// element is one collation element: three weights, compared level by level.
+// element is one collation element: its primary, secondary, and tertiary weights.
 type element struct {
 	p    uint32
 	s, t uint16
 }
 
-// rule is a sequence of code points that sorts as one unit: suffix is set
-// when the first code point behaves differently before it (a contraction),
-// prefix when it does so after it.
+// rule is a sequence of code points that sorts as one unit. suffix is set if first has
+// other elements before it (a contraction), and prefix if first has other elements after
+// it.
 type rule struct {
 	prefix   []rune
 	first    rune
@@ -34,14 +34,15 @@ const (
 
 func isSpecial(v uint32) bool { return v&0xff >= 0xc0 }
 
-// assigned reports whether the root collation has its own weights for c;
-// other code points sort by their number, behind all of these.
+// assigned reports whether the root collation has weights for c. All other code points
+// sort after these, by number.
 func (d *collationData) assigned(c rune) bool {
 	v := d.trie.get(c)
 	return !isSpecial(v) || v&0xf != tagImplicit
 }
 
-// rules returns the elements of c alone and in each of its contexts.
+// rules returns the rules of c: first the one without a context, and then one for each of
+// its contexts.
 func (d *collationData) rules(c rune) []rule {
 	var out []rule
 	d.expand(rule{first: c}, d.trie.get(c), &out)
@@ -122,8 +123,8 @@ func simple(v uint32) element {
 	panic(fmt.Sprintf("unexpected code %#x in an expansion", v))
 }
 
-// trim drops the case and quaternary bits, which the default comparison
-// ignores, and elements that then weigh nothing.
+// trim removes the case and quaternary bits, which the default comparison ignores, and
+// elements without any remaining weight.
 func trim(in []element) []element {
 	out := in[:0]
 	for _, e := range in {
@@ -135,9 +136,9 @@ func trim(in []element) []element {
 	return out
 }
 
-// offsetPrimary computes a three-byte primary by counting on from the base
-// primary of a range of code points: bytes that may follow a lead byte run
-// from 2 (4 where the lead byte is compressible) to 255 (254).
+// offsetPrimary computes the three-byte primary weight of c from that of the first code
+// point of its range. The third byte counts from 2 to 255. The second byte counts from 2
+// to 255 or, if the lead byte is compressible, from 4 to 254.
 func offsetPrimary(c rune, data uint64) uint32 {
 	base, low := uint32(data>>32), uint32(data)
 	offset := (int(c) - int(low>>8)) * int(low&0x7f)

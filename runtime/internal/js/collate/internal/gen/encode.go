@@ -11,21 +11,22 @@ import (
 	"slices"
 )
 
-// The stream holds these sections, each preceded by its length in bytes; all
-// numbers are varints. micro's collate_load.go reads it.
+// encoder builds the stream that is embedded as the table, and that load.go of package
+// collate reads. The stream consists of these sections, each preceded by its length in
+// bytes. All numbers are varints.
 //
-//	weights    the first primary of the ideographs, how many they are; the common secondary and tertiary
-//	classes    (gap, count, class)… combining classes of runs of code points
-//	decomps    (gap, length, first as signed difference, others as they are)…
+//	weights    first primary weight and number of the ideographs; common secondary and tertiary weights
+//	classes    (gap, count, class)…: combining classes of runs of code points
+//	decomps    (gap, length, first as signed difference, others)…
 //	shapes     (length, (secondary<<6 | tertiary<<1 | has primary)…)…
-//	ranges     (gap, count)… the code points that follow in ids
+//	ranges     (gap, count)…: the code points of ids
 //	ids        shape of each code point
-//	primaries  of shapes with one element: signed difference to the one before plus one
-//	lists      primaries of all other shapes
+//	primaries  of shapes with one element: signed difference from the previous one plus one
+//	lists      primary weights of all other shapes
 //	contexts   (first, prefix or 0, length, suffix…, shape, primaries…)…
-//	han        (first, count)… blocks of ideographs
-//	runs       lengths of runs of ideographs within one bucket
-//	buckets    signed difference of each next bucket to the one before plus one
+//	han        (first, count)…: blocks of ideographs
+//	runs       lengths of the runs of ideographs in one bucket
+//	buckets    bucket of each run after the first: signed difference from the previous one plus one
 type encoder struct {
 	covered []rune
 	rules   map[rune][]rule
@@ -42,17 +43,17 @@ type encoder struct {
 	last                                int
 }
 
-// hanBlocks are the unified ideographs that are sorted exactly. Those of the
-// other planes would double the table.
+// hanBlocks are the blocks of unified ideographs that sort as in ICU. Those of the
+// supplementary planes would double the size of the table.
 var hanBlocks = [][2]rune{{0x4e00, 0x9fff}, {0xfa0e, 0xfa29}, {0x3400, 0x4dbf}}
 
-// beyondHan reports whether c is an ideograph left to code point order.
+// beyondHan reports whether c is in a plane whose ideographs sort in code point order.
 func beyondHan(c rune) bool { return c >= 0x20000 && c <= 0x3ffff }
 
 // marker is a noncharacter that ICU uses to mark the start of scripts.
 const marker = 0xfdd1
 
-// common is the secondary and tertiary weight of ordinary characters.
+// common is both the secondary and the tertiary weight of ordinary characters.
 const common = 0x0500
 
 func encode(d *collationData, f facts) (string, error) {
@@ -86,8 +87,8 @@ func encode(d *collationData, f facts) (string, error) {
 	return base64.StdEncoding.EncodeToString(out.Bytes()), nil
 }
 
-// collect lists the code points with weights of their own: those that
-// decompose, Hangul syllables too, sort as what they decompose to.
+// collect gathers the code points that have their own weights. Those with a decomposition,
+// including Hangul syllables, sort like the characters they decompose to.
 func (e *encoder) collect(d *collationData, f facts) {
 	used, rare := map[uint32]bool{}, map[rune]bool{}
 	for c := rune(0); c <= 0x10ffff; c++ {
@@ -114,8 +115,8 @@ func (e *encoder) collect(d *collationData, f facts) {
 			}
 		}
 	}
-	// Radicals and the like can share the primary of a rare ideograph, and
-	// others decompose to one; those ideographs join the exact ones.
+	// A rare ideograph also requires its exact position if a radical or the like shares its
+	// primary weight, or if a character decomposes to it.
 	for _, c := range slices.Sorted(maps.Keys(e.rules)) {
 		if _, ok := e.order[c]; ok {
 			continue
@@ -133,7 +134,8 @@ func (e *encoder) addHan(c rune) {
 	e.han = append(e.han, c)
 }
 
-// rank replaces weights by their position among all weights in use.
+// rank numbers all weights in use in ascending order. It fails if the table does not have
+// enough bits for the numbers, or if the ideographs are not consecutive.
 func (e *encoder) rank() error {
 	ps, ss, ts := map[uint32]bool{0: true}, map[uint16]bool{0: true}, map[uint16]bool{0: true}
 	for _, c := range slices.Concat(e.covered, e.han) {
@@ -195,7 +197,7 @@ func (e *encoder) encodeRanges() []byte {
 	return out
 }
 
-// shape numbers the elements of a rule without their primaries.
+// shape returns the number of a rule's shape: its elements without primary weights.
 func (e *encoder) shape(r rule) int {
 	out := numbers(len(r.elements))
 	for _, el := range r.elements {
@@ -246,10 +248,10 @@ func (e *encoder) encodeContexts() []byte {
 	return out
 }
 
-// encodeHan describes the order of the ideographs. It goes by radical and
-// strokes, then by block, then by number; a bucket is a stretch of that order
-// in which the listing (block by block, rising) also rises, so that bucket
-// and listing give the order back.
+// encodeHan encodes the order of the ideographs, which is by radical and stroke, then by
+// block, then by code point. The list contains them block by block, in ascending order. A
+// bucket is a part of the order in which positions in the list ascend, so buckets and list
+// together determine the order.
 func (e *encoder) encodeHan() (blocks, runs, buckets []byte) {
 	bucket := map[rune]int{}
 	b := 0

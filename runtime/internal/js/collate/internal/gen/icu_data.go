@@ -7,10 +7,10 @@ import (
 	"fmt"
 )
 
-// findItem looks through file for an ICU common data package and returns the
-// bytes of the item whose name ends in suffix, data header included. The
-// package may sit anywhere: Node.js carries it inside its executable,
-// Linux distributions inside libicudata, others as a .dat file.
+// findItem searches file for an ICU common data package and returns the item whose name
+// ends with suffix, including its data header. The package can be anywhere in the file:
+// Node.js embeds it in its executable, and Linux distributions in libicudata; others
+// provide it as a .dat file.
 func findItem(file []byte, suffix string) ([]byte, error) {
 	magic := []byte{0xda, 0x27}
 	for at := 0; ; {
@@ -35,7 +35,7 @@ func isPackage(b []byte) bool {
 	return len(b) > 32 && b[8] == 0 && b[9] == 0 && string(b[12:16]) == "CmnD"
 }
 
-// itemOf reads the table of contents of a package.
+// itemOf looks up an item in the table of contents of a package.
 func itemOf(pkg []byte, suffix string) ([]byte, bool) {
 	toc := pkg[binary.LittleEndian.Uint16(pkg):]
 	n := int(binary.LittleEndian.Uint32(toc))
@@ -51,8 +51,8 @@ func itemOf(pkg []byte, suffix string) ([]byte, bool) {
 }
 
 // collationData is the parsed root collation ("ucadata.icu", format "UCol"
-// version 5): a trie from code point to a 32-bit collation element code, and
-// the tables those codes point into.
+// version 5): a trie from code points to 32-bit collation element codes, and the tables
+// that the codes refer to.
 type collationData struct {
 	trie     trie2
 	ces      []uint64

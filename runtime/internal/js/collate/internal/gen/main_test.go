@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestTableIsUpToDate makes the table again where a Node.js of the same ICU is
-// at hand.
+// TestTableIsUpToDate generates the table again if a Node.js with the same ICU is
+// installed.
 func TestTableIsUpToDate(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestTableIsUpToDate(t *testing.T) {
 	}
 }
 
-// icuOf finds "ICU 78.2" in the head of a table.
+// icuOf finds the ICU version in the header of a table, such as "ICU 78.2".
 func icuOf(t *testing.T, table []byte) string {
 	t.Helper()
 	_, rest, found := strings.Cut(string(table), "ICU ")

@@ -9,18 +9,17 @@ import (
 	"unicode/utf16"
 )
 
-// facts are what the table needs of the Unicode character database, as the
-// same Node.js sees it: canonical decompositions (Hangul left out, they are
-// computed) and the order of combining classes (1 for the lowest; absent for
-// a starter).
+// facts are the parts of the Unicode character database that the table needs, as Node.js
+// reports them: canonical decompositions (except for Hangul, which is computed), and the
+// rank of each combining class (1 for the lowest; absent for a starter).
 type facts struct {
 	decomposition map[rune][]rune
 	class         map[rune]int
-	versions      string // of Node.js, ICU, CLDR and Unicode
+	versions      string // of Node.js, ICU, CLDR, and Unicode
 }
 
-// script asks Node.js for the decompositions, and ranks the combining classes
-// by trying which of two marks moves before the other.
+// script prints the decompositions, and ranks the combining classes by testing which of
+// two marks normalization moves before the other.
 const script = `
 const v = process.versions, ch = String.fromCodePoint, decomposition = [], marks = [];
 for (let c = 0x80; c < 0x110000; c++) {
