@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// item has seven fields and 170 bytes of JSON: the payload that docs/bench.md
-// measures with.
+// item has seven fields and 170 bytes of JSON, as the payload of the measurements in
+// docs/bench.md.
 type item struct {
 	ID          string   `json:"id"`
 	Name        string   `json:"name"`

@@ -29,24 +29,24 @@ const (
 	opMap     // any other map with a key of kind string
 	opAny
 	opTime
-	// From here on null is a text like any other, which the value itself reads.
+	// The following ops decode null themselves.
 	opRaw     // json.RawMessage
 	opLibrary // left to the library
 )
 
-// A node is a type, compiled. It is not changed after compilation, and is used
-// from many goroutines at once.
+// A node is a compiled type. It does not change after compilation and is safe for
+// concurrent use.
 type node struct {
 	op     op
 	typ    reflect.Type
 	size   uintptr
-	elem   *node // of a slice, array, pointer or map
+	elem   *node // of a slice, array, pointer, or map
 	length int   // of an array
 	object *object
 	pairs  *sync.Pool // of *pair, for a map
 }
 
-// errNotPlain is why a type does not compile. It never leaves this package.
+// errNotPlain reports that a type cannot be compiled. The package does not return it.
 var errNotPlain = errors.New("not a plain type")
 
 var (
@@ -58,11 +58,11 @@ var (
 	byteType   = reflect.TypeFor[byte]()
 )
 
-// A compiler turns types into nodes for one direction.
+// A compiler compiles types either for encoding or for decoding.
 type compiler struct {
-	methods []reflect.Type         // interfaces by which a type speaks for itself
-	decode  bool                   // the direction
-	nodes   map[reflect.Type]*node // done, or begun: a type may contain itself
+	methods []reflect.Type         // interfaces of types with their own methods
+	decode  bool                   // compile for decoding
+	nodes   map[reflect.Type]*node // including unfinished ones: a type may contain itself
 }
 
 func newEncodeCompiler() *compiler {
@@ -107,7 +107,7 @@ func (c *compiler) fill(n *node) error {
 		n.op = opLibrary
 		return nil
 	}
-	if own, err := c.speaksForItself(n.typ); err != nil {
+	if own, err := c.hasOwnMethods(n.typ); err != nil {
 		return err
 	} else if own {
 		n.op = opLibrary
@@ -155,8 +155,8 @@ func (c *compiler) fillElem(n *node) (err error) {
 	return err
 }
 
-// fillInterface leaves an interface with methods to the library, which can only
-// encode it.
+// fillInterface leaves an interface with methods to the library, which can encode it but
+// not decode it.
 func (c *compiler) fillInterface(n *node) error {
 	switch {
 	case n.typ.NumMethod() == 0:
@@ -169,8 +169,8 @@ func (c *compiler) fillInterface(n *node) error {
 	return nil
 }
 
-// fillPointer takes the methods that only the pointer has for those of the
-// value: behind a pointer they are in reach.
+// fillPointer also accepts a type with methods only on its pointer, because a value behind
+// a pointer is addressable.
 func (c *compiler) fillPointer(n *node) error {
 	if n.typ.Name() != "" {
 		return errNotPlain
@@ -184,8 +184,8 @@ func (c *compiler) fillPointer(n *node) error {
 	return nil
 }
 
-// fillSlice writes a slice of bytes as base64. A byte type of another name is
-// left out, not to repeat the library's rules for it.
+// fillSlice compiles []byte as base64. Slices of named byte types are not plain, because
+// the library has special rules for them.
 func (c *compiler) fillSlice(n *node) error {
 	switch elem := n.typ.Elem(); {
 	case elem == byteType:
@@ -198,7 +198,7 @@ func (c *compiler) fillSlice(n *node) error {
 	return c.fillElem(n)
 }
 
-// fillMap leaves maps to the library whose keys are not simply strings.
+// fillMap leaves maps with keys other than plain strings to the library.
 func (c *compiler) fillMap(n *node) error {
 	key, elem := n.typ.Key(), n.typ.Elem()
 	if key.Kind() != reflect.String || key.NumMethod() > 0 || reflect.PointerTo(key).NumMethod() > 0 {
@@ -218,11 +218,11 @@ func (c *compiler) fillMap(n *node) error {
 	return c.fillElem(n)
 }
 
-// speaksForItself reports whether values of type t have methods of their own for
-// JSON or text. Where it depends on the circumstances, the type is not plain: a
-// method of the pointer alone counts only where the value has an address, and a
-// type without a name is not asked for its methods when decoding.
-func (c *compiler) speaksForItself(t reflect.Type) (bool, error) {
+// hasOwnMethods reports whether values of type t have their own methods for JSON or text.
+// The type is not plain if the answer depends on the context: the library calls a method
+// of the pointer only for an addressable value, and ignores the methods of an unnamed type
+// when decoding.
+func (c *compiler) hasOwnMethods(t reflect.Type) (bool, error) {
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return false, nil
 	}

@@ -7,17 +7,17 @@ import (
 	"unsafe"
 )
 
-// A decoder reads one JSON text. Its methods take the index of the first byte of
-// what they read, and return the index behind it, or miss: then the text is
-// malformed or the library has to take over. What they write to, is zero.
+// A decoder reads one JSON text. Its methods take the index of the first byte that they
+// read and return the index after the last one. They return miss if the text is malformed
+// or the library must decode it. Their destinations are zero.
 type decoder struct {
 	data   []byte
 	lib    Library
-	piece  []byte // shared memory of short strings, filled up to its length
-	spaced bool   // there was white space
+	piece  []byte // memory that short strings share, used up to its length
+	spaced bool   // white space was found
 }
 
-// space returns the index of the first byte from i on that is not white space.
+// space returns the index of the first byte at or after i that is not white space.
 func (d *decoder) space(i int) int {
 	if i < len(d.data) && d.data[i] > ' ' {
 		return i
@@ -31,7 +31,7 @@ func (d *decoder) value(n *node, p unsafe.Pointer, i, depth int) int {
 		return miss
 	}
 	if d.data[i] == 'n' && n.op < opRaw {
-		return d.literal(i, "null") // leaves zero what is zero
+		return d.literal(i, "null") // the destination stays zero
 	}
 	switch n.op {
 	case opString:
@@ -58,7 +58,7 @@ func (d *decoder) value(n *node, p unsafe.Pointer, i, depth int) int {
 	return d.rarer(n, p, i, depth)
 }
 
-// rarer is value for the other types.
+// rarer is value for less common types.
 func (d *decoder) rarer(n *node, p unsafe.Pointer, i, depth int) int {
 	switch n.op {
 	case opPointer:
@@ -89,7 +89,7 @@ func (d *decoder) rarer(n *node, p unsafe.Pointer, i, depth int) int {
 	return d.library(n, p, i, depth)
 }
 
-// literal reads one of true, false and null.
+// literal reads true, false, or null.
 func (d *decoder) literal(i int, word string) int {
 	if end := i + len(word); end <= len(d.data) && string(d.data[i:end]) == word {
 		return end
@@ -104,7 +104,7 @@ func (d *decoder) boolean(i int) (value bool, end int) {
 	return false, d.literal(i, "false")
 }
 
-// bytes reads base64, which the library reads loosely where it is escaped.
+// bytes reads base64. A string with escapes is left to the library.
 func (d *decoder) bytes(p *[]byte, i int) int {
 	if d.data[i] != '"' {
 		return miss
@@ -142,7 +142,7 @@ func (d *decoder) raw(p *[]byte, i, depth int) int {
 	return end
 }
 
-// library leaves the value to the library.
+// library lets the library decode the value.
 func (d *decoder) library(n *node, p unsafe.Pointer, i, depth int) int {
 	end := d.skip(i, depth)
 	if end < 0 || d.lib.Unmarshal(d.data[i:end], reflect.NewAt(n.typ, p).Interface()) != nil {

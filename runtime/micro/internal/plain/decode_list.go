@@ -20,8 +20,7 @@ func (d *decoder) next(i int, bracket byte) (end int, more bool) {
 	return miss, false
 }
 
-// open reads an opening brace or bracket, and what closes it if that follows at
-// once.
+// open reads an opening brace or bracket and, if the container is empty, the closing one.
 func (d *decoder) open(i int, brackets string) (end int, more bool) {
 	if i >= len(d.data) || d.data[i] != brackets[0] {
 		return miss, false
@@ -37,7 +36,7 @@ func (d *decoder) slice(n *node, p unsafe.Pointer, i, depth int) int {
 	start := i
 	i, more := d.open(i, "[]")
 	if !more {
-		*(*[]struct{})(p) = []struct{}{} // not nil, of whatever type
+		*(*[]struct{})(p) = []struct{}{} // empty but not nil; the same for every element type
 		return i
 	}
 	s := (*sliceHeader)(p)
@@ -46,7 +45,7 @@ func (d *decoder) slice(n *node, p unsafe.Pointer, i, depth int) int {
 			grow(n.typ, p, d.room(n.elem, s.len, i-start, i))
 		}
 		i = d.value(n.elem, unsafe.Add(s.data, uintptr(s.len)*n.elem.size), i, depth+1)
-		s.len++
+		s.len++ // after a miss as well: Unmarshal then clears the value
 		i, more = d.next(i, ']')
 	}
 	return i
@@ -64,8 +63,8 @@ func (d *decoder) room(elem *node, count, used, i int) int {
 	return max(1, min(fit+fit/16+1, 3*count))
 }
 
-// array reads a list into an array: what is too many is dropped, what is missing
-// stays zero.
+// array reads a list into an array. Excess elements are dropped, and missing ones stay
+// zero.
 func (d *decoder) array(n *node, p unsafe.Pointer, i, depth int) int {
 	i, more := d.open(i, "[]")
 	for k := 0; more; k++ {
@@ -79,7 +78,7 @@ func (d *decoder) array(n *node, p unsafe.Pointer, i, depth int) int {
 	return i
 }
 
-// any reads a value as encoding/json puts it into an empty interface.
+// any reads a value as encoding/json decodes it into an empty interface.
 func (d *decoder) any(i, depth int) (v any, end int) {
 	if i >= len(d.data) || depth > maxDepth {
 		return nil, miss

@@ -6,9 +6,9 @@ import (
 	"unsafe"
 )
 
-// object reads an object into the struct at p. Fields mostly come in the order
-// of the struct, so that the next name is compared first. A field that comes
-// twice is left to the library, which merges the two.
+// object reads an object into the struct at p. Members are usually in the order of the
+// struct, so the name of the next field is compared first. A duplicate name is left to the
+// library, which merges the two values.
 func (d *decoder) object(o *object, p unsafe.Pointer, i, depth int) int {
 	i, more := d.open(i, "{}")
 	next, seen := 0, uint64(0)
@@ -49,8 +49,8 @@ func (d *decoder) expected(o *object, k, i int) (field, at int) {
 	return k, d.space(end)
 }
 
-// search reads the name at i and returns the field of that name, -1 if there is
-// none, and where its value begins.
+// search reads the name at i and returns the index of its field, or -1 if there is none,
+// and the start of the value.
 func (d *decoder) search(o *object, i int) (field, at int) {
 	name, at := d.name(i)
 	if at < 0 {
@@ -62,8 +62,8 @@ func (d *decoder) search(o *object, i int) (field, at int) {
 	return field, at
 }
 
-// name reads the name of a member and the colon behind it. A name with escapes
-// is odd, and so is one that is no UTF-8.
+// name reads the name of a member and the colon after it. A name that has escapes or is not
+// UTF-8 is a miss.
 func (d *decoder) name(i int) (name []byte, at int) {
 	if i >= len(d.data) || d.data[i] != '"' {
 		return nil, miss
@@ -75,7 +75,7 @@ func (d *decoder) name(i int) (name []byte, at int) {
 	return d.data[i+1 : end], d.colon(end + 1)
 }
 
-// colon reads the colon behind a name.
+// colon reads the colon after a name.
 func (d *decoder) colon(i int) int {
 	i = d.space(i)
 	if i >= len(d.data) || d.data[i] != ':' {
@@ -121,7 +121,7 @@ func (d *decoder) objectMap(i, depth int) (m map[string]any, end int) {
 
 func (d *decoder) reflectMap(n *node, p unsafe.Pointer, i, depth int) int {
 	m := reflect.MakeMap(n.typ)
-	*(*unsafe.Pointer)(p) = m.UnsafePointer()
+	*(*unsafe.Pointer)(p) = m.UnsafePointer() // a map is one pointer
 	to := n.pairs.Get().(*pair)
 	defer n.release(to)
 	i, more := d.open(i, "{}")
@@ -139,8 +139,8 @@ func (d *decoder) reflectMap(n *node, p unsafe.Pointer, i, depth int) int {
 	return i
 }
 
-// key reads the key of a map's member, and returns where its value begins, which
-// is within the text.
+// key reads the key of a map's member and returns the start of the value, which is within
+// the text.
 func (d *decoder) key(i int) (key string, at int) {
 	key, end := d.text(i)
 	if end < 0 {

@@ -9,11 +9,11 @@ import (
 	"unsafe"
 )
 
-// An encoder appends values to a buffer. Its methods report false where the
-// library has to take over; what they have appended is then of no use.
+// An encoder appends values to a buffer. Its methods return false if the library must
+// encode the value; the buffer's content is then undefined.
 type encoder struct{ lib Library }
 
-// any appends a value of whatever type.
+// any appends a value of any type.
 func (e *encoder) any(dst []byte, v any, depth int) ([]byte, bool) {
 	if depth > maxDepth {
 		return dst, false
@@ -89,7 +89,7 @@ func (e *encoder) value(dst []byte, n *node, p unsafe.Pointer, depth int) ([]byt
 	return e.composite(dst, n, p, depth)
 }
 
-// composite appends a value that has others in it.
+// composite appends a value that contains other values.
 func (e *encoder) composite(dst []byte, n *node, p unsafe.Pointer, depth int) ([]byte, bool) {
 	switch n.op {
 	case opStruct:
@@ -116,8 +116,8 @@ func (e *encoder) composite(dst []byte, n *node, p unsafe.Pointer, depth int) ([
 	return e.library(dst, n, p)
 }
 
-// object appends a struct. Every field brings its own leading comma; the first
-// comma then becomes the brace.
+// object appends a struct. Every field begins with a comma, and the first comma is then
+// replaced with the opening brace.
 func (e *encoder) object(dst []byte, o *object, p unsafe.Pointer, depth int) ([]byte, bool) {
 	var ok bool
 	start := len(dst)
@@ -142,7 +142,7 @@ func (e *encoder) object(dst []byte, o *object, p unsafe.Pointer, depth int) ([]
 	return append(dst, '}'), true
 }
 
-// array appends the count values of elem's type from p on.
+// array appends count values of elem's type, starting at p.
 func (e *encoder) array(dst []byte, elem *node, p unsafe.Pointer, count, depth int) ([]byte, bool) {
 	dst = append(dst, '[')
 	var ok bool
@@ -157,7 +157,7 @@ func (e *encoder) array(dst []byte, elem *node, p unsafe.Pointer, count, depth i
 	return append(dst, ']'), true
 }
 
-// pointed appends what target, a pointer of n's type, points to.
+// pointed appends the value that target points to. target has n's type.
 func (e *encoder) pointed(dst []byte, n *node, target unsafe.Pointer, depth int) ([]byte, bool) {
 	if target == nil {
 		return append(dst, "null"...), true
@@ -165,15 +165,15 @@ func (e *encoder) pointed(dst []byte, n *node, target unsafe.Pointer, depth int)
 	return e.value(dst, n.elem, target, depth+1)
 }
 
-// library leaves the value at p to the library. An interface with methods and
-// all that has methods of its own is the same behind a pointer.
+// library lets the library encode the value at p. It passes a pointer, which has the same
+// result for an interface or a value with its own methods.
 func (e *encoder) library(dst []byte, n *node, p unsafe.Pointer) ([]byte, bool) {
 	out, err := e.lib.Append(dst, reflect.NewAt(n.typ, p).Interface())
 	return out, err == nil
 }
 
-// foreign leaves v to the library, unless v is all there is to encode: the
-// caller then does so.
+// foreign lets the library encode v, unless v is the entire value, which the caller of
+// Append leaves to the library.
 func (e *encoder) foreign(dst []byte, v any, depth int) ([]byte, bool) {
 	if depth == 0 {
 		return dst, false
@@ -199,7 +199,8 @@ func appendTime(dst []byte, t *time.Time) ([]byte, bool) {
 	return append(out, '"'), true
 }
 
-// appendFloat32 leaves to the library what it writes with an exponent or refuses.
+// appendFloat32 leaves numbers that may require an exponent, infinities, and NaN to the
+// library.
 func appendFloat32(dst []byte, f float32) ([]byte, bool) {
 	switch a := math.Abs(float64(f)); {
 	case f == 0:
@@ -210,12 +211,14 @@ func appendFloat32(dst []byte, f float32) ([]byte, bool) {
 	return dst, false
 }
 
-// appendFloat64 leaves to the library what it writes with an exponent or refuses.
+// appendFloat64 leaves numbers that require an exponent, infinities, and NaN to the
+// library.
 func appendFloat64(dst []byte, f float64) ([]byte, bool) {
 	switch a := math.Abs(f); {
 	case f == 0:
 		return appendZero(dst, f)
 	case a < 1e10 && a >= 1e-4:
+		// A number with at most four decimals is an integer over 10000, which is faster to write.
 		if m := int64(f*1e4 + math.Copysign(0.5, f)); float64(m)/1e4 == f {
 			return appendDecimal(dst, m), true
 		}
@@ -226,15 +229,15 @@ func appendFloat64(dst []byte, f float64) ([]byte, bool) {
 	return dst, false
 }
 
-// appendZero refuses the negative zero, of which the versions of the library
-// think differently with omitempty.
+// appendZero leaves negative zero to the library, whose versions differ on whether
+// omitempty omits it.
 func appendZero(dst []byte, f float64) ([]byte, bool) {
 	return append(dst, '0'), !math.Signbit(f)
 }
 
-// appendDecimal appends m/10000, m not 0, without trailing zeros. It serves
-// numbers of at most 15 digits, of which no two are the same float64: if m/10000
-// is the number asked for, no shorter text is.
+// appendDecimal appends m/10000 without trailing zeros. m is not 0 and has at most 15
+// digits. Subtle: no two decimals of at most 15 digits are the same float64, so no shorter
+// text identifies the number.
 func appendDecimal(dst []byte, m int64) []byte {
 	if m < 0 {
 		dst, m = append(dst, '-'), -m

@@ -9,12 +9,12 @@ import (
 	"unsafe"
 )
 
-// Members of a map come in any order and are written sorted. Each is appended to
-// the buffer as it comes; members then copies them, in order, behind their like
-// and back: no map needs a second look-up, and no memory but the buffer's.
+// members sorts the members of a map. Each is first appended to the buffer in the order of
+// iteration. close copies them, sorted, to the end of the buffer and from there back to the
+// start, so that no second lookup and no memory besides the buffer is required.
 type members struct {
 	list  []member
-	start int // where the first member begins
+	start int // of the first member
 }
 
 type member struct {
@@ -30,7 +30,7 @@ func newMembers(start int) *members {
 	return m
 }
 
-// release gives m back, without the strings it held.
+// release returns m to the pool without its keys, and drops it if it is large.
 func (m *members) release() {
 	clear(m.list)
 	m.list = m.list[:0]
@@ -39,8 +39,8 @@ func (m *members) release() {
 	}
 }
 
-// key appends the key of the next member, which done completes. A key that is no
-// UTF-8 is odd: it might meet another once it is made valid.
+// key appends the key of the next member, which done completes. A key that is not UTF-8 is
+// left to the library: once it is made valid, it may equal another key.
 func (m *members) key(dst []byte, key string) ([]byte, bool) {
 	if !utf8.ValidString(key) {
 		return dst, false
@@ -51,7 +51,7 @@ func (m *members) key(dst []byte, key string) ([]byte, bool) {
 
 func (m *members) done(dst []byte) { m.list[len(m.list)-1].end = len(dst) }
 
-// close puts the members in order, with commas between, and closes the object.
+// close sorts the members, separates them with commas, and closes the object.
 func (m *members) close(dst []byte) []byte {
 	if len(m.list) <= 1 {
 		return append(dst, '}')
@@ -106,8 +106,7 @@ func (e *encoder) objectMap(dst []byte, values map[string]any, depth int) ([]byt
 	return m.close(dst), true
 }
 
-// A pair is where reflection puts a member of a map for us to read, or we put it
-// for reflection.
+// A pair holds one member of a map that reflection reads or writes.
 type pair struct {
 	key, elem reflect.Value
 	address   unsafe.Pointer // of elem
@@ -118,7 +117,7 @@ func newPair(key, elem reflect.Type) *pair {
 	return &pair{key: reflect.New(key).Elem(), elem: v.Elem(), address: v.UnsafePointer()}
 }
 
-// release gives the pair back to n, without the values it held.
+// release returns a pair to n's pool without its values.
 func (n *node) release(at *pair) {
 	at.key.SetZero()
 	at.elem.SetZero()

@@ -8,17 +8,17 @@ import (
 	"unsafe"
 )
 
-// maxFields is how many fields a plain struct can have: the decoder marks those
-// it has seen in one word.
+// maxFields is the maximum number of fields of a plain struct: the decoder marks the fields
+// that it has seen in one 64-bit word.
 const maxFields = 64
 
-// fewFields is up to how many fields a name is looked for one by one.
+// fewFields is the maximum number of fields for which a name is searched linearly.
 const fewFields = 12
 
-// object is a struct type, compiled.
+// object is a compiled struct type.
 type object struct {
 	fields []field        // in the order of encoding
-	index  map[string]int // from name to index, of a struct with many fields
+	index  map[string]int // from name to index, if there are more than fewFields
 	folded map[string]bool
 	ascii  bool // all names are ASCII
 }
@@ -48,9 +48,8 @@ func (c *compiler) fillStruct(n *node) error {
 	return n.object.indexNames()
 }
 
-// addFields appends the fields of the struct type t, found at offset within the
-// outermost struct. Embedded structs come where they stand: that is the order of
-// encoding/json.
+// addFields appends the fields of the struct type t, which is at offset in the outermost
+// struct. The fields of an embedded struct take its position, as in encoding/json.
 func (c *compiler) addFields(o *object, t reflect.Type, offset uintptr) error {
 	for i := range t.NumField() {
 		sf := t.Field(i)
@@ -76,8 +75,8 @@ func (c *compiler) addFields(o *object, t reflect.Type, offset uintptr) error {
 	return nil
 }
 
-// embed adds the fields of an embedded struct. One with methods for JSON is
-// where the versions of the library part ways.
+// embed adds the fields of an embedded struct. A struct with its own methods is not plain,
+// because the versions of the library treat it differently.
 func (c *compiler) embed(o *object, sf reflect.StructField, offset uintptr) error {
 	if sf.Type == timeType || c.implements(reflect.PointerTo(sf.Type)) {
 		return errNotPlain
@@ -134,8 +133,8 @@ func hasIsZero(t reflect.Type) bool {
 	return t.Implements(isZeroer) || reflect.PointerTo(t).Implements(isZeroer)
 }
 
-// indexNames prepares the look-up of names, and refuses two fields of one name:
-// which of them counts is for the library to say.
+// indexNames prepares the lookup of names. Two fields with the same name are not plain:
+// the library has rules for which one it uses.
 func (o *object) indexNames() error {
 	if len(o.fields) > maxFields {
 		return errNotPlain
@@ -173,9 +172,8 @@ func (o *object) find(name []byte) int {
 	return -1
 }
 
-// resembles reports whether the library might take name, which is no field's,
-// for a field's: it then compares without regard to case. In doubt it reports
-// true.
+// resembles reports whether the library might match name, which is not the exact name of a
+// field, to a field, because it ignores case. If in doubt, it returns true.
 func (o *object) resembles(name []byte) bool {
 	if !o.ascii || len(name) > 64 {
 		return true
@@ -189,7 +187,7 @@ func (o *object) resembles(name []byte) bool {
 	return o.folded[string(fold(buf[:0], name))]
 }
 
-// fold appends the ASCII name in lower case and without '_' and '-'.
+// fold appends the ASCII name in lower case, without '_' and '-'.
 func fold(dst, name []byte) []byte {
 	for _, c := range name {
 		switch {
@@ -203,14 +201,14 @@ func fold(dst, name []byte) []byte {
 	return dst
 }
 
-// omitted reports whether the field, one with an omission, is left out of the
-// struct at p.
+// omitted reports whether the field, which has an omission, is omitted from the struct at
+// p.
 func (f *field) omitted(p unsafe.Pointer) bool {
 	p = unsafe.Add(p, f.offset)
 	return f.omit&omitEmpty != 0 && f.node.isEmpty(p) || f.omit&omitZero != 0 && f.node.isZeroValue(p)
 }
 
-// isEmpty is what omitempty asks of the value at p.
+// isEmpty reports whether omitempty omits the value at p.
 func (n *node) isEmpty(p unsafe.Pointer) bool {
 	switch n.typ.Kind() {
 	case reflect.String:
@@ -224,10 +222,10 @@ func (n *node) isEmpty(p unsafe.Pointer) bool {
 	case reflect.Struct:
 		return false
 	}
-	return isZero(p, n.size) // a number, a bool, a pointer, an interface
+	return isZero(p, n.size) // a number, bool, pointer, or interface
 }
 
-// isZeroValue is what omitzero asks of the value at p.
+// isZeroValue reports whether omitzero omits the value at p.
 func (n *node) isZeroValue(p unsafe.Pointer) bool {
 	if n.op == opTime {
 		return (*time.Time)(p).IsZero()

@@ -37,8 +37,9 @@ func seeds(f *testing.F, add func(text []byte)) {
 	}
 }
 
-// FuzzUnmarshal decodes any text into many types: the same value as the library's,
-// or a refusal that leaves no trace; and never what the library refuses.
+// FuzzUnmarshal decodes any text into many types. The result must equal the library's, or
+// Unmarshal must return false and leave the value unchanged. It must not accept a text that
+// the library rejects.
 func FuzzUnmarshal(f *testing.F) {
 	seeds(f, func(text []byte) { f.Add(text) })
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -48,8 +49,8 @@ func FuzzUnmarshal(f *testing.F) {
 	})
 }
 
-// FuzzAppend encodes what the library makes of a text, and strings and numbers
-// that no text holds.
+// FuzzAppend encodes the values that the library decodes from a text, and strings and
+// numbers that no text contains.
 func FuzzAppend(f *testing.F) {
 	seeds(f, func(text []byte) { f.Add(text, math.Float64bits(float64(len(text))/10)) })
 	f.Fuzz(func(t *testing.T, text []byte, bits uint64) {

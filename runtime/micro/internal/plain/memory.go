@@ -5,40 +5,39 @@ import (
 	"unsafe"
 )
 
-// eface is how Go lays out a value of type any.
+// eface is the memory layout of a value of type any.
 type eface struct {
 	typ  unsafe.Pointer
 	data unsafe.Pointer
 }
 
-// dataWord returns the data word of v: the address of the value, or, of a type
-// that is a single pointer, the value itself.
+// dataWord returns the data word of v: the address of the value or, if its type is a single
+// pointer, the value itself.
 func dataWord(v *any) unsafe.Pointer { return (*eface)(unsafe.Pointer(v)).data }
 
-// heldInWord reports whether an any holds a value of type t in its data word
-// instead of that value's address. The zero value tells: only a pointer that
-// stands for itself is nil.
+// heldInWord reports whether the data word of an any is a value of type t itself instead of
+// its address. With the zero value, the word is nil only if it is the value.
 func heldInWord(t reflect.Type) bool {
 	zero := reflect.Zero(t).Interface()
 	return dataWord(&zero) == nil
 }
 
-// sliceHeader is how Go lays out a slice.
+// sliceHeader is the memory layout of a slice.
 type sliceHeader struct {
 	data unsafe.Pointer
 	len  int
 	cap  int
 }
 
-// grow makes room for more elements behind those of the slice of type t at p.
-// The new memory is zero.
+// grow makes room for more elements at the end of the slice of type t at p. The new memory
+// is zero.
 func grow(t reflect.Type, p unsafe.Pointer, more int) {
 	reflect.NewAt(t, p).Elem().Grow(more)
 }
 
-// isZero reports whether the size bytes at p are all zero. A zero value of Go
-// can have other bytes (an empty string that points somewhere), which is then
-// taken for not zero: callers must be right either way.
+// isZero reports whether the size bytes at p are all zero. Subtle: a zero value can have
+// other bytes, such as an empty string with a pointer. Callers must be correct even if
+// isZero returns false for a zero value.
 func isZero(p unsafe.Pointer, size uintptr) bool {
 	b := unsafe.Slice((*byte)(p), size)
 	for len(b) >= 8 {
@@ -81,7 +80,7 @@ func loadUint(p unsafe.Pointer, size uintptr) uint64 {
 	return *(*uint64)(p)
 }
 
-// store writes the low size bytes of v at p: an integer of either sign.
+// store writes the low size bytes of v, a signed or unsigned integer, at p.
 func store(p unsafe.Pointer, size uintptr, v uint64) {
 	switch size {
 	case 1:
@@ -95,9 +94,8 @@ func store(p unsafe.Pointer, size uintptr, v uint64) {
 	}
 }
 
-// bytesOf returns the bytes of s, to be read only.
+// bytesOf returns the bytes of s, which must not be changed.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
-// stringOf returns b as a string that shares its memory: b must never change
-// again.
+// stringOf returns b as a string that shares its memory. b must not change afterward.
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -6,7 +6,7 @@ import (
 	"unsafe"
 )
 
-// integer reads a number without fraction and exponent that fits n's type.
+// integer reads a number that has no fraction or exponent and fits n's type.
 func (d *decoder) integer(n *node, p unsafe.Pointer, i int) int {
 	negative := d.data[i] == '-'
 	if negative {
@@ -36,8 +36,7 @@ func (d *decoder) integer(n *node, p unsafe.Pointer, i int) int {
 	return end
 }
 
-// digits reads the integer part of a number: at most 19 digits, and no zero
-// before others.
+// digits reads the integer part of a number: at most 19 digits, without leading zeros.
 func (d *decoder) digits(i int) (u uint64, end int) {
 	start := i
 	for i < len(d.data) {
@@ -55,9 +54,8 @@ func (d *decoder) digits(i int) (u uint64, end int) {
 	return u, i
 }
 
-// number reads a number. One of few digits, which a float64 holds exactly, over
-// a power of ten that it holds exactly too, is one division away; strconv sees to
-// the others.
+// number reads a number. If a float64 can represent its digits and the power of ten
+// exactly, one division gives the exact result. strconv parses all other numbers.
 func (d *decoder) number(i int) (f float64, end int) {
 	start := i
 	if i < len(d.data) && d.data[i] == '-' {
@@ -81,8 +79,8 @@ func (d *decoder) number(i int) (f float64, end int) {
 	return f, end
 }
 
-// fraction reads the digits behind the point, of which it appends at most 15 to
-// u, which has the digits before it; it gives up on more.
+// fraction reads the digits after the point and appends them to u, the digits before it.
+// If there are too many, it returns a miss or more than 15 places.
 func (d *decoder) fraction(u uint64, i int) (all uint64, places, end int) {
 	start := i
 	for i < len(d.data) && i-start < 16 {
@@ -119,7 +117,7 @@ func (d *decoder) longNumber(i, bits int) (f float64, end int) {
 	if end < 0 {
 		return 0, miss
 	}
-	f, err := strconv.ParseFloat(stringOf(d.data[i:end]), bits) // which keeps nothing of it but in an error
+	f, err := strconv.ParseFloat(stringOf(d.data[i:end]), bits) // only its error, dropped here, keeps the text
 	if err != nil {
 		return 0, miss
 	}

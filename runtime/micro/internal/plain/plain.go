@@ -6,18 +6,17 @@ import (
 	"unsafe"
 )
 
-// A Library encodes and decodes what is not plain, with the rules of
-// encoding/json: a micro.Codec. It is used from many goroutines at once.
+// A Library encodes and decodes values that are not plain, by the rules of encoding/json.
+// It must be safe for concurrent use.
 type Library interface {
 	Append(dst []byte, v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
 }
 
-// Append appends the JSON text of v to dst. Where it reports false, v is not
-// plain, or something about it is odd; dst is then returned as it was, apart
-// from what lies beyond its length, and the caller lets the library encode v: all
-// errors are the library's. Parts of v with methods of their own are given to
-// lib; such a method may therefore be called twice, and must not mind.
+// Append appends the JSON text of v to dst. It returns false if v is not plain or contains
+// an unusual value. Then dst is unchanged up to its length, and the caller lets the library
+// encode v, so that all errors are the library's. Parts of v that have methods of their
+// own are passed to lib; such a method may therefore be called twice.
 func Append(dst []byte, v any, lib Library) ([]byte, bool) {
 	e := encoder{lib: lib}
 	if out, ok := e.any(dst, v, 0); ok {
@@ -26,11 +25,11 @@ func Append(dst []byte, v any, lib Library) ([]byte, bool) {
 	return dst, false
 }
 
-// Unmarshal decodes data into the value v points to. Where it reports false, v
-// is as it was, and the caller lets the library decode data: v is not plain, or
-// not zero (the library merges into existing values), or something in data is odd.
-// It checks data whole, and takes nothing that is not JSON. Parts of v with
-// methods of their own are given to lib, as Append does. data is not kept.
+// Unmarshal decodes data into the value that v points to. It returns false if that value is
+// not plain or not zero (the library merges into existing values), or if data contains
+// something unusual. Then the value is unchanged, and the caller lets the library decode
+// data. Unmarshal validates all of data as JSON. Parts of the value that have methods of
+// their own are passed to lib. data is not retained.
 func Unmarshal(data []byte, v any, lib Library) bool {
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer {
@@ -44,26 +43,26 @@ func Unmarshal(data []byte, v any, lib Library) bool {
 	if end := d.value(n, p, d.space(0), 0); end >= 0 && d.space(end) == len(data) {
 		return true
 	}
-	reflect.NewAt(n.typ, p).Elem().SetZero()
+	reflect.NewAt(n.typ, p).Elem().SetZero() // as it was before
 	return false
 }
 
-// miss is the index that means: something is odd, ask the library.
+// miss is returned instead of an index if the library must decode the text.
 const miss = -1
 
-// maxDepth is how deeply values are nested that are still plain. The library
-// goes further, and knows a cycle when it is in one.
+// maxDepth is the maximum nesting depth of plain values. The library handles deeper ones,
+// and detects cycles.
 const maxDepth = 1000
 
-// A root is a compiled type as the encoder finds it in an any.
+// A root is the compiled type of a value that an any holds.
 type root struct {
-	node   *node // nil: not plain
-	inWord bool  // the value is the data word, not behind it
+	node   *node // nil if the type is not plain
+	inWord bool  // the any's data word is the value itself, not its address
 }
 
-// encodeRoots maps a reflect.Type to its *root, decodeNodes the reflect.Type of
-// a pointer to the *node of what it points to, nil for a type that is not plain.
-// They grow with the types of a program, which are finite, and no entry changes.
+// encodeRoots maps a reflect.Type to its *root. decodeNodes maps the reflect.Type of a
+// pointer to the *node of its element type, or to nil if that type is not plain. Entries
+// never change, and their number is limited by the number of types in the program.
 var encodeRoots, decodeNodes sync.Map
 
 func encodeRoot(t reflect.Type) *root {
@@ -90,14 +89,14 @@ func decodeNode(pointer reflect.Type) *node {
 	return known.(*node)
 }
 
-// address returns where the value of v lies, which the root r describes. The
-// value must not be changed.
+// address returns the address of the value in v, whose type r describes. The value must
+// not be changed.
 func (r *root) address(v *any) unsafe.Pointer {
 	word := dataWord(v)
 	if !r.inWord {
 		return word
 	}
-	held := new(unsafe.Pointer)
+	held := new(unsafe.Pointer) // the value has no address of its own, so a copy provides one
 	*held = word
 	return unsafe.Pointer(held)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// checkAppend holds Append of v to the library, and reports whether it was taken.
+// checkAppend compares Append with the library for v, and reports whether v was accepted.
 func checkAppend(t *testing.T, v any) bool {
 	t.Helper()
 	const before = "before"
@@ -27,8 +27,8 @@ func checkAppend(t *testing.T, v any) bool {
 	return ok
 }
 
-// checkUnmarshal holds Unmarshal of text to the library, and reports whether it
-// was taken.
+// checkUnmarshal compares Unmarshal with the library for text, and reports whether text was
+// accepted.
 func checkUnmarshal(t *testing.T, typ reflect.Type, text []byte) bool {
 	t.Helper()
 	want, got := reflect.New(typ), reflect.New(typ)
@@ -38,7 +38,7 @@ func checkUnmarshal(t *testing.T, typ reflect.Type, text []byte) bool {
 	if !bytes.Equal(given, text) {
 		t.Errorf("Unmarshal into %v changed its text %q", typ, text)
 	}
-	clear(given) // nothing may be left in it
+	clear(given) // the result must not refer to it
 	switch {
 	case !ok && !got.Elem().IsZero():
 		t.Errorf("refused %q into %v, but left %+v", text, typ, got.Elem())
@@ -50,7 +50,7 @@ func checkUnmarshal(t *testing.T, typ reflect.Type, text []byte) bool {
 	return ok
 }
 
-// rounds is how many random values each type of the zoo is tried with.
+// rounds returns the number of random values for each type of the zoo.
 func rounds() int {
 	if testing.Short() {
 		return 100
@@ -102,8 +102,8 @@ func TestUnmarshalAsTheLibrary(t *testing.T) {
 	}
 }
 
-// TestUnmarshalNamesTwice joins two objects into one, whose names come twice: the
-// library merges the one into the other.
+// TestUnmarshalNamesTwice joins two objects into one with duplicate names, which the library
+// merges.
 func TestUnmarshalNamesTwice(t *testing.T) {
 	s := newSource(5)
 	for _, typ := range zooTypes() {
@@ -119,7 +119,7 @@ func TestUnmarshalNamesTwice(t *testing.T) {
 	}
 }
 
-// TestUnmarshalForeign reads the texts of all types into all others.
+// TestUnmarshalForeign decodes the texts of all types into all other types.
 func TestUnmarshalForeign(t *testing.T) {
 	s := newSource(3)
 	for _, from := range zooTypes() {
@@ -146,7 +146,7 @@ func TestInterfacesEncode(t *testing.T) {
 	}
 }
 
-// TestNotPlain: these are left to the library, whole, and come out right.
+// TestNotPlain checks types that are left to the library as a whole.
 func TestNotPlain(t *testing.T) {
 	values := []any{
 		quoted{1}, twice{}, shadowed{base{ID: "x"}, 1}, byPointer{&base{}}, tagged{}, strange{}, oneField(reflect.StructField{Name: "A", Tag: `json:"-,"`}), inlined{}, channel{}, quiet{},
@@ -162,7 +162,7 @@ func TestNotPlain(t *testing.T) {
 	for _, v := range values {
 		typ := reflect.TypeOf(v)
 		if typ == reflect.TypeFor[quiet]() || typ == reflect.TypeFor[whisper]() || typ == reflect.TypeFor[selfish]() {
-			continue // decoding has an address always; the library dies of a selfish
+			continue // a decoded value is always addressable; the library crashes on a selfish
 		}
 		t.Run("decode "+typ.String(), func(t *testing.T) {
 			for _, text := range []string{"{}", "1", `{"A":1,"id":2,"N":"1"}`} {
@@ -174,7 +174,7 @@ func TestNotPlain(t *testing.T) {
 	}
 }
 
-// wide returns a struct of more fields than the decoder can mark.
+// wide returns a struct with more fields than the decoder can mark.
 func wide() any {
 	fields := make([]reflect.StructField, maxFields+1)
 	for i := range fields {
@@ -183,7 +183,7 @@ func wide() any {
 	return reflect.Zero(reflect.StructOf(fields)).Interface()
 }
 
-// oneField returns a struct with one int field, such as vet would complain of.
+// oneField returns a struct with one int field, which can have a tag that vet rejects.
 func oneField(f reflect.StructField) any {
 	f.Type = reflect.TypeFor[int]()
 	return reflect.Zero(reflect.StructOf([]reflect.StructField{f})).Interface()
@@ -224,8 +224,8 @@ func TestUnmarshalTargets(t *testing.T) {
 	}
 }
 
-// TestStringsAreShared: many short strings cost few allocations, and none of
-// them is written over by another.
+// TestStringsAreShared checks that many short strings require few allocations, and that none
+// of them overwrites another.
 func TestStringsAreShared(t *testing.T) {
 	want := make([]string, 1000)
 	for i := range want {

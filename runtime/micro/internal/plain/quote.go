@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends s as a JSON string. Most strings are ASCII with nothing to
-// escape: these are examined and copied in one go.
+// appendString appends s as a JSON string. Most strings are ASCII and need no escapes;
+// these are checked and copied in one pass.
 func appendString(dst []byte, s string) []byte {
 	n, b := len(dst), bytesOf(s)
 	dst = slices.Grow(dst, len(b)+2)
@@ -19,7 +19,7 @@ func appendString(dst []byte, s string) []byte {
 	return whole
 }
 
-// appendOdd appends a string in which something is to be escaped or not ASCII.
+// appendOdd appends a string that needs escapes or is not ASCII.
 func appendOdd(dst, b []byte) []byte {
 	dst = append(dst, '"')
 	i := findOdd(b, 0)
@@ -33,8 +33,8 @@ func appendOdd(dst, b []byte) []byte {
 	return append(dst, '"')
 }
 
-// appendEscaped appends b with what must be escaped escaped, and with U+FFFD
-// for every byte that is no UTF-8.
+// appendEscaped appends b with the required escapes, and with U+FFFD for every invalid
+// byte.
 func appendEscaped(dst, b []byte) []byte {
 	for len(b) > 0 {
 		n := findOdd(b, 0)
@@ -75,8 +75,8 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
 
-// appendRaw appends a json.RawMessage that the library would leave as it is:
-// valid, without white space, and without anything one of its versions rewrites.
+// appendRaw appends a json.RawMessage that the library would not change: valid JSON without
+// white space, and without escapes or invalid UTF-8, which some of its versions rewrite.
 func appendRaw(dst, raw []byte) ([]byte, bool) {
 	if raw == nil {
 		return append(dst, "null"...), true

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// A source fills values at random.
+// A source generates random values.
 type source struct{ *rand.Rand }
 
 func newSource(seed uint64) source { return source{rand.New(rand.NewPCG(seed, 7))} }
 
 func (s source) oneOf(texts ...string) string { return texts[s.IntN(len(texts))] }
 
-// text returns a string of the kinds that matter.
+// text returns a random string of a kind that the package treats differently.
 func (s source) text() string {
 	var b strings.Builder
 	for range s.IntN(4) {
@@ -49,7 +49,7 @@ func (s source) float() float64 {
 	return s.Float64()
 }
 
-// raw returns a JSON text, sometimes none.
+// raw returns a JSON text, or sometimes an invalid or empty one.
 func (s source) raw() json.RawMessage {
 	t := s.oneOf("", "null", "1", `"x"`, `{"a":[1,2,{"b":"c"}]}`, `{ "a" : 1 }`, `"\u2028"`, `"\u0041"`, "[\n]", "tru", `"é"`, "\"\xff\"", "1e5", "-0", "01")
 	if t == "" {
@@ -85,7 +85,8 @@ func (s source) any(depth int) any {
 	return v.Interface()
 }
 
-// special fills the types that are more than their kind.
+// special fills a value whose type requires more than a random value of its kind. It
+// reports false for all other types.
 func (s source) special(v reflect.Value) bool {
 	switch p := v.Addr().Interface().(type) {
 	case *time.Time:
@@ -106,10 +107,10 @@ func (s source) special(v reflect.Value) bool {
 	return true
 }
 
-// fill sets v, which is addressable, at random.
+// fill sets v, which must be addressable, to a random value.
 func (s source) fill(v reflect.Value, depth int) {
 	if s.IntN(12) == 0 || s.special(v) {
-		return // zero, or done
+		return // zero, or already filled
 	}
 	switch v.Kind() {
 	case reflect.Bool:
@@ -136,8 +137,7 @@ func (s source) fill(v reflect.Value, depth int) {
 	}
 }
 
-// fillField fills a field; of an embedded struct that cannot be set itself, its
-// fields.
+// fillField fills a field, or the fields of an embedded struct that cannot be set itself.
 func (s source) fillField(f reflect.Value, depth int) {
 	if f.CanSet() {
 		s.fill(f, depth-1)
@@ -187,14 +187,14 @@ func (s source) fillComposite(v reflect.Value, depth int) {
 	}
 }
 
-// value returns a random value of type t, as a pointer to it.
+// value returns a pointer to a random value of type t.
 func (s source) value(t reflect.Type) reflect.Value {
 	v := reflect.New(t)
 	s.fill(v.Elem(), 4)
 	return v
 }
 
-// disturb returns text with something changed that a peer might do as well.
+// disturb returns text with a change that a peer could also make.
 func (s source) disturb(text string) string {
 	cut := func(old string) (before, after string, ok bool) {
 		n := strings.Count(text, old)

@@ -1,6 +1,6 @@
 package plain
 
-// skipSpace returns the index of the first byte from i on that is not white space.
+// skipSpace returns the index of the first byte at or after i that is not white space.
 func (d *decoder) skipSpace(i int) int {
 	for i < len(d.data) {
 		switch d.data[i] {
@@ -14,7 +14,7 @@ func (d *decoder) skipSpace(i int) int {
 	return i
 }
 
-// skip reads any value and checks it. It takes exactly what is JSON.
+// skip validates a value of any type. It accepts only JSON.
 func (d *decoder) skip(i, depth int) int {
 	if i >= len(d.data) || depth > maxDepth {
 		return miss
@@ -63,7 +63,7 @@ func (d *decoder) skipList(i, depth int) int {
 	return i
 }
 
-// skipString reads a string from behind its quote on.
+// skipString validates a string whose content starts at i.
 func (d *decoder) skipString(i int) int {
 	for i = findEnd(d.data, i); i < len(d.data); i = findEnd(d.data, i) {
 		switch {
@@ -107,7 +107,7 @@ func (d *decoder) skipNumber(i int) int {
 	return i
 }
 
-// skipDigits reads one digit or more.
+// skipDigits skips one or more digits.
 func (d *decoder) skipDigits(i int) int {
 	start := i
 	for i < len(d.data) && d.data[i]-'0' <= 9 {

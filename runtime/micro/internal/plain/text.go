@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// Short strings are cut from pieces of minPiece to maxPiece bytes; one of more
-// than maxShared bytes has memory of its own.
+// Short strings share pieces of memory of minPiece to maxPiece bytes, or less at the end of
+// the text. A string of more than maxShared bytes never starts a new piece.
 const (
 	minPiece  = 256
 	maxPiece  = 1024
@@ -29,7 +29,7 @@ func (d *decoder) text(i int) (s string, end int) {
 	return d.oddText(start, end)
 }
 
-// oddText reads a string that begins at start and is plain ASCII up to i.
+// oddText reads a string that begins at start and is plain up to i.
 func (d *decoder) oddText(start, i int) (s string, end int) {
 	if d.data[i] >= utf8.RuneSelf {
 		i = findEnd(d.data, i)
@@ -48,7 +48,7 @@ func (d *decoder) oddText(start, i int) (s string, end int) {
 	return stringOf(b), end + 1
 }
 
-// closing returns the index of the quote that closes the string in which i is.
+// closing returns the index of the quote that closes the string that contains i.
 func (d *decoder) closing(i int) int {
 	for i = findEnd(d.data, i); i < len(d.data); i = findEnd(d.data, i) {
 		switch d.data[i] {
@@ -63,7 +63,8 @@ func (d *decoder) closing(i int) int {
 	return miss
 }
 
-// keep returns a copy of data[start:end] as a string.
+// keep returns a copy of data[start:end] as a string. A short string shares d.piece, which
+// is safe because bytes in use are never overwritten.
 func (d *decoder) keep(start, end int) string {
 	n := end - start
 	if n == 0 {
@@ -81,9 +82,8 @@ func (d *decoder) keep(start, end int) string {
 	return stringOf(d.piece[at:])
 }
 
-// appendUnquoted appends what the inside of a JSON string stands for. What is no
-// UTF-8 and half of a surrogate pair stand for U+FFFD. It reports false for an
-// escape that does not exist.
+// appendUnquoted appends the decoded content of a JSON string. Each invalid byte and each
+// lone surrogate becomes U+FFFD. It returns false if an escape is invalid.
 func appendUnquoted(dst, b []byte) ([]byte, bool) {
 	for len(b) > 0 {
 		n := findOdd(b, 0)
@@ -110,7 +110,7 @@ func appendUnquoted(dst, b []byte) ([]byte, bool) {
 	return dst, true
 }
 
-// unquoteEscape returns what an escape of two characters stands for, or 0.
+// unquoteEscape returns the character of a two-character escape, or 0 if it is not one.
 func unquoteEscape(b []byte) byte {
 	if len(b) < 2 {
 		return 0
@@ -132,8 +132,8 @@ func unquoteEscape(b []byte) byte {
 	return 0
 }
 
-// unquoteRune reads \uXXXX, or two of them that are a surrogate pair. The size
-// is 0 where it is malformed.
+// unquoteRune reads \uXXXX, or two of them if they are a surrogate pair. The size is 0 if
+// the escape is malformed.
 func unquoteRune(b []byte) (r rune, size int) {
 	r, ok := hex4(b)
 	switch {

@@ -7,5 +7,5 @@ import "reflect"
 func marshalMethods() []reflect.Type   { return nil }
 func unmarshalMethods() []reflect.Type { return nil }
 
-// replacement is how the library writes a byte that is no UTF-8.
+// replacement is what the library writes for a byte that is not UTF-8.
 const replacement = `\ufffd`

@@ -7,12 +7,13 @@ import (
 	"reflect"
 )
 
-// marshalMethods lists what encoding/json/v2 asks a type for beyond encoding/json.
+// marshalMethods lists the interfaces that encoding/json/v2 supports in addition to those of
+// encoding/json.
 func marshalMethods() []reflect.Type { return []reflect.Type{reflect.TypeFor[json.MarshalerTo]()} }
 
 func unmarshalMethods() []reflect.Type {
 	return []reflect.Type{reflect.TypeFor[json.UnmarshalerFrom]()}
 }
 
-// replacement is how the library writes a byte that is no UTF-8.
+// replacement is what the library writes for a byte that is not UTF-8.
 const replacement = "\ufffd"

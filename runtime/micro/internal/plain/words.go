@@ -10,12 +10,12 @@ const (
 	highs = 0x8080808080808080
 )
 
-// loadWord returns the eight bytes of b from i on, the first one lowest.
+// loadWord returns the eight bytes of b at i, with the first byte in the lowest bits.
 func loadWord(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 
-// findOdd returns the index of the first byte of b from i on that is not plain: a
-// quote, a backslash, a control character, or no ASCII. It returns len(b) where
-// there is none.
+// findOdd returns the index of the first byte of b at or after i that is not plain: a quote,
+// a backslash, a control character, or a byte that is not ASCII. It returns len(b) if there
+// is none.
 func findOdd(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		if m := oddMarks(loadWord(b, i)); m != 0 {
@@ -28,8 +28,8 @@ func findOdd(b []byte, i int) int {
 	return i
 }
 
-// findEnd is findOdd that passes over what is not ASCII: it finds what ends a
-// string, or begins an escape, or must not be in a string at all.
+// findEnd is findOdd, except that it skips bytes that are not ASCII. It finds the end of a
+// string, the start of an escape, or a byte that a string must not contain.
 func findEnd(b []byte, i int) int {
 	for ; i+8 <= len(b); i += 8 {
 		if m := endMarks(loadWord(b, i)); m != 0 {
@@ -44,23 +44,22 @@ func findEnd(b []byte, i int) int {
 
 func isOdd(c byte) bool { return c < ' ' || c == '"' || c == '\\' || c >= 0x80 }
 
-// oddMarks sets the highest bit of every byte of w that is not plain. Subtracting
-// sets it where a byte is too small, and nowhere else as long as no byte has it set
-// before; those that have, are not ASCII. Above the lowest mark there may be false
-// ones, because a subtraction borrows from the byte above: only the lowest counts.
+// oddMarks sets the highest bit of every byte of w that is not plain. Each subtraction sets
+// it in a byte that is too small; a byte in which it was set before is not ASCII. Subtle: a
+// subtraction can borrow from the byte above, so marks above the lowest one may be false.
 func oddMarks(w uint64) uint64 {
 	return ((w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones) | (w - ones*' ') | w) & highs
 }
 
-// endMarks is oddMarks without those of bytes that are not ASCII.
+// endMarks is oddMarks without marks for bytes that are not ASCII.
 func endMarks(w uint64) uint64 {
 	quote, slash := w^ones*'"', w^ones*'\\'
 	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w) & highs
 }
 
-// copyPlain copies src to dst, which is no shorter, and reports whether all of it
-// is ASCII and needs no escape in a JSON string. Otherwise, the content of dst is
-// undefined. The last word may overlap the one before.
+// copyPlain copies src to dst, which must be at least as long, and reports whether all of
+// it is ASCII and needs no escape in a JSON string. Otherwise, the content of dst is
+// undefined. The last word may overlap the one before it.
 func copyPlain(dst, src []byte) bool {
 	n := len(src)
 	if n < 8 {
@@ -78,8 +77,8 @@ func copyPlain(dst, src []byte) bool {
 	return oddMarks(w) == 0
 }
 
-// copyShort is copyPlain for fewer than eight bytes: two overlapping halves of a
-// word, or byte for byte.
+// copyShort is copyPlain for fewer than eight bytes. It copies two halves of a word, which
+// may overlap, or single bytes.
 func copyShort(dst, src []byte) bool {
 	n := len(src)
 	if n >= 4 {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestWords holds what looks at eight bytes at a time to what looks at one: every
-// byte at every place, next to every kind of neighbor.
+// TestWords compares the functions that process eight bytes at a time with those that
+// process one: every byte at every position, next to every kind of neighbor.
 func TestWords(t *testing.T) {
 	for size := range 20 {
 		for place := range size {

@@ -193,7 +193,7 @@ func (w *whisper) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Types that are left to the library, whole.
+// Types that are left to the library as a whole.
 type (
 	quoted struct {
 		N int `json:",string"`
@@ -241,7 +241,7 @@ var zoo = []any{
 	(*item)(nil), (**item)(nil), (*string)(nil), []*tree{},
 }
 
-// zooTypes returns the types of the zoo, and any, which no value has.
+// zooTypes returns the types of the zoo, and any, which is not the type of a zoo value.
 func zooTypes() []reflect.Type {
 	types := []reflect.Type{anyType}
 	for _, v := range zoo {
