@@ -19,8 +19,8 @@
 //	)
 //
 // A handler, a call, or a gateway route with other types does not compile. For patterns
-// that are known only at run time there are [Handle], [HandleStream], [HandleEvent],
-// [Call], [Stream], and [Client.Emit].
+// that are known only at run time, use [Handle], [HandleStream], [HandleEvent], [Call],
+// [Stream], and [Client.Emit].
 //
 // # A service
 //
@@ -44,9 +44,9 @@
 //	err = ItemViewed.Emit(ctx, c, ItemID{7})
 //
 // One client per service is enough for an entire program. It connects on first use.
-// Every call has a deadline: that of the context, or five seconds. In a handler, pass
-// the handler's context on to further calls: they share its deadline, and the
-// correlation ID and the trace are passed on.
+// Every call has a deadline: that of the context, or five seconds. In a handler, pass the
+// handler's context to further calls, so that they share its deadline, correlation ID, and
+// trace.
 //
 // # Errors
 //
@@ -60,12 +60,11 @@
 //	if errors.As(err, &e) && e.Status == 404 { … }
 //
 // The errors [ErrTimeout], [ErrUnreachable], [ErrConnectionLost], [ErrShed], and
-// [ErrClosed] say why there was no reply; use errors.Is. A handler that returns the
-// *Error of a call it made passes it on unchanged.
+// [ErrClosed] explain why there was no reply; use errors.Is. A handler that returns the
+// *Error of its own call passes it on unchanged.
 //
 // A value that cannot be encoded ends the reply with the internal error. NestJS logs it
-// and sends nothing, so its caller runs into a timeout; this is the one place where a
-// server deliberately differs.
+// and sends nothing, so that its caller times out. This is the only deliberate difference.
 //
 // # Undefined and null
 //
@@ -104,10 +103,10 @@
 //	.pipe(retry(3))                               policy.WithRetries
 //	Terminus health indicators                    WithHealthCheck
 //
-// The order around a handler is NestJS's, filter(guard(interceptor(pipe(handler)))). The
-// server's are outside those of the handler, except that a handler's filters run before
-// the server's. A second message handler for a pattern replaces the first, which is
-// logged; all event handlers of a pattern run.
+// The order around a handler is NestJS's: filter(guard(interceptor(pipe(handler)))). The
+// server's options wrap those of the handler, except that a handler's filters run before
+// the server's. A second message handler for a pattern replaces the first and logs a
+// warning; all event handlers of a pattern run.
 //
 // # Health and description
 //
@@ -120,7 +119,7 @@
 // Servers log with log/slog: unexpected errors at level error, with their cause; errors
 // that a handler returned on purpose at level info; everything else at level debug. Each
 // line has the message's correlation_id. Lines that a peer can trigger in any number are
-// limited to ten per second; the next line has the number of suppressed ones.
+// limited to ten per second; the next line contains the number of suppressed lines.
 //
 // # For transports
 //
@@ -128,5 +127,5 @@
 // each message to [Server.Deliver] as a [Delivery], and runs the [Inbound] that it
 // returns. [Responder], [Route], [AppendMetadata], [SentMetadata], [RemoteError],
 // [WithExtra], [Clock], [InheritedListener], and [Server.LogPeer] are for transports,
-// too. Package wire reads and writes the packets. Services and clients need none of it.
+// too. Package wire reads and writes the packets. Services and clients do not need them.
 package micro

@@ -19,11 +19,11 @@ type Inbound struct {
 	ctx    requestContext
 	server *Server
 	route  *route
-	body   []byte // the packet the request's slices are parts of
+	body   []byte // the packet that contains the request's slices
 	to     Responder
 	done   func(error)
 
-	ownID   bool  // the id is a part of body
+	ownID   bool  // the ID is a slice of body
 	held    Value // the last value, until the handler has returned
 	holding bool
 	ended   bool // the end of the reply has been sent
@@ -40,12 +40,12 @@ func newInbound(conn context.Context, s *Server, r *route, p *wire.Packet, d *De
 	in.ctx.req = &in.req
 	in.ctx.parent = conn
 	if in.req.Event {
-		in.ctx.parent = s.base // its sender may be gone already, and that is fine
+		in.ctx.parent = s.base // an event is handled even if its sender has disconnected
 	} else {
 		in.req.id = canonicalID(p.ID)
 		in.ownID = &in.req.id[0] == &p.ID[0]
 	}
-	if (in.req.Event || len(in.req.id) == 2) && in.req.CorrelationID() == "" { // an id of two bytes may be ""
+	if (in.req.Event || len(in.req.id) == 2) && in.req.CorrelationID() == "" { // an ID of two bytes may be the empty string
 		in.req.Metadata.Set(MetaCorrelationID, newID())
 	}
 	in.req.Attempt = 1
@@ -110,8 +110,8 @@ func Clock() time.Duration { return time.Since(programStart) }
 
 var programStart = time.Now()
 
-// runEvents gives the event to each handler; a request to an event handler is
-// answered when all have run (docs/wire.md 1.1).
+// runEvents runs all handlers of an event. A request whose pattern has only event handlers
+// is answered when all of them have returned (docs/wire.md 1.1).
 func (in *Inbound) runEvents(events []*endpoint, start time.Duration) (end time.Duration) {
 	var first error
 	end = start
@@ -137,19 +137,19 @@ func (in *Inbound) invoke(ep *endpoint) error {
 	return safely(ep.handler, &in.ctx, &in.req, in)
 }
 
-// handledBy gives the request the pattern that its handler is registered for; a
-// handler of whatever comes has none, and leaves the one that was asked for.
+// handledBy sets the request's pattern to the one that its handler is registered for. The
+// handler for unknown patterns has none, so the pattern stays as received.
 func (in *Inbound) handledBy(ep *endpoint) {
 	if !ep.pattern.IsZero() {
 		in.req.Pattern = ep.pattern
 	}
 }
 
-// finish ends the answer with what the handler returned.
+// finish ends the reply with the handler's result.
 func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end time.Duration) {
-	end = Clock() // of the handler: sending the answer may mean sending those of others too
+	end = Clock() // before sending, which may also write the replies to other messages
 	if errors.Is(err, errGone) {
-		err = nil // the caller has gone
+		err = nil // not a failure of the handler
 	}
 	in.outcome = err
 	in.answer(err)
@@ -160,7 +160,7 @@ func (in *Inbound) finish(ep *endpoint, start time.Duration, err error) (end tim
 	return end
 }
 
-// errGone is what a handler's Send returns when its peer no longer listens.
+// errGone is returned by Send if the caller can no longer receive the reply.
 var errGone = errors.New("micro: the caller is gone")
 
 // Send sends a value of the reply. A value marked as the last is held until the handler
@@ -182,7 +182,7 @@ func (in *Inbound) Send(v Value) error {
 	return in.send(v, nil)
 }
 
-// flushHeld sends a held value as one that others follow.
+// flushHeld sends the held value as one that is not the last.
 func (in *Inbound) flushHeld() error {
 	if !in.holding {
 		return nil
@@ -192,7 +192,7 @@ func (in *Inbound) flushHeld() error {
 	return in.send(v, nil)
 }
 
-// answer ends the answer: with err, with the held value, or with neither.
+// answer ends the reply with err, with the held value, or without either.
 func (in *Inbound) answer(err error) {
 	if in.req.Event || in.ended {
 		return
@@ -205,7 +205,7 @@ func (in *Inbound) answer(err error) {
 	in.sendErr = in.send(v, err)
 }
 
-// send encodes and sends one packet of the answer.
+// send encodes and sends one packet of the reply.
 func (in *Inbound) send(v Value, err error) error {
 	packet := wire.Reply{ID: in.req.id, Disposed: v.Last}
 	var encodeErr error
@@ -218,7 +218,7 @@ func (in *Inbound) send(v Value, err error) error {
 		encodeErr = errNotJSON
 	case v.Any != nil:
 		scratch := buffers.Get().(*[]byte)
-		defer putBuffer(scratch)
+		defer putBuffer(scratch) // a Responder does not retain the packet
 		encodeErr = in.encode(scratch, v.Any)
 		packet.Response = *scratch
 	}
@@ -234,8 +234,8 @@ func (in *Inbound) send(v Value, err error) error {
 	return encodeErr
 }
 
-// encode appends the JSON text of v to dst. A panic in a method of the user's
-// type is an error of this message alone.
+// encode appends the JSON text of v to dst. A panic in a method of the user's type is
+// returned as an error, so that it affects only this message.
 func (in *Inbound) encode(dst *[]byte, v any) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -246,7 +246,7 @@ func (in *Inbound) encode(dst *[]byte, v any) (err error) {
 	return err
 }
 
-// expire answers a message whose caller has stopped waiting.
+// expire answers a message whose deadline has passed without running its handler.
 func (in *Inbound) expire() {
 	ep := in.route.message
 	if ep == nil || in.req.Event && len(in.route.events) > 0 {
@@ -261,10 +261,10 @@ func (in *Inbound) expire() {
 	}
 }
 
-// errExpired is the answer to a message that came too late to be worth handling.
+// errExpired is the reply to a message whose deadline passed before it was handled.
 var errExpired = Errorf(504, "the deadline passed before the work was started")
 
-// account counts a run and logs it: failures always, the rest at debug level.
+// account counts a run and logs it: failures always, successes at debug level.
 func (in *Inbound) account(ep *endpoint, took time.Duration, err error) {
 	ep.stats.add(took, err != nil)
 	if err == nil {
@@ -299,7 +299,9 @@ func (in *Inbound) log(level slog.Level, what string, took time.Duration, err er
 	in.server.log.LogAttrs(&in.ctx, level, what, attrs...)
 }
 
-// rebase returns the part of to that part is of from; to is a copy of from.
+// rebase returns the slice of to that corresponds to part, a slice of from. to is a copy of
+// from. Subtle: the capacities of from and part extend to the same end, so their
+// difference is the offset of part.
 func rebase(part, from, to []byte) []byte {
 	if part == nil {
 		return nil

@@ -23,14 +23,14 @@ const (
 // Metadata holds the key-value pairs of a message in addition to its data. The zero value
 // is empty. It is not safe for concurrent modification.
 type Metadata struct {
-	raw   []byte // the JSON object as received; pairs hide its members of the same name
+	raw   []byte // the JSON object as received; pairs override its members
 	pairs []pair
 }
 
 type pair struct{ key, value string }
 
-// Get returns the value of key, or "" if it is absent. A value that is not a
-// JSON string is returned as its JSON text.
+// Get returns the value of key, or "" if it is absent. If the value is not a JSON string,
+// Get returns its JSON text.
 func (m *Metadata) Get(key string) string {
 	for i := range m.pairs {
 		if m.pairs[i].key == key {
@@ -45,7 +45,7 @@ func (m *Metadata) Get(key string) string {
 func (m *Metadata) received(key string) (value []byte, ok bool) {
 	m.scan(func(k, v []byte) bool {
 		if string(k) == key {
-			value, ok = v, true // of duplicates the last wins
+			value, ok = v, true // the last of duplicate members wins
 		}
 		return true
 	})
@@ -89,7 +89,7 @@ func (m *Metadata) has(key string) bool {
 	return false
 }
 
-// Clone returns a copy that can be changed and kept without touching m.
+// Clone returns a copy that is independent of m and of the received message.
 func (m *Metadata) Clone() Metadata {
 	var c Metadata
 	for k, v := range m.All() {
@@ -98,8 +98,8 @@ func (m *Metadata) Clone() Metadata {
 	return c
 }
 
-// scan calls f with each member of the received object: names decoded, values
-// as JSON text.
+// scan calls f with the decoded name and the JSON text of each member of the received
+// object, until f returns false.
 func (m *Metadata) scan(f func(key, value []byte) bool) {
 	b := m.raw
 	if len(b) < 2 || b[0] != '{' {

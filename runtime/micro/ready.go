@@ -8,21 +8,19 @@ import (
 	"time"
 )
 
-// readyWord is the word of InheritEnv for the socket on which a supervisor asks
-// whether this very process gets messages. Through a broker it could not ask:
-// any process of the same name may answer there, and a long queue may be in
-// front of the question.
+// readyWord is the name in InheritEnv of the socket on which a supervisor asks whether this
+// process receives messages. It cannot ask through a broker, where another process of the
+// same service may reply, and where the request may wait in a long queue.
 const readyWord = "ready"
 
 const (
-	readyWrite = 5 * time.Second        // bounds the writing of one answer
-	readyRetry = 100 * time.Millisecond // after a connection that could not be accepted
+	readyWrite = 5 * time.Second        // limits the write of one reply
+	readyRetry = 100 * time.Millisecond // delay after a failed Accept
 )
 
-// announceReady answers on the supervisor's socket, if there is one, until the
-// returned function is called: each connection gets the server's Health as a
-// line of JSON once all listeners that have a method Ready(context.Context)
-// error, as those of brokers do, are ready.
+// announceReady accepts connections on the supervisor's socket, if there is one, until stop
+// is called. It sends the server's Health to each connection as a line of JSON when all
+// listeners with a method Ready(context.Context) error, such as those of brokers, are ready.
 func (s *Server) announceReady(ctx context.Context, listeners []Listener) (stop func(), err error) {
 	socket, err := InheritedListener(readyWord)
 	if socket == nil || err != nil {
@@ -34,10 +32,10 @@ func (s *Server) announceReady(ctx context.Context, listeners []Listener) (stop 
 		for ctx.Err() == nil {
 			conn, err := socket.Accept()
 			if err == nil {
-				s.tellReady(ctx, conn, listeners)
+				s.sendHealth(ctx, conn, listeners)
 				continue
 			}
-			select { // too many open files, perhaps, which will pass
+			select { // the error may be temporary, such as too many open files
 			case <-time.After(readyRetry):
 			case <-ctx.Done():
 			}
@@ -50,7 +48,7 @@ func (s *Server) announceReady(ctx context.Context, listeners []Listener) (stop 
 	}, nil
 }
 
-func (s *Server) tellReady(ctx context.Context, conn net.Conn, listeners []Listener) {
+func (s *Server) sendHealth(ctx context.Context, conn net.Conn, listeners []Listener) {
 	defer conn.Close()
 	for _, l := range listeners {
 		if l, ok := l.(interface{ Ready(context.Context) error }); ok && l.Ready(ctx) != nil {
@@ -66,5 +64,5 @@ func (s *Server) tellReady(ctx context.Context, conn net.Conn, listeners []Liste
 		return
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(readyWrite))
-	_, _ = conn.Write(append(line, '\n')) // fails if the supervisor has gone
+	_, _ = conn.Write(append(line, '\n')) // fails if the supervisor has exited
 }

@@ -18,7 +18,7 @@ const (
 
 func (k kind) String() string { return [...]string{"message", "stream", "event"}[k] }
 
-// route is everything registered for one pattern.
+// route holds the handlers of one pattern.
 type route struct {
 	message *endpoint
 	events  []*endpoint
@@ -32,19 +32,19 @@ type endpoint struct {
 	doc     string
 	types   handlerTypes
 	handler Handler
-	extras  map[any]any // of the transports
+	extras  map[any]any // for the transports
 	stats   stats
-	hidden  bool // reserved: not in describe
+	hidden  bool // a reserved pattern, which is not described
 }
 
-// handlerTypes are a typed handler's data and reply; nil where there is none.
+// handlerTypes are the types of a handler's data and reply. Each is nil if there is none.
 type handlerTypes struct{ in, out reflect.Type }
 
 func types[In, Out any]() handlerTypes {
 	return handlerTypes{reflect.TypeFor[In](), reflect.TypeFor[Out]()}
 }
 
-// configure joins the server's defaults with a handler's own options.
+// configure merges the server's defaults with a handler's own options.
 func (s *Server) configure(opts []HandlerOption) *handlerConfig {
 	own := &handlerConfig{}
 	for _, o := range opts {
@@ -62,7 +62,7 @@ func (s *Server) configure(opts []HandlerOption) *handlerConfig {
 
 func join[T any](a, b []T) []T { return append(a[:len(a):len(a)], b...) }
 
-// register adds a handler; h is what surrounds it.
+// register adds a handler with the options h. It panics after Serve.
 func (s *Server) register(p Pattern, k kind, h *handlerConfig, t handlerTypes, handler Handler) {
 	if p.IsZero() {
 		panic("micro: handler registered with the zero Pattern: use Cmd, Name, Fields, or ParsePattern")
@@ -97,8 +97,8 @@ func (s *Server) mustNotServe() {
 	}
 }
 
-// routeKey tells the routes of booleans and null from the strings that look like
-// them (docs/wire.md 2.1).
+// routeKey distinguishes the routes of booleans and null from strings with the same text
+// (docs/wire.md 2.1).
 func routeKey(route string, isString bool) string {
 	if isString {
 		return route
@@ -106,14 +106,14 @@ func routeKey(route string, isString bool) string {
 	return "\x00" + route
 }
 
-// unreachable reports whether no message can match the handler: its pattern is a
-// string that the server takes for JSON and reads another way (docs/wire.md 2.3).
+// unreachable reports whether no message can match the handler, because its pattern is a
+// string that the server parses as JSON into another route (docs/wire.md 2.3).
 func (ep *endpoint) unreachable() bool {
 	route, isString := wire.Route([]byte(ep.pattern.JSON()))
 	return routeKey(route, isString) != routeKey(ep.pattern.Route(), ep.pattern.RouteIsString())
 }
 
-// forget takes a handler that another one replaces off the list.
+// forget removes a replaced handler from the list.
 func (s *Server) forget(ep *endpoint) {
 	for i := range s.order {
 		if s.order[i] == ep {

@@ -82,7 +82,7 @@ func (p *Properties) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// schemaOf returns t's schema, nil for no type, None and raw JSON.
+// schemaOf returns t's schema, or nil if t is nil, None, or raw JSON.
 func schemaOf(t reflect.Type) *Schema {
 	if t == nil || t == reflect.TypeFor[None]() || t == reflect.TypeFor[json.RawMessage]() {
 		return nil
@@ -90,7 +90,8 @@ func schemaOf(t reflect.Type) *Schema {
 	return schemaFor(t, nil)
 }
 
-// schemaFor describes t; parents are the structs it lies in, for recursive types.
+// schemaFor returns t's schema. parents are the structs that contain it, which are used to
+// detect recursive types.
 func schemaFor(t reflect.Type, parents []reflect.Type) *Schema {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -127,8 +128,8 @@ func schemaFor(t reflect.Type, parents []reflect.Type) *Schema {
 	return &Schema{Type: "integer"}
 }
 
-// implements reports whether t or a pointer to it has i's methods: what is
-// encoded can be addressed.
+// implements reports whether t or a pointer to it has i's methods. Both count, because
+// encoded values are addressable.
 func implements(t, i reflect.Type) bool { return t.Implements(i) || reflect.PointerTo(t).Implements(i) }
 
 func structSchema(t reflect.Type, parents []reflect.Type) *Schema {
@@ -143,7 +144,7 @@ func structSchema(t reflect.Type, parents []reflect.Type) *Schema {
 	return s
 }
 
-// addFields adds the fields of struct t, those of embedded structs among them.
+// addFields adds the fields of struct t, including those of embedded structs.
 func (s *Schema) addFields(t reflect.Type, parents []reflect.Type) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -172,8 +173,8 @@ func (s *Schema) addFields(t reflect.Type, parents []reflect.Type) {
 	}
 }
 
-// structOf returns the struct, or what a pointer to one points to, that is
-// embedded as f; nil when f is another kind of field.
+// structOf returns the struct type that f embeds, directly or by pointer, or nil if f is
+// another kind of field.
 func structOf(f reflect.StructField) reflect.Type {
 	t := f.Type
 	if t.Kind() == reflect.Pointer {
@@ -185,7 +186,7 @@ func structOf(f reflect.StructField) reflect.Type {
 	return t
 }
 
-// constrain reads the constraints in a field's tag.
+// constrain sets the keywords that a field's tag specifies.
 func (s *Schema) constrain(tag reflect.StructTag) {
 	s.Description = tag.Get("doc")
 	s.Pattern = tag.Get("pattern")
