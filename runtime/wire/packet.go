@@ -1,6 +1,5 @@
-// Package wire reads and writes NestJS packets as bytes: what transports, and programs
-// that sit between peers, need of the protocol (docs/wire.md). It is below micro,
-// which parses every packet with it.
+// Package wire reads and writes NestJS packets as bytes (docs/wire.md), for transports and
+// for programs between two peers. Package micro parses every packet with it.
 package wire
 
 import (
@@ -17,20 +16,19 @@ const NoHandlerMessage = "There is no matching message handler defined in the re
 // ErrInvalid is the error of [Parse] for a body that is not JSON.
 var ErrInvalid = errors.New("wire: packet is not valid JSON")
 
-// Packet is a decoded envelope: each field holds the JSON text of one member,
-// a slice of the body it was parsed from, and is nil where the member is
-// absent (undefined to NestJS, which is not the same as null).
+// Packet is a parsed envelope. Each field is the JSON text of one member, as a slice of the
+// body. It is nil if the member is absent, which NestJS treats as undefined and not as null.
 type Packet struct {
-	// Of requests and events. A packet without ID is an event.
+	// Pattern, Data, and Metadata are the members of requests and events.
 	Pattern, Data, Metadata []byte
-	// Of both.
+	// ID is a member of requests and replies. A packet with a pattern but no ID is an event.
 	ID []byte
-	// Of replies.
+	// Response, Err, IsDisposed, and Status are the members of replies.
 	Response, Err, IsDisposed, Status []byte
 
 	body    []byte
 	object  bool // the body is a JSON object
-	foreign bool // it has a member that no reply packet has
+	foreign bool // the packet has a member that no reply has
 }
 
 // Parse checks that body is one JSON text, as JSON.parse does, and finds the members of
@@ -58,7 +56,7 @@ func Parse(body []byte) (Packet, error) {
 			return Packet{}, ErrInvalid
 		}
 		key := body[keyStart+1 : keyStart+bytes.IndexByte(body[keyStart+1:i], '"')+1]
-		if bytes.IndexByte(key, '\\') >= 0 {
+		if bytes.IndexByte(key, '\\') >= 0 { // the quote that was found may be an escaped one
 			key = js.Decode(body[keyStart:js.SkipString(body, keyStart+1)])
 		}
 		valueStart := js.SkipSpace(body, i)
@@ -94,7 +92,7 @@ func WholeBody(body []byte) *Packet { return &Packet{Data: body, body: body} }
 // Body returns the bytes that the packet was parsed from.
 func (p *Packet) Body() []byte { return p.body }
 
-// set stores one member; of duplicates the last wins, as in JSON.parse.
+// set stores one member. The last of duplicate members wins, as in JSON.parse.
 func (p *Packet) set(key, value []byte) {
 	switch string(key) {
 	case "pattern":
@@ -133,9 +131,9 @@ func (p *Packet) Reply() (value, err []byte, disposed bool) {
 	}
 }
 
-// AppendRequest appends the body of a request packet, or of an event packet
-// when id is nil, with the members in NestJS's order (docs/wire.md 1). pattern,
-// data, metadata and id are JSON texts; a nil data or metadata is left out.
+// AppendRequest appends the body of a request packet, or of an event packet if id is nil,
+// with its members in NestJS's order (docs/wire.md 1). pattern, data, metadata, and id are
+// JSON texts; nil members are omitted.
 func AppendRequest(dst []byte, pattern string, data, metadata, id []byte) []byte {
 	dst = append(dst, `{"pattern":`...)
 	dst = append(dst, pattern...)
@@ -189,11 +187,11 @@ func (r Reply) Append(dst []byte) []byte {
 	return append(append(dst, r.ID...), '}')
 }
 
-// AppendWithoutID appends the packet's body as RabbitMQ carries it, where a
-// message property ties the reply to its request (docs/wire.md 4.2): without the
-// id, and with the keys of the reply to an unknown pattern, which does have it,
-// in another order. Undefined that is not the last value is marked as not the
-// end, since the packet {} would be the value {} and the end (docs/wire.md 1.3).
+// AppendWithoutID appends the packet's body for RabbitMQ, where a message property
+// identifies the request (docs/wire.md 4.2). Only the reply without a handler contains the
+// id, and its members are in another order than with Append. An undefined value that is not
+// the last is sent as {"isDisposed":false}, because a receiver would read {} as the last
+// value {} (docs/wire.md 1.3).
 func (r Reply) AppendWithoutID(dst []byte) []byte {
 	if r.NoHandler {
 		dst = append(append(dst, `{"id":`...), r.ID...)

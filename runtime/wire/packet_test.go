@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// members are a packet's, as text; absent ones are left out.
+// members returns a packet's members as text, without absent ones.
 func members(p *Packet) map[string]string {
 	m := map[string]string{}
 	for name, v := range map[string][]byte{"pattern": p.Pattern, "data": p.Data, "metadata": p.Metadata, "id": p.ID, "response": p.Response, "err": p.Err, "isDisposed": p.IsDisposed, "status": p.Status} {
@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 		`{}`: {},
 		`{"pattern":{"cmd":"x"},"data":[1,"}"],"metadata":{"a":"b"},"id":"1"}`: {"pattern": `{"cmd":"x"}`, "data": `[1,"}"]`, "metadata": `{"a":"b"}`, "id": `"1"`},
 		" { \"id\" : 0 , \"data\" : null } ":                                   {"id": "0", "data": "null"},
-		`{"id":1,"id":2,"id":3}`:                                               {"id": "3"}, // the last counts
+		`{"id":1,"id":2,"id":3}`:                                               {"id": "3"}, // the last one wins
 		`{"\u0069d":1,"d\u0061ta":2}`:                                          {"id": "1", "data": "2"},
 		`{"a\"b":1,"id\\":2,"ID":3,"id ":4}`:                                   {},
 		`{"response":1,"err":null,"isDisposed":true,"status":"error","id":""}`: {"response": "1", "err": "null", "isDisposed": "true", "status": `"error"`, "id": `""`},
@@ -50,7 +50,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// TestReply goes through the rules of docs/wire.md 1.3.
+// TestReply checks the rules of docs/wire.md 1.3.
 func TestReply(t *testing.T) {
 	type reply struct {
 		value, err string
@@ -165,8 +165,8 @@ func ExampleReply_Append() {
 	// Output: {"response":3,"isDisposed":true,"id":"7f"}
 }
 
-// FuzzParse: Parse never panics, agrees with encoding/json on what JSON
-// is, except that it goes deeper, and finds what encoding/json finds.
+// FuzzParse checks that Parse does not panic, accepts the same texts as encoding/json apart
+// from deeper nesting, and finds the same members.
 func FuzzParse(f *testing.F) {
 	for _, doc := range []string{`null`, `[1,2,{"a":"b"}]`, `{"a":1,"a":{"b":[]}}`, `"\u0041\ud83d"`, ` 1e5 `, `{"a"`, `[}`} {
 		f.Add([]byte(doc))

@@ -9,17 +9,17 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js/collate"
 )
 
-// NestJS's bounds on a route (docs/wire.md 2.1).
+// NestJS's limits for a route (docs/wire.md 2.1).
 const (
 	maxRouteDepth = 5
 	maxRouteKeys  = 20
 )
 
-// Route returns the route that the pattern member of an incoming packet selects;
-// raw is its JSON as received (docs/wire.md 2.3). A string is parsed as JSON
-// again, and used as it is if that fails. ok is false if no handler with a string
-// route can match: the pattern is missing, malformed, or evaluates to true, false,
-// or null (the route is that word).
+// Route returns the route that the pattern member of an incoming packet selects. raw is its
+// JSON text as received (docs/wire.md 2.3). A string is parsed as JSON again, and used
+// unchanged if that fails. ok is false if no handler with a string route can match, because
+// the pattern is missing, malformed, or evaluates to true, false, or null (the route is then
+// that word).
 //
 // Time is linear in the length of raw; memory does not grow with its nesting.
 func Route(raw []byte) (route string, ok bool) {
@@ -43,9 +43,8 @@ func Route(raw []byte) (route string, ok bool) {
 	return routeOfValue(text, i, "Infinity")
 }
 
-// CanonicalRoute returns the route that a sender computes for a pattern
-// (docs/wire.md 2.1): the text of a string, the canonical form of any other value.
-// value must be valid JSON.
+// CanonicalRoute returns the route that a sender computes for a pattern (docs/wire.md 2.1):
+// the text of a string, or the canonical form of any other value. value must be valid JSON.
 func CanonicalRoute(value []byte) string {
 	i := js.SkipSpace(value, 0)
 	if value[i] == '"' {
@@ -92,8 +91,7 @@ func appendRoute(dst, s []byte, i, depth int, infinite string) []byte {
 	return append(dst, '}')
 }
 
-// appendRouteText appends text with backslashes and quotes escaped, and
-// nothing else.
+// appendRouteText appends text and escapes only backslashes and quotes.
 func appendRouteText(dst []byte, text string) []byte {
 	for {
 		i := strings.IndexAny(text, `"\`)
@@ -105,15 +103,14 @@ func appendRouteText(dst []byte, text string) []byte {
 	}
 }
 
-// routeMember is one own property of an object or array: its key, and where
-// its value starts.
+// routeMember is one property of an object or an array: its key, and the start of its value.
 type routeMember struct {
 	key   string
 	start int
 }
 
-// routeMembers lists the properties of the container at s[i] in JavaScript's
-// order of insertion; ok is false if they are too many.
+// routeMembers returns the properties of the container at s[i] in the order in which
+// JavaScript inserts them. ok is false if there are too many.
 func routeMembers(s []byte, i int) (members []routeMember, ok bool) {
 	object, end := s[i] == '{', s[i]+2 // '}' is '{'+2, ']' is '['+2
 	for i = js.SkipSpace(s, i+1); s[i] != end; i = js.SkipSpace(s, i) {
@@ -134,7 +131,7 @@ func routeMembers(s []byte, i int) (members []routeMember, ok bool) {
 			at = slices.IndexFunc(members, func(o routeMember) bool { return o.key == m.key })
 		}
 		switch {
-		case at >= 0: // the last value of a key counts, at the first place
+		case at >= 0: // a duplicate key has its last value at its first position
 			members[at].start = m.start
 		case len(members) == maxRouteKeys:
 			return nil, false
@@ -145,9 +142,8 @@ func routeMembers(s []byte, i int) (members []routeMember, ok bool) {
 	return members, true
 }
 
-// sortMembers sorts by key as String.prototype.localeCompare does. Keys that
-// it holds equal stay in JavaScript's own order: integer-like ones first, then
-// as inserted.
+// sortMembers sorts members by key as String.prototype.localeCompare does. Keys that compare
+// equal keep JavaScript's own order: integer-like keys first, then the order of insertion.
 func sortMembers(members []routeMember) {
 	if len(members) < 2 {
 		return

@@ -15,13 +15,13 @@ import (
 	"github.com/msctl/msctl/runtime/internal/js/nodetest"
 )
 
-// found is a route and whether a string handler can have it.
+// found is a route, and whether a handler with a string route can match it.
 type found struct {
 	Route string
 	OK    bool
 }
 
-// recorded reads a route of a vector: a string, or a bare word.
+// recorded reads the route of a vector: a string, or an unquoted word.
 func recorded(raw json.RawMessage) found {
 	if raw[0] == '"' {
 		return found{string(js.Decode(raw)), true}
@@ -34,7 +34,7 @@ func lookedUp(raw []byte) found {
 	return found{route, ok}
 }
 
-// TestRoute names the rules of docs/wire.md 2.3 that the vectors do not.
+// TestRoute checks rules of docs/wire.md 2.3 that the vectors do not contain.
 func TestRoute(t *testing.T) {
 	tests := map[string]struct {
 		raw  string
@@ -124,9 +124,8 @@ func TestHugePatterns(t *testing.T) {
 	}
 }
 
-// TestAgainstNode holds random JSON to Node.js: what it becomes
-// when it is read and written, and the route it has, worked out with
-// JavaScript's own objects, keys and collation.
+// TestAgainstNode compares the canonical form and the route of random JSON with those that
+// Node.js computes with JavaScript's own objects, keys, and collation.
 func TestAgainstNode(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	var texts []string
@@ -170,7 +169,7 @@ console.log(input.map(t => { const v = JSON.parse(t); return JSON.stringify(v) +
 	}
 }
 
-// randomJSON appends a JSON text with all the oddities the rules are about.
+// randomJSON appends a JSON text with all the special cases that the rules cover.
 func randomJSON(dst []byte, random *rand.Rand, depth int) []byte {
 	choice := random.IntN(10)
 	if depth == 0 || depth < 8 && random.IntN(3) == 0 {
