@@ -64,7 +64,7 @@ const (
 	persistent = 2
 )
 
-// publishing is a message to send.
+// publishing is a message that is published.
 type publishing struct {
 	exchange, key string
 	mandatory     bool
@@ -202,7 +202,7 @@ func (p *parser) take(n int) []byte {
 		p.rest, p.bad = nil, true
 		return nil
 	}
-	b := p.rest[:n:n]
+	b := p.rest[:n:n] // an append to b must not overwrite the rest
 	p.rest = p.rest[n:]
 	return b
 }
@@ -240,8 +240,8 @@ func (p *parser) short() []byte { return p.take(int(p.byte())) }
 // long reads a long string: a 4-byte length, followed by that many bytes.
 func (p *parser) long() []byte { return p.take(int(p.uint32())) }
 
-// incoming is a message that the broker delivered or returned. Its slices are valid
-// until the function that received it returns.
+// incoming is a message that the broker delivered or returned. Its slices are valid only
+// until the function that receives it returns.
 type incoming struct {
 	tag           uint64
 	redelivered   bool

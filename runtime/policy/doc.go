@@ -47,11 +47,11 @@
 // A hedge sends a slow request again and uses the first reply: see [Hedge]. It shortens
 // the tail of the latencies. Combine it with a budget if the whole service may be slow.
 //
-// # What is stored
+// # Settings
 //
-// [Settings] are all of it as values, and [FromSettings] makes a policy of them
-// again. Breaker, Hedge and the retryable errors have a form of text, which
-// [ParseBreaker], [ParseHedge] and [ParseRetryOn] read.
+// [Settings] holds a policy's parameters as values that can be stored, and [FromSettings]
+// returns the policy for them. [ParseBreaker], [ParseHedge], and [ParseRetryOn] parse the
+// text forms of a breaker, a hedge, and the retryable errors.
 //
 // # The whole request
 //

@@ -16,9 +16,9 @@ type Hooks struct {
 	// Started is called when an attempt begins. Request, Number, Hedge, and Start are
 	// set.
 	Started func(ctx context.Context, a Attempt)
-	// Ended is called when an attempt has ended, with the next step. It is called once
-	// for each started attempt, before the request returns. The last one determines the
-	// reply or error of the request.
+	// Ended is called when an attempt has ended, with Next set. It is called once for each
+	// started attempt, before the request returns. The last attempt determines the reply or
+	// the error of the request.
 	Ended func(ctx context.Context, a Attempt)
 	// Late is called for a reply that arrives after its attempt was abandoned.
 	Late func(ctx context.Context, l Late)
@@ -44,13 +44,13 @@ type Attempt struct {
 	// Start is the time the attempt began, before waiting for a connection.
 	Start time.Time
 	// Wrote is the time the message was written to the connection, or zero if it was
-	// not. If a transport resent it, it is the last time.
+	// not. If the transport resent the message, Wrote is the time of the last write.
 	Wrote time.Time
-	// End is the time of the reply, or when the attempt was abandoned.
+	// End is the time of the reply, or the time the attempt was abandoned.
 	End time.Time
-	// Err is its error. nil means a reply without an error.
+	// Err is the error of the attempt, or nil for a reply without an error.
 	Err error
-	// Next is the next step.
+	// Next is the step that follows the attempt.
 	Next Next
 	// Delay is the delay before the next attempt, if there is one.
 	Delay time.Duration
@@ -85,7 +85,7 @@ type Refusal struct {
 
 // BreakerChange is a change of a breaker's state.
 type BreakerChange struct {
-	// State is the new one.
+	// State is the new state.
 	State BreakerState
 	// At is the time of the change.
 	At time.Time
