@@ -57,19 +57,19 @@ func (r *Result) byHand(format string, args ...any) {
 	r.ByHand = append(r.ByHand, fmt.Sprintf(format, args...))
 }
 
-// edit adds a file if its content changed.
+// edit adds a file to the result if its content changed.
 func (r *Result) edit(name string, before, after []byte) {
 	if string(before) != string(after) {
 		r.Files = append(r.Files, File{Path: name, Data: after, Edited: true})
 	}
 }
 
-// read reads a file of the workspace; name has slashes.
+// read reads a file of the workspace. name is slash-separated.
 func (d *Dir) read(name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(d.Root, filepath.FromSlash(name)))
 }
 
-// NextPort is the first port after all of the workspace's.
+// NextPort returns the first port after those of the workspace.
 func (d *Dir) NextPort() int {
 	next := DefaultGatewayPort
 	for _, s := range d.Workspace.Services {
@@ -78,7 +78,7 @@ func (d *Dir) NextPort() int {
 	return next + 1
 }
 
-// gateway returns the workspace's gateway in Go, or nil.
+// gateway returns the workspace's first gateway that is written in Go, or nil.
 func (d *Dir) gateway() *workspace.Service {
 	i := slices.IndexFunc(d.Workspace.Services, func(s *workspace.Service) bool {
 		return s.Kind == workspace.KindGateway && s.Path != ""

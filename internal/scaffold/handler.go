@@ -71,8 +71,8 @@ func goName(name string) string {
 	return upperFirst(name)
 }
 
-// NewHandler renders a handler with its types and its test, registers it and,
-// with a route, adds the route to the gateway.
+// NewHandler renders a handler with its types and its test, and registers it. If h has a
+// route, NewHandler also adds the route to the gateway.
 func (d *Dir) NewHandler(h Handler) (Result, error) {
 	if err := h.check(); err != nil {
 		return Result{}, err
@@ -111,7 +111,7 @@ func (d *Dir) NewHandler(h Handler) (Result, error) {
 	return r, nil
 }
 
-// goService returns the service of that name, if its code is in the workspace.
+// goService returns the service with that name. It must have Go code in the workspace.
 func (d *Dir) goService(name string) (*workspace.Service, error) {
 	s := d.Workspace.Service(name)
 	switch {
@@ -146,7 +146,7 @@ func (e *UnknownServiceError) Error() string {
 	return fmt.Sprintf("unknown service %s in %s: the services are %s", e.Name, workspace.FileName, strings.Join(e.Known, ", "))
 }
 
-// free verifies that the names are not in use.
+// free returns an error if one of the handler's names is in use.
 func (d *Dir) free(dir string, v handlerView) error {
 	for _, place := range []struct {
 		dir   string

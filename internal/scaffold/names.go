@@ -28,7 +28,8 @@ func takenNames() []string {
 		"transport", "tcp", "rabbitmq", "redis", "nats"}
 }
 
-// CheckService returns the problem of a service, or nil.
+// CheckService returns an error if the name, the transport, or the port of a service is
+// invalid.
 func CheckService(s Service) error {
 	if err := workspace.CheckName(s.Name); err != nil {
 		return err
@@ -63,8 +64,8 @@ func (s Service) Title() string {
 	return b.String()
 }
 
-// File returns the name of its Go files: mailout for mail-out. Without an
-// underscore, because Go would read mail_linux.go as for Linux.
+// File returns the name of its Go files without the extension: mailout for mail-out. It has
+// no underscore, because Go builds a file such as mail_linux.go only for Linux.
 func (s Service) File() string { return strings.ReplaceAll(s.Name, "-", "") }
 
 // Variable returns the environment variable with the service's address, or with its
@@ -76,7 +77,7 @@ func (s Service) Variable() string {
 	return strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_URL"
 }
 
-// Pad returns the spaces that align the README after the name.
+// Pad returns the spaces that align the README's text after the name.
 func (s Service) Pad() string { return strings.Repeat(" ", max(1, 13-len(s.Name))) }
 
 func upperFirst(text string) string {
@@ -88,7 +89,7 @@ func upperFirst(text string) string {
 
 var modulePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
 
-// CheckModule returns the problem of a module path, or nil.
+// CheckModule returns an error if a module path is invalid.
 func CheckModule(path string) error {
 	if !modulePattern.MatchString(path) || strings.HasSuffix(path, ".") {
 		return fmt.Errorf("module %q must look like github.com/you/shop", path)
@@ -103,7 +104,7 @@ func CheckModule(path string) error {
 	return nil
 }
 
-// DefaultModule returns the module path of a workspace with that name.
+// DefaultModule returns the default module path for a workspace with that name.
 func DefaultModule(name string) string {
 	if CheckModule(name) != nil {
 		return "example.com/" + name

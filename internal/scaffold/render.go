@@ -47,7 +47,7 @@ func renderDir(dir string, data any, names *strings.Replacer) ([]File, error) {
 	return files, nil
 }
 
-// dotted are the files whose names begin with a dot, unlike those of their templates.
+// dotted adds the leading dot to file names whose templates do not have it.
 func dotted(p string) string {
 	switch p {
 	case "gitignore", "dockerignore", "env.example":
@@ -56,7 +56,7 @@ func dotted(p string) string {
 	return p
 }
 
-// render renders one template and formats Go.
+// render renders one template and formats Go code.
 func render(from, to string, data any) (File, error) {
 	text, err := fs.ReadFile(templates.Files(), from)
 	if err != nil {

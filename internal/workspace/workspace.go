@@ -16,7 +16,7 @@
 //	    port: 3010
 //	  reports:
 //	    path: ./apps/reports
-//	    transport: rabbitmq   # or redis, nats: no port with a broker
+//	    transport: rabbitmq   # or redis or nats; a service on a broker has no port
 //	  gateway:
 //	    kind: gateway
 //	    path: ./apps/gateway
@@ -51,7 +51,7 @@ type Workspace struct {
 	// Brokers are the addresses of brokers by transport (`brokers`); see
 	// [Workspace.BrokerURL]. They may contain passwords.
 	Brokers map[Transport]string
-	// Services are in the order of the file (`services`, required).
+	// Services are the services in the order of the file (`services`, required).
 	Services []*Service
 }
 

@@ -12,10 +12,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// driverListener serves a queue with the API of amqp091-go alone: the same server
-// as runtime/microrabbit, without its handling of frames. What the difference costs
-// decides whether that code is worth keeping (docs/performance.md). It is the
-// driver's cheapest mode: the broker acknowledges each delivery by itself.
+// driverListener serves a queue with the API of amqp091-go alone: the same server as with
+// runtime/microrabbit, but without its framing. The difference in cost decides whether that
+// code is worth keeping (docs/performance.md). The driver is used in its cheapest mode, in
+// which the broker acknowledges each delivery automatically.
 type driverListener struct {
 	url, queue string
 	ready      chan struct{}

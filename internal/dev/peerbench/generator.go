@@ -14,11 +14,11 @@ import (
 // exchange is the request that a generator sends repeatedly and the reply that it requires.
 type exchange struct {
 	cmd      string
-	data     []byte // JSON, ASCII: then UTF-16 units are bytes
+	data     []byte // JSON in ASCII, so that its length in UTF-16 units is that in bytes
 	response []byte
 }
 
-// The phases of a measurement. Only what completes while measuring is counted.
+// The phases of a measurement. Only requests that complete while measuring are counted.
 const (
 	warming int32 = iota
 	measuring
@@ -34,14 +34,14 @@ type generator struct {
 	phase            atomic.Int32
 }
 
-// idDigits is the length of an id; its first slotDigits name the slot of the request on its connection.
+// idDigits is the length of an ID. Its first slotDigits identify the request's slot on its connection.
 const (
 	idDigits   = 21
 	slotDigits = 5
 )
 
-// run drives the peer through warm-up and measurement and calls mark at the start and the end of the latter. It returns
-// the latencies of the requests completed in between, sorted.
+// run drives the peer through warm-up and measurement, and calls mark at the start and the end of the measurement. It
+// returns the sorted latencies of the requests that completed in between.
 func (g *generator) run(ctx context.Context, warm, length time.Duration, mark func()) ([]time.Duration, error) {
 	g.phase.Store(warming)
 	group, ctx := errgroup.WithContext(ctx)
@@ -177,7 +177,7 @@ func (s *stream) replies(buf []byte, measured bool) ([]byte, error) {
 	}
 }
 
-// answered checks a reply and sends the slot's next request.
+// answered checks a reply and appends the slot's next request to out.
 func (s *stream) answered(body, id []byte, now time.Time, measured bool) error {
 	same := len(body) == len(s.reply)
 	if same && s.replyID >= 0 {

@@ -20,8 +20,8 @@ import (
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// serve is the Go service: the handlers of testdata/nest/bench-server.mjs, typed, and one that passes JSON through. It
-// prints the same line when it listens.
+// serve runs the Go service: typed versions of the handlers in testdata/nest/bench-server.mjs, and one that passes JSON
+// through. It prints the same line when it is listening.
 func serve(ctx context.Context, o options) error {
 	list := items(listLength)
 	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
@@ -80,7 +80,7 @@ func dial(o options) micro.Conn {
 	return microtcp.Dial(o.addr)
 }
 
-// callInALoop is the Go client: as many goroutines as calls in flight, on one connection. It prints the same lines as
+// callInALoop runs the Go client: one goroutine per call in flight, on one connection. It prints the same lines as
 // testdata/nest/bench-client.mjs.
 func callInALoop(ctx context.Context, o options) error {
 	c := micro.NewClient(dial(o))
@@ -111,12 +111,12 @@ func callInALoop(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin) // until it has been measured
+	_, err = io.Copy(io.Discard, os.Stdin) // keeps running until the parent has read its memory
 	return err
 }
 
-// closedLoop calls from o.inFlight goroutines through warm-up and measurement, prints the start of the latter, and
-// returns the sorted latencies of what completed in it.
+// closedLoop calls from o.inFlight goroutines through warm-up and measurement. It prints a line at the start of the
+// measurement, and returns the sorted latencies of the calls that completed in it.
 func closedLoop(call func() error, o options) ([]time.Duration, error) {
 	var phase atomic.Int32
 	took := make([][]time.Duration, o.inFlight)
@@ -151,7 +151,7 @@ func closedLoop(call func() error, o options) ([]time.Duration, error) {
 	return all, nil
 }
 
-// quantile returns the value at q of sorted latencies.
+// quantile returns the quantile q of sorted latencies, or 0 if there are none.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0

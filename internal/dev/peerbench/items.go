@@ -33,7 +33,7 @@ func items(n int) []item {
 	return list
 }
 
-// mustJSON encodes a value of this program, which cannot fail.
+// mustJSON encodes a value of a type of this program, which cannot fail.
 func mustJSON(v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {

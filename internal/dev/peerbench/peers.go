@@ -29,11 +29,11 @@ type service struct {
 	addr      string // host:port, or the URL of its broker
 	queue     string
 	cmd       *exec.Cmd
-	broker    *testenv.Broker // of its own, nil for TCP
-	end       func()          // ends the broker
+	broker    *testenv.Broker // its own broker, nil for TCP
+	end       func()          // stops the broker
 }
 
-// generatorAddr is the host:port that the generator connects to.
+// generatorAddr returns the host:port that the generator connects to.
 func (s *service) generatorAddr() string {
 	if s.broker != nil {
 		return s.broker.Addr
@@ -41,7 +41,7 @@ func (s *service) generatorAddr() string {
 	return s.addr
 }
 
-// usage is the resource usage of a process at one moment.
+// usage returns the CPU time that the process has used so far.
 func (s *service) usage() (time.Duration, error) { return cpuTime(s.cmd.Process.Pid) }
 
 func (s *service) stop() {
@@ -56,8 +56,8 @@ func (s *service) stop() {
 	}
 }
 
-// startService starts the server of who on a free port, or on a broker of its own, and returns when the server reports
-// that it is listening.
+// startService starts the server of who on a free port, or on its own broker, and returns when the server reports that it
+// is listening.
 func startService(ctx context.Context, who, transport string, args ...string) (*service, error) {
 	s := &service{transport: transport}
 	if err := s.place(); err != nil {
@@ -91,12 +91,12 @@ func (s *service) place() (err error) {
 	return err
 }
 
-// run starts the process and waits until it listens.
+// run starts the process and waits until it is listening.
 func (s *service) run(ctx context.Context, who string, args []string) (err error) {
 	if s.cmd, err = peerCommand(ctx, who, "server", s.transport, s.addr, append(queueArgs(who, s.queue), args...)...); err != nil {
 		return err
 	}
-	if who == nest { // it ends with its stdin
+	if who == nest { // it runs until its stdin is closed
 		if _, err := s.cmd.StdinPipe(); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func queueArgs(who, queue string) []string {
 	return []string{"-queue", queue}
 }
 
-// peerCommand is the command that runs the server or client role of who at addr.
+// peerCommand returns the command that runs the server or client role of who at addr.
 func peerCommand(ctx context.Context, who, role, transport, addr string, args ...string) (*exec.Cmd, error) {
 	if who != nest {
 		self, err := os.Executable()
@@ -163,8 +163,8 @@ func peerCommand(ctx context.Context, who, role, transport, addr string, args ..
 	return cmd, nil
 }
 
-// runClient runs the client process of who against a server and calls atMark with its PID at the start and the end of the
-// measurement.
+// runClient runs the client process of who against a server, and calls atMark with its PID at the start and the end of
+// the measurement.
 func runClient(ctx context.Context, who string, server *service, args []string, atMark func(pid int)) (mark, error) {
 	cmd, err := peerCommand(ctx, who, "client", server.transport, server.addr, append(queueArgs(who, server.queue), args...)...)
 	if err != nil {

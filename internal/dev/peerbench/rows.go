@@ -21,17 +21,17 @@ const (
 	nest   = "nest"
 	golang = "msctl"
 	driver = "msctl on the RabbitMQ driver alone"
-	single = "msctl on one processor" // like Node.js: the two processes of a pair share a small machine without contention
+	single = "msctl on one processor" // as Node.js is: the two processes of a pair do not compete for a small machine
 )
 
-// row is one line of the result: one kind of peer doing one kind of work. The others in a group are compared with its first
-// row.
+// row is one line of the result: one kind of peer that does one kind of work. All rows of a group are compared with its
+// first row.
 type row struct {
 	group     string
 	name      string
 	make      string
 	transport string
-	pair      bool   // a client of the same make, instead of the generator
+	pair      bool   // use a client of the same make instead of the generator
 	cmd       string // the pattern's cmd
 	inFlight  int    // 0 for the value of -in-flight
 	target    float64
@@ -176,7 +176,7 @@ func available(out io.Writer, all []row) (rows []row) {
 	return rows
 }
 
-// missing returns why the peers of a row cannot run on this machine.
+// missing returns the reasons why the peers of a row cannot run on this machine.
 func (r row) missing() (reasons []string) {
 	broker := map[string]func() string{"rmq": testenv.RabbitMQMissing, "redis": testenv.RedisMissing, "nats": testenv.NATSMissing}[r.transport]
 	if broker != nil {
@@ -188,7 +188,7 @@ func (r row) missing() (reasons []string) {
 	return slices.DeleteFunc(reasons, func(reason string) bool { return reason == "" })
 }
 
-// place names the service of a row.
+// place identifies the service of a row, which rows with the same make and transport share.
 func (r row) place() string { return r.make + " on " + r.transport }
 
 // measure takes one sample of a row.
@@ -276,7 +276,7 @@ func (m *meter) into(s *sample) error {
 	return nil
 }
 
-// printTable prints the medians and returns how many targets were missed.
+// printTable prints the medians and returns the number of missed targets.
 func printTable(wanted []row, samples [][]sample, o options) (missed int) {
 	fmt.Printf("%d in flight (unless the row sets another number) on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
 	fmt.Println("CPU is user and system time; the ratio compares the CPU per request with NestJS's in this run")

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime returns the user and system time that all threads of a process have used, from the kernel's clock of that
-// process: exact to the nanosecond, whereas /proc/PID/stat counts ticks of 10 ms.
+// cpuTime returns the user and system time that all threads of a process have used, from the kernel's CPU clock of the
+// process. The clock is exact to the nanosecond, whereas /proc/PID/stat counts ticks of 10 ms.
 func cpuTime(pid int) (time.Duration, error) {
 	var t unix.Timespec
 	const schedulerClock = 2 // CPUCLOCK_SCHED of linux/posix-timers.h

@@ -109,7 +109,7 @@ func (w *amqpWire) open(ctx context.Context, addr string) (net.Conn, error) {
 	return w.conn, nil
 }
 
-// awaitMethod reads one frame, which must be that method.
+// awaitMethod reads one frame, which must contain the method want.
 func awaitMethod(in *bufio.Reader, want int) error {
 	head := make([]byte, frameHeader)
 	if _, err := io.ReadFull(in, head); err != nil {

@@ -39,7 +39,7 @@ func (w *redisWire) open(ctx context.Context, addr string) (net.Conn, error) {
 		w.replies.Close()
 		return nil, err
 	}
-	go func() { // the replies contain the number of subscribers
+	go func() { // discard the replies to PUBLISH, which contain the number of subscribers
 		defer close(w.counted)
 		_, _ = io.Copy(io.Discard, w.publish) // ends when the connection is closed
 	}()

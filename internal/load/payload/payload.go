@@ -251,7 +251,7 @@ func (s *Source) try(row int) error {
 	return nil
 }
 
-// Make returns the data of request seq, as load.Payload wants it.
+// Make returns the data of request seq. It can be used as a load.Payload.
 func (s *Source) Make(seq uint64) []byte {
 	row := s.row(seq)
 	if s.template == nil {
@@ -261,7 +261,7 @@ func (s *Source) Make(seq uint64) []byte {
 		return s.fixed
 	}
 	out, err := s.fill(seq, row)
-	if err != nil { // cannot happen: New has tried every row
+	if err != nil { // cannot happen, since New has evaluated every row
 		return []byte("null")
 	}
 	return out
