@@ -88,11 +88,8 @@ func (s *shared) open(ctx context.Context, a address, role string) (*connection,
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
-	if errors.Is(err, amqp.ErrVhost) {
-		// The driver reports this when the connection is lost while it opens the virtual
-		// host. A broker that rejects the virtual host replies with a reason instead. A
-		// rejected password stays a guess: RabbitMQ closes the connection without a reply.
-		err = errHandshakeLost
+	if errors.Is(err, amqp.ErrCredentials) || errors.Is(err, amqp.ErrVhost) {
+		err = errHandshakeLost // a broker that rejects the login or the virtual host sends a reason
 	}
 	if err != nil {
 		c.wait()
@@ -144,7 +141,26 @@ func (s *shared) config(a address, role string) (amqp.Config, error) {
 	if len(uri.AuthMechanism) > 0 && strings.EqualFold(uri.AuthMechanism[0], "EXTERNAL") {
 		config.SASL = []amqp.Authentication{&amqp.ExternalAuth{}}
 	}
+	config.SASL[0] = login{config.SASL[0], config.Properties}
 	return config, nil
+}
+
+// login makes the broker send the reason why it rejects a login, by announcing that the
+// client understands it. Otherwise, RabbitMQ only closes the connection.
+type login struct {
+	amqp.Authentication
+	properties amqp.Table // of the client
+}
+
+// Response returns the response for the SASL mechanism.
+//
+// Subtle: the driver replaces the client's capabilities, then calls this method, and then
+// encodes the properties. No option adds a capability.
+func (l login) Response() string {
+	if capabilities, ok := l.properties["capabilities"].(amqp.Table); ok {
+		capabilities["authentication_failure_close"] = true
+	}
+	return l.Authentication.Response()
 }
 
 // watch ends the connection when the channel registered with notify reports the end.

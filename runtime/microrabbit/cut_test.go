@@ -152,21 +152,23 @@ func TestCuts(t *testing.T) {
 	t.Logf("%d cuts: %d events emitted again, %d handled again", cuts, again, events.total()-n)
 }
 
-// TestCutHandshake checks that a connection lost while the virtual host is opened is not
-// taken for a rejected one: the driver reports both as 403.
+// TestCutHandshake checks that a connection lost during the login, or while the virtual
+// host is opened, is not taken for a rejected one: the driver reports each as 403.
 func TestCutHandshake(t *testing.T) {
-	r := startRelay(t, broker(t))
-	var opens atomic.Int32
-	r.mu.Lock()
-	r.forwards = func(sent []byte) bool {
-		return !bytes.Contains(sent, []byte("\x00\x0a\x00\x28")) || opens.Add(1) > 1 // connection.open
+	for step, method := range map[string]string{"login": "\x00\x0a\x00\x0b", "virtual host": "\x00\x0a\x00\x28"} {
+		t.Run(step, func(t *testing.T) {
+			r := startRelay(t, broker(t))
+			var seen atomic.Int32
+			r.mu.Lock()
+			r.forwards = func(sent []byte) bool { return !bytes.Contains(sent, []byte(method)) || seen.Add(1) > 1 }
+			r.mu.Unlock()
+			c := dial(t, r.url, unique(t, "handshake"), WithReconnect(-1, 50*time.Millisecond))
+			if err := c.Emit(t.Context(), noted, 1); errors.Is(err, micro.ErrRefused) {
+				t.Errorf("reported as refused: %v", err)
+			}
+			eventually(t, "the client connects", func() bool { return seen.Load() > 1 })
+		})
 	}
-	r.mu.Unlock()
-	c := dial(t, r.url, unique(t, "handshake"), WithReconnect(-1, 50*time.Millisecond))
-	if err := c.Emit(t.Context(), noted, 1); errors.Is(err, micro.ErrRefused) {
-		t.Errorf("reported as refused: %v", err)
-	}
-	eventually(t, "the client connects", func() bool { return opens.Load() > 1 })
 }
 
 // TestNamedQueueIsReused checks that a server reuses a queue named by the broker after a
