@@ -1,15 +1,19 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/lab"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/runtime/policy"
 )
 
 // Display shows the runs of a bench. Its methods are called one at a time.
@@ -51,8 +55,10 @@ type Bench struct {
 
 	runs        []report.Run
 	experiment  *report.Experiment // nil for a single run
+	suggestion  *report.Suggestion // of an experiment; nil until it has been tried
 	restLatency time.Duration      // of a request before the first run; 0 until measured
 	warnings    []string
+	metrics     *metrics // nil without --metrics
 }
 
 // Prepare finds the targets of a Spec that has been checked, and opens the output
@@ -65,11 +71,21 @@ func Prepare(ctx context.Context, s *Spec, pause Pauser) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bench{spec: s, pause: pause, files: files}, nil
+	b := &Bench{spec: s, pause: pause, files: files}
+	if s.Metrics != "" {
+		if b.metrics, err = serveMetrics(ctx, s.Metrics); err != nil {
+			files.discard()
+			return nil, exit.Usagef("--metrics: %w", err)
+		}
+	}
+	return b, nil
 }
 
-// Close removes the output files that are not complete.
-func (b *Bench) Close() { b.files.discard() }
+// Close removes the output files that are not complete, and ends the metrics.
+func (b *Bench) Close() {
+	b.files.discard()
+	b.metrics.close()
+}
 
 // Warnings returns what the user should know although the runs were made.
 func (b *Bench) Warnings() []string { return b.warnings }
@@ -97,51 +113,120 @@ func (b *Bench) Run(ctx context.Context, display Display) error {
 func (b *Bench) all(ctx context.Context, trials []trial) error {
 	for i, t := range trials {
 		stage := Stage{Name: t.name, Preset: t.spec.Policy.Preset}
-		if len(trials) > 1 {
-			if err := b.rest(ctx); err != nil {
-				return err
-			}
-		}
 		if t.name != "" {
 			stage.Title = fmt.Sprintf("%d of %d: %s", i+1, len(trials), t.name)
 		}
-		r, err := newRig(ctx, t.spec, b.pause)
+		made, err := b.trial(ctx, t, stage, len(trials) > 1)
 		if err != nil {
 			return err
 		}
-		err = b.one(ctx, r, t, stage)
-		r.close()
-		if err != nil {
-			return err
-		}
+		b.runs = append(b.runs, made)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
 	b.conclude()
-	return nil
+	return b.suggest(ctx, trials)
 }
 
-// one makes one run, shows it, and keeps its result.
-func (b *Bench) one(ctx context.Context, r *rig, t trial, stage Stage) error {
+// trial makes one run. With rested, the service first drains the backlog of the previous.
+func (b *Bench) trial(ctx context.Context, t trial, stage Stage, rested bool) (made report.Run, err error) {
+	if rested {
+		if err := b.rest(ctx); err != nil {
+			return made, err
+		}
+	}
+	r, err := newRig(ctx, t.spec, b.pause)
+	if err != nil {
+		return made, err
+	}
+	defer r.close()
+	return b.one(ctx, r, t, stage)
+}
+
+// one makes one run and shows it.
+func (b *Bench) one(ctx context.Context, r *rig, t trial, stage Stage) (made report.Run, err error) {
 	r.plan.OnResult = b.files.hook()
 	run, err := load.Start(ctx, r.plan)
 	if err != nil {
-		return fmt.Errorf("start the run: %w", err)
+		return made, fmt.Errorf("start the run: %w", err)
 	}
+	about := r.about(t.name, t.cell)
+	watched := b.watch(run, about)
+	b.metrics.follow(cmp.Or(stage.Name, about.Pattern), run)
 	stage.Run, stage.Triggers = &Run{run, r}, r.plan.Triggers
 	if err := b.display.Show(stage); err != nil {
 		run.Stop()
 		run.Wait()
-		return err
+		<-watched
+		return made, err
 	}
-	made, err := report.NewRun(run.Wait(), r.about(t.name, t.cell))
+	res := run.Wait()
+	<-watched
+	if err := run.TriggerError(); err != nil {
+		b.warnings = append(b.warnings, err.Error())
+	}
+	return report.NewRun(res, r.about(t.name, t.cell)) // again, with the counts of the faults
+}
+
+// watchStep is how often a run is checked for thresholds that it can no longer meet.
+const watchStep = 500 * time.Millisecond
+
+// watch stops a run that can no longer meet a threshold of --abort-on. The channel is
+// closed when the run has finished and is no longer watched.
+func (b *Bench) watch(run *load.Run, about report.About) <-chan struct{} {
+	var list []Threshold
+	for _, t := range b.spec.Thresholds {
+		if t.Abort {
+			list = append(list, t)
+		}
+	}
+	watched := make(chan struct{})
+	if len(list) == 0 {
+		close(watched)
+		return watched
+	}
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(watchStep)
+		defer tick.Stop()
+		for {
+			select {
+			case <-run.Done():
+				return
+			case <-tick.C:
+			}
+			best := report.Figures(run.BestCase(), about)
+			if i := slices.IndexFunc(list, func(t Threshold) bool { return t.Lost(&best) }); i >= 0 {
+				run.Abort(fmt.Sprintf("stopped: %s can no longer be met", list[i].Text))
+				return
+			}
+		}
+	}()
+	return watched
+}
+
+// suggest tries the suggestion of an experiment as one more run of it: with the load and
+// the faults of the best run, under the suggested policy.
+func (b *Bench) suggest(ctx context.Context, trials []trial) error {
+	if b.experiment == nil {
+		return nil
+	}
+	d := b.document()
+	err := lab.Suggest(d, func(suggested policy.Settings) (report.Run, error) {
+		base := trials[0]
+		if i := slices.IndexFunc(trials, func(t trial) bool { return t.cell == lab.Leader(b.experiment) }); i >= 0 {
+			base = trials[i]
+		}
+		one := trial{lab.SuggestedName, report.TriedCell, base.spec.underPolicy(suggested)}
+		return b.trial(ctx, one, Stage{Name: one.name, Title: "one more run: the suggested policy"}, true)
+	})
 	if err != nil {
 		return err
 	}
-	b.runs = append(b.runs, made)
-	if err := run.TriggerError(); err != nil {
-		b.warnings = append(b.warnings, err.Error())
+	b.runs, b.suggestion = d.Runs, d.Suggestion
+	if b.suggestion.Policy != nil {
+		b.display.Note("suggestion: " + b.suggestion.Policy.Text)
 	}
 	return nil
 }
@@ -165,6 +250,20 @@ func (b *Bench) Document() *report.Document {
 	if len(b.runs) == 0 {
 		return nil
 	}
+	d := b.document()
+	var thresholds []report.Threshold
+	for _, t := range b.spec.Thresholds {
+		thresholds = append(thresholds, t.Threshold)
+	}
+	d.Hold(thresholds)
+	if d.Suggestion = b.suggestion; d.Suggestion == nil {
+		d.Suggestion = report.Suggest(d)
+	}
+	return d
+}
+
+// document returns the runs, and the experiment with its best cell.
+func (b *Bench) document() *report.Document {
 	kind := report.KindRun
 	switch {
 	case b.spec.Trials.Collapse, b.spec.Trials.Demo:
@@ -177,12 +276,6 @@ func (b *Bench) Document() *report.Document {
 	if d.Experiment != nil && d.Experiment.Why == "" { // the runs were stopped
 		lab.Summarize(d.Experiment, b.runs)
 	}
-	var thresholds []report.Threshold
-	for _, t := range b.spec.Thresholds {
-		thresholds = append(thresholds, t.Threshold)
-	}
-	d.Hold(thresholds)
-	d.Suggestion = report.Suggest(d)
 	return d
 }
 

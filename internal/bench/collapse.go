@@ -18,7 +18,6 @@ import (
 
 // The defaults of --collapse.
 const (
-	collapseLoad  = 0.65 // of the capacity
 	collapseFault = "stall@5s+4s"
 	afterFault    = 18 * time.Second // how long a run continues after the fault
 )
@@ -88,7 +87,7 @@ func (s *Spec) collapseTrials(capacity float64) ([]trial, *report.Experiment, er
 	base := s.single()
 	var err error
 	if !s.Given(s.shape()) {
-		if base, err = base.With("rate", fmt.Sprintf("%.4g/s", collapseLoad*capacity)); err != nil {
+		if base, err = base.With("rate", fmt.Sprintf("%.4g/s", lab.UsualLoad*capacity)); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -70,7 +70,11 @@ func (b *Bench) demoRun(ctx context.Context, service capacity.Config, t trial, t
 		mock.Stall(demoStall)
 		return nil
 	}}}
-	return b.one(ctx, r, t, Stage{Title: title, Name: t.name, Preset: t.name, Caption: demoCaption(t.name)})
+	made, err := b.one(ctx, r, t, Stage{Title: title, Name: t.name, Preset: t.name, Caption: demoCaption(t.name)})
+	if err == nil {
+		b.runs = append(b.runs, made)
+	}
+	return err
 }
 
 // demoSpec returns the Spec of one run of the demo.

@@ -2,6 +2,8 @@ package bench
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +38,7 @@ type Message struct {
 	file  string         // the scenario; "" for the command line
 	lines map[string]int // of the keys in file; that of "" is the first line
 
+	digest  string // of the data
 	route   micro.Pattern
 	payload *payload.Source
 	pairs   []load.Pair
@@ -153,6 +156,9 @@ func (m *Message) title() string {
 	return m.route.String()
 }
 
+// isUnnamed reports whether the message has no name before its target is known.
+func (m *Message) isUnnamed() bool { return m.Name == "" && m.route.IsZero() }
+
 // verb is the method of an HTTP request.
 func (m *Message) verb() string {
 	switch {
@@ -231,11 +237,22 @@ func (m *Message) source(stdin io.Reader, seed uint64) (*payload.Source, error) 
 			return nil, m.locate("data", restored(err, text))
 		}
 	}
+	m.digest = digestOf(text.Restore(string(data)), rows, m.DataOrder)
 	s, err := payload.New(data, text, payload.Options{Rows: rows, Random: random, Seed: seed})
 	if err != nil {
 		return nil, m.locate("data", badTemplate(err))
 	}
 	return s, nil
+}
+
+// digestOf returns a digest of a message's data: its text, and the rows with their order.
+func digestOf(text string, rows []json.RawMessage, order string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q", text, order)
+	for _, row := range rows {
+		fmt.Fprintf(h, "\n%s", row)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 func (m *Message) random() (bool, error) {

@@ -23,6 +23,8 @@ type Policy struct {
 	retryOn                  policy.Option
 	hedge                    policy.Hedge
 	breaker                  policy.Breaker
+
+	suggested *policy.Settings // replaces all of the above, to try a suggestion
 }
 
 // maxRetries bounds the time that a request can take.
@@ -33,6 +35,10 @@ func newPolicy() Policy { return Policy{Preset: "none", delay: time.Second} }
 // ClientPolicy builds the policy. Each call returns a new one, with a budget and a
 // breaker of its own.
 func (s *Spec) ClientPolicy() *policy.Policy {
+	if p := s.Policy.suggested; p != nil {
+		return policy.New(policy.WithTimeout(p.Timeout), policy.WithDeadline(p.Deadline), policy.WithRetries(p.Retries),
+			policy.WithBackoff(p.Backoff), policy.WithJitter(p.Jitter), policy.WithBudget(p.Budget.Ratio, p.Budget.Floor))
+	}
 	preset, _ := policy.Preset(s.Policy.Preset) // setPreset has checked it
 	p := &s.Policy
 	options := []policy.Option{policy.WithBackoff(s.backoff(preset.Settings()))}
@@ -51,6 +57,13 @@ func (s *Spec) ClientPolicy() *policy.Policy {
 		}
 	}
 	return preset.With(options...)
+}
+
+// underPolicy returns a copy of the Spec with a suggested policy.
+func (s *Spec) underPolicy(suggested policy.Settings) *Spec {
+	c := *s
+	c.Policy.suggested = &suggested
+	return &c
 }
 
 // backoff returns the preset's backoff, changed by the settings. Retries that the

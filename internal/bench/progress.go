@@ -94,15 +94,28 @@ func (l Lines) second(snap *load.Snapshot) string {
 	if last.Late > 0 {
 		text += "  " + p.Warn("late "+format.Count(last.Late))
 	}
-	text += fmt.Sprintf("  p50 %s  p99 %s  in flight %s", format.Duration(last.P50), format.Duration(last.P99), format.Count(snap.InFlight))
+	text += fmt.Sprintf("  p50 %s  p99 %s  in flight %s", latency(last.P50), latency(last.P99), format.Count(snap.InFlight))
 	if n := len(snap.Recoveries); n > 0 && snap.Recoveries[n-1].Verdict == load.Pending {
 		text += "  " + p.Accent(snap.Recoveries[n-1].Trigger.Text)
 	}
-	if last.Doubtful() {
+	switch {
+	case last.Starved > 0:
+		text += "  " + p.Warn("no file descriptors left")
+	case last.Jump != 0:
+		text += "  " + p.Warn("clock jumped")
+	case last.Doubtful():
 		text += "  " + p.Warn("generator overloaded")
 	}
 	if snap.Phase != load.Loading {
 		text += "  " + p.Dim(snap.Phase.String())
 	}
 	return text
+}
+
+// latency formats a latency of a second: a dash if no request succeeded in it.
+func latency(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return format.Duration(d)
 }

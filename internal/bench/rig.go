@@ -46,7 +46,7 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 	r.plan = load.Plan{
 		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Seed: s.Load.Seed,
 		Duration: s.duration(), Requests: s.Load.Requests, Warmup: s.Load.Warmup, MaxInFlight: s.Load.MaxInFlight,
-		Triggers: r.triggers(),
+		Objective: s.Objective, Triggers: r.triggers(),
 	}
 	if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.ForProcess() }) {
 		if r.pause, err = pauser(r.ctx); err != nil {
@@ -187,6 +187,12 @@ func (r *rig) about(name string, cell int) report.About {
 	a := report.About{
 		Name: name, Cell: cell, Pattern: s.Title(), Target: s.Targets(), Load: s.describeLoad(), Seed: s.Load.Seed, Faults: r.faultCounts(),
 	}
+	var digests []string
+	for _, m := range s.Messages {
+		digests = append(digests, fmt.Sprintf("%s×%d", m.digest, m.Weight))
+		a.Loopback = a.Loopback || m.target.Loopback()
+	}
+	a.Data = strings.Join(digests, " ")
 	for _, m := range s.Messages {
 		if m.target.Scheme == target.SchemeHTTP {
 			a.LateUnknown = true

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -73,8 +74,11 @@ func settings() map[string]setting {
 		"deadline":     {set: positive("deadline", func(s *Spec) *time.Duration { return &s.Policy.deadline })},
 		"print-policy": {set: text(func(s *Spec) *string { return &s.PrintPolicy })},
 
+		"objective": {set: positive("objective", func(s *Spec) *time.Duration { return &s.Objective })},
 		"fault":     {set: (*Spec).addFault, list: true},
 		"threshold": {set: (*Spec).addThreshold, list: true},
+		"abort-on":  {set: (*Spec).addAbort, list: true},
+		"metrics":   {set: (*Spec).setMetrics},
 
 		"repeat":   {set: whole("repeat", 1, maxCells, func(s *Spec) *int { return &s.Trials.Repeat })},
 		"sweep":    {set: (*Spec).addAxis, list: true},
@@ -190,12 +194,24 @@ func (s *Spec) addFault(text string) error {
 	return nil
 }
 
-func (s *Spec) addThreshold(text string) error {
+func (s *Spec) addThreshold(text string) error { return s.threshold("threshold", text) }
+
+func (s *Spec) addAbort(text string) error { return s.threshold("abort-on", text) }
+
+func (s *Spec) threshold(setting, text string) error {
 	t, err := report.ParseThreshold(text)
 	if err != nil {
-		return pointed("threshold", text, err)
+		return pointed(setting, text, err)
 	}
-	s.Thresholds = append(slices.Clip(s.Thresholds), Threshold{t, text})
+	s.Thresholds = append(slices.Clip(s.Thresholds), Threshold{t, text, setting == "abort-on", setting})
+	return nil
+}
+
+func (s *Spec) setMetrics(text string) error {
+	if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
+		return exit.Usagef("invalid --metrics %q: use HOST:PORT, such as localhost:9464", text)
+	}
+	s.Metrics = text
 	return nil
 }
 

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 )
 
@@ -22,18 +24,26 @@ type Spec struct {
 	// runs it. Both are written to the document.
 	Command, Tool string
 
-	Target     target.Flags
-	Messages   []*Message // nil for --demo
-	Load       Load
-	Policy     Policy
-	Faults     []Fault
-	Trials     Trials
+	Target   target.Flags
+	Messages []*Message // nil for --demo
+	Load     Load
+	Policy   Policy
+	// Objective is the latency up to which a reply is on time; 0 derives it from the
+	// latencies before the first trigger.
+	Objective time.Duration
+	Faults    []Fault
+	Trials    Trials
+	// Thresholds are all thresholds. A run is stopped when it can no longer meet one with
+	// Abort.
 	Thresholds []Threshold
 	Outputs    Outputs
 	// PrintPolicy is the language in which the policy is printed, or "".
 	PrintPolicy string
 	// NoTUI prints lines instead of drawing the runs.
 	NoTUI bool
+	// Metrics is the address at which the figures of the current run are served; "" is
+	// none.
+	Metrics string
 
 	content Message            // the settings of the command line's message
 	given   map[string][]value // the settings that were set; the others have their default
@@ -48,7 +58,10 @@ type Fault struct {
 // Threshold is a threshold and its text, as entered.
 type Threshold struct {
 	report.Threshold
-	Text string
+	Text  string
+	Abort bool // from --abort-on
+
+	setting string
 }
 
 // value is one value of a setting, as entered, and where that was.
@@ -130,7 +143,7 @@ func (s *Spec) single() *Spec {
 // nothing has been sent.
 func (s *Spec) Check(stdin io.Reader) error {
 	for _, check := range []func() error{
-		s.checkLoad, s.checkTrials, s.checkThresholds, s.checkOutputs, func() error { return s.readMessages(stdin) }, s.checkSweep,
+		s.checkLoad, s.checkTrials, s.checkOutputs, func() error { return s.readMessages(stdin) }, s.checkThresholds, s.checkSweep,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -139,15 +152,50 @@ func (s *Spec) Check(stdin io.Reader) error {
 	return nil
 }
 
-// checkThresholds rejects a bound on the recovery where no fault ends.
+// checkThresholds rejects a bound on the recovery where no fault ends, a bound on what is
+// on time without an objective, and one for a message that is not sent.
 func (s *Spec) checkThresholds() error {
-	for _, t := range s.Thresholds {
-		if strings.HasPrefix(strings.TrimSpace(t.Text), "recovery") && !s.hasTrigger() {
-			err := s.pointAt("threshold", t.Text, 0, "recovery requires a fault that ends")
+	for i, t := range s.Thresholds {
+		switch metric := t.Metric(); {
+		case metric == "recovery" && !s.hasTrigger():
+			err := s.pointAt(t.setting, t.Text, 0, "recovery requires a fault that ends")
 			return exit.WithHint(err, "add one, such as --fault 'stall@5s+4s'")
+		case metric == "on-time" && s.Objective == 0 && !s.hasTrigger():
+			err := s.pointAt(t.setting, t.Text, 0, "on-time requires --objective, or a fault that ends")
+			return exit.WithHint(err, "state what is on time, such as --objective 500ms")
+		}
+		if s.Trials.Demo || slices.ContainsFunc(s.Messages, (*Message).isUnnamed) {
+			continue
+		}
+		var err error
+		if s.Thresholds[i].Threshold, err = ForMessage(t.Threshold, s.names()); err != nil {
+			return s.locate(err, t.setting)
 		}
 	}
 	return nil
+}
+
+// names returns the names of the messages.
+func (s *Spec) names() (list []string) {
+	for _, m := range s.Messages {
+		list = append(list, m.title())
+	}
+	return list
+}
+
+// ForMessage returns the threshold for one of the messages with names. A threshold names
+// it in full or as in PATTERN: p99{create} or p99{cmd=createItem}. The error is a usage
+// error.
+func ForMessage(t report.Threshold, names []string) (report.Threshold, error) {
+	selected, offset := t.Message()
+	if selected == "" || slices.Contains(names, selected) {
+		return t, nil
+	}
+	if p, err := shorthand.Pattern(selected); err == nil && slices.Contains(names, p.String()) {
+		return t.For(p.String()), nil
+	}
+	err := exit.PointAt("--threshold", t.String(), offset, fmt.Sprintf("there is no message %q", selected))
+	return t, exit.WithHint(err, "the messages are %s", strings.Join(names, ", "))
 }
 
 // hasTrigger reports whether a fault will start and end.

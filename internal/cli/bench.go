@@ -199,6 +199,7 @@ func (f benchFlags) policy() {
 }
 
 func (f benchFlags) faults() {
+	f.add("Faults", "objective", "", "duration", "", "count replies within `DURATION` as on time when a recovery is judged (default twice the p95 before the fault, at least 100ms)")
 	f.add("Faults", "fault", "f", "stringArray", "", "inject `FAULT`: 'stall@10s+4s', 'error=20%', 'latency=200ms±50ms@10s+5s' (repeatable; see `msctl fault --help`)")
 }
 
@@ -219,7 +220,9 @@ func (f benchFlags) results() {
 	f.add(h, "junit", "", "string", "", "write thresholds and verdicts to `FILE` as JUnit XML")
 	f.add(h, "vegeta", "", "string", "", "write every request to `FILE`, for vegeta report and vegeta plot")
 	f.add(h, "baseline", "", "string", "", "compare with the run saved in `FILE`; exit with code 99 on a regression")
-	f.add(h, "threshold", "", "stringArray", "", "exit with code 99 unless `BOUND` holds: p99<50ms, goodput>99%, recovery<3s (repeatable)")
+	f.add(h, "threshold", "", "stringArray", "", "exit with code 99 unless `BOUND` holds: p99<50ms (of ok requests), p99{all}<1s, p99{create}<80ms (of a message), goodput>99%, recovery<3s (repeatable)")
+	f.add(h, "abort-on", "", "stringArray", "", "a --threshold; also stop the run as soon as `BOUND` can no longer be met (repeatable)")
+	f.add(h, "metrics", "", "string", "", "serve live metrics at `HOST:PORT` during the runs, in the text format of Prometheus: localhost:9464")
 	f.add(h, "no-tui", "", "bool", "", "print one line per second instead of drawing")
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -94,24 +95,44 @@ func runBenchReport(s *term.IO, o reportOptions) error {
 		return err
 	}
 	if len(o.parsed) > 0 {
+		for i, t := range o.parsed {
+			if o.parsed[i], err = bench.ForMessage(t, messagesOf(d)); err != nil {
+				return err
+			}
+		}
 		d.Hold(o.parsed)
 	}
 	if err := o.print(s, d); err != nil {
 		return err
 	}
-	return crossed(d)
+	return cmp.Or(crossed(d), nothingSucceeded(d))
+}
+
+// messagesOf returns the names of all messages of a document.
+func messagesOf(d *report.Document) (names []string) {
+	for _, r := range d.Runs {
+		for _, m := range r.Messages {
+			if !slices.Contains(names, m.Name) {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	return names
 }
 
 func (o *reportOptions) print(s *term.IO, d *report.Document) error {
 	if o.printPolicy != "" {
-		if d.Suggestion == nil {
-			return exit.WithHint(errors.New("no policy is suggested: there are too few measurements of the healthy service"), "make a longer run without faults")
+		switch sug := d.Suggestion; {
+		case sug == nil:
+			return errors.New("no policy is suggested")
+		case sug.Policy == nil:
+			return fmt.Errorf("no policy is suggested: %s", sug.Why)
 		}
 		return printcode.WritePolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
 	}
 	write := map[string]func(io.Writer) error{
 		"html": d.HTML, "markdown": d.Markdown, "csv": d.CSV, "junit": d.JUnit, "json": d.Save,
-		"text": func(w io.Writer) error { return d.Text(w, s.OutPalette()) },
+		"text": func(w io.Writer) error { return d.Text(w, s.OutPalette(), outWidth(s)) },
 	}[o.format]
 	if err := write(s.Out); err != nil {
 		return fmt.Errorf("print the report: %w", err)
@@ -201,12 +222,12 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 	case "json":
 		err = c.JSON(s.Out)
 	default:
-		err = c.Text(s.Out, s.OutPalette())
+		err = c.Text(s.Out, s.OutPalette(), outWidth(s))
 	}
 	if err != nil {
 		return fmt.Errorf("print the comparison: %w", err)
 	}
-	return regressed(c, before)
+	return cmp.Or(regressed(c, before), nothingSucceeded(b))
 }
 
 // regressed returns the error for a comparison with a regression, or nil.

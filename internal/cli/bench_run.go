@@ -12,6 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/compare"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/printcode"
 	"github.com/msctl/msctl/internal/proc"
@@ -40,7 +41,7 @@ func runBench(ctx context.Context, s *term.IO, spec *bench.Spec) error {
 	for _, w := range b.Warnings() {
 		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), w)
 	}
-	if err := d.Text(s.Out, s.OutPalette()); err != nil {
+	if err := d.Text(s.Out, s.OutPalette(), outWidth(s)); err != nil {
 		return fmt.Errorf("print the report: %w", err)
 	}
 	if err := b.Write(d); err != nil {
@@ -50,6 +51,14 @@ func runBench(ctx context.Context, s *term.IO, spec *bench.Spec) error {
 		stopped = cmp.Or(stopped, exit.WithCode(exit.Said(errors.New("stopped by Ctrl-C")), exit.Interrupted))
 	}
 	return endBench(ctx, s, spec, d, baseline, stopped)
+}
+
+// outWidth returns the number of columns of standard output, or 80 if it is not a terminal.
+func outWidth(s *term.IO) int {
+	if s.Facts().StdoutTTY {
+		return s.Width()
+	}
+	return format.Width
 }
 
 // loadBaseline reads the saved run of --baseline; nil without one.
@@ -152,34 +161,40 @@ func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *re
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(crossed(d), worse, ctx.Err(), stopped); err != nil {
-		return err
-	}
-	if len(spec.Thresholds) > 0 || spec.Several() {
-		return nil
-	}
-	return nothingSucceeded(&d.Runs[0])
+	return cmp.Or(crossed(d), worse, ctx.Err(), stopped, nothingSucceeded(d))
 }
 
-// nothingSucceeded returns the error for a run without a success; nil for others.
-func nothingSucceeded(r *report.Run) error {
-	if r.Outcomes[load.OK.String()] > 0 || r.Offered == 0 || len(r.Errors) == 0 {
+// nothingSucceeded returns the error for a document with a run without a success; nil for
+// others.
+func nothingSucceeded(d *report.Document) error {
+	r := d.FailedRun()
+	if r == nil {
 		return nil
+	}
+	of := ""
+	if len(d.Runs) > 1 {
+		of = " of " + cmp.Or(r.Name, "a run")
+	}
+	if len(r.Errors) == 0 {
+		return exit.WithCode(fmt.Errorf("no request%s succeeded: none was sent", of), exit.Failed)
 	}
 	most := r.Errors[0]
 	code := map[string]int{
 		load.Error.String(): exit.Service, load.Unreachable.String(): exit.Unreachable, load.Reset.String(): exit.Unreachable,
 		load.Timeout.String(): exit.Timeout, load.Shed.String(): exit.Failed,
 	}[most.Outcome]
-	return exit.WithCode(fmt.Errorf("no request succeeded; the most common outcome was %s (%s)", most.Outcome, most.Text), code)
+	return exit.WithCode(fmt.Errorf("no request%s succeeded; the most common outcome was %s (%s)", of, most.Outcome, most.Text), code)
 }
 
 // printPolicy prints the suggested policy as code, or the policy of the run if none
 // is suggested.
 func printPolicy(s *term.IO, spec *bench.Spec, d *report.Document) error {
 	settings := spec.ClientPolicy().Settings()
-	if d.Suggestion != nil {
+	switch {
+	case d.Suggestion != nil && d.Suggestion.Policy != nil:
 		settings = d.Suggestion.Policy.Settings()
+	case d.Experiment != nil && d.Experiment.Best >= 0:
+		settings = d.Experiment.Cells[d.Experiment.Best].Policy.Settings()
 	}
 	fmt.Fprintln(s.Out)
 	return printcode.WritePolicy(s.Out, spec.PrintPolicy, settings)
@@ -196,7 +211,7 @@ func compareBaseline(s *term.IO, d, baseline *report.Document, path string) (wor
 		return nil, exit.Usagef("--baseline: %w", err)
 	}
 	fmt.Fprintln(s.Out)
-	if err := c.Text(s.Out, s.OutPalette()); err != nil {
+	if err := c.Text(s.Out, s.OutPalette(), outWidth(s)); err != nil {
 		return nil, fmt.Errorf("print the comparison: %w", err)
 	}
 	return regressed(c, path), nil

@@ -66,7 +66,7 @@ func (s *scenario) check(t testing.TB, users int, over network, run func(testing
 	if diff := gocmp.Diff(s.want, countsOf(res.Totals)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	if got, want := res.RequestHistogram.Count(), requests-s.want.Shed; got != want {
+	if got, want := res.Distributions.All.Count(), requests-s.want.Shed; got != want {
 		t.Errorf("%d request latencies, want %d", got, want)
 	}
 	if got, want := actor.messages(), max(cmp.Or(s.seen, s.want.Attempts), 0); got != want {

@@ -69,7 +69,7 @@ func (r *Run) hooks() policy.Hooks {
 			if a.Next != policy.Outrun {
 				c.last = a.Err
 			}
-			r.rec.attemptEnded(c, a)
+			r.rec.attemptEnded(c, a, a.End.Sub(r.start))
 		},
 		Refused: func(ctx context.Context, no policy.Refusal) { r.rec.refused(callOf(ctx), no) },
 		Breaker: func(_ context.Context, c policy.BreakerChange) { r.rec.breaker(c, c.At.Sub(r.start)) },

@@ -139,11 +139,15 @@ func TestErrorTextsAreBounded(t *testing.T) {
 func TestSeries(t *testing.T) {
 	s := newSeries(time.Second, 3)
 	s.current(0, 0).Outcomes[OK]++
-	s.latency.Record(5 * time.Millisecond)
+	s.record(5*time.Millisecond, true)
 	s.current(2500*time.Millisecond, 4).Outcomes[OK]++
 	got := s.copy(0, 7)
+	const five = 5 * time.Millisecond
 	want := []Point{
-		{Outcomes: [outcomes]int64{1}, InFlight: 4, P50: 5 * time.Millisecond, P90: 5 * time.Millisecond, P99: 5 * time.Millisecond, Max: 5 * time.Millisecond},
+		{
+			Outcomes: [outcomes]int64{1}, InFlight: 4, P50: five, P90: five, P99: five, Max: five,
+			All: Quantiles{five, five, five, five},
+		},
 		{At: time.Second, InFlight: 4},
 		{At: 2 * time.Second, Outcomes: [outcomes]int64{1}, InFlight: 7},
 	}

@@ -9,6 +9,7 @@ import (
 // judge returns a Recovery for each trigger that has started and has an end. mu must
 // be held.
 func (r *recorder) judge(now time.Duration) []Recovery {
+	r.settle(now)
 	j := judge{cohorts: r.cohorts, seconds: r.coarse.points, final: r.frozen, end: r.ended, before: 1}
 	if j.end == 0 {
 		j.end = now
@@ -54,7 +55,7 @@ type judge struct {
 	final   bool
 	known   time.Duration // until when all requests have an outcome
 	end     time.Duration // until when requests are, or were, offered
-	before  float64       // goodput before the previous trigger, for one that overlaps it
+	before  float64       // the share on time before the previous trigger, for one that overlaps it
 }
 
 // ripe returns the time until which all requests have an outcome.
@@ -71,10 +72,10 @@ func (j *judge) ripe(from time.Duration) time.Duration {
 // aftermath from end to until.
 func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	r := Recovery{Trigger: t, Before: j.before}
-	if share, ok := j.share(from, t.At); ok {
-		r.Before = share
+	if sum := j.sum(from, t.At); sum.Due > 0 {
+		r.Before, _ = sum.shares()
 	}
-	r.During, _ = j.share(t.At, min(end, j.known))
+	r.During, r.LateDuring = j.sum(t.At, min(end, j.known)).shares()
 	if until <= end {
 		r.Verdict, r.Why = Undecided, "the run ended before the trigger did"
 		if !j.final {
@@ -86,17 +87,17 @@ func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 	// The last stretch is as long as the trigger, but at least as long as goodput must
 	// stay back, so that it shows the final state and not the way there.
 	tail := max(end, until-max(stays, min(t.Length, until-end)))
-	r.After, _ = j.share(min(tail, max(known-stays, end)), known)
+	r.After, r.LateAfter = j.sum(min(tail, max(known-stays, end)), known).shares()
 	r.Amplified = j.amplified(tail, until)
 	back, at := j.back(end, known, r.Before)
 	r.Took, r.Back = at-end, back
 	switch {
 	case r.Before == 0:
-		r.Verdict, r.Why = Undecided, "no request succeeded before the trigger either"
+		r.Verdict, r.Why = Undecided, "no request was answered on time before the trigger either"
 	case back >= stays:
 		j.came(&r, at, known)
 	case !j.final && until == j.end:
-		r.Verdict, r.Why = Pending, "goodput has not been back for long enough yet"
+		r.Verdict, r.Why = Pending, "on-time goodput has not been back for long enough yet"
 	default:
 		j.never(&r, until-end)
 	}
@@ -105,14 +106,14 @@ func (j *judge) about(t Trigger, end, from, until time.Duration) Recovery {
 
 // came judges a system whose goodput returned at a time.
 func (j *judge) came(r *Recovery, at, known time.Duration) {
-	rest, _ := j.share(at, known)
+	rest, _ := j.sum(at, known).shares()
 	if rest >= backShare*r.Before {
 		r.Verdict = Recovered
-		r.Why = fmt.Sprintf("goodput returned to %.0f%% of its earlier level %.1f s after the trigger and stayed there", backShare*100, r.Took.Seconds())
+		r.Why = fmt.Sprintf("on-time goodput returned to %.0f%% of its earlier level %.1f s after the trigger and stayed there", backShare*100, r.Took.Seconds())
 		return
 	}
 	r.Verdict = Degraded
-	r.Why = fmt.Sprintf("goodput returned %.1f s after the trigger, then fell to %s of its earlier level", r.Took.Seconds(), percent(rest/r.Before))
+	r.Why = fmt.Sprintf("on-time goodput returned %.1f s after the trigger, then fell to %s of its earlier level", r.Took.Seconds(), percent(rest/r.Before))
 	r.Took = 0
 }
 
@@ -120,7 +121,7 @@ func (j *judge) came(r *Recovery, at, known time.Duration) {
 func (j *judge) never(r *Recovery, after time.Duration) {
 	r.Took = 0
 	of := r.After / r.Before
-	state := fmt.Sprintf("goodput was at %s of its earlier level, with %.1f attempts per request", percent(of), r.Amplified)
+	state := fmt.Sprintf("on-time goodput was at %s of its earlier level, with %.1f attempts per request", percent(of), r.Amplified)
 	switch needs := max(lengthsAfter*r.Trigger.Length, stays); {
 	case after < needs:
 		r.Verdict = Undecided
@@ -146,16 +147,19 @@ func (j *judge) span(from, to time.Duration) []Cohort {
 	return j.cohorts[first:last]
 }
 
-// share returns the share of the requests due in a span that succeeded.
-func (j *judge) share(from, to time.Duration) (share float64, ok bool) {
-	var due, answered int64
-	for _, c := range j.span(from, to) {
-		due, answered = due+c.Due, answered+c.OK
+// sum returns the sum of the cohorts due in a span.
+func (j *judge) sum(from, to time.Duration) Cohort { return sumOf(j.span(from, to)) }
+
+func sumOf(cohorts []Cohort) (sum Cohort) {
+	for _, c := range cohorts {
+		sum.Due, sum.Ended, sum.OK, sum.OnTime = sum.Due+c.Due, sum.Ended+c.Ended, sum.OK+c.OK, sum.OnTime+c.OnTime
 	}
-	if due == 0 {
-		return 0, false
-	}
-	return float64(answered) / float64(due), true
+	return sum
+}
+
+// shares returns the shares of the due requests that were answered on time, and late.
+func (c Cohort) shares() (onTime, late float64) {
+	return share(c.OnTime, c.Due), share(c.OK-c.OnTime, c.Due)
 }
 
 // back finds when goodput returned after end: from then on, each second is as good
@@ -177,14 +181,11 @@ func (j *judge) back(end, known time.Duration, before float64) (long, at time.Du
 	return 0, known
 }
 
-// sound reports whether enough of the requests due in the cohorts succeeded.
+// sound reports whether enough of the requests due in the cohorts were answered on time.
 func sound(cohorts []Cohort, before float64) bool {
-	var due, answered int64
-	for _, c := range cohorts {
-		due, answered = due+c.Due, answered+c.OK
-	}
+	sum := sumOf(cohorts)
 	// Floor forgives a fraction of a request, which matters at a few per second.
-	return due > 0 && float64(answered) >= math.Floor(backShare*before*float64(due))
+	return sum.Due > 0 && float64(sum.OnTime) >= math.Floor(backShare*before*float64(sum.Due))
 }
 
 // amplified returns the attempts per request in a span.

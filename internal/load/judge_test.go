@@ -12,7 +12,8 @@ func history(shares ...float64) []Cohort {
 	var list []Cohort
 	for _, share := range shares {
 		for range int(time.Second / cohortStep) {
-			list = append(list, Cohort{Due: 25, Ended: 25, OK: int64(share*25 + 0.5)})
+			answered := int64(share*25 + 0.5)
+			list = append(list, Cohort{Due: 25, Ended: 25, OK: answered, OnTime: answered})
 		}
 	}
 	return list
@@ -89,7 +90,7 @@ func TestVerdictOfSeveralTriggers(t *testing.T) {
 	if s := r.snapshot(r.ended, 1); s.Verdict != Collapsed {
 		t.Errorf("the run's verdict is %s, want the worst", s.Verdict)
 	}
-	if !strings.Contains(got[1].Why, "goodput was at 12% of its earlier level") {
+	if !strings.Contains(got[1].Why, "on-time goodput was at 12% of its earlier level") {
 		t.Errorf("why: %s", got[1].Why)
 	}
 }
@@ -123,7 +124,7 @@ func TestVerdictDuringARun(t *testing.T) {
 	r.cohorts = history(join(of(1, 5), of(0, 2), of(1, 2))...)
 	for i := 7 * 4; i < len(r.cohorts); i++ {
 		if i >= 8*4+2 {
-			r.cohorts[i].Ended, r.cohorts[i].OK = 20, 20 // five are still in flight
+			r.cohorts[i].Ended, r.cohorts[i].OK, r.cohorts[i].OnTime = 20, 20, 20 // five are still in flight
 		}
 	}
 	r.trigger(Trigger{At: 5 * time.Second, Length: 2 * time.Second})

@@ -88,6 +88,17 @@ func (h *Histogram) Record(d time.Duration) {
 	h.spread[i]++
 }
 
+// recordZeros adds n durations of 0.
+func (h *Histogram) recordZeros(n int64) {
+	if n <= 0 {
+		return
+	}
+	_ = h.counts.RecordValues(0, n) // the value is in range
+	h.least = 0
+	h.count += n
+	h.spread[0] += n
+}
+
 // Reset empties the histogram.
 func (h *Histogram) Reset() {
 	h.counts.Reset()
@@ -109,6 +120,65 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return min(max(v, h.least), h.max)
 }
 
+// Merged returns a new histogram with the durations of several.
+func Merged(list ...*Histogram) *Histogram {
+	all := NewHistogram()
+	for _, h := range list {
+		if h.count == 0 {
+			continue
+		}
+		all.counts.Merge(h.counts)
+		if all.count == 0 || h.least < all.least {
+			all.least = h.least
+		}
+		all.max = max(all.max, h.max)
+		all.sum += h.sum
+		all.count += h.count
+		for i, n := range h.spread {
+			all.spread[i] += n
+		}
+	}
+	return all
+}
+
+// latencies are the latencies of ok requests or replies, and of the others: together
+// they are those of all.
+type latencies struct {
+	ok     *Histogram
+	failed *Histogram // nil until there is one, because most runs have none
+}
+
+func newLatencies() latencies { return latencies{ok: NewHistogram()} }
+
+func (l *latencies) record(d time.Duration, ok bool) {
+	if ok {
+		l.ok.Record(d)
+		return
+	}
+	if l.failed == nil {
+		l.failed = NewHistogram()
+	}
+	l.failed.Record(d)
+}
+
+// all returns the distribution of all latencies. It shares memory with l if there are
+// only those of ok requests.
+func (l *latencies) all() *Histogram {
+	if l.failed == nil || l.failed.count == 0 {
+		return l.ok
+	}
+	return Merged(l.ok, l.failed)
+}
+
+// reset empties l.
+func (l *latencies) reset() {
+	for _, h := range []*Histogram{l.ok, l.failed} {
+		if h != nil && h.count > 0 {
+			h.Reset()
+		}
+	}
+}
+
 // Summary returns the figures for reports.
 func (h *Histogram) Summary() Latency {
 	if h.count == 0 {
@@ -127,6 +197,14 @@ func (h *Histogram) Summary() Latency {
 	}
 }
 
+// quantiles returns the figures of one point of a time series.
+func (h *Histogram) quantiles() Quantiles {
+	if h.count == 0 {
+		return Quantiles{}
+	}
+	return Quantiles{h.Quantile(0.5), h.Quantile(0.9), h.Quantile(0.99), h.max}
+}
+
 // Encode returns the distribution in HdrHistogram's compressed V2 format as base64
 // text. Values are in nanoseconds.
 func (h *Histogram) Encode() (string, error) {
@@ -136,6 +214,10 @@ func (h *Histogram) Encode() (string, error) {
 	}
 	return string(text), nil
 }
+
+// Quantiles are the latencies of one point of a time series. All fields are 0 if there
+// are none.
+type Quantiles struct{ P50, P90, P99, Max time.Duration }
 
 // Latency summarizes a distribution. All fields are 0 if Count is.
 type Latency struct {

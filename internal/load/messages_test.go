@@ -61,13 +61,14 @@ func checkWeights(t testing.TB, users int) {
 	res := run(t, plan)
 	checkParts(t, res)
 	for i := range res.Messages {
-		res.Messages[i].Request = load.Latency{Count: res.Messages[i].Request.Count}
+		m := &res.Messages[i]
+		m.Latency, m.AllLatency, m.OK, m.All = load.Latency{Count: m.Latency.Count}, load.Latency{Count: m.AllLatency.Count}, nil, nil
 	}
 	plain, failed := `{"cmd":"plain"}`, `{"cmd":"failing"}`
 	want := []load.MessageTotals{
-		{Name: plain, Offered: 5, Attempts: 5, Request: load.Latency{Count: 5}},
-		{Name: "again", Offered: 10, Attempts: 20, Request: load.Latency{Count: 10}},
-		{Name: failed, Offered: 25, Attempts: 25, Request: load.Latency{Count: 25}},
+		{Name: plain, Offered: 5, Attempts: 5, Latency: load.Latency{Count: 5}, AllLatency: load.Latency{Count: 5}},
+		{Name: "again", Offered: 10, Attempts: 20, Latency: load.Latency{Count: 10}, AllLatency: load.Latency{Count: 10}},
+		{Name: failed, Offered: 25, Attempts: 25, AllLatency: load.Latency{Count: 25}},
 	}
 	want[0].Outcomes[load.OK], want[1].Outcomes[load.OK], want[2].Outcomes[load.Error] = 5, 10, 25
 	if diff := cmp.Diff(want, res.Messages); diff != "" {

@@ -82,6 +82,7 @@ func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 		return true
 	case c := <-r.changes:
 		if c.rate > 0 {
+			r.changed.Store(true)
 			s.change(steady(c.rate), now)
 			r.rate.Store(math.Float64bits(c.rate))
 		}

@@ -19,7 +19,7 @@ const (
 	Timeout                    // no reply in time, or before the run was stopped
 	Unreachable                // no connection could be established
 	Reset                      // the connection was lost, or the reply was malformed
-	Shed                       // deliberately not sent: in-flight limit, budget, breaker, or the run was stopped first
+	Shed                       // not sent: in-flight limit, budget, breaker, a limit of this machine, or the run was stopped first
 	outcomes                   // the number of outcomes
 )
 
@@ -44,7 +44,7 @@ func classify(err error) (o Outcome, status int) {
 		return OK, 0
 	case errors.As(err, &remote) && remote.Remote():
 		return Error, remote.Status
-	case errors.Is(err, micro.ErrShed):
+	case errors.Is(err, micro.ErrShed), ownFault(err):
 		return Shed, 0
 	case errors.Is(err, micro.ErrUnreachable):
 		return Unreachable, 0

@@ -54,6 +54,9 @@ type Plan struct {
 	// Grace is how long a run that is stopped early still waits for replies. If it is
 	// 0, it is DefaultGrace.
 	Grace time.Duration
+	// Objective is the latency up to which an ok request counts as answered on time. If it
+	// is 0, it is derived from the latencies before the first trigger.
+	Objective time.Duration
 	// Triggers are the faults to inject. Each gets a verdict on how the system
 	// recovered from it.
 	Triggers []Trigger
@@ -163,7 +166,7 @@ func (p *Plan) Check() error {
 		return errors.New("the policy has neither a timeout nor a deadline")
 	case (p.Pacer == nil) == (p.Users == 0):
 		return errors.New("a load plan requires either a rate or users")
-	case p.Users < 0 || p.Think < 0 || p.Duration < 0 || p.Warmup < 0 || p.MaxInFlight < 0:
+	case p.Users < 0 || min(p.Think, p.Duration, p.Warmup, p.Objective) < 0 || p.MaxInFlight < 0:
 		return errors.New("a load plan cannot contain negative numbers")
 	case p.Duration == 0 && p.Requests == 0:
 		return errors.New("a load plan requires a duration or a number of requests")

@@ -16,13 +16,15 @@ type recorder struct {
 	mu           sync.Mutex // guards the fields below
 	totals       Totals
 	inFlight     int64
-	request      *Histogram
-	attempt      *Histogram
+	request      latencies
+	attempt      latencies // of replies
 	late         *Histogram
 	lag          *Histogram
 	coarse       *series
 	fine         *series
 	cohorts      []Cohort
+	backlog      backlog
+	objective    objective
 	messages     []messageCount
 	triggers     []Trigger // in order of their starts
 	warmup       time.Duration
@@ -38,7 +40,7 @@ type recorder struct {
 // messageCount counts the requests of one message.
 type messageCount struct {
 	totals  MessageTotals
-	latency *Histogram
+	latency latencies
 }
 
 type errorKey struct {
@@ -55,12 +57,12 @@ const (
 
 func newRecorder(messages ...*message) *recorder {
 	r := &recorder{
-		request: NewHistogram(), attempt: NewHistogram(), late: NewHistogram(), lag: NewHistogram(),
+		request: newLatencies(), attempt: newLatencies(), late: NewHistogram(), lag: NewHistogram(),
 		coarse: newSeries(coarseStep, 0).sketched(), fine: newSeries(fineStep, fineKept),
 		errors: map[errorKey]int64{}, texts: newNormalizer(),
 	}
 	for _, m := range messages {
-		r.messages = append(r.messages, messageCount{MessageTotals{Name: m.Name}, NewHistogram()})
+		r.messages = append(r.messages, messageCount{MessageTotals{Name: m.Name}, newLatencies()})
 	}
 	return r
 }
@@ -78,6 +80,30 @@ func (r *recorder) cohort(due time.Duration) *Cohort {
 		r.cohorts = append(r.cohorts, Cohort{})
 	}
 	return &r.cohorts[i]
+}
+
+// judged adds the outcome of a request to its cohort, and reports whether it was answered
+// on time. mu must be held.
+func (r *recorder) judged(c *call, now time.Duration, ok bool) (onTime bool) {
+	r.settle(now)
+	cohort := r.cohort(c.intended)
+	cohort.Ended++
+	if !ok {
+		return false
+	}
+	cohort.OK++
+	if onTime = r.objective.met(int(c.intended/cohortStep), now-c.intended, c.counted); onTime {
+		cohort.OnTime++
+	}
+	return onTime
+}
+
+// settle derives the objective when the first trigger has started. mu must be held.
+func (r *recorder) settle(now time.Duration) {
+	if r.objective.settled || len(r.triggers) == 0 || now < r.triggers[0].At {
+		return
+	}
+	r.totals.OnTime = r.objective.derive(r.request.ok, r.cohorts)
 }
 
 // offered counts a request that is due and reports whether it may be sent. It is
@@ -109,6 +135,7 @@ func (r *recorder) offered(c *call, now time.Duration, limit int64) bool {
 	}
 	if !full {
 		r.inFlight++
+		r.backlog.peak = max(r.backlog.peak, r.inFlight)
 	}
 	return !full
 }
@@ -142,18 +169,25 @@ func (r *recorder) attemptStarted(c *call, a policy.Attempt, now time.Duration) 
 	}
 }
 
-// attemptEnded counts the outcome of an attempt.
-func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
+// attemptEnded counts the outcome of an attempt that ended at now.
+func (r *recorder) attemptEnded(c *call, a policy.Attempt, now time.Duration) {
+	outcome, _ := classify(a.Err)
+	own := ownFault(a.Err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if own {
+		r.at(now, func(p *Point) { p.Starved++ })
+	}
 	if !c.counted {
 		return
 	}
-	outcome, _ := classify(a.Err)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if !a.Wrote.IsZero() {
+		r.totals.BytesSent += int64(len(c.req.Data))
+	}
 	switch {
 	case outcome == OK || outcome == Error:
 		if !a.Wrote.IsZero() {
-			r.attempt.Record(a.End.Sub(a.Wrote))
+			r.replied(now, a.End.Sub(a.Wrote), outcome == OK)
 		}
 		// A reply is used if it became the outcome of its request. The work for it
 		// was wasted if another attempt follows or has already won.
@@ -168,6 +202,15 @@ func (r *recorder) attemptEnded(c *call, a policy.Attempt) {
 	}
 	if a.Next == policy.OutOfTime {
 		r.totals.OutOfTime++
+	}
+}
+
+// replied records the attempt latency of a reply. mu must be held.
+func (r *recorder) replied(now, latency time.Duration, ok bool) {
+	r.attempt.record(latency, ok)
+	if ok {
+		r.coarse.current(now, r.inFlight)
+		r.coarse.sketcher.attempt.record(latency)
 	}
 }
 
@@ -212,7 +255,7 @@ func (r *recorder) lateAnswer(c *call, l policy.Late, now time.Duration) {
 	}
 }
 
-// finished counts the outcome of a request and returns the finished request.
+// finished counts the outcome of a request and returns the request.
 func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	outcome, status := classify(err)
 	if outcome == Timeout && stopped(err) && !c.wrote {
@@ -228,34 +271,40 @@ func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inFlight--
-	cohort := r.cohort(c.intended)
-	cohort.Ended++
-	if outcome == OK {
-		cohort.OK++
-	}
+	onTime := r.judged(c, now, outcome == OK)
 	for _, s := range []*series{r.coarse, r.fine} {
 		s.current(now, r.inFlight).Outcomes[outcome]++
 		if outcome != Shed { // a request that was not sent has no latency
-			s.record(done.Latency)
+			s.record(done.Latency, outcome == OK)
 		}
 	}
-	if !c.counted {
-		return done
-	}
-	m := &r.messages[c.message.index]
-	r.totals.Outcomes[outcome]++
-	m.totals.Outcomes[outcome]++
-	if outcome != Shed {
-		r.request.Record(done.Latency)
-		m.latency.Record(done.Latency)
-	}
-	if outcome != OK {
-		r.countError(outcome, status, done.Text)
-	}
-	if stopped(err) {
-		r.totals.CutShort++
+	if c.counted {
+		r.count(c, &done, now, onTime)
+		if stopped(err) {
+			r.totals.CutShort++
+		}
 	}
 	return done
+}
+
+// count counts the outcome of a request that is not part of the warm-up. mu must be
+// held.
+func (r *recorder) count(c *call, done *Request, now time.Duration, onTime bool) {
+	m := &r.messages[c.message.index]
+	r.totals.Outcomes[done.Outcome]++
+	m.totals.Outcomes[done.Outcome]++
+	r.totals.BytesReceived += int64(done.BytesIn)
+	r.backlog.ended(done.Outcome, now)
+	if onTime {
+		r.totals.OnTime++
+	}
+	if done.Outcome != Shed {
+		r.request.record(done.Latency, done.Outcome == OK)
+		m.latency.record(done.Latency, done.Outcome == OK)
+	}
+	if done.Outcome != OK {
+		r.countError(done.Outcome, done.Status, done.Text)
+	}
 }
 
 // countError counts a failure by its text. mu must be held.
@@ -272,6 +321,7 @@ func (r *recorder) endOffering(until time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = until
+	r.backlog.atEnd = r.inFlight
 }
 
 // freeze stops the counting, so that answers that are even later do not change the
@@ -282,14 +332,15 @@ func (r *recorder) freeze() {
 	r.frozen = true
 }
 
-// self records the generator's CPU usage and longest GC pause in the second that
-// has just ended.
-func (r *recorder) self(now time.Duration, cpu float64, gc time.Duration) {
+// self records what the generator measured about itself in the second that has just
+// ended.
+func (r *recorder) self(now time.Duration, m selfMeasurement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at(now, func(*Point) {}) // closes the second
 	if p := r.coarse.points; len(p) > 1 {
-		p[len(p)-2].CPU, p[len(p)-2].GC = cpu, gc
+		last := &p[len(p)-2]
+		last.CPU, last.GC, last.Jump = m.cpu, m.gc, m.jump
 	}
 }
 
@@ -315,22 +366,43 @@ func (r *recorder) awaitedLate() int64 {
 	return r.totals.Lost - r.totals.Late
 }
 
+// distributions returns the complete distributions of a run that has finished.
+func (r *recorder) distributions() Distributions {
+	return Distributions{
+		OK: r.request.ok, All: r.request.all(), Attempt: r.attempt.ok, AttemptAll: r.attempt.all(), Lateness: r.late, Lag: r.lag,
+	}
+}
+
 // snapshot returns the recorder's part of a snapshot, with at most recent points of
 // the fine time series.
 func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.at(now, func(*Point) {}) // an idle run has points, too
+	r.settle(now)              // before the objective and the counts are read
 	s := Snapshot{
-		Elapsed: now, Totals: r.totals, InFlight: r.inFlight,
-		Request: r.request.Summary(), Attempt: r.attempt.Summary(), Lateness: r.late.Summary(), Lag: r.lag.Summary(),
-		Spread: r.request.Spread(),
+		Elapsed: now, Warmup: r.warmup, Totals: r.totals, InFlight: r.inFlight,
+		OK: r.request.ok.Summary(), All: r.request.all().Summary(),
+		Attempt: r.attempt.ok.Summary(), AttemptAll: r.attempt.all().Summary(),
+		Lateness: r.late.Summary(), Lag: r.lag.Summary(),
+		Spread: r.request.ok.Spread(), Objective: r.objective.Objective,
 		Recent: r.fine.copy(recent, r.inFlight), Step: fineStep,
 		Last: r.coarse.last(), Marks: slices.Clone(r.marks),
 	}
+	offered := r.ended
+	if offered == 0 {
+		offered = now
+	}
+	s.Counted = max(offered-r.warmup, 0)
+	s.Served = max(s.Counted, r.backlog.ok-r.warmup)
+	s.Backlog = r.backlogOf(&s)
 	for i := range r.messages {
-		m := r.messages[i].totals
-		m.Request = r.messages[i].latency.Summary()
+		m, latency := r.messages[i].totals, &r.messages[i].latency
+		all := latency.all()
+		m.Latency, m.AllLatency = latency.ok.Summary(), all.Summary()
+		if r.frozen {
+			m.OK, m.All = latency.ok, all
+		}
 		s.Messages = append(s.Messages, m)
 	}
 	s.Recoveries = r.judge(now)

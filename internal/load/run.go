@@ -36,9 +36,9 @@ type Run struct {
 	rate   atomic.Uint64 // bits of the rate currently offered
 	users  atomic.Int64
 	phase  atomic.Int64
-	ended  atomic.Int64 // when the last request was offered; 0 until then
 
 	failed  atomic.Pointer[error] // the error of a trigger
+	changed atomic.Bool           // the rate was changed
 	changes chan change           // to the goroutine that offers requests
 	quit    chan struct{}         // closed by Stop
 	over    chan struct{}         // closed when no more requests are offered
@@ -77,6 +77,9 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	}
 	r.rec = newRecorder(r.messages...)
 	r.rec.warmup = plan.Warmup
+	if plan.Objective > 0 {
+		r.rec.objective.give(plan.Objective)
+	}
 	r.policy.Store(plan.Policy.With(policy.WithHooks(r.hooks())))
 	r.start = time.Now()
 	r.wall = r.start.Round(0)
@@ -123,6 +126,12 @@ func (r *Run) Stop() {
 	r.stop.Do(func() { close(r.quit) })
 }
 
+// Abort stops the run as Stop does, and adds a mark with the reason to the time axis.
+func (r *Run) Abort(why string) {
+	r.rec.mark(r.now(), why)
+	r.Stop()
+}
+
 // Done is closed when the run has finished.
 func (r *Run) Done() <-chan struct{} { return r.done }
 
@@ -147,8 +156,7 @@ func (r *Run) main() {
 		r.stopped = true
 	default:
 	}
-	r.ended.Store(int64(max(until, 1))) // 0 would mean that it has not ended
-	r.rec.endOffering(max(until, 1))
+	r.rec.endOffering(max(until, 1)) // 0 would mean that it has not ended
 	r.phase.Store(int64(Draining))
 	close(r.over)
 	r.drain()
@@ -218,18 +226,13 @@ func (r *Run) Snapshot(recent int) Snapshot {
 
 // complete adds the fields that the recorder does not have to a snapshot.
 func (r *Run) complete(s Snapshot) Snapshot {
-	s.Planned, s.Warmup, s.Requests = r.plan.Duration, r.plan.Warmup, r.plan.Requests
+	s.Planned, s.Requests = r.plan.Duration, r.plan.Requests
 	s.Phase = Phase(r.phase.Load())
 	s.Rate, s.Users = r.Rate(), r.Users()
 	s.Policy = r.policy.Load().Settings()
-	offering := time.Duration(r.ended.Load())
-	if offering == 0 {
-		offering = s.Elapsed
-		if s.Phase == WarmingUp && s.Elapsed >= s.Warmup {
-			s.Phase = Loading
-		}
+	if s.Phase == WarmingUp && s.Elapsed >= s.Warmup {
+		s.Phase = Loading
 	}
-	s.Counted = max(offering-s.Warmup, 0)
 	return s
 }
 
@@ -238,9 +241,7 @@ func (r *Run) finish() *Result {
 	return &Result{
 		Snapshot: r.complete(r.rec.snapshot(r.now(), 0)), Started: r.wall, Stopped: r.stopped,
 		Seconds: r.rec.coarse.copy(0, 0), Sketches: r.rec.coarse.allSketches(),
-		Cohorts: r.rec.cohorts, CohortStep: cohortStep,
-		RequestHistogram: r.rec.request, AttemptHistogram: r.rec.attempt,
-		LatenessHistogram: r.rec.late, LagHistogram: r.rec.lag,
+		Cohorts: r.rec.cohorts, CohortStep: cohortStep, Distributions: r.rec.distributions(),
 	}
 }
 

@@ -57,8 +57,8 @@ func testShed(t *testing.T) {
 	if got := res.Totals.Outcomes; got[load.Timeout] != 7 || got[load.Shed] != 43 {
 		t.Errorf("outcomes %v, want 7 timeouts and 43 shed", got)
 	}
-	if res.Request.Count != 7 {
-		t.Errorf("%d request latencies: those of shed requests do not count", res.Request.Count)
+	if res.All.Count != 7 {
+		t.Errorf("%d request latencies: those of shed requests do not count", res.All.Count)
 	}
 }
 

@@ -15,27 +15,37 @@ type series struct {
 	step    time.Duration
 	keep    int // how many points are kept; 0 means all
 	points  []Point
-	latency *Histogram // of the current point
+	latency latencies // of the current point
 
-	sketch   *sketcher // of the current point; nil if sketches are not kept
-	sketches []Sketch  // of the closed points
+	sketcher *sketchers // of the current point; nil if sketches are not kept
+	sketches []Sketches // of the closed points
 }
+
+// sketchers collect the Sketches of a point.
+type sketchers struct{ ok, failed, attempt sketcher }
+
+// take returns the sketches and empties the sketchers.
+func (s *sketchers) take() Sketches { return Sketches{s.ok.take(), s.failed.take(), s.attempt.take()} }
 
 func newSeries(step time.Duration, keep int) *series {
-	return &series{step: step, keep: keep, latency: NewHistogram(), points: []Point{{}}}
+	return &series{step: step, keep: keep, latency: newLatencies(), points: []Point{{}}}
 }
 
-// sketched makes the series keep the distribution of each point, and returns it.
+// sketched makes the series keep the distributions of each point, and returns it.
 func (s *series) sketched() *series {
-	s.sketch = &sketcher{}
+	s.sketcher = &sketchers{}
 	return s
 }
 
-// record adds a latency to the current point.
-func (s *series) record(d time.Duration) {
-	s.latency.Record(d)
-	if s.sketch != nil {
-		s.sketch.record(d)
+// record adds the latency of a request to the current point.
+func (s *series) record(d time.Duration, ok bool) {
+	s.latency.record(d, ok)
+	switch {
+	case s.sketcher == nil:
+	case ok:
+		s.sketcher.ok.record(d)
+	default:
+		s.sketcher.failed.record(d)
 	}
 }
 
@@ -56,20 +66,20 @@ func (s *series) current(now time.Duration, inFlight int64) *Point {
 
 func (s *series) close(p *Point, inFlight int64) {
 	s.measure(p, inFlight)
-	if s.latency.Count() > 0 {
-		s.latency.Reset()
-	}
-	if s.sketch != nil {
-		s.sketches = append(s.sketches, s.sketch.take())
+	s.latency.reset()
+	if s.sketcher != nil {
+		s.sketches = append(s.sketches, s.sketcher.take())
 	}
 }
 
-// measure sets the fields of a point that come from its histogram.
+// measure sets the fields of a point that come from its histograms.
 func (s *series) measure(p *Point, inFlight int64) {
 	p.InFlight = inFlight
-	if s.latency.Count() > 0 {
-		p.P50, p.P90, p.P99 = s.latency.Quantile(0.5), s.latency.Quantile(0.9), s.latency.Quantile(0.99)
-		p.Max = s.latency.max
+	ok := s.latency.ok.quantiles()
+	p.P50, p.P90, p.P99, p.Max = ok.P50, ok.P90, ok.P99, ok.Max
+	p.All = ok
+	if all := s.latency.all(); all != s.latency.ok {
+		p.All = all.quantiles()
 	}
 }
 
@@ -92,7 +102,22 @@ func (s *series) last() Point {
 	return s.points[len(s.points)-2]
 }
 
-// allSketches returns the distribution of every point.
-func (s *series) allSketches() []Sketch {
-	return append(append([]Sketch(nil), s.sketches...), s.sketch.peek())
+// inFlight returns the requests in flight at the end of the point that contains a time.
+// ok is false if the point is not kept.
+func (s *series) inFlight(at time.Duration) (n int64, ok bool) {
+	first := s.points[0].At
+	if at < first {
+		return 0, false
+	}
+	i := int((at - first) / s.step)
+	if i >= len(s.points) {
+		return 0, false
+	}
+	return s.points[i].InFlight, true
+}
+
+// allSketches returns the distributions of every point.
+func (s *series) allSketches() []Sketches {
+	last := *s.sketcher
+	return append(append([]Sketches(nil), s.sketches...), last.take())
 }

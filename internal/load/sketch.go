@@ -45,12 +45,6 @@ func (s *sketcher) take() Sketch {
 	return out
 }
 
-// peek returns the sketch without emptying the sketcher.
-func (s *sketcher) peek() Sketch {
-	copied := *s
-	return copied.take()
-}
-
 // sketchValue returns the middle of a bucket.
 func sketchValue(i int) time.Duration {
 	shift := max(i>>sketchBits-1, 0)

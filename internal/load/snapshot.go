@@ -50,6 +50,12 @@ type Totals struct {
 	// stopped run was over. The outcome of each is timeout, or shed if it had not
 	// been written.
 	CutShort int64
+	// OnTime counts the ok requests that were answered within the run's objective. It is
+	// 0 as long as the run has none.
+	OnTime int64
+	// BytesSent is the size of the data of all attempts, and BytesReceived that of the
+	// values in replies, both as JSON text.
+	BytesSent, BytesReceived int64
 }
 
 // Finished returns the sum of the outcomes.
@@ -74,6 +80,9 @@ func (t *Totals) Wasted() float64 {
 // Share returns an outcome's share of the finished requests.
 func (t *Totals) Share(o Outcome) float64 { return share(t.Outcomes[o], t.Finished()) }
 
+// OnTimeShare returns the share of the offered requests that were answered on time.
+func (t *Totals) OnTimeShare() float64 { return share(t.OnTime, t.Offered) }
+
 func share(part, whole int64) float64 {
 	if whole == 0 {
 		return 0
@@ -93,14 +102,23 @@ type Point struct {
 	Outcomes [outcomes]int64
 	// InFlight is the number of requests in flight at the interval's end.
 	InFlight int64
-	// The latencies of the requests that ended in the interval.
+	// The latencies of the ok requests that ended in the interval, and those of all
+	// requests that did, without shed ones.
 	P50, P90, P99, Max time.Duration
+	All                Quantiles
 	// Lag is the longest delay between a request's intended start and its sending.
 	Lag time.Duration
 	// CPU is the generator's share of all processors, from 0 to 1; GC is its longest
 	// pause for garbage collection. Only the series of seconds has them.
 	CPU float64
 	GC  time.Duration
+	// Starved counts the attempts that failed because this machine had no file
+	// descriptors or ports left.
+	Starved int64
+	// Jump is how far the wall clock moved away from the monotonic one, if that is at least
+	// a second: the machine was suspended, or its clock was set. Only the series of seconds
+	// has it.
+	Jump time.Duration
 }
 
 // OK returns the number of requests that succeeded.
@@ -121,17 +139,46 @@ const (
 )
 
 // Doubtful reports whether the figures of the interval may be the generator's own:
-// a request was sent late, a pause for garbage collection was long, or the process
-// used nearly all of its processors.
+// a request was sent late, a pause for garbage collection was long, the process used
+// nearly all of its processors, or the machine lacked a resource or was suspended.
 func (p *Point) Doubtful() bool {
-	return p.Lag > fellBehind || p.GC > fellBehind || p.CPU > maxCPU
+	return p.Lag > fellBehind || p.GC > fellBehind || p.CPU > maxCPU || p.Starved > 0 || p.Jump != 0
 }
 
 // Cohort counts the outcomes of the requests that were due in one interval.
 type Cohort struct {
-	// Due counts the requests, Ended those with an outcome, and OK those that
-	// succeeded.
-	Due, Ended, OK int64
+	// Due counts the requests, Ended those with an outcome, OK those that succeeded, and
+	// OnTime those that did within the run's objective.
+	Due, Ended, OK, OnTime int64
+}
+
+// Objective is the latency up to which an ok request counts as answered on time.
+type Objective struct {
+	// Limit is the latency. 0 means that there is none (yet): every ok request is on
+	// time.
+	Limit time.Duration
+	// Given is set if the plan has the objective. Otherwise, it was derived from P95, the
+	// latency of the ok requests before the first trigger.
+	Given bool
+	P95   time.Duration
+}
+
+// Backlog describes the requests that were waiting when the load ended.
+type Backlog struct {
+	// Peak is the largest number of requests in flight, and AtEnd their number when the
+	// load ended.
+	Peak, AtEnd int64
+	// Drain is the time from the end of the load to the last outcome of a counted request.
+	Drain time.Duration
+	// Grew is set if the number was still growing in the second half of the load, as it
+	// does when the service answers fewer requests than it is offered.
+	Grew bool
+	// Left is set if more requests were left when the load ended, or answered long after
+	// it, than with a service that keeps up.
+	Left bool
+	// Answered is the number of replies per second, ok or not, from the start of counting
+	// to the last reply, or to the end of the load if that is later.
+	Answered float64
 }
 
 // MessageTotals are the counts of one message.
@@ -140,8 +187,23 @@ type MessageTotals struct {
 	Offered  int64
 	Outcomes [outcomes]int64
 	Attempts int64
-	Request  Latency
+	// Latency are the latencies of its ok requests, and AllLatency those of all its
+	// requests without shed ones.
+	Latency, AllLatency Latency
+	// OK and All are the complete distributions; nil before the run has finished.
+	OK, All *Histogram
 }
+
+// Finished returns the sum of the outcomes.
+func (m *MessageTotals) Finished() (n int64) {
+	for _, v := range m.Outcomes {
+		n += v
+	}
+	return n
+}
+
+// Share returns an outcome's share of the finished requests.
+func (m *MessageTotals) Share(o Outcome) float64 { return share(m.Outcomes[o], m.Finished()) }
 
 // Mark is a change made during a run.
 type Mark struct {
@@ -159,6 +221,11 @@ type SketchBucket struct {
 	Count int64
 }
 
+// Sketches are the distributions of one interval: the latencies of the ok requests that
+// ended in it, those of the others (without shed ones), and the attempt latencies of its
+// ok replies.
+type Sketches struct{ OK, Failed, Attempt Sketch }
+
 // ErrorCount counts the requests that failed in one way.
 type ErrorCount struct {
 	Outcome Outcome
@@ -173,8 +240,10 @@ type Snapshot struct {
 	// Elapsed is the time since the start, Planned the plan's duration (0 if Requests
 	// ends the run), and Warmup the plan's warm-up.
 	Elapsed, Planned, Warmup time.Duration
-	// Counted is how long requests have been offered and counted.
-	Counted time.Duration
+	// Counted is how long requests have been offered and counted. Served is the time from
+	// the start of counting to the last ok reply to a counted request, but at least
+	// Counted.
+	Counted, Served time.Duration
 	// Requests is the largest number of requests; 0 is unlimited.
 	Requests uint64
 	Phase    Phase
@@ -187,12 +256,17 @@ type Snapshot struct {
 	Totals Totals
 	// InFlight is the number of requests in flight, including the warm-up.
 	InFlight int64
-	// Request are the request latencies (without shed requests), Attempt the attempt
-	// latencies, Lateness the times between a timeout and its late answer, and Lag the
-	// times between an intended start and the sending of the request.
-	Request, Attempt, Lateness, Lag Latency
-	// Spread is the distribution of the request latencies in a few buckets.
+	// OK are the latencies of the ok requests, and All those of all requests without shed
+	// ones. Attempt are the attempt latencies of ok replies, and AttemptAll those of all
+	// replies. Lateness are the times between a timeout and its late answer, and Lag
+	// those between an intended start and the sending of the request.
+	OK, All, Attempt, AttemptAll, Lateness, Lag Latency
+	// Spread is the distribution of the latencies of the ok requests in a few buckets.
 	Spread []Bucket
+	// Backlog describes the requests that were waiting when the load ended.
+	Backlog Backlog
+	// Objective is what counts as on time.
+	Objective Objective
 	// Recent are the latest points of a fine time series with an interval of Step.
 	// The last one is incomplete.
 	Recent []Point
@@ -211,8 +285,10 @@ type Snapshot struct {
 	Errors []ErrorCount
 }
 
-// Goodput returns the ok requests per second.
-func (s *Snapshot) Goodput() float64 { return perSecond(s.Totals.Outcomes[OK], s.Counted) }
+// Goodput returns the ok requests per second, over the time in which they were
+// answered: a backlog that is answered after the load has ended takes longer than the
+// load.
+func (s *Snapshot) Goodput() float64 { return perSecond(s.Totals.Outcomes[OK], s.Served) }
 
 // OfferedRate returns the offered requests per second.
 func (s *Snapshot) OfferedRate() float64 { return perSecond(s.Totals.Offered, s.Counted) }
@@ -232,13 +308,18 @@ type Result struct {
 	// Stopped is set if the run was stopped before its plan was complete.
 	Stopped bool
 	// Seconds is the time series in seconds from the start of the run, and Sketches
-	// the latencies of the requests that ended in each.
+	// the distributions of each.
 	Seconds  []Point
-	Sketches []Sketch
+	Sketches []Sketches
 	// Cohorts groups the requests by when they were due, in intervals of CohortStep
 	// from the start of the run.
 	Cohorts    []Cohort
 	CohortStep time.Duration
-	// The complete distributions.
-	RequestHistogram, AttemptHistogram, LatenessHistogram, LagHistogram *Histogram
+	// Distributions are the complete distributions.
+	Distributions Distributions
+}
+
+// Distributions are the complete distributions of a run; see Snapshot.
+type Distributions struct {
+	OK, All, Attempt, AttemptAll, Lateness, Lag *Histogram
 }

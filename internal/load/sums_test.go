@@ -26,7 +26,7 @@ func checkParts(t testing.TB, res *load.Result) {
 	checkSum(t, res)
 	checkMessages(t, res)
 	var points, cohorts sums
-	var attempts, late, shed, latencies int64
+	var attempts, late, shed, ok, failed, replied int64
 	for _, p := range res.Seconds {
 		points.Offered += p.Offered
 		points.OK += p.OK()
@@ -41,9 +41,7 @@ func checkParts(t testing.TB, res *load.Result) {
 		cohorts.OK += c.OK
 	}
 	for _, s := range res.Sketches {
-		for _, b := range s {
-			latencies += b.Count
-		}
+		ok, failed, replied = ok+countOf(s.OK), failed+countOf(s.Failed), replied+countOf(s.Attempt)
 	}
 	if diff := cmp.Diff(points, cohorts); diff != "" {
 		t.Errorf("seconds and cohorts differ, -seconds +cohorts\n%s", diff)
@@ -51,8 +49,9 @@ func checkParts(t testing.TB, res *load.Result) {
 	if points.Ended != points.Offered {
 		t.Errorf("the seconds have %d requests of which %d have ended", points.Offered, points.Ended)
 	}
-	if latencies != points.Ended-shed {
-		t.Errorf("the sketches have %d latencies, want those of %d requests without %d shed", latencies, points.Ended, shed)
+	if ok != points.OK || ok+failed != points.Ended-shed {
+		t.Errorf("the sketches have %d latencies of ok requests and %d of others, want those of %d requests without %d shed, %d of which are ok",
+			ok, failed, points.Ended, shed, points.OK)
 	}
 	if len(res.Sketches) != len(res.Seconds) {
 		t.Errorf("%d sketches of %d seconds", len(res.Sketches), len(res.Seconds))
@@ -64,6 +63,16 @@ func checkParts(t testing.TB, res *load.Result) {
 	if want := (sums{total.Offered, total.Finished(), total.Outcomes[load.OK]}); points != want || attempts != total.Attempts || late != total.Late {
 		t.Errorf("the seconds have %+v, %d attempts and %d late answers, the totals %+v", points, attempts, late, total)
 	}
+	if replied != res.Attempt.Count {
+		t.Errorf("the sketches have %d attempts with an ok reply, the totals %d", replied, res.Attempt.Count)
+	}
+}
+
+func countOf(s load.Sketch) (n int64) {
+	for _, b := range s {
+		n += b.Count
+	}
+	return n
 }
 
 // checkMessages checks that the messages, the errors by text, and the latencies add up
@@ -71,14 +80,14 @@ func checkParts(t testing.TB, res *load.Result) {
 func checkMessages(t testing.TB, res *load.Result) {
 	t.Helper()
 	var sum load.MessageTotals
-	var latencies, errors int64
+	var ok, latencies, errors int64
 	for _, m := range res.Messages {
 		sum.Offered += m.Offered
 		sum.Attempts += m.Attempts
 		for i, n := range m.Outcomes {
 			sum.Outcomes[i] += n
 		}
-		latencies += m.Request.Count
+		ok, latencies = ok+m.Latency.Count, latencies+m.AllLatency.Count
 	}
 	want := load.MessageTotals{Offered: res.Totals.Offered, Attempts: res.Totals.Attempts, Outcomes: res.Totals.Outcomes}
 	if diff := cmp.Diff(want, sum); diff != "" {
@@ -91,8 +100,11 @@ func checkMessages(t testing.TB, res *load.Result) {
 		t.Errorf("%d errors by text, want %d", errors, want)
 	}
 	served := res.Totals.Offered - res.Totals.Outcomes[load.Shed]
-	if latencies != served || res.RequestHistogram.Count() != served || res.Request.Count != served {
-		t.Errorf("%d latencies of messages and %d of all, want %d", latencies, res.RequestHistogram.Count(), served)
+	if latencies != served || res.Distributions.All.Count() != served || res.All.Count != served {
+		t.Errorf("%d latencies of messages and %d of all, want %d", latencies, res.All.Count, served)
+	}
+	if want := res.Totals.Outcomes[load.OK]; ok != want || res.Distributions.OK.Count() != want || res.OK.Count != want {
+		t.Errorf("%d latencies of ok requests of messages and %d of all, want %d", ok, res.OK.Count, want)
 	}
 	all := res.Totals
 	if first := all.Attempts - all.Retries - all.Hedges; first < served || first > all.Offered {

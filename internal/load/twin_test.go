@@ -133,8 +133,8 @@ func TestStallOverHTTP(t *testing.T) {
 	plan.Messages[0].Pattern = micro.Name("GET /")
 	res := runReal(t, plan)
 	checkSum(t, res)
-	if want := s.quantile(0.99, twinRate, twinLength); !within(res.Request.P99, want, 0.05) {
-		t.Errorf("p99 is %s, want %s within 5%%", res.Request.P99, want)
+	if want := s.quantile(0.99, twinRate, twinLength); !within(res.OK.P99, want, 0.05) {
+		t.Errorf("p99 is %s, want %s within 5%%", res.OK.P99, want)
 	}
 }
 
@@ -155,7 +155,7 @@ func engineP99(tb testing.TB, s *stall) time.Duration {
 	if want := int64(twinRate * twinLength.Seconds()); res.Totals.Outcomes[load.OK] != want {
 		tb.Errorf("outcomes %v, want %d ok", res.Totals.Outcomes, want)
 	}
-	return res.Request.P99
+	return res.OK.P99
 }
 
 // pipes is a network in memory for HTTP.

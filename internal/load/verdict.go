@@ -28,11 +28,11 @@ type Verdict int
 // a trigger.
 const (
 	Unjudged  Verdict = iota // there was no trigger
-	Recovered                // goodput returned to 95% and stayed there
+	Recovered                // on-time goodput returned to 95% and stayed there
 	Pending                  // not known yet, because the run has not ended
 	Undecided                // the run ended too soon after the trigger
-	Degraded                 // goodput never returned to 95%, or did not stay there
-	Collapsed                // goodput stayed below 50% until the end
+	Degraded                 // it never returned to 95%, or did not stay there
+	Collapsed                // it stayed below 50% until the end
 )
 
 // String returns RECOVERED, DEGRADED, COLLAPSED, and so on; "" for Unjudged.
@@ -40,9 +40,11 @@ func (v Verdict) String() string {
 	return [...]string{"", "RECOVERED", "PENDING", "UNDECIDED", "DEGRADED", "COLLAPSED"}[v]
 }
 
-// Recovery describes how a system recovered from one trigger. Goodput is a share of
-// the requests due at a time, so that neither a burst of replies to old requests nor
-// a change of the rate looks like a recovery.
+// Recovery describes how a system recovered from one trigger. It is judged by on-time
+// goodput: the share of the requests due at a time that were answered within the run's
+// objective. So neither a burst of replies to old requests nor a change of the rate
+// looks like a recovery, and requests that waited for the end of a stall do not count as
+// served during it.
 type Recovery struct {
 	Trigger Trigger
 	Verdict Verdict
@@ -52,17 +54,18 @@ type Recovery struct {
 	// Back is how long goodput has been back so far, second by second. It takes 3 s
 	// to recover.
 	Back time.Duration
-	// Before, During, and After are the shares of the due requests that succeeded:
-	// before the trigger, while it was active, and in the last stretch before the next
-	// trigger or the end.
-	Before, During, After float64
+	// Before, During, and After are the shares of the due requests that were answered on
+	// time: before the trigger, while it was active, and in the last stretch before the
+	// next trigger or the end. LateDuring and LateAfter are the shares of those that
+	// succeeded later than that.
+	Before, During, After, LateDuring, LateAfter float64
 	// Amplified is the attempts per request in that last stretch.
 	Amplified float64
 	// Why is the reason for the verdict, in one sentence.
 	Why string
 }
 
-// The definition of the verdicts: RECOVERED takes 95% of the goodput before the
+// The definition of the verdicts: RECOVERED takes 95% of the on-time goodput before the
 // trigger for 3 s, and COLLAPSED takes less than 50% until the end, at least three
 // trigger durations after the trigger.
 const (

@@ -108,13 +108,19 @@ func (p *picture) outcomes(all bool) []row {
 	return rows
 }
 
-// quantiles returns the table of both latencies.
+// quantiles returns the table of latencies: of ok requests, of all, and of attempts.
 func (p *picture) quantiles(all bool) []row {
-	request, attempt := &p.snap.Request, &p.snap.Attempt
-	column := func(l look, a, b, c string) row {
-		return row{spans: []span{{l, fmt.Sprintf("%-7s%10s%10s", a, b, c)}}}
+	s := p.snap
+	column := func(l look, name, ok, every, attempt string) row {
+		return row{spans: []span{{l, fmt.Sprintf("%-5s%7s%7s%8s", name, ok, every, attempt)}}}
 	}
-	rows := []row{column(dim, "", "request", "attempt")}
+	value := func(l *load.Latency, of func(*load.Latency) time.Duration) string {
+		if l.Count == 0 {
+			return "-"
+		}
+		return format.Duration(of(l))
+	}
+	rows := []row{column(dim, "", "ok", "all", "attempt")}
 	for _, q := range []struct {
 		name     string
 		of       func(*load.Latency) time.Duration
@@ -122,12 +128,13 @@ func (p *picture) quantiles(all bool) []row {
 	}{
 		{"p50", func(l *load.Latency) time.Duration { return l.P50 }, false},
 		{"p90", func(l *load.Latency) time.Duration { return l.P90 }, true},
+		{"p95", func(l *load.Latency) time.Duration { return l.P95 }, true},
 		{"p99", func(l *load.Latency) time.Duration { return l.P99 }, false},
 		{"p99.9", func(l *load.Latency) time.Duration { return l.P999 }, true},
 		{"max", func(l *load.Latency) time.Duration { return l.Max }, false},
 	} {
 		if all || !q.optional {
-			rows = append(rows, column(plain, q.name, format.Duration(q.of(request)), format.Duration(q.of(attempt))))
+			rows = append(rows, column(plain, q.name, value(&s.OK, q.of), value(&s.All, q.of), value(&s.Attempt, q.of)))
 		}
 	}
 	return rows
@@ -142,6 +149,9 @@ func (p *picture) attempts() []row {
 		pair("wasted work", format.Percent(t.Wasted()), warnIf(t.Wasted() > 0.05)),
 		pair("late answers", format.Count(t.Late), plain),
 	}
+	if s.Objective.Limit > 0 {
+		rows = append(rows, pair("on time", format.Percent(t.OnTimeShare()), plain))
+	}
 	for _, rare := range []struct {
 		name string
 		n    int64
@@ -153,7 +163,15 @@ func (p *picture) attempts() []row {
 			rows = append(rows, pair(rare.name, format.Count(rare.n), rare.look))
 		}
 	}
-	if s.Last.Doubtful() {
+	if s.Backlog.Left {
+		rows = append(rows, pair("backlog", format.Count(s.Backlog.Peak), warn), pair("drained in", format.Seconds(s.Backlog.Drain), warn))
+	}
+	switch {
+	case s.Last.Starved > 0:
+		rows = append(rows, pair("! no files left", format.Count(s.Last.Starved), warn))
+	case s.Last.Jump != 0:
+		rows = append(rows, pair("! clock jumped", format.Duration(s.Last.Jump), warn))
+	case s.Last.Doubtful():
 		rows = append(rows, pair("! sent late by", format.Duration(s.Last.Lag), warn))
 	}
 	return rows
@@ -173,7 +191,7 @@ func pair(name, value string, l look) row {
 	return row{spans: []span{{plain, name + gap}, {l, value}}}
 }
 
-// spread returns the histogram of the request latencies.
+// spread returns the histogram of the latencies of ok requests.
 func (p *picture) spread() []row {
 	var all, most int64
 	for _, b := range p.snap.Spread {
@@ -192,16 +210,12 @@ func (p *picture) spread() []row {
 func (p *picture) messages() []row {
 	var rows []row
 	for _, m := range p.snap.Messages {
-		var ended int64
-		for _, n := range m.Outcomes {
-			ended += n
-		}
 		text, l := "-", plain
-		if ended > 0 {
-			share := float64(m.Outcomes[load.OK]) / float64(ended)
+		if m.Finished() > 0 {
+			share := m.Share(load.OK)
 			text, l = percent(share)+" ok", warnIf(share < 0.95)
 		}
-		figures := fmt.Sprintf("%8s %8s ", format.Duration(m.Request.P99), text)
+		figures := fmt.Sprintf("%8s %8s ", format.Duration(m.Latency.P99), text)
 		rows = append(rows, row{spans: []span{{l, figures}, {plain, m.Name}}})
 	}
 	return rows

@@ -51,7 +51,7 @@ func drawKeys(a area, all []key.Binding) (height int) {
 // helpWords returns the terms of the screen with their definitions.
 func helpWords() [][2]string {
 	return [][2]string{
-		{"request", "one operation that a user wants, timed from when it is due"},
+		{"request", "one operation, timed from when it is due; latencies: ok ones"},
 		{"attempt", "one message for a request: the first, a retry, or a hedge"},
 		{"ok, goodput", "successful requests; their rate per second  " + solid.sample()},
 		{"offered", "requests that are due  " + sparse.sample()},
@@ -61,7 +61,7 @@ func helpWords() [][2]string {
 		{"late answer", "a reply after its attempt timed out: wasted work"},
 		{"amplification", "attempts per request: how much retries multiply the load"},
 		{"trigger  █", "a fault with a start and a duration; ┊ is a live change"},
-		{"verdict", "RECOVERED: back at 95% for 3 s; COLLAPSED: below 50%"},
-		{"!", "the generator fell behind, so this second is doubtful"},
+		{"verdict", "on time again: 95% for 3 s: RECOVERED; below 50%: COLLAPSED"},
+		{"!", "the generator was the limit, so this second is doubtful"},
 	}
 }

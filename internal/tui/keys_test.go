@@ -180,8 +180,8 @@ func TestJudge(t *testing.T) {
 		{"after", 13 * time.Second, new(r(load.Pending, nil)), 0.031, "◌ not recovered, 1.0 s after stall 4s", "3% of the requests succeed"},
 		{"coming back", 15 * time.Second, new(r(load.Pending, func(r *load.Recovery) { r.Back = 1200 * time.Millisecond })), 1, "◔ back at 95% for 1.2 s of 3 s", "100% of the requests succeed"},
 		{"recovered", 20 * time.Second, new(r(load.Recovered, func(r *load.Recovery) { r.Took = 1200 * time.Millisecond })), 1, "✔ RECOVERED in 1.2 s", ""},
-		{"collapsed", 30 * time.Second, new(r(load.Collapsed, func(r *load.Recovery) { r.After, r.Amplified = 0.03, 3.91 })), 0, "✖ COLLAPSED", "goodput at 3% of its earlier level, 3.9 attempts/request"},
-		{"degraded", 30 * time.Second, new(r(load.Degraded, func(r *load.Recovery) { r.Before, r.After, r.Amplified = 0.5, 0.4, 2 })), 0, "◐ DEGRADED", "goodput at 80% of its earlier level, 2.0 attempts/request"},
+		{"collapsed", 30 * time.Second, new(r(load.Collapsed, func(r *load.Recovery) { r.After, r.Amplified = 0.03, 3.91 })), 0, "✖ COLLAPSED", "on time: 3% of its earlier level, 3.9 attempts/request"},
+		{"degraded", 30 * time.Second, new(r(load.Degraded, func(r *load.Recovery) { r.Before, r.After, r.Amplified = 0.5, 0.4, 2 })), 0, "◐ DEGRADED", "on time: 80% of its earlier level, 2.0 attempts/request"},
 		{"undecided", 13 * time.Second, new(r(load.Undecided, func(r *load.Recovery) { r.Why = "the run ended 1 s after it" })), 0, "? UNDECIDED", "the run ended 1 s after it"},
 	}
 	for _, c := range cases {

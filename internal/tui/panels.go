@@ -158,7 +158,7 @@ func withLatest(names []string, lines []line) []string {
 	return out
 }
 
-// latencies returns the panel of request latencies.
+// latencies returns the panel of the latencies of ok requests.
 func (p *picture) latencies() panel {
 	quantile := func(of func(*load.Point) time.Duration) []dot {
 		return at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) { return of(p).Seconds(), of(p) > 0 })
@@ -170,7 +170,7 @@ func (p *picture) latencies() panel {
 	}
 	last := [3]time.Duration{p.snap.Last.P50, p.snap.Last.P90, p.snap.Last.P99}
 	if p.snap.Phase == load.Finished {
-		last = [3]time.Duration{p.snap.Request.P50, p.snap.Request.P90, p.snap.Request.P99}
+		last = [3]time.Duration{p.snap.OK.P50, p.snap.OK.P90, p.snap.OK.P99}
 	}
 	texts := []string{"p50 " + format.Duration(last[0]), "p90 " + format.Duration(last[1]), "p99 " + format.Duration(last[2])}
 	made := p.panel("latency", logarithmic(lowest(lines, 1e-3), max(highest(lines), 1e-3)), lines, texts)
@@ -305,8 +305,11 @@ func short(v float64) string {
 
 // rounded formats a number as precisely as a legend needs it.
 func rounded(v float64) string {
-	if v >= 100 {
+	switch {
+	case v >= 100:
 		return short(math.Round(v))
+	case v >= 1 || v == 0:
+		return short(math.Round(v*10) / 10)
 	}
-	return short(math.Round(v*10) / 10)
+	return strconv.FormatFloat(v, 'g', 2, 64)
 }

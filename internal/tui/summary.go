@@ -21,7 +21,7 @@ type result struct {
 	name, policy string
 	verdict      load.Verdict
 	recovery     load.Recovery // the one with the verdict; zero without a trigger
-	goodput      float64       // share of the earlier goodput after a trigger, or of the requests
+	goodput      float64       // share of the earlier on-time goodput after a trigger, or of the requests
 	amplified    float64       // after the trigger, or of the entire run
 	p99          time.Duration
 	rates        panel
@@ -32,7 +32,7 @@ func resultOf(name string, p *picture) result {
 	s := p.snap
 	r := result{
 		name: name, policy: policytext.Describe(s.Policy), verdict: s.Verdict,
-		goodput: s.Totals.Share(load.OK), amplified: s.Totals.Amplification(), p99: s.Request.P99,
+		goodput: s.Totals.Share(load.OK), amplified: s.Totals.Amplification(), p99: s.OK.P99,
 		rates: p.rates(),
 	}
 	for _, after := range s.Recoveries {
@@ -57,7 +57,11 @@ func (r *result) word() string {
 
 // figures returns the figures next to the verdict.
 func (r *result) figures() string {
-	return fmt.Sprintf("goodput %5s  %s", percent(r.goodput), perRequest(r.amplified))
+	what := "on time" // after a trigger
+	if r.verdict == load.Unjudged {
+		what = "goodput"
+	}
+	return fmt.Sprintf("%s %5s  %s", what, percent(r.goodput), perRequest(r.amplified))
 }
 
 func (r *result) slowest() string { return "p99 " + format.Duration(r.p99) }

@@ -87,7 +87,7 @@ func aftermath(r *load.Recovery) string {
 	if r.Before > 0 {
 		share /= r.Before
 	}
-	return fmt.Sprintf("goodput at %s of its earlier level, %s", percent(min(share, 1)), perRequest(r.Amplified))
+	return fmt.Sprintf("on time: %s of its earlier level, %s", percent(min(share, 1)), perRequest(r.Amplified))
 }
 
 func perRequest(amplified float64) string { return fmt.Sprintf("%.1f attempts/request", amplified) }

@@ -114,7 +114,7 @@ func (o options) msctlRun(to string, args ...string) func(context.Context, int, 
 			return m, fmt.Errorf("read the report of msctl: %w", err)
 		}
 		r := saved.Runs[0]
-		m.Goodput, m.Requests, m.P99, m.Lag = r.Goodput, r.Offered, r.Latency["request"].P99, r.Latency["lag"].P99
+		m.Goodput, m.Requests, m.P99, m.Lag = r.Goodput, r.Offered, r.Latency["ok"].P99, r.Latency["lag"].P99
 		return m, nil
 	}
 }

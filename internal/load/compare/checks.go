@@ -23,15 +23,21 @@ func differences(a, b *side, ma, mb report.Machine) (list []string) {
 	ra, rb := &a.runs[0], &b.runs[0]
 	for _, d := range []struct{ what, a, b string }{
 		{"pattern", ra.Pattern, rb.Pattern},
+		{"target", ra.Target, rb.Target},
 		{"load", ra.Load, rb.Load},
+		{"warm-up", ra.Warmup.String(), rb.Warmup.String()},
 		{"policy", ra.Policy.Text, rb.Policy.Text},
 		{"connections", fmt.Sprint(ra.Connections), fmt.Sprint(rb.Connections)},
 		{"faults", orNone(faults(ra)), orNone(faults(rb))},
+		{"objective", objective(ra), objective(rb)},
 		{"machine", ma.String(), mb.String()},
 	} {
 		if d.a != d.b {
 			add("The %s differ%s: %s in %s, %s in %s.", d.what, third(d.what), d.a, a.Name, d.b, b.Name)
 		}
+	}
+	if ra.Data != rb.Data {
+		add("The data differs: %s and %s sent other content.", a.Name, b.Name)
 	}
 	return append(list, append(a.doubts(), b.doubts()...)...)
 }
@@ -42,6 +48,14 @@ func third(what string) string {
 		return ""
 	}
 	return "s"
+}
+
+// objective describes the objective that a user has set.
+func objective(r *report.Run) string {
+	if !r.Objective.Given {
+		return "none"
+	}
+	return r.Objective.Limit.String()
 }
 
 func orNone(text string) string {
@@ -72,7 +86,8 @@ func (s *side) doubts() (list []string) {
 		r := &s.runs[i]
 		stopped = stopped || r.Stopped
 		changed = changed || len(r.Changes) > len(r.Triggers)
-		unlike = unlike || r.Pattern != first.Pattern || r.Load != first.Load || r.Policy.Text != first.Policy.Text || faults(r) != faults(first)
+		unlike = unlike || r.Pattern != first.Pattern || r.Target != first.Target || r.Data != first.Data || r.Load != first.Load ||
+			r.Warmup != first.Warmup || r.Policy.Text != first.Policy.Text || faults(r) != faults(first)
 	}
 	if unlike {
 		add("The runs of %s do not have the same plan.", s.Name)
@@ -124,7 +139,8 @@ func tooLittle(c *Comparison) (list []string) {
 		one := &c.Metrics[i]
 		missed := max(one.High, -one.Low)
 		switch {
-		case one.Judgment == Unclear && min(c.A.Requests, c.B.Requests) < m.least:
+		case m.name == allP99: // p99 covers it
+		case one.Judgment == Unclear && !m.suffice(&c.A, &c.B):
 			short = append(short, fmt.Sprintf("%s needs %s", m.name, format.Counted(m.least, "request")))
 		case one.Judgment == Same && missed > coarse*one.Matters:
 			wide = append(wide, fmt.Sprintf("less than %s in %s", change(one.Scale, missed, ""), m.name))

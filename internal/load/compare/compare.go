@@ -70,8 +70,8 @@ type Comparison struct {
 	Verdict Judgment `json:"verdict"`
 	// Confidence is the probability that all intervals hold together.
 	Confidence float64 `json:"confidence"`
-	// Metrics are p50, p90, p99, goodput, errors, amplification, and, if late answers
-	// can be seen, wasted.
+	// Metrics are p50, p90, and p99 of ok requests, p99{all} of all requests, goodput,
+	// errors, amplification, and, if late answers can be seen, wasted.
 	Metrics []Compared `json:"metrics"`
 	// Recovery compares the recoveries from triggers; nil without triggers.
 	Recovery *Recovered `json:"recovery,omitempty"`
@@ -96,8 +96,10 @@ type Side struct {
 	// the machine was busy. Each percentile is compared without the seconds in which the
 	// generator was too late for it.
 	Busy int `json:"busy_seconds"`
-	// Requests is the number of requests that ended in these seconds.
+	// Requests is the number of requests that ended in these seconds, without shed ones,
+	// and OK that of those that succeeded.
 	Requests int64 `json:"requests"`
+	OK       int64 `json:"ok"`
 }
 
 // Compared is a metric of both sides.
@@ -212,16 +214,15 @@ func compareRecovery(a, b []report.Run) *Recovered {
 }
 
 // worstRecovery returns the worst verdict of the runs and their longest recovery time.
-func worstRecovery(runs []report.Run) (verdict string, took time.Duration) {
-	for _, run := range runs {
-		if report.VerdictRank(run.Verdict) > report.VerdictRank(verdict) {
-			verdict = run.Verdict
+func worstRecovery(runs []report.Run) (verdict string, longest time.Duration) {
+	for i := range runs {
+		if report.VerdictRank(runs[i].Verdict) > report.VerdictRank(verdict) {
+			verdict = runs[i].Verdict
 		}
-		for _, t := range run.Triggers {
-			took = max(took, t.Took)
-		}
+		took, _ := runs[i].Recovery()
+		longest = max(longest, took)
 	}
-	return verdict, took
+	return verdict, longest
 }
 
 // JSON writes the comparison as indented JSON.

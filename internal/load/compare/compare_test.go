@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/load/compare"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/test/golden"
 )
@@ -100,7 +101,7 @@ func (w world) second(random *rand.Rand, level float64, stalled bool) report.Sec
 	slices.SortFunc(s.Latencies, func(a, b [2]int64) int { return int(a[0] - b[0]) })
 	slices.Sort(all)
 	if len(all) > 0 {
-		s.P99 = time.Duration(all[len(all)*99/100])
+		s.OKLatency.P99 = time.Duration(all[len(all)*99/100])
 	}
 	return s
 }
@@ -347,7 +348,7 @@ func TestCompareTexts(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var text, marked, markdown, object bytes.Buffer
-			for _, err := range []error{c.Text(&text, golden.Plain{}), c.Text(&marked, golden.Tags{}), c.Markdown(&markdown), c.JSON(&object)} {
+			for _, err := range []error{c.Text(&text, golden.Plain{}, format.Width), c.Text(&marked, golden.Tags{}, format.Width), c.Markdown(&markdown), c.JSON(&object)} {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -378,7 +379,7 @@ func TestCompareLateUnknown(t *testing.T) {
 	for _, m := range compared(t, a, b).Metrics {
 		names = append(names, m.Metric)
 	}
-	if diff := cmp.Diff([]string{"p50", "p90", "p99", "goodput", "errors", "amplification"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"p50", "p90", "p99", "p99{all}", "goodput", "errors", "amplification"}, names); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

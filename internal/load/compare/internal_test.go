@@ -54,12 +54,12 @@ func TestQuantileOfSeconds(t *testing.T) {
 		{[]int{0}, 0.4, 100}, {[]int{0}, 0.6, 200}, {[]int{1}, 0.5, 400}, {[]int{0, 1}, 0.5, 200}, {[]int{0, 0, 0, 1}, 0.9, 400}, {[]int{0, 2}, 1, 200},
 	}
 	for _, c := range cases {
-		log, ok := s.quantile(c.seconds, c.q)
+		log, ok := s.quantile(c.seconds, c.q, false)
 		if got := math.Exp(log); !ok || math.Abs(got/c.want-1) > bucketWidth {
 			t.Errorf("%g of %v is %.1f, want %g", c.q, c.seconds, got, c.want)
 		}
 	}
-	if _, ok := s.quantile([]int{2}, 0.5); ok {
+	if _, ok := s.quantile([]int{2}, 0.5, false); ok {
 		t.Error("a second without latencies has a median")
 	}
 }

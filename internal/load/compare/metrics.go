@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 )
 
 // metric is a metric that is compared.
@@ -17,8 +18,10 @@ type metric struct {
 	// sampling returns the standard deviation that the statistic would have if requests
 	// were independent.
 	sampling func(s *sample, seconds []int) float64
-	// quantile is the quantile of a percentile; 0 for other metrics.
+	// quantile is the quantile of a percentile; 0 for other metrics. all is set for that of
+	// all requests instead of the ok ones.
 	quantile float64
+	all      bool
 	// follows is the share of a change of the generator's lag that the metric follows.
 	follows float64
 	// least is the number of requests that both sides need.
@@ -39,9 +42,10 @@ func comparedMetrics() []metric {
 	failed := func(t *tally) (float64, float64) { return t.ended() - float64(t.second.OK), t.ended() }
 	wasted := func(t *tally) (float64, float64) { return t.unused, t.answers }
 	return []metric{
-		quantileMetric("p50", 0.50, 0.03, leastMedian),
-		quantileMetric("p90", 0.90, 0.12, leastP90),
-		quantileMetric("p99", 0.99, 0.5, leastP99),
+		quantileMetric("p50", 0.50, 0.03, leastMedian, false),
+		quantileMetric("p90", 0.90, 0.12, leastP90, false),
+		quantileMetric("p99", 0.99, 0.5, leastP99, false),
+		quantileMetric(allP99, 0.99, 0.5, leastP99, true),
 		shareMetric("goodput", -1, ok),
 		shareMetric("errors", 1, failed),
 		amplification(),
@@ -55,14 +59,17 @@ func (t *tally) ended() float64 {
 	return float64(s.OK + s.Error + s.Timeout + s.Lost + s.Shed)
 }
 
-func quantileMetric(name string, q, follows float64, least int64) metric {
+// allP99 is the p99 of all requests. Without failures, it is that of the ok ones.
+const allP99 = "p99{all}"
+
+func quantileMetric(name string, q, follows float64, least int64, all bool) metric {
 	return metric{
-		name: name, scale: ScaleDuration, worse: 1, quantile: q, follows: follows, least: least,
-		statistic: func(s *sample, seconds []int) (float64, bool) { return s.quantile(seconds, q) },
+		name: name, scale: ScaleDuration, worse: 1, quantile: q, all: all, follows: follows, least: least,
+		statistic: func(s *sample, seconds []int) (float64, bool) { return s.quantile(seconds, q, all) },
 		sampling: func(s *sample, seconds []int) float64 {
 			n := 0.0
 			for _, i := range seconds {
-				n += float64(s.seconds[i].upTo[len(s.values)-1])
+				n += float64(s.seconds[i].cumulated(all)[len(s.values)-1])
 			}
 			if n == 0 {
 				return 0
@@ -70,7 +77,7 @@ func quantileMetric(name string, q, follows float64, least int64) metric {
 			var values []float64
 			for k := range 19 {
 				z := normalQuantile((float64(k) + 0.5) / 19)
-				v, _ := s.quantile(seconds, q+z*math.Sqrt(q*(1-q)/n))
+				v, _ := s.quantile(seconds, q+z*math.Sqrt(q*(1-q)/n), all)
 				values = append(values, v)
 			}
 			return spreadOf(values)
@@ -135,14 +142,15 @@ func compareMetrics(a, b *side, opts Options) []Compared {
 	return all
 }
 
-// independent is the number of metrics that may err independently: the percentiles.
-// All others are derived from each other, or 0.
+// independent is the number of metrics that may err independently: the percentiles of ok
+// requests. All others follow from these and from each other, or are 0.
 const independent = 3
 
 // compare compares the sides in one metric.
 func (m metric) compare(a, b *side, opts Options) Compared {
 	seed := fnv.New64a()
-	_, _ = seed.Write([]byte(m.name)) // cannot fail
+	// The same for p99 and p99{all}, which are equal without failures; Write cannot fail.
+	_, _ = seed.Write([]byte(strings.TrimSuffix(m.name, "{all}")))
 	random := rand.New(rand.NewPCG(opts.Seed, seed.Sum64()))
 	c := Compared{Metric: m.name, Scale: m.scale, Matters: opts.Latency, Judgment: Unclear}
 	if m.scale == ScaleShare {
@@ -157,16 +165,33 @@ func (m metric) compare(a, b *side, opts Options) Compared {
 		if !was.ok && !is.ok {
 			c.Judgment = Same
 		}
+		c.A, c.B = m.value(was), m.value(is)
 		return c
 	}
 	run := betweenRuns(drift(slices.Concat(quietA.samples, quietB.samples), m), m, was, is)
 	low, high := interval(was, is, run, (1-opts.Confidence)/2/independent, random)
 	low, high = m.excuse(quietA, quietB, min(was.value, is.value), low, high)
 	c.set(m, was.value, is.value, low, high)
-	if a.Requests >= m.least && b.Requests >= m.least && !quietA.noisy && !quietB.noisy {
+	if m.suffice(&a.Side, &b.Side) && !quietA.noisy && !quietB.noisy {
 		c.judge(m)
 	}
 	return c
+}
+
+// suffice reports whether both sides have enough requests for the metric.
+func (m metric) suffice(a, b *Side) bool {
+	if m.quantile > 0 && !m.all {
+		return min(a.OK, b.OK) >= m.least
+	}
+	return min(a.Requests, b.Requests) >= m.least
+}
+
+// value converts the value of an estimate; 0 without one.
+func (m metric) value(e estimate) float64 {
+	if !e.ok || m.scale == ScaleShare {
+		return e.value
+	}
+	return math.Exp(e.value)
 }
 
 // set converts the values from the scale of the statistic.

@@ -58,7 +58,9 @@ func (m metric) quietPart(side *side, most time.Duration) (q quiet) {
 	side.Busy = max(side.Busy, side.Seconds-left)
 	if left < fewestSeconds || float64(left) < leastQuiet*float64(side.Seconds) {
 		q.noisy, q.samples = true, side.samples
-		side.noisy = append(side.noisy, m.name)
+		if !m.all { // p99 covers it
+			side.noisy = append(side.noisy, m.name)
+		}
 	}
 	return q
 }
@@ -73,6 +75,9 @@ func (m metric) typical(side *side) time.Duration {
 				all = append(all, time.Duration(math.Exp(log)))
 			}
 		}
+	}
+	if len(all) == 0 {
+		return 0
 	}
 	slices.Sort(all)
 	return all[len(all)/4]

@@ -32,8 +32,9 @@ type sample struct {
 // tally is one second.
 type tally struct {
 	second *report.Second
-	// upTo counts the latencies of at most the value with the same index.
-	upTo []int64
+	// upTo counts the latencies of at most the value with the same index: those of ok
+	// requests, and those of all.
+	upTo, allUpTo []int64
 	// unused and answers are the part and the whole of wasted work.
 	unused, answers float64
 }
@@ -82,14 +83,15 @@ func (s *side) describe() {
 		}
 		s.samples = append(s.samples, one)
 		for _, t := range one.seconds {
-			s.Requests += measured(t.second)
+			s.OK += counted(t.second.Latencies)
+			s.Requests += counted(t.second.Latencies) + counted(t.second.FailedLatencies)
 		}
 	}
 }
 
-// measured returns the number of request latencies of a second.
-func measured(s *report.Second) (n int64) {
-	for _, l := range s.Latencies {
+// counted returns the number of latencies in a distribution.
+func counted(latencies [][2]int64) (n int64) {
+	for _, l := range latencies {
 		n += l[1]
 	}
 	return n
@@ -151,7 +153,7 @@ func index(samples []*sample) {
 	var values []time.Duration
 	for _, s := range samples {
 		for _, t := range s.seconds {
-			for _, l := range t.second.Latencies {
+			for _, l := range slices.Concat(t.second.Latencies, t.second.FailedLatencies) {
 				values = append(values, time.Duration(l[0]))
 			}
 		}
@@ -167,37 +169,51 @@ func index(samples []*sample) {
 }
 
 func (t *tally) count(values []time.Duration) {
-	t.upTo = make([]int64, len(values))
-	for _, l := range t.second.Latencies {
-		i, _ := slices.BinarySearch(values, time.Duration(l[0]))
-		t.upTo[i] += l[1]
+	t.upTo, t.allUpTo = make([]int64, len(values)), make([]int64, len(values))
+	add := func(to []int64, latencies [][2]int64) {
+		for _, l := range latencies {
+			i, _ := slices.BinarySearch(values, time.Duration(l[0]))
+			to[i] += l[1]
+		}
 	}
-	for i := 1; i < len(t.upTo); i++ {
+	add(t.upTo, t.second.Latencies)
+	add(t.allUpTo, t.second.Latencies)
+	add(t.allUpTo, t.second.FailedLatencies)
+	for i := 1; i < len(values); i++ {
 		t.upTo[i] += t.upTo[i-1]
+		t.allUpTo[i] += t.allUpTo[i-1]
 	}
+}
+
+// cumulated returns upTo, or allUpTo.
+func (t *tally) cumulated(all bool) []int64 {
+	if all {
+		return t.allUpTo
+	}
+	return t.upTo
 }
 
 // bucketWidth is the relative width of the buckets of a second's latencies.
 const bucketWidth = 0.01
 
 // quantile returns the logarithm of the duration that a share q of the latencies in the
-// seconds do not exceed. ok is false if there are none.
-func (s *sample) quantile(seconds []int, q float64) (log float64, ok bool) {
-	var all int64
-	for _, i := range seconds {
-		all += s.seconds[i].upTo[len(s.values)-1]
-	}
-	if all == 0 {
+// seconds do not exceed: those of ok requests, or of all. ok is false if there are none.
+func (s *sample) quantile(seconds []int, q float64, all bool) (log float64, ok bool) {
+	if len(s.values) == 0 {
 		return 0, false
 	}
-	wanted := min(max(q, 0), 1) * float64(all)
 	upTo := func(v int) (n int64) {
 		for _, i := range seconds {
-			n += s.seconds[i].upTo[v]
+			n += s.seconds[i].cumulated(all)[v]
 		}
 		return n
 	}
-	low, high, before, until := 0, len(s.values)-1, int64(0), all
+	count := upTo(len(s.values) - 1)
+	if count == 0 {
+		return 0, false
+	}
+	wanted := min(max(q, 0), 1) * float64(count)
+	low, high, before, until := 0, len(s.values)-1, int64(0), count
 	for low < high {
 		middle := (low + high) / 2
 		if n := upTo(middle); float64(n) >= wanted {

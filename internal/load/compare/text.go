@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 // writer writes the text report of a comparison.
 type writer struct{ *format.Writer }
 
-// Text writes the comparison as plain text of 80 columns.
-func (c *Comparison) Text(to io.Writer, p format.Palette) error {
-	w := writer{format.NewWriter(to, p)}
+// Text writes the comparison as plain text, wrapped at a number of columns.
+func (c *Comparison) Text(to io.Writer, p format.Palette, width int) error {
+	w := writer{format.NewWriter(to, p, width)}
 	w.Line("%s%s %s %s", w.Label("compare"), c.A.Name, p.Dim("→"), c.B.Name)
 	for _, s := range []*Side{&c.A, &c.B} {
 		w.Wrapped(format.Shorten(s.Name, format.LabelWidth-1), s.String(), p.Dim)
@@ -52,7 +53,7 @@ func (s *Side) String() string {
 	}
 	text += fmt.Sprintf(": %d of %d s, %s", s.Seconds-s.Busy, s.OfSeconds, format.Counted(s.Requests, "request"))
 	if !s.Started.IsZero() {
-		text += ", " + s.Started.Format("2006-01-02 15:04")
+		text += ", " + format.Time(s.Started)
 	}
 	return text
 }
@@ -71,6 +72,9 @@ func (w writer) compared(m *Compared) {
 func (c *Compared) value(v float64) string {
 	switch c.Scale {
 	case ScaleDuration:
+		if v == 0 {
+			return "-" // nothing succeeded
+		}
 		return format.Duration(time.Duration(v))
 	case ScaleShare:
 		return format.Percent(v)
@@ -104,9 +108,9 @@ func (c *Comparison) sentence() string {
 	var parts, unclear []string
 	for _, m := range c.Metrics {
 		switch {
+		case m.Metric == "errors", m.Metric == allP99 && c.judged("p99", m.Judgment): // another one shows the same change
 		case m.Judgment == Unclear:
 			unclear = append(unclear, m.Metric)
-		case m.Metric == "errors": // goodput shows the same change
 		case m.Judgment == c.Verdict && c.Verdict != Same:
 			parts = append(parts, m.sentence())
 		}
@@ -123,6 +127,11 @@ func (c *Comparison) sentence() string {
 		return fmt.Sprintf("no change from %s to %s is both certain and large enough to matter", c.A.Name, c.B.Name)
 	}
 	return "these runs do not show whether " + together(unclear) + " changed"
+}
+
+// judged reports whether a metric has a judgment.
+func (c *Comparison) judged(metric string, j Judgment) bool {
+	return slices.ContainsFunc(c.Metrics, func(m Compared) bool { return m.Metric == metric && m.Judgment == j })
 }
 
 // sentence states how the metric has changed, and by how much at least.

@@ -59,20 +59,53 @@ func Count(n int64) string {
 	return sign + b.String()
 }
 
-// Rate formats a rate per second: 12.5/s, 12,346/s.
+// Rate formats a rate per second: 12,346/s, 12.5/s, 0.25/s. A rate below 0.1/s is
+// formatted per minute or per hour: 1/m, 2.5/h.
 func Rate(v float64) string {
-	if v >= 1000 {
+	switch {
+	case v >= 1000:
 		return Count(int64(v+0.5)) + "/s"
+	case v >= 1 || v <= 0:
+		return decimals(v, 1) + "/s"
+	case v >= 0.0999:
+		return decimals(v, 2) + "/s"
+	case v*60 >= 0.0999:
+		return decimals(v*60, 2) + "/m"
 	}
-	return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") + "/s"
+	return strconv.FormatFloat(v*3600, 'g', 2, 64) + "/h"
 }
 
-// Percent formats a share from 0 to 1: 0%, 99.98%, 100%. A share below 1 is
-// never rounded up to 100%.
+// decimals formats v with at most n decimals.
+func decimals(v float64, n int) string {
+	text := strconv.FormatFloat(v, 'f', n, 64)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+}
+
+// Bytes formats a number of bytes in decimal units: 999 B, 12.3 kB, 4.50 MB.
+func Bytes(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	v, unit := float64(n), 0
+	for v >= 999.5 && unit < len(units)-1 {
+		v, unit = v/1000, unit+1
+	}
+	if unit == 0 {
+		return strconv.FormatInt(n, 10) + " B"
+	}
+	return digits(v) + " " + units[unit]
+}
+
+// Time formats a point in time in UTC, to the minute: 2026-11-23 12:00 UTC.
+func Time(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// Percent formats a share from 0 to 1: 0%, 99.98%, 100%. Rounding never turns a share
+// into all or nothing.
 func Percent(v float64) string {
 	text := strconv.FormatFloat(v*100, 'f', 2, 64)
-	if text == "100.00" && v < 1 {
+	switch {
+	case text == "100.00" && v < 1:
 		text = "99.99"
+	case text == "0.00" && v > 0:
+		return "<0.01%"
 	}
 	return fmt.Sprintf("%s%%", strings.TrimSuffix(text, ".00"))
 }

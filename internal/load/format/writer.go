@@ -10,7 +10,8 @@ import (
 
 // The layout of a text report, in columns.
 const (
-	Width      = 80
+	Width      = 80 // without a terminal
+	LeastWidth = 40 // of a narrow terminal
 	LabelWidth = 14
 )
 
@@ -28,11 +29,15 @@ type Palette interface {
 // returned by Flush.
 type Writer struct {
 	Palette
-	out *bufio.Writer
+	// Width is where text is wrapped, in columns. Tables have a fixed width.
+	Width int
+	out   *bufio.Writer
 }
 
-// NewWriter returns a Writer that writes to out.
-func NewWriter(out io.Writer, p Palette) *Writer { return &Writer{p, bufio.NewWriter(out)} }
+// NewWriter returns a Writer of a width that writes to out.
+func NewWriter(out io.Writer, p Palette, width int) *Writer {
+	return &Writer{p, max(width, LeastWidth), bufio.NewWriter(out)}
+}
 
 // Flush writes buffered lines and returns the first error of any write.
 func (w *Writer) Flush() error { return w.out.Flush() }
@@ -51,7 +56,7 @@ func (w *Writer) Wrapped(label, text string, paint func(string) string) {
 	if paint == nil {
 		paint = func(text string) string { return text }
 	}
-	for i, line := range Wrap(text, Width-LabelWidth) {
+	for i, line := range Wrap(text, w.Width-LabelWidth) {
 		if i > 0 {
 			label = ""
 		}

@@ -44,7 +44,7 @@ func Order(cells, rounds int, seed uint64) []int {
 }
 
 // Summarize sets an experiment's cells from its runs, and selects the best one. It does
-// not change cells without a run.
+// not change cells without a run, and ignores the run that tries a suggestion.
 func Summarize(e *report.Experiment, runs []report.Run) {
 	for i := range e.Cells {
 		var own []report.Run
@@ -54,47 +54,70 @@ func Summarize(e *report.Experiment, runs []report.Run) {
 			}
 		}
 		if len(own) > 0 {
-			fill(&e.Cells[i], own)
+			values := e.Cells[i].Values
+			e.Cells[i] = cellOf(own)
+			e.Cells[i].Values = values
 		}
 	}
 	e.Best, e.Why = best(e)
+	if why := tooLight(e, runs); why != "" && e.Best >= 0 {
+		e.Best, e.Why = -1, why
+	}
 }
 
-// fill sets a cell from its runs: medians, and the worst verdict.
-func fill(c *report.Cell, runs []report.Run) {
-	median := func(of func(*report.Run) float64) float64 {
-		values := make([]float64, len(runs))
-		for i := range runs {
-			values[i] = of(&runs[i])
+// tooLight returns why the load of an experiment with a known capacity could not tell its
+// policies apart, or "": even if every request were retried as often as any of them
+// allows, the service would have room for all attempts.
+func tooLight(e *report.Experiment, runs []report.Run) string {
+	var most, offered float64
+	for i := range runs {
+		r := &runs[i]
+		if r.Verdict != "" && r.Verdict != load.Recovered.String() {
+			return "" // it was enough
+		}
+		offered = max(offered, r.OfferedRate)
+		most = max(most, r.OfferedRate*float64(1+r.Policy.Retries))
+	}
+	if e.Capacity <= 0 || most >= e.Capacity {
+		return ""
+	}
+	return fmt.Sprintf("the load was too light to tell: %s, even with every retry (%s), is below the capacity of %s, so no policy can overload the service; try --rate %s",
+		format.Rate(offered), format.Rate(most), format.Rate(e.Capacity), format.Rate(UsualLoad*e.Capacity))
+}
+
+// UsualLoad is the share of the capacity at which policies differ: the service has room
+// for the requests, but not for a storm of retries.
+const UsualLoad = 0.65
+
+// cellOf returns a cell of some runs: medians, and the worst verdict.
+func cellOf(runs []report.Run) report.Cell {
+	cells := make([]report.Cell, len(runs))
+	for i := range runs {
+		cells[i] = report.CellOf(&runs[i])
+	}
+	median := func(of func(*report.Cell) float64) float64 {
+		values := make([]float64, len(cells))
+		for i := range cells {
+			values[i] = of(&cells[i])
 		}
 		slices.Sort(values)
 		n := len(values)
 		return (values[(n-1)/2] + values[n/2]) / 2
 	}
-	c.Runs = len(runs)
-	c.Policy = runs[0].Policy
-	c.Goodput = median(goodShare)
-	c.GoodputRate = median(func(r *report.Run) float64 { return r.Goodput })
-	c.P99 = time.Duration(median(func(r *report.Run) float64 { return float64(r.Latency["request"].P99) }))
-	c.Amplification = median(func(r *report.Run) float64 { return r.Attempts.Amplification })
-	c.Wasted = median(func(r *report.Run) float64 { return r.Attempts.Wasted })
-	c.Verdict = slices.MaxFunc(runs, func(a, b report.Run) int { return cmp.Compare(rank(a.Verdict), rank(b.Verdict)) }).Verdict
-	c.Recovery = time.Duration(median(func(r *report.Run) float64 { return float64(longestRecovery(r)) }))
-}
-
-// goodShare returns the share of the offered requests that succeeded.
-func goodShare(r *report.Run) float64 {
-	if r.Offered == 0 {
-		return 0
+	duration := func(of func(*report.Cell) time.Duration) time.Duration {
+		return time.Duration(median(func(c *report.Cell) float64 { return float64(of(c)) }))
 	}
-	return float64(r.Outcomes[load.OK.String()]) / float64(r.Offered)
-}
-
-func longestRecovery(r *report.Run) (longest time.Duration) {
-	for _, t := range r.Triggers {
-		longest = max(longest, t.Took)
+	return report.Cell{
+		Runs: len(runs), Policy: runs[0].Policy,
+		Goodput:       median(func(c *report.Cell) float64 { return c.Goodput }),
+		GoodputRate:   median(func(c *report.Cell) float64 { return c.GoodputRate }),
+		P99:           duration(func(c *report.Cell) time.Duration { return c.P99 }),
+		AllP99:        duration(func(c *report.Cell) time.Duration { return c.AllP99 }),
+		Amplification: median(func(c *report.Cell) float64 { return c.Amplification }),
+		Wasted:        median(func(c *report.Cell) float64 { return c.Wasted }),
+		Verdict:       slices.MaxFunc(cells, func(a, b report.Cell) int { return cmp.Compare(rank(a.Verdict), rank(b.Verdict)) }).Verdict,
+		Recovery:      duration(func(c *report.Cell) time.Duration { return c.Recovery }),
 	}
-	return longest
 }
 
 // rank orders verdicts from the best to the worst.
@@ -139,8 +162,28 @@ func differ(a, b float64) bool { return max(a, b) > sameRatio*min(a, b) }
 
 // best returns the index of the best cell, or -1 if all collapsed or nothing succeeded.
 func best(e *report.Experiment) (index int, why string) {
+	index, next := ranking(e)
+	if index < 0 {
+		return -1, "there are no runs"
+	}
+	c := &e.Cells[index]
+	if c.Goodput == 0 || rank(c.Verdict) >= int(load.Collapsed) {
+		return -1, "none did well; the best was " + describe(c)
+	}
+	return index, reason(e, c, next)
+}
+
+// Leader returns the index of the cell that did better than all others, whether or not it
+// did well; -1 without runs.
+func Leader(e *report.Experiment) int {
+	index, _ := ranking(e)
+	return index
+}
+
+// ranking returns the index of the cell that did better than all others, or -1 without
+// runs, and the next best one, or nil.
+func ranking(e *report.Experiment) (index int, next *report.Cell) {
 	index = -1
-	var next *report.Cell
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		switch {
@@ -157,14 +200,7 @@ func best(e *report.Experiment) (index int, why string) {
 			}
 		}
 	}
-	if index < 0 {
-		return -1, "there are no runs"
-	}
-	c := &e.Cells[index]
-	if c.Goodput == 0 || rank(c.Verdict) >= int(load.Collapsed) {
-		return -1, "none did well; the best was " + describe(c)
-	}
-	return index, reason(e, c, next)
+	return index, next
 }
 
 // reason explains why a cell is the best one.

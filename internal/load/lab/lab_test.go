@@ -78,8 +78,8 @@ func TestOrder(t *testing.T) {
 // result returns a run of a cell with 1000 requests.
 func result(cell int, ok int64, p99 time.Duration, amplification float64, verdict string, took time.Duration) report.Run {
 	r := report.Run{
-		Cell: cell, Offered: 1000, Outcomes: map[string]int64{"ok": ok}, Goodput: float64(ok) / 10, Verdict: verdict,
-		Latency:  map[string]report.Latency{"request": {P99: p99}},
+		Cell: cell, Offered: 1000, Outcomes: map[string]int64{"ok": ok, "error": 1000 - ok}, Goodput: float64(ok) / 10, Verdict: verdict,
+		Latency:  map[string]report.Latency{report.LatencyOK: {P99: p99}},
 		Attempts: report.Attempts{Amplification: amplification, Wasted: amplification / 10},
 	}
 	if verdict != "" {

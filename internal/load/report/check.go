@@ -26,7 +26,7 @@ func (d *Document) check() error {
 	}
 	for i := range d.Runs {
 		r := &d.Runs[i]
-		if r.Cell < 0 || r.Cell >= cells {
+		if r.Cell != TriedCell && (r.Cell < 0 || r.Cell >= cells) {
 			return fmt.Errorf("runs[%d].cell: %d is not one of the %d cells", i, r.Cell, cells)
 		}
 		if err := r.check(); err != nil {
@@ -64,8 +64,11 @@ func (r *Run) check() error {
 	if VerdictRank(r.Verdict) < 0 {
 		return fmt.Errorf("verdict: unknown verdict %q", r.Verdict)
 	}
-	if r.Elapsed < 0 || r.Counted < 0 || r.Warmup < 0 || r.CohortStep < 0 {
+	if min(r.Elapsed, r.Counted, r.Served, r.Warmup, r.CohortStep, r.Objective.Limit, r.Backlog.Drain) < 0 {
 		return errors.New("elapsed_ns: durations must not be negative")
+	}
+	if min(r.OnTime, r.Backlog.Peak, r.Backlog.AtEnd, r.BytesSent, r.BytesReceived) < 0 || r.OnTime > r.Outcomes[load.OK.String()] {
+		return errors.New("on_time: counts must not be negative, and at most all ok requests are on time")
 	}
 	for name, l := range r.Latency {
 		if err := l.check(); err != nil {
@@ -80,6 +83,11 @@ func (r *Run) check() error {
 	for i, m := range r.Messages {
 		if err := checkOutcomes(m.Offered, m.Outcomes); err != nil {
 			return fmt.Errorf("messages[%d].%w", i, err)
+		}
+		for name, l := range m.Latency {
+			if err := l.check(); err != nil {
+				return fmt.Errorf("messages[%d].latency.%s.%w", i, name, err)
+			}
 		}
 	}
 	return checkSeconds(r.Seconds)
@@ -136,9 +144,11 @@ func checkSeconds(seconds []Second) error {
 		if min(s.Offered, s.Attempts, s.OK, s.Error, s.Timeout, s.Lost, s.Shed, s.Late) < 0 {
 			return fmt.Errorf("seconds[%d]: a count is negative", i)
 		}
-		for j, b := range s.Latencies {
-			if b[0] < 0 || b[1] < 0 {
-				return fmt.Errorf("seconds[%d].latencies[%d]: must not be negative", i, j)
+		for _, list := range [][][2]int64{s.Latencies, s.FailedLatencies, s.AttemptLatencies} {
+			for j, b := range list {
+				if b[0] < 0 || b[1] < 0 {
+					return fmt.Errorf("seconds[%d].latencies[%d]: must not be negative", i, j)
+				}
 			}
 		}
 		last = s.At

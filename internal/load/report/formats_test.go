@@ -122,6 +122,10 @@ func checkJUnit(t *testing.T, d *report.Document, text []byte) {
 	}
 	tests, failures, skipped := len(d.Thresholds), len(d.Crossed()), 0
 	for _, r := range d.Runs {
+		tests++
+		if r.Failed() {
+			failures++
+		}
 		for _, trigger := range r.Triggers {
 			tests++
 			switch bad := trigger.Verdict == "COLLAPSED" || trigger.Verdict == "DEGRADED"; {

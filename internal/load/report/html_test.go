@@ -33,7 +33,7 @@ func TestHTML(t *testing.T) {
 		"plain": {
 			`<h1>{&#34;cmd&#34;:&#34;findAllItems&#34;}</h1>`, "96.71%", "990ms", "Throughput", "Latency distribution", `class="change"`,
 			"rate 500/s", "<code>p99&lt;50ms</code>", `<span class="chip bad">crossed</span>`, `<span class="chip good">met</span>`,
-			"no answer in time", "<pre>msctl bench cmd=findAllItems --rate 500/s</pre>", "linux/amd64, 2 processors", "A second in which the load generator",
+			"no answer in time", "<pre>msctl bench cmd=findAllItems --rate 500/s</pre>", "linux/amd64 with 2 processors, go1.26.0", "A second in which the load generator",
 		},
 		"collapsed":   {`<p class="verdict bad"><span>verdict</span>COLLAPSED</p>`, `class="band"`, "stall 4s", `class="doubt"`, "goodput was at 1% of"},
 		"recovered":   {`<p class="verdict good"><span>verdict</span>RECOVERED</p>`, "after the trigger, and stayed."},
@@ -135,7 +135,7 @@ func TestHoverData(t *testing.T) {
 	}
 	want := map[string][]string{
 		"offered": {"500/s", "503/s"}, "attempts": {"520/s", "580/s"}, "ok": {"490/s", "480/s"}, "error": {"5/s", "15/s"},
-		"timeout": {"5/s", "5/s"}, "shed": {"", "3/s"}, "max": {"", "10ns"}, "p99": {"", "9ns"}, "p90": {"", "8ns"}, "p50": {"", "7ns"},
+		"timeout": {"5/s", "5/s"}, "shed": {"", "3/s"}, "max": {"", "10ns"}, "p99": {"", "9ns"}, "p99 of all": {"", "19ns"}, "p90": {"", "8ns"}, "p50": {"", "7ns"},
 		"in flight": {"0", "2"}, "doubtful": {"lag 20.0ms, CPU 25%", ""},
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {

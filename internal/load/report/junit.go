@@ -7,19 +7,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/format"
 )
 
-// JUnit writes a test report for CI systems, with a test case for each threshold and
-// for the verdict of each trigger. DEGRADED and COLLAPSED are failures; UNDECIDED is a
-// skipped test.
+// JUnit writes a test report for CI systems, with a test case for each run, which fails if
+// nothing succeeded, for each threshold, and for the verdict of each trigger. DEGRADED and
+// COLLAPSED are failures; UNDECIDED is a skipped test.
 func (d *Document) JUnit(to io.Writer) error {
-	suite := junitSuite{Name: "msctl bench " + d.Runs[0].Pattern, Timestamp: d.Started.UTC().Format("2006-01-02T15:04:05")}
+	suite := junitSuite{Name: "msctl bench " + d.title(), Timestamp: d.Started.UTC().Format("2006-01-02T15:04:05")}
 	var took time.Duration
 	for i := range d.Runs {
 		took += d.Runs[i].Elapsed
 	}
 	suite.Time = inSeconds(took)
+	for i := range d.Runs {
+		suite.add(d.Runs[i].junitSuccess(d))
+	}
 	for _, t := range d.Thresholds {
 		suite.add(t.junit(d))
 	}
@@ -103,6 +107,21 @@ func (t *ThresholdResult) junit(d *Document) junitCase {
 	return c
 }
 
+// junitSuccess returns the test case of a run, which fails if no request succeeded.
+func (r *Run) junitSuccess(d *Document) junitCase {
+	c := junitCase{Name: "requests succeed", Class: "msctl.bench.run", Time: inSeconds(r.Elapsed)}
+	if r.Name != "" {
+		c.Name = r.Name + ": " + c.Name
+	}
+	switch {
+	case r.Failed() && r.Cell == TriedCell:
+		c.Skipped = &junitSkipped{Message: failedLine}
+	case r.Failed():
+		c.Failure = &junitFailure{Message: failedLine, Type: "run", Text: failedLine + "\n" + d.Command}
+	}
+	return c
+}
+
 // junit returns the test case of trigger i. A system that does not recover is a failure
 // unless that is expected.
 func (r *Run) junit(i int, expected bool) junitCase {
@@ -124,18 +143,28 @@ func (r *Run) junit(i int, expected bool) junitCase {
 	return c
 }
 
-// properties returns figures that need no threshold.
+// properties returns the figures of the runs, which need no threshold.
 func (d *Document) properties() []junitProperty {
-	list := []junitProperty{{"command", d.Command}, {"target", d.Runs[0].Target}}
-	if len(d.Runs) > 1 {
-		return list
+	list := []junitProperty{{"command", d.Command}, {"target", d.target()}}
+	for i := range d.Runs {
+		r := &d.Runs[i]
+		prefix := ""
+		if len(d.Runs) > 1 {
+			prefix = runName(r, i) + ": "
+		}
+		ok, all := r.Latency[LatencyOK], r.Latency[LatencyAll]
+		for _, p := range []junitProperty{
+			{"load", r.Load}, {"policy", r.Policy.Text}, {"offered", format.Rate(r.OfferedRate)},
+			{"goodput", format.Percent(r.Share(load.OK))}, {"goodput per second", format.Rate(r.Goodput)},
+			{"p50", figureOf(ok, "p50")}, {"p99", figureOf(ok, "p99")}, {"p99 of all", figureOf(all, "p99")},
+			{"amplification", strconv.FormatFloat(r.Attempts.Amplification, 'f', 2, 64)}, {"on time", onTimeLine(r)}, {"backlog", backlogLine(r)},
+		} {
+			if p.Value != "" {
+				list = append(list, junitProperty{prefix + p.Name, p.Value})
+			}
+		}
 	}
-	r := &d.Runs[0]
-	return append(list,
-		junitProperty{"load", r.Load}, junitProperty{"policy", r.Policy.Text},
-		junitProperty{"goodput", format.Percent(r.share("ok"))}, junitProperty{"p50", format.Duration(r.Latency["request"].P50)},
-		junitProperty{"p99", format.Duration(r.Latency["request"].P99)},
-		junitProperty{"amplification", strconv.FormatFloat(r.Attempts.Amplification, 'f', 2, 64)})
+	return list
 }
 
 func inSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }

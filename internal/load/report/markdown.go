@@ -13,7 +13,7 @@ import (
 // thresholds, with the details collapsed.
 func (d *Document) Markdown(to io.Writer) error {
 	m := markdown{format.NewMarkdown(to)}
-	m.Line("## %s msctl bench %s", d.badge(), format.Code(d.Runs[0].Pattern))
+	m.Line("## %s msctl bench %s", d.badge(), format.Code(d.title()))
 	m.Line("")
 	m.verdicts(d)
 	if len(d.Runs) == 1 && d.Experiment == nil {
@@ -22,10 +22,7 @@ func (d *Document) Markdown(to io.Writer) error {
 		m.cells(d)
 	}
 	m.thresholds(d)
-	if d.Suggestion != nil {
-		m.Line("**Suggestion:** %s. %s", format.Code(d.Suggestion.Policy.Text), format.Escape(d.Suggestion.Why))
-		m.Line("")
-	}
+	m.suggestion(d.Suggestion)
 	for i := range d.Runs {
 		if len(d.Runs) <= maxDetails {
 			m.details(&d.Runs[i])
@@ -38,10 +35,23 @@ func (d *Document) Markdown(to io.Writer) error {
 	return nil
 }
 
+// suggestion writes the suggested policy, or why there is none.
+func (m markdown) suggestion(s *Suggestion) {
+	switch {
+	case s == nil:
+		return
+	case s.Policy == nil:
+		m.Line("**Suggestion:** none: %s.", format.Escape(s.Why))
+	default:
+		m.Line("**Suggestion:** %s. %s", format.Code(s.Policy.Text), format.Escape(s.Why))
+	}
+	m.Line("")
+}
+
 // badge returns one symbol for the document: failed, unclear, or good.
 func (d *Document) badge() string {
 	switch {
-	case len(d.Crossed()) > 0, d.Kind == KindRun && d.Verdict() == collapsed:
+	case len(d.Crossed()) > 0, d.FailedRun() != nil, d.Kind == KindRun && d.Verdict() == collapsed:
 		return "❌"
 	case d.Kind == KindRun && VerdictRank(d.Verdict()) > VerdictRank(recovered):
 		return "⚠️"
@@ -60,9 +70,17 @@ type markdown struct{ *format.Markdown }
 func (m markdown) verdicts(d *Document) {
 	r := &d.Runs[0]
 	if len(d.Runs) > 1 {
-		m.Line("%s against %s, %s", format.Escape(d.together().Title), format.Code(r.Target), format.Counted(len(d.Runs), "run"))
+		m.Line("%s against %s: %s", format.Escape(d.together().Title), format.Code(d.target()), format.Escape(d.loads()))
 		m.Line("")
+		for _, note := range d.loadNotes() {
+			m.Line("> **%s** %s", note.Label, format.Escape(note.Text))
+			m.Line("")
+		}
 		return
+	}
+	if r.Failed() {
+		m.Line("> **FAILED** %s", failedLine)
+		m.Line("")
 	}
 	for i := range r.Triggers {
 		t := &r.Triggers[i]
@@ -74,15 +92,19 @@ func (m markdown) verdicts(d *Document) {
 }
 
 func (m markdown) figures(r *Run) {
-	request := r.Latency["request"]
-	m.Head("goodput", "offered", "p50", "p99", "max", "amplification", "wasted work")
+	ok, all := r.Latency[LatencyOK], r.Latency[LatencyAll]
+	m.Head("goodput", "per second", "offered", "p50", "p99", "max", "p99 of all", "amplification", "wasted work")
 	wasted := format.Percent(r.Attempts.Wasted)
 	if r.Attempts.LateUnknown {
 		wasted = "unknown"
 	}
-	m.Row(format.Percent(r.share("ok")), format.Rate(r.OfferedRate), format.Duration(request.P50), format.Duration(request.P99), format.Duration(request.Max),
-		fmt.Sprintf("%.2f", r.Attempts.Amplification), wasted)
+	m.Row(format.Percent(r.Share(load.OK)), format.Rate(r.Goodput), format.Rate(r.OfferedRate), figureOf(ok, "p50"), figureOf(ok, "p99"), figureOf(ok, "max"),
+		figureOf(all, "p99"), fmt.Sprintf("%.2f", r.Attempts.Amplification), wasted)
 	m.Line("")
+	if text := backlogLine(r); text != "" {
+		m.Line("**Backlog:** %s", format.Escape(text))
+		m.Line("")
+	}
 }
 
 // cells writes the table of several runs.
@@ -92,7 +114,7 @@ func (m markdown) cells(d *Document) {
 	for _, a := range e.Axes {
 		head = append(head, format.Escape(a.Name))
 	}
-	m.Head(append(head, "goodput", "p99", "amplification", "wasted work", "verdict")...)
+	m.Head(append(head, "goodput", "per second", "p99", "p99 of all", "amplification", "wasted work", "verdict")...)
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		var cells []string
@@ -102,7 +124,7 @@ func (m markdown) cells(d *Document) {
 		if i == e.Best && len(cells) > 0 {
 			cells[0] = "★ " + cells[0]
 		}
-		m.Row(append(cells, format.Percent(c.Goodput), format.Duration(c.P99), fmt.Sprintf("%.2f", c.Amplification), format.Percent(c.Wasted), c.outcome())...)
+		m.Row(append(cells, format.Percent(c.Goodput), format.Rate(c.GoodputRate), c.p99(), c.allP99(), fmt.Sprintf("%.2f", c.Amplification), format.Percent(c.Wasted), c.outcome())...)
 	}
 	m.Line("")
 	if e.Why != "" {
@@ -139,16 +161,19 @@ func (m markdown) details(r *Run) {
 	m.Line("")
 	m.Head("outcome", "count", "share")
 	for _, o := range load.Outcomes() {
-		m.Row(o.String(), format.Count(r.Outcomes[o.String()]), format.Percent(r.share(o.String())))
+		m.Row(o.String(), format.Count(r.Outcomes[o.String()]), format.Percent(r.Share(o)))
 	}
 	m.Line("")
-	m.Head("latency", "min", "mean", "p50", "p90", "p99", "p99.9", "max")
-	for _, name := range []string{"request", "attempt", "late_by"} {
-		if l := r.Latency[name]; l.Count > 0 {
-			m.Row(strings.ReplaceAll(name, "_", " "), format.Duration(l.Min), format.Duration(l.Mean), format.Duration(l.P50), format.Duration(l.P90), format.Duration(l.P99), format.Duration(l.P999), format.Duration(l.Max))
-		}
+	head := []string{"latency"}
+	for _, f := range latencyFigures() {
+		head = append(head, f.name)
+	}
+	m.Head(head...)
+	for _, row := range latencyRows(r) {
+		m.Row(append([]string{row.label}, row.cells(0)...)...)
 	}
 	m.Line("")
+	m.messages(r)
 	for i, e := range r.Errors {
 		if i == 0 {
 			m.Head("error", "count", "text")
@@ -156,15 +181,38 @@ func (m markdown) details(r *Run) {
 		m.Row(format.Escape(e.kind()), format.Count(e.Count), format.Code(e.Text))
 	}
 	m.Line("")
-	attempts := attemptLines(r)
-	attempts[0] = "attempts: " + attempts[0]
-	for _, line := range append(attempts, "wasted work: "+wastedLine(&r.Attempts), doubtfulLine(r), stoppedLine(r)) {
-		if line != "" {
-			m.Line("- %s", format.Escape(line))
-		}
+	lines := attemptLines(r)
+	lines[0] = "attempts: " + lines[0]
+	lines = append(lines, "wasted work: "+wastedLine(&r.Attempts), "bytes: "+bytesLine(r))
+	if text := onTimeLine(r); text != "" {
+		lines = append(lines, "on time: "+text)
+	}
+	for i := range r.Triggers {
+		lines = append(lines, "trigger: "+r.Triggers[i].line())
+	}
+	lines = append(lines, doubtfulLines(r)...)
+	if text := stoppedLine(r); text != "" {
+		lines = append(lines, text)
+	}
+	for _, line := range lines {
+		m.Line("- %s", format.Escape(line))
 	}
 	m.Line("")
 	m.Line("</details>")
+	m.Line("")
+}
+
+// messages writes a row for each message if there are several.
+func (m markdown) messages(r *Run) {
+	if len(r.Messages) < 2 {
+		return
+	}
+	m.Head("message", "offered", "ok", "attempts", "p50", "p99", "p99 of all")
+	for i := range r.Messages {
+		one := &r.Messages[i]
+		m.Row(format.Code(one.Name), format.Count(one.Offered), one.ok(), format.Count(one.Attempts),
+			one.latency(LatencyOK, "p50"), one.latency(LatencyOK, "p99"), one.latency(LatencyAll, "p99"))
+	}
 	m.Line("")
 }
 
@@ -174,7 +222,7 @@ func (m markdown) rerun(d *Document) {
 	m.Line("")
 	m.CodeBlock("sh", d.Command)
 	m.Line("")
-	m.Line("%s on %s, %s", format.Escape(d.Tool), format.Escape(d.Machine.String()), format.Escape(d.Machine.Go))
+	m.Line("%s on %s", format.Escape(d.Tool), format.Escape(d.Machine.withGo()))
 	m.Line("")
 	m.Line("</details>")
 }

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"html/template"
-	"time"
 
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/format"
@@ -22,6 +21,8 @@ type page struct {
 	Load     string
 	Badge    badge
 	Sentence []string // the reason of the verdict, for each trigger
+	Failed   string   // in a run without a success
+	Notes    []loadNote
 	Tiles    []tile
 	Table    *tableView // of several runs
 	Runs     []runView
@@ -45,6 +46,7 @@ type runView struct {
 	Quantiles plot
 	Hover     hover
 	Outcomes  []outcomeView
+	Heads     []string // of the latencies
 	Latencies []latencyView
 	Facts     []fact
 	Messages  []messageView
@@ -58,15 +60,16 @@ type outcomeView struct {
 }
 
 type latencyView struct {
-	Label string
-	Latency
+	Label   string
+	Figures []string
 }
 
 type fact struct{ Label, Text, Class string }
 
 type messageView struct {
 	Message
-	OK string
+	OK      string
+	Figures []string
 }
 
 type triggerView struct {
@@ -79,15 +82,22 @@ func (d *Document) page() *page {
 	r := &d.Runs[0]
 	several := len(d.Runs) > 1 || d.Experiment != nil
 	p := &page{
-		Doc: d, Pattern: r.Pattern, Target: r.Target, Load: r.offered(),
+		Doc: d, Pattern: d.title(), Target: d.target(), Load: r.offered(),
 		Started: d.Started.UTC().Format("2 January 2006, 15:04:05 UTC"),
-		Machine: fmt.Sprintf("%s/%s, %s, %s", d.Machine.OS, d.Machine.Arch, format.Counted(d.Machine.CPUs, "processor"), d.Machine.Go),
+		Machine: d.Machine.withGo(),
 	}
 	if several {
 		p.Table = d.table()
-		p.Load += ", " + format.Counted(len(d.Runs), "run")
+		p.Load = d.loads()
+		p.Notes = d.loadNotes()
 	} else {
 		p.Badge = badgeOf(r.Verdict)
+		if r.Failed() {
+			p.Badge, p.Failed = badge{"FAILED", "bad"}, format.Sentence(failedLine)
+		}
+		if text := backlogLine(r); text != "" {
+			p.Notes = append(p.Notes, loadNote{Label: "backlog", Text: text})
+		}
 		p.Tiles = tiles(r)
 		for i := range r.Triggers {
 			p.Sentence = append(p.Sentence, format.Sentence(r.Triggers[i].Why))
@@ -108,8 +118,8 @@ func badgeOf(verdict string) badge {
 
 // tiles returns the most important figures.
 func tiles(r *Run) []tile {
-	request := r.Latency["request"]
-	share := r.share("ok")
+	ok, all := r.Latency[LatencyOK], r.Latency[LatencyAll]
+	share := r.Share(load.OK)
 	class := "good"
 	switch {
 	case share < 0.9:
@@ -119,22 +129,14 @@ func tiles(r *Run) []tile {
 	}
 	list := []tile{
 		{"goodput", format.Percent(share), fmt.Sprintf("%s of %s offered", format.Rate(r.Goodput), format.Rate(r.OfferedRate)), class},
-		{"p50", latencyText(request, request.P50), "request latency", ""},
-		{"p99", latencyText(request, request.P99), "max " + latencyText(request, request.Max), ""},
+		{"p50", figureOf(ok, "p50"), "of ok requests; of all " + figureOf(all, "p50"), ""},
+		{"p99", figureOf(ok, "p99"), "of ok requests; of all " + figureOf(all, "p99"), ""},
 		{"amplification", fmt.Sprintf("%.2f", r.Attempts.Amplification), format.Count(r.Attempts.Total) + " attempts", ""},
 	}
 	if r.Attempts.LateUnknown {
 		return append(list, tile{"wasted work", "–", "unknown over HTTP", ""})
 	}
 	return append(list, tile{"wasted work", format.Percent(r.Attempts.Wasted), "of " + format.CountedAs(r.Attempts.answers(), "reply", "replies"), ""})
-}
-
-// latencyText formats a latency, or a dash if there is none.
-func latencyText(l Latency, d time.Duration) string {
-	if l.Count == 0 {
-		return "–"
-	}
-	return format.Duration(d)
 }
 
 // view prepares a run for the template.
@@ -145,16 +147,20 @@ func view(r *Run) runView {
 	v.Quantiles = quantilePlot(r)
 	v.Hover = hoverOf(columns)
 	for _, o := range load.Outcomes() {
-		v.Outcomes = append(v.Outcomes, outcomeView{o.String(), r.Outcomes[o.String()], r.share(o.String())})
+		v.Outcomes = append(v.Outcomes, outcomeView{o.String(), r.Outcomes[o.String()], r.Share(o)})
 	}
-	for _, l := range []struct{ name, label string }{{"request", "request"}, {"attempt", "attempt"}, {"late_by", "late by"}} {
-		if entry := r.Latency[l.name]; entry.Count > 0 {
-			v.Latencies = append(v.Latencies, latencyView{l.label, entry})
-		}
+	for _, row := range latencyRows(r) {
+		v.Latencies = append(v.Latencies, latencyView{row.label, row.cells(0)})
+	}
+	for _, f := range latencyFigures() {
+		v.Heads = append(v.Heads, f.name)
 	}
 	if len(r.Messages) > 1 {
 		for i := range r.Messages {
-			v.Messages = append(v.Messages, messageView{r.Messages[i], r.Messages[i].ok()})
+			m := &r.Messages[i]
+			v.Messages = append(v.Messages, messageView{*m, m.ok(), []string{
+				m.latency(LatencyOK, "p50"), m.latency(LatencyOK, "p99"), m.latency(LatencyOK, "max"), m.latency(LatencyAll, "p99"),
+			}})
 		}
 	}
 	for i := range r.Triggers {
@@ -178,11 +184,14 @@ func facts(r *Run) (list []fact) {
 	add("policy", "", r.Policy.Text)
 	add("attempts", "", attemptLines(r)...)
 	add("wasted work", "", wastedLine(&r.Attempts))
+	add("bytes", "", bytesLine(r))
+	add("on time", "", onTimeLine(r))
+	add("backlog", "warn", backlogLine(r))
 	for i := range r.Faults {
 		add("faults", "", r.Faults[i].line())
 	}
 	add("generator", "", generatorLines(r)...)
-	add("", "warn", doubtfulLine(r))
+	add("", "warn", doubtfulLines(r)...)
 	for _, c := range r.Changes {
 		add("changed", "", fmt.Sprintf("%s at %s", c.Text, format.Seconds(c.At)))
 	}

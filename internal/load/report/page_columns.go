@@ -61,16 +61,41 @@ func merge(seconds []Second) column {
 		c.Shed += s.Shed
 		c.Late += s.Late
 		c.InFlight = max(c.InFlight, s.InFlight)
-		c.P50, c.P90, c.P99, c.Max = max(c.P50, s.P50), max(c.P90, s.P90), max(c.P99, s.P99), max(c.Max, s.Max)
+		c.OKLatency, c.AllLatency = c.OKLatency.highest(s.OKLatency), c.AllLatency.highest(s.AllLatency)
 		c.Lag, c.CPU, c.GC = max(c.Lag, s.Lag), max(c.CPU, s.CPU), max(c.GC, s.GC)
 		c.Doubtful = c.Doubtful || s.Doubtful
 		c.Latencies = append(c.Latencies, s.Latencies...)
+		c.FailedLatencies = append(c.FailedLatencies, s.FailedLatencies...)
 	}
-	slices.SortFunc(c.Latencies, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
-	if len(seconds) > 1 && len(c.Latencies) > 0 {
-		c.P50, c.P90, c.P99 = quantile(c.Latencies, 0.5), quantile(c.Latencies, 0.9), quantile(c.Latencies, 0.99)
+	ascend(c.Latencies)
+	if len(seconds) > 1 {
+		c.OKLatency.estimate(c.Latencies)
+		c.AllLatency.estimate(c.allLatencies())
 	}
 	return c
+}
+
+func ascend(buckets [][2]int64) {
+	slices.SortFunc(buckets, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
+}
+
+// allLatencies returns the distribution of all requests that ended in the second.
+func (s *Second) allLatencies() [][2]int64 {
+	all := slices.Concat(s.Latencies, s.FailedLatencies)
+	ascend(all)
+	return all
+}
+
+// highest returns the higher value of each.
+func (q Quantiles) highest(other Quantiles) Quantiles {
+	return Quantiles{max(q.P50, other.P50), max(q.P90, other.P90), max(q.P99, other.P99), max(q.Max, other.Max)}
+}
+
+// estimate sets the quantiles of several seconds from their distribution, if it is known.
+func (q *Quantiles) estimate(buckets [][2]int64) {
+	if len(buckets) > 0 {
+		q.P50, q.P90, q.P99 = quantile(buckets, 0.5), quantile(buckets, 0.9), quantile(buckets, 0.99)
+	}
 }
 
 // quantile returns the latency that a share of the ascending buckets does not exceed.
@@ -129,10 +154,10 @@ func hoverOf(columns []column) hover {
 	h.add("late answers", "late", columns, func(c *column) string { return notZero(c.rate(c.Late)) })
 	for _, q := range quantiles() {
 		h.add(q.label, q.class, columns, func(c *column) string {
-			if c.Max == 0 {
-				return ""
+			if d := q.of(&c.Second); d > 0 {
+				return format.Duration(d)
 			}
-			return format.Duration(q.of(&c.Second))
+			return ""
 		})
 	}
 	h.add("in flight", "flight", columns, func(c *column) string { return format.Count(c.InFlight) })

@@ -53,10 +53,11 @@ func series() []one[int64] {
 // quantiles returns the lines of the latency chart.
 func quantiles() []one[time.Duration] {
 	return []one[time.Duration]{
-		{"max", "max", func(s *Second) time.Duration { return s.Max }},
-		{"p99", "p99", func(s *Second) time.Duration { return s.P99 }},
-		{"p90", "p90", func(s *Second) time.Duration { return s.P90 }},
-		{"p50", "p50", func(s *Second) time.Duration { return s.P50 }},
+		{"all", "p99 of all", func(s *Second) time.Duration { return s.AllLatency.P99 }},
+		{"max", "max", func(s *Second) time.Duration { return s.OKLatency.Max }},
+		{"p99", "p99", func(s *Second) time.Duration { return s.OKLatency.P99 }},
+		{"p90", "p90", func(s *Second) time.Duration { return s.OKLatency.P90 }},
+		{"p50", "p50", func(s *Second) time.Duration { return s.OKLatency.P50 }},
 	}
 }
 
@@ -202,21 +203,21 @@ func (t *timeline) outcomes() plot {
 	return p
 }
 
-// latency returns the chart of the request latencies: quantiles on top of the
-// distribution of each second.
+// latency returns the chart of the latencies: quantiles of the ok requests on top of the
+// distribution of all requests in each second.
 func (t *timeline) latency() plot {
-	p := t.plot("Request latency", "from the intended start, at the time when requests ended; the shading is the distribution")
+	p := t.plot("Latency", "of ok requests, from the intended start, at the time when they ended; the shading is the distribution of all requests")
 	least, most := math.Inf(1), 0.0
 	for i := range t.columns {
 		c := &t.columns[i]
-		if c.Max == 0 {
+		if c.AllLatency.Max == 0 {
 			continue
 		}
-		low := float64(max(c.P50, 1))
-		if len(c.Latencies) > 0 {
-			low = min(low, float64(max(c.Latencies[0][0], 1)))
+		low := float64(max(c.AllLatency.P50, 1))
+		if all := c.allLatencies(); len(all) > 0 {
+			low = min(low, float64(max(all[0][0], 1)))
 		}
-		least, most = min(least, low), max(most, float64(c.Max))
+		least, most = min(least, low), max(most, float64(c.AllLatency.Max))
 	}
 	if most == 0 {
 		least, most = float64(time.Millisecond), float64(time.Second)
@@ -225,11 +226,14 @@ func (t *timeline) latency() plot {
 	p.Y = y.Ticks
 	t.shading(&p, y)
 	for _, q := range quantiles() {
+		if q.class == "all" && t.run.Latency[LatencyAll].Count == t.run.Latency[LatencyOK].Count {
+			continue // it would hide the other line
+		}
 		p.line(q.class, q.label, t.points(y, func(c *column) float64 {
-			if c.Max == 0 {
-				return math.NaN()
+			if d := q.of(&c.Second); d > 0 {
+				return float64(d)
 			}
-			return float64(q.of(&c.Second))
+			return math.NaN()
 		}))
 	}
 	return p
@@ -248,7 +252,7 @@ func (t *timeline) shading(p *plot, y chart.Scale) {
 		c := &t.columns[i]
 		var rows [shadeRows]int64
 		var all int64
-		for _, b := range c.Latencies {
+		for _, b := range c.allLatencies() {
 			rows[min(int(y.At(float64(b[0]))/100*shadeRows), shadeRows-1)] += b[1]
 			all += b[1]
 		}
@@ -303,10 +307,10 @@ func quantilePlot(r *Run) plot {
 	p := plot{Title: "Latency distribution", Note: "latency by percentile; each additional nine has the same width"}
 	var lines []one[time.Duration]
 	least, most, count := math.Inf(1), 0.0, int64(0)
-	for _, name := range [][2]string{{"request", "request"}, {"attempt", "attempt"}, {"late_by", "late by"}} {
-		if l := r.Latency[name[0]]; l.Count > 0 {
-			lines = append(lines, one[time.Duration]{class: name[0], label: name[1]})
-			least, most, count = min(least, float64(max(l.Min, 1))), max(most, float64(l.Max)), max(count, l.Count)
+	for _, row := range latencyRows(r) {
+		if row.Count > 0 {
+			lines = append(lines, one[time.Duration]{class: row.name, label: row.label})
+			least, most, count = min(least, float64(max(row.Min, 1))), max(most, float64(row.Max)), max(count, row.Count)
 		}
 	}
 	if len(lines) == 0 {
@@ -316,7 +320,7 @@ func quantilePlot(r *Run) plot {
 	p.X, p.Y = x.Ticks, y.Ticks
 	for _, line := range lines {
 		if path := quantilePath(r.Latency[line.class], x, y, count); path != "" {
-			p.add(line.class, line.label, "line", path)
+			p.add("latency-"+line.class, line.label, "line", path)
 		}
 	}
 	return p

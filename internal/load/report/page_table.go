@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/chart"
 	"github.com/msctl/msctl/internal/load/format"
 )
@@ -26,6 +27,7 @@ type tableRow struct {
 	Badge            badge
 	Took             string
 	After, Amplified string
+	PerSecond, All   string // goodput, and p99 of all requests
 	Figures          []figure
 }
 
@@ -84,7 +86,7 @@ func (d *Document) table() *tableView {
 
 func (d *Document) tableRow(e *Experiment, i int, metrics []cellMetric) tableRow {
 	c := e.Cells[i]
-	row := tableRow{Cell: c, Best: i == e.Best, Badge: badgeOf(c.Verdict), Took: "–", After: "–", Amplified: "–"}
+	row := tableRow{Cell: c, Best: i == e.Best, Badge: badgeOf(c.Verdict), Took: "–", After: "–", Amplified: "–", PerSecond: format.Rate(c.GoodputRate), All: c.allP99()}
 	switch c.Verdict {
 	case recovered:
 		row.Took = format.Seconds(c.Recovery)
@@ -123,7 +125,7 @@ func metricsOf(e *Experiment) []cellMetric {
 	span := max(longest-shortest, math.Log(4)) // what is close together is alike
 	return []cellMetric{
 		{"goodput", func(c *Cell) string { return format.Percent(c.Goodput) }, func(c *Cell) float64 { return c.Goodput }},
-		{"p99", func(c *Cell) string { return format.Duration(c.P99) }, func(c *Cell) float64 {
+		{"p99", (*Cell).p99, func(c *Cell) float64 {
 			return 1 - (math.Log(float64(max(c.P99, 1)))-shortest)/span
 		}},
 		{"amplification", func(c *Cell) string { return fmt.Sprintf("%.2f", c.Amplification) }, func(c *Cell) float64 {
@@ -197,8 +199,8 @@ func runName(r *Run, i int) string {
 }
 
 func panelNote(r *Run) string {
-	if took, ok := recovery(r, unitDuration); ok {
-		return fmt.Sprintf("in %.1f s", took/1e9)
+	if took, ok := r.Recovery(); ok {
+		return "in " + format.Seconds(took)
 	}
-	return fmt.Sprintf("%s ok, ×%.2f attempts", format.Percent(r.share("ok")), r.Attempts.Amplification)
+	return fmt.Sprintf("%s ok, ×%.2f attempts", format.Percent(r.Share(load.OK)), r.Attempts.Amplification)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -84,15 +85,15 @@ func checkReal(t *testing.T, res *load.Result, r *report.Run) {
 	}
 	for _, s := range r.Seconds {
 		ok += s.OK
-		for _, b := range s.Latencies {
+		for _, b := range slices.Concat(s.Latencies, s.FailedLatencies) {
 			latencies += b[1]
 		}
 	}
 	if r.Offered != 600 || due != 600 || r.Outcomes["ok"] != answered || ok != answered {
 		t.Errorf("offered %d, due %d; ok %d, of the cohorts %d, of the seconds %d", r.Offered, due, r.Outcomes["ok"], answered, ok)
 	}
-	if latencies != r.Latency["request"].Count || latencies != res.Request.Count {
-		t.Errorf("the seconds have %d latencies, the run %d", latencies, r.Latency["request"].Count)
+	if latencies != r.Latency[report.LatencyAll].Count || latencies != res.All.Count {
+		t.Errorf("the seconds have %d latencies, the run %d", latencies, r.Latency[report.LatencyAll].Count)
 	}
 	if len(r.Messages) != 2 || r.Messages[0].Offered+r.Messages[1].Offered != 600 || r.Outcomes["error"] != r.Messages[1].Offered {
 		t.Errorf("messages %+v", r.Messages)

@@ -5,14 +5,28 @@
 // file gives the same reports as the run itself.
 package report
 
+import "slices"
+
 // Hold checks the runs against thresholds and replaces the document's results. With
 // several runs, a threshold is met if every run meets it, and the measured value is
-// that of the worst run.
+// that of the worst run. The run that tries a suggestion does not count.
 func (d *Document) Hold(thresholds []Threshold) {
+	runs := slices.DeleteFunc(slices.Clone(d.Runs), func(r Run) bool { return r.Cell == TriedCell })
 	d.Thresholds = make([]ThresholdResult, 0, len(thresholds))
 	for _, t := range thresholds {
-		d.Thresholds = append(d.Thresholds, t.check(d.Runs))
+		d.Thresholds = append(d.Thresholds, t.check(runs))
 	}
+}
+
+// FailedRun returns the first run in which nothing succeeded, or nil. The run that tries a
+// suggestion does not count.
+func (d *Document) FailedRun() *Run {
+	for i := range d.Runs {
+		if r := &d.Runs[i]; r.Failed() && r.Cell != TriedCell {
+			return r
+		}
+	}
+	return nil
 }
 
 // Crossed returns the thresholds that were not met.

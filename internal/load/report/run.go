@@ -3,6 +3,7 @@ package report
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/load"
@@ -16,6 +17,10 @@ type About struct {
 	// Pattern is the pattern's route, or the name of the scenario; Target is where it was
 	// sent; Load describes the load briefly: "500/s for 10s".
 	Pattern, Target, Load string
+	// Data is a digest of what is sent, and Loopback is set if the target is on this
+	// machine.
+	Data     string
+	Loopback bool
 	// Connections is the number of connections.
 	Connections int
 	// Seed is the plan's.
@@ -29,24 +34,41 @@ type About struct {
 // NewRun converts a result to a run of a document. It returns an error if a histogram
 // cannot be encoded.
 func NewRun(res *load.Result, about About) (Run, error) {
-	latency, err := latencies(res)
-	if err != nil {
+	r := Figures(res, about)
+	if err := encode(r.Latency, distributions(&res.Distributions)); err != nil {
 		return Run{}, err
 	}
+	for i := range r.Messages {
+		m := &res.Messages[i]
+		if err := encode(r.Messages[i].Latency, messageDistributions(m)); err != nil {
+			return Run{}, err
+		}
+	}
+	r.series(res)
+	return r, nil
+}
+
+// Figures converts a result to a run without its time series and complete histograms:
+// all that a threshold reads.
+func Figures(res *load.Result, about About) Run {
 	t := &res.Totals
 	r := Run{
 		Name: about.Name, Cell: about.Cell, Pattern: about.Pattern, Target: about.Target, Load: about.Load,
-		Connections: about.Connections, Seed: about.Seed, Faults: about.Faults,
+		Data: about.Data, Loopback: about.Loopback, Connections: about.Connections, Seed: about.Seed, Faults: about.Faults,
 		Started: res.Started, Stopped: res.Stopped, Policy: NewPolicy(res.Policy),
-		Elapsed: res.Elapsed, Warmup: res.Warmup, Counted: res.Counted, Rate: res.Rate, Users: res.Users,
+		Elapsed: res.Elapsed, Warmup: res.Warmup, Counted: res.Counted, Served: res.Served, Rate: res.Rate, Users: res.Users,
 		Offered: t.Offered, Outcomes: outcomes(t.Outcomes[:]), CutShort: t.CutShort,
 		Goodput: res.Goodput(), OfferedRate: res.OfferedRate(),
-		Attempts: attempts(t, about.LateUnknown), Latency: latency,
+		OnTime: t.OnTime, Objective: Objective(res.Objective), Backlog: Backlog(res.Backlog),
+		BytesSent: t.BytesSent, BytesReceived: t.BytesReceived,
+		Attempts: attempts(t, about.LateUnknown), Latency: map[string]Latency{},
 		CohortStep: res.CohortStep, Verdict: res.Verdict.String(),
 	}
+	for name, h := range distributions(&res.Distributions) {
+		r.Latency[name] = latency(h)
+	}
 	r.lists(res)
-	r.series(res)
-	return r, nil
+	return r
 }
 
 // NewDocument returns a document with the runs. tool is the program that made them,
@@ -61,16 +83,57 @@ func NewDocument(kind Kind, tool, command string, runs ...Run) *Document {
 	return d
 }
 
-// Merge returns a document with the runs of all documents, for one report or for
-// one side of a comparison of repeated runs. Everything else is copied from the
-// first document.
+// Merge returns a document with the runs of all documents, for one report. Thresholds are
+// checked against all runs. What differs between the documents and applies to one of them
+// only, such as the machine, is left out.
 func Merge(first *Document, others ...*Document) *Document {
+	if len(others) == 0 {
+		return first
+	}
 	merged := *first
 	merged.Runs = slices.Clone(first.Runs)
+	commands, thresholds := []string{first.Command}, slices.Clone(first.Thresholds)
 	for _, d := range others {
 		merged.Runs = append(merged.Runs, d.Runs...)
+		commands, thresholds = append(commands, d.Command), append(thresholds, d.Thresholds...)
+		if d.Machine != first.Machine {
+			merged.Machine = Machine{}
+		}
+		if d.Tool != first.Tool {
+			merged.Tool = "several versions of msctl"
+		}
+		if d.Started.Before(merged.Started) {
+			merged.Started = d.Started
+		}
 	}
+	merged.Command = strings.Join(different(commands), "\n")
+	merged.Hold(parsed(thresholds))
+	merged.Suggestion = Suggest(&merged)
 	return &merged
+}
+
+// different returns the texts that differ, without empty ones, in their order.
+func different(texts []string) (list []string) {
+	for _, text := range texts {
+		if text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// parsed returns the thresholds of results, each once.
+func parsed(results []ThresholdResult) (list []Threshold) {
+	var texts []string
+	for _, r := range results {
+		texts = append(texts, r.Text)
+	}
+	for _, text := range different(texts) {
+		if t, err := ParseThreshold(text); err == nil { // otherwise the file was edited
+			list = append(list, t)
+		}
+	}
+	return list
 }
 
 // ThisMachine describes the machine that the program runs on.
@@ -95,27 +158,48 @@ func attempts(t *load.Totals, lateUnknown bool) Attempts {
 	}
 }
 
-// latencies returns the four distributions of a run by name.
-func latencies(res *load.Result) (map[string]Latency, error) {
-	all := map[string]Latency{}
-	for name, h := range map[string]*load.Histogram{
-		"request": res.RequestHistogram, "attempt": res.AttemptHistogram, "late_by": res.LatenessHistogram, "lag": res.LagHistogram,
-	} {
+// distributions returns the distributions of a run by name.
+func distributions(d *load.Distributions) map[string]*load.Histogram {
+	return map[string]*load.Histogram{
+		LatencyOK: d.OK, LatencyAll: d.All, LatencyAttempt: d.Attempt, LatencyAttemptAll: d.AttemptAll,
+		LatencyLateBy: d.Lateness, LatencyLag: d.Lag,
+	}
+}
+
+func messageDistributions(m *load.MessageTotals) map[string]*load.Histogram {
+	return map[string]*load.Histogram{LatencyOK: orEmpty(m.OK), LatencyAll: orEmpty(m.All)}
+}
+
+// orEmpty returns an empty histogram for nil.
+func orEmpty(h *load.Histogram) *load.Histogram {
+	if h == nil {
+		return load.NewHistogram()
+	}
+	return h
+}
+
+// latency returns the figures of a distribution.
+func latency(h *load.Histogram) Latency {
+	s := h.Summary()
+	l := Latency{Count: s.Count, Min: s.Min, Mean: s.Mean, P50: s.P50, P90: s.P90, P95: s.P95, P99: s.P99, P999: s.P999, Max: s.Max}
+	for _, b := range h.Spread() {
+		l.Spread = append(l.Spread, [2]int64{int64(b.UpTo), b.Count})
+	}
+	return l
+}
+
+// encode adds the complete histograms.
+func encode(all map[string]Latency, histograms map[string]*load.Histogram) error {
+	for name, h := range histograms {
 		text, err := h.Encode()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		l := h.Summary()
-		entry := Latency{
-			Count: l.Count, Min: l.Min, Mean: l.Mean, P50: l.P50, P90: l.P90, P95: l.P95, P99: l.P99, P999: l.P999, Max: l.Max,
-			HDR: text,
-		}
-		for _, b := range h.Spread() {
-			entry.Spread = append(entry.Spread, [2]int64{int64(b.UpTo), b.Count})
-		}
-		all[name] = entry
+		l := all[name]
+		l.HDR = text
+		all[name] = l
 	}
-	return all, nil
+	return nil
 }
 
 // lists sets the errors, messages, changes, and triggers.
@@ -123,11 +207,13 @@ func (r *Run) lists(res *load.Result) {
 	for _, e := range res.Errors {
 		r.Errors = append(r.Errors, ErrorCount{e.Outcome.String(), e.Status, e.Text, e.Count})
 	}
-	for _, m := range res.Messages {
-		r.Messages = append(r.Messages, Message{
-			Name: m.Name, Offered: m.Offered, Attempts: m.Attempts, Outcomes: outcomes(m.Outcomes[:]),
-			P50: m.Request.P50, P99: m.Request.P99, Max: m.Request.Max,
-		})
+	for i := range res.Messages {
+		m := &res.Messages[i]
+		one := Message{Name: m.Name, Offered: m.Offered, Attempts: m.Attempts, Outcomes: outcomes(m.Outcomes[:]), Latency: map[string]Latency{}}
+		for name, h := range messageDistributions(m) {
+			one.Latency[name] = latency(h)
+		}
+		r.Messages = append(r.Messages, one)
 	}
 	for _, m := range res.Marks {
 		r.Changes = append(r.Changes, Change{m.At, m.Text})
@@ -135,7 +221,8 @@ func (r *Run) lists(res *load.Result) {
 	for _, c := range res.Recoveries {
 		r.Triggers = append(r.Triggers, Trigger{
 			At: c.Trigger.At, Length: c.Trigger.Length, Text: c.Trigger.Text, Verdict: c.Verdict.String(), Took: c.Took,
-			Before: c.Before, During: c.During, After: c.After, Amplified: c.Amplified, Why: c.Why,
+			Before: c.Before, During: c.During, After: c.After, LateDuring: c.LateDuring, LateAfter: c.LateAfter,
+			Amplified: c.Amplified, Why: c.Why,
 		})
 	}
 }
@@ -147,40 +234,82 @@ func (r *Run) series(res *load.Result) {
 			At: p.At, Offered: p.Offered, Attempts: p.Attempts, Late: p.Late, InFlight: p.InFlight,
 			OK: p.Outcomes[load.OK], Error: p.Outcomes[load.Error], Timeout: p.Outcomes[load.Timeout],
 			Lost: p.Outcomes[load.Unreachable] + p.Outcomes[load.Reset], Shed: p.Outcomes[load.Shed],
-			P50: p.P50, P90: p.P90, P99: p.P99, Max: p.Max, Lag: p.Lag, CPU: p.CPU, GC: p.GC, Doubtful: p.Doubtful(),
+			OKLatency: Quantiles{p.P50, p.P90, p.P99, p.Max}, AllLatency: Quantiles(p.All),
+			Lag: p.Lag, CPU: p.CPU, GC: p.GC, Starved: p.Starved, Jump: p.Jump, Doubtful: p.Doubtful(),
 		}
 		if s.Doubtful {
 			r.Doubtful++
 		}
 		if i < len(res.Sketches) {
-			for _, b := range res.Sketches[i] {
-				s.Latencies = append(s.Latencies, [2]int64{int64(b.Value), b.Count})
-			}
+			of := &res.Sketches[i]
+			s.Latencies, s.FailedLatencies, s.AttemptLatencies = pairs(of.OK), pairs(of.Failed), pairs(of.Attempt)
 		}
 		r.Seconds = append(r.Seconds, s)
 	}
 	for _, c := range res.Cohorts {
-		r.Cohorts = append(r.Cohorts, [2]int64{c.Due, c.OK})
+		r.Cohorts = append(r.Cohorts, [3]int64{c.Due, c.OK, c.OnTime})
 	}
+}
+
+func pairs(sketch load.Sketch) (list [][2]int64) {
+	for _, b := range sketch {
+		list = append(list, [2]int64{int64(b.Value), b.Count})
+	}
+	return list
 }
 
 // failed returns how many requests of the second ended neither ok nor shed.
 func (s *Second) failed() int64 { return s.Error + s.Timeout + s.Lost }
 
-// finished returns how many requests have an outcome.
-func (r *Run) finished() (n int64) {
-	for _, v := range r.Outcomes {
+// Share returns the share of the run's requests that have an outcome: the definition for
+// all reports.
+func (r *Run) Share(outcomes ...load.Outcome) float64 { return shareOf(r.Outcomes, outcomes...) }
+
+// Share returns the share of the message's requests that have an outcome.
+func (m *Message) Share(outcomes ...load.Outcome) float64 { return shareOf(m.Outcomes, outcomes...) }
+
+// shareOf returns the share of requests with one of some outcomes; 0 without requests.
+func shareOf(counts map[string]int64, outcomes ...load.Outcome) float64 {
+	all := sumOf(counts)
+	if all == 0 {
+		return 0
+	}
+	return float64(countOf(counts, outcomes...)) / float64(all)
+}
+
+func countOf(counts map[string]int64, outcomes ...load.Outcome) (n int64) {
+	for _, o := range outcomes {
+		n += counts[o.String()]
+	}
+	return n
+}
+
+func sumOf(counts map[string]int64) (n int64) {
+	for _, v := range counts {
 		n += v
 	}
 	return n
 }
 
-// share returns an outcome's share of the finished requests.
-func (r *Run) share(outcome string) float64 {
-	if n := r.finished(); n > 0 {
-		return float64(r.Outcomes[outcome]) / float64(n)
+// OnTimeShare returns the share of the run's requests that were answered on time. ok is
+// false if the run has no objective.
+func (r *Run) OnTimeShare() (share float64, ok bool) {
+	if r.Objective.Limit == 0 || r.Offered == 0 {
+		return 0, false
 	}
-	return 0
+	return float64(r.OnTime) / float64(r.Offered), true
+}
+
+// Failed reports whether no request succeeded.
+func (r *Run) Failed() bool { return r.Outcomes[load.OK.String()] == 0 }
+
+// Recovery returns the longest recovery time. ok is false if the run did not recover, or
+// had no trigger.
+func (r *Run) Recovery() (took time.Duration, ok bool) {
+	for _, t := range r.Triggers {
+		took = max(took, t.Took)
+	}
+	return took, r.Verdict == recovered
 }
 
 // answers returns the number of replies from the service.

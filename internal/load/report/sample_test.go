@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,9 +51,11 @@ func hold(t *testing.T, d *report.Document, texts ...string) {
 // emptyResult returns a result without requests.
 func emptyResult() *load.Result {
 	return &load.Result{
-		Started:          began(),
-		RequestHistogram: load.NewHistogram(), AttemptHistogram: load.NewHistogram(),
-		LatenessHistogram: load.NewHistogram(), LagHistogram: load.NewHistogram(),
+		Started: began(),
+		Distributions: load.Distributions{
+			OK: load.NewHistogram(), All: load.NewHistogram(), Attempt: load.NewHistogram(), AttemptAll: load.NewHistogram(),
+			Lateness: load.NewHistogram(), Lag: load.NewHistogram(),
+		},
 	}
 }
 
@@ -61,20 +64,29 @@ func thousand() *load.Result {
 	res := emptyResult()
 	res.Seconds = []load.Point{
 		{Offered: 500, Attempts: 520, Outcomes: counts(490, 5, 5), Lag: 20 * ms, CPU: 0.25, GC: 200 * time.Microsecond},
-		{At: time.Second, Offered: 503, Attempts: 580, Outcomes: counts(480, 15, 5, 0, 0, 3), P50: 7, P90: 8, P99: 9, Max: 10, InFlight: 2},
+		{
+			At: time.Second, Offered: 503, Attempts: 580, Outcomes: counts(480, 15, 5, 0, 0, 3), InFlight: 2,
+			P50: 7, P90: 8, P99: 9, Max: 10, All: load.Quantiles{P50: 17, P90: 18, P99: 19, Max: 20},
+		},
 	}
+	d := &res.Distributions
 	for i := range 1000 {
-		res.RequestHistogram.Record(time.Duration(i+1) * ms)
-		res.AttemptHistogram.Record(time.Duration(i+1) * 10 * time.Microsecond)
+		request, attempt := time.Duration(i+1)*ms, time.Duration(i+1)*10*time.Microsecond
+		d.All.Record(request)
+		d.AttemptAll.Record(attempt)
+		if i < 970 { // the slowest failed
+			d.OK.Record(request)
+			d.Attempt.Record(attempt)
+		}
 	}
-	res.LatenessHistogram.Record(50 * ms)
-	res.LagHistogram.Record(80 * time.Microsecond)
+	d.Lateness.Record(50 * ms)
+	d.Lag.Record(80 * time.Microsecond)
 	s := &res.Snapshot
-	s.Phase, s.Rate, s.Elapsed, s.Planned, s.Counted = load.Finished, 500, 2100*ms, 2*time.Second, 2*time.Second
+	s.Phase, s.Rate, s.Elapsed, s.Planned, s.Counted, s.Served = load.Finished, 500, 2100*ms, 2*time.Second, 2*time.Second, 2*time.Second
 	s.Policy = policy.Recommended().Settings()
-	s.Request, s.Attempt = res.RequestHistogram.Summary(), res.AttemptHistogram.Summary()
-	s.Lateness, s.Lag = res.LatenessHistogram.Summary(), res.LagHistogram.Summary()
-	s.Totals = load.Totals{Offered: 1003, Attempts: 1100, Retries: 97, Hedges: 4, OverBudget: 2, OutOfTime: 1, Used: 990, Discarded: 60, Late: 1, Lost: 9}
+	s.Backlog = load.Backlog{Peak: 40, AtEnd: 2, Drain: 100 * ms, Answered: 495}
+	summarize(res)
+	s.Totals = load.Totals{Offered: 1003, Attempts: 1100, Retries: 97, Hedges: 4, OverBudget: 2, OutOfTime: 1, Used: 990, Discarded: 60, Late: 1, Lost: 9, BytesSent: 12_345, BytesReceived: 4_567_890}
 	copy(s.Totals.Outcomes[:], []int64{970, 20, 10, 0, 0, 3})
 	s.Errors = []load.ErrorCount{
 		{Outcome: load.Error, Status: 503, Text: "busy", Count: 20},
@@ -83,6 +95,14 @@ func thousand() *load.Result {
 	}
 	s.Marks = []load.Mark{{At: 1200 * ms, Text: "rate 500/s"}}
 	return res
+}
+
+// summarize sets the figures of a result's distributions.
+func summarize(res *load.Result) {
+	d, s := &res.Distributions, &res.Snapshot
+	s.OK, s.All = d.OK.Summary(), d.All.Summary()
+	s.Attempt, s.AttemptAll = d.Attempt.Summary(), d.AttemptAll.Summary()
+	s.Lateness, s.Lag = d.Lateness.Summary(), d.Lag.Summary()
 }
 
 // counts returns the outcomes of a point, in order.
@@ -120,67 +140,85 @@ func (s story) play() *load.Result {
 	res := emptyResult()
 	random := rand.New(rand.NewPCG(1, 2))
 	res.Policy = s.policy.Settings()
-	res.Rate, res.Phase, res.Elapsed, res.Planned, res.Counted = 60, load.Finished, 31*time.Second, 30*time.Second, 30*time.Second
+	res.Rate, res.Phase, res.Elapsed, res.Planned, res.Counted, res.Served = 60, load.Finished, 31*time.Second, 30*time.Second, 30*time.Second, 30*time.Second
+	res.Objective = load.Objective{Limit: 100 * ms, P95: 25 * ms}
 	res.CohortStep = 250 * ms
 	for second := range 30 {
-		p, latencies := s.second(second, random)
-		for _, d := range latencies {
-			res.RequestHistogram.Record(d)
+		p, ok, failed := s.second(second, random)
+		d := &res.Distributions
+		for _, l := range ok {
+			d.OK.Record(l)
+			d.All.Record(l)
 		}
+		for _, l := range failed {
+			d.All.Record(l)
+		}
+		var attempts []time.Duration
 		for range p.OK() {
-			res.AttemptHistogram.Record(s.draw(random, s.latency))
+			attempts = append(attempts, s.draw(random, s.latency))
+		}
+		for _, l := range attempts {
+			d.Attempt.Record(l)
+			d.AttemptAll.Record(l)
 		}
 		for range p.Late {
-			res.LatenessHistogram.Record(s.draw(random, 900*ms))
+			d.Lateness.Record(s.draw(random, 900*ms))
 		}
 		for range p.Offered {
-			res.LagHistogram.Record(s.draw(random, 60*time.Microsecond))
+			d.Lag.Record(s.draw(random, 60*time.Microsecond))
 		}
 		res.Seconds = append(res.Seconds, p)
-		res.Sketches = append(res.Sketches, sketch(latencies))
+		res.Sketches = append(res.Sketches, load.Sketches{OK: sketch(ok), Failed: sketch(failed), Attempt: sketch(attempts)})
 		addTotals(&res.Totals, &p)
 		for range 4 {
-			res.Cohorts = append(res.Cohorts, load.Cohort{Due: p.Offered / 4, Ended: p.Offered / 4, OK: p.OK() / 4})
+			res.Cohorts = append(res.Cohorts, load.Cohort{Due: p.Offered / 4, Ended: p.Offered / 4, OK: p.OK() / 4, OnTime: p.OK() / 4})
 		}
 	}
-	res.Request, res.Attempt = res.RequestHistogram.Summary(), res.AttemptHistogram.Summary()
-	res.Lateness, res.Lag = res.LatenessHistogram.Summary(), res.LagHistogram.Summary()
+	summarize(res)
+	res.Totals.OnTime = res.Totals.Outcomes[load.OK]
 	res.Errors = []load.ErrorCount{{Outcome: load.Timeout, Text: "no answer in time", Count: res.Totals.Outcomes[load.Timeout]}}
 	s.judge(res)
 	return res
 }
 
-// second returns one second of the story, and the latencies of the requests that ended
-// in it.
-func (s story) second(i int, random *rand.Rand) (p load.Point, latencies []time.Duration) {
+// second returns one second of the story, and the latencies of the requests that ended in
+// it, ok and failed.
+func (s story) second(i int, random *rand.Rand) (p load.Point, ok, failed []time.Duration) {
 	p = load.Point{At: time.Duration(i) * time.Second, Offered: 60, Lag: s.draw(random, 300*time.Microsecond), CPU: 0.06, GC: 90 * time.Microsecond}
 	stalled := i >= 10 && (s.back == 0 || i < 14+s.back)
 	if !stalled {
 		p.Outcomes = counts(60)
 		p.Attempts, p.InFlight = 60, 2
 		for range 60 {
-			latencies = append(latencies, s.draw(random, s.latency))
+			ok = append(ok, s.draw(random, s.latency))
 		}
 		if i == 3 {
 			p.Lag = 14 * ms
 		}
 	} else {
-		ok := int64(random.IntN(3))
-		p.Outcomes = counts(ok, 0, 60-ok)
+		n := random.IntN(3)
+		p.Outcomes = counts(int64(n), 0, int64(60-n))
 		p.Attempts, p.InFlight = int64(60*s.perCall)+int64(random.IntN(8)), 70
 		if i >= 14 {
 			p.Late = p.Attempts / 3
 		}
 		for range 60 {
-			latencies = append(latencies, time.Duration(float64(s.policy.Longest())*(0.93+0.1*random.Float64())))
+			failed = append(failed, time.Duration(float64(s.policy.Longest())*(0.93+0.1*random.Float64())))
 		}
+		ok, failed = failed[:n:n], failed[n:]
 	}
+	q := quantiles(ok)
+	p.P50, p.P90, p.P99, p.Max = q.P50, q.P90, q.P99, q.Max
+	p.All = quantiles(slices.Concat(ok, failed))
+	return p, ok, failed
+}
+
+func quantiles(latencies []time.Duration) load.Quantiles {
 	h := load.NewHistogram()
 	for _, d := range latencies {
 		h.Record(d)
 	}
-	p.P50, p.P90, p.P99, p.Max = h.Quantile(0.5), h.Quantile(0.9), h.Quantile(0.99), h.Quantile(1)
-	return p, latencies
+	return load.Quantiles{P50: h.Quantile(0.5), P90: h.Quantile(0.9), P99: h.Quantile(0.99), Max: h.Quantile(1)}
 }
 
 // draw draws a latency around a median, with a long tail.
@@ -196,7 +234,7 @@ func sketch(latencies []time.Duration) (s load.Sketch) {
 	}
 	left := int64(len(latencies))
 	for q := 0.05; q < 1.04 && left > 0; q += 0.05 {
-		n := min(left, int64(len(latencies)/20))
+		n := min(left, max(int64(len(latencies)/20), 1))
 		s = append(s, load.SketchBucket{Value: h.Quantile(min(q, 1)), Count: n})
 		left -= n
 	}
@@ -219,11 +257,11 @@ func (s story) judge(res *load.Result) {
 	r := load.Recovery{
 		Trigger: load.Trigger{At: 10 * time.Second, Length: 4 * time.Second, Text: "stall 4s"},
 		Verdict: load.Recovered, Took: time.Duration(s.back)*time.Second + 200*ms, Before: 1, During: 0.02, After: 1, Amplified: 1,
-		Why: fmt.Sprintf("goodput was back at 95 %% of what it was %d.2 s after the trigger, and stayed", s.back),
+		Why: fmt.Sprintf("on-time goodput was back at 95 %% of what it was %d.2 s after the trigger, and stayed", s.back),
 	}
 	if s.back == 0 {
 		r.Verdict, r.Took, r.After, r.Amplified = load.Collapsed, 0, 0.01, s.perCall
-		r.Why = fmt.Sprintf("16 s after the trigger ended, goodput was at 1%% of its earlier level, with %.1f attempts per request", s.perCall)
+		r.Why = fmt.Sprintf("16 s after the trigger ended, on-time goodput was at 1%% of its earlier level, with %.1f attempts per request", s.perCall)
 	}
 	res.Recoveries, res.Verdict = []load.Recovery{r}, r.Verdict
 }
@@ -259,21 +297,17 @@ func collapse(t *testing.T) *report.Document {
 	}
 	d := document(report.KindCollapse, runs...)
 	d.Experiment, d.Command = e, "msctl bench --demo"
+	fits, tried := report.NewPolicy(policy.Recommended().Settings()), e.Cells[4]
 	d.Suggestion = &report.Suggestion{
-		Policy: report.NewPolicy(policy.Recommended().Settings()),
-		Why:    "p99.9 of 12,000 requests was 38.0ms; a timeout of 200ms would have cut off none of them",
+		Policy: &fits, Why: "p99.9 of 12,000 ok replies was 38.0ms", Tried: &tried,
+		Basis: &report.Basis{Replies: 12_000, Length: 100 * time.Second, Tail: 38 * ms, Quantile: 0.999, Loopback: true},
 	}
 	return d
 }
 
 func cellOf(r *report.Run, values ...string) report.Cell {
-	c := report.Cell{
-		Values: values, Policy: r.Policy, Runs: 1, Goodput: float64(r.Outcomes["ok"]) / float64(r.Offered), GoodputRate: r.Goodput,
-		P99: r.Latency["request"].P99, Amplification: r.Attempts.Amplification, Wasted: r.Attempts.Wasted, Verdict: r.Verdict,
-	}
-	for _, t := range r.Triggers {
-		c.Recovery = max(c.Recovery, t.Took)
-	}
+	c := report.CellOf(r)
+	c.Values = values
 	return c
 }
 

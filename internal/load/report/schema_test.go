@@ -125,7 +125,7 @@ func optional(name string) bool {
 	var list []string
 	for _, of := range []any{
 		report.Document{}, report.Run{}, report.Policy{}, report.Attempts{}, report.ErrorCount{}, report.Second{},
-		report.Trigger{}, report.Experiment{}, report.Cell{}, report.ThresholdResult{},
+		report.Trigger{}, report.Experiment{}, report.Cell{}, report.Suggestion{}, report.ThresholdResult{},
 	} {
 		for i := range reflect.TypeOf(of).NumField() {
 			if tag, ok := strings.CutSuffix(reflect.TypeOf(of).Field(i).Tag.Get("json"), ",omitempty"); ok {
@@ -150,7 +150,8 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		"machine": report.Machine{}, "run": report.Run{}, "policy": report.Policy{}, "attempts": report.Attempts{},
 		"latency": report.Latency{}, "error": report.ErrorCount{}, "message": report.Message{}, "second": report.Second{},
 		"change": report.Change{}, "trigger": report.Trigger{}, "experiment": report.Experiment{}, "axis": report.Axis{},
-		"cell": report.Cell{}, "suggestion": report.Suggestion{}, "threshold": report.ThresholdResult{},
+		"cell": report.Cell{}, "suggestion": report.Suggestion{}, "basis": report.Basis{}, "quantiles": report.Quantiles{}, "objective": report.Objective{}, "backlog": report.Backlog{},
+		"fault": report.Fault{}, "threshold": report.ThresholdResult{},
 	}
 	s.object.check(t, "document", report.Document{})
 	for name, of := range types {

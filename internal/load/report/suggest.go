@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -10,22 +11,30 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
+// The evidence that a suggestion requires, and the rules by which it is made.
 const (
-	// minReplies is the number of replies from a healthy service that a suggestion
-	// requires.
-	minReplies = 200
+	// minReplies is the number of ok replies, and minLength the time in which they arrived.
+	// If the client and the service share a machine, it is minLoopback: the slow moments of
+	// a network are missing, and those of the machine are rare.
+	minReplies  = 1000
+	minLength   = 10 * time.Second
+	minLoopback = time.Minute
 	// maxGivenUp is the largest share of requests without a reply from a service that
-	// counts as healthy.
+	// counts as healthy, and maxFailing that of replies that are errors.
 	maxGivenUp = 0.01
+	maxFailing = 0.05
 	// growing is how many times longer latencies must be at the end of a run than at
 	// its start for the service's queue to count as growing.
 	growing = 3
 	// queueing is how many times longer than before a trigger latencies must be after
 	// it for the service's queue to count as not drained yet.
 	queueing = 2
-	// minTimeout is the shortest suggested timeout: a garbage collection, or a packet
-	// lost within a data center, is not a failure.
-	minTimeout = 50 * time.Millisecond
+	// The timeout is timeoutFactor times the tail of the attempt latencies, and at least
+	// minTimeout: a garbage collection, or a packet lost within a data center, is not a
+	// failure.
+	tailQuantile  = 0.999
+	timeoutFactor = 3
+	minTimeout    = 50 * time.Millisecond
 	// budgetUnknown is the budget without a known capacity, and maxBudget the largest
 	// one with it.
 	budgetUnknown = 0.1
@@ -35,96 +44,160 @@ const (
 	maxUtilization = 0.9
 )
 
-// Suggest returns the policy that fits the measurements while the service was healthy:
-// an attempt timeout that a healthy service meets, and as many retries as it has
-// capacity for. Seconds from the start of a trigger to the recovery from it do not
-// count. It returns nil if the other seconds have fewer than 200 replies, or if the
-// service was not healthy in them.
+// Suggest returns what a document suggests. In an experiment, nothing better is known than
+// what was measured, unless the Candidate has been tried in it, too.
 func Suggest(d *Document) *Suggestion {
-	if d == nil {
+	if d == nil || len(d.Runs) == 0 {
 		return nil
 	}
+	if e := d.Experiment; e != nil {
+		if e.Best < 0 {
+			return &Suggestion{Why: "no policy of this experiment did well"}
+		}
+		return &Suggestion{Why: "the best policy is the one that was measured, ★ " + e.name(e.Best)}
+	}
+	if len(d.distinct(func(r *Run) string { return r.Pattern + r.Target + r.Policy.Text })) > 1 {
+		return &Suggestion{Why: "the runs differ"}
+	}
+	return Candidate(d)
+}
+
+// Candidate returns the policy that fits the measurements while the service was healthy:
+// an attempt timeout that a healthy service meets, and as many retries as it has capacity
+// for; or the reason why there is none. Seconds from the start of a trigger to the recovery
+// from it do not count.
+func Candidate(d *Document) *Suggestion {
 	h := healthyOf(d)
-	if h == nil {
-		return nil
+	if why := h.doubt(d.Experiment != nil); why != "" {
+		return &Suggestion{Why: why}
 	}
-	timeout, why := h.timeout()
+	basis := h.basis()
+	if basis.Tail == 0 {
+		return &Suggestion{Why: "more than one in a thousand replies arrived after its timeout, so how slow the service may be was not measured: use a longer --timeout"}
+	}
+	timeout := nice(max(timeoutFactor*basis.Tail, minTimeout))
 	s := policy.Settings{Timeout: timeout, Deadline: h.deadline(timeout)}
-	budget, whyBudget := h.budget(d.Experiment)
+	budget, why := h.budget(d.Experiment)
 	if budget != (policy.Budget{}) {
 		s.Retries, s.Budget = 2, budget
 		s.Backoff, s.Jitter = policy.Exponential(nice(timeout/10), timeout), policy.FullJitter
 	} else {
 		s.Deadline = 0
 	}
-	return &Suggestion{Policy: NewPolicy(s), Why: why + "; " + whyBudget}
+	fits := NewPolicy(s)
+	return &Suggestion{Policy: &fits, Basis: &basis, Why: h.reason(&basis) + "; " + why}
 }
 
 // healthy contains the measurements while the service was healthy.
 type healthy struct {
-	// values are the request latencies in ascending order, with their counts.
+	// values are the attempt latencies of ok replies in ascending order, with their
+	// counts; count is their sum, and length the time in which they arrived.
 	values [][2]int64
 	count  int64
-	// faulted is set if there were triggers.
-	faulted bool
-	offered float64 // per second, the highest of all runs
+	length time.Duration
+	// The requests that ended, those without a reply, those with an error, and the late
+	// answers.
+	ended, givenUp, errors, late int64
+	// swelled is set if the latencies of a run kept growing, faulted if there were
+	// triggers, and loopback if the service shared the machine.
+	swelled, faulted, loopback bool
+	offered                    float64 // per second, the highest of all runs
 	// before is the shortest deadline of the runs.
 	before time.Duration
 }
 
-// healthyOf collects the measurements of all runs. It returns nil if they do not
-// suffice.
+// healthyOf collects the measurements of all runs.
 func healthyOf(d *Document) *healthy {
 	h := &healthy{}
 	counts := map[int64]int64{}
-	var ended, givenUp, late int64
 	for i := range d.Runs {
 		r := &d.Runs[i]
+		h.faulted = h.faulted || len(r.Triggers) > 0
+		h.loopback = h.loopback || r.Loopback
 		well := r.wellSeconds()
-		if swelling(well) {
+		if swelling(well) || r.Backlog.Left && len(r.Triggers) == 0 {
+			h.swelled = true
 			continue
 		}
-		h.faulted = h.faulted || len(r.Triggers) > 0
 		h.offered = max(h.offered, r.OfferedRate)
 		if p := r.Policy.Deadline; p > 0 && (h.before == 0 || p < h.before) {
 			h.before = p
 		}
-		for _, s := range well {
-			for _, b := range s.Latencies {
-				counts[b[0]] += b[1]
-				h.count += b[1]
-			}
-			ended += s.OK + s.failed() + s.Shed
-			givenUp += s.Timeout + s.Lost + s.Shed
-			late += s.Late
+		h.length += time.Duration(len(well)) * time.Second
+		for j := range well {
+			h.add(&well[j], counts)
 		}
-	}
-	if float64(givenUp) > maxGivenUp*float64(ended) {
-		return nil
 	}
 	for v, n := range counts {
 		h.values = append(h.values, [2]int64{v, n})
 	}
-	slices.SortFunc(h.values, func(a, b [2]int64) int { return int(a[0] - b[0]) })
-	if late == 0 {
-		h.dropLongest(givenUp) // without a reply, their latency is the timeout
-	}
-	if h.count < minReplies {
-		return nil
-	}
+	slices.SortFunc(h.values, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
 	return h
 }
 
-// dropLongest removes the n longest latencies.
-func (h *healthy) dropLongest(n int64) {
-	for n > 0 && len(h.values) > 0 {
-		last := &h.values[len(h.values)-1]
-		part := min(n, last[1])
-		last[1], n, h.count = last[1]-part, n-part, h.count-part
-		if last[1] == 0 {
-			h.values = h.values[:len(h.values)-1]
+func (h *healthy) add(s *Second, counts map[int64]int64) {
+	for _, b := range s.AttemptLatencies {
+		counts[b[0]] += b[1]
+		h.count += b[1]
+	}
+	h.ended += s.OK + s.failed() + s.Shed
+	h.givenUp += s.Timeout + s.Lost + s.Shed
+	h.errors += s.Error
+	h.late += s.Late
+}
+
+// doubt returns the reason why the evidence does not suffice, or "". A policy that will be
+// tried in an experiment needs less of it.
+func (h *healthy) doubt(tried bool) string {
+	share := func(n int64) float64 { return float64(n) / float64(max(h.ended, 1)) }
+	switch {
+	case h.swelled && h.count == 0:
+		return "the service was overloaded: its latencies kept growing"
+	case h.count == 0:
+		return "there was no ok reply from a healthy service"
+	case share(h.errors) > maxFailing:
+		return fmt.Sprintf("%s of the requests failed with an error, so the service was not healthy", format.Percent(share(h.errors)))
+	case share(h.givenUp) > maxGivenUp:
+		return fmt.Sprintf("%s of the requests got no reply, so the service was not healthy", format.Percent(share(h.givenUp)))
+	case h.count < minReplies:
+		return fmt.Sprintf("%s from a healthy service do not show how slow it may be: at least %s are needed",
+			format.CountedAs(h.count, "ok reply", "ok replies"), format.Count(minReplies))
+	case tried:
+		return ""
+	case h.loopback && h.length < minLoopback:
+		return fmt.Sprintf("the client and the service share this machine, and %s of a healthy service are too short to see its slow moments: run for a minute, or where the service runs", h.length)
+	case h.length < minLength:
+		return fmt.Sprintf("%s of a healthy service are too short to see its slow moments: at least %s are needed", h.length, minLength)
+	}
+	return ""
+}
+
+// basis returns the evidence. Late answers count as slower than all replies: if the tail is
+// among them, it is 0.
+func (h *healthy) basis() Basis {
+	b := Basis{Replies: h.count, Length: h.length, Quantile: tailQuantile, Loopback: h.loopback}
+	wanted, upTo := int64(math.Ceil(tailQuantile*float64(h.count+h.late))), int64(0)
+	for _, v := range h.values {
+		if upTo += v[1]; upTo >= wanted {
+			b.Tail = time.Duration(v[0])
+			break
 		}
 	}
+	return b
+}
+
+// reason states what the timeout is based on.
+func (h *healthy) reason(b *Basis) string {
+	where := ""
+	if h.faulted {
+		where = " outside the fault"
+	}
+	why := fmt.Sprintf("p99.9 of the attempts of %s from a healthy service%s in %s was %s, and the timeout is three times that, at least %s, rounded up",
+		format.CountedAs(b.Replies, "ok reply", "ok replies"), where, b.Length, format.Duration(b.Tail), minTimeout)
+	if b.Loopback {
+		why += "; the client and the service shared this machine, so a network is not included"
+	}
+	return why
 }
 
 // wellSeconds returns the counted seconds in which the service was healthy: outside of
@@ -142,7 +215,7 @@ func (r *Run) wellSeconds() []Second {
 			queued = true
 			continue
 		}
-		if queued && len(well) > 0 && s.P50 > queueing*typical(well) {
+		if queued && len(well) > 0 && s.OKLatency.P50 > queueing*typical(well) {
 			continue
 		}
 		queued = false
@@ -176,7 +249,7 @@ func (r *Run) troubled(at time.Duration) bool {
 func typical(some []Second) time.Duration {
 	all := make([]time.Duration, len(some))
 	for i, s := range some {
-		all[i] = s.P50
+		all[i] = s.OKLatency.P50
 	}
 	slices.Sort(all)
 	return all[len(all)/2]
@@ -191,43 +264,6 @@ func swelling(seconds []Second) bool {
 	}
 	first := typical(seconds[:part])
 	return first > 0 && typical(seconds[len(seconds)-part:]) > growing*first
-}
-
-// quantile returns the latency that a share q of the requests do not exceed.
-func (h *healthy) quantile(q float64) time.Duration {
-	wanted, upTo := int64(math.Ceil(q*float64(h.count))), int64(0)
-	for _, v := range h.values {
-		if upTo += v[1]; upTo >= wanted {
-			return time.Duration(v[0])
-		}
-	}
-	return 0
-}
-
-// timeout returns a timeout that a healthy service meets even on a bad day: three times
-// the p99.9, or three times the maximum of fewer than 1000 requests.
-func (h *healthy) timeout() (d time.Duration, why string) {
-	name, tail := "p99.9", h.quantile(0.999)
-	if h.count < 1000 {
-		name, tail = "the maximum", h.quantile(1)
-	}
-	d = nice(max(3*tail, minTimeout))
-	where := ""
-	if h.faulted {
-		where = " outside the fault"
-	}
-	var beyond int64
-	for _, v := range h.values {
-		if time.Duration(v[0]) > d {
-			beyond += v[1]
-		}
-	}
-	given := "none of them"
-	if beyond > 0 {
-		given = fmt.Sprintf("%d of them", beyond)
-	}
-	return d, fmt.Sprintf("%s of %s%s was %s; a timeout of %s would have cut off %s",
-		name, format.Counted(h.count, "request"), where, format.Duration(tail), d, given)
 }
 
 // deadline returns a deadline that leaves time for all attempts, or the runs' own one

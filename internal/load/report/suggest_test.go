@@ -15,17 +15,14 @@ import (
 // took ten times as long.
 func answered(at int, n int64, took time.Duration) report.Second {
 	return report.Second{
-		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, OK: n, P50: took,
-		Latencies: [][2]int64{{int64(took), n - n/100}, {int64(10 * took), n / 100}},
+		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, OK: n, OKLatency: report.Quantiles{P50: took},
+		AttemptLatencies: [][2]int64{{int64(took), n - n/100}, {int64(10 * took), n / 100}},
 	}
 }
 
-// timeouts returns a second in which all requests timed out after a second.
+// timeouts returns a second in which all requests timed out.
 func timeouts(at int, n int64) report.Second {
-	return report.Second{
-		At: time.Duration(at) * time.Second, Offered: n, Attempts: n, Timeout: n, P50: time.Second,
-		Latencies: [][2]int64{{int64(time.Second), n}},
-	}
+	return report.Second{At: time.Duration(at) * time.Second, Offered: n, Attempts: n, Timeout: n}
 }
 
 // steady returns a document with 20 seconds of 100 requests that take 4 ms, with some
@@ -55,18 +52,31 @@ func queued() *report.Document {
 	return d
 }
 
-func TestSuggest(t *testing.T) {
-	capable := steady()
-	capable.Experiment = &report.Experiment{Capacity: 120}
-	full := steady()
-	full.Experiment = &report.Experiment{Capacity: 105}
-	strict := steady()
-	strict.Runs[0].Policy = report.NewPolicy(policy.New(policy.WithTimeout(time.Second), policy.WithDeadline(150*ms)).Settings())
-	lost := steady()
-	lost.Runs[0].Seconds[3].Latencies = append(lost.Runs[0].Seconds[3].Latencies, [2]int64{int64(time.Second), 3})
-	lost.Runs[0].Seconds[3].Timeout = 3
-	busy := steady()
-	busy.Runs[0].Seconds[5].Latencies[1][0], busy.Runs[0].Seconds[5].Doubtful = int64(500*ms), true
+// changed returns a steady document with a change to its run.
+func changed(change func(*report.Run)) *report.Document {
+	d := steady()
+	change(&d.Runs[0])
+	return d
+}
+
+func TestCandidate(t *testing.T) {
+	capable, full := steady(), steady()
+	capable.Experiment, full.Experiment = &report.Experiment{Capacity: 120}, &report.Experiment{Capacity: 105}
+	strict := changed(func(r *report.Run) {
+		r.Policy = report.NewPolicy(policy.New(policy.WithTimeout(time.Second), policy.WithDeadline(150*ms)).Settings())
+	})
+	lost := changed(func(r *report.Run) { r.Seconds[3].Timeout = 3 })
+	late := changed(func(r *report.Run) { r.Seconds[3].Late, r.Seconds[3].Timeout = 1, 1 })
+	busy := changed(func(r *report.Run) {
+		r.Seconds[5].AttemptLatencies[1][0], r.Seconds[5].Doubtful = int64(500*ms), true
+	})
+	minute := changed(func(r *report.Run) {
+		r.Loopback = true
+		for i := 20; i < 60; i++ {
+			r.Seconds = append(r.Seconds, answered(i, 100, 4*ms))
+		}
+	})
+	refused := changed(func(r *report.Run) { r.Seconds[0].Error = 90 })
 	const usual = "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 10%+2/s, deadline 400ms"
 	cases := []struct {
 		name string
@@ -74,21 +84,24 @@ func TestSuggest(t *testing.T) {
 		text string
 		why  string // a part of it
 	}{
-		{"healthy", steady(), usual, "p99.9 of 2,000 requests was 40.0ms; a timeout of 120ms would have cut off none of them; retries are limited to 10% of the requests because the service's capacity is unknown"},
-		{"a fault", stalled("RECOVERED", time.Second), usual, "p99.9 of 1,700 requests outside the fault was 40.0ms"},
-		{"a queue after a fault", queued(), usual, "p99.9 of 1,600 requests outside the fault was 40.0ms"},
-		{"a collapse", stalled("COLLAPSED", 0), usual, "p99.9 of 1,000 requests outside the fault was 40.0ms"},
+		{"healthy", steady(), usual, "p99.9 of the attempts of 2,000 ok replies from a healthy service in 20s was 40.0ms, and the timeout is three times that, at least 50ms, rounded up; retries are limited to 10% of the requests because the service's capacity is unknown"},
+		{"a fault", stalled("RECOVERED", time.Second), usual, "1,700 ok replies from a healthy service outside the fault in 17s was 40.0ms"},
+		{"a queue after a fault", queued(), usual, "1,600 ok replies from a healthy service outside the fault"},
+		{"a collapse", stalled("COLLAPSED", 0), usual, "1,000 ok replies from a healthy service outside the fault"},
 		{"room", capable, "timeout 120ms, 2 retries 12ms to 120ms apart with full jitter, budget 6%+2/s, deadline 400ms", "at 100/s of a capacity of 120/s, a budget of 6% keeps the load below 90% of the capacity, including all retries"},
 		{"no room", full, "timeout 120ms, no retries", "at 100/s of a capacity of 105/s, there is no room for retries"},
 		{"a strict deadline", strict, strings.Replace(usual, "400ms", "150ms", 1), ""},
-		{"messages that were lost", lost, usual, "p99.9 of 2,000 requests"},
-		{"a busy generator", busy, usual, "p99.9 of 1,900 requests"},
+		{"messages that were lost", lost, usual, "2,000 ok replies"},
+		{"a few late answers", late, usual, "2,000 ok replies"},
+		{"a busy generator", busy, usual, "1,900 ok replies"},
+		{"a minute on one machine", minute, usual, "the client and the service shared this machine, so a network is not included"},
+		{"a few errors, however fast", refused, usual, "2,000 ok replies"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := report.Suggest(c.d)
-			if got == nil {
-				t.Fatal("no suggestion")
+			got := report.Candidate(c.d)
+			if got.Policy == nil {
+				t.Fatalf("no suggestion: %s", got.Why)
 			}
 			if got.Policy.Text != c.text || !strings.Contains(got.Why, c.why) {
 				t.Errorf("got  %s: %s\nwant %s: …%s…", got.Policy.Text, got.Why, c.text, c.why)
@@ -96,43 +109,81 @@ func TestSuggest(t *testing.T) {
 			if s := got.Policy.Settings(); policytext.Describe(s) != got.Policy.Text {
 				t.Errorf("its settings are %+v", s)
 			}
+			if b := got.Basis; b == nil || b.Replies < 1000 || b.Tail != 40*ms || b.Quantile != 0.999 || b.Length < 10*time.Second {
+				t.Errorf("its basis is %+v", b)
+			}
 		})
 	}
 }
 
-// TestSuggestNothing checks that nothing is suggested if the measurements do not
-// suffice.
-func TestSuggestNothing(t *testing.T) {
-	few := document(report.KindRun, report.Run{Counted: time.Second, Seconds: []report.Second{answered(0, 199, ms)}})
-	var failing, swelling []report.Second
+// TestNoCandidate checks that nothing is suggested if the measurements do not suffice, and
+// that the reason is given.
+func TestNoCandidate(t *testing.T) {
+	few := document(report.KindRun, report.Run{Counted: time.Second, Seconds: []report.Second{answered(0, 999, ms)}})
+	var failing, wrong, swelling, late, quick []report.Second
 	for i := range 20 {
 		failing = append(failing, answered(i, 100, ms))
 		failing[i].OK, failing[i].Timeout = 97, 3
+		wrong = append(wrong, answered(i, 100, ms))
+		wrong[i].Error = 10
 		swelling = append(swelling, answered(i, 100, time.Duration(i+1)*10*ms))
+		late = append(late, answered(i, 100, ms))
+		late[i].Late = 1
 	}
-	warm := steady()
-	warm.Runs[0].Warmup = 19 * time.Second
-	cases := map[string]*report.Document{
-		"no document": nil, "no run": document(report.KindRun), "few answers": few, "never well": steady(failing...),
-		"overloaded": steady(swelling...), "warm-up only": warm,
+	for i := range 5 {
+		quick = append(quick, answered(i, 400, ms))
 	}
-	for name, d := range cases {
-		if got := report.Suggest(d); got != nil {
-			t.Errorf("%s: %+v", name, got)
+	cases := map[string]struct {
+		d   *report.Document
+		why string
+	}{
+		"few answers":  {few, "999 ok replies from a healthy service do not show how slow it may be"},
+		"never well":   {steady(failing...), "3% of the requests got no reply"},
+		"errors":       {steady(wrong...), "9.09% of the requests failed with an error"},
+		"overloaded":   {steady(swelling...), "its latencies kept growing"},
+		"late answers": {steady(late...), "use a longer --timeout"},
+		"warm-up only": {changed(func(r *report.Run) { r.Warmup = 20 * time.Second }), "no ok reply from a healthy service"},
+		"one machine":  {changed(func(r *report.Run) { r.Loopback = true }), "share this machine, and 20s of a healthy service are too short"},
+		"short":        {document(report.KindRun, report.Run{Seconds: quick}), "5s of a healthy service are too short"},
+	}
+	for name, c := range cases {
+		if got := report.Candidate(c.d); got.Policy != nil || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %+v, want no policy because %s", name, got, c.why)
 		}
+	}
+	if report.Suggest(nil) != nil || report.Suggest(document(report.KindRun)) != nil {
+		t.Error("a document without runs has a suggestion")
 	}
 }
 
-// TestSuggestIsMet checks that a suggested timeout is longer than p99.9 for services of
+// TestSuggestInAnExperiment checks that an experiment suggests nothing but what it has
+// measured, and that runs of different things suggest nothing.
+func TestSuggestInAnExperiment(t *testing.T) {
+	d := collapse(t)
+	if got := report.Suggest(d); got.Policy != nil || got.Why != "the best policy is the one that was measured, ★ recommended" {
+		t.Errorf("%+v", got)
+	}
+	d.Experiment.Best = -1
+	if got := report.Suggest(d); got.Policy != nil || got.Why != "no policy of this experiment did well" {
+		t.Errorf("%+v", got)
+	}
+	other := steady()
+	other.Runs[0].Target = "elsewhere"
+	if got := report.Merge(steady(), other).Suggestion; got.Policy != nil || got.Why != "the runs differ" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestCandidateIsMet checks that a suggested timeout is longer than p99.9 for services of
 // any speed, and that the other times are consistent with it.
-func TestSuggestIsMet(t *testing.T) {
+func TestCandidateIsMet(t *testing.T) {
 	for _, took := range []time.Duration{10 * time.Microsecond, ms, 7 * ms, 33 * ms, 250 * ms, 2 * time.Second} {
 		t.Run(fmt.Sprint(took), func(t *testing.T) {
 			d := steady()
 			for i := range d.Runs[0].Seconds {
 				d.Runs[0].Seconds[i] = answered(i, 100, took)
 			}
-			s := report.Suggest(d).Policy.Settings()
+			s := report.Candidate(d).Policy.Settings()
 			if s.Timeout < 30*took || s.Timeout > max(50*ms, 40*took) {
 				t.Errorf("timeout %s, where p99.9 is %s", s.Timeout, 10*took)
 			}

@@ -13,10 +13,10 @@ import (
 // writer writes the text report of a document.
 type writer struct{ *format.Writer }
 
-// Text writes the report as plain text of 80 columns: a single run with all details,
-// several runs as a table.
-func (d *Document) Text(to io.Writer, p format.Palette) error {
-	w := writer{format.NewWriter(to, p)}
+// Text writes the report as plain text, wrapped at a number of columns: a single run with
+// all details, several runs as a table.
+func (d *Document) Text(to io.Writer, p format.Palette, width int) error {
+	w := writer{format.NewWriter(to, p, width)}
 	if len(d.Runs) == 1 && d.Experiment == nil {
 		w.run(&d.Runs[0])
 	} else {
@@ -24,9 +24,13 @@ func (d *Document) Text(to io.Writer, p format.Palette) error {
 	}
 	w.thresholds(d)
 	w.suggestion(d)
-	if d.Command != "" {
-		w.Line("")
-		w.Line("%s%s", w.Label("rerun"), d.Command)
+	label := "rerun"
+	for _, command := range d.commands() {
+		if label != "" {
+			w.Line("")
+		}
+		w.Line("%s%s", w.Label(label), command)
+		label = ""
 	}
 	return w.Flush()
 }
@@ -35,6 +39,7 @@ func (d *Document) Text(to io.Writer, p format.Palette) error {
 func (w writer) run(r *Run) {
 	w.head(r)
 	w.outcomes(r)
+	w.load(r)
 	w.latencies(r)
 	w.attempts(r)
 	w.notes(r)
@@ -54,7 +59,7 @@ func (w writer) head(r *Run) {
 		if i > 0 {
 			text = "fault " + text
 		}
-		for _, line := range format.Wrap(text, format.Width) {
+		for _, line := range format.Wrap(text, w.Width) {
 			w.Line("%s", w.Dim(line))
 		}
 	}
@@ -75,7 +80,7 @@ func (w writer) outcomes(r *Run) {
 	for _, o := range load.Outcomes() {
 		n := r.Outcomes[o.String()]
 		text := "  " + format.Pad(o.String(), -12)
-		row := format.Pad(format.Count(n), 12) + format.Pad(format.Percent(r.share(o.String())), 12)
+		row := format.Pad(format.Count(n), 12) + format.Pad(format.Percent(r.Share(o)), 12)
 		switch {
 		case o == load.OK:
 			w.Line("%s%s", w.Good(text), row+format.Pad(format.Rate(r.Goodput), 14)+"  goodput")
@@ -88,30 +93,79 @@ func (w writer) outcomes(r *Run) {
 	w.Line("  %s%s", format.Pad("offered", -12), format.Pad(format.Count(r.Offered), 12)+format.Pad("100%", 12)+format.Pad(format.Rate(r.OfferedRate), 14))
 }
 
-func (w writer) latencies(r *Run) {
-	w.Line("")
-	head := ""
-	for _, name := range []string{"min", "mean", "p50", "p90", "p99", "p99.9", "max"} {
-		head += format.Pad(name, 9)
+// load writes whether the service kept up with the load: whether anything succeeded, how
+// many requests did so on time, and the backlog.
+func (w writer) load(r *Run) {
+	if r.Failed() {
+		w.Wrapped("FAILED", failedLine, w.Bad)
 	}
-	w.Line("%s%s", w.Label("latency"), w.Dim(head))
-	w.Line("  %s%s", format.Pad("request", -12), row(r.Latency["request"]))
-	w.Line("  %s%s", format.Pad("attempt", -12), row(r.Latency["attempt"]))
-	if late := r.Latency["late_by"]; late.Count > 0 {
-		w.Line("  %s%s", format.Pad("late by", -12), row(late))
+	if text := onTimeLine(r); text != "" {
+		w.Wrapped("on time", text, nil)
+	}
+	if text := backlogLine(r); text != "" {
+		w.Wrapped("backlog", text, w.Warn)
 	}
 }
 
-// row returns a distribution as a row of the latency table.
-func row(l Latency) string {
+// The widths of the columns of the table of latencies.
+const (
+	latencyLabel  = 12
+	latencyColumn = 8
+)
+
+// latencies writes the table of latencies: of ok requests, of all requests, and of the
+// attempts.
+func (w writer) latencies(r *Run) {
+	w.Line("")
+	head := ""
+	for _, f := range latencyFigures() {
+		head += format.Pad(f.name, latencyColumn)
+	}
+	w.Line("%s%s", w.Label("latency"), w.Dim(head))
+	for _, l := range latencyRows(r) {
+		w.Line("  %s%s", format.Pad(l.label, -latencyLabel), strings.Join(l.cells(latencyColumn), ""))
+	}
+}
+
+// latencyRow is a row of the tables of latencies.
+type latencyRow struct {
+	name, label string
+	Latency
+}
+
+// latencyRows returns the rows of a run. Those of all replies and of late answers are left
+// out if they add nothing.
+func latencyRows(r *Run) (rows []latencyRow) {
+	for _, row := range []latencyRow{
+		{name: LatencyOK, label: "ok"}, {name: LatencyAll, label: "all"},
+		{name: LatencyAttempt, label: "attempt"}, {name: LatencyAttemptAll, label: "attempt all"}, {name: LatencyLateBy, label: "late by"},
+	} {
+		row.Latency = r.Latency[row.name]
+		switch {
+		case row.name == LatencyAttemptAll && row.Count == r.Latency[LatencyAttempt].Count:
+		case row.name == LatencyLateBy && row.Count == 0:
+		default:
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// cells returns the figures of a row, each padded to a width. Without a value, each is a
+// dash.
+func (l *latencyRow) cells(width int) (cells []string) {
+	for _, f := range latencyFigures() {
+		cells = append(cells, format.Pad(l.text(f), width))
+	}
+	return cells
+}
+
+// text returns one figure of a distribution: a dash if nothing was measured.
+func (l *Latency) text(f latencyFigure) string {
 	if l.Count == 0 {
-		return format.Pad("-", 9)
+		return "-"
 	}
-	text := ""
-	for _, d := range []time.Duration{l.Min, l.Mean, l.P50, l.P90, l.P99, l.P999, l.Max} {
-		text += format.Pad(format.Duration(d), 9)
-	}
-	return text
+	return format.Duration(f.of(l))
 }
 
 // attempts writes what the policy made of the requests, and at what cost.
@@ -125,6 +179,7 @@ func (w writer) attempts(r *Run) {
 		w.Wrapped(label, text, nil)
 	}
 	w.Wrapped("wasted work", wastedLine(&r.Attempts), nil)
+	w.Wrapped("bytes", bytesLine(r), nil)
 	label := "faults"
 	for i := range r.Faults {
 		w.Wrapped(label, r.Faults[i].line(), nil)
@@ -195,7 +250,7 @@ func (w writer) notes(r *Run) {
 		}
 		w.Wrapped(label, text, nil)
 	}
-	if text := doubtfulLine(r); text != "" {
+	for _, text := range doubtfulLines(r) {
 		w.Wrapped("", text, w.Warn)
 	}
 	for _, c := range r.Changes {
@@ -236,12 +291,35 @@ func generatorLines(r *Run) (lines []string) {
 	return lines
 }
 
-// doubtfulLine lists the seconds in which the generator fell behind.
-func doubtfulLine(r *Run) string {
+// doubtfulLines lists the seconds whose figures may be the generator's own, and why.
+func doubtfulLines(r *Run) (lines []string) {
 	if r.Doubtful == 0 {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf("doubtful: %d of %s (%s): the generator fell behind", r.Doubtful, format.Counted(len(r.Seconds), "second"), doubtfulRanges(r))
+	var starved int64
+	var jump time.Duration
+	behind := false
+	for i := range r.Seconds {
+		s := &r.Seconds[i]
+		starved += s.Starved
+		if s.Jump.Abs() > jump.Abs() {
+			jump = s.Jump
+		}
+		behind = behind || s.Doubtful && s.Starved == 0 && s.Jump == 0
+	}
+	text := fmt.Sprintf("doubtful: %d of %s (%s)", r.Doubtful, format.Counted(len(r.Seconds), "second"), doubtfulRanges(r))
+	if behind {
+		text += ": the generator fell behind"
+	}
+	lines = append(lines, text)
+	if starved > 0 {
+		lines = append(lines, fmt.Sprintf("%s failed because this machine had no file descriptor or port left: raise the limit (ulimit -n), or use fewer connections",
+			format.Counted(starved, "attempt")))
+	}
+	if jump != 0 {
+		lines = append(lines, fmt.Sprintf("the clock of this machine jumped by %s: it was suspended, or its time was set", format.Duration(jump)))
+	}
+	return lines
 }
 
 // maxRanges is how many ranges of doubtful seconds are listed.

@@ -14,13 +14,14 @@ func (w writer) messages(r *Run) {
 	}
 	width := 24
 	for _, m := range r.Messages {
-		width = min(max(width, len([]rune(m.Name))), 30)
+		width = min(max(width, len([]rune(m.Name))), 25)
 	}
 	w.Line("")
-	w.Line("%s%s", w.Bold(format.Pad("messages", -width-2)), w.Dim(format.Pad("offered", 10)+format.Pad("ok", 9)+format.Pad("attempts", 11)+format.Pad("p50", 9)+format.Pad("p99", 9)))
-	for _, m := range r.Messages {
-		w.Line("  %s%s%s%s%s%s", format.Pad(format.Shorten(m.Name, width), -width), format.Pad(format.Count(m.Offered), 10), format.Pad(m.ok(), 9), format.Pad(format.Count(m.Attempts), 11),
-			format.Pad(format.Duration(m.P50), 9), format.Pad(format.Duration(m.P99), 9))
+	w.Line("%s%s", w.Bold(format.Pad("messages", -width-2)), w.Dim(format.Pad("offered", 10)+format.Pad("ok", 8)+format.Pad("attempts", 10)+format.Pad("p50", 8)+format.Pad("p99", 8)+format.Pad("p99 all", 9)))
+	for i := range r.Messages {
+		m := &r.Messages[i]
+		w.Line("  %s%s%s%s%s%s%s", format.Pad(format.Shorten(m.Name, width), -width), format.Pad(format.Count(m.Offered), 10), format.Pad(m.ok(), 8),
+			format.Pad(format.Count(m.Attempts), 10), format.Pad(m.latency(LatencyOK, "p50"), 8), format.Pad(m.latency(LatencyOK, "p99"), 8), format.Pad(m.latency(LatencyAll, "p99"), 9))
 	}
 }
 
@@ -29,8 +30,11 @@ func (m *Message) ok() string {
 	if m.Offered == 0 {
 		return "-"
 	}
-	return format.Percent(float64(m.Outcomes[load.OK.String()]) / float64(m.Offered))
+	return format.Percent(m.Share(load.OK))
 }
+
+// latency returns a figure of one of the message's distributions.
+func (m *Message) latency(name, figure string) string { return figureOf(m.Latency[name], figure) }
 
 // How many kinds of errors are listed, and the column where their texts begin.
 const (
@@ -50,7 +54,7 @@ func (w writer) errors(r *Run) {
 			rest += e.Count
 			continue
 		}
-		for j, line := range format.Wrap(e.Text, format.Width-errorIndent) {
+		for j, line := range format.Wrap(e.Text, max(w.Width-errorIndent, format.LeastWidth)) {
 			if j > 0 {
 				w.Line("%s%s", format.Pad("", errorIndent), line)
 				continue
@@ -84,13 +88,23 @@ func (w writer) triggers(r *Run) {
 	}
 }
 
-// line describes the effect of a trigger on goodput.
+// line describes the effect of a trigger: which requests were answered on time, and which
+// late.
 func (t *Trigger) line() string {
-	text := fmt.Sprintf("%s at %s: goodput %s before, %s during", t.Text, format.Seconds(t.At), format.WholePercent(t.Before), format.WholePercent(t.During))
+	text := fmt.Sprintf("%s at %s: on time %s before, %s during%s", t.Text, format.Seconds(t.At),
+		format.WholePercent(t.Before), format.WholePercent(t.During), lateToo(t.LateDuring))
 	if t.Verdict == undecided {
 		return text
 	}
-	return text + fmt.Sprintf(", %s at the end, with %.1f attempts per request", format.WholePercent(t.After), t.Amplified)
+	return text + fmt.Sprintf(", %s%s at the end, with %.1f attempts per request", format.WholePercent(t.After), lateToo(t.LateAfter), t.Amplified)
+}
+
+// lateToo adds the share of the requests that were answered, but late.
+func lateToo(share float64) string {
+	if share == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s late)", format.WholePercent(share))
 }
 
 // sentence returns the verdict with its reason.
@@ -141,10 +155,15 @@ func (w writer) thresholds(d *Document) {
 }
 
 func (w writer) suggestion(d *Document) {
-	if d.Suggestion == nil {
+	s := d.Suggestion
+	if s == nil {
 		return
 	}
 	w.Line("")
-	w.Wrapped("suggestion", d.Suggestion.Policy.Text, w.Good)
-	w.Wrapped("", d.Suggestion.Why, nil)
+	if s.Policy == nil {
+		w.Wrapped("suggestion", "none: "+s.Why, nil)
+		return
+	}
+	w.Wrapped("suggestion", s.Policy.Text, w.Good)
+	w.Wrapped("", s.Why, nil)
 }

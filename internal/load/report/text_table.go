@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/format"
 )
 
@@ -12,9 +13,10 @@ import (
 func (w writer) experiment(d *Document) {
 	e := d.together()
 	w.Wrapped(string(d.Kind), e.Title, w.Bold)
-	r := &d.Runs[0]
-	w.Line("%s%s %s", w.Label(""), r.Pattern, w.Dim("→ "+r.Target))
-	w.Wrapped("", r.offered()+", "+format.Counted(len(d.Runs), "run"), w.Dim)
+	for _, what := range d.distinct(func(r *Run) string { return r.Pattern + " " + w.Dim("→ "+r.Target) }) {
+		w.Line("%s%s", w.Label(""), what)
+	}
+	w.Wrapped("", d.loads(), w.Dim)
 	if e.Capacity > 0 {
 		w.Wrapped("capacity", format.Rate(e.Capacity), nil)
 	}
@@ -34,6 +36,7 @@ func (w writer) experiment(d *Document) {
 		w.Line("")
 		w.Wrapped("best", e.Why, nil)
 	}
+	w.runLoads(d)
 	w.runNotes(d)
 }
 
@@ -43,7 +46,7 @@ func (d *Document) together() *Experiment {
 	if d.Experiment != nil {
 		return d.Experiment
 	}
-	e := &Experiment{Title: d.Runs[0].Pattern, Axes: []Axis{{Name: "run"}}, Best: -1}
+	e := &Experiment{Title: d.title(), Axes: []Axis{{Name: "run"}}, Best: -1}
 	for i := range d.Runs {
 		r := &d.Runs[i]
 		name := r.Name
@@ -51,14 +54,33 @@ func (d *Document) together() *Experiment {
 			name = fmt.Sprintf("%d", i+1)
 		}
 		e.Axes[0].Values = append(e.Axes[0].Values, name)
-		took, _ := recovery(r, unitDuration)
-		e.Cells = append(e.Cells, Cell{
-			Values: []string{name}, Policy: r.Policy, Runs: 1, Goodput: r.share("ok"), GoodputRate: r.Goodput,
-			P99: r.Latency["request"].P99, Amplification: r.Attempts.Amplification, Wasted: r.Attempts.Wasted,
-			Verdict: r.Verdict, Recovery: time.Duration(took),
-		})
+		c := CellOf(r)
+		c.Values = []string{name}
+		e.Cells = append(e.Cells, c)
 	}
 	return e
+}
+
+// CellOf returns the figures of one run as a cell without values.
+func CellOf(r *Run) Cell {
+	took, _ := r.Recovery()
+	return Cell{
+		Policy: r.Policy, Runs: 1, Goodput: r.Share(load.OK), GoodputRate: r.Goodput, P99: r.Latency[LatencyOK].P99, AllP99: r.Latency[LatencyAll].P99,
+		Amplification: r.Attempts.Amplification, Wasted: r.Attempts.Wasted, Verdict: r.Verdict, Recovery: took,
+	}
+}
+
+// p99 returns the p99 of the cell's ok requests: a dash without one.
+func (c *Cell) p99() string { return latencyOf(c.P99, c.Goodput > 0) }
+
+// allP99 returns the p99 of all its requests.
+func (c *Cell) allP99() string { return latencyOf(c.AllP99, c.AllP99 > 0) }
+
+func latencyOf(d time.Duration, measured bool) string {
+	if !measured {
+		return "-"
+	}
+	return format.Duration(d)
 }
 
 // CellName returns the name of a combination of values: name=value for each axis, or
@@ -107,7 +129,7 @@ func (w writer) list(e *Experiment) {
 		for j, v := range c.Values {
 			text += format.Pad(format.Shorten(v, widths[j]), -widths[j]-2)
 		}
-		text += format.Pad(format.Percent(c.Goodput), 8) + format.Pad(format.Duration(c.P99), 9) + format.Pad(fmt.Sprintf("%.2f", c.Amplification), 11) + format.Pad(format.Percent(c.Wasted), 8)
+		text += format.Pad(format.Percent(c.Goodput), 8) + format.Pad(c.p99(), 9) + format.Pad(fmt.Sprintf("%.2f", c.Amplification), 11) + format.Pad(format.Percent(c.Wasted), 8)
 		w.marked(e, i, text, c.Verdict, strings.Replace(c.outcome(), " in ", " ", 1))
 	}
 }
@@ -140,7 +162,7 @@ func (w writer) marked(e *Experiment, i int, text, verdict, words string) {
 // collapse writes a line for each policy with its verdict.
 func (w writer) collapse(d *Document, e *Experiment) {
 	width := axisWidths(e)[0]
-	w.Line("%s", w.Dim("  "+format.Pad("policy", -width-2)+format.Pad("verdict", -11)+format.Pad("recovery", 10)+format.Pad("goodput after", 15)+format.Pad("amplified", 11)+format.Pad("wasted", 9)))
+	w.Line("%s", w.Dim("  "+format.Pad("policy", -width-2)+format.Pad("verdict", -11)+format.Pad("recovery", 10)+format.Pad("on time after", 15)+format.Pad("amplified", 11)+format.Pad("wasted", 9)))
 	for i := range e.Cells {
 		c := &e.Cells[i]
 		after, amplified := d.after(i)
@@ -160,9 +182,9 @@ func (w writer) collapse(d *Document, e *Experiment) {
 	}
 }
 
-// after returns goodput, as a share of the requests, and attempts per request at the
-// end of a cell's worst run.
-func (d *Document) after(cell int) (goodput, amplified float64) {
+// after returns the share of the requests answered on time, and the attempts per request,
+// at the end of a cell's worst run.
+func (d *Document) after(cell int) (onTime, amplified float64) {
 	found := false
 	for i := range d.Runs {
 		r := &d.Runs[i]
@@ -170,11 +192,29 @@ func (d *Document) after(cell int) (goodput, amplified float64) {
 			continue
 		}
 		last := &r.Triggers[len(r.Triggers)-1]
-		if !found || last.After < goodput {
-			goodput, amplified, found = last.After, last.Amplified, true
+		if !found || last.After < onTime {
+			onTime, amplified, found = last.After, last.Amplified, true
 		}
 	}
-	return goodput, amplified
+	return onTime, amplified
+}
+
+// maxLoadNotes is how many runs are listed with a backlog.
+const maxLoadNotes = 5
+
+// runLoads writes which runs did not keep up with the load.
+func (w writer) runLoads(d *Document) {
+	lines := d.loadNotes()
+	if len(lines) > 0 {
+		w.Line("")
+	}
+	for i, line := range lines {
+		if i == maxLoadNotes {
+			w.Wrapped("", fmt.Sprintf("and %s more", format.Counted(len(lines)-i, "run")), w.Warn)
+			return
+		}
+		w.Wrapped(line.Label, line.Text, line.paint(w))
+	}
 }
 
 // runNotes writes what a reader must know about the runs to trust the table.
@@ -252,7 +292,7 @@ func (w writer) gridCell(e *Experiment, i int, lines *[3]string) {
 		padded = w.Good(padded)
 	}
 	lines[0] += padded
-	lines[1] += format.Pad(fmt.Sprintf("%s ×%.2f", format.Duration(c.P99), c.Amplification), -gridColumn)
+	lines[1] += format.Pad(fmt.Sprintf("%s ×%.2f", c.p99(), c.Amplification), -gridColumn)
 	lines[2] += w.verdict(c.Verdict)(format.Pad(c.Verdict, -gridColumn))
 }
 

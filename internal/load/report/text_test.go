@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/test/golden"
 )
@@ -28,7 +29,7 @@ func documents(t *testing.T) map[string]*report.Document {
 		many.Errors = append(many.Errors, load.ErrorCount{Outcome: load.Reset, Text: strings.Repeat("x", i+1), Count: 1})
 	}
 	many.Messages = []load.MessageTotals{
-		{Name: `{"cmd":"findAllItems"}`, Offered: 900, Outcomes: counts(880, 10, 7, 0, 0, 3), Attempts: 950, Request: load.Latency{P50: 5 * ms, P99: 9 * ms, Max: 10 * ms}},
+		{Name: `{"cmd":"findAllItems"}`, Offered: 900, Outcomes: counts(880, 10, 7, 0, 0, 3), Attempts: 950, OK: recorded(5*ms, 9*ms), All: recorded(5*ms, 9*ms, 90*ms)},
 		{Name: `{"cmd":"a command with a name that no column is wide enough for"}`, Offered: 103, Outcomes: counts(90, 10, 3), Attempts: 150},
 		{Name: "never sent"},
 	}
@@ -52,15 +53,23 @@ func documents(t *testing.T) map[string]*report.Document {
 	}
 }
 
+func recorded(latencies ...time.Duration) *load.Histogram {
+	h := load.NewHistogram()
+	for _, d := range latencies {
+		h.Record(d)
+	}
+	return h
+}
+
 func TestText(t *testing.T) {
 	for name, d := range documents(t) {
 		t.Run(name, func(t *testing.T) {
 			var out, bare bytes.Buffer
-			if err := d.Text(&out, golden.Tags{}); err != nil {
+			if err := d.Text(&out, golden.Tags{}, format.Width); err != nil {
 				t.Fatal(err)
 			}
 			golden.Check(t, "testdata/"+name+".txt", out.String())
-			if err := d.Text(&bare, golden.Plain{}); err != nil {
+			if err := d.Text(&bare, golden.Plain{}, format.Width); err != nil {
 				t.Fatal(err)
 			}
 			for line := range strings.SplitSeq(bare.String(), "\n") {
@@ -76,7 +85,7 @@ func TestText(t *testing.T) {
 func TestTextOfASavedRun(t *testing.T) {
 	for name, d := range documents(t) {
 		var before, after, file bytes.Buffer
-		if err := d.Text(&before, golden.Tags{}); err != nil {
+		if err := d.Text(&before, golden.Tags{}, format.Width); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Save(&file); err != nil {
@@ -86,7 +95,7 @@ func TestTextOfASavedRun(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if err := read.Text(&after, golden.Tags{}); err != nil {
+		if err := read.Text(&after, golden.Tags{}, format.Width); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(before.String(), after.String()); diff != "" {
@@ -107,7 +116,7 @@ func TestDoubtfulSeconds(t *testing.T) {
 		res.Seconds = append(res.Seconds, p)
 	}
 	var out bytes.Buffer
-	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, golden.Plain{}); err != nil {
+	if err := document(report.KindRun, newRun(t, res, aboutThousand())).Text(&out, golden.Plain{}, format.Width); err != nil {
 		t.Fatal(err)
 	}
 	if want := "doubtful: 4 of 12 seconds (3 s, 7–9 s): the generator fell behind"; !strings.Contains(out.String(), want) {

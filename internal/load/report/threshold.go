@@ -6,108 +6,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/format"
 )
 
 // Threshold is a limit for a metric of a run: p99<50ms, goodput>99%,
-// amplification<1.2. Create it with ParseThreshold.
+// amplification<1.2, or of one of its messages: p99{create}<80ms. Create it with
+// ParseThreshold.
 type Threshold struct {
-	metric metric
-	op     string
-	value  float64
-	unit   unit
-	text   string
-}
-
-// unit is the unit of a value.
-type unit int
-
-const (
-	unitDuration unit = iota // value is in nanoseconds
-	unitShare                // from 0 to 1
-	unitRate                 // per second
-	unitNumber
-)
-
-// metric is a metric that thresholds can limit. read returns its value in a unit;
-// measured is false if the run has no value for it.
-type metric struct {
-	name  string
-	units []unit
-	read  func(*Run, unit) (value float64, measured bool)
-}
-
-// metrics returns all metrics that a threshold can limit.
-func metrics() []metric {
-	list := latencyMetrics()
-	return append(list,
-		metric{"goodput", []unit{unitShare, unitRate}, func(r *Run, u unit) (float64, bool) {
-			if u == unitRate {
-				return r.Goodput, true
-			}
-			return r.share(load.OK.String()), true
-		}},
-		metric{"errors", []unit{unitShare, unitNumber}, outcomeMetric(load.Error, load.Timeout, load.Unreachable, load.Reset, load.Shed)},
-		metric{"timeouts", []unit{unitShare, unitNumber}, outcomeMetric(load.Timeout)},
-		metric{"unreachable", []unit{unitShare, unitNumber}, outcomeMetric(load.Unreachable)},
-		metric{"resets", []unit{unitShare, unitNumber}, outcomeMetric(load.Reset)},
-		metric{"shed", []unit{unitShare, unitNumber}, outcomeMetric(load.Shed)},
-		metric{"amplification", []unit{unitNumber}, func(r *Run, _ unit) (float64, bool) { return r.Attempts.Amplification, true }},
-		metric{"wasted", []unit{unitShare}, func(r *Run, _ unit) (float64, bool) { return r.Attempts.Wasted, !r.Attempts.LateUnknown }},
-		metric{"late", []unit{unitNumber}, func(r *Run, _ unit) (float64, bool) { return float64(r.Attempts.Late), !r.Attempts.LateUnknown }},
-		metric{"recovery", []unit{unitDuration}, recovery},
-	)
-}
-
-// latencyMetrics returns p99, attempt-p99, and so on.
-func latencyMetrics() (list []metric) {
-	for _, q := range []struct {
-		name string
-		of   func(Latency) time.Duration
-	}{
-		{"min", func(l Latency) time.Duration { return l.Min }},
-		{"mean", func(l Latency) time.Duration { return l.Mean }},
-		{"p50", func(l Latency) time.Duration { return l.P50 }},
-		{"p90", func(l Latency) time.Duration { return l.P90 }},
-		{"p95", func(l Latency) time.Duration { return l.P95 }},
-		{"p99", func(l Latency) time.Duration { return l.P99 }},
-		{"p99.9", func(l Latency) time.Duration { return l.P999 }},
-		{"max", func(l Latency) time.Duration { return l.Max }},
-	} {
-		read := func(distribution string) func(*Run, unit) (float64, bool) {
-			return func(r *Run, _ unit) (float64, bool) {
-				l := r.Latency[distribution]
-				return float64(q.of(l)), l.Count > 0
-			}
-		}
-		list = append(list,
-			metric{q.name, []unit{unitDuration}, read("request")},
-			metric{"attempt-" + q.name, []unit{unitDuration}, read("attempt")})
-	}
-	return list
-}
-
-// outcomeMetric reads the number or the share of requests with one of some outcomes.
-func outcomeMetric(outcomes ...load.Outcome) func(*Run, unit) (float64, bool) {
-	return func(r *Run, u unit) (v float64, measured bool) {
-		var n int64
-		for _, o := range outcomes {
-			n += r.Outcomes[o.String()]
-		}
-		if u == unitNumber {
-			return float64(n), true
-		}
-		return float64(n) / float64(r.finished()), true
-	}
-}
-
-// recovery reads the longest recovery time. It has no value if the run did not recover.
-func recovery(r *Run, _ unit) (v float64, measured bool) {
-	for _, t := range r.Triggers {
-		v = max(v, float64(t.Took))
-	}
-	return v, r.Verdict == recovered
+	metric  metric
+	all     bool   // of all requests instead of the ok ones
+	message string // "" for those of the run
+	op      string
+	value   float64
+	unit    unit
+	text    string
+	at      int // of the message in the text
 }
 
 // SyntaxError describes a syntax error in a threshold, and its position.
@@ -124,36 +37,111 @@ func (e *SyntaxError) Position() (offset int, message string) { return e.Offset,
 
 // ParseThreshold parses METRIC OPERATOR VALUE, with or without spaces: p99<50ms,
 // attempt-p90<=2ms, goodput>99%, goodput>=450/s, errors<1%, timeouts<10,
-// amplification<1.2, wasted<5%, late<1, recovery<3s. Its error is a *SyntaxError.
+// amplification<1.2, wasted<5%, late<1, recovery<3s. In braces, METRIC may be followed by
+// a message, and a latency by {all}: p99{create}<80ms, p99{all}<1s. Its error is a
+// *SyntaxError.
 func ParseThreshold(text string) (Threshold, error) {
-	at := strings.IndexAny(text, "<>=")
-	if at < 0 {
-		return Threshold{}, &SyntaxError{len(text), "a threshold requires <, <=, >, or >=: p99<50ms"}
-	}
 	t := Threshold{text: strings.TrimSpace(text)}
-	name := strings.TrimSpace(text[:at])
+	at, err := t.subject(text)
+	if err != nil {
+		return Threshold{}, err
+	}
+	rest := strings.TrimLeft(text[at:], " ")
+	at = len(text) - len(rest)
+	if rest == "" || rest[0] != '<' && rest[0] != '>' {
+		return Threshold{}, &SyntaxError{at, "a threshold requires <, <=, >, or >=: p99<50ms"}
+	}
+	t.op, rest = rest[:1], rest[1:]
+	if strings.HasPrefix(rest, "=") {
+		t.op, rest = t.op+"=", rest[1:]
+	}
+	offset := len(text) - len(strings.TrimLeft(rest, " "))
+	return t.withValue(strings.TrimSpace(rest), offset)
+}
+
+// subject parses the metric and its selectors, and returns the offset after them.
+func (t *Threshold) subject(text string) (end int, err error) {
+	start := len(text) - len(strings.TrimLeft(text, " "))
+	end = start + strings.IndexAny(text[start:]+"<", "{<>=")
+	name := strings.TrimSpace(text[start:end])
 	for _, m := range metrics() {
 		if m.name == name {
 			t.metric = m
 		}
 	}
-	if t.metric.name == "" {
-		message := fmt.Sprintf("unknown metric %q: use p50, p90, p95, p99, p99.9, min, mean, or max (attempt-p99 for attempts), goodput, errors, timeouts, unreachable, resets, shed, amplification, wasted, late, or recovery", name)
-		if name == "" {
-			message = "the metric is missing"
+	switch {
+	case name == "":
+		return 0, &SyntaxError{start, "the metric is missing"}
+	case t.metric.name == "" && end == len(text):
+		return 0, &SyntaxError{end, "a threshold requires <, <=, >, or >=: p99<50ms"}
+	case t.metric.name == "":
+		return 0, &SyntaxError{start, fmt.Sprintf("unknown metric %q: use p50, p90, p95, p99, p99.9, min, mean, or max (attempt-p99 for attempts), goodput, on-time, errors, timeouts, unreachable, resets, shed, amplification, wasted, late, or recovery", name)}
+	}
+	for end < len(text) && text[end] == '{' {
+		length := braced(text[end:])
+		if length < 0 {
+			return 0, &SyntaxError{end, "a brace is not closed: p99{create}<80ms"}
 		}
-		return Threshold{}, &SyntaxError{len(text[:at]) - len(strings.TrimLeft(text[:at], " ")), message}
+		if err := t.choose(text[end+1:end+length-1], end+1); err != nil {
+			return 0, err
+		}
+		end += length
 	}
-	t.op = text[at : at+1]
-	rest := text[at+1:]
-	if strings.HasPrefix(rest, "=") {
-		t.op, rest = t.op+"=", rest[1:]
+	return end, nil
+}
+
+// choose sets what a selector selects: all requests, or those of a message.
+func (t *Threshold) choose(selector string, at int) error {
+	switch {
+	case selector == "all" && t.metric.latency && !t.all:
+		t.all = true
+	case selector == "all":
+		return &SyntaxError{at, fmt.Sprintf("%s has no {all}: only a latency has", t.metric.name)}
+	case selector == "" || t.message != "":
+		return &SyntaxError{at, "braces contain the name of one message, or all: p99{create}<80ms"}
+	case t.metric.ofRun:
+		return &SyntaxError{at, fmt.Sprintf("%s is measured for the whole run, not for a message", t.metric.name)}
+	default:
+		t.message, t.at = selector, at
 	}
-	if t.op == "=" || t.op == "==" {
-		return Threshold{}, &SyntaxError{at, "a threshold requires <, <=, >, or >="}
+	return nil
+}
+
+// braced returns the length of the text in braces at the start of text, or -1. Braces
+// within them, as in a pattern, must be balanced; those in JSON strings do not count.
+func braced(text string) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			end := closingQuote(text[i:])
+			if end < 0 {
+				return -1
+			}
+			i += end
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
 	}
-	offset := len(text) - len(strings.TrimLeft(rest, " "))
-	return t.withValue(strings.TrimSpace(rest), offset)
+	return -1
+}
+
+// closingQuote returns the index of the quote that ends the JSON string at the start of
+// text, or -1.
+func closingQuote(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
 }
 
 // withValue parses the value in one of the metric's units.
@@ -204,6 +192,19 @@ func (t Threshold) wants() string {
 	return strings.Join(list, " or ")
 }
 
+// Metric returns the name of the metric.
+func (t Threshold) Metric() string { return t.metric.name }
+
+// Message returns the message that the threshold is for, and its offset in the text; "" is
+// the whole run.
+func (t Threshold) Message() (name string, offset int) { return t.message, t.at }
+
+// For returns the threshold for the message with a name.
+func (t Threshold) For(message string) Threshold {
+	t.message = message
+	return t
+}
+
 // check checks every run against the threshold. The result names the worst run.
 func (t Threshold) check(runs []Run) ThresholdResult {
 	result := ThresholdResult{Text: t.text, Kept: len(runs) > 0, Measured: nothing}
@@ -219,11 +220,21 @@ func (t Threshold) check(runs []Run) ThresholdResult {
 			result.Run = r.Name
 		}
 		if !measured {
-			result.Measured = unmeasured(t.metric.name, r)
+			result.Measured = t.unmeasured(r)
 			return result // no run can be worse
 		}
 	}
 	return result
+}
+
+// Lost reports whether a run that is still in progress can no longer meet the threshold.
+// best is the run as it would be if everything that is yet to come succeeded at once.
+func (t Threshold) Lost(best *Run) bool {
+	if t.metric.more != (t.op[0] == '>') {
+		return false // what is yet to come may be worse, which would meet it
+	}
+	v, measured := t.measure(best)
+	return measured && !t.holds(v)
 }
 
 // nothing stands for the value of a metric that a run has not measured.
@@ -232,20 +243,26 @@ const nothing = "nothing"
 // measure reads the metric. measured is false if there is no value: no request, no
 // latency, or no recovery. Then no threshold is met.
 func (t Threshold) measure(r *Run) (v float64, measured bool) {
-	if r.finished() == 0 {
+	s, ok := t.subjectOf(r)
+	if !ok || sumOf(s.outcomes) == 0 {
 		return 0, false
 	}
-	return t.metric.read(r, t.unit)
+	return t.metric.read(&s, t.unit)
 }
 
 // unmeasured states briefly why there is no value.
-func unmeasured(metric string, r *Run) string {
+func (t Threshold) unmeasured(r *Run) string {
+	_, known := t.subjectOf(r)
 	switch {
-	case metric == "recovery" && r.Verdict != "":
+	case !known:
+		return "no such message"
+	case t.metric.name == "recovery" && r.Verdict != "":
 		return r.Verdict
-	case metric == "recovery":
+	case t.metric.name == "recovery":
 		return "no trigger"
-	case r.Attempts.LateUnknown && (metric == "late" || metric == "wasted"):
+	case t.metric.name == "on-time" && sumOf(r.Outcomes) > 0:
+		return "no objective"
+	case r.Attempts.LateUnknown && (t.metric.name == "late" || t.metric.name == "wasted"):
 		return "unknown"
 	}
 	return nothing

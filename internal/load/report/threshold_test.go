@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,14 +18,18 @@ func TestThresholds(t *testing.T) {
 		text, measured string
 		kept           bool
 	}{
-		{"p99<50ms", "990ms", false},
-		{" p99 < 2s ", "990ms", true},
-		{"p50<=501ms", "500ms", true},
-		{"p99.9<900ms", "999ms", false},
-		{"max<=1s", "1.00s", true},
+		{"p99<50ms", "960ms", false},
+		{" p99 < 2s ", "960ms", true},
+		{"p99{all}<50ms", "990ms", false},
+		{" p99{all} < 2s ", "990ms", true},
+		{"p50<=486ms", "485ms", true},
+		{"p99.9<900ms", "969ms", false},
+		{"max<=970ms", "970ms", true},
+		{"max{all}<=970ms", "1.00s", false},
 		{"min>0s", "1.00ms", true},
-		{"mean<1s", "500ms", true},
-		{"attempt-p99<10ms", "9.90ms", true},
+		{"mean<486ms", "486ms", true},
+		{"attempt-p99<10ms", "9.60ms", true},
+		{"attempt-p99{all}<9.8ms", "9.90ms", false},
 		{"goodput>96%", "96.71%", true},
 		{"goodput>=485/s", "485/s", true},
 		{"goodput>485/s", "485/s", false},
@@ -38,6 +43,8 @@ func TestThresholds(t *testing.T) {
 		{"unreachable<1", "0", true},
 		{"resets<=0%", "0%", true},
 		{"recovery<3s", "no trigger", false},
+		{"on-time>1%", "no objective", false},
+		{"p99{create}<1s", "no such message", false},
 	}
 	for _, c := range cases {
 		hold(t, d, c.text)
@@ -46,7 +53,7 @@ func TestThresholds(t *testing.T) {
 			t.Errorf("%s -want +got\n%s", c.text, diff)
 		}
 		hold(t, nothing, c.text)
-		if got := nothing.Thresholds[0]; got.Kept || got.Measured != "nothing" && got.Measured != "no trigger" {
+		if got := nothing.Thresholds[0]; got.Kept || !slices.Contains([]string{"nothing", "no trigger", "no such message"}, got.Measured) {
 			t.Errorf("%s of a run without requests: %+v", c.text, got)
 		}
 	}
@@ -101,7 +108,7 @@ func TestBadThresholds(t *testing.T) {
 		offset  int
 		message string
 	}{
-		{"", 0, "requires"},
+		{"", 0, "the metric is missing"},
 		{"p99", 3, "requires"},
 		{"p98<1s", 0, `unknown metric "p98"`},
 		{"  p98<1s", 2, `unknown metric "p98"`},
@@ -117,6 +124,16 @@ func TestBadThresholds(t *testing.T) {
 		{"amplification<NaN%", 14, "not a number"},
 		{"recovery<3", 9, "recovery requires a duration"},
 		{"collapse<1", 0, "late, or recovery"},
+		{"p99{all", 3, "a brace is not closed"},
+		{`p99{{"cmd":"}"}<1s`, 3, "a brace is not closed"},
+		{"p99{}<1s", 4, "braces contain the name of one message, or all"},
+		{"p99{a}{b}<1s", 7, "braces contain the name of one message, or all"},
+		{"p99{all}{all}<1s", 9, "p99 has no {all}"},
+		{"goodput{all}>1%", 8, "goodput has no {all}: only a latency has"},
+		{"recovery{create}<1s", 9, "recovery is measured for the whole run"},
+		{"p98{all}<1s", 0, `unknown metric "p98"`},
+		{"p99{all}50ms", 8, "requires <"},
+		{"p99{create} < many", 14, "is not a duration"},
 	}
 	for _, c := range cases {
 		_, err := report.ParseThreshold(c.text)
@@ -133,7 +150,7 @@ func TestBadThresholds(t *testing.T) {
 
 // FuzzParseThreshold checks that the position of every error is within the text.
 func FuzzParseThreshold(f *testing.F) {
-	for _, seed := range []string{"p99<50ms", "goodput>=99.5%", "amplification<1.2", " errors < 1 %", "p99.9>=1h2m", "x<", "<=>"} {
+	for _, seed := range []string{"p99<50ms", "goodput>=99.5%", "amplification<1.2", " errors < 1 %", "p99.9>=1h2m", "x<", "<=>", "p99{all}<1s", `p99{{"cmd":"a\"}"}}{all}<1s`, "p99{", "p99{}}<"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
