@@ -27,6 +27,9 @@ var (
 	// ErrConnectionLost: the connection ended before the reply. The message may or may
 	// not have been handled.
 	ErrConnectionLost = errors.New("connection closed")
+	// ErrBadReply: something arrived that is not a reply to the call; the text names what
+	// it lacks. Such an error usually matches ErrTimeout or ErrConnectionLost, too.
+	ErrBadReply = errors.New("a reply was ignored")
 	// ErrShed: the message was not sent because of a limit, a budget, or a breaker.
 	ErrShed = errors.New("not sent")
 	// ErrNoValue: the reply has no value (undefined in NestJS), and the call's output

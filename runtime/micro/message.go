@@ -146,6 +146,10 @@ type Trace struct {
 	Wrote func(at time.Time, packet []byte)
 	// Read is called for each packet of the reply.
 	Read func(at time.Time, packet []byte)
+	// Stray is called with data that arrived in the place of a reply and was not
+	// delivered. data is its beginning, and why completes "it was ignored: it …". Replies
+	// to calls that have ended are not strays.
+	Stray func(at time.Time, data []byte, why string)
 	// Late is called when a reply ends after the call has given up.
 	Late func(LateReply)
 }

@@ -194,10 +194,12 @@ func (c *Client) deliver(msg *nats.Msg) {
 	body := text(msg.Data)
 	packet, err := wire.Parse(body)
 	if err != nil {
+		c.calls.IgnoreFor(id, body, "is not JSON")
 		c.calls.Fail(id, errNotJSON)
 		return
 	}
 	if foreignID(packet.ID, id) {
+		c.calls.IgnoreFor(id, body, "does not have the id of the request")
 		return
 	}
 	c.calls.Deliver(id, &packet, body)

@@ -3,6 +3,8 @@ package micronats
 import (
 	"errors"
 	"fmt"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // ErrTooLarge means that the packet exceeds the broker's max_payload (1 MiB by default)
@@ -11,7 +13,7 @@ var ErrTooLarge = errors.New("larger than the NATS server accepts")
 
 var (
 	errAnswered = errors.New("the reply has already ended")
-	errNotJSON  = errors.New("the reply is not JSON")
+	errNotJSON  = fmt.Errorf("%w: it is not JSON", micro.ErrBadReply)
 )
 
 func sizeError(what string, size int, limit int64) error {

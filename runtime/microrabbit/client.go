@@ -190,5 +190,9 @@ func (c *Client) take(in *incoming) {
 	if err != nil {
 		p = wire.Text(body)
 	}
+	if len(in.correlationID) == 0 {
+		c.table.Ignore(body, "has no correlation ID")
+		return
+	}
 	c.table.Deliver(in.correlationID, &p, body)
 }

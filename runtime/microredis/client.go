@@ -41,7 +41,7 @@ type Client struct {
 // Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
 // or rediss:// for TLS. The client connects on first use.
 func Dial(url string, opts ...DialOption) *Client {
-	c := &Client{url: url, settings: defaultSettings(), shared: map[string]bool{}}
+	c := &Client{url: url, settings: defaultSettings(), calls: calls.Table{Shared: true}, shared: map[string]bool{}}
 	for _, o := range opts {
 		o.applyDial(c)
 	}
@@ -140,7 +140,17 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 		return err
 	}
 	_, err = call.Wait(ctx, reply)
+	if n := sent.receivers.Load(); n > 0 && err == micro.ErrTimeout { //nolint:errorlint // one without a reason of its own
+		err = fmt.Errorf("%w: the channel %s has %s", err, channel, subscribers(n))
+	}
 	return err
+}
+
+func subscribers(n int64) string {
+	if n == 1 {
+		return "1 subscriber"
+	}
+	return fmt.Sprintf("%d subscribers", n)
 }
 
 // body returns a function that appends the body of a message.
@@ -166,6 +176,8 @@ type request struct {
 	channel string
 	counted bool
 	alone   bool // only one receiver is expected
+
+	receivers atomic.Int64 // 0 until they are known
 }
 
 // published fails the call if its message was not published or had no receiver.
@@ -174,11 +186,13 @@ func (r *request) published(receivers int64, err error) {
 	case err != nil:
 		r.call.Fail(err)
 	case !r.counted:
+		return
 	case receivers == 0:
 		r.call.Fail(fmt.Errorf("%w on channel %s at %s", micro.ErrNotServed, r.channel, r.client.link.options.Addr))
 	case receivers > 1 && r.alone && !isReserved(r.channel):
 		r.client.several(r.channel, receivers)
 	}
+	r.receivers.Store(receivers)
 }
 
 // maxShared limits the number of channels that several remembers.
@@ -324,7 +338,12 @@ func (c *Client) receive(_ *session, m *redis.Message) (leading bool) {
 func (c *Client) take(body []byte) {
 	body = js.SanitizeUTF8(body)
 	p, err := wire.Parse(body)
-	if err == nil && len(p.ID) >= 2 && p.ID[0] == '"' {
+	switch {
+	case err != nil:
+		c.calls.Ignore(body, "is not JSON")
+	case len(p.ID) >= 2 && p.ID[0] == '"':
 		c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
+	default:
+		c.calls.Ignore(body, calls.LacksID(&p))
 	}
 }

@@ -34,6 +34,7 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 		conn.out.ack(end)
 		return nil
 	}
+	err = conn.overdue(req, err)
 	var remote *micro.Error
 	if values == 0 && conn.goingAway.Load() && errors.As(err, &remote) && string(remote.Payload) == refusal {
 		return errUnsent

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/micro"
@@ -23,6 +25,9 @@ type clientConn struct {
 
 	goingAway atomic.Bool // the server has asked its clients to leave
 	dead      atomic.Bool // the connection has ended
+
+	part atomic.Pointer[partial] // of a frame that waits for the rest; nil for none
+	acks acker
 }
 
 func newClientConn(a *address, conn net.Conn) *clientConn {
@@ -30,6 +35,7 @@ func newClientConn(a *address, conn net.Conn) *clientConn {
 	c.calls.SingleReplier = true
 	c.out = newWriter(conn, a.client.limits.maxSend, stallTimeout, c.fail)
 	c.out.spawn = a.client.wg.Go
+	c.acks.init(conn)
 	return c
 }
 
@@ -48,6 +54,7 @@ func (c *clientConn) fail(err error) {
 		return
 	}
 	c.out.close(err) // before the connection, so that no new write starts on it
+	c.acks.stop()
 	_ = c.conn.Close()
 }
 
@@ -72,33 +79,87 @@ func (c *clientConn) read() {
 			err = c.deliver(&in)
 		}
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = micro.ErrConnectionLost
-			}
-			c.fail(err)
+			c.fail(c.ended(err, &in))
 			return
 		}
+		c.acks.read(c.calls.Len())
 	}
+}
+
+// ended returns why the connection ends. Data that the peer has sent and that is no packet
+// is the reason, if there is any, and is shown to the traces of the pending calls.
+func (c *clientConn) ended(err error, in *decoder) error {
+	var large *TooLargeError
+	switch {
+	case errors.Is(err, micro.ErrBadReply): // deliver has shown it
+	case errors.As(err, &large):
+		c.calls.Ignore(in.buf[in.start:], "is too large: "+large.Error())
+	case errors.Is(err, errFraming):
+		c.calls.Ignore(in.buf[in.start:], "cannot be read: "+err.Error())
+		return fmt.Errorf("%w: %w: it cannot be read: %w", micro.ErrConnectionLost, micro.ErrBadReply, err)
+	case errors.Is(err, io.EOF) && in.pending():
+		part := in.partial()
+		c.calls.Ignore(part.head, part.lacks())
+		return fmt.Errorf("%w: %w: it %s", micro.ErrConnectionLost, micro.ErrBadReply, part.lacks())
+	case errors.Is(err, io.EOF):
+		return micro.ErrConnectionLost
+	case errors.Is(err, os.ErrDeadlineExceeded): // set by bound, and by no other code
+		part := in.partial()
+		c.calls.Ignore(part.head, part.lacks())
+		return fmt.Errorf("%w: %w: it %s: %w", micro.ErrConnectionLost, micro.ErrBadReply, part.lacks(), os.ErrDeadlineExceeded)
+	}
+	return err
 }
 
 // deliver passes every complete packet to its call.
 func (c *clientConn) deliver(in *decoder) error {
-	for {
+	for alone := true; ; alone = false {
 		body, ok, err := in.next()
+		if err == nil && !ok {
+			c.note(in, alone)
+		}
 		if err != nil || !ok {
 			return err
 		}
 		p, err := wire.Parse(body)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errFraming, err)
+			c.calls.Ignore(body, "is not JSON")
+			return fmt.Errorf("%w: %w: it is not JSON", errFraming, micro.ErrBadReply)
 		}
 		switch {
 		case string(p.ID) == goAwayID:
 			c.leave()
 		case len(p.ID) > 2 && p.ID[0] == '"':
 			c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
+		default:
+			c.calls.Ignore(body, calls.LacksID(&p))
 		}
 	}
+}
+
+// note remembers the part of a frame that waits for the rest. alone reports whether the
+// read brought nothing else: otherwise the part has just begun to arrive.
+func (c *clientConn) note(in *decoder, alone bool) {
+	switch {
+	case alone && in.pending():
+		part := in.partial()
+		c.part.Store(&part)
+	case c.part.Load() != nil:
+		c.part.Store(nil)
+	}
+}
+
+// overdue adds to the error of a call that timed out that a part of a frame, after which
+// its reply may be, waits for the rest.
+func (c *clientConn) overdue(req *micro.Request, err error) error {
+	part := c.part.Load()
+	if part == nil || !errors.Is(err, micro.ErrTimeout) {
+		return err
+	}
+	if req.Trace != nil && req.Trace.Stray != nil {
+		req.Trace.Stray(time.Now(), part.head, part.lacks())
+	}
+	return fmt.Errorf("%w: %w: it %s", micro.ErrTimeout, micro.ErrBadReply, part.lacks())
 }
 
 // errLeft ends a connection whose server is going away, once no call is pending on it.

@@ -132,6 +132,21 @@ func AppendFrame(dst, body []byte) []byte {
 // errFraming is wrapped by every error after which a stream cannot be parsed.
 var errFraming = errors.New("framing error")
 
+// TooLargeError means that a peer has sent more than [WithMaxBufferSize] allows. The
+// connection is closed.
+type TooLargeError struct {
+	Limit  int // of what may wait unread
+	Length int // of the packet that has not arrived in full, from its header; 0 if unknown
+}
+
+// Error returns the limit and the length, which are in UTF-16 code units.
+func (e *TooLargeError) Error() string {
+	if e.Length > e.Limit {
+		return fmt.Sprintf("a packet of %d characters exceeds the limit of %d (WithMaxBufferSize)", e.Length, e.Limit)
+	}
+	return fmt.Sprintf("more than %d characters are waiting, the limit of WithMaxBufferSize", e.Limit)
+}
+
 // decoder splits a stream of bytes into frames. Only limit must be set. It is not safe for
 // concurrent use.
 type decoder struct {
@@ -260,7 +275,11 @@ func (d *decoder) checkLimit() error {
 	n, units, split := scanUnits(waiting[d.counted:], d.limit+1-d.countedUnits)
 	d.counted, d.countedUnits = d.counted+n, d.countedUnits+units
 	if d.countedUnits > d.limit || split {
-		return fmt.Errorf("%w: more than maxBufferSize (%d) characters are waiting", errFraming, d.limit)
+		e := &TooLargeError{Limit: d.limit, Length: d.need}
+		if !d.inBody {
+			e.Length, _ = parseInt(waiting[:bytes.IndexByte(waiting, '#')+1]) // 0 if there is no #
+		}
+		return fmt.Errorf("%w: %w", errFraming, e)
 	}
 	return nil
 }
@@ -273,6 +292,35 @@ func (d *decoder) advance(n, units int) {
 	} else {
 		d.counted, d.countedUnits = 0, 0
 	}
+}
+
+// maxPart bounds the bytes of an incomplete frame that are kept for errors.
+const maxPart = 1 << 10
+
+// partial is an incomplete frame: its beginning, its size in bytes, and the length in its
+// header, in code units, if that has arrived.
+type partial struct {
+	head   []byte
+	size   int
+	inBody bool
+	need   int
+}
+
+// partial returns what waits for the rest of its frame.
+func (d *decoder) partial() partial {
+	rest := d.buf[d.start:]
+	return partial{bytes.Clone(rest[:min(len(rest), maxPart)]), len(rest), d.inBody, d.need}
+}
+
+// lacks completes "the reply was ignored: it …".
+func (p *partial) lacks() string {
+	switch {
+	case !p.inBody:
+		return "does not begin with its length and #"
+	case p.size > len(p.head):
+		return fmt.Sprintf("is incomplete: its header announces %d characters, and %d bytes have arrived", p.need, p.size)
+	}
+	return fmt.Sprintf("is incomplete: its header announces %d characters, and %d have arrived", p.need, utf16Len(p.head))
 }
 
 // header reads the length before a frame.

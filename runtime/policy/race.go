@@ -260,6 +260,13 @@ func serial(t *micro.Trace) *micro.Trace {
 	if f := t.Read; f != nil {
 		alone.Read = alonePacket(&mu, f)
 	}
+	if f := t.Stray; f != nil {
+		alone.Stray = func(at time.Time, data []byte, why string) {
+			mu.Lock()
+			defer mu.Unlock()
+			f(at, data, why)
+		}
+	}
 	if f := t.Late; f != nil {
 		alone.Late = func(l micro.LateReply) {
 			mu.Lock()

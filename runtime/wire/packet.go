@@ -131,6 +131,21 @@ func (p *Packet) Reply() (value, err []byte, disposed bool) {
 	}
 }
 
+// Unfinished describes why the reply does not end with this packet, for errors: it
+// completes "the last packet of the reply …". It is for packets that Reply does not
+// report as disposed.
+func (p *Packet) Unfinished() string {
+	switch {
+	case p.IsDisposed != nil:
+		return `has an "isDisposed" that is not true`
+	case p.Response != nil:
+		return `has no "isDisposed": true`
+	case p.Err != nil:
+		return `has an empty "err" and no "isDisposed": true`
+	}
+	return `has neither "response" nor "err" nor "isDisposed": true`
+}
+
 // AppendRequest appends the body of a request packet, or of an event packet if id is nil,
 // with its members in NestJS's order (docs/wire.md 1). pattern, data, metadata, and id are
 // JSON texts; nil members are omitted.

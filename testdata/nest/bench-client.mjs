@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The NestJS client that `make bench` measures: --in-flight calls side by side on one connection, each followed by the
-// next, for --warm ms and then for --ms ms. Prints {"event":"start"} and {"event":"done","calls":n,"latencies":[p50,p99]} in ms.
+// next, for --warm ms and then for --ms ms. With --rate, it makes that many calls per second instead, and begins with two.
+// Prints {"event":"start"} and {"event":"done","calls":n,"latencies":[p50,p99]} in ms.
 import { ms } from './lib/nest.mjs';
 import { parseArgs, transportOptions, print } from './lib/args.mjs';
 import { items } from './lib/items.mjs';
@@ -28,12 +29,28 @@ function next() {
     error: error => { throw error instanceof Error ? error : new Error(JSON.stringify(error)); },
     complete: () => {
       if (phase === 'measure') took.push(now() - start);
-      if (phase !== 'end') next();
-      else if (--running === 0) finish();
+      if (phase !== 'end' && !rate) next();
+      else if (--running === 0 && phase === 'end') finish();
     },
   });
 }
-for (; running < Number(args['in-flight'] || 64); running++) next();
+const rate = Number(args.rate || 0);
+for (; running < (rate ? 1 : Number(args['in-flight'] || 64)); running++) next();
+if (rate) {
+  let made = 0;
+  const start = now();
+  const pacer = setInterval(() => { // timers have whole milliseconds: catch up with the schedule
+    if (phase === 'end') {
+      clearInterval(pacer);
+      if (running === 0) finish();
+      return;
+    }
+    for (; made <= (now() - start) * rate / 1000; made++) {
+      running++;
+      next();
+    }
+  }, 1);
+}
 setTimeout(() => { phase = 'measure'; print({ event: 'start' }); }, Number(args.warm || 1000));
 setTimeout(() => { phase = 'end'; }, Number(args.warm || 1000) + Number(args.ms || 3000));
 await finished;

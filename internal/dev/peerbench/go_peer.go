@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -99,7 +100,11 @@ func callInALoop(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	took, err := closedLoop(call, o)
+	loop := closedLoop
+	if o.rate > 0 {
+		loop = openLoop
+	}
+	took, err := loop(call, o)
 	if err != nil {
 		return err
 	}
@@ -149,6 +154,48 @@ func closedLoop(call func() error, o options) ([]time.Duration, error) {
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	return all, nil
+}
+
+// openLoop calls at o.rate through warm-up and measurement, whether or not earlier calls have ended. It begins with two
+// calls at once. It returns the sorted latencies of the measurement.
+func openLoop(call func() error, o options) ([]time.Duration, error) {
+	var (
+		mu    sync.Mutex // guards took
+		took  []time.Duration
+		group errgroup.Group
+	)
+	start := time.Now()
+	ticks := time.NewTicker(time.Second / time.Duration(o.rate))
+	defer ticks.Stop()
+	one := func(measured bool) {
+		group.Go(func() error {
+			began := time.Now()
+			err := call()
+			mu.Lock()
+			defer mu.Unlock()
+			if measured {
+				took = append(took, time.Since(began))
+			}
+			return err
+		})
+	}
+	one(false)
+	for started := false; ; <-ticks.C {
+		at := time.Since(start)
+		if at >= o.warm+o.length {
+			break
+		}
+		if at >= o.warm && !started {
+			started = true
+			if err := json.NewEncoder(os.Stdout).Encode(mark{Event: "start"}); err != nil {
+				return nil, err
+			}
+		}
+		one(started)
+	}
+	err := group.Wait()
+	slices.Sort(took)
+	return took, err
 }
 
 // quantile returns the quantile q of sorted latencies, or 0 if there are none.

@@ -28,6 +28,7 @@ type options struct {
 	row       string
 	inFlight  int
 	conns     int
+	rate      int
 	warm      time.Duration
 	length    time.Duration
 	reps      int
@@ -54,6 +55,7 @@ func readOptions() options {
 	flag.BoolVar(&o.driver, "driver", false, "internal: serve RabbitMQ with the API of its driver alone")
 	flag.StringVar(&o.row, "row", "", "only rows whose name contains this `text`; for the client role, its row")
 	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight on all connections together, unless the row sets it")
+	flag.IntVar(&o.rate, "rate", 0, "internal: requests per `second` of the client role; 0 for a closed loop")
 	flag.IntVar(&o.conns, "connections", 1, "connections of the generator to TCP servers")
 	flag.DurationVar(&o.warm, "warm", time.Second, "warm-up before each measurement")
 	flag.DurationVar(&o.length, "length", 3*time.Second, "length of each measurement")

@@ -30,10 +30,12 @@ type row struct {
 	group     string
 	name      string
 	make      string
+	server    string // the make of the server; "" for that of the client
 	transport string
-	pair      bool   // use a client of the same make instead of the generator
+	pair      bool   // use a client of this make instead of the generator
 	cmd       string // the pattern's cmd
 	inFlight  int    // 0 for the value of -in-flight
+	rate      int    // requests per second, however many are in flight then; 0 for a closed loop
 	target    float64
 }
 
@@ -91,6 +93,9 @@ func tcpRows() []row {
 		{group: "200-byte echo, client and server", name: "msctl, typed, GOMAXPROCS=1", make: single, pair: true, cmd: "echo", target: 0.3},
 		{group: "20 KB reply, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "list"},
 		{group: "20 KB reply, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "list", target: 1},
+		// NestJS leaves Nagle's algorithm on. What counts here are the latencies.
+		{group: "200-byte echo, 100/s, client of a NestJS server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo", rate: 100},
+		{group: "200-byte echo, 100/s, client of a NestJS server", name: "msctl, typed", make: golang, server: nest, pair: true, cmd: "echo", rate: 100},
 	}
 }
 
@@ -125,13 +130,13 @@ func compare(ctx context.Context, o options) error {
 			continue
 		}
 		var args []string
-		if r.make == driver {
+		if r.serves() == driver {
 			args = []string{"-driver"}
 		}
-		if r.make == golang && o.profile != "" {
+		if r.serves() == golang && o.profile != "" {
 			args = []string{"-profile", o.profile}
 		}
-		s, err := startService(ctx, r.make, r.transport, args...)
+		s, err := startService(ctx, r.serves(), r.transport, args...)
 		if err != nil {
 			return err
 		}
@@ -182,14 +187,17 @@ func (r row) missing() (reasons []string) {
 	if broker != nil {
 		reasons = append(reasons, broker())
 	}
-	if r.make == nest {
+	if r.make == nest || r.server == nest {
 		reasons = append(reasons, testenv.NestMissing(testenv.Nest12))
 	}
 	return slices.DeleteFunc(reasons, func(reason string) bool { return reason == "" })
 }
 
 // place identifies the service of a row, which rows with the same make and transport share.
-func (r row) place() string { return r.make + " on " + r.transport }
+func (r row) place() string { return r.serves() + " on " + r.transport }
+
+// serves returns the make of the row's server.
+func (r row) serves() string { return cmp.Or(r.server, r.make) }
 
 // measure takes one sample of a row.
 func measure(ctx context.Context, r row, server *service, o options) (sample, error) {
@@ -225,12 +233,12 @@ func exchangeOf(cmd string) exchange {
 
 // clientArgs returns the arguments of a client process, which differ by kind.
 func clientArgs(r row, o options) []string {
-	inFlight := strconv.Itoa(o.inFlight)
+	inFlight, rate := strconv.Itoa(o.inFlight), strconv.Itoa(r.rate)
 	if r.make == nest {
-		return []string{"--row", r.cmd, "--in-flight", inFlight,
+		return []string{"--row", r.cmd, "--in-flight", inFlight, "--rate", rate,
 			"--warm", strconv.FormatInt(o.warm.Milliseconds(), 10), "--ms", strconv.FormatInt(o.length.Milliseconds(), 10)}
 	}
-	return []string{"-profile", o.profile, "-row", r.cmd, "-in-flight", inFlight, "-warm", o.warm.String(), "-length", o.length.String()}
+	return []string{"-profile", o.profile, "-row", r.cmd, "-in-flight", inFlight, "-rate", rate, "-warm", o.warm.String(), "-length", o.length.String()}
 }
 
 func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }

@@ -2,6 +2,7 @@ package calls
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -26,14 +27,19 @@ type Call struct {
 	deadline time.Time
 	all      bool // several complete replies may arrive
 	traced   bool // whole packets are kept
+	watches  bool // strays are kept
 
-	place int // in the table's deadlines, guarded by its mu
+	// Guarded by the table's mu.
+	place      int    // in the table's deadlines
+	unfinished string // why the last packet did not end the reply; "" before the first
+	ignored    string // why the last stray that was meant for this call was ignored
 
-	mu    sync.Mutex // guards the fields below
-	text  []byte     // the JSON texts of parts, one after another
-	parts []part
-	over  bool  // nothing more is put
-	err   error // why, unless the reply is complete
+	mu     sync.Mutex // guards the fields below
+	text   []byte     // the JSON texts of parts, one after another
+	parts  []part
+	strays int   // how many of parts were strays, ever
+	over   bool  // nothing more is put
+	err    error // why, unless the reply is complete
 
 	// Owned by the caller, which swaps them with text and parts.
 	takenText []byte
@@ -48,6 +54,7 @@ type part struct {
 	last    bool
 	at      time.Time // zero unless the call is traced
 	packet  []byte    // nil unless the call is traced
+	stray   string    // why the packet was ignored; "" for a packet of the reply
 }
 
 // ID returns the call's ID: a text of lower-case hexadecimal digits, unique among
@@ -94,14 +101,16 @@ func (c *Call) Wait(ctx context.Context, reply micro.Reply) (values int, err err
 	ended := false // the table has forgotten the call
 	defer func() { // deferred because reply may panic
 		if !ended {
-			c.giveUp()
+			_ = c.giveUp(ctx) // the error is already known
 		}
 		c.recycle()
 	}()
 	for {
-		if !c.await(ctx) && c.giveUp() {
-			ended = true
-			return values, Ended(ctx)
+		if !c.await(ctx) {
+			if err := c.giveUp(ctx); err != nil {
+				ended = true
+				return values, err
+			}
 		}
 		lost := c.take()
 		start := 0
@@ -109,7 +118,11 @@ func (c *Call) Wait(ctx context.Context, reply micro.Reply) (values int, err err
 			p := &c.taken[i]
 			text := c.takenText[start:p.end:p.end]
 			start = p.end
-			if p.packet != nil {
+			switch {
+			case p.stray != "":
+				c.req.Trace.Stray(p.at, p.packet, p.stray)
+				continue
+			case p.packet != nil:
 				c.req.Trace.Read(p.at, p.packet)
 			}
 			complete := p.last && !c.all
@@ -159,18 +172,22 @@ func (c *Call) await(ctx context.Context) bool {
 	}
 }
 
-// giveUp forgets a call whose caller stops waiting. It returns false if the call has
-// just ended: then its end is there to be taken.
-func (c *Call) giveUp() bool {
+// giveUp forgets a call whose caller stops waiting, and returns why: ctx has ended. It
+// returns nil if the call has just ended: then its end is there to be taken.
+func (c *Call) giveUp(ctx context.Context) error {
 	t := c.table
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.pending[c.number] != c {
-		return false
+		return nil
+	}
+	err := Ended(ctx)
+	if errors.Is(err, micro.ErrTimeout) {
+		err = t.overdue(c)
 	}
 	t.miss(c)
 	t.checkIdle()
-	return true
+	return err
 }
 
 // put adds a packet. It returns false if too much is waiting for the caller. It is
@@ -237,10 +254,10 @@ func (c *Call) recycle() {
 	case <-c.signal:
 	default:
 	}
-	if c.traced {
+	if c.traced || c.watches {
 		c.parts, c.taken = nil, nil // they refer to packets
 	}
-	c.text, c.parts, c.over, c.err = c.text[:0], c.parts[:0], false, nil
+	c.text, c.parts, c.strays, c.over, c.err = c.text[:0], c.parts[:0], 0, false, nil
 	c.Packet = c.Packet[:0]
 	c.table.free.Put(c)
 }

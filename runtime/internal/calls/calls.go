@@ -32,6 +32,9 @@ type Table struct {
 	// SingleReplier means that at most one server replies to a request, so that
 	// Request.All has no effect. It must be set before the first call.
 	SingleReplier bool
+	// Shared means that replies to other clients arrive as well. It must be set before the
+	// first call.
+	Shared bool
 
 	free sync.Pool // of *Call
 
@@ -40,6 +43,8 @@ type Table struct {
 	pending   map[uint64]*Call
 	deadlines deadlines
 	late      lateCalls
+	stray     stray
+	watching  int    // pending calls whose traces ask for strays
 	refused   error  // why no call may begin any more; nil while calls may
 	closed    bool   // by Close
 	idle      func() // see Drain; nil once it has been called
@@ -58,6 +63,8 @@ func (t *Table) Begin(req *micro.Request, now time.Time) (*Call, error) {
 	}
 	c.req, c.deadline, c.all = req, req.Deadline, req.All && !t.SingleReplier
 	c.traced = req.Trace != nil && req.Trace.Read != nil
+	c.watches = req.Trace != nil && req.Trace.Stray != nil
+	c.unfinished, c.ignored = "", ""
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.refused != nil {
@@ -71,6 +78,9 @@ func (t *Table) Begin(req *micro.Request, now time.Time) (*Call, error) {
 	c.id = t.ids.appendJSON(c.id[:0], c.number)
 	t.pending[c.number] = c
 	t.deadlines.add(c)
+	if c.watches {
+		t.watching++
+	}
 	return c, nil
 }
 
@@ -83,13 +93,16 @@ func (t *Table) Len() int {
 
 // Deliver hands a packet of a reply to the call with that ID, without quotes. It
 // copies what it keeps. body is the packet as it was received, for traces. It returns
-// false if no call is waiting for it.
+// false if no call is waiting for it; a packet with an ID of no call at all is a stray.
 func (t *Table) Deliver(id []byte, p *wire.Packet, body []byte) bool {
 	value, remote, last := p.Reply()
 	t.mu.Lock()
 	n, ok := t.ids.number(id)
 	c := t.pending[n]
 	if !ok || c == nil {
+		if !ok {
+			t.ignore(body, t.otherID())
+		}
 		late, known := t.late.find(n, last)
 		t.mu.Unlock()
 		if ok && known && last {
@@ -99,8 +112,12 @@ func (t *Table) Deliver(id []byte, p *wire.Packet, body []byte) bool {
 	}
 	// Subtle: the packet is put while mu is held. Once a call is forgotten, its
 	// caller may reuse it for another request.
-	if last && !c.all {
+	switch {
+	case c.all:
+	case last:
 		t.forget(c)
+	default:
+		c.unfinished = p.Unfinished()
 	}
 	if !c.put(value, remote, last, body) {
 		t.forget(c)
@@ -198,7 +215,7 @@ func (t *Table) expire() {
 	defer t.mu.Unlock()
 	t.deadlines.fired(func(c *Call) {
 		t.miss(c)
-		c.end(micro.ErrTimeout)
+		c.end(t.overdue(c))
 	})
 	t.checkIdle()
 }
@@ -217,6 +234,9 @@ func (t *Table) miss(c *Call) {
 func (t *Table) forget(c *Call) {
 	delete(t.pending, c.number)
 	t.deadlines.remove(c)
+	if c.watches {
+		t.watching--
+	}
 }
 
 // Ended returns the error of a caller whose ctx has ended: micro.ErrTimeout at its

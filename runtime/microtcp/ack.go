@@ -1,0 +1,88 @@
+package microtcp
+
+import (
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// The client acknowledges what it reads without the kernel's usual delay. NestJS leaves
+// Nagle's algorithm on, so its socket holds a small reply back until the previous one
+// has been acknowledged. A kernel that delays an acknowledgment sends it with the next
+// request, or after 40 ms, and until then the replies wait. The next request is near only
+// if many calls are in flight, so the client asks for each acknowledgment itself while
+// there are few, and rarely otherwise.
+
+const (
+	fewCalls = 8                    // up to here each read is acknowledged at once
+	ackDelay = 2 * time.Millisecond // above that, as late as this unless a request was first
+)
+
+// acker asks the kernel for the acknowledgments of one connection. The goroutine that
+// reads owns it, except for stop.
+type acker struct {
+	conn  syscall.RawConn // nil if there is nothing to ask for
+	timer atomic.Pointer[time.Timer]
+	armed atomic.Bool
+}
+
+func (a *acker) init(conn net.Conn) {
+	if tls, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = tls.NetConn()
+	}
+	socket, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return // the connection has ended, which its reader is about to notice
+	}
+	switch ackControl {
+	case ackOnce:
+		_ = raw.Control(ackAtOnce)
+	case ackEachTime:
+		a.conn = raw
+	}
+}
+
+// When the kernel must be asked to acknowledge without delay.
+const (
+	ackNever    = iota // it cannot be asked
+	ackOnce            // once for a connection
+	ackEachTime        // after each read
+)
+
+// read is called after each read, with the number of calls that still wait for replies.
+// Without any, the next reply follows a request, which carries the acknowledgment.
+func (a *acker) read(pending int) {
+	switch {
+	case a.conn == nil || pending == 0:
+	case pending <= fewCalls:
+		a.ask()
+	case !a.armed.Swap(true):
+		a.arm()
+	}
+}
+
+// ask asks for the acknowledgment. If it fails, the reader is about to notice why.
+func (a *acker) ask() { _ = a.conn.Control(ackAtOnce) }
+
+func (a *acker) arm() {
+	if t := a.timer.Load(); t != nil {
+		t.Reset(ackDelay)
+		return
+	}
+	a.timer.Store(time.AfterFunc(ackDelay, func() {
+		a.armed.Store(false)
+		a.ask()
+	}))
+}
+
+// stop is called when the connection ends.
+func (a *acker) stop() {
+	if t := a.timer.Load(); t != nil {
+		t.Stop()
+	}
+}
