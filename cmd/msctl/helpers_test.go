@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +36,10 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"readenv":  readEnv,
 		"expand":   expandFile,
 		"findenv":  findEnv,
+		"findhint": findHint,
 		"broker":   startBroker,
+		"worker":   startWorker,
+		"peer":     startPeer,
 
 		// needrabbitmq skips the script if RabbitMQ is not installed.
 		"needrabbitmq": func(ts *testscript.TestScript, _ bool, _ []string) { testenv.NeedRabbitMQ(testOf(ts)) },
@@ -103,6 +108,19 @@ func findEnv(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], string(found[1]))
 }
 
+// findHint is `findhint NAME`. It sets a variable to the address that the hint of the last
+// command names.
+func findHint(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: findhint NAME")
+	}
+	found := regexp.MustCompile(`(?m)^hint: use (\S+)`).FindStringSubmatch(ts.ReadFile("stderr"))
+	if found == nil {
+		ts.Fatalf("the hint names no address")
+	}
+	ts.Setenv(args[0], found[1])
+}
+
 // testKey is the key of the test in the values of a script.
 type testKey struct{}
 
@@ -121,6 +139,25 @@ func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 	b := kinds[args[0]](testOf(ts), args[2:]...)
 	ts.Setenv(args[1], b.URL)
 	ts.Setenv(args[1]+"_ADDR", b.Addr)
+}
+
+// startWorker is `worker URL PLACE [REPLY…]`, see rawWorker.
+func startWorker(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: worker URL PLACE [REPLY…]")
+	}
+	rawWorker(testOf(ts), args[0], args[1], args[2:]...)
+}
+
+// startPeer is `peer NAME BYTES [greets] [closes]`. It sets the variable NAME to the
+// address of a rawPeer. In BYTES, escapes have the meaning that they have in Go.
+func startPeer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: peer NAME BYTES [greets] [closes]")
+	}
+	sends, err := strconv.Unquote(`"` + strings.ReplaceAll(args[1], `"`, `\"`) + `"`)
+	ts.Check(err)
+	ts.Setenv(args[0], rawPeer(testOf(ts), sends, slices.Contains(args, "greets"), slices.Contains(args, "closes")))
 }
 
 // eventually waits until a condition holds. The timeout is long, because a broker starts

@@ -46,9 +46,9 @@ type Message struct {
 	target  target.Target
 }
 
-// IsHTTP reports whether a TARGET is the URL of a web server.
+// IsHTTP reports whether a TARGET is a web server: a URL, or a gateway of the workspace.
 func IsHTTP(to string) bool {
-	return strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://")
+	return strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://") || target.IsGateway(to)
 }
 
 // SetMessage sets the one message of the command line, from its arguments PATTERN

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/web"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
@@ -35,17 +37,46 @@ func (s *Spec) resolve(ctx context.Context) error {
 	return s.reachAll(ctx)
 }
 
-// reachAll returns an error if an address cannot be reached. Whether the service
-// there handles the message is not checked: the run measures that.
+// reachAll returns an error if an address cannot be reached, or speaks another protocol.
+// Whether the service there handles the message is not checked: the run measures that.
 func (s *Spec) reachAll(ctx context.Context) error {
 	for _, m := range s.Messages {
 		for _, one := range m.target.Each() {
-			if err := s.reach(ctx, one); errors.Is(err, micro.ErrUnreachable) {
-				return target.Explain(err, one)
+			err := s.reach(ctx, one)
+			switch {
+			case errors.Is(err, micro.ErrUnreachable):
+				return s.Target.Diagnose(ctx, err, one, nil)
+			case errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrTimeout) && one.Kind() == target.TCP:
+				if wrong := target.WrongProtocol(ctx, err, one); wrong != nil {
+					return wrong
+				}
 			}
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// Hint returns what to do about a run in which no request succeeded and this was the most
+// common outcome. It returns "" if that is not known.
+func (s *Spec) Hint(ctx context.Context, outcome, text string) string {
+	if len(s.Messages) != 1 {
+		return ""
+	}
+	m := s.Messages[0]
+	cause := map[string]error{
+		load.Unreachable.String(): micro.ErrUnreachable, load.Reset.String(): micro.ErrConnectionLost, load.Timeout.String(): micro.ErrTimeout,
+	}[outcome]
+	switch {
+	case strings.Contains(text, micro.ErrNoHandler.Error()), strings.Contains(text, micro.ErrNotServed.Error()):
+		return s.Target.HandlerHint(ctx, m.target, m.route, m.Pattern)
+	case cause == nil:
+		return ""
+	}
+	err := fmt.Errorf("%w: %s", cause, text)
+	if wrong := target.WrongProtocol(ctx, err, m.target); wrong != nil {
+		return wrong.Error() + ": " + exit.Hint(wrong)
+	}
+	return exit.Hint(s.Target.Diagnose(ctx, err, m.target, nil))
 }
 
 // reach connects to one address of a target.

@@ -41,6 +41,8 @@ func settings() map[string]setting {
 		"key":      {set: text(func(s *Spec) *string { return &s.Target.Key })},
 		"insecure": {set: truth(func(s *Spec) *bool { return &s.Target.Insecure })},
 
+		"max-buffer-size": {set: whole("max-buffer-size", 1, 0, func(s *Spec) *int { return &s.Target.MaxBuffer })},
+
 		"rate":          {set: (*Spec).setRate},
 		"ramp":          {set: (*Spec).setRamp},
 		"sine":          {set: (*Spec).setSine},

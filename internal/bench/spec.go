@@ -75,6 +75,7 @@ type value struct {
 func NewSpec() *Spec {
 	s := &Spec{Load: newLoad(), Policy: newPolicy(), Trials: Trials{Repeat: 1}, given: map[string][]value{}}
 	s.content.Weight = 1
+	s.Target.Gateways = true
 	return s
 }
 

@@ -150,7 +150,8 @@ func (f benchFlags) bind(names ...string) {
 
 func (f benchFlags) target() {
 	registerTarget(f.cmd, &f.spec.Target, "Target")
-	f.bind("to", "ca", "cert", "key", "insecure")
+	registerBuffer(f.cmd, &f.spec.Target, "Target")
+	f.bind("to", "ca", "cert", "key", "insecure", "max-buffer-size")
 }
 
 func (f benchFlags) load() {
@@ -231,7 +232,7 @@ func (f benchFlags) results() {
 func commandLine(cmd *cobra.Command, spec *bench.Spec, args []string) string {
 	words := []string{cmd.CommandPath()}
 	for _, arg := range args {
-		words = append(words, shellWord(arg))
+		words = append(words, shorthand.Word(arg))
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		var values []string
@@ -248,22 +249,11 @@ func commandLine(cmd *cobra.Command, spec *bench.Spec, args []string) string {
 			case f.Value.Type() == "bool" && v == "true":
 				words = append(words, "--"+f.Name)
 			case f.NoOptDefVal != "":
-				words = append(words, "--"+f.Name+"="+shellWord(v))
+				words = append(words, "--"+f.Name+"="+shorthand.Word(v))
 			default:
-				words = append(words, "--"+f.Name, shellWord(v))
+				words = append(words, "--"+f.Name, shorthand.Word(v))
 			}
 		}
 	})
 	return strings.Join(words, " ")
-}
-
-// shellWord quotes text unless a POSIX shell reads it as it is.
-func shellWord(text string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+%@", r)
-	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
-		return text
-	}
-	return printcode.ShellQuote(text)
 }

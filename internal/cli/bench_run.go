@@ -161,7 +161,16 @@ func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *re
 	if err != nil {
 		return err
 	}
-	return cmp.Or(crossed(d), worse, ctx.Err(), stopped, nothingSucceeded(d))
+	if err := cmp.Or(crossed(d), worse, ctx.Err(), stopped); err != nil {
+		return err
+	}
+	err = nothingSucceeded(d)
+	if r := d.FailedRun(); r != nil && len(r.Errors) > 0 {
+		if hint := spec.Hint(ctx, r.Errors[0].Outcome, r.Errors[0].Text); hint != "" {
+			err = exit.WithHint(err, "%s", hint)
+		}
+	}
+	return err
 }
 
 // nothingSucceeded returns the error for a document with a run without a success; nil for

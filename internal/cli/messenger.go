@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
+	"slices"
 	"strings"
 	"time"
 
@@ -182,9 +182,11 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	var remote *micro.Error
 	switch {
 	case errors.Is(err, micro.ErrNoHandler):
-		return m.unknownPattern(ctx, exit.WithText(err, fmt.Sprintf("%s has no handler for %s", m.target.Name(), m.o.pattern)))
+		return m.withHandlers(ctx, exit.WithText(err, fmt.Sprintf("%s has no handler for %s", m.target.Name(), m.o.pattern)))
 	case errors.Is(err, micro.ErrNotServed) && m.target.Shared():
 		return m.unserved(ctx, err)
+	case errors.Is(err, micro.ErrTimeout) && m.target.Shared() && !target.Replied(err):
+		return m.unanswered(ctx, err)
 	case errors.As(err, &remote) && remote.Remote():
 		text := m.target.Name() + " returned an error: " + remote.Error()
 		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
@@ -192,7 +194,11 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 		}
 		return exit.WithText(err, text)
 	}
-	return target.Explain(err, m.target)
+	explained := m.o.target.Diagnose(ctx, err, m.target, m.trace.seen)
+	if target.Replied(err) && !m.o.verbose && exit.Code(explained) != exit.Unreachable {
+		return exit.WithHint(explained, "%s; -v shows what arrived", exit.Hint(explained))
+	}
+	return explained
 }
 
 // counted adds the number of attempts to an error, if there was more than one.
@@ -212,9 +218,8 @@ func (m *messenger) counted(err error) error {
 // still be running, without a handler for it.
 func (m *messenger) unserved(ctx context.Context, err error) error {
 	text := fmt.Sprintf("no service at %s handles %s", m.target.Where(), m.o.pattern)
-	known := m.unknownPattern(ctx, exit.WithText(err, text))
-	if exit.Hint(known) != "" {
-		return known
+	if known, _ := m.o.target.Known(ctx, m.target); len(known) > 0 {
+		return m.withHandlers(ctx, exit.WithText(err, text))
 	}
 	if m.target.Service != "" {
 		text = m.target.Service + " is not running: " + text
@@ -222,22 +227,24 @@ func (m *messenger) unserved(ctx context.Context, err error) error {
 	return exit.WithHint(exit.WithText(err, text), "%s", m.target.StartHint(m.target.ServedHint()))
 }
 
-// unknownPattern adds similar handlers to an error, if the service can list them.
-func (m *messenger) unknownPattern(ctx context.Context, err error) error {
-	services, askErr := m.o.target.DescribeAll(ctx, m.target, target.DescribeTimeout)
-	if askErr != nil {
+// unanswered explains that a message was delivered to a subscriber and got no reply. The
+// subscriber need not be a service with a handler for it.
+func (m *messenger) unanswered(ctx context.Context, err error) error {
+	err = target.Explain(err, m.target)
+	known, services := m.o.target.Known(ctx, m.target)
+	switch {
+	case services == 0:
 		return err
+	case slices.ContainsFunc(known, func(p micro.Pattern) bool { return p.Route() == m.o.pattern.Route() }):
+		return exit.WithHint(err, "the handler is slow or never replies: increase --timeout")
 	}
-	known := target.Routes(services...)
-	if len(known) == 0 {
-		return exit.WithHint(err, "it has no handlers")
+	return m.withHandlers(ctx, err)
+}
+
+// withHandlers adds to an error which pattern to send instead.
+func (m *messenger) withHandlers(ctx context.Context, err error) error {
+	if hint := m.o.target.HandlerHint(ctx, m.target, m.o.pattern, m.o.typed); hint != "" {
+		return exit.WithHint(err, "%s", hint)
 	}
-	if near := target.NearestRoutes(m.o.pattern, known); len(near) > 0 {
-		return exit.WithHint(err, "did you mean %s?", strings.Join(near, " or "))
-	}
-	handles := "it handles"
-	if len(services) > 1 {
-		handles = "they handle"
-	}
-	return exit.WithHint(err, "%s %s", handles, term.List(known, 5))
+	return err
 }

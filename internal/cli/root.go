@@ -24,7 +24,10 @@ func Main(s *term.IO, version string, args []string) int {
 	defer stop()
 	root := newRootCommand(s, version)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil && cmd == root && root.Flags().NArg() > 0 { // with --help; otherwise, its RunE returns this
+		err = unknownCommand(root, root.Flags().Arg(0))
+	}
 	var bySignal *exit.SignalError
 	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &bySignal) && !errors.As(err, &bySignal) {
 		err = bySignal
@@ -121,7 +124,11 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(s, cmd) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		if cmd != root || root.Flags().NArg() == 0 { // Main reports an unknown command
+			printHelp(s, cmd)
+		}
+	})
 	root.PersistentFlags().VarP(&colorFlag{s}, "color", "", "when to use color: auto, always, or never")
 	root.AddCommand(subcommands(s, version)...)
 	return root

@@ -19,6 +19,7 @@ import (
 // sendOptions are the flags and arguments of `msctl send` and `msctl emit`.
 type sendOptions struct {
 	pattern micro.Pattern
+	typed   string // the text of the pattern
 	data    json.RawMessage
 	event   bool
 
@@ -66,6 +67,7 @@ indented on a terminal, otherwise one JSON value per line.
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json (one value per line), pretty, or raw (strings without quotes)")
 	cmd.Flags().StringVar(&o.jq, "jq", "", "filter each value with a jq `EXPRESSION`")
 	cmd.Flags().StringVar(&o.expect, "expect", "", "exit with code 1 if a jq `EXPRESSION` is false or null for a value")
+	registerBuffer(cmd, &o.target, "Reply")
 	groupFlags(cmd, "Reply", "output", "jq", "expect", "verbose")
 	return cmd
 }
@@ -97,6 +99,7 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 	if o.pattern, err = shorthand.Pattern(args[0]); err != nil {
 		return err
 	}
+	o.typed = args[0]
 	if o.style, err = term.ParseJSONStyle(o.output); err != nil {
 		return exit.Usagef("-o: %w", err)
 	}
@@ -111,6 +114,8 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 		return exit.Usagef("--repeat must be at least 1")
 	case o.watch < 0:
 		return exit.Usagef("--watch must not be negative")
+	case o.target.MaxBuffer < 0:
+		return exit.Usagef("--max-buffer-size must be at least 1")
 	}
 	if err := o.policy.check(); err != nil {
 		return err

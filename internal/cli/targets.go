@@ -34,6 +34,12 @@ func registerTarget(cmd *cobra.Command, f *target.Flags, heading string) {
 	groupFlags(cmd, heading, "to")
 }
 
+// registerBuffer adds the flag that limits replies, for commands that read them.
+func registerBuffer(cmd *cobra.Command, f *target.Flags, heading string) {
+	cmd.Flags().IntVar(&f.MaxBuffer, "max-buffer-size", 0, "TCP: accept a reply of up to `N` characters (default 134217728)")
+	groupFlags(cmd, heading, "max-buffer-size")
+}
+
 // registerTLS adds only the TLS flags, for commands that take the target as an
 // argument.
 func registerTLS(cmd *cobra.Command, f *target.Flags, heading string) {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,15 +25,17 @@ type trace struct {
 
 	first, last time.Duration
 	values      int
+	seen        []byte // the beginning of the first thing that it sent and that is no reply
 }
 
-// micro returns the observer of the message; nil without -v.
+// micro returns the observer of the message.
 func (t *trace) micro() *micro.Trace {
 	if !t.verbose {
-		return nil
+		return &micro.Trace{Stray: t.stray}
 	}
 	p := t.io.ErrPalette()
 	return &micro.Trace{
+		Stray: t.stray,
 		Connected: func(address string, took time.Duration) {
 			t.io.Notef("%s", p.Dim("connected to "+address+" in "+term.Duration(took)))
 		},
@@ -46,6 +50,26 @@ func (t *trace) micro() *micro.Trace {
 		},
 		Read: func(_ time.Time, packet []byte) { t.io.Notef("%s %s", p.Good("<"), packet) },
 	}
+}
+
+// maxSeen is enough to recognize a protocol.
+const maxSeen = 1 << 10
+
+// stray keeps what arrived in the place of a reply, and prints it with -v.
+func (t *trace) stray(_ time.Time, data []byte, why string) {
+	if t.seen == nil {
+		t.seen = append([]byte{}, data[:min(len(data), maxSeen)]...)
+	}
+	if !t.verbose {
+		return
+	}
+	p := t.io.ErrPalette()
+	text := string(data)
+	if !json.Valid(data) {
+		text = strconv.Quote(text) // it may contain anything
+	}
+	t.io.Notef("%s %s", p.Bad("<"), text)
+	t.io.Notef("%s", p.Dim("  ignored: it "+why))
 }
 
 // headers prints the headers that were sent with the packet at a given time.

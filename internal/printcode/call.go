@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
@@ -137,12 +138,7 @@ func curlCode(c Call) (string, error) {
 	}
 	frame := string(microtcp.AppendFrame(nil, packet))
 	return fmt.Sprintf("printf %%s %s |\n  curl --silent --no-buffer --max-time %s telnet://%s\n",
-		ShellQuote(frame), strconv.FormatFloat(c.Policy.Timeout.Seconds(), 'f', -1, 64), c.Target.Addresses[0]), nil
-}
-
-// ShellQuote quotes text for a POSIX shell.
-func ShellQuote(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+		shorthand.Quote(frame), strconv.FormatFloat(c.Policy.Timeout.Seconds(), 'f', -1, 64), c.Target.Addresses[0]), nil
 }
 
 // quote returns text as a JSON string, which is also a string in TypeScript.

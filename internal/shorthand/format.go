@@ -1,88 +1,54 @@
 package shorthand
 
 import (
-	"bytes"
 	"encoding/json"
-	"strconv"
 	"strings"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
-// FormatPattern returns a pattern, given as JSON, in the shortest form that [Pattern] reads
-// back, quoted for a shell: cmd=findAllItems, item.v1.viewed, '"cmd:text"'. The result
-// contains only printable characters.
-func FormatPattern(pattern json.RawMessage) string {
-	var text string
-	if json.Unmarshal(pattern, &text) == nil {
-		return formatString(text)
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(pattern, &members) == nil && len(members) == 1 {
-		for key, value := range members {
-			if short, ok := formatMember(key, value); ok {
-				return short
-			}
+// Format returns a pattern as it can be pasted into a POSIX shell as PATTERN:
+// cmd=findAllItems, item.v1.viewed, '"cmd:sum"', or '{"cmd":"sum","v":2}'.
+func Format(p micro.Pattern) string {
+	short := p.Route()
+	var fields map[string]string
+	if json.Unmarshal([]byte(p.JSON()), &fields) == nil && len(fields) == 1 {
+		for key, value := range fields {
+			short = key + "=" + value
 		}
 	}
-	var compact bytes.Buffer
-	if json.Compact(&compact, pattern) != nil {
-		return shellQuote(string(pattern))
+	if got, err := Pattern(short); err == nil && got == p && Word(short) == short && short[0] != '-' {
+		return short
 	}
-	return shellQuote(compact.String())
+	return Word(p.JSON())
 }
 
-// formatString returns a pattern that is a string. It stays JSON if it would be read as an
-// object or as a flag.
-func formatString(text string) string {
-	plain := !strings.HasPrefix(text, "-") && strings.IndexFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) < 0
-	if raw, err := parsePattern(text); err == nil && plain && string(raw) == quoteJSON(text) {
-		return shellQuote(text)
+// OtherReading returns what a PATTERN argument in short form could have been meant to be
+// as well: a string if it was read as an object, and the command of that name if it was
+// read as a string. ok is false if it has one meaning only.
+func OtherReading(arg string) (p micro.Pattern, ok bool) {
+	read, err := Pattern(arg)
+	text := strings.TrimSpace(arg)
+	if err != nil || strings.ContainsAny(text[:1], `{"<`) {
+		return p, false
 	}
-	return shellQuote(quoteJSON(text))
-}
-
-// formatMember returns key=value for an object with one string.
-func formatMember(key string, value json.RawMessage) (string, bool) {
-	var text string
-	if json.Unmarshal(value, &text) != nil || !isShellWord(key+text) {
-		return "", false
+	if micro.Name(text) == read {
+		return micro.Cmd(text), true
 	}
-	short := key + "=" + text
-	raw, err := parsePattern(short)
-	return short, err == nil && string(raw) == "{"+quoteJSON(key)+":"+quoteJSON(text)+"}"
+	return micro.Name(text), true
 }
 
-// isShellWord reports whether no shell gives a meaning to any character of a word.
-func isShellWord(text string) bool {
-	return text != "" && text[0] != '-' && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,@%+") == ""
-}
-
-// shellQuote quotes a word for a POSIX shell. Characters that do not print become the
-// escapes of JSON.
-func shellQuote(text string) string {
-	if isShellWord(text) {
+// Word returns text as one word of a POSIX shell: quoted, unless the shell reads it as
+// it is.
+func Word(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+%@", r)
+	}
+	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
 		return text
 	}
-	var b strings.Builder
-	b.WriteByte('\'')
-	for _, r := range text {
-		switch {
-		case r == '\'':
-			b.WriteString(`'\''`)
-		case !strconv.IsPrint(r):
-			b.WriteString(escapeRune(r))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('\'')
-	return b.String()
+	return Quote(text)
 }
 
-// escapeRune returns a character as JSON escapes it.
-func escapeRune(r rune) string {
-	if r < 0x10000 {
-		return `\u` + strconv.FormatInt(0x10000+int64(r), 16)[1:]
-	}
-	r -= 0x10000
-	return escapeRune(0xd800+r>>10) + escapeRune(0xdc00+r&0x3ff)
-}
+// Quote quotes text for a POSIX shell.
+func Quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -43,13 +43,21 @@ func (f *Flags) survey(ctx context.Context, targets []Target) []Answer {
 
 // Describe asks a target for its handlers.
 func (f *Flags) Describe(ctx context.Context, t Target, timeout time.Duration) (micro.Description, error) {
-	conn, err := f.Dial(t, DialOptions{})
+	conn, err := f.plain().Dial(t, DialOptions{})
 	if err != nil {
 		return micro.Description{}, err
 	}
 	client := micro.NewClient(conn, micro.WithTimeout(timeout))
 	defer client.Close()
 	return micro.Call[micro.Description](ctx, client, t.describePattern(), struct{}{})
+}
+
+// plain returns the flags for a question of msctl's own, which may go to another target
+// than the user's message.
+func (f *Flags) plain() *Flags {
+	own := *f
+	own.MaxBuffer = 0
+	return &own
 }
 
 // describePattern is the pattern of the question. Where services share a broker's
@@ -68,7 +76,7 @@ func (f *Flags) DescribeAll(ctx context.Context, t Target, timeout time.Duration
 		d, err := f.Describe(ctx, t, timeout)
 		return []micro.Description{d}, err
 	}
-	conn, err := f.Dial(t, DialOptions{})
+	conn, err := f.plain().Dial(t, DialOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,12 @@ type Flags struct {
 	To            string
 	CA, Cert, Key string
 	Insecure      bool
+	// MaxBuffer is the largest reply over TCP, in UTF-16 code units; 0 for the
+	// transport's default.
+	MaxBuffer int
+	// Gateways lets a TARGET be a gateway of the workspace, followed by the path to
+	// request.
+	Gateways bool
 	// Running returns the brokers of the workspace's `msctl run`, by transport; nil
 	// when it is not running. A nil func finds none.
 	Running func(context.Context, *workspace.Workspace) map[string]string
@@ -30,6 +36,8 @@ type DialOptions struct {
 	// Wait lets messages wait for an unreachable broker until their timeout. By
 	// default they fail at once.
 	Wait bool
+	// MaxBuffer is that of Flags, which sets it.
+	MaxBuffer int
 	// Log receives problems that do not fail a message; nil discards them.
 	Log *slog.Logger
 }
@@ -50,8 +58,11 @@ func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
 	if config != nil {
 		config.ServerName = o.ServerName
 	}
+	o.MaxBuffer = f.MaxBuffer
 	transport := t.transport()
 	switch {
+	case o.MaxBuffer != 0 && t.Kind() != TCP:
+		return nil, exit.Usagef("--max-buffer-size requires a TCP target, and %s is not one", t)
 	case transport.dial == nil:
 		return nil, exit.WithHint(exit.Usagef("%s is an HTTP target, which only `msctl bench` supports", t), "use tcp://host:port")
 	case t.Broker == nil:

@@ -10,25 +10,55 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
 )
 
 // Explain rewrites the error of a call for the user and adds a hint. The result
 // wraps err, so it has the same exit code.
 func Explain(err error, t Target) error {
 	var remote *micro.Error
-	switch {
-	case err == nil, errors.As(err, &remote) && remote.Remote():
+	if err == nil || errors.As(err, &remote) && remote.Remote() {
 		return err
+	}
+	if rejected := explainTLS(err, t); rejected != nil {
+		return rejected
+	}
+	var large *microtcp.TooLargeError
+	switch {
+	case errors.As(err, &large):
+		return explainTooLarge(err, large, t)
 	case errors.Is(err, micro.ErrUnreachable):
 		return t.transport().explain(t, err)
 	case errors.Is(err, micro.ErrConnectionLost) && t.Broker != nil:
 		return exit.WithText(err, fmt.Sprintf("lost the connection to %s at %s before the reply", t.Kind(), t.Where()))
-	case errors.Is(err, micro.ErrConnectionLost):
-		return exit.WithText(err, t.Name()+" closed the connection before replying")
 	case errors.Is(err, micro.ErrTimeout):
 		return t.explainTimeout(err)
+	case errors.Is(err, micro.ErrBadReply):
+		_, why, _ := strings.Cut(innermost(err, micro.ErrBadReply), micro.ErrBadReply.Error()+": it ")
+		return exit.WithHint(exit.WithText(err, "the reply of "+t.Name()+" "+why), "%s", t.replyHint())
+	case errors.Is(err, micro.ErrConnectionLost):
+		return exit.WithText(err, t.Name()+" closed the connection before replying")
 	}
 	return err
+}
+
+// explainTooLarge explains that msctl itself has closed the connection.
+func explainTooLarge(err error, large *microtcp.TooLargeError, t Target) error {
+	text := fmt.Sprintf("msctl closed the connection: the reply of %s is larger than the limit of %d characters", t.Name(), large.Limit)
+	const step = 1 << 20
+	enough := max((large.Length+step/2)/step+1, 2*large.Limit/step) * step // with room for the header
+	return exit.WithHint(exit.WithCode(exit.WithText(err, text), exit.Failed), "--max-buffer-size %d raises it (in Go: microtcp.WithMaxBufferSize)", enough)
+}
+
+// replyHint describes a reply of the target's transport, for services that send others.
+func (t Target) replyHint() string {
+	switch t.Kind() {
+	case RabbitMQ:
+		return `a NestJS service replies with {"response":…,"isDisposed":true} and the correlation ID of the request`
+	case TCP:
+		return `a NestJS service replies with LENGTH#{"response":…,"isDisposed":true,"id":…}, where LENGTH counts UTF-16 code units and id is that of the request`
+	}
+	return `a NestJS service replies with {"response":…,"isDisposed":true,"id":…}, where id is that of the request`
 }
 
 // StartHint returns how to start the target if `msctl run` can, or another hint.
@@ -99,14 +129,39 @@ func (t Target) loginHint() string {
 
 func (t Target) explainTimeout(err error) error {
 	text := t.Name() + " did not reply in time"
-	if _, more, ok := strings.Cut(err.Error(), micro.ErrTimeout.Error()+": "); ok {
+	if _, more, ok := strings.Cut(innermost(err, micro.ErrTimeout), micro.ErrTimeout.Error()+": "); ok {
 		text += ": " + more // what the transport knows about it
 	}
 	hint := t.transport().timeoutHint
-	if hint == "" {
+	switch {
+	case Replied(err):
+		text = strings.Replace(text, " did not reply in time", " did not complete its reply in time", 1)
+		hint = t.replyHint()
+	case hint == "":
 		hint = "increase --timeout"
 	}
 	return exit.WithHint(exit.WithText(err, text), "%s", hint)
+}
+
+// innermost returns the text of the innermost error that matches target, without what a
+// policy has added about its attempts.
+func innermost(err, target error) (text string) {
+	for ; errors.Is(err, target); err = errors.Unwrap(err) {
+		if err.Error() == target.Error() && text != "" {
+			break
+		}
+		text = err.Error()
+	}
+	return text
+}
+
+// unfinished is how a transport's reason begins for a reply that has no end.
+const unfinished = ": the last packet of the reply "
+
+// Replied reports whether err is that of a request to which something was sent in reply,
+// but no complete reply.
+func Replied(err error) bool {
+	return errors.Is(err, micro.ErrBadReply) || err != nil && strings.Contains(err.Error(), unfinished)
 }
 
 // AtAddress returns " at " and the address of a target whose Name is that of a service.

@@ -29,12 +29,13 @@ func nats() transport {
 			}
 			return nil
 		},
-		path:       func(*Broker) string { return "" },
-		serverPath: func(*Broker) string { return "" },
-		place:      func(_ Target, p micro.Pattern) string { return "subject " + p.Route() },
-		dial:       dialNATS,
-		listen:     listenNATS,
-		explain:    explainBroker,
+		path:        func(*Broker) string { return "" },
+		serverPath:  func(*Broker) string { return "" },
+		place:       func(_ Target, p micro.Pattern) string { return "subject " + p.Route() },
+		dial:        dialNATS,
+		listen:      listenNATS,
+		explain:     explainBroker,
+		timeoutHint: "a subscriber on a wildcard, such as >, hides that there is no handler: is a service with one running? If it is, increase --timeout",
 	}
 }
 

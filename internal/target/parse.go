@@ -14,7 +14,7 @@ func (f *Flags) Parse(ctx context.Context, text string) (Target, error) {
 	switch {
 	case text == "":
 		return Target{}, exit.Usagef("the target is empty: use the name of a service, or tcp://host:port")
-	case !strings.Contains(text, ":"):
+	case namesService(text):
 		return f.serviceTarget(ctx, text)
 	}
 	return ParseURL(text)

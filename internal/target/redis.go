@@ -30,6 +30,7 @@ func redis() transport {
 		dial:         dialRedis,
 		listen:       listenRedis,
 		explain:      explainBroker,
+		timeoutHint:  "a subscriber need not be a service: is one with a handler running? If it is, increase --timeout",
 	}
 }
 

@@ -3,15 +3,12 @@ package target
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -62,7 +59,7 @@ func (f *Flags) MessageTargets(ctx context.Context, w *workspace.Workspace) ([]T
 // (NestJS), or, with Redis and NATS, one that may be running.
 func choose(answers []Answer, workspaceName string, pattern micro.Pattern) (Target, error) {
 	var certain, possible []Target
-	var known []string
+	var known []micro.Pattern
 	for _, a := range answers {
 		switch {
 		case a.Err == nil && slices.ContainsFunc(a.Description.Handlers, handles(pattern)):
@@ -70,7 +67,7 @@ func choose(answers []Answer, workspaceName string, pattern micro.Pattern) (Targ
 		case errors.Is(a.Err, micro.ErrNoHandler), a.Target.foreign && a.Target.Shared() && errors.Is(a.Err, micro.ErrNotServed):
 			possible = append(possible, a.Target)
 		}
-		known = append(known, Routes(a.Description)...)
+		known = append(known, patternsOf(a.Description)...)
 	}
 	if len(certain) == 0 {
 		certain = possible
@@ -87,8 +84,8 @@ func choose(answers []Answer, workspaceName string, pattern micro.Pattern) (Targ
 		return Target{}, exit.WithHint(exit.WithCode(err, exit.Code(first)), "start the services with `msctl run`")
 	}
 	err := exit.Usagef("no running service of workspace %s handles %s", workspaceName, pattern)
-	if near := NearestRoutes(pattern, known); len(near) > 0 {
-		return Target{}, exit.WithHint(err, "did you mean %s?", strings.Join(near, " or "))
+	if near := Nearest(pattern, known); len(near) > 0 {
+		return Target{}, exit.WithHint(err, "%s", didYouMean(pattern, near))
 	}
 	return Target{}, exit.WithHint(err, "`msctl ls` lists the handlers")
 }
@@ -111,45 +108,6 @@ func distinct(targets []Target) []Target {
 
 func handles(pattern micro.Pattern) func(micro.HandlerInfo) bool {
 	return func(h micro.HandlerInfo) bool { return h.Route == pattern.Route() }
-}
-
-// Routes lists the routes that services handle.
-func Routes(services ...micro.Description) (out []string) {
-	for _, d := range services {
-		for _, h := range d.Handlers {
-			out = append(out, h.Route)
-		}
-	}
-	return out
-}
-
-// NearestRoutes returns up to three routes that resemble a pattern. It ignores what
-// all object patterns have in common, such as {"cmd":.
-func NearestRoutes(pattern micro.Pattern, routes []string) []string {
-	words := make([]string, len(routes))
-	byWord := map[string]string{}
-	for i, route := range routes {
-		words[i] = essence(route)
-		byWord[words[i]] = route
-	}
-	near := nearest.Words(essence(pattern.Route()), words, 3)
-	for i, word := range near {
-		near[i] = byWord[word]
-	}
-	return near
-}
-
-// essence returns a route without the braces, quotes, and keys of an object.
-func essence(route string) string {
-	var fields map[string]any
-	if !strings.HasPrefix(route, "{") || json.Unmarshal([]byte(route), &fields) != nil {
-		return route
-	}
-	var values []string
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		values = append(values, fmt.Sprint(fields[key]))
-	}
-	return strings.Join(values, " ")
 }
 
 func listNames(targets []Target) string {

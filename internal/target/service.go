@@ -11,8 +11,40 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
+// IsGateway reports whether a TARGET is a gateway of the workspace, with a path after
+// the name or without.
+func IsGateway(text string) bool {
+	w, err := workspace.Current()
+	if err != nil || w == nil || !namesService(text) {
+		return false
+	}
+	name, _, _ := strings.Cut(text, "/")
+	s := w.Service(name)
+	return s != nil && s.Kind == workspace.KindGateway
+}
+
+// namesService reports whether a TARGET is the name of a service, with a path after it
+// or without, rather than an address.
+func namesService(text string) bool {
+	end := strings.IndexAny(text, ":/")
+	return end < 0 || text[end] == '/'
+}
+
+// gatewayTarget returns the target for a path of a gateway.
+func gatewayTarget(s *workspace.Service, path string, found bool) (Target, error) {
+	if !found {
+		err := exit.Usagef("%s is a gateway, which serves HTTP: the path to request is missing", s.Name)
+		return Target{}, exit.WithHint(err, "add it to the name: --to %s/health", s.Name)
+	}
+	scheme, host, _ := strings.Cut(s.URL(), "://")
+	t, err := parseHTTP(Scheme{Name: scheme}, host+"/"+path)
+	t.Service = s.Name
+	return t, err
+}
+
 // serviceTarget looks a service up in the workspace of the current folder.
-func (f *Flags) serviceTarget(ctx context.Context, name string) (Target, error) {
+func (f *Flags) serviceTarget(ctx context.Context, text string) (Target, error) {
+	name, path, withPath := strings.Cut(text, "/")
 	w, err := workspace.Current()
 	if err != nil {
 		return Target{}, err
@@ -29,8 +61,13 @@ func (f *Flags) serviceTarget(ctx context.Context, name string) (Target, error) 
 		}
 		return Target{}, exit.WithHint(err, "its services are %s", strings.Join(w.Names(), ", "))
 	}
-	if s.Kind == workspace.KindGateway {
+	switch {
+	case s.Kind == workspace.KindGateway && f.Gateways:
+		return gatewayTarget(s, path, withPath)
+	case s.Kind == workspace.KindGateway:
 		return Target{}, exit.WithHint(exit.Usagef("%s is a gateway: it serves HTTP, not messages", name), "try `curl %s/health`", s.URL())
+	case withPath:
+		return Target{}, exit.Usagef("target %q: %s handles messages, which have no paths: remove /%s", text, name, path)
 	}
 	return f.locate(ctx, w, s).target(s)
 }

@@ -1,7 +1,6 @@
 package target
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -50,21 +49,26 @@ func TestParseTarget(t *testing.T) {
 	}
 }
 
-func TestNearestRoutes(t *testing.T) {
-	routes := []string{`{"cmd":"findAllItems"}`, `{"cmd":"echo"}`, `item.v1.viewed`, `{"cmd":"createItem","v":2}`}
+func TestNearest(t *testing.T) {
+	known := []micro.Pattern{micro.Cmd("findAllItems"), micro.Cmd("echo"), micro.Name("item.v1.viewed"), micro.Fields(map[string]any{"cmd": "createItem", "v": 2}), micro.Name("cmd:book-retrieve")}
 	tests := []struct {
 		pattern micro.Pattern
-		want    []string
+		want    string
 	}{
-		{micro.Cmd("findAllItem"), []string{`{"cmd":"findAllItems"}`}},
-		{micro.Name("findAllItems"), []string{`{"cmd":"findAllItems"}`}},
-		{micro.Name("item.v1.view"), []string{`item.v1.viewed`}},
-		{micro.Cmd("createItem"), []string{`{"cmd":"createItem","v":2}`}},
-		{micro.Cmd("xyz"), []string{}},
+		{micro.Cmd("findAllItem"), "did you mean cmd=findAllItems?"},
+		{micro.Name("findAllItems"), "did you mean cmd=findAllItems?"},
+		{micro.Name("item.v1.view"), "did you mean item.v1.viewed?"},
+		{micro.Cmd("createItem"), `did you mean '{"cmd":"createItem","v":2}'?`},
+		{micro.Cmd("book-retrieve"), `did you mean '"cmd:book-retrieve"'? (quotes make it a string)`},
+		{micro.Cmd("xyz"), ""},
 	}
 	for _, tt := range tests {
-		if got := NearestRoutes(tt.pattern, routes); !slices.Equal(got, tt.want) {
-			t.Errorf("near %s: %q, want %q", tt.pattern, got, tt.want)
+		got := ""
+		if near := Nearest(tt.pattern, known); len(near) > 0 {
+			got = didYouMean(tt.pattern, near)
+		}
+		if got != tt.want {
+			t.Errorf("near %s: %s, want %s", tt.pattern, got, tt.want)
 		}
 	}
 }

@@ -77,6 +77,9 @@ func dialTCP(t Target, config *tls.Config, o DialOptions) micro.Conn {
 	if config != nil {
 		opts = append(opts, microtcp.WithTLS(config))
 	}
+	if o.MaxBuffer > 0 {
+		opts = append(opts, microtcp.WithMaxBufferSize(o.MaxBuffer))
+	}
 	return microtcp.Dial(t.List(), opts...)
 }
 

@@ -1,2 +1,0 @@
-export const ParcelTopics = { weigh: 'parcel.weigh', inner: { label: 'parcel.label' } } as const;
-export const COUNT = 'parcel.count';

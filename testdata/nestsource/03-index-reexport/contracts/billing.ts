@@ -1,2 +1,0 @@
-export const PAID = 'billing.paid';
-export const Refund = { asked: 'billing.refund.asked' };

@@ -1,3 +1,0 @@
-export const MAIL = 'mail.sent';
-const fallback = { pattern: { cmd: 'fallback' } };
-export default fallback;

@@ -1,2 +1,0 @@
-export * from './deep';
-export const ORDER_CREATED = 'order.created';

@@ -1,2 +1,0 @@
-const one = 'twice.one';
-export { one as Twice };

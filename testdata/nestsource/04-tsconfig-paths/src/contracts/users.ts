@@ -1,1 +1,0 @@
-export enum Users { Find = 'users.find' }

@@ -1,5 +1,0 @@
-import { Module } from '@nestjs/common';
-import { CartController } from './cart.controller';
-
-@Module({ controllers: [CartController] })
-export class AppModule {}

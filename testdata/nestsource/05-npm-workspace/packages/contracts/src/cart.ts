@@ -1,4 +1,0 @@
-export class CartTopics {
-  static readonly Add = 'cart.add';
-  static readonly Events = { emptied: 'cart.emptied' } as const;
-}

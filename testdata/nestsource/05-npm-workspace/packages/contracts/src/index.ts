@@ -1,2 +1,0 @@
-export { CartTopics } from './cart';
-export * from './stock';

@@ -1,1 +1,0 @@
-export const STOCK = Object.freeze({ low: 'stock.low' });

@@ -1,1 +1,0 @@
-export const ALL = ['events.all', { cmd: 'all' }];

@@ -1,1 +1,0 @@
-export const ALPHA = 'named.alpha';

@@ -1,1 +1,0 @@
-export enum OrderEvents { Placed = 'orders.placed' }

@@ -1,5 +1,0 @@
-import { Module } from '@nestjs/common';
-import { NamesController } from './names.controller';
-
-@Module({ controllers: [NamesController] })
-export class AppModule {}

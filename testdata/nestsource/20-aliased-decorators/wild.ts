@@ -1,1 +1,0 @@
-export * as wild from '@nestjs/microservices';

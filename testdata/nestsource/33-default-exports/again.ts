@@ -1,2 +1,0 @@
-export { default } from './object';
-export { default as Renamed } from './enum';

@@ -1,3 +1,0 @@
-export default class {
-  static topic = 'default.class';
-}

@@ -1,2 +1,0 @@
-enum Topics { A = 'default.enum' }
-export default Topics;

@@ -1,2 +1,0 @@
-const legacy = { topic: 'default.equals' };
-export = legacy;

@@ -1,3 +1,0 @@
-export default function topic(name: string) {
-  return `default.${name}`;
-}

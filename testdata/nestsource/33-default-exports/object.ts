@@ -1,1 +1,0 @@
-export default { find: 'default.find', list: { cmd: 'default.list' } };

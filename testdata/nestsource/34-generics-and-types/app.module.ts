@@ -1,5 +1,0 @@
-import { Module } from '@nestjs/common';
-import { GenericController } from './generic.controller';
-
-@Module({ controllers: [GenericController] })
-export class AppModule {}

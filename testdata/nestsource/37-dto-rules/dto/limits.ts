@@ -1,1 +1,0 @@
-export const MAX_WEIGHT = 30 * 1000;

@@ -1,4 +1,0 @@
-import { applyDecorators } from '@nestjs/common';
-import { IsString, MaxLength } from 'class-validator';
-
-export const IsName = () => applyDecorators(IsString(), MaxLength(80));

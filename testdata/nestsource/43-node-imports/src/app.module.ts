@@ -1,5 +1,0 @@
-import { Module } from '@nestjs/common';
-import { NodeController } from './node.controller';
-
-@Module({ controllers: [NodeController] })
-export class AppModule {}

@@ -1,1 +1,0 @@
-export const LIB = 'node.lib';

@@ -1,2 +1,0 @@
-export const HASH = 'node.hash';
-export const EXT = 'node.ext';

@@ -1,5 +1,0 @@
-import { MessagePattern } from '@nestjs/microservices';
-
-export class Built {
-  @MessagePattern('skipped.dist') dist() {}
-}

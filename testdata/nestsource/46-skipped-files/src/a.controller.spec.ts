@@ -1,5 +1,0 @@
-import { MessagePattern } from '@nestjs/microservices';
-
-export class Fake {
-  @MessagePattern('skipped.spec') spec() {}
-}

@@ -1,5 +1,0 @@
-import { Module } from '@nestjs/common';
-import { AController } from './a.controller';
-
-@Module({ controllers: [AController] })
-export class AppModule {}
