@@ -125,6 +125,7 @@ func writeAs(w http.ResponseWriter, kind string, body []byte) {
 
 // quiet adds a handler whose requests are logged at debug level only.
 func (g *Gateway) quiet(target string, handler http.HandlerFunc) {
+	g.own = append(g.own, target)
 	g.mux.HandleFunc(target, func(w http.ResponseWriter, req *http.Request) {
 		x := exchangeOf(req.Context())
 		x.route, x.quiet = target, true

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -254,6 +256,89 @@ func TestWithoutDocs(t *testing.T) {
 			t.Errorf("GET %s: %d", path, res.Code)
 		}
 	}
+}
+
+// TestOwnTargets: the list contains each route that a gateway has from the start.
+func TestOwnTargets(t *testing.T) {
+	gw := newGateway()
+	for _, target := range gateway.OwnTargets() {
+		method, path, _ := strings.Cut(strings.TrimSuffix(target, "{$}"), " ")
+		if res := (request{method: method, path: path}).send(t, gw.Handler()); res.Code == 404 || res.Code == 405 {
+			t.Errorf("%s: %d", target, res.Code)
+		}
+	}
+	for _, target := range []string{"GET /health", "GET /health/live", "GET /api", "GET /api-json", "GET /openapi.json"} {
+		if !slices.Contains(gateway.OwnTargets(), target) {
+			t.Errorf("%s is missing", target)
+		}
+	}
+}
+
+// TestHealthSummary: the report names no service, and the log does.
+func TestHealthSummary(t *testing.T) {
+	var logged lines
+	_, up := overEcho(t)
+	down := micro.NewClient(failing{micro.ErrUnreachable})
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.NewJSONHandler(&logged, nil))), gateway.WithHealthSummary(),
+		gateway.WithHealth("items", up), gateway.WithHealth("orders", down))
+	res := request{method: "GET", path: "/health"}.send(t, gw.Handler())
+	if want := `{"status":"error","info":{},"error":{},"details":{}}`; res.Code != 503 || res.Body.String() != want {
+		t.Errorf("%d %s", res.Code, res.Body)
+	}
+	if all := logged.all(t); len(all) == 0 || all[0]["to"] != "orders" || all[0]["message"] != "unreachable" {
+		t.Errorf("logged %v", all)
+	}
+}
+
+// Health has the name of a type of another package.
+type Health struct {
+	Pulse int `json:"pulse"`
+}
+
+// cents has an encoding of its own, and states that it is a number.
+type cents int64
+
+func (c cents) MarshalJSON() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(c)/100, 'f', -1, 64), nil
+}
+func (c *cents) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, new(float64)) }
+func (cents) JSONType() string                   { return "number" }
+
+// TestSchemas: types with the same name do not collide, and a type with its own encoding has
+// the schema that it states.
+func TestSchemas(t *testing.T) {
+	type priced struct {
+		Price *cents `json:"price,omitempty" minimum:"0" multipleOf:"0.01" example:"9.99"`
+	}
+	gw, c := overEcho(t)
+	gateway.Route(gw, "GET /a", c, micro.NewMethod[micro.None, micro.Health](micro.Cmd("a")))
+	gateway.Route(gw, "GET /b", c, micro.NewMethod[micro.None, Health](micro.Cmd("b")))
+	gateway.Route(gw, "GET /c", c, micro.NewMethod[micro.None, []Health](micro.Cmd("c")))
+	gateway.Route(gw, "POST /price", c, micro.NewMethod[priced, priced](micro.Cmd("echo")))
+	var doc struct {
+		Components struct {
+			Schemas map[string]struct{ Properties map[string]map[string]any }
+		}
+	}
+	text := request{method: "GET", path: "/api-json"}.send(t, gw.Handler()).Body.Bytes()
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	schemas := doc.Components.Schemas
+	if schemas["Health"].Properties["uptimeSeconds"] == nil || schemas["GatewayTestHealth"].Properties["pulse"] == nil {
+		t.Errorf("schemas %v", schemas)
+	}
+	price := schemas["Priced"].Properties["price"]
+	if diff := cmp.Diff("number 0 0.01 [9.99]\n", fmt.Sprintln(price["type"], price["minimum"], price["multipleOf"], price["examples"])); diff != "" {
+		t.Error(diff)
+	}
+	run(t, gw.Handler(), []request{
+		{name: "a number", method: "POST", path: "/price", body: `{"price":9.99}`, status: 201, answer: `{"price":9.99}`},
+		{name: "a string", method: "POST", path: "/price", body: `{"price":"9.99"}`, status: 400,
+			answer: `{"statusCode":400,"message":["price must be a number conforming to the specified constraints"],"error":"Bad Request"}`},
+		{name: "too small", method: "POST", path: "/price", body: `{"price":-1}`, status: 400,
+			answer: `{"statusCode":400,"message":["price must not be less than 0"],"error":"Bad Request"}`},
+	})
 }
 
 func TestOpenAPI(t *testing.T) {

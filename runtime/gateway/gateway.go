@@ -26,7 +26,11 @@ type Gateway struct {
 	servers                    []string
 	noDocs                     bool
 	health                     []healthTarget
+	healthSummary              bool
 	serving                    serveConfig
+	own                        []string // targets of the gateway's own routes
+
+	names namer
 
 	api  huma.API
 	mux  *http.ServeMux
@@ -57,6 +61,10 @@ func New(name string, opts ...Option) *Gateway {
 	g.addHealth()
 	return g
 }
+
+// OwnTargets returns the targets of the routes that every gateway has: its documentation
+// and its health checks. A route that conflicts with one of them panics.
+func OwnTargets() []string { return New("").own }
 
 // API returns the gateway's huma API, for HTTP operations that send no message:
 // huma.Register(gw.API(), …). Their errors have NestJS's form, too.

@@ -83,7 +83,20 @@ func (g *Gateway) checkHealth(ctx context.Context) healthReport {
 	if g.draining.Load() {
 		report.Status = "shutting_down"
 	}
+	if g.healthSummary {
+		g.hideHealth(ctx, &report)
+	}
 	return report
+}
+
+// hideHealth removes the services from a report, and logs those that are down.
+func (g *Gateway) hideHealth(ctx context.Context, report *healthReport) {
+	for name, service := range report.Error {
+		g.log.WarnContext(ctx, "a service is down", "to", name, "message", service.Message)
+	}
+	clear(report.Info)
+	clear(report.Error)
+	clear(report.Details)
 }
 
 // askHealth checks one service. The report of a service that is down contains no

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -26,6 +27,8 @@ func (g *Gateway) humaConfig() huma.Config {
 	config.CreateHooks = nil
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.Transformers = []huma.Transformer{nestBody}
+	g.names = namer{errorSchema: nil}
+	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", g.names.name)
 	for _, url := range g.servers {
 		config.Servers = append(config.Servers, &huma.Server{URL: url})
 	}
@@ -42,6 +45,65 @@ func (g *Gateway) humaConfig() huma.Config {
 		Required: []string{"statusCode", "message", "error"},
 	}
 	return config
+}
+
+// namer names the schemas of Go types, and holds the type of each name. Types of different
+// packages may have the same name: all but the first get the name of their package, too.
+type namer map[string]reflect.Type
+
+func (n namer) name(t reflect.Type, hint string) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name := huma.DefaultSchemaNamer(t, hint)
+	if t.Kind() != reflect.Struct || t.Name() == "" {
+		return name
+	}
+	for {
+		switch known, taken := n[name]; {
+		case !taken:
+			n[name] = t
+			return name
+		case known == t:
+			return name
+		}
+		name = upperFirst(camel(path.Base(t.PkgPath()))) + name
+	}
+}
+
+// describe registers the types in t that have their own JSON encoding and state what it is.
+func (g *Gateway) describe(t reflect.Type, seen map[reflect.Type]bool) {
+	if t == nil || seen[t] {
+		return
+	}
+	seen[t] = true
+	if plain := goType(micro.JSONTypeOf(t)); plain != nil {
+		g.api.OpenAPI().Components.Schemas.RegisterTypeAlias(t, plain)
+		return
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		g.describe(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			g.describe(t.Field(i).Type, seen)
+		}
+	}
+}
+
+// goType returns Go's type for a type of JSON.
+func goType(jsonType string) reflect.Type {
+	switch jsonType {
+	case "string":
+		return reflect.TypeFor[string]()
+	case "number":
+		return reflect.TypeFor[float64]()
+	case "integer":
+		return reflect.TypeFor[int64]()
+	case "boolean":
+		return reflect.TypeFor[bool]()
+	}
+	return nil
 }
 
 // nestBody gives the errors of huma's own operations NestJS's form.
@@ -65,6 +127,8 @@ func nestBody(_ huma.Context, _ string, v any) (any, error) {
 // document adds the route to the OpenAPI document.
 func (g *Gateway) document(r *route, in reflect.Type) {
 	op := r.op
+	g.describe(in, map[reflect.Type]bool{})
+	g.describe(r.out, map[reflect.Type]bool{})
 	if op.OperationID == "" {
 		op.OperationID = g.freeID(operationID(r.pattern), r)
 	}
@@ -87,7 +151,7 @@ func (g *Gateway) document(r *route, in reflect.Type) {
 // document only if a component refers to it.
 func (g *Gateway) schemaOf(t reflect.Type) *huma.Schema {
 	components := g.api.OpenAPI().Components.Schemas
-	name := huma.DefaultSchemaNamer(t, "")
+	name := g.names.name(t, "")
 	_, before := components.Map()[name]
 	schema := components.Schema(t, false, "")
 	if !before && !used(components.Map(), "#/components/schemas/"+name) {

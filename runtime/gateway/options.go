@@ -116,6 +116,11 @@ func withHealth(name string, service *micro.Client, pattern micro.Pattern) Optio
 	return gatewayOption(func(g *Gateway) { g.health = append(g.health, healthTarget{name, service, pattern}) })
 }
 
+// WithHealthSummary makes /health report only whether all services are up. Without it, the
+// report names each service and its checks, which the public need not know. Services that
+// are down are logged instead.
+func WithHealthSummary() Option { return gatewayOption(func(g *Gateway) { g.healthSummary = true }) }
+
 // WithDrain sets how the gateway stops. During the grace period it still serves, and
 // each response closes its connection, so that clients and load balancers move to
 // another instance without a failed request. If a supervisor passed the socket in,

@@ -16,7 +16,7 @@ import (
 // Schema is the JSON Schema (2020-12) of a handler's data or reply, derived from its Go
 // type. Struct fields are named by their json tag and are required unless the tag has
 // omitempty or omitzero. The tags doc, format, enum (comma-separated words), minLength,
-// maxLength, minimum, maximum, and pattern set the keywords of these names.
+// maxLength, minimum, maximum, multipleOf, and pattern set the keywords of these names.
 type Schema struct {
 	Type        string     `json:"type,omitempty"`
 	Title       string     `json:"title,omitempty"` // the Go type's name
@@ -28,11 +28,26 @@ type Schema struct {
 	MaxLength   *int       `json:"maxLength,omitempty"`
 	Minimum     *float64   `json:"minimum,omitempty"`
 	Maximum     *float64   `json:"maximum,omitempty"`
+	MultipleOf  *float64   `json:"multipleOf,omitempty"`
 	Properties  Properties `json:"properties,omitempty"`
 	Required    []string   `json:"required,omitempty"`
 	Items       *Schema    `json:"items,omitempty"`
 	// AdditionalProperties describes the values of a map.
 	AdditionalProperties *Schema `json:"additionalProperties,omitempty"`
+}
+
+// JSONTyper is implemented by a type with its own JSON encoding to state what its values
+// are in JSON: "string", "number", "integer", or "boolean". Schemas and validation then
+// treat it like Go's types. Without it, they accept any value.
+type JSONTyper interface{ JSONType() string }
+
+// JSONTypeOf returns the result of the method JSONType of type t or of a pointer to it, or
+// "" if it has none.
+func JSONTypeOf(t reflect.Type) string {
+	if typer, ok := reflect.New(t).Interface().(JSONTyper); ok {
+		return typer.JSONType()
+	}
+	return ""
 }
 
 // Properties are an object's members in the order of the Go fields.
@@ -102,7 +117,7 @@ func schemaFor(t reflect.Type, parents []reflect.Type) *Schema {
 	case t == reflect.TypeFor[json.RawMessage]():
 		return &Schema{}
 	case implements(t, reflect.TypeFor[json.Marshaler]()):
-		return &Schema{Title: t.Name()}
+		return &Schema{Type: JSONTypeOf(t), Title: t.Name()}
 	case implements(t, reflect.TypeFor[encoding.TextMarshaler]()):
 		return &Schema{Type: "string", Title: t.Name()}
 	}
@@ -200,6 +215,7 @@ func (s *Schema) constrain(tag reflect.StructTag) {
 	s.MaxLength = tagNumber(tag, "maxLength", strconv.Atoi)
 	s.Minimum = tagNumber(tag, "minimum", parseFloat)
 	s.Maximum = tagNumber(tag, "maximum", parseFloat)
+	s.MultipleOf = tagNumber(tag, "multipleOf", parseFloat)
 }
 
 func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }

@@ -88,3 +88,23 @@ func TestSchema(t *testing.T) {
 		t.Error("an interface has a type")
 	}
 }
+
+// priced has an encoding of its own, and states what it is.
+type priced int64
+
+func (priced) MarshalJSON() ([]byte, error) { return []byte("1"), nil }
+func (priced) JSONType() string             { return "number" }
+
+func TestJSONType(t *testing.T) {
+	type order struct {
+		Total *priced `json:"total" minimum:"0" multipleOf:"0.01"`
+	}
+	got, err := json.Marshal(schemaOf(reflect.TypeFor[order]()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"type":"object","title":"order","properties":{"total":{"type":"number","title":"priced","minimum":0,"multipleOf":0.01}},"required":["total"]}`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Error(diff)
+	}
+}

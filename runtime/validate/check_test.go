@@ -140,6 +140,42 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// amount has an encoding of its own, and states what it is.
+type amount int64
+
+func (*amount) UnmarshalJSON([]byte) error { return nil }
+func (*amount) JSONType() string           { return "number" }
+
+func TestMultipleOf(t *testing.T) {
+	type order struct {
+		Price  amount  `json:"price,omitempty" minimum:"0" multipleOf:"0.01"`
+		Weight float64 `json:"weight,omitempty" multipleOf:"0.5"`
+		Pieces int     `json:"pieces,omitempty" multipleOf:"6"`
+	}
+	for _, test := range []struct {
+		data string
+		want []string
+	}{
+		{`{"price":9.99,"weight":1.5,"pieces":12}`, nil},
+		{`{"price":0.30000000000000004}`, nil},
+		{`{"price":90071992547409.91}`, nil},
+		{`{"price":9.999}`, []string{"price must be a number conforming to the specified constraints"}},
+		{`{"price":"9.99"}`, []string{"price must be a number conforming to the specified constraints"}},
+		{`{"price":-0.01}`, []string{"price must not be less than 0"}},
+		{`{"weight":1.4,"pieces":7}`, []string{"weight must be a number conforming to the specified constraints", "pieces must be divisible by 6"}},
+	} {
+		if _, got := check[order](t, test.data, validate.Forbid); cmp.Diff(test.want, got) != "" {
+			t.Errorf("%s: %s", test.data, cmp.Diff(test.want, got))
+		}
+	}
+	type bad struct {
+		A int `multipleOf:"0"`
+	}
+	if _, err := validate.For(reflect.TypeFor[bad]()); err == nil || !strings.Contains(err.Error(), "multipleOf") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestUnknownAndDefaults(t *testing.T) {
 	const data = `{"name":"Ada","foo":1,"home":{"name":"S","zip":2}}`
 	for _, test := range []struct {

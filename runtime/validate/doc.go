@@ -13,6 +13,9 @@
 //		Email string   `json:"email,omitempty" format:"email"`
 //	}
 //
+// Other tags are maximum, multipleOf, pattern, maxLength, and minItems. A type with its own
+// JSON encoding is checked by them if it has a method JSONType; see [micro.JSONTyper].
+//
 // A member is required unless its json tag has omitempty or omitzero, or its tag
 // required is false. Optional members and pointers may be null. The supported formats
 // are email, uuid, uri, date-time, date, ipv4, ipv6, and hostname; others appear only in

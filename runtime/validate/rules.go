@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // Rules are the constraints of a Go type on the JSON that it is decoded from. They are
@@ -43,6 +45,7 @@ type rule struct {
 	minLength, maxLength *int
 	minItems, maxItems   *int
 	minimum, maximum     *float64
+	multipleOf           *float64
 }
 
 // object holds the members of an object.
@@ -107,7 +110,7 @@ func (b *builder) typeRule(t reflect.Type) *rule {
 	}
 	pointer := reflect.PointerTo(t)
 	if pointer.Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		return &rule{nullable: true} // its own method decides what it accepts
+		return typedRule(micro.JSONTypeOf(t))
 	}
 	if pointer.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
 		return &rule{kind: kindString}
@@ -131,6 +134,22 @@ func (b *builder) typeRule(t reflect.Type) *rule {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		return integerRule(t)
+	}
+	return &rule{nullable: true}
+}
+
+// typedRule returns the rule of a type with its own JSON encoding. If it does not state its
+// type, its own method decides what it accepts.
+func typedRule(jsonType string) *rule {
+	switch jsonType {
+	case "string":
+		return &rule{kind: kindString}
+	case "number":
+		return &rule{kind: kindNumber}
+	case "integer":
+		return &rule{kind: kindInt}
+	case "boolean":
+		return &rule{kind: kindBool}
 	}
 	return &rule{nullable: true}
 }
@@ -255,6 +274,10 @@ func (b *builder) constrain(r *rule, f reflect.StructField) {
 	}
 	if v := number(b, f, "maximum", parseFloat); v != nil {
 		r.maximum = v
+	}
+	r.multipleOf = number(b, f, "multipleOf", parseFloat)
+	if r.multipleOf != nil && *r.multipleOf <= 0 {
+		b.fail("field %s: tag multipleOf: must be greater than 0", f.Name)
 	}
 }
 

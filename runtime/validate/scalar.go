@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/mail"
 	"net/netip"
 	"net/url"
@@ -118,6 +119,25 @@ func (c *checker) number(r *rule, s subject, v any) {
 	if r.maximum != nil && value > *r.maximum {
 		c.fail(s.label + " must not be greater than " + format(*r.maximum))
 	}
+	if r.multipleOf != nil && !multiple(value, *r.multipleOf) {
+		c.fail(s.label + divisibleMessage(*r.multipleOf))
+	}
+}
+
+// multiple reports whether value is a multiple of unit, apart from the errors of binary
+// fractions: 0.30000000000000004 is a multiple of 0.01.
+func multiple(value, unit float64) bool {
+	quotient := value / unit
+	return math.Abs(quotient-math.Round(quotient)) <= 1e-9+1e-12*math.Abs(quotient)
+}
+
+// divisibleMessage returns the problem of a number that is not a multiple: class-validator's
+// for IsDivisibleBy, or for the maxDecimalPlaces of IsNumber.
+func divisibleMessage(unit float64) string {
+	if unit == math.Trunc(unit) {
+		return " must be divisible by " + format(unit)
+	}
+	return " must be a number conforming to the specified constraints"
 }
 
 // integer reports whether a Go integer can be read from the text.
