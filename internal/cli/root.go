@@ -85,6 +85,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newVersionCommand(s, version),
 		newCompletionCommand(s),
 		newTargetsTopic(s),
+		newWorkspaceTopic(s),
 	}
 }
 

@@ -25,6 +25,16 @@ func newTargetsTopic(s *term.IO) *cobra.Command {
 	return cmd
 }
 
+// newWorkspaceTopic is the help page `msctl help msctl.yaml`.
+func newWorkspaceTopic(s *term.IO) *cobra.Command {
+	cmd := &cobra.Command{Use: workspace.FileName, Short: "Describe msctl.yaml", Long: workspace.Help, Hidden: true, Args: argCount(0, 0)}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		printHelp(s, cmd)
+		return nil
+	}
+	return cmd
+}
+
 // registerTarget adds --to and the TLS flags to a command, under a heading of its
 // help.
 func registerTarget(cmd *cobra.Command, f *target.Flags, heading string) {

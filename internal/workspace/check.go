@@ -31,7 +31,27 @@ func CheckName(name string) error {
 type nameError struct{ name string }
 
 func (e *nameError) Error() string {
-	return "invalid name " + strconv.Quote(e.name) + ": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens"
+	text := "invalid name " + strconv.Quote(e.name) + ": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens"
+	if similar := SimilarName(e.name); similar != "" {
+		text += " (did you mean " + strconv.Quote(similar) + "?)"
+	}
+	return text
+}
+
+var (
+	wordStart  = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	notInNames = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// SimilarName returns the valid name that is most similar to text: my-shop for my_shop,
+// MyShop, or "My shop". It returns "" if there is none.
+func SimilarName(text string) string {
+	text = strings.ToLower(wordStart.ReplaceAllString(text, "$1-$2"))
+	text = strings.Trim(notInNames.ReplaceAllString(text, "-"), "-")
+	if namePattern.MatchString(text) {
+		return text
+	}
+	return ""
 }
 
 // workspace checks a complete file. The result is only valid if there are no problems.

@@ -19,7 +19,7 @@ func AddService(text []byte, s Service) ([]byte, error) {
 		return nil, fmt.Errorf("add service %s: the service is already in %s", s.Name, FileName)
 	}
 	if err := e.addService(&s); err != nil {
-		return nil, fmt.Errorf("add service %s: %w", s.Name, err)
+		return nil, fmt.Errorf("add service %s to %s: %w", s.Name, FileName, err)
 	}
 	return e.finish("add service "+s.Name, func(w *Workspace) { w.Services = append(w.Services, &s) })
 }
@@ -40,7 +40,7 @@ func AddDependency(text []byte, service, dependency string) ([]byte, error) {
 		return text, nil
 	}
 	if err := e.addItem(service, "depends_on", dependency, "["+dependency+"]", ""); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s in %s: %w", doing, FileName, err)
 	}
 	return e.finish(doing, func(w *Workspace) {
 		s := w.Service(service)
@@ -65,7 +65,7 @@ func AddEnv(text []byte, service, key, value string) ([]byte, error) {
 		return text, nil
 	}
 	if err := e.addItem(service, "env", key+": "+scalar(value), "", key+": "+scalar(value)); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
+		return nil, fmt.Errorf("%s in %s: %w", doing, FileName, err)
 	}
 	return e.finish(doing, func(w *Workspace) {
 		s := w.Service(service)

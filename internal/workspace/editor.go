@@ -20,19 +20,20 @@ type editor struct {
 }
 
 func newEditor(text []byte) (*editor, error) {
+	end := "\n"
+	if bytes.Contains(text, []byte("\r\n")) {
+		end = "\r\n"
+		text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // the columns of the parser count \r
+	}
 	before, err := Parse(FileName, text)
 	if err != nil {
 		return nil, err
 	}
 	root, ok := (&checker{}).parse(text).(*ast.MappingNode)
 	if !ok || root.IsFlowStyle {
-		return nil, errors.New("the file is in flow style: put each key on its own line first")
+		return nil, errors.New(FileName + " is in flow style: put each key on its own line first")
 	}
-	end := "\n"
-	if bytes.Contains(text, []byte("\r\n")) {
-		end = "\r\n"
-	}
-	whole := strings.TrimRight(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+	whole := strings.TrimRight(string(text), "\n")
 	return &editor{before: before, root: root, lines: strings.Split(whole, "\n"), end: end}, nil
 }
 

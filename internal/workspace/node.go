@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -61,6 +62,7 @@ func (c *checker) parse(text []byte) (root ast.Node) {
 			root = nil
 		}
 	}()
+	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // the parser counts \r as a column
 	file, err := parser.ParseBytes(text, parser.ParseComments)
 	if err != nil {
 		c.syntax(err)

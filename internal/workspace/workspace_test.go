@@ -70,7 +70,7 @@ func TestErrorPositions(t *testing.T) {
 		{"unknown key", "name: a\nservcies:\n", `msctl.yaml:2:1: unknown key "servcies": did you mean "services"?`},
 		{"a key far from all", "name: a\nservices: {}\nqq: 1\n", `msctl.yaml:3:1: unknown key "qq": use one of name, env, brokers, services`},
 		{"bad name", "name: Shop\nservices: {}\n",
-			`msctl.yaml:1:7: invalid name "Shop": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens`},
+			`msctl.yaml:1:7: invalid name "Shop": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens (did you mean "shop"?)`},
 		{"two documents", "name: a\nservices: {}\n---\nname: b\n", "msctl.yaml:4:5: unexpected second YAML document"},
 		{"unknown key of a service", service("    path: ./a\n    prt: 1\n"),
 			"msctl.yaml:3:3: service items requires a port\n" + `msctl.yaml:5:5: unknown key "prt": did you mean "port"?`},
@@ -144,8 +144,8 @@ func TestErrorPositions(t *testing.T) {
 			"  c: {path: c, port: 4, depends_on: [a]}\n",
 			"msctl.yaml:4:38: cyclic dependency: a -> b -> c -> a"},
 		{"all at once", "name: A\nservices:\n  B: {path: x, port: 0}\n",
-			`msctl.yaml:1:7: invalid name "A": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens` + "\n" +
-				`msctl.yaml:3:3: invalid name "B": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens` + "\n" +
+			`msctl.yaml:1:7: invalid name "A": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens (did you mean "a"?)` + "\n" +
+				`msctl.yaml:3:3: invalid name "B": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens (did you mean "b"?)` + "\n" +
 				`msctl.yaml:3:22: invalid port "0": must be between 1 and 65535`},
 		{"too large", "name: a\n" + strings.Repeat("#\n", 1<<19), "msctl.yaml:1:1: the file is larger than 1 MiB"},
 	}
