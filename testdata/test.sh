@@ -16,8 +16,8 @@ cover=.cache/cover.out
 without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource|load/(report|compare)|test/(arch|oracle|testenv))"
 without_race+="|runtime/(wire|internal/js.*|micro/internal/plain))$"
 
-# Packages with files that depend on the experiment jsonv2.
-json_packages="$module/runtime/micro $module/runtime/micro/internal/plain"
+# Packages that depend on the experiment jsonv2. Workspaces are built without it.
+json_packages="$module/runtime/micro $module/runtime/micro/internal/plain $module/runtime/validate $module/runtime/gateway"
 
 # check NAME COMMAND… reports the outcome of a command as that of a test.
 check() {

@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,11 +19,14 @@ import (
 
 // newOptions are the flags and arguments of `msctl new`.
 type newOptions struct {
-	name     string
-	module   string
-	services []string
-	example  string
-	version  string
+	folder      string
+	name        string
+	module      string
+	services    []string
+	example     string
+	gatewayPort int
+	freePorts   bool
+	version     string
 	writeOptions
 }
 
@@ -36,82 +39,116 @@ func (o *writeOptions) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.BoolVarP(&o.yes, "yes", "y", false, "do not prompt")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "print the files that would be written, without writing them")
-	flags.BoolVar(&o.force, "force", false, "overwrite files that differ")
+	flags.BoolVar(&o.force, "force", false, "replace files that msctl wrote earlier, unless they have been changed since")
 }
 
 func newNewCommand(s *term.IO, version string) *cobra.Command {
 	o := newOptions{version: version}
 	cmd := &cobra.Command{
-		Use:     "new [NAME]",
+		Use:     "new [FOLDER]",
 		Short:   "Create a workspace, a service, or a handler",
 		GroupID: groupProject,
-		Long: `Create a workspace in the folder NAME: a gateway and services that build, pass their
-tests, and are ready to run, in a git repository with a first commit. Without NAME,
-prompt for everything.
+		Long: `Create a workspace in FOLDER, which may exist: a gateway and services that build, pass
+their tests, and are ready to run, in a git repository with a first commit. Its name is
+that of the folder. Without FOLDER, prompt for everything.
+
+A file that msctl did not write, or that has been changed since, is never overwritten.
 
 In a workspace, use ` + "`msctl new service`" + ` and ` + "`msctl new handler`" + ` to add to it.`,
 		Example: `  msctl new shop
   msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
   msctl new shop --example notifications
-  msctl new shop --module github.com/you/shop --dry-run
+  msctl new . --module github.com/you/shop --dry-run
+  msctl new second-shop --free-ports
   msctl new service payments
   msctl new service mail --transport rabbitmq
-  msctl new handler items archiveItem --route 'POST /items/archive'`,
+  msctl new handler items archiveItem --route 'POST /items/archive'
+  msctl new handler items restocked --event --pattern item.v1.restocked`,
 		Args: argCount(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				o.name = args[0]
+				o.folder = args[0]
 			}
 			return runNew(cmd.Context(), s, o)
 		},
 	}
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "add a service, `NAME[:TRANSPORT[:PORT]]`, with the transport tcp, rabbitmq, redis, or nats (repeatable; default items:tcp:3002 and orders:tcp:3003)")
 	cmd.Flags().StringVar(&o.example, "example", "", "add an `EXAMPLE` to items and orders: notifications (email over RabbitMQ, with retries and dead letters)")
-	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default NAME)")
+	cmd.Flags().StringVar(&o.name, "name", "", "`NAME` of the workspace (default: the name of the folder)")
+	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default: the name of the workspace)")
+	cmd.Flags().IntVar(&o.gatewayPort, "gateway-port", scaffold.DefaultGatewayPort, "`PORT` of the gateway; services without a port get those that follow")
+	cmd.Flags().BoolVar(&o.freePorts, "free-ports", false, "use ports that are free now, starting the search at --gateway-port")
 	o.register(cmd)
-	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s))
+	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s, version))
 	return cmd
 }
 
 func runNew(ctx context.Context, s *term.IO, o newOptions) error {
-	w, err := o.workspace()
+	w, err := o.workspace(ctx)
 	if err != nil {
 		return err
 	}
-	if o.name == "" {
+	if o.folder == "" {
 		if w, err = askWorkspace(ctx, s, o, w); err != nil {
 			return err
 		}
+		o.folder = w.Name
 	}
-	if err := w.Check(); err != nil {
-		return exit.Usagef("%w", err)
-	}
-	dir, err := filepath.Abs(w.Name)
+	dir, err := filepath.Abs(o.folder)
 	if err != nil {
-		return fmt.Errorf("find the folder of %s: %w", w.Name, err)
+		return fmt.Errorf("find the folder %s: %w", o.folder, err)
+	}
+	w.Name = cmp.Or(w.Name, filepath.Base(dir))
+	if err := o.check(w); err != nil {
+		return err
 	}
 	if path, err := workspace.Find(filepath.Dir(dir)); err == nil {
 		return exit.WithHint(exit.Usagef("this folder is already in a workspace: %s", path), "`msctl new service %s` adds a service to it", w.Name)
 	}
+	return createWorkspace(ctx, s, dir, w, o.writeOptions)
+}
+
+// check verifies the workspace. If the name of a folder is not a valid name, the hint is to
+// set another one.
+func (o newOptions) check(w scaffold.Workspace) error {
+	err := w.Check()
+	if err == nil {
+		return nil
+	}
+	err = exit.Usagef("%w", err)
+	if workspace.CheckName(w.Name) != nil && o.name == "" && o.folder != w.Name {
+		return exit.WithHint(err, "--name sets another name: `msctl new %s --name %s`", o.folder, cmp.Or(workspace.SimilarName(w.Name), "shop"))
+	}
+	return err
+}
+
+// createWorkspace writes the workspace to dir.
+func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Workspace, o writeOptions) error {
 	files, err := w.Files()
 	if err != nil {
 		return err
 	}
-	fresh := emptyFolder(dir)
-	done, err := writeFiles(s, dir, files, o.writeOptions)
+	if files, err = scaffold.Adopt(dir, files); err != nil {
+		return err
+	}
+	fresh := scaffold.Fresh(dir)
+	done, err := writeFiles(s, dir, files, o)
 	if err != nil || !done {
 		return err
 	}
 	if fresh {
 		commitWorkspace(ctx, s, dir, w.Name)
 	}
-	printNext(s, w)
+	printNext(s, dir, w)
 	return nil
 }
 
 // workspace converts the flags.
-func (o newOptions) workspace() (scaffold.Workspace, error) {
-	w := scaffold.Workspace{Name: o.name, Module: o.module, Version: readVersion(o.version).Version}
+func (o newOptions) workspace(ctx context.Context) (scaffold.Workspace, error) {
+	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Version: readVersion(o.version).Version}
+	if o.gatewayPort < 1 || o.gatewayPort > 65535 {
+		return w, exit.Usagef("invalid --gateway-port %d: must be between 1 and 65535", o.gatewayPort)
+	}
 	for _, text := range o.services {
 		service, err := parseService("--service ", text)
 		if err != nil {
@@ -119,15 +156,21 @@ func (o newOptions) workspace() (scaffold.Workspace, error) {
 		}
 		w.Services = append(w.Services, service)
 	}
+	if o.freePorts {
+		var err error
+		if w.GatewayPort, err = scaffold.FreePorts(ctx, o.gatewayPort, 3+len(w.Services)); err != nil {
+			return w, exit.Usagef("--free-ports: %w", err)
+		}
+	}
 	if len(o.services) == 0 {
-		w.Services = scaffold.DefaultServices()
+		w.Services = scaffold.DefaultServices(w.GatewayPort)
 	}
 	if o.example != "" {
 		if err := w.AddExample(o.example); err != nil {
 			return w, exit.Usagef("--example: %w", err)
 		}
 	}
-	w.Services = withPorts(w.Services)
+	w.Services = withPorts(w.Services, w.GatewayPort)
 	return w, nil
 }
 
@@ -152,13 +195,14 @@ func parseService(flag, text string) (scaffold.Service, error) {
 	return service, nil
 }
 
-// withPorts assigns free ports to the TCP services that have none.
-func withPorts(services []scaffold.Service) []scaffold.Service {
-	taken := map[int]bool{scaffold.DefaultGatewayPort: true}
+// withPorts assigns free ports to the TCP services that have none: those that follow the
+// gateway's.
+func withPorts(services []scaffold.Service, gateway int) []scaffold.Service {
+	taken := map[int]bool{gateway: true}
 	for _, s := range services {
 		taken[s.Port] = true
 	}
-	next := scaffold.DefaultGatewayPort
+	next := gateway
 	for i := range services {
 		for services[i].Port == 0 && !services[i].OnBroker() {
 			if next++; !taken[next] {
@@ -169,27 +213,30 @@ func withPorts(services []scaffold.Service) []scaffold.Service {
 	return services
 }
 
-// emptyFolder reports whether dir is empty or does not exist.
-func emptyFolder(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	return errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0
-}
-
 // commitWorkspace makes the first commit. A failure is only a note, because the
 // workspace is complete without it.
 func commitWorkspace(ctx context.Context, s *term.IO, dir, name string) {
+	note := s.ErrPalette().Warn("note:")
 	if scaffold.InRepository(ctx, dir) {
+		s.Notef("%s the folder is in a git repository: the new files are not committed yet", note)
 		return
 	}
 	err := scaffold.FirstCommit(ctx, dir, "Create "+name+" with msctl new")
-	if err != nil && !errors.Is(err, scaffold.ErrNoGit) {
-		s.Notef("%s cannot make the first commit: %v", s.ErrPalette().Warn("note:"), err)
+	switch {
+	case errors.Is(err, scaffold.ErrNoGit):
+		s.Notef("%s git is not installed, so there is no repository and no first commit", note)
+	case err != nil:
+		s.Notef("%s cannot make the first commit: %v", note, err)
 	}
 }
 
 // printNext prints the next steps.
-func printNext(s *term.IO, w scaffold.Workspace) {
+func printNext(s *term.IO, dir string, w scaffold.Workspace) {
 	p := s.ErrPalette()
-	s.Notef("\nNext:\n  %s\n  %s", p.Accent("cd "+w.Name), p.Accent("msctl run"))
-	s.Notef("\nThe API will be at http://localhost:%d, its documentation at http://localhost:%d/api", scaffold.DefaultGatewayPort, scaffold.DefaultGatewayPort)
+	steps := "\nNext:"
+	if folder := shortPath(dir); folder != "." {
+		steps += "\n  " + p.Accent("cd "+folder)
+	}
+	s.Notef("%s\n  %s", steps, p.Accent("msctl run"))
+	s.Notef("\nThe API will be at http://localhost:%[1]d, its documentation at http://localhost:%[1]d/api", w.GatewayPort)
 }

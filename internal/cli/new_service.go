@@ -30,7 +30,8 @@ func newNewServiceCommand(s *term.IO, version string) *cobra.Command {
 		Short: "Add a service to the workspace",
 		Long: `Add a service with one example message, its test, and its route, and connect it to the
 gateway, msctl.yaml, compose.yaml, and .env.example. msctl only inserts lines into
-existing files.
+existing files. On RabbitMQ, the example is an event, since a caller should not wait
+for a message in a queue.
 
 A service on a broker (rabbitmq, redis, nats) has no port: it receives messages from the
 broker at RABBITMQ_URL, REDIS_URL, or NATS_URL. The first service on a broker adds its
@@ -51,27 +52,31 @@ driver to go.mod and the broker to compose.yaml.`,
 }
 
 // openWorkspace opens the workspace of the current folder.
-func openWorkspace() (*scaffold.Dir, error) {
+func openWorkspace(version string) (*scaffold.Dir, error) {
 	current, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("find the current folder: %w", err)
 	}
 	path, err := workspace.Find(current)
 	if errors.Is(err, workspace.ErrNotFound) {
-		return nil, exit.WithHint(exit.WithCode(err, exit.Usage), "`msctl new NAME` creates a workspace")
+		return nil, exit.WithHint(exit.WithCode(err, exit.Usage), "`msctl new FOLDER` creates a workspace")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return scaffold.Open(path)
+	dir, err := scaffold.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	dir.Version = readVersion(version).Version
+	return dir, nil
 }
 
 func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
-	dir, err := openWorkspace()
+	dir, err := openWorkspace(o.version)
 	if err != nil {
 		return err
 	}
-	dir.Version = readVersion(o.version).Version
 	service, err := o.service()
 	if err != nil {
 		return err
@@ -84,14 +89,42 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 		return exit.Usagef("%w", err)
 	}
 	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
-	printManual(s, result)
-	if err != nil || !done {
+	if result.Runtime != nil {
+		err = runtimeError(err, result.Runtime, dir.Version, service)
+	}
+	if err != nil {
 		return err
 	}
+	printManual(s, dir, result)
+	if !done {
+		return nil
+	}
 	p := s.ErrPalette()
-	s.Notef("\nNext:\n  %s   # serves %s\n  %s",
-		p.Accent("msctl run"), service.Where(), p.Accent("msctl send cmd=hello"+service.Title()+" name=Ada --to "+service.Name))
+	call := "msctl send cmd=hello" + service.Title()
+	if service.Worker() {
+		call = "msctl emit " + service.Name + ".v1.hello"
+	}
+	s.Notef("\nNext:\n  %s   # serves %s\n  %s", p.Accent("msctl run"), service.Where(), p.Accent(call+" name=Ada --to "+service.Name))
 	return nil
+}
+
+// runtimeError explains a conflict with the workspace's copy of the runtime, which must be
+// replaced as a whole.
+func runtimeError(err error, other *scaffold.OtherRuntime, version string, service scaffold.Service) error {
+	var conflict *scaffold.ConflictError
+	if !errors.As(err, &conflict) {
+		return err
+	}
+	have := cmp.Or(other.Version, "of an unknown version")
+	text := fmt.Sprintf("%s requires the runtime of this msctl (%s), and third_party/msctl is that of msctl %s", service.Transport.Title(), version, have)
+	if other.Changed == nil {
+		return exit.WithHint(exit.Usagef("%s", text), "none of its files has been changed, so --force can replace it; then run your tests")
+	}
+	err = exit.Usagef("%s, with files that were or may have been changed: %s", text, scaffold.ShortList(other.Changed))
+	if have == version {
+		return exit.WithHint(err, "move your changes out of third_party/msctl first")
+	}
+	return exit.WithHint(err, "use msctl %s for this workspace, or move your changes out of third_party/msctl first", have)
 }
 
 // service combines the argument and the flags.
@@ -111,9 +144,14 @@ func (o newServiceOptions) service() (scaffold.Service, error) {
 	return service, nil
 }
 
-// printManual prints the changes that msctl could not make itself.
-func printManual(s *term.IO, result scaffold.Result) {
+// printManual prints the changes that msctl could not make itself. The workspace may also
+// have the runtime of another version, which the new code was not written for.
+func printManual(s *term.IO, dir *scaffold.Dir, result scaffold.Result) {
+	warn := s.ErrPalette().Warn
 	for _, change := range result.ByHand {
-		s.Notef("%s %s", s.ErrPalette().Warn("manual step:"), change)
+		s.Notef("%s %s", warn("manual step:"), change)
+	}
+	if have := dir.RuntimeVersion(); have != "" && have != dir.Version && result.Runtime == nil {
+		s.Notef("%s third_party/msctl is the runtime of msctl %s, and this is msctl %s: if the new code does not build, use msctl %[2]s", warn("note:"), have, dir.Version)
 	}
 }

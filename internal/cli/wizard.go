@@ -17,13 +17,13 @@ import (
 // that they describe.
 func askWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.Workspace) (scaffold.Workspace, error) {
 	if o.yes || !s.CanAsk() {
-		return w, exit.WithHint(exit.Usagef("msctl new requires NAME"), "for example, `msctl new shop`")
+		return w, exit.WithHint(exit.Usagef("msctl new requires FOLDER"), "for example, `msctl new shop`")
 	}
 	var err error
 	if w.Name, err = s.Input(ctx, term.Question{
 		Text: "Name of the workspace?",
 		Help: "Also the name of its folder. Use lower-case letters, digits, and hyphens.",
-		Flag: "msctl new NAME",
+		Flag: "msctl new FOLDER",
 	}, "shop", workspace.CheckName); err != nil {
 		return w, err
 	}
@@ -68,7 +68,7 @@ func askServices(ctx context.Context, s *term.IO, w *scaffold.Workspace) error {
 		}
 	}
 	others, err := askOthers(ctx, s, *w)
-	w.Services = withPorts(append(w.Services, others...))
+	w.Services = withPorts(append(w.Services, others...), w.GatewayPort)
 	return err
 }
 
@@ -92,7 +92,7 @@ func askOthers(ctx context.Context, s *term.IO, w scaffold.Workspace) ([]scaffol
 			return err
 		}
 		w := w
-		w.Name, w.Services = "check", withPorts(append(slices.Clone(w.Services), others...))
+		w.Name, w.Services = "check", withPorts(append(slices.Clone(w.Services), others...), w.GatewayPort)
 		return w.Check()
 	})
 	if err != nil {
@@ -144,7 +144,7 @@ func confirmWorkspace(ctx context.Context, s *term.IO, o newOptions, w scaffold.
 	if o.dryRun {
 		return nil
 	}
-	parts := []string{fmt.Sprintf("gateway on port %d", scaffold.DefaultGatewayPort)}
+	parts := []string{fmt.Sprintf("gateway on port %d", w.GatewayPort)}
 	for _, service := range w.Services {
 		parts = append(parts, service.Name+" "+service.Where())
 	}

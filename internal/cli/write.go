@@ -26,13 +26,22 @@ func writeFiles(s *term.IO, dir string, files []scaffold.File, o writeOptions) (
 	var conflict *scaffold.ConflictError
 	if errors.As(err, &conflict) {
 		conflict.Dir = shortPath(dir)
-		return false, exit.WithHint(exit.WithCode(conflict, exit.Usage), "nothing was written: move these files, or add --force to overwrite them")
+		return false, conflictError(conflict)
 	}
 	if err != nil {
 		return false, err
 	}
 	reportSteps(s, dir, steps)
 	return true, nil
+}
+
+// conflictError adds the hint to a conflict. It never recommends what loses the user's work.
+func conflictError(conflict *scaffold.ConflictError) error {
+	err := exit.WithCode(conflict, exit.Usage)
+	if len(conflict.Yours) > 0 {
+		return exit.WithHint(err, "nothing was written: move these files away, or choose another name")
+	}
+	return exit.WithHint(err, "nothing was written: they have not been changed since msctl wrote them, so --force can replace them")
 }
 
 // printPlan prints what a dry run would do, one file per line. The forty files of the
@@ -48,7 +57,8 @@ func printPlan(s *term.IO, dir string, steps []scaffold.Step) error {
 		}
 		word := map[scaffold.State]string{
 			scaffold.Create: p.Good("create "), scaffold.Insert: p.Accent("edit   "),
-			scaffold.Same: p.Dim("same   "), scaffold.Replace: p.Bad("differs"),
+			scaffold.Same: p.Dim("same   "), scaffold.Replace: p.Warn("replace"),
+			scaffold.Remove: p.Warn("remove "), scaffold.Conflict: p.Bad("differs"),
 		}[step.State]
 		fmt.Fprintf(&b, "%s %s\n", word, filepath.Join(shortPath(dir), filepath.FromSlash(step.Path)))
 	}
@@ -82,7 +92,7 @@ func reportSteps(s *term.IO, dir string, steps []scaffold.Step) {
 		return
 	}
 	words := map[scaffold.State]string{
-		scaffold.Create: p.Good("created "), scaffold.Insert: p.Accent("edited  "), scaffold.Replace: p.Warn("replaced"),
+		scaffold.Create: p.Good("created "), scaffold.Insert: p.Accent("edited  "), scaffold.Replace: p.Warn("replaced"), scaffold.Remove: p.Warn("removed "),
 	}
 	for _, step := range steps {
 		if word := words[step.State]; word != "" && !isRuntime(step) {

@@ -49,11 +49,7 @@ type builder struct {
 }
 
 func newBuilder(r *run, dir, session string) *builder {
-	env := os.Environ()
-	if os.Getenv("GOEXPERIMENT") == "" {
-		env = append(env, "GOEXPERIMENT=jsonv2") // makes the runtime's codec faster
-	}
-	return &builder{run: r, dir: dir, session: session, slots: make(chan struct{}, max(1, runtime.NumCPU()/2)), env: env}
+	return &builder{run: r, dir: dir, session: session, slots: make(chan struct{}, max(1, runtime.NumCPU()/2)), env: os.Environ()}
 }
 
 // acquire waits until a build may run. The caller calls release when the build is done.

@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +66,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 	makeShop(t, dir)
 	change(t, dir, "apps/items/server.go", "// register connects", "// A remark of mine.\n//\n// register connects")
 	change(t, dir, "apps/items/server.go", "func (s *service) register(server *micro.Server) {", "func (svc *service) register(srv *micro.Server) {\n\ts, server := svc, srv // mine")
-	change(t, dir, "apps/gateway/items.go", "}\n", "\n\t// the end\n}\n\nfunc mine() {}\n")
+	change(t, dir, "apps/gateway/items_routes.go", "}\n", "\n\t// the end\n}\n\nfunc mine() {}\n")
 	change(t, dir, "compose.yaml", "  gateway:\n", "  # the edge\n  gateway:\n    hostname: edge\n")
 	change(t, dir, "compose.yaml", "name: shop\n", "name: shop\nvolumes:\n  data: {}\n")
 	change(t, dir, "msctl.yaml", "  gateway:\n", "  # the edge\n  gateway:\n")
@@ -76,7 +75,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 
 	before := tree(t, dir)
 	d := open(t, dir)
-	h, err := d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /items/{id}/archive"})
+	h, _, err := d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /items/{id}/archive"})
 	if err != nil || h.ByHand != nil {
 		t.Fatal(err, h.ByHand)
 	}
@@ -92,7 +91,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 		}
 	}
 	for _, want := range []struct{ text, part string }{
-		{edited(t, h, "apps/items/server.go"), "contracts.ArchiveItem.Handle(srv, svc.archiveItem)\n}"},
+		{edited(t, h, "apps/items/server.go"), "items.ArchiveItem.Handle(srv, svc.archiveItem)\n}"},
 		{edited(t, h, "apps/items/archiveitem.go"), "func (svc *service) archiveItem("},
 		{edited(t, s, "compose.yaml"), "      PAYMENTS_URL: tcp://payments:3043\n    depends_on:\n      - items\n      - orders\n      - payments\n"},
 		{edited(t, s, "compose.yaml"), "volumes:\n  data: {}\n"},
@@ -110,24 +109,27 @@ func TestAddedToEditedFiles(t *testing.T) {
 	}
 }
 
-// TestLocalEditsAreNamed checks that generated files are not overwritten if the user
-// changed them.
-func TestLocalEditsAreNamed(t *testing.T) {
+// TestEditedListIsLeftAlone: if the user has edited the list of services, which msctl
+// generates, the change to make is printed, and everything else is written.
+func TestEditedListIsLeftAlone(t *testing.T) {
 	dir := t.TempDir()
 	makeShop(t, dir)
 	change(t, dir, "apps/gateway/services.go", "func services", "// mine\nfunc services")
+	before := tree(t, dir)["apps/gateway/services.go"]
 	r, err := open(t, dir).NewService(Service{Name: "payments", Port: 3004})
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := tree(t, dir)
-	err = write(t, dir, false, r.Files...)
-	var conflict *ConflictError
-	if !errors.As(err, &conflict) || cmp.Diff([]string{"apps/gateway/services.go"}, conflict.Paths) != "" {
-		t.Fatalf("error %v", err)
+	const want = `apps/gateway/services.go has been edited: add {name: "payments", transport: tcp("PAYMENTS_URL", "tcp://localhost:3004"), routes: paymentsRoutes} to its list`
+	if diff := cmp.Diff([]string{want}, r.ByHand); diff != "" {
+		t.Error(diff)
 	}
-	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
-		t.Errorf("something was written: %s", diff)
+	if err := write(t, dir, true, r.Files...); err != nil {
+		t.Fatal(err)
+	}
+	after := tree(t, dir)
+	if after["apps/gateway/services.go"] != before || after["apps/payments/main.go"] == "" {
+		t.Error("the list was changed, or the service was not written")
 	}
 }
 
@@ -137,13 +139,13 @@ func TestByHand(t *testing.T) {
 	dir := t.TempDir()
 	makeShop(t, dir)
 	put(t, dir, "compose.yaml", "services: {gateway: {image: edge}}\n")
-	change(t, dir, "apps/gateway/items.go", "func itemsRoutes(", "func routesOfItems(")
 	d := open(t, dir)
 	r, err := d.NewService(Service{Name: "payments", Port: 3004})
 	if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], "PAYMENTS_URL=tcp://payments:3004") {
 		t.Errorf("by hand %q, %v", r.ByHand, err)
 	}
-	r, err = d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /archive"})
+	change(t, dir, "apps/gateway/items_routes.go", "func itemsRoutes(", "func routesOfItems(")
+	r, _, err = d.NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /archive"})
 	if err != nil || len(r.ByHand) != 1 || !strings.Contains(r.ByHand[0], `gateway.Route(gw, "POST /archive"`) {
 		t.Errorf("by hand %q, %v", r.ByHand, err)
 	}
@@ -215,7 +217,7 @@ func TestRefused(t *testing.T) {
 	d := open(t, dir)
 	handler := func(service, name, route string) func() error {
 		return func() error {
-			_, err := d.NewHandler(Handler{Service: service, Name: name, Route: route})
+			_, _, err := d.NewHandler(Handler{Service: service, Name: name, Route: route})
 			return err
 		}
 	}
@@ -233,9 +235,9 @@ func TestRefused(t *testing.T) {
 		{handler("gateway", "archive", ""), "is a gateway"},
 		{handler("items", "Archive", ""), "must be a Go name"},
 		{handler("items", "func", ""), "must be a Go name"},
-		{handler("items", "createItem", ""), "contracts already declares CreateItem"},
-		{handler("items", "itemViewed", ""), "already declares ItemViewed"},
-		{handler("items", "register", ""), "apps/items already declares register"},
+		{handler("items", "createItem", ""), "contracts/items/items.go already declares CreateItem"},
+		{handler("items", "itemViewed", ""), "contracts/items/items.go already declares ItemViewed"},
+		{handler("items", "register", ""), "apps/items/server.go already declares a field or method register"},
 		{handler("items", "archive", "POST items"), "must look like"},
 		{handler("items", "archive", "FETCH /items"), "must look like"},
 		{handler("items", "archive", "POST /items"), "already has a route POST /items"},
@@ -261,12 +263,12 @@ func TestInsertLeavesUnformattedFilesAlone(t *testing.T) {
 	makeShop(t, dir)
 	change(t, dir, "apps/items/server.go", "	s.register(server)", "  s.register( server )   ")
 	before := tree(t, dir)["apps/items/server.go"]
-	r, err := open(t, dir).NewHandler(Handler{Service: "items", Name: "archiveItem"})
+	r, _, err := open(t, dir).NewHandler(Handler{Service: "items", Name: "archiveItem"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	after := edited(t, r, "apps/items/server.go")
-	if got := strings.Replace(after, "	contracts.ArchiveItem.Handle(server, s.archiveItem)\n", "", 1); got != before {
+	if got := strings.Replace(after, "	items.ArchiveItem.Handle(server, s.archiveItem)\n", "", 1); got != before {
 		t.Error(cmp.Diff(before, got))
 	}
 }

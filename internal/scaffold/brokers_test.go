@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/module"
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/internal/workspace"
@@ -84,9 +85,8 @@ func runMix(t *testing.T, dir string) {
 	payments, port := freePort(t), freePort(t)
 	brokers := []string{"RABBITMQ_URL=" + testenv.PrivateRabbitMQ(t).URL, "REDIS_URL=" + testenv.PrivateRedis(t).URL, "NATS_URL=" + testenv.PrivateNATS(t).URL}
 	ordersLog := start(t, dir, "orders", brokers...)
-	for _, name := range []string{"items", "mail"} {
-		start(t, dir, name, brokers...)
-	}
+	mailLog := start(t, dir, "mail", brokers...)
+	start(t, dir, "items", brokers...)
 	start(t, dir, "payments", "MS_PORT="+payments)
 	start(t, dir, "gateway", append(slices.Clone(brokers), "PAYMENTS_URL=tcp://127.0.0.1:"+payments, "PORT="+port)...)
 	c := client{t, "http://127.0.0.1:" + port}
@@ -99,8 +99,9 @@ func runMix(t *testing.T, dir string) {
 		_, item := c.do("GET", "/items/1", "")
 		return fmt.Sprint(item["sold"]) == "2"
 	})
-	c.want(200, "GET", "/mail/hello?name=Ada", "", "message", "Hello Ada")
-	c.want(400, "GET", "/mail/hello?name=", "")
+	c.want(202, "POST", "/mail/hello", `{"name":"Ada"}`)
+	c.want(400, "POST", "/mail/hello", `{"name":""}`)
+	eventually(t, "mail handles the event", func() bool { return strings.Contains(mailLog.String(), `"msg":"hello","service":"mail","name":"Ada"`) })
 	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
 	eventually(t, "orders logs the correlation id of the HTTP request", func() bool {
 		return strings.Contains(ordersLog.String(), `"correlation_id":"test-post-1"`)
@@ -132,9 +133,9 @@ func TestBrokersAddedToOneOnTCP(t *testing.T) {
 	got, want := tree(t, dir), tree(t, whole)
 	// The parts of documentation may be in a different order; go.sum keeps the entries for
 	// tests of earlier modules.
-	for _, name := range []string{"README.md", ".env.example", "compose.yaml", "msctl.yaml", "go.sum"} {
+	for _, name := range []string{"README.md", ".env.example", "compose.yaml", "msctl.yaml", "go.sum", recordFile} {
 		for line := range strings.Lines(want[name]) {
-			if !strings.Contains(got[name], strings.TrimSpace(line)) && name != "README.md" {
+			if !strings.Contains(got[name], strings.TrimSpace(line)) && name != "README.md" && name != recordFile {
 				t.Errorf("%s lacks %q", name, line)
 			}
 		}
@@ -146,24 +147,64 @@ func TestBrokersAddedToOneOnTCP(t *testing.T) {
 	}
 }
 
-// TestRuntimeOfAnotherVersion: what is not this msctl's runtime is named, and
-// nothing is written.
+// TestRuntimeOfAnotherVersion: a copy of the runtime that an earlier msctl wrote is replaced
+// as a whole, if the user wants that. Files that were changed never are.
 func TestRuntimeOfAnotherVersion(t *testing.T) {
 	dir := t.TempDir()
-	makeShop(t, dir)
-	change(t, dir, "third_party/msctl/runtime/micro/server.go", "package micro", "package micro // as it was")
-	r, err := open(t, dir).NewService(Service{Name: "mail", Transport: workspace.RabbitMQ})
-	if err != nil {
-		t.Fatal(err)
+	w := shop()
+	w.Version = "v0.9.0"
+	makeWorkspace(t, dir, w)
+	const older, obsolete = bundleDir + "/runtime/micro/server.go", bundleDir + "/runtime/micro/obsolete.go"
+	asWritten(t, dir, older, "package micro // as it was\n")
+	asWritten(t, dir, obsolete, "package micro\n")
+	add := func() Result {
+		t.Helper()
+		r, err := open(t, dir).NewService(Service{Name: "mail", Transport: workspace.RabbitMQ})
+		if err != nil || r.Runtime == nil || r.Runtime.Version != "v0.9.0" {
+			t.Fatal(r.Runtime, err)
+		}
+		return r
 	}
 	before := tree(t, dir)
-	err = write(t, dir, false, r.Files...)
-	if err == nil || !strings.Contains(err.Error(), "third_party/msctl/runtime/micro/server.go") {
-		t.Errorf("error %v", err)
+	r := add()
+	if conflict := conflictOf(t, write(t, dir, false, r.Files...)); conflict.Yours != nil || r.Runtime.Changed != nil {
+		t.Errorf("conflict %+v, %+v", conflict, r.Runtime)
 	}
+	put(t, dir, older, "package micro // mine\n")
+	r = add()
+	if diff := cmp.Diff([]string{older}, r.Runtime.Changed); diff != "" {
+		t.Error(diff)
+	}
+	conflictOf(t, write(t, dir, true, r.Files...))
+	put(t, dir, older, "package micro // as it was\n")
 	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
 		t.Errorf("something was written: %s", diff)
 	}
+
+	if err := write(t, dir, true, add().Files...); err != nil {
+		t.Fatal(err)
+	}
+	after, whole := tree(t, dir), t.TempDir()
+	w.Services = append(w.Services, Service{Name: "mail", Transport: workspace.RabbitMQ})
+	makeWorkspace(t, whole, w)
+	if after[older] != tree(t, whole)[older] {
+		t.Errorf("the runtime was not replaced: %s", after[older])
+	}
+	if _, there := after[obsolete]; there {
+		t.Error("a file of the earlier runtime is left")
+	}
+}
+
+// asWritten writes a file as an earlier msctl would have written it.
+func asWritten(t *testing.T, dir, name, text string) {
+	t.Helper()
+	put(t, dir, name, text)
+	written, _, err := readRecord(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written[name] = objectID([]byte(text))
+	put(t, dir, recordFile, string(written.text()))
 }
 
 // TestBrokersByHand: msctl leaves files that it does not recognize alone, and prints
@@ -205,7 +246,7 @@ func TestBrokersByHand(t *testing.T) {
 // TestRequirements: an edited go.mod keeps its lines and comments, and gets the missing
 // requirements.
 func TestRequirements(t *testing.T) {
-	modules := []module{{"example.com/b", "v1.10.0"}, {"example.com/d", "v0.2.0"}}
+	modules := []module.Version{{Path: "example.com/b", Version: "v1.10.0"}, {Path: "example.com/d", Version: "v0.2.0"}}
 	for _, test := range []struct{ name, before, after string }{
 		{"missing", "module m\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/c v1.0.0 // indirect\n)\n",
 			"module m\n\nrequire (\n\texample.com/a v1.0.0\n\texample.com/b v1.10.0 // indirect\n\texample.com/c v1.0.0 // indirect\n\texample.com/d v0.2.0 // indirect\n)\n"},

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/mod/module"
+
 	"github.com/msctl/msctl"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/templates"
@@ -19,9 +21,6 @@ const runtimeModule = "github.com/msctl/msctl"
 
 // bundleDir is the folder of the runtime in a workspace.
 const bundleDir = "third_party/msctl"
-
-// module is a module that the runtime requires, at the version msctl was built with.
-type module struct{ Path, Version string }
 
 // bundledModules returns the modules that the packages of the bundle require, directly or
 // indirectly, sorted by name: those of the gateway and of the brokers' drivers. A test
@@ -47,14 +46,14 @@ func bundledModules(brokers []brokerView) []string {
 type versions struct {
 	GoVersion string // 1.26.0
 	GoMinor   string // 1.26
-	Modules   []module
-	Direct    []module // those of Modules that the workspace's own packages import
-	Indirect  []module // the others
+	Modules   []module.Version
+	Direct    []module.Version // those of Modules that the workspace's own packages import
+	Indirect  []module.Version // the others
 }
 
 // direct moves a module from Indirect to Direct.
 func (v *versions) direct(path string) {
-	v.Indirect = slices.DeleteFunc(v.Indirect, func(m module) bool {
+	v.Indirect = slices.DeleteFunc(v.Indirect, func(m module.Version) bool {
 		if m.Path == path {
 			v.Direct = append(v.Direct, m)
 		}
@@ -78,7 +77,7 @@ func readVersions(brokers []brokerView) (versions, error) {
 		if line == nil {
 			return versions{}, fmt.Errorf("msctl's go.mod does not require %s", name)
 		}
-		v.Modules = append(v.Modules, module{name, string(line[1])})
+		v.Modules = append(v.Modules, module.Version{Path: name, Version: string(line[1])})
 	}
 	v.Indirect = slices.Clone(v.Modules)
 	return v, nil
@@ -114,7 +113,7 @@ func (v versions) sums(brokers []brokerView) ([]byte, error) {
 		if len(words) != 3 {
 			continue
 		}
-		wanted := module{words[0], strings.TrimSuffix(words[1], "/go.mod")}
+		wanted := module.Version{Path: words[0], Version: strings.TrimSuffix(words[1], "/go.mod")}
 		if slices.Contains(v.Modules, wanted) {
 			out = append(out, lines.Text())
 			found[wanted.Path]++
@@ -135,7 +134,10 @@ func bundle(brokers []brokerView) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []File{{Path: path.Join(bundleDir, "LICENSE"), Data: license, Generated: true}}
+	files := []File{
+		{Path: path.Join(bundleDir, "LICENSE"), Data: license, Generated: true},
+		{Path: path.Join(bundleDir, "msctl.schema.json"), Data: []byte(workspace.Schema()), Generated: true}, // for editors
+	}
 	for _, m := range msctl.Modules() {
 		err := fs.WalkDir(m.Files, ".", func(name string, entry fs.DirEntry, err error) error {
 			p := path.Join(m.Dir, name)

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,7 +40,7 @@ func Open(path string) (*Dir, error) {
 	}
 	line := regexp.MustCompile(`(?m)^module\s+"?([^"\s]+)"?\s*(?://.*)?$`).FindSubmatch(text)
 	if line == nil {
-		return nil, errors.New("go.mod has no module line")
+		return nil, fmt.Errorf("%s has no module line", filepath.Join(d.Root, "go.mod"))
 	}
 	d.Module = string(line[1])
 	return d, nil
@@ -51,6 +52,9 @@ type Result struct {
 	Files []File
 	// ByHand are sentences that each name a change and its place.
 	ByHand []string
+	// Runtime describes the workspace's copy of the runtime, if it is another one than that
+	// of this msctl.
+	Runtime *OtherRuntime
 }
 
 func (r *Result) byHand(format string, args ...any) {
@@ -64,9 +68,16 @@ func (r *Result) edit(name string, before, after []byte) {
 	}
 }
 
-// read reads a file of the workspace. name is slash-separated.
+// read reads a file of the workspace, with the line ending \n; name has slashes.
 func (d *Dir) read(name string) ([]byte, error) {
-	return os.ReadFile(filepath.Join(d.Root, filepath.FromSlash(name)))
+	text, err := os.ReadFile(filepath.Join(d.Root, filepath.FromSlash(name)))
+	return unix(text), err
+}
+
+// exists reports whether a file or folder of the workspace exists.
+func (d *Dir) exists(name string) bool {
+	_, err := os.Lstat(filepath.Join(d.Root, filepath.FromSlash(name)))
+	return err == nil
 }
 
 // NextPort returns the first port after those of the workspace.
@@ -97,10 +108,7 @@ func (d *Dir) NewService(s Service) (Result, error) {
 		return Result{}, err
 	}
 	var r Result
-	if err := d.addFiles(&r, s); err != nil {
-		return Result{}, err
-	}
-	wires := []func(*Result, Service) error{d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment, d.wireRuntime}
+	wires := []func(*Result, Service) error{d.addFiles, d.checkGateway, d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment, d.wireRuntime}
 	for _, wire := range wires {
 		if err := wire(&r, s); err != nil {
 			return Result{}, err
@@ -121,8 +129,46 @@ func (d *Dir) checkNew(s Service) error {
 		if other.Port == s.Port && s.Port != 0 {
 			return fmt.Errorf("port %d is already used by service %s", s.Port, other.Name)
 		}
-		if (Service{Name: other.Name}).File() == s.File() {
+		if sameInGo(Service{Name: other.Name}, s) {
 			return fmt.Errorf("services %s and %s have the same name in Go", other.Name, s.Name)
+		}
+	}
+	contracts := "contracts/" + s.Contracts()
+	if files, err := d.goFiles(contracts, noTests); err != nil || len(files) > 0 {
+		return cmp.Or(err, fmt.Errorf("%s exists and is not empty: choose another name for the service", contracts))
+	}
+	return nil
+}
+
+// checkGateway verifies that the gateway's package does not use the names of the service's
+// routes, and that it accepts the routes.
+func (d *Dir) checkGateway(r *Result, s Service) error {
+	gateway := d.gateway()
+	if gateway == nil {
+		return nil
+	}
+	files, err := d.goFiles(path.Clean(gateway.Path), withTests)
+	if err != nil {
+		return err
+	}
+	known := declared(files)
+	for _, name := range []string{s.Contracts(), s.Ident() + "Routes", "Test" + s.Title() + "Routes"} {
+		if known[name] != "" {
+			return fmt.Errorf("%s already declares %s: choose another name for the service", known[name], name)
+		}
+	}
+	for _, f := range r.Files {
+		if !strings.HasSuffix(f.Path, "_routes.go") {
+			continue
+		}
+		routes, err := parseGo(f.Path, f.Data)
+		if err != nil {
+			return err
+		}
+		for _, target := range routesIn(routes.tree) {
+			if err := checkRoute(target, files); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -132,7 +178,7 @@ func (d *Dir) checkNew(s Service) error {
 // broker unless they exist, since those belong to the user.
 func (d *Dir) addFiles(r *Result, s Service) error {
 	v := view{Module: d.Module}
-	files, err := renderService("service", v, serviceView{Service: s})
+	files, err := renderService(s.template(), v, serviceView{Service: s})
 	if err != nil {
 		return err
 	}
@@ -148,7 +194,7 @@ func (d *Dir) addFiles(r *Result, s Service) error {
 			}
 			f.Path = path.Join(path.Clean(gateway.Path), rest)
 		}
-		if _, err := d.read(f.Path); err == nil && i >= len(files)+len(own) {
+		if i >= len(files)+len(own) && d.exists(f.Path) {
 			continue
 		}
 		r.Files = append(r.Files, f)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // goTool runs the go command, or another one, in dir.
@@ -24,7 +25,7 @@ func goTool(t *testing.T, dir string, env []string, command ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-buildvcs=false", "GOEXPERIMENT=jsonv2", "GOWORK=off"}, env...)...)
+	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-buildvcs=false", "GOEXPERIMENT=", "GOWORK=off"}, env...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
@@ -68,7 +69,7 @@ func TestGenerated(t *testing.T) {
 // isCore reports whether a package is one that needs only the standard library.
 func isCore(path string) bool {
 	name := strings.TrimPrefix(path, runtimeModule+"/runtime/")
-	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy")
+	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "validate")
 }
 
 func exe() string {
@@ -106,12 +107,19 @@ func addTo(t *testing.T, dir string) {
 	if err := write(t, dir, false, r.Files...); err != nil {
 		t.Fatal(err)
 	}
-	r, err = open(t, dir).NewHandler(Handler{Service: "items", Name: "archiveItem", Route: "POST /items/{id}/archive"})
-	if err != nil || r.ByHand != nil {
-		t.Fatal(err, r.ByHand)
-	}
-	if err := write(t, dir, false, r.Files...); err != nil {
-		t.Fatal(err)
+	for _, h := range []Handler{
+		{Name: "archiveItem", Route: "POST /items/{id}/archive"},
+		{Name: "restocked", Kind: Event, Pattern: micro.Name("item.v1.restocked"), Route: "POST /items/{itemId}/stock"},
+		{Name: "items", Kind: Stream, Pattern: micro.Fields(map[string]any{"cmd": "watch", "v": 2, "of": map[string]any{"a": true}}), Route: "GET /items/changes"},
+	} {
+		h.Service = "items"
+		r, _, err := open(t, dir).NewHandler(h)
+		if err != nil || r.ByHand != nil {
+			t.Fatal(err, r.ByHand)
+		}
+		if err := write(t, dir, false, r.Files...); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -258,6 +266,8 @@ func runShop(t *testing.T, dir string) {
 		})
 	}
 	c.want(201, "POST", "/items/1/archive", "", "id", "1")
+	c.want(202, "POST", "/items/1/stock", "")
+	c.want(200, "GET", "/items/changes?name=Ada", "", "length", 1)
 	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
 	c.want(200, "DELETE", "/items/1", "", "name", "Widget")
 	c.want(404, "GET", "/items/1", "")

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
 )
 
 // addRequires adds modules to a go.mod, marked as indirect. An existing requirement
 // keeps its place, with the newer of the two versions.
-func addRequires(text []byte, modules []module) ([]byte, error) {
+func addRequires(text []byte, modules []module.Version) ([]byte, error) {
 	f, err := modfile.Parse("go.mod", text, nil)
 	if err != nil {
 		return nil, err

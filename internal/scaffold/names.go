@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"go/token"
-	"regexp"
+	"go/types"
 	"slices"
 	"strings"
+	"unicode"
+
+	"golang.org/x/mod/module"
 
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -21,11 +24,18 @@ type Service struct {
 	Port int
 }
 
-// takenNames are names that a service cannot have, because the workspace or Go uses
-// them.
-func takenNames() []string {
-	return []string{"gateway", "main", "config", "services", "doc", "test", "vendor", "internal", "testdata", "contracts", "gw",
-		"transport", "tcp", "rabbitmq", "redis", "nats"}
+// takenNames are names that a service cannot have, with the reasons.
+func takenNames() map[string]string {
+	return map[string]string{
+		"gateway":   "it is the name of the gateway",
+		"rabbitmq":  "it is the host of the broker in compose.yaml",
+		"redis":     "it is the host of the broker in compose.yaml",
+		"nats":      "it is the host of the broker in compose.yaml",
+		"smtp":      "SMTP_URL is the address of the mail server",
+		"localhost": "it is the name of this machine",
+		"testdata":  "the go command ignores folders with this name",
+		"vendor":    "the go command ignores folders with this name",
+	}
 }
 
 // CheckService returns an error if the name, the transport, or the port of a service is
@@ -35,10 +45,12 @@ func CheckService(s Service) error {
 		return err
 	}
 	switch {
-	case slices.Contains(takenNames(), s.Name), token.IsKeyword(s.Name):
-		return fmt.Errorf("invalid service name %q: the workspace or Go uses this name", s.Name)
+	case takenNames()[s.Name] != "":
+		return fmt.Errorf("invalid service name %q: %s", s.Name, takenNames()[s.Name])
 	case strings.HasSuffix(s.Name, "-") || strings.Contains(s.Name, "--"):
 		return fmt.Errorf("invalid service name %q: a hyphen must be between two letters or digits", s.Name)
+	case module.CheckImportPath("apps/"+s.Name) != nil:
+		return fmt.Errorf("invalid service name %q: Windows reserves this name, so the go command rejects it", s.Name)
 	case !slices.Contains(append(workspace.Brokers(), "", workspace.TCP), s.Transport):
 		return fmt.Errorf("service %s: unknown transport %q: use tcp, rabbitmq, redis, or nats", s.Name, s.Transport)
 	case s.OnBroker() && s.Port != 0:
@@ -64,9 +76,28 @@ func (s Service) Title() string {
 	return b.String()
 }
 
-// File returns the name of its Go files without the extension: mailout for mail-out. It has
-// no underscore, because Go builds a file such as mail_linux.go only for Linux.
+// File returns the name at the beginning of its Go files: mailout for mail-out.
 func (s Service) File() string { return strings.ReplaceAll(s.Name, "-", "") }
+
+// Contracts returns the name of the Go package with its messages: mailout for mail-out. If
+// that name means something else in generated code, it gets a suffix: logapi for log.
+func (s Service) Contracts() string {
+	name := s.File()
+	reserved := name == "init" || name == "internal" || token.IsKeyword(name) // for a package
+	if reserved || types.Universe.Lookup(name) != nil || slices.Contains(usedNames(), name) {
+		name += "api"
+	}
+	return name
+}
+
+// usedNames are the names that generated code uses in the files that import a package of
+// messages, and the names that the packages of these files declare. A test compares the
+// list with the templates.
+func usedNames() []string {
+	return strings.Fields(`answer bytes client clients context ctx dial err errors gateway got gw h hello http in iter listen log logged
+		main micro microtest money name nats queue rabbitmq received redis register remote request run s serve server service
+		services settings slog status strings t tcp testing transport valid validate value yield`)
+}
 
 // Variable returns the environment variable with the service's address, or with its
 // broker's.
@@ -76,6 +107,13 @@ func (s Service) Variable() string {
 	}
 	return strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_URL"
 }
+
+// sameInGo reports whether two services have the same name for something in Go.
+func sameInGo(a, b Service) bool { return a.File() == b.File() || a.Contracts() == b.Contracts() }
+
+// Worker reports whether the service handles events only: a request should not wait in a
+// queue.
+func (s Service) Worker() bool { return s.Transport == workspace.RabbitMQ }
 
 // Pad returns the spaces that align the README's text after the name.
 func (s Service) Pad() string { return strings.Repeat(" ", max(1, 13-len(s.Name))) }
@@ -87,11 +125,27 @@ func upperFirst(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-var modulePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+// lowerCamel converts words of any spelling to a Go name: createItem for create-item,
+// Create_Item, or "create item". It returns "" if that is not a name.
+func lowerCamel(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for i, word := range words {
+		if len(words) > 1 && word == strings.ToUpper(word) {
+			word = strings.ToLower(word)
+		}
+		if words[i] = upperFirst(word); i == 0 {
+			words[i] = strings.ToLower(word[:1]) + word[1:]
+		}
+	}
+	if name := strings.Join(words, ""); handlerName.MatchString(name) {
+		return name
+	}
+	return ""
+}
 
 // CheckModule returns an error if a module path is invalid.
 func CheckModule(path string) error {
-	if !modulePattern.MatchString(path) || strings.HasSuffix(path, ".") {
+	if module.CheckImportPath(path) != nil {
 		return fmt.Errorf("module %q must look like github.com/you/shop", path)
 	}
 	first, _, _ := strings.Cut(path, "/")

@@ -20,9 +20,10 @@ type File struct {
 	Data []byte
 	// Edited reports whether lines are inserted into an existing file.
 	Edited bool
-	// Generated reports whether the file is marked DO NOT EDIT: msctl may write it again,
-	// unless it has been edited.
+	// Generated reports whether the file is marked DO NOT EDIT.
 	Generated bool
+	// Removed reports whether the file is to be removed, if it exists.
+	Removed bool
 }
 
 // renderDir renders every template under dir. names maps parts of paths that
@@ -49,8 +50,9 @@ func renderDir(dir string, data any, names *strings.Replacer) ([]File, error) {
 
 // dotted adds the leading dot to file names whose templates do not have it.
 func dotted(p string) string {
-	switch p {
-	case "gitignore", "dockerignore", "env.example":
+	first, _, _ := strings.Cut(p, "/")
+	switch first {
+	case "gitignore", "gitattributes", "dockerignore", "env.example", "golangci.yml", "github":
 		return "." + p
 	}
 	return p

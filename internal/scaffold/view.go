@@ -99,6 +99,14 @@ func (w Workspace) kind(s Service) string {
 	case s.Name == notifications && w.Notifications:
 		return notifications
 	}
+	return s.template()
+}
+
+// template is the template folder of a service that is not an example.
+func (s Service) template() string {
+	if s.Worker() {
+		return "worker"
+	}
 	return "service"
 }
 

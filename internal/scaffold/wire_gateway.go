@@ -9,28 +9,24 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// wireGateway regenerates the gateway's list of services. msctl owns this file. If it has
-// been edited, it is a file to replace, which Write refuses without force.
+// wireGateway regenerates the gateway's list of services, which msctl owns. If the user has
+// edited it, the service is to be added by hand.
 func (d *Dir) wireGateway(r *Result, s Service) error {
 	gateway := d.gateway()
 	if gateway == nil {
 		r.byHand("%s has no gateway: nothing calls %s yet", workspace.FileName, s.Name)
 		return nil
 	}
-	name := path.Join(path.Clean(gateway.Path), "services.go")
-	listed, err := d.routed(path.Dir(name))
+	dir := path.Clean(gateway.Path)
+	name := path.Join(dir, "services.go")
+	files, err := d.goFiles(dir, noTests)
 	if err != nil {
 		return err
 	}
-	after, err := renderList(name, append(listed, serviceView{Service: s}))
-	if err != nil {
-		return err
-	}
-	if known, err := d.declared(path.Dir(name)); err != nil {
-		return err
-	} else if !known["transport"] {
+	known := declared(files)
+	if known["transport"] == "" {
 		r.byHand("the gateway in %s was created by an older msctl: compare gateway.go, config.go, and services.go to those of `msctl new`, and call %sRoutes",
-			path.Dir(name), s.Ident())
+			dir, s.Ident())
 		return nil
 	}
 	before, err := d.read(name)
@@ -41,11 +37,20 @@ func (d *Dir) wireGateway(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
+	listed := d.routed(known)
 	expected, err := renderList(name, listed)
 	if err != nil {
 		return err
 	}
-	after.Edited = samePorts(before) == samePorts(expected.Data)
+	if samePorts(before) != samePorts(expected.Data) {
+		r.byHand("%s has been edited: add {name: %q, transport: %s, routes: %sRoutes} to its list", name, s.Name, s.Listed(), s.Ident())
+		return nil
+	}
+	after, err := renderList(name, append(listed, serviceView{Service: s}))
+	if err != nil {
+		return err
+	}
+	after.Edited = true
 	r.Files = append(r.Files, after)
 	return nil
 }
@@ -60,18 +65,15 @@ func samePorts(text []byte) string {
 	return string(regexp.MustCompile(`localhost:\d+`).ReplaceAll(text, []byte("localhost")))
 }
 
-// routed returns the services in the gateway's list, whose routes its package has.
-func (d *Dir) routed(dir string) ([]serviceView, error) {
-	names, err := d.declared(dir)
-	if err != nil {
-		return nil, err
-	}
+// routed returns the services in the gateway's list, whose routes are among the names that
+// its package declares.
+func (d *Dir) routed(declared map[string]string) []serviceView {
 	var listed []serviceView
 	for _, s := range d.Workspace.Services {
 		own := Service{Name: s.Name, Transport: s.Transport, Port: s.Port}
-		if s.Kind == workspace.KindService && names[own.Ident()+"Routes"] {
+		if s.Kind == workspace.KindService && declared[own.Ident()+"Routes"] != "" {
 			listed = append(listed, serviceView{Service: own})
 		}
 	}
-	return listed, nil
+	return listed
 }

@@ -5,42 +5,89 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/msctl/msctl/internal/workspace"
 )
 
+// OtherRuntime describes a copy of the runtime that this msctl did not write.
+type OtherRuntime struct {
+	// Version is the version of the msctl that wrote it, or "" if it is unknown.
+	Version string
+	// Changed are its files that the user has changed, or that may have been changed,
+	// because an msctl without a record wrote them.
+	Changed []string
+}
+
 // wireRuntime completes the workspace's copy of the runtime, its go.mod, and its go.sum
-// for the first service on a broker. A copy that differs from the one in this msctl,
-// because it was edited or written by another version, is replaced as a whole, which
-// Write refuses without force.
+// for the first service on a broker. A copy of another version is replaced as a whole, which
+// Write refuses without force, and always if its files have been changed.
 func (d *Dir) wireRuntime(r *Result, s Service) error {
 	before := d.bundledBrokers()
 	if !s.OnBroker() || slices.Contains(before, brokerView{s.Transport}) {
 		return nil
 	}
-	if _, err := d.read(bundleDir + "/go.mod"); errors.Is(err, fs.ErrNotExist) {
+	if !d.exists(bundleDir + "/go.mod") {
 		r.byHand("%s does not contain the runtime: run `go mod tidy` for the driver of %s", bundleDir, s.Transport.Title())
 		return nil
-	} else if err != nil {
-		return err
 	}
 	after := brokersOf(append(transportsOf(before), s.Transport)...)
 	files, err := bundle(after)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if there, err := d.read(f.Path); err != nil || !bytes.Equal(there, f.Data) {
-			r.Files = append(r.Files, f)
-		}
+	written, _, err := readRecord(d.Root)
+	if err != nil {
+		return err
 	}
+	for _, f := range files {
+		there, err := d.read(f.Path)
+		if err == nil && bytes.Equal(there, unix(f.Data)) {
+			continue
+		}
+		if err == nil {
+			r.Runtime = cmp.Or(r.Runtime, &OtherRuntime{Version: d.RuntimeVersion()})
+			if !written.unchanged(f.Path, there) {
+				r.Runtime.Changed = append(r.Runtime.Changed, f.Path)
+			}
+		}
+		r.Files = append(r.Files, f)
+	}
+	r.removeOld(written, files)
 	if err := d.wireRuntimeModule(r, before, after); err != nil {
 		return err
 	}
 	return d.wireModule(r, after)
+}
+
+// removeOld removes the files of an earlier copy of the runtime that the new one lacks.
+func (r *Result) removeOld(written record, files []File) {
+	current := map[string]bool{}
+	for _, f := range files {
+		current[f.Path] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(written)) {
+		if r.Runtime != nil && strings.HasPrefix(name, bundleDir+"/runtime/") && !current[name] {
+			r.Files = append(r.Files, File{Path: name, Removed: true})
+		}
+	}
+}
+
+var versionLine = regexp.MustCompile(`^// .*The runtime of msctl (\S+), `)
+
+// RuntimeVersion returns the version of the msctl that wrote the workspace's copy of the
+// runtime, or "".
+func (d *Dir) RuntimeVersion() string {
+	text, err := d.read(bundleDir + "/go.mod")
+	if line := versionLine.FindSubmatch(text); err == nil && line != nil {
+		return string(line[1])
+	}
+	return ""
 }
 
 // bundledBrokers returns the brokers whose transports the workspace's copy of the runtime

@@ -28,9 +28,10 @@ type Workspace struct {
 	Version string
 }
 
-// DefaultServices returns the services of a workspace by default.
-func DefaultServices() []Service {
-	return []Service{{Name: "items", Port: 3002}, {Name: "orders", Port: 3003}}
+// DefaultServices returns the services of a workspace by default. Their ports follow the
+// gateway's.
+func DefaultServices(gatewayPort int) []Service {
+	return []Service{{Name: "items", Port: gatewayPort + 1}, {Name: "orders", Port: gatewayPort + 2}}
 }
 
 // AddExample adds an example to items and orders, and the services that it requires.
@@ -88,9 +89,11 @@ func (w Workspace) Check() error {
 	if len(w.Services) == 0 {
 		errs = append(errs, errors.New("a workspace requires at least one service"))
 	}
+	if w.GatewayPort < 0 || w.GatewayPort > 65535 {
+		errs = append(errs, fmt.Errorf("invalid port of the gateway %d: must be between 1 and 65535", w.GatewayPort))
+	}
 	ports := map[int]string{cmp.Or(w.GatewayPort, DefaultGatewayPort): "the gateway"}
-	files := map[string]string{}
-	for _, s := range w.Services {
+	for i, s := range w.Services {
 		if err := CheckService(s); err != nil {
 			errs = append(errs, err)
 			continue
@@ -98,14 +101,24 @@ func (w Workspace) Check() error {
 		if other, taken := ports[s.Port]; taken && !s.OnBroker() {
 			errs = append(errs, fmt.Errorf("service %s has port %d, which is already used by %s", s.Name, s.Port, other))
 		}
-		if other, taken := files[s.File()]; taken && other == s.Name {
-			errs = append(errs, fmt.Errorf("duplicate service %s", s.Name))
-		} else if taken {
-			errs = append(errs, fmt.Errorf("services %s and %s have the same name in Go", other, s.Name))
-		}
-		ports[s.Port], files[s.File()] = s.Name, s.Name
+		ports[s.Port] = s.Name
+		errs = append(errs, w.checkOthers(i))
 	}
 	return errors.Join(append(errs, w.checkExample())...)
+}
+
+// checkOthers compares the names of a service with those of the services before it.
+func (w Workspace) checkOthers(index int) error {
+	s := w.Services[index]
+	for _, other := range w.Services[:index] {
+		switch {
+		case other.Name == s.Name:
+			return fmt.Errorf("duplicate service %s", s.Name)
+		case sameInGo(other, s):
+			return fmt.Errorf("services %s and %s have the same name in Go", other.Name, s.Name)
+		}
+	}
+	return nil
 }
 
 // Files renders the whole workspace, sorted by path.
@@ -127,6 +140,13 @@ func (w Workspace) Files() ([]File, error) {
 			return nil, err
 		}
 		files = addMissing(files, own)
+	}
+	if v.Items {
+		money, err := renderDir("money", v, strings.NewReplacer())
+		if err != nil {
+			return nil, err
+		}
+		files = addMissing(files, money)
 	}
 	runtime, err := bundle(v.Brokers)
 	if err != nil {
@@ -171,5 +191,11 @@ func addMissing(files, more []File) []File {
 
 func renderService(kind string, v view, s serviceView) ([]File, error) {
 	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications}
-	return renderDir(kind, data, strings.NewReplacer("NAME", s.Name, "FILE", s.File()))
+	names := strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts())
+	files, err := renderDir(kind, data, names)
+	if kind != "worker" || err != nil {
+		return files, err
+	}
+	others, err := renderDir("service", data, names) // what both have
+	return addMissing(files, others), err
 }

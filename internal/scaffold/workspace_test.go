@@ -15,7 +15,7 @@ import (
 )
 
 func shop() Workspace {
-	return Workspace{Name: "shop", Services: DefaultServices(), Version: "test"}
+	return Workspace{Name: "shop", Services: DefaultServices(DefaultGatewayPort), Version: "test"}
 }
 
 func rendered(t *testing.T, w Workspace) map[string]File {
@@ -174,19 +174,19 @@ func TestCheck(t *testing.T) {
 		want string
 	}{
 		{"fine", shop(), ""},
-		{"name", Workspace{Name: "Shop", Services: DefaultServices()}, `invalid name "Shop": must be`},
+		{"name", Workspace{Name: "Shop", Services: DefaultServices(DefaultGatewayPort)}, `invalid name "Shop": must be`},
 		{"no services", Workspace{Name: "shop"}, "at least one service"},
 		{"port twice", Workspace{Name: "shop", Services: []Service{{Name: "a", Port: 3002}, {Name: "b", Port: 3002}}}, "which is already used by a"},
 		{"gateway's port", Workspace{Name: "shop", Services: []Service{{Name: "a", Port: 3001}}}, "which is already used by the gateway"},
-		{"taken name", Workspace{Name: "shop", Services: []Service{{Name: "gateway", Port: 3002}}}, "the workspace or Go uses this name"},
-		{"keyword", Workspace{Name: "shop", Services: []Service{{Name: "type", Port: 3002}}}, "the workspace or Go uses this name"},
+		{"taken name", Workspace{Name: "shop", Services: []Service{{Name: "gateway", Port: 3002}}}, "it is the name of the gateway"},
+		{"keyword", Workspace{Name: "shop", Services: []Service{{Name: "type", Port: 3002}}}, ""},
 		{"same in Go", Workspace{Name: "shop", Services: []Service{{Name: "mail-out", Port: 1}, {Name: "mailout", Port: 2}}}, "have the same name in Go"},
 		{"broker", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: workspace.NATS}, {Name: "b", Transport: workspace.NATS}}}, ""},
 		{"broker with a port", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: workspace.NATS, Port: 3002}}}, "uses NATS and has no port"},
-		{"broker's name", Workspace{Name: "shop", Services: []Service{{Name: "redis", Port: 3002}}}, "the workspace or Go uses this name"},
+		{"broker's name", Workspace{Name: "shop", Services: []Service{{Name: "redis", Port: 3002}}}, "it is the host of the broker"},
 		{"transport", Workspace{Name: "shop", Services: []Service{{Name: "a", Transport: "smoke", Port: 3002}}}, "unknown transport"},
-		{"module", Workspace{Name: "shop", Module: "a b", Services: DefaultServices()}, "must look like"},
-		{"standard library", Workspace{Name: "shop", Module: "net/shop", Services: DefaultServices()}, "could be a package of the standard library"},
+		{"module", Workspace{Name: "shop", Module: "a b", Services: DefaultServices(DefaultGatewayPort)}, "must look like"},
+		{"standard library", Workspace{Name: "shop", Module: "net/shop", Services: DefaultServices(DefaultGatewayPort)}, "could be a package of the standard library"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.w.Check()

@@ -21,8 +21,12 @@ const (
 	Insert
 	// Same leaves an identical file alone.
 	Same
-	// Replace overwrites a different file.
+	// Replace overwrites a different file that msctl wrote and that has not been changed.
 	Replace
+	// Remove removes a file that msctl wrote and that has not been changed.
+	Remove
+	// Conflict stands for a different file that is the user's, and is not written.
+	Conflict
 )
 
 // Step is one file of a plan and its state.
@@ -31,55 +35,109 @@ type Step struct {
 	State State
 }
 
-// Plan compares files with those in dir. It changes nothing.
+// Plan compares files with those in dir. It changes nothing. The last step updates the
+// record of what msctl wrote.
 func Plan(dir string, files []File) ([]Step, error) {
-	steps := make([]Step, 0, len(files))
+	written, before, err := readRecord(dir)
+	if err != nil {
+		return nil, fmt.Errorf("plan %s: %w", recordFile, err)
+	}
+	steps := make([]Step, 0, len(files)+1)
 	for _, f := range files {
-		state := Create
-		old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Path)))
-		switch {
-		case err == nil && bytes.Equal(old, f.Data):
-			state = Same
-		case err == nil && f.Edited:
-			state = Insert
-		case err == nil:
-			state = Replace
-		case !errors.Is(err, fs.ErrNotExist):
+		step, err := plan(dir, f, written)
+		if err != nil {
 			return nil, fmt.Errorf("plan %s: %w", f.Path, err)
 		}
-		steps = append(steps, Step{f, state})
+		steps = append(steps, step)
 	}
-	return steps, nil
+	own := File{Path: recordFile, Data: withEndingsOf(before, written.text()), Generated: true}
+	state := Insert
+	switch {
+	case before == nil:
+		state = Create
+	case bytes.Equal(before, own.Data):
+		state = Same
+	}
+	return append(steps, Step{own, state}), nil
 }
 
-// ConflictError names existing files that differ from those to write.
+// plan returns the step for one file, and updates the record.
+func plan(dir string, f File, written record) (Step, error) {
+	old, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Path)))
+	if errors.Is(err, fs.ErrNotExist) {
+		if f.Removed {
+			delete(written, f.Path)
+			return Step{f, Same}, nil
+		}
+		written[f.Path] = objectID(f.Data)
+		return Step{f, Create}, nil
+	}
+	if err != nil {
+		return Step{}, err
+	}
+	step, own := Step{f, Conflict}, written.unchanged(f.Path, old)
+	switch {
+	case f.Removed && own:
+		delete(written, f.Path)
+		step.State = Remove
+		return step, nil
+	case f.Removed:
+		return step, nil
+	case bytes.Equal(unix(old), f.Data):
+		step.State = Same
+	case f.Edited:
+		step.State = Insert
+	case own:
+		step.State = Replace
+	}
+	if own || step.State == Same {
+		written[f.Path] = objectID(f.Data)
+	}
+	step.Data = withEndingsOf(old, f.Data)
+	return step, nil
+}
+
+// ConflictError names existing files that differ from those to write. Nothing was written.
 type ConflictError struct {
-	Dir   string
-	Paths []string
+	Dir string
+	// Yours are files that msctl did not write, or that have changed since. It never
+	// overwrites them.
+	Yours []string
+	// Own are files that msctl wrote and that have not changed since.
+	Own []string
 }
 
-// Error names the files.
+// Error names the files: the user's, if there are any.
 func (e *ConflictError) Error() string {
-	shown := e.Paths
-	rest := ""
-	if len(shown) > 10 {
-		rest = fmt.Sprintf(" and %d more", len(shown)-10)
-		shown = shown[:10]
+	if len(e.Yours) > 0 {
+		return fmt.Sprintf("files in %s are not msctl's, or have changed since it wrote them: %s", e.Dir, ShortList(e.Yours))
 	}
-	return fmt.Sprintf("files in %s are there already and say something else than msctl writes: %s%s", e.Dir, strings.Join(shown, ", "), rest)
+	return fmt.Sprintf("files in %s differ from those that this msctl writes: %s", e.Dir, ShortList(e.Own))
 }
 
-// Write carries out the steps in dir. If one fails, it undoes all of them. Files to replace
-// are a *ConflictError unless force is set.
+// ShortList joins the first ten names.
+func ShortList(names []string) string {
+	if len(names) <= 10 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:10], ", "), len(names)-10)
+}
+
+// Write carries out the steps in dir. If one fails, it undoes all of them. The error is a
+// *ConflictError if a file of the user would be replaced or, unless force is set, if files
+// that msctl wrote earlier would be.
 func Write(dir string, steps []Step, force bool) error {
-	var conflicts []string
+	conflict := &ConflictError{Dir: dir}
 	for _, s := range steps {
-		if s.State == Replace && !force {
-			conflicts = append(conflicts, s.Path)
+		switch s.State {
+		case Conflict:
+			conflict.Yours = append(conflict.Yours, s.Path)
+		case Replace, Remove:
+			conflict.Own = append(conflict.Own, s.Path)
 		}
 	}
-	if conflicts != nil {
-		return &ConflictError{dir, conflicts}
+	if conflict.Yours != nil || conflict.Own != nil && !force {
+		return conflict
 	}
 	w := &writer{dir: dir}
 	for _, s := range steps {
@@ -128,6 +186,9 @@ func (w *writer) write(f File) error {
 		w.before = map[string]*backup{}
 	}
 	w.before[path], w.order = old, append(w.order, path)
+	if f.Removed {
+		return os.Remove(path)
+	}
 	return replaceFile(path, f.Data, mode)
 }
 

@@ -65,29 +65,94 @@ func TestWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got := tree(t, dir)
+	delete(got, recordFile)
 	want := map[string]string{"./": "", "new/": "", "new/deep/": "", "new/deep/file": "n", "kept": "k", "grown": "ab"}
-	if diff := cmp.Diff(want, tree(t, dir)); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestWriteRefusesWhatDiffers(t *testing.T) {
+// TestNothingOfTheUserIsLost: no option makes msctl overwrite a file that it did not write,
+// or that has changed since. Its own files are replaced if force is set.
+func TestNothingOfTheUserIsLost(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, "mine", "m")
-	files := []File{{Path: "a", Data: []byte("a")}, {Path: "mine", Data: []byte("theirs")}}
-	err := write(t, dir, false, files...)
-	var conflict *ConflictError
-	if !errors.As(err, &conflict) || cmp.Diff([]string{"mine"}, conflict.Paths) != "" {
-		t.Fatalf("error %v", err)
-	}
-	if diff := cmp.Diff(map[string]string{"./": "", "mine": "m"}, tree(t, dir)); diff != "" {
-		t.Errorf("something was written: %s", diff)
-	}
-	if err := write(t, dir, true, files...); err != nil {
+	if err := write(t, dir, false, File{Path: "a", Data: []byte("a\n")}, File{Path: "b", Data: []byte("b\n")}, File{Path: "c", Data: []byte("c\n")}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]string{"./": "", "mine": "theirs", "a": "a"}, tree(t, dir)); diff != "" {
+	put(t, dir, "b", "b\r\n") // only its line endings are different
+	put(t, dir, "c", "c and mine\n")
+	put(t, dir, "mine", "m\n")
+	before := tree(t, dir)
+
+	newer := []File{{Path: "a", Data: []byte("a2\n")}, {Path: "b", Data: []byte("b2\n")}}
+	conflict := conflictOf(t, write(t, dir, false, newer...))
+	if diff := cmp.Diff(&ConflictError{Dir: dir, Own: []string{"a", "b"}}, conflict); diff != "" {
 		t.Error(diff)
+	}
+	for _, force := range []bool{false, true} {
+		conflict := conflictOf(t, write(t, dir, force, append(newer, File{Path: "c", Data: []byte("c2\n")}, File{Path: "mine", Data: []byte("theirs\n")})...))
+		if diff := cmp.Diff(&ConflictError{Dir: dir, Yours: []string{"c", "mine"}, Own: []string{"a", "b"}}, conflict); diff != "" {
+			t.Error(diff)
+		}
+	}
+	conflictOf(t, write(t, dir, true, File{Path: "c", Removed: true}))
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Errorf("something was written: %s", diff)
+	}
+	if err := write(t, dir, true, append(newer, File{Path: "mine", Data: []byte("m and more\n"), Edited: true})...); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(t, dir, true, File{Path: "a", Removed: true}); err != nil {
+		t.Fatal(err)
+	}
+	got := tree(t, dir)
+	if diff := cmp.Diff(recordHeader+objectID([]byte("b2\n"))+" b\n"+objectID([]byte("c\n"))+" c\n", got[recordFile]); diff != "" {
+		t.Error(diff)
+	}
+	delete(got, recordFile)
+	want := map[string]string{"./": "", "b": "b2\r\n", "c": "c and mine\n", "mine": "m and more\n"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// conflictOf returns the conflict that err must be.
+func conflictOf(t *testing.T, err error) *ConflictError {
+	t.Helper()
+	var conflict *ConflictError
+	if !errors.As(err, &conflict) {
+		t.Fatalf("error %v, want a conflict", err)
+	}
+	return conflict
+}
+
+// TestObjectID: the IDs are git's, so that git can find the text that msctl wrote.
+func TestObjectID(t *testing.T) {
+	const id = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391" // git hash-object /dev/null
+	if got := objectID(nil); got != id {
+		t.Errorf("the ID of an empty file is %s", got)
+	}
+	const hello = "ce013625030ba8dba906f756967f9e9ca394464a" // echo hello | git hash-object --stdin
+	for _, text := range []string{"hello\n", "hello\r\n"} {
+		if got := objectID([]byte(text)); got != hello {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
+
+func TestLineEndings(t *testing.T) {
+	for _, test := range []struct{ name, before, text, want string }{
+		{"unix", "a\nb\n", "a\nx\nb\n", "a\nx\nb\n"},
+		{"windows", "a\r\nb\r\n", "a\nx\nb\n", "a\r\nx\r\nb\r\n"},
+		{"windows, with an unfinished last line", "a\r\nb", "a\nb\nx\n", "a\r\nb\r\nx\r\n"},
+		{"mixed", "a\r\nb\nc\r\n", "a\nb\nx\nc\n", "a\r\nb\nx\r\nc\r\n"},
+		{"mostly unix", "a\r\nb\nc\nd\n", "a\nx\nb\nc\nd\n", "a\r\nx\nb\nc\nd\n"},
+		{"new", "", "a\n", "a\n"},
+	} {
+		if got := string(withEndingsOf([]byte(test.before), []byte(test.text))); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
 	}
 }
 
@@ -95,14 +160,16 @@ func TestWriteRefusesWhatDiffers(t *testing.T) {
 func TestWriteAllOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "grown", "a")
+	put(t, dir, "old", "o")
 	put(t, dir, "blocked", "a file where a folder should be")
 	before := tree(t, dir)
 	steps := []Step{
 		{File{Path: "x/y/new", Data: []byte("n")}, Create},
 		{File{Path: "grown", Data: []byte("ab"), Edited: true}, Insert},
+		{File{Path: "old", Removed: true}, Remove},
 		{File{Path: "blocked/file", Data: []byte("b")}, Create},
 	}
-	err := Write(dir, steps, false)
+	err := Write(dir, steps, true)
 	if err == nil || !strings.Contains(err.Error(), "blocked/file") {
 		t.Fatalf("error %v", err)
 	}
