@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
@@ -37,7 +38,7 @@ func writeDescription(s *term.IO, a target.Answer, verbose bool) {
 		if h.Calls > 0 {
 			p50, p99 = shortMillis(h.P50), shortMillis(h.P99)
 		}
-		t.Row(string(h.Pattern), h.Kind, strconv.FormatUint(h.Calls, 10), strconv.FormatUint(h.Errors, 10), p50, p99, typeName(h.Data), typeName(h.Reply))
+		t.Row(shorthand.FormatPattern(h.Pattern), h.Kind, strconv.FormatUint(h.Calls, 10), strconv.FormatUint(h.Errors, 10), p50, p99, typeName(h.Data), typeName(h.Reply))
 	}
 	t.Write(s.Out, p)
 	if verbose {
@@ -54,7 +55,7 @@ func writeTypes(s *term.IO, d micro.Description) {
 	p := s.OutPalette()
 	for _, h := range d.Handlers {
 		if h.Doc != "" {
-			fmt.Fprintf(s.Out, "\n%s  %s", p.Accent(string(h.Pattern)), h.Doc)
+			fmt.Fprintf(s.Out, "\n%s  %s", p.Accent(shorthand.FormatPattern(h.Pattern)), h.Doc)
 		}
 	}
 	seen := map[string]bool{}

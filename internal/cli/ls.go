@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/nestsource"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -39,8 +38,16 @@ reply. Without a TARGET, list all services of the workspace or, outside of a wor
 tcp://localhost:3002.
 
 Only services built on msctl's runtime can list their handlers. The address of Redis or
-NATS lists the services that share it. For a NestJS service, use --source to read the
-patterns from its TypeScript sources.
+NATS lists the services that share it.
+
+For a NestJS service, --source reads the handlers from its TypeScript sources, with the
+types of the data (-v prints their fields and rules). It evaluates constants across files:
+imports, enums, path aliases, packages of the workspace, functions that return decorators.
+A pattern that depends on the environment, or on anything else that the sources do not
+determine, is listed as "computed: EXPRESSION (FILE:LINE)", and the exit code is 1. Tests
+(*.spec.ts), declarations, node_modules, and dist are skipped.
+
+Patterns are printed in a form that can be pasted into ` + "`msctl send`" + `.
 
 ` + target.AddressSyntax,
 		Example: `  msctl ls
@@ -63,7 +70,7 @@ patterns from its TypeScript sources.
 			return err
 		}
 		if o.source != "" {
-			return runLsSource(s, o)
+			return runLsSource(cmd.Context(), s, o)
 		}
 		return runLs(cmd.Context(), s, o)
 	}
@@ -227,64 +234,4 @@ func printDescriptions(s *term.IO, answers []target.Answer) error {
 		return nil
 	}
 	return firstErr
-}
-
-// runLsSource lists the patterns of NestJS sources.
-func runLsSource(s *term.IO, o lsOptions) error {
-	handlers, unread, err := nestsource.Read(o.source)
-	if err != nil {
-		return exit.WithCode(err, exit.Usage)
-	}
-	for _, u := range unread {
-		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), u)
-	}
-	if len(handlers) == 0 && len(unread) == 0 {
-		return exit.WithHint(fmt.Errorf("no @MessagePattern or @EventPattern in the TypeScript files of %s", o.source),
-			"use the folder with the sources of the service")
-	}
-	if o.output == "json" {
-		return printSources(s, handlers)
-	}
-	t := &term.Table{}
-	t.Row("PATTERN", "KIND", "HANDLER", "FILE")
-	for _, h := range handlers {
-		t.Row(h.Pattern, sourceKind(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
-	}
-	t.Write(s.Out, s.OutPalette())
-	return nil
-}
-
-func sourceKind(h nestsource.Handler) string {
-	if h.Event {
-		return "event"
-	}
-	return "message"
-}
-
-func handlerName(h nestsource.Handler) string {
-	if h.Class == "" || h.Method == "" {
-		return h.Class + h.Method
-	}
-	return h.Class + "." + h.Method
-}
-
-func printSources(s *term.IO, handlers []nestsource.Handler) error {
-	type line struct {
-		Pattern json.RawMessage `json:"pattern"`
-		Kind    string          `json:"kind"`
-		Class   string          `json:"class,omitempty"`
-		Method  string          `json:"method,omitempty"`
-		File    string          `json:"file"`
-		Line    int             `json:"line"`
-	}
-	for h := range slices.Values(handlers) {
-		text, err := json.Marshal(line{json.RawMessage(h.Pattern), sourceKind(h), h.Class, h.Method, h.File, h.Line})
-		if err != nil {
-			return fmt.Errorf("print the handlers: %w", err)
-		}
-		if err := s.PrintJSON(term.JSONLine, text); err != nil {
-			return err
-		}
-	}
-	return nil
 }

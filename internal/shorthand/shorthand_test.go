@@ -3,12 +3,14 @@ package shorthand
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 func TestParsePattern(t *testing.T) {
@@ -40,6 +42,50 @@ func TestParsePattern(t *testing.T) {
 		}
 		if err != nil || string(got) != tt.want {
 			t.Errorf("parsePattern(%q) = %s, %v; want %s", tt.arg, got, err, tt.want)
+		}
+	}
+}
+
+func TestFormatPattern(t *testing.T) {
+	for pattern, want := range map[string]string{
+		`{"cmd":"findAllItems"}`:        `cmd=findAllItems`,
+		`{"cmd":"a b"}`:                 `'{"cmd":"a b"}'`,
+		`{"cmd":""}`:                    `'{"cmd":""}'`,
+		`{ "cmd" : "x", "v": 2 }`:       `'{"cmd":"x","v":2}'`,
+		`{"cmd":7}`:                     `'{"cmd":7}'`,
+		`{"a-b":"c:d/e.f"}`:             `a-b=c:d/e.f`,
+		`{"cmd":"it's"}`:                `'{"cmd":"it'\''s"}'`,
+		`"item.v1.viewed"`:              `item.v1.viewed`,
+		`"cmd:text"`:                    `'"cmd:text"'`,
+		`"a=b"`:                         `'"a=b"'`,
+		`"order.*"`:                     `'order.*'`,
+		`"a b"`:                         `'"a b"'`,
+		`""`:                            `'""'`,
+		`"-x"`:                          `'"-x"'`,
+		`"caf\u00e9"`:                   `'café'`,
+		`"\u001b[2J\u202e\ud83d\udce6"`: `'"\u001b[2J\u202e📦"'`,
+		`"{x}"`:                         `'"{x}"'`,
+		`5`:                             `5`,
+	} {
+		if got := FormatPattern(json.RawMessage(pattern)); got != want {
+			t.Errorf("%s is formatted as %s, want %s", pattern, got, want)
+		}
+	}
+}
+
+// TestFormattedPatternsCanBePasted lets a shell read what FormatPattern returns.
+func TestFormattedPatternsCanBePasted(t *testing.T) {
+	for _, pattern := range []string{
+		`{"cmd":"x"}`, `{"cmd":"$HOME"}`, `"cmd:x"`, `"a=b"`, `"it's \"quoted\""`, "\"`id`\"", `"a\\b"`, `{"a":{"b":["*",null]}}`, `"item.>"`, `"!x"`, `"#"`, `"~"`, `"-n"`,
+	} {
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+FormatPattern(json.RawMessage(pattern))).Output()
+		if err != nil {
+			t.Skip("no shell")
+		}
+		got, err := Pattern(string(out))
+		want, wantErr := micro.ParsePattern(pattern)
+		if err != nil || wantErr != nil || got.Route() != want.Route() {
+			t.Errorf("%s is read back as %s from %s: %v", pattern, got, out, err)
 		}
 	}
 }

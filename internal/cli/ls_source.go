@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/nestsource"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/term"
+)
+
+// runLsSource lists the handlers of NestJS sources. It returns an error if some patterns
+// are not known.
+func runLsSource(ctx context.Context, s *term.IO, o lsOptions) error {
+	project, err := nestsource.Open(ctx, o.source)
+	if err != nil {
+		return exit.WithCode(err, exit.Usage)
+	}
+	handlers := project.Handlers()
+	if len(handlers) == 0 {
+		err := fmt.Errorf("no @MessagePattern or @EventPattern in %s of %s", count(len(project.Files), "TypeScript file"), o.source)
+		return exit.WithHint(err, "%s", cmp.Or(skippedHint(project.Skipped), "use the folder with the sources of the service"))
+	}
+	if o.output == "json" {
+		err = printSources(s, handlers)
+	} else {
+		writeSources(s, handlers, o.verbose)
+	}
+	if err != nil {
+		return err
+	}
+	computed := 0
+	for _, h := range handlers {
+		if h.Computed != nil {
+			computed++
+		}
+	}
+	s.Notef("%s", s.ErrPalette().Dim(sourceSummary(project, len(handlers), computed)))
+	if computed > 0 {
+		return exit.Said(errors.New("some patterns are computed"))
+	}
+	return nil
+}
+
+// sourceSummary is the last line of `ls --source`.
+func sourceSummary(project *nestsource.Project, total, computed int) string {
+	text := fmt.Sprintf("read %d of %s in %s", total-computed, count(total, "pattern"), count(len(project.Files), "file"))
+	if computed > 0 {
+		text += fmt.Sprintf("; %d computed at run time", computed)
+	}
+	if skipped := skippedText(project.Skipped); skipped != "" {
+		text += "; skipped " + skipped
+	}
+	return text
+}
+
+// skippedText names what was left out.
+func skippedText(k nestsource.Skipped) string {
+	var parts []string
+	if len(k.Tests) > 0 {
+		parts = append(parts, count(len(k.Tests), "test file")+" ("+term.List(k.Tests, 3)+")")
+	}
+	if k.Declarations > 0 {
+		parts = append(parts, count(k.Declarations, "declaration file"))
+	}
+	if len(k.Large) > 0 {
+		parts = append(parts, count(len(k.Large), "large file")+" ("+term.List(k.Large, 3)+")")
+	}
+	visible := slices.DeleteFunc(slices.Clone(k.Folders), func(name string) bool { return strings.HasPrefix(name, ".") })
+	if len(visible) > 0 {
+		parts = append(parts, term.List(visible, 3))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func skippedHint(k nestsource.Skipped) string {
+	if text := skippedText(k); text != "" {
+		return "msctl skipped " + text
+	}
+	return ""
+}
+
+// writeSources prints the handlers as a table, with the patterns as `send` reads them.
+func writeSources(s *term.IO, handlers []nestsource.Handler, verbose bool) {
+	t := &term.Table{}
+	t.Row("PATTERN", "KIND", "DATA", "HANDLER", "FILE")
+	for _, h := range handlers {
+		t.Row(sourcePattern(h), sourceKind(h), sourceData(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
+	}
+	t.Write(s.Out, s.OutPalette())
+	if verbose {
+		writeSourceTypes(s, handlers)
+	}
+}
+
+func sourcePattern(h nestsource.Handler) string {
+	switch {
+	case h.Computed != nil:
+		return h.Computed.String()
+	case h.Pattern == "undefined" || h.Pattern == "null":
+		return "(any message without a pattern)"
+	}
+	return shorthand.FormatPattern(json.RawMessage(h.Pattern))
+}
+
+func sourceKind(h nestsource.Handler) string {
+	switch {
+	case h.Event:
+		return "event"
+	case h.Stream:
+		return "stream"
+	}
+	return "message"
+}
+
+func sourceData(h nestsource.Handler) string {
+	if h.Payload == nil {
+		return "-"
+	}
+	return cmp.Or(h.Payload.Name, "-")
+}
+
+func handlerName(h nestsource.Handler) string {
+	name := h.Class
+	if h.Method != "" {
+		name += "." + h.Method
+	}
+	if h.Transport != "" {
+		name += " (" + h.Transport + ")"
+	}
+	if h.Unused {
+		name += " (in no module)"
+	}
+	return name
+}
+
+// writeSourceTypes prints the reasons for computed patterns, and the types of the data.
+func writeSourceTypes(s *term.IO, handlers []nestsource.Handler) {
+	p := s.OutPalette()
+	seen := map[string]bool{}
+	for _, h := range handlers {
+		if c := h.Computed; c != nil {
+			fmt.Fprintf(s.Out, "\n%s %s", p.Accent(c.Text), c.Reason)
+			if c.Default != "" {
+				fmt.Fprintf(s.Out, "; the default is %s", c.Default)
+			}
+		}
+		if h.Payload != nil && len(h.Payload.Fields) > 0 && !seen[h.Payload.Name] {
+			seen[h.Payload.Name] = true
+			fmt.Fprintf(s.Out, "\n%s", p.Accent(h.Payload.Name))
+			writeFields(s, h.Payload.Fields, "  ")
+		}
+	}
+	fmt.Fprintln(s.Out)
+}
+
+func writeFields(s *term.IO, fields []nestsource.Field, indent string) {
+	for _, f := range fields {
+		optional := ""
+		if f.Optional {
+			optional = "?"
+		}
+		line := fmt.Sprintf("%s%s%s: %s", indent, f.Name, optional, cmp.Or(f.Type, "any"))
+		if len(f.Rules) > 0 {
+			line += "  " + s.OutPalette().Dim("@"+strings.Join(f.Rules, " @"))
+		}
+		fmt.Fprintf(s.Out, "\n%s", line)
+		writeFields(s, f.Fields, indent+"  ")
+	}
+}
+
+// sourceLine is a handler as JSON.
+type sourceLine struct {
+	Pattern   json.RawMessage      `json:"pattern,omitempty"`
+	Computed  *nestsource.Computed `json:"computed,omitempty"`
+	Kind      string               `json:"kind"`
+	Class     string               `json:"class,omitempty"`
+	Method    string               `json:"method,omitempty"`
+	File      string               `json:"file"`
+	Line      int                  `json:"line"`
+	Transport string               `json:"transport,omitempty"`
+	Extras    json.RawMessage      `json:"extras,omitempty"`
+	Data      *nestsource.Type     `json:"data,omitempty"`
+	Reply     string               `json:"reply,omitempty"`
+	Unused    bool                 `json:"unused,omitempty"`
+}
+
+func printSources(s *term.IO, handlers []nestsource.Handler) error {
+	for _, h := range handlers {
+		line := sourceLine{
+			Pattern: json.RawMessage(h.Pattern), Computed: h.Computed, Kind: sourceKind(h), Class: h.Class, Method: h.Method, File: h.File, Line: h.Line,
+			Transport: h.Transport, Extras: json.RawMessage(h.Extras), Data: h.Payload, Reply: h.Reply, Unused: h.Unused,
+		}
+		if h.Pattern == "undefined" {
+			line.Pattern = json.RawMessage("null")
+		}
+		text, err := json.Marshal(line)
+		if err != nil {
+			return fmt.Errorf("print the handlers: %w", err)
+		}
+		if err := s.PrintJSON(term.JSONLine, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,244 @@
+// Package nestsource reads what NestJS applications declare in their TypeScript sources:
+// message handlers with the types of their data, and the arguments of calls such as
+// NestFactory.createMicroservice.
+//
+// [Open] parses the files of a folder. [Project.Handlers] and [Project.Calls] evaluate
+// expressions across these files and the files that they import; nothing is executed. What
+// the sources do not determine is never left out: it becomes a [Computed].
+package nestsource
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/msctl/msctl/internal/nestsource/evaluate"
+	"github.com/msctl/msctl/internal/nestsource/modules"
+	"github.com/msctl/msctl/internal/nestsource/typescript"
+)
+
+// Project is the TypeScript sources of a folder. It must not be used concurrently.
+type Project struct {
+	// Dir is the folder, absolute.
+	Dir string
+	// Files are the sources in the folder, absolute and in lexical order.
+	Files []string
+	// Skipped is what was left out.
+	Skipped Skipped
+
+	resolver *modules.Resolver
+	modules  map[string]*evaluate.Module // by path; nil if a file cannot be read
+	eval     *evaluate.Evaluator
+	nest     *nest
+}
+
+// Skipped names what [Open] left out.
+type Skipped struct {
+	// Tests are the files of tests (*.spec.ts, *.test.ts, *.e2e-spec.ts), relative.
+	Tests []string
+	// Declarations counts the declaration files (*.d.ts).
+	Declarations int
+	// Folders are folders such as node_modules and dist, relative.
+	Folders []string
+	// Large are files over the limit of size, relative.
+	Large []string
+}
+
+// Computed is an expression whose value the sources do not determine.
+type Computed struct {
+	// Text is the expression.
+	Text string `json:"text"`
+	// File is relative to the folder, with slashes, if it is in it. Line counts from 1.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	// Reason says why the value is not known.
+	Reason string `json:"reason"`
+	// Env is the environment variable or the configuration key that determines the value,
+	// if one does.
+	Env string `json:"env,omitempty"`
+	// Default is the value as JSON if Env is not set, or "" if there is none.
+	Default string `json:"default,omitempty"`
+}
+
+// maxFile limits the size of a source, in bytes. Handwritten sources are smaller.
+const maxFile = 4 << 20
+
+// Open finds and parses the TypeScript files in dir and its subfolders, except node_modules,
+// dist, hidden folders, declarations, and tests. The error is that of the file system or of
+// the context.
+func Open(ctx context.Context, dir string) (*Project, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read NestJS sources: %w", err)
+	}
+	if followed, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = followed // the resolver follows links too, and a file must have one path
+	}
+	p := newProject(abs)
+	if err := p.walk(ctx); err != nil {
+		return nil, fmt.Errorf("read NestJS sources: %w", err)
+	}
+	return p, p.parse(ctx)
+}
+
+// newProject returns a project without files.
+func newProject(dir string) *Project {
+	p := &Project{Dir: dir, resolver: modules.New(), modules: map[string]*evaluate.Module{}, nest: newNest()}
+	p.eval = evaluate.New(evaluate.Options{Resolve: p.resolver.Resolve, Load: p.load, External: p.nest.external, Called: called})
+	return p
+}
+
+func (p *Project) walk(ctx context.Context) error {
+	return filepath.WalkDir(p.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		name := entry.Name()
+		if entry.IsDir() {
+			if path != p.Dir && skipFolder(name) {
+				p.Skipped.Folders = append(p.Skipped.Folders, p.rel(path))
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !slices.Contains([]string{".ts", ".tsx", ".mts", ".cts"}, filepath.Ext(name)) || !entry.Type().IsRegular() {
+			return nil
+		}
+		info, err := entry.Info()
+		switch {
+		case err != nil:
+			return err
+		case isDeclaration(name):
+			p.Skipped.Declarations++
+		case isTest(name):
+			p.Skipped.Tests = append(p.Skipped.Tests, p.rel(path))
+		case info.Size() > maxFile:
+			p.Skipped.Large = append(p.Skipped.Large, p.rel(path))
+		default:
+			p.Files = append(p.Files, path)
+		}
+		return nil
+	})
+}
+
+func skipFolder(name string) bool {
+	return strings.HasPrefix(name, ".") || slices.Contains([]string{"node_modules", "dist", "coverage"}, name)
+}
+
+func isDeclaration(name string) bool {
+	base := strings.TrimSuffix(name, filepath.Ext(name))
+	return strings.HasSuffix(base, ".d")
+}
+
+func isTest(name string) bool {
+	base := strings.TrimSuffix(name, filepath.Ext(name))
+	return strings.HasSuffix(base, ".spec") || strings.HasSuffix(base, ".test") || strings.HasSuffix(base, "-spec")
+}
+
+// parse parses all files on all processors.
+func (p *Project) parse(ctx context.Context) error {
+	parsed := make([]*evaluate.Module, len(p.Files))
+	work := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range work {
+				parsed[i] = parseFile(p.Files[i])
+			}
+		})
+	}
+	for i := range p.Files {
+		if ctx.Err() == nil {
+			work <- i
+		}
+	}
+	close(work)
+	wg.Wait()
+	for i, m := range parsed {
+		p.modules[p.Files[i]] = m
+	}
+	return ctx.Err()
+}
+
+// parseFile reads and parses a file. It returns nil if the file cannot be read.
+func parseFile(path string) *evaluate.Module {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	if filepath.Ext(path) == ".json" {
+		text = append([]byte("export = "), text...)
+	}
+	return evaluate.NewModule(path, typescript.Parse(path, text))
+}
+
+// load returns the module of a file, which need not be in the folder.
+func (p *Project) load(path string) *evaluate.Module {
+	if path == "" {
+		return nil
+	}
+	m, ok := p.modules[path]
+	if !ok {
+		m = parseFile(path)
+		p.modules[path] = m
+	}
+	return m
+}
+
+// rel returns a path relative to the folder, with slashes.
+func (p *Project) rel(path string) string {
+	rel, err := filepath.Rel(p.Dir, path)
+	if err != nil {
+		return filepath.ToSlash(path)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// computed describes an unknown value. The node is the whole expression in a module.
+func (p *Project) computed(u *evaluate.Unknown, m *evaluate.Module, n typescript.Node) *Computed {
+	c := &Computed{Text: u.Text, Reason: u.Reason, Env: u.Env}
+	if u.File != "" {
+		c.File, c.Line = p.rel(u.File), u.Line
+	}
+	if n != nil {
+		c.Text, c.File, c.Line = m.File.Text(n), p.rel(m.Path), m.File.Line(n.Range().Pos)
+	}
+	if u.Default != nil {
+		c.Default, _ = evaluate.JSON(u.Default)
+	}
+	c.Text = shorten(c.Text)
+	return c
+}
+
+// String returns "computed: text (file:line)".
+func (c *Computed) String() string {
+	return fmt.Sprintf("computed: %s (%s:%d)", c.Text, c.File, c.Line)
+}
+
+// shorten limits a text for the terminal, and removes what does not print.
+func shorten(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > 120 {
+		return string(runes[:119]) + "…"
+	}
+	return text
+}

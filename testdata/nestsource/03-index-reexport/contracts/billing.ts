@@ -1,0 +1,2 @@
+export const PAID = 'billing.paid';
+export const Refund = { asked: 'billing.refund.asked' };

@@ -1,0 +1,3 @@
+export const MAIL = 'mail.sent';
+const fallback = { pattern: { cmd: 'fallback' } };
+export default fallback;

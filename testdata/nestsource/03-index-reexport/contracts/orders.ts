@@ -1,0 +1,2 @@
+export * from './deep';
+export const ORDER_CREATED = 'order.created';

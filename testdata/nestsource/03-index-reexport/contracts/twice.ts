@@ -1,0 +1,2 @@
+const one = 'twice.one';
+export { one as Twice };

@@ -1,0 +1,1 @@
+export enum Users { Find = 'users.find' }

@@ -1,0 +1,2 @@
+export { CartTopics } from './cart';
+export * from './stock';

@@ -1,0 +1,1 @@
+export const STOCK = Object.freeze({ low: 'stock.low' });

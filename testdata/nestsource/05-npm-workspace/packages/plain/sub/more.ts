@@ -1,0 +1,1 @@
+export const MORE = 'plain.more';

@@ -1,0 +1,1 @@
+export enum OrderEvents { Placed = 'orders.placed' }

@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+import { DepotController } from './depot.controller';
+
+@Module({ controllers: [DepotController] })
+export class AppModule {}

@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+import { SpreadController } from './spread.controller';
+
+@Module({ controllers: [SpreadController] })
+export class AppModule {}

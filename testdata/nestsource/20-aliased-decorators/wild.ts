@@ -1,0 +1,1 @@
+export * as wild from '@nestjs/microservices';

@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+import { WrappedController } from './wrapped.controller';
+
+@Module({ controllers: [WrappedController] })
+export class AppModule {}

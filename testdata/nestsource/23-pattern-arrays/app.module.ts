@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+import { ManyController } from './many.controller';
+
+@Module({ controllers: [ManyController] })
+export class AppModule {}

@@ -1,0 +1,2 @@
+export { default } from './object';
+export { default as Renamed } from './enum';

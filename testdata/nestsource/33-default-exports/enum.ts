@@ -1,0 +1,2 @@
+enum Topics { A = 'default.enum' }
+export default Topics;

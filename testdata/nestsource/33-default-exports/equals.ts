@@ -1,0 +1,2 @@
+const legacy = { topic: 'default.equals' };
+export = legacy;

@@ -1,0 +1,3 @@
+export default function topic(name: string) {
+  return `default.${name}`;
+}

@@ -1,0 +1,1 @@
+export default { find: 'default.find', list: { cmd: 'default.list' } };

@@ -1,0 +1,1 @@
+export const MAX_WEIGHT = 30 * 1000;

@@ -1,0 +1,2 @@
+export const HASH = 'node.hash';
+export const EXT = 'node.ext';

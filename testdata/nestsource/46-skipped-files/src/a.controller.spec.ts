@@ -1,0 +1,5 @@
+import { MessagePattern } from '@nestjs/microservices';
+
+export class Fake {
+  @MessagePattern('skipped.spec') spec() {}
+}

@@ -1,0 +1,5 @@
+import { Module } from '@nestjs/common';
+import { AController } from './a.controller';
+
+@Module({ controllers: [AController] })
+export class AppModule {}
