@@ -58,7 +58,7 @@ type Computed struct {
 	// File is relative to the folder, with slashes, if it is in it. Line counts from 1.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
-	// Reason says why the value is not known.
+	// Reason states why the value is not known.
 	Reason string `json:"reason"`
 	// Env is the environment variable or the configuration key that determines the value,
 	// if one does.

@@ -309,7 +309,7 @@ func isExternal(v Value) bool {
 	return ok
 }
 
-// toString converts a value as a template literal does. ok is false for what is not data.
+// toString converts a value as a template literal does. ok is false if it is not data.
 func toString(v Value) (string, bool) { return textOf(v, 0) }
 
 func textOf(v Value, depth int) (string, bool) {

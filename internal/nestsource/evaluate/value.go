@@ -119,7 +119,7 @@ type Unknown struct {
 	// File and Line are its place. File is absolute.
 	File string
 	Line int
-	// Reason says why the value is unknown.
+	// Reason states why the value is unknown.
 	Reason string
 	// Env is the name of the environment variable or configuration key that determines the
 	// value, if one does.

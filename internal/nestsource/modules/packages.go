@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// manifest is what a package.json says about its sources.
+// manifest is the part of a package.json that locates sources.
 type manifest struct {
 	dir        string
 	foreign    bool // it is in node_modules

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// config is what a tsconfig.json says about imports. Paths are absolute.
+// config is the part of a tsconfig.json that imports depend on. Paths are absolute.
 type config struct {
 	baseURL string
 	paths   []pathRule // the longest prefix first

@@ -2,7 +2,7 @@ package typescript
 
 import "slices"
 
-// fresh resets what the place of an expression forbids, for what is inside brackets:
+// fresh resets what the place of an expression forbids. Inside brackets, nothing is forbidden:
 // use it as `defer p.fresh()()`.
 func (p *parser) fresh() func() {
 	noIn, noArrowTo, noIndex := p.noIn, p.noArrowTo, p.noIndex

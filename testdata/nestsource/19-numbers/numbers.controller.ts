@@ -14,5 +14,5 @@ export class NumbersController {
   @MessagePattern(2.50) trailing() {}
   @MessagePattern({ n: +5, m: ~5, k: 1e-7, e: 1E3, d: 5. }) members() {}
   @MessagePattern([7, -8]) list() {}
-  @EventPattern({ not: !true, math: (2 + 3) * 4 % 7, power: 2 ** 3 ** 2 }) math() {}
+  @EventPattern({ not: !true, math: (2 + 3) * 4%7, power: 2 ** 3 ** 2 }) math() {}
 }
