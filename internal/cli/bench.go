@@ -150,6 +150,7 @@ func (f benchFlags) bind(names ...string) {
 
 func (f benchFlags) target() {
 	registerTarget(f.cmd, &f.spec.Target, "Target")
+	f.cmd.ValidArgsFunction = completeMessage
 	registerBuffer(f.cmd, &f.spec.Target, "Target")
 	f.bind("to", "ca", "cert", "key", "insecure", "max-buffer-size")
 }

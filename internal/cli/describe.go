@@ -26,9 +26,16 @@ func writeDescription(s *term.IO, a target.Answer, verbose bool) {
 	if !d.Started.IsZero() {
 		up = ", up " + term.Duration(max(time.Since(d.Started), 0))
 	}
+	if a.Source != "" {
+		up = ", handlers from the sources in " + a.Source
+	}
 	fmt.Fprintf(s.Out, "%s  %s\n", title, p.Dim(a.Target.String()+up))
-	if len(d.Handlers) == 0 {
+	if len(d.Handlers)+a.Computed == 0 {
 		fmt.Fprintln(s.Out, "no handlers")
+		return
+	}
+	if a.Source != "" {
+		writeSourceHandlers(s, a, verbose)
 		return
 	}
 	t := &term.Table{Right: map[int]bool{2: true, 3: true, 4: true, 5: true}}
@@ -43,6 +50,22 @@ func writeDescription(s *term.IO, a target.Answer, verbose bool) {
 	t.Write(s.Out, p)
 	if verbose {
 		writeTypes(s, d)
+	}
+}
+
+// writeSourceHandlers prints the handlers of a service that did not describe itself.
+func writeSourceHandlers(s *term.IO, a target.Answer, verbose bool) {
+	t := &term.Table{}
+	t.Row("PATTERN", "KIND", "DATA", "REPLY")
+	for _, h := range a.Description.Handlers {
+		t.Row(shorthand.FormatPattern(h.Pattern), h.Kind, typeName(h.Data), typeName(h.Reply))
+	}
+	t.Write(s.Out, s.OutPalette())
+	if verbose {
+		writeTypes(s, a.Description)
+	}
+	if a.Computed > 0 {
+		s.Notef("%s", s.ErrPalette().Dim(fmt.Sprintf("%s: %s computed at run time; `msctl ls --source %s` lists them", a.Target.Service, count(a.Computed, "pattern"), a.Source)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,8 +41,9 @@ tcp://localhost:3002.
 Only services built on msctl's runtime can list their handlers. The address of Redis or
 NATS lists the services that share it.
 
-For a NestJS service, --source reads the handlers from its TypeScript sources, with the
-types of the data (-v prints their fields and rules). It evaluates constants across files:
+For a NestJS service, the handlers are read from its TypeScript sources: those of the
+workspace, or those in --source. -v prints the fields of the data and their rules. This
+evaluates constants across files:
 imports, enums, path aliases, packages of the workspace, functions that return decorators.
 A pattern that depends on the environment, or on anything else that the sources do not
 determine, is listed as "computed: EXPRESSION (FILE:LINE)", and the exit code is 1. Tests
@@ -105,16 +107,15 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 		return err
 	}
 	several := make([][]target.Answer, len(targets))
-	done := make(chan struct{})
+	var wg sync.WaitGroup
 	for i, t := range targets {
-		go func() {
-			several[i] = o.ask(ctx, t)
-			done <- struct{}{}
-		}()
+		if a, ok := target.FromSources(ctx, t); ok {
+			several[i] = []target.Answer{a}
+			continue
+		}
+		wg.Go(func() { several[i] = o.ask(ctx, t) })
 	}
-	for range targets {
-		<-done
-	}
+	wg.Wait()
 	answers := slices.Concat(several...)
 	if len(answers) == 1 && answers[0].Err != nil {
 		return notDescribed(answers[0])
@@ -212,6 +213,13 @@ func printDescriptions(s *term.IO, answers []target.Answer) error {
 	var firstErr error
 	answered := false
 	for _, a := range answers {
+		if a.Source != "" {
+			if err := printSourceAnswer(s, a); err != nil {
+				return err
+			}
+			answered = true
+			continue
+		}
 		line := described{Target: a.Target.String(), Service: a.Target.Service}
 		if a.Err != nil {
 			err := notDescribed(a)

@@ -12,7 +12,9 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nestsource"
 	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // runLsSource lists the handlers of NestJS sources. It returns an error if some patterns
@@ -187,7 +189,7 @@ type sourceLine struct {
 	Transport string               `json:"transport,omitempty"`
 	Extras    json.RawMessage      `json:"extras,omitempty"`
 	Data      *nestsource.Type     `json:"data,omitempty"`
-	Reply     string               `json:"reply,omitempty"`
+	Reply     *nestsource.Type     `json:"reply,omitempty"`
 	Unused    bool                 `json:"unused,omitempty"`
 }
 
@@ -209,4 +211,31 @@ func printSources(s *term.IO, handlers []nestsource.Handler) error {
 		}
 	}
 	return nil
+}
+
+// printSourceAnswer prints the handlers of a service that did not describe itself as JSON.
+func printSourceAnswer(s *term.IO, a target.Answer) error {
+	type handler struct {
+		Pattern json.RawMessage `json:"pattern"`
+		Route   string          `json:"route"`
+		Kind    string          `json:"kind"`
+		Data    *micro.Schema   `json:"data,omitempty"`
+		Reply   *micro.Schema   `json:"reply,omitempty"`
+	}
+	line := struct {
+		Target   string    `json:"target"`
+		Service  string    `json:"service"`
+		Name     string    `json:"name"`
+		Source   string    `json:"source"`
+		Computed int       `json:"computed,omitempty"`
+		Handlers []handler `json:"handlers"`
+	}{Target: a.Target.String(), Service: a.Target.Service, Name: a.Description.Name, Source: a.Source, Computed: a.Computed}
+	for _, h := range a.Description.Handlers {
+		line.Handlers = append(line.Handlers, handler{h.Pattern, h.Route, h.Kind, h.Data, h.Reply})
+	}
+	text, err := json.Marshal(line)
+	if err != nil {
+		return fmt.Errorf("print the handlers: %w", err)
+	}
+	return s.PrintJSON(term.JSONAuto, text)
 }

@@ -76,6 +76,7 @@ indented on a terminal, otherwise one JSON value per line.
 func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 	f := cmd.Flags()
 	registerTarget(cmd, &o.target, "Target")
+	cmd.ValidArgsFunction = completeMessage
 	o.policy.register(cmd, "Timeout and retries")
 	f.StringArrayVarP(&o.meta, "meta", "m", nil, "add `KEY=VALUE` to the metadata of the message (repeatable)")
 	f.IntVar(&o.repeat, "repeat", 1, "send the message `N` times, one after the other")

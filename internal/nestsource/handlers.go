@@ -32,9 +32,9 @@ type Handler struct {
 	// Payload is the type of the data, or nil if the handler does not take any or does not
 	// declare a type.
 	Payload *Type
-	// Reply is the type of the reply, without Promise and Observable, or "" if it is not
-	// declared.
-	Reply string
+	// Reply is the type of the reply, without Promise and Observable, or nil if it is not
+	// declared or there is none.
+	Reply *Type
 	// Stream reports whether the handler returns a stream of replies.
 	Stream bool
 	// Unused is set if the sources contain modules, and none has the class among its

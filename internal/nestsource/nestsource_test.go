@@ -158,10 +158,11 @@ func TestTypes(t *testing.T) {
 		var text strings.Builder
 		for _, h := range p.Handlers() {
 			line, err := json.Marshal(struct {
-				Pattern, Reply string
-				Stream         bool  `json:",omitempty"`
-				Payload        *Type `json:",omitempty"`
-			}{h.Pattern, h.Reply, h.Stream, h.Payload})
+				Pattern string
+				Stream  bool  `json:",omitempty"`
+				Payload *Type `json:",omitempty"`
+				Reply   *Type `json:",omitempty"`
+			}{h.Pattern, h.Stream, h.Payload, h.Reply})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,15 +193,7 @@ func TestSkippedFilesAreNamed(t *testing.T) {
 func parse(t *testing.T, files map[string]string) *Project {
 	t.Helper()
 	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	write(t, dir, files)
 	p, err := Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ type Project struct {
 	// Skipped is what was left out.
 	Skipped Skipped
 
+	folders  []string // the folder and its subfolders
 	resolver *modules.Resolver
 	modules  map[string]*evaluate.Module // by path; nil if a file cannot be read
 	eval     *evaluate.Evaluator
@@ -109,6 +110,7 @@ func (p *Project) walk(ctx context.Context) error {
 				p.Skipped.Folders = append(p.Skipped.Folders, p.rel(path))
 				return filepath.SkipDir
 			}
+			p.folders = append(p.folders, path)
 			return nil
 		}
 		if !slices.Contains([]string{".ts", ".tsx", ".mts", ".cts"}, filepath.Ext(name)) || !entry.Type().IsRegular() {

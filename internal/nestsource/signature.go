@@ -16,7 +16,7 @@ func (r *handlerReader) signature(h *Handler, owner *evaluate.Class, m *typescri
 	h.Stream = stream || m.Func.Generator || m.Func.Return == nil && r.returnsObservable(owner, m.Func)
 	if reply != nil {
 		if text := module.File.Text(reply); text != "void" && text != "never" {
-			h.Reply = text
+			h.Reply = r.describe(reply, module)
 		}
 	}
 }

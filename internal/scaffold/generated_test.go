@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -110,11 +109,10 @@ func addTo(t *testing.T, dir string) {
 	}
 	for _, h := range []Handler{
 		{Name: "archiveItem", Route: "POST /items/{id}/archive"},
-		{Name: "findAll"}, {Service: "orders", Name: "findAll"}, // the same message in two services
 		{Name: "restocked", Kind: Event, Pattern: micro.Name("item.v1.restocked"), Route: "POST /items/{itemId}/stock"},
 		{Name: "items", Kind: Stream, Pattern: micro.Fields(map[string]any{"cmd": "watch", "v": 2, "of": map[string]any{"a": true}}), Route: "GET /items/changes"},
 	} {
-		h.Service = cmp.Or(h.Service, "items")
+		h.Service = "items"
 		r, _, err := open(t, dir).NewHandler(h)
 		if err != nil || r.ByHand != nil {
 			t.Fatal(err, r.ByHand)

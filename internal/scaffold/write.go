@@ -90,9 +90,7 @@ func plan(dir string, f File, written record) (Step, error) {
 	case own:
 		step.State = Replace
 	}
-	// A file with inserted lines counts as changed: what msctl wrote at first remains the
-	// base of a later merge. A generated file is written again as a whole.
-	if own && (!f.Edited || f.Generated) || step.State == Same && !f.Edited {
+	if own || step.State == Same {
 		written[f.Path] = objectID(f.Data)
 	}
 	step.Data = withEndingsOf(old, f.Data)

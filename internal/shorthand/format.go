@@ -1,7 +1,9 @@
 package shorthand
 
 import (
+	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -9,18 +11,74 @@ import (
 
 // Format returns a pattern as it can be pasted into a POSIX shell as PATTERN:
 // cmd=findAllItems, item.v1.viewed, '"cmd:sum"', or '{"cmd":"sum","v":2}'.
-func Format(p micro.Pattern) string {
-	short := p.Route()
-	var fields map[string]string
-	if json.Unmarshal([]byte(p.JSON()), &fields) == nil && len(fields) == 1 {
-		for key, value := range fields {
-			short = key + "=" + value
+func Format(p micro.Pattern) string { return FormatPattern(json.RawMessage(p.JSON())) }
+
+// FormatPattern is [Format] for a pattern that is given as JSON.
+func FormatPattern(pattern json.RawMessage) string { return Word(ShortPattern(pattern)) }
+
+// ShortPattern returns a pattern, given as JSON, in the shortest form that [Pattern] reads
+// back. It contains only printable characters.
+func ShortPattern(pattern json.RawMessage) string {
+	var text string
+	if json.Unmarshal(pattern, &text) == nil {
+		return shortString(text)
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(pattern, &members) == nil && len(members) == 1 {
+		for key, value := range members {
+			if short, ok := shortMember(key, value); ok {
+				return short
+			}
 		}
 	}
-	if got, err := Pattern(short); err == nil && got == p && Word(short) == short && short[0] != '-' {
-		return short
+	var compact bytes.Buffer
+	if json.Compact(&compact, pattern) != nil {
+		return printable(string(pattern))
 	}
-	return Word(p.JSON())
+	return printable(compact.String())
+}
+
+// shortString returns a pattern that is a string. It stays JSON if it would be read as an
+// object or as a flag.
+func shortString(text string) string {
+	plain := !strings.HasPrefix(text, "-") && printable(text) == text
+	if raw, err := parsePattern(text); err == nil && plain && string(raw) == quoteJSON(text) {
+		return text
+	}
+	return printable(quoteJSON(text))
+}
+
+// shortMember returns key=value for an object with one string.
+func shortMember(key string, value json.RawMessage) (string, bool) {
+	var text string
+	if json.Unmarshal(value, &text) != nil {
+		return "", false
+	}
+	short := key + "=" + text
+	raw, err := parsePattern(short)
+	return short, err == nil && Word(short) == short && short[0] != '-' && string(raw) == "{"+quoteJSON(key)+":"+quoteJSON(text)+"}"
+}
+
+// printable replaces the characters of a JSON text that do not print by their escapes.
+func printable(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(escapeRune(r))
+		}
+	}
+	return b.String()
+}
+
+// escapeRune returns a character as JSON escapes it.
+func escapeRune(r rune) string {
+	if r < 0x10000 {
+		return `\u` + strconv.FormatInt(0x10000+int64(r), 16)[1:]
+	}
+	r -= 0x10000
+	return escapeRune(0xd800+r>>10) + escapeRune(0xdc00+r&0x3ff)
 }
 
 // OtherReading returns what a PATTERN argument in short form could have been meant to be

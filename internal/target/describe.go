@@ -25,24 +25,39 @@ type Answer struct {
 	Target      Target
 	Description micro.Description
 	Err         error
+	// Source is the folder that the handlers were read from, if the service did not
+	// describe itself. Computed counts the handlers whose patterns are not known.
+	Source   string
+	Computed int
+	// probable are the routes of computed patterns if no variable is set.
+	probable []string
 }
 
-// survey asks targets for their handlers, all at once.
+// survey asks targets for their handlers, all at once. It reads sources one after the
+// other, because services may share them.
 func (f *Flags) survey(ctx context.Context, targets []Target) []Answer {
 	answers := make([]Answer, len(targets))
 	var wg sync.WaitGroup
 	for i, t := range targets {
+		if a, ok := FromSources(ctx, t); ok {
+			answers[i] = a
+			continue
+		}
 		wg.Go(func() {
 			d, err := f.Describe(ctx, t, DescribeTimeout)
-			answers[i] = Answer{t, d, err}
+			answers[i] = Answer{Target: t, Description: d, Err: err}
 		})
 	}
 	wg.Wait()
 	return answers
 }
 
-// Describe asks a target for its handlers.
+// Describe asks a target for its handlers. For a NestJS service of the workspace, which
+// cannot answer, it reads them from the sources.
 func (f *Flags) Describe(ctx context.Context, t Target, timeout time.Duration) (micro.Description, error) {
+	if a, ok := FromSources(ctx, t); ok {
+		return a.Description, nil
+	}
 	conn, err := f.plain().Dial(t, DialOptions{})
 	if err != nil {
 		return micro.Description{}, err

@@ -54,40 +54,58 @@ func (f *Flags) MessageTargets(ctx context.Context, w *workspace.Workspace) ([]T
 	return targets, nil
 }
 
-// choose picks the one service that handles the pattern. Without one, it picks a
-// service that may handle it: one that is running but cannot describe itself
-// (NestJS), or, with Redis and NATS, one that may be running.
+// choose picks the one service that handles the pattern. Without one, it picks a service
+// that handles it unless a variable of the environment changes that, or one that may handle
+// it: one that is running but cannot describe itself (NestJS without sources) or, with
+// Redis and NATS, one that may be running. Last are services with patterns that their
+// sources do not determine, if no known pattern is similar.
 func choose(answers []Answer, workspaceName string, pattern micro.Pattern) (Target, error) {
-	var certain, possible []Target
+	var certain, probable, possible, computed []Target
 	var known []micro.Pattern
 	for _, a := range answers {
 		switch {
 		case a.Err == nil && slices.ContainsFunc(a.Description.Handlers, handles(pattern)):
 			certain = append(certain, a.Target)
+		case slices.Contains(a.probable, pattern.Route()):
+			probable = append(probable, a.Target)
 		case errors.Is(a.Err, micro.ErrNoHandler), a.Target.foreign && a.Target.Shared() && errors.Is(a.Err, micro.ErrNotServed):
 			possible = append(possible, a.Target)
+		case a.Computed > 0:
+			computed = append(computed, a.Target)
 		}
 		known = append(known, patternsOf(a.Description)...)
 	}
-	if len(certain) == 0 {
-		certain = possible
+	near := Nearest(pattern, known)
+	if len(near) > 0 {
+		computed = nil
 	}
-	certain = distinct(certain)
-	switch {
-	case len(certain) == 1:
-		return certain[0], nil
-	case len(certain) > 1:
-		return Target{}, exit.Usagef("%s may be handled by %s: choose one with --to", pattern, listNames(certain))
-	case len(known) == 0:
+	for _, candidates := range [][]Target{certain, probable, possible, computed} {
+		switch list := distinct(candidates); {
+		case len(list) == 1:
+			return list[0], nil
+		case len(list) > 1:
+			return Target{}, exit.Usagef("%s may be handled by %s: choose one with --to", pattern, listNames(list))
+		}
+	}
+	return Target{}, notChosen(answers, workspaceName, pattern, near)
+}
+
+// notChosen explains that no service handles a pattern, or that none could be asked.
+func notChosen(answers []Answer, workspaceName string, pattern micro.Pattern, near []micro.Pattern) error {
+	if !slices.ContainsFunc(answers, func(a Answer) bool { return len(a.Description.Handlers) > 0 }) {
 		first := firstError(answers)
 		err := fmt.Errorf("cannot find the service for %s in workspace %s: %w", pattern, workspaceName, first)
-		return Target{}, exit.WithHint(exit.WithCode(err, exit.Code(first)), "start the services with `msctl run`")
+		return exit.WithHint(exit.WithCode(err, exit.Code(first)), "start the services with `msctl run`")
 	}
-	err := exit.Usagef("no running service of workspace %s handles %s", workspaceName, pattern)
-	if near := Nearest(pattern, known); len(near) > 0 {
-		return Target{}, exit.WithHint(err, "%s", didYouMean(pattern, near))
+	running := "running "
+	if slices.ContainsFunc(answers, func(a Answer) bool { return a.Source != "" }) {
+		running = "" // its handlers are known whether it is running or not
 	}
-	return Target{}, exit.WithHint(err, "`msctl ls` lists the handlers")
+	err := exit.Usagef("no %sservice of workspace %s handles %s", running, workspaceName, pattern)
+	if len(near) > 0 {
+		return exit.WithHint(err, "%s", didYouMean(pattern, near))
+	}
+	return exit.WithHint(err, "`msctl ls` lists the handlers")
 }
 
 // distinct merges targets that are the same place, because a message for one of them

@@ -95,7 +95,7 @@ func (f *Flags) locate(ctx context.Context, w *workspace.Workspace, services ...
 // target returns the target of a service. The error is a usage error.
 func (l locations) target(s *workspace.Service) (Target, error) {
 	if !s.Transport.Broker() {
-		return Target{Scheme: SchemeTCP, Addresses: []string{s.Addr()}, Service: s.Name}, nil
+		return Target{Scheme: SchemeTCP, Addresses: []string{s.Addr()}, Service: s.Name, foreign: len(s.Command) > 0}, nil
 	}
 	address, from := l.running[string(s.Transport)], "msctl run"
 	if address == "" {
