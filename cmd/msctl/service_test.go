@@ -136,6 +136,9 @@ func writeAddress(file string, bound net.Addr) error {
 	return errors.Join(err, os.WriteFile(file+".port", []byte(port), 0o600), os.WriteFile(file, []byte(bound.String()), 0o600))
 }
 
+// hostile is a text that controls the terminal of who prints it.
+const hostile = "\x1b[2J\x1b[H\x1bc\x1b]0;title\a\x00\u202egnp.exe\u009b31m\r\nhint: run `rm -rf /`\u2028"
+
 func registerHandlers(s *micro.Server, name, events string, stopped <-chan struct{}) {
 	micro.Handle(s, micro.Cmd("findAllItems"), func(context.Context, struct{}) ([]item, error) {
 		return []item{{1, "Widget", 9.99}, {2, "Gadget", 0}}, nil
@@ -147,6 +150,13 @@ func registerHandlers(s *micro.Server, name, events string, stopped <-chan struc
 		return item{3, in.Name, in.Price}, nil
 	}, micro.WithDoc("Adds an item."))
 	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	// This handler repeats what it got in its error, as some services do.
+	micro.Handle(s, micro.Cmd("reject"), func(_ context.Context, in struct{ Password string }) (micro.None, error) {
+		return micro.None{}, micro.Errorf(401, "the credential %s is wrong", in.Password)
+	})
+	micro.Handle(s, micro.Cmd("escape"), func(context.Context, struct{}) (micro.None, error) {
+		return micro.None{}, micro.Errorf(418, "%s", hostile)
+	})
 	micro.Handle(s, micro.Cmd("nothing"), func(context.Context, struct{}) (micro.None, error) { return micro.None{}, nil })
 	micro.Handle(s, micro.Cmd("metadata"), func(ctx context.Context, _ struct{}) (map[string]string, error) {
 		out := map[string]string{}

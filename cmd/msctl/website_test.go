@@ -14,8 +14,11 @@ import (
 )
 
 // runWebsite is `website -addr FILE [-requests FILE]`. It is an HTTP server on a free
-// port, and writes host:port to FILE. /fail answers 503, every other path 200. For each
-// request it appends a line to -requests: method, path, X-Tenant, and body.
+// port, and writes host:port to FILE. /fail answers 503, /moved redirects to /items,
+// /created answers 201, /escape answers 418 with a hostile text, and /reject answers 401
+// and repeats the request's credentials; every other path answers 200. For each request
+// it appends a line to -requests: method, path, X-Tenant, body, and, if there is one,
+// Authorization. HTTP/2 is available without TLS.
 func runWebsite() int {
 	addr := flag.String("addr", "addr", "")
 	requests := flag.String("requests", "", "")
@@ -26,7 +29,10 @@ func runWebsite() int {
 	if err != nil {
 		return complain(err)
 	}
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: website(*requests)}
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: website(*requests), Protocols: protocols}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if err := writeAddress(*addr, listener.Addr()); err != nil {
@@ -44,11 +50,27 @@ func website(requests string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {
-			err = appendLine(requests, fmt.Sprintf("%s %s %s %s", r.Method, r.URL, r.Header.Get("X-Tenant"), body))
+			line := fmt.Sprintf("%s %s %s %s", r.Method, r.URL, r.Header.Get("X-Tenant"), body)
+			if credential := r.Header.Get("Authorization"); credential != "" {
+				line += " " + credential
+			}
+			err = appendLine(requests, line)
 		}
-		if err != nil || r.URL.Path == "/fail" {
-			w.WriteHeader(http.StatusServiceUnavailable)
+		status, answer := http.StatusOK, fmt.Sprintf(`{"ok":true,"proto":%d}`, r.ProtoMajor)
+		switch {
+		case err != nil || r.URL.Path == "/fail":
+			status = http.StatusServiceUnavailable
+		case r.URL.Path == "/created":
+			status = http.StatusCreated
+		case r.URL.Path == "/escape":
+			status, answer = http.StatusTeapot, hostile
+		case r.URL.Path == "/reject":
+			status, answer = http.StatusUnauthorized, fmt.Sprintf("rejected %s %s %s", r.Header.Get("Authorization"), r.URL, body)
+		case r.URL.Path == "/moved":
+			w.Header().Set("Location", "/items")
+			status = http.StatusFound
 		}
-		_, _ = io.WriteString(w, `{"ok":true}`) // the client may have disconnected
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, answer) // the client may have disconnected
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/lab"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -259,6 +260,7 @@ func (b *Bench) Document() *report.Document {
 	if d.Suggestion = b.suggestion; d.Suggestion == nil {
 		d.Suggestion = report.Suggest(d)
 	}
+	visible.Strings(d, b.spec.Secrets.Mask)
 	return d
 }
 

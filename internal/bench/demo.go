@@ -9,6 +9,7 @@ import (
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 )
 
@@ -87,7 +88,7 @@ func (s *Spec) demoSpec(policyName, address string, rate float64) (*Spec, error)
 		}
 	}
 	m := &Message{Name: "work", Weight: 1, Pattern: "cmd=work"}
-	err := m.read(nil, s.Load.Seed)
+	err := m.read(shorthand.Reader{}, s.Load.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/msctl/msctl/internal/disk"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/report"
@@ -74,16 +75,9 @@ func LoadDocument(path string) (*report.Document, error) {
 
 // files are the files that a bench writes when it has finished.
 type files struct {
-	list    []file
+	list    []output
 	encoder *report.Vegeta // nil without --vegeta
-	device  *os.File       // that the encoder writes to; nil if that is in list
-}
-
-// file is a file that is written completely or not at all.
-type file struct {
-	path  string
-	write func(*report.Document, io.Writer) error
-	temp  *os.File // in the same directory; nil if path is a device
+	spool   *disk.Spool    // that the encoder writes to
 }
 
 // open makes sure, before anything is sent, that the files can be written.
@@ -93,60 +87,34 @@ func (o *Outputs) open(title, target string) (*files, error) {
 		if out.path == "" {
 			continue
 		}
-		var err error
-		if out.write == nil {
+		err := disk.Check(out.path)
+		if err == nil && out.write == nil {
 			err = f.openVegeta(out.path, title, target)
-		} else {
-			var temp *os.File
-			temp, err = createTemp(out.path)
-			f.list = append(f.list, file{out.path, out.write, temp})
+			out.write = f.writeVegeta
 		}
 		if err != nil {
 			f.discard()
 			return nil, exit.Usagef("%s: %w", out.flag, err)
 		}
+		f.list = append(f.list, out)
 	}
 	return f, nil
 }
 
-// openVegeta opens the file that every request of a run is written to.
-func (f *files) openVegeta(path, title, target string) error {
-	temp, err := createTemp(path)
-	if err != nil {
+// openVegeta opens the spool that every request of a run is written to.
+func (f *files) openVegeta(path, title, target string) (err error) {
+	if f.spool, err = disk.NewSpool(path); err != nil {
 		return err
 	}
-	if temp != nil {
-		f.encoder = report.NewVegeta(temp, title, target)
-		f.list = append(f.list, file{path, func(*report.Document, io.Writer) error { return f.encoder.Close() }, temp})
-		return nil
-	}
-	if f.device, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
-		return err
-	}
-	f.encoder = report.NewVegeta(f.device, title, target)
+	f.encoder = report.NewVegeta(f.spool, title, target)
 	return nil
 }
 
-// createTemp creates a temporary file in the directory of path, which gets the name
-// once it is complete. It returns nil if path is neither a file nor missing.
-func createTemp(path string) (*os.File, error) {
-	switch info, err := os.Stat(path); {
-	case err == nil && info.IsDir():
-		return nil, fmt.Errorf("%s is a directory", path)
-	case err == nil && !info.Mode().IsRegular():
-		return nil, nil
-	case err == nil: // replaced only if it may be written
-		existing, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, err
-		}
-		_ = existing.Close()
+func (f *files) writeVegeta(_ *report.Document, w io.Writer) error {
+	if err := f.encoder.Close(); err != nil {
+		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, errors.Unwrap(err))
-	}
-	return temp, nil
+	return f.spool.CopyTo(w)
 }
 
 // hook returns the function that records each request of a run, or nil.
@@ -157,44 +125,20 @@ func (f *files) hook() func(load.Request) {
 	return f.encoder.Result
 }
 
-// discard removes the files that are not complete.
+// discard removes what is not part of the files.
 func (f *files) discard() {
-	for _, file := range f.list {
-		if file.temp != nil {
-			_ = file.temp.Close()
-			_ = os.Remove(file.temp.Name()) // fails once the file has its name
-		}
-	}
-	if f.device != nil {
-		_ = f.device.Close() // fails once finish has closed it
+	if f.spool != nil {
+		_ = f.spool.Close() // nothing is read from it anymore
 	}
 }
 
-// finish writes all files.
+// finish writes all files. If one cannot be written, the others are written nevertheless.
 func (f *files) finish(d *report.Document) error {
+	var all []error
 	for _, file := range f.list {
-		if err := file.finish(d); err != nil {
-			return fmt.Errorf("write %s: %w", file.path, err)
+		if err := disk.Write(file.path, func(w io.Writer) error { return file.write(d, w) }); err != nil {
+			all = append(all, fmt.Errorf("write %s: %w", file.path, err))
 		}
 	}
-	if f.device != nil {
-		if err := errors.Join(f.encoder.Close(), f.device.Close()); err != nil {
-			return fmt.Errorf("write %s: %w", f.device.Name(), err)
-		}
-	}
-	return nil
-}
-
-func (f *file) finish(d *report.Document) error {
-	if f.temp == nil {
-		device, err := os.OpenFile(f.path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.write(d, device), device.Close())
-	}
-	if err := errors.Join(f.write(d, f.temp), f.temp.Chmod(0o644), f.temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.temp.Name(), f.path)
+	return errors.Join(all...)
 }

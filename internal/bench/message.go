@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,13 +10,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/payload"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
@@ -41,14 +42,10 @@ type Message struct {
 	digest  string // of the data
 	route   micro.Pattern
 	payload *payload.Source
-	pairs   []load.Pair
+	pairs   []load.Pair // of metadata; over HTTP, also what is different in each request
 	header  http.Header
+	path    string // of an HTTP target, with the query
 	target  target.Target
-}
-
-// IsHTTP reports whether a TARGET is a web server: a URL, or a gateway of the workspace.
-func IsHTTP(to string) bool {
-	return strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://") || target.IsGateway(to)
 }
 
 // SetMessage sets the one message of the command line, from its arguments PATTERN
@@ -85,8 +82,14 @@ func (s *Spec) readMessages(stdin io.Reader) error {
 		}
 	}
 	for i, m := range s.Messages {
-		if err := m.read(bytes.NewReader(input), s.Load.Seed+uint64(i)); err != nil {
+		in := shorthand.Reader{Stdin: bytes.NewReader(input), Secrets: s.Secrets}
+		if err := m.read(in, s.Load.Seed+uint64(i)); err != nil {
 			return err
+		}
+		if to := cmp.Or(m.To, s.Target.To); IsHTTP(to) {
+			if err := m.readHTTP(in, to); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -97,20 +100,17 @@ func (m *Message) readsStdin() bool {
 }
 
 // read parses the message. All its errors are usage errors.
-func (m *Message) read(stdin io.Reader, seed uint64) (err error) {
+func (m *Message) read(in shorthand.Reader, seed uint64) (err error) {
 	if m.Pattern != "" {
 		if m.route, err = shorthand.Pattern(m.Pattern); err != nil {
 			return m.locate("pattern", err)
 		}
 	}
-	if m.payload, err = m.source(stdin, seed); err != nil {
+	if m.payload, err = m.source(in, seed); err != nil {
 		return err
 	}
-	if m.pairs, err = m.metadata(); err != nil {
+	if m.pairs, err = m.metadata(in); err != nil {
 		return m.locate("meta", err)
-	}
-	if m.header, err = m.httpHeader(); err != nil {
-		return m.locate("header", err)
 	}
 	if m.Method != "" && !isToken(m.Method) {
 		return m.locate("method", exit.Usagef("invalid --method %q: use the name of a method, such as PUT", m.Method))
@@ -151,7 +151,7 @@ func (m *Message) title() string {
 	case m.Name != "":
 		return m.Name
 	case m.target.Scheme == target.SchemeHTTP:
-		return m.verb() + " " + pathOf(m.target)
+		return m.verb() + " " + shownPath(m.target.Addresses[0])
 	}
 	return m.route.String()
 }
@@ -159,31 +159,15 @@ func (m *Message) title() string {
 // isUnnamed reports whether the message has no name before its target is known.
 func (m *Message) isUnnamed() bool { return m.Name == "" && m.route.IsZero() }
 
-// verb is the method of an HTTP request.
-func (m *Message) verb() string {
-	switch {
-	case m.Method != "":
-		return strings.ToUpper(m.Method)
-	case len(m.Data) > 0 || m.DataFile != "":
-		return http.MethodPost
-	}
-	return http.MethodGet
-}
-
-func pathOf(t target.Target) string {
-	u, err := url.Parse(t.Addresses[0])
-	if err != nil || u.Path == "" {
-		return "/"
-	}
-	return u.Path
-}
-
 // metadata parses --meta.
-func (m *Message) metadata() (pairs []load.Pair, err error) {
+func (m *Message) metadata(in shorthand.Reader) (pairs []load.Pair, err error) {
 	for _, text := range m.Meta {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" {
-			return nil, exit.Usagef("invalid --meta %q: use KEY=VALUE", text)
+			return nil, exit.Usagef("invalid --meta %q: use KEY=VALUE", secret.Malformed(text))
+		}
+		if value, err = in.Value(value, payload.Literal); err != nil {
+			return nil, err
 		}
 		valueOf, err := payload.Meta(value)
 		if err != nil {
@@ -194,30 +178,9 @@ func (m *Message) metadata() (pairs []load.Pair, err error) {
 	return pairs, nil
 }
 
-// httpHeader parses --header.
-func (m *Message) httpHeader() (http.Header, error) {
-	header := http.Header{}
-	for _, text := range m.Headers {
-		name, value, ok := strings.Cut(text, ":")
-		if !ok || !isToken(name) || strings.ContainsAny(value, "\r\n") {
-			return nil, exit.Usagef("invalid --header %q: use NAME: VALUE", text)
-		}
-		header.Add(name, strings.TrimSpace(value))
-	}
-	return header, nil
-}
-
-// isToken reports whether text is a token of HTTP (RFC 9110, section 5.6.2).
-func isToken(text string) bool {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	}
-	return text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0
-}
-
 // source returns the source of the requests' data.
-func (m *Message) source(stdin io.Reader, seed uint64) (*payload.Source, error) {
-	rows, err := m.readRows(stdin)
+func (m *Message) source(in shorthand.Reader, seed uint64) (*payload.Source, error) {
+	rows, err := m.readRows(in)
 	if err != nil {
 		return nil, m.locate("data-file", err)
 	}
@@ -228,11 +191,12 @@ func (m *Message) source(stdin io.Reader, seed uint64) (*payload.Source, error) 
 	var text payload.Text
 	var data json.RawMessage
 	if len(m.Data) > 0 || len(rows) == 0 {
-		data, err = shorthand.PreparedData(m.Data, stdin, text.Cut)
+		in.Prepare = text.Cut
+		data, err = in.Data(m.Data)
 		var template *payload.SyntaxError
 		switch {
 		case errors.As(err, &template):
-			return nil, m.locate("data", badTemplate(err))
+			return nil, m.locate("data", badTemplate("the data", err))
 		case err != nil:
 			return nil, m.locate("data", restored(err, text))
 		}
@@ -240,17 +204,18 @@ func (m *Message) source(stdin io.Reader, seed uint64) (*payload.Source, error) 
 	m.digest = digestOf(text.Restore(string(data)), rows, m.DataOrder)
 	s, err := payload.New(data, text, payload.Options{Rows: rows, Random: random, Seed: seed})
 	if err != nil {
-		return nil, m.locate("data", badTemplate(err))
+		return nil, m.locate("data", badTemplate("the data", err))
 	}
 	return s, nil
 }
 
 // digestOf returns a digest of a message's data: its text, and the rows with their order.
+// Credentials are not part of it: they may change, and must not be guessed from it.
 func digestOf(text string, rows []json.RawMessage, order string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q", text, order)
+	fmt.Fprintf(h, "%q %q", secret.JSON([]byte(text)), order)
 	for _, row := range rows {
-		fmt.Fprintf(h, "\n%s", row)
+		fmt.Fprintf(h, "\n%s", secret.JSON(row))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
@@ -268,9 +233,10 @@ func (m *Message) random() (bool, error) {
 	return false, exit.Usagef("unknown --data-order %q: use round-robin or random", m.DataOrder)
 }
 
-// badTemplate returns the usage error for a template that cannot be evaluated.
-func badTemplate(err error) error {
-	return exit.WithHint(exit.Usagef("the data: %w", err),
+// badTemplate returns the usage error for a template that cannot be evaluated. what
+// names its place.
+func badTemplate(what string, err error) error {
+	return exit.WithHint(exit.Usagef("%s: %w", what, err),
 		`templates support {{seq}}, {{uuid}}, {{int 1 100}}, {{float 0 1}}, {{pick "a" "b"}}, {{now}}, and {{.name}} for a member of a line of --data-file`)
 }
 

@@ -88,7 +88,7 @@ func (s *Spec) reach(ctx context.Context, t target.Target) error {
 		}
 		return err
 	}
-	u, err := url.Parse(t.Addresses[0])
+	u, err := url.Parse(origin(t.Addresses[0]))
 	if err != nil {
 		return exit.Usagef("--to: %w", err)
 	}

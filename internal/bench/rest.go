@@ -80,8 +80,12 @@ func (b *Bench) probe(ctx context.Context, m *Message) (time.Duration, error) {
 	if pattern.IsZero() {
 		pattern = micro.Name("probe") // HTTP ignores it
 	}
+	req := &micro.Request{Pattern: pattern, Data: m.payload.Make(0)}
+	for _, pair := range m.pairs {
+		req.Metadata.Set(pair.Key, pair.Value(0, req))
+	}
 	start := time.Now()
-	err = client.Do(ctx, &micro.Request{Pattern: pattern, Data: m.payload.Make(0)}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	err = client.Do(ctx, req, micro.ReplyFunc(func(micro.Value) error { return nil }))
 	return time.Since(start), err
 }
 

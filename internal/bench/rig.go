@@ -46,7 +46,7 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 	r.plan = load.Plan{
 		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Seed: s.Load.Seed,
 		Duration: s.duration(), Requests: s.Load.Requests, Warmup: s.Load.Warmup, MaxInFlight: s.Load.MaxInFlight,
-		Objective: s.Objective, Triggers: r.triggers(),
+		Objective: s.Objective, Triggers: r.triggers(), Redact: s.Secrets.Mask,
 	}
 	if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.ForProcess() }) {
 		if r.pause, err = pauser(r.ctx); err != nil {
@@ -70,7 +70,7 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 // add makes the connections of a message.
 func (r *rig) add(m *Message) error {
 	message := load.Message{
-		Name: m.Name, Weight: m.Weight, Pattern: m.route, Payload: m.payload.Make, Metadata: m.pairs,
+		Name: r.spec.Secrets.Mask(m.title()), Weight: m.Weight, Pattern: m.route, Payload: m.payload.Make, Metadata: m.pairs, Expect: r.expect(),
 	}
 	t, err := r.proxied(m.target)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *rig) add(m *Message) error {
 	}
 	connections := r.spec.Load.Connections
 	if t.Scheme == target.SchemeHTTP {
-		message.Pattern = micro.Name(m.title())
+		message.Pattern, message.HTTP = micro.Name(m.title()), true
 		connections = 1 // the HTTP client opens as many as it needs
 	}
 	for range connections {
@@ -91,6 +91,22 @@ func (r *rig) add(m *Message) error {
 	}
 	r.plan.Messages = append(r.plan.Messages, message)
 	return nil
+}
+
+// expect returns the check of each value of a reply; nil without --expect.
+func (r *rig) expect() func(micro.Value) error {
+	expression := r.spec.Expect
+	if expression == nil {
+		return nil
+	}
+	return func(v micro.Value) error {
+		status, _ := v.Any.(web.Status)
+		holds, err := expression.HoldsFor(v.Raw, int(status))
+		if err == nil && !holds {
+			err = fmt.Errorf("--expect %s is not true", expression)
+		}
+		return err
+	}
 }
 
 // dial makes one connection for a message: to its target, or to the proxy in front
@@ -108,7 +124,10 @@ func (r *rig) dial(t target.Target, m *Message) (micro.Conn, error) {
 }
 
 func (r *rig) dialHTTP(t target.Target, m *Message) (micro.Conn, error) {
-	options := web.Options{Method: m.verb(), Header: m.header.Clone()}
+	options := web.Options{Method: m.verb(), Header: m.header.Clone(), Redirects: r.spec.Redirects, HTTP2: r.spec.HTTP2}
+	if e := r.spec.Expect; e != nil && e.UsesStatus() {
+		options.Accept = func(int) bool { return true } // the expression decides
+	}
 	if t.Login.Given && options.Header.Get("Authorization") == "" {
 		basic := http.Request{Header: options.Header}
 		basic.SetBasicAuth(t.Login.User, t.Login.PasswordText())
@@ -120,7 +139,7 @@ func (r *rig) dialHTTP(t target.Target, m *Message) (micro.Conn, error) {
 		}
 		options.TLS = config
 	}
-	conn, err := web.Dial(t.Addresses[0], options)
+	conn, err := web.Dial(origin(t.Addresses[0])+m.path, options)
 	if err != nil {
 		return nil, exit.Usagef("--to: %w", err)
 	}
@@ -143,7 +162,7 @@ func (r *rig) proxied(t target.Target) (target.Target, error) {
 		config.ServerName = serverName(t)
 		options.TLS = config
 	case target.SchemeHTTP:
-		u, err := url.Parse(t.Addresses[0])
+		u, err := url.Parse(origin(t.Addresses[0]))
 		if err != nil {
 			return t, exit.Usagef("--to: %w", err)
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -20,11 +19,11 @@ const (
 )
 
 // readRows reads the lines of --data-file; nil without one.
-func (m *Message) readRows(stdin io.Reader) (rows []json.RawMessage, err error) {
+func (m *Message) readRows(input shorthand.Reader) (rows []json.RawMessage, err error) {
 	if m.DataFile == "" {
 		return nil, nil
 	}
-	in := stdin
+	in := input.Stdin
 	if m.DataFile != "-" {
 		file, err := os.Open(m.DataFile)
 		if err != nil {
@@ -47,6 +46,7 @@ func (m *Message) readRows(stdin io.Reader) (rows []json.RawMessage, err error) 
 		if err != nil {
 			return nil, err
 		}
+		input.Secrets.LearnJSON(row)
 		if rows = append(rows, row); len(rows) > maxRows {
 			return nil, exit.Usagef("--data-file: %s has more than %d lines", m.DataFile, maxRows)
 		}

@@ -47,6 +47,7 @@ func (s *Spec) ReadScenario(path string, withPattern bool) error {
 	case !utf8.Valid(text):
 		return exit.Usagef("--scenario: %s is not valid UTF-8", path)
 	}
+	s.Secrets.LearnText(string(text))
 	file := &scenario{path, string(text), s}
 	root, err := file.parse()
 	if err != nil {

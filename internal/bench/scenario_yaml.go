@@ -10,7 +10,6 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/target"
 )
 
 // parse parses the file's one document.
@@ -47,7 +46,7 @@ func (f *scenario) syntax(err error) error {
 }
 
 func (f *scenario) wrongAt(line, column int, message string) error {
-	return exit.PointAt(f.path, target.Masked(f.text), f.offset(line, column), message)
+	return exit.PointAt(f.path, f.text, f.offset(line, column), message)
 }
 
 // position returns where a node starts, counted from 1.

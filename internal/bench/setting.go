@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/jq"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/report"
 )
@@ -62,6 +63,9 @@ func settings() map[string]setting {
 		"meta":       {set: texts(func(s *Spec) *[]string { return &s.content.Meta }), list: true},
 		"method":     {set: text(func(s *Spec) *string { return &s.content.Method })},
 		"header":     {set: texts(func(s *Spec) *[]string { return &s.content.Headers }), list: true},
+		"redirects":  {set: whole("redirects", 0, maxRedirects, func(s *Spec) *int { return &s.Redirects })},
+		"http2":      {set: truth(func(s *Spec) *bool { return &s.HTTP2 })},
+		"expect":     {set: (*Spec).setExpect},
 
 		"policy":       {set: (*Spec).setPreset},
 		"timeout":      {set: positive("timeout", func(s *Spec) *time.Duration { return &s.Policy.timeout })},
@@ -96,6 +100,14 @@ func settings() map[string]setting {
 		"baseline": {set: text(func(s *Spec) *string { return &s.Outputs.Baseline })},
 		"no-tui":   {set: truth(func(s *Spec) *bool { return &s.NoTUI })},
 	}
+}
+
+// maxRedirects bounds --redirects.
+const maxRedirects = 100
+
+func (s *Spec) setExpect(text string) (err error) {
+	s.Expect, err = jq.Compile("--expect", text)
+	return err
 }
 
 func text(field func(*Spec) *string) func(*Spec, string) error {

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/jq"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 )
@@ -44,6 +46,14 @@ type Spec struct {
 	// Metrics is the address at which the figures of the current run are served; "" is
 	// none.
 	Metrics string
+	// Expect is checked for each reply; nil for none.
+	Expect *jq.Expression
+	// Redirects is how many redirects are followed, and HTTP2 selects HTTP/2.
+	Redirects int
+	HTTP2     bool
+	// Secrets are the credentials in the settings and the data. They are part of no
+	// output; nil keeps none.
+	Secrets *secret.Set
 
 	content Message            // the settings of the command line's message
 	given   map[string][]value // the settings that were set; the others have their default
@@ -204,7 +214,7 @@ func (s *Spec) hasTrigger() bool {
 	return slices.ContainsFunc(s.Faults, Fault.ends) || s.Trials.Collapse || s.Trials.Demo || s.Trials.sweeps("fault")
 }
 
-// Title names what is sent, in a few words.
+// Title names what is sent, in a few words and without credentials.
 func (s *Spec) Title() string {
 	if s.Trials.Demo {
 		return "--demo"
@@ -213,10 +223,10 @@ func (s *Spec) Title() string {
 	for _, m := range s.Messages {
 		names = append(names, m.title())
 	}
-	return strings.Join(names, ", ")
+	return s.Secrets.Mask(strings.Join(names, ", "))
 }
 
-// Targets names the targets of the messages.
+// Targets names the targets of the messages, without credentials.
 func (s *Spec) Targets() string {
 	if s.Trials.Demo {
 		return "a built-in service"

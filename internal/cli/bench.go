@@ -9,6 +9,7 @@ import (
 
 	"github.com/msctl/msctl/internal/bench"
 	"github.com/msctl/msctl/internal/printcode"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
@@ -17,7 +18,7 @@ import (
 
 func newBenchCommand(s *term.IO, version string) *cobra.Command {
 	spec := bench.NewSpec()
-	spec.Tool = "msctl " + readVersion(version).Version
+	spec.Tool, spec.Secrets = "msctl "+readVersion(version).Version, s.Secrets()
 	cmd := benchCommand(spec)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := completeBench(cmd, s, spec, args); err != nil {
@@ -26,7 +27,7 @@ func newBenchCommand(s *term.IO, version string) *cobra.Command {
 		if len(spec.Messages) == 0 && !spec.Trials.Demo {
 			return printcode.WritePolicy(s.Out, spec.PrintPolicy, spec.ClientPolicy().Settings())
 		}
-		return runBench(cmd.Context(), s, spec)
+		return runBench(cmd.Context(), s, spec, cmd.Flag("output").Value.String())
 	}
 	cmd.AddCommand(newBenchReportCommand(s), newBenchCompareCommand(s))
 	return cmd
@@ -50,7 +51,11 @@ drawn live and can be changed while it is running.
                              of --data-file
 
 ` + target.Syntax + `
-An http:// or https:// URL is loaded with HTTP requests and takes no PATTERN.`,
+An http:// or https:// URL is loaded with HTTP requests and takes no PATTERN. It may
+contain templates, and so may the headers. A status from 200 to 299 is ok.
+
+Credentials are masked in every output: the values of names such as Authorization,
+token, or password. Write them as '$NAME' to repeat the command without them.`,
 		Example: `  msctl bench --demo                          a retry storm, and how to prevent it
   msctl bench cmd=findAllItems --rate 500/s --duration 10s
   msctl bench cmd=findItem id:=7 --to items --users 50 --think 100ms
@@ -59,8 +64,9 @@ An http:// or https:// URL is loaded with HTTP requests and takes no PATTERN.`,
   msctl bench cmd=findAllItems --rate 200/s --sweep timeout=100ms,300ms,1s --sweep retries=0,1,3
   msctl bench --to http://localhost:3001/items --rate 200/s --html report.html
   msctl bench --scenario bench.yaml --no-tui --threshold 'p99<50ms' --threshold 'goodput>99%'`,
-		GroupID: groupMeasure,
-		Args:    argCount(0, -1),
+		GroupID:     groupMeasure,
+		Args:        argCount(0, -1),
+		Annotations: incidentalOutput(),
 	}
 	f := benchFlags{cmd, spec}
 	f.target()
@@ -89,6 +95,13 @@ func completeBench(cmd *cobra.Command, s *term.IO, spec *bench.Spec, args []stri
 	}
 	if languages := printcode.PolicyLanguages(); spec.PrintPolicy != "" && !slices.Contains(languages, spec.PrintPolicy) {
 		return spec.Usagef([]string{"print-policy"}, "unknown --print-policy %q: use %s", spec.PrintPolicy, strings.Join(languages, " or "))
+	}
+	format := cmd.Flag("output").Value.String()
+	if err := checkFormat(format); err != nil {
+		return err
+	}
+	if format != reportFormats()[0] && spec.PrintPolicy != "" {
+		return spec.Usagef([]string{"print-policy"}, "--print-policy cannot be combined with --output %s: use `msctl bench report --print-policy`", format)
 	}
 	if len(spec.Messages) == 0 {
 		if err := spec.SetMessage(args); err != nil {
@@ -180,7 +193,10 @@ func (f benchFlags) message() {
 	f.add(h, "data-order", "", "string", "", "`ORDER` of the lines of --data-file: round-robin (the default) or random")
 	f.add(h, "meta", "m", "stringArray", "", "add `KEY=VALUE` to the metadata; {{deadline}} and {{attempt}} are those of the attempt (repeatable)")
 	f.add(h, "method", "X", "string", "", "HTTP: request `METHOD` (default GET, or POST with data)")
-	f.add(h, "header", "H", "stringArray", "", "HTTP: add the header `NAME: VALUE` (repeatable)")
+	f.add(h, "header", "H", "stringArray", "", "HTTP: add the header `NAME: VALUE`; '$NAME' and @FILE in VALUE are looked up (repeatable)")
+	f.add(h, "redirects", "", "int", "0", "HTTP: follow up to `N` redirects; one that is not followed is an error")
+	f.add(h, "http2", "", "bool", "", "HTTP: use HTTP/2, over TLS for https:// and without TLS for http://")
+	f.add(h, "expect", "", "string", "", "count replies for which a jq `EXPRESSION` is false or null as errors; $status is the HTTP status")
 }
 
 func (f benchFlags) policy() {
@@ -226,14 +242,20 @@ func (f benchFlags) results() {
 	f.add(h, "abort-on", "", "stringArray", "", "a --threshold; also stop the run as soon as `BOUND` can no longer be met (repeatable)")
 	f.add(h, "metrics", "", "string", "", "serve live metrics at `HOST:PORT` during the runs, in the text format of Prometheus: localhost:9464")
 	f.add(h, "no-tui", "", "bool", "", "print one line per second instead of drawing")
+	f.cmd.Flags().StringP("output", "o", "text", "print the report in `FORMAT`: "+strings.Join(reportFormats(), ", "))
+	groupFlags(f.cmd, h, "output")
 }
 
-// commandLine returns the command as it can be typed again. It includes the settings
-// of a scenario.
+// commandLine returns the command as it can be typed again, with references to
+// environment variables instead of credentials. It includes the settings of a scenario.
 func commandLine(cmd *cobra.Command, spec *bench.Spec, args []string) string {
+	var variables secret.Variables
 	words := []string{cmd.CommandPath()}
-	for _, arg := range args {
-		words = append(words, shorthand.Word(arg))
+	for i, arg := range args {
+		if i == 0 && len(spec.Messages) == 1 && spec.Messages[0].Pattern != "" {
+			arg = secret.Argument(arg) // a PATTERN has no references
+		}
+		words = append(words, shorthand.Word(variables.Argument(arg)))
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		var values []string
@@ -243,8 +265,13 @@ func commandLine(cmd *cobra.Command, spec *bench.Spec, args []string) string {
 			values = []string{f.Value.String()}
 		}
 		for _, v := range values {
-			if f.Name == "to" {
-				v = target.Shown(v)
+			switch f.Name {
+			case "to":
+				v = variables.Argument(target.Shown(v))
+			case "header", "meta":
+				v = variables.Argument(v)
+			default:
+				v = secret.Text(v)
 			}
 			switch {
 			case f.Value.Type() == "bool" && v == "true":

@@ -32,6 +32,30 @@ type reportOptions struct {
 // reportFormats are the formats of a report, the default first.
 func reportFormats() []string { return []string{"text", "html", "markdown", "csv", "junit", "json"} }
 
+// checkFormat returns the usage error for an unknown format.
+func checkFormat(format string) error {
+	if slices.Contains(reportFormats(), format) {
+		return nil
+	}
+	err := exit.Usagef("unknown output %q: use %s", format, strings.Join(reportFormats(), ", "))
+	if near := nearest.Word(format, reportFormats()); near != "" {
+		return exit.WithHint(err, "did you mean %s?", near)
+	}
+	return err
+}
+
+// writeReport writes a report to standard output in a format.
+func writeReport(s *term.IO, d *report.Document, format string) error {
+	write := map[string]func(io.Writer) error{
+		"html": d.HTML, "markdown": d.Markdown, "csv": d.CSV, "junit": d.JUnit, "json": d.Save,
+		"text": func(w io.Writer) error { return d.Text(w, s.OutPalette(), outWidth(s)) },
+	}[format]
+	if err := write(s.Out); err != nil {
+		return fmt.Errorf("print the report: %w", err)
+	}
+	return nil
+}
+
 func newBenchReportCommand(s *term.IO) *cobra.Command {
 	var o reportOptions
 	cmd := &cobra.Command{
@@ -66,12 +90,8 @@ func (o *reportOptions) check() error {
 		return nil
 	case len(o.files) == 0:
 		return exit.Usagef("msctl bench report is missing FILE")
-	case !slices.Contains(reportFormats(), o.format):
-		err := exit.Usagef("unknown output %q: use %s", o.format, strings.Join(reportFormats(), ", "))
-		if near := nearest.Word(o.format, reportFormats()); near != "" {
-			return exit.WithHint(err, "did you mean %s?", near)
-		}
-		return err
+	case checkFormat(o.format) != nil:
+		return checkFormat(o.format)
 	case o.printPolicy != "" && !slices.Contains(printcode.PolicyLanguages(), o.printPolicy):
 		return exit.Usagef("unknown --print-policy %q: use %s", o.printPolicy, strings.Join(printcode.PolicyLanguages(), " or "))
 	}
@@ -102,10 +122,8 @@ func runBenchReport(s *term.IO, o reportOptions) error {
 		}
 		d.Hold(o.parsed)
 	}
-	if err := o.print(s, d); err != nil {
-		return err
-	}
-	return cmp.Or(crossed(d), nothingSucceeded(d))
+	unprinted := o.print(s, d)
+	return cmp.Or(crossed(d), nothingSucceeded(d), unprinted)
 }
 
 // messagesOf returns the names of all messages of a document.
@@ -130,14 +148,7 @@ func (o *reportOptions) print(s *term.IO, d *report.Document) error {
 		}
 		return printcode.WritePolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
 	}
-	write := map[string]func(io.Writer) error{
-		"html": d.HTML, "markdown": d.Markdown, "csv": d.CSV, "junit": d.JUnit, "json": d.Save,
-		"text": func(w io.Writer) error { return d.Text(w, s.OutPalette(), outWidth(s)) },
-	}[o.format]
-	if err := write(s.Out); err != nil {
-		return fmt.Errorf("print the report: %w", err)
-	}
-	return nil
+	return writeReport(s, d, o.format)
 }
 
 // crossed returns the error for thresholds that were not met, or nil.
@@ -225,9 +236,9 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 		err = c.Text(s.Out, s.OutPalette(), outWidth(s))
 	}
 	if err != nil {
-		return fmt.Errorf("print the comparison: %w", err)
+		err = fmt.Errorf("print the comparison: %w", err)
 	}
-	return cmp.Or(regressed(c, before), nothingSucceeded(b))
+	return cmp.Or(regressed(c, before), nothingSucceeded(b), err)
 }
 
 // regressed returns the error for a comparison with a regression, or nil.

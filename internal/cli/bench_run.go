@@ -22,8 +22,9 @@ import (
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// runBench makes the runs, shows them, and reports the results.
-func runBench(ctx context.Context, s *term.IO, spec *bench.Spec) error {
+// runBench makes the runs, shows them, and reports the results: files first, then on
+// standard output, in a format. What cannot be printed does not change the exit code.
+func runBench(ctx context.Context, s *term.IO, spec *bench.Spec, format string) error {
 	baseline, err := loadBaseline(spec.Outputs.Baseline)
 	if err != nil {
 		return err
@@ -38,19 +39,26 @@ func runBench(ctx context.Context, s *term.IO, spec *bench.Spec) error {
 	if d == nil {
 		return cmp.Or(stopped, context.Cause(ctx))
 	}
+	unwritten := b.Write(d)
 	for _, w := range b.Warnings() {
 		s.Notef("%s %s", s.ErrPalette().Warn("warning:"), w)
 	}
-	if err := d.Text(s.Out, s.OutPalette(), outWidth(s)); err != nil {
-		return fmt.Errorf("print the report: %w", err)
-	}
-	if err := b.Write(d); err != nil {
-		return err
+	if err := writeReport(s, d, format); !isPrintError(err) {
+		return cmp.Or(unwritten, err)
 	}
 	if interrupted {
 		stopped = cmp.Or(stopped, exit.WithCode(exit.Said(errors.New("stopped by Ctrl-C")), exit.Interrupted))
 	}
-	return endBench(ctx, s, spec, d, baseline, stopped)
+	if unwritten != nil {
+		exit.Report(s, unwritten)
+	}
+	return cmp.Or(endBench(ctx, s, spec, d, baseline, format, stopped), exit.Said(unwritten))
+}
+
+// isPrintError reports whether an error is nil, or only about the output stream.
+func isPrintError(err error) bool {
+	var unprinted *term.PrintError
+	return err == nil || errors.As(err, &unprinted)
 }
 
 // outWidth returns the number of columns of standard output, or 80 if it is not a terminal.
@@ -151,13 +159,13 @@ func servicePauser(ctx context.Context) (func(ctx context.Context, service strin
 // endBench prints what follows the report and returns the error that the command
 // ends with. Thresholds and the baseline take precedence. Without them, a run in
 // which nothing succeeded has failed.
-func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *report.Document, stopped error) error {
+func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *report.Document, format string, stopped error) error {
 	if spec.PrintPolicy != "" {
-		if err := printPolicy(s, spec, d); err != nil {
+		if err := printPolicy(s, spec, d); !isPrintError(err) {
 			return err
 		}
 	}
-	worse, err := compareBaseline(s, d, baseline, spec.Outputs.Baseline)
+	worse, err := compareBaseline(s, d, baseline, spec.Outputs.Baseline, format)
 	if err != nil {
 		return err
 	}
@@ -209,9 +217,9 @@ func printPolicy(s *term.IO, spec *bench.Spec, d *report.Document) error {
 	return printcode.WritePolicy(s.Out, spec.PrintPolicy, settings)
 }
 
-// compareBaseline prints the comparison with a baseline, if there is one. worse is the
-// error for a regression.
-func compareBaseline(s *term.IO, d, baseline *report.Document, path string) (worse, err error) {
+// compareBaseline prints the comparison with a baseline, if there is one: on standard
+// error if the report has another format than text. worse is the error for a regression.
+func compareBaseline(s *term.IO, d, baseline *report.Document, path, format string) (worse, err error) {
 	if baseline == nil {
 		return nil, nil
 	}
@@ -219,8 +227,12 @@ func compareBaseline(s *term.IO, d, baseline *report.Document, path string) (wor
 	if err != nil {
 		return nil, exit.Usagef("--baseline: %w", err)
 	}
-	fmt.Fprintln(s.Out)
-	if err := c.Text(s.Out, s.OutPalette(), outWidth(s)); err != nil {
+	to, palette := s.Out, s.OutPalette()
+	if format != reportFormats()[0] {
+		to, palette = s.Err, s.ErrPalette()
+	}
+	fmt.Fprintln(to)
+	if err := c.Text(to, palette, outWidth(s)); !isPrintError(err) {
 		return nil, fmt.Errorf("print the comparison: %w", err)
 	}
 	return regressed(c, path), nil

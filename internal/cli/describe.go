@@ -9,12 +9,14 @@ import (
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
 // writeDescription prints one service and its handlers.
 func writeDescription(s *term.IO, a target.Answer, verbose bool) {
 	p, d := s.OutPalette(), a.Description
+	visible.Strings(&d, visible.Line)
 	title := p.Bold(d.Name)
 	if d.Name == "" {
 		title = p.Bold(a.Target.Name())
@@ -78,7 +80,7 @@ func writeTypes(s *term.IO, d micro.Description) {
 	p := s.OutPalette()
 	for _, h := range d.Handlers {
 		if h.Doc != "" {
-			fmt.Fprintf(s.Out, "\n%s  %s", p.Accent(shorthand.FormatPattern(h.Pattern)), h.Doc)
+			fmt.Fprintf(s.Out, "\n%s  %s", p.Accent(visible.Line(shorthand.FormatPattern(h.Pattern))), h.Doc)
 		}
 	}
 	seen := map[string]bool{}

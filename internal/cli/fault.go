@@ -78,8 +78,9 @@ The default outside a workspace is ` + target.Default + `.`,
   msctl fault --to items -f 'stall@10s+4s' -f 'drop-reply first=3 pattern=cmd=createItem'
   msctl fault --listen :6380 --to redis://localhost -f 'blackhole@30s+5s'
   msctl fault --raw --listen :8080 --to tcp://localhost:3001 -f 'bandwidth=64KB/s'`,
-		GroupID: groupMeasure,
-		Args:    argCount(0, 0),
+		GroupID:     groupMeasure,
+		Args:        argCount(0, 0),
+		Annotations: incidentalOutput(),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.complete(cmd.Context()); err != nil {

@@ -73,11 +73,11 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 	err = runlog.Follow(ctx, file, ended, func(line string, e proc.Event, isEvent bool) bool {
 		switch {
 		case !isEvent:
-			s.Notef("%s", line)
+			s.Notef("%s", s.Secrets().Mask(line))
 		case len(o.services) == 0 || slices.Contains(o.services, e.Service):
 			printer.Print(e)
 		}
-		return true
+		return s.OutError() == nil
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return exit.WithHint(fmt.Errorf("%s has not run in the background yet", w.Name), "start it with `msctl run --detach`; `msctl run` without --detach prints its log itself")

@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -186,7 +187,7 @@ func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 		}
 		if a.Err != nil {
 			err := notDescribed(a)
-			fmt.Fprintf(s.Out, "%s  %s\n", p.Bold(a.Target.Name()), p.Bad(err.Error()))
+			fmt.Fprintf(s.Out, "%s  %s\n", p.Bold(a.Target.Name()), p.Bad(visible.Line(exit.Text(s.Secrets(), err))))
 			if firstErr == nil {
 				firstErr = err
 			}
@@ -223,7 +224,7 @@ func printDescriptions(s *term.IO, answers []target.Answer) error {
 		line := described{Target: a.Target.String(), Service: a.Target.Service}
 		if a.Err != nil {
 			err := notDescribed(a)
-			line.Error = err.Error()
+			line.Error = exit.Text(s.Secrets(), err)
 			if firstErr == nil {
 				firstErr = err
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -145,6 +146,7 @@ func handlerName(h nestsource.Handler) string {
 // writeSourceTypes prints the reasons for computed patterns, and the types of the data.
 func writeSourceTypes(s *term.IO, handlers []nestsource.Handler) {
 	p := s.OutPalette()
+	visible.Strings(&handlers, visible.Line)
 	seen := map[string]bool{}
 	for _, h := range handlers {
 		if c := h.Computed; c != nil {

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/jq"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -29,6 +31,38 @@ type messenger struct {
 	attempts int
 	// trace observes the current message.
 	trace *trace
+}
+
+// filters are the expressions of --jq and --expect; each may be nil.
+type filters struct{ jq, expect *jq.Expression }
+
+func (o *sendOptions) filters() (f filters, err error) {
+	if f.jq, err = jq.Compile("--jq", o.jq); err != nil {
+		return f, err
+	}
+	f.expect, err = jq.Compile("--expect", o.expect)
+	return f, err
+}
+
+// apply returns the values to print for a value: without --jq, the value itself.
+func (f filters) apply(raw json.RawMessage) ([]json.RawMessage, error) {
+	if f.jq == nil {
+		return []json.RawMessage{raw}, nil
+	}
+	return f.jq.Apply(raw)
+}
+
+// check returns an error if the expression of --expect does not hold. A reply without a
+// value counts as null.
+func (f filters) check(raw json.RawMessage) error {
+	if f.expect == nil {
+		return nil
+	}
+	holds, err := f.expect.Holds(raw)
+	if err != nil || holds {
+		return err
+	}
+	return fmt.Errorf("--expect %q is not true for %s", f.expect, shorthand.Abbreviate(visible.Line(string(visible.JSON(raw)))))
 }
 
 // maxLine limits a line of --each, in bytes.
@@ -51,7 +85,7 @@ func (m *messenger) each(ctx context.Context) error {
 		}
 		err = fmt.Errorf("line %d: %w", n, err)
 		if m.ends(ctx, err) {
-			return err
+			return m.last(first, err)
 		}
 		first = m.later(first, err)
 	}
@@ -62,6 +96,7 @@ func (m *messenger) each(ctx context.Context) error {
 }
 
 func (m *messenger) line(ctx context.Context, text string) error {
+	m.io.Secrets().LearnText(text)
 	data, err := shorthand.ParseJSON("the data", text)
 	if err != nil {
 		return err
@@ -87,8 +122,8 @@ func (m *messenger) repeat(ctx context.Context) error {
 		if err == nil {
 			continue
 		}
-		if m.o.watch == 0 && m.ends(ctx, err) || ctx.Err() != nil {
-			return err
+		if m.o.watch == 0 && m.ends(ctx, err) || ctx.Err() != nil || errors.Is(err, errPrint) {
+			return m.last(first, err)
 		}
 		first = m.later(first, err)
 	}
@@ -99,6 +134,15 @@ func (m *messenger) repeat(ctx context.Context) error {
 func (m *messenger) ends(ctx context.Context, err error) bool {
 	code := exit.Code(err)
 	return ctx.Err() != nil || code == exit.Usage || code == exit.Unreachable || errors.Is(err, errPrint)
+}
+
+// last returns the error that ends the messages: the first one if that cannot be printed
+// anymore, since its exit code counts.
+func (m *messenger) last(first, err error) error {
+	if first != nil && errors.Is(err, errPrint) {
+		return exit.Said(first)
+	}
+	return err
 }
 
 // later reports an error at once and keeps the first one for the exit code.
@@ -126,15 +170,11 @@ var errPrint = errors.New("print the reply")
 
 // once sends one message and prints its reply.
 func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
-	metadata, err := m.o.metadata()
-	if err != nil {
-		return err
-	}
 	trace := &trace{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern)}
 	m.trace = trace
-	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: metadata, Trace: trace.micro()}
+	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: m.o.metadata.Clone(), Trace: trace.micro()}
 	var unexpected error
-	err = m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
+	err := m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {
 			return nil
 		}
@@ -190,7 +230,7 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	case errors.As(err, &remote) && remote.Remote():
 		text := m.target.Name() + " returned an error: " + remote.Error()
 		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
-			text += "\n" + payload
+			text += "\n" + visible.Line(string(visible.JSON([]byte(payload))))
 		}
 		return exit.WithText(err, text)
 	}

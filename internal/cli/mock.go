@@ -65,8 +65,9 @@ While the mock is running, lines on standard input change it:
   msctl mock --pattern cmd=findItem --answer '{"id":1}' --stall 4s@10s
   msctl mock --listen amqp://localhost/items
   msctl mock --listen nats://localhost?queue=items --pattern cmd=findItem`,
-		GroupID: groupMeasure,
-		Args:    argCount(0, 0),
+		GroupID:     groupMeasure,
+		Args:        argCount(0, 0),
+		Annotations: incidentalOutput(),
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := o.complete(cmd); err != nil {

@@ -221,7 +221,8 @@ func commitWorkspace(ctx context.Context, s *term.IO, dir, name string) {
 		s.Notef("%s the folder is in a git repository: the new files are not committed yet", note)
 		return
 	}
-	err := scaffold.FirstCommit(ctx, dir, "Create "+name+" with msctl new")
+	// A signal must not leave half a repository behind.
+	err := scaffold.FirstCommit(context.WithoutCancel(ctx), dir, "Create "+name+" with msctl new")
 	switch {
 	case errors.Is(err, scaffold.ErrNoGit):
 		s.Notef("%s git is not installed, so there is no repository and no first commit", note)

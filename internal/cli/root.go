@@ -16,10 +16,12 @@ import (
 
 // Main runs msctl with the arguments that follow the program's name and returns the
 // exit code. version is the version stamped by the build, or "" to use the module's
-// build information. The first SIGINT or SIGTERM cancels the context of the command.
-// The second ends the process, unless the command handles signals itself.
+// build information. The first SIGINT, SIGTERM, or SIGHUP cancels the context of the
+// command. The second ends the process, unless the command handles signals itself.
 func Main(s *term.IO, version string, args []string) int {
 	cobra.EnableCommandSorting = false // the help lists commands in the order of subcommands
+	s.Secrets().Learn(args...)
+	s.Secrets().LearnEnvironment(os.Environ())
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 	root := newRootCommand(s, version)
@@ -32,15 +34,36 @@ func Main(s *term.IO, version string, args []string) int {
 	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &bySignal) && !errors.As(err, &bySignal) {
 		err = bySignal
 	}
-	return exit.Report(s, err)
+	code := exit.Report(s, err)
+	if lost := s.OutError(); lost != nil && err == nil {
+		asksHelp, _ := cmd.Flags().GetBool("help") // false if there is no such flag
+		if failed := exit.Report(s, lost); asksHelp || cmd.Annotations[incidental] == "" {
+			return failed
+		}
+	}
+	return code
 }
 
-// withSignals returns a context that the first SIGINT or SIGTERM cancels with an
-// *exit.SignalError as the cause. Call stop to release its goroutine.
+// incidental is the annotation of commands whose exit code is about more than their
+// output: losing it does not change the code.
+const incidental = "msctl_incidental"
+
+func incidentalOutput() map[string]string { return map[string]string{incidental: "true"} }
+
+// withSignals returns a context that the first SIGINT, SIGTERM, or SIGHUP cancels with an
+// *exit.SignalError as the cause. Signals that the parent process ignores, as nohup does,
+// are ignored. SIGPIPE has no effect: a write to a closed pipe returns an error. Call stop
+// to release its goroutine.
 func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	// Notify rather than Ignore, because child processes inherit what is ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)

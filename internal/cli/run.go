@@ -21,6 +21,7 @@ import (
 	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -42,9 +43,10 @@ type runOptions struct {
 func newRunCommand(s *term.IO) *cobra.Command {
 	o := runOptions{}
 	cmd := &cobra.Command{
-		Use:     "run [SERVICE…]",
-		Short:   "Build and run the workspace, rebuild on change",
-		GroupID: groupProject,
+		Use:         "run [SERVICE…]",
+		Short:       "Build and run the workspace, rebuild on change",
+		GroupID:     groupProject,
+		Annotations: incidentalOutput(),
 		Long: `Build the services of the workspace and start them in dependency order. With
 SERVICE, start only these services and their dependencies. Each service must answer
 a message before the next one starts.
@@ -197,7 +199,7 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 		if o.log == logText && len(start.Output) > 0 {
 			s.Notef("%s", s.ErrPalette().Dim("last output of "+start.Service+":"))
 			for _, line := range start.Output {
-				s.Notef("  %s", runlog.CleanLine(line, s.ErrPalette().Enabled()))
+				s.Notef("  %s", visible.Log(s.Secrets().Mask(line), s.ErrPalette().Enabled()))
 			}
 		}
 		if strings.Contains(strings.Join(start.Output, "\n"), "address already in use") {

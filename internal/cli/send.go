@@ -10,6 +10,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/printcode"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
@@ -26,6 +27,8 @@ type sendOptions struct {
 	target target.Flags
 	policy policyFlags
 	meta   []string
+
+	metadata micro.Metadata // of meta
 
 	output  string
 	style   term.JSONStyle
@@ -78,7 +81,7 @@ func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 	registerTarget(cmd, &o.target, "Target")
 	cmd.ValidArgsFunction = completeMessage
 	o.policy.register(cmd, "Timeout and retries")
-	f.StringArrayVarP(&o.meta, "meta", "m", nil, "add `KEY=VALUE` to the metadata of the message (repeatable)")
+	f.StringArrayVarP(&o.meta, "meta", "m", nil, "add `KEY=VALUE` to the metadata of the message; '$NAME' and @FILE in VALUE are looked up (repeatable)")
 	f.IntVar(&o.repeat, "repeat", 1, "send the message `N` times, one after the other")
 	f.DurationVar(&o.watch, "watch", 0, "send the message every `INTERVAL` until Ctrl-C, or --repeat times")
 	f.BoolVar(&o.each, "each", false, "send one message for each line of NDJSON on standard input")
@@ -121,22 +124,26 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 	if err := o.policy.check(); err != nil {
 		return err
 	}
-	if _, err := o.metadata(); err != nil {
+	in := shorthand.Reader{Stdin: s.In, Secrets: s.Secrets()}
+	if o.metadata, err = parseMetadata(in, o.meta); err != nil {
 		return err
 	}
 	if !o.each {
-		o.data, err = shorthand.Data(args[1:], s.In)
+		o.data, err = in.Data(args[1:])
 	}
 	return err
 }
 
-// metadata parses the --meta flags.
-func (o *sendOptions) metadata() (micro.Metadata, error) {
-	var m micro.Metadata
-	for _, pair := range o.meta {
-		key, value, ok := strings.Cut(pair, "=")
+// parseMetadata parses the --meta flags.
+func parseMetadata(in shorthand.Reader, pairs []string) (m micro.Metadata, err error) {
+	for _, pair := range pairs {
+		key, text, ok := strings.Cut(pair, "=")
 		if !ok || key == "" {
-			return m, exit.Usagef("invalid --meta %q: must be KEY=VALUE", pair)
+			return m, exit.Usagef("invalid --meta %q: must be KEY=VALUE", secret.Malformed(pair))
+		}
+		value, err := in.Value(text, nil)
+		if err != nil {
+			return m, err
 		}
 		m.Set(key, value)
 	}
@@ -178,11 +185,10 @@ func (o *sendOptions) printAsCode(s *term.IO, t target.Target) error {
 	if t.Scheme == "" { // no service could be asked for its handlers
 		t, _ = target.ParseURL(target.Default)
 	}
-	metadata, err := o.metadata()
-	if err != nil {
-		return err
+	if t.Scheme == target.SchemeHTTP {
+		return exit.Usagef("--print-code does not support an HTTP target")
 	}
 	return printcode.WriteCall(s.Out, o.printCode, printcode.Call{
-		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: metadata, Policy: o.policy.settings(),
+		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: o.metadata, Policy: o.policy.settings(), Secrets: s.Secrets(),
 	})
 }

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// trace prints for -v the packets of one message, exactly as sent and received, and
-// the timings. Only the sending goroutine uses it.
+// trace prints for -v the packets of one message, as sent and received but without
+// credentials, and the timings. Only the sending goroutine uses it.
 type trace struct {
 	io      *term.IO
 	verbose bool
@@ -46,9 +48,9 @@ func (t *trace) micro() *micro.Trace {
 			if t.request != nil {
 				t.headers(at)
 			}
-			t.io.Notef("%s %s", p.Accent(">"), packet)
+			t.io.Notef("%s %s", p.Accent(">"), packetText(packet))
 		},
-		Read: func(_ time.Time, packet []byte) { t.io.Notef("%s %s", p.Good("<"), packet) },
+		Read: func(_ time.Time, packet []byte) { t.io.Notef("%s %s", p.Good("<"), packetText(packet)) },
 	}
 }
 
@@ -64,19 +66,22 @@ func (t *trace) stray(_ time.Time, data []byte, why string) {
 		return
 	}
 	p := t.io.ErrPalette()
-	text := string(data)
+	text := packetText(data)
 	if !json.Valid(data) {
-		text = strconv.Quote(text) // it may contain anything
+		text = strconv.Quote(string(data)) // it may contain anything
 	}
 	t.io.Notef("%s %s", p.Bad("<"), text)
 	t.io.Notef("%s", p.Dim("  ignored: it "+why))
 }
 
+// packetText returns a packet on one line, without credentials.
+func packetText(packet []byte) string { return visible.Line(string(secret.JSON(packet))) }
+
 // headers prints the headers that were sent with the packet at a given time.
 func (t *trace) headers(at time.Time) {
 	var parts []string
 	for key, value := range micro.SentMetadata(t.request, at) {
-		parts = append(parts, key+": "+value)
+		parts = append(parts, visible.Line(secret.Argument(key+": "+value)))
 	}
 	t.io.Notef("%s %s", t.io.ErrPalette().Accent(">"), t.io.ErrPalette().Dim("headers "+strings.Join(parts, ", ")))
 }

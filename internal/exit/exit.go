@@ -15,7 +15,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -98,6 +100,7 @@ func Code(err error) int {
 	var (
 		bySignal   *SignalError
 		noTerminal *term.NoTerminalError
+		unprinted  *term.PrintError
 		badConfig  *workspace.Error
 		remote     *micro.Error
 	)
@@ -107,6 +110,8 @@ func Code(err error) int {
 			return 128 + int(number)
 		}
 		return Interrupted
+	case errors.As(err, &unprinted) && unprinted.Closed():
+		return Done
 	case errors.As(err, &remote) && remote.Remote():
 		return Service
 	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost):
@@ -122,23 +127,35 @@ func Code(err error) int {
 }
 
 // Report prints an error, with at most one hint, and returns its exit code. It prints
-// nothing for nil, and for an error that has been printed already.
+// nothing for nil, for an error that has been printed already, and if the reader of the
+// output has enough.
 func Report(s *term.IO, err error) int {
 	code := Code(err)
-	if err == nil || isSaid(err) {
+	if code == Done || isSaid(err) {
 		return code
 	}
 	p := s.ErrPalette()
-	text := strings.TrimRight(err.Error(), "\n")
 	if code >= Interrupted {
-		s.Notef("%s", p.Dim(text))
+		s.Notef("%s", p.Dim(Text(s.Secrets(), err)))
 		return code
 	}
-	s.Notef("%s %s", p.Bad("error:"), text)
+	s.Notef("%s %s", p.Bad("error:"), Text(s.Secrets(), err))
 	if hint := Hint(err); hint != "" {
-		s.Notef("%s %s", p.Accent("hint:"), hint)
+		s.Notef("%s %s", p.Accent("hint:"), visible.Line(hint))
 	}
 	return code
+}
+
+// Text returns the text of an error for the user, without credentials and without
+// control characters. What a service sent is on one line, so that it cannot look like a
+// line of msctl.
+func Text(secrets *secret.Set, err error) string {
+	text := err.Error()
+	var remote *micro.Error
+	if errors.As(err, &remote) && remote.Remote() && remote.Message != "" {
+		text = strings.ReplaceAll(text, remote.Message, visible.Line(remote.Message))
+	}
+	return visible.Text(secrets.Mask(strings.TrimRight(text, "\n")))
 }
 
 func isSaid(err error) bool {

@@ -43,6 +43,8 @@ func TestExitCodes(t *testing.T) {
 		{"SIGTERM", &SignalError{syscall.SIGTERM}, 143},
 		{"canceled", context.Canceled, 130},
 		{"already printed", Said(Usagef("x")), 2},
+		{"a full disk", fmt.Errorf("print: %w", &term.PrintError{Err: syscall.ENOSPC}), 1},
+		{"a crossed threshold and a full disk", errors.Join(WithCode(errors.New("p99"), Threshold), &term.PrintError{Err: syscall.ENOSPC}), 99},
 	}
 	for _, tt := range tests {
 		if got := Code(tt.err); got != tt.want {
@@ -70,9 +72,17 @@ func TestReport(t *testing.T) {
 		{"an inner hint", fmt.Errorf("a: %w", WithHint(Usagef("b"), "inner")), "error: a: b\nhint: inner\n"},
 		{"already printed", Said(errors.New("x")), ""},
 		{"a signal", &SignalError{os.Interrupt}, "stopped by signal: interrupt\n"},
+		{"a hostile service", fmt.Errorf("send: %w", micro.RemoteError([]byte(`{"status":400,"message":"no\u001b[2J\nhint: rm\u202e"}`))),
+			`error: send: no\x1b[2J\nhint: rm\u202e (status 400)` + "\n"},
+		{"a hostile hint", WithHint(errors.New("x"), "did you mean %s?", "a\x1bc\nb"), "error: x\nhint: did you mean a\\x1bc\\nb?\n"},
+		{"several lines", errors.New("a\n  b\x1bc\n"), "error: a\n  b\\x1bc\n"},
+		{"a credential by its place", Usagef("invalid %q", "password=abc"), "error: invalid \"password=***\"\n"},
+		{"a credential by its value", errors.New("hunter22 is wrong"), "error: *** is wrong\n"},
+		{"a credential at the caret", PointAt("the data", `{"token":"abc",}`, 15, "wrong"), "error: the data, column 16: wrong\n  {\"token\":\"***\",}\n                 ^\n"},
 	}
 	for _, tt := range tests {
 		s, b := term.NewTest("", term.Facts{})
+		s.Secrets().Add("hunter22")
 		Report(s, tt.err)
 		if diff := cmp.Diff(tt.want, b.Err.String()); diff != "" || b.Out.Len() > 0 {
 			t.Errorf("%s: (-want +got):\n%s", tt.name, diff)

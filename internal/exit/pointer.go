@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/msctl/msctl/internal/secret"
+	"github.com/msctl/msctl/internal/term/visible"
 )
 
 // Pointer is an error at a position in the user's input.
@@ -35,21 +38,21 @@ func PointInto(what, text string, err error) error {
 }
 
 // Error returns the column (and the line, in input with several lines), the message,
-// and the line with a caret below it.
+// and the line with a caret below it. Credentials in the line are masked.
 func (p Pointer) Error() string {
 	start := strings.LastIndexByte(p.Text[:p.Offset], '\n') + 1
-	line, _, _ := strings.Cut(p.Text[start:], "\n")
-	column := utf8.RuneCountInString(p.Text[start:p.Offset])
-	where := fmt.Sprintf("column %d", column+1)
+	masked := secret.Padded(p.Text)
+	line, _, _ := strings.Cut(masked[start:], "\n")
+	where := fmt.Sprintf("column %d", utf8.RuneCountInString(p.Text[start:p.Offset])+1)
 	if strings.Contains(p.Text, "\n") {
 		where = fmt.Sprintf("line %d, %s", strings.Count(p.Text[:p.Offset], "\n")+1, where)
 	}
-	shown, caret := window([]rune(line), column)
+	shown, caret := window([]rune(line), utf8.RuneCountInString(masked[start:p.Offset]))
 	return fmt.Sprintf("%s, %s: %s\n  %s\n  %s^", p.What, where, p.Message, shown, strings.Repeat(" ", caret))
 }
 
 // window returns the part of a long line around the column, and the caret's place in
-// it. Control characters, which would move the caret, become spaces.
+// it. Special characters, which would move the caret, become spaces.
 func window(line []rune, column int) (shown string, caret int) {
 	const before, after = 50, 25
 	from, to := 0, len(line)
@@ -63,7 +66,7 @@ func window(line []rune, column int) (shown string, caret int) {
 	}
 	caret = len(out) + column - from
 	for _, r := range line[from:to] {
-		if r < ' ' || r == 0x7f {
+		if visible.Special(r) {
 			r = ' '
 		}
 		out = append(out, r)

@@ -25,6 +25,9 @@ type call struct {
 	wrote    bool   // an attempt was put on the wire
 	last     error  // of the last finished attempt
 	bytesIn  uint64 // size of the values received
+	values   int    // of the reply
+	status   int    // of the HTTP response that the reply is from; 0 for messages
+	unmet    error  // of the message's Expect
 }
 
 // message is one of the plan's messages during a run. The goroutine that offers
@@ -49,11 +52,40 @@ func (c *call) Value(key any) any {
 
 func callOf(ctx context.Context) *call { return ctx.Value(callKey{}).(*call) }
 
-// Send counts the size of a value of the reply and discards it.
+// Send counts the size of a value of the reply, checks it, and discards it.
 func (c *call) Send(v micro.Value) error {
 	c.bytesIn += uint64(len(v.Raw))
+	if status, ok := v.Any.(interface{ HTTPStatus() int }); ok {
+		c.status = status.HTTPStatus()
+	}
+	if c.message.Expect != nil && c.unmet == nil && (!v.Undefined() || c.status != 0) {
+		c.values++
+		c.unmet = c.message.Expect(v)
+	}
 	return nil
 }
+
+// checked returns the error of a reply that is not as expected.
+func (c *call) checked() error {
+	if c.message.Expect == nil {
+		return nil
+	}
+	if c.values == 0 {
+		c.unmet = c.message.Expect(micro.Value{Raw: []byte("null")})
+	}
+	if c.unmet != nil {
+		return &unexpected{c.status, c.unmet}
+	}
+	return nil
+}
+
+// unexpected is the error of a request whose reply is not as expected.
+type unexpected struct {
+	status int
+	err    error
+}
+
+func (e *unexpected) Error() string { return "unexpected reply: " + e.err.Error() }
 
 // hooks reports every attempt to the recorder.
 func (r *Run) hooks() policy.Hooks {
@@ -104,7 +136,9 @@ func (r *Run) make(c *call) Outcome {
 		c.req.Data = c.message.Payload(c.nth)
 	}
 	err := c.client.Do(c, &c.req, c)
-	if err != nil && stopped(err) {
+	if err == nil {
+		err = c.checked()
+	} else if stopped(err) {
 		err = errStopped
 		if c.last != nil && !stopped(c.last) {
 			err = c.last // it was waiting for its next attempt, so the last error is its outcome

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -39,9 +40,12 @@ var errStopped = errors.New("the run was stopped before the reply arrived")
 // service's error. This is the only place where that is decided.
 func classify(err error) (o Outcome, status int) {
 	var remote *micro.Error
+	var other *unexpected
 	switch {
 	case err == nil:
 		return OK, 0
+	case errors.As(err, &other):
+		return Error, other.status
 	case errors.As(err, &remote) && remote.Remote():
 		return Error, remote.Status
 	case errors.Is(err, micro.ErrShed), ownFault(err):
@@ -59,8 +63,10 @@ func classify(err error) (o Outcome, status int) {
 // stopped reports whether a request ended because the run was stopped.
 func stopped(err error) bool { return errors.Is(err, errStopped) || errors.Is(err, context.Canceled) }
 
-// normalizer makes error texts equal that differ only in IDs, numbers, and ports.
+// normalizer makes error texts equal that differ only in IDs, numbers, and ports, and
+// safe to print.
 type normalizer struct {
+	redact              func(string) string // nil for none
 	ids, numbers, local *regexp.Regexp
 }
 
@@ -79,16 +85,23 @@ func (n *normalizer) text(err error) string {
 	var remote *micro.Error
 	var text string
 	if errors.As(err, &remote) && remote.Remote() {
-		text = n.numbers.ReplaceAllString(n.ids.ReplaceAllString(remote.Message, "#"), "#")
+		text = n.numbers.ReplaceAllString(n.ids.ReplaceAllString(n.redacted(remote.Message), "#"), "#")
 	} else {
-		text = withoutPolicy(err.Error())
+		text = withoutPolicy(n.redacted(err.Error()))
 		text = n.local.ReplaceAllString(text, "")
 	}
-	text = strings.Join(strings.Fields(text), " ")
+	text = visible.Line(strings.Join(strings.Fields(text), " "))
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "…"
 	}
 	return text
+}
+
+func (n *normalizer) redacted(text string) string {
+	if n.redact == nil {
+		return text
+	}
+	return n.redact(text)
 }
 
 // withoutPolicy removes the policy's suffix about attempts from an error's text:

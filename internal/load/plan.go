@@ -60,6 +60,8 @@ type Plan struct {
 	// Triggers are the faults to inject. Each gets a verdict on how the system
 	// recovered from it.
 	Triggers []Trigger
+	// Redact, if set, removes credentials from the text of an error.
+	Redact func(string) string
 	// OnStart, if set, is called with the run's time 0, before the first request.
 	OnStart func(time.Time)
 	// OnResult, if set, is called with every counted request when it has ended. Calls
@@ -86,6 +88,12 @@ type Message struct {
 	Payload Payload
 	// Metadata is sent with each attempt, in addition to a correlation ID.
 	Metadata []Pair
+	// HTTP means that the requests are sent over HTTP, so that their statuses are counted.
+	HTTP bool
+	// Expect, if set, checks each value of a reply; a reply without a value is null. The
+	// outcome of a request whose reply is unexpected is an error with the text of the
+	// first error. Calls are concurrent.
+	Expect func(micro.Value) error
 }
 
 // Payload returns the data, as JSON text, of the request with a sequence number.

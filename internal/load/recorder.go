@@ -2,6 +2,7 @@ package load
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type recorder struct {
 	marks        []Mark
 	breakerMarks int // how many marks are from breakers
 	errors       map[errorKey]int64
+	statuses     map[int]int64 // of HTTP responses
 	ended        time.Duration // when the last request was offered; 0 until then
 	frozen       bool          // the result exists, so nothing is counted anymore
 
@@ -59,7 +61,7 @@ func newRecorder(messages ...*message) *recorder {
 	r := &recorder{
 		request: newLatencies(), attempt: newLatencies(), late: NewHistogram(), lag: NewHistogram(),
 		coarse: newSeries(coarseStep, 0).sketched(), fine: newSeries(fineStep, fineKept),
-		errors: map[errorKey]int64{}, texts: newNormalizer(),
+		errors: map[errorKey]int64{}, statuses: map[int]int64{}, texts: newNormalizer(),
 	}
 	for _, m := range messages {
 		r.messages = append(r.messages, messageCount{MessageTotals{Name: m.Name}, newLatencies()})
@@ -261,6 +263,9 @@ func (r *recorder) finished(c *call, now time.Duration, err error) Request {
 	if outcome == Timeout && stopped(err) && !c.wrote {
 		outcome = Shed // the run was stopped before anything was sent
 	}
+	if outcome == OK {
+		status = c.status
+	}
 	done := Request{
 		Seq: c.seq, Message: c.message.Name, Latency: now - c.intended, Attempts: c.attempts, Outcome: outcome, Status: status,
 		BytesOut: uint64(len(c.req.Data)), BytesIn: c.bytesIn,
@@ -294,6 +299,9 @@ func (r *recorder) count(c *call, done *Request, now time.Duration, onTime bool)
 	r.totals.Outcomes[done.Outcome]++
 	m.totals.Outcomes[done.Outcome]++
 	r.totals.BytesReceived += int64(done.BytesIn)
+	if c.message.HTTP && done.Status > 0 {
+		r.statuses[done.Status]++
+	}
 	r.backlog.ended(done.Outcome, now)
 	if onTime {
 		r.totals.OnTime++
@@ -408,6 +416,9 @@ func (r *recorder) snapshot(now time.Duration, recent int) Snapshot {
 	s.Recoveries = r.judge(now)
 	for i := range s.Recoveries {
 		s.Verdict = max(s.Verdict, s.Recoveries[i].Verdict)
+	}
+	for _, status := range slices.Sorted(maps.Keys(r.statuses)) {
+		s.Statuses = append(s.Statuses, StatusCount{status, r.statuses[status]})
 	}
 	for key, n := range r.errors {
 		s.Errors = append(s.Errors, ErrorCount{key.outcome, key.status, key.text, n})

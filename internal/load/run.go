@@ -76,6 +76,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 		r.messages = append(r.messages, r.newMessage(i, m))
 	}
 	r.rec = newRecorder(r.messages...)
+	r.rec.texts.redact = plan.Redact
 	r.rec.warmup = plan.Warmup
 	if plan.Objective > 0 {
 		r.rec.objective.give(plan.Objective)

@@ -234,6 +234,12 @@ type ErrorCount struct {
 	Count   int64
 }
 
+// StatusCount counts the requests whose final response had one HTTP status.
+type StatusCount struct {
+	Status int
+	Count  int64
+}
+
 // Snapshot contains the figures of a run at one moment. It shares no memory with
 // the run.
 type Snapshot struct {
@@ -283,6 +289,9 @@ type Snapshot struct {
 	Messages []MessageTotals
 	// Errors are the ways in which requests failed, the most frequent first.
 	Errors []ErrorCount
+	// Statuses counts the requests by the HTTP status of their final response, in
+	// ascending order. Requests without a response and messages have none.
+	Statuses []StatusCount
 }
 
 // Goodput returns the ok requests per second, over the time in which they were

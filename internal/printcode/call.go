@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 	"github.com/msctl/msctl/runtime/policy"
@@ -28,12 +30,19 @@ type Call struct {
 	Event    bool            // whether no reply is expected
 	Metadata micro.Metadata
 	Policy   policy.Settings // timeout, retries, backoff, and jitter
+	// Secrets are the credentials that have been looked up. The code reads all
+	// credentials from the environment.
+	Secrets *secret.Set
 }
+
+// variables returns the replacement of the call's credentials.
+func (c Call) variables() *secret.Variables { return &secret.Variables{Known: c.Secrets} }
 
 // WriteCall writes a call as code: TypeScript for @nestjs/microservices ("nest"), a program
 // on msctl's runtime ("go"), or a shell command ("curl"). A call that the language cannot
 // express is a usage error.
 func WriteCall(w io.Writer, language string, c Call) error {
+	c.Data = visible.JSON(c.Data)
 	var text string
 	var err error
 	switch language {
@@ -66,13 +75,14 @@ func nestCode(c Call) (string, error) {
 	if c.hasMetadata() {
 		return "", exit.WithHint(exit.Usagef("--print-code nest does not support --meta: NestJS clients cannot send metadata"), "use --print-code go")
 	}
+	data := c.variables().JSON(string(c.Data), func(variable string) string { return "process.env." + variable })
 	transport, options := nestTransport(c.Target)
 	operators, rxjs := nestOperators(c.Policy)
 	call := fmt.Sprintf("const answer = await lastValueFrom(\n  client.send(%s, %s)%s,\n  { defaultValue: undefined },\n);\nconsole.log(JSON.stringify(answer));\n",
-		c.Pattern.JSON(), c.Data, operators)
+		c.Pattern.JSON(), data, operators)
 	if c.Event {
 		rxjs = []string{"lastValueFrom"}
-		call = fmt.Sprintf("await lastValueFrom(client.emit(%s, %s), { defaultValue: undefined });\n", c.Pattern.JSON(), c.Data)
+		call = fmt.Sprintf("await lastValueFrom(client.emit(%s, %s), { defaultValue: undefined });\n", c.Pattern.JSON(), data)
 	}
 	return fmt.Sprintf("import { ClientProxyFactory, Transport } from '@nestjs/microservices';\nimport { %s } from 'rxjs';\n\n"+
 		"const client = ClientProxyFactory.create({\n  transport: Transport.%s,\n  options: { %s },\n});\n%sawait client.close();\n",
@@ -136,9 +146,23 @@ func curlCode(c Call) (string, error) {
 	if c.Event {
 		packet = wire.AppendRequest(nil, c.Pattern.RouteJSON(), c.Data, extra, nil)
 	}
-	frame := string(microtcp.AppendFrame(nil, packet))
-	return fmt.Sprintf("printf %%s %s |\n  curl --silent --no-buffer --max-time %s telnet://%s\n",
-		shorthand.Quote(frame), strconv.FormatFloat(c.Policy.Timeout.Seconds(), 'f', -1, 64), c.Target.Addresses[0]), nil
+	before, frame := "", shorthand.Quote(string(microtcp.AppendFrame(nil, packet)))
+	if text, found := c.shellPacket(packet); found { // the length depends on the values
+		before, frame = "packet="+text+"\n", `"${#packet}#$packet"`
+	}
+	return fmt.Sprintf("%sprintf %%s %s |\n  curl --silent --no-buffer --max-time %s telnet://%s\n",
+		before, frame, strconv.FormatFloat(c.Policy.Timeout.Seconds(), 'f', -1, 64), c.Target.Addresses[0]), nil
+}
+
+// shellPacket returns a packet, quoted for a shell, with variables for the credentials.
+func (c Call) shellPacket(packet []byte) (text string, found bool) {
+	const mark = "\x00" // cannot be part of JSON
+	variables := c.variables()
+	text = shorthand.Quote(variables.JSON(string(packet), func(name string) string { return `"` + mark + name + mark + `"` }))
+	for _, name := range variables.Names() {
+		text = strings.ReplaceAll(text, mark+name+mark, `'"$`+name+`"'`)
+	}
+	return text, len(variables.Names()) > 0
 }
 
 // quote returns text as a JSON string, which is also a string in TypeScript.

@@ -25,16 +25,19 @@ func TestPrintedGoCompiles(t *testing.T) {
 	var metadata micro.Metadata
 	metadata.Set("k", "v")
 	metadata.Set("q", "\"")
+	metadata.Set("x-token", "s3cret")
 	request := Call{Pattern: micro.Cmd("x"), Data: []byte(`{"a":"b"}`), Policy: one}
 	tests := map[string]Call{
 		"request": request,
 		"event":   {Pattern: micro.Name("a.b"), Data: []byte("{\n}"), Event: true, Policy: one},
 		"all":     {Pattern: object, Data: []byte("\"`\""), Policy: many, Metadata: metadata},
+		"secrets": {Pattern: micro.Cmd("x"), Data: []byte("{\"password\":\"s3cret\",\"`\":[{\"apiKey\":\"s3cret2\"}],\"pin\":1}"), Policy: one},
 	}
 	for name, address := range map[string]string{
 		"request": "tcp://a:1,b:2",
 		"event":   "tcp://[::1]:1",
 		"all":     "tls://a:1",
+		"secrets": "tcp://a:1",
 		"rabbitmq": "amqp://app:s3cret@a,b:1/a%2Fb/q?durable=false&exclusive&autoDelete&messageTtl=1500&expires=60000&maxLength=5&maxPriority=3&" +
 			"deadLetterExchange=x&deadLetterRoutingKey=k&x-queue-type=classic&x-n=5&x-yes=true&exchange=e&exchangeType=direct&routingKey=r&persistent&replyQueue=answers",
 		"wildcards": "amqps://a/q?wildcards&noAssert",
@@ -71,5 +74,32 @@ func TestPrintedGoCompiles(t *testing.T) {
 				t.Errorf("%v\n%s\n%s", err, output, out.String())
 			}
 		})
+	}
+}
+
+// TestPrintedSecrets checks that the code reads credentials from the environment.
+func TestPrintedSecrets(t *testing.T) {
+	to, err := target.ParseURL("tcp://a:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var metadata micro.Metadata
+	metadata.Set("token", "s3cret")
+	for language, want := range map[string]string{
+		"nest": `client.send({"cmd":"x"}, {"user":{"password":process.env.PASSWORD},"n":1})`,
+		"go":   "json.RawMessage(`{\"user\":{\"password\":`+variable(\"PASSWORD\")+`},\"n\":1}`)",
+		"curl": `packet='{"pattern":{"cmd":"x"},"data":{"user":{"password":"'"$PASSWORD"'"},"n":1},`,
+	} {
+		c := Call{Target: to, Pattern: micro.Cmd("x"), Data: []byte(`{"user":{"password":"s3cret"},"n":1}`), Policy: policy.Settings{Timeout: time.Second}}
+		if language != "nest" {
+			c.Metadata = metadata
+		}
+		var out bytes.Buffer
+		if err := WriteCall(&out, language, c); err != nil {
+			t.Fatal(err)
+		}
+		if text := out.String(); !strings.Contains(text, want) || strings.Contains(text, "s3cret") {
+			t.Errorf("%s, want %s:\n%s", language, want, text)
+		}
 	}
 }

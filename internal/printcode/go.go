@@ -19,6 +19,7 @@ const runtimePath = "github.com/msctl/msctl/runtime/"
 type goProgram struct {
 	imports map[string]bool
 	body    strings.Builder
+	after   string // the functions after main
 }
 
 func (g *goProgram) printf(format string, args ...any) { fmt.Fprintf(&g.body, format, args...) }
@@ -34,7 +35,7 @@ func goCode(c Call) (string, error) {
 	g.printf("ctx, cancel := context.WithTimeout(context.Background(), %s)\ndefer cancel()\n", goDuration(longest))
 	g.client(c)
 	pattern := g.pattern(c.Pattern)
-	data := "json.RawMessage(" + goString(string(c.Data)) + ")"
+	data := "json.RawMessage(" + g.data(c) + ")"
 	if c.Event {
 		g.printf("if err := client.Emit(ctx, %s, %s); err != nil {\nlog.Fatal(err)\n}\n", pattern, data)
 	} else {
@@ -42,11 +43,33 @@ func goCode(c Call) (string, error) {
 		g.printf("for value, err := range micro.Stream[json.RawMessage](ctx, client, %s, %s) {\n", pattern, data)
 		g.printf("if err != nil {\nlog.Fatal(err)\n}\nfmt.Println(string(value))\n}\n")
 	}
-	text, err := format.Source([]byte("package main\n\nimport (\n" + g.importLines() + ")\n\nfunc main() {\n" + g.body.String() + "}\n"))
+	text, err := format.Source([]byte("package main\n\nimport (\n" + g.importLines() + ")\n\nfunc main() {\n" + g.body.String() + "}\n" + g.after))
 	if err != nil {
 		return "", fmt.Errorf("format the Go code: %w", err)
 	}
 	return string(text), nil
+}
+
+// data returns the expression for the data, which reads credentials from the environment.
+func (g *goProgram) data(c Call) string {
+	const mark = "\x00" // cannot be part of JSON
+	variables := c.variables()
+	text := variables.JSON(string(c.Data), func(name string) string { return mark + name + mark })
+	if len(variables.Names()) == 0 {
+		return goString(text)
+	}
+	g.use("os")
+	g.after = "\n// variable returns the value of an environment variable as JSON.\nfunc variable(name string) string {\n" +
+		"text, err := json.Marshal(os.Getenv(name))\nif err != nil {\nlog.Fatal(err)\n}\nreturn string(text)\n}\n"
+	var parts []string
+	for i, part := range strings.Split(text, mark) { // alternately JSON and names
+		if i%2 == 0 {
+			parts = append(parts, goString(part))
+		} else {
+			parts = append(parts, fmt.Sprintf("variable(%q)", part))
+		}
+	}
+	return strings.Join(parts, " + ")
 }
 
 func (g *goProgram) use(paths ...string) {
@@ -64,7 +87,13 @@ func (g *goProgram) client(c Call) {
 		options += ",\n" + "policy.New(" + strings.Join(goPolicyOptions(c.Policy), ", ") + ")"
 	}
 	sets := ""
+	variables := c.variables()
 	for key, value := range c.Metadata.All() {
+		if name := variables.Pair(key, value); name != "" {
+			g.use("os")
+			sets += fmt.Sprintf("req.Metadata.Set(%q, os.Getenv(%q))\n", key, name)
+			continue
+		}
 		sets += fmt.Sprintf("req.Metadata.Set(%q, %q)\n", key, value)
 	}
 	if sets != "" {

@@ -266,7 +266,7 @@ func TestRunningBroker(t *testing.T) {
 	s := start(t, file, Options{NoWatch: true})
 	s.awaitKind(0, KindAllReady, "")
 	e, _ := s.awaitKind(0, KindBroker, "")
-	want := "using NATS at " + strings.Replace(running.URL, "nats://", "nats://app:xxxxx@", 1)
+	want := "using NATS at " + strings.Replace(running.URL, "nats://", "nats://app:***@", 1)
 	if e.Text != want {
 		t.Errorf("broker event %q, want %q", e.Text, want)
 	}
@@ -280,7 +280,7 @@ func TestRunningBroker(t *testing.T) {
 	if len(status.Services) != 1 || status.BrokerOf("w-nats") != address {
 		t.Errorf("status of the services %+v", status.Services)
 	}
-	if shown := fmt.Sprintf("%+v", status.Redacted()); strings.Contains(shown, "s3cret") || !strings.Contains(shown, "app:xxxxx@") {
+	if shown := fmt.Sprintf("%+v", status.Redacted()); strings.Contains(shown, "s3cret") || !strings.Contains(shown, "app:***@") {
 		t.Errorf("redacted status: %s", shown)
 	}
 	if log := s.String(); strings.Contains(log, "s3cret") {
@@ -312,7 +312,7 @@ func TestUnavailableBroker(t *testing.T) {
 		want       broker.Error
 	}{
 		{"another machine", "name: shop\nbrokers: {nats: 'nats://app:s3cret@broker.invalid:4222'}\nservices:\n" + worker(workspace.NATS), Options{},
-			broker.Error{Transport: workspace.NATS, Address: "nats://app:xxxxx@broker.invalid:4222", From: "brokers"}},
+			broker.Error{Transport: workspace.NATS, Address: "nats://app:***@broker.invalid:4222", From: "brokers"}},
 		{"cannot start one", missingBrokers + worker(workspace.NATS), Options{NATS: []string{}},
 			broker.Error{Transport: workspace.NATS, Address: "nats://localhost:$7", From: "brokers"}},
 		{"a different program", "name: shop\nservices:\n" + strings.Replace(worker(workspace.NATS), "{NAME", fmt.Sprintf("{NATS_URL: 'nats://%s', NAME", mailServer.Addr()), 1),

@@ -24,14 +24,14 @@ services:
 	}
 	events := []proc.Event{
 		{Kind: proc.KindBroker, Service: "rabbitmq", Text: "no RabbitMQ answers: starting one", URL: "amqp://127.0.0.1:1"},
-		{Kind: proc.KindBroker, Text: "using NATS at nats://app:xxxxx@h", URL: "nats://app:xxxxx@h"},
+		{Kind: proc.KindBroker, Text: "using NATS at nats://app:***@h", URL: "nats://app:***@h"},
 		{Kind: proc.KindLog, Service: "rabbitmq", Stream: proc.StreamOut, Text: "routine", Quiet: true},
 		{Kind: proc.KindReady, Service: "rabbitmq", Pid: 5, Took: 4 * time.Second, URL: "amqp://127.0.0.1:1"},
 		{Kind: proc.KindReady, Service: "mail", Pid: 7, Took: 41 * time.Millisecond, URL: "amqp://127.0.0.1:1/mail"},
-		{Kind: proc.KindReady, Service: "nats", Pid: 8, Took: 2 * time.Second, URL: "nats://app:xxxxx@h", Text: "not verified"},
+		{Kind: proc.KindReady, Service: "nats", Pid: 8, Took: 2 * time.Second, URL: "nats://app:***@h", Text: "not verified"},
 		{Kind: proc.KindAllReady, Took: 6 * time.Second},
 		{Kind: proc.KindLog, Service: "rabbitmq", Stream: proc.StreamOut, Text: "an alarm"},
-		{Kind: proc.KindSwapped, Service: "nats", Pid: 9, Took: 2 * time.Second, URL: "nats://app:xxxxx@h", Text: "not verified"},
+		{Kind: proc.KindSwapped, Service: "nats", Pid: 9, Took: 2 * time.Second, URL: "nats://app:***@h", Text: "not verified"},
 		{Kind: proc.KindStopping, Service: "mail", Pid: 7},
 		{Kind: proc.KindStopping, Service: "rabbitmq", Pid: 5},
 		{Kind: proc.KindStopped, Service: "rabbitmq", Pid: 5, Took: 20 * time.Millisecond},
@@ -42,7 +42,7 @@ services:
 		p.Print(e)
 	}
 	want := `rabbitmq    │ no RabbitMQ answers: starting one
-msctl       │ using NATS at nats://app:xxxxx@h
+msctl       │ using NATS at nats://app:***@h
 rabbitmq    │ ✓ ready in 4s, pid 5
 mail        │ ✓ ready in 41ms, pid 7
 nats        │ ✓ running, pid 8; not verified
@@ -50,7 +50,7 @@ nats        │ ✓ running, pid 8; not verified
   shop is ready in 6s
 
   mail         amqp://localhost:1/mail  ready in 41ms
-  nats         nats://app:xxxxx@h       running
+  nats         nats://app:***@h         running
 
   Changed services are rebuilt and replaced. Press Ctrl-C to stop.
 

@@ -3,6 +3,7 @@
 package runlog
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -59,7 +61,24 @@ func New(s *term.IO, w *workspace.Workspace, services []proc.Service, o Options)
 	for i, t := range workspace.Brokers() {
 		p.number[broker.Name(w, t)] = len(w.Services) + i
 	}
+	p.learn()
 	return p
+}
+
+// learn finds the credentials in msctl.yaml, so that they are masked in the log.
+func (p *Printer) learn() {
+	add := func(env map[string]string) {
+		for name, value := range env {
+			p.io.Secrets().LearnEnvironment([]string{name + "=" + value})
+		}
+	}
+	add(p.work.Env)
+	for _, s := range p.work.Services {
+		add(s.Env)
+	}
+	for _, address := range p.work.Brokers {
+		p.io.Secrets().Learn(address)
+	}
 }
 
 // PrintAll prints events until the channel is closed.
@@ -69,8 +88,9 @@ func (p *Printer) PrintAll(events <-chan proc.Event) {
 	}
 }
 
-// Print prints one event.
+// Print prints one event, without credentials.
 func (p *Printer) Print(e proc.Event) {
+	e.Text = p.io.Secrets().Mask(e.Text)
 	if p.o.JSON {
 		p.printJSON(e)
 	} else {
@@ -80,12 +100,15 @@ func (p *Printer) Print(e proc.Event) {
 
 // text prints an event as text.
 func (p *Printer) text(e proc.Event) {
+	if e.Kind != proc.KindLog {
+		e.Text = visible.Log(e.Text, p.err.Enabled())
+	}
 	switch e.Kind {
 	case proc.KindLog:
 		if e.Quiet && !p.o.All {
 			return
 		}
-		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), CleanLine(e.Text, p.out.Enabled()))
+		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), visible.Log(e.Text, p.out.Enabled()))
 	case proc.KindAllReady:
 		p.summary(e)
 	case proc.KindBuildFailed:
@@ -131,7 +154,7 @@ func (p *Printer) words(e proc.Event) string {
 		}
 		return c.Bad("✗ "+e.Text) + restart
 	case proc.KindChanged:
-		return c.Dim("changed: " + term.List(e.Paths, 3))
+		return c.Dim("changed: " + visible.Line(term.List(e.Paths, 3)))
 	case proc.KindPaused:
 		return c.Warn("paused for "+e.Delay.String()) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
 	case proc.KindContinued:
@@ -247,11 +270,14 @@ func (p *Printer) printJSON(e proc.Event) {
 	if e.Text != "" || e.Kind == proc.KindLog {
 		l.Text = &e.Text
 	}
-	encoder := json.NewEncoder(p.io.Out)
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(l); err != nil {
 		p.io.Notef("print an event: %v", err)
+		return
 	}
+	_, _ = p.io.Out.Write(visible.JSON(text.Bytes())) // the run continues without its log
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -3,38 +3,18 @@ package runlog
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 )
-
-func TestCleanLine(t *testing.T) {
-	for _, tt := range []struct{ line, color, plain string }{
-		{"plain é 😀\ttab", "plain é 😀\ttab", "plain é 😀\ttab"},
-		{"\x1b[31mred\x1b[0m", "\x1b[31mred\x1b[0m", "red"},
-		{"\x1b[31mred forever", "\x1b[31mred forever\x1b[0m", "red forever"},
-		{"\x1b[2J\x1b[Hcleared", "cleared", "cleared"},
-		{"\x1bcreset", "reset", "reset"},
-		{"\x1b]0;title\x07text\x1b]8;;http://x\x1b\\link", "textlink", "textlink"},
-		{"50%\r100%", "50%100%", "50%100%"},
-		{"torn \x1b[3", "torn ", "torn "},
-		{"torn \x1b", "torn ", "torn "},
-		{"torn \x1b]0;", "torn ", "torn "},
-		{"bell\x07 and null\x00", "bell and null", "bell and null"},
-	} {
-		if got := CleanLine(tt.line, true); got != tt.color {
-			t.Errorf("%q with color: %q, want %q", tt.line, got, tt.color)
-		}
-		if got := CleanLine(tt.line, false); got != tt.plain {
-			t.Errorf("%q without color: %q, want %q", tt.line, got, tt.plain)
-		}
-	}
-}
 
 // printed returns the output for events.
 func printed(t *testing.T, o Options, events ...proc.Event) *term.Buffers {
@@ -109,6 +89,38 @@ items   │ stopped in 20s, pid 9
 	}
 	if diff := cmp.Diff("items   │ hello\n", b.Out.String()); diff != "" {
 		t.Errorf("stdout (-want +got):\n%s", diff)
+	}
+}
+
+// TestRunIsSafe checks that what services write cannot control the terminal, as text or
+// as JSON, and that credentials of the workspace are masked.
+func TestRunIsSafe(t *testing.T) {
+	w, err := workspace.Parse("msctl.yaml", []byte(`name: shop
+env: {DB_PASSWORD: hunter22}
+services:
+  items: {path: ./items, port: 3002, env: {API_TOKEN: t0k3n-1}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, asJSON := range []bool{false, true} {
+		s, b := term.NewTest("", term.Facts{})
+		p := New(s, w, proc.New(proc.Options{Workspace: w}).Services(), Options{JSON: asJSON})
+		for _, kind := range []proc.Kind{proc.KindLog, proc.KindBuildFailed, proc.KindCrashed, proc.KindWarning, proc.KindNotReady, proc.KindReady} {
+			p.Print(proc.Event{Kind: kind, Service: "items", Text: "hunter22 t0k3n-1 password=abc \x1b[2J\x1bc\a\x00\u202e\u009b\xff\r"})
+		}
+		got := b.Out.String() + b.Err.String()
+		if strings.ContainsFunc(strings.ReplaceAll(got, "\n", ""), visible.Special) || !utf8.ValidString(got) {
+			t.Errorf("control characters: %q", got)
+		}
+		for _, credential := range []string{"hunter22", "t0k3n-1", "abc"} {
+			if strings.Contains(got, credential) {
+				t.Errorf("%s is shown: %q", credential, got)
+			}
+		}
+		if strings.Count(got, "*** *** password=***") != 6 {
+			t.Errorf("printed %q", got)
+		}
 	}
 }
 

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/msctl/msctl/internal/disk"
 )
 
 // State is the effect of writing a file.
@@ -139,6 +142,10 @@ func Write(dir string, steps []Step, force bool) error {
 	if conflict.Yours != nil || conflict.Own != nil && !force {
 		return conflict
 	}
+	return disk.Uninterrupted(func() error { return writeAll(dir, steps) })
+}
+
+func writeAll(dir string, steps []Step) error {
 	w := &writer{dir: dir}
 	for _, s := range steps {
 		if s.State == Same {
@@ -155,14 +162,8 @@ func Write(dir string, steps []Step, force bool) error {
 type writer struct {
 	dir     string
 	folders []string           // created folders, outermost first
-	before  map[string]*backup // by path
+	before  map[string]*[]byte // the previous content by path; nil if it did not exist
 	order   []string
-}
-
-// backup is the previous content of a path; nil means that it did not exist.
-type backup struct {
-	data []byte
-	mode fs.FileMode
 }
 
 func (w *writer) write(f File) error {
@@ -170,44 +171,29 @@ func (w *writer) write(f File) error {
 	if err := w.folder(filepath.Dir(path)); err != nil {
 		return err
 	}
-	var old *backup
-	mode := fs.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		mode = info.Mode().Perm()
-		old = &backup{data, mode}
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	var old *[]byte
+	data, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		old = &data
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	if w.before == nil {
-		w.before = map[string]*backup{}
+		w.before = map[string]*[]byte{}
 	}
 	w.before[path], w.order = old, append(w.order, path)
 	if f.Removed {
 		return os.Remove(path)
 	}
-	return replaceFile(path, f.Data, mode)
+	return replaceFile(path, f.Data)
 }
 
-// replaceFile writes a temporary file next to path and renames it, so that path is never
-// partially written.
-func replaceFile(path string, data []byte, mode fs.FileMode) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".msctl-*")
-	if err != nil {
+func replaceFile(path string, data []byte) error {
+	return disk.Write(path, func(to io.Writer) error {
+		_, err := to.Write(data)
 		return err
-	}
-	_, err = temp.Write(data)
-	err = errors.Join(err, temp.Chmod(mode), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
+	})
 }
 
 // folder creates a folder and its parents.
@@ -243,7 +229,7 @@ func (w *writer) undo() error {
 			}
 			continue
 		}
-		errs = append(errs, replaceFile(path, old.data, old.mode))
+		errs = append(errs, replaceFile(path, *old))
 	}
 	for _, path := range slices.Backward(w.folders) {
 		errs = append(errs, os.Remove(path))

@@ -21,12 +21,12 @@ type fieldNode struct {
 
 // parseFields converts fields to a JSON object. An argument is PATH=text, PATH:=json,
 // PATH=@file (its content as a string), or PATH:=@file (its JSON). Dots in a path nest
-// objects. A backslash escapes a dot, =, :, or backslash in a path, and an @ at the
-// start of a value.
-func parseFields(args []string) (json.RawMessage, error) {
+// objects. A value that is $NAME comes from the environment. A backslash escapes a dot,
+// =, :, or backslash in a path, and an @ or a $ at the start of a value.
+func (r Reader) parseFields(args []string) (json.RawMessage, error) {
 	root := &fieldNode{}
 	for _, arg := range args {
-		if err := parseField(root, arg); err != nil {
+		if err := r.parseField(root, arg); err != nil {
 			return nil, err
 		}
 	}
@@ -35,7 +35,7 @@ func parseFields(args []string) (json.RawMessage, error) {
 	return json.RawMessage(b.String()), nil
 }
 
-func parseField(root *fieldNode, arg string) error {
+func (r Reader) parseField(root *fieldNode, arg string) error {
 	wrong := func(offset int, message string) error {
 		return exit.PointAt("the data", arg, offset, message)
 	}
@@ -55,7 +55,7 @@ func parseField(root *fieldNode, arg string) error {
 	if len(path) > fieldDepth {
 		return wrong(offsets[fieldDepth], "nested too deeply")
 	}
-	value, problem, err := fieldValue(arg, end)
+	value, problem, err := r.fieldValue(arg, end)
 	if err != nil {
 		return err
 	}
@@ -92,36 +92,55 @@ func splitPath(arg string) (path []string, offsets []int, end int) {
 }
 
 // fieldValue parses the value of a field, whose separator starts at end.
-func fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
+func (r Reader) fieldValue(arg string, end int) (json.RawMessage, *Problem, error) {
 	isJSON := arg[end] == ':'
 	start := end + 1
 	if isJSON {
 		start++
 	}
-	text, what := arg[start:], ""
-	if name, isFile := strings.CutPrefix(text, "@"); isFile {
-		content, err := readFile(name)
-		if err != nil {
-			return nil, nil, exit.WithHint(err, `for a text that starts with @, write name='\%s'`, text)
-		}
-		if !utf8.ValidString(content) {
-			return nil, nil, exit.Usagef("%s is not valid UTF-8", name)
-		}
-		text, what = content, name
-	} else if !isJSON && strings.HasPrefix(text, `\@`) {
-		text = text[1:]
+	text, from, err := r.fieldText(arg[start:], isJSON)
+	if err != nil {
+		return nil, nil, err
 	}
 	if !isJSON {
 		return json.RawMessage(quoteJSON(text)), nil, nil
 	}
 	problem := checkJSON(text)
 	switch {
-	case problem != nil && what != "":
-		return nil, nil, exit.PointAt(what, text, problem.Offset, problem.Message)
+	case problem != nil && strings.HasPrefix(from, "$"): // its value must not be shown
+		return nil, nil, exit.Usagef("the value of %s is not JSON: %s", from, problem.Message)
+	case problem != nil && from != "":
+		return nil, nil, exit.PointAt(from, text, problem.Offset, problem.Message)
 	case problem != nil:
 		return nil, &Problem{start + problem.Offset, problem.Message}, nil
 	}
 	return json.RawMessage(strings.TrimSpace(text)), nil, nil
+}
+
+// fieldText returns the text that a value stands for, and the file or the variable that
+// it is from; "" for a text that was typed.
+func (r Reader) fieldText(typed string, isJSON bool) (text, from string, err error) {
+	name, isFile := strings.CutPrefix(typed, "@")
+	switch {
+	case isFile:
+		if text, err = readFile(name); err != nil {
+			return "", name, exit.WithHint(err, `for a text that starts with @, write name='\%s'`, typed)
+		}
+		from = name
+	case !isJSON && strings.HasPrefix(typed, `\@`):
+		return typed[1:], "", nil
+	default:
+		if text, err = r.Secrets.Value(typed); err != nil {
+			return "", "", Unset(err)
+		}
+		if text != typed {
+			from = typed
+		}
+	}
+	if from != "" && !utf8.ValidString(text) {
+		return "", from, exit.Usagef("%s is not valid UTF-8", from)
+	}
+	return text, from, nil
 }
 
 // set puts value at path. On a conflict it returns the index of the conflicting name

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -150,7 +151,7 @@ func TestParseData(t *testing.T) {
 		{[]string{"z=1", "a=2"}, "", `{"z":"1","a":"2"}`},
 	}
 	for _, tt := range tests {
-		got, err := Data(tt.args, strings.NewReader(tt.stdin))
+		got, err := Reader{Stdin: strings.NewReader(tt.stdin)}.Data(tt.args)
 		if err != nil || string(got) != tt.want {
 			t.Errorf("parseData(%q) = %s, %v; want %s", tt.args, got, err, tt.want)
 		}
@@ -184,7 +185,7 @@ func TestDataErrorsPointAtTheColumn(t *testing.T) {
 		{[]string{"a=\xff"}, `the data is not valid UTF-8: "a=\xff"`},
 	}
 	for _, tt := range tests {
-		_, err := Data(tt.args, strings.NewReader(""))
+		_, err := Reader{Stdin: strings.NewReader("")}.Data(tt.args)
 		if err == nil {
 			t.Errorf("parseData(%q): no error", tt.args)
 			continue
@@ -196,7 +197,7 @@ func TestDataErrorsPointAtTheColumn(t *testing.T) {
 			t.Errorf("parseData(%q): exit code %d", tt.args, exit.Code(err))
 		}
 	}
-	_, err := Data([]string{"a=@/no/such/file"}, nil)
+	_, err := Reader{}.Data([]string{"a=@/no/such/file"})
 	if err == nil || exit.Code(err) != exit.Usage || exit.Hint(err) != `for a text that starts with @, write name='\@/no/such/file'` {
 		t.Errorf("a missing file: %v, hint %q", err, exit.Hint(err))
 	}
@@ -242,7 +243,7 @@ func FuzzDataFields(f *testing.F) {
 				return
 			}
 		}
-		got, err := Data(args, strings.NewReader(text))
+		got, err := Reader{Stdin: strings.NewReader(text)}.Data(args)
 		if err != nil {
 			if exit.Code(err) != exit.Usage {
 				t.Fatalf("parseData(%q): %v has exit code %d", args, err, exit.Code(err))
@@ -274,4 +275,43 @@ func FuzzPatternArgument(f *testing.F) {
 			t.Fatalf("parsePattern(%q) = %s, which is not a JSON object or string", arg, got)
 		}
 	})
+}
+
+// TestReferences checks values from the environment, in each form of DATA and in flags.
+func TestReferences(t *testing.T) {
+	t.Setenv("TOKEN", "a\"b")
+	t.Setenv("LIST", "[1,2]")
+	t.Setenv("BROKEN", "{")
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := Reader{Secrets: &secret.Set{}}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"token=$TOKEN", "ids:=$LIST", "price=$5", `text=\$TOKEN`, "other=a $TOKEN"}, `{"token":"a\"b","ids":[1,2],"price":"$5","text":"$TOKEN","other":"a $TOKEN"}`},
+		{[]string{`{"token":"$TOKEN","ids":$LIST,"price":"$5","text":"\\$TOKEN"}`}, `{"token":"a\"b","ids":[1,2],"price":"$5","text":"$TOKEN"}`},
+		{[]string{"token=@" + file}, `{"token":"from a file\n"}`},
+	} {
+		if got, err := in.Data(tt.args); err != nil || string(got) != tt.want {
+			t.Errorf("%q: %s, %v, want %s", tt.args, got, err, tt.want)
+		}
+	}
+	for _, tt := range []struct{ text, want string }{
+		{"Bearer $TOKEN", `Bearer a"b`}, {"@" + file, "from a file"}, {`\@x`, "@x"}, {`\$TOKEN`, "$TOKEN"},
+	} {
+		if got, err := in.Value(tt.text, nil); err != nil || got != tt.want {
+			t.Errorf("%q: %q, %v, want %q", tt.text, got, err, tt.want)
+		}
+	}
+	for _, args := range [][]string{{"a=$UNSET_1"}, {"a:=$UNSET_1"}, {`{"a":"$UNSET_1"}`}, {"a:=$BROKEN"}, {"a=@missing"}} {
+		if _, err := in.Data(args); exit.Code(err) != exit.Usage {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+	if _, err := in.Value("$UNSET_1", nil); exit.Code(err) != exit.Usage || exit.Hint(err) != `for the text $UNSET_1 itself, write \$UNSET_1` {
+		t.Errorf("%v, hint %q", err, exit.Hint(err))
+	}
 }

@@ -244,22 +244,6 @@ func TestShownTarget(t *testing.T) {
 	}
 }
 
-func TestMasked(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{"to: amqp://app:s3cret@h/q", "to: amqp://**********@h/q"},
-		{"a\n- to: 'nats://é@h'\nb: x@y", "a\n- to: 'nats://**@h'\nb: x@y"},
-		{"http://h/", "http://h/"},
-		{"x@y", "x@y"},
-		{"", ""},
-		{"://", "://"},
-	}
-	for _, tt := range tests {
-		if got := Masked(tt.text); got != tt.want {
-			t.Errorf("masked(%q) = %q, want %q", tt.text, got, tt.want)
-		}
-	}
-}
-
 // FuzzTarget holds the TARGET syntax to: never a panic, an error is a usage error,
 // what is shown is read as the same place again, and a password is shown nowhere.
 func FuzzTarget(f *testing.F) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/secret"
 )
 
 // SchemeHTTP is the scheme of every HTTP target; its one address is the URL.
@@ -15,12 +16,15 @@ func http() transport {
 		kind:    HTTP,
 		schemes: []Scheme{{Name: SchemeHTTP, Sample: "http://host/path"}, {Name: "https", Sample: "https://host/path"}},
 		parse:   parseHTTP,
-		format: func(t Target) string {
-			scheme, rest, _ := strings.Cut(t.Addresses[0], "://")
-			return scheme + "://" + t.Login.String() + rest
-		},
+		format:  func(t Target) string { return secret.URL(httpAddress(t)) },
 		explain: explainTCP,
 	}
+}
+
+// httpAddress returns the URL with the login, without the password.
+func httpAddress(t Target) string {
+	scheme, rest, _ := strings.Cut(t.Addresses[0], "://")
+	return scheme + "://" + t.Login.String() + rest
 }
 
 func parseHTTP(s Scheme, rest string) (Target, error) {
@@ -37,8 +41,15 @@ func parseHTTP(s Scheme, rest string) (Target, error) {
 	}
 	t := Target{Scheme: SchemeHTTP, Addresses: []string{text}}
 	if u.User != nil {
-		t.Login, u.User = readLogin(u.User, false), nil
-		t.Addresses[0] = u.String()
+		t.Login = readLogin(u.User, false)
+		at := strings.LastIndexByte(rest[:strings.IndexAny(rest+"/", "/?#")], '@')
+		t.Addresses[0] = s.Name + "://" + rest[at+1:] // as it was typed
 	}
 	return t, nil
+}
+
+// throughHTTP returns a URL with another host and port.
+func throughHTTP(address, host string) string {
+	scheme, rest, _ := strings.Cut(address, "://")
+	return scheme + "://" + host + rest[strings.IndexAny(rest+"/", "/?#"):]
 }

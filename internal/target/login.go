@@ -9,11 +9,11 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 )
 
-// secret holds a text that cannot be printed by accident: printing it, or a value
+// password holds a text that cannot be printed by accident: printing it, or a value
 // that contains it, prints the address of a function. Calling it returns the text.
-type secret func() string
+type password func() string
 
-func newSecret(text string) secret { return func() string { return text } }
+func newPassword(text string) password { return func() string { return text } }
 
 // PasswordVariable is the environment variable with the password for an address that
 // has none.
@@ -23,7 +23,7 @@ const PasswordVariable = "MSCTL_PASSWORD"
 type Login struct {
 	Given    bool // whether the address has an @
 	User     string
-	Password secret // nil for none; without a user, a NATS token or a Redis password
+	Password password // nil for none; without a user, a NATS token or a Redis password
 }
 
 // readLogin takes a password that is missing in info from the environment. With
@@ -36,9 +36,9 @@ func readLogin(info *url.Userinfo, token bool) Login {
 	}
 	switch {
 	case ok:
-		l.Password = newSecret(text)
+		l.Password = newPassword(text)
 	case token && l.User != "":
-		l.User, l.Password = "", newSecret(l.User)
+		l.User, l.Password = "", newPassword(l.User)
 	}
 	return l
 }
@@ -95,14 +95,17 @@ func (l Login) check(t transport) error {
 }
 
 // Shown returns a TARGET without the password, as it can be used again with the
-// password in the environment.
+// password in the environment. The query of a URL is not changed.
 func Shown(text string) string {
 	if !strings.Contains(text, "@") {
 		return text
 	}
 	t, err := ParseURL(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		return WithoutLogin(text)
+	case t.Scheme == SchemeHTTP:
+		return httpAddress(t)
 	}
 	return t.String()
 }
@@ -122,24 +125,4 @@ func WithoutLogin(text string) string {
 		return text
 	}
 	return scheme + "…" + rest[at:]
-}
-
-// Masked replaces what may be a password by asterisks, one for each byte, so that
-// offsets stay valid. It masks everything in a line from the "://" of an address to the
-// last @.
-func Masked(text string) string {
-	out := []byte(text)
-	for at := 0; ; {
-		begin := strings.Index(text[at:], "://")
-		if begin < 0 {
-			return string(out)
-		}
-		begin += at + len("://")
-		end := begin + strings.IndexAny(text[begin:]+"\n", "\r\n")
-		at = end
-		last := strings.LastIndexByte(text[begin:end], '@')
-		for i := begin; i < begin+last; i++ {
-			out[i] = '*'
-		}
-	}
 }

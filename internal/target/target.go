@@ -6,7 +6,6 @@
 package target
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -138,10 +137,7 @@ func (t Target) Through(address string) Target {
 	case SchemeTLS:
 		t.Scheme = SchemeTCP
 	case SchemeHTTP:
-		if u, err := url.Parse(t.Addresses[0]); err == nil {
-			u.Host = address
-			address = u.String()
-		}
+		address = throughHTTP(t.Addresses[0], address)
 	}
 	t.Addresses = []string{address}
 	return t

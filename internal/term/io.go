@@ -8,6 +8,9 @@ import (
 
 	"github.com/fatih/color"
 	xterm "golang.org/x/term"
+
+	"github.com/msctl/msctl/internal/secret"
+	"github.com/msctl/msctl/internal/term/visible"
 )
 
 // Facts are the properties of the terminal. The zero value describes a program whose
@@ -37,8 +40,10 @@ type IO struct {
 	// Err receives everything else: progress, prompts, and errors.
 	Err io.Writer
 
-	facts Facts
-	mode  ColorMode
+	facts   Facts
+	mode    ColorMode
+	secrets *secret.Set
+	out     *output // that Out writes to; nil in a test
 	// The files that prompts require; nil in a test.
 	inFile, outFile, errFile *os.File
 }
@@ -55,12 +60,12 @@ func System() *IO {
 		CI:        os.Getenv("CI") != "" && os.Getenv("CI") != "false",
 	}
 	facts.Width = width(facts)
+	// The writers of the color library are the streams themselves, except on old
+	// Windows consoles, where they translate escape codes.
+	out := newOutput("standard output", color.Output, facts.StdoutTTY)
 	return &IO{
-		In: os.Stdin,
-		// The writers of the color library are the streams themselves, except on
-		// old Windows consoles, where they translate escape codes.
-		Out: color.Output, Err: color.Error,
-		facts:  facts,
+		In: os.Stdin, Out: out, Err: quietly{newOutput("standard error", color.Error, facts.StderrTTY)},
+		facts: facts, secrets: &secret.Set{}, out: out,
 		inFile: os.Stdin, outFile: os.Stdout, errFile: os.Stderr,
 	}
 }
@@ -75,7 +80,7 @@ type Buffers struct {
 // streams are not files.
 func NewTest(input string, facts Facts) (*IO, *Buffers) {
 	b := &Buffers{}
-	return &IO{In: bytes.NewBufferString(input), Out: &b.Out, Err: &b.Err, facts: facts}, b
+	return &IO{In: bytes.NewBufferString(input), Out: &b.Out, Err: &b.Err, facts: facts, secrets: &secret.Set{}}, b
 }
 
 // Facts returns the properties of the terminal.
@@ -95,9 +100,14 @@ func (s *IO) CanDraw() bool {
 	return f.StdinTTY && f.StderrTTY && !f.CI && f.Term != "dumb"
 }
 
-// Notef writes one line to Err.
+// Secrets returns the credentials in the input of the command. Notef masks them.
+func (s *IO) Secrets() *secret.Set { return s.secrets }
+
+// Notef writes a line to Err, without credentials. Control characters in it are escaped,
+// except for colors if Err has them, and line ends.
 func (s *IO) Notef(format string, args ...any) {
-	fmt.Fprintf(s.Err, format+"\n", args...)
+	text := s.secrets.Values(fmt.Sprintf(format, args...))
+	fmt.Fprintln(s.Err, visible.Log(text, s.ErrPalette().Enabled()))
 }
 
 func isTerminal(f *os.File) bool { return xterm.IsTerminal(int(f.Fd())) }

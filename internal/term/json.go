@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/fatih/color"
+
+	"github.com/msctl/msctl/internal/term/visible"
 )
 
 // JSONStyle is the format of a printed JSON value.
@@ -40,8 +42,9 @@ func ParseJSONStyle(text string) (JSONStyle, error) {
 	return JSONAuto, fmt.Errorf("unknown output %q: use json, raw, or pretty", text)
 }
 
-// PrintJSON writes one JSON value to Out. It changes only white space between tokens:
-// numbers and strings keep their text.
+// PrintJSON writes one JSON value to Out. It changes white space between tokens, and
+// escapes special characters in strings, which keep their value. Credentials of the
+// input are masked. [JSONRaw] changes nothing, except on a terminal.
 func (s *IO) PrintJSON(style JSONStyle, value json.RawMessage) error {
 	if style == JSONAuto {
 		style = JSONLine
@@ -49,19 +52,23 @@ func (s *IO) PrintJSON(style JSONStyle, value json.RawMessage) error {
 			style = JSONPretty
 		}
 	}
-	text, err := FormatJSON(style, value, s.OutPalette())
+	if style == JSONRaw && !s.facts.StdoutTTY {
+		_, err := io.WriteString(s.Out, rawText(value)+"\n")
+		return err
+	}
+	text, err := FormatJSON(style, visible.JSON(value), s.OutPalette())
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(s.Out, text+"\n")
+	_, err = io.WriteString(s.Out, s.secrets.Values(text)+"\n")
 	return err
 }
 
 // FormatJSON returns the text of a JSON value in a style, without a final newline.
-// [JSONAuto] means [JSONLine].
+// [JSONAuto] means [JSONLine]. Special characters of a raw string are escaped.
 func FormatJSON(style JSONStyle, value json.RawMessage, p Palette) (string, error) {
 	if style == JSONRaw {
-		return rawText(value), nil
+		return visible.Text(rawText(value)), nil
 	}
 	var b bytes.Buffer
 	if style == JSONPretty {

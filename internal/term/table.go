@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/msctl/msctl/internal/term/visible"
 )
 
 // Table aligns text in columns. Its first row is the heading.
@@ -15,8 +17,14 @@ type Table struct {
 	rows [][]string
 }
 
-// Row adds a row.
-func (t *Table) Row(cells ...string) { t.rows = append(t.rows, cells) }
+// Row adds a row. Special characters in its cells are escaped.
+func (t *Table) Row(cells ...string) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = visible.Line(cell)
+	}
+	t.rows = append(t.rows, row)
+}
 
 // Write writes the table with the heading dimmed and the first column highlighted.
 func (t *Table) Write(w io.Writer, p Palette) {

@@ -1,10 +1,15 @@
 package term
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"os"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -123,6 +128,71 @@ func TestPrintJSON(t *testing.T) {
 		if err := s.PrintJSON(style, json.RawMessage(`{"a":`)); err == nil {
 			t.Errorf("style %d: no error for malformed JSON", style)
 		}
+	}
+}
+
+// TestSafeJSON checks that a value cannot control the terminal, and that credentials of
+// the input are masked, unless the value is raw and for another program.
+func TestSafeJSON(t *testing.T) {
+	const value = "{\"a\":\"hunter22 \\u001b[2J\u202e\u009b\xff\"}"
+	const raw = "\"hunter22 \\u001b[2J\u202e\""
+	for _, tt := range []struct {
+		facts Facts
+		style JSONStyle
+		value string
+		want  string
+	}{
+		{Facts{}, JSONLine, value, `{"a":"*** \u001b[2J\u202e\u009b\ufffd"}` + "\n"},
+		{Facts{StdoutTTY: true}, JSONLine, value, `{"a":"*** \u001b[2J\u202e\u009b\ufffd"}` + "\n"},
+		{Facts{}, JSONRaw, raw, "hunter22 \x1b[2J\u202e\n"},
+		{Facts{StdoutTTY: true}, JSONRaw, raw, `*** \x1b[2J\u202e` + "\n"},
+	} {
+		s, b := NewTest("", tt.facts)
+		s.Secrets().Add("hunter22")
+		if err := s.PrintJSON(tt.style, json.RawMessage(tt.value)); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Out.String(); got != tt.want {
+			t.Errorf("%+v, style %d: %q, want %q", tt.facts, tt.style, got, tt.want)
+		}
+	}
+}
+
+func TestNotes(t *testing.T) {
+	s, b := NewTest("", Facts{})
+	s.Secrets().Add("hunter22")
+	s.Notef("%s\n  second line", "hunter22 \x1b[31m\x1b[2J\u202e")
+	s.Warnings().Warn("a\nb\x1bc")
+	if want := "*** \\x1b[2J\\u202e\n  second line\nwarning: a\\nb\\x1bc\n"; b.Err.String() != want {
+		t.Errorf("printed %q, want %q", b.Err.String(), want)
+	}
+}
+
+// failing is a writer that fails.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// TestLostOutput checks that the first error ends the printing, and that only standard
+// output reports it.
+func TestLostOutput(t *testing.T) {
+	for err, closed := range map[error]bool{syscall.EPIPE: runtime.GOOS != "windows", syscall.ENOSPC: false} {
+		o := newOutput("standard output", failing{&os.PathError{Op: "write", Err: err}}, false)
+		_, first := o.Write([]byte("x"))
+		o.to = io.Discard
+		_, second := o.Write([]byte("y"))
+		var lost *PrintError
+		if !errors.As(first, &lost) || !errors.Is(second, first) || o.failed() == nil || lost.Closed() != closed || !errors.Is(lost, err) {
+			t.Errorf("%v, then %v", first, second)
+		}
+		if n, err := (quietly{o}).Write([]byte("text")); n != 4 || err != nil {
+			t.Errorf("standard error: %d, %v", n, err)
+		}
+	}
+	var terminal bytes.Buffer
+	o := newOutput("standard output", &terminal, true)
+	if _, err := io.WriteString(o, "\x1b[31mred\x1b[0m\x1b[2J\n"); err != nil || terminal.String() != "\x1b[31mred\x1b[0m\\x1b[2J\n" {
+		t.Errorf("the terminal gets %q, %v", terminal.String(), err)
 	}
 }
 

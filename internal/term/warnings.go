@@ -3,6 +3,8 @@ package term
 import (
 	"context"
 	"log/slog"
+
+	"github.com/msctl/msctl/internal/term/visible"
 )
 
 // Warnings returns a logger that prints warnings to Err. It ignores records with an
@@ -22,7 +24,7 @@ func (w warnings) Handle(_ context.Context, r slog.Record) error {
 		return !failed
 	})
 	if !failed {
-		w.io.Notef("%s %s", w.io.ErrPalette().Warn("warning:"), r.Message)
+		w.io.Notef("%s %s", w.io.ErrPalette().Warn("warning:"), visible.Line(r.Message))
 	}
 	return nil
 }

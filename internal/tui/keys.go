@@ -16,7 +16,7 @@ import (
 type keys struct {
 	more, less, longer, shorter, moreRetries, fewerRetries key.Binding
 	preset, presetBack, fire, next, help, quit, interrupt  key.Binding
-	redraw                                                 key.Binding // not listed in the help
+	redraw, closes                                         key.Binding // not listed in the help
 }
 
 func newKeys() keys {
@@ -35,9 +35,10 @@ func newKeys() keys {
 		fire:         bind("f", "inject the fault", "f"),
 		next:         bind("n", "skip to the next run", "n"),
 		help:         bind("?", "show or hide this help", "?"),
-		quit:         bind("q", "stop and report", "q", "esc"),
+		quit:         bind("q", "stop and report", "q"),
 		interrupt:    bind("ctrl+c", "stop, exit code 130", "ctrl+c"),
 		redraw:       bind("ctrl+l", "redraw the screen", "ctrl+l"),
+		closes:       bind("esc", "close this help", "esc"),
 	}
 }
 
@@ -81,6 +82,8 @@ func (m *model) press(msg tea.KeyMsg) tea.Cmd {
 		m.help = !m.help
 	case m.help:
 		m.help = false
+	case key.Matches(msg, k.closes): // nothing is open
+		m.note = "q stops the run and prints the report"
 	case m.stage.Run == nil || m.kept:
 	case key.Matches(msg, k.next) && m.lab != nil:
 		m.skipped = true

@@ -34,6 +34,7 @@ func TestKeys(t *testing.T) {
 		{"fire", 0, "f", []string{"fire"}, false},
 		{"n is for several runs", 0, "n", nil, false},
 		{"help covers the keys", 0, "?k?x", nil, false},
+		{"esc closes the help and stops nothing", 0, "\x1b?\x1bj\x1b", []string{"rate 50"}, false},
 		{"ctrl-c", 0, "\x03", nil, true},
 	}
 	for _, c := range cases {

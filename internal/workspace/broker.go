@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/msctl/msctl/internal/secret"
 )
 
 // Variable returns the environment variable with the address of the transport's broker,
@@ -134,8 +136,8 @@ func CheckBrokerURL(t Transport, address string) error {
 	return nil
 }
 
-// Redacted returns the address of a broker, or several separated by commas, with xxxxx in
-// place of a password or a NATS token. An invalid URL is replaced entirely.
+// Redacted returns the address of a broker, or several separated by commas, without the
+// password or the NATS token. An invalid URL is replaced entirely.
 func Redacted(address string) string {
 	list := SplitBrokerURL(address)
 	for i, one := range list {
@@ -143,10 +145,7 @@ func Redacted(address string) string {
 		if err != nil || u.Host == "" && u.Opaque != "" || u.Scheme == "" {
 			return "(invalid URL)"
 		}
-		if _, has := u.User.Password(); u.User != nil && !has && slices.Contains(natsSchemes, u.Scheme) {
-			u.User = url.User("xxxxx") // a token
-		}
-		list[i] = u.Redacted()
+		list[i] = secret.URL(one)
 	}
 	return strings.Join(list, ",")
 }

@@ -59,11 +59,11 @@ func TestQueueName(t *testing.T) {
 
 func TestRedacted(t *testing.T) {
 	for address, want := range map[string]string{
-		"amqp://u:secret@h:1/v":                      "amqp://u:xxxxx@h:1/v",
-		"redis://:secret@h":                          "redis://:xxxxx@h",
-		"nats://secret@h:4222":                       "nats://xxxxx@h:4222",
-		"tls://secret@h":                             "tls://xxxxx@h",
-		"nats://u:secret@h,nats://secret@i,nats://j": "nats://u:xxxxx@h,nats://xxxxx@i,nats://j",
+		"amqp://u:secret@h:1/v":                      "amqp://u:***@h:1/v",
+		"redis://:secret@h":                          "redis://:***@h",
+		"nats://secret@h:4222":                       "nats://***@h:4222",
+		"tls://secret@h":                             "tls://***@h",
+		"nats://u:secret@h,nats://secret@i,nats://j": "nats://u:***@h,nats://***@i,nats://j",
 		"amqp://guest@h":                             "amqp://guest@h",
 		"amqp://u:sec ret@h":                         "(invalid URL)",
 		"u:secret@h":                                 "(invalid URL)",
@@ -73,7 +73,7 @@ func TestRedacted(t *testing.T) {
 		"nats://a,b:1, c":                            "nats://a,nats://b:1,nats://c",
 		"nats://h:4222":                              "nats://h:4222",
 		"":                                           "(invalid URL)",
-		"nats+tls://u:secret@[::1]:4222/?name=x#here": "nats+tls://u:xxxxx@[::1]:4222/?name=x#here",
+		"nats+tls://u:secret@[::1]:4222/?name=x#here": "nats+tls://u:***@[::1]:4222/?name=x#here",
 	} {
 		if got := Redacted(address); got != want {
 			t.Errorf("Redacted(%q) = %q, want %q", address, got, want)
@@ -105,7 +105,7 @@ func TestCheckBrokerURL(t *testing.T) {
 		{NATS, "tls://a,nats://b:1", ""},
 		{Redis, "redis://a,redis://b", "must have a single address"},
 		{Redis, "localhost:6379", "must be like redis://localhost:6379"},
-		{NATS, "nats://u:secret@", "nats://u:xxxxx@ is not a NATS address"},
+		{NATS, "nats://u:secret@", "nats://u:***@ is not a NATS address"},
 		{NATS, "nats://u:sec ret@h", "invalid address"},
 		{NATS, "nats://a,b:1, c", ""},
 		{NATS, "nats://a,secret@b", "(invalid URL)"},

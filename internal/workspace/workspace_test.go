@@ -107,7 +107,7 @@ func TestErrorPositions(t *testing.T) {
 		{"unknown broker", "name: a\nbrokers: {rabbit: x}\nservices: {}\n", `msctl.yaml:2:11: unknown key "rabbit": did you mean "rabbitmq"?`},
 		{"a broker nowhere", "name: a\nbrokers:\n  nats:\nservices: {}\n", "msctl.yaml:3:3: nats has no value"},
 		{"another broker's address", "name: a\nbrokers:\n  nats: amqp://u:secret@h\nservices: {}\n",
-			"msctl.yaml:3:9: nats: amqp://u:xxxxx@h is not a NATS address: must be like nats://localhost:4222"},
+			"msctl.yaml:3:9: nats: amqp://u:***@h is not a NATS address: must be like nats://localhost:4222"},
 		{"ready otherwise", service("    path: ./a\n    port: 1\n    ready: {patern: a}\n"),
 			`msctl.yaml:6:13: unknown key "patern": did you mean "pattern"?`},
 		{"ready without a pattern", service("    path: ./a\n    port: 1\n    ready: {}\n"),

@@ -49,6 +49,9 @@ func Meta(value string) (func(seq uint64, attempt *micro.Request) string, error)
 	}, nil
 }
 
+// Literal returns a template that generates the text.
+func Literal(text string) string { return strings.ReplaceAll(text, "{{", `{{"{{"}}`) }
+
 // metaFiller is a copy of a template whose functions serve one attempt at a time.
 type metaFiller struct {
 	template *template.Template
@@ -63,7 +66,7 @@ func newMetaFiller(t *template.Template) (*metaFiller, error) {
 	}
 	f := &metaFiller{}
 	f.draw.source.Seed(rand.Uint64(), rand.Uint64())
-	f.draw.random = rand.New(&f.draw.source)
+	f.draw.prepare()
 	f.template = own.Funcs(f.functions())
 	return f, nil
 }

@@ -106,7 +106,7 @@ func (t *Text) Empty() bool { return len(t.expressions) == 0 }
 type Source struct {
 	fixed    []byte
 	rows     []json.RawMessage
-	values   []any // of rows, decoded; nil without a template
+	values   []any // of rows, decoded; nil unless a template needs them
 	random   bool
 	seed     uint64
 	template *template.Template
@@ -126,7 +126,7 @@ func newFiller(t *template.Template) (*filler, error) {
 		return nil, fmt.Errorf("copy the template: %w", err)
 	}
 	f := &filler{}
-	f.draw.random = rand.New(&f.draw.source)
+	f.draw.prepare()
 	f.template = own.Funcs(functions(&f.draw))
 	return f, nil
 }
@@ -139,14 +139,8 @@ func New(data []byte, text Text, opts Options) (*Source, error) {
 	if text.Empty() {
 		return s, nil
 	}
-	for _, row := range s.rows {
-		var v any
-		decoder := json.NewDecoder(bytes.NewReader(row))
-		decoder.UseNumber()
-		if err := decoder.Decode(&v); err != nil {
-			return nil, fmt.Errorf("read a row: %w", err)
-		}
-		s.values = append(s.values, v)
+	if err := s.decode(); err != nil {
+		return nil, err
 	}
 	if err := s.compile(data, text); err != nil {
 		return nil, err
@@ -159,20 +153,45 @@ func New(data []byte, text Text, opts Options) (*Source, error) {
 	return s, nil
 }
 
+// decode decodes the rows, once.
+func (s *Source) decode() error {
+	if len(s.values) == len(s.rows) {
+		return nil
+	}
+	for _, row := range s.rows {
+		var v any
+		decoder := json.NewDecoder(bytes.NewReader(row))
+		decoder.UseNumber()
+		if err := decoder.Decode(&v); err != nil {
+			return fmt.Errorf("read a row: %w", err)
+		}
+		s.values = append(s.values, v)
+	}
+	return nil
+}
+
 // compile builds the template: literal JSON, and each expression wrapped in the
 // function that encodes it as its place in the JSON requires.
 func (s *Source) compile(data []byte, text Text) error {
 	root := template.New("data").Funcs(functions(&draw{})).Option("missingkey=error")
-	for _, e := range text.expressions {
-		if _, err := template.New("").Funcs(functions(&draw{})).Parse("{{json (" + e + ")}}"); err != nil {
-			return &SyntaxError{"{{" + e + "}}", reason(err)}
-		}
+	if err := text.check(functions(&draw{})); err != nil {
+		return err
 	}
 	parsed, err := root.Parse(assemble(string(data), text.expressions))
 	if err != nil {
 		return fmt.Errorf("prepare the template: %w", err)
 	}
 	s.template = parsed
+	return nil
+}
+
+// check returns the error of the first expression that is malformed.
+func (t *Text) check(functions template.FuncMap) error {
+	for _, e := range t.expressions {
+		if _, err := template.New("").Funcs(functions).Parse("{{json (" + e + ")}}"); err != nil {
+			return &SyntaxError{"{{" + e + "}}", reason(err)}
+		}
+	}
 	return nil
 }
 
@@ -238,17 +257,26 @@ func failed(err error) string {
 // try evaluates the template for one row and checks that the result is JSON.
 func (s *Source) try(row int) error {
 	out, err := s.fill(uint64(row), row)
-	where := ""
-	if len(s.rows) > 0 {
-		where = fmt.Sprintf(" (row %d)", row+1)
-	}
 	if err != nil {
-		return fmt.Errorf("fill in the data%s: %s", where, failed(err))
+		return s.misfit(row, err)
 	}
 	if !json.Valid(out) {
-		return fmt.Errorf("fill in the data%s: %s is not JSON", where, out)
+		return fmt.Errorf("fill in the data%s: %s is not JSON", s.where(row), out)
 	}
 	return nil
+}
+
+// misfit returns the error for a row that a template does not fit.
+func (s *Source) misfit(row int, err error) error {
+	return fmt.Errorf("fill in the data%s: %s", s.where(row), failed(err))
+}
+
+// where names a row for an error, if there are rows.
+func (s *Source) where(row int) string {
+	if len(s.rows) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (row %d)", row+1)
 }
 
 // Make returns the data of request seq. It can be used as a load.Payload.
@@ -287,8 +315,7 @@ func (s *Source) fill(seq uint64, row int) ([]byte, error) {
 		}
 	}
 	defer s.fillers.Put(f)
-	f.draw.seq = seq
-	f.draw.source.Seed(s.seed^0x7061796c6f6164, seq)
+	f.draw.begin(s.seed, seq)
 	f.out.Reset()
 	var value any
 	if row < len(s.values) {
@@ -305,6 +332,15 @@ type draw struct {
 	seq    uint64
 	source rand.PCG
 	random *rand.Rand
+}
+
+// prepare makes the draws ready for use.
+func (d *draw) prepare() { d.random = rand.New(&d.source) }
+
+// begin prepares the draws of one request.
+func (d *draw) begin(seed, seq uint64) {
+	d.seq = seq
+	d.source.Seed(seed^0x7061796c6f6164, seq)
 }
 
 func functions(d *draw) template.FuncMap {

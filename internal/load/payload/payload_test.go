@@ -3,10 +3,13 @@ package payload
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // source returns the Source of a template, built as the command line does.
@@ -157,5 +160,52 @@ func BenchmarkTemplate(b *testing.B) {
 	b.ReportAllocs()
 	for i := range uint64(b.N) {
 		s.Make(i)
+	}
+}
+
+// TestLines evaluates templates of URLs and headers, with the row and the draws of the
+// data.
+func TestLines(t *testing.T) {
+	rows := []json.RawMessage{json.RawMessage(`{"id":"a/b c","n":1}`), json.RawMessage(`{"id":"x","n":2}`)}
+	s, err := source(t, `{"u":"{{uuid}}","id":{{.id}}}`, Options{Rows: rows, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := func(text string) (func(uint64, *micro.Request) string, error) {
+		var cut Text
+		marked, err := cut.Cut(text)
+		if err != nil {
+			return nil, err
+		}
+		return s.Line(marked, cut, url.PathEscape)
+	}
+	each, err := line("/items/{{.id}}?n={{.n}}&seq={{seq}}&a={{attempt}}&u={{uuid}}&{")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq, want := range map[uint64]string{0: "/items/a%2Fb%20c?n=1&seq=0&a=2&u=", 3: "/items/x?n=2&seq=3&a=2&u="} {
+		var data struct{ U string }
+		if err := json.Unmarshal(s.Make(seq), &data); err != nil {
+			t.Fatal(err)
+		}
+		if got := each(seq, &micro.Request{Attempt: 2}); got != want+data.U+"&{" {
+			t.Errorf("request %d: %s, want %s%s", seq, got, want, data.U)
+		}
+	}
+	fixed, err := line("plain }} text")
+	if err != nil || fixed(0, nil) != "plain }} text" {
+		t.Errorf("without a template: %v", err)
+	}
+	looked, err := s.Line("{{not a template}}"+mark(0), Text{[]string{"seq"}}, url.PathEscape)
+	if err != nil || looked(7, &micro.Request{}) != "{{not a template}}7" {
+		t.Errorf("braces of a value that was looked up: %v", err)
+	}
+	for text, want := range map[string]string{
+		"{{.missing}}": `fill in the data (row 1): {{.missing}}: map has no entry for key "missing"`, "{{nope}}": `{{nope}}: function "nope" not defined`,
+		"{{": "{{: missing }}",
+	} {
+		if _, err := line(text); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/msctl/msctl/internal/secret"
+	"github.com/msctl/msctl/internal/term/visible"
 )
 
 // Limits of a saved document, so that loading a file takes at most a few times its
@@ -16,8 +19,8 @@ const (
 	maxObjects = 1 << 20
 )
 
-// Load reads a document written by Save. Its errors state what is wrong with the file,
-// and where. Unknown fields are ignored: only a new version of the format changes the
+// Load reads a document written by Save, without credentials and control characters. Its
+// errors state what is wrong with the file, and where. Unknown fields are ignored: only a new version of the format changes the
 // meaning of the others.
 func Load(from io.Reader) (*Document, error) {
 	data, err := io.ReadAll(io.LimitReader(from, maxBytes+1))
@@ -37,6 +40,7 @@ func Load(from io.Reader) (*Document, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
+	visible.Strings(&d, func(text string) string { return visible.Text(secret.Text(text)) })
 	return &d, nil
 }
 

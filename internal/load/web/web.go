@@ -4,7 +4,8 @@
 // body.
 //
 // An HTTP client that gives up closes its connection. So late replies cannot be seen,
-// nor whether the server continues to work.
+// nor whether the server continues to work. With HTTP/2 it only closes a stream, and late
+// replies cannot be seen either.
 package web
 
 import (
@@ -37,24 +38,48 @@ type Options struct {
 	TLS *tls.Config
 	// MaxBody bounds the body of a response, in bytes; 0 means 16 MiB.
 	MaxBody int64
+	// Redirects is how many redirects are followed for each request.
+	Redirects int
+	// HTTP2 uses HTTP/2: over TLS for https, and without an upgrade for http.
+	HTTP2 bool
+	// Accept reports whether a response with this status is a reply; any other is an
+	// error of the service. nil accepts 200 to 299.
+	Accept func(status int) bool
 }
 
-// Conn sends requests to one URL over HTTP/1.1. It is safe for concurrent use.
+// PathKey is a key of a request's metadata: its value replaces the path and the query of
+// the URL.
+const PathKey = ":path"
+
+// Status is the status of a response: the Any of each micro.Value of a reply.
+type Status int
+
+// HTTPStatus returns the status.
+func (s Status) HTTPStatus() int { return int(s) }
+
+// Conn sends requests to one URL, over HTTP/1.1 unless its options say otherwise. It is
+// safe for concurrent use.
 //
 // The client of net/http passes every request through two goroutines of its
 // connection, which costs a load generator more than everything else. Here the
 // goroutine of the request writes and reads the connection. The bytes on the wire are
 // still encoded and parsed by net/http.
 type Conn struct {
-	address string // host:port
-	maxBody int64
-	tls     *tls.Config // nil for http
-	pool    pool
+	url       *url.URL // without the path
+	address   string   // host:port
+	maxBody   int64
+	tls       *tls.Config // nil for http
+	pool      pool
+	standard  *http.Transport // for HTTP/2, and for redirects
+	http2     bool
+	redirects int
+	accept    func(int) bool
 
 	method string
-	line   string        // the request's first line
+	path   string        // with the query
+	host   string        // the rest of the request's first lines
 	header http.Header   // of every request
-	fixed  []byte        // line and header, encoded
+	fixed  []byte        // all of them, encoded
 	about  *http.Request // for http.ReadResponse
 }
 
@@ -72,18 +97,24 @@ func Dial(address string, opts Options) (*Conn, error) {
 	}
 	c := &Conn{
 		address: HostPort(u), maxBody: cmp.Or(opts.MaxBody, defaultMaxBody), method: cmp.Or(opts.Method, http.MethodGet),
-		header: opts.Header.Clone(),
+		header: opts.Header.Clone(), http2: opts.HTTP2, redirects: opts.Redirects, accept: opts.Accept,
 	}
 	if c.header == nil {
 		c.header = http.Header{}
+	}
+	if c.accept == nil {
+		c.accept = func(status int) bool { return status >= http.StatusOK && status < http.StatusMultipleChoices }
 	}
 	if u.Scheme == "https" {
 		c.tls = opts.TLS.Clone()
 		if c.tls == nil {
 			c.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 		}
-		c.tls.NextProtos = []string{"http/1.1"}
 		c.tls.ServerName = cmp.Or(c.tls.ServerName, u.Hostname())
+	}
+	c.standard = newTransport(c.tls, opts.HTTP2)
+	if c.tls != nil {
+		c.tls.NextProtos = []string{"http/1.1"}
 	}
 	c.about = &http.Request{Method: c.method}
 	if err := c.prepare(u); err != nil {
@@ -109,6 +140,7 @@ func (c *Conn) prepare(u *url.URL) error {
 	}
 	host := cmp.Or(c.header.Get("Host"), u.Host)
 	c.header.Del("Host")
+	c.url = &url.URL{Scheme: u.Scheme, Host: u.Host}
 	if user := u.User; user != nil && c.header.Get("Authorization") == "" {
 		password, _ := user.Password()
 		basic := http.Request{Header: c.header}
@@ -120,8 +152,8 @@ func (c *Conn) prepare(u *url.URL) error {
 	if c.header.Get("User-Agent") == "" {
 		c.header.Set("User-Agent", "msctl")
 	}
-	c.line = c.method + " " + u.RequestURI() + " HTTP/1.1\r\nHost: " + host + "\r\n"
-	text := bytes.NewBufferString(c.line)
+	c.path, c.host = u.RequestURI(), host
+	text := bytes.NewBufferString(c.lines(c.path))
 	err := c.header.Write(text)
 	c.fixed = text.Bytes()
 	return err
@@ -129,69 +161,97 @@ func (c *Conn) prepare(u *url.URL) error {
 
 func (c *Conn) hasBody() bool { return c.method != http.MethodGet && c.method != http.MethodHead }
 
-// Exchange sends one HTTP request. A status of 400 or more is an error of the service
-// with that status. With any other status, the body is the reply.
+// lines returns the first two lines of a request.
+func (c *Conn) lines(path string) string {
+	return c.method + " " + path + " HTTP/1.1\r\nHost: " + c.host + "\r\n"
+}
+
+// Exchange sends one HTTP request. If its status is accepted, the body is the reply;
+// otherwise, the reply is an error of the service with that status.
 func (c *Conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-	l, err := c.pool.take(ctx, c, req.Deadline)
-	if err != nil {
-		return c.failure(ctx, err)
-	}
-	_ = l.conn.SetDeadline(req.Deadline) // fails on a closed connection, as its next use does
-	release := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
-	status, body, reusable, err := c.roundTrip(l, req)
-	if !release() { // the function above is running and may set the deadline at any time
-		reusable = false
+	res, release, err := c.send(ctx, req)
+	defer release()
+	if err == nil && res.location != "" && c.redirects > 0 {
+		res, err = c.follow(ctx, req, res)
 	}
 	switch {
 	case err != nil:
-		err = c.failure(ctx, err)
-	case status >= http.StatusBadRequest:
-		err = remote(status, body)
-	case int64(len(body)) > c.maxBody:
-		err = fmt.Errorf("%w: the response has more than %d bytes", micro.ErrConnectionLost, c.maxBody)
-	default:
-		err = reply.Send(micro.Value{Raw: body, Last: true})
+		return c.failure(ctx, err)
+	case !c.accept(res.status):
+		return remote(res)
+	case int64(len(res.body)) > c.maxBody:
+		return fmt.Errorf("%w: the response has more than %d bytes", micro.ErrConnectionLost, c.maxBody)
 	}
-	c.pool.put(l, reusable) // not before: its buffer holds the body
-	return err
+	return reply.Send(micro.Value{Raw: res.body, Any: Status(res.status), Last: true})
+}
+
+// response is what is kept of a response.
+type response struct {
+	status   int
+	location string // of a redirect; "" for others
+	body     []byte
+}
+
+// send sends a request, without following redirects. The response is valid until release
+// is called.
+func (c *Conn) send(ctx context.Context, req *micro.Request) (res response, release func(), err error) {
+	if c.http2 {
+		res, err := c.sendStandard(ctx, req)
+		return res, func() {}, err
+	}
+	l, err := c.pool.take(ctx, c, req.Deadline)
+	if err != nil {
+		return response{}, func() {}, err
+	}
+	_ = l.conn.SetDeadline(req.Deadline) // fails on a closed connection, as its next use does
+	undo := context.AfterFunc(ctx, func() { _ = l.conn.SetDeadline(time.Unix(1, 0)) })
+	res, reusable, err := c.roundTrip(l, req)
+	if !undo() { // the function above is running and may set the deadline at any time
+		reusable = false
+	}
+	return res, func() { c.pool.put(l, reusable) }, err // not before: its buffer holds the body
 }
 
 // roundTrip writes a request and reads the response. The body is valid until the link
 // is returned to the pool.
-func (c *Conn) roundTrip(l *link, req *micro.Request) (status int, body []byte, reusable bool, err error) {
+func (c *Conn) roundTrip(l *link, req *micro.Request) (got response, reusable bool, err error) {
 	l.out = c.appendRequest(l.out[:0], req)
 	if _, err := l.conn.Write(l.out); err != nil {
-		return 0, nil, false, err
+		return got, false, err
 	}
 	if req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(time.Now(), req.Data)
 	}
 	if _, err := l.in.Peek(1); err != nil { // distinguishes no response from an incomplete one
-		return 0, nil, false, err
+		return got, false, err
 	}
 	var res *http.Response
 	for res == nil || res.StatusCode < http.StatusOK { // skip 100 Continue and other informational responses
 		if res, err = http.ReadResponse(l.in, c.about); err != nil {
-			return 0, nil, false, err
+			return got, false, err
 		}
 		if res.StatusCode == http.StatusSwitchingProtocols {
-			return 0, nil, false, errors.New("the server switched to another protocol")
+			return got, false, errors.New("the server switched to another protocol")
 		}
 	}
 	defer res.Body.Close()
 	l.body.Reset()
 	if _, err := l.body.ReadFrom(io.LimitReader(res.Body, c.maxBody+1)); err != nil {
-		return 0, nil, false, err
+		return got, false, err
 	}
 	reusable = !res.Close && int64(l.body.Len()) <= c.maxBody && l.in.Buffered() == 0
-	return res.StatusCode, l.body.Bytes(), reusable, nil
+	return response{res.StatusCode, locationOf(res), l.body.Bytes()}, reusable, nil
 }
 
 // appendRequest appends the encoded request. Metadata becomes headers.
 func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
 	header := http.Header(nil)
-	id := ""
+	id, path := "", c.path
 	for key, value := range req.Metadata.All() {
+		if key == PathKey {
+			path = value
+			continue
+		}
 		if key == micro.MetaCorrelationID && c.header.Get(correlationHeader) == "" && plain(value) {
 			id = value
 			continue
@@ -204,10 +264,13 @@ func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
 		}
 		header.Set(key, value)
 	}
-	if header == nil {
+	if header == nil && path == c.path {
 		dst = append(dst, c.fixed...)
 	} else {
-		text := bytes.NewBuffer(append(dst, c.line...))
+		if header == nil {
+			header = c.header
+		}
+		text := bytes.NewBuffer(append(dst, c.lines(path)...))
 		_ = header.Write(text) // never fails
 		dst = text.Bytes()
 	}
@@ -243,7 +306,7 @@ func (c *Conn) failure(ctx context.Context, err error) error {
 		return micro.ErrClosed
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return context.Cause(ctx)
-	case ctx.Err() != nil, errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errDialTimeout):
+	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, errDialTimeout):
 		return micro.ErrTimeout
 	case errors.As(err, &dial) && dial.Op == "dial", errors.As(err, &unverified), errors.Is(err, errDialTimeout):
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
@@ -254,13 +317,16 @@ func (c *Conn) failure(ctx context.Context, err error) error {
 // maxDetail bounds the text that is kept of an error's body that is not JSON.
 const maxDetail = 200
 
-// remote returns the error for a status, with the message of the body if it has one,
+// remote returns the error for a response, with the message of the body if it has one,
 // as the bodies of NestJS and problem+json do.
-func remote(status int, body []byte) error {
-	message := cmp.Or(messageOf(body), http.StatusText(status), fmt.Sprintf("status %d", status))
-	payload, err := json.Marshal(map[string]any{"status": status, "message": message})
+func remote(res response) error {
+	message := cmp.Or(messageOf(res.body), http.StatusText(res.status), fmt.Sprintf("status %d", res.status))
+	if res.location != "" {
+		message = "redirect to " + res.location
+	}
+	payload, err := json.Marshal(map[string]any{"status": res.status, "message": message})
 	if err != nil {
-		return fmt.Errorf("encode the error of status %d: %w", status, err)
+		return fmt.Errorf("encode the error of status %d: %w", res.status, err)
 	}
 	return micro.RemoteError(payload)
 }
@@ -297,5 +363,6 @@ func (c *Conn) Publish(context.Context, *micro.Request) error {
 // Close closes all connections. Requests in flight fail with micro.ErrClosed.
 func (c *Conn) Close() error {
 	c.pool.close()
+	c.standard.CloseIdleConnections()
 	return nil
 }

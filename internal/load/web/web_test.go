@@ -76,6 +76,14 @@ func respond(status int, body string) http.HandlerFunc {
 	}
 }
 
+// redirect returns a handler that redirects every request.
+func redirect(status int, location string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", location)
+		w.WriteHeader(status)
+	}
+}
+
 // TestOutcomes checks the outcome for each way in which a request can end.
 func TestOutcomes(t *testing.T) {
 	never := make(chan struct{})
@@ -104,7 +112,8 @@ func TestOutcomes(t *testing.T) {
 	}{
 		{"200", respond(200, `{"id":1}`), load.ErrorCount{}},
 		{"201 without a body", respond(201, ""), load.ErrorCount{}},
-		{"302 is a reply", respond(302, ""), load.ErrorCount{}},
+		{"304 is no success", respond(304, ""), load.ErrorCount{Outcome: load.Error, Status: 304, Text: "Not Modified"}},
+		{"302 is a redirect", redirect(302, "/elsewhere"), load.ErrorCount{Outcome: load.Error, Status: 302, Text: "redirect to /elsewhere"}},
 		{"404 of NestJS", respond(404, `{"message":"item 17 not found","error":"Not Found","statusCode":404}`), load.ErrorCount{Outcome: load.Error, Status: 404, Text: "item # not found"}},
 		{"400 of NestJS's validation", respond(400, `{"message":["name must be a string","price must be positive"],"error":"Bad Request","statusCode":400}`),
 			load.ErrorCount{Outcome: load.Error, Status: 400, Text: "name must be a string; price must be positive"}},
