@@ -63,9 +63,8 @@ http() { # METHOD PATH [JSON]
 
 step "msctl new: a gateway and two services"
 cd "$folder"
-show "$msctl" new shop --yes --service "items:tcp:$items" --service "orders:tcp:$orders"
+show "$msctl" new shop --yes --gateway-port "$gateway" --service "items:tcp:$items" --service "orders:tcp:$orders"
 cd shop
-sed "s/port: 3001\$/port: $gateway/" msctl.yaml >msctl.yaml.new && mv msctl.yaml.new msctl.yaml
 
 # Without folder names in the compiled packages, the next demo, in a different folder, finds them in Go's cache.
 export GOFLAGS="${GOFLAGS-} -trimpath"

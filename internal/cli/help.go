@@ -47,6 +47,10 @@ func printHelp(s *term.IO, cmd *cobra.Command) {
 	}
 	writeCommands(&b, p, cmd)
 	writeFlags(&b, p, cmd, s.Width())
+	if !cmd.HasParent() {
+		fmt.Fprintf(&b, "\n%s\n  %s  the syntax of TARGET\n  %s  the file that describes a workspace\n",
+			p.Bold("Help topics"), p.Accent("msctl help targets   "), p.Accent("msctl help msctl.yaml"))
+	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\n%s\n", p.Dim(fmt.Sprintf("Use `%s COMMAND --help` for more information about a command.", cmd.CommandPath())))
 	}

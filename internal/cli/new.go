@@ -133,6 +133,10 @@ func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Wor
 	}
 	fresh := scaffold.Fresh(dir)
 	done, err := writeFiles(s, dir, files, o)
+	var conflict *scaffold.ConflictError
+	if errors.As(err, &conflict) && scaffold.IsWorkspace(dir) && len(conflict.Yours) > 0 {
+		return exit.WithHint(err, "nothing was written: the folder is a workspace already, and `msctl new service NAME` adds a service to it")
+	}
 	if err != nil || !done {
 		return err
 	}

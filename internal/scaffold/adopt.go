@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 var harmless = regexp.MustCompile(`(?i)^(readme|licen[cs]e|copying|notice|changelog)(\..*)?$|^\.(git|gitignore|gitattributes|editorconfig|ds_store)$`)
@@ -24,6 +26,12 @@ func Fresh(dir string) bool {
 		return errors.Is(err, fs.ErrNotExist)
 	}
 	return !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !harmless.MatchString(e.Name()) })
+}
+
+// IsWorkspace reports whether a folder contains a workspace.
+func IsWorkspace(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, workspace.FileName))
+	return err == nil
 }
 
 // Adopt fits the files of a new workspace to those that its folder already has: a README is

@@ -133,9 +133,10 @@ func (d *Dir) checkNew(s Service) error {
 			return fmt.Errorf("services %s and %s have the same name in Go", other.Name, s.Name)
 		}
 	}
-	contracts := "contracts/" + s.Contracts()
-	if files, err := d.goFiles(contracts, noTests); err != nil || len(files) > 0 {
-		return cmp.Or(err, fmt.Errorf("%s exists and is not empty: choose another name for the service", contracts))
+	for _, dir := range []string{"contracts/" + s.Contracts(), "apps/" + s.Name} {
+		if files, err := d.goFiles(dir, withTests); err != nil || len(files) > 0 {
+			return cmp.Or(err, fmt.Errorf("%s already has Go files: choose another name for the service", dir))
+		}
 	}
 	return nil
 }

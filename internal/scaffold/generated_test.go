@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -109,10 +110,11 @@ func addTo(t *testing.T, dir string) {
 	}
 	for _, h := range []Handler{
 		{Name: "archiveItem", Route: "POST /items/{id}/archive"},
+		{Name: "findAll"}, {Service: "orders", Name: "findAll"}, // the same message in two services
 		{Name: "restocked", Kind: Event, Pattern: micro.Name("item.v1.restocked"), Route: "POST /items/{itemId}/stock"},
 		{Name: "items", Kind: Stream, Pattern: micro.Fields(map[string]any{"cmd": "watch", "v": 2, "of": map[string]any{"a": true}}), Route: "GET /items/changes"},
 	} {
-		h.Service = "items"
+		h.Service = cmp.Or(h.Service, "items")
 		r, _, err := open(t, dir).NewHandler(h)
 		if err != nil || r.ByHand != nil {
 			t.Fatal(err, r.ByHand)

@@ -209,12 +209,13 @@ func TestTakenNames(t *testing.T) {
 	put(t, dir, "apps/items/mine.go", "package main\n\ntype base struct{}\n\nfunc (*service) mine() {}\n")
 	put(t, dir, "apps/items/mine_test.go", "package main\n\nfunc TestRestocked() {}\n")
 	put(t, dir, "contracts/polls/polls.go", "package polls\n")
+	put(t, dir, "apps/drafts/draft.go", "package main\n\nfunc main() {}\n")
 	change(t, dir, "apps/items/service.go", "type service struct{ store store }", "type service struct {\n\tstore store\n\tbase\n}")
 	before := tree(t, dir)
 	d := open(t, dir)
 	for name, want := range map[string]string{
 		"audit": "apps/gateway/mine.go already declares auditRoutes", "reports": "apps/gateway/mine.go already declares reports",
-		"votes": "apps/gateway/mine_test.go already declares TestVotesRoutes", "polls": "contracts/polls exists and is not empty",
+		"votes": "apps/gateway/mine_test.go already declares TestVotesRoutes", "polls": "contracts/polls already has Go files", "drafts": "apps/drafts already has Go files",
 	} {
 		if _, err := d.NewService(Service{Name: name, Port: 3010}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("service %s: error %v, want %q", name, err, want)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/test/golden"
@@ -110,6 +111,23 @@ func TestManifest(t *testing.T) {
 		if s := m.Service(name); s.Queue != queue || s.Transport.Broker() != (s.Port == 0) {
 			t.Errorf("%s: queue %q, port %d", name, s.Queue, s.Port)
 		}
+	}
+}
+
+// TestConfigurationIsYAML: the files for other programs can be parsed.
+func TestConfigurationIsYAML(t *testing.T) {
+	files := rendered(t, shop())
+	for _, name := range []string{".github/workflows/ci.yaml", ".golangci.yml", "compose.yaml", "msctl.yaml"} {
+		var content map[string]any
+		if err := yaml.Unmarshal(files[name].Data, &content); err != nil || len(content) < 2 {
+			t.Errorf("%s: %v, %v", name, content, err)
+		}
+	}
+	if schema := files[bundleDir+"/msctl.schema.json"]; string(schema.Data) != workspace.Schema() {
+		t.Error("the workspace has no schema for editors")
+	}
+	if !strings.Contains(string(files["msctl.yaml"].Data), "\n# yaml-language-server: $schema="+bundleDir+"/msctl.schema.json\n") {
+		t.Error("msctl.yaml does not name the schema")
 	}
 }
 

@@ -93,7 +93,9 @@ func plan(dir string, f File, written record) (Step, error) {
 	case own:
 		step.State = Replace
 	}
-	if own || step.State == Same {
+	// A file with inserted lines counts as changed: what msctl wrote at first remains the
+	// base of a later merge. A generated file is written again as a whole.
+	if own && (!f.Edited || f.Generated) || step.State == Same && !f.Edited {
 		written[f.Path] = objectID(f.Data)
 	}
 	step.Data = withEndingsOf(old, f.Data)

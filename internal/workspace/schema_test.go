@@ -2,7 +2,9 @@ package workspace
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -178,6 +180,33 @@ func TestSchemaIsPerService(t *testing.T) {
 		}
 		if _, err := Parse(FileName, []byte(text)); err == nil {
 			t.Errorf("the checker accepts %s", text)
+		}
+	}
+}
+
+// TestExamples: the examples in the documentation are valid.
+func TestExamples(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "msctl-yaml.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var examples []string
+	for _, m := range regexp.MustCompile("(?s)```yaml\n(name: .*?)```").FindAllStringSubmatch(string(page), -1) {
+		examples = append(examples, m[1])
+	}
+	_, example, _ := strings.Cut(Help, "\n\n")
+	example, _, _ = strings.Cut(example, "\n\n")
+	examples = append(examples, regexp.MustCompile("(?m)^  ").ReplaceAllString(example, ""))
+	if len(examples) < 3 {
+		t.Errorf("%d examples", len(examples))
+	}
+	schema := compiledSchema(t)
+	for _, text := range examples {
+		if _, err := Parse(FileName, []byte(text)); err != nil {
+			t.Errorf("%s\nchecker: %v", text, err)
+		}
+		if err := accepted(t, schema, text); err != nil {
+			t.Errorf("%s\nschema: %v", text, err)
 		}
 	}
 }
