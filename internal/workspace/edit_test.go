@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -54,6 +55,8 @@ func TestAddServiceToFilesOfAllKinds(t *testing.T) {
 			"name: a\nservices:\n    x:\n        path: x\n        port: 1\n    b:\n        path: ./b\n        transport: tcp\n        port: 2\n"},
 		{"services come first", "services:\n  x: {path: x, port: 1}\n\n# the name\nname: a\n",
 			"services:\n  x: {path: x, port: 1}\n  b:\n    path: ./b\n    transport: tcp\n    port: 2\n\n# the name\nname: a\n"},
+		{"Windows, flow style, and a byte order mark", "\ufeffname: a\r\nservices:\r\n  x: {path: x, port: 1}\r\n",
+			"\ufeffname: a\r\nservices:\r\n  x: {path: x, port: 1}\r\n  b:\r\n    path: ./b\r\n    transport: tcp\r\n    port: 2\r\n"},
 		{"Windows line ends", "name: a\r\nservices:\r\n  x: {path: x, port: 1}\r\n",
 			"name: a\r\nservices:\r\n  x: {path: x, port: 1}\r\n  b:\r\n    path: ./b\r\n    transport: tcp\r\n    port: 2\r\n"},
 		{"no newline at the end", "name: a\nservices:\n  x: {path: x, port: 1}",
@@ -110,10 +113,14 @@ func TestAddDependencyAndEnv(t *testing.T) {
 		{"a new mapping", func(b []byte) ([]byte, error) { return AddEnv(b, "gateway", "N", "1") }},
 		{"set already", func(b []byte) ([]byte, error) { return AddEnv(b, "mail", "RETRIES", "9") }},
 	}
+	windows := bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))
 	for _, step := range steps {
 		var err error
 		if text, err = step.do(text); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
+		}
+		if windows, err = step.do(windows); err != nil || string(windows) != strings.ReplaceAll(string(text), "\n", "\r\n") {
+			t.Fatalf("%s, with Windows line endings: %q, %v", step.name, windows, err)
 		}
 	}
 	r := strings.NewReplacer(

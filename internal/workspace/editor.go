@@ -16,6 +16,7 @@ type editor struct {
 	before *Workspace
 	root   *ast.MappingNode
 	lines  []string // without line ends
+	start  string   // a byte order mark, or ""
 	end    string   // the line ending of the file
 }
 
@@ -24,6 +25,11 @@ func newEditor(text []byte) (*editor, error) {
 	if bytes.Contains(text, []byte("\r\n")) {
 		end = "\r\n"
 		text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // the columns of the parser count \r
+	}
+	text, marked := bytes.CutPrefix(text, []byte(byteOrderMark))
+	start := ""
+	if marked {
+		start = byteOrderMark
 	}
 	before, err := Parse(FileName, text)
 	if err != nil {
@@ -34,12 +40,12 @@ func newEditor(text []byte) (*editor, error) {
 		return nil, errors.New(FileName + " is in flow style: put each key on its own line first")
 	}
 	whole := strings.TrimRight(string(text), "\n")
-	return &editor{before: before, root: root, lines: strings.Split(whole, "\n"), end: end}, nil
+	return &editor{before: before, root: root, lines: strings.Split(whole, "\n"), start: start, end: end}, nil
 }
 
 // finish returns the new text. It checks that the only difference is the change.
 func (e *editor) finish(doing string, change func(*Workspace)) ([]byte, error) {
-	text := []byte(strings.Join(e.lines, e.end) + e.end)
+	text := []byte(e.start + strings.Join(e.lines, e.end) + e.end)
 	after, err := Parse(FileName, text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)

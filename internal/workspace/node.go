@@ -18,6 +18,9 @@ import (
 // maxSize limits the size of a file, in bytes. It is enough for a thousand services.
 const maxSize = 1 << 20
 
+// byteOrderMark precedes the text of files that some editors on Windows write.
+const byteOrderMark = "\ufeff"
+
 // checker walks the syntax tree of a file and collects problems.
 type checker struct {
 	file     string
@@ -62,6 +65,7 @@ func (c *checker) parse(text []byte) (root ast.Node) {
 			root = nil
 		}
 	}()
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")) // the parser counts \r as a column
 	file, err := parser.ParseBytes(text, parser.ParseComments)
 	if err != nil {
