@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"path"
 
 	"github.com/spf13/cobra"
 
@@ -86,7 +87,7 @@ func runNewHandler(_ context.Context, s *term.IO, o newHandlerOptions) error {
 	if made.Kind == scaffold.Event {
 		command = "emit"
 	}
-	s.Notef("\nNext: implement it in apps/%s, then\n  %s", o.Service, s.ErrPalette().Accent("msctl "+command+" "+shorthand.Format(made.Pattern)+" "+made.Example()+" --to "+o.Service))
+	s.Notef("\nNext: implement it in %s, then\n  %s", path.Clean(dir.Workspace.Service(o.Service).Path), s.ErrPalette().Accent("msctl "+command+" "+shorthand.Format(made.Pattern)+" "+made.Example()+" --to "+o.Service))
 	return nil
 }
 

@@ -266,3 +266,52 @@ func TestFileNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEarlierLayout: in a workspace of an msctl that had one package for all messages,
+// handlers are added to that package. An import that is missing is added.
+func TestEarlierLayout(t *testing.T) {
+	dir := t.TempDir()
+	put(t, dir, "go.mod", "module shop\n")
+	put(t, dir, "msctl.yaml", "name: shop\nservices:\n  items: {path: ./apps/items, port: 3002}\n  gateway: {kind: gateway, path: ./apps/gateway, port: 3001}\n")
+	put(t, dir, "contracts/items.go", "package contracts\n\nimport \"github.com/msctl/msctl/runtime/micro\"\n\nvar Find = micro.NewMethod[micro.None, micro.None](micro.Cmd(\"find\"))\n")
+	put(t, dir, "apps/items/server.go", "package main\n\nimport \"github.com/msctl/msctl/runtime/micro\"\n\ntype service struct{}\n\nfunc (s *service) register(server *micro.Server) {}\n")
+	put(t, dir, "apps/gateway/items.go", `package main
+
+import (
+	"shop/internal/config" // settings
+
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+var _ config.Env
+
+func itemsRoutes(gw *gateway.Gateway, items *micro.Client) {
+}
+`)
+	r, _, err := open(t, dir).NewHandler(Handler{Service: "items", Name: "archive", Route: "POST /archive"})
+	if err != nil || r.ByHand != nil {
+		t.Fatal(err, r.ByHand)
+	}
+	for name, part := range map[string]string{
+		"contracts/archive.go":  "package contracts\n",
+		"apps/items/archive.go": "func (s *service) archive(_ context.Context, in contracts.ArchiveInput) (contracts.ArchiveReply, error) {",
+		"apps/items/server.go":  "package main\n\nimport \"shop/contracts\"\n\nimport \"github.com/msctl/msctl/runtime/micro\"\n\ntype service struct{}\n\nfunc (s *service) register(server *micro.Server) {\n\tcontracts.Archive.Handle(server, s.archive)\n}\n",
+		"apps/gateway/items.go": "\t\"shop/contracts\"\n\t\"shop/internal/config\" // settings\n",
+	} {
+		if got := edited(t, r, name); !strings.Contains(got, part) {
+			t.Errorf("%s lacks %q:\n%s", name, part, got)
+		}
+	}
+	if got := edited(t, r, "apps/gateway/items.go"); !strings.Contains(got, `gateway.Route(gw, "POST /archive", items, contracts.Archive,`) {
+		t.Errorf("no route in:\n%s", got)
+	}
+
+	shadowed := t.TempDir()
+	makeShop(t, shadowed)
+	change(t, shadowed, "apps/gateway/items_routes.go", "client *micro.Client", "items *micro.Client")
+	_, _, err = open(t, shadowed).NewHandler(Handler{Service: "items", Name: "archive", Route: "POST /archive"})
+	if err == nil || !strings.Contains(err.Error(), "apps/gateway/items_routes.go: itemsRoutes has a parameter items, which hides the package shop/contracts/items") {
+		t.Errorf("error %v", err)
+	}
+}

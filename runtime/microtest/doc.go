@@ -2,7 +2,7 @@
 //
 //	func TestCreateItem(t *testing.T) {
 //		client := microtest.Serve(t, newServer(newMemoryStore()))
-//		item, err := contracts.CreateItem.Call(t.Context(), client, contracts.CreateItemInput{Name: "Cup"})
+//		item, err := items.CreateItem.Call(t.Context(), client, items.CreateItemInput{Name: "Cup"})
 //		…
 //	}
 //
