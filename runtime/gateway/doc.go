@@ -2,10 +2,10 @@
 // and replies into HTTP responses.
 //
 //	gw := gateway.New("shop", gateway.WithHealth("items", items))
-//	gateway.Route(gw, "GET /items/{id}", items, contracts.FindOneItem,
+//	gateway.Route(gw, "GET /items/{id}", client, items.FindOneItem,
 //		gateway.WithSummary("Get an item"))
-//	gateway.Route(gw, "POST /items", items, contracts.CreateItem)
-//	gateway.Event(gw, "POST /items/{id}/views", items, contracts.ItemViewed)
+//	gateway.Route(gw, "POST /items", client, items.CreateItem)
+//	gateway.Event(gw, "POST /items/{id}/views", client, items.ItemViewed)
 //	err := gw.Serve(ctx, ":3001")
 //
 // # From a request to a message
