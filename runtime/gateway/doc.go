@@ -1,7 +1,7 @@
 // Package gateway is the HTTP API of a workspace: it turns HTTP requests into messages,
 // and replies into HTTP responses.
 //
-//	gw := gateway.New("shop", gateway.WithHealth("items", items))
+//	gw := gateway.New("shop", gateway.WithHealth("items", client))
 //	gateway.Route(gw, "GET /items/{id}", client, items.FindOneItem,
 //		gateway.WithSummary("Get an item"))
 //	gateway.Route(gw, "POST /items", client, items.CreateItem)
