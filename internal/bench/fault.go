@@ -81,7 +81,10 @@ func (r *rig) triggers() (list []load.Trigger) {
 			continue
 		}
 		t := load.Trigger{At: f.Start, Length: f.Length, Text: f.label()}
-		if f.ForProcess() {
+		switch {
+		case r.spec.memory != nil:
+			t.Fire = func() error { r.spec.memory.stall(f.Length); return nil }
+		case f.ForProcess():
 			t.Fire = func() error { return r.pauseServices(f.Length) }
 		}
 		list = append(list, t)

@@ -19,9 +19,10 @@ import (
 // metrics serves the figures of the run in progress, or of the last one, in the text
 // format of Prometheus. A nil *metrics serves nothing. Its goroutine ends with close.
 type metrics struct {
-	server *http.Server
-	ended  chan struct{}
-	live   atomic.Pointer[liveRun]
+	server  *http.Server
+	address string // host:port
+	ended   chan struct{}
+	live    atomic.Pointer[liveRun]
 }
 
 // liveRun is the run whose figures are served.
@@ -39,7 +40,7 @@ func serveMetrics(ctx context.Context, address string) (*metrics, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &metrics{ended: make(chan struct{})}
+	m := &metrics{address: l.Addr().String(), ended: make(chan struct{})}
 	m.server = &http.Server{Handler: http.HandlerFunc(m.serve), ReadTimeout: scrapeTimeout, WriteTimeout: scrapeTimeout}
 	go func() {
 		defer close(m.ended)

@@ -18,6 +18,10 @@ import (
 // resolve finds the target of each message and checks that it can be reached.
 func (s *Spec) resolve(ctx context.Context) error {
 	for _, m := range s.Messages {
+		if s.memory != nil {
+			m.target = target.Target{Scheme: target.SchemeTCP, Addresses: []string{"memory:1"}}
+			continue
+		}
 		flags := s.Target
 		if m.To != "" {
 			flags.To = m.To
@@ -33,6 +37,9 @@ func (s *Spec) resolve(ctx context.Context) error {
 			return err
 		}
 		m.target = t
+	}
+	if s.memory != nil {
+		return nil
 	}
 	return s.reachAll(ctx)
 }

@@ -46,7 +46,7 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 	r.plan = load.Plan{
 		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Seed: s.Load.Seed,
 		Duration: s.duration(), Requests: s.Load.Requests, Warmup: s.Load.Warmup, MaxInFlight: s.Load.MaxInFlight,
-		Objective: s.Objective, Triggers: r.triggers(), Redact: s.Secrets.Mask,
+		Objective: s.Objective, Triggers: r.triggers(), Redact: s.Secrets.Mask, TimerPacing: s.memory != nil,
 	}
 	if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.ForProcess() }) {
 		if r.pause, err = pauser(r.ctx); err != nil {
@@ -112,7 +112,10 @@ func (r *rig) expect() func(micro.Value) error {
 // dial makes one connection for a message: to its target, or to the proxy in front
 // of it.
 func (r *rig) dial(t target.Target, m *Message) (micro.Conn, error) {
-	if t.Scheme == target.SchemeHTTP {
+	switch {
+	case r.spec.memory != nil:
+		return r.spec.memory.dial(), nil
+	case t.Scheme == target.SchemeHTTP:
 		return r.dialHTTP(t, m)
 	}
 	// The plan bounds the requests in flight, and the policy how long each waits.
@@ -150,7 +153,7 @@ func (r *rig) dialHTTP(t target.Target, m *Message) (micro.Conn, error) {
 // and returns the target through which to send.
 func (r *rig) proxied(t target.Target) (target.Target, error) {
 	options := fault.Options{Target: t.Addresses, Raw: t.Raw(), Seed: r.spec.Load.Seed, Faults: forProxy(r.spec.Faults)}
-	if len(options.Faults) == 0 {
+	if len(options.Faults) == 0 || r.spec.memory != nil {
 		return t, nil
 	}
 	switch t.Scheme {

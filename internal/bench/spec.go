@@ -16,6 +16,7 @@ import (
 	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // Spec describes a bench: the messages, the load, the policy, the faults, the
@@ -55,6 +56,7 @@ type Spec struct {
 	// output; nil keeps none.
 	Secrets *secret.Set
 
+	memory  *memory            // nil except in tests
 	content Message            // the settings of the command line's message
 	given   map[string][]value // the settings that were set; the others have their default
 }
@@ -72,6 +74,13 @@ type Threshold struct {
 	Abort bool // from --abort-on
 
 	setting string
+}
+
+// memory is a service in memory instead of the targets, for tests in a testing/synctest
+// bubble, whose clock sockets would stop.
+type memory struct {
+	dial  func() micro.Conn
+	stall func(time.Duration) // stalls the service, when a fault starts
 }
 
 // value is one value of a setting, as entered, and where that was.

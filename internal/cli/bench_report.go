@@ -123,7 +123,7 @@ func runBenchReport(s *term.IO, o reportOptions) error {
 		d.Hold(o.parsed)
 	}
 	unprinted := o.print(s, d)
-	return cmp.Or(crossed(d), nothingSucceeded(d), unprinted)
+	return cmp.Or(bench.Crossed(d), bench.Failed(d), unprinted)
 }
 
 // messagesOf returns the names of all messages of a document.
@@ -149,18 +149,6 @@ func (o *reportOptions) print(s *term.IO, d *report.Document) error {
 		return printcode.WritePolicy(s.Out, o.printPolicy, d.Suggestion.Policy.Settings())
 	}
 	return writeReport(s, d, o.format)
-}
-
-// crossed returns the error for thresholds that were not met, or nil.
-func crossed(d *report.Document) error {
-	var texts []string
-	for _, t := range d.Crossed() {
-		texts = append(texts, fmt.Sprintf("%s (measured %s)", t.Text, t.Measured))
-	}
-	if len(texts) == 0 {
-		return nil
-	}
-	return exit.WithCode(fmt.Errorf("threshold crossed: %s", strings.Join(texts, ", ")), exit.Threshold)
 }
 
 // loadDocuments reads saved runs and combines those of several files.
@@ -238,7 +226,7 @@ func runBenchCompare(s *term.IO, before, after string, o compareOptions) error {
 	if err != nil {
 		err = fmt.Errorf("print the comparison: %w", err)
 	}
-	return cmp.Or(regressed(c, before), nothingSucceeded(b), err)
+	return cmp.Or(regressed(c, before), bench.Failed(b), err)
 }
 
 // regressed returns the error for a comparison with a regression, or nil.

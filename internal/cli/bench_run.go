@@ -10,7 +10,6 @@ import (
 
 	"github.com/msctl/msctl/internal/bench"
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/compare"
 	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
@@ -157,8 +156,8 @@ func servicePauser(ctx context.Context) (func(ctx context.Context, service strin
 }
 
 // endBench prints what follows the report and returns the error that the command
-// ends with. Thresholds and the baseline take precedence. Without them, a run in
-// which nothing succeeded has failed.
+// ends with. Thresholds and the baseline take precedence over a run in which nothing
+// succeeded.
 func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *report.Document, format string, stopped error) error {
 	if spec.PrintPolicy != "" {
 		if err := printPolicy(s, spec, d); !isPrintError(err) {
@@ -169,38 +168,16 @@ func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *re
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(crossed(d), worse, ctx.Err(), stopped); err != nil {
+	if err := cmp.Or(bench.Crossed(d), worse, ctx.Err(), stopped); err != nil {
 		return err
 	}
-	err = nothingSucceeded(d)
+	err = bench.Failed(d)
 	if r := d.FailedRun(); r != nil && len(r.Errors) > 0 {
 		if hint := spec.Hint(ctx, r.Errors[0].Outcome, r.Errors[0].Text); hint != "" {
 			err = exit.WithHint(err, "%s", hint)
 		}
 	}
 	return err
-}
-
-// nothingSucceeded returns the error for a document with a run without a success; nil for
-// others.
-func nothingSucceeded(d *report.Document) error {
-	r := d.FailedRun()
-	if r == nil {
-		return nil
-	}
-	of := ""
-	if len(d.Runs) > 1 {
-		of = " of " + cmp.Or(r.Name, "a run")
-	}
-	if len(r.Errors) == 0 {
-		return exit.WithCode(fmt.Errorf("no request%s succeeded: none was sent", of), exit.Failed)
-	}
-	most := r.Errors[0]
-	code := map[string]int{
-		load.Error.String(): exit.Service, load.Unreachable.String(): exit.Unreachable, load.Reset.String(): exit.Unreachable,
-		load.Timeout.String(): exit.Timeout, load.Shed.String(): exit.Failed,
-	}[most.Outcome]
-	return exit.WithCode(fmt.Errorf("no request%s succeeded; the most common outcome was %s (%s)", of, most.Outcome, most.Text), code)
 }
 
 // printPolicy prints the suggested policy as code, or the policy of the run if none

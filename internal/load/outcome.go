@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
@@ -83,10 +84,14 @@ const maxErrorText = 160 // bytes
 // text returns the text by which an error is counted.
 func (n *normalizer) text(err error) string {
 	var remote *micro.Error
+	var own syscall.Errno
 	var text string
-	if errors.As(err, &remote) && remote.Remote() {
+	switch {
+	case errors.As(err, &remote) && remote.Remote():
 		text = n.numbers.ReplaceAllString(n.ids.ReplaceAllString(n.redacted(remote.Message), "#"), "#")
-	} else {
+	case ownFault(err) && errors.As(err, &own):
+		text = "this machine has no file descriptor or port left: " + own.Error()
+	default:
 		text = withoutPolicy(n.redacted(err.Error()))
 		text = n.local.ReplaceAllString(text, "")
 	}

@@ -282,6 +282,10 @@ func TestCompareWarns(t *testing.T) {
 		{"pattern", func(d *report.Document) { d.Runs[0].Pattern = "other" }, "The pattern differs: work in main, other in branch."},
 		{"load", func(d *report.Document) { d.Runs[0].Load = "9/s" }, "The load differs: 500/s for 20s in main, 9/s in branch."},
 		{"policy", func(d *report.Document) { d.Runs[0].Policy.Text = "naive" }, "The policy differs: none in main, naive in branch."},
+		{"target", func(d *report.Document) { d.Runs[0].Target = "elsewhere" }, "The target differs:  in main, elsewhere in branch."},
+		{"data", func(d *report.Document) { d.Runs[0].Data = "abc" }, "The data differs: main and branch sent other content."},
+		{"warm-up", func(d *report.Document) { d.Runs[0].Warmup = 2 * time.Second }, "The warm-up differs: 0s in main, 2s in branch."},
+		{"objective", func(d *report.Document) { d.Runs[0].Objective = report.Objective{Limit: time.Second, Given: true} }, "The objective differs: none in main, 1s in branch."},
 		{"connections", func(d *report.Document) { d.Runs[0].Connections = 4 }, "The connections differ: 1 in main, 4 in branch."},
 		{"machine", func(d *report.Document) { d.Machine.CPUs = 8 }, "The machine differs: linux/amd64 with 2 processors in main, linux/amd64 with 8 processors in branch."},
 		{"fault", func(d *report.Document) {

@@ -78,7 +78,7 @@ func tooLight(e *report.Experiment, runs []report.Run) string {
 		offered = max(offered, r.OfferedRate)
 		most = max(most, r.OfferedRate*float64(1+r.Policy.Retries))
 	}
-	if e.Capacity <= 0 || most >= e.Capacity {
+	if e.Capacity <= 0 || most >= e.Capacity || most == offered { // no policy retries
 		return ""
 	}
 	return fmt.Sprintf("the load was too light to tell: %s, even with every retry (%s), is below the capacity of %s, so no policy can overload the service; try --rate %s",

@@ -52,7 +52,7 @@ func Suggest(d *Document) *Suggestion {
 	}
 	if e := d.Experiment; e != nil {
 		if e.Best < 0 {
-			return &Suggestion{Why: "no policy of this experiment did well"}
+			return &Suggestion{Why: "this experiment has no best policy"}
 		}
 		return &Suggestion{Why: "the best policy is the one that was measured, ★ " + e.name(e.Best)}
 	}
@@ -91,13 +91,13 @@ func Candidate(d *Document) *Suggestion {
 // healthy contains the measurements while the service was healthy.
 type healthy struct {
 	// values are the attempt latencies of ok replies in ascending order, with their
-	// counts; count is their sum, and length the time in which they arrived.
-	values [][2]int64
-	count  int64
-	length time.Duration
-	// The requests that ended, those without a reply, those with an error, and the late
-	// answers.
-	ended, givenUp, errors, late int64
+	// counts; replies is their sum, and length the time in which they arrived.
+	values  [][2]int64
+	replies int64
+	length  time.Duration
+	// The requests that ended, those without a reply, those with an error, the late answers,
+	// and the attempts that the generator's machine did not make.
+	ended, givenUp, errors, late, starved int64
 	// swelled is set if the latencies of a run kept growing, faulted if there were
 	// triggers, and loopback if the service shared the machine.
 	swelled, faulted, loopback bool
@@ -114,7 +114,13 @@ func healthyOf(d *Document) *healthy {
 		r := &d.Runs[i]
 		h.faulted = h.faulted || len(r.Triggers) > 0
 		h.loopback = h.loopback || r.Loopback
+		for j := range r.Seconds {
+			h.starved += r.Seconds[j].Starved
+		}
 		well := r.wellSeconds()
+		for j := range well {
+			h.count(&well[j])
+		}
 		if swelling(well) || r.Backlog.Left && len(r.Triggers) == 0 {
 			h.swelled = true
 			continue
@@ -124,8 +130,12 @@ func healthyOf(d *Document) *healthy {
 			h.before = p
 		}
 		h.length += time.Duration(len(well)) * time.Second
-		for j := range well {
-			h.add(&well[j], counts)
+		for _, s := range well {
+			for _, b := range s.AttemptLatencies {
+				counts[b[0]] += b[1]
+				h.replies += b[1]
+			}
+			h.late += s.Late
 		}
 	}
 	for v, n := range counts {
@@ -135,15 +145,11 @@ func healthyOf(d *Document) *healthy {
 	return h
 }
 
-func (h *healthy) add(s *Second, counts map[int64]int64) {
-	for _, b := range s.AttemptLatencies {
-		counts[b[0]] += b[1]
-		h.count += b[1]
-	}
+// count counts the outcomes of a second.
+func (h *healthy) count(s *Second) {
 	h.ended += s.OK + s.failed() + s.Shed
 	h.givenUp += s.Timeout + s.Lost + s.Shed
 	h.errors += s.Error
-	h.late += s.Late
 }
 
 // doubt returns the reason why the evidence does not suffice, or "". A policy that will be
@@ -151,17 +157,17 @@ func (h *healthy) add(s *Second, counts map[int64]int64) {
 func (h *healthy) doubt(tried bool) string {
 	share := func(n int64) float64 { return float64(n) / float64(max(h.ended, 1)) }
 	switch {
-	case h.swelled && h.count == 0:
-		return "the service was overloaded: its latencies kept growing"
-	case h.count == 0:
-		return "there was no ok reply from a healthy service"
+	case h.starved > 0:
+		return "the generator's machine had no file descriptors or ports left"
 	case share(h.errors) > maxFailing:
 		return fmt.Sprintf("%s of the requests failed with an error, so the service was not healthy", format.Percent(share(h.errors)))
 	case share(h.givenUp) > maxGivenUp:
 		return fmt.Sprintf("%s of the requests got no reply, so the service was not healthy", format.Percent(share(h.givenUp)))
-	case h.count < minReplies:
+	case h.swelled && h.replies == 0:
+		return "the service was overloaded: its latencies kept growing"
+	case h.replies < minReplies:
 		return fmt.Sprintf("%s from a healthy service do not show how slow it may be: at least %s are needed",
-			format.CountedAs(h.count, "ok reply", "ok replies"), format.Count(minReplies))
+			format.CountedAs(h.replies, "ok reply", "ok replies"), format.Count(minReplies))
 	case tried:
 		return ""
 	case h.loopback && h.length < minLoopback:
@@ -175,8 +181,8 @@ func (h *healthy) doubt(tried bool) string {
 // basis returns the evidence. Late answers count as slower than all replies: if the tail is
 // among them, it is 0.
 func (h *healthy) basis() Basis {
-	b := Basis{Replies: h.count, Length: h.length, Quantile: tailQuantile, Loopback: h.loopback}
-	wanted, upTo := int64(math.Ceil(tailQuantile*float64(h.count+h.late))), int64(0)
+	b := Basis{Replies: h.replies, Length: h.length, Quantile: tailQuantile, Loopback: h.loopback}
+	wanted, upTo := int64(math.Ceil(tailQuantile*float64(h.replies+h.late))), int64(0)
 	for _, v := range h.values {
 		if upTo += v[1]; upTo >= wanted {
 			b.Tail = time.Duration(v[0])

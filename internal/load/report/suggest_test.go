@@ -142,7 +142,7 @@ func TestNoCandidate(t *testing.T) {
 		"errors":       {steady(wrong...), "9.09% of the requests failed with an error"},
 		"overloaded":   {steady(swelling...), "its latencies kept growing"},
 		"late answers": {steady(late...), "use a longer --timeout"},
-		"warm-up only": {changed(func(r *report.Run) { r.Warmup = 20 * time.Second }), "no ok reply from a healthy service"},
+		"warm-up only": {changed(func(r *report.Run) { r.Warmup = 20 * time.Second }), "0 ok replies from a healthy service do not show"},
 		"one machine":  {changed(func(r *report.Run) { r.Loopback = true }), "share this machine, and 20s of a healthy service are too short"},
 		"short":        {document(report.KindRun, report.Run{Seconds: quick}), "5s of a healthy service are too short"},
 	}
@@ -164,7 +164,7 @@ func TestSuggestInAnExperiment(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	d.Experiment.Best = -1
-	if got := report.Suggest(d); got.Policy != nil || got.Why != "no policy of this experiment did well" {
+	if got := report.Suggest(d); got.Policy != nil || got.Why != "this experiment has no best policy" {
 		t.Errorf("%+v", got)
 	}
 	other := steady()

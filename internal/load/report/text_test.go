@@ -2,6 +2,8 @@ package report_test
 
 import (
 	"bytes"
+	"html"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -121,5 +123,116 @@ func TestDoubtfulSeconds(t *testing.T) {
 	}
 	if want := "doubtful: 4 of 12 seconds (3 s, 7–9 s): the generator fell behind"; !strings.Contains(out.String(), want) {
 		t.Errorf("missing: %s\n%s", want, out.String())
+	}
+}
+
+// TestMerge checks that a report of several files has the headings, the commands, and the
+// thresholds of all, and nothing that is only true of one.
+func TestMerge(t *testing.T) {
+	first, other := sample(t), collapse(t)
+	other.Kind, other.Experiment, other.Runs = report.KindRun, nil, other.Runs[1:2]
+	other.Machine.CPUs, other.Started = 64, first.Started.Add(-time.Hour)
+	hold(t, other, "recovery<3s", "p99<50ms")
+	merged := report.Merge(first, other)
+	var out bytes.Buffer
+	if err := merged.Text(&out, golden.Plain{}, 200); err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "testdata/merged.txt", out.String())
+	if !merged.Started.Equal(other.Started) || merged.Machine.String() != "several machines" {
+		t.Errorf("it was started at %s on %s", merged.Started, merged.Machine)
+	}
+	for name, write := range map[string]func(io.Writer) error{"HTML": merged.HTML, "Markdown": merged.Markdown, "JUnit": merged.JUnit} {
+		out.Reset()
+		if err := write(&out); err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range []string{"findAllItems", "work", "msctl bench --demo", "msctl bench cmd=findAllItems --rate 500/s"} {
+			if !strings.Contains(out.String(), piece) {
+				t.Errorf("%s lacks %s", name, piece)
+			}
+		}
+	}
+}
+
+// TestSentences checks that what is not in a table is the same sentence in every format.
+func TestSentences(t *testing.T) {
+	backlog := load.Backlog{Peak: 1001, AtEnd: 1000, Drain: 2 * time.Second, Grew: true, Left: true, Answered: 500}
+	late := load.Recovery{
+		Trigger: load.Trigger{At: 4 * time.Second, Length: 3 * time.Second, Text: "stall 3s"}, Verdict: load.Recovered, Took: 250 * ms,
+		Before: 1, During: 0.03, LateDuring: 0.97, After: 1, Amplified: 1, Why: "it returned",
+	}
+	cases := []struct {
+		name   string
+		change func(*load.Result)
+		want   string
+	}{
+		{"overload", func(r *load.Result) { r.Backlog = backlog }, "offered 501.5/s, answered 500/s: the backlog grew to 1,001 and took 2 s to drain"},
+		{"users", func(r *load.Result) { r.Backlog = backlog; r.Backlog.Grew = false }, "offered 501.5/s, answered 500/s: a backlog of 1,000 was left at the end of the load and took 2 s to drain"},
+		{"nothing succeeded", func(r *load.Result) { r.Totals.Outcomes = counts(0, 990, 10, 0, 0, 3) }, "no request succeeded"},
+		{"an objective", func(r *load.Result) {
+			r.Objective, r.Totals.OnTime = load.Objective{Limit: 500 * ms, Given: true}, 900
+		}, "89.73%, within 500ms"},
+		{"a derived objective", func(r *load.Result) {
+			r.Objective, r.Totals.OnTime = load.Objective{Limit: 100 * ms, P95: 12 * ms}, 900
+		}, "89.73%, within 100ms (p95 before the trigger: 12.0ms)"},
+	}
+	for _, c := range cases {
+		res := thousand()
+		c.change(res)
+		checkEveryFormat(t, c.name, document(report.KindRun, newRun(t, res, aboutThousand())), c.want, "text", "HTML", "Markdown", "JUnit")
+	}
+	res := thousand()
+	res.Recoveries, res.Verdict = []load.Recovery{late}, load.Recovered
+	checkEveryFormat(t, "late replies", document(report.KindRun, newRun(t, res, aboutThousand())),
+		"stall 3s at 4 s: on time 100% before, 3% during (97% late), 100% at the end, with 1.0 attempts per request", "text", "HTML", "Markdown")
+	res = thousand()
+	res.Seconds[0].Starved, res.Seconds[1].Jump = 7, time.Hour
+	d := document(report.KindRun, newRun(t, res, aboutThousand()))
+	for _, want := range []string{
+		"7 attempts failed because this machine had no file descriptor or port left: raise the limit (ulimit -n), or use fewer connections",
+		"the clock of this machine jumped by 1h0m0s: it was suspended, or its time was set",
+	} {
+		checkEveryFormat(t, "the machine's limits", d, want, "text", "HTML", "Markdown")
+	}
+	d.Suggestion = &report.Suggestion{Why: "the service was not healthy"}
+	checkEveryFormat(t, "no suggestion", d, "the service was not healthy", "text", "HTML", "Markdown")
+}
+
+// checkEveryFormat checks that some formats of a document contain a text.
+func checkEveryFormat(t *testing.T, name string, d *report.Document, want string, formats ...string) {
+	t.Helper()
+	for _, f := range formats {
+		write := map[string]func(io.Writer) error{
+			"HTML": d.HTML, "Markdown": d.Markdown, "JUnit": d.JUnit,
+			"text": func(w io.Writer) error { return d.Text(w, golden.Plain{}, 300) },
+		}[f]
+		var out bytes.Buffer
+		if err := write(&out); err != nil {
+			t.Fatal(err)
+		}
+		if text := html.UnescapeString(out.String()); !strings.Contains(strings.ToLower(text), strings.ToLower(want)) {
+			t.Errorf("%s: the %s lacks %q", name, f, want)
+		}
+	}
+}
+
+// TestTextWidth checks that text is wrapped at the width of the terminal.
+func TestTextWidth(t *testing.T) {
+	lines := map[int]int{}
+	for _, width := range []int{1, 80, 200} {
+		var out bytes.Buffer
+		if err := collapse(t).Text(&out, golden.Plain{}, width); err != nil {
+			t.Fatal(err)
+		}
+		lines[width] = strings.Count(out.String(), "\n")
+		for line := range strings.SplitSeq(out.String(), "\n") {
+			if n := utf8.RuneCountInString(line); n > max(width, 80) {
+				t.Errorf("width %d: a line has %d columns: %s", width, n, line)
+			}
+		}
+	}
+	if lines[1] <= lines[80] || lines[80] <= lines[200] {
+		t.Errorf("lines by width: %v", lines)
 	}
 }
