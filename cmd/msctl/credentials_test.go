@@ -175,7 +175,9 @@ func testRerun(t *testing.T, requests string, flags []string, saved string) {
 		return list
 	}
 	lines()
-	runMsctl(t, append(flags, "--save", saved)...)
+	if got := runMsctl(t, append(flags, "--save", saved)...); !strings.Contains(got.stdout, "set API_KEY, AUTHORIZATION, COOKIE, PASSWORD, X_TOKEN first:") {
+		t.Errorf("the report does not state which variables its command requires: %s", got.stdout)
+	}
 	want := lines()
 	var d struct{ Command string }
 	text, err := os.ReadFile(saved)

@@ -20,7 +20,7 @@ import (
 // Display shows the runs of a bench. Its methods are called one at a time.
 type Display interface {
 	// Show shows a run. It may return before the run has finished; the next call
-	// comes when it has.
+	// comes when it has. An error does not end the run.
 	Show(Stage) error
 	// Note shows what happens between the runs.
 	Note(text string)
@@ -156,11 +156,8 @@ func (b *Bench) one(ctx context.Context, r *rig, t trial, stage Stage) (made rep
 	watched := b.watch(run, about)
 	b.metrics.follow(cmp.Or(stage.Name, about.Pattern), run)
 	stage.Run, stage.Triggers = &Run{run, r}, r.plan.Triggers
-	if err := b.display.Show(stage); err != nil {
-		run.Stop()
-		run.Wait()
-		<-watched
-		return made, err
+	if err := b.display.Show(stage); err != nil { // the run is worth more than its picture
+		b.warnings = append(b.warnings, err.Error())
 	}
 	res := run.Wait()
 	<-watched
@@ -260,7 +257,7 @@ func (b *Bench) Document() *report.Document {
 	if d.Suggestion = b.suggestion; d.Suggestion == nil {
 		d.Suggestion = report.Suggest(d)
 	}
-	visible.Strings(d, b.spec.Secrets.Mask)
+	visible.Strings(d, func(text string) string { return visible.Text(b.spec.Secrets.Mask(text)) })
 	return d
 }
 

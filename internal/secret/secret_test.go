@@ -190,6 +190,9 @@ func TestReferences(t *testing.T) {
 			t.Errorf("Value(%q) = %q, %v, want %q", tt.text, got, err, tt.want)
 		}
 	}
+	if diff := cmp.Diff([]string{"A", "B_2"}, secret.References(`x '$B_2' ${A} $A \$C $5 $d`)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
 	got, err := s.ExpandJSON(`{"token":"$API_TOKEN","pin":$PIN,"text":"costs $PIN","kept":"\\$PIN","n":[1]}`)
 	if want := `{"token":"a\"b{{c}}","pin":1234,"text":"costs $PIN","kept":"$PIN","n":[1]}`; err != nil || got != want {
 		t.Errorf("ExpandJSON: %s, %v", got, err)

@@ -164,6 +164,18 @@ func reference(text string) (name string, size int) {
 	return "", 0
 }
 
+// References returns the names of the variables that a text refers to, sorted.
+func References(text string) (names []string) {
+	for i := range text {
+		name, size := reference(text[i:])
+		if size > 0 && (i == 0 || text[i-1] != '\\') && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // UnsetError reports a reference to an environment variable that is not set.
 type UnsetError struct{ Name string }
 

@@ -170,3 +170,15 @@ func TestColors(t *testing.T) {
 		}
 	}
 }
+
+// TestStatuses checks that the statuses of HTTP are shown.
+func TestStatuses(t *testing.T) {
+	s := loading()
+	s.Statuses = []load.StatusCount{{Status: 200, Count: 1234}, {Status: 404, Count: 7}}
+	view := stripped(screen(s, 120, 60).View())
+	for _, want := range []string{"statuses", "200           1,234", "404               7"} {
+		if !strings.Contains(view, want) {
+			t.Errorf("the screen does not show %q:\n%s", want, view)
+		}
+	}
+}

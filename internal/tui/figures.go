@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func (p *picture) figures(a area, spread bool) {
 	if len(p.snap.Messages) > 1 {
 		add("messages", p.messages(), 1)
 	}
+	add("statuses", p.statuses(), 1)
 	add("errors", p.failures(), 1)
 	for y, r := range rows[:min(len(rows), inner.height)] {
 		r.draw(inner, y)
@@ -217,6 +219,15 @@ func (p *picture) messages() []row {
 		}
 		figures := fmt.Sprintf("%8s %8s ", format.Duration(m.Latency.P99), text)
 		rows = append(rows, row{spans: []span{{l, figures}, {plain, m.Name}}})
+	}
+	return rows
+}
+
+// statuses returns a row for each status of HTTP.
+func (p *picture) statuses() []row {
+	var rows []row
+	for _, s := range p.snap.Statuses {
+		rows = append(rows, pair(strconv.Itoa(s.Status), format.Count(s.Count), warnIf(s.Status >= 300)))
 	}
 	return rows
 }

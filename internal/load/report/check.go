@@ -90,6 +90,11 @@ func (r *Run) check() error {
 			}
 		}
 	}
+	for i, s := range r.Statuses {
+		if s.Status < 100 || s.Status > 999 || s.Count < 0 {
+			return fmt.Errorf("statuses[%d]: a status has three digits, and a count is not negative", i)
+		}
+	}
 	return checkSeconds(r.Seconds)
 }
 

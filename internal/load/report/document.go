@@ -127,10 +127,13 @@ type Run struct {
 	BytesSent     int64 `json:"bytes_sent"`
 	BytesReceived int64 `json:"bytes_received"`
 	// Latency has the distributions LatencyOK and so on.
-	Latency  map[string]Latency `json:"latency"`
-	Errors   []ErrorCount       `json:"errors"`
-	Messages []Message          `json:"messages"`
-	Seconds  []Second           `json:"seconds"`
+	Latency map[string]Latency `json:"latency"`
+	Errors  []ErrorCount       `json:"errors"`
+	// Statuses counts the requests by the HTTP status of their last response; empty for
+	// messages.
+	Statuses []StatusCount `json:"statuses"`
+	Messages []Message     `json:"messages"`
+	Seconds  []Second      `json:"seconds"`
 	// Cohorts groups the requests by when they were due, in intervals of CohortStep: how
 	// many were due, how many of them succeeded, and how many of those on time.
 	CohortStep time.Duration `json:"cohort_step_ns"`
@@ -216,6 +219,12 @@ type ErrorCount struct {
 	Status  int    `json:"status,omitempty"`
 	Text    string `json:"text"`
 	Count   int64  `json:"count"`
+}
+
+// StatusCount counts the requests whose last response had one HTTP status.
+type StatusCount struct {
+	Status int   `json:"status"`
+	Count  int64 `json:"count"`
 }
 
 // Message contains the figures of one message of a run.

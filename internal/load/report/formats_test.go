@@ -233,3 +233,38 @@ func TestVerdicts(t *testing.T) {
 		t.Errorf("the verdict is %q", got)
 	}
 }
+
+// TestStatuses checks that every format has the statuses of HTTP, and what the command
+// requires.
+func TestStatuses(t *testing.T) {
+	res := thousand()
+	res.Statuses = []load.StatusCount{{Status: 200, Count: 750}, {Status: 404, Count: 250}}
+	res.Totals.Offered = 1000
+	d := document(report.KindRun, newRun(t, res, report.About{Pattern: "GET /items", Target: "http://localhost:3001/items"}))
+	d.Command = "msctl bench -H 'Authorization: Bearer $AUTHORIZATION' --to 'http://localhost:3001/items?api_key=$API_KEY'"
+	for name, f := range map[string]struct {
+		write func(io.Writer) error
+		want  []string
+	}{
+		"text": {func(w io.Writer) error { return d.Text(w, golden.Plain{}, 80) }, []string{
+			"statuses\n  200                  750         75%\n  404                  250         25%\n",
+			"              set API_KEY, AUTHORIZATION first: credentials are not saved\n",
+		}},
+		"markdown": {d.Markdown, []string{"| status | count | share |\n|---|---:|---:|\n| 200 | 750 | 75% |\n| 404 | 250 | 25% |\n", "Set API&#95;KEY, AUTHORIZATION first: credentials are not saved."}},
+		"html": {d.HTML, []string{
+			`<h3>Statuses</h3>`, `<td>404</td><td class="n">250</td><td class="n">25%</td>`, "<p class=\"dim\">Set API_KEY, AUTHORIZATION first: credentials are not saved.</p>",
+		}},
+		"json":  {d.Save, []string{`"statuses": [{"status":200,"count":750},{"status":404,"count":250}]`}},
+		"junit": {d.JUnit, []string{`<property name="statuses" value="200: 750, 404: 250">`, `value="set API_KEY, AUTHORIZATION first: credentials are not saved"`}},
+	} {
+		var out bytes.Buffer
+		if err := f.write(&out); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range f.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s does not contain %q:\n%s", name, want, out.String())
+			}
+		}
+	}
+}

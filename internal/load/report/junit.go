@@ -146,6 +146,9 @@ func (r *Run) junit(i int, expected bool) junitCase {
 // properties returns the figures of the runs, which need no threshold.
 func (d *Document) properties() []junitProperty {
 	list := []junitProperty{{"command", d.Command}, {"target", d.target()}}
+	if note := d.rerunNote(); note != "" {
+		list = append(list, junitProperty{"rerun", note})
+	}
 	for i := range d.Runs {
 		r := &d.Runs[i]
 		prefix := ""
@@ -158,6 +161,7 @@ func (d *Document) properties() []junitProperty {
 			{"goodput", format.Percent(r.Share(load.OK))}, {"goodput per second", format.Rate(r.Goodput)},
 			{"p50", figureOf(ok, "p50")}, {"p99", figureOf(ok, "p99")}, {"p99 of all", figureOf(all, "p99")},
 			{"amplification", strconv.FormatFloat(r.Attempts.Amplification, 'f', 2, 64)}, {"on time", onTimeLine(r)}, {"backlog", backlogLine(r)},
+			{"statuses", statusesLine(r)},
 		} {
 			if p.Value != "" {
 				list = append(list, junitProperty{prefix + p.Name, p.Value})

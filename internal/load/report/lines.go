@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl/internal/load/format"
+	"github.com/msctl/msctl/internal/secret"
 )
 
 // The sentences about a run that several formats contain.
@@ -125,4 +126,30 @@ func (d *Document) commands() []string {
 		return nil
 	}
 	return strings.Split(d.Command, "\n")
+}
+
+// rerunNote states which environment variables the commands require.
+func (d *Document) rerunNote() string {
+	names := secret.References(d.Command)
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("set %s first: credentials are not saved", strings.Join(names, ", "))
+}
+
+// statusesLine lists the statuses of the responses; "" if there are none.
+func statusesLine(r *Run) string {
+	var parts []string
+	for _, s := range r.Statuses {
+		parts = append(parts, fmt.Sprintf("%d: %s", s.Status, format.Count(s.Count)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// part returns a number of requests as a share of those offered.
+func (r *Run) part(n int64) float64 {
+	if r.Offered == 0 {
+		return 0
+	}
+	return float64(n) / float64(r.Offered)
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/msctl/msctl/internal/load"
@@ -164,6 +165,7 @@ func (m markdown) details(r *Run) {
 		m.Row(o.String(), format.Count(r.Outcomes[o.String()]), format.Percent(r.Share(o)))
 	}
 	m.Line("")
+	m.statuses(r)
 	head := []string{"latency"}
 	for _, f := range latencyFigures() {
 		head = append(head, f.name)
@@ -202,6 +204,18 @@ func (m markdown) details(r *Run) {
 	m.Line("")
 }
 
+// statuses writes a row for each status of HTTP.
+func (m markdown) statuses(r *Run) {
+	if len(r.Statuses) == 0 {
+		return
+	}
+	m.Head("status", "count", "share")
+	for _, s := range r.Statuses {
+		m.Row(strconv.Itoa(s.Status), format.Count(s.Count), format.Percent(r.part(s.Count)))
+	}
+	m.Line("")
+}
+
 // messages writes a row for each message if there are several.
 func (m markdown) messages(r *Run) {
 	if len(r.Messages) < 2 {
@@ -222,6 +236,10 @@ func (m markdown) rerun(d *Document) {
 	m.Line("")
 	m.CodeBlock("sh", d.Command)
 	m.Line("")
+	if note := d.rerunNote(); note != "" {
+		m.Line("%s", format.Escape(format.Sentence(note)))
+		m.Line("")
+	}
 	m.Line("%s on %s", format.Escape(d.Tool), format.Escape(d.Machine.withGo()))
 	m.Line("")
 	m.Line("</details>")

@@ -28,6 +28,8 @@ type page struct {
 	Runs     []runView
 	Started  string
 	Machine  string
+	// RerunNote states what the command requires.
+	RerunNote string
 }
 
 // badge is a verdict with the CSS class of its color.
@@ -46,16 +48,23 @@ type runView struct {
 	Quantiles plot
 	Hover     hover
 	Outcomes  []outcomeView
-	Heads     []string // of the latencies
-	Latencies []latencyView
-	Facts     []fact
-	Messages  []messageView
-	Sentences []triggerView
+	// StatusRows are the statuses of HTTP.
+	StatusRows []statusView
+	Heads      []string // of the latencies
+	Latencies  []latencyView
+	Facts      []fact
+	Messages   []messageView
+	Sentences  []triggerView
 }
 
 type outcomeView struct {
 	Word  string
 	Count int64
+	Share float64
+}
+
+type statusView struct {
+	StatusCount
 	Share float64
 }
 
@@ -84,7 +93,7 @@ func (d *Document) page() *page {
 	p := &page{
 		Doc: d, Pattern: d.title(), Target: d.target(), Load: r.offered(),
 		Started: d.Started.UTC().Format("2 January 2006, 15:04:05 UTC"),
-		Machine: d.Machine.withGo(),
+		Machine: d.Machine.withGo(), RerunNote: format.Sentence(d.rerunNote()),
 	}
 	if several {
 		p.Table = d.table()
@@ -148,6 +157,9 @@ func view(r *Run) runView {
 	v.Hover = hoverOf(columns)
 	for _, o := range load.Outcomes() {
 		v.Outcomes = append(v.Outcomes, outcomeView{o.String(), r.Outcomes[o.String()], r.Share(o)})
+	}
+	for _, s := range r.Statuses {
+		v.StatusRows = append(v.StatusRows, statusView{s, r.part(s.Count)})
 	}
 	for _, row := range latencyRows(r) {
 		v.Latencies = append(v.Latencies, latencyView{row.label, row.cells(0)})

@@ -202,10 +202,13 @@ func encode(all map[string]Latency, histograms map[string]*load.Histogram) error
 	return nil
 }
 
-// lists sets the errors, messages, changes, and triggers.
+// lists sets the errors, statuses, messages, changes, and triggers.
 func (r *Run) lists(res *load.Result) {
 	for _, e := range res.Errors {
 		r.Errors = append(r.Errors, ErrorCount{e.Outcome.String(), e.Status, e.Text, e.Count})
+	}
+	for _, s := range res.Statuses {
+		r.Statuses = append(r.Statuses, StatusCount(s))
 	}
 	for i := range res.Messages {
 		m := &res.Messages[i]

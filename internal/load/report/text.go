@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,9 @@ func (d *Document) Text(to io.Writer, p format.Palette, width int) error {
 		}
 		w.Line("%s%s", w.Label(label), command)
 		label = ""
+	}
+	if note := d.rerunNote(); note != "" {
+		w.Wrapped("", note, w.Dim)
 	}
 	return w.Flush()
 }
@@ -91,6 +95,12 @@ func (w writer) outcomes(r *Run) {
 		}
 	}
 	w.Line("  %s%s", format.Pad("offered", -12), format.Pad(format.Count(r.Offered), 12)+format.Pad("100%", 12)+format.Pad(format.Rate(r.OfferedRate), 14))
+	for i, s := range r.Statuses {
+		if i == 0 {
+			w.Line("%s", w.Bold("statuses"))
+		}
+		w.Line("  %s%s%s", format.Pad(strconv.Itoa(s.Status), -12), format.Pad(format.Count(s.Count), 12), format.Pad(format.Percent(r.part(s.Count)), 12))
+	}
 }
 
 // load writes whether the service kept up with the load: whether anything succeeded, how
