@@ -13,7 +13,6 @@ import (
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/lab"
 	"github.com/msctl/msctl/internal/load/report"
-	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
@@ -257,7 +256,7 @@ func (b *Bench) Document() *report.Document {
 	if d.Suggestion = b.suggestion; d.Suggestion == nil {
 		d.Suggestion = report.Suggest(d)
 	}
-	visible.Strings(d, func(text string) string { return visible.Text(b.spec.Secrets.Mask(text)) })
+	d.Clean(b.spec.Secrets.Mask)
 	return d
 }
 

@@ -228,7 +228,7 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 	case errors.Is(err, micro.ErrTimeout) && m.target.Shared() && !target.Replied(err):
 		return m.unanswered(ctx, err)
 	case errors.As(err, &remote) && remote.Remote():
-		text := m.target.Name() + " returned an error: " + remote.Error()
+		text := m.target.Name() + " returned an error: " + visible.Line(remote.Error())
 		if payload := strings.TrimSpace(string(remote.Payload)); strings.HasPrefix(payload, "{") || strings.HasPrefix(payload, "[") {
 			text += "\n" + visible.Line(string(visible.JSON([]byte(payload))))
 		}

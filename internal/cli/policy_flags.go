@@ -11,6 +11,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/policytext"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -79,7 +80,7 @@ func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.C
 		policy.WithHooks(policy.Hooks{Ended: func(_ context.Context, a policy.Attempt) {
 			*attempts = a.Number
 			if verbose && a.Next == policy.Retry {
-				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d failed: %v; retrying in %s", a.Number, a.Err, term.Duration(a.Delay))))
+				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d failed: %s; retrying in %s", a.Number, visible.Line(exit.Text(s.Secrets(), a.Err)), term.Duration(a.Delay))))
 			}
 		}}))
 	// The policy bounds every attempt. The client's own timeout must not end a call

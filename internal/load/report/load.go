@@ -40,8 +40,16 @@ func Load(from io.Reader) (*Document, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	visible.Strings(&d, func(text string) string { return visible.Text(secret.Text(text)) })
+	d.Clean(secret.Text)
 	return &d, nil
+}
+
+// Clean removes credentials and special characters from all texts. mask returns a text
+// without credentials. Only the command may have several lines.
+func (d *Document) Clean(mask func(string) string) {
+	command := visible.Text(mask(d.Command))
+	visible.Strings(d, func(text string) string { return visible.Line(mask(text)) })
+	d.Command = command
 }
 
 // recognize returns an error unless data looks like a document of this version. The
