@@ -91,6 +91,13 @@ func writeMetrics(to io.Writer, run string, s *load.Snapshot) error {
 		outcomes = append(outcomes, sample{labels: [][2]string{{"outcome", o.String()}}, value: float64(t.Outcomes[o])})
 	}
 	e.metric("requests_total", "counter", "Requests that have ended, by outcome.", outcomes...)
+	var statuses []sample
+	for _, s := range s.Statuses {
+		statuses = append(statuses, sample{labels: [][2]string{{"status", strconv.Itoa(s.Status)}}, value: float64(s.Count)})
+	}
+	if len(statuses) > 0 {
+		e.metric("responses_total", "counter", "Requests by the HTTP status of their last response.", statuses...)
+	}
 	e.metric("on_time_requests_total", "counter", "Ok requests that were answered within the objective; 0 without one.", sample{value: float64(t.OnTime)})
 	e.metric("attempts_total", "counter", "Messages sent for requests.", sample{value: float64(t.Attempts)})
 	e.metric("retries_total", "counter", "Attempts after a failed one.", sample{value: float64(t.Retries)})

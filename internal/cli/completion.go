@@ -13,6 +13,7 @@ import (
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -95,7 +96,7 @@ func patternCompletion(service string, h nestsource.Handler) []cobra.Completion 
 	if h.Payload != nil && h.Payload.Name != "" {
 		description += ", data: " + h.Payload.Name
 	}
-	return []cobra.Completion{cobra.CompletionWithDesc(shorthand.ShortPattern(json.RawMessage(h.Pattern)), description)}
+	return []cobra.Completion{cobra.CompletionWithDesc(visible.Line(shorthand.ShortPattern(json.RawMessage(h.Pattern))), visible.Line(description))}
 }
 
 func handlesArgument(h nestsource.Handler, arg string) bool {
@@ -130,7 +131,7 @@ func fieldCompletions(h nestsource.Handler, given []string) (list []cobra.Comple
 		if len(f.Rules) > 0 {
 			description += " @" + strings.Join(f.Rules, " @")
 		}
-		list = append(list, cobra.CompletionWithDesc(f.Name+assign, description))
+		list = append(list, cobra.CompletionWithDesc(visible.Line(f.Name)+assign, visible.Line(description)))
 	}
 	return list
 }
