@@ -5,9 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/msctl/msctl/internal/disk"
 )
 
 // cacheVersion changes when the meaning of the cached values does.
@@ -97,18 +100,8 @@ func writeCache(path string, c cacheFile) {
 	if err != nil || path == "" || os.MkdirAll(filepath.Dir(path), 0o700) != nil {
 		return
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".msctl-*")
-	if err != nil {
-		return
-	}
-	_, err = temp.Write(text)
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
+	_ = disk.Write(path, func(to io.Writer) error {
+		_, err := to.Write(text)
+		return err
+	})
 }
