@@ -172,3 +172,16 @@ func expandFile(ts *testscript.TestScript, neg bool, args []string) {
 	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
+
+// waitForText waits until a program has written something to a file, and returns it.
+func waitForText(t *testing.T, file string) string {
+	t.Helper()
+	var text []byte
+	if !eventually(func() bool {
+		text, _ = os.ReadFile(file) // empty if the file does not exist yet
+		return len(text) > 0
+	}) {
+		t.Fatalf("timed out waiting for %s", file)
+	}
+	return string(text)
+}

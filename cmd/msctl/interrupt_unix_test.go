@@ -59,15 +59,3 @@ func TestSignals(t *testing.T) {
 		}
 	}
 }
-
-func waitForText(t *testing.T, file string) string {
-	t.Helper()
-	var text []byte
-	if !eventually(func() bool {
-		text, _ = os.ReadFile(file) // empty if the file does not exist yet
-		return len(text) > 0
-	}) {
-		t.Fatalf("timed out waiting for %s", file)
-	}
-	return string(text)
-}
