@@ -10,19 +10,21 @@ import (
 // The client acknowledges what it reads without the kernel's usual delay. NestJS leaves
 // Nagle's algorithm on, so its socket holds a small reply back until the previous one
 // has been acknowledged. A kernel that delays an acknowledgment sends it with the next
-// request, or after 40 ms, and until then the replies wait. The next request is near only
-// if many calls are in flight, so the client asks for each acknowledgment itself while
-// there are few, and rarely otherwise.
+// request, or after 40 ms, and until then the replies wait. So the client asks for the
+// acknowledgment itself. It does so rarely where the next request is near anyway: with
+// many calls in flight, or while reads follow each other quickly.
 
 const (
-	fewCalls = 8                    // up to here each read is acknowledged at once
-	ackDelay = 2 * time.Millisecond // above that, as late as this unless a request was first
+	fewCalls  = 8                      // up to here a read is acknowledged at once,
+	quickRead = 100 * time.Microsecond // unless it follows the previous one so quickly;
+	ackDelay  = 2 * time.Millisecond   // others after this, unless a request was first
 )
 
 // acker asks the kernel for the acknowledgments of one connection. The goroutine that
 // reads owns it, except for stop.
 type acker struct {
 	conn  syscall.RawConn // nil if there is nothing to ask for
+	last  time.Time       // of the reads after which calls were pending
 	timer atomic.Pointer[time.Timer]
 	armed atomic.Bool
 }
@@ -57,9 +59,14 @@ const (
 // read is called after each read, with the number of calls that still wait for replies.
 // Without any, the next reply follows a request, which carries the acknowledgment.
 func (a *acker) read(pending int) {
+	if a.conn == nil || pending == 0 {
+		return
+	}
+	now := time.Now()
+	quick := now.Sub(a.last) < quickRead
+	a.last = now
 	switch {
-	case a.conn == nil || pending == 0:
-	case pending <= fewCalls:
+	case pending <= fewCalls && !quick:
 		a.ask()
 	case !a.armed.Swap(true):
 		a.arm()
