@@ -7,12 +7,13 @@ import (
 	"time"
 )
 
-// The client acknowledges what it reads without the kernel's usual delay. NestJS leaves
-// Nagle's algorithm on, so its socket holds a small reply back until the previous one
+// Connections acknowledge what they read without the kernel's usual delay. NestJS leaves
+// Nagle's algorithm on, so its socket holds a small packet back until the previous one
 // has been acknowledged. A kernel that delays an acknowledgment sends it with the next
-// request, or after 40 ms, and until then the replies wait. So the client asks for the
-// acknowledgment itself. It does so rarely where the next request is near anyway: with
-// many calls in flight, or while reads follow each other quickly.
+// packet in the other direction, or after 40 ms, and until then replies wait for the next
+// request, and requests for a slow reply. So both sides ask for the acknowledgment
+// themselves. They do so rarely where their next packet is near anyway: with many calls in
+// flight, or while reads follow each other quickly.
 
 const (
 	fewCalls  = 8                      // up to here a read is acknowledged at once,
@@ -24,7 +25,7 @@ const (
 // reads owns it, except for stop.
 type acker struct {
 	conn  syscall.RawConn // nil if there is nothing to ask for
-	last  time.Time       // of the reads after which calls were pending
+	last  time.Time       // of the last read after which calls were pending
 	timer atomic.Pointer[time.Timer]
 	armed atomic.Bool
 }
@@ -57,7 +58,7 @@ const (
 )
 
 // read is called after each read, with the number of calls that still wait for replies.
-// Without any, the next reply follows a request, which carries the acknowledgment.
+// Without any, the acknowledgment travels with the next packet of this side.
 func (a *acker) read(pending int) {
 	if a.conn == nil || pending == 0 {
 		return

@@ -1,6 +1,8 @@
 package microtcp
 
 import (
+	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -8,12 +10,14 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
+// delayed is less than the time for which Linux delays an acknowledgment: 40 ms.
+const delayed = 30 * time.Millisecond
+
 // TestNagle calls a server that leaves Nagle's algorithm on, as NestJS does, with two calls
 // at a time, whose replies are two small writes. The second one waits for the
 // acknowledgment of the first. A kernel that delays it does so for 40 ms, in every round; on
 // a busy machine a round may take as long for other reasons, so one that does not suffices.
 func TestNagle(t *testing.T) {
-	const delayed = 30 * time.Millisecond
 	p := scripted(t, func(c *peerConn) {
 		_ = c.SetNoDelay(false)
 		var kept []wire.Packet
@@ -60,4 +64,55 @@ func TestNagle(t *testing.T) {
 		}
 	}
 	t.Errorf("every round waited for an acknowledgment: %v", took)
+}
+
+// TestNagleOfClient sends two requests at a time, as two small writes, from a client that
+// leaves Nagle's algorithm on, to a handler that is slower than the delay of an
+// acknowledgment. The second request must not wait for the reply to the first.
+func TestNagleOfClient(t *testing.T) {
+	server := quietServer()
+	arrived := make(chan time.Time, 2)
+	release := make(chan struct{})
+	micro.Handle(server, hold, func(ctx context.Context, _ int) (int, error) {
+		arrived <- time.Now()
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return 0, nil
+	})
+	s := start(t, server)
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &peerConn{TCPConn: conn.(*net.TCPConn), in: decoder{limit: DefaultMaxBufferSize}}
+	_ = c.SetNoDelay(false)
+	request := func(pattern micro.Pattern, id string) {
+		_, _ = c.Write(AppendFrame(nil, []byte(`{"pattern":`+pattern.JSON()+`,"data":1,"id":"`+id+`"}`)))
+	}
+	for range 50 { // until the kernel has got used to request and reply
+		request(echo, "warm")
+		if _, ok := c.next(); !ok {
+			t.Fatal("no reply")
+		}
+	}
+	var apart []time.Duration
+	for range 20 {
+		request(hold, "first")
+		request(hold, "second")
+		first, second := <-arrived, <-arrived
+		release <- struct{}{}
+		release <- struct{}{}
+		for range 2 {
+			if _, ok := c.next(); !ok {
+				t.Fatal("no reply")
+			}
+		}
+		if apart = append(apart, second.Sub(first)); second.Sub(first) < delayed {
+			return
+		}
+	}
+	t.Errorf("every second request waited for an acknowledgment: %v", apart)
 }

@@ -25,6 +25,7 @@ type FrameReader struct {
 	incomplete time.Duration
 	in         decoder
 	header     []byte // of the frame whose body is incomplete
+	acks       acker
 }
 
 // maxHeader is the largest number of bytes without a '#' that may be a header. A real
@@ -35,7 +36,9 @@ const maxHeader = 1 << 10
 // frame must arrive within incomplete; 0 means no limit. The reader sets the read deadline
 // of conn.
 func NewFrameReader(conn net.Conn, incomplete time.Duration) *FrameReader {
-	return &FrameReader{conn: conn, incomplete: incomplete, in: decoder{limit: DefaultMaxBufferSize}}
+	r := &FrameReader{conn: conn, incomplete: incomplete, in: decoder{limit: DefaultMaxBufferSize}}
+	r.acks.init(conn)
+	return r
 }
 
 // Fill waits for more bytes. After an error, Next and Rest still return the bytes received
@@ -47,6 +50,9 @@ func (r *FrameReader) Fill() error {
 	}
 	n, err := r.conn.Read(r.in.space())
 	r.in.filled(n)
+	if n > 0 {
+		r.acks.read(1) // more may be held back
+	}
 	return err
 }
 

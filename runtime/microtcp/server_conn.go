@@ -35,6 +35,7 @@ type serverConn struct {
 	// Owned by the leading goroutine.
 	leader  lead.Leader
 	in      decoder
+	acks    acker
 	broken  bool // after a framing error: replies are dropped
 	expires time.Time
 }
@@ -57,6 +58,7 @@ func newServerConn(l *Listener, conn net.Conn) *serverConn {
 	c := &serverConn{listener: l, server: l.server, conn: conn, peer: conn.RemoteAddr().String(), idle: make(chan struct{}, 1)}
 	c.leader.Init(&l.watch, c.takeOver)
 	c.in.limit = l.limits.maxBuffer
+	c.acks.init(conn)
 	c.out = newWriter(conn, l.limits.maxSend, stallTimeout, c.abort)
 	c.ctx, c.cancel = context.WithCancel(l.server.Context())
 	return c
@@ -69,6 +71,7 @@ func (c *serverConn) abort(err error) {
 	}
 	c.out.close(net.ErrClosed)
 	c.cancel()
+	c.acks.stop()
 	_ = c.conn.Close()
 }
 
@@ -81,6 +84,7 @@ func (c *serverConn) lead() {
 		}
 		c.leader.Rest()
 		c.out.uncork()
+		c.acks.read(int(c.open.Load())) // a peer may hold its next request back until then
 		if err := c.fill(); err != nil {
 			c.end(err)
 			return

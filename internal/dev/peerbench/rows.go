@@ -286,7 +286,7 @@ func (m *meter) into(s *sample) error {
 
 // printTable prints the medians and returns the number of missed targets.
 func printTable(wanted []row, samples [][]sample, o options) (missed int) {
-	fmt.Printf("%d in flight (unless the row sets another number) on %d connection(s), closed loop, medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
+	fmt.Printf("%d in flight (unless the row sets another number) on %d connection(s), closed loop (unless the row sets a rate), medians of %d interleaved repetitions of %s\n", o.inFlight, o.conns, o.reps, o.length)
 	fmt.Println("CPU is user and system time; the ratio compares the CPU per request with NestJS's in this run")
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var base time.Duration
