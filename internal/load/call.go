@@ -16,6 +16,7 @@ type call struct {
 	req      micro.Request
 	message  *message
 	client   *micro.Client
+	line     *line  // of client
 	seq      uint64 // among the counted requests
 	nth      uint64 // among the requests of its message; selects its data
 	intended time.Duration
@@ -36,8 +37,9 @@ type message struct {
 	Message
 	index   int
 	clients []*micro.Client
-	made    uint64 // calls so far
-	owed    int    // balance for Run.pick
+	lines   []*line // of clients; each is nil in a closed load
+	made    uint64  // calls so far
+	owed    int     // balance for Run.pick
 }
 
 type callKey struct{}
@@ -93,6 +95,7 @@ func (r *Run) hooks() policy.Hooks {
 		Started: func(ctx context.Context, a policy.Attempt) {
 			c := callOf(ctx)
 			c.attempts = a.Number
+			c.line.sent(a.Start)
 			r.rec.attemptStarted(c, a, a.Start.Sub(r.start))
 		},
 		Ended: func(ctx context.Context, a policy.Attempt) {
@@ -100,6 +103,9 @@ func (r *Run) hooks() policy.Hooks {
 			c.wrote = c.wrote || !a.Wrote.IsZero()
 			if a.Next != policy.Outrun {
 				c.last = a.Err
+			}
+			if outcome, _ := classify(a.Err); c.counted && (outcome == OK || outcome == Error) {
+				c.line.replied(a.Start, a.End)
 			}
 			r.rec.attemptEnded(c, a, a.End.Sub(r.start))
 		},

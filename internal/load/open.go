@@ -107,7 +107,7 @@ func (r *Run) newCall(n uint64, intended time.Duration, counted bool) *call {
 	m := r.pick()
 	c := &call{
 		Context: r.ctx, message: m, seq: n, nth: m.made, intended: intended, counted: counted,
-		client: m.clients[m.made%uint64(len(m.clients))],
+		client: m.clients[m.made%uint64(len(m.clients))], line: m.lines[m.made%uint64(len(m.lines))],
 	}
 	m.made++
 	c.req.Pattern = m.Pattern

@@ -103,6 +103,11 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 func (r *Run) newMessage(index int, m Message) *message {
 	out := &message{Message: m, index: index}
 	for _, conn := range m.Conns {
+		var l *line
+		if r.plan.Pacer != nil {
+			l = &line{}
+		}
+		out.lines = append(out.lines, l)
 		out.clients = append(out.clients, micro.NewClient(conn,
 			micro.WithTimeout(24*time.Hour),    // the policy's timeout applies
 			micro.WithMaxInFlight(math.MaxInt), // the plan's limit applies
@@ -243,6 +248,7 @@ func (r *Run) finish() *Result {
 		Snapshot: r.complete(r.rec.snapshot(r.now(), 0)), Started: r.wall, Stopped: r.stopped,
 		Seconds: r.rec.coarse.copy(0, 0), Sketches: r.rec.coarse.allSketches(),
 		Cohorts: r.rec.cohorts, CohortStep: cohortStep, Distributions: r.rec.distributions(),
+		HeldBack: r.heldBack(),
 	}
 }
 

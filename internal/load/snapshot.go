@@ -326,6 +326,8 @@ type Result struct {
 	CohortStep time.Duration
 	// Distributions are the complete distributions.
 	Distributions Distributions
+	// HeldBack counts the replies that the peer may have held back; zero in a closed load.
+	HeldBack HeldBack
 }
 
 // Distributions are the complete distributions of a run; see Snapshot.

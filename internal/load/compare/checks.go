@@ -98,6 +98,9 @@ func (s *side) doubts() (list []string) {
 	if changed {
 		add("Settings were changed during %s.", s.Name)
 	}
+	if slices.ContainsFunc(s.runs, func(r report.Run) bool { return r.HeldBack != nil }) {
+		add("Replies were held back until the next request in %s, so its latencies are the pace of the load.", s.Name)
+	}
 	if s.Seconds < fewSeconds {
 		add("%s has only %s to compare: use a longer run or --repeat.", s.Name, format.Counted(s.Seconds, "complete second"))
 	}

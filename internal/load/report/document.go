@@ -139,6 +139,8 @@ type Run struct {
 	CohortStep time.Duration `json:"cohort_step_ns"`
 	Cohorts    [][3]int64    `json:"cohorts"`
 	Changes    []Change      `json:"changes"`
+	// HeldBack is set if the peer seems to have held replies back.
+	HeldBack *HeldBack `json:"held_back,omitempty"`
 	// Faults are all faults of the run, including those without a window.
 	Faults   []Fault   `json:"faults"`
 	Triggers []Trigger `json:"triggers"`
@@ -176,6 +178,15 @@ type Backlog struct {
 	Grew     bool          `json:"grew"`
 	Left     bool          `json:"left"`
 	Answered float64       `json:"answered_per_s"`
+}
+
+// HeldBack describes replies that the peer seems to have held back until the next request;
+// see load.HeldBack.
+type HeldBack struct {
+	// Share is the share of all replies that arrived right after the next request, and
+	// Pace the mean time between the requests.
+	Share float64       `json:"share"`
+	Pace  time.Duration `json:"pace_ns"`
 }
 
 // Attempts counts attempts and replies, like load.Totals.

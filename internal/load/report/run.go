@@ -67,6 +67,9 @@ func Figures(res *load.Result, about About) Run {
 	for name, h := range distributions(&res.Distributions) {
 		r.Latency[name] = latency(h)
 	}
+	if h := res.HeldBack; h.Likely() && !about.LateUnknown { // over HTTP, requests use other connections
+		r.HeldBack = &HeldBack{Share: float64(h.AtNext) / float64(h.Replies), Pace: h.Pace / time.Duration(h.AtNext)}
+	}
 	r.lists(res)
 	return r
 }

@@ -303,8 +303,11 @@ func generatorLines(r *Run) (lines []string) {
 
 // doubtfulLines lists the seconds whose figures may be the generator's own, and why.
 func doubtfulLines(r *Run) (lines []string) {
+	if r.HeldBack != nil {
+		lines = append(lines, heldBackLine(r.HeldBack))
+	}
 	if r.Doubtful == 0 {
-		return nil
+		return lines
 	}
 	var starved int64
 	var jump time.Duration
@@ -330,6 +333,14 @@ func doubtfulLines(r *Run) (lines []string) {
 		lines = append(lines, fmt.Sprintf("the clock of this machine jumped by %s: it was suspended, or its time was set", format.Duration(jump)))
 	}
 	return lines
+}
+
+// heldBackLine explains latencies that are those of the load.
+func heldBackLine(h *HeldBack) string {
+	return fmt.Sprintf("%s of the replies arrived right after the next request, %s later: the service, or a proxy in front of it, holds a reply back "+
+		"until the previous one is acknowledged (Nagle's algorithm, which NestJS leaves on), so the latencies are the pace of the load; "+
+		"to measure the service, run msctl on Linux without a proxy in between, or call setNoDelay on the service's sockets",
+		format.Percent(h.Share), format.Duration(h.Pace))
 }
 
 // maxRanges is how many ranges of doubtful seconds are listed.

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"errors"
 	"html"
 	"io"
 	"strings"
@@ -103,6 +104,27 @@ func TestTextOfASavedRun(t *testing.T) {
 		if diff := cmp.Diff(before.String(), after.String()); diff != "" {
 			t.Errorf("%s: before saving and after -want +got\n%s", name, diff)
 		}
+	}
+}
+
+// TestHeldBack checks that all reports explain replies that were held back.
+func TestHeldBack(t *testing.T) {
+	res := thousand()
+	res.HeldBack = load.HeldBack{Replies: 1000, Fastest: 400 * time.Microsecond, Overlapping: 950, AtNext: 940, Pace: 940 * 10 * ms}
+	d := document(report.KindRun, newRun(t, res, aboutThousand()))
+	var text, page, markdown bytes.Buffer
+	if err := errors.Join(d.Text(&text, golden.Plain{}, 1000), d.HTML(&page), d.Markdown(&markdown)); err != nil {
+		t.Fatal(err)
+	}
+	for name, out := range map[string]string{"text": text.String(), "HTML": page.String(), "Markdown": markdown.String()} {
+		if want := "94% of the replies arrived right after the next request, 10.0ms later: "; !strings.Contains(out, want) {
+			t.Errorf("%s: missing: %s\n%s", name, want, out)
+		}
+	}
+	about := aboutThousand()
+	about.LateUnknown = true // HTTP
+	if r := newRun(t, res, about); r.HeldBack != nil {
+		t.Errorf("over HTTP: %+v", *r.HeldBack)
 	}
 }
 
