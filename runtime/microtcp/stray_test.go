@@ -51,8 +51,10 @@ func TestStrays(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			wrote := make(chan struct{}) // the caller has finished writing, and waits
 			p := scripted(t, func(c *peerConn) {
 				request, _ := c.next()
+				<-wrote
 				text, closes := strings.CutSuffix(tt.sent, "close")
 				if strings.Contains(text, "%s") {
 					text = fmt.Sprintf(text, strings.Trim(string(request.ID), `"`))
@@ -69,7 +71,10 @@ func TestStrays(t *testing.T) {
 			}
 			defer cancel()
 			shown := ""
-			trace := &micro.Trace{Stray: func(_ time.Time, data []byte, why string) { shown = string(data) + ": " + why }}
+			trace := &micro.Trace{
+				Wrote: func(time.Time, []byte) { close(wrote) },
+				Stray: func(_ time.Time, data []byte, why string) { shown = string(data) + ": " + why },
+			}
 			err := c.Do(ctx, &micro.Request{Pattern: echo, Trace: trace}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 			if err == nil || err.Error() != tt.err {
 				t.Errorf("error %v\nwant  %s", err, tt.err)
