@@ -24,10 +24,11 @@
 //
 // # From an error to a status
 //
-//   - an error of the service with a status, statusCode or code from 400 to 599: that one
-//   - any other error of the service: 500, with NestJS's generic text; the log has the cause
-//   - no handler for the pattern: 501, because a retry cannot help, which proxies would
-//     make after a 502
+//   - the service replied with an error that has a status, statusCode, or code from 400 to
+//     599: that status
+//   - any other error of the service: 500, with NestJS's generic text; the cause is logged
+//   - no handler for the pattern: 501 rather than 502, because proxies retry after a 502,
+//     and a retry cannot help
 //   - no reply in time: 504
 //   - the service is unreachable, the connection was lost, or a limit was reached: 503
 //     with Retry-After

@@ -7,8 +7,8 @@
 
 package collate
 
-// collationData is the table of collate.go: base64 of a deflated stream whose
-// layout is described at collationTable.
+// collationData is the base64 form of a deflated stream. See collationTable for its
+// layout.
 const collationData = "" +
 	"7F0NnMzV+j/f5zm/3292dmZ2dnaN3bXWkiRpV8aiN/RGKpa4SV1l0+1N90rbmja9sIaQ9xApuySkIiLSetuGJBRJJYRK6lakkkr6f87vNzO7yy5LW93/" +
 	"vfOcnec85+05z3nOc17n99uxzZhCSz8A6IeYAXoNXw00g8yQaAY0hpahUSOSGZIaUWxGrAZNZkj2afAxWgA+cAazj8nEqpQPaAbKIEVkgZpTBDt9RaT5" +

@@ -68,8 +68,8 @@ func source(table, versions string) []byte {
 	b.WriteString("// distributed under the Unicode License v3 (SPDX: Unicode-3.0),\n")
 	b.WriteString("// https://www.unicode.org/license.txt.\n\n")
 	b.WriteString("package collate\n\n")
-	b.WriteString("// collationData is the table of collate.go: base64 of a deflated stream whose\n")
-	b.WriteString("// layout is described at collationTable.\n")
+	b.WriteString("// collationData is the base64 form of a deflated stream. See collationTable for its\n")
+	b.WriteString("// layout.\n")
 	b.WriteString("const collationData = \"\" +\n")
 	const width = 116
 	for i := 0; i < len(table); i += width {
