@@ -188,7 +188,7 @@ func metadataJSON(m micro.Metadata) []byte {
 func (c *Client) deliver(msg *nats.Msg) {
 	id := []byte(strings.TrimPrefix(msg.Subject, c.inbox))
 	if len(msg.Data) == 0 {
-		c.calls.Fail(id, micro.ErrNotServed) // an empty reply is the broker's report; NestJS treats every empty reply that way
+		c.deliverEmpty(id, msg.Header)
 		return
 	}
 	body := text(msg.Data)
@@ -203,6 +203,18 @@ func (c *Client) deliver(msg *nats.Msg) {
 		return
 	}
 	c.calls.Deliver(id, &packet, body)
+}
+
+// deliverEmpty takes an empty message. If the broker sent it, no server has received the
+// request. NestJS treats every empty message that way, but a responder of another kind may
+// send one to acknowledge a request that it has handled.
+func (c *Client) deliverEmpty(id []byte, header nats.Header) {
+	if header.Get(statusHeader) == noResponders {
+		c.calls.Fail(id, micro.ErrNotServed)
+		return
+	}
+	c.calls.IgnoreFor(id, nil, "is empty")
+	c.calls.Fail(id, emptyReply(header))
 }
 
 // foreignID reports whether the id in a reply's body is another one than that of

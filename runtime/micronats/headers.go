@@ -9,6 +9,12 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
+// A broker answers a request that has no subscriber with an empty message and this status.
+const (
+	statusHeader = "Status"
+	noResponders = "503"
+)
+
 // header makes the headers of req as of now. Pairs that a header cannot carry
 // unchanged go into rest, for the packet's own metadata.
 func (c *Client) header(req *micro.Request, now time.Time) (header nats.Header, rest micro.Metadata) {
