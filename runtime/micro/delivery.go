@@ -3,6 +3,7 @@ package micro
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/wire"
@@ -23,6 +24,10 @@ type Delivery struct {
 	Route Route
 	// Headers are the message's headers. They take precedence over the packet's metadata.
 	Headers Metadata
+	// Received is when the transport read the message. The caller's remaining time counts
+	// from then, so a message that waits in the process spends its own time. Zero means the
+	// time at which Deliver is called.
+	Received time.Time
 	// Details holds what else the transport knows about the message: Request.Details.
 	Details any
 	// Done, unless nil, is called once when the message is finished: with nil if all
@@ -151,6 +156,9 @@ func (s *Server) deliver(ctx context.Context, d *Delivery) (*Inbound, error) {
 	if r == nil {
 		s.unknown(ctx, d, p)
 		return nil, ErrNoHandler
+	}
+	if d.Received.IsZero() && s.Full() {
+		d.Received = time.Now() // before waiting for a place
 	}
 	if err := s.acquire(ctx); err != nil {
 		return nil, err

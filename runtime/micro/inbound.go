@@ -52,7 +52,11 @@ func newInbound(conn context.Context, s *Server, r *route, p *wire.Packet, d *De
 	if p.Metadata != nil || d.Headers.pairs != nil {
 		left, timed, attempt := in.req.Metadata.delivery()
 		if in.req.Attempt = attempt; timed {
-			in.req.Deadline = time.Now().Add(left)
+			received := d.Received
+			if received.IsZero() {
+				received = time.Now()
+			}
+			in.req.Deadline = received.Add(left)
 		}
 	}
 	return in

@@ -169,6 +169,12 @@ func (s *Server) await(ctx context.Context, ok func() bool) error {
 // would block.
 func (s *Server) Full() bool { return s.inFlight.Load() >= s.maxInFlight }
 
+// AwaitRoom returns nil when the server is below its limit of messages in flight, or the
+// error of ctx.
+func (s *Server) AwaitRoom(ctx context.Context) error {
+	return s.await(ctx, func() bool { return !s.Full() })
+}
+
 // acquire counts a message as in flight. At the limit, it waits.
 func (s *Server) acquire(ctx context.Context) error {
 	for {
@@ -176,7 +182,7 @@ func (s *Server) acquire(ctx context.Context) error {
 			return nil
 		}
 		s.release()
-		if err := s.await(ctx, func() bool { return s.inFlight.Load() < s.maxInFlight }); err != nil {
+		if err := s.AwaitRoom(ctx); err != nil {
 			return err
 		}
 	}

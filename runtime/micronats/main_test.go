@@ -21,7 +21,7 @@ var (
 )
 
 // soon bounds what must happen soon; it is long because much else may run here.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // quietServer is a server that echoes and logs nothing.
 func quietServer(opts ...micro.ServerOption) *micro.Server {

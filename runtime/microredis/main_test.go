@@ -119,7 +119,7 @@ func (r *running) end(t testing.TB) {
 
 // soon is the timeout for events that should happen soon. It is long because the machine
 // may be busy.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // withLogger is micro.WithLogger for a connection without a micro.Client.
 func withLogger(log *slog.Logger) DialOption {

@@ -169,6 +169,9 @@ type decoder struct {
 // pending reports whether a frame is incomplete.
 func (d *decoder) pending() bool { return d.start < len(d.buf) || d.inBody }
 
+// waiting returns the number of received bytes that next has not returned.
+func (d *decoder) waiting() int { return len(d.buf) - d.start }
+
 // space returns the part of the buffer to read into. The buffer grows while reads fill it.
 // When it is empty, a large one is replaced by a small one.
 func (d *decoder) space() []byte {

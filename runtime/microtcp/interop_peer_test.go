@@ -14,7 +14,7 @@ import (
 )
 
 // soon limits the wait for things that happen at once; it is long because tests share the machine.
-const soon = 10 * time.Second
+const soon = time.Minute
 
 // serve serves s on a free port until the test ends and returns its address.
 func serve(t testing.TB, s *micro.Server, opts ...microtcp.ListenOption) string {

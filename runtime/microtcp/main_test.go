@@ -118,7 +118,7 @@ func (r *running) end(t testing.TB) {
 }
 
 // soon bounds what must happen soon; it is long because much else may run here.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // client returns a client that is closed when the test ends.
 func client(t testing.TB, addresses string, opts ...DialOption) *micro.Client {

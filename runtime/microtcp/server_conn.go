@@ -35,6 +35,7 @@ type serverConn struct {
 	// Owned by the leading goroutine.
 	leader  lead.Leader
 	in      decoder
+	arrived arrivals
 	acks    acker
 	broken  bool // after a framing error: replies are dropped
 	expires time.Time
@@ -104,6 +105,13 @@ func (c *serverConn) takeOver() {
 // goroutine no longer leads.
 func (c *serverConn) batch() (leading bool) {
 	for {
+		for c.in.pending() && c.server.Full() {
+			c.out.uncork() // finished replies must not wait for requests that cannot start
+			c.leader.Paused()
+			if !c.readAhead() {
+				break
+			}
+		}
 		body, ok, err := c.in.next()
 		if err == nil && !ok {
 			return true
@@ -137,11 +145,11 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 		c.out.uncork() // finished replies must not wait for requests that cannot start
 		c.leader.Paused()
 	}
-	// Counted before Receive: the reply may be sent before Receive returns.
+	// Counted before Deliver: the reply may be sent before Deliver returns.
 	if p.ID != nil && (p.Pattern != nil || p.Data != nil) {
 		c.open.Add(1)
 	}
-	in := c.server.Receive(c.ctx, p, c, c.peer)
+	in := c.server.Deliver(c.ctx, micro.Delivery{Packet: p, To: c, Peer: c.peer, Received: c.arrived.last(c.in.waiting())})
 	return in == nil || c.leader.Handle(in)
 }
 
@@ -174,12 +182,46 @@ func (c *serverConn) fill() error {
 	if err != nil {
 		return err
 	}
-	n, err := c.conn.Read(c.in.space())
-	c.in.filled(n)
+	n, err := c.read()
 	if n > 0 {
 		return nil
 	}
 	return err
+}
+
+func (c *serverConn) read() (n int, err error) {
+	waiting := c.in.waiting()
+	n, err = c.conn.Read(c.in.space())
+	c.in.filled(n)
+	if n > 0 {
+		c.arrived.add(time.Now(), n, waiting)
+	}
+	return n, err
+}
+
+// maxBacklog limits how much a connection reads ahead, in bytes, while the server is at its
+// limit of messages in flight.
+const maxBacklog = 256 << 10
+
+// readAhead reads up to maxBacklog until the server is below its limit. Messages that waited
+// in the operating system would have all of their time left when they are read. It returns
+// false if the connection has been closed.
+func (c *serverConn) readAhead() bool {
+	below := make(chan error, 1)
+	go func() {
+		err := c.server.AwaitRoom(c.ctx)
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // ends the read
+		below <- err
+	}()
+	for c.in.waiting() < maxBacklog {
+		if _, err := c.read(); err != nil {
+			break // fill returns it again if it is the connection's
+		}
+		c.acks.read(int(c.open.Load()))
+	}
+	err := <-below
+	c.in.timed = true // so that fill resets the deadline
+	return err == nil
 }
 
 // end closes the connection after a read error.

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // soon bounds the wait for events that must happen. It is long because the machine may
 // be busy.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 var (
 	echo  = micro.Cmd("echo")  // answers with its data
