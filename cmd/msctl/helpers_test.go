@@ -32,6 +32,7 @@ func helpers() map[string]func() {
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
 		"exitcode": wantExitCode,
+		"limited":  limited,
 		"waitfile": waitFile,
 		"readenv":  readEnv,
 		"expand":   expandFile,
@@ -52,17 +53,44 @@ func wantExitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exitcode CODE PROGRAM [ARG…]")
 	}
-	err := ts.Exec(args[1], args[2:]...)
-	code := "0"
-	if err != nil {
-		// Exec returns an error with the text of an *exec.ExitError: "exit status N".
-		var found bool
-		if code, found = strings.CutPrefix(err.Error(), "exit status "); !found {
-			ts.Fatalf("%s: %v", args[1], err)
-		}
-	}
-	if code != args[0] {
+	if code := codeOf(ts, args[1:]); code != args[0] {
 		ts.Fatalf("%s: exit code %s, want %s", strings.Join(args[1:], " "), code, args[0])
+	}
+}
+
+func codeOf(ts *testscript.TestScript, args []string) (code string) {
+	err := ts.Exec(args[0], args[1:]...)
+	if err == nil {
+		return "0"
+	}
+	// Exec returns an error with the text of an *exec.ExitError: "exit status N".
+	code, found := strings.CutPrefix(err.Error(), "exit status ")
+	if !found {
+		ts.Fatalf("%s: %v", args[0], err)
+	}
+	return code
+}
+
+// limited is `limited CODE REGEXP PROGRAM [ARG…]`. It runs the program with a short
+// duration in place of the argument LIMIT, and again with longer ones until the exit code
+// is CODE and its output matches REGEXP. It is for a timeout that is expected to pass, but
+// within which something else must happen first, which takes long on a busy machine.
+func limited(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || !slices.Contains(args, "LIMIT") {
+		ts.Fatalf("usage: limited CODE REGEXP PROGRAM [ARG…], with an argument LIMIT")
+	}
+	want, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	for limit := 250 * time.Millisecond; ; limit *= 4 {
+		command := slices.Clone(args[2:])
+		command[slices.Index(command, "LIMIT")] = limit.String()
+		code := codeOf(ts, command)
+		if code == args[0] && want.MatchString(ts.ReadFile("stdout")+ts.ReadFile("stderr")) {
+			return
+		}
+		if limit > 10*time.Second {
+			ts.Fatalf("%s: exit code %s, want %s, with a match for %s", strings.Join(command, " "), code, args[0], args[1])
+		}
 	}
 }
 

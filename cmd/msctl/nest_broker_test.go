@@ -56,6 +56,7 @@ func TestNestBehindBrokers(t *testing.T) {
 			for _, tt := range nestAnswers() {
 				tt.check(t, runSecretly(t, append(append([]string{"send"}, tt.args...), "-t", to)...))
 			}
+			checkNeverAnswered(t, runSecretly, to)
 			if got := runSecretly(t, "emit", "user.created", "id:=1", "-t", to); got != (result{}) {
 				t.Errorf("emit: %+v", got)
 			}
