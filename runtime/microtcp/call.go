@@ -24,7 +24,7 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 	if err != nil {
 		return unsent(err)
 	}
-	end, err := conn.request(ctx, req, call, now)
+	start, end, err := conn.request(ctx, req, call, now)
 	if err != nil {
 		call.Cancel()
 		return conn.sendError(ctx, err)
@@ -33,6 +33,9 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 	if err == nil {
 		conn.out.ack(end)
 		return nil
+	}
+	if errors.Is(err, micro.ErrConnectionLost) && conn.out.unsent(start) {
+		return errUnsent
 	}
 	err = conn.overdue(req, err)
 	var remote *micro.Error
@@ -51,12 +54,11 @@ func unsent(err error) error {
 	return err
 }
 
-// request writes the packet of a call. It returns the end of its frame in the connection's
-// stream. Errors are the writer's.
-func (c *clientConn) request(ctx context.Context, req *micro.Request, call *calls.Call, now time.Time) (end int64, err error) {
+// request writes the packet of a call. It returns the position of its frame in the
+// connection's stream. Errors are the writer's.
+func (c *clientConn) request(ctx context.Context, req *micro.Request, call *calls.Call, now time.Time) (start, end int64, err error) {
 	call.Packet = appendPacket(call.Packet, req, req.Pattern.JSON(), call.JSONID(), now)
-	_, end, err = c.send(ctx, req, call.Packet, now)
-	return end, err
+	return c.send(ctx, req, call.Packet, now)
 }
 
 // publish sends an event, and waits until the connection has accepted it.

@@ -24,7 +24,8 @@ type clientConn struct {
 	calls   calls.Table // closed when the connection ends
 
 	goingAway atomic.Bool // the server has asked its clients to leave
-	dead      atomic.Bool // the connection has ended
+	dead      atomic.Bool // the connection has ended, or nothing more can be written to it
+	cut       cut
 
 	part atomic.Pointer[partial] // of a frame that waits for the rest; nil for none
 	acks acker
@@ -33,7 +34,7 @@ type clientConn struct {
 func newClientConn(a *address, conn net.Conn) *clientConn {
 	c := &clientConn{address: a, conn: conn}
 	c.calls.SingleReplier = true
-	c.out = newWriter(conn, a.client.limits.maxSend, stallTimeout, c.fail)
+	c.out = newWriter(conn, a.client.limits.maxSend, stallTimeout, c.cannotWrite)
 	c.out.spawn = a.client.wg.Go
 	c.acks.init(conn)
 	return c
@@ -41,6 +42,13 @@ func newClientConn(a *address, conn net.Conn) *clientConn {
 
 // usable reports whether new calls may use the connection.
 func (c *clientConn) usable() bool { return !c.goingAway.Load() && !c.dead.Load() }
+
+// cannotWrite is called when writing has failed. The replies that have arrived are
+// delivered before the reader ends the connection.
+func (c *clientConn) cannotWrite(err error) {
+	c.dead.Store(true)
+	c.cut.make(c.conn, err)
+}
 
 // fail ends the connection. Every call that is pending on it gets err.
 func (c *clientConn) fail(err error) {
@@ -69,8 +77,9 @@ func (c *clientConn) serve() {
 func (c *clientConn) read() {
 	in := decoder{limit: c.address.client.limits.maxBuffer}
 	for {
-		if err := in.bound(c.conn, c.address.client.limits.incomplete); err != nil {
-			c.fail(err)
+		err := in.bound(c.conn, c.address.client.limits.incomplete, &c.cut)
+		if err != nil {
+			c.fail(c.ended(err, &in))
 			return
 		}
 		n, err := c.conn.Read(in.space())
@@ -101,6 +110,8 @@ func (c *clientConn) ended(err error, in *decoder) error {
 		part := in.partial()
 		c.calls.Ignore(part.head, part.lacks())
 		return fmt.Errorf("%w: %w: it %s", micro.ErrConnectionLost, micro.ErrBadReply, part.lacks())
+	case c.cut.reason() != nil: // it is why the peer has closed the connection, or must be given up
+		return c.cut.reason()
 	case errors.Is(err, io.EOF):
 		return micro.ErrConnectionLost
 	case errors.Is(err, os.ErrDeadlineExceeded): // set by bound, and by no other code

@@ -17,7 +17,10 @@ var errNoRoom = errors.New("the peer does not read")
 var errRefused = errors.New("the writer has ended")
 
 // offer is like add, but waits no longer than until deadline, or until ctx ends. It returns
-// the position of the frame in the connection's stream of bytes, for await.
+// the position of the frame in the connection's stream of bytes, for await and unsent. An
+// error means that the frame was certainly not sent. Without one, it may have been: then the
+// reader of the connection finds out how the message ends, because the peer may have replied
+// before it closed the connection.
 func (w *writer) offer(ctx context.Context, deadline time.Time, size int, build func(dst []byte) []byte) (start, end int64, err error) {
 	w.mu.Lock()
 	if w.crowd() && w.err == nil {
@@ -40,7 +43,11 @@ func (w *writer) offer(ctx context.Context, deadline time.Time, size int, build 
 		w.mu.Unlock()
 		return start, end, nil
 	case end-w.acked.Load() <= maxUnread:
-		return start, end, w.flushLocked(true)
+		_ = w.flushLocked(true) // it has reported the error to fail
+		if w.unsent(start) {
+			return 0, 0, errRefused
+		}
+		return start, end, nil
 	}
 	w.writing = true
 	// Subtle: spawn is called while mu is held. Once mu is released, the reader of the
@@ -48,6 +55,14 @@ func (w *writer) offer(ctx context.Context, deadline time.Time, size int, build 
 	w.spawn(w.writeRest)
 	w.mu.Unlock()
 	return start, end, nil
+}
+
+// unsent reports whether the writer has ended before the frame that starts at start was
+// passed to the connection, even in part.
+func (w *writer) unsent(start int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err != nil && start >= w.handed
 }
 
 // refuse makes later offers fail. Frames added before are still written.

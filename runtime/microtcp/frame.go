@@ -201,8 +201,17 @@ const (
 )
 
 // bound limits the time until the next byte of an incomplete frame, with the read deadline of
-// conn, which no other code sets. 0 means no limit.
-func (d *decoder) bound(conn net.Conn, incomplete time.Duration) error {
+// conn, which no other code sets, except for cuts. 0 means no limit.
+func (d *decoder) bound(conn net.Conn, incomplete time.Duration, c *cut) error {
+	err := d.setBound(conn, incomplete)
+	// Subtle: loaded last, because setBound may have replaced the deadline of the cut.
+	if made := c.made.Load(); made != nil {
+		return conn.SetReadDeadline(made.until)
+	}
+	return err
+}
+
+func (d *decoder) setBound(conn net.Conn, incomplete time.Duration) error {
 	switch {
 	case d.pending() && incomplete > 0:
 		d.timed = true

@@ -3,6 +3,7 @@ package microtcp
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"time"
 )
@@ -26,6 +27,7 @@ type FrameReader struct {
 	in         decoder
 	header     []byte // of the frame whose body is incomplete
 	acks       acker
+	cut        cut
 }
 
 // maxHeader is the largest number of bytes without a '#' that may be a header. A real
@@ -45,7 +47,7 @@ func NewFrameReader(conn net.Conn, incomplete time.Duration) *FrameReader {
 // before it. The error is the connection's: io.EOF at its end, and os.ErrDeadlineExceeded
 // if a frame was not completed in time.
 func (r *FrameReader) Fill() error {
-	if err := r.in.bound(r.conn, r.incomplete); err != nil {
+	if err := r.in.bound(r.conn, r.incomplete, &r.cut); err != nil {
 		return err
 	}
 	n, err := r.conn.Read(r.in.space())
@@ -55,6 +57,11 @@ func (r *FrameReader) Fill() error {
 	}
 	return err
 }
+
+// Finish limits how long Fill continues to wait, to one second. It is for a connection to
+// which nothing can be written any more: what the peer has sent can still be read. Any
+// goroutine may call it.
+func (r *FrameReader) Finish() { r.cut.make(r.conn, io.ErrClosedPipe) }
 
 // Next returns the next complete frame; ok is false if Fill must be called first. An error
 // means that the stream cannot be parsed; then only Rest may be called.

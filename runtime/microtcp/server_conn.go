@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ type serverConn struct {
 	draining atomic.Bool
 	open     atomic.Int64 // requests without a final reply
 	ended    atomic.Bool  // the peer has closed its half
+	cut      cut
 	idle     chan struct{}
 
 	// Owned by the leading goroutine.
@@ -60,16 +62,28 @@ func newServerConn(l *Listener, conn net.Conn) *serverConn {
 	c.leader.Init(&l.watch, c.takeOver)
 	c.in.limit = l.limits.maxBuffer
 	c.acks.init(conn)
-	c.out = newWriter(conn, l.limits.maxSend, stallTimeout, c.abort)
+	c.out = newWriter(conn, l.limits.maxSend, stallTimeout, c.cannotWrite)
 	c.ctx, c.cancel = context.WithCancel(l.server.Context())
 	return c
 }
 
-// abort closes the connection immediately.
-func (c *serverConn) abort(err error) {
-	if errors.Is(err, errSendBuffer) {
+// cannotWrite is called when writing has failed. A peer that does not read is disconnected.
+// Otherwise, the peer has closed the connection, and the messages that it sent before that
+// are handled.
+func (c *serverConn) cannotWrite(err error) {
+	switch {
+	case errors.Is(err, errSendBuffer):
 		c.listener.logPeer(slog.LevelWarn, "connection closed", c, err)
+		c.abort()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.abort()
+	default:
+		c.cut.make(c.conn, err)
 	}
+}
+
+// abort closes the connection immediately.
+func (c *serverConn) abort() {
 	c.out.close(net.ErrClosed)
 	c.cancel()
 	c.acks.stop()
@@ -177,7 +191,7 @@ func (c *serverConn) fill() error {
 	if c.broken {
 		err = c.conn.SetReadDeadline(c.expires)
 	} else {
-		err = c.in.bound(c.conn, c.listener.limits.incomplete)
+		err = c.in.bound(c.conn, c.listener.limits.incomplete, &c.cut)
 	}
 	if err != nil {
 		return err
@@ -232,7 +246,7 @@ func (c *serverConn) end(err error) {
 	case !errors.Is(err, net.ErrClosed):
 		c.listener.logPeer(slog.LevelDebug, "connection ended", c, err)
 	}
-	c.abort(net.ErrClosed)
+	c.abort()
 	c.listener.gone(c)
 }
 
@@ -283,7 +297,7 @@ func wideBytes(b []byte) int { return len(b) - utf16Len(b) }
 // arrive after goAwayGrace. Our own clients understand the request, and close the
 // connection when they have received all replies.
 func (c *serverConn) goAway(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
+	stop := context.AfterFunc(ctx, c.abort)
 	defer stop()
 	c.open.Add(1)                                                          // Respond subtracts it
 	_ = c.Respond(c.ctx, wire.Reply{ID: []byte(goAwayID), Disposed: true}) // the peer may have left already
@@ -293,14 +307,14 @@ func (c *serverConn) goAway(ctx context.Context) {
 
 // finish closes the connection when all replies have been written.
 func (c *serverConn) finish(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { c.abort(ctx.Err()) })
+	stop := context.AfterFunc(ctx, c.abort)
 	defer stop()
 	c.out.settled()
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		// Closing both halves at once could discard replies the peer has not read yet.
 		c.awaitEnd(ctx, lingerTimeout)
 	}
-	c.abort(net.ErrClosed)
+	c.abort()
 }
 
 // awaitEnd waits until the connection is closed, for at most d.

@@ -17,7 +17,7 @@ type writer struct {
 	limit int           // maxSendBufferSize in bytes; 0 means no limit
 	high  int           // bytes in the buffer above which producers wait
 	stall time.Duration // a write without progress fails after this time
-	fail  func(error)   // ends the connection; called without holding mu
+	fail  func(error)   // receives why nothing more can be written; called without holding mu
 	spawn func(func())  // runs a write that may block on another goroutine; may be nil
 
 	acked   atomic.Int64 // bytes the peer has certainly read, because it has replied to them
@@ -33,7 +33,7 @@ type writer struct {
 	muted    bool       // nothing more is sent
 	refused  bool       // a client accepts no more frames
 	err      error
-	handed   int64     // total bytes passed to Write
+	handed   int64     // total bytes passed to Write; after it has failed, equal to taken
 	taken    int64     // total bytes that Write has accepted
 	deadline time.Time // the connection's write deadline
 }
@@ -155,14 +155,16 @@ func (w *writer) flushLocked(yield bool) error {
 		w.inWrite = len(out)
 		w.handed += int64(len(out))
 		w.mu.Unlock()
-		err := w.write(out)
+		n, err := w.write(out)
 		w.mu.Lock()
 		w.inWrite = 0
 		w.spare = out
-		if err == nil {
-			w.taken += int64(len(out))
-		} else if w.err == nil {
-			w.err = err
+		w.taken += int64(n)
+		if err != nil {
+			w.handed = w.taken
+			if w.err == nil {
+				w.err = err
+			}
 		}
 		w.room.Broadcast()
 	}
@@ -200,22 +202,22 @@ func (w *writer) shrink() {
 	}
 }
 
-// write writes out to the connection. Only the goroutine that has set writing calls it.
-func (w *writer) write(out []byte) error {
-	for len(out) > 0 {
+// write writes out to the connection, and returns how many bytes the connection has
+// accepted. Only the goroutine that has set writing calls it.
+func (w *writer) write(out []byte) (accepted int, err error) {
+	for accepted < len(out) {
 		if now := time.Now(); w.stall > 0 && w.deadline.Sub(now) < w.stall {
 			w.deadline = now.Add(w.stall + time.Second) // with a margin, so that not every write sets it
 			if err := w.conn.SetWriteDeadline(w.deadline); err != nil {
-				return err
+				return accepted, err
 			}
 		}
-		n := min(len(out), oneWrite)
-		if _, err := w.conn.Write(out[:n]); err != nil {
-			return err
+		n, err := w.conn.Write(out[accepted:min(len(out), accepted+oneWrite)])
+		if accepted += n; err != nil {
+			return accepted, err
 		}
-		out = out[n:]
 	}
-	return nil
+	return accepted, nil
 }
 
 // cork holds back the frames added from now on until uncork.
