@@ -201,7 +201,7 @@ func (l *Listener) adopt(raw net.Conn, slots chan struct{}) {
 	l.conns[c] = struct{}{}
 	l.wg.Add(1) // until gone
 	l.mu.Unlock()
-	go c.lead()
+	go c.serve()
 }
 
 // gone removes a closed connection.

@@ -52,7 +52,8 @@ type dialOption func(*Client)
 func (f dialOption) applyDial(c *Client) { f(c) }
 
 // WithTLS encrypts connections from the first byte. For mutual TLS, set ClientAuth and
-// ClientCAs in a listener's config, and Certificates in a client's.
+// ClientCAs in a listener's config, and Certificates in a client's. A listener's peer must
+// complete the handshake within 10 s; a client's dial timeout includes it.
 func WithTLS(config *tls.Config) Option {
 	return limitOption(func(l *limits) { l.tls = config })
 }

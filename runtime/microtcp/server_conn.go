@@ -2,7 +2,9 @@ package microtcp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -28,6 +30,7 @@ type serverConn struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
 
+	shaking  atomic.Bool // the TLS handshake is not complete
 	draining atomic.Bool
 	open     atomic.Int64 // requests without a final reply
 	ended    atomic.Bool  // the peer has closed its half
@@ -53,6 +56,9 @@ const (
 	refusal = `{"status":503,"message":"the service is shutting down: the message was not handled"}`
 	// brokenGrace is how long a connection is still read after a framing error.
 	brokenGrace = 30 * time.Second
+	// handshakeTimeout limits the TLS handshake: a connection that has not completed it
+	// occupies a place of the connection limit.
+	handshakeTimeout = 10 * time.Second
 	// stallTimeout limits how long a write may make no progress.
 	stallTimeout = 30 * time.Second
 )
@@ -64,6 +70,8 @@ func newServerConn(l *Listener, conn net.Conn) *serverConn {
 	c.acks.init(conn)
 	c.out = newWriter(conn, l.limits.maxSend, stallTimeout, c.cannotWrite)
 	c.ctx, c.cancel = context.WithCancel(l.server.Context())
+	_, secure := conn.(*tls.Conn)
+	c.shaking.Store(secure)
 	return c
 }
 
@@ -80,6 +88,21 @@ func (c *serverConn) cannotWrite(err error) {
 	default:
 		c.cut.make(c.conn, err)
 	}
+}
+
+// serve completes the TLS handshake, if any, and leads the connection.
+func (c *serverConn) serve() {
+	if conn, ok := c.conn.(*tls.Conn); ok {
+		ctx, cancel := context.WithTimeout(c.ctx, handshakeTimeout)
+		err := conn.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			c.end(fmt.Errorf("TLS handshake: %w", err))
+			return
+		}
+		c.shaking.Store(false)
+	}
+	c.lead()
 }
 
 // abort closes the connection immediately.
@@ -297,6 +320,10 @@ func wideBytes(b []byte) int { return len(b) - utf16Len(b) }
 // arrive after goAwayGrace. Our own clients understand the request, and close the
 // connection when they have received all replies.
 func (c *serverConn) goAway(ctx context.Context) {
+	if c.shaking.Load() {
+		c.abort() // the peer cannot have sent anything
+		return
+	}
 	stop := context.AfterFunc(ctx, c.abort)
 	defer stop()
 	c.open.Add(1)                                                          // Respond subtracts it

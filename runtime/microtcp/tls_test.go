@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/msctl/msctl/internal/test/testenv"
@@ -97,5 +100,51 @@ func TestTLSDrain(t *testing.T) {
 	r.end(t)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the drain took %v", took)
+	}
+}
+
+// TestSilentHandshake checks that a peer that does not complete the TLS handshake is
+// disconnected after a while, and at once by a server that stops.
+func TestSilentHandshake(t *testing.T) {
+	config := testenv.NewCertificates(t).Server()
+	for _, c := range []struct {
+		name string
+		sent string
+		stop bool
+		want time.Duration
+	}{
+		{"sends nothing", "", false, handshakeTimeout},
+		{"stops in the middle", "\x16\x03\x01\x02\x00", false, handshakeTimeout},
+		{"sends something else", "24#{\"pattern\":\"x\",\"data\":1}", false, 0},
+		{"nothing to a stopping server", "", true, 0},
+		{"half of it to a stopping server", "\x16\x03\x01\x02\x00", true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := Listen("in memory", WithTLS(config))
+				l.server = quietServer()
+				ours, theirs := net.Pipe()
+				defer func() { _ = theirs.Close() }()
+				slots := make(chan struct{}, 1)
+				slots <- struct{}{}
+				stopWatch := l.watch.Start()
+				defer stopWatch()
+				began := time.Now()
+				l.adopt(ours, slots)
+				if _, err := theirs.Write([]byte(c.sent)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if c.stop {
+					go l.drain()
+				}
+				_, _ = io.Copy(io.Discard, theirs)
+				slots <- struct{}{} // its place is free
+				if took := time.Since(began); took != c.want {
+					t.Errorf("the connection was closed after %v, want %v", took, c.want)
+				}
+				l.wg.Wait()
+			})
+		})
 	}
 }
