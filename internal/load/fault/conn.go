@@ -8,6 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
+
+	"github.com/msctl/msctl/runtime/microtcp"
 )
 
 // direction is a direction of a connection.
@@ -20,12 +23,14 @@ const (
 )
 
 // conn is a client's connection together with its connection to the service. Two
-// goroutines read it, one for each direction; the first to end it ends both.
+// goroutines read it, one for each direction. What one side has sent before it closed
+// its connection is delivered to the other side first.
 type conn struct {
 	proxy           *Proxy
 	client, service net.Conn
 	up, down        *pipe
 	ended           sync.Once
+	wasReset        atomic.Bool // a side has reset its connection, which writing to it has shown
 
 	watch   atomic.Bool // replies must be inspected: answers is not empty, or copies were sent
 	copied  atomic.Bool // a Duplicate has sent a copy
@@ -49,6 +54,7 @@ func newConn(p *Proxy, client, service net.Conn) *conn {
 	c := &conn{proxy: p, client: client, service: service, answers: map[string]answer{}}
 	c.up = newPipe(c, toService, client, service)
 	c.down = newPipe(c, toClient, service, client)
+	c.up.other, c.down.other = c.down, c.up
 	return c
 }
 
@@ -58,7 +64,7 @@ func (c *conn) run() {
 	pumps.Go(c.up.run)
 	pumps.Go(c.down.run)
 	pumps.Wait()
-	c.end(false)
+	c.end(c.wasReset.Load())
 	c.up.queue.wg.Wait()
 	c.down.queue.wg.Wait()
 }
@@ -139,6 +145,8 @@ type pipe struct {
 	conn     *conn
 	to       direction
 	src, dst net.Conn
+	in       *microtcp.FrameReader // reads src, except with Raw
+	other    *pipe                 // the other direction
 	queue    *queue
 
 	out     []byte    // written at the end of the batch
@@ -148,35 +156,73 @@ type pipe struct {
 }
 
 func newPipe(c *conn, to direction, src, dst net.Conn) *pipe {
-	return &pipe{conn: c, to: to, src: src, dst: dst, queue: newQueue(dst, c.end), routes: map[string]string{}}
+	p := &pipe{conn: c, to: to, src: src, dst: dst, routes: map[string]string{}}
+	if !c.proxy.options.Raw {
+		p.in = microtcp.NewFrameReader(src, c.proxy.options.Incomplete)
+	}
+	p.queue = newQueue(dst, c.end, func(err error) {
+		p.cannotWrite(err)
+		p.finish()
+	})
+	return p
 }
 
 // run passes on bytes until the source ends its stream. Then it delivers everything
 // and ends the stream to the destination.
 func (p *pipe) run() {
 	pump := p.pumpFrames
-	if p.conn.proxy.options.Raw {
+	if p.in == nil {
 		pump = p.pumpBytes
 	}
 	err := pump()
-	if errors.Is(err, io.EOF) {
+	if unwritten := (*writeError)(nil); errors.As(err, &unwritten) {
+		p.cannotWrite(err)
+		return
+	}
+	if !errors.Is(err, errEnded) {
 		p.release()
-		err = p.flush()
-		p.queue.drain()
-		if err == nil && closeWrite(p.dst) == nil {
-			return
+		if p.flush() == nil {
+			p.queue.drain()
 		}
 	}
-	p.conn.end(wasReset(err))
+	if errors.Is(err, io.EOF) && closeWrite(p.dst) == nil {
+		return
+	}
+	p.conn.end(wasReset(err) || p.conn.wasReset.Load())
+}
+
+// writeError means that the destination takes no more bytes.
+type writeError struct{ error }
+
+func (e *writeError) Unwrap() error { return e.error }
+
+// cannotWrite ends one direction because its destination has closed its connection. What
+// the destination sent before that is still delivered.
+func (p *pipe) cannotWrite(err error) {
+	if wasReset(err) {
+		p.conn.wasReset.Store(true)
+	}
+	p.queue.close()
+	p.other.finish()
+}
+
+// lastReads limits how long a side is read that takes no more bytes.
+const lastReads = time.Second
+
+// finish limits how long the source is still read.
+func (p *pipe) finish() {
+	if p.in != nil {
+		p.in.Finish()
+	} else {
+		_ = p.src.SetReadDeadline(time.Now().Add(lastReads)) // fails if it has ended
+	}
 }
 
 // flush writes the buffered bytes.
 func (p *pipe) flush() error {
 	if len(p.answers) > 0 {
-		_, err := p.src.Write(p.answers)
-		if p.answers = p.answers[:0]; err != nil {
-			return err
-		}
+		_, _ = p.src.Write(p.answers) // without a client, what it has sent is still delivered
+		p.answers = p.answers[:0]
 	}
 	if len(p.out) == 0 {
 		return nil
@@ -185,5 +231,8 @@ func (p *pipe) flush() error {
 	if p.out = p.out[:0]; cap(p.out) > 4*maxWritten {
 		p.out = nil
 	}
-	return err
+	if err != nil {
+		return &writeError{err}
+	}
+	return nil
 }

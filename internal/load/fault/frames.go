@@ -17,18 +17,17 @@ var errEnded = errors.New("the connection was ended by a fault")
 // pumpFrames passes on messages until the stream ends. After bytes that are not a
 // frame, it passes on everything unchanged.
 func (p *pipe) pumpFrames() error {
-	in := microtcp.NewFrameReader(p.src, p.conn.proxy.options.Incomplete)
 	frames := true
 	for {
-		err := in.Fill()
+		err := p.in.Fill()
 		if frames {
 			var problem error
-			if frames, problem = p.batch(in); problem != nil {
+			if frames, problem = p.batch(p.in); problem != nil {
 				return problem
 			}
 		}
 		if !frames || err != nil {
-			if problem := p.plain(in.Rest()); problem != nil {
+			if problem := p.plain(p.in.Rest()); problem != nil {
 				return problem
 			}
 		}

@@ -209,6 +209,78 @@ func TestEndsArePassedOn(t *testing.T) {
 	}
 }
 
+// TestRepliesPrecedeAReset checks that the replies of a service reach the client although
+// the service resets the connection, and more messages of the client cannot be passed on.
+func TestRepliesPrecedeAReset(t *testing.T) {
+	for _, o := range []Options{{}, {Raw: true}} {
+		for range 20 {
+			far, near := pair(t, o)
+			near.send(event(1))
+			if _, err := io.ReadFull(far, make([]byte, len("31#"+event(1)))); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = far.Write(microtcp.AppendFrame(nil, []byte(answered(1))))
+			reset(far)
+			for range 3 { // one of them finds out that the service has gone
+				_, _ = near.Write(microtcp.AppendFrame(nil, []byte(event(2))))
+			}
+			if got := near.next(); got != answered(1) {
+				t.Fatalf("raw %t: got %s", o.Raw, got)
+			}
+			if got := near.next(); got == answered(1) {
+				t.Fatalf("raw %t: got %s twice", o.Raw, got)
+			}
+			_ = near.Close()
+		}
+	}
+}
+
+// TestMessagesPrecedeAReset checks that the messages of a client reach the service although
+// the client resets the connection, and replies cannot be passed on.
+func TestMessagesPrecedeAReset(t *testing.T) {
+	for _, o := range []Options{{}, {Raw: true}} {
+		for range 20 {
+			far, near := pair(t, o)
+			const events = 100
+			var want []byte
+			for i := range events {
+				want = microtcp.AppendFrame(want, []byte(event(i)))
+			}
+			if _, err := near.Write(want); err != nil {
+				t.Fatal(err)
+			}
+			reset(near.Conn)
+			for range 3 {
+				_, _ = far.Write(microtcp.AppendFrame(nil, []byte(answered(1))))
+			}
+			_ = far.SetReadDeadline(time.Now().Add(soon))
+			if got, _ := io.ReadAll(far); string(got) != string(want) { // the error is the reset
+				t.Fatalf("raw %t: got %d bytes, want %d", o.Raw, len(got), len(want))
+			}
+			_ = far.Close()
+		}
+	}
+}
+
+// pair returns the two ends of a connection through a proxy.
+func pair(t *testing.T, o Options) (far *net.TCPConn, near *frameConn) {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	o.Target = []string{l.Addr().String()}
+	p := before(t, nil, o)
+	near = dial(t, p.Addr())
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn.(*net.TCPConn), near
+}
+
 // TestDelayedMessagesPrecedeTheEnd checks that delayed messages are delivered although
 // the client has ended its stream.
 func TestDelayedMessagesPrecedeTheEnd(t *testing.T) {

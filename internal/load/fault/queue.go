@@ -28,8 +28,9 @@ const (
 // queue holds parcels until they are due and then writes them. Its goroutine, the
 // scheduler, starts with the first parcel and ends with close.
 type queue struct {
-	dst net.Conn
-	end func(hard bool) // ends the connection; called without mu
+	dst  net.Conn
+	end  func(hard bool) // ends the connection; called without mu
+	fail func(error)     // receives why writing failed; called without mu
 
 	held atomic.Int64 // parcels in the heap and in the current write
 
@@ -45,8 +46,8 @@ type queue struct {
 	wg      sync.WaitGroup
 }
 
-func newQueue(dst net.Conn, end func(hard bool)) *queue {
-	q := &queue{dst: dst, end: end, wake: make(chan struct{}, 1)}
+func newQueue(dst net.Conn, end func(hard bool), fail func(error)) *queue {
+	q := &queue{dst: dst, end: end, fail: fail, wake: make(chan struct{}, 1)}
 	q.change.L = &q.mu
 	return q
 }
@@ -164,8 +165,12 @@ func (q *queue) run() {
 		}
 		_, err := q.dst.Write(b.out)
 		q.written()
-		if err != nil || b.cut {
+		switch {
+		case b.cut:
 			q.end(false)
+			return
+		case err != nil:
+			q.fail(err)
 			return
 		}
 		if cap(b.out) > 4*maxWritten {

@@ -49,8 +49,10 @@ func (p *pipe) chunk(b []byte, last *time.Time) error {
 		return nil
 	}
 	if one.due.IsZero() && !one.cut && p.queue.empty() {
-		_, err := p.dst.Write(b)
-		return err
+		if _, err := p.dst.Write(b); err != nil {
+			return &writeError{err}
+		}
+		return nil
 	}
 	one.due = later(later(one.due, time.Now()), *last)
 	*last = one.due

@@ -35,7 +35,7 @@ type pool struct {
 
 // maxTrusted is how long a connection may be idle before it is checked whether the
 // server has closed it.
-const maxTrusted = 100 * time.Millisecond
+const maxTrusted = time.Millisecond
 
 // errDialTimeout means that a connection took too long although the request's deadline
 // had not passed.

@@ -217,11 +217,39 @@ func (c *Conn) send(ctx context.Context, req *micro.Request) (res response, rele
 func (c *Conn) roundTrip(l *link, req *micro.Request) (got response, reusable bool, err error) {
 	l.out = c.appendRequest(l.out[:0], req)
 	if _, err := l.conn.Write(l.out); err != nil {
-		return got, false, err
+		got, early := c.early(l, req, err)
+		if !early {
+			return got, false, err
+		}
+		return got, false, nil
 	}
 	if req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(time.Now(), req.Data)
 	}
+	return c.read(l)
+}
+
+// lastReads limits how long a response is awaited after writing the request has failed. A
+// connection that the server has closed ends at once.
+const lastReads = time.Second
+
+// early reads the response that a server has sent before it closed the connection without
+// reading the whole request, such as one with the status 413. failure is why writing failed.
+func (c *Conn) early(l *link, req *micro.Request, failure error) (got response, ok bool) {
+	if errors.Is(failure, os.ErrDeadlineExceeded) {
+		return got, false
+	}
+	until := time.Now().Add(lastReads)
+	if !req.Deadline.IsZero() && req.Deadline.Before(until) {
+		until = req.Deadline
+	}
+	_ = l.conn.SetDeadline(until) // fails on a closed connection, as reading does
+	got, _, err := c.read(l)
+	return got, err == nil
+}
+
+// read reads a response.
+func (c *Conn) read(l *link) (got response, reusable bool, err error) {
 	if _, err := l.in.Peek(1); err != nil { // distinguishes no response from an incomplete one
 		return got, false, err
 	}

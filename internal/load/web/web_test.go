@@ -385,3 +385,39 @@ func TestDialErrors(t *testing.T) {
 		t.Error("an event was sent over HTTP")
 	}
 }
+
+// TestResponseBeforeTheRequest checks that a response is read although the server closes the
+// connection without reading the whole request, so that writing it fails.
+func TestResponseBeforeTheRequest(t *testing.T) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, 100))
+			_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 13\r\n\r\n{\"message\":1}")
+			_ = conn.Close() // with a reset, because not all has been read
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-ended
+	})
+	data := []byte(`"` + strings.Repeat("x", 16<<20) + `"`)
+	for range 20 {
+		c := dial(t, "http://"+l.Addr().String(), web.Options{Method: http.MethodPost})
+		_, err := exchange(t, c, &micro.Request{Data: data})
+		var remote *micro.Error
+		if !errors.As(err, &remote) || remote.Status != http.StatusRequestEntityTooLarge {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
