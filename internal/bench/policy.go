@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,24 @@ func (s *Spec) ClientPolicy() *policy.Policy {
 		}
 	}
 	return preset.With(options...)
+}
+
+// checkHedge rejects a hedge that is never sent, because attempts end before it is due. In
+// a sweep of such settings it may be sent in other runs; the descriptions of the policies
+// say where it is not.
+func (s *Spec) checkHedge() error {
+	for _, axis := range s.Trials.Axes {
+		if slices.Contains([]string{"hedge", "timeout", "deadline", "policy"}, axis.Name) {
+			return nil
+		}
+	}
+	settings := s.ClientPolicy().Settings()
+	limit, what := policytext.HedgeLimit(settings)
+	if delay := settings.Hedge.Delay; limit > 0 && delay >= limit && !s.Trials.Collapse {
+		err := s.Usagef([]string{"hedge", what}, "--hedge %s is never sent: the %s of the policy is %s", policytext.FormatHedge(settings.Hedge), what, limit)
+		return exit.WithHint(err, "use a shorter --hedge, or a quantile such as p95")
+	}
+	return nil
 }
 
 // underPolicy returns a copy of the Spec with a suggested policy.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -21,7 +22,7 @@ func TestClientPolicy(t *testing.T) {
 		"--policy naive --retries 1":        "timeout 1s, 1 retry at once",
 		"--policy nest":                     "timeout 5s, 2 retries 1s apart on any error",
 		"--policy backoff":                  "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
-		"--policy backoff --jitter none --retry-delay 7s":    "timeout 1s, 3 retries 7s to 7s apart",
+		"--policy backoff --jitter none --retry-delay 7s":    "timeout 1s, 3 retries 7s apart",
 		"--policy backoff --backoff constant":                "timeout 1s, 3 retries 100ms apart with full jitter",
 		"--policy budget --budget 5%":                        "timeout 1s, 3 retries 100ms to 5s apart with full jitter, budget 5%",
 		"--policy budget --budget none":                      "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
@@ -44,6 +45,33 @@ func TestClientPolicy(t *testing.T) {
 			t.Errorf("%s: %v", flags, err)
 		} else if got := policytext.Describe(s.ClientPolicy().Settings()); got != want {
 			t.Errorf("%s: %s, want %s", flags, got, want)
+		}
+	}
+}
+
+// TestHedgeThatIsNeverSent checks that a hedge is rejected if attempts end before it is due,
+// but not in a sweep in which other runs may send it.
+func TestHedgeThatIsNeverSent(t *testing.T) {
+	cases := map[string]string{
+		"--hedge 2s --timeout 1s":                     "--hedge 2s is never sent: the timeout of the policy is 1s",
+		"--hedge 1s,max=2 --policy naive":             "--hedge 1s,max=2 is never sent: the timeout of the policy is 1s",
+		"--hedge 900ms --deadline 500ms":              "--hedge 900ms is never sent: the deadline of the policy is 500ms",
+		"--hedge 2s --timeout 1s --sweep retries=0,1": "--hedge 2s is never sent: the timeout of the policy is 1s",
+		"--hedge 900ms --timeout 1s":                  "",
+		"--hedge p95 --timeout 1ms":                   "",
+		"--hedge none --timeout 1ms":                  "",
+		"--hedge 2s --sweep timeout=1s,3s":            "",
+		"--sweep hedge=500ms,2s --timeout 1s":         "",
+		"--hedge 2s --sweep policy=naive,nest":        "",
+	}
+	for flags, want := range cases {
+		s, err := specOf(t, strings.Fields(flags)...)
+		if err != nil {
+			t.Fatalf("%s: %v", flags, err)
+		}
+		err = s.checkHedge()
+		if text := fmt.Sprint(err); want == "" && err != nil || want != "" && (text != want || exit.Code(err) != exit.Usage) {
+			t.Errorf("%s: %v, want %q", flags, err, want)
 		}
 	}
 }

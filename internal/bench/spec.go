@@ -163,7 +163,7 @@ func (s *Spec) single() *Spec {
 // nothing has been sent.
 func (s *Spec) Check(stdin io.Reader) error {
 	for _, check := range []func() error{
-		s.checkLoad, s.checkTrials, s.checkOutputs, func() error { return s.readMessages(stdin) }, s.checkThresholds, s.checkSweep,
+		s.checkLoad, s.checkTrials, s.checkHedge, s.checkOutputs, func() error { return s.readMessages(stdin) }, s.checkThresholds, s.checkSweep,
 	} {
 		if err := check(); err != nil {
 			return err

@@ -221,6 +221,8 @@ func (m *messenger) print(raw json.RawMessage, unexpected *error) error {
 func (m *messenger) explain(ctx context.Context, err error) error {
 	var remote *micro.Error
 	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return context.Cause(ctx) // during the delay before a retry, the error wraps that of the last attempt, too
 	case errors.Is(err, micro.ErrNoHandler):
 		return m.withHandlers(ctx, exit.WithText(err, fmt.Sprintf("%s has no handler for %s", m.target.Name(), m.o.pattern)))
 	case errors.Is(err, micro.ErrNotServed) && m.target.Shared():

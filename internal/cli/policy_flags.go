@@ -83,9 +83,7 @@ func (f *policyFlags) options(s *term.IO, verbose bool, attempts *int) []micro.C
 				s.Notef("%s", s.ErrPalette().Warn(fmt.Sprintf("attempt %d failed: %s; retrying in %s", a.Number, visible.Line(exit.Text(s.Secrets(), a.Err)), term.Duration(a.Delay))))
 			}
 		}}))
-	// The policy bounds every attempt. The client's own timeout must not end a call
-	// before the policy does, not even on a busy machine whose timers are late.
-	return []micro.ClientOption{p, micro.WithTimeout(p.Longest() + p.Longest()/10 + time.Second)}
+	return []micro.ClientOption{p}
 }
 
 // growth returns the backoff.

@@ -122,11 +122,8 @@ func (r *Run) hooks() policy.Hooks {
 func stamp(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		c := callOf(ctx)
-		if pairs := c.message.Metadata; len(pairs) > 0 {
-			req.Metadata = req.Metadata.Clone() // an earlier attempt may still be reading it
-			for _, p := range pairs {
-				req.Metadata.Set(p.Key, p.Value(c.nth, req))
-			}
+		for _, p := range c.message.Metadata {
+			req.Metadata.Set(p.Key, p.Value(c.nth, req))
 		}
 		return next(ctx, req, reply)
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/msctl/msctl/runtime/policy"
 )
@@ -22,7 +23,7 @@ func Describe(s policy.Settings) string {
 	parts = append(parts, describeRetries(s))
 	hedged := s.Hedge != (policy.Hedge{})
 	if hedged {
-		parts = append(parts, "hedge "+FormatHedge(s.Hedge))
+		parts = append(parts, "hedge "+FormatHedge(s.Hedge)+impossible(s))
 	}
 	if (s.Retries > 0 || hedged) && s.Budget != (policy.Budget{}) {
 		parts = append(parts, "budget "+FormatBudget(s.Budget))
@@ -41,11 +42,11 @@ func describeRetries(s policy.Settings) string {
 	if s.Retries == 0 {
 		return "no retries"
 	}
-	text := "1 retry "
+	text, backoff := "1 retry ", policy.Constant(s.Backoff.Before(1))
 	if s.Retries > 1 {
-		text = strconv.Itoa(s.Retries) + " retries "
+		text, backoff = strconv.Itoa(s.Retries)+" retries ", s.Backoff
 	}
-	text += describeBackoff(s.Backoff)
+	text += describeBackoff(backoff)
 	if s.Jitter != policy.NoJitter && s.Backoff.Delay > 0 {
 		text += fmt.Sprintf(" with %s jitter", s.Jitter)
 	}
@@ -58,16 +59,44 @@ func describeRetries(s policy.Settings) string {
 	return text + " on " + s.RetryOn
 }
 
+// describeBackoff describes the delays. Those that double do not state their factor if
+// they state where they end.
 func describeBackoff(b policy.Backoff) string {
+	first := b.Before(1)
 	switch {
-	case b.Delay <= 0:
+	case first == 0:
 		return "at once"
-	case b.Factor <= 1:
-		return b.Delay.String() + " apart"
-	case b.Max > 0:
-		return b.Delay.String() + " to " + b.Max.String() + " apart"
+	case first == b.Before(2):
+		return first.String() + " apart"
 	}
-	return b.Delay.String() + " apart and doubling"
+	text := first.String()
+	if b.Max > 0 {
+		text += " to " + b.Max.String()
+	}
+	switch {
+	case b.Factor != 2:
+		return text + " apart and growing by a factor of " + strconv.FormatFloat(b.Factor, 'g', -1, 64)
+	case b.Max > 0:
+		return text + " apart"
+	}
+	return text + " apart and doubling"
+}
+
+// impossible returns a remark if the policy ends every attempt before its hedge is due.
+func impossible(s policy.Settings) string {
+	if limit, what := HedgeLimit(s); limit > 0 && s.Hedge.Delay >= limit {
+		return fmt.Sprintf(" (never sent: the %s is %s)", what, limit)
+	}
+	return ""
+}
+
+// HedgeLimit returns the setting of a policy before which a hedge must be due, with its
+// name, or 0 if there is none.
+func HedgeLimit(s policy.Settings) (limit time.Duration, what string) {
+	if s.Deadline > 0 && (s.Timeout == 0 || s.Deadline < s.Timeout) {
+		return s.Deadline, "deadline"
+	}
+	return s.Timeout, "timeout"
 }
 
 // FormatBudget returns the text that [ParseBudget] reads: 20%+10/s.

@@ -35,10 +35,30 @@ func TestDescribe(t *testing.T) {
 	for b, want := range map[policy.Backoff]string{
 		{}: "at once", policy.Constant(-1): "at once", policy.Constant(time.Second): "1s apart",
 		policy.Exponential(100*ms, 300*ms): "100ms to 300ms apart", policy.Exponential(100*ms, 0): "100ms apart and doubling",
-		{Delay: 10 * ms, Factor: 0.5}: "10ms apart",
+		{Delay: 10 * ms, Factor: 0.5}:                   "10ms apart",
+		{Delay: 10 * ms, Factor: 3}:                     "10ms apart and growing by a factor of 3",
+		{Delay: 10 * ms, Factor: 1.5, Max: time.Second}: "10ms to 1s apart and growing by a factor of 1.5",
+		policy.Exponential(2*time.Second, time.Second):  "1s apart", policy.Exponential(time.Second, time.Second): "1s apart",
+		{Delay: 2 * time.Second, Factor: 1, Max: time.Second}: "1s apart",
 	} {
 		if got := describeBackoff(b); got != want {
 			t.Errorf("%+v: %q, want %q", b, got, want)
+		}
+	}
+	once := policy.New(policy.WithRetries(1), policy.WithBackoff(policy.Exponential(50*ms, time.Second))).Settings()
+	if got := Describe(once); got != "no timeout, 1 retry 50ms apart" {
+		t.Error(got)
+	}
+	for want, opts := range map[string][]policy.Option{
+		"timeout 1s, no retries, hedge 2s (never sent: the timeout is 1s)":               {policy.WithTimeout(time.Second)},
+		"timeout 2s, no retries, hedge 2s (never sent: the timeout is 2s)":               {policy.WithTimeout(2 * time.Second)},
+		"timeout 3s, no retries, hedge 2s":                                               {policy.WithTimeout(3 * time.Second)},
+		"no timeout, no retries, hedge 2s (never sent: the deadline is 1s), deadline 1s": {policy.WithDeadline(time.Second)},
+		"timeout 5s, no retries, hedge 2s (never sent: the deadline is 1s), deadline 1s": {policy.WithTimeout(5 * time.Second), policy.WithDeadline(time.Second)},
+		"no timeout, no retries, hedge 2s":                                               nil,
+	} {
+		if got := Describe(policy.New(append(opts, policy.WithHedge(policy.Hedge{Delay: 2 * time.Second}))...).Settings()); got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
 		}
 	}
 	hedged := policy.New(policy.WithTimeout(time.Second), policy.WithHedge(policy.Hedge{Delay: 50 * ms}), policy.WithBudget(0.1, 0))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/policy"
 )
 
 const runtimePath = "github.com/msctl/msctl/runtime/"
@@ -28,10 +29,7 @@ func (g *goProgram) printf(format string, args ...any) { fmt.Fprintf(&g.body, fo
 func goCode(c Call) (string, error) {
 	g := &goProgram{imports: map[string]bool{}}
 	g.use("context", "encoding/json", "log", "time", runtimePath+"micro")
-	longest := c.Policy.Timeout
-	for retry := range c.Policy.Retries {
-		longest += c.Policy.Timeout + c.Policy.Backoff.Before(retry+1)
-	}
+	longest := policy.New(policy.WithTimeout(c.Policy.Timeout), policy.WithRetries(c.Policy.Retries), policy.WithBackoff(c.Policy.Backoff)).Longest()
 	g.printf("ctx, cancel := context.WithTimeout(context.Background(), %s)\ndefer cancel()\n", goDuration(longest))
 	g.client(c)
 	pattern := g.pattern(c.Pattern)

@@ -64,6 +64,8 @@ func (p *problem) body() []byte {
 func problemOf(ctx context.Context, err error) *problem {
 	var remote *micro.Error
 	switch {
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // first, because it may wrap the error of an earlier attempt
+		return newProblem(statusClientGone, "Client closed request")
 	case errors.Is(err, micro.ErrNoHandler):
 		return newProblem(http.StatusNotImplemented, "The service does not handle this message").because(err)
 	case errors.As(err, &remote) && remote.Status == 0 && timeIsUp(ctx):
@@ -76,8 +78,6 @@ func problemOf(ctx context.Context, err error) *problem {
 		return newProblem(http.StatusServiceUnavailable, "The service is not available").because(err)
 	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return lateProblem(err)
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return newProblem(statusClientGone, "Client closed request")
 	}
 	return internalProblem(err)
 }

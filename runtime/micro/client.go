@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/deadline"
 	"github.com/msctl/msctl/runtime/internal/js"
 )
 
@@ -30,21 +31,25 @@ const (
 // Client sends messages over a [Conn]. Create it with [NewClient]. It is safe for
 // concurrent use; one client per service is enough for an entire program.
 type Client struct {
-	conn         Conn
-	log          *slog.Logger
-	codec        Codec
-	timeout      time.Duration
-	maxInFlight  int64
-	interceptors []Interceptor
-	handler      Handler
-	inFlight     atomic.Int64 // messages handed to conn and not finished
+	conn           Conn
+	log            *slog.Logger
+	codec          Codec
+	timeout        time.Duration // 0 until the options have been applied
+	defaultTimeout time.Duration
+	maxInFlight    int64
+	interceptors   []Interceptor
+	handler        Handler
+	inFlight       atomic.Int64 // messages handed to conn and not finished
 }
 
 // NewClient returns a client, which connects on first use.
 func NewClient(conn Conn, opts ...ClientOption) *Client {
-	c := &Client{conn: conn, codec: JSON(), timeout: DefaultTimeout, maxInFlight: clientMaxInFlight}
+	c := &Client{conn: conn, codec: JSON(), defaultTimeout: DefaultTimeout, maxInFlight: clientMaxInFlight}
 	for _, o := range opts {
 		o.applyClient(c)
+	}
+	if c.timeout == 0 {
+		c.timeout = c.defaultTimeout
 	}
 	if conn, ok := conn.(interface{ SetLogger(*slog.Logger) }); ok && c.log != nil {
 		conn.SetLogger(c.log)
@@ -67,6 +72,7 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 	if c.inFlight.Add(1) > c.maxInFlight {
 		return fmt.Errorf("%w: %d messages are already in flight", ErrShed, c.maxInFlight)
 	}
+	ctx = deadline.Until(ctx, req.Deadline) // a Conn observes the request's deadline by itself
 	if req.Event {
 		return c.conn.Publish(ctx, req)
 	}

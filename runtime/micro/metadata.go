@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,8 +24,9 @@ const (
 // Metadata holds the key-value pairs of a message in addition to its data. The zero value
 // is empty. It is not safe for concurrent modification.
 type Metadata struct {
-	raw   []byte // the JSON object as received; pairs override its members
-	pairs []pair
+	raw    []byte // the JSON object as received; pairs override its members
+	pairs  []pair
+	shared bool // pairs belong to another Metadata as well
 }
 
 type pair struct{ key, value string }
@@ -54,6 +56,9 @@ func (m *Metadata) received(key string) (value []byte, ok bool) {
 
 // Set sets the value of key.
 func (m *Metadata) Set(key, value string) {
+	if m.shared {
+		m.pairs, m.shared = slices.Clone(m.pairs), false
+	}
 	for i := range m.pairs {
 		if m.pairs[i].key == key {
 			m.pairs[i].value = value
@@ -87,6 +92,15 @@ func (m *Metadata) has(key string) bool {
 		}
 	}
 	return false
+}
+
+// Shared returns a copy for one more reader, which may also change it: the copy shares
+// m's memory until it is changed, and m never changes with it. While the copy is in use,
+// m must not be changed.
+func (m *Metadata) Shared() Metadata {
+	c := *m
+	c.shared = true
+	return c
 }
 
 // Clone returns a copy that is independent of m and of the received message.

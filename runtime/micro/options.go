@@ -154,3 +154,10 @@ func WithTimeout(d time.Duration) ClientOption {
 		}
 	})
 }
+
+// WithTimeoutAtLeast raises the default of [WithTimeout] to d, for interceptors that may
+// take that long, such as retry policies. The longest of several applies, in any order,
+// and an explicit WithTimeout takes precedence over all of them.
+func WithTimeoutAtLeast(d time.Duration) ClientOption {
+	return clientOption(func(c *Client) { c.defaultTimeout = max(c.defaultTimeout, d) })
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"time"
 
@@ -83,9 +84,10 @@ func (c *Client) publishing(m *Message, req *micro.Request, now time.Time) *publ
 }
 
 // milliseconds returns a duration in RabbitMQ's format. It is at least 1: with 0, the
-// broker would drop a message that it cannot deliver at once.
+// broker would drop a message that it cannot deliver at once. And it is at most the
+// longest that RabbitMQ accepts, 49 days: with more, it would close the channel.
 func milliseconds(d time.Duration) string {
-	return strconv.FormatInt(max(d.Milliseconds(), 1), 10)
+	return strconv.FormatInt(min(max(d.Milliseconds(), 1), math.MaxUint32), 10)
 }
 
 // maxShort is AMQP's limit in bytes for names and most properties (short strings).

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,7 +168,10 @@ func body(req *micro.Request, id []byte) func([]byte) []byte {
 func guess(req *micro.Request) int { return len(req.Pattern.JSON()) + len(req.Data) + 150 }
 
 // expiry returns the deadline of a message in terms of clock.
-func expiry(req *micro.Request) int64 { return clock() + int64(time.Until(req.Deadline)) }
+func expiry(req *micro.Request) int64 {
+	now := clock()
+	return now + min(int64(time.Until(req.Deadline)), math.MaxInt64-now)
+}
 
 // request is the receipt of a call's message.
 type request struct {

@@ -14,7 +14,7 @@ type Backoff struct {
 	Delay time.Duration
 	// Factor multiplies the delay from one retry to the next. Less than 1 means 1.
 	Factor float64
-	// Max limits the delay. 0 means no limit.
+	// Max limits the delay. 0 means one year.
 	Max time.Duration
 }
 
@@ -24,7 +24,7 @@ func Constant(delay time.Duration) Backoff {
 }
 
 // Exponential returns a Backoff that starts at delay and doubles it before each further
-// retry, up to most. A most of 0 means no limit.
+// retry, up to most. A most of 0 means one year.
 func Exponential(delay, most time.Duration) Backoff {
 	return Backoff{Delay: max(delay, 0), Factor: 2, Max: max(most, 0)}
 }
@@ -34,15 +34,22 @@ func (b Backoff) Before(n int) time.Duration {
 	if b.Delay <= 0 || n < 1 {
 		return 0
 	}
-	d := float64(b.Delay) * math.Pow(max(b.Factor, 1), float64(n-1))
-	if limit := b.limit(); d > float64(limit) {
+	d, limit := float64(b.Delay)*math.Pow(b.factor(), float64(n-1)), b.limit()
+	if d >= float64(limit) {
 		return limit
 	}
 	return time.Duration(d)
 }
 
-// limit returns the maximum delay: one year by default, so that sums of a few delays do
-// not overflow.
+// factor returns Factor, or 1 if it does not increase the delay.
+func (b Backoff) factor() float64 {
+	if !(b.Factor > 1) { // also true for NaN
+		return 1
+	}
+	return b.Factor
+}
+
+// limit returns the maximum delay: one year by default.
 func (b Backoff) limit() time.Duration {
 	if b.Max > 0 {
 		return b.Max
@@ -50,9 +57,17 @@ func (b Backoff) limit() time.Duration {
 	return 365 * 24 * time.Hour
 }
 
-// settled reports whether all retries from n on have the same delay.
-func (b Backoff) settled(n int) bool {
-	return b.Factor <= 1 || b.Before(n) == b.Before(n+1)
+// total returns the sum of the first n delays, in nanoseconds: those of a geometric
+// series while they grow, and then the limit.
+func (b Backoff) total(n int) float64 {
+	first, limit, factor := float64(b.Before(1)), float64(b.limit()), b.factor()
+	if first == 0 || factor == 1 || first >= limit {
+		return first * float64(max(n, 0))
+	}
+	factor = min(factor, limit/first) // it may be infinite
+	growth := math.Log1p(factor - 1)
+	growing := min(math.Ceil(math.Log(limit/first)/growth), float64(n))
+	return first*math.Expm1(growing*growth)/(factor-1) + limit*(float64(n)-growing)
 }
 
 // Jitter randomizes delays.

@@ -52,6 +52,7 @@ func judge(a *attempt, err error) verdict {
 	if err == nil {
 		return good
 	}
+	err = ended(err)
 	var remote *micro.Error // declared here, because it escapes to the heap
 	switch {
 	case Transient(err):

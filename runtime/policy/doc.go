@@ -56,6 +56,9 @@
 // # The whole request
 //
 // The deadline of a request, including its retries, is the caller's, or that of the
-// client's micro.WithTimeout. By default, it is 5 s, or the time that the policy may
-// take, if that is longer. A micro.WithTimeout after the policy takes precedence.
+// client's micro.WithTimeout. By default, it is 5 s, or the longest time that one of the
+// client's policies may take, if that is longer.
+//
+// Whatever bounds an attempt also bounds its context, so that interceptors behind the
+// policy, such as one that waits for its turn, stop at the attempt's deadline.
 package policy

@@ -13,7 +13,8 @@ import (
 // The time to wait is a Delay, or a Quantile of recent durations of first attempts. The
 // zero Hedge is disabled.
 type Hedge struct {
-	// Delay is the time to wait for a reply. It is ignored if Quantile is set.
+	// Delay is the time to wait for a reply. It is ignored if Quantile is set. There are no
+	// hedges if it is not shorter than the policy's timeout.
 	Delay time.Duration
 	// Quantile waits for this quantile of the durations of first attempts: 0.95 hedges
 	// about 5% of the requests. It is limited to the range from 0.5 to 0.999. Hedging
@@ -45,11 +46,14 @@ func (h Hedge) complete() Hedge {
 }
 
 // longest returns how much longer hedges can make a try whose attempts are limited by
-// timeout: the last hedge may begin just before the previous one times out.
-func (h Hedge) longest(timeout time.Duration) time.Duration {
+// timeout, in nanoseconds: the last hedge may begin just before the previous one times
+// out.
+func (h Hedge) longest(timeout time.Duration) float64 {
 	wait := timeout
 	if h.Quantile == 0 {
-		wait = min(h.Delay, timeout)
+		if wait = h.Delay; wait >= timeout {
+			return 0 // never sent
+		}
 	}
-	return wait * time.Duration(h.Max)
+	return float64(wait) * float64(h.Max)
 }

@@ -66,16 +66,16 @@ func (p *Policy) build(opts []Option) *Policy {
 	return p
 }
 
-// asClientOption makes a client follow the policy, and raises the client's timeout to the
-// time that the policy may take. It adds a tenth and a second, so that the policy ends a
-// request even if timers are late.
+// asClientOption makes a client follow the policy and wait for as long as the policy may
+// take. It adds a tenth and a second, so that the policy ends a request even if timers
+// are late.
 func (p *Policy) asClientOption() micro.ClientOption {
 	follow := micro.WithInterceptors(p.Intercept)
 	longest := p.Longest()
 	if longest < micro.DefaultTimeout {
 		return follow
 	}
-	return micro.ClientOptions(follow, micro.WithTimeout(longest+longest/10+time.Second))
+	return micro.ClientOptions(follow, micro.WithTimeoutAtLeast(saturated(1.1*float64(longest)+float64(time.Second))))
 }
 
 // WithTimeout limits each attempt. 0 or less means no limit except for the request's
@@ -134,8 +134,11 @@ func WithHedge(h Hedge) Option {
 }
 
 // WithRetryIf sets the function that decides which errors are retried. The default is
-// Transient. WithRetryOn does the same with names, which can be stored.
+// Transient, which nil selects. WithRetryOn does the same with names, which can be stored.
 func WithRetryIf(retryable func(error) bool) Option {
+	if retryable == nil {
+		return WithRetryOn()
+	}
 	return option(func(p *Policy) { p.retryable, p.settings.RetryOn = retryable, Custom })
 }
 

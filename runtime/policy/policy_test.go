@@ -3,6 +3,10 @@ package policy_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,36 +124,96 @@ func checkError(t *testing.T, err, is error, text string) {
 	}
 }
 
+// TestCanceledWhileWaiting checks that a request that ends during the delay before a retry
+// returns why, and the error of its last attempt.
 func TestCanceledWhileWaiting(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cause := errors.New("the user has left")
-		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(30*ms, func() { cancel(cause) })
-		begin := time.Now()
-		transport := &script{steps: []step{{err: micro.ErrUnreachable}}}
-		_, err := send(ctx, policy.New(policy.WithRetries(1), policy.WithBackoff(policy.Constant(time.Hour))), transport, &micro.Request{})
-		if !errors.Is(err, cause) || time.Since(begin) != 30*ms || len(transport.seen) != 1 {
-			t.Errorf("error %v after %s and %d attempts, want %v after 30ms and 1", err, time.Since(begin), len(transport.seen), cause)
-		}
-	})
+	cause := errors.New("the user has left")
+	for name, c := range map[string]struct {
+		last error
+		text string
+	}{
+		"unreachable":        {micro.ErrUnreachable, "the user has left (attempt 1 failed: unreachable)"},
+		"the service's 503":  {remote("503"), "the user has left (attempt 1 failed: " + remote("503").Error() + ")"},
+		"no answer in time":  {micro.ErrTimeout, "the user has left (attempt 1 failed: no answer in time)"},
+		"a wrapped sentinel": {fmt.Errorf("dial: %w", micro.ErrUnreachable), "the user has left (attempt 1 failed: dial: unreachable)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(30*ms, func() { cancel(cause) })
+				begin := time.Now()
+				transport := &script{steps: []step{{err: c.last}}}
+				p := policy.New(policy.WithRetries(1), policy.WithBackoff(policy.Constant(time.Hour)))
+				_, err := send(ctx, p, transport, &micro.Request{})
+				if !errors.Is(err, cause) || !errors.Is(err, c.last) || err.Error() != c.text {
+					t.Errorf("got %v, want %s, which wraps both", err, c.text)
+				}
+				var ours, theirs *micro.Error
+				if errors.As(err, &ours) != errors.As(c.last, &theirs) || ours != theirs {
+					t.Errorf("the service's error is %v, want %v", ours, theirs)
+				}
+				if took := time.Since(begin); took != 30*ms || len(transport.seen) != 1 {
+					t.Errorf("ended after %s and %d attempts, want 30ms and 1", took, len(transport.seen))
+				}
+				if policy.Transient(err) || !policy.AnyError(err) {
+					t.Error("the last attempt decides about the request, not why it ended")
+				}
+			})
+		})
+	}
 }
 
-// TestMetadataIsTheAttemptsOwn: what an interceptor below writes for a retry
-// does not reach the first attempt, which a transport may still be reading.
-func TestMetadataIsTheAttemptsOwn(t *testing.T) {
-	var kept []*micro.Request
-	next := func(_ context.Context, req *micro.Request, _ micro.Reply) error {
-		kept = append(kept, req)
-		if req.Attempt > 1 {
-			req.Metadata.Set("k", "changed")
-		}
-		return micro.ErrUnreachable
-	}
-	req := &micro.Request{}
-	req.Metadata.Set("k", "v")
-	_ = policy.New(policy.WithRetries(1)).Run(t.Context(), req, nil, next)
-	if got := kept[0].Metadata.Get("k"); got != "v" || kept[1].Metadata.Get("k") != "changed" || req.Attempt != 0 {
-		t.Errorf("first attempt's metadata k=%q, want v; the request's attempt %d, want 0", got, req.Attempt)
+// TestAttemptsStartFromTheRequest checks that what an interceptor behind the policy changes
+// for an attempt reaches neither the other attempts nor the caller, and that no attempt
+// changes what a transport may still be reading.
+func TestAttemptsStartFromTheRequest(t *testing.T) {
+	for name, opt := range map[string]policy.Option{"retries": policy.WithRetries(2), "hedges": policy.WithHedge(policy.Hedge{Delay: ms, Max: 2})} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex // guards what follows
+				var users, added, data []string
+				var kept []*micro.Request
+				sign := func(ctx context.Context, req *micro.Request, _ micro.Reply) error {
+					mu.Lock()
+					req.Metadata.Set("user", "signed("+req.Metadata.Get("user")+")")
+					added = append(added, req.Metadata.Get("nonce"))
+					req.Metadata.Set("nonce", strconv.Itoa(req.Attempt))
+					req.Data = append(req.Data, '!')
+					users, data, kept = append(users, req.Metadata.Get("user")), append(data, string(req.Data)), append(kept, req)
+					mu.Unlock()
+					if name == "hedges" && req.Attempt < 3 {
+						<-ctx.Done()
+						return context.Cause(ctx)
+					}
+					return micro.ErrUnreachable
+				}
+				req := &micro.Request{Data: append(make([]byte, 0, 16), "{}"...)}
+				req.Metadata.Set("a", "1")
+				req.Metadata.Set("b", "2")
+				req.Metadata.Set("user", "u") // with room for another pair
+				time.AfterFunc(10*ms, func() {})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*ms)
+				defer cancel()
+				_ = policy.New(opt).Run(ctx, req, nil, sign)
+				if diff := cmp.Diff([]string{"signed(u)", "signed(u)", "signed(u)"}, users); diff != "" {
+					t.Errorf("users -want +got\n%s", diff)
+				}
+				if diff := cmp.Diff([]string{"", "", ""}, added); diff != "" {
+					t.Errorf("nonces before -want +got\n%s", diff)
+				}
+				if diff := cmp.Diff([]string{"{}!", "{}!", "{}!"}, data); diff != "" {
+					t.Errorf("data -want +got\n%s", diff)
+				}
+				for i, one := range kept {
+					if got := one.Metadata.Get("nonce"); got != strconv.Itoa(i+1) {
+						t.Errorf("attempt %d later has nonce %q", i+1, got)
+					}
+				}
+				if req.Metadata.Get("user") != "u" || req.Metadata.Get("nonce") != "" || req.Attempt != 0 || string(req.Data[:3]) == "{}!" {
+					t.Errorf("the caller's request has changed: %+v", req)
+				}
+			})
+		})
 	}
 }
 
@@ -189,16 +253,22 @@ func TestTransient(t *testing.T) {
 	}
 }
 
-// TestClientWaitsAsLongAsThePolicy: a policy that may take longer than a client
-// waits by itself makes the client wait; a later option wins.
+// TestClientWaitsAsLongAsThePolicy checks that a client waits for as long as the policy
+// that may take the longest, in any order, unless its own timeout is set.
 func TestClientWaitsAsLongAsThePolicy(t *testing.T) {
+	short := preset("naive", policy.WithTimeout(2*time.Second))
 	for name, tt := range map[string]struct {
 		options []micro.ClientOption
 		want    time.Duration
 	}{
-		"nest":             {[]micro.ClientOption{preset("nest")}, 17*time.Second + 17*time.Second/10 + time.Second},
-		"recommended":      {[]micro.ClientOption{policy.Recommended()}, micro.DefaultTimeout},
-		"the client's own": {[]micro.ClientOption{preset("nest"), micro.WithTimeout(2 * time.Second)}, 2 * time.Second},
+		"backoff":                  {[]micro.ClientOption{preset("backoff", policy.WithTimeout(5*time.Second))}, 23*time.Second - 230*ms + 1*time.Second},
+		"recommended":              {[]micro.ClientOption{policy.Recommended()}, micro.DefaultTimeout},
+		"the longer one first":     {[]micro.ClientOption{long(), short}, 19*time.Second + 700*ms},
+		"the longer one last":      {[]micro.ClientOption{short, long()}, 19*time.Second + 700*ms},
+		"the client's own":         {[]micro.ClientOption{long(), micro.WithTimeout(2 * time.Second)}, 2 * time.Second},
+		"the client's own, before": {[]micro.ClientOption{micro.WithTimeout(2 * time.Second), long(), short}, 2 * time.Second},
+		"as long as possible":      {[]micro.ClientOption{short.With(policy.WithRetries(math.MaxInt))}, math.MaxInt64},
+		"a deadline as long":       {[]micro.ClientOption{policy.New(policy.WithDeadline(math.MaxInt64))}, math.MaxInt64},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -219,6 +289,32 @@ func TestClientWaitsAsLongAsThePolicy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// long takes 17 s if every attempt times out.
+func long() *policy.Policy {
+	return policy.New(policy.WithTimeout(5*time.Second), policy.WithRetries(2), policy.WithBackoff(policy.Constant(time.Second)))
+}
+
+// silent is a connection to a service that never answers.
+type silent struct{ answersAtOnce }
+
+func (silent) Exchange(_ context.Context, req *micro.Request, _ micro.Reply) error {
+	<-time.After(time.Until(req.Deadline))
+	return micro.ErrTimeout
+}
+
+// TestTwoPoliciesOnOneClient checks that the shorter policy behind the longer one does
+// not cut it off.
+func TestTwoPoliciesOnOneClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		c := micro.NewClient(silent{}, long(), preset("naive", policy.WithTimeout(2*time.Second)))
+		_, err := micro.Call[micro.None](t.Context(), c, micro.Cmd("x"), nil)
+		if took := time.Since(begin); took != 17*time.Second || !errors.Is(err, micro.ErrTimeout) {
+			t.Errorf("%v after %s, want a timeout after 17s", err, took)
+		}
+	})
 }
 
 type answersAtOnce struct{}

@@ -104,6 +104,7 @@ func parseClasses(text string) (classes, error) {
 }
 
 func (l classes) match(err error) bool {
+	err = ended(err)
 	if len(l) == 0 {
 		return Transient(err)
 	}

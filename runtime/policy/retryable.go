@@ -13,6 +13,7 @@ import (
 // timeout, the service may have done the work, so retries require handlers that are safe
 // to run twice.
 func Transient(err error) bool {
+	err = ended(err)
 	var remote *micro.Error
 	if errors.As(err, &remote) {
 		switch remote.Status {
@@ -31,6 +32,7 @@ func Transient(err error) bool {
 // message that this side withheld. It also retries errors that will recur. The nest
 // preset uses it because code written for NestJS usually does.
 func AnyError(err error) bool {
+	err = ended(err)
 	return err != nil && !errors.Is(err, context.Canceled) &&
 		!errors.Is(err, micro.ErrShed) && !errors.Is(err, micro.ErrClosed)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/deadline"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -25,6 +27,9 @@ func (p *Policy) Intercept(next micro.Handler) micro.Handler {
 // calling goroutine uses reply.
 func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply, next micro.Handler) error {
 	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline, trace: req.Trace}
+	if at, ok := ctx.Deadline(); ok {
+		r.deadline = earlier(r.deadline, at)
+	}
 	if p.settings.Hedge != (Hedge{}) && !req.Event {
 		r.hedged, r.trace = true, serial(req.Trace)
 	}
@@ -51,6 +56,7 @@ type run struct {
 // attempt was abandoned.
 type attempt struct {
 	req    micro.Request
+	ctx    deadline.Context // ends at the deadline of req
 	trace  micro.Trace
 	wrote  atomic.Int64 // nanoseconds since start, plus 1; 0 means not written
 	start  time.Time
@@ -77,7 +83,7 @@ func (r *run) request(now time.Time) error {
 			return finish(end.err, r.attempts, end.next)
 		}
 		if err := wait(r.ctx, end.delay); err != nil {
-			return err
+			return &abandonedError{err, end.err, r.attempts}
 		}
 		last, now = end.err, time.Now()
 	}
@@ -109,6 +115,30 @@ func finish(err error, attempts int, why Next) error {
 		return fmt.Errorf("%w (attempt %d, not retried: the breaker is open)", err, attempts)
 	case attempts > 1:
 		return fmt.Errorf("%w (after %d attempts)", err, attempts)
+	}
+	return err
+}
+
+// abandonedError is the error of a request that ended during the delay before a retry.
+type abandonedError struct {
+	cause    error // why it ended
+	last     error // of the last attempt
+	attempts int
+}
+
+func (e *abandonedError) Error() string {
+	return fmt.Sprintf("%s (attempt %d failed: %s)", e.cause, e.attempts, e.last)
+}
+
+// Unwrap returns both errors, the cause first.
+func (e *abandonedError) Unwrap() []error { return []error{e.cause, e.last} }
+
+// ended returns what decides about the end of a request: the cause, if it was abandoned.
+// What its last attempt returned is only there for the caller.
+func ended(err error) error {
+	var abandoned *abandonedError
+	if errors.As(err, &abandoned) {
+		return abandoned.cause
 	}
 	return err
 }
@@ -166,8 +196,14 @@ func (r *run) begin(a *attempt, now time.Time) {
 	a.req.Attempt = a.number
 	a.req.Deadline = r.deadline
 	a.req.Trace = r.trace
+	// What next changes is this attempt's own: each starts from what the caller gave. The
+	// caller may change its request after Run, when the transport may still be reading that
+	// of an abandoned attempt.
+	a.req.Data = slices.Clip(r.req.Data)
 	if a.number > 1 || r.hedged {
-		a.req.Metadata = r.req.Metadata.Clone() // another attempt's may still be read
+		a.req.Metadata = r.req.Metadata.Clone()
+	} else {
+		a.req.Metadata = r.req.Metadata.Shared()
 	}
 	if t := r.policy.settings.Timeout; t > 0 {
 		a.req.Deadline = earlier(r.deadline, now.Add(t))
@@ -180,14 +216,33 @@ func (r *run) begin(a *attempt, now time.Time) {
 // send makes the attempt and reports its end to the breaker, even after a panic. The
 // attempt's goroutine calls it.
 func (r *run) send(ctx context.Context, a *attempt, reply micro.Reply) error {
+	if at := a.req.Deadline; !at.IsZero() {
+		a.ctx.Start(ctx, at, micro.ErrTimeout)
+		defer a.ctx.End()
+		ctx = &a.ctx
+	}
 	if a.pass == 0 {
-		return r.next(ctx, &a.req, reply)
+		return a.overdue(r.next(ctx, &a.req, reply))
 	}
 	v := noVerdict
 	defer func() { r.policy.breaker.ended(r.teller(), a.pass, v, time.Now()) }()
 	err := r.next(ctx, &a.req, reply)
 	v = judge(a, err)
-	return err
+	return a.overdue(err)
+}
+
+// overdue returns the error of an attempt. An interceptor that waits for its context
+// returns the context's error, which at the attempt's deadline is a timeout like any
+// other.
+func (a *attempt) overdue(err error) error {
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, micro.ErrTimeout) {
+		return err
+	}
+	var remote *micro.Error
+	if at := a.req.Deadline; at.IsZero() || time.Now().Before(at) || errors.As(err, &remote) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", micro.ErrTimeout, err)
 }
 
 // decide returns the next step after a try, and charges a retry to the budget.

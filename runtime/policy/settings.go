@@ -45,7 +45,7 @@ func FromSettings(s Settings, opts ...Option) (*Policy, error) {
 		WithBudget(s.Budget.Ratio, s.Budget.Floor), WithBreaker(s.Breaker), WithHedge(s.Hedge),
 	}
 	if s.RetryOn == Custom {
-		all = append(all, WithRetryIf(nil))
+		all = append(all, option(func(p *Policy) { p.retryable, p.settings.RetryOn = nil, Custom }))
 	} else if list, err := parseClasses(s.RetryOn); err != nil {
 		return nil, err
 	} else if s.RetryOn != "" {
@@ -60,24 +60,23 @@ func FromSettings(s Settings, opts ...Option) (*Policy, error) {
 
 // Longest returns the maximum duration of a request under the policy: if every attempt
 // times out and every delay is at its maximum, or the deadline. It is 0 if there is no
-// limit.
+// limit, and the longest possible Duration if the maximum is longer than that.
 func (p *Policy) Longest() time.Duration {
 	s := p.settings
 	if s.Timeout == 0 {
 		return s.Deadline
 	}
-	sum := (float64(s.Timeout) + float64(s.Hedge.longest(s.Timeout))) * float64(s.Retries+1)
-	for n := 1; n <= s.Retries; n++ {
-		delay := float64(s.Backoff.Before(n))
-		if s.Backoff.settled(n) {
-			sum += delay * float64(s.Retries-n+1)
-			break
-		}
-		sum += delay
-	}
-	longest := time.Duration(min(sum, math.MaxInt64/2))
+	longest := saturated((float64(s.Timeout)+s.Hedge.longest(s.Timeout))*(float64(s.Retries)+1) + s.Backoff.total(s.Retries))
 	if s.Deadline > 0 {
 		return min(longest, s.Deadline)
 	}
 	return longest
+}
+
+// saturated rounds a number of nanoseconds, which must not be negative, to a Duration.
+func saturated(nanoseconds float64) time.Duration {
+	if nanoseconds = math.Round(nanoseconds); nanoseconds < math.MaxInt64 {
+		return time.Duration(nanoseconds)
+	}
+	return math.MaxInt64
 }

@@ -26,6 +26,9 @@ func TestBackoff(t *testing.T) {
 		{policy.Exponential(100*ms, 300*ms), []time.Duration{100 * ms, 200 * ms, 300 * ms, 300 * ms}},
 		{policy.Exponential(100*ms, 0), []time.Duration{100 * ms, 200 * ms, 400 * ms}},
 		{policy.Backoff{Delay: 10 * ms, Factor: 0.5}, []time.Duration{10 * ms, 10 * ms}},
+		{policy.Backoff{Delay: 10 * ms, Factor: math.NaN()}, []time.Duration{10 * ms, 10 * ms}},
+		{policy.Backoff{Delay: 10 * ms, Factor: math.Inf(1), Max: time.Second}, []time.Duration{10 * ms, time.Second}},
+		{policy.Exponential(math.MaxInt64, math.MaxInt64), []time.Duration{math.MaxInt64, math.MaxInt64}},
 	}
 	for _, c := range cases {
 		var got []time.Duration
@@ -191,11 +194,22 @@ func TestLongest(t *testing.T) {
 		{preset("backoff"), 4*time.Second + 700*ms},
 		{preset("nest", hedgeAt(50*ms, 2)), 17*time.Second + 300*ms},
 		{preset("nest", policy.WithHedge(policy.Hedge{Quantile: 0.95})), 32 * time.Second},
-		{preset("naive", hedgeAt(time.Hour, 1)), 8 * time.Second},
-		{preset("nest", policy.WithRetries(1<<40)), 1<<62 - 1},
+		{preset("naive", hedgeAt(time.Hour, 1)), 4 * time.Second}, // the hedge is never sent
+		{preset("naive", hedgeAt(time.Second, 1)), 4 * time.Second},
+		{preset("nest", policy.WithRetries(1<<40)), math.MaxInt64},
+		{preset("naive", policy.WithRetries(math.MaxInt)), math.MaxInt64},
+		{preset("naive", policy.WithRetries(math.MaxInt), policy.WithDeadline(time.Minute)), time.Minute},
+		{preset("naive", policy.WithTimeout(math.MaxInt64)), math.MaxInt64},
+		{preset("naive", hedgeAt(50*ms, math.MaxInt)), math.MaxInt64},
+		{policy.New(policy.WithDeadline(math.MaxInt64)), math.MaxInt64},
+		{policy.New(policy.WithTimeout(1), policy.WithRetries(math.MaxInt), policy.WithBackoff(policy.Constant(math.MaxInt64))), math.MaxInt64},
+		{policy.New(policy.WithTimeout(1), policy.WithRetries(3), policy.WithBackoff(policy.Exponential(math.MaxInt64/2, math.MaxInt64))), math.MaxInt64},
+		{policy.New(policy.WithTimeout(1), policy.WithRetries(1000), policy.WithBackoff(policy.Exponential(100*ms, time.Second))), 100*ms + 200*ms + 400*ms + 800*ms + 996*time.Second + 1001},
+		{policy.New(policy.WithTimeout(1), policy.WithRetries(1e6), policy.WithBackoff(policy.Backoff{Delay: 1, Factor: math.Inf(1), Max: 2})), 2e6 - 1 + 1e6 + 1},
+		{policy.New(policy.WithTimeout(1), policy.WithRetries(9), policy.WithBackoff(policy.Backoff{Delay: 3, Factor: math.NaN()})), 37},
 	}
 	for _, c := range cases {
-		if got := c.policy.Longest(); got != c.want && (c.want < 1<<60 || got < 1<<60) {
+		if got := c.policy.Longest(); got != c.want {
 			t.Errorf("%+v: Longest is %s, want %s", c.policy.Settings(), got, c.want)
 		}
 	}

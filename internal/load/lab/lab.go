@@ -76,7 +76,7 @@ func tooLight(e *report.Experiment, runs []report.Run) string {
 			return "" // it was enough
 		}
 		offered = max(offered, r.OfferedRate)
-		most = max(most, r.OfferedRate*float64(1+r.Policy.Retries))
+		most = max(most, r.OfferedRate*(1+float64(r.Policy.Retries)))
 	}
 	if e.Capacity <= 0 || most >= e.Capacity || most == offered { // no policy retries
 		return ""
