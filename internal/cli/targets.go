@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"maps"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +55,7 @@ func registerBuffer(cmd *cobra.Command, f *target.Flags, heading string) {
 // registerTLS adds only the TLS flags, for commands that take the target as an
 // argument.
 func registerTLS(cmd *cobra.Command, f *target.Flags, heading string) {
-	f.Running = runningBrokers
+	f.Running = runningServices
 	cmd.Flags().StringVar(&f.CA, "ca", "", "CA certificates (PEM `FILE`) to trust instead of the system's")
 	cmd.Flags().StringVar(&f.Cert, "cert", "", "client certificate (PEM `FILE`)")
 	cmd.Flags().StringVar(&f.Key, "key", "", "private key for --cert (PEM `FILE`)")
@@ -68,16 +70,25 @@ func completeTo(cmd *cobra.Command) {
 	}
 }
 
-// runningBrokers asks the running `msctl run` of a workspace for its brokers. It
-// returns nil if none is running.
-func runningBrokers(ctx context.Context, w *workspace.Workspace) map[string]string {
+// runningServices asks every running `msctl run` of a workspace for its brokers, and for
+// the addresses of the services that it runs.
+func runningServices(ctx context.Context, w *workspace.Workspace) target.Run {
+	found := target.Run{Brokers: map[string]string{}, Services: map[string]string{}}
 	runs, err := proc.Runs(ctx, w, "")
-	if err != nil || len(runs) == 0 {
-		return nil
-	}
-	status, err := runs[0].Status(ctx)
 	if err != nil {
-		return nil
+		return found
 	}
-	return status.Brokers
+	for _, c := range runs {
+		status, err := c.Status(ctx)
+		if err != nil {
+			continue // it has just ended
+		}
+		maps.Copy(found.Brokers, status.Brokers)
+		for _, one := range status.Services {
+			if s := w.Service(one.Name); s != nil && s.Port != 0 && !one.RunsBroker {
+				_, found.Services[one.Name], _ = strings.Cut(one.URL, "://")
+			}
+		}
+	}
+	return found
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -86,6 +87,7 @@ func runProgram() error {
 //	mute        never listens
 //	stubborn    ignores SIGTERM
 //	farewell    calls the service items once before it ends
+//	host=HOST   listens at HOST instead of 127.0.0.1
 //	nats        serves at NATS_URL, under the name command
 //	exit        ends immediately
 func commandProgram() error {
@@ -93,6 +95,9 @@ func commandProgram() error {
 	defer stop()
 	var listener micro.Listener = microtcp.Listen("127.0.0.1:" + os.Getenv("PORT"))
 	for _, argument := range os.Args[2:] {
+		if host, ok := strings.CutPrefix(argument, "host="); ok {
+			listener = microtcp.Listen(net.JoinHostPort(host, os.Getenv("PORT")))
+		}
 		switch argument {
 		case "grandchild":
 			if err := exec.Command("sh", "-c", "trap '' TERM; while :; do sleep 5; done").Start(); err != nil {

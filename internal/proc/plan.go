@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"net"
 	"os"
 	"slices"
@@ -52,13 +53,38 @@ func plan(w *workspace.Workspace, selected []string, color bool) []unit {
 	return units
 }
 
+// isLocalhost reports whether a host is a name of the loopback interface, which may stand
+// for an address of either family.
+func isLocalhost(host string) bool {
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
 // listenHost returns the address that a service listens on. For localhost it is the
 // loopback address, so that a workspace is not reachable from the network.
 func listenHost(s *workspace.Service) string {
-	if s.Host == "localhost" {
+	if isLocalhost(s.Host) {
 		return "127.0.0.1"
 	}
 	return s.Host
+}
+
+// reachable returns the addresses at which a program that opens its port itself may
+// answer. With localhost, that depends on the program and on the hosts file: NestJS
+// listens on the first address that the name has.
+func reachable(s *workspace.Service) []string {
+	hosts := []string{s.Host}
+	switch {
+	case isLocalhost(s.Host):
+		hosts = []string{"127.0.0.1", "::1"}
+	case s.Host == "0.0.0.0":
+		hosts = []string{"127.0.0.1"}
+	case s.Host == "::":
+		hosts = []string{"::1", "127.0.0.1"}
+	}
+	for i, host := range hosts {
+		hosts[i] = net.JoinHostPort(host, strconv.Itoa(s.Port))
+	}
+	return hosts
 }
 
 // address returns the host and port that a service listens on.
@@ -71,12 +97,32 @@ func serviceURL(w *workspace.Workspace, s *workspace.Service) string {
 	if url, _ := w.Broker(s.Transport, s, os.Getenv); url != "" {
 		return broker.Target(url, s)
 	}
+	return plannedURL(s)
+}
+
+// plannedURL returns where others reach a service with a port before it is ready. A
+// program that opens its port itself may choose either family of localhost.
+func plannedURL(s *workspace.Service) string {
+	if s.Path == "" {
+		return scheme(s) + "://" + s.Addr()
+	}
 	return scheme(s) + "://" + address(s)
 }
 
-// environment returns the environment of a service's processes: that of msctl, the
-// addresses of this and the other services, and the `env` of the workspace and of the
-// service. Later entries take precedence.
+// peers returns the variables with the addresses of the other services; found are the
+// addresses at which services have answered, by name.
+func peers(w *workspace.Workspace, s *workspace.Service, found map[string]string) (env []string) {
+	for _, other := range w.Services {
+		if other != s && other.Port != 0 && !other.Transport.Broker() {
+			env = append(env, urlVariable(other)+"="+cmp.Or(found[other.Name], plannedURL(other)))
+		}
+	}
+	return env
+}
+
+// environment returns the environment of a service's processes, except for the addresses
+// of other services: that of msctl, the address of this service, and the `env` of the
+// workspace and of the service. Later entries take precedence.
 func environment(w *workspace.Workspace, s *workspace.Service, color bool) []string {
 	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, micro.InheritEnv+"=")
@@ -87,11 +133,6 @@ func environment(w *workspace.Workspace, s *workspace.Service, color bool) []str
 	if s.Port != 0 {
 		port := strconv.Itoa(s.Port)
 		env = append(env, "MS_HOST="+listenHost(s), "MS_PORT="+port, "PORT="+port)
-	}
-	for _, other := range w.Services {
-		if other != s && other.Port != 0 && !other.Transport.Broker() {
-			env = append(env, urlVariable(other)+"="+scheme(other)+"://"+address(other))
-		}
 	}
 	if color {
 		env = append(env, "FORCE_COLOR=1", "CLICOLOR_FORCE=1")

@@ -37,6 +37,7 @@ services:
   items: {path: ./items, port: 3002, env: {GREETING: mine, MAIL_OUT_URL: "tcp://elsewhere:1"}}
   mail-out: {command: node mail.js, port: 3010, host: 0.0.0.0}
   gateway: {kind: gateway, path: ./gateway, port: 3001}
+  api: {kind: gateway, command: node api.js, port: 3009}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -44,12 +45,14 @@ services:
 	for service, want := range map[string]map[string]string{
 		"items": {
 			"MS_HOST": "127.0.0.1", "MS_PORT": "3002", "PORT": "3002", "GREETING": "mine", "LOG_LEVEL": "debug",
-			"GATEWAY_URL": "http://127.0.0.1:3001", "MAIL_OUT_URL": "tcp://elsewhere:1", "NO_COLOR": "1", "FORCE_COLOR": "", "MSCTL_LISTENERS": "",
+			"GATEWAY_URL": "http://127.0.0.1:3001", "MAIL_OUT_URL": "tcp://elsewhere:1", "API_URL": "http://localhost:3009", "NO_COLOR": "1", "FORCE_COLOR": "", "MSCTL_LISTENERS": "",
 		},
+		"gateway":  {"MAIL_OUT_URL": "tcp://[::1]:3010", "ITEMS_URL": "tcp://127.0.0.1:3002"},
 		"mail-out": {"MS_HOST": "0.0.0.0", "PORT": "3010", "GREETING": "for all", "ITEMS_URL": "tcp://127.0.0.1:3002", "MAIL_OUT_URL": ""},
 	} {
 		got := map[string]string{}
-		for _, entry := range environment(w, w.Service(service), false) {
+		found := map[string]string{"mail-out": "tcp://[::1]:3010"}
+		for _, entry := range append(peers(w, w.Service(service), found), environment(w, w.Service(service), false)...) {
 			name, value, _ := strings.Cut(entry, "=")
 			got[name] = value
 		}

@@ -53,8 +53,13 @@ func (s *service) awaitReady(ctx context.Context, p *process, alone bool) error 
 			return err
 		}
 		return poll(ctx, s.check("", false)) // a different process may answer; this one is able to
+	case p.probe == "" && s.spec.Port != 0:
+		c := s.checkOpened(p)
+		err := poll(ctx, c)
+		p.at = c.found
+		return err
 	case p.probe == "":
-		return poll(ctx, s.check(address(s.spec), false))
+		return poll(ctx, s.check("", false))
 	}
 	if err := poll(ctx, s.check(p.probe, true)); err != nil || !alone {
 		return err

@@ -26,10 +26,11 @@ type service struct {
 
 	changes    <-chan watch.Change // nil if changes are not watched
 	pauses     chan pauseRequest
-	stop       chan struct{} // closed when the service should drain and end
-	begun      chan struct{} // closed when its first build has started, or if it needs none
-	firstReady chan struct{} // closed when it has been ready once
-	done       chan struct{} // closed when all its processes have ended
+	stop       chan struct{}          // closed when the service should drain and end
+	begun      chan struct{}          // closed when its first build has started, or if it needs none
+	firstReady chan struct{}          // closed when it has been ready once
+	foundAt    atomic.Pointer[string] // the URL at which it has answered, if it opens its port itself
+	done       chan struct{}          // closed when all its processes have ended
 
 	program      string   // the result of the last successful build
 	live         *process // is serving
@@ -51,6 +52,7 @@ type service struct {
 type process struct {
 	*child.Process
 	probe string      // the address of its private socket, or ""
+	at    string      // where it has answered, if it opens its port itself; set by awaitReady
 	ready time.Time   // when it became ready; for the goroutine that runs own
 	vocal atomic.Bool // it is ready and was not asked to end
 }
@@ -217,7 +219,7 @@ func (s *service) start(ctx context.Context) {
 
 // spawn starts a process of the service, with the sockets that it inherits.
 func (s *service) spawn(ctx context.Context) (*process, error) {
-	c := child.Command{Dir: s.dir, Env: s.env, Words: s.spec.Command}
+	c := child.Command{Dir: s.dir, Env: slices.Concat(s.run.peers(s), s.env), Words: s.spec.Command}
 	if s.spec.Path != "" {
 		c.Words = []string{s.program}
 	}
@@ -260,6 +262,17 @@ func (s *service) spawn(ctx context.Context) (*process, error) {
 	}
 	close(started)
 	return p, nil
+}
+
+// peers returns the variables with the addresses of the other services.
+func (r *run) peers(s *service) []string {
+	found := map[string]string{}
+	for _, other := range r.services {
+		if url := other.foundAt.Load(); url != nil {
+			found[other.spec.Name] = *url
+		}
+	}
+	return peers(r.work, s.spec, found)
 }
 
 // quiet reports whether a line is of interest only if there is a problem. A broker logs

@@ -138,6 +138,11 @@ func (s *service) onReadiness(err error) {
 		kind = KindSwapped
 	}
 	p.vocal.Store(true)
+	if p.at != "" {
+		url := scheme(s.spec) + "://" + p.at
+		s.url = url
+		s.foundAt.Store(&url)
+	}
 	s.emit(Event{Kind: kind, Pid: p.Pid, Took: p.ready.Sub(p.Began), URL: s.url, Text: s.notQueried()})
 	if old != nil {
 		s.retire(old)

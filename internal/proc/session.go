@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,16 +33,26 @@ func openSockets(ctx context.Context, units []unit) (map[string]net.Listener, er
 			return sockets, err
 		}
 		sockets[u.spec.Name] = l
+		if isLocalhost(u.spec.Host) { // a client of localhost must not reach another program
+			if err := socket.CheckFree(ctx, u.spec.Name, reachable(u.spec)[1]); err != nil {
+				return sockets, err
+			}
+		}
 	}
 	return sockets, nil
 }
 
-// checkPort checks that the port of a service that opens it itself is free.
+// checkPort checks that the port of a service that opens it itself is free. If another
+// process listened there, it would be taken for the service.
 func (u *unit) checkPort(ctx context.Context) error {
 	if u.spec.Port == 0 {
 		return nil
 	}
-	return socket.CheckFree(ctx, u.spec.Name, address(u.spec))
+	addresses := reachable(u.spec)
+	if own := address(u.spec); !slices.Contains(addresses, own) {
+		addresses = append(addresses, own)
+	}
+	return socket.CheckFree(ctx, u.spec.Name, addresses...)
 }
 
 func closeSockets(sockets map[string]net.Listener) {

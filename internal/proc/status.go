@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"maps"
 	"os"
 	"slices"
@@ -136,6 +137,7 @@ func (s *ServiceStatus) note(e Event) {
 		}
 	case KindReady, KindSwapped:
 		set(StateReady)
+		s.URL = cmp.Or(e.URL, s.URL)
 	case KindCrashed:
 		s.Crashes++
 		if e.Pid == s.Pid || !s.serves() {

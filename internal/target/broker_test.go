@@ -221,7 +221,7 @@ func TestServiceBehindBroker(t *testing.T) {
 		if err != nil || got.String() != tt.want || got.dialURLs() != tt.dials || got.Service != "mail" {
 			t.Errorf("%s: %s, %v; want %s, %s", tt.address, got, err, tt.want, tt.dials)
 		}
-		running := locations{w: w, running: map[string]string{string(tt.transport): workspace.DefaultBrokerURL(tt.transport)}}
+		running := locations{w: w, running: Run{Brokers: map[string]string{string(tt.transport): workspace.DefaultBrokerURL(tt.transport)}}}
 		if got, err := running.target(s); err != nil || got.Addresses[0] != strings.SplitAfter(workspace.DefaultBrokerURL(tt.transport), "://")[1] {
 			t.Errorf("%s: while msctl run has one: %s, %v", tt.address, got, err)
 		}
@@ -277,4 +277,24 @@ func FuzzTarget(f *testing.F) {
 			t.Fatalf("parseTarget(%q) = %s, which is read as %s, %v", text, shown, again, err)
 		}
 	})
+}
+
+// TestRunningAddress checks that a service is reached where the run has found it, and
+// under its usual name if that is the same.
+func TestRunningAddress(t *testing.T) {
+	w, err := workspace.Parse("msctl.yaml", []byte("name: shop\nservices:\n  items: {path: ./items, port: 3002}\n  api: {kind: gateway, command: x, port: 3001}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for running, want := range map[string]string{
+		"": "localhost:3002", "127.0.0.1:3002": "localhost:3002", "localhost:3002": "localhost:3002", "[::1]:3002": "[::1]:3002", "127.0.0.1:3102": "127.0.0.1:3102",
+	} {
+		l := locations{w: w, running: Run{Services: map[string]string{"items": running, "api": "[::1]:3001"}}}
+		if got, err := l.target(w.Service("items")); err != nil || got.Addresses[0] != want {
+			t.Errorf("running at %q: target %v, error %v, want %s", running, got.Addresses, err, want)
+		}
+		if got, err := l.gatewayTarget(w.Service("api"), "health", true); err != nil || got.Addresses[0] != "http://[::1]:3001/health" {
+			t.Errorf("gateway: target %v, error %v", got.Addresses, err)
+		}
+	}
 }

@@ -24,9 +24,15 @@ type Flags struct {
 	// Gateways lets a TARGET be a gateway of the workspace, followed by the path to
 	// request.
 	Gateways bool
-	// Running returns the brokers of the workspace's `msctl run`, by transport; nil
-	// when it is not running. A nil func finds none.
-	Running func(context.Context, *workspace.Workspace) map[string]string
+	// Running returns what the workspace's `msctl run` uses; the zero Run when it is not
+	// running. A nil func finds none.
+	Running func(context.Context, *workspace.Workspace) Run
+}
+
+// Run is what a running `msctl run` of a workspace uses.
+type Run struct {
+	Brokers  map[string]string // the addresses of brokers, by transport
+	Services map[string]string // the addresses of services with a port, host:port, by name
 }
 
 // DialOptions configure a connection. The zero value uses the transport's defaults.

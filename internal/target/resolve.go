@@ -43,7 +43,7 @@ func (f *Flags) MessageTargets(ctx context.Context, w *workspace.Workspace) ([]T
 	if len(services) == 0 {
 		return nil, exit.Usagef("workspace %s has no service that handles messages", w.Name)
 	}
-	located := f.locate(ctx, w, services...)
+	located := f.locate(ctx, w)
 	targets := make([]Target, len(services))
 	for i, s := range services {
 		var err error

@@ -3,7 +3,9 @@ package target
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -31,13 +33,13 @@ func namesService(text string) bool {
 }
 
 // gatewayTarget returns the target for a path of a gateway.
-func gatewayTarget(s *workspace.Service, path string, found bool) (Target, error) {
+func (l locations) gatewayTarget(s *workspace.Service, path string, found bool) (Target, error) {
 	if !found {
 		err := exit.Usagef("%s is a gateway, which serves HTTP: the path to request is missing", s.Name)
 		return Target{}, exit.WithHint(err, "add it to the name: --to %s/health", s.Name)
 	}
-	scheme, host, _ := strings.Cut(s.URL(), "://")
-	t, err := parseHTTP(Scheme{Name: scheme}, host+"/"+path)
+	scheme, _, _ := strings.Cut(s.URL(), "://")
+	t, err := parseHTTP(Scheme{Name: scheme}, l.addr(s)+"/"+path)
 	t.Service = s.Name
 	return t, err
 }
@@ -63,41 +65,46 @@ func (f *Flags) serviceTarget(ctx context.Context, text string) (Target, error) 
 	}
 	switch {
 	case s.Kind == workspace.KindGateway && f.Gateways:
-		return gatewayTarget(s, path, withPath)
+		return f.locate(ctx, w).gatewayTarget(s, path, withPath)
 	case s.Kind == workspace.KindGateway:
 		return Target{}, exit.WithHint(exit.Usagef("%s is a gateway: it serves HTTP, not messages", name), "try `curl %s/health`", s.URL())
 	case withPath:
 		return Target{}, exit.Usagef("target %q: %s handles messages, which have no paths: remove /%s", text, name, path)
 	}
-	return f.locate(ctx, w, s).target(s)
+	return f.locate(ctx, w).target(s)
 }
 
 // locations knows the addresses of the services in a workspace.
 type locations struct {
-	w *workspace.Workspace
-	// running holds the brokers of the workspace's `msctl run`, by transport.
-	running map[string]string
+	w       *workspace.Workspace
+	running Run
 }
 
-// locate prepares the lookup of services. If one of them is behind a broker, it asks
-// the workspace's `msctl run` for its brokers, in case one is running.
-func (f *Flags) locate(ctx context.Context, w *workspace.Workspace, services ...*workspace.Service) locations {
+// locate prepares the lookup of services. It asks the workspace's `msctl run` for their
+// addresses and its brokers, in case one is running.
+func (f *Flags) locate(ctx context.Context, w *workspace.Workspace) locations {
 	l := locations{w: w}
-	for _, s := range services {
-		if s.Transport.Broker() && f.Running != nil {
-			l.running = f.Running(ctx, w)
-			break
-		}
+	if f.Running != nil {
+		l.running = f.Running(ctx, w)
 	}
 	return l
+}
+
+// addr returns the address of a service with a port: that in the workspace, unless the run
+// has found the service at another one.
+func (l locations) addr(s *workspace.Service) string {
+	if at := l.running.Services[s.Name]; at != "" && at != net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)) {
+		return at
+	}
+	return s.Addr()
 }
 
 // target returns the target of a service. The error is a usage error.
 func (l locations) target(s *workspace.Service) (Target, error) {
 	if !s.Transport.Broker() {
-		return Target{Scheme: SchemeTCP, Addresses: []string{s.Addr()}, Service: s.Name, foreign: len(s.Command) > 0}, nil
+		return Target{Scheme: SchemeTCP, Addresses: []string{l.addr(s)}, Service: s.Name, foreign: len(s.Command) > 0}, nil
 	}
-	address, from := l.running[string(s.Transport)], "msctl run"
+	address, from := l.running.Brokers[string(s.Transport)], "msctl run"
 	if address == "" {
 		address, from = l.w.Broker(s.Transport, s, os.Getenv)
 	}

@@ -180,6 +180,21 @@ func (p *Process) Resume() bool {
 	return true
 }
 
+// Includes reports whether the process pid belongs to this one: as a member of its group,
+// or as a descendant.
+func (p *Process) Includes(pid int) bool {
+	for range 100 { // the number of ancestors is finite, but the IDs may be reused meanwhile
+		if pid <= 1 {
+			return false
+		}
+		if pid == p.Pid || p.group.includes(p.Pid, pid) {
+			return true
+		}
+		pid = parentOf(pid)
+	}
+	return false
+}
+
 func closeAll(files []*os.File) {
 	for _, f := range files {
 		_ = f.Close()

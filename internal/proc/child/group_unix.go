@@ -37,4 +37,9 @@ func (group) pause(pid int) error {
 
 func (group) resume(pid int) { _ = syscall.Kill(-pid, syscall.SIGCONT) }
 
+func (group) includes(leader, pid int) bool {
+	id, err := syscall.Getpgid(pid)
+	return err == nil && id == leader
+}
+
 func (group) close() {}

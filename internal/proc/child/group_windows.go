@@ -70,6 +70,9 @@ func (g *group) kill(pid int) {
 	}
 }
 
+// includes reports only the process itself: the members of a job are not listed.
+func (*group) includes(leader, pid int) bool { return leader == pid }
+
 func (g *group) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

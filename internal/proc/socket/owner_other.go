@@ -1,6 +1,14 @@
-//go:build !linux
+//go:build !linux && !darwin
 
 package socket
 
-// portOwner always returns "": only Linux shows which process owns a port.
-func portOwner(int) string { return "" }
+import (
+	"context"
+	"net/netip"
+)
+
+// ownersOf returns nothing: this system is not asked which process owns a port.
+func ownersOf(context.Context, netip.AddrPort) []Owner { return nil }
+
+// ListeningAt returns nothing.
+func ListeningAt(func(pid int) bool) []netip.AddrPort { return nil }

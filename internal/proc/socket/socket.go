@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
-	"strconv"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // PortError reports that the port of a service cannot be opened.
@@ -52,28 +54,75 @@ func Listen(ctx context.Context, service, address string) (net.Listener, error) 
 	if errors.As(err, &sys) {
 		err = sys.Err
 	}
-	return nil, &PortError{Service: service, Address: address, Owner: owner(address), Err: err}
+	return nil, &PortError{Service: service, Address: address, Owner: ownerText(ctx, address), Err: err}
 }
 
-// CheckFree returns a *[PortError] if a service could not listen at address now.
-func CheckFree(ctx context.Context, service, address string) error {
-	l, err := Listen(ctx, service, address)
-	if err != nil {
-		return err
+// CheckFree returns a *[PortError] if a service could not listen at one of the addresses
+// now, or if another process already listens there. IPv6 addresses that this machine does
+// not have count as free.
+func CheckFree(ctx context.Context, service string, addresses ...string) error {
+	for _, address := range addresses {
+		l, err := Listen(ctx, service, address)
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			if strings.HasPrefix(address, "[") && noSuchAddress(err) {
+				continue
+			}
+			return err
+		}
+		// Some systems let two processes listen on the same port if one of them listens on
+		// all addresses.
+		if answers(ctx, address) {
+			return &PortError{Service: service, Address: address, Owner: ownerText(ctx, address), Err: syscall.EADDRINUSE}
+		}
 	}
-	return l.Close()
+	return nil
 }
 
-func owner(address string) string {
-	_, text, err := net.SplitHostPort(address)
+// noSuchAddress reports whether a socket could not be opened because this machine does
+// not have the address, such as ::1 without IPv6.
+func noSuchAddress(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+}
+
+// answers reports whether a process accepts connections at address.
+func answers(ctx context.Context, address string) bool {
+	dialer := net.Dialer{Timeout: 500 * time.Millisecond}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return ""
+		return false
 	}
-	port, err := strconv.Atoi(text)
+	_ = conn.Close()
+	return true
+}
+
+// Owner is a process that listens on a port.
+type Owner struct {
+	Pid  int
+	Name string // of its program; the system may have shortened it
+}
+
+// String returns a text such as "pid 4711 (node)".
+func (o Owner) String() string { return fmt.Sprintf("pid %d (%s)", o.Pid, o.Name) }
+
+// Owners returns the processes that listen at address, host:port with the number of a
+// host. It returns none if the system does not reveal them, as for processes of other
+// users.
+func Owners(ctx context.Context, address string) []Owner {
+	at, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return portOwner(port)
+	return ownersOf(ctx, at)
+}
+
+func ownerText(ctx context.Context, address string) string {
+	for _, o := range Owners(ctx, address) {
+		return o.String()
+	}
+	return ""
 }
 
 // Private opens a listening socket on a free port of the loopback interface, for one
