@@ -114,6 +114,31 @@ func TestSendToNest(t *testing.T) {
 	}
 }
 
+// TestNoMetadata: a NestJS handler sees the metadata that msctl adds, and with --no-metadata
+// only that of --meta. The same holds for each request of a bench.
+func TestNoMetadata(t *testing.T) {
+	nest := testenv.Nest(t, testenv.Nest12)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, `["correlation-id","timeout-ms"]`},
+		{[]string{"--no-metadata"}, `[]`},
+		{[]string{"--no-metadata", "-m", "tenant=acme"}, `["tenant"]`},
+	} {
+		jq := ".metadata // {} | keys"
+		got := runMsctl(t, append([]string{"send", "cmd=ctx", "--jq", jq, "-t", nest.Addr}, tt.args...)...)
+		if got != (result{stdout: tt.want + "\n"}) {
+			t.Errorf("send %q: %+v", tt.args, got)
+		}
+		got = runMsctl(t, append([]string{"bench", "cmd=ctx", "-t", nest.Addr, "-n", "3", "--users", "1", "--no-tui",
+			"--expect", jq + " == " + tt.want}, tt.args...)...)
+		if got.code != 0 || !strings.Contains(got.stdout, "100%") {
+			t.Errorf("bench %q: %+v", tt.args, got)
+		}
+	}
+}
+
 // TestPrintedNestCodeRuns runs the output of --print-code nest with NestJS's client. It
 // must print the same answer as send.
 func TestPrintedNestCodeRuns(t *testing.T) {

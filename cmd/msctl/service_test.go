@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -158,11 +159,11 @@ func registerHandlers(s *micro.Server, name, events string, stopped <-chan struc
 		return micro.None{}, micro.Errorf(418, "%s", hostile)
 	})
 	micro.Handle(s, micro.Cmd("nothing"), func(context.Context, struct{}) (micro.None, error) { return micro.None{}, nil })
+	micro.Handle(s, micro.Cmd("allMetadata"), func(ctx context.Context, _ struct{}) (map[string]string, error) {
+		return maps.Collect(micro.RequestFromContext(ctx).Metadata.All()), nil
+	})
 	micro.Handle(s, micro.Cmd("metadata"), func(ctx context.Context, _ struct{}) (map[string]string, error) {
-		out := map[string]string{}
-		for key, value := range micro.RequestFromContext(ctx).Metadata.All() {
-			out[key] = value
-		}
+		out := maps.Collect(micro.RequestFromContext(ctx).Metadata.All())
 		delete(out, micro.MetaCorrelationID)
 		delete(out, micro.MetaTimeout)
 		return out, nil

@@ -74,7 +74,11 @@ func (b *Bench) probe(ctx context.Context, m *Message) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	client := micro.NewClient(conn, micro.WithTimeout(restTimeout))
+	options := []micro.ClientOption{micro.WithTimeout(restTimeout)}
+	if b.spec.NoMetadata {
+		options = append(options, micro.WithoutMetadata())
+	}
+	client := micro.NewClient(conn, options...)
 	defer client.Close()
 	pattern := m.route
 	if pattern.IsZero() {

@@ -46,7 +46,7 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 	r.plan = load.Plan{
 		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Seed: s.Load.Seed,
 		Duration: s.duration(), Requests: s.Load.Requests, Warmup: s.Load.Warmup, MaxInFlight: s.Load.MaxInFlight,
-		Objective: s.Objective, Triggers: r.triggers(), Redact: s.Secrets.Mask, TimerPacing: s.memory != nil,
+		Objective: s.Objective, Triggers: r.triggers(), NoMetadata: s.NoMetadata, Redact: s.Secrets.Mask, TimerPacing: s.memory != nil,
 	}
 	if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.ForProcess() }) {
 		if r.pause, err = pauser(r.ctx); err != nil {

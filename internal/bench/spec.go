@@ -52,6 +52,8 @@ type Spec struct {
 	// Redirects is how many redirects are followed, and HTTP2 selects HTTP/2.
 	Redirects int
 	HTTP2     bool
+	// NoMetadata sends no metadata except that of --meta.
+	NoMetadata bool
 	// Secrets are the credentials in the settings and the data. They are part of no
 	// output; nil keeps none.
 	Secrets *secret.Set

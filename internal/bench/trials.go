@@ -118,7 +118,7 @@ func (s *Spec) checkTrials() error {
 func demoSettings() []string {
 	return append(loadShapes(), "to", "ca", "cert", "key", "insecure", "think", "arrivals", "duration", "requests", "warmup", "connections",
 		"max-in-flight", "fault", "policy", "timeout", "retries", "retry-delay", "backoff", "jitter", "budget", "retry-on", "hedge", "breaker",
-		"deadline", "data-file", "data-order", "meta", "method", "header", "redirects", "http2", "expect")
+		"deadline", "data-file", "data-order", "meta", "no-metadata", "method", "header", "redirects", "http2", "expect")
 }
 
 // checkAxis checks an axis against those before it and against the settings.

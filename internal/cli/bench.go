@@ -192,6 +192,7 @@ func (f benchFlags) message() {
 	f.add(h, "data-file", "", "string", "", "take the data from the lines of `FILE` (NDJSON); in DATA, {{.name}} is a member of the line")
 	f.add(h, "data-order", "", "string", "", "`ORDER` of the lines of --data-file: round-robin (the default) or random")
 	f.add(h, "meta", "m", "stringArray", "", "add `KEY=VALUE` to the metadata; {{deadline}} and {{attempt}} are those of the attempt (repeatable)")
+	f.add(h, "no-metadata", "", "bool", "", "send no metadata except --meta")
 	f.add(h, "method", "X", "string", "", "HTTP: request `METHOD` (default GET, or POST with data)")
 	f.add(h, "header", "H", "stringArray", "", "HTTP: add the header `NAME: VALUE`; '$NAME' and @FILE in VALUE are looked up (repeatable)")
 	f.add(h, "redirects", "", "int", "0", "HTTP: follow up to `N` redirects; one that is not followed is an error")

@@ -28,7 +28,8 @@ type sendOptions struct {
 	policy policyFlags
 	meta   []string
 
-	metadata micro.Metadata // of meta
+	metadata   micro.Metadata // of meta
+	noMetadata bool
 
 	output  string
 	style   term.JSONStyle
@@ -82,12 +83,13 @@ func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 	cmd.ValidArgsFunction = completeMessage
 	o.policy.register(cmd, "Timeout and retries")
 	f.StringArrayVarP(&o.meta, "meta", "m", nil, "add `KEY=VALUE` to the metadata of the message; '$NAME' and @FILE in VALUE are looked up (repeatable)")
+	f.BoolVar(&o.noMetadata, "no-metadata", false, "send no metadata except --meta: no correlation-id, timeout-ms, or attempt")
 	f.IntVar(&o.repeat, "repeat", 1, "send the message `N` times, one after the other")
 	f.DurationVar(&o.watch, "watch", 0, "send the message every `INTERVAL` until Ctrl-C, or --repeat times")
 	f.BoolVar(&o.each, "each", false, "send one message for each line of NDJSON on standard input")
 	f.StringVar(&o.printCode, "print-code", "", "print the call in `LANGUAGE` (nest, go, or curl) instead of sending it")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the packets and timings on standard error")
-	groupFlags(cmd, "Message", "meta", "repeat", "watch", "each", "print-code")
+	groupFlags(cmd, "Message", "meta", "no-metadata", "repeat", "watch", "each", "print-code")
 	if f.Lookup("event") != nil {
 		groupFlags(cmd, "Message", "event")
 	}
@@ -169,6 +171,9 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	}
 	m := &messenger{io: s, o: o, target: t, filters: filters}
 	options := o.policy.options(s, o.verbose, &m.attempts)
+	if o.noMetadata {
+		options = append(options, micro.WithoutMetadata())
+	}
 	if o.verbose && t.HasHeaders() {
 		options = append(options, micro.WithInterceptors(m.showHeaders))
 	}
@@ -189,6 +194,6 @@ func (o *sendOptions) printAsCode(s *term.IO, t target.Target) error {
 		return exit.Usagef("--print-code does not support an HTTP target")
 	}
 	return printcode.WriteCall(s.Out, o.printCode, printcode.Call{
-		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: o.metadata, Policy: o.policy.settings(), Secrets: s.Secrets(),
+		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: o.metadata, NoMetadata: o.noMetadata, Policy: o.policy.settings(), Secrets: s.Secrets(),
 	})
 }

@@ -83,6 +83,9 @@ func (t *trace) headers(at time.Time) {
 	for key, value := range micro.SentMetadata(t.request, at) {
 		parts = append(parts, visible.Line(secret.Argument(key+": "+value)))
 	}
+	if len(parts) == 0 {
+		return
+	}
 	t.io.Notef("%s %s", t.io.ErrPalette().Accent(">"), t.io.ErrPalette().Dim("headers "+strings.Join(parts, ", ")))
 }
 

@@ -60,6 +60,9 @@ type Plan struct {
 	// Triggers are the faults to inject. Each gets a verdict on how the system
 	// recovered from it.
 	Triggers []Trigger
+	// NoMetadata sends only the metadata of the messages: no correlation ID, remaining
+	// time, or number of the attempt.
+	NoMetadata bool
 	// Redact, if set, removes credentials from the text of an error.
 	Redact func(string) string
 	// OnStart, if set, is called with the run's time 0, before the first request.

@@ -108,10 +108,15 @@ func (r *Run) newMessage(index int, m Message) *message {
 			l = &line{}
 		}
 		out.lines = append(out.lines, l)
-		out.clients = append(out.clients, micro.NewClient(conn,
-			micro.WithTimeout(24*time.Hour),    // the policy's timeout applies
+		options := []micro.ClientOption{
+			micro.WithTimeout(24 * time.Hour),  // the policy's timeout applies
 			micro.WithMaxInFlight(math.MaxInt), // the plan's limit applies
-			micro.WithInterceptors(r.underPolicy, stamp)))
+			micro.WithInterceptors(r.underPolicy, stamp),
+		}
+		if r.plan.NoMetadata {
+			options = append(options, micro.WithoutMetadata())
+		}
+		out.clients = append(out.clients, micro.NewClient(conn, options...))
 	}
 	return out
 }

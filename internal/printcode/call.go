@@ -29,7 +29,9 @@ type Call struct {
 	Data     json.RawMessage // the payload
 	Event    bool            // whether no reply is expected
 	Metadata micro.Metadata
-	Policy   policy.Settings // timeout, retries, backoff, and jitter
+	// NoMetadata has the client add no metadata of its own.
+	NoMetadata bool
+	Policy     policy.Settings // timeout, retries, backoff, and jitter
 	// Secrets are the credentials that have been looked up. The code reads all
 	// credentials from the environment.
 	Secrets *secret.Set

@@ -84,6 +84,9 @@ func (g *goProgram) client(c Call) {
 		g.use(runtimePath + "policy")
 		options += ",\n" + "policy.New(" + strings.Join(goPolicyOptions(c.Policy), ", ") + ")"
 	}
+	if c.NoMetadata {
+		options += ",\nmicro.WithoutMetadata()"
+	}
 	sets := ""
 	variables := c.variables()
 	for key, value := range c.Metadata.All() {

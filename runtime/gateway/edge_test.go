@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -53,6 +54,24 @@ func TestCorrelation(t *testing.T) {
 		}
 		if line := log.all(t)[i]; line["correlation_id"] != id || line["route"] != "GET /ids" || line["status"] != float64(200) || line["bytes"] != float64(len(want)) {
 			t.Errorf("log line %v", line)
+		}
+	}
+}
+
+// TestOnlyGivenMetadata: with a client that adds no metadata, a service sees what the HTTP
+// client sent, and nothing of the gateway's.
+func TestOnlyGivenMetadata(t *testing.T) {
+	s := micro.NewServer(micro.WithLogger(quiet()))
+	micro.Handle(s, echo, func(ctx context.Context, _ micro.None) (map[string]string, error) {
+		return maps.Collect(micro.RequestFromContext(ctx).Metadata.All()), nil
+	})
+	client := microtest.Serve(t, s, micro.WithoutMetadata())
+	gw := newGateway()
+	gateway.Route(gw, "GET /metadata", client, micro.NewMethod[micro.None, json.RawMessage](echo))
+	for _, tt := range []struct{ id, want string }{{"", `{}`}, {"order-7", `{"correlation-id":"order-7"}`}} {
+		res := request{method: "GET", path: "/metadata", header: map[string]string{"X-Correlation-Id": tt.id}}.send(t, gw.Handler())
+		if got := res.Body.String(); got != tt.want || res.Header().Get("X-Correlation-Id") == "" {
+			t.Errorf("ID %q: metadata %s, want %s; response header %q", tt.id, got, tt.want, res.Header().Get("X-Correlation-Id"))
 		}
 	}
 }

@@ -20,6 +20,7 @@ const (
 // owns it.
 type exchange struct {
 	correlationID string
+	given         bool // the caller sent the correlation ID
 	traceparent   string
 	route         string // the matching route; empty for none
 	quiet         bool   // logged at debug level
@@ -65,7 +66,7 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(raw http.ResponseWriter, req *http.Request) {
 		start := time.Now()
 		x := &exchange{correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
-		if !plausible(x.correlationID) {
+		if x.given = plausible(x.correlationID); !x.given {
 			x.correlationID = micro.NewCorrelationID()
 		}
 		if !plausible(x.traceparent) {

@@ -114,7 +114,10 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), r.timeout)
 	defer cancel()
 	message := &micro.Request{Pattern: r.pattern, Data: data, Event: r.answer == noValue}
-	message.Metadata.Set(micro.MetaCorrelationID, x.correlationID)
+	message.SetCorrelationID(x.correlationID)
+	if x.given {
+		message.Metadata.Set(micro.MetaCorrelationID, x.correlationID)
+	}
 	if x.traceparent != "" {
 		message.Metadata.Set(micro.MetaTraceparent, x.traceparent)
 	}

@@ -37,6 +37,7 @@ type Client struct {
 	timeout        time.Duration // 0 until the options have been applied
 	defaultTimeout time.Duration
 	maxInFlight    int64
+	bare           bool // adds no metadata
 	interceptors   []Interceptor
 	handler        Handler
 	inFlight       atomic.Int64 // messages handed to conn and not finished
@@ -81,7 +82,7 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 
 // Do sends req through the client's interceptors and passes each value of the reply
 // to reply. It is the raw form of Call, Stream, and Emit, for programs that forward
-// JSON. It sets the deadline and the correlation ID if req has none. Nil data is sent
+// JSON. It sets the deadline and the correlation ID of req if it has none. Nil data is sent
 // as {}, because a NestJS client cannot send undefined. If ctx has already ended,
 // nothing is sent, and the error is its cause, or ErrTimeout after its deadline.
 func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
@@ -101,7 +102,7 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 	return c.handler(ctx, req, reply)
 }
 
-// address sets the deadline and the metadata of req.
+// address sets the deadline of req and what the client adds to its metadata.
 func (c *Client) address(ctx context.Context, req *Request) {
 	if deadline, ok := ctx.Deadline(); ok && (req.Deadline.IsZero() || deadline.Before(req.Deadline)) {
 		req.Deadline = deadline
@@ -109,19 +110,30 @@ func (c *Client) address(ctx context.Context, req *Request) {
 	if req.Deadline.IsZero() {
 		req.Deadline = time.Now().Add(c.timeout)
 	}
-	if cause := RequestFromContext(ctx); cause != nil {
-		inherit(&req.Metadata, MetaCorrelationID, cause.CorrelationID())
-		inherit(&req.Metadata, MetaTraceparent, cause.Metadata.Get(MetaTraceparent))
+	if req.bare = c.bare; c.bare {
+		return
 	}
-	if req.Metadata.Get(MetaCorrelationID) == "" {
-		req.Metadata.Set(MetaCorrelationID, newID())
+	cause := RequestFromContext(ctx)
+	if cause != nil && req.Metadata.Get(MetaTraceparent) == "" {
+		if trace := cause.Metadata.Get(MetaTraceparent); trace != "" {
+			req.Metadata.Set(MetaTraceparent, trace)
+		}
+	}
+	if req.correlation == "" && req.Metadata.Get(MetaCorrelationID) == "" {
+		req.correlation = correlationFor(req, cause)
 	}
 }
 
-func inherit(m *Metadata, key, value string) {
-	if value != "" && m.Get(key) == "" {
-		m.Set(key, value)
+// correlationFor returns the correlation ID of a message that has none: that of the message
+// that is being handled or, if req itself was received, its own; otherwise a new one.
+func correlationFor(req, cause *Request) string {
+	if cause != nil {
+		return cause.CorrelationID()
 	}
+	if id := req.CorrelationID(); id != "" {
+		return id
+	}
+	return newID()
 }
 
 var (

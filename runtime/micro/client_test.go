@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -152,8 +153,8 @@ func TestWhatIsSent(t *testing.T) {
 		t.Fatalf("hop: %s", got)
 	}
 	want := []string{
-		`{"pattern":"e","data":null,"metadata":{"correlation-id":"c","traceparent":"00-1"}}`, // no deadline: no caller waits
-		`{"pattern":{"cmd":"r"},"data":null,"metadata":{"correlation-id":"c","traceparent":"00-1","timeout-ms":"T"}}`,
+		`{"pattern":"e","data":null,"metadata":{"traceparent":"00-1","correlation-id":"c"}}`, // no deadline: no caller waits
+		`{"pattern":{"cmd":"r"},"data":null,"metadata":{"traceparent":"00-1","correlation-id":"c","timeout-ms":"T"}}`,
 		`{"pattern":"own","data":{},"metadata":{"correlation-id":"c","traceparent":"00-1","other":"o","attempt":"2"}}`,
 	}
 	if diff := cmp.Diff(want, hideTimeout(w.sent)); diff != "" {
@@ -372,7 +373,57 @@ func TestMetadata(t *testing.T) {
 	if got := m.Get("b"); got != `{"x":2}` {
 		t.Errorf("the clone's change shows: %s", got)
 	}
-	if got := string(AppendMetadata(nil, &Request{}, time.Now())); got != "{}" {
+	if got := AppendMetadata([]byte("x"), &Request{}, time.Now()); string(got) != "x" {
 		t.Errorf("no metadata is %s", got)
 	}
+}
+
+// TestAddedCorrelationID: the ID that a client adds is sent, but is not part of the metadata
+// that its caller set. A received message that is sent on keeps its own.
+func TestAddedCorrelationID(t *testing.T) {
+	for name, tt := range map[string]struct {
+		req, handled *Request
+		want         string // "" for a new one
+	}{
+		"new":                      {req: &Request{}},
+		"set":                      {req: withCorrelation("mine"), want: "mine"},
+		"set while handling":       {req: withCorrelation("mine"), handled: &Request{id: []byte(`"7"`)}, want: "mine"},
+		"of the message handled":   {req: &Request{}, handled: &Request{id: []byte(`"7"`)}, want: "7"},
+		"of the event handled":     {req: &Request{}, handled: &Request{correlation: "event"}, want: "event"},
+		"of the message passed on": {req: &Request{id: []byte(`"8"`)}, want: "8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			if tt.handled != nil {
+				ctx = context.WithValue(ctx, requestKey{}, tt.handled)
+			}
+			var sent map[string]string
+			c := NewClient(nil, WithInterceptors(func(Handler) Handler {
+				return func(_ context.Context, req *Request, _ Reply) error {
+					sent = maps.Collect(SentMetadata(req, time.Now()))
+					return nil
+				}
+			}))
+			tt.req.Pattern = Name("x")
+			if err := c.Do(ctx, tt.req, nil); err != nil {
+				t.Fatal(err)
+			}
+			got := sent[MetaCorrelationID]
+			if got == "" || tt.want != "" && got != tt.want || tt.want == "" && len(got) < 16 {
+				t.Errorf("sent %q, want %q", got, tt.want)
+			}
+			if got != tt.req.CorrelationID() {
+				t.Errorf("the message's ID is %q, but %q was sent", tt.req.CorrelationID(), got)
+			}
+			if all := maps.Collect(tt.req.Metadata.All()); len(all) > 0 {
+				t.Errorf("the metadata has %v", all)
+			}
+		})
+	}
+}
+
+func withCorrelation(id string) *Request {
+	req := &Request{}
+	req.SetCorrelationID(id)
+	return req
 }

@@ -28,6 +28,9 @@ type Delivery struct {
 	// from then, so a message that waits in the process spends its own time. Zero means the
 	// time at which Deliver is called.
 	Received time.Time
+	// Attempt is the number of the attempt to handle the message, if the transport counts
+	// redeliveries; a higher number in the metadata takes precedence.
+	Attempt int
 	// Details holds what else the transport knows about the message: Request.Details.
 	Details any
 	// Done, unless nil, is called once when the message is finished: with nil if all

@@ -46,12 +46,12 @@ func newInbound(conn context.Context, s *Server, r *route, p *wire.Packet, d *De
 		in.ownID = &in.req.id[0] == &p.ID[0]
 	}
 	if (in.req.Event || len(in.req.id) == 2) && in.req.CorrelationID() == "" { // an ID of two bytes may be the empty string
-		in.req.Metadata.Set(MetaCorrelationID, newID())
+		in.req.correlation = newID()
 	}
-	in.req.Attempt = 1
+	in.req.Attempt = max(1, d.Attempt)
 	if p.Metadata != nil || d.Headers.pairs != nil {
 		left, timed, attempt := in.req.Metadata.delivery()
-		if in.req.Attempt = attempt; timed {
+		if in.req.Attempt = max(in.req.Attempt, attempt); timed {
 			received := d.Received
 			if received.IsZero() {
 				received = time.Now()

@@ -28,7 +28,8 @@ type Request struct {
 	// with ErrTimeout at its deadline, or with the error of its Reply. Other transports
 	// ignore All.
 	All bool
-	// Metadata is sent with the message.
+	// Metadata is sent with the message. On a server, it is what arrived. The runtime's own
+	// additions are not in it: see [Request.CorrelationID] and [SentMetadata].
 	Metadata Metadata
 	// Deadline is when the caller stops waiting; zero means never. A client sets it
 	// to the context's deadline or, if there is none, to now plus its timeout.
@@ -43,17 +44,28 @@ type Request struct {
 	// Trace observes a client's message on the wire; nil for none.
 	Trace *Trace
 
-	id []byte // on a server, the packet's ID as the reply repeats it
+	id          []byte // on a server, the packet's ID as the reply repeats it
+	correlation string // the correlation ID, unless the metadata has one
+	bare        bool   // the client adds no metadata
 }
 
-// CorrelationID returns the ID that all messages caused by one action of a user share.
-// On a server it is never empty: if the caller sent none, it is the packet's ID.
+// CorrelationID returns the ID that all messages caused by one action of a user share: the
+// one in the metadata, or the one that a client adds to the message. On a server it is
+// never empty: if the caller sent none, it is the packet's ID, or a new one for an event.
 func (r *Request) CorrelationID() string {
-	if id := r.Metadata.Get(MetaCorrelationID); id != "" || r.id == nil {
+	if id := r.Metadata.Get(MetaCorrelationID); id != "" {
 		return id
+	}
+	if r.correlation != "" || r.id == nil {
+		return r.correlation
 	}
 	return text(r.id)
 }
+
+// SetCorrelationID sets the ID that a client adds to the message, for programs that start
+// a chain of messages, such as a gateway. The one in the metadata takes precedence. By
+// default, a client adds the ID of the message being handled, or a new one.
+func (r *Request) SetCorrelationID(id string) { r.correlation = id }
 
 // Value is one value of a reply. The zero Value is undefined, which differs from null.
 type Value struct {

@@ -202,35 +202,40 @@ func parseNumber(v []byte) (n int64, ok bool) {
 }
 
 // AppendMetadata appends the metadata of a message that is sent now as a JSON object: the
-// pairs of SentMetadata.
+// pairs of SentMetadata. If there are none, it appends nothing.
 func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
-	dst = append(dst, '{')
+	separator := byte('{')
 	for k, v := range SentMetadata(req, now) {
-		dst = js.AppendString(dst, k)
-		dst = append(dst, ':')
-		dst = append(js.AppendString(dst, v), ',')
+		dst = js.AppendString(append(dst, separator), k)
+		dst = js.AppendString(append(dst, ':'), v)
+		separator = ','
 	}
-	if dst[len(dst)-1] == ',' {
-		dst[len(dst)-1] = '}'
+	if separator == '{' {
 		return dst
 	}
 	return append(dst, '}')
 }
 
-// SentMetadata yields the metadata of a message that is sent now: the pairs set on it, the
-// milliseconds until its deadline unless it is an event, and its attempt number if it is
-// a retry. Transports that send headers call it for each message; AppendMetadata returns
-// the same as JSON.
+// SentMetadata yields the metadata of a message that is sent now: the pairs set on it and,
+// unless its client was created with [WithoutMetadata], its correlation ID, the milliseconds
+// until its deadline if it is a request, and its attempt number if it is a retry. Transports
+// that send headers call it for each message; AppendMetadata returns the same as JSON.
 func SentMetadata(req *Request, now time.Time) iter.Seq2[string, string] {
+	if req.bare {
+		return req.Metadata.All()
+	}
 	return func(yield func(string, string) bool) {
 		timed := !req.Deadline.IsZero() && !req.Event // no caller waits for an event, so its handler has no deadline
 		for k, v := range req.Metadata.All() {
-			if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 {
+			if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 || k == MetaCorrelationID && v == "" {
 				continue // a forwarded message gets its own
 			}
 			if !yield(k, v) {
 				return
 			}
+		}
+		if req.correlation != "" && req.Metadata.Get(MetaCorrelationID) == "" && !yield(MetaCorrelationID, req.correlation) {
+			return
 		}
 		if timed && !yield(MetaTimeout, strconv.FormatInt(max(req.Deadline.Sub(now).Milliseconds(), 0), 10)) {
 			return

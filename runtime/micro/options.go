@@ -90,6 +90,15 @@ func WithMaxInFlight(n int) Option {
 	}
 }
 
+// WithoutMetadata makes a client send only the metadata that its caller has set. By default,
+// a client adds a correlation ID, the trace of the message being handled, the time that a
+// request has left, and the number of a retry, so a handler that forwards or compares
+// metadata sees members that the caller did not write. Without them, the service logs an ID
+// of its own and does not know when its caller stops waiting.
+func WithoutMetadata() ClientOption {
+	return clientOption(func(c *Client) { c.bare = true })
+}
+
 // WithDrainTimeout limits how long a stopping server waits for its handlers; then their
 // contexts end. The default is 10 s.
 func WithDrainTimeout(d time.Duration) ServerOption {

@@ -23,7 +23,8 @@ type Delivery struct {
 	MessageID string
 	// CorrelationID and ReplyTo are set for requests.
 	CorrelationID, ReplyTo string
-	// Headers holds all headers, including those that are not metadata.
+	// Headers holds all headers, including those that are not metadata: those whose value
+	// is a table or a list, and those that a redelivery adds.
 	Headers map[string]any
 	// Redelivered reports whether the message was delivered before without being
 	// acknowledged. It may have been handled already.

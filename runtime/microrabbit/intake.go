@@ -58,6 +58,7 @@ func (in *intake) take(raw *incoming) {
 		To:      m,
 		Route:   l.route(&m.packet),
 		Headers: metadata(m.Headers),
+		Attempt: m.Attempt,
 		Details: &m.Delivery,
 		Done:    m.done,
 	})

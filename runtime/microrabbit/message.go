@@ -118,6 +118,9 @@ func (p *publishing) check() error {
 func metadata(headers map[string]any) micro.Metadata {
 	var m micro.Metadata
 	for k, v := range headers {
+		if isOwnHeader(k) {
+			continue
+		}
 		switch v := v.(type) {
 		case string:
 			m.Set(k, v)

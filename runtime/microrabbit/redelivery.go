@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -23,6 +24,17 @@ const (
 	headerKey      = "x-sent-key"      // the original routing key
 	headerQueue    = "x-dead-queue"    // the queue that the dead letter was in
 )
+
+// isOwnHeader reports whether redelivery or, in the course of it, the broker sets a header.
+// Such a header is part of a message's Headers, but not of its metadata, which stays as it
+// was sent.
+func isOwnHeader(name string) bool {
+	switch name {
+	case headerRetries, headerReason, headerError, headerExchange, headerKey, headerQueue:
+		return true
+	}
+	return strings.HasPrefix(name, "x-first-death-") || strings.HasPrefix(name, "x-last-death-")
+}
 
 // attempt returns the number of the current attempt to handle a message, starting at 1.
 func attempt(headers map[string]any) int {
@@ -106,7 +118,6 @@ func (l *Listener) again(m *message) {
 	msg := m.copy()
 	msg.key = name
 	msg.headers[headerRetries] = int64(number(m.Headers[headerRetries]) + 1)
-	msg.headers[micro.MetaAttempt] = fmt.Sprint(m.Attempt + 1)
 	l.move(m, msg, func(o *outbox) error { return l.declareRetry(o, m.Queue, name, delay) })
 }
 

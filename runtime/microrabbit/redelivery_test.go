@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,7 @@ func TestRedelivery(t *testing.T) {
 	type run struct {
 		Data, ID, Exchange, Key, Header string
 		Attempt, Request                int
+		Metadata                        map[string]string
 	}
 	runs := make(chan run, 100)
 	fails := map[string]int{"once": 1, "always": 100, "panic": 100}
@@ -54,7 +56,10 @@ func TestRedelivery(t *testing.T) {
 	micro.HandleEvent(s, noted, func(ctx context.Context, in string) error {
 		d := DeliveryFromContext(ctx)
 		header, _ := d.Headers["x-mine"].(string)
-		runs <- run{in, d.MessageID, d.Exchange, d.RoutingKey, header, d.Attempt, micro.RequestFromContext(ctx).Attempt}
+		req := micro.RequestFromContext(ctx)
+		seen := maps.Collect(req.Metadata.All())
+		delete(seen, micro.MetaCorrelationID)
+		runs <- run{in, d.MessageID, d.Exchange, d.RoutingKey, header, d.Attempt, req.Attempt, seen}
 		mu.Lock()
 		defer mu.Unlock()
 		if fails[in]--; fails[in] < 0 {
@@ -75,7 +80,7 @@ func TestRedelivery(t *testing.T) {
 		var got, all []run
 		for i := range want {
 			got = append(got, take(t, name, runs))
-			all = append(all, run{name, "id-" + name, "", q, "h", i + 1, i + 1})
+			all = append(all, run{name, "id-" + name, "", q, "h", i + 1, i + 1, map[string]string{"x-mine": "h"}})
 		}
 		if diff := cmp.Diff(all, got); diff != "" {
 			t.Error(diff)

@@ -148,7 +148,7 @@ func (p *Packet) Unfinished() string {
 
 // AppendRequest appends the body of a request packet, or of an event packet if id is nil,
 // with its members in NestJS's order (docs/wire.md 1). pattern, data, metadata, and id are
-// JSON texts; nil members are omitted.
+// JSON texts; empty members are omitted.
 func AppendRequest(dst []byte, pattern string, data, metadata, id []byte) []byte {
 	dst = append(dst, `{"pattern":`...)
 	dst = append(dst, pattern...)
@@ -159,7 +159,7 @@ func AppendRequest(dst []byte, pattern string, data, metadata, id []byte) []byte
 }
 
 func appendMember(dst []byte, name string, value []byte) []byte {
-	if value == nil {
+	if len(value) == 0 {
 		return dst
 	}
 	return append(append(dst, name...), value...)

@@ -59,13 +59,13 @@ func (c *Conn) hop(req *micro.Request) (*hop, error) {
 		switch key {
 		case PathKey:
 			path = value
-		case micro.MetaCorrelationID:
-			if h.header.Get(correlationHeader) == "" {
-				h.header.Set(correlationHeader, value)
-			}
+		case micro.MetaCorrelationID: // below
 		default:
 			h.header.Set(key, value)
 		}
+	}
+	if id := req.CorrelationID(); id != "" && h.header.Get(correlationHeader) == "" {
+		h.header.Set(correlationHeader, id)
 	}
 	if c.hasBody() {
 		h.body = req.Data

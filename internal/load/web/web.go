@@ -275,13 +275,15 @@ func (c *Conn) read(l *link) (got response, reusable bool, err error) {
 func (c *Conn) appendRequest(dst []byte, req *micro.Request) []byte {
 	header := http.Header(nil)
 	id, path := "", c.path
+	if one := req.CorrelationID(); c.header.Get(correlationHeader) == "" && plain(one) {
+		id = one
+	}
 	for key, value := range req.Metadata.All() {
 		if key == PathKey {
 			path = value
 			continue
 		}
-		if key == micro.MetaCorrelationID && c.header.Get(correlationHeader) == "" && plain(value) {
-			id = value
+		if key == micro.MetaCorrelationID && value == id {
 			continue
 		}
 		if header == nil {

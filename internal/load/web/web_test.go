@@ -217,6 +217,10 @@ func TestRequests(t *testing.T) {
 	var metadata micro.Metadata
 	metadata.Set(micro.MetaCorrelationID, "abc-1")
 	metadata.Set("tenant", "t1")
+	var added, both micro.Request
+	added.SetCorrelationID("abc-2")
+	both.SetCorrelationID("abc-2")
+	both.Metadata.Set("tenant", "t1")
 	cases := []struct {
 		name string
 		path string
@@ -230,6 +234,10 @@ func TestRequests(t *testing.T) {
 			seen{"POST", "/items", host, `{"n":1}`, 7, map[string]string{"User-Agent": agent, "Content-Type": "application/json", "Content-Length": "7"}}},
 		{"headers and metadata", "", web.Options{Header: http.Header{"X-Key": {"k"}}}, micro.Request{Metadata: metadata},
 			seen{"GET", "/", host, "", 0, map[string]string{"User-Agent": agent, "X-Key": "k", "X-Correlation-Id": "abc-1", "Tenant": "t1"}}},
+		{"an added ID", "", web.Options{}, added,
+			seen{"GET", "/", host, "", 0, map[string]string{"User-Agent": agent, "X-Correlation-Id": "abc-2"}}},
+		{"an added ID and a header of one's own", "", web.Options{Header: http.Header{"X-Correlation-Id": {"mine"}}}, both,
+			seen{"GET", "/", host, "", 0, map[string]string{"User-Agent": agent, "X-Correlation-Id": "mine", "Tenant": "t1"}}},
 		{"a content type of one's own", "", web.Options{Method: "PUT", Header: http.Header{"Content-Type": {"text/plain"}}}, micro.Request{Data: []byte("hello")},
 			seen{"PUT", "/", host, "hello", 5, map[string]string{"User-Agent": agent, "Content-Type": "text/plain", "Content-Length": "5"}}},
 		{"another host's name", "", web.Options{Header: http.Header{"Host": {"shop.example"}}}, micro.Request{},

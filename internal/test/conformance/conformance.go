@@ -141,6 +141,7 @@ func common() []scenario {
 		{"an event to a message handler", eventToMessage},
 		{"large payloads", largePayloads},
 		{"metadata", metadata},
+		{"no metadata of the client's own", ownMetadata},
 		{"a second hop", secondHop},
 		{"deadlines", deadlines},
 		{"expired work", expired},

@@ -67,6 +67,51 @@ func metadata(e *env) {
 	}
 }
 
+// ownMetadata checks that a handler sees only the metadata that its caller has set if the client adds none, and that what the
+// server adds is not part of it.
+func ownMetadata(e *env) {
+	far := e.tr.Open(e)
+	deep, _ := e.server()
+	look, events := micro.Cmd("look"), make(chan seenRequest, 1)
+	micro.Handle(deep, look, func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
+	micro.HandleEvent(deep, note, func(ctx context.Context, _ json.RawMessage) error {
+		events <- inspect(ctx)
+		return nil
+	})
+	e.serve(far, deep)
+	c := e.client(far, micro.WithoutMetadata(), micro.WithTimeout(time.Hour))
+
+	s, _ := e.server()
+	micro.Handle(s, micro.Cmd("hop"), func(ctx context.Context, _ micro.None) (seenRequest, error) {
+		return micro.Call[seenRequest](ctx, c, look, 1)
+	})
+	near := e.start(s)
+
+	ids := map[string]bool{}
+	for _, set := range []map[string]string{{}, {"mine": "1"}, {"mine": "1", micro.MetaTimeout: "60000", micro.MetaAttempt: "7"}} {
+		for _, event := range []bool{false, true} {
+			req := &micro.Request{Pattern: look, Event: event, Attempt: 3, Deadline: time.Now().Add(2 * e.timeout)}
+			if event {
+				req.Pattern = note
+			}
+			for key, value := range set {
+				req.Metadata.Set(key, value)
+			}
+			got := e.sees(c, req, events)
+			e.same(fmt.Sprintf("metadata, event %t", event), set, got.Metadata)
+			e.same("attempt", max(1, len(set)/3*7), got.Attempt)
+			e.same("has a deadline", len(set) == 3, got.Left > 0)
+			if got.ID == "" || ids[got.ID] {
+				e.Errorf("correlation ID %q, want a new one", got.ID)
+			}
+			ids[got.ID] = true
+		}
+	}
+	req := &micro.Request{Pattern: micro.Cmd("hop")}
+	req.Metadata.Set(micro.MetaTraceparent, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	e.same("metadata of the second hop", map[string]string{}, e.sees(near, req, nil).Metadata)
+}
+
 // sees sends a message and returns what its handler knows about it.
 func (e *env) sees(c *micro.Client, req *micro.Request, events <-chan seenRequest) (seen seenRequest) {
 	e.Helper()
