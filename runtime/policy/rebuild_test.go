@@ -3,6 +3,7 @@ package policy_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"sync"
 	"testing"
@@ -147,14 +148,9 @@ func TestTimeLeftInTheMetadata(t *testing.T) {
 				var got []string
 				s := &script{steps: []step{{takes: 350 * ms, err: remote("400")}}}
 				_ = policy.New(c.opts...).Run(t.Context(), req, nil, func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
-					var sent struct {
-						Timeout string `json:"timeout-ms"`
-					}
-					if err := json.Unmarshal(micro.AppendMetadata(nil, req, time.Now()), &sent); err != nil {
-						t.Error(err)
-					}
+					sent := maps.Collect(micro.SentMetadata(req, time.Now()))
 					mu.Lock()
-					got = append(got, sent.Timeout)
+					got = append(got, sent[micro.MetaTimeout])
 					mu.Unlock()
 					return s.handle(ctx, req, reply)
 				})
