@@ -93,6 +93,7 @@ const (
 func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
 		newNewCommand(s, version),
+		newInitCommand(s),
 		newRunCommand(s),
 		newPsCommand(s),
 		newLogsCommand(s),

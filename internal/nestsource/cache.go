@@ -64,7 +64,7 @@ func cached(ctx context.Context, dir string) ([]Handler, error) {
 // inputs returns the files and folders that the results depend on.
 func (p *Project) inputs() []string {
 	out := append(slices.Clone(p.folders), p.resolver.Read()...)
-	for path := range p.modules {
+	for path := range p.parsed {
 		out = append(out, path)
 	}
 	slices.Sort(out)

@@ -52,11 +52,10 @@ type Part struct {
 func (p *Project) Calls(names ...string) []Call {
 	var out []Call
 	for _, path := range p.Files {
-		m := p.modules[path]
-		if m == nil || !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(m.File.Source, lastName(name)) }) {
-			continue
+		f := p.parsed[path]
+		if f != nil && slices.ContainsFunc(names, func(name string) bool { return strings.Contains(f.Source, lastName(name)) }) {
+			out = append(out, p.callsIn(p.load(path), names)...)
 		}
-		out = append(out, p.callsIn(m, names)...)
 	}
 	return out
 }
@@ -81,13 +80,8 @@ func (p *Project) callsIn(m *evaluate.Module, names []string) (out []Call) {
 		if !slices.ContainsFunc(names, func(name string) bool { return callee == name || strings.HasSuffix(callee, "."+name) }) {
 			return true
 		}
-		c := Call{Callee: callee, In: in.name(), File: p.rel(m.Path), Line: m.File.Line(callPosition(call))}
-		for _, arg := range call.Args {
-			if spread, ok := arg.(*typescript.Spread); ok {
-				arg = spread.X
-			}
-			c.Args = append(c.Args, Value{p.eval.Eval(arg, s), p})
-		}
+		c := p.newCall(m, call, s)
+		c.In = in.name()
 		out = append(out, c)
 		return true
 	})
@@ -308,4 +302,20 @@ func (v Value) Class() (name, file string) {
 		return c.Name(), v.p.rel(c.Scope.Module.Path)
 	}
 	return "", ""
+}
+
+// Index returns an item of an array, or of the default of one that is not known; see
+// [Value.Computed].
+func (v Value) Index(i int) Value {
+	items := v.Items()
+	if i >= len(items) {
+		return Value{evaluate.Undefined{}, v.p}
+	}
+	u, ok := v.v.(*evaluate.Unknown)
+	if !ok {
+		return items[i]
+	}
+	item := *u
+	item.Default = items[i].v
+	return Value{&item, v.p}
 }

@@ -47,7 +47,7 @@ type Handler struct {
 func (p *Project) Handlers() []Handler {
 	r := &handlerReader{Project: p, applied: map[memberOf]*outcome{}, listed: map[*typescript.ClassMember]bool{}, bases: map[*typescript.Class]bool{}}
 	for _, path := range p.Files {
-		if m := p.modules[path]; m != nil {
+		if m := p.load(path); m != nil {
 			r.collect(m)
 		}
 	}
@@ -64,7 +64,7 @@ func (p *Project) Handlers() []Handler {
 		r.leftOver(c)
 	}
 	for _, path := range p.Files {
-		if m := p.modules[path]; m != nil {
+		if m := p.load(path); m != nil {
 			r.unattached(m)
 		}
 	}
@@ -72,7 +72,7 @@ func (p *Project) Handlers() []Handler {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, strings.Compare(a.Class, b.Class))
 	})
 	return slices.CompactFunc(r.handlers, func(a, b Handler) bool {
-		return a.Computed != nil && b.Computed != nil && *a.Computed == *b.Computed && a.Class == b.Class
+		return a.Computed != nil && b.Computed != nil && a.Computed.String() == b.Computed.String() && a.Class == b.Class
 	})
 }
 

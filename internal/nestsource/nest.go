@@ -48,14 +48,17 @@ func newNest() *nest {
 		transport.Set(name, float64(i))
 	}
 	n.exports = map[string]evaluate.Value{
-		microservices + " MessagePattern":   n.pattern(false),
-		microservices + " EventPattern":     n.pattern(true),
-		microservices + " GrpcMethod":       n.grpc("no_stream"),
-		microservices + " GrpcStreamMethod": n.grpc("rx_stream"),
-		microservices + " GrpcStreamCall":   n.grpc("pt_stream"),
-		microservices + " Transport":        transport,
-		common + " applyDecorators":         &evaluate.Native{Name: "applyDecorators", Call: applyDecorators},
-		common + " Module":                  &evaluate.Native{Name: "Module", Call: n.module},
+		microservices + " MessagePattern":              n.pattern(false),
+		microservices + " EventPattern":                n.pattern(true),
+		microservices + " GrpcMethod":                  n.grpc("no_stream"),
+		microservices + " GrpcStreamMethod":            n.grpc("rx_stream"),
+		microservices + " GrpcStreamCall":              n.grpc("pt_stream"),
+		microservices + " Transport":                   transport,
+		common + " applyDecorators":                    &evaluate.Native{Name: "applyDecorators", Call: applyDecorators},
+		common + " forwardRef":                         &evaluate.Native{Name: "forwardRef", Call: forwardRef},
+		microservices + " ClientsModule.register":      &evaluate.Native{Name: "register", Call: registerClients},
+		microservices + " ClientsModule.registerAsync": &evaluate.Native{Name: "registerAsync", Call: registerClients},
+		common + " Module":                             &evaluate.Native{Name: "Module", Call: n.module},
 	}
 	return n
 }
@@ -253,28 +256,6 @@ func (n *nest) importModule(e *evaluate.Evaluator, c *evaluate.Class) {
 	for _, d := range c.Node.Decorators {
 		e.Eval(d, c.Scope)
 	}
-}
-
-// called returns the value of reading a configuration: config.get('KEY', default).
-func called(_ *evaluate.Evaluator, callee string, c evaluate.Call) evaluate.Value {
-	object, method, ok := cutLast(callee, ".")
-	if !ok || method != "get" && method != "getOrThrow" || !strings.Contains(strings.ToLower(object), "config") {
-		return nil
-	}
-	key, ok := c.Arg(0).(string)
-	if !ok || c.Scope == nil {
-		return nil
-	}
-	f := c.Scope.Module.File
-	u := &evaluate.Unknown{
-		Text: f.Text(c.Node), File: c.Scope.Module.Path, Line: f.Line(c.Node.Range().Pos), Env: key, Reason: "it depends on the configuration",
-	}
-	if d, ok := evaluate.Defaults(c.Arg(1)); ok && d != (evaluate.Undefined{}) {
-		if _, isObject := d.(*evaluate.Object); !isObject { // {infer: true} are options
-			u.Default = d
-		}
-	}
-	return u
 }
 
 // cutLast cuts a string at the last separator.

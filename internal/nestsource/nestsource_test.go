@@ -57,7 +57,7 @@ func TestHandlersAreThoseThatNestRegisters(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, path := range p.Files {
-				for _, problem := range p.modules[path].File.Problems {
+				for _, problem := range p.load(path).File.Problems {
 					t.Errorf("%s:%d: %s", path, problem.Line, problem.Reason)
 				}
 			}

@@ -35,9 +35,11 @@ type Project struct {
 
 	folders  []string // the folder and its subfolders
 	resolver *modules.Resolver
+	parsed   map[string]*typescript.File // by path; nil if a file cannot be read
 	modules  map[string]*evaluate.Module // by path; nil if a file cannot be read
 	eval     *evaluate.Evaluator
 	nest     *nest
+	config   *configuration
 }
 
 // Skipped names what [Open] left out.
@@ -64,6 +66,8 @@ type Computed struct {
 	// Env is the environment variable or the configuration key that determines the value,
 	// if one does.
 	Env string `json:"env,omitempty"`
+	// More are the other variables that contribute to the value.
+	More []string `json:"-"`
 	// Default is the value as JSON if Env is not set, or "" if there is none.
 	Default string `json:"default,omitempty"`
 }
@@ -91,9 +95,45 @@ func Open(ctx context.Context, dir string) (*Project, error) {
 
 // newProject returns a project without files.
 func newProject(dir string) *Project {
-	p := &Project{Dir: dir, resolver: modules.New(), modules: map[string]*evaluate.Module{}, nest: newNest()}
-	p.eval = evaluate.New(evaluate.Options{Resolve: p.resolver.Resolve, Load: p.load, External: p.nest.external, Called: called})
+	p := &Project{Dir: dir, resolver: modules.New(), parsed: map[string]*typescript.File{}}
+	p.evaluateWith(nil)
 	return p
+}
+
+// evaluateWith forgets all values, and sets how variables of the environment are looked up.
+func (p *Project) evaluateWith(env func(name string) (value string, ok bool)) {
+	p.modules, p.nest, p.config = map[string]*evaluate.Module{}, newNest(), &configuration{env: env}
+	p.eval = evaluate.New(evaluate.Options{Resolve: p.resolver.Resolve, Load: p.load, External: p.nest.external, Env: env, Called: p.called})
+}
+
+// Part returns the project with only the files in some folders, which are relative to its
+// folder, and with its own environment: env returns the values that are known, and may be
+// nil. Such a value is the default of a [Computed] expression. Files of other folders are
+// still found by imports. The parts of a project must not be used concurrently, because
+// they share its files.
+func (p *Project) Part(env func(name string) (value string, ok bool), folders ...string) *Project {
+	part := &Project{Dir: p.Dir, Skipped: p.Skipped, folders: p.folders, resolver: p.resolver, parsed: p.parsed}
+	for _, path := range p.Files {
+		rel := p.rel(path)
+		if slices.ContainsFunc(folders, func(folder string) bool { return folder == "." || strings.HasPrefix(rel, folder+"/") }) {
+			part.Files = append(part.Files, path)
+		}
+	}
+	part.evaluateWith(env)
+	return part
+}
+
+// Containing returns the files of the project whose source contains one of the texts,
+// relative to its folder, in order.
+func (p *Project) Containing(texts ...string) []string {
+	var out []string
+	for _, path := range p.Files {
+		f := p.parsed[path]
+		if f != nil && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(f.Source, text) }) {
+			out = append(out, p.rel(path))
+		}
+	}
+	return out
 }
 
 func (p *Project) walk(ctx context.Context) error {
@@ -149,7 +189,7 @@ func isTest(name string) bool {
 
 // parse parses all files on all processors.
 func (p *Project) parse(ctx context.Context) error {
-	parsed := make([]*evaluate.Module, len(p.Files))
+	parsed := make([]*typescript.File, len(p.Files))
 	work := make(chan int)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -166,14 +206,14 @@ func (p *Project) parse(ctx context.Context) error {
 	}
 	close(work)
 	wg.Wait()
-	for i, m := range parsed {
-		p.modules[p.Files[i]] = m
+	for i, f := range parsed {
+		p.parsed[p.Files[i]] = f
 	}
 	return ctx.Err()
 }
 
 // parseFile reads and parses a file. It returns nil if the file cannot be read.
-func parseFile(path string) *evaluate.Module {
+func parseFile(path string) *typescript.File {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
 		return nil
@@ -185,7 +225,7 @@ func parseFile(path string) *evaluate.Module {
 	if filepath.Ext(path) == ".json" {
 		text = append([]byte("export = "), text...)
 	}
-	return evaluate.NewModule(path, typescript.Parse(path, text))
+	return typescript.Parse(path, text)
 }
 
 // load returns the module of a file, which need not be in the folder.
@@ -195,7 +235,14 @@ func (p *Project) load(path string) *evaluate.Module {
 	}
 	m, ok := p.modules[path]
 	if !ok {
-		m = parseFile(path)
+		f, known := p.parsed[path]
+		if !known {
+			f = parseFile(path)
+			p.parsed[path] = f
+		}
+		if f != nil {
+			m = evaluate.NewModule(path, f)
+		}
 		p.modules[path] = m
 	}
 	return m
@@ -212,7 +259,7 @@ func (p *Project) rel(path string) string {
 
 // computed describes an unknown value. The node is the whole expression in a module.
 func (p *Project) computed(u *evaluate.Unknown, m *evaluate.Module, n typescript.Node) *Computed {
-	c := &Computed{Text: u.Text, Reason: u.Reason, Env: u.Env}
+	c := &Computed{Text: u.Text, Reason: u.Reason, Env: u.Env, More: u.More}
 	if u.File != "" {
 		c.File, c.Line = p.rel(u.File), u.Line
 	}
@@ -244,3 +291,17 @@ func shorten(text string) string {
 	}
 	return text
 }
+
+// Folders returns the folder and its subfolders that [Open] has read, relative, "." for the
+// folder itself.
+func (p *Project) Folders() []string {
+	out := make([]string, len(p.folders))
+	for i, dir := range p.folders {
+		out[i] = p.rel(dir)
+	}
+	return out
+}
+
+// PlainJSON removes comments, trailing commas, and the byte order mark from the JSON of a
+// configuration file such as tsconfig.json.
+func PlainJSON(text []byte) []byte { return modules.PlainJSON(text) }

@@ -58,3 +58,28 @@ func scalar(text string) string {
 	}
 	return strconv.Quote(text)
 }
+
+// Scalar returns text as a YAML scalar that [Parse] reads as the same text.
+func Scalar(text string) string {
+	if number.MatchString(text) {
+		return text // numbers keep their spelling
+	}
+	return scalar(text)
+}
+
+var number = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`)
+
+// ListText returns words as a YAML list on one line.
+func ListText(words []string) string { return "[" + joinScalars(words) + "]" }
+
+// CommandText returns a command as YAML: a line if its words need no quotes, otherwise a
+// list.
+func CommandText(words []string) string {
+	line := strings.Join(words, " ")
+	if simpleLine.MatchString(line) && !slices.ContainsFunc(words, func(w string) bool { return w == "" || strings.HasSuffix(w, ":") }) {
+		return line
+	}
+	return ListText(words)
+}
+
+var simpleLine = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./@+=: -]*$`)

@@ -40,7 +40,30 @@ func (e *Evaluator) call(x *typescript.Call, s *Scope) Value {
 	if v := e.notInSources(fn, x, c); v != nil {
 		return v
 	}
+	if u, ok := this.(*Unknown); ok && u.Default != nil {
+		return e.callOfDefault(u, fn, c)
+	}
 	return e.Call(fn, c)
+}
+
+// callOfDefault evaluates the call of a method whose object is unknown and has a default:
+// so has the result.
+func (e *Evaluator) callOfDefault(this *Unknown, fn Value, c Call) Value {
+	v := e.Call(fn, c)
+	u, ok := v.(*Unknown)
+	member, named := c.Node.(*typescript.Call).Callee.(*typescript.Member)
+	if !ok || !named || u.Default != nil || missing(this.Default) {
+		return v
+	}
+	args, ok := Defaults(&Array{c.Args})
+	if !ok {
+		return v
+	}
+	method := e.member(this.Default, member.Name, c.Scope, c.Node)
+	if d := e.Call(method, Call{This: this.Default, Args: args.(*Array).Items, Node: c.Node, Scope: c.Scope}); FindUnknown(d) == nil {
+		u.Default = d
+	}
+	return u
 }
 
 // notInSources lets the user of the evaluator decide about a call whose function is not in
@@ -161,7 +184,11 @@ func (e *Evaluator) Inside(f *typescript.Function, s *Scope) *Scope {
 		if p.Default != nil {
 			u.Default, _ = Defaults(e.Eval(p.Default, inner))
 		}
-		e.bind(p.Target, u, inner, true)
+		if v := e.typed(p.Type, s); v != nil {
+			e.bind(p.Target, v, inner, true)
+		} else {
+			e.bind(p.Target, u, inner, true)
+		}
 	}
 	if f.Body != nil {
 		inner.body = f.Body

@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"slices"
+
 	"github.com/msctl/msctl/internal/nestsource/typescript"
 )
 
@@ -13,6 +15,9 @@ type Options struct {
 	// External returns what a package exports under a dotted name, or nil. It takes
 	// precedence over the files of the package.
 	External func(module, name string) Value
+	// Env returns the value of an environment variable as far as it is known. It is the
+	// default of the unknown value, because the environment may differ. It may be nil.
+	Env func(name string) (value string, ok bool)
 	// Called returns the value of a call whose function is not in the sources, or nil.
 	Called func(e *Evaluator, callee string, c Call) Value
 }
@@ -60,6 +65,7 @@ func (e *Evaluator) combine(s *Scope, n typescript.Node, parts []Value, compute 
 		return compute(parts)
 	}
 	u := e.derived(s, n, cause)
+	u.More = variables(parts, u.Env)
 	if values, ok := Defaults(&Array{parts}); ok {
 		if v := compute(values.(*Array).Items); findUnknown(v, false, 0) == nil {
 			u.Default = v
@@ -68,10 +74,26 @@ func (e *Evaluator) combine(s *Scope, n typescript.Node, parts []Value, compute 
 	return u
 }
 
+// variables returns the names of the variables that parts depend on, except for one.
+func variables(parts []Value, except string) (names []string) {
+	for _, part := range parts {
+		u, ok := part.(*Unknown)
+		if !ok {
+			continue
+		}
+		for _, name := range append([]string{u.Env}, u.More...) {
+			if name != "" && name != except && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // derived returns an unknown value for an expression that contains another one.
 func (e *Evaluator) derived(s *Scope, n typescript.Node, cause *Unknown) *Unknown {
 	u := e.unknown(s, n, cause.Reason)
-	u.Env = cause.Env
+	u.Env, u.More = cause.Env, cause.More
 	if u.Text == "" {
 		u.Text, u.File, u.Line = cause.Text, cause.File, cause.Line
 	}
@@ -298,9 +320,14 @@ func (e *Evaluator) object(x *typescript.Object, s *Scope) Value {
 }
 
 func (e *Evaluator) spreadInto(o *Object, v Value, s *Scope, n typescript.Node) {
-	switch v.(type) {
+	switch v := v.(type) {
 	case Undefined, Null, bool, float64:
 		return
+	case *External:
+		if isEnvironment(v) {
+			o.base = v
+			return
+		}
 	}
 	entries, ok := e.entries(v)
 	if !ok {

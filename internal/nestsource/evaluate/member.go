@@ -3,6 +3,7 @@ package evaluate
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/msctl/msctl/internal/nestsource/modules"
 	"github.com/msctl/msctl/internal/nestsource/typescript"
@@ -54,15 +55,25 @@ func joinName(object, name string) string {
 
 // external returns what a package exports.
 func (e *Evaluator) external(module, name string, s *Scope, n typescript.Node) Value {
-	if module == "process" && name != "env" && len(name) > 4 && name[:4] == "env." {
+	if variable, ok := strings.CutPrefix(name, "env."); ok && (module == "process" || module == "node:process") {
 		u := e.unknown(s, n, "it depends on the environment")
-		u.Env = name[4:]
+		u.Env = variable
+		if e.o.Env != nil {
+			if value, ok := e.o.Env(variable); ok {
+				u.Default = value
+			}
+		}
 		return u
 	}
 	if v := e.o.External(module, name); v != nil {
 		return v
 	}
 	return &External{Module: module, Name: name}
+}
+
+// isEnvironment reports whether a value is process.env.
+func isEnvironment(x *External) bool {
+	return (x.Module == "process" || x.Module == "node:process") && x.Name == "env"
 }
 
 func (e *Evaluator) unknownMember(u *Unknown, name string, s *Scope, n typescript.Node) Value {
@@ -90,11 +101,17 @@ func (e *Evaluator) objectMember(o *Object, name string, s *Scope, n typescript.
 			return v
 		}
 		if o.unmade {
+			if v := e.injected(o.Class, name); v != nil {
+				return v
+			}
 			return e.unknown(s, n, "it depends on the object")
 		}
 	}
 	if o.open != nil {
 		return e.derived(s, n, o.open)
+	}
+	if o.base != nil {
+		return e.member(o.base, name, s, n)
 	}
 	if native := objectMethod(o, name); native != nil {
 		return native

@@ -36,6 +36,7 @@ type Object struct {
 	Host any
 
 	open   *Unknown // set if the object may have more members
+	base   Value    // has the members that the object does not; nil for none
 	unmade bool     // `this` of a class that is only read
 }
 
@@ -55,6 +56,9 @@ type Function struct {
 func (f *Function) Identity() any {
 	return [2]any{f.Node, f.scope}
 }
+
+// Module returns the module that declares a function.
+func (f *Function) Module() *Module { return f.scope.Module }
 
 // Text returns the source of a function.
 func (f *Function) Text() string { return f.scope.Module.File.Text(f.Node) }
@@ -124,7 +128,10 @@ type Unknown struct {
 	// Env is the name of the environment variable or configuration key that determines the
 	// value, if one does.
 	Env string
-	// Default is the value if Env is not set, or nil if the expression has no default.
+	// More are the names of other variables that contribute to the value.
+	More []string
+	// Default is the value if Env is not set, or the known value of Env; nil if the
+	// expression has neither.
 	Default Value
 }
 
@@ -353,3 +360,7 @@ func defaults(v Value, depth int) (Value, bool) {
 	}
 	return v, true
 }
+
+// Base returns the value that has the members that the object does not, such as
+// process.env after {...process.env}. It is nil for none.
+func (o *Object) Base() Value { return o.base }

@@ -149,11 +149,11 @@ func (r *Resolver) readJSON(path string, into any) bool {
 		return false
 	}
 	text, err := os.ReadFile(path)
-	return err == nil && json.Unmarshal(plainJSON(text), into) == nil
+	return err == nil && json.Unmarshal(PlainJSON(text), into) == nil
 }
 
-// plainJSON removes comments, trailing commas, and the byte order mark.
-func plainJSON(text []byte) []byte {
+// PlainJSON removes comments, trailing commas, and the byte order mark.
+func PlainJSON(text []byte) []byte {
 	s := strings.TrimPrefix(string(text), "\ufeff")
 	var out []byte
 	for i := 0; i < len(s); {

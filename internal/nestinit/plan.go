@@ -1,0 +1,506 @@
+package nestinit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/nestsource"
+	"github.com/msctl/msctl/internal/secret"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// Plan is a description of the NestJS applications of a folder.
+type Plan struct {
+	// Name is the name of the workspace.
+	Name string
+	// Services are the applications, in the order of their folders.
+	Services []*Service
+	// Brokers are the addresses of the brokers that the applications use.
+	Brokers []Line
+	// Skipped are folders with programs that are not NestJS.
+	Skipped []string
+	// Install is the command that installs the packages, if that is still to be done.
+	Install string
+	// Notes are what the user has to know or do, apart from the guesses.
+	Notes []string
+}
+
+// Service is an entry of the file.
+type Service struct {
+	workspace.Service
+	// About describes where the entry comes from.
+	About string
+	// Disabled is why the entry is commented out, or "".
+	Disabled string
+	// Comments are those of the keys.
+	Comments map[string]Comment
+	// Variables are the entries of `env`.
+	Variables []Line
+	// Notes are lines of comments below the entry.
+	Notes []string
+
+	app   *application
+	facts *facts
+	main  *endpoint // what the entry describes; nil for a gateway
+	http  int       // the port of HTTP, or 0
+}
+
+// Comment is a comment of a line.
+type Comment struct {
+	Text string
+	// Guess reports whether the value of the line is a guess.
+	Guess bool
+}
+
+func (c Comment) String() string {
+	if c.Guess {
+		return "guess: " + c.Text
+	}
+	return c.Text
+}
+
+// Line is a key with a value and a comment. A disabled line is a comment itself.
+type Line struct {
+	Name, Value string
+	Comment     Comment
+	Disabled    bool
+}
+
+// Guess is a value that should be checked, of one or several services.
+type Guess struct {
+	Services           []string
+	Key, Value, Reason string
+}
+
+// ErrNone is returned for a folder without NestJS applications.
+var ErrNone = errors.New("no NestJS application")
+
+// Discover describes the applications in a folder and its subfolders.
+func Discover(ctx context.Context, dir string) (*Plan, error) {
+	project, err := nestsource.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	l := findLayout(project)
+	if len(l.apps) == 0 {
+		return nil, fmt.Errorf("%w in %d TypeScript files of %s: no file that starts one calls NestFactory", ErrNone, len(project.Files), dir)
+	}
+	p := &planner{layout: l, taken: map[int]*Service{}, plan: &Plan{Name: l.workspaceName(), Skipped: l.skipped}}
+	for _, a := range l.apps {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if facts := l.readFacts(a); facts != nil {
+			p.add(a, facts)
+		}
+	}
+	p.assignPorts()
+	p.findBrokers()
+	for _, s := range p.plan.Services {
+		p.connect(s)
+	}
+	p.callsByPattern()
+	for _, s := range p.plan.Services {
+		p.addVariables(s)
+		slices.Sort(s.DependsOn)
+	}
+	p.plan.Install = l.install()
+	return p.plan, nil
+}
+
+func (l *layout) workspaceName() string {
+	name := filepath.Base(l.root)
+	if m := l.manifest("."); m != nil && m.Name != "" {
+		name = path.Base(m.Name)
+		if name == "source" || name == "root" { // @scope/source is the root of a workspace of Nx
+			name = strings.TrimPrefix(path.Dir(m.Name), "@")
+		}
+	}
+	name = strings.TrimLeft(workspace.SimilarName("x"+name), "x0123456789-")
+	return cmp.Or(workspace.SimilarName(name), "workspace")
+}
+
+// Guesses returns the guesses of the plan, in the order of the file. The same guess for
+// several services is one.
+func (p *Plan) Guesses() (out []Guess) {
+	add := func(service, key, value string, c Comment) {
+		i := slices.IndexFunc(out, func(g Guess) bool { return g.Key == key && g.Value == value && g.Reason == c.Text })
+		switch {
+		case !c.Guess:
+		case i >= 0:
+			out[i].Services = append(out[i].Services, service)
+		default:
+			out = append(out, Guess{[]string{service}, key, value, c.Text})
+		}
+	}
+	for _, line := range p.Brokers {
+		add("brokers", line.Name, line.Value, line.Comment)
+	}
+	for _, s := range p.Services {
+		if s.Disabled != "" {
+			continue
+		}
+		for _, key := range keys {
+			add(s.Name, key, s.text(key), s.Comments[key])
+		}
+		for _, line := range s.Variables {
+			if !line.Disabled {
+				add(s.Name, "env "+line.Name, line.Value, line.Comment)
+			}
+		}
+	}
+	return out
+}
+
+// planner makes a plan.
+type planner struct {
+	*layout
+	plan  *Plan
+	taken map[int]*Service
+}
+
+func (p *planner) notef(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if !slices.Contains(p.plan.Notes, text) {
+		p.plan.Notes = append(p.plan.Notes, text)
+	}
+}
+
+// comment sets the comment of a key.
+func (s *Service) comment(key string, guess bool, format string, args ...any) {
+	s.Comments[key] = Comment{fmt.Sprintf(format, args...), guess}
+}
+
+// preferred are the transports of an application with several, the preferred one first: a
+// service can be asked whether it is ready over TCP and RabbitMQ.
+var preferred = []workspace.Transport{workspace.TCP, workspace.RabbitMQ, workspace.NATS, workspace.Redis}
+
+// add adds an application.
+func (p *planner) add(a *application, f *facts) {
+	s := &Service{Service: workspace.Service{Name: a.name, Kind: workspace.KindService, Command: a.start.command, Watch: a.start.watch}, Comments: map[string]Comment{}, app: a, facts: f}
+	if a.start.dir != "." {
+		s.Dir = "./" + a.start.dir
+	}
+	if a.start.guess != "" {
+		s.comment("command", true, "%s", a.start.guess)
+	}
+	if a.start.note != "" {
+		s.comment("command", true, "%s", a.start.note)
+	}
+	for _, t := range preferred {
+		for i := range f.servers {
+			if s.main == nil && f.servers[i].transport == t {
+				s.main = &f.servers[i]
+			}
+		}
+	}
+	p.describe(s)
+	for _, other := range f.others {
+		p.notef("%s starts another application, which has no entry: msctl.yaml describes %s", other, a.main)
+	}
+	p.plan.Services = append(p.plan.Services, s)
+}
+
+// describe sets the kind and the transport.
+func (p *planner) describe(s *Service) {
+	f := s.facts
+	var parts []string
+	for _, e := range f.servers {
+		parts = append(parts, e.name)
+		if e.transport == "" {
+			p.notef("%s uses %s (%s), which msctl cannot send to", s.Name, e.name, e.at)
+		} else if s.main != nil && e.at != s.main.at {
+			s.Notes = append(s.Notes, fmt.Sprintf("%s: it also listens on %s; messages are sent over %s", e.at, e.transport.Title(), s.main.transport.Title()))
+		}
+	}
+	if f.http != nil {
+		parts = append(parts, "HTTP")
+	}
+	s.About = s.app.main
+	if len(parts) > 0 {
+		s.About += ": " + strings.Join(parts, ", ")
+	}
+	switch {
+	case s.main != nil:
+		s.Transport = s.main.transport
+		p.transportGuess(s)
+	case f.http != nil:
+		s.Kind = workspace.KindGateway
+	case len(f.servers) > 0:
+		s.Disabled = fmt.Sprintf("%s is not a transport that msctl supports", f.servers[0].name)
+	case f.context.file != "":
+		s.Disabled = fmt.Sprintf("it listens neither on a transport nor on HTTP (%s)", f.context)
+	default:
+		s.Disabled = "what it listens on is not known"
+	}
+	if s.Disabled != "" {
+		p.notef("%s is commented out: %s", s.Name, s.Disabled)
+	}
+}
+
+func (p *planner) transportGuess(s *Service) {
+	if f := s.main.transportFact; f.unknown != "" || len(f.vars) > 0 {
+		s.comment("transport", true, "%s determines it (%s)", f.expr, f.at)
+	}
+}
+
+// assignPorts gives each program its port: the one in the sources, or a free one.
+func (p *planner) assignPorts() {
+	var open []func()
+	for _, literal := range []bool{true, false} { // what cannot be changed comes first
+		for _, s := range p.plan.Services {
+			if s.Disabled != "" {
+				continue
+			}
+			for _, want := range p.wanted(s) {
+				if (len(want.fact.vars) == 0 && want.fact.unknown == "") != literal {
+					continue
+				}
+				n := want.fact.number()
+				switch {
+				case n != 0 && p.taken[n] == nil:
+					p.taken[n] = s
+					want.set(n)
+				case literal && n != 0:
+					s.Disabled = fmt.Sprintf("port %d in %s is also that of %s", n, want.fact.at, p.taken[n].Name)
+					p.notef("%s is commented out: %s; make one of them configurable", s.Name, s.Disabled)
+				default:
+					open = append(open, func() { p.freePort(s, want) })
+				}
+			}
+		}
+	}
+	for _, assign := range open {
+		assign()
+	}
+	for _, s := range p.plan.Services {
+		if s.Disabled == "" {
+			p.setPort(s)
+		}
+	}
+}
+
+// port is a port that a program listens on.
+type port struct {
+	fact *fact
+	set  func(int)
+	key  string
+}
+
+func (p *planner) wanted(s *Service) []port {
+	var out []port
+	for i := range s.facts.servers {
+		e := &s.facts.servers[i]
+		if e.transport == workspace.TCP {
+			out = append(out, port{&e.port, func(n int) { e.port.text = itoa(n) }, "port"})
+		}
+	}
+	if s.facts.http != nil {
+		out = append(out, port{s.facts.http, func(n int) { s.http = n }, "http"})
+	}
+	return out
+}
+
+// firstPort is the first port that is given to a program without one.
+const firstPort = 3001
+
+// freePort gives a program a free port, because its own is not known, or that of another.
+func (p *planner) freePort(s *Service, want port) {
+	n := want.fact.number()
+	reason := fmt.Sprintf("%s has no value", strings.Join(want.fact.vars, ", "))
+	switch {
+	case n != 0 && p.taken[n] != nil:
+		reason = fmt.Sprintf("%s also uses %d", p.taken[n].Name, n)
+	case len(want.fact.vars) == 0:
+		reason = "the port is not known: " + want.fact.expr + ": " + want.fact.unknown
+	}
+	next := max(n, firstPort)
+	if called, at := p.calledPort(s); want.key == "port" && n == 0 && called != 0 {
+		next, reason = called, fmt.Sprintf("%s; it is the port in %s", reason, at)
+	}
+	for p.taken[next] != nil {
+		next++
+	}
+	p.taken[next] = s
+	want.set(next)
+	key := "port"
+	if want.key == "http" && s.main != nil && s.main.transport == workspace.TCP {
+		key = "http"
+	}
+	s.comment(key, true, "%s: %s", want.fact.at, reason)
+}
+
+// calledPort returns the port that a client with the name of a service calls, if no
+// program has it.
+func (p *planner) calledPort(s *Service) (n int, at place) {
+	for _, other := range p.plan.Services {
+		for _, c := range other.facts.clients {
+			if n := c.port.number(); other != s && c.transport == workspace.TCP && n != 0 && p.taken[n] == nil && c.names(s.Name) {
+				return n, c.at
+			}
+		}
+	}
+	return 0, place{}
+}
+
+// setPort sets the port of the entry, and the variables that the program reads its
+// addresses from.
+func (p *planner) setPort(s *Service) {
+	switch {
+	case s.main == nil:
+		s.Port = s.http
+	case s.main.transport == workspace.TCP:
+		s.Port = s.main.port.number()
+	case s.http != 0:
+		s.Port, s.Ready = s.http, workspace.ReadyHTTP
+	}
+	if s.main != nil && s.main.transport == workspace.RabbitMQ {
+		p.setQueue(s)
+	}
+	if s.main != nil && s.main.transport == workspace.NATS && s.main.queue.text != "" {
+		s.Queue = s.main.queue.text
+	}
+	if s.http != 0 {
+		p.pinPort(s, *s.facts.http, s.http, "http")
+	}
+	for i := range s.facts.servers {
+		e := &s.facts.servers[i]
+		if e.transport == workspace.TCP {
+			p.pinPort(s, e.port, e.port.number(), "port")
+			p.pinHost(s, e.host, "127.0.0.1", "the program listens on this machine")
+		}
+	}
+}
+
+// pinPort sets the variable of a port.
+func (p *planner) pinPort(s *Service, f fact, n int, key string) {
+	name := f.variable()
+	if name == "" {
+		if len(f.vars) > 1 || f.unknown != "" {
+			if _, known := s.Comments["port"]; !known {
+				s.comment("port", true, "%s: %s (%s)", f.expr, reasonOf(f), f.at)
+			}
+		}
+		return
+	}
+	if (name == "PORT" || name == "MS_PORT") && n == s.Port {
+		p.origin(s, "port", f)
+		return // msctl run sets these
+	}
+	comment := s.Comments[key]
+	if key == "port" || comment.Text == "" {
+		comment = p.originOf(s, f)
+	}
+	s.set(name, itoa(n), comment)
+}
+
+// origin adds the origin of a key.
+func (p *planner) origin(s *Service, key string, f fact) {
+	if _, known := s.Comments[key]; known {
+		return
+	}
+	if c := p.originOf(s, f); c.Text != "" {
+		s.Comments[key] = c
+	}
+}
+
+// originOf describes where the value of a variable comes from. The default in the sources
+// and a file that the program reads are no guesses.
+func (p *planner) originOf(s *Service, f fact) Comment {
+	v, ok := s.facts.env[f.variable()]
+	switch {
+	case ok && v.value != "" && v.example:
+		return Comment{fmt.Sprintf("from %s:%d", v.file, v.line), true}
+	case ok && v.value != "":
+		return Comment{fmt.Sprintf("%s:%d", v.file, v.line), false}
+	}
+	return Comment{}
+}
+
+// whereIs returns the place of the value of a fact: a file with variables, or the sources.
+func (p *planner) whereIs(s *Service, f fact) place {
+	if v, ok := s.facts.env[f.variable()]; ok && v.value != "" {
+		return place{v.file, v.line}
+	}
+	return f.at
+}
+
+func reasonOf(f fact) string {
+	if f.unknown != "" {
+		return f.unknown
+	}
+	return "it depends on " + strings.Join(f.vars, ", ")
+}
+
+// set adds a variable. The first value counts.
+func (s *Service) set(name, value string, c Comment) {
+	if slices.ContainsFunc(s.Variables, func(l Line) bool { return l.Name == name }) {
+		return
+	}
+	s.Variables = append(s.Variables, Line{Name: name, Value: value, Comment: c})
+}
+
+// pinHost sets the variable of a host that is not this machine, such as the name of a
+// container.
+func (p *planner) pinHost(s *Service, f fact, value, why string) {
+	name := f.variable()
+	if isLocal(f.text) || f.text == "" && len(f.vars) == 0 {
+		return
+	}
+	switch {
+	case f.text == "":
+	case name == "" && strings.Contains(f.text, "."):
+	case name == "":
+		s.Notes = append(s.Notes, fmt.Sprintf("%s: the host %s is only known in containers", f.at, f.text))
+		p.notef("%s: the host %q of %s is only known in containers", f.at, f.text, s.Name)
+	default:
+		s.set(name, value, Comment{fmt.Sprintf("%s in %s, but %s", f.text, p.whereIs(s, f), why), true})
+	}
+}
+
+// isLocal reports whether a host is this machine.
+func isLocal(host string) bool {
+	if host == "" || host == "localhost" || host == "host.docker.internal" || strings.HasSuffix(host, ".localhost") {
+		return host != ""
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && (ip.IsLoopback() || ip.IsUnspecified())
+}
+
+// setQueue sets the queue of RabbitMQ.
+func (p *planner) setQueue(s *Service) {
+	q := s.main.queue
+	if q.text == "" {
+		s.Queue = s.Name
+		s.main.queue.text = s.Name
+		s.comment("queue", true, "%s (%s)", noValue(q), q.at)
+		if name := q.variable(); name != "" {
+			s.set(name, s.Queue, s.Comments["queue"])
+		}
+		return
+	}
+	s.Queue = q.text
+	if name := q.variable(); name != "" {
+		p.origin(s, "queue", q)
+		s.set(name, q.text, p.originOf(s, q))
+	}
+}
+
+func noValue(f fact) string {
+	if len(f.vars) > 0 {
+		return strings.Join(f.vars, ", ") + " has no value"
+	}
+	return f.expr + ": " + f.unknown
+}
+
+// secretValue reports whether a value must not be written to a file that is shared.
+func secretValue(name, value string) bool {
+	return secret.Named(name) || secret.URL(value) != value
+}

@@ -1,0 +1,385 @@
+package nestsource
+
+import (
+	"cmp"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/msctl/msctl/internal/nestsource/evaluate"
+	"github.com/msctl/msctl/internal/nestsource/typescript"
+)
+
+// Application is what the main file of an application starts, as far as the sources
+// determine it.
+type Application struct {
+	// Creates are the calls of NestFactory.create, createMicroservice, and
+	// createApplicationContext.
+	Creates []Call
+	// Connects are the calls of connectMicroservice.
+	Connects []Call
+	// Listens are the calls of listen with arguments: the address of HTTP.
+	Listens []Call
+	// Clients are the clients of the modules that the application consists of.
+	Clients []Client
+}
+
+// Client is a client of other services: an entry of ClientsModule, a call of
+// ClientProxyFactory.create, or a property with @Client().
+type Client struct {
+	// Name is its injection token, or "".
+	Name string
+	// Options are its transport and options.
+	Options Value
+	// File and Line are its place, as in [Call].
+	File string
+	Line int
+}
+
+// Application reads the main file of an application, whose path is relative to the folder.
+// It follows calls of functions of the sources, and the imports of modules.
+func (p *Project) Application(main string) Application {
+	r := &applicationReader{Project: p, seen: map[*evaluate.Class]bool{}, calling: map[*typescript.Function]int{}}
+	if m := p.load(filepath.Join(p.Dir, filepath.FromSlash(main))); m != nil {
+		for _, stmt := range m.File.Body {
+			r.walk(m, stmt, m.Scope)
+		}
+		if len(r.app.Creates) == 0 { // nothing calls the function
+			r.everything(m)
+		}
+	}
+	for _, c := range r.app.Creates {
+		if root, ok := c.Arg(0).v.(*evaluate.Class); ok {
+			r.moduleClass(root)
+		}
+	}
+	r.lexicalClients()
+	return r.app
+}
+
+// applicationReader reads an application.
+type applicationReader struct {
+	*Project
+	app     Application
+	seen    map[*evaluate.Class]bool
+	calling map[*typescript.Function]int
+}
+
+// walk visits what runs when a node is evaluated. A function runs where it is called.
+func (r *applicationReader) walk(m *evaluate.Module, n typescript.Node, s *evaluate.Scope) {
+	switch n := n.(type) {
+	case *typescript.FuncDecl, *typescript.Class:
+		return
+	case *typescript.Function:
+		s = r.eval.Inside(n, s)
+		if n.Body != nil {
+			r.body(m, n.Body.Body, s)
+			return
+		}
+	case *typescript.Var:
+		for _, d := range n.Decls {
+			if _, function := d.Init.(*typescript.Function); !function && d.Init != nil {
+				r.walk(m, d.Init, s)
+			}
+		}
+		return
+	case *typescript.Block:
+		s = s.Block(n.Body)
+	case *typescript.Call:
+		r.call(m, n, s)
+		return
+	}
+	typescript.Each(n, func(child typescript.Node) { r.walk(m, child, s) })
+}
+
+func (r *applicationReader) body(m *evaluate.Module, body []typescript.Stmt, s *evaluate.Scope) {
+	for _, stmt := range body {
+		r.walk(m, stmt, s)
+	}
+}
+
+func (r *applicationReader) call(m *evaluate.Module, n *typescript.Call, s *evaluate.Scope) {
+	callee := n.Callee
+	if member, ok := callee.(*typescript.Member); ok {
+		r.walk(m, member.Object, s)
+	}
+	r.record(m, n, s)
+	fn, isFunction := r.eval.Eval(callee, s).(*evaluate.Function)
+	var args []evaluate.Value
+	for _, arg := range n.Args {
+		if spread, ok := arg.(*typescript.Spread); ok {
+			arg = spread.X
+		}
+		v := r.eval.Eval(arg, s)
+		args = append(args, v)
+		switch passed := v.(type) {
+		case *evaluate.Function:
+			if _, inline := arg.(*typescript.Function); inline {
+				r.walk(m, arg, s)
+			} else if !isFunction { // something else calls it
+				r.follow(passed, nil)
+			}
+		default:
+			r.walk(m, arg, s)
+		}
+	}
+	if isFunction {
+		r.follow(fn, args)
+	}
+}
+
+// maxFollowed limits how often a function is followed within itself.
+const maxFollowed = 2
+
+// follow visits the body of a function for a call.
+func (r *applicationReader) follow(f *evaluate.Function, args []evaluate.Value) {
+	m := f.Module()
+	source := m.File.Source[f.Node.Pos:f.Node.End]
+	if r.calling[f.Node] >= maxFollowed || f.Node.Body == nil || !strings.Contains(source, "(") || len(r.calling) > 40 {
+		return
+	}
+	r.calling[f.Node]++
+	r.body(m, f.Node.Body.Body, r.eval.Within(f, args))
+	if r.calling[f.Node]--; r.calling[f.Node] == 0 {
+		delete(r.calling, f.Node)
+	}
+}
+
+// record adds a call that starts something.
+func (r *applicationReader) record(m *evaluate.Module, n *typescript.Call, s *evaluate.Scope) {
+	member, ok := n.Callee.(*typescript.Member)
+	if !ok {
+		return
+	}
+	var list *[]Call
+	switch {
+	case member.Name == "connectMicroservice":
+		list = &r.app.Connects
+	case member.Name == "listen" && len(n.Args) > 0:
+		list = &r.app.Listens
+	case slices.Contains([]string{"create", "createMicroservice", "createApplicationContext"}, member.Name) &&
+		strings.HasPrefix(r.calleeName(member, s), "NestFactory."):
+		list = &r.app.Creates
+	default:
+		return
+	}
+	*list = append(*list, r.newCall(m, n, s))
+}
+
+// newCall evaluates the arguments of a call.
+func (p *Project) newCall(m *evaluate.Module, call *typescript.Call, s *evaluate.Scope) Call {
+	c := Call{Callee: p.calleeName(call.Callee, s), File: p.rel(m.Path), Line: m.File.Line(callPosition(call))}
+	for _, arg := range call.Args {
+		if spread, ok := arg.(*typescript.Spread); ok {
+			arg = spread.X
+		}
+		c.Args = append(c.Args, Value{p.eval.Eval(arg, s), p})
+	}
+	return c
+}
+
+// everything records the calls of a module wherever they are.
+func (r *applicationReader) everything(m *evaluate.Module) {
+	r.visit(m, func(n typescript.Node, s *evaluate.Scope) bool {
+		if call, ok := n.(*typescript.Call); ok {
+			r.record(m, call, s)
+		}
+		return true
+	})
+}
+
+// moduleClass reads the decorators of a module.
+func (r *applicationReader) moduleClass(c *evaluate.Class) {
+	if r.seen[c] {
+		return
+	}
+	r.seen[c] = true
+	for _, d := range c.Node.Decorators {
+		call, ok := d.(*typescript.Call)
+		if !ok || len(call.Args) == 0 {
+			continue
+		}
+		if native, ok := r.eval.Eval(call.Callee, c.Scope).(*evaluate.Native); ok && native.Name == "Module" {
+			r.module(r.eval.Eval(call.Args[0], c.Scope), 0)
+		}
+	}
+}
+
+// module reads a module: a class, a dynamic module, or the metadata of one.
+func (r *applicationReader) module(v evaluate.Value, depth int) {
+	if depth > 20 {
+		return
+	}
+	switch v := v.(type) {
+	case *evaluate.Class:
+		r.moduleClass(v)
+	case *evaluate.Array:
+		for _, item := range v.Items {
+			r.module(item, depth+1)
+		}
+	case *evaluate.Object:
+		if found, ok := v.Host.(*clientsModule); ok {
+			r.clients(found.args, r.rel(found.module.Path), found.module.File.Line(found.node.Range().Pos))
+			return
+		}
+		for _, key := range []string{"module", "imports"} {
+			if member, ok := v.Get(key); ok {
+				r.module(member, depth+1)
+			}
+		}
+	}
+}
+
+// clientsModule is the result of ClientsModule.register or registerAsync.
+type clientsModule struct {
+	args   evaluate.Value
+	module *evaluate.Module
+	node   typescript.Node
+}
+
+// registerClients is ClientsModule.register and registerAsync.
+func registerClients(_ *evaluate.Evaluator, c evaluate.Call) evaluate.Value {
+	if c.Scope == nil || c.Node == nil {
+		return evaluate.Undefined{}
+	}
+	o := evaluate.NewObject()
+	o.Host = &clientsModule{c.Arg(0), c.Scope.Module, c.Node}
+	return o
+}
+
+// forwardRef is the function with this name.
+func forwardRef(e *evaluate.Evaluator, c evaluate.Call) evaluate.Value { return e.Result(c.Arg(0)) }
+
+// clients adds the clients of ClientsModule: a list, or an object with a list.
+func (r *applicationReader) clients(v evaluate.Value, file string, line int) {
+	list, ok := v.(*evaluate.Array)
+	if o, isObject := v.(*evaluate.Object); isObject {
+		inner, _ := o.Get("clients")
+		list, ok = inner.(*evaluate.Array)
+	}
+	if !ok {
+		return
+	}
+	for _, item := range list.Items {
+		o, ok := item.(*evaluate.Object)
+		if !ok {
+			continue
+		}
+		name, _ := o.Get("name")
+		token, _ := name.(string)
+		if external, ok := name.(*evaluate.External); ok {
+			token = external.Name
+		}
+		r.addClient(Client{Name: token, Options: Value{r.optionsOf(o), r.Project}, File: file, Line: line})
+	}
+}
+
+// optionsOf returns the options of an entry, which a factory may compute.
+func (r *applicationReader) optionsOf(o *evaluate.Object) evaluate.Value {
+	if factory, ok := o.Get("useFactory"); ok {
+		return r.eval.Result(factory)
+	}
+	if class, ok := o.Get("useClass"); ok {
+		if c, ok := class.(*evaluate.Class); ok {
+			return r.eval.Result(r.eval.Member(evaluate.Instance(c), "createClientOptions"))
+		}
+	}
+	return o
+}
+
+func (r *applicationReader) addClient(c Client) {
+	same := func(other Client) bool {
+		return other.File == c.File && other.Line == c.Line && other.Name == c.Name && other.Options.JSON() == c.Options.JSON()
+	}
+	if !slices.ContainsFunc(r.app.Clients, same) {
+		r.app.Clients = append(r.app.Clients, c)
+	}
+}
+
+// clientClasses are the transports of the classes of clients.
+var clientClasses = map[string]float64{"ClientTCP": 0, "ClientRedis": 1, "ClientNats": 2, "ClientMqtt": 3, "ClientRMQ": 5, "ClientKafka": 6}
+
+// lexicalClients adds the clients that the files of the application create wherever they
+// do, unless that depends on a parameter.
+func (r *applicationReader) lexicalClients() {
+	names := []string{"ClientProxyFactory.create", "Client", "ClientsModule.register", "ClientsModule.registerAsync"}
+	for class := range clientClasses {
+		names = append(names, class)
+	}
+	slices.Sort(names)
+	for _, c := range r.Calls(names...) {
+		transport, isClass := clientClasses[c.Callee]
+		switch {
+		case strings.HasPrefix(c.Callee, "ClientsModule."):
+			if !slices.ContainsFunc(r.app.Clients, func(known Client) bool { return known.File == c.File }) {
+				r.clients(c.Arg(0).v, c.File, c.Line)
+			}
+		case c.Callee != "Client" && c.Callee != "ClientProxyFactory.create" && !isClass:
+		case len(c.Args) == 0 || c.Arg(0).Computed() != nil && strings.HasPrefix(c.Arg(0).Computed().Reason, "it is a parameter"):
+		case isClass:
+			o := evaluate.NewObject()
+			o.Set("transport", transport)
+			o.Set("options", c.Arg(0).v)
+			r.addClient(Client{Options: Value{o, r.Project}, File: c.File, Line: c.Line})
+		default:
+			r.addClient(Client{Options: c.Arg(0), File: c.File, Line: c.Line})
+		}
+	}
+	slices.SortStableFunc(r.app.Clients, func(a, b Client) int { return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line) })
+}
+
+// Result returns what a factory returns: the value itself if it is not a function. Options
+// of a microservice may have one (useFactory).
+func (v Value) Result() Value {
+	switch x := v.v.(type) {
+	case *evaluate.Function:
+		return Value{v.p.eval.Result(x), v.p}
+	case *evaluate.Object:
+		if factory, ok := x.Get("useFactory"); ok {
+			return Value{v.p.eval.Result(factory), v.p}
+		}
+	}
+	return v
+}
+
+// Variables returns the names of the variables that the files of the project read from the
+// environment, in order: process.env.NAME, and config.get('NAME').
+func (p *Project) Variables() []string {
+	var names []string
+	for _, path := range p.Files {
+		f := p.parsed[path]
+		if f == nil || !strings.Contains(f.Source, "process.env") && !strings.Contains(strings.ToLower(f.Source), "config") {
+			continue
+		}
+		p.visit(p.load(path), func(n typescript.Node, s *evaluate.Scope) bool {
+			switch n.(type) {
+			case *typescript.Member, *typescript.Index, *typescript.Call:
+				if name := p.variable(n, s); name != "" && !slices.Contains(names, name) {
+					names = append(names, name)
+				}
+			}
+			return true
+		})
+	}
+	return names
+}
+
+// variable returns the variable that a node itself reads, or "".
+func (p *Project) variable(n typescript.Node, s *evaluate.Scope) string {
+	switch x := n.(type) {
+	case *typescript.Member:
+		if object, ok := x.Object.(*typescript.Member); ok && object.Name == "env" {
+			return x.Name
+		}
+	case *typescript.Call:
+		m, ok := x.Callee.(*typescript.Member)
+		if !ok || m.Name != "get" && m.Name != "getOrThrow" || len(x.Args) == 0 {
+			return ""
+		}
+		key, ok := p.eval.Eval(x.Args[0], s).(string)
+		if ok && isConfig(evaluate.Undefined{}, s.Module.File.Text(m.Object)) && !strings.Contains(key, ".") {
+			return key
+		}
+	}
+	return ""
+}

@@ -1,0 +1,4 @@
+export class CreateInvoiceDto {
+  customer: string;
+  amount: number;
+}

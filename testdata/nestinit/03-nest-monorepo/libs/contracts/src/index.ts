@@ -1,0 +1,3 @@
+export * from './patterns';
+export * from './items.dto';
+export * from './transports';

@@ -1,0 +1,2 @@
+export * from './rmq/rmq.module';
+export * from './rmq/rmq.service';

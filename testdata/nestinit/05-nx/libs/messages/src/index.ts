@@ -1,0 +1,2 @@
+export * from './lib/patterns';
+export * from './lib/nats';

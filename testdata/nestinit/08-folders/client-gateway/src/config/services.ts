@@ -1,0 +1,1 @@
+export const NATS_SERVICE = 'NATS_SERVICE';

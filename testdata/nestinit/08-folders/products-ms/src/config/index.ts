@@ -1,0 +1,2 @@
+export * from './envs';
+export * from './services';
