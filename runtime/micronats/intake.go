@@ -2,6 +2,7 @@ package micronats
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -10,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/internal/lead"
-	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
 
@@ -23,10 +23,10 @@ type intake struct {
 	link     link
 	cancel   context.CancelFunc // ends the link at once
 	lost     atomic.Bool        // the link is reconnecting
-	subs     []*nats.Subscription
 	queue    chan *nats.Msg
-	close    func()                             // closes the queue, once
-	routes   map[*nats.Subscription]micro.Route // fixed once started
+	close    func() // closes the queue, once
+
+	subscriptions map[*nats.Subscription]*subscription // fixed once started
 
 	leaders    atomic.Int32
 	maxLeaders int32
@@ -55,26 +55,25 @@ const (
 func newIntake(l *Listener) *intake {
 	queue := make(chan *nats.Msg, queueLength)
 	return &intake{
-		listener: l, routes: map[*nats.Subscription]micro.Route{},
+		listener: l, subscriptions: map[*nats.Subscription]*subscription{},
 		queue: queue, close: sync.OnceFunc(func() { close(queue) }), maxLeaders: int32(min(runtime.GOMAXPROCS(0), lead.Seats)),
 		room: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
 
-// subscribe takes the messages of one subject to a route. It must not be called
-// after start.
-func (t *intake) subscribe(route micro.Route, subject, queue string) error {
-	sub, err := t.link.ChanQueueSubscribe(subject, queue, t.queue)
-	if err != nil {
-		return err
+// subscribe subscribes to what all describe, and begins to handle messages.
+func (t *intake) subscribe(all []*subscription) error {
+	findOverlaps(all)
+	for _, s := range all {
+		sub, err := t.link.ChanQueueSubscribe(s.subject, s.queue, t.queue)
+		if err != nil {
+			return fmt.Errorf("subscribe to %q in NATS: %w", s.subject, err)
+		}
+		t.subscriptions[sub] = s
 	}
-	t.subs = append(t.subs, sub)
-	t.routes[sub] = route
+	t.join(1)
 	return nil
 }
-
-// start begins to handle messages.
-func (t *intake) start() { t.join(1) }
 
 // finish unsubscribes, and returns when everything that had been sent to us before
 // has been taken off the queue and handled or handed to another goroutine, or when
@@ -83,7 +82,7 @@ func (t *intake) finish(ctx context.Context) {
 	gone := t.lost.Load()
 	if !gone {
 		var open sync.WaitGroup
-		for _, sub := range t.subs {
+		for sub := range t.subscriptions {
 			done := sync.OnceFunc(open.Done)
 			open.Add(1)
 			sub.SetClosedHandler(func(string) { done() })

@@ -197,30 +197,42 @@ func (l *Listener) onProblem(sub *nats.Subscription, err error) {
 	l.server.LogPeer(slog.LevelError, "the broker reports an error", args...)
 }
 
-// subscribe subscribes to every route and waits until the broker has taken it.
+// subscribe subscribes to every route, and waits until the broker has confirmed that.
 func (l *Listener) subscribe(ctx context.Context, t *intake) error {
 	l.refused.begin()
-	for route := range l.server.Routes() {
-		subject := route.Address()
-		if err := checkSubject(subject); err != nil {
-			l.server.Logger().Warn("the handler is unreachable over NATS", "error", err)
-			continue
-		}
-		queue := l.queue
-		if own, ok := route.Extra(queueKey{}).(string); ok {
-			queue = own
-		}
-		if err := t.subscribe(l.server.RouteAt(subject), subject, queue); err != nil {
-			return fmt.Errorf("subscribe to %q in NATS: %w", subject, err)
-		}
+	if err := t.subscribe(l.subscriptions()); err != nil {
+		return err
 	}
-	t.start()
 	for t.link.FlushTimeout(l.dialTimeout) != nil {
 		if ctx.Err() != nil || t.link.IsClosed() {
 			return nil
 		}
 	}
 	return l.subscribed(t.link.LastError())
+}
+
+// subscriptions returns one subscription for the subject of each route. Two routes may have
+// the same one: those of the text "5" and of the number 5.
+func (l *Listener) subscriptions() []*subscription {
+	var all []*subscription
+	known := map[string]bool{}
+	for route := range l.server.Routes() {
+		subject := route.Address()
+		if err := checkSubject(subject); err != nil {
+			l.server.Logger().Warn("the handler is unreachable over NATS", "error", err)
+			continue
+		}
+		if known[subject] {
+			continue
+		}
+		known[subject] = true
+		queue := l.queue
+		if own, ok := route.Extra(queueKey{}).(string); ok {
+			queue = own
+		}
+		all = append(all, &subscription{subject: subject, queue: queue, route: l.server.RouteAt(subject)})
+	}
+	return all
 }
 
 // subscribed reports the listener as ready, unless the broker rejected a handler's

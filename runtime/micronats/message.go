@@ -54,10 +54,7 @@ func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 		server.LogPeer(slog.LevelError, "ignored a message that is not JSON", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
 		return nil
 	}
-	m := &inbound{Delivery: Delivery{msg.Subject, msg.Reply, msg.Header}, intake: t}
-	return server.Deliver(t.listener.ctx, micro.Delivery{
-		Packet: packet, To: m, Route: t.routes[msg.Sub], Headers: received(msg.Header), Details: &m.Delivery,
-	})
+	return t.deliver(msg, packet)
 }
 
 // text returns a body as NestJS's driver decodes it: malformed sequences become

@@ -223,7 +223,7 @@ func TestForeignReplies(t *testing.T) {
 		{`"text"`, `"text"`, ""},
 		{"\xEF\xBB\xBF" + `{"response":1,"isDisposed":true}`, "1", ""},
 		{`hello`, "", "not JSON"},
-		{"", "", "no subscriber"},
+		{"", "", "it is empty"},
 		{`{"err":"no","id":"ID"}`, "", "no"},
 	} {
 		reply = tt.reply

@@ -57,7 +57,7 @@ func TestEmptyReply(t *testing.T) {
 		})
 	}
 	c := client(t, b.URL)
-	if _, err := micro.Call[int](context.Background(), c, micro.Name("nobody.listens"), 1); !errors.Is(err, micro.ErrNotServed) {
+	if _, err := micro.Call[int](context.Background(), c, micro.Name("without.subscriber"), 1); !errors.Is(err, micro.ErrNotServed) {
 		t.Errorf("without a subscriber: %v", err)
 	}
 }
