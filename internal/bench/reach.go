@@ -78,6 +78,8 @@ func (s *Spec) Hint(ctx context.Context, outcome, text string) string {
 		return s.Target.HandlerHint(ctx, m.target, m.route, m.Pattern)
 	case cause == nil:
 		return ""
+	case strings.Contains(text, micro.ErrForbidden.Error()):
+		cause, text = micro.ErrForbidden, strings.TrimPrefix(text, micro.ErrForbidden.Error()+": ")
 	}
 	err := fmt.Errorf("%w: %s", cause, text)
 	if wrong := target.WrongProtocol(ctx, err, m.target); wrong != nil {
@@ -90,8 +92,8 @@ func (s *Spec) Hint(ctx context.Context, outcome, text string) string {
 func (s *Spec) reach(ctx context.Context, t target.Target) error {
 	if t.Scheme != target.SchemeHTTP {
 		_, err := s.Target.Describe(ctx, t, target.ProbeTimeout)
-		if t.Shared() && errors.Is(err, micro.ErrNotServed) {
-			return nil // the broker is there, and its services may not describe themselves
+		if t.Shared() && (errors.Is(err, micro.ErrNotServed) || errors.Is(err, micro.ErrForbidden)) {
+			return nil // the broker is there, and its services may not describe themselves, or not to this user
 		}
 		return err
 	}

@@ -111,8 +111,8 @@ func poll(ctx context.Context, c checker) error {
 		once, cancel := context.WithTimeout(ctx, checkTimeout)
 		err := c.check(once)
 		cancel()
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, micro.ErrForbidden) { // waiting does not change the user's permissions
+			return err
 		}
 		if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
 			last = err

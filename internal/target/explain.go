@@ -6,10 +6,12 @@ import (
 	"net"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/micronats"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
@@ -76,6 +78,8 @@ func explainBroker(t Target, err error) error {
 	switch {
 	case errors.Is(err, micro.ErrNotServed):
 		return t.notServed(err, "no subscriber at "+t.Where())
+	case errors.Is(err, micro.ErrForbidden):
+		return exit.WithHint(exit.WithText(err, t.refusal(text)), "%s", t.permissionHint(err))
 	case errors.Is(err, micro.ErrRefused):
 		return exit.WithHint(exit.WithText(err, t.refusal(text)), "%s", t.loginHint())
 	}
@@ -116,7 +120,27 @@ func (t Target) refusal(text string) string {
 // atBroker matches the start of a transport's sentence about a broker.
 var atBroker = regexp.MustCompile(`^(RabbitMQ|Redis|NATS) at \S+ `)
 
-// loginHint returns what to check when the broker rejects the user.
+// permissionHint returns which permission is missing when the broker has accepted the login.
+func (t Target) permissionHint(err error) string {
+	user := "users without a login"
+	if t.Login.Given {
+		user = "the user"
+	}
+	var denied *micronats.PermissionError
+	switch {
+	case !errors.As(err, &denied):
+		return fmt.Sprintf("the login is correct: grant %s the permission", user)
+	case denied.Replies:
+		return fmt.Sprintf(`allow %s to subscribe to "_INBOX.>" or "_INBOX.*", or add ?inboxPrefix=PREFIX to the address if PREFIX.> is allowed`, user)
+	}
+	var subjects []string
+	for _, s := range denied.Subjects {
+		subjects = append(subjects, strconv.Quote(s))
+	}
+	return fmt.Sprintf("the login is correct: allow %s to %s to %s", user, denied.Operation, strings.Join(subjects, " and "))
+}
+
+// loginHint returns what to check when the broker rejects the login.
 func (t Target) loginHint() string {
 	switch {
 	case !t.Login.Given:
@@ -124,7 +148,7 @@ func (t Target) loginHint() string {
 	case t.Login.User == "":
 		return fmt.Sprintf("check the password in the address or in %s", PasswordVariable)
 	}
-	return fmt.Sprintf("check the permissions of %s, and the password in the address or in %s", t.Login.User, PasswordVariable)
+	return fmt.Sprintf("check the user, and the password in the address or in %s", PasswordVariable)
 }
 
 func (t Target) explainTimeout(err error) error {
@@ -195,7 +219,7 @@ func rootCause(err error) string {
 	if _, inner, ok := strings.Cut(text, micro.ErrUnreachable.Error()+": "); ok {
 		text = inner
 	}
-	for _, layer := range []error{micro.ErrRefused, micro.ErrNotServed} {
+	for _, layer := range []error{micro.ErrForbidden, micro.ErrRefused, micro.ErrNotServed} {
 		text = strings.TrimPrefix(text, strings.TrimPrefix(layer.Error(), micro.ErrUnreachable.Error()+": ")+": ")
 	}
 	return connecting.ReplaceAllString(text, "")

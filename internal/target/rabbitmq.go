@@ -254,6 +254,9 @@ func explainRabbitMQ(t Target, err error) error {
 	err = exit.WithText(err, t.refusal(replyCode.ReplaceAllString(text, "$1")))
 	switch code[2] {
 	case "403":
+		if errors.Is(err, micro.ErrForbidden) {
+			return exit.WithHint(err, "%s", t.permissionHint(err))
+		}
 		return exit.WithHint(err, "%s", t.loginHint())
 	case "530":
 		return exit.WithHint(err, "is the vhost correct? It precedes the queue: %s://%s/VHOST/QUEUE", t.Scheme, t.Addresses[0])

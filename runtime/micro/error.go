@@ -24,6 +24,9 @@ var (
 	// ErrRefused: the broker rejected the connection or the operation (credentials or
 	// permissions). It matches ErrUnreachable, too; a retry does not help.
 	ErrRefused = fmt.Errorf("%w: refused", ErrUnreachable)
+	// ErrForbidden: the broker accepted the user, who lacks the permission for the operation.
+	// It matches ErrRefused, too.
+	ErrForbidden = fmt.Errorf("%w: forbidden", ErrRefused)
 	// ErrConnectionLost: the connection ended before the reply. The message may or may
 	// not have been handled.
 	ErrConnectionLost = errors.New("connection closed")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,13 +28,13 @@ type Client struct {
 
 	ctx    context.Context // its end ends the connection
 	cancel context.CancelFunc
-	inbox  string // what the subjects of all answers begin with, the last dot included
 	calls  calls.Table
 	up     atomic.Pointer[session] // nil while there is no connection
-	dials  sync.WaitGroup
+	work   sync.WaitGroup          // goroutines that dial, and those of inboxes
 
 	mu      sync.Mutex // guards what follows
 	link    *link      // connected or on its way back; nil before the first
+	inbox   *inbox     // receives the replies over link
 	dialing bool
 	closed  bool
 	lostAt  time.Time
@@ -41,8 +42,39 @@ type Client struct {
 	changed chan struct{} // closed and replaced at every change
 }
 
-// session is one time of being connected.
-type session struct{ link *link }
+// session is one period of being connected.
+type session struct {
+	link  *link
+	inbox *inbox
+
+	mu        sync.Mutex      // guards what follows
+	permitted map[string]bool // subjects that the broker has taken an event for
+}
+
+// maxPermitted bounds the subjects that are remembered.
+const maxPermitted = 4096
+
+func newSession(l *link, in *inbox) *session {
+	return &session{link: l, inbox: in, permitted: map[string]bool{}}
+}
+
+// permits reports whether the user is known to be permitted to publish to a subject.
+func (s *session) permits(subject string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.permitted[subject]
+}
+
+func (s *session) setPermitted(subject string, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.permitted) >= maxPermitted {
+		clear(s.permitted)
+	}
+	if delete(s.permitted, subject); ok {
+		s.permitted[subject] = true
+	}
+}
 
 // Dial returns a client of the broker at servers: "nats://a:4222", or several of
 // one cluster with commas between them. A user and password or a token are part
@@ -56,31 +88,37 @@ func Dial(servers string, opts ...DialOption) *Client {
 	for _, o := range opts {
 		o.applyDial(c)
 	}
-	c.inbox = c.inboxPrefix + strings.TrimPrefix(nats.NewInbox(), "_INBOX") + "."
 	return c
 }
 
-// Close sends what is left of events and closes the connection; calls in flight
-// fail with micro.ErrClosed.
+// Close sends the remaining events and closes the connection. Replies that have arrived by
+// then are delivered; the other pending calls fail with micro.ErrClosed.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	last, s := c.link, c.up.Swap(nil)
+	in := c.inbox
 	c.change()
 	c.mu.Unlock()
-	c.calls.Close(micro.ErrClosed)
 	if s != nil {
 		_ = s.link.FlushTimeout(time.Second) // a broker that does not answer gets no more
 	}
+	if in != nil {
+		in.settle()
+	}
+	c.calls.Close(micro.ErrClosed)
 	c.cancel()
 	if last != nil {
 		last.Close()
 	}
-	c.dials.Wait()
+	if in != nil {
+		in.end()
+	}
+	c.work.Wait()
 	return nil
 }
 
-// Exchange sends a request and hands the values of its answer to reply.
+// Exchange sends a request and passes the values of its reply to reply.
 func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	calls.Bound(ctx, req)
 	for {
@@ -91,25 +129,46 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if ctx.Err() != nil {
 			return calls.Ended(ctx)
 		}
-		now := time.Now()
-		call, err := c.calls.Begin(req, now)
-		if err != nil {
+		if err := checkSubject(req.Pattern.Route()); err != nil {
 			return err
 		}
-		if err := c.send(ctx, s, req, call.JSONID(), now); err != nil {
-			call.Cancel()
+		if err := s.inbox.open(ctx, req.Deadline); err != nil {
 			if c.unsent(s, err) {
 				continue
 			}
 			return err
 		}
-		_, err = call.Wait(ctx, reply)
-		return err
+		again, err := c.exchange(ctx, s, req, reply)
+		if !again {
+			return err
+		}
 	}
 }
 
-// Publish sends an event; it returns when the event has been handed to the
-// connection.
+// exchange is Exchange over one connection. It returns again if the connection had ended before
+// the request was sent.
+func (c *Client) exchange(ctx context.Context, s *session, req *micro.Request, reply micro.Reply) (again bool, err error) {
+	now := time.Now()
+	call, err := c.calls.Begin(req, now)
+	if err != nil {
+		return false, err
+	}
+	inbox, done, err := s.inbox.reply(call.ID())
+	if err == nil {
+		defer done()
+		err = c.send(ctx, s, req, message{id: call.JSONID(), inbox: inbox}, now)
+	}
+	if err != nil {
+		call.Cancel()
+		return c.unsent(s, err), err
+	}
+	_, err = call.Wait(ctx, reply)
+	return false, err
+}
+
+// Publish sends an event. It returns when the event has been handed to the connection and, if it
+// is the first one for its subject on this connection, when the broker has taken it: the
+// user may lack the permission, and a broker does not report that otherwise.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	calls.Bound(ctx, req)
 	for {
@@ -124,24 +183,63 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		if ctx.Err() != nil {
 			return calls.Ended(ctx)
 		}
-		if err = c.send(ctx, s, req, nil, now); !c.unsent(s, err) {
-			return err
+		mark := s.link.violations.mark()
+		err = c.send(ctx, s, req, message{}, now)
+		if c.unsent(s, err) {
+			continue
 		}
+		if subject := req.Pattern.Route(); err == nil && !s.permits(subject) {
+			return c.taken(ctx, s, req, mark)
+		}
+		return err
 	}
 }
 
-// send hands a message to the connection; an event has no id.
-func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id []byte, now time.Time) error {
+// taken waits until the broker has taken an event that was published after mark, and returns
+// why if it did not.
+func (c *Client) taken(ctx context.Context, s *session, req *micro.Request, mark int) error {
+	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
+	defer cancel()
+	found, err := s.link.refused(ctx, mark)
+	subject := req.Pattern.Route()
+	switch {
+	case slices.Contains(found, violation{opPublish, subject}):
+		return c.forbidden(subject)
+	case ctx.Err() != nil:
+		return calls.Ended(ctx)
+	case err != nil, c.up.Load() != s:
+		return micro.ErrConnectionLost
+	}
+	s.setPermitted(subject, true)
+	return nil
+}
+
+// forbidden is the error of a message that the user may not publish.
+func (c *Client) forbidden(subject string) error {
+	return &PermissionError{Server: c.servers.safe, Operation: opPublish, Subjects: []string{subject}}
+}
+
+// message is what a request has, and an event does not.
+type message struct {
+	id    []byte // as a JSON string
+	inbox string
+}
+
+// send hands a message to the connection.
+func (c *Client) send(ctx context.Context, s *session, req *micro.Request, m message, now time.Time) error {
 	subject := req.Pattern.Route()
 	if err := checkSubject(subject); err != nil {
 		return err
+	}
+	if s.link.dialer.failed() {
+		return nats.ErrConnectionClosed
 	}
 	if s.link.dialer.full() {
 		if err := s.awaitRoom(ctx, req.Deadline); err != nil {
 			return err
 		}
 	}
-	msg := nats.Msg{Subject: subject}
+	msg := nats.Msg{Subject: subject, Reply: m.inbox}
 	var rest micro.Metadata
 	if s.link.HeadersSupported() {
 		msg.Header, rest = c.header(req, now)
@@ -150,10 +248,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, id []
 			rest.Set(k, v)
 		}
 	}
-	if id != nil {
-		msg.Reply = c.inbox + string(id[1:len(id)-1])
-	}
-	msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), id)
+	msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), m.id)
 	err := s.link.PublishMsg(&msg)
 	if errors.Is(err, nats.ErrBadHeaderMsg) {
 		return fmt.Errorf("the headers of WithHeaders: %w", err) // others are looked at before
@@ -184,9 +279,9 @@ func metadataJSON(m micro.Metadata) []byte {
 	return nil
 }
 
-// deliver takes one message of an answer.
+// deliver passes on one message of a reply. The last token of its subject is the ID of the call.
 func (c *Client) deliver(msg *nats.Msg) {
-	id := []byte(strings.TrimPrefix(msg.Subject, c.inbox))
+	id := []byte(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
 	if len(msg.Data) == 0 {
 		c.deliverEmpty(id, msg.Header)
 		return

@@ -30,7 +30,16 @@ type events struct {
 // link is a connection that comes back by itself, until it is closed.
 type link struct {
 	*nats.Conn
-	dialer *dialer
+	dialer     *dialer
+	violations *violations
+}
+
+// refused flushes the connection, and returns what the broker has not permitted since mark.
+func (l *link) refused(ctx context.Context, mark int) ([]violation, error) {
+	if err := l.FlushWithContext(ctx); err != nil {
+		return nil, err
+	}
+	return l.violations.since(ctx, l.Conn, mark)
 }
 
 // connect makes a connection, which is closed when ctx ends. It keeps that many
@@ -56,10 +65,14 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	o.ReconnectedCB = func(*nats.Conn) { on.restored() }
 	o.ReconnectErrCB = func(_ *nats.Conn, err error) { on.failed(err) }
 	o.ClosedCB = func(nc *nats.Conn) { on.closed(nc.LastError()) }
-	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) { on.problem(sub, err) }
+	violations := newViolations()
+	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
+		violations.add(err)
+		on.problem(sub, err)
+	}
 	nc, err := o.Connect()
 	if err == nil {
-		return link{nc, d}, nil
+		return link{nc, d, violations}, nil
 	}
 	if cause := d.err.Load(); errors.Is(err, nats.ErrNoServers) && cause != nil {
 		err = *cause // the driver keeps that to itself

@@ -25,14 +25,15 @@
 //
 // # The client
 //
-// NestJS subscribes to a new inbox for each request. This client has a single
-// subscription to all its inboxes, and identifies a call by the last token of the
+// NestJS subscribes to a new inbox for each request. This client subscribes once to all
+// its inboxes, with the first request, and identifies a call by the last token of the
 // subject. Servers cannot tell the difference. It saves the broker two messages per
-// request and an entry in its routing table.
+// request and an entry in its routing table. If the user may only subscribe to inboxes of
+// one token (_INBOX.*), each request has its own subscription.
 //
 // A request to a subject without a subscriber fails at once with micro.ErrNotServed,
 // because the broker knows. An operation that the user has no permission for fails
-// with micro.ErrRefused. When the connection is lost, the pending calls fail at once
+// with a [PermissionError]. When the connection is lost, the pending calls fail at once
 // with micro.ErrConnectionLost. A message sent without a connection waits for one, no
 // longer than its deadline and the dial timeout, and then fails with
 // micro.ErrUnreachable. Nothing is buffered to be sent later, because its caller would

@@ -29,10 +29,9 @@ type Listener struct {
 	ready   chan struct{} // closed when all is subscribed
 	served  atomic.Bool
 
-	server  *micro.Server
-	watch   lead.Watch
-	ctx     context.Context // of what is delivered; its end ends the connection
-	refused refusals
+	server *micro.Server
+	watch  lead.Watch
+	ctx    context.Context // of what is delivered; its end ends the connection
 }
 
 // Listen returns a listener on the broker at servers: "nats://a:4222", or several
@@ -42,7 +41,7 @@ type Listener struct {
 func Listen(servers string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		settings: defaultSettings(), servers: parseServers(servers),
-		ready: make(chan struct{}), holdUp: holdUp, refused: refusals{told: make(chan struct{}, 1)},
+		ready: make(chan struct{}), holdUp: holdUp,
 	}
 	for _, o := range opts {
 		o.applyListen(l)
@@ -185,7 +184,6 @@ func (l *Listener) onRestored(t *intake) {
 }
 
 func (l *Listener) onProblem(sub *nats.Subscription, err error) {
-	l.refused.add(err)
 	args := []any{"transport", "nats", "error", err}
 	if sub != nil {
 		args = append(args, "subject", sub.Subject)
@@ -194,21 +192,31 @@ func (l *Listener) onProblem(sub *nats.Subscription, err error) {
 		l.server.LogPeer(slog.LevelError, "messages arrive faster than they are handled: some were dropped", args...)
 		return
 	}
+	if v, ok := parseViolation(err); ok && v.operation == opPublish {
+		l.server.LogPeer(slog.LevelError, "the broker does not let the user publish a reply, so its caller gets none",
+			"transport", "nats", "subject", v.subject, "allow", "publish to _INBOX.>, or allow_responses (with max: -1 for streams)")
+		return
+	}
 	l.server.LogPeer(slog.LevelError, "the broker reports an error", args...)
 }
 
 // subscribe subscribes to every route, and waits until the broker has confirmed that.
 func (l *Listener) subscribe(ctx context.Context, t *intake) error {
-	l.refused.begin()
+	mark := t.link.violations.mark()
 	if err := t.subscribe(l.subscriptions()); err != nil {
 		return err
 	}
-	for t.link.FlushTimeout(l.dialTimeout) != nil {
-		if ctx.Err() != nil || t.link.IsClosed() {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, l.dialTimeout)
+		refused, err := t.link.refused(attempt, mark)
+		cancel()
+		switch {
+		case err == nil:
+			return l.subscribed(refused)
+		case ctx.Err() != nil || t.link.IsClosed():
 			return nil
 		}
 	}
-	return l.subscribed(t.link.LastError())
 }
 
 // subscriptions returns one subscription for the subject of each route. Two routes may have
@@ -235,14 +243,17 @@ func (l *Listener) subscriptions() []*subscription {
 	return all
 }
 
-// subscribed reports the listener as ready, unless the broker rejected a handler's
-// subject.
-func (l *Listener) subscribed(last error) error {
-	for _, err := range l.refused.end(last, l.dialTimeout) {
-		subject, ok := refusedSubject(err, "Subscription")
-		if ok && !strings.HasPrefix(subject, "msctl.") {
-			return fmt.Errorf("%w: NATS at %s does not let the user subscribe to %q", micro.ErrRefused, l.servers.safe, subject)
+// subscribed reports the listener as ready, unless the broker does not permit the subjects of
+// handlers. The reserved ones may be missing.
+func (l *Listener) subscribed(refused []violation) error {
+	denied := PermissionError{Server: l.servers.safe, Operation: opSubscribe}
+	for _, v := range refused {
+		if v.operation == opSubscribe && !strings.HasPrefix(v.subject, "msctl.") {
+			denied.Subjects = append(denied.Subjects, v.subject)
 		}
+	}
+	if denied.Subjects != nil {
+		return &denied
 	}
 	select {
 	case <-l.ready: // it is another connection

@@ -162,22 +162,24 @@ func FuzzForeignID(f *testing.F) {
 	})
 }
 
-func TestRefusedSubject(t *testing.T) {
-	for _, tt := range []struct{ text, what, want string }{
-		{`Permissions Violation for Subscription to "a.b"`, "Subscription", "a.b"},
-		{`Permissions Violation for Subscription to "{\"cmd\":\"a\"}" using queue "q"`, "Subscription", `{"cmd":"a"}`},
-		{`Permissions Violation for Publish to "a"`, "Publish", "a"},
-		{`Permissions Violation for Publish to "a"`, "Subscription", ""},
-		{`Permissions Violation for Publish with Reply of "a"`, "Publish", ""},
-		{`Permissions Violation for Publish to a`, "Publish", ""},
+func TestParseViolation(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want violation
+	}{
+		{`Permissions Violation for Subscription to "a.b"`, violation{opSubscribe, "a.b"}},
+		{`Permissions Violation for Subscription to "{\"cmd\":\"a\"}" using queue "q"`, violation{opSubscribe, `{"cmd":"a"}`}},
+		{`Permissions Violation for Publish to "a"`, violation{opPublish, "a"}},
+		{`Permissions Violation for Publish with Reply of "a"`, violation{}},
+		{`Permissions Violation for Publish to a`, violation{}},
 	} {
-		got, ok := refusedSubject(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, tt.text), tt.what)
-		if got != tt.want || ok != (tt.want != "") {
+		got, ok := parseViolation(fmt.Errorf("%w: %s", nats.ErrPermissionViolation, tt.text))
+		if ok != (tt.want.subject != "") || ok && got != tt.want {
 			t.Errorf("%s: %q, %v", tt.text, got, ok)
 		}
 	}
-	if _, ok := refusedSubject(nats.ErrTimeout, "Publish"); ok {
-		t.Error("a timeout is no refusal")
+	if _, ok := parseViolation(nats.ErrTimeout); ok {
+		t.Error("a timeout is not a violation")
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, er
 		return nil, nil, c.why() // it was waited for long enough
 	case c.link == nil && !c.dialing && first:
 		c.dialing, c.lastErr = true, nil
-		c.dials.Go(c.dial)
+		c.work.Go(c.dial)
 	case c.link == nil && !c.dialing:
 		return nil, nil, c.why()
 	}
@@ -87,16 +87,15 @@ func (c *Client) change() {
 // dial connects for the first time, or after the connection was given up.
 func (c *Client) dial() {
 	fresh := &link{}
-	made, err := c.connect(c.ctx, c.servers, -1, nil, events{
+	in := newInbox(c)
+	c.work.Go(in.run)
+	made, err := c.connect(c.ctx, c.servers, -1, in.awaitRoom, events{
 		lost:     func(err error) { c.down(fresh, err) },
 		restored: func() { c.restored(fresh) },
 		closed:   func(err error) { c.gone(fresh, err) },
-		problem:  func(_ *nats.Subscription, err error) { c.problem(fresh, err) },
+		problem:  func(_ *nats.Subscription, err error) { c.problem(fresh, in, err) },
 		failed:   func(err error) { c.failed(fresh, err) },
 	})
-	if err == nil {
-		err = c.listen(made)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dialing = false
@@ -109,47 +108,20 @@ func (c *Client) dial() {
 		c.lastErr = connectError(c.servers, nats.ErrConnectionClosed)
 	default:
 		*fresh = made
-		c.link, c.lastErr = fresh, nil
-		c.up.Store(&session{fresh})
+		in.link = fresh
+		c.link, c.inbox, c.lastErr = fresh, in, nil
+		c.up.Store(newSession(fresh, in))
+	}
+	if c.inbox != in {
+		in.end()
 	}
 	c.change()
 }
 
-// listen subscribes to the inboxes of all calls, and waits until the broker has
-// taken that: it may refuse it.
-func (c *Client) listen(made link) error {
-	sub, err := made.Subscribe(c.inbox+"*", c.deliver)
-	if err == nil {
-		err = sub.SetPendingLimits(-1, max(pendingReplies, 2*int(made.MaxPayload())))
-	}
-	if err == nil {
-		err = made.FlushTimeout(c.dialTimeout)
-	}
-	if err == nil && c.refusesInbox(made.LastError()) {
-		err = c.inboxRefused()
-	}
-	if err != nil {
-		made.Close()
-		return fmt.Errorf("subscribe to answers in NATS at %s: %w", c.servers.safe, err)
-	}
-	return nil
-}
-
-func (c *Client) refusesInbox(err error) bool {
-	subject, ok := refusedSubject(err, "Subscription")
-	return ok && subject == c.inbox+"*"
-}
-
-func (c *Client) inboxRefused() error {
-	return fmt.Errorf("%w: NATS at %s does not let the user subscribe to %q", micro.ErrRefused, c.servers.safe, c.inbox+"*")
-}
-
-// pendingReplies limits the bytes of replies that wait to be dispatched.
-const pendingReplies = 128 << 20
-
 // The events of a link count once it is the client's.
 
-// down ends the session: its calls cannot be answered any more.
+// down ends the session. Replies that have arrived are delivered; the calls that remain cannot
+// be answered any more.
 func (c *Client) down(l *link, err error) {
 	c.mu.Lock()
 	if c.link != l {
@@ -162,7 +134,9 @@ func (c *Client) down(l *link, err error) {
 	}
 	c.lostAt = time.Now()
 	c.up.Store(nil)
+	in := c.inbox
 	c.mu.Unlock()
+	in.settle()
 	c.calls.FailAll(micro.ErrConnectionLost)
 }
 
@@ -180,7 +154,7 @@ func (c *Client) restored(l *link) {
 	defer c.mu.Unlock()
 	if c.link == l && !c.closed {
 		c.lastErr = nil
-		c.up.Store(&session{l})
+		c.up.Store(newSession(l, c.inbox))
 		c.change()
 	}
 }
@@ -191,26 +165,29 @@ func (c *Client) gone(l *link, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.link == l {
-		c.link = nil
+		c.inbox.end()
+		c.link, c.inbox = nil, nil
 		c.change()
 	}
 }
 
-// problem handles an asynchronous error of the broker: the user may not publish to a
-// subject, so calls there would time out.
-func (c *Client) problem(l *link, err error) {
+// problem handles what the broker reports on its own account: that it does not take the
+// credentials, or that it does not permit an operation.
+func (c *Client) problem(l *link, in *inbox, err error) {
 	if loginRefused(err) {
 		c.failed(l, err)
 	}
-	if c.refusesInbox(err) { // it did not before
-		c.calls.FailAll(c.inboxRefused())
+	found, ok := parseViolation(err)
+	switch {
+	case !ok:
+	case found.operation == opSubscribe:
+		in.refuse(found.subject)
+	case found.operation == opPublish:
+		if s := c.up.Load(); s != nil {
+			s.setPermitted(found.subject, false) // no longer
+		}
+		c.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == found.subject }, c.forbidden(found.subject))
 	}
-	subject, ok := refusedSubject(err, "Publish")
-	if !ok {
-		return
-	}
-	err = fmt.Errorf("%w: NATS at %s does not let the user publish to %q", micro.ErrRefused, c.servers.safe, subject)
-	c.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == subject }, err)
 }
 
 // unsent reports whether err means that the connection had already ended when the message

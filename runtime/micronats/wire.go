@@ -41,6 +41,12 @@ func (d *dialer) full() bool {
 	return w != nil && w.waiting.Load() > fullWire
 }
 
+// failed reports whether nothing more can be written, although the driver does not know yet.
+func (d *dialer) failed() bool {
+	w := d.current.Load()
+	return w != nil && w.failed.Load()
+}
+
 // awaitRoom returns when the broker keeps up, or with the error of ctx.
 func (d *dialer) awaitRoom(ctx context.Context) error {
 	if d.full() {
@@ -53,11 +59,16 @@ func (d *dialer) awaitRoom(ctx context.Context) error {
 // the driver writes while it holds the lock that every message needs, so no call could end
 // at its deadline. Bytes that the peer does not read at once are kept, and a goroutine
 // writes them and ends. Senders of large messages call awaitRoom first.
+//
+// Nor does Write fail: the driver would close the connection, and with it lose the replies
+// that have arrived but have not been read. Only a Read reports the end, when it has
+// returned everything. If the peer keeps the connection open, it is closed after lastReads.
 type socket struct {
 	net.Conn
 	beforeRead func()
 	unbind     func() bool
 	waiting    atomic.Int64 // bytes kept
+	failed     atomic.Bool  // what is written is dropped
 
 	mu      sync.Mutex // guards what follows
 	kept    []byte
@@ -70,6 +81,7 @@ const (
 	fullWire     = 1 << 20 // bytes kept, past which senders wait
 	takesAtOnce  = 2 * time.Millisecond
 	stallTimeout = 10 * time.Second // for the peer to take some of what is kept
+	lastReads    = time.Second      // after a failed write
 	writeSize    = 64 << 10
 )
 
@@ -83,18 +95,18 @@ func (w *socket) Read(b []byte) (int, error) {
 
 // Write writes b or keeps it. The driver calls it for one goroutine at a time.
 func (w *socket) Write(b []byte) (int, error) {
-	if kept, err := w.keep(b, false); kept || err != nil {
+	done, err := w.keep(b, false)
+	if done || err != nil {
 		return len(b), err
 	}
 	n, err := w.writeFor(b, takesAtOnce)
-	if err == nil {
-		return n, nil
-	}
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, err
-	}
-	if _, err := w.keep(b[n:], true); err != nil {
-		return n, err
+	switch {
+	case err == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		_, err = w.keep(b[n:], true)
+		return len(b), err
+	default:
+		w.fail(err)
 	}
 	return len(b), nil
 }
@@ -106,12 +118,18 @@ func (w *socket) writeFor(b []byte, d time.Duration) (int, error) {
 	return w.Conn.Write(b)
 }
 
-// keep keeps b for the writing goroutine, if there is one or has to be.
-func (w *socket) keep(b []byte, must bool) (kept bool, err error) {
+// keep keeps b for the writing goroutine, if there is one or has to be. It drops b if writing has
+// failed. The error is that of a closed socket.
+func (w *socket) keep(b []byte, must bool) (done bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil || !must && !w.writing {
+	switch {
+	case errors.Is(w.err, net.ErrClosed):
 		return false, w.err
+	case w.err != nil:
+		return true, nil
+	case !must && !w.writing:
+		return false, nil
 	}
 	w.kept = append(w.kept, b...)
 	w.waiting.Store(int64(len(w.kept)))
@@ -120,6 +138,14 @@ func (w *socket) keep(b []byte, must bool) (kept bool, err error) {
 		go w.write() // Close or the stall timeout ends it
 	}
 	return true, nil
+}
+
+// fail ends the writing, and leaves some time for reading what has arrived.
+func (w *socket) fail(err error) {
+	w.end(err)
+	if !w.failed.Swap(true) {
+		time.AfterFunc(lastReads, func() { _ = w.Conn.Close() })
+	}
 }
 
 // write writes what is kept until nothing is.
@@ -131,8 +157,7 @@ func (w *socket) write() {
 		}
 		n, err := w.writeFor(chunk, stallTimeout)
 		if err != nil {
-			w.end(err)
-			_ = w.Conn.Close() // its reader notices, and tells the driver
+			w.fail(err)
 		}
 		written = n
 	}

@@ -103,10 +103,32 @@ func TestWireFull(t *testing.T) {
 	eventually(t, "the writing to end", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.writing })
 }
 
-// TestWireBreaks: a peer that is gone is an error of a later write.
+// TestWireBreaks: when writing fails, what has arrived is read before the end is reported.
 func TestWireBreaks(t *testing.T) {
-	w, _, peer := newSocket(t)
-	_ = peer.(*net.TCPConn).SetLinger(0)
+	w, d, peer := newSocket(t)
+	if _, err := peer.Write([]byte("the last reply")); err != nil {
+		t.Fatal(err)
+	}
 	_ = peer.Close()
-	eventually(t, "an error", func() bool { _, err := w.Write(make([]byte, 1<<20)); return err != nil })
+	eventually(t, "a write to fail", func() bool {
+		if n, err := w.Write([]byte("a request")); n != 9 || err != nil {
+			t.Fatalf("the driver learns of it: %d, %v", n, err)
+		}
+		return d.failed()
+	})
+	if got, err := io.ReadAll(w); string(got) != "the last reply" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+// TestWireCloses: a peer that takes nothing more and keeps the connection open does not
+// hold up the end.
+func TestWireCloses(t *testing.T) {
+	w, _, _ := newSocket(t)
+	w.fail(errors.New("broken"))
+	testenv.Within(t, soon, "to end", func() {
+		if _, err := w.Read(make([]byte, 1)); err == nil {
+			t.Error("it is still open")
+		}
+	})
 }

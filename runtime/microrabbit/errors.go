@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -71,10 +72,13 @@ func at(err error, format string, args ...any) error {
 // and waiting does not help.
 func refused(err error) error {
 	var broker *amqp.Error
-	if errors.As(err, &broker) {
-		return fmt.Errorf("%w: %w", micro.ErrRefused, err)
+	switch {
+	case !errors.As(err, &broker):
+		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+	case broker.Code == amqp.AccessRefused && strings.Contains(broker.Reason, "access to "): // a refused login has the same code
+		return fmt.Errorf("%w: %w", micro.ErrForbidden, err)
 	}
-	return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
+	return fmt.Errorf("%w: %w", micro.ErrRefused, err)
 }
 
 // unconnected adds the address, and a hint if possible, to the error of a failed attempt

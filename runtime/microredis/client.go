@@ -319,7 +319,7 @@ func unreachable(failure error) error {
 	case failure == nil:
 		return fmt.Errorf("%w: Redis did not accept the connection in time", micro.ErrUnreachable)
 	case isRefusal(failure):
-		return fmt.Errorf("%w: %w", micro.ErrRefused, failure)
+		return fmt.Errorf("%w: %w", refusal(failure), failure)
 	}
 	return fmt.Errorf("%w: %w", micro.ErrUnreachable, failure)
 }

@@ -228,6 +228,14 @@ func isRefusal(err error) bool {
 	return false
 }
 
+// refusal returns the error that a rejection by Redis matches.
+func refusal(err error) error {
+	if strings.HasPrefix(err.Error(), "NOPERM") {
+		return micro.ErrForbidden
+	}
+	return micro.ErrRefused
+}
+
 // list joins the first few names for a message.
 func list(names []string) string {
 	const most = 5

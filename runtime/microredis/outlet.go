@@ -110,7 +110,8 @@ func (o *outlet) answered(line []byte) error {
 			return fmt.Errorf("invalid number of receivers: %w", err)
 		}
 	case '-':
-		err = fmt.Errorf("%w: publish on %s: %w", micro.ErrRefused, m.channel, answerError(rest))
+		err = answerError(rest)
+		err = fmt.Errorf("%w: publish on %s: %w", refusal(err), m.channel, err)
 	case '+': // the reply to a PING
 	default:
 		return fmt.Errorf("invalid reply to PUBLISH: %.100q", line)

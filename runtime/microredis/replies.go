@@ -45,7 +45,7 @@ func (s *session) listen(ctx context.Context, name string, deadline time.Time) (
 	}
 	if r.made.err != nil {
 		s.forget(r)
-		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", micro.ErrRefused, name, s.link.options.Addr, r.made.err)
+		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", refusal(r.made.err), name, s.link.options.Addr, r.made.err)
 	}
 	return r, nil
 }

@@ -87,7 +87,7 @@ func TestAnswered(t *testing.T) {
 		}
 	}
 	o.end(errors.New("gone"))
-	want := []string{"a 2 <nil>", "b 0 unreachable: refused: publish on b: NOPERM no", "c 0 connection closed: gone"}
+	want := []string{"a 2 <nil>", "b 0 unreachable: refused: forbidden: publish on b: NOPERM no", "c 0 connection closed: gone"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
