@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/internal/liveness"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -333,11 +334,17 @@ func (a *address) dialOnce() (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(a.client.ctx, a.client.dialTimeout)
 	defer cancel()
 	var dialer net.Dialer
-	config := a.client.limits.tls
-	if config == nil {
-		return dialer.DialContext(ctx, "tcp", a.target)
+	var conn net.Conn
+	var err error
+	if config := a.client.limits.tls; config == nil {
+		conn, err = dialer.DialContext(ctx, "tcp", a.target)
+	} else {
+		conn, err = (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, "tcp", a.target)
 	}
-	return (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, "tcp", a.target)
+	if err == nil {
+		liveness.Watch(conn, a.client.limits.peer)
+	}
+	return conn, err
 }
 
 // close closes the current connection. Older ones, whose servers have asked the client to

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/lead"
+	"github.com/msctl/msctl/runtime/internal/liveness"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -185,6 +186,7 @@ func (l *Listener) accept(ctx context.Context, socket net.Listener, slots chan s
 // is served too, and drained with the others: if another process shares the socket, the
 // peer does not notice.
 func (l *Listener) adopt(raw net.Conn, slots chan struct{}) {
+	liveness.Watch(raw, l.limits.peer)
 	conn := raw
 	if l.limits.tls != nil {
 		conn = tls.Server(raw, l.limits.tls)

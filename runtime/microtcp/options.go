@@ -30,12 +30,13 @@ type limits struct {
 	incomplete time.Duration
 	maxSend    int
 	tls        *tls.Config
+	peer       time.Duration
 	attempts   int
 	delay      time.Duration
 }
 
 func defaultLimits() limits {
-	return limits{maxBuffer: DefaultMaxBufferSize, incomplete: DefaultIncompleteMessageTimeout, maxSend: DefaultMaxSendBufferSize}
+	return limits{maxBuffer: DefaultMaxBufferSize, incomplete: DefaultIncompleteMessageTimeout, maxSend: DefaultMaxSendBufferSize, peer: DefaultPeerTimeout}
 }
 
 type limitOption func(*limits)
@@ -56,6 +57,20 @@ func (f dialOption) applyDial(c *Client) { f(c) }
 // complete the handshake within 10 s; a client's dial timeout includes it.
 func WithTLS(config *tls.Config) Option {
 	return limitOption(func(l *limits) { l.tls = config })
+}
+
+// DefaultPeerTimeout is the default of WithPeerTimeout.
+const DefaultPeerTimeout = 15 * time.Second
+
+// WithPeerTimeout sets after which time a connection is lost if the peer's host has
+// acknowledged nothing, although something was sent: the host has vanished, or the network
+// has forgotten the connection. Calls on it fail with micro.ErrConnectionLost, and the next
+// message connects again. A slow handler does not count, because the host acknowledges what
+// it receives. NestJS leaves this to the operating system, which takes about 15 minutes. The
+// default is DefaultPeerTimeout; 0 leaves it to the operating system, too. Systems other
+// than Linux, macOS, and Windows notice it on idle connections only.
+func WithPeerTimeout(d time.Duration) Option {
+	return limitOption(func(l *limits) { l.peer = d })
 }
 
 // WithMaxBufferSize limits the received data of one connection that is not processed yet,
