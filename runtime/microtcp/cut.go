@@ -13,7 +13,7 @@ type cut struct{ made atomic.Pointer[madeCut] }
 
 type madeCut struct {
 	err   error     // why nothing can be written
-	until time.Time // when reading ends at the latest
+	until time.Time // the deadline of reading
 }
 
 // lastReads limits how long a connection is read after a cut. A connection that the peer has
