@@ -81,7 +81,7 @@ func (c *Context) Err() error {
 	return nil
 }
 
-// Value returns the parent's value for key. It asks the timer, if there is one, for what
+// Value returns the parent's value for key. It asks the timer, if there is one, for the values that
 // the context package keeps there: the cause, and the contexts derived from this one.
 func (c *Context) Value(key any) any {
 	c.mu.Lock()

@@ -95,7 +95,7 @@ func TestContext(t *testing.T) {
 					if c.own != 0 {
 						got.End()
 						if got.Err() == nil || !closed(got.Done()) {
-							t.Error("the context goes on after its end")
+							t.Error("the context continues after its end")
 						}
 					}
 				})
