@@ -139,7 +139,16 @@ func TestHumaOperations(t *testing.T) {
 		}
 		return nil, huma.Error403Forbidden("who are you?")
 	})
+	type lists struct {
+		Body struct {
+			Items []string       `json:"items"`
+			By    map[string]int `json:"by"`
+			One   *string        `json:"one"`
+		}
+	}
+	huma.Register(gw.API(), huma.Operation{Method: "GET", Path: "/lists"}, func(context.Context, *struct{}) (*lists, error) { return &lists{}, nil })
 	run(t, gw.Handler(), []request{
+		{name: "nil slices and maps", method: "GET", path: "/lists", status: 200, answer: `{"items":[],"by":{},"one":null}` + "\n"},
 		{name: "its own error", method: "POST", path: "/login", body: `{"name":"Ada"}`, status: 403,
 			answer: `{"statusCode":403,"message":"who are you?","error":"Forbidden"}` + "\n"},
 		{name: "validation", method: "POST", path: "/login", body: `{"name":7,"password":"secret"}`, status: 422,

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"path"
@@ -27,6 +29,7 @@ func (g *Gateway) humaConfig() huma.Config {
 	config.CreateHooks = nil
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.Transformers = []huma.Transformer{nestBody}
+	config.Formats = map[string]huma.Format{"application/json": asMessages, "json": asMessages}
 	g.names = namer{errorSchema: nil}
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", g.names.name)
 	for _, url := range g.servers {
@@ -104,6 +107,19 @@ func goType(jsonType string) reflect.Type {
 		return reflect.TypeFor[bool]()
 	}
 	return nil
+}
+
+// asMessages encodes the bodies of huma's own operations like messages: a nil slice is [].
+var asMessages = huma.Format{
+	Marshal: func(w io.Writer, v any) error {
+		text, err := micro.JSON().Append(nil, v)
+		if err != nil {
+			return fmt.Errorf("encode the response: %w", err)
+		}
+		_, err = w.Write(append(text, '\n'))
+		return err
+	},
+	Unmarshal: huma.DefaultJSONFormat.Unmarshal,
 }
 
 // nestBody gives the errors of huma's own operations NestJS's form.

@@ -20,8 +20,11 @@ type Codec interface {
 
 // JSON returns the standard codec. It uses encoding/json/v2 if the toolchain has it
 // (GOEXPERIMENT=jsonv2) and encoding/json otherwise, with the same results: the struct
-// tags and rules of encoding/json, except that '<', '>', '&', U+2028, and U+2029 are
-// not escaped, as in JSON.stringify.
+// tags and rules of encoding/json, with two exceptions. '<', '>', '&', U+2028, and U+2029
+// are not escaped, as in JSON.stringify. A nil slice is [] and a nil map {}, at any depth,
+// as a NestJS peer expects of a list without elements; a nil pointer, a nil interface, a
+// nil []byte, and a nil json.RawMessage are null, and types with a MarshalJSON of their own
+// decide themselves.
 func JSON() Codec { return jsonCodec{} }
 
 var defaultCodec = JSON()
@@ -43,7 +46,9 @@ func encode(c Codec, dst []byte, v any) ([]byte, error) {
 	case json.RawMessage:
 		return appendRaw(dst, raw)
 	case *json.RawMessage:
-		return appendRaw(dst, *raw)
+		if raw != nil {
+			return appendRaw(dst, *raw)
+		}
 	}
 	return c.Append(dst, v)
 }

@@ -5,6 +5,8 @@ package micro
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/msctl/msctl/runtime/micro/internal/plain"
 )
 
 // library is encoding/json, for values that are not plain.
@@ -14,7 +16,7 @@ func (library) Append(dst []byte, v any) ([]byte, error) {
 	w := bytes.NewBuffer(dst)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(plain.Filled(v)); err != nil {
 		return dst, err
 	}
 	b := w.Bytes()

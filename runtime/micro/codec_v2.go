@@ -8,6 +8,8 @@ import (
 	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"sync"
+
+	"github.com/msctl/msctl/runtime/micro/internal/plain"
 )
 
 // library is encoding/json/v2, for values that are not plain.
@@ -36,7 +38,7 @@ func (library) Append(dst []byte, v any) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	e.buf.Reset()
 	e.enc.Reset(&e.buf, options)
-	if err := json.MarshalEncode(e.enc, v); err != nil {
+	if err := json.MarshalEncode(e.enc, plain.Filled(v)); err != nil {
 		return dst, err
 	}
 	b := e.buf.Bytes()

@@ -4,7 +4,8 @@
 //
 // A type is compiled once into a tree of nodes. [Append] and [Unmarshal] walk the tree
 // with a pointer to the value. Their results equal those of encoding/json, byte for byte
-// and field for field, without HTML escaping and with U+2028 and U+2029 unescaped.
+// and field for field, without HTML escaping, with U+2028 and U+2029 unescaped, and with []
+// and {} for nil slices and maps.
 //
 // The package handles only the common cases. It rejects types that are not plain (the
 // ",string" option, channels, a type with MarshalJSON only on its pointer, two fields with
@@ -18,6 +19,7 @@
 //   - plain.go: Append and Unmarshal, and the cache of compiled types
 //   - compile.go, fields.go: from a reflect.Type to its node
 //   - encode*.go, quote.go: from a value to text
+//   - filled.go: nil slices and maps in values that the library encodes
 //   - decode*.go, text.go, number.go, skip.go: from text to a value; skip.go also
 //     validates text that no field receives
 //   - memory.go, words.go: access to memory by address, and processing of eight bytes at

@@ -45,9 +45,6 @@ func (e *encoder) any(dst []byte, v any, depth int) ([]byte, bool) {
 }
 
 func (e *encoder) list(dst []byte, values []any, depth int) ([]byte, bool) {
-	if values == nil {
-		return append(dst, "null"...), true
-	}
 	dst = append(dst, '[')
 	var ok bool
 	for i, v := range values {
@@ -96,9 +93,6 @@ func (e *encoder) composite(dst []byte, n *node, p unsafe.Pointer, depth int) ([
 		return e.object(dst, n.object, p, depth)
 	case opSlice:
 		s := (*sliceHeader)(p)
-		if s.data == nil {
-			return append(dst, "null"...), true
-		}
 		return e.array(dst, n.elem, s.data, s.len, depth)
 	case opArray:
 		return e.array(dst, n.elem, p, n.length, depth)

@@ -69,9 +69,6 @@ func (m *members) close(dst []byte) []byte {
 }
 
 func stringMap(dst []byte, values map[string]string) ([]byte, bool) {
-	if values == nil {
-		return append(dst, "null"...), true
-	}
 	dst = append(dst, '{')
 	m := newMembers(len(dst))
 	defer m.release()
@@ -87,9 +84,6 @@ func stringMap(dst []byte, values map[string]string) ([]byte, bool) {
 }
 
 func (e *encoder) objectMap(dst []byte, values map[string]any, depth int) ([]byte, bool) {
-	if values == nil {
-		return append(dst, "null"...), true
-	}
 	dst = append(dst, '{')
 	m := newMembers(len(dst))
 	defer m.release()
@@ -126,9 +120,6 @@ func (n *node) release(at *pair) {
 
 func (e *encoder) reflectMap(dst []byte, n *node, p unsafe.Pointer, depth int) ([]byte, bool) {
 	values := reflect.NewAt(n.typ, p).Elem()
-	if values.IsNil() {
-		return append(dst, "null"...), true
-	}
 	dst = append(dst, '{')
 	m, at := newMembers(len(dst)), n.pairs.Get().(*pair)
 	defer m.release()

@@ -17,7 +17,7 @@ func (library) Append(dst []byte, v any) ([]byte, error) {
 	var w bytes.Buffer
 	enc := json.NewEncoder(&w)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(Filled(v)); err != nil {
 		return dst, err
 	}
 	raw := separators.ReplaceAllFunc(bytes.TrimSuffix(w.Bytes(), []byte("\n")), func(escape []byte) []byte {

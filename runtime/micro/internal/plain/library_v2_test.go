@@ -14,7 +14,7 @@ type library struct{}
 var options = json.JoinOptions(jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.EscapeForJS(false))
 
 func (library) Append(dst []byte, v any) ([]byte, error) {
-	b, err := json.Marshal(v, options)
+	b, err := json.Marshal(Filled(v), options)
 	return append(dst, b...), err
 }
 

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// A Library encodes and decodes values that are not plain, by the rules of encoding/json.
-// It must be safe for concurrent use.
+// A Library encodes and decodes values that are not plain, by the rules of encoding/json
+// except for nil slices and maps, see [Filled]. It must be safe for concurrent use.
 type Library interface {
 	Append(dst []byte, v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
