@@ -75,7 +75,7 @@ func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
 		return transport.dial(t, config, o), nil
 	}
 	conn := transport.dial(t, config, o)
-	if o.Wait {
+	if o.Wait || t.Kind() == Redis { // its client fails at once by itself
 		return conn, nil
 	}
 	return &probedConn{Conn: conn, addresses: t.Addresses}, nil

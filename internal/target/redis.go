@@ -51,6 +51,9 @@ func databasePath(b *Broker) string {
 
 func dialRedis(t Target, config *tls.Config, o DialOptions) micro.Conn {
 	var opts []microredis.DialOption
+	if !o.Wait {
+		opts = append(opts, microredis.WithDialTimeout(ProbeTimeout))
+	}
 	if config != nil {
 		opts = append(opts, microredis.WithTLS(config))
 	}

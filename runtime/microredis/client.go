@@ -24,6 +24,7 @@ type Client struct {
 	url       string
 	settings  settings
 	uncounted bool
+	waits     bool                        // messages wait while attempts to connect fail
 	log       atomic.Pointer[slog.Logger] // nil for slog.Default
 	bad       error                       // why the URL is invalid
 
@@ -187,6 +188,8 @@ type request struct {
 // published fails the call if its message was not published or had no receiver.
 func (r *request) published(receivers int64, err error) {
 	switch {
+	case errors.Is(err, micro.ErrConnectionLost): // it may have been published, and its reply may have arrived
+		return
 	case err != nil:
 		r.call.Fail(err)
 	case !r.counted:
@@ -263,7 +266,8 @@ func (e event) wait(ctx context.Context, deadline time.Time) error {
 	}
 }
 
-// connected returns a session for req, and waits for one if there is none.
+// connected returns a session for req. If there is none, it waits for one until the attempt
+// to connect fails or, with waits, until the deadline.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
 	switch {
 	case c.bad != nil:
@@ -280,9 +284,12 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 		return nil, micro.ErrClosed
 	}
 	began := time.Now()
-	timer := time.NewTimer(min(time.Until(req.Deadline), c.settings.dialTimeout))
+	timer := time.NewTimer(time.Until(req.Deadline))
 	defer timer.Stop()
 	c.begin()
+	if !c.waits {
+		c.link.hasten()
+	}
 	for first, late := true, false; ; first = false {
 		now := c.link.state()
 		switch {
@@ -293,7 +300,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 			return now.session, nil
 		case c.ctx.Err() != nil:
 			return nil, micro.ErrClosed
-		case late, !now.running && !first:
+		case late, !now.running && !first, now.failed && !c.waits:
 			return nil, unreachable(now.failure)
 		case !now.running:
 			c.link.start(c.ctx, &c.wg)

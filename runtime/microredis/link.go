@@ -33,7 +33,9 @@ type link struct {
 
 	mu      sync.Mutex // guards the fields below
 	current *session
-	failure error // why there is no session
+	failure error         // why there is no session
+	failed  time.Time     // when the last attempt to connect failed; zero while there is none, or another is being made
+	hurry   chan struct{} // closed to end the pause before the next attempt; nil when there is none
 	running bool
 	silent  time.Time     // when a session last ended because Redis was silent
 	changed chan struct{} // closed and replaced when a field above changes
@@ -63,9 +65,43 @@ func (l *link) run(ctx context.Context) error {
 			l.log().Warn("cannot connect yet", "transport", "redis", "address", l.options.Addr, "error", err)
 		}
 		l.set(nil, err)
-		if pause(ctx, l.delay(attempt)) != nil {
+		if l.rest(ctx, attempt) != nil {
 			return nil
 		}
+	}
+}
+
+// rest pauses after the given number of failures, unless hasten ends the pause. A negative
+// number means that a session was lost.
+func (l *link) rest(ctx context.Context, failures int) error {
+	hurry := make(chan struct{})
+	l.mu.Lock()
+	if failures >= 0 {
+		l.failed, l.hurry = time.Now(), hurry
+		l.become(nil, l.failure)
+	}
+	l.mu.Unlock()
+	timer := time.NewTimer(l.delay(failures))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hurry:
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	l.failed, l.hurry = time.Time{}, nil
+	l.mu.Unlock()
+	return ctx.Err()
+}
+
+// hasten makes a link that pauses attempt to connect now. An attempt that has just failed
+// counts as this one, so that frequent messages do not cause frequent attempts.
+func (l *link) hasten() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hurry != nil && time.Since(l.failed) > firstDelay {
+		close(l.hurry)
+		l.failed, l.hurry = time.Time{}, nil
 	}
 }
 
@@ -160,6 +196,7 @@ func (l *link) start(ctx context.Context, wg *sync.WaitGroup) {
 type linkState struct {
 	session *session        // nil if there is none
 	failure error           // why there is none
+	failed  bool            // whether the last attempt to connect has failed, and there is none now
 	running bool            // whether the link is trying to connect
 	changed <-chan struct{} // closed when anything here has changed
 }
@@ -167,7 +204,7 @@ type linkState struct {
 func (l *link) state() linkState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return linkState{l.current, l.failure, l.running, l.changed}
+	return linkState{l.current, l.failure, !l.failed.IsZero(), l.running, l.changed}
 }
 
 // firstDelay is the pause after the first failure.
@@ -213,14 +250,16 @@ func (l *link) final(err error, was bool) bool {
 func isRefusal(err error) bool {
 	var header tls.RecordHeaderError
 	var verify *tls.CertificateVerificationError
+	return errors.As(err, &header) || errors.As(err, &verify) || isLoginError(err) || isForbidden(err)
+}
+
+// isLoginError reports whether Redis rejected the login, or requires one.
+func isLoginError(err error) bool {
 	var answer redis.Error
-	switch {
-	case errors.As(err, &header), errors.As(err, &verify):
-		return true
-	case !errors.As(err, &answer):
+	if !errors.As(err, &answer) {
 		return false
 	}
-	for _, refusal := range []string{"WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"} {
+	for _, refusal := range []string{"WRONGPASS", "NOAUTH", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"} {
 		if strings.HasPrefix(answer.Error(), refusal) {
 			return true
 		}
@@ -230,10 +269,16 @@ func isRefusal(err error) bool {
 
 // refusal returns the error that a rejection by Redis matches.
 func refusal(err error) error {
-	if strings.HasPrefix(err.Error(), "NOPERM") {
+	if isForbidden(err) {
 		return micro.ErrForbidden
 	}
 	return micro.ErrRefused
+}
+
+// isForbidden reports whether the user lacks a permission.
+func isForbidden(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "NOPERM")
 }
 
 // list joins the first few names for a message.

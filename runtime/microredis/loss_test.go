@@ -1,11 +1,15 @@
 package microredis
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +17,7 @@ import (
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // withinASecond is the maximum time until calls fail, with a margin for a busy machine.
@@ -72,7 +77,7 @@ func TestBrokerKilled(t *testing.T) {
 	var serverLog, clientLog testenv.Log
 	s := quietServer(micro.WithLogger(logger(&serverLog)), micro.WithDrainTimeout(time.Millisecond))
 	start(t, s, Listen(broker.URL))
-	conn := Dial(broker.URL, withLogger(logger(&clientLog)))
+	conn := Dial(broker.URL, withLogger(logger(&clientLog)), WithWait())
 	c := micro.NewClient(conn, micro.WithTimeout(soon))
 	defer c.Close()
 	const rounds, calls = 3, 5
@@ -188,7 +193,8 @@ func TestReplyWaits(t *testing.T) {
 	}
 }
 
-// TestBrokerUnreachable checks how long a message waits if the broker cannot be reached.
+// TestBrokerUnreachable checks that a message fails at once if the broker cannot be
+// reached, unless it is to wait.
 func TestBrokerUnreachable(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -201,10 +207,10 @@ func TestBrokerUnreachable(t *testing.T) {
 		opts []DialOption
 		wait time.Duration
 	}{
+		{"at once", []DialOption{WithDialTimeout(soon)}, soon},
 		{"no attempt after the first", []DialOption{WithReconnect(0, 0)}, soon},
-		{"two more attempts", []DialOption{WithReconnect(2, time.Millisecond)}, soon},
-		{"until the dial timeout", []DialOption{WithDialTimeout(50 * time.Millisecond)}, soon},
-		{"until the deadline", nil, 50 * time.Millisecond},
+		{"two more attempts", []DialOption{WithReconnect(2, time.Millisecond), WithWait()}, soon},
+		{"until the deadline", []DialOption{WithWait()}, 50 * time.Millisecond},
 	}
 	for _, tt := range tests {
 		c := client(t, url, tt.opts...)
@@ -215,8 +221,8 @@ func TestBrokerUnreachable(t *testing.T) {
 		if !errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", tt.name, err)
 		}
-		if time.Since(began) > soon/2 {
-			t.Errorf("%s: after %v", tt.name, time.Since(began))
+		if took := time.Since(began); took > soon/2 || took < 50*time.Millisecond && tt.wait < soon {
+			t.Errorf("%s: after %v", tt.name, took)
 		}
 		if tt.wait == soon {
 			if err := c.Emit(t.Context(), note, 1); !errors.Is(err, micro.ErrUnreachable) {
@@ -228,6 +234,190 @@ func TestBrokerUnreachable(t *testing.T) {
 	if err := quietServer().Serve(t.Context(), server); err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a server with limited attempts: %v", err)
 	}
+}
+
+// TestOutage checks that a message during an outage fails at once, and that messages
+// succeed after it.
+func TestOutage(t *testing.T) {
+	broker := testenv.PrivateRedis(t)
+	c := client(t, broker.URL, WithDialTimeout(soon))
+	if err := c.Emit(t.Context(), note, 1); err != nil {
+		t.Fatal(err)
+	}
+	broker.Kill()
+	for failed := 0; failed < 5; {
+		switch err := c.Emit(t.Context(), note, 1); {
+		case errors.Is(err, micro.ErrUnreachable):
+			failed++
+		case !errors.Is(err, micro.ErrConnectionLost): // of the event that notices the loss
+			t.Fatalf("during the outage: %v", err)
+		}
+	}
+	broker.Start()
+	eventually(t, "an event after the outage", func() bool { return c.Emit(t.Context(), note, 1) == nil })
+}
+
+// TestHasten checks that a message ends the pause before the next attempt, unless the last
+// attempt has just failed.
+func TestHasten(t *testing.T) {
+	l := &link{settings: settings{delay: time.Hour}, changed: make(chan struct{})}
+	rested := make(chan error)
+	go func() { rested <- l.rest(t.Context(), 100) }()
+	eventually(t, "the pause", func() bool { return l.state().failed })
+	l.mu.Lock()
+	l.failed = time.Now().Add(time.Hour) // it has failed just now, however slow this test is
+	l.mu.Unlock()
+	l.hasten()
+	if !l.state().failed {
+		t.Error("an attempt was made right after the last one")
+	}
+	l.mu.Lock()
+	l.failed = time.Now().Add(-time.Minute)
+	l.mu.Unlock()
+	l.hasten()
+	if err := <-rested; err != nil || l.state().failed {
+		t.Errorf("after the pause: %v, %+v", err, l.state())
+	}
+}
+
+// TestCannotSave checks that a Redis that cannot save, and therefore answers a PING with an
+// error, is used like any other, and that this error is not taken for that to a SUBSCRIBE.
+func TestCannotSave(t *testing.T) {
+	broker := testenv.PrivateRedis(t, "save 3600 1", "enable-protected-configs yes")
+	see := tapInto(t, broker.URL)
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]any{{"config", "set", "dir", dir}, {"set", "a", "b"}} {
+		if err := see.Do(t.Context(), command...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "saving fails", func() bool {
+		_ = see.Do(t.Context(), "bgsave").Err() // fails while one is running
+		err := see.Ping(t.Context()).Err()
+		return err != nil && strings.HasPrefix(err.Error(), "MISCONF")
+	})
+	start(t, quietServer(), Listen(broker.URL))
+	conn := Dial(broker.URL, withLogger(slog.New(slog.DiscardHandler)))
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	defer c.Close()
+	for i := range 3 {
+		if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
+			t.Fatalf("call %d: %q, %v", i, got, err)
+		}
+	}
+	s := conn.link.session()
+	if err := s.pingSub(t.Context()); err != nil { // its error must not be the answer to the next command
+		t.Fatal(err)
+	}
+	if got, err := micro.Call[int](t.Context(), c, hold, 1); got != 1 || err != nil {
+		t.Errorf("a call behind a PING: %d, %v", got, err)
+	}
+}
+
+// TestReplyBeforeTheEnd checks that a reply is delivered although Redis closes the
+// connections right behind it.
+func TestReplyBeforeTheEnd(t *testing.T) {
+	fake := startFake(t)
+	for i := range 100 {
+		c := client(t, fake.url)
+		if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
+			t.Fatalf("call %d: %q, %v", i, got, err)
+		}
+		_ = c.Close()
+	}
+}
+
+// fake is a Redis that answers the first message, and then closes all connections, the one
+// for publishing first and without the number of receivers.
+type fake struct {
+	url string
+	mu  sync.Mutex // guards sub
+	sub net.Conn   // has subscribed last
+}
+
+func startFake(t *testing.T) *fake {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{url: "redis://" + l.Addr().String()}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				f.serve(conn)
+				_ = conn.Close()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		all.Wait()
+	})
+	return f
+}
+
+func (f *fake) serve(conn net.Conn) {
+	in := bufio.NewReader(conn)
+	for {
+		words, err := readCommand(in)
+		if err != nil {
+			return
+		}
+		switch strings.ToLower(words[0]) {
+		case "ping":
+			_, _ = io.WriteString(conn, "+PONG\r\n")
+		case "subscribe":
+			f.mu.Lock()
+			f.sub = conn
+			f.mu.Unlock()
+			fmt.Fprintf(conn, "*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n", len(words[1]), words[1])
+		case "publish":
+			p, _ := wire.Parse([]byte(words[2]))
+			reply := string(wire.Reply{ID: p.ID, Response: []byte(`"x"`), Disposed: true}.Append(nil))
+			channel := words[1] + replySuffix
+			f.mu.Lock()
+			sub := f.sub
+			f.mu.Unlock()
+			fmt.Fprintf(sub, "*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(channel), channel, len(reply), reply)
+			_ = conn.Close()
+			_ = sub.(*net.TCPConn).CloseWrite()
+			return
+		default:
+			_, _ = io.WriteString(conn, "-ERR unknown command\r\n")
+		}
+	}
+}
+
+// readCommand reads an array of bulk strings.
+func readCommand(in *bufio.Reader) (words []string, err error) {
+	var n int
+	if _, err := fmt.Fscanf(in, "*%d\r\n", &n); err != nil {
+		return nil, err
+	}
+	for range n {
+		var size int
+		if _, err := fmt.Fscanf(in, "$%d\r\n", &size); err != nil {
+			return nil, err
+		}
+		word := make([]byte, size+len("\r\n"))
+		if _, err := io.ReadFull(in, word); err != nil {
+			return nil, err
+		}
+		words = append(words, string(word[:size]))
+	}
+	return words, nil
 }
 
 // TestServerFirst checks that a server can start before its broker.

@@ -58,16 +58,16 @@ func WithTLS(config *tls.Config) Option {
 
 // WithReconnect sets how to reconnect after a failed or lost connection: up to attempts
 // times after the first failure, or without limit if attempts is negative, which is the
-// default. When the attempts are used up, Serve returns the error, and the waiting calls
-// fail with it; the next call starts over. The pauses between attempts start at 50 ms
+// default. When the attempts are used up, Serve returns the error, and the calls that wait
+// (WithWait) fail with it; the next call starts over. The pauses between attempts start at 50 ms
 // and double up to delay, 2 s by default. Each is jittered, so that many programs do
 // not reconnect at the same moment.
 func WithReconnect(attempts int, delay time.Duration) Option {
 	return bothOption(func(s *settings) { s.attempts, s.delay = attempts, delay })
 }
 
-// WithDialTimeout limits how long one attempt to connect takes, and how long a message
-// waits for a connection. The default is DefaultDialTimeout.
+// WithDialTimeout limits how long one attempt to connect takes. The default is
+// DefaultDialTimeout.
 func WithDialTimeout(d time.Duration) Option {
 	return bothOption(func(s *settings) { s.dialTimeout = d })
 }
@@ -92,6 +92,11 @@ func WithHeartbeat(d time.Duration) Option {
 func WithWildcards() ListenOption {
 	return listenOption(func(l *Listener) { l.wildcards = true })
 }
+
+// WithWait makes calls and events wait for Redis until their deadline while it cannot be
+// reached. By default, they fail with micro.ErrUnreachable when the attempt to connect has
+// failed.
+func WithWait() DialOption { return dialOption(func(c *Client) { c.waits = true }) }
 
 // WithoutReceiverCount makes the client ignore how many subscribers have received a
 // request. Use it if the number is wrong because subscribers are spread over replicas or

@@ -34,7 +34,7 @@ const (
 func (s *session) publish(all []message, text []byte) error {
 	o := s.outlet
 	o.mu.Lock()
-	if o.over {
+	if o.over || s.over() {
 		o.mu.Unlock()
 		return errUnsent
 	}
@@ -55,7 +55,7 @@ func (s *session) publish(all []message, text []byte) error {
 		}
 	}
 	if err := o.write(text); err != nil {
-		s.fail(err) // count then fails the unanswered messages
+		s.end(err) // count then fails the unanswered messages
 	}
 	return nil
 }
@@ -88,8 +88,9 @@ func (s *session) count() {
 			err = s.outlet.answered(line)
 		}
 		if err != nil {
-			s.fail(err)
-			s.outlet.end(s.reason())
+			s.end(err)
+			s.outlet.end(err)
+			s.finished(err)
 			return
 		}
 	}

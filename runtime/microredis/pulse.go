@@ -32,8 +32,11 @@ func (s *session) beat() {
 		case <-s.nudge:
 		case <-timer.C:
 			for _, p := range pulses {
-				if err := p.beat(every, quiet, silent); err != nil {
+				switch err := p.beat(every, quiet, silent); {
+				case errors.Is(err, errSilent):
 					s.fail(err)
+				case err != nil:
+					s.end(err)
 				}
 			}
 		}
@@ -84,8 +87,16 @@ func (p *pulse) beat(every, quiet, silent time.Duration) error {
 	return nil
 }
 
-// pingSub sends a PING on the subscribed connection.
-func (s *session) pingSub(ctx context.Context) error { return s.sub.Ping(ctx) }
+// pingSub sends a PING on the subscribed connection. Its reply may be an error, which must
+// not be taken for that to another command.
+func (s *session) pingSub(ctx context.Context) error {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.mu.Lock()
+	s.changes = append(s.changes, &change{left: 1, done: make(chan struct{})})
+	s.mu.Unlock()
+	return s.sub.Ping(ctx)
+}
 
 // watched switches to the fast heartbeat, because a call or event is in flight.
 func (s *session) watched() {

@@ -27,6 +27,7 @@ type session struct {
 	cluster bool        // the receiver counts cover only one node
 	settled int64       // the clock until which servers may still be reconnecting; 0 for the first session
 
+	ending  atomic.Bool    // one connection has ended, and what has arrived on the other is read
 	lost    chan struct{}  // closed when the session has ended
 	nudge   chan struct{}  // switches to the fast heartbeat
 	relaxed atomic.Bool    // the heartbeat is slow
@@ -36,11 +37,13 @@ type session struct {
 	mu      sync.Mutex // guards the fields below
 	changes []*change
 	err     error
+	first   error                    // why the first connection ended
+	open    int                      // the connections that are read
 	replies map[string]*replyChannel // of a client
 }
 
-// change is a command such as SUBSCRIBE that has been sent. Redis confirms it once for
-// each name.
+// change is a command that has been sent on the subscribed connection. Redis confirms
+// SUBSCRIBE and the like once for each name, and replies to a PING once.
 type change struct {
 	left int
 	err  error
@@ -76,12 +79,14 @@ func (l *link) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// greet signs in on both connections.
+// greet signs in on both connections. An error in reply to a PING that is not about the
+// login, such as that Redis cannot save, or that the user may not send a PING, is a sign
+// of life like any other reply.
 func (s *session) greet(ctx context.Context) error {
 	out := *s.link.options
 	out.Dialer = once(s.out)
 	s.signIn = redis.NewClient(&out)
-	if err := s.signIn.Ping(ctx).Err(); err != nil {
+	if err := s.signIn.Ping(ctx).Err(); err != nil && (!isAnswer(err) || isLoginError(err)) {
 		return err
 	}
 	s.cluster = isCluster(s.signIn.Do(ctx, "HELLO").Slice())
@@ -90,7 +95,7 @@ func (s *session) greet(ctx context.Context) error {
 	in.Dialer = once(s.in)
 	s.subs = redis.NewClient(&in)
 	s.sub = s.subs.Subscribe(ctx)
-	if err := s.sub.Ping(ctx); err != nil {
+	if err := s.pingSub(ctx); err != nil {
 		return err
 	}
 	// Remove the deadlines of signing in. From now on beat detects a silent peer.
@@ -116,6 +121,7 @@ func isCluster(pairs []any, err error) bool {
 
 // begin starts reading.
 func (s *session) begin() {
+	s.open = 2
 	s.readers.Add(3)
 	go s.read()
 	go s.count()
@@ -131,7 +137,7 @@ func (s *session) read() {
 	for {
 		got, err := s.sub.ReceiveTimeout(context.Background(), -1)
 		if err != nil && !s.refused(err) {
-			s.fail(err)
+			s.finished(err)
 			s.readers.Done()
 			return
 		}
@@ -140,7 +146,7 @@ func (s *session) read() {
 			if leading := s.link.receive(s, m); !leading {
 				return
 			}
-		case *redis.Subscription:
+		case *redis.Subscription, *redis.Pong:
 			s.confirm(nil)
 		}
 	}
@@ -149,12 +155,22 @@ func (s *session) read() {
 // refused reports whether err is an error reply to a command, which does not affect the
 // connection. If so, it passes err to the oldest change.
 func (s *session) refused(err error) bool {
-	var answer redis.Error
-	if !errors.As(err, &answer) || s.over() {
+	select {
+	case <-s.lost:
+		return false
+	default:
+	}
+	if !isAnswer(err) {
 		return false
 	}
-	s.confirm(answer)
+	s.confirm(err)
 	return true
+}
+
+// isAnswer reports whether err is an error reply of Redis.
+func isAnswer(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer)
 }
 
 // confirm counts one reply to the oldest change.
@@ -188,7 +204,7 @@ func (s *session) write(c *change, send command, names ...string) {
 	s.changes = append(s.changes, c)
 	s.mu.Unlock()
 	if err := send(context.Background(), names...); err != nil {
-		s.fail(err)
+		s.end(err)
 	}
 }
 
@@ -227,7 +243,39 @@ func (s *session) all(ctx context.Context, send command, names []string) error {
 	return nil
 }
 
-// fail ends the session.
+// lastReads limits how long a connection is read after the other one has ended. If Redis
+// has ended, both end at once.
+const lastReads = 250 * time.Millisecond
+
+// end begins the end of the session: one of its connections has ended. Nothing more is
+// sent, and what has already arrived on the other connection is still read.
+func (s *session) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.first == nil {
+		s.first = err
+		s.ending.Store(true)
+		for _, w := range []*socket{s.in, s.out} {
+			if w != nil {
+				_ = w.SetReadDeadline(time.Now().Add(lastReads)) // fails if it has ended
+			}
+		}
+	}
+}
+
+// finished is called when everything has been read from one of the connections.
+func (s *session) finished(err error) {
+	s.end(err)
+	s.mu.Lock()
+	s.open--
+	open, first := s.open, s.first
+	s.mu.Unlock()
+	if open <= 0 {
+		s.fail(first)
+	}
+}
+
+// fail ends the session at once.
 func (s *session) fail(err error) {
 	s.mu.Lock()
 	first := s.err == nil
@@ -263,7 +311,11 @@ func (s *session) shut() {
 	}
 }
 
+// over reports whether nothing more can be sent.
 func (s *session) over() bool {
+	if s.ending.Load() {
+		return true
+	}
 	select {
 	case <-s.lost:
 		return true
