@@ -106,13 +106,18 @@ func (c *Call) Wait(ctx context.Context, reply micro.Reply) (values int, err err
 		c.recycle()
 	}()
 	for {
+		var late error
 		if !c.await(ctx) {
-			if err := c.giveUp(ctx); err != nil {
-				ended = true
-				return values, err
+			late = c.giveUp(ctx)
+			ended = late != nil
+			if ended && !errors.Is(late, micro.ErrTimeout) {
+				return values, late // a caller that has canceled wants nothing more
 			}
 		}
 		lost := c.take()
+		if late != nil {
+			lost = late // after what arrived in time
+		}
 		start := 0
 		for i := range c.taken {
 			p := &c.taken[i]
@@ -131,7 +136,7 @@ func (c *Call) Wait(ctx context.Context, reply micro.Reply) (values int, err err
 				return values, micro.RemoteError(append([]byte(nil), text...))
 			}
 			if !p.failed && (p.defined || !p.last) {
-				ended = complete // reply may panic
+				ended = ended || complete // reply may panic
 				if err := reply.Send(p.value(text)); err != nil {
 					return values, err
 				}

@@ -466,3 +466,25 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+// TestArrivedInTime: values that have arrived before the deadline are delivered, even if the
+// caller is as late to take them.
+func TestArrivedInTime(t *testing.T) {
+	past, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for range 50 { // whether the value or the deadline is noticed first is a matter of chance
+		var table Table
+		c := begin(t, &table, request(time.Minute))
+		deliver(t, &table, string(c.ID()), `{"response":1}`)
+		got, err := wait(past, c)
+		if diff := cmp.Diff([]string{"1 false"}, got); diff != "" || !errors.Is(err, micro.ErrTimeout) || table.Len() != 0 {
+			t.Fatalf("%v, %d pending\n%s", err, table.Len(), diff)
+		}
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	var table Table
+	if _, err := wait(canceled, begin(t, &table, request(time.Minute))); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+}
