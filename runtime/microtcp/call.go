@@ -71,6 +71,7 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	packet := appendPacket(nil, req, req.Pattern.RouteJSON(), nil, now) // docs/wire.md 2.4
 	start, end, err := conn.send(ctx, req, packet, now)
 	if err == nil {
+		raise(&conn.events, end)
 		err = conn.out.await(ctx, req.Deadline, start, end)
 	}
 	return conn.sendError(ctx, err)

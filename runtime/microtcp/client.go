@@ -26,6 +26,7 @@ type Client struct {
 	addresses   []*address
 	limits      limits
 	dialTimeout time.Duration
+	linger      time.Duration // for a server that has not read every event when the client is closed
 
 	next   atomic.Uint32 // the address to start from, so that equally good ones take turns
 	ctx    context.Context
@@ -36,7 +37,7 @@ type Client struct {
 // Dial returns a client for one or several addresses: "host:port", separated by commas. A
 // message goes to the address with the fewest calls in flight. Dial opens no connection.
 func Dial(addresses string, opts ...DialOption) *Client {
-	c := &Client{limits: defaultLimits(), dialTimeout: 5 * time.Second}
+	c := &Client{limits: defaultLimits(), dialTimeout: 5 * time.Second, linger: lingerTimeout}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o.applyDial(c)
@@ -47,12 +48,11 @@ func Dial(addresses string, opts ...DialOption) *Client {
 	return c
 }
 
-// Close closes all connections. Calls in flight fail with micro.ErrClosed.
+// Close closes all connections. Calls in flight fail at once with micro.ErrClosed. Events
+// that Publish has accepted still reach a server that is busy: Close waits up to a second
+// until it has read them.
 func (c *Client) Close() error {
-	c.cancel()
-	for _, a := range c.addresses {
-		a.close()
-	}
+	c.cancel() // which finishes every connection
 	c.wg.Wait()
 	return nil
 }
@@ -345,15 +345,4 @@ func (a *address) dialOnce() (net.Conn, error) {
 		liveness.Watch(conn, a.client.limits.peer)
 	}
 	return conn, err
-}
-
-// close closes the current connection. Older ones, whose servers have asked the client to
-// leave, end with the client's context.
-func (a *address) close() {
-	a.mu.Lock()
-	conn := a.conn.Load()
-	a.mu.Unlock()
-	if conn != nil {
-		conn.fail(micro.ErrClosed)
-	}
 }

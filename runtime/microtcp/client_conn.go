@@ -26,6 +26,8 @@ type clientConn struct {
 	goingAway atomic.Bool // the server has asked its clients to leave
 	dead      atomic.Bool // the connection has ended, or nothing more can be written to it
 	cut       cut
+	finishing atomic.Bool
+	events    atomic.Int64 // where the last event ends in the connection's stream
 
 	part atomic.Pointer[partial] // of a frame that waits for the rest; nil for none
 	acks acker
@@ -47,7 +49,7 @@ func (c *clientConn) usable() bool { return !c.goingAway.Load() && !c.dead.Load(
 // delivered before the reader ends the connection.
 func (c *clientConn) cannotWrite(err error) {
 	c.dead.Store(true)
-	c.cut.make(c.conn, err)
+	c.cut.make(c.conn, err, lastReads)
 }
 
 // fail ends the connection. Every call that is pending on it gets err.
@@ -58,17 +60,38 @@ func (c *clientConn) fail(err error) {
 	// Subtle: dead is set first, because a caller whose call ends may try again at once, and
 	// must not find this connection usable.
 	c.dead.Store(true)
-	if !c.calls.Close(err) {
-		return
-	}
+	c.calls.Close(err)
 	c.out.close(err) // before the connection, so that no new write starts on it
 	c.acks.stop()
 	_ = c.conn.Close()
 }
 
+// finish ends every pending call with err, and then the connection. If the peer may not have
+// read every event yet, it closes its half only, and what still arrives is read for a while:
+// a late reply would reset a closed connection, and with it discard the events.
+func (c *clientConn) finish(err error) {
+	if c.finishing.Swap(true) {
+		return
+	}
+	c.dead.Store(true)
+	c.calls.Close(err)
+	c.out.refuse()
+	if c.events.Load() <= c.out.acked.Load() {
+		c.fail(err)
+		return
+	}
+	limit := time.AfterFunc(c.address.client.linger, func() { c.fail(err) })
+	c.out.settled()
+	limit.Stop()
+	c.cut.make(c.conn, err, c.address.client.linger)
+	if half, ok := c.conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
+		c.fail(err)
+	}
+}
+
 // serve reads the connection until it ends or its client is closed.
 func (c *clientConn) serve() {
-	stop := context.AfterFunc(c.address.client.ctx, func() { c.fail(micro.ErrClosed) })
+	stop := context.AfterFunc(c.address.client.ctx, func() { c.finish(micro.ErrClosed) })
 	defer stop()
 	c.read()
 }
@@ -187,7 +210,7 @@ func (c *clientConn) leave() {
 		c.address.client.wg.Go(func() {
 			c.out.refuse()
 			c.out.settled()
-			c.fail(errLeft)
+			c.finish(errLeft)
 		})
 	})
 }

@@ -3,6 +3,7 @@ package microtcp
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -79,10 +80,13 @@ const maxUnread = 32 << 10
 
 // ack records that the peer has replied to the frame that ends at end, and so has read
 // everything up to there.
-func (w *writer) ack(end int64) {
+func (w *writer) ack(end int64) { raise(&w.acked, end) }
+
+// raise sets n to at least least.
+func raise(n *atomic.Int64, least int64) {
 	for {
-		old := w.acked.Load()
-		if end <= old || w.acked.CompareAndSwap(old, end) {
+		old := n.Load()
+		if least <= old || n.CompareAndSwap(old, least) {
 			return
 		}
 	}

@@ -20,9 +20,10 @@ type madeCut struct {
 // closed ends at once.
 const lastReads = time.Second
 
-// make records that writing to conn has failed with err, and limits how long it is read.
-func (c *cut) make(conn net.Conn, err error) {
-	made := &madeCut{err, time.Now().Add(lastReads)}
+// make records that nothing can be written to conn because of err, and limits how long it
+// is read.
+func (c *cut) make(conn net.Conn, err error, reads time.Duration) {
+	made := &madeCut{err, time.Now().Add(reads)}
 	if c.made.CompareAndSwap(nil, made) {
 		_ = conn.SetReadDeadline(made.until) // fails if the connection has ended
 	}

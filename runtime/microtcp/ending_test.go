@@ -3,9 +3,11 @@ package microtcp
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -243,4 +245,108 @@ func TestMessagesBeforeAReset(t *testing.T) {
 		t.Error("the event was not handled")
 	}
 	eventually(t, "the end of the connection", func() bool { return len(slots) == 0 })
+}
+
+// TestEventsBeforeClose checks that events that a busy server has not read yet survive the
+// end of their client, although a reply to a call that was given up arrives after it.
+func TestEventsBeforeClose(t *testing.T) {
+	const events = 20
+	data, err := json.Marshal(strings.Repeat("x", 10<<10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closing, read := make(chan struct{}), make(chan int, 1)
+	p := scripted(t, func(c *peerConn) {
+		m, _ := c.next()
+		<-closing
+		c.reply(m.ID, `"response":"late","isDisposed":true`)
+		n := 0
+		for m, ok := c.next(); ok; m, ok = c.next() {
+			if m.ID == nil {
+				n++
+			}
+		}
+		read <- n
+	})
+	conn := Dial(p.addr())
+	conn.linger = soon
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := micro.Call[string](ctx, c, echo, "x"); !errors.Is(err, micro.ErrTimeout) && !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("the call that is given up: %v", err)
+	}
+	if err := c.Emit(t.Context(), note, json.RawMessage(data)); err != nil { // connects if the call was too short for that
+		t.Fatal(err)
+	}
+	for range events - 1 {
+		if err := c.Emit(t.Context(), note, json.RawMessage(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used := conn.addresses[0].conn.Load()
+	var end sync.WaitGroup
+	end.Go(func() { _ = c.Close() })
+	eventually(t, "the client is closing", used.dead.Load)
+	close(closing)
+	if n := <-read; n != events {
+		t.Errorf("the server has read %d events of %d", n, events)
+	}
+	end.Wait()
+}
+
+// TestEventsOfABusyServer checks that a server at its limit handles every event of a client
+// that has been closed.
+func TestEventsOfABusyServer(t *testing.T) {
+	const events = 100
+	s := quietServer(micro.WithMaxInFlight(4))
+	slow := micro.Cmd("slow")
+	micro.Handle(s, slow, func(context.Context, micro.None) (micro.None, error) {
+		<-time.After(20 * time.Millisecond)
+		return micro.None{}, nil
+	})
+	var handled atomic.Int64
+	micro.HandleEvent(s, note, func(context.Context, string) error {
+		<-time.After(2 * time.Millisecond)
+		handled.Add(1)
+		return nil
+	})
+	r := start(t, s)
+	conn := Dial(r.addr)
+	conn.linger = soon
+	c := micro.NewClient(conn)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, _ = micro.Call[micro.None](ctx, c, slow, nil)
+	for range events {
+		if err := c.Emit(t.Context(), note, strings.Repeat("x", 10_000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "all events are handled", func() bool { return handled.Load() == events })
+}
+
+// TestCloseIsQuick checks that Close does not wait for a server that has read everything.
+func TestCloseIsQuick(t *testing.T) {
+	p := scripted(t, func(c *peerConn) {
+		for range 2 {
+			if m, _ := c.next(); m.ID != nil {
+				c.reply(m.ID, `"response":1,"isDisposed":true`)
+			}
+		}
+		<-t.Context().Done() // it never closes its half
+	})
+	conn := Dial(p.addr())
+	conn.linger = time.Hour
+	c := micro.NewClient(conn, micro.WithTimeout(soon))
+	if err := c.Emit(t.Context(), note, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := micro.Call[int](t.Context(), c, echo, "x"); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "Close", func() { _ = c.Close() })
 }

@@ -61,7 +61,7 @@ func (r *FrameReader) Fill() error {
 // Finish limits how long Fill continues to wait, to one second. It is for a connection to
 // which nothing can be written any more: what the peer has sent can still be read. Any
 // goroutine may call it.
-func (r *FrameReader) Finish() { r.cut.make(r.conn, io.ErrClosedPipe) }
+func (r *FrameReader) Finish() { r.cut.make(r.conn, io.ErrClosedPipe, lastReads) }
 
 // Next returns the next complete frame; ok is false if Fill must be called first. An error
 // means that the stream cannot be parsed; then only Rest may be called.

@@ -86,7 +86,7 @@ func (c *serverConn) cannotWrite(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.abort()
 	default:
-		c.cut.make(c.conn, err)
+		c.cut.make(c.conn, err, lastReads)
 	}
 }
 
