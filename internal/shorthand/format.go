@@ -17,8 +17,46 @@ func Format(p micro.Pattern) string { return FormatPattern(json.RawMessage(p.JSO
 func FormatPattern(pattern json.RawMessage) string { return Word(ShortPattern(pattern)) }
 
 // ShortPattern returns a pattern, given as JSON, in the shortest form that [Pattern] reads
-// back. It contains only printable characters.
+// back as one for the same handler. It contains only printable characters.
 func ShortPattern(pattern json.RawMessage) string {
+	short := shortestForm(pattern)
+	want, err := micro.ParsePattern(string(pattern))
+	if err != nil || reads(short, want) {
+		return short
+	}
+	for _, form := range []string{compactJSON(pattern), asObject(pattern)} {
+		if reads(form, want) {
+			return form
+		}
+	}
+	return printable(want.RouteJSON()) // -1, for example: a server reads the string as the number
+}
+
+// reads reports whether a PATTERN argument selects the same handler as a pattern. A word
+// that could be a flag is not an argument.
+func reads(arg string, want micro.Pattern) bool {
+	got, err := Pattern(arg)
+	return err == nil && got.Route() == want.Route() && arg[0] != '-'
+}
+
+// asObject returns an array as the object that has the same route, {"0":first,…}.
+func asObject(pattern json.RawMessage) string {
+	var elements []json.RawMessage
+	if json.Unmarshal(pattern, &elements) != nil {
+		return ""
+	}
+	var b strings.Builder
+	for i, element := range elements {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(quoteJSON(strconv.Itoa(i)) + ":" + compactJSON(element))
+	}
+	return "{" + b.String() + "}"
+}
+
+// shortestForm returns the shortest form of most patterns.
+func shortestForm(pattern json.RawMessage) string {
 	var text string
 	if json.Unmarshal(pattern, &text) == nil {
 		return shortString(text)
@@ -31,9 +69,14 @@ func ShortPattern(pattern json.RawMessage) string {
 			}
 		}
 	}
+	return compactJSON(pattern)
+}
+
+// compactJSON returns JSON without space, and with escapes for characters that do not print.
+func compactJSON(text json.RawMessage) string {
 	var compact bytes.Buffer
-	if json.Compact(&compact, pattern) != nil {
-		return printable(string(pattern))
+	if json.Compact(&compact, text) != nil {
+		return printable(string(text))
 	}
 	return printable(compact.String())
 }
@@ -102,7 +145,7 @@ func Word(text string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:=,+%@", r)
 	}
-	if text != "" && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 {
+	if text != "" && text[0] != '=' && strings.IndexFunc(text, func(r rune) bool { return !plain(r) }) < 0 { // zsh replaces =NAME
 		return text
 	}
 	return Quote(text)

@@ -2,9 +2,11 @@ package shorthand
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,6 +69,15 @@ func TestFormatPattern(t *testing.T) {
 		`"\u001b[2J\u202e\ud83d\udce6"`: `'"\u001b[2J\u202e📦"'`,
 		`"{x}"`:                         `'"{x}"'`,
 		`5`:                             `5`,
+		`-1`:                            `'"-1"'`,
+		`1e21`:                          `'"1e+21"'`,
+		`true`:                          `true`,
+		`[1,"a",{"b":[2]}]`:             `'{"0":1,"1":"a","2":{"b":[2]}}'`,
+		`[]`:                            `'{}'`,
+		`"\ud800"`:                      `'"\ud800"'`,
+		`{"cmd":"\udc00x"}`:             `'{"cmd":"\udc00x"}'`,
+		`"=x"`:                          `'=x'`,
+		`{"a":{"b":"c"}}`:               `'{"a":{"b":"c"}}'`,
 	} {
 		if got := FormatPattern(json.RawMessage(pattern)); got != want {
 			t.Errorf("%s is formatted as %s, want %s", pattern, got, want)
@@ -74,21 +85,66 @@ func TestFormatPattern(t *testing.T) {
 	}
 }
 
-// TestFormattedPatternsCanBePasted lets a shell read what FormatPattern returns.
+// TestFormattedPatternsCanBePasted lets a shell read what FormatPattern returns for patterns
+// of every kind.
 func TestFormattedPatternsCanBePasted(t *testing.T) {
-	for _, pattern := range []string{
+	patterns := []string{
 		`{"cmd":"x"}`, `{"cmd":"$HOME"}`, `"cmd:x"`, `"a=b"`, `"it's \"quoted\""`, "\"`id`\"", `"a\\b"`, `{"a":{"b":["*",null]}}`, `"item.>"`, `"!x"`, `"#"`, `"~"`, `"-n"`,
-	} {
-		out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+FormatPattern(json.RawMessage(pattern))).Output()
-		if err != nil {
-			t.Skip("no shell")
-		}
-		got, err := Pattern(string(out))
+		`42`, `-1`, `0.5`, `1e300`, `true`, `false`, `[]`, `[[1],{"a":-2}]`, `{}`, `{"0":1}`, `{"":""}`, `"\ud800"`, `["\udfff"]`, `"a\nb"`, `"\u0000"`, `"="`, `"=ls"`, `"<a>"`, `"[x]"`,
+	}
+	r := rand.New(rand.NewPCG(11, 3))
+	for range 1000 {
+		patterns = append(patterns, randomPattern(r, 3))
+	}
+	var script strings.Builder
+	for _, p := range patterns {
+		script.WriteString("printf '%s\\0' " + FormatPattern(json.RawMessage(p)) + "\n")
+	}
+	sh := exec.CommandContext(t.Context(), "sh")
+	sh.Stdin = strings.NewReader(script.String())
+	out, err := sh.Output()
+	if err != nil {
+		t.Skip("no shell")
+	}
+	words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	if len(words) != len(patterns) {
+		t.Fatalf("the shell read %d words of %d", len(words), len(patterns))
+	}
+	for i, pattern := range patterns {
+		got, err := Pattern(words[i])
 		want, wantErr := micro.ParsePattern(pattern)
-		if err != nil || wantErr != nil || got.Route() != want.Route() {
-			t.Errorf("%s is read back as %s from %s: %v", pattern, got, out, err)
+		if err != nil || wantErr != nil || got.Route() != want.Route() || words[i][0] == '-' {
+			t.Errorf("%s is read back as %s from %s: %v", pattern, got, words[i], err)
+		}
+		if strings.ContainsFunc(words[i], func(r rune) bool { return !strconv.IsPrint(r) }) {
+			t.Errorf("%s is printed as %q", pattern, words[i])
 		}
 	}
+}
+
+// randomPattern returns JSON of every kind with the characters that shells, JSON, and
+// PATTERN treat differently.
+func randomPattern(r *rand.Rand, depth int) string {
+	text := func() string {
+		parts := []string{"a", "cmd", "0", "=", ":", ":=", "-", "'", `\"`, `\\`, "$", "$(x)", "`", "!", "*", "?", "~", "#", "&", ";", "|", "<", ">", "(", "{", "}", "[", "]",
+			" ", `\t`, `\n`, `\u0000`, `\u001b`, `\u007f`, "é", "e\u0301", "\u200b", "\u202e", "\u2028", "日本", "😀", `\ud83d`, `\ude00`, "%", "@x", "^", "/", ".", ","}
+		var b strings.Builder
+		for range r.IntN(4) {
+			b.WriteString(parts[r.IntN(len(parts))])
+		}
+		return `"` + b.String() + `"`
+	}
+	switch n := r.IntN(8); {
+	case n < 3 || depth == 0:
+		return text()
+	case n == 3:
+		return []string{"1", "-7", "1.5e3", "-0", "1e21", "true", "false", "12345678901234567890"}[r.IntN(8)]
+	case n == 4:
+		return "[" + randomPattern(r, depth-1) + "," + randomPattern(r, depth-1) + "]"
+	case n == 5:
+		return "{" + text() + ":" + text() + "}"
+	}
+	return "{" + text() + ":" + randomPattern(r, depth-1) + ", " + text() + ":" + randomPattern(r, depth-1) + "}"
 }
 
 func TestPatternErrorsPointAtTheColumn(t *testing.T) {
