@@ -69,7 +69,7 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 	} else {
 		close(ended)
 	}
-	printer := runlog.New(s, w, supervisedServices(w, nil), runlog.Options{JSON: o.log == logJSON, All: len(named) < len(o.services)})
+	printer := runlog.New(s, w, supervisedServices(w, nil), runlog.Options{JSON: o.log == logJSON, All: len(named) < len(o.services), FailFast: true, Past: true})
 	err = runlog.Follow(ctx, file, ended, func(line string, e proc.Event, isEvent bool) bool {
 		switch {
 		case !isEvent:

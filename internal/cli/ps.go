@@ -12,6 +12,7 @@ import (
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -96,7 +97,7 @@ func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
 		switch service.State {
 		case proc.StateReady:
 			state = c.Good(state)
-		case proc.StateCrashed:
+		case proc.StateCrashed, proc.StateFailed:
 			state = c.Bad(state)
 		default:
 			state = c.Warn(state)
@@ -107,6 +108,9 @@ func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
 		}
 		if service.BuildFailed {
 			note = c.Bad("  build failed")
+		}
+		if service.Problem != "" {
+			note += c.Dim("  " + visible.Line(s.Secrets().Mask(service.Problem)))
 		}
 		number := indexOf(w.Names(), service.Name)
 		if service.RunsBroker {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,8 @@ import (
 // Main runs msctl with the arguments that follow the program's name and returns the
 // exit code. version is the version stamped by the build, or "" to use the module's
 // build information. The first SIGINT, SIGTERM, or SIGHUP cancels the context of the
-// command. The second ends the process, unless the command handles signals itself.
+// command. A second one, at least [sameSignal] later, ends the process, unless the command
+// handles signals itself.
 func Main(s *term.IO, version string, args []string) int {
 	cobra.EnableCommandSorting = false // the help lists commands in the order of subcommands
 	s.Secrets().Learn(args...)
@@ -64,20 +67,52 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	}
 	// Notify rather than Ignore, because child processes inherit what is ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	finished := make(chan struct{})
+	finished, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(finished)
+		defer signal.Stop(signals) // the next signal has its default effect
 		select {
 		case got := <-signals:
-			signal.Stop(signals) // the next signal has its default effect
 			cancel(&exit.SignalError{Signal: got})
+			ignore(signals, stopped)
 		case <-ctx.Done():
-			signal.Stop(signals)
 		}
 	}()
-	return ctx, func() {
+	return ctx, sync.OnceFunc(func() {
 		cancel(context.Canceled)
+		close(stopped)
 		<-finished
+	})
+}
+
+// sameSignal is how long after the first signal others count as the same one: a wrapper,
+// such as npm or make, forwards what the terminal has already sent to msctl.
+const sameSignal = 500 * time.Millisecond
+
+// signalCount counts signals. The zero value has counted none.
+type signalCount struct{ first time.Time }
+
+// second reports whether a signal follows another one that does not count as the same.
+func (c *signalCount) second(now time.Time) bool {
+	if c.first.IsZero() {
+		c.first = now
+		return false
+	}
+	return now.Sub(c.first) >= sameSignal
+}
+
+// ignore receives the signals that count as the first one, unless stopped is closed first.
+func ignore(signals <-chan os.Signal, stopped <-chan struct{}) {
+	timer := time.NewTimer(sameSignal)
+	defer timer.Stop()
+	for {
+		select {
+		case <-signals:
+		case <-timer.C:
+			return
+		case <-stopped:
+			return
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ const (
 type runOptions struct {
 	services     []string
 	noWatch      bool
+	failFast     bool
 	detach       bool
 	log          string
 	readyTimeout time.Duration
@@ -53,8 +54,12 @@ a message before the next one starts.
 
 The logs of all services follow in one stream. When a source file changes, msctl
 rebuilds the service and replaces its process without failing a request. If the build
-fails, the previous build keeps serving. Crashed services are restarted. Ctrl-C drains
-and stops all services in reverse order; a second Ctrl-C kills them.
+fails, the previous build keeps serving. Crashed services are restarted. A service that
+does not build or start does not end the run: the others start, those that depend on it
+wait, and msctl continues when it is fixed. With --fail-fast, the run ends instead.
+
+Ctrl-C drains and stops all services in reverse order; a second one, at least half a
+second later, kills them.
 
 The address of a broker comes from RABBITMQ_URL, REDIS_URL, or NATS_URL, from env or
 brokers in msctl.yaml, or is the default port on this machine. If a broker on this
@@ -74,6 +79,7 @@ error.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart services when files change")
+	flags.BoolVar(&o.failFast, "fail-fast", false, "end the run if a service does not start, for CI")
 	flags.StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
 	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all services are ready and keep running in the background (see ps, logs, stop)")
 	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "time limit for a service to become ready")
@@ -101,6 +107,7 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		Workspace:    w,
 		Services:     o.services,
 		NoWatch:      o.noWatch,
+		FailFast:     o.failFast,
 		ReadyTimeout: o.readyTimeout,
 		StopTimeout:  o.stopTimeout,
 		Guard:        guard,
@@ -110,7 +117,7 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	ctx, release := killOnSecondSignal(ctx, supervisor)
 	defer release()
 	printed := make(chan struct{})
-	printer := runlog.New(s, w, supervisor.Services(), runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch})
+	printer := runlog.New(s, w, supervisor.Services(), runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: o.failFast})
 	go func() {
 		defer close(printed)
 		printer.PrintAll(supervisor.Events())
@@ -154,18 +161,19 @@ func (o *runOptions) checkNames(w *workspace.Workspace) error {
 }
 
 // killOnSecondSignal returns a context that the first signal cancels. For a run, the
-// loss of the terminal counts as a signal. The second signal kills all services.
+// loss of the terminal counts as a signal. A later signal kills all services.
 func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	finished := make(chan struct{})
 	go func() {
-		for count := 1; ; count++ {
+		var count signalCount
+		for {
 			select {
 			case <-signals:
 				cancel()
-				if count > 1 {
+				if count.second(time.Now()) {
 					supervisor.Kill()
 				}
 			case <-finished:

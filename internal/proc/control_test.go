@@ -76,6 +76,12 @@ func TestBoard(t *testing.T) {
 		want  ServiceStatus
 	}{
 		{Event{Kind: KindBuilding}, ServiceStatus{State: StateWaiting}},
+		{Event{Kind: KindWaiting, Text: "mail"}, ServiceStatus{State: StateWaiting, Problem: "waiting for mail"}},
+		{Event{Kind: KindFailed, Text: "no"}, ServiceStatus{State: StateFailed, Problem: "no"}},
+		{Event{Kind: KindStarting, Pid: 9}, ServiceStatus{State: StateStarting, Pid: 9, Problem: "no"}},
+		{Event{Kind: KindReady, Pid: 9}, ServiceStatus{State: StateReady, Pid: 9}},
+		{Event{Kind: KindStopping, Pid: 9}, ServiceStatus{State: StateStopping, Pid: 9}},
+		{Event{Kind: KindStopped, Pid: 9}, ServiceStatus{State: StateStopped}},
 		{Event{Kind: KindStarting, Pid: 1}, ServiceStatus{State: StateStarting, Pid: 1}},
 		{Event{Kind: KindCrashed, Pid: 1}, ServiceStatus{State: StateCrashed, Crashes: 1}},
 		{Event{Kind: KindStarting, Pid: 2}, ServiceStatus{State: StateStarting, Pid: 2, Crashes: 1}},
@@ -142,7 +148,7 @@ func TestRemoveStaleSessions(t *testing.T) {
 func TestNoCompiler(t *testing.T) {
 	file, _ := shop(t, twoServices)
 	t.Setenv("PATH", t.TempDir())
-	s := start(t, file, Options{})
+	s := start(t, file, Options{FailFast: true})
 	e, _ := s.awaitKind(0, KindBuildFailed, "items")
 	if want := "go is not installed"; !strings.Contains(e.Text, want) {
 		t.Errorf("build error %q, want %q", e.Text, want)

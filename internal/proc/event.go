@@ -54,6 +54,19 @@ const (
 	KindBroker Kind = "broker"
 	// KindWarning: Text describes a problem that does not end the run.
 	KindWarning Kind = "warning"
+	// KindFailed: the service could not be started: Text is the reason. It tries again
+	// after Delay or, if that is 0, its process Pid keeps running and may still answer.
+	KindFailed Kind = "failed"
+	// KindWaiting: the service waits for the service Text, which has failed to start or
+	// waits itself.
+	KindWaiting Kind = "waiting"
+	// KindPartlyReady: all services are ready except for those that have failed to start
+	// and those that wait for them: Text lists them.
+	KindPartlyReady Kind = "partly-ready"
+	// KindEnding: the run was asked to end, and its services drain.
+	KindEnding Kind = "ending"
+	// KindKilling: the run was asked to end immediately, and all processes are killed.
+	KindKilling Kind = "killing"
 	// KindAllReady: every service has become ready, Took after the start of the run.
 	KindAllReady Kind = "all-ready"
 )
@@ -77,6 +90,7 @@ type Event struct {
 	Delay   time.Duration
 	Paths   []string
 	URL     string // without a password
-	// Quiet marks a line that a broker of the run logs when there is no problem.
+	// Quiet marks a line that a broker of the run logs when there is no problem, and a
+	// failure that has been reported before.
 	Quiet bool
 }

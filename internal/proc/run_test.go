@@ -117,7 +117,7 @@ func TestCrash(t *testing.T) {
 	s.awaitKind(next, KindReady, "items")
 }
 
-// TestFailedStart checks how a run ends if a service cannot be started.
+// TestFailedStart checks how a run ends with FailFast if a service cannot be started.
 func TestFailedStart(t *testing.T) {
 	t.Parallel()
 	inUse, err := net.Listen("tcp", "127.0.0.1:0")
@@ -165,7 +165,7 @@ func runOnce(t *testing.T, file string, o Options) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Workspace, o.CacheDir = w, t.TempDir()
+	o.Workspace, o.CacheDir, o.FailFast = w, t.TempDir(), true
 	s := New(o)
 	result := make(chan error, 1)
 	go func() { result <- s.Run(t.Context()) }()

@@ -22,6 +22,7 @@ type service struct {
 	*unit
 	run    *run
 	socket net.Listener        // inherited by every process; nil if they open the port
+	opened net.Listener        // socket, if the service has opened it itself
 	watch  *watch.Subscription // nil if changes are not watched
 
 	changes    <-chan watch.Change // nil if changes are not watched
@@ -31,6 +32,9 @@ type service struct {
 	firstReady chan struct{}          // closed when it has been ready once
 	foundAt    atomic.Pointer[string] // the URL at which it has answered, if it opens its port itself
 	done       chan struct{}          // closed when all its processes have ended
+	held       chan struct{}          // closed when it has failed to start, or waits for one that has
+	holdOnce   sync.Once
+	failing    atomic.Bool // it has failed to start, and has not been ready
 
 	program      string   // the result of the last successful build
 	live         *process // is serving
@@ -38,9 +42,12 @@ type service struct {
 	readiness    chan error
 	building     chan built // receives the result of the running build; nil if none is running
 	cancelBuild  context.CancelFunc
-	rebuildAgain bool // files have changed during the build
-	broken       bool // the last build failed
-	restarting   bool // live was asked to end and will be started again
+	rebuildAgain bool          // files have changed during the build
+	broken       bool          // the last build failed
+	restarting   bool          // live was asked to end and will be started again
+	needsMet     chan struct{} // closed when all services that it depends on have been ready
+	mayStart     bool          // they have been
+	failure      string        // why it has failed to start, as last reported
 	retry        *time.Timer
 	pausedAt     time.Time   // when live was paused; zero if it is not paused
 	pauseEnd     *time.Timer // resumes live
@@ -65,6 +72,7 @@ func newService(r *run, u *unit, socket net.Listener) *service {
 		begun:      make(chan struct{}),
 		firstReady: make(chan struct{}),
 		done:       make(chan struct{}),
+		held:       make(chan struct{}),
 		retry:      stoppedTimer(),
 		pauseEnd:   stoppedTimer(),
 		crashes:    backoff{first: r.options.firstBackoff},
@@ -81,13 +89,18 @@ func stoppedTimer() *time.Timer {
 // stop is closed, because other services may still need them.
 func (s *service) own(ctx context.Context) {
 	defer close(s.done)
+	defer func() {
+		if s.opened != nil {
+			_ = s.opened.Close()
+		}
+	}()
 	defer s.helpers.Wait()
 	defer s.retry.Stop()
 	defer s.pauseEnd.Stop()
-	if !s.prepare(ctx) {
+	if !s.firstBuild(ctx) {
 		return
 	}
-	s.start(ctx)
+	s.awaitNeeds(ctx)
 	ending := ctx.Done()
 	for {
 		select {
@@ -97,12 +110,17 @@ func (s *service) own(ctx context.Context) {
 		case <-s.stop:
 			s.shutdown()
 			return
+		case <-s.needsMet:
+			s.needsMet, s.mayStart = nil, true
+			if s.program != "" || s.spec.Path == "" {
+				s.start(ctx)
+			}
 		case c := <-s.changes:
 			s.onChange(ctx, c)
 		case b := <-s.building:
 			s.onBuilt(ctx, b)
 		case err := <-s.readiness:
-			s.onReadiness(err)
+			s.onReadiness(ctx, err)
 		case <-exitOf(s.next):
 			s.onNextExit()
 		case <-exitOf(s.live):
@@ -126,27 +144,9 @@ func exitOf(p *process) <-chan struct{} {
 	return p.Exited
 }
 
-// prepare builds the service and waits for the services that it depends on. It returns
-// false if the service must not be started.
-func (s *service) prepare(ctx context.Context) bool {
-	if !s.firstBuild(ctx) {
-		return false
-	}
-	for _, other := range s.run.services {
-		if !slices.Contains(s.needs, other.spec.Name) {
-			continue
-		}
-		select {
-		case <-other.firstReady:
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return ctx.Err() == nil
-}
-
-// firstBuild builds the service. Services are built in the order in which they start. A
-// failure ends the run.
+// firstBuild builds the service. Services are built in the order in which they start. It
+// returns false if the run is about to end. After a failure, the service waits for a
+// change of its sources, unless that is fatal.
 func (s *service) firstBuild(ctx context.Context) bool {
 	for _, other := range s.run.services {
 		if other == s {
@@ -173,9 +173,15 @@ func (s *service) firstBuild(ctx context.Context) bool {
 	if b.err != nil {
 		if ctx.Err() == nil {
 			s.emit(Event{Kind: KindBuildFailed, Text: buildText(b.err), Took: b.took})
-			s.run.fail(b.err)
 		}
-		return false
+		if ctx.Err() != nil || s.fatal() || s.watch == nil {
+			s.run.fail(b.err)
+			return false
+		}
+		s.broken = true
+		s.markFailed()
+		s.learnSources(ctx)
+		return true
 	}
 	s.program = b.program
 	s.emit(Event{Kind: KindBuilt, Took: b.took})
@@ -211,6 +217,11 @@ func (s *service) start(ctx context.Context) {
 	}
 	s.next = p
 	s.emit(Event{Kind: KindStarting, Pid: p.Pid})
+	s.checkReady(ctx, p)
+}
+
+// checkReady starts the readiness check of the next process.
+func (s *service) checkReady(ctx context.Context, p *process) {
 	result := make(chan error, 1)
 	s.readiness = result
 	alone := s.live == nil
@@ -236,6 +247,11 @@ func (s *service) spawn(ctx context.Context) (*process, error) {
 		inherited = fmt.Sprintf("%d=3 probe=4", s.spec.Port)
 	case s.reportsReady:
 		inherited = "ready=3"
+	case s.inherits: // the port was in use at first
+		if err := s.openSocket(ctx); err != nil {
+			return nil, err
+		}
+		return s.spawn(ctx)
 	default:
 		if err := s.checkPort(ctx); err != nil {
 			return nil, err

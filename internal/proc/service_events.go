@@ -88,6 +88,10 @@ func buildText(err error) string {
 func (s *service) restart(ctx context.Context) {
 	s.retry.Stop()
 	s.crashes.reset() // the program or its files have changed
+	s.failure = ""
+	if !s.mayStart {
+		return // it starts when those that it depends on are ready
+	}
 	if s.next != nil {
 		s.discardNext()
 	}
@@ -117,7 +121,7 @@ func (s *service) discardNext() {
 
 // onReadiness makes the next process the one that serves, if it has answered. The end of
 // the process is handled by onNextExit.
-func (s *service) onReadiness(err error) {
+func (s *service) onReadiness(ctx context.Context, err error) {
 	s.readiness = nil
 	p := s.next
 	if err != nil {
@@ -125,7 +129,7 @@ func (s *service) onReadiness(err error) {
 		case <-p.Exited:
 		case <-s.stop:
 		default:
-			s.notReady(err)
+			s.notReady(ctx, err)
 		}
 		return
 	}
@@ -147,6 +151,7 @@ func (s *service) onReadiness(err error) {
 	if old != nil {
 		s.retire(old)
 	}
+	s.failing.Store(false)
 	if !s.wasReady() {
 		close(s.firstReady)
 	}
@@ -171,15 +176,22 @@ func (s *service) wasReady() bool {
 }
 
 // notReady handles a process that is running but did not answer in time.
-func (s *service) notReady(cause error) {
+func (s *service) notReady(ctx context.Context, cause error) {
 	p := s.next
-	s.discardNext()
 	reason := fmt.Sprintf("did not become ready in %v: %v", s.readyTimeout(), cause)
-	if !s.wasReady() {
+	switch {
+	case s.wasReady():
+	case s.fatal():
 		s.run.fail(&StartError{s.spec.Name, reason, p.LastOutput()})
+	default: // it may recover by itself, as nest start --watch does, or be waiting for a debugger
+		s.failed(Event{Pid: p.Pid, Text: reason})
+		s.checkReady(ctx, p)
 		return
 	}
-	s.crashed(p, reason)
+	s.discardNext()
+	if s.wasReady() {
+		s.crashed(p, reason)
+	}
 }
 
 // onNextExit handles a process that ended before it answered.
@@ -213,7 +225,14 @@ func (s *service) crashed(p *process, reason string) {
 	case s.next != nil:
 		s.emit(Event{Kind: KindCrashed, Pid: p.Pid, Text: reason}) // next replaces it
 	case !s.wasReady() && s.crashes.crashes+1 >= startAttempts:
-		s.run.fail(&StartError{s.spec.Name, fmt.Sprintf("%s, %d times in a row", reason, startAttempts), p.LastOutput()})
+		reason = fmt.Sprintf("%s, %d times in a row", reason, startAttempts)
+		if s.fatal() {
+			s.run.fail(&StartError{s.spec.Name, reason, p.LastOutput()})
+			return
+		}
+		delay := s.crashes.next()
+		s.failed(Event{Pid: p.Pid, Text: reason, Delay: delay})
+		s.retry.Reset(delay)
 	default:
 		delay := s.crashes.next()
 		s.emit(Event{Kind: KindCrashed, Pid: p.Pid, Text: reason, Delay: delay})
@@ -224,6 +243,10 @@ func (s *service) crashed(p *process, reason string) {
 // failedToStart handles a process that could not be started.
 func (s *service) failedToStart(err error) {
 	switch {
+	case !s.wasReady() && !s.fatal():
+		delay := s.crashes.next()
+		s.failed(Event{Text: s.startFailure(err), Delay: delay})
+		s.retry.Reset(delay)
 	case !s.wasReady():
 		var port *socket.PortError
 		if !errors.As(err, &port) {

@@ -18,26 +18,30 @@ import (
 )
 
 // openSockets opens the listening sockets of all services that inherit one, and checks
-// that the ports of the other services are free.
-func openSockets(ctx context.Context, units []unit) (map[string]net.Listener, error) {
+// that the ports of the other services are free. It returns an error if no port can be
+// opened, or if one cannot and that is fatal; otherwise, the service fails to start.
+func (s *Supervisor) openSockets(ctx context.Context) (map[string]net.Listener, error) {
 	sockets := map[string]net.Listener{}
-	for _, u := range units {
-		if !u.inherits {
-			if err := u.checkPort(ctx); err != nil {
-				return sockets, err
+	var first error
+	usable := false
+	for i := range s.units {
+		u := &s.units[i]
+		var err error
+		if u.inherits {
+			var l net.Listener
+			if l, err = u.listen(ctx); err == nil {
+				sockets[u.spec.Name] = l
 			}
-			continue
+		} else {
+			err = u.checkPort(ctx)
 		}
-		l, err := socket.Listen(ctx, u.spec.Name, address(u.spec))
-		if err != nil {
-			return sockets, err
+		usable = usable || err == nil
+		if first == nil {
+			first = err
 		}
-		sockets[u.spec.Name] = l
-		if isLocalhost(u.spec.Host) { // a client of localhost must not reach another program
-			if err := socket.CheckFree(ctx, u.spec.Name, reachable(u.spec)[1]); err != nil {
-				return sockets, err
-			}
-		}
+	}
+	if first != nil && (!usable || s.options.FailFast) {
+		return sockets, first
 	}
 	return sockets, nil
 }

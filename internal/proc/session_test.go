@@ -83,6 +83,15 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
+// writeProgram writes a file that can be executed.
+func writeProgram(t *testing.T, file, text string) {
+	t.Helper()
+	write(t, file, text)
+	if err := os.Chmod(file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // session is a running supervisor, with the events that it has emitted.
 type session struct {
 	t          *testing.T

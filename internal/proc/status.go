@@ -22,6 +22,7 @@ const (
 	StateReady    State = "ready"
 	StatePaused   State = "paused"  // ready, and paused
 	StateCrashed  State = "crashed" // will be restarted
+	StateFailed   State = "failed"  // could not be started; see ServiceStatus.Problem
 	StateStopping State = "stopping"
 	StateStopped  State = "stopped"
 )
@@ -73,6 +74,8 @@ type ServiceStatus struct {
 	Crashes int       `json:"crashes"`       // in this run
 	// BuildFailed reports that the last build has failed.
 	BuildFailed bool `json:"buildFailed,omitempty"`
+	// Problem is why the service has failed to start, or what it waits for.
+	Problem string `json:"problem,omitempty"`
 	// Broker is the address of its broker, with the password, or "" if it has none.
 	Broker string `json:"broker,omitempty"`
 	// RunsBroker reports that it is a broker that was started for this run.
@@ -137,7 +140,7 @@ func (s *ServiceStatus) note(e Event) {
 		}
 	case KindReady, KindSwapped:
 		set(StateReady)
-		s.URL = cmp.Or(e.URL, s.URL)
+		s.URL, s.Problem = cmp.Or(e.URL, s.URL), ""
 	case KindCrashed:
 		s.Crashes++
 		if e.Pid == s.Pid || !s.serves() {
@@ -161,6 +164,14 @@ func (s *ServiceStatus) note(e Event) {
 		s.BuildFailed = false
 	case KindBuildFailed:
 		s.BuildFailed = true
+		if s.State == StateWaiting {
+			set(StateFailed)
+		}
+	case KindFailed:
+		set(StateFailed)
+		s.Problem = e.Text
+	case KindWaiting:
+		s.Problem = "waiting for " + e.Text
 	}
 }
 

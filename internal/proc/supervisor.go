@@ -22,6 +22,9 @@ type Options struct {
 	// Services are the names of the services to run, in addition to their dependencies.
 	// If it is empty, all services run.
 	Services []string
+	// FailFast ends the run if a service cannot be started. Otherwise, the service tries
+	// again when its files have changed, and after a while; see KindFailed.
+	FailFast bool
 	// NoWatch disables rebuilding and restarting on changes.
 	NoWatch bool
 	// ReadyTimeout is how long a process may take to answer; 60 seconds by default.
@@ -138,7 +141,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, board: newBoard(s.options.Workspace)}
-	sockets, err := openSockets(ctx, s.units)
+	sockets, err := s.openSockets(ctx)
 	defer closeSockets(sockets)
 	if err != nil {
 		return err
@@ -177,16 +180,12 @@ func (s *Supervisor) Run(ctx context.Context) error {
 
 // supervise runs the goroutines of the services until all of them have ended.
 func (r *run) supervise(ctx context.Context) {
+	requested := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wait sync.WaitGroup
-	wait.Go(func() {
-		select {
-		case <-r.killed:
-			r.fail(ErrKilled)
-		case <-ctx.Done():
-		}
-	})
+	ended := make(chan struct{})
+	wait.Go(func() { r.announceEnd(ctx, requested, ended) })
 	stopWatching := r.watch(ctx)
 	var services sync.WaitGroup
 	for _, s := range r.services {
@@ -195,9 +194,33 @@ func (r *run) supervise(ctx context.Context) {
 	}
 	wait.Go(func() { r.announceReady(ctx) })
 	services.Wait()
+	close(ended)
 	stopWatching()
 	cancel(nil)
 	wait.Wait()
+}
+
+// announceEnd emits KindEnding when the end of the run is requested, and KindKilling when
+// it is killed. It returns when all services have ended.
+func (r *run) announceEnd(ctx, requested context.Context, ended <-chan struct{}) {
+	select {
+	case <-r.killed:
+	case <-ended:
+		return
+	case <-ctx.Done():
+		if cause := context.Cause(requested); errors.Is(cause, context.Canceled) || errors.Is(cause, errStopped) {
+			r.emit(Event{Kind: KindEnding})
+		}
+	}
+	select {
+	case <-r.killed:
+		select {
+		case r.events <- Event{Kind: KindKilling, Time: time.Now()}: // emit may drop it now
+		default:
+		}
+		r.fail(ErrKilled)
+	case <-ended:
+	}
 }
 
 // watch watches for changes until ctx ends or stop, which waits for the end, is called.
@@ -233,18 +256,6 @@ func (r *run) stopInOrder(ctx context.Context, s *service) {
 		}
 	}
 	close(s.stop)
-}
-
-// announceReady emits KindAllReady when every service has been ready once.
-func (r *run) announceReady(ctx context.Context) {
-	for _, s := range r.services {
-		select {
-		case <-s.firstReady:
-		case <-ctx.Done():
-			return
-		}
-	}
-	r.emit(Event{Kind: KindAllReady, Took: time.Since(r.began)})
 }
 
 // result returns the result of Run.

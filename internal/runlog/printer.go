@@ -37,7 +37,9 @@ type Printer struct {
 type Options struct {
 	JSON     bool // print JSON lines
 	NoWatch  bool // the run does not rebuild on change
+	FailFast bool // the run ends if a service does not start
 	Detached bool // the run continues in the background
+	Past     bool // the events are read from a log
 	All      bool // print quiet lines as well
 }
 
@@ -116,6 +118,10 @@ func (p *Printer) text(e proc.Event) {
 			p.note(e, line)
 		}
 		p.note(e, p.err.Bad("✗ build failed")+p.stillServing(e))
+	case proc.KindFailed:
+		if !e.Quiet || p.o.All {
+			p.note(e, p.words(e))
+		}
 	default:
 		if text := p.words(e); text != "" {
 			p.note(e, text)
@@ -153,6 +159,23 @@ func (p *Printer) words(e proc.Event) string {
 			restart = c.Dim("; restarting in " + term.Duration(e.Delay))
 		}
 		return c.Bad("✗ "+e.Text) + restart
+	case proc.KindFailed:
+		next := "; still waiting for it"
+		if e.Delay > 0 {
+			next = "; trying again in " + term.Duration(e.Delay)
+		}
+		return c.Bad("✗ "+e.Text) + c.Dim(next)
+	case proc.KindWaiting:
+		return c.Warn("waiting for " + e.Text)
+	case proc.KindPartlyReady:
+		return c.Warn("! "+e.Text) + c.Dim("; msctl continues when it is fixed")
+	case proc.KindEnding:
+		if p.o.Detached || p.o.Past {
+			return c.Dim("stopping")
+		}
+		return "stopping" + c.Dim("; press Ctrl-C again to kill the services")
+	case proc.KindKilling:
+		return c.Warn("killing all services")
 	case proc.KindChanged:
 		return c.Dim("changed: " + visible.Line(term.List(e.Paths, 3)))
 	case proc.KindPaused:
@@ -177,12 +200,16 @@ func (p *Printer) words(e proc.Event) string {
 	return ""
 }
 
-// stillServing adds that the previous process of a service keeps serving.
+// stillServing adds that the previous process of a service keeps serving or, if there is
+// none, that the service waits for a change.
 func (p *Printer) stillServing(e proc.Event) string {
-	if !p.served[e.Service] {
+	switch {
+	case p.served[e.Service]:
+		return p.err.Dim("; still serving the previous build")
+	case p.o.FailFast || p.o.NoWatch:
 		return ""
 	}
-	return p.err.Dim("; still serving the previous build")
+	return p.err.Dim("; waiting for a change")
 }
 
 func (p *Printer) note(e proc.Event, text string) {
