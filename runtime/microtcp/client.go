@@ -15,6 +15,7 @@ import (
 
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/internal/liveness"
+	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -27,6 +28,8 @@ type Client struct {
 	limits      limits
 	dialTimeout time.Duration
 	linger      time.Duration // for a server that has not read every event when the client is closed
+
+	answers waiters // for the end of a dial
 
 	next   atomic.Uint32 // the address to start from, so that equally good ones take turns
 	ctx    context.Context
@@ -67,7 +70,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	for r := (route{client: c}); ; {
 		a := r.next()
 		err := a.exchange(ctx, req, reply)
-		if err == nil || !r.retry(a, err) {
+		if err == nil || !r.retry(ctx, req, a, err) {
 			return err
 		}
 	}
@@ -82,7 +85,7 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	for r := (route{client: c}); ; {
 		a := r.next()
 		err := a.publish(ctx, req)
-		if err == nil || !r.retry(a, err) {
+		if err == nil || !r.retry(ctx, req, a, err) {
 			return err
 		}
 	}
@@ -92,31 +95,61 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 // accepts it.
 type route struct {
 	client  *Client
-	tried   uint64 // the bits of the addresses that were unreachable
+	tried   uint64 // the bits of the addresses that were unreachable, or have not answered yet
+	pending uint64 // the bits of the addresses that have not answered yet
 	again   bool   // this is the second round through all addresses
 	resends int
 }
 
 // retry reports whether a message that failed with err at a may be sent again: it was not
 // handled, and another connection or another address is available.
-func (r *route) retry(a *address, err error) bool {
+func (r *route) retry(ctx context.Context, req *micro.Request, a *address, err error) bool {
 	switch {
 	case errors.Is(err, errUnsent):
 		r.resends++
 		return r.resends <= maxResends
 	case errors.Is(err, errDial):
 		r.tried |= a.bit
-		all := min(len(r.client.addresses), 64)
-		if bits.OnesCount64(r.tried) < all {
-			return true
+		r.pending &^= a.bit
+		if errors.Is(err, errPending) {
+			r.pending |= a.bit
 		}
-		if all == 1 || r.again {
+		all := min(len(r.client.addresses), 64)
+		switch {
+		case bits.OnesCount64(r.tried) < all:
+			return true
+		case r.pending != 0:
+			return r.awaitAnswer(ctx, req)
+		case all == 1 || r.again:
 			return false
 		}
 		r.tried, r.again = 0, true // the first may have become reachable in the meantime
 		return true
 	}
 	return false
+}
+
+// awaitAnswer waits until one of the pending addresses has answered, and makes next choose
+// among them. It returns false if the deadline of the message comes first.
+func (r *route) awaitAnswer(ctx context.Context, req *micro.Request) bool {
+	deadline := time.NewTimer(time.Until(req.Deadline))
+	defer deadline.Stop()
+	for {
+		answered := r.client.answers.next()
+		for _, a := range r.client.addresses {
+			if r.pending&a.bit != 0 && !a.dialing.Load() {
+				r.tried &^= r.pending
+				return true
+			}
+		}
+		select {
+		case <-answered:
+		case <-deadline.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // next returns the address with the fewest calls in flight. It prefers addresses that have
@@ -164,12 +197,16 @@ type dial struct {
 	took time.Duration
 }
 
-// avoidFor is how long an address is avoided after it was unreachable, or after its server
-// announced that it is shutting down.
-const avoidFor = time.Second
+const (
+	// avoidFor is how long an address is avoided after it was unreachable, or after its
+	// server announced that it is shutting down.
+	avoidFor = time.Second
+	// avoidSilent is how long an address is avoided that has not answered in time.
+	avoidSilent = 30 * time.Second
+)
 
 // avoid makes messages prefer other addresses for a while.
-func (a *address) avoid() { a.downUntil.Store(time.Now().Add(avoidFor).UnixNano()) }
+func (a *address) avoid(d time.Duration) { a.downUntil.Store(time.Now().Add(d).UnixNano()) }
 
 // better reports whether a message should go to a rather than to b.
 func (a *address) better(b *address, now int64) bool {
@@ -198,8 +235,13 @@ var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnection
 // errDial marks the errors of an address that cannot be connected to.
 var errDial = fmt.Errorf("%w", micro.ErrUnreachable)
 
+// errPending marks the errors of an address that has not answered yet. Another one may be
+// faster.
+var errPending = fmt.Errorf("%w", errDial)
+
 // connected returns the connection, and opens it if there is none. Calls that arrive during
-// a dial wait for it, unless another address has a connection.
+// a dial wait for it, unless another address has a connection; if there are several addresses,
+// they do so for a moment only.
 func (a *address) connected(ctx context.Context, req *micro.Request) (*clientConn, error) {
 	if conn := a.conn.Load(); conn != nil && conn.usable() {
 		return conn, nil
@@ -243,12 +285,16 @@ func (a *address) dispensable() bool {
 
 // await waits for a dial until the deadline of the call.
 func (a *address) await(ctx context.Context, req *micro.Request, d *dial) (*clientConn, error) {
-	timer := time.NewTimer(time.Until(req.Deadline))
+	wait, late := time.Until(req.Deadline), micro.ErrUnreachable
+	if len(a.client.addresses) > 1 && wait > stagger.Delay {
+		wait, late = stagger.Delay, errPending
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-d.done:
 	case <-timer.C:
-		return nil, fmt.Errorf("%w: %s did not accept the connection in time", micro.ErrUnreachable, a.target)
+		return nil, fmt.Errorf("%w: %s did not accept the connection in time", late, a.target)
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil, fmt.Errorf("%w: %s did not accept the connection in time", micro.ErrUnreachable, a.target)
@@ -281,10 +327,14 @@ func (a *address) connect(d *dial) {
 		a.conn.Store(conn)
 		a.client.wg.Go(conn.serve)
 	} else {
-		a.avoid()
+		a.avoid(avoidFor)
+		if d.took > stagger.Delay {
+			a.avoid(avoidSilent)
+		}
 	}
 	a.mu.Unlock()
 	close(d.done)
+	a.client.answers.broadcast()
 }
 
 // dialWithRetry tries as often as WithReconnect allows.
@@ -333,16 +383,51 @@ func jitter(d time.Duration) time.Duration {
 func (a *address) dialOnce() (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(a.client.ctx, a.client.dialTimeout)
 	defer cancel()
-	var dialer net.Dialer
-	var conn net.Conn
-	var err error
-	if config := a.client.limits.tls; config == nil {
-		conn, err = dialer.DialContext(ctx, "tcp", a.target)
-	} else {
-		conn, err = (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, "tcp", a.target)
+	conn, err := stagger.Dial(ctx, a.target)
+	if config := a.client.limits.tls; config != nil && err == nil {
+		conn, err = handshake(ctx, conn, config, a.target)
 	}
 	if err == nil {
 		liveness.Watch(conn, a.client.limits.peer)
 	}
 	return conn, err
+}
+
+// handshake secures a connection to target. It closes the connection if that fails.
+func handshake(ctx context.Context, conn net.Conn, config *tls.Config, target string) (net.Conn, error) {
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(target)
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// waiters are goroutines that wait for the next broadcast. The zero value is ready to use.
+type waiters struct {
+	mu sync.Mutex
+	ch chan struct{} // closed by the next broadcast; nil if nothing waits
+}
+
+// next returns a channel that the next broadcast closes.
+func (s *waiters) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *waiters) broadcast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
 }

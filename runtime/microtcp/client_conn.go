@@ -203,7 +203,7 @@ var errLeft = fmt.Errorf("%w: the server is going away", micro.ErrConnectionLost
 // connection when no call is pending any more and every event has been written.
 func (c *clientConn) leave() {
 	c.goingAway.Store(true)
-	c.address.avoid()
+	c.address.avoid(avoidFor)
 	// Subtle: the goroutine is started while the table is not closed, so before the
 	// reading goroutine ends: the client's WaitGroup is not at zero.
 	c.calls.Drain(errLeft, func() {

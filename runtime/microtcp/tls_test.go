@@ -7,11 +7,13 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -69,6 +71,64 @@ func TestSilentAddress(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSilentAddressFirst checks that no first message waits for an address that does not
+// answer, in whatever order the addresses are, and that it waits for a slow one if there is
+// no other.
+func TestSilentAddressFirst(t *testing.T) {
+	ours := testenv.NewCertificates(t)
+	r := start(t, quietServer(), WithTLS(ours.Server()))
+	silent := listen(t).Addr().String()
+	for _, addresses := range []string{silent + "," + r.addr, r.addr + "," + silent, silent + "," + silent + "," + r.addr} {
+		c := client(t, addresses, WithTLS(ours.Trusting()), WithDialTimeout(time.Hour))
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if _, err := micro.Call[string](t.Context(), c, echo, "x"); err != nil {
+					t.Errorf("%s: %v", addresses, err)
+				}
+				if err := c.Emit(t.Context(), note, 1); err != nil {
+					t.Errorf("an event to %s: %v", addresses, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	c := client(t, silent+","+silent, WithTLS(ours.Trusting()), WithDialTimeout(time.Hour))
+	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+	defer cancel()
+	if _, err := micro.Call[string](ctx, c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
+		t.Errorf("silent addresses only: %v, want ErrUnreachable", err)
+	}
+}
+
+// TestSlowAddress checks that a message waits for an address that answers late if the others
+// refuse it.
+func TestSlowAddress(t *testing.T) {
+	ours := testenv.NewCertificates(t)
+	r := start(t, quietServer(), WithTLS(ours.Server()))
+	slow := listen(t)
+	go func() { // passes connections on after twice the delay
+		for {
+			conn, err := slow.Accept()
+			if err != nil {
+				return
+			}
+			<-time.After(2 * stagger.Delay)
+			to, err := net.Dial("tcp", r.addr) //nolint:noctx // a test
+			if err != nil {
+				_ = conn.Close()
+				return
+			}
+			go func() { _, _ = io.Copy(to, conn); _ = to.Close() }()
+			go func() { _, _ = io.Copy(conn, to); _ = conn.Close() }()
+		}
+	}()
+	c := client(t, "127.0.0.1:1,"+slow.Addr().String(), WithTLS(ours.Trusting()))
+	if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
 }
 
 // TestTLSDrain: calls in flight over TLS are answered too, and a peer that never

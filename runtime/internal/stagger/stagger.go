@@ -1,0 +1,132 @@
+// Package stagger connects to the first of several addresses that answers. An address that
+// drops packets instead of refusing them costs a quarter of a second, not a whole timeout.
+package stagger
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Delay is the time after which the next address is tried while the earlier ones have not
+// answered yet: the Connection Attempt Delay of RFC 8305.
+const Delay = 250 * time.Millisecond
+
+// Dial connects to address over TCP. If its host name has several IP addresses, it tries them
+// in the resolver's order, alternating between IPv6 and IPv4, each Delay after the previous
+// one or as soon as that one has failed. The first connection wins, and the others are closed.
+// The error is that of the first address.
+func Dial(ctx context.Context, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	var dialer net.Dialer
+	if _, err := netip.ParseAddr(host); err == nil || host == "" {
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	var targets []string
+	for _, ip := range alternate(found) {
+		targets = append(targets, net.JoinHostPort(ip.Unmap().String(), port))
+	}
+	return First(ctx, targets, func(ctx context.Context, target string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "tcp", target)
+	})
+}
+
+// First calls dial for each target, and returns the first connection. It starts each call
+// Delay after the previous one, or as soon as one has failed. When it returns, the other
+// calls have been canceled, and their connections are closed. The error is that of the first
+// target.
+func First(ctx context.Context, targets []string, dial func(ctx context.Context, target string) (net.Conn, error)) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		conn net.Conn
+		err  error
+		n    int
+	}
+	results := make(chan result) // not buffered: after First has returned, each goroutine closes its own connection
+	var firstErr error
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for started, failed := 0, 0; failed < len(targets); {
+		var start <-chan time.Time
+		if started < len(targets) {
+			start = next.C
+		}
+		select {
+		case <-start:
+			n := started
+			started++
+			next.Reset(Delay)
+			go func() {
+				conn, err := dial(ctx, targets[n])
+				select {
+				case results <- result{conn, err, n}:
+				case <-ctx.Done():
+					if conn != nil {
+						_ = conn.Close()
+					}
+				}
+			}()
+		case r := <-results:
+			if r.err == nil {
+				return r.conn, nil
+			}
+			if ctx.Err() != nil { // so it has been called off
+				return nil, ended(ctx, firstErr)
+			}
+			if failed++; r.n == 0 || firstErr == nil {
+				firstErr = r.err
+			}
+			next.Reset(0)
+		case <-ctx.Done():
+			return nil, ended(ctx, firstErr)
+		}
+	}
+	if firstErr == nil {
+		firstErr = errors.New("no address")
+	}
+	return nil, firstErr
+}
+
+// ended returns the error after ctx has ended: err, that of a target, if there is one.
+func ended(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	return &net.OpError{Op: "dial", Net: "tcp", Err: context.Cause(ctx)}
+}
+
+// alternate reorders addresses so that the families take turns, beginning with that of the
+// first one. The order within each family stays.
+func alternate(found []netip.Addr) []netip.Addr {
+	if len(found) == 0 {
+		return nil
+	}
+	first := found[0].Unmap().Is4()
+	var same, other, all []netip.Addr
+	for _, ip := range found {
+		if ip.Unmap().Is4() == first {
+			same = append(same, ip)
+		} else {
+			other = append(other, ip)
+		}
+	}
+	for len(same) > 0 || len(other) > 0 {
+		if len(same) > 0 {
+			all, same = append(all, same[0]), same[1:]
+		}
+		if len(other) > 0 {
+			all, other = append(all, other[0]), other[1:]
+		}
+	}
+	return all
+}
