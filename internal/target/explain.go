@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/micronats"
+	"github.com/msctl/msctl/runtime/microredis"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
 
@@ -127,7 +129,10 @@ func (t Target) permissionHint(err error) string {
 		user = "the user"
 	}
 	var denied *micronats.PermissionError
+	var forbidden *microredis.PermissionError
 	switch {
+	case errors.As(err, &forbidden):
+		return fmt.Sprintf("the login is correct: grant the permission with ACL SETUSER %s %s", cmp.Or(t.Login.User, "default"), forbidden.Grant())
 	case !errors.As(err, &denied):
 		return fmt.Sprintf("the login is correct: grant %s the permission", user)
 	case denied.Replies:

@@ -96,8 +96,12 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		}
 		r, err := s.listen(ctx, channel+replySuffix, req.Deadline)
 		if err == nil {
-			err = c.call(ctx, s, channel, req, reply)
-			s.leave(r)
+			var left bool
+			if left, err = c.call(ctx, s, channel, req, reply); left {
+				s.abandon(r)
+			} else {
+				s.leave(r)
+			}
 		}
 		switch {
 		case errors.Is(err, errLost):
@@ -119,15 +123,16 @@ func pauseBefore(ctx context.Context, deadline time.Time) bool {
 // be sent on the next session.
 var errLost = errors.New("the session has ended")
 
-// call makes one call on a session that has subscribed to the reply channel.
-func (c *Client) call(ctx context.Context, s *session, channel string, req *micro.Request, reply micro.Reply) error {
+// call makes one call on a session that has subscribed to the reply channel. left reports
+// whether the caller has left a stream before its end.
+func (c *Client) call(ctx context.Context, s *session, channel string, req *micro.Request, reply micro.Reply) (left bool, err error) {
 	call, err := c.calls.Begin(req, time.Now())
 	if err != nil {
-		return err
+		return false, err
 	}
 	if s.over() { // it may have ended before Begin, and then FailAll has not seen the call
 		call.Cancel()
-		return errLost
+		return false, errLost
 	}
 	s.watched()
 	sent := &request{client: c, call: call.Ref(), channel: channel, counted: !c.uncounted && !s.cluster, alone: !req.All}
@@ -135,17 +140,19 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 		call.Cancel()
 		switch {
 		case errors.Is(err, errUnsent):
-			return errLost
+			return false, errLost
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("%w: too many messages were waiting to be sent", micro.ErrTimeout)
+			return false, fmt.Errorf("%w: too many messages were waiting to be sent", micro.ErrTimeout)
 		}
-		return err
+		return false, err
 	}
-	_, err = call.Wait(ctx, reply)
+	values, err := call.Wait(ctx, reply)
 	if n := sent.receivers.Load(); n > 0 && err == micro.ErrTimeout { //nolint:errorlint // one without a reason of its own
 		err = fmt.Errorf("%w: the channel %s has %s", err, channel, subscribers(n))
 	}
-	return err
+	var remote *micro.Error
+	left = values > 0 && err != nil && !req.All && !errors.Is(err, micro.ErrTimeout) && !errors.Is(err, micro.ErrConnectionLost) && !errors.As(err, &remote)
+	return left, err
 }
 
 func subscribers(n int64) string {

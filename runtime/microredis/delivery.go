@@ -65,6 +65,15 @@ type answer struct {
 // stream is stopped. A caller that has lost its connection may reconnect within it.
 const defaultGoneAfter = 10 * time.Second
 
+// unheardLimit returns how long the values of a stream may have no receiver: not at all while
+// the server is stopping.
+func (l *Listener) unheardLimit() int64 {
+	if l.stopping.Load() {
+		return -1
+	}
+	return int64(l.goneAfter)
+}
+
 var errGone = errors.New("no subscriber receives the reply any more")
 
 // partLost ends a reply of which a value may have been lost. Without it the caller would
@@ -76,7 +85,7 @@ func (a *answer) Respond(ctx context.Context, p wire.Reply) error {
 	more := !p.Disposed && p.Err == nil && !p.NoHandler
 	since := a.unheard.Load()
 	switch holed := a.holed.Load(); {
-	case more && (holed || since != 0 && clock()-since > int64(a.listener.goneAfter)):
+	case more && (holed || since != 0 && clock()-since > a.listener.unheardLimit()):
 		return errGone
 	case holed:
 		p = wire.Reply{ID: p.ID, Err: []byte(partLost), Disposed: true}

@@ -39,6 +39,7 @@ type Listener struct {
 	watch    lead.Watch
 
 	goneAfter time.Duration
+	stopping  atomic.Bool
 
 	mu         sync.Mutex // guards the fields below
 	subscribed *session
@@ -175,20 +176,53 @@ func (l *Listener) prepare(ctx context.Context, s *session) error {
 	if l.draining {
 		return nil
 	}
-	subscribe := s.sub.Subscribe
-	if l.wildcards {
-		subscribe = s.sub.PSubscribe
-	}
 	ctx, cancel := context.WithTimeout(ctx, l.link.options.DialTimeout)
 	defer cancel()
-	if err := s.all(ctx, subscribe, l.names); err != nil {
+	first := l.subscribed == nil
+	if err := l.subscribe(ctx, s, first); err != nil {
 		return fmt.Errorf("subscribe at %s: %w", l.link.options.Addr, err)
 	}
-	first := l.subscribed == nil
 	l.subscribed = s
 	if first {
 		close(l.ready)
 		l.server.Logger().Info("listening", "transport", "redis", "address", l.link.options.Addr, "channels", len(l.names), "tls", l.link.options.TLSConfig != nil)
+	}
+	return nil
+}
+
+// subscribe subscribes to all channels. If the user may not use some of them, the error names
+// each one. Without the reserved channels of health checks and descriptions, the server works
+// all the same, which is logged the first time.
+func (l *Listener) subscribe(ctx context.Context, s *session, first bool) error {
+	send, name := s.sub.Subscribe, "subscribe"
+	if l.wildcards {
+		send, name = s.sub.PSubscribe, "psubscribe"
+	}
+	err := s.all(ctx, send, l.names)
+	if !isForbidden(err) {
+		return err
+	}
+	// Redis rejects a whole command, and does not name the channel.
+	var own, reserved []string
+	var answer error
+	for _, channel := range l.names {
+		err := s.await(ctx, s.alter(send, channel))
+		switch {
+		case err == nil:
+		case !isForbidden(err):
+			return err
+		case isReserved(channel):
+			reserved = append(reserved, channel)
+		default:
+			own, answer = append(own, channel), err
+		}
+	}
+	if len(own) > 0 {
+		return fmt.Errorf("%w: %w", micro.ErrForbidden, denied(answer, name, own...))
+	}
+	if len(reserved) > 0 && first {
+		l.server.Logger().Info("health checks and descriptions are not available: the user may not subscribe to their channels",
+			"transport", "redis", "address", l.link.options.Addr, "channels", strings.Join(reserved, ", "))
 	}
 	return nil
 }
@@ -198,6 +232,7 @@ func (l *Listener) prepare(ctx context.Context, s *session) error {
 func (l *Listener) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
+	l.stopping.Store(true)
 	l.mu.Lock()
 	l.draining = true
 	s := l.subscribed

@@ -112,7 +112,11 @@ func (o *outlet) answered(line []byte) error {
 		}
 	case '-':
 		err = answerError(rest)
-		err = fmt.Errorf("%w: publish on %s: %w", refusal(err), m.channel, err)
+		if isForbidden(err) {
+			err = fmt.Errorf("%w: %w", micro.ErrForbidden, denied(err, "publish", m.channel))
+		} else {
+			err = fmt.Errorf("%w: publish on %s: %w", micro.ErrRefused, m.channel, err)
+		}
 	case '+': // the reply to a PING
 	default:
 		return fmt.Errorf("invalid reply to PUBLISH: %.100q", line)

@@ -45,7 +45,10 @@ func (s *session) listen(ctx context.Context, name string, deadline time.Time) (
 	}
 	if r.made.err != nil {
 		s.forget(r)
-		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", refusal(r.made.err), name, s.link.options.Addr, r.made.err)
+		if isForbidden(r.made.err) {
+			return nil, fmt.Errorf("%w: %w", micro.ErrForbidden, denied(r.made.err, "subscribe", name))
+		}
+		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", micro.ErrRefused, name, s.link.options.Addr, r.made.err)
 	}
 	return r, nil
 }
@@ -83,6 +86,23 @@ func (s *session) use(name string) *replyChannel {
 	s.mu.Unlock()
 	s.write(&r.made, s.sub.Subscribe, name)
 	return r
+}
+
+// abandon is leave for a call whose caller has left a stream. It unsubscribes at once if it
+// is the only call: the server learns from the number of receivers that it may stop.
+func (s *session) abandon(r *replyChannel) {
+	s.order.Lock()
+	s.mu.Lock()
+	r.users--
+	last := r.users == 0 && s.replies[r.name] == r
+	if last {
+		delete(s.replies, r.name)
+	}
+	s.mu.Unlock()
+	if last && !s.over() {
+		s.write(&change{}, s.sub.Unsubscribe, r.name)
+	}
+	s.order.Unlock()
 }
 
 // leave removes a call from a reply channel.
