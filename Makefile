@@ -13,7 +13,7 @@ GOBUILD := CGO_ENABLED=0 $(JSONV2) go build -trimpath -ldflags '-s -w -X main.ve
 
 GOLANGCI_LINT := $(BIN)/golangci-lint-2.15.0
 GORELEASER    := $(BIN)/goreleaser-2.16.0
-NEST          := v12 v11 v10
+NEST          := v12 v11 v10 apps
 NEST_READY    := $(NEST:%=testdata/nest/%/node_modules/.package-lock.json)
 
 FUZZTIME   ?= 60s

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -77,7 +78,10 @@ func runInit(ctx context.Context, s *term.IO, o initOptions) error {
 	if path, err := workspace.Find(filepath.Dir(dir)); err == nil && !o.dryRun {
 		return exit.WithHint(exit.Usagef("this folder is already in a workspace: %s", path), "`msctl init --dry-run` prints entries to copy")
 	}
-	plan, err := nestinit.Discover(ctx, dir)
+	plan, err := nestinit.Discover(ctx, dir, func(program string) bool {
+		_, err := exec.LookPath(program)
+		return err == nil
+	})
 	if errors.Is(err, nestinit.ErrNone) {
 		return exit.WithHint(exit.Usagef("%w", err), "use the folder with the applications; `msctl new` creates a workspace with Go services")
 	}

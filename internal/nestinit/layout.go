@@ -32,7 +32,9 @@ type layout struct {
 	project  *nestsource.Project
 	apps     []*application
 	packages map[string]*manifest // by folder
-	skipped  []string             // applications that are not NestJS
+	// installed reports whether a program is installed.
+	installed func(program string) bool
+	skipped   []string // applications that are not NestJS
 }
 
 // manifest is a package.json.
@@ -122,8 +124,8 @@ func parents(dir string) []string {
 }
 
 // findLayout finds the applications of a project.
-func findLayout(p *nestsource.Project) *layout {
-	l := &layout{root: p.Dir, project: p, packages: map[string]*manifest{}}
+func findLayout(p *nestsource.Project, installed func(program string) bool) *layout {
+	l := &layout{root: p.Dir, project: p, packages: map[string]*manifest{}, installed: installed}
 	mains := p.Containing("NestFactory")
 	for _, dir := range foldersOf(p) {
 		l.nestProjects(dir, mains)

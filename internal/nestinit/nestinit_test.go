@@ -14,6 +14,9 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
+// everything is installed.
+func everything(string) bool { return true }
+
 // TestLayouts compares what is written for each layout with the msctl.yaml in it.
 func TestLayouts(t *testing.T) {
 	layouts, err := filepath.Glob(filepath.Join(testenv.Root(), "testdata", "nestinit", "[0-9]*"))
@@ -22,7 +25,7 @@ func TestLayouts(t *testing.T) {
 	}
 	for _, dir := range layouts {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
-			plan, err := Discover(t.Context(), dir)
+			plan, err := Discover(t.Context(), dir, everything)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -32,7 +35,7 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
-// check verifies what is true of every plan: the file is valid and means what the plan says,
+// check verifies what is true of every plan: the file is valid and means what the plan contains,
 // and each guess is marked on its line.
 func check(t *testing.T, plan *Plan) *workspace.Workspace {
 	t.Helper()
@@ -92,7 +95,7 @@ func discover(t *testing.T, files map[string]string) *Plan {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "shop")
 	write(t, dir, files)
-	plan, err := Discover(t.Context(), dir)
+	plan, err := Discover(t.Context(), dir, everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +106,7 @@ func discover(t *testing.T, files map[string]string) *Plan {
 func TestNoApplication(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"src/index.ts": "export const a = 1;\n"})
-	if _, err := Discover(t.Context(), dir); !errors.Is(err, ErrNone) {
+	if _, err := Discover(t.Context(), dir, everything); !errors.Is(err, ErrNone) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -158,7 +161,7 @@ export class Part%[1]dController {
 // also the library that all of them import.
 func TestManyApplications(t *testing.T) {
 	const n = 50
-	plan, err := Discover(t.Context(), manyApplications(t, n))
+	plan, err := Discover(t.Context(), manyApplications(t, n), everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +185,7 @@ func TestManyApplications(t *testing.T) {
 func BenchmarkDiscover(b *testing.B) {
 	dir := manyApplications(b, 50)
 	for b.Loop() {
-		if _, err := Discover(b.Context(), dir); err != nil {
+		if _, err := Discover(b.Context(), dir, everything); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -82,13 +82,14 @@ type Guess struct {
 // ErrNone is returned for a folder without NestJS applications.
 var ErrNone = errors.New("no NestJS application")
 
-// Discover describes the applications in a folder and its subfolders.
-func Discover(ctx context.Context, dir string) (*Plan, error) {
+// Discover describes the applications in a folder and its subfolders. installed reports
+// whether a program, such as pnpm, is installed.
+func Discover(ctx context.Context, dir string, installed func(program string) bool) (*Plan, error) {
 	project, err := nestsource.Open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	l := findLayout(project)
+	l := findLayout(project, installed)
 	if len(l.apps) == 0 {
 		return nil, fmt.Errorf("%w in %d TypeScript files of %s: no file that starts one calls NestFactory", ErrNone, len(project.Files), dir)
 	}

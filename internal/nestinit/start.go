@@ -32,6 +32,9 @@ func (l *layout) setStart(a *application) {
 	default:
 		l.guessStart(a)
 	}
+	if wanted := l.lockManager(a.start.dir); wanted != l.manager(a.start.dir) && a.start.guess == "" {
+		a.start.guess = wanted + " is not installed, and npm runs the same programs"
+	}
 	if !l.watches(a.start.dir, a.start.command, 0) {
 		a.start.watch = l.sources(a)
 	}
@@ -208,8 +211,18 @@ func (l *layout) guessStart(a *application) {
 	}
 }
 
-// manager returns the package manager of a folder: that of the nearest lock file.
+// manager returns the package manager of a folder. If it is not installed, npm runs the
+// same scripts.
 func (l *layout) manager(dir string) string {
+	name := l.lockManager(dir)
+	if name != "npm" && !l.installed(name) && l.installed("npm") {
+		return "npm"
+	}
+	return name
+}
+
+// lockManager returns the package manager of the nearest lock file.
+func (l *layout) lockManager(dir string) string {
 	for _, parent := range parents(dir) {
 		for _, lock := range [][2]string{
 			{"pnpm-lock.yaml", "pnpm"}, {"pnpm-workspace.yaml", "pnpm"}, {"yarn.lock", "yarn"}, {"bun.lock", "bun"}, {"bun.lockb", "bun"}, {"package-lock.json", "npm"},

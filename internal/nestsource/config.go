@@ -61,16 +61,7 @@ func isConfig(this evaluate.Value, callee string) bool {
 // validated returns the result of checking the environment with joi, zod, or yup: the
 // environment itself.
 func validated(method string, v evaluate.Value) evaluate.Value {
-	switch v := v.(type) {
-	case *evaluate.External:
-		if v.Name != "env" {
-			return nil
-		}
-	case *evaluate.Object:
-		if v.Base() == nil {
-			return nil
-		}
-	default:
+	if !isEnvironment(v) {
 		return nil
 	}
 	out := evaluate.NewObject()

@@ -28,11 +28,12 @@ type Service struct {
 func Services(ctx context.Context, w *workspace.Workspace, names ...string) []Service {
 	var out []Service
 	read := map[string][]Handler{}
+	finder := applicationFinder{map[string]map[string]string{}}
 	for _, s := range w.Services {
 		if s.Kind == workspace.KindGateway || len(s.Command) == 0 || len(names) > 0 && !slices.Contains(names, s.Name) {
 			continue
 		}
-		dir := applicationDir(w.WorkDir(s), s.Command)
+		dir := finder.applicationDir(w.WorkDir(s), s.Command)
 		if !usesNest(dir) {
 			continue
 		}
@@ -65,19 +66,48 @@ func usesNest(dir string) (found bool) {
 	}
 }
 
+// applicationFinder finds the folders of applications.
+type applicationFinder struct {
+	names map[string]map[string]string // by folder, those of projectNames
+}
+
 // applicationDir returns the folder of the application that a command starts in a folder:
 // the folder itself, or one of several applications in it.
-func applicationDir(dir string, command []string) string {
-	words := append([]string{}, command...)
-	for range 3 { // a script may run another one
-		words = append(words, scriptWords(dir, words)...)
+func (f *applicationFinder) applicationDir(dir string, command []string) string {
+	words := command
+	for range 4 { // a script may run another one
+		if app := f.named(dir, words); app != "" {
+			return app
+		}
+		more := scriptWords(dir, words)
+		if len(more) == 0 {
+			break
+		}
+		words = more
 	}
+	return dir
+}
+
+// named returns the folder of the application that one of the words names, or "".
+func (f *applicationFinder) named(dir string, words []string) string {
 	for _, word := range words {
 		if app := namedApplication(dir, word); app != "" {
 			return app
 		}
 	}
-	return dir
+	if f.names[dir] == nil {
+		f.names[dir] = projectNames(dir)
+	}
+	for _, word := range words {
+		if _, value, ok := strings.Cut(word, "="); ok { // --filter=@scope/orders
+			word = value
+		}
+		name, _, _ := strings.Cut(strings.Trim(word, `"'`), ":") // orders:serve
+		if app := f.names[dir][name]; app != "" {
+			return app
+		}
+	}
+	return ""
 }
 
 // scriptWords returns the words of the scripts in package.json that a command names.
@@ -131,6 +161,41 @@ func namedApplication(dir, word string) string {
 		}
 	}
 	return ""
+}
+
+// projectNames returns the folders of the projects of Nx and of the packages of a
+// workspace by their names, which may differ from those of the folders. It looks in the
+// folders of applications, two levels deep.
+func projectNames(dir string) map[string]string {
+	names := map[string]string{}
+	for _, folder := range applicationFolders {
+		for _, depth := range []string{"*", "*/*"} {
+			for _, file := range []string{"package.json", "project.json"} { // the latter takes precedence
+				found, err := filepath.Glob(filepath.Join(dir, folder, depth, file))
+				if err != nil {
+					continue // the folder has a special character in its name
+				}
+				for _, path := range found {
+					if name := nameIn(path); name != "" {
+						names[name] = filepath.Dir(path)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+// nameIn returns the name in a project.json or package.json.
+func nameIn(path string) string {
+	var file struct {
+		Name string `json:"name"`
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &file) != nil {
+		return ""
+	}
+	return file.Name
 }
 
 // applicationFolders are the folders in which monorepos keep their applications.

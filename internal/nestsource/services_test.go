@@ -51,6 +51,10 @@ func TestServicesFindTheSourcesOfACommand(t *testing.T) {
 		"packages/four/src/main.ts": controller("'four'"),
 		"go/main.ts":                controller("'go'"),
 		"go/package.json":           `{}`,
+		"apps/group/7/project.json": `{"name": "seven-service"}`,
+		"apps/group/7/src/main.ts":  controller("'seven'"),
+		"services/9/package.json":   `{"name": "@scope/nine-app"}`,
+		"services/9/src/main.ts":    controller("'nine'"),
 		"other/a.ts":                controller("'other'"),
 		"msctl.yaml": `name: w
 services:
@@ -60,6 +64,9 @@ services:
   four: {command: pnpm --filter=@scope/four start:dev, port: 4}
   five: {command: npx turbo run dev --filter=one, port: 5}
   six: {path: ./go, port: 6}
+  seven: {command: npx nx serve seven-service, port: 70}
+  eight: {command: npx nx run seven-service:serve, port: 80}
+  nine: {command: "pnpm turbo run dev --filter=@scope/nine-app", port: 90}
   gateway: {kind: gateway, command: npm start, dir: other, port: 7}
 `,
 	})
@@ -76,7 +83,7 @@ services:
 		rel, _ := filepath.Rel(dir, s.Dir)
 		got = append(got, s.Name+" "+filepath.ToSlash(rel)+" "+strings.Join(patterns, ","))
 	}
-	want := []string{`one apps/one "one"`, `two projects/second "two"`, `three apps/three "three"`, `four packages/four "four"`, `five apps/one "one"`}
+	want := []string{`one apps/one "one"`, `two projects/second "two"`, `three apps/three "three"`, `four packages/four "four"`, `five apps/one "one"`, `seven apps/group/7 "seven"`, `eight apps/group/7 "seven"`, `nine services/9 "nine"`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
 	}

@@ -142,7 +142,7 @@ func (s *service) onReadiness(ctx context.Context, err error) {
 		kind = KindSwapped
 	}
 	p.vocal.Store(true)
-	if p.at != "" {
+	if p.at != "" && s.broker == nil { // a service on a broker is reached through it, also if it serves HTTP
 		url := scheme(s.spec) + "://" + p.at
 		s.url = url
 		s.foundAt.Store(&url)

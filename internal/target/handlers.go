@@ -42,7 +42,12 @@ func patternsOf(services ...micro.Description) (patterns []micro.Pattern) {
 // the text of the pattern could have. typed is that text.
 func (f *Flags) HandlerHint(ctx context.Context, t Target, pattern micro.Pattern, typed string) string {
 	known, services := f.Known(ctx, t)
+	declared := slices.ContainsFunc(known, func(p micro.Pattern) bool { return p.Route() == pattern.Route() })
 	switch near := Nearest(pattern, known); {
+	case declared && t.Service != "" && t.Shared():
+		return fmt.Sprintf("%s handles it: start it with `msctl run %s`", t.Service, t.Service)
+	case declared && t.Service != "":
+		return fmt.Sprintf("the sources of %s have a handler for it, but not the running program: restart it", t.Service)
 	case len(near) > 0:
 		return didYouMean(pattern, near)
 	case services == 0:

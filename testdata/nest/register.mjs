@@ -3,32 +3,10 @@
 //
 // A folder has one app.module.ts, which exports AppModule. TypeScript compiles each file when it is required, and resolves
 // the imports, so that path aliases and packages of a workspace work as in the project's own build.
-import Module, { createRequire } from 'node:module';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { common, core, ms, nestDir } from './lib/nest.mjs';
-
-const require = createRequire(join(nestDir, 'package.json'));
-const ts = require('typescript');
-
-const fixed = {
-  module: ts.ModuleKind.CommonJS,
-  target: ts.ScriptTarget.ES2022,
-  experimentalDecorators: true,
-  emitDecoratorMetadata: true,
-  esModuleInterop: true,
-  isolatedModules: true,
-  resolveJsonModule: true,
-  useDefineForClassFields: false,
-};
-
-/** The compiler options of the nearest tsconfig.json. */
-function options(file) {
-  const config = ts.findConfigFile(dirname(file), path => existsSync(path) && path.includes('nestsource'), 'tsconfig.json');
-  if (!config) return fixed;
-  const parsed = ts.getParsedCommandLineOfConfigFile(config, {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic() {} });
-  return { ...parsed.options, ...fixed, moduleResolution: parsed.options.moduleResolution };
-}
+import { compile, require } from './lib/typescript.mjs';
 
 /** The source of a package of the workspace: what its build would write does not exist. */
 function packageSource(file, spec) {
@@ -41,25 +19,7 @@ function packageSource(file, spec) {
   }
 }
 
-const resolveFilename = Module._resolveFilename;
-Module._resolveFilename = function (spec, parent, ...rest) {
-  const from = parent?.filename;
-  if (!from?.includes('nestsource')) return resolveFilename.call(this, spec, parent, ...rest);
-  const source = packageSource(from, spec);
-  if (source) return source;
-  const mode = spec.startsWith('#') ? ts.ModuleKind.ESNext : undefined;
-  const found = ts.resolveModuleName(spec, from, options(from), ts.sys, undefined, undefined, mode).resolvedModule?.resolvedFileName;
-  if (found && !found.endsWith('.d.ts')) return found;
-  return spec.startsWith('.') ? resolveFilename.call(this, spec, parent, ...rest) : require.resolve(spec);
-};
-
-for (const extension of ['.ts', '.mts']) {
-  Module._extensions[extension] = (module, file) => {
-    const { outputText, diagnostics } = ts.transpileModule(readFileSync(file, 'utf8'), { fileName: file.replace(/\.mts$/, '.ts'), reportDiagnostics: true, compilerOptions: fixed });
-    if (diagnostics.length) throw new Error(`${file}: ${ts.flattenDiagnosticMessageText(diagnostics[0].messageText, ' ')}`);
-    module._compile(outputText, file, 'commonjs');
-  };
-}
+compile(file => file.includes('nestsource'), packageSource);
 
 /** A transport that only records what NestJS registers. */
 class Recorder extends ms.Server {

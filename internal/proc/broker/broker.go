@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -106,7 +107,7 @@ func (set *Set) replace(b *Broker, natsServer []string, dir string) error {
 	for n := 2; set.hasName(name) || set.work.Service(name) != nil; n++ {
 		name = fmt.Sprintf("%s-%d", Name(set.work, b.Transport), n)
 	}
-	p, err := newProgram(b.Transport, natsServer, dir, name)
+	p, err := newProgram(b.Transport, natsServer, dir, name, b.expectedPort())
 	if err != nil {
 		failed := b.error(err)
 		var missing *notInstalledError
@@ -117,6 +118,21 @@ func (set *Set) replace(b *Broker, natsServer []string, dir string) error {
 	}
 	b.Program, b.URL = p, p.url
 	return nil
+}
+
+// expectedPort returns the port of the address under `brokers` if it is free, or 0.
+// Programs that do not read RABBITMQ_URL, REDIS_URL, or NATS_URL expect the broker there:
+// a NestJS application often has the address in its sources.
+func (b *Broker) expectedPort() int {
+	u, err := url.Parse(b.configured)
+	if b.from != "brokers" || err != nil || u.Scheme == "amqps" || u.Scheme == "rediss" || u.Scheme == "tls" {
+		return 0
+	}
+	port, err := strconv.Atoi(brokerPort(b.Transport, u))
+	if err != nil || !isFree(port) {
+		return 0
+	}
+	return port
 }
 
 func (set *Set) hasName(name string) bool {

@@ -16,12 +16,17 @@ func freePort() (int, error) {
 	end := firstEphemeralPort()
 	for range 100 {
 		port := first + rand.N(end-first)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // it does not block
-		if err == nil {
-			return port, l.Close()
+		if isFree(port) {
+			return port, nil
 		}
 	}
 	return 0, fmt.Errorf("find a free port from %d to %d: 100 attempts failed", first, end-1)
+}
+
+// isFree reports whether a port of the loopback interface is free.
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // it does not block
+	return err == nil && l.Close() == nil
 }
 
 // firstEphemeralPort returns the first port of the ephemeral range.

@@ -38,9 +38,13 @@ type notInstalledError struct{ program string }
 
 func (e *notInstalledError) Error() string { return e.program + " is not installed" }
 
-// newProgram prepares a broker, with its data in the folder name below dir.
-func newProgram(t workspace.Transport, natsServer []string, dir, name string) (*Program, error) {
-	port, err := freePort()
+// newProgram prepares a broker, with its data in the folder name below dir. It listens on
+// port, or on a free one if that is 0.
+func newProgram(t workspace.Transport, natsServer []string, dir, name string, port int) (*Program, error) {
+	var err error
+	if port == 0 {
+		port, err = freePort()
+	}
 	if err != nil {
 		return nil, err
 	}
