@@ -20,11 +20,18 @@ import (
 // depend on the brokers of the run.
 func (s *service) fatal() bool { return s.run.options.FailFast || s.runsBroker }
 
-// failed reports why the service has failed to start. Repeated reports of the same failure
-// are quiet.
-func (s *service) failed(e Event) {
-	e.Kind, e.Quiet = KindFailed, e.Text == s.failure
-	s.failure = e.Text
+// The ways in which a service fails to start.
+const (
+	notStarted = "not started"
+	endsEarly  = "ends early"
+	isMute     = "does not answer"
+)
+
+// failed reports why the service has failed to start. Repeated reports of the same way are
+// quiet.
+func (s *service) failed(way string, e Event) {
+	e.Kind, e.Quiet = KindFailed, way == s.failure
+	s.failure = way
 	s.emit(e)
 	s.markFailed()
 }

@@ -94,6 +94,9 @@ const (
 	checkTimeout   = 5 * time.Second
 )
 
+// errNotQueried is the last error of a process that has not been queried yet.
+var errNotQueried = errors.New("not queried yet")
+
 // poll repeats a check until it succeeds, and then closes the checker. It returns the last
 // error if ctx ends first.
 func poll(ctx context.Context, c checker) error {
@@ -101,7 +104,7 @@ func poll(ctx context.Context, c checker) error {
 	delay := firstPollDelay
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	last := errors.New("not queried yet")
+	last := errNotQueried
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,7 +117,7 @@ func poll(ctx context.Context, c checker) error {
 		if err == nil || errors.Is(err, micro.ErrForbidden) { // waiting does not change the user's permissions
 			return err
 		}
-		if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		if ctx.Err() == nil || last == errNotQueried { // the end of ctx is no reason
 			last = err
 		}
 		timer.Reset(delay)

@@ -47,7 +47,7 @@ type service struct {
 	restarting   bool          // live was asked to end and will be started again
 	needsMet     chan struct{} // closed when all services that it depends on have been ready
 	mayStart     bool          // they have been
-	failure      string        // why it has failed to start, as last reported
+	failure      string        // how it has failed to start, as last reported
 	retry        *time.Timer
 	pausedAt     time.Time   // when live was paused; zero if it is not paused
 	pauseEnd     *time.Timer // resumes live

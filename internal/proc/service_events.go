@@ -184,7 +184,7 @@ func (s *service) notReady(ctx context.Context, cause error) {
 	case s.fatal():
 		s.run.fail(&StartError{s.spec.Name, reason, p.LastOutput()})
 	default: // it may recover by itself, as nest start --watch does, or be waiting for a debugger
-		s.failed(Event{Pid: p.Pid, Text: reason})
+		s.failed(isMute, Event{Pid: p.Pid, Text: reason})
 		s.checkReady(ctx, p)
 		return
 	}
@@ -231,7 +231,7 @@ func (s *service) crashed(p *process, reason string) {
 			return
 		}
 		delay := s.crashes.next()
-		s.failed(Event{Pid: p.Pid, Text: reason, Delay: delay})
+		s.failed(endsEarly, Event{Pid: p.Pid, Text: reason, Delay: delay})
 		s.retry.Reset(delay)
 	default:
 		delay := s.crashes.next()
@@ -245,7 +245,7 @@ func (s *service) failedToStart(err error) {
 	switch {
 	case !s.wasReady() && !s.fatal():
 		delay := s.crashes.next()
-		s.failed(Event{Text: s.startFailure(err), Delay: delay})
+		s.failed(notStarted, Event{Text: s.startFailure(err), Delay: delay})
 		s.retry.Reset(delay)
 	case !s.wasReady():
 		var port *socket.PortError

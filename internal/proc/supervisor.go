@@ -208,7 +208,7 @@ func (r *run) announceEnd(ctx, requested context.Context, ended <-chan struct{})
 	case <-ended:
 		return
 	case <-ctx.Done():
-		if cause := context.Cause(requested); errors.Is(cause, context.Canceled) || errors.Is(cause, errStopped) {
+		if r.result(requested) == nil {
 			r.emit(Event{Kind: KindEnding})
 		}
 	}

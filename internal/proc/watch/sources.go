@@ -18,7 +18,7 @@ type Sources struct {
 
 // has reports whether a change of the file at the absolute path may change the program.
 func (s Sources) has(path string) bool {
-	if s.files[path] {
+	if s.files[path] || s.dirs[path] { // a folder that was moved, deleted, or created
 		return true
 	}
 	if s.dirs != nil && !s.dirs[filepath.Dir(path)] {

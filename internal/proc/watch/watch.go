@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,9 @@ const (
 	quietTime = 120 * time.Millisecond
 	// maxDelay limits the delay while files keep changing.
 	maxDelay = time.Second
+	// sweepInterval is how often the watched folders are compared with the tree, in case
+	// the system has not reported a change of the tree.
+	sweepInterval = 10 * time.Second
 )
 
 // Watcher watches the files of a workspace, except for folders that are not edited by
@@ -35,8 +39,11 @@ type Watcher struct {
 	notes *fsnotify.Watcher
 	subs  []*Subscription
 
-	mu      sync.Mutex // guards watched, and the sources of all subscriptions
-	watched map[string]bool
+	roots []string // are watched with all folders below; set before Run
+
+	mu      sync.Mutex             // guards the fields below, and the sources of all subscriptions
+	watched map[string]fs.FileInfo // the folders that are watched, each as it was found
+	single  map[string]bool        // folders that are watched without those below
 }
 
 // Change is a set of files that have changed.
@@ -65,8 +72,8 @@ func New(w *workspace.Workspace, warn func(format string, args ...any)) (*Watche
 	if err != nil {
 		return nil, err
 	}
-	watcher := &Watcher{work: w, warn: warn, notes: notes, watched: map[string]bool{}}
-	watcher.addTree(w.Dir)
+	watcher := &Watcher{work: w, warn: warn, notes: notes, watched: map[string]fs.FileInfo{}, single: map[string]bool{}}
+	watcher.addRoot(w.Dir)
 	return watcher, nil
 }
 
@@ -77,7 +84,7 @@ func (w *Watcher) Subscribe(s *workspace.Service) *Subscription {
 	sub := &Subscription{Changes: make(chan Change, 1), watcher: w, globs: s.Watch, built: s.Path != ""}
 	for _, glob := range s.Watch {
 		// The folder may be outside the workspace, or one of those that addTree skips.
-		w.addTree(filepath.Join(w.work.Dir, filepath.FromSlash(globBase(glob))))
+		w.addRoot(filepath.Join(w.work.Dir, filepath.FromSlash(globBase(glob))))
 	}
 	w.subs = append(w.subs, sub)
 	return sub
@@ -90,7 +97,10 @@ func (s *Subscription) Learn(found Sources) {
 	s.sources = found
 	s.watcher.mu.Unlock()
 	for _, dir := range found.folders() {
-		if s.watcher.add(dir) != nil {
+		s.watcher.mu.Lock()
+		s.watcher.single[dir] = true
+		s.watcher.mu.Unlock()
+		if _, err := s.watcher.add(dir); err != nil {
 			return // add has warned
 		}
 	}
@@ -102,31 +112,121 @@ func (w *Watcher) Run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
+	sweep := time.NewTicker(sweepInterval)
+	defer sweep.Stop()
 	changed := map[string]bool{}
 	var first time.Time
+	moved := false // a folder may have been moved or replaced
+	soon := func() {
+		if first.IsZero() {
+			first = time.Now()
+		}
+		timer.Reset(min(quietTime, max(maxDelay-time.Since(first), 0)))
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case note := <-w.notes.Events:
-			if !w.collect(note, changed) {
-				continue
+			moved = moved || note.Has(fsnotify.Rename) || note.Has(fsnotify.Remove)
+			if w.collect(note, changed) {
+				soon()
 			}
-			if first.IsZero() {
-				first = time.Now()
-			}
-			timer.Reset(min(quietTime, max(maxDelay-time.Since(first), 0)))
 		case err := <-w.notes.Errors:
 			if errors.Is(err, fsnotify.ErrEventOverflow) {
-				w.warn("some changes were missed because too many files changed at once: save a file again to rebuild")
+				w.reconcile(changed)
+				w.addAll(changed) // it is not known which of them have changed
+				soon()
 			} else {
 				w.warn("watch files: %v", err)
 			}
+		case <-sweep.C:
+			if w.reconcile(changed) {
+				soon()
+			}
 		case <-timer.C:
+			if moved {
+				w.reconcile(changed)
+			}
 			w.report(changed)
-			changed, first = map[string]bool{}, time.Time{}
+			changed, first, moved = map[string]bool{}, time.Time{}, false
 		}
 	}
+}
+
+// reconcile compares the watched folders with the tree. It watches those that are new or
+// have been replaced by another folder with the same name, and adds the files in them to
+// changed. It reports whether there are any.
+//
+// Subtle: the system watches folders, not names. When a parent is renamed, its subfolders
+// are still watched, under names that they no longer have.
+func (w *Watcher) reconcile(changed map[string]bool) (found bool) {
+	for dir, before := range w.snapshot() {
+		now, err := os.Stat(dir)
+		if err != nil || !os.SameFile(before, now) {
+			w.forget(dir)
+			changed[dir], found = true, true
+		}
+	}
+	w.mu.Lock()
+	single := slices.Collect(maps.Keys(w.single))
+	w.mu.Unlock()
+	var files []string
+	for _, dir := range single {
+		if fresh, err := w.add(dir); fresh && err == nil {
+			files = append(files, filesIn(dir)...)
+		}
+	}
+	for _, root := range w.roots {
+		files = append(files, w.addTree(root)...)
+	}
+	for _, file := range files {
+		changed[file] = true
+	}
+	return found || len(files) > 0
+}
+
+// snapshot returns a copy of the watched folders.
+func (w *Watcher) snapshot() map[string]fs.FileInfo {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.watched)
+}
+
+// forget stops watching a folder and those below it.
+func (w *Watcher) forget(dir string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	below := dir + string(filepath.Separator)
+	for name := range w.watched {
+		if name == dir || strings.HasPrefix(name, below) {
+			delete(w.watched, name)
+			_ = w.notes.Remove(name) // fails if the system has stopped watching it already
+		}
+	}
+}
+
+// addAll adds the files of all watched folders to changed.
+func (w *Watcher) addAll(changed map[string]bool) {
+	for dir := range w.snapshot() {
+		for _, file := range filesIn(dir) {
+			changed[file] = true
+		}
+	}
+}
+
+// filesIn returns the files of a folder, without those in folders below.
+func filesIn(dir string) (files []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // deleted meanwhile
+	}
+	for _, entry := range entries {
+		if !entry.IsDir() {
+			files = append(files, filepath.Join(dir, entry.Name()))
+		}
+	}
+	return files
 }
 
 // collect adds the file of a notification to changed, and reports whether it counts. It
@@ -145,9 +245,7 @@ func (w *Watcher) collect(note fsnotify.Event, changed map[string]bool) bool {
 		}
 	}
 	if note.Has(fsnotify.Remove) || note.Has(fsnotify.Rename) {
-		w.mu.Lock()
-		delete(w.watched, note.Name) // if it was a folder, the system no longer watches it
-		w.mu.Unlock()
+		w.forget(note.Name) // if it was a folder
 	}
 	changed[note.Name] = true
 	return true
@@ -224,38 +322,63 @@ func (w *Watcher) relative(path string) string {
 	return filepath.ToSlash(name)
 }
 
-// addTree watches a folder and all folders below it, and returns the files in them.
+// addRoot watches a folder and all folders below it, also those that are created later.
+func (w *Watcher) addRoot(root string) {
+	w.roots = append(w.roots, root)
+	w.addTree(root)
+}
+
+// addTree watches a folder and all folders below it, and returns the files of those that
+// were not watched before.
 func (w *Watcher) addTree(root string) (files []string) {
+	fresh := map[string]bool{}
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return nil //nolint:nilerr // deleted meanwhile, or not readable; watch the rest
 		case !entry.IsDir():
-			files = append(files, path)
+			if fresh[filepath.Dir(path)] {
+				files = append(files, path)
+			}
 			return nil
 		case path != root && skipped(entry.Name()):
 			return filepath.SkipDir
 		}
-		return w.add(path)
+		fresh[path], err = w.add(path)
+		return err
 	})
 	return files
 }
 
-// add watches one folder. It returns an error if no more folders can be watched.
-func (w *Watcher) add(dir string) error {
-	w.mu.Lock()
-	known := w.watched[dir]
-	w.watched[dir] = true
-	w.mu.Unlock()
-	if known {
-		return nil
+// add watches one folder, and reports whether it was not watched before: by its name, and
+// as this folder. It returns an error if no more folders can be watched.
+func (w *Watcher) add(dir string) (fresh bool, err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return false, nil //nolint:nilerr // deleted meanwhile
 	}
-	err := w.notes.Add(dir)
+	w.mu.Lock()
+	before := w.watched[dir]
+	w.watched[dir] = info
+	w.mu.Unlock()
+	if before != nil && os.SameFile(before, info) {
+		return false, nil
+	}
+	if before != nil {
+		_ = w.notes.Remove(dir) // the folder that had this name; fails if it was deleted
+	}
+	err = w.notes.Add(dir)
 	if errors.Is(err, syscall.ENOSPC) {
 		w.warn("too many folders to watch: %s and others are not watched; raise fs.inotify.max_user_watches", dir)
-		return err
+		return true, err
 	}
-	return nil // any other error means that the folder was deleted
+	if err != nil { // the folder was deleted
+		w.mu.Lock()
+		delete(w.watched, dir)
+		w.mu.Unlock()
+		return false, nil
+	}
+	return true, nil
 }
 
 // skipped reports whether folders of that name contain nothing that is edited by hand.
