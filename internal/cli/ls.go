@@ -48,7 +48,8 @@ evaluates constants across files:
 imports, enums, path aliases, packages of the workspace, functions that return decorators.
 A pattern that depends on the environment, or on anything else that the sources do not
 determine, is listed as "computed: EXPRESSION (FILE:LINE)", and the exit code is 1. Tests
-(*.spec.ts), declarations, node_modules, and dist are skipped.
+(*.spec.ts), declarations, links, node_modules, and dist are skipped, and the last line
+names them; --source with such a file or folder reads it.
 
 Patterns are printed in a form that can be pasted into ` + "`msctl send`" + `.
 
@@ -82,7 +83,7 @@ Patterns are printed in a form that can be pasted into ` + "`msctl send`" + `.
 	completeTo(cmd)
 	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the types in full")
-	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`")
+	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`, or from one file")
 	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for a service")
 	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout")

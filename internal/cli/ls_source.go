@@ -28,7 +28,7 @@ func runLsSource(ctx context.Context, s *term.IO, o lsOptions) error {
 	handlers := project.Handlers()
 	if len(handlers) == 0 {
 		err := fmt.Errorf("no @MessagePattern or @EventPattern in %s of %s", count(len(project.Files), "TypeScript file"), o.source)
-		return exit.WithHint(err, "%s", cmp.Or(skippedHint(project.Skipped), "use the folder with the sources of the service"))
+		return exit.WithHint(err, "%s", nothingHint(project.Skipped))
 	}
 	if o.output == "json" {
 		err = printSources(s, handlers)
@@ -45,8 +45,11 @@ func runLsSource(ctx context.Context, s *term.IO, o lsOptions) error {
 		}
 	}
 	s.Notef("%s", s.ErrPalette().Dim(sourceSummary(project, len(handlers), computed)))
-	if computed > 0 {
+	switch {
+	case computed > 0:
 		return exit.Said(errors.New("some patterns are computed"))
+	case len(project.Skipped.Unreadable) > 0:
+		return exit.Said(errors.New("some files cannot be read"))
 	}
 	return nil
 }
@@ -58,35 +61,58 @@ func sourceSummary(project *nestsource.Project, total, computed int) string {
 		text += fmt.Sprintf("; %d computed at run time", computed)
 	}
 	if skipped := skippedText(project.Skipped); skipped != "" {
-		text += "; skipped " + skipped
+		text += "; " + skipped
 	}
 	return text
 }
 
-// skippedText names what was left out.
+// skippedText names and counts what was left out, and how to include it.
 func skippedText(k nestsource.Skipped) string {
 	var parts []string
-	if len(k.Tests) > 0 {
-		parts = append(parts, count(len(k.Tests), "test file")+" ("+term.List(k.Tests, 3)+")")
+	add := func(names []string, thing string) {
+		if len(names) > 0 {
+			parts = append(parts, count(len(names), thing)+" ("+term.List(names, 3)+")")
+		}
 	}
+	add(k.Tests, "test file")
 	if k.Declarations > 0 {
 		parts = append(parts, count(k.Declarations, "declaration file"))
 	}
-	if len(k.Large) > 0 {
-		parts = append(parts, count(len(k.Large), "large file")+" ("+term.List(k.Large, 3)+")")
+	add(k.Large, "large file")
+	add(k.Links, "link")
+	hidden := func(path string) bool { return strings.HasPrefix(path[strings.LastIndexByte(path, '/')+1:], ".") }
+	add(slices.DeleteFunc(slices.Clone(k.Folders), hidden), "folder")
+	if n := len(k.Folders) - len(slices.DeleteFunc(slices.Clone(k.Folders), hidden)); n > 0 {
+		parts = append(parts, count(n, "hidden folder"))
 	}
-	visible := slices.DeleteFunc(slices.Clone(k.Folders), func(name string) bool { return strings.HasPrefix(name, ".") })
-	if len(visible) > 0 {
-		parts = append(parts, term.List(visible, 3))
+	var text string
+	if len(parts) > 0 {
+		text = "skipped " + strings.Join(parts, ", ") + " (`--source PATH` reads one of them)"
 	}
-	return strings.Join(parts, ", ")
+	if len(k.Unreadable) > 0 {
+		if text != "" {
+			text += "; "
+		}
+		text += "cannot read " + term.List(k.Unreadable, 3)
+	}
+	return text
 }
 
-func skippedHint(k nestsource.Skipped) string {
+const useSources = "use the folder with the sources of the service"
+
+// nothingHint returns what to do if there is no handler in what was read.
+func nothingHint(k nestsource.Skipped) string {
 	if text := skippedText(k); text != "" {
-		return "msctl skipped " + text
+		return "msctl " + text
 	}
-	return ""
+	if k.JavaScript > 0 {
+		verb := "there are "
+		if k.JavaScript == 1 {
+			verb = "there is "
+		}
+		return verb + count(k.JavaScript, "JavaScript file") + ", but msctl reads TypeScript: " + useSources
+	}
+	return useSources
 }
 
 // writeSources prints the handlers as a table, with the patterns as `send` reads them.

@@ -3,7 +3,9 @@ package nestsource
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -186,6 +188,60 @@ func TestSkippedFilesAreNamed(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), filepath.Join(p.Dir, "none")); err == nil {
 		t.Error("no error for a folder that does not exist")
+	}
+}
+
+// TestAllThatIsSkippedIsNamed: whatever Open does not read is named, and it reads each of these
+// when it is asked for it.
+func TestAllThatIsSkippedIsNamed(t *testing.T) {
+	const source = "import { MessagePattern } from '@nestjs/microservices';\nexport class C { @MessagePattern('x') x() {} }\n"
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	write(t, dir, map[string]string{
+		"src/a.ts": source, "src/a.spec.ts": source, "src/types.d.ts": source, "src/large.ts": source + strings.Repeat("// comment\n", maxFile/11+1),
+		"src/old.js": "", "dist/a.ts": source, ".hidden/a.ts": source, "locked/a.ts": source, "src/locked.ts": source,
+	})
+	write(t, elsewhere, map[string]string{"linked.ts": source})
+	for link, to := range map[string]string{"src/linked.ts": "linked.ts", "links": "."} {
+		if err := os.Symlink(filepath.Join(elsewhere, to), filepath.Join(dir, link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	want := Skipped{
+		Tests: []string{"src/a.spec.ts"}, Declarations: 1, Folders: []string{".hidden", "dist"}, Large: []string{"src/large.ts"},
+		Links: []string{"links", "src/linked.ts"}, JavaScript: 1,
+	}
+	for _, path := range []string{"locked", "src/locked.ts"} {
+		if err := os.Chmod(filepath.Join(dir, path), 0); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, path), 0o700) }) // so that the folder can be removed
+		if f, err := os.Open(filepath.Join(dir, path)); err == nil {        // as root
+			_ = f.Close()
+		} else {
+			want.Unreadable = append(want.Unreadable, path)
+			if _, err := Open(t.Context(), filepath.Join(dir, path)); !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+	p, err := Open(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, p.Skipped); diff != "" {
+		t.Errorf("skipped (-want +got):\n%s", diff)
+	}
+	for _, path := range []string{"src/a.spec.ts", "src/types.d.ts", "src/large.ts", "dist", ".hidden", "links", "src/linked.ts"} {
+		p, err := Open(t.Context(), filepath.Join(dir, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if handlers := p.Handlers(); len(handlers) != 1 || handlers[0].Pattern != `"x"` {
+			t.Errorf("%s: %+v", path, handlers)
+		}
+	}
+	if _, err := Open(t.Context(), filepath.Join(testenv.Root(), "go.mod")); err == nil || !strings.Contains(err.Error(), "neither a folder nor a TypeScript file") {
+		t.Errorf("go.mod: %v", err)
 	}
 }
 

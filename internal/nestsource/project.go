@@ -9,8 +9,10 @@ package nestsource
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,6 +54,12 @@ type Skipped struct {
 	Folders []string
 	// Large are files over the limit of size, relative.
 	Large []string
+	// Links are symbolic links to sources or folders, relative.
+	Links []string
+	// Unreadable are sources and folders that cannot be read, relative.
+	Unreadable []string
+	// JavaScript counts the JavaScript files.
+	JavaScript int
 }
 
 // Computed is an expression whose value the sources do not determine.
@@ -75,22 +83,42 @@ type Computed struct {
 // maxFile limits the size of a source, in bytes. Handwritten sources are smaller.
 const maxFile = 4 << 20
 
-// Open finds and parses the TypeScript files in dir and its subfolders, except node_modules,
-// dist, hidden folders, declarations, and tests. The error is that of the file system or of
-// the context.
-func Open(ctx context.Context, dir string) (*Project, error) {
-	abs, err := filepath.Abs(dir)
+// Open finds and parses the TypeScript files in a folder and its subfolders, except
+// node_modules, dist, hidden folders, declarations, tests, and links; or one file, of any of
+// these kinds. The error is that of the file system or of the context.
+func Open(ctx context.Context, path string) (*Project, error) {
+	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("read NestJS sources: %w", err)
 	}
 	if followed, err := filepath.EvalSymlinks(abs); err == nil {
 		abs = followed // the resolver follows links too, and a file must have one path
 	}
+	if info, err := os.Stat(abs); err == nil && !info.IsDir() {
+		return openFile(ctx, abs)
+	}
 	p := newProject(abs)
 	if err := p.walk(ctx); err != nil {
 		return nil, fmt.Errorf("read NestJS sources: %w", err)
 	}
 	return p, p.parse(ctx)
+}
+
+// openFile is Open for one file.
+func openFile(ctx context.Context, path string) (*Project, error) {
+	if !isSource(path) && !isJavaScript(path) {
+		return nil, fmt.Errorf("read NestJS sources: %s is neither a folder nor a TypeScript file", path)
+	}
+	p := newProject(filepath.Dir(path))
+	p.Files, p.folders = []string{path}, []string{p.Dir}
+	if err := p.parse(ctx); err != nil {
+		return nil, err
+	}
+	if len(p.Skipped.Unreadable) > 0 {
+		_, err := os.ReadFile(path)
+		return nil, fmt.Errorf("read NestJS sources: %w", err)
+	}
+	return p, nil
 }
 
 // newProject returns a project without files.
@@ -138,39 +166,70 @@ func (p *Project) Containing(texts ...string) []string {
 
 func (p *Project) walk(ctx context.Context) error {
 	return filepath.WalkDir(p.Dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, fs.ErrNotExist) && path != p.Dir:
+			return nil // it has been removed since
+		case err != nil && path != p.Dir:
+			p.Skipped.Unreadable = append(p.Skipped.Unreadable, p.rel(path))
+			return nil // WalkDir continues with the next folder
+		case err != nil:
 			return err
-		}
-		name := entry.Name()
-		if entry.IsDir() {
-			if path != p.Dir && skipFolder(name) {
-				p.Skipped.Folders = append(p.Skipped.Folders, p.rel(path))
-				return filepath.SkipDir
-			}
+		case entry.IsDir() && path != p.Dir && skipFolder(entry.Name()):
+			p.Skipped.Folders = append(p.Skipped.Folders, p.rel(path))
+			return filepath.SkipDir
+		case entry.IsDir():
 			p.folders = append(p.folders, path)
 			return nil
 		}
-		if !slices.Contains([]string{".ts", ".tsx", ".mts", ".cts"}, filepath.Ext(name)) || !entry.Type().IsRegular() {
-			return nil
-		}
-		info, err := entry.Info()
-		switch {
-		case err != nil:
-			return err
-		case isDeclaration(name):
-			p.Skipped.Declarations++
-		case isTest(name):
-			p.Skipped.Tests = append(p.Skipped.Tests, p.rel(path))
-		case info.Size() > maxFile:
-			p.Skipped.Large = append(p.Skipped.Large, p.rel(path))
-		default:
-			p.Files = append(p.Files, path)
+		return p.add(path, entry)
+	})
+}
+
+// add adds a file, or notes why it is skipped.
+func (p *Project) add(path string, entry fs.DirEntry) error {
+	name := entry.Name()
+	if entry.Type()&fs.ModeSymlink != 0 {
+		if info, err := os.Stat(path); err == nil && (info.IsDir() && !skipFolder(name) || isSource(name)) {
+			p.Skipped.Links = append(p.Skipped.Links, p.rel(path))
 		}
 		return nil
-	})
+	}
+	switch {
+	case !entry.Type().IsRegular():
+		return nil
+	case isJavaScript(name):
+		p.Skipped.JavaScript++
+		return nil
+	case !isSource(name):
+		return nil
+	}
+	info, err := entry.Info()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case isDeclaration(name):
+		p.Skipped.Declarations++
+	case isTest(name):
+		p.Skipped.Tests = append(p.Skipped.Tests, p.rel(path))
+	case info.Size() > maxFile:
+		p.Skipped.Large = append(p.Skipped.Large, p.rel(path))
+	default:
+		p.Files = append(p.Files, path)
+	}
+	return nil
+}
+
+// isSource reports whether a file is TypeScript, by its name.
+func isSource(name string) bool {
+	return slices.Contains([]string{".ts", ".tsx", ".mts", ".cts"}, filepath.Ext(name))
+}
+
+// isJavaScript reports whether a file is JavaScript, by its name.
+func isJavaScript(name string) bool {
+	return slices.Contains([]string{".js", ".jsx", ".mjs", ".cjs"}, filepath.Ext(name))
 }
 
 func skipFolder(name string) bool {
@@ -195,7 +254,7 @@ func (p *Project) parse(ctx context.Context) error {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := range work {
-				parsed[i] = parseFile(p.Files[i])
+				parsed[i] = parseFile(p.Files[i], math.MaxInt64) // walk has checked the sizes
 			}
 		})
 	}
@@ -206,16 +265,24 @@ func (p *Project) parse(ctx context.Context) error {
 	}
 	close(work)
 	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	for i, f := range parsed {
 		p.parsed[p.Files[i]] = f
+		if f == nil {
+			p.Skipped.Unreadable = append(p.Skipped.Unreadable, p.rel(p.Files[i]))
+		}
 	}
-	return ctx.Err()
+	p.Files = slices.DeleteFunc(p.Files, func(path string) bool { return p.parsed[path] == nil })
+	return nil
 }
 
-// parseFile reads and parses a file. It returns nil if the file cannot be read.
-func parseFile(path string) *typescript.File {
+// parseFile reads and parses a file of up to limit bytes. It returns nil if the file cannot be
+// read.
+func parseFile(path string, limit int64) *typescript.File {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
+	if err != nil || !info.Mode().IsRegular() || info.Size() > limit {
 		return nil
 	}
 	text, err := os.ReadFile(path)
@@ -237,7 +304,7 @@ func (p *Project) load(path string) *evaluate.Module {
 	if !ok {
 		f, known := p.parsed[path]
 		if !known {
-			f = parseFile(path)
+			f = parseFile(path, maxFile)
 			p.parsed[path] = f
 		}
 		if f != nil {
