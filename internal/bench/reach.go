@@ -92,7 +92,7 @@ func (s *Spec) Hint(ctx context.Context, outcome, text string) string {
 func (s *Spec) reach(ctx context.Context, t target.Target) error {
 	if t.Scheme != target.SchemeHTTP {
 		_, err := s.Target.Describe(ctx, t, target.ProbeTimeout)
-		if t.Shared() && (errors.Is(err, micro.ErrNotServed) || errors.Is(err, micro.ErrForbidden)) {
+		if t.Undescribed(err) || t.Subscribes() && errors.Is(err, micro.ErrForbidden) {
 			return nil // the broker is there, and its services may not describe themselves, or not to this user
 		}
 		return err

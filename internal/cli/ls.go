@@ -164,9 +164,9 @@ func notDescribed(a target.Answer) error {
 	switch {
 	case errors.Is(a.Err, micro.ErrNoHandler):
 		return exit.WithHint(exit.WithText(a.Err, t.Name()+" is running but cannot list its handlers (NestJS services cannot)"), sourceHint)
-	case errors.Is(a.Err, micro.ErrNotServed) && t.Shared() && t.Service == "":
+	case t.Undescribed(a.Err) && t.Service == "":
 		return exit.WithHint(exit.WithText(a.Err, "no service at "+t.Where()+" lists its handlers (NestJS services cannot)"), sourceHint)
-	case errors.Is(a.Err, micro.ErrNotServed) && t.Shared():
+	case t.Undescribed(a.Err):
 		text := fmt.Sprintf("%s does not list its handlers at %s: it is not running, or it is a NestJS service", t.Service, t.Where())
 		return exit.WithHint(exit.WithText(a.Err, text), "%s", t.StartHint(sourceHint))
 	}

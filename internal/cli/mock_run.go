@@ -123,7 +123,7 @@ func (m *mock) loop(ctx context.Context, lines <-chan string, ended <-chan error
 		case <-ctx.Done():
 			return nil
 		case err := <-ended:
-			return err
+			return target.Explain(err, m.o.at)
 		case <-tick.C:
 			m.second()
 		case <-planned.C:

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/msctl/msctl/internal/target"
 )
@@ -45,13 +44,16 @@ func nestRabbit(t target.Target, add func(name, value string)) {
 	if options := nestQueueOptions(p); options != "" {
 		add("queueOptions", "{ "+options+" }")
 	}
-	if !p.Asserts() && !p.WithoutQueue() {
+	if !p.Configures() && !p.WithoutQueue() {
 		add("noAssert", "true")
 	}
 	for _, name := range []string{"exchange", "exchangeType", "routingKey", "replyQueue"} {
 		if text := p.Text(name); text != "" {
 			add(name, quote(text))
 		}
+	}
+	if arguments := p.ExchangeArguments(); arguments != nil {
+		add("exchangeArguments", nestLiteral(arguments))
 	}
 	for _, name := range []string{"wildcards", "persistent"} {
 		if p.Flag(name) {
@@ -77,23 +79,34 @@ func nestQueueOptions(p target.Parameters) string {
 	var list []string
 	for _, name := range target.QueueParameters() {
 		if v := p[name]; v != nil {
-			list = append(list, name+": "+literal(v))
+			list = append(list, name+": "+nestLiteral(v))
 		}
 	}
 	if arguments := p.Arguments(); arguments != nil {
-		var inner []string
-		for _, name := range slices.Sorted(maps.Keys(arguments)) {
-			inner = append(inner, quote(name)+": "+literal(arguments[name]))
-		}
-		list = append(list, "arguments: { "+strings.Join(inner, ", ")+" }")
+		list = append(list, "arguments: "+nestLiteral(arguments))
 	}
 	return strings.Join(list, ", ")
 }
 
-// literal returns the value of an option in both languages.
-func literal(v any) string {
-	if text, ok := v.(string); ok {
-		return strconv.Quote(text)
+// nestLiteral returns the value of an option in TypeScript.
+func nestLiteral(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return quote(v)
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			items[i] = nestLiteral(item)
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	case map[string]any:
+		var members []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			members = append(members, quote(name)+": "+nestLiteral(v[name]))
+		}
+		return "{ " + strings.Join(members, ", ") + " }"
 	}
 	return fmt.Sprint(v)
 }
@@ -200,58 +213,17 @@ func goRabbitOptions(p target.Parameters) (options []string) {
 	return options
 }
 
-// goTopology returns the fields of microrabbit.Topology that are set.
+// goTopology returns the fields of microrabbit.Topology that a client uses. It declares
+// neither the queue nor the exchange.
 func goTopology(p target.Parameters) string {
 	var fields []string
-	add := func(format string, args ...any) { fields = append(fields, fmt.Sprintf(format, args...)) }
-	if queue := goQueueOptions(p); queue != "" {
-		add("Queue: microrabbit.QueueOptions{%s}", queue)
-	}
-	if !p.Asserts() {
-		add("NoDeclare: true")
-	}
-	for _, f := range [][2]string{{"exchange", "Exchange"}, {"exchangeType", "ExchangeType"}, {"routingKey", "RoutingKey"}} {
+	for _, f := range [][2]string{{"exchange", "Exchange"}, {"exchangeType", "ExchangeType"}} {
 		if text := p.Text(f[0]); text != "" {
-			add("%s: %q", f[1], text)
+			fields = append(fields, fmt.Sprintf("%s: %q", f[1], text))
 		}
 	}
 	if p.Flag("wildcards") {
-		add("Wildcards: true")
-	}
-	return strings.Join(fields, ", ")
-}
-
-// goQueueOptions returns the fields of microrabbit.QueueOptions that are set.
-func goQueueOptions(p target.Parameters) string {
-	var fields []string
-	add := func(name, value string) { fields = append(fields, name+": "+value) }
-	if durable := p.Truth("durable"); durable != nil {
-		add("Durable", fmt.Sprintf("new(%t)", *durable))
-	}
-	for _, f := range [][2]string{{"exclusive", "Exclusive"}, {"autoDelete", "AutoDelete"}} {
-		if p.Flag(f[0]) {
-			add(f[1], "true")
-		}
-	}
-	for _, f := range [][2]string{{"messageTtl", "MessageTTL"}, {"expires", "Expires"}} {
-		if p.IsSet(f[0]) {
-			add(f[1], goDuration(time.Duration(p.Number(f[0]))*time.Millisecond))
-		}
-	}
-	for _, f := range [][2]string{
-		{"maxLength", "MaxLength"}, {"maxPriority", "MaxPriority"},
-		{"deadLetterExchange", "DeadLetterExchange"}, {"deadLetterRoutingKey", "DeadLetterRoutingKey"},
-	} {
-		if p.IsSet(f[0]) {
-			add(f[1], literal(p[f[0]]))
-		}
-	}
-	if arguments := p.Arguments(); arguments != nil {
-		var inner []string
-		for _, name := range slices.Sorted(maps.Keys(arguments)) {
-			inner = append(inner, strconv.Quote(name)+": "+literal(arguments[name]))
-		}
-		add("Arguments", "map[string]any{"+strings.Join(inner, ", ")+"}")
+		fields = append(fields, "Wildcards: true")
 	}
 	return strings.Join(fields, ", ")
 }

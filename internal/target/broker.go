@@ -62,7 +62,7 @@ func (t *Target) readServers(s Scheme, rest string) (tail string, err error) {
 // splitTail splits the servers from the path and the query, which follow the last
 // server, or are the same after each.
 func splitTail(s Scheme, rest string) (hosts []string, tail string, err error) {
-	for i, one := range strings.Split(rest, ",") {
+	for i, one := range splitServers(s, rest) {
 		if i > 0 {
 			one = strings.TrimPrefix(strings.TrimSpace(one), s.Name+"://")
 		}
@@ -79,6 +79,21 @@ func splitTail(s Scheme, rest string) (hosts []string, tail string, err error) {
 		hosts, tail = append(hosts, host), after
 	}
 	return hosts, tail, nil
+}
+
+// splitServers splits a list of servers at its commas. Those after a ? are part of an
+// option, unless a complete address follows.
+func splitServers(s Scheme, list string) []string {
+	var servers []string
+	for one := range strings.SplitSeq(list, ",") {
+		complete := strings.HasPrefix(strings.TrimSpace(one), s.Name+"://") || strings.Contains(one, "?")
+		if last := len(servers) - 1; last >= 0 && !complete && strings.Contains(servers[last], "?") {
+			servers[last] += "," + one
+			continue
+		}
+		servers = append(servers, one)
+	}
+	return servers
 }
 
 // addServer parses [user[:password]@]host[:port].

@@ -178,13 +178,13 @@ func TestParams(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Parameters{
-		"durable": false, "noAssert": false, "maxLength": 7, "x-queue-type": "quorum", "x-max-age": 5, "x-single": true, "persistent": true,
+		"durable": false, "noAssert": false, "maxLength": 7, "x-queue-type": "quorum", "x-max-age": int64(5), "x-single": true, "persistent": true,
 	}
 	if diff := cmp.Diff(want, got.Broker.Parameters); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	if !got.Broker.Parameters.Asserts() || (Parameters{"persistent": true}).Asserts() || (Parameters{"noAssert": true}).Asserts() {
-		t.Error("a client must declare the queue if and only if the address configures it")
+	if !got.Broker.Parameters.Configures() || (Parameters{"persistent": true}).Configures() || (Parameters{"noAssert": true}).Configures() {
+		t.Error("Configures must report whether the address describes how to declare the queue")
 	}
 }
 

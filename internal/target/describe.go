@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microrabbit"
 )
 
 // DescribeTimeout limits a question about handlers that is only asked in support of
@@ -73,6 +75,13 @@ func (f *Flags) plain() *Flags {
 	own := *f
 	own.MaxBuffer = 0
 	return &own
+}
+
+// Undescribed reports whether err, of a question about handlers, may only mean that the
+// services at a broker do not answer it, as those of NestJS: where a broker delivers messages
+// by their pattern, nothing receives the question then.
+func (t Target) Undescribed(err error) bool {
+	return t.Subscribes() && errors.Is(err, micro.ErrNotServed) && !errors.Is(err, microrabbit.ErrNoExchange)
 }
 
 // describePattern is the pattern of the question. Where services share a broker's

@@ -52,14 +52,17 @@ Options
   Add options to a broker's address as ?OPTION=VALUE&OPTION=VALUE. They have NestJS's
   names:
 
-  amqp  durable=false, exclusive, autoDelete, messageTtl=MS, expires=MS,
-        maxLength=N, maxPriority=N, deadLetterExchange=NAME,
-        deadLetterRoutingKey=KEY, and x-ARGUMENT=VALUE
-            how to declare the queue. Without one of them, or noAssert=false, msctl
-            uses an existing queue and declares none. msctl mock declares the queue
-            like NestJS, unless noAssert is set.
-        exchange=NAME, exchangeType=topic, routingKey=KEY, wildcards
+  amqp  exchange=NAME, exchangeType=topic, routingKey=KEY, wildcards
             send to an exchange, with the pattern as the routing key
+        durable=false, exclusive, autoDelete, messageTtl=MS, expires=MS,
+        maxLength=N, maxPriority=N, deadLetterExchange=NAME,
+        deadLetterRoutingKey=KEY, overflow=BEHAVIOR, queueMode=lazy, noAssert
+            how msctl mock declares the queue. Other commands declare nothing: the
+            queue or exchange must exist.
+        x-NAME=VALUE, exchangeArguments.NAME=VALUE
+            further arguments of the queue and the exchange. JSON has its type: 5, true,
+            [1,2]. Everything else is a string, and so is "5". arguments={JSON} and
+            exchangeArguments={JSON} set several.
         persistent
             messages survive a restart of the broker
         replyQueue=NAME

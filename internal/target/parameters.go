@@ -14,7 +14,8 @@ import (
 )
 
 // Parameters are the options after the ? of a broker's address, under NestJS's
-// names. A value is a bool, an int, or a string. The zero value has no options.
+// names. A value is a bool, an int, or a string; that of an argument is anything that
+// JSON can express. The zero value has no options.
 type Parameters map[string]any
 
 type parameterType int
@@ -23,6 +24,7 @@ const (
 	boolParameter parameterType = iota
 	intParameter
 	textParameter
+	emptyParameter // a text that may be empty
 )
 
 // parseParameters parses the options of an address.
@@ -53,12 +55,12 @@ func (t transport) parseParameter(name, text string) (any, error) {
 	known, ok := t.parameters[name]
 	switch {
 	case !ok && t.takes(name):
-		return argument(text), nil
+		return t.argument(name, text)
 	case !ok:
 		return nil, t.unknownParameter(name)
 	case known == textParameter && text == "":
 		return nil, fmt.Errorf("option %s requires a value", name)
-	case known == textParameter:
+	case known == textParameter, known == emptyParameter:
 		return text, nil
 	case known == intParameter:
 		n, err := strconv.Atoi(text)
@@ -77,24 +79,15 @@ func (t transport) parseParameter(name, text string) (any, error) {
 // takes reports whether the transport has an option.
 func (t transport) takes(name string) bool {
 	_, ok := t.parameters[name]
-	return ok || t.arguments && strings.HasPrefix(name, "x-")
-}
-
-// argument converts the value of a queue argument to a number or a bool if it looks
-// like one.
-func argument(text string) any {
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return int(n)
-	}
-	if text == "true" || text == "false" {
-		return text == "true"
-	}
-	return text
+	return ok || t.argument != nil && isArgument(name)
 }
 
 func (t transport) unknownParameter(name string) error {
 	names := slices.Sorted(maps.Keys(t.parameters))
 	err := fmt.Errorf("unknown %s option %q", t.kind, name)
+	if near := t.aliases[name]; near != "" {
+		return exit.WithHint(err, "did you mean %s?", near)
+	}
 	if near := nearest.Word(name, names); near != "" {
 		return exit.WithHint(err, "did you mean %s?", near)
 	}

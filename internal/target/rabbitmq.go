@@ -5,8 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,12 +28,16 @@ func rabbitMQ() transport {
 		parameters: map[string]parameterType{
 			"durable": boolParameter, "exclusive": boolParameter, "autoDelete": boolParameter, "noAssert": boolParameter,
 			"messageTtl": intParameter, "expires": intParameter, "maxLength": intParameter, "maxPriority": intParameter,
-			"deadLetterExchange": textParameter, "deadLetterRoutingKey": textParameter,
+			"deadLetterExchange": emptyParameter, "deadLetterRoutingKey": emptyParameter, "overflow": textParameter, "queueMode": textParameter,
 			"exchange": textParameter, "exchangeType": textParameter, "routingKey": textParameter, "wildcards": boolParameter,
 			"persistent": boolParameter, "replyQueue": textParameter,
 			"noAck": boolParameter, "prefetchCount": intParameter, "isGlobalPrefetchCount": boolParameter, "consumerTag": textParameter,
 		},
-		arguments:   true,
+		argument: argument,
+		aliases: map[string]string{
+			"alternate-exchange": exchangeArgument + "alternate-exchange", "alternateExchange": exchangeArgument + "alternate-exchange",
+			"prefetch": "prefetchCount", "ttl": "messageTtl", "type": "exchangeType",
+		},
 		headers:     true,
 		fullLogin:   true,
 		timeoutHint: "the message stays in the queue until a service consumes it: is the service running? If it is, increase --timeout",
@@ -52,7 +56,10 @@ func rabbitMQ() transport {
 
 // QueueParameters lists the options that declare a queue.
 func QueueParameters() []string {
-	return []string{"durable", "exclusive", "autoDelete", "messageTtl", "expires", "maxLength", "maxPriority", "deadLetterExchange", "deadLetterRoutingKey"}
+	return []string{
+		"durable", "exclusive", "autoDelete", "messageTtl", "expires", "maxLength", "maxPriority", "deadLetterExchange", "deadLetterRoutingKey",
+		"overflow", "queueMode",
+	}
 }
 
 // exchangeTypes are the types that RabbitMQ has without plugins.
@@ -121,9 +128,12 @@ func checkExchange(p Parameters) error {
 	if p.IsSet("exchangeType") && !p.IsSet("exchange") && !p.Flag("wildcards") {
 		return errors.New("option exchangeType requires exchange")
 	}
+	if p.ExchangeArguments() != nil && !p.IsSet("exchange") && !p.Flag("wildcards") {
+		return errors.New("option exchangeArguments requires exchange")
+	}
 	if p.Flag("noAssert") {
-		for _, name := range QueueParameters() {
-			if p.IsSet(name) {
+		for _, name := range slices.Concat(QueueParameters(), slices.Sorted(maps.Keys(p))) {
+			if p.IsSet(name) && (slices.Contains(QueueParameters(), name) || isArgument(name) && !ofExchange(name)) {
 				return fmt.Errorf("option %s cannot be combined with noAssert", name)
 			}
 		}
@@ -131,10 +141,9 @@ func checkExchange(p Parameters) error {
 	return nil
 }
 
-// Asserts reports whether a client declares the queue before it sends. It does so
-// only when the address configures the queue, because an existing queue was declared by
-// its service.
-func (p Parameters) Asserts() bool {
+// Configures reports whether the address describes how the queue is declared, or asks to
+// declare it.
+func (p Parameters) Configures() bool {
 	declared := slices.ContainsFunc(QueueParameters(), p.IsSet) || p.Arguments() != nil
 	return declared || p.IsSet("noAssert") && !p.Flag("noAssert")
 }
@@ -145,20 +154,6 @@ func (p Parameters) WithoutQueue() bool { return p.IsSet("exchange") && p.byExch
 // byExchange reports whether messages go to an exchange of RabbitMQ.
 func (p Parameters) byExchange() bool {
 	return p.Flag("wildcards") || p.Text("exchangeType") == "fanout"
-}
-
-// Arguments returns the x-… arguments of a queue; nil for none.
-func (p Parameters) Arguments() map[string]any {
-	var list map[string]any
-	for name, v := range p {
-		if strings.HasPrefix(name, "x-") {
-			if list == nil {
-				list = map[string]any{}
-			}
-			list[name] = v
-		}
-	}
-	return list
 }
 
 func rabbitPlace(t Target, p micro.Pattern) string {
@@ -174,11 +169,12 @@ func rabbitPlace(t Target, p micro.Pattern) string {
 }
 
 func dialRabbitMQ(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	topology := rabbitTopology(t.Broker.Parameters)
-	topology.NoDeclare = !t.Broker.Parameters.Asserts()
-	opts := []microrabbit.DialOption{microrabbit.WithTopology(topology)}
+	opts := []microrabbit.DialOption{microrabbit.WithTopology(rabbitTopology(t.Broker.Parameters))}
 	if config != nil {
 		opts = append(opts, microrabbit.WithTLS(config))
+	}
+	if o.Wait {
+		opts = append(opts, microrabbit.WithWait())
 	}
 	if t.Broker.Parameters.Flag("persistent") {
 		opts = append(opts, microrabbit.WithPersistent())
@@ -213,94 +209,14 @@ func listenRabbitMQ(t Target, config *tls.Config) Listener {
 	return microrabbit.Listen(t.dialURLs(), t.Broker.Queue, opts...)
 }
 
-// rabbitTopology is what clients and servers declare alike.
+// rabbitTopology is the queue and the exchange. Only services declare them.
 func rabbitTopology(p Parameters) microrabbit.Topology {
 	return microrabbit.Topology{
 		Queue: microrabbit.QueueOptions{
 			Durable: p.Truth("durable"), Exclusive: p.Flag("exclusive"), AutoDelete: p.Flag("autoDelete"),
-			MessageTTL: p.millis("messageTtl"), Expires: p.millis("expires"),
-			MaxLength: p.Number("maxLength"), MaxPriority: p.Number("maxPriority"),
-			DeadLetterExchange: p.Text("deadLetterExchange"), DeadLetterRoutingKey: p.Text("deadLetterRoutingKey"),
-			Arguments: p.Arguments(),
+			Arguments: p.queueArguments(),
 		},
-		Exchange: p.Text("exchange"), ExchangeType: p.Text("exchangeType"),
+		Exchange: p.Text("exchange"), ExchangeType: p.Text("exchangeType"), ExchangeArguments: p.ExchangeArguments(),
 		RoutingKey: p.Text("routingKey"), Wildcards: p.Flag("wildcards"),
 	}
-}
-
-func (p Parameters) millis(name string) time.Duration {
-	return time.Duration(p.Number(name)) * time.Millisecond
-}
-
-// explainRabbitMQ explains what RabbitMQ reports with a reply code; other errors
-// are those of any broker.
-func explainRabbitMQ(t Target, err error) error {
-	text := rootCause(err)
-	switch {
-	case errors.Is(err, micro.ErrNotServed) && !t.Broker.Parameters.byExchange():
-		text = fmt.Sprintf("queue %s does not exist at %s", t.Broker.Queue, t.Where())
-		return t.notServed(err, text)
-	case errors.Is(err, micro.ErrNotServed):
-		return t.notServed(err, text)
-	case strings.Contains(text, "PRECONDITION_FAILED"):
-		return t.differentOptions(err, text)
-	case !errors.Is(err, micro.ErrRefused):
-		return explainBroker(t, err)
-	}
-	code := replyCode.FindStringSubmatch(text)
-	if code == nil {
-		return explainBroker(t, err)
-	}
-	err = exit.WithText(err, t.refusal(replyCode.ReplaceAllString(text, "$1")))
-	switch code[2] {
-	case "403":
-		if errors.Is(err, micro.ErrForbidden) {
-			return exit.WithHint(err, "%s", t.permissionHint(err))
-		}
-		return exit.WithHint(err, "%s", t.loginHint())
-	case "530":
-		return exit.WithHint(err, "is the vhost correct? It precedes the queue: %s://%s/VHOST/QUEUE", t.Scheme, t.Addresses[0])
-	case "404":
-		return exit.WithHint(err, "the exchange and queues named in the options of the address must already exist")
-	}
-	return err
-}
-
-// replyCode matches RabbitMQ's own text with its reply code, and what the transport
-// adds to it.
-var replyCode = regexp.MustCompile(`^(.*? \((\d{3})\)).*$`)
-
-// inequivalent matches RabbitMQ's text for a queue or an exchange that exists with
-// other options.
-var inequivalent = regexp.MustCompile(`inequivalent arg '([^']+)' for (\w+) '.*' in vhost '.*': received .* but current is (none|the value '([^']*)'|'([^']*)')`)
-
-// differentOptions explains that a queue or an exchange exists with different
-// options, and which option of the address would match.
-func (t Target) differentOptions(err error, text string) error {
-	m := inequivalent.FindStringSubmatch(text)
-	if m == nil {
-		return exit.WithHint(exit.WithText(err, text), "to use the queue as it is, add ?noAssert=true to the address")
-	}
-	option, value := optionOf(m[1], m[2]), m[4]+m[5]
-	name := t.Broker.Queue
-	if m[2] == "exchange" {
-		name = t.Broker.Parameters.Text("exchange")
-	}
-	err = exit.WithText(err, fmt.Sprintf("%s %s already exists with a different %s", m[2], name, option))
-	if m[3] == "none" {
-		return exit.WithHint(err, "it has no %s: remove the option from the address", option)
-	}
-	return exit.WithHint(err, "to match it, set %s=%s in the address", option, value)
-}
-
-// optionOf returns NestJS's name for an argument of a queue or an exchange.
-func optionOf(argument, of string) string {
-	names := map[string]string{
-		"auto_delete": "autoDelete", "x-message-ttl": "messageTtl", "x-expires": "expires", "x-max-length": "maxLength",
-		"x-max-priority": "maxPriority", "x-dead-letter-exchange": "deadLetterExchange", "x-dead-letter-routing-key": "deadLetterRoutingKey",
-	}
-	if argument == "type" && of == "exchange" {
-		return "exchangeType"
-	}
-	return cmp.Or(names[argument], argument)
 }

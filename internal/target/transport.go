@@ -36,7 +36,10 @@ type transport struct {
 	schemes     []Scheme
 	environment string                   // the variable with the broker's address; "" without a broker
 	parameters  map[string]parameterType // the options after the ? of an address
-	arguments   bool                     // whether x-… options are allowed as well
+	aliases     map[string]string        // names that other programs have for options
+	// argument parses the value of an option that is an argument of a queue or an
+	// exchange; nil if there are none.
+	argument func(name, text string) (any, error)
 
 	shared       bool   // all services of a broker share its one address
 	headers      bool   // metadata travels in headers rather than in the packet

@@ -20,6 +20,8 @@ type Client struct {
 	persistent bool
 	headers    map[string]any
 	replyQueue string
+	declare    bool
+	waits      bool
 
 	addresses []address
 	invalid   error // why the URL or an option cannot be used
@@ -48,7 +50,7 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 		c.invalid = c.check()
 	}
 	c.table.SingleReplier = !c.published() // a queue delivers a request to one consumer
-	c.link.open, c.link.attempts, c.link.longest = c.open, c.attempts, c.maxDelay
+	c.link.open, c.link.attempts, c.link.longest, c.link.waits = c.open, c.attempts, c.maxDelay, c.waits
 	return c
 }
 
@@ -70,6 +72,9 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	for {
 		s, err := c.connected(ctx, req)
 		if err != nil {
+			return err
+		}
+		if err := s.awaitReplies(); err != nil {
 			return err
 		}
 		now := time.Now()
@@ -152,7 +157,7 @@ func (c *Client) event(ctx context.Context, s *session, req *micro.Request) erro
 		return calls.ErrTooLate
 	}
 	msg := c.publishing(messageFrom(ctx), req, now)
-	msg.mandatory = msg.exchange == "" // an exchange may have no subscribers
+	msg.mandatory = true
 	if msg.messageID == "" {
 		msg.messageID = micro.NewCorrelationID()
 	}

@@ -34,6 +34,8 @@ type connection struct {
 	why  error         // set before down is closed
 	wg   sync.WaitGroup
 
+	opening sync.Mutex // held while a channel is opened and gets its plane
+
 	mu        sync.Mutex
 	blocked   string        // why the broker accepts no messages; "" if it does
 	unblocked chan struct{} // closed when blocked becomes ""
@@ -169,13 +171,26 @@ func (c *connection) watch(notify func(chan *amqp.Error) chan *amqp.Error) {
 	c.wg.Go(func() { c.end(lost(<-closed)) })
 }
 
-// openChannel opens a channel. When it ends, so does the connection.
-func (c *connection) openChannel() (*amqp.Channel, error) {
+// openChannel opens a channel whose messages go to p. When it ends, so does the
+// connection.
+func (c *connection) openChannel(p *plane) (*amqp.Channel, error) {
+	ch, err := c.openWith(p)
+	if err == nil {
+		c.watch(ch.NotifyClose)
+	}
+	return ch, err
+}
+
+// openWith opens a channel whose messages go to p, or to the driver if p is nil. The
+// connection outlives it.
+func (c *connection) openWith(p *plane) (*amqp.Channel, error) {
+	c.opening.Lock() // attach refers to the channel that was opened last
+	defer c.opening.Unlock()
 	ch, err := c.Channel()
 	if err != nil {
 		return nil, at(err, "open a channel on %s", c.name)
 	}
-	c.watch(ch.NotifyClose)
+	c.wire.attach(p)
 	return ch, nil
 }
 

@@ -117,7 +117,7 @@ func TestCuts(t *testing.T) {
 	s := quietServer()
 	micro.HandleEvent(s, noted, events.handle)
 	start(t, s, Listen(r.url, q, WithAck(AckAfterHandling), WithReconnect(-1, 50*time.Millisecond)))
-	c := dial(t, r.url, q, WithReconnect(-1, 50*time.Millisecond))
+	c := dial(t, r.url, q, WithReconnect(-1, 50*time.Millisecond), WithWait())
 	const n = 3000
 	var load sync.WaitGroup
 	again := 0
@@ -271,7 +271,7 @@ func TestPublisher(t *testing.T) {
 	p.confirmed(1<<63, true, true)
 	expect("more than were sent", map[string]error{"6": nil, "7": nil})
 	send("8")
-	p.abandon(micro.ErrConnectionLost)
+	p.abandon(micro.ErrConnectionLost, nil)
 	expect("the end", map[string]error{"8": micro.ErrConnectionLost})
 	if err := p.send(t.Context(), time.Now().Add(time.Minute), &publishing{}, nil); !errors.Is(err, errUnsent) {
 		t.Errorf("after the end: %v", err)

@@ -40,13 +40,15 @@
 //
 // Requests and events are published as mandatory and confirmed by the broker. A
 // message without a queue fails with micro.ErrNotServed, and one that a full queue
-// rejects fails with micro.ErrShed. When an event is published without an error, the
-// broker has it. Events to an exchange (Topology.Wildcards, or the type fanout) are the
-// exception, because they need no subscriber. A request expires in the queue together
-// with its call. If it times out while the queue has no consumer, the error reports that.
+// rejects fails with micro.ErrShed. When an event is published without an error, a queue
+// has it. That applies to exchanges as well (Topology.Wildcards, or the type fanout): one
+// that does not exist, or that routes the message to no queue, is micro.ErrNotServed. The
+// client declares neither queues nor exchanges (WithDeclare). A request expires in the
+// queue together with its call. If it times out while the queue has no consumer, the error
+// reports that.
 //
 // When the connection is lost, the pending calls fail at once with
-// micro.ErrConnectionLost, and new ones wait for the next connection. A permanent
-// rejection, such as a wrong password or a queue declared differently, is
-// micro.ErrRefused with the reason, at once.
+// micro.ErrConnectionLost, and new ones wait for the next attempt to connect; if it fails,
+// they fail with micro.ErrUnreachable (WithWait). A rejection, such as a wrong password or
+// a missing permission, is micro.ErrRefused with the reason.
 package microrabbit

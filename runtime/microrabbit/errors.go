@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -20,6 +22,8 @@ type placeError struct {
 	cause error
 	hint  string
 	fatal bool // retrying does not help
+
+	denied *PermissionError // nil unless the user lacks a permission
 }
 
 func (e *placeError) Error() string {
@@ -31,6 +35,16 @@ func (e *placeError) Error() string {
 }
 
 func (e *placeError) Unwrap() error { return e.cause }
+
+// As makes errors.As find the PermissionError.
+func (e *placeError) As(target any) bool {
+	found, ok := target.(**PermissionError)
+	if ok && e.denied != nil {
+		*found = e.denied
+		return true
+	}
+	return false
+}
 
 // reason returns the broker's reason and code, or the text of another error.
 func reason(err error) string {
@@ -54,12 +68,15 @@ func at(err error, format string, args ...any) error {
 	}
 	switch broker.Code {
 	case amqp.PreconditionFailed:
-		e.fatal = true
-		e.hint = "it exists with different options: use the same Topology on all sides, or delete it"
+		if e.fatal = strings.Contains(broker.Reason, "inequivalent arg"); e.fatal {
+			e.hint = "it exists with different options: use the same Topology on all sides, or delete it"
+		}
 	case amqp.NotFound:
 		e.hint = "declare it, or remove Topology.NoDeclare"
 	case amqp.AccessRefused:
-		e.hint = "grant the user permission in this virtual host"
+		if e.denied = permissionOf(e.place, broker.Reason); e.denied != nil {
+			e.hint = fmt.Sprintf("grant %s the %s permission for the %s %q", e.denied.User, e.denied.Permission, e.denied.Kind, e.denied.Name)
+		}
 	case amqp.NotAllowed:
 		e.hint = "is it the right virtual host?"
 	case amqp.ResourceLocked:
@@ -73,12 +90,45 @@ func at(err error, format string, args ...any) error {
 func refused(err error) error {
 	var broker *amqp.Error
 	switch {
-	case !errors.As(err, &broker):
+	case errors.Is(err, micro.ErrNotServed):
+		return err
+	case !errors.As(err, &broker) || !broker.Server || !hopeless(err):
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
-	case broker.Code == amqp.AccessRefused && strings.Contains(broker.Reason, "access to "): // a refused login has the same code
+	case strings.Contains(broker.Reason, "refused for user"): // a refused login has another text
 		return fmt.Errorf("%w: %w", micro.ErrForbidden, err)
 	}
 	return fmt.Errorf("%w: %w", micro.ErrRefused, err)
+}
+
+// tooLarge matches RabbitMQ's text for a message above its limit.
+var tooLarge = regexp.MustCompile(`message size (\d+) is larger`)
+
+// rejection returns the error of a message that the broker had not confirmed when it
+// closed the channel because of ended, or nil if it may have accepted the message. alone
+// means that it was the only such message, so the broker closed the channel because of it.
+func rejection(ended error, s *sent, alone bool) error {
+	var broker *amqp.Error
+	if !errors.As(ended, &broker) || !broker.Server {
+		return nil
+	}
+	size := tooLarge.FindStringSubmatch(broker.Reason)
+	denied := permissionOf("publish", broker.Reason)
+	switch {
+	case broker.Code == amqp.AccessRefused && denied != nil && denied.Kind == "topic":
+		alone = alone || denied.Name == s.route
+	case broker.Code == amqp.AccessRefused && denied != nil && denied.Kind == "exchange":
+		alone = true // all messages of the channel go to the same exchange
+	case size != nil:
+		alone = alone || size[1] == strconv.Itoa(s.size)
+	case broker.Code == amqp.NotFound && alone:
+		return fmt.Errorf("%w: %s", ErrNoExchange, reason(broker))
+	case broker.Code != amqp.PreconditionFailed && broker.Code != amqp.AccessRefused:
+		return nil
+	}
+	if !alone {
+		return nil
+	}
+	return refused(at(broker, "publish"))
 }
 
 // unconnected adds the address, and a hint if possible, to the error of a failed attempt
@@ -126,6 +176,13 @@ func hopeless(err error) bool {
 func final(err error) bool {
 	var place *placeError
 	return errors.As(err, &place) && place.fatal || errors.Is(err, errURL)
+}
+
+// isForbidden reports whether the broker refused an operation because the user does not
+// have the permission.
+func isForbidden(err error) bool {
+	var broker *amqp.Error
+	return errors.As(err, &broker) && broker.Code == amqp.AccessRefused
 }
 
 // isMissing reports whether the broker replied that the queue or exchange does not exist.

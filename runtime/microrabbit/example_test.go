@@ -34,6 +34,9 @@ func ExampleListen() {
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error)
 	go func() { stopped <- s.Serve(ctx, l) }()
+	if err := l.Ready(ctx); err != nil {
+		fmt.Println(err)
+	}
 
 	client := micro.NewClient(microrabbit.Dial(url, "example.mail", microrabbit.WithPersistent()))
 	defer client.Close()
@@ -59,7 +62,11 @@ func ExampleDial() {
 	micro.Handle(s, micro.Cmd("sum"), func(_ context.Context, n []int) (int, error) { return n[0] + n[1], nil })
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error)
-	go func() { stopped <- s.Serve(ctx, microrabbit.Listen(url, "example.sum")) }()
+	l := microrabbit.Listen(url, "example.sum")
+	go func() { stopped <- s.Serve(ctx, l) }()
+	if err := l.Ready(ctx); err != nil {
+		fmt.Println(err)
+	}
 
 	client := micro.NewClient(microrabbit.Dial(url, "example.sum"))
 	defer client.Close()

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // idleWatch finds out why a client's calls receive no replies: while calls are pending
@@ -86,11 +88,10 @@ func (w *idleWatch) stop() {
 
 // deserted reports whether a queue has no consumer or does not exist.
 func (c *connection) deserted(queue string) bool {
-	ch, err := c.Channel() // its own channel: the broker closes it if the queue does not exist
-	if err != nil {
-		return false
-	}
-	defer func() { _ = ch.Close() }()
-	q, err := ch.QueueDeclarePassive(queue, false, false, false, false, nil)
+	var q amqp.Queue
+	err := c.attempt(func(ch *amqp.Channel) (err error) {
+		q, err = ch.QueueDeclarePassive(queue, false, false, false, false, nil)
+		return err
+	})
 	return isMissing(err) || err == nil && q.Consumers == 0
 }

@@ -27,6 +27,7 @@ type link[S ending] struct {
 	open     func(context.Context) (S, error)
 	attempts int           // retries after a failure until run gives up; negative for no limit
 	longest  time.Duration // the maximum pause between attempts
+	waits    bool          // get waits while attempts fail
 
 	ctx     context.Context
 	wg      sync.WaitGroup
@@ -35,6 +36,8 @@ type link[S ending] struct {
 	mu      sync.Mutex // guards the fields below
 	started bool
 	failure error         // why the last attempt failed
+	failed  time.Time     // when current or failure changed
+	hurry   chan struct{} // closed to end the pause before the next attempt
 	changed chan struct{} // closed and replaced when current or failure changes
 }
 
@@ -49,15 +52,15 @@ func (l *link[S]) now() (s S, ok bool) {
 // errEnded is returned by get after the link's context has ended.
 var errEnded = errors.New("the link has ended")
 
-// get returns the current session, or waits for one until ctx ends or an error shows
-// that waiting does not help.
+// get returns the current session, or waits for one until ctx ends, the attempt to connect
+// fails or, with waits, an error shows that waiting does not help.
 func (l *link[S]) get(ctx context.Context) (s S, err error) {
 	for first := true; ; first = false {
 		s, changed, failure, running := l.state(first)
 		if s != nil {
 			return *s, nil
 		}
-		if failure != nil && (hopeless(failure) || !running) {
+		if failure != nil && (!l.waits || hopeless(failure) || errors.Is(failure, micro.ErrNotServed) || !running) {
 			return *new(S), refused(failure)
 		}
 		select {
@@ -78,7 +81,7 @@ func (l *link[S]) get(ctx context.Context) (s S, err error) {
 }
 
 // state returns the session, or the reason why there is none. With start it starts run
-// if it is not running.
+// if it is not running, and makes it attempt to connect now if it is pausing.
 func (l *link[S]) state(start bool) (s *S, changed <-chan struct{}, failure error, running bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,6 +91,13 @@ func (l *link[S]) state(start bool) (s *S, changed <-chan struct{}, failure erro
 	if start && !l.started && l.ctx.Err() == nil {
 		l.started, l.failure = true, nil
 		l.wg.Go(l.run)
+	}
+	// An attempt that has just failed counts as this one, so that frequent messages do not
+	// cause frequent attempts. A broker that has refused the login is not asked again early.
+	if start && !l.waits && l.hurry != nil && time.Since(l.failed) > firstPause && !hopeless(l.failure) {
+		l.failure = nil
+		close(l.hurry)
+		l.hurry = nil
 	}
 	return l.current.Load(), l.changed, l.failure, l.started
 }
@@ -104,9 +114,21 @@ func (l *link[S]) change(s *S, failure error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current.Store(s)
-	l.failure = failure
+	l.failure, l.failed = failure, time.Now()
 	close(l.changed)
 	l.changed = make(chan struct{})
+}
+
+// pause waits before the next attempt, unless get ends the pause.
+func (l *link[S]) pause(p *pauses) {
+	l.mu.Lock()
+	hurry := make(chan struct{})
+	l.hurry = hurry
+	l.mu.Unlock()
+	p.wait(l.ctx, hurry)
+	l.mu.Lock()
+	l.hurry = nil
+	l.mu.Unlock()
 }
 
 // giveUp records that run has ended after too many failures. The next get restarts it.
@@ -127,7 +149,7 @@ func (l *link[S]) run() {
 				return
 			}
 			l.change(nil, err)
-			pause.wait(l.ctx)
+			l.pause(&pause)
 			continue
 		}
 		failures = 0
@@ -140,7 +162,7 @@ func (l *link[S]) run() {
 		})
 		l.change(nil, nil)
 		s.close(l.ctx.Err() != nil)
-		pause.wait(l.ctx)
+		l.pause(&pause)
 	}
 }
 
@@ -152,13 +174,16 @@ type pauses struct {
 
 const firstPause = 50 * time.Millisecond
 
-// wait waits for the next delay. It returns false if ctx ended first.
-func (p *pauses) wait(ctx context.Context) bool {
+// wait waits for the next delay, or until hurry is closed. It returns false if ctx ended
+// first.
+func (p *pauses) wait(ctx context.Context, hurry <-chan struct{}) bool {
 	p.next = min(max(p.next*2, firstPause), max(p.longest, time.Millisecond))
 	timer := time.NewTimer(p.next/2 + rand.N(p.next/2+1))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-hurry:
 		return true
 	case <-ctx.Done():
 		return false

@@ -66,7 +66,7 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	if l.invalid == nil {
 		l.invalid = l.check()
 	}
-	l.out.open, l.out.attempts, l.out.longest = l.openOutbox, -1, l.maxDelay
+	l.out.open, l.out.attempts, l.out.longest, l.out.waits = l.openOutbox, -1, l.maxDelay, true
 	return l
 }
 
@@ -152,10 +152,10 @@ func (l *Listener) serve(ctx context.Context) error {
 		}
 		if final(err) || !ever && hopeless(err) || l.attempts >= 0 && failures > l.attempts {
 			l.drain(nil)
-			return fmt.Errorf("listen to the queue %q: %w", l.queue, err)
+			return fmt.Errorf("listen to the queue %q: %w", l.queue, refused(err))
 		}
 		l.server.Logger().Warn("not connected to the broker", "queue", l.queue, "error", err)
-		pause.wait(ctx)
+		pause.wait(ctx, nil)
 	}
 }
 
@@ -183,14 +183,15 @@ func (l *Listener) open(ctx context.Context) (*intake, error) {
 }
 
 func (l *Listener) setUp(in *intake) (err error) {
-	if in.ch, err = in.openChannel(); err != nil {
+	p := &plane{deliver: in.take, idle: in.begin}
+	if in.ch, err = in.openChannel(p); err != nil {
 		return err
 	}
-	in.channel = in.wire.attach(&plane{deliver: in.take, idle: in.begin})
-	if in.queue, err = l.setUpServer(in.ch, l.known, l.server); err != nil {
+	in.channel = p.channel
+	if in.queue, err = l.setUpServer(in.connection, l.known, l.server); err != nil {
 		return err
 	}
-	if err = l.setUpDeadLetter(in.ch); err != nil {
+	if err = l.setUpDeadLetter(in.connection); err != nil {
 		return err
 	}
 	if err = in.ch.Qos(l.prefetch, 0, l.globalPrefetch); err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"fmt"
-	"maps"
 	"math"
 	"time"
 
@@ -64,7 +63,7 @@ func (s *shared) check() error {
 	if err := s.topology.Queue.table().Validate(); err != nil {
 		return fmt.Errorf("invalid arguments of the queue %q: %w", s.queue, err)
 	}
-	if err := amqp.Table(s.topology.ExchangeArguments).Validate(); err != nil {
+	if err := tableOf(s.topology.ExchangeArguments).Validate(); err != nil {
 		return fmt.Errorf("invalid arguments of the exchange %q: %w", s.topology.Exchange, err)
 	}
 	return nil
@@ -84,18 +83,20 @@ type dialOption func(*Client)
 func (f dialOption) applyDial(c *Client) { f(c) }
 
 // Topology describes the queue of a service, and the exchange that it is bound to.
-// Clients and servers declare what they use, so both sides must be given the same
-// topology: the broker rejects a declaration that differs. The zero value is a durable
-// queue, to which clients send directly.
+// Servers declare both; clients only use them, unless WithDeclare is given. All programs
+// that declare them must be given the same topology: the broker rejects a declaration that
+// differs. A user without permission to declare them can use those that exist. The zero
+// value is a durable queue, to which clients send directly.
 type Topology struct {
 	// Queue is how the queue is declared.
 	Queue QueueOptions
-	// NoDeclare uses the queue as it is, without declaring it.
+	// NoDeclare uses the queue as it is, without declaring it. A server still declares
+	// and binds the exchange, as far as its user is permitted to.
 	NoDeclare bool
 
-	// Exchange is the name of a durable exchange, which is declared. ExchangeType is
-	// its type, topic by default. By itself it only takes effect with Wildcards,
-	// RoutingKey, or the type fanout.
+	// Exchange is the name of a durable exchange. ExchangeType is its type, topic by
+	// default. By itself it only takes effect with Wildcards, RoutingKey, or the type
+	// fanout. ExchangeArguments are its arguments, such as alternate-exchange.
 	Exchange, ExchangeType string
 	ExchangeArguments      map[string]any
 	// RoutingKey binds the queue to Exchange under this key.
@@ -173,8 +174,7 @@ func (q QueueOptions) durable() bool { return q.Durable == nil || *q.Durable }
 
 // table returns the queue's arguments.
 func (q QueueOptions) table() amqp.Table {
-	args := amqp.Table{}
-	maps.Copy(args, q.Arguments)
+	args := tableOf(q.Arguments)
 	for name, n := range map[string]int64{
 		"x-message-ttl":  q.MessageTTL.Milliseconds(),
 		"x-expires":      q.Expires.Milliseconds(),
@@ -194,6 +194,32 @@ func (q QueueOptions) table() amqp.Table {
 	return args
 }
 
+// tableOf returns arguments in the types of the driver, which rejects nested maps, and
+// shortens an int to 32 bits.
+func tableOf(arguments map[string]any) amqp.Table {
+	table := amqp.Table{}
+	for name, v := range arguments {
+		table[name] = fieldOf(v)
+	}
+	return table
+}
+
+func fieldOf(v any) any {
+	switch v := v.(type) {
+	case int:
+		return int64(v)
+	case map[string]any:
+		return tableOf(v)
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = fieldOf(item)
+		}
+		return list
+	}
+	return v
+}
+
 // WithTLS sets the TLS configuration for amqps URLs. By default the system's root
 // certificates are trusted.
 func WithTLS(config *tls.Config) Option { return sharedOption(func(s *shared) { s.tls = config }) }
@@ -203,8 +229,7 @@ func WithTLS(config *tls.Config) Option { return sharedOption(func(s *shared) { 
 // interval is rounded to seconds; the default is 5 s.
 func WithHeartbeat(d time.Duration) Option { return sharedOption(func(s *shared) { s.heartbeat = d }) }
 
-// WithDialTimeout limits how long one attempt to connect takes, and how long a call or
-// an event waits for a connection. The default is 5 s.
+// WithDialTimeout limits how long one attempt to connect takes. The default is 5 s.
 func WithDialTimeout(d time.Duration) Option {
 	return sharedOption(func(s *shared) { s.dialTimeout = d })
 }
@@ -269,6 +294,17 @@ func (r Redelivery) after(attempts int) time.Duration {
 func WithRedelivery(r Redelivery) ListenOption {
 	return listenOption(func(l *Listener) { l.redelivery, l.redelivers = r.withDefaults(), true })
 }
+
+// WithDeclare makes the client declare the queue or the exchange of its topology before it
+// sends the first message, as NestJS's client does. Messages can then be sent to the queue
+// before its service has started for the first time. By default, the client declares
+// nothing, and such a message fails with micro.ErrNotServed.
+func WithDeclare() DialOption { return dialOption(func(c *Client) { c.declare = true }) }
+
+// WithWait makes calls and events wait for the broker until their deadline while it cannot
+// be reached. By default, they fail with micro.ErrUnreachable when the attempt to connect
+// has failed.
+func WithWait() DialOption { return dialOption(func(c *Client) { c.waits = true }) }
 
 // WithPersistent asks the broker to store the client's messages on disk, like NestJS's
 // persistent option. In durable queues they survive a restart of the broker.

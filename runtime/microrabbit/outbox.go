@@ -3,10 +3,10 @@ package microrabbit
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -18,6 +18,7 @@ import (
 type outbox struct {
 	*connection
 	*publisher
+	server   *micro.Server
 	replies  uint16 // the channel for replies
 	mu       sync.Mutex
 	declared map[string]bool // the retry queues that are known to exist
@@ -33,7 +34,7 @@ func (l *Listener) openOutbox(ctx context.Context) (*outbox, error) {
 		return nil, err
 	}
 	l.outWarned.Store(false)
-	o := &outbox{connection: conn, declared: map[string]bool{}}
+	o := &outbox{connection: conn, server: l.server, declared: map[string]bool{}}
 	if err := o.setUp(); err != nil {
 		conn.shut()
 		return nil, err
@@ -42,20 +43,25 @@ func (l *Listener) openOutbox(ctx context.Context) (*outbox, error) {
 }
 
 func (o *outbox) setUp() error {
-	if _, err := o.openChannel(); err != nil {
-		return err
-	}
-	o.replies = o.wire.attach(&plane{})
-	ch, err := o.openChannel()
+	replies := &plane{}
+	_, err := o.openChannel(replies)
 	if err != nil {
 		return err
 	}
-	o.publisher, err = newPublisher(o.connection, ch, nil)
+	o.replies = replies.channel
+	o.publisher, _, err = newPublisher(o.connection, nil)
 	return err
 }
 
-func (o *outbox) close(bool) {
-	o.abandon(micro.ErrConnectionLost)
+func (o *outbox) close(wanted bool) {
+	if wanted {
+		o.abandon(micro.ErrConnectionLost, nil)
+	} else {
+		o.abandon(fmt.Errorf("%w: %s", micro.ErrConnectionLost, reason(o.why)), o.why)
+	}
+	if !wanted && isForbidden(o.why) {
+		o.server.LogPeer(slog.LevelError, "the broker rejected a reply or a moved message", "error", at(o.why, "publish"))
+	}
 	o.shut()
 }
 
@@ -77,19 +83,13 @@ func (o *outbox) remember(queue string, known bool) {
 	o.declared[queue] = known
 }
 
-// declare declares a queue unless it is known to exist. It uses a separate channel,
-// which the broker closes if it rejects the declaration.
-func (o *outbox) declare(queue string, durable bool, args amqp.Table) error {
+// declare declares a queue unless it is known to exist.
+func (o *outbox) declare(queue string, options QueueOptions) error {
 	if o.known(queue) {
 		return nil
 	}
-	ch, err := o.Channel()
-	if err != nil {
-		return at(err, "open a channel on %s", o.name)
-	}
-	defer func() { _ = ch.Close() }()
-	if _, err := ch.QueueDeclare(queue, durable, false, false, false, args); err != nil {
-		return at(err, "declare the queue %q", queue)
+	if _, err := o.declareQueue(queue, options); err != nil {
+		return err
 	}
 	o.remember(queue, true)
 	return nil

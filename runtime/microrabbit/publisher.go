@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,19 +29,25 @@ type publisher struct {
 // sent is a message that the broker has not confirmed yet.
 type sent struct {
 	key    string      // identifies the message if it is returned
+	route  string      // the routing key
+	size   int         // the size of the body in bytes
 	failed error       // why it was returned
 	settle func(error) // called once; must not block
 }
 
-// newPublisher returns a publisher for ch, which must be the channel that was opened
-// last. deliver, unless nil, is called with each message delivered on the channel.
-func newPublisher(conn *connection, ch *amqp.Channel, deliver func(*incoming)) (*publisher, error) {
-	p := &publisher{conn: conn, next: 1, oldest: 1, pending: map[uint64]*sent{}}
-	p.channel = conn.wire.attach(&plane{deliver: deliver, returned: p.returned, confirmed: p.confirmed})
-	if err := ch.Confirm(false); err != nil {
-		return nil, at(err, "enable confirmations on %s", conn.name)
+// newPublisher returns a publisher with a channel of its own. deliver, unless nil, is
+// called with each message delivered on the channel.
+func newPublisher(conn *connection, deliver func(*incoming)) (p *publisher, ch *amqp.Channel, err error) {
+	p = &publisher{conn: conn, next: 1, oldest: 1, pending: map[uint64]*sent{}}
+	own := &plane{deliver: deliver, returned: p.returned, confirmed: p.confirmed}
+	if ch, err = conn.openChannel(own); err != nil {
+		return nil, nil, err
 	}
-	return p, nil
+	p.channel = own.channel
+	if err := ch.Confirm(false); err != nil {
+		return nil, nil, at(err, "enable confirmations on %s", conn.name)
+	}
+	return p, ch, nil
 }
 
 var errRefused = fmt.Errorf("%w: the broker rejected the message (is the queue full?)", micro.ErrShed)
@@ -75,6 +82,10 @@ func (p *publisher) confirmed(number uint64, multiple, ack bool) {
 	}
 }
 
+// ErrNoExchange: the exchange that a message was sent to does not exist. It matches
+// micro.ErrNotServed, too.
+var ErrNoExchange = fmt.Errorf("%w: the exchange does not exist", micro.ErrNotServed)
+
 // errNoQueue returns the error of a message that the broker could not route to a queue.
 func errNoQueue(exchange, key string) error {
 	if exchange == "" {
@@ -107,14 +118,15 @@ func returnKey(correlationID, messageID string) string {
 	return "\x00" + messageID
 }
 
-// abandon fails all pending messages with why.
-func (p *publisher) abandon(why error) {
+// abandon fails all pending messages with why, or with the broker's reason if that is why
+// it did not accept them. ended is why the connection ended.
+func (p *publisher) abandon(why, ended error) {
 	p.mu.Lock()
 	all := p.pending
 	p.pending, p.gone = nil, true
 	p.mu.Unlock()
 	for _, s := range all {
-		s.settle(why)
+		s.settle(cmp.Or(rejection(ended, s, len(all) == 1), why))
 	}
 }
 
@@ -125,7 +137,7 @@ var errUnsent = fmt.Errorf("%w before the message was sent", micro.ErrConnection
 // send queues a message for writing. If it returns nil, settle is called once, later;
 // otherwise the message was not sent.
 func (p *publisher) send(ctx context.Context, deadline time.Time, msg *publishing, settle func(error)) error {
-	s := &sent{key: returnKey(msg.correlationID, msg.messageID), settle: settle}
+	s := &sent{key: returnKey(msg.correlationID, msg.messageID), route: msg.key, size: len(msg.body), settle: settle}
 	gone := false
 	err := p.conn.wire.out.put(ctx, deadline, func(dst []byte) []byte {
 		if gone = !p.number(s); gone {

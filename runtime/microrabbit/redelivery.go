@@ -60,18 +60,20 @@ func number(v any) int {
 }
 
 // setUpDeadLetter declares the exchange and the queue of Topology.DeadLetter.
-func (l *Listener) setUpDeadLetter(ch *amqp.Channel) error {
+func (l *Listener) setUpDeadLetter(c *connection) error {
 	name := l.topology.DeadLetter
 	if name == "" || l.ack == AckOnReceipt {
 		return nil
 	}
-	if err := ch.ExchangeDeclare(name, "topic", true, false, false, false, nil); err != nil {
-		return at(err, "declare the dead-letter exchange %q", name)
+	if err := c.declareExchange(name, "topic", nil); err != nil {
+		return err
 	}
-	if _, err := ch.QueueDeclare(name, true, false, false, false, nil); err != nil {
-		return at(err, "declare the dead-letter queue %q", name)
+	if _, err := c.declareQueue(name, QueueOptions{}); err != nil {
+		return err
 	}
-	return at(ch.QueueBind(name, "#", name, false, nil), "bind the dead-letter queue %q", name)
+	return c.attempt(func(ch *amqp.Channel) error {
+		return at(ch.QueueBind(name, "#", name, false, nil), "bind the dead-letter queue %q", name)
+	})
 }
 
 // refuse gives up a message without a handler. If it is a request, it has been answered.
@@ -130,11 +132,12 @@ func retryQueue(queue string, delay time.Duration) string {
 // declareRetry declares the queue in which events wait. After delay, the broker moves
 // each event back to its original queue.
 func (l *Listener) declareRetry(o *outbox, queue, name string, delay time.Duration) error {
-	return o.declare(name, l.topology.Queue.durable() && !l.topology.Queue.Exclusive, amqp.Table{
+	durable := l.topology.Queue.durable() && !l.topology.Queue.Exclusive
+	return o.declare(name, QueueOptions{Durable: &durable, Arguments: map[string]any{
 		"x-message-ttl":             delay.Milliseconds(),
 		"x-dead-letter-exchange":    "",
 		"x-dead-letter-routing-key": queue,
-	})
+	}})
 }
 
 // bury gives up a message: it moves it to the dead letters or rejects it.
@@ -192,7 +195,7 @@ func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error
 				return
 			}
 			l.server.LogPeer(slog.LevelError, "could not move message", "queue", m.Queue, "to", msg.key, "error", err)
-			if m.in.IsClosed() || !pause.wait(l.moving) {
+			if m.in.IsClosed() || !pause.wait(l.moving, nil) {
 				return
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -15,10 +16,13 @@ type session struct {
 	*publisher
 	client *Client
 	took   time.Duration // the time it took to connect
+
+	replies  sync.Mutex // guards replying
+	replying bool       // a named reply queue is consumed
 }
 
-// connected returns the session. If there is none, it waits for one until the deadline
-// of the request, but no longer than an attempt to connect may take.
+// connected returns the session. If there is none, it waits for the attempt to connect,
+// until the deadline of the request.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
 	if s, ok := c.link.now(); ok {
 		return s, nil
@@ -26,11 +30,7 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	if c.invalid != nil {
 		return nil, c.invalid
 	}
-	deadline := time.Now().Add(c.dialTimeout)
-	if req.Deadline.Before(deadline) {
-		deadline = req.Deadline
-	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
+	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
 	defer cancel()
 	s, err := c.link.get(ctx)
 	switch {
@@ -62,36 +62,61 @@ func (c *Client) open(ctx context.Context) (*session, error) {
 }
 
 func (s *session) setUp() error {
-	ch, err := s.openChannel()
+	c := s.client
+	if err := c.setUpClient(s.connection, c.declare); err != nil {
+		return err
+	}
+	p, ch, err := newPublisher(s.connection, c.take)
 	if err != nil {
 		return err
 	}
+	if s.publisher = p; c.replyQueue != directReply {
+		return nil
+	}
+	_, err = ch.Consume(directReply, "", true, false, false, false, nil)
+	return at(err, "consume replies from the queue %q", directReply)
+}
+
+// awaitReplies starts consuming a named reply queue, if this has not happened already. A
+// client that only emits events needs no permission to read the queue.
+func (s *session) awaitReplies() error {
 	c := s.client
-	if err := c.setUpClient(ch); err != nil {
-		return err
+	if c.replyQueue == directReply {
+		return nil // since setUp
 	}
-	noAck := c.ack == AckOnReceipt || c.replyQueue == directReply
-	take := c.take
-	if !noAck {
-		take = func(in *incoming) {
-			_ = s.ack(s.publisher.channel, in.tag, false) // if the acknowledgment is lost, the reply is redelivered and dropped
-			c.take(in)
+	s.replies.Lock()
+	defer s.replies.Unlock()
+	if s.replying {
+		return nil
+	}
+	noAck := c.ack == AckOnReceipt
+	p := &plane{}
+	p.deliver = func(in *incoming) {
+		if !noAck {
+			_ = s.ack(p.channel, in.tag, false) // if the acknowledgment is lost, the reply is redelivered and dropped
 		}
+		c.take(in)
 	}
-	if s.publisher, err = newPublisher(s.connection, ch, take); err != nil {
+	ch, err := s.openWith(p)
+	if err != nil {
 		return err
 	}
-	_, err = ch.Consume(c.replyQueue, "", noAck, false, false, false, nil)
-	return at(err, "consume replies from the queue %q", c.replyQueue)
+	if _, err = ch.Consume(c.replyQueue, "", noAck, false, false, false, nil); err != nil {
+		return refused(at(err, "consume replies from the queue %q", c.replyQueue))
+	}
+	s.watch(ch.NotifyClose)
+	s.replying = true
+	return nil
 }
 
 // close ends the session and fails its pending calls and messages.
 func (s *session) close(wanted bool) {
-	why := micro.ErrClosed
-	if !wanted {
-		why = fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why))
+	if wanted {
+		s.abandon(micro.ErrClosed, nil)
+	} else {
+		why := fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, s.name, reason(s.why))
+		s.abandon(why, s.why) // first: the broker may have rejected the message of a call
 		s.client.table.FailAll(why)
 	}
-	s.abandon(why)
 	s.shut()
 }

@@ -2,6 +2,7 @@ package microrabbit
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -19,15 +20,59 @@ func (s *shared) published() bool {
 	return s.topology.Wildcards || s.topology.exchangeType() == "fanout"
 }
 
-func (s *shared) assertQueue(ch *amqp.Channel, name string) (string, error) {
-	q := s.topology.Queue
-	declared, err := ch.QueueDeclare(name, q.durable(), q.AutoDelete, q.Exclusive, false, q.table())
+// attempt runs an operation that the broker may reject, on a channel of its own: the
+// broker closes the channel when it rejects the operation.
+func (c *connection) attempt(operation func(*amqp.Channel) error) error {
+	ch, err := c.openWith(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ch.Close() }()
+	return operation(ch)
+}
+
+// declareQueue declares a queue and returns its name. A user without permission to
+// declare it can use one that exists.
+func (c *connection) declareQueue(name string, q QueueOptions) (string, error) {
+	var declared amqp.Queue
+	err := c.attempt(func(ch *amqp.Channel) (err error) {
+		declared, err = ch.QueueDeclare(name, q.durable(), q.AutoDelete, q.Exclusive, false, q.table())
+		return err
+	})
+	if isForbidden(err) && name != "" && c.hasQueue(name) {
+		return name, nil
+	}
 	return declared.Name, at(err, "declare the queue %q", name)
 }
 
-func (s *shared) assertExchange(ch *amqp.Channel) error {
-	name := s.exchangeName()
-	return at(ch.ExchangeDeclare(name, s.topology.exchangeType(), true, false, false, false, s.topology.ExchangeArguments), "declare the exchange %q", name)
+func (c *connection) hasQueue(name string) bool {
+	return c.attempt(func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(name, false, false, false, false, nil)
+		return err
+	}) == nil
+}
+
+// declareExchange declares a durable exchange. A user without permission to declare it
+// can use one that exists.
+func (c *connection) declareExchange(name, kind string, args amqp.Table) error {
+	err := c.attempt(func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclare(name, kind, true, false, false, false, args)
+	})
+	if isForbidden(err) && c.findExchange(name) == nil {
+		return nil
+	}
+	return at(err, "declare the exchange %q", name)
+}
+
+// findExchange returns an error unless the exchange exists. It requires no permission.
+func (c *connection) findExchange(name string) error {
+	return c.attempt(func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(name, "topic", true, false, false, false, nil) // only the name counts
+	})
+}
+
+func (s *shared) assertExchange(c *connection) error {
+	return c.declareExchange(s.exchangeName(), s.topology.exchangeType(), tableOf(s.topology.ExchangeArguments))
 }
 
 func (s *shared) bind(ch *amqp.Channel, queue, key string) error {
@@ -37,26 +82,36 @@ func (s *shared) bind(ch *amqp.Channel, queue, key string) error {
 
 // setUpServer declares and binds the queue that a server consumes, and returns the
 // queue's name (docs/wire.md 4.4).
-func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Server) (queue string, err error) {
+func (s *shared) setUpServer(c *connection, known string, server *micro.Server) (queue string, err error) {
 	queue = s.queue
 	if s.queue == "" || !s.topology.NoDeclare {
-		if queue, err = s.assertNamed(ch, known); err != nil {
+		if queue, err = s.assertNamed(c, known); err != nil {
 			return "", err
 		}
 	}
 	if s.topology.Exchange == "" && !s.published() {
 		return queue, nil
 	}
-	if err := s.assertExchange(ch); err != nil {
+	if err := s.assertExchange(c); err != nil {
 		return "", err
 	}
+	err = c.attempt(func(ch *amqp.Channel) error { return s.bindServer(ch, queue, server) })
+	if isForbidden(err) && s.topology.NoDeclare {
+		server.Logger().Warn("the queue is used with the bindings that it has", "queue", queue, "error", err)
+		err = nil
+	}
+	return queue, err
+}
+
+// bindServer binds the queue of a server to the exchange.
+func (s *shared) bindServer(ch *amqp.Channel, queue string, server *micro.Server) (err error) {
 	if s.topology.exchangeType() == "fanout" {
 		err = s.bind(ch, queue, "")
 	} else if s.topology.RoutingKey != "" {
 		err = s.bind(ch, queue, s.topology.RoutingKey)
 	}
 	if err != nil || !s.topology.Wildcards {
-		return queue, err
+		return err
 	}
 	for r := range server.Routes() {
 		key := r.Address()
@@ -65,34 +120,44 @@ func (s *shared) setUpServer(ch *amqp.Channel, known string, server *micro.Serve
 			continue
 		}
 		if err := s.bind(ch, queue, key); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return queue, nil
+	return nil
 }
 
 // assertNamed declares the queue and returns its name. If the broker chose the name,
 // and the queue may have outlived the last connection, assertNamed returns the known
 // name without declaring the queue again.
-func (s *shared) assertNamed(ch *amqp.Channel, known string) (string, error) {
+func (s *shared) assertNamed(c *connection, known string) (string, error) {
 	if s.queue == "" && known != "" && !s.topology.Queue.Exclusive && !s.topology.Queue.AutoDelete {
 		return known, nil
 	}
-	return s.assertQueue(ch, s.queue)
+	return c.declareQueue(s.queue, s.topology.Queue)
 }
 
-// setUpClient declares and binds the queue or exchange that a client sends to.
-func (s *shared) setUpClient(ch *amqp.Channel) error {
-	if s.published() {
-		return s.assertExchange(ch)
+// setUpClient checks that the exchange that a client sends to exists. With declare, it
+// declares and binds the queue or exchange instead, as a client of NestJS does.
+func (s *shared) setUpClient(c *connection, declare bool) error {
+	switch {
+	case s.published() && declare:
+		return s.assertExchange(c)
+	case s.published():
+		err := c.findExchange(s.exchangeName())
+		if isMissing(err) {
+			return fmt.Errorf("%w: %q", ErrNoExchange, s.exchangeName())
+		}
+		return at(err, "find the exchange %q", s.exchangeName())
+	case !declare:
+		return nil // a message to a queue that does not exist is returned
 	}
 	if !s.topology.NoDeclare {
-		if _, err := s.assertQueue(ch, s.queue); err != nil {
+		if _, err := c.declareQueue(s.queue, s.topology.Queue); err != nil {
 			return err
 		}
 	}
 	if s.topology.Exchange != "" && s.topology.RoutingKey != "" {
-		return s.bind(ch, s.queue, s.topology.RoutingKey)
+		return c.attempt(func(ch *amqp.Channel) error { return s.bind(ch, s.queue, s.topology.RoutingKey) })
 	}
 	return nil
 }

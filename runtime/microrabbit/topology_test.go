@@ -49,6 +49,7 @@ func TestRefusals(t *testing.T) {
 			for _, o := range tt.opts {
 				listen, dialing = append(listen, o), append(dialing, o)
 			}
+			dialing = append(dialing, WithDeclare())
 			served := serveOnce(t, Listen(tt.url, tt.queue, listen...))
 			_, called := micro.Call[string](t.Context(), dial(t, tt.url, tt.queue, dialing...), echo, "x")
 			for who, err := range map[string]error{"serve": served, "call": called} {
@@ -105,7 +106,7 @@ func TestFixedQueue(t *testing.T) {
 	b := broker(t)
 	p := dialPeer(t, b.URL)
 	q := p.queue(unique(t, "fixed"), amqp.Table{"x-max-length": int64(5)})
-	c := dial(t, b.URL, q)
+	c := dial(t, b.URL, q, WithDeclare())
 	if err := c.Emit(t.Context(), noted, "x"); !errors.Is(err, micro.ErrRefused) {
 		t.Fatal(err)
 	}
@@ -124,7 +125,10 @@ func TestQueueOptions(t *testing.T) {
 	if got, err := micro.Call[string](t.Context(), dial(t, b.URL, q, opt), echo, "x"); err != nil || got != "x" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := micro.Call[string](t.Context(), dial(t, b.URL, q), echo, "x"); err == nil || !strings.Contains(err.Error(), "x-max-priority") && !strings.Contains(err.Error(), "x-queue-mode") {
+	if got, err := micro.Call[string](t.Context(), dial(t, b.URL, q), echo, "x"); err != nil || got != "x" {
+		t.Errorf("a client that declares nothing: %q, %v", got, err)
+	}
+	if _, err := micro.Call[string](t.Context(), dial(t, b.URL, q, WithDeclare()), echo, "x"); err == nil || !strings.Contains(err.Error(), "x-max-priority") && !strings.Contains(err.Error(), "x-queue-mode") {
 		t.Errorf("with other options: %v", err)
 	}
 }
@@ -167,8 +171,8 @@ func TestFanout(t *testing.T) {
 	}
 }
 
-// TestWildcardClients checks that a request for which no queue is bound fails at once,
-// while such an event succeeds.
+// TestWildcardClients checks that a request or an event for which no queue is bound fails
+// at once.
 func TestWildcardClients(t *testing.T) {
 	b := broker(t)
 	q := unique(t, "wildcards")
@@ -184,7 +188,7 @@ func TestWildcardClients(t *testing.T) {
 	if d := take(t, "the event", seen); d.Exchange != q || d.RoutingKey != "orders.created" {
 		t.Errorf("%+v", d)
 	}
-	if err := c.Emit(t.Context(), micro.Name("unserved.topic"), "x"); err != nil {
+	if err := c.Emit(t.Context(), micro.Name("unserved.topic"), "x"); !errors.Is(err, micro.ErrNotServed) {
 		t.Errorf("emit: %v", err)
 	}
 	_, err := micro.Call[string](t.Context(), c, micro.Name("unserved.topic"), "x")

@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -43,17 +44,17 @@ func newSocket(conn net.Conn) *socket {
 	return w
 }
 
-// attach makes p receive the messages of the channel that was opened last.
-func (w *socket) attach(p *plane) (channel uint16) {
-	channel = uint16(w.opened.Load()) //nolint:gosec // stored from a uint16
-	planes := map[uint16]*plane{channel: p}
-	for ch, other := range *w.planes.Load() {
-		if ch != channel {
-			planes[ch] = other
-		}
+// attach makes p receive the messages of the channel that was opened last, or the driver
+// if p is nil.
+func (w *socket) attach(p *plane) {
+	channel := uint16(w.opened.Load()) //nolint:gosec // stored from a uint16
+	planes := maps.Clone(*w.planes.Load())
+	delete(planes, channel) // a closed channel may have had the same number
+	if p != nil {
+		p.channel = channel
+		planes[channel] = p
 	}
 	w.planes.Store(&planes)
-	return channel
 }
 
 // Read reads the driver's frames. Only the driver calls it.
@@ -66,7 +67,7 @@ func (w *socket) Write(b []byte) (int, error) { return w.out.writeDriver(b) }
 // driver calls it.
 func (w *socket) SetReadDeadline(t time.Time) error {
 	w.patience.Store(int64(max(time.Until(t), 0)))
-	return w.Conn.SetReadDeadline(t)
+	return w.out.setReadDeadline(t)
 }
 
 // Close closes the connection and drops data that has not been written.

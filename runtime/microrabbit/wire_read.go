@@ -58,7 +58,7 @@ func (w *socket) fill() error {
 		// frames of messages.
 		if now := time.Now(); now.Sub(w.extended) > time.Second {
 			w.extended = now
-			_ = w.Conn.SetReadDeadline(now.Add(d)) // if it fails, so does Read
+			_ = w.out.setReadDeadline(now.Add(d)) // if it fails, so does Read
 		}
 	}
 	n, err := w.Conn.Read(w.in[w.end:])
@@ -111,6 +111,8 @@ func (w *socket) pass() error {
 
 // plane receives the messages of one channel.
 type plane struct {
+	channel uint16 // set by attach
+
 	// deliver is called with each delivered message, returned with each returned one,
 	// and confirmed with each confirmation. If one of them is nil, its frames go to the
 	// driver.

@@ -65,7 +65,7 @@ func TestReadSplit(t *testing.T) {
 		var got []string
 		idle := 0
 		attach := func() {
-			if ch := w.attach(&plane{
+			p := &plane{
 				deliver: func(in *incoming) {
 					got = append(got, fmt.Sprint(in.tag, string(in.key), string(in.messageID), string(in.body)))
 				},
@@ -73,8 +73,9 @@ func TestReadSplit(t *testing.T) {
 					got = append(got, fmt.Sprint("confirmed ", tag, multiple, ack))
 				},
 				idle: func() bool { idle++; return true },
-			}); ch != 2 {
-				t.Errorf("attached to channel %d", ch)
+			}
+			if w.attach(p); p.channel != 2 {
+				t.Errorf("attached to channel %d", p.channel)
 			}
 		}
 		go w.out.run()

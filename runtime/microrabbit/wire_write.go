@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -11,8 +12,8 @@ import (
 )
 
 // wireOut is the output of a connection. It collects the frames of the driver and of
-// messages until one goroutine writes them all. If a write fails, it closes the
-// connection, which ends the reader as well.
+// messages until one goroutine writes them all. If a write fails, replies may have arrived
+// before: the reader reads them, and then closes the connection.
 type wireOut struct {
 	conn net.Conn
 	wake chan struct{} // run has data to write
@@ -26,7 +27,8 @@ type wireOut struct {
 	writing bool          // a goroutine is writing
 	corked  int           // the number of calls of cork without uncork
 	changed chan struct{} // closed when pending or the driver's frame changes; nil if no goroutine waits
-	err     error         // why the connection ended
+	err     error         // why nothing more is written
+	broken  bool          // a write failed; the reader closes the connection
 
 	// The frame that the driver is writing.
 	left    int
@@ -52,7 +54,10 @@ func (o *wireOut) writeDriver(b []byte) (int, error) {
 	for len(o.pending) >= maxPending && !o.inFrame() && o.err == nil {
 		o.await(nil, nil)
 	}
-	if o.err != nil {
+	switch {
+	case o.broken:
+		return len(b), nil // the driver learns from the reader that the connection has ended
+	case o.err != nil:
 		return 0, o.err
 	}
 	o.pending = append(o.pending, b...)
@@ -173,7 +178,7 @@ func (o *wireOut) flush(yield bool) {
 		_, err := o.conn.Write(buf)
 		o.mu.Lock()
 		if err != nil {
-			o.failed(err)
+			o.breaks(err)
 		}
 		if cap(buf) <= 4*flushAt {
 			o.spare = buf
@@ -225,10 +230,34 @@ func (o *wireOut) fail(err error) {
 }
 
 func (o *wireOut) failed(err error) {
-	if o.err == nil {
-		o.err = err
+	if o.err == nil || o.broken {
+		o.err, o.broken = cmp.Or(o.err, err), false
 		_ = o.conn.Close()
 	}
 	o.tell()
 	o.rouse()
+}
+
+// lastReads limits how long the reader continues after a failed write. Usually the
+// connection has ended, and only what has arrived can be read.
+const lastReads = time.Second
+
+// breaks ends the output after a failed write.
+func (o *wireOut) breaks(err error) {
+	if o.err == nil {
+		o.err, o.broken = err, true
+		_ = o.conn.SetReadDeadline(time.Now().Add(lastReads)) // if it fails, so does the next read
+	}
+	o.tell()
+	o.rouse()
+}
+
+// setReadDeadline sets the deadline of the reader, unless a write has failed.
+func (o *wireOut) setReadDeadline(t time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.broken {
+		return nil
+	}
+	return o.conn.SetReadDeadline(t)
 }

@@ -21,7 +21,7 @@ func TestRabbitMQ(t *testing.T) {
 					tb.Helper()
 					return rabbitLink{broker.URL, testenv.Unique(tb, "conformance"), opts}
 				},
-				Facts: conformance.Facts{Unserved: micro.ErrTimeout, Replicas: conformance.Shared, Redelivers: redelivers},
+				Facts: conformance.Facts{Unserved: micro.ErrNotServed, UnservedAtOnce: true, Replicas: conformance.Shared, Redelivers: redelivers},
 			})
 		})
 	}
