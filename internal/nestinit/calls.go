@@ -81,7 +81,7 @@ func (p *planner) brokerVariables(s *Service, e endpoint, host, address string) 
 		c := p.originOf(s, e.url)
 		switch {
 		case secret.URL(e.url.text) != e.url.text && !isGuest(e.url.text):
-			p.notef("%s: %s contains a password, so it is not in msctl.yaml: set RABBITMQ_URL, REDIS_URL, or NATS_URL for msctl", s.Name, name)
+			p.notePassword(e)
 			return // the program reads it from its own file
 		case e.url.text == "":
 			c = Comment{noValue(e.url) + " (" + e.url.at.String() + ")", true}
@@ -92,6 +92,9 @@ func (p *planner) brokerVariables(s *Service, e endpoint, host, address string) 
 	}
 	if len(e.url.vars) > 1 {
 		p.partsOfURL(s, e, newHost, newPort)
+		if secret.URL(e.url.text) != e.url.text && !isGuest(e.url.text) {
+			p.notePassword(e)
+		}
 	}
 	if name := e.port.variable(); name != "" && e.port.text != "" {
 		s.set(name, newPort, p.originOf(s, e.port))
@@ -109,6 +112,11 @@ func (p *planner) brokerVariables(s *Service, e endpoint, host, address string) 
 	}
 }
 
+// notePassword reports that the address of a broker has a password, which msctl needs too.
+func (p *planner) notePassword(e endpoint) {
+	p.notef("the address of %s (%s) has a password, so it is not in msctl.yaml: set %s for msctl", e.transport.Title(), e.url.at, e.transport.Variable())
+}
+
 // partsOfURL sets the variables of an address that several determine, such as
 // amqp://${RABBITMQ_HOST}:${RABBITMQ_PORT}.
 func (p *planner) partsOfURL(s *Service, e endpoint, host, port string) {
@@ -119,12 +127,16 @@ func (p *planner) partsOfURL(s *Service, e endpoint, host, port string) {
 		switch {
 		case strings.HasSuffix(upper, "HOST") || strings.HasSuffix(upper, "HOSTNAME"):
 			if !known || !isLocal(v.value) {
-				c = Comment{"the broker is expected on this machine", true}
+				where := fmt.Sprintf("%s has no value (%s)", name, e.url.at)
+				if known && v.value != "" {
+					where = fmt.Sprintf("%s in %s:%d", v.value, v.file, v.line)
+				}
+				c = Comment{where + ", and the broker is expected on this machine", true}
 			}
 			s.set(name, host, c)
 		case strings.HasSuffix(upper, "PORT"):
 			s.set(name, port, c)
-		case known && !secretValue(name, v.value) && v.value != "":
+		case known && v.example && !secretValue(name, v.value) && v.value != "":
 			s.set(name, v.value, c)
 		}
 	}

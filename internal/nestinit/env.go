@@ -15,6 +15,8 @@ type variable struct {
 	line  int
 	// example is set for a file that only shows how to write the real one.
 	example bool
+	// schema is set for the default of a schema in the sources.
+	schema bool
 }
 
 // environment is the variables that an application reads, as far as files define them.
@@ -75,7 +77,7 @@ func (l *layout) readEnv(env environment, file string, example bool) {
 		if name = strings.TrimSpace(name); !ok || name == "" || strings.HasPrefix(name, "#") {
 			continue
 		}
-		found[name] = variable{expand(unquote(strings.TrimSpace(value)), found, env), file, number, example}
+		found[name] = variable{value: expand(unquote(strings.TrimSpace(value)), found, env), file: file, line: number, example: example}
 	}
 	for name, v := range found {
 		if old, known := env[name]; !known || old.value == "" {

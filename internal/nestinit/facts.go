@@ -94,6 +94,8 @@ type endpoint struct {
 	url           fact // of a broker, if the address is not a host and a port
 	token         string
 	transportFact fact
+	// unknown is set if nothing is known about it.
+	unknown fact
 	// declaredPort is the port in the sources, which may differ from that of the plan.
 	declaredPort int
 }
@@ -112,8 +114,12 @@ func readEndpoint(v nestsource.Value, at place) (e endpoint) {
 		e.name = transport.Transport()
 		e.transportFact = read(transport, at)
 	}
-	if !v.Member("strategy").Missing() && v.Member("strategy").Computed() == nil {
-		e.name = "custom"
+	if c := v.Computed(); c != nil && len(v.Keys()) == 0 {
+		e.name, e.unknown = "", read(v, at)
+		return e
+	}
+	if slices.Contains(v.Keys(), "strategy") {
+		e.name = "a custom transport"
 	}
 	e.transport = transportOf[e.name]
 	options := v.Member("options")
@@ -192,8 +198,13 @@ type facts struct {
 func (l *layout) readFacts(a *application) *facts {
 	f := &facts{}
 	// The files with variables may be named in the sources, so these are read first.
-	named := envFilePaths(l.project.Part(nil, a.dir))
-	f.env = l.environment(a, named)
+	part := l.project.Part(nil, a.dir)
+	f.env = l.environment(a, envFilePaths(part))
+	part.SchemaDefaults(func(name, value, file string, line int) {
+		if known, ok := f.env[name]; !ok || known.value == "" {
+			f.env[name] = variable{value: value, file: file, line: line, schema: true}
+		}
+	})
 	f.part = l.project.Part(f.env.lookup, a.dir)
 	app := f.part.Application(a.main)
 	hasHTTP := false

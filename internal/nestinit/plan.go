@@ -124,8 +124,7 @@ func (l *layout) workspaceName() string {
 			name = strings.TrimPrefix(path.Dir(m.Name), "@")
 		}
 	}
-	name = strings.TrimLeft(workspace.SimilarName("x"+name), "x0123456789-")
-	return cmp.Or(workspace.SimilarName(name), "workspace")
+	return cmp.Or(workspace.SimilarName(name), workspace.SimilarName(strings.TrimLeft(name, "0123456789-_. ")), "workspace")
 }
 
 // Guesses returns the guesses of the plan, in the order of the file. The same guess for
@@ -214,8 +213,11 @@ func (p *planner) describe(s *Service) {
 	f := s.facts
 	var parts []string
 	for _, e := range f.servers {
-		parts = append(parts, e.name)
-		if e.transport == "" {
+		parts = append(parts, cmp.Or(e.name, "?"))
+		alone := s.main == nil && f.http == nil // it is commented out with a reason
+		if e.name == "" && !alone {
+			p.notef("%s: what %s listens on is not known: %s", e.unknown.at, s.Name, noValue(e.unknown))
+		} else if e.transport == "" && !alone {
 			p.notef("%s uses %s (%s), which msctl cannot send to", s.Name, e.name, e.at)
 		} else if s.main != nil && e.at != s.main.at {
 			s.Notes = append(s.Notes, fmt.Sprintf("%s: it also listens on %s; messages are sent over %s", e.at, e.transport.Title(), s.main.transport.Title()))
@@ -234,8 +236,10 @@ func (p *planner) describe(s *Service) {
 		p.transportGuess(s)
 	case f.http != nil:
 		s.Kind = workspace.KindGateway
+	case len(f.servers) > 0 && f.servers[0].name == "":
+		s.Disabled = fmt.Sprintf("what it listens on is not known (%s)", f.servers[0].unknown.at)
 	case len(f.servers) > 0:
-		s.Disabled = fmt.Sprintf("%s is not a transport that msctl supports", f.servers[0].name)
+		s.Disabled = fmt.Sprintf("it listens on %s (%s), which msctl cannot send to", f.servers[0].name, f.servers[0].at)
 	case f.context.file != "":
 		s.Disabled = fmt.Sprintf("it listens neither on a transport nor on HTTP (%s)", f.context)
 	default:
@@ -417,6 +421,7 @@ func (p *planner) origin(s *Service, key string, f fact) {
 func (p *planner) originOf(s *Service, f fact) Comment {
 	v, ok := s.facts.env[f.variable()]
 	switch {
+	case ok && v.schema: // a default like any other
 	case ok && v.value != "" && v.example:
 		return Comment{fmt.Sprintf("from %s:%d", v.file, v.line), true}
 	case ok && v.value != "":

@@ -35,7 +35,7 @@ func (l *layout) setStart(a *application) {
 	if wanted := l.lockManager(a.start.dir); wanted != l.manager(a.start.dir) && a.start.guess == "" {
 		a.start.guess = wanted + " is not installed, and npm runs the same programs"
 	}
-	if !l.watches(a.start.dir, a.start.command, 0) {
+	if a.start.watch == nil && !l.watches(a.start.dir, a.start.command, 0) {
 		a.start.watch = l.sources(a)
 	}
 }
@@ -109,8 +109,12 @@ func (l *layout) scriptStart(a *application) bool {
 			return true
 		}
 		a.start = start{command: l.run(a.dir, name), dir: a.dir}
-		if built := builtFile(script); built != "" && !l.exists(path.Join(a.dir, built)) {
-			a.start.note = "build it first: the script " + name + " starts " + built
+		built := builtFile(script)
+		if built != "" {
+			a.start.watch = []string{path.Join(a.dir, "dist/**/*.js")}
+		}
+		if built != "" && !l.exists(path.Join(a.dir, built)) {
+			a.start.note = "the script " + name + " starts " + built + ", which has to be built first"
 		}
 		return true
 	}

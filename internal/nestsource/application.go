@@ -88,6 +88,17 @@ func (r *applicationReader) walk(m *evaluate.Module, n typescript.Node, s *evalu
 	case *typescript.Call:
 		r.call(m, n, s)
 		return
+	case *typescript.If:
+		if test, ok := evaluate.Truth(r.eval.Eval(n.Test, s)); ok {
+			branch := n.Then
+			if !test {
+				branch = n.Else
+			}
+			if branch != nil {
+				r.walk(m, branch, s)
+			}
+			return
+		}
 	}
 	typescript.Each(n, func(child typescript.Node) { r.walk(m, child, s) })
 }
@@ -435,5 +446,55 @@ func (p *Project) variablesOfCall(x *typescript.Call, s *evaluate.Scope, add fun
 				}
 			}
 		}
+	}
+}
+
+// SchemaDefaults returns the defaults that schemas of joi or zod have for variables of the
+// environment, as text, with their places: joi.object({PORT: joi.number().default(3000)}).
+func (p *Project) SchemaDefaults(see func(name, value, file string, line int)) {
+	for _, path := range p.Files {
+		f := p.parsed[path]
+		if f == nil || !strings.Contains(f.Source, ".default(") {
+			continue
+		}
+		m := p.load(path)
+		p.visit(m, func(n typescript.Node, s *evaluate.Scope) bool {
+			o, ok := n.(*typescript.Object)
+			if !ok {
+				return true
+			}
+			for _, property := range o.Properties {
+				if !isVariable(property.Key.Text) {
+					continue
+				}
+				if value, ok := p.schemaDefault(property.Value, s); ok {
+					see(property.Key.Text, value, p.rel(path), m.File.Line(property.Pos))
+				}
+			}
+			return true
+		})
+	}
+}
+
+// schemaDefault returns the argument of default(…) in a chain of calls.
+func (p *Project) schemaDefault(x typescript.Expr, s *evaluate.Scope) (string, bool) {
+	for {
+		call, ok := x.(*typescript.Call)
+		if !ok {
+			return "", false
+		}
+		m, ok := call.Callee.(*typescript.Member)
+		if !ok {
+			return "", false
+		}
+		if m.Name == "default" && len(call.Args) == 1 {
+			v := Value{p.eval.Eval(call.Args[0], s), p}
+			if text, ok := v.Text(); ok {
+				return text, true
+			}
+			n, ok := v.Number()
+			return typescript.FormatNumber(n), ok
+		}
+		x = m.Object
 	}
 }

@@ -396,7 +396,13 @@ func (e *Evaluator) index(x *typescript.Index, s *Scope) Value {
 	key := e.Eval(x.Index, s)
 	text, ok := toString(key)
 	if !ok {
-		return e.derived(s, x, e.cause(key, s, x.Index))
+		u := e.derived(s, x, e.cause(key, s, x.Index))
+		if d, known := Defaults(key); known {
+			if text, ok = toString(d); ok {
+				u.Default, _ = Defaults(e.member(object, text, s, x))
+			}
+		}
+		return u
 	}
 	return e.member(object, text, s, x)
 }

@@ -111,3 +111,12 @@ func (e *Evaluator) typed(t typescript.Type, s *Scope) Value {
 	}
 	return nil
 }
+
+// Truth reports whether a value, or its default if it is unknown, counts as true. ok is
+// false if that is not known.
+func Truth(v Value) (value, ok bool) {
+	if u, unknown := v.(*Unknown); unknown && u.Default != nil {
+		v = u.Default
+	}
+	return truth(v)
+}

@@ -29,7 +29,7 @@ function options(file, isOurs) {
 }
 
 /**
- * Compiles what is required from now on. isOurs tells whether a file is a source, and sourceOf may name the source for an
+ * Compiles what is required from now on. isOurs reports whether a file is a source, and sourceOf may name the source for an
  * import.
  */
 export function compile(isOurs, sourceOf = () => undefined) {
