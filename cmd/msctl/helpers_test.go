@@ -31,16 +31,17 @@ func helpers() map[string]func() {
 // scriptCommands returns the commands of scripts in addition to testscript's own.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"exitcode": wantExitCode,
-		"limited":  limited,
-		"waitfile": waitFile,
-		"readenv":  readEnv,
-		"expand":   expandFile,
-		"findenv":  findEnv,
-		"findhint": findHint,
-		"broker":   startBroker,
-		"worker":   startWorker,
-		"peer":     startPeer,
+		"exitcode":  wantExitCode,
+		"limited":   limited,
+		"waitfile":  waitFile,
+		"readenv":   readEnv,
+		"expand":    expandFile,
+		"findenv":   findEnv,
+		"findhint":  findHint,
+		"broker":    startBroker,
+		"natslogin": startNATSWithLogin,
+		"worker":    startWorker,
+		"peer":      startPeer,
 
 		// needrabbitmq skips the script if RabbitMQ is not installed.
 		"needrabbitmq": func(ts *testscript.TestScript, _ bool, _ []string) { testenv.NeedRabbitMQ(testOf(ts)) },
@@ -147,6 +148,22 @@ func findHint(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the hint names no address")
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// startNATSWithLogin is `natslogin nkey|creds NAME FILE`. It starts a NATS server that accepts
+// only one user, whose credentials it writes into FILE, and sets the variables of startBroker.
+func startNATSWithLogin(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: natslogin nkey|creds NAME FILE")
+	}
+	login := testenv.NATSKey(testOf(ts))
+	text := login.Seed + "\n"
+	if args[0] == "creds" {
+		login = testenv.NATSCreds(testOf(ts), time.Now().Add(time.Hour))
+		text = login.Creds
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o600))
+	startBroker(ts, false, append([]string{"nats", args[1]}, login.Config...))
 }
 
 // testKey is the key of the test in the values of a script.

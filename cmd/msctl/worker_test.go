@@ -43,7 +43,19 @@ func fill(reply string, request []byte) []byte {
 
 func natsWorker(tb testing.TB, url, place string, replies []string) error {
 	tb.Helper()
-	conn, err := nats.Connect(url)
+	var opts []nats.Option
+	url, path, found := strings.Cut(url, "?nkey=")
+	if found {
+		key, err := nats.NkeyOptionFromSeed(path)
+		if err != nil {
+			return err
+		}
+		opts = append(opts, key)
+	}
+	if url, path, found = strings.Cut(url, "?creds="); found {
+		opts = append(opts, nats.UserCredentials(path))
+	}
+	conn, err := nats.Connect(url, opts...)
 	if err != nil {
 		return err
 	}

@@ -146,9 +146,25 @@ func nestNATS(t target.Target, add func(name, value string)) {
 	if prefix := t.Broker.Parameters.Text("inboxPrefix"); prefix != "" {
 		add("inboxPrefix", quote(prefix))
 	}
+	if path := t.Broker.Parameters.Text("creds"); path != "" {
+		add("authenticator", "credsAuthenticator(readFileSync("+quote(path)+"))")
+	}
+	if path := t.Broker.Parameters.Text("nkey"); path != "" {
+		add("authenticator", "nkeyAuthenticator(Buffer.from(readFileSync("+quote(path)+", 'utf8').trim()))")
+	}
 	if t.Encrypted() {
 		add("tls", "{}")
 	}
+}
+
+// nestNATSImports returns the imports that nestNATS requires.
+func nestNATSImports(t target.Target) string {
+	for option, function := range map[string]string{"creds": "credsAuthenticator", "nkey": "nkeyAuthenticator"} {
+		if t.Kind() == target.NATS && t.Broker.Parameters.IsSet(option) {
+			return "import { readFileSync } from 'node:fs';\nimport { " + function + " } from '@nats-io/transport-node';\n"
+		}
+	}
+	return ""
 }
 
 // dialBroker returns the expression that dials a broker. For a password, it writes a line
@@ -171,6 +187,12 @@ func (g *goProgram) dialBroker(t target.Target) string {
 	}
 	if prefix := t.Broker.Parameters.Text("inboxPrefix"); prefix != "" {
 		arguments = append(arguments, fmt.Sprintf("micronats.WithInboxPrefix(%q)", prefix))
+	}
+	if path := t.Broker.Parameters.Text("creds"); path != "" {
+		arguments = append(arguments, fmt.Sprintf("micronats.WithCredentialsFile(%q)", path))
+	}
+	if path := t.Broker.Parameters.Text("nkey"); path != "" {
+		arguments = append(arguments, fmt.Sprintf("micronats.WithNKeyFile(%q)", path))
 	}
 	return name + ".Dial(" + strings.Join(arguments, ", ") + ")"
 }

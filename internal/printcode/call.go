@@ -86,7 +86,7 @@ func nestCode(c Call) (string, error) {
 		rxjs = []string{"lastValueFrom"}
 		call = fmt.Sprintf("await lastValueFrom(client.emit(%s, %s), { defaultValue: undefined });\n", c.Pattern.JSON(), data)
 	}
-	return fmt.Sprintf("import { ClientProxyFactory, Transport } from '@nestjs/microservices';\nimport { %s } from 'rxjs';\n\n"+
+	return nestNATSImports(c.Target) + fmt.Sprintf("import { ClientProxyFactory, Transport } from '@nestjs/microservices';\nimport { %s } from 'rxjs';\n\n"+
 		"const client = ClientProxyFactory.create({\n  transport: Transport.%s,\n  options: { %s },\n});\n%sawait client.close();\n",
 		strings.Join(rxjs, ", "), transport, options, call), nil
 }

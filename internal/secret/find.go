@@ -21,6 +21,11 @@ func find(text string, strict bool) (spans []span) {
 			i++
 		case isNameByte(text[i]):
 			end := nameEnd(text, i)
+			if seed := strings.TrimRight(text[i:end], "._-"); IsSeed(seed) {
+				spans = append(spans, span{from: i, to: i + len(seed), name: "nkey"})
+				i = end
+				continue
+			}
 			s, ok := valueAfter(text, i, end, strict)
 			if !ok {
 				s, ok = afterScheme(text, i, end)
@@ -35,6 +40,13 @@ func find(text string, strict bool) (spans []span) {
 		}
 	}
 	return spans
+}
+
+// IsSeed reports whether a text has the form of the seed of a NATS nkey, which is a credential
+// wherever it is: S, the kind of the key, and 56 characters of base32.
+func IsSeed(text string) bool {
+	return len(text) == 58 && text[0] == 'S' && strings.IndexByte("UANOCX", text[1]) >= 0 &&
+		strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
 }
 
 func isNameByte(b byte) bool {

@@ -37,6 +37,10 @@ func TestText(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"GET http://me:hunter22@host/x?api_key=abc&n=1 failed", "GET http://me:***@host/x?api_key=***&n=1 failed"},
 		{"nats://s3cr3t@host:4222", "nats://***@host:4222"},
+		{"nkey SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY.", "nkey ***."},
+		{"nats://host?nkey=SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY", "nats://host?nkey=***"},
+		{"the seed 'SAACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY'", "the seed '***'"},
+		{"UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4", "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4"},
 		{"amqp://guest@localhost/queue", "amqp://guest@localhost/queue"},
 		{"amqp://user:p/w@d@host", "amqp://user:***@host"},
 		{"http://host:80/users/a@b.c", "http://host:80/users/a@b.c"},

@@ -66,6 +66,11 @@ func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
 	}
 	o.MaxBuffer = f.MaxBuffer
 	transport := t.transport()
+	if transport.prepare != nil {
+		if err := transport.prepare(t); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case o.MaxBuffer != 0 && t.Kind() != TCP:
 		return nil, exit.Usagef("--max-buffer-size requires a TCP target, and %s is not one", t)
@@ -88,7 +93,13 @@ func (f *Flags) Listen(t Target) (Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.transport().listen(t, config), nil
+	transport := t.transport()
+	if transport.prepare != nil {
+		if err := transport.prepare(t); err != nil {
+			return nil, err
+		}
+	}
+	return transport.listen(t, config), nil
 }
 
 // configFor returns the TLS configuration for a target; nil for one without TLS.

@@ -125,7 +125,7 @@ var atBroker = regexp.MustCompile(`^(RabbitMQ|Redis|NATS) at \S+ `)
 // permissionHint returns which permission is missing when the broker has accepted the login.
 func (t Target) permissionHint(err error) string {
 	user := "users without a login"
-	if t.Login.Given {
+	if t.Login.Given || t.Kind() == NATS && natsLogin(t) != "" {
 		user = "the user"
 	}
 	var denied *micronats.PermissionError
@@ -148,6 +148,10 @@ func (t Target) permissionHint(err error) string {
 // loginHint returns what to check when the broker rejects the login.
 func (t Target) loginHint() string {
 	switch {
+	case t.Kind() == NATS && natsLogin(t) != "":
+		return "the user of the credentials may be unknown to this broker, revoked, or expired"
+	case t.Kind() == NATS && !t.Login.Given:
+		return fmt.Sprintf("the broker requires a login: %s://user:password@%s, or user@ with the password in %s, or ?creds=FILE or ?nkey=FILE after the address", t.Scheme, t.Addresses[0], PasswordVariable)
 	case !t.Login.Given:
 		return fmt.Sprintf("the broker requires a login: %s://user:password@%s, or user@ with the password in %s", t.Scheme, t.Addresses[0], PasswordVariable)
 	case t.Login.User == "":

@@ -69,7 +69,9 @@ Options
             receive replies in a named queue
         noAck=false, prefetchCount=N, isGlobalPrefetchCount, consumerTag=NAME
             how msctl mock consumes
-  nats  inboxPrefix=PREFIX
+  nats  creds=FILE, nkey=FILE
+            log in with a .creds file, or with the seed of an nkey in a file
+        inboxPrefix=PREFIX
             the subjects of replies, for users without access to _INBOX
         queue=GROUP
             the queue group of msctl mock

@@ -65,6 +65,9 @@ type transport struct {
 	check       func(p Parameters) error
 	place       func(t Target, p micro.Pattern) string
 
+	// prepare checks what the address refers to on this machine; nil for nothing. Its errors
+	// are usage errors.
+	prepare func(t Target) error
 	// dial connects lazily; nil when the transport does not carry messages. config is
 	// nil without TLS.
 	dial func(t Target, config *tls.Config, o DialOptions) micro.Conn

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,15 +84,36 @@ func (w *Workspace) Broker(t Transport, s *Service, getenv func(string) string) 
 		return value, name
 	}
 	if s != nil && s.Env[name] != "" {
-		return s.Env[name], "env of " + s.Name
+		return w.withFiles(s.Env[name]), "env of " + s.Name
 	}
 	if value := w.Env[name]; value != "" {
-		return value, "env"
+		return w.withFiles(value), "env"
 	}
 	if value := w.Brokers[t]; value != "" {
-		return value, "brokers"
+		return w.withFiles(value), "brokers"
 	}
 	return DefaultBrokerURL(t), ""
+}
+
+// withFiles returns the address of a broker with absolute paths of the files of credentials that
+// it names (?creds=FILE, ?nkey=FILE). Relative ones are relative to the workspace.
+func (w *Workspace) withFiles(address string) string {
+	server, query, found := strings.Cut(address, "?")
+	options, err := url.ParseQuery(query)
+	if !found || err != nil || w.Dir == "" {
+		return address
+	}
+	changed := false
+	for _, name := range []string{"creds", "nkey"} {
+		if path := options.Get(name); path != "" && !filepath.IsAbs(path) && !strings.HasPrefix(path, "~/") {
+			options.Set(name, filepath.Join(w.Dir, path))
+			changed = true
+		}
+	}
+	if !changed {
+		return address
+	}
+	return server + "?" + options.Encode()
 }
 
 // SplitBrokerURL splits a comma-separated list of addresses. As with NATS, all but the
@@ -101,7 +123,8 @@ func SplitBrokerURL(address string) []string {
 	scheme, _, isURL := strings.Cut(list[0], "://")
 	for i, one := range list {
 		list[i] = strings.TrimSpace(one)
-		if isURL && slices.Contains(natsSchemes, scheme) && !strings.ContainsAny(list[i], "/@") {
+		server, _, _ := strings.Cut(list[i], "?")
+		if isURL && slices.Contains(natsSchemes, scheme) && !strings.ContainsAny(server, "/@") {
 			list[i] = scheme + "://" + list[i]
 		}
 	}

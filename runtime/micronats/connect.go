@@ -48,6 +48,13 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	if to.err != nil {
 		return link{}, to.err
 	}
+	login := s.credentials
+	switch {
+	case login.read == nil:
+		login = to.credentials
+	case to.login:
+		return link{}, errTwoLogins
+	}
 	d := &dialer{ctx: ctx, timeout: s.dialTimeout, beforeRead: beforeRead}
 	o := nats.GetDefaultOptions()
 	o.Servers, o.Name = to.urls(), s.name
@@ -58,6 +65,9 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	o.PingInterval, o.MaxPingsOut = pingInterval, 2
 	o.FlusherTimeout, o.ReconnectOnFlusherError = 0, true
 	o.ReconnectBufSize = keep
+	if err := login.apply(&o); err != nil {
+		return link{}, connectError(to, err)
+	}
 	if s.tls != nil {
 		o.Secure, o.TLSConfig = true, s.tls.Clone()
 	}
@@ -82,6 +92,9 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 
 // connectError adds the addresses that were tried.
 func connectError(to servers, err error) error {
+	if errors.Is(err, errCredentials) {
+		return fmt.Errorf("%w: connect to NATS at %s: %w", micro.ErrRefused, to.safe, err)
+	}
 	if loginRefused(err) {
 		return fmt.Errorf("%w: NATS at %s does not take the user's credentials: %w", micro.ErrRefused, to.safe, err)
 	}
@@ -96,9 +109,9 @@ func (s *settings) pause(rounds int) time.Duration {
 }
 
 // loginRefused reports whether the broker was reached and does not take the
-// credentials.
+// credentials, or whether they cannot be used.
 func loginRefused(err error) bool {
-	return errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
+	return errors.Is(err, errCredentials) || errors.Is(err, nats.ErrNkeysNotSupported) || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)
 }
 

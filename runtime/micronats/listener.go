@@ -134,7 +134,7 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, erro
 		if ctx.Err() != nil {
 			return nil, nil
 		}
-		if l.servers.err != nil || loginRefused(err) || l.attempts >= 0 && attempt > l.attempts {
+		if l.servers.err != nil || errors.Is(err, errTwoLogins) || loginRefused(err) || l.attempts >= 0 && attempt > l.attempts {
 			return nil, err
 		}
 		wait := l.pause(attempt)

@@ -26,6 +26,7 @@ type settings struct {
 	dialTimeout time.Duration
 	attempts    int // negative for no limit
 	delay       time.Duration
+	credentials credentials
 }
 
 func defaultSettings() settings {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"strings"
+
+	"github.com/nats-io/nkeys"
 )
 
 // defaultPort is that of a NATS server.
@@ -15,33 +17,69 @@ const defaultPort = "4222"
 // or a value that holds them, shows no password: it is in a function.
 type servers struct {
 	urls func() []string
-	safe string // without passwords and tokens
+	safe string // without passwords, tokens, and options
 	err  error
+
+	login       bool // there is a user
+	credentials credentials
 }
 
-// parseServers reads "nats://a:4222,tls://user:password@b". Its errors never hold
+// parseServers parses "nats://a:4222,tls://user:password@b?nkey=FILE". Its errors never contain
 // a part of the text, because any part might be one of a password.
 func parseServers(text string) servers {
 	var urls, safe []string
+	var result servers
 	for part := range strings.SplitSeq(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
 			continue
 		}
+		part, query, _ := strings.Cut(part, "?")
 		u, err := parseServer(part)
+		if err == nil && query != "" {
+			result.credentials, err = parseOptions(query)
+		}
 		if err != nil {
 			return servers{err: fmt.Errorf("NATS server %d of the list: %w", len(urls)+1, err)}
 		}
+		result.login = result.login || u.User != nil
 		urls = append(urls, u.String())
 		safe = append(safe, redacted(u))
 	}
 	if urls == nil {
 		return servers{err: errors.New("no NATS server given")}
 	}
-	return servers{urls: func() []string { return urls }, safe: strings.Join(safe, ",")}
+	result.urls, result.safe = func() []string { return urls }, strings.Join(safe, ",")
+	if result.login && result.credentials.read != nil {
+		result.err = errTwoLogins
+	}
+	return result
+}
+
+var errTwoLogins = errors.New("a user in the URL cannot be combined with credentials or an nkey")
+
+// parseOptions parses what follows the ? of a server: creds=FILE or nkey=FILE.
+func parseOptions(query string) (credentials, error) {
+	values, err := url.ParseQuery(query)
+	creds, nkey := values.Get("creds"), values.Get("nkey")
+	switch {
+	case err != nil || len(values) != 1 || (creds == "") == (nkey == ""):
+		return credentials{}, errors.New("only creds=FILE or nkey=FILE may follow the ? of its URL")
+	case isSeed(nkey):
+		return credentials{}, errors.New("nkey in its URL must be a file that contains the seed: programs and users could read a seed in an address")
+	case creds != "":
+		return credentials{inFile(creds), true}, nil
+	}
+	return credentials{inFile(nkey), false}, nil
 }
 
 var errNotURL = errors.New("not a URL; a password's special characters must be percent-encoded in it")
+
+// isSeed reports whether a text is the seed of an nkey.
+func isSeed(text string) bool {
+	_, _, err := nkeys.DecodeSeed([]byte(text))
+	return err == nil
+}
 
 func parseServer(text string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {

@@ -34,7 +34,7 @@ func TestParseServers(t *testing.T) {
 		{"nats://", nil, "", "no host"},
 		{"nats://:4222", nil, "", "no host"},
 		{"nats://a/path", nil, "", "may only contain a user"},
-		{"nats://a?x=secret", nil, "", "may only contain a user"},
+		{"nats://a?x=secret", nil, "", "only creds=FILE or nkey=FILE"},
 		{"nats://a, nats://u:secret/x@b", nil, "", "server 2"},
 		{"nats://u:secret#x@b", nil, "", "percent-encoded"},
 		{"nats://u:secret%zz@b", nil, "", "percent-encoded"},
