@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"slices"
 	"strings"
 
@@ -95,6 +96,11 @@ func completeBench(cmd *cobra.Command, s *term.IO, spec *bench.Spec, args []stri
 	}
 	if languages := printcode.PolicyLanguages(); spec.PrintPolicy != "" && !slices.Contains(languages, spec.PrintPolicy) {
 		return spec.Usagef([]string{"print-policy"}, "unknown --print-policy %q: use %s", spec.PrintPolicy, strings.Join(languages, " or "))
+	}
+	if spec.PrintPolicy != "" { // rather than after the run
+		if err := printcode.WritePolicy(io.Discard, spec.PrintPolicy, spec.ClientPolicy().Settings()); err != nil {
+			return err
+		}
 	}
 	format := cmd.Flag("output").Value.String()
 	if err := checkFormat(format); err != nil {

@@ -127,7 +127,7 @@ func TestExampleScenario(t *testing.T) {
 	if diff := cmp.Diff([]string{`{"cmd":"findItem"}`, "create"}, names); diff != "" {
 		t.Errorf("messages -want +got\n%s", diff)
 	}
-	want := "timeout 1s, 2 retries 1s apart on any error, budget 10%+1/s"
+	want := "timeout 1s per value, 2 retries 1s apart on any error even after a value, budget 10%+1/s"
 	if got := d.Runs[0].Policy.Text; got != want {
 		t.Errorf("policy %q, want %q", got, want)
 	}

@@ -19,6 +19,9 @@ func Describe(s policy.Settings) string {
 	parts := []string{"no timeout"}
 	if s.Timeout > 0 {
 		parts[0] = "timeout " + s.Timeout.String()
+		if s.TimeoutPerValue {
+			parts[0] += " per value"
+		}
 	}
 	parts = append(parts, describeRetries(s))
 	hedged := s.Hedge != (policy.Hedge{})
@@ -52,11 +55,15 @@ func describeRetries(s policy.Settings) string {
 	}
 	switch s.RetryOn {
 	case "":
-		return text
 	case "any":
-		return text + " on any error"
+		text += " on any error"
+	default:
+		text += " on " + s.RetryOn
 	}
-	return text + " on " + s.RetryOn
+	if s.RetryAfterValue {
+		text += " even after a value"
+	}
+	return text
 }
 
 // describeBackoff describes the delays. Those that double do not state their factor if

@@ -70,7 +70,7 @@ func TestDescribe(t *testing.T) {
 func TestPresets(t *testing.T) {
 	want := map[string]string{
 		"none":        "timeout 5s, no retries",
-		"nest":        "timeout 5s, 2 retries 1s apart on any error",
+		"nest":        "timeout 5s per value, 2 retries 1s apart on any error even after a value",
 		"naive":       "timeout 1s, 3 retries at once",
 		"backoff":     "timeout 1s, 3 retries 100ms to 5s apart with full jitter",
 		"budget":      "timeout 1s, 3 retries 100ms to 5s apart with full jitter, budget 10%+1/s",

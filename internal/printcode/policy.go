@@ -66,11 +66,17 @@ func goPolicyOptions(s policy.Settings) (options []string) {
 	if s.Timeout > 0 {
 		add("WithTimeout(%s)", goDuration(s.Timeout))
 	}
+	if s.TimeoutPerValue {
+		add("WithTimeoutPerValue(true)")
+	}
 	if s.Deadline > 0 {
 		add("WithDeadline(%s)", goDuration(s.Deadline))
 	}
 	if s.Retries > 0 {
 		add("WithRetries(%d)", s.Retries)
+	}
+	if s.RetryAfterValue {
+		add("WithRetryAfterValue(true)")
 	}
 	if s.Backoff != (policy.Backoff{}) {
 		add("WithBackoff(%s)", goBackoff(s.Backoff))

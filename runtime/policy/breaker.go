@@ -11,7 +11,9 @@ import (
 //
 // A failure is an error for which Transient returns true, whatever the policy retries.
 // Any other reply shows that the service is available. An attempt that ended because
-// of its caller counts as neither. Events bypass the breaker: they do not show whether
+// of its caller counts as neither: it was canceled, or the caller's deadline left it less
+// time than the policy's timeout and deadline grant (5 s without either). A timeout of the
+// policy or of the client is a failure. Events bypass the breaker: they do not show whether
 // the service is available, and a broker may store them for it.
 //
 // The zero Breaker is disabled. In a Breaker with a Ratio, fields of 0 or less have
@@ -30,7 +32,8 @@ type Breaker struct {
 	// not open. The default is 20.
 	Minimum int
 	// Probes is the number of attempts sent after the cooldown. All of them must
-	// succeed for the breaker to close; one failure opens it again. The default is 1.
+	// succeed for the breaker to close; one failure opens it again. A probe has succeeded
+	// when the first value of its reply arrives. The default is 1.
 	Probes int
 }
 

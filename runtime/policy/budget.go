@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -13,59 +14,140 @@ type Budget struct {
 	Floor float64
 }
 
-// The capacity of a bucket is ten seconds of the floor, and at least ten retries, so
-// that an idle hour does not accumulate a retry storm.
 const (
-	bucketSeconds = 10
-	bucketLeast   = 10
+	// What requests earn is available for budgetMemory, and for up to a part of it longer,
+	// because it expires in parts. So an idle hour does not accumulate a retry storm.
+	budgetMemory = 10 * time.Second
+	budgetParts  = 20
+	budgetPart   = budgetMemory / budgetParts
+
+	// maxBudget keeps sums exact.
+	maxBudget = 1e9
 )
 
-// bucket is a token bucket in which a token is a retry. It starts with one second of the
-// floor.
+// bucket is a token bucket in which a token is a retry. Requests earn whole tokens, which
+// expire. Their remainder, of less than a token, does not. What the floor provides is kept
+// apart: at first one second of it, and budgetMemory of it at most.
 type bucket struct {
-	budget Budget
-	most   float64
+	ratio, floor float64
+	most         float64 // of available
 
-	mu     sync.Mutex // guards what follows
-	tokens float64
-	filled time.Time // when the floor was last added
+	mu        sync.Mutex // guards what follows
+	filled    time.Time  // when the floor was last added
+	available float64    // of the floor
+	remainder float64
+	parts     [budgetParts + 1]float64 // whole tokens, by when they were earned
+	earned    float64                  // sum of parts
+	origin    time.Time
+	at        int64 // number of the current part, since origin
 }
+
+// token is a receipt for a token, for returning it: the number of the part that it was
+// taken from, or one of the following.
+type token int64
+
+const (
+	noToken    token = -1 // nothing was taken
+	floorToken token = -2
+)
 
 // newBucket returns nil if there is no limit.
 func newBucket(b Budget) *bucket {
 	if b == (Budget{}) {
 		return nil
 	}
-	return &bucket{budget: b, most: max(bucketLeast, bucketSeconds*b.Floor), tokens: b.Floor, filled: time.Now()}
-}
-
-// earn adds the tokens of one request.
-func (b *bucket) earn() {
-	if b == nil || b.budget.Ratio == 0 {
-		return
+	now := time.Now()
+	floor := min(b.Floor, maxBudget)
+	most := budgetMemory.Seconds() * floor
+	if b.Ratio == 0 {
+		most = max(most, 1) // with nothing else, less could never fill up to a token
 	}
-	b.mu.Lock()
-	b.tokens = min(b.tokens+b.budget.Ratio, b.most)
-	b.mu.Unlock()
+	return &bucket{ratio: min(b.Ratio, maxBudget), floor: floor, most: most, available: floor, filled: now, origin: now}
 }
 
 // rounding keeps the sum of ten tenths from being less than one.
 const rounding = 1e-9
 
-// spend takes one token, and reports whether one was available.
-func (b *bucket) spend(now time.Time) bool {
-	if b == nil {
-		return true
+// earn adds the tokens of one request.
+func (b *bucket) earn(now time.Time) {
+	if b == nil || b.ratio == 0 {
+		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.slide(now)
+	whole := math.Floor(b.remainder + b.ratio + rounding)
+	b.remainder += b.ratio - whole
+	b.parts[b.at%int64(len(b.parts))] += whole
+	b.earned += whole
+}
+
+// spend takes one token, and reports whether one was available: the oldest, which would
+// expire first, or else one of the floor.
+func (b *bucket) spend(now time.Time) (token, bool) {
+	if b == nil {
+		return noToken, true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.slide(now)
+	if b.earned >= 1 {
+		for n := max(b.at-budgetParts, 0); n <= b.at; n++ {
+			if part := &b.parts[n%int64(len(b.parts))]; *part >= 1 {
+				*part--
+				b.earned--
+				return token(n), true
+			}
+		}
+	}
+	b.fill(now)
+	if b.available+b.remainder < 1-rounding {
+		return noToken, false
+	}
+	rest := min(b.available-1, 0)
+	b.available = max(b.available-1, 0)
+	b.remainder += rest
+	return floorToken, true
+}
+
+// refund returns a token for a retry that was not made, unless it has expired meanwhile.
+func (b *bucket) refund(t token, now time.Time) {
+	if b == nil || t == noToken {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t == floorToken {
+		b.fill(now)
+		b.available = min(b.available+1, b.most)
+		return
+	}
+	b.slide(now)
+	if n := int64(t); n >= b.at-budgetParts {
+		b.parts[n%int64(len(b.parts))]++
+		b.earned++
+	}
+}
+
+// fill adds the floor; mu is held.
+func (b *bucket) fill(now time.Time) {
 	if passed := now.Sub(b.filled); passed > 0 {
-		b.tokens = min(b.tokens+passed.Seconds()*b.budget.Floor, b.most)
+		b.available = min(b.available+passed.Seconds()*b.floor, b.most)
 		b.filled = now
 	}
-	if b.tokens < 1-rounding {
-		return false
+}
+
+// slide removes the parts that have expired; mu is held.
+func (b *bucket) slide(now time.Time) {
+	to := int64(now.Sub(b.origin) / budgetPart)
+	if to-b.at > budgetParts {
+		clear(b.parts[:])
+		b.earned, b.at = 0, to
 	}
-	b.tokens--
-	return true
+	for b.at < to {
+		b.at++
+		part := &b.parts[b.at%int64(len(b.parts))]
+		b.earned -= *part
+		*part = 0
+	}
 }

@@ -46,25 +46,61 @@ const (
 	bad
 )
 
-// judge returns the verdict on an attempt. One that began after its deadline allows no
-// conclusion.
-func judge(a *attempt, err error) verdict {
+// judge returns the verdict on an attempt. A timeout only counts against the service if it
+// had the time that the policy grants.
+func (r *run) judge(a *attempt, err error) verdict {
 	if err == nil {
 		return good
 	}
 	err = ended(err)
 	var remote *micro.Error // declared here, because it escapes to the heap
+	answered := errors.As(err, &remote) && remote.Remote()
 	switch {
 	case Transient(err):
+		if r.impatient(a) && (errors.Is(err, micro.ErrTimeout) || answered && remote.Status == 504 || !answered && a.late()) {
+			return noVerdict
+		}
 		if d := a.req.Deadline; !d.IsZero() && !a.start.Before(d) {
 			return noVerdict
 		}
 		return bad
-	case errors.As(err, &remote) && remote.Remote():
+	case answered:
 		return good
 	}
 	return noVerdict
 }
+
+// late reports whether the attempt's time is up.
+func (a *attempt) late() bool {
+	return !a.req.Deadline.IsZero() && !time.Now().Before(a.req.Deadline)
+}
+
+// impatient reports whether the caller left an attempt less time than the policy grants:
+// its timeout, or the rest of its deadline. Without either, it grants what a client does.
+func (r *run) impatient(a *attempt) bool {
+	s := &r.policy.settings
+	switch {
+	case r.patience.IsZero():
+		return false
+	case a.pause != nil && a.pause.over.Load():
+		return false // a value was overdue
+	case a.pause != nil && a.late():
+		return r.patience.Equal(r.deadline)
+	}
+	grant := s.Timeout
+	if s.Deadline > 0 {
+		if rest := s.Deadline - a.start.Sub(r.begin); grant == 0 || rest < grant {
+			grant = rest
+		}
+	} else if grant == 0 {
+		grant = micro.DefaultTimeout
+	}
+	return r.patience.Sub(a.start) < grant-min(grant/100, maxTolerance)
+}
+
+// maxTolerance limits how much of its time the caller may have used before the attempt
+// began. A caller whose deadline is the policy's timeout always has a little less than that.
+const maxTolerance = time.Millisecond
 
 // breaker is the state of a Breaker.
 type breaker struct {
@@ -82,6 +118,12 @@ type breaker struct {
 // pass identifies an admitted attempt when its result is reported. The zero pass belongs
 // to an attempt without a breaker.
 type pass uint64
+
+// admission is the breaker's permission for an attempt.
+type admission struct {
+	pass  pass
+	probe bool // the breaker is half-open
+}
 
 // newBreaker returns nil for the zero Breaker.
 func newBreaker(s Breaker) *breaker {
@@ -114,22 +156,22 @@ func (b *breaker) closed() bool {
 }
 
 // admit reports whether an attempt may begin now.
-func (b *breaker) admit(tell teller, now time.Time) (pass, bool) {
+func (b *breaker) admit(tell teller, now time.Time) (admission, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state == Open {
 		if now.Before(b.since.Add(b.settings.Cooldown)) {
-			return 0, false
+			return admission{}, false
 		}
 		b.change(tell, HalfOpen, now)
 	}
 	if b.state == HalfOpen {
 		if b.probes == b.settings.Probes {
-			return 0, false
+			return admission{}, false
 		}
 		b.probes++
 	}
-	return b.turn, true
+	return admission{b.turn, b.state == HalfOpen}, true
 }
 
 // ended counts the result of an attempt.

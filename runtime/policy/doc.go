@@ -26,8 +26,8 @@
 // # What is retried
 //
 // By default, only transient errors are retried: see [Transient] and [WithRetryOn]. A
-// request is never retried after a value of its reply has reached the caller. An event
-// is retried only if it was certainly not sent. A retry that cannot complete before the
+// request is not retried after a value of its reply has reached the caller, except with
+// [WithRetryAfterValue]. An event is retried only if it was certainly not sent. A retry that cannot complete before the
 // request's deadline is not made.
 //
 // # Why a budget

@@ -72,6 +72,9 @@ func (p *Policy) build(opts []Option) *Policy {
 func (p *Policy) asClientOption() micro.ClientOption {
 	follow := micro.WithInterceptors(p.Intercept)
 	longest := p.Longest()
+	if s := p.settings; s.TimeoutPerValue && s.Timeout > 0 && s.Deadline == 0 {
+		longest = math.MaxInt64 // a reply may take as long as its values keep coming
+	}
 	if longest < micro.DefaultTimeout {
 		return follow
 	}
@@ -84,6 +87,15 @@ func WithTimeout(d time.Duration) Option {
 	return option(func(p *Policy) { p.settings.Timeout = max(d, 0) })
 }
 
+// WithTimeoutPerValue makes the timeout limit the time until the first value of a reply,
+// and then from each value to the next one or to the end, as RxJS's timeout does. By
+// default, it limits the complete reply. With it, the timeout does not travel to the
+// service, and a call is only limited by the policy's deadline, by its context, or by
+// the client's micro.WithTimeout.
+func WithTimeoutPerValue(on bool) Option {
+	return option(func(p *Policy) { p.settings.TimeoutPerValue = on })
+}
+
 // WithDeadline limits the request, including all attempts and the delays between them. 0
 // or less means no limit except for the caller's deadline, which it never extends.
 func WithDeadline(d time.Duration) Option {
@@ -93,6 +105,13 @@ func WithDeadline(d time.Duration) Option {
 // WithRetries allows n attempts after the first one. Less than 0 means 0.
 func WithRetries(n int) Option {
 	return option(func(p *Policy) { p.settings.Retries = max(n, 0) })
+}
+
+// WithRetryAfterValue permits retries after a value of a reply has reached the caller, as
+// RxJS's retry does. The reply then starts again, and the caller gets the values of all
+// attempts. By default, such a request ends with the error.
+func WithRetryAfterValue(on bool) Option {
+	return option(func(p *Policy) { p.settings.RetryAfterValue = on })
 }
 
 // WithBackoff sets the delay before each retry. The default is no delay.
@@ -107,10 +126,18 @@ func WithJitter(j Jitter) Option {
 }
 
 // WithBudget limits the retries of all requests of the policy. Each request earns ratio
-// retries (0.2 means one retry per five requests). In addition, floor retries per second
-// are available, so that a client with little traffic can retry at all. If the budget is
-// spent, a retry is not made, and the request ends with the error of its last attempt. A
-// hedge costs as much as a retry. If both are 0, there is no limit.
+// retries (0.2 means one retry per five requests), which are available for 10 s, however
+// many requests there are at once. In addition, floor retries per second are available,
+// so that a client with little traffic can retry at all; those of 10 s can be saved up. If
+// the budget is spent, a retry is not made, and the request ends with the error of its
+// last attempt. A hedge costs as much as a retry. A retry or hedge that is not made after
+// all costs nothing. If both are 0, there is no limit.
+//
+// The load that this adds is bounded: in any period of d seconds, there are at most
+//
+//	ratio × requests + floor × (d + 10) + 1
+//
+// retries and hedges, where requests are those of the period and of the 10.5 s before it.
 func WithBudget(ratio, floor float64) Option {
 	return option(func(p *Policy) { p.settings.Budget = Budget{Ratio: clamp(ratio), Floor: clamp(floor)} })
 }

@@ -28,7 +28,9 @@ func Recommended(opts ...Option) *Policy {
 //
 //	none         see None
 //	nest         timeout(5000) and retry({ count: 2, delay: 1000 }), the usual advice
-//	             for NestJS: retries on any error; a request can take 17 s
+//	             for NestJS, with RxJS's semantics: retries on any error, also after a
+//	             value, and the timeout restarts with each value; a request for one value
+//	             can take 17 s
 //	naive        a timeout of 1 s and 3 immediate retries; under overload, each request
 //	             becomes four
 //	backoff      naive with exponential backoff from 100 ms to 5 s and full jitter
@@ -39,7 +41,8 @@ func Preset(name string, opts ...Option) (p *Policy, ok bool) {
 	case "none":
 		return None(opts...), true
 	case "nest":
-		p = New(WithTimeout(5*time.Second), WithRetries(2), WithBackoff(Constant(time.Second)), WithRetryOn(anyClass))
+		p = New(WithTimeout(5*time.Second), WithTimeoutPerValue(true), WithRetries(2), WithRetryAfterValue(true),
+			WithBackoff(Constant(time.Second)), WithRetryOn(anyClass))
 	case "naive":
 		p = naive()
 	case "backoff":

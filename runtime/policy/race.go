@@ -23,8 +23,8 @@ type race struct {
 	running  int      // of entrants
 	winner   *entrant // the first one with a reply
 
-	values chan handed   // of entrants; the sender waits for its back
-	over   chan *entrant // has room for all
+	values chan handed // of entrants; the sender waits for its back
+	over   chan *entrant
 }
 
 // entrant is one attempt of a race.
@@ -57,11 +57,10 @@ var (
 )
 
 // race makes one try and decides the next step.
-func (r *run) race(try int, through pass, now time.Time) ending {
-	c := &race{run: r, most: r.policy.settings.Hedge.Max, values: make(chan handed)}
-	c.over = make(chan *entrant, c.most+1)
+func (r *run) race(try int, through admission, paid token, now time.Time) ending {
+	c := &race{run: r, most: r.policy.settings.Hedge.Max, values: make(chan handed), over: make(chan *entrant)}
 	defer c.stop()
-	c.enter(through, false, now)
+	c.enter(through, paid, false, now)
 	timer, due, delay := r.hedgeTimer()
 	if timer != nil {
 		defer timer.Stop()
@@ -99,16 +98,16 @@ func (r *run) hedgeTimer() (timer *time.Timer, due <-chan time.Time, delay time.
 }
 
 // enter starts an attempt.
-func (c *race) enter(through pass, hedge bool, now time.Time) {
+func (c *race) enter(through admission, paid token, hedge bool, now time.Time) {
 	a := &c.run.first
 	if c.run.attempts > 0 {
 		a = new(attempt)
 	}
-	a.hedge, a.pass = hedge, through
+	a.hedge, a.admission, a.token = hedge, through, paid
 	e := &entrant{attempt: a, race: c, back: make(chan error, 1)}
 	e.ctx, e.quit = context.WithCancelCause(c.run.ctx)
 	c.entrants = append(c.entrants, e)
-	c.run.begin(a, now)
+	c.run.start(a, now)
 	c.running++
 	go e.run()
 }
@@ -143,13 +142,17 @@ func (c *race) hedge(now time.Time) bool {
 	case !r.policy.breaker.closed():
 		r.refuse(true, BreakerOpen, now)
 		return false
-	case !r.policy.bucket.spend(now):
+	}
+	paid, ok := r.policy.bucket.spend(now)
+	if !ok {
 		r.refuse(true, OverBudget, now)
 		return false
 	}
 	through, ok := r.admit(true, now)
 	if ok {
-		c.enter(through, true, now)
+		c.enter(through, paid, true, now)
+	} else {
+		r.policy.bucket.refund(paid, now)
 	}
 	return ok && len(c.entrants) <= c.most
 }
@@ -189,7 +192,8 @@ func (c *race) left(e *entrant) bool {
 	if e.panicked != nil {
 		panic(fmt.Sprintf("%v\n\nin the goroutine of attempt %d:\n%s", e.panicked, e.number, e.stack))
 	}
-	if judge(e.attempt, e.err) == good || errors.Is(e.err, micro.ErrTimeout) || errors.Is(e.err, errOutrun) {
+	c.run.settle(e.attempt, e.err)
+	if e.shows() {
 		c.measure(e, e.end)
 	}
 	if c.winner == nil && c.answers(e.err) {
@@ -204,6 +208,13 @@ func (c *race) left(e *entrant) bool {
 		c.run.ended(e.attempt, ending{err: e.err, next: Pending}, e.end)
 	}
 	return false
+}
+
+// shows reports whether the duration of an attempt is a measurement of the service. That of
+// an attempt that the caller cut short is not.
+func (e *entrant) shows() bool {
+	return e.race.run.judge(e.attempt, e.err) == good || errors.Is(e.err, errOutrun) ||
+		errors.Is(e.err, micro.ErrTimeout) && !e.race.run.impatient(e.attempt)
 }
 
 // answers reports whether the end of an attempt is the reply to the request, rather than

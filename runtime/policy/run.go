@@ -26,10 +26,8 @@ func (p *Policy) Intercept(next micro.Handler) micro.Handler {
 // calls next in a new goroutine per attempt, which has ended when Run returns. Only the
 // calling goroutine uses reply.
 func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply, next micro.Handler) error {
-	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline, trace: req.Trace}
-	if at, ok := ctx.Deadline(); ok {
-		r.deadline = earlier(r.deadline, at)
-	}
+	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, trace: req.Trace}
+	r.bound()
 	if p.settings.Hedge != (Hedge{}) && !req.Event {
 		r.hedged, r.trace = true, serial(req.Trace)
 	}
@@ -44,11 +42,14 @@ type run struct {
 	req      *micro.Request
 	reply    micro.Reply
 	next     micro.Handler
-	deadline time.Time    // zero means none
+	begin    time.Time
+	patience time.Time    // the caller's deadline; zero means none
+	deadline time.Time    // of the request; zero means none
 	trace    *micro.Trace // the caller's
 	hedged   bool         // attempts may overlap
 	attempts int          // including hedges
 	yielded  bool         // a value has reached the caller
+	left     bool         // the caller has rejected a value
 	first    attempt
 }
 
@@ -62,38 +63,61 @@ type attempt struct {
 	start  time.Time
 	number int
 	hedge  bool
-	pass   pass
+	proved bool   // a probe has had a value
+	token  token  // what it cost
+	pause  *pause // nil without a limit on the time between values
+	admission
+}
+
+// bound finds the caller's deadline and that of the request. The client's own timeout bounds
+// the request, too, but is not the caller's.
+func (r *run) bound() {
+	r.deadline = r.req.Deadline
+	if !r.req.DeadlineIsDefault() {
+		r.patience = r.req.Deadline
+	}
+	if at, ok := r.ctx.Deadline(); ok && (r.deadline.IsZero() || at.Before(r.deadline)) {
+		r.deadline, r.patience = at, at
+	}
 }
 
 // request makes tries until there is a reply, or no further try is permitted.
 func (r *run) request(now time.Time) error {
 	s := &r.policy.settings
-	if s.Deadline > 0 {
+	if r.begin = now; s.Deadline > 0 {
 		r.deadline = earlier(r.deadline, now.Add(s.Deadline))
 	}
-	r.policy.bucket.earn()
-	var last error
+	r.policy.bucket.earn(now)
+	end := ending{token: noToken}
 	for try := 1; ; try++ {
 		through, ok := r.admit(false, now)
 		if !ok {
-			return refused(last, r.attempts)
+			r.policy.bucket.refund(end.token, now)
+			return refused(end.err, r.attempts)
 		}
-		end := r.try(try, through, now)
-		if end.next != Retry {
+		if end = r.try(try, through, end.token, now); end.next != Retry {
 			return finish(end.err, r.attempts, end.next)
 		}
-		if err := wait(r.ctx, end.delay); err != nil {
+		err := wait(r.ctx, end.delay)
+		if now = time.Now(); err == nil && !r.deadline.IsZero() && !now.Before(r.deadline) {
+			err = errTooLate // the timer was late
+		}
+		if err != nil {
+			r.policy.bucket.refund(end.token, now)
 			return &abandonedError{err, end.err, r.attempts}
 		}
-		last, now = end.err, time.Now()
 	}
 }
+
+// errTooLate ends a request whose deadline has come before its retry.
+var errTooLate = fmt.Errorf("%w: the deadline is before the retry", micro.ErrTimeout)
 
 // ending is the result of a try and the next step.
 type ending struct {
 	err   error
 	next  Next
 	delay time.Duration // before the next
+	token token         // what the next costs
 }
 
 // refused returns the error of a request whose next attempt the breaker rejects.
@@ -144,10 +168,10 @@ func ended(err error) error {
 }
 
 // admit asks the breaker for the next attempt.
-func (r *run) admit(hedge bool, now time.Time) (pass, bool) {
+func (r *run) admit(hedge bool, now time.Time) (admission, bool) {
 	b := r.policy.breaker
 	if b == nil || r.req.Event {
-		return 0, true
+		return admission{}, true
 	}
 	through, ok := b.admit(r.teller(), now)
 	if !ok {
@@ -166,17 +190,18 @@ func (r *run) refuse(hedge bool, why Next, now time.Time) {
 }
 
 // try makes one attempt, with its hedges if there are any, and decides the next step.
-func (r *run) try(try int, through pass, now time.Time) ending {
+func (r *run) try(try int, through admission, paid token, now time.Time) ending {
 	if r.hedged {
-		return r.race(try, through, now)
+		return r.race(try, through, paid, now)
 	}
 	a := &r.first
 	if try > 1 {
 		a = new(attempt)
 	}
-	a.pass = through
-	r.begin(a, now)
+	a.admission, a.token = through, paid
+	r.start(a, now)
 	err := r.send(r.ctx, a, r)
+	r.settle(a, err)
 	end := r.decide(err, try)
 	r.ended(a, end, time.Time{})
 	return end
@@ -185,11 +210,20 @@ func (r *run) try(try int, through pass, now time.Time) ending {
 // Send passes a value to the caller and records that there was one.
 func (r *run) Send(v micro.Value) error {
 	r.yielded = true
-	return r.reply.Send(v)
+	err := r.reply.Send(v)
+	r.left = r.left || err != nil
+	return err
 }
 
-// begin numbers an attempt, creates its message, and reports it.
-func (r *run) begin(a *attempt, now time.Time) {
+// settle returns the token of an attempt that was held back behind the policy.
+func (r *run) settle(a *attempt, err error) {
+	if a.token != noToken && errors.Is(err, micro.ErrShed) {
+		r.policy.bucket.refund(a.token, time.Now())
+	}
+}
+
+// start numbers an attempt, creates its message, and reports it.
+func (r *run) start(a *attempt, now time.Time) {
 	r.attempts++
 	a.number, a.start = r.attempts, now
 	a.req = *r.req
@@ -205,7 +239,7 @@ func (r *run) begin(a *attempt, now time.Time) {
 	} else {
 		a.req.Metadata = r.req.Metadata.Shared()
 	}
-	if t := r.policy.settings.Timeout; t > 0 {
+	if t := r.policy.settings.Timeout; t > 0 && !r.policy.settings.TimeoutPerValue {
 		a.req.Deadline = earlier(r.deadline, now.Add(t))
 	}
 	if r.policy.hooks.any() {
@@ -216,6 +250,21 @@ func (r *run) begin(a *attempt, now time.Time) {
 // send makes the attempt and reports its end to the breaker, even after a panic. The
 // attempt's goroutine calls it.
 func (r *run) send(ctx context.Context, a *attempt, reply micro.Reply) error {
+	if t := r.policy.settings.Timeout; t > 0 && r.policy.settings.TimeoutPerValue {
+		return r.sendPaced(ctx, a, t, reply)
+	}
+	return r.sendBound(ctx, a, reply)
+}
+
+// sendPaced is send with a limit on the time between values.
+func (r *run) sendPaced(ctx context.Context, a *attempt, most time.Duration, reply micro.Reply) (err error) {
+	a.pause, ctx = newPause(ctx, most, reply)
+	defer func() { err = a.pause.stop(err) }()
+	return r.sendBound(ctx, a, a.pause)
+}
+
+// sendBound makes the attempt under a context that ends at its deadline.
+func (r *run) sendBound(ctx context.Context, a *attempt, reply micro.Reply) error {
 	if at := a.req.Deadline; !at.IsZero() {
 		a.ctx.Start(ctx, at, micro.ErrTimeout)
 		defer a.ctx.End()
@@ -225,10 +274,34 @@ func (r *run) send(ctx context.Context, a *attempt, reply micro.Reply) error {
 		return a.overdue(r.next(ctx, &a.req, reply))
 	}
 	v := noVerdict
-	defer func() { r.policy.breaker.ended(r.teller(), a.pass, v, time.Now()) }()
+	defer func() {
+		if !a.proved {
+			r.policy.breaker.ended(r.teller(), a.pass, v, time.Now())
+		}
+	}()
+	if a.probe {
+		reply = &proof{r, a, reply}
+	}
 	err := r.next(ctx, &a.req, reply)
-	v = judge(a, err)
+	v = r.judge(a, err)
 	return a.overdue(err)
+}
+
+// proof is the Reply of a probe. The first value proves that the service is back, and
+// nothing that follows changes that.
+type proof struct {
+	run   *run
+	probe *attempt
+	reply micro.Reply
+}
+
+// Send reports the first value to the breaker.
+func (p *proof) Send(v micro.Value) error {
+	if !p.probe.proved {
+		p.probe.proved = true
+		p.run.policy.breaker.ended(p.run.teller(), p.probe.pass, good, time.Now())
+	}
+	return p.reply.Send(v)
 }
 
 // overdue returns the error of an attempt. An interceptor that waits for its context
@@ -248,9 +321,9 @@ func (a *attempt) overdue(err error) error {
 // decide returns the next step after a try, and charges a retry to the budget.
 func (r *run) decide(err error, try int) ending {
 	s := &r.policy.settings
-	end := ending{err: err}
+	end := ending{err: err, token: noToken}
 	switch {
-	case err == nil, r.yielded, r.ctx.Err() != nil, s.Retries == 0:
+	case err == nil, r.left, r.yielded && !s.RetryAfterValue, r.ctx.Err() != nil, s.Retries == 0:
 		return end
 	case r.req.Event && !errors.Is(err, micro.ErrUnreachable):
 		return end // it may have been sent, and a duplicate would go unnoticed
@@ -269,11 +342,13 @@ func (r *run) decide(err error, try int) ending {
 		return end
 	case !r.req.Event && r.policy.breaker.shut(due):
 		end.next = BreakerOpen
-	case !r.policy.bucket.spend(now):
-		end.next = OverBudget
 	default:
-		end.next, end.delay = Retry, delay
-		return end
+		var paid bool
+		if end.token, paid = r.policy.bucket.spend(now); paid {
+			end.next, end.delay = Retry, delay
+			return end
+		}
+		end.next = OverBudget
 	}
 	r.refuse(false, end.next, now)
 	return end
@@ -345,7 +420,7 @@ func wait(ctx context.Context, d time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("%w: the deadline is before the retry", micro.ErrTimeout)
+			return errTooLate
 		}
 		return context.Cause(ctx)
 	}

@@ -11,11 +11,16 @@ import (
 type Settings struct {
 	// Timeout limits one attempt. 0 means no limit except for the request's deadline.
 	Timeout time.Duration
+	// TimeoutPerValue makes Timeout limit the time until each value of a reply, instead of
+	// the complete reply.
+	TimeoutPerValue bool
 	// Deadline limits the request, including all attempts. 0 means no limit except for
 	// the caller's deadline.
 	Deadline time.Duration
 	// Retries is the maximum number of attempts after the first one.
 	Retries int
+	// RetryAfterValue permits retries after a value of a reply has reached the caller.
+	RetryAfterValue bool
 	// Backoff defines the delay before each retry.
 	Backoff Backoff
 	// Jitter randomizes these delays.
@@ -43,6 +48,7 @@ func FromSettings(s Settings, opts ...Option) (*Policy, error) {
 	all := []Option{
 		WithTimeout(s.Timeout), WithDeadline(s.Deadline), WithRetries(s.Retries), WithBackoff(s.Backoff), WithJitter(s.Jitter),
 		WithBudget(s.Budget.Ratio, s.Budget.Floor), WithBreaker(s.Breaker), WithHedge(s.Hedge),
+		WithTimeoutPerValue(s.TimeoutPerValue), WithRetryAfterValue(s.RetryAfterValue),
 	}
 	if s.RetryOn == Custom {
 		all = append(all, option(func(p *Policy) { p.retryable, p.settings.RetryOn = nil, Custom }))
@@ -59,8 +65,9 @@ func FromSettings(s Settings, opts ...Option) (*Policy, error) {
 }
 
 // Longest returns the maximum duration of a request under the policy: if every attempt
-// times out and every delay is at its maximum, or the deadline. It is 0 if there is no
-// limit, and the longest possible Duration if the maximum is longer than that.
+// times out and every delay is at its maximum, or the deadline. With a timeout per value,
+// it is that of a request without any value: each value extends it. It is 0 if there is
+// no limit, and the longest possible Duration if the maximum is longer than that.
 func (p *Policy) Longest() time.Duration {
 	s := p.settings
 	if s.Timeout == 0 {

@@ -23,6 +23,10 @@ type Policy struct {
 	Jitter   string        `json:"jitter"`
 	Ratio    float64       `json:"budget_ratio"`
 	Floor    float64       `json:"budget_floor_per_s"`
+	// The semantics of RxJS: the timeout restarts with each value, and retries are made even
+	// after a value.
+	TimeoutPerValue bool `json:"timeout_per_value,omitempty"`
+	RetryAfterValue bool `json:"retry_after_value,omitempty"`
 	// The breaker. Without one, all are absent.
 	BreakerRatio    float64       `json:"breaker_ratio,omitempty"`
 	BreakerWindow   time.Duration `json:"breaker_window_ns,omitempty"`
@@ -43,7 +47,7 @@ func NewPolicy(s policy.Settings) Policy {
 	p := Policy{
 		Text: policytext.Describe(s), Timeout: s.Timeout, Deadline: s.Deadline, Retries: s.Retries, RetryOn: s.RetryOn,
 		Delay: s.Backoff.Delay, Factor: s.Backoff.Factor, MaxDelay: s.Backoff.Max, Jitter: s.Jitter.String(),
-		Ratio: s.Budget.Ratio, Floor: s.Budget.Floor,
+		Ratio: s.Budget.Ratio, Floor: s.Budget.Floor, TimeoutPerValue: s.TimeoutPerValue, RetryAfterValue: s.RetryAfterValue,
 		BreakerRatio: s.Breaker.Ratio, BreakerWindow: s.Breaker.Window, BreakerCooldown: s.Breaker.Cooldown,
 		BreakerMinimum: s.Breaker.Minimum, BreakerProbes: s.Breaker.Probes,
 		HedgeDelay: s.Hedge.Delay, HedgeQuantile: s.Hedge.Quantile, HedgeMost: s.Hedge.Max,
@@ -65,7 +69,7 @@ func (p *Policy) Settings() policy.Settings {
 	return policy.Settings{
 		Timeout: p.Timeout, Deadline: p.Deadline, Retries: p.Retries, RetryOn: retryOn,
 		Backoff: policy.Backoff{Delay: p.Delay, Factor: p.Factor, Max: p.MaxDelay}, Jitter: jitter,
-		Budget: policy.Budget{Ratio: p.Ratio, Floor: p.Floor},
+		Budget: policy.Budget{Ratio: p.Ratio, Floor: p.Floor}, TimeoutPerValue: p.TimeoutPerValue, RetryAfterValue: p.RetryAfterValue,
 		Breaker: policy.Breaker{
 			Ratio: p.BreakerRatio, Window: p.BreakerWindow, Cooldown: p.BreakerCooldown,
 			Minimum: p.BreakerMinimum, Probes: p.BreakerProbes,

@@ -1,18 +1,23 @@
-// Makes scripted calls with a printed policy (policy.mjs in the same folder) and the real RxJS, on a simulated clock, and
-// prints what the policy did: see TestPrintedNestPolicy.
+// Makes scripted calls with printed policies (*.ts in the same folder) and the real RxJS, on a simulated clock, and prints
+// what the policies did: see TestPrintedNestPolicy.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Observable } from 'rxjs';
+import ts from 'typescript';
 
-// The clock. (That of node:test fires an interval again that was cleared while it fired.)
-let now = 1_700_000_000_000, last = 0;
+// The clock is monotonic. (That of node:test fires an interval again that was cleared while it fired.) The wall clock is set
+// back all the time.
+let now = 0, last = 0;
 const timers = new Map();
 const start = (every, callback, delay, args) => {
+  if (delay > 2 ** 31 - 1) delay = 1; // as Node.js does
   timers.set(++last, { callback: () => callback(...args), at: now + Math.max(Math.ceil(delay), 0), every: every && Math.max(delay, 1) });
   return last;
 };
 globalThis.setTimeout = (callback, delay = 0, ...args) => start(false, callback, delay, args);
 globalThis.setInterval = (callback, delay = 0, ...args) => start(true, callback, delay, args);
 globalThis.clearTimeout = globalThis.clearInterval = id => { timers.delete(id); };
-Date.now = () => now;
+globalThis.performance = { now: () => now };
+Date.now = () => 1_700_000_000_000 - 3600 * now;
 
 /** Advances the clock to the next timer and fires it. */
 function next() {
@@ -25,6 +30,12 @@ function next() {
 
 const { scripts, calls, random } = JSON.parse(process.argv[2]);
 Math.random = () => random;
+const policies = readdirSync('.').filter(file => file.endsWith('.ts')).map(file => file.slice(0, -3));
+for (const policy of policies) {
+  writeFileSync(`${policy}.mjs`, ts.transpileModule(readFileSync(`${policy}.ts`, 'utf8'), {
+    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+  }).outputText);
+}
 
 const errors = {
   answer: step => step.error,
@@ -34,17 +45,15 @@ const errors = {
 
 /** A source that handles its n-th subscription according to the n-th step. */
 const service = (steps, attempts, begin) => new Observable(observer => {
-  attempts.push(Date.now() - begin);
+  attempts.push(now - begin);
   const step = steps[Math.min(attempts.length, steps.length) - 1];
-  if (step.kind === 'never') return undefined;
-  const act = () => {
-    if (step.kind !== 'value') return observer.error(errors[step.kind](step));
-    observer.next('ok');
-    return observer.complete();
-  };
-  if (step.after === 0) return act();
-  const timer = setTimeout(act, step.after);
-  return () => clearTimeout(timer);
+  const end = () => (step.end === 'complete' ? observer.complete() : observer.error(errors[step.end](step)));
+  const timers = (step.values ?? []).map(at => setTimeout(() => observer.next(at), at));
+  if (step.end !== 'never') {
+    if (step.at === 0) end();
+    else timers.push(setTimeout(end, step.at));
+  }
+  return () => timers.forEach(clearTimeout);
 });
 
 function endOf(error) {
@@ -53,20 +62,31 @@ function endOf(error) {
   return error.code === 'ECONNREFUSED' ? 'refused' : 'closed';
 }
 
-function call(withPolicy, steps) {
-  const begin = Date.now(), attempts = [];
+function call(withPolicy, { steps, cancel }) {
+  const begin = now, attempts = [], values = [];
   let end;
-  service(steps, attempts, begin).pipe(withPolicy()).subscribe({
-    error: error => { end = endOf(error); },
-    complete: () => { end = 'value'; },
+  const subscription = service(steps, attempts, begin).pipe(withPolicy()).subscribe({
+    next: () => { values.push(now - begin); },
+    error: error => { end ??= endOf(error); },
+    complete: () => { end ??= 'complete'; },
   });
+  if (cancel) setTimeout(() => {
+    if (end !== undefined) return;
+    end = 'canceled';
+    subscription.unsubscribe();
+  }, cancel);
   while (end === undefined) next();
-  return { attempts, took: Date.now() - begin, end };
+  const took = now - begin;
+  timers.clear();
+  return { attempts, values, took, end };
 }
 
 const all = {};
-for (const [name, steps] of Object.entries(scripts)) {
-  const { withPolicy } = await import(`./policy.mjs?${encodeURIComponent(name)}`); // a budget of its own
-  all[name] = Array.from({ length: calls }, () => call(withPolicy, steps));
+for (const policy of policies) {
+  all[policy] = {};
+  for (const [name, script] of Object.entries(scripts)) {
+    const { withPolicy } = await import(`./${policy}.mjs?${encodeURIComponent(name)}`); // a budget of its own
+    all[policy][name] = Array.from({ length: calls }, () => call(withPolicy, script));
+  }
 }
 console.log(JSON.stringify(all));

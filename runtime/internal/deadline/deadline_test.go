@@ -23,8 +23,8 @@ type key struct{}
 // asked of it first.
 func TestContext(t *testing.T) {
 	for name, c := range map[string]struct {
-		parent, own int // milliseconds; 0 is no deadline
-		cancel      bool          // after 5 ms
+		parent, own int  // milliseconds; 0 is no deadline
+		cancel      bool // after 5 ms
 	}{
 		"own":                {own: 10},
 		"no deadline":        {},
