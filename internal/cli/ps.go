@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/nestsource"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
@@ -70,10 +72,17 @@ func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
 func requireWorkspace() (*workspace.Workspace, error) {
 	w, err := workspace.Current()
 	if err == nil && w == nil {
-		return nil, exit.WithHint(exit.Usagef("there is no %s in this folder or above it", workspace.FileName),
-			"`msctl new shop` creates a workspace; then run `cd shop && msctl run`")
+		return nil, exit.WithHint(exit.Usagef("there is no %s in this folder or above it", workspace.FileName), "%s", workspaceHint())
 	}
 	return w, err
+}
+
+// workspaceHint returns how to get a workspace in the current folder.
+func workspaceHint() string {
+	if here, err := os.Getwd(); err == nil && nestsource.HasNest(here) {
+		return "`msctl init` writes one for the NestJS applications in this folder"
+	}
+	return "`msctl new shop` creates a workspace; then run `cd shop && msctl run`"
 }
 
 // runningOf returns the runs of the workspace, or an error if there are none.

@@ -66,6 +66,19 @@ func usesNest(dir string) (found bool) {
 	}
 }
 
+// HasNest reports whether the package.json of a folder, or of a folder in it, names a
+// package of NestJS.
+func HasNest(dir string) bool {
+	found, err := filepath.Glob(filepath.Join(dir, "*", "package.json"))
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(append(found, filepath.Join(dir, "package.json")), func(path string) bool {
+		text, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(text), `"@nestjs/`)
+	})
+}
+
 // applicationFinder finds the folders of applications.
 type applicationFinder struct {
 	names map[string]map[string]string // by folder, those of projectNames

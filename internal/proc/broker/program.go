@@ -26,11 +26,15 @@ type Program struct {
 	slow bool // it takes seconds to start
 	// marks are parts of the lines in its log that report a problem.
 	marks []string
+	// usual are parts of those that do not: msctl asks RabbitMQ for the queue of a service
+	// until the service has declared it.
+	usual []string
 }
 
 // Worth reports whether a line of the log is worth printing when no problem is known.
 func (p *Program) Worth(line string) bool {
-	return slices.ContainsFunc(p.marks, func(mark string) bool { return strings.Contains(line, mark) })
+	contains := func(part string) bool { return strings.Contains(line, part) }
+	return slices.ContainsFunc(p.marks, contains) && !slices.ContainsFunc(p.usual, contains)
 }
 
 // notInstalledError reports that a broker's program is not installed.
@@ -137,6 +141,7 @@ func (p *Program) rabbit(port int) error {
 		"RABBITMQ_PID_FILE="+filepath.Join(p.Dir, "pid"),
 	)
 	p.marks = []string{"[error]", "[critical]", "[alert]", "[emergency]", " alarm "}
+	p.usual = []string{"operation queue.declare caused a channel exception not_found", "Channel error on connection"}
 	return nil
 }
 
