@@ -160,7 +160,7 @@ func (t *Target) readOptions(path, query string) error {
 	if err := transport.readPath(t.Broker, strings.TrimPrefix(path, "/")); err != nil {
 		return err
 	}
-	t.Broker.query = query
+	t.Broker.query = transport.ownParameters(query)
 	var err error
 	t.Broker.Parameters, err = transport.parseParameters(query)
 	return err

@@ -79,4 +79,5 @@ Options
             patterns of msctl mock are globs
 
   In msctl.yaml and in RABBITMQ_URL, REDIS_URL, and NATS_URL, the options after the
-  address apply to all services. Options of other programs are ignored there.`
+  address apply to all services. The options of other programs in the addresses of
+  hosting providers, such as heartbeat, frameMax, and family, are ignored everywhere.`

@@ -27,7 +27,7 @@ const (
 	emptyParameter // a text that may be empty
 )
 
-// parseParameters parses the options of an address.
+// parseParameters parses the options of an address. Those of other programs are ignored.
 func (t transport) parseParameters(query string) (Parameters, error) {
 	if query == "" {
 		return nil, nil
@@ -38,6 +38,9 @@ func (t transport) parseParameters(query string) (Parameters, error) {
 	}
 	p := Parameters{}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if t.ignores(name) {
+			continue
+		}
 		if len(values[name]) > 1 {
 			return nil, fmt.Errorf("duplicate option %s", name)
 		}
@@ -97,13 +100,10 @@ func (t transport) unknownParameter(name string) error {
 // ownParameters removes the options of other programs, such as heartbeat, from a
 // query.
 func (t transport) ownParameters(query string) string {
-	var own []string
-	for one := range strings.SplitSeq(query, "&") {
+	own := slices.DeleteFunc(strings.Split(query, "&"), func(one string) bool {
 		name, _, _ := strings.Cut(one, "=")
-		if t.takes(name) {
-			own = append(own, one)
-		}
-	}
+		return t.ignores(name)
+	})
 	return strings.Join(own, "&")
 }
 

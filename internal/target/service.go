@@ -117,7 +117,7 @@ func (l locations) target(s *workspace.Service) (Target, error) {
 }
 
 // brokerOf returns the target of a service whose broker has the address. The address
-// has no queue, and may have options for other programs, which are ignored.
+// has no queue.
 func brokerOf(s *workspace.Service, address string) (Target, error) {
 	name, rest, _ := strings.Cut(address, "://")
 	if name == "tls" && s.Transport == workspace.NATS {
@@ -133,7 +133,7 @@ func brokerOf(s *workspace.Service, address string) (Target, error) {
 		if transport.servicePath != nil {
 			path = transport.servicePath(s, path)
 		}
-		return t.readOptions(path, transport.ownParameters(query))
+		return t.readOptions(path, query)
 	})
 	t.Service = s.Name
 	return t, err

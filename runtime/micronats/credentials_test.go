@@ -132,7 +132,6 @@ func TestAddressOptions(t *testing.T) {
 		{"nats://a,b?nkey=x", ""},
 		{"nats://a?creds=x&nkey=y", "only creds=FILE or nkey=FILE"},
 		{"nats://a?creds=", "only creds=FILE or nkey=FILE"},
-		{"nats://a?queue=x", "only creds=FILE or nkey=FILE"},
 		{"nats://a?nkey=" + seed, "must be a file"},
 		{"nats://u:p@a?nkey=x", "cannot be combined"},
 		{"nats://t@b,a?creds=x", "cannot be combined"},

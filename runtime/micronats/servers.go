@@ -37,7 +37,10 @@ func parseServers(text string) servers {
 		part, query, _ := strings.Cut(part, "?")
 		u, err := parseServer(part)
 		if err == nil && query != "" {
-			result.credentials, err = parseOptions(query)
+			var found credentials
+			if found, err = parseOptions(query); found.read != nil {
+				result.credentials = found
+			}
 		}
 		if err != nil {
 			return servers{err: fmt.Errorf("NATS server %d of the list: %w", len(urls)+1, err)}
@@ -58,13 +61,16 @@ func parseServers(text string) servers {
 
 var errTwoLogins = errors.New("a user in the URL cannot be combined with credentials or an nkey")
 
-// parseOptions parses what follows the ? of a server: creds=FILE or nkey=FILE.
+// parseOptions parses what follows the ? of a server: creds=FILE or nkey=FILE. The options of
+// other clients are ignored.
 func parseOptions(query string) (credentials, error) {
 	values, err := url.ParseQuery(query)
 	creds, nkey := values.Get("creds"), values.Get("nkey")
 	switch {
-	case err != nil || len(values) != 1 || (creds == "") == (nkey == ""):
-		return credentials{}, errors.New("only creds=FILE or nkey=FILE may follow the ? of its URL")
+	case err != nil || strings.Contains(query, "@") || creds != "" && nkey != "" || values.Has("creds") != (creds != "") || values.Has("nkey") != (nkey != ""):
+		return credentials{}, errors.New("only creds=FILE or nkey=FILE may follow the ? of its URL; a password's special characters must be percent-encoded in it")
+	case creds == "" && nkey == "":
+		return credentials{}, nil
 	case isSeed(nkey):
 		return credentials{}, errors.New("nkey in its URL must be a file that contains the seed: programs and users could read a seed in an address")
 	case creds != "":

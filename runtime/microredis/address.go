@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,7 @@ var errURL = errors.New("invalid Redis URL: must be redis://[user:password@]host
 
 // parse parses a URL and returns the options for all connections.
 func parse(url string, s settings) (*redis.Options, error) {
-	o, err := redis.ParseURL(url)
+	o, err := redis.ParseURL(withoutForeign(url))
 	if err != nil {
 		return nil, errURL
 	}
@@ -48,6 +49,20 @@ func parse(url string, s settings) (*redis.Options, error) {
 		o.DialTimeout = s.dialTimeout
 	}
 	return o, nil
+}
+
+// withoutForeign removes the options that the driver does not know from a URL. They belong to
+// other clients.
+func withoutForeign(text string) string {
+	base, query, found := strings.Cut(text, "?")
+	if !found || strings.Contains(query, "@") { // a password that is not encoded
+		return text
+	}
+	own := slices.DeleteFunc(strings.Split(query, "&"), func(one string) bool {
+		name, _, _ := strings.Cut(one, "=")
+		return !slices.Contains([]string{"dial_timeout", "read_timeout", "write_timeout", "skip_verify"}, name)
+	})
+	return base + "?" + strings.Join(own, "&")
 }
 
 const answerTimeout = 3 * time.Second // for the reply to a command, and for writing it
