@@ -15,7 +15,8 @@ func newEmitCommand(s *term.IO) *cobra.Command {
 		Short: "Send an event",
 		Long: `Send an event to a service. An event has no reply: the command returns when the event
 has been written to the connection or, with RabbitMQ and Redis, accepted by the broker,
-even if no service handles it.
+even if no service handles it. Over TCP, a peer that answers is no service: the event is
+lost, and the exit code is 4.
 
 ` + shorthand.PatternSyntax + "\n\n" + shorthand.DataSyntax + "\n\n" + target.Syntax,
 		Example: `  msctl emit item.v1.viewed id:=7

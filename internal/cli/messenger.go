@@ -191,6 +191,19 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	return unexpected
 }
 
+// close closes the client. Events have no reply, but data that arrives after one until the
+// connection ends shows that the peer is no service, so that the event is lost.
+func (m *messenger) close(err error) error {
+	_ = m.client.Close() // a connection in use is closed; there is nothing to do about an error
+	if err != nil || m.trace == nil || !m.o.event {
+		return err
+	}
+	if seen := m.trace.strayData(); seen != nil {
+		return m.target.ExplainEvent(seen)
+	}
+	return nil
+}
+
 // showHeaders is an interceptor that lets the trace print the headers of each attempt.
 func (m *messenger) showHeaders(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
@@ -236,7 +249,7 @@ func (m *messenger) explain(ctx context.Context, err error) error {
 		}
 		return exit.WithText(err, text)
 	}
-	explained := m.o.target.Diagnose(ctx, err, m.target, m.trace.seen)
+	explained := m.o.target.Diagnose(ctx, err, m.target, m.trace.strayData())
 	if target.Replied(err) && !m.o.verbose && exit.Code(explained) != exit.Unreachable {
 		return exit.WithHint(explained, "%s; -v shows what arrived", exit.Hint(explained))
 	}

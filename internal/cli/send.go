@@ -178,11 +178,10 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 		options = append(options, micro.WithInterceptors(m.showHeaders))
 	}
 	m.client = micro.NewClient(conn, options...)
-	defer m.client.Close()
 	if o.each {
-		return m.each(ctx)
+		return m.close(m.each(ctx))
 	}
-	return m.repeat(ctx)
+	return m.close(m.repeat(ctx))
 }
 
 // printAsCode prints the message as code instead of sending it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/msctl/msctl/internal/secret"
@@ -14,7 +15,7 @@ import (
 )
 
 // trace prints for -v the packets of one message, as sent and received but without
-// credentials, and the timings. Only the sending goroutine uses it.
+// credentials, and the timings. Only the sending goroutine uses it, except for strays.
 type trace struct {
 	io      *term.IO
 	verbose bool
@@ -27,7 +28,17 @@ type trace struct {
 
 	first, last time.Duration
 	values      int
-	seen        []byte // the beginning of the first thing that it sent and that is no reply
+
+	mu   sync.Mutex
+	seen []byte // the beginning of the first thing that arrived and is no reply; guarded by mu
+}
+
+// strayData returns the beginning of the first thing that arrived and is no reply; nil if
+// nothing did.
+func (t *trace) strayData() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen
 }
 
 // micro returns the observer of the message.
@@ -59,9 +70,11 @@ const maxSeen = 1 << 10
 
 // stray keeps what arrived in the place of a reply, and prints it with -v.
 func (t *trace) stray(_ time.Time, data []byte, why string) {
+	t.mu.Lock()
 	if t.seen == nil {
 		t.seen = append([]byte{}, data[:min(len(data), maxSeen)]...)
 	}
+	t.mu.Unlock()
 	if !t.verbose {
 		return
 	}

@@ -44,6 +44,21 @@ func (f *Flags) Diagnose(ctx context.Context, err error, t Target, seen []byte) 
 	return explained
 }
 
+// errNoService is the error of an event whose receiver is no service.
+var errNoService = fmt.Errorf("%w: it is not a service", micro.ErrUnreachable)
+
+// ExplainEvent returns the error of an event after which the peer has sent data that is no
+// reply (seen): services send nothing then. It returns nil if a service might have sent it.
+func (t Target) ExplainEvent(seen []byte) error {
+	if found, ok := recognize(seen); ok {
+		found.tls = found.tls || t.Encrypted() // it came through TLS
+		return t.mismatch(errNoService, found)
+	}
+	const enough = 40
+	text := fmt.Sprintf("%s is no service: after the event, it sent %q", t.hostPort(), seen[:min(len(seen), enough)])
+	return exit.WithHint(exit.WithText(errNoService, text), "--to sets another address")
+}
+
 // unclear reports whether an error may have other causes than its text suggests.
 func unclear(err error, t Target) bool {
 	var remote *micro.Error

@@ -36,6 +36,8 @@ var protocols = []known{
 	{protocol{name: "Redis", kind: Redis}, regexp.MustCompile(`^(-[A-Z]+ |\+PONG)`)},
 	{protocol{name: "HTTP/2"}, regexp.MustCompile(`^\x00\x00.\x04\x00`)},
 	{protocol{name: "SSH"}, regexp.MustCompile(`^SSH-`)},
+	{protocol{name: "MySQL"}, regexp.MustCompile(`^(?s:...)\x00[\x0a\xff]`)}, // a greeting, or an error
+	{protocol{name: "SMTP or FTP"}, regexp.MustCompile(`^220[ -]`)},
 }
 
 // nestProtocol names NestJS's TCP transport.

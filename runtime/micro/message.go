@@ -167,7 +167,9 @@ type Trace struct {
 	Read func(at time.Time, packet []byte)
 	// Stray is called with data that arrived in the place of a reply and was not
 	// delivered. data is its beginning, and why completes "it was ignored: it …". Replies
-	// to calls that have ended are not strays.
+	// to calls that have ended are not strays. For an event over TCP, which has no reply, it
+	// is called with whatever is no reply and arrives on the connection until the client has
+	// been closed, so possibly after Emit has returned and along with Wrote.
 	Stray func(at time.Time, data []byte, why string)
 	// Late is called when a reply ends after the call has given up.
 	Late func(LateReply)

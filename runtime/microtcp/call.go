@@ -67,6 +67,9 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	if err != nil {
 		return err
 	}
+	if req.Trace != nil && req.Trace.Stray != nil {
+		conn.event.Store(req.Trace)
+	}
 	now := time.Now()
 	packet := appendPacket(nil, req, req.Pattern.RouteJSON(), nil, now) // docs/wire.md 2.4
 	start, end, err := conn.send(ctx, req, packet, now)

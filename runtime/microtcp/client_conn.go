@@ -27,7 +27,8 @@ type clientConn struct {
 	dead      atomic.Bool // the connection has ended, or nothing more can be written to it
 	cut       cut
 	finishing atomic.Bool
-	events    atomic.Int64 // where the last event ends in the connection's stream
+	events    atomic.Int64                // where the last event ends in the connection's stream
+	event     atomic.Pointer[micro.Trace] // of the last event that has a function Stray
 
 	part atomic.Pointer[partial] // of a frame that waits for the rest; nil for none
 	acks acker
@@ -125,24 +126,47 @@ func (c *clientConn) ended(err error, in *decoder) error {
 	switch {
 	case errors.Is(err, micro.ErrBadReply): // deliver has shown it
 	case errors.As(err, &large):
-		c.calls.Ignore(in.buf[in.start:], "is too large: "+large.Error())
+		c.ignore(in.buf[in.start:], "is too large: "+large.Error())
 	case errors.Is(err, errFraming):
-		c.calls.Ignore(in.buf[in.start:], "cannot be read: "+err.Error())
+		c.ignore(in.buf[in.start:], "cannot be read: "+err.Error())
 		return fmt.Errorf("%w: %w: it cannot be read: %w", micro.ErrConnectionLost, micro.ErrBadReply, err)
 	case errors.Is(err, io.EOF) && in.pending():
 		part := in.partial()
-		c.calls.Ignore(part.head, part.lacks())
+		c.ignore(part.head, part.lacks())
 		return fmt.Errorf("%w: %w: it %s", micro.ErrConnectionLost, micro.ErrBadReply, part.lacks())
 	case c.cut.reason() != nil: // it is why the peer has closed the connection, or must be given up
+		c.showPart(in)
 		return c.cut.reason()
 	case errors.Is(err, io.EOF):
 		return micro.ErrConnectionLost
 	case errors.Is(err, os.ErrDeadlineExceeded): // set by bound, and by no other code
 		part := in.partial()
-		c.calls.Ignore(part.head, part.lacks())
+		c.ignore(part.head, part.lacks())
 		return fmt.Errorf("%w: %w: it %s: %w", micro.ErrConnectionLost, micro.ErrBadReply, part.lacks(), os.ErrDeadlineExceeded)
 	}
+	c.showPart(in)
 	return err
+}
+
+// ignore shows data that the peer has sent and that is no reply to the traces of the pending
+// calls, and to that of the last event.
+func (c *clientConn) ignore(data []byte, why string) {
+	c.calls.Ignore(data, why)
+	c.show(data, why)
+}
+
+func (c *clientConn) show(data []byte, why string) {
+	if trace := c.event.Load(); trace != nil {
+		trace.Stray(time.Now(), data, why)
+	}
+}
+
+// showPart shows the part of a frame that has arrived to the trace of the last event.
+func (c *clientConn) showPart(in *decoder) {
+	if in.pending() {
+		part := in.partial()
+		c.show(part.head, part.lacks())
+	}
 }
 
 // deliver passes every complete packet to its call.
@@ -157,7 +181,7 @@ func (c *clientConn) deliver(in *decoder) error {
 		}
 		p, err := wire.Parse(body)
 		if err != nil {
-			c.calls.Ignore(body, "is not JSON")
+			c.ignore(body, "is not JSON")
 			return fmt.Errorf("%w: %w: it is not JSON", errFraming, micro.ErrBadReply)
 		}
 		switch {
@@ -166,7 +190,7 @@ func (c *clientConn) deliver(in *decoder) error {
 		case len(p.ID) > 2 && p.ID[0] == '"':
 			c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
 		default:
-			c.calls.Ignore(body, calls.LacksID(&p))
+			c.ignore(body, calls.LacksID(&p))
 		}
 	}
 }

@@ -97,12 +97,31 @@ func (c *serverConn) serve() {
 		err := conn.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
+			if header := (tls.RecordHeaderError{}); errors.As(err, &header) && header.Conn != nil {
+				alert(header.Conn)
+			}
 			c.end(fmt.Errorf("TLS handshake: %w", err))
 			return
 		}
 		c.shaking.Store(false)
 	}
 	c.lead()
+}
+
+// alert sends a peer that does not use TLS an alert that asks for it, as OpenSSL does, and reads
+// what the peer has sent: otherwise, closing the connection could discard the alert.
+func alert(conn net.Conn) {
+	const (
+		record          = "\x15\x03\x03\x00\x02" // an alert of TLS 1.2
+		protocolVersion = "\x02\x46"             // fatal
+	)
+	_ = conn.SetDeadline(time.Now().Add(lastReads))
+	if _, err := conn.Write([]byte(record + protocolVersion)); err != nil {
+		return
+	}
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, conn, flushAt)
+	}
 }
 
 // abort closes the connection immediately.

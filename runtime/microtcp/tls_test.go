@@ -208,3 +208,22 @@ func TestSilentHandshake(t *testing.T) {
 		})
 	}
 }
+
+// TestAlertForPlainText: a peer that does not use TLS gets an alert before it is cut off.
+func TestAlertForPlainText(t *testing.T) {
+	certificates := testenv.NewCertificates(t)
+	r := start(t, quietServer(), WithTLS(certificates.Server()))
+	conn, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write(AppendFrame(nil, []byte(`{"pattern":"x","data":"`+strings.Repeat("x", 10_000)+`"}`))); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(soon))
+	got, err := io.ReadAll(conn)
+	if string(got) != "\x15\x03\x03\x00\x02\x02\x46" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
