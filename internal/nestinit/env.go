@@ -42,15 +42,15 @@ func (l *layout) environment(a *application, named []string) environment {
 		l.readEnv(env, path.Join(a.start.dir, file), false)
 		l.readEnv(env, path.Join(a.dir, file), false)
 	}
-	dirs := slices.Compact([]string{a.dir, a.start.dir})
-	for _, names := range [][]string{envFiles, exampleFiles} {
-		for _, dir := range dirs {
-			for _, name := range names {
-				l.readEnv(env, path.Join(dir, name), slices.Contains(exampleFiles, name))
-			}
+	for _, dir := range slices.Compact([]string{a.dir, a.start.dir}) {
+		for _, name := range envFiles {
+			l.readEnv(env, path.Join(dir, name), false)
 		}
 	}
 	for _, dir := range parents(a.dir) {
+		for _, name := range composeFiles {
+			l.readCompose(env, path.Join(dir, name), a)
+		}
 		for _, name := range exampleFiles {
 			l.readEnv(env, path.Join(dir, name), true)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl/internal/nestsource"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -79,6 +80,9 @@ func read(v nestsource.Value, at place) fact {
 	if len(f.vars) == 0 {
 		f.unknown = c.Reason
 	}
+	if slices.ContainsFunc(f.vars, secret.Named) && !strings.Contains(f.text, "://") {
+		f.text = "" // a credential is not for a file that is shared; of an address, only the host is
+	}
 	return f
 }
 
@@ -113,6 +117,9 @@ func readEndpoint(v nestsource.Value, at place) (e endpoint) {
 	if transport := v.Member("transport"); !transport.Missing() {
 		e.name = transport.Transport()
 		e.transportFact = read(transport, at)
+	}
+	if v.Computed() != nil {
+		e.transportFact = read(v, at)
 	}
 	if c := v.Computed(); c != nil && len(v.Keys()) == 0 {
 		e.name, e.unknown = "", read(v, at)

@@ -103,6 +103,7 @@ func Discover(ctx context.Context, dir string, installed func(program string) bo
 		}
 	}
 	p.assignPorts()
+	p.disableInvalid()
 	p.findBrokers()
 	for _, s := range p.plan.Services {
 		p.connect(s)
@@ -113,7 +114,20 @@ func Discover(ctx context.Context, dir string, installed func(program string) bo
 		slices.Sort(s.DependsOn)
 	}
 	p.plan.Install = l.install()
+	p.noteUnused()
 	return p.plan, nil
+}
+
+// noteUnused reports the brokers that `msctl run` does not start, because no service has
+// them as its transport.
+func (p *planner) noteUnused() {
+	for _, line := range p.plan.Brokers {
+		t := workspace.Transport(line.Name)
+		used := slices.ContainsFunc(p.plan.Services, func(s *Service) bool { return s.Disabled == "" && s.Transport == t && s.main != nil })
+		if !used {
+			p.notef("`msctl run` does not start %s, because no service has it as its transport: start it before", t.Title())
+		}
+	}
 }
 
 func (l *layout) workspaceName() string {
@@ -212,14 +226,15 @@ func (p *planner) add(a *application, f *facts) {
 func (p *planner) describe(s *Service) {
 	f := s.facts
 	var parts []string
-	for _, e := range f.servers {
+	for i := range f.servers {
+		e := &f.servers[i]
 		parts = append(parts, cmp.Or(e.name, "?"))
 		alone := s.main == nil && f.http == nil // it is commented out with a reason
 		if e.name == "" && !alone {
 			p.notef("%s: what %s listens on is not known: %s", e.unknown.at, s.Name, noValue(e.unknown))
 		} else if e.transport == "" && !alone {
 			p.notef("%s uses %s (%s), which msctl cannot send to", s.Name, e.name, e.at)
-		} else if s.main != nil && e.at != s.main.at {
+		} else if s.main != nil && e != s.main {
 			s.Notes = append(s.Notes, fmt.Sprintf("%s: it also listens on %s; messages are sent over %s", e.at, e.transport.Title(), s.main.transport.Title()))
 		}
 	}
@@ -251,7 +266,12 @@ func (p *planner) describe(s *Service) {
 }
 
 func (p *planner) transportGuess(s *Service) {
-	if f := s.main.transportFact; f.unknown != "" || len(f.vars) > 0 {
+	f := s.main.transportFact
+	inFiles := len(f.vars) > 0 && !slices.ContainsFunc(f.vars, func(name string) bool {
+		v, ok := s.facts.env[name]
+		return !ok || v.value == "" || v.example
+	})
+	if !inFiles && (f.unknown != "" || len(f.vars) > 0) {
 		s.comment("transport", true, "%s determines it (%s)", f.expr, f.at)
 	}
 }
@@ -288,6 +308,22 @@ func (p *planner) assignPorts() {
 	for _, s := range p.plan.Services {
 		if s.Disabled == "" {
 			p.setPort(s)
+		}
+	}
+}
+
+// disableInvalid comments out entries that msctl.yaml does not allow, such as a queue whose
+// name has a space, so that the file is valid.
+func (p *planner) disableInvalid() {
+	for _, s := range p.plan.Services {
+		if s.Disabled != "" {
+			continue
+		}
+		alone := Plan{Name: "x", Services: []*Service{s}}
+		var invalid *workspace.Error
+		if _, err := workspace.Parse(workspace.FileName, alone.YAML()); errors.As(err, &invalid) {
+			s.Disabled = invalid.Message
+			p.notef("%s is commented out: %s (%s)", s.Name, s.Disabled, s.app.main)
 		}
 	}
 }
@@ -400,7 +436,7 @@ func (p *planner) pinPort(s *Service, f fact, n int, key string) {
 		return // msctl run sets these
 	}
 	comment := s.Comments[key]
-	if key == "port" || comment.Text == "" {
+	if !comment.Guess {
 		comment = p.originOf(s, f)
 	}
 	s.set(name, itoa(n), comment)
@@ -500,6 +536,9 @@ func (p *planner) setQueue(s *Service) {
 }
 
 func noValue(f fact) string {
+	if f.expr == "" {
+		return "the sources have no value for it"
+	}
 	if len(f.vars) > 0 {
 		return strings.Join(f.vars, ", ") + " has no value"
 	}

@@ -90,6 +90,10 @@ func (e *Evaluator) construction(fn Value, c Call) Value {
 		return e.construct(fn, c.Args, c.Scope, c.Node)
 	case *Native:
 		return fn.Call(e, c)
+	case *External:
+		if fn.Module == "@nestjs/config" {
+			return fn // a ConfigService of the user's own
+		}
 	}
 	return e.derived(c.Scope, c.Node, e.cause(fn, c.Scope, c.Node))
 }

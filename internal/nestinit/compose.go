@@ -1,0 +1,130 @@
+package nestinit
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// composeFiles are the names of files of Docker Compose.
+var composeFiles = []string{"docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml", "docker-compose.dev.yml"}
+
+// composeService is the part of a service that tells which application it is, and its
+// variables.
+type composeService struct {
+	Build       any      `yaml:"build"`
+	Command     any      `yaml:"command"`
+	Environment ast.Node `yaml:"environment"`
+}
+
+// readCompose adds the variables that a file of Docker Compose has for an application.
+// They are for containers, so they count as examples.
+func (l *layout) readCompose(env environment, file string, a *application) {
+	full := filepath.Join(l.root, filepath.FromSlash(file))
+	info, err := os.Stat(full)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
+		return
+	}
+	text, err := os.ReadFile(full)
+	if err != nil {
+		return
+	}
+	parsed, err := parseYAML(text)
+	if err != nil {
+		return // it is not ours to check
+	}
+	var compose struct {
+		Services map[string]composeService `yaml:"services"`
+	}
+	if yaml.NodeToValue(parsed, &compose) != nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(compose.Services)) {
+		if s := compose.Services[name]; s.isFor(name, path.Dir(file), a) {
+			readEnvironment(env, s.Environment, file)
+		}
+	}
+}
+
+// parseYAML returns the first document. The library panics on some malformed input.
+func parseYAML(text []byte) (node ast.Node, err error) {
+	defer func() {
+		if failure := recover(); failure != nil {
+			err = fmt.Errorf("malformed YAML: %v", failure)
+		}
+	}()
+	f, err := parser.ParseBytes(text, 0)
+	if err != nil || len(f.Docs) == 0 || f.Docs[0].Body == nil {
+		return nil, fmt.Errorf("malformed YAML: %w", err)
+	}
+	return f.Docs[0].Body, nil
+}
+
+// isFor reports whether a service runs an application: it is built from its folder, its
+// command names it, or it has its name.
+func (s composeService) isFor(name, dir string, a *application) bool {
+	context := ""
+	switch build := s.Build.(type) {
+	case string:
+		context = build
+	case map[string]any:
+		context, _ = build["context"].(string)
+		dockerfile, _ := build["dockerfile"].(string)
+		if a.dir != "." && strings.HasPrefix(path.Join(dir, context, dockerfile), a.dir+"/") {
+			return true
+		}
+	}
+	if a.dir != "." && path.Join(dir, context) == a.dir && context != "" {
+		return true
+	}
+	if command := fmt.Sprint(s.Command); a.project != "" && strings.Contains(command, a.project) {
+		return true
+	}
+	return name == a.name || name == path.Base(a.dir) || stemOf(name) == stemOf(a.name)
+}
+
+// readEnvironment adds variables in either form: a mapping, or a list of NAME=value.
+func readEnvironment(env environment, node ast.Node, file string) {
+	add := func(name, value string, at ast.Node) {
+		if strings.Contains(value, "$") { // it comes from the environment of Compose
+			return
+		}
+		if old, known := env[name]; !known || old.value == "" {
+			env[name] = variable{value: value, file: file, line: at.GetToken().Position.Line, example: true}
+		}
+	}
+	switch n := node.(type) {
+	case *ast.SequenceNode:
+		for _, item := range n.Values {
+			if text, ok := item.(*ast.StringNode); ok {
+				if name, value, ok := strings.Cut(text.Value, "="); ok {
+					add(name, value, item)
+				}
+			}
+		}
+	case *ast.MappingNode:
+		for _, member := range n.Values {
+			add(member.Key.String(), scalarOf(member.Value), member.Key)
+		}
+	case *ast.MappingValueNode:
+		add(n.Key.String(), scalarOf(n.Value), n.Key)
+	}
+}
+
+func scalarOf(node ast.Node) string {
+	switch n := node.(type) {
+	case *ast.StringNode:
+		return n.Value
+	case nil, *ast.NullNode:
+		return ""
+	}
+	return node.GetToken().Value
+}
