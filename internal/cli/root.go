@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // Main runs msctl with the arguments that follow the program's name and returns the
@@ -25,6 +26,7 @@ func Main(s *term.IO, version string, args []string) int {
 	cobra.EnableCommandSorting = false // the help lists commands in the order of subcommands
 	s.Secrets().Learn(args...)
 	s.Secrets().LearnEnvironment(os.Environ())
+	s.Secrets().LearnGenerated(workspace.CurrentEnviron())
 	ctx, stop := withSignals(context.Background())
 	defer stop()
 	root := newRootCommand(s, version)

@@ -58,6 +58,9 @@ fails, the previous build keeps serving. Crashed services are restarted. A servi
 does not build or start does not end the run: the others start, those that depend on it
 wait, and msctl continues when it is fixed. With --fail-fast, the run ends instead.
 
+Services get the variables of the shell, of .env.local, of .env, and of env in
+msctl.yaml, in this order of precedence. Both files are next to msctl.yaml.
+
 Ctrl-C drains and stops all services in reverse order; a second one, at least half a
 second later, kills them.
 
@@ -139,7 +142,13 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 	if len(w.Services) == 0 {
 		return nil, exit.WithHint(exit.Usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
 	}
-	return w, o.checkNames(w)
+	if err := o.checkNames(w); err != nil {
+		return nil, err
+	}
+	if err := w.CheckVariables(); err != nil {
+		return nil, exit.Usagef("%w", err)
+	}
+	return w, nil
 }
 
 // checkNames checks the log format and the names of services.

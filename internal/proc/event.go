@@ -52,6 +52,8 @@ const (
 	// KindBroker: the run uses a broker: Text, URL. Service is set if the broker is
 	// started for this run, under that name.
 	KindBroker Kind = "broker"
+	// KindNote: Text is about the run as a whole, and no problem.
+	KindNote Kind = "note"
 	// KindWarning: Text describes a problem that does not end the run.
 	KindWarning Kind = "warning"
 	// KindFailed: the service could not be started: Text is the reason. It tries again

@@ -2,6 +2,8 @@ package proc
 
 import (
 	"cmp"
+	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -94,7 +96,7 @@ func address(s *workspace.Service) string {
 
 // serviceURL returns where a service is reached, before the brokers have been checked.
 func serviceURL(w *workspace.Workspace, s *workspace.Service) string {
-	if url, _ := w.Broker(s.Transport, s, os.Getenv); url != "" {
+	if url, _ := w.Broker(s.Transport, s, w.Getenv); url != "" {
 		return broker.Target(url, s)
 	}
 	return plannedURL(s)
@@ -121,30 +123,81 @@ func peers(w *workspace.Workspace, s *workspace.Service, found map[string]string
 }
 
 // environment returns the environment of a service's processes, except for the addresses
-// of other services: that of msctl, the address of this service, and the `env` of the
-// workspace and of the service. Later entries take precedence.
+// of other services. Later entries take precedence: the `env` of the workspace and of the
+// service, .env, .env.local, and the environment of msctl. The address of this service is
+// not taken from there, because it differs between services; its `env` may change it.
 func environment(w *workspace.Workspace, s *workspace.Service, color bool) []string {
-	env := slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		return strings.HasPrefix(entry, micro.InheritEnv+"=")
-	})
-	if s.Path != "" && os.Getenv("GOGC") == "" {
-		env = append(env, "GOGC=400") // as in the generated Dockerfile, so that measurements apply there, too
-	}
-	if s.Port != 0 {
-		port := strconv.Itoa(s.Port)
-		env = append(env, "MS_HOST="+listenHost(s), "MS_PORT="+port, "PORT="+port)
-	}
-	if color {
-		env = append(env, "FORCE_COLOR=1", "CLICOLOR_FORCE=1")
-	} else {
-		env = append(env, "NO_COLOR=1")
-	}
-	for _, configured := range []map[string]string{w.Env, s.Env} {
-		for name, value := range configured {
-			env = append(env, name+"="+value)
+	var env []string
+	configured := func(include func(service, name string) bool) {
+		for service, entries := range map[string]map[string]string{"": w.Env, s.Name: s.Env} {
+			for name, value := range entries {
+				_, own := s.Env[name]
+				if include(strings.TrimSpace(service+" "+name), name) && (service != "" || !own) {
+					env = append(env, name+"="+value)
+				}
+			}
 		}
 	}
+	if s.Path != "" {
+		env = append(env, "GOGC=400") // as in the generated Dockerfile, so that measurements apply there, too
+	}
+	configured(func(string, string) bool { return true })
+	for name, value := range w.Local.Vars {
+		env = append(env, name+"="+value)
+	}
+	env = append(env, slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		return strings.HasPrefix(entry, micro.InheritEnv+"=")
+	})...)
+	own := map[string]string{}
+	if s.Port != 0 {
+		port := strconv.Itoa(s.Port)
+		own["MS_HOST"], own["MS_PORT"], own["PORT"] = listenHost(s), port, port
+	}
+	if color {
+		own["FORCE_COLOR"], own["CLICOLOR_FORCE"] = "1", "1"
+	} else {
+		own["NO_COLOR"] = "1"
+	}
+	for name, value := range own {
+		env = append(env, name+"="+value)
+	}
+	configured(func(entry, name string) bool {
+		_, msctls := own[name]
+		return msctls || w.Local.Extends[entry]
+	})
 	return env
+}
+
+// overridden describes the entries of `env` in msctl.yaml that have no effect, because the
+// environment or a file takes precedence.
+func overridden(w *workspace.Workspace, services []unit) (notes []string) {
+	from := map[string][]string{}
+	note := func(entry, name, value string) {
+		other, ok := w.Local.LookupEnv(name)
+		if !ok || other == value || w.Local.Extends[entry] || slices.Contains([]string{"MS_HOST", "MS_PORT", "PORT", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"}, name) {
+			return
+		}
+		source := ".env or .env.local"
+		if _, shell := os.LookupEnv(name); shell {
+			source = "the environment"
+		}
+		if !slices.Contains(from[source], name) {
+			from[source] = append(from[source], name)
+		}
+	}
+	for name, value := range w.Env {
+		note(name, name, value)
+	}
+	for _, u := range services {
+		for name, value := range u.spec.Env {
+			note(u.spec.Name+" "+name, name, value)
+		}
+	}
+	for _, source := range slices.Sorted(maps.Keys(from)) {
+		slices.Sort(from[source])
+		notes = append(notes, fmt.Sprintf("variables of %s override those in %s: %s", source, workspace.FileName, strings.Join(from[source], ", ")))
+	}
+	return notes
 }
 
 // urlVariable returns the environment variable with the address of a service:

@@ -1,9 +1,12 @@
 package proc
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -44,11 +47,11 @@ services:
 	}
 	for service, want := range map[string]map[string]string{
 		"items": {
-			"MS_HOST": "127.0.0.1", "MS_PORT": "3002", "PORT": "3002", "GREETING": "mine", "LOG_LEVEL": "debug",
+			"MS_HOST": "127.0.0.1", "MS_PORT": "3002", "PORT": "3002", "GREETING": "from outside", "LOG_LEVEL": "debug",
 			"GATEWAY_URL": "http://127.0.0.1:3001", "MAIL_OUT_URL": "tcp://elsewhere:1", "API_URL": "http://localhost:3009", "NO_COLOR": "1", "FORCE_COLOR": "", "MSCTL_LISTENERS": "",
 		},
 		"gateway":  {"MAIL_OUT_URL": "tcp://[::1]:3010", "ITEMS_URL": "tcp://127.0.0.1:3002"},
-		"mail-out": {"MS_HOST": "0.0.0.0", "PORT": "3010", "GREETING": "for all", "ITEMS_URL": "tcp://127.0.0.1:3002", "MAIL_OUT_URL": ""},
+		"mail-out": {"MS_HOST": "0.0.0.0", "PORT": "3010", "GREETING": "from outside", "ITEMS_URL": "tcp://127.0.0.1:3002", "MAIL_OUT_URL": ""},
 	} {
 		got := map[string]string{}
 		found := map[string]string{"mail-out": "tcp://[::1]:3010"}
@@ -61,5 +64,56 @@ services:
 				t.Errorf("%s: %s=%q, want %q", service, name, got[name], value)
 			}
 		}
+	}
+}
+
+// TestPrecedence checks where the value of a variable comes from if it is set in several
+// places.
+func TestPrecedence(t *testing.T) {
+	dir := t.TempDir()
+	for name, value := range map[string]string{"IN_SHELL": "shell", "EMPTY": "", "PORT": "1", "ITEMS_URL": "tcp://shell:1", "SEARCH": "shell"} {
+		t.Setenv(name, value)
+	}
+	write(t, filepath.Join(dir, ".env"), "IN_SHELL=dotenv\nIN_LOCAL=dotenv\nIN_DOTENV=dotenv\nMS_PORT=2\nEMPTY=dotenv\n")
+	write(t, filepath.Join(dir, ".env.local"), "IN_SHELL=local\nIN_LOCAL=local\nRABBITMQ_URL=amqp://local\n")
+	write(t, filepath.Join(dir, "msctl.yaml"), `name: shop
+services:
+  items: {path: ./items, port: 3002}
+  orders:
+    path: ./orders
+    port: 3003
+    env: {IN_SHELL: service, IN_LOCAL: service, IN_DOTENV: service, IN_SERVICE: service, SEARCH: "mine:${SEARCH}", COPY: "${IN_LOCAL}/${ALL}"}
+  api: {kind: gateway, command: x, port: 3001, env: {PORT: 3009}}
+env: {IN_SHELL: all, IN_LOCAL: all, IN_DOTENV: all, IN_SERVICE: all, ALL: all, EMPTY: all}
+`)
+	w, err := workspace.Load(filepath.Join(dir, "msctl.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for service, want := range map[string]map[string]string{
+		"orders": {
+			"IN_SHELL": "shell", "IN_LOCAL": "local", "IN_DOTENV": "dotenv", "IN_SERVICE": "service", "ALL": "all", "EMPTY": "", "SEARCH": "mine:shell",
+			"COPY": "local/all", "PORT": "3003", "MS_PORT": "3003", "ITEMS_URL": "tcp://shell:1",
+		},
+		"api": {"PORT": "3009", "MS_PORT": "3001", "IN_SERVICE": "all", "SEARCH": "shell"},
+	} {
+		got := map[string]string{}
+		for _, entry := range append(peers(w, w.Service(service), nil), environment(w, w.Service(service), false)...) {
+			name, value, _ := strings.Cut(entry, "=")
+			got[name] = value
+		}
+		for name, value := range want {
+			if got[name] != value {
+				t.Errorf("%s: %s=%q, want %q", service, name, got[name], value)
+			}
+		}
+	}
+	if address, from := w.Broker(workspace.RabbitMQ, nil, w.Getenv); address != "amqp://local" || from != "RABBITMQ_URL" {
+		t.Errorf("broker %s from %s", address, from)
+	}
+	notes := overridden(w, plan(w, nil, false))
+	want := []string{"variables of .env or .env.local override those in msctl.yaml: IN_DOTENV, IN_LOCAL", "variables of the environment override those in msctl.yaml: EMPTY, IN_SHELL"}
+	if diff := cmp.Diff(want, notes); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
 	}
 }

@@ -161,6 +161,12 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	r.units = append(brokerUnits(brokers), servedBy(s.units, brokers)...)
 	r.board.init(r.units, brokers)
 	r.announceBrokers(brokers)
+	for _, text := range overridden(r.work, s.units) {
+		r.emit(Event{Kind: KindNote, Text: text})
+	}
+	for _, ignored := range r.work.Local.Ignored {
+		r.warn("%v", ignored)
+	}
 	if r.launcher, err = child.NewLauncher(ctx, s.options.Guard, session, r.warn); err != nil {
 		return err
 	}

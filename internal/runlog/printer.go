@@ -74,6 +74,7 @@ func (p *Printer) learn() {
 			p.io.Secrets().LearnEnvironment([]string{name + "=" + value})
 		}
 	}
+	p.io.Secrets().LearnEnvironment(p.work.Local.Environ())
 	add(p.work.Env)
 	for _, s := range p.work.Services {
 		add(s.Env)
@@ -194,6 +195,8 @@ func (p *Printer) words(e proc.Event) string {
 	case proc.KindBroker:
 		p.brokers[e.Service] = e.Service != ""
 		return e.Text
+	case proc.KindNote:
+		return c.Dim(visible.Line(e.Text))
 	case proc.KindWarning:
 		return c.Warn("! " + e.Text)
 	}

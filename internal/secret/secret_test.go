@@ -237,3 +237,26 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+// TestLearnGenerated checks which values of a developer's file are credentials, whatever
+// their names are.
+func TestLearnGenerated(t *testing.T) {
+	var s secret.Set
+	hidden := []string{"sk_live_51H8abcDEFghi", "QWxhZGRpbjpvcGVuIHNlc2FtZQ9=", "hunter2!"}
+	shown := []string{"eu-central-1", "http://localhost:3002", "/srv/data/items/v12345", "verbose", "a text with 16 or more", "4711471147114711"}
+	environ := []string{"A=" + hidden[0], "B=" + hidden[1], "DB_PASSWORD=" + hidden[2]}
+	for _, value := range shown {
+		environ = append(environ, "X="+value)
+	}
+	s.LearnGenerated(environ)
+	for _, value := range hidden {
+		if got := s.Values("is " + value); got != "is "+secret.Mask {
+			t.Errorf("%q is shown as %q", value, got)
+		}
+	}
+	for _, value := range shown {
+		if got := s.Values("is " + value); got != "is "+value {
+			t.Errorf("%q is shown as %q", value, got)
+		}
+	}
+}

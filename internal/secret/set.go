@@ -107,6 +107,35 @@ func (s *Set) LearnEnvironment(environ []string) {
 	}
 }
 
+// LearnGenerated is LearnEnvironment for the environment of a file in which developers keep
+// their credentials: it also adds values that look generated, whatever their names are.
+func (s *Set) LearnGenerated(environ []string) {
+	s.LearnEnvironment(environ)
+	for _, pair := range environ {
+		if _, value, _ := strings.Cut(pair, "="); looksGenerated(value) {
+			s.Add(value)
+		}
+	}
+}
+
+// looksGenerated reports whether a value consists of many letters and digits, as keys and
+// tokens do, rather than of an address, a path, or a text.
+func looksGenerated(value string) bool {
+	const least = 16
+	letter, digit := false, false
+	for _, r := range value {
+		switch {
+		case r|0x20 >= 'a' && r|0x20 <= 'z':
+			letter = true
+		case r >= '0' && r <= '9':
+			digit = true
+		case !strings.ContainsRune("+/=_-", r):
+			return false
+		}
+	}
+	return len(value) >= least && letter && digit && !strings.HasPrefix(value, "/")
+}
+
 // Mask masks the credentials of the set in a text, and those that [Text] finds.
 func (s *Set) Mask(text string) string { return Text(s.Values(text)) }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 
@@ -106,7 +105,7 @@ func (l locations) target(s *workspace.Service) (Target, error) {
 	}
 	address, from := l.running.Brokers[string(s.Transport)], "msctl run"
 	if address == "" {
-		address, from = l.w.Broker(s.Transport, s, os.Getenv)
+		address, from = l.w.Broker(s.Transport, s, l.w.Getenv)
 	}
 	t, err := brokerOf(s, address)
 	if err != nil {

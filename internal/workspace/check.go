@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"cmp"
 	"encoding/json"
 	"path"
 	"path/filepath"
@@ -62,7 +63,11 @@ func (c *checker) workspace(text []byte) *Workspace {
 	}
 	w := &Workspace{}
 	services := false
-	for _, m := range c.members(root, "the file") {
+	members := c.members(root, "the file")
+	slices.SortStableFunc(members, func(a, b member) int { // services refer to the variables of env
+		return cmp.Compare(order(a.name), order(b.name))
+	})
+	for _, m := range members {
 		if !c.known(m, []string{"name", "env", "brokers", "services"}) {
 			continue
 		}
@@ -70,7 +75,7 @@ func (c *checker) workspace(text []byte) *Workspace {
 		case "name":
 			w.Name = c.nameOf(m)
 		case "env":
-			w.Env = c.env(m)
+			w.Env = c.env("", m)
 		case "brokers":
 			w.Brokers = c.brokers(m)
 		case "services":
@@ -88,6 +93,14 @@ func (c *checker) workspace(text []byte) *Workspace {
 	}
 	c.relations(w)
 	return w
+}
+
+// order is the order in which the keys of the file are read.
+func order(key string) int {
+	if key == "services" {
+		return 1
+	}
+	return 0
 }
 
 func (c *checker) nameOf(m member) string {
@@ -149,7 +162,7 @@ func (c *checker) serviceKey(s *Service, m member) {
 	case "depends_on":
 		s.DependsOn = c.dependencies(s, m)
 	case "env":
-		s.Env = c.env(m)
+		s.Env = c.env(s.Name, m)
 	case "watch":
 		s.Watch = c.globs(m)
 	}
@@ -268,6 +281,9 @@ func (c *checker) packagePath(m member) string {
 
 func (c *checker) host(m member) string {
 	text, ok := c.text(m)
+	if ok {
+		text, ok = c.expand(m, text)
+	}
 	if ok && !hostPattern.MatchString(text) {
 		c.fail(m.value, "invalid host %q: must be a host name or an IP address, without a scheme or a port", text)
 	}
@@ -276,6 +292,9 @@ func (c *checker) host(m member) string {
 
 func (c *checker) port(m member) int {
 	text, ok := c.text(m)
+	if ok {
+		text, ok = c.expand(m, text)
+	}
 	if !ok {
 		return 0
 	}
@@ -310,8 +329,11 @@ func (c *checker) globs(m member) []string {
 	return out
 }
 
-func (c *checker) env(m member) map[string]string {
+func (c *checker) env(service string, m member) map[string]string {
 	out := map[string]string{}
+	if service == "" {
+		c.shared = out
+	}
 	for _, entry := range c.members(m.value, "env") {
 		if !envPattern.MatchString(entry.name) {
 			c.fail(entry.key, "invalid environment variable %q: must be letters, digits, and underscores, and not start with a digit", entry.name)
@@ -325,7 +347,7 @@ func (c *checker) env(m member) map[string]string {
 		if ok && strings.ContainsRune(text, 0) {
 			c.fail(entry.value, "%s contains a zero byte", entry.name)
 		}
-		out[entry.name] = text
+		out[entry.name] = c.expandEnv(entry, service, text)
 	}
 	return out
 }
@@ -361,6 +383,9 @@ func (c *checker) brokers(m member) map[Transport]string {
 			continue
 		}
 		text, ok := c.text(entry)
+		if ok {
+			text, ok = c.expand(entry, text)
+		}
 		if !ok {
 			continue
 		}

@@ -52,6 +52,10 @@ A service
                 /health), process (it has run for two seconds), or {pattern: …}, a message
                 without side effects
 
+The environment in which msctl runs takes precedence over .env.local, .env (both next to
+msctl.yaml), and env, in this order. In env, host, port, brokers, and these files,
+${NAME} and ${NAME:-default} stand for variables. A missing variable is an error.
+
 Strings, numbers, and booleans are values; anchors, aliases, and tags are not supported.
 An error names the line and column, and the key that was probably meant.
 

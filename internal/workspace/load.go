@@ -63,7 +63,12 @@ func Load(path string) (*Workspace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load workspace: %w", err)
 	}
-	w, err := Parse(displayPath(path), text)
+	c := &checker{file: displayPath(path)}
+	if err := c.local.readDotenv(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	c.lookup = c.local.LookupEnv
+	w, err := c.parsed(text)
 	if err != nil {
 		return nil, err
 	}
@@ -72,11 +77,16 @@ func Load(path string) (*Workspace, error) {
 }
 
 // Parse checks the text of a workspace file. file is its name in errors, which are those
-// of [Load].
+// of [Load]. References to variables are not replaced in `env`; in other places, their
+// defaults count.
 func Parse(file string, text []byte) (*Workspace, error) {
-	c := &checker{file: file}
+	return (&checker{file: file}).parsed(text)
+}
+
+func (c *checker) parsed(text []byte) (*Workspace, error) {
 	w := c.workspace(text)
 	if len(c.problems) == 0 {
+		w.Local = c.local
 		return w, nil
 	}
 	slices.SortStableFunc(c.problems, func(a, b *Error) int {

@@ -28,14 +28,24 @@ type checker struct {
 	// places holds the positions of ports and dependencies, which are checked when
 	// all services are known.
 	places map[string]*token.Position
+	// lookup returns the variables that references stand for. If it is nil, they are not
+	// known: in `env`, references stay as they are, and in other places, their defaults
+	// count.
+	lookup func(name string) (string, bool)
+	shared map[string]string // the `env` of the workspace, as far as it has been read
+	local  Local
 }
 
 func (c *checker) failAt(pos *token.Position, format string, args ...any) {
+	c.problems = append(c.problems, c.errorAt(pos, format, args...))
+}
+
+func (c *checker) errorAt(pos *token.Position, format string, args ...any) *Error {
 	e := &Error{File: c.file, Line: 1, Column: 1, Message: fmt.Sprintf(format, args...)}
 	if pos != nil {
 		e.Line, e.Column = max(pos.Line, 1), max(pos.Column, 1)
 	}
-	c.problems = append(c.problems, e)
+	return e
 }
 
 func (c *checker) fail(at ast.Node, format string, args ...any) {

@@ -76,6 +76,11 @@ var services = []struct {
 	{"{path: a, port: 1, env: {A: b, B: 1, C: true, D: 1.5, E: }}", true},
 	{"{path: a, port: 65535, env: , depends_on: , watch: }", true},
 
+	{"{path: a, port: '${P}'}", true},
+	{"{path: a, port: '${P:-3002}', host: '${H:-localhost}', env: {A: '${B}', C: '${D:-e}'}}", true},
+	{"{path: a, port: '$P'}", false},
+	{"{path: a, port: '${P'}", false},
+
 	{"{port: 3002}", false},
 	{"{}", false},
 	{"[]", false},
@@ -140,6 +145,7 @@ func TestSchemaAgreesWithTheChecker(t *testing.T) {
 		{"name: shop\nservices:\nenv:\nbrokers:", true},
 		{"name: a-1\nservices: {}\nenv: {A: b}\nbrokers: {rabbitmq: 'amqp://u:p@h:1/v', redis: 'rediss://:p@h', nats: 'nats://a:1,tls://b'}", true},
 		{"name: shop\nservices: {}\nbrokers: {rabbitmq: 'amqp://a,amqp://b', nats: 'nats://a,b:4222'}", true},
+		{"name: shop\nservices: {}\nbrokers: {redis: '${R}', nats: '${N:-nats://a}', rabbitmq: 'amqp://u:${P}@h'}", true},
 		{"services: {}", false},
 		{"name: shop", false},
 		{"name: Shop\nservices: {}", false},

@@ -53,6 +53,8 @@ type Workspace struct {
 	Brokers map[Transport]string
 	// Services are the services in the order of the file (`services`, required).
 	Services []*Service
+	// Local is what the machine of a developer adds: the variables of .env and .env.local.
+	Local Local
 }
 
 // Service is one entry of `services`. Its key is its name, with the rules of

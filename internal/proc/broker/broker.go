@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +70,7 @@ func Find(ctx context.Context, w *workspace.Workspace, services []*workspace.Ser
 		if !s.Transport.Broker() {
 			continue
 		}
-		address, from := w.Broker(s.Transport, s, os.Getenv)
+		address, from := w.Broker(s.Transport, s, w.Getenv)
 		if set.at(s.Transport, address) == nil {
 			set.All = append(set.All, &Broker{Transport: s.Transport, URL: address, configured: address, from: from})
 		}
@@ -150,7 +149,7 @@ func (set *Set) at(t workspace.Transport, configured string) *Broker {
 
 // Of returns the broker of a service, or nil if it has none.
 func (set *Set) Of(s *workspace.Service) *Broker {
-	address, _ := set.work.Broker(s.Transport, s, os.Getenv)
+	address, _ := set.work.Broker(s.Transport, s, set.work.Getenv)
 	return set.at(s.Transport, address)
 }
 
@@ -162,7 +161,7 @@ func (set *Set) Env(s *workspace.Service) (env []string) {
 		if !used {
 			continue
 		}
-		address, _ := set.work.Broker(t, s, os.Getenv)
+		address, _ := set.work.Broker(t, s, set.work.Getenv)
 		if b := set.at(t, address); b != nil {
 			address = b.URL
 		}

@@ -253,8 +253,10 @@ func (w *Watcher) collect(note fsnotify.Event, changed map[string]bool) bool {
 
 // report sends each subscription the changes that concern it.
 func (w *Watcher) report(changed map[string]bool) {
-	if changed[w.work.Path] {
-		w.warn("%s has changed: restart `msctl run` to apply it", workspace.FileName)
+	for _, name := range append(workspace.DotenvFiles(), workspace.FileName) {
+		if changed[filepath.Join(w.work.Dir, name)] {
+			w.warn("%s has changed: restart `msctl run` to apply it", name)
+		}
 	}
 	known := map[string]bool{} // paths that concern some service
 	paths := map[*Subscription][]string{}
