@@ -152,6 +152,10 @@ func servicePauser(ctx context.Context) (func(ctx context.Context, service strin
 		err := errors.New("the fault pause requires `msctl run`, which is not running")
 		return nil, exit.WithHint(exit.WithCode(err, exit.Unreachable), "start it, or use stall")
 	}
+	if runs[0].Suspended {
+		err := fmt.Errorf("the fault pause requires `msctl run`, which is suspended (process %d)", runs[0].Pid)
+		return nil, exit.WithHint(exit.WithCode(err, exit.Unreachable), "`fg` in its terminal or `kill -CONT %d` resumes it", runs[0].Pid)
+	}
 	return runs[0].Pause, nil
 }
 

@@ -120,12 +120,12 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 	wg.Wait()
 	answers := slices.Concat(several...)
 	if len(answers) == 1 && answers[0].Err != nil {
-		return notDescribed(answers[0])
+		return o.notDescribed(ctx, answers[0])
 	}
 	if o.output == "json" {
-		return printDescriptions(s, answers)
+		return o.printDescriptions(ctx, s, answers)
 	}
-	return listAnswers(s, answers, o.verbose)
+	return o.listAnswers(ctx, s, answers)
 }
 
 // ask asks all services at a target.
@@ -159,7 +159,7 @@ func (o *lsOptions) targets(ctx context.Context) ([]target.Target, error) {
 }
 
 // notDescribed explains why a service did not list its handlers.
-func notDescribed(a target.Answer) error {
+func (o *lsOptions) notDescribed(ctx context.Context, a target.Answer) error {
 	t := a.Target
 	switch {
 	case errors.Is(a.Err, micro.ErrNoHandler):
@@ -170,7 +170,7 @@ func notDescribed(a target.Answer) error {
 		text := fmt.Sprintf("%s does not list its handlers at %s: it is not running, or it is a NestJS service", t.Service, t.Where())
 		return exit.WithHint(exit.WithText(a.Err, text), "%s", t.StartHint(sourceHint))
 	}
-	return target.Explain(a.Err, t)
+	return o.target.Diagnose(ctx, a.Err, t, nil)
 }
 
 // sourceHint is the hint for services that cannot list their handlers.
@@ -178,7 +178,7 @@ const sourceHint = "`msctl ls --source DIR` reads the patterns from TypeScript s
 
 // listAnswers prints the services and their errors one after the other. It returns an
 // error if no service answered.
-func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
+func (o *lsOptions) listAnswers(ctx context.Context, s *term.IO, answers []target.Answer) error {
 	p := s.OutPalette()
 	var firstErr error
 	answered := false
@@ -187,7 +187,7 @@ func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 			fmt.Fprintln(s.Out)
 		}
 		if a.Err != nil {
-			err := notDescribed(a)
+			err := o.notDescribed(ctx, a)
 			fmt.Fprintf(s.Out, "%s  %s\n", p.Bold(a.Target.Name()), p.Bad(visible.Line(exit.Text(s.Secrets(), err))))
 			if firstErr == nil {
 				firstErr = err
@@ -195,7 +195,7 @@ func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 			continue
 		}
 		answered = true
-		writeDescription(s, a, verbose)
+		writeDescription(s, a, o.verbose)
 	}
 	if answered {
 		return nil
@@ -205,7 +205,7 @@ func listAnswers(s *term.IO, answers []target.Answer, verbose bool) error {
 
 // printDescriptions prints the descriptions as JSON, one object per line if there are
 // several.
-func printDescriptions(s *term.IO, answers []target.Answer) error {
+func (o *lsOptions) printDescriptions(ctx context.Context, s *term.IO, answers []target.Answer) error {
 	type described struct {
 		Target  string `json:"target"`
 		Service string `json:"service,omitempty"`
@@ -224,7 +224,7 @@ func printDescriptions(s *term.IO, answers []target.Answer) error {
 		}
 		line := described{Target: a.Target.String(), Service: a.Target.Service}
 		if a.Err != nil {
-			err := notDescribed(a)
+			err := o.notDescribed(ctx, a)
 			line.Error = exit.Text(s.Secrets(), err)
 			if firstErr == nil {
 				firstErr = err

@@ -43,7 +43,7 @@ func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	runs, err := runningOf(ctx, w)
+	runs, err := runningOf(ctx, s, w)
 	if err != nil {
 		return err
 	}
@@ -85,13 +85,35 @@ func workspaceHint() string {
 	return "`msctl new shop` creates a workspace; then run `cd shop && msctl run`"
 }
 
-// runningOf returns the runs of the workspace, or an error if there are none.
-func runningOf(ctx context.Context, w *workspace.Workspace) ([]proc.Control, error) {
+// runningOf returns the runs of the workspace, or an error if there are none. Those that
+// are suspended answer no requests: it reports them, and returns the others.
+func runningOf(ctx context.Context, s *term.IO, w *workspace.Workspace) ([]proc.Control, error) {
 	runs, err := proc.Runs(ctx, w, "")
-	if err == nil && len(runs) == 0 {
+	if err != nil {
+		return nil, err
+	}
+	var active []proc.Control
+	var suspended error
+	for _, c := range runs {
+		if !c.Suspended {
+			active = append(active, c)
+			continue
+		}
+		if suspended != nil {
+			exit.Report(s, suspended)
+		}
+		err := fmt.Errorf("%s is suspended (process %d); its services are running", w.Name, c.Pid)
+		suspended = exit.WithHint(err, "`fg` in its terminal or `kill -CONT %d` resumes it", c.Pid)
+	}
+	switch {
+	case suspended != nil && len(active) > 0:
+		exit.Report(s, suspended)
+	case suspended != nil:
+		return nil, suspended
+	case len(active) == 0:
 		return nil, exit.WithHint(fmt.Errorf("%s is not running", w.Name), "start it with `msctl run`, or in the background with `msctl run --detach`")
 	}
-	return runs, err
+	return active, nil
 }
 
 func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {

@@ -74,11 +74,11 @@ func noneRuns(ctx context.Context, w *workspace.Workspace) error {
 	if err != nil || len(runs) == 0 {
 		return err
 	}
-	status, err := runs[0].Status(ctx)
-	if err != nil {
-		return nil //nolint:nilerr // it has just ended
+	pid := runs[0].Pid
+	if runs[0].Suspended {
+		return exit.WithHint(fmt.Errorf("%s is already running, but suspended (process %d)", w.Name, pid), "`fg` in its terminal or `kill -CONT %d` resumes it", pid)
 	}
-	return exit.WithHint(fmt.Errorf("%s is already running (pid %d)", w.Name, status.Pid), "`msctl ps` shows it, `msctl stop` stops it")
+	return exit.WithHint(fmt.Errorf("%s is already running (pid %d)", w.Name, pid), "`msctl ps` shows it, `msctl stop` stops it")
 }
 
 // stopQuietly stops the run in the background after this command was interrupted.
@@ -90,6 +90,9 @@ func stopQuietly(w *workspace.Workspace) {
 		return
 	}
 	for _, c := range runs {
+		if c.Suspended {
+			continue // it is not the one that was started
+		}
 		_ = c.Stop(ctx) // it was not ready yet, so nothing depends on it
 	}
 }

@@ -34,7 +34,7 @@ func runStop(ctx context.Context, s *term.IO) error {
 	if err != nil {
 		return err
 	}
-	runs, err := runningOf(ctx, w)
+	runs, err := runningOf(ctx, s, w)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func runStop(ctx context.Context, s *term.IO) error {
 			return exit.WithHint(err, "`kill %d` ends it and its services at once", status.Pid)
 		}
 		services := slices.DeleteFunc(status.Services, func(s proc.ServiceStatus) bool { return s.RunsBroker })
-		s.Notef("%s %s: %d services in %s", s.ErrPalette().Good("stopped"), w.Name, len(services), term.Duration(time.Since(start)))
+		s.Notef("%s %s: %s in %s", s.ErrPalette().Good("stopped"), w.Name, count(len(services), "service"), term.Duration(time.Since(start)))
 	}
 	return nil
 }

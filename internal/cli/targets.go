@@ -79,6 +79,9 @@ func runningServices(ctx context.Context, w *workspace.Workspace) target.Run {
 		return found
 	}
 	for _, c := range runs {
+		if c.Suspended {
+			continue // it does not answer
+		}
 		status, err := c.Status(ctx)
 		if err != nil {
 			continue // it has just ended

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/child"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -30,6 +31,10 @@ var errStopped = errors.New("stopped")
 type Control struct {
 	Address string `json:"address"`
 	Secret  string `json:"secret"`
+	Pid     int    `json:"pid"`
+	// Suspended reports that the run has been suspended, as by Ctrl-Z, and therefore
+	// answers no request until it continues. Its services are running.
+	Suspended bool `json:"-"`
 }
 
 // control serves the requests of a Control until stop is called.
@@ -39,7 +44,7 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 	if err != nil {
 		return nil, fmt.Errorf("open the control port: %w", err)
 	}
-	c := Control{Address: l.Addr().String(), Secret: rand.Text()}
+	c := Control{Address: l.Addr().String(), Secret: rand.Text(), Pid: os.Getpid()}
 	text, err := json.Marshal(c)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(session, controlFile), text, 0o600)
@@ -79,7 +84,7 @@ func (c Control) authorized(next http.Handler) http.Handler {
 	})
 }
 
-// Runs returns the active runs of a workspace. cacheDir is that of [Options].
+// Runs returns the active runs of a workspace, and those that are suspended. cacheDir is that of [Options].
 func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Control, error) {
 	dir, err := workspaceCache(w, cacheDir)
 	if err != nil {
@@ -95,7 +100,9 @@ func Runs(ctx context.Context, w *workspace.Workspace, cacheDir string) ([]Contr
 		if err != nil {
 			continue // it has just ended or started
 		}
-		if _, err := c.Status(ctx); err == nil {
+		if c.Suspended = c.Pid != 0 && child.Suspended(c.Pid); c.Suspended {
+			found = append(found, c)
+		} else if _, err := c.Status(ctx); err == nil {
 			found = append(found, c)
 		}
 	}

@@ -7,9 +7,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/child"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -115,4 +117,48 @@ func awaitNone(t *testing.T, mark string) {
 		}
 		<-tick.C
 	}
+}
+
+// TestSuspended checks that a run that is suspended, as by Ctrl-Z, is found, and that
+// finding it does not wait for an answer.
+func TestSuspended(t *testing.T) {
+	t.Parallel()
+	file, _ := shop(t, "name: shop\nservices:\n  command: {command: [$SELF, __command], port: $1}\n")
+	cache := t.TempDir()
+	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
+	killRun(t, file, cache, mark, func(line string) bool {
+		if !strings.HasPrefix(line, "all-ready") {
+			return false
+		}
+		w, err := workspace.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		only := func() Control {
+			runs, err := Runs(t.Context(), w, cache)
+			if err != nil || len(runs) != 1 {
+				t.Fatalf("got %d runs, error %v, want 1", len(runs), err)
+			}
+			return runs[0]
+		}
+		run := only()
+		if run.Suspended || run.Pid == 0 {
+			t.Errorf("an active run is %+v", run)
+		}
+		for _, suspend := range []bool{true, false} {
+			send := map[bool]syscall.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}[suspend]
+			if err := syscall.Kill(run.Pid, send); err != nil {
+				t.Fatal(err)
+			}
+			tick := time.NewTicker(time.Millisecond)
+			for child.Suspended(run.Pid) != suspend {
+				<-tick.C
+			}
+			tick.Stop()
+			if got := only(); got.Suspended != suspend || got.Pid != run.Pid {
+				t.Errorf("after %v: %+v", send, got)
+			}
+		}
+		return true
+	})
 }

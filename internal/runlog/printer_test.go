@@ -59,7 +59,7 @@ func TestRunText(t *testing.T) {
 	want := `items   │ building
 gateway │ # shop
 gateway │ main.go:1:1: no
-gateway │ ✗ build failed
+gateway │ ✗ build failed; waiting for a change
 items   │ built in 1.23s
 items   │ ✓ ready in 41ms, pid 7
 gateway │ ✓ ready in 50ms, pid 8
