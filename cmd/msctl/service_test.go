@@ -194,6 +194,7 @@ func registerHandlers(s *micro.Server, name, events string, stopped <-chan struc
 	micro.Handle(s, micro.Cmd("whoami"), func(context.Context, struct{}) (string, error) { return name, nil })
 	micro.Handle(s, micro.Name("cmd:say"), func(context.Context, struct{}) (string, error) { return "spoken", nil })
 	micro.Handle(s, micro.Cmd(name), func(context.Context, struct{}) (string, error) { return name, nil })
+	micro.HandleRaw(s, func(_ context.Context, in json.RawMessage) error { return appendLine(events, "raw "+string(in)) })
 	micro.HandleEvent(s, micro.Name("item.v1.viewed"), func(_ context.Context, in json.RawMessage) error {
 		return appendLine(events, string(in))
 	})

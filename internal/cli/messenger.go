@@ -173,6 +173,9 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	trace := &trace{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern)}
 	m.trace = trace
 	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: m.o.metadata.Clone(), Trace: trace.micro()}
+	if m.o.isRaw {
+		req.Body = m.o.body
+	}
 	var unexpected error
 	err := m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {

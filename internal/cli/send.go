@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -36,6 +38,10 @@ type sendOptions struct {
 	verbose bool
 	jq      string
 	expect  string
+
+	raw   string // with isRaw, body before it is looked up
+	isRaw bool
+	body  []byte
 
 	repeat    int
 	watch     time.Duration
@@ -98,18 +104,24 @@ func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 // complete parses the arguments and checks the flags. All errors are usage errors.
 func (o *sendOptions) complete(s *term.IO, args []string) error {
 	o.policy.jitter, args = takeJitter(o.policy.jitter, args)
-	if len(args) == 0 {
-		return exit.Usagef("PATTERN is required")
+	if len(args) == 0 && !o.isRaw {
+		return exit.Usagef("msctl emit requires PATTERN")
 	}
 	var err error
-	if o.pattern, err = shorthand.Pattern(args[0]); err != nil {
-		return err
+	if len(args) > 0 {
+		if o.pattern, err = shorthand.Pattern(args[0]); err != nil {
+			return err
+		}
+		o.typed = args[0]
 	}
-	o.typed = args[0]
 	if o.style, err = term.ParseJSONStyle(o.output); err != nil {
 		return exit.Usagef("-o: %w", err)
 	}
 	switch {
+	case o.isRaw && len(args) > 1:
+		return exit.Usagef("--raw is the entire message: remove %q", args[1])
+	case o.isRaw && (o.each || o.printCode != ""):
+		return exit.Usagef("--raw cannot be combined with --each or --print-code")
 	case o.event && (o.jq != "" || o.expect != "" || o.output != ""):
 		return exit.Usagef("--jq, --expect, and --output cannot be combined with --event: an event has no reply")
 	case o.each && len(args) > 1:
@@ -130,10 +142,45 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 	if o.metadata, err = parseMetadata(in, o.meta); err != nil {
 		return err
 	}
-	if !o.each {
+	switch {
+	case o.isRaw:
+		o.body, err = rawBody(in, o.raw)
+	case !o.each:
 		o.data, err = in.Data(args[1:])
 	}
 	return err
+}
+
+// rawBody returns the body of --raw.
+func rawBody(in shorthand.Reader, text string) ([]byte, error) {
+	if text == "-" {
+		body, err := io.ReadAll(in.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("read standard input: %w", err)
+		}
+		in.Secrets.LearnText(string(body))
+		return body, nil
+	}
+	value, err := in.Value(text, nil)
+	if err == nil {
+		in.Secrets.LearnText(value)
+	}
+	return []byte(value), err
+}
+
+// checkRaw checks --raw against the target.
+func (o *sendOptions) checkRaw(t target.Target) error {
+	switch {
+	case !o.isRaw:
+		return nil
+	case o.pattern.IsZero() && t.Subscribes():
+		return exit.WithHint(exit.Usagef("PATTERN is required: %s delivers messages by it", t.Kind()), "write `msctl emit PATTERN --raw BODY`")
+	case len(o.meta) > 0 && !t.HasHeaders():
+		return exit.Usagef("--meta cannot be combined with --raw: on %s, metadata is part of the packet", t.Kind())
+	case t.Kind() == target.TCP && !json.Valid(o.body):
+		return exit.Usagef("--raw requires JSON for a TCP target: a service closes the connection on anything else")
+	}
+	return nil
 }
 
 // parseMetadata parses the --meta flags.
@@ -164,6 +211,9 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	}
 	if o.printCode != "" {
 		return o.printAsCode(s, t)
+	}
+	if err := o.checkRaw(t); err != nil {
+		return err
 	}
 	conn, err := o.target.Dial(t, target.DialOptions{Log: s.Warnings()})
 	if err != nil {

@@ -92,7 +92,7 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 		}
 		return context.Cause(ctx)
 	}
-	if req.Pattern.IsZero() || req.Pattern.JSON() == "null" {
+	if req.Body == nil && (req.Pattern.IsZero() || req.Pattern.JSON() == "null") {
 		return errors.New("message without a pattern (null is not a pattern)")
 	}
 	if req.Data == nil {
@@ -276,6 +276,21 @@ func (c *Client) Emit(ctx context.Context, p Pattern, data any) error {
 	req.Event = true
 	if err := c.Do(ctx, req, ReplyFunc(func(Value) error { return nil })); err != nil {
 		return fmt.Errorf("emit %s: %w", p, err)
+	}
+	return nil
+}
+
+// EmitRaw sends a message that is not a packet: body is its entire body. NestJS handles it
+// with the event handler of the channel or subject p on Redis and NATS, and with
+// @EventPattern(undefined) on RabbitMQ, where p is the routing key, or the zero Pattern for
+// a queue; a Go service does so with [HandleRaw]. On TCP, the body must be JSON.
+func (c *Client) EmitRaw(ctx context.Context, p Pattern, body []byte) error {
+	if body == nil {
+		body = []byte{}
+	}
+	req := &Request{Pattern: p, Body: body, Event: true}
+	if err := c.Do(ctx, req, ReplyFunc(func(Value) error { return nil })); err != nil {
+		return fmt.Errorf("emit a raw message: %w", err)
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ type Delivery struct {
 	Done func(error)
 }
 
+// HasRaw reports whether the server handles messages without a pattern (HandleRaw).
+func (s *Server) HasRaw() bool { return s.raw != nil }
+
 // Route is one address of a server, with the handlers of one pattern. The zero Route
 // has none.
 type Route struct {
@@ -139,20 +142,20 @@ func (s *Server) Deliver(ctx context.Context, d Delivery) *Inbound {
 func (s *Server) deliver(ctx context.Context, d *Delivery) (*Inbound, error) {
 	p := d.Packet
 	r := d.Route.route
-	foreign := p.Pattern == nil && p.Data == nil
-	if foreign && r == nil {
-		s.unknown(ctx, d, &wire.Packet{}) // docs/wire.md 1.6: foreign, so an event
-		return nil, ErrNoHandler
-	}
-	if foreign {
-		p = wire.WholeBody(p.Body())
+	if p.Pattern == nil && p.Data == nil {
+		p = wire.WholeBody(p.Body()) // docs/wire.md 1.6: foreign, so an event
 	}
 	var asked Pattern
-	if r == nil && d.Route.address == "" {
+	switch {
+	case r != nil || d.Route.address != "":
+	case p.Pattern == nil:
+		r = s.raw
+	default:
 		r = s.lookup(p.Pattern)
 	}
 	if r == nil && s.rest != nil {
-		if asked = patternOfWire(p.Pattern); !asked.IsZero() {
+		asked = patternOfWire(p.Pattern)
+		if !asked.IsZero() || p.Pattern == nil && p.ID == nil {
 			r = s.rest
 		}
 	}

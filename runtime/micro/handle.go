@@ -103,10 +103,36 @@ func HandleFunc(s *Server, p Pattern, fn Handler, opts ...HandlerOption) {
 	s.register(p, kindStream, s.configure(opts), handlerTypes{}, fn)
 }
 
+// HandleRaw registers fn for messages without a pattern, like NestJS's
+// @EventPattern(undefined): what programs send that do not use packets, such as
+// {"sensor":4}, 7, or plain text. The entire body is the data, as JSON; text that is not
+// JSON is a JSON string. The data of a packet that lacks only the pattern is its data
+// (docs/wire.md 1.6). Several handlers each receive every message. Request.Pattern is the
+// zero Pattern, and the handlers are not part of the description.
+//
+// It is for RabbitMQ and TCP. On Redis and NATS, the channel or subject is the pattern of
+// such a message, so an ordinary event handler receives it.
+func HandleRaw[In any](s *Server, fn func(context.Context, In) error, opts ...HandlerOption) {
+	s.mustNotServe()
+	h := s.configure(opts)
+	ep := &endpoint{kind: kindEvent, handler: h.compose(func(ctx context.Context, req *Request, _ Reply) error {
+		in, err := decodeData[In](ctx, s.codec, h.pipes, req)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, in)
+	})}
+	if s.raw == nil {
+		s.raw = &route{}
+	}
+	s.raw.events = append(s.raw.events, ep)
+}
+
 // HandleUnknown registers fn for all requests and events that have no other handler, for
-// mocks and proxies. Request.Pattern is the pattern of the message. Messages without a
-// pattern, or with the pattern null, are not passed to fn. Pipes do not apply, and the
-// handler is not part of the description. A second call replaces the handler.
+// mocks and proxies. Request.Pattern is the pattern of the message. It is the zero Pattern
+// for an event without one (see [HandleRaw]). Requests without a pattern, and messages with
+// the pattern null, are not passed to fn. Pipes do not apply, and the handler is not part of
+// the description. A second call replaces the handler.
 func HandleUnknown(s *Server, fn Handler, opts ...HandlerOption) {
 	s.mustNotServe()
 	s.rest = &route{message: &endpoint{kind: kindStream, handler: s.configure(opts).compose(fn)}}

@@ -22,6 +22,10 @@ type Request struct {
 	Data []byte
 	// Event is true for an event, which has no reply.
 	Event bool
+	// Body, unless nil, is what a client sends as the entire body of an event, instead of a
+	// packet with Pattern and Data. Pattern is only the address then: a channel, a subject,
+	// or a routing key. See [Client.EmitRaw].
+	Body []byte
 	// All requests the replies of all services that handle the request, on transports
 	// where several can: Redis, and NATS without a common queue group. The values
 	// of all replies are passed on as they arrive, errors are dropped, and the call ends

@@ -29,6 +29,7 @@ type Server struct {
 	noDescribe              bool
 
 	routes   map[string]*route // by canonical route; fixed once serving
+	raw      *route            // for messages without a pattern; nil without one
 	rest     *route            // for everything else; nil without one
 	order    []*endpoint       // in the order of registration
 	byText   atomic.Pointer[map[string]*route]
@@ -204,8 +205,7 @@ func (s *Server) Receive(ctx context.Context, p *wire.Packet, to Responder, peer
 	return s.Deliver(ctx, Delivery{Packet: p, To: to, Peer: peer})
 }
 
-// unknown replies to a request without a handler and logs such an event. p is empty if
-// the body is not a packet.
+// unknown replies to a request without a handler and logs such an event.
 func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 	if p.ID != nil {
 		_ = d.To.Respond(ctx, wire.Reply{ID: canonicalID(p.ID), NoHandler: true}) // an error means that the peer is gone
@@ -219,7 +219,11 @@ func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 		pattern = string(p.Pattern)
 	}
 	metadata := Metadata{raw: d.Packet.Metadata, pairs: d.Headers.pairs}
-	s.LogPeer(slog.LevelError, "no handler for the event", "pattern", pattern[:min(len(pattern), 200)], "correlation_id", metadata.Get(MetaCorrelationID))
+	attrs := []any{"pattern", pattern[:min(len(pattern), 200)], "correlation_id", metadata.Get(MetaCorrelationID)}
+	if p.Pattern == nil { // the pattern does not identify what is lost
+		attrs = append(attrs, "data", string(js.SanitizeUTF8(p.Data[:min(len(p.Data), 200)])))
+	}
+	s.LogPeer(slog.LevelError, "no handler for the event", attrs...)
 }
 
 // canonicalID returns the ID as JSON.stringify writes it after JSON.parse.

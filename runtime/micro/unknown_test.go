@@ -2,6 +2,7 @@ package micro
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // TestHandleUnknown: whatever has no handler of its own reaches the one for the
-// unknown, with the pattern it asked for; what NestJS takes for no pattern does not.
+// unknown, with the pattern it asked for. A request without a pattern does not.
 func TestHandleUnknown(t *testing.T) {
 	s := NewServer(quiet())
 	var asked []string
@@ -36,6 +37,8 @@ func TestHandleUnknown(t *testing.T) {
 		{`{"pattern":null,"data":1,"id":"1"}`, none, nil},
 		{`{"pattern":"null","data":1,"id":"1"}`, none, nil},
 		{`{"data":1,"id":"1"}`, none, nil},
+		{`{"sensor":4}`, nil, []string{""}}, // not a packet
+		{`{"data":1}`, nil, []string{""}},
 		{`{"pattern":{"cmd":1e999},"data":1,"id":"1"}`, none, nil},
 	} {
 		asked = nil
@@ -59,5 +62,40 @@ func TestUnknownExpires(t *testing.T) {
 	got := send(t, s, `{"pattern":"late","data":1,"id":"1","metadata":{"timeout-ms":"0"}}`)
 	if want := []string{failure(`{"status":504,"message":"the deadline passed before the work was started"}`)}; !cmp.Equal(want, got) {
 		t.Errorf("(-want +got):\n%s", cmp.Diff(want, got))
+	}
+}
+
+// TestHandleRaw: messages without a pattern reach all handlers for them, with the whole
+// body as the data unless the packet lacks only the pattern, and nothing else does.
+func TestHandleRaw(t *testing.T) {
+	s := NewServer(quiet())
+	var got []string
+	for _, name := range []string{"a", "b"} {
+		HandleRaw(s, func(ctx context.Context, in json.RawMessage) error {
+			if p := RequestFromContext(ctx).Pattern; !p.IsZero() {
+				t.Errorf("the pattern is %s", p)
+			}
+			got = append(got, name+string(in))
+			return nil
+		})
+	}
+	HandleUnknown(s, func(context.Context, *Request, Reply) error { return errors.New("it was not raw") })
+	for body, want := range map[string][]string{
+		`{"sensor":4}`: {`a{"sensor":4}`, `b{"sensor":4}`}, `7`: {"a7", "b7"}, `{"id":"x"}`: {`a{"id":"x"}`, `b{"id":"x"}`},
+		`{"data":[1]}`: {"a[1]", "b[1]"}, `{"pattern":null,"data":1}`: nil, `{"pattern":"other","data":1}`: nil,
+	} {
+		if got = nil; len(send(t, s, body)) > 0 {
+			t.Errorf("%s has a reply", body)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", body, diff)
+		}
+	}
+	// Like NestJS, a request that only lacks the pattern is answered.
+	if diff := cmp.Diff([]string{last(`{}`)}, send(t, s, `{"data":1,"id":"1"}`)); diff != "" {
+		t.Errorf("a request (-want +got):\n%s", diff)
+	}
+	if d, err := s.describe(t.Context(), None{}); err != nil || len(d.Handlers) != 0 {
+		t.Errorf("described are %+v, %v", d.Handlers, err)
 	}
 }

@@ -248,7 +248,9 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, m mes
 			rest.Set(k, v)
 		}
 	}
-	msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), m.id)
+	if msg.Data = req.Body; msg.Data == nil {
+		msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), m.id)
+	}
 	err := s.link.PublishMsg(&msg)
 	if errors.Is(err, nats.ErrBadHeaderMsg) {
 		return fmt.Errorf("the headers of WithHeaders: %w", err) // others are looked at before

@@ -98,6 +98,9 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	if ctx.Err() != nil {
 		return calls.Ended(ctx)
 	}
+	if c.published() && c.topology.Wildcards && req.Pattern.IsZero() {
+		return errors.New("a message to an exchange requires a routing key")
+	}
 	calls.Bound(ctx, req)
 	for {
 		s, err := c.connected(ctx, req)
@@ -116,7 +119,7 @@ func (c *Client) target(p micro.Pattern) (exchange, key string) {
 	if !c.published() {
 		return "", c.queue
 	}
-	if p.JSON()[0] == '"' {
+	if p.IsZero() || p.JSON()[0] == '"' { // a fanout exchange ignores the key
 		return c.exchangeName(), p.Route()
 	}
 	return c.exchangeName(), p.JSON()
@@ -161,7 +164,9 @@ func (c *Client) event(ctx context.Context, s *session, req *micro.Request) erro
 	if msg.messageID == "" {
 		msg.messageID = micro.NewCorrelationID()
 	}
-	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
+	if msg.body = req.Body; msg.body == nil {
+		msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
+	}
 	if err := msg.check(); err != nil {
 		return err
 	}

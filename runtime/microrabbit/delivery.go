@@ -26,6 +26,8 @@ type Delivery struct {
 	// Headers holds all headers, including those that are not metadata: those whose value
 	// is a table or a list, and those that a redelivery adds.
 	Headers map[string]any
+	// Body is the body as it was received, which need not be a packet (micro.HandleRaw).
+	Body []byte
 	// Redelivered reports whether the message was delivered before without being
 	// acknowledged. It may have been handled already.
 	Redelivered bool

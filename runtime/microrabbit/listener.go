@@ -270,6 +270,7 @@ type message struct {
 func newMessage(l *Listener, in *intake, raw *incoming) *message {
 	m := &message{listener: l, body: bytes.Clone(raw.body)}
 	m.init(in, raw)
+	m.Body = m.body
 	m.properties = properties{
 		deliveryMode: raw.deliveryMode, contentEncoding: string(raw.contentEncoding),
 	}

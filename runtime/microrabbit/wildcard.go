@@ -15,6 +15,9 @@ func (l *Listener) route(p *wire.Packet) micro.Route {
 		return micro.Route{}
 	}
 	text, defined := patternText(p.Pattern)
+	if p.Pattern == nil && l.server.HasRaw() {
+		return micro.Route{}
+	}
 	if defined && !l.server.RouteAt(text).IsZero() {
 		return micro.Route{}
 	}

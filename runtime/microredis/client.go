@@ -165,6 +165,9 @@ func subscribers(n int64) string {
 // body returns a function that appends the body of a message.
 func body(req *micro.Request, id []byte) func([]byte) []byte {
 	return func(dst []byte) []byte {
+		if req.Body != nil {
+			return append(dst, req.Body...)
+		}
 		var room [256]byte
 		metadata := micro.AppendMetadata(room[:0], req, time.Now())
 		return wire.AppendRequest(dst, req.Pattern.JSON(), req.Data, metadata, id)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/internal/liveness"
 	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
@@ -78,6 +79,9 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 
 // Publish sends an event. It returns when the event has been written.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
+	if req.Body != nil && !js.Valid(js.SanitizeUTF8(req.Body)) { // the server would close the connection
+		return errors.New("the body of a message over TCP must be JSON")
+	}
 	calls.Bound(ctx, req)
 	if ctx.Err() != nil {
 		return gaveUp(ctx)

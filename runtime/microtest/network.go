@@ -183,7 +183,10 @@ func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id 
 		return err
 	}
 	now := time.Now()
-	body := wire.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
+	body := req.Body
+	if body == nil {
+		body = wire.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
+	}
 	if req.Trace != nil && req.Trace.Wrote != nil {
 		req.Trace.Wrote(now, body)
 	}

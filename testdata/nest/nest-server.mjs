@@ -17,7 +17,7 @@ process.on('uncaughtException', error => print({ event: 'uncaughtException', err
 if (args.verbose) state.onHandled = handled => print({ event: 'handled', ...handled });
 
 const config = transportOptions(args, 'server');
-const module = buildModule({ transport: String(args.transport || 'tcp'), wildcards: !!args.wildcards, manualAck: !!args['manual-ack'] });
+const module = buildModule({ transport: String(args.transport || 'tcp'), wildcards: !!args.wildcards, manualAck: !!args['manual-ack'], withoutPattern: !!args['without-pattern'] });
 const app = await core.NestFactory.createMicroservice(module, { ...config, logger, abortOnError: false });
 await app.listen();
 await subscribed(app);

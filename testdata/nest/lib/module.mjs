@@ -70,10 +70,11 @@ function addWildcards(add, transport) {
 }
 
 /** The root module. With wildcards only the transport's wildcard handlers are registered. */
-export function buildModule({ transport = 'tcp', wildcards = false, manualAck = false } = {}) {
+export function buildModule({ transport = 'tcp', wildcards = false, manualAck = false, withoutPattern = false } = {}) {
   const { WireController, add } = newController({ manualAck });
   if (wildcards) addWildcards(add, transport);
   else addPlain(add);
+  if (withoutPattern) add(ms.EventPattern, undefined, () => undefined);
   class AppModule {}
   common.Module({ controllers: [WireController] })(AppModule);
   return AppModule;
