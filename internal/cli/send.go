@@ -128,6 +128,10 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 		return exit.Usagef("--each reads the data from standard input: remove %q", args[1])
 	case o.each && (o.repeat != 1 || o.watch != 0 || o.printCode != ""):
 		return exit.Usagef("--each cannot be combined with --repeat, --watch, or --print-code")
+	case o.printCode != "" && (o.repeat != 1 || o.watch != 0 || o.jq != "" || o.expect != "" || o.output != ""):
+		return exit.Usagef("--print-code cannot be combined with --repeat, --watch, --jq, --expect, or --output")
+	case o.printCode != "" && (o.target.CA != "" || o.target.Cert != "" || o.target.Key != "" || o.target.Insecure):
+		return exit.WithHint(exit.Usagef("--print-code cannot be combined with --ca, --cert, --key, or --insecure"), "add them to the TLS options in the code")
 	case o.repeat < 1:
 		return exit.Usagef("--repeat must be at least 1")
 	case o.watch < 0:
@@ -242,7 +246,10 @@ func (o *sendOptions) printAsCode(s *term.IO, t target.Target) error {
 	if t.Scheme == target.SchemeHTTP {
 		return exit.Usagef("--print-code does not support an HTTP target")
 	}
+	if err := o.target.CheckBuffer(t); err != nil {
+		return err
+	}
 	return printcode.WriteCall(s.Out, o.printCode, printcode.Call{
-		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: o.metadata, NoMetadata: o.noMetadata, Policy: o.policy.settings(), Secrets: s.Secrets(),
+		Target: t, Pattern: o.pattern, Data: o.data, Event: o.event, Metadata: o.metadata, NoMetadata: o.noMetadata, MaxBuffer: o.target.MaxBuffer, Policy: o.policy.settings(), Secrets: s.Secrets(),
 	})
 }

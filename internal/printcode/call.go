@@ -31,7 +31,9 @@ type Call struct {
 	Metadata micro.Metadata
 	// NoMetadata has the client add no metadata of its own.
 	NoMetadata bool
-	Policy     policy.Settings // timeout, retries, backoff, and jitter
+	// MaxBuffer is the largest reply over TCP, in UTF-16 code units; 0 for the default.
+	MaxBuffer int
+	Policy    policy.Settings // timeout, retries, backoff, and jitter
 	// Secrets are the credentials that have been looked up. The code reads all
 	// credentials from the environment.
 	Secrets *secret.Set
@@ -79,6 +81,9 @@ func nestCode(c Call) (string, error) {
 	}
 	data := c.variables().JSON(string(c.Data), func(variable string) string { return "process.env." + variable })
 	transport, options := nestTransport(c.Target)
+	if c.MaxBuffer > 0 {
+		options += ", maxBufferSize: " + strconv.Itoa(c.MaxBuffer)
+	}
 	operators, rxjs := nestOperators(c.Policy)
 	call := fmt.Sprintf("const answer = await lastValueFrom(\n  client.send(%s, %s)%s,\n  { defaultValue: undefined },\n);\nconsole.log(JSON.stringify(answer));\n",
 		c.Pattern.JSON(), data, operators)

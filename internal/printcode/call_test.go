@@ -30,7 +30,7 @@ func TestPrintedGoCompiles(t *testing.T) {
 	tests := map[string]Call{
 		"request": request,
 		"event":   {Pattern: micro.Name("a.b"), Data: []byte("{\n}"), Event: true, Policy: one},
-		"all":     {Pattern: object, Data: []byte("\"`\""), Policy: many, Metadata: metadata},
+		"all":     {Pattern: object, Data: []byte("\"`\""), Policy: many, Metadata: metadata, NoMetadata: true, MaxBuffer: 1 << 20},
 		"secrets": {Pattern: micro.Cmd("x"), Data: []byte("{\"password\":\"s3cret\",\"`\":[{\"apiKey\":\"s3cret2\"}],\"pin\":1}"), Policy: one},
 	}
 	for name, address := range map[string]string{

@@ -78,7 +78,7 @@ func (g *goProgram) use(paths ...string) {
 
 // client writes the lines that create the client.
 func (g *goProgram) client(c Call) {
-	dial := g.dial(c.Target)
+	dial := g.dial(c.Target, c.MaxBuffer)
 	options := ""
 	if c.Policy.Retries > 0 {
 		g.use(runtimePath + "policy")
@@ -108,7 +108,7 @@ func (g *goProgram) client(c Call) {
 }
 
 // dial returns the expression that dials a target.
-func (g *goProgram) dial(t target.Target) string {
+func (g *goProgram) dial(t target.Target, maxBuffer int) string {
 	if t.Broker != nil {
 		return g.dialBroker(t)
 	}
@@ -117,6 +117,9 @@ func (g *goProgram) dial(t target.Target) string {
 	if t.Scheme == target.SchemeTLS {
 		g.use("crypto/tls")
 		arguments += ", microtcp.WithTLS(&tls.Config{})"
+	}
+	if maxBuffer > 0 {
+		arguments += fmt.Sprintf(", microtcp.WithMaxBufferSize(%d)", maxBuffer)
 	}
 	return "microtcp.Dial(" + arguments + ")"
 }

@@ -71,9 +71,10 @@ func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
 			return nil, err
 		}
 	}
+	if err := f.CheckBuffer(t); err != nil {
+		return nil, err
+	}
 	switch {
-	case o.MaxBuffer != 0 && t.Kind() != TCP:
-		return nil, exit.Usagef("--max-buffer-size requires a TCP target, and %s is not one", t)
 	case transport.dial == nil:
 		return nil, exit.WithHint(exit.Usagef("%s is an HTTP target, which only `msctl bench` supports", t), "use tcp://host:port")
 	case t.Broker == nil:
@@ -84,6 +85,14 @@ func (f *Flags) Dial(t Target, o DialOptions) (micro.Conn, error) {
 		return conn, nil
 	}
 	return &probedConn{Conn: conn, addresses: t.Addresses}, nil
+}
+
+// CheckBuffer rejects --max-buffer-size for a target whose transport has no such limit.
+func (f *Flags) CheckBuffer(t Target) error {
+	if f.MaxBuffer != 0 && t.Kind() != TCP {
+		return exit.Usagef("--max-buffer-size requires a TCP target, and %s is not one", t)
+	}
+	return nil
 }
 
 // Listen returns the listener of a service behind a broker. The error is a usage
