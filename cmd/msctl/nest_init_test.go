@@ -73,6 +73,7 @@ func TestNestInit(t *testing.T) {
 }
 
 func (l layout) run(t *testing.T, apps bool) {
+	t.Helper()
 	u := newNestUser(t, l, apps)
 	u.must("init")
 	args := []string{"run", "--detach", "--no-watch", "--ready-timeout", "5m"}

@@ -174,7 +174,7 @@ func printPlanOfInit(s *term.IO, plan *nestinit.Plan, w *workspace.Workspace) {
 		}
 		s.Notef("\n%s", heading)
 		for _, g := range guesses {
-			s.Notef("  %s %s: %s  %s", p.Accent(term.List(g.Services, 3)), g.Key, g.Value, p.Dim(g.Reason))
+			s.Notef("  %s %s: %s  %s", p.Accent(term.List(g.Services, 3)), strings.Join(g.Keys, ", "), g.Value, p.Dim(g.Reason))
 		}
 	}
 	for _, note := range plan.Notes {

@@ -157,6 +157,7 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 		Short: "Create, run, call, and load-test NestJS-compatible microservices",
 		Long:  `Create, run, call, and load-test microservices that are wire-compatible with NestJS.`,
 		Example: `  msctl new shop                             # a workspace with a gateway and two services
+  msctl init                                 # or msctl.yaml for existing NestJS applications
   msctl run                                  # build and run it, rebuild on change
   msctl send cmd=findAllItems                # send a message, print the reply
   msctl bench cmd=findAllItems --rate 500/s  # load-test its handler`,

@@ -45,7 +45,7 @@ func (p *planner) broker(s *Service, e endpoint) {
 	i := slices.IndexFunc(p.plan.Brokers, func(l Line) bool { return l.Name == string(e.transport) })
 	switch {
 	case i < 0:
-		p.plan.Brokers = append(p.plan.Brokers, Line{Name: string(e.transport), Value: address, Comment: p.brokerComment(s, e, host)})
+		p.plan.Brokers = append(p.plan.Brokers, Line{Name: string(e.transport), Value: address, Comment: brokerComment(e, host)})
 	case p.plan.Brokers[i].Value != address:
 		s.Notes = append(s.Notes, fmt.Sprintf("%s: it uses %s at %s", e.at, e.transport.Title(), net.JoinHostPort(cmp.Or(host, "localhost"), port)))
 		p.notef("%s (%s) uses another %s than the other services: %s", s.Name, e.at, e.transport.Title(), net.JoinHostPort(cmp.Or(host, "localhost"), port))
@@ -55,7 +55,7 @@ func (p *planner) broker(s *Service, e endpoint) {
 }
 
 // brokerComment marks an address that the sources do not determine.
-func (p *planner) brokerComment(s *Service, e endpoint, host string) Comment {
+func brokerComment(e endpoint, host string) Comment {
 	f := e.url
 	if f.text == "" && len(f.vars) == 0 {
 		f = e.host
@@ -328,7 +328,7 @@ func (p *planner) depend(s, target *Service, guess string) {
 	}
 	s.DependsOn = append(s.DependsOn, target.Name)
 	if guess != "" {
-		s.comment("depends_on", true, "%s", guess)
+		s.guess("depends_on", "%s", guess)
 	}
 }
 

@@ -59,7 +59,7 @@ func check(t *testing.T, plan *Plan) *workspace.Workspace {
 	marked := strings.Count(text, "# guess: ")
 	total := 0
 	for _, g := range plan.Guesses() {
-		total += len(g.Services)
+		total += len(g.Services) * len(g.Keys)
 		if !strings.Contains(text, "# guess: "+g.Reason+"\n") {
 			t.Errorf("no line has the guess %q", g.Reason)
 		}

@@ -73,10 +73,12 @@ type Line struct {
 	Disabled    bool
 }
 
-// Guess is a value that should be checked, of one or several services.
+// Guess is a value that should be checked: of several keys of one service, or of one key of
+// several services.
 type Guess struct {
-	Services           []string
-	Key, Value, Reason string
+	Services      []string
+	Keys          []string
+	Value, Reason string
 }
 
 // ErrNone is returned for a folder without NestJS applications.
@@ -145,13 +147,15 @@ func (l *layout) workspaceName() string {
 // several services is one.
 func (p *Plan) Guesses() (out []Guess) {
 	add := func(service, key, value string, c Comment) {
-		i := slices.IndexFunc(out, func(g Guess) bool { return g.Key == key && g.Value == value && g.Reason == c.Text })
+		i := slices.IndexFunc(out, func(g Guess) bool { return g.Value == value && g.Reason == c.Text })
 		switch {
 		case !c.Guess:
-		case i >= 0:
+		case i >= 0 && slices.Equal(out[i].Keys, []string{key}):
 			out[i].Services = append(out[i].Services, service)
+		case i >= 0 && slices.Equal(out[i].Services, []string{service}):
+			out[i].Keys = append(out[i].Keys, key)
 		default:
-			out = append(out, Guess{[]string{service}, key, value, c.Text})
+			out = append(out, Guess{[]string{service}, []string{key}, value, c.Text})
 		}
 	}
 	for _, line := range p.Brokers {
@@ -187,9 +191,9 @@ func (p *planner) notef(format string, args ...any) {
 	}
 }
 
-// comment sets the comment of a key.
-func (s *Service) comment(key string, guess bool, format string, args ...any) {
-	s.Comments[key] = Comment{fmt.Sprintf(format, args...), guess}
+// guess marks the value of a key as a guess, with its reason.
+func (s *Service) guess(key, format string, args ...any) {
+	s.Comments[key] = Comment{fmt.Sprintf(format, args...), true}
 }
 
 // preferred are the transports of an application with several, the preferred one first: a
@@ -203,10 +207,10 @@ func (p *planner) add(a *application, f *facts) {
 		s.Dir = "./" + a.start.dir
 	}
 	if a.start.guess != "" {
-		s.comment("command", true, "%s", a.start.guess)
+		s.guess("command", "%s", a.start.guess)
 	}
 	if a.start.note != "" {
-		s.comment("command", true, "%s", a.start.note)
+		s.guess("command", "%s", a.start.note)
 	}
 	for _, t := range preferred {
 		for i := range f.servers {
@@ -230,11 +234,13 @@ func (p *planner) describe(s *Service) {
 		e := &f.servers[i]
 		parts = append(parts, cmp.Or(e.name, "?"))
 		alone := s.main == nil && f.http == nil // it is commented out with a reason
-		if e.name == "" && !alone {
+		switch {
+		case alone:
+		case e.name == "":
 			p.notef("%s: what %s listens on is not known: %s", e.unknown.at, s.Name, noValue(e.unknown))
-		} else if e.transport == "" && !alone {
+		case e.transport == "":
 			p.notef("%s uses %s (%s), which msctl cannot send to", s.Name, e.name, e.at)
-		} else if s.main != nil && e != s.main {
+		case s.main != nil && e != s.main:
 			s.Notes = append(s.Notes, fmt.Sprintf("%s: it also listens on %s; messages are sent over %s", e.at, e.transport.Title(), s.main.transport.Title()))
 		}
 	}
@@ -272,7 +278,7 @@ func (p *planner) transportGuess(s *Service) {
 		return !ok || v.value == "" || v.example
 	})
 	if !inFiles && (f.unknown != "" || len(f.vars) > 0) {
-		s.comment("transport", true, "%s determines it (%s)", f.expr, f.at)
+		s.guess("transport", "%s determines it (%s)", f.expr, f.at)
 	}
 }
 
@@ -375,7 +381,7 @@ func (p *planner) freePort(s *Service, want port) {
 	if want.key == "http" && s.main != nil && s.main.transport == workspace.TCP {
 		key = "http"
 	}
-	s.comment(key, true, "%s: %s", want.fact.at, reason)
+	s.guess(key, "%s: %s", want.fact.at, reason)
 }
 
 // calledPort returns the port that a client with the name of a service calls, if no
@@ -426,7 +432,7 @@ func (p *planner) pinPort(s *Service, f fact, n int, key string) {
 	if name == "" {
 		if len(f.vars) > 1 || f.unknown != "" {
 			if _, known := s.Comments["port"]; !known {
-				s.comment("port", true, "%s: %s (%s)", f.expr, reasonOf(f), f.at)
+				s.guess("port", "%s: %s (%s)", f.expr, reasonOf(f), f.at)
 			}
 		}
 		return
@@ -522,7 +528,7 @@ func (p *planner) setQueue(s *Service) {
 	if q.text == "" {
 		s.Queue = s.Name
 		s.main.queue.text = s.Name
-		s.comment("queue", true, "%s (%s)", noValue(q), q.at)
+		s.guess("queue", "%s (%s)", noValue(q), q.at)
 		if name := q.variable(); name != "" {
 			s.set(name, s.Queue, s.Comments["queue"])
 		}

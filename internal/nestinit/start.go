@@ -25,8 +25,10 @@ var devScripts = []string{"start:dev", "dev", "start:watch", "serve", "develop",
 // command that restarts the program itself is preferred, so that only one watcher runs.
 func (l *layout) setStart(a *application) {
 	switch {
-	case a.nx != nil && l.nxStart(a):
-	case a.nest != "" && l.nestStart(a):
+	case a.nx != nil:
+		l.nxStart(a)
+	case a.nest != "":
+		l.nestStart(a)
 	case l.scriptStart(a):
 	case l.rootScript(a):
 	default:
@@ -41,7 +43,7 @@ func (l *layout) setStart(a *application) {
 }
 
 // nxStart uses the target of Nx that serves the application.
-func (l *layout) nxStart(a *application) bool {
+func (l *layout) nxStart(a *application) {
 	for _, target := range []string{"serve", "dev", "start"} {
 		if _, ok := a.nx.Targets[target]; !ok {
 			continue
@@ -54,17 +56,15 @@ func (l *layout) nxStart(a *application) bool {
 			}
 		}
 		a.start = start{command: append(l.exec(dir), "nx", target, a.nx.Name), dir: dir}
-		return true
+		return
 	}
-	if l.scriptStart(a) {
-		return true
+	if !l.scriptStart(a) {
+		a.start = start{command: append(l.exec("."), "nx", "serve", a.nx.Name), dir: ".", guess: "project.json has no target serve"}
 	}
-	a.start = start{command: append(l.exec("."), "nx", "serve", a.nx.Name), dir: ".", guess: "project.json has no target serve"}
-	return true
 }
 
 // nestStart uses a script for the project of a monorepo, or the Nest CLI.
-func (l *layout) nestStart(a *application) bool {
+func (l *layout) nestStart(a *application) {
 	if m := l.manifest(a.nest); m != nil {
 		var found []string
 		for _, name := range slices.Sorted(maps.Keys(m.Scripts)) {
@@ -79,11 +79,10 @@ func (l *layout) nestStart(a *application) bool {
 		})
 		if len(found) > 0 {
 			a.start = start{command: l.run(a.nest, found[0]), dir: a.nest}
-			return true
+			return
 		}
 	}
 	a.start = start{command: append(l.exec(a.nest), "nest", "start", a.project, "--watch"), dir: a.nest}
-	return true
 }
 
 func score(b bool) int {

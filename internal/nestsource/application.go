@@ -63,6 +63,8 @@ type applicationReader struct {
 	app     Application
 	seen    map[*evaluate.Class]bool
 	calling map[*typescript.Function]int
+	// followed counts the calls that were followed.
+	followed int
 }
 
 // walk visits what runs when a node is evaluated. A function runs where it is called.
@@ -139,18 +141,28 @@ func (r *applicationReader) call(m *evaluate.Module, n *typescript.Call, s *eval
 	}
 }
 
-// maxFollowed limits how often a function is followed within itself.
-const maxFollowed = 2
+// Limits of the calls that are followed: of a function within itself, of calls within calls,
+// and of all together.
+const (
+	maxWithin   = 2
+	maxDepth    = 40
+	maxFollowed = 5000
+)
 
 // follow visits the body of a function for a call.
 func (r *applicationReader) follow(f *evaluate.Function, args []evaluate.Value) {
 	m := f.Module()
-	source := m.File.Source[f.Node.Pos:f.Node.End]
-	if r.calling[f.Node] >= maxFollowed || f.Node.Body == nil || !strings.Contains(source, "(") || len(r.calling) > 40 {
+	if r.calling[f.Node] >= maxWithin || len(r.calling) > maxDepth || r.followed >= maxFollowed {
 		return
 	}
+	r.followed++
 	r.calling[f.Node]++
-	r.body(m, f.Node.Body.Body, r.eval.Within(f, args))
+	scope := r.eval.Within(f, args)
+	if f.Node.Body != nil {
+		r.body(m, f.Node.Body.Body, scope)
+	} else if f.Node.Result != nil {
+		r.walk(m, f.Node.Result, scope)
+	}
 	if r.calling[f.Node]--; r.calling[f.Node] == 0 {
 		delete(r.calling, f.Node)
 	}
