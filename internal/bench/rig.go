@@ -156,15 +156,15 @@ func (r *rig) proxied(t target.Target) (target.Target, error) {
 	if len(options.Faults) == 0 || r.spec.memory != nil {
 		return t, nil
 	}
-	switch t.Scheme {
-	case target.SchemeTLS:
+	switch {
+	case t.Kind() == target.TCP && t.Encrypted():
 		config, err := r.spec.Target.TLSConfig()
 		if err != nil {
 			return t, err
 		}
 		config.ServerName = serverName(t)
 		options.TLS = config
-	case target.SchemeHTTP:
+	case t.Scheme == target.SchemeHTTP:
 		u, err := url.Parse(origin(t.Addresses[0]))
 		if err != nil {
 			return t, exit.Usagef("--to: %w", err)
@@ -187,7 +187,10 @@ func (r *rig) proxied(t target.Target) (target.Target, error) {
 // serverName returns the name on the certificate expected behind a proxy.
 func serverName(t target.Target) string {
 	host, _, err := net.SplitHostPort(t.Addresses[0])
-	if err != nil {
+	switch {
+	case target.IsSocket(t.Addresses[0]):
+		return "localhost"
+	case err != nil:
 		return t.Addresses[0]
 	}
 	return host

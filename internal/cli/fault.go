@@ -123,7 +123,7 @@ func (o *faultOptions) complete(ctx context.Context) (err error) {
 	} else if err := o.to.CheckTLS(o.target); err != nil {
 		return err
 	}
-	if o.target.Scheme == target.SchemeTLS {
+	if o.target.Kind() == target.TCP && o.target.Encrypted() {
 		if o.tls, err = o.to.TLSConfig(); err != nil {
 			return err
 		}

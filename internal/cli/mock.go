@@ -149,6 +149,10 @@ func (o *mockOptions) readListen() (err error) {
 	if o.at, err = target.ParseURL(o.listen); err != nil {
 		return err
 	}
+	if address := o.at.Addresses[0]; target.IsSocket(address) && o.at.Kind() == target.TCP && !o.at.Encrypted() {
+		o.listen, o.at = address, target.Target{}
+		return o.tls.NoTLS()
+	}
 	if o.at.Broker == nil {
 		return exit.WithHint(exit.Usagef("--listen %s is not the address of a broker", o.at), "use host:port or :port to listen without a broker")
 	}

@@ -66,6 +66,9 @@ func (m *mock) introduce() {
 	at := m.o.at.String()
 	if m.o.at.Broker == nil {
 		at = "tcp://" + m.service.Address
+		if target.IsSocket(m.service.Address) {
+			at = "unix://" + m.service.Address
+		}
 	}
 	patterns := "any pattern"
 	if n := len(m.o.served); n > 0 {

@@ -103,7 +103,10 @@ func nestTransport(t target.Target) (name, options string) {
 	}
 	host, port := t.FirstHostPort()
 	options = fmt.Sprintf("host: %s, port: %s", quote(host), port)
-	if t.Scheme == target.SchemeTLS {
+	if target.IsSocket(port) {
+		options = "port: " + quote(port) + " as any" // NestJS passes it on to Node.js, which accepts a path
+	}
+	if t.Encrypted() {
 		options += ", tlsOptions: {}"
 	}
 	return "TCP", options
@@ -140,6 +143,9 @@ func nestOperators(p policy.Settings) (text string, rxjs []string) {
 func curlCode(c Call) (string, error) {
 	if c.Target.Broker != nil {
 		return "", exit.WithHint(exit.Usagef("--print-code curl does not support %s", c.Target.Kind()), "use --print-code go or nest")
+	}
+	if target.IsSocket(c.Target.Addresses[0]) {
+		return "", exit.WithHint(exit.Usagef("--print-code curl does not support Unix sockets"), "use --print-code go or nest")
 	}
 	if c.Target.Scheme == target.SchemeTLS {
 		return "", exit.WithHint(exit.Usagef("--print-code curl does not support TLS"), "use --print-code go or nest")

@@ -114,7 +114,7 @@ func (g *goProgram) dial(t target.Target, maxBuffer int) string {
 	}
 	g.use(runtimePath + "microtcp")
 	arguments := strconv.Quote(t.List())
-	if t.Scheme == target.SchemeTLS {
+	if t.Encrypted() {
 		g.use("crypto/tls")
 		arguments += ", microtcp.WithTLS(&tls.Config{})"
 	}

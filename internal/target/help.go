@@ -23,15 +23,16 @@ or an address:
 
   tcp://host:port               NestJS's TCP transport; host:port is enough
   tcp://a:3002,b:3002           two instances that share the messages
+  unix:///run/items.sock        a service that listens on a Unix socket
   amqp://host/queue             RabbitMQ: a queue in the vhost /
   amqp://host/vhost/queue       a queue in another vhost
   redis://host, redis://host/2  Redis; channels are the same in all databases
   nats://host, nats://a,b       NATS: one server, or several servers of a cluster
   http://host/path              a web server (only for msctl bench)
 
-The schemes with TLS are tls, amqps, rediss, nats+tls, and https. They accept --ca,
---cert, --key, and --insecure. The address of a broker may omit the default port. An
-IPv6 address requires brackets: nats://[::1]:4222.
+The schemes with TLS are tls, unix+tls, amqps, rediss, nats+tls, and https. They accept
+--ca, --cert, --key, and --insecure. The address of a broker may omit the default port.
+An IPv6 address requires brackets: nats://[::1]:4222.
 
 Names
   The address of a service's broker comes from the first of these that has one:

@@ -124,7 +124,7 @@ func question(ctx context.Context, d dialer, address string) (p protocol, ok boo
 
 // ask sends a text and returns how the reply begins. The error is that of connecting.
 func ask(ctx context.Context, d dialer, address string, text []byte) ([]byte, error) {
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := d.DialContext(ctx, network(address), address)
 	if err != nil {
 		return nil, err
 	}

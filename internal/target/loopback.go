@@ -12,6 +12,9 @@ import (
 func (t Target) Loopback() bool { return slices.ContainsFunc(t.Addresses, isLocal) }
 
 func isLocal(address string) bool {
+	if IsSocket(address) {
+		return true
+	}
 	host, _, err := net.SplitHostPort(address)
 	if u, e := url.Parse(address); e == nil && u.Host != "" { // of HTTP
 		host, err = u.Hostname(), nil

@@ -55,12 +55,12 @@ func (c *probedConn) probe(ctx context.Context, deadline time.Time) error {
 	return err
 }
 
-// Probe returns nil if one of the addresses accepts TCP connections. Otherwise the
+// Probe returns nil if one of the addresses accepts connections. Otherwise the
 // error matches micro.ErrUnreachable, or is the cause of the canceled context.
 func Probe(ctx context.Context, addresses []string) error {
 	var errs []error
 	for _, address := range addresses {
-		conn, err := (&net.Dialer{Timeout: ProbeTimeout}).DialContext(ctx, "tcp", address)
+		conn, err := (&net.Dialer{Timeout: ProbeTimeout}).DialContext(ctx, network(address), address)
 		if err == nil {
 			return conn.Close()
 		}

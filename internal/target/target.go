@@ -134,7 +134,7 @@ func (t Target) Each() []Target {
 // passes everything on to t. With TLS, the proxy encrypts.
 func (t Target) Through(address string) Target {
 	switch t.Scheme {
-	case SchemeTLS:
+	case SchemeTLS, schemeUnix, schemeUnixTLS:
 		t.Scheme = SchemeTCP
 	case SchemeHTTP:
 		address = throughHTTP(t.Addresses[0], address)
@@ -143,9 +143,13 @@ func (t Target) Through(address string) Target {
 	return t
 }
 
-// FirstHostPort splits the first address.
+// FirstHostPort splits the first address. The path of a Unix socket is a port without a
+// host, as in NestJS.
 func (t Target) FirstHostPort() (host, port string) {
 	first := t.Addresses[0]
+	if IsSocket(first) {
+		return "", first
+	}
 	i := strings.LastIndexByte(first, ':')
 	return strings.Trim(first[:i], "[]"), first[i+1:]
 }

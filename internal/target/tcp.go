@@ -17,6 +17,9 @@ import (
 const (
 	SchemeTCP = "tcp"
 	SchemeTLS = "tls"
+
+	schemeUnix    = "unix"
+	schemeUnixTLS = "unix+tls"
 )
 
 func tcp() transport {
@@ -25,6 +28,8 @@ func tcp() transport {
 		schemes: []Scheme{
 			{Name: SchemeTCP, Sample: "tcp://host:port"},
 			{Name: SchemeTLS, Sample: "tls://host:port", tls: true},
+			{Name: schemeUnix, Sample: "unix:///path"},
+			{Name: schemeUnixTLS, Sample: "unix+tls:///path", tls: true},
 		},
 		parse:   parseTCP,
 		dial:    dialTCP,
@@ -32,14 +37,19 @@ func tcp() transport {
 	}
 }
 
-// parseTCP parses host:port,host:port; each may repeat the scheme.
+// parseTCP parses host:port,host:port, or /path,/path of Unix sockets; each may repeat the
+// scheme.
 func parseTCP(s Scheme, list string) (Target, error) {
 	t := Target{Scheme: s.Name}
 	if strings.Contains(list, "@") {
 		return t, exit.Usagef("target %q: TCP has no login: remove what precedes the @", WithoutLogin(s.Name+"://"+list))
 	}
 	for one := range strings.SplitSeq(list, ",") {
-		address, err := tcpAddress(strings.TrimPrefix(strings.TrimSpace(one), s.Name+"://"))
+		parse := tcpAddress
+		if s.Name == schemeUnix || s.Name == schemeUnixTLS {
+			parse = socketPath
+		}
+		address, err := parse(strings.TrimPrefix(strings.TrimSpace(one), s.Name+"://"))
 		if err != nil {
 			return Target{}, exit.Usagef("target %q: %w", s.Name+"://"+list, err)
 		}
@@ -63,6 +73,26 @@ func tcpAddress(text string) (string, error) {
 		host = "localhost"
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// socketPath checks the path of a Unix socket. A target's address is a path if it begins
+// with a slash.
+func socketPath(text string) (string, error) {
+	if !IsSocket(text) || strings.HasSuffix(text, "/") || strings.ContainsAny(text, "?#") {
+		return "", fmt.Errorf("invalid path %q of a socket: must be absolute: unix:///run/items.sock", text)
+	}
+	return text, nil
+}
+
+// IsSocket reports whether an address is the path of a Unix socket.
+func IsSocket(address string) bool { return strings.HasPrefix(address, "/") }
+
+// network returns the network of an address, for package net.
+func network(address string) string {
+	if IsSocket(address) {
+		return "unix"
+	}
+	return "tcp"
 }
 
 func checkPort(port string) error {

@@ -16,23 +16,22 @@ import (
 
 // errURL describes the form of a valid URL. It contains neither the URL nor the parse
 // error, since both may contain part of a password.
-var errURL = errors.New("invalid Redis URL: must be redis://[user:password@]host:port[/db], or rediss:// for TLS, with special characters of the password percent-encoded")
+var errURL = errors.New("invalid Redis URL: must be redis://[user:password@]host:port[/db], rediss:// for TLS, redis+unix:///path, or " +
+	"redis+sentinel://host:26379,host:26379/master, with special characters of the password percent-encoded")
 
-// parse parses a URL and returns the options for all connections.
+// parse parses a URL and returns the options for all connections. With Sentinel, their
+// address is that of the Sentinels, for messages.
 func parse(url string, s settings) (*redis.Options, error) {
-	o, err := redis.ParseURL(withoutForeign(url))
+	o, err := parseURL(url)
 	if err != nil {
 		return nil, errURL
 	}
-	host, _, _ := net.SplitHostPort(o.Addr) // fails for the path of a Unix socket
+	host, _, _ := net.SplitHostPort(o.Addr) // fails for the path of a Unix socket, and several Sentinels
 	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
 		return nil, errURL // user:password without a host
 	}
 	if s.tls != nil {
 		o.TLSConfig = s.tls.Clone()
-		if o.TLSConfig.ServerName == "" {
-			o.TLSConfig.ServerName = host
-		}
 	}
 	o.DB = 0          // publish/subscribe ignores the database
 	o.Protocol = 2    // RESP3 would only mix push messages into the replies
@@ -49,6 +48,21 @@ func parse(url string, s settings) (*redis.Options, error) {
 		o.DialTimeout = s.dialTimeout
 	}
 	return o, nil
+}
+
+// parseURL parses a URL of any form.
+func parseURL(text string) (*redis.Options, error) {
+	if masters, _ := sentinelsOf(text); masters != nil {
+		o, err := redis.ParseURL(masters.url)
+		if err == nil {
+			o.Addr = strings.Join(masters.addresses, ",")
+		}
+		return o, err
+	}
+	if rest, ok := strings.CutPrefix(text, "redis+unix://"); ok {
+		text = "unix://" + rest
+	}
+	return redis.ParseURL(withoutForeign(text))
 }
 
 // withoutForeign removes the options that the driver does not know from a URL. They belong to
@@ -82,13 +96,20 @@ func (c *Client) GoString() string { return c.String() }
 // shown returns the scheme and address of a URL, without anything secret.
 func shown(url string, s settings) string {
 	o, err := parse(url, s)
+	scheme := "redis"
 	switch {
 	case err != nil:
 		return "not a URL"
 	case o.TLSConfig != nil:
-		return "rediss://" + o.Addr
+		scheme = "rediss"
 	}
-	return "redis://" + o.Addr
+	switch masters, _ := sentinelsOf(url); {
+	case masters != nil:
+		return scheme + "+sentinel://" + o.Addr + "/" + masters.master
+	case o.Network == "unix":
+		return scheme + "+unix://" + o.Addr
+	}
+	return scheme + "://" + o.Addr
 }
 
 // dial opens one connection.
@@ -103,7 +124,13 @@ func dial(ctx context.Context, o *redis.Options) (net.Conn, error) {
 	if o.TLSConfig == nil {
 		return dialer.DialContext(ctx, network, o.Addr)
 	}
-	return (&tls.Dialer{NetDialer: &dialer, Config: o.TLSConfig}).DialContext(ctx, network, o.Addr)
+	config := o.TLSConfig.Clone()
+	if host, _, err := net.SplitHostPort(o.Addr); config.ServerName == "" && err == nil {
+		config.ServerName = host
+	} else if config.ServerName == "" {
+		config.ServerName = "localhost"
+	}
+	return (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, network, o.Addr)
 }
 
 // connectError adds the operation and the address to an error. The text of err contains

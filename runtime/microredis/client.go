@@ -40,8 +40,11 @@ type Client struct {
 	shared map[string]bool
 }
 
-// Dial returns a client for a server's URL: redis://[user:password@]host:port[/db],
-// or rediss:// for TLS. The client connects on first use.
+// Dial returns a client for a server's URL: redis://[user:password@]host:port[/db], rediss://
+// for TLS, redis+unix://[user:password@]/path for a Unix socket, or
+// redis+sentinel://[user:password@]host:port,host:port/master (rediss+sentinel:// with TLS)
+// for a master that Sentinels know. Options of other clients after a ? are ignored. The
+// client connects on first use.
 func Dial(url string, opts ...DialOption) *Client {
 	c := &Client{url: url, settings: defaultSettings(), calls: calls.Table{Shared: true}, shared: map[string]bool{}}
 	for _, o := range opts {
@@ -50,8 +53,9 @@ func Dial(url string, opts ...DialOption) *Client {
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var options *redis.Options
 	options, c.bad = parse(url, c.settings)
+	masters, _ := sentinelsOf(url) // parse has reported the error
 	c.link = &link{
-		options: options, settings: c.settings, log: c.logger, changed: make(chan struct{}),
+		options: options, sentinels: masters, settings: c.settings, log: c.logger, changed: make(chan struct{}),
 		receive: c.receive, prepare: func(context.Context, *session) error { return nil },
 		ended:   func(*session) { c.calls.FailAll(micro.ErrConnectionLost) },
 		waiting: func() bool { return c.inFlight.Load() > 0 },

@@ -84,7 +84,11 @@ func (l *Listener) shared(ctx context.Context, names []string) (shared []string)
 	if s == nil || s.cluster {
 		return nil
 	}
-	conn, err := dial(ctx, l.link.options)
+	current, err := l.link.at(ctx)
+	if err != nil {
+		return nil
+	}
+	conn, err := dial(ctx, current)
 	if err != nil {
 		return nil
 	}

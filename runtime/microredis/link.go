@@ -20,16 +20,18 @@ import (
 // link keeps the session of a listener or client. It replaces a lost session with a new
 // one.
 type link struct {
-	options  *redis.Options
-	settings settings
-	stubborn bool // after the first session, give up only after the maximum number of attempts
-	log      func() *slog.Logger
-	receive  func(*session, *redis.Message) (leading bool)
-	prepare  func(context.Context, *session) error // called before the session is used
-	ended    func(*session)                        // called after the session has ended
-	waiting  func() bool                           // reports whether calls or events are in flight
-	out      *publisher
-	watch    *lead.Watch // set for a server, which holds back what it publishes until all messages of a read have been processed
+	options *redis.Options
+	// sentinels know the address of Redis; nil without them
+	sentinels *sentinels
+	settings  settings
+	stubborn  bool // after the first session, give up only after the maximum number of attempts
+	log       func() *slog.Logger
+	receive   func(*session, *redis.Message) (leading bool)
+	prepare   func(context.Context, *session) error // called before the session is used
+	ended     func(*session)                        // called after the session has ended
+	waiting   func() bool                           // reports whether calls or events are in flight
+	out       *publisher
+	watch     *lead.Watch // set for a server, which holds back what it publishes until all messages of a read have been processed
 
 	mu      sync.Mutex // guards the fields below
 	current *session

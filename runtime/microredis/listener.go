@@ -55,8 +55,7 @@ type channel struct {
 	delivery *Delivery
 }
 
-// Listen returns a listener for a server's URL:
-// redis://[user:password@]host:port[/db], or rediss:// for TLS. It connects when a
+// Listen returns a listener for a server's URL, as Dial takes it. It connects when a
 // server serves it, and it can be served only once.
 func Listen(url string, opts ...ListenOption) *Listener {
 	l := &Listener{
@@ -130,8 +129,9 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	l.ctx = messages
 	l.out = newPublisher(holdReplies)
 	defer l.out.close()
+	masters, _ := sentinelsOf(l.url) // parse has reported the error
 	l.link = &link{
-		options: options, settings: l.settings, stubborn: true, log: s.Logger, out: l.out,
+		options: options, sentinels: masters, settings: l.settings, stubborn: true, log: s.Logger, out: l.out,
 		receive: l.receive, prepare: l.prepare, watch: &l.watch, changed: make(chan struct{}),
 		ended: func(*session) {}, waiting: func() bool { return false },
 	}

@@ -55,8 +55,12 @@ func (l *link) open(ctx context.Context) (*session, error) {
 	s := &session{link: l, lost: make(chan struct{}), nudge: make(chan struct{}, 1), replies: map[string]*replyChannel{}}
 	ctx, cancel := context.WithTimeout(ctx, l.options.DialTimeout)
 	defer cancel()
+	current, err := l.at(ctx)
+	if err != nil {
+		return nil, connectError(l.options, err)
+	}
 	for _, w := range []**socket{&s.out, &s.in} {
-		conn, err := dial(ctx, l.options)
+		conn, err := dial(ctx, current)
 		if err != nil {
 			s.shut()
 			return nil, connectError(l.options, err)

@@ -38,7 +38,8 @@ type Client struct {
 	wg     sync.WaitGroup // of dialing and reading goroutines
 }
 
-// Dial returns a client for one or several addresses: "host:port", separated by commas. A
+// Dial returns a client for one or several addresses, separated by commas: "host:port", or
+// "unix:///path" for a Unix socket, such as that of a NestJS server whose port is a path. A
 // message goes to the address with the fewest calls in flight. Dial opens no connection.
 func Dial(addresses string, opts ...DialOption) *Client {
 	c := &Client{limits: defaultLimits(), dialTimeout: 5 * time.Second, linger: lingerTimeout}
@@ -47,7 +48,7 @@ func Dial(addresses string, opts ...DialOption) *Client {
 		o.applyDial(c)
 	}
 	for a := range strings.SplitSeq(addresses, ",") {
-		c.addresses = append(c.addresses, &address{client: c, target: strings.TrimSpace(a), bit: 1 << (len(c.addresses) % 64)})
+		c.addresses = append(c.addresses, &address{client: c, target: strings.TrimPrefix(strings.TrimSpace(a), unixScheme), bit: 1 << (len(c.addresses) % 64)})
 	}
 	return c
 }
@@ -402,6 +403,9 @@ func handshake(ctx context.Context, conn net.Conn, config *tls.Config, target st
 	if config.ServerName == "" {
 		config = config.Clone()
 		config.ServerName, _, _ = net.SplitHostPort(target)
+		if isPath(target) {
+			config.ServerName = "localhost"
+		}
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,12 +38,12 @@ type Listener struct {
 	endGrace time.Duration
 }
 
-// Listen returns a listener for an address, "host:port"; port 0 selects a free port. The
-// port is opened when a server serves the listener, unless a supervisor has opened a socket
+// Listen returns a listener for an address: "host:port", where port 0 selects a free port, or
+// "unix:///path" for a Unix socket, like a path as the port of a NestJS server. The port is opened when a server serves the listener, unless a supervisor has opened a socket
 // for it (micro.InheritEnv). A listener can serve once.
 func Listen(address string, opts ...ListenOption) *Listener {
 	l := &Listener{
-		address:  address,
+		address:  strings.TrimPrefix(address, unixScheme),
 		limits:   defaultLimits(),
 		maxConns: 10000,
 		bound:    make(chan struct{}),
@@ -126,8 +127,7 @@ func (l *Listener) open(ctx context.Context) (net.Listener, error) {
 		return socket, err
 	}
 	for attempt := 0; ; attempt++ {
-		var config net.ListenConfig
-		socket, err := config.Listen(ctx, "tcp", l.address)
+		socket, err := openSocket(ctx, l.address)
 		switch {
 		case err == nil:
 			return socket, nil

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ import (
 type Options struct {
 	// Listen is the address to listen on; "" means a free port of 127.0.0.1.
 	Listen string
-	// Target lists the service's addresses, host:port. Connections use them in turn
+	// Target lists the service's addresses, host:port or the path of a Unix socket. Connections use them in turn
 	// and skip those that cannot be reached.
 	Target []string
 	// TLS encrypts the connections to the service; nil means no encryption.
@@ -195,14 +196,21 @@ func (p *Proxy) dial() (net.Conn, error) {
 func (p *Proxy) dialOne(address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
 	defer cancel()
+	network := "tcp"
+	if strings.HasPrefix(address, "/") {
+		network = "unix"
+	}
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", address)
+	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil || p.options.TLS == nil {
 		return conn, err
 	}
 	config := p.options.TLS.Clone()
 	if config.ServerName == "" {
-		config.ServerName, _, _ = net.SplitHostPort(address) // valid, since it was dialed
+		config.ServerName = "localhost" // of a Unix socket
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			config.ServerName = host
+		}
 	}
 	encrypted := tls.Client(conn, config)
 	if err := encrypted.HandshakeContext(ctx); err != nil {

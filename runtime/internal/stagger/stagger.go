@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -14,16 +15,20 @@ import (
 // answered yet: the Connection Attempt Delay of RFC 8305.
 const Delay = 250 * time.Millisecond
 
-// Dial connects to address over TCP. If its host name has several IP addresses, it tries them
+// Dial connects to address over TCP, or to a Unix socket if address is a path, which begins
+// with a slash. If its host name has several IP addresses, it tries them
 // in the resolver's order, alternating between IPv6 and IPv4, each Delay after the previous
 // one or as soon as that one has failed. The first connection wins, and the others are closed.
 // The error is that of the first address.
 func Dial(ctx context.Context, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	if strings.HasPrefix(address, "/") {
+		return dialer.DialContext(ctx, "unix", address)
+	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
-	var dialer net.Dialer
 	if _, err := netip.ParseAddr(host); err == nil || host == "" {
 		return dialer.DialContext(ctx, "tcp", address)
 	}
