@@ -30,6 +30,7 @@ type Client struct {
 	cancel context.CancelFunc
 	calls  calls.Table
 	up     atomic.Pointer[session] // nil while there is no connection
+	silent atomic.Bool             // the user may not publish to the servers' inboxes
 	work   sync.WaitGroup          // goroutines that dial, and those of inboxes
 
 	mu      sync.Mutex // guards what follows
@@ -295,11 +296,28 @@ func (c *Client) deliver(msg *nats.Msg) {
 		c.calls.Fail(id, errNotJSON)
 		return
 	}
+	if string(packet.ID) == `"`+probeID+`"` {
+		c.leave(msg, id)
+		return
+	}
 	if foreignID(packet.ID, id) {
 		c.calls.IgnoreFor(id, body, "does not have the id of the request")
 		return
 	}
-	c.calls.Deliver(id, &packet, body)
+	if !c.calls.Deliver(id, &packet, body) {
+		c.leave(msg, id)
+	}
+}
+
+// leave reports to the sender of a stream, which has put a subject for this into the message,
+// that the call has ended. The broker does not: while the client is connected, its inbox has a
+// subscriber.
+func (c *Client) leave(msg *nats.Msg, id []byte) {
+	s := c.up.Load()
+	if msg.Reply == "" || s == nil || c.silent.Load() || c.calls.Pending(id) {
+		return
+	}
+	_ = s.link.Publish(msg.Reply, nil) // an error means that the connection has ended
 }
 
 // deliverEmpty takes an empty message. If the broker sent it, no server has received the

@@ -21,7 +21,8 @@
 // sent in the meantime go to other servers, or fail at once at their callers.
 //
 // A stopping server drains: it unsubscribes, handles what was already on its way,
-// sends the replies, and then closes the connection.
+// sends the replies, and then closes the connection. A stream whose caller has left is
+// stopped; a running server does so when its values have had no receiver for 10 s.
 //
 // # The client
 //

@@ -25,6 +25,7 @@ type intake struct {
 	lost     atomic.Bool        // the link is reconnecting
 	queue    chan *nats.Msg
 	close    func() // closes the queue, once
+	streams  *streams
 
 	subscriptions map[*nats.Subscription]*subscription // fixed once started
 
@@ -54,11 +55,13 @@ const (
 
 func newIntake(l *Listener) *intake {
 	queue := make(chan *nats.Msg, queueLength)
-	return &intake{
+	t := &intake{
 		listener: l, subscriptions: map[*nats.Subscription]*subscription{},
 		queue: queue, close: sync.OnceFunc(func() { close(queue) }), maxLeaders: int32(min(runtime.GOMAXPROCS(0), lead.Seats)),
 		room: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
+	t.streams = newStreams(t)
+	return t
 }
 
 // subscribe subscribes to what all describe, and begins to handle messages.

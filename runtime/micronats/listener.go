@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,11 +24,12 @@ const keepReplies = 8 << 20
 // Listener serves NestJS's NATS transport. Make it with Listen.
 type Listener struct {
 	settings
-	servers servers
-	queue   string
-	holdUp  time.Duration
-	ready   chan struct{} // closed when all is subscribed
-	served  atomic.Bool
+	servers   servers
+	queue     string
+	holdUp    time.Duration
+	goneAfter time.Duration
+	ready     chan struct{} // closed when all is subscribed
+	served    atomic.Bool
 
 	server *micro.Server
 	watch  lead.Watch
@@ -41,7 +43,7 @@ type Listener struct {
 func Listen(servers string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		settings: defaultSettings(), servers: parseServers(servers),
-		ready: make(chan struct{}), holdUp: holdUp,
+		ready: make(chan struct{}), holdUp: holdUp, goneAfter: defaultGoneAfter,
 	}
 	for _, o := range opts {
 		o.applyListen(l)
@@ -154,7 +156,7 @@ func (l *Listener) attempt(ctx context.Context, closed chan<- error) (*intake, e
 		lost:     func(err error) { l.onLost(t, err) },
 		restored: func() { l.onRestored(t) },
 		closed:   func(err error) { closed <- err },
-		problem:  l.onProblem,
+		problem:  func(sub *nats.Subscription, err error) { l.onProblem(t, sub, err) },
 		failed:   l.onFailed,
 	})
 	if ended := !forget(); ended && err == nil {
@@ -183,7 +185,12 @@ func (l *Listener) onRestored(t *intake) {
 	l.server.Logger().Info("connection to the broker restored", "transport", "nats", "address", l.servers.safe)
 }
 
-func (l *Listener) onProblem(sub *nats.Subscription, err error) {
+func (l *Listener) onProblem(t *intake, sub *nats.Subscription, err error) {
+	v, denied := parseViolation(err)
+	if denied && v.operation == opSubscribe && t.streams.refuse(v.subject) {
+		l.server.Logger().Debug("cannot learn that callers of streams have left", "transport", "nats", "error", err)
+		return
+	}
 	args := []any{"transport", "nats", "error", err}
 	if sub != nil {
 		args = append(args, "subject", sub.Subject)
@@ -192,7 +199,7 @@ func (l *Listener) onProblem(sub *nats.Subscription, err error) {
 		l.server.LogPeer(slog.LevelError, "messages arrive faster than they are handled: some were dropped", args...)
 		return
 	}
-	if v, ok := parseViolation(err); ok && v.operation == opPublish {
+	if denied && v.operation == opPublish {
 		l.server.LogPeer(slog.LevelError, "the broker does not let the user publish a reply, so its caller gets none",
 			"transport", "nats", "subject", v.subject, "allow", "publish to _INBOX.>, or allow_responses (with max: -1 for streams)")
 		return
@@ -269,6 +276,11 @@ func (l *Listener) subscribed(refused []violation) error {
 func (l *Listener) drain(t *intake) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { t.streams.drain(watching) })
+	defer watch.Wait()
+	defer stop()
 	t.finish(ctx)
 	if err := l.server.Wait(ctx); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())

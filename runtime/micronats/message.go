@@ -41,8 +41,10 @@ func DeliveryFromContext(ctx context.Context) *Delivery {
 // inbound is one message: its Delivery, and the way of its answer.
 type inbound struct {
 	Delivery
+	stream
+	ctx    callContext
 	intake *intake
-	ended  bool // the answer has ended in an error of its own
+	ended  bool // the reply has ended with an error in place of a packet that was too large
 }
 
 // receive dispatches one message. The subscription selects the handler; the packet's
@@ -68,9 +70,13 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 // maxPooled is the largest buffer that is kept for the next packet.
 const maxPooled = 64 << 10
 
-// Respond sends one packet of the answer. A message without a reply subject is
+// Respond sends one packet of the reply. A message without a reply subject is
 // handled all the same, and nothing is sent (docs/wire.md 6).
 func (m *inbound) Respond(ctx context.Context, p wire.Reply) error {
+	if !isValue(p) {
+		defer m.ctx.release()
+		defer m.intake.streams.end(m)
+	}
 	if m.Reply == "" {
 		return nil
 	}
@@ -91,9 +97,21 @@ func (m *inbound) Respond(ctx context.Context, p wire.Reply) error {
 }
 
 func (m *inbound) publish(p wire.Reply) error {
+	watch := ""
+	if isValue(p) {
+		var err error
+		if watch, err = m.intake.streams.next(m); err != nil {
+			return err
+		}
+	}
 	buf := buffers.Get().(*[]byte)
 	*buf = p.Append((*buf)[:0])
-	err := m.intake.link.Publish(m.Reply, *buf)
+	var err error
+	if watch == "" {
+		err = m.intake.link.Publish(m.Reply, *buf)
+	} else {
+		err = m.intake.link.PublishRequest(m.Reply, watch, *buf)
+	}
 	if cap(*buf) <= maxPooled {
 		buffers.Put(buf)
 	}

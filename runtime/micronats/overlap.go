@@ -45,7 +45,7 @@ func findOverlaps(all []*subscription) {
 // handler, as without a group. A request is for the most specific message handler, because
 // its caller expects one reply; without one, all event handlers get it.
 func (s *subscription) routes(subject string, p *wire.Packet) []micro.Route {
-	request := p.ID != nil && (p.Pattern != nil || p.Data != nil) // docs/wire.md 1.6
+	request := isRequest(p)
 	var found []micro.Route
 	for _, other := range s.overlaps {
 		if !overlap(other.subject, subject) {
@@ -58,6 +58,9 @@ func (s *subscription) routes(subject string, p *wire.Packet) []micro.Route {
 	}
 	return found
 }
+
+// isRequest reports whether a message expects a reply (docs/wire.md 1.6).
+func isRequest(p *wire.Packet) bool { return p.ID != nil && (p.Pattern != nil || p.Data != nil) }
 
 // overlap reports whether a message can match both subjects, which may have wildcards.
 func overlap(a, b string) bool {
@@ -109,7 +112,12 @@ func (t *intake) deliver(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 
 func (t *intake) deliverTo(route micro.Route, msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 	m := &inbound{Delivery: Delivery{msg.Subject, msg.Reply, msg.Header}, intake: t}
-	return t.listener.server.Deliver(t.listener.ctx, micro.Delivery{
+	m.ctx.Context = t.listener.ctx
+	ctx := t.listener.ctx
+	if isRequest(packet) {
+		ctx = &m.ctx // the end of the reply releases it
+	}
+	return t.listener.server.Deliver(ctx, micro.Delivery{
 		Packet: packet, To: m, Route: route, Headers: received(msg.Header), Details: &m.Delivery,
 	})
 }

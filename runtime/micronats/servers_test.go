@@ -121,7 +121,7 @@ func FuzzReceivedHeader(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := &inbound{Delivery: Delivery{Header: header}}
+		m := &inbound{Delivery: Delivery{Header: header}, intake: newIntake(Listen("nats://a"))}
 		in := s.Deliver(t.Context(), micro.Delivery{Packet: &packet, To: m, Route: s.RouteAt(echo.Route()), Headers: received(header), Details: &m.Delivery})
 		if in == nil {
 			t.Fatal("not delivered")

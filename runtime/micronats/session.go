@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -183,6 +184,9 @@ func (c *Client) problem(l *link, in *inbox, err error) {
 	case found.operation == opSubscribe:
 		in.refuse(found.subject)
 	case found.operation == opPublish:
+		if strings.HasPrefix(found.subject, nats.InboxPrefix) {
+			c.silent.Store(true)
+		}
 		if s := c.up.Load(); s != nil {
 			s.setPermitted(found.subject, false) // no longer
 		}

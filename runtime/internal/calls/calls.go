@@ -128,6 +128,14 @@ func (t *Table) Deliver(id []byte, p *wire.Packet, body []byte) bool {
 	return true
 }
 
+// Pending reports whether the call with that ID, without quotes, is pending.
+func (t *Table) Pending(id []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, ok := t.ids.number(id)
+	return ok && t.pending[n] != nil
+}
+
 // Fail ends the call with that ID, without quotes, if it is still pending.
 func (t *Table) Fail(id []byte, err error) {
 	t.mu.Lock()
