@@ -109,7 +109,7 @@ func (c *Client) address(ctx context.Context, req *Request) {
 	}
 	if req.Deadline.IsZero() {
 		req.Deadline = time.Now().Add(c.timeout)
-		req.byDefault = req.Deadline
+		req.byDefault = req.Deadline.UnixNano()
 	}
 	if req.bare = c.bare; c.bare {
 		return

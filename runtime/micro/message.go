@@ -48,16 +48,16 @@ type Request struct {
 	// Trace observes a client's message on the wire; nil for none.
 	Trace *Trace
 
-	id          []byte    // on a server, the packet's ID as the reply repeats it
-	correlation string    // the correlation ID, unless the metadata has one
-	bare        bool      // the client adds no metadata
-	byDefault   time.Time // on a client, the deadline that its timeout set; zero if the caller has set one
+	id          []byte // on a server, the packet's ID as the reply repeats it
+	correlation string // the correlation ID, unless the metadata has one
+	bare        bool   // the client adds no metadata
+	byDefault   int64  // on a client, the deadline that its timeout set, in nanoseconds since 1970; 0 if the caller has set one
 }
 
 // DeadlineIsDefault reports whether Deadline is that of the client's timeout, because the
 // caller has set none.
 func (r *Request) DeadlineIsDefault() bool {
-	return !r.byDefault.IsZero() && r.Deadline.Equal(r.byDefault)
+	return r.byDefault != 0 && r.Deadline.UnixNano() == r.byDefault
 }
 
 // CorrelationID returns the ID that all messages caused by one action of a user share: the

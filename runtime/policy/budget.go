@@ -75,9 +75,12 @@ func (b *bucket) earn(now time.Time) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.remainder += b.ratio; b.remainder < 1-rounding {
+		return
+	}
 	b.slide(now)
-	whole := math.Floor(b.remainder + b.ratio + rounding)
-	b.remainder += b.ratio - whole
+	whole := math.Floor(b.remainder + rounding)
+	b.remainder -= whole
 	b.parts[b.at%int64(len(b.parts))] += whole
 	b.earned += whole
 }

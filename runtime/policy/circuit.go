@@ -78,24 +78,36 @@ func (a *attempt) late() bool {
 // impatient reports whether the caller left an attempt less time than the policy grants:
 // its timeout, or the rest of its deadline. Without either, it grants what a client does.
 func (r *run) impatient(a *attempt) bool {
-	s := &r.policy.settings
+	s, patience := &r.policy.settings, r.patience()
 	switch {
-	case r.patience.IsZero():
+	case patience.IsZero():
 		return false
 	case a.pause != nil && a.pause.over.Load():
 		return false // a value was overdue
 	case a.pause != nil && a.late():
-		return r.patience.Equal(r.deadline)
+		return patience.Equal(r.deadline)
 	}
 	grant := s.Timeout
 	if s.Deadline > 0 {
-		if rest := s.Deadline - a.start.Sub(r.begin); grant == 0 || rest < grant {
+		if rest := s.Deadline - a.start.Sub(r.first.start); grant == 0 || rest < grant {
 			grant = rest
 		}
 	} else if grant == 0 {
 		grant = micro.DefaultTimeout
 	}
-	return r.patience.Sub(a.start) < grant-min(grant/100, maxTolerance)
+	return patience.Sub(a.start) < grant-min(grant/100, maxTolerance)
+}
+
+// patience returns the caller's deadline, or zero if there is none. The client's own timeout
+// bounds a request, too, but is not the caller's.
+func (r *run) patience() (at time.Time) {
+	if !r.req.DeadlineIsDefault() {
+		at = r.req.Deadline
+	}
+	if end, ok := r.ctx.Deadline(); ok && (r.req.Deadline.IsZero() || end.Before(r.req.Deadline)) {
+		at = end
+	}
+	return at
 }
 
 // maxTolerance limits how much of its time the caller may have used before the attempt

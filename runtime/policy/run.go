@@ -26,8 +26,10 @@ func (p *Policy) Intercept(next micro.Handler) micro.Handler {
 // calls next in a new goroutine per attempt, which has ended when Run returns. Only the
 // calling goroutine uses reply.
 func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply, next micro.Handler) error {
-	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, trace: req.Trace}
-	r.bound()
+	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline, trace: req.Trace}
+	if at, ok := ctx.Deadline(); ok {
+		r.deadline = earlier(r.deadline, at)
+	}
 	if p.settings.Hedge != (Hedge{}) && !req.Event {
 		r.hedged, r.trace = true, serial(req.Trace)
 	}
@@ -42,8 +44,6 @@ type run struct {
 	req      *micro.Request
 	reply    micro.Reply
 	next     micro.Handler
-	begin    time.Time
-	patience time.Time    // the caller's deadline; zero means none
 	deadline time.Time    // of the request; zero means none
 	trace    *micro.Trace // the caller's
 	hedged   bool         // attempts may overlap
@@ -69,22 +69,10 @@ type attempt struct {
 	admission
 }
 
-// bound finds the caller's deadline and that of the request. The client's own timeout bounds
-// the request, too, but is not the caller's.
-func (r *run) bound() {
-	r.deadline = r.req.Deadline
-	if !r.req.DeadlineIsDefault() {
-		r.patience = r.req.Deadline
-	}
-	if at, ok := r.ctx.Deadline(); ok && (r.deadline.IsZero() || at.Before(r.deadline)) {
-		r.deadline, r.patience = at, at
-	}
-}
-
 // request makes tries until there is a reply, or no further try is permitted.
 func (r *run) request(now time.Time) error {
 	s := &r.policy.settings
-	if r.begin = now; s.Deadline > 0 {
+	if s.Deadline > 0 {
 		r.deadline = earlier(r.deadline, now.Add(s.Deadline))
 	}
 	r.policy.bucket.earn(now)

@@ -4,7 +4,7 @@ package deadline
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,11 +16,22 @@ type Context struct {
 	parent context.Context
 	at     time.Time // zero means no deadline of its own
 	cause  error
+	timed  atomic.Pointer[timed] // nil until there is a timer
+}
 
-	mu     sync.Mutex // guards the fields below
-	timed  context.Context
+// timed is the context with a timer.
+type timed struct {
+	context.Context
 	cancel context.CancelFunc
-	ended  bool
+}
+
+// over stands for the timer of a context that has ended without one.
+var over = newOver()
+
+func newOver() *timed {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return &timed{ctx, cancel}
 }
 
 // Start sets the parent and the time, before the first use of the context. Cause is the
@@ -59,22 +70,13 @@ func (c *Context) Done() <-chan struct{} {
 
 // Err returns why the context has ended, or nil.
 func (c *Context) Err() error {
-	if c.at.IsZero() {
-		return c.parent.Err()
+	if t := c.timed.Load(); t != nil {
+		return t.Err()
 	}
-	c.mu.Lock()
-	timed, ended := c.timed, c.ended
-	c.mu.Unlock()
-	if timed != nil {
-		return timed.Err()
-	}
-	if err := c.parent.Err(); err != nil {
+	if err := c.parent.Err(); err != nil || c.at.IsZero() {
 		return err
 	}
-	switch {
-	case ended:
-		return context.Canceled
-	case !time.Now().Before(c.at):
+	if !time.Now().Before(c.at) {
 		// From here on, Err must not change when the context ends.
 		return c.withTimer().Err()
 	}
@@ -84,12 +86,14 @@ func (c *Context) Err() error {
 // Value returns the parent's value for key. It asks the timer, if there is one, for the values that
 // the context package keeps there: the cause, and the contexts derived from this one.
 func (c *Context) Value(key any) any {
-	c.mu.Lock()
-	timed := c.timed
-	c.mu.Unlock()
-	switch {
-	case timed != nil:
-		return timed.Value(key)
+	switch t := c.timed.Load(); {
+	case t == over:
+		if v := c.parent.Value(key); v != nil {
+			return v
+		}
+		return t.Value(key)
+	case t != nil:
+		return t.Value(key)
 	case c.at.IsZero() || time.Now().Before(c.at):
 		return c.parent.Value(key)
 	}
@@ -97,24 +101,23 @@ func (c *Context) Value(key any) any {
 }
 
 // withTimer returns the context with a timer, which it creates on first use.
-func (c *Context) withTimer() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timed == nil {
-		c.timed, c.cancel = context.WithDeadlineCause(c.parent, c.at, c.cause)
-		if c.ended {
-			c.cancel()
-		}
+func (c *Context) withTimer() *timed {
+	if t := c.timed.Load(); t != nil {
+		return t
 	}
-	return c.timed
+	ctx, cancel := context.WithDeadlineCause(c.parent, c.at, c.cause)
+	t := &timed{ctx, cancel}
+	if !c.timed.CompareAndSwap(nil, t) { // created meanwhile, or ended
+		cancel()
+		return c.timed.Load()
+	}
+	return t
 }
 
 // End ends the context and releases its timer.
 func (c *Context) End() {
-	c.mu.Lock()
-	c.ended = true
-	if c.cancel != nil {
-		c.cancel()
+	if c.timed.CompareAndSwap(nil, over) {
+		return
 	}
-	c.mu.Unlock()
+	c.timed.Load().cancel()
 }
