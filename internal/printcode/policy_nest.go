@@ -304,9 +304,9 @@ func (n *nestProgram) budgetEarned() string {
 	if ratio == 0 {
 		return ""
 	}
-	return "  /** Adds the share of one call. */\n  earn(): void {\n    this.slide();\n" +
-		"    const whole = Math.floor(this.remainder + " + number(ratio) + " + 1e-9);\n" +
-		"    this.remainder += " + number(ratio) + " - whole;\n" +
+	return "  /** Adds the share of one call. */\n  earn(retries = " + number(ratio) + "): void {\n    this.slide();\n" +
+		"    const whole = Math.floor(this.remainder + retries + 1e-9);\n" +
+		"    this.remainder += retries - whole;\n" +
 		"    this.parts[this.part % 21] += whole;\n  }\n\n" +
 		"  /** Removes what was earned more than 10 s ago. */\n  private slide(): void {\n" +
 		"    const part = Math.floor((performance.now() - this.origin) / 500);\n" +
@@ -345,7 +345,8 @@ func (n *nestProgram) budgetSpend() string {
 			"    this.available = Math.max(this.available - 1, 0);\n    return -1;\n  }\n\n"
 	}
 	return text + "    this.fill(0);\n    if (this.available + this.remainder < 1 - 1e-9) return undefined;\n" +
-		"    this.remainder += Math.min(this.available - 1, 0);\n    this.available = Math.max(this.available - 1, 0);\n    return -1;\n  }\n\n"
+		"    const rest = Math.max(1 - this.available, 0);\n    this.remainder -= rest;\n" +
+		"    this.available = Math.max(this.available - 1, 0);\n    return -1 - rest;\n  }\n\n"
 }
 
 func (n *nestProgram) budgetRefund() string {
@@ -355,7 +356,7 @@ func (n *nestProgram) budgetRefund() string {
 		if b.Ratio == 0 {
 			return strings.Replace(text, "receipt:", "_receipt:", 1) + "    this.fill(1);\n  }\n"
 		}
-		text += "    if (receipt < 0) return this.fill(1);\n"
+		text += "    if (receipt < 0) {\n      const rest = -1 - receipt;\n      this.fill(1 - rest);\n      return this.earn(rest);\n    }\n"
 	}
 	return text + "    this.slide();\n    if (receipt >= this.part - 20) this.parts[receipt % 21]++;\n  }\n"
 }

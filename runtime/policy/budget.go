@@ -42,14 +42,20 @@ type bucket struct {
 	at        int64 // number of the current part, since origin
 }
 
-// token is a receipt for a token, for returning it: the number of the part that it was
-// taken from, or one of the following.
-type token int64
+// token is a receipt for a token, for returning it.
+type token struct {
+	// part is the number of the part that it was taken from, or one of the following.
+	part int64
+	// rest is what the remainder contributed to a token of the floor.
+	rest float64
+}
 
 const (
-	noToken    token = -1 // nothing was taken
-	floorToken token = -2
+	noPart    = -1 // nothing was taken
+	floorPart = -2
 )
+
+var noToken = token{part: noPart}
 
 // newBucket returns nil if there is no limit.
 func newBucket(b Budget) *bucket {
@@ -75,7 +81,12 @@ func (b *bucket) earn(now time.Time) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.remainder += b.ratio; b.remainder < 1-rounding {
+	b.add(b.ratio, now)
+}
+
+// add adds to the remainder, and turns it into whole tokens; mu is held.
+func (b *bucket) add(earned float64, now time.Time) {
+	if b.remainder += earned; b.remainder < 1-rounding {
 		return
 	}
 	b.slide(now)
@@ -99,7 +110,7 @@ func (b *bucket) spend(now time.Time) (token, bool) {
 			if part := &b.parts[n%int64(len(b.parts))]; *part >= 1 {
 				*part--
 				b.earned--
-				return token(n), true
+				return token{part: n}, true
 			}
 		}
 	}
@@ -107,27 +118,28 @@ func (b *bucket) spend(now time.Time) (token, bool) {
 	if b.available+b.remainder < 1-rounding {
 		return noToken, false
 	}
-	rest := min(b.available-1, 0)
+	rest := max(1-b.available, 0)
 	b.available = max(b.available-1, 0)
-	b.remainder += rest
-	return floorToken, true
+	b.remainder -= rest
+	return token{floorPart, rest}, true
 }
 
 // refund returns a token for a retry that was not made, unless it has expired meanwhile.
 func (b *bucket) refund(t token, now time.Time) {
-	if b == nil || t == noToken {
+	if b == nil || t.part == noPart {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t == floorToken {
+	if t.part == floorPart {
 		b.fill(now)
-		b.available = min(b.available+1, b.most)
+		b.available = min(b.available+1-t.rest, b.most)
+		b.add(t.rest, now)
 		return
 	}
 	b.slide(now)
-	if n := int64(t); n >= b.at-budgetParts {
-		b.parts[n%int64(len(b.parts))]++
+	if t.part >= b.at-budgetParts {
+		b.parts[t.part%int64(len(b.parts))]++
 		b.earned++
 	}
 }

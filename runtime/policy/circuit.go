@@ -78,14 +78,14 @@ func (a *attempt) late() bool {
 // impatient reports whether the caller left an attempt less time than the policy grants:
 // its timeout, or the rest of its deadline. Without either, it grants what a client does.
 func (r *run) impatient(a *attempt) bool {
-	s, patience := &r.policy.settings, r.patience()
+	s, caller := &r.policy.settings, r.callerDeadline()
 	switch {
-	case patience.IsZero():
+	case caller.IsZero():
 		return false
 	case a.pause != nil && a.pause.over.Load():
 		return false // a value was overdue
 	case a.pause != nil && a.late():
-		return patience.Equal(r.deadline)
+		return caller.Equal(r.deadline)
 	}
 	grant := s.Timeout
 	if s.Deadline > 0 {
@@ -95,12 +95,12 @@ func (r *run) impatient(a *attempt) bool {
 	} else if grant == 0 {
 		grant = micro.DefaultTimeout
 	}
-	return patience.Sub(a.start) < grant-min(grant/100, maxTolerance)
+	return caller.Sub(a.start) < grant-min(grant/100, maxTolerance)
 }
 
-// patience returns the caller's deadline, or zero if there is none. The client's own timeout
+// callerDeadline returns the caller's deadline, or zero if there is none. The client's own timeout
 // bounds a request, too, but is not the caller's.
-func (r *run) patience() (at time.Time) {
+func (r *run) callerDeadline() (at time.Time) {
 	if !r.req.DeadlineIsDefault() {
 		at = r.req.Deadline
 	}

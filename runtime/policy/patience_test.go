@@ -47,8 +47,8 @@ func TestBreakerAndPatience(t *testing.T) {
 	}{
 		"impatient, healthy":                     {conn: after{takes: 20 * ms}, opts: []policy.Option{second}, caller: 5 * ms},
 		"impatient, dead":                        {conn: never, opts: []policy.Option{second}, caller: 900 * ms},
-		"patient, dead":                          {conn: never, opts: []policy.Option{second}, opens: true},
-		"as patient as the policy":               {conn: never, opts: []policy.Option{second}, caller: time.Second, opens: true},
+		"no deadline, dead":                      {conn: never, opts: []policy.Option{second}, opens: true},
+		"the policy's timeout":                   {conn: never, opts: []policy.Option{second}, caller: time.Second, opens: true},
 		"nearly so":                              {conn: never, opts: []policy.Option{second}, caller: time.Second - 500*time.Microsecond, opens: true},
 		"the client's timeout":                   {conn: never, opens: true},
 		"the client's own timeout":               {conn: never, client: []micro.ClientOption{micro.WithTimeout(50 * ms)}, opens: true},
@@ -60,11 +60,11 @@ func TestBreakerAndPatience(t *testing.T) {
 		"behind a shorter policy":                {conn: never, opts: []policy.Option{second}, client: []micro.ClientOption{policy.New(policy.WithTimeout(100 * ms))}},
 		"behind one without limits":              {conn: never, client: []micro.ClientOption{policy.New()}, opens: true},
 		"504, impatient":                         {conn: after{takes: ms, err: remote("504")}, opts: []policy.Option{second}, caller: 5 * ms},
-		"504, patient":                           {conn: after{takes: ms, err: remote("504")}, opts: []policy.Option{second}, opens: true},
+		"504, no deadline":                       {conn: after{takes: ms, err: remote("504")}, opts: []policy.Option{second}, opens: true},
 		"503, impatient":                         {conn: after{takes: ms, err: remote("503")}, opts: []policy.Option{second}, caller: 5 * ms, opens: true},
 		"unreachable at once, impatient":         {conn: after{err: micro.ErrUnreachable}, opts: []policy.Option{second}, caller: 5 * ms, opens: true},
 		"unreachable at the deadline, impatient": {conn: dialing{}, opts: []policy.Option{second}, caller: 5 * ms},
-		"unreachable at the deadline, patient":   {conn: dialing{}, opts: []policy.Option{second}, opens: true},
+		"unreachable at the policy's timeout":    {conn: dialing{}, opts: []policy.Option{second}, opens: true},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -205,7 +205,7 @@ func (r *run) Send(v micro.Value) error {
 
 // settle returns the token of an attempt that was held back behind the policy.
 func (r *run) settle(a *attempt, err error) {
-	if a.token != noToken && errors.Is(err, micro.ErrShed) {
+	if a.token.part != noPart && errors.Is(err, micro.ErrShed) {
 		r.policy.bucket.refund(a.token, time.Now())
 	}
 }
@@ -398,18 +398,20 @@ func earlier(a, b time.Time) time.Time {
 
 // wait waits for d, or returns the context's error.
 func wait(ctx context.Context, d time.Duration) error {
-	if d <= 0 && ctx.Err() == nil {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
-			return errTooLate
+	if ctx.Err() == nil {
+		if d <= 0 {
+			return nil
 		}
-		return context.Cause(ctx)
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+		}
 	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errTooLate
+	}
+	return context.Cause(ctx)
 }
