@@ -3,6 +3,7 @@ package load
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,4 +195,24 @@ func TestHistogram(t *testing.T) {
 	if h.Count() != 0 || len(h.Spread()) != 0 {
 		t.Error("a reset histogram is not empty")
 	}
+}
+
+// TestSnapshotDuringTheResult checks, with the race detector, that a display may take
+// snapshots while the result is put together.
+func TestSnapshotDuringTheResult(t *testing.T) {
+	r := newRecorder()
+	var display sync.WaitGroup
+	display.Go(func() {
+		for second := range 100 {
+			r.snapshot(time.Duration(second)*time.Second, 10)
+		}
+	})
+	for range 100 {
+		points, sketches, _ := r.seconds()
+		if len(points) != len(sketches) {
+			t.Fatalf("%d points, %d sketches", len(points), len(sketches))
+		}
+		r.distributions()
+	}
+	display.Wait()
 }

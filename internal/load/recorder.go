@@ -374,8 +374,18 @@ func (r *recorder) awaitedLate() int64 {
 	return r.totals.Lost - r.totals.Late
 }
 
+// seconds returns the time series of a run that has finished. A snapshot that is taken at the
+// same time may still add points.
+func (r *recorder) seconds() (points []Point, sketches []Sketches, cohorts []Cohort) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.coarse.copy(0, 0), r.coarse.allSketches(), slices.Clone(r.cohorts)
+}
+
 // distributions returns the complete distributions of a run that has finished.
 func (r *recorder) distributions() Distributions {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return Distributions{
 		OK: r.request.ok, All: r.request.all(), Attempt: r.attempt.ok, AttemptAll: r.attempt.all(), Lateness: r.late, Lag: r.lag,
 	}

@@ -249,10 +249,12 @@ func (r *Run) complete(s Snapshot) Snapshot {
 
 func (r *Run) finish() *Result {
 	r.rec.freeze()
+	last := r.complete(r.rec.snapshot(r.now(), 0))
+	seconds, sketches, cohorts := r.rec.seconds()
 	return &Result{
-		Snapshot: r.complete(r.rec.snapshot(r.now(), 0)), Started: r.wall, Stopped: r.stopped,
-		Seconds: r.rec.coarse.copy(0, 0), Sketches: r.rec.coarse.allSketches(),
-		Cohorts: r.rec.cohorts, CohortStep: cohortStep, Distributions: r.rec.distributions(),
+		Snapshot: last, Started: r.wall, Stopped: r.stopped,
+		Seconds: seconds, Sketches: sketches,
+		Cohorts: cohorts, CohortStep: cohortStep, Distributions: r.rec.distributions(),
 		HeldBack: r.heldBack(),
 	}
 }
