@@ -37,6 +37,7 @@ type runOptions struct {
 	failFast     bool
 	detach       bool
 	log          string
+	logFile      string // that standard output is
 	readyTimeout time.Duration
 	stopTimeout  time.Duration
 }
@@ -84,6 +85,10 @@ error.`,
 	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart services when files change")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end the run if a service does not start, for CI")
 	flags.StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
+	flags.StringVar(&o.logFile, "log-file", "", "limit the size of `FILE`, which is standard output")
+	if err := flags.MarkHidden("log-file"); err != nil { // run --detach sets it
+		panic(err)
+	}
 	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all services are ready and keep running in the background (see ps, logs, stop)")
 	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "time limit for a service to become ready")
 	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "time limit for a service to drain before it is killed")
@@ -120,7 +125,12 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	ctx, release := killOnSecondSignal(ctx, supervisor)
 	defer release()
 	printed := make(chan struct{})
-	printer := runlog.New(s, w, supervisor.Services(), runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: o.failFast})
+	proc.RemoveOldLogs(time.Now())
+	format := runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: o.failFast}
+	if o.logFile != "" {
+		format.File = runlog.NewFile(o.logFile)
+	}
+	printer := runlog.New(s, w, supervisor.Services(), format)
 	go func() {
 		defer close(printed)
 		printer.PrintAll(supervisor.Events())

@@ -25,17 +25,20 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 	if err != nil {
 		return err
 	}
+	if err := runlog.RemoveOlder(file); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find the msctl program: %w", err)
 	}
-	p, err := child.StartDetached(ctx, o.detachedWords(self), w.Dir, file)
+	p, err := child.StartDetached(ctx, o.detachedWords(self, file), w.Dir, file)
 	if err != nil {
 		return err
 	}
 	printer := runlog.New(s, w, supervisedServices(w, o.services), runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: true, Detached: true})
 	ready, reason := false, "the run ended"
-	err = runlog.Follow(ctx, file, p.Exited, func(line string, e proc.Event, isEvent bool) bool {
+	err = runlog.Follow(ctx, file, p.Exited, nil, func(line string, e proc.Event, isEvent bool) bool {
 		if text, is := strings.CutPrefix(line, "error: "); is {
 			reason = text
 		}
@@ -55,8 +58,8 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 }
 
 // detachedWords returns the command line of the run in the background.
-func (o *runOptions) detachedWords(self string) []string {
-	words := []string{self, "run", "--fail-fast", "--log", logJSON, "--ready-timeout", o.readyTimeout.String(), "--stop-timeout", o.stopTimeout.String()}
+func (o *runOptions) detachedWords(self, file string) []string {
+	words := []string{self, "run", "--fail-fast", "--log", logJSON, "--log-file", file, "--ready-timeout", o.readyTimeout.String(), "--stop-timeout", o.stopTimeout.String()}
 	if o.noWatch {
 		words = append(words, "--no-watch")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,5 +156,32 @@ func TestNoCompiler(t *testing.T) {
 	}
 	if err := s.wait(); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("Run returned %v, want %v", err, exec.ErrNotFound)
+	}
+}
+
+// TestRemoveOldLogs checks which logs are removed.
+func TestRemoveOldLogs(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	for name, age := range map[string]time.Duration{
+		"a/.detached.log": keepLogs + time.Hour, "a/.detached.log.1": keepLogs + time.Hour, "b/.detached.log": time.Hour, "b/items": keepLogs + time.Hour,
+	} {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, file, "x")
+		if err := os.Chtimes(file, now, now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removeOldLogs(dir, now)
+	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	hidden, _ := filepath.Glob(filepath.Join(dir, "*", ".*"))
+	left = append(left, hidden...)
+	slices.Sort(left)
+	want := []string{filepath.Join(dir, "b", ".detached.log"), filepath.Join(dir, "b", "items")}
+	if diff := cmp.Diff(want, slices.Compact(left)); diff != "" || err != nil {
+		t.Errorf("files left (-want +got), error %v:\n%s", err, diff)
 	}
 }

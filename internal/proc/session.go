@@ -89,7 +89,33 @@ func LogFile(w *workspace.Workspace, cacheDir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("create the log folder: %w", err)
 	}
-	return filepath.Join(dir, ".detached.log"), nil
+	return filepath.Join(dir, detachedLog), nil
+}
+
+const (
+	detachedLog = ".detached.log"
+	keepLogs    = 14 * 24 * time.Hour
+)
+
+// RemoveOldLogs removes the logs of detached runs, of all workspaces, to which nothing has
+// been written for two weeks. What cannot be removed is left.
+func RemoveOldLogs(now time.Time) {
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		removeOldLogs(filepath.Join(cache, "msctl", "run"), now)
+	}
+}
+
+func removeOldLogs(dir string, now time.Time) {
+	files, err := filepath.Glob(filepath.Join(dir, "*", detachedLog+"*"))
+	if err != nil {
+		return
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && now.Sub(info.ModTime()) > keepLogs {
+			_ = os.Remove(file)
+		}
+	}
 }
 
 // sessionPrefix starts the name of a run's folder. No service has a name with a dot.

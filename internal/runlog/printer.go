@@ -30,6 +30,7 @@ type Printer struct {
 	served   map[string]bool
 	url      map[string]string // of services that have reported one
 	unasked  map[string]bool   // ready, but not verified
+	at       time.Time         // of the event that is printed
 	brokers  map[string]bool   // started for the run
 }
 
@@ -41,6 +42,9 @@ type Options struct {
 	Detached bool // the run continues in the background
 	Past     bool // the events are read from a log
 	All      bool // print quiet lines as well
+	Times    bool // print the time of each line
+	// File is the log that standard output is, or nil if it is not limited.
+	File *File
 }
 
 // New returns a printer for the events of services.
@@ -91,9 +95,21 @@ func (p *Printer) PrintAll(events <-chan proc.Event) {
 	}
 }
 
+// Prints reports whether an event is printed.
+func (p *Printer) Prints(e proc.Event) bool {
+	switch {
+	case p.o.JSON:
+		return true
+	case e.Quiet && !p.o.All, e.Kind == proc.KindStarting:
+		return false
+	}
+	return true
+}
+
 // Print prints one event, without credentials.
 func (p *Printer) Print(e proc.Event) {
 	e.Text = p.io.Secrets().Mask(e.Text)
+	p.at = e.Time
 	if p.o.JSON {
 		p.printJSON(e)
 	} else {
@@ -111,7 +127,11 @@ func (p *Printer) text(e proc.Event) {
 		if e.Quiet && !p.o.All {
 			return
 		}
-		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), visible.Log(e.Text, p.out.Enabled()))
+		text := visible.Log(e.Text, p.out.Enabled())
+		if shown, ok := readable(text, e.Service, p.out); ok {
+			text = shown
+		}
+		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), text)
 	case proc.KindAllReady:
 		p.summary(e)
 	case proc.KindBuildFailed:
@@ -223,6 +243,14 @@ func (p *Printer) note(e proc.Event, text string) {
 const own = "msctl"
 
 func (p *Printer) prefix(c term.Palette, service string) string {
+	if p.o.Times {
+		return c.Dim(p.at.Local().Format("2006-01-02 15:04:05.000 ")) + p.column(c, service)
+	}
+	return p.column(c, service)
+}
+
+// column returns the column with the name of a service.
+func (p *Printer) column(c term.Palette, service string) string {
 	if service == "" {
 		return c.Bold(fmt.Sprintf("%-*s", p.width, own)) + c.Dim(" │ ")
 	}
@@ -307,7 +335,8 @@ func (p *Printer) printJSON(e proc.Event) {
 		p.io.Notef("print an event: %v", err)
 		return
 	}
-	_, _ = p.io.Out.Write(visible.JSON(text.Bytes())) // the run continues without its log
+	n, _ := p.io.Out.Write(visible.JSON(text.Bytes())) // the run continues without its log
+	p.o.File.wrote(n)
 }
 
 func milliseconds(d time.Duration) float64 {

@@ -15,9 +15,9 @@ type Detached struct {
 }
 
 // StartDetached starts a program that keeps running after this one has ended. Its
-// output goes to the file, which is truncated first.
+// output is appended to the file, which is truncated first.
 func StartDetached(ctx context.Context, words []string, dir, file string) (*Detached, error) {
-	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}

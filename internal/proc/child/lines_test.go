@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -19,7 +21,9 @@ func TestReadLines(t *testing.T) {
 		{"lines", "a\nb\n", []string{"a", "b"}},
 		{"no line end at the end", "a\nb", []string{"a", "b"}},
 		{"empty lines", "\n\na\n", []string{"", "", "a"}},
-		{"carriage returns", "a\r\nb\rc\r\n", []string{"a", "b\rc"}},
+		{"carriage returns", "a\r\nb\rc\r\n\r\nd\r", []string{"a", "b", "c", "", "d"}},
+		{"progress", "1%\r2%\r3%\r4%\ndone\n", []string{"1%", "4%", "done"}},
+		{"progress that is cleared", "\r1%\r2%\r3%\r\n5%\r\r\n", []string{"1%", "3%", "5%"}},
 		{"a long line", "a\n" + long + "\nb\n", []string{"a", long, "b"}},
 		{"binary", "\xff\x00\n", []string{"\xff\x00"}},
 	} {
@@ -70,4 +74,44 @@ func TestTail(t *testing.T) {
 	if len(lines) != tailLines || len(lines[0]) != 5 || len(lines[tailLines-1]) != tailLines+4 {
 		t.Errorf("got %d lines, from length %d to %d, want the last %d", len(lines), len(lines[0]), len(lines[len(lines)-1]), tailLines)
 	}
+}
+
+// TestPrompt checks that an incomplete line is delivered when nothing follows, and a line
+// that is overwritten from time to time.
+func TestPrompt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		var got []string
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			readLines(r, func(line string) { got = append(got, line) })
+		}()
+		say := func(text string, wait time.Duration, want ...string) {
+			t.Helper()
+			got = nil
+			_, _ = io.WriteString(w, text)
+			time.Sleep(wait)
+			synctest.Wait()
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%v after %q (-want +got):\n%s", wait, text, diff)
+			}
+		}
+		say("Continue? ", promptDelay/2)
+		say("(y/N) ", promptDelay/2)
+		say("", promptDelay, "Continue? (y/N) ")
+		say("\n", promptDelay)       // the answer ends the line
+		say("\n", promptDelay, "")   // an empty line
+		say("a\r", promptDelay, "a") // the line end is split
+		say("\n", promptDelay)
+		say("10%\r", promptDelay/2)
+		say("20%\r", promptDelay/2, "10%")
+		for range 2 {
+			say("30%\r40%\r", promptDelay/2)
+		}
+		say("50%\r", progressInterval, "50%")
+		say("60%\r70%\n", promptDelay, "60%", "70%")
+		_ = w.Close()
+		<-done
+	})
 }
