@@ -160,7 +160,7 @@ func printPlanOfInit(s *term.IO, plan *nestinit.Plan, w *workspace.Workspace) {
 		case service.Queue != "":
 			on += " " + service.Queue
 		}
-		calls := strings.Join(service.DependsOn, ", ")
+		calls := term.List(service.DependsOn, 3)
 		if calls == "" {
 			calls = "-"
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -108,7 +109,7 @@ func (p *planner) brokerVariables(s *Service, e endpoint, host, address string) 
 	}
 	p.pinHost(s, e.host, newHost, "the broker is expected on this machine")
 	if e.url.variable() == "" && len(e.url.vars) == 0 && host != "" && !isLocal(host) && !strings.Contains(host, ".") && e.url.text != "" {
-		p.notef("%s: the host %q of %s is only known in containers", e.url.at, host, s.Name)
+		p.containers = append(p.containers, mention{host, e.url.at.String()})
 	}
 }
 
@@ -193,7 +194,7 @@ func (p *planner) connectTCP(s *Service, c endpoint) {
 		case guess != "":
 			comment = Comment{guess, true}
 		case c.port.number() != target.Port:
-			comment = Comment{fmt.Sprintf("the port of %s", target.Name), false}
+			comment = Comment{fmt.Sprintf("the port of %s", target.Name), target.Comments["port"].Guess}
 		}
 		s.set(name, itoa(target.main.port.number()), comment)
 	} else if n := c.port.number(); n != 0 && n != target.main.port.number() {
@@ -308,7 +309,7 @@ func (p *planner) connectQueue(s *Service, c endpoint) {
 	if name := c.queue.variable(); name != "" {
 		comment := p.originOf(s, c.queue)
 		if guess != "" || c.queue.text == "" {
-			comment = Comment{cmp.Or(guess, "the queue of "+target.Name), guess != ""}
+			comment = Comment{cmp.Or(guess, "the queue of "+target.Name), guess != "" || target.Comments["queue"].Guess}
 		}
 		s.set(name, target.QueueName(), comment)
 	}
@@ -427,9 +428,62 @@ func (p *planner) addVariables(s *Service) {
 		}
 		if v.value == "" || secretValue(name, v.value) {
 			s.Variables = append(s.Variables, Line{Name: name, Comment: Comment{fmt.Sprintf("set it in .env; see %s:%d", v.file, v.line), false}, Disabled: true})
-			p.notef("%s reads %s, which is not set: see %s:%d", s.Name, name, v.file, v.line)
+			text := fmt.Sprintf("%s is not set (see %s:%d)", name, v.file, v.line)
+			p.missing = append(p.missing, mention{text, s.Name})
+			continue
+		}
+		if value, container := onThisMachine(name, v.value); container != "" {
+			s.set(name, value, Comment{fmt.Sprintf("%s in %s:%d is the name of a container", container, v.file, v.line), true})
 			continue
 		}
 		s.set(name, v.value, Comment{fmt.Sprintf("from %s:%d", v.file, v.line), true})
+	}
+}
+
+// onThisMachine returns a value with localhost in place of the name of a container, and that
+// name. The value is a host or an address.
+func onThisMachine(name, value string) (local, container string) {
+	inContainer := func(host string) bool { return host != "" && !isLocal(host) && !strings.Contains(host, ".") }
+	upper := strings.ToUpper(name)
+	if strings.HasSuffix(upper, "HOST") || strings.HasSuffix(upper, "HOSTNAME") {
+		if inContainer(value) {
+			return "localhost", value
+		}
+		return value, ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Scheme == "" || !inContainer(u.Hostname()) {
+		return value, ""
+	}
+	container = u.Hostname()
+	if port := u.Port(); port != "" {
+		u.Host = net.JoinHostPort("localhost", port)
+	} else {
+		u.Host = "localhost"
+	}
+	return u.String(), container
+}
+
+// mention is something that several services or places have in common.
+type mention struct{ text, by string }
+
+// noteMentions adds a note for each text, with who or what mentions it.
+func (p *planner) noteMentions(list []mention, format string) {
+	var texts []string
+	by := map[string][]string{}
+	for _, m := range list {
+		if by[m.text] == nil {
+			texts = append(texts, m.text)
+		}
+		if !slices.Contains(by[m.text], m.by) {
+			by[m.text] = append(by[m.text], m.by)
+		}
+	}
+	for _, text := range texts {
+		names := by[text]
+		if len(names) > 3 {
+			names = append(names[:3:3], fmt.Sprintf("and %d more", len(names)-3))
+		}
+		p.notef(format, text, strings.Join(names, ", "))
 	}
 }

@@ -17,7 +17,7 @@ import (
 // composeFiles are the names of files of Docker Compose.
 var composeFiles = []string{"docker-compose.yml", "docker-compose.yaml", "compose.yaml", "compose.yml", "docker-compose.dev.yml"}
 
-// composeService is the part of a service that tells which application it is, and its
+// composeService is the part of a service that identifies its application, and its
 // variables.
 type composeService struct {
 	Build       any      `yaml:"build"`

@@ -126,7 +126,10 @@ func parents(dir string) []string {
 // findLayout finds the applications of a project.
 func findLayout(p *nestsource.Project, installed func(program string) bool) *layout {
 	l := &layout{root: p.Dir, project: p, packages: map[string]*manifest{}, installed: installed}
-	mains := p.Containing("NestFactory")
+	starting := p.Containing("NestFactory")
+	mains := append(slices.Clone(starting), slices.DeleteFunc(p.Containing(""), func(file string) bool {
+		return path.Base(file) != "main.ts" || slices.Contains(starting, file)
+	})...)
 	for _, dir := range foldersOf(p) {
 		l.nestProjects(dir, mains)
 		l.nxApplication(dir, mains)
@@ -134,6 +137,10 @@ func findLayout(p *nestsource.Project, installed func(program string) bool) *lay
 	for _, main := range mains {
 		l.plainApplication(main)
 	}
+	// A main file may call a function of a library that calls NestFactory.
+	l.apps = slices.DeleteFunc(l.apps, func(a *application) bool {
+		return !slices.Contains(starting, a.main) && len(p.Part(nil, a.dir).Application(a.main).Creates) == 0
+	})
 	slices.SortStableFunc(l.apps, func(a, b *application) int { return strings.Compare(a.main, b.main) })
 	l.setNames()
 	for _, a := range l.apps {
@@ -177,10 +184,12 @@ func (l *layout) nestProjects(dir string, mains []string) {
 			continue
 		}
 		root := path.Join(dir, project.Root)
-		source := path.Join(dir, cmp.Or(project.SourceRoot, path.Join(project.Root, "src")))
-		main := path.Join(source, cmp.Or(project.EntryFile, "main")+".ts")
-		if slices.Contains(mains, main) || l.exists(main) {
-			l.apps = append(l.apps, &application{name: name, dir: root, main: main, nest: dir, project: name})
+		entry := cmp.Or(project.EntryFile, cli.EntryFile, "main") + ".ts"
+		candidates := []string{
+			path.Join(dir, cmp.Or(project.SourceRoot, path.Join(project.Root, "src")), entry), path.Join(root, project.SourceRoot, entry), path.Join(root, entry),
+		}
+		if i := slices.IndexFunc(candidates, l.exists); i >= 0 && l.at(candidates[i]) == nil {
+			l.apps = append(l.apps, &application{name: name, dir: root, main: candidates[i], nest: dir, project: name})
 		}
 	}
 	if len(cli.Projects) == 0 && cli.EntryFile != "" {

@@ -117,6 +117,8 @@ func Discover(ctx context.Context, dir string, installed func(program string) bo
 	}
 	p.plan.Install = l.install()
 	p.noteUnused()
+	p.noteMentions(p.containers, "the host %[1]s in the sources is only known in containers (%[2]s): add `127.0.0.1 %[1]s` to the hosts file, or read it from a variable")
+	p.noteMentions(p.missing, "%s, and is read by %s")
 	return p.plan, nil
 }
 
@@ -182,6 +184,9 @@ type planner struct {
 	*layout
 	plan  *Plan
 	taken map[int]*Service
+	// missing are the variables without a value, and containers the hosts in the sources that
+	// are names of containers.
+	missing, containers []mention
 }
 
 func (p *planner) notef(format string, args ...any) {
@@ -265,6 +270,9 @@ func (p *planner) describe(s *Service) {
 		s.Disabled = fmt.Sprintf("it listens neither on a transport nor on HTTP (%s)", f.context)
 	default:
 		s.Disabled = "what it listens on is not known"
+	}
+	if s.Disabled == "" {
+		s.Disabled = s.app.start.unknown
 	}
 	if s.Disabled != "" {
 		p.notef("%s is commented out: %s", s.Name, s.Disabled)
@@ -442,6 +450,9 @@ func (p *planner) pinPort(s *Service, f fact, n int, key string) {
 		return // msctl run sets these
 	}
 	comment := s.Comments[key]
+	if n == s.Port && !comment.Guess {
+		comment = s.Comments["port"]
+	}
 	if !comment.Guess {
 		comment = p.originOf(s, f)
 	}
@@ -507,7 +518,7 @@ func (p *planner) pinHost(s *Service, f fact, value, why string) {
 	case name == "" && strings.Contains(f.text, "."):
 	case name == "":
 		s.Notes = append(s.Notes, fmt.Sprintf("%s: the host %s is only known in containers", f.at, f.text))
-		p.notef("%s: the host %q of %s is only known in containers", f.at, f.text, s.Name)
+		p.containers = append(p.containers, mention{f.text, f.at.String()})
 	default:
 		s.set(name, value, Comment{fmt.Sprintf("%s in %s, but %s", f.text, p.whereIs(s, f), why), true})
 	}

@@ -14,6 +14,7 @@ type start struct {
 	dir     string   // relative, "." for the folder itself
 	watch   []string // globs, if the command does not restart the program itself
 	guess   string   // why the command is a guess, or ""
+	unknown string   // why there is no command, or ""
 	note    string   // what has to be done first, or ""
 }
 
@@ -212,6 +213,27 @@ func (l *layout) guessStart(a *application) {
 	default:
 		a.start.command = append(l.exec(dir), "nest", "start", "--watch")
 	}
+	if slices.Contains(a.start.command, "nest") && l.startsOther(a) {
+		a.start.guess, a.start.unknown = "", "neither a script of package.json nor nest-cli.json starts "+main
+	}
+}
+
+// startsOther reports whether `nest start` starts another application: nest-cli.json lists
+// some, and this is none of them.
+func (l *layout) startsOther(a *application) bool {
+	for _, dir := range parents(a.dir) {
+		var cli nestCLI
+		if !l.readJSON(path.Join(dir, "nest-cli.json"), &cli) {
+			continue
+		}
+		for _, project := range cli.Projects {
+			if project.Type != "library" {
+				return true
+			}
+		}
+		return false
+	}
+	return false
 }
 
 // manager returns the package manager of a folder. If it is not installed, npm runs the

@@ -250,6 +250,13 @@ func (r *applicationReader) module(v evaluate.Value, depth int) {
 				r.module(member, depth+1)
 			}
 		}
+		if list, ok := v.Get("providers"); ok {
+			if list, ok := list.(*evaluate.Array); ok {
+				for _, item := range list.Items {
+					r.provider(item)
+				}
+			}
+		}
 	}
 }
 
@@ -270,6 +277,56 @@ func registerClients(_ *evaluate.Evaluator, c evaluate.Call) evaluate.Value {
 	return o
 }
 
+// createdClient is a call of ClientProxyFactory.create.
+type createdClient struct {
+	options evaluate.Value
+	module  *evaluate.Module
+	node    typescript.Node
+}
+
+func (n *nest) createClient(_ *evaluate.Evaluator, c evaluate.Call) evaluate.Value {
+	if c.Scope != nil && c.Node != nil {
+		n.created = append(n.created, createdClient{c.Arg(0), c.Scope.Module, c.Node})
+	}
+	return &evaluate.External{Module: microservices, Name: "ClientProxy"}
+}
+
+// factory calls a factory, and adds the clients that it creates.
+func (r *applicationReader) factory(token evaluate.Value, factory evaluate.Value) (v evaluate.Value, creates bool) {
+	before := len(r.nest.created)
+	v = r.eval.Result(factory)
+	for _, c := range r.nest.created[before:] {
+		r.addClient(Client{tokenName(token), Value{c.options, r.Project}, r.rel(c.module.Path), c.module.File.Line(c.node.Range().Pos)})
+	}
+	return v, len(r.nest.created) > before
+}
+
+func tokenName(token evaluate.Value) string {
+	switch token := token.(type) {
+	case string:
+		return token
+	case *evaluate.External:
+		return token.Name
+	case *evaluate.Class:
+		return token.Name()
+	}
+	return ""
+}
+
+// provider adds the clients that the factory of a provider creates.
+func (r *applicationReader) provider(v evaluate.Value) {
+	o, ok := v.(*evaluate.Object)
+	if !ok {
+		return
+	}
+	if factory, ok := o.Get("useFactory"); ok {
+		token, _ := o.Get("provide")
+		if f, ok := factory.(*evaluate.Function); ok && strings.Contains(f.Text(), "ClientProxyFactory") {
+			r.factory(token, f)
+		}
+	}
+}
+
 // forwardRef is the function with this name.
 func forwardRef(e *evaluate.Evaluator, c evaluate.Call) evaluate.Value { return e.Result(c.Arg(0)) }
 
@@ -288,19 +345,25 @@ func (r *applicationReader) clients(v evaluate.Value, file string, line int) {
 		if !ok {
 			continue
 		}
-		name, _ := o.Get("name")
-		token, _ := name.(string)
-		if external, ok := name.(*evaluate.External); ok {
-			token = external.Name
+		name, named := o.Get("name")
+		if !named {
+			name, _ = o.Get("provide")
 		}
-		r.addClient(Client{Name: token, Options: Value{r.optionsOf(o), r.Project}, File: file, Line: line})
+		if options := r.optionsOf(o, name); options != nil {
+			r.addClient(Client{Name: tokenName(name), Options: Value{options, r.Project}, File: file, Line: line})
+		}
 	}
 }
 
-// optionsOf returns the options of an entry, which a factory may compute.
-func (r *applicationReader) optionsOf(o *evaluate.Object) evaluate.Value {
+// optionsOf returns the options of an entry, which a factory may compute. It returns nil if
+// the factory creates the client itself.
+func (r *applicationReader) optionsOf(o *evaluate.Object, token evaluate.Value) evaluate.Value {
 	if factory, ok := o.Get("useFactory"); ok {
-		return r.eval.Result(factory)
+		options, creates := r.factory(token, factory)
+		if creates {
+			return nil
+		}
+		return options
 	}
 	if class, ok := o.Get("useClass"); ok {
 		if c, ok := class.(*evaluate.Class); ok {
@@ -312,7 +375,7 @@ func (r *applicationReader) optionsOf(o *evaluate.Object) evaluate.Value {
 
 func (r *applicationReader) addClient(c Client) {
 	same := func(other Client) bool {
-		return other.File == c.File && other.Line == c.Line && other.Name == c.Name && other.Options.JSON() == c.Options.JSON()
+		return other.File == c.File && other.Line == c.Line && (c.Name == "" || other.Name == c.Name) && other.Options.JSON() == c.Options.JSON()
 	}
 	if !slices.ContainsFunc(r.app.Clients, same) {
 		r.app.Clients = append(r.app.Clients, c)

@@ -72,7 +72,7 @@ export class OtherModule { @Client({ transport: Transport.NATS }) private readon
 	want := []string{
 		"libs/boot.ts:6 NestFactory.create AppModulenull",
 		`libs/boot.ts:7 app.connectMicroservice {"transport":0,"options":{"port":4100}}`,
-		`app/app.module.ts:6  {"transport":0,"options":{"port":4002}}`,
+		`app/app.module.ts:6 X {"transport":0,"options":{"port":4002}}`,
 		`app/app.module.ts:7  {"transport":2}`,
 		`libs/boot.ts:14 MAIL {"transport":5,"options":{"urls":[null],"queue":"mail"}} options.urls[0]=BROKER options.queue=MAIL_QUEUE`,
 	}

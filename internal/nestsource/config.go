@@ -26,7 +26,7 @@ func (p *Project) called(_ *evaluate.Evaluator, callee string, c evaluate.Call) 
 	method, _, _ = strings.Cut(method, "<")
 	switch method {
 	case "get", "getOrThrow", "resolve":
-		if provider := provided(c.Arg(0)); provider != nil {
+		if provider := p.provided(c.Arg(0), object); provider != nil {
 			return provider
 		}
 		if key, ok := c.Arg(0).(string); ok && method != "resolve" && isConfig(c.This, object) {
@@ -38,14 +38,33 @@ func (p *Project) called(_ *evaluate.Evaluator, callee string, c evaluate.Call) 
 	return nil
 }
 
-// provided returns the object for app.get(Class), or nil.
-func provided(token evaluate.Value) evaluate.Value {
+// provided returns the object for app.get(Class), or nil. A token may also be the name of
+// the class.
+func (p *Project) provided(token evaluate.Value, object string) evaluate.Value {
 	switch token := token.(type) {
 	case *evaluate.Class:
-		return evaluate.Instance(token)
+		return p.eval.Provide(token)
 	case *evaluate.External:
 		if token.Module == "@nestjs/config" {
 			return token
+		}
+	case string:
+		if strings.HasSuffix(token, "Service") && !isConfig(evaluate.Undefined{}, object) {
+			if c := p.classNamed(token); c != nil {
+				return p.eval.Provide(c)
+			}
+		}
+	}
+	return nil
+}
+
+// classNamed returns the class with a name that a file of the project declares, or nil.
+func (p *Project) classNamed(name string) *evaluate.Class {
+	for _, path := range p.Files {
+		if f := p.parsed[path]; f != nil && strings.Contains(f.Source, "class "+name+" ") {
+			if c, ok := p.eval.Export(p.load(path), name).(*evaluate.Class); ok {
+				return c
+			}
 		}
 	}
 	return nil

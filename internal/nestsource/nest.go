@@ -24,6 +24,8 @@ type nest struct {
 	imported    map[*evaluate.Class]bool
 	modules     int
 	open        bool
+	// created are the clients that factories create.
+	created []createdClient
 	// rules collects the decorators of class-validator that are applied.
 	rules []string
 }
@@ -56,6 +58,7 @@ func newNest() *nest {
 		microservices + " Transport":                   transport,
 		common + " applyDecorators":                    &evaluate.Native{Name: "applyDecorators", Call: applyDecorators},
 		common + " forwardRef":                         &evaluate.Native{Name: "forwardRef", Call: forwardRef},
+		microservices + " ClientProxyFactory.create":   &evaluate.Native{Name: "create", Call: n.createClient},
 		microservices + " ClientsModule.register":      &evaluate.Native{Name: "register", Call: registerClients},
 		microservices + " ClientsModule.registerAsync": &evaluate.Native{Name: "registerAsync", Call: registerClients},
 		common + " Module":                             &evaluate.Native{Name: "Module", Call: n.module},

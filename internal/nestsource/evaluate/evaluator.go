@@ -27,6 +27,8 @@ type Evaluator struct {
 	o     Options
 	steps int
 	depth int
+	// provided are the objects that stand for those that are injected.
+	provided map[*Class]*Object
 	// reading are the modules whose exports are being looked up, against cycles.
 	reading map[exportKey]bool
 }
@@ -44,7 +46,7 @@ const (
 
 // New returns an evaluator.
 func New(o Options) *Evaluator {
-	return &Evaluator{o: o, reading: map[exportKey]bool{}}
+	return &Evaluator{o: o, provided: map[*Class]*Object{}, reading: map[exportKey]bool{}}
 }
 
 // unknown returns an unknown value for a node.

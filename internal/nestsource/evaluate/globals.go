@@ -27,6 +27,8 @@ func global(name string) Value {
 		return &Native{Name: name, Call: convert(name), Props: map[string]Value{
 			"parseInt": &Native{Name: "parseInt", Call: convert("parseInt")}, "parseFloat": &Native{Name: "parseFloat", Call: convert("parseFloat")},
 		}}
+	case "isNaN":
+		return &Native{Name: name, Call: isNaN}
 	case "JSON":
 		return &Native{Name: name, Call: notFunction, Props: map[string]Value{"stringify": stringify(), "parse": parseJSON()}}
 	case "Math":
@@ -48,6 +50,16 @@ func global(name string) Value {
 		return &Native{Name: name, Call: require}
 	}
 	return nil
+}
+
+func isNaN(e *Evaluator, c Call) Value {
+	return e.combine(c.Scope, c.Node, []Value{c.Arg(0)}, func(p []Value) Value {
+		n, ok := toNumber(p[0])
+		if !ok {
+			return e.unknown(c.Scope, c.Node, "it is not a number")
+		}
+		return math.IsNaN(n)
+	})
 }
 
 func notFunction(e *Evaluator, c Call) Value {

@@ -12,6 +12,21 @@ func Instance(c *Class) *Object {
 	return &Object{members: map[string]Value{}, Class: c, unmade: true}
 }
 
+// Provide returns the object of a class that is injected: a new one if its constructor has
+// no parameters, otherwise that of [Instance].
+func (e *Evaluator) Provide(c *Class) *Object {
+	if o, ok := e.provided[c]; ok {
+		return o
+	}
+	e.provided[c] = Instance(c) // while the constructor runs
+	if ctor := constructor(c); ctor != nil && len(ctor.Params) == 0 {
+		if o, ok := e.construct(c, nil, c.Scope, c.Node).(*Object); ok {
+			e.provided[c] = o
+		}
+	}
+	return e.provided[c]
+}
+
 // Result returns what a function returns that something else calls, such as a factory of a
 // provider. What it awaits is known if the operand is, and missing arguments are unknown.
 func (e *Evaluator) Result(fn Value, args ...Value) Value {
@@ -103,7 +118,7 @@ func (e *Evaluator) typed(t typescript.Type, s *Scope) Value {
 	}
 	switch v := e.read(ref.Name, b, at).(type) {
 	case *Class:
-		return Instance(v)
+		return e.Provide(v)
 	case *External:
 		if v.Module == "@nestjs/config" {
 			return v

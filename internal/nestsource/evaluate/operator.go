@@ -108,7 +108,12 @@ func (e *Evaluator) logical(x *typescript.Binary, op string, l Value, s *Scope) 
 		out := e.derived(s, x, u)
 		switch {
 		case op == "&&":
-			return out
+			if known, ok := truth(u.Default); ok && u.Default != nil {
+				out.Default = u.Default
+				if known {
+					out.Default, _ = Defaults(e.Eval(x.R, s))
+				}
+			}
 		case u.Default == nil:
 			out.Default, _ = Defaults(e.Eval(x.R, s))
 		default:
