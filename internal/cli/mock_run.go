@@ -2,15 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/capacity"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // mock is a running `msctl mock`. It is used by one goroutine.
@@ -25,6 +29,7 @@ type mock struct {
 
 // runMock serves until ctx ends or `quit` is entered, and prints the counts.
 func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
+	o.config.Log = slog.New(&refusals{io: s, at: o.at})
 	serving, end := context.WithCancel(context.WithoutCancel(ctx)) // it ends after the counts are read
 	defer end()
 	service, err := o.serve(serving)
@@ -45,6 +50,54 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	end()
 	return <-ended
 }
+
+// refusals is a log handler that prints which permission the mock lacks while it serves, such
+// as that to reply. It prints each error once.
+type refusals struct {
+	io *term.IO
+	at target.Target
+
+	mu      sync.Mutex
+	printed map[string]bool
+}
+
+// Enabled implements slog.Handler.
+func (r *refusals) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
+
+// Handle implements slog.Handler.
+func (r *refusals) Handle(_ context.Context, record slog.Record) error {
+	record.Attrs(func(a slog.Attr) bool {
+		err, ok := a.Value.Any().(error)
+		if !ok || !errors.Is(err, micro.ErrForbidden) {
+			return true
+		}
+		if err = target.Explain(err, r.at); r.first(err.Error()) {
+			exit.Report(r.io, err)
+		}
+		return false
+	})
+	return nil
+}
+
+// first reports whether a text has not been printed before.
+func (r *refusals) first(text string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.printed[text] {
+		return false
+	}
+	if r.printed == nil {
+		r.printed = map[string]bool{}
+	}
+	r.printed[text] = true
+	return true
+}
+
+// WithAttrs implements slog.Handler. Attributes of the logger are not errors.
+func (r *refusals) WithAttrs([]slog.Attr) slog.Handler { return r }
+
+// WithGroup implements slog.Handler.
+func (r *refusals) WithGroup(string) slog.Handler { return r }
 
 // serve starts the service on the address of --listen.
 func (o *mockOptions) serve(ctx context.Context) (*capacity.Running, error) {

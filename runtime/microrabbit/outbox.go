@@ -60,7 +60,7 @@ func (o *outbox) close(wanted bool) {
 		o.abandon(fmt.Errorf("%w: %s", micro.ErrConnectionLost, reason(o.why)), o.why)
 	}
 	if !wanted && isForbidden(o.why) {
-		o.server.LogPeer(slog.LevelError, "the broker rejected a reply or a moved message", "error", at(o.why, "publish"))
+		o.server.LogPeer(slog.LevelError, "the broker rejected a reply or a moved message", "error", refused(at(o.why, "publish")))
 	}
 	o.shut()
 }

@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -23,7 +24,7 @@ type Running struct {
 // ends; port 0 selects a free one. It handles the given patterns, or every pattern if
 // there are none. It returns once the port is open, or with the error.
 //
-// It logs nothing and does not wait for a port that is in use.
+// It does not wait for a port that is in use.
 func Serve(ctx context.Context, address string, c Config, patterns ...micro.Pattern) (*Running, error) {
 	listener := microtcp.Listen(address, microtcp.WithListenRetry(0, 0))
 	var bound string
@@ -77,7 +78,7 @@ const drainTimeout = time.Second
 func (r *Running) server(patterns []micro.Pattern) *micro.Server {
 	server := micro.NewServer(
 		micro.WithName("mock", ""),
-		micro.WithLogger(slog.New(slog.DiscardHandler)),
+		micro.WithLogger(cmp.Or(r.config.Log, slog.New(slog.DiscardHandler))),
 		micro.WithDrainTimeout(drainTimeout),
 		micro.WithMaxInFlight(MaxWaiting+r.config.workers()+spareInFlight),
 	)

@@ -3,6 +3,7 @@ package capacity
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -28,6 +29,8 @@ type Config struct {
 	Seed uint64
 	// Answer is the JSON text of every reply; nil means {"ok":true}.
 	Answer json.RawMessage
+	// Log receives what the server logs; nil discards it.
+	Log *slog.Logger
 }
 
 // MaxWaiting bounds the requests that wait, whatever [Config.Queue] is. Each of them
