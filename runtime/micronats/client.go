@@ -17,9 +17,9 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Client is the micro.Conn of NestJS's NATS transport. Make it with Dial. It keeps
-// one connection, made when first needed, which comes back by itself when it is
-// lost; calls that wait on a lost connection fail at once.
+// Client is the micro.Conn of NestJS's NATS transport. Create it with Dial. It has one
+// connection, which it makes when it is first needed and restores when it is lost. Calls
+// that are pending when the connection is lost fail at once.
 type Client struct {
 	settings
 	servers     servers
@@ -34,7 +34,7 @@ type Client struct {
 	work   sync.WaitGroup          // goroutines that dial, and those of inboxes
 
 	mu      sync.Mutex // guards what follows
-	link    *link      // connected or on its way back; nil before the first
+	link    *link      // connected or reconnecting; nil before the first connection
 	inbox   *inbox     // receives the replies over link
 	dialing bool
 	closed  bool
@@ -49,7 +49,7 @@ type session struct {
 	inbox *inbox
 
 	mu        sync.Mutex      // guards what follows
-	permitted map[string]bool // subjects that the broker has taken an event for
+	permitted map[string]bool // subjects for which the broker has accepted an event
 }
 
 // maxPermitted bounds the subjects that are remembered.
@@ -77,9 +77,9 @@ func (s *session) setPermitted(subject string, ok bool) {
 	}
 }
 
-// Dial returns a client of the broker at servers: "nats://a:4222", or several of
-// one cluster with commas between them. A user and password or a token are part
-// of the URL; tls:// encrypts. Nothing is connected yet.
+// Dial returns a client of the broker at servers: "nats://a:4222", or a comma-separated list
+// for a cluster. A user and password or a token are part of the URL, tls:// encrypts, and
+// ?creds=FILE or ?nkey=FILE names a file with credentials. Dial does not connect yet.
 func Dial(servers string, opts ...DialOption) *Client {
 	c := &Client{
 		settings: defaultSettings(), servers: parseServers(servers),
@@ -102,7 +102,7 @@ func (c *Client) Close() error {
 	c.change()
 	c.mu.Unlock()
 	if s != nil {
-		_ = s.link.FlushTimeout(time.Second) // a broker that does not answer gets no more
+		_ = s.link.FlushTimeout(time.Second) // there is nothing to be done for a broker that does not answer
 	}
 	if in != nil {
 		in.settle()
@@ -167,9 +167,9 @@ func (c *Client) exchange(ctx context.Context, s *session, req *micro.Request, r
 	return false, err
 }
 
-// Publish sends an event. It returns when the event has been handed to the connection and, if it
-// is the first one for its subject on this connection, when the broker has taken it: the
-// user may lack the permission, and a broker does not report that otherwise.
+// Publish sends an event. It returns when the connection has accepted the event. The first one
+// for a subject on each connection also waits until the broker has processed it, because
+// that is the only way to learn whether the user has the permission.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	calls.Bound(ctx, req)
 	for {
@@ -196,8 +196,8 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	}
 }
 
-// taken waits until the broker has taken an event that was published after mark, and returns
-// why if it did not.
+// taken waits until the broker has processed an event that was published after mark. It returns
+// an error if the broker rejected it.
 func (c *Client) taken(ctx context.Context, s *session, req *micro.Request, mark int) error {
 	ctx, cancel := context.WithDeadline(ctx, req.Deadline)
 	defer cancel()
@@ -220,7 +220,7 @@ func (c *Client) forbidden(subject string) error {
 	return &PermissionError{Server: c.servers.safe, Operation: opPublish, Subjects: []string{subject}}
 }
 
-// message is what a request has, and an event does not.
+// message holds what only requests have. It is zero for an event.
 type message struct {
 	id    []byte // as a JSON string
 	inbox string
@@ -254,7 +254,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, m mes
 	}
 	err := s.link.PublishMsg(&msg)
 	if errors.Is(err, nats.ErrBadHeaderMsg) {
-		return fmt.Errorf("the headers of WithHeaders: %w", err) // others are looked at before
+		return fmt.Errorf("the headers of WithHeaders: %w", err) // fitsHeader has checked the metadata
 	}
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return sizeError("packet with its headers", msg.Size()-len(msg.Subject)-len(msg.Reply), s.link.MaxPayload())
@@ -265,7 +265,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, m mes
 	return err
 }
 
-// awaitRoom waits until the broker keeps up, for no longer than the message may.
+// awaitRoom waits until the broker keeps up, at most until the deadline.
 func (s *session) awaitRoom(ctx context.Context, deadline time.Time) error {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -320,7 +320,7 @@ func (c *Client) leave(msg *nats.Msg, id []byte) {
 	_ = s.link.Publish(msg.Reply, nil) // an error means that the connection has ended
 }
 
-// deliverEmpty takes an empty message. If the broker sent it, no server has received the
+// deliverEmpty handles an empty message. If the broker sent it, no server has received the
 // request. NestJS treats every empty message that way, but a responder of another kind may
 // send one to acknowledge a request that it has handled.
 func (c *Client) deliverEmpty(id []byte, header nats.Header) {
@@ -332,8 +332,8 @@ func (c *Client) deliverEmpty(id []byte, header nats.Header) {
 	c.calls.Fail(id, emptyReply(header))
 }
 
-// foreignID reports whether the id in a reply's body is another one than that of
-// its inbox. As with NestJS, an id that JavaScript holds for false is none.
+// foreignID reports whether the id in the body of a reply differs from that of its inbox. As in
+// NestJS, an id that is falsy in JavaScript counts as missing.
 func foreignID(got, want []byte) bool {
 	switch string(got) {
 	case "", `""`, "null", "false", "0", "-0":

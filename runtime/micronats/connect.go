@@ -12,22 +12,22 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// The connection's habits that are no options.
+// Settings of a connection that users cannot change.
 const (
-	firstWait    = 50 * time.Millisecond // before the second attempt to reconnect
-	pingInterval = 5 * time.Second       // a silent broker is lost after three of them
+	firstWait    = 50 * time.Millisecond // the pause before the second attempt to reconnect
+	pingInterval = 5 * time.Second       // a broker that answers none of three pings is lost
 )
 
-// events are what a connection tells its owner, one at a time and in order.
+// events are the callbacks of a connection. They run one at a time and in order.
 type events struct {
 	lost     func(error)
 	restored func()
-	closed   func(error) // for good, and not by us
+	closed   func(error) // permanently, and not by Close
 	problem  func(*nats.Subscription, error)
-	failed   func(error) // an attempt to come back
+	failed   func(error) // an attempt to reconnect
 }
 
-// link is a connection that comes back by itself, until it is closed.
+// link is a connection that reconnects by itself until it is closed.
 type link struct {
 	*nats.Conn
 	dialer     *dialer
@@ -42,8 +42,8 @@ func (l *link) refused(ctx context.Context, mark int) ([]violation, error) {
 	return l.violations.since(ctx, l.Conn, mark)
 }
 
-// connect makes a connection, which is closed when ctx ends. It keeps that many
-// bytes while it reconnects, to send them then; negative is none.
+// connect makes a connection, which is closed when ctx ends. While it reconnects, it buffers up
+// to keep bytes of what is published and sends them afterward; a negative keep disables that.
 func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead func(), on events) (link, error) {
 	if to.err != nil {
 		return link{}, to.err
@@ -85,12 +85,12 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 		return link{nc, d, violations}, nil
 	}
 	if cause := d.err.Load(); errors.Is(err, nats.ErrNoServers) && cause != nil {
-		err = *cause // the driver keeps that to itself
+		err = *cause // the driver does not report it
 	}
 	return link{}, connectError(to, err)
 }
 
-// connectError adds the addresses that were tried.
+// connectError adds the addresses to the error of an attempt to connect.
 func connectError(to servers, err error) error {
 	if errors.Is(err, errCredentials) {
 		return fmt.Errorf("%w: connect to NATS at %s: %w", micro.ErrRefused, to.safe, err)
@@ -101,15 +101,15 @@ func connectError(to servers, err error) error {
 	return fmt.Errorf("%w: connect to NATS at %s: %w", micro.ErrUnreachable, to.safe, err)
 }
 
-// pause is the time before the next attempt after that many rounds over all
-// servers: it doubles, up to the longest, and is jittered by half.
+// pause returns how long to wait before the next attempt, after that many rounds over all
+// servers. It doubles with each round, up to s.delay, and up to half of it is random.
 func (s *settings) pause(rounds int) time.Duration {
 	d := max(min(firstWait<<min(max(rounds-1, 0), 16), s.delay), time.Millisecond)
 	return d/2 + rand.N(d/2+1)
 }
 
-// loginRefused reports whether the broker was reached and does not take the
-// credentials, or whether they cannot be used.
+// loginRefused reports whether the broker rejected the credentials, or whether they cannot be
+// used at all.
 func loginRefused(err error) bool {
 	return errors.Is(err, errCredentials) || errors.Is(err, nats.ErrNkeysNotSupported) || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrAuthExpired) ||
 		errors.Is(err, nats.ErrAuthRevoked) || errors.Is(err, nats.ErrAccountAuthExpired)

@@ -15,8 +15,8 @@ const (
 	noResponders = "503"
 )
 
-// header makes the headers of req as of now. Pairs that a header cannot carry
-// unchanged go into rest, for the packet's own metadata.
+// header returns the headers of req. rest has the pairs that a header would change; they
+// belong into the packet's metadata.
 func (c *Client) header(req *micro.Request, now time.Time) (header nats.Header, rest micro.Metadata) {
 	header = make(nats.Header, len(c.headers)+3)
 	for k, v := range c.headers {
@@ -32,7 +32,7 @@ func (c *Client) header(req *micro.Request, now time.Time) (header nats.Header, 
 	return header, rest
 }
 
-// fitsHeader reports whether the pair comes out of a header as it went in.
+// fitsHeader reports whether a header transports the pair unchanged.
 func fitsHeader(key, value string) bool {
 	for i := range len(key) {
 		if c := key[i]; c <= ' ' || c > '~' || strings.IndexByte(`"()/,:;<=>?@[\]{}`, c) >= 0 {
@@ -42,7 +42,7 @@ func fitsHeader(key, value string) bool {
 	return key != "" && !strings.ContainsAny(value, "\r\n") && strings.TrimSpace(value) == value
 }
 
-// received makes the metadata of headers; of several values the first counts.
+// received returns headers as metadata. If a header has several values, the first one counts.
 func received(header nats.Header) (m micro.Metadata) {
 	for k, v := range header {
 		if len(v) > 0 {

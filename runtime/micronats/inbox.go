@@ -13,17 +13,17 @@ import (
 	"github.com/msctl/msctl/runtime/internal/calls"
 )
 
-// inbox receives the replies to the requests of one connection. It subscribes when the
-// first request needs it, because a user who may only publish can still send events. One
-// subscription, to PREFIX.ID.*, serves all requests. If the user is only permitted inboxes of one token, as
-// NestJS uses them, each request subscribes to PREFIX.ID.
+// inbox receives the replies to the requests of one connection. It subscribes with the first
+// request, because a user who may only publish can still send events. One subscription, to
+// PREFIX.ID.*, serves all requests. If the user may only subscribe to inboxes of one token,
+// which is what NestJS uses, each request subscribes to PREFIX.ID.
 //
-// A goroutine, run, passes on what the driver puts into the queue. It ends after end.
+// The goroutine run passes on what the driver puts into the queue, until end is called.
 type inbox struct {
 	client  *Client
 	link    *link         // set before the first open
 	shared  string        // what the subjects of the shared subscription begin with
-	opening chan struct{} // holds a value during open: a lock that can be waited for under a context
+	opening chan struct{} // holds a value during open: a lock that can be awaited together with a context
 	mode    atomic.Int32
 
 	queue      chan *nats.Msg     // nil stands for a milestone
@@ -52,8 +52,8 @@ func newInbox(c *Client) *inbox {
 	}
 }
 
-// open subscribes if that is still to be done, and returns when the broker has confirmed it. No
-// request has been sent if it fails.
+// open subscribes, unless that has been done, and returns when the broker has confirmed it. It
+// must be called before a request is sent.
 func (in *inbox) open(ctx context.Context, deadline time.Time) error {
 	if in.mode.Load() != inboxClosed {
 		return nil
@@ -76,7 +76,7 @@ func (in *inbox) open(ctx context.Context, deadline time.Time) error {
 	return err
 }
 
-// subscribe is open with opening held.
+// subscribe does the work of open, which holds the lock.
 func (in *inbox) subscribe(ctx context.Context) error {
 	shared := in.shared + "*"
 	sub, err := in.try(ctx, shared)
@@ -121,7 +121,8 @@ func (in *inbox) try(ctx context.Context, subject string) (*nats.Subscription, e
 // unsubscribe ends a subscription, unless its connection is closed.
 func unsubscribe(sub *nats.Subscription) { _ = sub.Unsubscribe() }
 
-// reply returns the subject for the replies to a request. done must be called when they are no longer expected.
+// reply returns the subject for the replies to a request. The caller must call done when it
+// expects no more of them.
 func (in *inbox) reply(id []byte) (subject string, done func(), err error) {
 	if in.mode.Load() != inboxSingles {
 		return in.shared + string(id), func() {}, nil
@@ -134,8 +135,8 @@ func (in *inbox) reply(id []byte) (subject string, done func(), err error) {
 	return subject, func() { unsubscribe(sub) }, nil
 }
 
-// refuse deals with a subscription that the broker no longer permits, or not after it was
-// connected to again: the replies to what has been sent will not arrive.
+// refuse handles the report that the broker does not permit a subscription any more. The replies
+// to requests that have been sent will not arrive.
 func (in *inbox) refuse(subject string) {
 	err := errNoReplies(in.client.servers.safe, subject)
 	switch in.mode.Load() {
@@ -173,8 +174,8 @@ func (in *inbox) run() {
 	}
 }
 
-// awaitRoom is called before more is read. It waits while the queue is full, because the driver
-// drops what the queue has no room for.
+// awaitRoom is called before each read. It waits while the queue is full, because the driver
+// drops replies for which the queue has no room.
 func (in *inbox) awaitRoom() {
 	if len(in.queue) < fullQueue {
 		return
@@ -205,8 +206,8 @@ func (in *inbox) settle() {
 	<-done
 }
 
-// end ends run when everything has been passed on. The connection must be closed, so that the driver puts nothing
-// into the queue any more.
+// end stops run after it has passed everything on. The connection must have been closed, because
+// the driver must not put anything into the queue afterward.
 func (in *inbox) end() {
 	in.mu.Lock()
 	defer in.mu.Unlock()

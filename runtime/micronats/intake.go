@@ -14,10 +14,9 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// intake takes the messages of one connection to their handlers. The driver puts
-// them into one queue, and the goroutines that lead take them off it and run quick
-// handlers themselves (package lead). One leads as a rule, and more while the
-// queue is long.
+// intake passes the messages of one connection to their handlers. The driver puts them into
+// one queue. Leaders, usually one and more while the queue is long, take them from it and
+// run fast handlers themselves (package lead).
 type intake struct {
 	listener *Listener
 	link     link
@@ -64,7 +63,7 @@ func newIntake(l *Listener) *intake {
 	return t
 }
 
-// subscribe subscribes to what all describe, and begins to handle messages.
+// subscribe makes the subscriptions and begins to handle messages.
 func (t *intake) subscribe(all []*subscription) error {
 	findOverlaps(all)
 	for _, s := range all {
@@ -78,9 +77,8 @@ func (t *intake) subscribe(all []*subscription) error {
 	return nil
 }
 
-// finish unsubscribes, and returns when everything that had been sent to us before
-// has been taken off the queue and handled or handed to another goroutine, or when
-// ctx ends.
+// finish unsubscribes. It returns when every message that was sent before has been handled or
+// passed to another goroutine, or when ctx ends.
 func (t *intake) finish(ctx context.Context) {
 	gone := t.lost.Load()
 	if !gone {
@@ -99,7 +97,7 @@ func (t *intake) finish(ctx context.Context) {
 		t.cancel()
 		t.link.Close()
 	}
-	t.close() // nothing is put into it after either
+	t.close() // neither leaves anything to be put into it
 	await(ctx, &t.wg)
 }
 
@@ -116,8 +114,8 @@ func await(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// end closes the connection. A leader that is running a handler stops when the
-// handler returns.
+// end closes the connection. A leader that is running a handler ends when the handler
+// returns.
 func (t *intake) end() {
 	close(t.ended)
 	t.cancel()
@@ -125,10 +123,10 @@ func (t *intake) end() {
 	t.close()
 }
 
-// awaitRoom is called before more is read. It waits while the queue is full, so
-// that the broker keeps what cannot be handled yet. It does not wait forever,
-// because the broker would disconnect us: in the end it reads on, and the driver
-// drops and reports what the queue has no room for.
+// awaitRoom is called before each read. It waits while the queue is full, so that the broker
+// keeps the messages that cannot be handled yet. The wait is limited, because the broker
+// would close the connection: after it, the driver drops and reports the messages for
+// which the queue has no room.
 func (t *intake) awaitRoom() {
 	if len(t.queue) < fullQueue {
 		t.spilt = false
@@ -153,7 +151,7 @@ func (t *intake) awaitRoom() {
 	}
 }
 
-// took is called when a message has been taken off the queue.
+// took is called after each message that is taken from the queue.
 func (t *intake) took() {
 	waiting := len(t.queue)
 	if waiting > longQueue {
@@ -211,7 +209,7 @@ func (t *intake) lead(leader *lead.Leader) {
 	}
 }
 
-// next takes the next message off the queue. It returns nil if the leader is to
+// next takes the next message from the queue. It returns nil if the leader is to
 // stop: the queue is closed, or it is empty and others lead.
 func (t *intake) next(leader *lead.Leader) *nats.Msg {
 	select {

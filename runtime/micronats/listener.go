@@ -17,29 +17,29 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// keepReplies bounds the answers, in bytes, that are kept while a server
-// reconnects: their callers may be connected to another server of the cluster.
+// keepReplies limits the replies, in bytes, that are kept while a server reconnects. Their
+// callers may be connected to other servers of the cluster.
 const keepReplies = 8 << 20
 
-// Listener serves NestJS's NATS transport. Make it with Listen.
+// Listener serves NestJS's NATS transport. Create it with Listen.
 type Listener struct {
 	settings
 	servers   servers
 	queue     string
 	holdUp    time.Duration
 	goneAfter time.Duration
-	ready     chan struct{} // closed when all is subscribed
+	ready     chan struct{} // closed when all subscriptions have been made
 	served    atomic.Bool
 
 	server *micro.Server
 	watch  lead.Watch
-	ctx    context.Context // of what is delivered; its end ends the connection
+	ctx    context.Context // the context of requests; its end closes the connection
 }
 
-// Listen returns a listener on the broker at servers: "nats://a:4222", or several
-// of one cluster with commas between them. A user and password or a token are
-// part of the URL; tls:// encrypts. It connects when a server serves it. A
-// listener serves once.
+// Listen returns a listener on the broker at servers: "nats://a:4222", or a comma-separated
+// list for a cluster. A user and password or a token are part of the URL, tls:// encrypts,
+// and ?creds=FILE or ?nkey=FILE names a file with credentials. The listener connects when a
+// server serves it, which can only happen once.
 func Listen(servers string, opts ...ListenOption) *Listener {
 	l := &Listener{
 		settings: defaultSettings(), servers: parseServers(servers),
@@ -51,7 +51,7 @@ func Listen(servers string, opts ...ListenOption) *Listener {
 	return l
 }
 
-// Ready waits until everything is subscribed to, or ctx ends.
+// Ready waits until all subscriptions have been made, or until ctx ends.
 func (l *Listener) Ready(ctx context.Context) error {
 	select {
 	case <-l.ready:
@@ -61,8 +61,7 @@ func (l *Listener) Ready(ctx context.Context) error {
 	}
 }
 
-// Addr waits as Ready does, and returns the address of the broker, without
-// credentials.
+// Addr waits like Ready and returns the address of the broker, without credentials.
 func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	if err := l.Ready(ctx); err != nil {
 		return nil, err
@@ -76,12 +75,12 @@ type brokerAddr string
 func (brokerAddr) Network() string  { return "nats" }
 func (a brokerAddr) String() string { return string(a) }
 
-// Serve connects, subscribes to the routes of s and handles messages until ctx
-// ends, then drains: it unsubscribes, lets what is in flight finish for at most
-// s.DrainTimeout, and closes the connection. While the broker cannot be reached it
-// tries again; it returns an error when the broker does not take the credentials
-// at first, or refuses the subjects of handlers, or when WithReconnect is used
-// up.
+// Serve connects, subscribes to the routes of s, and handles messages until ctx ends. Then it
+// drains: it unsubscribes, waits at most s.DrainTimeout for messages in flight, and closes
+// the connection. While the broker is unreachable, it retries. It returns an error if the
+// broker rejects the credentials before it has ever been connected, if the user may not subscribe
+// to the subjects of handlers (a [PermissionError] with all of them), or after the last
+// attempt of WithReconnect.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	if l.served.Swap(true) {
 		return errors.New("listen on NATS: a listener serves once: create another with Listen")
@@ -147,7 +146,7 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, erro
 	}
 }
 
-// attempt connects once, unless ctx ends first; later its end does not matter.
+// attempt connects once. It stops if ctx ends; afterward, the end of ctx has no effect.
 func (l *Listener) attempt(ctx context.Context, closed chan<- error) (*intake, error) {
 	t := newIntake(l)
 	linkCtx, cancel := context.WithCancel(l.ctx)
@@ -263,7 +262,7 @@ func (l *Listener) subscribed(refused []violation) error {
 		return &denied
 	}
 	select {
-	case <-l.ready: // it is another connection
+	case <-l.ready: // an earlier connection was ready
 	default:
 		close(l.ready)
 	}
@@ -271,8 +270,8 @@ func (l *Listener) subscribed(refused []violation) error {
 	return nil
 }
 
-// drain stops taking messages, and waits until those that were taken are done and
-// their answers have been sent.
+// drain unsubscribes, and waits until the messages that have arrived are handled and their
+// replies are sent.
 func (l *Listener) drain(t *intake) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()

@@ -15,8 +15,8 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// Delivery is what NATS knows of a message, beyond its packet: what NestJS's
-// NatsContext gives.
+// Delivery is what NATS knows about a message in addition to its packet. It corresponds to
+// NestJS's NatsContext.
 type Delivery struct {
 	// Subject is the subject that the message was sent to; a wildcard handler matches
 	// several.
@@ -27,9 +27,8 @@ type Delivery struct {
 	Header map[string][]string
 }
 
-// DeliveryFromContext returns how the message came that the handler running
-// under ctx was given, or nil when it did not come over NATS. It must not be
-// changed.
+// DeliveryFromContext returns the Delivery of the message that the handler with this context
+// is handling, or nil if the message did not arrive over NATS. It must not be changed.
 func DeliveryFromContext(ctx context.Context) *Delivery {
 	if req := micro.RequestFromContext(ctx); req != nil {
 		d, _ := req.Details.(*Delivery)
@@ -38,7 +37,7 @@ func DeliveryFromContext(ctx context.Context) *Delivery {
 	return nil
 }
 
-// inbound is one message: its Delivery, and the way of its answer.
+// inbound is a message and the Responder for its reply.
 type inbound struct {
 	Delivery
 	stream
@@ -48,7 +47,7 @@ type inbound struct {
 }
 
 // receive dispatches one message. The subscription selects the handler; the packet's
-// pattern is ignored. The packet is scratch.
+// pattern is ignored. packet is memory that receive may reuse.
 func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
 	server := t.listener.server
 	var err error
@@ -84,14 +83,14 @@ func (m *inbound) Respond(ctx context.Context, p wire.Reply) error {
 		return errAnswered
 	}
 	if err := m.intake.link.dialer.awaitRoom(ctx); err != nil {
-		return fmt.Errorf("answer over NATS: %w", err)
+		return fmt.Errorf("reply over NATS: %w", err)
 	}
 	err := m.publish(p)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		return m.tooLarge(p)
 	}
 	if err != nil {
-		return fmt.Errorf("answer over NATS: %w", err)
+		return fmt.Errorf("reply over NATS: %w", err)
 	}
 	return nil
 }
@@ -118,14 +117,14 @@ func (m *inbound) publish(p wire.Reply) error {
 	return err
 }
 
-// tooLarge ends the answer with an error in place of a packet that the broker does
-// not take.
+// tooLarge ends the reply with an error in place of a packet that is too large for the
+// broker.
 func (m *inbound) tooLarge(p wire.Reply) error {
-	err := sizeError("answer", p.Size(), m.intake.link.MaxPayload())
+	err := sizeError("reply", p.Size(), m.intake.link.MaxPayload())
 	m.ended = true
 	m.intake.listener.server.LogPeer(slog.LevelError, "replaced a reply by an error", "transport", "nats", "subject", m.Subject, "error", err)
 	if sent := m.publish(wire.Reply{ID: p.ID, Err: micro.Errorf(500, "%w", err).Payload, Disposed: true}); sent != nil {
-		return fmt.Errorf("answer over NATS: %w", sent)
+		return fmt.Errorf("reply over NATS: %w", sent)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ type Option interface {
 	DialOption
 }
 
-// settings are what both sides know of their connection.
+// settings configure the connection of either side.
 type settings struct {
 	name        string
 	tls         *tls.Config
@@ -52,7 +52,7 @@ func WithName(name string) Option {
 }
 
 // WithTLS encrypts the connection with config, whether or not the URL starts with tls://.
-// For mutual TLS it has Certificates.
+// For mutual TLS, set Certificates in it.
 func WithTLS(config *tls.Config) Option {
 	return option(func(s *settings) { s.tls = config })
 }
@@ -62,36 +62,34 @@ func WithDialTimeout(d time.Duration) Option {
 	return option(func(s *settings) { s.dialTimeout = d })
 }
 
-// WithReconnect sets how a connection is made again that could not be made or was
-// lost: up to attempts times for each server after the first failure, or without limit if attempts is
-// negative, as by default. When the attempts are used up, Serve returns the error and
-// the waiting calls fail with it; the next call starts again. The pauses between
-// attempts start at 50 ms and double up to delay, 2 s by default. Each is jittered, so
-// that many programs do not reconnect at the same moment.
+// WithReconnect sets how often to retry after a connection could not be made or was lost: up
+// to attempts times for each server, or without a limit if attempts is negative, which is
+// the default. After the last attempt, Serve returns the error, and the waiting calls fail
+// with it; the next call starts over. The pauses between attempts start at 50 ms and double
+// up to delay, 2 s by default. They are jittered, so that many programs do not reconnect
+// at the same moment.
 func WithReconnect(attempts int, delay time.Duration) Option {
 	return option(func(s *settings) { s.attempts, s.delay = attempts, delay })
 }
 
-// WithQueue puts the server's handlers into a queue group: of all servers in it,
-// one gets each message. The default is none.
+// WithQueue puts the server's handlers into a queue group. Each message goes to one of the
+// servers in the group. The default is no group.
 func WithQueue(group string) ListenOption {
 	return listenOption(func(l *Listener) { l.queue = group })
 }
 
 type queueKey struct{}
 
-// HandlerQueue puts one handler into a queue group of its own, in place of the
-// listener's: NestJS's extras.queue.
+// HandlerQueue puts a handler into another queue group than that of the listener. It is
+// NestJS's extras.queue.
 func HandlerQueue(group string) micro.HandlerOption { return micro.WithExtra(queueKey{}, group) }
 
-// WithHeaders sets headers of every message. The metadata of a message goes
-// before them.
+// WithHeaders sets headers of every message. The metadata of a message takes precedence.
 func WithHeaders(headers map[string]string) DialOption {
 	return dialOption(func(c *Client) { c.headers = headers })
 }
 
-// WithInboxPrefix sets what the subjects of answers begin with. The default is
-// _INBOX.
+// WithInboxPrefix sets the prefix of the subjects for replies. The default is _INBOX.
 func WithInboxPrefix(prefix string) DialOption {
 	return dialOption(func(c *Client) { c.inboxPrefix = prefix })
 }

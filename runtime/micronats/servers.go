@@ -10,11 +10,11 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// defaultPort is that of a NATS server.
+// defaultPort is the port of a NATS server.
 const defaultPort = "4222"
 
-// servers are the parsed addresses of one broker or cluster. Printing them,
-// or a value that holds them, shows no password: it is in a function.
+// servers are the parsed addresses of a broker or cluster. Passwords are in a function, so that
+// printing servers, or a value that contains it, does not reveal them.
 type servers struct {
 	urls func() []string
 	safe string // without passwords, tokens, and options

@@ -13,8 +13,8 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// connected returns the connection, and waits for it when there is none: no
-// longer than until the deadline, and no longer than the dial timeout.
+// connected returns the session. If there is no connection, it waits for one, up to the
+// deadline and the dial timeout.
 func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, error) {
 	if s := c.up.Load(); s != nil {
 		return s, nil
@@ -43,8 +43,8 @@ func (c *Client) connected(ctx context.Context, req *micro.Request) (*session, e
 	}
 }
 
-// state returns the connection, or a channel that is closed when there may be one, or the
-// reason that there will be none. The first call starts connecting.
+// state returns the session, a channel that is closed when there may be one, or the reason why
+// there is none. With first, it starts to connect.
 func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +54,7 @@ func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, er
 	case c.up.Load() != nil:
 		return c.up.Load(), nil, nil
 	case c.link != nil && (now.Sub(c.lostAt) > c.dialTimeout || loginRefused(c.lastErr)):
-		return nil, nil, c.why() // it was waited for long enough
+		return nil, nil, c.why() // others have waited long enough
 	case c.link == nil && !c.dialing && first:
 		c.dialing, c.lastErr = true, nil
 		c.work.Go(c.dial)
@@ -64,7 +64,7 @@ func (c *Client) state(first bool, now time.Time) (*session, <-chan struct{}, er
 	return nil, c.changed, nil
 }
 
-// unreachable is the error of calls that waited for a connection.
+// unreachable returns the error of a message that waited for a connection.
 func (c *Client) unreachable() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,13 +79,13 @@ func (c *Client) why() error {
 	return fmt.Errorf("%w: NATS at %s does not answer", micro.ErrUnreachable, c.servers.safe)
 }
 
-// change wakes all goroutines that wait for another state. c.mu is held.
+// change wakes all goroutines that wait for a change of state. c.mu is held.
 func (c *Client) change() {
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
 
-// dial connects for the first time, or after the connection was given up.
+// dial makes the first connection, or one in place of a connection that was closed permanently.
 func (c *Client) dial() {
 	fresh := &link{}
 	in := newInbox(c)
@@ -119,17 +119,17 @@ func (c *Client) dial() {
 	c.change()
 }
 
-// The events of a link count once it is the client's.
+// The events of a link are ignored until it is the client's.
 
-// down ends the session. Replies that have arrived are delivered; the calls that remain cannot
-// be answered any more.
+// down ends the session. It delivers the replies that have arrived and fails the other pending
+// calls, whose replies are lost.
 func (c *Client) down(l *link, err error) {
 	c.mu.Lock()
 	if c.link != l {
 		c.mu.Unlock()
 		return
 	}
-	c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and is not back", micro.ErrUnreachable, c.servers.safe)
+	c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and has not been restored", micro.ErrUnreachable, c.servers.safe)
 	if err != nil {
 		c.lastErr = fmt.Errorf("%w: %w", c.lastErr, err)
 	}
@@ -141,7 +141,7 @@ func (c *Client) down(l *link, err error) {
 	c.calls.FailAll(micro.ErrConnectionLost)
 }
 
-// failed remembers why it takes a while to come back.
+// failed records why an attempt to reconnect failed.
 func (c *Client) failed(l *link, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,7 +160,7 @@ func (c *Client) restored(l *link) {
 	}
 }
 
-// gone forgets a connection that does not come back: the next call makes another.
+// gone forgets a connection that was closed permanently. The next call makes another one.
 func (c *Client) gone(l *link, err error) {
 	c.down(l, err)
 	c.mu.Lock()
@@ -172,8 +172,8 @@ func (c *Client) gone(l *link, err error) {
 	}
 }
 
-// problem handles what the broker reports on its own account: that it does not take the
-// credentials, or that it does not permit an operation.
+// problem handles an asynchronous report: the broker rejects the credentials or does not permit
+// an operation.
 func (c *Client) problem(l *link, in *inbox, err error) {
 	if loginRefused(err) {
 		c.failed(l, err)
@@ -194,8 +194,8 @@ func (c *Client) problem(l *link, in *inbox, err error) {
 	}
 }
 
-// unsent reports whether err means that the connection had already ended when the message
-// was published. The session is over then.
+// unsent reports whether err means that the connection had ended before the message was
+// published. If so, it ends the session.
 func (c *Client) unsent(s *session, err error) bool {
 	if !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrConnectionClosed) {
 		return false

@@ -175,8 +175,8 @@ func (m *inbound) leave() {
 // isValue reports whether a packet is a value that does not end its reply.
 func isValue(p wire.Reply) bool { return !p.Disposed && p.Err == nil && !p.NoHandler }
 
-// callContext is a context that can be canceled. The child that makes it so is created when it is needed:
-// the handlers of most messages do not wait for anything.
+// callContext is a context that can be canceled. It creates the child for that only when it is
+// needed, since most handlers do not wait for anything.
 type callContext struct {
 	context.Context // the parent
 

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// maxSubject is the longest subject that is sent. A broker cuts the connection at
-// a longer line than 4096 bytes, which holds an inbox and two numbers too.
+// maxSubject is the maximum length of a subject. A broker closes the connection after a line
+// of more than 4096 bytes, and the line also contains an inbox and two numbers.
 const maxSubject = 3584
 
 // checkSubject returns the reason that a pattern's route is not a valid NATS subject.
@@ -17,7 +17,7 @@ func checkSubject(subject string) error {
 	case subject == "":
 		problem = "it is empty"
 	case strings.ContainsAny(subject, " \t\r\n\x00"):
-		problem = "it holds white space"
+		problem = "it contains white space"
 	case subject[0] == '.' || subject[len(subject)-1] == '.' || strings.Contains(subject, ".."):
 		problem = "it has an empty token: a dot at an end, or two in a row"
 	case len(subject) > maxSubject:

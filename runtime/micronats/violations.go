@@ -32,7 +32,7 @@ const (
 	opSubscribe = "subscribe"
 )
 
-// maxViolations bounds the memory for operations that an application repeats with ever other subjects.
+// maxViolations limits the violations that are remembered.
 const maxViolations = 4096
 
 func newViolations() *violations {
@@ -74,7 +74,7 @@ func (v *violations) add(err error) {
 	v.changed = make(chan struct{})
 }
 
-// mark returns the present, for since.
+// mark returns a point in time for since.
 func (v *violations) mark() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()

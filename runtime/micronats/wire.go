@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// dialer makes the connections of one nats.Conn, one after another, as sockets.
+// dialer makes the consecutive connections of one nats.Conn. Each is a socket.
 type dialer struct {
-	ctx        context.Context // its end ends the dials, and the sockets
+	ctx        context.Context // its end stops dialing and closes the sockets
 	timeout    time.Duration
-	beforeRead func() // may hold the reading up; nil is nothing
+	beforeRead func() // called before each read, and may block it; nil for none
 	current    atomic.Pointer[socket]
-	err        atomic.Pointer[error] // of the last attempt that failed
+	err        atomic.Pointer[error] // the error of the last failed attempt
 }
 
 // Dial is called by the driver.
@@ -55,14 +55,16 @@ func (d *dialer) awaitRoom(ctx context.Context) error {
 	return nil
 }
 
-// socket is a connection whose Write does not wait for a peer that does not read:
-// the driver writes while it holds the lock that every message needs, so no call could end
-// at its deadline. Bytes that the peer does not read at once are kept, and a goroutine
-// writes them and ends. Senders of large messages call awaitRoom first.
+// socket is a connection whose Write neither blocks nor fails.
 //
-// Nor does Write fail: the driver would close the connection, and with it lose the replies
-// that have arrived but have not been read. Only a Read reports the end, when it has
-// returned everything. If the peer keeps the connection open, it is closed after lastReads.
+// The driver writes while it holds a lock that every message needs. If Write waited for a
+// peer that does not read, no call could end at its deadline. So the socket keeps bytes that the peer
+// does not accept at once, for a goroutine that writes them and ends. Senders of large
+// messages call awaitRoom first.
+//
+// If Write failed, the driver would close the connection and lose replies that have arrived
+// but have not been read. So only Read reports the end of the connection, after everything
+// that has arrived. If the peer keeps the connection open, it is closed after lastReads.
 type socket struct {
 	net.Conn
 	beforeRead func()
@@ -74,18 +76,18 @@ type socket struct {
 	kept    []byte
 	writing bool
 	err     error
-	changed chan struct{} // closed and replaced when bytes were taken, and at the end
+	changed chan struct{} // closed and replaced when bytes have been written, and at the end
 }
 
 const (
-	fullWire     = 1 << 20 // bytes kept, past which senders wait
+	fullWire     = 1 << 20 // the number of kept bytes from which on senders wait
 	takesAtOnce  = 2 * time.Millisecond
 	stallTimeout = 10 * time.Second // for the peer to take some of what is kept
 	lastReads    = time.Second      // after a failed write
 	writeSize    = 64 << 10
 )
 
-// Read reads, when the reader has room.
+// Read waits for beforeRead and reads.
 func (w *socket) Read(b []byte) (int, error) {
 	if w.beforeRead != nil {
 		w.beforeRead()
@@ -118,8 +120,8 @@ func (w *socket) writeFor(b []byte, d time.Duration) (int, error) {
 	return w.Conn.Write(b)
 }
 
-// keep keeps b for the writing goroutine, if there is one or has to be. It drops b if writing has
-// failed. The error is that of a closed socket.
+// keep keeps b for the writing goroutine if that is running. With must, it starts the goroutine.
+// It drops b if writing has failed. It returns an error if the socket has been closed.
 func (w *socket) keep(b []byte, must bool) (done bool, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -140,7 +142,7 @@ func (w *socket) keep(b []byte, must bool) (done bool, err error) {
 	return true, nil
 }
 
-// fail ends the writing, and leaves some time for reading what has arrived.
+// fail stops writing, and leaves time for reading what has arrived.
 func (w *socket) fail(err error) {
 	w.end(err)
 	if !w.failed.Swap(true) {
@@ -148,7 +150,7 @@ func (w *socket) fail(err error) {
 	}
 }
 
-// write writes what is kept until nothing is.
+// write writes the kept bytes until there are none.
 func (w *socket) write() {
 	for written := 0; ; {
 		chunk := w.next(written)
@@ -163,8 +165,8 @@ func (w *socket) write() {
 	}
 }
 
-// next forgets what has been written and returns what is to be written next; nil
-// is the end.
+// next removes the bytes that have been written and returns the next ones, or nil at the
+// end.
 func (w *socket) next(written int) []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -194,7 +196,7 @@ func (w *socket) end(err error) {
 	}
 }
 
-// awaitRoom waits until the wire is not full, broken or closed.
+// awaitRoom waits until the socket is not full, or has failed or been closed.
 func (w *socket) awaitRoom(ctx context.Context) error {
 	for {
 		w.mu.Lock()
@@ -211,14 +213,14 @@ func (w *socket) awaitRoom(ctx context.Context) error {
 	}
 }
 
-// Close closes the connection; what is still kept is lost.
+// Close closes the connection. Bytes that are still kept are lost.
 func (w *socket) Close() error {
 	w.unbind()
 	w.end(net.ErrClosed)
 	return w.Conn.Close()
 }
 
-// SetDeadline sets that of reads: writes have their own.
+// SetDeadline sets the deadline of reads. Writes have their own.
 func (w *socket) SetDeadline(t time.Time) error { return w.Conn.SetReadDeadline(t) }
 
 // SetWriteDeadline does nothing.
