@@ -112,9 +112,21 @@ func nestLiteral(v any) string {
 }
 
 func nestRedis(t target.Target, add func(name, value string)) {
-	host, port := t.FirstHostPort()
-	add("host", quote(host))
-	add("port", port)
+	switch host, port := t.FirstHostPort(); {
+	case target.IsSocket(port):
+		add("path", quote(port))
+	case t.Broker.Master != "":
+		var list []string
+		for _, address := range t.Addresses {
+			host, port, _ := net.SplitHostPort(address) // always valid
+			list = append(list, fmt.Sprintf("{ host: %s, port: %s }", quote(host), port))
+		}
+		add("sentinels", "["+strings.Join(list, ", ")+"]")
+		add("name", quote(t.Broker.Master))
+	default:
+		add("host", quote(host))
+		add("port", port)
+	}
 	if l := t.Login; l.Given && l.User != "" {
 		add("username", quote(l.User))
 	}

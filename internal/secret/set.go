@@ -99,6 +99,7 @@ func (s *Set) LearnEnvironment(environ []string) {
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		switch {
+		case name == "PWD" || name == "OLDPWD": // the working directory of a shell
 		case strings.Contains(value, "://"):
 			s.add(value, inURL(value, 0))
 		case Named(name) && !isWord(value):

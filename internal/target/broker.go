@@ -40,6 +40,12 @@ func readBroker(s Scheme, rest string, readTail func(*Target, string) error) (Ta
 
 // readServers parses the servers and the login, and returns what follows.
 func (t *Target) readServers(s Scheme, rest string) (tail string, err error) {
+	if s.socket {
+		if tail, err = t.readSocket(rest); err != nil {
+			return "", err
+		}
+		return tail, t.Login.check(t.transport())
+	}
 	hosts, tail, err := splitTail(s, rest)
 	if err != nil {
 		return "", err
@@ -53,7 +59,7 @@ func (t *Target) readServers(s Scheme, rest string) (tail string, err error) {
 		}
 	}
 	transport := t.transport()
-	if len(t.Addresses) > 1 && transport.singleServer {
+	if len(t.Addresses) > 1 && transport.singleServer && !s.master {
 		return "", fmt.Errorf("a %s target has only one server", transport.kind)
 	}
 	return tail, t.Login.check(transport)
@@ -110,7 +116,36 @@ func (t *Target) addServer(s Scheme, text string) error {
 	if at < 0 {
 		return nil
 	}
-	u, err := url.Parse("x://" + text[:at] + "@host")
+	return t.addLogin(text[:at])
+}
+
+// readSocket parses [user[:password]@]/path, and returns what follows.
+func (t *Target) readSocket(rest string) (tail string, err error) {
+	login, path, found := strings.Cut(rest, "/")
+	before, given := strings.CutSuffix(login, "@")
+	switch {
+	case strings.Contains(path, "@"):
+		return "", errLogin // a / was part of the password
+	case !found || login != "" && !given:
+		return "", errors.New("a path must follow the login, and begin with a slash")
+	}
+	path, query, options := strings.Cut(path, "?")
+	if options {
+		tail = "?" + query
+	}
+	if path, err = socketPath("/" + path); err != nil {
+		return "", err
+	}
+	t.Addresses = []string{path}
+	if given {
+		err = t.addLogin(before)
+	}
+	return tail, err
+}
+
+// addLogin parses user[:password].
+func (t *Target) addLogin(text string) error {
+	u, err := url.Parse("x://" + text + "@host")
 	if err != nil || u.User == nil {
 		return errLogin
 	}
@@ -156,8 +191,15 @@ func (t *Target) readTail(tail string) error {
 }
 
 func (t *Target) readOptions(path, query string) error {
-	transport := t.transport()
-	if err := transport.readPath(t.Broker, strings.TrimPrefix(path, "/")); err != nil {
+	transport, scheme, _ := lookUp(t.Scheme)
+	path = strings.TrimPrefix(path, "/")
+	if scheme.master {
+		t.Broker.Master, path, _ = strings.Cut(path, "/")
+		if t.Broker.Master == "" || strings.ContainsAny(t.Broker.Master, "% ,") {
+			return errors.New("the name of the master is missing or invalid")
+		}
+	}
+	if err := transport.readPath(t.Broker, path); err != nil {
 		return err
 	}
 	t.Broker.query = transport.ownParameters(query)

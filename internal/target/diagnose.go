@@ -158,6 +158,10 @@ func (t Target) addressFor(p protocol) string {
 	}
 	path := ""
 	switch {
+	case IsSocket(address) && p.kind == Redis && !p.tls:
+		return schemeRedisUnix + "://" + address
+	case IsSocket(address) && p.kind == TCP:
+		return map[bool]string{false: schemeUnix, true: schemeUnixTLS}[p.tls] + "://" + address
 	case p.kind == t.Kind() && t.Broker != nil:
 		own := t
 		own.Scheme = scheme

@@ -27,11 +27,13 @@ or an address:
   amqp://host/queue             RabbitMQ: a queue in the vhost /
   amqp://host/vhost/queue       a queue in another vhost
   redis://host, redis://host/2  Redis; channels are the same in all databases
+  redis+unix:///run/redis.sock  Redis on a Unix socket
+  redis+sentinel://a,b/master   Redis with Sentinel: the Sentinels, and the name of a master
   nats://host, nats://a,b       NATS: one server, or several servers of a cluster
   http://host/path              a web server (only for msctl bench)
 
-The schemes with TLS are tls, unix+tls, amqps, rediss, nats+tls, and https. They accept
---ca, --cert, --key, and --insecure. The address of a broker may omit the default port.
+The schemes with TLS are tls, unix+tls, amqps, rediss, rediss+sentinel, nats+tls, and
+https. They accept --ca, --cert, --key, and --insecure. The address of a broker may omit the default port.
 An IPv6 address requires brackets: nats://[::1]:4222.
 
 Names

@@ -11,12 +11,17 @@ import (
 	"github.com/msctl/msctl/runtime/microredis"
 )
 
+const schemeRedisUnix = "redis+unix"
+
 func redis() transport {
 	return transport{
 		kind: Redis,
 		schemes: []Scheme{
 			{Name: "redis", Sample: "redis://host", port: "6379"},
 			{Name: "rediss", Sample: "rediss://host", port: "6379", tls: true},
+			{Name: schemeRedisUnix, Sample: "redis+unix:///path", socket: true},
+			{Name: "redis+sentinel", Sample: "redis+sentinel://host/master", port: "26379", master: true},
+			{Name: "rediss+sentinel", Sample: "rediss+sentinel://host/master", port: "26379", master: true, tls: true},
 		},
 		environment:  "REDIS_URL",
 		parameters:   map[string]parameterType{"wildcards": boolParameter},
@@ -43,10 +48,14 @@ func readDatabase(b *Broker, path string) error {
 }
 
 func databasePath(b *Broker) string {
-	if b.DB == "" {
-		return ""
+	path := ""
+	if b.Master != "" {
+		path = "/" + b.Master
 	}
-	return "/" + b.DB
+	if b.DB != "" {
+		path += "/" + b.DB
+	}
+	return path
 }
 
 func dialRedis(t Target, config *tls.Config, o DialOptions) micro.Conn {

@@ -123,6 +123,9 @@ func brokerOf(s *workspace.Service, address string) (Target, error) {
 		name = schemeNATSTLS
 		rest = strings.ReplaceAll(rest, ",tls://", ",")
 	}
+	if name == "unix" && s.Transport == workspace.Redis {
+		name = schemeRedisUnix
+	}
 	transport, scheme, _ := lookUp(name)
 	if string(transport.kind) != s.Transport.Title() {
 		return Target{}, fmt.Errorf("%q is not a %s address", WithoutLogin(address), s.Transport.Title())

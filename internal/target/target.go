@@ -37,6 +37,8 @@ type Broker struct {
 	VHost, Queue string
 	// DB is the Redis database, or "". Channels are the same in all databases.
 	DB string
+	// Master is the name under which Redis Sentinels know Redis, or "".
+	Master string
 	// Parameters are the parsed options, and query is their text.
 	Parameters Parameters
 	query      string
@@ -136,6 +138,8 @@ func (t Target) Through(address string) Target {
 	switch t.Scheme {
 	case SchemeTLS, schemeUnix, schemeUnixTLS:
 		t.Scheme = SchemeTCP
+	case schemeRedisUnix:
+		t.Scheme = "redis"
 	case SchemeHTTP:
 		address = throughHTTP(t.Addresses[0], address)
 	}

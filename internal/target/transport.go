@@ -25,6 +25,8 @@ type Scheme struct {
 	Name   string // without "://"
 	Sample string // an address that shows the syntax
 	tls    bool
+	socket bool   // the address is the path of a Unix socket
+	master bool   // the path begins with the name of a master, and there may be several servers
 	port   string // the default port; "" when the address must have one
 	dial   string // the scheme that the driver expects; "" for Name
 }

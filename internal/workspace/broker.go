@@ -116,30 +116,38 @@ func (w *Workspace) withFiles(address string) string {
 	return server + "?" + options.Encode()
 }
 
-// SplitBrokerURL splits a comma-separated list of addresses. As with NATS, all but the
-// first may omit the scheme.
+// SplitBrokerURL splits a comma-separated list of addresses. With NATS and Redis Sentinel,
+// all but the first may omit the scheme.
 func SplitBrokerURL(address string) []string {
 	list := strings.Split(address, ",")
 	scheme, _, isURL := strings.Cut(list[0], "://")
 	for i, one := range list {
 		list[i] = strings.TrimSpace(one)
 		server, _, _ := strings.Cut(list[i], "?")
-		if isURL && slices.Contains(natsSchemes, scheme) && !strings.ContainsAny(server, "/@") {
+		nats := isURL && slices.Contains(natsSchemes, scheme) && !strings.ContainsAny(server, "/@")
+		if nats || slices.Contains(sentinelSchemes, scheme) && !strings.Contains(server, "://") {
 			list[i] = scheme + "://" + list[i]
 		}
 	}
 	return list
 }
 
-var natsSchemes = []string{"nats", "tls", "nats+tls"}
+var (
+	natsSchemes     = []string{"nats", "tls", "nats+tls"}
+	unixSchemes     = []string{"unix", "redis+unix"}
+	sentinelSchemes = []string{"redis+sentinel", "rediss+sentinel"}
+)
 
 // CheckBrokerURL returns an error if the address of a broker is invalid. The error does
 // not contain the password. RabbitMQ and NATS may have several addresses, separated by
 // commas.
 func CheckBrokerURL(t Transport, address string) error {
-	schemes := map[Transport][]string{RabbitMQ: {"amqp", "amqps"}, Redis: {"redis", "rediss"}, NATS: natsSchemes}[t]
+	schemes := map[Transport][]string{
+		RabbitMQ: {"amqp", "amqps"}, Redis: slices.Concat([]string{"redis", "rediss"}, unixSchemes, sentinelSchemes), NATS: natsSchemes,
+	}[t]
 	list := SplitBrokerURL(address)
-	if t == Redis && len(list) > 1 {
+	scheme, _, _ := strings.Cut(address, "://")
+	if t == Redis && len(list) > 1 && !slices.Contains(sentinelSchemes, scheme) {
 		return errors.New("a Redis URL must have a single address")
 	}
 	for _, one := range list {
@@ -147,7 +155,7 @@ func CheckBrokerURL(t Transport, address string) error {
 		if err != nil {
 			return fmt.Errorf("invalid address: must be like %s (write an @ in a password as %%40)", DefaultBrokerURL(t))
 		}
-		if !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" {
+		if !slices.Contains(schemes, u.Scheme) || (u.Hostname() == "") != slices.Contains(unixSchemes, u.Scheme) {
 			return fmt.Errorf("%s is not a %s address: must be like %s", Redacted(one), t.Title(), DefaultBrokerURL(t))
 		}
 		if port := u.Port(); port != "" {

@@ -46,8 +46,12 @@ func greet(ctx context.Context, t workspace.Transport, address string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
+	network, place := "tcp", net.JoinHostPort(u.Hostname(), brokerPort(t, u))
+	if u.Hostname() == "" && u.Path != "" {
+		network, place = "unix", u.Path
+	}
 	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), brokerPort(t, u)))
+	raw, err := dialer.DialContext(ctx, network, place)
 	if err != nil {
 		return dialError(err)
 	}
@@ -55,7 +59,7 @@ func greet(ctx context.Context, t workspace.Transport, address string) error {
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	defer stop()
 	var conn io.ReadWriter = raw
-	if u.Scheme == "amqps" || u.Scheme == "rediss" {
+	if u.Scheme == "amqps" || strings.HasPrefix(u.Scheme, "rediss") {
 		// The NATS protocol begins without encryption.
 		conn = tls.Client(raw, &tls.Config{ServerName: u.Hostname(), InsecureSkipVerify: true}) //nolint:gosec // no credentials are sent; the service verifies the certificate
 	}
