@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -440,12 +441,16 @@ func (p *planner) addVariables(s *Service) {
 	}
 }
 
+var (
+	containerName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+	hostVariable  = regexp.MustCompile(`(^|_)HOST(NAME)?$`) // not RABBITMQ_VHOST
+)
+
 // onThisMachine returns a value with localhost in place of the name of a container, and that
 // name. The value is a host or an address.
 func onThisMachine(name, value string) (local, container string) {
-	inContainer := func(host string) bool { return host != "" && !isLocal(host) && !strings.Contains(host, ".") }
-	upper := strings.ToUpper(name)
-	if strings.HasSuffix(upper, "HOST") || strings.HasSuffix(upper, "HOSTNAME") {
+	inContainer := func(host string) bool { return containerName.MatchString(host) && !isLocal(host) }
+	if hostVariable.MatchString(strings.ToUpper(name)) {
 		if inContainer(value) {
 			return "localhost", value
 		}
