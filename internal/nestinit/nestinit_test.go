@@ -190,3 +190,21 @@ func BenchmarkDiscover(b *testing.B) {
 		}
 	}
 }
+
+// TestPartOfRepository checks that the package manager is that of the whole repository.
+func TestPartOfRepository(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		".git/HEAD": "ref: refs/heads/main\n", "pnpm-lock.yaml": "", "node_modules/x/package.json": "{}",
+		"services/one/package.json":      nestPackage,
+		"services/one/src/main.ts":       startOn("Transport.TCP, options: { port: 4001 }"),
+		"services/one/src/app.module.ts": module,
+	})
+	plan, err := Discover(t.Context(), filepath.Join(dir, "services"), everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(plan.Services[0].Command, " "); got != "pnpm run start:dev" || plan.Install != "" {
+		t.Errorf("command %q, install %q", got, plan.Install)
+	}
+}

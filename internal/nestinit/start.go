@@ -3,7 +3,9 @@ package nestinit
 import (
 	"cmp"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -248,7 +250,7 @@ func (l *layout) manager(dir string) string {
 
 // lockManager returns the package manager of the nearest lock file.
 func (l *layout) lockManager(dir string) string {
-	for _, parent := range parents(dir) {
+	for _, parent := range append(parents(dir), l.above()...) {
 		for _, lock := range [][2]string{
 			{"pnpm-lock.yaml", "pnpm"}, {"pnpm-workspace.yaml", "pnpm"}, {"yarn.lock", "yarn"}, {"bun.lock", "bun"}, {"bun.lockb", "bun"}, {"package-lock.json", "npm"},
 		} {
@@ -262,6 +264,22 @@ func (l *layout) lockManager(dir string) string {
 		}
 	}
 	return "npm"
+}
+
+// above returns the folders above that of the layout, up to the root of the repository: the
+// applications may be a part of a larger workspace.
+func (l *layout) above() (out []string) {
+	dir := "."
+	for full := l.root; ; full = filepath.Dir(full) {
+		if _, err := os.Lstat(filepath.Join(full, ".git")); err == nil {
+			return out
+		}
+		if filepath.Dir(full) == full {
+			return nil // not in a repository
+		}
+		dir = path.Join(dir, "..")
+		out = append(out, dir)
+	}
 }
 
 // run returns the command for a script.
@@ -315,7 +333,8 @@ func (l *layout) sources(a *application) []string {
 // or "".
 func (l *layout) install() string {
 	for _, a := range l.apps {
-		if slices.ContainsFunc(parents(a.dir), func(dir string) bool { return l.exists(path.Join(dir, "node_modules")) }) {
+		all := append(parents(a.dir), l.above()...)
+		if slices.ContainsFunc(all, func(dir string) bool { return l.exists(path.Join(dir, "node_modules")) }) {
 			continue
 		}
 		for _, dir := range parents(a.dir) {
