@@ -79,13 +79,22 @@ func nestCode(c Call) (string, error) {
 	if c.hasMetadata() {
 		return "", exit.WithHint(exit.Usagef("--print-code nest does not support --meta: NestJS clients cannot send metadata"), "use --print-code go")
 	}
+	if !c.Event {
+		if err := nestUnable(c.Policy, "--print-code go"); err != nil {
+			return "", err
+		}
+	}
 	data := c.variables().JSON(string(c.Data), func(variable string) string { return "process.env." + variable })
 	transport, options := nestTransport(c.Target)
 	if c.MaxBuffer > 0 {
 		options += ", maxBufferSize: " + strconv.Itoa(c.MaxBuffer)
 	}
 	operators, rxjs := nestOperators(c.Policy)
-	call := fmt.Sprintf("const answer = await lastValueFrom(\n  client.send(%s, %s)%s,\n  { defaultValue: undefined },\n);\nconsole.log(JSON.stringify(answer));\n",
+	note := "// Unlike `msctl send`, RxJS restarts the timeout with each value of the reply"
+	if c.Policy.Retries > 0 {
+		note += ", and retries on any error, even after a value"
+	}
+	call := fmt.Sprintf(note+".\nconst answer = await lastValueFrom(\n  client.send(%s, %s)%s,\n  { defaultValue: undefined },\n);\nconsole.log(JSON.stringify(answer));\n",
 		c.Pattern.JSON(), data, operators)
 	if c.Event {
 		rxjs = []string{"lastValueFrom"}

@@ -2,6 +2,7 @@ package printcode
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,6 +101,33 @@ func TestPrintedSecrets(t *testing.T) {
 		}
 		if text := out.String(); !strings.Contains(text, want) || strings.Contains(text, "s3cret") {
 			t.Errorf("%s, want %s:\n%s", language, want, text)
+		}
+	}
+}
+
+// TestPrintedTimers checks that code whose timers JavaScript cannot hold is not printed, and
+// that the code states how RxJS differs.
+func TestPrintedTimers(t *testing.T) {
+	to, err := target.ParseURL("tcp://a:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		policy policy.Settings
+		event  bool
+		want   string // part of the code or of the error
+	}{
+		"usual":      {policy.Settings{Timeout: time.Second}, false, "// Unlike `msctl send`, RxJS restarts the timeout with each value of the reply.\n"},
+		"retries":    {policy.Settings{Timeout: time.Second, Retries: 1}, false, "of the reply, and retries on any error, even after a value.\n"},
+		"a month":    {policy.Settings{Timeout: 600 * time.Hour}, false, "timers in JavaScript end after 24.8 days (--timeout, up to 600h0m0s)"},
+		"growing":    {policy.Settings{Timeout: time.Second, Retries: 40, Backoff: policy.Exponential(time.Second, 0)}, false, "timers in JavaScript end after 24.8 days (--retry-delay"},
+		"a fraction": {policy.Settings{Timeout: 1500 * time.Microsecond}, false, "timers in JavaScript count whole milliseconds (--timeout 1.5ms)"},
+		"an event":   {policy.Settings{Timeout: 600 * time.Hour}, true, "client.emit("},
+	} {
+		var out bytes.Buffer
+		err := WriteCall(&out, "nest", Call{Target: to, Pattern: micro.Cmd("x"), Data: []byte("{}"), Policy: c.policy, Event: c.event})
+		if text := fmt.Sprint(out.String(), err); !strings.Contains(text, c.want) || err != nil && out.Len() > 0 {
+			t.Errorf("%s: %s, want %q", name, text, c.want)
 		}
 	}
 }

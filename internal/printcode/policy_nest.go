@@ -29,7 +29,7 @@ func nestPolicyCode(s policy.Settings) (string, error) {
 	if s.Retries == 0 { // nothing of these applies
 		s.Backoff, s.Jitter, s.RetryOn, s.RetryAfterValue, s.Budget = policy.Backoff{}, policy.NoJitter, "", false, policy.Budget{}
 	}
-	if err := nestUnable(s); err != nil {
+	if err := nestUnable(s, "--print-policy go"); err != nil {
 		return "", err
 	}
 	n := &nestProgram{settings: s, rxjs: map[string]bool{"type MonoTypeOperatorFunction": true}}
@@ -56,11 +56,12 @@ func nestPolicyCode(s policy.Settings) (string, error) {
 // maxTimer is the longest delay of a timer in JavaScript. A longer one would fire at once.
 const maxTimer = (1<<31 - 1) * time.Millisecond
 
-// nestUnable returns a usage error if the operator could not do what the policy does.
-func nestUnable(s policy.Settings) error {
+// nestUnable returns a usage error if RxJS could not do what the policy does. Its hint names
+// another flag that can print it.
+func nestUnable(s policy.Settings, flag string) error {
 	unable := func(hint, format string, args ...any) error {
 		err := exit.Usagef("cannot print the policy for NestJS: "+format, args...)
-		return exit.WithHint(err, "%s, or use --print-policy go", hint)
+		return exit.WithHint(err, "%s, or use %s", hint, flag)
 	}
 	switch {
 	case s.Breaker != (policy.Breaker{}):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -114,5 +115,58 @@ func TestDeadlineOverTCP(t *testing.T) {
 		if a := <-arrived; max(a.attempt, 1) != n || a.left <= 0 || a.left > 20*time.Second {
 			t.Errorf("attempt %d of %d has %s left, want at most 20s", a.attempt, n, a.left)
 		}
+	}
+}
+
+// TestTimeoutPerValueOverTCP checks that a stream that stops is abandoned, and that the next
+// attempt starts the reply again, over a real connection.
+func TestTimeoutPerValueOverTCP(t *testing.T) {
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	release := make(chan struct{})
+	micro.HandleFunc(s, micro.Cmd("stops"), func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+		if !req.Deadline.IsZero() && time.Until(req.Deadline) < time.Hour {
+			t.Errorf("attempt %d has a deadline in %s", req.Attempt, time.Until(req.Deadline))
+		}
+		if err := reply.Send(micro.Value{Any: max(req.Attempt, 1)}); err != nil || req.Attempt >= 3 {
+			return err
+		}
+		<-release
+		return nil
+	})
+	l := microtcp.Listen("127.0.0.1:0")
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	defer func() {
+		close(release)
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	at, err := l.Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends []error
+	p := policy.New(policy.WithTimeout(500*ms), policy.WithTimeoutPerValue(true), policy.WithRetries(9), policy.WithRetryAfterValue(true),
+		policy.WithHooks(policy.Hooks{Ended: func(_ context.Context, a policy.Attempt) { ends = append(ends, a.Err) }}))
+	client := micro.NewClient(microtcp.Dial(at.String()), p)
+	defer client.Close()
+	var values []int
+	for v, err := range micro.Stream[int](t.Context(), client, micro.Cmd("stops"), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, v)
+	}
+	for i, err := range ends {
+		if last := i == len(ends)-1; last != (err == nil) || !last && !errors.Is(err, micro.ErrTimeout) {
+			t.Errorf("attempt %d ended with %v", i+1, err)
+		}
+	}
+	// On a busy machine, a value may come too late for its attempt.
+	if len(values) == 0 || values[len(values)-1] < 3 || !slices.IsSorted(values) {
+		t.Errorf("the values are %v, want one of each attempt, up to the third", values)
 	}
 }
