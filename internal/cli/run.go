@@ -37,6 +37,7 @@ type runOptions struct {
 	failFast     bool
 	detach       bool
 	log          string
+	portOffset   int
 	logFile      string // that standard output is
 	readyTimeout time.Duration
 	stopTimeout  time.Duration
@@ -85,6 +86,7 @@ error.`,
 	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart services when files change")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end the run if a service does not start, for CI")
 	flags.StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
+	flags.IntVar(&o.portOffset, "port-offset", 0, "add `N` to every port, to run two workspaces with the same ports")
 	flags.StringVar(&o.logFile, "log-file", "", "limit the size of `FILE`, which is standard output")
 	if err := flags.MarkHidden("log-file"); err != nil { // run --detach sets it
 		panic(err)
@@ -158,7 +160,11 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 	if err := w.CheckVariables(); err != nil {
 		return nil, exit.Usagef("%w", err)
 	}
-	return w, nil
+	shifted, err := w.Shifted(o.portOffset)
+	if err != nil {
+		return nil, exit.Usagef("--port-offset %d: %w", o.portOffset, err)
+	}
+	return shifted, nil
 }
 
 // checkNames checks the log format and the names of services.
@@ -234,7 +240,7 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 		}
 		return err
 	case errors.As(err, &port):
-		return exit.WithHint(err, "stop that program, or change the port in %s", workspace.FileName)
+		return exit.WithHint(err, "stop that program, change the port in %s, or add a number to all ports: --port-offset 100", workspace.FileName)
 	case errors.As(err, &missing):
 		return exit.WithHint(err, "%s", brokerHint(missing))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -60,6 +61,9 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 // detachedWords returns the command line of the run in the background.
 func (o *runOptions) detachedWords(self, file string) []string {
 	words := []string{self, "run", "--fail-fast", "--log", logJSON, "--log-file", file, "--ready-timeout", o.readyTimeout.String(), "--stop-timeout", o.stopTimeout.String()}
+	if o.portOffset != 0 {
+		words = append(words, "--port-offset", strconv.Itoa(o.portOffset))
+	}
 	if o.noWatch {
 		words = append(words, "--no-watch")
 	}
