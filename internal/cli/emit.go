@@ -16,7 +16,7 @@ func newEmitCommand(s *term.IO) *cobra.Command {
 		Long: `Send an event to a service. An event has no reply: the command returns when the event
 has been written to the connection or, with RabbitMQ and Redis, accepted by the broker,
 even if no service handles it. Over TCP, a peer that answers is no service: the event is
-lost, and the exit code is 4. With RabbitMQ, so is an event that reaches no queue.
+lost, and the exit code is 4, as for an event over RabbitMQ that reaches no queue.
 
 With --raw, BODY is the entire message, without NestJS's packet around it: what other
 programs send, and what NestJS handles with @EventPattern(undefined) on RabbitMQ, and with
