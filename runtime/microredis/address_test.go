@@ -58,7 +58,7 @@ func TestSentinel(t *testing.T) {
 			t.Error(text)
 		}
 		_, err := micro.Call[string](t.Context(), client(t, "redis+sentinel://:"+secret+"@"+s.addr+"/other"), echo, "x")
-		if !errors.Is(err, micro.ErrUnreachable) || !strings.Contains(err.Error(), "it knows no master named other") {
+		if !errors.Is(err, micro.ErrUnreachable) || !strings.Contains(err.Error(), "it has no master named other") {
 			t.Errorf("another master: %v", err)
 		}
 		checkNoSecret(t, err)

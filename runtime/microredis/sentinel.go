@@ -83,7 +83,7 @@ func (l *link) ask(ctx context.Context, address string) (string, error) {
 	}
 	switch {
 	case errors.Is(err, redis.Nil):
-		return "", fmt.Errorf("it knows no master named %s", l.sentinels.master)
+		return "", fmt.Errorf("it has no master named %s", l.sentinels.master)
 	case err != nil:
 		return "", err
 	case len(found) != 2:
