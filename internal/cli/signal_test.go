@@ -29,7 +29,7 @@ func TestIgnoreSignals(t *testing.T) {
 		begin := time.Now()
 		go func() {
 			for range 3 {
-				time.Sleep(100 * time.Millisecond)
+				<-time.After(100 * time.Millisecond)
 				signals <- os.Interrupt // blocks unless it is received
 			}
 		}()

@@ -117,7 +117,7 @@ func poll(ctx context.Context, c checker) error {
 		if err == nil || errors.Is(err, micro.ErrForbidden) { // waiting does not change the user's permissions
 			return err
 		}
-		if ctx.Err() == nil || last == errNotQueried { // the end of ctx is no reason
+		if ctx.Err() == nil || errors.Is(last, errNotQueried) { // the end of ctx is no reason
 			last = err
 		}
 		timer.Reset(delay)

@@ -73,7 +73,7 @@ func (r *record) parseText(line, service string) bool {
 		if !found || strings.ContainsAny(key, ` "`) || key == "" {
 			return false
 		}
-		text, plain := "", ""
+		var text, plain string
 		if strings.HasPrefix(rest, `"`) {
 			quoted, err := strconv.QuotedPrefix(rest)
 			if err != nil {

@@ -91,7 +91,7 @@ func TestPrompt(t *testing.T) {
 			t.Helper()
 			got = nil
 			_, _ = io.WriteString(w, text)
-			time.Sleep(wait)
+			<-time.After(wait)
 			synctest.Wait()
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%v after %q (-want +got):\n%s", wait, text, diff)

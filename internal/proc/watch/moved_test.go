@@ -92,19 +92,23 @@ func TestMovedParent(t *testing.T) {
 	}
 	for name, replace := range map[string]func(t *testing.T, dir string){
 		"a copy": func(t *testing.T, dir string) {
+			t.Helper()
 			rename(t, filepath.Join(dir, "lib"), filepath.Join(dir, "lib.old"))
 			copyTree(t, filepath.Join(dir, "lib.old"), filepath.Join(dir, "lib"))
 		},
 		"a generated folder": func(t *testing.T, dir string) {
+			t.Helper()
 			write(t, filepath.Join(dir, "lib.new", "a", "money", "money.go"), "package y")
 			rename(t, filepath.Join(dir, "lib"), filepath.Join(dir, "lib.old"))
 			rename(t, filepath.Join(dir, "lib.new"), filepath.Join(dir, "lib"))
 		},
 		"there and back": func(t *testing.T, dir string) {
+			t.Helper()
 			rename(t, filepath.Join(dir, "lib"), filepath.Join(dir, "lib.old"))
 			rename(t, filepath.Join(dir, "lib.old"), filepath.Join(dir, "lib"))
 		},
 		"from outside": func(t *testing.T, dir string) {
+			t.Helper()
 			outside := filepath.Join(t.TempDir(), "lib")
 			write(t, filepath.Join(outside, "a", "money", "money.go"), "package y")
 			if err := os.RemoveAll(filepath.Join(dir, "lib")); err != nil {
