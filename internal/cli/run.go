@@ -20,6 +20,7 @@ import (
 	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/runlog"
+	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
@@ -122,6 +123,7 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		StopTimeout:  o.stopTimeout,
 		Guard:        guard,
 		NATS:         nats,
+		Protocol:     target.ProtocolOf,
 		Color:        s.OutPalette().Enabled() && o.log == logText,
 	})
 	ctx, release := killOnSecondSignal(ctx, supervisor)

@@ -121,14 +121,14 @@ func forwards(name string) bool {
 // explain returns the errors of all addresses as one that names what was tried, and where
 // the process listens instead.
 func (c *openedCheck) explain(errs []error) error {
-	var other []string
+	var other []error
 	for _, err := range errs {
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			other = append(other, err.Error())
+			other = append(other, err)
 		}
 	}
 	if len(other) > 0 {
-		return errors.New(strings.Join(other, "; "))
+		return addressErrors(other)
 	}
 	text := "nothing listens at " + strings.Join(c.addresses, " or ")
 	if elsewhere := c.listening(); elsewhere != "" {
@@ -136,6 +136,21 @@ func (c *openedCheck) explain(errs []error) error {
 	}
 	return errors.New(text)
 }
+
+// addressErrors are the errors of several addresses, on one line.
+type addressErrors []error
+
+// Error joins the texts.
+func (list addressErrors) Error() string {
+	texts := make([]string, len(list))
+	for i, err := range list {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns the errors.
+func (list addressErrors) Unwrap() []error { return list }
 
 // listening returns the addresses at which the process listens, other than those that
 // were queried.

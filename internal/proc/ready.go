@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -117,7 +118,7 @@ func poll(ctx context.Context, c checker) error {
 		if err == nil || errors.Is(err, micro.ErrForbidden) { // waiting does not change the user's permissions
 			return err
 		}
-		if ctx.Err() == nil || errors.Is(last, errNotQueried) { // the end of ctx is no reason
+		if ctx.Err() == nil || errors.Is(last, errNotQueried) || errors.Is(err, micro.ErrTimeout) { // the end of ctx is no reason, but no answer is one
 			last = err
 		}
 		timer.Reset(delay)
@@ -140,7 +141,9 @@ func (s *service) check(addr string, probe bool) checker {
 	case s.broker != nil:
 		return newBrokerMessageCheck(s.spec, s.broker.URL)
 	}
-	return newMessageCheck(microtcp.Dial(addr), micro.HealthPattern, s.spec)
+	c := newMessageCheck(microtcp.Dial(addr), micro.HealthPattern, s.spec)
+	c.protocol = s.run.options.Protocol
+	return c
 }
 
 // messageCheck sends a message. Every server answers: ours with its health, NestJS with an
@@ -149,6 +152,8 @@ type messageCheck struct {
 	client  *micro.Client
 	pattern micro.Pattern
 	invalid error // in the pattern of msctl.yaml
+	// protocol names the protocol of data that is no reply; nil if it is not known.
+	protocol func(sent []byte) string
 }
 
 // newMessageCheck sends a message with the pattern in `ready`, or with pattern if `ready`
@@ -179,10 +184,19 @@ func (c *messageCheck) check(ctx context.Context) error {
 	if c.invalid != nil {
 		return fmt.Errorf("pattern in `ready`: %w", c.invalid)
 	}
-	_, err := micro.Call[json.RawMessage](ctx, c.client, c.pattern, struct{}{})
+	var sent []byte
+	req := &micro.Request{Pattern: c.pattern, Trace: &micro.Trace{Stray: func(_ time.Time, data []byte, _ string) { sent = bytes.Clone(data) }}}
+	err := c.client.Do(ctx, req, micro.ReplyFunc(func(micro.Value) error { return nil }))
 	var remote *micro.Error
-	if errors.As(err, &remote) && remote.Remote() || errors.Is(err, micro.ErrNoValue) {
+	switch {
+	case errors.As(err, &remote) && remote.Remote():
 		return nil
+	case err != nil && c.protocol != nil && c.protocol(sent) == "HTTP":
+		return errors.New("it speaks HTTP, not NestJS's TCP transport; with `ready: http`, msctl queries GET /health")
+	case err != nil && c.protocol != nil && c.protocol(sent) != "":
+		return fmt.Errorf("it speaks %s, not NestJS's TCP transport", c.protocol(sent))
+	case errors.Is(err, micro.ErrTimeout) && c.protocol != nil:
+		return fmt.Errorf("it accepts connections, but does not answer %s: %w", c.pattern, err)
 	}
 	return err
 }

@@ -40,6 +40,9 @@ type Options struct {
 	NATS []string
 	// CacheDir is where programs are built; a folder in the user's cache by default.
 	CacheDir string
+	// Protocol names the protocol of a peer that sends something else than a reply, or
+	// returns "". Without it, such a peer is described by what it sends.
+	Protocol func(sent []byte) string
 	// Color makes the services write in color, by setting FORCE_COLOR.
 	Color bool
 

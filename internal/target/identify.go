@@ -57,6 +57,18 @@ func recognize(sent []byte) (protocol, bool) {
 	return protocol{}, false
 }
 
+// ProtocolOf names the protocol of a peer that begins with these bytes; "" if it is not known.
+func ProtocolOf(sent []byte) string {
+	p, ok := recognize(sent)
+	if !ok {
+		return ""
+	}
+	if p.name == "" {
+		return "TLS"
+	}
+	return p.name
+}
+
 // usesTLS matches how a server mentions its use of TLS in plain text: NATS always, and a
 // web server when it gets a request without TLS.
 var usesTLS = regexp.MustCompile(`^INFO .*"tls_(required|available)": ?true|^HTTP/(?s:.*) HTTPS `)
