@@ -64,6 +64,16 @@ func TestCredentialsInMessages(t *testing.T) {
 	if strings.Contains(got.stdout+got.stderr, canary) || !strings.Contains(got.stderr, "the credential *** is wrong") {
 		t.Errorf("--each: %+v", got)
 	}
+	// A peer that is no service repeats what it got.
+	for _, sends := range []string{"220 hello " + canary + "\r\n", "hello # " + canary, canary} {
+		peer := "tcp://" + rawPeer(t, sends, false, true)
+		for _, command := range []places{{"send", "cmd=x", "--timeout", "10s"}, {"emit", "cmd=x"}, {"bench", "cmd=x", "--users", "1", "-n", "1", "--no-tui"}} {
+			all := append(command, "password="+canary, "-m", "token="+canary, "--to", peer)
+			if got := runMsctl(t, all...); strings.Contains(got.stdout+got.stderr, canary) || got.code == 0 {
+				t.Errorf("msctl %q: %+v", all, got)
+			}
+		}
+	}
 	// What is raw is not changed.
 	if got := runMsctl(t, "send", "cmd=echo", "password="+canary, "--jq", ".password", "-o", "raw", "-t", addr); got.stdout != canary+"\n" {
 		t.Errorf("-o raw: %+v", got)
