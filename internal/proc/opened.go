@@ -81,6 +81,32 @@ func (c *openedCheck) check(ctx context.Context) error {
 	return c.explain(errs)
 }
 
+// diagnose replaces the error of a service that accepts connections and does not answer
+// messages, if the cause is known.
+func (c *openedCheck) diagnose(ctx context.Context, err error) error {
+	s := c.service
+	if err == nil || s.run.options.Diagnose == nil || s.spec.Ready != workspace.ReadyMessage || s.broker != nil {
+		return err
+	}
+	select {
+	case <-c.process.Exited:
+		return err
+	case <-s.stop:
+		return err
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout) // ctx has ended
+	defer cancel()
+	address := c.accepting(ctx)
+	if address == "" {
+		return err
+	}
+	if cause := s.run.options.Diagnose(ctx, address, err); cause != nil {
+		return cause
+	}
+	return err
+}
+
 // accepting returns the address at which a process that is not queried accepts
 // connections, or "" if there is none.
 func (c *openedCheck) accepting(ctx context.Context) string {

@@ -58,7 +58,7 @@ func (s *service) awaitReady(ctx context.Context, p *process, alone bool) error 
 		c := s.checkOpened(p)
 		err := poll(ctx, c)
 		p.at = c.found
-		return err
+		return c.diagnose(ctx, err)
 	case p.probe == "":
 		return poll(ctx, s.check("", false))
 	}

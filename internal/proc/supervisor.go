@@ -38,6 +38,9 @@ type Options struct {
 	// NATS is the command line of a process that calls [broker.ServeNATS]; the port is
 	// appended to it. Without it, a missing NATS server is an error.
 	NATS []string
+	// Diagnose finds out why a service on TCP accepts connections at address and does not
+	// answer messages. It returns nil if the cause is not known. It is optional.
+	Diagnose func(ctx context.Context, address string, err error) error
 	// CacheDir is where programs are built; a folder in the user's cache by default.
 	CacheDir string
 	// Protocol names the protocol of a peer that sends something else than a reply, or
