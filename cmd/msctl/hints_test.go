@@ -1,0 +1,74 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestFollowedHints makes mistakes on the command line, and then follows the hint. Hints
+// about services and brokers are followed in testdata/script/send_hints.txtar.
+func TestFollowedHints(t *testing.T) {
+	addr := startHelper(t, "service")
+	const down = "127.0.0.1:1" // nothing listens there: exit code 4 shows that the target is valid
+	for _, tt := range []struct {
+		args   []string
+		hint   string // a regular expression; its group is what to write
+		follow func(written string) []string
+		code   int
+		stdout string // a part of it
+	}{
+		{[]string{"send", "cmd=echo", "n=$UNSET_77", "-t", addr}, `for the text \$UNSET_77 itself, write (\S+)$`,
+			func(w string) []string { return []string{"send", "cmd=echo", "n=" + w, "-t", addr} }, 0, `{"n":"$UNSET_77"}`},
+		{[]string{"send", "cmd=metadata", "-m", "k=@none", "-t", addr}, `for a text that starts with @, write (\S+)$`,
+			func(w string) []string { return []string{"send", "cmd=metadata", "-m", "k=" + w, "-t", addr} }, 0, `{"k":"@none"}`},
+		{[]string{"send", "", "-t", addr}, `use a pattern such as cmd=findAllItems, '([^']+)', or`,
+			func(w string) []string { return []string{"send", w, "-t", addr} }, 0, `"id":1`},
+		{[]string{"send", "cmd=echo", "--timeot", "1s", "-t", addr}, `did you mean (--\S+)\?`,
+			func(w string) []string { return []string{"send", "cmd=echo", w, "10s", "-t", addr} }, 0, `{}`},
+		{[]string{"sned", "cmd=echo"}, `did you mean .msctl (\w+).\?`,
+			func(w string) []string { return []string{w, "cmd=echo", "-t", addr} }, 0, `{}`},
+		{[]string{"send", "cmd=x", "-m", "a=b", "--print-code", "nest"}, `use (--print-code go)$`,
+			func(w string) []string { return append([]string{"send", "cmd=x", "-m", "a=b"}, strings.Fields(w)...) }, 0, `req.Metadata.Set("a", "b")`},
+		{[]string{"send", "cmd=x", "--print-code", "curl", "--to", "tls://a:1"}, `use (--print-code go) or nest$`,
+			func(w string) []string {
+				return append([]string{"send", "cmd=x", "--to", "tls://a:1"}, strings.Fields(w)...)
+			}, 0, `WithTLS`},
+		{[]string{"send", "cmd=x", "--print-code", "curl", "--to", "redis://a"}, `use --print-code go or (nest)$`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", "redis://a", "--print-code", w} }, 0, `Transport.REDIS`},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down}, `add it after the host: (\S+)/QUEUE or `,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", w + "/q"} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down + "/q?durabel=false"}, `did you mean (\S+)\?`,
+			func(w string) []string {
+				return []string{"send", "cmd=x", "--to", "amqp://" + down + "/q?" + w + "=false"}
+			}, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down + "/v/a/b"}, `write a / in a name as (%2F)$`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", "amqp://" + down + "/v/a" + w + "b"} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "http://" + down}, `use (tcp)://host:port$`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", w + "://" + down} }, 4, ``},
+		{[]string{"bench", "cmd=x", "-n", "1", "-H", "a: b", "-t", addr}, `use (--meta) KEY=VALUE for messages$`,
+			func(w string) []string {
+				return []string{"bench", "cmd=echo", "-n", "1", "--users", "1", w, "a=b", "-t", addr}
+			}, 0, `100%`},
+		{[]string{"bench", "cmd=x", "--sweep", "timeot=1s,2s", "-t", addr}, `did you mean (\w+)\?`,
+			func(w string) []string {
+				return []string{"bench", "cmd=echo", "-n", "1", "--users", "1", "--sweep", w + "=10s,20s", "-t", addr}
+			}, 0, ``},
+		{[]string{"completion", "zhs"}, `did you mean .msctl completion (\w+).\?`,
+			func(w string) []string { return []string{"completion", w} }, 0, `msctl`},
+	} {
+		failed := runMsctl(t, tt.args...)
+		hint := regexp.MustCompile(`(?m)^hint: .*` + tt.hint).FindStringSubmatch(failed.stderr)
+		if failed.code == 0 || hint == nil {
+			t.Errorf("msctl %q: no hint %q: %+v", tt.args, tt.hint, failed)
+			continue
+		}
+		if tt.follow == nil {
+			continue
+		}
+		args := tt.follow(hint[1])
+		if got := runMsctl(t, args...); got.code != tt.code || !strings.Contains(got.stdout, tt.stdout) {
+			t.Errorf("msctl %q, which follows the hint of msctl %q: %+v", args, tt.args, got)
+		}
+	}
+}
