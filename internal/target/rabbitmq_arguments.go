@@ -99,7 +99,10 @@ func argumentText(text string) string {
 	if _, same := argumentValue(text).(string); same && argumentValue(text) == text {
 		return text
 	}
-	quoted, _ := json.Marshal(text) // a string can always be encoded
+	quoted, err := json.Marshal(text)
+	if err != nil { // never for a string
+		return text
+	}
 	return string(quoted)
 }
 

@@ -82,8 +82,8 @@ func (p *publisher) confirmed(number uint64, multiple, ack bool) {
 	}
 }
 
-// ErrNoExchange: the exchange that a message was sent to does not exist. It matches
-// micro.ErrNotServed, too.
+// ErrNoExchange means that the exchange that a message was sent to does not exist. It
+// matches micro.ErrNotServed, too.
 var ErrNoExchange = fmt.Errorf("%w: the exchange does not exist", micro.ErrNotServed)
 
 // errNoQueue returns the error of a message that the broker could not route to a queue.

@@ -30,7 +30,7 @@ func TestTimeOfWaitingMessages(t *testing.T) {
 			case left <- time.Until(deadline):
 			default:
 			}
-			time.Sleep(wait)
+			<-time.After(wait)
 			return micro.None{}, nil
 		})
 		ours, theirs := net.Pipe()
@@ -67,7 +67,7 @@ func TestTimeOfWaitingMessages(t *testing.T) {
 		for id := 1; id < 10; id++ { // each in a read of its own
 			send(id, 0, 500*time.Millisecond)
 			want[fmt.Sprintf(`"%d"`, id)] = false
-			time.Sleep(10 * time.Millisecond)
+			<-time.After(10 * time.Millisecond)
 		}
 		send(10, 0, 5*time.Second)
 		want[`"10"`] = true

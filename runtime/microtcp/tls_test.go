@@ -116,7 +116,7 @@ func TestSlowAddress(t *testing.T) {
 				return
 			}
 			<-time.After(2 * stagger.Delay)
-			to, err := net.Dial("tcp", r.addr) //nolint:noctx // a test
+			to, err := net.Dial("tcp", r.addr)
 			if err != nil {
 				_ = conn.Close()
 				return

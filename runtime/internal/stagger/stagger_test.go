@@ -36,7 +36,7 @@ func TestFirst(t *testing.T) {
 				defer cancel()
 				began := time.Now()
 				conn, err := First(ctx, strings.Fields(c.targets), pretend)
-				got := ""
+				var got string
 				if err != nil {
 					got = "error: " + strings.TrimPrefix(err.Error(), "dial tcp: ")
 				} else {
@@ -112,7 +112,7 @@ func TestAlternate(t *testing.T) {
 }
 
 func TestDial(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type (
 		hiddenPart
 		*hiddenTarget
 		emptyList
-		private []int
+		private []int //nolint:unused // an encoder omits it
 	}
 	hiddenTarget struct{ Targets map[string]int }
 	lastOfAll    struct {
@@ -28,7 +28,7 @@ type (
 		Inner emptyList      `json:",omitzero"`
 		Full  *emptyList     `json:",omitzero"`
 		Gone  []int          `json:"-"`
-		Named []int          `json:"-,"`
+		Named []int          `json:"-,"` //nolint:staticcheck // both versions of the library name it "-"
 	}
 	stringer interface{ String() string }
 )
