@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -68,7 +69,7 @@ func TestCredentialsInMessages(t *testing.T) {
 	for _, sends := range []string{"220 hello " + canary + "\r\n", "hello # " + canary, canary} {
 		peer := "tcp://" + rawPeer(t, sends, false, true)
 		for _, command := range []places{{"send", "cmd=x", "--timeout", "10s"}, {"emit", "cmd=x"}, {"bench", "cmd=x", "--users", "1", "-n", "1", "--no-tui"}} {
-			all := append(command, "password="+canary, "-m", "token="+canary, "--to", peer)
+			all := slices.Concat(command, []string{"password=" + canary, "-m", "token=" + canary, "--to", peer})
 			if got := runMsctl(t, all...); strings.Contains(got.stdout+got.stderr, canary) || got.code == 0 {
 				t.Errorf("msctl %q: %+v", all, got)
 			}
