@@ -40,7 +40,7 @@ pictures: build ## create the pictures in docs/images from a real terminal (tmux
 	@testdata/pictures.sh bin/msctl .cache/ansisvg
 
 test: .cache/brokers .cache/testsum ## run lint, all tests, and the coverage check of runtime/ (at least 90%)
-	@peers=$$(testdata/test-tools.sh); env $$peers testdata/test.sh $(PACKAGES) | .cache/testsum
+	@peers=$$(testdata/test-tools.sh); env $$peers .cache/brokers testdata/test.sh $(PACKAGES) | .cache/testsum
 
 test-all: ## also run NestJS 10 and 11 on brokers, and other long tests
 	@MSCTL_TEST_ALL=1 $(MAKE) test
