@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -18,6 +20,7 @@ type Network struct {
 	ready chan struct{} // closed when server is set
 	gone  chan struct{} // closed when no more replies can arrive
 
+	calls   atomic.Int64 // begun so far, for their IDs
 	server  *micro.Server
 	pending sync.WaitGroup // messages between a client and the server
 	mu      sync.Mutex     // orders Add to pending before its Wait, and Serve before another
@@ -108,7 +111,7 @@ func (c *conn) Publish(ctx context.Context, req *micro.Request) error {
 // Exchange sends a request and passes the values of its reply to reply.
 func (c *conn) Exchange(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	in := &inbox{news: make(chan struct{}, 1)}
-	if err := c.send(ctx, req, req.Pattern.JSON(), []byte(`"1"`), in); err != nil {
+	if err := c.send(ctx, req, req.Pattern.JSON(), strconv.AppendQuote(nil, strconv.FormatInt(c.network.calls.Add(1), 10)), in); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.Deadline)

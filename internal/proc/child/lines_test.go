@@ -81,19 +81,22 @@ func TestTail(t *testing.T) {
 func TestPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		var got []string
+		got := make(chan string, 10)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			readLines(r, func(line string) { got = append(got, line) })
+			readLines(r, func(line string) { got <- line })
 		}()
 		say := func(text string, wait time.Duration, want ...string) {
 			t.Helper()
-			got = nil
 			_, _ = io.WriteString(w, text)
 			<-time.After(wait)
 			synctest.Wait()
-			if diff := cmp.Diff(want, got); diff != "" {
+			var lines []string
+			for len(got) > 0 {
+				lines = append(lines, <-got)
+			}
+			if diff := cmp.Diff(want, lines); diff != "" {
 				t.Errorf("%v after %q (-want +got):\n%s", wait, text, diff)
 			}
 		}
