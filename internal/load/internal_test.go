@@ -208,11 +208,10 @@ func TestSnapshotDuringTheResult(t *testing.T) {
 		}
 	})
 	for range 100 {
-		points, sketches, _ := r.seconds()
+		points, sketches, _, _ := r.final()
 		if len(points) != len(sketches) {
 			t.Fatalf("%d points, %d sketches", len(points), len(sketches))
 		}
-		r.distributions()
 	}
 	display.Wait()
 }

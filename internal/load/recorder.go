@@ -374,18 +374,16 @@ func (r *recorder) awaitedLate() int64 {
 	return r.totals.Lost - r.totals.Late
 }
 
-// seconds returns the time series of a run that has finished. A snapshot that is taken at the
+// final returns the parts of the result that no snapshot has. A snapshot that is taken at the
 // same time may still add points.
-func (r *recorder) seconds() (points []Point, sketches []Sketches, cohorts []Cohort) {
+func (r *recorder) final() (points []Point, sketches []Sketches, cohorts []Cohort, d Distributions) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.coarse.copy(0, 0), r.coarse.allSketches(), slices.Clone(r.cohorts)
+	return r.coarse.copy(0, 0), r.coarse.allSketches(), slices.Clone(r.cohorts), r.distributions()
 }
 
-// distributions returns the complete distributions of a run that has finished.
+// distributions returns the complete distributions. mu must be held.
 func (r *recorder) distributions() Distributions {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	return Distributions{
 		OK: r.request.ok, All: r.request.all(), Attempt: r.attempt.ok, AttemptAll: r.attempt.all(), Lateness: r.late, Lag: r.lag,
 	}

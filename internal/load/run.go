@@ -250,11 +250,11 @@ func (r *Run) complete(s Snapshot) Snapshot {
 func (r *Run) finish() *Result {
 	r.rec.freeze()
 	last := r.complete(r.rec.snapshot(r.now(), 0))
-	seconds, sketches, cohorts := r.rec.seconds()
+	seconds, sketches, cohorts, distributions := r.rec.final()
 	return &Result{
 		Snapshot: last, Started: r.wall, Stopped: r.stopped,
 		Seconds: seconds, Sketches: sketches,
-		Cohorts: cohorts, CohortStep: cohortStep, Distributions: r.rec.distributions(),
+		Cohorts: cohorts, CohortStep: cohortStep, Distributions: distributions,
 		HeldBack: r.heldBack(),
 	}
 }
