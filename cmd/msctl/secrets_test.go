@@ -45,12 +45,13 @@ func TestBrokersOverTLS(t *testing.T) {
 				append(trusting, "--retries", "100", "--retry-delay", "100ms", "-v"),
 				{"--to", to, "--insecure"},
 				append(trusting, "--cert", c.CertFile, "--key", c.KeyFile),
-				append(trusting, "--print-code", "go"),
-				append(trusting, "--print-code", "nest"),
+				{"--to", to, "--print-code", "go"},
+				{"--to", to, "--print-code", "nest"},
 				append(trusting, "--event", "-v"),
 			} {
 				run(0, append([]string{"send", "cmd=work"}, args...)...)
 			}
+			run(2, append([]string{"send", "cmd=work", "--print-code", "go"}, trusting...)...)
 			if text := run(4, "send", "cmd=work", "--to", to); !strings.Contains(text, "certificate") {
 				t.Errorf("an unknown authority: %s", text)
 			}
