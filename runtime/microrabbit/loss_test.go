@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,10 +26,12 @@ func TestBrokerKilled(t *testing.T) {
 	b := testenv.PrivateRabbitMQ(t)
 	q, dead := "killed", "killed.dead"
 	s := quietServer()
-	entered, leave := make(chan struct{}, 10), make(chan struct{})
+	entered := make(chan struct{}, 10)
+	var leave atomic.Pointer[chan struct{}] // of the round
 	micro.Handle(s, micro.Name("hold"), func(context.Context, micro.None) (micro.None, error) {
+		until := *leave.Load()
 		entered <- struct{}{}
-		<-leave
+		<-until
 		return micro.None{}, nil
 	})
 	handled := make(chan string, 100)
@@ -42,11 +45,12 @@ func TestBrokerKilled(t *testing.T) {
 	start(t, s, Listen(b.URL, q, WithTopology(Topology{Wildcards: true, DeadLetter: dead}), WithAck(AckAfterHandling), WithPrefetch(2, false), quickRedelivery))
 	c := dial(t, b.URL, q, WithTopology(Topology{Wildcards: true}))
 	call := func(c *micro.Client) (string, error) { return micro.Call[string](t.Context(), c, echo, "x") }
-	for round := range 2 {
+	for range 2 {
 		if _, err := call(c); err != nil {
 			t.Fatal(err)
 		}
-		lost := make(chan error, 2)
+		lost, killedFirst := make(chan error, 2), make(chan struct{})
+		leave.Store(&killedFirst)
 		for range 2 { // fill the prefetch window
 			go func() {
 				_, err := micro.Call[micro.None](t.Context(), c, micro.Name("hold"), nil)
@@ -71,9 +75,7 @@ func TestBrokerKilled(t *testing.T) {
 			t.Errorf("without a broker: %v", err)
 		}
 		cancel()
-		if round == 0 {
-			close(leave) // the replies have no caller and no broker
-		}
+		close(killedFirst) // the replies have no caller and no broker
 		b.Start()
 		up := time.Now()
 		eventually(t, "service resumes", func() bool { _, err := call(c); return err == nil })
