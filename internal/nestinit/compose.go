@@ -3,9 +3,7 @@ package nestinit
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -28,13 +26,8 @@ type composeService struct {
 // readCompose adds the variables that a file of Docker Compose has for an application.
 // They are for containers, so they count as examples.
 func (l *layout) readCompose(env environment, file string, a *application) {
-	full := filepath.Join(l.root, filepath.FromSlash(file))
-	info, err := os.Stat(full)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
-		return
-	}
-	text, err := os.ReadFile(full)
-	if err != nil {
+	text, ok := l.readConfig(file)
+	if !ok {
 		return
 	}
 	parsed, err := parseYAML(text)

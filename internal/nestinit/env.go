@@ -3,7 +3,6 @@ package nestinit
 import (
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -60,13 +59,8 @@ func (l *layout) environment(a *application, named []string) environment {
 
 // readEnv adds the variables of a file that are not known yet.
 func (l *layout) readEnv(env environment, file string, example bool) {
-	full := filepath.Join(l.root, filepath.FromSlash(file))
-	info, err := os.Stat(full)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
-		return
-	}
-	text, err := os.ReadFile(full)
-	if err != nil {
+	text, ok := l.readConfig(file)
+	if !ok {
 		return
 	}
 	found := environment{}

@@ -84,15 +84,22 @@ type nestCLI struct {
 // maxConfig limits the size of a configuration file, in bytes.
 const maxConfig = 1 << 20
 
-// readJSON reads a JSON file relative to the folder. It returns false if there is none.
-func (l *layout) readJSON(name string, into any) bool {
+// readConfig returns the contents of a file relative to the folder. ok is false if it cannot be
+// read, is no regular file, or is too large to be one.
+func (l *layout) readConfig(name string) (text []byte, ok bool) {
 	full := filepath.Join(l.root, filepath.FromSlash(name))
 	info, err := os.Stat(full)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxConfig {
-		return false
+		return nil, false
 	}
-	text, err := os.ReadFile(full)
-	return err == nil && json.Unmarshal(nestsource.PlainJSON(text), into) == nil
+	text, err = os.ReadFile(full)
+	return text, err == nil
+}
+
+// readJSON reads a JSON file relative to the folder. It returns false if there is none.
+func (l *layout) readJSON(name string, into any) bool {
+	text, ok := l.readConfig(name)
+	return ok && json.Unmarshal(nestsource.PlainJSON(text), into) == nil
 }
 
 func (l *layout) exists(name string) bool {

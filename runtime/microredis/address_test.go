@@ -83,28 +83,8 @@ func (s *sentinel) is(b *testenv.Broker) {
 
 func startSentinel(t *testing.T, password string) *sentinel {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sentinel{addr: l.Addr().String(), password: password}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				s.serve(conn)
-				_ = conn.Close()
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		all.Wait()
-	})
+	s := &sentinel{password: password}
+	s.addr = serveEach(t, s.serve)
 	return s
 }
 

@@ -343,28 +343,8 @@ type fake struct {
 
 func startFake(t *testing.T) *fake {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fake{url: "redis://" + l.Addr().String()}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				f.serve(conn)
-				_ = conn.Close()
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		all.Wait()
-	})
+	f := &fake{}
+	f.url = "redis://" + serveEach(t, f.serve)
 	return f
 }
 

@@ -70,15 +70,7 @@ func metadata(e *env) {
 // ownMetadata checks that a handler sees only the metadata that its caller has set if the client adds none, and that what the
 // server adds is not part of it.
 func ownMetadata(e *env) {
-	far := e.tr.Open(e)
-	deep, _ := e.server()
-	look, events := micro.Cmd("look"), make(chan seenRequest, 1)
-	micro.Handle(deep, look, func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
-	micro.HandleEvent(deep, note, func(ctx context.Context, _ json.RawMessage) error {
-		events <- inspect(ctx)
-		return nil
-	})
-	e.serve(far, deep)
+	far, look, events := e.farServer()
 	c := e.client(far, micro.WithoutMetadata(), micro.WithTimeout(time.Hour))
 
 	s, _ := e.server()
@@ -112,6 +104,21 @@ func ownMetadata(e *env) {
 	e.same("metadata of the second hop", map[string]string{}, e.sees(near, req, nil).Metadata)
 }
 
+// farServer serves another link until the test ends. Its handlers return, or send to events, what they know about their message.
+func (e *env) farServer() (far Link, look micro.Pattern, events chan seenRequest) {
+	e.Helper()
+	far = e.tr.Open(e)
+	s, _ := e.server()
+	look, events = micro.Cmd("look"), make(chan seenRequest, 1)
+	micro.Handle(s, look, func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
+	micro.HandleEvent(s, note, func(ctx context.Context, _ json.RawMessage) error {
+		events <- inspect(ctx)
+		return nil
+	})
+	e.serve(far, s)
+	return far, look, events
+}
+
 // sees sends a message and returns what its handler knows about it.
 func (e *env) sees(c *micro.Client, req *micro.Request, events <-chan seenRequest) (seen seenRequest) {
 	e.Helper()
@@ -126,15 +133,7 @@ func (e *env) sees(c *micro.Client, req *micro.Request, events <-chan seenReques
 // secondHop checks that the messages that a handler sends have the correlation ID, the trace, and the deadline of its own
 // message.
 func secondHop(e *env) {
-	far := e.tr.Open(e)
-	deep, _ := e.server()
-	look, events := micro.Cmd("look"), make(chan seenRequest, 1)
-	micro.Handle(deep, look, func(ctx context.Context, _ micro.None) (seenRequest, error) { return inspect(ctx), nil })
-	micro.HandleEvent(deep, note, func(ctx context.Context, _ json.RawMessage) error {
-		events <- inspect(ctx)
-		return nil
-	})
-	e.serve(far, deep)
+	far, look, events := e.farServer()
 	onward := e.client(far, micro.WithTimeout(time.Hour))
 
 	s, _ := e.server()
