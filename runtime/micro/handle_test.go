@@ -314,7 +314,7 @@ func TestCallerGone(t *testing.T) {
 		}
 	})
 	p, _ := wire.Parse([]byte(`{"pattern":"endless","data":1,"id":"1"}`))
-	s.Receive(t.Context(), &p, &answers{gone: true}, "").Run()
+	s.Deliver(t.Context(), Delivery{Packet: &p, To: &answers{gone: true}}).Run()
 	if !stopped {
 		t.Error("the stream was not stopped")
 	}

@@ -53,7 +53,7 @@ func sendOn(t testing.TB, ctx context.Context, s *Server, body string) []string 
 		t.Fatalf("%s: %v", body, err)
 	}
 	to := &answers{}
-	if in := s.Receive(ctx, &p, to, "peer:1"); in != nil {
+	if in := s.Deliver(ctx, Delivery{Packet: &p, To: to, Peer: "peer:1"}); in != nil {
 		in.Run()
 	}
 	if n := s.inFlight.Load(); n != 0 {

@@ -200,11 +200,6 @@ func (s *Server) release() {
 	}
 }
 
-// Receive is [Server.Deliver] with only a packet, a responder, and a peer.
-func (s *Server) Receive(ctx context.Context, p *wire.Packet, to Responder, peer string) *Inbound {
-	return s.Deliver(ctx, Delivery{Packet: p, To: to, Peer: peer})
-}
-
 // unknown replies to a request without a handler and logs such an event.
 func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 	if p.ID != nil {

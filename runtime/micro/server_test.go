@@ -41,7 +41,7 @@ func TestMaxInFlight(t *testing.T) {
 		to := &answers{}
 		receive := func(ctx context.Context) *Inbound {
 			p, _ := wire.Parse([]byte(`{"pattern":"look","data":1,"id":"1"}`))
-			return s.Receive(ctx, &p, to, "")
+			return s.Deliver(ctx, Delivery{Packet: &p, To: to})
 		}
 		for range 2 {
 			receive(t.Context()).Go()
@@ -93,7 +93,7 @@ func TestGoCopies(t *testing.T) {
 	for _, id := range []string{`"an id"`, `"\u0061n id"`} {
 		body := []byte(`{"pattern":"echo","data":"text","metadata":{"correlation-id":"c"},"id":` + id + `}`)
 		p, _ := wire.Parse(body)
-		s.Receive(t.Context(), &p, to, "").Go()
+		s.Deliver(t.Context(), Delivery{Packet: &p, To: to}).Go()
 		for i := range body {
 			body[i] = 'X'
 		}
@@ -116,7 +116,7 @@ func TestWorkersAreReused(t *testing.T) {
 	to := &answers{}
 	for range maxIdleWorkers + 100 {
 		p, _ := wire.Parse([]byte(`{"pattern":"look","data":1,"id":"1"}`))
-		s.Receive(t.Context(), &p, to, "").Go()
+		s.Deliver(t.Context(), Delivery{Packet: &p, To: to}).Go()
 	}
 	close(gate)
 	_ = s.Wait(t.Context())

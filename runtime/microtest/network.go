@@ -84,7 +84,7 @@ func (n *Network) deliver(p *wire.Packet, to micro.Responder) error {
 	n.pending.Add(1)
 	n.mu.Unlock()
 	defer n.pending.Done()
-	if in := n.server.Receive(n.server.Context(), p, to, "memory"); in != nil {
+	if in := n.server.Deliver(n.server.Context(), micro.Delivery{Packet: p, To: to, Peer: "memory"}); in != nil {
 		in.Go()
 	}
 	return nil
