@@ -91,7 +91,7 @@ func startBroker(kind *brokerKind, config []string) (*Broker, error) {
 
 // place chooses the port and writes the configuration for it.
 func (b *Broker) place() error {
-	port, err := quietPort()
+	port, err := FreePort()
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -83,30 +82,6 @@ func NeedNest(tb testing.TB, version Version) {
 	default:
 		tb.Skip(reason)
 	}
-}
-
-var ports struct {
-	sync.Mutex
-	next int
-}
-
-// FreePort returns a free TCP port of the loopback address. It is below the ephemeral range, so that the system does not
-// give it to a program that asks for any port, and no two calls in a process return the same one.
-func FreePort() (int, error) {
-	const first, count = 12_000, 10_000
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.next == 0 {
-		ports.next = rand.N(count) // test processes that run at the same time start at different ports
-	}
-	for range 100 {
-		ports.next = (ports.next + 1) % count
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+ports.next))
-		if err == nil {
-			return first + ports.next, listener.Close()
-		}
-	}
-	return 0, fmt.Errorf("find a free port: 100 attempts failed")
 }
 
 // AwaitPort waits until addr, in the form host:port, accepts connections.

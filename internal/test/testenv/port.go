@@ -5,21 +5,67 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 )
 
-// quietPort returns a free TCP port of 127.0.0.1 outside of the range from which the system assigns ports. It therefore
-// stays free while a broker is down, and a client that dials it in the meantime cannot connect to itself.
-func quietPort() (int, error) {
-	const first = 10_000
-	end := firstEphemeralPort()
-	for range 100 {
-		port := first + rand.IntN(end-first)
-		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return port, listener.Close()
+const (
+	firstPort = 10_000
+	blockSize = 64 // ports; the first one of a block is kept, and the others are given out
+	maxBlocks = 32 // of one process, which then gives out the same ports again
+)
+
+// ports gives out ports in blocks. A process owns a block while it listens on the block's first port. Test processes that
+// run at the same time therefore never choose the same port, not even between the choice and its use.
+var ports struct {
+	sync.Mutex
+	blocks []block
+	next   int // how many ports were tried
+}
+
+type block struct {
+	first int
+	claim net.Listener
+}
+
+// FreePort returns a free TCP port of the loopback addresses. It is below the range from which the system assigns ports: it
+// stays free while nothing listens on it, and a client that dials it in the meantime cannot connect to itself.
+func FreePort() (int, error) {
+	ports.Lock()
+	defer ports.Unlock()
+	for range maxBlocks * blockSize {
+		i := ports.next / (blockSize - 1) % maxBlocks
+		if i == len(ports.blocks) {
+			claimed, err := claimBlock()
+			if err != nil {
+				return 0, err
+			}
+			ports.blocks = append(ports.blocks, claimed)
+		}
+		port := ports.blocks[i].first + 1 + ports.next%(blockSize-1)
+		ports.next++
+		if portIsFree(port) {
+			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("find a free port from %d to %d: 100 attempts failed", first, end-1)
+	return 0, fmt.Errorf("find a free port: all %d ports of this process are in use", maxBlocks*(blockSize-1))
+}
+
+func claimBlock() (block, error) {
+	count := (firstEphemeralPort() - firstPort) / blockSize
+	begin := rand.IntN(count)
+	for i := range count {
+		first := firstPort + (begin+i)%count*blockSize
+		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first)); err == nil {
+			return block{first, listener}, nil
+		}
+	}
+	return block{}, fmt.Errorf("find a free port: each of %d blocks of ports is in use", count)
+}
+
+// portIsFree returns whether nothing listens on the port at any address.
+func portIsFree(port int) bool {
+	listener, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
+	return err == nil && listener.Close() == nil
 }
 
 // firstEphemeralPort returns the first port of the range from which the system assigns ports.
