@@ -69,19 +69,21 @@ func (m *Metadata) Set(key, value string) {
 }
 
 // All yields every key with its value.
-func (m *Metadata) All() iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) {
-		for _, p := range m.pairs {
-			if !yield(p.key, p.value) {
-				return
-			}
+func (m *Metadata) All() iter.Seq2[string, string] { return m.each }
+
+// each calls yield as All does. Unlike an iterator that a function returns, a method that
+// is called directly leaves its callers' closures on the stack.
+func (m *Metadata) each(yield func(key, value string) bool) {
+	for i := range m.pairs {
+		if !yield(m.pairs[i].key, m.pairs[i].value) {
+			return
 		}
-		if m.raw != nil {
-			m.scan(func(k, v []byte) bool {
-				key := string(k)
-				return m.has(key) || yield(key, text(v))
-			})
-		}
+	}
+	if m.raw != nil {
+		m.scan(func(k, v []byte) bool {
+			key := string(k)
+			return m.has(key) || yield(key, text(v))
+		})
 	}
 }
 
@@ -205,11 +207,12 @@ func parseNumber(v []byte) (n int64, ok bool) {
 // pairs of SentMetadata. If there are none, it appends nothing.
 func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 	separator := byte('{')
-	for k, v := range SentMetadata(req, now) {
+	req.eachSent(now, func(k, v string) bool {
 		dst = js.AppendString(append(dst, separator), k)
 		dst = js.AppendString(append(dst, ':'), v)
 		separator = ','
-	}
+		return true
+	})
 	if separator == '{' {
 		return dst
 	}
@@ -221,27 +224,32 @@ func AppendMetadata(dst []byte, req *Request, now time.Time) []byte {
 // until its deadline if it is a request, and its attempt number if it is a retry. Transports
 // that send headers call it for each message; AppendMetadata returns the same as JSON.
 func SentMetadata(req *Request, now time.Time) iter.Seq2[string, string] {
-	if req.bare {
-		return req.Metadata.All()
+	return func(yield func(string, string) bool) { req.eachSent(now, yield) }
+}
+
+// eachSent calls yield as SentMetadata does.
+func (r *Request) eachSent(now time.Time, yield func(key, value string) bool) {
+	if r.bare {
+		r.Metadata.each(yield)
+		return
 	}
-	return func(yield func(string, string) bool) {
-		timed := !req.Deadline.IsZero() && !req.Event // no caller waits for an event, so its handler has no deadline
-		for k, v := range req.Metadata.All() {
-			if k == MetaTimeout && timed || k == MetaAttempt && req.Attempt > 0 || k == MetaCorrelationID && v == "" {
-				continue // a forwarded message gets its own
-			}
-			if !yield(k, v) {
-				return
-			}
-		}
-		if req.correlation != "" && req.Metadata.Get(MetaCorrelationID) == "" && !yield(MetaCorrelationID, req.correlation) {
-			return
-		}
-		if timed && !yield(MetaTimeout, strconv.FormatInt(max(req.Deadline.Sub(now).Milliseconds(), 0), 10)) {
-			return
-		}
-		if req.Attempt > 1 {
-			yield(MetaAttempt, strconv.Itoa(req.Attempt))
-		}
+	timed := !r.Deadline.IsZero() && !r.Event // no caller waits for an event, so its handler has no deadline
+	more := true
+	r.Metadata.each(func(k, v string) bool {
+		replaced := k == MetaTimeout && timed || k == MetaAttempt && r.Attempt > 0 || k == MetaCorrelationID && v == "" // a forwarded message gets its own
+		more = replaced || yield(k, v)
+		return more
+	})
+	if !more {
+		return
+	}
+	if r.correlation != "" && r.Metadata.Get(MetaCorrelationID) == "" && !yield(MetaCorrelationID, r.correlation) {
+		return
+	}
+	if timed && !yield(MetaTimeout, strconv.FormatInt(max(r.Deadline.Sub(now).Milliseconds(), 0), 10)) {
+		return
+	}
+	if r.Attempt > 1 {
+		yield(MetaAttempt, strconv.Itoa(r.Attempt))
 	}
 }
