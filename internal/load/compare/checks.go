@@ -2,8 +2,10 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/msctl/msctl/internal/load/format"
 	"github.com/msctl/msctl/internal/load/report"
@@ -156,4 +158,21 @@ func tooLittle(c *Comparison) (list []string) {
 		list = append(list, fmt.Sprintf("A change of %s would go undetected: use longer or repeated runs.", strings.Join(wide, ", or ")))
 	}
 	return list
+}
+
+// tooShort returns the warning about certain changes that do not count because they are
+// shorter than waking takes.
+func (c *Comparison) tooShort(waking time.Duration, opts Options) []string {
+	var names []string
+	for _, m := range c.Metrics {
+		certain := m.Low > 0 || m.High < 0
+		if m.Scale == ScaleDuration && m.Judgment == Same && certain && math.Abs(m.Change) > opts.Latency && m.Metric != allP99 {
+			names = append(names, m.Metric)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("Waking up twice for a request takes up to %s on this machine: a smaller change of %s does not count. Compare on an otherwise idle machine, or at a higher rate.",
+		format.Duration(waking), together(names))}
 }

@@ -114,7 +114,8 @@ type Compared struct {
 	Change float64 `json:"change"`
 	Low    float64 `json:"low"`
 	High   float64 `json:"high"`
-	// Matters is the smallest change that matters.
+	// Matters is the smallest change that matters: for latencies at least the time of two
+	// wake-ups of the generator's machine.
 	Matters  float64  `json:"matters"`
 	Judgment Judgment `json:"judgment"`
 }
@@ -155,6 +156,7 @@ func Documents(a, b *report.Document, opts Options) (*Comparison, error) {
 	}
 	c.A, c.B = sideA.Side, sideB.Side
 	c.Warnings = append(differences(sideA, sideB, a.Machine, b.Machine), tooLittle(c)...)
+	c.Warnings = append(c.Warnings, c.tooShort(wakingUp(sideA, sideB), opts)...)
 	c.Verdict = c.judge()
 	return c, nil
 }

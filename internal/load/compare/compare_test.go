@@ -22,15 +22,16 @@ import (
 
 // world is a simulated machine and service. Its zero value is an idle machine.
 type world struct {
-	scale     float64 // of all latencies; 0 is 1
-	wander    float64 // standard deviation of a level that changes slowly
-	between   float64 // and of one that differs from run to run
-	stalls    float64 // share of the seconds in which the whole machine stalls
-	unseen    bool    // the generator is not late in them
-	errors    float64 // share of the requests that the service refuses
-	retries   float64 // a request
-	perSecond int     // requests; 0 is 500
-	seconds   int     // 0 is 20
+	scale     float64       // of all latencies; 0 is 1
+	wander    float64       // standard deviation of a level that changes slowly
+	between   float64       // and of one that differs from run to run
+	stalls    float64       // share of the seconds in which the whole machine stalls
+	unseen    bool          // the generator is not late in them
+	errors    float64       // share of the requests that the service refuses
+	retries   float64       // a request
+	perSecond int           // requests; 0 is 500
+	seconds   int           // 0 is 20
+	wakeUp    time.Duration // the median lag of the generator
 }
 
 // simulate returns a document with runs of the world.
@@ -56,6 +57,7 @@ func (w world) run(random *rand.Rand) report.Run {
 	r := report.Run{
 		Pattern: "work", Load: "500/s for 20s", Connections: 1, Started: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Policy: report.Policy{Text: "none"},
 		Counted: time.Duration(w.seconds) * time.Second,
+		Latency: map[string]report.Latency{report.LatencyLag: {P50: w.wakeUp}},
 	}
 	level, whole := 0.0, w.between*random.NormFloat64()
 	for i := range w.seconds {
@@ -194,6 +196,41 @@ func TestCompareJudges(t *testing.T) {
 				t.Errorf("%s, want %s; -want +got\n%s", got.Verdict, c.verdict, diff)
 			}
 		})
+	}
+}
+
+// TestCompareShortLatencies compares a service that replies in half a millisecond with itself:
+// its median depends on how fast the processors wake up, which differs from run to run. A
+// larger change still counts, as does the same relative change of a slower service.
+func TestCompareShortLatencies(t *testing.T) {
+	const wakeUp = 150 * time.Microsecond
+	for _, c := range []struct {
+		name string
+		a, b world
+		want compare.Judgment
+	}{
+		{"less than two wake-ups", world{scale: 0.05}, world{scale: 0.07}, compare.Same},
+		{"less than two wake-ups, faster", world{scale: 0.07}, world{scale: 0.05}, compare.Same},
+		{"more than two wake-ups", world{scale: 0.05}, world{scale: 0.1}, compare.Regressed},
+		{"a slower service", world{scale: 1}, world{scale: 1.4}, compare.Regressed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.a.wakeUp, c.b.wakeUp = wakeUp, wakeUp
+			got := compared(t, simulate(1, c.a, 1), simulate(2, c.b, 1))
+			if p50 := got.Metrics[0]; p50.Metric != "p50" || p50.Judgment != c.want {
+				t.Errorf("%+v, want %s", p50, c.want)
+			}
+			const words = "Waking up twice for a request takes up to 300µs on this machine"
+			if said := strings.Contains(strings.Join(got.Warnings, "\n"), words); said != (c.want == compare.Same) {
+				t.Errorf("the warnings are %q", got.Warnings)
+			}
+		})
+	}
+	behind := world{scale: 20, wakeUp: time.Second} // a generator that fell behind is no reason to ignore a change
+	worse := behind
+	worse.scale = 24
+	if got := compared(t, simulate(1, behind, 1), simulate(2, worse, 1)); got.Metrics[0].Judgment != compare.Regressed {
+		t.Errorf("%+v, want %s", got.Metrics[0], compare.Regressed)
 	}
 }
 

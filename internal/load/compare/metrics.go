@@ -172,6 +172,9 @@ func (m metric) compare(a, b *side, opts Options) Compared {
 	low, high := interval(was, is, run, (1-opts.Confidence)/2/independent, random)
 	low, high = m.excuse(quietA, quietB, min(was.value, is.value), low, high)
 	c.set(m, was.value, is.value, low, high)
+	if m.scale == ScaleDuration {
+		c.Matters = max(c.Matters, float64(wakingUp(a, b))/min(c.A, c.B))
+	}
 	if m.suffice(&a.Side, &b.Side) && !quietA.noisy && !quietB.noisy {
 		c.judge(m)
 	}

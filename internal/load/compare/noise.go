@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/msctl/msctl/internal/load/report"
 )
 
 // The lag of the generator shows how busy the machine was, independent of the service.
@@ -22,7 +24,26 @@ const (
 	// percentile: a pause of 50 ms affects a twentieth of a second's requests, which does
 	// not change the median.
 	harmless = 100 * time.Millisecond
+	// wakeUps is the number of times that a request waits for a sleeping thread: in the
+	// service, and for the reply. How long that takes depends on what the processors were
+	// doing before, so it differs from run to run of the same service.
+	wakeUps = 2
+	// longestWakeUp limits what counts as a wake-up: anything longer is a generator that
+	// fell behind.
+	longestWakeUp = 250 * time.Microsecond
 )
+
+// wakingUp returns how much of a latency may be due to waking up. The generator's own
+// wake-ups, its median lag, show how long one takes on this machine.
+func wakingUp(a, b *side) time.Duration {
+	var longest time.Duration
+	for _, s := range []*side{a, b} {
+		for i := range s.runs {
+			longest = max(longest, s.runs[i].Latency[report.LatencyLag].P50)
+		}
+	}
+	return wakeUps * min(longest, longestWakeUp)
+}
 
 // quiet is a side without the seconds in which the machine was busy.
 type quiet struct {
