@@ -20,18 +20,21 @@ type Request struct {
 	// Data is the JSON text of the data; nil is undefined. On a server, it must not be
 	// retained after the handler has returned.
 	Data []byte
-	// Event is true for an event, which has no reply.
-	Event bool
 	// Body, unless nil, is what a client sends as the entire body of an event, instead of a
 	// packet with Pattern and Data. Pattern is only the address then: a channel, a subject,
 	// or a routing key. See [Client.EmitRaw].
 	Body []byte
+	// Event is true for an event, which has no reply.
+	Event bool
 	// All requests the replies of all services that handle the request, on transports
 	// where several can: Redis, and NATS without a common queue group. The values
 	// of all replies are passed on as they arrive, errors are dropped, and the call ends
 	// with ErrTimeout at its deadline, or with the error of its Reply. Other transports
 	// ignore All.
 	All bool
+
+	bare bool // the client adds no metadata; here, it takes no room
+
 	// Metadata is sent with the message. On a server, it is what arrived. The runtime's own
 	// additions are not in it: see [Request.CorrelationID] and [SentMetadata].
 	Metadata Metadata
@@ -50,7 +53,6 @@ type Request struct {
 
 	id          []byte // on a server, the packet's ID as the reply repeats it
 	correlation string // the correlation ID, unless the metadata has one
-	bare        bool   // the client adds no metadata
 	byDefault   int64  // on a client, the deadline that its timeout set, in nanoseconds since 1970; 0 if the caller has set one
 }
 

@@ -24,9 +24,8 @@ const (
 // Metadata holds the key-value pairs of a message in addition to its data. The zero value
 // is empty. It is not safe for concurrent modification.
 type Metadata struct {
-	raw    []byte // the JSON object as received; pairs override its members
-	pairs  []pair
-	shared bool // pairs belong to another Metadata as well
+	raw   []byte // the JSON object as received; pairs override its members
+	pairs []pair // never changed, except that pairs are appended: copies may share them
 }
 
 type pair struct{ key, value string }
@@ -56,11 +55,9 @@ func (m *Metadata) received(key string) (value []byte, ok bool) {
 
 // Set sets the value of key.
 func (m *Metadata) Set(key, value string) {
-	if m.shared {
-		m.pairs, m.shared = slices.Clone(m.pairs), false
-	}
 	for i := range m.pairs {
 		if m.pairs[i].key == key {
+			m.pairs = slices.Clone(m.pairs)
 			m.pairs[i].value = value
 			return
 		}
@@ -96,12 +93,10 @@ func (m *Metadata) has(key string) bool {
 	return false
 }
 
-// Shared returns a copy for one more reader, which may also change it: the copy shares
-// m's memory until it is changed, and m never changes with it. While the copy is in use,
-// m must not be changed.
+// Shared returns a copy that uses m's memory. Neither changes when the other one does.
 func (m *Metadata) Shared() Metadata {
 	c := *m
-	c.shared = true
+	c.pairs = slices.Clip(m.pairs) // so that appending copies them
 	return c
 }
 

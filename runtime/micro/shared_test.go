@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSharedMetadata checks that a shared copy may be changed, and that the original does
-// not change with it, also where the original has room for another pair.
+// TestSharedMetadata checks that neither a shared copy nor the original changes with the
+// other, also where the original has room for another pair.
 func TestSharedMetadata(t *testing.T) {
 	m := Metadata{raw: []byte(`{"r":"received"}`)}
 	for i := range 3 {
@@ -17,11 +17,13 @@ func TestSharedMetadata(t *testing.T) {
 	first.Set("n", "first")
 	second.Set("n", "second")
 	second.Set("r", "second")
+	m.Set("0", "later")
+	m.Set("n", "later")
 	for name, tt := range map[string]struct {
 		m    *Metadata
 		want string
 	}{
-		"original": {&m, "own own - received"}, "first": {&first, "own first first received"}, "second": {&second, "own own second second"},
+		"original": {&m, "later own later received"}, "first": {&first, "own first first received"}, "second": {&second, "own own second second"},
 	} {
 		got := ""
 		for _, key := range []string{"0", "1", "n", "r"} {

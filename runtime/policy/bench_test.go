@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 
@@ -51,15 +52,26 @@ func BenchmarkShed(b *testing.B) {
 	}
 }
 
-// TestOneAllocation: a request that needs no retry costs one allocation, unless
-// it may be hedged.
+// TestOneAllocation: a request that needs no retry costs one allocation, unless it may be
+// hedged, and no more memory than its policy needs.
 func TestOneAllocation(t *testing.T) {
 	req := &micro.Request{Pattern: micro.Cmd("x")}
 	next := answers(nil)
-	for _, name := range []string{"bare", "retry", "budget", "breaker", "recommended"} {
+	for name, most := range map[string]uint64{"bare": 416, "retry": 416, "budget": 416, "recommended": 416, "breaker": 576} {
 		handler := variants()[name].Intercept(next)
-		if got := testing.AllocsPerRun(100, func() { _ = handler(t.Context(), req, nil) }); got > 1 {
+		call := func() { _ = handler(t.Context(), req, nil) }
+		if got := testing.AllocsPerRun(100, call); got > 1 {
 			t.Errorf("%s: %.0f allocations, want 1", name, got)
+		}
+		const calls = 1000
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range calls {
+			call()
+		}
+		runtime.ReadMemStats(&after)
+		if got := (after.TotalAlloc - before.TotalAlloc) / calls; got > most+most/50 { // something else may allocate, too
+			t.Errorf("%s: %d bytes, want at most %d", name, got, most)
 		}
 	}
 }

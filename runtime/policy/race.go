@@ -30,6 +30,7 @@ type race struct {
 // entrant is one attempt of a race.
 type entrant struct {
 	*attempt
+	paid     token // what it cost
 	race     *race
 	ctx      context.Context
 	quit     context.CancelCauseFunc
@@ -101,13 +102,12 @@ func (r *run) hedgeTimer() (timer *time.Timer, due <-chan time.Time, delay time.
 func (c *race) enter(through admission, paid token, hedge bool, now time.Time) {
 	a := &c.run.first
 	if c.run.attempts > 0 {
-		a = new(attempt)
+		a = c.run.policy.newAttempt()
 	}
-	a.hedge, a.admission, a.token = hedge, through, paid
-	e := &entrant{attempt: a, race: c, back: make(chan error, 1)}
+	e := &entrant{attempt: a, paid: paid, race: c, back: make(chan error, 1)}
 	e.ctx, e.quit = context.WithCancelCause(c.run.ctx)
 	c.entrants = append(c.entrants, e)
-	c.run.start(a, now)
+	c.run.start(a, hedge, through, now)
 	c.running++
 	go e.run()
 }
@@ -192,7 +192,7 @@ func (c *race) left(e *entrant) bool {
 	if e.panicked != nil {
 		panic(fmt.Sprintf("%v\n\nin the goroutine of attempt %d:\n%s", e.panicked, e.number, e.stack))
 	}
-	c.run.settle(e.attempt, e.err)
+	c.run.settle(e.paid, e.err)
 	if e.shows() {
 		c.measure(e, e.end)
 	}

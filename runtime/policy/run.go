@@ -26,12 +26,13 @@ func (p *Policy) Intercept(next micro.Handler) micro.Handler {
 // calls next in a new goroutine per attempt, which has ended when Run returns. Only the
 // calling goroutine uses reply.
 func (p *Policy) Run(ctx context.Context, req *micro.Request, reply micro.Reply, next micro.Handler) error {
-	r := &run{policy: p, ctx: ctx, req: req, reply: reply, next: next, deadline: req.Deadline, trace: req.Trace}
+	r := p.newRun()
+	r.policy, r.ctx, r.req, r.reply, r.next, r.deadline = p, ctx, req, reply, next, req.Deadline
 	if at, ok := ctx.Deadline(); ok {
 		r.deadline = earlier(r.deadline, at)
 	}
 	if p.settings.Hedge != (Hedge{}) && !req.Event {
-		r.hedged, r.trace = true, serial(req.Trace)
+		r.hedged, r.first.serial = true, serial(req.Trace)
 	}
 	return r.request(time.Now())
 }
@@ -44,29 +45,67 @@ type run struct {
 	req      *micro.Request
 	reply    micro.Reply
 	next     micro.Handler
-	deadline time.Time    // of the request; zero means none
-	trace    *micro.Trace // the caller's
-	hedged   bool         // attempts may overlap
-	attempts int          // including hedges
-	yielded  bool         // a value has reached the caller
-	left     bool         // the caller has rejected a value
+	deadline time.Time // of the request; zero means none
+	attempts int       // including hedges
+	hedged   bool      // attempts may overlap
+	yielded  bool      // a value has reached the caller
+	left     bool      // the caller has rejected a value
 	first    attempt
 }
 
 // attempt holds what attempts must not share, because a transport may keep it after the
 // attempt was abandoned.
 type attempt struct {
-	req    micro.Request
-	ctx    deadline.Context // ends at the deadline of req
+	req     micro.Request
+	ctx     deadline.Context // ends at the deadline of req
+	*record                  // nil if the policy needs none
+}
+
+// record is what the hooks, the breaker, hedges, and the limit per value have to know about
+// an attempt. Other policies do without it, because the memory of a request is most of what
+// they cost.
+type record struct {
+	number int
+	start  time.Time
+	hedge  bool
+	proved bool         // a probe has had a value
+	pause  *pause       // nil without a limit on the time between values
+	serial *micro.Trace // in the first attempt of a hedged request, the caller's trace for all
 	trace  micro.Trace
 	wrote  atomic.Int64 // nanoseconds since start, plus 1; 0 means not written
-	start  time.Time
-	number int
-	hedge  bool
-	proved bool   // a probe has had a value
-	token  token  // what it cost
-	pause  *pause // nil without a limit on the time between values
 	admission
+}
+
+// records reports whether attempts need a record.
+func (p *Policy) records() bool {
+	s := &p.settings
+	return p.breaker != nil || p.hooks.any() || s.Hedge != (Hedge{}) || s.TimeoutPerValue
+}
+
+// newRun returns an empty run, whose first attempt has a record if the policy needs it.
+func (p *Policy) newRun() *run {
+	if !p.records() {
+		return new(run)
+	}
+	r := new(struct { // one allocation
+		run
+		record
+	})
+	r.first.record = &r.record
+	return &r.run
+}
+
+// newAttempt is newRun for further attempts.
+func (p *Policy) newAttempt() *attempt {
+	if !p.records() {
+		return new(attempt)
+	}
+	a := new(struct {
+		attempt
+		record
+	})
+	a.attempt.record = &a.record
+	return &a.attempt
 }
 
 // request makes tries until there is a reply, or no further try is permitted.
@@ -184,12 +223,11 @@ func (r *run) try(try int, through admission, paid token, now time.Time) ending 
 	}
 	a := &r.first
 	if try > 1 {
-		a = new(attempt)
+		a = r.policy.newAttempt()
 	}
-	a.admission, a.token = through, paid
-	r.start(a, now)
+	r.start(a, false, through, now)
 	err := r.send(r.ctx, a, r)
-	r.settle(a, err)
+	r.settle(paid, err)
 	end := r.decide(err, try)
 	r.ended(a, end, time.Time{})
 	return end
@@ -203,26 +241,28 @@ func (r *run) Send(v micro.Value) error {
 	return err
 }
 
-// settle returns the token of an attempt that was held back behind the policy.
-func (r *run) settle(a *attempt, err error) {
-	if a.token.part != noPart && errors.Is(err, micro.ErrShed) {
-		r.policy.bucket.refund(a.token, time.Now())
+// settle returns what an attempt cost if it was held back behind the policy.
+func (r *run) settle(paid token, err error) {
+	if paid.part != noPart && errors.Is(err, micro.ErrShed) {
+		r.policy.bucket.refund(paid, time.Now())
 	}
 }
 
 // start numbers an attempt, creates its message, and reports it.
-func (r *run) start(a *attempt, now time.Time) {
+func (r *run) start(a *attempt, hedge bool, through admission, now time.Time) {
 	r.attempts++
-	a.number, a.start = r.attempts, now
+	if a.record != nil {
+		a.number, a.start, a.hedge, a.admission = r.attempts, now, hedge, through
+	}
 	a.req = *r.req
-	a.req.Attempt = a.number
+	a.req.Attempt = r.attempts
 	a.req.Deadline = r.deadline
-	a.req.Trace = r.trace
+	a.req.Trace = r.trace()
 	// What next changes is this attempt's own: each starts from what the caller gave. The
 	// caller may change its request after Run, when the transport may still be reading that
 	// of an abandoned attempt.
 	a.req.Data = slices.Clip(r.req.Data)
-	if a.number > 1 || r.hedged {
+	if r.attempts > 1 || r.hedged {
 		a.req.Metadata = r.req.Metadata.Clone()
 	} else {
 		a.req.Metadata = r.req.Metadata.Shared()
@@ -233,6 +273,14 @@ func (r *run) start(a *attempt, now time.Time) {
 	if r.policy.hooks.any() {
 		r.observe(a)
 	}
+}
+
+// trace returns the caller's trace, for one attempt of a request.
+func (r *run) trace() *micro.Trace {
+	if r.hedged {
+		return r.first.serial
+	}
+	return r.req.Trace
 }
 
 // send makes the attempt and reports its end to the breaker, even after a panic. The
@@ -254,11 +302,11 @@ func (r *run) sendPaced(ctx context.Context, a *attempt, most time.Duration, rep
 // sendBound makes the attempt under a context that ends at its deadline.
 func (r *run) sendBound(ctx context.Context, a *attempt, reply micro.Reply) error {
 	if at := a.req.Deadline; !at.IsZero() {
-		a.ctx.Start(ctx, at, micro.ErrTimeout)
+		a.ctx.Start(ctx, at, &micro.ErrTimeout)
 		defer a.ctx.End()
 		ctx = &a.ctx
 	}
-	if a.pass == 0 {
+	if a.record == nil || a.pass == 0 {
 		return a.overdue(r.next(ctx, &a.req, reply))
 	}
 	v := noVerdict
@@ -348,8 +396,8 @@ func (r *run) observe(a *attempt) {
 	if h.Started != nil {
 		h.Started(r.ctx, Attempt{Request: r.req, Number: a.number, Hedge: a.hedge, Start: a.start})
 	}
-	if r.trace != nil {
-		a.trace = *r.trace
+	if a.req.Trace != nil {
+		a.trace = *a.req.Trace
 	}
 	wrote, late := a.trace.Wrote, a.trace.Late
 	a.trace.Wrote = func(at time.Time, packet []byte) {

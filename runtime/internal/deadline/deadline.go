@@ -14,8 +14,8 @@ import (
 // first use, and end it with End. It must not be copied. It is safe for concurrent use.
 type Context struct {
 	parent context.Context
-	at     time.Time // zero means no deadline of its own
-	cause  error
+	at     time.Time             // zero means no deadline of its own
+	cause  *error                // a pointer, which is smaller
 	timed  atomic.Pointer[timed] // nil until there is a timer
 }
 
@@ -34,9 +34,9 @@ func newOver() *timed {
 	return &timed{ctx, cancel}
 }
 
-// Start sets the parent and the time, before the first use of the context. Cause is the
+// Start sets the parent and the time, before the first use of the context. *cause is the
 // context.Cause after that time. With a zero time, the context is its parent.
-func (c *Context) Start(parent context.Context, at time.Time, cause error) {
+func (c *Context) Start(parent context.Context, at time.Time, cause *error) {
 	c.parent, c.at, c.cause = parent, at, cause
 }
 
@@ -105,7 +105,7 @@ func (c *Context) withTimer() *timed {
 	if t := c.timed.Load(); t != nil {
 		return t
 	}
-	ctx, cancel := context.WithDeadlineCause(c.parent, c.at, c.cause)
+	ctx, cancel := context.WithDeadlineCause(c.parent, c.at, *c.cause)
 	t := &timed{ctx, cancel}
 	if !c.timed.CompareAndSwap(nil, t) { // created meanwhile, or ended
 		cancel()

@@ -54,7 +54,7 @@ func TestContext(t *testing.T) {
 						defer stop()
 					}
 					var got deadline.Context
-					got.Start(parent, at, errCause)
+					got.Start(parent, at, &errCause)
 					if c.cancel {
 						time.AfterFunc(5*ms, func() { cancel(errors.New("left")) })
 					}
@@ -118,7 +118,7 @@ func closed(done <-chan struct{}) bool {
 func TestEnd(t *testing.T) {
 	for _, derived := range []bool{false, true} {
 		var c deadline.Context
-		c.Start(context.Background(), time.Now().Add(time.Hour), errCause)
+		c.Start(context.Background(), time.Now().Add(time.Hour), &errCause)
 		child := context.Context(&c)
 		if derived {
 			var cancel context.CancelFunc
@@ -139,7 +139,7 @@ func TestUntil(t *testing.T) {
 	parent := context.WithValue(t.Context(), key{}, "v")
 	now := time.Now()
 	var c deadline.Context
-	c.Start(parent, now, errCause)
+	c.Start(parent, now, &errCause)
 	wrapped := context.WithValue(&c, key{}, "w")
 	for name, tt := range map[string]struct {
 		ctx  context.Context
