@@ -74,10 +74,14 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 		return fmt.Errorf("%w: %d messages are already in flight", ErrShed, c.maxInFlight)
 	}
 	ctx = deadline.Until(ctx, req.Deadline) // a Conn observes the request's deadline by itself
-	if req.Event {
-		return c.conn.Publish(ctx, req)
+	if !req.Event {
+		return c.conn.Exchange(ctx, req, reply)
 	}
-	return c.conn.Exchange(ctx, req, reply)
+	// An interceptor may have held the event for too long. A Conn checks that for requests.
+	if !req.Deadline.IsZero() && !time.Now().Before(req.Deadline) {
+		return fmt.Errorf("%w: the deadline had passed before the event was sent", ErrTimeout)
+	}
+	return c.conn.Publish(ctx, req)
 }
 
 // Do sends req through the client's interceptors and passes each value of the reply

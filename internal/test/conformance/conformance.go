@@ -145,6 +145,7 @@ func common() []scenario {
 		{"a second hop", secondHop},
 		{"deadlines", deadlines},
 		{"expired work", expired},
+		{"messages that are late before they are sent", overtaken},
 		{"attempts", attempts},
 		{"interceptors, guards, pipes, and filters", chain},
 		{"guards", guards},

@@ -228,6 +228,35 @@ func expired(e *env) {
 	}
 }
 
+// overtaken checks that a message is not sent after its deadline, which has come while an interceptor held it.
+func overtaken(e *env) {
+	s, _ := e.server()
+	micro.HandleFunc(s, echo, passThrough)
+	micro.HandleEvent(s, note, func(context.Context, micro.None) error { return nil })
+	held := func(next micro.Handler) micro.Handler {
+		return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+			if req.Metadata.Get("held") != "" {
+				<-time.After(time.Until(req.Deadline))
+			}
+			return next(ctx, req, reply)
+		}
+	}
+	c := e.start(s, micro.WithInterceptors(held))
+	e.same("before", next("1"), e.ask(c, echo, "1")) // establishes the connection
+	for _, req := range []*micro.Request{{Pattern: echo}, {Pattern: note, Event: true}} {
+		req.Metadata.Set("held", "yes")
+		req.Deadline = time.Now().Add(10 * time.Millisecond)
+		e.is(req.Pattern.Route(), c.Do(e.Context(), req, micro.ReplyFunc(func(micro.Value) error { return nil })), micro.ErrTimeout)
+	}
+	e.same("afterwards", next("1"), e.ask(c, echo, "1"))
+	if d := e.described(c, echo); d.Calls != 2 || d.Expired != 0 {
+		e.Errorf("the server got requests after their deadline: %+v", d)
+	}
+	if d := e.described(c, note); d.Calls != 0 || d.Expired != 0 {
+		e.Errorf("the server got an event after its deadline: %+v", d)
+	}
+}
+
 // attempts checks that a handler knows the attempt of its message.
 func attempts(e *env) {
 	s, _ := e.server()
