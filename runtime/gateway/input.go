@@ -93,12 +93,9 @@ func validatorOf(t reflect.Type) func([]byte) error {
 	}
 }
 
-// read returns the JSON text of the message's data.
-func (in *input) read(req *http.Request, r *route) ([]byte, *problem) {
-	raw, p := in.readBody(req, r.gateway.bodyLimit)
-	if p != nil {
-		return nil, p
-	}
+// data returns the JSON text of the message's data, from the body of a request, which may
+// be nil, and from its URL.
+func (in *input) data(raw []byte, req *http.Request, unknown validate.Unknown) ([]byte, *problem) {
 	if in.rules == nil {
 		if raw != nil && !json.Valid(raw) {
 			return nil, newProblem(http.StatusBadRequest, "The body is not valid JSON")
@@ -112,8 +109,8 @@ func (in *input) read(req *http.Request, r *route) ([]byte, *problem) {
 			return nil, newProblem(http.StatusBadRequest, "The body cannot be read: "+err.Error())
 		}
 	}
-	problems := in.merge(tree, req, r.unknown)
-	problems = append(problems, in.rules.Check(tree, r.unknown)...)
+	problems := in.merge(tree, req, unknown)
+	problems = append(problems, in.rules.Check(tree, unknown)...)
 	if len(problems) > 0 {
 		return nil, badRequest(problems)
 	}

@@ -48,9 +48,9 @@ func WithVersion(version, description string) Option {
 	return gatewayOption(func(g *Gateway) { g.version, g.description = version, description })
 }
 
-// WithTimeout limits how long a request may take once it has been read; then it
-// fails with status 504. The default is 10 s; 0 or less keeps it, and on a route
-// keeps the gateway's.
+// WithTimeout limits how long a request may take once its body has been read, with its
+// validation; then it fails with status 504. What is left of the time travels with the
+// message. The default is 10 s; 0 or less keeps it, and on a route keeps the gateway's.
 func WithTimeout(d time.Duration) GatewayOrRouteOption {
 	set := func(timeout *time.Duration) {
 		if d > 0 {

@@ -103,16 +103,21 @@ func defaultStatus(method string, a answer) int {
 func (r *route) serve(w http.ResponseWriter, req *http.Request) {
 	x := exchangeOf(req.Context())
 	x.route = r.method + " " + r.path
-	data, problem := r.input.read(req, r)
+	body, problem := r.input.readBody(req, r.gateway.bodyLimit)
 	if problem != nil {
 		x.fail(w, problem)
 		return
 	}
+	ctx, cancel := context.WithTimeout(req.Context(), r.timeout)
+	defer cancel()
 	// The limit for reading a request must not interrupt its handling. The error is
 	// ignored: a writer without a connection has no limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	ctx, cancel := context.WithTimeout(req.Context(), r.timeout)
-	defer cancel()
+	data, problem := r.input.data(body, req, r.unknown)
+	if problem != nil {
+		x.fail(w, problem)
+		return
+	}
 	message := &micro.Request{Pattern: r.pattern, Data: data, Event: r.answer == noValue}
 	message.SetCorrelationID(x.correlationID)
 	if x.given {

@@ -4,10 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"iter"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/micro"
@@ -238,6 +245,59 @@ func TestTimeouts(t *testing.T) {
 		{name: "default", method: "GET", path: "/default", status: 504, answer: late},
 		{name: "own", method: "GET", path: "/own", status: 504, answer: late},
 	})
+}
+
+// slow takes as long to validate as it says.
+type slow struct {
+	Takes time.Duration `json:"takes"`
+}
+
+func (s slow) Validate() error {
+	<-time.After(s.Takes)
+	return nil
+}
+
+// TestTimeCountsFromTheEndOfTheBody checks that the time for reading a body does not count,
+// and that whatever follows does: the message has what is left, and is not sent if that is
+// nothing.
+func TestTimeCountsFromTheEndOfTheBody(t *testing.T) {
+	for name, c := range map[string]struct {
+		takes  time.Duration
+		status int
+		left   []time.Duration // of each message
+	}{
+		"some time is left": {4 * time.Second, http.StatusCreated, []time.Duration{time.Second}},
+		"no time is left":   {6 * time.Second, http.StatusGatewayTimeout, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var left []time.Duration
+				s := micro.NewServer(micro.WithLogger(quiet()))
+				micro.HandleFunc(s, echo, func(_ context.Context, req *micro.Request, reply micro.Reply) error {
+					left = append(left, time.Until(req.Deadline))
+					return reply.Send(micro.Value{Raw: req.Data, Last: true})
+				})
+				gw := newGateway(gateway.WithTimeout(5 * time.Second))
+				gateway.Route(gw, "POST /slow", microtest.Serve(t, s), micro.NewMethod[slow, slow](echo))
+				body := fmt.Sprintf(`{"takes":%d}`, c.takes)
+				req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/slow", lateReader{strings.NewReader(body)})
+				req.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				gw.Handler().ServeHTTP(w, req)
+				if diff := cmp.Diff(c.left, left); w.Code != c.status || diff != "" {
+					t.Errorf("status %d, want %d; time left, -want +got:\n%s", w.Code, c.status, diff)
+				}
+			})
+		})
+	}
+}
+
+// lateReader needs ten seconds for each read.
+type lateReader struct{ io.Reader }
+
+func (r lateReader) Read(p []byte) (int, error) {
+	<-time.After(10 * time.Second)
+	return r.Reader.Read(p)
 }
 
 func TestRoutesThatMakeNoSense(t *testing.T) {
