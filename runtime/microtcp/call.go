@@ -39,7 +39,7 @@ func (a *address) exchange(ctx context.Context, req *micro.Request, reply micro.
 	}
 	err = conn.overdue(req, err)
 	var remote *micro.Error
-	if values == 0 && conn.goingAway.Load() && errors.As(err, &remote) && string(remote.Payload) == refusal {
+	if values == 0 && conn.leaving.Load() && errors.As(err, &remote) && string(remote.Payload) == refusal {
 		return errUnsent
 	}
 	return err

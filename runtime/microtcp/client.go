@@ -28,6 +28,8 @@ type Client struct {
 	addresses   []*address
 	limits      limits
 	dialTimeout time.Duration
+	maxIdle     time.Duration
+	maxAge      time.Duration
 	linger      time.Duration // for a server that has not read every event when the client is closed
 
 	answers waiters // for the end of a dial
@@ -164,7 +166,7 @@ func (r *route) next() *address {
 	if len(all) == 1 {
 		return all[0]
 	}
-	now := time.Now().UnixNano()
+	now := int64(micro.Clock())
 	first := int(r.client.next.Add(1))
 	var best *address
 	for i := range all {
@@ -185,7 +187,7 @@ type address struct {
 	target    string
 	bit       uint64 // identifies it among up to 64 addresses
 	inFlight  atomic.Int64
-	downUntil atomic.Int64 // Unix nanoseconds
+	downUntil atomic.Int64 // by micro.Clock
 	dialing   atomic.Bool
 
 	conn atomic.Pointer[clientConn]
@@ -211,7 +213,7 @@ const (
 )
 
 // avoid makes messages prefer other addresses for a while.
-func (a *address) avoid(d time.Duration) { a.downUntil.Store(time.Now().Add(d).UnixNano()) }
+func (a *address) avoid(d time.Duration) { a.downUntil.Store(int64(micro.Clock() + d)) }
 
 // better reports whether a message should go to a rather than to b.
 func (a *address) better(b *address, now int64) bool {
@@ -366,7 +368,7 @@ func (a *address) dialWithRetry() (net.Conn, error) {
 
 // replaceable reports whether another address can be used instead.
 func (a *address) replaceable() bool {
-	now := time.Now().UnixNano()
+	now := int64(micro.Clock())
 	for _, b := range a.client.addresses {
 		if b != a && b.rank(now) == 0 {
 			return true

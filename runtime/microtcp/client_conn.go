@@ -23,7 +23,7 @@ type clientConn struct {
 	out     *writer
 	calls   calls.Table // closed when the connection ends
 
-	goingAway atomic.Bool // the server has asked its clients to leave
+	leaving   atomic.Bool // no new calls: the server has asked its clients to leave, or the connection is idle or old
 	dead      atomic.Bool // the connection has ended, or nothing more can be written to it
 	cut       cut
 	finishing atomic.Bool
@@ -44,7 +44,7 @@ func newClientConn(a *address, conn net.Conn) *clientConn {
 }
 
 // usable reports whether new calls may use the connection.
-func (c *clientConn) usable() bool { return !c.goingAway.Load() && !c.dead.Load() }
+func (c *clientConn) usable() bool { return !c.leaving.Load() && !c.dead.Load() }
 
 // cannotWrite is called when writing has failed. The replies that have arrived are
 // delivered before the reader ends the connection.
@@ -94,6 +94,7 @@ func (c *clientConn) finish(err error) {
 func (c *clientConn) serve() {
 	stop := context.AfterFunc(c.address.client.ctx, func() { c.finish(micro.ErrClosed) })
 	defer stop()
+	defer c.watchAge()()
 	c.read()
 }
 
@@ -186,7 +187,8 @@ func (c *clientConn) deliver(in *decoder) error {
 		}
 		switch {
 		case string(p.ID) == goAwayID:
-			c.leave()
+			c.address.avoid(avoidFor)
+			c.leave(errLeft)
 		case len(p.ID) > 2 && p.ID[0] == '"':
 			c.calls.Deliver(p.ID[1:len(p.ID)-1], &p, body)
 		default:
@@ -220,21 +222,23 @@ func (c *clientConn) overdue(req *micro.Request, err error) error {
 	return fmt.Errorf("%w: %w: it %s", micro.ErrTimeout, micro.ErrBadReply, part.lacks())
 }
 
-// errLeft ends a connection whose server is going away, once no call is pending on it.
-var errLeft = fmt.Errorf("%w: the server is going away", micro.ErrConnectionLost)
+// Why a connection ends once no call is pending on it.
+var (
+	errLeft    = fmt.Errorf("%w: the server is going away", micro.ErrConnectionLost)
+	errRetired = fmt.Errorf("%w: it was idle or old", micro.ErrConnectionLost)
+)
 
-// leave stops new calls on a connection whose server is going away. It closes the
-// connection when no call is pending any more and every event has been written.
-func (c *clientConn) leave() {
-	c.goingAway.Store(true)
-	c.address.avoid(avoidFor)
+// leave stops new calls on the connection. It closes the connection when no call is pending
+// any more and every event has been written.
+func (c *clientConn) leave(why error) {
+	c.leaving.Store(true)
 	// Subtle: the goroutine is started while the table is not closed, so before the
 	// reading goroutine ends: the client's WaitGroup is not at zero.
-	c.calls.Drain(errLeft, func() {
+	c.calls.Drain(why, func() {
 		c.address.client.wg.Go(func() {
 			c.out.refuse()
 			c.out.settled()
-			c.finish(errLeft)
+			c.finish(why)
 		})
 	})
 }

@@ -91,7 +91,7 @@ func TestCloseEndsEveryConnection(t *testing.T) {
 			a := conn.addresses[0]
 			a.mu.Lock()
 			defer a.mu.Unlock()
-			return a.conn.Load().goingAway.Load()
+			return a.conn.Load().leaving.Load()
 		})
 	}
 	within(t, "Close", func() { _ = c.Close() })

@@ -66,6 +66,13 @@ func (w *writer) unsent(start int64) bool {
 	return w.err != nil && start >= w.handed
 }
 
+// position returns the position of the next frame in the connection's stream of bytes.
+func (w *writer) position() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.handed + int64(len(w.buf))
+}
+
 // refuse makes later offers fail. Frames added before are still written.
 func (w *writer) refuse() {
 	w.mu.Lock()

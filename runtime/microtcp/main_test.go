@@ -103,6 +103,13 @@ func startOn(t testing.TB, s *micro.Server, l *Listener) *running {
 	return r
 }
 
+// connections returns how many connections a listener has.
+func (l *Listener) connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
 // end stops the server and waits until it has drained.
 func (r *running) end(t testing.TB) {
 	t.Helper()

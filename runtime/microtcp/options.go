@@ -113,6 +113,24 @@ func WithReconnect(attempts int, delay time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.limits.attempts, c.limits.delay = attempts, delay })
 }
 
+// WithIdleTimeout makes a client close a connection that has carried nothing for d, or for
+// up to a quarter less; the next message connects again. Use it if a proxy or a firewall
+// closes idle connections, with a shorter time than theirs: otherwise a call may be sent at
+// the moment at which the connection is closed, and fail with micro.ErrConnectionLost. 0, the
+// default, keeps idle connections.
+func WithIdleTimeout(d time.Duration) DialOption {
+	return dialOption(func(c *Client) { c.maxIdle = d })
+}
+
+// WithMaxConnectionAge makes a client replace a connection after d, or up to a tenth less:
+// new messages connect again, and calls in flight finish on the old connection. The host name
+// is then resolved again, so that a service that has moved, or that has more replicas, is
+// found even while the old connection works. 0, the default, keeps connections until they are
+// lost.
+func WithMaxConnectionAge(d time.Duration) DialOption {
+	return dialOption(func(c *Client) { c.maxAge = d })
+}
+
 // WithListenRetry sets how often, and after which pause, a listener tries to open a
 // port that is in use. The default is 5 times, 3 s apart.
 func WithListenRetry(attempts int, delay time.Duration) ListenOption {

@@ -246,6 +246,9 @@ func (b *Broker) Pause() { b.signal("Pause", pauseGroup) }
 // Resume continues a paused broker.
 func (b *Broker) Resume() { b.signal("Resume", resumeGroup) }
 
+// LameDuck makes a NATS server announce its end. It closes its connections after a while, and exits.
+func (b *Broker) LameDuck() { b.signal("LameDuck", lameDuckGroup) }
+
 func (b *Broker) signal(what string, send func(*exec.Cmd)) {
 	b.refuseIfShared(what)
 	b.mu.Lock()

@@ -23,6 +23,7 @@ func killGroup(cmd *exec.Cmd)      { _ = cmd.Process.Kill() }
 func terminateGroup(cmd *exec.Cmd) { killGroup(cmd) }
 func pauseGroup(*exec.Cmd)         { panic("a broker cannot be paused on this system") }
 func resumeGroup(*exec.Cmd)        {}
+func lameDuckGroup(*exec.Cmd)      { panic("a NATS server has no lame-duck mode on this system") }
 
 func lockBetweenProcesses(context.Context, string) (func(), error) {
 	return nil, errors.New("brokers cannot be shared between processes on this system: unset the variable to use private ones")

@@ -81,6 +81,7 @@ func killGroup(cmd *exec.Cmd)      { signalGroup(cmd, syscall.SIGKILL) }
 func terminateGroup(cmd *exec.Cmd) { signalGroup(cmd, syscall.SIGTERM) }
 func pauseGroup(cmd *exec.Cmd)     { signalGroup(cmd, syscall.SIGSTOP) }
 func resumeGroup(cmd *exec.Cmd)    { signalGroup(cmd, syscall.SIGCONT) }
+func lameDuckGroup(cmd *exec.Cmd)  { signalGroup(cmd, syscall.SIGUSR2) }
 
 // lockBetweenProcesses acquires the lock of this name among all processes of this machine, and returns a function that
 // releases it. The system releases the lock when the process dies.
