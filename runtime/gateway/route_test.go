@@ -247,7 +247,7 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
-// slow takes as long to validate as it says.
+// slow takes the time that it contains to validate.
 type slow struct {
 	Takes time.Duration `json:"takes"`
 }
