@@ -5,9 +5,11 @@ package stagger
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -21,16 +23,36 @@ const Delay = 250 * time.Millisecond
 // one or as soon as that one has failed. The first connection wins, and the others are closed.
 // The error is that of the first address.
 func Dial(ctx context.Context, address string) (net.Conn, error) {
+	targets, err := Resolve(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return First(ctx, targets, Connect)
+}
+
+// Connect opens a connection to one target of Resolve.
+func Connect(ctx context.Context, target string) (net.Conn, error) {
+	network := "tcp"
+	if strings.HasPrefix(target, "/") {
+		network = "unix"
+	}
 	var dialer net.Dialer
+	return dialer.DialContext(ctx, network, target)
+}
+
+// Resolve returns the targets for an address, in the order in which Dial tries them: each IP
+// address of its host name with the port, or the address itself if it has no host name. A
+// program that reconnects resolves again, because the addresses of a host may have changed.
+func Resolve(ctx context.Context, address string) ([]string, error) {
 	if strings.HasPrefix(address, "/") {
-		return dialer.DialContext(ctx, "unix", address)
+		return []string{address}, nil
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
 	if _, err := netip.ParseAddr(host); err == nil || host == "" {
-		return dialer.DialContext(ctx, "tcp", address)
+		return []string{address}, nil
 	}
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -40,24 +62,28 @@ func Dial(ctx context.Context, address string) (net.Conn, error) {
 	for _, ip := range alternate(found) {
 		targets = append(targets, net.JoinHostPort(ip.Unmap().String(), port))
 	}
-	return First(ctx, targets, func(ctx context.Context, target string) (net.Conn, error) {
-		return dialer.DialContext(ctx, "tcp", target)
-	})
+	return targets, nil
 }
 
 // First calls dial for each target, and returns the first connection. It starts each call
-// Delay after the previous one, or as soon as one has failed. When it returns, the other
-// calls have been canceled, and their connections are closed. The error is that of the first
-// target.
-func First(ctx context.Context, targets []string, dial func(ctx context.Context, target string) (net.Conn, error)) (net.Conn, error) {
+// Delay after the previous one, or as soon as one has failed. Before it returns, it cancels
+// the other calls and waits for them, and their connections are closed. The error is that of
+// the first target.
+//
+// What dial returns is ready for use: it should include the handshake and the login, because a
+// host that accepts connections and stays silent is no better than one that does not answer.
+func First[T io.Closer](ctx context.Context, targets []string, dial func(ctx context.Context, target string) (T, error)) (T, error) {
+	var calls sync.WaitGroup
+	defer calls.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var none T
 	type result struct {
-		conn net.Conn
+		conn T
 		err  error
 		n    int
 	}
-	results := make(chan result) // not buffered: after First has returned, each goroutine closes its own connection
+	results := make(chan result) // not buffered: after the loop, each goroutine closes its own connection
 	var firstErr error
 	next := time.NewTimer(0)
 	defer next.Stop()
@@ -71,35 +97,35 @@ func First(ctx context.Context, targets []string, dial func(ctx context.Context,
 			n := started
 			started++
 			next.Reset(Delay)
-			go func() {
+			calls.Go(func() {
 				conn, err := dial(ctx, targets[n])
 				select {
 				case results <- result{conn, err, n}:
 				case <-ctx.Done():
-					if conn != nil {
+					if err == nil {
 						_ = conn.Close()
 					}
 				}
-			}()
+			})
 		case r := <-results:
 			if r.err == nil {
 				return r.conn, nil
 			}
 			if ctx.Err() != nil { // so it has been called off
-				return nil, ended(ctx, firstErr)
+				return none, ended(ctx, firstErr)
 			}
 			if failed++; r.n == 0 || firstErr == nil {
 				firstErr = r.err
 			}
 			next.Reset(0)
 		case <-ctx.Done():
-			return nil, ended(ctx, firstErr)
+			return none, ended(ctx, firstErr)
 		}
 	}
 	if firstErr == nil {
 		firstErr = errors.New("no address")
 	}
-	return nil, firstErr
+	return none, firstErr
 }
 
 // ended returns the error after ctx has ended: err, that of a target, if there is one.
