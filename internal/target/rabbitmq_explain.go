@@ -16,7 +16,11 @@ import (
 // are those of any broker.
 func explainRabbitMQ(t Target, err error) error {
 	text := rootCause(err)
+	var full *microrabbit.LimitError
 	switch {
+	case errors.As(err, &full):
+		err = exit.WithText(err, fmt.Sprintf("%s at %s has no room at the moment: %s", t.Kind(), t.Where(), full))
+		return exit.WithHint(err, "%s, or increase --timeout to wait for room", raise(full))
 	case errors.Is(err, microrabbit.ErrNoExchange):
 		return exit.WithHint(exit.WithText(err, fmt.Sprintf("exchange %s does not exist at %s", t.exchange(), t.Where())), "%s",
 			t.StartHint("a service declares its exchange when it starts: are the exchange and the vhost correct?"))
@@ -39,6 +43,17 @@ func explainRabbitMQ(t Target, err error) error {
 		return exit.WithHint(err, "%s", hint)
 	}
 	return err
+}
+
+// raise returns how to raise a limit.
+func raise(l *microrabbit.LimitError) string {
+	switch l.Of {
+	case "virtual host":
+		return fmt.Sprintf("`rabbitmqctl set_vhost_limits -p %s '{\"%s\": N}'` raises the limit", l.Name, l.Limit)
+	case "user":
+		return fmt.Sprintf("`rabbitmqctl set_user_limits %s '{\"%s\": N}'` raises the limit", l.Name, l.Limit)
+	}
+	return l.Limit + " in the broker's rabbitmq.conf raises the limit"
 }
 
 // replyCode matches RabbitMQ's own text with its reply code, and what the transport

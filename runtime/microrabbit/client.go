@@ -37,8 +37,9 @@ type Client struct {
 const directReply = "amq.rabbitmq.reply-to"
 
 // Dial returns a client that sends to queue at the broker at url. url may be a
-// comma-separated list of URLs; the first broker that can be reached is used. The
-// client connects on first use.
+// comma-separated list of URLs; the first broker that is ready is used. They are tried in their
+// order, each a quarter of a second after the previous one; one that did not answer is tried last
+// for half a minute. The client connects on first use.
 func Dial(url, queue string, opts ...DialOption) *Client {
 	c := &Client{shared: defaults(queue), replyQueue: directReply}
 	c.link.ctx, c.cancel = context.WithCancel(context.Background())
@@ -77,12 +78,11 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if err := s.awaitReplies(); err != nil {
 			return err
 		}
-		now := time.Now()
-		call, err := c.table.Begin(req, now)
+		call, err := c.table.Begin(req, time.Now())
 		if err != nil {
 			return err
 		}
-		if err = c.request(ctx, s, req, call, now); err == nil {
+		if err = c.request(ctx, s, req, call); err == nil {
 			return c.wait(ctx, call, reply)
 		}
 		call.Cancel()
@@ -125,7 +125,11 @@ func (c *Client) target(p micro.Pattern) (exchange, key string) {
 	return c.exchangeName(), p.JSON()
 }
 
-func (c *Client) request(ctx context.Context, s *session, req *micro.Request, call *calls.Call, now time.Time) error {
+func (c *Client) request(ctx context.Context, s *session, req *micro.Request, call *calls.Call) error {
+	if err := s.await(ctx, req.Deadline); err != nil {
+		return err
+	}
+	now := time.Now() // after waiting: the message contains the time that is left
 	m := messageFrom(ctx)
 	msg := c.publishing(m, req, now)
 	msg.mandatory = true
@@ -139,9 +143,6 @@ func (c *Client) request(ctx context.Context, s *session, req *micro.Request, ca
 	}
 	msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, call.JSONID())
 	if err := msg.check(); err != nil {
-		return err
-	}
-	if err := s.await(ctx, req.Deadline); err != nil {
 		return err
 	}
 	pending := call.Ref()

@@ -7,11 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/internal/liveness"
+	"github.com/msctl/msctl/runtime/internal/stagger"
 )
 
 // The purposes of connections, which are part of their names on the broker.
@@ -28,6 +32,7 @@ type connection struct {
 	name     string
 	wire     *socket
 	frameMax int
+	peer     time.Duration // WithPeerTimeout
 
 	once sync.Once
 	down chan struct{} // closed when the connection has ended
@@ -43,46 +48,64 @@ type connection struct {
 
 var errHandshakeLost = errors.New("the connection was lost during the handshake")
 
-// connect connects to the first of the addresses at which a broker can be reached.
+// connect connects to the first of the addresses whose broker completes the handshake. The
+// attempts are staggered; those of brokers that have not answered recently come last.
 func (s *shared) connect(ctx context.Context, addresses []address, role string) (*connection, error) {
-	var errs []error
+	byURL := map[string]address{}
+	var urls []string
 	for _, a := range addresses {
-		c, err := s.connectTo(ctx, a, role)
-		if err == nil {
-			return c, nil
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		errs = append(errs, unconnected(err, a))
+		byURL[a.url] = a
+		urls = append(urls, a.url)
 	}
-	if len(errs) == 1 {
+	urls = s.memory.Order(urls)
+	errs := make([]error, len(urls))
+	c, err := stagger.First(ctx, urls, stagger.Noting(&s.memory, func(ctx context.Context, url string) (*connection, error) {
+		c, err := s.connectTo(ctx, byURL[url], role)
+		if err != nil {
+			errs[slices.Index(urls, url)] = unconnected(err, byURL[url])
+		}
+		return c, err
+	}))
+	switch {
+	case err == nil:
+		return c, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(errs) == 1:
 		return nil, errs[0]
 	}
 	return nil, errors.Join(errs...)
 }
 
+// connectTo connects to the first IP address of a host whose broker completes the handshake.
 func (s *shared) connectTo(ctx context.Context, a address, role string) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.dialTimeout)
 	defer cancel()
-	c, err := s.open(ctx, a, role)
+	targets, err := stagger.Resolve(ctx, a.host)
+	var c *connection
+	if err == nil {
+		c, err = stagger.First(ctx, s.memory.Order(targets), stagger.Noting(&s.memory, func(ctx context.Context, target string) (*connection, error) {
+			return s.open(ctx, a, target, role)
+		}))
+	}
 	if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || isTimeout(err)) {
 		err = fmt.Errorf("no response within %v", s.dialTimeout)
 	}
 	return c, err
 }
 
-// open opens a connection: TCP, TLS for amqps URLs, and AMQP.
-func (s *shared) open(ctx context.Context, a address, role string) (*connection, error) {
+// open opens a connection to one IP address: TCP, TLS for amqps URLs, and AMQP.
+func (s *shared) open(ctx context.Context, a address, target, role string) (*connection, error) {
 	config, err := s.config(a, role)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := s.socket(ctx, a)
+	raw, err := s.socket(ctx, a, target)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{name: a.name, wire: newSocket(raw), down: make(chan struct{})}
+	liveness.Watch(raw, s.peerTimeout)
+	c := &connection{name: a.name, wire: newSocket(raw), peer: s.peerTimeout, down: make(chan struct{})}
 	c.wg.Go(c.wire.out.run)
 	go c.wire.lead()
 	stop := context.AfterFunc(ctx, func() { _ = c.wire.Close() }) // amqp.Open takes no context
@@ -109,9 +132,8 @@ func (s *shared) open(ctx context.Context, a address, role string) (*connection,
 	return c, nil
 }
 
-func (s *shared) socket(ctx context.Context, a address) (net.Conn, error) {
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", a.host)
+func (s *shared) socket(ctx context.Context, a address, target string) (net.Conn, error) {
+	raw, err := stagger.Connect(ctx, target)
 	if err != nil || !a.tls {
 		return raw, err
 	}
@@ -199,11 +221,6 @@ func (c *connection) ack(channel uint16, tag uint64, multiple bool) error {
 	return c.settle(func(dst []byte) []byte { return appendAck(dst, channel, tag, multiple) })
 }
 
-// nack rejects a message.
-func (c *connection) nack(channel uint16, tag uint64, requeue bool) error {
-	return c.settle(func(dst []byte) []byte { return appendNack(dst, channel, tag, requeue) })
-}
-
 // settle writes an acknowledgment. It does not depend on a request's deadline, since
 // a late acknowledgment is better than none.
 func (c *connection) settle(build func([]byte) []byte) error {
@@ -233,6 +250,12 @@ func (c *connection) shut() {
 	c.wait()
 }
 
+// Close is shut, for a connection that another one was faster than.
+func (c *connection) Close() error {
+	c.shut()
+	return nil
+}
+
 // wait closes the socket and waits for the connection's goroutines.
 func (c *connection) wait() {
 	_ = c.wire.Close()
@@ -248,9 +271,11 @@ func (c *connection) block(b amqp.Blocking) {
 	switch {
 	case b.Active && c.blocked == "":
 		c.blocked, c.unblocked = b.Reason, make(chan struct{})
+		liveness.Tolerate(c.wire.Conn) // the broker no longer reads; heartbeats show that it lives
 	case !b.Active && c.blocked != "":
 		c.blocked = ""
 		close(c.unblocked)
+		liveness.Watch(c.wire.Conn, c.peer)
 	}
 }
 

@@ -99,13 +99,6 @@ func TestArguments(t *testing.T) {
 // password is that of the user.
 func restrictedBroker(t *testing.T) *testenv.Broker {
 	t.Helper()
-	type object = map[string]any
-	user := func(name, configure, write, read string) (u, p object) {
-		sum := sha256.Sum256([]byte("salt" + name))
-		hash := base64.StdEncoding.EncodeToString(append([]byte("salt"), sum[:]...))
-		return object{"name": name, "password_hash": hash, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""},
-			object{"user": name, "vhost": "/", "configure": configure, "write": write, "read": read}
-	}
 	var users, permissions []object
 	for _, u := range [][4]string{
 		{"guest", ".*", ".*", ".*"},
@@ -115,16 +108,32 @@ func restrictedBroker(t *testing.T) *testenv.Broker {
 		{"mute", "^$", "^$", "^shop$"},
 		{"outsider", "^$", "^$", "^$"},
 	} {
-		user, permission := user(u[0], u[1], u[2], u[3])
+		user, permission := userOf(u[0], u[1], u[2], u[3])
 		users, permissions = append(users, user), append(permissions, permission)
 	}
 	queue := object{"name": "shop", "vhost": "/", "durable": true, "auto_delete": false, "arguments": object{}}
 	exchange := object{"name": "shop", "vhost": "/", "type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": object{}}
-	text, err := json.Marshal(object{
+	return definedBroker(t, object{
 		"vhosts": []object{{"name": "/"}, {"name": "other"}}, "users": users, "permissions": permissions,
 		"queues": []object{queue}, "exchanges": []object{exchange},
 		"topic_permissions": []object{{"user": "writer", "vhost": "/", "exchange": "shop", "write": "^orders", "read": ".*"}},
-	})
+	}, "max_message_size = 65536")
+}
+
+type object = map[string]any
+
+// userOf returns the definitions of a user, whose password is its name, and of its permissions.
+func userOf(name, configure, write, read string) (user, permission object) {
+	sum := sha256.Sum256([]byte("salt" + name))
+	hash := base64.StdEncoding.EncodeToString(append([]byte("salt"), sum[:]...))
+	return object{"name": name, "password_hash": hash, "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""},
+		object{"user": name, "vhost": "/", "configure": configure, "write": write, "read": read}
+}
+
+// definedBroker starts a broker with definitions and lines of its configuration.
+func definedBroker(t *testing.T, definitions object, config ...string) *testenv.Broker {
+	t.Helper()
+	text, err := json.Marshal(definitions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +141,7 @@ func restrictedBroker(t *testing.T) *testenv.Broker {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return testenv.RabbitMQ(t, "load_definitions = "+file, "max_message_size = 65536")
+	return testenv.RabbitMQ(t, append(config, "load_definitions = "+file)...)
 }
 
 // TestLeastPrivilege checks that the permissions that an operation needs are enough for it,

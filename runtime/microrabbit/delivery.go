@@ -3,7 +3,6 @@ package microrabbit
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -40,9 +39,15 @@ type Delivery struct {
 	Timestamp                        time.Time
 	ContentType, Type, AppID, UserID string
 
-	in      *intake
+	listener *Listener
+	pattern  []byte    // of the packet
+	received time.Time // when it was read
+	noAck    bool
+
+	// Guarded by the listener's ledger:
+	in      *intake // where it can be settled: it may come back on another connection
 	tag     uint64
-	settled atomic.Bool
+	claimed bool // it has been settled, or is being moved to another queue
 }
 
 // DeliveryFromContext returns the Delivery of the message that the handler with the
@@ -64,30 +69,37 @@ var ErrSettled = errors.New("the message has already been acknowledged or reject
 // then no longer affects how the message is settled. With AckOnReceipt, Ack does
 // nothing. It returns ErrSettled if the message has already been settled, or another
 // error if the connection is lost; in that case the message is redelivered.
-func (d *Delivery) Ack() error {
-	return d.settle(func() error { return d.in.ack(d.in.channel, d.tag, false) })
-}
+func (d *Delivery) Ack() error { return d.settle(acked) }
 
 // Nack rejects the message. With requeue, it returns to the queue; otherwise it goes to
 // the queue's dead-letter exchange, or is dropped if there is none. Nack returns the
 // same errors as Ack.
 func (d *Delivery) Nack(requeue bool) error {
-	return d.settle(func() error { return d.in.nack(d.in.channel, d.tag, requeue) })
+	if requeue {
+		return d.settle(requeued)
+	}
+	return d.settle(rejected)
 }
 
-func (d *Delivery) settle(how func() error) error {
-	if d.in.noAck {
+func (d *Delivery) settle(how settlement) error {
+	switch {
+	case d.noAck:
 		return nil
-	}
-	if d.settled.Swap(true) {
+	case !d.listener.ledger.claim(d):
 		return ErrSettled
 	}
-	return at(how(), "settle a message of the queue %q", d.Queue)
+	return d.finish(how)
+}
+
+// finish settles a claimed message.
+func (d *Delivery) finish(how settlement) error {
+	in, tag := d.listener.ledger.settle(d, how)
+	return at(in.settleTag(tag, how), "settle a message of the queue %q", d.Queue)
 }
 
 // init sets the fields from a received message.
 func (d *Delivery) init(in *intake, m *incoming) {
-	d.in, d.tag = in, m.tag
+	d.listener, d.noAck, d.in, d.tag, d.received = in.listener, in.noAck, in, m.tag, in.wire.readAt
 	d.Queue, d.Exchange, d.RoutingKey = in.queue, string(m.exchange), string(m.key)
 	d.MessageID, d.CorrelationID, d.ReplyTo = string(m.messageID), string(m.correlationID), string(m.replyTo)
 	if m.hasTable {

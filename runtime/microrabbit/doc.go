@@ -33,8 +33,12 @@
 // Handlers run concurrently. A handler that has recently been quick runs on the
 // goroutine that reads, which is the cheapest place. Others run on goroutines of their
 // own, and if a quick handler turns out to be slow, another goroutine continues to
-// read. A server at its limit (micro.WithMaxInFlight) stops reading until a handler
-// has returned.
+// read. A server at its limit (micro.WithMaxInFlight) continues to read, up to WithPrefetch
+// messages, whose time passes while they wait.
+//
+// When a connection ends, the broker delivers again what has not been acknowledged. What is
+// being handled, or has been handled, is not handled again by the same listener: the copy is
+// settled like the original.
 //
 // # The client
 //
@@ -50,5 +54,6 @@
 // When the connection is lost, the pending calls fail at once with
 // micro.ErrConnectionLost, and new ones wait for the next attempt to connect; if it fails,
 // they fail with micro.ErrUnreachable (WithWait). A rejection, such as a wrong password or
-// a missing permission, is micro.ErrRefused with the reason.
+// a missing permission, is micro.ErrRefused with the reason. If a limit leaves no room for the
+// connection, messages wait until their deadline (LimitError).
 package microrabbit

@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -24,6 +26,7 @@ type placeError struct {
 	fatal bool // retrying does not help
 
 	denied *PermissionError // nil unless the user lacks a permission
+	full   *LimitError      // nil unless a limit has been reached
 }
 
 func (e *placeError) Error() string {
@@ -36,12 +39,15 @@ func (e *placeError) Error() string {
 
 func (e *placeError) Unwrap() error { return e.cause }
 
-// As makes errors.As find the PermissionError.
+// As makes errors.As find the PermissionError and the LimitError.
 func (e *placeError) As(target any) bool {
-	found, ok := target.(**PermissionError)
-	if ok && e.denied != nil {
-		*found = e.denied
-		return true
+	switch found := target.(type) {
+	case **PermissionError:
+		*found = cmp.Or(e.denied, *found)
+		return e.denied != nil
+	case **LimitError:
+		*found = cmp.Or(e.full, *found)
+		return e.full != nil
 	}
 	return false
 }
@@ -63,7 +69,7 @@ func at(err error, format string, args ...any) error {
 	}
 	e := &placeError{place: fmt.Sprintf(format, args...), cause: err}
 	var broker *amqp.Error
-	if !errors.As(err, &broker) {
+	if !errors.As(err, &broker) || e.limited(broker) {
 		return e
 	}
 	switch broker.Code {
@@ -79,10 +85,23 @@ func at(err error, format string, args ...any) error {
 		}
 	case amqp.NotAllowed:
 		e.hint = "is it the right virtual host?"
+	case amqp.ChannelError:
+		if errors.Is(err, amqp.ErrChannelMax) {
+			e.hint = "increase channel_max of the broker"
+		}
 	case amqp.ResourceLocked:
 		e.hint = "it is exclusive to another connection, which may not have ended yet"
 	}
 	return e
+}
+
+// limited adds the limit that has been reached, if any.
+func (e *placeError) limited(broker *amqp.Error) bool {
+	if e.full = limitOf(broker.Reason); e.full == nil {
+		return false
+	}
+	e.hint = e.full.Error()
+	return true
 }
 
 // refused wraps the error of a message that was not sent because there is no connection
@@ -136,7 +155,7 @@ func rejection(ended error, s *sent, alone bool) error {
 func unconnected(err error, a address) error {
 	e := &placeError{place: "connect to " + a.name, cause: err}
 	var broker *amqp.Error
-	if errors.As(err, &broker) {
+	if errors.As(err, &broker) && !e.limited(broker) {
 		switch broker.Code {
 		case amqp.AccessRefused:
 			e.hint = "are the user and the password of the URL right?"
@@ -153,12 +172,11 @@ func hopeless(err error) bool {
 	if several, ok := err.(interface{ Unwrap() []error }); ok { // joined by connect
 		return !slices.ContainsFunc(several.Unwrap(), func(err error) bool { return !hopeless(err) })
 	}
-	var place *placeError
-	if errors.As(err, &place) && place.fatal || errors.Is(err, errURL) {
+	if final(err) || errors.Is(err, amqp.ErrChannelMax) {
 		return true
 	}
 	var broker *amqp.Error
-	if errors.As(err, &broker) {
+	if errors.As(err, &broker) && !passes(err) {
 		switch broker.Code {
 		case amqp.AccessRefused, amqp.NotFound, amqp.NotAllowed, amqp.PreconditionFailed, amqp.NotImplemented, amqp.CommandInvalid:
 			return true
@@ -206,4 +224,22 @@ func lost(err *amqp.Error) error {
 func isTimeout(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// timedOut matches RabbitMQ's text for a message that was not acknowledged in time.
+var timedOut = regexp.MustCompile(`delivery acknowledge?ment on channel \d+ timed out.*?: (\d+) ms`)
+
+// acknowledgmentTimeout returns the broker's timeout for acknowledgments, if that is why a
+// connection ended.
+func acknowledgmentTimeout(err error) (timeout time.Duration, ok bool) {
+	var broker *amqp.Error
+	if !errors.As(err, &broker) {
+		return 0, false
+	}
+	m := timedOut.FindStringSubmatch(broker.Reason)
+	if m == nil {
+		return 0, false
+	}
+	ms, err := strconv.ParseInt(m[1], 10, 64)
+	return time.Duration(ms) * time.Millisecond, err == nil
 }

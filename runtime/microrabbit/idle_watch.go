@@ -17,6 +17,7 @@ type idleWatch struct {
 	deserted atomic.Bool  // the queue had no consumer at the last check
 
 	active atomic.Bool
+	barred atomic.Bool // the checks cost the connection: a limit leaves no room for their channel
 
 	wg sync.WaitGroup
 
@@ -32,7 +33,7 @@ const idleAfter = 250 * time.Millisecond
 
 // begin starts the checks, if they are not running, when a call begins to wait.
 func (w *idleWatch) begin(c *Client) {
-	if w.active.Load() || c.published() {
+	if w.active.Load() || w.barred.Load() || c.published() {
 		return
 	}
 	w.mu.Lock()
@@ -65,11 +66,17 @@ func (w *idleWatch) look(c *Client) {
 	silent := w.seen == answers && c.table.Len() > 0
 	w.seen = answers
 	w.mu.Unlock()
-	w.deserted.Store(silent && connected && s.deserted(c.queue))
+	if silent && connected {
+		deserted, err := s.deserted(c.queue)
+		w.deserted.Store(deserted)
+		w.barred.Store(limited(err))
+	} else {
+		w.deserted.Store(false)
+	}
 
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if goOn := c.table.Len() > 0 && !w.over; goOn {
+	if goOn := c.table.Len() > 0 && !w.over && !w.barred.Load(); goOn {
 		w.timer.Reset(idleAfter)
 	} else {
 		w.active.Store(false)
@@ -87,11 +94,11 @@ func (w *idleWatch) stop() {
 }
 
 // deserted reports whether a queue has no consumer or does not exist.
-func (c *connection) deserted(queue string) bool {
+func (c *connection) deserted(queue string) (deserted bool, err error) {
 	var q amqp.Queue
-	err := c.attempt(func(ch *amqp.Channel) (err error) {
+	err = c.attempt(func(ch *amqp.Channel) (err error) {
 		q, err = ch.QueueDeclarePassive(queue, false, false, false, false, nil)
 		return err
 	})
-	return isMissing(err) || err == nil && q.Consumers == 0
+	return isMissing(err) || err == nil && q.Consumers == 0, err
 }

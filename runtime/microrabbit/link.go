@@ -52,15 +52,16 @@ func (l *link[S]) now() (s S, ok bool) {
 // errEnded is returned by get after the link's context has ended.
 var errEnded = errors.New("the link has ended")
 
-// get returns the current session, or waits for one until ctx ends, the attempt to connect
-// fails or, with waits, an error shows that waiting does not help.
+// get returns the current session, or waits for one until ctx ends, or the attempt to connect
+// fails. With waits, and if the broker has no room at the moment, it waits for further attempts
+// until an error shows that this does not help.
 func (l *link[S]) get(ctx context.Context) (s S, err error) {
 	for first := true; ; first = false {
 		s, changed, failure, running := l.state(first)
 		if s != nil {
 			return *s, nil
 		}
-		if failure != nil && (!l.waits || hopeless(failure) || errors.Is(failure, micro.ErrNotServed) || !running) {
+		if failure != nil && (!running || hopeless(failure) || errors.Is(failure, micro.ErrNotServed) || !l.waits && !passes(failure)) {
 			return *new(S), refused(failure)
 		}
 		select {

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/internal/lead"
@@ -33,6 +35,8 @@ type Listener struct {
 	readyOnce sync.Once
 	known     string // the name of the queue on the last connection
 
+	ledger ledger
+
 	out       link[*outbox]
 	outWarned atomic.Bool
 	late      atomic.Int64   // replies of replySoon that wait for an outbox
@@ -46,8 +50,8 @@ type Listener struct {
 }
 
 // Listen returns a listener that consumes messages from queue at the broker at url.
-// url may be a comma-separated list of URLs; the first broker that can be reached is
-// used. If queue is "", the broker chooses a name. The listener connects when a server
+// url may be a comma-separated list of URLs; the first broker that is ready is used (see
+// Dial). If queue is "", the broker chooses a name. The listener connects when a server
 // serves it, and it can be served only once.
 func Listen(url, queue string, opts ...ListenOption) *Listener {
 	l := &Listener{
@@ -148,6 +152,7 @@ func (l *Listener) serve(ctx context.Context) error {
 		}
 		if err == nil {
 			err = fmt.Errorf("%w: %s: %s", micro.ErrConnectionLost, in.name, reason(in.why))
+			l.overdue(in, l.ledger.end(in))
 			l.ending.Go(in.shut) // not here: its reader may be waiting for a running handler to return
 		}
 		if final(err) || !ever && hopeless(err) || l.attempts >= 0 && failures > l.attempts {
@@ -173,6 +178,7 @@ func (l *Listener) open(ctx context.Context) (*intake, error) {
 	}
 	in := newIntake(l, conn)
 	if err := l.setUp(in); err != nil {
+		l.ledger.end(in)
 		conn.shut()
 		if isMissing(err) {
 			l.known = "" // the queue may have been deleted
@@ -254,10 +260,22 @@ func (l *Listener) await(ctx context.Context, in *intake) error {
 	return err
 }
 
+// overdue logs that the broker took back a message because it was not acknowledged in time,
+// if that is why the connection has ended. held are the messages that are being handled.
+func (l *Listener) overdue(in *intake, held []*Delivery) {
+	timeout, ok := acknowledgmentTimeout(in.why)
+	if held = append(held, in.pending()...); !ok || len(held) == 0 {
+		return
+	}
+	first := slices.MinFunc(held, func(a, b *Delivery) int { return a.received.Compare(b.received) })
+	pattern, _ := wire.Route(first.pattern)
+	l.server.Logger().Error("the broker took back a message that was not acknowledged in time (consumer_timeout)", "queue", first.Queue,
+		"pattern", pattern, "message_id", first.MessageID, "received_ago", time.Since(first.received).Round(time.Millisecond), "timeout", timeout)
+}
+
 // message is a received message that the server is processing.
 type message struct {
 	Delivery
-	listener   *Listener
 	properties properties // those that are not in Delivery
 	body       []byte
 	packet     wire.Packet
@@ -267,8 +285,8 @@ type message struct {
 }
 
 // newMessage copies a received message, whose buffers are only valid for the call.
-func newMessage(l *Listener, in *intake, raw *incoming) *message {
-	m := &message{listener: l, body: bytes.Clone(raw.body)}
+func newMessage(in *intake, raw *incoming) *message {
+	m := &message{body: bytes.Clone(raw.body)}
 	m.init(in, raw)
 	m.Body = m.body
 	m.properties = properties{
@@ -279,6 +297,7 @@ func newMessage(l *Listener, in *intake, raw *incoming) *message {
 	if m.packet, err = wire.Parse(text); err != nil {
 		m.packet, m.bad = wire.Text(text), true
 	}
+	m.pattern = m.packet.Pattern
 	return m
 }
 
@@ -306,14 +325,16 @@ func (m *message) Respond(ctx context.Context, p wire.Reply) error {
 // done settles the message when the server has finished with it.
 func (m *message) done(err error) {
 	m.unplaced = m.inbound == nil && !errors.Is(err, micro.ErrNoHandler)
+	if m.noAck || !m.listener.ledger.claim(&m.Delivery) {
+		return
+	}
 	switch {
-	case m.in.noAck || m.settled.Load():
 	case m.unplaced:
-		_ = m.Nack(true)
+		_ = m.finish(requeued)
 	case m.inbound == nil:
 		m.listener.refuse(m)
 	case err == nil || !m.event():
-		_ = m.Ack()
+		_ = m.finish(acked)
 	default:
 		m.listener.failed(m, err)
 	}

@@ -8,11 +8,14 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/msctl/msctl/runtime/internal/stagger"
 )
 
 // The defaults.
 const (
 	DefaultHeartbeat      = 5 * time.Second // as in NestJS
+	DefaultPeerTimeout    = 15 * time.Second
 	DefaultReconnectDelay = 2 * time.Second // 5 s in NestJS
 	DefaultPrefetch       = 256             // 0 (no limit) in NestJS
 )
@@ -38,15 +41,19 @@ type shared struct {
 
 	tls         *tls.Config
 	heartbeat   time.Duration
+	peerTimeout time.Duration
 	attempts    int // negative for no limit
 	maxDelay    time.Duration
 	dialTimeout time.Duration
+
+	memory stagger.Memory // of the brokers, and of their hosts' IP addresses
 }
 
 func defaults(queue string) shared {
 	return shared{
 		queue:       queue,
 		heartbeat:   DefaultHeartbeat,
+		peerTimeout: DefaultPeerTimeout,
 		attempts:    -1,
 		maxDelay:    DefaultReconnectDelay,
 		dialTimeout: 5 * time.Second,
@@ -228,6 +235,17 @@ func WithTLS(config *tls.Config) Option { return sharedOption(func(s *shared) { 
 // A connection counts as lost if the broker is silent for three times as long. The
 // interval is rounded to seconds; the default is 5 s.
 func WithHeartbeat(d time.Duration) Option { return sharedOption(func(s *shared) { s.heartbeat = d }) }
+
+// WithPeerTimeout sets after which time a connection is lost if the broker's host has
+// acknowledged nothing, although something was sent: the host has vanished, or the network
+// has forgotten the connection. Calls on it fail with micro.ErrConnectionLost, and the next
+// message connects again. A broker that has announced that it accepts no messages at the
+// moment does not count. NestJS has only heartbeats, which take three times WithHeartbeat. The
+// default is DefaultPeerTimeout; 0 leaves it to the heartbeats and the operating system.
+// Systems other than Linux, macOS, and Windows notice it on idle connections only.
+func WithPeerTimeout(d time.Duration) Option {
+	return sharedOption(func(s *shared) { s.peerTimeout = d })
+}
 
 // WithDialTimeout limits how long one attempt to connect takes. The default is 5 s.
 func WithDialTimeout(d time.Duration) Option {

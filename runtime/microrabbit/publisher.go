@@ -145,9 +145,15 @@ func (p *publisher) send(ctx context.Context, deadline time.Time, msg *publishin
 		}
 		return appendPublish(dst, p.channel, msg, p.conn.frameMax)
 	})
-	switch {
-	case err == nil && !gone:
+	if err == nil && !gone {
 		return nil
+	}
+	return p.unsent(ctx, err)
+}
+
+// unsent returns the error of a message that was not sent because of err.
+func (p *publisher) unsent(ctx context.Context, err error) error {
+	switch {
 	case !errors.Is(err, errNoRoom):
 		return errUnsent
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -178,13 +184,22 @@ func (p *publisher) stuck() error {
 	return fmt.Errorf("%w: the broker accepts no messages at the moment: %s", micro.ErrUnreachable, why)
 }
 
-// await waits until the broker accepts messages. It returns an error if the deadline
-// passes, ctx ends, or the connection is lost first.
+// await waits until the broker accepts messages, so that the time that a message is given
+// counts from when it is sent. It returns an error if the deadline passes, ctx ends, or the
+// connection is lost first.
 func (p *publisher) await(ctx context.Context, deadline time.Time) error {
-	why, over := p.conn.blocking()
-	if why == "" {
-		return nil
+	if why, over := p.conn.blocking(); why != "" {
+		if err := p.awaitUnblocked(ctx, deadline, over); err != nil {
+			return err
+		}
 	}
+	if err := p.conn.wire.out.room(ctx, deadline); err != nil {
+		return p.unsent(ctx, err)
+	}
+	return nil
+}
+
+func (p *publisher) awaitUnblocked(ctx context.Context, deadline time.Time, over <-chan struct{}) error {
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {

@@ -145,7 +145,7 @@ func (l *Listener) bury(m *message, why string, err error) {
 	attrs := []any{"queue", m.Queue, "reason", why, "attempt", m.Attempt, "message_id", m.MessageID}
 	if l.topology.DeadLetter == "" {
 		l.server.LogPeer(slog.LevelError, "message rejected; it is lost unless its queue has a dead-letter exchange", attrs...)
-		_ = m.Nack(false)
+		_ = m.finish(rejected)
 		return
 	}
 	l.server.LogPeer(slog.LevelError, "message dead-lettered", append(attrs, "dead_letter", l.topology.DeadLetter)...)
@@ -179,23 +179,21 @@ func (m *message) copy() *publishing {
 	return p
 }
 
-// move publishes msg in place of m, and acknowledges m when the broker has confirmed
-// msg. It retries until the connection on which m was received is closed; the broker
-// then delivers m to another consumer.
+// move publishes msg in place of m, which is claimed, and acknowledges m when the broker has
+// confirmed msg. It retries until the connection on which m can be settled has ended; the broker
+// then delivers m again.
 func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error) {
-	if m.settled.Swap(true) {
-		return
-	}
 	l.settling.Go(func() {
 		pause := pauses{longest: l.maxDelay}
 		for {
 			err := l.moveOnce(msg, prepare)
 			if err == nil {
-				_ = m.in.ack(m.in.channel, m.tag, false) // if the acknowledgment is lost, the message is duplicated, but never lost
+				_ = m.finish(acked) // if the acknowledgment is lost, the message may be duplicated, but never lost
 				return
 			}
 			l.server.LogPeer(slog.LevelError, "could not move message", "queue", m.Queue, "to", msg.key, "error", err)
-			if m.in.IsClosed() || !pause.wait(l.moving, nil) {
+			if !l.ledger.settleable(&m.Delivery) || !pause.wait(l.moving, nil) {
+				l.ledger.settle(&m.Delivery, requeued)
 				return
 			}
 		}

@@ -28,6 +28,7 @@ type socket struct {
 	end      int
 	theirs   int // the number of bytes of the frame at start that are still to go to the driver
 	extended time.Time
+	readAt   time.Time // when the last read returned
 
 	patience atomic.Int64 // the read timeout in nanoseconds, set by the driver
 

@@ -62,6 +62,7 @@ func (w *socket) fill() error {
 		}
 	}
 	n, err := w.Conn.Read(w.in[w.end:])
+	w.readAt = time.Now()
 	w.end += n
 	if n > 0 {
 		return nil

@@ -131,17 +131,8 @@ var errNoRoom = errors.New("the broker is not reading")
 func (o *wireOut) put(ctx context.Context, deadline time.Time, build func([]byte) []byte) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.crowded() {
-		timer := time.NewTimer(time.Until(deadline))
-		defer timer.Stop()
-		for o.crowded() {
-			if !o.await(timer.C, ctx.Done()) {
-				return errNoRoom
-			}
-		}
-	}
-	if o.err != nil {
-		return o.err
+	if err := cmp.Or(o.awaitRoom(ctx, deadline), o.err); err != nil {
+		return err
 	}
 	o.pending = build(o.pending)
 	switch {
@@ -150,6 +141,28 @@ func (o *wireOut) put(ctx context.Context, deadline time.Time, build func([]byte
 		o.flush(o.corked == 0)
 	default:
 		o.rouse()
+	}
+	return nil
+}
+
+// room waits until put does not have to wait, or returns what put would.
+func (o *wireOut) room(ctx context.Context, deadline time.Time) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return cmp.Or(o.awaitRoom(ctx, deadline), o.err)
+}
+
+// awaitRoom is called with mu held.
+func (o *wireOut) awaitRoom(ctx context.Context, deadline time.Time) error {
+	if !o.crowded() {
+		return nil
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for o.crowded() {
+		if !o.await(timer.C, ctx.Done()) {
+			return errNoRoom
+		}
 	}
 	return nil
 }

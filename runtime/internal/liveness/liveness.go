@@ -7,6 +7,7 @@ package liveness
 import (
 	"crypto/tls"
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -20,16 +21,34 @@ import (
 // systems, only idle connections are watched. Connections other than TCP and TLS over TCP are
 // left alone, as is every connection if timeout is not positive.
 func Watch(conn net.Conn, timeout time.Duration) {
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
-	}
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok || timeout <= 0 {
+	tcp := tcpOf(conn)
+	if tcp == nil || timeout <= 0 {
 		return
 	}
 	// Errors mean that the connection has ended already, which its first read reports.
 	pause := max(timeout/3, time.Second)
 	_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: pause, Interval: pause, Count: 2})
+	control(tcp, timeout)
+}
+
+// Tolerate lets the peer of a watched connection leave its buffers full for as long as it
+// likes, because it has announced that it will not read. Another Watch ends this.
+func Tolerate(conn net.Conn) {
+	if tcp := tcpOf(conn); tcp != nil && runtime.GOOS == "linux" { // on other systems, full buffers do not count
+		control(tcp, 0)
+	}
+}
+
+// tcpOf returns the TCP connection under conn, or nil if there is none.
+func tcpOf(conn net.Conn) *net.TCPConn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	tcp, _ := conn.(*net.TCPConn)
+	return tcp
+}
+
+func control(tcp *net.TCPConn, timeout time.Duration) {
 	if raw, err := tcp.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { limit(fd, timeout) })
 	}
