@@ -1,12 +1,18 @@
 // Package gateway is the HTTP API of a workspace: it turns HTTP requests into messages,
 // and replies into HTTP responses.
 //
-//	gw := gateway.New("shop", gateway.WithHealth("items", client))
+//	gw := gateway.New("shop", gateway.WithHealth("items", client), gateway.WithAuthentication(tokens))
 //	gateway.Route(gw, "GET /items/{id}", client, items.FindOneItem,
-//		gateway.WithSummary("Get an item"))
-//	gateway.Route(gw, "POST /items", client, items.CreateItem)
+//		gateway.WithPublic(), gateway.WithSummary("Get an item"))
+//	gateway.Route(gw, "POST /items", client, items.CreateItem, gateway.WithScopes("items:write"))
 //	gateway.Event(gw, "POST /items/{id}/views", client, items.ItemViewed)
 //	err := gw.Serve(ctx, ":3001")
+//
+// # Access
+//
+// A route is closed to anonymous callers unless [WithPublic] opens it; [WithScopes] and
+// [WithRoles] admit only some callers. Package auth authenticates callers by tokens and API
+// keys, and package principal carries them to the services.
 //
 // # From a request to a message
 //

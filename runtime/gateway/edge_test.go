@@ -106,7 +106,7 @@ func TestLog(t *testing.T) {
 // no client treats it as complete.
 func TestPanicInTheMiddle(t *testing.T) {
 	gw := newGateway()
-	huma.Register(gw.API(), huma.Operation{Method: "GET", Path: "/half"}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
+	gateway.Operation(gw, huma.Operation{Method: "GET", Path: "/half"}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(ctx huma.Context) {
 			_, _ = ctx.BodyWriter().Write([]byte("half"))
 			panic("in the middle")
@@ -133,7 +133,7 @@ func TestHumaOperations(t *testing.T) {
 			Name string `json:"name"`
 		}
 	}
-	huma.Register(gw.API(), huma.Operation{Method: "POST", Path: "/login"}, func(ctx context.Context, in *input) (*struct{}, error) {
+	gateway.Operation(gw, huma.Operation{Method: "POST", Path: "/login"}, func(ctx context.Context, in *input) (*struct{}, error) {
 		if gateway.CorrelationID(ctx) == "" {
 			return nil, huma.Error500InternalServerError("no correlation id")
 		}
@@ -146,7 +146,7 @@ func TestHumaOperations(t *testing.T) {
 			One   *string        `json:"one"`
 		}
 	}
-	huma.Register(gw.API(), huma.Operation{Method: "GET", Path: "/lists"}, func(context.Context, *struct{}) (*lists, error) { return &lists{}, nil })
+	gateway.Operation(gw, huma.Operation{Method: "GET", Path: "/lists"}, func(context.Context, *struct{}) (*lists, error) { return &lists{}, nil })
 	run(t, gw.Handler(), []request{
 		{name: "nil slices and maps", method: "GET", path: "/lists", status: 200, answer: `{"items":[],"by":{},"one":null}` + "\n"},
 		{name: "its own error", method: "POST", path: "/login", body: `{"name":"Ada"}`, status: 403,

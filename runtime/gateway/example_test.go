@@ -31,7 +31,7 @@ func ExampleNew() {
 	go func() { served <- service.Serve(ctx, network) }()
 
 	gw := gateway.New("greeter", gateway.WithLogger(log))
-	gateway.Route(gw, "GET /hello/{name}", network.Client(), micro.NewMethod[greeting, string](greet), gateway.WithSummary("Greet a user"))
+	gateway.Route(gw, "GET /hello/{name}", network.Client(), micro.NewMethod[greeting, string](greet), gateway.WithPublic(), gateway.WithSummary("Greet a user"))
 
 	for _, path := range []string{"/hello/Ada?times=2", "/hello/Ada?times=9&loud=yes"} {
 		w := httptest.NewRecorder()

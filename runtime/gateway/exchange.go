@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/principal"
 )
 
 const (
@@ -22,8 +23,9 @@ type exchange struct {
 	correlationID string
 	given         bool // the caller sent the correlation ID
 	traceparent   string
-	route         string // the matching route; empty for none
-	quiet         bool   // logged at debug level
+	route         string               // the matching route; empty for none
+	quiet         bool                 // logged at debug level
+	principal     *principal.Principal // nil for an anonymous caller
 	problem       *problem
 	stack         []byte // of a panic
 }
@@ -135,6 +137,9 @@ func (g *Gateway) logRequest(w *response, req *http.Request, x *exchange, took t
 		slog.Duration("took", took),
 		slog.String("correlation_id", x.correlationID),
 		slog.String("peer", req.RemoteAddr),
+	}
+	if x.principal != nil {
+		attrs = append(attrs, slog.String("subject", x.principal.Subject))
 	}
 	if x.problem != nil && x.problem.cause != nil {
 		attrs = append(attrs, slog.String("error", x.problem.cause.Error()))

@@ -3,6 +3,7 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/cors"
 
+	"github.com/msctl/msctl/runtime/principal"
 	"github.com/msctl/msctl/runtime/validate"
 )
 
@@ -29,6 +31,10 @@ type Gateway struct {
 	healthSummary              bool
 	serving                    serveConfig
 	own                        []string // targets of the gateway's own routes
+	public                     bool
+	authenticators             []Authenticator
+	principals                 *principal.Key
+	middleware                 []func(http.Handler) http.Handler
 
 	names namer
 
@@ -54,7 +60,7 @@ func New(name string, opts ...Option) *Gateway {
 	for _, o := range opts {
 		o.applyGateway(g)
 	}
-	g.api = humago.New(g.mux, g.humaConfig())
+	g.api = huma.NewAPI(g.humaConfig(), guardedAdapter{humago.NewAdapter(g.mux, ""), g})
 	if !g.noDocs {
 		g.addDocs()
 	}
@@ -66,15 +72,15 @@ func New(name string, opts ...Option) *Gateway {
 // and its health checks. A route that conflicts with one of them panics.
 func OwnTargets() []string { return New("").own }
 
-// API returns the gateway's huma API, for HTTP operations that send no message:
-// huma.Register(gw.API(), …). Their errors have NestJS's form, too.
-func (g *Gateway) API() huma.API { return g.api }
-
-// Handler returns the gateway as an http.Handler, with logging, CORS, and the
-// documentation, for tests and for an HTTP server of your own.
+// Handler returns the gateway as an http.Handler, for tests and for an HTTP server of your own.
+// A request passes through correlation, recovery, and the log; CORS; the middleware of
+// [WithMiddleware]; and the access of its route.
 func (g *Gateway) Handler() http.Handler {
 	g.once.Do(func() {
 		handler := g.routed(g.mux)
+		for _, wrap := range slices.Backward(g.middleware) {
+			handler = wrap(handler)
+		}
 		if g.cors != nil {
 			handler = cors.New(*g.cors).Handler(handler)
 		}

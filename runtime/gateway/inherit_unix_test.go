@@ -59,7 +59,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	begin := func(name string) (stop func()) {
 		probe := listen(t)
 		t.Setenv(micro.InheritEnv, fmt.Sprintf("%s=%d probe=%d", port, handOver(t, socket), handOver(t, probe)))
-		gw := gateway.New(name, gateway.WithLogger(quiet()), gateway.WithDrain(time.Minute, 5*time.Second))
+		gw := gateway.New(name, gateway.WithLogger(quiet()), gateway.WithPublic(), gateway.WithDrain(time.Minute, 5*time.Second))
 		gateway.Route(gw, "POST /echo", client, micro.NewMethod[micro.None, string](echo))
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)

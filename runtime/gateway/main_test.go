@@ -100,8 +100,9 @@ func (l *lines) all(t *testing.T) []map[string]any {
 	return out
 }
 
+// newGateway returns a gateway without authentication.
 func newGateway(opts ...gateway.Option) *gateway.Gateway {
-	return gateway.New("test", append([]gateway.Option{gateway.WithLogger(quiet())}, opts...)...)
+	return gateway.New("test", append([]gateway.Option{gateway.WithLogger(quiet()), gateway.WithPublic()}, opts...)...)
 }
 
 // overEcho is a gateway and a client of an echo server.

@@ -32,6 +32,13 @@ func (g *Gateway) humaConfig() huma.Config {
 	config.Formats = map[string]huma.Format{"application/json": asMessages, "json": asMessages}
 	g.names = namer{errorSchema: nil}
 	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", g.names.name)
+	for _, method := range g.authenticators {
+		name, scheme := method.Scheme()
+		if config.Components.SecuritySchemes == nil {
+			config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{}
+		}
+		config.Components.SecuritySchemes[name] = scheme
+	}
 	for _, url := range g.servers {
 		config.Servers = append(config.Servers, &huma.Server{URL: url})
 	}
@@ -45,7 +52,7 @@ func (g *Gateway) humaConfig() huma.Config {
 			}, Description: "What is wrong: one sentence, or a list of everything that is."},
 			"error": {Type: huma.TypeString, Examples: []any{"Bad Request"}},
 		},
-		Required: []string{"statusCode", "message", "error"},
+		Required: []string{"statusCode", "message"},
 	}
 	return config
 }
@@ -160,6 +167,7 @@ func (g *Gateway) document(r *route, in reflect.Type) {
 		op.RequestBody = &huma.RequestBody{Required: schema.Ref != "" || len(full.Required) > 0, Content: jsonContent(schema)}
 	}
 	op.Responses = g.responses(r)
+	op.Security = g.security(r.access)
 	g.api.OpenAPI().AddOperation(op)
 }
 
@@ -238,11 +246,18 @@ func (g *Gateway) responses(r *route) map[string]*huma.Response {
 	failure := func(text string) *huma.Response {
 		return &huma.Response{Description: text, Content: jsonContent(&huma.Schema{Ref: "#/components/schemas/" + errorSchema})}
 	}
-	return map[string]*huma.Response{
+	all := map[string]*huma.Response{
 		strconv.Itoa(r.status): success,
 		"400":                  failure("The request is not valid: message lists everything that is wrong"),
 		"default":              failure("Any other error"),
 	}
+	if !r.access.public {
+		all["401"] = failure("The caller is not authenticated")
+	}
+	if r.access.limited() {
+		all["403"] = failure("The caller does not have the required scopes or roles")
+	}
+	return all
 }
 
 func (g *Gateway) outSchema(r *route) *huma.Schema {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/rs/cors"
@@ -88,6 +89,13 @@ func WithCORS(origins ...string) Option {
 			MaxAge:         600,
 		}
 	})
+}
+
+// WithMiddleware wraps everything that the gateway serves: routes, streams, events, operations,
+// its documentation, its health checks, and requests without a route. The first middleware is
+// the outermost. Correlation, recovery, the log, draining, and CORS remain outside of it.
+func WithMiddleware(list ...func(http.Handler) http.Handler) Option {
+	return gatewayOption(func(g *Gateway) { g.middleware = append(g.middleware, list...) })
 }
 
 // WithoutDocs disables the documentation page and the OpenAPI document.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -42,19 +44,20 @@ func jsonOf(v any) json.RawMessage {
 	return text
 }
 
-// body is NestJS's body of an error.
+// body is NestJS's body of an error. Like an HttpException that was given no message, one whose
+// message is only the text of its status has no member error.
 func (p *problem) body() []byte {
 	title := p.title
-	if title == "" {
-		title = http.StatusText(p.status)
+	if text := http.StatusText(p.status); title == "" && !strings.EqualFold(strconv.Quote(text), string(p.message)) {
+		title = text
 	}
 	body, err := json.Marshal(struct {
 		StatusCode int             `json:"statusCode"`
 		Message    json.RawMessage `json:"message"`
-		Error      string          `json:"error"`
+		Error      string          `json:"error,omitempty"`
 	}{p.status, p.message, title})
 	if err != nil {
-		return []byte(`{"statusCode":500,"message":"Internal server error","error":"Internal Server Error"}`)
+		return []byte(`{"statusCode":500,"message":"Internal server error"}`)
 	}
 	return body
 }

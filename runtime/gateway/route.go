@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/principal"
 	"github.com/msctl/msctl/runtime/validate"
 )
 
@@ -29,6 +30,7 @@ type route struct {
 	status  int
 	timeout time.Duration
 	unknown validate.Unknown
+	access  access
 	op      *huma.Operation
 }
 
@@ -72,7 +74,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	}
 	r := &route{
 		gateway: g, method: method, path: path, client: to, pattern: p, out: out, answer: a,
-		status: defaultStatus(method, a), timeout: g.timeout, unknown: g.unknown,
+		status: defaultStatus(method, a), timeout: g.timeout, unknown: g.unknown, access: access{public: g.public},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
 	}
 	var err error
@@ -82,10 +84,11 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	for _, o := range opts {
 		o.applyRoute(r)
 	}
+	r.op.Metadata = withAccess(r.op.Metadata, r.access)
 	g.document(r, in)
 	g.api.Adapter().Handle(r.op, func(ctx huma.Context) {
 		req, w := humago.Unwrap(ctx)
-		r.serve(w, req)
+		r.serve(ctx.Context(), w, req)
 	})
 }
 
@@ -100,15 +103,14 @@ func defaultStatus(method string, a answer) int {
 }
 
 // serve handles one request.
-func (r *route) serve(w http.ResponseWriter, req *http.Request) {
-	x := exchangeOf(req.Context())
-	x.route = r.method + " " + r.path
+func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
+	x := exchangeOf(ctx)
 	body, problem := r.input.readBody(req, r.gateway.bodyLimit)
 	if problem != nil {
 		x.fail(w, problem)
 		return
 	}
-	ctx, cancel := context.WithTimeout(req.Context(), r.timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	// The limit for reading a request must not interrupt its handling. The error is
 	// ignored: a writer without a connection has no limit.
@@ -125,6 +127,14 @@ func (r *route) serve(w http.ResponseWriter, req *http.Request) {
 	}
 	if x.traceparent != "" {
 		message.Metadata.Set(micro.MetaTraceparent, x.traceparent)
+	}
+	signed, err := r.gateway.sign(ctx)
+	if err != nil {
+		x.fail(w, internalProblem(err))
+		return
+	}
+	if signed != "" {
+		message.Metadata.Set(principal.MetadataKey, signed)
 	}
 	switch r.answer {
 	case oneValue:

@@ -141,7 +141,7 @@ func TestErrors(t *testing.T) {
 	} {
 		gateway.Route(gw, "GET "+path, broken(err), micro.NewMethod[micro.None, micro.None](echo))
 	}
-	internal := `{"statusCode":500,"message":"Internal server error","error":"Internal Server Error"}`
+	internal := `{"statusCode":500,"message":"Internal server error"}`
 	run(t, gw.Handler(), []request{
 		{name: "status", method: "POST", path: "/fail", body: `{"status":404,"message":"no such item"}`, status: 404, answer: `{"statusCode":404,"message":"no such item","error":"Not Found"}`},
 		{name: "statusCode with all of Nest's members", method: "POST", path: "/fail", body: `{"statusCode":409,"message":"taken","error":"Name Conflict"}`, status: 409, answer: `{"statusCode":409,"message":"taken","error":"Name Conflict"}`},

@@ -9,7 +9,7 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// who answers with the address of the peer.
+// who is the pattern of a handler that replies with the address of its peer.
 var who = micro.Cmd("who")
 
 func handleWho(s *micro.Server) {

@@ -22,6 +22,7 @@ var wallClockUses = map[string]string{
 	"micro/client.go":      "compares a time with itself",
 	"micro/message.go":     "compares a time with itself",
 	"micro/log.go":         "counts lines until the second changes, in either direction",
+	"principal/key.go":     "the times in a token, which other machines compare with their clocks",
 	"microrabbit/frame.go": "AMQP's timestamps, which only users read",
 	"microrabbit/table.go": "AMQP's timestamps, which only users read",
 }

@@ -134,7 +134,7 @@ func containsAny(text string, parts []string) bool {
 	return len(parts) == 0
 }
 
-// startPeer returns the address of a peer that says one thing, and then closes the connection
+// startPeer returns the address of a peer that sends one thing, and then closes the connection
 // or waits until the other side does.
 func startPeer(t *testing.T, greeting string, closes bool) string {
 	t.Helper()

@@ -44,7 +44,7 @@ func InNewNetwork(t *testing.T, f func()) (output string) {
 	return output
 }
 
-// again is the command that runs a test once more in a network of its own.
+// again is the command that runs a test again in a network of its own.
 func again(t *testing.T) *exec.Cmd {
 	t.Helper()
 	var pattern []string
