@@ -51,7 +51,7 @@ func Dial(url, queue string, opts ...DialOption) *Client {
 		c.invalid = c.check()
 	}
 	c.table.SingleReplier = !c.published() // a queue delivers a request to one consumer
-	c.link.open, c.link.attempts, c.link.longest, c.link.waits = c.open, c.attempts, c.maxDelay, c.waits
+	c.link.open, c.link.attempts, c.link.pauses.Longest, c.link.waits = c.open, c.attempts, c.maxDelay, c.waits
 	return c
 }
 

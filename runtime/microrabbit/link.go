@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/msctl/msctl/runtime/internal/backoff"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -25,9 +24,9 @@ type ending interface {
 // ends. It replaces a lost session with a new one.
 type link[S ending] struct {
 	open     func(context.Context) (S, error)
-	attempts int           // retries after a failure until run gives up; negative for no limit
-	longest  time.Duration // the maximum pause between attempts
-	waits    bool          // get waits while attempts fail
+	attempts int // retries after a failure until run gives up; negative for no limit
+	pauses   backoff.Pauses
+	waits    bool // get waits while attempts fail
 
 	ctx     context.Context
 	wg      sync.WaitGroup
@@ -36,8 +35,6 @@ type link[S ending] struct {
 	mu      sync.Mutex // guards the fields below
 	started bool
 	failure error         // why the last attempt failed
-	failed  time.Time     // when current or failure changed
-	hurry   chan struct{} // closed to end the pause before the next attempt
 	changed chan struct{} // closed and replaced when current or failure changes
 }
 
@@ -93,12 +90,9 @@ func (l *link[S]) state(start bool) (s *S, changed <-chan struct{}, failure erro
 		l.started, l.failure = true, nil
 		l.wg.Go(l.run)
 	}
-	// An attempt that has just failed counts as this one, so that frequent messages do not
-	// cause frequent attempts. A broker that has refused the login is not asked again early.
-	if start && !l.waits && l.hurry != nil && time.Since(l.failed) > firstPause && !hopeless(l.failure) {
+	// A broker that has refused the login is not asked again early.
+	if start && !l.waits && !hopeless(l.failure) && l.pauses.Hasten() {
 		l.failure = nil
-		close(l.hurry)
-		l.hurry = nil
 	}
 	return l.current.Load(), l.changed, l.failure, l.started
 }
@@ -115,21 +109,9 @@ func (l *link[S]) change(s *S, failure error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current.Store(s)
-	l.failure, l.failed = failure, time.Now()
+	l.failure = failure
 	close(l.changed)
 	l.changed = make(chan struct{})
-}
-
-// pause waits before the next attempt, unless get ends the pause.
-func (l *link[S]) pause(p *pauses) {
-	l.mu.Lock()
-	hurry := make(chan struct{})
-	l.hurry = hurry
-	l.mu.Unlock()
-	p.wait(l.ctx, hurry)
-	l.mu.Lock()
-	l.hurry = nil
-	l.mu.Unlock()
 }
 
 // giveUp records that run has ended after too many failures. The next get restarts it.
@@ -141,7 +123,6 @@ func (l *link[S]) giveUp(failure error) {
 }
 
 func (l *link[S]) run() {
-	pause := pauses{longest: l.longest}
 	for failures := 0; l.ctx.Err() == nil; {
 		s, err := l.open(l.ctx)
 		if err != nil {
@@ -150,12 +131,12 @@ func (l *link[S]) run() {
 				return
 			}
 			l.change(nil, err)
-			l.pause(&pause)
+			_ = l.pauses.Wait(l.ctx)
 			continue
 		}
 		failures = 0
 		l.change(&s, nil)
-		pause.during(func() {
+		l.pauses.During(func() {
 			select {
 			case <-s.lost():
 			case <-l.ctx.Done():
@@ -163,40 +144,6 @@ func (l *link[S]) run() {
 		})
 		l.change(nil, nil)
 		s.close(l.ctx.Err() != nil)
-		l.pause(&pause)
-	}
-}
-
-// pauses are the delays between attempts to connect.
-type pauses struct {
-	longest time.Duration
-	next    time.Duration
-}
-
-const firstPause = 50 * time.Millisecond
-
-// wait waits for the next delay, or until hurry is closed. It returns false if ctx ended
-// first.
-func (p *pauses) wait(ctx context.Context, hurry <-chan struct{}) bool {
-	p.next = min(max(p.next*2, firstPause), max(p.longest, time.Millisecond))
-	timer := time.NewTimer(p.next/2 + rand.N(p.next/2+1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-hurry:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// during runs a session and resets the delays if it lasted long enough. The delays keep
-// growing if each session is lost at once.
-func (p *pauses) during(session func()) {
-	start := time.Now()
-	session()
-	if time.Since(start) > p.longest {
-		p.next = 0
+		_ = l.pauses.Wait(l.ctx)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/backoff"
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/micro"
@@ -70,7 +71,7 @@ func Listen(url, queue string, opts ...ListenOption) *Listener {
 	if l.invalid == nil {
 		l.invalid = l.check()
 	}
-	l.out.open, l.out.attempts, l.out.longest, l.out.waits = l.openOutbox, -1, l.maxDelay, true
+	l.out.open, l.out.attempts, l.out.pauses.Longest, l.out.waits = l.openOutbox, -1, l.maxDelay, true
 	return l
 }
 
@@ -132,14 +133,14 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 }
 
 func (l *Listener) serve(ctx context.Context) error {
-	pause := pauses{longest: l.maxDelay}
+	pause := backoff.Pauses{Longest: l.maxDelay}
 	for failures, ever := 0, false; ; {
 		in, err := l.open(ctx)
 		failures++
 		if err == nil {
 			failures, ever = 0, true
 			l.announce(in)
-			pause.during(func() {
+			pause.During(func() {
 				select {
 				case <-in.down:
 				case <-ctx.Done():
@@ -160,7 +161,7 @@ func (l *Listener) serve(ctx context.Context) error {
 			return fmt.Errorf("listen to the queue %q: %w", l.queue, refused(err))
 		}
 		l.server.Logger().Warn("not connected to the broker", "queue", l.queue, "error", err)
-		pause.wait(ctx, nil)
+		_ = pause.Wait(ctx)
 	}
 }
 

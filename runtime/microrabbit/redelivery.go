@@ -11,6 +11,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/msctl/msctl/runtime/internal/backoff"
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -184,7 +185,7 @@ func (m *message) copy() *publishing {
 // then delivers m again.
 func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error) {
 	l.settling.Go(func() {
-		pause := pauses{longest: l.maxDelay}
+		pause := backoff.Pauses{Longest: l.maxDelay}
 		for {
 			err := l.moveOnce(msg, prepare)
 			if err == nil {
@@ -192,7 +193,7 @@ func (l *Listener) move(m *message, msg *publishing, prepare func(*outbox) error
 				return
 			}
 			l.server.LogPeer(slog.LevelError, "could not move message", "queue", m.Queue, "to", msg.key, "error", err)
-			if !l.ledger.settleable(&m.Delivery) || !pause.wait(l.moving, nil) {
+			if !l.ledger.settleable(&m.Delivery) || pause.Wait(l.moving) != nil {
 				l.ledger.settle(&m.Delivery, requeued)
 				return
 			}

@@ -97,17 +97,6 @@ func TestReconnectAttempts(t *testing.T) {
 	}
 }
 
-func TestJitter(t *testing.T) {
-	for range 100 {
-		if d := jitter(time.Second); d < time.Second/2 || d > time.Second {
-			t.Fatalf("%v", d)
-		}
-	}
-	if jitter(0) != 0 || jitter(1) != 1 {
-		t.Error("next to nothing has no half")
-	}
-}
-
 // TestLeastInFlight: a message goes where the fewest wait, equals take turns.
 func TestLeastInFlight(t *testing.T) {
 	var slow, quick atomic.Int64

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/backoff"
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/internal/liveness"
@@ -347,7 +347,7 @@ func (a *address) connect(d *dial) {
 // dialWithRetry tries as often as WithReconnect allows.
 func (a *address) dialWithRetry() (net.Conn, error) {
 	limits := a.client.limits
-	delay := min(firstDelay, limits.delay)
+	pauses := backoff.Pauses{Longest: limits.delay}
 	for attempt := 0; ; attempt++ {
 		conn, err := a.dialOnce()
 		if err == nil {
@@ -359,10 +359,9 @@ func (a *address) dialWithRetry() (net.Conn, error) {
 		if limits.attempts >= 0 && attempt >= limits.attempts || a.replaceable() {
 			return nil, fmt.Errorf("%w: %w", errDial, err)
 		}
-		if sleep(a.client.ctx, jitter(delay)) != nil {
+		if pauses.Wait(a.client.ctx) != nil {
 			return nil, micro.ErrClosed
 		}
-		delay = min(2*delay, limits.delay)
 	}
 }
 
@@ -375,16 +374,6 @@ func (a *address) replaceable() bool {
 		}
 	}
 	return false
-}
-
-const firstDelay = 50 * time.Millisecond // between the first two attempts to connect
-
-// jitter returns a duration between half of d and d.
-func jitter(d time.Duration) time.Duration {
-	if d <= 1 {
-		return d
-	}
-	return d/2 + rand.N(d/2)
 }
 
 func (a *address) dialOnce() (net.Conn, error) {
