@@ -23,28 +23,39 @@ type composeService struct {
 	Environment ast.Node `yaml:"environment"`
 }
 
+// composeServices are the services of a file, by name.
+type composeServices map[string]composeService
+
 // readCompose adds the variables that a file of Docker Compose has for an application.
 // They are for containers, so they count as examples.
 func (l *layout) readCompose(env environment, file string, a *application) {
-	text, ok := l.readConfig(file)
-	if !ok {
-		return
-	}
-	parsed, err := parseYAML(text)
-	if err != nil {
-		return // it is not ours to check
-	}
-	var compose struct {
-		Services map[string]composeService `yaml:"services"`
-	}
-	if yaml.NodeToValue(parsed, &compose) != nil {
-		return
-	}
-	for _, name := range slices.Sorted(maps.Keys(compose.Services)) {
-		if s := compose.Services[name]; s.isFor(name, path.Dir(file), a) {
+	services := l.composeServices(file)
+	for _, name := range slices.Sorted(maps.Keys(services)) {
+		if s := services[name]; s.isFor(name, path.Dir(file), a) {
 			readEnvironment(env, s.Environment, file)
 		}
 	}
+}
+
+// composeServices returns the services of a file of Docker Compose. It reads each file once:
+// that of a monorepo concerns every application below it.
+func (l *layout) composeServices(file string) composeServices {
+	if services, known := l.composed[file]; known {
+		return services
+	}
+	if l.composed == nil {
+		l.composed = map[string]composeServices{}
+	}
+	var compose struct {
+		Services composeServices `yaml:"services"`
+	}
+	if text, ok := l.readConfig(file); ok {
+		if parsed, err := parseYAML(text); err != nil || yaml.NodeToValue(parsed, &compose) != nil {
+			compose.Services = nil // the file is not ours to check
+		}
+	}
+	l.composed[file] = compose.Services
+	return compose.Services
 }
 
 // parseYAML returns the first document. The library panics on some malformed input.

@@ -31,7 +31,8 @@ type layout struct {
 	root     string // absolute
 	project  *nestsource.Project
 	apps     []*application
-	packages map[string]*manifest // by folder
+	packages map[string]*manifest       // by folder
+	composed map[string]composeServices // by file, of those that have been read
 	// installed reports whether a program is installed.
 	installed func(program string) bool
 	skipped   []string // applications that are not NestJS
