@@ -10,10 +10,11 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/debug"
 	"github.com/msctl/msctl/internal/term"
 )
 
-// The hidden commands that `msctl run` starts.
+// The hidden commands that `msctl run` starts, besides debug.TraceableName.
 const (
 	guardName = "__guard" // child.RunGuard
 	natsName  = "__nats"  // broker.ServeNATS
@@ -54,5 +55,16 @@ func newNATSCommand(s *term.IO) *cobra.Command {
 			}
 			return broker.ServeNATS(cmd.Context(), s.Out, port)
 		},
+	}
+}
+
+// newTraceableCommand becomes the program in its arguments, to which debuggers may attach.
+func newTraceableCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                debug.TraceableName,
+		Hidden:             true,
+		Args:               argCount(1, -1),
+		DisableFlagParsing: true,
+		RunE:               func(_ *cobra.Command, args []string) error { return debug.ExecTraceable(args) },
 	}
 }

@@ -143,6 +143,9 @@ func printStatus(s *term.IO, w *workspace.Workspace, status proc.Status) {
 		if service.Problem != "" {
 			note += c.Dim("  " + visible.Line(s.Secrets().Mask(service.Problem)))
 		}
+		if service.Debugger != "" {
+			note += c.Dim("  debugger at " + service.Debugger)
+		}
 		number := indexOf(w.Names(), service.Name)
 		if service.RunsBroker {
 			note += c.Dim("  started for this run")

@@ -137,6 +137,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newStopCommand(s),
 		newGuardCommand(s),
 		newNATSCommand(s),
+		newTraceableCommand(),
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),

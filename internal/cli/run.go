@@ -37,6 +37,7 @@ type runOptions struct {
 	noWatch      bool
 	failFast     bool
 	detach       bool
+	debug        []string // SERVICE or SERVICE:PORT
 	log          string
 	portOffset   int
 	logFile      string // that standard output is
@@ -72,10 +73,15 @@ brokers in msctl.yaml, or is the default port on this machine. If a broker on th
 machine is not running, msctl starts one: NATS is built in; Redis and RabbitMQ must be
 installed. Broker logs appear only if something is wrong, or with --log json.
 
+With --debug, debuggers attach to a service at a port that msctl prints and that stays
+the same when the service is replaced: Go services through Delve, and Node.js programs
+through their inspector. While a debugger holds a service, msctl waits for it.
+
 The output of services goes to standard output, the messages of msctl to standard
 error.`,
 		Example: `  msctl run
   msctl run orders              # only orders and its dependencies
+  msctl run --debug items       # debuggers attach at the port that is printed
   msctl run --log json | jq 'select(.service == "items")'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.services = args
@@ -86,6 +92,7 @@ error.`,
 	flags := cmd.Flags()
 	flags.BoolVar(&o.noWatch, "no-watch", false, "do not rebuild or restart services when files change")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "end the run if a service does not start, for CI")
+	flags.StringSliceVar(&o.debug, "debug", nil, "let debuggers attach to `SERVICE[:PORT]` (repeatable)")
 	flags.StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
 	flags.IntVar(&o.portOffset, "port-offset", 0, "add `N` to every port, to run two workspaces with the same ports")
 	flags.StringVar(&o.logFile, "log-file", "", "limit the size of `FILE`, which is standard output")
@@ -93,13 +100,20 @@ error.`,
 		panic(err)
 	}
 	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all services are ready and keep running in the background (see ps, logs, stop)")
-	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "time limit for a service to become ready")
-	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "time limit for a service to drain before it is killed")
+	if err := cmd.RegisterFlagCompletionFunc("debug", completeServices); err != nil {
+		panic(err)
+	}
+	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "wait up to `DURATION` for a service to become ready")
+	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "wait up to `DURATION` for a service to drain before it is killed")
 	return cmd
 }
 
 func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	w, err := o.check()
+	if err != nil {
+		return err
+	}
+	debugged, err := o.debugged(ctx, w)
 	if err != nil {
 		return err
 	}
@@ -125,6 +139,9 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		Diagnose:     wrongProtocol,
 		NATS:         nats,
 		Protocol:     target.ProtocolOf,
+		Debug:        debugged.ports,
+		Delve:        debugged.delve,
+		Traceable:    debugged.traceable,
 		Color:        s.OutPalette().Enabled() && o.log == logText,
 	})
 	ctx, release := killOnSecondSignal(ctx, supervisor)
@@ -179,13 +196,18 @@ func (o *runOptions) checkNames(w *workspace.Workspace) error {
 		if w.Service(name) != nil {
 			continue
 		}
-		err := exit.Usagef("workspace %s has no service %q", w.Name, name)
-		if near := nearest.Word(name, w.Names()); near != "" {
-			return exit.WithHint(err, "did you mean %s?", near)
-		}
-		return exit.WithHint(err, "its services are %s", strings.Join(w.Names(), ", "))
+		return unknownService(w, name)
 	}
 	return nil
+}
+
+// unknownService is the error of a service that the workspace does not have.
+func unknownService(w *workspace.Workspace, name string) error {
+	err := exit.Usagef("workspace %s has no service %q", w.Name, name)
+	if near := nearest.Word(name, w.Names()); near != "" {
+		return exit.WithHint(err, "did you mean %s?", near)
+	}
+	return exit.WithHint(err, "its services are %s", strings.Join(w.Names(), ", "))
 }
 
 // killOnSecondSignal returns a context that the first signal cancels. For a run, the
@@ -232,6 +254,7 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 		build   *proc.BuildError
 		start   *proc.StartError
 		port    *socket.PortError
+		ofDebug *proc.DebugPortError
 		missing *broker.Error
 	)
 	switch {
@@ -252,6 +275,8 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 			return exit.WithHint(err, "msctl passes the open socket of the port to Go services: listen with microtcp or gateway, or start the service with `command:`")
 		}
 		return err
+	case errors.As(err, &ofDebug):
+		return explainDebugPort(ofDebug)
 	case errors.As(err, &port):
 		return exit.WithHint(err, "stop that program, change the port in %s, or add a number to all ports: --port-offset 100", workspace.FileName)
 	case errors.As(err, &missing):

@@ -64,6 +64,9 @@ func (o *runOptions) detachedWords(self, file string) []string {
 	if o.portOffset != 0 {
 		words = append(words, "--port-offset", strconv.Itoa(o.portOffset))
 	}
+	for _, text := range o.debug {
+		words = append(words, "--debug", text)
+	}
 	if o.noWatch {
 		words = append(words, "--no-watch")
 	}

@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/debug"
 	"github.com/msctl/msctl/internal/proc/watch"
 )
 
@@ -72,7 +74,12 @@ func (b *builder) build(ctx context.Context, u *unit, before string) built {
 	target := filepath.Join(b.dir, executable(u.spec.Name))
 	// Every build writes to the same file, so that go can skip it if nothing has changed.
 	// The service runs from a hard link, which go does not overwrite.
-	output, err := b.run.goTool(ctx, b.env, "build", "-trimpath", "-buildvcs=false", "-o", target, packagePath(u.spec.Path))
+	flags := []string{"-trimpath"}
+	if u.usesDelve() {
+		flags = debug.BuildFlags()
+	}
+	args := slices.Concat([]string{"build", "-buildvcs=false", "-o", target}, flags, []string{packagePath(u.spec.Path)})
+	output, err := b.run.goTool(ctx, b.env, args...)
 	if err != nil {
 		if ctx.Err() != nil {
 			return built{err: ctx.Err()}

@@ -49,10 +49,13 @@ const (
 	// KindContinued: the paused process Pid continues, after a pause of Took. If it is
 	// about to be stopped, KindStopping follows.
 	KindContinued Kind = "continued"
+	// KindDebugger: a debugger can attach to the process Pid, or to one of its descendants,
+	// at URL, host:port. Text names what serves it: Delve or Node.js.
+	KindDebugger Kind = "debugger"
 	// KindBroker: the run uses a broker: Text, URL. Service is set if the broker is
 	// started for this run, under that name.
 	KindBroker Kind = "broker"
-	// KindNote: Text is about the run as a whole, and no problem.
+	// KindNote: Text is no problem.
 	KindNote Kind = "note"
 	// KindWarning: Text describes a problem that does not end the run.
 	KindWarning Kind = "warning"

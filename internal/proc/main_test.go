@@ -18,6 +18,7 @@ import (
 
 	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/debug"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/micronats"
@@ -27,7 +28,7 @@ import (
 // TestMain also turns the test binary into the other programs that tests need.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
-		programs := map[string]func() error{"__guard": guardProgram, "__nats": natsProgram, "__run": runProgram, "__command": commandProgram}
+		programs := map[string]func() error{"__guard": guardProgram, "__nats": natsProgram, "__run": runProgram, "__command": commandProgram, debug.TraceableName: traceableProgram}
 		if program := programs[os.Args[1]]; program != nil {
 			code := 0
 			if err := program(); err != nil {
@@ -55,6 +56,8 @@ func flagIsSet(name string) (set bool) {
 
 func guardProgram() error { return child.RunGuard(os.Stdin) }
 
+func traceableProgram() error { return debug.ExecTraceable(os.Args[2:]) }
+
 func natsProgram() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -71,7 +74,18 @@ func runProgram() error {
 	if err != nil {
 		return err
 	}
-	s := New(Options{Workspace: w, CacheDir: os.Args[3], Guard: []string{os.Args[0], "__guard"}, NATS: []string{os.Args[0], "__nats"}})
+	o := Options{Workspace: w, CacheDir: os.Args[3], Guard: []string{os.Args[0], "__guard"}, NATS: []string{os.Args[0], "__nats"}}
+	if len(os.Args) > 4 { // debug the service items at this port
+		port, err := strconv.Atoi(os.Args[4])
+		if err != nil {
+			return err
+		}
+		o.Debug = map[string]int{"items": port}
+		if o.Delve, err = debug.FindDelve(context.Background()); err != nil {
+			return err
+		}
+	}
+	s := New(o)
 	done := make(chan error, 1)
 	go func() { done <- s.Run(context.Background()) }()
 	for e := range s.Events() {

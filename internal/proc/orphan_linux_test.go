@@ -52,9 +52,9 @@ func TestKillNine(t *testing.T) {
 // killRun starts a run in a process of its own, and kills that process at the first line for
 // which now returns true. It returns when no process with the environment variable mark is
 // left.
-func killRun(t *testing.T, file, cache, mark string, now func(line string) bool) {
+func killRun(t *testing.T, file, cache, mark string, now func(line string) bool, arguments ...string) {
 	t.Helper()
-	cmd := exec.Command(self(t), "__run", file, cache)
+	cmd := exec.Command(self(t), append([]string{"__run", file, cache}, arguments...)...)
 	cmd.Env = append(os.Environ(), mark)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -91,6 +91,36 @@ func TestKillNineBrokers(t *testing.T) {
 			})
 			if left, _ := filepath.Glob(filepath.Join(cache, sessionPrefix+"*")); len(left) > 0 {
 				t.Errorf("folders left in the cache: %v", left)
+			}
+		})
+	}
+}
+
+// TestKillNineDebugged checks the same for a service that is debugged, and for its debugger,
+// while the service runs and while the debugger holds it.
+func TestKillNineDebugged(t *testing.T) {
+	t.Parallel()
+	needDelve(t)
+	file, ports := shop(t, onlyItems)
+	mark := fmt.Sprintf("MSCTL_TEST_MARK=%d-%d", os.Getpid(), time.Now().UnixNano())
+	for name, hold := range map[string]bool{"runs": false, "is held": true} {
+		t.Run(name, func(t *testing.T) {
+			port := freePort(t)
+			killRun(t, file, t.TempDir(), mark, func(line string) bool {
+				if !strings.HasPrefix(line, "debugger items") {
+					return false
+				}
+				if found := marked(t, mark); len(found) < 4 { // supervisor, guard, service, Delve
+					t.Errorf("too few processes are running: %v", found)
+				}
+				if hold {
+					var ignored any
+					dialDelve(t, fmt.Sprintf("127.0.0.1:%d", port)).call("Command", command{"halt"}, &ignored)
+				}
+				return true
+			}, fmt.Sprint(port))
+			if !refused(ports[0]) || !refused(port) {
+				t.Errorf("port %d or %d is still open", ports[0], port)
 			}
 		})
 	}

@@ -95,6 +95,9 @@ func (s *service) onPause(ctx context.Context, d time.Duration) error {
 	if s.live == nil || s.restarting || ctx.Err() != nil {
 		return s.cannotPause()
 	}
+	if s.usesDelve() { // which would receive the signal
+		return &pauseError{http.StatusConflict, "service " + s.spec.Name + " cannot be paused: it is debugged"}
+	}
 	if err := s.live.Pause(); err != nil {
 		return fmt.Errorf("pause service %s: %w", s.spec.Name, err)
 	}

@@ -31,25 +31,28 @@ type unit struct {
 	reportsReady bool
 	broker       *broker.Broker // the broker that it is reached through, or that it runs
 	runsBroker   bool
+	debugAt      string // where debuggers attach; "" if it is not debugged
 }
 
 // overlaps reports whether a new process can serve while the old one is still running.
-func (u *unit) overlaps() bool { return u.inherits || u.reportsReady }
+func (u *unit) overlaps() bool { return (u.inherits || u.reportsReady) && u.debugAt == "" }
 
 // plan returns the selected services and their dependencies, each after all services
 // that it depends on.
-func plan(w *workspace.Workspace, selected []string, color bool) []unit {
+func plan(o Options) []unit {
+	w := o.Workspace
 	var units []unit
-	for _, s := range w.Order(selected...) {
+	for _, s := range w.Order(o.Services...) {
 		built := s.Path != ""
 		units = append(units, unit{
 			spec:         s,
 			inherits:     built && s.Port != 0 && socket.CanPass,
 			dir:          w.WorkDir(s),
-			env:          environment(w, s, color),
+			env:          environment(w, s, o.Color),
 			needs:        slices.Clone(s.DependsOn),
 			url:          serviceURL(w, s),
 			reportsReady: built && s.Transport.Broker() && s.Ready == workspace.ReadyMessage && socket.CanPass,
+			debugAt:      debugAddress(o.Debug, s.Name),
 		})
 	}
 	return units

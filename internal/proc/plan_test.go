@@ -111,7 +111,7 @@ env: {IN_SHELL: all, IN_LOCAL: all, IN_DOTENV: all, IN_SERVICE: all, ALL: all, E
 	if address, from := w.Broker(workspace.RabbitMQ, nil, w.Getenv); address != "amqp://local" || from != "RABBITMQ_URL" {
 		t.Errorf("broker %s from %s", address, from)
 	}
-	notes := overridden(w, plan(w, nil, false))
+	notes := overridden(w, plan(Options{Workspace: w}))
 	want := []string{"variables of .env or .env.local override those in msctl.yaml: IN_DOTENV, IN_LOCAL", "variables of the environment override those in msctl.yaml: EMPTY, IN_SHELL"}
 	if diff := cmp.Diff(want, notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)

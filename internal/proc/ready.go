@@ -67,7 +67,7 @@ func (s *service) awaitReady(ctx context.Context, p *process, alone bool) error 
 	}
 	public, cancel := context.WithTimeout(ctx, publicTimeout)
 	defer cancel()
-	if err := poll(public, s.check(address(s.spec), false)); err != nil && ctx.Err() == nil {
+	if err := poll(public, s.check(address(s.spec), false)); err != nil && ctx.Err() == nil && s.debugAt == "" {
 		s.emit(Event{Kind: KindWarning, Text: fmt.Sprintf(
 			"running, but not answering on port %d: it should listen on MS_PORT (a gateway on PORT)", s.spec.Port)})
 	}

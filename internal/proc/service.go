@@ -62,6 +62,11 @@ type process struct {
 	at    string      // where it has answered, if it opens its port itself; set by awaitReady
 	ready time.Time   // when it became ready; for the goroutine that runs own
 	vocal atomic.Bool // it is ready and was not asked to end
+
+	delve       *delve        // nil if Delve does not attach to it
+	inspectable chan struct{} // closed when a Node.js program has opened its inspector
+	inspectOnce sync.Once
+	late        bool // it is known to have taken longer than it should
 }
 
 func newService(r *run, u *unit, socket net.Listener) *service {
@@ -217,6 +222,9 @@ func (s *service) start(ctx context.Context) {
 	}
 	s.next = p
 	s.emit(Event{Kind: KindStarting, Pid: p.Pid})
+	if s.usesDelve() {
+		s.attach(ctx, p)
+	}
 	s.checkReady(ctx, p)
 }
 
@@ -234,7 +242,13 @@ func (s *service) spawn(ctx context.Context) (*process, error) {
 	if s.spec.Path != "" {
 		c.Words = []string{s.program}
 	}
-	p := &process{}
+	switch {
+	case s.usesDelve():
+		c.Words = slices.Concat(s.run.options.Traceable, c.Words)
+	case s.usesInspector():
+		c.Env = slices.Concat(c.Env, s.inspectEnv(c.Env))
+	}
+	p := &process{inspectable: make(chan struct{})}
 	inherited := ""
 	switch {
 	case s.socket != nil:
@@ -271,6 +285,9 @@ func (s *service) spawn(ctx context.Context) (*process, error) {
 	c.Line = func(stream, text string) {
 		<-started
 		s.emit(Event{Kind: KindLog, Stream: stream, Text: text, Pid: p.Pid, Quiet: s.quiet(p, text)})
+		if s.usesInspector() {
+			s.inspected(p, text)
+		}
 	}
 	var err error
 	if p.Process, err = s.run.launcher.Start(ctx, c); err != nil {
@@ -308,6 +325,7 @@ func (s *service) end(p *process) {
 	p.vocal.Store(false)
 	s.emit(Event{Kind: KindStopping, Pid: p.Pid})
 	start := time.Now()
+	p.detach()
 	grace := s.run.options.StopTimeout
 	if s.runsBroker {
 		grace = 0

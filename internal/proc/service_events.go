@@ -151,6 +151,9 @@ func (s *service) onReadiness(ctx context.Context, err error) {
 	if old != nil {
 		s.retire(old)
 	}
+	if s.usesInspector() {
+		s.expectInspector(p)
+	}
 	s.failing.Store(false)
 	if !s.wasReady() {
 		close(s.firstReady)
@@ -180,6 +183,13 @@ func (s *service) notReady(ctx context.Context, cause error) {
 	p := s.next
 	reason := fmt.Sprintf("did not become ready in %v: %v", s.readyTimeout(), cause)
 	switch {
+	case s.debugAt != "":
+		if !p.late {
+			p.late = true
+			s.emit(Event{Kind: KindNote, Text: fmt.Sprintf("not ready after %v; msctl keeps waiting, because a debugger may hold it", s.readyTimeout())})
+		}
+		s.checkReady(ctx, p)
+		return
 	case s.wasReady():
 	case s.fatal():
 		s.run.fail(&StartError{s.spec.Name, reason, p.LastOutput()})

@@ -76,6 +76,8 @@ type ServiceStatus struct {
 	BuildFailed bool `json:"buildFailed,omitempty"`
 	// Problem is why the service has failed to start, or what it waits for.
 	Problem string `json:"problem,omitempty"`
+	// Debugger is where debuggers attach, host:port, or "" if it is not debugged.
+	Debugger string `json:"debugger,omitempty"`
 	// Broker is the address of its broker, with the password, or "" if it has none.
 	Broker string `json:"broker,omitempty"`
 	// RunsBroker reports that it is a broker that was started for this run.
@@ -147,6 +149,8 @@ func (s *ServiceStatus) note(e Event) {
 			set(StateCrashed)
 			s.Pid = 0
 		}
+	case KindDebugger:
+		s.Debugger = e.URL
 	case KindPaused:
 		set(StatePaused)
 	case KindContinued:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/proc/child"
+	"github.com/msctl/msctl/internal/proc/debug"
 	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/proc/watch"
 	"github.com/msctl/msctl/internal/workspace"
@@ -46,11 +47,22 @@ type Options struct {
 	// Protocol names the protocol of a peer that sends something else than a reply, or
 	// returns "". Without it, such a peer is described by what it sends.
 	Protocol func(sent []byte) string
+	// Debug are the ports at which debuggers attach to services, by the name of the service.
+	// Each port stays the same when the process of the service is replaced.
+	Debug map[string]int
+	// Delve is the path of Delve; see [debug.FindDelve]. It is required if Debug names a Go
+	// service.
+	Delve string
+	// Traceable is the command line of a process that calls [debug.ExecTraceable]; the
+	// program of a service that is debugged is appended to it. Without it, Linux may not
+	// allow Delve to attach.
+	Traceable []string
 	// Color makes the services write in color, by setting FORCE_COLOR.
 	Color bool
 
 	firstBackoff time.Duration // the delay before a restart after the first crash
 	settleTime   time.Duration // how long a process that cannot be queried must have run
+	inspectWait  time.Duration // how long after it is ready a Node.js program may open its inspector
 }
 
 // Service describes a service to readers of events.
@@ -78,7 +90,7 @@ type Supervisor struct {
 func New(o Options) *Supervisor {
 	for setting, usual := range map[*time.Duration]time.Duration{
 		&o.ReadyTimeout: time.Minute, &o.StopTimeout: 12 * time.Second,
-		&o.firstBackoff: 250 * time.Millisecond, &o.settleTime: 2 * time.Second,
+		&o.firstBackoff: 250 * time.Millisecond, &o.settleTime: 2 * time.Second, &o.inspectWait: 10 * time.Second,
 	} {
 		if *setting <= 0 {
 			*setting = usual
@@ -86,7 +98,7 @@ func New(o Options) *Supervisor {
 	}
 	return &Supervisor{
 		options: o,
-		units:   plan(o.Workspace, o.Services, o.Color),
+		units:   plan(o),
 		events:  make(chan Event, 256),
 		killed:  make(chan struct{}),
 	}
@@ -140,8 +152,8 @@ type run struct {
 // Run starts all services, and the brokers of this machine that they need and that are
 // not running. It keeps them running until ctx ends, then drains each service after all
 // services that depend on it, and returns nil. If a service cannot be started, Run stops
-// the others and returns a *[StartError], *[BuildError], *[socket.PortError], or
-// *[broker.Error]. After Kill, it returns [ErrKilled]. No process outlives Run.
+// the others and returns a *[StartError], *[BuildError], *[socket.PortError],
+// *[DebugPortError], or *[broker.Error]. After Kill, it returns [ErrKilled]. No process outlives Run.
 func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.events)
 	ctx, fail := context.WithCancelCause(ctx)
@@ -149,6 +161,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, board: newBoard(s.options.Workspace)}
 	sockets, err := s.openSockets(ctx)
 	defer closeSockets(sockets)
+	if err == nil {
+		err = s.checkDebugPorts(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -178,6 +193,11 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	defer r.launcher.Close()
 	r.builder = newBuilder(r, dir, session)
+	if slices.ContainsFunc(r.units, func(u unit) bool { return u.usesInspector() }) {
+		if err := debug.WriteInspect(dir); err != nil {
+			return err
+		}
+	}
 	for i := range r.units {
 		r.services = append(r.services, newService(r, &r.units[i], sockets[r.units[i].spec.Name]))
 	}

@@ -212,6 +212,8 @@ func (p *Printer) words(e proc.Event) string {
 		return c.Dim(fmt.Sprintf("stopped in %s, pid %d", term.Duration(e.Took), e.Pid))
 	case proc.KindKilled:
 		return c.Warn(fmt.Sprintf("killed after %s, pid %d", term.Duration(e.Took), e.Pid))
+	case proc.KindDebugger:
+		return "debugger at " + c.Accent(e.URL) + c.Dim(", "+e.Text)
 	case proc.KindBroker:
 		p.brokers[e.Service] = e.Service != ""
 		return e.Text

@@ -161,6 +161,23 @@ func (p *Process) End(grace time.Duration, killed <-chan struct{}) (gracefully b
 	return false
 }
 
+// Interrupt sends the process group an interrupt, like Ctrl-C on a terminal, and kills it
+// after grace or when killed is closed. It returns when nothing is left of the group. On
+// Windows, it kills at once.
+func (p *Process) Interrupt(grace time.Duration, killed <-chan struct{}) {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	if p.group.interrupt(p.Pid) {
+		select {
+		case <-p.Exited:
+			return
+		case <-timer.C:
+		case <-killed:
+		}
+	}
+	p.End(0, nil)
+}
+
 // Kill kills the process group and does not wait for its end.
 func (p *Process) Kill() { p.group.kill(p.Pid) }
 

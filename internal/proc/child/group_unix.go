@@ -25,6 +25,8 @@ func (group) adopt(*os.Process) error { return nil }
 
 func (group) terminate(pid int) { _ = syscall.Kill(-pid, syscall.SIGTERM) }
 
+func (group) interrupt(pid int) bool { return syscall.Kill(-pid, syscall.SIGINT) == nil }
+
 func (group) kill(pid int) { _ = syscall.Kill(-pid, syscall.SIGKILL) }
 
 func (group) pause(pid int) error {

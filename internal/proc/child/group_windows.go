@@ -52,6 +52,9 @@ func (g *group) terminate(pid int) {
 	_ = windows.GenerateConsoleCtrlEvent(windows.CTRL_BREAK_EVENT, uint32(pid)) // fails without a console; the process is then killed later
 }
 
+// interrupt is not supported: Windows sends Ctrl-C to whole consoles.
+func (*group) interrupt(int) bool { return false }
+
 // pause is not supported: Windows has no documented way to suspend a process and its
 // descendants.
 func (*group) pause(int) error { return ErrNoPause }
