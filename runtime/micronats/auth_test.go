@@ -157,6 +157,12 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
+	var log testenv.Log
+	doubts := serve(t, quietServer(micro.WithLogger(log.Logger())), Listen("tls://"+b.Addr, WithTLS(others.Trusting())))
+	eventually(t, "a server that does not trust the broker waits", func() bool {
+		return strings.Contains(log.String(), "cannot reach the broker yet") && strings.Contains(log.String(), "certificate")
+	})
+	doubts.end(t)
 	plain := testenv.NATS(t)
 	_, err := micro.Call[string](t.Context(), client(t, "tls://"+plain.Addr), echo, "x")
 	if !errors.Is(err, micro.ErrUnreachable) || !bytes.Contains([]byte(err.Error()), []byte("secure")) {

@@ -120,7 +120,22 @@ func refused(err error) error {
 }
 
 // tooLarge matches RabbitMQ's text for a message above its limit.
-var tooLarge = regexp.MustCompile(`message size (\d+) is larger`)
+var tooLarge = regexp.MustCompile(`message size (\d+) is larger than configured max size (\d+)`)
+
+// largest returns the broker's limit of the size of a message, if that is why it has ended a
+// connection, or 0.
+func largest(ended error) int64 {
+	var broker *amqp.Error
+	if !errors.As(ended, &broker) || !broker.Server {
+		return 0
+	}
+	size := tooLarge.FindStringSubmatch(broker.Reason)
+	if size == nil {
+		return 0
+	}
+	most, _ := strconv.ParseInt(size[2], 10, 64) // digits
+	return most
+}
 
 // rejection returns the error of a message that the broker had not confirmed when it
 // closed the channel because of ended, or nil if it may have accepted the message. alone

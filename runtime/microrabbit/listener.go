@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -40,6 +41,7 @@ type Listener struct {
 
 	out       link[*outbox]
 	outWarned atomic.Bool
+	largest   atomic.Int64   // the broker's limit of the size of a message; 0 until it is known
 	late      atomic.Int64   // replies of replySoon that wait for an outbox
 	settling  sync.WaitGroup // messages being moved, and replies of replySoon
 
@@ -283,6 +285,7 @@ type message struct {
 	inbound    *micro.Inbound // nil until it is assigned to a handler
 	bad        bool           // not JSON
 	unplaced   bool           // the server stopped before it had capacity for it
+	ended      bool           // an error has taken the place of its reply
 }
 
 // newMessage copies a received message, whose buffers are only valid for the call.
@@ -320,7 +323,28 @@ func (m *message) Respond(ctx context.Context, p wire.Reply) error {
 		m.listener.replySoon(msg)
 		return nil
 	}
+	if m.ended {
+		return errAnswered
+	}
+	if most := m.listener.largest.Load(); most > 0 && int64(len(msg.body)) > most {
+		return m.tooLarge(ctx, msg, most)
+	}
 	return m.listener.reply(ctx, msg)
+}
+
+// errAnswered is the error of a value that follows an error in the place of the reply.
+var errAnswered = errors.New("the reply has ended with an error")
+
+// tooLarge ends the reply with an error in place of a packet that the broker would reject.
+func (m *message) tooLarge(ctx context.Context, msg *publishing, most int64) error {
+	err := fmt.Errorf("the reply has %d bytes, more than the broker permits (max_message_size %d)", len(msg.body), most)
+	m.ended = true
+	m.listener.server.LogPeer(slog.LevelError, "replaced a reply by an error", "transport", "rabbitmq", "queue", m.listener.queue, "error", err)
+	msg.body = wire.Reply{Err: micro.Errorf(500, "%w", err).Payload, Disposed: true}.AppendWithoutID(nil)
+	if sent := m.listener.reply(ctx, msg); sent != nil {
+		return sent
+	}
+	return err
 }
 
 // done settles the message when the server has finished with it.

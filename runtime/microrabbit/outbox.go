@@ -18,7 +18,7 @@ import (
 type outbox struct {
 	*connection
 	*publisher
-	server   *micro.Server
+	listener *Listener
 	replies  uint16 // the channel for replies
 	mu       sync.Mutex
 	declared map[string]bool // the retry queues that are known to exist
@@ -34,7 +34,7 @@ func (l *Listener) openOutbox(ctx context.Context) (*outbox, error) {
 		return nil, err
 	}
 	l.outWarned.Store(false)
-	o := &outbox{connection: conn, server: l.server, declared: map[string]bool{}}
+	o := &outbox{connection: conn, listener: l, declared: map[string]bool{}}
 	if err := o.setUp(); err != nil {
 		conn.shut()
 		return nil, err
@@ -59,8 +59,12 @@ func (o *outbox) close(wanted bool) {
 	} else {
 		o.abandon(fmt.Errorf("%w: %s", micro.ErrConnectionLost, reason(o.why)), o.why)
 	}
-	if !wanted && isForbidden(o.why) {
-		o.server.LogPeer(slog.LevelError, "the broker rejected a reply or a moved message", "error", refused(at(o.why, "publish")))
+	most := largest(o.why)
+	if most > 0 {
+		o.listener.largest.Store(most)
+	}
+	if !wanted && (isForbidden(o.why) || most > 0) {
+		o.listener.server.LogPeer(slog.LevelError, "the broker rejected a reply or a moved message", "error", refused(at(o.why, "publish")))
 	}
 	o.shut()
 }

@@ -37,7 +37,7 @@ func piped(conn net.Conn) *connection {
 func (l onPipes) Serve(_ context.Context, s *micro.Server) error {
 	l.server, l.work = s, s.Context()
 	defer l.watch.Start()()
-	out := &outbox{connection: piped(l.outbox), server: s, replies: 1}
+	out := &outbox{connection: piped(l.outbox), listener: l.Listener, replies: 1}
 	l.out.current.Store(&out)
 	go out.wire.lead()
 	in := newIntake(l.Listener, piped(l.intake))
