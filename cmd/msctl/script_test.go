@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("USERPROFILE", home)
 			env.Setenv("GOCACHE", cache)
 			env.Setenv("GOPATH", gopath)
-			env.Setenv("GOFLAGS", "-buildvcs=false")
+			env.Setenv("GOFLAGS", "-buildvcs=false -trimpath") // the runtime is built once for all workspaces
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("TERM", "xterm")
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
 )
 
-// TestPrintedGoCompiles vets the output of --print-code go.
+// TestPrintedGoCompiles vets the output of --print-code go, all programs at once.
 func TestPrintedGoCompiles(t *testing.T) {
 	object, err := micro.ParsePattern("{\"a\":1,\"b\":\"`\"}")
 	if err != nil {
@@ -58,23 +59,37 @@ func TestPrintedGoCompiles(t *testing.T) {
 		c.Target = to
 		tests[name] = c
 	}
+	files := map[string][]byte{}
 	for name, c := range tests {
-		t.Run(name, func(t *testing.T) {
-			var out bytes.Buffer
-			if err := WriteCall(&out, "go", c); err != nil {
-				t.Fatal(err)
-			}
-			if strings.Contains(out.String(), "s3cret") {
-				t.Errorf("the code contains the password:\n%s", out.String())
-			}
-			file := filepath.Join(t.TempDir(), "main.go")
-			if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if output, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
-				t.Errorf("%v\n%s\n%s", err, output, out.String())
-			}
-		})
+		var out bytes.Buffer
+		if err := WriteCall(&out, "go", c); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if strings.Contains(out.String(), "s3cret") {
+			t.Errorf("the code of %s contains the password:\n%s", name, out.String())
+		}
+		files[name] = out.Bytes()
+	}
+	vetPrograms(t, files)
+}
+
+// vetPrograms vets programs that import the runtime, each as a package of one module.
+func vetPrograms(t *testing.T, files map[string][]byte) {
+	t.Helper()
+	dir := t.TempDir()
+	testenv.GoModule(t, dir, "printed")
+	for name, text := range files {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name, "main.go"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vet := exec.CommandContext(t.Context(), "go", "vet", "./...")
+	vet.Dir = dir
+	if output, err := vet.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
 	}
 }
 

@@ -365,14 +365,16 @@ func TestPrintedJitter(t *testing.T) {
 		{policy.EqualJitter, 0.5, []int64{0, 75, 225}},
 		{policy.NoJitter, 0.5, []int64{0, 100, 300}},
 	}
+	in := nestInput{Scripts: map[string]scriptedCall{"refused": {Steps: []step{{End: "refused"}}}}, Calls: 1, Random: map[string]float64{}}
+	policies, want := map[string]policy.Settings{}, map[string]map[string][]conduct{}
 	for _, c := range cases {
-		s := policy.New(policy.WithRetries(2), policy.WithBackoff(policy.Exponential(100*time.Millisecond, 0)), policy.WithJitter(c.jitter)).Settings()
-		scripts := map[string]scriptedCall{"refused": {Steps: []step{{End: "refused"}}}}
-		got := nestConduct(t, map[string]policy.Settings{"jitter": s}, nestInput{scripts, 1, c.random})["jitter"]["refused"]
-		want := []conduct{{Attempts: c.want, Took: c.want[2], End: "refused"}}
-		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s jitter at %g: -want +got\n%s", c.jitter, c.random, diff)
-		}
+		name := fmt.Sprintf("%s jitter at %g", c.jitter, c.random)
+		policies[name] = policy.New(policy.WithRetries(2), policy.WithBackoff(policy.Exponential(100*time.Millisecond, 0)), policy.WithJitter(c.jitter)).Settings()
+		in.Random[name] = c.random
+		want[name] = map[string][]conduct{"refused": {{Attempts: c.want, Took: c.want[2], End: "refused"}}}
+	}
+	if diff := cmp.Diff(want, nestConduct(t, policies, in), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
@@ -422,27 +424,28 @@ func TestWritePolicyErrors(t *testing.T) {
 }
 
 // nestInput is the input of testdata/policy.mjs: scripts, the number of calls of each,
-// and the result of Math.random.
+// and the result of Math.random under each policy (0 if it has none).
 type nestInput struct {
 	Scripts map[string]scriptedCall `json:"scripts"`
 	Calls   int                     `json:"calls"`
-	Random  float64                 `json:"random"`
+	Random  map[string]float64      `json:"random"`
 }
 
 // nestConduct makes the scripted calls with testdata/policy.mjs under the printed policies.
 // The result is by policy and by script.
 func nestConduct(t *testing.T, policies map[string]policy.Settings, in nestInput) map[string]map[string][]conduct {
 	t.Helper()
+	dir := nestFolder(t)
+	names, random := map[string]string{}, map[string]float64{} // by file
+	for name, s := range policies {
+		file := fmt.Sprintf("p%d", len(names))
+		names[file], random[file] = name, in.Random[name]
+		writeNestPolicy(t, filepath.Join(dir, file+".ts"), s)
+	}
+	in.Random = random
 	input, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
-	}
-	dir := nestFolder(t)
-	names := map[string]string{} // by file
-	for name, s := range policies {
-		file := fmt.Sprintf("p%d", len(names))
-		names[file] = name
-		writeNestPolicy(t, filepath.Join(dir, file+".ts"), s)
 	}
 	harness, err := os.ReadFile(filepath.Join("testdata", "policy.mjs"))
 	if err != nil {

@@ -35,7 +35,7 @@ func shop(t *testing.T, yaml string) (file string, ports []int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	useRuntime(t, dir)
+	testenv.GoModule(t, dir, "shop")
 	for i := 1; i <= 9; i++ {
 		if !strings.Contains(yaml, fmt.Sprintf("$%d", i)) {
 			continue
@@ -51,20 +51,6 @@ func shop(t *testing.T, yaml string) (file string, ports []int) {
 	file = filepath.Join(dir, workspace.FileName)
 	write(t, file, yaml)
 	return file, ports
-}
-
-// useRuntime makes dir a Go workspace that uses the modules of this repository's
-// go.work, and therefore their versions and checksums.
-func useRuntime(t *testing.T, dir string) {
-	t.Helper()
-	write(t, filepath.Join(dir, "go.mod"), "module shop\n\ngo 1.26.0\n")
-	for _, name := range []string{"go.work", "go.work.sum"} {
-		text, err := os.ReadFile(filepath.Join(testenv.Root(), name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, name), strings.ReplaceAll(string(text), "./", testenv.Root()+"/"))
-	}
 }
 
 func self(t *testing.T) string {

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,7 +51,7 @@ func TestGenerated(t *testing.T) {
 	if out := goTool(t, dir, nil, "gofmt", "-l", "apps", "contracts", "internal", "third_party"); out != "" {
 		t.Errorf("not gofmt'd:\n%s", out)
 	}
-	offline := []string{"GOPROXY=off", "GOMODCACHE=" + filepath.Join(t.TempDir(), "empty")}
+	offline := append(buildOnce(), "GOMODCACHE="+filepath.Join(t.TempDir(), "empty"))
 	for _, service := range []string{"items", "orders", "payments"} {
 		goTool(t, dir, offline, "go", "build", "-o", filepath.Join(dir, "bin", service+exe()), "./apps/"+service)
 		deps := goTool(t, dir, offline, "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./apps/"+service)
@@ -61,9 +61,9 @@ func TestGenerated(t *testing.T) {
 			}
 		}
 	}
-	goTool(t, dir, []string{"GOPROXY=off"}, "go", "build", "-o", filepath.Join(dir, "bin", "gateway"+exe()), "./apps/gateway")
-	goTool(t, dir, nil, "go", "vet", "./...")
-	t.Log(goTool(t, dir, nil, "go", "test", "-race", "./..."))
+	goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin", "gateway"+exe()), "./apps/gateway")
+	goTool(t, dir, buildOnce(), "go", "vet", "./...")
+	t.Log(goTool(t, dir, buildOnce(), "go", "test", "-race", "./..."))
 	runShop(t, dir)
 }
 
@@ -136,13 +136,11 @@ func open(t *testing.T, dir string) *Dir {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testenv.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(port)
 }
 
 // start runs a program until the test ends, then asks it to stop and wants it to

@@ -29,7 +29,6 @@ function next() {
 }
 
 const { scripts, calls, random } = JSON.parse(process.argv[2]);
-Math.random = () => random;
 const policies = readdirSync('.').filter(file => file.endsWith('.ts')).map(file => file.slice(0, -3));
 for (const policy of policies) {
   writeFileSync(`${policy}.mjs`, ts.transpileModule(readFileSync(`${policy}.ts`, 'utf8'), {
@@ -84,6 +83,7 @@ function call(withPolicy, { steps, cancel }) {
 const all = {};
 for (const policy of policies) {
   all[policy] = {};
+  Math.random = () => random[policy];
   for (const [name, script] of Object.entries(scripts)) {
     const { withPolicy } = await import(`./${policy}.mjs?${encodeURIComponent(name)}`); // a budget of its own
     all[policy][name] = Array.from({ length: calls }, () => call(withPolicy, script));

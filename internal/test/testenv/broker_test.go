@@ -153,7 +153,8 @@ func accepts(t *testing.T, addr string, want bool) {
 	}
 }
 
-// checkListeners checks the addresses on which the processes of the directory listen.
+// checkListeners checks the addresses on which the processes of the directory listen, without those of test processes, which
+// keep ports for themselves (see FreePort).
 func checkListeners(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
@@ -162,7 +163,10 @@ func checkListeners(t *testing.T, dir string, want ...string) {
 	sockets := listeningSockets(t)
 	var got []string
 	for _, process := range testenv.ProcessesOf(dir) {
-		pid, _, _ := strings.Cut(process, " ")
+		pid, command, _ := strings.Cut(process, " ")
+		if strings.HasPrefix(command, os.Args[0]) {
+			continue
+		}
 		files, _ := filepath.Glob("/proc/" + pid + "/fd/*")
 		for _, file := range files {
 			target, _ := os.Readlink(file)
