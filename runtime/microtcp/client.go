@@ -189,6 +189,7 @@ type address struct {
 	inFlight  atomic.Int64
 	downUntil atomic.Int64 // by micro.Clock
 	dialing   atomic.Bool
+	memory    stagger.Memory // of the IP addresses of its host name
 
 	conn atomic.Pointer[clientConn]
 
@@ -204,13 +205,9 @@ type dial struct {
 	took time.Duration
 }
 
-const (
-	// avoidFor is how long an address is avoided after it was unreachable, or after its
-	// server announced that it is shutting down.
-	avoidFor = time.Second
-	// avoidSilent is how long an address is avoided that has not answered in time.
-	avoidSilent = 30 * time.Second
-)
+// avoidFor is how long an address is avoided after it was unreachable, or after its server
+// announced that it is shutting down.
+const avoidFor = time.Second
 
 // avoid makes messages prefer other addresses for a while.
 func (a *address) avoid(d time.Duration) { a.downUntil.Store(int64(micro.Clock() + d)) }
@@ -336,7 +333,7 @@ func (a *address) connect(d *dial) {
 	} else {
 		a.avoid(avoidFor)
 		if d.took > stagger.Delay {
-			a.avoid(avoidSilent)
+			a.avoid(stagger.Avoid)
 		}
 	}
 	a.mu.Unlock()
@@ -379,14 +376,24 @@ func (a *address) replaceable() bool {
 func (a *address) dialOnce() (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(a.client.ctx, a.client.dialTimeout)
 	defer cancel()
-	conn, err := stagger.Dial(ctx, a.target)
-	if config := a.client.limits.tls; config != nil && err == nil {
-		conn, err = handshake(ctx, conn, config, a.target)
+	targets, err := stagger.Resolve(ctx, a.target)
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
-		liveness.Watch(conn, a.client.limits.peer)
+	return stagger.First(ctx, a.memory.Order(targets), stagger.Noting(&a.memory, a.dialTarget))
+}
+
+// dialTarget opens a connection to one of the IP addresses.
+func (a *address) dialTarget(ctx context.Context, target string) (net.Conn, error) {
+	conn, err := stagger.Connect(ctx, target)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	liveness.Watch(conn, a.client.limits.peer)
+	if config := a.client.limits.tls; config != nil {
+		return handshake(ctx, conn, config, a.target)
+	}
+	return conn, nil
 }
 
 // handshake secures a connection to target. It closes the connection if that fails.
