@@ -206,3 +206,31 @@ func TestIncompleteMessage(t *testing.T) {
 	}
 	c.ids(t, 1)
 }
+
+// TestDrainGrace checks that a listener that is to stop accepts connections and serves during
+// the grace, and drains after it.
+func TestDrainGrace(t *testing.T) {
+	l := Listen("127.0.0.1:0", WithDrainGrace(3*time.Second))
+	began, over := make(chan time.Duration, 1), make(chan time.Time)
+	l.after = func(d time.Duration) <-chan time.Time { began <- d; return over }
+	r := startOn(t, quietServer(), l)
+	before := client(t, r.addr)
+	expect := func(what string, c *micro.Client) {
+		t.Helper()
+		if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
+			t.Errorf("%s: %q, %v", what, got, err)
+		}
+	}
+	expect("before the end", before)
+	r.stop()
+	if d := <-began; d != 3*time.Second {
+		t.Errorf("the grace is %v", d)
+	}
+	expect("on the old connection", before)
+	expect("on a new connection", client(t, r.addr))
+	close(over)
+	<-r.done
+	if _, err := micro.Call[string](t.Context(), client(t, r.addr), echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
+		t.Errorf("after the drain: %v", err)
+	}
+}

@@ -36,6 +36,9 @@ type Listener struct {
 	wg       sync.WaitGroup // of connections, and of the goroutines that accept them
 	served   atomic.Bool
 	endGrace time.Duration
+
+	drainGrace time.Duration
+	after      func(time.Duration) <-chan time.Time // time.After, except in tests
 }
 
 // Listen returns a listener for an address: "host:port", where port 0 selects a free port, or
@@ -49,6 +52,7 @@ func Listen(address string, opts ...ListenOption) *Listener {
 		bound:    make(chan struct{}),
 		conns:    map[*serverConn]struct{}{},
 		endGrace: endGrace,
+		after:    time.After,
 	}
 	l.limits.attempts, l.limits.delay = 5, 3*time.Second
 	for _, o := range opts {
@@ -73,8 +77,8 @@ func (l *Listener) Addr(ctx context.Context) (net.Addr, error) {
 	}
 }
 
-// Serve accepts connections until ctx ends, and then drains. It accepts no more connections,
-// and asks its peers to leave, which our own clients understand. A quarter of a second
+// Serve accepts connections until ctx ends, and then drains. After the time of WithDrainGrace,
+// which is 0 by default, it accepts no more connections, and asks its peers to leave, which our own clients understand. A quarter of a second
 // later, it rejects requests on the remaining connections. It closes each connection when
 // all requests in flight on it have been answered, or after s.DrainTimeout.
 func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
@@ -82,7 +86,11 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 		return fmt.Errorf("listen on %s: a listener serves once: create another with Listen", l.address)
 	}
 	l.server = s
-	socket, err := l.open(ctx)
+	socket, err := micro.InheritedListener(l.address)
+	inherited := socket != nil
+	if err == nil && !inherited {
+		socket, err = l.open(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -99,6 +107,8 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 
 	stopWatch := l.watch.Start()
 	defer stopWatch()
+	ctx, stop := l.withGrace(ctx, inherited)
+	defer stop()
 	closing := context.AfterFunc(ctx, func() {
 		_ = socket.Close()
 		if probe != nil {
@@ -118,14 +128,31 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 	return err
 }
 
+// withGrace returns a context that ends when the drain grace has passed after the end of ctx. If
+// the socket is inherited, another process accepts from it, and there is no grace.
+func (l *Listener) withGrace(ctx context.Context, inherited bool) (context.Context, context.CancelFunc) {
+	if l.drainGrace <= 0 || inherited {
+		return context.WithCancel(ctx)
+	}
+	later, end := context.WithCancel(context.WithoutCancel(ctx))
+	forget := context.AfterFunc(ctx, func() {
+		defer end()
+		select {
+		case <-l.after(l.drainGrace):
+		case <-later.Done():
+		}
+	})
+	return later, func() {
+		forget()
+		end()
+	}
+}
+
 // probeConns limits a supervisor's connections, which have a limit of their own.
 const probeConns = 16
 
 // open opens the port. While the port is in use, it retries.
 func (l *Listener) open(ctx context.Context) (net.Listener, error) {
-	if socket, err := micro.InheritedListener(l.address); socket != nil || err != nil {
-		return socket, err
-	}
 	for attempt := 0; ; attempt++ {
 		socket, err := openSocket(ctx, l.address)
 		switch {

@@ -100,6 +100,14 @@ func WithMaxConnections(n int) ListenOption {
 	return listenOption(func(l *Listener) { l.maxConns = n })
 }
 
+// WithDrainGrace makes a listener that is to stop serve as before for d, and only then refuse
+// connections and drain (micro.WithDrainTimeout). Behind a load balancer that still sends
+// connections for a while, as in Kubernetes, none of them is refused. The default is 0. A
+// listener with a supervisor's socket (micro.InheritEnv) ignores it.
+func WithDrainGrace(d time.Duration) ListenOption {
+	return listenOption(func(l *Listener) { l.drainGrace = d })
+}
+
 // WithDialTimeout limits one attempt to connect. The default is 5 s.
 func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.dialTimeout = d })
