@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/msctl/msctl/runtime/internal/liveness"
 )
 
 // errURL describes the form of a valid URL. It contains neither the URL nor the parse
@@ -112,25 +114,28 @@ func shown(url string, s settings) string {
 	return scheme + "://" + o.Addr
 }
 
-// dial opens one connection.
-func dial(ctx context.Context, o *redis.Options) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.DialTimeout)
-	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
-	network := o.Network
-	if network == "" {
-		network = "tcp"
+// connect opens a connection to a target, one of the IP addresses of an address.
+func (l *link) connect(ctx context.Context, address, target string) (net.Conn, error) {
+	conn, err := l.settings.connect(ctx, target)
+	if err != nil {
+		return nil, err
 	}
-	if o.TLSConfig == nil {
-		return dialer.DialContext(ctx, network, o.Addr)
+	liveness.Watch(conn, l.settings.peer)
+	if l.options.TLSConfig == nil {
+		return conn, nil
 	}
-	config := o.TLSConfig.Clone()
-	if host, _, err := net.SplitHostPort(o.Addr); config.ServerName == "" && err == nil {
+	config := l.options.TLSConfig.Clone()
+	if host, _, err := net.SplitHostPort(address); config.ServerName == "" && err == nil {
 		config.ServerName = host
 	} else if config.ServerName == "" {
 		config.ServerName = "localhost"
 	}
-	return (&tls.Dialer{NetDialer: &dialer, Config: config}).DialContext(ctx, network, o.Addr)
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 // connectError adds the operation and the address to an error. The text of err contains

@@ -146,7 +146,7 @@ func (c *Client) call(ctx context.Context, s *session, channel string, req *micr
 		case errors.Is(err, errUnsent):
 			return false, errLost
 		case errors.Is(err, context.DeadlineExceeded):
-			return false, fmt.Errorf("%w: too many messages were waiting to be sent", micro.ErrTimeout)
+			return false, errLate
 		}
 		return false, err
 	}

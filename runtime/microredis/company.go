@@ -84,11 +84,9 @@ func (l *Listener) shared(ctx context.Context, names []string) (shared []string)
 	if s == nil || s.cluster {
 		return nil
 	}
-	current, err := l.link.at(ctx)
-	if err != nil {
-		return nil
-	}
-	conn, err := dial(ctx, current)
+	ctx, cancel := context.WithTimeout(ctx, l.link.options.DialTimeout)
+	defer cancel()
+	conn, err := l.link.connect(ctx, s.address, s.target)
 	if err != nil {
 		return nil
 	}

@@ -38,8 +38,8 @@
 // of their streams are interleaved, because nothing in a packet identifies its sender.
 //
 // When the connection is lost, or Redis has been silent for as long as WithHeartbeat
-// allows, the pending calls fail at once with micro.ErrConnectionLost, after the replies
-// that have arrived. Both sides reconnect by themselves (WithReconnect) and restore their
+// or WithPeerTimeout allows, the pending calls fail at once with micro.ErrConnectionLost,
+// after the replies that have arrived. Both sides reconnect by themselves (WithReconnect) and restore their
 // subscriptions. A message during an outage causes an attempt to connect, and fails with
 // micro.ErrUnreachable if the attempt does (WithWait). For a few
 // seconds after that, a request without a receiver is sent again, because its service

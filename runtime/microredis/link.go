@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/runtime/internal/lead"
+	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -23,6 +24,7 @@ type link struct {
 	options *redis.Options
 	// sentinels know the address of Redis; nil without them
 	sentinels *sentinels
+	memory    stagger.Memory
 	settings  settings
 	stubborn  bool // after the first session, give up only after the maximum number of attempts
 	log       func() *slog.Logger
@@ -39,7 +41,7 @@ type link struct {
 	failed  time.Time     // when the last attempt to connect failed; zero while there is none, or another is being made
 	hurry   chan struct{} // closed to end the pause before the next attempt; nil when there is none
 	running bool
-	silent  time.Time     // when a session last ended because Redis was silent
+	silent  time.Time     // when a session last ended without Redis noticing it
 	changed chan struct{} // closed and replaced when a field above changes
 }
 
@@ -139,7 +141,7 @@ func (l *link) hold(ctx context.Context, s *session) error {
 		s.fail(micro.ErrClosed)
 	}
 	l.set(nil, s.reason())
-	if errors.Is(s.reason(), errSilent) {
+	if leftOpen(s.reason()) {
 		l.mu.Lock()
 		l.silent = time.Now()
 		l.mu.Unlock()
@@ -150,10 +152,17 @@ func (l *link) hold(ctx context.Context, s *session) error {
 	return s.reason()
 }
 
+// leftOpen reports whether a session that ended for this reason may still be open for Redis,
+// because it had been silent.
+func leftOpen(reason error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.Is(reason, errSilent) || errors.As(reason, &timeout) && timeout.Timeout()
+}
+
 // discard frees a session that has ended.
 func (l *link) discard(s *session) {
 	s.fail(micro.ErrClosed)
-	s.shut()
+	_ = s.Close()
 	s.readers.Wait()
 }
 
@@ -255,13 +264,14 @@ func isRefusal(err error) bool {
 	return errors.As(err, &header) || errors.As(err, &verify) || isLoginError(err) || isForbidden(err)
 }
 
-// isLoginError reports whether Redis rejected the login, or requires one.
+// isLoginError reports whether Redis rejected the login, or requires one, as its protected mode
+// does.
 func isLoginError(err error) bool {
 	var answer redis.Error
 	if !errors.As(err, &answer) {
 		return false
 	}
-	for _, refusal := range []string{"WRONGPASS", "NOAUTH", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"} {
+	for _, refusal := range []string{"WRONGPASS", "NOAUTH", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", "DENIED"} {
 		if strings.HasPrefix(answer.Error(), refusal) {
 			return true
 		}
@@ -271,10 +281,31 @@ func isLoginError(err error) bool {
 
 // refusal returns the error that a rejection by Redis matches.
 func refusal(err error) error {
-	if isForbidden(err) {
+	switch {
+	case isForbidden(err):
 		return micro.ErrForbidden
+	case isPassing(err):
+		return micro.ErrUnreachable
 	}
 	return micro.ErrRefused
+}
+
+// isPassing reports whether err is a reply that Redis gives for a while only, whatever the
+// command: it runs a long script, loads its data, or has no master, memory, or disk.
+func isPassing(err error) bool {
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	for _, passing := range []string{
+		"BUSY ", "LOADING ", "MASTERDOWN ", "READONLY ", "CLUSTERDOWN ", "TRYAGAIN ", "NOREPLICAS ", "MISCONF ", "OOM ",
+		"ERR max number of clients",
+	} {
+		if strings.HasPrefix(answer.Error(), passing) {
+			return true
+		}
+	}
+	return false
 }
 
 // isForbidden reports whether the user lacks a permission.

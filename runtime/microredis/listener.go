@@ -278,9 +278,13 @@ func (l *Listener) receive(s *session, m *redis.Message) (leading bool) {
 		s.leader.Paused()
 		l.out.flush() // pending replies must not wait for this message
 	}
+	received := s.in.arrived
+	if full {
+		s.readAhead(l.ctx, l.server)
+	}
 	in := l.server.Deliver(l.ctx, micro.Delivery{
 		Packet: &packet, To: &answer{listener: l, channel: reply}, Peer: l.link.options.Addr,
-		Route: ch.route, Details: delivery,
+		Route: ch.route, Details: delivery, Received: received,
 	})
 	if stood := time.Duration(clock() - began); full && stood > stoodStill {
 		l.server.LogPeer(slog.LevelWarn, "reading paused because the server was at its limit; Redis disconnects clients that fall too far behind, and drops their messages",

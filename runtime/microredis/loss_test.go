@@ -1,10 +1,8 @@
 package microredis
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -17,7 +15,6 @@ import (
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/wire"
 )
 
 // withinASecond is the maximum time until calls fail, with a margin for a busy machine.
@@ -318,86 +315,6 @@ func TestCannotSave(t *testing.T) {
 	if got, err := micro.Call[int](t.Context(), c, hold, 1); got != 1 || err != nil {
 		t.Errorf("a call behind a PING: %d, %v", got, err)
 	}
-}
-
-// TestReplyBeforeTheEnd checks that a reply is delivered although Redis closes the
-// connections right behind it.
-func TestReplyBeforeTheEnd(t *testing.T) {
-	fake := startFake(t)
-	for i := range 100 {
-		c := client(t, fake.url)
-		if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
-			t.Fatalf("call %d: %q, %v", i, got, err)
-		}
-		_ = c.Close()
-	}
-}
-
-// fake is a Redis that answers the first message, and then closes all connections, the one
-// for publishing first and without the number of receivers.
-type fake struct {
-	url string
-	mu  sync.Mutex // guards sub
-	sub net.Conn   // has subscribed last
-}
-
-func startFake(t *testing.T) *fake {
-	t.Helper()
-	f := &fake{}
-	f.url = "redis://" + serveEach(t, f.serve)
-	return f
-}
-
-func (f *fake) serve(conn net.Conn) {
-	in := bufio.NewReader(conn)
-	for {
-		words, err := readCommand(in)
-		if err != nil {
-			return
-		}
-		switch strings.ToLower(words[0]) {
-		case "ping":
-			_, _ = io.WriteString(conn, "+PONG\r\n")
-		case "subscribe":
-			f.mu.Lock()
-			f.sub = conn
-			f.mu.Unlock()
-			fmt.Fprintf(conn, "*3\r\n$9\r\nsubscribe\r\n$%d\r\n%s\r\n:1\r\n", len(words[1]), words[1])
-		case "publish":
-			p, _ := wire.Parse([]byte(words[2]))
-			reply := string(wire.Reply{ID: p.ID, Response: []byte(`"x"`), Disposed: true}.Append(nil))
-			channel := words[1] + replySuffix
-			f.mu.Lock()
-			sub := f.sub
-			f.mu.Unlock()
-			fmt.Fprintf(sub, "*3\r\n$7\r\nmessage\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", len(channel), channel, len(reply), reply)
-			_ = conn.Close()
-			_ = sub.(*net.TCPConn).CloseWrite()
-			return
-		default:
-			_, _ = io.WriteString(conn, "-ERR unknown command\r\n")
-		}
-	}
-}
-
-// readCommand reads an array of bulk strings.
-func readCommand(in *bufio.Reader) (words []string, err error) {
-	var n int
-	if _, err := fmt.Fscanf(in, "*%d\r\n", &n); err != nil {
-		return nil, err
-	}
-	for range n {
-		var size int
-		if _, err := fmt.Fscanf(in, "$%d\r\n", &size); err != nil {
-			return nil, err
-		}
-		word := make([]byte, size+len("\r\n"))
-		if _, err := io.ReadFull(in, word); err != nil {
-			return nil, err
-		}
-		words = append(words, string(word[:size]))
-	}
-	return words, nil
 }
 
 // TestServerFirst checks that a server can start before its broker.

@@ -1,8 +1,12 @@
 package microredis
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/stagger"
 )
 
 // ListenOption configures Listen.
@@ -24,6 +28,8 @@ type settings struct {
 	delay       time.Duration
 	dialTimeout time.Duration
 	heartbeat   time.Duration
+	peer        time.Duration
+	connect     func(ctx context.Context, target string) (net.Conn, error) // stagger.Connect, except in tests
 }
 
 // The defaults.
@@ -31,10 +37,14 @@ const (
 	DefaultReconnectDelay = 2 * time.Second
 	DefaultHeartbeat      = 3 * time.Second
 	DefaultDialTimeout    = 5 * time.Second
+	DefaultPeerTimeout    = 15 * time.Second
 )
 
 func defaultSettings() settings {
-	return settings{attempts: -1, delay: DefaultReconnectDelay, dialTimeout: DefaultDialTimeout, heartbeat: DefaultHeartbeat}
+	return settings{
+		attempts: -1, delay: DefaultReconnectDelay, dialTimeout: DefaultDialTimeout,
+		heartbeat: DefaultHeartbeat, peer: DefaultPeerTimeout, connect: stagger.Connect,
+	}
 }
 
 type bothOption func(*settings)
@@ -66,7 +76,9 @@ func WithReconnect(attempts int, delay time.Duration) Option {
 	return bothOption(func(s *settings) { s.attempts, s.delay = attempts, delay })
 }
 
-// WithDialTimeout limits how long one attempt to connect takes. The default is
+// WithDialTimeout limits how long one attempt to connect takes, including the login. If the
+// host name has several IP addresses, or there are several Sentinels, one attempt tries all of
+// them, each 250 ms after the previous one, and the first ready one wins. The default is
 // DefaultDialTimeout.
 func WithDialTimeout(d time.Duration) Option {
 	return bothOption(func(s *settings) { s.dialTimeout = d })
@@ -84,6 +96,17 @@ func WithHeartbeat(d time.Duration) Option {
 			s.heartbeat = d
 		}
 	})
+}
+
+// WithPeerTimeout sets after which time a connection is lost if the host of Redis has
+// acknowledged nothing, although something was sent: the host has vanished, or the network
+// has forgotten the connection. Calls on it fail with micro.ErrConnectionLost, and both sides
+// reconnect. The heartbeat usually notices it earlier, but not while a server at its limit
+// does not read. NestJS leaves this to the operating system, which takes about 15 minutes. The default is
+// DefaultPeerTimeout; 0 leaves it to the operating system, too. Systems other than Linux,
+// macOS, and Windows notice it on idle connections only.
+func WithPeerTimeout(d time.Duration) Option {
+	return bothOption(func(s *settings) { s.peer = d })
 }
 
 // WithWildcards makes the patterns of the handlers globs, like NestJS's wildcards: *

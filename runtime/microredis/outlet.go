@@ -93,6 +93,7 @@ func (s *session) count() {
 			s.finished(err)
 			return
 		}
+		s.link.out.confirmed()
 	}
 }
 
@@ -115,7 +116,7 @@ func (o *outlet) answered(line []byte) error {
 		if isForbidden(err) {
 			err = fmt.Errorf("%w: %w", micro.ErrForbidden, denied(err, "publish", m.channel))
 		} else {
-			err = fmt.Errorf("%w: publish on %s: %w", micro.ErrRefused, m.channel, err)
+			err = fmt.Errorf("%w: publish on %s: %w", refusal(err), m.channel, err)
 		}
 	case '+': // the reply to a PING
 	default:
@@ -137,6 +138,13 @@ func (o *outlet) oldest() (m message, ok bool) {
 	o.sent[o.first] = message{}
 	o.first++
 	return m, true
+}
+
+// idle reports whether Redis has answered everything.
+func (o *outlet) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.first == len(o.sent)
 }
 
 // end fails the unanswered messages with micro.ErrConnectionLost, since they may or may

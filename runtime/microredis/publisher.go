@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -16,18 +17,18 @@ import (
 // publisher publishes the messages of many goroutines in the order in which they were
 // added, and writes all pending messages at once. It outlives sessions.
 type publisher struct {
-	hold time.Duration // how long a message may wait for a session; 0 means not at all
-	done chan struct{} // closed when run has returned
+	hold     time.Duration // how long a message may wait for a session; 0 means not at all
+	done     chan struct{} // closed when run has returned
+	settling atomic.Int32  // the number of goroutines in settle
 
-	mu       sync.Mutex // guards the fields below
-	changed  sync.Cond  // signals a change of the fields below
-	queue    []message
-	text     []byte // the commands of queue, one after another
-	session  *session
-	corked   bool // the reader will call flush after it has processed all messages
-	writing  bool // a goroutine is writing
-	closed   bool
-	settling int // the number of goroutines in settle
+	mu      sync.Mutex // guards the fields below
+	changed sync.Cond  // signals a change of the fields below
+	queue   []message
+	text    []byte // the commands of queue, one after another
+	session *session
+	corked  bool // the reader will call flush after it has processed all messages
+	writing bool // a goroutine is writing
+	closed  bool
 
 	spare     []message // buffers of the last write, for reuse
 	spareText []byte
@@ -50,15 +51,17 @@ type receipt interface {
 }
 
 const (
-	highWater = 8 << 20  // pending bytes above which add waits
-	flushAt   = 64 << 10 // pending bytes that are written even while corked
-	maxKept   = 1 << 20  // the maximum size in bytes of a buffer that is kept for reuse
+	highWater = 8 << 20               // pending bytes above which add waits
+	flushAt   = 64 << 10              // pending bytes that are written even while corked
+	slowWrite = 10 * time.Millisecond // a write after which messages may have expired
+	maxKept   = 1 << 20               // the maximum size in bytes of a buffer that is kept for reuse
 )
 
 var (
 	// errUnsent means that the message has certainly not been published.
 	errUnsent = fmt.Errorf("%w: the connection to Redis was lost before the message was sent", micro.ErrUnreachable)
 	errStale  = errors.New("no connection to Redis for too long")
+	errLate   = fmt.Errorf("%w: too many messages were waiting to be sent", micro.ErrTimeout)
 	errFull   = errors.New("no connection to Redis, and too many messages are waiting for one")
 )
 
@@ -214,10 +217,14 @@ func (p *publisher) dismiss() {
 
 // expire drops messages that have waited too long.
 func (p *publisher) expire() {
+	err := errLate
+	if p.hold > 0 {
+		err = errStale
+	}
 	now, kept, text := clock(), p.queue[:0], []byte(nil)
 	for _, m := range p.queue {
-		if m.expires < now {
-			tell([]message{m}, errStale)
+		if m.expires != 0 && m.expires < now {
+			tell([]message{m}, err)
 			continue
 		}
 		move := len(text) - m.start
@@ -237,13 +244,27 @@ func tell(all []message, err error) {
 	}
 }
 
-// settle waits until all added messages have been written or ctx ends.
+// settle waits until Redis has confirmed all added messages, or ctx ends: a connection that is
+// closed while a confirmation is on its way is reset, and Redis may not read the message.
 func (p *publisher) settle(ctx context.Context) {
+	p.settling.Add(1)
+	defer p.settling.Add(-1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.settling++
-	defer func() { p.settling-- }()
-	_ = p.await(ctx, func() bool { return !p.writing && len(p.queue) == 0 })
+	_ = p.await(ctx, func() bool {
+		return !p.writing && len(p.queue) == 0 && (p.session == nil || p.session.outlet.idle())
+	})
+}
+
+// confirmed is called when Redis has confirmed a message.
+func (p *publisher) confirmed() {
+	// Subtle: settle counts itself before it looks whether the outlet is idle, and the outlet
+	// has removed the message before this looks at the count. One of the two sees the other.
+	if p.settling.Load() > 0 {
+		p.mu.Lock()
+		p.changed.Broadcast()
+		p.mu.Unlock()
+	}
 }
 
 // close ends the publisher and fails the pending messages.
@@ -295,9 +316,14 @@ func (p *publisher) write() {
 		p.changed.Broadcast()
 	}
 	p.mu.Unlock()
+	began := clock()
 	err := s.publish(all, text)
 	p.mu.Lock()
 	p.writing = false
+	if clock()-began > int64(slowWrite) {
+		p.expire() // what has been added meanwhile
+		p.changed.Broadcast()
+	}
 	switch {
 	case err != nil:
 		p.unsent(all, text)
@@ -305,7 +331,7 @@ func (p *publisher) write() {
 		clear(all)
 		p.spare, p.spareText = all, text
 	}
-	if p.ready() || p.settling > 0 {
+	if p.ready() || p.settling.Load() > 0 {
 		p.changed.Broadcast()
 	}
 }

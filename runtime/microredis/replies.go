@@ -48,7 +48,7 @@ func (s *session) listen(ctx context.Context, name string, deadline time.Time) (
 		if isForbidden(r.made.err) {
 			return nil, fmt.Errorf("%w: %w", micro.ErrForbidden, denied(r.made.err, "subscribe", name))
 		}
-		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", micro.ErrRefused, name, s.link.options.Addr, r.made.err)
+		return nil, fmt.Errorf("%w: subscribe to %s at %s: %w", refusal(r.made.err), name, s.link.options.Addr, r.made.err)
 	}
 	return r, nil
 }

@@ -12,12 +12,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/runtime/internal/lead"
+	"github.com/msctl/msctl/runtime/internal/stagger"
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // session is a pair of connections, one for subscriptions and one for publishing. When
 // either is lost, the session ends, and the link opens a new one.
 type session struct {
 	link    *link
+	address string // of the server
+	target  string // the one of the IP addresses of address that it uses
 	in, out *socket
 	outlet  *outlet       // uses out
 	signIn  *redis.Client // uses out
@@ -50,35 +54,55 @@ type change struct {
 	done chan struct{} // closed when err is set or left is 0
 }
 
-// open opens a session and signs in on both connections.
+// open opens a session that has signed in.
 func (l *link) open(ctx context.Context) (*session, error) {
-	s := &session{link: l, lost: make(chan struct{}), nudge: make(chan struct{}, 1), replies: map[string]*replyChannel{}}
 	ctx, cancel := context.WithTimeout(ctx, l.options.DialTimeout)
 	defer cancel()
-	current, err := l.at(ctx)
+	var s *session
+	var err error
+	if l.sentinels != nil {
+		s, err = l.openBySentinel(ctx)
+	} else {
+		s, err = l.openHost(ctx, l.options.Addr)
+	}
 	if err != nil {
 		return nil, connectError(l.options, err)
 	}
+	return s, nil
+}
+
+// openHost opens a session at the first of the IP addresses of an address that is ready.
+func (l *link) openHost(ctx context.Context, address string) (*session, error) {
+	targets, err := stagger.Resolve(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return stagger.First(ctx, l.memory.Order(targets), stagger.Noting(&l.memory, func(ctx context.Context, target string) (*session, error) {
+		return l.openAt(ctx, address, target)
+	}))
+}
+
+// openAt opens a session at one of the IP addresses of an address, and signs in on both
+// connections.
+func (l *link) openAt(ctx context.Context, address, target string) (*session, error) {
+	s := &session{link: l, address: address, target: target, lost: make(chan struct{}), nudge: make(chan struct{}, 1), replies: map[string]*replyChannel{}}
 	for _, w := range []**socket{&s.out, &s.in} {
-		conn, err := dial(ctx, current)
+		conn, err := l.connect(ctx, address, target)
 		if err != nil {
-			s.shut()
-			return nil, connectError(l.options, err)
+			_ = s.Close()
+			return nil, err
 		}
 		*w = newSocket(conn)
-	}
-	if l.watch != nil {
-		s.leader.Init(l.watch, func() { go s.read() })
-		s.in.before, s.in.after = s.awaitMessages, l.out.cork
 	}
 	stop := context.AfterFunc(ctx, s.cut)
 	defer stop()
 	if err := s.greet(ctx); err != nil {
-		s.shut()
+		err = s.explain(err)
+		_ = s.Close()
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, connectError(l.options, err)
+		return nil, err
 	}
 	return s, nil
 }
@@ -93,7 +117,11 @@ func (s *session) greet(ctx context.Context) error {
 	if err := s.signIn.Ping(ctx).Err(); err != nil && (!isAnswer(err) || isLoginError(err)) {
 		return err
 	}
-	s.cluster = isCluster(s.signIn.Do(ctx, "HELLO").Slice())
+	hello := pairs(s.signIn.Do(ctx, "HELLO").Slice())
+	s.cluster = hello["mode"] == "cluster"
+	if role := hello["role"]; s.link.sentinels != nil && role != nil && role != "master" {
+		return fmt.Errorf("%s is a %s, not the master", s.address, role)
+	}
 	s.outlet = &outlet{socket: s.out}
 	in := *s.link.options
 	in.Dialer = once(s.in)
@@ -102,8 +130,23 @@ func (s *session) greet(ctx context.Context) error {
 	if err := s.pingSub(ctx); err != nil {
 		return err
 	}
+	_, err := s.sub.ReceiveTimeout(ctx, s.link.options.ReadTimeout)
+	if err != nil && (!isAnswer(err) || isLoginError(err)) {
+		return err
+	}
+	s.confirm(err)
 	// Remove the deadlines of signing in. From now on beat detects a silent peer.
 	return errors.Join(s.in.SetReadDeadline(time.Time{}), s.out.SetReadDeadline(time.Time{}))
+}
+
+// explain returns why signing in has failed with err.
+func (s *session) explain(err error) error {
+	for _, w := range []*socket{s.out, s.in} {
+		if refusal := w.refusal(); refusal != nil && !isAnswer(err) {
+			return refusal
+		}
+	}
+	return err
 }
 
 // awaitMessages is called when all messages read so far have been processed.
@@ -112,19 +155,24 @@ func (s *session) awaitMessages() {
 	s.link.out.flush()
 }
 
-// isCluster reports whether the reply to HELLO contains the pair "mode", "cluster". A
-// Redis that does not support HELLO is not a cluster.
-func isCluster(pairs []any, err error) bool {
-	for i := 0; err == nil && i+1 < len(pairs); i += 2 {
-		if pairs[i] == "mode" {
-			return pairs[i+1] == "cluster"
+// pairs returns the reply to HELLO as a map. It is empty for a Redis that does not support
+// HELLO.
+func pairs(list []any, _ error) map[any]any {
+	m := map[any]any{}
+	for i := 0; i+1 < len(list); i += 2 {
+		if name, ok := list[i].(string); ok {
+			m[name] = list[i+1]
 		}
 	}
-	return false
+	return m
 }
 
 // begin starts reading.
 func (s *session) begin() {
+	if s.link.watch != nil {
+		s.leader.Init(s.link.watch, func() { go s.read() })
+		s.in.before, s.in.after = s.awaitMessages, s.link.out.cork
+	}
 	s.open = 2
 	s.readers.Add(3)
 	go s.read()
@@ -267,6 +315,26 @@ func (s *session) end(err error) {
 	}
 }
 
+// readAhead reads messages without handling them until the server is below its limit. Those
+// that waited in the operating system would have all of their time left when they are read.
+func (s *session) readAhead(ctx context.Context, server *micro.Server) {
+	below := make(chan struct{})
+	go func() {
+		defer close(below)
+		_ = server.AwaitRoom(ctx)
+		_ = s.in.SetReadDeadline(time.Unix(1, 0)) // ends the read
+	}()
+	s.in.readAhead()
+	<-below
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	deadline := time.Time{}
+	if s.first != nil { // end has set a deadline
+		deadline = time.Now().Add(lastReads)
+	}
+	_ = s.in.SetReadDeadline(deadline) // fails if it has ended
+}
+
 // finished is called when everything has been read from one of the connections.
 func (s *session) finished(err error) {
 	s.end(err)
@@ -302,8 +370,8 @@ func (s *session) cut() {
 	}
 }
 
-// shut closes everything that a session has opened.
-func (s *session) shut() {
+// Close closes everything that a session has opened.
+func (s *session) Close() error {
 	s.cut()
 	if s.sub != nil {
 		_ = s.sub.Close()
@@ -313,6 +381,7 @@ func (s *session) shut() {
 			_ = c.Close()
 		}
 	}
+	return nil
 }
 
 // over reports whether nothing more can be sent.

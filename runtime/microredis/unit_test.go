@@ -129,7 +129,7 @@ func FuzzReceive(f *testing.F) {
 func pipe(t *testing.T) (*session, *bufio.Reader, net.Conn) {
 	t.Helper()
 	ours, theirs := net.Pipe()
-	s := &session{link: &link{}, lost: make(chan struct{}), out: newSocket(ours)}
+	s := &session{link: &link{out: &publisher{}}, lost: make(chan struct{}), out: newSocket(ours)}
 	s.outlet = &outlet{socket: s.out}
 	s.readers.Add(1)
 	go s.count()
@@ -172,7 +172,6 @@ func TestPublisher(t *testing.T) {
 	if _, err := io.WriteString(out, ":1\r\n:0\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	p.settle(t.Context())
 	_ = out.Close()
 	for _, want := range []string{"1 <nil>", "0 <nil>", "0 connection closed: EOF"} {
 		if got := <-ends; got != want {

@@ -27,6 +27,16 @@ func PrivateRedis(tb testing.TB, config ...string) *Broker {
 	return private(tb, &redisKind, config)
 }
 
+// Sentinel starts a Redis Sentinel that knows a master by the name shop, and replaces it by a replica if it is gone for a second.
+func Sentinel(tb testing.TB, master *Broker) *Broker {
+	tb.Helper()
+	return private(tb, &sentinelKind, []string{
+		fmt.Sprintf("sentinel monitor shop 127.0.0.1 %d 1", master.port),
+		"sentinel down-after-milliseconds shop 1000",
+		"sentinel failover-timeout shop 3000",
+	})
+}
+
 // NATS returns a NATS server for this test. It starts a private one from the installed nats-server, with the given lines
 // added to its configuration. If MSCTL_TEST_NATS_URL is set and there are no lines, it returns that one. Since the
 // subjects of a NATS server are global, the test then has it exclusively until it ends, across processes.
@@ -182,6 +192,18 @@ var redisKind = brokerKind{
 		return b.writeConfig("bind 127.0.0.1", "port {port}", `save ""`, "appendonly no", "daemonize no", "databases 16")
 	},
 	command: func(b *Broker, path string) *exec.Cmd { return exec.Command(path, b.path("config")) },
+}
+
+var sentinelKind = brokerKind{
+	name:  "redis-sentinel",
+	url:   "redis+sentinel://%s/shop",
+	tls:   "tls-port",
+	ready: "Sentinel ID is",
+	find:  redisKind.find,
+	configure: func(b *Broker) error {
+		return b.writeConfig("bind 127.0.0.1", "port {port}", "daemonize no")
+	},
+	command: func(b *Broker, path string) *exec.Cmd { return exec.Command(path, b.path("config"), "--sentinel") },
 }
 
 var natsKind = brokerKind{
