@@ -363,7 +363,7 @@ func TestSchemas(t *testing.T) {
 	run(t, gw.Handler(), []request{
 		{name: "a number", method: "POST", path: "/price", body: `{"price":9.99}`, status: 201, answer: `{"price":9.99}`},
 		{name: "a string", method: "POST", path: "/price", body: `{"price":"9.99"}`, status: 400,
-			answer: `{"statusCode":400,"message":["price must be a number conforming to the specified constraints"],"error":"Bad Request"}`},
+			answer: `{"statusCode":400,"message":["price must not be less than 0","price must be a number conforming to the specified constraints"],"error":"Bad Request"}`},
 		{name: "too small", method: "POST", path: "/price", body: `{"price":-1}`, status: 400,
 			answer: `{"statusCode":400,"message":["price must not be less than 0"],"error":"Bad Request"}`},
 	})

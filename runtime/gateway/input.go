@@ -110,7 +110,7 @@ func (in *input) data(raw []byte, req *http.Request, unknown validate.Unknown) (
 		}
 	}
 	problems := in.merge(tree, req, unknown)
-	problems = append(problems, in.rules.Check(tree, unknown)...)
+	problems = append(problems, in.rules.Check(tree, raw, unknown)...)
 	if len(problems) > 0 {
 		return nil, badRequest(problems)
 	}

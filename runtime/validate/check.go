@@ -25,10 +25,18 @@ const (
 	Allow
 )
 
+// maxDepth limits how deep values are nested. No contract needs more, and the places of deep
+// values in messages are long.
+const maxDepth = 200
+
 // Parse reads one JSON text as a tree that [Rules.Check] takes: objects are
-// map[string]any, numbers json.Number. The error contains the position of the
-// problem, but nothing of the text, which may be a secret.
+// map[string]any, numbers json.Number. It rejects values that are nested more than 200 levels
+// deep. The error contains the position of the problem, but nothing of the text, which may be a
+// secret.
 func Parse(text []byte) (any, error) {
+	if at := tooDeep(text); at >= 0 {
+		return nil, fmt.Errorf("more than %d nested levels at byte %d", maxDepth, at)
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	var v any
@@ -50,6 +58,28 @@ func Parse(text []byte) (any, error) {
 	return nil, errors.New("invalid JSON")
 }
 
+// tooDeep returns the place of the first value that is nested too deep, or -1.
+func tooDeep(text []byte) int {
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return i
+			}
+		case '}', ']':
+			depth--
+		}
+	}
+	return -1
+}
+
 // firstOffset returns the offset of the first byte in encoding/json's errors: 0 if it
 // is built on encoding/json/v2, and 1 otherwise.
 func firstOffset() int64 {
@@ -59,9 +89,10 @@ func firstOffset() int64 {
 }
 
 // Check returns all problems of v, a tree that [Parse] returned, in the order of the
-// Go fields, unknown members first; nil means none. It strips unknown members and
-// fills in defaults in place, so v must not be shared.
-func (r *Rules) Check(v any, unknown Unknown) []string {
+// Go fields, and those of a field in the order of class-validator; nil means none. Unknown
+// members come first, in the order in which sent has them, the text of v, or sorted if it is
+// nil. Check strips unknown members and fills in defaults in place, so v must not be shared.
+func (r *Rules) Check(v any, sent []byte, unknown Unknown) []string {
 	c := checker{unknown: unknown}
 	if r.root.kind == kindObject {
 		members, ok := v.(map[string]any)
@@ -69,16 +100,33 @@ func (r *Rules) Check(v any, unknown Unknown) []string {
 			return []string{"the data must be a JSON object"}
 		}
 		c.object(r.root, "", members)
-		return c.problems
+	} else {
+		c.value(r.root, subject{label: "the data"}, v)
 	}
-	c.value(r.root, subject{label: "the data"}, v)
-	return c.problems
+	if len(c.strange) > 0 && sent != nil {
+		arrange(c.strange, sent)
+	}
+	return c.texts()
 }
 
 // checker collects problems.
 type checker struct {
 	unknown  Unknown
-	problems []string
+	problems []problem
+	strange  []*strangers
+	room     [8]string // for the messages of one value
+}
+
+// problem is a message, or several for the unknown members of an object.
+type problem struct {
+	text    string
+	strange *strangers
+}
+
+// strangers are the unknown members of an object at a path.
+type strangers struct {
+	path  string
+	names []string
 }
 
 // maxProblems limits the number of problems reported for one message.
@@ -86,8 +134,22 @@ const maxProblems = 100
 
 func (c *checker) fail(text string) {
 	if len(c.problems) < maxProblems {
-		c.problems = append(c.problems, text)
+		c.problems = append(c.problems, problem{text: text})
 	}
+}
+
+// texts returns the messages of all problems.
+func (c *checker) texts() (all []string) {
+	for _, p := range c.problems {
+		if p.strange == nil {
+			all = append(all, p.text)
+			continue
+		}
+		for _, name := range p.strange.names[:min(len(p.strange.names), maxProblems)] {
+			all = append(all, p.strange.path+"property "+shown(name)+" should not exist")
+		}
+	}
+	return all[:min(len(all), maxProblems)]
 }
 
 // subject names a value in messages: "name", "each value in tags", and in
@@ -121,13 +183,16 @@ func (c *checker) strangers(r *rule, path string, members map[string]any) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if c.unknown == Strip {
+	switch {
+	case len(names) == 0:
+	case c.unknown == Strip:
+		for _, name := range names {
 			delete(members, name)
-			continue
 		}
-		c.fail(path + "property " + shown(name) + " should not exist")
+	case len(c.problems) < maxProblems:
+		slices.Sort(names)
+		all := &strangers{path, names}
+		c.problems, c.strange = append(c.problems, problem{strange: all}), append(c.strange, all)
 	}
 }
 
@@ -150,18 +215,8 @@ func (c *checker) value(r *rule, s subject, v any) {
 		return
 	}
 	switch r.kind {
-	case kindString:
-		if text, ok := v.(string); ok {
-			c.text(r, s, text)
-			return
-		}
-		c.fail(s.label + stringMessage(r))
-	case kindBool:
-		if _, ok := v.(bool); !ok {
-			c.fail(s.label + " must be a boolean value")
-		}
-	case kindInt, kindNumber:
-		c.number(r, s, v)
+	case kindString, kindBool, kindInt, kindNumber:
+		c.failEach(s.label, r.violated(c.room[:0], v))
 	case kindArray:
 		c.array(r, s, v)
 	case kindMap:
@@ -183,37 +238,67 @@ func (c *checker) value(r *rule, s subject, v any) {
 	}
 }
 
-// stringMessage returns the problem of a value that is not a string.
-func stringMessage(r *rule) string {
-	if r.format == "date-time" {
-		return formatMessage(r.format)
+func (c *checker) failEach(label string, messages []string) {
+	for _, message := range messages {
+		if message != "" {
+			c.fail(label + message)
+		}
 	}
-	return " must be a string"
 }
 
 func (c *checker) array(r *rule, s subject, v any) {
 	list, ok := v.([]any)
-	if !ok {
-		c.fail(s.label + " must be an array")
-		return
+	plain := !r.items.nested()
+	if plain {
+		c.each(r.items, s, v)
 	}
-	if r.minItems != nil && len(list) < *r.minItems {
+	if r.maxItems != nil && (!ok || len(list) > *r.maxItems) {
+		c.fail(fmt.Sprintf("%s must contain no more than %d elements", s.label, *r.maxItems))
+	}
+	if r.minItems != nil && (!ok || len(list) < *r.minItems) {
 		c.fail(fmt.Sprintf("%s must contain at least %d elements", s.label, *r.minItems))
 	}
-	if r.maxItems != nil && len(list) > *r.maxItems {
-		c.fail(fmt.Sprintf("%s must contain no more than %d elements", s.label, *r.maxItems))
+	if !ok {
+		c.fail(s.label + " must be an array")
+	}
+	if plain || r.maxItems != nil && len(list) > *r.maxItems {
 		return
 	}
 	for i, item := range list {
-		before := len(c.problems)
 		place := s.path + strconv.Itoa(i)
-		if r.items.kind == kindObject || r.items.kind == kindMap || r.items.kind == kindArray {
-			c.value(r.items, subject{place, place + "."}, item)
+		c.value(r.items, subject{place, place + "."}, item)
+	}
+}
+
+// each checks the elements of a list, and reports each violated rule once. Like class-validator,
+// it applies the rules to a value that is no list, too.
+func (c *checker) each(r *rule, s subject, v any) {
+	list, ok := v.([]any)
+	if !ok {
+		if v == nil {
+			return
+		}
+		list = []any{v}
+	}
+	var violated []string
+	for _, item := range list {
+		if item == nil && r.nullable {
 			continue
 		}
-		c.value(r.items, subject{"each value in " + s.label, ""}, item)
-		if len(c.problems) > before {
-			return // the others would repeat the message
+		found := r.violated(c.room[:0], item)
+		if violated == nil {
+			violated = make([]string, len(found))
+		}
+		for i, message := range found {
+			if violated[i] == "" {
+				violated[i] = message
+			}
 		}
 	}
+	c.failEach("each value in "+s.label, violated)
+}
+
+// nested reports whether a value has parts with places of their own.
+func (r *rule) nested() bool {
+	return r.kind == kindObject || r.kind == kindMap || r.kind == kindArray
 }

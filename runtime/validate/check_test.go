@@ -1,7 +1,9 @@
 package validate_test
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,7 +61,15 @@ func check[T any](t *testing.T, data string, unknown validate.Unknown) (any, []s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v, rules[T](t).Check(v, unknown)
+	return v, rules[T](t).Check(v, []byte(data), unknown)
+}
+
+// noName returns the problems of a missing name.
+func noName(path string) []string {
+	return []string{
+		path + "name must be shorter than or equal to 5 characters", path + "name must be longer than or equal to 2 characters",
+		path + "name must be a string",
+	}
 }
 
 func TestProblems(t *testing.T) {
@@ -72,15 +82,23 @@ func TestProblems(t *testing.T) {
 			"born":"1815-12-10T00:00:00Z","home":{"name":"S"},"streets":[{"name":"S","no":1}],"tags":["t"],"extra":{"a":1},
 			"any":[1,{"x":null}],"friend":{"name":"Bob"},"note":"abc","bytes":"AAEC","small":-128,"labels":{"a":{"name":"b"}}}`, nil},
 		{"optional null", `{"name":"Ada","age":null,"role":null,"home":null,"tags":null}`, nil},
-		{"missing", `{}`, []string{"name must be a string"}},
-		{"required null", `{"name":null}`, []string{"name must be a string"}},
+		{"missing", `{}`, noName("")},
+		{"required null", `{"name":null}`, noName("")},
 		{"types", `{"name":1,"age":"1","height":"x","active":1,"role":true,"home":"x","streets":{},"tags":"t","extra":[],"bytes":1}`, []string{
-			"name must be a string", "age must be an integer number", "height must be a number conforming to the specified constraints",
-			"active must be a boolean value", "role must be a string", "home must be an object", "streets must be an array",
-			"tags must be an array", "extra must be an object", "bytes must be a string"}},
-		{"unknown first, sorted", `{"zip":1,"foo":2,"name":7}`, []string{
-			"property foo should not exist", "property zip should not exist", "name must be a string"}},
-		{"case matters", `{"Name":"Ada"}`, []string{"property Name should not exist", "name must be a string"}},
+			"name must be shorter than or equal to 5 characters", "name must be longer than or equal to 2 characters", "name must be a string",
+			"age must not be greater than 150", "age must be an integer number",
+			"height must not be less than 0.5", "height must be a number conforming to the specified constraints",
+			"active must be a boolean value", "role must be one of the following values: admin, user", "role must be a string", "home must be an object",
+			"streets must contain no more than 2 elements", "streets must be an array",
+			"tags must contain at least 1 elements", "tags must be an array", "extra must be an object",
+			"bytes must be base64 encoded", "bytes must be a string"}},
+		{"unknown first, as sent", `{"zip":1,"name":7,"foo":2,"zip":3}`, append([]string{
+			"property zip should not exist", "property foo should not exist"}, noName("")...)},
+		{"unknown in an element, as sent", `{"name":"Ada","streets":[{"b":1,"a":{"b":1}},{"d":1,"name":"S","c":[1]}],"home":{"z":1,"name":"S","y":2}}`, []string{
+			"home.property z should not exist", "home.property y should not exist",
+			"streets.0.property b should not exist", "streets.0.property a should not exist", "streets.0.name should not be empty", "streets.0.name must be a string",
+			"streets.1.property d should not exist", "streets.1.property c should not exist"}},
+		{"case matters", `{"Name":"Ada"}`, append([]string{"property Name should not exist"}, noName("")...)},
 		{"lengths", `{"name":"A","note":"abcd"}`, []string{
 			"name must be longer than or equal to 2 characters", "note must be shorter than or equal to 3 characters"}},
 		{"runes, not bytes", `{"name":"äöüßé"}`, nil},
@@ -96,12 +114,12 @@ func TestProblems(t *testing.T) {
 		{"base64", `{"name":"Ada","bytes":"?"}`, []string{"bytes must be base64 encoded"}},
 		{"nested", `{"name":"Ada","home":{"name":"","no":0,"zip":1},"streets":[{"name":"S"},{"no":1}]}`, []string{
 			"home.property zip should not exist", "home.name should not be empty", "home.no must not be less than 1",
-			"streets.1.name must be a string"}},
-		{"recursive", `{"name":"Ada","friend":{"name":"Bob","friend":{}}}`, []string{"friend.friend.name must be a string"}},
+			"streets.1.name should not be empty", "streets.1.name must be a string"}},
+		{"recursive", `{"name":"Ada","friend":{"name":"Bob","friend":{}}}`, noName("friend.friend.")},
 		{"maps", `{"name":"Ada","extra":{"a":"x","b":1},"labels":{"l":{}}}`, []string{
-			"extra.a must be an integer number", "labels.l.name must be a string"}},
+			"extra.a must be an integer number", "labels.l.name should not be empty", "labels.l.name must be a string"}},
 		{"lists", `{"name":"Ada","tags":["",1],"streets":[{},{},{}]}`, []string{
-			"streets must contain no more than 2 elements", "each value in tags should not be empty"}},
+			"streets must contain no more than 2 elements", "each value in tags should not be empty", "each value in tags must be a string"}},
 		{"empty list", `{"name":"Ada","tags":[]}`, []string{"tags must contain at least 1 elements"}},
 		{"no object", `[]`, []string{"the data must be a JSON object"}},
 		{"long names are cut", `{"name":"Ada","` + strings.Repeat("é", 60) + `":1}`, []string{
@@ -160,7 +178,7 @@ func TestMultipleOf(t *testing.T) {
 		{`{"price":0.30000000000000004}`, nil},
 		{`{"price":90071992547409.91}`, nil},
 		{`{"price":9.999}`, []string{"price must be a number conforming to the specified constraints"}},
-		{`{"price":"9.99"}`, []string{"price must be a number conforming to the specified constraints"}},
+		{`{"price":"9.99"}`, []string{"price must not be less than 0", "price must be a number conforming to the specified constraints"}},
 		{`{"price":-0.01}`, []string{"price must not be less than 0"}},
 		{`{"weight":1.4,"pieces":7}`, []string{"weight must be a number conforming to the specified constraints", "pieces must be divisible by 6"}},
 	} {
@@ -292,6 +310,108 @@ func TestFromText(t *testing.T) {
 	} {
 		if got := marshal(t, []any{fields[test.field].FromText(test.texts)}); got != test.want {
 			t.Errorf("%s %q: %s, want %s", test.field, test.texts, got, test.want)
+		}
+	}
+}
+
+// TestAsClassValidator compares all messages with those of class-validator 0.14 for the decorators
+// in the comments.
+func TestAsClassValidator(t *testing.T) {
+	type dto struct {
+		Name  string   `json:"name" minLength:"1" maxLength:"5"`                                     // IsString, IsNotEmpty, MaxLength
+		Nick  string   `json:"nick,omitempty" minLength:"2" maxLength:"5" pattern:"^[a-z]+$"`        // IsString, MinLength, MaxLength, Matches
+		Mail  string   `json:"mail,omitempty" format:"email" maxLength:"5"`                          // IsString, IsEmail, MaxLength
+		Role  string   `json:"role,omitempty" enum:"a,b"`                                            // IsString, IsIn
+		Age   int      `json:"age" minimum:"0" maximum:"150"`                                        // IsInt, Min, Max
+		Price float64  `json:"price" minimum:"0"`                                                    // IsNumber, Min
+		On    bool     `json:"on,omitempty"`                                                         // IsBoolean
+		Tags  []string `json:"tags,omitempty" minItems:"1" maxItems:"2" minLength:"1" maxLength:"3"` // IsArray, ArrayMinSize, ArrayMaxSize, and for each: IsString, IsNotEmpty, MaxLength
+	}
+	name := []string{"name must be shorter than or equal to 5 characters", "name should not be empty", "name must be a string"}
+	age := []string{"age must not be greater than 150", "age must not be less than 0", "age must be an integer number"}
+	price := []string{"price must not be less than 0", "price must be a number conforming to the specified constraints"}
+	for data, want := range map[string][]string{
+		`{}`: slices.Concat(name, age, price),
+		`{"z":1,"a":2,"name":5,"nick":5,"mail":5,"role":5,"age":"x","price":"x","on":1,"tags":5}`: slices.Concat([]string{
+			"property z should not exist", "property a should not exist", name[0], name[2],
+			"nick must match /^[a-z]+$/ regular expression", "nick must be shorter than or equal to 5 characters",
+			"nick must be longer than or equal to 2 characters", "nick must be a string",
+			"mail must be shorter than or equal to 5 characters", "mail must be an email", "mail must be a string",
+			"role must be one of the following values: a, b", "role must be a string",
+		}, age, price, []string{
+			"on must be a boolean value",
+			"each value in tags must be shorter than or equal to 3 characters", "each value in tags must be a string",
+			"tags must contain no more than 2 elements", "tags must contain at least 1 elements", "tags must be an array",
+		}),
+		`{"name":"","nick":"ABCDEFG","mail":"abcdefg","role":"c","age":1.5,"price":-1,"tags":[]}`: {
+			"name should not be empty",
+			"nick must match /^[a-z]+$/ regular expression", "nick must be shorter than or equal to 5 characters",
+			"mail must be shorter than or equal to 5 characters", "mail must be an email",
+			"role must be one of the following values: a, b", "age must be an integer number", "price must not be less than 0",
+			"tags must contain at least 1 elements",
+		},
+		`{"name":"abcdef","age":151.5,"price":1,"tags":["",5,"abcd"]}`: {
+			name[0], "age must not be greater than 150", "age must be an integer number",
+			"each value in tags must be shorter than or equal to 3 characters", "each value in tags should not be empty",
+			"each value in tags must be a string", "tags must contain no more than 2 elements",
+		},
+		`{"name":null,"age":null,"price":null,"tags":"t"}`: slices.Concat(name, age, price, []string{
+			"tags must contain no more than 2 elements", "tags must contain at least 1 elements", "tags must be an array",
+		}),
+		`{"b":1,"name":"a","age":1,"price":1,"a":2,"tags":[5,5]}`: {
+			"property b should not exist", "property a should not exist",
+			"each value in tags must be shorter than or equal to 3 characters", "each value in tags must be a string",
+		},
+	} {
+		if _, got := check[dto](t, data, validate.Forbid); cmp.Diff(want, got) != "" {
+			t.Errorf("%s: %s", data, cmp.Diff(want, got))
+		}
+	}
+}
+
+// TestDepth checks that deep data is rejected before it costs anything.
+func TestDepth(t *testing.T) {
+	nested := func(levels int) string { return strings.Repeat(`[`, levels) + strings.Repeat(`]`, levels) }
+	for data, ok := range map[string]bool{
+		nested(200): true, nested(201): false, nested(1 << 20): false,
+		`{"a":"` + strings.Repeat(`[{\"`, 300) + `"}`:                 true,
+		`"` + strings.Repeat(`\\`, 300) + `"`:                         true,
+		strings.Repeat(`{"a":`, 201) + `1` + strings.Repeat(`}`, 201): false,
+	} {
+		if _, err := validate.Parse([]byte(data)); (err == nil) != ok {
+			t.Errorf("%.20s…: %v", data, err)
+		}
+	}
+}
+
+// TestManyUnknown checks that a body that consists of unknown members costs little more than
+// reading it, whatever its form, and that the first ones sent are reported.
+func TestManyUnknown(t *testing.T) {
+	type deep struct {
+		Next *deep  `json:"next,omitempty"`
+		List []deep `json:"list,omitempty"`
+	}
+	var flat, wide strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&flat, `"k%d":1,`, 99_999-i)
+	}
+	for range 20_000 {
+		wide.WriteString(`{"b":1,"a":2},`)
+	}
+	const levels = 199
+	for name, data := range map[string]string{
+		"flat":         `{` + strings.TrimSuffix(flat.String(), ",") + `}`,
+		"wide":         `{"list":[` + strings.TrimSuffix(wide.String(), ",") + `]}`,
+		"deep":         strings.Repeat(`{"b":1,"a":2,"next":`, levels) + `{}` + strings.Repeat(`}`, levels),
+		"deep strange": `{"b":1,"a":` + strings.Repeat(`[`, levels) + strings.Repeat(`]`, levels) + `}`,
+	} {
+		_, got := check[deep](t, data, validate.Forbid)
+		first := map[string]string{"flat": "property k99999 should not exist", "wide": "list.0.property b should not exist"}[name]
+		if first == "" {
+			first = "property b should not exist"
+		}
+		if len(got) > 100 || got[0] != first {
+			t.Errorf("%s: %d problems, the first is %q", name, len(got), got[0])
 		}
 	}
 }

@@ -23,7 +23,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, err := validate.Parse(data)
-		if err != nil || rules.Check(v, validate.Strip) != nil {
+		if err != nil || rules.Check(v, nil, validate.Strip) != nil {
 			return
 		}
 		text, err := json.Marshal(v)

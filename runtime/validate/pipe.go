@@ -40,7 +40,7 @@ func Pipe(unknown Unknown) micro.Pipe {
 		if err != nil {
 			return BadRequest([]string{"the data cannot be read: " + err.Error()})
 		}
-		if problems := rules.(*Rules).Check(v, unknown); problems != nil {
+		if problems := rules.(*Rules).Check(v, data, unknown); problems != nil {
 			return BadRequest(problems)
 		}
 		return nil

@@ -75,7 +75,7 @@ func ExampleRules_Check() {
 		fmt.Println(err)
 		return
 	}
-	for _, problem := range rules.Check(data, validate.Forbid) {
+	for _, problem := range rules.Check(data, nil, validate.Forbid) {
 		fmt.Println(problem)
 	}
 	// Output:

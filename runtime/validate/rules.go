@@ -45,7 +45,9 @@ type rule struct {
 	minLength, maxLength *int
 	minItems, maxItems   *int
 	minimum, maximum     *float64
-	multipleOf           *float64
+	// minimumGiven and maximumGiven are set for bounds of a tag, and not for those of a Go type.
+	minimumGiven, maximumGiven bool
+	multipleOf                 *float64
 }
 
 // object holds the members of an object.
@@ -270,10 +272,10 @@ func (b *builder) constrain(r *rule, f reflect.StructField) {
 	r.minLength = number(b, f, "minLength", strconv.Atoi)
 	r.maxLength = number(b, f, "maxLength", strconv.Atoi)
 	if v := number(b, f, "minimum", parseFloat); v != nil {
-		r.minimum = v
+		r.minimum, r.minimumGiven = v, true
 	}
 	if v := number(b, f, "maximum", parseFloat); v != nil {
-		r.maximum = v
+		r.maximum, r.maximumGiven = v, true
 	}
 	r.multipleOf = number(b, f, "multipleOf", parseFloat)
 	if r.multipleOf != nil && *r.multipleOf <= 0 {

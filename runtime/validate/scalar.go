@@ -16,28 +16,90 @@ import (
 	"unicode/utf8"
 )
 
-// text checks a string.
-func (c *checker) text(r *rule, s subject, text string) {
-	if len(r.enum) > 0 && !slices.Contains(r.enum, text) {
-		c.fail(s.label + " must be one of the following values: " + strings.Join(r.enum, ", "))
+// violated returns the messages of the rules of a string, number, or boolean that v violates.
+// It appends them to all. Each rule has its place, which is empty if the rule holds. Their order is that of
+// class-validator for decorators in the usual order, the type first: it reports the last one
+// first.
+func (r *rule) violated(all []string, v any) []string {
+	switch r.kind {
+	case kindString:
+		return r.violatedByText(all, v)
+	case kindBool:
+		_, ok := v.(bool)
+		return append(all, unless(ok, constant(" must be a boolean value")))
+	case kindInt, kindNumber:
+		return r.violatedByNumber(all, v)
 	}
+	return all
+}
+
+// unless returns the message if the rule does not hold; it is not composed for valid data.
+func unless(ok bool, message func() string) string {
+	if ok {
+		return ""
+	}
+	return message()
+}
+
+func constant(message string) func() string { return func() string { return message } }
+
+func (r *rule) violatedByText(all []string, v any) []string {
+	text, ok := v.(string)
 	length := utf8.RuneCountInString(text)
-	if r.minLength != nil && length < *r.minLength {
-		if *r.minLength == 1 {
-			c.fail(s.label + " should not be empty")
-		} else {
-			c.fail(fmt.Sprintf("%s must be longer than or equal to %d characters", s.label, *r.minLength))
-		}
+	if r.pattern != nil {
+		all = append(all, unless(ok && r.pattern.MatchString(text), func() string { return " must match /" + r.pattern.String() + "/ regular expression" }))
 	}
-	if r.maxLength != nil && length > *r.maxLength {
-		c.fail(fmt.Sprintf("%s must be shorter than or equal to %d characters", s.label, *r.maxLength))
+	if r.maxLength != nil {
+		all = append(all, unless(ok && length <= *r.maxLength, func() string { return fmt.Sprintf(" must be shorter than or equal to %d characters", *r.maxLength) }))
 	}
-	if r.pattern != nil && !r.pattern.MatchString(text) {
-		c.fail(s.label + " must match /" + r.pattern.String() + "/ regular expression")
+	switch {
+	case r.minLength == nil:
+	case *r.minLength == 1: // IsNotEmpty, which accepts a number
+		all = append(all, unless(ok && length > 0 || !ok && v != nil, constant(" should not be empty")))
+	default:
+		all = append(all, unless(ok && length >= *r.minLength, func() string { return fmt.Sprintf(" must be longer than or equal to %d characters", *r.minLength) }))
 	}
-	if !hasFormat(r.format, text) {
-		c.fail(s.label + formatMessage(r.format))
+	if r.format != "" {
+		all = append(all, unless(ok && hasFormat(r.format, text), constant(formatMessage(r.format))))
 	}
+	if len(r.enum) > 0 {
+		all = append(all, unless(ok && slices.Contains(r.enum, text), r.enumMessage))
+	}
+	if r.format == "date-time" || r.format == "date" {
+		return all // IsDateString rejects other types, too
+	}
+	return append(all, unless(ok, constant(" must be a string")))
+}
+
+func (r *rule) violatedByNumber(all []string, v any) []string {
+	n, ok := v.(json.Number)
+	value, err := n.Float64()
+	if err != nil {
+		ok = false
+	}
+	typed := ok && (r.kind != kindInt || integer(n.String(), r))
+	switch {
+	case r.multipleOf == nil:
+	case *r.multipleOf == math.Trunc(*r.multipleOf): // IsDivisibleBy
+		all = append(all, unless(ok && multiple(value, *r.multipleOf), func() string { return " must be divisible by " + format(*r.multipleOf) }))
+	default: // the maxDecimalPlaces of IsNumber
+		typed = typed && multiple(value, *r.multipleOf)
+	}
+	if r.maximum != nil {
+		// The bounds of a Go type are no decorators: they are reported for numbers only.
+		all = append(all, unless(ok && value <= *r.maximum || !ok && !r.maximumGiven, func() string { return " must not be greater than " + format(*r.maximum) }))
+	}
+	if r.minimum != nil {
+		all = append(all, unless(ok && value >= *r.minimum || !ok && !r.minimumGiven, func() string { return " must not be less than " + format(*r.minimum) }))
+	}
+	if len(r.enum) > 0 {
+		all = append(all, unless(ok && slices.Contains(r.enum, n.String()), r.enumMessage))
+	}
+	message := " must be a number conforming to the specified constraints"
+	if r.kind == kindInt {
+		message = " must be an integer number"
+	}
+	return append(all, unless(typed, constant(message)))
 }
 
 var (
@@ -96,32 +158,8 @@ func formatMessage(format string) string {
 	return " must be valid"
 }
 
-// number checks a number.
-func (c *checker) number(r *rule, s subject, v any) {
-	n, ok := v.(json.Number)
-	if r.kind == kindInt {
-		if !ok || !integer(n.String(), r) {
-			c.fail(s.label + " must be an integer number")
-			return
-		}
-	}
-	value, err := n.Float64()
-	if !ok || err != nil {
-		c.fail(s.label + " must be a number conforming to the specified constraints")
-		return
-	}
-	if len(r.enum) > 0 && !slices.Contains(r.enum, n.String()) {
-		c.fail(s.label + " must be one of the following values: " + strings.Join(r.enum, ", "))
-	}
-	if r.minimum != nil && value < *r.minimum {
-		c.fail(s.label + " must not be less than " + format(*r.minimum))
-	}
-	if r.maximum != nil && value > *r.maximum {
-		c.fail(s.label + " must not be greater than " + format(*r.maximum))
-	}
-	if r.multipleOf != nil && !multiple(value, *r.multipleOf) {
-		c.fail(s.label + divisibleMessage(*r.multipleOf))
-	}
+func (r *rule) enumMessage() string {
+	return " must be one of the following values: " + strings.Join(r.enum, ", ")
 }
 
 // multiple reports whether value is a multiple of unit, apart from the errors of binary
@@ -129,15 +167,6 @@ func (c *checker) number(r *rule, s subject, v any) {
 func multiple(value, unit float64) bool {
 	quotient := value / unit
 	return math.Abs(quotient-math.Round(quotient)) <= 1e-9+1e-12*math.Abs(quotient)
-}
-
-// divisibleMessage returns the problem of a number that is not a multiple: class-validator's
-// for IsDivisibleBy, or for the maxDecimalPlaces of IsNumber.
-func divisibleMessage(unit float64) string {
-	if unit == math.Trunc(unit) {
-		return " must be divisible by " + format(unit)
-	}
-	return " must be a number conforming to the specified constraints"
 }
 
 // integer reports whether a Go integer can be read from the text.
