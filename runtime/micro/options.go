@@ -74,7 +74,7 @@ func WithName(name, version string) ServerOption {
 }
 
 // WithMaxInFlight limits how many messages are in flight at once. A server at its
-// limit stops reading until a handler has returned; the default is 16384. A client
+// limit begins no message until a handler has returned; the default is 16384. A client
 // at its limit fails further messages with [ErrShed] without sending them; it
 // counts requests until the reply has ended, and events until the transport has
 // accepted them; the default is 65536. A limit of 0 or less selects the default.

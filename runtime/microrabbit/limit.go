@@ -63,8 +63,9 @@ func limited(err error) bool {
 }
 
 // temporary matches RabbitMQ's texts for conditions that pass by themselves, although their
-// reply codes are those of mistakes: another consumer is exclusive, or the node of a queue is restarting.
-var temporary = regexp.MustCompile(`in exclusive use|is down or inaccessible`)
+// reply codes are those of mistakes: another consumer is exclusive, the node of a queue is
+// restarting, or a virtual host is.
+var temporary = regexp.MustCompile(`in exclusive use|is down or inaccessible|vhost '.*' is down`)
 
 // passes reports whether the broker was reached, and what it rejected may succeed without any
 // change to the program or the broker's configuration. Of several errors, one is enough.

@@ -163,12 +163,13 @@ func TestLimitOf(t *testing.T) {
 		"PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'q' in vhost '/'":                             "",
 		"ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use":                                                     "passes",
 		"NOT_FOUND - home node 'rabbit@a' of durable queue 'q' in vhost '/' is down or inaccessible":                   "passes",
+		"INTERNAL_ERROR - access to vhost 'v' refused for user 'u': vhost 'v' is down":                                 "passes",
 		"NOT_FOUND - no queue 'q' in vhost '/'":                                                                        "",
 		"ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.": "",
 		"NOT_ALLOWED - number of channels opened (1) has reached the negotiated channel_max (1)":                       "",
 		"NOT_ALLOWED - access to vhost 'limit' refused for user 'u': vhost connection limit (4) is reached":            `max-connections of the virtual host "limit" is 4`,
 	} {
-		code := map[string]int{"NOT_ALLOWED": amqp.NotAllowed, "PRECONDITION_FAILED": amqp.PreconditionFailed, "NOT_FOUND": amqp.NotFound, "ACCESS_REFUSED": amqp.AccessRefused}[strings.Fields(reason)[0]]
+		code := map[string]int{"NOT_ALLOWED": amqp.NotAllowed, "PRECONDITION_FAILED": amqp.PreconditionFailed, "NOT_FOUND": amqp.NotFound, "ACCESS_REFUSED": amqp.AccessRefused, "INTERNAL_ERROR": amqp.InternalError}[strings.Fields(reason)[0]]
 		broker := &amqp.Error{Code: code, Reason: reason, Server: true}
 		for what, err := range map[string]error{"at": at(broker, "open"), "unconnected": unconnected(broker, address{name: "a"})} {
 			got := ""
@@ -186,6 +187,9 @@ func TestLimitOf(t *testing.T) {
 				t.Errorf("%s, %s: hopeless %v, passes %v", what, reason, hopeless(err), passes(several))
 			}
 		}
+	}
+	if err := at(amqp.ErrChannelMax, "open a channel"); !hopeless(err) || passes(err) || !strings.Contains(err.Error(), "increase channel_max") {
+		t.Errorf("too few channels for one connection: %v", err)
 	}
 	if err := fmt.Errorf("no response"); passes(err) {
 		t.Error("a broker that was not reached")
