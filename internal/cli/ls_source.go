@@ -11,6 +11,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nestsource"
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
@@ -225,7 +226,7 @@ func printSources(s *term.IO, handlers []nestsource.Handler) error {
 	for _, h := range handlers {
 		line := sourceLine{
 			Pattern: json.RawMessage(h.Pattern), Computed: h.Computed, Kind: sourceKind(h), Class: h.Class, Method: h.Method, File: h.File, Line: h.Line,
-			Transport: h.Transport, Extras: json.RawMessage(h.Extras), Data: h.Payload, Reply: h.Reply, Unused: h.Unused,
+			Transport: h.Transport, Extras: secret.JSON([]byte(h.Extras)), Data: h.Payload, Reply: h.Reply, Unused: h.Unused,
 		}
 		if h.Pattern == "undefined" {
 			line.Pattern = json.RawMessage("null")

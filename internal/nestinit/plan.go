@@ -307,5 +307,5 @@ func (p *planner) disableInvalid() {
 
 // secretValue reports whether a value must not be written to a file that is shared.
 func secretValue(name, value string) bool {
-	return secret.Named(name) || secret.URL(value) != value
+	return secret.Named(name) || secret.URL(value) != value || secret.IsSeed(value)
 }

@@ -449,7 +449,7 @@ func (r *handlerReader) unattached(m *evaluate.Module) {
 		pos := problem.Pos
 		for line := range strings.SplitAfterSeq(m.File.Source[problem.Pos:problem.End], "\n") {
 			if strings.Contains(line, "Pattern(") {
-				c := &Computed{Text: shorten(strings.TrimSpace(line)), File: r.rel(m.Path), Line: m.File.Line(pos), Reason: "syntax error: " + problem.Reason}
+				c := &Computed{Text: shown(strings.TrimSpace(line)), File: r.rel(m.Path), Line: m.File.Line(pos), Reason: "syntax error: " + problem.Reason}
 				r.handlers = append(r.handlers, Handler{Computed: c, File: c.File, Line: c.Line})
 			}
 			pos += len(line)

@@ -24,6 +24,7 @@ import (
 	"github.com/msctl/msctl/internal/nestsource/evaluate"
 	"github.com/msctl/msctl/internal/nestsource/modules"
 	"github.com/msctl/msctl/internal/nestsource/typescript"
+	"github.com/msctl/msctl/internal/secret"
 )
 
 // Project is the TypeScript sources of a folder. It must not be used concurrently.
@@ -64,7 +65,7 @@ type Skipped struct {
 
 // Computed is an expression whose value the sources do not determine.
 type Computed struct {
-	// Text is the expression.
+	// Text is the expression, with credentials masked.
 	Text string `json:"text"`
 	// File is relative to the folder, with slashes, if it is in it. Line counts from 1.
 	File string `json:"file,omitempty"`
@@ -76,7 +77,8 @@ type Computed struct {
 	Env string `json:"env,omitempty"`
 	// More are the other variables that contribute to the value.
 	More []string `json:"-"`
-	// Default is the value as JSON if Env is not set, or "" if there is none.
+	// Default is the value as JSON if Env is not set, or "" if there is none or it is a
+	// credential.
 	Default string `json:"default,omitempty"`
 }
 
@@ -333,10 +335,13 @@ func (p *Project) computed(u *evaluate.Unknown, m *evaluate.Module, n typescript
 	if n != nil {
 		c.Text, c.File, c.Line = m.File.Text(n), p.rel(m.Path), m.File.Line(n.Range().Pos)
 	}
-	if u.Default != nil {
+	if u.Default != nil && !slices.ContainsFunc(append([]string{u.Env}, u.More...), secret.Named) {
 		c.Default, _ = evaluate.JSON(u.Default)
 	}
-	c.Text = shorten(c.Text)
+	if secret.Text(c.Default) != c.Default {
+		c.Default = ""
+	}
+	c.Text = shown(c.Text)
 	return c
 }
 
@@ -344,6 +349,9 @@ func (p *Project) computed(u *evaluate.Unknown, m *evaluate.Module, n typescript
 func (c *Computed) String() string {
 	return fmt.Sprintf("computed: %s (%s:%d)", c.Text, c.File, c.Line)
 }
+
+// shown returns an expression of a source for the terminal, without credentials.
+func shown(text string) string { return shorten(secret.Source(text)) }
 
 // shorten limits a text for the terminal, and removes what does not print.
 func shorten(text string) string {
