@@ -53,6 +53,9 @@ func (f Fault) suits(t target.Target) error {
 		return exit.WithHint(exit.Usagef("--fault %s pauses a process that `msctl run` started, and %s is not the name of a service", f, t),
 			"name a service with --to, or use stall, which holds the messages instead")
 	}
+	if err := t.CheckProxy(); err != nil {
+		return err
+	}
 	err := f.Check(t.Raw())
 	switch {
 	case err == nil:

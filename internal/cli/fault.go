@@ -115,6 +115,9 @@ func (o *faultOptions) complete(ctx context.Context) (err error) {
 	if o.target.Scheme == target.SchemeHTTP {
 		return exit.WithHint(exit.Usagef("--to %s: an HTTP server takes no messages", o.target), "pass on bytes instead: --raw --to tcp://host:port")
 	}
+	if err := o.target.CheckProxy(); err != nil {
+		return err
+	}
 	if o.target.Broker != nil {
 		o.raw = true
 		if err := o.to.NoTLS(); err != nil {

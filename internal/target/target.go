@@ -8,6 +8,7 @@ package target
 import (
 	"strings"
 
+	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -78,6 +79,16 @@ func (t Target) Encrypted() bool {
 
 // Raw reports whether a proxy in front of the target sees bytes instead of messages.
 func (t Target) Raw() bool { return t.Scheme == SchemeHTTP || t.Broker != nil }
+
+// CheckProxy returns an error if a proxy in front of the target would not see its messages:
+// Sentinels return the address of Redis, to which clients then connect directly.
+func (t Target) CheckProxy() error {
+	if t.Broker == nil || t.Broker.Master == "" {
+		return nil
+	}
+	err := exit.Usagef("faults cannot be injected through a Sentinel (%s): its clients connect to Redis directly", t)
+	return exit.WithHint(err, "use the address of Redis itself: %s://HOST:6379", strings.TrimSuffix(t.Scheme, "+sentinel"))
+}
 
 // Shared reports whether all services of a broker share its one address, so that only
 // patterns distinguish them.
