@@ -113,7 +113,7 @@ var sizeLimit = regexp.MustCompile(`message size (\d+) is larger than (?:configu
 
 // inequivalent matches RabbitMQ's text for a queue or an exchange that exists with
 // other options.
-var inequivalent = regexp.MustCompile(`inequivalent arg '(.+?)' for (\w+) '(.*?)' in vhost '.*': received .* but current is (?:(none)|the value '(.*)' of type '(\w+)'|'(.*?)')`)
+var inequivalent = regexp.MustCompile(`(?s)inequivalent arg '(.+?)' for (\w+) '(.*?)' in vhost '.*': received .* but current is (?:(none)|the value '(.*)' of type '(\w+)'|'(.*?)')`)
 
 // precondition explains what does not fit: the message, or options that differ from those
 // of an existing queue or exchange, and which option of the address would match.
@@ -138,17 +138,22 @@ func (t Target) precondition(err error, text string) error {
 		if isArgument(option) {
 			value = argumentText(value)
 		}
-	case "array", "table", "timestamp", "void", "decimal":
+	case "array", "table":
+		value, known = termJSON(value, m[6])
+	case "timestamp", "void", "decimal":
 		known = false
 	}
 	switch {
 	case m[4] != "":
 		return exit.WithHint(err, "it has no %s: remove the option from the address", option)
 	case !known:
-		return exit.WithHint(err, "its value has the type %s: write it as JSON, %s=…", m[6], option)
+		return exit.WithHint(err, "an address cannot express its value, %s: use another %s, or delete it", oneLine(m[5]), m[2])
 	}
 	return exit.WithHint(err, "to match it, set %s=%s in the address", option, url.QueryEscape(value))
 }
+
+// oneLine removes the line breaks from a term that RabbitMQ prints.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // optionOf returns the option for an argument of a queue or an exchange, or "" if an
 // address cannot express it.
