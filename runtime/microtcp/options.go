@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// The defaults of NestJS 12 (docs/wire.md 3.1).
+// The defaults of the limits of a connection (docs/wire.md 3.1). They are those of NestJS 12, except for the timeout,
+// which is 30 s there.
 const (
 	DefaultMaxBufferSize            = 128 << 20 // UTF-16 code units
-	DefaultIncompleteMessageTimeout = 30 * time.Second
+	DefaultIncompleteMessageTimeout = 15 * time.Second
 	DefaultMaxSendBufferSize        = 128 << 20 // bytes
 )
 

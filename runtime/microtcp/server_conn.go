@@ -60,7 +60,7 @@ const (
 	// occupies a place of the connection limit.
 	handshakeTimeout = 10 * time.Second
 	// stallTimeout limits how long a write may make no progress.
-	stallTimeout = 30 * time.Second
+	stallTimeout = 15 * time.Second
 )
 
 func newServerConn(l *Listener, conn net.Conn) *serverConn {

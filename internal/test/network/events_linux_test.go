@@ -155,7 +155,12 @@ func refuse(c *cell) {
 	c.healed = time.Now()
 }
 
-func limited(c *cell) []string { return c.full }
+func limited(c *cell) []string {
+	if c.full == nil {
+		return nil
+	}
+	return c.full(c)
+}
 
 // fill takes all places while the role is disconnected, and frees them after a while.
 func fill(c *cell) {
@@ -211,7 +216,14 @@ func retire(c *cell) {
 	case c.cluster != "":
 		c.broker.LameDuck()
 	default:
-		c.broker.Stop()
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			c.broker.Stop()
+		}()
+		testenv.Eventually(c, limit, "the connection is given up", c.gaveUp)
+		c.noticed = time.Now()
+		<-stopped
 		c.broker.Start()
 		c.healed = time.Now()
 	}

@@ -1,17 +1,10 @@
 package network
 
 import (
-	"bufio"
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,78 +12,6 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
-
-// serviceEnv makes the test binary a service at an address.
-const serviceEnv = "MSCTL_TEST_NETWORK_SERVICE"
-
-func runService(address string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	c := counts{requests: map[int]int{}, events: map[int]int{}}
-	l := microtcp.Listen(address)
-	go func() {
-		if l.Ready(ctx) == nil {
-			fmt.Println("ready")
-		}
-	}()
-	if err := c.server().Serve(ctx, l); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
-}
-
-// process is a service in a process of its own.
-type process struct {
-	testing.TB
-	cmd *exec.Cmd
-	end sync.Once
-}
-
-func startProcess(tb testing.TB, address string) *process {
-	tb.Helper()
-	p := &process{TB: tb, cmd: exec.CommandContext(tb.Context(), os.Args[0])} //nolint:gosec // this program
-	p.cmd.Env = append(os.Environ(), serviceEnv+"="+address)
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(p.kill)
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		tb.Fatalf("the service is not ready: %q, %v", line, err)
-	}
-	return p
-}
-
-func (p *process) kill() {
-	p.end.Do(func() {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-	})
-}
-
-// cpu returns the processor time that the process has used.
-func (p *process) cpu() time.Duration {
-	p.Helper()
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
-	if err != nil {
-		p.Fatal(err)
-	}
-	const user, system, perSecond = 11, 12, 100 // fields behind the name, in ticks
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+2:]))
-	var ticks int
-	for _, field := range []int{user, system} {
-		n, err := strconv.Atoi(fields[field])
-		if err != nil {
-			p.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / perSecond
-}
 
 // TestHerd restarts a service with many clients, and prints how long it takes until all of them are answered again. Each calls
 // once per 100 ms. MSCTL_TEST_ALL makes them 500.
@@ -108,12 +29,12 @@ func TestHerd(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			address := freeAddress(t)
-			p := startProcess(t, address)
+			p := startService(t, "tcp", address)
 			h := newHerd(t, clients, address, tt.opts)
 			h.awaitAll(time.Now())
 			p.kill()
 			<-time.After(outage)
-			p = startProcess(t, address)
+			p = startService(t, "tcp", address)
 			up := time.Now()
 			back := h.awaitAll(up)
 			t.Logf("%d clients; answered again after a median of %v, 99%% %v, all %v; the service used %v of processor time until then",

@@ -15,8 +15,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if address := os.Getenv(serviceEnv); address != "" {
-		os.Exit(runService(address))
+	if mode := os.Getenv(processEnv); mode != "" {
+		os.Exit(runProcess(mode))
 	}
 	goleak.VerifyTestMain(m)
 }

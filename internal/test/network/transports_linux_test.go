@@ -1,7 +1,12 @@
 package network
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,9 +23,9 @@ type transport struct {
 	name   string
 	broker func(testing.TB, ...string) *testenv.Broker // nil for none
 	secure func(*testenv.Certificates) []string        // the lines with which the broker accepts only TLS
-	full   []string                                    // the lines that limit the broker to places connections
+	full   func(testing.TB) []string                   // the lines that limit the broker to places connections
 	disk   string                                      // the size of a disk that it needs; "" for none
-	keeps  bool                                        // the broker has an event when Emit returns, and keeps it until it was handled
+	keeps  bool                                        // the broker has an event when Emit returns, and keeps each message until it was handled
 	// listen and dial take host:port, or several, separated by commas. Without a configuration, there is no TLS.
 	listen func(addresses string, config *tls.Config) micro.Listener
 	dial   func(addresses string, config *tls.Config) micro.Conn
@@ -41,7 +46,7 @@ func transports() []transport {
 			},
 		},
 		{
-			name: "rabbitmq", keeps: true, broker: testenv.PrivateRabbitMQ, secure: (*testenv.Certificates).RabbitMQ, full: []string{"connection_max = 8"}, disk: "300m",
+			name: "rabbitmq", keeps: true, broker: testenv.PrivateRabbitMQ, secure: (*testenv.Certificates).RabbitMQ, full: limitOfRabbitMQ, disk: "300m",
 			listen: func(addresses string, config *tls.Config) micro.Listener {
 				return microrabbit.Listen(urls(addresses, "amqp://guest:guest@", "amqps://guest:guest@", config), "network",
 					microrabbit.WithTLS(config), microrabbit.WithAck(microrabbit.AckAfterHandling))
@@ -51,7 +56,7 @@ func transports() []transport {
 			},
 		},
 		{
-			name: "redis", broker: testenv.PrivateRedis, secure: (*testenv.Certificates).Redis, full: []string{"maxclients 8"}, disk: "1m",
+			name: "redis", broker: testenv.PrivateRedis, secure: (*testenv.Certificates).Redis, full: lines("maxclients 8"), disk: "1m",
 			listen: func(addresses string, config *tls.Config) micro.Listener {
 				return microredis.Listen(urls(addresses, "redis://", "rediss://", config), microredis.WithTLS(config))
 			},
@@ -60,7 +65,7 @@ func transports() []transport {
 			},
 		},
 		{
-			name: "nats", broker: testenv.PrivateNATS, secure: (*testenv.Certificates).NATS, full: []string{"max_connections: 8"},
+			name: "nats", broker: testenv.PrivateNATS, secure: (*testenv.Certificates).NATS, full: lines("max_connections: 8"),
 			listen: func(addresses string, config *tls.Config) micro.Listener {
 				return micronats.Listen(urls(addresses, "nats://", "tls://", config), micronats.WithTLS(config))
 			},
@@ -77,4 +82,25 @@ func urls(addresses, plain, secure string, config *tls.Config) string {
 		plain = secure
 	}
 	return plain + strings.ReplaceAll(addresses, ",", ","+plain)
+}
+
+func lines(of ...string) func(testing.TB) []string {
+	return func(testing.TB) []string { return of }
+}
+
+// limitOfRabbitMQ limits the connections of the virtual host. Definitions replace the default user, so they contain it.
+func limitOfRabbitMQ(tb testing.TB) []string {
+	tb.Helper()
+	const salt = "salt"
+	sum := sha256.Sum256([]byte(salt + "guest"))
+	hash := base64.StdEncoding.EncodeToString(append([]byte(salt), sum[:]...))
+	file := filepath.Join(tb.TempDir(), "definitions.json")
+	definitions := fmt.Sprintf(`{"vhosts":[{"name":"/"}],
+		"users":[{"name":"guest","password_hash":%q,"hashing_algorithm":"rabbit_password_hashing_sha256","tags":""}],
+		"permissions":[{"user":"guest","vhost":"/","configure":".*","write":".*","read":".*"}],
+		"parameters":[{"component":"vhost-limits","name":"limits","vhost":"/","value":{"max-connections":%d}}]}`, hash, places)
+	if err := os.WriteFile(file, []byte(definitions), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return []string{"load_definitions = " + file}
 }
