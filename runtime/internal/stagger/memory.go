@@ -34,8 +34,8 @@ func (m *Memory) Order(targets []string) []string {
 	return ordered
 }
 
-// note records the outcome for a target that was tried at began.
-func (m *Memory) note(target string, began time.Time, err error) {
+// Note records the outcome for a target that was tried at began.
+func (m *Memory) Note(target string, began time.Time, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil || time.Since(began) < Delay {
@@ -56,7 +56,7 @@ func Noting[T io.Closer](m *Memory, dial func(ctx context.Context, target string
 	return func(ctx context.Context, target string) (T, error) {
 		began := time.Now()
 		conn, err := dial(ctx, target)
-		m.note(target, began, err)
+		m.Note(target, began, err)
 		return conn, err
 	}
 }

@@ -44,7 +44,7 @@ func TestMemory(t *testing.T) {
 			t.Errorf("the order is %q", got)
 		}
 		<-time.After(2 * Avoid)
-		m.note("new", time.Now().Add(-time.Second), net.ErrClosed)
+		m.Note("new", time.Now().Add(-time.Second), net.ErrClosed)
 		if len(m.until) != 1 {
 			t.Errorf("%d targets are remembered", len(m.until))
 		}

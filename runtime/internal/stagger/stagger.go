@@ -70,6 +70,9 @@ func Resolve(ctx context.Context, address string) ([]string, error) {
 // the other calls and waits for them, and their connections are closed. The error is that of
 // the first target.
 //
+// Targets that have failed are tried again, after growing pauses, while others have not answered
+// yet: a server that is restarting must not wait for one that does not answer.
+//
 // What dial returns is ready for use: it should include the handshake and the login, because a
 // host that accepts connections and stays silent is no better than one that does not answer.
 func First[T io.Closer](ctx context.Context, targets []string, dial func(ctx context.Context, target string) (T, error)) (T, error) {
@@ -84,18 +87,23 @@ func First[T io.Closer](ctx context.Context, targets []string, dial func(ctx con
 		n    int
 	}
 	results := make(chan result) // not buffered: after the loop, each goroutine closes its own connection
-	var firstErr error
-	next := time.NewTimer(0)
+	errs := make([]error, len(targets))
+	var queue []int // what to try next: new targets, then those that have failed
+	for n := range targets {
+		queue = append(queue, n)
+	}
+	next, pause := time.NewTimer(0), Delay
 	defer next.Stop()
-	for started, failed := 0, 0; failed < len(targets); {
+	for untried, failed := len(targets), 0; failed < len(targets); {
 		var start <-chan time.Time
-		if started < len(targets) {
+		if len(queue) > 0 {
 			start = next.C
 		}
 		select {
 		case <-start:
-			n := started
-			started++
+			n := queue[0]
+			queue = queue[1:]
+			untried--
 			next.Reset(Delay)
 			calls.Go(func() {
 				conn, err := dial(ctx, targets[n])
@@ -112,26 +120,35 @@ func First[T io.Closer](ctx context.Context, targets []string, dial func(ctx con
 				return r.conn, nil
 			}
 			if ctx.Err() != nil { // so it has been called off
-				return none, ended(ctx, firstErr)
+				return none, ended(ctx, errs)
 			}
-			if failed++; r.n == 0 || firstErr == nil {
-				firstErr = r.err
+			if errs[r.n] == nil {
+				failed++
+				errs[r.n] = r.err
 			}
-			next.Reset(0)
+			queue = append(queue, r.n)
+			if untried > 0 {
+				next.Reset(0)
+			} else {
+				next.Reset(pause)
+				pause *= 2
+			}
 		case <-ctx.Done():
-			return none, ended(ctx, firstErr)
+			return none, ended(ctx, errs)
 		}
 	}
-	if firstErr == nil {
-		firstErr = errors.New("no address")
+	if len(targets) == 0 {
+		return none, errors.New("no address")
 	}
-	return none, firstErr
+	return none, errs[0]
 }
 
-// ended returns the error after ctx has ended: err, that of a target, if there is one.
-func ended(ctx context.Context, err error) error {
-	if err != nil {
-		return err
+// ended returns the error after ctx has ended: that of a target, if there is one.
+func ended(ctx context.Context, errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
 	return &net.OpError{Op: "dial", Net: "tcp", Err: context.Cause(ctx)}
 }

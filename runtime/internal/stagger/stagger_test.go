@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// TestFirst describes each target by what it does: "refuse@10ms", "accept@1s", "silent".
+// TestFirst describes each target by what it does: "refuse@10ms", "accept@1s", "silent", and
+// "restart@1s", which refuses at once until then.
 func TestFirst(t *testing.T) {
 	for _, c := range []struct {
 		targets string
@@ -28,6 +29,9 @@ func TestFirst(t *testing.T) {
 		{"accept@255ms accept@10ms", "accept@255ms", 255 * time.Millisecond},
 		{"refuse@2ms refuse@3ms", "error: refuse@2ms", 5 * time.Millisecond},
 		{"silent refuse@3ms", "error: refuse@3ms", 5 * time.Second},
+		{"silent restart@700ms", "restart@700ms", 1000 * time.Millisecond},
+		{"restart@700ms silent restart@600ms", "restart@600ms", 1000 * time.Millisecond},
+		{"restart@700ms refuse@3ms", "error: restart@700ms", 3 * time.Millisecond},
 		{"silent", "error: context deadline exceeded", 5 * time.Second},
 	} {
 		t.Run(c.targets, func(t *testing.T) {
@@ -35,6 +39,7 @@ func TestFirst(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				began := time.Now()
+				ctx = context.WithValue(ctx, beginning{}, began)
 				conn, err := First(ctx, strings.Fields(c.targets), pretend)
 				var got string
 				if err != nil {
@@ -64,6 +69,8 @@ type connTo struct {
 
 var open = map[string]bool{}
 
+type beginning struct{}
+
 func (c connTo) Close() error {
 	delete(open, c.target)
 	return nil
@@ -78,6 +85,12 @@ func pretend(ctx context.Context, target string) (net.Conn, error) {
 	after, err := time.ParseDuration(text)
 	if err != nil {
 		return nil, err
+	}
+	if what == "restart" {
+		if time.Since(ctx.Value(beginning{}).(time.Time)) < after {
+			return nil, errors.New(target)
+		}
+		after = 0
 	}
 	select {
 	case <-time.After(after):
