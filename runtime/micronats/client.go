@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,17 +26,18 @@ type Client struct {
 	headers     map[string]string
 	inboxPrefix string
 
-	ctx    context.Context // its end ends the connection
+	ctx    context.Context // its end ends the connections
 	cancel context.CancelFunc
-	calls  calls.Table
 	up     atomic.Pointer[session] // nil while there is no connection
 	silent atomic.Bool             // the user may not publish to the servers' inboxes
-	work   sync.WaitGroup          // goroutines that dial, and those of inboxes
+	work   sync.WaitGroup          // goroutines that dial or leave connections, and those of inboxes
 
-	mu      sync.Mutex // guards what follows
-	link    *link      // connected or reconnecting; nil before the first connection
-	inbox   *inbox     // receives the replies over link
+	mu      sync.Mutex          // guards what follows
+	link    *link               // connected or reconnecting; nil before the first connection
+	inbox   *inbox              // receives the replies over link
+	old     map[*inbox]*session // the connections that are being left
 	dialing bool
+	moving  bool // to another server
 	closed  bool
 	lostAt  time.Time
 	lastErr error
@@ -47,6 +48,8 @@ type Client struct {
 type session struct {
 	link  *link
 	inbox *inbox
+	usage *usage      // by messages, until their replies have arrived
+	lost  atomic.Bool // the connection was lost, even if it has been restored
 
 	mu        sync.Mutex      // guards what follows
 	permitted map[string]bool // subjects for which the broker has accepted an event
@@ -56,7 +59,7 @@ type session struct {
 const maxPermitted = 4096
 
 func newSession(l *link, in *inbox) *session {
-	return &session{link: l, inbox: in, permitted: map[string]bool{}}
+	return &session{link: l, inbox: in, usage: newUsage(), permitted: map[string]bool{}}
 }
 
 // permits reports whether the user is known to be permitted to publish to a subject.
@@ -83,7 +86,7 @@ func (s *session) setPermitted(subject string, ok bool) {
 func Dial(servers string, opts ...DialOption) *Client {
 	c := &Client{
 		settings: defaultSettings(), servers: parseServers(servers),
-		inboxPrefix: "_INBOX", changed: make(chan struct{}),
+		inboxPrefix: "_INBOX", old: map[*inbox]*session{}, changed: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
@@ -99,15 +102,19 @@ func (c *Client) Close() error {
 	c.closed = true
 	last, s := c.link, c.up.Swap(nil)
 	in := c.inbox
+	all := slices.Collect(maps.Keys(c.old))
+	if in != nil {
+		all = append(all, in)
+	}
 	c.change()
 	c.mu.Unlock()
 	if s != nil {
 		_ = s.link.FlushTimeout(time.Second) // there is nothing to be done for a broker that does not answer
 	}
-	if in != nil {
+	for _, in := range all {
 		in.settle()
+		in.calls.Close(micro.ErrClosed)
 	}
-	c.calls.Close(micro.ErrClosed)
 	c.cancel()
 	if last != nil {
 		last.Close()
@@ -133,12 +140,6 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 		if err := checkSubject(req.Pattern.Route()); err != nil {
 			return err
 		}
-		if err := s.inbox.open(ctx, req.Deadline); err != nil {
-			if c.unsent(s, err) {
-				continue
-			}
-			return err
-		}
 		again, err := c.exchange(ctx, s, req, reply)
 		if !again {
 			return err
@@ -146,11 +147,18 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	}
 }
 
-// exchange is Exchange over one connection. It returns again if the connection had ended before
-// the request was sent.
+// exchange is Exchange over one connection. It returns again if the connection had ended, or had
+// been given up, before the request was sent.
 func (c *Client) exchange(ctx context.Context, s *session, req *micro.Request, reply micro.Reply) (again bool, err error) {
+	if !s.usage.begin() {
+		return true, nil
+	}
+	defer s.usage.end()
+	if err := s.inbox.open(ctx, req.Deadline); err != nil {
+		return c.unsent(s, err), err
+	}
 	now := time.Now()
-	call, err := c.calls.Begin(req, now)
+	call, err := s.inbox.calls.Begin(req, now)
 	if err != nil {
 		return false, err
 	}
@@ -177,23 +185,34 @@ func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 		if err != nil {
 			return err
 		}
-		now := time.Now()
-		if !now.Before(req.Deadline) {
-			return calls.ErrTooLate
+		again, err := c.publish(ctx, s, req)
+		if !again {
+			return err
 		}
-		if ctx.Err() != nil {
-			return calls.Ended(ctx)
-		}
-		mark := s.link.violations.mark()
-		err = c.send(ctx, s, req, message{}, now)
-		if c.unsent(s, err) {
-			continue
-		}
-		if subject := req.Pattern.Route(); err == nil && !s.permits(subject) {
-			return c.taken(ctx, s, req, mark)
-		}
-		return err
 	}
+}
+
+// publish is Publish over one connection. It returns again like exchange.
+func (c *Client) publish(ctx context.Context, s *session, req *micro.Request) (again bool, err error) {
+	now := time.Now()
+	switch {
+	case !now.Before(req.Deadline):
+		return false, calls.ErrTooLate
+	case ctx.Err() != nil:
+		return false, calls.Ended(ctx)
+	case !s.usage.begin():
+		return true, nil
+	}
+	defer s.usage.end()
+	mark := s.link.violations.mark()
+	err = c.send(ctx, s, req, message{}, now)
+	if c.unsent(s, err) {
+		return true, nil
+	}
+	if subject := req.Pattern.Route(); err == nil && !s.permits(subject) {
+		return false, c.taken(ctx, s, req, mark)
+	}
+	return false, err
 }
 
 // taken waits until the broker has processed an event that was published after mark. It returns
@@ -208,7 +227,7 @@ func (c *Client) taken(ctx context.Context, s *session, req *micro.Request, mark
 		return c.forbidden(subject)
 	case ctx.Err() != nil:
 		return calls.Ended(ctx)
-	case err != nil, c.up.Load() != s:
+	case err != nil, s.lost.Load():
 		return micro.ErrConnectionLost
 	}
 	s.setPermitted(subject, true)
@@ -280,64 +299,4 @@ func metadataJSON(m micro.Metadata) []byte {
 		return micro.AppendMetadata(nil, &micro.Request{Event: true, Metadata: m}, time.Time{})
 	}
 	return nil
-}
-
-// deliver passes on one message of a reply. The last token of its subject is the ID of the call.
-func (c *Client) deliver(msg *nats.Msg) {
-	id := []byte(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
-	if len(msg.Data) == 0 {
-		c.deliverEmpty(id, msg.Header)
-		return
-	}
-	body := text(msg.Data)
-	packet, err := wire.Parse(body)
-	if err != nil {
-		c.calls.IgnoreFor(id, body, "is not JSON")
-		c.calls.Fail(id, errNotJSON)
-		return
-	}
-	if string(packet.ID) == `"`+probeID+`"` {
-		c.leave(msg, id)
-		return
-	}
-	if foreignID(packet.ID, id) {
-		c.calls.IgnoreFor(id, body, "does not have the id of the request")
-		return
-	}
-	if !c.calls.Deliver(id, &packet, body) {
-		c.leave(msg, id)
-	}
-}
-
-// leave reports to the sender of a stream, which has put a subject for this into the message,
-// that the call has ended. The broker does not: while the client is connected, its inbox has a
-// subscriber.
-func (c *Client) leave(msg *nats.Msg, id []byte) {
-	s := c.up.Load()
-	if msg.Reply == "" || s == nil || c.silent.Load() || c.calls.Pending(id) {
-		return
-	}
-	_ = s.link.Publish(msg.Reply, nil) // an error means that the connection has ended
-}
-
-// deliverEmpty handles an empty message. If the broker sent it, no server has received the
-// request. NestJS treats every empty message that way, but a responder of another kind may
-// send one to acknowledge a request that it has handled.
-func (c *Client) deliverEmpty(id []byte, header nats.Header) {
-	if header.Get(statusHeader) == noResponders {
-		c.calls.Fail(id, micro.ErrNotServed)
-		return
-	}
-	c.calls.IgnoreFor(id, nil, "is empty")
-	c.calls.Fail(id, emptyReply(header))
-}
-
-// foreignID reports whether the id in the body of a reply differs from that of its inbox. As in
-// NestJS, an id that is falsy in JavaScript counts as missing.
-func foreignID(got, want []byte) bool {
-	switch string(got) {
-	case "", `""`, "null", "false", "0", "-0":
-		return false
-	}
-	return len(got) != len(want)+2 || string(got[1:len(got)-1]) != string(want)
 }

@@ -2,9 +2,12 @@ package micronats
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,10 +15,10 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// Settings of a connection that users cannot change.
 const (
-	firstWait    = 50 * time.Millisecond // the pause before the second attempt to reconnect
-	pingInterval = 5 * time.Second       // a broker that answers none of three pings is lost
+	firstWait = 50 * time.Millisecond // the pause before the second attempt to reconnect
+	maxPings  = 3                     // a broker that answers none of them is lost
+	firstURL  = "nats://server-1:1"   // stands for all servers when the driver reconnects
 )
 
 // events are the callbacks of a connection. They run one at a time and in order.
@@ -25,6 +28,7 @@ type events struct {
 	closed   func(error) // permanently, and not by Close
 	problem  func(*nats.Subscription, error)
 	failed   func(error) // an attempt to reconnect
+	lameDuck func()      // the server will stop
 }
 
 // link is a connection that reconnects by itself until it is closed.
@@ -44,50 +48,90 @@ func (l *link) refused(ctx context.Context, mark int) ([]violation, error) {
 
 // connect makes a connection, which is closed when ctx ends. While it reconnects, it buffers up
 // to keep bytes of what is published and sends them afterward; a negative keep disables that.
-func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead func(), on events) (link, error) {
+func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead func(last time.Time), on events) (link, error) {
 	if to.err != nil {
 		return link{}, to.err
 	}
+	d := &dialer{ctx: ctx, cluster: to.cluster, timeout: s.dialTimeout, peer: s.peer, tls: s.tls, beforeRead: beforeRead}
+	if d.tls == nil && to.cluster.secure() {
+		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	o, err := s.options(to, d)
+	if err != nil {
+		return link{}, err
+	}
+	o.ReconnectBufSize = keep
+	violations := newViolations()
+	s.report(o, to.cluster, violations, on)
+	nc, err := o.Connect()
+	if err == nil {
+		to.cluster.learn(nc.DiscoveredServers())
+		return link{nc, d, violations}, nil
+	}
+	if cause := d.err.Load(); cause != nil {
+		err = *cause // the driver does not report it
+	}
+	return link{}, connectError(to, err)
+}
+
+// options returns the options of the driver. It gets a URL for each server, as it tries to log in
+// as often as it has URLs; the dialer has the addresses.
+func (s *settings) options(to servers, d *dialer) (*nats.Options, error) {
 	login := s.credentials
 	switch {
 	case login.read == nil:
 		login = to.credentials
 	case to.login:
-		return link{}, errTwoLogins
+		return nil, errTwoLogins
 	}
-	d := &dialer{ctx: ctx, timeout: s.dialTimeout, beforeRead: beforeRead}
 	o := nats.GetDefaultOptions()
-	o.Servers, o.Name = to.urls(), s.name
-	o.CustomDialer, o.SkipHostLookup = d, true
-	o.Timeout = s.dialTimeout
-	o.MaxReconnect, o.CustomReconnectDelayCB = s.attempts, s.pause
-	o.IgnoreAuthErrorAbort, o.NoCallbacksAfterClientClose = true, true
-	o.PingInterval, o.MaxPingsOut = pingInterval, 2
-	o.FlusherTimeout, o.ReconnectOnFlusherError = 0, true
-	o.ReconnectBufSize = keep
-	if err := login.apply(&o); err != nil {
-		return link{}, connectError(to, err)
+	o.Servers, o.Name = []string{firstURL}, s.name
+	for n := range to.cluster.configured[1:] {
+		o.Servers = append(o.Servers, fmt.Sprintf("nats://server-%d:1", n+2))
 	}
-	if s.tls != nil {
-		o.Secure, o.TLSConfig = true, s.tls.Clone()
+	o.CustomDialer, o.SkipHostLookup = d, true
+	o.Secure = d.tls != nil
+	o.Timeout = s.dialTimeout
+	o.MaxReconnect = s.attempts
+	o.IgnoreAuthErrorAbort, o.NoCallbacksAfterClientClose = true, true
+	o.PingInterval, o.MaxPingsOut = max(s.peer, 0)/maxPings, maxPings-1
+	o.FlusherTimeout, o.ReconnectOnFlusherError = 0, true
+	if to.login {
+		o.UserInfo, o.TokenHandler = d.user, d.token
+	}
+	if err := login.apply(&o); err != nil {
+		return nil, connectError(to, err)
+	}
+	return &o, nil
+}
+
+// report makes the driver report what happens to its connections.
+func (s *settings) report(o *nats.Options, known *cluster, violations *violations, on events) {
+	var rounds atomic.Int64 // attempts to reconnect since the last connection
+	o.ReconnectToServerCB = func(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
+		first := slices.IndexFunc(pool, func(server nats.Server) bool { return server.URL.String() == firstURL })
+		if first < 0 {
+			return nil, 0 // the driver has removed it after the last attempt of WithReconnect, and will close the connection
+		}
+		return &pool[first], s.pause(int(rounds.Add(1)))
+	}
+	o.ReconnectedCB = func(nc *nats.Conn) {
+		rounds.Store(0)
+		known.learn(nc.DiscoveredServers())
+		on.restored()
+	}
+	o.DiscoveredServersCB = func(nc *nats.Conn) { known.learn(nc.DiscoveredServers()) }
+	o.LameDuckModeHandler = func(nc *nats.Conn) {
+		known.learn(nc.DiscoveredServers())
+		on.lameDuck()
 	}
 	o.DisconnectedErrCB = func(_ *nats.Conn, err error) { on.lost(err) }
-	o.ReconnectedCB = func(*nats.Conn) { on.restored() }
 	o.ReconnectErrCB = func(_ *nats.Conn, err error) { on.failed(err) }
 	o.ClosedCB = func(nc *nats.Conn) { on.closed(nc.LastError()) }
-	violations := newViolations()
 	o.AsyncErrorCB = func(_ *nats.Conn, sub *nats.Subscription, err error) {
 		violations.add(err)
 		on.problem(sub, err)
 	}
-	nc, err := o.Connect()
-	if err == nil {
-		return link{nc, d, violations}, nil
-	}
-	if cause := d.err.Load(); errors.Is(err, nats.ErrNoServers) && cause != nil {
-		err = *cause // the driver does not report it
-	}
-	return link{}, connectError(to, err)
 }
 
 // connectError adds the addresses to the error of an attempt to connect.

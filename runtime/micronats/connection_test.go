@@ -255,7 +255,7 @@ func TestPauseIsSurvived(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the wire to be full", func() bool { return conn.up.Load().link.dialer.current.Load().waiting.Load() > 0 })
+	eventually(t, "the wire to be full", func() bool { return conn.up.Load().link.dialer.current.Load().socket.waiting.Load() > 0 })
 	b.Resume()
 	testenv.Within(t, soon, "to be answered", calls.Wait)
 }

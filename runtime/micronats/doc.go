@@ -24,6 +24,9 @@
 // sends the replies, and then closes the connection. A stream whose caller has left is
 // stopped; a running server does so when its values have had no receiver for 10 s.
 //
+// The time of a message counts from when it was read. What expires while it waits for a full
+// server is answered with status 504, and not handled.
+//
 // # The client
 //
 // NestJS subscribes to a new inbox for each request. This client subscribes once to all
@@ -39,5 +42,13 @@
 // longer than its deadline and the dial timeout, and then fails with
 // micro.ErrUnreachable. Nothing is buffered to be sent later, because its caller would
 // have given up by then. So an event that was published without an error was accepted
-// by a live connection. NATS delivers it at most once.
+// by a connection that was not known to be lost. NATS delivers it at most once.
+//
+// # Connections
+//
+// Both sides connect to the first of all servers and IP addresses that is ready, and notice
+// within 15 s that a broker has vanished ([WithPeerTimeout]). When a server announces that it will
+// stop (lame-duck mode), they move to another one: new messages go there, and the old connection
+// ends when the replies to the others have been sent. A server without a queue group is alone in
+// one, so that it gets each message once meanwhile.
 package micronats

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/runtime/internal/calls"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/wire"
 )
 
 // inbox receives the replies to the requests of one connection. It subscribes with the first
@@ -21,8 +23,10 @@ import (
 // The goroutine run passes on what the driver puts into the queue, until end is called.
 type inbox struct {
 	client  *Client
+	calls   calls.Table
 	link    *link         // set before the first open
 	shared  string        // what the subjects of the shared subscription begin with
+	ending  bool          // the server will stop; guarded by the client's mu
 	opening chan struct{} // holds a value during open: a lock that can be awaited together with a context
 	mode    atomic.Int32
 
@@ -146,12 +150,12 @@ func (in *inbox) refuse(subject string) {
 			in.mu.Lock()
 			unsubscribe(in.sub)
 			in.mu.Unlock()
-			in.client.calls.FailAll(err)
+			in.calls.FailAll(err)
 		}
 	case inboxSingles:
 		if id, ok := strings.CutPrefix(subject, in.client.inboxPrefix+"."); ok {
 			in.mode.Store(inboxClosed)
-			in.client.calls.Fail([]byte(id), err)
+			in.calls.Fail([]byte(id), err)
 		}
 	}
 }
@@ -170,13 +174,72 @@ func (in *inbox) run() {
 			default:
 			}
 		}
-		in.client.deliver(msg)
+		in.deliver(msg)
 	}
+}
+
+// deliver passes on one message of a reply. The last token of its subject is the ID of the call.
+func (in *inbox) deliver(msg *nats.Msg) {
+	id := []byte(msg.Subject[strings.LastIndexByte(msg.Subject, '.')+1:])
+	if len(msg.Data) == 0 {
+		in.deliverEmpty(id, msg.Header)
+		return
+	}
+	body := text(msg.Data)
+	packet, err := wire.Parse(body)
+	if err != nil {
+		in.calls.IgnoreFor(id, body, "is not JSON")
+		in.calls.Fail(id, errNotJSON)
+		return
+	}
+	if string(packet.ID) == `"`+probeID+`"` {
+		in.leave(msg, id)
+		return
+	}
+	if foreignID(packet.ID, id) {
+		in.calls.IgnoreFor(id, body, "does not have the id of the request")
+		return
+	}
+	if !in.calls.Deliver(id, &packet, body) {
+		in.leave(msg, id)
+	}
+}
+
+// leave reports to the sender of a stream, which has put a subject for this into the message,
+// that the call has ended. The broker does not: while the client is connected, its inbox has a
+// subscriber.
+func (in *inbox) leave(msg *nats.Msg, id []byte) {
+	if msg.Reply == "" || in.client.silent.Load() || in.calls.Pending(id) {
+		return
+	}
+	_ = in.link.Publish(msg.Reply, nil) // an error means that the connection has ended
+}
+
+// deliverEmpty handles an empty message. If the broker sent it, no server has received the
+// request. NestJS treats every empty message that way, but a responder of another kind may
+// send one to acknowledge a request that it has handled.
+func (in *inbox) deliverEmpty(id []byte, header nats.Header) {
+	if header.Get(statusHeader) == noResponders {
+		in.calls.Fail(id, micro.ErrNotServed)
+		return
+	}
+	in.calls.IgnoreFor(id, nil, "is empty")
+	in.calls.Fail(id, emptyReply(header))
+}
+
+// foreignID reports whether the id in the body of a reply differs from that of its inbox. As in
+// NestJS, an id that is falsy in JavaScript counts as missing.
+func foreignID(got, want []byte) bool {
+	switch string(got) {
+	case "", `""`, "null", "false", "0", "-0":
+		return false
+	}
+	return len(got) != len(want)+2 || string(got[1:len(got)-1]) != string(want)
 }
 
 // awaitRoom is called before each read. It waits while the queue is full, because the driver
 // drops replies for which the queue has no room.
-func (in *inbox) awaitRoom() {
+func (in *inbox) awaitRoom(time.Time) {
 	if len(in.queue) < fullQueue {
 		return
 	}

@@ -3,6 +3,7 @@ package micronats
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -14,17 +15,25 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
-// intake passes the messages of one connection to their handlers. The driver puts them into
-// one queue. Leaders, usually one and more while the queue is long, take them from it and
-// run fast handlers themselves (package lead).
+// intake passes the messages of one connection to their handlers. The driver puts those of one
+// read into a channel, and its reader moves them to the queue with the time of the read. Leaders,
+// usually one and more while the queue is long, take them from it and run fast handlers
+// themselves (package lead).
 type intake struct {
 	listener *Listener
 	link     link
 	cancel   context.CancelFunc // ends the link at once
 	lost     atomic.Bool        // the link is reconnecting
-	queue    chan *nats.Msg
-	close    func() // closes the queue, once
+	whenLost atomic.Pointer[context.CancelFunc]
+	closed   chan error    // receives why the link was closed for good
+	ending   chan struct{} // holds a value if the server has announced that it will stop
+	requests *usage        // until their replies have ended
 	streams  *streams
+
+	read  chan *nats.Msg // those of the last read
+	queue chan arrival
+	mu    sync.Mutex // guards over, and moves from read to queue
+	over  bool       // the queue is closed
 
 	subscriptions map[*nats.Subscription]*subscription // fixed once started
 
@@ -39,12 +48,19 @@ type intake struct {
 	ended chan struct{} // closed at the end
 }
 
+// arrival is a message, and when it was read.
+type arrival struct {
+	msg *nats.Msg
+	at  time.Time
+}
+
 const (
-	// queueLength leaves room for everything one read may bring when fullQueue
-	// messages are waiting: the smallest message takes 13 bytes on the wire, and
-	// one read returns at most 32 KiB.
+	// readLength is enough for one read: the smallest message takes 13 bytes on the wire, and
+	// one read returns at most 32 KiB. queueLength leaves room for it when fullQueue messages
+	// are waiting.
+	readLength  = 2560
 	fullQueue   = 1024
-	queueLength = fullQueue + 2560
+	queueLength = fullQueue + readLength
 	longQueue   = 256 // worth another leader
 
 	// holdUp is how long a full server leaves messages with the broker, which
@@ -53,11 +69,11 @@ const (
 )
 
 func newIntake(l *Listener) *intake {
-	queue := make(chan *nats.Msg, queueLength)
 	t := &intake{
-		listener: l, subscriptions: map[*nats.Subscription]*subscription{},
-		queue: queue, close: sync.OnceFunc(func() { close(queue) }), maxLeaders: int32(min(runtime.GOMAXPROCS(0), lead.Seats)),
-		room: make(chan struct{}, 1), ended: make(chan struct{}),
+		listener: l, subscriptions: map[*nats.Subscription]*subscription{}, requests: newUsage(),
+		closed: make(chan error, 1), ending: make(chan struct{}, 1),
+		read: make(chan *nats.Msg, readLength), queue: make(chan arrival, queueLength),
+		maxLeaders: int32(min(runtime.GOMAXPROCS(0), lead.Seats)), room: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	t.streams = newStreams(t)
 	return t
@@ -66,8 +82,12 @@ func newIntake(l *Listener) *intake {
 // subscribe makes the subscriptions and begins to handle messages.
 func (t *intake) subscribe(all []*subscription) error {
 	findOverlaps(all)
-	for _, s := range all {
-		sub, err := t.link.ChanQueueSubscribe(s.subject, s.queue, t.queue)
+	for n, s := range all {
+		queue := s.queue
+		if queue == "" {
+			queue = t.listener.alone(n)
+		}
+		sub, err := t.link.ChanQueueSubscribe(s.subject, queue, t.read)
 		if err != nil {
 			return fmt.Errorf("subscribe to %q in NATS: %w", s.subject, err)
 		}
@@ -80,25 +100,38 @@ func (t *intake) subscribe(all []*subscription) error {
 // finish unsubscribes. It returns when every message that was sent before has been handled or
 // passed to another goroutine, or when ctx ends.
 func (t *intake) finish(ctx context.Context) {
-	gone := t.lost.Load()
-	if !gone {
-		var open sync.WaitGroup
-		for sub := range t.subscriptions {
-			done := sync.OnceFunc(open.Done)
-			open.Add(1)
-			sub.SetClosedHandler(func(string) { done() })
-			if sub.Drain() != nil {
-				done() // the connection is closed
-			}
+	var open sync.WaitGroup
+	for sub := range t.subscriptions {
+		done := sync.OnceFunc(open.Done)
+		open.Add(1)
+		sub.SetClosedHandler(func(string) { done() })
+		if sub.Drain() != nil {
+			done() // the connection is closed
 		}
-		await(ctx, &open)
 	}
-	if gone || ctx.Err() != nil {
-		t.cancel()
-		t.link.Close()
+	await(ctx, &open)
+	if ctx.Err() != nil {
+		t.cut()
 	}
-	t.close() // neither leaves anything to be put into it
+	t.close() // neither leaves anything to be put into the queue
 	await(ctx, &t.wg)
+}
+
+// cut closes the connection.
+func (t *intake) cut() {
+	t.cancel()
+	t.link.Close()
+}
+
+// close closes the queue behind what has been read.
+func (t *intake) close() {
+	t.move(time.Now())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.over = true
+		close(t.queue)
+	}
 }
 
 // await waits for wg until ctx ends.
@@ -118,15 +151,50 @@ func await(ctx context.Context, wg *sync.WaitGroup) {
 // returns.
 func (t *intake) end() {
 	close(t.ended)
-	t.cancel()
-	t.link.Close() // nothing is put into the queue after that
+	t.cut() // nothing is read after that
 	t.close()
 }
 
-// awaitRoom is called before each read. It waits while the queue is full, so that the broker
-// keeps the messages that cannot be handled yet. The wait is limited, because the broker
-// would close the connection: after it, the driver drops and reports the messages for
-// which the queue has no room.
+// beforeRead is called before each read, with the time of the last one.
+func (t *intake) beforeRead(last time.Time) {
+	t.move(last)
+	t.awaitRoom()
+}
+
+// move moves to the queue what was read at a time. It drops and reports the messages for which
+// the queue has no room.
+func (t *intake) move(at time.Time) {
+	if len(t.read) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for {
+		select {
+		case msg := <-t.read:
+			if !t.over && !t.put(arrival{msg, at}) {
+				t.listener.server.LogPeer(slog.LevelError, "messages arrive faster than they are handled: some were dropped",
+					"transport", "nats", "subject", msg.Subject)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// put is called with t.mu held.
+func (t *intake) put(a arrival) bool {
+	select {
+	case t.queue <- a:
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitRoom waits while the queue is full, so that the broker keeps the messages that cannot be
+// handled yet. The wait is limited, because the broker would close the connection: after it,
+// messages for which the queue has no room are dropped.
 func (t *intake) awaitRoom() {
 	if len(t.queue) < fullQueue {
 		t.spilt = false
@@ -195,31 +263,31 @@ func (t *intake) leave() bool {
 func (t *intake) lead(leader *lead.Leader) {
 	var packet wire.Packet // reused for one message after another
 	for {
-		msg := t.next(leader)
-		if msg == nil {
+		next := t.next(leader)
+		if next.msg == nil {
 			return
 		}
 		t.took()
 		if t.listener.server.Full() {
 			leader.Paused() // receive waits for a place
 		}
-		if in := t.receive(msg, &packet); in != nil && !leader.Handle(in) {
+		if in := t.receive(next, &packet); in != nil && !leader.Handle(in) {
 			return
 		}
 	}
 }
 
-// next takes the next message from the queue. It returns nil if the leader is to
-// stop: the queue is closed, or it is empty and others lead.
-func (t *intake) next(leader *lead.Leader) *nats.Msg {
+// next takes the next message from the queue. It returns none if the leader is to stop: the
+// queue is closed, or it is empty and others lead.
+func (t *intake) next(leader *lead.Leader) arrival {
 	select {
-	case msg := <-t.queue: // nil if it is closed
-		return msg
+	case next := <-t.queue: // none if it is closed
+		return next
 	default:
 	}
 	leader.Rest()
 	if t.leave() {
-		return nil
+		return arrival{}
 	}
 	return <-t.queue
 }

@@ -26,6 +26,7 @@ type Listener struct {
 	settings
 	servers   servers
 	queue     string
+	id        string // unique
 	holdUp    time.Duration
 	goneAfter time.Duration
 	ready     chan struct{} // closed when all subscriptions have been made
@@ -42,11 +43,14 @@ type Listener struct {
 // server serves it, which can only happen once.
 func Listen(servers string, opts ...ListenOption) *Listener {
 	l := &Listener{
-		settings: defaultSettings(), servers: parseServers(servers),
+		settings: defaultSettings(), servers: parseServers(servers), id: "msctl" + strings.TrimPrefix(nats.NewInbox(), "_INBOX"),
 		ready: make(chan struct{}), holdUp: holdUp, goneAfter: defaultGoneAfter,
 	}
 	for _, o := range opts {
 		o.applyListen(l)
+	}
+	if l.peer > 0 {
+		l.holdUp = min(l.holdUp, l.peer/maxPings) // meanwhile, answers to pings are not read
 	}
 	return l
 }
@@ -96,39 +100,50 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) error {
 			return err
 		}
 		s.Logger().Error("the broker closed the connection; reconnecting", "transport", "nats", "address", l.servers.safe, "error", err)
+		_ = sleep(ctx, l.pause(1)) // the next attempt ends with ctx
 	}
 }
 
-// serve serves over one connection. It returns again if the connection was lost for good
-// and the listener should open another.
+// serve serves until ctx ends. It returns again if the connection was lost for good and the
+// listener should open another.
 func (l *Listener) serve(ctx context.Context) (again bool, err error) {
-	closed := make(chan error, 1)
-	t, err := l.open(ctx, closed)
+	t, err := l.open(ctx)
 	if t == nil {
 		return false, err
 	}
-	defer t.end()
+	old := newLeaving()
+	defer func() {
+		t.end()
+		old.end()
+	}()
 	if err := l.subscribe(ctx, t); err != nil {
 		return false, err
 	}
-	select {
-	case <-ctx.Done():
-		l.drain(t)
-		return false, nil
-	case err := <-closed:
-		if l.attempts < 0 {
-			return true, err
+	for {
+		select {
+		case <-ctx.Done():
+			l.drain(t, old)
+			return false, nil
+		case <-t.ending:
+			if next := l.replace(ctx, t, old); next != nil {
+				old.add(t)
+				t = next
+			}
+		case err := <-t.closed:
+			if l.attempts < 0 {
+				return true, err
+			}
+			l.drain(t, old)
+			return false, fmt.Errorf("NATS at %s: the connection was lost for good: %w", l.servers.safe, err)
 		}
-		l.drain(t)
-		return false, fmt.Errorf("NATS at %s: the connection was lost for good: %w", l.servers.safe, err)
 	}
 }
 
 // open connects, and retries until it succeeds. It returns nil without an error if ctx
 // ended first.
-func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, error) {
+func (l *Listener) open(ctx context.Context) (*intake, error) {
 	for attempt := 1; ; attempt++ {
-		t, err := l.attempt(ctx, closed)
+		t, err := l.attempt(ctx)
 		if err == nil {
 			return t, nil
 		}
@@ -147,16 +162,17 @@ func (l *Listener) open(ctx context.Context, closed chan<- error) (*intake, erro
 }
 
 // attempt connects once. It stops if ctx ends; afterward, the end of ctx has no effect.
-func (l *Listener) attempt(ctx context.Context, closed chan<- error) (*intake, error) {
+func (l *Listener) attempt(ctx context.Context) (*intake, error) {
 	t := newIntake(l)
 	linkCtx, cancel := context.WithCancel(l.ctx)
 	forget := context.AfterFunc(ctx, cancel)
-	link, err := l.connect(linkCtx, l.servers, keepReplies, t.awaitRoom, events{
+	link, err := l.connect(linkCtx, l.servers, keepReplies, t.beforeRead, events{
 		lost:     func(err error) { l.onLost(t, err) },
 		restored: func() { l.onRestored(t) },
-		closed:   func(err error) { closed <- err },
+		closed:   func(err error) { t.closed <- err },
 		problem:  func(sub *nats.Subscription, err error) { l.onProblem(t, sub, err) },
 		failed:   l.onFailed,
+		lameDuck: t.onLameDuck,
 	})
 	if ended := !forget(); ended && err == nil {
 		link.Close()
@@ -171,7 +187,7 @@ func (l *Listener) attempt(ctx context.Context, closed chan<- error) (*intake, e
 }
 
 func (l *Listener) onLost(t *intake, err error) {
-	t.lost.Store(true)
+	t.onLost()
 	l.server.Logger().Warn("connection to the broker lost", "transport", "nats", "address", l.servers.safe, "error", err)
 }
 
@@ -193,10 +209,6 @@ func (l *Listener) onProblem(t *intake, sub *nats.Subscription, err error) {
 	args := []any{"transport", "nats", "error", err}
 	if sub != nil {
 		args = append(args, "subject", sub.Subject)
-	}
-	if errors.Is(err, nats.ErrSlowConsumer) {
-		l.server.LogPeer(slog.LevelError, "messages arrive faster than they are handled: some were dropped", args...)
-		return
 	}
 	if denied && v.operation == opPublish {
 		l.server.LogPeer(slog.LevelError, "the broker does not let the user publish a reply, so its caller gets none",
@@ -272,15 +284,21 @@ func (l *Listener) subscribed(refused []violation) error {
 
 // drain unsubscribes, and waits until the messages that have arrived are handled and their
 // replies are sent.
-func (l *Listener) drain(t *intake) {
+func (l *Listener) drain(t *intake, old *leaving) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.server.DrainTimeout())
 	defer cancel()
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { t.streams.drain(watching) })
+	for _, each := range append(old.intakes, t) {
+		watch.Go(func() { each.streams.drain(watching) })
+	}
 	defer watch.Wait()
 	defer stop()
+	if t.lost.Load() {
+		t.cut()
+	}
 	t.finish(ctx)
+	old.drain(ctx)
 	if err := l.server.Wait(ctx); err != nil {
 		l.server.Logger().Warn("handlers still run after the drain timeout", "timeout", l.server.DrainTimeout())
 	}

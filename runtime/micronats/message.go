@@ -43,19 +43,21 @@ type inbound struct {
 	stream
 	ctx    callContext
 	intake *intake
+	open   bool // a request whose reply has not ended
 	ended  bool // the reply has ended with an error in place of a packet that was too large
 }
 
 // receive dispatches one message. The subscription selects the handler; the packet's
 // pattern is ignored. packet is memory that receive may reuse.
-func (t *intake) receive(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
+func (t *intake) receive(next arrival, packet *wire.Packet) *micro.Inbound {
 	server := t.listener.server
+	msg := next.msg
 	var err error
 	if *packet, err = wire.Parse(text(msg.Data)); err != nil {
 		server.LogPeer(slog.LevelError, "ignored a message that is not JSON", "transport", "nats", "subject", msg.Subject, "bytes", len(msg.Data))
 		return nil
 	}
-	return t.deliver(msg, packet)
+	return t.deliver(next, packet)
 }
 
 // text returns a body as NestJS's driver decodes it: malformed sequences become
@@ -73,8 +75,7 @@ const maxPooled = 64 << 10
 // handled all the same, and nothing is sent (docs/wire.md 6).
 func (m *inbound) Respond(ctx context.Context, p wire.Reply) error {
 	if !isValue(p) {
-		defer m.ctx.release()
-		defer m.intake.streams.end(m)
+		defer m.end()
 	}
 	if m.Reply == "" {
 		return nil
@@ -93,6 +94,16 @@ func (m *inbound) Respond(ctx context.Context, p wire.Reply) error {
 		return fmt.Errorf("reply over NATS: %w", err)
 	}
 	return nil
+}
+
+// end ends the reply, if it has not ended yet.
+func (m *inbound) end() {
+	m.intake.streams.end(m)
+	m.ctx.release()
+	if m.open {
+		m.open = false
+		m.intake.requests.end()
+	}
 }
 
 func (m *inbound) publish(p wire.Reply) error {

@@ -24,13 +24,14 @@ type settings struct {
 	name        string
 	tls         *tls.Config
 	dialTimeout time.Duration
+	peer        time.Duration
 	attempts    int // negative for no limit
 	delay       time.Duration
 	credentials credentials
 }
 
 func defaultSettings() settings {
-	return settings{dialTimeout: 5 * time.Second, attempts: -1, delay: 2 * time.Second}
+	return settings{dialTimeout: 5 * time.Second, peer: DefaultPeerTimeout, attempts: -1, delay: 2 * time.Second}
 }
 
 type option func(*settings)
@@ -57,7 +58,23 @@ func WithTLS(config *tls.Config) Option {
 	return option(func(s *settings) { s.tls = config })
 }
 
-// WithDialTimeout bounds one attempt to connect to one server. The default is 5 s.
+// DefaultPeerTimeout is the default of WithPeerTimeout.
+const DefaultPeerTimeout = 15 * time.Second
+
+// WithPeerTimeout sets after which time a connection is lost if the broker's host has
+// acknowledged nothing, although something was sent, or if the broker has answered none of three
+// pings: the host has vanished, the network has forgotten the connection, or the broker is
+// stuck. Calls on it fail with micro.ErrConnectionLost, and the next message connects again.
+// Until then, events count as sent. A slow handler does not count, because the broker answers
+// pings. The default is DefaultPeerTimeout; 0 leaves it to the operating system, which takes
+// about 15 minutes.
+func WithPeerTimeout(d time.Duration) Option {
+	return option(func(s *settings) { s.peer = d })
+}
+
+// WithDialTimeout bounds one attempt to connect to one server. The default is 5 s. If there are
+// several servers, or several IP addresses for the name of one, the next one is tried 250 ms after
+// the previous one, and the first connection that is ready is used.
 func WithDialTimeout(d time.Duration) Option {
 	return option(func(s *settings) { s.dialTimeout = d })
 }

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -95,29 +93,35 @@ func compareGenerality(a, b string) int {
 
 // deliver passes a message on to the server, once for each of its routes. It returns the last
 // one, for the leader; the others run on goroutines of their own.
-func (t *intake) deliver(msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
-	s := t.subscriptions[msg.Sub]
+func (t *intake) deliver(next arrival, packet *wire.Packet) *micro.Inbound {
+	s := t.subscriptions[next.msg.Sub]
 	if s.overlaps == nil {
-		return t.deliverTo(s.route, msg, packet)
+		return t.deliverTo(s.route, next, packet)
 	}
 	var last *micro.Inbound
-	for _, route := range s.routes(msg.Subject, packet) {
+	for _, route := range s.routes(next.msg.Subject, packet) {
 		if last != nil {
 			last.Go()
 		}
-		last = t.deliverTo(route, msg, packet)
+		last = t.deliverTo(route, next, packet)
 	}
 	return last
 }
 
-func (t *intake) deliverTo(route micro.Route, msg *nats.Msg, packet *wire.Packet) *micro.Inbound {
+func (t *intake) deliverTo(route micro.Route, next arrival, packet *wire.Packet) *micro.Inbound {
+	msg := next.msg
 	m := &inbound{Delivery: Delivery{msg.Subject, msg.Reply, msg.Header}, intake: t}
 	m.ctx.Context = t.listener.ctx
 	ctx := t.listener.ctx
 	if isRequest(packet) {
 		ctx = &m.ctx // the end of the reply releases it
+		m.open = t.requests.begin()
 	}
-	return t.listener.server.Deliver(ctx, micro.Delivery{
-		Packet: packet, To: m, Route: route, Headers: received(msg.Header), Details: &m.Delivery,
+	in := t.listener.server.Deliver(ctx, micro.Delivery{
+		Packet: packet, To: m, Route: route, Headers: received(msg.Header), Received: next.at, Details: &m.Delivery,
 	})
+	if in == nil {
+		m.end() // there may have been no reply
+	}
+	return in
 }

@@ -2,6 +2,7 @@ package micronats
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,7 @@ import (
 // the first lines of each connection on received.
 type scripted struct {
 	url      string
+	close    func() // ends the open connection, and accepts no other
 	received chan string
 	say      chan string // is sent on the open connection
 }
@@ -26,8 +28,14 @@ func newScripted(t *testing.T, info string) *scripted {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(t.Context())
 	s := &scripted{url: "nats://" + socket.Addr().String(), received: make(chan string, 1000), say: make(chan string)}
 	done := make(chan struct{})
+	s.close = func() {
+		cancel()
+		_ = socket.Close()
+		<-done
+	}
 	go func() {
 		defer close(done)
 		for {
@@ -35,18 +43,20 @@ func newScripted(t *testing.T, info string) *scripted {
 			if err != nil {
 				return
 			}
-			s.serve(conn, info)
+			s.serve(ctx, conn, info)
 		}
 	}()
 	t.Cleanup(func() {
 		_ = socket.Close()
 		<-done
+		cancel()
 	})
 	return s
 }
 
-func (s *scripted) serve(conn net.Conn, info string) {
+func (s *scripted) serve(ctx context.Context, conn net.Conn, info string) {
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	fmt.Fprintf(conn, "INFO %s\r\n", info)
 	lines := make(chan string)
 	go func() {

@@ -16,9 +16,10 @@ const defaultPort = "4222"
 // servers are the parsed addresses of a broker or cluster. Passwords are in a function, so that
 // printing servers, or a value that contains it, does not reveal them.
 type servers struct {
-	urls func() []string
-	safe string // without passwords, tokens, and options
-	err  error
+	urls    func() []string
+	safe    string // without passwords, tokens, and options
+	err     error
+	cluster *cluster
 
 	login       bool // there is a user
 	credentials credentials
@@ -53,6 +54,7 @@ func parseServers(text string) servers {
 		return servers{err: errors.New("no NATS server given")}
 	}
 	result.urls, result.safe = func() []string { return urls }, strings.Join(safe, ",")
+	result.cluster = newCluster(urls)
 	if result.login && result.credentials.read != nil {
 		result.err = errTwoLogins
 	}

@@ -87,58 +87,74 @@ func (c *Client) change() {
 
 // dial makes the first connection, or one in place of a connection that was closed permanently.
 func (c *Client) dial() {
+	fresh, in, err := c.open()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dialing = false
+	if err == nil && c.closed {
+		err = micro.ErrClosed
+	}
+	if err == nil {
+		c.use(fresh, in)
+	} else {
+		c.lastErr = err
+		fresh.Close()
+		in.end()
+	}
+	c.change()
+}
+
+// open makes a connection that is not used yet, with an inbox for it.
+func (c *Client) open() (*link, *inbox, error) {
 	fresh := &link{}
 	in := newInbox(c)
 	c.work.Go(in.run)
 	made, err := c.connect(c.ctx, c.servers, -1, in.awaitRoom, events{
-		lost:     func(err error) { c.down(fresh, err) },
+		lost:     func(err error) { c.down(fresh, in, err) },
 		restored: func() { c.restored(fresh) },
-		closed:   func(err error) { c.gone(fresh, err) },
+		closed:   func(err error) { c.gone(fresh, in, err) },
 		problem:  func(_ *nats.Subscription, err error) { c.problem(fresh, in, err) },
 		failed:   func(err error) { c.failed(fresh, err) },
+		lameDuck: func() { c.lameDuck(fresh, in) },
 	})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dialing = false
-	switch {
-	case err != nil:
-		c.lastErr = err
-	case c.closed:
-		made.Close()
-	case made.IsClosed():
-		c.lastErr = connectError(c.servers, nats.ErrConnectionClosed)
-	default:
-		*fresh = made
-		in.link = fresh
-		c.link, c.inbox, c.lastErr = fresh, in, nil
-		c.up.Store(newSession(fresh, in))
+	if err == nil && made.IsClosed() {
+		err = connectError(c.servers, nats.ErrConnectionClosed)
 	}
-	if c.inbox != in {
-		in.end()
+	*fresh, in.link = made, fresh
+	return fresh, in, err
+}
+
+// use makes the client send over a connection. c.mu is held.
+func (c *Client) use(l *link, in *inbox) {
+	c.link, c.inbox, c.lastErr = l, in, nil
+	c.up.Store(newSession(l, in))
+	if in.ending {
+		c.startMove()
 	}
-	c.change()
 }
 
 // The events of a link are ignored until it is the client's.
 
 // down ends the session. It delivers the replies that have arrived and fails the other pending
 // calls, whose replies are lost.
-func (c *Client) down(l *link, err error) {
+func (c *Client) down(l *link, in *inbox, err error) {
 	c.mu.Lock()
-	if c.link != l {
-		c.mu.Unlock()
-		return
+	if s := c.old[in]; s != nil {
+		s.lost.Store(true)
 	}
-	c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and has not been restored", micro.ErrUnreachable, c.servers.safe)
-	if err != nil {
-		c.lastErr = fmt.Errorf("%w: %w", c.lastErr, err)
+	if c.link == l {
+		c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and has not been restored", micro.ErrUnreachable, c.servers.safe)
+		if err != nil {
+			c.lastErr = fmt.Errorf("%w: %w", c.lastErr, err)
+		}
+		c.lostAt = time.Now()
+		if s := c.up.Swap(nil); s != nil {
+			s.lost.Store(true)
+		}
 	}
-	c.lostAt = time.Now()
-	c.up.Store(nil)
-	in := c.inbox
 	c.mu.Unlock()
 	in.settle()
-	c.calls.FailAll(micro.ErrConnectionLost)
+	in.calls.FailAll(micro.ErrConnectionLost)
 }
 
 // failed records why an attempt to reconnect failed.
@@ -161,8 +177,8 @@ func (c *Client) restored(l *link) {
 }
 
 // gone forgets a connection that was closed permanently. The next call makes another one.
-func (c *Client) gone(l *link, err error) {
-	c.down(l, err)
+func (c *Client) gone(l *link, in *inbox, err error) {
+	c.down(l, in, err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.link == l {
@@ -190,7 +206,7 @@ func (c *Client) problem(l *link, in *inbox, err error) {
 		if s := c.up.Load(); s != nil {
 			s.setPermitted(found.subject, false) // no longer
 		}
-		c.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == found.subject }, c.forbidden(found.subject))
+		in.calls.FailIf(func(req *micro.Request) bool { return req.Pattern.Route() == found.subject }, c.forbidden(found.subject))
 	}
 }
 
@@ -200,6 +216,7 @@ func (c *Client) unsent(s *session, err error) bool {
 	if !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrConnectionClosed) {
 		return false
 	}
+	s.lost.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.up.CompareAndSwap(s, nil) {

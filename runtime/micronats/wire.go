@@ -10,51 +10,6 @@ import (
 	"time"
 )
 
-// dialer makes the consecutive connections of one nats.Conn. Each is a socket.
-type dialer struct {
-	ctx        context.Context // its end stops dialing and closes the sockets
-	timeout    time.Duration
-	beforeRead func() // called before each read, and may block it; nil for none
-	current    atomic.Pointer[socket]
-	err        atomic.Pointer[error] // the error of the last failed attempt
-}
-
-// Dial is called by the driver.
-func (d *dialer) Dial(network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(d.ctx, d.timeout)
-	defer cancel()
-	var plain net.Dialer
-	conn, err := plain.DialContext(ctx, network, address)
-	if err != nil {
-		d.err.Store(&err)
-		return nil, err
-	}
-	w := &socket{Conn: conn, beforeRead: d.beforeRead, changed: make(chan struct{})}
-	w.unbind = context.AfterFunc(d.ctx, func() { _ = w.Close() })
-	d.current.Store(w)
-	return w, nil
-}
-
-// full reports whether the broker does not keep up with what is written to it.
-func (d *dialer) full() bool {
-	w := d.current.Load()
-	return w != nil && w.waiting.Load() > fullWire
-}
-
-// failed reports whether nothing more can be written, although the driver does not know yet.
-func (d *dialer) failed() bool {
-	w := d.current.Load()
-	return w != nil && w.failed.Load()
-}
-
-// awaitRoom returns when the broker keeps up, or with the error of ctx.
-func (d *dialer) awaitRoom(ctx context.Context) error {
-	if d.full() {
-		return d.current.Load().awaitRoom(ctx)
-	}
-	return nil
-}
-
 // socket is a connection whose Write neither blocks nor fails.
 //
 // The driver writes while it holds a lock that every message needs. If Write waited for a
@@ -67,12 +22,11 @@ func (d *dialer) awaitRoom(ctx context.Context) error {
 // that has arrived. If the peer keeps the connection open, it is closed after lastReads.
 type socket struct {
 	net.Conn
-	beforeRead func()
-	unbind     func() bool
-	waiting    atomic.Int64 // bytes kept
-	failed     atomic.Bool  // what is written is dropped
+	waiting atomic.Int64 // bytes kept
+	failed  atomic.Bool  // what is written is dropped
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex  // guards what follows
+	unbind  func() bool // see bind
 	kept    []byte
 	writing bool
 	err     error
@@ -87,12 +41,15 @@ const (
 	writeSize    = 64 << 10
 )
 
-// Read waits for beforeRead and reads.
-func (w *socket) Read(b []byte) (int, error) {
-	if w.beforeRead != nil {
-		w.beforeRead()
-	}
-	return w.Conn.Read(b)
+func newSocket(conn net.Conn) *socket {
+	return &socket{Conn: conn, changed: make(chan struct{})}
+}
+
+// bind closes the connection when ctx ends.
+func (w *socket) bind(ctx context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unbind = context.AfterFunc(ctx, func() { _ = w.Close() })
 }
 
 // Write writes b or keeps it. The driver calls it for one goroutine at a time.
@@ -215,7 +172,12 @@ func (w *socket) awaitRoom(ctx context.Context) error {
 
 // Close closes the connection. Bytes that are still kept are lost.
 func (w *socket) Close() error {
-	w.unbind()
+	w.mu.Lock()
+	unbind := w.unbind
+	w.mu.Unlock()
+	if unbind != nil {
+		unbind()
+	}
 	w.end(net.ErrClosed)
 	return w.Conn.Close()
 }

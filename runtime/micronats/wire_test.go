@@ -13,32 +13,33 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// newSocket returns a wire and its other end.
-func newSocket(t *testing.T) (*socket, *dialer, net.Conn) {
+// socketPair returns a wire, a dialer that uses it, and its other end.
+func socketPair(t *testing.T) (*socket, *dialer, net.Conn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	d := &dialer{ctx: t.Context(), timeout: soon}
-	conn, err := d.Dial("tcp", listener.Addr().String())
+	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	w, d := newSocket(conn), &dialer{}
+	d.current.Store(&greeted{Conn: w, socket: w})
+	t.Cleanup(func() { _ = w.Close() })
 	peer, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = peer.Close() })
-	return conn.(*socket), d, peer
+	return w, d, peer
 }
 
 // TestWireOrder: whatever is kept and whatever goes at once, the peer reads it in
 // order, and a writer does not wait for it.
 func TestWireOrder(t *testing.T) {
-	w, d, peer := newSocket(t)
+	w, d, peer := socketPair(t)
 	const total = 24 << 20
 	var sent bytes.Buffer
 	random := rand.New(rand.NewPCG(1, 2))
@@ -79,7 +80,7 @@ func TestWireOrder(t *testing.T) {
 // TestWireFull checks that a sender of large messages waits until its deadline or until
 // the wire is closed, whichever is earlier.
 func TestWireFull(t *testing.T) {
-	w, d, _ := newSocket(t)
+	w, d, _ := socketPair(t)
 	part := make([]byte, 1<<20)
 	for w.waiting.Load() <= 24<<20 { // the system takes some megabytes more, by and by
 		if _, err := w.Write(part); err != nil {
@@ -105,7 +106,7 @@ func TestWireFull(t *testing.T) {
 
 // TestWireBreaks: when writing fails, what has arrived is read before the end is reported.
 func TestWireBreaks(t *testing.T) {
-	w, d, peer := newSocket(t)
+	w, d, peer := socketPair(t)
 	if _, err := peer.Write([]byte("the last reply")); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +125,7 @@ func TestWireBreaks(t *testing.T) {
 // TestWireCloses: a peer that takes nothing more and keeps the connection open does not
 // hold up the end.
 func TestWireCloses(t *testing.T) {
-	w, _, _ := newSocket(t)
+	w, _, _ := socketPair(t)
 	w.fail(errors.New("broken"))
 	testenv.Within(t, soon, "to end", func() {
 		if _, err := w.Read(make([]byte, 1)); err == nil {
