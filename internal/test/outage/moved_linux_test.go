@@ -33,14 +33,14 @@ func TestHostMoves(t *testing.T) {
 			hosts.set(name, "127.0.0.1")
 			c := micro.NewClient(e.dial(at), micro.WithLogger(slog.New(slog.DiscardHandler)))
 			defer c.Close()
-			awaitAnswer(t, c)
+			untilAnswered(t, c)
 			hosts.set(name, "127.0.0.2")
 			next := startRelay(t, there("127.0.0.2"), target)
 			if got, err := micro.Call[int](t.Context(), c, echo, 7); err != nil || got != 7 {
 				t.Errorf("while the old address works: %d, %v", got, err)
 			}
 			old.stop()
-			awaitAnswer(t, c)
+			untilAnswered(t, c)
 			if next.accepted.Load() == 0 {
 				t.Error("nothing has connected to the new address")
 			}

@@ -215,7 +215,7 @@ func TestServerBeforeBroker(t *testing.T) {
 			b.Start()
 			c := micro.NewClient(e.dial(brokerAddress(t, b)), micro.WithLogger(slog.New(slog.DiscardHandler)))
 			defer c.Close()
-			awaitAnswer(t, c)
+			untilAnswered(t, c)
 		})
 	}
 }

@@ -49,8 +49,8 @@ func serveUntilEnd(t *testing.T, s *micro.Server, l listener) string {
 	return bound.String()
 }
 
-// awaitAnswer waits until a call is answered.
-func awaitAnswer(t *testing.T, c *micro.Client) {
+// untilAnswered waits until a call is answered.
+func untilAnswered(t *testing.T, c *micro.Client) {
 	t.Helper()
 	var err error
 	if !testenv.Poll(time.Minute, func() bool {
