@@ -45,7 +45,7 @@ func TestHerd(t *testing.T) {
 			back := make([]time.Time, herd)
 			var all sync.WaitGroup
 			for i, client := range clients {
-				all.Go(func() { back[i] = awaitAnswer(t.Context(), client, down.Add(herdGone)) })
+				all.Go(func() { back[i] = backSince(t.Context(), client, down.Add(herdGone)) })
 			}
 			<-time.After(time.Until(down.Add(herdGone)))
 			broker.Start()
@@ -62,8 +62,8 @@ func TestHerd(t *testing.T) {
 	}
 }
 
-// awaitAnswer makes calls, and returns when the first one was answered that began after a time.
-func awaitAnswer(ctx context.Context, client *micro.Client, after time.Time) time.Time {
+// backSince makes calls, and returns when the first one was answered that began after a time.
+func backSince(ctx context.Context, client *micro.Client, after time.Time) time.Time {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
