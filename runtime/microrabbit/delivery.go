@@ -42,6 +42,7 @@ type Delivery struct {
 	listener *Listener
 	pattern  []byte    // of the packet
 	received time.Time // when it was read
+	retries  int       // how often it has been redelivered after a failure
 	noAck    bool
 
 	// Guarded by the listener's ledger:
@@ -109,7 +110,7 @@ func (d *Delivery) init(in *intake, m *incoming) {
 		d.Exchange = exchange
 		d.RoutingKey, _ = d.Headers[headerKey].(string)
 	}
-	d.Redelivered, d.Attempt = m.redelivered, attempt(d.Headers)
+	d.Redelivered, d.Attempt, d.retries = m.redelivered, attempt(d.Headers), number(d.Headers[headerRetries])
 	d.Priority, d.Timestamp = m.priority, m.timestamp
 	d.ContentType, d.Type, d.AppID, d.UserID = string(m.contentType), string(m.kind), string(m.appID), string(m.userID)
 }

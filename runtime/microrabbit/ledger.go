@@ -26,12 +26,13 @@ type entry struct {
 	until time.Time  // when the entry is dropped, if held is nil
 }
 
-// identity is what a message and its copy have in common, and other messages do not.
+// identity is what a message and its copy have in common, and other messages do not. The body is
+// part of it because programs may use an ID for several messages.
 type identity struct {
-	exchange, key string
-	id, replyTo   string // of a message that has an ID
-	body          uint64 // the hash of one that does not
-	retries       int
+	exchange, key                 string
+	message, correlation, replyTo string // IDs
+	retries                       int
+	body                          uint64 // its hash
 }
 
 // settlement is how a message is settled.
@@ -56,22 +57,17 @@ const (
 
 var identitySeed = maphash.MakeSeed()
 
-// named reports whether a message has an ID, so that no other message has its identity.
+// named reports whether a message has an ID, so that no other message has its identity. Of two
+// without an ID, both may be the same text.
 func (d *Delivery) named() bool {
 	return d.MessageID != "" || d.CorrelationID != "" && d.ReplyTo != ""
 }
 
 func (d *Delivery) identity() identity {
-	id := identity{exchange: d.Exchange, key: d.RoutingKey, retries: number(d.Headers[headerRetries])}
-	switch {
-	case d.MessageID != "":
-		id.id = d.MessageID
-	case d.named():
-		id.id, id.replyTo = d.CorrelationID, d.ReplyTo
-	default:
-		id.body = maphash.Bytes(identitySeed, d.Body)
+	return identity{
+		exchange: d.Exchange, key: d.RoutingKey, message: d.MessageID, correlation: d.CorrelationID, replyTo: d.ReplyTo,
+		retries: d.retries, body: maphash.Bytes(identitySeed, d.Body),
 	}
-	return id
 }
 
 // begin records that a message is about to be handled or, with AckOnReceipt, acknowledged. It

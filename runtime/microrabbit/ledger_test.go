@@ -130,6 +130,45 @@ func TestHeldAcrossConnections(t *testing.T) {
 	}
 }
 
+// TestHeldRequest cuts the connections of a server while it handles a request. The request is
+// not begun again, and its caller gets the reply.
+func TestHeldRequest(t *testing.T) {
+	b := broker(t)
+	r := startRelay(t, b)
+	q := unique(t, "held-request")
+	s := quietServer()
+	begins, leave := make(chan struct{}, 100), make(chan struct{})
+	micro.Handle(s, micro.Name("slow"), func(_ context.Context, in string) (string, error) {
+		begins <- struct{}{}
+		<-leave
+		return in, nil
+	})
+	handled := make(chan string, 1)
+	micro.HandleEvent(s, noted, func(_ context.Context, in string) error { handled <- in; return nil })
+	start(t, s, Listen(r.url, q, WithAck(AckAfterHandling), WithReconnect(-1, 20*time.Millisecond)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	replied := make(chan error, 1)
+	c := dial(t, b.URL, q)
+	go func() {
+		got, err := micro.Call[string](ctx, c, micro.Name("slow"), "x")
+		if err == nil && got != "x" {
+			err = fmt.Errorf("the reply is %q", got)
+		}
+		replied <- err
+	}()
+	take(t, "the request", begins)
+	r.cut()
+	if err := c.Emit(ctx, noted, "marker"); err != nil {
+		t.Fatal(err)
+	}
+	take(t, "the marker", handled)
+	close(leave)
+	if err := take(t, "the reply", replied); err != nil || len(begins) != 0 {
+		t.Errorf("%v; the request was begun %d more times", err, len(begins))
+	}
+}
+
 // TestLostAcknowledgment loses an acknowledgment together with its connection. The message
 // comes back, and is not handled again.
 func TestLostAcknowledgment(t *testing.T) {
@@ -185,7 +224,7 @@ func TestLedger(t *testing.T) {
 		g := &l.ledger
 		connect := func() *intake { return newIntake(l, &connection{}) }
 		message := func(in *intake, d Delivery) *Delivery {
-			return &Delivery{listener: l, in: in, MessageID: d.MessageID, CorrelationID: d.CorrelationID, ReplyTo: d.ReplyTo, Body: d.Body, Headers: d.Headers}
+			return &Delivery{listener: l, in: in, MessageID: d.MessageID, CorrelationID: d.CorrelationID, ReplyTo: d.ReplyTo, Body: d.Body, retries: d.retries}
 		}
 		named, unnamed := Delivery{MessageID: "m", Body: []byte("a")}, Delivery{Body: []byte("b")}
 		request := Delivery{CorrelationID: "1", ReplyTo: "r", Body: []byte("c")}
@@ -225,7 +264,7 @@ func TestLedger(t *testing.T) {
 		other := named
 		other.MessageID = "other"
 		retried := named
-		retried.Headers = map[string]any{headerRetries: int64(1)}
+		retried.retries = 1
 		check("another message", second, &other, "unknown")
 		check("another attempt", second, &retried, "unknown")
 		check("a settled message", second, &unnamed, "unknown")

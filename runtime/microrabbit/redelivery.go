@@ -120,7 +120,7 @@ func (l *Listener) again(m *message) {
 	name := retryQueue(m.Queue, delay)
 	msg := m.copy()
 	msg.key = name
-	msg.headers[headerRetries] = int64(number(m.Headers[headerRetries]) + 1)
+	msg.headers[headerRetries] = int64(m.retries + 1)
 	l.move(m, msg, func(o *outbox) error { return l.declareRetry(o, m.Queue, name, delay) })
 }
 
