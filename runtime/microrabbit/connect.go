@@ -61,7 +61,7 @@ func (s *shared) connect(ctx context.Context, addresses []address, role string) 
 	errs := make([]error, len(urls))
 	c, err := stagger.First(ctx, urls, stagger.Noting(&s.memory, func(ctx context.Context, url string) (*connection, error) {
 		c, err := s.connectTo(ctx, byURL[url], role)
-		if err != nil {
+		if err != nil && ctx.Err() == nil { // a repeated attempt that is called off has no reason of its own
 			errs[slices.Index(urls, url)] = unconnected(err, byURL[url])
 		}
 		return c, err
