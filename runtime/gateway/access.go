@@ -104,6 +104,7 @@ const accessKey = "access" // in an operation's Metadata
 // Handle registers an operation behind its access.
 func (a guardedAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	need, _ := op.Metadata[accessKey].(access)
+	a.gateway.paths = append(a.gateway.paths, op.Path)
 	a.Adapter.Handle(op, func(ctx huma.Context) {
 		req, w := humago.Unwrap(ctx)
 		x := exchangeOf(req.Context())

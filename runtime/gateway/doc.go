@@ -46,8 +46,10 @@
 //
 //	/api              the docs: Swagger UI, served from the binary
 //	/api-json         the OpenAPI 3.1 document, also at /openapi.json
+//	/api-yaml         the same as YAML
 //	/health           terminus's format; checks every service of WithHealth and WithHealthOf
 //	/health/live      200 while the process is serving
+//	/health/ready     200 until the gateway drains, then 503
 //
 // Each request has a correlation ID (x-correlation-id, received or generated), which its
 // messages and log lines carry. traceparent is forwarded.

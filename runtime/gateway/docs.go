@@ -62,6 +62,15 @@ func (g *Gateway) addDocs() {
 			writeJSON(w, http.StatusOK, body)
 		})
 	}
+	yaml := sync.OnceValues(func() ([]byte, error) { return g.api.OpenAPI().YAML() })
+	g.quiet("GET /api-yaml", func(w http.ResponseWriter, req *http.Request) {
+		body, err := yaml()
+		if err != nil {
+			exchangeOf(req.Context()).fail(w, internalProblem(err))
+			return
+		}
+		writeAs(w, "text/yaml; charset=utf-8", body)
+	})
 	g.quiet("GET /api", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; font-src 'self' data:")
 		writeAs(w, "text/html; charset=utf-8", page.Bytes())
@@ -126,6 +135,8 @@ func writeAs(w http.ResponseWriter, kind string, body []byte) {
 // quiet adds a handler whose requests are logged at debug level only.
 func (g *Gateway) quiet(target string, handler http.HandlerFunc) {
 	g.own = append(g.own, target)
+	_, path, _ := strings.Cut(target, " ")
+	g.paths = append(g.paths, path)
 	g.mux.HandleFunc(target, func(w http.ResponseWriter, req *http.Request) {
 		x := exchangeOf(req.Context())
 		x.route, x.quiet = target, true

@@ -215,6 +215,7 @@ func TestHealth(t *testing.T) {
 		run(t, gw.Handler(), []request{
 			{name: test.name, method: "GET", path: "/health", status: test.status, answer: test.answer},
 			{name: test.name + ", live", method: "GET", path: "/health/live", status: 200, answer: `{"status":"ok"}`},
+			{name: test.name + ", ready", method: "GET", path: "/health/ready", status: 200, answer: `{"status":"ok"}`},
 		})
 	}
 	gw := newGateway(gateway.WithHealth("a", well), gateway.WithHealth("b", micro.NewClient(failing{micro.ErrUnreachable})))

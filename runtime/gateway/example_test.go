@@ -42,6 +42,6 @@ func ExampleNew() {
 	fmt.Println(<-served)
 	// Output:
 	// 200 "Hello Ada! Hello Ada! "
-	// 400 {"statusCode":400,"message":["property loud should not exist","times must not be greater than 3"],"error":"Bad Request"}
+	// 400 {"statusCode":400,"message":["times must not be greater than 3"],"error":"Bad Request"}
 	// <nil>
 }

@@ -10,8 +10,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"github.com/rs/cors"
-
 	"github.com/msctl/msctl/runtime/principal"
 	"github.com/msctl/msctl/runtime/validate"
 )
@@ -23,8 +21,11 @@ type Gateway struct {
 	log                        *slog.Logger
 	timeout                    time.Duration
 	bodyLimit                  int64
-	unknown                    validate.Unknown
-	cors                       *cors.Options
+	unknown, unknownQuery      validate.Unknown
+	types                      []string
+	strictPaths                bool
+	paths                      []string // of all routes
+	cors                       corsConfig
 	servers                    []string
 	noDocs                     bool
 	health                     []healthTarget
@@ -54,8 +55,11 @@ func New(name string, opts ...Option) *Gateway {
 		log:       slog.Default(),
 		timeout:   10 * time.Second,
 		bodyLimit: 1 << 20,
-		serving:   defaultServeConfig(),
-		mux:       http.NewServeMux(),
+		types:     []string{"application/json"},
+
+		unknownQuery: validate.Strip,
+		serving:      defaultServeConfig(),
+		mux:          http.NewServeMux(),
 	}
 	for _, o := range opts {
 		o.applyGateway(g)
@@ -81,9 +85,7 @@ func (g *Gateway) Handler() http.Handler {
 		for _, wrap := range slices.Backward(g.middleware) {
 			handler = wrap(handler)
 		}
-		if g.cors != nil {
-			handler = cors.New(*g.cors).Handler(handler)
-		}
+		handler = g.cors.wrap(handler)
 		g.root = g.observed(handler)
 	})
 	return g.root

@@ -31,9 +31,11 @@ type healthReport struct {
 }
 
 type healthOfOther struct {
-	Status  string            `json:"status"` // up or down
-	Message string            `json:"message,omitempty"`
-	Checks  map[string]string `json:"checks,omitempty"`
+	Status  string `json:"status"` // up or down
+	Message string `json:"message,omitempty"`
+	// ResponseTime is the time until the answer, in milliseconds.
+	ResponseTime int64             `json:"responseTime"`
+	Checks       map[string]string `json:"checks,omitempty"`
 }
 
 func (g *Gateway) addHealth() {
@@ -55,6 +57,14 @@ func (g *Gateway) addHealth() {
 		w.Header().Set("Cache-Control", "no-store")
 		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
 	})
+	g.quiet("GET /health/ready", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		if g.draining.Load() {
+			writeJSON(w, http.StatusServiceUnavailable, []byte(`{"status":"shutting_down"}`))
+			return
+		}
+		writeJSON(w, http.StatusOK, []byte(`{"status":"ok"}`))
+	})
 }
 
 // checkHealth checks all services concurrently.
@@ -64,7 +74,11 @@ func (g *Gateway) checkHealth(ctx context.Context) healthReport {
 	found := make([]healthOfOther, len(g.health))
 	var asking sync.WaitGroup
 	for i, target := range g.health {
-		asking.Go(func() { found[i] = askHealth(ctx, target) })
+		asking.Go(func() {
+			start := time.Now()
+			found[i] = askHealth(ctx, target)
+			found[i].ResponseTime = time.Since(start).Milliseconds()
+		})
 	}
 	asking.Wait()
 	report := healthReport{

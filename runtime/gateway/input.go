@@ -3,9 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
-	"mime"
 	"net/http"
 	"reflect"
 	"slices"
@@ -95,7 +93,7 @@ func validatorOf(t reflect.Type) func([]byte) error {
 
 // data returns the JSON text of the message's data, from the body of a request, which may
 // be nil, and from its URL.
-func (in *input) data(raw []byte, req *http.Request, unknown validate.Unknown) ([]byte, *problem) {
+func (in *input) data(raw []byte, req *http.Request, r *route) ([]byte, *problem) {
 	if in.rules == nil {
 		if raw != nil && !json.Valid(raw) {
 			return nil, newProblem(http.StatusBadRequest, "The body is not valid JSON")
@@ -109,8 +107,8 @@ func (in *input) data(raw []byte, req *http.Request, unknown validate.Unknown) (
 			return nil, newProblem(http.StatusBadRequest, "The body cannot be read: "+err.Error())
 		}
 	}
-	problems := in.merge(tree, req, unknown)
-	problems = append(problems, in.rules.Check(tree, raw, unknown)...)
+	problems := in.merge(tree, req, r)
+	problems = append(problems, in.rules.Check(tree, raw, r.unknown)...)
 	if len(problems) > 0 {
 		return nil, badRequest(problems)
 	}
@@ -139,31 +137,9 @@ func refusal(err error) *problem {
 	return badRequest(strings.Split(err.Error(), "\n")) // errors.Join's lines
 }
 
-// readBody returns the body, or nil if there is none.
-func (in *input) readBody(req *http.Request, limit int64) ([]byte, *problem) {
-	if !in.body || req.Body == nil || req.Body == http.NoBody {
-		return nil, nil
-	}
-	raw, err := io.ReadAll(http.MaxBytesReader(nil, req.Body, limit))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, newProblem(http.StatusRequestEntityTooLarge, "The body is too large")
-	case err != nil:
-		return nil, newProblem(http.StatusBadRequest, "The body could not be read").because(err)
-	case len(raw) == 0:
-		return nil, nil
-	}
-	kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
-	if err != nil || kind != "application/json" && !strings.HasSuffix(kind, "+json") {
-		return nil, newProblem(http.StatusUnsupportedMediaType, "The body must be JSON: send Content-Type: application/json")
-	}
-	return raw, nil
-}
-
 // merge adds the members in the URL to the tree, and reports members in the wrong part of
 // the request.
-func (in *input) merge(tree any, req *http.Request, unknown validate.Unknown) (problems []string) {
+func (in *input) merge(tree any, req *http.Request, r *route) (problems []string) {
 	members, ok := tree.(map[string]any)
 	if !ok {
 		return nil // Check reports it
@@ -172,7 +148,7 @@ func (in *input) merge(tree any, req *http.Request, unknown validate.Unknown) (p
 	for _, f := range slices.Concat(in.path, in.query) {
 		if _, there := members[f.Name]; there && in.body {
 			delete(members, f.Name)
-			if unknown == validate.Forbid {
+			if r.unknown == validate.Forbid {
 				problems = append(problems, "property "+f.Name+" should not exist")
 			}
 		}
@@ -187,7 +163,7 @@ func (in *input) merge(tree any, req *http.Request, unknown validate.Unknown) (p
 		}
 		delete(query, name)
 	}
-	if unknown == validate.Forbid {
+	if r.unknownQuery == validate.Forbid {
 		for _, name := range slices.Sorted(maps.Keys(query)) {
 			problems = append(problems, "property "+shown(name)+" should not exist")
 		}

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/rs/cors"
-
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/validate"
 )
@@ -61,34 +59,32 @@ func WithTimeout(d time.Duration) GatewayOrRouteOption {
 	return scopedOption{func(g *Gateway) { set(&g.timeout) }, func(r *route) { set(&r.timeout) }}
 }
 
-// WithUnknown sets what happens to members and query parameters that a route's input
-// type does not have. The default is [validate.Forbid]: status 400.
+// WithUnknown sets what happens to members that a route's input type does not have. The default
+// is [validate.Forbid]: status 400. For query parameters, see [WithUnknownQuery].
 func WithUnknown(u validate.Unknown) GatewayOrRouteOption {
 	return scopedOption{func(g *Gateway) { g.unknown = u }, func(r *route) { r.unknown = u }}
 }
 
-// WithBodyLimit limits request bodies, in bytes; larger ones get status 413. The
-// default is 1 MiB.
-func WithBodyLimit(bytes int64) Option {
-	return gatewayOption(func(g *Gateway) { g.bodyLimit = bytes })
+// WithUnknownQuery sets what happens to query parameters that a route's input type does not have.
+// The default is [validate.Strip], because trackers and caches add parameters of their own.
+func WithUnknownQuery(u validate.Unknown) GatewayOrRouteOption {
+	return scopedOption{func(g *Gateway) { g.unknownQuery = u }, func(r *route) { r.unknownQuery = u }}
 }
 
-// WithCORS allows pages of other origins to use the API: "https://shop.example", or
-// "*" for any. By default, and without origins, no other origin is allowed.
-func WithCORS(origins ...string) Option {
-	return gatewayOption(func(g *Gateway) {
-		if len(origins) == 0 {
-			g.cors = nil
-			return
-		}
-		g.cors = &cors.Options{
-			AllowedOrigins: origins,
-			AllowedMethods: []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"},
-			AllowedHeaders: []string{"Authorization", "Content-Type", headerCorrelation, headerTraceparent},
-			ExposedHeaders: []string{headerCorrelation, "Retry-After"},
-			MaxAge:         600,
-		}
-	})
+// WithContentTypes sets the media types of request bodies, which contain JSON in any case; others
+// get status 415. The default is application/json.
+func WithContentTypes(types ...string) GatewayOrRouteOption {
+	return scopedOption{func(g *Gateway) { g.types = types }, func(r *route) { r.types = types }}
+}
+
+// WithStrictPaths makes paths match exactly. By default, as in NestJS, /Items/ matches /items:
+// neither case nor a slash at the end matters.
+func WithStrictPaths() Option { return gatewayOption(func(g *Gateway) { g.strictPaths = true }) }
+
+// WithBodyLimit limits request bodies, in bytes, as sent and after they are decompressed; larger
+// ones get status 413. The default is 1 MiB.
+func WithBodyLimit(bytes int64) Option {
+	return gatewayOption(func(g *Gateway) { g.bodyLimit = bytes })
 }
 
 // WithMiddleware wraps everything that the gateway serves: routes, streams, events, operations,

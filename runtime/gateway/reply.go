@@ -15,7 +15,7 @@ const (
 )
 
 // serveOne forwards the value of a reply, and the last one of several.
-func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
+func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
 	var body []byte
 	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
 		if !v.Undefined() {
@@ -31,7 +31,7 @@ func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, message *mi
 		w.WriteHeader(r.status)
 		return
 	}
-	writeJSON(w, r.status, body)
+	writeTagged(w, req, r.status, body)
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
@@ -74,7 +74,7 @@ func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.
 		exchangeOf(ctx).fail(w, problemOf(ctx, err))
 		return
 	}
-	writeJSON(w, r.status, append(body, ']'))
+	writeTagged(w, req, r.status, append(body, ']'))
 }
 
 // serveLines sends each value as a line. An error after the first line becomes the last

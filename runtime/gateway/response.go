@@ -35,36 +35,3 @@ func (w *response) Write(b []byte) (int, error) {
 	w.bytes += int64(n)
 	return n, err
 }
-
-// routed gives the responses of the mux to requests without a route the form of all other
-// errors.
-func (g *Gateway) routed(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if _, known := mux.Handler(req); known != "" {
-			mux.ServeHTTP(w, req)
-			return
-		}
-		own := &discarded{header: http.Header{}}
-		mux.ServeHTTP(own, req)
-		if location := own.header.Get("Location"); location != "" {
-			w.Header().Set("Location", location)
-			w.WriteHeader(own.status)
-			return
-		}
-		if allow := own.header.Get("Allow"); allow != "" {
-			w.Header().Set("Allow", allow)
-		}
-		message := "Cannot " + req.Method + " " + shown(req.URL.Path)
-		exchangeOf(req.Context()).fail(w, newProblem(own.status, message))
-	})
-}
-
-// discarded receives a response that is not sent.
-type discarded struct {
-	header http.Header
-	status int
-}
-
-func (d *discarded) Header() http.Header         { return d.header }
-func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
-func (d *discarded) WriteHeader(status int)      { d.status = status }

@@ -30,8 +30,11 @@ type route struct {
 	status  int
 	timeout time.Duration
 	unknown validate.Unknown
-	access  access
-	op      *huma.Operation
+	// unknownQuery is unknown for query parameters.
+	unknownQuery validate.Unknown
+	types        []string // media types of bodies
+	access       access
+	op           *huma.Operation
 }
 
 // answer defines how the values of a reply become a response.
@@ -74,7 +77,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	}
 	r := &route{
 		gateway: g, method: method, path: path, client: to, pattern: p, out: out, answer: a,
-		status: defaultStatus(method, a), timeout: g.timeout, unknown: g.unknown, access: access{public: g.public},
+		status: defaultStatus(method, a), timeout: g.timeout, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
 	}
 	var err error
@@ -105,7 +108,7 @@ func defaultStatus(method string, a answer) int {
 // serve handles one request.
 func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	x := exchangeOf(ctx)
-	body, problem := r.input.readBody(req, r.gateway.bodyLimit)
+	body, problem := r.input.readBody(req, r)
 	if problem != nil {
 		x.fail(w, problem)
 		return
@@ -115,7 +118,7 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 	// The limit for reading a request must not interrupt its handling. The error is
 	// ignored: a writer without a connection has no limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	data, problem := r.input.data(body, req, r.unknown)
+	data, problem := r.input.data(body, req, r)
 	if problem != nil {
 		x.fail(w, problem)
 		return
@@ -138,7 +141,7 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 	}
 	switch r.answer {
 	case oneValue:
-		r.serveOne(ctx, w, message)
+		r.serveOne(ctx, w, req, message)
 	case manyValues:
 		r.serveMany(ctx, w, req, message)
 	case noValue:

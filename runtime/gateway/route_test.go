@@ -92,7 +92,7 @@ func TestInput(t *testing.T) {
 		{name: "another type", method: "POST", path: "/items", body: `a=b`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
 			status: 415, answer: `{"statusCode":415,"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type"}`},
 		{name: "a JSON type", method: "POST", path: "/items", body: `{"name":"Cup","price":1}`, header: map[string]string{"Content-Type": "application/merge-patch+json; charset=utf-8"},
-			status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},
+			status: 415, answer: `{"statusCode":415,"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type"}`},
 		{name: "too large", method: "POST", path: "/items", body: big,
 			status: 413, answer: `{"statusCode":413,"message":"The body is too large","error":"Request Entity Too Large"}`},
 		{name: "strip", method: "POST", path: "/stripped", body: `{"foo":1,"name":"Cup","price":1}`, status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},
@@ -106,7 +106,7 @@ func TestInput(t *testing.T) {
 		{name: "query", method: "GET", path: "/items?q=cup&limit=5&tag=a&tag=b&exact=1", status: 200, answer: `{"exact":true,"limit":5,"search":"cup","tags":["a","b"]}`},
 		{name: "no query", method: "GET", path: "/items", status: 200, answer: `{}`},
 		{name: "bad query", method: "GET", path: "/items?q=saucer&limit=x&exact=maybe&search=x", status: 400,
-			answer: bad(`"property search should not exist","search must be shorter than or equal to 5 characters","limit must not be less than 1","limit must be an integer number","exact must be a boolean value"`)},
+			answer: bad(`"search must be shorter than or equal to 5 characters","limit must not be less than 1","limit must be an integer number","exact must be a boolean value"`)},
 		{name: "checks itself", method: "PUT", path: "/picky", body: `{"from":2,"to":1}`, status: 400, answer: bad(`"from must not be after to","to must not be before from"`)},
 		{name: "checks itself with a status", method: "PUT", path: "/picky", body: `{"from":200,"to":1}`,
 			status: 422, answer: `{"statusCode":422,"message":"from is too large","error":"Unprocessable Entity"}`},
@@ -116,15 +116,12 @@ func TestInput(t *testing.T) {
 		{name: "list", method: "POST", path: "/list", body: `[{"name":"Cup","price":1},{"name":1}]`, status: 400,
 			answer: bad(`"1.name must be a string","1.price must not be less than 0","1.price must be a number conforming to the specified constraints"`)},
 		{name: "none", method: "GET", path: "/none", status: 200, answer: `{}`},
-		{name: "none takes nothing", method: "GET", path: "/none?x=1", status: 400, answer: bad(`"property x should not exist"`)},
+		{name: "a query that nothing takes", method: "GET", path: "/none?utm_source=x", status: 200, answer: `{}`},
 		{name: "not found", method: "GET", path: "/nowhere", status: 404, answer: `{"statusCode":404,"message":"Cannot GET /nowhere","error":"Not Found"}`},
 		{name: "method", method: "DELETE", path: "/items", status: 405, answer: `{"statusCode":405,"message":"Cannot DELETE /items","error":"Method Not Allowed"}`},
 	})
 	if allow := (request{method: "DELETE", path: "/items"}).send(t, gw.Handler()).Header().Get("Allow"); allow != "GET, HEAD, POST" {
 		t.Errorf("Allow: %q", allow)
-	}
-	if res := (request{method: "GET", path: "//items"}).send(t, gw.Handler()); res.Code/100 != 3 || res.Header().Get("Location") != "/items" {
-		t.Errorf("%d %q", res.Code, res.Header().Get("Location"))
 	}
 }
 

@@ -94,14 +94,16 @@ func TestDrain(t *testing.T) {
 	if !closing {
 		t.Error("connections are not asked to close")
 	}
-	res, err := s.http.Get(s.url + "/health")
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(res.Body)
-	res.Body.Close()
-	if err != nil || res.StatusCode != 503 || !strings.Contains(string(text), "shutting_down") {
-		t.Errorf("health %d %s %v", res.StatusCode, text, err)
+	for _, path := range []string{"/health", "/health/ready"} {
+		res, err := s.http.Get(s.url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 503 || !strings.Contains(string(text), "shutting_down") {
+			t.Errorf("%s: %d %s %v", path, res.StatusCode, text, err)
+		}
 	}
 	close(s.release)
 	if got := <-slow; got != `"done"` {

@@ -27,7 +27,7 @@ type walker struct {
 	wanted map[string]*strangers
 }
 
-// value reads the value at a path, and reports whether the text goes on.
+// value reads the value at a path, and reports whether the text continues.
 func (w *walker) value(path string) bool {
 	token, err := w.dec.Token()
 	if err != nil {

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// readBody returns the JSON text of a request's body, or nil if there is none.
+func (in *input) readBody(req *http.Request, r *route) ([]byte, *problem) {
+	if !in.body || req.Body == nil || req.Body == http.NoBody {
+		return nil, nil
+	}
+	raw, p := decoded(req, r.gateway.bodyLimit)
+	if p != nil || len(raw) == 0 {
+		return nil, p
+	}
+	kind, parameters, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	if err != nil || !slices.Contains(r.types, kind) {
+		return nil, newProblem(http.StatusUnsupportedMediaType, "The body must be JSON: send Content-Type: "+strings.Join(r.types, " or "))
+	}
+	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+		return nil, newProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported charset %q", strings.ToUpper(shown(charset))))
+	}
+	return raw, nil
+}
+
+// decoded returns a body without its content encoding. The limit holds for the body as it was
+// sent and for what it expands to.
+func decoded(req *http.Request, limit int64) ([]byte, *problem) {
+	sent := http.MaxBytesReader(nil, req.Body, limit)
+	var body io.Reader = sent
+	var err error
+	switch encoding := strings.ToLower(req.Header.Get("Content-Encoding")); encoding {
+	case "", "identity":
+	case "gzip":
+		body, err = gzip.NewReader(sent)
+	case "deflate":
+		body, err = zlib.NewReader(sent)
+	default:
+		return nil, newProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported content encoding %q", shown(encoding)))
+	}
+	var raw []byte
+	if err == nil {
+		raw, err = io.ReadAll(io.LimitReader(body, limit+1))
+	}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge), err == nil && int64(len(raw)) > limit:
+		return nil, newProblem(http.StatusRequestEntityTooLarge, "The body is too large")
+	case errors.Is(err, io.EOF): // an empty body, whatever its encoding
+		return nil, nil
+	case err != nil:
+		return nil, newProblem(http.StatusBadRequest, "The body could not be read").because(err)
+	}
+	return raw, nil
+}
