@@ -88,9 +88,9 @@ func (c *cell) open(e event) {
 		e.prepare(c)
 	}
 	if c.broker != nil {
-		c.stop = c.serve(c.listen(c.address(service), c.config(false)))
+		c.stop = c.serve(c.listen(c.address(service), c.config(false), places))
 	} else {
-		c.stop = c.serve(c.listen(c.hub, c.config(true)))
+		c.stop = c.serve(c.listen(c.hub, c.config(true), places))
 	}
 	c.warmUp()
 	if c.broker != nil {

@@ -199,7 +199,7 @@ func second(c *cell) {
 	switch {
 	case c.broker == nil:
 		c.also = freeAddress(c)
-		c.serve(c.listen(c.also, nil))
+		c.serve(c.listen(c.also, nil, places))
 	case c.cluster != "":
 		c.also = testenv.PrivateNATS(c, fmt.Sprintf("cluster { name: pair, listen: %q, routes: [\"nats://%s\"] }", freeAddress(c), c.cluster)).Addr
 	}

@@ -38,7 +38,7 @@ func runProcess(mode string) int {
 			runClient(ctx, tr.dial(address, nil))
 			return 0
 		default:
-			return runService(ctx, tr.listen(address, nil))
+			return runService(ctx, tr.listen(address, nil, 0))
 		}
 	}
 	return 1

@@ -26,8 +26,9 @@ type transport struct {
 	full   func(testing.TB) []string                   // the lines that limit the broker to places connections
 	disk   string                                      // the size of a disk that it needs; "" for none
 	keeps  bool                                        // the broker has an event when Emit returns, and keeps each message until it was handled
-	// listen and dial take host:port, or several, separated by commas. Without a configuration, there is no TLS.
-	listen func(addresses string, config *tls.Config) micro.Listener
+	// listen and dial take host:port, or several, separated by commas. Without a configuration, there is no TLS. A limit of
+	// connections applies to a service without a broker; 0 means none.
+	listen func(addresses string, config *tls.Config, limit int) micro.Listener
 	dial   func(addresses string, config *tls.Config) micro.Conn
 }
 
@@ -38,8 +39,12 @@ func transports() []transport {
 	return []transport{
 		{
 			name: "tcp",
-			listen: func(address string, config *tls.Config) micro.Listener {
-				return microtcp.Listen(address, microtcp.WithTLS(config), microtcp.WithMaxConnections(places))
+			listen: func(address string, config *tls.Config, limit int) micro.Listener {
+				opts := []microtcp.ListenOption{microtcp.WithTLS(config)}
+				if limit > 0 {
+					opts = append(opts, microtcp.WithMaxConnections(limit))
+				}
+				return microtcp.Listen(address, opts...)
 			},
 			dial: func(addresses string, config *tls.Config) micro.Conn {
 				return microtcp.Dial(addresses, microtcp.WithTLS(config))
@@ -47,7 +52,7 @@ func transports() []transport {
 		},
 		{
 			name: "rabbitmq", keeps: true, broker: testenv.PrivateRabbitMQ, secure: (*testenv.Certificates).RabbitMQ, full: limitOfRabbitMQ, disk: "300m",
-			listen: func(addresses string, config *tls.Config) micro.Listener {
+			listen: func(addresses string, config *tls.Config, _ int) micro.Listener {
 				return microrabbit.Listen(urls(addresses, "amqp://guest:guest@", "amqps://guest:guest@", config), "network",
 					microrabbit.WithTLS(config), microrabbit.WithAck(microrabbit.AckAfterHandling))
 			},
@@ -57,7 +62,7 @@ func transports() []transport {
 		},
 		{
 			name: "redis", broker: testenv.PrivateRedis, secure: (*testenv.Certificates).Redis, full: lines("maxclients 8"), disk: "1m",
-			listen: func(addresses string, config *tls.Config) micro.Listener {
+			listen: func(addresses string, config *tls.Config, _ int) micro.Listener {
 				return microredis.Listen(urls(addresses, "redis://", "rediss://", config), microredis.WithTLS(config))
 			},
 			dial: func(addresses string, config *tls.Config) micro.Conn {
@@ -66,7 +71,7 @@ func transports() []transport {
 		},
 		{
 			name: "nats", broker: testenv.PrivateNATS, secure: (*testenv.Certificates).NATS, full: lines("max_connections: 8"),
-			listen: func(addresses string, config *tls.Config) micro.Listener {
+			listen: func(addresses string, config *tls.Config, _ int) micro.Listener {
 				return micronats.Listen(urls(addresses, "nats://", "tls://", config), micronats.WithTLS(config))
 			},
 			dial: func(addresses string, config *tls.Config) micro.Conn {
