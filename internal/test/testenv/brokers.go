@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -276,5 +278,29 @@ func rabbitCommand(b *Broker, path string) *exec.Cmd {
 		"RABBITMQ_LOGS=-",
 		"RABBITMQ_PID_FILE="+b.path("pid"),
 	)
+	if parts := linkParts(b.path("parts"), path); parts > 0 {
+		cmd.Env = append(cmd.Env, "RABBITMQ_PLUGINS_DIR="+b.path("parts"))
+	}
 	return cmd
+}
+
+// linkParts links the Erlang applications of which RabbitMQ consists, without its optional plugins, in dir, and returns how
+// many there are. Erlang looks for each of a thousand modules in all of them, which takes a third of a start's CPU time.
+// Whatever is missing is still found in the folder of all plugins, only later.
+func linkParts(dir, server string) (parts int) {
+	server, err := filepath.EvalSymlinks(server)
+	if err != nil || os.MkdirAll(dir, 0o700) != nil {
+		return 0
+	}
+	all, _ := filepath.Glob(filepath.Join(filepath.Dir(server), "..", "plugins", "*-*")) // the pattern is valid
+	for _, part := range all {
+		name := filepath.Base(part)
+		if strings.HasPrefix(name, "rabbitmq_") && !strings.HasPrefix(name, "rabbitmq_prelaunch") {
+			continue
+		}
+		if err := os.Symlink(part, filepath.Join(dir, name)); err == nil || errors.Is(err, fs.ErrExist) { // it exists in a restart
+			parts++
+		}
+	}
+	return parts
 }
