@@ -136,9 +136,8 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		ReadyTimeout: o.readyTimeout,
 		StopTimeout:  o.stopTimeout,
 		Guard:        guard,
-		Diagnose:     wrongProtocol,
 		NATS:         nats,
-		Protocol:     target.ProtocolOf,
+		Protocol:     target.OtherProtocol,
 		Debug:        debugged.ports,
 		Delve:        debugged.delve,
 		Traceable:    debugged.traceable,
@@ -236,16 +235,6 @@ func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ct
 		close(finished)
 		cancel()
 	}
-}
-
-// wrongProtocol returns an error that names what a service speaks instead of NestJS's TCP
-// transport, or nil.
-func wrongProtocol(ctx context.Context, address string, err error) error {
-	t, parseErr := target.ParseURL("tcp://" + address)
-	if parseErr != nil {
-		return nil
-	}
-	return target.WrongProtocol(ctx, err, t)
 }
 
 // explainRun explains why a run failed.

@@ -3,66 +3,47 @@ package proc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/msctl/msctl/internal/proc/child"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
-	"github.com/msctl/msctl/runtime/microtcp"
 )
 
-// TestMessageCheckNamesTheCause: the reason for which a process does not become ready names the
+// TestNotReadyNamesTheCause: the reason for which a program does not become ready names the
 // protocol that it speaks, or that it does not answer.
-func TestMessageCheckNamesTheCause(t *testing.T) {
-	protocol := func(sent []byte) string {
-		name, _, ok := strings.Cut(string(sent), "/")
-		if !ok {
-			return ""
-		}
-		return name
-	}
-	for _, tt := range []struct {
-		sends, want string
-		limit       time.Duration
-	}{
-		{"HTTP/1.1 400 Bad Request\r\n\r\n", "it speaks HTTP, not NestJS's TCP transport; with `ready: http`, msctl queries GET /health", time.Minute},
-		{"SSH/2", "it speaks SSH, not NestJS's TCP transport", time.Minute},
-		{"", "it accepts connections, but does not answer msctl.health: ", 3 * time.Second},
+func TestNotReadyNamesTheCause(t *testing.T) {
+	for protocol, want := range map[string]string{
+		"HTTP": "it speaks HTTP at 127.0.0.1:%d, not NestJS's TCP transport; with `ready: http`, msctl queries GET /health",
+		"SSH":  "it speaks SSH at 127.0.0.1:%d, not NestJS's TCP transport",
+		"":     "it accepts connections, but does not answer msctl.health: no answer in time",
 	} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", "127.0.0.1:0") // it accepts connections, and never answers
 		if err != nil {
 			t.Fatal(err)
 		}
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = conn.Read(make([]byte, 1024))
-				if tt.sends != "" {
-					_, _ = conn.Write([]byte(tt.sends))
-					_ = conn.Close()
-				} else {
-					defer conn.Close()
-				}
-			}
-		}()
-		c := newMessageCheck(microtcp.Dial(l.Addr().String()), micro.HealthPattern, &workspace.Service{})
-		c.protocol = protocol
-		ctx, cancel := context.WithTimeout(t.Context(), tt.limit)
-		err = c.check(ctx)
-		cancel()
-		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-			t.Errorf("%q: %v, want %s", tt.sends, err, tt.want)
+		port := l.Addr().(*net.TCPAddr).Port
+		if strings.Contains(want, "%d") {
+			want = fmt.Sprintf(want, port)
 		}
+		spec := &workspace.Service{Name: "web", Host: "127.0.0.1", Port: port, Transport: workspace.TCP, Ready: workspace.ReadyMessage, Command: []string{"x"}}
+		s := &service{unit: &unit{spec: spec}, stop: make(chan struct{}), run: &run{Supervisor: New(Options{
+			Workspace: &workspace.Workspace{}, Protocol: func(context.Context, string) string { return protocol },
+		})}}
+		c := s.checkOpened(&process{Process: &child.Process{Pid: os.Getpid(), Exited: make(chan struct{})}})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		err = c.diagnose(ctx, c.check(ctx))
+		cancel()
 		c.close()
 		_ = l.Close()
-		<-served
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", protocol, err, want)
+		}
 	}
 }
 

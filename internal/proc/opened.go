@@ -82,10 +82,10 @@ func (c *openedCheck) check(ctx context.Context) error {
 }
 
 // diagnose replaces the error of a service that accepts connections and does not answer
-// messages, if the cause is known.
+// messages, if it speaks another protocol.
 func (c *openedCheck) diagnose(ctx context.Context, err error) error {
 	s := c.service
-	if err == nil || s.run.options.Diagnose == nil || s.spec.Ready != workspace.ReadyMessage || s.broker != nil {
+	if err == nil || s.run.options.Protocol == nil || s.spec.Ready != workspace.ReadyMessage || s.broker != nil {
 		return err
 	}
 	select {
@@ -101,10 +101,15 @@ func (c *openedCheck) diagnose(ctx context.Context, err error) error {
 	if address == "" {
 		return err
 	}
-	if cause := s.run.options.Diagnose(ctx, address, err); cause != nil {
-		return cause
+	protocol := s.run.options.Protocol(ctx, address)
+	if protocol == "" {
+		return err
 	}
-	return err
+	text := fmt.Sprintf("it speaks %s at %s, not NestJS's TCP transport", protocol, address)
+	if protocol == "HTTP" {
+		text += "; with `ready: http`, msctl queries GET /health"
+	}
+	return errors.New(text)
 }
 
 // accepting returns the address at which a process that is not queried accepts

@@ -2,7 +2,6 @@ package proc
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,18 +141,17 @@ func (s *service) check(addr string, probe bool) checker {
 		return newBrokerMessageCheck(s.spec, s.broker.URL)
 	}
 	c := newMessageCheck(microtcp.Dial(addr), micro.HealthPattern, s.spec)
-	c.protocol = s.run.options.Protocol
+	c.connects = true
 	return c
 }
 
 // messageCheck sends a message. Every server answers: ours with its health, NestJS with an
 // error because it has no handler for the pattern.
 type messageCheck struct {
-	client  *micro.Client
-	pattern micro.Pattern
-	invalid error // in the pattern of msctl.yaml
-	// protocol names the protocol of data that is no reply; nil if it is not known.
-	protocol func(sent []byte) string
+	client   *micro.Client
+	pattern  micro.Pattern
+	invalid  error // in the pattern of msctl.yaml
+	connects bool  // to the service itself, so that a timeout means that it accepts connections
 }
 
 // newMessageCheck sends a message with the pattern in `ready`, or with pattern if `ready`
@@ -184,18 +182,12 @@ func (c *messageCheck) check(ctx context.Context) error {
 	if c.invalid != nil {
 		return fmt.Errorf("pattern in `ready`: %w", c.invalid)
 	}
-	var sent []byte
-	req := &micro.Request{Pattern: c.pattern, Trace: &micro.Trace{Stray: func(_ time.Time, data []byte, _ string) { sent = bytes.Clone(data) }}}
-	err := c.client.Do(ctx, req, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	err := c.client.Do(ctx, &micro.Request{Pattern: c.pattern}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 	var remote *micro.Error
 	switch {
 	case errors.As(err, &remote) && remote.Remote():
 		return nil
-	case err != nil && c.protocol != nil && c.protocol(sent) == "HTTP":
-		return errors.New("it speaks HTTP, not NestJS's TCP transport; with `ready: http`, msctl queries GET /health")
-	case err != nil && c.protocol != nil && c.protocol(sent) != "":
-		return fmt.Errorf("it speaks %s, not NestJS's TCP transport", c.protocol(sent))
-	case errors.Is(err, micro.ErrTimeout) && c.protocol != nil:
+	case errors.Is(err, micro.ErrTimeout) && c.connects:
 		return fmt.Errorf("it accepts connections, but does not answer %s: %w", c.pattern, err)
 	}
 	return err

@@ -39,14 +39,12 @@ type Options struct {
 	// NATS is the command line of a process that calls [broker.ServeNATS]; the port is
 	// appended to it. Without it, a missing NATS server is an error.
 	NATS []string
-	// Diagnose finds out why a service on TCP accepts connections at address and does not
-	// answer messages. It returns nil if the cause is not known. It is optional.
-	Diagnose func(ctx context.Context, address string, err error) error
+	// Protocol names what is spoken at an address, host:port, if that is not NestJS's TCP
+	// transport; it returns "" if that is not known. It is optional: it explains why a
+	// service accepts connections and does not become ready.
+	Protocol func(ctx context.Context, address string) string
 	// CacheDir is where programs are built; a folder in the user's cache by default.
 	CacheDir string
-	// Protocol names the protocol of a peer that sends something else than a reply, or
-	// returns "". Without it, such a peer is described by what it sends.
-	Protocol func(sent []byte) string
 	// Debug are the ports at which debuggers attach to services, by the name of the service.
 	// Each port stays the same when the process of the service is replaced.
 	Debug map[string]int

@@ -57,16 +57,17 @@ func recognize(sent []byte) (protocol, bool) {
 	return protocol{}, false
 }
 
-// ProtocolOf names the protocol of a peer that begins with these bytes; "" if it is not known.
-func ProtocolOf(sent []byte) string {
-	p, ok := recognize(sent)
-	if !ok {
+// OtherProtocol names what is spoken at an address, host:port, if that is not NestJS's TCP
+// transport; "" if it is, or if it is not known.
+func OtherProtocol(ctx context.Context, address string) string {
+	p, ok, _ := identify(ctx, address)
+	switch {
+	case !ok, p.kind == TCP && !p.tls:
 		return ""
-	}
-	if p.name == "" {
+	case p.name == "":
 		return "TLS"
 	}
-	return p.name
+	return p.String()
 }
 
 // usesTLS matches how a server mentions its use of TLS in plain text: NATS always, and a
