@@ -15,8 +15,11 @@ func newEmitCommand(s *term.IO) *cobra.Command {
 		Short: "Send an event",
 		Long: `Send an event to a service. An event has no reply: the command returns when the event
 has been written to the connection or, with RabbitMQ and Redis, accepted by the broker,
-even if no service handles it. Over TCP, a peer that answers is no service: the event is
-lost, and the exit code is 4, as for an event over RabbitMQ that reaches no queue.
+even if no service handles it. Over TCP, msctl then sends a question to which every service
+replies (msctl.health): the reply shows that the service has read the event. A peer that
+sends something else, closes the connection, or speaks another protocol is no service: the
+event is lost, and the exit code is 4, as for an event over RabbitMQ that reaches no queue.
+If nothing arrives within a second, msctl prints a warning.
 
 With --raw, BODY is the entire message, without NestJS's packet around it: what other
 programs send, and what NestJS handles with @EventPattern(undefined) on RabbitMQ, and with

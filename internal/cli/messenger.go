@@ -26,7 +26,8 @@ type messenger struct {
 	o       sendOptions
 	target  target.Target
 	filters filters
-	client  *micro.Client
+	conn    micro.Conn
+	client  *micro.Client // over conn
 	// attempts counts the attempts of the last message.
 	attempts int
 	// trace observes the current message.
@@ -194,17 +195,44 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	return unexpected
 }
 
-// close closes the client. Events have no reply, but data that arrives after one until the
-// connection ends shows that the peer is no service, so that the event is lost.
-func (m *messenger) close(err error) error {
+// close closes the client. An event has no reply. Over TCP, a service reads its messages in
+// order, so its reply to a question, which is sent after the last event, shows that it has
+// read the events. Data that is no reply shows that the peer is no service.
+func (m *messenger) close(ctx context.Context, err error) error {
+	asks := err == nil && m.o.event && m.trace != nil && m.target.Kind() == target.TCP
+	var unconfirmed error
+	if asks {
+		unconfirmed = m.ask(ctx)
+	}
 	_ = m.client.Close() // a connection in use is closed; there is nothing to do about an error
-	if err != nil || m.trace == nil || !m.o.event {
+	switch {
+	case !asks:
 		return err
+	case m.trace.strayData() != nil:
+		return m.target.ExplainEvent(m.trace.strayData())
+	case unconfirmed == nil:
+		return nil
 	}
-	if seen := m.trace.strayData(); seen != nil {
-		return m.target.ExplainEvent(seen)
+	if wrong := m.target.ExplainUnconfirmed(ctx, unconfirmed); wrong != nil {
+		return wrong
 	}
+	m.io.Notef("%s %s has not confirmed that it reads messages within %v: it is busy, or no service", m.io.ErrPalette().Warn("warning:"), m.target.Name(), confirmTimeout)
 	return nil
+}
+
+// confirmTimeout limits the wait for the reply to the question of ask.
+const confirmTimeout = time.Second
+
+// ask sends the question to which every service replies, even if it is not ours, with an
+// error. It returns nil if there is a reply.
+func (m *messenger) ask(ctx context.Context) error {
+	client := micro.NewClient(m.conn, micro.WithTimeout(confirmTimeout), micro.WithoutMetadata()) // closed with m.client
+	err := client.Do(ctx, &micro.Request{Pattern: micro.HealthPattern}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	var remote *micro.Error
+	if errors.As(err, &remote) && remote.Remote() {
+		return nil
+	}
+	return err
 }
 
 // showHeaders is an interceptor that lets the trace print the headers of each attempt.

@@ -29,7 +29,7 @@ type policyFlags struct {
 func (f *policyFlags) register(cmd *cobra.Command, heading string) {
 	flags := cmd.Flags()
 	flags.DurationVar(&f.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the complete reply to an attempt")
-	flags.IntVar(&f.retries, "retries", 0, "retry up to `N` times on transient errors")
+	flags.IntVar(&f.retries, "retries", 0, "retry up to `N` times on transient errors, even if the service may have done the work")
 	flags.DurationVar(&f.delay, "retry-delay", time.Second, "wait `DURATION` before the first retry")
 	flags.StringVar(&f.backoff, "backoff", "constant", "backoff `KIND`: constant, or exponential (doubles each time)")
 	flags.StringVar(&f.jitter, "jitter", "none", "randomize the delays by `RULE`: full, equal, or none")

@@ -223,7 +223,7 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	m := &messenger{io: s, o: o, target: t, filters: filters}
+	m := &messenger{io: s, o: o, target: t, filters: filters, conn: conn}
 	options := o.policy.options(s, o.verbose, &m.attempts)
 	if o.noMetadata {
 		options = append(options, micro.WithoutMetadata())
@@ -233,9 +233,9 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	}
 	m.client = micro.NewClient(conn, options...)
 	if o.each {
-		return m.close(m.each(ctx))
+		return m.close(ctx, m.each(ctx))
 	}
-	return m.close(m.repeat(ctx))
+	return m.close(ctx, m.repeat(ctx))
 }
 
 // printAsCode prints the message as code instead of sending it.

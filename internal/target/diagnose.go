@@ -59,6 +59,20 @@ func (t Target) ExplainEvent(seen []byte) error {
 	return exit.WithHint(exit.WithText(errNoService, text), "--to sets another address")
 }
 
+// ExplainUnconfirmed returns the error of an event after which the peer has neither sent data
+// nor replied to a question to which every service replies; err is that of the question. It
+// returns nil if the peer may be a service that is busy.
+func (t Target) ExplainUnconfirmed(ctx context.Context, err error) error {
+	if wrong := WrongProtocol(ctx, errNoService, t); wrong != nil {
+		return wrong
+	}
+	if !errors.Is(err, micro.ErrConnectionLost) && !errors.Is(err, micro.ErrUnreachable) {
+		return nil
+	}
+	text := t.Name() + " closed the connection after the event: it is no service, or is shutting down, and the event may be lost"
+	return exit.WithHint(exit.WithText(errNoService, text), "--to sets another address")
+}
+
 // unclear reports whether an error may have other causes than its text suggests.
 func unclear(err error, t Target) bool {
 	var remote *micro.Error

@@ -81,10 +81,13 @@ const (
 	askBytes   = 4 << 10
 )
 
+// sslRequest asks a server of PostgreSQL whether it uses TLS. The reply is one byte, S or N.
+var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
+
 // identify finds out what is spoken at an address. It connects several times and sends
 // what servers of one protocol or another reply to: a request for /, which Redis,
 // RabbitMQ, and NATS reject or greet; a question that every NestJS service replies to;
-// and the start of TLS if there is no reply to either. ok is false if there is none at
+// one that only PostgreSQL replies to; and the start of TLS if there is no reply to either. ok is false if there is none at
 // all. err is why it could not connect.
 func identify(ctx context.Context, address string) (p protocol, ok bool, err error) {
 	p, ok, err = question(ctx, new(net.Dialer), address)
@@ -113,10 +116,13 @@ func question(ctx context.Context, d dialer, address string) (p protocol, ok boo
 	describe := wire.AppendRequest(nil, micro.DescribePattern.JSON(), []byte("{}"), nil, []byte(`"msctl"`))
 	var mu sync.Mutex // guards the results
 	var wg sync.WaitGroup
-	for _, text := range [][]byte{[]byte("GET / HTTP/1.0\r\n\r\n"), microtcp.AppendFrame(nil, describe)} {
+	for _, text := range [][]byte{[]byte("GET / HTTP/1.0\r\n\r\n"), microtcp.AppendFrame(nil, describe), sslRequest} {
 		wg.Go(func() {
 			sent, failure := ask(ctx, d, address, text)
 			found, known := recognize(sent)
+			if len(sent) == 1 && &text[0] == &sslRequest[0] && (sent[0] == 'S' || sent[0] == 'N') {
+				found, known = protocol{name: "PostgreSQL"}, true
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
