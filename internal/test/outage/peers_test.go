@@ -81,7 +81,6 @@ func TestPeerThatIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const sentence = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
 	for name, peer := range map[string]struct {
 		address string
 		reasons []string // one of them is in the error
@@ -89,9 +88,9 @@ func TestPeerThatIsNone(t *testing.T) {
 	}{
 		"nothing listens":           {net.JoinHostPort("127.0.0.1", strconv.Itoa(refused)), []string{"refused"}, nil},
 		"the host is unknown":       {"nowhere.test:3002", []string{"no such host"}, nil},
-		"another protocol":          {startPeer(t, sentence, true), nil, micro.ErrBadReply},
-		"it closes at once":         {startPeer(t, "", true), nil, micro.ErrConnectionLost},
-		"it accepts, and is silent": {startPeer(t, "", false), nil, micro.ErrTimeout},
+		"another protocol":          {startPeer(t, answersHTTP), nil, micro.ErrBadReply},
+		"it closes at once":         {startPeer(t, func(net.Conn) {}), nil, micro.ErrConnectionLost},
+		"it accepts, and is silent": {startPeer(t, drain), nil, micro.ErrTimeout},
 	} {
 		for _, e := range allEnds(t) {
 			t.Run(name+"/"+e.name, func(t *testing.T) {
@@ -134,9 +133,20 @@ func containsAny(text string, parts []string) bool {
 	return len(parts) == 0
 }
 
-// startPeer returns the address of a peer that sends one thing, and then closes the connection
-// or waits until the other side does.
-func startPeer(t *testing.T, greeting string, closes bool) string {
+// answersHTTP is a web server that gets anything else.
+func answersHTTP(conn net.Conn) {
+	if _, err := conn.Read(make([]byte, 1)); err == nil {
+		_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+		_ = conn.(*net.TCPConn).CloseWrite()
+		drain(conn) // data that is not read would reset the connection
+	}
+}
+
+func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+
+// startPeer returns the address of a peer that does something with each connection, and then
+// closes it.
+func startPeer(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -151,10 +161,7 @@ func startPeer(t *testing.T, greeting string, closes bool) string {
 			}
 			all.Go(func() {
 				defer conn.Close()
-				_, _ = io.WriteString(conn, greeting)
-				if !closes {
-					_, _ = io.Copy(io.Discard, conn)
-				}
+				serve(conn)
 			})
 		}
 	})
