@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// onLameDuck handles the announcement of a server that it will stop.
-func (t *intake) onLameDuck() {
+// endSoon has the connection replaced, because its server has announced that it will stop (lame
+// duck) or has ended a subscription, which may be permitted again later.
+func (t *intake) endSoon(lameDuck bool) {
+	if lameDuck {
+		t.lameDuck.Store(true)
+	}
 	select {
 	case t.ending <- struct{}{}:
 	default:
@@ -21,9 +25,9 @@ func (t *intake) onLameDuck() {
 // server, both of its connections are in it, and each message arrives on one of them.
 func (l *Listener) alone(n int) string { return l.id + "-" + strconv.Itoa(n) }
 
-// replace returns an intake that has subscribed on another server, in place of t, whose server
-// will stop. It tries until it succeeds. It returns nil if ctx ends or the connection of t is
-// lost first: then the driver connects to another server.
+// replace returns an intake with all subscriptions in place of t. It is on another server if that
+// of t will stop. replace tries until it succeeds. It returns nil if ctx ends or the connection of
+// t is lost first: then the driver connects to another server.
 func (l *Listener) replace(ctx context.Context, t *intake, old *leaving) *intake {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -36,10 +40,10 @@ func (l *Listener) replace(ctx context.Context, t *intake, old *leaving) *intake
 		next, err := l.attempt(ctx)
 		switch {
 		case err != nil:
-		case next.link.ConnectedServerId() == t.link.ConnectedServerId():
+		case t.lameDuck.Load() && next.link.ConnectedServerId() == t.link.ConnectedServerId():
 			next.end()
 		case l.subscribe(ctx, next) == nil && !next.link.IsClosed():
-			l.server.Logger().Info("moved to another server, because this one will stop", "transport", "nats",
+			l.server.Logger().Info("moved to another connection", "transport", "nats", "lame_duck", t.lameDuck.Load(),
 				"from", t.link.ConnectedAddr(), "to", next.link.ConnectedAddr())
 			return next
 		default:
@@ -108,8 +112,10 @@ func (o *leaving) add(t *intake) {
 		case <-t.requests.retire():
 			ctx, cancel := context.WithTimeout(o.ctx, t.listener.server.DrainTimeout())
 			defer cancel()
-			_ = t.link.FlushWithContext(ctx) // what cannot be sent by then is lost
-			t.listener.server.Logger().Info("left the server that will stop", "transport", "nats", "from", t.link.ConnectedAddr())
+			if t.link.FlushWithContext(ctx) == nil { // otherwise, what cannot be sent by then is lost
+				t.link.Close() // before end, which the driver would report as a loss
+			}
+			t.listener.server.Logger().Info("left a connection", "transport", "nats", "from", t.link.ConnectedAddr())
 		case <-o.ctx.Done():
 		}
 	})

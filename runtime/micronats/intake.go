@@ -26,7 +26,8 @@ type intake struct {
 	lost     atomic.Bool        // the link is reconnecting
 	whenLost atomic.Pointer[context.CancelFunc]
 	closed   chan error    // receives why the link was closed for good
-	ending   chan struct{} // holds a value if the server has announced that it will stop
+	ending   chan struct{} // holds a value if the connection is to be replaced; see endSoon
+	lameDuck atomic.Bool   // the server will stop
 	requests *usage        // until their replies have ended
 	streams  *streams
 

@@ -172,7 +172,7 @@ func (l *Listener) attempt(ctx context.Context) (*intake, error) {
 		closed:   func(err error) { t.closed <- err },
 		problem:  func(sub *nats.Subscription, err error) { l.onProblem(t, sub, err) },
 		failed:   l.onFailed,
-		lameDuck: t.onLameDuck,
+		lameDuck: func() { t.endSoon(true) },
 	})
 	if ended := !forget(); ended && err == nil {
 		link.Close()
@@ -205,6 +205,9 @@ func (l *Listener) onProblem(t *intake, sub *nats.Subscription, err error) {
 	if denied && v.operation == opSubscribe && t.streams.refuse(v.subject) {
 		l.server.Logger().Debug("cannot learn that callers of streams have left", "transport", "nats", "error", err)
 		return
+	}
+	if denied && v.operation == opSubscribe && !isReserved(v.subject) {
+		t.endSoon(false)
 	}
 	args := []any{"transport", "nats", "error", err}
 	if sub != nil {
@@ -266,7 +269,7 @@ func (l *Listener) subscriptions() []*subscription {
 func (l *Listener) subscribed(refused []violation) error {
 	denied := PermissionError{Server: l.servers.safe, Operation: opSubscribe}
 	for _, v := range refused {
-		if v.operation == opSubscribe && !strings.HasPrefix(v.subject, "msctl.") {
+		if v.operation == opSubscribe && !isReserved(v.subject) {
 			denied.Subjects = append(denied.Subjects, v.subject)
 		}
 	}
@@ -281,6 +284,9 @@ func (l *Listener) subscribed(refused []violation) error {
 	l.server.Logger().Info("listening", "transport", "nats", "address", l.servers.safe, "queue", l.queue)
 	return nil
 }
+
+// isReserved reports whether a subject is one that a server does not need.
+func isReserved(subject string) bool { return strings.HasPrefix(subject, "msctl.") }
 
 // drain unsubscribes, and waits until the messages that have arrived are handled and their
 // replies are sent.
