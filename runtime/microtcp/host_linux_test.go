@@ -3,6 +3,8 @@ package microtcp
 import (
 	"context"
 	"fmt"
+	"net"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -51,5 +53,33 @@ func TestHostMoves(t *testing.T) {
 			ip, err := micro.Call[string](t.Context(), sticky, who, nil) // fails while the process uses the old address
 			return err == nil && ip == moved
 		})
+	})
+}
+
+// TestIPv6Only checks a host that has only an IPv6 address, apart from those of the loopback interface: a service on all addresses
+// or on that one, which is called by the address and by its name.
+func TestIPv6Only(t *testing.T) {
+	t.Parallel() // with other processes
+	testenv.InNewNetwork(t, func() {
+		const ip = "fd00::1"
+		if out, err := exec.CommandContext(t.Context(), "ip", "address", "add", ip+"/128", "dev", "lo", "nodad").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		testenv.SetHost(t, "items", ip)
+		for _, listen := range []string{":0", net.JoinHostPort(ip, "0")} {
+			_, port, err := net.SplitHostPort(startOn(t, quietServer(), Listen(listen)).addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the system has set up the address", func() bool {
+				conn, err := net.Dial("tcp", net.JoinHostPort(ip, port))
+				return err == nil && conn.Close() == nil
+			})
+			for _, host := range []string{ip, "items"} {
+				if got, err := micro.Call[string](t.Context(), client(t, net.JoinHostPort(host, port)), echo, "x"); got != "x" || err != nil {
+					t.Errorf("%s at %s: %q, %v", host, listen, got, err)
+				}
+			}
+		}
 	})
 }
