@@ -54,6 +54,36 @@ func TestFollowedHints(t *testing.T) {
 			func(w string) []string {
 				return []string{"bench", "cmd=echo", "-n", "1", "--users", "1", "--sweep", w + "=10s,20s", "-t", addr}
 			}, 0, ``},
+		{[]string{"emit", "--raw", "[1]", "--to", "redis://" + down}, `write .msctl emit PATTERN (--raw) BODY.$`,
+			func(w string) []string { return []string{"emit", "x", w, "[1]", "--to", "redis://" + down} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "tpc://" + down}, `did you mean (\w+)://host:port\?`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", w + "://" + down} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down + "//q"}, `for the default vhost, write /(QUEUE)$`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", "amqp://" + down + "/" + w} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down + "/a%zz"}, `write a % in a name as (%25), a space as %20$`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", "amqp://" + down + "/a" + w + "zz"} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://me@" + down + "/q"}, `write user(:password@)host, or set the password in MSCTL_PASSWORD$`,
+			func(w string) []string { return []string{"send", "cmd=x", "--to", "amqp://me" + w + down + "/q"} }, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down + "/q?exchange=e&exchangeType=topc"}, `use (topic), direct, fanout, or headers$`,
+			func(w string) []string {
+				return []string{"send", "cmd=x", "--to", "amqp://" + down + "/q?exchange=e&exchangeType=" + w}
+			}, 4, ``},
+		{[]string{"send", "cmd=x", "--to", "amqp://" + down + "/q?exchange=e&exchangeArguments=5"}, `write exchangeArguments=\{"NAME":VALUE\}, or (exchangeArguments\.)NAME=VALUE$`,
+			func(w string) []string {
+				return []string{"send", "cmd=x", "--to", "amqp://" + down + "/q?exchange=e&" + w + "alternate-exchange=u"}
+			}, 4, ``},
+		{[]string{"send", "cmd=echo", "--zzzzzz", "-t", addr}, `.msctl send (--help). lists the flags$`,
+			func(w string) []string { return []string{"send", w} }, 0, `--timeout`},
+		{[]string{"zzzzzz"}, `.msctl (--help). lists the commands$`,
+			func(w string) []string { return []string{w} }, 0, `bench`},
+		{[]string{"bench", "cmd=echo", "-m", "a={{bad}}", "-n", "1", "--users", "1", "-t", addr}, `metadata templates support (\{\{seq\}\}), `,
+			func(w string) []string {
+				return []string{"bench", "cmd=echo", "-m", "a=" + w, "-n", "1", "--users", "1", "-t", addr}
+			}, 0, `100%`},
+		{[]string{"bench", "cmd=echo", "--fault", "latency=1ms", "-t", "redis+sentinel://" + down + "/m"}, `use the address of Redis itself: (redis)://HOST:6379$`,
+			func(w string) []string {
+				return []string{"bench", "cmd=echo", "--fault", "latency=1ms", "-n", "1", "--users", "1", "--timeout", "1s", "-t", w + "://" + down}
+			}, 4, ``},
 		{[]string{"completion", "zhs"}, `did you mean .msctl completion (\w+).\?`,
 			func(w string) []string { return []string{"completion", w} }, 0, `msctl`},
 	} {

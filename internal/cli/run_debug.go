@@ -79,5 +79,9 @@ func (o *runOptions) debugged(ctx context.Context, w *workspace.Workspace) (d de
 
 // explainDebugPort adds to the error of a debug port how to choose another one.
 func explainDebugPort(err *proc.DebugPortError) error {
-	return exit.WithHint(err, "stop that program, or choose another port: --debug %s:%d", err.Service, err.Port+100)
+	other := err.Port + 100
+	if other > 65535 {
+		other = err.Port - 100
+	}
+	return exit.WithHint(err, "stop that program, or choose another port: --debug %s:%d", err.Service, other)
 }
