@@ -37,7 +37,7 @@ func TestTimeOfWaitingMessages(t *testing.T) {
 		}
 		s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithMaxInFlight(1))
 		var handled atomic.Int64
-		left := make(chan time.Duration, 2)
+		left := make(chan time.Duration, 11)
 		micro.Handle(s, echo, func(ctx context.Context, wait time.Duration) (micro.None, error) {
 			handled.Add(1)
 			deadline, _ := ctx.Deadline()
