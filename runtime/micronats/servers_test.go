@@ -197,3 +197,20 @@ func TestDelay(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestPeerTimeout checks how often the driver pings. 0 and less leave it to the operating system.
+func TestPeerTimeout(t *testing.T) {
+	for timeout, want := range map[time.Duration]time.Duration{DefaultPeerTimeout: 5 * time.Second, 3 * time.Second: time.Second, 0: 0, -1: 0} {
+		l := Listen("nats://a", WithPeerTimeout(timeout))
+		o, err := l.options(l.servers, &dialer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.PingInterval != want || o.MaxPingsOut != 2 {
+			t.Errorf("%v: a ping every %v, %d unanswered", timeout, o.PingInterval, o.MaxPingsOut)
+		}
+		if timeout > 0 && l.holdUp != want || timeout <= 0 && l.holdUp != holdUp {
+			t.Errorf("%v: a full server reads nothing for %v", timeout, l.holdUp)
+		}
+	}
+}
