@@ -19,7 +19,7 @@ even if no service handles it. Over TCP, msctl then sends a question to which ev
 replies (msctl.health): the reply shows that the service has read the event. A peer that
 sends something else, closes the connection, or speaks another protocol is no service: the
 event is lost, and the exit code is 4, as for an event over RabbitMQ that reaches no queue.
-If nothing arrives within a second, msctl prints a warning.
+If nothing arrives within --timeout, msctl prints a warning.
 
 With --raw, BODY is the entire message, without NestJS's packet around it: what other
 programs send, and what NestJS handles with @EventPattern(undefined) on RabbitMQ, and with

@@ -200,9 +200,9 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 // read the events. Data that is no reply shows that the peer is no service.
 func (m *messenger) close(ctx context.Context, err error) error {
 	asks := err == nil && m.o.event && m.trace != nil && m.target.Kind() == target.TCP
-	var unconfirmed error
+	var unconfirmed, wrong error
 	if asks {
-		unconfirmed = m.ask(ctx)
+		unconfirmed, wrong = m.confirm(ctx)
 	}
 	_ = m.client.Close() // a connection in use is closed; there is nothing to do about an error
 	switch {
@@ -210,23 +210,36 @@ func (m *messenger) close(ctx context.Context, err error) error {
 		return err
 	case m.trace.strayData() != nil:
 		return m.target.ExplainEvent(m.trace.strayData())
-	case unconfirmed == nil:
-		return nil
-	}
-	if wrong := m.target.ExplainUnconfirmed(ctx, unconfirmed); wrong != nil {
+	case unconfirmed == nil || wrong != nil:
 		return wrong
 	}
-	m.io.Notef("%s %s has not confirmed that it reads messages within %v: it is busy, or no service", m.io.ErrPalette().Warn("warning:"), m.target.Name(), confirmTimeout)
+	m.io.Notef("%s %s has not confirmed that it reads messages within %v: it is busy, or no service", m.io.ErrPalette().Warn("warning:"), m.target.Name(), m.o.policy.timeout)
 	return nil
 }
 
-// confirmTimeout limits the wait for the reply to the question of ask.
+// confirmTimeout is after how long without a reply it is found out what the peer is.
 const confirmTimeout = time.Second
+
+// confirm waits for a reply that shows that the peer is a service, up to --timeout. wrong is
+// the error of a peer that is none.
+func (m *messenger) confirm(ctx context.Context) (unconfirmed, wrong error) {
+	unconfirmed = m.ask(ctx, min(confirmTimeout, m.o.policy.timeout))
+	if unconfirmed == nil || m.trace.strayData() != nil {
+		return unconfirmed, nil
+	}
+	if wrong = m.target.ExplainUnconfirmed(ctx, unconfirmed); wrong != nil {
+		return unconfirmed, wrong
+	}
+	if rest := m.o.policy.timeout - confirmTimeout; rest > 0 {
+		unconfirmed = m.ask(ctx, rest)
+	}
+	return unconfirmed, nil
+}
 
 // ask sends the question to which every service replies, even if it is not ours, with an
 // error. It returns nil if there is a reply.
-func (m *messenger) ask(ctx context.Context) error {
-	client := micro.NewClient(m.conn, micro.WithTimeout(confirmTimeout), micro.WithoutMetadata()) // closed with m.client
+func (m *messenger) ask(ctx context.Context, limit time.Duration) error {
+	client := micro.NewClient(m.conn, micro.WithTimeout(limit), micro.WithoutMetadata()) // closed with m.client
 	err := client.Do(ctx, &micro.Request{Pattern: micro.HealthPattern}, micro.ReplyFunc(func(micro.Value) error { return nil }))
 	var remote *micro.Error
 	if errors.As(err, &remote) && remote.Remote() {
