@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // The patterns of the service process, and of many servers here.
 var (
 	echo = micro.Cmd("echo") // answers with its data
-	hold = micro.Cmd("hold") // answers with its data after as many milliseconds, or never
+	hold = micro.Cmd("hold") // answers with its data as many milliseconds after SIGTERM; never if it is negative
 	note = micro.Name("noted")
 )
 
@@ -40,11 +40,13 @@ func runService(address string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	s := quietServer()
+	terminated := ctx.Done()
 	micro.Handle(s, hold, func(ctx context.Context, ms int) (int, error) {
 		if ms < 0 {
 			<-ctx.Done()
 			return 0, ctx.Err()
 		}
+		<-terminated
 		return ms, sleep(ctx, time.Duration(ms)*time.Millisecond)
 	})
 	l := Listen(address)

@@ -79,7 +79,9 @@ func callAll(c *micro.Client, n, ms int) <-chan outcome {
 	out := make(chan outcome, n)
 	for range n {
 		go func() {
-			got, err := micro.Call[int](context.Background(), c, hold, ms)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // all of them must be in flight first
+			defer cancel()
+			got, err := micro.Call[int](ctx, c, hold, ms)
 			if err == nil && got != ms {
 				err = fmt.Errorf("the answer is %d", got)
 			}
@@ -136,7 +138,7 @@ func TestKill(t *testing.T) {
 func TestTerminate(t *testing.T) {
 	s := startService(t, "127.0.0.1:0", "")
 	c := client(t, s.addr)
-	calls := callAll(c, 1000, 700)
+	calls := callAll(c, 1000, 100)
 	inFlight(t, c, 1000)
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	for range 1000 {
