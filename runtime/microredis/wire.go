@@ -20,6 +20,7 @@ type socket struct {
 
 	arrived time.Time // when the data that the last Read returned was read
 	ahead   []chunk   // what readAhead has read
+	room    []byte    // for its next read
 	reads   int
 	first   []byte // what the first read returned, if it is an error reply
 }
@@ -86,19 +87,18 @@ const (
 // readAhead reads until a read fails or maxBacklog has been read. Later calls of Read return
 // that data.
 func (w *socket) readAhead() {
-	var room []byte
 	waiting := 0
 	for _, c := range w.ahead {
 		waiting += len(c.data)
 	}
 	for waiting < maxBacklog {
-		if len(room) < minRead {
-			room = make([]byte, maxBacklog/8)
+		if len(w.room) < minRead {
+			w.room = make([]byte, maxBacklog/8)
 		}
-		n, err := w.read(room)
+		n, err := w.read(w.room)
 		if n > 0 {
-			w.ahead = append(w.ahead, chunk{room[:n:n], time.Now()})
-			room = room[n:]
+			w.ahead = append(w.ahead, chunk{w.room[:n:n], time.Now()})
+			w.room = w.room[n:]
 			waiting += n
 		}
 		if err != nil {
