@@ -24,6 +24,7 @@ const (
 // events are the callbacks of a connection. They run one at a time and in order.
 type events struct {
 	lost     func(error)
+	again    func() // a connection was made in place of a lost one, and the driver is about to subscribe
 	restored func()
 	closed   func(error) // permanently, and not by Close
 	problem  func(*nats.Subscription, error)
@@ -52,7 +53,7 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	if to.err != nil {
 		return link{}, to.err
 	}
-	d := &dialer{ctx: ctx, cluster: to.cluster, timeout: s.dialTimeout, peer: s.peer, tls: s.tls, beforeRead: beforeRead}
+	d := &dialer{ctx: ctx, cluster: to.cluster, timeout: s.dialTimeout, peer: s.peer, tls: s.tls, beforeRead: beforeRead, again: on.again}
 	if d.tls == nil && to.cluster.secure() {
 		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}

@@ -30,6 +30,7 @@ type dialer struct {
 	peer       time.Duration // WithPeerTimeout
 	tls        *tls.Config   // nil unless all connections are encrypted
 	beforeRead func(last time.Time)
+	again      func() // see events; may be nil
 
 	current atomic.Pointer[greeted]
 	err     atomic.Pointer[error] // of the last attempt; nil if it made a connection
@@ -49,7 +50,9 @@ func (d *dialer) Dial(string, string) (net.Conn, error) {
 	d.cluster.joined(conn.server)
 	conn.beforeRead = d.beforeRead
 	conn.socket.bind(d.ctx)
-	d.current.Store(conn)
+	if again := d.current.Swap(conn) != nil; again && d.again != nil {
+		d.again()
+	}
 	return conn, nil
 }
 

@@ -22,8 +22,29 @@ func (t *intake) endSoon(lameDuck bool) {
 
 // alone returns a queue group for the nth subscription of a listener without a group. It has no
 // other member, so it gets each message, as without a group. While the listener moves to another
-// server, both of its connections are in it, and each message arrives on one of them.
-func (l *Listener) alone(n int) string { return l.id + "-" + strconv.Itoa(n) }
+// server, both of its connections are in it, and each message arrives on one of them. After the
+// loss of a connection, it is another group: the server may not have noticed the loss yet, and
+// would send the connection a part of the messages.
+func (l *Listener) alone(n int) string {
+	return l.id + "-" + strconv.FormatInt(l.losses.Load(), 10) + "-" + strconv.Itoa(n)
+}
+
+// regroup moves the subscriptions of a listener without a group into another one. A connection
+// that has been left stays in its group, which is also that of its successor.
+//
+// Subtle: it runs on the driver's goroutine that reconnects, which reads the groups next. Nothing
+// else does meanwhile.
+func (t *intake) regroup() {
+	if !t.subscribed.Load() || t.lameDuck.Load() {
+		return
+	}
+	t.listener.losses.Add(1)
+	for sub, s := range t.subscriptions {
+		if s.queue == "" {
+			sub.Queue = t.listener.alone(s.number)
+		}
+	}
+}
 
 // replace returns an intake with all subscriptions in place of t. It is on another server if that
 // of t will stop. replace tries until it succeeds. It returns nil if ctx ends or the connection of

@@ -36,7 +36,8 @@ type intake struct {
 	mu    sync.Mutex // guards over, and moves from read to queue
 	over  bool       // the queue is closed
 
-	subscriptions map[*nats.Subscription]*subscription // fixed once started
+	subscriptions map[*nats.Subscription]*subscription // fixed once subscribed
+	subscribed    atomic.Bool
 
 	leaders    atomic.Int32
 	maxLeaders int32
@@ -86,6 +87,7 @@ func (t *intake) subscribe(all []*subscription) error {
 	for n, s := range all {
 		queue := s.queue
 		if queue == "" {
+			s.number = n
 			queue = t.listener.alone(n)
 		}
 		sub, err := t.link.ChanQueueSubscribe(s.subject, queue, t.read)
@@ -94,6 +96,7 @@ func (t *intake) subscribe(all []*subscription) error {
 		}
 		t.subscriptions[sub] = s
 	}
+	t.subscribed.Store(true)
 	t.join(1)
 	return nil
 }

@@ -26,7 +26,8 @@ type Listener struct {
 	settings
 	servers   servers
 	queue     string
-	id        string // unique
+	id        string       // unique
+	losses    atomic.Int64 // of its connections
 	holdUp    time.Duration
 	goneAfter time.Duration
 	ready     chan struct{} // closed when all subscriptions have been made
@@ -168,6 +169,7 @@ func (l *Listener) attempt(ctx context.Context) (*intake, error) {
 	forget := context.AfterFunc(ctx, cancel)
 	link, err := l.connect(linkCtx, l.servers, keepReplies, t.beforeRead, events{
 		lost:     func(err error) { l.onLost(t, err) },
+		again:    t.regroup,
 		restored: func() { l.onRestored(t) },
 		closed:   func(err error) { t.closed <- err },
 		problem:  func(sub *nats.Subscription, err error) { l.onProblem(t, sub, err) },

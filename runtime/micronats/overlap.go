@@ -12,6 +12,7 @@ import (
 // subscription is what a server is subscribed to.
 type subscription struct {
 	subject, queue string
+	number         int // among those of the listener
 	route          micro.Route
 
 	// overlaps lists the subscriptions of the queue group that match some of the same

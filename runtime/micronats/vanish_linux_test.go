@@ -74,6 +74,25 @@ func TestVanishedPeer(t *testing.T) {
 	})
 }
 
+// TestVanishedServer checks that a server without a queue group gets each message again once it has connected again, although the
+// broker takes its old connection for alive.
+func TestVanishedServer(t *testing.T) {
+	t.Parallel() // with other processes
+	testenv.InNewNetwork(t, func() {
+		b := testenv.PrivateNATS(t)
+		var log testenv.Log
+		start(t, quietServer(micro.WithLogger(log.Logger())), b.URL, WithPeerTimeout(2*time.Second))
+		forgetAll(t, b)
+		c := client(t, b.URL)
+		eventually(t, "the server is connected again", func() bool { return strings.Contains(log.String(), "restored") })
+		for range 30 {
+			if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
+				t.Fatalf("%q, %v", got, err)
+			}
+		}
+	})
+}
+
 // TestMovedBroker checks that both sides find a broker whose host name has another address.
 func TestMovedBroker(t *testing.T) {
 	t.Parallel() // with other processes
