@@ -89,7 +89,7 @@ func testPrintedCode(t *testing.T, to string) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ours := exec.Command("go", "run", file)
+	ours := exec.Command("go", "run", "-ldflags=-s -w", file) // without debug information, linking takes half the time
 	ours.Dir = testenv.Root()
 	for language, command := range map[string]*exec.Cmd{"nest": nest, "go": ours} {
 		var stderr bytes.Buffer
