@@ -205,7 +205,8 @@ func (d *deployment) startLoad() *load {
 				return
 			}
 			for due := int(time.Since(began) * rate / time.Second); n < due; n++ { // ticks may be missed
-				l.open.Go(func() { l.call(d.clients[n%clients], n, began) })
+				number := n // the loop continues while the call runs
+				l.open.Go(func() { l.call(d.clients[number%clients], number, began) })
 			}
 		}
 	}()
