@@ -221,7 +221,7 @@ func (m *messenger) close(ctx context.Context, err error) error {
 const confirmTimeout = time.Second
 
 // confirm waits for a reply that shows that the peer is a service, up to --timeout. wrong is
-// the error of a peer that is none.
+// the error of a peer that is no service.
 func (m *messenger) confirm(ctx context.Context) (unconfirmed, wrong error) {
 	unconfirmed = m.ask(ctx, min(confirmTimeout, m.o.policy.timeout))
 	if unconfirmed == nil || m.trace.strayData() != nil {

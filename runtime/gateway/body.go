@@ -32,7 +32,7 @@ func (in *input) readBody(req *http.Request, r *route) ([]byte, *problem) {
 }
 
 // decoded returns a body without its content encoding. The limit holds for the body as it was
-// sent and for what it expands to.
+// sent and for its size after it is decompressed.
 func decoded(req *http.Request, limit int64) ([]byte, *problem) {
 	sent := http.MaxBytesReader(nil, req.Body, limit)
 	var body io.Reader = sent
