@@ -171,7 +171,10 @@ var errPrint = errors.New("print the reply")
 
 // once sends one message and prints its reply.
 func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
-	trace := &trace{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern)}
+	trace := &trace{io: m.io, verbose: m.o.verbose, start: time.Now(), place: m.target.Place(m.o.pattern), strays: &strays{}}
+	if m.o.event && m.trace != nil {
+		trace.strays = m.trace.strays
+	}
 	m.trace = trace
 	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: m.o.metadata.Clone(), Trace: trace.micro()}
 	if m.o.isRaw {
@@ -240,7 +243,8 @@ func (m *messenger) confirm(ctx context.Context) (unconfirmed, wrong error) {
 // error. It returns nil if there is a reply.
 func (m *messenger) ask(ctx context.Context, limit time.Duration) error {
 	client := micro.NewClient(m.conn, micro.WithTimeout(limit), micro.WithoutMetadata()) // closed with m.client
-	err := client.Do(ctx, &micro.Request{Pattern: micro.HealthPattern}, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	question := &micro.Request{Pattern: micro.HealthPattern, Trace: &micro.Trace{Stray: m.trace.stray}}
+	err := client.Do(ctx, question, micro.ReplyFunc(func(micro.Value) error { return nil }))
 	var remote *micro.Error
 	if errors.As(err, &remote) && remote.Remote() {
 		return nil

@@ -29,16 +29,22 @@ type trace struct {
 	first, last time.Duration
 	values      int
 
+	strays *strays
+}
+
+// strays is the beginning of the first thing that arrived and is no reply. Events share one,
+// because what arrives after an event may be shown to the trace of the one before.
+type strays struct {
 	mu   sync.Mutex
-	seen []byte // the beginning of the first thing that arrived and is no reply; guarded by mu
+	seen []byte // guarded by mu
 }
 
 // strayData returns the beginning of the first thing that arrived and is no reply; nil if
 // nothing did.
 func (t *trace) strayData() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.seen
+	t.strays.mu.Lock()
+	defer t.strays.mu.Unlock()
+	return t.strays.seen
 }
 
 // micro returns the observer of the message.
@@ -70,11 +76,11 @@ const maxSeen = 1 << 10
 
 // stray keeps what arrived in the place of a reply, and prints it with -v.
 func (t *trace) stray(_ time.Time, data []byte, why string) {
-	t.mu.Lock()
-	if t.seen == nil {
-		t.seen = append([]byte{}, data[:min(len(data), maxSeen)]...)
+	t.strays.mu.Lock()
+	if t.strays.seen == nil {
+		t.strays.seen = append([]byte{}, data[:min(len(data), maxSeen)]...)
 	}
-	t.mu.Unlock()
+	t.strays.mu.Unlock()
 	if !t.verbose {
 		return
 	}
