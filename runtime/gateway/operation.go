@@ -29,7 +29,7 @@ func Operation[In, Out any](g *Gateway, op huma.Operation, handler func(context.
 
 // withAccess returns a copy of an operation's metadata with its access.
 func withAccess(metadata map[string]any, a access) map[string]any {
-	all := map[string]any{accessKey: a}
+	all := map[string]any{}
 	maps.Copy(all, metadata)
 	all[accessKey] = a
 	return all

@@ -84,7 +84,7 @@ func (s *sentinel) is(b *testenv.Broker) {
 func startSentinel(t *testing.T, password string) *sentinel {
 	t.Helper()
 	s := &sentinel{password: password}
-	s.addr = serveEach(t, s.serve)
+	s.addr = testenv.ServeEach(t, s.serve)
 	return s
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -109,7 +110,7 @@ func TestReplyBeforeTheEnd(t *testing.T) {
 		_ = conn.Close()
 		_ = sub.(*net.TCPConn).CloseWrite()
 	}
-	url := "redis://" + serveEach(t, f.serve)
+	url := "redis://" + testenv.ServeEach(t, f.serve)
 	for i := range 100 {
 		c := client(t, url)
 		if got, err := micro.Call[string](t.Context(), c, echo, "x"); got != "x" || err != nil {
@@ -144,7 +145,7 @@ func TestPassingErrors(t *testing.T) {
 			}
 			f.echo(conn, channel, body)
 		}
-		c := client(t, "redis://"+serveEach(t, f.serve))
+		c := client(t, "redis://"+testenv.ServeEach(t, f.serve))
 		if _, err := micro.Call[string](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrRefused) || !strings.Contains(err.Error(), passing) {
 			t.Errorf("the first call: %v", err)
 		}
@@ -158,7 +159,7 @@ func TestPassingErrors(t *testing.T) {
 // reported.
 func TestProtectedMode(t *testing.T) {
 	const reason = "DENIED Redis is running in protected mode"
-	addr := serveEach(t, func(conn net.Conn) {
+	addr := testenv.ServeEach(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "-"+reason+"\r\n")
 		_ = conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, conn)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -343,31 +342,15 @@ func TestServerFirst(t *testing.T) {
 // TestNoRedis checks a client whose peer is not Redis, or sends nothing.
 func TestNoRedis(t *testing.T) {
 	for _, greeting := range []string{"HTTP/1.1 400 Bad Request\r\n\r\n", ""} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var all sync.WaitGroup
-		all.Go(func() {
-			for {
-				conn, err := l.Accept()
-				if err != nil {
-					return
-				}
-				all.Go(func() {
-					_, _ = io.WriteString(conn, greeting)
-					_, _ = io.Copy(io.Discard, conn)
-					_ = conn.Close()
-				})
-			}
+		addr := testenv.ServeEach(t, func(conn net.Conn) {
+			_, _ = io.WriteString(conn, greeting)
+			_, _ = io.Copy(io.Discard, conn)
 		})
-		c := micro.NewClient(Dial("redis://"+l.Addr().String(), WithDialTimeout(200*time.Millisecond), withLogger(slog.New(slog.DiscardHandler))))
+		c := micro.NewClient(Dial("redis://"+addr, WithDialTimeout(200*time.Millisecond), withLogger(slog.New(slog.DiscardHandler))))
 		if _, err := micro.Call[int](t.Context(), c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
 			t.Errorf("%q: %v", greeting, err)
 		}
 		_ = c.Close()
-		_ = l.Close()
-		all.Wait()
 	}
 }
 

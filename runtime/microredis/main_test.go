@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -142,32 +140,4 @@ func client(t testing.TB, url string, opts ...DialOption) *micro.Client {
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	testenv.Eventually(t, soon, what, ok)
-}
-
-// serveEach calls serve for each connection to the address that it returns, until the test
-// ends, and closes the connection when serve has returned.
-func serveEach(t *testing.T, serve func(net.Conn)) (addr string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				serve(conn)
-				_ = conn.Close()
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		all.Wait()
-	})
-	return l.Addr().String()
 }

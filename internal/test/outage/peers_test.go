@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -88,9 +87,9 @@ func TestPeerThatIsNone(t *testing.T) {
 	}{
 		"nothing listens":           {net.JoinHostPort("127.0.0.1", strconv.Itoa(refused)), []string{"refused"}, nil},
 		"the host is unknown":       {"nowhere.test:3002", []string{"no such host"}, nil},
-		"another protocol":          {startPeer(t, answersHTTP), nil, micro.ErrBadReply},
-		"it closes at once":         {startPeer(t, func(net.Conn) {}), nil, micro.ErrConnectionLost},
-		"it accepts, and is silent": {startPeer(t, drain), nil, micro.ErrTimeout},
+		"another protocol":          {testenv.ServeEach(t, answersHTTP), nil, micro.ErrBadReply},
+		"it closes at once":         {testenv.ServeEach(t, func(net.Conn) {}), nil, micro.ErrConnectionLost},
+		"it accepts, and is silent": {testenv.ServeEach(t, drain), nil, micro.ErrTimeout},
 	} {
 		for _, e := range allEnds(t) {
 			t.Run(name+"/"+e.name, func(t *testing.T) {
@@ -143,34 +142,6 @@ func answersHTTP(conn net.Conn) {
 }
 
 func drain(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
-
-// startPeer returns the address of a peer that does something with each connection, and then
-// closes it.
-func startPeer(t *testing.T, serve func(net.Conn)) string {
-	t.Helper()
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := socket.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer conn.Close()
-				serve(conn)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = socket.Close()
-		all.Wait()
-	})
-	return socket.Addr().String()
-}
 
 // waitsUntilStopped checks that a server logs that it cannot connect, and returns nil as soon as
 // it is stopped.

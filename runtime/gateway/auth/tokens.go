@@ -148,13 +148,8 @@ func (t *Tokens) verify(ctx context.Context, text string, now time.Time) (*princ
 	}
 	var claims jwt.Claims
 	var all json.RawMessage
-	err = errors.New("no key has signed the token")
-	for _, key := range candidates {
-		if err = parsed.Claims(key, &claims, &all); err == nil {
-			break
-		}
-	}
-	if err != nil {
+	signed := slices.ContainsFunc(candidates, func(key any) bool { return parsed.Claims(key, &claims, &all) == nil })
+	if !signed {
 		return nil, errors.New("no key of the issuer has signed the token")
 	}
 	if claims.Expiry == nil {
