@@ -11,6 +11,7 @@ import (
 type corsConfig struct {
 	origins, headers []string
 	credentials      bool
+	exposed          []string // of the routes' own headers
 }
 
 // WithCORS allows pages of other origins to use the API: "https://shop.example", or
@@ -45,7 +46,7 @@ func (c corsConfig) wrap(next http.Handler) http.Handler {
 		AllowedOrigins:   c.origins,
 		AllowedMethods:   []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"},
 		AllowedHeaders:   append(allowed, c.headers...),
-		ExposedHeaders:   []string{headerCorrelation, "Retry-After", "ETag"},
+		ExposedHeaders:   append([]string{headerCorrelation, "Retry-After", "ETag"}, c.exposed...),
 		AllowCredentials: c.credentials,
 		MaxAge:           600,
 	}).Handler(next)

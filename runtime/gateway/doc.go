@@ -16,17 +16,30 @@
 //
 // # From a request to a message
 //
-// The data of the message is the route's input: members with a path tag come from the
-// URL's path, those with a query tag from its query, and all others from the JSON body
-// (or also from the query, for GET, HEAD, and DELETE). Package validate checks it.
+// The data of the message is the route's input. A tag states where a member comes from, and
+// nothing else can set it:
+//
+//	type UpdateItemMessage struct {
+//		ID      string        `json:"id" path:"id"`              // PATCH /items/{id}
+//		Notify  bool          `json:"notify,omitempty" query:"notify"`
+//		Tenant  string        `json:"tenant" header:"X-Tenant"`
+//		UserID  string        `json:"userId" claim:"sub"`        // of the caller's token
+//		Changes UpdateItemDTO `json:"updateItemDto" in:"body"`   // the whole body
+//	}
+//
+// Members without a tag come from the JSON body, or for GET, HEAD, and DELETE from the query. A
+// caller without a required claim gets status 403. [WithInput] builds the message from an HTTP
+// input of another type, and [WithOutput] the response from the reply. Package validate checks
+// the input.
 // Unknown members are rejected unless the gateway or the route uses [WithUnknown]. All
 // problems are reported at once, in NestJS's words:
 //
 //	{"statusCode":400,"message":["property foo should not exist","name must be a string"],"error":"Bad Request"}
 //
 // The data is then sent as JSON without being decoded, unless the input type is a
-// micro.Validator, which is decoded to validate itself. Replies are forwarded without
-// being decoded; the output type is for the OpenAPI document.
+// micro.Validator, which is decoded to validate itself, or the route has WithInput. Replies
+// are forwarded without being decoded unless it has WithOutput; the output type is for the
+// OpenAPI document.
 //
 // # From an error to a status
 //

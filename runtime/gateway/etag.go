@@ -9,14 +9,17 @@ import (
 )
 
 // writeTagged writes a successful JSON response. A GET has an ETag, and one whose client has the
-// same body already gets 304.
+// same body already gets 304. The header may have a tag of the route's own.
 func writeTagged(w http.ResponseWriter, req *http.Request, status int, body []byte) {
 	if status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
 		writeJSON(w, status, body)
 		return
 	}
-	tag := etag(body)
-	w.Header().Set("ETag", tag)
+	tag := w.Header().Get("ETag")
+	if tag == "" {
+		tag = etag(body)
+		w.Header().Set("ETag", tag)
+	}
 	if matches(req.Header.Values("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return

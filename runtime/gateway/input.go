@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"reflect"
@@ -10,20 +11,27 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/principal"
 	"github.com/msctl/msctl/runtime/validate"
 )
 
 // input builds the data of a message from the parts of a request.
 type input struct {
-	rules *validate.Rules // nil for raw JSON and without data
-	path  []validate.Field
-	query []validate.Field
-	body  bool // whether a body is read
+	rules  *validate.Rules // of all members except whole; nil for raw JSON and without data
+	path   []validate.Field
+	query  []validate.Field
+	header []validate.Field
+	claims []validate.Field
+	body   bool // whether a body is read
 
-	check func(data []byte) error // decodes and validates a micro.Validator; nil otherwise
+	whole      *validate.Field // the member that is the body; nil if the body has the members that are nowhere else
+	wholeRules *validate.Rules
+
+	check      func(data []byte) error // decodes and validates a micro.Validator; nil otherwise
+	checkWhole func(data []byte) error // check for whole
 }
 
-// newInput assigns the members of t to path, query, and body.
+// newInput assigns the members of t to the parts of a request.
 func newInput(t reflect.Type, method, path string) (*input, error) {
 	in := &input{body: hasBody(method)}
 	if t == reflect.TypeFor[json.RawMessage]() {
@@ -41,25 +49,49 @@ func newInput(t reflect.Type, method, path string) (*input, error) {
 		}
 		return in, nil
 	}
-	rest := 0
+	var rest []string
 	for _, f := range rules.Fields() {
 		i := slices.Index(wanted, f.Path)
 		switch {
 		case f.Path != "" && i >= 0:
 			in.path = append(in.path, f)
 			wanted = slices.Delete(wanted, i, i+1)
+		case f.Claim != "":
+			in.claims = append(in.claims, f)
+		case f.Header != "":
+			in.header = append(in.header, f)
+		case f.Body:
+			if err := in.setWhole(f, method); err != nil {
+				return nil, err
+			}
 		case f.Query != "" || !in.body:
 			in.query = append(in.query, f)
 		default:
-			rest++
+			rest = append(rest, f.Name)
 		}
 	}
 	if len(wanted) > 0 {
 		return nil, errors.New("no field of " + t.String() + " has the tag path:\"" + wanted[0] + "\"")
 	}
-	in.body = in.body && rest > 0
+	if in.whole != nil && len(rest) > 0 {
+		return nil, fmt.Errorf("the body is the member %s, so %s needs a tag path, query, header, or claim", in.whole.Name, rest[0])
+	}
+	in.body = in.body && (len(rest) > 0 || in.whole != nil)
 	in.check = validatorOf(t)
 	return in, nil
+}
+
+// setWhole makes a member the body.
+func (in *input) setWhole(f validate.Field, method string) error {
+	switch {
+	case !in.body:
+		return fmt.Errorf("the member %s is the body, which a %s request does not have", f.Name, method)
+	case in.whole != nil:
+		return fmt.Errorf("both %s and %s are the body", in.whole.Name, f.Name)
+	}
+	in.whole, in.wholeRules, in.rules = &f, f.Rules(), in.rules.Without(f.Name)
+	in.checkWhole = validatorOf(f.Type)
+	return nil
 }
 
 func hasBody(method string) bool {
@@ -85,39 +117,67 @@ func validatorOf(t reflect.Type) func([]byte) error {
 	return func(data []byte) error {
 		v := reflect.New(t)
 		if err := json.Unmarshal(data, v.Interface()); err != nil {
-			return errors.New("the data does not have the expected form")
+			return errForm
 		}
 		return v.Interface().(micro.Validator).Validate()
 	}
 }
 
 // data returns the JSON text of the message's data, from the body of a request, which may
-// be nil, and from its URL.
-func (in *input) data(raw []byte, req *http.Request, r *route) ([]byte, *problem) {
+// be nil, from its URL and header, and from the claims of its caller.
+func (in *input) data(raw []byte, req *http.Request, caller *principal.Principal, r *route) ([]byte, *problem) {
 	if in.rules == nil {
 		if raw != nil && !json.Valid(raw) {
 			return nil, newProblem(http.StatusBadRequest, "The body is not valid JSON")
 		}
 		return raw, nil
 	}
-	tree := any(map[string]any{})
+	body := any(map[string]any{})
 	if raw != nil {
 		var err error
-		if tree, err = validate.Parse(raw); err != nil {
+		if body, err = validate.Parse(raw); err != nil {
 			return nil, newProblem(http.StatusBadRequest, "The body cannot be read: "+err.Error())
 		}
 	}
+	tree, rest := body, raw
+	if in.whole != nil {
+		tree, rest = map[string]any{}, nil
+	}
+	claims, problem := in.claimed(caller)
+	if problem != nil {
+		return nil, problem
+	}
 	problems := in.merge(tree, req, r)
-	problems = append(problems, in.rules.Check(tree, raw, r.unknown)...)
+	if members, ok := tree.(map[string]any); ok {
+		maps.Copy(members, claims)
+	}
+	problems = append(problems, in.rules.Check(tree, rest, r.unknown)...)
+	present := in.whole != nil && (raw != nil || in.whole.Required)
+	if present {
+		problems = append(problems, in.wholeRules.Check(body, raw, r.unknown)...)
+	}
 	if len(problems) > 0 {
 		return nil, badRequest(problems)
 	}
+	if present {
+		if in.checkWhole != nil {
+			if _, problem := encoded(body, in.checkWhole); problem != nil {
+				return nil, problem
+			}
+		}
+		tree.(map[string]any)[in.whole.Name] = body
+	}
+	return encoded(tree, in.check)
+}
+
+// encoded returns a tree as JSON, or what a micro.Validator reports about it; check may be nil.
+func encoded(tree any, check func([]byte) error) ([]byte, *problem) {
 	data, err := micro.JSON().Append(nil, tree)
 	if err != nil {
 		return nil, internalProblem(err)
 	}
-	if in.check != nil {
-		if err := in.check(data); err != nil {
+	if check != nil {
+		if err := check(data); err != nil {
 			return nil, refusal(err)
 		}
 	}
@@ -137,25 +197,33 @@ func refusal(err error) *problem {
 	return badRequest(strings.Split(err.Error(), "\n")) // errors.Join's lines
 }
 
-// merge adds the members in the URL to the tree, and reports members in the wrong part of
-// the request.
+// merge adds the members in the URL and the header to the tree, and reports members in the wrong
+// part of the request. None of them, nor a claim, can be set by the body.
 func (in *input) merge(tree any, req *http.Request, r *route) (problems []string) {
 	members, ok := tree.(map[string]any)
 	if !ok {
 		return nil // Check reports it
 	}
-	query := req.URL.Query()
-	for _, f := range slices.Concat(in.path, in.query) {
-		if _, there := members[f.Name]; there && in.body {
+	for _, f := range in.elsewhere() {
+		if _, there := members[f.Name]; there {
 			delete(members, f.Name)
 			if r.unknown == validate.Forbid {
 				problems = append(problems, "property "+f.Name+" should not exist")
 			}
 		}
+		if r.unknown == validate.Allow {
+			in.deleteVariants(members, f.Name)
+		}
 	}
 	for _, f := range in.path {
 		members[f.Name] = f.FromText([]string{req.PathValue(f.Path)})
 	}
+	for _, f := range in.header {
+		if texts := headerTexts(f, req); len(texts) > 0 {
+			members[f.Name] = f.FromText(texts)
+		}
+	}
+	query := req.URL.Query()
 	for _, f := range in.query {
 		name := queryName(f)
 		if texts := query[name]; len(texts) > 0 {
@@ -169,6 +237,42 @@ func (in *input) merge(tree any, req *http.Request, r *route) (problems []string
 		}
 	}
 	return problems
+}
+
+// elsewhere returns the members that are not in the body.
+func (in *input) elsewhere() []validate.Field {
+	return slices.Concat(in.path, in.query, in.header, in.claims)
+}
+
+// deleteVariants deletes the members that encoding/json in a service would take for a member that
+// is not in the body: those whose names differ in case only.
+func (in *input) deleteVariants(members map[string]any, name string) {
+	for other := range members {
+		if strings.EqualFold(other, name) && !slices.ContainsFunc(in.rules.Fields(), func(f validate.Field) bool { return f.Name == other }) {
+			delete(members, other)
+		}
+	}
+}
+
+// headerTexts returns the values of a member in the header. Repeated lines are one list, as
+// RFC 9110 and Node.js have it.
+func headerTexts(f validate.Field, req *http.Request) []string {
+	values := req.Header.Values(f.Header)
+	if strings.EqualFold(f.Header, "Host") {
+		values = []string{req.Host}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	all := strings.Join(values, ", ")
+	if f.Type.Kind() != reflect.Slice {
+		return []string{all}
+	}
+	texts := strings.Split(all, ",")
+	for i := range texts {
+		texts[i] = strings.TrimSpace(texts[i])
+	}
+	return texts
 }
 
 func queryName(f validate.Field) string {

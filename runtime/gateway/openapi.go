@@ -148,23 +148,30 @@ func nestBody(_ huma.Context, _ string, v any) (any, error) {
 }
 
 // document adds the route to the OpenAPI document.
-func (g *Gateway) document(r *route, in reflect.Type) {
+func (g *Gateway) document(r *route) {
 	op := r.op
-	g.describe(in, map[reflect.Type]bool{})
+	g.describe(r.in, map[reflect.Type]bool{})
 	g.describe(r.out, map[reflect.Type]bool{})
 	if op.OperationID == "" {
 		op.OperationID = g.freeID(operationID(r.pattern), r)
 	}
-	full := g.schemaOf(in)
+	full := g.schemaOf(r.in)
 	for _, f := range r.input.path {
 		op.Parameters = append(op.Parameters, parameter("path", f.Path, f, full, true))
 	}
 	for _, f := range r.input.query {
 		op.Parameters = append(op.Parameters, parameter("query", queryName(f), f, full, f.Required))
 	}
+	for _, f := range r.input.header {
+		op.Parameters = append(op.Parameters, parameter("header", f.Header, f, full, f.Required))
+	}
 	if r.input.body {
-		schema := g.bodySchema(r, in, full)
-		op.RequestBody = &huma.RequestBody{Required: schema.Ref != "" || len(full.Required) > 0, Content: jsonContent(schema)}
+		schema := g.bodySchema(r, full)
+		required := schema.Ref != "" || len(full.Required) > 0
+		if whole := r.input.whole; whole != nil {
+			required = whole.Required
+		}
+		op.RequestBody = &huma.RequestBody{Required: required, Content: jsonContent(schema)}
 	}
 	op.Responses = g.responses(r)
 	op.Security = g.security(r.access)
@@ -207,16 +214,19 @@ func parameter(where, name string, f validate.Field, full *huma.Schema, required
 	return p
 }
 
-// bodySchema returns the schema of the body: the whole input, or the members that are not
-// in the URL.
-func (g *Gateway) bodySchema(r *route, in reflect.Type, full *huma.Schema) *huma.Schema {
-	if full == nil || in == reflect.TypeFor[json.RawMessage]() {
+// bodySchema returns the schema of the body: the whole input, one of its members, or the
+// members that are nowhere else.
+func (g *Gateway) bodySchema(r *route, full *huma.Schema) *huma.Schema {
+	if full == nil || r.in == reflect.TypeFor[json.RawMessage]() {
 		return &huma.Schema{}
 	}
 	components := g.api.OpenAPI().Components.Schemas
-	elsewhere := slices.Concat(r.input.path, r.input.query)
+	if r.input.whole != nil {
+		return components.Schema(r.input.whole.Type, true, upperFirst(r.op.OperationID)+"Body")
+	}
+	elsewhere := r.input.elsewhere()
 	if len(elsewhere) == 0 {
-		return components.Schema(in, true, upperFirst(r.op.OperationID)+"Body")
+		return components.Schema(r.in, true, upperFirst(r.op.OperationID)+"Body")
 	}
 	body := *full
 	body.Properties = maps.Clone(full.Properties)
@@ -235,29 +245,49 @@ func jsonContent(schema *huma.Schema) map[string]*huma.MediaType {
 }
 
 func (g *Gateway) responses(r *route) map[string]*huma.Response {
-	success := &huma.Response{Description: http.StatusText(r.status)}
-	if schema := g.outSchema(r); schema != nil {
+	statuses := []int{r.status}
+	if r.output != nil && len(r.output.statuses) > 0 {
+		statuses = r.output.statuses
+	}
+	all := map[string]*huma.Response{}
+	schema := g.outSchema(r)
+	for _, status := range statuses {
+		all[strconv.Itoa(status)] = g.success(r, status, schema)
+	}
+	failure := func(text string) *huma.Response {
+		return &huma.Response{Description: text, Content: jsonContent(&huma.Schema{Ref: "#/components/schemas/" + errorSchema})}
+	}
+	all["400"] = failure("The request is not valid: message lists everything that is wrong")
+	all["default"] = failure("Any other error")
+	if !r.access.public {
+		all["401"] = failure("The caller is not authenticated")
+	}
+	if r.access.limited() || len(r.input.claims) > 0 {
+		all["403"] = failure("The caller does not have the required scopes, roles, or claims")
+	}
+	return all
+}
+
+// success documents a successful response.
+func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Response {
+	success := &huma.Response{Description: http.StatusText(status)}
+	if schema != nil && status != http.StatusNoContent {
 		success.Content = jsonContent(schema)
 		if r.answer == manyValues {
 			success.Content = jsonContent(&huma.Schema{Type: huma.TypeArray, Items: schema})
 			success.Content[typeNDJSON] = &huma.MediaType{Schema: schema}
 		}
 	}
-	failure := func(text string) *huma.Response {
-		return &huma.Response{Description: text, Content: jsonContent(&huma.Schema{Ref: "#/components/schemas/" + errorSchema})}
+	if r.output == nil {
+		return success
 	}
-	all := map[string]*huma.Response{
-		strconv.Itoa(r.status): success,
-		"400":                  failure("The request is not valid: message lists everything that is wrong"),
-		"default":              failure("Any other error"),
+	for _, h := range r.output.headers {
+		if success.Headers == nil {
+			success.Headers = map[string]*huma.Param{}
+		}
+		success.Headers[h.name] = &huma.Param{Description: h.doc, Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, h.kind)}
 	}
-	if !r.access.public {
-		all["401"] = failure("The caller is not authenticated")
-	}
-	if r.access.limited() {
-		all["403"] = failure("The caller does not have the required scopes or roles")
-	}
-	return all
+	return success
 }
 
 func (g *Gateway) outSchema(r *route) *huma.Schema {

@@ -23,15 +23,18 @@ func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, req *http.R
 		}
 		return nil
 	}))
-	if err != nil {
+	if err == nil && r.output != nil {
+		err = r.output.write(ctx, w, req, r.status, body)
+	}
+	switch {
+	case err != nil:
 		exchangeOf(ctx).fail(w, problemOf(ctx, err))
-		return
-	}
-	if len(body) == 0 {
+	case r.output != nil:
+	case len(body) == 0:
 		w.WriteHeader(r.status)
-		return
+	default:
+		writeTagged(w, req, r.status, body)
 	}
-	writeTagged(w, req, r.status, body)
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
@@ -52,6 +55,23 @@ func (r *route) serveEvent(ctx context.Context, w http.ResponseWriter, message *
 	w.WriteHeader(r.status)
 }
 
+// each calls send with each value of a reply, in the form of the response.
+func (r *route) each(ctx context.Context, message *micro.Request, send func(raw []byte) error) error {
+	return r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
+		if v.Undefined() {
+			return nil
+		}
+		raw := []byte(v.Raw)
+		if r.output != nil {
+			var err error
+			if _, raw, err = r.output.value(ctx, raw); err != nil {
+				return err
+			}
+		}
+		return send(raw)
+	}))
+}
+
 // serveMany forwards the values of a reply: as lines when they arrive, or as one array,
 // which can still become an error until the last value.
 func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
@@ -60,16 +80,13 @@ func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.
 		return
 	}
 	body := []byte{'['}
-	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
-		if v.Undefined() {
-			return nil
-		}
+	err := r.each(ctx, message, func(raw []byte) error {
 		if len(body) > 1 {
 			body = append(body, ',')
 		}
-		body = append(body, v.Raw...)
+		body = append(body, raw...)
 		return nil
-	}))
+	})
 	if err != nil {
 		exchangeOf(ctx).fail(w, problemOf(ctx, err))
 		return
@@ -91,17 +108,14 @@ func (r *route) serveLines(ctx context.Context, w http.ResponseWriter, message *
 		}
 	}
 	var line []byte
-	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
-		if v.Undefined() {
-			return nil
-		}
+	err := r.each(ctx, message, func(raw []byte) error {
 		begin()
-		line = append(append(line[:0], v.Raw...), '\n')
+		line = append(append(line[:0], raw...), '\n')
 		if _, err := w.Write(line); err != nil {
 			return err
 		}
 		return control.Flush()
-	}))
+	})
 	switch {
 	case err != nil && !begun:
 		x.fail(w, problemOf(ctx, err))

@@ -24,8 +24,10 @@ type route struct {
 	client  *micro.Client
 	pattern micro.Pattern
 	input   *input
-	out     reflect.Type
+	in, out reflect.Type // of the HTTP request and response
 	answer  answer
+	convert func(context.Context, []byte) ([]byte, error) // of WithInput: HTTP data to that of the message; nil without
+	output  *output                                       // of WithOutput; nil without
 
 	status  int
 	timeout time.Duration
@@ -76,19 +78,19 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 		panic(fmt.Sprintf("gateway: route %s needs a client and a pattern", target))
 	}
 	r := &route{
-		gateway: g, method: method, path: path, client: to, pattern: p, out: out, answer: a,
+		gateway: g, method: method, path: path, client: to, pattern: p, in: in, out: out, answer: a,
 		status: defaultStatus(method, a), timeout: g.timeout, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
-	}
-	var err error
-	if r.input, err = newInput(in, method, path); err != nil {
-		panic(fmt.Sprintf("gateway: route %s: %v", target, err))
 	}
 	for _, o := range opts {
 		o.applyRoute(r)
 	}
+	var err error
+	if r.input, err = newInput(r.in, method, path); err != nil {
+		panic(fmt.Sprintf("gateway: route %s: %v", target, err))
+	}
 	r.op.Metadata = withAccess(r.op.Metadata, r.access)
-	g.document(r, in)
+	g.document(r)
 	g.api.Adapter().Handle(r.op, func(ctx huma.Context) {
 		req, w := humago.Unwrap(ctx)
 		r.serve(ctx.Context(), w, req)
@@ -118,7 +120,10 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 	// The limit for reading a request must not interrupt its handling. The error is
 	// ignored: a writer without a connection has no limit.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	data, problem := r.input.data(body, req, r)
+	data, problem := r.input.data(body, req, x.principal, r)
+	if problem == nil && r.convert != nil {
+		data, problem = r.converted(ctx, data)
+	}
 	if problem != nil {
 		x.fail(w, problem)
 		return

@@ -57,9 +57,14 @@ type object struct{ fields []Field }
 type Field struct {
 	// Name is the member's name in JSON.
 	Name string
-	// Path and Query are the values of the tags path and query, the names under which
-	// a gateway finds the member in a URL. They are empty without the tag.
-	Path, Query string
+	// Path, Query, Header, and Claim are the values of the tags of these names: where a
+	// gateway finds the member in a request, or in the token of its caller. They are empty
+	// without the tag.
+	Path, Query, Header, Claim string
+	// Body reports whether the member is the whole body of a request: the tag in:"body".
+	Body bool
+	// Type is the type of the Go field.
+	Type reflect.Type
 	// Required reports whether the member must be present.
 	Required bool
 
@@ -87,6 +92,23 @@ func (r *Rules) Fields() []Field {
 		return nil
 	}
 	return slices.Clone(r.root.members.fields)
+}
+
+// Check is [Rules.Check] for the value of one member, which its messages name.
+func (f Field) Check(v any, unknown Unknown) []string {
+	c := checker{unknown: unknown}
+	c.value(f.rule, subject{f.Name, f.Name + "."}, v)
+	return c.texts()
+}
+
+// Rules returns the rules of the member's value alone, whose messages do not name the member.
+func (f Field) Rules() *Rules { return &Rules{f.rule} }
+
+// Without returns the rules of an object without one member, which they do not know.
+func (r *Rules) Without(name string) *Rules {
+	root := *r.root
+	root.members = &object{slices.DeleteFunc(r.Fields(), func(f Field) bool { return f.Name == name })}
+	return &Rules{&root}
 }
 
 // builder creates rules from types. known holds existing rules, for recursive types.
@@ -216,7 +238,15 @@ func (b *builder) addField(to *object, f reflect.StructField, name, options stri
 		return
 	}
 	own := *b.typeRule(f.Type)
-	field := Field{Name: name, Path: f.Tag.Get("path"), Query: f.Tag.Get("query"), rule: &own}
+	field := Field{
+		Name: name, Path: f.Tag.Get("path"), Query: f.Tag.Get("query"), Header: f.Tag.Get("header"), Claim: f.Tag.Get("claim"),
+		Type: f.Type, rule: &own,
+	}
+	if where, ok := f.Tag.Lookup("in"); ok {
+		if field.Body = where == "body"; !field.Body {
+			b.fail("field %s: tag in: %q must be \"body\"", f.Name, where)
+		}
+	}
 	field.Required = !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero")
 	if text, ok := f.Tag.Lookup("required"); ok {
 		field.Required = text == "true"

@@ -1,0 +1,109 @@
+package gateway_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtest"
+)
+
+// product, updateProduct, and updateProductMessage are the contract of a service.
+type product struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+type updateProduct struct {
+	Name string `json:"name" minLength:"2"`
+}
+
+type updateProductMessage struct {
+	ID            string        `json:"id" path:"id"`
+	UpdateItemDTO updateProduct `json:"updateItemDto" in:"body"`
+}
+
+// productService serves the contract, and returns its client.
+func productService() (client *micro.Client, stop func()) {
+	service := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	micro.Handle(service, micro.Cmd("updateItem"), func(_ context.Context, m updateProductMessage) (product, error) {
+		return product{m.ID, m.UpdateItemDTO.Name}, nil
+	})
+	network := microtest.New() // outside of tests: microtcp.Listen and microtcp.Dial
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error)
+	go func() { served <- service.Serve(ctx, network) }()
+	return network.Client(), func() {
+		cancel()
+		<-served
+	}
+}
+
+// show sends a request and prints the response.
+func show(gw *gateway.Gateway, method, path, body string) {
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	gw.Handler().ServeHTTP(w, req)
+	fmt.Println(w.Code, w.Header().Get("Location"), w.Body)
+}
+
+var updateProductMethod = micro.NewMethod[updateProductMessage, product](micro.Cmd("updateItem"))
+
+// A message {id, updateItemDto}, whose DTO is the body of the request.
+func ExampleRoute_body() {
+	client, stop := productService()
+	defer stop()
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)))
+	gateway.Route(gw, "PATCH /items/{id}", client, updateProductMethod, gateway.WithPublic())
+
+	show(gw, "PATCH", "/items/7", `{"name":"Cup"}`)
+	show(gw, "PATCH", "/items/7", `{"name":"C","id":"8"}`)
+	// Output:
+	// 200  {"id":"7","name":"Cup"}
+	// 400  {"statusCode":400,"message":["property id should not exist","name must be longer than or equal to 2 characters"],"error":"Bad Request"}
+}
+
+// A route whose HTTP input is not the message.
+func ExampleWithInput() {
+	client, stop := productService()
+	defer stop()
+	type rename struct {
+		ID   string `json:"id" path:"id"`
+		Name string `json:"newName" query:"name" minLength:"2"`
+	}
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)))
+	gateway.Route(gw, "POST /items/{id}/rename", client, updateProductMethod, gateway.WithPublic(), gateway.WithStatus(200),
+		gateway.WithInput(func(_ context.Context, in rename) (updateProductMessage, error) {
+			return updateProductMessage{in.ID, updateProduct{in.Name}}, nil
+		}))
+
+	show(gw, "POST", "/items/7/rename?name=Mug", "")
+	show(gw, "POST", "/items/7/rename", "")
+	// Output:
+	// 200  {"id":"7","name":"Mug"}
+	// 400  {"statusCode":400,"message":["newName must be longer than or equal to 2 characters","newName must be a string"],"error":"Bad Request"}
+}
+
+// A response with the URL of what was created, and a part of the reply as its body.
+func ExampleWithOutput() {
+	client, stop := productService()
+	defer stop()
+	type created struct {
+		Location string `header:"Location" doc:"URL of the item"`
+		Name     string `in:"body"`
+	}
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)))
+	gateway.Route(gw, "PUT /items/{id}", client, updateProductMethod, gateway.WithPublic(), gateway.WithStatus(201),
+		gateway.WithOutput(func(_ context.Context, p product) (created, error) {
+			return created{Location: "/items/" + p.ID, Name: p.Name}, nil
+		}))
+
+	show(gw, "PUT", "/items/7", `{"name":"Cup"}`)
+	// Output:
+	// 201 /items/7 "Cup"
+}
