@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 
@@ -44,4 +45,14 @@ func ExampleNew() {
 	// 200 "Hello Ada! Hello Ada! "
 	// 400 {"statusCode":400,"message":["times must not be greater than 3"],"error":"Bad Request"}
 	// <nil>
+}
+
+// An observer of all requests; that of runtime/telemetry counts and traces them.
+func ExampleWithObserver() {
+	observe := func(req *http.Request) (context.Context, func(route string, status int)) {
+		return req.Context(), func(route string, status int) { fmt.Printf("%s: %d\n", route, status) }
+	}
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithObserver(observe))
+	gw.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/health/live", nil))
+	// Output: GET /health/live: 200
 }

@@ -28,7 +28,8 @@ type exchange struct {
 	quiet         bool                 // logged at debug level
 	principal     *principal.Principal // nil for an anonymous caller
 	problem       *problem
-	stack         []byte // of a panic
+	stack         []byte                         // of a panic
+	ended         func(route string, status int) // tells the observer; nil for none
 }
 
 type exchangeKey struct{}
@@ -68,7 +69,13 @@ func (x *exchange) fail(w http.ResponseWriter, p *problem) {
 func (g *Gateway) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(raw http.ResponseWriter, req *http.Request) {
 		start := time.Now()
-		x := &exchange{correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
+		var ended func(string, int)
+		if g.observe != nil {
+			var ctx context.Context
+			ctx, ended = g.observe(req)
+			req = req.WithContext(ctx)
+		}
+		x := &exchange{ended: ended, correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
 		if x.given = plausible(x.correlationID); !x.given {
 			x.correlationID = micro.NewCorrelationID()
 		}
@@ -113,9 +120,12 @@ func plausible(id string) bool {
 	}) < 0
 }
 
-// finish turns a panic into a 500 and logs the request.
+// finish turns a panic into a 500, logs the request, and tells the observer.
 func (g *Gateway) finish(w *response, req *http.Request, x *exchange, start time.Time) {
 	p := recover()
+	if x.ended != nil {
+		defer func() { x.ended(x.route, w.status) }()
+	}
 	switch {
 	case p == http.ErrAbortHandler: //nolint:errorlint // net/http compares the value, too
 		panic(p)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -36,6 +37,7 @@ type Gateway struct {
 	authenticators             []Authenticator
 	principals                 *principal.Key
 	middleware                 []func(http.Handler) http.Handler
+	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
 
 	names namer
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -92,6 +93,17 @@ func WithBodyLimit(bytes int64) Option {
 // the outermost. Correlation, recovery, the log, draining, and CORS remain outside of it.
 func WithMiddleware(list ...func(http.Handler) http.Handler) Option {
 	return gatewayOption(func(g *Gateway) { g.middleware = append(g.middleware, list...) })
+}
+
+// WithObserver calls observe at the start of every request, before anything else sees it, and
+// the function that it returns once at the end, for metrics and traces. The context that it
+// returns, derived from that of the request, is the request's, also in its log line; observe
+// may change the headers of the request. The function gets the target of the route, such as
+// "GET /items/{id}", or "" without one, and the status, or 0 if the response was aborted before
+// it had begun. Both are called on the goroutine of the request. By default, there is no
+// observer.
+func WithObserver(observe func(*http.Request) (context.Context, func(route string, status int))) Option {
+	return gatewayOption(func(g *Gateway) { g.observe = observe })
 }
 
 // WithoutDocs disables the documentation page and the OpenAPI document.

@@ -60,7 +60,7 @@ func TestDeliverOutcome(t *testing.T) {
 		{`{"pattern":"two","data":1,"id":"1"}`, boom},
 		{`{"pattern":"unserved","data":1,"id":"1"}`, ErrNoHandler},
 		{`{"pattern":"unserved","data":1}`, ErrNoHandler},
-		{`{"pattern":"ok","data":1,"id":"1","metadata":{"timeout-ms":"0"}}`, errExpired},
+		{`{"pattern":"ok","data":1,"id":"1","metadata":{"timeout-ms":"0"}}`, ErrExpired},
 		{`{"foo":1}`, ErrNoHandler},
 		{`42`, ErrNoHandler},
 		{`not JSON`, ErrNoHandler},

@@ -78,6 +78,13 @@ func HealthOf(name string) Pattern { return Name(HealthPattern.Route() + "." + n
 // its description, as [HealthOf] does for its health.
 func DescribeOf(name string) Pattern { return Name(DescribePattern.Route() + "." + name) }
 
+// Health returns the server's health, as a reply to HealthPattern contains it. It runs the
+// checks of [WithHealthCheck], each for up to 2 s.
+func (s *Server) Health(ctx context.Context) Health {
+	h, _ := s.health(ctx, None{}) // never fails
+	return h
+}
+
 func (s *Server) health(ctx context.Context, _ None) (Health, error) {
 	h := Health{Status: "ok", Name: s.name, Version: s.version, Instance: s.instance, Uptime: time.Since(s.started).Seconds()}
 	for _, c := range s.checks {

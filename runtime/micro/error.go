@@ -41,6 +41,9 @@ var (
 	// ErrNoHandler: the service has no handler for the pattern. An *Error from such a
 	// reply matches it.
 	ErrNoHandler = errors.New(wire.NoHandlerMessage)
+	// ErrExpired: on a server, the deadline of a message had passed before its handler was
+	// run. It is the reply to such a message.
+	ErrExpired error = Errorf(504, "the deadline passed before the work was started")
 	// ErrClosed: the client has been closed.
 	ErrClosed = errors.New("client is closed")
 )

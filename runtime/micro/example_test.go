@@ -191,6 +191,18 @@ func ExampleWithInterceptors() {
 	// Output: 7 <nil>
 }
 
+func ExampleWithObserver() {
+	observe := func(ctx context.Context, req *micro.Request, handler micro.Pattern) (context.Context, func(error)) {
+		return ctx, func(err error) { fmt.Println(handler, err) }
+	}
+	s := micro.NewServer(quiet(), micro.WithObserver(observe))
+	micro.Handle(s, createItem, func(_ context.Context, in newItem) (item, error) { return item{}, micro.Errorf(409, "exists") })
+	c, stop := serving(s)
+	_, _ = micro.Call[item](context.Background(), c, createItem, newItem{Name: "Cup"})
+	stop() // waits for the messages
+	// Output: {"cmd":"createItem"} exists (status 409)
+}
+
 func ExampleErrorf() {
 	err := micro.Errorf(404, "item %d not found: %w", 7, io.EOF)
 	fmt.Printf("%s\n%v, %v\n", err.Payload, err, errors.Is(err, io.EOF))

@@ -91,6 +91,9 @@ func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	if in.done != nil {
 		defer func() { in.done(in.outcome) }()
 	}
+	if in.server.observe != nil {
+		defer in.observed()()
+	}
 	if !in.req.Deadline.IsZero() {
 		if time.Until(in.req.Deadline) <= 0 {
 			in.expire()
@@ -133,6 +136,14 @@ func (in *Inbound) runEvents(events []*endpoint, start time.Duration) (end time.
 	}
 	in.answer(first)
 	return end
+}
+
+// endpoint returns the handler of the message, or the first of several.
+func (in *Inbound) endpoint() *endpoint {
+	if in.route.message == nil || in.req.Event && len(in.route.events) > 0 {
+		return in.route.events[0]
+	}
+	return in.route.message
 }
 
 // invoke runs one handler.
@@ -252,21 +263,15 @@ func (in *Inbound) encode(dst *[]byte, v any) (err error) {
 
 // expire answers a message whose deadline has passed without running its handler.
 func (in *Inbound) expire() {
-	ep := in.route.message
-	if ep == nil || in.req.Event && len(in.route.events) > 0 {
-		ep = in.route.events[0]
-	}
+	ep := in.endpoint()
 	ep.stats.expired.Add(1)
 	in.handledBy(ep)
-	in.outcome = errExpired
-	in.answer(errExpired)
+	in.outcome = ErrExpired
+	in.answer(ErrExpired)
 	if in.server.log.Enabled(&in.ctx, slog.LevelDebug) {
 		in.log(slog.LevelDebug, "the deadline passed before the work was started", 0, nil)
 	}
 }
-
-// errExpired is the reply to a message whose deadline passed before it was handled.
-var errExpired = Errorf(504, "the deadline passed before the work was started")
 
 // account counts a run and logs it: failures always, successes at debug level.
 func (in *Inbound) account(ep *endpoint, took time.Duration, err error) {

@@ -3,6 +3,8 @@ package micro
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -50,19 +52,50 @@ func (s *Server) announceReady(ctx context.Context, listeners []Listener) (stop 
 
 func (s *Server) sendHealth(ctx context.Context, conn net.Conn, listeners []Listener) {
 	defer conn.Close()
-	for _, l := range listeners {
-		if l, ok := l.(interface{ Ready(context.Context) error }); ok && l.Ready(ctx) != nil {
-			return
-		}
-	}
-	health, err := s.health(ctx, None{})
-	if err != nil {
+	if awaitListeners(ctx, listeners) != nil {
 		return
 	}
-	line, err := json.Marshal(health)
+	line, err := json.Marshal(s.Health(ctx))
 	if err != nil {
 		return
 	}
 	_ = conn.SetWriteDeadline(time.Now().Add(readyWrite))
 	_, _ = conn.Write(append(line, '\n')) // fails if the supervisor has exited
+}
+
+// awaitListeners returns nil when all listeners that can tell are ready.
+func awaitListeners(ctx context.Context, listeners []Listener) error {
+	for _, l := range listeners {
+		if l, ok := l.(interface{ Ready(context.Context) error }); ok {
+			if err := l.Ready(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Ready returns nil if the server receives messages and is healthy: Serve has been called
+// and its context has not ended, each listener with a method Ready(context.Context) error is
+// ready, and every health check passes. It waits for listeners until ctx ends.
+func (s *Server) Ready(ctx context.Context) error {
+	s.mu.Lock()
+	accepting, listeners := s.accepting, s.listeners
+	s.mu.Unlock()
+	switch {
+	case accepting == nil:
+		return errors.New("the server has not been started")
+	case accepting.Err() != nil:
+		return errors.New("the server is stopping")
+	}
+	if err := awaitListeners(ctx, listeners); err != nil {
+		return fmt.Errorf("a listener is not ready: %w", err)
+	}
+	h := s.Health(ctx)
+	for _, c := range s.checks {
+		if result := h.Checks[c.name]; result != "ok" {
+			return fmt.Errorf("check %s: %s", c.name, result)
+		}
+	}
+	return nil
 }

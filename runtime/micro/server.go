@@ -27,6 +27,7 @@ type Server struct {
 	drainTimeout            time.Duration
 	checks                  []healthCheck
 	noDescribe              bool
+	observe                 Observer // nil for none
 
 	routes   map[string]*route // by canonical route; fixed once serving
 	raw      *route            // for messages without a pattern; nil without one
@@ -44,6 +45,9 @@ type Server struct {
 	inFlight atomic.Int64
 	base     context.Context
 	serving  bool
+	// What Ready needs: the context of Serve, and its listeners.
+	accepting context.Context
+	listeners []Listener
 }
 
 // maxCachedPatterns limits byText. A peer that keeps sending new spellings of a pattern
@@ -85,7 +89,7 @@ func newInstance() string {
 func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	if err := s.begin(base); err != nil {
+	if err := s.begin(ctx, base, listeners); err != nil {
 		return err
 	}
 	for _, ep := range s.order {
@@ -116,13 +120,14 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	return first
 }
 
-func (s *Server) begin(base context.Context) error {
+func (s *Server) begin(ctx, base context.Context, listeners []Listener) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.serving {
 		return errors.New("micro: Serve was called twice: create another server with NewServer")
 	}
 	s.serving, s.base = true, base
+	s.accepting, s.listeners = ctx, listeners
 	return nil
 }
 
@@ -202,6 +207,7 @@ func (s *Server) release() {
 
 // unknown replies to a request without a handler and logs such an event.
 func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
+	s.observeUnknown(ctx, d, p)
 	if p.ID != nil {
 		_ = d.To.Respond(ctx, wire.Reply{ID: canonicalID(p.ID), NoHandler: true}) // an error means that the peer is gone
 		return

@@ -158,14 +158,7 @@ func (b *breaker) shut(at time.Time) bool {
 }
 
 // closed reports whether the breaker admits all attempts.
-func (b *breaker) closed() bool {
-	if b == nil {
-		return true
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.state == Closed
-}
+func (b *breaker) closed() bool { return b.current() == Closed }
 
 // admit reports whether an attempt may begin now.
 func (b *breaker) admit(tell teller, now time.Time) (admission, bool) {
