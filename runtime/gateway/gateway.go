@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/msctl/msctl/runtime/gateway/memory"
 	"github.com/msctl/msctl/runtime/principal"
 	"github.com/msctl/msctl/runtime/validate"
 )
@@ -38,6 +39,7 @@ type Gateway struct {
 	principals                 *principal.Key
 	middleware                 []func(http.Handler) http.Handler
 	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
+	store                      Store
 
 	names namer
 
@@ -65,6 +67,9 @@ func New(name string, opts ...Option) *Gateway {
 	}
 	for _, o := range opts {
 		o.applyGateway(g)
+	}
+	if g.store == nil {
+		g.store = memory.New(memory.Limits{})
 	}
 	g.api = huma.NewAPI(g.humaConfig(), guardedAdapter{humago.NewAdapter(g.mux, ""), g})
 	if !g.noDocs {

@@ -3,34 +3,22 @@ package microredis
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/msctl/msctl/runtime/internal/liveness"
+	"github.com/msctl/msctl/runtime/microredis/internal/redisurl"
 )
 
-// errURL describes the form of a valid URL. It contains neither the URL nor the parse
-// error, since both may contain part of a password.
-var errURL = errors.New("invalid Redis URL: must be redis://[user:password@]host:port[/db], rediss:// for TLS, redis+unix:///path, or " +
-	"redis+sentinel://host:26379,host:26379/master, with special characters of the password percent-encoded")
-
-// parse parses a URL and returns the options for all connections. With Sentinel, their
+// parse parses a URL and returns the options for all connections. With Sentinels, their
 // address is that of the Sentinels, for messages.
-func parse(url string, s settings) (*redis.Options, error) {
-	o, err := parseURL(url)
+func parse(url string, s settings) (*redis.Options, *redisurl.Sentinels, error) {
+	o, masters, err := redisurl.Parse(url)
 	if err != nil {
-		return nil, errURL
-	}
-	host, _, _ := net.SplitHostPort(o.Addr) // fails for the path of a Unix socket, and several Sentinels
-	if _, err := netip.ParseAddr(host); err != nil && strings.Contains(host, ":") {
-		return nil, errURL // user:password without a host
+		return nil, nil, err
 	}
 	if s.tls != nil {
 		o.TLSConfig = s.tls.Clone()
@@ -49,36 +37,7 @@ func parse(url string, s settings) (*redis.Options, error) {
 	if o.DialTimeout == 0 {
 		o.DialTimeout = s.dialTimeout
 	}
-	return o, nil
-}
-
-// parseURL parses a URL of any form.
-func parseURL(text string) (*redis.Options, error) {
-	if masters, _ := sentinelsOf(text); masters != nil {
-		o, err := redis.ParseURL(masters.url)
-		if err == nil {
-			o.Addr = strings.Join(masters.addresses, ",")
-		}
-		return o, err
-	}
-	if rest, ok := strings.CutPrefix(text, "redis+unix://"); ok {
-		text = "unix://" + rest
-	}
-	return redis.ParseURL(withoutForeign(text))
-}
-
-// withoutForeign removes the options that the driver does not know from a URL. They belong to
-// other clients.
-func withoutForeign(text string) string {
-	base, query, found := strings.Cut(text, "?")
-	if !found || strings.Contains(query, "@") { // a password that is not encoded
-		return text
-	}
-	own := slices.DeleteFunc(strings.Split(query, "&"), func(one string) bool {
-		name, _, _ := strings.Cut(one, "=")
-		return !slices.Contains([]string{"dial_timeout", "read_timeout", "write_timeout", "skip_verify"}, name)
-	})
-	return base + "?" + strings.Join(own, "&")
+	return o, masters, nil
 }
 
 const answerTimeout = 3 * time.Second // for the reply to a command, and for writing it
@@ -97,7 +56,7 @@ func (c *Client) GoString() string { return c.String() }
 
 // shown returns the scheme and address of a URL, without anything secret.
 func shown(url string, s settings) string {
-	o, err := parse(url, s)
+	o, masters, err := parse(url, s)
 	scheme := "redis"
 	switch {
 	case err != nil:
@@ -105,9 +64,9 @@ func shown(url string, s settings) string {
 	case o.TLSConfig != nil:
 		scheme = "rediss"
 	}
-	switch masters, _ := sentinelsOf(url); {
+	switch {
 	case masters != nil:
-		return scheme + "+sentinel://" + o.Addr + "/" + masters.master
+		return scheme + "+sentinel://" + o.Addr + "/" + masters.Master
 	case o.Network == "unix":
 		return scheme + "+unix://" + o.Addr
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microredis/internal/redisurl"
 )
 
 // TestUnixSocket calls over a Unix socket of Redis.
@@ -63,7 +64,7 @@ func TestSentinel(t *testing.T) {
 		}
 		checkNoSecret(t, err)
 	}
-	if _, err := micro.Call[string](t.Context(), client(t, "redis+sentinel://h"), echo, "x"); !errors.Is(err, errURL) {
+	if _, err := micro.Call[string](t.Context(), client(t, "redis+sentinel://h"), echo, "x"); !errors.Is(err, redisurl.ErrInvalid) {
 		t.Errorf("without a master: %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/msctl/msctl/runtime/internal/calls"
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microredis/internal/redisurl"
 	"github.com/msctl/msctl/runtime/wire"
 )
 
@@ -52,8 +53,8 @@ func Dial(url string, opts ...DialOption) *Client {
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	var options *redis.Options
-	options, c.bad = parse(url, c.settings)
-	masters, _ := sentinelsOf(url) // parse has reported the error
+	var masters *redisurl.Sentinels
+	options, masters, c.bad = parse(url, c.settings)
 	c.link = &link{
 		options: options, sentinels: masters, settings: c.settings, log: c.logger, changed: make(chan struct{}),
 		receive: c.receive, prepare: func(context.Context, *session) error { return nil },

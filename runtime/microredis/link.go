@@ -16,6 +16,7 @@ import (
 	"github.com/msctl/msctl/runtime/internal/lead"
 	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microredis/internal/redisurl"
 )
 
 // link keeps the session of a listener or client. It replaces a lost session with a new
@@ -23,7 +24,7 @@ import (
 type link struct {
 	options *redis.Options
 	// sentinels know the address of Redis; nil without them
-	sentinels *sentinels
+	sentinels *redisurl.Sentinels
 	memory    stagger.Memory
 	settings  settings
 	stubborn  bool // after the first session, give up only after the maximum number of attempts

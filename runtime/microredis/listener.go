@@ -118,7 +118,7 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 		l.err = err
 		close(l.done)
 	}()
-	options, err := parse(l.url, l.settings)
+	options, masters, err := parse(l.url, l.settings)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,6 @@ func (l *Listener) Serve(ctx context.Context, s *micro.Server) (err error) {
 	l.ctx = messages
 	l.out = newPublisher(holdReplies)
 	defer l.out.close()
-	masters, _ := sentinelsOf(l.url) // parse has reported the error
 	l.link = &link{
 		options: options, sentinels: masters, settings: l.settings, stubborn: true, log: s.Logger, out: l.out,
 		receive: l.receive, prepare: l.prepare, watch: &l.watch, changed: make(chan struct{}),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -13,55 +12,12 @@ import (
 	"github.com/msctl/msctl/runtime/internal/stagger"
 )
 
-// sentinels are the Sentinels that know the address of a master.
-type sentinels struct {
-	master    string
-	addresses []string
-	url       string // of the first one, with the login
-}
-
-const sentinelPort = "26379"
-
-// sentinelsOf parses redis+sentinel://[user:password@]host[:port],host[:port]/master[/db], or
-// the same with rediss+sentinel. It returns nil for a URL of another form. As in NestJS's
-// lists of addresses, the scheme, the login, and the path may be repeated for each host.
-func sentinelsOf(text string) (*sentinels, error) {
-	scheme, rest, _ := strings.Cut(text, "://")
-	plain, ok := strings.CutSuffix(scheme, "+sentinel")
-	if !ok || plain != "redis" && plain != "rediss" {
-		return nil, nil
-	}
-	s := &sentinels{}
-	login, path := "", ""
-	for one := range strings.SplitSeq(rest, ",") {
-		one = strings.TrimPrefix(strings.TrimSpace(one), scheme+"://")
-		if at := strings.LastIndexByte(one, '@'); at >= 0 {
-			login, one = one[:at+1], one[at+1:]
-		}
-		host, after, _ := strings.Cut(one, "/")
-		if after != "" {
-			path = after
-		}
-		if _, _, err := net.SplitHostPort(host); err != nil {
-			host = net.JoinHostPort(strings.Trim(host, "[]"), sentinelPort)
-		}
-		s.addresses = append(s.addresses, host)
-	}
-	path, _, _ = strings.Cut(path, "?")
-	s.master, _, _ = strings.Cut(path, "/")
-	if s.master == "" {
-		return nil, errors.New("the name of the master is missing")
-	}
-	s.url = plain + "://" + login + s.addresses[0]
-	return s, nil
-}
-
 // openBySentinel opens a session with the master that the first Sentinel names whose master is
 // ready: one of them may be silent, or may not know yet that there is another master.
 func (l *link) openBySentinel(ctx context.Context) (*session, error) {
 	var mu sync.Mutex // guards errs
 	errs := map[string]error{}
-	s, err := stagger.First(ctx, l.memory.Order(l.sentinels.addresses), stagger.Noting(&l.memory, func(ctx context.Context, sentinel string) (*session, error) {
+	s, err := stagger.First(ctx, l.memory.Order(l.sentinels.Addresses), stagger.Noting(&l.memory, func(ctx context.Context, sentinel string) (*session, error) {
 		s, err := l.openNamedBy(ctx, sentinel)
 		if err != nil {
 			mu.Lock()
@@ -81,12 +37,12 @@ func (l *link) openBySentinel(ctx context.Context) (*session, error) {
 // joined joins the errors of the Sentinels, by their addresses. What one of them rejects is final
 // only if each one does. Without any, it returns otherwise.
 func (l *link) joined(errs map[string]error, otherwise error) error {
-	final := len(errs) == len(l.sentinels.addresses)
+	final := len(errs) == len(l.sentinels.Addresses)
 	for _, err := range errs {
 		final = final && isRefusal(err)
 	}
 	var all []error
-	for _, sentinel := range l.sentinels.addresses {
+	for _, sentinel := range l.sentinels.Addresses {
 		switch err := errs[sentinel]; {
 		case err == nil:
 		case isRefusal(err) && !final:
@@ -110,7 +66,7 @@ func (l *link) openNamedBy(ctx context.Context, sentinel string) (*session, erro
 	}
 	switch {
 	case errors.Is(err, redis.Nil):
-		return nil, fmt.Errorf("it has no master named %s", l.sentinels.master)
+		return nil, fmt.Errorf("it has no master named %s", l.sentinels.Master)
 	case err != nil:
 		return nil, err
 	case len(found) != 2:
@@ -132,7 +88,7 @@ func (l *link) ask(ctx context.Context, sentinel, username, password string) ([]
 	o.Dialer = once(newSocket(conn))
 	c := redis.NewSentinelClient(&o)
 	defer c.Close()
-	return c.GetMasterAddrByName(ctx, l.sentinels.master).Result()
+	return c.GetMasterAddrByName(ctx, l.sentinels.Master).Result()
 }
 
 // connectAny opens a connection to the first of the IP addresses of an address that answers.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microredis/internal/redisurl"
 )
 
 func logger(l *testenv.Log) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
@@ -297,10 +298,10 @@ func TestBadBodies(t *testing.T) {
 // TestServeOnce checks the errors of Serve that do not require a broker.
 func TestServeErrors(t *testing.T) {
 	l := Listen("redis://:hunter/2@localhost")
-	if err := quietServer().Serve(t.Context(), l); !errors.Is(err, errURL) || strings.Contains(fmt.Sprint(err), "hunter") {
+	if err := quietServer().Serve(t.Context(), l); !errors.Is(err, redisurl.ErrInvalid) || strings.Contains(fmt.Sprint(err), "hunter") {
 		t.Errorf("an invalid URL: %v", err)
 	}
-	if err := l.Ready(t.Context()); !errors.Is(err, errURL) {
+	if err := l.Ready(t.Context()); !errors.Is(err, redisurl.ErrInvalid) {
 		t.Errorf("ready after a failed Serve: %v", err)
 	}
 	if err := quietServer().Serve(t.Context(), l); err == nil {

@@ -183,7 +183,7 @@ func FuzzURL(f *testing.F) {
 		f.Add(rest)
 	}
 	f.Fuzz(func(t *testing.T, rest string) {
-		options, err := parse("redis://user:"+secret+rest, defaultSettings())
+		options, _, err := parse("redis://user:"+secret+rest, defaultSettings())
 		if err != nil && strings.Contains(err.Error(), secret) {
 			t.Errorf("%v", err)
 		}
@@ -196,11 +196,11 @@ func FuzzURL(f *testing.F) {
 // TestForeignOptions checks that the options of other clients in a URL are ignored.
 func TestForeignOptions(t *testing.T) {
 	for _, query := range []string{"family=0", "protocol=3&client_name=x&db=two", "ssl_cert_reqs=none&dial_timeout=1s", ""} {
-		if o, err := parse("redis://u:p@h:1/3?"+query, defaultSettings()); err != nil || o.Addr != "h:1" || o.ClientName != "" {
+		if o, _, err := parse("redis://u:p@h:1/3?"+query, defaultSettings()); err != nil || o.Addr != "h:1" || o.ClientName != "" {
 			t.Errorf("%s: %+v, %v", query, o, err)
 		}
 	}
-	if _, err := parse("redis://u:p?x@h", defaultSettings()); err == nil {
+	if _, _, err := parse("redis://u:p?x@h", defaultSettings()); err == nil {
 		t.Error("a password that is not encoded is not an error")
 	}
 }
