@@ -8,5 +8,6 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/msctl/msctl/runtime v0.1.0
 	github.com/rs/cors v1.11.1
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	go.uber.org/goleak v1.3.0
 )

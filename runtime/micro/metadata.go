@@ -19,6 +19,10 @@ const (
 	MetaTraceparent   = "traceparent"    // W3C Trace Context, forwarded unchanged
 	MetaTimeout       = "timeout-ms"     // milliseconds that the caller will wait, as of sending
 	MetaAttempt       = "attempt"        // 2 for the first retry, and so on; absent for the first attempt
+
+	// The ID of a message at its origin, such as that of a webhook, so that a handler can be
+	// idempotent. On RabbitMQ, it is also the property message-id.
+	MetaMessageID = "message-id"
 )
 
 // Metadata holds the key-value pairs of a message in addition to its data. The zero value

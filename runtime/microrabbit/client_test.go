@@ -105,6 +105,14 @@ func TestProperties(t *testing.T) {
 		}
 		ids[d.MessageId] = true
 	}
+	named := &micro.Request{Pattern: noted, Event: true}
+	named.Metadata.Set(micro.MetaMessageID, "msg_1")
+	if err := c.Do(t.Context(), named, micro.ReplyFunc(func(micro.Value) error { return nil })); err != nil {
+		t.Fatal(err)
+	}
+	if d := take(t, "the named event", messages); d.MessageId != "msg_1" || d.Headers[micro.MetaMessageID] != "msg_1" {
+		t.Errorf("%+v", d)
+	}
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := micro.Call[string](short, c, echo, "x"); !errors.Is(err, micro.ErrTimeout) {

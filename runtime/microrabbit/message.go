@@ -1,6 +1,7 @@
 package microrabbit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -14,8 +15,8 @@ import (
 // Message holds the properties of one message to send, like the options of NestJS's
 // RmqRecord. A field that is zero has the client's default.
 type Message struct {
-	// MessageID identifies the message, so that its handler can be idempotent. By
-	// default, events have a unique one.
+	// MessageID identifies the message, so that its handler can be idempotent. The default
+	// is the metadata micro.MetaMessageID, and a unique ID for events without it.
 	MessageID string
 	// Priority is used by queues with MaxPriority. Messages with a higher priority are
 	// delivered first.
@@ -67,7 +68,7 @@ func (c *Client) publishing(m *Message, req *micro.Request, now time.Time) *publ
 		contentType:     m.ContentType,
 		contentEncoding: m.ContentEncoding,
 		priority:        m.Priority,
-		messageID:       m.MessageID,
+		messageID:       cmp.Or(m.MessageID, req.Metadata.Get(micro.MetaMessageID)),
 		kind:            m.Type,
 		appID:           m.AppID,
 		userID:          m.UserID,
