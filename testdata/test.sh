@@ -16,9 +16,6 @@ cover=.cache/cover.out
 without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource.*|load/(report|compare)|test/(arch|oracle|testenv))"
 without_race+="|runtime/(wire|internal/js.*|micro/internal/plain))$"
 
-# Packages that depend on the experiment jsonv2. Workspaces are built without it.
-json_packages="$module/runtime/micro $module/runtime/micro/internal/plain $module/runtime/validate $module/runtime/gateway"
-
 # check NAME COMMAND… reports the outcome of a command as that of a test.
 check() {
   local name=$1 outcome=pass
@@ -50,32 +47,27 @@ race=-race
 if ! command -v "$(go env CC)" >/dev/null; then race=; fi
 export GOEXPERIMENT=jsonv2
 all=$(go list $packages)
-covering="^$module/(runtime/|internal/test/(conformance|interop|rolling)$)" # the tests that cover runtime/; counting makes them half as fast
-mapfile -t racing < <(grep -vE "$without_race" <<<"$all" | grep -vE "$covering")
-mapfile -t racing_covering < <(grep -vE "$without_race" <<<"$all" | grep -E "$covering")
+mapfile -t racing < <(grep -vE "$without_race" <<<"$all")
 mapfile -t others < <(grep -E "$without_race" <<<"$all")
 
-if [[ $packages == "$everything" ]]; then lint; fi
-coverage=(-covermode=atomic "-coverpkg=$module/runtime/...")
+# The coverage of runtime/ is that of its own tests. They run again for it, without the race detector, in which counting
+# takes as long as the tests themselves, and without jsonv2, on which some packages depend and workspaces do not.
+covering() {
+  GOEXPERIMENT= tests -covermode=set "-coverpkg=$module/runtime/..." -coverprofile="$cover" "$module/runtime/..."
+}
+
 # The tests without the race detector mostly wait for other programs, so they run at the same time as those with it. Their
 # events go to a file, because lines of two writers could mix.
 without_detector() {
-  mapfile -t ours < <(printf '%s\n' "${others[@]}" | grep "^$module/runtime/" || true)
-  mapfile -t rest < <(printf '%s\n' "${others[@]}" | grep -v "^$module/runtime/" || true)
-  if ((${#rest[@]})); then tests "${rest[@]}"; fi
-  if ((${#ours[@]})); then tests "${coverage[@]}" -coverprofile="$cover.more" "${ours[@]}"; fi
+  if ((${#others[@]})); then tests "${others[@]}"; fi
+  if [[ $packages == "$everything" ]]; then covering; fi
   exit "$status"
 }
-if ((${#others[@]})); then without_detector >"$cover.events" & fi
-if ((${#racing_covering[@]})); then tests $race "${coverage[@]}" -coverprofile="$cover" "${racing_covering[@]}"; fi
+
+if [[ $packages == "$everything" ]]; then lint; fi
+without_detector >"$cover.events" &
 if ((${#racing[@]})); then tests $race "${racing[@]}"; fi
-if ((${#others[@]})); then
-  wait $! || status=$?
-  cat "$cover.events"
-fi
-if [[ $packages == "$everything" ]]; then
-  sed 1d "$cover.more" >>"$cover" # go tool cover adds up the counts
-  GOEXPERIMENT= tests $json_packages
-  check coverage enough_coverage
-fi
+wait $! || status=$?
+cat "$cover.events"
+if [[ $packages == "$everything" ]]; then check coverage enough_coverage; fi
 exit "$status"
