@@ -249,7 +249,7 @@ func runShop(t *testing.T, dir string) {
 	c.want(200, "PATCH", "/items/1", `{"price":12.5}`, "price", 12.5, "name", "Widget")
 	c.want(400, "POST", "/items", `{"name":"","color":"red"}`, "message",
 		"[property color should not exist name should not be empty price must not be less than 0 price must be a number conforming to the specified constraints]")
-	c.want(404, "GET", "/items/9", "", "message", "item 9 not found", "error", "Not Found")
+	c.want(404, "GET", "/items/9", "", "message", "item 9 not found")
 	c.want(404, "GET", "/nowhere", "", "message", "Cannot GET /nowhere")
 
 	c.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`, "total", 25, "itemName", "Widget")

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"compress/gzip"
 	"compress/zlib"
 	"errors"
@@ -26,9 +27,9 @@ func (in *input) readBody(req *http.Request, r *route) ([]byte, *problem) {
 		return nil, newProblem(http.StatusUnsupportedMediaType, "The body must be JSON: send Content-Type: "+strings.Join(r.types, " or "))
 	}
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return nil, newProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported charset %q", strings.ToUpper(shown(charset))))
+		return nil, plainProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported charset %q", strings.ToUpper(shown(charset))))
 	}
-	return raw, nil
+	return bytes.TrimPrefix(raw, []byte("\ufeff")), nil // a byte order mark, which some programs on Windows write
 }
 
 // decoded returns a body without its content encoding. The limit holds for the body as it was
@@ -44,7 +45,7 @@ func decoded(req *http.Request, limit int64) ([]byte, *problem) {
 	case "deflate":
 		body, err = zlib.NewReader(sent)
 	default:
-		return nil, newProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported content encoding %q", shown(encoding)))
+		return nil, plainProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported content encoding %q", shown(encoding)))
 	}
 	var raw []byte
 	if err == nil {
@@ -53,7 +54,7 @@ func decoded(req *http.Request, limit int64) ([]byte, *problem) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge), err == nil && int64(len(raw)) > limit:
-		return nil, newProblem(http.StatusRequestEntityTooLarge, "The body is too large")
+		return nil, plainProblem(http.StatusRequestEntityTooLarge, "request entity too large")
 	case errors.Is(err, io.EOF): // an empty body, whatever its encoding
 		return nil, nil
 	case err != nil:

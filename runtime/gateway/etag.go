@@ -9,7 +9,7 @@ import (
 )
 
 // writeTagged writes a successful JSON response. A GET has an ETag, and one whose client has the
-// same body already gets 304. The header may have a tag of the route's own.
+// same body already gets 304, unless the client reloads it with Cache-Control: no-cache. The header may have a tag of the route's own.
 func writeTagged(w http.ResponseWriter, req *http.Request, status int, body []byte) {
 	if status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
 		writeJSON(w, status, body)
@@ -20,7 +20,7 @@ func writeTagged(w http.ResponseWriter, req *http.Request, status int, body []by
 		tag = etag(body)
 		w.Header().Set("ETag", tag)
 	}
-	if matches(req.Header.Values("If-None-Match"), tag) {
+	if matches(req.Header.Values("If-None-Match"), tag) && !strings.Contains(req.Header.Get("Cache-Control"), "no-cache") {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

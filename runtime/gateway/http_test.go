@@ -65,6 +65,7 @@ func TestBodies(t *testing.T) {
 		{"gzip", "/items", "application/json", "gzip", packed(t, item, gzipped), 201, created},
 		{"deflate", "/items", "application/json", "deflate", packed(t, item, deflated), 201, created},
 		{"identity", "/items", "application/json", "identity", item, 201, created},
+		{"a byte order mark", "/items", "application/json", "", "\ufeff" + item, 201, created},
 		{"br", "/items", "application/json", "br", item, 415, `unsupported content encoding \"br\"`},
 		{"two encodings", "/items", "application/json", "gzip, gzip", packed(t, item, gzipped), 415, "unsupported content encoding"},
 		{"not gzip", "/items", "application/json", "gzip", item, 400, "could not be read"},
@@ -154,6 +155,9 @@ func TestETags(t *testing.T) {
 		if w.Code != c.status || w.Code == 304 && (w.Body.Len() > 0 || w.Header().Get("ETag") != tag) {
 			t.Errorf("%s with %s: %d %s %s", c.target, c.given, w.Code, w.Header().Get("ETag"), w.Body)
 		}
+	}
+	if w := send(gw, "GET /items?limit=2", "If-None-Match", tag, "Cache-Control", "no-cache"); w.Code != 200 {
+		t.Errorf("%d for a client that reloads", w.Code)
 	}
 	if w := send(gw, "GET /items?limit=x"); w.Header().Get("ETag") != "" {
 		t.Error("an error has a tag")

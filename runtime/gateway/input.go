@@ -185,7 +185,7 @@ func encoded(tree any, check func([]byte) error) ([]byte, *problem) {
 }
 
 func badRequest(problems []string) *problem {
-	return &problem{status: http.StatusBadRequest, message: jsonOf(problems)}
+	return &problem{status: http.StatusBadRequest, message: jsonOf(problems), title: http.StatusText(http.StatusBadRequest)}
 }
 
 // refusal returns the problem for the error of a micro.Validator.

@@ -143,7 +143,7 @@ func nestBody(_ huma.Context, _ string, v any) (any, error) {
 		list[i] = strings.TrimPrefix(detail.Location, "body.") + ": " + detail.Message // without detail.Value, which may be a secret
 	}
 	p := badRequest(list)
-	p.status = e.Status
+	p.status, p.title = e.Status, http.StatusText(e.Status)
 	return json.RawMessage(p.body()), nil
 }
 

@@ -1,11 +1,11 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +17,7 @@ type problem struct {
 	status int
 	// message is the JSON of the member message: a string or a list of them.
 	message json.RawMessage
-	// title is the member error. Empty means the text of the status.
+	// title is the member error; empty for none.
 	title string
 	// cause is for the log, never for the client. nil means none.
 	cause error
@@ -26,7 +26,18 @@ type problem struct {
 // statusClientGone is logged for requests whose client has disconnected.
 const statusClientGone = 499
 
+// newProblem returns the error that NestJS's exception for the status has. Like an exception that was
+// given no message, one whose message is only the text of its status has no member error.
 func newProblem(status int, message string) *problem {
+	p := plainProblem(status, message)
+	if text := http.StatusText(status); !strings.EqualFold(text, message) {
+		p.title = text
+	}
+	return p
+}
+
+// plainProblem returns the error that new HttpException(message, status) has.
+func plainProblem(status int, message string) *problem {
 	return &problem{status: status, message: jsonOf(message)}
 }
 
@@ -44,18 +55,13 @@ func jsonOf(v any) json.RawMessage {
 	return text
 }
 
-// body is NestJS's body of an error. Like an HttpException that was given no message, one whose
-// message is only the text of its status has no member error.
+// body is NestJS's body of an error.
 func (p *problem) body() []byte {
-	title := p.title
-	if text := http.StatusText(p.status); title == "" && !strings.EqualFold(strconv.Quote(text), string(p.message)) {
-		title = text
-	}
 	body, err := json.Marshal(struct {
 		StatusCode int             `json:"statusCode"`
 		Message    json.RawMessage `json:"message"`
 		Error      string          `json:"error,omitempty"`
-	}{p.status, p.message, title})
+	}{p.status, p.message, p.title})
 	if err != nil {
 		return []byte(`{"statusCode":500,"message":"Internal server error"}`)
 	}
@@ -100,24 +106,26 @@ func internalProblem(err error) *problem {
 	return newProblem(http.StatusInternalServerError, "Internal server error").because(err)
 }
 
-// problemOfRemote forwards the error of a service that has a status. An error without a
-// status is not meant for clients.
+// problemOfRemote forwards the error of a service that has a status, as new HttpException(message, status)
+// does in a NestJS gateway. An error without a status is not meant for clients.
 func problemOfRemote(e *micro.Error) *problem {
 	if e.Status < 400 || e.Status > 599 {
 		return newProblem(http.StatusInternalServerError, "Internal server error")
 	}
-	p := newProblem(e.Status, e.Message)
 	var payload struct {
 		Message json.RawMessage `json:"message"`
 		Error   string          `json:"error"`
 	}
-	// A payload of another form has no members to forward, so an error here is
-	// ignored.
-	if json.Unmarshal(e.Payload, &payload) == nil {
-		p.title = payload.Error
-		if isMessages(payload.Message) {
-			p.message = payload.Message
-		}
+	if json.Unmarshal(e.Payload, &payload) != nil { // another form
+		return plainProblem(e.Status, e.Message)
+	}
+	p := plainProblem(e.Status, e.Message)
+	p.title = payload.Error
+	switch {
+	case isMessages(payload.Message):
+		p.message = payload.Message
+	case len(payload.Message) == 0:
+		p.message = jsonOf(cmp.Or(http.StatusText(e.Status), "Error")) // micro.Error.Message is the entire payload
 	}
 	return p
 }

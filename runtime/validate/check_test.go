@@ -302,10 +302,10 @@ func TestFromText(t *testing.T) {
 		texts []string
 		want  string
 	}{
-		{"n", []string{"7"}, "[7]"}, {"n", []string{"x"}, `["x"]`}, {"n", []string{"1", "2"}, "[2]"}, {"n", []string{""}, `[""]`},
+		{"n", []string{"7"}, "[7]"}, {"n", []string{"x"}, `["x"]`}, {"n", []string{"1", "2"}, "[[1,2]]"}, {"n", []string{""}, `[""]`},
 		{"f", []string{"-1.5e3"}, "[-1.5e3]"}, {"f", []string{"1 2"}, `["1 2"]`},
 		{"b", []string{"true"}, "[true]"}, {"b", []string{"0"}, "[false]"}, {"b", []string{"yes"}, `["yes"]`},
-		{"s", []string{"7"}, `["7"]`},
+		{"s", []string{"7"}, `["7"]`}, {"s", []string{"a", "b"}, `[["a","b"]]`},
 		{"list", []string{"1", "2"}, "[[1,2]]"}, {"list", []string{"1,2"}, "[[1,2]]"}, {"tags", []string{"a"}, `[["a"]]`},
 	} {
 		if got := marshal(t, []any{fields[test.field].FromText(test.texts)}); got != test.want {

@@ -182,17 +182,22 @@ func format(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
 
 // FromText returns the tree of a value that is text in a URL: a number or boolean if the
 // member is one and the text can be parsed, and the text otherwise, which Check then
-// reports. A list accepts several texts, or one with commas.
+// reports. A list accepts several texts, or one with commas. Several texts for another member
+// are a list, which Check reports, too: two programs would choose different ones.
 func (f Field) FromText(texts []string) any {
-	if f.rule.kind != kindArray {
-		return fromText(f.rule.kind, texts[len(texts)-1])
-	}
-	if len(texts) == 1 {
-		texts = strings.Split(texts[0], ",")
+	of := f.rule.kind
+	switch {
+	case of == kindArray:
+		of = f.rule.items.kind
+		if len(texts) == 1 {
+			texts = strings.Split(texts[0], ",")
+		}
+	case len(texts) == 1:
+		return fromText(of, texts[0])
 	}
 	list := make([]any, len(texts))
 	for i, text := range texts {
-		list[i] = fromText(f.rule.items.kind, text)
+		list[i] = fromText(of, text)
 	}
 	return list
 }

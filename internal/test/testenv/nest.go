@@ -27,6 +27,9 @@ const (
 	Nest10 Version = "v10" // 10.4.22
 )
 
+// nestApps is NestJS 12 with what applications add to it, such as HTTP.
+const nestApps Version = "apps"
+
 // Versions returns all versions, the reference first.
 func Versions() []Version { return []Version{Nest12, Nest11, Nest10} }
 
@@ -64,8 +67,11 @@ func NestMissing(version Version) string {
 	if _, err := exec.LookPath("node"); err != nil {
 		return "node is not installed: run `make test`, which installs it or reports how"
 	}
-	modules := filepath.Join(Root(), "testdata", "nest", string(version), "node_modules", "@nestjs", "microservices")
-	if _, err := os.Stat(modules); err != nil {
+	last := "microservices"
+	if version == nestApps {
+		last = "throttler" // an installation from before it was added is incomplete
+	}
+	if _, err := os.Stat(filepath.Join(Root(), "testdata", "nest", string(version), "node_modules", "@nestjs", last)); err != nil {
 		return "NestJS " + string(version) + " is not installed: run `make nest`"
 	}
 	return ""
@@ -210,6 +216,23 @@ func BusyNest(tb testing.TB, args ...string) *NestServer {
 	tb.Helper()
 	NeedNest(tb, Nest12)
 	server, err := startServer(Nest12, "busy-server.mjs", args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(server.Stop)
+	return server
+}
+
+// NestGateway starts the NestJS gateway of testdata/nest/gateway with additional environment variables. It skips the test if its
+// packages are not installed, and stops the gateway when the test ends.
+func NestGateway(tb testing.TB, env map[string]string) *NestServer {
+	tb.Helper()
+	NeedNest(tb, nestApps)
+	variables, err := json.Marshal(env)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server, err := startServer(nestApps, "gateway.mjs", "--env", string(variables))
 	if err != nil {
 		tb.Fatal(err)
 	}
