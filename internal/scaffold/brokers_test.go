@@ -103,6 +103,7 @@ func runMix(t *testing.T, dir string) {
 	c.want(400, "POST", "/mail/hello", `{"name":""}`)
 	eventually(t, "mail handles the event", func() bool { return strings.Contains(mailLog.String(), `"msg":"hello","service":"mail","name":"Ada"`) })
 	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
+	c.wantDocument()
 	eventually(t, "orders logs the correlation id of the HTTP request", func() bool {
 		return strings.Contains(ordersLog.String(), `"correlation_id":"test-post-1"`)
 	})

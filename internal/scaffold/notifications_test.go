@@ -125,6 +125,7 @@ func runNotifications(t *testing.T, dir, rabbit string) {
 	order("ada@shop.example")
 	eventually(t, "the email", func() bool { return first.emails("ada@shop.example") == 1 })
 	c.want(200, "GET", "/notifications/counts", "", "sent", 1, "failed", 0)
+	c.wantDocument()
 
 	// The worker fails, dies while the message waits, and another continues. Orders
 	// are accepted in the meantime.

@@ -131,11 +131,11 @@ func (g *Gateway) admit(req *http.Request, need access) (*principal.Principal, *
 	case need.public:
 		return caller, nil
 	case errors.Is(err, ErrAuthentication):
-		return nil, newProblem(http.StatusServiceUnavailable, "Credentials cannot be checked at the moment").because(err)
+		return nil, uncheckedProblem().because(err)
 	case caller == nil:
-		return nil, newProblem(http.StatusUnauthorized, "Unauthorized").because(err)
+		return nil, unauthorizedProblem().because(err)
 	case !caller.HasScopes(need.scopes...), len(need.roles) > 0 && !caller.HasAnyRole(need.roles...):
-		return nil, newProblem(http.StatusForbidden, "Forbidden resource")
+		return nil, forbiddenProblem()
 	}
 	return caller, nil
 }

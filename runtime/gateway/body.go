@@ -24,7 +24,7 @@ func (in *input) readBody(req *http.Request, r *route) ([]byte, *problem) {
 	}
 	kind, parameters, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(r.types, kind) {
-		return nil, newProblem(http.StatusUnsupportedMediaType, "The body must be JSON: send Content-Type: "+strings.Join(r.types, " or "))
+		return nil, mediaTypeProblem(r.types)
 	}
 	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return nil, plainProblem(http.StatusUnsupportedMediaType, fmt.Sprintf("unsupported charset %q", strings.ToUpper(shown(charset))))
@@ -54,7 +54,7 @@ func decoded(req *http.Request, limit int64) ([]byte, *problem) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge), err == nil && int64(len(raw)) > limit:
-		return nil, plainProblem(http.StatusRequestEntityTooLarge, "request entity too large")
+		return nil, tooLargeProblem()
 	case errors.Is(err, io.EOF): // an empty body, whatever its encoding
 		return nil, nil
 	case err != nil:

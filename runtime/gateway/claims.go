@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
 	"reflect"
 	"strings"
 
@@ -37,9 +36,9 @@ func (in *input) claimed(caller *principal.Principal) (map[string]any, *problem)
 		case len(problems) == 0:
 			members[f.Name] = value
 		case caller == nil:
-			return nil, newProblem(http.StatusUnauthorized, "Unauthorized")
+			return nil, unauthorizedProblem()
 		default:
-			return nil, newProblem(http.StatusForbidden, "Forbidden resource").
+			return nil, forbiddenProblem().
 				because(fmt.Errorf("claim %s of the caller: %s", f.Claim, problems[0]))
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
-	"encoding/json"
 	"html/template"
 	"io"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/msctl/msctl/runtime/gateway/internal/openapi"
 )
 
 // ui is Swagger UI 5.35.0 by SmartBear Software, under the Apache License 2.0
@@ -51,7 +52,7 @@ func (g *Gateway) addDocs() {
 	if err := template.Must(template.New("docs").Parse(docsPage)).Execute(&page, g.name); err != nil {
 		panic("gateway: " + err.Error()) // a constant template into memory
 	}
-	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(g.api.OpenAPI()) })
+	document := sync.OnceValues(func() ([]byte, error) { return openapi.JSON(g.api.OpenAPI()) })
 	for _, target := range []string{"GET /api-json", "GET /openapi.json"} {
 		g.quiet(target, func(w http.ResponseWriter, req *http.Request) {
 			body, err := document()
@@ -62,7 +63,13 @@ func (g *Gateway) addDocs() {
 			writeJSON(w, http.StatusOK, body)
 		})
 	}
-	yaml := sync.OnceValues(func() ([]byte, error) { return g.api.OpenAPI().YAML() })
+	yaml := sync.OnceValues(func() ([]byte, error) {
+		text, err := document()
+		if err != nil {
+			return nil, err
+		}
+		return openapi.YAML(text)
+	})
 	g.quiet("GET /api-yaml", func(w http.ResponseWriter, req *http.Request) {
 		body, err := yaml()
 		if err != nil {

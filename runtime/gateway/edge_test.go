@@ -154,6 +154,10 @@ func TestHumaOperations(t *testing.T) {
 		{name: "validation", method: "POST", path: "/login", body: `{"name":7,"password":"secret"}`, status: 422,
 			answer: `{"statusCode":422,"message":["name: expected string","password: unexpected property"],"error":"Unprocessable Entity"}` + "\n"},
 	})
+	res := request{method: "POST", path: "/login", body: `{"name":"Ada"}`}.send(t, gw.Handler())
+	if kind := res.Header().Get("Content-Type"); kind != "application/json; charset=utf-8" {
+		t.Errorf("the media type of an error is %s", kind)
+	}
 	if id := gateway.CorrelationID(t.Context()); id != "" {
 		t.Errorf("correlation id %q of no request", id)
 	}

@@ -19,7 +19,10 @@ import (
 	"github.com/msctl/msctl/runtime/validate"
 )
 
-const errorSchema = "Error"
+const (
+	errorSchema = "Error"
+	mediaJSON   = "application/json"
+)
 
 // humaConfig is huma's configuration without the parts we do not use: pages, links in
 // bodies, and error bodies that repeat the input.
@@ -29,9 +32,9 @@ func (g *Gateway) humaConfig() huma.Config {
 	config.CreateHooks = nil
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
 	config.Transformers = []huma.Transformer{nestBody}
-	config.Formats = map[string]huma.Format{"application/json": asMessages, "json": asMessages}
+	config.Formats = map[string]huma.Format{mediaJSON: asMessages, "json": asMessages}
 	g.names = namer{errorSchema: nil}
-	config.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", g.names.name)
+	config.Components.Schemas = huma.NewMapRegistry(schemaRef, g.names.name)
 	for _, method := range g.authenticators {
 		name, scheme := method.Scheme()
 		if config.Components.SecuritySchemes == nil {
@@ -129,12 +132,14 @@ var asMessages = huma.Format{
 	Unmarshal: huma.DefaultJSONFormat.Unmarshal,
 }
 
-// nestBody gives the errors of huma's own operations NestJS's form.
-func nestBody(_ huma.Context, _ string, v any) (any, error) {
+// nestBody gives the errors of huma's own operations NestJS's form, which is not that of huma's
+// media type for errors.
+func nestBody(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
+	ctx.SetHeader("Content-Type", typeJSON)
 	if len(e.Errors) == 0 {
 		return json.RawMessage(newProblem(e.Status, e.Detail).body()), nil
 	}
@@ -155,15 +160,15 @@ func (g *Gateway) document(r *route) {
 	if op.OperationID == "" {
 		op.OperationID = g.freeID(operationID(r.pattern), r)
 	}
-	full := g.schemaOf(r.in)
+	full := g.api.OpenAPI().Components.Schemas.Schema(r.in, false, "")
 	for _, f := range r.input.path {
-		op.Parameters = append(op.Parameters, parameter("path", f.Path, f, full, true))
+		op.Parameters = append(op.Parameters, g.parameter("path", f.Path, f, full, true))
 	}
 	for _, f := range r.input.query {
-		op.Parameters = append(op.Parameters, parameter("query", queryName(f), f, full, f.Required))
+		op.Parameters = append(op.Parameters, g.parameter("query", queryName(f), f, full, f.Required))
 	}
 	for _, f := range r.input.header {
-		op.Parameters = append(op.Parameters, parameter("header", f.Header, f, full, f.Required))
+		op.Parameters = append(op.Parameters, g.parameter("header", f.Header, f, full, f.Required))
 	}
 	if r.input.body {
 		schema := g.bodySchema(r, full)
@@ -171,45 +176,28 @@ func (g *Gateway) document(r *route) {
 		if whole := r.input.whole; whole != nil {
 			required = whole.Required
 		}
-		op.RequestBody = &huma.RequestBody{Required: required, Content: jsonContent(schema)}
+		op.RequestBody = &huma.RequestBody{Required: required, Content: map[string]*huma.MediaType{}}
+		media := &huma.MediaType{Schema: schema, Example: g.bodyExample(r, schema)}
+		for _, kind := range r.types {
+			op.RequestBody.Content[kind] = media
+		}
 	}
 	op.Responses = g.responses(r)
 	op.Security = g.security(r.access)
 	g.api.OpenAPI().AddOperation(op)
 }
 
-// schemaOf returns the schema of t with all its members. It becomes a component of the
-// document only if a component refers to it.
-func (g *Gateway) schemaOf(t reflect.Type) *huma.Schema {
-	components := g.api.OpenAPI().Components.Schemas
-	name := g.names.name(t, "")
-	_, before := components.Map()[name]
-	schema := components.Schema(t, false, "")
-	if !before && !used(components.Map(), "#/components/schemas/"+name) {
-		delete(components.Map(), name)
-	}
-	return schema
-}
-
-// used reports whether a schema refers to ref.
-func used(schemas map[string]*huma.Schema, ref string) bool {
-	for _, s := range schemas {
-		text, err := json.Marshal(s)
-		if err != nil || strings.Contains(string(text), strconv.Quote(ref)) {
-			return true
-		}
-	}
-	return false
-}
-
-func parameter(where, name string, f validate.Field, full *huma.Schema, required bool) *huma.Param {
+func (g *Gateway) parameter(where, name string, f validate.Field, full *huma.Schema, required bool) *huma.Param {
 	schema := full.Properties[f.Name]
 	p := &huma.Param{Name: name, In: where, Required: required, Schema: schema}
 	if schema != nil {
 		plain := *schema
 		plain.Nullable = false // a URL cannot contain null
 		plain.Description = ""
-		p.Schema, p.Description = &plain, schema.Description
+		p.Schema, p.Description, p.Deprecated = &plain, schema.Description, schema.Deprecated
+		if required { // an example of an optional one would narrow what Try it out returns
+			p.Example = g.example(&plain)
+		}
 	}
 	return p
 }
@@ -237,57 +225,7 @@ func (g *Gateway) bodySchema(r *route, full *huma.Schema) *huma.Schema {
 	}
 	name := upperFirst(r.op.OperationID) + "Body"
 	components.Map()[name] = &body
-	return &huma.Schema{Ref: "#/components/schemas/" + name}
-}
-
-func jsonContent(schema *huma.Schema) map[string]*huma.MediaType {
-	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
-}
-
-func (g *Gateway) responses(r *route) map[string]*huma.Response {
-	statuses := []int{r.status}
-	if r.output != nil && len(r.output.statuses) > 0 {
-		statuses = r.output.statuses
-	}
-	all := map[string]*huma.Response{}
-	schema := g.outSchema(r)
-	for _, status := range statuses {
-		all[strconv.Itoa(status)] = g.success(r, status, schema)
-	}
-	failure := func(text string) *huma.Response {
-		return &huma.Response{Description: text, Content: jsonContent(&huma.Schema{Ref: "#/components/schemas/" + errorSchema})}
-	}
-	all["400"] = failure("The request is not valid: message lists everything that is wrong")
-	all["default"] = failure("Any other error")
-	if !r.access.public {
-		all["401"] = failure("The caller is not authenticated")
-	}
-	if r.access.limited() || len(r.input.claims) > 0 {
-		all["403"] = failure("The caller does not have the required scopes, roles, or claims")
-	}
-	return all
-}
-
-// success documents a successful response.
-func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Response {
-	success := &huma.Response{Description: http.StatusText(status)}
-	if schema != nil && status != http.StatusNoContent {
-		success.Content = jsonContent(schema)
-		if r.answer == manyValues {
-			success.Content = jsonContent(&huma.Schema{Type: huma.TypeArray, Items: schema})
-			success.Content[typeNDJSON] = &huma.MediaType{Schema: schema}
-		}
-	}
-	if r.output == nil {
-		return success
-	}
-	for _, h := range r.output.headers {
-		if success.Headers == nil {
-			success.Headers = map[string]*huma.Param{}
-		}
-		success.Headers[h.name] = &huma.Param{Description: h.doc, Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, h.kind)}
-	}
-	return success
+	return &huma.Schema{Ref: schemaRef + name}
 }
 
 func (g *Gateway) outSchema(r *route) *huma.Schema {
@@ -314,17 +252,26 @@ func operationID(p micro.Pattern) string {
 
 // freeID returns id, or one derived from method and path if another operation has it.
 func (g *Gateway) freeID(id string, r *route) string {
+	if id != "" && !g.hasID(id) {
+		return id
+	}
+	derived := camel(strings.ToLower(r.method) + " " + r.path)
+	id = derived
+	for n := 2; g.hasID(id); n++ {
+		id = derived + strconv.Itoa(n)
+	}
+	return id
+}
+
+func (g *Gateway) hasID(id string) bool {
 	for _, item := range g.api.OpenAPI().Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete, item.Head, item.Options} {
 			if op != nil && op.OperationID == id {
-				return camel(strings.ToLower(r.method) + " " + r.path)
+				return true
 			}
 		}
 	}
-	if id == "" {
-		return camel(strings.ToLower(r.method) + " " + r.path)
-	}
-	return id
+	return false
 }
 
 func camel(text string) string {

@@ -171,6 +171,11 @@ func WithTags(tags ...string) RouteOption {
 	return routeOption(func(r *route) { r.op.Tags = tags })
 }
 
+// WithDeprecated marks the route as deprecated in the documentation.
+func WithDeprecated() RouteOption {
+	return routeOption(func(r *route) { r.op.Deprecated = true })
+}
+
 // WithOperationID sets the name of the operation in generated clients. The default is
 // the name in the pattern, such as createItem for {"cmd":"createItem"}.
 func WithOperationID(id string) RouteOption {

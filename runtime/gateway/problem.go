@@ -76,7 +76,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // first, because it may wrap the error of an earlier attempt
 		return newProblem(statusClientGone, "Client closed request")
 	case errors.Is(err, micro.ErrNoHandler):
-		return newProblem(http.StatusNotImplemented, "The service does not handle this message").because(err)
+		return unhandledProblem().because(err)
 	case errors.As(err, &remote) && remote.Status == 0 && timeIsUp(ctx):
 		return lateProblem(err) // the service reports that our deadline has passed
 	case errors.As(err, &remote):
@@ -84,11 +84,37 @@ func problemOf(ctx context.Context, err error) *problem {
 	case errors.Is(err, micro.ErrShed):
 		return newProblem(http.StatusServiceUnavailable, "The service is overloaded").because(err)
 	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrClosed):
-		return newProblem(http.StatusServiceUnavailable, "The service is not available").because(err)
+		return unavailableProblem().because(err)
 	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return lateProblem(err)
 	}
 	return internalProblem(err)
+}
+
+// The problems that the OpenAPI document has as examples, too.
+
+func unauthorizedProblem() *problem { return newProblem(http.StatusUnauthorized, "Unauthorized") }
+
+func forbiddenProblem() *problem { return newProblem(http.StatusForbidden, "Forbidden resource") }
+
+func tooLargeProblem() *problem {
+	return plainProblem(http.StatusRequestEntityTooLarge, "request entity too large")
+}
+
+func mediaTypeProblem(types []string) *problem {
+	return newProblem(http.StatusUnsupportedMediaType, "The body must be JSON: send Content-Type: "+strings.Join(types, " or "))
+}
+
+func unhandledProblem() *problem {
+	return newProblem(http.StatusNotImplemented, "The service does not handle this message")
+}
+
+func unavailableProblem() *problem {
+	return newProblem(http.StatusServiceUnavailable, "The service is not available")
+}
+
+func uncheckedProblem() *problem {
+	return newProblem(http.StatusServiceUnavailable, "Credentials cannot be checked at the moment")
 }
 
 func lateProblem(err error) *problem {

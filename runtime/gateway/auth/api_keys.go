@@ -74,7 +74,7 @@ func NewAPIKeys(list []APIKey) (*APIKeys, error) {
 
 // Scheme describes the keys in the OpenAPI document.
 func (a *APIKeys) Scheme() (string, *huma.SecurityScheme) {
-	return "apiKey", &huma.SecurityScheme{Type: "apiKey", In: "header", Name: APIKeyHeader}
+	return "apiKey", &huma.SecurityScheme{Type: "apiKey", In: "header", Name: APIKeyHeader, Description: "The key of a program. Unlike a token, it does not expire."}
 }
 
 // Authenticate returns the program that a request's key belongs to. Keys are random and looked

@@ -107,7 +107,11 @@ func count(list ...bool) (n int) {
 
 // Scheme describes the tokens in the OpenAPI document.
 func (t *Tokens) Scheme() (string, *huma.SecurityScheme) {
-	return "bearer", &huma.SecurityScheme{Type: "http", Scheme: "bearer", BearerFormat: "JWT"}
+	description := fmt.Sprintf("A token of %s for the audience %s. In the dialog, enter it without the word Bearer.", t.config.Issuer, t.config.Audience)
+	if len(t.config.Secrets) > 0 {
+		description += " During development, `msctl token` prints one."
+	}
+	return "bearer", &huma.SecurityScheme{Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: description}
 }
 
 // Authenticate returns the caller that the token of a request names.

@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const (
+	schemaRef   = "#/components/schemas/"
+	responseRef = "#/components/responses/"
+	headerRef   = "#/components/headers/"
+)
+
+// responses documents every status that the route can return.
+func (g *Gateway) responses(r *route) map[string]*huma.Response {
+	all := g.failures(r.access, len(r.input.claims) > 0, r.input.body)
+	add := g.adder(all)
+	statuses := []int{r.status}
+	if r.output != nil && len(r.output.statuses) > 0 {
+		statuses = r.output.statuses
+	}
+	schema := g.outSchema(r)
+	for _, status := range statuses {
+		all[strconv.Itoa(status)] = g.success(r, status, schema)
+	}
+	if r.method == http.MethodGet && r.answer != noValue && slices.Contains(statuses, http.StatusOK) {
+		all["304"] = &huma.Response{Description: "The body still has the ETag of If-None-Match", Headers: g.headers("ETag")}
+	}
+	if p := r.rejection(); p != nil {
+		add(p, "The request is not valid: message lists everything that is wrong")
+	}
+	if r.input.body {
+		add(mediaTypeProblem(r.types), "The body is not JSON in UTF-8")
+	}
+	add(unhandledProblem(), "The service does not handle this message: the versions do not match")
+	add(unavailableProblem(), "The service is not available or overloaded, or the credentials cannot be checked at the moment", "Retry-After")
+	add(lateProblem(nil), "The service did not answer in time")
+	all["default"] = &huma.Response{Description: "An error of the service, with its own status", Headers: g.headers(), Content: map[string]*huma.MediaType{
+		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Examples: map[string]*huma.Example{
+			"notFound": {Summary: "404", Value: json.RawMessage(newProblem(http.StatusNotFound, "It does not exist").body())},
+			"conflict": {Summary: "409", Value: json.RawMessage(newProblem(http.StatusConflict, "It has changed in the meantime").body())},
+		}},
+	}}
+	return all
+}
+
+// success documents a successful response.
+func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Response {
+	success := &huma.Response{Description: http.StatusText(status), Headers: g.headers()}
+	if r.method == http.MethodGet && status == http.StatusOK && schema != nil {
+		success.Headers = g.headers("ETag")
+	}
+	if r.output != nil {
+		for _, h := range r.output.headers {
+			success.Headers[h.name] = &huma.Header{Description: h.doc, Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, h.kind)}
+		}
+	}
+	if schema == nil || status == http.StatusNoContent {
+		return success
+	}
+	example := g.example(schema)
+	success.Content = map[string]*huma.MediaType{mediaJSON: {Schema: schema, Example: example}}
+	if r.answer == manyValues {
+		list := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeArray, Items: schema}}
+		if example != nil {
+			list.Example = []any{example}
+		}
+		success.Description += ": all values at once, or one per line, as they arrive"
+		success.Content = map[string]*huma.MediaType{mediaJSON: list, typeNDJSON: {Schema: schema, Example: example}}
+	}
+	return success
+}
+
+// failures documents the errors that routes and operations have in common.
+func (g *Gateway) failures(a access, hasClaims, hasBody bool) map[string]*huma.Response {
+	all := map[string]*huma.Response{}
+	add := g.adder(all)
+	if !a.public {
+		add(unauthorizedProblem(), "The request has no valid credentials", "WWW-Authenticate")
+	}
+	if a.limited() || hasClaims {
+		add(forbiddenProblem(), "The caller does not have the required scopes, roles, or claims")
+	}
+	if hasBody {
+		add(tooLargeProblem(), "The body is too large")
+	}
+	add(internalProblem(nil), "Something failed that is not the caller's concern. The log has the reason, by the correlation ID")
+	return all
+}
+
+// adder returns a function that adds the response of a problem.
+func (g *Gateway) adder(all map[string]*huma.Response) func(p *problem, description string, headers ...string) {
+	return func(p *problem, description string, headers ...string) {
+		all[strconv.Itoa(p.status)] = g.failure(p, description, headers...)
+	}
+}
+
+// failure documents the response of a problem. It is a component of the document, unless its
+// status has one with another body.
+func (g *Gateway) failure(p *problem, description string, headers ...string) *huma.Response {
+	example := json.RawMessage(p.body())
+	response := &huma.Response{Description: description, Headers: g.headers(headers...), Content: map[string]*huma.MediaType{
+		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Example: example},
+	}}
+	if p.status == http.StatusBadRequest { // the messages are those of one route
+		return response
+	}
+	components := g.api.OpenAPI().Components
+	if components.Responses == nil {
+		components.Responses = map[string]*huma.Response{}
+	}
+	name := strings.ReplaceAll(http.StatusText(p.status), " ", "")
+	switch known := components.Responses[name]; {
+	case known == nil:
+		components.Responses[name] = response
+	case !reflect.DeepEqual(known.Content[mediaJSON].Example, any(example)):
+		return response
+	}
+	return &huma.Response{Ref: responseRef + name}
+}
+
+// headers documents headers of a response, and the one that every response has.
+func (g *Gateway) headers(names ...string) map[string]*huma.Header {
+	all := map[string]*huma.Header{}
+	components := g.api.OpenAPI().Components
+	if components.Headers == nil {
+		components.Headers = map[string]*huma.Header{}
+	}
+	for _, name := range append(names, headerCorrelation) {
+		components.Headers[name] = documentedHeader(name)
+		all[name] = &huma.Header{Ref: headerRef + name}
+	}
+	return all
+}
+
+func documentedHeader(name string) *huma.Header {
+	text := func(description, example string) *huma.Header {
+		return &huma.Header{Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example}
+	}
+	switch name {
+	case headerCorrelation:
+		return text("The request in the logs of the gateway and the services: the ID that it was sent with, or a new one", "f47ac10b-58cc-4372-a567-0e02b2c3d479")
+	case "ETag":
+		return text("The version of the body, for If-None-Match", `W/"2a-Y9gpmxCvHq0hQQn4p8bHzxCkZ2E"`)
+	case "WWW-Authenticate":
+		return text("The kinds of credentials that the gateway accepts in the header Authorization", "Bearer")
+	}
+	return &huma.Header{Description: "Seconds to wait before the next attempt", Schema: &huma.Schema{Type: huma.TypeInteger}, Example: 1}
+}
