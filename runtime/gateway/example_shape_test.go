@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/micro"
@@ -106,4 +107,32 @@ func ExampleWithOutput() {
 	show(gw, "PUT", "/items/7", `{"name":"Cup"}`)
 	// Output:
 	// 201 /items/7 "Cup"
+}
+
+// Server-sent events with names.
+func ExampleWithEventStream() {
+	client, stop := productService()
+	defer stop()
+	type renamed struct {
+		Event string  `in:"event"`
+		Item  product `in:"body"`
+	}
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)),
+		gateway.WithEventStream(gateway.EventStream{Lifetime: time.Hour, Heartbeat: 30 * time.Second, Buffer: 64 << 10}))
+	gateway.Stream(gw, "PATCH /items/{id}", client, updateProductMethod, gateway.WithPublic(),
+		gateway.WithOutput(func(_ context.Context, p product) (renamed, error) { return renamed{"renamed", p}, nil }))
+
+	req := httptest.NewRequest("PATCH", "/items/7", strings.NewReader(`{"name":"Cup"}`))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "text/event-stream")
+	w := httptest.NewRecorder()
+	gw.Handler().ServeHTTP(w, req)
+	fmt.Print(w.Body)
+	// Output:
+	// id: 1
+	// event: renamed
+	// data: {"id":"7","name":"Cup"}
+	//
+	// event: end
+	// data: {}
 }

@@ -33,6 +33,7 @@ type Gateway struct {
 	health                     []healthTarget
 	healthSummary              bool
 	serving                    serveConfig
+	events                     EventStream
 	own                        []string // targets of the gateway's own routes
 	public                     bool
 	authenticators             []Authenticator
@@ -48,7 +49,9 @@ type Gateway struct {
 	root http.Handler
 	once sync.Once // creates root
 
-	draining atomic.Bool // responses carry "Connection: close"
+	draining atomic.Bool   // responses carry "Connection: close"
+	stopping chan struct{} // closed to end streams of events
+	stop     func()        // closes stopping
 }
 
 // New returns a gateway without routes; name is the title of its documentation.
@@ -63,8 +66,11 @@ func New(name string, opts ...Option) *Gateway {
 
 		unknownQuery: validate.Strip,
 		serving:      defaultServeConfig(),
+		events:       defaultEventStream(),
+		stopping:     make(chan struct{}),
 		mux:          http.NewServeMux(),
 	}
+	g.stop = sync.OnceFunc(func() { close(g.stopping) })
 	for _, o := range opts {
 		o.applyGateway(g)
 	}

@@ -3,9 +3,12 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/msctl/msctl/runtime/gateway/internal/sse"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -13,6 +16,9 @@ const (
 	typeJSON   = "application/json; charset=utf-8"
 	typeNDJSON = "application/x-ndjson"
 )
+
+// writeTimeout is how long a client may take to accept a line of a stream.
+const writeTimeout = 15 * time.Second
 
 // serveOne forwards the value of a reply, and the last one of several.
 func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
@@ -55,32 +61,43 @@ func (r *route) serveEvent(ctx context.Context, w http.ResponseWriter, message *
 	w.WriteHeader(r.status)
 }
 
-// each calls send with each value of a reply, in the form of the response.
-func (r *route) each(ctx context.Context, message *micro.Request, send func(raw []byte) error) error {
+// each calls send with each value of a reply, in the form of the response, and with what
+// WithOutput returned.
+func (r *route) each(ctx context.Context, message *micro.Request, send func(raw []byte, shaped reflect.Value) error) error {
 	return r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {
 			return nil
 		}
-		raw := []byte(v.Raw)
-		if r.output != nil {
-			var err error
-			if _, raw, err = r.output.value(ctx, raw); err != nil {
-				return err
-			}
+		if r.output == nil {
+			return send(v.Raw, reflect.Value{})
 		}
-		return send(raw)
+		shaped, raw, err := r.output.value(ctx, v.Raw)
+		if err != nil {
+			return err
+		}
+		return send(raw, shaped)
 	}))
 }
 
 // serveMany forwards the values of a reply: as lines when they arrive, or as one array,
 // which can still become an error until the last value.
 func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
-	if strings.Contains(req.Header.Get("Accept"), typeNDJSON) {
+	w.Header().Add("Vary", "Accept")
+	kind, head := streamType(req), req.Method == http.MethodHead
+	switch {
+	case kind != "" && head: // without waiting for a value
+		w.Header().Set("Content-Type", kind)
+		w.WriteHeader(r.status)
+		return
+	case kind == sse.Type:
+		r.serveEvents(ctx, w, message)
+		return
+	case kind == typeNDJSON:
 		r.serveLines(ctx, w, message)
 		return
 	}
 	body := []byte{'['}
-	err := r.each(ctx, message, func(raw []byte) error {
+	err := r.each(ctx, message, func(raw []byte, _ reflect.Value) error {
 		if len(body) > 1 {
 			body = append(body, ',')
 		}
@@ -92,6 +109,18 @@ func (r *route) serveMany(ctx context.Context, w http.ResponseWriter, req *http.
 		return
 	}
 	writeTagged(w, req, r.status, append(body, ']'))
+}
+
+// streamType returns the media type in which a request accepts values as they arrive; empty for
+// an array.
+func streamType(req *http.Request) string {
+	accept := strings.ToLower(strings.Join(req.Header.Values("Accept"), ","))
+	for _, kind := range []string{sse.Type, typeNDJSON} {
+		if strings.Contains(accept, kind) {
+			return kind
+		}
+	}
+	return ""
 }
 
 // serveLines sends each value as a line. An error after the first line becomes the last
@@ -108,9 +137,12 @@ func (r *route) serveLines(ctx context.Context, w http.ResponseWriter, message *
 		}
 	}
 	var line []byte
-	err := r.each(ctx, message, func(raw []byte) error {
+	err := r.each(ctx, message, func(raw []byte, _ reflect.Value) error {
 		begin()
-		line = append(append(line[:0], raw...), '\n')
+		line = append(line[:0], raw...)
+		sse.OneLine(line)
+		line = append(line, '\n')
+		_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // fails if there is no connection
 		if _, err := w.Write(line); err != nil {
 			return err
 		}

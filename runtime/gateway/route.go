@@ -31,6 +31,7 @@ type route struct {
 
 	status  int
 	timeout time.Duration
+	events  EventStream
 	unknown validate.Unknown
 	// unknownQuery is unknown for query parameters.
 	unknownQuery validate.Unknown
@@ -57,8 +58,9 @@ func Route[In, Out any](g *Gateway, target string, to *micro.Client, m micro.Met
 }
 
 // Stream is [Route] for a handler that replies with any number of values. The response
-// is a JSON array, sent when it is complete, or one JSON value per line, sent as they
-// arrive, for requests that accept application/x-ndjson.
+// is a JSON array, sent when it is complete. For requests that accept application/x-ndjson, it is
+// one JSON value per line, and for those that accept text/event-stream, one server-sent event per
+// value ([WithEventStream]), sent as they arrive.
 func Stream[In, Out any](g *Gateway, target string, to *micro.Client, m micro.Method[In, Out], opts ...RouteOption) {
 	g.add(target, to, m.Pattern(), reflect.TypeFor[In](), reflect.TypeFor[Out](), manyValues, opts)
 }
@@ -79,7 +81,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	}
 	r := &route{
 		gateway: g, method: method, path: path, client: to, pattern: p, in: in, out: out, answer: a,
-		status: defaultStatus(method, a), timeout: g.timeout, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public},
+		status: defaultStatus(method, a), timeout: g.timeout, events: g.events, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
 	}
 	for _, o := range opts {
@@ -115,7 +117,7 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 		x.fail(w, problem)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	ctx, cancel := r.limited(ctx, req)
 	defer cancel()
 	// The limit for reading a request must not interrupt its handling. The error is
 	// ignored: a writer without a connection has no limit.

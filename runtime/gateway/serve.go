@@ -111,6 +111,7 @@ func counter(open *atomic.Int64) func(net.Conn, http.ConnState) {
 func (g *Gateway) drain(server *http.Server, sockets []net.Listener, inherited bool, open *atomic.Int64) {
 	g.draining.Store(true)
 	if inherited {
+		g.stop() // the clients of streams connect to the next process
 		for _, socket := range sockets {
 			_ = socket.Close()
 		}
@@ -126,6 +127,7 @@ grace:
 		case <-tick.C:
 		}
 	}
+	g.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), g.serving.drain)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil && errors.Is(err, context.DeadlineExceeded) {

@@ -68,17 +68,26 @@ func (r *route) converted(ctx context.Context, data []byte) ([]byte, *problem) {
 // A header may be a string, a list of them, a number, or a boolean; an empty string or list is
 // not sent. Without a status, or with 0, the route's applies ([WithStatus]); enum lists those in the
 // OpenAPI document. Without a member in:"body", and with the status 204, the response has no
-// body. Errors are handled as in [WithInput]. For [Stream], shape is called for each value, and
-// Response is its JSON. Adding the route panics if Out is not the output of its method, or if
-// a member of Response has a tag or type that is not listed here.
+// body. Errors are handled as in [WithInput].
+//
+// For [Stream], shape is called for each value. A server-sent event may have strings in:"id" and
+// in:"event", but no header and no status.
+//
+// Adding the route panics if Out is not the output of its method, or if a member of Response has a
+// tag or type that is not listed here.
 func WithOutput[Out, Response any](shape func(context.Context, Out) (Response, error)) RouteOption {
 	return routeOption(func(r *route) {
 		if out := reflect.TypeFor[Out](); out != r.out {
 			panic(fmt.Sprintf("gateway: route %s %s: WithOutput takes %s, but the reply is %v", r.method, r.path, out, r.out))
 		}
 		o, err := newOutput(reflect.TypeFor[Response]())
-		if err == nil && r.answer == manyValues && (o.status >= 0 || len(o.headers) > 0 || o.body == nil) {
+		stream := r.answer == manyValues
+		switch {
+		case err != nil:
+		case stream && (o.status >= 0 || len(o.headers) > 0 || o.body == nil):
 			err = errors.New("the values of a stream are bodies, without status and header")
+		case !stream && (o.id >= 0 || o.name >= 0):
+			err = errors.New("only the values of a stream are events")
 		}
 		if err != nil {
 			panic(fmt.Sprintf("gateway: route %s %s: WithOutput: %v", r.method, r.path, err))
@@ -110,6 +119,7 @@ type output struct {
 	statuses []int // of its tag enum
 	headers  []outputHeader
 	field    int          // of the body; -1 for the whole value
+	id, name int          // the fields of a server-sent event; -1 for none
 	body     reflect.Type // nil for none
 }
 
@@ -122,7 +132,7 @@ type outputHeader struct {
 
 // newOutput reads the tags of a type.
 func newOutput(t reflect.Type) (*output, error) {
-	o := &output{status: -1, field: -1, body: t}
+	o := &output{status: -1, field: -1, id: -1, name: -1, body: t}
 	if t == reflect.TypeFor[micro.None]() {
 		o.body = nil
 	}
@@ -162,6 +172,10 @@ func (o *output) add(i int, f reflect.StructField) error {
 		o.headers = append(o.headers, outputHeader{i, http.CanonicalHeaderKey(header), f.Tag.Get("doc"), f.Type})
 	case where == "body" && o.body == nil:
 		o.field, o.body = i, f.Type
+	case where == "id" && o.id < 0 && f.Type.Kind() == reflect.String:
+		o.id = i
+	case where == "event" && o.name < 0 && f.Type.Kind() == reflect.String:
+		o.name = i
 	case where == "status" && o.status < 0 && f.Type.Kind() == reflect.Int:
 		o.status = i
 		for text := range strings.SplitSeq(f.Tag.Get("enum"), ",") {
@@ -174,7 +188,7 @@ func (o *output) add(i int, f reflect.StructField) error {
 			}
 		}
 	default:
-		return errors.New(`must have one of the tags header, in:"status" (an int), and in:"body" (once each)`)
+		return errors.New(`must have one of the tags header, in:"status" (an int), in:"id" and in:"event" (strings), and in:"body", once each`)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/msctl/msctl/runtime/gateway/internal/sse"
 )
 
 const (
@@ -71,8 +73,9 @@ func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Respo
 		if example != nil {
 			list.Example = []any{example}
 		}
-		success.Description += ": all values at once, or one per line, as they arrive"
-		success.Content = map[string]*huma.MediaType{mediaJSON: list, typeNDJSON: {Schema: schema, Example: example}}
+		success.Description += ": all values at once, or one per line or event, as they arrive"
+		value := &huma.MediaType{Schema: schema, Example: example}
+		success.Content = map[string]*huma.MediaType{mediaJSON: list, typeNDJSON: value, sse.Type: value}
 	}
 	return success
 }
