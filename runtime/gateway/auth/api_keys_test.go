@@ -1,9 +1,11 @@
 package auth
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAPIKeys(t *testing.T) {
@@ -51,5 +53,34 @@ func TestAPIKeys(t *testing.T) {
 		if _, err := NewAPIKeys(list); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// TestKeyTiming checks that a wrong key takes as long as another one, however much of it is right. The shortest of many interleaved
+// measurements hardly depends on the load of the machine.
+func TestKeyTiming(t *testing.T) {
+	key, hash := NewAPIKey("shop")
+	keys, err := NewAPIKeys([]APIKey{{Name: "machine", SHA256: hash}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	almost, different := httptest.NewRequest("GET", "/", nil), httptest.NewRequest("GET", "/", nil)
+	almost.Header.Set(APIKeyHeader, key[:len(key)-1]+"!")
+	different.Header.Set(APIKeyHeader, "!"+key[1:])
+	measure := func(req *http.Request) time.Duration {
+		start := time.Now()
+		for range 200 {
+			if _, err := keys.Authenticate(req); err == nil {
+				t.Fatal("a wrong key is accepted")
+			}
+		}
+		return time.Since(start)
+	}
+	least := [2]time.Duration{time.Hour, time.Hour}
+	for range 200 {
+		least[0], least[1] = min(least[0], measure(almost)), min(least[1], measure(different))
+	}
+	if ratio := float64(least[0]) / float64(least[1]); ratio < 0.8 || ratio > 1.25 {
+		t.Errorf("an almost right key takes %s, and a different one %s", least[0]/200, least[1]/200)
 	}
 }

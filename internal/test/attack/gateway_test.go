@@ -1,0 +1,116 @@
+package attack_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/gateway/auth"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtcp"
+)
+
+// config is what the process of the gateway gets from the test.
+type config struct {
+	Secret, Issuer, Audience string
+	JWKS, OtherIssuer        string // an issuer with RSA keys
+	APIKeyHash               string
+}
+
+// configVariable makes the test binary the gateway.
+const configVariable = "MSCTL_ATTACKED_GATEWAY"
+
+// The limits of the gateway under attack.
+const (
+	bodyLimit     = 1 << 20
+	headerTimeout = time.Second
+	readTimeout   = 2 * time.Second
+)
+
+type item struct {
+	ID    string   `json:"id" path:"id"`
+	Name  string   `json:"name,omitempty"`
+	Price float64  `json:"price,omitempty"`
+	Tags  []string `json:"tags,omitempty"`
+}
+
+type newItem struct {
+	Name  string   `json:"name" minLength:"1" maxLength:"120"`
+	Price float64  `json:"price" minimum:"0"`
+	Tags  []string `json:"tags,omitempty" maxItems:"20" minLength:"1"`
+}
+
+// The messages of the service.
+var (
+	createItem = micro.NewMethod[newItem, newItem](micro.Cmd("createItem"))
+	findItem   = micro.NewMethod[item, item](micro.Cmd("findOneItem"))
+	deleteItem = micro.NewMethod[item, item](micro.Cmd("deleteItem"))
+)
+
+// serveGateway is the program under attack: a gateway and its service, until the standard input ends.
+func serveGateway(text string) error {
+	var c config
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	ctx, stop := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	service := micro.NewServer(micro.WithLogger(log))
+	createItem.Handle(service, func(_ context.Context, in newItem) (newItem, error) { return in, nil })
+	findItem.Handle(service, func(_ context.Context, in item) (item, error) {
+		return item{}, micro.Errorf(404, "Item with ID %s not found", in.ID)
+	})
+	deleteItem.Handle(service, func(_ context.Context, in item) (item, error) { return in, nil })
+	behind := microtcp.Listen("127.0.0.1:0")
+	served := make(chan error, 1)
+	go func() { served <- service.Serve(ctx, behind) }()
+	addr, err := behind.Addr(ctx)
+	if err != nil {
+		return err
+	}
+	gw, err := newGateway(c, log, micro.NewClient(microtcp.Dial(addr.String())))
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	if err := gw.ServeListener(ctx, l); err != nil {
+		return err
+	}
+	return <-served
+}
+
+func newGateway(c config, log *slog.Logger, items *micro.Client) (*gateway.Gateway, error) {
+	secret, err := auth.NewTokens(auth.TokenConfig{Issuer: c.Issuer, Audience: c.Audience, Secrets: [][]byte{[]byte(c.Secret)}})
+	if err != nil {
+		return nil, err
+	}
+	public, err := auth.NewTokens(auth.TokenConfig{Issuer: c.OtherIssuer, Audience: c.Audience, JWKS: c.JWKS})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := auth.NewAPIKeys([]auth.APIKey{{Name: "machine", SHA256: c.APIKeyHash, Scopes: []string{"items:write"}}})
+	if err != nil {
+		return nil, err
+	}
+	gw := gateway.New("Shop", gateway.WithLogger(log), gateway.WithAuthentication(secret, public, keys), gateway.WithBodyLimit(bodyLimit),
+		gateway.WithCORS("https://shop.example"), gateway.WithServerTimeouts(headerTimeout, readTimeout, time.Minute),
+		gateway.WithDrain(time.Millisecond, time.Second))
+	gateway.Route(gw, "POST /items", items, createItem, gateway.WithScopes("items:write"))
+	gateway.Route(gw, "GET /items/{id}", items, findItem, gateway.WithPublic())
+	gateway.Route(gw, "DELETE /items/{id}", items, deleteItem, gateway.WithRoles("admin"))
+	return gw, nil
+}
