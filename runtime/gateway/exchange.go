@@ -27,6 +27,7 @@ type exchange struct {
 	route         string               // the matching route; empty for none
 	quiet         bool                 // logged at debug level
 	principal     *principal.Principal // nil for an anonymous caller
+	metadata      map[string]string    // added to that of the message
 	problem       *problem
 	stack         []byte                         // of a panic
 	ended         func(route string, status int) // tells the observer; nil for none

@@ -3,8 +3,10 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +39,7 @@ type route struct {
 	unknownQuery validate.Unknown
 	types        []string // media types of bodies
 	access       access
+	hook         *hook // of a webhook; nil for other routes
 	op           *huma.Operation
 }
 
@@ -93,10 +96,20 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	}
 	r.op.Metadata = withAccess(r.op.Metadata, r.access)
 	g.document(r)
+	serve := r.handler()
 	g.api.Adapter().Handle(r.op, func(ctx huma.Context) {
 		req, w := humago.Unwrap(ctx)
-		r.serve(ctx.Context(), w, req)
+		serve(ctx.Context(), w, req)
 	})
+}
+
+// handler returns the function that handles the requests of a route.
+func (r *route) handler() func(context.Context, http.ResponseWriter, *http.Request) {
+	if r.hook != nil {
+		r.hook.prepare(r)
+		return r.serveWebhook
+	}
+	return r.serve
 }
 
 func defaultStatus(method string, a answer) int {
@@ -119,9 +132,7 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 	}
 	ctx, cancel := r.limited(ctx, req)
 	defer cancel()
-	// The limit for reading a request must not interrupt its handling. The error is
-	// ignored: a writer without a connection has no limit.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	readingEnds(w)
 	data, problem := r.input.data(body, req, x.principal, r)
 	if problem == nil && r.convert != nil {
 		data, problem = r.converted(ctx, data)
@@ -130,6 +141,18 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 		x.fail(w, problem)
 		return
 	}
+	r.send(ctx, w, req, data)
+}
+
+// readingEnds removes the limit for reading a request, which must not interrupt its handling.
+func readingEnds(w http.ResponseWriter) {
+	// The error is ignored: a writer without a connection has no limit.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+}
+
+// send sends the message of a request, and writes the response.
+func (r *route) send(ctx context.Context, w http.ResponseWriter, req *http.Request, data []byte) {
+	x := exchangeOf(ctx)
 	message := &micro.Request{Pattern: r.pattern, Data: data, Event: r.answer == noValue}
 	message.SetCorrelationID(x.correlationID)
 	if x.given {
@@ -137,6 +160,9 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 	}
 	if x.traceparent != "" {
 		message.Metadata.Set(micro.MetaTraceparent, x.traceparent)
+	}
+	for _, key := range slices.Sorted(maps.Keys(x.metadata)) {
+		message.Metadata.Set(key, x.metadata[key])
 	}
 	signed, err := r.gateway.sign(ctx)
 	if err != nil {

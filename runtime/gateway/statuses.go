@@ -107,10 +107,7 @@ func (g *Gateway) adder(all map[string]*huma.Response) func(p *problem, descript
 // failure documents the response of a problem. It is a component of the document, unless its
 // status has one with another body.
 func (g *Gateway) failure(p *problem, description string, headers ...string) *huma.Response {
-	example := json.RawMessage(p.body())
-	response := &huma.Response{Description: description, Headers: g.headers(headers...), Content: map[string]*huma.MediaType{
-		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Example: example},
-	}}
+	response := g.ownFailure(p, description, headers...)
 	if p.status == http.StatusBadRequest { // the messages are those of one route
 		return response
 	}
@@ -122,10 +119,18 @@ func (g *Gateway) failure(p *problem, description string, headers ...string) *hu
 	switch known := components.Responses[name]; {
 	case known == nil:
 		components.Responses[name] = response
-	case !reflect.DeepEqual(known.Content[mediaJSON].Example, any(example)):
+	case !reflect.DeepEqual(known.Content[mediaJSON].Example, response.Content[mediaJSON].Example):
 		return response
 	}
 	return &huma.Response{Ref: responseRef + name}
+}
+
+// ownFailure documents the response of a problem that has another meaning than those of other
+// routes.
+func (g *Gateway) ownFailure(p *problem, description string, headers ...string) *huma.Response {
+	return &huma.Response{Description: description, Headers: g.headers(headers...), Content: map[string]*huma.MediaType{
+		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Example: json.RawMessage(p.body())},
+	}}
 }
 
 // headers documents headers of a response, and the one that every response has.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/gateway/auth"
+	"github.com/msctl/msctl/runtime/gateway/webhook"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/validate"
 )
@@ -94,6 +95,12 @@ func everything(t *testing.T) *gateway.Gateway {
 	gateway.Route(gw, "POST /unlikely", c, micro.NewMethod[unlikely, micro.None](micro.Name("unlikely")))
 	gateway.Stream(gw, "GET /items/changes", c, micro.NewMethod[filter, item](micro.Name("item.v1.watch")))
 	gateway.Event(gw, "POST /items/{id}/views", c, micro.NewTopic[changes](micro.Name("item.v1.viewed")))
+	github, err := webhook.GitHub(strings.Repeat("s", 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway.Webhook(gw, "POST /webhooks/github", c, micro.NewTopic[json.RawMessage](micro.Name("github")), github)
+	gateway.WebhookRoute(gw, "POST /webhooks/items", c, micro.NewMethod[newItem, item](micro.Cmd("createItem")), github)
 	type login struct {
 		Body struct {
 			Name string   `json:"name"`
@@ -232,20 +239,22 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"post /items createItem":              "201 400 401 403 413 415 500 501 503 504 default",
-		"get /items findAllItems":             "200 304 400 500 501 503 504 default",
-		"patch /items/{id} updateItem":        "200 400 401 403 413 415 500 501 503 504 default",
-		"put /items/{id} putItemsId":          "200 400 401 413 415 500 501 503 504 default",
-		"put /items/id putItemsId2":           "200 400 401 413 415 500 501 503 504 default",
-		"get /files/{path} file":              "200 304 401 500 501 503 504 default",
-		"get /codes/{code} code":              "200 304 400 401 500 501 503 504 default",
-		"get / root":                          "200 304 500 501 503 504 default",
-		"post /raw raw":                       "201 400 401 413 415 500 501 503 504 default",
-		"post /list list":                     "201 400 401 413 415 500 501 503 504 default",
-		"post /unlikely unlikely":             "201 400 401 413 415 500 501 503 504 default",
-		"get /items/changes itemV1Watch":      "200 304 400 401 500 501 503 504 default",
-		"post /items/{id}/views itemV1Viewed": "202 400 401 413 415 500 501 503 504 default",
-		"post /login login":                   "200 409 413 422 500 default",
+		"post /items createItem":                 "201 400 401 403 413 415 500 501 503 504 default",
+		"get /items findAllItems":                "200 304 400 500 501 503 504 default",
+		"patch /items/{id} updateItem":           "200 400 401 403 413 415 500 501 503 504 default",
+		"put /items/{id} putItemsId":             "200 400 401 413 415 500 501 503 504 default",
+		"put /items/id putItemsId2":              "200 400 401 413 415 500 501 503 504 default",
+		"get /files/{path} file":                 "200 304 401 500 501 503 504 default",
+		"get /codes/{code} code":                 "200 304 400 401 500 501 503 504 default",
+		"get / root":                             "200 304 500 501 503 504 default",
+		"post /webhooks/github github":           "200 400 401 409 413 415 500 501 503 504 default",
+		"post /webhooks/items postWebhooksItems": "200 400 401 409 413 415 500 501 503 504 default",
+		"post /raw raw":                          "201 400 401 413 415 500 501 503 504 default",
+		"post /list list":                        "201 400 401 413 415 500 501 503 504 default",
+		"post /unlikely unlikely":                "201 400 401 413 415 500 501 503 504 default",
+		"get /items/changes itemV1Watch":         "200 304 400 401 500 501 503 504 default",
+		"post /items/{id}/views itemV1Viewed":    "202 400 401 413 415 500 501 503 504 default",
+		"post /login login":                      "200 409 413 422 500 default",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
