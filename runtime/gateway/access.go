@@ -44,6 +44,7 @@ type access struct {
 	public bool
 	scopes []string
 	roles  []string
+	rates  []Rate
 }
 
 // limited reports whether not every authenticated caller is admitted.
@@ -62,7 +63,7 @@ func WithPublic() interface {
 	Option
 	AccessOption
 } {
-	return publicOption{accessOption(func(a *access) { *a = access{public: true} })}
+	return publicOption{accessOption(func(a *access) { a.public, a.scopes, a.roles = true, nil, nil })}
 }
 
 type publicOption struct{ accessOption }
@@ -103,13 +104,17 @@ const accessKey = "access" // in an operation's Metadata
 
 // Handle registers an operation behind its access.
 func (a guardedAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
-	need, _ := op.Metadata[accessKey].(access)
+	need, ok := op.Metadata[accessKey].(access)
+	if !ok { // an operation of huma's own
+		need.rates = a.gateway.limits.rates
+	}
 	a.gateway.paths = append(a.gateway.paths, op.Path)
+	limits := a.gateway.limitsOf(op, need.rates)
 	a.Adapter.Handle(op, func(ctx huma.Context) {
 		req, w := humago.Unwrap(ctx)
 		x := exchangeOf(req.Context())
 		x.route = op.Method + " " + op.Path
-		caller, problem := a.gateway.admit(req, need)
+		caller, problem := a.gateway.admit(w, req, need, limits)
 		if problem != nil {
 			a.gateway.challenge(w, problem)
 			x.fail(w, problem)
@@ -124,20 +129,32 @@ func (a guardedAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 }
 
 // admit returns the caller of a request, or the reason why it is rejected. The caller is nil if
-// it is anonymous.
-func (g *Gateway) admit(req *http.Request, need access) (*principal.Principal, *problem) {
-	caller, err := g.authenticate(req)
-	switch {
-	case need.public:
-		return caller, nil
-	case errors.Is(err, ErrAuthentication):
-		return nil, uncheckedProblem().because(err)
-	case caller == nil:
-		return nil, unauthorizedProblem().because(err)
-	case !caller.HasScopes(need.scopes...), len(need.roles) > 0 && !caller.HasAnyRole(need.roles...):
-		return nil, forbiddenProblem()
+// it is anonymous. The order matters: credentials are checked only of an address that keeps to its
+// limit, and what a caller may do is found out only by one that keeps to those of the route.
+func (g *Gateway) admit(w http.ResponseWriter, req *http.Request, need access, limits []*rateLimit) (*principal.Principal, *problem) {
+	if problem := g.countAddress(w, req); problem != nil {
+		return nil, problem
 	}
-	return caller, nil
+	caller, err := g.authenticate(req)
+	if problem := g.count(w, req, caller, limits); problem != nil {
+		return caller, problem
+	}
+	return caller, need.check(caller, err)
+}
+
+// check returns the reason why a caller is rejected, or nil. The error is that of its credentials.
+func (a access) check(caller *principal.Principal, err error) *problem {
+	switch {
+	case a.public:
+		return nil
+	case errors.Is(err, ErrAuthentication):
+		return uncheckedProblem().because(err)
+	case caller == nil:
+		return unauthorizedProblem().because(err)
+	case !caller.HasScopes(a.scopes...), len(a.roles) > 0 && !caller.HasAnyRole(a.roles...):
+		return forbiddenProblem()
+	}
+	return nil
 }
 
 // authenticate returns the caller that the first method recognizes. The error is that of the

@@ -34,6 +34,15 @@ func WithCORSCredentials() Option {
 	return gatewayOption(func(g *Gateway) { g.cors.credentials = true })
 }
 
+// expose makes pages of other origins see headers.
+func (c *corsConfig) expose(names ...string) {
+	for _, name := range names {
+		if !slices.Contains(c.exposed, name) {
+			c.exposed = append(c.exposed, name)
+		}
+	}
+}
+
 func (c corsConfig) wrap(next http.Handler) http.Handler {
 	if len(c.origins) == 0 {
 		return next

@@ -6,9 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/gateway/memory"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtest"
 )
@@ -55,4 +60,31 @@ func ExampleWithObserver() {
 	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithObserver(observe))
 	gw.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/health/live", nil))
 	// Output: GET /health/live: 200
+}
+
+// Each caller may send two requests at once, and two per minute in the long run.
+func ExampleWithRateLimit() {
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithPublic(),
+		gateway.WithStore(memory.New(memory.Limits{Counters: 100_000})), // or redisstore.Open, for several gateways
+		gateway.WithOutage(gateway.LimitLocally(2)),                     // of that Redis
+		gateway.WithTrustedProxies(netip.MustParsePrefix("10.0.0.0/8")),
+		gateway.WithAddressLimit(gateway.Rate{Limit: 100, Period: time.Minute}),
+		gateway.WithRateLimit(gateway.Rate{Limit: 2, Period: time.Minute}),
+	)
+	gateway.Operation(gw, huma.Operation{Method: "GET", Path: "/address"}, func(ctx context.Context, _ *struct{}) (*struct{ Body string }, error) {
+		return &struct{ Body string }{gateway.ClientAddress(ctx).String()}, nil
+	})
+
+	for range 3 {
+		req := httptest.NewRequest("GET", "/address", nil)
+		req.RemoteAddr = "10.0.0.1:5000"
+		req.Header.Set("X-Forwarded-For", "203.0.113.7")
+		w := httptest.NewRecorder()
+		gw.Handler().ServeHTTP(w, req)
+		fmt.Println(w.Code, w.Header().Get("X-RateLimit-Remaining"), strings.TrimSpace(w.Body.String()))
+	}
+	// Output:
+	// 200 1 "203.0.113.7"
+	// 200 0 "203.0.113.7"
+	// 429 0 {"statusCode":429,"message":"ThrottlerException: Too Many Requests"}
 }

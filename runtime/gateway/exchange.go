@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type exchange struct {
 	quiet         bool                 // logged at debug level
 	principal     *principal.Principal // nil for an anonymous caller
 	metadata      map[string]string    // added to that of the message
+	client        netip.Addr           // behind proxies
 	problem       *problem
 	stack         []byte                         // of a panic
 	ended         func(route string, status int) // tells the observer; nil for none
@@ -77,6 +79,7 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 			req = req.WithContext(ctx)
 		}
 		x := &exchange{ended: ended, correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
+		x.client = g.limits.proxies.Client(req)
 		if x.given = plausible(x.correlationID); !x.given {
 			x.correlationID = micro.NewCorrelationID()
 		}
@@ -166,6 +169,9 @@ func (g *Gateway) logRequest(w *response, req *http.Request, x *exchange, took t
 		slog.Duration("took", took),
 		slog.String("correlation_id", x.correlationID),
 		slog.String("peer", req.RemoteAddr),
+	}
+	if len(g.limits.proxies) > 0 {
+		attrs = append(attrs, slog.String("client", x.client.String()))
 	}
 	if x.principal != nil {
 		attrs = append(attrs, slog.String("subject", x.principal.Subject))

@@ -41,6 +41,7 @@ type Gateway struct {
 	middleware                 []func(http.Handler) http.Handler
 	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
 	store                      Store
+	limits                     limits
 
 	names namer
 
@@ -77,6 +78,7 @@ func New(name string, opts ...Option) *Gateway {
 	if g.store == nil {
 		g.store = memory.New(memory.Limits{})
 	}
+	g.limits.start(g)
 	g.api = huma.NewAPI(g.humaConfig(), guardedAdapter{humago.NewAdapter(g.mux, ""), g})
 	if !g.noDocs {
 		g.addDocs()

@@ -9,5 +9,6 @@ require (
 	github.com/msctl/msctl/runtime v0.1.0
 	github.com/rs/cors v1.11.1
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
+	github.com/throttled/throttled/v2 v2.15.0
 	go.uber.org/goleak v1.3.0
 )

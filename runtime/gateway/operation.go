@@ -21,7 +21,7 @@ type operation struct{ access access }
 // [WithPublic] opens it: principal.FromContext returns the caller. Operation panics if its
 // types or its path are not valid.
 func Operation[In, Out any](g *Gateway, op huma.Operation, handler func(context.Context, *In) (*Out, error), opts ...OperationOption) {
-	o := operation{access{public: g.public}}
+	o := operation{access{public: g.public, rates: g.limits.rates}}
 	for _, opt := range opts {
 		opt.applyOperation(&o)
 	}

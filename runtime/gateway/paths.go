@@ -64,6 +64,10 @@ func irregular(p string) bool {
 func (g *Gateway) routed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		notFound := func(status int) {
+			if problem := g.countAddress(w, req); problem != nil {
+				exchangeOf(req.Context()).fail(w, problem)
+				return
+			}
 			exchangeOf(req.Context()).fail(w, newProblem(status, "Cannot "+req.Method+" "+shown(req.URL.Path)))
 		}
 		if irregular(req.URL.Path) {

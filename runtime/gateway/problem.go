@@ -97,6 +97,11 @@ func unauthorizedProblem() *problem { return newProblem(http.StatusUnauthorized,
 
 func forbiddenProblem() *problem { return newProblem(http.StatusForbidden, "Forbidden resource") }
 
+// limitedProblem is the exception of NestJS's throttler.
+func limitedProblem() *problem {
+	return plainProblem(http.StatusTooManyRequests, "ThrottlerException: Too Many Requests")
+}
+
 func tooLargeProblem() *problem {
 	return plainProblem(http.StatusRequestEntityTooLarge, "request entity too large")
 }

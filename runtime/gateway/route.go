@@ -84,7 +84,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	}
 	r := &route{
 		gateway: g, method: method, path: path, client: to, pattern: p, in: in, out: out, answer: a,
-		status: defaultStatus(method, a), timeout: g.timeout, events: g.events, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public},
+		status: defaultStatus(method, a), timeout: g.timeout, events: g.events, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public, rates: g.limits.rates},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
 	}
 	for _, o := range opts {

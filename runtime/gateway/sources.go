@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.go internal memory ui
+//go:embed *.go internal limit memory ui
 var sources embed.FS
 
 // Sources returns the source files of this package, for msctl, which copies them

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -58,6 +59,9 @@ func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Respo
 	if r.method == http.MethodGet && status == http.StatusOK && schema != nil {
 		success.Headers = g.headers("ETag")
 	}
+	if len(r.access.rates) > 0 {
+		maps.Copy(success.Headers, g.headers(rateHeaders...))
+	}
 	if r.output != nil {
 		for _, h := range r.output.headers {
 			success.Headers[h.name] = &huma.Header{Description: h.doc, Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, h.kind)}
@@ -92,6 +96,9 @@ func (g *Gateway) failures(a access, hasClaims, hasBody bool) map[string]*huma.R
 	}
 	if hasBody {
 		add(tooLargeProblem(), "The body is too large")
+	}
+	if len(a.rates) > 0 || g.limits.address != nil {
+		add(limitedProblem(), "The caller has sent too many requests", append(slices.Clone(rateHeaders), "Retry-After")...)
 	}
 	add(internalProblem(nil), "Something failed that is not the caller's concern. The log has the reason, by the correlation ID")
 	return all
@@ -151,7 +158,16 @@ func documentedHeader(name string) *huma.Header {
 	text := func(description, example string) *huma.Header {
 		return &huma.Header{Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example}
 	}
+	number := func(description string, example int) *huma.Header {
+		return &huma.Header{Description: description, Schema: &huma.Schema{Type: huma.TypeInteger}, Example: example}
+	}
 	switch name {
+	case rateHeaders[0]:
+		return number("The number of requests that the caller may send at once", 100)
+	case rateHeaders[1]:
+		return number("The number of requests that the caller may send now", 99)
+	case rateHeaders[2]:
+		return number("Seconds until the caller may send as many requests at once as at first", 1)
 	case headerCorrelation:
 		return text("The request in the logs of the gateway and the services: the ID that it was sent with, or a new one", "f47ac10b-58cc-4372-a567-0e02b2c3d479")
 	case "ETag":
@@ -159,5 +175,5 @@ func documentedHeader(name string) *huma.Header {
 	case "WWW-Authenticate":
 		return text("The kinds of credentials that the gateway accepts in the header Authorization", "Bearer")
 	}
-	return &huma.Header{Description: "Seconds to wait before the next attempt", Schema: &huma.Schema{Type: huma.TypeInteger}, Example: 1}
+	return number("Seconds to wait before the next attempt", 1)
 }
