@@ -22,7 +22,7 @@ EVERYTHING := github.com/msctl/msctl/...
 PACKAGES   ?= $(EVERYTHING)
 
 # The folders of all modules (go.work), for tools that do not take package paths.
-MODULES := . internal/test/testenv runtime runtime/gateway runtime/micronats runtime/microrabbit runtime/microredis
+MODULES := . internal/test/testenv runtime runtime/gateway runtime/micronats runtime/microrabbit runtime/microredis runtime/telemetry
 
 .PHONY: help build demo pictures test test-all stress nest lint lint-tools fuzz bench bench-load tidy release-check clean FORCE
 
