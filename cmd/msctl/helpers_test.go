@@ -16,6 +16,7 @@ import (
 	// that (TestMuteTerminal), so it is linked here in any case.
 	_ "github.com/charmbracelet/bubbletea"
 
+	"github.com/msctl/msctl/internal/test/asyncapi"
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
@@ -36,6 +37,7 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"waitfile":  waitFile,
 		"readenv":   readEnv,
 		"expand":    expandFile,
+		"asyncapi":  checkAsyncAPI,
 		"findenv":   findEnv,
 		"findhint":  findHint,
 		"broker":    startBroker,
@@ -93,6 +95,14 @@ func limited(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s: exit code %s, want %s, with a match for %s", strings.Join(command, " "), code, args[0], args[1])
 		}
 	}
+}
+
+// checkAsyncAPI is `asyncapi FILE`. The file must be an AsyncAPI document.
+func checkAsyncAPI(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: asyncapi FILE")
+	}
+	ts.Check(asyncapi.Check([]byte(ts.ReadFile(args[0]))))
 }
 
 // waitFile is `waitfile FILE [TEXT]`. It waits until a background program has written

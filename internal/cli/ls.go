@@ -27,6 +27,8 @@ type lsOptions struct {
 	output  string
 	verbose bool
 	timeout time.Duration
+
+	asyncAPI bool
 }
 
 func newLsCommand(s *term.IO) *cobra.Command {
@@ -53,12 +55,18 @@ names them; --source with such a file or folder reads it.
 
 Patterns are printed in a form that can be pasted into ` + "`msctl send`" + `.
 
+--asyncapi prints an AsyncAPI 3.0 document instead, of a service, of all services of the
+workspace, or of --source: channels, operations, and messages with their types, in YAML
+or, with -o json, in JSON. x-nest-pattern is the pattern of a channel. The document
+describes what services receive: they do not declare what they send.
+
 ` + target.AddressSyntax,
 		Example: `  msctl ls
   msctl ls items -v
   msctl ls tcp://localhost:3002 -o json
   msctl ls nats://localhost
-  msctl ls --source ../shop/src`,
+  msctl ls --source ../shop/src
+  msctl ls --asyncapi > asyncapi.yaml`,
 		GroupID:           groupTalk,
 		Args:              argCount(0, 1),
 		ValidArgsFunction: completeTarget,
@@ -81,7 +89,8 @@ Patterns are printed in a form that can be pasted into ` + "`msctl send`" + `.
 	f := cmd.Flags()
 	f.StringVarP(&o.to, "to", "t", "", "`TARGET` to ask; same as the argument")
 	completeTo(cmd)
-	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
+	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json, or yaml with --asyncapi")
+	f.BoolVar(&o.asyncAPI, "asyncapi", false, "print an AsyncAPI document")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the types in full")
 	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`, or from one file")
 	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for a service")
@@ -92,8 +101,17 @@ Patterns are printed in a form that can be pasted into ` + "`msctl send`" + `.
 
 func (o *lsOptions) check() error {
 	switch {
+	case o.output == "yaml" && o.asyncAPI:
+	case o.output == "yaml":
+		return exit.Usagef("-o yaml requires --asyncapi")
+	case o.output != "" && o.output != "json" && o.asyncAPI:
+		return exit.Usagef("unknown output %q: use json or yaml", o.output)
 	case o.output != "" && o.output != "json":
 		return exit.Usagef("unknown output %q: use json", o.output)
+	}
+	switch {
+	case o.asyncAPI && o.verbose:
+		return exit.Usagef("--verbose cannot be combined with --asyncapi, which prints all types")
 	case o.source != "" && o.to != "":
 		return exit.Usagef("--source cannot be combined with a target: remove %q", target.WithoutLogin(o.to))
 	case o.timeout <= 0:
@@ -104,9 +122,26 @@ func (o *lsOptions) check() error {
 
 // runLs asks one target, or all services of the workspace.
 func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
-	targets, err := o.targets(ctx)
+	answers, err := o.survey(ctx)
 	if err != nil {
 		return err
+	}
+	switch {
+	case len(answers) == 1 && answers[0].Err != nil:
+		return o.notDescribed(ctx, answers[0])
+	case o.asyncAPI:
+		return o.printAsyncAPI(ctx, s, answers)
+	case o.output == "json":
+		return o.printDescriptions(ctx, s, answers)
+	}
+	return o.listAnswers(ctx, s, answers)
+}
+
+// survey asks all targets at once.
+func (o *lsOptions) survey(ctx context.Context) ([]target.Answer, error) {
+	targets, err := o.targets(ctx)
+	if err != nil {
+		return nil, err
 	}
 	several := make([][]target.Answer, len(targets))
 	var wg sync.WaitGroup
@@ -118,14 +153,7 @@ func runLs(ctx context.Context, s *term.IO, o lsOptions) error {
 		wg.Go(func() { several[i] = o.ask(ctx, t) })
 	}
 	wg.Wait()
-	answers := slices.Concat(several...)
-	if len(answers) == 1 && answers[0].Err != nil {
-		return o.notDescribed(ctx, answers[0])
-	}
-	if o.output == "json" {
-		return o.printDescriptions(ctx, s, answers)
-	}
-	return o.listAnswers(ctx, s, answers)
+	return slices.Concat(several...), nil
 }
 
 // ask asks all services at a target.

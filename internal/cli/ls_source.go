@@ -31,9 +31,12 @@ func runLsSource(ctx context.Context, s *term.IO, o lsOptions) error {
 		err := fmt.Errorf("no @MessagePattern or @EventPattern in %s of %s", count(len(project.Files), "TypeScript file"), o.source)
 		return exit.WithHint(err, "%s", nothingHint(project.Skipped))
 	}
-	if o.output == "json" {
+	switch {
+	case o.asyncAPI:
+		err = o.printSourceAsyncAPI(s, handlers)
+	case o.output == "json":
 		err = printSources(s, handlers)
-	} else {
+	default:
 		writeSources(s, handlers, o.verbose)
 	}
 	if err != nil {

@@ -50,23 +50,33 @@ func (a *Answer) describeSources(s nestsource.Service) {
 	d := &a.Description
 	d.Name = s.Name
 	for _, h := range s.Handlers {
-		p, err := micro.ParsePattern(h.Pattern)
-		if h.Computed != nil || err != nil {
+		info, ok := SourceHandler(h)
+		if !ok {
 			a.Computed++
 			if p, err := micro.ParsePattern(defaultOf(h)); err == nil {
 				a.probable = append(a.probable, p.Route())
 			}
 			continue
 		}
-		info := micro.HandlerInfo{Pattern: json.RawMessage(h.Pattern), Route: p.Route(), Kind: "message", Data: typeSchema(h.Payload), Reply: typeSchema(h.Reply)}
-		switch {
-		case h.Event:
-			info.Kind, info.Reply = "event", nil
-		case h.Stream:
-			info.Kind = "stream"
-		}
 		d.Handlers = append(d.Handlers, info)
 	}
+}
+
+// SourceHandler describes a handler of NestJS sources as a service describes its own. ok is
+// false if its pattern is not known.
+func SourceHandler(h nestsource.Handler) (info micro.HandlerInfo, ok bool) {
+	p, err := micro.ParsePattern(h.Pattern)
+	if h.Computed != nil || err != nil {
+		return info, false
+	}
+	info = micro.HandlerInfo{Pattern: json.RawMessage(h.Pattern), Route: p.Route(), Kind: "message", Data: typeSchema(h.Payload), Reply: typeSchema(h.Reply)}
+	switch {
+	case h.Event:
+		info.Kind, info.Reply = "event", nil
+	case h.Stream:
+		info.Kind = "stream"
+	}
+	return info, true
 }
 
 func defaultOf(h nestsource.Handler) string {
