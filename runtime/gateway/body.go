@@ -49,16 +49,31 @@ func decoded(req *http.Request, limit int64) ([]byte, *problem) {
 	}
 	var raw []byte
 	if err == nil {
-		raw, err = io.ReadAll(io.LimitReader(body, limit+1))
+		raw, err = readWithin(body, limit)
 	}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge), err == nil && int64(len(raw)) > limit:
-		return nil, tooLargeProblem()
-	case errors.Is(err, io.EOF): // an empty body, whatever its encoding
-		return nil, nil
-	case err != nil:
-		return nil, newProblem(http.StatusBadRequest, "The body could not be read").because(err)
+	if err != nil {
+		return nil, unreadable(err)
 	}
 	return raw, nil
+}
+
+// readWithin reads a body of at most limit bytes.
+func readWithin(body io.Reader, limit int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = &http.MaxBytesError{Limit: limit}
+	}
+	return raw, err
+}
+
+// unreadable returns the problem of a body that cannot be read.
+func unreadable(err error) *problem {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return tooLargeProblem()
+	case errors.Is(err, io.EOF): // an empty body, whatever its encoding
+		return nil
+	}
+	return newProblem(http.StatusBadRequest, "The body could not be read").because(err)
 }

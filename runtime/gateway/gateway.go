@@ -42,6 +42,7 @@ type Gateway struct {
 	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
 	store                      Store
 	limits                     limits
+	idempotency                *Idempotency // nil without
 
 	names namer
 

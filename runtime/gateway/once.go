@@ -8,9 +8,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"time"
+
+	"github.com/msctl/msctl/runtime/gateway/memory"
 )
 
 // once answers requests with the same key by a single message: the first request sends it, and
@@ -35,8 +38,9 @@ type record struct {
 }
 
 const (
-	// storeTimeout limits each access to the store.
+	// storeTimeout limits each access to the store, and storePause is between two attempts.
 	storeTimeout = 2 * time.Second
+	storePause   = 100 * time.Millisecond
 	// leaseSlack is the time of a lease after the timeout of the route, for the store.
 	leaseSlack = 5 * time.Second
 )
@@ -55,12 +59,13 @@ type task struct {
 // and sends the response when it is in the store, so that a client that repeats its request finds
 // it there.
 func (o *once) do(ctx context.Context, w http.ResponseWriter, t task) (*record, *problem) {
+	began := time.Now()
 	earlier, problem := o.begin(ctx, t)
 	if earlier != nil || problem != nil {
 		return earlier, problem
 	}
 	res := &recorder{ResponseWriter: w, header: http.Header{}}
-	o.run(context.WithoutCancel(ctx), res, t)
+	o.run(context.WithoutCancel(ctx), began, res, t)
 	res.record().send(w)
 	return nil, nil
 }
@@ -83,12 +88,12 @@ func (o *once) begin(ctx context.Context, t task) (*record, *problem) {
 	return earlier, nil
 }
 
-func (o *once) run(ctx context.Context, res *recorder, t task) {
-	began := time.Now()
+// run handles a request whose record was added after began.
+func (o *once) run(ctx context.Context, began time.Time, res *recorder, t task) {
 	var ttl time.Duration // stays 0 if handle panics
 	defer func() {
 		// After the lease, the record may be that of another request.
-		if time.Since(began) < o.lease {
+		if time.Since(began)+storeTimeout < o.lease {
 			o.end(ctx, t, res, ttl)
 		}
 	}()
@@ -101,16 +106,23 @@ func (o *once) run(ctx context.Context, res *recorder, t task) {
 func (o *once) end(ctx context.Context, t task, res *recorder, ttl time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	var err error
+	end := func() error { return o.gateway.store.Delete(ctx, t.key) }
 	if ttl > 0 {
 		kept := res.record()
 		kept.Hash = t.hash
 		if kept.TooLarge = len(kept.Body) > o.limit; kept.TooLarge {
 			kept.Body = nil
 		}
-		err = o.gateway.store.Set(ctx, t.key, kept.text(), ttl)
-	} else {
-		err = o.gateway.store.Delete(ctx, t.key)
+		text := kept.text()
+		end = func() error { return o.gateway.store.Set(ctx, t.key, text, ttl) }
+	}
+	err := end()
+	for err != nil && !errors.Is(err, memory.ErrTooLarge) && ctx.Err() == nil { // a store may be back soon
+		select {
+		case <-ctx.Done():
+		case <-time.After(storePause):
+			err = end()
+		}
 	}
 	if err != nil {
 		o.gateway.log.Warn("a repeated request may not be recognized", "correlation_id", exchangeOf(ctx).correlationID, "error", err)

@@ -19,6 +19,18 @@ type faulty struct {
 	gateway.Store
 
 	add, end error
+	left     int // how often end is still returned; 0 means forever
+}
+
+// ending returns the error of the next call that ends a request.
+func (s *faulty) ending() error {
+	err := s.end
+	if s.left > 0 {
+		if s.left--; s.left == 0 {
+			s.end = nil
+		}
+	}
+	return err
 }
 
 func (s *faulty) Add(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, bool, error) {
@@ -29,15 +41,15 @@ func (s *faulty) Add(ctx context.Context, key string, value []byte, ttl time.Dur
 }
 
 func (s *faulty) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if s.end != nil {
-		return s.end
+	if err := s.ending(); err != nil {
+		return err
 	}
 	return s.Store.Set(ctx, key, value, ttl)
 }
 
 func (s *faulty) Delete(ctx context.Context, key string) error {
-	if s.end != nil {
-		return s.end
+	if err := s.ending(); err != nil {
+		return err
 	}
 	return s.Store.Delete(ctx, key)
 }
@@ -63,6 +75,21 @@ func TestWebhookStore(t *testing.T) {
 		q.wants(t, h, "as long as it may be in progress", signed(t, "/payments", "msg_1", d.body, time.Now().Add(time.Second)), 409, 1)
 		<-time.After(15*time.Second + time.Millisecond) // the lease: a gateway that died does not block the webhook for longer
 		q.wants(t, h, "afterwards", signed(t, "/payments", "msg_1", d.body, time.Now()), 200, 2)
+	})
+}
+
+// TestStoreRecovers checks that a store that fails for a moment, after the message has been sent,
+// still gets the response.
+func TestStoreRecovers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{}
+		store := &faulty{Store: memory.New(memory.Limits{}), end: errors.New("no store"), left: 3}
+		h := idempotent(q, gateway.Idempotency{}, gateway.WithStore(store))
+		p := post{target: "/payments", body: onePayment, key: "k"}
+		if first, second := p.to(h), p.to(h); first.Code != 201 || second.Code != 201 || q.count() != 1 {
+			t.Errorf("%d, then %d; %d messages", first.Code, second.Code, q.count())
+		}
 	})
 }
 

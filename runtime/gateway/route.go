@@ -39,7 +39,8 @@ type route struct {
 	unknownQuery validate.Unknown
 	types        []string // media types of bodies
 	access       access
-	hook         *hook // of a webhook; nil for other routes
+	hook         *hook        // of a webhook; nil for other routes
+	idempotency  *Idempotency // nil without
 	op           *huma.Operation
 }
 
@@ -105,9 +106,16 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 
 // handler returns the function that handles the requests of a route.
 func (r *route) handler() func(context.Context, http.ResponseWriter, *http.Request) {
-	if r.hook != nil {
+	if r.idempotency == nil && r.repeatable() {
+		r.idempotency = r.gateway.idempotency
+	}
+	r.prepareIdempotency()
+	switch {
+	case r.hook != nil:
 		r.hook.prepare(r)
 		return r.serveWebhook
+	case r.idempotency != nil:
+		return r.serveIdempotent
 	}
 	return r.serve
 }

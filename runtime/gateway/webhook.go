@@ -95,7 +95,7 @@ func hooked(v Verifier, opts []RouteOption) []RouteOption {
 	}
 	first := routeOption(func(r *route) {
 		r.hook = &hook{verifier: v, tolerance: defaultTolerance}
-		r.access = access{public: true}
+		r.access.public, r.access.scopes, r.access.roles = true, nil, nil
 		r.status = http.StatusOK
 		r.unknown = validate.Allow // the sender decides what it sends
 	})

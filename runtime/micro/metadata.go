@@ -23,6 +23,9 @@ const (
 	// The ID of a message at its origin, such as that of a webhook, so that a handler can be
 	// idempotent. On RabbitMQ, it is also the property message-id.
 	MetaMessageID = "message-id"
+	// The key that a client has given its request, and repeats it with. It is unique among the
+	// requests of one caller.
+	MetaIdempotencyKey = "idempotency-key"
 )
 
 // Metadata holds the key-value pairs of a message in addition to its data. The zero value
