@@ -20,6 +20,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,10 +45,11 @@ type createItem struct {
 }
 
 // runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]
-// [-broker URL [-queue NAME]]`. It serves on a free port, and writes host:port to FILE
+// [-broker URL [-queue NAME]] [-sick | -nest]`. It serves on a free port, and writes host:port to FILE
 // and the port to FILE.port; or it serves on a broker, and writes to FILE when it is
 // ready. It appends the data of item.v1.viewed and cmd=record to the file -events. With
-// -silent it does not describe itself, like a NestJS service.
+// -silent it does not describe itself, like a NestJS service. With -sick a health check fails,
+// and with -nest it has no health, like a NestJS service.
 func runService() int {
 	addr := flag.String("addr", "addr", "")
 	name := flag.String("name", "items", "")
@@ -56,6 +58,8 @@ func runService() int {
 	encrypted := flag.Bool("tls", false, "")
 	broker := flag.String("broker", "", "")
 	queue := flag.String("queue", "", "")
+	sick := flag.Bool("sick", false, "")
+	nest := flag.Bool("nest", false, "")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -64,6 +68,11 @@ func runService() int {
 	}
 	if *silent {
 		options = append(options, micro.WithoutDescribe())
+	}
+	if *sick {
+		options = append(options,
+			micro.WithHealthCheck("cache", func(context.Context) error { return nil }),
+			micro.WithHealthCheck("db", func(context.Context) error { return errors.New("connection\x1b refused") }))
 	}
 	var listenOptions []microtcp.ListenOption
 	if *encrypted {
@@ -75,6 +84,11 @@ func runService() int {
 	}
 	s := micro.NewServer(options...)
 	registerHandlers(s, *name, *events, ctx.Done())
+	if *nest {
+		micro.Handle(s, micro.HealthPattern, func(context.Context, struct{}) (micro.None, error) {
+			return micro.None{}, micro.NewError(json.RawMessage(strconv.Quote(micro.ErrNoHandler.Error())))
+		})
+	}
 	if *broker != "" {
 		return serveBehind(ctx, s, brokerListener(*broker, *queue), *addr)
 	}

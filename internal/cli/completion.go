@@ -59,6 +59,21 @@ func completeTarget(_ *cobra.Command, _ []string, typed string) ([]cobra.Complet
 	return list, directive
 }
 
+// completeGateways completes the gateways of the workspace.
+func completeGateways(typed string) []cobra.Completion {
+	w, err := workspace.Current()
+	if err != nil || w == nil {
+		return nil
+	}
+	var list []cobra.Completion
+	for _, s := range w.Services {
+		if s.Kind == workspace.KindGateway && strings.HasPrefix(s.Name, typed) {
+			list = append(list, cobra.CompletionWithDesc(s.Name, "gateway"))
+		}
+	}
+	return list
+}
+
 // completeMessage completes PATTERN and the fields of DATA with what the NestJS sources of
 // the workspace declare.
 func completeMessage(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -141,6 +141,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newSendCommand(s),
 		newEmitCommand(s),
 		newLsCommand(s),
+		newHealthCommand(s),
 		newBenchCommand(s, version),
 		newMockCommand(s),
 		newFaultCommand(s),
