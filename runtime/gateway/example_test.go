@@ -88,3 +88,21 @@ func ExampleWithRateLimit() {
 	// 200 0 "203.0.113.7"
 	// 429 0 {"statusCode":429,"message":"ThrottlerException: Too Many Requests"}
 }
+
+// Of requests to one service, at most 100 are in progress, and twice as many with payments.
+func ExampleWithConcurrency() {
+	network := microtest.New()
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithPublic(),
+		gateway.WithConcurrency(100),
+		gateway.WithHeaderLimits(2048, 16<<10, 50),
+		gateway.WithConnectionLimits(1000, 10*time.Second),
+	)
+	pay := micro.NewMethod[struct{}, struct{}](micro.Cmd("pay"))
+	gateway.Route(gw, "POST /payments", network.Client(), pay, gateway.WithPriority(gateway.PriorityHigh))
+
+	w := httptest.NewRecorder()
+	gw.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/api?"+strings.Repeat("x", 2048), nil))
+	fmt.Println(w.Code, w.Body)
+	// Output:
+	// 414 {"statusCode":414,"message":"The URL is too long","error":"Request URI Too Long"}
+}

@@ -92,7 +92,15 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 			raw.Header().Set("Connection", "close")
 		}
 		w := &response{ResponseWriter: raw}
+		if req.ProtoMajor == 2 {
+			w.stalled = g.serving.stalled
+		}
 		defer g.finish(w, req, x, start)
+		if p := g.oversized(req); p != nil {
+			raw.Header().Set("Connection", "close")
+			x.fail(w, p)
+			return
+		}
 		next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), exchangeKey{}, x)))
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/msctl/msctl/runtime/gateway/memory"
+	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/principal"
 	"github.com/msctl/msctl/runtime/validate"
 )
@@ -42,7 +43,9 @@ type Gateway struct {
 	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
 	store                      Store
 	limits                     limits
-	idempotency                *Idempotency // nil without
+	idempotency                *Idempotency              // nil without
+	newPlaces                  func() ConcurrencyLimiter // nil for no limit
+	places                     map[*micro.Client]ConcurrencyLimiter
 
 	names namer
 
@@ -73,6 +76,7 @@ func New(name string, opts ...Option) *Gateway {
 		mux:          http.NewServeMux(),
 	}
 	g.stop = sync.OnceFunc(func() { close(g.stopping) })
+	WithConcurrency(DefaultConcurrency).applyGateway(g)
 	for _, o := range opts {
 		o.applyGateway(g)
 	}

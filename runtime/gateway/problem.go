@@ -82,7 +82,7 @@ func problemOf(ctx context.Context, err error) *problem {
 	case errors.As(err, &remote):
 		return problemOfRemote(remote).because(err)
 	case errors.Is(err, micro.ErrShed):
-		return newProblem(http.StatusServiceUnavailable, "The service is overloaded").because(err)
+		return overloadedProblem().because(err)
 	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrClosed):
 		return unavailableProblem().because(err)
 	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

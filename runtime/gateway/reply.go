@@ -23,7 +23,7 @@ const writeTimeout = 15 * time.Second
 // serveOne forwards the value of a reply, and the last one of several.
 func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, req *http.Request, message *micro.Request) {
 	var body []byte
-	err := r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
+	err := r.do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
 		if !v.Undefined() {
 			body = append(body[:0], v.Raw...)
 		}
@@ -53,7 +53,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 
 // serveEvent sends an event.
 func (r *route) serveEvent(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
-	err := r.client.Do(ctx, message, micro.ReplyFunc(func(micro.Value) error { return nil }))
+	err := r.do(ctx, message, micro.ReplyFunc(func(micro.Value) error { return nil }))
 	if err != nil {
 		exchangeOf(ctx).fail(w, problemOf(ctx, err))
 		return
@@ -64,7 +64,7 @@ func (r *route) serveEvent(ctx context.Context, w http.ResponseWriter, message *
 // each calls send with each value of a reply, in the form of the response, and with what
 // WithOutput returned.
 func (r *route) each(ctx context.Context, message *micro.Request, send func(raw []byte, shaped reflect.Value) error) error {
-	return r.client.Do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
+	return r.do(ctx, message, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {
 			return nil
 		}

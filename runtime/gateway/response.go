@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"time"
 )
 
 // panicError is a handler's panic as an error.
@@ -15,6 +16,9 @@ type response struct {
 	http.ResponseWriter
 	status int // 0 until the header is sent
 	bytes  int64
+	// stalled limits how long a client of HTTP/2 may take to accept a part of the response. Its
+	// connection may be fine while it does not read this stream. 0 is no limit.
+	stalled time.Duration
 }
 
 // Unwrap returns the underlying writer, for http.ResponseController.
@@ -31,7 +35,22 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	n, err := w.ResponseWriter.Write(b)
+	n, err := w.write(b)
 	w.bytes += int64(n)
 	return n, err
+}
+
+func (w *response) write(b []byte) (n int, err error) {
+	if w.stalled == 0 {
+		return w.ResponseWriter.Write(b)
+	}
+	control := http.NewResponseController(w.ResponseWriter)
+	for {
+		_ = control.SetWriteDeadline(time.Now().Add(w.stalled)) // fails if there is no connection
+		written, err := w.ResponseWriter.Write(b[n:min(n+writeChunk, len(b))])
+		n += written
+		if err != nil || n == len(b) {
+			return n, err
+		}
+	}
 }

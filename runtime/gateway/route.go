@@ -42,6 +42,8 @@ type route struct {
 	hook         *hook        // of a webhook; nil for other routes
 	idempotency  *Idempotency // nil without
 	op           *huma.Operation
+	priority     Priority
+	places       ConcurrencyLimiter // of the client; nil for none
 }
 
 // answer defines how the values of a reply become a response.
@@ -88,6 +90,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 		status: defaultStatus(method, a), timeout: g.timeout, events: g.events, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public, rates: g.limits.rates},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
 	}
+	r.places = g.placesOf(to)
 	for _, o := range opts {
 		o.applyRoute(r)
 	}
@@ -133,6 +136,10 @@ func defaultStatus(method string, a answer) int {
 // serve handles one request.
 func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	x := exchangeOf(ctx)
+	if r.crowded() {
+		x.fail(w, overloadedProblem().because(errOverloaded))
+		return
+	}
 	body, problem := r.input.readBody(req, r)
 	if problem != nil {
 		x.fail(w, problem)

@@ -19,13 +19,17 @@ type serveConfig struct {
 	grace, drain       time.Duration
 	header, read, idle time.Duration
 	maxHeader          int
+	maxURL, maxLines   int
+	maxOpen            int64         // connections
+	stalled            time.Duration // of a client that does not read
 }
 
 func defaultServeConfig() serveConfig {
 	return serveConfig{
 		grace: time.Second, drain: 10 * time.Second,
 		header: 5 * time.Second, read: 30 * time.Second, idle: 120 * time.Second,
-		maxHeader: 64 << 10,
+		maxHeader: 64 << 10, maxURL: 8 << 10, maxLines: 100,
+		maxOpen: 20_000, stalled: 30 * time.Second,
 	}
 }
 
@@ -70,6 +74,10 @@ func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited b
 		ConnState:         counter(&open),
 	}
 	g.log.Info("listening", "transport", "http", "address", sockets[0].Addr().String())
+	var accepted atomic.Int64
+	for i, socket := range sockets {
+		sockets[i] = &boundedListener{Listener: socket, open: &accepted, max: g.serving.maxOpen, stalled: g.serving.stalled}
+	}
 	failed := make(chan error, len(sockets))
 	var serving sync.WaitGroup
 	for _, socket := range sockets {
