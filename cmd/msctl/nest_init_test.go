@@ -54,7 +54,7 @@ func TestNestInit(t *testing.T) {
 		t.Skip("the development tools are shell scripts")
 	}
 	testenv.NeedNest(t, testenv.Nest12)
-	apps := testenv.NestMissing("apps") == ""
+	apps := testenv.NestMissing(testenv.NestApps) == ""
 	for _, l := range layouts() {
 		t.Run(l.name, func(t *testing.T) {
 			if l.long && (testing.Short() || os.Getenv("MSCTL_TEST_ALL") == "") {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// The NestJS service that `make bench` measures: two plain handlers, nothing around them.
+// The NestJS service that `make bench` measures: three plain handlers, nothing around them.
 import { core, common, ms } from './lib/nest.mjs';
 import { parseArgs, transportOptions, print } from './lib/args.mjs';
 import { items } from './lib/items.mjs';
@@ -11,12 +11,15 @@ class BenchController {
   echo(data) {
     return data;
   }
+  createItem(data) {
+    return data;
+  }
   list() {
     return list;
   }
 }
 common.Controller()(BenchController);
-for (const cmd of ['echo', 'list']) {
+for (const cmd of ['echo', 'createItem', 'list']) {
   ms.Payload()(BenchController.prototype, cmd, 0);
   Reflect.defineMetadata('design:paramtypes', [Object], BenchController.prototype, cmd);
   ms.MessagePattern({ cmd })(BenchController.prototype, cmd, Object.getOwnPropertyDescriptor(BenchController.prototype, cmd));

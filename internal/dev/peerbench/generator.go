@@ -16,6 +16,7 @@ type exchange struct {
 	cmd      string
 	data     []byte // JSON in ASCII, so that its length in UTF-16 units is that in bytes
 	response []byte
+	tokens   *tokens // of HTTP
 }
 
 // The phases of a measurement. Only requests that complete while measuring are counted.
@@ -30,6 +31,7 @@ type generator struct {
 	transport, queue string
 	addr             string // host:port of the server, or of its broker
 	conns, inFlight  int
+	rate             float64 // requests per second, however many are in flight then; 0 for a closed loop
 	exchange         exchange
 	phase            atomic.Int32
 }
@@ -46,9 +48,14 @@ func (g *generator) run(ctx context.Context, warm, length time.Duration, mark fu
 	g.phase.Store(warming)
 	group, ctx := errgroup.WithContext(ctx)
 	took := make([][]time.Duration, g.conns)
+	schedule := &schedule{start: time.Now(), interval: time.Duration(float64(time.Second) / max(g.rate, 1)), warm: warm, length: length}
 	for i := range g.conns {
 		group.Go(func() (err error) {
-			took[i], err = g.connection(ctx)
+			if g.rate > 0 {
+				took[i], err = g.paced(ctx, schedule)
+			} else {
+				took[i], err = g.connection(ctx)
+			}
 			return err
 		})
 	}
@@ -120,8 +127,8 @@ type slot struct {
 }
 
 func newStream(g *generator, slots int) *stream {
-	s := &stream{protocol: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20)}
-	s.reply, s.replyID = g.exchange.replyBody(g.transport != "rmq")
+	s := &stream{protocol: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20/g.conns)}
+	s.reply, s.replyID = g.exchange.reply(g.transport)
 	return s
 }
 

@@ -28,6 +28,7 @@ func serve(ctx context.Context, o options) error {
 	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
 	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })
 	micro.Handle(s, micro.Cmd("raw"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("createItem"), func(_ context.Context, in newOrder) (newOrder, error) { return in, nil })
 	micro.Handle(s, micro.Cmd("list"), func(context.Context, struct{}) ([]item, error) { return list, nil })
 	l := listen(o)
 	go func() {
@@ -100,7 +101,7 @@ func callInALoop(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	loop := closedLoop
+	loop := inClosedLoop
 	if o.rate > 0 {
 		loop = openLoop
 	}
@@ -120,9 +121,9 @@ func callInALoop(ctx context.Context, o options) error {
 	return err
 }
 
-// closedLoop calls from o.inFlight goroutines through warm-up and measurement. It prints a line at the start of the
+// inClosedLoop calls from o.inFlight goroutines through warm-up and measurement. It prints a line at the start of the
 // measurement, and returns the sorted latencies of the calls that completed in it.
-func closedLoop(call func() error, o options) ([]time.Duration, error) {
+func inClosedLoop(call func() error, o options) ([]time.Duration, error) {
 	var phase atomic.Int32
 	took := make([][]time.Duration, o.inFlight)
 	var group errgroup.Group

@@ -20,9 +20,10 @@ import (
 
 // options are the command-line flags.
 type options struct {
-	role      string // "" orchestrates; "server" and "client" are the Go peers it starts
+	role      string // "" orchestrates; "server", "gateway", and "client" are the Go peers it starts
 	transport string
 	addr      string
+	behind    string // the service behind the gateway
 	queue     string
 	driver    bool // serve with the API of RabbitMQ's driver instead of runtime/microrabbit
 	row       string
@@ -48,9 +49,10 @@ func main() {
 
 func readOptions() options {
 	var o options
-	flag.StringVar(&o.role, "role", "", "internal: run as the Go `server or client`")
+	flag.StringVar(&o.role, "role", "", "internal: run as the Go `server, gateway, or client`")
 	flag.StringVar(&o.transport, "transport", "tcp", "internal: the `transport` of the role: tcp, rmq, redis, or nats")
 	flag.StringVar(&o.addr, "addr", "", "internal: the `host:port` of the role, or its broker's URL")
+	flag.StringVar(&o.behind, "behind", "", "internal: the `host:port` of the service behind the gateway")
 	flag.StringVar(&o.queue, "queue", "", "internal: the `queue` of the role on RabbitMQ")
 	flag.BoolVar(&o.driver, "driver", false, "internal: serve RabbitMQ with the API of its driver alone")
 	flag.StringVar(&o.row, "row", "", "only rows whose name contains this `text`; for the client role, its row")
@@ -70,12 +72,14 @@ func run(ctx context.Context, o options) error {
 	switch o.role {
 	case "server":
 		return profiled(o, func() error { return serve(ctx, o) })
+	case "gateway":
+		return profiled(o, func() error { return serveGateway(ctx, o) })
 	case "client":
 		return profiled(o, func() error { return callInALoop(ctx, o) })
 	case "":
 		return compare(ctx, o)
 	}
-	return fmt.Errorf("unknown -role %q: server or client", o.role)
+	return fmt.Errorf("unknown -role %q: server, gateway, or client", o.role)
 }
 
 // profiled runs a role and, with -profile, writes its CPU profile.

@@ -30,6 +30,7 @@ type service struct {
 	queue     string
 	cmd       *exec.Cmd
 	broker    *testenv.Broker // its own broker, nil for TCP
+	behind    *service        // the service that a gateway calls; nil for other services
 	end       func()          // stops the broker
 }
 
@@ -41,8 +42,15 @@ func (s *service) generatorAddr() string {
 	return s.addr
 }
 
-// usage returns the CPU time that the process has used so far.
-func (s *service) usage() (time.Duration, error) { return cpuTime(s.cmd.Process.Pid) }
+// usage returns the CPU time that the process has used so far, with that of the service behind it.
+func (s *service) usage() (time.Duration, error) {
+	own, err := cpuTime(s.cmd.Process.Pid)
+	if err != nil || s.behind == nil {
+		return own, err
+	}
+	others, err := s.behind.usage()
+	return own + others, err
+}
 
 func (s *service) stop() {
 	if s.cmd != nil && s.cmd.Process != nil {
@@ -54,6 +62,9 @@ func (s *service) stop() {
 	if s.end != nil {
 		s.end()
 	}
+	if s.behind != nil {
+		s.behind.stop()
+	}
 }
 
 // startService starts the server of who on a free port, or on its own broker, and returns when the server reports that it
@@ -62,6 +73,13 @@ func startService(ctx context.Context, who, transport string, args ...string) (*
 	s := &service{transport: transport}
 	if err := s.place(); err != nil {
 		return nil, err
+	}
+	if transport == "http" {
+		behind, err := startService(ctx, who, "tcp", args...)
+		if err != nil {
+			return nil, err
+		}
+		s.behind = behind
 	}
 	if err := s.run(ctx, who, args); err != nil {
 		s.stop()
@@ -93,7 +111,12 @@ func (s *service) place() (err error) {
 
 // run starts the process and waits until it is listening.
 func (s *service) run(ctx context.Context, who string, args []string) (err error) {
-	if s.cmd, err = peerCommand(ctx, who, "server", s.transport, s.addr, append(queueArgs(who, s.queue), args...)...); err != nil {
+	if s.behind != nil {
+		s.cmd, err = gatewayCommand(ctx, who, s.addr, s.behind.addr, args...)
+	} else {
+		s.cmd, err = peerCommand(ctx, who, "server", s.transport, s.addr, append(queueArgs(who, s.queue), args...)...)
+	}
+	if err != nil {
 		return err
 	}
 	if who == nest { // it runs until its stdin is closed
@@ -144,9 +167,6 @@ func peerCommand(ctx context.Context, who, role, transport, addr string, args ..
 		}
 		return cmd, nil
 	}
-	if reason := testenv.NestMissing(testenv.Nest12); reason != "" {
-		return nil, errors.New(reason)
-	}
 	place := []string{"bench-" + role + ".mjs", "--transport", transport, "--url", addr}
 	if transport == "tcp" {
 		_, port, err := net.SplitHostPort(addr)
@@ -155,10 +175,35 @@ func peerCommand(ctx context.Context, who, role, transport, addr string, args ..
 		}
 		place = []string{"bench-" + role + ".mjs", "--port", port}
 	}
+	return nodeCommand(ctx, testenv.Nest12, append(place, args...)...)
+}
+
+// gatewayCommand returns the command that runs the gateway of who at addr, in front of the service behind.
+func gatewayCommand(ctx context.Context, who, addr, behind string, args ...string) (*exec.Cmd, error) {
+	if who != nest {
+		return peerCommand(ctx, who, "gateway", "http", addr, append(args, "-behind", behind)...)
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	host, behindPort, err := net.SplitHostPort(behind)
+	if err != nil {
+		return nil, err
+	}
+	env := mustJSON(map[string]string{"MS_ONE_HOST": host, "MS_ONE_PORT": behindPort, "JWT_SECRET": tokenSecret, "JWT_ISSUER": tokenIssuer, "JWT_AUDIENCE": tokenAudience, "RATE_LIMIT": strconv.Itoa(rateLimit)})
+	return nodeCommand(ctx, testenv.NestApps, "gateway.mjs", "--port", port, "--env", string(env))
+}
+
+// nodeCommand returns the command that runs a program of testdata/nest with a version of NestJS.
+func nodeCommand(ctx context.Context, version testenv.Version, args ...string) (*exec.Cmd, error) {
+	if reason := testenv.NestMissing(version); reason != "" {
+		return nil, errors.New(reason)
+	}
 	dir := filepath.Join(testenv.Root(), "testdata", "nest")
-	cmd := exec.CommandContext(ctx, "node", append(place, args...)...)
+	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "NEST_DIR="+filepath.Join(dir, string(testenv.Nest12)), "NODE_ENV=production")
+	cmd.Env = append(os.Environ(), "NEST_DIR="+filepath.Join(dir, string(version)), "NODE_ENV=production")
 	cmd.Stderr = os.Stderr
 	return cmd, nil
 }

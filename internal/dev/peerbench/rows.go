@@ -37,6 +37,7 @@ type row struct {
 	inFlight  int    // 0 for the value of -in-flight
 	rate      int    // requests per second, however many are in flight then; 0 for a closed loop
 	target    float64
+	gatewayRow
 }
 
 // rows returns all rows. A target limits the CPU per request relative to the group's first row.
@@ -48,7 +49,7 @@ func rows() []row {
 	for _, transport := range brokers() {
 		all = append(all, brokerRows(transport)...)
 	}
-	return all
+	return append(all, gatewayRows()...)
 }
 
 // brokers returns the transports with a broker, by the names of testdata/nest.
@@ -147,6 +148,11 @@ func compare(ctx context.Context, o options) error {
 	for rep := range o.reps {
 		for i, r := range wanted {
 			fmt.Fprintf(os.Stderr, "\r\033[K%d/%d %s: %s", rep+1, o.reps, r.group, r.name)
+			if r.share > 0 {
+				if r.paced = r.share * highestRate(wanted, samples); r.paced == 0 {
+					return fmt.Errorf("%s: requires the row of NestJS in the group %q", r.group, closedLoop)
+				}
+			}
 			s, err := measure(ctx, r, services[r.place()], o)
 			if err != nil {
 				fmt.Fprintln(os.Stderr)
@@ -189,6 +195,9 @@ func (r row) missing() (reasons []string) {
 	}
 	if r.make == nest || r.server == nest {
 		reasons = append(reasons, testenv.NestMissing(testenv.Nest12))
+		if r.transport == "http" {
+			reasons = append(reasons, testenv.NestMissing(testenv.NestApps))
+		}
 	}
 	return slices.DeleteFunc(reasons, func(reason string) bool { return reason == "" })
 }
@@ -201,6 +210,9 @@ func (r row) serves() string { return cmp.Or(r.server, r.make) }
 
 // measure takes one sample of a row.
 func measure(ctx context.Context, r row, server *service, o options) (sample, error) {
+	if r.idle > 0 {
+		return measureIdle(ctx, r)
+	}
 	meter := newMeter(server)
 	var s sample
 	if r.pair {
@@ -211,8 +223,11 @@ func measure(ctx context.Context, r row, server *service, o options) (sample, er
 		s = sample{requests: done.Calls, p50: fromMillis(done.Latencies[0]), p99: fromMillis(done.Latencies[1])}
 	} else {
 		g := &generator{transport: r.transport, queue: server.queue, addr: server.generatorAddr(), conns: 1, inFlight: cmp.Or(r.inFlight, o.inFlight), exchange: exchangeOf(r.cmd)}
-		if r.transport == "tcp" {
+		switch r.transport {
+		case "tcp":
 			g.conns = o.conns
+		case "http":
+			g.conns, g.rate, g.exchange = g.inFlight, r.paced, orders(r.tokens)
 		}
 		took, err := g.run(ctx, o.warm, o.length, func() { meter.mark(0) })
 		if err != nil {
@@ -300,6 +315,10 @@ func printTable(wanted []row, samples [][]sample, o options) (missed int) {
 			fmt.Fprint(w, " \treq/s\tp50\tp99\tserver CPU\tclient CPU\tmemory\tratio\ttarget\t \t\n")
 		}
 		missed += printRow(w, r, samples[i], base)
+		if i > 0 && wanted[i-1].group == r.group {
+			missed += r.checkLatency(w, samples[i-1], samples[i])
+		}
+		missed += r.checkMemory(w, samples[i])
 	}
 	_ = w.Flush() // there is nowhere left to report an error
 	return missed

@@ -32,6 +32,8 @@ func newWire(transport, queue string, e exchange) protocol {
 		return newRedisWire(e)
 	case "rmq":
 		return newAMQPWire(e, queue)
+	case "http":
+		return newHTTPWire(e)
 	}
 	return newTCPWire(e)
 }
@@ -52,6 +54,14 @@ func (e exchange) replyBody(withID bool) (body []byte, idAt int) {
 	}
 	body = fmt.Appendf(nil, `{"response":%s,"isDisposed":true,"id":"%s"}`, e.response, zeros())
 	return body, len(body) - idDigits - len(`"}`)
+}
+
+// reply returns the reply of a transport, as its wire returns it, and the offset of the ID, or -1.
+func (e exchange) reply(transport string) (body []byte, idAt int) {
+	if transport == "http" {
+		return e.response, bytes.Index(e.response, zeros())
+	}
+	return e.replyBody(transport != "rmq")
 }
 
 // pattern returns the JSON of the pattern, which is also its route because it is canonical.

@@ -42,7 +42,7 @@ func (r request) text() string {
 	return b.String() + "\r\n" + r.body
 }
 
-// TestAttacks attacks one gateway with everything, one after the other, while good requests go on.
+// TestAttacks attacks one gateway with everything, one after the other, while good requests continue.
 func TestAttacks(t *testing.T) {
 	evil := startIssuer(t)
 	hash := sha256.Sum256([]byte(apiKey))
@@ -181,7 +181,7 @@ func bodyAttacks() []request {
 		create("__proto__", `{"name":"Cup","price":1,"__proto__":{"isAdmin":true}}`, 400),
 		create("constructor", `{"name":"Cup","price":1,"constructor":{"prototype":{"isAdmin":true}}}`, 400),
 		create("the ID", `{"id":"7","name":"Cup","price":1}`, 400),
-		create("a number without end", `{"name":"Cup","price":1`+strings.Repeat("0", 100_000)+`}`, 400),
+		create("a number of 100,000 digits", `{"name":"Cup","price":1`+strings.Repeat("0", 100_000)+`}`, 400),
 		create("a huge exponent", `{"name":"Cup","price":1e999999999}`, 400),
 		create("invalid UTF-8", "{\"name\":\"\xff\xfe\",\"price\":1,\"x\":1}", 400),
 		create("half a surrogate", `{"name":"\ud800","price":1,"x":1}`, 400),

@@ -15,6 +15,7 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/gateway/auth"
+	"github.com/msctl/msctl/runtime/gateway/webhook"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -30,7 +31,7 @@ const (
 
 var (
 	secret        = strings.Repeat("a secret ", 4)
-	webhookSecret = strings.Repeat("a webhook ", 4)
+	webhookSecret = strings.Repeat("a-webhook-", 4)
 )
 
 // peer is a gateway and the service behind it.
@@ -146,6 +147,12 @@ func startOurs(t *testing.T) (ours, down peer) {
 	gateway.Route(gw, "GET /slow", items, method[micro.None]("slow"), public)
 	gateway.Route(gw, "GET /unhandled", items, method[micro.None]("nothing"), public)
 	gateway.Route(gw, "GET /reports", reports, method[micro.None]("findAllReports"), public)
+	gateway.Route(gw, "GET /limited", items, method[micro.None]("findAllItems"), public, gateway.WithRateLimit(gateway.Rate{Limit: 5, Period: time.Hour}))
+	github, err := webhook.GitHub(webhookSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway.WebhookRoute(gw, "POST /webhook", items, method[json.RawMessage]("echo"), github)
 	partly := gateway.New("Shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithDrain(time.Millisecond, 5*time.Second),
 		gateway.WithHealth("items", items), gateway.WithHealth("reports", reports))
 	return peer{"msctl", listen(t, gw), s}, peer{"msctl", listen(t, partly), s}

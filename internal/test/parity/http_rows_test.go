@@ -34,6 +34,7 @@ const (
 	notJSON     = "a body that is not JSON"
 	notObject   = "a body that is not a JSON object"
 	notHTTP     = "a request that is not valid HTTP"
+	wrongMethod = "a method that the path does not have"
 )
 
 // bodyRows are about the form of a body.
@@ -106,7 +107,7 @@ func pathRows() []row {
 		get("a query that the route does not have", "/items?utm_source=mail&fbclid=x", 200),
 		get("an unknown parameter of a route with a query", "/search?limit=2&foo=1", 400).but(unknownParameter, 200, "{\"limit\":2}"),
 		{name: "an unknown path with POST", target: "POST /nowhere", body: cup, status: 404},
-		row{name: "PUT where there is none", target: "PUT /items/7", body: cup, status: 404}.but("a method that the path does not have", 405, "Allow: DELETE, GET, HEAD"),
+		row{name: "PUT where there is none", target: "PUT /items/7", body: cup, status: 404}.but(wrongMethod, 405, "Allow: DELETE, GET, HEAD"),
 		{name: "HEAD", target: "HEAD /items", status: 200, compare: []string{"Content-Type", "Content-Length", "ETag"}},
 		{name: "the headers of a response", target: "GET /items", status: 200, compare: []string{"Content-Type", "Content-Length", "ETag"}},
 		{name: "the ETag again", target: "GET /items", header: []string{"If-None-Match: " + tagOfAll}, status: 304, compare: []string{"ETag"}},

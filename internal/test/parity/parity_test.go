@@ -10,7 +10,7 @@ var groups = []struct {
 	name string
 	rows func() []row
 }{
-	{"validation", validationRows}, {"bodies", bodyRows}, {"paths", pathRows}, {"pages", pageRows}, {"errors", errorRows}, {"access", accessRows},
+	{"validation", validationRows}, {"bodies", bodyRows}, {"paths", pathRows}, {"pages", pageRows}, {"errors", errorRows}, {"access", accessRows}, {"limits", limitRows}, {"webhooks", webhookRows},
 }
 
 func allRows() (all []row) {

@@ -27,8 +27,8 @@ const (
 	Nest10 Version = "v10" // 10.4.22
 )
 
-// nestApps is NestJS 12 with what applications add to it, such as HTTP.
-const nestApps Version = "apps"
+// NestApps is NestJS 12 with what applications add to it, such as HTTP.
+const NestApps Version = "apps"
 
 // Versions returns all versions, the reference first.
 func Versions() []Version { return []Version{Nest12, Nest11, Nest10} }
@@ -68,7 +68,7 @@ func NestMissing(version Version) string {
 		return "node is not installed: run `make test`, which installs it or reports how"
 	}
 	last := "microservices"
-	if version == nestApps {
+	if version == NestApps {
 		last = "throttler" // an installation from before it was added is incomplete
 	}
 	if _, err := os.Stat(filepath.Join(Root(), "testdata", "nest", string(version), "node_modules", "@nestjs", last)); err != nil {
@@ -227,12 +227,12 @@ func BusyNest(tb testing.TB, args ...string) *NestServer {
 // packages are not installed, and stops the gateway when the test ends.
 func NestGateway(tb testing.TB, env map[string]string) *NestServer {
 	tb.Helper()
-	NeedNest(tb, nestApps)
+	NeedNest(tb, NestApps)
 	variables, err := json.Marshal(env)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	server, err := startServer(nestApps, "gateway.mjs", "--env", string(variables))
+	server, err := startServer(NestApps, "gateway.mjs", "--env", string(variables))
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -67,7 +67,7 @@ export class ItemsController {
   down() { return call(this.reports, 'findAllReports', {}); }
 
   @Public()
-  @Throttle({ default: { ttl: 60_000, limit: 5 } })
+  @Throttle({ default: { ttl: 3_600_000, limit: 5 } })
   @Get('limited')
   limited() { return call(this.items, 'findAllItems', {}); }
 }

@@ -13,10 +13,10 @@ export class WebhookController {
   @Post()
   @HttpCode(200)
   receive(@Req() request: RawBodyRequest<any>, @Headers('x-hub-signature-256') signature = '') {
-    if (!request.rawBody) throw new BadRequestException('Raw body required');
+    if (!request.rawBody) throw new BadRequestException('The body must be JSON: send Content-Type: application/json');
     const expected = Buffer.from(`sha256=${createHmac('sha256', settings.webhookSecret).update(request.rawBody).digest('hex')}`);
     const given = Buffer.from(signature);
-    if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new UnauthorizedException('Invalid signature');
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new UnauthorizedException();
     return call(this.items, 'echo', request.body);
   }
 }
