@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 )
 
-// runWebsite is `website -addr FILE [-requests FILE]`. It is an HTTP server on a free
-// port, and writes host:port to FILE. /fail answers 503, /moved redirects to /items,
+// runWebsite is `website -addr FILE [-requests FILE] [-files DIR]`. It is an HTTP server on a
+// free port, and writes host:port to FILE. With -files, it serves the files of DIR, those below
+// /private to requests with an Authorization only. /fail answers 503, /moved redirects to /items,
 // /created answers 201, /escape answers 418 with a hostile text, and /reject answers 401
 // and repeats the request's credentials; every other path answers 200. For each request
 // it appends a line to -requests: method, path, X-Tenant, body, and, if there is one,
@@ -22,6 +24,7 @@ import (
 func runWebsite() int {
 	addr := flag.String("addr", "addr", "")
 	requests := flag.String("requests", "", "")
+	files := flag.String("files", "", "")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -29,10 +32,14 @@ func runWebsite() int {
 	if err != nil {
 		return complain(err)
 	}
+	handler := website(*requests)
+	if *files != "" {
+		handler = filesIn(*files)
+	}
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: website(*requests), Protocols: protocols}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: handler, Protocols: protocols}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if err := writeAddress(*addr, listener.Addr()); err != nil {
@@ -44,6 +51,17 @@ func runWebsite() int {
 		return complain(err)
 	}
 	return 0
+}
+
+func filesIn(dir string) http.Handler {
+	files := http.FileServer(http.Dir(dir))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/private/") && r.Header.Get("Authorization") == "" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
 }
 
 func website(requests string) http.Handler {

@@ -36,7 +36,7 @@ type Server struct {
 	Path string
 	// Protocol is tcp, amqp, amqps, redis, rediss, or nats.
 	Protocol string
-	// Description says what else a client must know, such as that connections use TLS.
+	// Description states what else a client must know, such as that connections use TLS.
 	Description string
 }
 

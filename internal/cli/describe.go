@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -127,7 +128,7 @@ func typeName(schema *micro.Schema) string {
 	case schema.Type == "object" && len(schema.Properties) > 0:
 		return members(schema)
 	case schema.Type == "object":
-		return "{}"
+		return cmp.Or(schema.Title, "{}") // a type that contains itself has no members the second time
 	case schema.Type == "":
 		return "any"
 	}

@@ -29,6 +29,8 @@ type lsOptions struct {
 	timeout time.Duration
 
 	asyncAPI bool
+	openAPI  string   // a URL or a file
+	headers  []string // of the request for it
 }
 
 func newLsCommand(s *term.IO) *cobra.Command {
@@ -60,13 +62,20 @@ workspace, or of --source: channels, operations, and messages with their types, 
 or, with -o json, in JSON. x-nest-pattern is the pattern of a channel. The document
 describes what services receive: they do not declare what they send.
 
+--openapi lists the HTTP routes of an OpenAPI 3 document, in JSON or YAML, of msctl's
+gateways, NestJS, and others: who may use them, their input, and the response. A URL
+without a path is the address of a gateway. A login in the URL is for basic
+authentication. Redirects to other hosts are not followed.
+
 ` + target.AddressSyntax,
 		Example: `  msctl ls
   msctl ls items -v
   msctl ls tcp://localhost:3002 -o json
   msctl ls nats://localhost
   msctl ls --source ../shop/src
-  msctl ls --asyncapi > asyncapi.yaml`,
+  msctl ls --asyncapi > asyncapi.yaml
+  msctl ls --openapi http://localhost:3001
+  msctl ls --openapi https://shop.example/api-json -H 'Authorization: Bearer $TOKEN'`,
 		GroupID:           groupTalk,
 		Args:              argCount(0, 1),
 		ValidArgsFunction: completeTarget,
@@ -81,7 +90,10 @@ describes what services receive: they do not declare what they send.
 		if err := o.check(); err != nil {
 			return err
 		}
-		if o.source != "" {
+		switch {
+		case o.openAPI != "":
+			return runLsOpenAPI(cmd.Context(), s, o)
+		case o.source != "":
 			return runLsSource(cmd.Context(), s, o)
 		}
 		return runLs(cmd.Context(), s, o)
@@ -93,9 +105,11 @@ describes what services receive: they do not declare what they send.
 	f.BoolVar(&o.asyncAPI, "asyncapi", false, "print an AsyncAPI document")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the types in full")
 	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`, or from one file")
+	f.StringVar(&o.openAPI, "openapi", "", "list the HTTP routes of the OpenAPI document at `URL`, or in a file")
+	f.StringArrayVarP(&o.headers, "header", "H", nil, "with --openapi: add the header `NAME: VALUE` to the request; '$NAME' and @FILE in VALUE are looked up (repeatable)")
 	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for a service")
 	registerTLS(cmd, &o.target, "Connection")
-	groupFlags(cmd, "Connection", "timeout")
+	groupFlags(cmd, "Connection", "timeout", "header")
 	return cmd
 }
 
@@ -112,6 +126,12 @@ func (o *lsOptions) check() error {
 	switch {
 	case o.asyncAPI && o.verbose:
 		return exit.Usagef("--verbose cannot be combined with --asyncapi, which prints all types")
+	case o.openAPI != "" && (o.asyncAPI || o.source != ""):
+		return exit.Usagef("--openapi cannot be combined with --asyncapi or --source")
+	case o.openAPI != "" && o.to != "":
+		return exit.Usagef("--openapi cannot be combined with a target: remove %q", target.WithoutLogin(o.to))
+	case len(o.headers) > 0 && !isURL(o.openAPI):
+		return exit.Usagef("--header requires --openapi with a URL")
 	case o.source != "" && o.to != "":
 		return exit.Usagef("--source cannot be combined with a target: remove %q", target.WithoutLogin(o.to))
 	case o.timeout <= 0:
