@@ -6,7 +6,7 @@ set -euo pipefail
 msctl=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 folder=$(mktemp -d)
 started=$SECONDS
-runner=
+runner= token=? principal=?
 
 stop() {
   [[ -z $runner ]] || kill -INT "$runner" 2>/dev/null || true
@@ -38,7 +38,11 @@ gateway=$(free_port 3001) items=$(free_port 3002) orders=$(free_port 3003)
 show() {
   local word line=
   for word in "${@/#$msctl/msctl}"; do
-    [[ $word =~ ^[A-Za-z0-9_./:=@+-]+$ ]] || word="'$word'"
+    case $word in
+      "Authorization: Bearer $token") word='"Authorization: Bearer $TOKEN"' ;;
+      "principal=$principal") word='"principal=$PRINCIPAL"' ;;
+      *[!A-Za-z0-9_./:=@+-]*) word="'$word'" ;;
+    esac
     line+=" $word"
   done
   printf '\n$%s\n' "$line"
@@ -57,7 +61,7 @@ descendants() {
 http() { # METHOD PATH [JSON]
   local body=()
   [[ -z ${3-} ]] || body=(-H 'Content-Type: application/json' -d "$3")
-  show curl -fsS -X "$1" "http://127.0.0.1:$gateway$2" ${body[@]+"${body[@]}"}
+  show curl -fsS -X "$1" "http://127.0.0.1:$gateway$2" -H "Authorization: Bearer $token" ${body[@]+"${body[@]}"}
   echo
 }
 
@@ -80,6 +84,10 @@ for ((i = 0; ; i++)); do
 done
 grep '^[a-z]* *│ \(built\|✓\)' "$folder/run.log" || true
 
+step "msctl token: the API is closed to callers without a token; only administrators delete"
+printf '\n$ TOKEN=$(msctl token --role admin)\n$ PRINCIPAL=$(msctl token --role admin --principal)\n'
+token=$("$msctl" token --role admin) principal=$("$msctl" token --role admin --principal)
+
 if command -v curl >/dev/null; then
   step "the five patterns of items, through the HTTP gateway"
   http POST /items '{"name":"Widget","price":9.99}'
@@ -97,7 +105,7 @@ id=$("$msctl" send cmd=findAllItems --jq '.[-1].id')
 show "$msctl" send '{"cmd":"findAllItems"}'
 show "$msctl" send cmd=findOneItem id:="$id"
 show "$msctl" send '<"cmd":"updateItem">' id:="$id" price:=17.5
-show "$msctl" send cmd=removeItem id:="$id"
+show "$msctl" send cmd=removeItem id:="$id" --meta "principal=$principal"
 
 step "msctl bench: five seconds under load"
 show "$msctl" bench cmd=findAllItems --rate 500/s --duration 5s --no-tui

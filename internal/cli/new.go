@@ -124,6 +124,10 @@ func (o newOptions) check(w scaffold.Workspace) error {
 
 // createWorkspace writes the workspace to dir.
 func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Workspace, o writeOptions) error {
+	var err error
+	if w.Secrets, err = scaffold.SecretsIn(dir); err != nil {
+		return fmt.Errorf("read the secrets of the workspace: %w", err)
+	}
 	files, err := w.Files()
 	if err != nil {
 		return err

@@ -142,6 +142,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newEmitCommand(s),
 		newLsCommand(s),
 		newHealthCommand(s),
+		newTokenCommand(s),
 		newBenchCommand(s, version),
 		newMockCommand(s),
 		newFaultCommand(s),

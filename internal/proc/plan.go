@@ -171,6 +171,17 @@ func environment(w *workspace.Workspace, s *workspace.Service, color bool) []str
 	return env
 }
 
+// Lookup returns a variable as the processes of a service of the workspace get it, except for
+// the addresses of other services.
+func Lookup(w *workspace.Workspace, s *workspace.Service, name string) (string, bool) {
+	for _, entry := range slices.Backward(environment(w, s, false)) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
 // overridden describes the entries of `env` in msctl.yaml that have no effect, because the
 // environment or a file takes precedence.
 func overridden(w *workspace.Workspace, services []unit) (notes []string) {

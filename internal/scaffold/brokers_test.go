@@ -89,7 +89,7 @@ func runMix(t *testing.T, dir string) {
 	start(t, dir, "items", brokers...)
 	start(t, dir, "payments", "MS_PORT="+payments)
 	start(t, dir, "gateway", append(slices.Clone(brokers), "PAYMENTS_URL=tcp://127.0.0.1:"+payments, "PORT="+port)...)
-	c := client{t, "http://127.0.0.1:" + port}
+	c := administrator(t, port)
 	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
 
 	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99}`, "id", 1)

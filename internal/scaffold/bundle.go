@@ -26,7 +26,7 @@ const bundleDir = "third_party/msctl"
 // indirectly, sorted by name: those of the gateway and of the brokers' drivers. A test
 // compares the list with the imports.
 func bundledModules(brokers []brokerView) []string {
-	list := []string{"github.com/danielgtaylor/huma/v2", "github.com/rs/cors", "github.com/throttled/throttled/v2"}
+	list := []string{"github.com/danielgtaylor/huma/v2", "github.com/go-jose/go-jose/v4", "github.com/rs/cors", "github.com/throttled/throttled/v2"}
 	for _, b := range brokers {
 		switch b.Transport {
 		case workspace.RabbitMQ:

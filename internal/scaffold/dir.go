@@ -187,6 +187,13 @@ func (d *Dir) addFiles(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
+	for _, name := range []string{"secret.go", "secret_test.go"} { // which older workspaces lack
+		f, err := render("workspace/internal/config/"+name+".tmpl", "internal/config/"+name, v)
+		if err != nil {
+			return err
+		}
+		shared = append(shared, f)
+	}
 	gateway := d.gateway()
 	for i, f := range slices.Concat(files, own, shared) {
 		if rest, ok := strings.CutPrefix(f.Path, "apps/gateway/"); ok {

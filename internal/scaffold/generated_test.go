@@ -19,7 +19,9 @@ import (
 
 	"github.com/msctl/msctl/internal/test/openapi"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/runtime/gateway/auth"
 	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/principal"
 )
 
 // goTool runs the go command, or another one, in dir.
@@ -71,7 +73,7 @@ func TestGenerated(t *testing.T) {
 // isCore reports whether a package is one that needs only the standard library.
 func isCore(path string) bool {
 	name := strings.TrimPrefix(path, runtimeModule+"/runtime/")
-	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "validate")
+	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "principal" || name == "validate")
 }
 
 func exe() string {
@@ -151,7 +153,7 @@ func start(t *testing.T, dir, name string, env ...string) *testenv.Log {
 	said := &testenv.Log{}
 	cmd := exec.Command(filepath.Join(dir, "bin", name+exe()))
 	cmd.Dir, cmd.Stderr, cmd.Stdout = dir, said, said
-	cmd.Env = append(os.Environ(), append([]string{"LOG_LEVEL=debug", "LOG_FORMAT=json"}, env...)...)
+	cmd.Env = append(os.Environ(), append(runSettings(), env...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -174,10 +176,35 @@ func start(t *testing.T, dir, name string, env ...string) *testenv.Log {
 	return said
 }
 
-// client speaks HTTP to the gateway.
+// runSettings are those that `msctl run` takes from msctl.yaml.
+func runSettings() []string {
+	return []string{
+		"LOG_LEVEL=debug", "LOG_FORMAT=json", "AUTH_ISSUER=msctl", "AUTH_AUDIENCE=shop",
+		"AUTH_SECRET=" + testSecrets().Tokens, "PRINCIPAL_SECRET=" + testSecrets().Principals,
+	}
+}
+
+// client speaks HTTP to the gateway, with a token unless it is empty.
 type client struct {
-	t    *testing.T
-	base string
+	t     *testing.T
+	base  string
+	token string
+}
+
+// administrator returns a client of the gateway on a port.
+func administrator(t *testing.T, port string) client {
+	t.Helper()
+	return client{t, "http://127.0.0.1:" + port, tokenFor(t, &principal.Principal{Subject: "grace", Roles: []string{"admin"}})}
+}
+
+// tokenFor returns a token that a gateway with these settings accepts.
+func tokenFor(t *testing.T, p *principal.Principal) string {
+	t.Helper()
+	text, err := auth.TokenConfig{Issuer: "msctl", Audience: "shop", Secrets: [][]byte{[]byte(testSecrets().Tokens)}}.Sign(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func (c client) do(method, path, body string) (int, map[string]any) {
@@ -187,6 +214,9 @@ func (c client) do(method, path, body string) (int, map[string]any) {
 		c.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	req.Header.Set("X-Correlation-Id", "test-"+strings.ToLower(method)+"-1")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -239,7 +269,7 @@ func runShop(t *testing.T, dir string) {
 	ordersLog := start(t, dir, "orders", append(slices.Clone(urls), "MS_PORT="+orders)...)
 	start(t, dir, "payments", "MS_PORT="+payments)
 	start(t, dir, "gateway", append(slices.Clone(urls), "PORT="+port, "MS_PORT=1")...)
-	c := client{t, "http://127.0.0.1:" + port}
+	c := administrator(t, port)
 	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
 
 	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99,"tags":["garden"]}`, "id", 1, "name", "Widget")
@@ -270,6 +300,7 @@ func runShop(t *testing.T, dir string) {
 	c.want(202, "POST", "/items/1/stock", "")
 	c.want(200, "GET", "/items/changes?name=Ada", "", "length", 1)
 	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
+	runClosed(t, c)
 	c.want(200, "DELETE", "/items/1", "", "name", "Widget")
 	c.want(404, "GET", "/items/1", "")
 	c.wantDocument()
@@ -294,4 +325,25 @@ func (c client) wantDocument() {
 	if err != nil {
 		c.t.Errorf("the OpenAPI document: %v\n%s", err, text)
 	}
+}
+
+// runClosed checks which callers the gateway admits.
+func runClosed(t *testing.T, admin client) {
+	t.Helper()
+	anonymous, user, expired := client{t: t, base: admin.base}, admin, admin
+	user.token = tokenFor(t, &principal.Principal{Subject: "ada"})
+	expired.token = tokenFor(t, &principal.Principal{Subject: "grace", Roles: []string{"admin"}, Expires: time.Now().Add(-time.Hour)})
+	broken := client{t, admin.base, admin.token[:len(admin.token)-2]}
+	for name, c := range map[string]client{"anonymous": anonymous, "expired": expired, "broken": broken} {
+		for _, route := range []string{"GET /items", "GET /items/1", "GET /orders", "GET /payments/hello", "POST /items/1/archive", "POST /items/1/views", "GET /items/changes", "DELETE /items/1"} {
+			method, path, _ := strings.Cut(route, " ")
+			if status, answer := c.do(method, path, ""); status != 401 || answer["message"] != "Unauthorized" {
+				t.Errorf("%s, %s: %d %v", name, route, status, answer)
+			}
+		}
+		c.want(200, "GET", "/health", "")
+	}
+	user.want(200, "GET", "/items/1", "")
+	user.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`)
+	user.want(403, "DELETE", "/items/1", "", "message", "Forbidden resource")
 }

@@ -114,7 +114,7 @@ func runNotifications(t *testing.T, dir, rabbit string) {
 	start(t, dir, "orders", append(slices.Clone(env), "MS_PORT="+orders)...)
 	start(t, dir, "gateway", append(slices.Clone(env), "PORT="+port)...)
 	first := startWorker(t, dir, rabbit)
-	c := client{t, "http://127.0.0.1:" + port}
+	c := administrator(t, port)
 	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
 	order := func(email string) {
 		t.Helper()

@@ -12,6 +12,7 @@ type view struct {
 	versions
 	Name, Module, Version string
 	GatewayPort           int
+	Secrets               Secrets
 	Services              []serviceView
 	Brokers               []brokerView
 	Items, Orders         bool // whether the two sample services exist
@@ -114,6 +115,7 @@ func (w Workspace) view() (view, error) {
 	v := view{
 		Name: w.Name, Module: cmp.Or(w.Module, DefaultModule(w.Name)), Version: cmp.Or(w.Version, "devel"),
 		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort), Notifications: w.Notifications,
+		Secrets: w.Secrets.complete(),
 	}
 	var transports []workspace.Transport
 	for _, s := range w.Services {

@@ -175,6 +175,7 @@ func composeService(s Service, anchored bool) []string {
 		"        SERVICE: "+s.Name,
 		"    environment:",
 		"      APP_ENV: production",
+		"      PRINCIPAL_SECRET: ${PRINCIPAL_SECRET:?set it in .env}",
 	)
 	if !s.OnBroker() {
 		return append(block, fmt.Sprintf("      MS_PORT: %q", fmt.Sprint(s.Port)))

@@ -25,14 +25,17 @@ type OtherRuntime struct {
 }
 
 // wireRuntime completes the workspace's copy of the runtime, its go.mod, and its go.sum
-// for the first service on a broker. A copy of another version is replaced as a whole, which
+// for the first service on a broker, and if an older msctl has written the copy, without
+// the packages that every new service imports. A copy of another version is replaced as a whole, which
 // Write refuses without force, and always if its files have been changed.
 func (d *Dir) wireRuntime(r *Result, s Service) error {
 	before := d.bundledBrokers()
-	if !s.OnBroker() || slices.Contains(before, brokerView{s.Transport}) {
+	hasTransport := !s.OnBroker() || slices.Contains(before, brokerView{s.Transport})
+	isBundled := d.exists(bundleDir + "/go.mod")
+	if hasTransport && (!isBundled || d.exists(bundleDir+"/runtime/principal")) {
 		return nil
 	}
-	if !d.exists(bundleDir + "/go.mod") {
+	if !isBundled {
 		r.byHand("%s does not contain the runtime: run `go mod tidy` for the driver of %s", bundleDir, s.Transport.Title())
 		return nil
 	}

@@ -20,6 +20,8 @@ type Workspace struct {
 	GatewayPort int
 	// Services are its services, at least one.
 	Services []Service
+	// Secrets are its secrets for development. Files generates those that are empty.
+	Secrets Secrets
 	// Notifications makes the service notifications, which must be on RabbitMQ, a worker
 	// that confirms each order by email. It requires the services items, orders, and
 	// notifications.

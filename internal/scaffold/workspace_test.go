@@ -11,12 +11,18 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/test/golden"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
 func shop() Workspace {
-	return Workspace{Name: "shop", Services: DefaultServices(DefaultGatewayPort), Version: "test"}
+	return Workspace{Name: "shop", Services: DefaultServices(DefaultGatewayPort), Version: "test", Secrets: testSecrets()}
+}
+
+// testSecrets are the same in every run.
+func testSecrets() Secrets {
+	return Secrets{Tokens: secret.DevelopmentPrefix + strings.Repeat("a", 64), Principals: secret.DevelopmentPrefix + strings.Repeat("b", 64)}
 }
 
 func rendered(t *testing.T, w Workspace) map[string]File {

@@ -69,7 +69,7 @@ func (s *Set) Learn(args ...string) {
 		s.add(arg, argument(arg))
 	}
 	for i := range len(args) - 1 { // --password hunter2
-		if name, isFlag := strings.CutPrefix(args[i], "--"); isFlag && Named(name) {
+		if name, isFlag := strings.CutPrefix(args[i], "--"); isFlag && Named(name) && !strings.HasPrefix(args[i+1], "--") {
 			s.Add(args[i+1])
 		}
 	}

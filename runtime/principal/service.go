@@ -15,21 +15,26 @@ const (
 // MetadataKey is the metadata that carries a signed principal.
 const MetadataKey = "principal"
 
-// Accept makes a server verify the principal of each message. A message with an invalid or
-// expired one is rejected with status 401, and one without is anonymous: add [Require] to
-// the handlers that need a caller.
+// Accept makes a server verify the principal of each message. A request with an invalid or
+// expired one is rejected: status 401. Messages without one are anonymous, and so is an
+// event with an invalid or expired one, because an event may wait in a queue for longer than
+// its principal is valid, and rejecting it would lose it: add [Require] to the handlers that
+// need a caller. With a nil key, every message is anonymous.
 func Accept(k *Key) micro.ServerOption {
 	return micro.WithInterceptors(func(next micro.Handler) micro.Handler {
 		return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 			signed := req.Metadata.Get(MetadataKey)
-			if signed == "" {
+			if signed == "" || k == nil {
 				return next(ctx, req, reply)
 			}
 			p, err := k.Verify(signed)
-			if err != nil {
+			switch {
+			case err == nil:
+				ctx = NewContext(ctx, p)
+			case !req.Event:
 				return unauthorized()
 			}
-			return next(NewContext(ctx, p), req, reply)
+			return next(ctx, req, reply)
 		}
 	})
 }
@@ -73,6 +78,23 @@ func Forward() micro.ClientOption {
 				return next(ctx, req, reply)
 			}
 			if signed := handled.Metadata.Get(MetadataKey); signed != "" {
+				req.Metadata.Set(MetadataKey, signed)
+			}
+			return next(ctx, req, reply)
+		}
+	})
+}
+
+// As makes a client send p, signed with k, with every message that has no principal yet: for a
+// program that acts on its own account, such as a scheduled job, and for tests.
+func As(k *Key, p *Principal) micro.ClientOption {
+	return micro.WithInterceptors(func(next micro.Handler) micro.Handler {
+		return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+			if req.Metadata.Get(MetadataKey) == "" {
+				signed, err := k.Sign(p)
+				if err != nil {
+					return err
+				}
 				req.Metadata.Set(MetadataKey, signed)
 			}
 			return next(ctx, req, reply)

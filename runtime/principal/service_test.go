@@ -115,6 +115,88 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// TestAs checks that a client acts on its own account, unless a message has another principal.
+func TestAs(t *testing.T) {
+	t.Parallel()
+	key, err := principal.NewKey([]byte(strings.Repeat("k", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func(p *principal.Principal) *micro.Client {
+		s := micro.NewServer(principal.Accept(key), micro.WithLogger(slog.New(slog.DiscardHandler)))
+		whoami.Handle(s, subject)
+		return microtest.Serve(t, s, principal.As(key, p))
+	}
+	client := serve(&principal.Principal{Subject: "job"})
+	for caller, want := range map[string]string{"": "job", "alice": "alice"} {
+		text := ""
+		if caller != "" {
+			text = signed(t, key, &principal.Principal{Subject: caller})
+		}
+		if got, err := call(t, client, whoami, text); got != want || err != nil {
+			t.Errorf("%q: %q, %v", caller, got, err)
+		}
+	}
+	if _, err := call(t, serve(&principal.Principal{Claims: json.RawMessage("{")}), whoami, ""); err == nil {
+		t.Error("a principal that cannot be signed was sent")
+	}
+}
+
+// TestNotVerified checks what happens to principals that a server cannot verify: an event is
+// handled as that of an anonymous caller, because no program would send it again, and for a
+// server without a key, all callers are anonymous.
+func TestNotVerified(t *testing.T) {
+	t.Parallel()
+	key, err := principal.NewKey([]byte(strings.Repeat("k", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := principal.NewKey([]byte(strings.Repeat("o", 32)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alice := &principal.Principal{Subject: "alice"}
+	happened := micro.NewTopic[none](micro.Name("happened"))
+	for name, c := range map[string]struct {
+		accepts *principal.Key
+		guards  []micro.HandlerOption
+		want    string // the caller that the event's handler sees; empty if it is not called
+		status  int    // of a request
+	}{
+		"another key":          {key, nil, "anonymous", 401},
+		"another key, guarded": {key, []micro.HandlerOption{principal.Require()}, "", 401},
+		"no key":               {nil, nil, "anonymous", 0},
+		"no key, guarded":      {nil, []micro.HandlerOption{principal.Require()}, "", 401},
+		"the same key":         {other, nil, "alice", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := make(chan string, 1)
+			s := micro.NewServer(principal.Accept(c.accepts), micro.WithLogger(slog.New(slog.DiscardHandler)))
+			whoami.Handle(s, subject, c.guards...)
+			happened.Handle(s, func(ctx context.Context, _ none) error {
+				who, err := subject(ctx, none{})
+				seen <- who
+				return err
+			}, c.guards...)
+			client := microtest.Serve(t, s, principal.As(other, alice))
+			if err := happened.Emit(t.Context(), client, none{}); err != nil {
+				t.Fatal(err)
+			}
+			_, err := call(t, client, whoami, "") // after the event, on the same connection
+			var remote *micro.Error
+			if errors.As(err, &remote) && remote.Status != c.status || (err == nil) != (c.status == 0) {
+				t.Errorf("a request: %v, want status %d", err, c.status)
+			}
+			if c.want != "" {
+				if got := <-seen; got != c.want {
+					t.Errorf("the event came from %q, want %q", got, c.want)
+				}
+			}
+		})
+	}
+}
+
 func signed(t *testing.T, key *principal.Key, p *principal.Principal) string {
 	t.Helper()
 	text, err := key.Sign(p)

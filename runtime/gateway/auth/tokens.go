@@ -61,7 +61,10 @@ type keys interface {
 	algorithms() []jose.SignatureAlgorithm
 }
 
-const defaultSkew = 30 * time.Second
+const (
+	defaultSkew       = 30 * time.Second
+	defaultRolesClaim = "roles"
+)
 
 // NewTokens returns an authenticator for the tokens of an issuer. An error reports a
 // configuration that would accept too much. Keys from a URL are fetched on first use, so a
@@ -74,7 +77,7 @@ func NewTokens(config TokenConfig) (*Tokens, error) {
 		config.Skew = defaultSkew
 	}
 	if config.RolesClaim == "" {
-		config.RolesClaim = "roles"
+		config.RolesClaim = defaultRolesClaim
 	}
 	t := &Tokens{config: config, seen: newCache(), now: time.Now}
 	var err error
