@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.go auth internal limit memory ui webhook
+//go:embed *.go auth internal limit memory ui
 var sources embed.FS
 
 // Sources returns the source files of this module, for msctl, which copies them
