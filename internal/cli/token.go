@@ -82,7 +82,7 @@ API_KEYS_FILE, is printed on standard error. msctl does not store the key.`,
 	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
 	groupFlags(cmd, "Caller", "sub", "scope", "role", "claim")
 	groupFlags(cmd, "Token", "expires", "issuer", "audience", "secret-file", "gateway")
-	if err := cmd.RegisterFlagCompletionFunc("gateway", completeGateways); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc("gateway", completeGatewayNames); err != nil {
 		panic(err) // the flag exists
 	}
 	return cmd
@@ -217,8 +217,8 @@ func runAPIKey(s *term.IO, o tokenOptions) error {
 	return nil
 }
 
-// completeGateways completes the names of the gateways of the workspace.
-func completeGateways(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// completeGatewayNames completes the names of the gateways of the workspace.
+func completeGatewayNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	w, err := workspace.Current()
 	if err != nil || w == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
