@@ -34,6 +34,7 @@ type Gateway struct {
 	health                     []healthTarget
 	healthSummary              bool
 	serving                    serveConfig
+	tls                        tlsConfig
 	events                     EventStream
 	own                        []string // targets of the gateway's own routes
 	public                     bool

@@ -63,8 +63,17 @@ func (g *Gateway) ServeListener(ctx context.Context, l net.Listener) error {
 }
 
 func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited bool) error {
+	config, err := g.serverTLS()
+	if err != nil {
+		for _, socket := range sockets {
+			err = errors.Join(err, socket.Close())
+		}
+		return err
+	}
 	var open atomic.Int64
 	server := &http.Server{
+		TLSConfig:         config,
+		HTTP2:             http2Limits(),
 		Handler:           g.Handler(),
 		ReadHeaderTimeout: g.serving.header,
 		ReadTimeout:       g.serving.read,
@@ -73,21 +82,28 @@ func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited b
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelWarn),
 		ConnState:         counter(&open),
 	}
-	g.log.Info("listening", "transport", "http", "address", sockets[0].Addr().String())
+	scheme := "http"
+	if config != nil {
+		scheme = "https"
+	}
+	g.log.Info("listening", "transport", scheme, "address", sockets[0].Addr().String())
 	var accepted atomic.Int64
 	for i, socket := range sockets {
 		sockets[i] = &boundedListener{Listener: socket, open: &accepted, max: g.serving.maxOpen, stalled: g.serving.stalled}
 	}
 	failed := make(chan error, len(sockets))
 	var serving sync.WaitGroup
-	for _, socket := range sockets {
+	for i, socket := range sockets {
 		serving.Go(func() {
-			if err := server.Serve(socket); err != nil && !errors.Is(err, http.ErrServerClosed) && !g.draining.Load() {
+			accept := server.Serve
+			if config != nil && i == 0 { // the second is the supervisor's probe
+				accept = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+			}
+			if err := accept(socket); err != nil && !errors.Is(err, http.ErrServerClosed) && !g.draining.Load() {
 				failed <- err
 			}
 		})
 	}
-	var err error
 	select {
 	case <-ctx.Done():
 		g.drain(server, sockets, inherited, &open)
