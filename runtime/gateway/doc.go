@@ -14,6 +14,9 @@
 // [WithRoles] admit only some callers. Package auth authenticates callers by tokens and API
 // keys, and package principal carries them to the services.
 //
+// [Webhook] and [WebhookRoute] accept the webhooks of other programs, which authenticate themselves by
+// a signature: see package webhook.
+//
 // # From a request to a message
 //
 // The data of the message is the route's input. A tag states where a member comes from, and
@@ -40,6 +43,9 @@
 // micro.Validator, which is decoded to validate itself, or the route has WithInput. Replies
 // are forwarded without being decoded unless it has WithOutput; the output type is for the
 // OpenAPI document.
+//
+// A client that repeats a request with the header Idempotency-Key does not cause a second message
+// if the gateway or the route has [WithIdempotency].
 //
 // # From an error to a status
 //

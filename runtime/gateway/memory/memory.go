@@ -19,10 +19,11 @@ type Limits struct {
 	// used the least of its limit. To make a store forget the counter of a caller at its limit,
 	// an attacker would have to use up as much with many more addresses than there are counters.
 	Counters int
-	// Keys is the number of keys. The default is 100,000. When there is no place for another
-	// one, the key that would expire first is forgotten.
+	// Keys is the number of keys of each kind, which is the part of a key before its first
+	// colon: the gateway has two, for webhooks and for idempotency keys. The default is 100,000.
+	// When there is no place for another one, the oldest of its kind is forgotten.
 	Keys int
-	// Bytes limits the values of all keys. The default is 64 MiB.
+	// Bytes limits the keys of each kind together with their values. The default is 64 MiB.
 	Bytes int64
 }
 
@@ -31,7 +32,7 @@ type Limits struct {
 type Store struct {
 	start    time.Time
 	counters *counters
-	keys     keys
+	kinds    kinds
 }
 
 // ErrTooLarge reports a value that is larger than the limit of all values.
@@ -42,10 +43,7 @@ func New(l Limits) *Store {
 	return &Store{
 		start:    time.Now(),
 		counters: newCounters(cmp.Or(l.Counters, 1_000_000)),
-		keys: keys{
-			maxKeys: cmp.Or(l.Keys, 100_000), maxBytes: cmp.Or(l.Bytes, 64<<20),
-			byKey: map[string]*entry{},
-		},
+		kinds:    kinds{maxKeys: cmp.Or(l.Keys, 100_000), maxBytes: cmp.Or(l.Bytes, 64<<20), all: map[string]*keys{}},
 	}
 }
 
@@ -71,16 +69,16 @@ func (s *Store) CompareAndSwapWithTTL(_ context.Context, key string, old, value 
 
 // Add sets a key that does not exist, or returns its value.
 func (s *Store) Add(_ context.Context, key string, value []byte, ttl time.Duration) (existing []byte, added bool, err error) {
-	return s.keys.add(key, value, s.now(), ttl)
+	return s.kinds.of(key).add(key, value, s.now(), ttl)
 }
 
 // Set sets a key.
 func (s *Store) Set(_ context.Context, key string, value []byte, ttl time.Duration) error {
-	return s.keys.set(key, value, s.now(), ttl)
+	return s.kinds.of(key).set(key, value, s.now(), ttl)
 }
 
 // Delete removes a key.
 func (s *Store) Delete(_ context.Context, key string) error {
-	s.keys.delete(key)
+	s.kinds.of(key).delete(key)
 	return nil
 }

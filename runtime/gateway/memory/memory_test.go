@@ -174,32 +174,51 @@ func TestKeys(t *testing.T) {
 	})
 }
 
-// TestKeysAreBounded checks the limits, and that the key that expires first is forgotten.
+// TestKeysAreBounded checks the limits, and that the oldest key is forgotten, although it is not the
+// one that expires first.
 func TestKeysAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Limits{Keys: 3, Bytes: 100})
 		for i, hours := range []int{3, 1, 2, 4} {
-			add(t, s, fmt.Sprint(i), "v", time.Duration(hours)*time.Hour)
+			add(t, s, fmt.Sprint("a:", i), "v", time.Duration(hours)*time.Hour)
 		}
-		if _, added := add(t, s, "0", "v", time.Hour); added {
-			t.Error("another key than the first to expire is forgotten")
+		if _, added := add(t, s, "a:1", "v", time.Hour); added {
+			t.Error("another key than the oldest is forgotten")
 		}
-		if _, added := add(t, s, "1", "v", 10*time.Hour); !added {
+		if _, added := add(t, s, "a:0", "v", 10*time.Hour); !added {
 			t.Error("more keys than the limit are kept")
 		}
-		if _, _, err := s.Add(t.Context(), "large", make([]byte, 100), time.Hour); !errors.Is(err, ErrTooLarge) {
+		if _, _, err := s.Add(t.Context(), "a:large", make([]byte, 100), time.Hour); !errors.Is(err, ErrTooLarge) {
 			t.Error(err)
 		}
-		add(t, s, "large", string(make([]byte, 95)), time.Hour)
-		if s.keys.bytes != 100 || len(s.keys.byKey) != 1 || len(s.keys.byTime) != 1 {
-			t.Errorf("%d bytes of %d keys", s.keys.bytes, len(s.keys.byKey))
+		add(t, s, "a:x", string(make([]byte, 97)), time.Hour)
+		keys := s.kinds.of("a:")
+		if keys.bytes != 100 || len(keys.byKey) != 1 || len(keys.byTime) != 1 || keys.byAge.Len() != 1 {
+			t.Errorf("%d bytes of %d keys", keys.bytes, len(keys.byKey))
 		}
 		<-time.After(time.Hour)
-		add(t, s, "x", "", time.Hour)
-		if s.keys.bytes != 1 || len(s.keys.byKey) != 1 {
-			t.Errorf("what has expired is kept: %d bytes of %d keys", s.keys.bytes, len(s.keys.byKey))
+		add(t, s, "a:y", "", time.Hour)
+		if keys.bytes != 3 || len(keys.byKey) != 1 || keys.byAge.Len() != 1 {
+			t.Errorf("what has expired is kept: %d bytes of %d keys", keys.bytes, len(keys.byKey))
 		}
 	})
+}
+
+// TestKinds checks that keys of one kind do not make the store forget those of another, and that keys
+// without a kind have one together.
+func TestKinds(t *testing.T) {
+	s := New(Limits{Keys: 3})
+	add(t, s, "b:key", "v", time.Hour)
+	for i := range 10 {
+		add(t, s, fmt.Sprint("a:", i), "v", time.Hour)
+		add(t, s, fmt.Sprint(i), "v", time.Hour)
+	}
+	if existing, added := add(t, s, "b:key", "w", time.Hour); added || existing != "v" {
+		t.Errorf("added %t, %q", added, existing)
+	}
+	if len(s.kinds.all) != 3 {
+		t.Errorf("%d kinds", len(s.kinds.all))
+	}
 }
 
 // TestKeysAreAddedOnce checks that of concurrent callers, one adds a key.
