@@ -223,6 +223,19 @@ func BusyNest(tb testing.TB, args ...string) *NestServer {
 	return server
 }
 
+// TraceNest starts testdata/nest/trace-server.mjs, a service that passes traces on, on NestJS 12. It skips the test if NestJS 12 is
+// not installed, and stops the server when the test ends.
+func TraceNest(tb testing.TB, args ...string) *NestServer {
+	tb.Helper()
+	NeedNest(tb, Nest12)
+	server, err := startServer(Nest12, "trace-server.mjs", args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(server.Stop)
+	return server
+}
+
 // NestGateway starts the NestJS gateway of testdata/nest/gateway with additional environment variables. It skips the test if its
 // packages are not installed, and stops the gateway when the test ends.
 func NestGateway(tb testing.TB, env map[string]string) *NestServer {
