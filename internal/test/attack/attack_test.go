@@ -46,7 +46,7 @@ func (r request) text() string {
 func TestAttacks(t *testing.T) {
 	evil := startIssuer(t)
 	hash := sha256.Sum256([]byte(apiKey))
-	g := startTarget(t, config{Secret: secret, Issuer: issuer, Audience: audience, JWKS: evil.url, OtherIssuer: otherIssuer, APIKeyHash: hex.EncodeToString(hash[:])})
+	g := startTarget(t, config{Secret: secret, Issuer: issuer, Audience: audience, JWKS: evil.url, OtherIssuer: otherIssuer, APIKeyHash: hex.EncodeToString(hash[:]), WebhookSecret: secret})
 	g.evil = evil
 	for _, group := range []struct {
 		name     string
@@ -63,6 +63,10 @@ func TestAttacks(t *testing.T) {
 		{name: "the log", attack: attackLog},
 		{name: "slow headers", attack: attackWithSlowHeaders},
 		{name: "slow bodies", attack: attackWithSlowBodies},
+		{name: "slow reading", attack: attackBySlowReading},
+		{name: "unread events", attack: attackByWatching},
+		{name: "forwarded addresses", attack: attackLimits},
+		{name: "a recorded webhook", attack: attackWebhooks},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			g.refuseAll(t, group.requests)

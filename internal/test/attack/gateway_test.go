@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/gateway/auth"
+	"github.com/msctl/msctl/runtime/gateway/webhook"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -21,6 +24,7 @@ type config struct {
 	Secret, Issuer, Audience string
 	JWKS, OtherIssuer        string // an issuer with RSA keys
 	APIKeyHash               string
+	WebhookSecret            string
 }
 
 // configVariable makes the test binary the gateway.
@@ -31,6 +35,11 @@ const (
 	bodyLimit     = 1 << 20
 	headerTimeout = time.Second
 	readTimeout   = 2 * time.Second
+	writeTimeout  = time.Second
+	hourlyLimit   = 5 // of GET /limited
+	largeReply    = 128 << 10
+	manyEvents    = 3000 // of 1 KiB
+	eventBuffer   = 256 << 10
 )
 
 type item struct {
@@ -51,6 +60,9 @@ var (
 	createItem = micro.NewMethod[newItem, newItem](micro.Cmd("createItem"))
 	findItem   = micro.NewMethod[item, item](micro.Cmd("findOneItem"))
 	deleteItem = micro.NewMethod[item, item](micro.Cmd("deleteItem"))
+	findLarge  = micro.NewMethod[micro.None, string](micro.Cmd("large"))
+	watchItems = micro.NewMethod[micro.None, string](micro.Cmd("watch"))
+	receive    = micro.NewMethod[json.RawMessage, json.RawMessage](micro.Cmd("receive"))
 )
 
 // serveGateway is the program under attack: a gateway and its service, until the standard input ends.
@@ -71,6 +83,19 @@ func serveGateway(text string) error {
 		return item{}, micro.Errorf(404, "Item with ID %s not found", in.ID)
 	})
 	deleteItem.Handle(service, func(_ context.Context, in item) (item, error) { return in, nil })
+	large := strings.Repeat("x", largeReply)
+	findLarge.Handle(service, func(context.Context, micro.None) (string, error) { return large, nil })
+	receive.Handle(service, func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	micro.HandleStream(service, watchItems.Pattern(), func(ctx context.Context, _ micro.None) iter.Seq2[string, error] {
+		return func(yield func(string, error) bool) {
+			for range manyEvents {
+				if !yield(large[:1024], nil) {
+					return
+				}
+			}
+			<-ctx.Done()
+		}
+	})
 	behind := microtcp.Listen("127.0.0.1:0")
 	served := make(chan error, 1)
 	go func() { served <- service.Serve(ctx, behind) }()
@@ -108,9 +133,17 @@ func newGateway(c config, log *slog.Logger, items *micro.Client) (*gateway.Gatew
 	}
 	gw := gateway.New("Shop", gateway.WithLogger(log), gateway.WithAuthentication(secret, public, keys), gateway.WithBodyLimit(bodyLimit),
 		gateway.WithCORS("https://shop.example"), gateway.WithServerTimeouts(headerTimeout, readTimeout, time.Minute),
-		gateway.WithDrain(time.Millisecond, time.Second))
+		gateway.WithConnectionLimits(0, writeTimeout), gateway.WithDrain(time.Millisecond, time.Second))
+	github, err := webhook.GitHub(c.WebhookSecret)
+	if err != nil {
+		return nil, err
+	}
 	gateway.Route(gw, "POST /items", items, createItem, gateway.WithScopes("items:write"))
 	gateway.Route(gw, "GET /items/{id}", items, findItem, gateway.WithPublic())
 	gateway.Route(gw, "DELETE /items/{id}", items, deleteItem, gateway.WithRoles("admin"))
+	gateway.Route(gw, "GET /large", items, findLarge, gateway.WithPublic())
+	gateway.Route(gw, "GET /limited", items, findLarge, gateway.WithPublic(), gateway.WithRateLimit(gateway.Rate{Limit: hourlyLimit, Period: time.Hour}))
+	gateway.Stream(gw, "GET /events", items, watchItems, gateway.WithPublic(), gateway.WithEventStream(gateway.EventStream{Buffer: eventBuffer}))
+	gateway.WebhookRoute(gw, "POST /webhook", items, receive, github)
 	return gw, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/msctl/msctl/internal/test/testenv"
@@ -43,6 +44,50 @@ func attackSlowly(t *testing.T, g *target, begin string) {
 	}
 	g.unaffected(t)
 	testenv.Eventually(t, limit, "the gateway closes slow connections", func() bool { return closed.Load() == slowConnections })
+}
+
+// deaf connects with a small buffer, so that what the gateway sends soon waits.
+func (g *target) deaf(t *testing.T) net.Conn {
+	t.Helper()
+	dialer := net.Dialer{Control: func(_, _ string, conn syscall.RawConn) error { return smallBuffer(conn) }}
+	conn, err := dialer.DialContext(t.Context(), "tcp", g.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// leaveUnread sends requests on 100 connections, reads nothing, and waits until the gateway has closed them.
+func (g *target) leaveUnread(t *testing.T, requests string) {
+	t.Helper()
+	conns := make([]net.Conn, 100)
+	for i := range conns {
+		conns[i] = g.deaf(t)
+		if _, err := io.WriteString(conns[i], requests); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.unaffected(t)
+	for _, conn := range conns {
+		testenv.Eventually(t, limit, "the gateway closes a connection whose client does not read", func() bool {
+			// The gateway's reset, or its end after a response that was cut, makes a write fail.
+			_, err := io.WriteString(conn, "GET /items/1 HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+			return err != nil
+		})
+	}
+}
+
+// attackBySlowReading requests more than the buffers of a connection hold, which may grow to 4 MiB.
+func attackBySlowReading(t *testing.T, g *target) {
+	t.Helper()
+	g.leaveUnread(t, strings.Repeat("GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n", 5<<20/largeReply))
+}
+
+// attackByWatching subscribes to more events than the buffers of a connection hold.
+func attackByWatching(t *testing.T, g *target) {
+	t.Helper()
+	g.leaveUnread(t, "GET /events HTTP/1.1\r\nHost: shop.example\r\nAccept: text/event-stream\r\n\r\n")
 }
 
 // read reads a response.

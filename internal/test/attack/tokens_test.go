@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	secret    = strings.Repeat("a secret ", 4)
+	secret    = strings.Repeat("a-secret-", 4)
 	goodToken = hs256(secret, header("HS256"), claims(nil))
 )
 
