@@ -115,6 +115,9 @@ func (a guardedAdapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 		x := exchangeOf(req.Context())
 		x.route = op.Method + " " + op.Path
 		caller, problem := a.gateway.admit(w, req, need, limits)
+		if problem == nil && op.MaxBodyBytes > 0 && req.ContentLength > op.MaxBodyBytes { // as decoded does for routes
+			problem = tooLargeProblem()
+		}
 		if problem != nil {
 			a.gateway.challenge(w, problem)
 			x.fail(w, problem)

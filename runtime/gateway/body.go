@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 )
@@ -35,6 +36,9 @@ func (in *input) readBody(req *http.Request, r *route) ([]byte, *problem) {
 // decoded returns a body without its content encoding. The limit holds for the body as it was
 // sent and for its size after it is decompressed.
 func decoded(req *http.Request, limit int64) ([]byte, *problem) {
+	if req.ContentLength > limit { // before a client that expects 100 Continue is asked for the body
+		return nil, tooLargeProblem()
+	}
 	sent := http.MaxBytesReader(nil, req.Body, limit)
 	var body io.Reader = sent
 	var err error
@@ -50,6 +54,10 @@ func decoded(req *http.Request, limit int64) ([]byte, *problem) {
 	var raw []byte
 	if err == nil {
 		raw, err = readWithin(body, limit)
+	}
+	if err == nil {
+		// What follows compressed data must arrive in time, too: net/http would wait for it.
+		_, err = io.Copy(io.Discard, sent)
 	}
 	if err != nil {
 		return nil, unreadable(err)
@@ -74,6 +82,8 @@ func unreadable(err error) *problem {
 		return tooLargeProblem()
 	case errors.Is(err, io.EOF): // an empty body, whatever its encoding
 		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return lateBodyProblem().because(err)
 	}
 	return newProblem(http.StatusBadRequest, "The body could not be read").because(err)
 }

@@ -88,7 +88,7 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 		}
 		raw.Header().Set(headerCorrelation, x.correlationID)
 		maps.Copy(raw.Header(), securityHeaders)
-		if g.draining.Load() {
+		if g.draining.Load() || ambiguous(req) {
 			raw.Header().Set("Connection", "close")
 		}
 		w := &response{ResponseWriter: raw}
@@ -104,6 +104,13 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 		next.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), exchangeKey{}, x)))
 	})
 }
+
+// ambiguous reports whether another server may see the end of a request elsewhere: if it has both a
+// transfer encoding and a length, or a transfer encoding on several lines. RFC 9112 requires
+// that the connection is closed then, and that the rest of it is not taken for requests. Because
+// net/http removes the length and joins the lines, this is any HTTP/1 request with a transfer
+// encoding. Most clients know the length of what they send.
+func ambiguous(req *http.Request) bool { return req.ProtoMajor == 1 && len(req.TransferEncoding) > 0 }
 
 // securityHeaders are those that helmet sets by default, for an API instead of pages. The handler
 // of a page replaces the policy. Their lists are shared: a header is replaced, not changed.

@@ -143,6 +143,9 @@ func sentBody(req *http.Request, limit int64) ([]byte, *problem) {
 	if req.Body == nil {
 		return nil, nil
 	}
+	if req.ContentLength > limit {
+		return nil, tooLargeProblem()
+	}
 	body, err := readWithin(req.Body, limit)
 	if err != nil {
 		return nil, unreadable(err)

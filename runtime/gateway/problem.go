@@ -106,6 +106,10 @@ func tooLargeProblem() *problem {
 	return plainProblem(http.StatusRequestEntityTooLarge, "request entity too large")
 }
 
+func lateBodyProblem() *problem {
+	return newProblem(http.StatusRequestTimeout, "The body did not arrive in time")
+}
+
 func mediaTypeProblem(types []string) *problem {
 	return newProblem(http.StatusUnsupportedMediaType, "The body must be JSON: send Content-Type: "+strings.Join(types, " or "))
 }

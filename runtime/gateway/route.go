@@ -147,7 +147,9 @@ func (r *route) serve(ctx context.Context, w http.ResponseWriter, req *http.Requ
 	}
 	ctx, cancel := r.limited(ctx, req)
 	defer cancel()
-	readingEnds(w)
+	if r.input.body || req.Body == http.NoBody {
+		readingEnds(w) // net/http reads a body that the route does not, and must not wait for it forever
+	}
 	data, problem := r.input.data(body, req, x.principal, r)
 	if problem == nil && r.convert != nil {
 		data, problem = r.converted(ctx, data)

@@ -96,6 +96,7 @@ func (g *Gateway) failures(a access, hasClaims, hasBody bool) map[string]*huma.R
 	}
 	if hasBody {
 		add(tooLargeProblem(), "The body is too large")
+		add(lateBodyProblem(), "The body did not arrive in time")
 	}
 	if len(a.rates) > 0 || g.limits.address != nil {
 		add(limitedProblem(), "The caller has sent too many requests", append(slices.Clone(rateHeaders), "Retry-After")...)

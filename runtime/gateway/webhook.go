@@ -120,8 +120,8 @@ func (h *hook) prepare(r *route) {
 func (r *route) serveWebhook(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	x := exchangeOf(ctx)
 	body, d, problem := r.received(req)
-	readingEnds(w)
 	if problem == nil {
+		readingEnds(w)
 		problem = r.checkBody(body)
 	}
 	data := body
