@@ -248,4 +248,5 @@ func printNext(s *term.IO, dir string, w scaffold.Workspace) {
 	}
 	s.Notef("%s\n  %s", steps, p.Accent("msctl run"))
 	s.Notef("\nThe API will be at http://localhost:%[1]d, its documentation at http://localhost:%[1]d/api", w.GatewayPort)
+	s.Notef("The API requires a token: `msctl token` prints one")
 }

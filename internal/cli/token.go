@@ -82,7 +82,10 @@ API_KEYS_FILE, is printed on standard error. msctl does not store the key.`,
 	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
 	groupFlags(cmd, "Caller", "sub", "scope", "role", "claim")
 	groupFlags(cmd, "Token", "expires", "issuer", "audience", "secret-file", "gateway")
-	if err := cmd.RegisterFlagCompletionFunc("gateway", completeGatewayNames); err != nil {
+	complete := func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return completeGateways(typed), cobra.ShellCompDirectiveNoFileComp
+	}
+	if err := cmd.RegisterFlagCompletionFunc("gateway", complete); err != nil {
 		panic(err) // the flag exists
 	}
 	return cmd
@@ -215,17 +218,4 @@ func runAPIKey(s *term.IO, o tokenOptions) error {
 	}
 	s.Notef("add this to the list in the gateway's API_KEYS_FILE:\n%s", text)
 	return nil
-}
-
-// completeGatewayNames completes the names of the gateways of the workspace.
-func completeGatewayNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	w, err := workspace.Current()
-	if err != nil || w == nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []cobra.Completion
-	for _, g := range gatewaysOf(w) {
-		names = append(names, g.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -113,6 +113,7 @@ func addTo(t *testing.T, dir string) {
 	}
 	for _, h := range []Handler{
 		{Name: "archiveItem", Route: "POST /items/{id}/archive"},
+		{Name: "forget", Route: "DELETE /items/{id}/history"},
 		{Name: "findAll"}, {Service: "orders", Name: "findAll"}, // the same message in two services
 		{Name: "restocked", Kind: Event, Pattern: micro.Name("item.v1.restocked"), Route: "POST /items/{itemId}/stock"},
 		{Name: "items", Kind: Stream, Pattern: micro.Fields(map[string]any{"cmd": "watch", "v": 2, "of": map[string]any{"a": true}}), Route: "GET /items/changes"},

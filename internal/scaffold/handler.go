@@ -312,8 +312,12 @@ func (d *Dir) addRoute(r *Result, h Handler, v handlerView) error {
 	} else if v.Stream {
 		call = "Stream"
 	}
+	access := ""
+	if strings.HasPrefix(h.Route, "DELETE ") {
+		access = `, gateway.WithRoles("admin")`
+	}
 	statement := func(gw, client, contracts string) string {
-		return fmt.Sprintf("gateway.%s(%s, %q, %s, %s.%s,\n\t\tgateway.WithSummary(%q))", call, gw, h.Route, client, contracts, v.Title, v.Name)
+		return fmt.Sprintf("gateway.%s(%s, %q, %s, %s.%s,\n\t\tgateway.WithSummary(%q)%s)", call, gw, h.Route, client, contracts, v.Title, v.Name, access)
 	}
 	f, fn := find(files, function)
 	if fn == nil || f.imported(goPackage{path: runtimeModule + "/runtime/gateway", name: "gateway"}) != "gateway" {
