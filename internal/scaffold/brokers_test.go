@@ -2,6 +2,7 @@ package scaffold
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/module"
 
+	"github.com/msctl/msctl"
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -48,11 +50,68 @@ func TestGeneratedOnBrokers(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		makeWorkspace(t, dir, Workspace{Name: "shop", Version: "test", Services: services})
+		if last := services[len(services)-1]; last.Transport == rabbit {
+			addWebhook(t, dir)
+		}
 		formatted(t, dir)
 		goTool(t, dir, buildOnce(), "go", "vet", "./...")
 		if t.Failed() {
 			t.Fatalf("with %v", services)
 		}
+	}
+}
+
+// addWebhook adds the code in the comment of a worker's routes to the gateway of a workspace, and what
+// `go mod tidy` would then add to its requirements.
+func addWebhook(t *testing.T, dir string) {
+	t.Helper()
+	routes, err := os.ReadFile(filepath.Join(dir, "apps", "gateway", "mailout_routes.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, imports := "", ""
+	for line := range strings.Lines(string(routes)) {
+		if commented, ok := strings.CutPrefix(line, "//\t"); ok {
+			code += "\t" + commented
+		}
+		if strings.Contains(line, "/contracts/") {
+			imports = line
+		}
+	}
+	if !strings.Contains(code, "gateway.Webhook(") {
+		t.Fatalf("no webhook in the comment of %s", routes)
+	}
+	code = "package main\n\nimport (\n\t\"os\"\n\n" + imports + `
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/gateway/webhook"
+	"github.com/msctl/msctl/runtime/micro"
+)
+
+func webhooks(gw *gateway.Gateway, client *micro.Client) {
+` + code + `}
+
+var _ = webhooks
+`
+	if err := os.WriteFile(filepath.Join(dir, "apps", "gateway", "webhooks.go"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ours, err := fs.ReadFile(msctl.Root(), "go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(filepath.Join(dir, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(ours)) {
+		if strings.HasPrefix(line, "github.com/standard-webhooks/") {
+			theirs = append(theirs, line...)
+			words := strings.Fields(line)
+			goTool(t, dir, nil, "go", "mod", "edit", "-require="+words[0]+"@"+strings.TrimSuffix(words[1], "/go.mod"))
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.sum"), theirs, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -24,7 +24,8 @@ const bundleDir = "third_party/msctl"
 
 // bundledModules returns the modules that the packages of the bundle require, directly or
 // indirectly, sorted by name: those of the gateway and of the brokers' drivers. A test
-// compares the list with the imports.
+// compares the list with the imports. Package webhook requires another one, which
+// `go mod tidy` adds for workspaces that use it.
 func bundledModules(brokers []brokerView) []string {
 	list := []string{"github.com/danielgtaylor/huma/v2", "github.com/go-jose/go-jose/v4", "github.com/rs/cors", "github.com/throttled/throttled/v2"}
 	for _, b := range brokers {

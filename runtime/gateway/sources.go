@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.go auth internal limit memory ui
+//go:embed *.go auth internal limit memory ui webhook
 var sources embed.FS
 
 // Sources returns the source files of this module, for msctl, which copies them
