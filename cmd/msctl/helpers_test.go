@@ -40,6 +40,7 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"asyncapi":  checkAsyncAPI,
 		"findenv":   findEnv,
 		"findhint":  findHint,
+		"follow":    followHint,
 		"broker":    startBroker,
 		"natslogin": startNATSWithLogin,
 		"worker":    startWorker,
@@ -158,6 +159,28 @@ func findHint(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the hint names no address")
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// followHint is `follow CODE [WORD=TEXT…]`. It runs the first command that the hint of the last command names, with
+// each WORD, such as NAME, replaced by what a user would write there.
+func followHint(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: follow CODE [WORD=TEXT…]")
+	}
+	found := regexp.MustCompile("(?m)^hint: .*?`msctl ([^`|]+)").FindStringSubmatch(ts.ReadFile("stderr"))
+	if found == nil {
+		ts.Fatalf("the hint names no command")
+	}
+	words := strings.Fields(found[1])
+	for _, replacement := range args[1:] {
+		word, text, _ := strings.Cut(replacement, "=")
+		i := slices.Index(words, word)
+		if i < 0 {
+			ts.Fatalf("%q has no %s", found[1], word)
+		}
+		words[i] = text
+	}
+	wantExitCode(ts, false, append([]string{args[0], "msctl"}, words...))
 }
 
 // startNATSWithLogin is `natslogin nkey|creds NAME FILE`. It starts a NATS server that accepts

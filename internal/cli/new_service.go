@@ -65,6 +65,10 @@ func openWorkspace(version string) (*scaffold.Dir, error) {
 		return nil, err
 	}
 	dir, err := scaffold.Open(path)
+	if errors.Is(err, scaffold.ErrNoModule) {
+		return nil, exit.WithHint(exit.Usagef("msctl adds only Go services to a workspace: %w", err),
+			"`msctl help msctl.yaml` describes how to add any other service to the file")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -171,7 +172,11 @@ func (o *runOptions) check() (*workspace.Workspace, error) {
 		return nil, err
 	}
 	if len(w.Services) == 0 {
-		return nil, exit.WithHint(exit.Usagef("%s has no services", workspace.FileName), "`msctl new service NAME` adds one")
+		hint := "`msctl help msctl.yaml` describes how to add one"
+		if _, err := os.Stat(filepath.Join(w.Dir, "go.mod")); err == nil {
+			hint = "`msctl new service NAME` adds one"
+		}
+		return nil, exit.WithHint(exit.Usagef("%s has no services", workspace.FileName), "%s", hint)
 	}
 	if err := o.checkNames(w); err != nil {
 		return nil, err

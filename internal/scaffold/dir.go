@@ -27,7 +27,11 @@ type Dir struct {
 	Version string
 }
 
-// Open reads the workspace whose msctl.yaml is at path.
+// ErrNoModule reports a workspace without a go.mod, which msctl new did not create.
+var ErrNoModule = errors.New("there is no go.mod next to " + workspace.FileName)
+
+// Open reads the workspace whose msctl.yaml is at path. The error is [ErrNoModule] if Go services
+// cannot be added to it.
 func Open(path string) (*Dir, error) {
 	w, err := workspace.Load(path)
 	if err != nil {
@@ -35,8 +39,11 @@ func Open(path string) (*Dir, error) {
 	}
 	d := &Dir{Root: w.Dir, Workspace: w}
 	text, err := d.read("go.mod")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoModule
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the workspace has no go.mod next to %s: %w", workspace.FileName, err)
+		return nil, err
 	}
 	line := regexp.MustCompile(`(?m)^module\s+"?([^"\s]+)"?\s*(?://.*)?$`).FindSubmatch(text)
 	if line == nil {
