@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ func (t *Telemetry) Client(to string, p *policy.Policy) micro.ClientOption {
 	c := t.clients.of(to)
 	observe := micro.WithInterceptors(func(next micro.Handler) micro.Handler {
 		return func(ctx context.Context, req *micro.Request, reply micro.Reply) (err error) {
+			if reserved(req.Pattern) {
+				return next(ctx, req, reply)
+			}
 			m := c.of(req.Pattern, req.Event)
 			m.inFlight.Inc()
 			start := time.Now()
@@ -40,6 +44,17 @@ func (t *Telemetry) Client(to string, p *policy.Policy) micro.ClientOption {
 	p = p.With(policy.WithHooks(c.hooks()))
 	t.clients.follow(to, p)
 	return micro.ClientOptions(observe, p)
+}
+
+// reserved reports whether a pattern is one of those that every server handles, such as those of
+// health checks, which are neither counted nor traced.
+func reserved(p micro.Pattern) bool {
+	for _, r := range []micro.Pattern{micro.HealthPattern, micro.DescribePattern} {
+		if p == r || strings.HasPrefix(p.Route(), r.Route()+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // maxPatterns limits the patterns of one client that are counted by name. A program has fewer,
@@ -165,6 +180,9 @@ func (c *client) hooks() policy.Hooks {
 	m := c.metrics
 	return policy.Hooks{
 		Ended: func(ctx context.Context, a policy.Attempt) {
+			if reserved(a.Request.Pattern) {
+				return
+			}
 			s := c.of(a.Request.Pattern, a.Request.Event)
 			s.attempts.count(sent(a.Err))
 			switch {
@@ -176,9 +194,15 @@ func (c *client) hooks() policy.Hooks {
 			attemptEvent(ctx, a)
 		},
 		Late: func(_ context.Context, l policy.Late) {
+			if reserved(l.Request.Pattern) {
+				return
+			}
 			m.late.WithLabelValues(c.to, c.of(l.Request.Pattern, l.Request.Event).pattern).Inc()
 		},
 		Refused: func(_ context.Context, r policy.Refusal) {
+			if reserved(r.Request.Pattern) {
+				return
+			}
 			reason := "breaker"
 			if r.Why == policy.OverBudget {
 				reason = "budget"

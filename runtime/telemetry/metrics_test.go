@@ -160,6 +160,28 @@ func TestPolicyMetrics(t *testing.T) {
 	}
 }
 
+// TestHealthChecks checks that health checks and descriptions are neither counted nor traced.
+func TestHealthChecks(t *testing.T) {
+	tel, exporter := traced(t)
+	p := policy.New(policy.WithRetries(1), policy.WithBudget(0, 0.1))
+	c, stop := serving(t, newServer(tel, micro.WithName("items", "")), tel.Client("items", p))
+	for _, pattern := range []micro.Pattern{micro.HealthPattern, micro.HealthOf("items"), micro.DescribePattern, micro.DescribeOf("items")} {
+		if _, err := micro.Call[any](t.Context(), c, pattern, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	if _, err := micro.Call[any](t.Context(), c, micro.HealthPattern, nil); err == nil { // a retry, or one that the budget does not permit
+		t.Error("a closed client has sent a message")
+	}
+	if got := only(values(scrape(t, tel)), "msctl_messages", "msctl_client_requests", "msctl_client_attempts", "msctl_client_retries"); len(got) != 0 {
+		t.Errorf("counted %v", got)
+	}
+	if spans := flushed(t, tel, exporter); len(spans) != 0 {
+		t.Errorf("%d spans", len(spans))
+	}
+}
+
 // connFunc is a connection with the behavior of the test.
 type connFunc func(context.Context, *micro.Request) error
 
