@@ -152,7 +152,7 @@ func (r *route) crowded() bool {
 	return !ok
 }
 
-// overloadedProblem is the response to a request for which there is no place.
+// overloadedProblem is the response to a request that has no place.
 func overloadedProblem() *problem {
 	return newProblem(http.StatusServiceUnavailable, "The service is overloaded")
 }

@@ -79,7 +79,7 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 			req = req.WithContext(ctx)
 		}
 		x := &exchange{ended: ended, correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
-		x.client = g.limits.proxies.Client(req)
+		x.client = g.clientOf(req)
 		if x.given = plausible(x.correlationID); !x.given {
 			x.correlationID = micro.NewCorrelationID()
 		}

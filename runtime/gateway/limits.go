@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -125,13 +126,26 @@ func ClientAddress(ctx context.Context) netip.Addr { return exchangeOf(ctx).clie
 
 // limits are the rate limits of a gateway.
 type limits struct {
-	rates   []Rate // of the routes that have none of their own
+	warned  sync.Once // about a proxy that is not trusted
+	rates   []Rate    // of the routes that have none of their own
 	address *Rate
 	proxies limit.Proxies
 	outage  Outage
 
 	limiters *limit.Limiters
 	before   *rateLimit // of addresses; nil for none
+}
+
+// clientOf returns the address of a request's client. A gateway behind a proxy that it does not trust
+// takes all clients for one, so it warns.
+func (g *Gateway) clientOf(req *http.Request) netip.Addr {
+	l := &g.limits
+	if len(l.proxies) == 0 && len(l.rates) > 0 && req.Header.Get("X-Forwarded-For") != "" {
+		l.warned.Do(func() {
+			g.log.WarnContext(req.Context(), "X-Forwarded-For is ignored, because no proxies are trusted: see WithTrustedProxies", "peer", req.RemoteAddr)
+		})
+	}
+	return l.proxies.Client(req)
 }
 
 // rateLimit is one limit of one route.

@@ -274,6 +274,15 @@ func TestTrustedProxies(t *testing.T) {
 		}
 	}
 	all := log.all(t)
+	warnings := 0
+	for _, line := range all {
+		if line["level"] == "WARN" {
+			warnings++
+		}
+	}
+	if warnings != 1 {
+		t.Errorf("%d warnings about a proxy that is not trusted", warnings)
+	}
 	if last := all[len(all)-1]; last["client"] != "198.51.100.10" {
 		t.Errorf("log: %v", last)
 	}
