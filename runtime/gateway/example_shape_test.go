@@ -136,3 +136,15 @@ func ExampleWithEventStream() {
 	// event: end
 	// data: {}
 }
+
+// A gateway that compresses its responses.
+func ExampleWithCompression() {
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithCompression(50))
+	req := httptest.NewRequest("GET", "/api-json", nil)
+	req.Header.Set("Accept-Encoding", "gzip, br")
+	w := httptest.NewRecorder()
+	gw.Handler().ServeHTTP(w, req)
+	fmt.Println(w.Code, w.Header().Get("Content-Encoding"), w.Header().Get("Vary"))
+	// Output:
+	// 200 gzip Accept-Encoding
+}

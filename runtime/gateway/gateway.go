@@ -27,6 +27,7 @@ type Gateway struct {
 	unknown, unknownQuery      validate.Unknown
 	types                      []string
 	strictPaths                bool
+	compression                int      // the size from which responses are compressed; 0 for none
 	paths                      []string // of all routes
 	cors                       corsConfig
 	servers                    []string
@@ -98,7 +99,7 @@ func New(name string, opts ...Option) *Gateway {
 func OwnTargets() []string { return New("").own }
 
 // Handler returns the gateway as an http.Handler, for tests and for an HTTP server of your own.
-// A request passes through correlation, recovery, and the log; CORS; the middleware of
+// A request passes through correlation, recovery, and the log; compression and CORS; the middleware of
 // [WithMiddleware]; and the access of its route.
 func (g *Gateway) Handler() http.Handler {
 	g.once.Do(func() {
@@ -106,7 +107,7 @@ func (g *Gateway) Handler() http.Handler {
 		for _, wrap := range slices.Backward(g.middleware) {
 			handler = wrap(handler)
 		}
-		handler = g.cors.wrap(handler)
+		handler = g.compressed(g.cors.wrap(handler))
 		g.root = g.observed(handler)
 	})
 	return g.root
