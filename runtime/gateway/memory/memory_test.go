@@ -3,6 +3,7 @@ package memory
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -252,4 +253,36 @@ func BenchmarkCounter(b *testing.B) {
 		}
 		_, _ = s.CompareAndSwapWithTTL(b.Context(), "subject:0123456789", v, v+1, time.Hour)
 	}
+}
+
+// BenchmarkMillionCallers fills a store with a million counters, and reports its memory and how
+// many of them it has forgotten.
+func BenchmarkMillionCallers(b *testing.B) {
+	const n = 1_000_000
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = fmt.Sprint("caller ", i)
+	}
+	for b.Loop() {
+		before := heapBytes()
+		s := New(Limits{})
+		for _, key := range keys {
+			_, _ = s.SetIfNotExistsWithTTL(b.Context(), key, 1, time.Hour)
+		}
+		b.ReportMetric(float64(heapBytes()-before)/(1<<20), "MiB")
+		lost := 0
+		for _, key := range keys {
+			if v, _, _ := s.GetWithTime(b.Context(), key); v < 0 {
+				lost++
+			}
+		}
+		b.ReportMetric(float64(lost), "forgotten")
+	}
+}
+
+func heapBytes() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
