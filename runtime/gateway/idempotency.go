@@ -36,7 +36,7 @@ type Idempotency struct {
 // WithIdempotency lets clients repeat POST and PATCH requests of a [Route] or an [Event] without
 // sending a second message, by the header Idempotency-Key: a request with the same key from the
 // same caller gets the response of the first one, with Idempotent-Replayed: true. If it differs in
-// its URL or body, it gets status 422, and while the first one is being handled, 409.
+// its URL, its body, or a header or claim that is input of the route, it gets status 422, and while the first one is being handled, 409.
 //
 // Responses are kept in the store of the gateway ([WithStore]) if they are successful or an error
 // that the service has chosen, with a status from 400 to 499 other than 408, 425, and 429. After
@@ -91,7 +91,7 @@ func (r *route) serveIdempotent(ctx context.Context, w http.ResponseWriter, req 
 	x.metadata = map[string]string{micro.MetaIdempotencyKey: key}
 	t := task{
 		key:  "idempotency:" + hashOf(r.gateway.name, r.method, r.op.Path, callerKey(x, req), key),
-		hash: hashOf(req.URL.EscapedPath(), req.URL.RawQuery, req.Header.Get("Content-Type"), req.Header.Get("Content-Encoding"), string(body)),
+		hash: r.hash(x, req, body),
 		handle: func(ctx context.Context, w http.ResponseWriter) {
 			req.Body = io.NopCloser(bytes.NewReader(body))
 			r.serve(ctx, w, req)
@@ -120,6 +120,16 @@ func (r *route) serveIdempotent(ctx context.Context, w http.ResponseWriter, req 
 		w.Header().Set(headerReplayed, "true")
 		earlier.send(w)
 	}
+}
+
+// hash returns a hash of everything that the message of a request can be made of.
+func (r *route) hash(x *exchange, req *http.Request, body []byte) string {
+	claims, _ := r.input.claimed(x.principal) // without them, the request is rejected
+	all := []string{req.URL.EscapedPath(), req.URL.RawQuery, req.Header.Get("Content-Type"), req.Header.Get("Content-Encoding"), string(body), string(jsonOf(claims))}
+	for _, f := range r.input.header {
+		all = append(all, string(jsonOf(req.Header.Values(f.Header))))
+	}
+	return hashOf(all...)
 }
 
 // chosen reports whether the problem of a response is an error that the service has chosen, and
@@ -195,5 +205,5 @@ func (r *route) documentIdempotency() {
 		}
 	}
 	all["409"] = g.ownFailure(keyInProgress(), "A request with the same key is being handled, or its response is too large to be sent again", "Retry-After")
-	all["422"] = g.ownFailure(keyReused(), "The key was used for a request with another URL or body")
+	all["422"] = g.ownFailure(keyReused(), "The key was used for a request with other input")
 }

@@ -12,10 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/gateway/memory"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtest"
+	"github.com/msctl/msctl/runtime/principal"
 )
 
 // post is a POST or PATCH request, with a key unless it is empty.
@@ -139,6 +142,50 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// TestIdempotencyInput checks that input from a header or a claim is part of the request.
+func TestIdempotencyInput(t *testing.T) {
+	t.Parallel()
+	type input struct {
+		ID     string `json:"id"`
+		Tenant string `json:"tenant,omitempty" header:"X-Tenant"`
+		Plan   string `json:"plan,omitempty" claim:"plan"`
+	}
+	q := &queue{}
+	plan := "free"
+	gw := gateway.New("test", gateway.WithLogger(quiet()), gateway.WithAuthentication(planned{&plan}))
+	gateway.Route(gw, "POST /payments", micro.NewClient(q), micro.NewMethod[input, json.RawMessage](micro.Cmd("x")), gateway.WithIdempotency(gateway.Idempotency{}))
+	send := func(tenant string) int {
+		req := httptest.NewRequest("POST", "/payments", strings.NewReader(`{"id":"p_1"}`))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", "k")
+		req.Header.Set("X-Tenant", tenant)
+		w := httptest.NewRecorder()
+		gw.Handler().ServeHTTP(w, req)
+		return w.Code
+	}
+	for _, c := range []struct {
+		tenant, plan string
+		status       int
+	}{{"a", "free", 201}, {"a", "free", 201}, {"b", "free", 422}, {"a", "paid", 422}} {
+		plan = c.plan
+		if status := send(c.tenant); status != c.status {
+			t.Errorf("%+v: %d", c, status)
+		}
+	}
+	if q.count() != 1 {
+		t.Errorf("%d messages", q.count())
+	}
+}
+
+// planned authenticates a user with a claim.
+type planned struct{ plan *string }
+
+func (planned) Scheme() (string, *huma.SecurityScheme) { return names{"Authorization"}.Scheme() }
+
+func (p planned) Authenticate(*http.Request) (*principal.Principal, error) {
+	return &principal.Principal{Subject: "alice", Claims: json.RawMessage(`{"plan":"` + *p.plan + `"}`)}, nil
+}
+
 // TestIdempotencyKeys checks which keys are accepted.
 func TestIdempotencyKeys(t *testing.T) {
 	t.Parallel()
@@ -244,8 +291,8 @@ func TestIdempotencyConcurrent(t *testing.T) {
 	const copies = 100
 	leave := make(chan struct{})
 	q := &queue{before: func(*micro.Request) error { <-leave; return nil }}
-	store := gateway.WithStore(memory.New(memory.Limits{}))
-	gateways := []http.Handler{idempotent(q, gateway.Idempotency{}, store), idempotent(q, gateway.Idempotency{}, store)}
+	store, timeout := gateway.WithStore(memory.New(memory.Limits{})), gateway.WithTimeout(time.Hour) // longer than a busy machine needs
+	gateways := []http.Handler{idempotent(q, gateway.Idempotency{}, store, timeout), idempotent(q, gateway.Idempotency{}, store, timeout)}
 	p := post{target: "/payments", body: onePayment, key: "k"}
 	responses := make(chan *httptest.ResponseRecorder, copies)
 	for i := range copies {

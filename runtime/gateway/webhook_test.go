@@ -340,7 +340,7 @@ func TestWebhookConcurrent(t *testing.T) {
 	const copies = 1000
 	leave := make(chan struct{})
 	q := &queue{before: func(*micro.Request) error { <-leave; return nil }}
-	h := hooks(t, q)
+	h := hooks(t, q, gateway.WithTimeout(time.Hour)) // longer than a busy machine needs
 	d := signed(t, "/payments", "msg_1", `{"id":"p_1"}`, time.Now())
 	statuses := make(chan int, copies)
 	for range copies {
