@@ -1,4 +1,4 @@
-// Package openapi reads the routes of OpenAPI documents, which may come from anyone.
+// Package openapi reads the routes of OpenAPI documents, which may be hostile.
 package openapi
 
 import (
@@ -15,7 +15,7 @@ import (
 // MaxSize limits a document, in bytes.
 const MaxSize = 16 << 20
 
-// Document is what an OpenAPI document says about its routes.
+// Document lists the routes of an OpenAPI document.
 type Document struct {
 	Title, Version string
 	// OpenAPI is the version of the format, such as "3.1.0".

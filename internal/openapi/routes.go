@@ -31,7 +31,7 @@ type Route struct {
 
 // Access is what a route requires of its caller.
 type Access struct {
-	// Stated is set if the document says anything about it.
+	// Stated is set if the document states anything about it.
 	Stated bool
 	// Public is set if a request without credentials is admitted.
 	Public bool
@@ -62,7 +62,7 @@ type reader struct {
 }
 
 // maxSchemas limits the parts of the types of a document, which may refer to each other in ways
-// that grow without end. Those beyond accept any value.
+// that grow forever. Those beyond accept any value.
 const maxSchemas = 200_000
 
 func newReader(root map[string]any) *reader { return &reader{root: root, schemas: maxSchemas} }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"strconv"
 	"strings"
@@ -52,6 +53,7 @@ func (g *Gateway) addDocs() {
 	if err := template.Must(template.New("docs").Parse(docsPage)).Execute(&page, g.name); err != nil {
 		panic("gateway: " + err.Error()) // a constant template into memory
 	}
+	policy := g.docsPolicy()
 	document := sync.OnceValues(func() ([]byte, error) { return openapi.JSON(g.api.OpenAPI()) })
 	for _, target := range []string{"GET /api-json", "GET /openapi.json"} {
 		g.quiet(target, func(w http.ResponseWriter, req *http.Request) {
@@ -79,7 +81,7 @@ func (g *Gateway) addDocs() {
 		writeAs(w, "text/yaml; charset=utf-8", body)
 	})
 	g.quiet("GET /api", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; font-src 'self' data:")
+		w.Header().Set("Content-Security-Policy", policy)
 		writeAs(w, "text/html; charset=utf-8", page.Bytes())
 	})
 	g.quiet("GET /api/{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -92,6 +94,19 @@ func (g *Gateway) addDocs() {
 	for _, name := range []string{"favicon.png", "swagger-ui.css", "swagger-ui-bundle.js", "LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"} {
 		g.quiet("GET /api/"+name, asset(name))
 	}
+}
+
+// docsPolicy is the page's Content-Security-Policy. Try it out sends requests to the servers of the
+// document, which are on the page's own host without WithServers.
+func (g *Gateway) docsPolicy() string {
+	connect := "'self'"
+	for _, server := range g.servers {
+		if u, err := url.Parse(server); err == nil && u.Host != "" {
+			connect += " " + u.Scheme + "://" + u.Host
+		}
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src " + connect +
+		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 // asset serves one file of ui, compressed if the client accepts it.

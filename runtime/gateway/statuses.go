@@ -46,8 +46,8 @@ func (g *Gateway) responses(r *route) map[string]*huma.Response {
 	add(lateProblem(nil), "The service did not answer in time")
 	all["default"] = &huma.Response{Description: "An error of the service, with its own status", Headers: g.headers(), Content: map[string]*huma.MediaType{
 		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Examples: map[string]*huma.Example{
-			"notFound": {Summary: "404", Value: json.RawMessage(newProblem(http.StatusNotFound, "It does not exist").body())},
-			"conflict": {Summary: "409", Value: json.RawMessage(newProblem(http.StatusConflict, "It has changed in the meantime").body())},
+			"404": {Summary: "404 Not Found", Value: json.RawMessage(plainProblem(http.StatusNotFound, "It does not exist").body())},
+			"409": {Summary: "409 Conflict", Value: json.RawMessage(plainProblem(http.StatusConflict, "It has changed in the meantime").body())},
 		}},
 	}}
 	return all

@@ -239,22 +239,22 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"post /items createItem":                 "201 400 401 403 413 415 500 501 503 504 default",
+		"post /items createItem":                 "201 400 401 403 408 413 415 500 501 503 504 default",
 		"get /items findAllItems":                "200 304 400 500 501 503 504 default",
-		"patch /items/{id} updateItem":           "200 400 401 403 413 415 500 501 503 504 default",
-		"put /items/{id} putItemsId":             "200 400 401 413 415 500 501 503 504 default",
-		"put /items/id putItemsId2":              "200 400 401 413 415 500 501 503 504 default",
+		"patch /items/{id} updateItem":           "200 400 401 403 408 413 415 500 501 503 504 default",
+		"put /items/{id} putItemsId":             "200 400 401 408 413 415 500 501 503 504 default",
+		"put /items/id putItemsId2":              "200 400 401 408 413 415 500 501 503 504 default",
 		"get /files/{path} file":                 "200 304 401 500 501 503 504 default",
 		"get /codes/{code} code":                 "200 304 400 401 500 501 503 504 default",
 		"get / root":                             "200 304 500 501 503 504 default",
-		"post /webhooks/github github":           "200 400 401 409 413 415 500 501 503 504 default",
-		"post /webhooks/items postWebhooksItems": "200 400 401 409 413 415 500 501 503 504 default",
-		"post /raw raw":                          "201 400 401 413 415 500 501 503 504 default",
-		"post /list list":                        "201 400 401 413 415 500 501 503 504 default",
-		"post /unlikely unlikely":                "201 400 401 413 415 500 501 503 504 default",
+		"post /webhooks/github github":           "200 400 401 408 409 413 415 500 501 503 504 default",
+		"post /webhooks/items postWebhooksItems": "200 400 401 408 409 413 415 500 501 503 504 default",
+		"post /raw raw":                          "201 400 401 408 413 415 500 501 503 504 default",
+		"post /list list":                        "201 400 401 408 413 415 500 501 503 504 default",
+		"post /unlikely unlikely":                "201 400 401 408 413 415 500 501 503 504 default",
 		"get /items/changes itemV1Watch":         "200 304 400 401 500 501 503 504 default",
-		"post /items/{id}/views itemV1Viewed":    "202 400 401 413 415 500 501 503 504 default",
-		"post /login login":                      "200 409 413 422 500 default",
+		"post /items/{id}/views itemV1Viewed":    "202 400 401 408 413 415 500 501 503 504 default",
+		"post /login login":                      "200 408 409 413 422 500 default",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -1,0 +1,229 @@
+package swagger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"go.uber.org/goleak"
+
+	"github.com/msctl/msctl/runtime/gateway"
+	"github.com/msctl/msctl/runtime/gateway/auth"
+	"github.com/msctl/msctl/runtime/micro"
+	"github.com/msctl/msctl/runtime/microtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type item struct {
+	ID    int64    `json:"id" doc:"Assigned by the service" example:"1"`
+	Name  string   `json:"name" example:"Widget"`
+	Price float64  `json:"price" doc:"Price in the shop's currency" example:"9.99"`
+	Tags  []string `json:"tags,omitempty" example:"[\"garden\"]"`
+}
+
+type createItem struct {
+	Name  string   `json:"name" minLength:"1" maxLength:"120" example:"Widget"`
+	Price float64  `json:"price" minimum:"0" multipleOf:"0.01" doc:"Price in the shop's currency" example:"9.99"`
+	Tags  []string `json:"tags,omitempty" maxItems:"20" example:"[\"garden\"]"`
+}
+
+type itemID struct {
+	ID int64 `json:"id" path:"id" minimum:"1" doc:"The item's ID" example:"1"`
+}
+
+const (
+	secret = "a secret of at least thirty-two bytes"
+	apiKey = "key-of-a-program"
+)
+
+// shop is a gateway in front of a service that stores items.
+func shop(t *testing.T) string {
+	t.Helper()
+	tokens, err := auth.NewTokens(auth.TokenConfig{Issuer: "https://login.example", Audience: "shop", Secrets: [][]byte{[]byte(secret)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256([]byte(apiKey))
+	keys, err := auth.NewAPIKeys([]auth.APIKey{{Name: "import", SHA256: hex.EncodeToString(hash[:]), Scopes: []string{"items:write"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create := micro.NewMethod[createItem, item](micro.Cmd("createItem"))
+	find := micro.NewMethod[itemID, item](micro.Cmd("findOneItem"))
+	list := micro.NewMethod[micro.None, []item](micro.Cmd("findAllItems"))
+	var mu sync.Mutex
+	var items []item
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	create.Handle(s, func(_ context.Context, in createItem) (item, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		items = append(items, item{int64(len(items) + 1), in.Name, in.Price, in.Tags})
+		return items[len(items)-1], nil
+	})
+	find.Handle(s, func(_ context.Context, in itemID) (item, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if int(in.ID) > len(items) {
+			return item{}, micro.Errorf(404, "item %d not found", in.ID)
+		}
+		return items[in.ID-1], nil
+	})
+	list.Handle(s, func(context.Context, micro.None) ([]item, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return items, nil
+	})
+	client := microtest.Serve(t, s)
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithVersion("1.2.3", "The HTTP API of the shop."),
+		gateway.WithAuthentication(tokens, keys))
+	gateway.Route(gw, "POST /items", client, create, gateway.WithScopes("items:write"), gateway.WithSummary("Create an item"))
+	gateway.Route(gw, "GET /items", client, list, gateway.WithPublic(), gateway.WithSummary("List items"),
+		gateway.WithRateLimit(gateway.Rate{Limit: 2, Period: time.Hour}))
+	gateway.Route(gw, "GET /items/{id}", client, find, gateway.WithSummary("Get an item"))
+	gateway.Stream(gw, "GET /items/changes", client, micro.NewMethod[micro.None, item](micro.Cmd("watch")), gateway.WithSummary("Watch items"), gateway.WithDeprecated())
+	server := httptest.NewServer(gw.Handler())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func token(t *testing.T) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(secret)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.Signed(signer).Claims(map[string]any{
+		"iss": "https://login.example", "aud": "shop", "sub": "ada", "scope": "items:write", "exp": time.Now().Add(time.Hour).Unix(),
+	}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// block returns the selector of a part of an operation.
+func block(id, part string) string { return "#operations-items-" + id + " " + part }
+
+// authorize submits the credentials in a field of the dialog, and closes it.
+func (b *browser) authorize(field string) {
+	b.t.Helper()
+	b.eval(fmt.Sprintf("document.querySelector(%q).closest('.auth-container').querySelector('.authorize').click()", field))
+	b.wait("[...document.querySelectorAll('.auth-btn-wrapper button')].some(button => button.innerText == 'Logout')")
+	b.click(".btn-done")
+}
+
+// execute sends the request of an operation, and wants a status.
+func (b *browser) execute(id string, status int) (body string) {
+	b.t.Helper()
+	result := block(id, ".live-responses-table .response .response-col_status")
+	if b.eval(fmt.Sprintf("!!document.querySelector(%q)", block(id, ".btn-clear"))) == true {
+		b.click(block(id, ".btn-clear"))
+		b.wait(fmt.Sprintf("!document.querySelector(%q)", result))
+	}
+	b.click(block(id, ".execute"))
+	b.wait(fmt.Sprintf("document.querySelector(%q)", result))
+	if got := b.eval(fmt.Sprintf("document.querySelector(%q).innerText", result)); !strings.HasPrefix(fmt.Sprint(got), fmt.Sprint(status)) {
+		b.t.Errorf("%s: status %v, want %d", id, got, status)
+	}
+	text, _ := b.eval(fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", block(id, ".live-responses-table .response .highlight-code code"))).(string)
+	return text
+}
+
+// TestSwaggerUI: without a network, a developer authorizes, creates an item, reads it, and sees what
+// the gateway rejects.
+func TestSwaggerUI(t *testing.T) {
+	url := shop(t)
+	b := newBrowser(t)
+	b.open(url + "/api")
+	b.wait("document.querySelectorAll('.opblock').length == 4")
+	b.screenshot("1-page", "body")
+	if title := b.eval("document.title"); title != "shop API" {
+		t.Errorf("title %v", title)
+	}
+
+	b.click(block("createItem", ".opblock-summary-control"))
+	b.wait("ui.oas3Selectors.requestBodyValue('/items', 'post').includes('Widget')") // the example
+	if body := b.execute("createItem", 401); !strings.Contains(body, `"Unauthorized"`) {
+		t.Errorf("body %s", body)
+	}
+	b.screenshot("2-unauthorized", block("createItem", ".responses-wrapper"))
+
+	b.click(".btn.authorize")
+	b.wait("document.querySelectorAll('.auth-container').length == 2")
+	if text, _ := b.eval("document.querySelector('.modal-ux').innerText").(string); !strings.Contains(text, "msctl token") || !strings.Contains(text, "X-Api-Key") {
+		t.Errorf("the dialog does not say how to get a token: %s", text)
+	}
+	b.fill("#auth-bearer-value", token(t))
+	b.screenshot("3-authorize", "body")
+	b.authorize("#auth-bearer-value")
+
+	var created item
+	if err := json.Unmarshal([]byte(b.execute("createItem", 201)), &created); err != nil || created.ID != 1 || created.Name != "Widget" || created.Price != 9.99 {
+		t.Errorf("created %+v, %v", created, err)
+	}
+	b.screenshot("4-created", block("createItem", ".responses-wrapper"))
+
+	b.click(block("findOneItem", ".opblock-summary-control"))
+	b.wait(fmt.Sprintf("document.querySelector(%q).value == '1'", block("findOneItem", "input"))) // the example
+	var read item
+	if err := json.Unmarshal([]byte(b.execute("findOneItem", 200)), &read); err != nil || read.Name != created.Name {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	b.fill(block("findOneItem", "input"), "9")
+	if body := b.execute("findOneItem", 404); !strings.Contains(body, "item 9 not found") {
+		t.Errorf("body %s", body)
+	}
+	b.screenshot("5-read", block("findOneItem", ".responses-wrapper"))
+
+	b.click(block("findAllItems", ".opblock-summary-control"))
+	b.execute("findAllItems", 200)
+	b.execute("findAllItems", 200)
+	if body := b.execute("findAllItems", 429); !strings.Contains(body, "Too Many Requests") {
+		t.Errorf("body %s", body)
+	}
+	b.screenshot("6-limited", block("findAllItems", ".responses-wrapper"))
+
+	b.click(".btn.authorize")
+	b.eval("[...document.querySelectorAll('.auth-btn-wrapper button')].find(button => button.innerText == 'Logout').click()")
+	b.wait("document.querySelector('#auth-bearer-value')")
+	b.fill("#api_key_value", apiKey)
+	b.authorize("#api_key_value")
+	b.execute("createItem", 201)
+	b.checkQuiet(url)
+}
+
+// checkQuiet wants that the page has requested nothing from elsewhere, violated no policy, and
+// thrown nothing.
+func (b *browser) checkQuiet(url string) {
+	b.t.Helper()
+	requests := b.seen("Network.requestWillBeSent")
+	for _, event := range requests {
+		var sent struct{ Request struct{ URL string } }
+		if err := json.Unmarshal(event, &sent); err != nil || !strings.HasPrefix(sent.Request.URL, url) && !strings.HasPrefix(sent.Request.URL, "data:") {
+			b.t.Errorf("the page requests %s", sent.Request.URL)
+		}
+	}
+	if len(requests) < 5 {
+		b.t.Errorf("%d requests", len(requests))
+	}
+	for _, event := range b.seen("Log.entryAdded") {
+		var logged struct{ Entry struct{ Source, Text string } }
+		if err := json.Unmarshal(event, &logged); err != nil || logged.Entry.Source != "network" { // the statuses that the test asks for
+			b.t.Errorf("logged: %s", event)
+		}
+	}
+	for _, event := range b.seen("Runtime.exceptionThrown") {
+		b.t.Errorf("thrown: %s", event)
+	}
+}
