@@ -67,7 +67,33 @@ func TestGenerated(t *testing.T) {
 	goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin", "gateway"+exe()), "./apps/gateway")
 	goTool(t, dir, buildOnce(), "go", "vet", "./...")
 	t.Log(goTool(t, dir, buildOnce(), "go", "test", "-race", "./..."))
+	openedRoutesAreNoticed(t, dir)
 	runShop(t, dir)
+}
+
+// openedRoutesAreNoticed checks that the workspace's own test fails if a route is opened, or if
+// one that deletes is for all users.
+func openedRoutesAreNoticed(t *testing.T, dir string) {
+	t.Helper()
+	const name = "apps/gateway/items_routes.go"
+	before := tree(t, dir)[name]
+	for old, changed := range map[string]string{
+		`gateway.WithSummary("List items")`: `gateway.WithSummary("List items"), gateway.WithPublic()`,
+		`, gateway.WithRoles("admin")`:      ``,
+	} {
+		text := strings.Replace(before, old, changed, 1)
+		if text == before {
+			t.Fatalf("%s does not contain %s", name, old)
+		}
+		put(t, dir, name, text)
+		cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "TestRoutesAreClosed", "./apps/gateway")
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), append([]string{"GOEXPERIMENT=", "GOWORK=off"}, buildOnce()...)...)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "--- FAIL: TestRoutesAreClosed") {
+			t.Errorf("with %s, the test of the workspace passes: %v\n%s", changed, err, out)
+		}
+	}
+	put(t, dir, name, before)
 }
 
 // isCore reports whether a package is one that needs only the standard library.
