@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/gateway/auth"
 	"github.com/msctl/msctl/runtime/gateway/webhook"
@@ -25,6 +27,7 @@ type config struct {
 	JWKS, OtherIssuer        string // an issuer with RSA keys
 	APIKeyHash               string
 	WebhookSecret            string
+	Certificate, Key         string // files
 }
 
 // configVariable makes the test binary the gateway.
@@ -111,14 +114,23 @@ func serveGateway(text string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(l.Addr())
-	if err := gw.ServeListener(ctx, l); err != nil {
+	encrypted, err := newGateway(c, log, micro.NewClient(microtcp.Dial(addr.String())), gateway.WithTLS(c.Certificate, c.Key))
+	if err != nil {
 		return err
 	}
-	return <-served
+	overTLS, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr(), overTLS.Addr())
+	var group errgroup.Group
+	group.Go(func() error { return gw.ServeListener(ctx, l) })
+	group.Go(func() error { return encrypted.ServeListener(ctx, overTLS) })
+	group.Go(func() error { return <-served })
+	return group.Wait()
 }
 
-func newGateway(c config, log *slog.Logger, items *micro.Client) (*gateway.Gateway, error) {
+func newGateway(c config, log *slog.Logger, items *micro.Client, opts ...gateway.Option) (*gateway.Gateway, error) {
 	secret, err := auth.NewTokens(auth.TokenConfig{Issuer: c.Issuer, Audience: c.Audience, Secrets: [][]byte{[]byte(c.Secret)}})
 	if err != nil {
 		return nil, err
@@ -131,9 +143,10 @@ func newGateway(c config, log *slog.Logger, items *micro.Client) (*gateway.Gatew
 	if err != nil {
 		return nil, err
 	}
-	gw := gateway.New("Shop", gateway.WithLogger(log), gateway.WithAuthentication(secret, public, keys), gateway.WithBodyLimit(bodyLimit),
+	opts = append(opts, gateway.WithLogger(log), gateway.WithAuthentication(secret, public, keys), gateway.WithBodyLimit(bodyLimit),
 		gateway.WithCORS("https://shop.example"), gateway.WithServerTimeouts(headerTimeout, readTimeout, time.Minute),
 		gateway.WithConnectionLimits(0, writeTimeout), gateway.WithDrain(time.Millisecond, time.Second))
+	gw := gateway.New("Shop", opts...)
 	github, err := webhook.GitHub(c.WebhookSecret)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -47,11 +48,9 @@ func startIssuer(t *testing.T) *evilIssuer {
 
 // token returns a token of the issuer.
 func (i *evilIssuer) token(id string, changes map[string]any) string {
-	all := claims(map[string]any{"iss": otherIssuer})
-	for name, value := range changes {
-		all[name] = value
-	}
-	return rs256(i.key, map[string]any{"alg": "RS256", "kid": id}, all)
+	all := map[string]any{"iss": otherIssuer}
+	maps.Copy(all, changes)
+	return rs256(i.key, map[string]any{"alg": "RS256", "kid": id}, claims(all))
 }
 
 // endless is a key set that does not end.

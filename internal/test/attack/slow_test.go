@@ -20,12 +20,12 @@ const slowConnections = 1000
 
 func attackWithSlowHeaders(t *testing.T, g *target) {
 	t.Helper()
-	attackSlowly(t, g, "GET /items/1 HTTP/1.1\r\nHost: shop.example\r\nX-Slow: ")
+	attackSlowly(t, g, "GET /items/999999999 HTTP/1.1\r\nHost: shop.example\r\nX-Slow: ")
 }
 
 func attackWithSlowBodies(t *testing.T, g *target) {
 	t.Helper()
-	attackSlowly(t, g, "POST /items HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\nAuthorization: Bearer "+goodToken+"\r\n\r\n{")
+	attackSlowly(t, g, "POST /items HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: 1000\r\nAuthorization: Bearer "+g.token+"\r\n\r\n{")
 }
 
 // attackSlowly opens connections that send the beginning of a request and nothing more. The gateway closes all of them.
@@ -72,7 +72,7 @@ func (g *target) leaveUnread(t *testing.T, requests string) {
 	for _, conn := range conns {
 		testenv.Eventually(t, limit, "the gateway closes a connection whose client does not read", func() bool {
 			// The gateway's reset, or its end after a response that was cut, makes a write fail.
-			_, err := io.WriteString(conn, "GET /items/1 HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+			_, err := io.WriteString(conn, "GET /items/999999999 HTTP/1.1\r\nHost: shop.example\r\n\r\n")
 			return err != nil
 		})
 	}

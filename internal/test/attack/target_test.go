@@ -40,17 +40,24 @@ const limit = 60 * time.Second
 // target is a gateway under attack, in a process of its own.
 type target struct {
 	addr string
+	tls  string // the address over TLS
 	pid  int
 	log  *testenv.Log
 	evil *evilIssuer
+
+	certificates *testenv.Certificates // of tls
+	// sign returns a token with some members of a good one replaced; nil removes a member.
+	sign  func(changes map[string]any) string
+	token string // a good one
 
 	good   atomic.Int64 // good requests that succeeded
 	failed atomic.Pointer[string]
 }
 
-// startTarget starts the gateway and good traffic to it, which must not be affected by anything.
-func startTarget(t *testing.T, c config) *target {
+// startTarget starts the gateway of this package, and good traffic to it.
+func startTarget(t *testing.T, evil *evilIssuer, c config) *target {
 	t.Helper()
+	sign := func(changes map[string]any) string { return hs256(secret, header("HS256"), claims(changes)) }
 	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +66,7 @@ func startTarget(t *testing.T, c config) *target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &target{log: &testenv.Log{}}
+	g := &target{log: &testenv.Log{}, evil: evil, sign: sign, token: sign(nil)}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), configVariable+"="+string(text))
 	cmd.Stderr = g.log
@@ -84,12 +91,13 @@ func startTarget(t *testing.T, c config) *target {
 	if err != nil {
 		t.Fatalf("the gateway did not start: %v\n%s", err, g.log)
 	}
-	g.addr, g.pid = strings.TrimSpace(line), cmd.Process.Pid
+	g.addr, g.tls, _ = strings.Cut(strings.TrimSpace(line), " ")
+	g.pid = cmd.Process.Pid
 	g.keepGood(t)
 	return g
 }
 
-// keepGood sends good requests, one after the other, until the test ends.
+// keepGood sends good requests, one after the other, until the test ends. No attack may affect them.
 func (g *target) keepGood(t *testing.T) {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{}, Timeout: limit}
@@ -123,14 +131,14 @@ func (g *target) sendGood(client *http.Client) error {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+goodToken)
+	req.Header.Set("Authorization", "Bearer "+g.token)
 	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusCreated || string(body) != cup {
+	if err != nil || res.StatusCode != http.StatusCreated || !strings.Contains(string(body), `"name":"Cup"`) {
 		return fmt.Errorf("a good request got %d %s %w", res.StatusCode, body, err)
 	}
 	return nil

@@ -23,10 +23,7 @@ const (
 	cup         = `{"name":"Cup","price":9.99}`
 )
 
-var (
-	secret    = strings.Repeat("a-secret-", 4)
-	goodToken = hs256(secret, header("HS256"), claims(nil))
-)
+var secret = strings.Repeat("a-secret-", 4)
 
 func header(alg string) map[string]any { return map[string]any{"alg": alg, "typ": "JWT"} }
 
