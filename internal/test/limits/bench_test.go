@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -48,13 +49,13 @@ func BenchmarkDecision(b *testing.B) {
 			var next atomic.Int64
 			if bench.parallel == 1 {
 				for i := 0; b.Loop(); i++ {
-					take(b, bench.limiter, bench.callers[i%len(bench.callers)])
+					take(b.Context(), bench.limiter, bench.callers[i%len(bench.callers)])
 				}
 				return
 			}
 			b.RunParallel(func(pb *testing.PB) {
 				for i := int(next.Add(61)); pb.Next(); i++ {
-					take(b, bench.limiter, bench.callers[i%len(bench.callers)])
+					take(b.Context(), bench.limiter, bench.callers[i%len(bench.callers)])
 				}
 			})
 		})
@@ -70,8 +71,8 @@ func newLimiter(b *testing.B, all *limit.Limiters, q limit.Quota) *limit.Limiter
 	return l
 }
 
-func take(b *testing.B, l *limit.Limiter, caller string) {
-	if _, err := l.Take(b.Context(), caller); err != nil {
-		b.Fatal(err)
+func take(ctx context.Context, l *limit.Limiter, caller string) {
+	if _, err := l.Take(ctx, caller); err != nil {
+		panic(err)
 	}
 }
