@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -129,7 +130,7 @@ func (p *privatePort) open() error {
 	switch {
 	case err == nil:
 		go p.serve(socket)
-	case errors.Is(err, syscall.EADDRINUSE):
+	case inUse(err):
 		p.log.Warn("the private port is in use; trying again until it is free", "address", p.address)
 		go p.retry()
 	default:
@@ -137,6 +138,12 @@ func (p *privatePort) open() error {
 		return err
 	}
 	return nil
+}
+
+// inUse reports whether another process has opened the port.
+func inUse(err error) bool {
+	const windows = syscall.Errno(10048) // WSAEADDRINUSE, which syscall does not define
+	return errors.Is(err, syscall.EADDRINUSE) || runtime.GOOS == "windows" && errors.Is(err, windows)
 }
 
 func (p *privatePort) listen() (net.Listener, error) {

@@ -7,11 +7,13 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/policy"
@@ -257,6 +259,24 @@ func TestLabels(t *testing.T) {
 		if got := label(p); got != want {
 			t.Errorf("%s: label %q, want %q", p.JSON(), got, want)
 		}
+	}
+}
+
+// TestLint applies the rules of promtool to our metrics.
+func TestLint(t *testing.T) {
+	tel := newTelemetry(t)
+	c, stop := serving(t, newServer(tel), tel.Client("items", policy.Recommended()))
+	_, _ = micro.Call[string](t.Context(), c, get, "x")
+	stop()
+	_, end := tel.ObserveHTTP(httptest.NewRequest("GET", "/", nil))
+	end("GET /", 200)
+	_, text := fetch(t, listening(t, tel, t.Context())+"/metrics")
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 }
 

@@ -1,7 +1,9 @@
 package interop_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -27,6 +29,7 @@ import (
 	"github.com/msctl/msctl/runtime/microrabbit"
 	"github.com/msctl/msctl/runtime/microredis"
 	"github.com/msctl/msctl/runtime/microtcp"
+	"github.com/msctl/msctl/runtime/microtest"
 	"github.com/msctl/msctl/runtime/policy"
 	"github.com/msctl/msctl/runtime/telemetry"
 )
@@ -142,6 +145,53 @@ func TestTrace(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestTracedLogs checks that the log lines of a gateway and of a service have the IDs of the spans that the collector gets.
+func TestTracedLogs(t *testing.T) {
+	received := newReceiver(t)
+	tel := received.telemetry(t, "shop")
+	var text bytes.Buffer // slog's handler writes one line at a time
+	log := slog.New(telemetry.LogHandler(slog.NewJSONHandler(&text, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	s := micro.NewServer(micro.WithLogger(log), tel.Server())
+	countStock.Handle(s, func(ctx context.Context, _ byID) (int, error) {
+		log.InfoContext(ctx, "counting")
+		return 3, nil
+	})
+	network := microtest.New()
+	end := running(t, s, network)
+	client := network.Client(tel.Client("stock", nil))
+	gw := gateway.New("shop", gateway.WithLogger(log), gateway.WithPublic(), gateway.WithObserver(tel.ObserveHTTP))
+	gateway.Route(gw, "GET /stock/{id}", client, countStock)
+	gw.Handler().ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/stock/7", nil))
+	_ = client.Close()
+	end()
+	tel.Close()
+	close(received.spans)
+	want := map[string]string{} // the IDs, by kind and name of the span
+	for span := range received.spans {
+		want[fmt.Sprint(span.Kind, " ", span.Name)] = fmt.Sprintf("%x %x", span.TraceId, span.SpanId)
+	}
+	spanOf := map[string]string{
+		"request":  "SPAN_KIND_SERVER GET /stock/{id}",
+		"counting": `SPAN_KIND_SERVER {"cmd":"countStock"}`,
+		"handled":  `SPAN_KIND_SERVER {"cmd":"countStock"}`,
+	}
+	for line := range strings.Lines(text.String()) {
+		var got struct {
+			Msg, TraceID, SpanID string
+		}
+		if err := json.Unmarshal([]byte(strings.NewReplacer("trace_id", "TraceID", "span_id", "SpanID").Replace(line)), &got); err != nil {
+			t.Fatal(err)
+		}
+		if ids := got.TraceID + " " + got.SpanID; want[spanOf[got.Msg]] == "" || ids != want[spanOf[got.Msg]] {
+			t.Errorf("%q has the IDs %s, want %s", got.Msg, ids, want[spanOf[got.Msg]])
+		}
+		delete(spanOf, got.Msg)
+	}
+	if len(spanOf) > 0 {
+		t.Errorf("no log lines %v", spanOf)
 	}
 }
 
