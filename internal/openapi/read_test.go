@@ -129,6 +129,40 @@ paths:
 	}
 }
 
+// TestManyRoutes: the types of a route do not depend on how large those of earlier routes are.
+func TestManyRoutes(t *testing.T) {
+	t.Parallel()
+	paths := `{"/z":{"get":{"responses":{"200":{"$ref":"#/components/responses/Small"}}}}`
+	for i := range 3 {
+		paths += fmt.Sprintf(`,"/a%d":{"get":{"responses":{"200":{"$ref":"#/components/responses/Large"}}}}`, i)
+	}
+	var large strings.Builder
+	large.WriteString(`{"type":"object","properties":{"m":{"type":"string"}`)
+	for i := range 2 * maxRouteSchemas {
+		fmt.Fprintf(&large, `,"m%d":{"type":"string"}`, i)
+	}
+	large.WriteString("}}")
+	response := func(schema string) string {
+		return `{"description":"","content":{"application/json":{"schema":` + schema + `}}}`
+	}
+	doc, err := Read(strings.NewReader(inDocument(paths+"}", `{"responses":{"Large":`+response(large.String())+`,"Small":`+response(`{"type":"string"}`)+`}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := doc.Routes[3]; got.Path != "/z" || got.Output.Type != "string" {
+		t.Errorf("%+v", got)
+	}
+	known := 0
+	for _, p := range doc.Routes[0].Output.Properties {
+		if p.Schema.Type != "" {
+			known++
+		}
+	}
+	if known >= maxRouteSchemas || known < maxRouteSchemas/2 {
+		t.Errorf("%d members have a type", known)
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(withSchema(`{"A":{"type":"object","properties":{"a":{"$ref":"#/components/schemas/A"}}}}`))
 	f.Add("openapi: 3.1.0\ninfo: {title: a, version: 1}\npaths: {/a: {get: {parameters: [{name: a, in: query}]}}}\n")

@@ -57,15 +57,20 @@ var methods = []string{"get", "head", "post", "put", "patch", "delete", "options
 
 // reader reads a document. Its methods have the place of a value as an argument, for errors.
 type reader struct {
-	root    map[string]any
-	schemas int // that may still be read
+	root map[string]any
+	// schemas is how many parts of types may still be read for the current route, and total for
+	// the routes after it.
+	schemas, total int
 }
 
-// maxSchemas limits the parts of the types of a document, which may refer to each other in ways
-// that grow forever. Those beyond accept any value.
-const maxSchemas = 200_000
+// These limit the parts of the types of a route and of a document: types may refer to each other
+// in ways that grow forever. Parts beyond accept any value.
+const (
+	maxSchemas      = 300_000
+	maxRouteSchemas = 20_000
+)
 
-func newReader(root map[string]any) *reader { return &reader{root: root, schemas: maxSchemas} }
+func newReader(root map[string]any) *reader { return &reader{root: root, total: maxSchemas} }
 
 func (r *reader) document() (*Document, error) {
 	version, _ := r.root["openapi"].(string)
@@ -126,6 +131,9 @@ func (r *reader) operation(item map[string]any, v any, place string) (route Rout
 	if err != nil {
 		return route, err
 	}
+	given := min(r.total, maxRouteSchemas)
+	r.schemas = given
+	defer func() { r.total -= given - max(r.schemas, 0) }()
 	route.OperationID, route.Summary = text(op["operationId"]), text(op["summary"])
 	route.Deprecated, _ = op["deprecated"].(bool)
 	tags, _ := op["tags"].([]any)
@@ -301,7 +309,7 @@ func (r *reader) at(ref string) any {
 	var v any = r.root
 	for key := range strings.SplitSeq(path, "/") {
 		m, _ := v.(map[string]any)
-		v = m[strings.NewReplacer("~1", "/", "~0", "~").Replace(key)]
+		v = m[strings.ReplaceAll(strings.ReplaceAll(key, "~1", "/"), "~0", "~")]
 	}
 	return v
 }

@@ -112,7 +112,7 @@ func count(list ...bool) (n int) {
 func (t *Tokens) Scheme() (string, *huma.SecurityScheme) {
 	description := fmt.Sprintf("A token of %s for the audience %s. In the dialog, enter it without the word Bearer.", t.config.Issuer, t.config.Audience)
 	if len(t.config.Secrets) > 0 {
-		description += " During development, `msctl token` prints one."
+		description += " During development, `msctl token` prints one; `--scope` and `--role` add what an operation requires."
 	}
 	return "bearer", &huma.SecurityScheme{Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: description}
 }
