@@ -11,6 +11,7 @@ import (
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtest"
+	"github.com/msctl/msctl/runtime/page"
 )
 
 // product, updateProduct, and updateProductMessage are the contract of a service.
@@ -34,6 +35,11 @@ func productService() (client *micro.Client, stop func()) {
 	micro.Handle(service, micro.Cmd("updateItem"), func(_ context.Context, m updateProductMessage) (product, error) {
 		return product{m.ID, m.UpdateItemDTO.Name}, nil
 	})
+	return running(service)
+}
+
+// running serves in memory, and returns a client.
+func running(service *micro.Server) (client *micro.Client, stop func()) {
 	network := microtest.New() // outside of tests: microtcp.Listen and microtcp.Dial
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error)
@@ -147,4 +153,33 @@ func ExampleWithCompression() {
 	fmt.Println(w.Code, w.Header().Get("Content-Encoding"), w.Header().Get("Vary"))
 	// Output:
 	// 200 gzip Accept-Encoding
+}
+
+// A list in pages. In a program, the types are in the contract of the service.
+func ExampleWithPages() {
+	type findItems struct {
+		page.Offset
+
+		Search string `json:"search,omitempty" query:"search"`
+	}
+	type itemPage struct {
+		Items []string `json:"items"`
+		Total int      `json:"total"`
+	}
+	method := micro.NewMethod[findItems, itemPage](micro.Cmd("findItems"))
+	service := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	method.Handle(service, func(context.Context, findItems) (itemPage, error) { return itemPage{[]string{"Cup"}, 3}, nil })
+	client, stop := running(service)
+	defer stop()
+
+	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)))
+	gateway.Route(gw, "GET /items", client, method, gateway.WithPublic(),
+		gateway.WithPages(func(in findItems, out itemPage) gateway.Page {
+			return gateway.Page{Limit: in.Limit, Offset: in.Offset.Offset, Total: out.Total}
+		}))
+	w := httptest.NewRecorder()
+	gw.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/items?limit=1", nil))
+	fmt.Println(w.Header().Get("X-Total-Count"), w.Header().Get("Link"))
+	// Output:
+	// 3 <?limit=1&offset=0>; rel="first", <?limit=1&offset=1>; rel="next", <?limit=1&offset=2>; rel="last"
 }

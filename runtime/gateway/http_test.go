@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/micro"
@@ -161,6 +166,50 @@ func TestETags(t *testing.T) {
 	}
 	if w := send(gw, "GET /items?limit=x"); w.Header().Get("ETag") != "" {
 		t.Error("an error has a tag")
+	}
+}
+
+// TestHead checks that HEAD has the header of GET, whatever serves it, and no body.
+func TestHead(t *testing.T) {
+	t.Parallel()
+	gw := items(t)
+	_, client := overEcho(t)
+	gateway.Stream(gw, "GET /stream", client, micro.NewMethod[filter, filter](echo))
+	type output struct{ Body string }
+	gateway.Operation(gw, huma.Operation{Method: "GET", Path: "/operation"}, func(context.Context, *struct{}) (*output, error) { return &output{"x"}, nil })
+	server := httptest.NewServer(gw.Handler())
+	defer server.Close()
+	get := func(method, path string) (status int, header http.Header, body string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Header.Del("Date")
+		res.Header.Del("X-Correlation-Id")
+		return res.StatusCode, res.Header, string(text)
+	}
+	for _, path := range []string{
+		"/items?limit=2", "/items?limit=x", "/stream", "/operation", "/health", "/health/live", "/api", "/api-json", "/api-yaml", "/api/start.js", "/api/favicon.png", "/nowhere",
+	} {
+		status, header, body := get("GET", path)
+		headStatus, headHeader, headBody := get("HEAD", path)
+		want := header.Clone()
+		if path == "/nowhere" { // the message has the method
+			want.Del("Content-Length")
+			headHeader.Del("Content-Length")
+		}
+		if diff := cmp.Diff(want, headHeader); headStatus != status || body == "" || headBody != "" || diff != "" {
+			t.Errorf("%s: %d and %q, but %d and %q: %s", path, status, body, headStatus, headBody, diff)
+		}
 	}
 }
 

@@ -27,9 +27,12 @@ type route struct {
 	pattern micro.Pattern
 	input   *input
 	in, out reflect.Type // of the HTTP request and response
-	answer  answer
-	convert func(context.Context, []byte) ([]byte, error) // of WithInput: HTTP data to that of the message; nil without
-	output  *output                                       // of WithOutput; nil without
+	// message and reply are in and out without WithInput and WithOutput.
+	message, reply reflect.Type
+	answer         answer
+	convert        func(context.Context, []byte) ([]byte, error) // of WithInput: HTTP data to that of the message; nil without
+	output         *output                                       // of WithOutput; nil without
+	pages          func(data, reply []byte) (Page, error)        // of WithPages; nil without
 
 	status  int
 	timeout time.Duration
@@ -86,7 +89,7 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 		panic(fmt.Sprintf("gateway: route %s needs a client and a pattern", target))
 	}
 	r := &route{
-		gateway: g, method: method, path: path, client: to, pattern: p, in: in, out: out, answer: a,
+		gateway: g, method: method, path: path, client: to, pattern: p, in: in, out: out, message: in, reply: out, answer: a,
 		status: defaultStatus(method, a), timeout: g.timeout, events: g.events, unknown: g.unknown, unknownQuery: g.unknownQuery, types: g.types, access: access{public: g.public, rates: g.limits.rates},
 		op: &huma.Operation{Method: method, Path: path, Tags: defaultTags(path)},
 	}

@@ -93,7 +93,7 @@ func WithOutput[Out, Response any](shape func(context.Context, Out) (Response, e
 			panic(fmt.Sprintf("gateway: route %s %s: WithOutput: %v", r.method, r.path, err))
 		}
 		for _, h := range o.headers {
-			r.gateway.cors.exposed = append(r.gateway.cors.exposed, h.name)
+			r.gateway.cors.expose(h.name)
 		}
 		o.shape = func(ctx context.Context, raw []byte) (reflect.Value, error) {
 			var out Out

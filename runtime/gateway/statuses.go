@@ -67,6 +67,10 @@ func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Respo
 			success.Headers[h.name] = &huma.Header{Description: h.doc, Schema: huma.SchemaFromType(g.api.OpenAPI().Components.Schemas, h.kind)}
 		}
 	}
+	if r.pages != nil {
+		success.Headers[headerLink] = &huma.Header{Description: "The first, previous, next, and last page, relative to this URL", Schema: &huma.Schema{Type: huma.TypeString}, Example: `<?limit=20&offset=20>; rel="next"`}
+		success.Headers[headerTotal] = &huma.Header{Description: "The number of all items", Schema: &huma.Schema{Type: huma.TypeInteger}, Example: 42}
+	}
 	if schema == nil || status == http.StatusNoContent {
 		return success
 	}
