@@ -36,8 +36,8 @@ type Delivery struct {
 	ID string
 	// Sent is when the sender signed the webhook; zero if it does not sign a time.
 	Sent time.Time
-	// Metadata is added to that of the message. Values that are not safe for logs are
-	// dropped.
+	// Metadata is added to that of the message. Values that are longer than 128 bytes, or have
+	// characters other than letters, digits, and -_.:/+=, are dropped.
 	Metadata map[string]string
 }
 

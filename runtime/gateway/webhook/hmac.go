@@ -45,8 +45,7 @@ type HMACConfig struct {
 	// parts. The default is "{body}", or "{timestamp}.{body}" with TimestampHeader.
 	Signed string
 	// Metadata lists headers that become metadata of the message, under their names in lower
-	// case. They are not signed: a handler must not rely on them for more than the sender's
-	// connection deserves.
+	// case. They are not signed: a program that replays the webhook can change them.
 	Metadata []string
 }
 
