@@ -39,7 +39,7 @@ func gatewayRows() []row {
 		{group: closedLoop + ", at 0.8 of NestJS's highest rate", name: "NestJS 12", make: nest, gatewayRow: gatewayRow{tokens: seen, share: 0.8}},
 		{group: closedLoop + ", at 0.8 of NestJS's highest rate", name: "msctl", make: golang, gatewayRow: gatewayRow{tokens: seen, share: 0.8}},
 		{group: "HTTP gateway, memory of 10,000 idle connections", name: "msctl", make: golang, gatewayRow: gatewayRow{tokens: seen, idle: 10_000, mostMemory: 150 << 20}},
-		{group: "HTTP gateway, memory of 10,000 idle connections", name: "msctl, after a request on each", make: golang, gatewayRow: gatewayRow{tokens: seen, idle: 10_000, used: true}},
+		{group: "HTTP gateway, memory of 10,000 idle connections", name: "msctl, after a request on each", make: golang, gatewayRow: gatewayRow{tokens: seen, idle: 10_000, used: true, mostMemory: 150 << 20}},
 	}
 	for i := range list {
 		list[i].transport = "http"
