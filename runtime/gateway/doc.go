@@ -17,6 +17,13 @@
 // [Webhook] and [WebhookRoute] accept the webhooks of other programs, which authenticate themselves by
 // a signature: see package webhook.
 //
+// # Limits
+//
+// [WithRateLimit] limits the requests of each caller, and [WithAddressLimit] those of each address
+// before credentials are checked; several gateways count together in a [Store] that they share.
+// [WithConcurrency] limits the requests in progress to each service. URLs, headers, bodies,
+// JSON, connections, and slow clients are always limited.
+//
 // # From a request to a message
 //
 // The data of the message is the route's input. A tag states where a member comes from, and

@@ -83,9 +83,9 @@ func (r Rate) checked() Rate {
 // WithAddressLimit limits how many requests may come from one address, for all routes together.
 // It counts before the credentials are checked, including requests without a route, but not the
 // health checks and the documentation. Many users may share an address, so it should be higher
-// than the limits of callers. By is ignored. By default, there is none.
+// than the limits of callers. AllRoutes and By are ignored. By default, there is none.
 func WithAddressLimit(r Rate) Option {
-	r.Name = cmp.Or(r.Name, "address")
+	r.Name, r.AllRoutes = cmp.Or(r.Name, "address"), false
 	r = r.checked()
 	return gatewayOption(func(g *Gateway) { g.limits.address = &r })
 }
@@ -163,7 +163,7 @@ type rateLimit struct {
 func (l *limits) start(g *Gateway) {
 	l.limiters = limit.NewLimiters(g.store, l.outage.fallback, l.outage.gateways)
 	if l.address != nil {
-		l.before = l.limit(g.name, "", *l.address)
+		l.before = l.limit(g.name, "*", *l.address) // apart from the rates with AllRoutes
 	}
 }
 

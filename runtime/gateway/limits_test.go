@@ -237,6 +237,12 @@ func TestAddressLimit(t *testing.T) {
 		if w := from(h, "GET /health/live", addr1, ""); w.Code != http.StatusOK {
 			t.Errorf("a health check: %d", w.Code)
 		}
+		// A rate of the same name is another limit.
+		gw, c = overEcho(t, gateway.WithAddressLimit(gateway.Rate{Limit: 3, Period: time.Hour}))
+		anyRoute(gw, "POST /items", c, gateway.WithRateLimit(gateway.Rate{Limit: 3, Period: time.Hour, Name: "address", AllRoutes: true}))
+		if got := admitted(t, 5, func() *httptest.ResponseRecorder { return from(gw.Handler(), "POST /items", addr1, "") }); got != 3 {
+			t.Errorf("%d requests are admitted, want 3", got)
+		}
 		if w := from(h, "POST /items", addr2, "user9"); w.Code != http.StatusCreated || w.Header().Get("RateLimit") != "" {
 			t.Errorf("another address: %d %v", w.Code, w.Header())
 		}
