@@ -428,6 +428,20 @@ func TestIdempotencyPanics(t *testing.T) {
 	gateway.Webhook(gateway.New("test", option), "POST /x", client, paid, standard(t)) // the option of the gateway does not apply
 }
 
+// TestIdempotencyCORS checks that a page of another origin sees whether a response was replayed.
+func TestIdempotencyCORS(t *testing.T) {
+	t.Parallel()
+	h := idempotent(&queue{}, gateway.Idempotency{}, gateway.WithCORS("https://shop.example"))
+	req := httptest.NewRequest("POST", "/payments", strings.NewReader(onePayment))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Origin", "https://shop.example")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	if exposed := w.Header().Get("Access-Control-Expose-Headers"); w.Code != 201 || !strings.Contains(exposed, "Idempotent-Replayed") {
+		t.Errorf("%d, exposed headers %q", w.Code, exposed)
+	}
+}
+
 func TestIdempotencyDocument(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
