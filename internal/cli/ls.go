@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,6 +137,8 @@ func (o *lsOptions) check() error {
 		return exit.Usagef("--source cannot be combined with a target: remove %q", target.WithoutLogin(o.to))
 	case o.timeout <= 0:
 		return exit.Usagef("--timeout must be greater than 0")
+	case o.openAPI != "" && !strings.HasPrefix(o.openAPI, "https://"):
+		return o.target.NoTLS()
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-// patience is a safety net: a machine may be busy.
-const patience = 2 * time.Minute
+// safety limits every wait. A machine may be busy.
+const safety = 2 * time.Minute
 
 // browser is headless Chromium with one page, driven over a pipe by the DevTools protocol. It ends
 // with the test, and when this process dies. One goroutine reads its messages, until it ends.
@@ -171,7 +171,7 @@ func (b *browser) try(method string, params, result any) error {
 			return json.Unmarshal(m.Result, result)
 		}
 		return nil
-	case <-time.After(patience):
+	case <-time.After(safety):
 		return errors.New("no answer")
 	}
 }
@@ -211,7 +211,7 @@ func (b *browser) wait(condition string) {
 		const limit = Date.now() + %d;
 		const look = () => { let ok = false; try { ok = %s } catch {}
 			if (ok || Date.now() > limit) done(!!ok); else setTimeout(look, 10) };
-		look() })`, (patience / 2).Milliseconds(), condition))
+		look() })`, (safety / 2).Milliseconds(), condition))
 	if done != true {
 		b.screenshot("failed", "body")
 		b.t.Fatalf("never true: %s\nthe page: %v", condition, b.eval("document.body.innerText"))
