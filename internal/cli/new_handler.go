@@ -29,8 +29,9 @@ func newNewHandlerCommand(s *term.IO, version string) *cobra.Command {
 		Use:   "handler SERVICE NAME",
 		Short: "Add a message handler to a service",
 		Long: `Add a handler to a service of the workspace, with the types of its data and reply in
-contracts/, a test, and, with --route, an HTTP route in the gateway. Until you implement
-it, the handler replies with its input, or ignores its event.
+contracts/, a test, and, with --route, an HTTP route in the gateway. The route requires an
+authenticated caller, and DELETE the role admin. Until you implement it, the handler
+replies with its input, or ignores its event.
 
 On RabbitMQ, the default is an event, since a caller should not wait for a message in a
 queue; --event=false makes it a request.

@@ -28,6 +28,28 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// TestLookup checks that a variable is looked up with the precedence of a run.
+func TestLookup(t *testing.T) {
+	t.Setenv("IN_SHELL", "shell")
+	w, err := workspace.Parse("msctl.yaml", []byte(`name: shop
+env: {IN_SHELL: shared, IN_DOTENV: shared, OWN: shared, SHARED: shared}
+services:
+  gateway: {kind: gateway, path: ./gateway, port: 3001, env: {IN_SHELL: own, IN_DOTENV: own, OWN: own}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Local.Vars = map[string]string{"IN_SHELL": "dotenv", "IN_DOTENV": "dotenv"}
+	for name, want := range map[string]string{"IN_SHELL": "shell", "IN_DOTENV": "dotenv", "OWN": "own", "SHARED": "shared", "PORT": "3001"} {
+		if got, ok := Lookup(w, w.Service("gateway"), name); got != want || !ok {
+			t.Errorf("%s is %q, %v, want %q", name, got, ok, want)
+		}
+	}
+	if got, ok := Lookup(w, w.Service("gateway"), "IN_NOTHING"); ok {
+		t.Errorf("a variable that is not set is %q", got)
+	}
+}
+
 // TestEnvironment checks which addresses a service gets, and which values take
 // precedence.
 func TestEnvironment(t *testing.T) {
