@@ -26,6 +26,11 @@ func find(text string, strict bool) (spans []span) {
 				i = end
 				continue
 			}
+			if token := strings.TrimRight(text[i:end], "."); isToken(token) {
+				spans = append(spans, span{from: i, to: i + len(token), name: "token"})
+				i = end
+				continue
+			}
 			s, ok := valueAfter(text, i, end, strict)
 			if !ok {
 				s, ok = afterScheme(text, i, end)
@@ -47,6 +52,13 @@ func find(text string, strict bool) (spans []span) {
 func IsSeed(text string) bool {
 	return len(text) == 58 && text[0] == 'S' && strings.IndexByte("UANOCX", text[1]) >= 0 &&
 		strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""
+}
+
+// isToken reports whether a text has the form of a signed JSON Web Token, which is a credential
+// wherever it is: three parts in base64url, of which the first two are JSON objects.
+func isToken(text string) bool {
+	parts := strings.Split(text, ".")
+	return len(parts) == 3 && strings.HasPrefix(parts[0], "eyJ") && strings.HasPrefix(parts[1], "eyJ") && parts[2] != ""
 }
 
 func isNameByte(b byte) bool {

@@ -26,7 +26,7 @@ func (v *Variables) Argument(text string) string {
 
 // Pair returns the variable for the value of a name; "" if it is no credential.
 func (v *Variables) Pair(name, value string) string {
-	if v.Known.variable(value) != "" || Named(name) && !harmless(value) {
+	if v.Known.variable(value) != "" || Named(name) && !harmless(value) || isToken(value) {
 		return v.name(name, value)
 	}
 	return ""
