@@ -4,6 +4,7 @@ package sse
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -110,6 +111,13 @@ func (s *Stream) notify() {
 // run writes what there is, and heartbeats in between.
 func (s *Stream) run() {
 	defer close(s.done)
+	defer func() {
+		if p := recover(); p != nil { // of a ResponseWriter by middleware; it would end the process here
+			err := fmt.Errorf("write events: panic: %v", p)
+			s.fail(err)
+			s.config.Failed(err)
+		}
+	}()
 	heartbeat := time.NewTimer(min(time.Second, s.config.Heartbeat))
 	defer heartbeat.Stop()
 	ended := s.config.Ended

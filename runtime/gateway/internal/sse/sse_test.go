@@ -195,3 +195,23 @@ func TestEnded(t *testing.T) {
 		}
 	})
 }
+
+// broken is a client whose connection cannot be written to.
+type broken struct{ *client }
+
+func (broken) Write([]byte) (int, error) { panic("broken") }
+
+// TestPanic checks that a panic of the ResponseWriter ends the stream, and not the process.
+func TestPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		failed := make(chan error, 1)
+		s := Open(broken{newClient(true)}, Config{Heartbeat: time.Second, Buffer: 1000, Failed: func(err error) { failed <- err }})
+		if err := <-failed; !strings.Contains(err.Error(), "panic: broken") {
+			t.Error(err)
+		}
+		if err := s.Send(Event{Data: []byte("1")}); err == nil {
+			t.Error("the stream accepts events")
+		}
+		s.Close(Event{}, true)
+	})
+}
