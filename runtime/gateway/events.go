@@ -88,7 +88,7 @@ func (r *route) serveEvents(ctx context.Context, w http.ResponseWriter, message 
 		p = newProblem(statusClientGone, "Client closed request").because(err)
 	}
 	x := exchangeOf(ctx)
-	if stream.Close(sse.Event{Name: "error", Data: p.body()}, false) {
+	if stream.Close(sse.Event{Name: "error", Data: x.errors.body(p)}, false) {
 		x.note(p)
 		return
 	}

@@ -30,6 +30,7 @@ type exchange struct {
 	principal     *principal.Principal // nil for an anonymous caller
 	metadata      map[string]string    // added to that of the message
 	client        netip.Addr           // behind proxies
+	errors        errorForm
 	problem       *problem
 	stack         []byte                         // of a panic
 	ended         func(route string, status int) // tells the observer; nil for none
@@ -64,7 +65,7 @@ func (x *exchange) fail(w http.ResponseWriter, p *problem) {
 	if p.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	writeJSON(w, p.status, p.body())
+	writeBody(w, x.errors.contentType(), p.status, x.errors.body(p))
 }
 
 // observed is the outermost handler: it handles correlation, panics, the access log, and
@@ -78,7 +79,7 @@ func (g *Gateway) observed(next http.Handler) http.Handler {
 			ctx, ended = g.observe(req)
 			req = req.WithContext(ctx)
 		}
-		x := &exchange{ended: ended, correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
+		x := &exchange{errors: g.errors, ended: ended, correlationID: req.Header.Get(headerCorrelation), traceparent: req.Header.Get(headerTraceparent)}
 		x.client = g.clientOf(req)
 		if x.given = plausible(x.correlationID); !x.given {
 			x.correlationID = micro.NewCorrelationID()

@@ -44,6 +44,7 @@ type Gateway struct {
 	middleware                 []func(http.Handler) http.Handler
 	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
 	store                      Store
+	errors                     errorForm
 	limits                     limits
 	idempotency                *Idempotency              // nil without
 	newPlaces                  func() ConcurrencyLimiter // nil for no limit

@@ -31,7 +31,7 @@ func (g *Gateway) humaConfig() huma.Config {
 	config.Info.Description = g.description
 	config.CreateHooks = nil
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
-	config.Transformers = []huma.Transformer{nestBody}
+	config.Transformers = []huma.Transformer{g.errorBody}
 	config.Formats = map[string]huma.Format{mediaJSON: asMessages, "json": asMessages}
 	g.names = namer{errorSchema: nil}
 	config.Components.Schemas = huma.NewMapRegistry(schemaRef, g.names.name)
@@ -45,18 +45,7 @@ func (g *Gateway) humaConfig() huma.Config {
 	for _, url := range g.servers {
 		config.Servers = append(config.Servers, &huma.Server{URL: url})
 	}
-	config.Components.Schemas.Map()[errorSchema] = &huma.Schema{
-		Type: huma.TypeObject,
-		Properties: map[string]*huma.Schema{
-			"statusCode": {Type: huma.TypeInteger, Examples: []any{http.StatusBadRequest}},
-			"message": {OneOf: []*huma.Schema{
-				{Type: huma.TypeString},
-				{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeString}},
-			}, Description: "What is wrong: one sentence, or a list of everything that is."},
-			"error": {Type: huma.TypeString, Examples: []any{"Bad Request"}},
-		},
-		Required: []string{"statusCode", "message"},
-	}
+	config.Components.Schemas.Map()[errorSchema] = g.errors.schema()
 	return config
 }
 
@@ -132,16 +121,15 @@ var asMessages = huma.Format{
 	Unmarshal: huma.DefaultJSONFormat.Unmarshal,
 }
 
-// nestBody gives the errors of huma's own operations NestJS's form, which is not that of huma's
-// media type for errors.
-func nestBody(ctx huma.Context, _ string, v any) (any, error) {
+// errorBody gives the errors of huma's own operations the form of the gateway's.
+func (g *Gateway) errorBody(ctx huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
 	}
-	ctx.SetHeader("Content-Type", typeJSON)
+	ctx.SetHeader("Content-Type", g.errors.contentType())
 	if len(e.Errors) == 0 {
-		return json.RawMessage(newProblem(e.Status, e.Detail).body()), nil
+		return json.RawMessage(g.errors.body(newProblem(e.Status, e.Detail))), nil
 	}
 	list := make([]string, len(e.Errors))
 	for i, detail := range e.Errors {
@@ -149,7 +137,7 @@ func nestBody(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	p := badRequest(list)
 	p.status, p.title = e.Status, http.StatusText(e.Status)
-	return json.RawMessage(p.body()), nil
+	return json.RawMessage(g.errors.body(p)), nil
 }
 
 // document adds the route to the OpenAPI document.

@@ -44,7 +44,7 @@ func (g *Gateway) documentErrors(op *huma.Operation, a access, in reflect.Type) 
 		all["422"] = g.failure(invalid, "The request is not valid: message lists everything that is wrong")
 	}
 	all["default"] = &huma.Response{Description: "Any other error", Headers: g.headers(), Content: map[string]*huma.MediaType{
-		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}},
+		g.errors.media(): {Schema: &huma.Schema{Ref: schemaRef + errorSchema}},
 	}}
 	maps.Copy(all, op.Responses)
 	op.Errors, op.Responses = nil, all

@@ -46,9 +46,11 @@ func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, req *http.R
 	}
 }
 
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
+func writeJSON(w http.ResponseWriter, status int, body []byte) { writeBody(w, typeJSON, status, body) }
+
+func writeBody(w http.ResponseWriter, contentType string, status int, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", typeJSON)
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // fails if the client has gone; the log has the number of bytes written
@@ -157,7 +159,7 @@ func (r *route) serveLines(ctx context.Context, w http.ResponseWriter, message *
 	case err != nil:
 		p := problemOf(ctx, err)
 		x.note(p)
-		_, _ = w.Write(append(p.body(), '\n'))
+		_, _ = w.Write(append(x.errors.body(p), '\n'))
 	default:
 		begin()
 	}

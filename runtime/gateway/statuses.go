@@ -45,9 +45,9 @@ func (g *Gateway) responses(r *route) map[string]*huma.Response {
 	add(unavailableProblem(), "The service is not available or overloaded, or the credentials cannot be checked at the moment", "Retry-After")
 	add(lateProblem(nil), "The service did not answer in time")
 	all["default"] = &huma.Response{Description: "An error of the service, with its own status", Headers: g.headers(), Content: map[string]*huma.MediaType{
-		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Examples: map[string]*huma.Example{
-			"404": {Summary: "404 Not Found", Value: json.RawMessage(plainProblem(http.StatusNotFound, "It does not exist").body())},
-			"409": {Summary: "409 Conflict", Value: json.RawMessage(plainProblem(http.StatusConflict, "It has changed in the meantime").body())},
+		g.errors.media(): {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Examples: map[string]*huma.Example{
+			"404": {Summary: "404 Not Found", Value: json.RawMessage(g.errors.body(plainProblem(http.StatusNotFound, "It does not exist")))},
+			"409": {Summary: "409 Conflict", Value: json.RawMessage(g.errors.body(plainProblem(http.StatusConflict, "It has changed in the meantime")))},
 		}},
 	}}
 	return all
@@ -131,7 +131,7 @@ func (g *Gateway) failure(p *problem, description string, headers ...string) *hu
 	switch known := components.Responses[name]; {
 	case known == nil:
 		components.Responses[name] = response
-	case !reflect.DeepEqual(known.Content[mediaJSON].Example, response.Content[mediaJSON].Example):
+	case !reflect.DeepEqual(known.Content[g.errors.media()].Example, response.Content[g.errors.media()].Example):
 		return response
 	}
 	return &huma.Response{Ref: responseRef + name}
@@ -140,9 +140,7 @@ func (g *Gateway) failure(p *problem, description string, headers ...string) *hu
 // ownFailure documents the response of a problem that has another meaning than those of other
 // routes.
 func (g *Gateway) ownFailure(p *problem, description string, headers ...string) *huma.Response {
-	return &huma.Response{Description: description, Headers: g.headers(headers...), Content: map[string]*huma.MediaType{
-		mediaJSON: {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Example: json.RawMessage(p.body())},
-	}}
+	return &huma.Response{Description: description, Headers: g.headers(headers...), Content: g.errors.content(p)}
 }
 
 // headers documents headers of a response, and the one that every response has.

@@ -36,15 +36,17 @@ type made struct {
 }
 
 // features is a gateway with what a route can have besides a message.
-func features(t *testing.T) *gateway.Gateway {
+func features(t *testing.T, opts ...gateway.Option) *gateway.Gateway {
 	t.Helper()
 	verifier, err := webhook.GitHub(strings.Repeat("s", 32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := micro.NewClient(nowhere{})
-	gw := gateway.New("shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithUnknownQuery(validate.Forbid),
-		gateway.WithAddressLimit(gateway.Rate{Limit: 100, Period: time.Second}))
+	gw := gateway.New("shop", append([]gateway.Option{
+		gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithUnknownQuery(validate.Forbid),
+		gateway.WithAddressLimit(gateway.Rate{Limit: 100, Period: time.Second}),
+	}, opts...)...)
 	update := micro.NewMethod[message, item](micro.Cmd("updateItem"))
 	gateway.Route(gw, "PATCH /items/{id}", c, update, gateway.WithIdempotency(gateway.Idempotency{}),
 		gateway.WithRateLimit(gateway.Rate{Limit: 5, Period: time.Minute}))
@@ -105,5 +107,14 @@ func TestFeatures(t *testing.T) {
 	}
 	if doc.Paths["/items/{id}"]["put"].Responses["201"].Headers["Location"] == nil {
 		t.Error("no header Location")
+	}
+}
+
+// TestProblemDetails: the document of a gateway with another form of errors is valid, too.
+func TestProblemDetails(t *testing.T) {
+	t.Parallel()
+	document := get(t, features(t, gateway.WithProblemDetails()), "/api-json")
+	if err := Check(t.Context(), document); err != nil {
+		t.Errorf("%v\n%s", err, document)
 	}
 }
