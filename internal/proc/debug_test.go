@@ -194,10 +194,9 @@ func TestDebugDetach(t *testing.T) {
 	s, address := startDebugged(t, file)
 	first, next := s.awaitKind(0, KindDebugger, "items")
 	s.awaitKind(0, KindReady, "items")
-	var ignored any
 	client := dialDelve(t, address)
-	client.call("Command", command{"halt"}, &ignored)
-	client.Go("RPCServer.Detach", map[string]bool{"Kill": false}, &ignored, nil) // on a busy machine, Delve may detach and not reply
+	client.call("Command", command{"halt"}, new(any))
+	client.Go("RPCServer.Detach", map[string]bool{"Kill": false}, new(any), nil) // on a busy machine, Delve may detach and not reply
 	second, next := s.awaitKind(next, KindDebugger, "items")
 	if second.URL != first.URL || second.Pid != first.Pid || who(t, dial(t, ports[0])).Pid != first.Pid {
 		t.Errorf("attached again: %+v, want as before: %+v", second, first)
@@ -208,7 +207,7 @@ func TestDebugDetach(t *testing.T) {
 	if e, _ := s.awaitKind(next, KindWarning, "items"); !strings.Contains(e.Text, "panic") {
 		t.Errorf("warning %q, want that it stopped at a panic", e.Text)
 	}
-	dialDelve(t, address).Go("RPCServer.Command", command{"continue"}, &ignored, nil)
+	dialDelve(t, address).Go("RPCServer.Command", command{"continue"}, new(any), nil)
 	_, next = s.awaitKind(next, KindCrashed, "items")
 	third, _ := s.awaitKind(next, KindDebugger, "items")
 	s.awaitKind(next, KindReady, "items")
