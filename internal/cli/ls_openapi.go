@@ -76,11 +76,7 @@ func readLimited(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, openapi.MaxSize+1))
-	if err != nil {
-		return nil, err
-	}
-	return text, nil
+	return io.ReadAll(io.LimitReader(f, openapi.MaxSize+1))
 }
 
 // fetch requests the document. A URL without a path is the address of a gateway.

@@ -101,7 +101,7 @@ func (c *compressor) compressible() bool {
 	switch kind {
 	case "text/event-stream", typeNDJSON: // sent in small pieces
 		return false
-	case mediaJSON, problemDetails.media(), "application/javascript", "application/xml", "application/yaml", "image/svg+xml":
+	case mediaJSON, "application/javascript", "application/xml", "application/yaml":
 		return true
 	}
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")

@@ -61,9 +61,9 @@ type hook struct {
 // transport has accepted the event.
 //
 // A webhook gets status 401 if its signature is not valid, if it was signed too long ago
-// ([WithTolerance]), or if it has been accepted before. If the sender signs the same event
-// again, because it has not received the response, it gets the same response, and no other event
-// is sent. The store of the gateway remembers accepted webhooks: see [WithStore]. Webhook panics
+// ([WithTolerance]), or if it has been accepted before. A sender that has not received the
+// response may sign the same event again: it gets the same response, and no second event is
+// sent. The store of the gateway remembers accepted webhooks: see [WithStore]. Webhook panics
 // like Event, and unless the target is POST and has no input in its URL.
 func Webhook[In any](g *Gateway, target string, to *micro.Client, topic micro.Topic[In], v Verifier, opts ...RouteOption) {
 	g.add(target, to, topic.Pattern(), reflect.TypeFor[In](), nil, noValue, hooked(v, opts))

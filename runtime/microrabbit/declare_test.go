@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -219,7 +218,7 @@ func TestLeastPrivilege(t *testing.T) {
 // testMute checks that a service that may not reply reports it.
 func testMute(t *testing.T, b *testenv.Broker, url string) {
 	t.Helper()
-	log := &logText{}
+	log := &testenv.Log{}
 	s := quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 	start(t, s, Listen(url, "shop"))
 	p := dialPeer(t, b.URL)
@@ -227,24 +226,6 @@ func testMute(t *testing.T, b *testenv.Broker, url string) {
 	eventually(t, "the log names the permission", func() bool {
 		return strings.Contains(log.String(), "access to exchange 'amq.default'") && strings.Contains(log.String(), "grant mute the write permission")
 	})
-}
-
-// logText collects the lines of a log.
-type logText struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logText) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logText) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // TestRejection checks which of the unconfirmed messages the broker has rejected when it

@@ -28,7 +28,7 @@ func TestAcknowledgmentTimeout(t *testing.T) {
 		"without an ID": func(p *peer, _ *micro.Client) error { p.send("slow", `{"pattern":"slow","data":"x"}`); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := &logText{}
+			log := &testenv.Log{}
 			s := quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 			var begun atomic.Int64
 			begins, leave := make(chan struct{}, 100), make(chan struct{})

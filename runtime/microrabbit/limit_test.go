@@ -64,7 +64,7 @@ func TestNoRoomForConnection(t *testing.T) {
 			if err := take(t, "the event", emitted); err != nil {
 				t.Errorf("when there is room: %v", err)
 			}
-			log := &logText{}
+			log := &testenv.Log{}
 			s := quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 			handled := make(chan string, 1)
 			micro.HandleEvent(s, noted, func(_ context.Context, in string) error { handled <- in; return nil })
@@ -130,7 +130,7 @@ func TestExclusiveConsumer(t *testing.T) {
 	if _, err := p.ch.Consume(q, "alone", true, true, false, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	log := &logText{}
+	log := &testenv.Log{}
 	s := quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(log, nil))))
 	l := Listen(b.URL, q, WithReconnect(-1, 100*time.Millisecond))
 	ctx, stop := context.WithCancel(t.Context())

@@ -200,7 +200,7 @@ func TestRawIsNotLost(t *testing.T) {
 	q := unique(t, "lost")
 	dead := q + ".dead"
 	p.deleteLater(dead)
-	log := &logText{}
+	log := &testenv.Log{}
 	start(t, quietServer(micro.WithLogger(slog.New(slog.NewTextHandler(log, nil)))), Listen(b.URL, q, WithTopology(Topology{DeadLetter: dead})))
 	p.send(q, `{"sensor":4}`)
 	p.send(q, "plain text")

@@ -179,7 +179,7 @@ func TestKeysAreHashed(t *testing.T) {
 // waits, and that the store recovers by itself.
 func TestOutage(t *testing.T) {
 	broker := testenv.PrivateRedis(t)
-	var text lockedBuffer
+	var text testenv.Log
 	s := open(t, broker.URL, redisstore.WithLogger(slog.New(slog.NewTextHandler(&text, nil))))
 	if err := s.Ping(t.Context()); err != nil {
 		t.Fatal(err)
@@ -272,22 +272,4 @@ func TestTLSAndSentinel(t *testing.T) {
 	if err := open(t, url).Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-}
-
-// lockedBuffer is a buffer for concurrent writers.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

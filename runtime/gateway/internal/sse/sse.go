@@ -14,7 +14,7 @@ import (
 // Type is the media type of a stream of events.
 const Type = "text/event-stream"
 
-// ErrSlow reports a client that has not read what it was sent: more than Config.Buffer waits.
+// ErrSlow reports that more than Config.Buffer bytes wait for a client.
 var ErrSlow = errors.New("the client reads too slowly")
 
 // ErrEnded reports that Config.Ended was closed.
@@ -165,7 +165,7 @@ func (s *Stream) flush() (closed bool, err error) {
 // piece is how many bytes a client must accept within one heartbeat.
 const piece = 64 << 10
 
-// write sends the header, if it has not been sent, and text.
+// write sends text, and before the first one, the header.
 func (s *Stream) write(text []byte) error {
 	if !s.begun {
 		s.begun = true
