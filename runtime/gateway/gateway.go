@@ -57,9 +57,10 @@ type Gateway struct {
 	root http.Handler
 	once sync.Once // creates root
 
-	draining atomic.Bool   // responses carry "Connection: close"
-	stopping chan struct{} // closed to end streams of events
-	stop     func()        // closes stopping
+	draining  atomic.Bool   // responses carry "Connection: close"
+	listening atomic.Bool   // the socket is open
+	stopping  chan struct{} // closed to end streams of events
+	stop      func()        // closes stopping
 }
 
 // New returns a gateway without routes; name is the title of its documentation.

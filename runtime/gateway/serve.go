@@ -62,6 +62,19 @@ func (g *Gateway) ServeListener(ctx context.Context, l net.Listener) error {
 	return g.serve(ctx, []net.Listener{l}, false)
 }
 
+// Ready returns the reason why the gateway should get no requests now, or nil: it does not listen
+// yet, or it drains. Whether its services are healthy does not matter, since no other gateway
+// reaches them better.
+func (g *Gateway) Ready(context.Context) error {
+	switch {
+	case g.draining.Load():
+		return errors.New("the gateway is stopping")
+	case !g.listening.Load():
+		return errors.New("the gateway has not been started")
+	}
+	return nil
+}
+
 func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited bool) error {
 	config, err := g.serverTLS()
 	if err != nil {
@@ -91,6 +104,7 @@ func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited b
 	for i, socket := range sockets {
 		sockets[i] = &boundedListener{Listener: socket, open: &accepted, max: g.serving.maxOpen, stalled: g.serving.stalled}
 	}
+	g.listening.Store(true) // the system accepts connections, which wait for Serve
 	failed := make(chan error, len(sockets))
 	var serving sync.WaitGroup
 	for i, socket := range sockets {

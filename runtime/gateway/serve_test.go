@@ -18,6 +18,7 @@ import (
 type served struct {
 	url     string
 	stop    context.CancelFunc
+	gateway *gateway.Gateway
 	done    chan error
 	entered chan struct{} // a slow request is being handled
 	release chan struct{}
@@ -39,6 +40,10 @@ func serve(t *testing.T, opts ...gateway.Option) *served {
 	micro.Handle(server, micro.Cmd("quick"), func(context.Context, micro.None) (string, error) { return "done", nil })
 	c := microtest.Serve(t, server)
 	gw := newGateway(opts...)
+	s.gateway = gw
+	if err := gw.Ready(t.Context()); err == nil {
+		t.Error("a gateway that does not listen is ready")
+	}
 	gateway.Route(gw, "POST /slow", c, micro.NewMethod[micro.None, string](micro.Cmd("slow")), gateway.WithTimeout(5*time.Second))
 	gateway.Route(gw, "POST /quick", c, micro.NewMethod[micro.None, string](micro.Cmd("quick")))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,6 +87,9 @@ func TestDrain(t *testing.T) {
 	if status, _, closing, err := s.post("/quick"); status != 201 || closing || err != nil {
 		t.Fatalf("before: %d %v %v", status, closing, err)
 	}
+	if err := s.gateway.Ready(t.Context()); err != nil {
+		t.Errorf("before: %v", err)
+	}
 	s.stop()
 	var status int
 	var closing bool
@@ -93,6 +101,9 @@ func TestDrain(t *testing.T) {
 	}
 	if !closing {
 		t.Error("connections are not asked to close")
+	}
+	if err := s.gateway.Ready(t.Context()); err == nil {
+		t.Error("a draining gateway is ready")
 	}
 	for _, path := range []string{"/health", "/health/ready"} {
 		res, err := s.http.Get(s.url + path)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtest"
+	"github.com/msctl/msctl/runtime/probe"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -104,12 +105,16 @@ func serving(t *testing.T, s *micro.Server, opts ...micro.ClientOption) (c *micr
 }
 
 // listening opens the private port and returns its URL.
-func listening(t *testing.T, tel *Telemetry, ctx context.Context, servers ...*micro.Server) string {
+func listening(t *testing.T, tel *Telemetry, ctx context.Context, servers ...probe.Readiness) string {
 	t.Helper()
 	if err := tel.Listen(ctx, "127.0.0.1:0", servers...); err != nil {
 		t.Fatal(err)
 	}
-	return "http://" + (<-tel.private[len(tel.private)-1].bound).String()
+	address, err := tel.private[len(tel.private)-1].Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "http://" + address.String()
 }
 
 // fetch returns a response.

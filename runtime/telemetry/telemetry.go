@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/msctl/msctl/runtime/probe"
 )
 
 // Telemetry counts and traces what one process does. Create it with [New]; one is enough for
@@ -30,7 +32,7 @@ type Telemetry struct {
 	spans    *spanQueue // nil without traces
 
 	mu      sync.Mutex // guards the following
-	private []*privatePort
+	private []*probe.Port
 	closed  bool
 }
 
@@ -97,6 +99,6 @@ func (t *Telemetry) Close() {
 		_ = t.spans.Shutdown(ctx) // what it could not export has been counted and logged
 	}
 	for _, p := range ports {
-		p.close()
+		p.Close()
 	}
 }

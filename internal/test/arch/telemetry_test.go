@@ -21,7 +21,7 @@ func TestTelemetryIsOptional(t *testing.T) {
 		return strings.Fields(string(out))
 	}
 	const runtime = module + "/runtime/"
-	for _, p := range deps(runtime+"microtcp", runtime+"policy", runtime+"validate", runtime+"principal", runtime+"microtest") {
+	for _, p := range deps(runtime+"microtcp", runtime+"policy", runtime+"validate", runtime+"principal", runtime+"probe", runtime+"microtest") {
 		if !strings.HasPrefix(p, runtime) {
 			t.Errorf("a service over TCP depends on %s", p)
 		}
