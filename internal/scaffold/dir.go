@@ -194,8 +194,11 @@ func (d *Dir) addFiles(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"secret.go", "secret_test.go"} { // which older workspaces lack
-		f, err := render("workspace/internal/config/"+name+".tmpl", "internal/config/"+name, v)
+	for _, name := range []string{ // which older workspaces lack
+		"config/secret.go", "config/secret_test.go", "config/private.go", "config/private_test.go",
+		"program/program.go", "program/health.go", "program/program_test.go", "program/dotenv.go", "program/dotenv_test.go",
+	} {
+		f, err := render("workspace/internal/"+name+".tmpl", "internal/"+name, v)
 		if err != nil {
 			return err
 		}

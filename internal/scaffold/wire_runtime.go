@@ -32,7 +32,7 @@ func (d *Dir) wireRuntime(r *Result, s Service) error {
 	before := d.bundledBrokers()
 	hasTransport := !s.OnBroker() || slices.Contains(before, brokerView{s.Transport})
 	isBundled := d.exists(bundleDir + "/go.mod")
-	if hasTransport && (!isBundled || d.exists(bundleDir+"/runtime/principal")) {
+	if hasTransport && (!isBundled || d.exists(bundleDir+"/runtime/probe")) {
 		return nil
 	}
 	if !isBundled {
