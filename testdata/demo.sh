@@ -92,20 +92,21 @@ if command -v curl >/dev/null; then
   step "the five patterns of items, through the HTTP gateway"
   http POST /items '{"name":"Widget","price":9.99}'
   http GET /items
-  http GET /items/1
-  http PATCH /items/1 '{"price":12.5}'
-  http DELETE /items/1
+  id=$("$msctl" send cmd=findAllItems --jq '.[-1].id' -o raw)
+  http GET "/items/$id"
+  http PATCH "/items/$id" '{"price":12.5}'
+  http DELETE "/items/$id"
 else
   step "curl is not installed: skipping the calls through the HTTP gateway"
 fi
 
 step "the same five patterns, called directly"
 show "$msctl" send cmd=createItem name=Gadget price:=19.99
-id=$("$msctl" send cmd=findAllItems --jq '.[-1].id')
+id=$("$msctl" send cmd=findAllItems --jq '.[-1].id' -o raw)
 show "$msctl" send '{"cmd":"findAllItems"}'
-show "$msctl" send cmd=findOneItem id:="$id"
-show "$msctl" send '<"cmd":"updateItem">' id:="$id" price:=17.5
-show "$msctl" send cmd=removeItem id:="$id" --meta "principal=$principal"
+show "$msctl" send cmd=findOneItem id="$id"
+show "$msctl" send '<"cmd":"updateItem">' id="$id" updateItemDto.price:=17.5
+show "$msctl" send cmd=deleteItem id="$id" --meta "principal=$principal"
 
 step "msctl bench: five seconds under load"
 show "$msctl" bench cmd=findAllItems --rate 500/s --duration 5s --no-tui

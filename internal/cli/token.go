@@ -53,7 +53,7 @@ API_KEYS_FILE, is printed on standard error. msctl does not store the key.`,
 		Example: `  curl -H "Authorization: Bearer $(msctl token)" http://localhost:3001/items
   msctl token --sub ada --role admin --scope items:read,items:write --expires 10m
   msctl bench --to gateway/items -H "Authorization: Bearer $(msctl token)"
-  msctl send cmd=removeItem id:=1 -m "principal=$(msctl token --principal --role admin)"
+  msctl send cmd=deleteItem id=7 -m "principal=$(msctl token --principal --role admin)"
   msctl token --secret-file secret.txt --issuer https://login.example --audience shop
   msctl token --api-key --sub reports --scope items:read`,
 		Args: argCount(0, 0),

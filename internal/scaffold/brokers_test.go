@@ -151,11 +151,11 @@ func runMix(t *testing.T, dir string) {
 	c := administrator(t, port)
 	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
 
-	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99}`, "id", 1)
-	c.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`, "total", 19.98, "itemName", "Widget")
-	c.want(422, "POST", "/orders", `{"itemId":9,"quantity":2}`, "message", "item 9 does not exist")
+	widget := c.create("/items", `{"name":"Widget","price":9.99}`)
+	c.want(201, "POST", "/orders", `{"itemId":"`+widget+`","quantity":2}`, "total", 19.98, "itemName", "Widget")
+	c.want(422, "POST", "/orders", `{"itemId":"9","quantity":2}`, "message", "Item with ID 9 does not exist")
 	eventually(t, "items counts what was sold", func() bool {
-		_, item := c.do("GET", "/items/1", "")
+		_, item := c.do("GET", "/items/"+widget, "")
 		return fmt.Sprint(item["sold"]) == "2"
 	})
 	c.want(202, "POST", "/mail/hello", `{"name":"Ada"}`)

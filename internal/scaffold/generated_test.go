@@ -99,7 +99,7 @@ func openedRoutesAreNoticed(t *testing.T, dir string) {
 // isCore reports whether a package is one that needs only the standard library.
 func isCore(path string) bool {
 	name := strings.TrimPrefix(path, runtimeModule+"/runtime/")
-	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "principal" || name == "probe" || name == "validate")
+	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "principal" || name == "probe" || name == "validate" || name == "page")
 }
 
 func exe() string {
@@ -281,6 +281,17 @@ func (c client) want(status int, method, path, body string, members ...any) {
 	}
 }
 
+// create creates something and returns its ID.
+func (c client) create(path, body string) string {
+	c.t.Helper()
+	status, out := c.do("POST", path, body)
+	id, ok := out["id"].(string)
+	if status != 201 || !ok || id == "" {
+		c.t.Fatalf("POST %s: %d %v", path, status, out)
+	}
+	return id
+}
+
 // eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -299,23 +310,23 @@ func runShop(t *testing.T, dir string) {
 	c := administrator(t, port)
 	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
 
-	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99,"tags":["garden"]}`, "id", 1, "name", "Widget")
-	c.want(201, "POST", "/items", `{"name":"Lamp","price":20}`, "id", 2)
+	widget := c.create("/items", `{"name":"Widget","price":9.99,"tags":["garden"]}`)
+	c.create("/items", `{"name":"Lamp","price":20}`)
 	c.want(200, "GET", "/items", "", "length", 2)
 	c.want(200, "GET", "/items?search=lamp&limit=5", "", "length", 1)
-	c.want(200, "GET", "/items/1", "", "price", 9.99)
-	c.want(200, "PATCH", "/items/1", `{"price":12.5}`, "price", 12.5, "name", "Widget")
+	c.want(200, "GET", "/items/"+widget, "", "price", 9.99, "version", 1)
+	c.want(200, "PATCH", "/items/"+widget, `{"price":12.5}`, "price", 12.5, "name", "Widget", "version", 2)
 	c.want(400, "POST", "/items", `{"name":"","color":"red"}`, "message",
 		"[property color should not exist name should not be empty price must not be less than 0 price must be a number conforming to the specified constraints]")
-	c.want(404, "GET", "/items/9", "", "message", "item 9 not found")
+	c.want(404, "GET", "/items/9", "", "message", "Item with ID 9 not found")
 	c.want(404, "GET", "/nowhere", "", "message", "Cannot GET /nowhere")
 
-	c.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`, "total", 25, "itemName", "Widget")
-	c.want(422, "POST", "/orders", `{"itemId":9,"quantity":2}`, "message", "item 9 does not exist")
+	c.want(201, "POST", "/orders", `{"itemId":"`+widget+`","quantity":2}`, "total", 25, "itemName", "Widget")
+	c.want(422, "POST", "/orders", `{"itemId":"9","quantity":2}`, "message", "Item with ID 9 does not exist")
 	c.want(200, "GET", "/orders", "", "length", 1)
-	c.want(202, "POST", "/items/1/views", "")
+	c.want(202, "POST", "/items/"+widget+"/views", "")
 	eventually(t, "items counts what was sold and seen", func() bool {
-		_, item := c.do("GET", "/items/1", "")
+		_, item := c.do("GET", "/items/"+widget, "")
 		return fmt.Sprint(item["sold"], item["views"]) == "2 1"
 	})
 	for name, said := range map[string]*testenv.Log{"orders": ordersLog, "items": itemsLog} {
@@ -327,9 +338,9 @@ func runShop(t *testing.T, dir string) {
 	c.want(202, "POST", "/items/1/stock", "")
 	c.want(200, "GET", "/items/changes?name=Ada", "", "length", 1)
 	c.want(200, "GET", "/payments/hello?name=Ada", "", "message", "Hello Ada")
-	runClosed(t, c)
-	c.want(200, "DELETE", "/items/1", "", "name", "Widget")
-	c.want(404, "GET", "/items/1", "")
+	runClosed(t, c, widget)
+	c.want(200, "DELETE", "/items/"+widget, "", "name", "Widget")
+	c.want(404, "GET", "/items/"+widget, "")
 	c.wantDocument()
 }
 
@@ -354,8 +365,8 @@ func (c client) wantDocument() {
 	}
 }
 
-// runClosed checks which callers the gateway admits.
-func runClosed(t *testing.T, admin client) {
+// runClosed checks which callers the gateway admits to an item.
+func runClosed(t *testing.T, admin client, item string) {
 	t.Helper()
 	anonymous, user, expired := client{t: t, base: admin.base}, admin, admin
 	user.token = tokenFor(t, &principal.Principal{Subject: "ada"})
@@ -370,7 +381,7 @@ func runClosed(t *testing.T, admin client) {
 		}
 		c.want(200, "GET", "/health", "")
 	}
-	user.want(200, "GET", "/items/1", "")
-	user.want(201, "POST", "/orders", `{"itemId":1,"quantity":2}`)
-	user.want(403, "DELETE", "/items/1", "", "message", "Forbidden resource")
+	user.want(200, "GET", "/items/"+item, "")
+	user.want(201, "POST", "/orders", `{"itemId":"`+item+`","quantity":2}`)
+	user.want(403, "DELETE", "/items/"+item, "", "message", "Forbidden resource")
 }

@@ -210,7 +210,7 @@ func TestTakenNames(t *testing.T) {
 	put(t, dir, "apps/items/mine_test.go", "package main\n\nfunc TestRestocked() {}\n")
 	put(t, dir, "contracts/polls/polls.go", "package polls\n")
 	put(t, dir, "apps/drafts/draft.go", "package main\n\nfunc main() {}\n")
-	change(t, dir, "apps/items/service.go", "type service struct{ store store }", "type service struct {\n\tstore store\n\tbase\n}")
+	change(t, dir, "apps/items/service.go", "type service struct {\n", "type service struct {\n\tbase\n")
 	before := tree(t, dir)
 	d := open(t, dir)
 	for name, want := range map[string]string{

@@ -116,12 +116,12 @@ func runNotifications(t *testing.T, dir, rabbit string) {
 	first := startWorker(t, dir, rabbit)
 	c := administrator(t, port)
 	eventually(t, "GET /health is ok", func() bool { status, _ := c.do("GET", "/health", ""); return status == 200 })
+	widget := c.create("/items", `{"name":"Widget","price":9.99}`)
 	order := func(email string) {
 		t.Helper()
-		c.want(201, "POST", "/orders", fmt.Sprintf(`{"itemId":1,"quantity":1,"email":%q}`, email), "email", email)
+		c.want(201, "POST", "/orders", fmt.Sprintf(`{"itemId":%q,"quantity":1,"email":%q}`, widget, email), "email", email)
 	}
-	c.want(201, "POST", "/items", `{"name":"Widget","price":9.99}`)
-	c.want(400, "POST", "/orders", `{"itemId":1,"quantity":1,"email":"invalid"}`, "message", "[email must be an email]")
+	c.want(400, "POST", "/orders", `{"itemId":"1","quantity":1,"email":"invalid"}`, "message", "[email must be an email]")
 	order("ada@shop.example")
 	eventually(t, "the email", func() bool { return first.emails("ada@shop.example") == 1 })
 	c.want(200, "GET", "/notifications/counts", "", "sent", 1, "failed", 0)

@@ -144,11 +144,13 @@ func (w Workspace) Files() ([]File, error) {
 		files = addMissing(files, own)
 	}
 	if v.Items {
-		money, err := renderDir("money", v, strings.NewReplacer())
-		if err != nil {
-			return nil, err
+		for _, dir := range []string{"money", "id"} {
+			own, err := renderDir(dir, v, strings.NewReplacer())
+			if err != nil {
+				return nil, err
+			}
+			files = addMissing(files, own)
 		}
-		files = addMissing(files, money)
 	}
 	runtime, err := bundle(v.Brokers)
 	if err != nil {
