@@ -89,7 +89,7 @@
 //	pipes                                         WithPipes
 //	guards (CanActivate)                          WithGuards; false is "Forbidden resource"
 //	interceptors                                  WithInterceptors: func(Handler) Handler
-//	exception filters                             WithFilters
+//	exception filters                             WithFilters; for unexpected errors WithInternalError
 //	@UseGuards(…) on a method                     the same options, passed to Handle
 //	app.useGlobalGuards(…)                        the same options, passed to NewServer
 //	createMicroservice({ transport: TCP })        s.Serve(ctx, microtcp.Listen("host:port"))

@@ -226,7 +226,7 @@ func (in *Inbound) send(v Value, err error) error {
 	var encodeErr error
 	switch {
 	case err != nil:
-		packet.Err, _ = payloadOf(err)
+		packet.Err = in.server.payloadOf(err)
 	case v.Raw != nil && js.Valid(v.Raw):
 		packet.Response = v.Raw
 	case v.Raw != nil:
@@ -238,7 +238,7 @@ func (in *Inbound) send(v Value, err error) error {
 		packet.Response = *scratch
 	}
 	if encodeErr != nil {
-		packet.Response, packet.Err, packet.Disposed = nil, []byte(InternalServerError), true
+		packet.Response, packet.Err, packet.Disposed = nil, in.server.internal.payload(), true
 	}
 	if packet.Disposed || packet.Err != nil {
 		in.ended = true

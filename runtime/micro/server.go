@@ -27,6 +27,7 @@ type Server struct {
 	drainTimeout            time.Duration
 	checks                  []healthCheck
 	noDescribe              bool
+	internal                internalError
 	observe                 Observer // nil for none
 
 	routes   map[string]*route // by canonical route; fixed once serving

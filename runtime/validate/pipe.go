@@ -47,15 +47,16 @@ func Pipe(unknown Unknown) micro.Pipe {
 	}
 }
 
-// badRequest is the body of NestJS's BadRequestException.
+// badRequest is what NestJS's BadRequestException states, with its status under the name
+// that gateways expect in an RpcException.
 type badRequest struct {
-	StatusCode int      `json:"statusCode"`
-	Message    []string `json:"message"`
-	Error      string   `json:"error"`
+	Status  int      `json:"status"`
+	Message []string `json:"message"`
+	Error   string   `json:"error"`
 }
 
 // BadRequest returns the error for invalid data:
-// {"statusCode":400,"message":[…],"error":"Bad Request"}.
+// {"status":400,"message":[…],"error":"Bad Request"}.
 func BadRequest(problems []string) *micro.Error {
 	return micro.NewError(badRequest{400, problems, "Bad Request"})
 }

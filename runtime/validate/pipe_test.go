@@ -34,9 +34,9 @@ func TestPipe(t *testing.T) {
 		want    string // the payload of the error
 	}{
 		{validate.Forbid, `{"name":"Ada"}`, ""},
-		{validate.Forbid, `{"name":"Ada","foo":1}`, `{"statusCode":400,"message":["property foo should not exist"],"error":"Bad Request"}`},
+		{validate.Forbid, `{"name":"Ada","foo":1}`, `{"status":400,"message":["property foo should not exist"],"error":"Bad Request"}`},
 		{validate.Strip, `{"name":"Ada","foo":1}`, ""},
-		{validate.Allow, `{"name":"A","foo":1}`, `{"statusCode":400,"message":["name must be longer than or equal to 2 characters"],"error":"Bad Request"}`},
+		{validate.Allow, `{"name":"A","foo":1}`, `{"status":400,"message":["name must be longer than or equal to 2 characters"],"error":"Bad Request"}`},
 	} {
 		s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithPipes(validate.Pipe(test.unknown)))
 		p := micro.Cmd("greet")
