@@ -9,7 +9,7 @@ import (
 	"io/fs"
 )
 
-//go:embed all:workspace all:items all:orders all:service all:worker all:money all:id all:handler all:notifications all:outbox all:broker all:rabbitmq all:redis all:nats compose sums
+//go:embed all:workspace all:items all:orders all:service all:worker all:money all:id all:handler all:notifications all:outbox all:broker all:rabbitmq all:redis all:nats all:kubernetes compose sums
 var files embed.FS
 
 // Files returns the templates.

@@ -13,7 +13,7 @@ cover=.cache/cover.out
 
 # Packages whose tests mostly start other programs, of which the race detector sees nothing, or compute in one goroutine. It
 # only makes these tests slower.
-without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource.*|load/(report|compare)|test/(arch|attack|oracle|testenv))"
+without_race="^$module/(cmd/msctl|internal/(dev/.*|scaffold|printcode|nestsource.*|load/(report|compare)|test/(arch|attack|deploy|oracle|testenv))"
 without_race+="|runtime/(wire|internal/js.*|micro/internal/plain))$"
 
 # check NAME COMMAND… reports the outcome of a command as that of a test.

@@ -46,7 +46,7 @@ func newNewCommand(s *term.IO, version string) *cobra.Command {
 	o := newOptions{version: version}
 	cmd := &cobra.Command{
 		Use:     "new [FOLDER]",
-		Short:   "Create a workspace, a service, or a handler",
+		Short:   "Create a workspace, a service, a handler, or manifests",
 		GroupID: groupProject,
 		Long: `Create a workspace in FOLDER, which may exist: a gateway and services that build, pass
 their tests, and are ready to run, in a git repository with a first commit. Its name is
@@ -54,7 +54,8 @@ that of the folder. Without FOLDER, prompt for everything.
 
 A file that msctl did not write, or that has been changed since, is never overwritten.
 
-In a workspace, use ` + "`msctl new service`" + ` and ` + "`msctl new handler`" + ` to add to it.`,
+In a workspace, use ` + "`msctl new service`, `msctl new handler`, and `msctl new deploy`" + `
+to add to it.`,
 		Example: `  msctl new shop
   msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
   msctl new shop --example notifications
@@ -63,7 +64,8 @@ In a workspace, use ` + "`msctl new service`" + ` and ` + "`msctl new handler`" 
   msctl new service payments
   msctl new service mail --transport rabbitmq
   msctl new handler items archiveItem --route 'POST /items/archive'
-  msctl new handler items restocked --event --pattern item.v1.restocked`,
+  msctl new handler items restocked --event --pattern item.v1.restocked
+  msctl new deploy kubernetes`,
 		Args: argCount(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -79,7 +81,7 @@ In a workspace, use ` + "`msctl new service`" + ` and ` + "`msctl new handler`" 
 	cmd.Flags().IntVar(&o.gatewayPort, "gateway-port", scaffold.DefaultGatewayPort, "`PORT` of the gateway; services without a port get those that follow")
 	cmd.Flags().BoolVar(&o.freePorts, "free-ports", false, "use ports that are free now, starting the search at --gateway-port")
 	o.register(cmd)
-	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s, version))
+	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s, version), newNewDeployCommand(s, version))
 	return cmd
 }
 

@@ -104,6 +104,9 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 		return nil
 	}
 	p := s.ErrPalette()
+	if dir.Deployed() {
+		s.Notef("%s `msctl new deploy kubernetes` adds it to deploy/kubernetes", p.Warn("note:"))
+	}
 	call := "msctl send cmd=hello" + service.Title()
 	if service.Worker() {
 		call = "msctl emit " + service.Name + ".v1.hello"

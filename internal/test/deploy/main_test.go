@@ -1,0 +1,102 @@
+package deploy
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/msctl/msctl/internal/test/testenv"
+)
+
+var (
+	once   sync.Once
+	binary string
+	failed error
+	folder string
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if folder != "" {
+		os.RemoveAll(folder)
+	}
+	os.Exit(code)
+}
+
+// msctl runs the command line, which is built once.
+func msctl(t *testing.T, dir string, args ...string) {
+	t.Helper()
+	once.Do(func() {
+		if folder, failed = os.MkdirTemp("", "msctl-deploy"); failed != nil {
+			return
+		}
+		binary = filepath.Join(folder, "msctl")
+		cmd := exec.Command("go", "build", "-o", binary, "github.com/msctl/msctl/cmd/msctl")
+		cmd.Dir = testenv.Root()
+		cmd.Env = append(os.Environ(), "GOEXPERIMENT=jsonv2")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			failed = fmt.Errorf("build msctl: %w\n%s", err, out)
+		}
+	})
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("msctl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// sample is a workspace to check.
+type sample struct {
+	name string
+	args []string // of msctl new
+}
+
+func samples() []sample {
+	return []sample{
+		{"default", nil},
+		{"notifications", []string{"--example", "notifications"}},
+		{"all transports", []string{"--service", "items", "--service", "mail:rabbitmq", "--service", "cache:redis", "--service", "audit:nats"}},
+		{"brokers only", []string{"--service", "audit:nats", "--service", "a-b:rabbitmq"}},
+	}
+}
+
+// workspace creates a workspace with manifests, and returns its folder.
+func workspace(t *testing.T, args ...string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "shop")
+	msctl(t, filepath.Dir(dir), append([]string{"new", "shop", "--yes"}, args...)...)
+	msctl(t, dir, "new", "deploy", "kubernetes")
+	return dir
+}
+
+// read returns the files of a workspace by path, without the runtime.
+func read(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if name == "third_party" || name == ".git" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		text, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		files[name] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
