@@ -38,6 +38,7 @@ var (
 type peer struct {
 	name    string
 	addr    string
+	tls     string // its address over TLS; empty for none
 	service *service
 }
 
@@ -52,9 +53,9 @@ func unusedPort(t *testing.T) int {
 }
 
 // startNest starts the NestJS gateway of testdata/nest/gateway.
-func startNest(t *testing.T) peer {
+func startNest(t *testing.T, certificates *testenv.Certificates) peer {
 	t.Helper()
-	s := startService(t)
+	s, overTLS := startService(t), strconv.Itoa(unusedPort(t))
 	_, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +63,9 @@ func startNest(t *testing.T) peer {
 	server := testenv.NestGateway(t, map[string]string{
 		"MS_ONE_PORT": port, "MS_TWO_PORT": strconv.Itoa(unusedPort(t)), "CALL_TIMEOUT": strconv.FormatInt(callTimeout.Milliseconds(), 10),
 		"JWT_SECRET": secret, "JWT_ISSUER": issuer, "JWT_AUDIENCE": audience, "WEBHOOK_SECRET": webhookSecret,
+		"SHORT_LIMIT": "1000000", "TLS_PORT": overTLS, "TLS_CERT_FILE": certificates.CertFile, "TLS_KEY_FILE": certificates.KeyFile,
 	})
-	return peer{"NestJS", server.Addr, s}
+	return peer{"NestJS", server.Addr, net.JoinHostPort("127.0.0.1", overTLS), s}
 }
 
 // The types of the routes. Their tags are the counterparts of the decorators in testdata/nest/gateway/dto.ts.
@@ -115,25 +117,56 @@ func method[In any](cmd string) micro.Method[In, json.RawMessage] {
 	return micro.NewMethod[In, json.RawMessage](micro.Cmd(cmd))
 }
 
-// startOurs starts our gateway with the routes of the NestJS gateway. The second peer is one whose health includes a service that is
-// down.
-func startOurs(t *testing.T) (ours, down peer) {
+// peers are our gateways, with the routes of the NestJS gateway.
+type peers struct {
+	most        peer // with most routes, and with TLS
+	down        peer // whose health includes a service that is down
+	compressing peer // with compression
+}
+
+func startOurs(t *testing.T, certificates *testenv.Certificates) peers {
 	t.Helper()
 	s := startService(t)
-	tokens, err := auth.NewTokens(auth.TokenConfig{Issuer: issuer, Audience: audience, Secrets: [][]byte{[]byte(secret)}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	dial := func(addr string) *micro.Client {
 		c := micro.NewClient(microtcp.Dial(addr), micro.WithoutMetadata())
 		t.Cleanup(func() { _ = c.Close() })
 		return c
 	}
 	items, reports := dial(s.addr), dial(net.JoinHostPort("127.0.0.1", strconv.Itoa(unusedPort(t))))
-	gw := gateway.New("Shop", gateway.WithVersion("1.0", "The API of the shop"), gateway.WithLogger(slog.New(slog.DiscardHandler)),
+	most := newGateway(t, items, reports)
+	overTLS := newGateway(t, items, reports, gateway.WithTLS(certificates.CertFile, certificates.KeyFile))
+	partly := gateway.New("Shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithDrain(time.Millisecond, 5*time.Second),
+		gateway.WithHealth("items", items), gateway.WithHealth("reports", reports))
+	return peers{
+		most:        peer{"msctl", listen(t, most), listen(t, overTLS), s},
+		down:        peer{name: "msctl", addr: listen(t, partly), service: s},
+		compressing: startCompressing(t, s, items),
+	}
+}
+
+// newGateway returns our gateway with most routes.
+func newGateway(t *testing.T, items, reports *micro.Client, opts ...gateway.Option) *gateway.Gateway {
+	t.Helper()
+	tokens, err := auth.NewTokens(auth.TokenConfig{Issuer: issuer, Audience: audience, Secrets: [][]byte{[]byte(secret)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw := gateway.New("Shop", append(opts, gateway.WithVersion("1.0", "The API of the shop"), gateway.WithLogger(slog.New(slog.DiscardHandler)),
 		gateway.WithDrain(time.Millisecond, 5*time.Second), gateway.WithTimeout(callTimeout), gateway.WithAuthentication(tokens), gateway.WithCORS("*"), gateway.WithCORSHeaders("*"),
-		gateway.WithHealth("items", items))
-	public := gateway.WithPublic()
+		gateway.WithHealth("items", items))...)
+	addRoutes(gw, items, reports)
+	addLists(gw, items)
+	github, err := webhook.GitHub(webhookSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway.WebhookRoute(gw, "POST /webhook", items, method[json.RawMessage]("echo"), github)
+	return gw
+}
+
+// addRoutes adds the routes of testdata/nest/gateway/items.controller.ts.
+func addRoutes(gw *gateway.Gateway, items, reports *micro.Client) {
+	public, limited := gateway.WithPublic(), gateway.Rate{Limit: 5, Period: time.Hour}
 	gateway.Route(gw, "POST /items", items, method[newItem]("createItem"), public)
 	gateway.Route(gw, "GET /items", items, method[micro.None]("findAllItems"), public)
 	gateway.Route(gw, "GET /items/{id}", items, method[itemID]("findOneItem"), public)
@@ -142,20 +175,14 @@ func startOurs(t *testing.T) (ours, down peer) {
 	gateway.Route(gw, "POST /orders", items, method[newItem]("createItem"))
 	gateway.Route(gw, "GET /mine", items, method[micro.None]("findAllItems"))
 	gateway.Route(gw, "GET /search", items, method[search]("search"), public)
-	gateway.Route(gw, "POST /profiles", items, method[profile]("echo"), public)
+	gateway.Route(gw, "POST /profiles", items, method[profile]("echo"), public, gateway.WithContentTypes("application/json", "application/vnd.shop+json"))
 	gateway.Route(gw, "POST /fail", items, method[json.RawMessage]("fail"), public, gateway.WithStatus(200))
 	gateway.Route(gw, "GET /slow", items, method[micro.None]("slow"), public)
 	gateway.Route(gw, "GET /unhandled", items, method[micro.None]("nothing"), public)
 	gateway.Route(gw, "GET /reports", reports, method[micro.None]("findAllReports"), public)
-	gateway.Route(gw, "GET /limited", items, method[micro.None]("findAllItems"), public, gateway.WithRateLimit(gateway.Rate{Limit: 5, Period: time.Hour}))
-	github, err := webhook.GitHub(webhookSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gateway.WebhookRoute(gw, "POST /webhook", items, method[json.RawMessage]("echo"), github)
-	partly := gateway.New("Shop", gateway.WithLogger(slog.New(slog.DiscardHandler)), gateway.WithDrain(time.Millisecond, 5*time.Second),
-		gateway.WithHealth("items", items), gateway.WithHealth("reports", reports))
-	return peer{"msctl", listen(t, gw), s}, peer{"msctl", listen(t, partly), s}
+	gateway.Route(gw, "GET /limited", items, method[micro.None]("findAllItems"), public, gateway.WithRateLimit(limited))
+	gateway.Route(gw, "GET /limited/twice", items, method[micro.None]("findAllItems"), public,
+		gateway.WithRateLimit(limited, gateway.Rate{Name: "short", Limit: 2, Period: time.Hour}))
 }
 
 // listen serves a gateway until the test ends.

@@ -25,6 +25,25 @@ func deflated(text string) string {
 	return packed(text, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })
 }
 
+// unpacked returns a body without its encoding. Brotli stays as it is.
+func unpacked(encoding string, body []byte) (string, error) {
+	var r io.Reader
+	var err error
+	switch {
+	case encoding == "gzip" && len(body) > 0:
+		r, err = gzip.NewReader(bytes.NewReader(body))
+	case encoding == "deflate" && len(body) > 0:
+		r, err = zlib.NewReader(bytes.NewReader(body))
+	default:
+		return string(body), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(r)
+	return string(text), err
+}
+
 // tagOfAll is the ETag of allItems.
 const tagOfAll = `W/"67-R7biA1MimcvmgVBvIwq5JzzyUFA"`
 
@@ -51,6 +70,7 @@ func bodyRows() []row {
 		of("ISO-8859-1", "application/json; charset=iso-8859-1", "{\"name\":\"K\xfchl\",\"price\":1}", 415),
 		of("a type in capitals", "Application/JSON", cup, 201),
 		of("a type of JSON", "application/vnd.api+json", cup, 400).but(anotherType, 415, "send Content-Type: application/json"),
+		{name: "a type that is configured", target: "POST /profiles", header: []string{"Content-Type: application/vnd.shop+json"}, body: `{"email":"ada@shop.example"}`, status: 201},
 		of("plain text", "text/plain", cup, 400).but(anotherType, 415, "send Content-Type: application/json"),
 		of("a form", "application/x-www-form-urlencoded", "name=Cup&price=1", 400).but(anotherType, 415, "send Content-Type: application/json"),
 		of("no media type", "", cup, 400).but(anotherType, 415, "send Content-Type: application/json"),
@@ -135,8 +155,8 @@ var (
 	anyText      = regexp.MustCompile(`(?s).+`)
 )
 
-// pageRows are about the documentation and the health checks.
-func pageRows() []row {
+// documentationRows are about the documentation and the health checks.
+func documentationRows() []row {
 	return []row{
 		{name: "the documentation", target: "GET /api", status: 200, compare: []string{"Content-Type"}, volatile: anyText},
 		row{name: "the documentation with a slash", target: "GET /api/", status: 200, volatile: anyText}.but("`/api/`", 301, "Location: ../api"),

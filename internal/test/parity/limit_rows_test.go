@@ -6,18 +6,36 @@ import (
 	"encoding/hex"
 )
 
-// limitRows are about the sixth request where five are allowed.
+const tooMany = "too many requests"
+
+// limitRows are about the sixth request where five are allowed, and the third where two are.
 func limitRows() []row {
 	headers := []string{"X-RateLimit-Limit", "X-RateLimit-Remaining"}
-	var all []row
-	for _, name := range []string{"the first request", "the second request", "the third request", "the fourth request", "the fifth request"} {
-		all = append(all, row{name: name, target: "GET /limited", status: 200, compare: headers})
+	get := func(name, path string, status int, compare ...string) row {
+		return row{name: name, target: "GET " + path, status: status, compare: compare}
 	}
-	return append(all,
-		row{name: "the sixth request", target: "GET /limited", status: 429, compare: []string{"Retry-After"}}.but("too many requests", 429, "Retry-After: 7"),
-		row{name: "the seventh request", target: "GET /limited", status: 429},
-		row{name: "another route", target: "GET /items", status: 200},
-	)
+	another := headers
+	for _, name := range headers {
+		another = append(another, name+"-short")
+	}
+	return []row{
+		get("the first request", "/limited", 200, headers...),
+		get("the second request", "/limited", 200, append(headers, "X-RateLimit-Reset")...).but("X-RateLimit-Reset", 200, "X-Ratelimit-Reset: 1"),
+		get("the third request", "/limited", 200, headers...),
+		{name: "the fourth request, with HEAD", target: "HEAD /limited", status: 200, compare: headers},
+		get("the fifth request", "/limited", 200, headers...),
+		get("the sixth request", "/limited", 429, "Retry-After").but(tooMany, 429, "Retry-After: 7"),
+		get("the seventh request", "/limited", 429),
+		get("the limit of the eighth request", "/limited", 429, headers...).but("the limit in a 429", 429, "X-Ratelimit-Remaining: 0"),
+		{name: "the ninth request, with HEAD", target: "HEAD /limited", status: 429},
+		get("another route", "/items", 200),
+
+		get("the first request with two limits", "/limited/twice", 200, another...),
+		get("the second request with two limits", "/limited/twice", 200, another...),
+		get("the third request with two limits", "/limited/twice", 429, "Retry-After-Short").but(tooMany, 429, "Retry-After-Short: 1"),
+		get("the fourth request with two limits", "/limited/twice", 429),
+		get("Retry-After with two limits", "/limited/twice", 429, "Retry-After").but("Retry-After of a limit with a name", 429, "Retry-After: 1"),
+	}
 }
 
 // webhookRows are about the signature of a webhook.

@@ -1,31 +1,39 @@
 package parity_test
 
 import (
-	"slices"
 	"testing"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // groups are the rows by their subject.
 var groups = []struct {
 	name string
 	rows func() []row
+	ours func(peers) peer
 }{
-	{"validation", validationRows}, {"bodies", bodyRows}, {"paths", pathRows}, {"pages", pageRows}, {"errors", errorRows}, {"access", accessRows}, {"limits", limitRows}, {"webhooks", webhookRows},
+	{"validation", validationRows, most}, {"bodies", bodyRows, most}, {"paths", pathRows, most}, {"framing", framingRows, most}, {"HEAD", headRows, most},
+	{"documentation", documentationRows, most}, {"errors", errorRows, most}, {"access", accessRows, most}, {"limits", limitRows, most},
+	{"webhooks", webhookRows, most}, {"pages", pageRows, most}, {"events", eventRows, most},
+	{"compression", compressionRows, func(p peers) peer { return p.compressing }},
+	{"health", downRows, func(p peers) peer { return p.down }},
+	{"TLS", tlsRows, most},
 }
+
+func most(p peers) peer { return p.most }
 
 func allRows() (all []row) {
 	for _, group := range groups {
 		all = append(all, group.rows()...)
 	}
-	return slices.Concat(all, downRows())
+	return all
 }
 
 // TestBothGateways sends all rows to both gateways.
 func TestBothGateways(t *testing.T) {
-	nest := startNest(t)
-	ours, down := startOurs(t)
+	certificates := testenv.NewCertificates(t)
+	nest, ours := startNest(t, certificates), startOurs(t, certificates)
 	for _, group := range groups {
-		t.Run(group.name, func(t *testing.T) { run(t, nest, ours, group.rows()) })
+		t.Run(group.name, func(t *testing.T) { run(t, certificates, nest, group.ours(ours), group.rows()) })
 	}
-	t.Run("health", func(t *testing.T) { run(t, nest, down, downRows()) })
 }

@@ -14,6 +14,9 @@ import (
 // message is what a service received.
 type message struct{ Cmd, Data string }
 
+// replyFunc returns the reply to a message.
+type replyFunc func(ctx context.Context, data json.RawMessage) (json.RawMessage, error)
+
 // service is an instance of the service behind a gateway. Its replies depend only on the messages.
 type service struct {
 	addr string
@@ -28,11 +31,9 @@ func startService(t *testing.T) *service {
 	t.Helper()
 	s := &service{}
 	server := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
-	handle := func(cmd string, reply func(ctx context.Context, data json.RawMessage) (json.RawMessage, error)) {
+	handle := func(cmd string, reply replyFunc) {
 		micro.Handle(server, micro.Cmd(cmd), func(ctx context.Context, data json.RawMessage) (json.RawMessage, error) {
-			s.mu.Lock()
-			s.received = append(s.received, message{cmd, string(data)})
-			s.mu.Unlock()
+			s.record(cmd, data)
 			return reply(ctx, data)
 		})
 	}
@@ -62,6 +63,7 @@ func startService(t *testing.T) *service {
 		}
 		return nil, micro.Errorf(504, "too late")
 	})
+	s.handleLists(server, handle)
 	l := microtcp.Listen("127.0.0.1:0")
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -79,6 +81,12 @@ func startService(t *testing.T) *service {
 	}
 	s.addr = addr.String()
 	return s
+}
+
+func (s *service) record(cmd string, data json.RawMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received = append(s.received, message{cmd, string(data)})
 }
 
 // take returns the messages since the last call.

@@ -7,6 +7,7 @@ import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
 import { AuthGuard, RolesGuard } from './access';
 import { HealthController } from './health.controller';
 import { ItemsController } from './items.controller';
+import { ListsController } from './lists.controller';
 import { settings } from './settings';
 import { WebhookController } from './webhook.controller';
 
@@ -18,9 +19,12 @@ import { WebhookController } from './webhook.controller';
     ]),
     JwtModule.register({}),
     TerminusModule.forRoot({ logger: false }),
-    ThrottlerModule.forRoot([{ ttl: 60_000, limit: settings.limit }]),
+    ThrottlerModule.forRoot([
+      { ttl: 60_000, limit: settings.limit },
+      ...(settings.shortLimit ? [{ name: 'short', ttl: 3_600_000, limit: settings.shortLimit }] : []),
+    ]),
   ],
-  controllers: [ItemsController, WebhookController, HealthController],
+  controllers: [ItemsController, ListsController, WebhookController, HealthController],
   providers: [
     { provide: APP_GUARD, useClass: ThrottlerGuard },
     { provide: APP_GUARD, useClass: AuthGuard },

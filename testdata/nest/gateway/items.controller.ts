@@ -70,4 +70,10 @@ export class ItemsController {
   @Throttle({ default: { ttl: 3_600_000, limit: 5 } })
   @Get('limited')
   limited() { return call(this.items, 'findAllItems', {}); }
+
+  /** With two limits, of which the second is reached first. */
+  @Public()
+  @Throttle({ default: { ttl: 3_600_000, limit: 5 }, short: { ttl: 3_600_000, limit: 2 } })
+  @Get('limited/twice')
+  limitedTwice() { return call(this.items, 'findAllItems', {}); }
 }
