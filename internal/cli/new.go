@@ -24,6 +24,7 @@ type newOptions struct {
 	module      string
 	services    []string
 	example     string
+	store       string
 	gatewayPort int
 	freePorts   bool
 	version     string
@@ -59,6 +60,7 @@ to add to it.`,
 		Example: `  msctl new shop
   msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
   msctl new shop --example notifications
+  msctl new shop --store postgres
   msctl new . --module github.com/you/shop --dry-run
   msctl new second-shop --free-ports
   msctl new service payments
@@ -76,6 +78,7 @@ to add to it.`,
 	}
 	cmd.Flags().StringArrayVar(&o.services, "service", nil, "add a service, `NAME[:TRANSPORT[:PORT]]`, with the transport tcp, rabbitmq, redis, or nats (repeatable; default items:tcp:3002 and orders:tcp:3003)")
 	cmd.Flags().StringVar(&o.example, "example", "", "add an `EXAMPLE` to items and orders: notifications (email over RabbitMQ, with retries and dead letters)")
+	cmd.Flags().StringVar(&o.store, "store", string(scaffold.SQLite), "`STORE` of the data of items and orders: sqlite (a file for each service), postgres, or memory")
 	cmd.Flags().StringVar(&o.name, "name", "", "`NAME` of the workspace (default: the name of the folder)")
 	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default: the name of the workspace)")
 	cmd.Flags().IntVar(&o.gatewayPort, "gateway-port", scaffold.DefaultGatewayPort, "`PORT` of the gateway; services without a port get those that follow")
@@ -155,7 +158,7 @@ func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Wor
 
 // workspace converts the flags.
 func (o newOptions) workspace(ctx context.Context) (scaffold.Workspace, error) {
-	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Version: readVersion(o.version).Version}
+	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Store: scaffold.Store(o.store), Version: readVersion(o.version).Version}
 	if o.gatewayPort < 1 || o.gatewayPort > 65535 {
 		return w, exit.Usagef("invalid --gateway-port %d: must be between 1 and 65535", o.gatewayPort)
 	}

@@ -50,6 +50,7 @@ type versions struct {
 	Modules   []module.Version
 	Direct    []module.Version // those of Modules that the workspace's own packages import
 	Indirect  []module.Version // the others
+	Store                      // whose driver is among them
 }
 
 // direct moves a module from Indirect to Direct.
@@ -60,6 +61,14 @@ func (v *versions) direct(path string) {
 		}
 		return m.Path == path
 	})
+}
+
+// Required returns the modules that the workspace's own packages import, in the order of
+// go.mod.
+func (v versions) Required() []module.Version {
+	list := append(slices.Clone(v.Direct), module.Version{Path: runtimeModule, Version: "v0.0.0-00010101000000-000000000000"})
+	slices.SortFunc(list, func(a, b module.Version) int { return strings.Compare(a.Path, b.Path) })
+	return list
 }
 
 func readVersions(brokers []brokerView) (versions, error) {
@@ -99,6 +108,9 @@ func (v versions) sums(brokers []brokerView) ([]byte, error) {
 	}
 	if slices.Contains(brokers, brokerView{workspace.RabbitMQ}) {
 		names = append(names, "rabbitmq")
+	}
+	if v.Store != "" && v.Store != Memory {
+		names = append(names, string(v.Store))
 	}
 	var out []string
 	for _, name := range names {

@@ -30,6 +30,7 @@ func takenNames() map[string]string {
 		"gateway":   "it is the name of the gateway",
 		"rabbitmq":  "it is the host of the broker in compose.yaml",
 		"redis":     "it is the host of the broker in compose.yaml",
+		"postgres":  "it is the host of the database in compose.yaml",
 		"nats":      "it is the host of the broker in compose.yaml",
 		"smtp":      "SMTP_URL is the address of the mail server",
 		"localhost": "it is the name of this machine",

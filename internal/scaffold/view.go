@@ -2,9 +2,12 @@ package scaffold
 
 import (
 	"cmp"
+	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/msctl/msctl/internal/workspace"
+	"github.com/msctl/msctl/templates"
 )
 
 // view is the data for the templates of a workspace.
@@ -25,6 +28,8 @@ type serviceView struct {
 	Calls         []string
 	CallVariables []Service
 	Mails         bool // whether it is the example notifications
+	data          bool // whether it stores data in a database
+	needsPostgres bool
 }
 
 // setting is an environment variable with an address, for containers.
@@ -47,6 +52,9 @@ func (s serviceView) Needs() []string {
 	var names []string
 	for _, b := range brokersOf(transports...) {
 		names = append(names, b.Name())
+	}
+	if s.needsPostgres {
+		names = append(names, "postgres")
 	}
 	return names
 }
@@ -126,6 +134,9 @@ func (w Workspace) view() (view, error) {
 	if v.versions, err = readVersions(v.Brokers); err != nil {
 		return view{}, err
 	}
+	if err := v.addDrivers(w.store()); err != nil {
+		return view{}, err
+	}
 	if w.Notifications {
 		v.direct("github.com/rabbitmq/amqp091-go") // for the dead letters
 	}
@@ -144,9 +155,62 @@ func (w Workspace) view() (view, error) {
 				sv.CallVariables = append(sv.CallVariables, *w.service(notifications))
 			}
 		}
+		sv.data = v.SQL() && len(v.storeOf(w.kind(s))) > 0
+		sv.needsPostgres = sv.data && v.Postgres()
 		v.Services = append(v.Services, sv)
 	}
 	return v, nil
+}
+
+// Stores reports whether the service stores data.
+func (s serviceView) Stores() bool { return s.data }
+
+// ComposePostgres returns the entry of PostgreSQL in compose.yaml.
+func (v view) ComposePostgres() (string, error) {
+	text, err := fs.ReadFile(templates.Files(), "compose/postgres.yaml")
+	return strings.TrimRight(string(text), "\n"), err
+}
+
+// Volumes returns the names of the volumes in compose.yaml.
+func (v view) Volumes() (names []string) {
+	for _, s := range v.Services {
+		if s.data && v.SQLite() {
+			names = append(names, s.Name)
+		}
+	}
+	if v.Postgres() {
+		names = append(names, "postgres")
+	}
+	for _, b := range v.Brokers {
+		if b.Volume() {
+			names = append(names, b.Name())
+		}
+	}
+	return names
+}
+
+// shared returns the template folders of what the sample services share.
+func (v view) shared() []string {
+	switch {
+	case !v.Items:
+		return nil
+	case v.SQL():
+		return []string{"money", "id", "database", string(v.Store)}
+	}
+	return []string{"money", "id"}
+}
+
+// storeOf returns the template folders of the stores of a service.
+func (v view) storeOf(kind string) []string {
+	switch {
+	case kind != "items" && kind != "orders":
+		return nil
+	case v.SQLite():
+		return []string{kind + "_sql", kind + "_sqlite", kind + "_memory"}
+	case v.SQL():
+		return []string{kind + "_sql", kind + "_memory"}
+	}
+	return []string{kind + "_memory"}
 }
 
 // oneService is the data for the templates of a service.
@@ -154,4 +218,5 @@ type oneService struct {
 	serviceView
 	Module, Workspace            string
 	Items, Orders, Notifications bool
+	Store
 }

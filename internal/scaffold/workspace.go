@@ -26,6 +26,8 @@ type Workspace struct {
 	// that confirms each order by email. It requires the services items, orders, and
 	// notifications.
 	Notifications bool
+	// Store is where the sample services store their data. Empty means Memory.
+	Store Store
 	// Version is the version of msctl, which the bundled runtime's go.mod records.
 	Version string
 }
@@ -106,7 +108,7 @@ func (w Workspace) Check() error {
 		ports[s.Port] = s.Name
 		errs = append(errs, w.checkOthers(i))
 	}
-	return errors.Join(append(errs, w.checkExample())...)
+	return errors.Join(append(errs, w.checkExample(), w.checkStore())...)
 }
 
 // checkOthers compares the names of a service with those of the services before it.
@@ -143,14 +145,12 @@ func (w Workspace) Files() ([]File, error) {
 		}
 		files = addMissing(files, own)
 	}
-	if v.Items {
-		for _, dir := range []string{"money", "id"} {
-			own, err := renderDir(dir, v, strings.NewReplacer())
-			if err != nil {
-				return nil, err
-			}
-			files = addMissing(files, own)
+	for _, dir := range v.shared() {
+		more, err := renderDir(dir, v, strings.NewReplacer())
+		if err != nil {
+			return nil, err
 		}
+		files = addMissing(files, more)
 	}
 	runtime, err := bundle(v.Brokers)
 	if err != nil {
@@ -172,12 +172,12 @@ func (w Workspace) renderService(v view, s serviceView) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kind == "orders" && w.Notifications {
-		outbox, err := renderService("outbox", v, s)
+	for _, dir := range v.storeOf(kind) {
+		own, err := renderService(dir, v, s)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, outbox...)
+		files = append(files, own...)
 	}
 	own, shared, err := renderTransport(s.Service, v)
 	return addMissing(files, slices.Concat(own, shared)), err
@@ -194,8 +194,11 @@ func addMissing(files, more []File) []File {
 }
 
 func renderService(kind string, v view, s serviceView) ([]File, error) {
-	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications}
+	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications, Store: v.Store}
 	names := strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts())
+	if v.SQL() {
+		names = strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts(), "memory.go", "memory_test.go") // for tests only
+	}
 	files, err := renderDir(kind, data, names)
 	if kind != "worker" || err != nil {
 		return files, err
