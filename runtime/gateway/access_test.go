@@ -102,8 +102,8 @@ func send(gw *gateway.Gateway, target string, header ...string) *httptest.Respon
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	gw := callers(t)
-	const unauthorized = `{"statusCode":401,"message":"Unauthorized"}`
-	const forbidden = `{"statusCode":403,"message":"Forbidden resource","error":"Forbidden"}`
+	const unauthorized = `{"message":"Unauthorized","statusCode":401}`
+	const forbidden = `{"message":"Forbidden resource","error":"Forbidden","statusCode":403}`
 	for _, c := range []struct {
 		target, caller string
 		status         int
@@ -112,7 +112,7 @@ func TestAccess(t *testing.T) {
 		{"GET /closed", "", 401, unauthorized},
 		{"GET /closed", "mallory", 401, unauthorized},
 		{"GET /closed", "alice", 200, `"alice"`},
-		{"GET /closed", "unavailable", 503, `{"statusCode":503,"message":"Credentials cannot be checked at the moment","error":"Service Unavailable"}`},
+		{"GET /closed", "unavailable", 503, `{"message":"Credentials cannot be checked at the moment","error":"Service Unavailable","statusCode":503}`},
 		{"GET /open", "", 200, `"anonymous"`},
 		{"GET /open", "alice", 200, `"alice"`},
 		{"GET /open", "mallory", 200, `"anonymous"`},

@@ -66,7 +66,7 @@ func TestStalledService(t *testing.T) {
 		synctest.Wait()
 		for range 100 {
 			w := from(h, "POST /bad", addr1, "")
-			const body = `{"statusCode":503,"message":"The service is overloaded","error":"Service Unavailable"}`
+			const body = `{"message":"The service is overloaded","error":"Service Unavailable","statusCode":503}`
 			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" || w.Body.String() != body {
 				t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 			}

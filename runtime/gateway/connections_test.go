@@ -32,8 +32,8 @@ func TestHeaderLimits(t *testing.T) {
 		body       string
 	}{
 		{"neither", "/health/live?" + long[:8000], many[:190], nil, http.StatusOK, `{"status":"ok"}`},
-		{"URL", long, nil, nil, http.StatusRequestURITooLong, `{"statusCode":414,"message":"The URL is too long","error":"Request URI Too Long"}`},
-		{"lines", "/health/live", many, nil, http.StatusRequestHeaderFieldsTooLarge, `{"statusCode":431,"message":"The header has too many lines","error":"Request Header Fields Too Large"}`},
+		{"URL", long, nil, nil, http.StatusRequestURITooLong, `{"message":"The URL is too long","error":"Request URI Too Long","statusCode":414}`},
+		{"lines", "/health/live", many, nil, http.StatusRequestHeaderFieldsTooLarge, `{"message":"The header has too many lines","error":"Request Header Fields Too Large","statusCode":431}`},
 		{"a larger URL", long, nil, []gateway.Option{gateway.WithHeaderLimits(10_000, 0, 0)}, http.StatusOK, `{"status":"ok"}`},
 		{"more lines", "/health/live", many, []gateway.Option{gateway.WithHeaderLimits(0, 0, 200)}, http.StatusOK, `{"status":"ok"}`},
 	} {

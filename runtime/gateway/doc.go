@@ -44,7 +44,7 @@
 // Unknown members are rejected unless the gateway or the route uses [WithUnknown]. All
 // problems are reported at once, in NestJS's words:
 //
-//	{"statusCode":400,"message":["property foo should not exist","name must be a string"],"error":"Bad Request"}
+//	{"message":["property foo should not exist","name must be a string"],"error":"Bad Request","statusCode":400}
 //
 // The data is then sent as JSON without being decoded, unless the input type is a
 // micro.Validator, which is decoded to validate itself, or the route has WithInput. Replies
@@ -65,7 +65,7 @@
 //   - the service is unreachable, the connection was lost, or a limit was reached: 503
 //     with Retry-After
 //
-// Every error body has NestJS's form {statusCode, message, error}, including those of
+// Every error body has NestJS's form {message, error, statusCode}, including those of
 // 404 and 405.
 //
 // # Built-in routes

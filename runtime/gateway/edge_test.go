@@ -150,9 +150,9 @@ func TestHumaOperations(t *testing.T) {
 	run(t, gw.Handler(), []request{
 		{name: "nil slices and maps", method: "GET", path: "/lists", status: 200, answer: `{"items":[],"by":{},"one":null}` + "\n"},
 		{name: "its own error", method: "POST", path: "/login", body: `{"name":"Ada"}`, status: 403,
-			answer: `{"statusCode":403,"message":"who are you?","error":"Forbidden"}` + "\n"},
+			answer: `{"message":"who are you?","error":"Forbidden","statusCode":403}` + "\n"},
 		{name: "validation", method: "POST", path: "/login", body: `{"name":7,"password":"secret"}`, status: 422,
-			answer: `{"statusCode":422,"message":["name: expected string","password: unexpected property"],"error":"Unprocessable Entity"}` + "\n"},
+			answer: `{"message":["name: expected string","password: unexpected property"],"error":"Unprocessable Entity","statusCode":422}` + "\n"},
 	})
 	res := request{method: "POST", path: "/login", body: `{"name":"Ada"}`}.send(t, gw.Handler())
 	if kind := res.Header().Get("Content-Type"); kind != "application/json; charset=utf-8" {
@@ -368,9 +368,9 @@ func TestSchemas(t *testing.T) {
 	run(t, gw.Handler(), []request{
 		{name: "a number", method: "POST", path: "/price", body: `{"price":9.99}`, status: 201, answer: `{"price":9.99}`},
 		{name: "a string", method: "POST", path: "/price", body: `{"price":"9.99"}`, status: 400,
-			answer: `{"statusCode":400,"message":["price must not be less than 0","price must be a number conforming to the specified constraints"],"error":"Bad Request"}`},
+			answer: `{"message":["price must not be less than 0","price must be a number conforming to the specified constraints"],"error":"Bad Request","statusCode":400}`},
 		{name: "too small", method: "POST", path: "/price", body: `{"price":-1}`, status: 400,
-			answer: `{"statusCode":400,"message":["price must not be less than 0"],"error":"Bad Request"}`},
+			answer: `{"message":["price must not be less than 0"],"error":"Bad Request","statusCode":400}`},
 	})
 }
 
@@ -470,6 +470,6 @@ func TestUnknownMembersOfAll(t *testing.T) {
 		{name: "body", method: "POST", path: "/items", body: `{"name":"Cup","price":1,"foo":2}`, status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},
 		{name: "query", method: "PATCH", path: "/items/7?foo=1", body: `{"id":8}`, status: 200, answer: `{"id":7}`},
 		{name: "root", method: "GET", path: "/?foo=1", status: 200, answer: `{}`},
-		{name: "long", method: "GET", path: long, status: 404, answer: `{"statusCode":404,"message":"Cannot GET ` + long[:64] + `…","error":"Not Found"}`},
+		{name: "long", method: "GET", path: long, status: 404, answer: `{"message":"Cannot GET ` + long[:64] + `…","error":"Not Found","statusCode":404}`},
 	})
 }

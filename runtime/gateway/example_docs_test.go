@@ -54,6 +54,6 @@ func ExampleWithDescription() {
 	// Output:
 	// rename Rename an item [catalog] true
 	// {"name":"Cup"}
-	// {"statusCode":400,"message":["name must be longer than or equal to 2 characters","name must be a string"],"error":"Bad Request"}
+	// {"message":["name must be longer than or equal to 2 characters","name must be a string"],"error":"Bad Request","statusCode":400}
 	// 404
 }

@@ -49,6 +49,6 @@ func ExampleWithIdempotency() {
 	// Output:
 	// 201 "payment 1 of 990"
 	// 201 "payment 1 of 990"
-	// 422 {"statusCode":422,"message":"The Idempotency-Key was used for another request","error":"Unprocessable Entity"}
+	// 422 {"message":"The Idempotency-Key was used for another request","error":"Unprocessable Entity","statusCode":422}
 	// <nil>
 }

@@ -72,7 +72,7 @@ func ExampleRoute_body() {
 	show(gw, "PATCH", "/items/7", `{"name":"C","id":"8"}`)
 	// Output:
 	// 200  {"id":"7","name":"Cup"}
-	// 400  {"statusCode":400,"message":["property id should not exist","name must be longer than or equal to 2 characters"],"error":"Bad Request"}
+	// 400  {"message":["property id should not exist","name must be longer than or equal to 2 characters"],"error":"Bad Request","statusCode":400}
 }
 
 // A route whose HTTP input is not the message.
@@ -93,7 +93,7 @@ func ExampleWithInput() {
 	show(gw, "POST", "/items/7/rename", "")
 	// Output:
 	// 200  {"id":"7","name":"Mug"}
-	// 400  {"statusCode":400,"message":["newName must be longer than or equal to 2 characters","newName must be a string"],"error":"Bad Request"}
+	// 400  {"message":["newName must be longer than or equal to 2 characters","newName must be a string"],"error":"Bad Request","statusCode":400}
 }
 
 // A response with the URL of what was created, and a part of the reply as its body.

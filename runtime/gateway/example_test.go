@@ -48,7 +48,7 @@ func ExampleNew() {
 	fmt.Println(<-served)
 	// Output:
 	// 200 "Hello Ada! Hello Ada! "
-	// 400 {"statusCode":400,"message":["times must not be greater than 3"],"error":"Bad Request"}
+	// 400 {"message":["times must not be greater than 3"],"error":"Bad Request","statusCode":400}
 	// <nil>
 }
 
@@ -104,5 +104,5 @@ func ExampleWithConcurrency() {
 	gw.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/api?"+strings.Repeat("x", 2048), nil))
 	fmt.Println(w.Code, w.Body)
 	// Output:
-	// 414 {"statusCode":414,"message":"The URL is too long","error":"Request URI Too Long"}
+	// 414 {"message":"The URL is too long","error":"Request URI Too Long","statusCode":414}
 }

@@ -31,10 +31,10 @@ type healthReport struct {
 }
 
 type healthOfOther struct {
-	Status  string `json:"status"` // up or down
-	Message string `json:"message,omitempty"`
 	// ResponseTime is the time until the answer, in milliseconds.
 	ResponseTime int64             `json:"responseTime"`
+	Status       string            `json:"status"` // up or down
+	Message      string            `json:"message,omitempty"`
 	Checks       map[string]string `json:"checks,omitempty"`
 }
 

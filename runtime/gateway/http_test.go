@@ -113,14 +113,14 @@ func TestPaths(t *testing.T) {
 		{"GET /Items/?limit=2", 200, 404, `{"limit":2}`},
 		{"GET /files/ReadMe%2Ftxt/content/", 200, 404, `{"name":"ReadMe/txt"}`},
 		{"GET /HEALTH/live", 200, 404, `{"status":"ok"}`},
-		{"GET /items//", 404, 404, `{"statusCode":404,"message":"Cannot GET /items//","error":"Not Found"}`},
-		{"GET //items", 404, 404, `{"statusCode":404,"message":"Cannot GET //items","error":"Not Found"}`},
-		{"GET /items/../items", 404, 404, `{"statusCode":404,"message":"Cannot GET /items/../items","error":"Not Found"}`},
+		{"GET /items//", 404, 404, `{"message":"Cannot GET /items//","error":"Not Found","statusCode":404}`},
+		{"GET //items", 404, 404, `{"message":"Cannot GET //items","error":"Not Found","statusCode":404}`},
+		{"GET /items/../items", 404, 404, `{"message":"Cannot GET /items/../items","error":"Not Found","statusCode":404}`},
 		{"GET /items?utm_source=x", 200, 200, `{}`},
-		{"GET /strict?utm_source=x", 400, 400, `{"statusCode":400,"message":["property utm_source should not exist"],"error":"Bad Request"}`},
-		{"DELETE /Items/", 405, 404, `{"statusCode":405,"message":"Cannot DELETE /Items/","error":"Method Not Allowed"}`},
+		{"GET /strict?utm_source=x", 400, 400, `{"message":["property utm_source should not exist"],"error":"Bad Request","statusCode":400}`},
+		{"DELETE /Items/", 405, 404, `{"message":"Cannot DELETE /Items/","error":"Method Not Allowed","statusCode":405}`},
 		{"OPTIONS /items", 204, 204, ``},
-		{"OPTIONS /nowhere", 404, 404, `{"statusCode":404,"message":"Cannot OPTIONS /nowhere","error":"Not Found"}`},
+		{"OPTIONS /nowhere", 404, 404, `{"message":"Cannot OPTIONS /nowhere","error":"Not Found","statusCode":404}`},
 	} {
 		w := send(lenient, c.target)
 		if w.Code != c.lenient || w.Body.String() != c.want {

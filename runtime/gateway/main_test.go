@@ -74,7 +74,7 @@ func run(t *testing.T, h http.Handler, requests []request) {
 }
 
 // responseTime is what differs from one health check to the next.
-var responseTime = regexp.MustCompile(`,"responseTime":\d+`)
+var responseTime = regexp.MustCompile(`"responseTime":\d+,`)
 
 // lines is a log whose lines can be looked at.
 type lines struct {

@@ -60,9 +60,9 @@ func TestPages(t *testing.T) {
 		{"/items?offset=5", `[20,5]`, "45", `<?offset=0>; rel="first", <?offset=0>; rel="prev", <?offset=25>; rel="next", <?offset=40>; rel="last"`},
 		{"/cursors", `{"items":[],"total":0,"next":"a&\r\nb"}`, "", `<?cursor=a%26%0D%0Ab>; rel="next"`},
 		{"/cursors?cursor=x", `{"items":[],"total":0}`, "", ``},
-		{"/list?limit=0", `{"statusCode":400,"message":["limit must not be less than 1"],"error":"Bad Request"}`, "", ``},
-		{"/list?limit=101", `{"statusCode":400,"message":["limit must not be greater than 100"],"error":"Bad Request"}`, "", ``},
-		{"/list?offset=-1", `{"statusCode":400,"message":["offset must not be less than 0"],"error":"Bad Request"}`, "", ``},
+		{"/list?limit=0", `{"message":["limit must not be less than 1"],"error":"Bad Request","statusCode":400}`, "", ``},
+		{"/list?limit=101", `{"message":["limit must not be greater than 100"],"error":"Bad Request","statusCode":400}`, "", ``},
+		{"/list?offset=-1", `{"message":["offset must not be less than 0"],"error":"Bad Request","statusCode":400}`, "", ``},
 	} {
 		w := send(gw, "GET "+tt.path, "Origin", "https://shop.example")
 		if w.Body.String() != tt.body || w.Header().Get("X-Total-Count") != tt.total || w.Header().Get("Link") != tt.link {

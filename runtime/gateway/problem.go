@@ -19,6 +19,8 @@ type problem struct {
 	message json.RawMessage
 	// title is the member error; empty for none.
 	title string
+	// plain reports whether the body is that of new HttpException(message, status).
+	plain bool
 	// cause is for the log, never for the client. nil means none.
 	cause error
 }
@@ -29,7 +31,7 @@ const statusClientGone = 499
 // newProblem returns the error that NestJS's exception for the status has. Like an exception that was
 // given no message, one whose message is only the text of its status has no member error.
 func newProblem(status int, message string) *problem {
-	p := plainProblem(status, message)
+	p := &problem{status: status, message: jsonOf(message)}
 	if text := http.StatusText(status); !strings.EqualFold(text, message) {
 		p.title = text
 	}
@@ -38,7 +40,7 @@ func newProblem(status int, message string) *problem {
 
 // plainProblem returns the error that new HttpException(message, status) has.
 func plainProblem(status int, message string) *problem {
-	return &problem{status: status, message: jsonOf(message)}
+	return &problem{status: status, message: jsonOf(message), plain: true}
 }
 
 func (p *problem) because(err error) *problem {
@@ -55,13 +57,20 @@ func jsonOf(v any) json.RawMessage {
 	return text
 }
 
-// body is NestJS's body of an error.
+// body is NestJS's body of an error, with its members in NestJS's order.
 func (p *problem) body() []byte {
-	body, err := json.Marshal(struct {
-		StatusCode int             `json:"statusCode"`
+	var v any = struct {
 		Message    json.RawMessage `json:"message"`
 		Error      string          `json:"error,omitempty"`
-	}{p.status, p.message, p.title})
+		StatusCode int             `json:"statusCode"`
+	}{p.message, p.title, p.status}
+	if p.plain && p.title == "" {
+		v = struct {
+			StatusCode int             `json:"statusCode"`
+			Message    json.RawMessage `json:"message"`
+		}{p.status, p.message}
+	}
+	body, err := json.Marshal(v)
 	if err != nil {
 		return []byte(`{"statusCode":500,"message":"Internal server error"}`)
 	}
@@ -138,14 +147,14 @@ func timeIsUp(ctx context.Context) bool {
 }
 
 func internalProblem(err error) *problem {
-	return newProblem(http.StatusInternalServerError, "Internal server error").because(err)
+	return plainProblem(http.StatusInternalServerError, "Internal server error").because(err)
 }
 
 // problemOfRemote forwards the error of a service that has a status, as new HttpException(message, status)
 // does in a NestJS gateway. An error without a status is not meant for clients.
 func problemOfRemote(e *micro.Error) *problem {
 	if e.Status < 400 || e.Status > 599 {
-		return newProblem(http.StatusInternalServerError, "Internal server error")
+		return plainProblem(http.StatusInternalServerError, "Internal server error")
 	}
 	var payload struct {
 		Message json.RawMessage `json:"message"`

@@ -70,7 +70,7 @@ func TestInput(t *testing.T) {
 	gateway.Route(gw, "POST /list", c, micro.NewMethod[[]newItem, []newItem](echo))
 	gateway.Route(gw, "GET /none", c, micro.NewMethod[micro.None, micro.None](echo))
 	bad := func(messages string) string {
-		return `{"statusCode":400,"message":[` + messages + `],"error":"Bad Request"}`
+		return `{"message":[` + messages + `],"error":"Bad Request","statusCode":400}`
 	}
 	big := `{"name":"` + strings.Repeat("x", 300) + `","price":1}`
 	run(t, gw.Handler(), []request{
@@ -86,13 +86,13 @@ func TestInput(t *testing.T) {
 			status: 400, answer: bad(`"name should not be empty","name must be a string","price must not be less than 0","price must be a number conforming to the specified constraints"`)},
 		{name: "a list", method: "POST", path: "/items", body: `[]`, status: 400, answer: bad(`"the data must be a JSON object"`)},
 		{name: "no JSON", method: "POST", path: "/items", body: `{"password":"secret"`,
-			status: 400, answer: `{"statusCode":400,"message":"The body cannot be read: unexpected end of the JSON","error":"Bad Request"}`},
+			status: 400, answer: `{"message":"The body cannot be read: unexpected end of the JSON","error":"Bad Request","statusCode":400}`},
 		{name: "two values", method: "POST", path: "/items", body: `{} {}`,
-			status: 400, answer: `{"statusCode":400,"message":"The body cannot be read: unexpected data after the JSON value at byte 2","error":"Bad Request"}`},
+			status: 400, answer: `{"message":"The body cannot be read: unexpected data after the JSON value at byte 2","error":"Bad Request","statusCode":400}`},
 		{name: "another type", method: "POST", path: "/items", body: `a=b`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
-			status: 415, answer: `{"statusCode":415,"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type"}`},
+			status: 415, answer: `{"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type","statusCode":415}`},
 		{name: "a JSON type", method: "POST", path: "/items", body: `{"name":"Cup","price":1}`, header: map[string]string{"Content-Type": "application/merge-patch+json; charset=utf-8"},
-			status: 415, answer: `{"statusCode":415,"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type"}`},
+			status: 415, answer: `{"message":"The body must be JSON: send Content-Type: application/json","error":"Unsupported Media Type","statusCode":415}`},
 		{name: "too large", method: "POST", path: "/items", body: big,
 			status: 413, answer: `{"statusCode":413,"message":"request entity too large"}`},
 		{name: "strip", method: "POST", path: "/stripped", body: `{"foo":1,"name":"Cup","price":1}`, status: 201, answer: `{"kind":"toy","name":"Cup","price":1}`},
@@ -112,13 +112,13 @@ func TestInput(t *testing.T) {
 			status: 422, answer: `{"statusCode":422,"message":"from is too large"}`},
 		{name: "checks itself and is fine", method: "PUT", path: "/picky", body: `{"from":1,"to":2}`, status: 200, answer: `{"from":1,"to":2}`},
 		{name: "raw", method: "POST", path: "/raw", body: ` [1,{"a":null}] `, status: 201, answer: `[1,{"a":null}]`},
-		{name: "raw, no JSON", method: "POST", path: "/raw", body: `{a}`, status: 400, answer: `{"statusCode":400,"message":"The body is not valid JSON","error":"Bad Request"}`},
+		{name: "raw, no JSON", method: "POST", path: "/raw", body: `{a}`, status: 400, answer: `{"message":"The body is not valid JSON","error":"Bad Request","statusCode":400}`},
 		{name: "list", method: "POST", path: "/list", body: `[{"name":"Cup","price":1},{"name":1}]`, status: 400,
 			answer: bad(`"1.name must be a string","1.price must not be less than 0","1.price must be a number conforming to the specified constraints"`)},
 		{name: "none", method: "GET", path: "/none", status: 200, answer: `{}`},
 		{name: "a query that nothing takes", method: "GET", path: "/none?utm_source=x", status: 200, answer: `{}`},
-		{name: "not found", method: "GET", path: "/nowhere", status: 404, answer: `{"statusCode":404,"message":"Cannot GET /nowhere","error":"Not Found"}`},
-		{name: "method", method: "DELETE", path: "/items", status: 405, answer: `{"statusCode":405,"message":"Cannot DELETE /items","error":"Method Not Allowed"}`},
+		{name: "not found", method: "GET", path: "/nowhere", status: 404, answer: `{"message":"Cannot GET /nowhere","error":"Not Found","statusCode":404}`},
+		{name: "method", method: "DELETE", path: "/items", status: 405, answer: `{"message":"Cannot DELETE /items","error":"Method Not Allowed","statusCode":405}`},
 	})
 	if allow := (request{method: "DELETE", path: "/items"}).send(t, gw.Handler()).Header().Get("Allow"); allow != "GET, HEAD, POST" {
 		t.Errorf("Allow: %q", allow)
@@ -141,19 +141,19 @@ func TestErrors(t *testing.T) {
 	internal := `{"statusCode":500,"message":"Internal server error"}`
 	run(t, gw.Handler(), []request{
 		{name: "status", method: "POST", path: "/fail", body: `{"status":404,"message":"no such item"}`, status: 404, answer: `{"statusCode":404,"message":"no such item"}`},
-		{name: "statusCode with all of Nest's members", method: "POST", path: "/fail", body: `{"statusCode":409,"message":"taken","error":"Name Conflict"}`, status: 409, answer: `{"statusCode":409,"message":"taken","error":"Name Conflict"}`},
+		{name: "statusCode with all of Nest's members", method: "POST", path: "/fail", body: `{"message":"taken","error":"Name Conflict","statusCode":409}`, status: 409, answer: `{"message":"taken","error":"Name Conflict","statusCode":409}`},
 		{name: "code and a list", method: "POST", path: "/fail", body: `{"code":400,"message":["a","b"]}`, status: 400, answer: `{"statusCode":400,"message":["a","b"]}`},
 		{name: "5xx", method: "POST", path: "/fail", body: `{"status":503,"message":"later"}`, status: 503, answer: `{"statusCode":503,"message":"later"}`},
 		{name: "no status", method: "POST", path: "/fail", body: `{"status":"error","message":"secret"}`, status: 500, answer: internal},
 		{name: "status of success", method: "POST", path: "/fail", body: `{"status":200,"message":"secret"}`, status: 500, answer: internal},
 		{name: "no message", method: "POST", path: "/fail", body: `{"status":418}`, status: 418, answer: `{"statusCode":418,"message":"I'm a teapot"}`},
 		{name: "a string", method: "POST", path: "/fail", body: `"secret"`, status: 500, answer: internal},
-		{name: "no handler", method: "GET", path: "/unknown", status: 501, answer: `{"statusCode":501,"message":"The service does not handle this message","error":"Not Implemented"}`},
-		{name: "unreachable", method: "GET", path: "/unreachable", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
-		{name: "lost", method: "GET", path: "/lost", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
-		{name: "closed", method: "GET", path: "/closed", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
-		{name: "shed", method: "GET", path: "/shed", status: 503, answer: `{"statusCode":503,"message":"The service is overloaded","error":"Service Unavailable"}`},
-		{name: "timeout", method: "GET", path: "/timeout", status: 504, answer: `{"statusCode":504,"message":"The service did not answer in time","error":"Gateway Timeout"}`},
+		{name: "no handler", method: "GET", path: "/unknown", status: 501, answer: `{"message":"The service does not handle this message","error":"Not Implemented","statusCode":501}`},
+		{name: "unreachable", method: "GET", path: "/unreachable", status: 503, answer: `{"message":"The service is not available","error":"Service Unavailable","statusCode":503}`},
+		{name: "lost", method: "GET", path: "/lost", status: 503, answer: `{"message":"The service is not available","error":"Service Unavailable","statusCode":503}`},
+		{name: "closed", method: "GET", path: "/closed", status: 503, answer: `{"message":"The service is not available","error":"Service Unavailable","statusCode":503}`},
+		{name: "shed", method: "GET", path: "/shed", status: 503, answer: `{"message":"The service is overloaded","error":"Service Unavailable","statusCode":503}`},
+		{name: "timeout", method: "GET", path: "/timeout", status: 504, answer: `{"message":"The service did not answer in time","error":"Gateway Timeout","statusCode":504}`},
 		{name: "other", method: "GET", path: "/other", status: 500, answer: internal},
 		{name: "panic", method: "GET", path: "/panic", status: 500, answer: internal},
 	})
@@ -205,8 +205,8 @@ func TestAnswers(t *testing.T) {
 		{name: "error before lines", method: "GET", path: "/count?q=err", header: lines, status: 409, answer: `{"statusCode":409,"message":"enough"}`},
 		{name: "the last value", method: "GET", path: "/last?limit=3", status: 200, answer: "3"},
 		{name: "event", method: "POST", path: "/items/1/seen", body: `{"name":"Cup"}`, status: 202, answer: ""},
-		{name: "bad event", method: "POST", path: "/items/x/seen", body: `{}`, status: 400, answer: `{"statusCode":400,"message":["id must not be less than 1","id must be an integer number"],"error":"Bad Request"}`},
-		{name: "event that cannot be sent", method: "POST", path: "/lost", status: 503, answer: `{"statusCode":503,"message":"The service is not available","error":"Service Unavailable"}`},
+		{name: "bad event", method: "POST", path: "/items/x/seen", body: `{}`, status: 400, answer: `{"message":["id must not be less than 1","id must be an integer number"],"error":"Bad Request","statusCode":400}`},
+		{name: "event that cannot be sent", method: "POST", path: "/lost", status: 503, answer: `{"message":"The service is not available","error":"Service Unavailable","statusCode":503}`},
 	})
 	if got := <-events; got != "Cup" {
 		t.Errorf("event %q", got)
@@ -237,7 +237,7 @@ func TestTimeouts(t *testing.T) {
 	gw := newGateway(gateway.WithTimeout(20 * time.Millisecond))
 	gateway.Route(gw, "GET /default", c, micro.NewMethod[micro.None, micro.None](echo))
 	gateway.Route(gw, "GET /own", c, micro.NewMethod[micro.None, micro.None](echo), gateway.WithTimeout(10*time.Millisecond))
-	late := `{"statusCode":504,"message":"The service did not answer in time","error":"Gateway Timeout"}`
+	late := `{"message":"The service did not answer in time","error":"Gateway Timeout","statusCode":504}`
 	run(t, gw.Handler(), []request{
 		{name: "default", method: "GET", path: "/default", status: 504, answer: late},
 		{name: "own", method: "GET", path: "/own", status: 504, answer: late},

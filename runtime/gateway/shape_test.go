@@ -65,7 +65,7 @@ func TestBodyAsOneMember(t *testing.T) {
 	gateway.Route(gw, "POST /list", c, micro.NewMethod[list, json.RawMessage](echo))
 	gateway.Route(gw, "PUT /checked/{id}", c, micro.NewMethod[checked, json.RawMessage](echo))
 	bad := func(messages string) string {
-		return `{"statusCode":400,"message":[` + messages + `],"error":"Bad Request"}`
+		return `{"message":[` + messages + `],"error":"Bad Request","statusCode":400}`
 	}
 	const cup, sentCup = `{"name":"Cup","price":1}`, `{"kind":"toy","name":"Cup","price":1}`
 	run(t, gw.Handler(), []request{
@@ -82,7 +82,7 @@ func TestBodyAsOneMember(t *testing.T) {
 		{name: "no body", method: "PATCH", path: "/items/7",
 			status: 400, answer: bad(`"name should not be empty","name must be a string","price must not be less than 0","price must be a number conforming to the specified constraints"`)},
 		{name: "no object", method: "PATCH", path: "/items/7", body: `[]`, status: 400, answer: bad(`"the data must be a JSON object"`)},
-		{name: "no JSON", method: "PATCH", path: "/items/7", body: `{`, status: 400, answer: `{"statusCode":400,"message":"The body cannot be read: unexpected end of the JSON","error":"Bad Request"}`},
+		{name: "no JSON", method: "PATCH", path: "/items/7", body: `{`, status: 400, answer: `{"message":"The body cannot be read: unexpected end of the JSON","error":"Bad Request","statusCode":400}`},
 		{name: "optional", method: "PUT", path: "/optional/7", status: 200, answer: `{"id":"7"}`},
 		{name: "optional and given", method: "PUT", path: "/optional/7", body: cup, status: 200, answer: `{"changes":` + sentCup + `,"id":"7"}`},
 		{name: "optional and wrong", method: "PUT", path: "/optional/7", body: `{"name":""}`, status: 400,
@@ -122,12 +122,12 @@ func TestClaims(t *testing.T) {
 	as := func(claims string) map[string]string { return map[string]string{"X-Claims": claims} }
 	const acme = `{"https://shop.example/tenant":"acme","scope":"items:read items:write","level":3}`
 	const sent = `"level":3,"owner":"u-7","scopes":["items:read","items:write"],"tenant":"acme"}`
-	const forbidden = `{"statusCode":403,"message":"Forbidden resource","error":"Forbidden"}`
+	const forbidden = `{"message":"Forbidden resource","error":"Forbidden","statusCode":403}`
 	run(t, gw.Handler(), []request{
 		{name: "claims", method: "POST", path: "/items", body: `{"name":"Cup"}`, header: as(acme), status: 201, answer: `{` + sent[:9] + `,"name":"Cup"` + sent[9:]},
 		{name: "no body", method: "POST", path: "/items", header: as(acme), status: 201, answer: `{` + sent},
 		{name: "in the body", method: "POST", path: "/items", body: `{"owner":"root","Tenant":"evil"}`, header: as(acme), status: 400,
-			answer: `{"statusCode":400,"message":["property owner should not exist","property Tenant should not exist"],"error":"Bad Request"}`},
+			answer: `{"message":["property owner should not exist","property Tenant should not exist"],"error":"Bad Request","statusCode":400}`},
 		{name: "in the body, stripped", method: "POST", path: "/stripped", body: `{"owner":"root","TENANT":"evil"}`, header: as(acme), status: 201, answer: `{` + sent},
 		{name: "in the body, allowed", method: "POST", path: "/allowed", body: `{"owner":"root","TENANT":"evil","\u017fcopes":["x"],"other":1}`, header: as(acme),
 			status: 201, answer: `{` + strings.Replace(sent, `"owner"`, `"other":1,"owner"`, 1)},
@@ -135,8 +135,8 @@ func TestClaims(t *testing.T) {
 		{name: "a claim is missing", method: "POST", path: "/items", body: `{}`, header: as(`{}`), status: 403, answer: forbidden},
 		{name: "a claim has another type", method: "POST", path: "/items", body: `{}`, header: as(`{"https://shop.example/tenant":7}`), status: 403, answer: forbidden},
 		{name: "a claim violates a rule", method: "POST", path: "/items", body: `{}`, header: as(`{"https://shop.example/tenant":"long tenant"}`), status: 403, answer: forbidden},
-		{name: "no caller", method: "GET", path: "/items", status: 401, answer: `{"statusCode":401,"message":"Unauthorized"}`},
-		{name: "no caller on a public route", method: "GET", path: "/public?owner=root", status: 401, answer: `{"statusCode":401,"message":"Unauthorized"}`},
+		{name: "no caller", method: "GET", path: "/items", status: 401, answer: `{"message":"Unauthorized","statusCode":401}`},
+		{name: "no caller on a public route", method: "GET", path: "/public?owner=root", status: 401, answer: `{"message":"Unauthorized","statusCode":401}`},
 		{name: "optional claims", method: "GET", path: "/roles?owner=root&roles=admin", status: 200, answer: `{}`},
 		{name: "an API key", method: "GET", path: "/roles", header: as("key"), status: 200, answer: `{"owner":"robot","roles":["admin"],"scopes":["a","b"]}`},
 	})
@@ -159,7 +159,7 @@ func TestHeaderMembers(t *testing.T) {
 		{[]string{"X-Tenant", "acme", "X-Limit", "3"}, `{"host":"example.com","limit":3,"tenant":"acme"}`},
 		{[]string{"X-Tenant", "acme", "X-Tenant", "evil"}, `{"host":"example.com","tenant":"acme, evil"}`},
 		{[]string{"X-Tenant", "acme", "X-Tags", "a , b", "X-Tags", "c"}, `{"host":"example.com","tags":["a","b","c"],"tenant":"acme"}`},
-		{[]string{"X-Limit", "x"}, `{"statusCode":400,"message":["tenant must be longer than or equal to 2 characters","tenant must be a string","limit must be an integer number"],"error":"Bad Request"}`},
+		{[]string{"X-Limit", "x"}, `{"message":["tenant must be longer than or equal to 2 characters","tenant must be a string","limit must be an integer number"],"error":"Bad Request","statusCode":400}`},
 	} {
 		if w := send(gw, "GET /h?tenant=query&host=query", tt.header...); w.Body.String() != tt.want {
 			t.Errorf("%q: %s, want %s", tt.header, w.Body, tt.want)
@@ -269,7 +269,7 @@ func TestWithInput(t *testing.T) {
 	run(t, gw.Handler(), []request{
 		{name: "built", method: "POST", path: "/buy/cup", body: `{"count":2}`, header: as, status: 201, answer: `{"lines":[{"item":"cup","count":2}],"by":"robot"}`},
 		{name: "validated", method: "POST", path: "/buy/cup", body: `{"count":0,"by":"root"}`, header: as, status: 400,
-			answer: `{"statusCode":400,"message":["property by should not exist","count must not be less than 1"],"error":"Bad Request"}`},
+			answer: `{"message":["property by should not exist","count must not be less than 1"],"error":"Bad Request","statusCode":400}`},
 		{name: "an error with a status", method: "POST", path: "/buy/cup", body: `{"count":101}`, header: as, status: 422, answer: `{"statusCode":422,"message":"too many"}`},
 		{name: "another error", method: "POST", path: "/buy/cup", body: `{"count":11}`, header: as, status: 500, answer: `{"statusCode":500,"message":"Internal server error"}`},
 	})

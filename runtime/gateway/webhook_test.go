@@ -219,7 +219,7 @@ func TestWebhook(t *testing.T) {
 		if w.Code != c.status || q.count() != 1 {
 			t.Errorf("%s: %d %s; %d messages", what, w.Code, w.Body, q.count())
 		}
-		if w.Code == 401 && w.Body.String() != `{"statusCode":401,"message":"Unauthorized"}` {
+		if w.Code == 401 && w.Body.String() != `{"message":"Unauthorized","statusCode":401}` {
 			t.Errorf("%s: %s", what, w.Body) // the reason is for the log
 		}
 	}

@@ -67,8 +67,8 @@ func Example() {
 	ask(auth.APIKeyHeader, apiKey)
 	ask("X-Nothing", "")
 	// Output:
-	// 403 {"statusCode":403,"message":"Forbidden resource","error":"Forbidden"}
+	// 403 {"message":"Forbidden resource","error":"Forbidden","statusCode":403}
 	// 200 "removed by grace"
 	// 200 "removed by cleanup"
-	// 401 {"statusCode":401,"message":"Unauthorized"}
+	// 401 {"message":"Unauthorized","statusCode":401}
 }

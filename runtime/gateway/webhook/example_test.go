@@ -113,6 +113,6 @@ func ExampleHMAC() {
 	stop()
 	fmt.Println(<-served)
 	// Output:
-	// 401 {"statusCode":401,"message":"Unauthorized"}
+	// 401 {"message":"Unauthorized","statusCode":401}
 	// <nil>
 }
