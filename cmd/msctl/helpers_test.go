@@ -45,6 +45,8 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"natslogin": startNATSWithLogin,
 		"worker":    startWorker,
 		"peer":      startPeer,
+		"older":     makeOlder,
+		"edit":      editFile,
 
 		// needrabbitmq skips the script if RabbitMQ is not installed.
 		"needrabbitmq": func(ts *testscript.TestScript, _ bool, _ []string) { testenv.NeedRabbitMQ(testOf(ts)) },

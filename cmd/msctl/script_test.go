@@ -6,11 +6,17 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/msctl/msctl/internal/cli"
+	"github.com/msctl/msctl/internal/term"
 )
 
 // TestMain makes this test binary run as msctl and as the programs of helpers_test.go.
 func TestMain(m *testing.M) {
-	commands := map[string]func(){"msctl": func() { os.Exit(run()) }}
+	commands := map[string]func(){
+		"msctl":          func() { os.Exit(run()) },
+		"released-msctl": func() { os.Exit(cli.Main(term.System(), "v1.0.0", os.Args[1:])) },
+	}
 	for name, command := range helpers() {
 		commands[name] = command
 	}

@@ -129,7 +129,10 @@ func (o newOptions) check(w scaffold.Workspace) error {
 
 // createWorkspace writes the workspace to dir.
 func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Workspace, o writeOptions) error {
-	var err error
+	err := checkAge(dir, w.Version)
+	if err != nil {
+		return err
+	}
 	if w.Secrets, err = scaffold.SecretsIn(dir); err != nil {
 		return fmt.Errorf("read the secrets of the workspace: %w", err)
 	}

@@ -80,7 +80,7 @@ func runNewHandler(_ context.Context, s *term.IO, o newHandlerOptions) error {
 	if err != nil {
 		return err
 	}
-	printManual(s, dir, result)
+	printManual(s, result)
 	if !done {
 		return nil
 	}

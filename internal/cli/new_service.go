@@ -51,8 +51,17 @@ driver to go.mod and the broker to compose.yaml.`,
 	return cmd
 }
 
-// openWorkspace opens the workspace of the current folder.
+// openWorkspace opens the workspace of the current folder, to add to it.
 func openWorkspace(version string) (*scaffold.Dir, error) {
+	dir, err := findWorkspace(version)
+	if err != nil {
+		return nil, err
+	}
+	return dir, checkAge(dir.Root, dir.Version)
+}
+
+// findWorkspace opens the workspace of the current folder.
+func findWorkspace(version string) (*scaffold.Dir, error) {
 	current, err := os.Getwd()
 	if err != nil {
 		return nil, fmt.Errorf("find the current folder: %w", err)
@@ -93,13 +102,10 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 		return exit.Usagef("%w", err)
 	}
 	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
-	if result.Runtime != nil {
-		err = runtimeError(err, result.Runtime, dir.Version, service)
-	}
 	if err != nil {
 		return err
 	}
-	printManual(s, dir, result)
+	printManual(s, result)
 	if !done {
 		return nil
 	}
@@ -113,25 +119,6 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 	}
 	s.Notef("\nNext:\n  %s   # serves %s\n  %s", p.Accent("msctl run"), service.Where(), p.Accent(call+" name=Ada --to "+service.Name))
 	return nil
-}
-
-// runtimeError explains a conflict with the workspace's copy of the runtime, which must be
-// replaced as a whole.
-func runtimeError(err error, other *scaffold.OtherRuntime, version string, service scaffold.Service) error {
-	var conflict *scaffold.ConflictError
-	if !errors.As(err, &conflict) {
-		return err
-	}
-	have := cmp.Or(other.Version, "of an unknown version")
-	text := fmt.Sprintf("%s requires the runtime of this msctl (%s), and third_party/msctl is that of msctl %s", service.Transport.Title(), version, have)
-	if other.Changed == nil {
-		return exit.WithHint(exit.Usagef("%s", text), "none of its files has been changed, so --force can replace it; then run your tests")
-	}
-	err = exit.Usagef("%s, with files that were or may have been changed: %s", text, scaffold.ShortList(other.Changed))
-	if have == version {
-		return exit.WithHint(err, "move your changes out of third_party/msctl first")
-	}
-	return exit.WithHint(err, "use msctl %s for this workspace, or move your changes out of third_party/msctl first", have)
 }
 
 // service combines the argument and the flags.
@@ -151,14 +138,9 @@ func (o newServiceOptions) service() (scaffold.Service, error) {
 	return service, nil
 }
 
-// printManual prints the changes that msctl could not make itself. The workspace may also
-// have the runtime of another version, which the new code was not written for.
-func printManual(s *term.IO, dir *scaffold.Dir, result scaffold.Result) {
-	warn := s.ErrPalette().Warn
+// printManual prints the changes that msctl could not make itself.
+func printManual(s *term.IO, result scaffold.Result) {
 	for _, change := range result.ByHand {
-		s.Notef("%s %s", warn("manual step:"), change)
-	}
-	if have := dir.RuntimeVersion(); have != "" && have != dir.Version && result.Runtime == nil {
-		s.Notef("%s third_party/msctl is the runtime of msctl %s, and this is msctl %s: if the new code does not build, use msctl %[2]s", warn("note:"), have, dir.Version)
+		s.Notef("%s %s", s.ErrPalette().Warn("manual step:"), change)
 	}
 }

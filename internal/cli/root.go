@@ -131,7 +131,8 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 	return []*cobra.Command{
 		newNewCommand(s, version),
 		newInitCommand(s),
-		newRunCommand(s),
+		newUpgradeCommand(s, version),
+		newRunCommand(s, version),
 		newPsCommand(s),
 		newLogsCommand(s),
 		newStopCommand(s),

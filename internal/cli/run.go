@@ -44,10 +44,11 @@ type runOptions struct {
 	logFile      string // that standard output is
 	readyTimeout time.Duration
 	stopTimeout  time.Duration
+	version      string
 }
 
-func newRunCommand(s *term.IO) *cobra.Command {
-	o := runOptions{}
+func newRunCommand(s *term.IO, version string) *cobra.Command {
+	o := runOptions{version: version}
 	cmd := &cobra.Command{
 		Use:         "run [SERVICE…]",
 		Short:       "Build and run the workspace, rebuild on change",
@@ -113,6 +114,9 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	w, err := o.check()
 	if err != nil {
 		return err
+	}
+	if o.logFile == "" { // run --detach has printed it
+		noteAge(s, w.Dir, readVersion(o.version).Version)
 	}
 	debugged, err := o.debugged(ctx, w)
 	if err != nil {

@@ -20,6 +20,8 @@ type versionInfo struct {
 	Go      string `json:"go"`
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
+	// Workspace is the workspace of the current folder, if msctl new created it.
+	Workspace *workspaceInfo `json:"workspace,omitempty"`
 }
 
 func newVersionCommand(s *term.IO, version string) *cobra.Command {
@@ -41,6 +43,9 @@ func newVersionCommand(s *term.IO, version string) *cobra.Command {
 func runVersion(s *term.IO, info versionInfo, output string) error {
 	switch output {
 	case "":
+		if dir, ok := currentWorkspace(); ok {
+			defer noteAge(s, dir, info.Version)
+		}
 		commit := ""
 		if info.Commit != "" {
 			commit = " (" + info.Commit + ")"
@@ -48,6 +53,12 @@ func runVersion(s *term.IO, info versionInfo, output string) error {
 		_, err := fmt.Fprintf(s.Out, "msctl %s%s %s %s/%s\n", info.Version, commit, info.Go, info.OS, info.Arch)
 		return err
 	case "json":
+		if dir, ok := currentWorkspace(); ok {
+			var err error
+			if info.Workspace, err = workspaceVersion(dir, info.Version); err != nil {
+				return err
+			}
+		}
 		text, err := json.Marshal(info)
 		if err != nil {
 			return err

@@ -59,9 +59,6 @@ type Result struct {
 	Files []File
 	// ByHand are sentences that each name a change and its place.
 	ByHand []string
-	// Runtime describes the workspace's copy of the runtime, if it is another one than that
-	// of this msctl.
-	Runtime *OtherRuntime
 }
 
 func (r *Result) byHand(format string, args ...any) {
@@ -115,7 +112,7 @@ func (d *Dir) NewService(s Service) (Result, error) {
 		return Result{}, err
 	}
 	var r Result
-	wires := []func(*Result, Service) error{d.addFiles, d.checkGateway, d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment, d.wireRuntime}
+	wires := []func(*Result, Service) error{d.addFiles, d.checkGateway, d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment, d.wireRuntime, d.wireOrigin}
 	for _, wire := range wires {
 		if err := wire(&r, s); err != nil {
 			return Result{}, err

@@ -1,10 +1,16 @@
 package scaffold
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -51,4 +57,79 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(complaint.String()))
 	}
 	return string(out), nil
+}
+
+// gitBase returns the contents of the files as msctl wrote them that the repository has, by
+// path.
+func (d *Dir) gitBase(ctx context.Context, written record) map[string][]byte {
+	found := map[string][]byte{}
+	objects := gitObjects(ctx, d.Root, slices.Collect(maps.Values(written)))
+	for name, id := range written {
+		if data, ok := objects[id]; ok && !strings.HasPrefix(name, bundleDir+"/") {
+			found[name] = unix(data)
+		}
+	}
+	return found
+}
+
+// gitObjects returns the objects with the given IDs that the repository of dir has. It has
+// none if git is not installed.
+func gitObjects(ctx context.Context, dir string, ids []string) map[string][]byte {
+	cmd := exec.CommandContext(ctx, "git", "cat-file", "--batch")
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(strings.Join(ids, "\n")+"\n")
+	out, _ := cmd.Output() // without a repository, there is no output
+	found := map[string][]byte{}
+	for len(out) > 0 {
+		header, rest, _ := bytes.Cut(out, []byte("\n"))
+		out = rest
+		words := strings.Fields(string(header)) // ID, type, and size, or ID and "missing"
+		if len(words) != 3 {
+			continue
+		}
+		size, err := strconv.Atoi(words[2])
+		if err != nil || size < 0 || size >= len(rest) {
+			break
+		}
+		found[words[0]], out = rest[:size], rest[size+1:]
+	}
+	return found
+}
+
+// Uncommitted returns the files of the repository of dir, relative to dir, that have
+// changes that are not committed. Of the files that git does not track, it returns only
+// those in changing. It returns none without a repository.
+func Uncommitted(ctx context.Context, dir string, changing []string) []string {
+	out, err := git(ctx, dir, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".")
+	if err != nil {
+		return nil
+	}
+	prefix, err := git(ctx, dir, "rev-parse", "--show-prefix")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for entry := range strings.SplitSeq(out, "\x00") {
+		if len(entry) < 4 {
+			continue
+		}
+		name := strings.TrimPrefix(entry[3:], strings.TrimSuffix(prefix, "\n")) // the paths are those from the top folder
+		if !strings.HasPrefix(entry, "??") || slices.Contains(changing, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// NotInGit returns those of the files whose current content the repository of dir lacks.
+func NotInGit(ctx context.Context, dir string, names []string) ([]string, error) {
+	ids := record{}
+	for _, name := range names {
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		ids[name] = objectID(data)
+	}
+	objects := gitObjects(ctx, dir, slices.Collect(maps.Values(ids)))
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, ok := objects[ids[name]]; return ok }), nil
 }

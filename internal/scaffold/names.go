@@ -22,6 +22,9 @@ type Service struct {
 	Transport workspace.Transport
 	// Port is its TCP port, and 0 with a broker.
 	Port int
+	// Plain makes it a service without a sample, whatever its name: `msctl new service`
+	// added it.
+	Plain bool
 }
 
 // takenNames are names that a service cannot have, with the reasons.

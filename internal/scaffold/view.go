@@ -101,9 +101,10 @@ func (v view) OnTCP() []serviceView {
 // kind is the template folder of a service.
 func (w Workspace) kind(s Service) string {
 	switch {
+	case s.Plain:
 	case s.Name == "items":
 		return "items"
-	case s.Name == "orders" && w.service("items") != nil:
+	case s.Name == "orders" && w.service("items") != nil && !w.service("items").Plain:
 		return "orders"
 	case s.Name == notifications && w.Notifications:
 		return notifications
@@ -121,7 +122,7 @@ func (s Service) template() string {
 
 func (w Workspace) view() (view, error) {
 	v := view{
-		Name: w.Name, Module: cmp.Or(w.Module, DefaultModule(w.Name)), Version: cmp.Or(w.Version, "devel"),
+		Name: w.Name, Module: w.module(), Version: cmp.Or(w.Version, "devel"),
 		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort), Notifications: w.Notifications,
 		Secrets: w.Secrets.complete(),
 	}

@@ -5,37 +5,22 @@ import (
 	"cmp"
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// OtherRuntime describes a copy of the runtime that this msctl did not write.
-type OtherRuntime struct {
-	// Version is the version of the msctl that wrote it, or "" if it is unknown.
-	Version string
-	// Changed are its files that the user has changed, or that may have been changed,
-	// because an msctl without a record wrote them.
-	Changed []string
-}
-
 // wireRuntime completes the workspace's copy of the runtime, its go.mod, and its go.sum
-// for the first service on a broker, and if an older msctl has written the copy, without
-// the packages that every new service imports. A copy of another version is replaced as a whole, which
-// Write refuses without force, and always if its files have been changed.
+// for the first service on a broker. The copy must be that of this msctl: [Origin.Age] tells.
+// Files that the user has changed are left alone.
 func (d *Dir) wireRuntime(r *Result, s Service) error {
 	before := d.bundledBrokers()
-	hasTransport := !s.OnBroker() || slices.Contains(before, brokerView{s.Transport})
-	isBundled := d.exists(bundleDir + "/go.mod")
-	if hasTransport && (!isBundled || d.exists(bundleDir+"/runtime/probe")) {
+	if !s.OnBroker() || slices.Contains(before, brokerView{s.Transport}) {
 		return nil
 	}
-	if !isBundled {
+	if !d.exists(bundleDir + "/go.mod") {
 		r.byHand("%s does not contain the runtime: run `go mod tidy` for the driver of %s", bundleDir, s.Transport.Title())
 		return nil
 	}
@@ -44,53 +29,37 @@ func (d *Dir) wireRuntime(r *Result, s Service) error {
 	if err != nil {
 		return err
 	}
-	written, _, err := readRecord(d.Root)
-	if err != nil {
-		return err
-	}
 	for _, f := range files {
-		there, err := d.read(f.Path)
-		if err == nil && bytes.Equal(there, unix(f.Data)) {
-			continue
+		if !d.exists(f.Path) {
+			r.Files = append(r.Files, f)
 		}
-		if err == nil {
-			r.Runtime = cmp.Or(r.Runtime, &OtherRuntime{Version: d.RuntimeVersion()})
-			if !written.unchanged(f.Path, there) {
-				r.Runtime.Changed = append(r.Runtime.Changed, f.Path)
-			}
-		}
-		r.Files = append(r.Files, f)
 	}
-	r.removeOld(written, files)
 	if err := d.wireRuntimeModule(r, before, after); err != nil {
 		return err
 	}
 	return d.wireModule(r, after)
 }
 
-// removeOld removes the files of an earlier copy of the runtime that the new one lacks.
-func (r *Result) removeOld(written record, files []File) {
-	current := map[string]bool{}
-	for _, f := range files {
-		current[f.Path] = true
+// wireOrigin records the new service among the answers that render the workspace.
+func (d *Dir) wireOrigin(r *Result, s Service) error {
+	origin, err := ReadOrigin(d.Root)
+	if err != nil || origin.Format == 0 {
+		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(written)) {
-		if r.Runtime != nil && strings.HasPrefix(name, bundleDir+"/runtime/") && !current[name] {
-			r.Files = append(r.Files, File{Path: name, Removed: true})
-		}
+	answers := origin.Answers.withService(s)
+	answers.Version = d.Version
+	if answers.Secrets, err = SecretsIn(d.Root); err != nil {
+		return err
 	}
-}
-
-var versionLine = regexp.MustCompile(`^// .*The runtime of msctl (\S+), `)
-
-// RuntimeVersion returns the version of the msctl that wrote the workspace's copy of the
-// runtime, or "".
-func (d *Dir) RuntimeVersion() string {
-	text, err := d.read(bundleDir + "/go.mod")
-	if line := versionLine.FindSubmatch(text); err == nil && line != nil {
-		return string(line[1])
+	answers.Secrets = answers.Secrets.complete()
+	files, err := answers.render()
+	if err != nil {
+		return err
 	}
-	return ""
+	base, err := answers.archive(files)
+	base.Edited = true
+	r.Files = append(r.Files, base)
+	return err
 }
 
 // bundledBrokers returns the brokers whose transports the workspace's copy of the runtime

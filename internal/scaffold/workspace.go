@@ -10,7 +10,9 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// Workspace holds the answers of `msctl new NAME`.
+// Workspace holds the answers of `msctl new NAME`. Workspaces record them as JSON for
+// `msctl upgrade`, so that a field that an older msctl did not have is zero: its zero value
+// must render what that msctl rendered.
 type Workspace struct {
 	// Name is the workspace's name.
 	Name string
@@ -21,7 +23,7 @@ type Workspace struct {
 	// Services are its services, at least one.
 	Services []Service
 	// Secrets are its secrets for development. Files generates those that are empty.
-	Secrets Secrets
+	Secrets Secrets `json:"-"`
 	// Notifications makes the service notifications, which must be on RabbitMQ, a worker
 	// that confirms each order by email. It requires the services items, orders, and
 	// notifications.
@@ -29,7 +31,7 @@ type Workspace struct {
 	// Store is where the sample services store their data. Empty means Memory.
 	Store Store
 	// Version is the version of msctl, which the bundled runtime's go.mod records.
-	Version string
+	Version string `json:"-"`
 }
 
 // DefaultServices returns the services of a workspace by default. Their ports follow the
@@ -75,6 +77,9 @@ func (w Workspace) checkExample() error {
 	}
 	return nil
 }
+
+// module returns its Go module path.
+func (w Workspace) module() string { return cmp.Or(w.Module, DefaultModule(w.Name)) }
 
 // DefaultGatewayPort is the default port of the gateway.
 const DefaultGatewayPort = 3001
@@ -125,11 +130,28 @@ func (w Workspace) checkOthers(index int) error {
 	return nil
 }
 
-// Files renders the whole workspace, sorted by path.
+// Files renders the whole workspace, sorted by path, with the archive from which
+// `msctl upgrade` merges.
 func (w Workspace) Files() ([]File, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
+	w.Secrets = w.Secrets.complete()
+	files, err := w.render()
+	if err != nil {
+		return nil, err
+	}
+	base, err := w.archive(files)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, base)
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
+// render renders the files without checking the answers.
+func (w Workspace) render() ([]File, error) {
 	v, err := w.view()
 	if err != nil {
 		return nil, err

@@ -231,6 +231,9 @@ func (w *writer) undo() error {
 			}
 			continue
 		}
+		if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, *old) {
+			continue // it could not be written
+		}
 		errs = append(errs, replaceFile(path, *old))
 	}
 	for _, path := range slices.Backward(w.folders) {
