@@ -19,12 +19,13 @@ var wallClock = []string{"Unix", "UnixMilli", "UnixMicro", "UnixNano", "Round", 
 
 // wallClockUses are the files of runtime/ that may use them, with the reason.
 var wallClockUses = map[string]string{
-	"micro/client.go":      "compares a time with itself",
-	"micro/message.go":     "compares a time with itself",
-	"micro/log.go":         "counts lines until the second changes, in either direction",
-	"principal/key.go":     "the times in a token, which other machines compare with their clocks",
-	"microrabbit/frame.go": "AMQP's timestamps, which only users read",
-	"microrabbit/table.go": "AMQP's timestamps, which only users read",
+	"micro/client.go":         "compares a time with itself",
+	"micro/message.go":        "compares a time with itself",
+	"micro/internal_error.go": "the time in an error, which people read",
+	"micro/log.go":            "counts lines until the second changes, in either direction",
+	"principal/key.go":        "the times in a token, which other machines compare with their clocks",
+	"microrabbit/frame.go":    "AMQP's timestamps, which only users read",
+	"microrabbit/table.go":    "AMQP's timestamps, which only users read",
 }
 
 // TestMonotonicClock checks that the runtime measures and waits by the monotonic clock, which cannot be set.
