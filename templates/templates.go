@@ -9,7 +9,7 @@ import (
 	"io/fs"
 )
 
-//go:embed all:workspace all:items all:items_sql all:items_sqlite all:items_memory all:orders all:orders_sql all:orders_sqlite all:orders_memory all:service all:worker all:money all:id all:handler all:notifications all:broker all:rabbitmq all:redis all:nats all:database all:sqlite all:postgres all:kubernetes compose sums
+//go:embed all:workspace all:items all:items_sql all:items_sqlite all:items_memory all:orders all:orders_sql all:orders_sqlite all:orders_memory all:service all:worker all:money all:id all:handler all:notifications all:notifications_sql all:notifications_sqlite all:notifications_memory all:broker all:rabbitmq all:redis all:nats all:database all:sqlite all:postgres all:kubernetes compose sums
 var files embed.FS
 
 // Files returns the templates.

@@ -204,7 +204,7 @@ func (v view) shared() []string {
 // storeOf returns the template folders of the stores of a service.
 func (v view) storeOf(kind string) []string {
 	switch {
-	case kind != "items" && kind != "orders":
+	case kind != "items" && kind != "orders" && kind != notifications:
 		return nil
 	case v.SQLite():
 		return []string{kind + "_sql", kind + "_sqlite", kind + "_memory"}

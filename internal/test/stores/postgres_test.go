@@ -19,7 +19,7 @@ import (
 
 // startPostgres starts a PostgreSQL server for this test and returns the address of its
 // database.
-func startPostgres(t *testing.T) (address string) {
+func startPostgres(t testing.TB) (address string) {
 	t.Helper()
 	for _, name := range []string{"initdb", "postgres"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -66,7 +66,7 @@ func startPostgres(t *testing.T) (address string) {
 }
 
 // serverUser returns the user of the server, which does not run as root, or nil for this one.
-func serverUser(t *testing.T) *syscall.Credential {
+func serverUser(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return nil

@@ -38,7 +38,7 @@ const limit = 2 * time.Minute
 
 // shop is a workspace whose programs are built, and its data.
 type shop struct {
-	t     *testing.T
+	t     testing.TB
 	store scaffold.Store
 	dir   string
 	data  string // DATA_DIR, or DATABASE_URL
@@ -52,7 +52,7 @@ var built struct {
 }
 
 // newShop returns a workspace with an empty database.
-func newShop(t *testing.T, store scaffold.Store) *shop {
+func newShop(t testing.TB, store scaffold.Store) *shop {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a whole workspace")
@@ -73,7 +73,7 @@ func newShop(t *testing.T, store scaffold.Store) *shop {
 }
 
 // workspace returns the folder of a workspace with the programs in bin.
-func workspace(t *testing.T, store scaffold.Store) string {
+func workspace(t testing.TB, store scaffold.Store) string {
 	t.Helper()
 	built.mu.Lock()
 	defer built.mu.Unlock()
@@ -115,7 +115,7 @@ func workspace(t *testing.T, store scaffold.Store) string {
 	return dir
 }
 
-func write(t *testing.T, dir string, w scaffold.Workspace) {
+func write(t testing.TB, dir string, w scaffold.Workspace) {
 	t.Helper()
 	files, err := w.Files()
 	if err != nil {
@@ -166,7 +166,7 @@ func (p *program) kill() {
 }
 
 // stop asks the program to end.
-func (p *program) stop(t *testing.T) {
+func (p *program) stop(t testing.TB) {
 	t.Helper()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	testenv.Within(t, limit, "stop", func() { <-p.gone })
