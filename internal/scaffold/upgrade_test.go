@@ -234,3 +234,50 @@ func TestUpgradeKeepsAdditions(t *testing.T) {
 		t.Errorf("files (-before +after): %s", diff)
 	}
 }
+
+// TestUpgradeKeepsLineEndings: in a clone whose files end their lines with \r\n, an upgrade
+// merges the same text, and the files keep their line endings.
+func TestUpgradeKeepsLineEndings(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	asOlder(t, dir, map[string][2]string{
+		"Makefile": {"go build -o bin/", "go build -trimpath -o bin/"}, "compose.yaml": {"stop_grace_period: 10s", "stop_grace_period: 15s"},
+	})
+	change(t, dir, "compose.yaml", "name: shop\n", "name: shop # mine\n")
+	for name, text := range tree(t, dir) {
+		if !strings.HasSuffix(name, "/") && !strings.ContainsRune(text, 0) {
+			put(t, dir, name, strings.ReplaceAll(text, "\n", "\r\n"))
+		}
+	}
+	changes := upgrade(t, dir)
+	if changes["Makefile"].Fate != Updated || changes["compose.yaml"].Fate != Merged {
+		t.Errorf("Makefile %v, compose.yaml %v", changes["Makefile"].Fate, changes["compose.yaml"].Fate)
+	}
+	after := tree(t, dir)
+	for name, text := range map[string]string{"Makefile": "go build -trimpath", "compose.yaml": "name: shop # mine\r\n", recordFile: "compose.yaml"} {
+		if !strings.Contains(after[name], text) || strings.Count(after[name], "\n") != strings.Count(after[name], "\r\n") {
+			t.Errorf("%s lacks %q or has mixed line endings: %q", name, text, after[name])
+		}
+	}
+}
+
+// TestUpgradeOfRenamedModule: new and merged code imports the packages of a module that the
+// user has renamed.
+func TestUpgradeOfRenamedModule(t *testing.T) {
+	dir := t.TempDir()
+	makeShop(t, dir)
+	asOlder(t, dir, map[string][2]string{"apps/items/main.go": {"package main // older\n", "package main\n"}, "apps/orders/main.go": {"", ""}})
+	change(t, dir, "go.mod", "module shop\n", "module example.com/mine\n")
+	for name, text := range tree(t, dir) {
+		if strings.HasSuffix(name, ".go") && !strings.HasPrefix(name, bundleDir+"/") {
+			put(t, dir, name, strings.ReplaceAll(text, `"shop/`, `"example.com/mine/`))
+		}
+	}
+	changes := upgrade(t, dir)
+	for name, want := range map[string]Fate{"apps/items/main.go": Updated, "apps/orders/main.go": Added} {
+		text := tree(t, dir)[name]
+		if changes[name].Fate != want || !strings.Contains(text, `"example.com/mine/internal/config"`) || strings.Contains(text, `"shop/`) {
+			t.Errorf("%s: %v\n%s", name, changes[name].Fate, text)
+		}
+	}
+}
