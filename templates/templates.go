@@ -9,7 +9,15 @@ import (
 	"io/fs"
 )
 
-//go:embed all:workspace all:items all:items_sql all:items_sqlite all:items_memory all:orders all:orders_sql all:orders_sqlite all:orders_memory all:service all:worker all:money all:id all:handler all:notifications all:notifications_sql all:notifications_sqlite all:notifications_memory all:broker all:rabbitmq all:redis all:nats all:database all:sqlite all:postgres all:kubernetes compose sums
+//go:embed all:workspace all:money all:id all:handler
+//go:embed all:service all:worker
+//go:embed all:items all:items_sql all:items_sqlite all:items_memory
+//go:embed all:orders all:orders_sql all:orders_sqlite all:orders_memory
+//go:embed all:notifications all:notifications_sql all:notifications_sqlite all:notifications_memory
+//go:embed all:database all:sqlite all:postgres
+//go:embed all:broker all:rabbitmq all:redis all:nats
+//go:embed all:kubernetes all:web
+//go:embed compose sums
 var files embed.FS
 
 // Files returns the templates.

@@ -91,12 +91,12 @@ install_nest() {
   fi
 }
 
-# install_browser installs Chromium for the test of the documentation page, which is skipped without it. Other systems than
+# install_browser installs Chromium for the tests of web pages, which are skipped without it. Other systems than
 # Debian may not have the package.
 install_browser() {
   echo "make test: installing chromium" >&2
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; } >/dev/null 2>&1 ||
-    echo "make test: chromium cannot be installed; the test of the documentation page is skipped" >&2
+    echo "make test: chromium cannot be installed; the tests of web pages are skipped" >&2
 }
 
 if [[ -n ${CI-} ]] && ! has chromium chromium-browser google-chrome && has apt-get && (($(id -u) == 0)); then

@@ -47,7 +47,7 @@ func newNewCommand(s *term.IO, version string) *cobra.Command {
 	o := newOptions{version: version}
 	cmd := &cobra.Command{
 		Use:     "new [FOLDER]",
-		Short:   "Create a workspace, a service, a handler, or manifests",
+		Short:   "Create a workspace, a service, a handler, a web client, or manifests",
 		GroupID: groupProject,
 		Long: `Create a workspace in FOLDER, which may exist: a gateway and services that build, pass
 their tests, and are ready to run, in a git repository with a first commit. Its name is
@@ -55,8 +55,8 @@ that of the folder. Without FOLDER, prompt for everything.
 
 A file that msctl did not write, or that has been changed since, is never overwritten.
 
-In a workspace, use ` + "`msctl new service`, `msctl new handler`, and `msctl new deploy`" + `
-to add to it.`,
+In a workspace, use ` + "`msctl new service`, `msctl new handler`, `msctl new web`, and" + `
+` + "`msctl new deploy`" + ` to add to it.`,
 		Example: `  msctl new shop
   msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
   msctl new shop --example notifications
@@ -67,6 +67,7 @@ to add to it.`,
   msctl new service mail --transport rabbitmq
   msctl new handler items archiveItem --route 'POST /items/archive'
   msctl new handler items restocked --event --pattern item.v1.restocked
+  msctl new web
   msctl new deploy kubernetes`,
 		Args: argCount(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -84,7 +85,7 @@ to add to it.`,
 	cmd.Flags().IntVar(&o.gatewayPort, "gateway-port", scaffold.DefaultGatewayPort, "`PORT` of the gateway; services without a port get those that follow")
 	cmd.Flags().BoolVar(&o.freePorts, "free-ports", false, "use ports that are free now, starting the search at --gateway-port")
 	o.register(cmd)
-	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s, version), newNewDeployCommand(s, version))
+	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s, version), newNewWebCommand(s, version), newNewDeployCommand(s, version))
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -135,9 +136,20 @@ func gatewaysOf(w *workspace.Workspace) (list []*workspace.Service) {
 	return list
 }
 
-// findGateway returns the gateway with a name, or the only one if the name is empty.
+// inner returns the gateways that do not depend on another one, as a web client does.
+func inner(gateways []*workspace.Service) []*workspace.Service {
+	return slices.DeleteFunc(slices.Clone(gateways), func(s *workspace.Service) bool {
+		return slices.ContainsFunc(gateways, func(other *workspace.Service) bool { return slices.Contains(s.DependsOn, other.Name) })
+	})
+}
+
+// findGateway returns the gateway with a name. If the name is empty, it returns the only one
+// that does not depend on another one.
 func findGateway(w *workspace.Workspace, name string) (gatewayEnv, error) {
 	list := gatewaysOf(w)
+	if name == "" {
+		list = inner(list)
+	}
 	var names []string
 	for _, g := range list {
 		if g.Name == name || name == "" && len(list) == 1 {

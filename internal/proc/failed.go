@@ -1,16 +1,20 @@
 package proc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/msctl/msctl/internal/proc/socket"
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // A service that fails to start does not end the run, unless that is fatal: it tries again
@@ -44,6 +48,22 @@ func (s *service) startFailure(err error) string {
 		return strings.TrimPrefix(err.Error(), "service "+s.spec.Name+": ")
 	}
 	return "cannot be started: " + err.Error()
+}
+
+// missingPackages reports that the packages of a Node.js program are not installed. It returns
+// "" if they are, or if the service is another program.
+func missingPackages(w *workspace.Workspace, s *workspace.Service) string {
+	if s.Path != "" {
+		return ""
+	}
+	dir := w.WorkDir(s)
+	if _, err := os.Stat(filepath.Join(dir, "package-lock.json")); err != nil {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err == nil {
+		return ""
+	}
+	return "; its packages are not installed: run `npm ci` in " + filepath.ToSlash(cmp.Or(s.Dir, "."))
 }
 
 // markFailed lets the services that depend on this one report that they wait.

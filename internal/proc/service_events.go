@@ -235,7 +235,7 @@ func (s *service) crashed(p *process, reason string) {
 	case s.next != nil:
 		s.emit(Event{Kind: KindCrashed, Pid: p.Pid, Text: reason}) // next replaces it
 	case !s.wasReady() && s.crashes.crashes+1 >= startAttempts:
-		reason = fmt.Sprintf("%s, %d times in a row", reason, startAttempts)
+		reason = fmt.Sprintf("%s, %d times in a row%s", reason, startAttempts, missingPackages(s.run.work, s.spec))
 		if s.fatal() {
 			s.run.fail(&StartError{s.spec.Name, reason, p.LastOutput()})
 			return

@@ -22,6 +22,8 @@ const gap = 0
 func extractorFor(name string) extractor {
 	base := strings.TrimSuffix(path.Base(name), ".tmpl")
 	switch {
+	case base == "package-lock.json":
+		return nil
 	case strings.HasSuffix(name, ".tmpl"), base == "Makefile", strings.HasSuffix(name, ".ci/run"),
 		strings.HasSuffix(base, ".schema.json"):
 		return wholeText

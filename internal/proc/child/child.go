@@ -94,9 +94,17 @@ func startError(c Command, err error) error {
 		return fmt.Errorf("start %s: working directory: %w", c.Words[0], statErr)
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return fmt.Errorf("start %s: no such program on the PATH", c.Words[0])
+		return fmt.Errorf("start %s: no such program on the PATH%s", c.Words[0], howToGet(c.Words[0]))
 	}
 	return fmt.Errorf("start %s: %w", c.Words[0], err)
+}
+
+// howToGet returns how to install a program, if that is known.
+func howToGet(program string) string {
+	if slices.Contains([]string{"node", "npm", "npx"}, program) {
+		return "; install Node.js from https://nodejs.org"
+	}
+	return ""
 }
 
 // attend reads the output of a process and waits for its end, then kills its group.

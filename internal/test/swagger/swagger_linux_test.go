@@ -17,6 +17,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"go.uber.org/goleak"
 
+	"github.com/msctl/msctl/internal/test/browser"
 	"github.com/msctl/msctl/runtime/gateway"
 	"github.com/msctl/msctl/runtime/gateway/auth"
 	"github.com/msctl/msctl/runtime/micro"
@@ -116,27 +117,27 @@ func token(t *testing.T) string {
 func block(id, part string) string { return "#operations-items-" + id + " " + part }
 
 // authorize submits the credentials in a field of the dialog, and closes it.
-func (b *browser) authorize(field string) {
-	b.t.Helper()
-	b.eval(fmt.Sprintf("document.querySelector(%q).closest('.auth-container').querySelector('.authorize').click()", field))
-	b.wait("[...document.querySelectorAll('.auth-btn-wrapper button')].some(button => button.innerText == 'Logout')")
-	b.click(".btn-done")
+func authorize(t *testing.T, b *browser.Browser, field string) {
+	t.Helper()
+	b.Eval(fmt.Sprintf("document.querySelector(%q).closest('.auth-container').querySelector('.authorize').click()", field))
+	b.Wait("[...document.querySelectorAll('.auth-btn-wrapper button')].some(button => button.innerText == 'Logout')")
+	b.Click(".btn-done")
 }
 
 // execute sends the request of an operation, and wants a status.
-func (b *browser) execute(id string, status int) (body string) {
-	b.t.Helper()
+func execute(t *testing.T, b *browser.Browser, id string, status int) (body string) {
+	t.Helper()
 	result := block(id, ".live-responses-table .response .response-col_status")
-	if b.eval(fmt.Sprintf("!!document.querySelector(%q)", block(id, ".btn-clear"))) == true {
-		b.click(block(id, ".btn-clear"))
-		b.wait(fmt.Sprintf("!document.querySelector(%q)", result))
+	if b.Eval(fmt.Sprintf("!!document.querySelector(%q)", block(id, ".btn-clear"))) == true {
+		b.Click(block(id, ".btn-clear"))
+		b.Wait(fmt.Sprintf("!document.querySelector(%q)", result))
 	}
-	b.click(block(id, ".execute"))
-	b.wait(fmt.Sprintf("document.querySelector(%q)", result))
-	if got := b.eval(fmt.Sprintf("document.querySelector(%q).innerText", result)); !strings.HasPrefix(fmt.Sprint(got), fmt.Sprint(status)) {
-		b.t.Errorf("%s: status %v, want %d", id, got, status)
+	b.Click(block(id, ".execute"))
+	b.Wait(fmt.Sprintf("document.querySelector(%q)", result))
+	if got := b.Eval(fmt.Sprintf("document.querySelector(%q).innerText", result)); !strings.HasPrefix(fmt.Sprint(got), fmt.Sprint(status)) {
+		t.Errorf("%s: status %v, want %d", id, got, status)
 	}
-	text, _ := b.eval(fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", block(id, ".live-responses-table .response .highlight-code code"))).(string)
+	text, _ := b.Eval(fmt.Sprintf("document.querySelector(%q)?.innerText ?? ''", block(id, ".live-responses-table .response .highlight-code code"))).(string)
 	return text
 }
 
@@ -144,86 +145,86 @@ func (b *browser) execute(id string, status int) (body string) {
 // the gateway rejects.
 func TestSwaggerUI(t *testing.T) {
 	url := shop(t)
-	b := newBrowser(t)
-	b.open(url + "/api")
-	b.wait("document.querySelectorAll('.opblock').length == 4")
-	b.screenshot("1-page", "body")
-	if title := b.eval("document.title"); title != "shop API" {
+	b := browser.New(t)
+	b.Open(url + "/api")
+	b.Wait("document.querySelectorAll('.opblock').length == 4")
+	b.Screenshot("1-page", "body")
+	if title := b.Eval("document.title"); title != "shop API" {
 		t.Errorf("title %v", title)
 	}
 
-	b.click(block("createItem", ".opblock-summary-control"))
-	b.wait("ui.oas3Selectors.requestBodyValue('/items', 'post').includes('Widget')") // the example
-	if body := b.execute("createItem", 401); !strings.Contains(body, `"Unauthorized"`) {
+	b.Click(block("createItem", ".opblock-summary-control"))
+	b.Wait("ui.oas3Selectors.requestBodyValue('/items', 'post').includes('Widget')") // the example
+	if body := execute(t, b, "createItem", 401); !strings.Contains(body, `"Unauthorized"`) {
 		t.Errorf("body %s", body)
 	}
-	b.screenshot("2-unauthorized", block("createItem", ".responses-wrapper"))
+	b.Screenshot("2-unauthorized", block("createItem", ".responses-wrapper"))
 
-	b.click(".btn.authorize")
-	b.wait("document.querySelectorAll('.auth-container').length == 2")
-	if text, _ := b.eval("document.querySelector('.modal-ux').innerText").(string); !strings.Contains(text, "msctl token") || !strings.Contains(text, "X-Api-Key") {
+	b.Click(".btn.authorize")
+	b.Wait("document.querySelectorAll('.auth-container').length == 2")
+	if text, _ := b.Eval("document.querySelector('.modal-ux').innerText").(string); !strings.Contains(text, "msctl token") || !strings.Contains(text, "X-Api-Key") {
 		t.Errorf("the dialog does not say how to get a token: %s", text)
 	}
-	b.fill("#auth-bearer-value", token(t))
-	b.screenshot("3-authorize", "body")
-	b.authorize("#auth-bearer-value")
+	b.Fill("#auth-bearer-value", token(t))
+	b.Screenshot("3-authorize", "body")
+	authorize(t, b, "#auth-bearer-value")
 
 	var created item
-	if err := json.Unmarshal([]byte(b.execute("createItem", 201)), &created); err != nil || created.ID != 1 || created.Name != "Widget" || created.Price != 9.99 {
+	if err := json.Unmarshal([]byte(execute(t, b, "createItem", 201)), &created); err != nil || created.ID != 1 || created.Name != "Widget" || created.Price != 9.99 {
 		t.Errorf("created %+v, %v", created, err)
 	}
-	b.screenshot("4-created", block("createItem", ".responses-wrapper"))
+	b.Screenshot("4-created", block("createItem", ".responses-wrapper"))
 
-	b.click(block("findOneItem", ".opblock-summary-control"))
-	b.wait(fmt.Sprintf("document.querySelector(%q).value == '1'", block("findOneItem", "input"))) // the example
+	b.Click(block("findOneItem", ".opblock-summary-control"))
+	b.Wait(fmt.Sprintf("document.querySelector(%q).value == '1'", block("findOneItem", "input"))) // the example
 	var read item
-	if err := json.Unmarshal([]byte(b.execute("findOneItem", 200)), &read); err != nil || read.Name != created.Name {
+	if err := json.Unmarshal([]byte(execute(t, b, "findOneItem", 200)), &read); err != nil || read.Name != created.Name {
 		t.Errorf("read %+v, %v", read, err)
 	}
-	b.fill(block("findOneItem", "input"), "9")
-	if body := b.execute("findOneItem", 404); !strings.Contains(body, "item 9 not found") {
+	b.Fill(block("findOneItem", "input"), "9")
+	if body := execute(t, b, "findOneItem", 404); !strings.Contains(body, "item 9 not found") {
 		t.Errorf("body %s", body)
 	}
-	b.screenshot("5-read", block("findOneItem", ".responses-wrapper"))
+	b.Screenshot("5-read", block("findOneItem", ".responses-wrapper"))
 
-	b.click(block("findAllItems", ".opblock-summary-control"))
-	b.execute("findAllItems", 200)
-	b.execute("findAllItems", 200)
-	if body := b.execute("findAllItems", 429); !strings.Contains(body, "Too Many Requests") {
+	b.Click(block("findAllItems", ".opblock-summary-control"))
+	execute(t, b, "findAllItems", 200)
+	execute(t, b, "findAllItems", 200)
+	if body := execute(t, b, "findAllItems", 429); !strings.Contains(body, "Too Many Requests") {
 		t.Errorf("body %s", body)
 	}
-	b.screenshot("6-limited", block("findAllItems", ".responses-wrapper"))
+	b.Screenshot("6-limited", block("findAllItems", ".responses-wrapper"))
 
-	b.click(".btn.authorize")
-	b.eval("[...document.querySelectorAll('.auth-btn-wrapper button')].find(button => button.innerText == 'Logout').click()")
-	b.wait("document.querySelector('#auth-bearer-value')")
-	b.fill("#api_key_value", apiKey)
-	b.authorize("#api_key_value")
-	b.execute("createItem", 201)
-	b.checkQuiet(url)
+	b.Click(".btn.authorize")
+	b.Eval("[...document.querySelectorAll('.auth-btn-wrapper button')].find(button => button.innerText == 'Logout').click()")
+	b.Wait("document.querySelector('#auth-bearer-value')")
+	b.Fill("#api_key_value", apiKey)
+	authorize(t, b, "#api_key_value")
+	execute(t, b, "createItem", 201)
+	checkQuiet(t, b, url)
 }
 
 // checkQuiet wants that the page has requested nothing from elsewhere, violated no policy, and
 // thrown nothing.
-func (b *browser) checkQuiet(url string) {
-	b.t.Helper()
-	requests := b.seen("Network.requestWillBeSent")
+func checkQuiet(t *testing.T, b *browser.Browser, url string) {
+	t.Helper()
+	requests := b.Seen("Network.requestWillBeSent")
 	for _, event := range requests {
 		var sent struct{ Request struct{ URL string } }
 		if err := json.Unmarshal(event, &sent); err != nil || !strings.HasPrefix(sent.Request.URL, url) && !strings.HasPrefix(sent.Request.URL, "data:") {
-			b.t.Errorf("the page requests %s", sent.Request.URL)
+			t.Errorf("the page requests %s", sent.Request.URL)
 		}
 	}
 	if len(requests) < 5 {
-		b.t.Errorf("%d requests", len(requests))
+		t.Errorf("%d requests", len(requests))
 	}
-	for _, event := range b.seen("Log.entryAdded") {
+	for _, event := range b.Seen("Log.entryAdded") {
 		var logged struct{ Entry struct{ Source, Text string } }
 		if err := json.Unmarshal(event, &logged); err != nil || logged.Entry.Source != "network" { // the statuses that the test asks for
-			b.t.Errorf("logged: %s", event)
+			t.Errorf("logged: %s", event)
 		}
 	}
-	for _, event := range b.seen("Runtime.exceptionThrown") {
-		b.t.Errorf("thrown: %s", event)
+	for _, event := range b.Seen("Runtime.exceptionThrown") {
+		t.Errorf("thrown: %s", event)
 	}
 }

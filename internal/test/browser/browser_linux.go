@@ -1,4 +1,4 @@
-package swagger
+package browser
 
 import (
 	"bufio"
@@ -21,9 +21,9 @@ import (
 // safety limits every wait. A machine may be busy.
 const safety = 2 * time.Minute
 
-// browser is headless Chromium with one page, driven over a pipe by the DevTools protocol. It ends
+// Browser is headless Chromium with one page, driven over a pipe by the DevTools protocol. It ends
 // with the test, and when this process dies. One goroutine reads its messages, until it ends.
-type browser struct {
+type Browser struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	to      *os.File
@@ -47,16 +47,28 @@ type message struct {
 	} `json:"error,omitempty"`
 }
 
-// newBrowser starts Chromium, which can reach this machine only.
-func newBrowser(t *testing.T) *browser {
+// Need skips a test, before its preparations, if Chromium is not installed.
+func Need(t *testing.T) {
 	t.Helper()
-	path := ""
+	if find() == "" {
+		t.Skip("chromium is not installed")
+	}
+}
+
+// find returns the path of Chromium, or "".
+func find() string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
+			return found
 		}
 	}
+	return ""
+}
+
+// New starts Chromium, which can reach this machine only.
+func New(t *testing.T) *Browser {
+	t.Helper()
+	path := find()
 	if path == "" {
 		t.Skip("chromium is not installed")
 	}
@@ -82,7 +94,7 @@ func newBrowser(t *testing.T) *browser {
 	}
 	_ = commands.Close()
 	_ = results.Close()
-	b := &browser{t: t, cmd: cmd, to: to, waiting: map[int]chan message{}}
+	b := &Browser{t: t, cmd: cmd, to: to, waiting: map[int]chan message{}}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -102,7 +114,7 @@ func newBrowser(t *testing.T) *browser {
 }
 
 // read delivers results, and keeps events.
-func (b *browser) read(from *os.File) {
+func (b *Browser) read(from *os.File) {
 	messages := bufio.NewReader(from)
 	for {
 		text, err := messages.ReadBytes(0)
@@ -130,15 +142,15 @@ func (b *browser) read(from *os.File) {
 	b.waiting = nil
 }
 
-// call executes a command. It ends the test if the command fails.
-func (b *browser) call(method string, params, result any) {
+// Call executes a command. It ends the test if the command fails.
+func (b *Browser) Call(method string, params, result any) {
 	b.t.Helper()
 	if err := b.try(method, params, result); err != nil {
 		b.t.Fatalf("%s: %v", method, err)
 	}
 }
 
-func (b *browser) try(method string, params, result any) error {
+func (b *Browser) try(method string, params, result any) error {
 	args, err := json.Marshal(params)
 	if err != nil {
 		return err
@@ -176,75 +188,90 @@ func (b *browser) try(method string, params, result any) error {
 	}
 }
 
-// open opens a page, whose events are kept.
-func (b *browser) open(url string) {
+// Open opens a page, whose events are kept.
+func (b *Browser) Open(url string) {
 	b.t.Helper()
 	var target struct{ TargetID string }
-	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.Call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
-	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	b.Call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	b.session = attached.SessionID
 	for _, domain := range []string{"Page", "Runtime", "Network", "Log"} {
-		b.call(domain+".enable", map[string]any{}, nil)
+		b.Call(domain+".enable", map[string]any{}, nil)
 	}
-	b.call("Page.navigate", map[string]any{"url": url}, nil)
+	b.Call("Page.navigate", map[string]any{"url": url}, nil)
 }
 
-// eval returns the value of a JavaScript expression, or of the promise that it is.
-func (b *browser) eval(expression string) (value any) {
+// Eval returns the value of a JavaScript expression, or of the promise that it is.
+func (b *Browser) Eval(expression string) (value any) {
 	b.t.Helper()
+	value, err := b.evaluate(expression)
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+func (b *Browser) evaluate(expression string) (value any, err error) {
 	var result struct {
 		Result           struct{ Value any }
 		ExceptionDetails *struct{ Exception struct{ Description string } }
 	}
-	b.call("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &result)
+	err = b.try("Runtime.evaluate", map[string]any{"expression": expression, "awaitPromise": true, "returnByValue": true}, &result)
 	if e := result.ExceptionDetails; e != nil {
-		b.t.Fatalf("%s: %s", expression, e.Exception.Description)
+		err = errors.New(e.Exception.Description)
 	}
-	return result.Result.Value
+	return result.Result.Value, err
 }
 
-// wait waits until a JavaScript expression is true.
-func (b *browser) wait(condition string) {
+// Wait waits until a JavaScript expression is true. The page may change meanwhile.
+func (b *Browser) Wait(condition string) {
 	b.t.Helper()
-	done := b.eval(fmt.Sprintf(`new Promise(done => {
+	expression := fmt.Sprintf(`new Promise(done => {
 		const limit = Date.now() + %d;
 		const look = () => { let ok = false; try { ok = %s } catch {}
 			if (ok || Date.now() > limit) done(!!ok); else setTimeout(look, 10) };
-		look() })`, (safety / 2).Milliseconds(), condition))
-	if done != true {
-		b.screenshot("failed", "body")
-		b.t.Fatalf("never true: %s\nthe page: %v", condition, b.eval("document.body.innerText"))
+		look() })`, (safety / 2).Milliseconds(), condition)
+	for began := time.Now(); ; {
+		done, err := b.evaluate(expression)
+		switch {
+		case err == nil && done == true:
+			return
+		case err != nil && time.Since(began) < safety/2: // the page has gone, and with it the promise
+			continue
+		}
+		b.Screenshot("failed", "body")
+		b.t.Fatalf("never true: %s\nthe page: %v", condition, b.Eval("document.body.innerText"))
 	}
 }
 
-// click waits for an element, and clicks it.
-func (b *browser) click(selector string) {
+// Click waits for an element, and clicks it.
+func (b *Browser) Click(selector string) {
 	b.t.Helper()
-	b.wait(fmt.Sprintf("document.querySelector(%q)", selector))
-	b.eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
+	b.Wait(fmt.Sprintf("document.querySelector(%q)", selector))
+	b.Eval(fmt.Sprintf("document.querySelector(%q).click()", selector))
 }
 
-// fill types text into a field, and leaves it, which is when the page takes over the text.
-func (b *browser) fill(selector, text string) {
+// Fill types text into a field, and leaves it, which is when the page takes over the text.
+func (b *Browser) Fill(selector, text string) {
 	b.t.Helper()
-	b.wait(fmt.Sprintf("document.querySelector(%q)", selector))
-	b.eval(fmt.Sprintf("document.querySelector(%[1]q).focus(), document.querySelector(%[1]q).select()", selector))
-	b.call("Input.insertText", map[string]any{"text": text}, nil)
-	b.eval(fmt.Sprintf("document.querySelector(%q).blur()", selector))
+	b.Wait(fmt.Sprintf("document.querySelector(%q)", selector))
+	b.Eval(fmt.Sprintf("document.querySelector(%[1]q).focus(), document.querySelector(%[1]q).select()", selector))
+	b.Call("Input.insertText", map[string]any{"text": text}, nil)
+	b.Eval(fmt.Sprintf("document.querySelector(%q).blur()", selector))
 }
 
-// screenshot writes a picture of the page, from an element on, to the folder
+// Screenshot writes a picture of the page, from an element on, to the folder
 // MSCTL_TEST_SCREENSHOTS, if it is set.
-func (b *browser) screenshot(name, from string) {
+func (b *Browser) Screenshot(name, from string) {
 	b.t.Helper()
 	dir := os.Getenv("MSCTL_TEST_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
-	b.eval(fmt.Sprintf("document.querySelector(%q)?.scrollIntoView()", from))
+	b.Eval(fmt.Sprintf("document.querySelector(%q)?.scrollIntoView()", from))
 	var picture struct{ Data string }
-	b.call("Page.captureScreenshot", map[string]any{"format": "png"}, &picture)
+	b.Call("Page.captureScreenshot", map[string]any{"format": "png"}, &picture)
 	raw, err := base64.StdEncoding.DecodeString(picture.Data)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, name+".png"), raw, 0o644)
@@ -254,8 +281,8 @@ func (b *browser) screenshot(name, from string) {
 	}
 }
 
-// seen returns the events of a method.
-func (b *browser) seen(method string) (all []json.RawMessage) {
+// Seen returns the events of a method.
+func (b *Browser) Seen(method string) (all []json.RawMessage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, e := range b.events {

@@ -1,0 +1,2 @@
+// Package browser drives headless Chromium in tests, as a user does.
+package browser
