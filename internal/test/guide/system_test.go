@@ -95,7 +95,7 @@ func startLab(t *testing.T, transport string) *lab {
 	port := freePort(t)
 	l.gateways[ours] = "127.0.0.1:" + port
 	l.start("gateway", "PORT="+port, "REQUEST_TIMEOUT="+callTimeout.String(), "AUTH_ISSUER=msctl", "AUTH_AUDIENCE=shop", "AUTH_SECRET="+tokenSecret,
-		"ITEMS_URL=tcp://127.0.0.1:"+l.items, "ORDERS_URL=tcp://127.0.0.1:"+l.orders)
+		"MS_ONE_HOST=127.0.0.1", "MS_ONE_PORT="+l.items, "MS_TWO_HOST=127.0.0.1", "MS_TWO_PORT="+l.orders)
 	l.start("orders", "MS_PORT="+l.orders, "ITEMS_URL=tcp://127.0.0.1:"+l.items)
 	return l
 }
