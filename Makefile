@@ -59,7 +59,7 @@ testdata/nest/%/node_modules/.package-lock.json: testdata/nest/%/package-lock.js
 
 lint-tools: $(GOLANGCI_LINT) # built from source: its first build takes minutes
 
-# Kubernetes' libraries take minutes to compile, and msctl is released without internal/test/deploy.
+# The libraries of Kubernetes take minutes to compile, and msctl is released without internal/test/deploy.
 lint: lint-tools ## run golangci-lint, gofmt, and vet for every released system
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not gofmt-ed:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go run ./internal/dev/prose

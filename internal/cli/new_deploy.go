@@ -68,7 +68,7 @@ func runNewKubernetes(s *term.IO, version string, dryRun bool) error {
 	}
 	again := dir.Deployed()
 	steps, kept := scaffold.Kept(steps)
-	// Only files that nobody has changed are left, and msctl maintains those.
+	// What is left has not been changed since msctl wrote it.
 	if err := scaffold.Write(dir.Root, steps, true); err != nil {
 		return err
 	}

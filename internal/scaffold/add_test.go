@@ -93,7 +93,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 	for _, want := range []struct{ text, part string }{
 		{edited(t, h, "apps/items/server.go"), "items.ArchiveItem.Handle(srv, svc.archiveItem)\n}"},
 		{edited(t, h, "apps/items/archiveitem.go"), "func (svc *service) archiveItem("},
-		{edited(t, s, "compose.yaml"), "      PAYMENTS_URL: tcp://payments:3043\n    depends_on:\n      - items\n      - orders\n      - payments\n"},
+		{edited(t, s, "compose.yaml"), "      PAYMENTS_URL: tcp://payments:3043\n    depends_on:\n      items:\n        condition: service_healthy\n      orders:\n        condition: service_healthy\n      payments:\n        condition: service_healthy\n"},
 		{edited(t, s, "compose.yaml"), "volumes:\n  data: {}\n"},
 		{edited(t, s, "msctl.yaml"), "depends_on: [items, orders, payments]"},
 		{edited(t, s, "msctl.yaml"), "  # the edge\n"},
@@ -158,7 +158,7 @@ func TestComposeForms(t *testing.T) {
 	}{
 		{"lists", "services:\n  gateway:\n    environment:\n      - A=b\n    depends_on:\n      - items\n", true},
 		{"lists not indented", "services:\n  gateway:\n    environment:\n    - A=b\n    depends_on:\n    - items\n", false},
-		{"conditions", "services:\n  gateway:\n    environment:\n      A: b\n    depends_on:\n      items:\n        condition: service_started\n", false},
+		{"conditions", "services:\n  gateway:\n    environment:\n      A: b\n    depends_on:\n      items:\n        condition: service_started\n", true},
 		{"no gateway", "services:\n  edge:\n    image: x\n", false},
 		{"tabs", "services:\n\tgateway:\n", false},
 	} {

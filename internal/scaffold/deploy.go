@@ -118,8 +118,8 @@ func (v deployment) Gateways() []*program {
 	return slices.DeleteFunc(slices.Clone(v.Programs), func(p *program) bool { return !p.Gateway })
 }
 
-// Mails reports whether a program sends emails.
-func (v deployment) Mails() bool {
+// SendsEmail reports whether a program sends emails.
+func (v deployment) SendsEmail() bool {
 	return slices.ContainsFunc(v.Secrets, func(s secretRef) bool { return s.Name == "mail" })
 }
 
@@ -201,7 +201,7 @@ func (p *program) Probes() *probes {
 	return nil
 }
 
-// checkDeployable returns the reason why a name cannot be that of Kubernetes' objects.
+// checkDeployable returns the reason why a name cannot be that of an object in Kubernetes.
 func checkDeployable(s *workspace.Service) error {
 	if strings.HasSuffix(s.Name, "-") || len(s.Name) > 52 {
 		return fmt.Errorf("service %s cannot be deployed to Kubernetes: its name must have at most 52 characters and end with a letter or a digit", s.Name)

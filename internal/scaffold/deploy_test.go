@@ -116,7 +116,7 @@ func TestNotCovered(t *testing.T) {
 	}
 }
 
-// TestDeployedAgain: a second run updates what nobody has changed, removes what is gone, and
+// TestDeployedAgain: a second run updates what has not been changed, removes what is gone, and
 // keeps the user's edits.
 func TestDeployedAgain(t *testing.T) {
 	dir := t.TempDir()

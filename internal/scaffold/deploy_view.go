@@ -190,7 +190,7 @@ func (v *deployment) collectSecrets(development Secrets) {
 	}
 }
 
-// needs is what the code of a package says about its needs.
+// needs is what the code of a package shows about its needs.
 type needs struct {
 	imports map[string]bool
 	texts   map[string]bool // its string literals

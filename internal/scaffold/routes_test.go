@@ -199,7 +199,7 @@ func TestAdopt(t *testing.T) {
 	if got["README.md"] != "# mine\n" || got["LICENSE"] != "mine\n" {
 		t.Error("a file was replaced")
 	}
-	const want = "*.test\nmine\n\n# Added by msctl.\n/bin/\n/.msctl/\n.env\n.env.*\n!.env.example\n*.out\n"
+	const want = "*.test\nmine\n\n# Added by msctl.\n/bin/\n/secrets/\n/.msctl/\n.env\n.env.*\n!.env.example\n*.out\n"
 	if got[".gitignore"] != want {
 		t.Errorf(".gitignore is %q", got[".gitignore"])
 	}

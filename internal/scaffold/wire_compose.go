@@ -96,14 +96,14 @@ func addToCompose(text string, s Service, gateway string) (out string, ok bool, 
 	if services < 0 {
 		return "", false, nil
 	}
-	block := composeService(s, strings.Contains(text, "&program"))
+	block := composeService(s, text)
 	missing := s.OnBroker() && indexIn(lines, services, "  "+string(s.Transport)+":") < 0
 	if missing {
 		broker, err := brokerView{s.Transport}.Compose()
 		if err != nil {
 			return "", false, err
 		}
-		block = slices.Concat(strings.Split(broker, "\n"), []string{""}, block)
+		block = slices.Concat(brokerLines(broker, text), []string{""}, block)
 		if lines, ok = addVolume(lines, brokerView{s.Transport}); !ok {
 			return "", false, nil
 		}
@@ -133,7 +133,11 @@ func addToGateway(lines []string, g int, s Service) (out []string, at int, ok bo
 			return nil, 0, false
 		}
 	}
-	lines, ok = addToBlock(lines, g, "depends_on", "", s.Name)
+	condition := "service_started"
+	if slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, healthTest) }) {
+		condition = "service_healthy"
+	}
+	lines, ok = addToBlock(lines, g, "depends_on", s.Name+":\n  condition: "+condition, s.Name)
 	return lines, g, ok
 }
 
@@ -163,19 +167,53 @@ func addVolume(lines []string, b brokerView) ([]string, bool) {
 	return append(lines, "", "volumes:", entry), true
 }
 
-func composeService(s Service, anchored bool) []string {
+// healthTest is the health check of our programs, which older workspaces do not have.
+const healthTest = `["CMD", "/service", "health"]`
+
+// The settings of a compose file in which secrets are files and networks are separate. In
+// older workspaces, a secret is a variable, and there is one network.
+const (
+	secretFile     = "PRINCIPAL_SECRET_FILE: /run/secrets/principal"
+	secretVariable = "PRINCIPAL_SECRET: ${PRINCIPAL_SECRET:?set it in .env}"
+	brokerNetworks = "    networks: [inside, outside]"
+)
+
+// brokerLines returns a broker's entry for a compose file, which may have no networks.
+func brokerLines(broker, text string) []string {
+	lines := strings.Split(broker, "\n")
+	if hasNetworks(text) {
+		return lines
+	}
+	return slices.DeleteFunc(lines, func(line string) bool { return line == brokerNetworks })
+}
+
+func hasNetworks(text string) bool {
+	return strings.Contains(text, "\n  inside:\n") && strings.Contains(text, "\n  outside:\n")
+}
+
+// composeService returns the entry of a service for a compose file.
+func composeService(s Service, text string) []string {
 	block := []string{"  " + s.Name + ":"}
-	if anchored {
+	if strings.Contains(text, "&program") {
 		block = append(block, "    <<: *program")
+	}
+	principal := secretVariable
+	if strings.Contains(text, secretFile) {
+		principal = secretFile
 	}
 	block = append(block,
 		"    build:",
 		"      context: .",
 		"      args:",
 		"        SERVICE: "+s.Name,
+	)
+	if hasNetworks(text) {
+		block = append(block, "    networks: [inside]")
+	}
+	block = append(block,
 		"    environment:",
 		"      APP_ENV: production",
-		"      PRINCIPAL_SECRET: ${PRINCIPAL_SECRET:?set it in .env}",
+		"      "+principal,
 	)
 	if !s.OnBroker() {
 		return append(block, fmt.Sprintf("      MS_PORT: %q", fmt.Sprint(s.Port)))
@@ -188,8 +226,8 @@ func composeService(s Service, anchored bool) []string {
 	)
 }
 
-// addToBlock adds to a mapping (member) or a list (item) under a key of the block at
-// index start. If member is empty, it must be a list.
+// addToBlock adds to a mapping (member, of one or several lines) or a list (item) under a key of
+// the block at index start.
 func addToBlock(lines []string, start int, key, member, item string) ([]string, bool) {
 	k := indexIn(lines, start, "    "+key+":")
 	if k < 0 || k+1 >= len(lines) {
@@ -203,10 +241,12 @@ func addToBlock(lines []string, start int, key, member, item string) ([]string, 
 		return lines, false
 	case strings.HasPrefix(first, "- "):
 		return slices.Insert(lines, end, indent+"- "+item), true
-	case member == "":
-		return lines, false
 	}
-	return slices.Insert(lines, end, indent+member), true
+	var added []string
+	for line := range strings.SplitSeq(member, "\n") {
+		added = append(added, indent+line)
+	}
+	return slices.Insert(lines, end, added...), true
 }
 
 // indexIn returns the index of a line in the block that begins at index start.

@@ -132,7 +132,7 @@ func TestSeededMistakes(t *testing.T) {
 		{pay, "    kind: Deployment\n    name: pay", "    kind: Deployment\n    name: pays", "HorizontalPodAutoscaler pay: there is no Deployment pays"},
 		{pay, "spec:\n  strategy", "spec:\n  replicas: 1\n  strategy", "pay: it has one replica, and a PodDisruptionBudget"},
 		{pay, "spec:\n  strategy", "spec:\n  replicas: 2\n  strategy", "replicas would undo"},
-		{network, "name: default-deny\nspec:\n  podSelector: {}\n  policyTypes: [Ingress, Egress]", "name: default-deny\nspec:\n  podSelector: {}\n  policyTypes: [Egress]", "allowed, but not needed: anyone -> mail:0"},
+		{network, "name: default-deny\nspec:\n  podSelector: {}\n  policyTypes: [Ingress, Egress]", "name: default-deny\nspec:\n  podSelector: {}\n  policyTypes: [Egress]", "allowed, but not needed: everywhere -> mail:0"},
 		{network, "kubernetes.io/metadata.name: ingress-nginx", "kubernetes.io/metadata.name: other", "denied, but needed: ingress-nginx -> gateway:3001"},
 		{network, "          port: 3004", "          port: 3005", "denied, but needed: gateway -> pay:3004"},
 		{network, "    - from:\n        - podSelector:\n            matchLabels:\n              app.kubernetes.io/name: gateway\n      ports:\n        - protocol: TCP\n          port: 3004", "    - from:\n        - podSelector: {}\n        - ipBlock: {cidr: 0.0.0.0/0}\n      ports:\n        - protocol: TCP\n          port: 3004", "allowed, but not needed: 0.0.0.0/0 -> pay:3004"},

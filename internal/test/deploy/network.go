@@ -82,7 +82,7 @@ func (o objects) allowed() map[string]bool {
 	all := map[string]bool{}
 	for _, to := range o.workloads {
 		if !o.isolated(to, networkingv1.PolicyTypeIngress) {
-			all[connection("anyone", to.name, 0)] = true
+			all[connection("everywhere", to.name, 0)] = true
 		}
 		for from, port := range o.admitted(to) {
 			source := slices.IndexFunc(o.workloads, func(w workload) bool { return w.name == from })
@@ -138,7 +138,7 @@ func (o objects) admitted(to workload) func(func(string, int32) bool) {
 // peers returns the names of workloads, and of namespaces.
 func (o objects) peers(list []networkingv1.NetworkPolicyPeer) (names []string) {
 	if len(list) == 0 {
-		return []string{"anyone"}
+		return []string{"everywhere"}
 	}
 	for _, peer := range list {
 		switch {
@@ -169,7 +169,7 @@ func numbers(ports []networkingv1.NetworkPolicyPort) (list []int32) {
 	return list
 }
 
-// egress returns the rules for what a workload connects to.
+// egress returns the rules for the connections of a workload.
 func (o objects) egress(from workload) (rules []networkingv1.NetworkPolicyEgressRule) {
 	for _, p := range o.policies {
 		if covers(p, from) {
