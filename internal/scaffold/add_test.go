@@ -66,7 +66,7 @@ func TestAddedToEditedFiles(t *testing.T) {
 	makeShop(t, dir)
 	change(t, dir, "apps/items/server.go", "// register connects", "// A remark of mine.\n//\n// register connects")
 	change(t, dir, "apps/items/server.go", "func (s *service) register(server *micro.Server) {", "func (svc *service) register(srv *micro.Server) {\n\ts, server := svc, srv // mine")
-	change(t, dir, "apps/gateway/items_routes.go", "}\n", "\n\t// the end\n}\n\nfunc mine() {}\n")
+	change(t, dir, "apps/gateway/items_routes.go", "\n}\n", "\n\n\t// the end\n}\n\nfunc mine() {}\n")
 	change(t, dir, "compose.yaml", "  gateway:\n", "  # the edge\n  gateway:\n    hostname: edge\n")
 	change(t, dir, "compose.yaml", "name: shop\n", "name: shop\nvolumes:\n  data: {}\n")
 	change(t, dir, "msctl.yaml", "  gateway:\n", "  # the edge\n  gateway:\n")

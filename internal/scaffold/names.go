@@ -98,7 +98,7 @@ func (s Service) Contracts() string {
 // messages, and the names that the packages of these files declare. A test compares the
 // list with the templates.
 func usedNames() []string {
-	return strings.Fields(`answer bytes callers client clients context ctx dial err errors gateway got gw h hello http in iter listen log logged
+	return strings.Fields(`answer bytes callers client clients context ctx dial err errors exchange gateway got gw h hello http in iter listen log logged
 		main micro microtest money name nats principal queue rabbitmq received redis register remote request run s serve server service
 		services settings slog status strings t tcp testing transport valid validate value yield`)
 }

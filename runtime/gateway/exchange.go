@@ -62,6 +62,7 @@ func (x *exchange) note(p *problem) { x.problem = p }
 // fail writes a problem as the response.
 func (x *exchange) fail(w http.ResponseWriter, p *problem) {
 	x.note(p)
+	w.Header().Del(headerETag)
 	if p.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}

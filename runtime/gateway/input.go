@@ -219,6 +219,16 @@ func (in *input) merge(tree any, req *http.Request, r *route) (problems []string
 		members[f.Name] = f.FromText([]string{req.PathValue(f.Path)})
 	}
 	for _, f := range in.header {
+		if readsVersion(f) {
+			version, given, valid := versionIn(req.Header.Values(headerIfMatch))
+			if given {
+				members[f.Name] = version
+			}
+			if !valid {
+				problems = append(problems, errTag)
+			}
+			continue
+		}
 		if texts := headerTexts(f, req); len(texts) > 0 {
 			members[f.Name] = f.FromText(texts)
 		}

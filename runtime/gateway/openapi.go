@@ -156,7 +156,11 @@ func (g *Gateway) document(r *route) {
 		op.Parameters = append(op.Parameters, g.parameter("query", queryName(f), f, full, f.Required))
 	}
 	for _, f := range r.input.header {
-		op.Parameters = append(op.Parameters, g.parameter("header", f.Header, f, full, f.Required))
+		p := g.parameter("header", f.Header, f, full, f.Required)
+		if readsVersion(f) {
+			versionParameter(p)
+		}
+		op.Parameters = append(op.Parameters, p)
 	}
 	if r.input.body {
 		schema := g.bodySchema(r, full)

@@ -32,6 +32,9 @@ func (r *route) serveOne(ctx context.Context, w http.ResponseWriter, req *http.R
 	if err == nil {
 		err = r.addPages(w.Header(), req.URL.Query(), message.Data, body)
 	}
+	if err == nil {
+		err = r.addVersionTag(w.Header(), body)
+	}
 	if err == nil && r.output != nil {
 		err = r.output.write(ctx, w, req, r.status, body)
 	}

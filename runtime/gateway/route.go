@@ -33,6 +33,7 @@ type route struct {
 	convert        func(context.Context, []byte) ([]byte, error) // of WithInput: HTTP data to that of the message; nil without
 	output         *output                                       // of WithOutput; nil without
 	pages          func(data, reply []byte) (Page, error)        // of WithPages; nil without
+	version        func(reply []byte) (int64, error)             // of WithVersionTag; nil without
 
 	status  int
 	timeout time.Duration
@@ -96,6 +97,9 @@ func (g *Gateway) add(target string, to *micro.Client, p micro.Pattern, in, out 
 	r.places = g.placesOf(to)
 	for _, o := range opts {
 		o.applyRoute(r)
+	}
+	if r.version != nil && r.output != nil {
+		panic(fmt.Sprintf("gateway: route %s: WithVersionTag cannot be combined with WithOutput", target))
 	}
 	var err error
 	if r.input, err = newInput(r.in, method, path); err != nil {

@@ -41,6 +41,9 @@ func (g *Gateway) responses(r *route) map[string]*huma.Response {
 	if r.input.body {
 		add(mediaTypeProblem(r.types), "The body is not JSON in UTF-8")
 	}
+	if slices.ContainsFunc(r.input.header, readsVersion) {
+		all["409"] = g.ownFailure(plainProblem(http.StatusConflict, "It has changed in the meantime"), "The current version is not that of If-Match")
+	}
 	add(unhandledProblem(), "The service does not handle this message: the versions do not match")
 	add(unavailableProblem(), "The service is not available or overloaded, or the credentials cannot be checked at the moment", "Retry-After")
 	add(lateProblem(nil), "The service did not answer in time")
@@ -58,6 +61,9 @@ func (g *Gateway) success(r *route, status int, schema *huma.Schema) *huma.Respo
 	success := &huma.Response{Description: http.StatusText(status), Headers: g.headers()}
 	if r.method == http.MethodGet && status == http.StatusOK && schema != nil {
 		success.Headers = g.headers("ETag")
+	}
+	if r.version != nil {
+		success.Headers[headerETag] = &huma.Header{Description: "The version, for If-Match and If-None-Match", Schema: &huma.Schema{Type: huma.TypeString}, Example: exampleTag}
 	}
 	if len(r.access.rates) > 0 {
 		maps.Copy(success.Headers, g.headers(rateHeaders...))

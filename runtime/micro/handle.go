@@ -147,6 +147,9 @@ func decodeData[In any](ctx context.Context, codec Codec, pipes []Pipe, req *Req
 		case *None: // ignore the data: clients that cannot send undefined send {}, "", or null
 		default:
 			if err := codec.Unmarshal(req.Data, &in); err != nil {
+				if refused := refusedBy[In](ctx, pipes, req); refused != nil {
+					return in, refused
+				}
 				return in, Errorf(400, "data of %s: %w", req.Pattern, err)
 			}
 		}
@@ -166,6 +169,18 @@ func decodeData[In any](ctx context.Context, codec Codec, pipes []Pipe, req *Req
 		}
 	}
 	return in, nil
+}
+
+// refusedBy returns the first error for the caller that a pipe has about data that cannot be decoded.
+// Unlike the decoder, validation lists all problems.
+func refusedBy[In any](ctx context.Context, pipes []Pipe, req *Request) *Error {
+	for _, pipe := range pipes {
+		var zero In
+		if e, ok := errors.AsType[*Error](pipe(ctx, req, &zero)); ok {
+			return e
+		}
+	}
+	return nil
 }
 
 func badData(err error) error {

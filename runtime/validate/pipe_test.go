@@ -34,6 +34,7 @@ func TestPipe(t *testing.T) {
 		want    string // the payload of the error
 	}{
 		{validate.Forbid, `{"name":"Ada"}`, ""},
+		{validate.Strip, `{"name":7}`, `{"status":400,"message":["name must be shorter than or equal to 5 characters","name must be longer than or equal to 2 characters","name must be a string"],"error":"Bad Request"}`},
 		{validate.Forbid, `{"name":"Ada","foo":1}`, `{"status":400,"message":["property foo should not exist"],"error":"Bad Request"}`},
 		{validate.Strip, `{"name":"Ada","foo":1}`, ""},
 		{validate.Allow, `{"name":"A","foo":1}`, `{"status":400,"message":["name must be longer than or equal to 2 characters"],"error":"Bad Request"}`},
