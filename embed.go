@@ -12,6 +12,7 @@ import (
 	"github.com/msctl/msctl/runtime/micronats"
 	"github.com/msctl/msctl/runtime/microrabbit"
 	"github.com/msctl/msctl/runtime/microredis"
+	"github.com/msctl/msctl/runtime/telemetry"
 )
 
 //go:embed go.mod go.sum LICENSE
@@ -36,5 +37,6 @@ func Modules() []Module {
 		{"runtime/micronats", micronats.Sources()},
 		{"runtime/microrabbit", microrabbit.Sources()},
 		{"runtime/microredis", microredis.Sources()},
+		{"runtime/telemetry", telemetry.Sources()},
 	}
 }

@@ -16,7 +16,7 @@ import (
 //go:embed all:notifications all:notifications_sql all:notifications_sqlite all:notifications_memory
 //go:embed all:database all:sqlite all:postgres
 //go:embed all:broker all:rabbitmq all:redis all:nats
-//go:embed all:kubernetes all:web
+//go:embed all:kubernetes all:web all:telemetry
 //go:embed compose sums
 var files embed.FS
 

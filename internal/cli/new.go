@@ -27,6 +27,7 @@ type newOptions struct {
 	store       string
 	gatewayPort int
 	freePorts   bool
+	telemetry   bool
 	version     string
 	writeOptions
 }
@@ -61,6 +62,7 @@ In a workspace, use ` + "`msctl new service`, `msctl new handler`, `msctl new we
   msctl new shop --service items:tcp:3002 --service mail:rabbitmq --service audit:nats
   msctl new shop --example notifications
   msctl new shop --store postgres
+  msctl new shop --telemetry
   msctl new . --module github.com/you/shop --dry-run
   msctl new second-shop --free-ports
   msctl new service payments
@@ -83,6 +85,7 @@ In a workspace, use ` + "`msctl new service`, `msctl new handler`, `msctl new we
 	cmd.Flags().StringVar(&o.name, "name", "", "`NAME` of the workspace (default: the name of the folder)")
 	cmd.Flags().StringVar(&o.module, "module", "", "Go module `PATH` (default: the name of the workspace)")
 	cmd.Flags().IntVar(&o.gatewayPort, "gateway-port", scaffold.DefaultGatewayPort, "`PORT` of the gateway; services without a port get those that follow")
+	cmd.Flags().BoolVar(&o.telemetry, "telemetry", false, "add metrics (Prometheus), traces (OpenTelemetry), and profiles to all programs")
 	cmd.Flags().BoolVar(&o.freePorts, "free-ports", false, "use ports that are free now, starting the search at --gateway-port")
 	o.register(cmd)
 	cmd.AddCommand(newNewServiceCommand(s, version), newNewHandlerCommand(s, version), newNewWebCommand(s, version), newNewDeployCommand(s, version))
@@ -162,7 +165,7 @@ func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Wor
 
 // workspace converts the flags.
 func (o newOptions) workspace(ctx context.Context) (scaffold.Workspace, error) {
-	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Store: scaffold.Store(o.store), Version: readVersion(o.version).Version}
+	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Store: scaffold.Store(o.store), Telemetry: o.telemetry, Version: readVersion(o.version).Version}
 	if o.gatewayPort < 1 || o.gatewayPort > 65535 {
 		return w, exit.Usagef("invalid --gateway-port %d: must be between 1 and 65535", o.gatewayPort)
 	}

@@ -22,11 +22,35 @@ const runtimeModule = "github.com/msctl/msctl"
 // bundleDir is the folder of the runtime in a workspace.
 const bundleDir = "third_party/msctl"
 
+// addon is an optional package of the runtime, by its name below runtime/.
+type addon string
+
+const telemetry addon = "telemetry"
+
+// addons are the optional packages of a workspace with telemetry, or without.
+func addons(withTelemetry bool) []addon {
+	if withTelemetry {
+		return []addon{telemetry}
+	}
+	return nil
+}
+
+// telemetryModules are the modules that package telemetry requires, directly or indirectly.
+var telemetryModules = []string{
+	"github.com/beorn7/perks", "github.com/cenkalti/backoff/v5", "github.com/cespare/xxhash/v2", "github.com/go-logr/logr", "github.com/go-logr/stdr",
+	"github.com/google/uuid", "github.com/grpc-ecosystem/grpc-gateway/v2", "github.com/munnerz/goautoneg", "github.com/prometheus/client_golang",
+	"github.com/prometheus/client_model", "github.com/prometheus/common", "github.com/prometheus/procfs", "go.opentelemetry.io/auto/sdk",
+	"go.opentelemetry.io/otel", "go.opentelemetry.io/otel/exporters/otlp/otlptrace", "go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp",
+	"go.opentelemetry.io/otel/log", "go.opentelemetry.io/otel/metric", "go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/trace",
+	"go.opentelemetry.io/proto/otlp", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text", "google.golang.org/genproto/googleapis/api",
+	"google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc", "google.golang.org/protobuf",
+}
+
 // bundledModules returns the modules that the packages of the bundle require, directly or
-// indirectly, sorted by name: those of the gateway and of the brokers' drivers. A test
-// compares the list with the imports. Package webhook requires another one, which
-// `go mod tidy` adds for workspaces that use it.
-func bundledModules(brokers []brokerView) []string {
+// indirectly, sorted by name: those of the gateway, of the brokers' drivers, and of the optional
+// packages. A test compares the list with the imports. Package webhook requires another one,
+// which `go mod tidy` adds for workspaces that use it.
+func bundledModules(brokers []brokerView, more ...addon) []string {
 	list := []string{"github.com/danielgtaylor/huma/v2", "github.com/go-jose/go-jose/v4", "github.com/rs/cors", "github.com/throttled/throttled/v2"}
 	for _, b := range brokers {
 		switch b.Transport {
@@ -38,6 +62,9 @@ func bundledModules(brokers []brokerView) []string {
 			list = append(list, "github.com/nats-io/nats.go", "github.com/nats-io/nkeys", "github.com/nats-io/nuid",
 				"github.com/klauspost/compress", "golang.org/x/crypto", "golang.org/x/sys")
 		}
+	}
+	if slices.Contains(more, telemetry) {
+		list = append(list, telemetryModules...)
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -71,7 +98,7 @@ func (v versions) Required() []module.Version {
 	return list
 }
 
-func readVersions(brokers []brokerView) (versions, error) {
+func readVersions(brokers []brokerView, more ...addon) (versions, error) {
 	text, err := fs.ReadFile(msctl.Root(), "go.mod")
 	if err != nil {
 		return versions{}, err
@@ -82,7 +109,7 @@ func readVersions(brokers []brokerView) (versions, error) {
 		return versions{}, fmt.Errorf("msctl's go.mod has no go line")
 	}
 	v.GoVersion, v.GoMinor = string(goLine[1]), string(goLine[2])
-	for _, name := range bundledModules(brokers) {
+	for _, name := range bundledModules(brokers, more...) {
 		line := regexp.MustCompile(`(?m)^\s*(?:require )?` + regexp.QuoteMeta(name) + ` (v\S+)`).FindSubmatch(text)
 		if line == nil {
 			return versions{}, fmt.Errorf("msctl's go.mod does not require %s", name)
@@ -95,22 +122,29 @@ func readVersions(brokers []brokerView) (versions, error) {
 
 // sums returns the go.sum of a workspace: our lines for its modules, and those that
 // `go mod tidy` adds for the tests of these modules, so that it changes nothing.
-func (v versions) sums(brokers []brokerView) ([]byte, error) {
+func (v versions) sums(brokers []brokerView, more ...addon) ([]byte, error) {
 	text, err := fs.ReadFile(msctl.Root(), "go.sum")
 	if err != nil {
 		return nil, err
 	}
 	names := []string{"tidy"}
-	if slices.Contains(brokers, brokerView{workspace.Redis}) {
+	switch {
+	case slices.Contains(brokers, brokerView{workspace.Redis}):
 		names = append(names, "redis")
-	} else {
-		names = append(names, "noredis") // the driver requires a newer version of a module in these tests
+	case !slices.Contains(more, telemetry):
+		names = append(names, "noredis") // the driver and telemetry require a newer version of a module in these tests
 	}
 	if slices.Contains(brokers, brokerView{workspace.RabbitMQ}) {
 		names = append(names, "rabbitmq")
 	}
 	if v.Store != "" && v.Store != Memory {
 		names = append(names, string(v.Store))
+	}
+	if slices.Contains(more, telemetry) {
+		names = append(names, "telemetry")
+		if !slices.Contains(brokers, brokerView{workspace.NATS}) {
+			names = append(names, "nonats") // the driver requires a newer version of a module in these tests
+		}
 	}
 	var out []string
 	for _, name := range names {
@@ -141,8 +175,8 @@ func (v versions) sums(brokers []brokerView) ([]byte, error) {
 }
 
 // bundle returns the runtime's files, without its tests and generators, and
-// without the transports of brokers that are not used.
-func bundle(brokers []brokerView) ([]File, error) {
+// without the transports of brokers and the optional packages that are not used.
+func bundle(brokers []brokerView, more ...addon) ([]File, error) {
 	license, err := fs.ReadFile(msctl.Root(), "LICENSE")
 	if err != nil {
 		return nil, err
@@ -154,7 +188,7 @@ func bundle(brokers []brokerView) ([]File, error) {
 	for _, m := range msctl.Modules() {
 		err := fs.WalkDir(m.Files, ".", func(name string, entry fs.DirEntry, err error) error {
 			p := path.Join(m.Dir, name)
-			if err != nil || entry.IsDir() || !bundled(p) || !needed(p, brokers) {
+			if err != nil || entry.IsDir() || !bundled(p) || !needed(p, brokers, more) {
 				return err
 			}
 			data, err := fs.ReadFile(m.Files, name)
@@ -185,8 +219,11 @@ func bundled(p string) bool {
 	return strings.HasPrefix(p, "runtime/gateway/ui/")
 }
 
-// needed reports whether a file belongs to a package that the brokers require.
-func needed(p string, brokers []brokerView) bool {
+// needed reports whether a file belongs to a package that the workspace requires.
+func needed(p string, brokers []brokerView, more []addon) bool {
+	if strings.HasPrefix(p, "runtime/"+string(telemetry)+"/") {
+		return slices.Contains(more, telemetry)
+	}
 	for _, t := range workspace.Brokers() {
 		if strings.HasPrefix(p, "runtime/"+transportPackage(t)+"/") {
 			return slices.Contains(brokers, brokerView{t})

@@ -103,23 +103,30 @@ func packagesOf(t *testing.T, files []File) (packages map[string]bool, imported 
 // packages of its bundle import and those that these import, and no others.
 func TestBundledModules(t *testing.T) {
 	for _, brokers := range selections() {
-		files, err := bundle(brokersOf(brokers...))
-		if err != nil {
-			t.Fatal(err)
+		for _, withTelemetry := range []bool{false, true} {
+			wantModules(t, brokersOf(brokers...), addons(withTelemetry)...)
 		}
-		packages, _ := packagesOf(t, files)
-		args := []string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}"}
-		for name := range packages {
-			if name != onDemand {
-				args = append(args, name)
-			}
+	}
+}
+
+func wantModules(t *testing.T, brokers []brokerView, more ...addon) {
+	t.Helper()
+	files, err := bundle(brokers, more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages, _ := packagesOf(t, files)
+	args := []string{"list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}"}
+	for name := range packages {
+		if name != onDemand {
+			args = append(args, name)
 		}
-		out := goTool(t, ".", []string{"GOWORK="}, append([]string{"go"}, args...)...)
-		got := strings.Fields(out)
-		slices.Sort(got)
-		if diff := cmp.Diff(bundledModules(brokersOf(brokers...)), slices.Compact(got)); diff != "" {
-			t.Errorf("%v: modules (-bundledModules +imported):\n%s", brokers, diff)
-		}
+	}
+	out := goTool(t, ".", []string{"GOWORK="}, append([]string{"go"}, args...)...)
+	got := strings.Fields(out)
+	slices.Sort(got)
+	if diff := cmp.Diff(bundledModules(brokers, more...), slices.Compact(got)); diff != "" {
+		t.Errorf("%v: modules (-bundledModules +imported):\n%s", brokers, diff)
 	}
 }
 
@@ -130,11 +137,15 @@ func TestTidy(t *testing.T) {
 		t.Skip("writes whole workspaces")
 	}
 	for _, brokers := range selections() {
-		t.Run(fmt.Sprint(brokers), func(t *testing.T) {
-			dir := t.TempDir()
-			makeWorkspace(t, dir, onBrokers(brokers...))
-			tidy(t, dir)
-		})
+		for _, withTelemetry := range []bool{false, true} {
+			t.Run(fmt.Sprint(brokers, withTelemetry), func(t *testing.T) {
+				dir := t.TempDir()
+				w := onBrokers(brokers...)
+				w.Telemetry = withTelemetry
+				makeWorkspace(t, dir, w)
+				tidy(t, dir)
+			})
+		}
 	}
 }
 

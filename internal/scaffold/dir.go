@@ -182,7 +182,7 @@ func (d *Dir) checkGateway(r *Result, s Service) error {
 // addFiles renders the service's own files, and the files shared by the services on its
 // broker unless they exist, since those belong to the user.
 func (d *Dir) addFiles(r *Result, s Service) error {
-	v := view{Module: d.Module}
+	v := view{Module: d.Module, Telemetry: len(d.addons()) > 0}
 	files, err := renderService(s.template(), v, serviceView{Service: s})
 	if err != nil {
 		return err

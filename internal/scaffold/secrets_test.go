@@ -58,14 +58,18 @@ func TestSecretsForDevelopment(t *testing.T) {
 }
 
 // TestServiceInOlderWorkspace checks that a new service brings what an older msctl has not
-// written: the settings for its secret, and the package that verifies callers.
+// written: the settings for its secret and for the private port, and how programs start. The
+// runtime is that of this msctl by then: see [Origin.Age].
 func TestServiceInOlderWorkspace(t *testing.T) {
 	for _, s := range []Service{{Name: "payments", Port: 3010}, {Name: "mail", Transport: workspace.RabbitMQ}} {
 		dir := t.TempDir()
 		makeShop(t, dir)
 		const config = "internal/config/secret.go"
-		verifies := bundleDir + "/runtime/principal/service.go"
-		for _, name := range []string{"internal/config/secret_test.go", config, filepath.Dir(verifies)} {
+		added := []string{
+			"internal/config/private.go", "internal/config/private_test.go", "internal/program/program.go", "internal/program/health.go", "internal/program/dotenv.go",
+			"internal/program/program_test.go", "internal/program/dotenv_test.go",
+		}
+		for _, name := range append([]string{"internal/config/secret_test.go", config}, added...) {
 			if err := os.RemoveAll(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +82,7 @@ func TestServiceInOlderWorkspace(t *testing.T) {
 			t.Fatal(err)
 		}
 		files := tree(t, dir)
-		for _, name := range []string{config, verifies} {
+		for _, name := range append([]string{config}, added...) {
 			if files[name] == "" {
 				t.Errorf("%s: %s is missing", s.Name, name)
 			}
@@ -89,7 +93,7 @@ func TestServiceInOlderWorkspace(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range r.Files {
-			if f.Path == config || strings.HasPrefix(f.Path, bundleDir) {
+			if f.Path == config || strings.HasPrefix(f.Path, bundleDir+"/runtime/") {
 				t.Errorf("%s would be written again", f.Path)
 			}
 		}

@@ -1,93 +1,95 @@
 package scaffold
 
 import (
+	"io"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
 
-// TestTelemetryByHand follows docs/telemetry.md in a new workspace: it copies the package, edits a service, and builds it.
-func TestTelemetryByHand(t *testing.T) {
+// observed is a workspace with telemetry and everything that it observes.
+func observed(t *testing.T) Workspace {
+	t.Helper()
+	w := withNotifications(t)
+	w.Telemetry = true
+	return w
+}
+
+// TestTelemetry makes a workspace with telemetry and adds a service. It builds, passes its tests,
+// and serves metrics and probes on the private ports only.
+func TestTelemetry(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds OpenTelemetry")
 	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
-	makeWorkspace(t, dir, shop())
-	source, target := filepath.Join(root, "runtime", "telemetry"), filepath.Join(dir, bundleDir, "runtime", "telemetry")
-	if err := os.CopyFS(target, os.DirFS(source)); err != nil {
+	makeWorkspace(t, dir, observed(t))
+	r, err := open(t, dir).NewService(Service{Name: "payments", Port: 3010})
+	if err != nil || r.ByHand != nil {
+		t.Fatal(err, r.ByHand)
+	}
+	if err := write(t, dir, false, r.Files...); err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{"go.mod", "go.sum", "sources.go", "*_test.go"} {
-		files, err := filepath.Glob(filepath.Join(target, pattern))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("%s: %v, %d files", pattern, err, len(files))
-		}
-		for _, file := range files {
-			if err := os.Remove(file); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if out := goTool(t, dir, nil, "gofmt", "-l", "apps", "contracts", "internal"); out != "" {
+		t.Errorf("not gofmt'd:\n%s", out)
 	}
-	replace := func(name string, pairs ...string) {
-		t.Helper()
-		file := filepath.Join(dir, name)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := 0; i < len(pairs); i += 2 {
-			if strings.Count(string(text), pairs[i]) != 1 {
-				t.Fatalf("%s does not contain %q once", name, pairs[i])
-			}
-			text = []byte(strings.Replace(string(text), pairs[i], pairs[i+1], 1))
-		}
-		if err := os.WriteFile(file, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	goTool(t, dir, buildOnce(), "go", "vet", "./...")
+	goTool(t, dir, buildOnce(), "go", "test", "./apps/...", "./internal/...")
+	for _, name := range []string{"payments", "gateway"} {
+		goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin", name+exe()), "./apps/"+name)
+		runObserved(t, dir, name)
 	}
-	const end = "\n\t)\n\ts.register(server)"
-	server := filepath.Join("apps", "items", "server.go")
-	replace(server,
-		"callers *principal.Key)", "callers *principal.Key, more ...micro.ServerOption)",
-		"micro.NewServer(", "micro.NewServer(append([]micro.ServerOption{", end, "\n\t}, more...)...)\n\ts.register(server)")
-	main, err := os.ReadFile(filepath.Join(dir, "apps", "items", "main.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := regexp.MustCompile(`\n\treturn newServer\(.*\n`).FindString(string(main))
-	replace(filepath.Join("apps", "items", "main.go"), last, "\n"+documentedLines(t, root),
-		"import (\n", "import (\n\t\"github.com/msctl/msctl/runtime/telemetry\"\n")
-	// What `go mod tidy` does with a network, with the versions that msctl itself uses.
-	require := []string{"go", "mod", "edit"}
-	versions, err := os.ReadFile(filepath.Join(source, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) (v\S+)`).FindAllStringSubmatch(string(versions), -1) {
-		if !strings.HasPrefix(m[1], runtimeModule) {
-			require = append(require, "-require="+m[1]+"@"+m[2])
-		}
-	}
-	goTool(t, dir, nil, require...)
-	goTool(t, dir, []string{"GOPROXY=off", "GONOSUMDB=*", "GONOSUMCHECK=1", "GOFLAGS=-mod=mod -buildvcs=false"}, "go", "build", "-o", os.DevNull, "./apps/items")
 }
 
-// documentedLines returns the lines in docs/telemetry.md for main.go.
-func documentedLines(t *testing.T, root string) string {
+// runObserved starts a program with a private port.
+func runObserved(t *testing.T, dir, name string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "docs", "telemetry.md"))
+	public, private := freePort(t), freePort(t)
+	settings := append(runSettings(), "MS_PORT="+public, "PORT="+public, "PRIVATE_ADDRESS=:"+private)
+	start(t, dir, name, settings...)
+	health := func() ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "bin", name+exe()), "health")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), settings...)
+		return cmd.CombinedOutput()
+	}
+	eventually(t, name+" is ready", func() bool {
+		out, err := health()
+		return err == nil && string(out) == "ready\n"
+	})
+	for path, want := range map[string]string{
+		"/metrics":      `msctl_build_info{go="`,
+		"/live":         `{"status":"ok"}`,
+		"/debug/pprof/": "goroutine",
+	} {
+		if status, body := get(t, "http://127.0.0.1:"+private+path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %s: status %d, %s", name, path, status, body)
+		}
+		if name == "gateway" {
+			if status, _ := get(t, "http://127.0.0.1:"+public+path); status != http.StatusNotFound {
+				t.Errorf("%s is public: status %d", path, status)
+			}
+		}
+	}
+}
+
+// get returns a response.
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := regexp.MustCompile("(?s)\n```go\n(\tt := telemetry.New.*?)```").FindSubmatch(text)
-	if lines == nil {
-		t.Fatal("docs/telemetry.md has no lines for main.go")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return string(lines[1])
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
 }

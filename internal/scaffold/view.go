@@ -20,6 +20,7 @@ type view struct {
 	Brokers               []brokerView
 	Items, Orders         bool // whether the two sample services exist
 	Notifications         bool // whether the example exists
+	Telemetry             bool // whether the programs have metrics and traces
 }
 
 // serviceView is a service and the services that it calls.
@@ -123,7 +124,7 @@ func (s Service) template() string {
 func (w Workspace) view() (view, error) {
 	v := view{
 		Name: w.Name, Module: w.module(), Version: cmp.Or(w.Version, "devel"),
-		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort), Notifications: w.Notifications,
+		GatewayPort: cmp.Or(w.GatewayPort, DefaultGatewayPort), Notifications: w.Notifications, Telemetry: w.Telemetry,
 		Secrets: w.Secrets.complete(),
 	}
 	var transports []workspace.Transport
@@ -132,7 +133,7 @@ func (w Workspace) view() (view, error) {
 	}
 	v.Brokers = brokersOf(transports...)
 	var err error
-	if v.versions, err = readVersions(v.Brokers); err != nil {
+	if v.versions, err = readVersions(v.Brokers, addons(w.Telemetry)...); err != nil {
 		return view{}, err
 	}
 	if err := v.addDrivers(w.store()); err != nil {
@@ -219,5 +220,6 @@ type oneService struct {
 	serviceView
 	Module, Workspace            string
 	Items, Orders, Notifications bool
+	Telemetry                    bool
 	Store
 }

@@ -25,7 +25,7 @@ func (d *Dir) wireRuntime(r *Result, s Service) error {
 		return nil
 	}
 	after := brokersOf(append(transportsOf(before), s.Transport)...)
-	files, err := bundle(after)
+	files, err := bundle(after, d.addons()...)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,11 @@ func (d *Dir) bundledBrokers() []brokerView {
 	})
 }
 
+// addons returns the optional packages that the workspace's copy of the runtime contains.
+func (d *Dir) addons() []addon {
+	return addons(d.exists(bundleDir + "/runtime/" + string(telemetry)))
+}
+
 func transportsOf(brokers []brokerView) []workspace.Transport {
 	list := make([]workspace.Transport, len(brokers))
 	for i, b := range brokers {
@@ -84,7 +89,7 @@ func transportsOf(brokers []brokerView) []workspace.Transport {
 func (d *Dir) wireRuntimeModule(r *Result, before, after []brokerView) error {
 	var rendered [2]File
 	for i, brokers := range [][]brokerView{before, after} {
-		versions, err := readVersions(brokers)
+		versions, err := readVersions(brokers, d.addons()...)
 		if err != nil {
 			return err
 		}
@@ -111,11 +116,11 @@ func withoutFirstLine(text []byte) []byte {
 // wireModule adds the modules of the brokers' drivers to the workspace's own
 // go.mod and go.sum.
 func (d *Dir) wireModule(r *Result, brokers []brokerView) error {
-	v, err := readVersions(brokers)
+	v, err := readVersions(brokers, d.addons()...)
 	if err != nil {
 		return err
 	}
-	sums, err := v.sums(brokers)
+	sums, err := v.sums(brokers, d.addons()...)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ type Workspace struct {
 	Notifications bool
 	// Store is where the sample services store their data. Empty means Memory.
 	Store Store
+	// Telemetry gives all programs metrics and traces.
+	Telemetry bool
 	// Version is the version of msctl, which the bundled runtime's go.mod records.
 	Version string `json:"-"`
 }
@@ -174,11 +176,18 @@ func (w Workspace) render() ([]File, error) {
 		}
 		files = addMissing(files, more)
 	}
-	runtime, err := bundle(v.Brokers)
+	if v.Telemetry {
+		own, err := renderDir("telemetry", v, strings.NewReplacer())
+		if err != nil {
+			return nil, err
+		}
+		files = addMissing(files, own)
+	}
+	runtime, err := bundle(v.Brokers, addons(w.Telemetry)...)
 	if err != nil {
 		return nil, err
 	}
-	sums, err := v.sums(v.Brokers)
+	sums, err := v.sums(v.Brokers, addons(w.Telemetry)...)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +225,7 @@ func addMissing(files, more []File) []File {
 }
 
 func renderService(kind string, v view, s serviceView) ([]File, error) {
-	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications, Store: v.Store}
+	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications, Telemetry: v.Telemetry, Store: v.Store}
 	names := strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts())
 	if v.SQL() {
 		names = strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts(), "memory.go", "memory_test.go") // for tests only

@@ -46,6 +46,7 @@ func samples(t *testing.T) map[string]Workspace {
 	t.Helper()
 	return map[string]Workspace{
 		"new-files.txt": shop(), "new-files-brokers.txt": onBrokers(workspace.Brokers()...), "new-files-notifications.txt": withNotifications(t),
+		"new-files-telemetry.txt": observed(t),
 	}
 }
 

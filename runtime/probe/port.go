@@ -72,7 +72,7 @@ func WithHandler(pattern string, handler http.Handler) Option {
 //
 // Use another port than the public one: what it serves is not for strangers. Without a host,
 // ":9464", it listens on the loopback interface only; "0.0.0.0:9464" is for all of them, as
-// Kubernetes needs it. With the empty address, there is no port.
+// Kubernetes needs it. The empty address opens none.
 //
 // An address that cannot be used is an error. A port that is in use is logged and tried again,
 // because the previous process of the service may be draining.

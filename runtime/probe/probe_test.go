@@ -205,7 +205,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestNoAddress checks that there is no port without an address, and nothing that Check could ask.
+// TestNoAddress checks that the empty address opens nothing, and leaves nothing for Check to ask.
 func TestNoAddress(t *testing.T) {
 	p, err := probe.Listen(t.Context(), "")
 	if err != nil {
@@ -268,7 +268,7 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// TestStrangers sends what nobody should, and checks that each connection is closed, and that
+// TestStrangers sends malformed and oversized requests, and checks that each connection is closed, and that
 // the probes respond afterwards.
 func TestStrangers(t *testing.T) {
 	address := listen(t, t.Context())

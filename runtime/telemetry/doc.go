@@ -5,7 +5,7 @@
 //	defer t.Close()
 //	s := micro.NewServer(t.Server())
 //	items := micro.NewClient(microtcp.Dial("items:3002"), t.Client("items", policy.Recommended()))
-//	if err := t.Listen(ctx, os.Getenv("METRICS_ADDRESS"), s); err != nil { … }
+//	if err := t.Listen(ctx, os.Getenv("PRIVATE_ADDRESS"), s); err != nil { … }
 //	err := s.Serve(ctx, microtcp.Listen(":3003"))
 //
 // In a gateway, use gateway.WithObserver(t.ObserveHTTP) instead of Server.

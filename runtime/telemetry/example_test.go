@@ -33,7 +33,7 @@ func ExampleNew() {
 	go func() { served <- s.Serve(ctx, network) }()
 
 	// Empty without telemetry; ":9464" or "0.0.0.0:9464" with it.
-	if err := t.Listen(ctx, os.Getenv("METRICS_ADDRESS"), s); err != nil {
+	if err := t.Listen(ctx, os.Getenv("PRIVATE_ADDRESS"), s); err != nil {
 		fmt.Println(err)
 	}
 	items := network.Client(t.Client("items", policy.Recommended()))
