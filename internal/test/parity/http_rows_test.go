@@ -197,7 +197,7 @@ func errorRows() []row {
 func downRows() []row {
 	return []row{
 		row{name: "health of a service that is down", target: "GET /health/all", path: "GET /health", status: 503, volatile: responseTime, same: sameTime}.
-			but("a health check of a service that is down", 503, `"reports":{"status":"down","message":"unreachable","responseTime":0}`),
+			but("a health check of a service that is down", 503, `"reports":{"responseTime":0,"status":"down","message":"unreachable"}`),
 	}
 }
 
