@@ -134,7 +134,8 @@ func (w Workspace) withService(s Service) Workspace {
 		}
 	}
 	s.Plain = true
-	w.Services = append(services, s)
+	services = append(services, s)
+	w.Services = services
 	return w
 }
 
