@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -143,7 +144,7 @@ func (w Workspace) withService(s Service) Workspace {
 // workspace, as far as its files show.
 func (d *Dir) inferAnswers(written record) Workspace {
 	has := func(name string) bool { return written[name] != "" || len(written) == 0 && d.exists(name) }
-	w := Workspace{Name: d.Workspace.Name, Module: d.Module, Version: d.Version}
+	w := Workspace{Name: d.Workspace.Name, Module: d.Module, Version: d.Version, Store: d.inferStore()}
 	if gateway := d.gateway(); gateway != nil {
 		w.GatewayPort = gateway.Port
 	}
@@ -163,6 +164,20 @@ func (d *Dir) inferAnswers(written record) Workspace {
 		w.Services = append(w.Services, own)
 	}
 	return w
+}
+
+// inferStore returns the store whose driver the workspace requires.
+func (d *Dir) inferStore() Store {
+	text, err := d.read("go.mod")
+	if err != nil || !d.exists("internal/database") {
+		return Memory
+	}
+	for _, s := range Stores() {
+		if drivers, err := s.drivers(); err == nil && len(drivers) > 0 && bytes.Contains(text, []byte(drivers[0].Path+" ")) {
+			return s
+		}
+	}
+	return Memory
 }
 
 // withOnly returns the answers with only the services of a msctl.yaml, if it has any.
