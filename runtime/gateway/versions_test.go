@@ -116,7 +116,7 @@ func TestInvalidIfMatch(t *testing.T) {
 	gw := versions(t)
 	for _, match := range []string{"3", `"`, `""`, `"x"`, `"3`, `3"`, `"3", "4"`, `"0"`, `"-1"`, `"+3"`, `"03"`, `"3 4"`, `w/"3"`, `W/3`, `"*"`, "**", `"99999999999999999999"`, `"3""`} {
 		w := sendJSON(gw, "PATCH /items/7", `{"text":"new"}`, "If-Match", match)
-		const want = `{"statusCode":400,"message":["If-Match must be * or the ETag of one earlier response"],"error":"Bad Request"}`
+		const want = `{"message":["If-Match must be * or the ETag of one earlier response"],"error":"Bad Request","statusCode":400}`
 		if w.Code != http.StatusBadRequest || w.Body.String() != want {
 			t.Errorf("If-Match: %s: %d %s", match, w.Code, w.Body)
 		}
