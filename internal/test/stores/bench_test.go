@@ -58,7 +58,7 @@ func atRate(b *testing.B, rate int, call func(context.Context, int) error) {
 	began := time.Now()
 	for i := range b.N {
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
-		time.Sleep(time.Until(due))
+		<-time.After(time.Until(due))
 		running.Go(func() {
 			if err := call(b.Context(), i); err != nil {
 				b.Error(err)

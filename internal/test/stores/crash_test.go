@@ -72,6 +72,7 @@ type writers struct {
 }
 
 func startWriters(t *testing.T, s *shop, itemID string) *writers {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	w := &writers{t: t, stop: func() { cancel(); running.Wait() }}

@@ -27,7 +27,7 @@ func startPostgres(t testing.TB) (address string) {
 		}
 	}
 	owner := serverUser(t)
-	dir, err := os.MkdirTemp("", "postgres-*") // not in the folder of the test, which only this user can enter
+	dir, err := os.MkdirTemp("", "postgres-*") //nolint:usetesting // only this user can enter the folder of a test
 	if err != nil {
 		t.Fatal(err)
 	}

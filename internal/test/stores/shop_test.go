@@ -80,7 +80,7 @@ func workspace(t testing.TB, store scaffold.Store) string {
 	if dir := built.dirs[store]; dir != "" {
 		return dir
 	}
-	dir, err := os.MkdirTemp("", "stores-*")
+	dir, err := os.MkdirTemp("", "stores-*") //nolint:usetesting // all tests use it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ var client = &http.Client{
 }
 
 // send sends a request with headers, and returns the response and its body.
-func send(t *testing.T, method, url, body string, header map[string]string) (*http.Response, string) {
+func send(t *testing.T, method, url, body string, header map[string]string) (status int, headers http.Header, text string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -163,11 +163,11 @@ func send(t *testing.T, method, url, body string, header map[string]string) (*ht
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(text)
+	return response.StatusCode, response.Header, string(content)
 }
 
 type item struct {
@@ -184,11 +184,11 @@ func (s *shop) do(method, path string, body any) (out item) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	response, answer := send(s.t, method, s.api+path, string(text), map[string]string{
+	status, _, answer := send(s.t, method, s.api+path, string(text), map[string]string{
 		"Authorization": "Bearer " + token(s.t, "grace", "admin"), "Content-Type": "application/json",
 	})
-	if response.StatusCode > 299 {
-		s.t.Fatalf("%s %s: %s %s", method, path, response.Status, answer)
+	if status > 299 {
+		s.t.Fatalf("%s %s: %d %s", method, path, status, answer)
 	}
 	if err := json.NewDecoder(bytes.NewBufferString(answer)).Decode(&out); err != nil {
 		s.t.Fatal(err)

@@ -148,8 +148,8 @@ func requests(p *page) {
 		{"another host", "GET", "/api//evil.example/items", "", map[string]string{"Cookie": cookie}, 308},
 		{"a body that is too large", "POST", "/api/items", strings.Repeat("x", 70_000), map[string]string{"Cookie": cookie, "Origin": s.url}, 413},
 	} {
-		if response, body := send(t, c.method, s.url+c.path, c.body, c.header); response.StatusCode != c.want {
-			t.Errorf("%s: %s %s: %d %s, want %d", c.name, c.method, c.path, response.StatusCode, body, c.want)
+		if status, _, body := send(t, c.method, s.url+c.path, c.body, c.header); status != c.want {
+			t.Errorf("%s: %s %s: %d %s, want %d", c.name, c.method, c.path, status, body, c.want)
 		}
 	}
 	checkHeaders(p)
@@ -158,15 +158,15 @@ func requests(p *page) {
 
 // checkHeaders wants the headers that protect a page.
 func checkHeaders(p *page) {
-	first, body := send(p.t, "GET", p.shop.url+"/sign-in", "", nil)
-	second, _ := send(p.t, "GET", p.shop.url+"/sign-in", "", nil)
-	policy := first.Header.Get("Content-Security-Policy")
+	_, first, body := send(p.t, "GET", p.shop.url+"/sign-in", "", nil)
+	_, second, _ := send(p.t, "GET", p.shop.url+"/sign-in", "", nil)
+	policy := first.Get("Content-Security-Policy")
 	for _, part := range []string{"default-src 'none'", "script-src 'nonce-", "'strict-dynamic'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "connect-src 'self';"} {
 		if !strings.Contains(policy, part) {
 			p.t.Errorf("the policy lacks %s: %s", part, policy)
 		}
 	}
-	if strings.Contains(policy, "unsafe") || policy == second.Header.Get("Content-Security-Policy") {
+	if strings.Contains(policy, "unsafe") || policy == second.Get("Content-Security-Policy") {
 		p.t.Errorf("the policy is not strict, or has the same nonce again: %s", policy)
 	}
 	for _, script := range regexp.MustCompile(`<script[^>]*>`).FindAllString(body, -1) {
@@ -177,7 +177,7 @@ func checkHeaders(p *page) {
 	for name, want := range map[string]string{
 		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin", "X-Powered-By": "",
 	} {
-		if got := first.Header.Get(name); got != want {
+		if got := first.Get(name); got != want {
 			p.t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
@@ -185,10 +185,10 @@ func checkHeaders(p *page) {
 
 // checkCookie wants that scripts and other sites cannot use the session.
 func checkCookie(p *page) {
-	response, _ := send(p.t, "POST", p.shop.url+"/session", token(p.t, "ada"), map[string]string{"Origin": p.shop.url})
-	cookies := response.Cookies()
-	if response.StatusCode != http.StatusNoContent || len(cookies) != 1 {
-		p.t.Fatalf("%s, cookies %v", response.Status, cookies)
+	status, header, _ := send(p.t, "POST", p.shop.url+"/session", token(p.t, "ada"), map[string]string{"Origin": p.shop.url})
+	cookies := (&http.Response{Header: header}).Cookies()
+	if status != http.StatusNoContent || len(cookies) != 1 {
+		p.t.Fatalf("status %d, cookies %v", status, cookies)
 	}
 	if c := cookies[0]; !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Domain != "" || c.Expires.IsZero() {
 		p.t.Errorf("cookie %+v", c)
