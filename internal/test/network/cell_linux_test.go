@@ -258,6 +258,8 @@ func (c *cell) judge(m *measured, e event, recovered time.Time) {
 	if m.Noticed > longest || m.Recovered > longest {
 		c.Errorf("noticed after %v and recovered after %v, want at most %v", m.Noticed, m.Recovered, longest)
 	}
+	c.counts.mu.Lock() // a handler may still be running
+	defer c.counts.mu.Unlock()
 	for _, sent := range c.traffic.outcomes() {
 		during := sent.ended.After(c.struck) && sent.started.Before(recovered)
 		what, handled := "request", c.counts.requests[sent.n]

@@ -282,7 +282,7 @@ func TestExamples(t *testing.T) {
 		return string(doc.Paths[path][method].Responses["400"].Content["application/json"].Example)
 	}
 	for _, tt := range []struct{ path, method, want string }{
-		{"/items", "post", `{"statusCode":400,"message":["name must be shorter than or equal to 20 characters","name must be longer than or equal to 2 characters",`},
+		{"/items", "post", `{"message":["name must be shorter than or equal to 20 characters","name must be longer than or equal to 2 characters",`},
 		{"/items", "get", `"search must be shorter than or equal to 5 characters"`},
 		{"/items/{id}", "patch", `"property unexpected should not exist"`},
 		{"/codes/{code}", "get", `"code must match /^[A-Z]{3}$/ regular expression"`},
