@@ -21,7 +21,7 @@ import (
 )
 
 // testTimeout limits every wait in a test. Builds are slow on a busy machine.
-const testTimeout = 120 * time.Second
+const testTimeout = 5 * time.Minute
 
 // shop copies the test workspace and writes its msctl.yaml. In yaml, $1 to $9 stand for
 // free ports, and $SELF for this test binary.

@@ -87,7 +87,7 @@ func (c *composition) network(s types.ServiceConfig) {
 		}
 	}
 	for name := range s.Networks {
-		if outside := !bool(c.project.Networks[name].Internal); outside && s.Build != nil && !slices.Contains([]string{"gateway", "notifications"}, s.Name) {
+		if outside := !c.project.Networks[name].Internal; outside && s.Build != nil && !slices.Contains([]string{"gateway", "notifications"}, s.Name) {
 			c.problem("%s is on the network %s, which is not internal", s.Name, name)
 		}
 	}

@@ -34,14 +34,14 @@ func TestCompose(t *testing.T) {
 func TestComposeMistakes(t *testing.T) {
 	text := read(t, workspace(t, "--example", "notifications"))["compose.yaml"]
 	for _, m := range []struct{ old, new, want string }{
-		{"    environment:\n", "    enviroment:\n", "services.rabbitmq.enviroment"},
+		{"    environment:\n", "    environ:\n", "services.rabbitmq.environ"},
 		{"      rabbitmq:\n        condition", "      rabbit:\n        condition", `depends on undefined service "rabbit"`},
 		{"      - rabbitmq:/var", "      - rabbit:/var", "undefined volume rabbit"},
 		{"  secrets: [principal]", "  secrets: [principals]", "undefined secret principals"},
 		{"  networks: [inside]\n", "  networks: [within]\n", "undefined network within"},
 		{"    interval: 10s", "    interval: 10 s", "interval"},
 		{`"3001:3001"`, `"3001:300100"`, "Invalid containerPort: 300100"},
-		{"      MS_PORT: \"3002\"\n", "      MS_PORT: \"3002\"\n    depends_on:\n      orders:\n        condition: service_healthy\n", "dependency cycle detected"},
+		{"      - items:/data\n", "      - items:/data\n    depends_on:\n      orders:\n        condition: service_healthy\n", "dependency cycle detected"},
 		{"    image: rabbitmq:4.1\n", "", "neither an image nor a build context"},
 		{"${RABBITMQ_PASSWORD:?", "${RABBIT_PASSWORD:?", "required variable RABBIT_PASSWORD is missing"},
 		{"    test: [\"CMD\", \"/service\", \"health\"]\n", "", "items has no health check"},

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 func msctl(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	once.Do(func() {
-		if folder, failed = os.MkdirTemp("", "msctl-deploy"); failed != nil {
+		if folder, failed = os.MkdirTemp("", "msctl-deploy"); failed != nil { //nolint:usetesting // all tests use it
 			return
 		}
 		binary = filepath.Join(folder, "msctl")
