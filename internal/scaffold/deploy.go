@@ -126,6 +126,7 @@ func (v deployment) SendsEmail() bool {
 // program is one Go program of the workspace.
 type program struct {
 	Name, Image     string
+	Workspace       string // its name
 	Host, LocalHost string // of a gateway, in production and in development
 	Gateway         bool
 	Port            int    // 0 on a broker

@@ -51,7 +51,7 @@ func (d *Dir) program(s *workspace.Service) (*program, error) {
 		return nil, err
 	}
 	p := &program{
-		Name: s.Name, Image: imageOf(d.Workspace, s.Name),
+		Name: s.Name, Image: imageOf(d.Workspace, s.Name), Workspace: strings.TrimRight(d.Workspace.Name, "-"),
 		Gateway: s.Kind == workspace.KindGateway, Port: s.Port,
 		Private: d.exists("internal/program"),
 	}

@@ -78,8 +78,8 @@ func openedRoutesAreNoticed(t *testing.T, dir string) {
 	const name = "apps/gateway/items_routes.go"
 	before := tree(t, dir)[name]
 	for old, changed := range map[string]string{
-		`gateway.WithSummary("List items")`: `gateway.WithSummary("List items"), gateway.WithPublic()`,
-		`, gateway.WithRoles("admin")`:      ``,
+		`gateway.WithSummary("List items, oldest`: `gateway.WithPublic(), gateway.WithSummary("List items, oldest`,
+		`, gateway.WithRoles("admin")`:            ``,
 	} {
 		text := strings.Replace(before, old, changed, 1)
 		if text == before {
