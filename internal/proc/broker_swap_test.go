@@ -66,7 +66,7 @@ func TestSwapWithBacklog(t *testing.T) {
 	t.Parallel()
 	needBrokers(t, workspace.RabbitMQ)
 	file, _ := shop(t, missingBrokers+worker(workspace.RabbitMQ))
-	s := start(t, file, Options{ReadyTimeout: 30 * time.Second})
+	s := start(t, file, Options{})
 	s.awaitKind(0, KindAllReady, "")
 	c := connect(t, workspace.RabbitMQ, statusOf(t, s).Brokers["rabbitmq"])
 	for range 30 { // more than the prefetch (8) of the old and the new process

@@ -131,7 +131,7 @@ func TestFailedStart(t *testing.T) {
 		{"port of a command in use", fmt.Sprintf("command: [$SELF, __command], port: %d", port), fmt.Sprintf("service bad: port 127.0.0.1:%d is in use", port)},
 		{"no such program", "command: no-such-program, port: $1", "service bad cannot be started: start no-such-program: no such program on the PATH"},
 		{"no such folder", "command: sh, dir: nowhere, port: $1", "service bad cannot be started: start sh: working directory: "},
-		{"never ready", "command: [$SELF, __command, mute], port: $1", "service bad did not become ready in 1.5s: "},
+		{"never ready", "command: [$SELF, __command, mute], port: $1", "service bad did not become ready in 10s: "},
 		{"exits", "command: [$SELF, __command, exit], port: $1", "service bad ended before it was ready: exit status 0, 5 times in a row"},
 		{"build failed", "path: ./nothing, port: $1", "service bad: build failed"},
 	} {
@@ -140,7 +140,7 @@ func TestFailedStart(t *testing.T) {
 			file, _ := shop(t, "name: shop\nservices:\n  bad: {"+tt.service+"}\n  later: {path: ./items, port: $2, depends_on: [bad]}\n")
 			o := Options{ReadyTimeout: 20 * time.Second, firstBackoff: 10 * time.Millisecond}
 			if tt.name == "never ready" {
-				o.ReadyTimeout = 1500 * time.Millisecond
+				o.ReadyTimeout = 10 * time.Second // time to write its output on a busy machine
 			}
 			err := runOnce(t, file, o)
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {

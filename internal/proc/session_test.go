@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,6 +101,7 @@ func start(t *testing.T, file string, o Options) *session {
 		t.Fatal(err)
 	}
 	o.Workspace, o.CacheDir = w, t.TempDir()
+	o.ReadyTimeout = cmp.Or(o.ReadyTimeout, testTimeout)
 	o.Guard = []string{self(t), "__guard"}
 	o.NATS = []string{self(t), "__nats"}
 	ctx, cancel := context.WithCancel(t.Context())
