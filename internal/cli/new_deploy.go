@@ -74,9 +74,7 @@ func runNewKubernetes(s *term.IO, version string, dryRun bool) error {
 	}
 	reportSteps(s, dir.Root, steps)
 	printKept(s, kept)
-	for _, change := range result.ByHand {
-		s.Notef("%s %s", s.ErrPalette().Warn("manual step:"), change)
-	}
+	printManual(s, result)
 	if !again {
 		p := s.ErrPalette()
 		s.Notef("\nNext: set the registry, the host, and the issuer of tokens in deploy/kubernetes/overlays/production/kustomization.yaml,\nwhich also lists the Secrets to create, and then\n  %s",

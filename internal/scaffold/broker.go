@@ -153,7 +153,12 @@ func (b brokerView) HowStarted() string {
 
 // Compose returns the broker's entry in compose.yaml.
 func (b brokerView) Compose() (string, error) {
-	text, err := fs.ReadFile(templates.Files(), "compose/"+b.Name()+".yaml")
+	return composeEntry(b.Name())
+}
+
+// composeEntry returns the entry in compose.yaml of a program that is not the workspace's own.
+func composeEntry(name string) (string, error) {
+	text, err := fs.ReadFile(templates.Files(), "compose/"+name+".yaml")
 	return strings.TrimRight(string(text), "\n"), err
 }
 

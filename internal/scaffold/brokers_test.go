@@ -141,7 +141,7 @@ func TestGeneratedMix(t *testing.T) {
 // runMix starts the programs of mixed and speaks to them.
 func runMix(t *testing.T, dir string) {
 	t.Helper()
-	payments, port := freePort(t), freePort(t)
+	payments, port := testenv.Port(t), testenv.Port(t)
 	brokers := []string{"RABBITMQ_URL=" + testenv.PrivateRabbitMQ(t).URL, "REDIS_URL=" + testenv.PrivateRedis(t).URL, "NATS_URL=" + testenv.PrivateNATS(t).URL}
 	ordersLog := start(t, dir, "orders", brokers...)
 	mailLog := start(t, dir, "mail", brokers...)

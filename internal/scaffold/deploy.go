@@ -22,14 +22,11 @@ func (d *Dir) NewKubernetes() (Result, error) {
 		return Result{}, err
 	}
 	var r Result
-	for _, f := range []struct{ from, to string }{
-		{"base/kustomization.yaml", "base/kustomization.yaml"},
-		{"base/namespace.yaml", "base/namespace.yaml"},
-		{"base/network.yaml", "base/network.yaml"},
-		{"overlays/dev/kustomization.yaml", "overlays/dev/kustomization.yaml"},
-		{"overlays/production/kustomization.yaml", "overlays/production/kustomization.yaml"},
+	for _, name := range []string{
+		"base/kustomization.yaml", "base/namespace.yaml", "base/network.yaml",
+		"overlays/dev/kustomization.yaml", "overlays/production/kustomization.yaml",
 	} {
-		if err := r.render(f.from, f.to, v); err != nil {
+		if err := r.render(name, name, v); err != nil {
 			return Result{}, err
 		}
 	}
@@ -212,6 +209,8 @@ func checkDeployable(s *workspace.Service) error {
 
 var errNothingToDeploy = errors.New(workspace.FileName + " has no Go programs: msctl writes no manifests for `command` services")
 
-func imageOf(w *workspace.Workspace, service string) string {
-	return strings.TrimRight(w.Name, "-") + "-" + service
-}
+// deployedName returns the name of a workspace in Kubernetes, where a name ends with a letter
+// or a digit.
+func deployedName(w *workspace.Workspace) string { return strings.TrimRight(w.Name, "-") }
+
+func imageOf(w *workspace.Workspace, service string) string { return deployedName(w) + "-" + service }

@@ -16,7 +16,7 @@ import (
 // deployment reads what the manifests depend on: the services of msctl.yaml, and what their
 // code needs.
 func (d *Dir) deployment() (deployment, error) {
-	name := strings.TrimRight(d.Workspace.Name, "-")
+	name := deployedName(d.Workspace)
 	v := deployment{Name: name, Namespace: name}
 	for _, s := range d.Workspace.Services {
 		if s.Path == "" {
@@ -51,7 +51,7 @@ func (d *Dir) program(s *workspace.Service) (*program, error) {
 		return nil, err
 	}
 	p := &program{
-		Name: s.Name, Image: imageOf(d.Workspace, s.Name), Workspace: strings.TrimRight(d.Workspace.Name, "-"),
+		Name: s.Name, Image: imageOf(d.Workspace, s.Name), Workspace: deployedName(d.Workspace),
 		Gateway: s.Kind == workspace.KindGateway, Port: s.Port,
 		Private: d.exists("internal/program"),
 	}

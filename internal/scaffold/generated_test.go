@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,15 +163,6 @@ func open(t *testing.T, dir string) *Dir {
 	return d
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
-}
-
 // start runs a program until the test ends, then asks it to stop and wants it to
 // leave with 0.
 func start(t *testing.T, dir, name string, env ...string) *testenv.Log {
@@ -301,7 +291,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // runShop starts the programs and speaks to them.
 func runShop(t *testing.T, dir string) {
 	t.Helper()
-	items, orders, payments, port := freePort(t), freePort(t), freePort(t), freePort(t)
+	items, orders, payments, port := testenv.Port(t), testenv.Port(t), testenv.Port(t), testenv.Port(t)
 	urls := []string{"ITEMS_URL=tcp://127.0.0.1:" + items, "ORDERS_URL=tcp://127.0.0.1:" + orders, "PAYMENTS_URL=tcp://127.0.0.1:" + payments}
 	itemsLog := start(t, dir, "items", "MS_PORT="+items)
 	ordersLog := start(t, dir, "orders", append(slices.Clone(urls), "MS_PORT="+orders)...)

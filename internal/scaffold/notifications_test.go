@@ -108,7 +108,7 @@ func (w worker) emails(to string) int {
 
 func runNotifications(t *testing.T, dir, rabbit string) {
 	t.Helper()
-	items, orders, port := freePort(t), freePort(t), freePort(t)
+	items, orders, port := testenv.Port(t), testenv.Port(t), testenv.Port(t)
 	env := []string{rabbit, "ITEMS_URL=tcp://127.0.0.1:" + items, "ORDERS_URL=tcp://127.0.0.1:" + orders}
 	start(t, dir, "items", "MS_PORT="+items)
 	start(t, dir, "orders", append(slices.Clone(env), "MS_PORT="+orders)...)

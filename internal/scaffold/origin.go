@@ -43,7 +43,7 @@ const (
 	Unmanaged Age = iota
 	// Current is a workspace that has the templates and the runtime of this msctl.
 	Current
-	// Behind is a workspace of an earlier msctl, or of one whose version does not tell.
+	// Behind is a workspace of an earlier msctl, or of one whose version is not that of a release.
 	Behind
 	// Ahead is a workspace of a newer msctl.
 	Ahead
@@ -124,6 +124,14 @@ func edition() (string, error) {
 	}
 	fmt.Fprint(sum, workspace.Schema())
 	return hex.EncodeToString(sum.Sum(nil))[:16], errors.Join(errs...)
+}
+
+// completed returns recorded answers with what the record does not hold: the version of this
+// msctl, and the secrets of the workspace.
+func (d *Dir) completed(w Workspace) (Workspace, error) {
+	secrets, err := SecretsIn(d.Root)
+	w.Version, w.Secrets = d.Version, secrets.complete()
+	return w, err
 }
 
 // withService returns the answers with a service that `msctl new service` adds.

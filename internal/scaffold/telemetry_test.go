@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // observed is a workspace with telemetry and everything that it observes.
@@ -47,7 +49,7 @@ func TestTelemetry(t *testing.T) {
 // runObserved starts a program with a private port.
 func runObserved(t *testing.T, dir, name string) {
 	t.Helper()
-	public, private := freePort(t), freePort(t)
+	public, private := testenv.Port(t), testenv.Port(t)
 	settings := append(runSettings(), "MS_PORT="+public, "PORT="+public, "PRIVATE_ADDRESS=:"+private)
 	start(t, dir, name, settings...)
 	health := func() ([]byte, error) {

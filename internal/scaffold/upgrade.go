@@ -148,9 +148,6 @@ type upgradePlan struct {
 	hasArchive bool
 }
 
-// formerFiles are the files of msctls without an archive that no msctl with one writes.
-func formerFiles() []string { return nil }
-
 // newUpgradePlan renders the workspace and finds the base.
 func (d *Dir) newUpgradePlan(ctx context.Context) (*upgradePlan, error) {
 	p := &upgradePlan{dir: d, theirs: map[string]File{}, Upgrade: Upgrade{record: record{}}}
@@ -168,12 +165,9 @@ func (d *Dir) newUpgradePlan(ctx context.Context) (*upgradePlan, error) {
 	if !p.hasArchive {
 		p.From.Version, answers = runtimeVersion(d.Root), d.inferAnswers(p.written)
 	}
-	answers = d.withoutRemoved(answers)
-	answers.Version = d.Version
-	if answers.Secrets, err = SecretsIn(d.Root); err != nil {
+	if answers, err = d.completed(d.withoutRemoved(answers)); err != nil {
 		return nil, err
 	}
-	answers.Secrets = answers.Secrets.complete()
 	if p.Upgrade.base, err = p.render(answers, func(string) bool { return true }); err != nil {
 		return nil, err
 	}
@@ -233,7 +227,7 @@ func (p *upgradePlan) file(name string) error {
 	}
 	theirs, isTheirs := p.theirs[name]
 	base, hasBase := p.base[name]
-	inBase := hasBase && p.hasArchive || slices.Contains(formerFiles(), name)
+	inBase := hasBase && p.hasArchive
 	if exists && !hasBase && p.written.unchanged(name, before) {
 		base, hasBase = unix(before), true
 	}

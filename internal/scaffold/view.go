@@ -2,12 +2,9 @@ package scaffold
 
 import (
 	"cmp"
-	"io/fs"
 	"slices"
-	"strings"
 
 	"github.com/msctl/msctl/internal/workspace"
-	"github.com/msctl/msctl/templates"
 )
 
 // view is the data for the templates of a workspace.
@@ -169,8 +166,7 @@ func (s serviceView) Stores() bool { return s.data }
 
 // ComposePostgres returns the entry of PostgreSQL in compose.yaml.
 func (v view) ComposePostgres() (string, error) {
-	text, err := fs.ReadFile(templates.Files(), "compose/postgres.yaml")
-	return strings.TrimRight(string(text), "\n"), err
+	return composeEntry("postgres")
 }
 
 // Volumes returns the names of the volumes in compose.yaml.
@@ -191,15 +187,18 @@ func (v view) Volumes() (names []string) {
 	return names
 }
 
-// shared returns the template folders of what the sample services share.
-func (v view) shared() []string {
-	switch {
-	case !v.Items:
-		return nil
-	case v.SQL():
-		return []string{"money", "id", "database", string(v.Store)}
+// shared returns the template folders of what the programs share.
+func (v view) shared() (dirs []string) {
+	if v.Items {
+		dirs = append(dirs, "money", "id")
 	}
-	return []string{"money", "id"}
+	if v.Items && v.SQL() {
+		dirs = append(dirs, "database", string(v.Store))
+	}
+	if v.Telemetry {
+		dirs = append(dirs, "telemetry")
+	}
+	return dirs
 }
 
 // storeOf returns the template folders of the stores of a service.

@@ -13,7 +13,7 @@ import (
 )
 
 // wireRuntime completes the workspace's copy of the runtime, its go.mod, and its go.sum
-// for the first service on a broker. The copy must be that of this msctl: [Origin.Age] tells.
+// for the first service on a broker. The copy must be that of this msctl, which [Origin.Age] reports.
 // Files that the user has changed are left alone.
 func (d *Dir) wireRuntime(r *Result, s Service) error {
 	before := d.bundledBrokers()
@@ -46,12 +46,10 @@ func (d *Dir) wireOrigin(r *Result, s Service) error {
 	if err != nil || origin.Format == 0 {
 		return err
 	}
-	answers := origin.Answers.withService(s)
-	answers.Version = d.Version
-	if answers.Secrets, err = SecretsIn(d.Root); err != nil {
+	answers, err := d.completed(origin.Answers.withService(s))
+	if err != nil {
 		return err
 	}
-	answers.Secrets = answers.Secrets.complete()
 	files, err := answers.render()
 	if err != nil {
 		return err

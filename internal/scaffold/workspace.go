@@ -176,13 +176,6 @@ func (w Workspace) render() ([]File, error) {
 		}
 		files = addMissing(files, more)
 	}
-	if v.Telemetry {
-		own, err := renderDir("telemetry", v, strings.NewReplacer())
-		if err != nil {
-			return nil, err
-		}
-		files = addMissing(files, own)
-	}
 	runtime, err := bundle(v.Brokers, addons(w.Telemetry)...)
 	if err != nil {
 		return nil, err
@@ -226,10 +219,11 @@ func addMissing(files, more []File) []File {
 
 func renderService(kind string, v view, s serviceView) ([]File, error) {
 	data := oneService{serviceView: s, Module: v.Module, Workspace: v.Name, Items: v.Items, Orders: v.Orders, Notifications: v.Notifications, Telemetry: v.Telemetry, Store: v.Store}
-	names := strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts())
+	replaced := []string{"NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts()}
 	if v.SQL() {
-		names = strings.NewReplacer("NAME", s.Name, "FILE", s.File(), "PACKAGE", s.Contracts(), "memory.go", "memory_test.go") // for tests only
+		replaced = append(replaced, "memory.go", "memory_test.go") // for tests only
 	}
+	names := strings.NewReplacer(replaced...)
 	files, err := renderDir(kind, data, names)
 	if kind != "worker" || err != nil {
 		return files, err

@@ -31,9 +31,12 @@ type internalError struct {
 
 // payload returns the JSON of the error now.
 func (e internalError) payload() []byte {
+	if e.Status == 0 {
+		return []byte(InternalServerError)
+	}
 	e.Timestamp = time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 	payload, err := encode(defaultCodec, nil, e)
-	if e.Status == 0 || err != nil {
+	if err != nil {
 		return []byte(InternalServerError)
 	}
 	return payload

@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/probe"
 )
 
@@ -227,7 +227,7 @@ func TestPortInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log lockedBuffer
+	var log testenv.Log
 	option := probe.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
 	p, err := probe.Listen(t.Context(), previous.Addr().String(), option)
 	if err != nil {
@@ -249,23 +249,6 @@ func TestPortInUse(t *testing.T) {
 	if got := strings.Count(log.String(), "in use"); got != 2 { // one line of each
 		t.Errorf("log:\n%s", log.String())
 	}
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // TestStrangers sends malformed and oversized requests, and checks that each connection is closed, and that

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,7 +34,7 @@ func TestGeneratedGateway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	items, port := freePort(t), freePort(t)
+	items, port := testenv.Port(t), testenv.Port(t)
 	runProgram(t, dir, "items", "MS_PORT="+items, "PRINCIPAL_SECRET="+secret)
 	sign := func(changes map[string]any) string { return evil.token("one", changes) }
 	g := &target{addr: net.JoinHostPort("127.0.0.1", port), log: &testenv.Log{}, evil: evil, sign: sign, token: sign(nil)}
@@ -101,13 +100,4 @@ func runProgram(t *testing.T, dir, name string, env ...string) (log *testenv.Log
 func lastLines(text string) string {
 	lines := strings.Split(text, "\n")
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
 }

@@ -82,7 +82,7 @@ type lab struct {
 func startLab(t *testing.T, transport string) *lab {
 	t.Helper()
 	testenv.NeedNest(t, testenv.NestApps)
-	l := &lab{t: t, transport: transport, gateways: map[maker]string{}, items: freePort(t), orders: freePort(t)}
+	l := &lab{t: t, transport: transport, gateways: map[maker]string{}, items: testenv.Port(t), orders: testenv.Port(t)}
 	if transport == "rabbitmq" {
 		l.broker = testenv.PrivateRabbitMQ(t).URL
 	}
@@ -92,7 +92,7 @@ func startLab(t *testing.T, transport string) *lab {
 		"MS_THREE_HOST": "127.0.0.1", "MS_THREE_PORT": l.orders, "MS_THREE_QUEUE": l.queue("orders"), "HEALTH": "items,orders",
 		"JWT_SECRET": tokenSecret, "CALL_TIMEOUT": strconv.FormatInt(callTimeout.Milliseconds(), 10), "RATE_LIMIT": "1000000",
 	}).Addr
-	port := freePort(t)
+	port := testenv.Port(t)
 	l.gateways[ours] = "127.0.0.1:" + port
 	l.start("gateway", "PORT="+port, "REQUEST_TIMEOUT="+callTimeout.String(), "AUTH_ISSUER=msctl", "AUTH_AUDIENCE=shop", "AUTH_SECRET="+tokenSecret,
 		"MS_ONE_HOST=127.0.0.1", "MS_ONE_PORT="+l.items, "MS_TWO_HOST=127.0.0.1", "MS_TWO_PORT="+l.orders)
@@ -147,15 +147,6 @@ func (l *lab) startNest(program string, env map[string]string) *testenv.NestServ
 		}
 	})
 	return server
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
 }
 
 // start starts a program of the workspace, and returns a function that ends it.

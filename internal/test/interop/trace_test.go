@@ -90,7 +90,7 @@ func TestTrace(t *testing.T) {
 			url, place := "", func(name string) string { return testenv.Unique(t, name) }
 			args := []string{"--transport", wire.nest, "--snippet", snippet}
 			if wire.start == nil {
-				place = func(string) string { return freePort(t) }
+				place = func(string) string { return testenv.Port(t) }
 			} else {
 				url = wire.start(t).URL
 				args = append(args, "--url", url)
@@ -197,15 +197,6 @@ func TestTracedLogs(t *testing.T) {
 }
 
 var discard = slog.New(slog.DiscardHandler)
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
-}
 
 // documented returns the code in docs/telemetry.md for NestJS services.
 func documented(t *testing.T) string {

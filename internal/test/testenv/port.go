@@ -5,7 +5,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"sync"
+	"testing"
 )
 
 const (
@@ -80,4 +82,14 @@ func firstEphemeralPort() int {
 		return usual
 	}
 	return first
+}
+
+// Port returns a free port, as FreePort does, as text.
+func Port(t testing.TB) string {
+	t.Helper()
+	port, err := FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(port)
 }

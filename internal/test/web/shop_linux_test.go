@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,7 +43,7 @@ type program struct {
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	s := &shop{t: t, dir: t.TempDir(), itemsPort: freePort(t), port: freePort(t)}
+	s := &shop{t: t, dir: t.TempDir(), itemsPort: testenv.Port(t), port: testenv.Port(t)}
 	files := webClient(t, s.dir)
 	s.client = installClient(t, files)
 	for _, name := range []string{"items", "gateway"} {
@@ -60,7 +59,7 @@ func newShop(t *testing.T) *shop {
 	s.startGateway()
 	s.checkTypes()
 	buildClient(t, s.client, files)
-	port := freePort(t)
+	port := testenv.Port(t)
 	s.url = "http://127.0.0.1:" + port
 	s.web = s.start("node", s.client, []string{filepath.Join(".next", "standalone", "server.js")}, "PORT="+port, "HOSTNAME=127.0.0.1", "GATEWAY_URL="+s.api)
 	s.await(s.url + "/health")
@@ -204,13 +203,4 @@ func token(t *testing.T, subject string, roles ...string) string {
 		t.Fatal(err)
 	}
 	return text
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	port, err := testenv.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(port)
 }
