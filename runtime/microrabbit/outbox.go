@@ -54,19 +54,19 @@ func (o *outbox) setUp() error {
 }
 
 func (o *outbox) close(wanted bool) {
-	if wanted {
+	defer o.shut()
+	if wanted { // the connection may not have ended, so o.why may not be set
 		o.abandon(micro.ErrConnectionLost, nil)
-	} else {
-		o.abandon(fmt.Errorf("%w: %s", micro.ErrConnectionLost, reason(o.why)), o.why)
+		return
 	}
+	o.abandon(fmt.Errorf("%w: %s", micro.ErrConnectionLost, reason(o.why)), o.why)
 	most := largest(o.why)
 	if most > 0 {
 		o.listener.largest.Store(most)
 	}
-	if !wanted && (isForbidden(o.why) || most > 0) {
+	if isForbidden(o.why) || most > 0 {
 		o.listener.server.LogPeer(slog.LevelError, "the broker rejected a reply or a moved message", "error", refused(at(o.why, "publish")))
 	}
-	o.shut()
 }
 
 // reply publishes one packet of a reply.
