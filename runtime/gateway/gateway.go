@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/msctl/msctl/runtime/gateway/memory"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/principal"
+	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/validate"
 )
 
@@ -42,7 +42,7 @@ type Gateway struct {
 	authenticators             []Authenticator
 	principals                 *principal.Key
 	middleware                 []func(http.Handler) http.Handler
-	observe                    func(*http.Request) (context.Context, func(route string, status int)) // nil for none
+	observe                    observer // nil for none
 	store                      Store
 	errors                     errorForm
 	limits                     limits
@@ -83,6 +83,9 @@ func New(name string, opts ...Option) *Gateway {
 	WithConcurrency(DefaultConcurrency).applyGateway(g)
 	for _, o := range opts {
 		o.applyGateway(g)
+	}
+	if reporter := tap.Default(); reporter != nil {
+		g.observe = reported(reporter, g.observe)
 	}
 	if g.store == nil {
 		g.store = memory.New(memory.Limits{})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/msctl/msctl/runtime/internal/deadline"
 	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/tap"
 )
 
 // DefaultTimeout limits calls whose context has no deadline.
@@ -40,12 +41,13 @@ type Client struct {
 	bare           bool // adds no metadata
 	interceptors   []Interceptor
 	handler        Handler
-	inFlight       atomic.Int64 // messages handed to conn and not finished
+	inFlight       atomic.Int64  // messages handed to conn and not finished
+	tap            *tap.Reporter // nil for none
 }
 
 // NewClient returns a client, which connects on first use.
 func NewClient(conn Conn, opts ...ClientOption) *Client {
-	c := &Client{conn: conn, codec: JSON(), defaultTimeout: DefaultTimeout, maxInFlight: clientMaxInFlight}
+	c := &Client{conn: conn, codec: JSON(), defaultTimeout: DefaultTimeout, maxInFlight: clientMaxInFlight, tap: tap.Default()}
 	for _, o := range opts {
 		o.applyClient(c)
 	}
@@ -73,6 +75,15 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 	if c.inFlight.Add(1) > c.maxInFlight {
 		return fmt.Errorf("%w: %d messages are already in flight", ErrShed, c.maxInFlight)
 	}
+	req.span = tap.Ref{}
+	if c.tap.Recording() && !reserved(req.Pattern) {
+		return c.reported(ctx, req, reply)
+	}
+	return c.send(ctx, req, reply)
+}
+
+// send hands the message to the connection.
+func (c *Client) send(ctx context.Context, req *Request, reply Reply) error {
 	ctx = deadline.Until(ctx, req.Deadline) // a Conn observes the request's deadline by itself
 	if !req.Event {
 		return c.conn.Exchange(ctx, req, reply)

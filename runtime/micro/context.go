@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/msctl/msctl/runtime/tap"
 )
 
 type requestKey struct{}
@@ -64,6 +66,9 @@ func (c *requestContext) Err() error {
 func (c *requestContext) Value(key any) any {
 	if key == (requestKey{}) {
 		return c.req
+	}
+	if !c.req.span.IsZero() && tap.IsKey(key) {
+		return c.req.span
 	}
 	c.mu.Lock()
 	timed := c.timed

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/wire"
 )
 
@@ -28,7 +29,8 @@ type Inbound struct {
 	holding bool
 	ended   bool // the end of the reply has been sent
 	sendErr error
-	outcome error // of the first handler that failed
+	outcome error     // of the first handler that failed
+	span    *tap.Span // nil if it is not reported
 }
 
 func newInbound(conn context.Context, s *Server, r *route, p *wire.Packet, d *Delivery) *Inbound {
@@ -90,6 +92,9 @@ func (in *Inbound) RunAt(start time.Duration) (end time.Duration) {
 	defer in.server.release()
 	if in.done != nil {
 		defer func() { in.done(in.outcome) }()
+	}
+	if in.server.tap.Recording() {
+		defer in.reported()()
 	}
 	if in.server.observe != nil {
 		defer in.observed()()
@@ -242,6 +247,13 @@ func (in *Inbound) send(v Value, err error) error {
 	}
 	if packet.Disposed || packet.Err != nil {
 		in.ended = true
+	}
+	if in.span != nil {
+		value := packet.Response
+		if packet.Err != nil {
+			value = packet.Err
+		}
+		in.span.Reply(value)
 	}
 	if err := in.to.Respond(&in.ctx, packet); err != nil {
 		return errGone

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/wire"
 )
 
@@ -51,9 +52,11 @@ type Request struct {
 	// Trace observes a client's message on the wire; nil for none.
 	Trace *Trace
 
-	id          []byte // on a server, the packet's ID as the reply repeats it
-	correlation string // the correlation ID, unless the metadata has one
-	byDefault   int64  // on a client, the deadline that its timeout set, in nanoseconds since 1970; 0 if the caller has set one
+	id          []byte  // on a server, the packet's ID as the reply repeats it
+	correlation string  // the correlation ID, unless the metadata has one
+	call        string  // what all attempts share, if the client reports them
+	span        tap.Ref // on a client, sent with the message; on a server, that of its handler
+	byDefault   int64   // on a client, the deadline that its timeout set, in nanoseconds since 1970; 0 if the caller has set one
 }
 
 // DeadlineIsDefault reports whether Deadline is that of the client's timeout, because the

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/tap"
 )
 
 // The metadata keys that the runtime uses. Values are strings, so that they are the same
@@ -238,7 +239,7 @@ func (r *Request) eachSent(now time.Time, yield func(key, value string) bool) {
 	timed := !r.Deadline.IsZero() && !r.Event // no caller waits for an event, so its handler has no deadline
 	more := true
 	r.Metadata.each(func(k, v string) bool {
-		replaced := k == MetaTimeout && timed || k == MetaAttempt && r.Attempt > 0 || k == MetaCorrelationID && v == "" // a forwarded message gets its own
+		replaced := k == MetaTimeout && timed || k == MetaAttempt && r.Attempt > 0 || k == MetaCorrelationID && v == "" || k == tap.Key && !r.span.IsZero() // a forwarded message gets its own
 		more = replaced || yield(k, v)
 		return more
 	})
@@ -246,6 +247,9 @@ func (r *Request) eachSent(now time.Time, yield func(key, value string) bool) {
 		return
 	}
 	if r.correlation != "" && r.Metadata.Get(MetaCorrelationID) == "" && !yield(MetaCorrelationID, r.correlation) {
+		return
+	}
+	if !r.span.IsZero() && !yield(tap.Key, r.span.String()) {
 		return
 	}
 	if timed && !yield(MetaTimeout, strconv.FormatInt(max(r.Deadline.Sub(now).Milliseconds(), 0), 10)) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/js"
+	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/wire"
 )
 
@@ -28,7 +29,8 @@ type Server struct {
 	checks                  []healthCheck
 	noDescribe              bool
 	internal                internalError
-	observe                 Observer // nil for none
+	observe                 Observer      // nil for none
+	tap                     *tap.Reporter // nil for none
 
 	routes   map[string]*route // by canonical route; fixed once serving
 	raw      *route            // for messages without a pattern; nil without one
@@ -66,6 +68,7 @@ func NewServer(opts ...ServerOption) *Server {
 		instance:     newInstance(),
 		started:      time.Now(),
 		base:         context.Background(),
+		tap:          tap.Default(),
 	}
 	s.freed = sync.NewCond(&s.mu)
 	for _, o := range opts {
@@ -118,6 +121,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	}
 	stop()
 	s.workers.close()
+	s.tap.Flush()
 	return first
 }
 
@@ -209,6 +213,7 @@ func (s *Server) release() {
 // unknown replies to a request without a handler and logs such an event.
 func (s *Server) unknown(ctx context.Context, d *Delivery, p *wire.Packet) {
 	s.observeUnknown(ctx, d, p)
+	s.reportUnknown(d, p)
 	if p.ID != nil {
 		_ = d.To.Respond(ctx, wire.Reply{ID: canonicalID(p.ID), NoHandler: true}) // an error means that the peer is gone
 		return

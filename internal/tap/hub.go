@@ -1,0 +1,215 @@
+package tap
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/msctl/msctl/runtime/tap"
+)
+
+const (
+	maxLine     = 256 << 10 // bytes of one record
+	maxKept     = 64 << 20  // bytes of the messages that are kept for viewers that come later
+	maxPrograms = 1024      // connections at once
+	helloTime   = 5 * time.Second
+	viewerQueue = 8192 // messages that wait for a viewer
+)
+
+// Hub collects the records of programs on a loopback address. Create it with [Listen]. It is safe
+// for concurrent use.
+type Hub struct {
+	listener net.Listener
+	secret   string
+	slots    chan struct{}
+	done     sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	conns   map[net.Conn]bool
+	kept    []Message // a ring: the oldest is at first
+	first   int
+	weight  int
+	viewers map[*Viewer]bool
+	closed  bool
+}
+
+// Listen returns a hub that collects until it is closed.
+func Listen(ctx context.Context) (*Hub, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("open the port for the messages of services: %w", err)
+	}
+	h := &Hub{listener: l, secret: rand.Text(), slots: make(chan struct{}, maxPrograms), conns: map[net.Conn]bool{}, viewers: map[*Viewer]bool{}}
+	h.done.Go(h.accept)
+	return h, nil
+}
+
+// Env returns the environment variable that makes a program report its messages to the hub.
+func (h *Hub) Env(service string) string {
+	u := url.URL{Scheme: "tcp", User: url.UserPassword(service, h.secret), Host: h.listener.Addr().String()}
+	return tap.Env + "=" + u.String()
+}
+
+// Close ends all connections and viewers.
+func (h *Hub) Close() {
+	_ = h.listener.Close()
+	h.mu.Lock()
+	h.closed = true
+	for conn := range h.conns {
+		_ = conn.Close()
+	}
+	for v := range h.viewers {
+		h.remove(v)
+	}
+	h.mu.Unlock()
+	h.done.Wait()
+}
+
+func (h *Hub) accept() {
+	for {
+		conn, err := h.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // such as too many open files
+			continue
+		}
+		select {
+		case h.slots <- struct{}{}:
+			h.done.Go(func() {
+				h.read(conn)
+				<-h.slots
+			})
+		default:
+			_ = conn.Close()
+		}
+	}
+}
+
+// read reads the records of one program.
+func (h *Hub) read(conn net.Conn) {
+	defer conn.Close()
+	if !h.hold(conn) {
+		return
+	}
+	defer h.release(conn)
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	_ = conn.SetReadDeadline(time.Now().Add(helloTime))
+	var hello tap.Hello
+	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &hello) != nil || hello.Tap != tap.Version ||
+		subtle.ConstantTimeCompare([]byte(hello.Secret), []byte(h.secret)) != 1 {
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	for lines.Scan() {
+		m := Message{}
+		if json.Unmarshal(lines.Bytes(), &m) != nil || m.Span == "" && m.Dropped <= 0 {
+			m = Message{Dropped: 1}
+		}
+		m.Service, m.Runtime, m.PID = hello.Service, hello.Runtime, hello.PID
+		h.Add(m)
+	}
+}
+
+func (h *Hub) hold(conn net.Conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.conns[conn] = true
+	return true
+}
+
+func (h *Hub) release(conn net.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.conns, conn)
+}
+
+// Add passes on a message, and keeps it until newer ones need its room.
+func (h *Hub) Add(m Message) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.kept = append(h.kept, m)
+	h.weight += m.weight()
+	for h.weight > maxKept {
+		h.weight -= h.kept[h.first].weight()
+		h.kept[h.first] = Message{}
+		h.first++
+	}
+	if h.first > len(h.kept)/2 {
+		h.kept = append(h.kept[:0:0], h.kept[h.first:]...)
+		h.first = 0
+	}
+	for v := range h.viewers {
+		v.offer(m)
+	}
+}
+
+// Viewer receives the messages of a hub from C, which is closed with the hub. What the viewer does
+// not take in time is dropped, and counted by a message with [Message.Dropped].
+type Viewer struct {
+	C       <-chan Message
+	c       chan Message
+	hub     *Hub
+	dropped int // guarded by the hub
+}
+
+// View returns a viewer, which must be closed, and the messages that are kept.
+func (h *Hub) View() (v *Viewer, past []Message) {
+	c := make(chan Message, viewerQueue)
+	v = &Viewer{C: c, c: c, hub: h}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		close(c)
+	} else {
+		h.viewers[v] = true
+	}
+	return v, append([]Message(nil), h.kept[h.first:]...)
+}
+
+// offer passes on a message unless the queue is full. The hub must be locked.
+func (v *Viewer) offer(m Message) {
+	if v.dropped > 0 {
+		select {
+		case v.c <- Message{Dropped: v.dropped}:
+			v.dropped = 0
+		default:
+			v.dropped++
+			return
+		}
+	}
+	select {
+	case v.c <- m:
+	default:
+		v.dropped++
+	}
+}
+
+// Close ends the viewer.
+func (v *Viewer) Close() {
+	v.hub.mu.Lock()
+	defer v.hub.mu.Unlock()
+	v.hub.remove(v)
+}
+
+// remove ends a viewer. The hub must be locked.
+func (h *Hub) remove(v *Viewer) {
+	if h.viewers[v] {
+		delete(h.viewers, v)
+		close(v.c)
+	}
+}
