@@ -8,7 +8,7 @@ import (
 	"io/fs"
 )
 
-//go:embed micro microtcp microtest page policy principal probe validate wire internal
+//go:embed micro microtcp microtest page policy principal probe tap validate wire internal
 var files embed.FS
 
 // Files returns the module's source files by their paths below runtime/, tests

@@ -61,6 +61,7 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 		w.WriteHeader(http.StatusAccepted)
 	})
 	mux.HandleFunc("POST /pause", r.servePause)
+	mux.HandleFunc("GET /messages", r.serveMessages)
 	server := &http.Server{Handler: c.authorized(mux), ReadHeaderTimeout: time.Second}
 	done := make(chan struct{})
 	go func() {

@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
+	reported "github.com/msctl/msctl/runtime/tap"
 )
 
 // unit is what is known about a service, or a broker, before anything runs.
@@ -149,7 +150,7 @@ func environment(w *workspace.Workspace, s *workspace.Service, color bool) []str
 		env = append(env, name+"="+value)
 	}
 	env = append(env, slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		return strings.HasPrefix(entry, micro.InheritEnv+"=")
+		return strings.HasPrefix(entry, micro.InheritEnv+"=") || strings.HasPrefix(entry, reported.Env+"=")
 	})...)
 	own := map[string]string{}
 	if s.Port != 0 {

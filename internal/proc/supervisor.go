@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/proc/debug"
 	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/proc/watch"
+	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -142,7 +143,8 @@ type run struct {
 	launcher *child.Launcher
 	builder  *builder
 	board    *board
-	units    []unit // those of the Supervisor, after the brokers that are started
+	hub      *tap.Hub // collects the messages of the services
+	units    []unit   // those of the Supervisor, after the brokers that are started
 	services []*service
 	fail     context.CancelCauseFunc // ends the run with an error
 }
@@ -199,6 +201,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for i := range r.units {
 		r.services = append(r.services, newService(r, &r.units[i], sockets[r.units[i].spec.Name]))
 	}
+	if r.hub, err = tap.Listen(ctx); err != nil {
+		return err
+	}
+	defer r.hub.Close()
 	stop, err := r.control(ctx, session)
 	if err != nil {
 		return err

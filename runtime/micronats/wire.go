@@ -22,8 +22,9 @@ import (
 // that has arrived. If the peer keeps the connection open, it is closed after lastReads.
 type socket struct {
 	net.Conn
-	waiting atomic.Int64 // bytes kept
-	failed  atomic.Bool  // what is written is dropped
+	stall   time.Duration // stallTimeout, except in tests
+	waiting atomic.Int64  // bytes kept
+	failed  atomic.Bool   // what is written is dropped
 
 	mu      sync.Mutex  // guards what follows
 	unbind  func() bool // see bind
@@ -42,7 +43,7 @@ const (
 )
 
 func newSocket(conn net.Conn) *socket {
-	return &socket{Conn: conn, changed: make(chan struct{})}
+	return &socket{Conn: conn, stall: stallTimeout, changed: make(chan struct{})}
 }
 
 // bind closes the connection when ctx ends.
@@ -114,7 +115,7 @@ func (w *socket) write() {
 		if chunk == nil {
 			return
 		}
-		n, err := w.writeFor(chunk, stallTimeout)
+		n, err := w.writeFor(chunk, w.stall)
 		if err != nil {
 			w.fail(err)
 		}

@@ -210,8 +210,8 @@ func TestBrokerUnreachable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		c := client(t, url, tt.opts...)
-		ctx, cancel := context.WithTimeout(t.Context(), tt.wait)
 		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), tt.wait)
 		_, err := micro.Call[int](ctx, c, echo, "x")
 		cancel()
 		if !errors.Is(err, micro.ErrUnreachable) || errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "hunter2") {

@@ -107,12 +107,13 @@ func isCredential(s string) bool {
 // that the beginning of a message can be masked.
 func Mask(dst, text []byte) []byte {
 	copied := 0 // what precedes it is in dst
-	for i := 0; i < len(text); {
-		if text[i] != '"' {
-			i++
-			continue
+	for i := 0; ; {
+		quote := bytes.IndexByte(text[i:], '"')
+		if quote < 0 {
+			break
 		}
-		start, end := i, stringEnd(text, i)
+		start := i + quote
+		end := stringEnd(text, start)
 		i = end
 		colon := skipSpace(text, end)
 		if colon < len(text) && text[colon] == ':' {
@@ -173,15 +174,20 @@ func skipSpace(text []byte, i int) int {
 
 // stringEnd returns the end of the string that starts at i, or that of the text.
 func stringEnd(text []byte, i int) int {
-	for i++; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
+	for at := i + 1; ; {
+		quote := bytes.IndexByte(text[at:], '"')
+		if quote < 0 {
+			return len(text)
+		}
+		at += quote + 1
+		escapes := 0
+		for text[at-2-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return at
 		}
 	}
-	return len(text)
 }
 
 // valueEnd returns the end of the value that starts at i, or that of the text.

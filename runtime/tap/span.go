@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"sync"
@@ -200,9 +201,9 @@ func appendBody(dst, text []byte, limit int) []byte {
 func appendLine(dst, text []byte) []byte {
 	from := len(dst)
 	dst = Mask(dst, text)
-	for i := from; i < len(dst); i++ {
-		if dst[i] == '\n' || dst[i] == '\r' {
-			dst[i] = ' '
+	for _, c := range []byte{'\n', '\r'} {
+		for i := bytes.IndexByte(dst[from:], c); i >= 0; i = bytes.IndexByte(dst[from:], c) {
+			dst[from+i] = ' '
 		}
 	}
 	return dst

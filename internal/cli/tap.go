@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
+	reported "github.com/msctl/msctl/runtime/tap"
+)
+
+type tapOptions struct {
+	filter tap.Filter
+	output string
+	record string
+}
+
+func newTapCommand(s *term.IO) *cobra.Command {
+	o := tapOptions{}
+	cmd := &cobra.Command{
+		Use:     "tap",
+		Short:   "Show the messages between services",
+		GroupID: groupProject,
+		Long: `Show every message between the services that ` + "`msctl run`" + ` runs: who sent it, who handled
+it, how it ended, and how long it took. Values of members such as password, token, or
+authorization are replaced with *** before they leave a service.
+
+Without filters, all messages are shown, first those of the past. With a filter, only
+messages that have everything it requires are shown. Ctrl-C ends the command.`,
+		Example: `  msctl tap
+  msctl tap --errors
+  msctl tap --pattern createItem --slower 100ms
+  msctl tap --record session.jsonl`,
+		Args: argCount(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return runTap(cmd.Context(), s, o)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.filter.Service, "service", "", "show only messages that `SERVICE` sent or handled")
+	flags.StringVar(&o.filter.Pattern, "pattern", "", "show only messages whose pattern or path contains `TEXT`")
+	flags.BoolVar(&o.filter.Errors, "errors", false, "show only messages that failed")
+	flags.DurationVar(&o.filter.Slower, "slower", 0, "show only messages that took longer than `DURATION`, such as 100ms")
+	flags.StringVar(&o.filter.Trace, "trace", "", "show only messages whose trace or correlation `ID` contains this")
+	flags.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json (one object per line)")
+	flags.StringVar(&o.record, "record", "", "also write all messages to `FILE`, for `msctl mock --from` and `msctl verify`")
+	_ = cmd.RegisterFlagCompletionFunc("service", completeServices)
+	return cmd
+}
+
+func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
+	if o.output != "" && o.output != logJSON {
+		return exit.Usagef("unknown output %q: use json", o.output)
+	}
+	if o.filter.Slower < 0 {
+		return exit.Usagef("--slower must not be negative")
+	}
+	w, err := requireWorkspace()
+	if err != nil {
+		return err
+	}
+	if o.filter.Service != "" && w.Service(o.filter.Service) == nil {
+		return exit.Usagef("%s has no service %q: it has %s", w.Name, o.filter.Service, strings.Join(w.Names(), ", "))
+	}
+	runs, err := runningOf(ctx, s, w)
+	if err != nil {
+		return err
+	}
+	view := tapView{io: s, o: o, lines: tap.NewLines()}
+	if o.record != "" {
+		file, err := os.OpenFile(o.record, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			return exit.Usagef("--record: %s exists already: remove it, or choose another name", o.record)
+		}
+		if err != nil {
+			return fmt.Errorf("--record: %w", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		view.file = json.NewEncoder(file)
+	}
+	messages := make(chan tap.Message)
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		ended <- runs[0].Messages(ctx, func(m tap.Message) bool {
+			select {
+			case messages <- m:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	return view.show(ctx, messages, ended)
+}
+
+// tapView prints messages as lines.
+type tapView struct {
+	io    *term.IO
+	o     tapOptions
+	lines *tap.Lines
+	file  *json.Encoder // of --record; nil without
+	total int
+}
+
+// show prints messages until the run has ended, or the user has seen enough.
+func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <-chan error) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case m := <-messages:
+			if err := v.add(m); err != nil {
+				return err
+			}
+		case <-tick.C:
+			v.print(v.lines.Take(time.Now(), false))
+		case err := <-ended:
+			v.print(v.lines.Take(time.Now(), true))
+			if ctx.Err() != nil {
+				err = nil // Ctrl-C is how the command ends
+			}
+			return err
+		}
+		if err := v.io.OutError(); err != nil {
+			return err
+		}
+	}
+}
+
+func (v *tapView) add(m tap.Message) error {
+	if v.file != nil {
+		if err := v.file.Encode(m); err != nil {
+			return fmt.Errorf("--record: %w", err)
+		}
+	}
+	if m.Dropped > 0 {
+		v.io.Notef("%s %d messages are missing: %s", v.io.ErrPalette().Warn("note:"), m.Dropped, missingBecause(m))
+	}
+	if v.o.output != logJSON {
+		v.lines.Add(m, time.Now())
+		return nil
+	}
+	if m.Dropped == 0 && !v.o.filter.Message(&m) {
+		return nil
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("print a message: %w", err)
+	}
+	return v.io.PrintJSON(term.JSONLine, text)
+}
+
+func missingBecause(m tap.Message) string {
+	if m.Service == "" {
+		return "they came faster than they could be shown"
+	}
+	return m.Service + " sent more than could be recorded"
+}
+
+func (v *tapView) print(spans []*tap.Span) {
+	for _, s := range spans {
+		if v.selects(s) {
+			fmt.Fprintln(v.io.Out, messageLine(s, v.io.OutPalette()))
+		}
+	}
+}
+
+// selects reports whether the filter selects a message, as its sender or one of its handlers saw it.
+func (v *tapView) selects(s *tap.Span) bool {
+	if v.o.filter.Message(&s.Message) {
+		return true
+	}
+	for _, h := range s.Handlers() {
+		if v.o.filter.Message(&h.Message) {
+			return true
+		}
+	}
+	return false
+}
+
+// messageLine describes a message in one line.
+func messageLine(s *tap.Span, p term.Palette) string {
+	pattern := s.Pattern
+	if s.Kind == reported.HTTP && s.Path != "" && !strings.HasSuffix(s.Pattern, " "+s.Path) {
+		pattern += " (" + s.Path + ")"
+	}
+	words := []string{
+		p.Dim(s.Begin().Format("15:04:05.000")), parties(s, p), p.Accent(visible.Line(pattern)), outcomeText(s, p), term.Duration(s.Duration()),
+	}
+	if s.Attempt > 1 {
+		words = append(words, p.Warn(fmt.Sprintf("attempt %d", s.Attempt)))
+	}
+	if s.Values > 1 {
+		words = append(words, fmt.Sprintf("%d values", s.Values))
+	}
+	if late := s.Late(); late != nil {
+		words = append(words, p.Warn(fmt.Sprintf("%s replied %s too late", late.Service, term.Duration(late.End().Sub(s.End())))))
+	}
+	if origin := s.Origin(); origin != nil && origin.Error != nil {
+		text := visible.Line(origin.Error.Message)
+		if origin != s && origin.Service != s.Service {
+			text = origin.Service + ": " + text
+		}
+		words = append(words, p.Bad(text))
+	}
+	if s.Correlation != "" {
+		words = append(words, p.Dim(visible.Line(s.Correlation)))
+	}
+	return strings.Join(words, "  ")
+}
+
+// parties names who sent a message and who handled it.
+func parties(s *tap.Span, p term.Palette) string {
+	name := func(service string) string { return p.ServiceName(visible.Line(service)) }
+	switch s.Kind {
+	case reported.HTTP:
+		return name(s.Service)
+	case reported.Handle:
+		return "→ " + name(s.Service)
+	}
+	var to []string
+	for _, h := range s.Handlers() {
+		if h := name(h.Service); len(to) == 0 || to[len(to)-1] != h {
+			to = append(to, h)
+		}
+	}
+	if len(to) == 0 {
+		to = []string{p.Dim("?")}
+	}
+	arrow := " → "
+	if s.Kind == reported.Emit {
+		arrow = " ⇢ "
+	}
+	return name(s.Service) + arrow + strings.Join(to, ", ")
+}
+
+func outcomeText(s *tap.Span, p term.Palette) string {
+	text := string(s.Outcome)
+	if s.Status != 0 {
+		text = fmt.Sprint(s.Status)
+	}
+	switch s.Outcome {
+	case reported.OK:
+		return p.Good(text)
+	case reported.TimedOut, reported.Abandoned, reported.Expired, reported.Shed:
+		return p.Warn(text)
+	}
+	return p.Bad(text)
+}
