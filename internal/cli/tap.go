@@ -30,8 +30,8 @@ func newTapCommand(s *term.IO) *cobra.Command {
 		Use:     "tap",
 		Short:   "Show the messages between services",
 		GroupID: groupProject,
-		Long: `Show every message between the services that ` + "`msctl run`" + ` runs: who sent it, who handled
-it, how it ended, and how long it took. Values of members such as password, token, or
+		Long: `Show every message between the services that ` + "`msctl run`" + ` runs: its sender and its
+handler, how it ended, and how long it took. Values of members such as password, token, or
 authorization are replaced with *** before they leave a service.
 
 Without filters, all messages are shown, first those of the past. With a filter, only
@@ -192,6 +192,10 @@ func (v *tapView) selects(s *tap.Span) bool {
 // messageLine describes a message in one line.
 func messageLine(s *tap.Span, p term.Palette) string {
 	pattern := s.Pattern
+	var name string
+	if json.Unmarshal([]byte(pattern), &name) == nil {
+		pattern = name
+	}
 	if s.Kind == reported.HTTP && s.Path != "" && !strings.HasSuffix(s.Pattern, " "+s.Path) {
 		pattern += " (" + s.Path + ")"
 	}
@@ -220,7 +224,7 @@ func messageLine(s *tap.Span, p term.Palette) string {
 	return strings.Join(words, "  ")
 }
 
-// parties names who sent a message and who handled it.
+// parties names the sender and the handlers of a message.
 func parties(s *tap.Span, p term.Palette) string {
 	name := func(service string) string { return p.ServiceName(visible.Line(service)) }
 	switch s.Kind {

@@ -69,7 +69,11 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 		_ = server.Serve(l) // until Close
 	}()
 	return func() {
-		_ = server.Close()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
 		<-done
 	}, nil
 }

@@ -204,12 +204,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if r.hub, err = tap.Listen(ctx); err != nil {
 		return err
 	}
-	defer r.hub.Close()
 	stop, err := r.control(ctx, session)
 	if err != nil {
+		r.hub.Close()
 		return err
 	}
-	defer stop()
+	defer func() {
+		r.hub.Close() // first: it ends the responses with messages
+		stop()
+	}()
 	r.supervise(ctx)
 	return r.result(ctx)
 }

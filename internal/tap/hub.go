@@ -21,6 +21,7 @@ const (
 	maxKept     = 64 << 20  // bytes of the messages that are kept for viewers that come later
 	maxPrograms = 1024      // connections at once
 	helloTime   = 5 * time.Second
+	lastReads   = time.Second // for what arrives while the hub is closed
 	viewerQueue = 8192 // messages that wait for a viewer
 )
 
@@ -59,19 +60,21 @@ func (h *Hub) Env(service string) string {
 	return tap.Env + "=" + u.String()
 }
 
-// Close ends all connections and viewers.
+// Close reads what programs that have ended have reported, and ends all connections and viewers.
 func (h *Hub) Close() {
 	_ = h.listener.Close()
 	h.mu.Lock()
 	h.closed = true
 	for conn := range h.conns {
-		_ = conn.Close()
-	}
-	for v := range h.viewers {
-		h.remove(v)
+		_ = conn.SetReadDeadline(time.Now().Add(lastReads))
 	}
 	h.mu.Unlock()
 	h.done.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for v := range h.viewers {
+		h.remove(v)
+	}
 }
 
 func (h *Hub) accept() {
@@ -111,7 +114,9 @@ func (h *Hub) read(conn net.Conn) {
 		subtle.ConstantTimeCompare([]byte(hello.Secret), []byte(h.secret)) != 1 {
 		return
 	}
-	_ = conn.SetReadDeadline(time.Time{})
+	if !h.unlimit(conn) {
+		return
+	}
 	for lines.Scan() {
 		m := Message{}
 		if json.Unmarshal(lines.Bytes(), &m) != nil || m.Span == "" && m.Dropped <= 0 {
@@ -130,6 +135,13 @@ func (h *Hub) hold(conn net.Conn) bool {
 	}
 	h.conns[conn] = true
 	return true
+}
+
+// unlimit lets the hub wait for records of a program without a limit, unless it is being closed.
+func (h *Hub) unlimit(conn net.Conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.closed && conn.SetReadDeadline(time.Time{}) == nil
 }
 
 func (h *Hub) release(conn net.Conn) {

@@ -59,7 +59,7 @@ func TestHub(t *testing.T) {
 	}
 }
 
-// TestStrangers checks that nobody without the secret reaches the hub, and that lines that are no
+// TestStrangers checks that programs without the secret do not reach the hub, and that lines that are no
 // records are counted.
 func TestStrangers(t *testing.T) {
 	h := listen(t)
@@ -115,7 +115,7 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// TestSlowViewer checks that a viewer that does not keep up holds up nobody, and learns what it missed.
+// TestSlowViewer checks that a viewer that does not keep up delays no program, and learns what it missed.
 func TestSlowViewer(t *testing.T) {
 	h := listen(t)
 	viewer, _ := h.View()

@@ -6,7 +6,7 @@ import (
 	"github.com/msctl/msctl/runtime/tap"
 )
 
-// settling is how long a message that has ended waits for what the other side reports of it.
+// settling is how long a message that has ended waits for the report of the other side.
 const settling = 200 * time.Millisecond
 
 // Lines turns messages into a sequence of spans to print, each once: what is sent, at its end, with

@@ -85,7 +85,7 @@ func TestAnyOrder(t *testing.T) {
 	}
 }
 
-// TestPackets checks that a handler that was not told its parent is joined by the packet's ID.
+// TestPackets checks that a handler whose message has no parent is joined by the packet's ID.
 func TestPackets(t *testing.T) {
 	sent := message("orders", tap.Send, "find", "1", "", 10, tap.OK)
 	sent.ID, sent.Transport = json.RawMessage(`"a"`), "tcp"

@@ -23,7 +23,7 @@ type Drops struct {
 	Dropped int `json:"dropped"`
 }
 
-// Kind says what a span is.
+// Kind is the kind of a span.
 type Kind string
 
 // The kinds of spans.
@@ -34,7 +34,7 @@ const (
 	HTTP   Kind = "http"   // one HTTP request that a program handles: the root of a tree
 )
 
-// Outcome says how a message ended.
+// Outcome is how a message ended.
 type Outcome string
 
 // The outcomes of messages.
@@ -49,7 +49,7 @@ const (
 	Expired     Outcome = "expired" // the deadline had passed before the handler was started
 )
 
-// Record describes one span, when it has ended or, with Open, while it has not. A span that is
+// Record describes one span, when it has ended or, with Open, before that. A span that is
 // reported as open is reported again at its end.
 type Record struct {
 	Kind   Kind   `json:"kind"`

@@ -86,7 +86,7 @@ func next(cause Ref) Ref {
 
 type refKey struct{}
 
-// NewContext returns a context for what is done on behalf of a span.
+// NewContext returns a context for the work on behalf of a span.
 func NewContext(ctx context.Context, r Ref) context.Context {
 	return context.WithValue(ctx, refKey{}, r)
 }

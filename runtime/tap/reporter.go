@@ -17,7 +17,7 @@ import (
 // parameter body, the limit of the recorded data and replies in bytes (16384 by default; 0 records none).
 const Env = "MSCTL_TAP"
 
-// DefaultBody limits the data and the reply in a record, in bytes, unless Env says otherwise.
+// DefaultBody limits the data and the reply in a record, in bytes, unless Env has another limit.
 const DefaultBody = 16 << 10
 
 const (
@@ -35,7 +35,7 @@ type Reporter struct {
 	body    int
 
 	off     atomic.Bool  // no collector answers: spans are not recorded until Reporter tries again
-	dropped atomic.Int64 // since the last line that says so
+	dropped atomic.Int64 // since the last line that counts them
 
 	mu     sync.Mutex // guards what follows
 	buffer []byte     // complete lines

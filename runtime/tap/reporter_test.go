@@ -119,7 +119,7 @@ func TestOpenSpans(t *testing.T) {
 	}
 }
 
-// TestNoCollector checks that a reporter that reaches nobody counts what it drops, and says so later.
+// TestNoCollector checks that a reporter without a collector counts what it drops.
 func TestNoCollector(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -134,14 +134,14 @@ func TestNoCollector(t *testing.T) {
 	r.Start(&Span{Kind: Emit, Pattern: "a"}, Ref{}).End(OK, nil)
 	r.Flush()
 	if r.Recording() {
-		t.Error("it records although nobody answers")
+		t.Error("it records without a collector")
 	}
 	if dropped := r.dropped.Load(); dropped != 2 {
 		t.Errorf("%d dropped records were counted, want 2", dropped)
 	}
 }
 
-// TestBounds checks that records that nobody takes do not pile up, and that all of them are counted.
+// TestBounds checks that records that are not taken do not pile up, and that all of them are counted.
 func TestBounds(t *testing.T) {
 	r := &Reporter{address: "127.0.0.1:1", body: DefaultBody}
 	r.due = true // no flush

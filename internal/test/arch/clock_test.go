@@ -24,6 +24,7 @@ var wallClockUses = map[string]string{
 	"micro/internal_error.go": "the time in an error, which people read",
 	"micro/log.go":            "counts lines until the second changes, in either direction",
 	"principal/key.go":        "the times in a token, which other machines compare with their clocks",
+	"tap/span.go":             "the start of a message, which is compared with those of other programs",
 	"microrabbit/frame.go":    "AMQP's timestamps, which only users read",
 	"microrabbit/table.go":    "AMQP's timestamps, which only users read",
 }
