@@ -110,7 +110,6 @@ type tapView struct {
 	o     tapOptions
 	lines *tap.Lines
 	file  *json.Encoder // of --record; nil without
-	total int
 }
 
 // show prints messages until the run has ended, or the user has seen enough.

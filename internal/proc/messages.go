@@ -28,7 +28,7 @@ func (r *run) serveMessages(w http.ResponseWriter, req *http.Request) {
 	out := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
 	for _, m := range past {
-		if out.Encode(m) != nil {
+		if err := out.Encode(m); err != nil {
 			return
 		}
 	}
@@ -38,7 +38,10 @@ func (r *run) serveMessages(w http.ResponseWriter, req *http.Request) {
 		}
 		select {
 		case m, ok := <-viewer.C:
-			if !ok || out.Encode(m) != nil {
+			if !ok {
+				return
+			}
+			if err := out.Encode(m); err != nil {
 				return
 			}
 		case <-req.Context().Done():

@@ -22,7 +22,7 @@ const (
 	maxPrograms = 1024      // connections at once
 	helloTime   = 5 * time.Second
 	lastReads   = time.Second // for what arrives while the hub is closed
-	viewerQueue = 8192 // messages that wait for a viewer
+	viewerQueue = 8192        // messages that wait for a viewer
 )
 
 // Hub collects the records of programs on a loopback address. Create it with [Listen]. It is safe
@@ -83,8 +83,8 @@ func (h *Hub) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
-			time.Sleep(10 * time.Millisecond) // such as too many open files
+		if err != nil { // such as too many open files
+			<-time.After(10 * time.Millisecond)
 			continue
 		}
 		select {

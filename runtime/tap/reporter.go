@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -66,8 +67,12 @@ func Parse(value string) (*Reporter, error) {
 	}
 	secret, _ := u.User.Password()
 	line, err := json.Marshal(Hello{Tap: Version, Secret: secret, Service: u.User.Username(), Runtime: "go", PID: os.Getpid()})
-	r.hello = append(line, '\n')
-	return r, err
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", Env, err)
+	}
+	line = append(line, '\n')
+	r.hello = line
+	return r, nil
 }
 
 // Default returns the reporter of this program, or nil if [Env] is not set or not valid.
@@ -225,7 +230,8 @@ func countLines(b []byte) (n int) {
 
 func (r *Reporter) write(lines []byte) error {
 	if r.conn == nil {
-		conn, err := net.DialTimeout("tcp", r.address, writeTime)
+		dialer := net.Dialer{Timeout: writeTime}
+		conn, err := dialer.DialContext(context.Background(), "tcp", r.address)
 		if err != nil {
 			return err
 		}

@@ -2,11 +2,12 @@ package tap
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/msctl/msctl/runtime/internal/js"
 )
 
 // Span is one message while it is on its way. Its fields are set before [Reporter.Start], apart from
@@ -220,8 +221,7 @@ func appendText(dst []byte, name, value string) []byte {
 func appendString(dst []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			text, _ := json.Marshal(s) // never fails for a string
-			return append(dst, text...)
+			return js.AppendString(dst, s)
 		}
 	}
 	return append(append(append(dst, '"'), s...), '"')
