@@ -75,8 +75,7 @@ func (c *Client) transmit(ctx context.Context, req *Request, reply Reply) error 
 	if c.inFlight.Add(1) > c.maxInFlight {
 		return fmt.Errorf("%w: %d messages are already in flight", ErrShed, c.maxInFlight)
 	}
-	req.span = tap.Ref{}
-	if c.tap.Recording() && !reserved(req.Pattern) {
+	if req.report != nil {
 		return c.reported(ctx, req, reply)
 	}
 	return c.send(ctx, req, reply)
@@ -114,6 +113,9 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 		req.Data = []byte("{}")
 	}
 	c.address(ctx, req)
+	if req.report = nil; c.tap.Recording() && !reserved(req.Pattern) {
+		req.report = &report{call: newID()}
+	}
 	return c.handler(ctx, req, reply)
 }
 

@@ -67,8 +67,8 @@ func (c *requestContext) Value(key any) any {
 	if key == (requestKey{}) {
 		return c.req
 	}
-	if !c.req.span.IsZero() && tap.IsKey(key) {
-		return c.req.span
+	if c.req.report != nil && tap.IsKey(key) {
+		return c.req.report.span
 	}
 	c.mu.Lock()
 	timed := c.timed

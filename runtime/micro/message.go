@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/wire"
 )
 
@@ -54,8 +53,7 @@ type Request struct {
 
 	id          []byte  // on a server, the packet's ID as the reply repeats it
 	correlation string  // the correlation ID, unless the metadata has one
-	call        string  // what all attempts share, if the client reports them
-	span        tap.Ref // on a client, sent with the message; on a server, that of its handler
+	report      *report // nil unless the message is reported
 	byDefault   int64   // on a client, the deadline that its timeout set, in nanoseconds since 1970; 0 if the caller has set one
 }
 

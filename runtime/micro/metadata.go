@@ -239,7 +239,7 @@ func (r *Request) eachSent(now time.Time, yield func(key, value string) bool) {
 	timed := !r.Deadline.IsZero() && !r.Event // no caller waits for an event, so its handler has no deadline
 	more := true
 	r.Metadata.each(func(k, v string) bool {
-		replaced := k == MetaTimeout && timed || k == MetaAttempt && r.Attempt > 0 || k == MetaCorrelationID && v == "" || k == tap.Key && !r.span.IsZero() // a forwarded message gets its own
+		replaced := k == MetaTimeout && timed || k == MetaAttempt && r.Attempt > 0 || k == MetaCorrelationID && v == "" || k == tap.Key && r.report != nil // a forwarded message gets its own
 		more = replaced || yield(k, v)
 		return more
 	})
@@ -249,7 +249,7 @@ func (r *Request) eachSent(now time.Time, yield func(key, value string) bool) {
 	if r.correlation != "" && r.Metadata.Get(MetaCorrelationID) == "" && !yield(MetaCorrelationID, r.correlation) {
 		return
 	}
-	if !r.span.IsZero() && !yield(tap.Key, r.span.String()) {
+	if r.report != nil && !yield(tap.Key, r.report.span.String()) {
 		return
 	}
 	if timed && !yield(MetaTimeout, strconv.FormatInt(max(r.Deadline.Sub(now).Milliseconds(), 0), 10)) {

@@ -11,6 +11,12 @@ import (
 	"github.com/msctl/msctl/runtime/wire"
 )
 
+// report is what a message that is reported carries.
+type report struct {
+	call string  // what all attempts of a request share
+	span tap.Ref // on a client, sent with the message; on a server, that of its handler
+}
+
 // transportOf returns the name of the transport that a value belongs to, from that of its package.
 func transportOf(v any) string {
 	t := reflect.TypeOf(v)
@@ -33,8 +39,9 @@ func reserved(p Pattern) bool {
 
 // reported is transmit for a client whose messages are reported. Each attempt is a span of its own.
 func (c *Client) reported(ctx context.Context, req *Request, reply Reply) error {
-	if req.call == "" {
-		req.call = newID()
+	told := &report{}
+	if req.report != nil {
+		told.call = req.report.call
 	}
 	kind := tap.Send
 	if req.Event {
@@ -45,10 +52,11 @@ func (c *Client) reported(ctx context.Context, req *Request, reply Reply) error 
 		cause = tap.TraceOf(req.Metadata.Get(MetaTraceparent))
 	}
 	span := c.tap.Start(&tap.Span{
-		Kind: kind, Pattern: req.Pattern.JSON(), Call: req.call, Attempt: req.Attempt, Transport: transportOf(c.conn),
+		Kind: kind, Pattern: req.Pattern.JSON(), Call: told.call, Attempt: req.Attempt, Transport: transportOf(c.conn),
 		Correlation: req.CorrelationID(), Metadata: req.Metadata.each, Data: req.Data,
 	}, cause)
-	req.span = span.Ref()
+	told.span = span.Ref()
+	req.report = told
 	err := c.send(ctx, req, ReplyFunc(func(v Value) error {
 		span.Reply(v.Raw)
 		return reply.Send(v)
@@ -100,7 +108,7 @@ func (in *Inbound) reported() (end func()) {
 	s := received(&in.req, in.to)
 	s.ID, s.Data = in.req.id, in.req.Data
 	in.span = in.server.tap.Start(s, causeOf(&in.req))
-	in.req.span = in.span.Ref()
+	in.req.report = &report{span: in.span.Ref()}
 	return func() { in.span.End(in.handledOutcome()) }
 }
 

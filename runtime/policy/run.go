@@ -46,7 +46,7 @@ type run struct {
 	reply    micro.Reply
 	next     micro.Handler
 	deadline time.Time // of the request; zero means none
-	attempts int       // including hedges
+	attempts int32     // including hedges; its size keeps that of run in a smaller size class
 	hedged   bool      // attempts may overlap
 	yielded  bool      // a value has reached the caller
 	left     bool      // the caller has rejected a value
@@ -120,10 +120,10 @@ func (r *run) request(now time.Time) error {
 		through, ok := r.admit(false, now)
 		if !ok {
 			r.policy.bucket.refund(end.token, now)
-			return refused(end.err, r.attempts)
+			return refused(end.err, int(r.attempts))
 		}
 		if end = r.try(try, through, end.token, now); end.next != Retry {
-			return finish(end.err, r.attempts, end.next)
+			return finish(end.err, int(r.attempts), end.next)
 		}
 		err := wait(r.ctx, end.delay)
 		if now = time.Now(); err == nil && !r.deadline.IsZero() && !now.Before(r.deadline) {
@@ -131,7 +131,7 @@ func (r *run) request(now time.Time) error {
 		}
 		if err != nil {
 			r.policy.bucket.refund(end.token, now)
-			return &abandonedError{err, end.err, r.attempts}
+			return &abandonedError{err, end.err, int(r.attempts)}
 		}
 	}
 }
@@ -212,7 +212,7 @@ func (r *run) teller() teller { return teller{r.ctx, r.policy.hooks.Breaker} }
 // refuse reports an attempt that is not made.
 func (r *run) refuse(hedge bool, why Next, now time.Time) {
 	if h := r.policy.hooks.Refused; h != nil {
-		h(r.ctx, Refusal{Request: r.req, Number: r.attempts + 1, Hedge: hedge, Why: why, At: now})
+		h(r.ctx, Refusal{Request: r.req, Number: int(r.attempts) + 1, Hedge: hedge, Why: why, At: now})
 	}
 }
 
@@ -252,10 +252,10 @@ func (r *run) settle(paid token, err error) {
 func (r *run) start(a *attempt, hedge bool, through admission, now time.Time) {
 	r.attempts++
 	if a.record != nil {
-		a.number, a.start, a.hedge, a.admission = r.attempts, now, hedge, through
+		a.number, a.start, a.hedge, a.admission = int(r.attempts), now, hedge, through
 	}
 	a.req = *r.req
-	a.req.Attempt = r.attempts
+	a.req.Attempt = int(r.attempts)
 	a.req.Deadline = r.deadline
 	a.req.Trace = r.trace()
 	// What next changes is this attempt's own: each starts from what the caller gave. The
