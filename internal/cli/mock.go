@@ -33,7 +33,8 @@ type mockOptions struct {
 	stalls      []string
 	seed        uint64
 
-	tls target.Flags
+	from recordedOptions
+	tls  target.Flags
 
 	at     target.Target // the broker; zero for TCP
 	config capacity.Config
@@ -45,7 +46,7 @@ func newMockCommand(s *term.IO) *cobra.Command {
 	var o mockOptions
 	cmd := &cobra.Command{
 		Use:   "mock",
-		Short: "Run a mock service with a known capacity",
+		Short: "Run a mock service, with a known capacity or with recorded replies",
 		Long: `Serve a queue with workers that each take a known time, so that the capacity of the
 service is known exactly. Try a load test, a timeout, or a retry policy on it. The
 workers occupy time and almost no CPU. Like a NestJS service, the mock also works on
@@ -53,6 +54,9 @@ requests whose callers have given up, unless --drop-expired is set.
 
 With a broker's address for --listen, it serves there: a queue of RabbitMQ, or the
 given patterns on Redis and NATS, which deliver only subscribed patterns.
+
+With --from, it replies as a recording of ` + "`msctl tap --record`" + ` does: to the recorded
+patterns, if the data is the same, after the time that the service took.
 
 While the mock is running, lines on standard input change it:
   stall 4s         start and finish no work for 4s, as if the process were stopped
@@ -63,6 +67,7 @@ While the mock is running, lines on standard input change it:
   msctl mock --capacity 200/s --workers 4 --service-time lognormal
   msctl mock --service-time bimodal:5ms,95%,100ms --queue 50
   msctl mock --pattern cmd=findItem --answer '{"id":1}' --stall 4s@10s
+  msctl mock --from session.jsonl --service items --nearest
   msctl mock --listen amqp://localhost/items
   msctl mock --listen nats://localhost?queue=items --pattern cmd=findItem`,
 		GroupID:     groupMeasure,
@@ -73,9 +78,13 @@ While the mock is running, lines on standard input change it:
 		if err := o.complete(cmd); err != nil {
 			return err
 		}
+		if o.from.file != "" {
+			return runRecorded(cmd.Context(), s, o)
+		}
 		return runMock(cmd.Context(), s, o)
 	}
 	o.register(cmd)
+	o.from.register(cmd)
 	return cmd
 }
 
@@ -100,6 +109,9 @@ func (o *mockOptions) register(cmd *cobra.Command) {
 
 // complete reads and checks the flags. All its errors are usage errors.
 func (o *mockOptions) complete(cmd *cobra.Command) error {
+	if err := o.from.check(cmd); err != nil {
+		return err
+	}
 	switch {
 	case o.workers < 1 || o.workers > capacity.MaxWaiting:
 		return exit.Usagef("--workers must be between 1 and %d", capacity.MaxWaiting)
@@ -131,7 +143,7 @@ func (o *mockOptions) complete(cmd *cobra.Command) error {
 		}
 		o.plan = append(o.plan, stall)
 	}
-	if len(o.served) == 0 && o.at.Subscribes() {
+	if len(o.served) == 0 && o.at.Subscribes() && o.from.file == "" {
 		return exit.WithHint(exit.Usagef("--listen %s requires --pattern: %s delivers only subscribed patterns", o.at, o.at.Kind()), "for example, --pattern cmd=findItem")
 	}
 	slices.SortStableFunc(o.plan, func(a, b capacity.PlannedStall) int { return cmp.Compare(a.After, b.After) })

@@ -137,6 +137,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newLogsCommand(s),
 		newStopCommand(s),
 		newTapCommand(s),
+		newVerifyCommand(s),
 		newGuardCommand(s),
 		newNATSCommand(s),
 		newTraceableCommand(),

@@ -21,7 +21,7 @@ const (
 	maxKept     = 64 << 20  // bytes of the messages that are kept for viewers that come later
 	maxPrograms = 1024      // connections at once
 	helloTime   = 5 * time.Second
-	lastReads   = time.Second // for what arrives while the hub is closed
+	lastReads   = time.Second // limits reading while the hub is closed
 	viewerQueue = 8192        // messages that wait for a viewer
 )
 
