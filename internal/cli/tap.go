@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/disk"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/term"
@@ -22,6 +23,8 @@ type tapOptions struct {
 	filter tap.Filter
 	output string
 	record string
+	noTUI  bool
+	html   string
 }
 
 func newTapCommand(s *term.IO) *cobra.Command {
@@ -53,6 +56,8 @@ messages that have everything it requires are shown. Ctrl-C ends the command.`,
 	flags.StringVar(&o.filter.Trace, "trace", "", "show only messages whose trace or correlation `ID` contains this")
 	flags.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json (one object per line)")
 	flags.StringVar(&o.record, "record", "", "also write all messages to `FILE`, for `msctl mock --from` and `msctl verify`")
+	flags.StringVar(&o.html, "html", "", "at the end, write the call trees to `FILE` as one HTML page")
+	flags.BoolVar(&o.noTUI, "no-tui", false, "print one line per message instead of drawing")
 	_ = cmd.RegisterFlagCompletionFunc("service", completeServices)
 	return cmd
 }
@@ -76,6 +81,7 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 		return err
 	}
 	view := tapView{io: s, o: o, lines: tap.NewLines()}
+	view.trees = &view.lines.Trees
 	if o.record != "" {
 		file, err := os.OpenFile(o.record, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if errors.Is(err, os.ErrExist) {
@@ -86,6 +92,16 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		view.file = json.NewEncoder(file)
+	}
+	if o.html != "" {
+		if err := disk.Check(o.html); err != nil {
+			return exit.Usagef("--html: %w", err)
+		}
+		defer func() { err = errors.Join(err, view.writePage(w.Name)) }()
+	}
+	if o.draws(s) {
+		view.trees, err = view.draw(ctx, w.Name, runs[0])
+		return err
 	}
 	messages := make(chan tap.Message)
 	ended := make(chan error, 1)
@@ -109,6 +125,7 @@ type tapView struct {
 	io    *term.IO
 	o     tapOptions
 	lines *tap.Lines
+	trees *tap.Trees    // for --html
 	file  *json.Encoder // of --record; nil without
 }
 
@@ -138,10 +155,8 @@ func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <
 }
 
 func (v *tapView) add(m tap.Message) error {
-	if v.file != nil {
-		if err := v.file.Encode(m); err != nil {
-			return fmt.Errorf("--record: %w", err)
-		}
+	if err := v.record(m); err != nil {
+		return err
 	}
 	if m.Dropped > 0 {
 		v.io.Notef("%s %d messages are missing: %s", v.io.ErrPalette().Warn("note:"), m.Dropped, missingBecause(m))
@@ -149,6 +164,9 @@ func (v *tapView) add(m tap.Message) error {
 	if v.o.output != logJSON {
 		v.lines.Add(m, time.Now())
 		return nil
+	}
+	if v.o.html != "" {
+		v.trees.Add(m)
 	}
 	if m.Dropped == 0 && !v.o.filter.Message(&m) {
 		return nil

@@ -83,6 +83,12 @@ func NewTest(input string, facts Facts) (*IO, *Buffers) {
 	return &IO{In: bytes.NewBufferString(input), Out: &b.Out, Err: &b.Err, facts: facts, secrets: &secret.Set{}}, b
 }
 
+// Apart returns an IO without input that writes elsewhere than to a terminal, and shares the credentials
+// of s.
+func (s *IO) Apart(out, err io.Writer) *IO {
+	return &IO{In: bytes.NewReader(nil), Out: out, Err: err, facts: Facts{Term: "dumb"}, secrets: s.secrets}
+}
+
 // Facts returns the properties of the terminal.
 func (s *IO) Facts() Facts { return s.facts }
 

@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/shorthand"
+	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/term/visible"
+	"github.com/msctl/msctl/internal/tui"
+	"github.com/msctl/msctl/runtime/micro"
+	reported "github.com/msctl/msctl/runtime/tap"
+)
+
+// draws reports whether the messages are shown on a screen, rather than on lines.
+func (o *tapOptions) draws(s *term.IO) bool {
+	return o.output == "" && !o.noTUI && s.Facts().StdoutTTY && s.CanDraw()
+}
+
+// waiting is how many messages may wait for the next frame. Then the run counts what it leaves out.
+const waiting = 1 << 14
+
+// draw shows the messages of a run on a screen, until a key ends it. It returns the trees.
+func (v *tapView) draw(ctx context.Context, name string, run proc.Control) (*tap.Trees, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	messages := make(chan tap.Message, waiting)
+	var ended, recorded error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer close(messages)
+		ended = run.Messages(ctx, func(m tap.Message) bool {
+			if recorded = v.record(m); recorded != nil {
+				return false
+			}
+			select {
+			case messages <- m:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	trees, err := tui.Tap(ctx, tui.TapScreen{
+		Title: name, Filter: v.o.filter, Messages: messages, Command: tapCommand, Save: saveMessages,
+		Ended: func() string {
+			if err := errors.Join(recorded, ended); err != nil {
+				return exit.Text(v.io.Secrets(), err)
+			}
+			return ""
+		},
+		Resend: func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, v.io, m, to) },
+		In:     os.Stdin, Out: os.Stderr, Color: v.io.ErrPalette().Enabled(),
+	})
+	cancel()
+	<-done
+	return trees, errors.Join(err, recorded)
+}
+
+// record writes a message to the file of --record, if there is one.
+func (v *tapView) record(m tap.Message) error {
+	if v.file == nil {
+		return nil
+	}
+	if err := v.file.Encode(m); err != nil {
+		return fmt.Errorf("--record: %w", err)
+	}
+	return nil
+}
+
+// saveMessages writes messages to a new file, in the format of --record.
+func saveMessages(name string, messages []tap.Message) (err error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists already: choose another name", name)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return writeMessages(file, messages)
+}
+
+func writeMessages(to io.Writer, messages []tap.Message) error {
+	out := json.NewEncoder(to)
+	for i := range messages {
+		if err := out.Encode(&messages[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again is the message of a record, as arguments of `msctl send` or `msctl emit`.
+type again struct {
+	event   bool
+	pattern json.RawMessage
+	data    json.RawMessage // nil if the message had none
+	to      string          // a service or an address; "" if it is not known
+	meta    []string        // KEY=VALUE
+	missing []string        // keys of metadata that are masked
+}
+
+// againOf returns how to send a message again to a service. Its error says why that is impossible.
+func againOf(m tap.Message, to string) (a again, err error) {
+	switch {
+	case m.Kind == reported.HTTP:
+		return a, errors.New("this is an HTTP request: select one of the messages below it")
+	case m.Cut && len(m.Data) > 0 && m.Data[0] == '"' && m.In > len(m.Data), len(m.Data) == 0 && m.In > 0:
+		return a, errors.New("the data was not recorded completely")
+	}
+	if _, err := micro.ParsePattern(m.Pattern); err != nil {
+		return a, fmt.Errorf("the pattern %s cannot be sent", visible.Line(m.Pattern))
+	}
+	a = again{event: m.Event || m.Kind == reported.Emit, pattern: json.RawMessage(m.Pattern), data: m.Data, to: to}
+	if a.to == "" && m.Kind != reported.Handle && m.Transport == "tcp" && m.Peer != "" {
+		a.to = "tcp://" + m.Peer
+	}
+	own := []string{micro.MetaCorrelationID, micro.MetaTraceparent, micro.MetaTimeout, micro.MetaAttempt, reported.Key}
+	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
+		value := m.Metadata[key]
+		switch {
+		case slices.Contains(own, key) || strings.ContainsRune(key, '='):
+		case strings.Contains(value, "***"):
+			a.missing = append(a.missing, key)
+		case !strings.HasPrefix(value, `\@`): // which cannot be written
+			a.meta = append(a.meta, key+"="+literal(value))
+		}
+	}
+	return a, nil
+}
+
+// variable matches what a value of --meta, or a string of DATA, refers to the environment by.
+var variable = regexp.MustCompile(`\$(\{?[A-Z_])`)
+
+// literal returns a value so that nothing in it is looked up.
+func literal(value string) string {
+	if strings.HasPrefix(value, "@") {
+		value = `\` + value
+	}
+	return variable.ReplaceAllString(value, `\$$$1`)
+}
+
+// args returns the arguments. Nothing in the data, which is a service's, is looked up in the environment.
+func (a again) args() (args []string) {
+	if a.to != "" {
+		args = append(args, "--to", a.to)
+	}
+	for _, pair := range a.meta {
+		args = append(args, "--meta", pair)
+	}
+	args = append(args, "--", shorthand.ShortPattern(a.pattern))
+	if len(a.data) > 0 {
+		args = append(args, variable.ReplaceAllString(string(visible.JSON(a.data)), `\u0024$1`))
+	}
+	return args
+}
+
+// tapCommand returns the command that sends a message again, for a shell.
+func tapCommand(m tap.Message, to string) (string, error) {
+	a, err := againOf(m, to)
+	if err != nil {
+		return "", err
+	}
+	words := []string{"msctl", "send"}
+	if a.event {
+		words[1] = "emit"
+	}
+	for _, arg := range a.args() {
+		if arg == "--" && !strings.HasPrefix(string(a.data), "-") {
+			continue // only a negative number looks like a flag
+		}
+		words = append(words, shorthand.Word(arg))
+	}
+	return strings.Join(words, " "), nil
+}
+
+// resend sends a message again, as `msctl send` does, and returns what that prints.
+func resend(ctx context.Context, s *term.IO, m tap.Message, to string) (string, error) {
+	a, err := againOf(m, to)
+	switch {
+	case err != nil:
+		return "", err
+	case bytes.Contains(m.Data, []byte("***")):
+		return "", errors.New("the data has masked secrets: press c, and replace the *** in the command")
+	}
+	var out, notes bytes.Buffer
+	apart := s.Apart(&out, &notes)
+	var cmd *cobra.Command
+	args := a.args()
+	if a.event {
+		cmd = newEmitCommand(apart)
+	} else {
+		cmd = newSendCommand(apart)
+		args = append([]string{"--output", "pretty"}, args...)
+	}
+	cmd.SetArgs(args)
+	cmd.SetOut(&notes)
+	cmd.SetErr(&notes)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	exit.Report(apart, cmd.ExecuteContext(ctx))
+	if len(a.missing) > 0 {
+		fmt.Fprintf(&notes, "\nIt was sent without the metadata %s: the value is masked.\n", visible.Line(strings.Join(a.missing, ", ")))
+	}
+	if a.event && out.Len() == 0 {
+		fmt.Fprintln(&out, "The event was sent.")
+	}
+	return out.String() + notes.String(), nil
+}
