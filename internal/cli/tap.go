@@ -37,12 +37,18 @@ func newTapCommand(s *term.IO) *cobra.Command {
 handler, how it ended, and how long it took. Values of members such as password, token, or
 authorization are replaced with *** before they leave a service.
 
+On a terminal, messages are drawn as call trees, with a waterfall, details, and keys to
+filter, search, send a message again, or save a tree: ? lists them. Otherwise, or with
+--no-tui, each message is a line, and with -o json, a JSON object.
+
 Without filters, all messages are shown, first those of the past. With a filter, only
-messages that have everything it requires are shown. Ctrl-C ends the command.`,
+messages that have everything it requires are shown, or the trees that contain one.
+Ctrl-C ends the command.`,
 		Example: `  msctl tap
   msctl tap --errors
   msctl tap --pattern createItem --slower 100ms
-  msctl tap --record session.jsonl`,
+  msctl tap --record session.jsonl
+  msctl tap --html tap.html`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTap(cmd.Context(), s, o)

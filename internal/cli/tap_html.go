@@ -22,6 +22,10 @@ func (v *tapView) writePage(name string) error {
 	if err := disk.Write(v.o.html, p.Write); err != nil {
 		return fmt.Errorf("--html: %w", err)
 	}
-	v.io.Notef("wrote %s: %d call trees", v.io.ErrPalette().Accent(v.o.html), p.Shown())
+	trees := "call trees"
+	if p.Shown() == 1 {
+		trees = "call tree"
+	}
+	v.io.Notef("wrote %s: %d %s", v.io.ErrPalette().Accent(v.o.html), p.Shown(), trees)
 	return nil
 }

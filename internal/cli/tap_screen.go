@@ -31,7 +31,7 @@ func (o *tapOptions) draws(s *term.IO) bool {
 	return o.output == "" && !o.noTUI && s.Facts().StdoutTTY && s.CanDraw()
 }
 
-// waiting is how many messages may wait for the next frame. Then the run counts what it leaves out.
+// waiting is how many messages may wait for the next frame. Then the run counts what it omits.
 const waiting = 1 << 14
 
 // draw shows the messages of a run on a screen, until a key ends it. It returns the trees.
@@ -115,7 +115,7 @@ type again struct {
 	missing []string        // keys of metadata that are masked
 }
 
-// againOf returns how to send a message again to a service. Its error says why that is impossible.
+// againOf returns how to send a message again to a service. Its error states why that is impossible.
 func againOf(m tap.Message, to string) (a again, err error) {
 	switch {
 	case m.Kind == reported.HTTP:

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,8 +69,8 @@ func TestTapCommand(t *testing.T) {
 // TestResend sends recorded messages again, to a real service.
 func TestResend(t *testing.T) {
 	t.Setenv("HOME", "a secret of the user")
-	s := micro.NewServer()
-	micro.Handle(s, micro.Cmd("createItem"), func(ctx context.Context, data json.RawMessage) (json.RawMessage, error) {
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	micro.Handle(s, micro.Cmd("createItem"), func(_ context.Context, data json.RawMessage) (json.RawMessage, error) {
 		if strings.Contains(string(data), "fail") {
 			return nil, micro.Errorf(404, "no such item")
 		}
@@ -85,12 +86,15 @@ func TestResend(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	<-listener.Ready()
-	to := "tcp://" + listener.Addr().String()
+	addr, err := listener.Addr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := "tcp://" + addr.String()
 	for _, c := range []struct {
 		name, data, want string
 	}{
-		{"a reply", `{"a":"$HOME","b":"@/etc/passwd"}`, "{\n  \"a\": \"$HOME\",\n  \"b\": \"@/etc/passwd\"\n}\n"},
+		{"a reply", `{"a":"$HOME","b":"@/etc/passwd"}`, "{\n  \"a\": \"\\u0024HOME\",\n  \"b\": \"@/etc/passwd\"\n}\n"},
 		{"an error", `{"a":"fail"}`, "error: " + to + " returned an error: no such item (status 404)"},
 		{"masked", `{"password":"***"}`, "the data has masked secrets: press c, and replace the *** in the command"},
 	} {
@@ -147,7 +151,7 @@ func TestWritePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), "✖ timeout") || strings.Contains(string(text), `chip good`) || !strings.Contains(b.Err.String(), "wrote "+path+": 1 call trees") {
+	if !strings.Contains(string(text), "✖ timeout") || strings.Contains(string(text), `chip good`) || !strings.Contains(b.Err.String(), "wrote "+path+": 1 call tree") {
 		t.Errorf("%q: %s", b.Err.String(), text)
 	}
 }

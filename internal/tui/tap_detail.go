@@ -94,7 +94,7 @@ func concat(parts ...[]textLine) (all []textLine) {
 // textLine is a line in looks.
 type textLine []span
 
-// draw draws columns of lines, from the first that is visible.
+// draw draws columns of lines, from the first visible line.
 func (d *tapDetail) draw(a area, parts [][]textLine, text string) {
 	gap := 2
 	column := (a.width - gap*(len(parts)-1)) / len(parts)

@@ -205,7 +205,7 @@ func TestTapKeys(t *testing.T) {
 		{"cancel", []string{"w", "esc"}, nil, "? help"},
 		{"services", []string{"s", "tab", "tab", "tab", "enter"}, nil, "only service gateway"},
 		{"a beginning", []string{"s", "or", "enter"}, nil, "only service orders"},
-		{"no service", []string{"s", "nobody", "enter"}, nil, "no messages of a service nobody"},
+		{"no service", []string{"s", "other", "enter"}, nil, "no messages of a service other"},
 		{"slower", []string{"t", "500", "enter"}, nil, "slower than 500ms"},
 		{"not a duration", []string{"t", "x", "enter"}, nil, "not a duration"},
 		{"ID", []string{"i", "0002", "enter"}, nil, "1 of 7 trees"},

@@ -3,6 +3,7 @@
 package outline
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 	reported "github.com/msctl/msctl/runtime/tap"
 )
 
-// Kind says what a row shows.
+// Kind is what a row shows.
 type Kind uint8
 
 // The kinds of rows.
@@ -104,7 +105,7 @@ func (t *Tree) add(s, origin *tap.Span, last []bool, a attempt) {
 	}
 	numbers := attempts(children)
 	for i, c := range children {
-		level := append(last[:len(last):len(last)], i == len(children)-1)
+		level := slices.Concat(last, []bool{i == len(children)-1})
 		t.add(c, origin, level, numbers[c])
 	}
 }

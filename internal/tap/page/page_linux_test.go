@@ -28,7 +28,7 @@ func TestInBrowser(t *testing.T) {
 	b.Screenshot("tap", "body")
 	b.Fill("#text", "WIDGET")
 	if got, count := b.Eval(shown), b.Eval(`document.getElementById("count").textContent`); got != 3.0 || count != "3 of 7 trees" {
-		t.Errorf("%v trees are shown, and the page says %v", got, count)
+		t.Errorf("%v trees are shown, with the count %v", got, count)
 	}
 	b.Fill("#text", "")
 	b.Click("#errors")

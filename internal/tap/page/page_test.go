@@ -178,7 +178,7 @@ func contentOf(document *html.Node) string {
 	return b.String()
 }
 
-// TestBounded checks that a page has the latest trees, and says how many it does not have.
+// TestBounded checks that a page has the latest trees, and states how many it does not have.
 func TestBounded(t *testing.T) {
 	var roots []*tap.Span
 	for i := range maxTrees + 5 {

@@ -317,6 +317,19 @@ func (l *List) Selected() (*outline.Tree, *outline.Row) {
 	return t, &t.Rows[at.row]
 }
 
+// from returns up to n rows that follow one in a direction.
+func from(p place, n int, step func(place) (place, bool)) (rows []place) {
+	for len(rows) < n {
+		following, ok := step(p)
+		if !ok {
+			break
+		}
+		p = following
+		rows = append(rows, p)
+	}
+	return rows
+}
+
 // Window returns the rows that are visible in a number of lines, with the selected one among them. It
 // moves as little as possible.
 func (l *List) Window(height int) []Line {
@@ -329,26 +342,10 @@ func (l *List) Window(height int) []Line {
 	}
 	l.selectAt(at)
 	l.y = min(max(l.y, 0), height-1)
-	var above, below []place // above: upward
-	for p, ok := at, true; len(above) < l.y; above = append(above, p) {
-		if p, ok = l.previous(p); !ok {
-			break
-		}
-	}
-	for p, ok := at, true; len(above)+1+len(below) < height; below = append(below, p) {
-		if p, ok = l.next(p); !ok {
-			break
-		}
-	}
-	for len(above)+1+len(below) < height { // there is room for older ones
-		p := at
-		if len(above) > 0 {
-			p = above[len(above)-1]
-		}
-		if p, ok = l.previous(p); !ok {
-			break
-		}
-		above = append(above, p)
+	above := from(at, l.y, l.previous) // upward
+	below := from(at, height-1-len(above), l.next)
+	if room := height - 1 - len(above) - len(below); room > 0 { // for older ones
+		above = from(at, len(above)+room, l.previous)
 	}
 	l.y = len(above)
 	slices.Reverse(above)
