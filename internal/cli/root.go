@@ -145,6 +145,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newEmitCommand(s),
 		newLsCommand(s),
 		newHealthCommand(s),
+		newDoctorCommand(s),
 		newTokenCommand(s),
 		newBenchCommand(s, version),
 		newMockCommand(s),

@@ -218,3 +218,17 @@ func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
 }
+
+// Dir returns the folder with the sources of a service or a gateway that is a NestJS application,
+// absolute, or "" if it is none.
+func Dir(w *workspace.Workspace, s *workspace.Service) string {
+	if len(s.Command) == 0 {
+		return ""
+	}
+	finder := applicationFinder{map[string]map[string]string{}}
+	dir := finder.applicationDir(w.WorkDir(s), s.Command)
+	if !usesNest(dir) {
+		return ""
+	}
+	return dir
+}
