@@ -9,7 +9,7 @@ import (
 	"io/fs"
 )
 
-//go:embed all:workspace all:money all:id all:handler
+//go:embed all:workspace all:money all:timestamp all:id all:handler
 //go:embed all:service all:worker
 //go:embed all:items all:items_sql all:items_sqlite all:items_memory
 //go:embed all:orders all:orders_sql all:orders_sqlite all:orders_memory
@@ -17,7 +17,7 @@ import (
 //go:embed all:database all:sqlite all:postgres
 //go:embed all:broker all:rabbitmq all:redis all:nats
 //go:embed all:kubernetes all:web all:telemetry
-//go:embed compose sums
+//go:embed all:compose all:compose_dev sums
 var files embed.FS
 
 // Files returns the templates.

@@ -123,7 +123,7 @@ func TestExplainNoBroker(t *testing.T) {
 		want string
 	}{
 		{broker.Error{Transport: workspace.RabbitMQ, Address: "amqp://localhost:5672", Program: "rabbitmq-server", Err: refused},
-			"`apt install rabbitmq-server` or `brew install rabbitmq` lets msctl start one; or run `docker compose up -d rabbitmq`, or set RABBITMQ_URL"},
+			"`apt install rabbitmq-server` or `brew install rabbitmq` lets msctl start one; or run `docker run -d -p 127.0.0.1:5672:5672 rabbitmq`, or set RABBITMQ_URL"},
 		{broker.Error{Transport: workspace.NATS, Address: "nats://h", Err: refused},
 			"start it, or set its address in NATS_URL or under `brokers:` in msctl.yaml"},
 	} {

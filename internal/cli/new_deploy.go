@@ -39,7 +39,8 @@ that it calls, the Secrets with the addresses of brokers and databases, and a vo
 SQLite. A program that stores data in a file or in memory has one replica.
 
 msctl maintains the base: run the command again after a change of msctl.yaml. Files that
-you have changed are kept. Services with a ` + "`command`" + ` are not covered.`,
+you have changed are kept. Services with a ` + "`command`" + ` are not covered, except for the
+web client of ` + "`msctl new web`" + `.`,
 		Example: `  msctl new deploy kubernetes
   msctl new deploy kubernetes --dry-run
   kubectl apply -k deploy/kubernetes/overlays/dev`,

@@ -28,7 +28,8 @@ func newNewWebCommand(s *term.IO, version string) *cobra.Command {
 		Short: "Add a web client to the workspace",
 		Long: `Add a web client for the sample service items in apps/web: a Next.js application with a
 sign-in, a list with search and pages, and forms that handle conflicts. It calls the
-gateway, and ` + "`msctl run`" + ` starts it with the other programs.
+gateway, and ` + "`msctl run`" + ` starts it with the other programs. It has a Dockerfile and an
+entry in compose.yaml; ` + "`msctl new deploy kubernetes`" + ` writes its manifests, too.
 
 The client requires Node.js 20.9 or later. Unless --no-install is set, its packages are
 installed by ` + "`npm ci`" + `, from the versions in its lock file.`,
@@ -65,13 +66,20 @@ func runNewWeb(ctx context.Context, s *term.IO, o newWebOptions) error {
 		return exit.Usagef("%w", err)
 	}
 	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
-	if err != nil || !done {
+	if err != nil {
 		return err
+	}
+	printManual(s, result)
+	if !done {
+		return nil
+	}
+	p := s.ErrPalette()
+	if dir.Deployed() {
+		s.Notef("%s `msctl new deploy kubernetes` adds it to deploy/kubernetes", p.Warn("note:"))
 	}
 	if !o.noInstall {
 		installPackages(ctx, s, dir)
 	}
-	p := s.ErrPalette()
 	s.Notef("\nNext:")
 	if !dir.HasPackages() {
 		s.Notef("  %s", p.Accent("npm ci --prefix "+shortPath(filepath.Join(dir.Root, filepath.FromSlash(scaffold.WebDir)))))

@@ -289,8 +289,10 @@ func brokerHint(e *broker.Error) string {
 	if e.Program == "" {
 		return fmt.Sprintf("start it, or set its address in %s or under `brokers:` in %s", e.Transport.Variable(), workspace.FileName)
 	}
-	return fmt.Sprintf("`apt install %s` or `brew install %s` lets msctl start one; or run `docker compose up -d %s`, or set %s",
-		e.Program, name, name, e.Transport.Variable())
+	_, address, _ := strings.Cut(workspace.DefaultBrokerURL(e.Transport), "://")
+	_, port, _ := strings.Cut(address, ":")
+	return fmt.Sprintf("`apt install %s` or `brew install %s` lets msctl start one; or run `docker run -d -p 127.0.0.1:%s:%s %s`, or set %s",
+		e.Program, name, port, port, name, e.Transport.Variable())
 }
 
 // completeServices completes the names of services that are not among the arguments.

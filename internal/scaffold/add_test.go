@@ -188,8 +188,9 @@ func TestComposeGrows(t *testing.T) {
 		t.Fatalf("%v, %v:\n%s", ok, err, one)
 	}
 	for _, part := range []string{
-		"  rabbitmq:\n    image:", "        condition: service_healthy\n\n  gateway:\n", "      RABBITMQ_URL: amqp://app:", "      - items\n      - mail\n",
-		"\nvolumes:\n  data: {}\n  rabbitmq:\n\nnetworks: {}\n",
+		"  rabbitmq:\n    image:", "        required: false\n\n  gateway:\n", "      RABBITMQ_URL: amqp://app@rabbitmq:5672\n      RABBITMQ_PASSWORD_FILE: /run/secrets/rabbitmq\n", "      - items\n      - mail\n",
+		"\nvolumes:\n  data: {}\n  rabbitmq:\n\nnetworks: {}\n", "\nsecrets:\n  rabbitmq: # the password of RabbitMQ\n    file: ./secrets/rabbitmq\n",
+		"  gateway:\n    secrets:\n      - rabbitmq\n    environment:\n", "        required: false\n",
 	} {
 		if !strings.Contains(one, part) {
 			t.Errorf("%q is not in:\n%s", part, one)
@@ -199,6 +200,9 @@ func TestComposeGrows(t *testing.T) {
 	two, ok, err := addToCompose(one, reports, "gateway")
 	if err != nil || !ok || !extends([]byte(one), []byte(two), reports) {
 		t.Fatalf("%v, %v:\n%s", ok, err, two)
+	}
+	if n := strings.Count(two, "file: ./secrets/rabbitmq"); n != 1 {
+		t.Errorf("its password is declared %d times:\n%s", n, two)
 	}
 	if n := strings.Count(two, "image: rabbitmq"); n != 1 {
 		t.Errorf("RabbitMQ is there %d times:\n%s", n, two)

@@ -104,18 +104,47 @@ func (b brokerView) Name() string { return string(b.Transport) }
 // Preset returns the broker's address in development.
 func (b brokerView) Preset() string { return workspace.DefaultBrokerURL(b.Transport) }
 
-// Secret returns the variable that holds its password in containers.
+// Secret returns the variable that holds its password.
 func (b brokerView) Secret() string { return strings.TrimSuffix(b.Variable(), "_URL") + "_PASSWORD" }
 
-// Inside returns its address in containers.
+// Inside returns its address in containers. The password is in a file.
 func (b brokerView) Inside() string {
-	scheme, address, _ := strings.Cut(b.Preset(), "://")
+	scheme, _, _ := strings.Cut(b.Preset(), "://")
 	user := "app"
 	if b.Transport == workspace.Redis {
-		user = "" // its only password is that of the default user
+		user = "default" // its only password is that of this user
 	}
-	_, port, _ := strings.Cut(address, ":")
-	return fmt.Sprintf("%s://%s:${%s:?set it in .env}@%s:%s", scheme, user, b.Secret(), b.Name(), port)
+	return fmt.Sprintf("%s://%s@%s:%s", scheme, user, b.Name(), b.port())
+}
+
+// Local returns the address of the container for programs on this machine.
+func (b brokerView) Local() string {
+	return strings.Replace(b.Inside(), "@"+b.Name()+":", "@localhost:", 1)
+}
+
+// SecretFile returns the setting with the file of its password in containers.
+func (b brokerView) SecretFile() setting {
+	return setting{b.Secret() + "_FILE", "/run/secrets/" + b.Name()}
+}
+
+func (b brokerView) port() string {
+	return b.Preset()[strings.LastIndex(b.Preset(), ":")+1:]
+}
+
+// server returns the broker as a server of compose.yaml.
+func (b brokerView) server() server { return server{b.Name(), b.port(), b.Title()} }
+
+// server is a program of compose.yaml that is not the workspace's own: a broker or PostgreSQL.
+type server struct{ Name, Port, Title string }
+
+// Declaration returns the entry of its password among the secrets of compose.yaml.
+func (s server) Declaration() string {
+	return fmt.Sprintf("  %s: # the password of %s\n    file: ./secrets/%[1]s", s.Name, s.Title)
+}
+
+// Published returns its entry in compose.dev.yaml, which publishes its port.
+func (s server) Published() string {
+	return fmt.Sprintf("  %s:\n    networks: [outside]\n    ports:\n      - \"127.0.0.1:%s:%[2]s\"", s.Name, s.Port)
 }
 
 // Secure returns the scheme of its addresses with TLS.
@@ -129,7 +158,8 @@ func (b brokerView) Secure() string {
 
 // Explanation returns the comment for its settings in .env.example.
 func (b brokerView) Explanation() string {
-	return fmt.Sprintf("# The address of %s (%s:// with TLS), and its password for compose.yaml, which puts it into a URL", b.Title(), b.Secure())
+	return fmt.Sprintf("# The address of %s (%s:// with TLS). If it names a user without a password, as %s does, the password is\n# %s, or in the file that %[4]s_FILE names",
+		b.Title(), b.Secure(), b.Inside(), b.Secret())
 }
 
 // NestJS returns NestJS's name of the transport.

@@ -213,7 +213,7 @@ func TestBrokersByHand(t *testing.T) {
 	for _, test := range []struct{ name, text, now, want string }{
 		{"apps/gateway/gateway.go", "type transport struct", "type channel struct", "the gateway in apps/gateway was created by an older msctl"},
 		{"go.mod", "require", "// require", "run `go mod tidy`"},
-		{"compose.yaml", "services:", "services: &all", "add service mail and RabbitMQ by hand, and RABBITMQ_URL=amqp://app:${RABBITMQ_PASSWORD:?set it in .env}@rabbitmq:5672"},
+		{"compose.yaml", "services:", "services: &all", "add service mail and RabbitMQ by hand, and RABBITMQ_URL=amqp://app@rabbitmq:5672"},
 		{"third_party/msctl/go.mod", "", "", "run `go mod tidy` for the driver of RabbitMQ"},
 	} {
 		dir := t.TempDir()
@@ -266,17 +266,20 @@ func TestRequirements(t *testing.T) {
 }
 
 // TestComposeOfBrokers: every broker's entry is what compose takes, with a health
-// check, a password that must be given and no port for others than this machine.
+// check, a profile, a password in a file, and no port.
 func TestComposeOfBrokers(t *testing.T) {
 	for _, b := range brokersOf(workspace.Brokers()...) {
 		text, err := b.Compose()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, part := range []string{"  " + b.Name() + ":\n", "    image: " + b.Name() + ":", "    healthcheck:\n", "${" + b.Secret() + ":?set it in .env}", `- "127.0.0.1:`} {
+		for _, part := range []string{"  " + b.Name() + ":\n", "    image: " + b.Name() + ":", "    healthcheck:\n", "    profiles: [" + b.Name() + "]\n", "    secrets: [" + b.Name() + "]\n", "$$(cat /run/secrets/" + b.Name() + ")"} {
 			if !strings.Contains(text, part) {
 				t.Errorf("%s lacks %q:\n%s", b.Name(), part, text)
 			}
+		}
+		if strings.Contains(text, "ports:") {
+			t.Errorf("%s publishes a port:\n%s", b.Name(), text)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // deployDir is the folder of the manifests in a workspace.
 const deployDir = "deploy/kubernetes"
 
-// NewKubernetes renders the manifests of all Go programs: a base, which msctl maintains, and
+// NewKubernetes renders the manifests of all Go programs and of the web client: a base, which msctl maintains, and
 // overlays, which are the user's after they have been created.
 func (d *Dir) NewKubernetes() (Result, error) {
 	v, err := d.deployment()
@@ -66,6 +66,9 @@ func (d *Dir) removeManifests(r *Result) error {
 // explainDeployment names what the manifests do not cover.
 func (d *Dir) explainDeployment(r *Result, v deployment) {
 	for _, s := range d.Workspace.Services {
+		if d.isWeb(s) {
+			continue
+		}
 		if s.Path == "" {
 			where := "Deployment"
 			if s.Port != 0 {
@@ -81,6 +84,9 @@ func (d *Dir) explainDeployment(r *Result, v deployment) {
 		for _, p := range v.Programs {
 			if err == nil && !strings.Contains(string(text), "name: "+p.Image+"\n") {
 				r.byHand("add the image %s to %s/overlays/%s/kustomization.yaml", p.Image, deployDir, overlay)
+			}
+			if err == nil && p.Web && !strings.Contains(string(text), "      name: "+p.Name+"\n") {
+				r.byHand("add a patch with the host of the Ingress %s to %s/overlays/%s/kustomization.yaml, like that of the gateway", p.Name, deployDir, overlay)
 			}
 		}
 	}
@@ -115,17 +121,22 @@ func (v deployment) Gateways() []*program {
 	return slices.DeleteFunc(slices.Clone(v.Programs), func(p *program) bool { return !p.Gateway })
 }
 
+// Public returns the programs that the Ingress leads to.
+func (v deployment) Public() []*program {
+	return slices.DeleteFunc(slices.Clone(v.Programs), func(p *program) bool { return !p.Public() })
+}
+
 // SendsEmail reports whether a program sends emails.
 func (v deployment) SendsEmail() bool {
 	return slices.ContainsFunc(v.Secrets, func(s secretRef) bool { return s.Name == "mail" })
 }
 
-// program is one Go program of the workspace.
+// program is one program of the workspace: in Go, or the web client.
 type program struct {
 	Name, Image     string
 	Workspace       string // its name
-	Host, LocalHost string // of a gateway, in production and in development
-	Gateway         bool
+	Host, LocalHost string // of a public program, in production and in development
+	Gateway, Web    bool
 	Port            int    // 0 on a broker
 	Private         bool   // whether it serves its probes on the private port
 	SQLite          bool   // whether it stores data in a file
@@ -165,9 +176,12 @@ func (p *program) Kind() string {
 	return "Deployment"
 }
 
+// Public reports whether the Ingress leads to it.
+func (p *program) Public() bool { return p.Gateway || p.Web }
+
 // PortName returns the name of its port.
 func (p *program) PortName() string {
-	if p.Gateway {
+	if p.Public() {
 		return "http"
 	}
 	return "messages"
@@ -192,6 +206,8 @@ func (p *program) Probes() *probes {
 		return &probes{get("/live", "private"), get("/ready", "private")}
 	case p.Gateway:
 		return &probes{get("/health/live", "http"), get("/health/ready", "http")}
+	case p.Web:
+		return &probes{get("/health", "http"), get("/health", "http")}
 	case p.Port != 0:
 		open := "tcpSocket:\n              port: messages"
 		return &probes{open, open}

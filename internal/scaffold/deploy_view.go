@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/token"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,13 +20,17 @@ func (d *Dir) deployment() (deployment, error) {
 	name := deployedName(d.Workspace)
 	v := deployment{Name: name, Namespace: name}
 	for _, s := range d.Workspace.Services {
-		if s.Path == "" {
+		if s.Path == "" && !d.isWeb(s) {
 			continue
 		}
 		if err := checkDeployable(s); err != nil {
 			return v, err
 		}
-		p, err := d.program(s)
+		describe := d.program
+		if d.isWeb(s) {
+			describe = d.web
+		}
+		p, err := describe(s)
 		if err != nil {
 			return v, err
 		}
@@ -77,6 +82,21 @@ func (d *Dir) program(s *workspace.Service) (*program, error) {
 	if p.Gateway {
 		p.Secrets = append(p.Secrets, secretRef{Name: "auth", Variable: "AUTH_SECRET", Optional: "without it, tokens are verified with the keys that the issuer publishes"})
 		p.Outside = append(p.Outside, outside{"the issuer of tokens", []int{443}})
+	}
+	return p, nil
+}
+
+// isWeb reports whether a service is the web client, with a Dockerfile.
+func (d *Dir) isWeb(s *workspace.Service) bool {
+	return s.Path == "" && path.Clean(filepath.ToSlash(s.Dir)) == WebDir && d.exists(WebDir+"/Dockerfile")
+}
+
+// web describes the web client, which calls the gateway and has no secrets.
+func (d *Dir) web(s *workspace.Service) (*program, error) {
+	p := &program{Name: s.Name, Image: imageOf(d.Workspace, s.Name), Workspace: deployedName(d.Workspace), Web: true, Port: s.Port}
+	if gateway := d.gateway(); gateway != nil {
+		p.Settings = []setting{{"GATEWAY_URL", "http://" + gateway.Name}} // the port of its Service is 80
+		p.Calls = []callee{{gateway.Name, gateway.Port}}
 	}
 	return p, nil
 }
@@ -147,7 +167,13 @@ func (d *Dir) store(p *program, needs needs) error {
 }
 
 // setHosts names the hosts of the gateways after the workspace, and of several also after each.
+// That of the web client begins with www.
 func (v *deployment) setHosts() {
+	for _, p := range v.Programs {
+		if p.Web {
+			p.Host, p.LocalHost = "www."+v.Name+".example", "www."+v.Name+".localhost"
+		}
+	}
 	gateways := v.Gateways()
 	for _, p := range gateways {
 		host := v.Name

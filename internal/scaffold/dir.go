@@ -112,7 +112,7 @@ func (d *Dir) NewService(s Service) (Result, error) {
 		return Result{}, err
 	}
 	var r Result
-	wires := []func(*Result, Service) error{d.addFiles, d.checkGateway, d.wireGateway, d.wireManifest, d.wireCompose, d.wireEnvironment, d.wireRuntime, d.wireOrigin}
+	wires := []func(*Result, Service) error{d.addFiles, d.checkGateway, d.wireGateway, d.wireManifest, d.wireCompose, d.wirePorts, d.wireEnvironment, d.wireRuntime, d.wireOrigin}
 	for _, wire := range wires {
 		if err := wire(&r, s); err != nil {
 			return Result{}, err
@@ -192,7 +192,7 @@ func (d *Dir) addFiles(r *Result, s Service) error {
 		return err
 	}
 	for _, name := range []string{ // which older workspaces lack
-		"config/secret.go", "config/secret_test.go", "config/private.go", "config/private_test.go",
+		"config/secret.go", "config/secret_test.go", "config/password.go", "config/password_test.go", "config/private.go", "config/private_test.go",
 		"program/program.go", "program/health.go", "program/program_test.go", "program/dotenv.go", "program/dotenv_test.go",
 	} {
 		f, err := render("workspace/internal/"+name+".tmpl", "internal/"+name, v)
@@ -256,8 +256,7 @@ func (d *Dir) wireEnvironment(r *Result, s Service) error {
 	return nil
 }
 
-// addSettings adds the address of the service, or the address and password of its
-// broker.
+// addSettings adds the address of the service, or of its broker.
 func addSettings(text string, s Service) string {
 	added, like := []string{s.Variable() + "=" + s.Preset() + "\n"}, regexp.MustCompile(`^[A-Z0-9_]+_URL=`)
 	if !s.OnBroker() && regexp.MustCompile(`(?m)^[A-Z0-9_]+_URL=tcp:`).MatchString(text) {
@@ -266,7 +265,7 @@ func addSettings(text string, s Service) string {
 	if s.OnBroker() {
 		b := brokerView{s.Transport}
 		like = regexp.MustCompile(`^[A-Z0-9_]+_(URL|PASSWORD)=`)
-		added = append([]string{"\n", b.Explanation() + "\n"}, append(added, b.Secret()+"=change-me\n")...)
+		added = append([]string{"\n", b.Explanation() + "\n"}, added...)
 	}
 	lines := strings.SplitAfter(text, "\n")
 	at := len(lines)

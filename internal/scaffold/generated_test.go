@@ -98,7 +98,7 @@ func openedRoutesAreNoticed(t *testing.T, dir string) {
 // isCore reports whether a package is one that needs only the standard library.
 func isCore(path string) bool {
 	name := strings.TrimPrefix(path, runtimeModule+"/runtime/")
-	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "principal" || name == "probe" || name == "validate" || name == "page")
+	return name != path && (strings.HasPrefix(name, "micro") || strings.HasPrefix(name, "internal/") || name == "wire" || name == "policy" || name == "principal" || name == "probe" || name == "validate" || name == "page" || name == "tap")
 }
 
 func exe() string {

@@ -51,7 +51,7 @@ func renderDir(dir string, data any, names *strings.Replacer) ([]File, error) {
 // dotted adds the leading dot to file names whose templates do not have it.
 func dotted(p string) string {
 	first, _, _ := strings.Cut(p, "/")
-	if dir, base := path.Split(p); dir == WebDir+"/" && (base == "gitignore" || base == "npmrc") {
+	if dir, base := path.Split(p); dir == WebDir+"/" && (base == "gitignore" || base == "dockerignore" || base == "npmrc") {
 		return dir + "." + base
 	}
 	switch first {

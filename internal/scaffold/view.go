@@ -57,6 +57,15 @@ func (s serviceView) Needs() []string {
 	return names
 }
 
+// SecretFiles returns the names of the secrets that it has in addition to the principals'.
+func (s serviceView) SecretFiles() []string {
+	names := s.Needs()
+	if s.Mails {
+		names = append(names, "smtp")
+	}
+	return names
+}
+
 // Packages returns the transport packages that its main function imports: those of the
 // services that it calls, and microtcp if it listens on a port.
 func (s serviceView) Packages() []string {
@@ -77,7 +86,21 @@ func settings(services []Service) []setting {
 	for _, s := range services {
 		if one := (setting{s.Variable(), s.Inside()}); !slices.Contains(list, one) {
 			list = append(list, one)
+			if s.OnBroker() {
+				list = append(list, brokerView{s.Transport}.SecretFile())
+			}
 		}
+	}
+	return list
+}
+
+// Servers returns the brokers and the database of compose.yaml.
+func (v view) Servers() (list []server) {
+	for _, b := range v.Brokers {
+		list = append(list, b.server())
+	}
+	if v.Postgres() {
+		list = append(list, server{"postgres", "5432", "PostgreSQL"})
 	}
 	return list
 }
@@ -190,13 +213,16 @@ func (v view) Volumes() (names []string) {
 // shared returns the template folders of what the programs share.
 func (v view) shared() (dirs []string) {
 	if v.Items {
-		dirs = append(dirs, "money", "id")
+		dirs = append(dirs, "money", "timestamp", "id")
 	}
 	if v.Items && v.SQL() {
 		dirs = append(dirs, "database", string(v.Store))
 	}
 	if v.Telemetry {
 		dirs = append(dirs, "telemetry")
+	}
+	if len(v.Servers()) > 0 {
+		dirs = append(dirs, "compose_dev")
 	}
 	return dirs
 }
@@ -206,6 +232,8 @@ func (v view) storeOf(kind string) []string {
 	switch {
 	case kind != "items" && kind != "orders" && kind != notifications:
 		return nil
+	case v.SQLite() && kind == "items":
+		return []string{"items_sql", "items_sqlite"} // whose tests use a file
 	case v.SQLite():
 		return []string{kind + "_sql", kind + "_sqlite", kind + "_memory"}
 	case v.SQL():

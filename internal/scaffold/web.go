@@ -25,12 +25,18 @@ var ErrNoItems = errors.New("the web client shows the items of the sample servic
 
 // webView is the data for the templates of the web client.
 type webView struct {
-	Name    string // of the workspace
-	Title   string // the name for readers
-	Gateway string // the address of the gateway in development
+	Name        string // of the workspace
+	Title       string // the name for readers
+	Image       string
+	Port        int
+	GatewayName string
+	GatewayPort int
 }
 
-// NewWeb renders the web client of the gateway, and adds it to msctl.yaml. The error is
+// Gateway returns the address of the gateway in development.
+func (v webView) Gateway() string { return fmt.Sprintf("http://localhost:%d", v.GatewayPort) }
+
+// NewWeb renders the web client of the gateway, and adds it to msctl.yaml and compose.yaml. The error is
 // [ErrNoItems] if the gateway lacks a route that the client calls.
 func (d *Dir) NewWeb(port int) (Result, error) {
 	if d.Workspace.Service(web) != nil {
@@ -43,8 +49,11 @@ func (d *Dir) NewWeb(port int) (Result, error) {
 	if err := d.checkItems(gateway); err != nil {
 		return Result{}, err
 	}
-	address := fmt.Sprintf("http://localhost:%d", gateway.Port)
-	files, err := renderDir(web, webView{Name: d.Workspace.Name, Title: sentence(d.Workspace.Name), Gateway: address}, strings.NewReplacer())
+	v := webView{
+		Name: d.Workspace.Name, Title: sentence(d.Workspace.Name), Image: imageOf(d.Workspace, web),
+		Port: port, GatewayName: gateway.Name, GatewayPort: gateway.Port,
+	}
+	files, err := renderDir(web, v, strings.NewReplacer())
 	if err != nil {
 		return Result{}, err
 	}
@@ -54,7 +63,7 @@ func (d *Dir) NewWeb(port int) (Result, error) {
 		Port: port, DependsOn: []string{gateway.Name},
 	}
 	if gateway.Name != "gateway" { // otherwise, msctl run sets it
-		s.Env = map[string]string{"GATEWAY_URL": address}
+		s.Env = map[string]string{"GATEWAY_URL": v.Gateway()}
 	}
 	before, err := d.read(workspace.FileName)
 	if err != nil {
@@ -65,7 +74,32 @@ func (d *Dir) NewWeb(port int) (Result, error) {
 		return Result{}, err
 	}
 	r.edit(workspace.FileName, before, after)
-	return r, nil
+	return r, d.composeWeb(&r, v)
+}
+
+// composeWeb adds the web client to the compose file, if it recognizes the file.
+func (d *Dir) composeWeb(r *Result, v webView) error {
+	before, err := d.read(composeFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	entry, err := render("compose/web.yaml.tmpl", web, v)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimRight(string(before), "\n"), "\n")
+	services := slices.Index(lines, "services:")
+	if services < 0 || !hasNetworks(string(before)) || !declares(lines, services, v.GatewayName) || declares(lines, services, web) {
+		r.byHand("%s has an unknown structure: add the service web by hand, with GATEWAY_URL=http://%s:%d", composeFile, v.GatewayName, v.GatewayPort)
+		return nil
+	}
+	block := append([]string{""}, strings.Split(strings.TrimRight(string(entry.Data), "\n"), "\n")...)
+	lines = slices.Insert(lines, blockEnd(lines, services), block...)
+	r.edit(composeFile, before, []byte(strings.Join(lines, "\n")+"\n"))
+	return nil
 }
 
 // checkItems verifies that the gateway has the routes that the web client calls, and that

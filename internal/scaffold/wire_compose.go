@@ -57,7 +57,7 @@ func extends(before, after []byte, s Service) bool {
 		added = append(added, string(s.Transport))
 	}
 	fresh := section(a, "services")[s.Name] == nil && section(b, "services")[s.Name] != nil
-	return fresh && grown(a, b, "services", "gateway", added...) && grown(a, b, "volumes", "", added...) && reflect.DeepEqual(a, b)
+	return fresh && grown(a, b, "services", "gateway", added...) && grown(a, b, "volumes", "", added...) && grown(a, b, "secrets", "", added...) && reflect.DeepEqual(a, b)
 }
 
 // grown removes a section from both files and reports whether the second has all entries
@@ -92,6 +92,11 @@ func addToCompose(text string, s Service, gateway string) (out string, ok bool, 
 		return "", false, nil
 	}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if s.OnBroker() {
+		if lines, ok = declareSecret(lines, brokerView{s.Transport}); !ok {
+			return "", false, nil
+		}
+	}
 	services := slices.Index(lines, "services:")
 	if services < 0 {
 		return "", false, nil
@@ -107,6 +112,7 @@ func addToCompose(text string, s Service, gateway string) (out string, ok bool, 
 		if lines, ok = addVolume(lines, brokerView{s.Transport}); !ok {
 			return "", false, nil
 		}
+		services = slices.Index(lines, "services:")
 	}
 	at := blockEnd(lines, services)
 	if gateway != "" {
@@ -129,7 +135,14 @@ func addToGateway(lines []string, g int, s Service) (out []string, at int, ok bo
 		return nil, 0, false
 	}
 	if !mentions(lines, g, s.Variable()) {
-		if lines, ok = addToBlock(lines, g, "environment", s.Variable()+": "+s.Inside(), s.Variable()+"="+s.Inside()); !ok {
+		for _, added := range settings([]Service{s}) {
+			if lines, ok = addToBlock(lines, g, "environment", added.Variable+": "+added.Inside, added.Variable+"="+added.Inside); !ok {
+				return nil, 0, false
+			}
+		}
+	}
+	if s.OnBroker() {
+		if lines, ok = addSecret(lines, g, string(s.Transport)); !ok {
 			return nil, 0, false
 		}
 	}
@@ -167,6 +180,87 @@ func addVolume(lines []string, b brokerView) ([]string, bool) {
 	return append(lines, "", "volumes:", entry), true
 }
 
+// declareSecret adds the password of a broker to the secrets.
+func declareSecret(lines []string, b brokerView) ([]string, bool) {
+	secrets := slices.Index(lines, "secrets:")
+	switch {
+	case secrets >= 0 && (declares(lines, secrets, b.Name())):
+		return lines, true
+	case secrets >= 0:
+		return slices.Insert(lines, blockEnd(lines, secrets), strings.Split(b.server().Declaration(), "\n")...), true
+	case slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, "secrets:") }):
+		return lines, false
+	}
+	return append(append(lines, "", "secrets:"), strings.Split(b.server().Declaration(), "\n")...), true
+}
+
+// declares reports whether the block at start has a key, which may have a comment.
+func declares(lines []string, start int, key string) bool {
+	return slices.ContainsFunc(lines[start:blockEnd(lines, start)], func(line string) bool {
+		return strings.HasPrefix(line+" ", "  "+key+": ")
+	})
+}
+
+// addSecret gives the service whose block begins at index start one more secret.
+func addSecret(lines []string, start int, name string) ([]string, bool) {
+	const key = "    secrets:"
+	for i := start + 1; i < blockEnd(lines, start); i++ {
+		switch inline, isInline := strings.CutPrefix(lines[i], key+" ["); {
+		case isInline:
+			inner, closed := strings.CutSuffix(inline, "]")
+			if !closed {
+				return lines, false
+			}
+			if names := strings.Split(inner, ", "); !slices.Contains(names, name) {
+				lines[i] = key + " [" + strings.Join(append(names, name), ", ") + "]"
+			}
+			return lines, true
+		case lines[i] == key:
+			if indexIn(lines, i, "      - "+name) >= 0 {
+				return lines, true
+			}
+			return addToBlock(lines, start, "secrets", "", name)
+		case strings.HasPrefix(lines[i], key):
+			return lines, false
+		}
+	}
+	environment := indexIn(lines, start, "    environment:")
+	if environment < 0 || slices.Contains(lines, sharedSecrets) {
+		return lines, false
+	}
+	return slices.Insert(lines, environment, key, "      - "+name), true
+}
+
+// composeDevFile publishes the ports of brokers and databases on this machine.
+const composeDevFile = "compose.dev.yaml"
+
+// wirePorts adds the port of the service's broker to [composeDevFile].
+func (d *Dir) wirePorts(r *Result, s Service) error {
+	if !s.OnBroker() || !d.exists(composeFile) {
+		return nil
+	}
+	added := brokerView{s.Transport}.server()
+	before, err := d.read(composeDevFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err := render("compose_dev/"+composeDevFile+".tmpl", composeDevFile, struct{ Servers []server }{[]server{added}})
+		r.Files = append(r.Files, f)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimRight(string(before), "\n"), "\n")
+	services := slices.Index(lines, "services:")
+	switch {
+	case services < 0:
+		r.byHand("%s has an unknown structure: add the port %s of %s by hand", composeDevFile, added.Port, added.Title)
+	case indexIn(lines, services, "  "+added.Name+":") < 0:
+		lines = slices.Insert(lines, blockEnd(lines, services), append([]string{""}, strings.Split(added.Published(), "\n")...)...)
+		r.edit(composeDevFile, before, []byte(strings.Join(lines, "\n")+"\n"))
+	}
+	return nil
+}
+
 // healthTest is the health check of our programs, which older workspaces do not have.
 const healthTest = `["CMD", "/service", "health"]`
 
@@ -175,7 +269,9 @@ const healthTest = `["CMD", "/service", "health"]`
 const (
 	secretFile     = "PRINCIPAL_SECRET_FILE: /run/secrets/principal"
 	secretVariable = "PRINCIPAL_SECRET: ${PRINCIPAL_SECRET:?set it in .env}"
-	brokerNetworks = "    networks: [inside, outside]"
+	ownNetworks    = "    networks: [inside]"
+	// sharedSecrets is the list of all programs in older workspaces.
+	sharedSecrets = "  secrets: [principal]"
 )
 
 // brokerLines returns a broker's entry for a compose file, which may have no networks.
@@ -184,7 +280,7 @@ func brokerLines(broker, text string) []string {
 	if hasNetworks(text) {
 		return lines
 	}
-	return slices.DeleteFunc(lines, func(line string) bool { return line == brokerNetworks })
+	return slices.DeleteFunc(lines, func(line string) bool { return line == ownNetworks })
 }
 
 func hasNetworks(text string) bool {
@@ -208,7 +304,17 @@ func composeService(s Service, text string) []string {
 		"        SERVICE: "+s.Name,
 	)
 	if hasNetworks(text) {
-		block = append(block, "    networks: [inside]")
+		block = append(block, ownNetworks)
+	}
+	var secrets []string
+	if principal == secretFile && !strings.Contains(text, "\n"+sharedSecrets+"\n") {
+		secrets = append(secrets, "principal")
+	}
+	if s.OnBroker() {
+		secrets = append(secrets, string(s.Transport))
+	}
+	if len(secrets) > 0 {
+		block = append(block, "    secrets: ["+strings.Join(secrets, ", ")+"]")
 	}
 	block = append(block,
 		"    environment:",
@@ -218,11 +324,14 @@ func composeService(s Service, text string) []string {
 	if !s.OnBroker() {
 		return append(block, fmt.Sprintf("      MS_PORT: %q", fmt.Sprint(s.Port)))
 	}
+	for _, added := range settings([]Service{s}) {
+		block = append(block, "      "+added.Variable+": "+added.Inside)
+	}
 	return append(block,
-		"      "+s.Variable()+": "+s.Inside(),
 		"    depends_on:",
 		"      "+string(s.Transport)+":",
 		"        condition: service_healthy",
+		"        required: false",
 	)
 }
 

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -129,8 +130,8 @@ func portOf(c corev1.Container, port intstr.IntOrString) int32 {
 	return 0
 }
 
-// address matches the address of a service of the workspace.
-var address = regexp.MustCompile(`^tcp://([^:]+):(\d+)$`)
+// address matches the address of a program of the workspace, with a port unless that is 80.
+var address = regexp.MustCompile(`^(?:tcp|http)://([a-z0-9-]+)(?::(\d+))?$`)
 
 // private matches the names of variables that contain secrets.
 var private = regexp.MustCompile(`SECRET|PASSWORD|TOKEN|_KEY|^(RABBITMQ|REDIS|NATS|DATABASE|SMTP)_URL$`)
@@ -158,7 +159,7 @@ func (a *agreement) settings(w workload) {
 			if f := e.ValueFrom; f != nil && f.SecretKeyRef != nil && (f.SecretKeyRef.Optional == nil || !*f.SecretKeyRef.Optional) {
 				a.exists(w, "Secret", f.SecretKeyRef.Name)
 			}
-			if found := address.FindStringSubmatch(e.Value); found != nil && !a.serves(found[1], found[2]) {
+			if found := address.FindStringSubmatch(e.Value); found != nil && !a.serves(found[1], cmp.Or(found[2], "80")) {
 				a.problem("%s: %s is %s, and no Service has this address", w.name, e.Name, e.Value)
 			}
 		}

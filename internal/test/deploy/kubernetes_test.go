@@ -46,7 +46,7 @@ func TestManifests(t *testing.T) {
 	for _, s := range samples() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			for _, problem := range check(read(t, workspace(t, s.args...))) {
+			for _, problem := range check(read(t, s.workspace(t))) {
 				t.Error(problem)
 			}
 		})
@@ -82,11 +82,11 @@ func TestKubectl(t *testing.T) {
 
 // TestSeededMistakes checks that each check finds its mistake.
 func TestSeededMistakes(t *testing.T) {
-	files := read(t, workspace(t, "--service", "items", "--service", "orders", "--service", "pay", "--service", "mail:rabbitmq"))
+	files := read(t, sample{args: []string{"--service", "items", "--service", "orders", "--service", "pay", "--service", "mail:rabbitmq"}, web: true}.workspace(t))
 	if problems := check(files); problems != nil {
 		t.Fatal(problems)
 	}
-	const pay, gateway, network, prod = base + "/pay.yaml", base + "/gateway.yaml", base + "/network.yaml", production + "/kustomization.yaml"
+	const pay, gateway, web, network, prod = base + "/pay.yaml", base + "/gateway.yaml", base + "/web.yaml", base + "/network.yaml", production + "/kustomization.yaml"
 	for _, m := range []struct{ file, old, new, want string }{
 		{pay, "readOnlyRootFilesystem:", "readonlyRootFilesystem:", `unknown field "spec.template.spec.containers[0].securityContext.readonlyRootFilesystem"`},
 		{pay, "      serviceAccountName: pay\n", "      serviceAccountName: pay\n      serviceAccountName: pay\n", `key "serviceAccountName" already set`},
@@ -122,6 +122,12 @@ func TestSeededMistakes(t *testing.T) {
 		{pay, "            - name: MS_PORT\n", "            - name: MAIL_PASSWORD\n              value: x\n            - name: MS_PORT\n", "MAIL_PASSWORD is a secret"},
 		{pay, "            - name: MS_PORT\n", "            - name: MS_PORT\n              value: \"1\"\n            - name: MS_PORT\n", "MS_PORT is set twice"},
 		{gateway, "value: tcp://pay:3004", "value: tcp://pay:3005", "PAY_URL is tcp://pay:3005, and no Service has this address"},
+		{web, "value: http://gateway", "value: http://gateways", "GATEWAY_URL is http://gateways, and no Service has this address"},
+		{web, "value: http://gateway", "value: http://gateway:3001", "GATEWAY_URL is http://gateway:3001, and no Service has this address"},
+		{web, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "web: the root file system is writable"},
+		{web, "              path: /health\n              port: http\n            periodSeconds: 1", "              path: /health\n              port: private\n            periodSeconds: 1", "web: the startup probe uses the port private"},
+		{network, "        - podSelector:\n            matchLabels:\n              app.kubernetes.io/name: web\n      ports:\n        - protocol: TCP\n          port: 3001", "      ports:\n        - protocol: TCP\n          port: 3001", "denied, but needed: web -> gateway:3001"},
+		{prod, "secret tls web-tls", "secret tls web", "production: Ingress web: there is no Secret web-tls"},
 		{pay, "      targetPort: messages", "      targetPort: http", "Service pay: pay has no port http"},
 		{pay, "spec:\n  selector:\n    app.kubernetes.io/name: pay", "spec:\n  type: NodePort\n  selector:\n    app.kubernetes.io/name: pay", "Service pay is of the type NodePort"},
 		{pay, "spec:\n  selector:\n    app.kubernetes.io/name: pay", "spec:\n  selector:\n    app.kubernetes.io/name: pays", "Service pay selects 0 workloads"},

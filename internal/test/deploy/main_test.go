@@ -57,14 +57,31 @@ func msctl(t *testing.T, dir string, args ...string) {
 type sample struct {
 	name string
 	args []string // of msctl new
+	web  bool     // whether it has the web client
+}
+
+// workspace creates a workspace with manifests, and returns its folder.
+func (s sample) workspace(t *testing.T) string {
+	t.Helper()
+	dir := workspace(t, s.args...)
+	if s.web {
+		msctl(t, dir, "new", "web", "--no-install")
+		if err := os.RemoveAll(filepath.Join(dir, "deploy")); err != nil { // so that the overlays have it, too
+			t.Fatal(err)
+		}
+		msctl(t, dir, "new", "deploy", "kubernetes")
+	}
+	return dir
 }
 
 func samples() []sample {
 	return []sample{
-		{"default", nil},
-		{"notifications", []string{"--example", "notifications"}},
-		{"all transports", []string{"--service", "items", "--service", "mail:rabbitmq", "--service", "cache:redis", "--service", "audit:nats"}},
-		{"brokers only", []string{"--service", "audit:nats", "--service", "a-b:rabbitmq"}},
+		{"default", nil, false},
+		{"web client", nil, true},
+		{"notifications", []string{"--example", "notifications"}, false},
+		{"PostgreSQL", []string{"--store", "postgres", "--example", "notifications", "--telemetry"}, true},
+		{"all transports", []string{"--service", "items", "--service", "mail:rabbitmq", "--service", "cache:redis", "--service", "audit:nats"}, false},
+		{"brokers only", []string{"--service", "audit:nats", "--service", "a-b:rabbitmq"}, false},
 	}
 }
 

@@ -83,8 +83,8 @@ func (s *script) run(t *testing.T, rows []row) (all []response) {
 
 var (
 	allIDs = regexp.MustCompile(`"id":"([^"]+)"`)
-	// volatile are the IDs and times of a response.
-	volatile = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z|"responseTime":\d+`)
+	// volatile are the IDs and times of a response. Times have three decimals, as in JavaScript.
+	volatile = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|"responseTime":\d+`)
 	// additional are the members of an item that only our service has.
 	additional = regexp.MustCompile(`,?"(version|sold|views)":\d+`)
 )

@@ -37,7 +37,7 @@ func TestKill(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := startWriters(t, s, item.ID)
+			w := startWriters(t, s, item.ID, "")
 			for i := range kills {
 				w.await(int64((i + 1) * writes))
 				for j, name := range []string{"items", "orders"} {
@@ -62,23 +62,26 @@ func TestKill(t *testing.T) {
 
 // writers create items and orders until they are stopped, and record what was acknowledged.
 type writers struct {
-	t       *testing.T
-	stop    func()
-	count   atomic.Int64
-	mu      sync.Mutex // guards what follows
-	items   []string
-	orders  []string
-	failure error // the last one
+	t        *testing.T
+	stop     func()
+	count    atomic.Int64
+	mu       sync.Mutex // guards what follows
+	items    []string
+	orders   []string
+	failure  error // the last one
+	failures int
 }
 
-func startWriters(t *testing.T, s *shop, itemID string) *writers {
+// startWriters writes to the services, whose replicas have the suffixes.
+func startWriters(t *testing.T, s *shop, itemID string, replicas ...string) *writers {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	w := &writers{t: t, stop: func() { cancel(); running.Wait() }}
 	t.Cleanup(w.stop)
-	items, orders := s.client("items"), s.client("orders")
-	for range 4 {
+	for i := range 4 {
+		replica := replicas[i%len(replicas)]
+		items, orders := s.client("items"+replica), s.client("orders"+replica)
 		running.Go(func() {
 			for ctx.Err() == nil {
 				made, err := createItem(ctx, items, "Cup")
@@ -100,6 +103,7 @@ func (w *writers) record(list *[]string, made stored, err error) {
 	defer w.mu.Unlock()
 	if err != nil {
 		w.failure = err
+		w.failures++
 		return
 	}
 	*list = append(*list, made.ID)

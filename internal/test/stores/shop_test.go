@@ -99,12 +99,7 @@ func workspace(t testing.TB, store scaffold.Store) string {
 	if err := os.WriteFile(filepath.Join(dir, "apps", "check", "main.go"), []byte(driver.Replace(string(check))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", "bin/", "./apps/items", "./apps/orders", "./apps/check")
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false", "GOEXPERIMENT=", "GOWORK=off")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	goTool(t, dir, nil, "build", "-o", "bin/", "./apps/items", "./apps/orders", "./apps/check")
 	if err := os.Chmod(dir, 0o755); err != nil { // other users run the programs, too
 		t.Fatal(err)
 	}
@@ -157,6 +152,20 @@ func (s *shop) startAs(attributes *syscall.SysProcAttr, name string, more ...str
 	go func() { defer close(p.gone); _ = p.cmd.Wait() }()
 	s.t.Cleanup(p.kill)
 	return p
+}
+
+// addReplicas gives replicas of services their ports, and returns the address of all replicas
+// of items.
+func (s *shop) addReplicas(suffix string) (itemsURL string) {
+	s.t.Helper()
+	for _, name := range []string{"items", "orders"} {
+		port, err := testenv.FreePort()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.ports[name+suffix] = port
+	}
+	return fmt.Sprintf("ITEMS_URL=tcp://127.0.0.1:%d,127.0.0.1:%d", s.ports["items"], s.ports["items"+suffix])
 }
 
 // kill ends the program at once, as kill -9 does.
