@@ -135,7 +135,7 @@ func (c *checker) service(entry member) *Service {
 }
 
 func serviceKeys() []string {
-	return []string{"kind", "path", "command", "dir", "transport", "queue", "host", "port", "depends_on", "env", "watch", "ready"}
+	return []string{"kind", "path", "command", "dir", "transport", "queue", "host", "port", "depends_on", "env", "watch", "ready", "tap"}
 }
 
 func (c *checker) serviceKey(s *Service, m member) {
@@ -165,6 +165,8 @@ func (c *checker) serviceKey(s *Service, m member) {
 		s.Env = c.env(s.Name, m)
 	case "watch":
 		s.Watch = c.globs(m)
+	case "tap":
+		s.Tap = c.flag(m)
 	}
 }
 
@@ -266,6 +268,20 @@ func (c *checker) oneOf(m member, allowed ...string) string {
 		c.fail(m.value, "unknown %s %q: use %s", m.name, text, strings.Join(allowed, ", "))
 	}
 	return ""
+}
+
+// flag returns the value of true or false, or nil after reporting a problem.
+func (c *checker) flag(m member) *bool {
+	text, ok := c.text(m)
+	if !ok {
+		return nil
+	}
+	if _, isBool := m.value.(*ast.BoolNode); !isBool {
+		c.fail(m.value, "invalid %s %q: must be true or false", m.name, text)
+		return nil
+	}
+	value := strings.EqualFold(text, "true")
+	return &value
 }
 
 func (c *checker) packagePath(m member) string {

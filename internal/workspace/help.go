@@ -51,6 +51,7 @@ A service
   ready         when it counts as ready: message (it answers a message), http (GET
                 /health), process (it has run for two seconds), or {pattern: …}, a message
                 without side effects
+  tap           whether msctl tap shows its messages (default: true)
 
 The environment in which msctl runs takes precedence over .env.local, .env (both next to
 msctl.yaml), and env, in this order. In env, host, port, brokers, and these files,

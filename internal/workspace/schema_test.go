@@ -73,6 +73,8 @@ var services = []struct {
 	{"{command: x, transport: nats, ready: {pattern: status.v1}}", true},
 	{"{path: a, kind: gateway, port: 3001, depends_on: [], watch: ['apps/**/*.go']}", true},
 	{"{path: a, kind: gateway, port: 3001, ready: process}", true},
+	{"{path: a, port: 3002, tap: false}", true},
+	{"{command: node main.js, port: 3002, tap: True}", true},
 	{"{path: a, port: 1, env: {A: b, B: 1, C: true, D: 1.5, E: }}", true},
 	{"{path: a, port: 65535, env: , depends_on: , watch: }", true},
 
@@ -99,6 +101,9 @@ var services = []struct {
 	{"{path: a, port: 3002, host: 'http://a'}", false},
 	{"{path: a, port: 3002, host: 'a b'}", false},
 	{"{path: a, port: 3002, kind: worker}", false},
+	{"{path: a, port: 3002, tap: off}", false},
+	{"{path: a, port: 3002, tap: 'false'}", false},
+	{"{path: a, port: 3002, tap: }", false},
 	{"{path: a, port: 3002, transport: kafka}", false},
 	{"{path: a, port: 3002, queue: q}", false},
 	{"{path: a, port: 3002, ready: soon}", false},

@@ -100,9 +100,15 @@ type Service struct {
 	// ReadyPattern is the pattern of the message that ReadyMessage sends, as JSON
 	// (`ready: {pattern: …}`), or "" for the health message.
 	ReadyPattern string
+	// Tap is false if the service does not report its messages to `msctl tap` (`tap`); nil
+	// means true. See [Service.Taps].
+	Tap *bool
 	// Line and Column are the position of its name in the file, from 1.
 	Line, Column int
 }
+
+// Taps reports whether a run observes the messages of the service.
+func (s *Service) Taps() bool { return s.Tap == nil || *s.Tap }
 
 // Kind is the kind of a service.
 type Kind string

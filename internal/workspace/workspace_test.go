@@ -87,6 +87,8 @@ func TestErrorPositions(t *testing.T) {
 			`msctl.yaml:6:16: unknown transport "tpc": did you mean "tcp"?`},
 		{"unknown kind", service("    port: 1\n    path: ./a\n    kind: x\n"),
 			`msctl.yaml:6:11: unknown kind "x": use service, gateway`},
+		{"tap that is not a boolean", service("    port: 1\n    path: ./a\n    tap: off\n"),
+			`msctl.yaml:6:10: invalid tap "off": must be true or false`},
 		{"gateway with transport", service("    port: 1\n    path: ./a\n    kind: gateway\n    transport: tcp\n    ready: message\n"),
 			"msctl.yaml:7:5: a gateway has no transport: it serves HTTP\n" +
 				"msctl.yaml:8:12: a gateway handles no messages: use http, or remove ready"},

@@ -29,6 +29,7 @@ func serviceLines(s *Service, step int) []string {
 	add(s.ReadyPattern == "" && s.Ready != "" && s.Ready != defaultReady(s), "ready: %s", s.Ready)
 	add(len(s.DependsOn) > 0, "depends_on: [%s]", joinScalars(s.DependsOn))
 	add(len(s.Watch) > 0, "watch: [%s]", joinScalars(s.Watch))
+	add(s.Tap != nil, "tap: %t", s.Taps())
 	add(len(s.Env) > 0, "env:")
 	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
 		keys = append(keys, strings.Repeat(" ", step)+name+": "+scalar(s.Env[name]))

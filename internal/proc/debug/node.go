@@ -6,7 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
+
+	"github.com/msctl/msctl/internal/tap/node"
 )
 
 // inspectScript opens the inspector of the Node.js process that is the service, and of no
@@ -41,18 +42,11 @@ func WriteInspect(dir string) error {
 // Env returns the variables that make the programs with the environment env, of which
 // later entries take precedence, load the script in dir.
 func (i Inspect) Env(dir string, env []string) []string {
-	options := ""
-	for _, entry := range env {
-		if value, ok := strings.CutPrefix(entry, "NODE_OPTIONS="); ok {
-			options = value + " "
-		}
-	}
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(filepath.Join(dir, InspectFile))
 	setting, err := json.Marshal(i)
 	if err != nil { // never for numbers
 		return nil
 	}
-	return []string{`NODE_OPTIONS=` + options + `--require="` + quoted + `"`, "MSCTL_INSPECT=" + string(setting)}
+	return append(node.Env(filepath.Join(dir, InspectFile), env), "MSCTL_INSPECT="+string(setting))
 }
 
 // listening matches the line with which Node.js reports that its inspector is open.
