@@ -7,16 +7,27 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/tap/node"
 )
 
-// tapEnv returns the variable that makes a service report its messages.
-func (r *run) tapEnv(s *service) []string {
-	if s.runsBroker {
+// tapEnv returns the variables that make a service with the environment env report its messages.
+func (s *service) tapEnv(env []string) []string {
+	if s.runsBroker || !s.spec.Taps() {
 		return nil
 	}
-	return []string{r.hub.Env(s.spec.Name)}
+	own := []string{s.run.hub.Env(s.spec.Name)}
+	if len(s.spec.Command) == 0 {
+		return own
+	}
+	script, err := node.Write(s.run.builder.dir)
+	if err != nil { // the service works without it
+		s.run.warn("%v", err)
+		return own
+	}
+	return slices.Concat(own, node.Env(script, env))
 }
 
 // serveMessages sends the messages of the services, those that are kept and then new ones, until the

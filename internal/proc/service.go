@@ -238,7 +238,8 @@ func (s *service) checkReady(ctx context.Context, p *process) {
 
 // spawn starts a process of the service, with the sockets that it inherits.
 func (s *service) spawn(ctx context.Context) (*process, error) {
-	c := child.Command{Dir: s.dir, Env: slices.Concat(s.run.peers(s), s.env, s.run.tapEnv(s)), Words: s.spec.Command}
+	env := slices.Concat(s.run.peers(s), s.env)
+	c := child.Command{Dir: s.dir, Env: slices.Concat(env, s.tapEnv(env)), Words: s.spec.Command}
 	if s.spec.Path != "" {
 		c.Words = []string{s.program}
 	}
