@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/micro"
+	reported "github.com/msctl/msctl/runtime/tap"
 )
 
 // TestNest checks that a real NestJS service runs in a workspace with a Go service that
@@ -50,6 +52,10 @@ services:
 	second, _ := s.awaitKind(from, KindReady, "nest")
 	s.awaitKind(from, KindSwapped, "items")
 	sum()
+	m := s.awaitMessage(func(m tap.Message) bool { return m.Service == "nest" && m.Kind == reported.Handle && !m.Open })
+	if m.Pattern != `{"cmd":"sum"}` || m.Outcome != reported.OK || string(m.Data) != "[1,2]" || string(m.Reply) != "3" {
+		t.Errorf("the service reported %+v", m)
+	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
