@@ -43,7 +43,7 @@ func load(t *testing.T, text, service string) *Recording {
 func TestLoad(t *testing.T) {
 	list := func(r *Recording) (lines []string) {
 		for _, x := range r.Exchanges {
-			lines = append(lines, fmt.Sprintf("%d %s %s %s %s %t %v", x.Line, x.Service, x.Pattern, x.Data, x.Reply, x.Event, x.Took))
+			lines = append(lines, fmt.Sprintf("%d %s %s %s %s %t %v", x.Line, x.Service, x.Pattern, string(x.Data), string(x.Reply), x.Event, x.Took))
 		}
 		return lines
 	}

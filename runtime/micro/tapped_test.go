@@ -82,7 +82,7 @@ func TestReportedMessages(t *testing.T) {
 	var got []string
 	all := records()
 	for _, record := range all {
-		text := fmt.Sprintf("%s %s %s %s", record.Kind, record.Pattern, record.Data, record.Outcome)
+		text := fmt.Sprintf("%s %s %s %s", record.Kind, record.Pattern, string(record.Data), record.Outcome)
 		if record.Error != nil {
 			text += fmt.Sprintf(" %s %d own=%t", record.Error.Message, record.Error.Status, record.Error.Own)
 		}
