@@ -147,10 +147,11 @@ function importNest(from) {
   const proxy = require('node:path').join(index, '..', 'context', 'rpc-proxy.js');
   outside.runInAsyncScope(() => {
     // Subtle: only the index imports reflect-metadata, which all others require.
-    import(pathToFileURL(index)).then(async exports => {
-      const others = await import(pathToFileURL(proxy));
-      attempt(() => [exports, others].forEach(adopt));
-    }).catch(() => {}); // the application gets the same error
+    import(pathToFileURL(index)).then(exports => {
+      // At once: the application goes on, and may send. Nothing is handled that soon.
+      attempt(() => adopt(exports));
+      return import(pathToFileURL(proxy));
+    }).then(exports => attempt(() => adopt(exports))).catch(() => {}); // the application gets the same error
   });
 }
 
