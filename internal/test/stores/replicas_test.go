@@ -72,6 +72,7 @@ func TestReplicaTakesOver(t *testing.T) {
 	s.awaitReady("orders", first)
 	order(t, s, "orders")
 	testenv.Within(t, limit, "the event of the first replica", func() { <-c.blocked })
+	first.suspend(t) // so that it waits for the reply for as long as the rest of the test takes
 
 	other := s.start("orders", fmt.Sprint("MS_PORT=", s.ports["orders"+second]))
 	s.awaitReady("orders"+second, other)

@@ -174,6 +174,14 @@ func (p *program) kill() {
 	<-p.gone
 }
 
+// suspend stops the program from running until it is killed. Its connections stay open.
+func (p *program) suspend(t testing.TB) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // stop asks the program to end.
 func (p *program) stop(t testing.TB) {
 	t.Helper()
