@@ -101,18 +101,10 @@ func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
 	if err != nil {
 		return exit.Usagef("%w", err)
 	}
-	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
-	if err != nil {
+	if done, err := writeAdded(s, dir, result, o.writeOptions); err != nil || !done {
 		return err
 	}
-	printManual(s, result)
-	if !done {
-		return nil
-	}
 	p := s.ErrPalette()
-	if dir.Deployed() {
-		s.Notef("%s `msctl new deploy kubernetes` adds it to deploy/kubernetes", p.Warn("note:"))
-	}
 	call := "msctl send cmd=hello" + service.Title()
 	if service.Worker() {
 		call = "msctl emit " + service.Name + ".v1.hello"
@@ -136,6 +128,20 @@ func (o newServiceOptions) service() (scaffold.Service, error) {
 	}
 	service.Transport, service.Port = cmp.Or(service.Transport, transport), cmp.Or(service.Port, o.port)
 	return service, nil
+}
+
+// writeAdded writes what is added to a workspace, or prints the plan of a dry run, and what is left to
+// do by hand. done reports whether the files were written.
+func writeAdded(s *term.IO, dir *scaffold.Dir, result scaffold.Result, o writeOptions) (done bool, err error) {
+	done, err = writeFiles(s, dir.Root, result.Files, o)
+	if err != nil {
+		return false, err
+	}
+	printManual(s, result)
+	if done && dir.Deployed() {
+		s.Notef("%s `msctl new deploy kubernetes` adds it to deploy/kubernetes", s.ErrPalette().Warn("note:"))
+	}
+	return done, nil
 }
 
 // printManual prints the changes that msctl could not make itself.

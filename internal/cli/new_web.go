@@ -65,18 +65,10 @@ func runNewWeb(ctx context.Context, s *term.IO, o newWebOptions) error {
 	if err != nil {
 		return exit.Usagef("%w", err)
 	}
-	done, err := writeFiles(s, dir.Root, result.Files, o.writeOptions)
-	if err != nil {
+	if done, err := writeAdded(s, dir, result, o.writeOptions); err != nil || !done {
 		return err
 	}
-	printManual(s, result)
-	if !done {
-		return nil
-	}
 	p := s.ErrPalette()
-	if dir.Deployed() {
-		s.Notef("%s `msctl new deploy kubernetes` adds it to deploy/kubernetes", p.Warn("note:"))
-	}
 	if !o.noInstall {
 		installPackages(ctx, s, dir)
 	}

@@ -157,15 +157,9 @@ func (c Control) Stop(ctx context.Context) error {
 func (c Control) request(ctx context.Context, method, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.Address+path, nil)
+	res, err := c.send(ctx, method, path)
 	if err != nil {
-		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Secret)
-	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
-	res, err := transport.RoundTrip(req)
-	if err != nil {
-		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
+		return nil, err
 	}
 	defer res.Body.Close()
 	var body bytes.Buffer
@@ -179,4 +173,19 @@ func (c Control) request(ctx context.Context, method, path string) ([]byte, erro
 		return nil, fmt.Errorf("query the run at %s: %s", c.Address, res.Status)
 	}
 	return body.Bytes(), nil
+}
+
+// send sends a request to the run. The body of the response must be closed.
+func (c Control) send(ctx context.Context, method, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.Address+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Secret)
+	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, fmt.Errorf("query the run at %s: %w", c.Address, err)
+	}
+	return res, nil
 }

@@ -66,15 +66,9 @@ func (r *run) serveMessages(w http.ResponseWriter, req *http.Request) {
 func (c Control) Messages(ctx context.Context, pass func(tap.Message) bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Address+"/messages", nil)
+	res, err := c.send(ctx, http.MethodGet, "/messages")
 	if err != nil {
-		return fmt.Errorf("query the run at %s: %w", c.Address, err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Secret)
-	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
-	res, err := transport.RoundTrip(req)
-	if err != nil {
-		return fmt.Errorf("query the run at %s: %w", c.Address, err)
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
