@@ -32,9 +32,15 @@ func transportOf(v any) string {
 	return ""
 }
 
-// reserved reports whether a pattern is one that every server handles.
+// reserved reports whether a pattern is one that every server handles: msctl.health, msctl.describe, or
+// one of these for a service by its name.
 func reserved(p Pattern) bool {
-	return strings.HasPrefix(p.Route(), HealthPattern.Route()) || strings.HasPrefix(p.Route(), DescribePattern.Route())
+	for _, r := range []Pattern{HealthPattern, DescribePattern} {
+		if rest, ok := strings.CutPrefix(p.Route(), r.Route()); ok && (rest == "" || rest[0] == '.') {
+			return true
+		}
+	}
+	return false
 }
 
 // reported is transmit for a client whose messages are reported. Each attempt is a span of its own.

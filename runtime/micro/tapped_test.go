@@ -160,3 +160,14 @@ func TestSentOutcome(t *testing.T) {
 		}
 	}
 }
+
+func TestReserved(t *testing.T) {
+	for name, want := range map[string]bool{
+		"msctl.health": true, "msctl.health.items": true, "msctl.describe": true, "msctl.describe.items": true,
+		"msctl.healthy": false, "msctl": false, "items.msctl.health": false,
+	} {
+		if got := reserved(Name(name)); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
