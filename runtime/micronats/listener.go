@@ -189,6 +189,9 @@ func (l *Listener) attempt(ctx context.Context) (*intake, error) {
 }
 
 func (l *Listener) onLost(t *intake, err error) {
+	if t.hasEnded() {
+		return // the driver takes our own end of the connection for a loss if it reads that first
+	}
 	t.onLost()
 	l.server.Logger().Warn("connection to the broker lost", "transport", "nats", "address", l.servers.safe, "error", err)
 }

@@ -123,12 +123,12 @@ func TestServeOnce(t *testing.T) {
 
 // TestPortTaken: the listener tries again, and gives up in the end.
 func TestPortTaken(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	address := net.JoinHostPort("127.0.0.1", testenv.Port(t)) // the system gives it to no outgoing connection in between
+	taken, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	address := taken.Addr().String()
 	err = quietServer().Serve(t.Context(), Listen(address, WithListenRetry(2, time.Millisecond)))
 	if err == nil || !strings.Contains(err.Error(), "listen on "+address) {
 		t.Errorf("got %v", err)

@@ -27,6 +27,7 @@ type twin struct {
 	mu     sync.Mutex
 	runs   int
 	counts map[string]int
+	held   chan struct{} // if not nil, the handler "slow" also waits until it is closed
 }
 
 // eventNames are the event handlers in the order in which the recorded events come. JavaScript keeps the counts in the
@@ -135,7 +136,7 @@ func (w *twin) registerBasic() {
 	micro.Handle(w.server, micro.Name("math.sum"), sum)
 	w.on(micro.Cmd("createItem"), wrapped(`{"id":1,"created":true,"item":`))
 	w.on(micro.Fields(map[string]any{"b": 2, "a": map[string]any{"d": "x", "c": true}}), wrapped(`{"nested":`))
-	w.on(micro.Cmd("slow"), slow)
+	w.on(micro.Cmd("slow"), w.slow)
 	w.on(micro.Cmd("never"), func(ctx context.Context, _ *micro.Request, _ micro.Reply) error {
 		<-ctx.Done()
 		return ctx.Err()
@@ -169,13 +170,32 @@ func wrapped(start string) micro.Handler {
 	}
 }
 
-func slow(ctx context.Context, req *micro.Request, reply micro.Reply) error {
+// hold makes the handler "slow" wait until release is called, so that what a test does meanwhile comes first on a busy
+// machine too.
+func (w *twin) hold() (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = make(chan struct{})
+	return sync.OnceFunc(func() { close(w.held) })
+}
+
+func (w *twin) slow(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 	in := struct{ Ms int }{100}
 	if err := json.Unmarshal(req.Data, &in); err != nil {
 		return err
 	}
 	if err := pause(ctx, in.Ms); err != nil {
 		return err
+	}
+	w.mu.Lock()
+	held := w.held
+	w.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return reply.Send(micro.Value{Any: map[string]int{"slept": in.Ms}, Last: true})
 }
