@@ -30,10 +30,13 @@ func (l link) args() (args []string) {
 	return args
 }
 
-// newLinks returns links to the services a and b over a transport.
-func newLinks(t *testing.T, transport string) (a, b link) {
+// newLinks returns links to services over a transport.
+func newLinks(t *testing.T, transport string, names ...string) []link {
 	t.Helper()
-	links := []link{{"name": "a", "transport": transport}, {"name": "b", "transport": transport}}
+	var links []link
+	for _, name := range names {
+		links = append(links, link{"name": name, "transport": transport})
+	}
 	for _, l := range links {
 		switch transport {
 		case "tcp":
@@ -51,10 +54,12 @@ func newLinks(t *testing.T, transport string) (a, b link) {
 	case "nats":
 		broker = testenv.NATS(t)
 	}
-	if broker != nil {
-		links[0]["url"], links[1]["url"] = broker.URL, broker.URL
+	for _, l := range links {
+		if broker != nil {
+			l["url"] = broker.URL
+		}
 	}
-	return links[0], links[1]
+	return links
 }
 
 func freePort(t *testing.T) string {
@@ -78,7 +83,8 @@ func startChain(t *testing.T, transport string, versions [3]testenv.Version) *ch
 		testenv.NeedNest(t, version)
 	}
 	c := &chain{collector: listen(t)}
-	a, b := newLinks(t, transport)
+	links := newLinks(t, transport, "a", "b")
+	a, b := links[0], links[1]
 	script, port := preload(t), freePort(t)
 	next := func(l link) string {
 		text, _ := json.Marshal(l) // never fails for strings

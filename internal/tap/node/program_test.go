@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -21,7 +22,16 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if config, ok := os.LookupEnv(goVariable); ok {
+		if err := serveGo(config); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // limit is how long a test waits for programs. It is long because the machine may be busy with other tests.
 const limit = 3 * time.Minute
