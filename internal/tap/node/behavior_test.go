@@ -182,7 +182,8 @@ func TestCollector(t *testing.T) {
 	}
 }
 
-// TestCommonJS checks applications in CommonJS, also with NestJS 12, which is ESM.
+// TestCommonJS checks applications in CommonJS, also with NestJS 12, which is ESM, and that their telemetry does not contain the
+// connection of the script.
 func TestCommonJS(t *testing.T) {
 	for _, version := range testenv.Versions() {
 		t.Run(string(version), func(t *testing.T) {
@@ -193,7 +194,7 @@ func TestCommonJS(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := finish(t, command(t.Context(), preload(t), c.Env("items"), program, filepath.Join(testenv.Root(), "testdata", "nest", string(version)), freePort(t)))
-			if want := `{"status":"error","message":"Internal server error"}` + "\n"; got.Code != 0 || got.Stdout != want {
+			if want := `{"status":"error","message":"Internal server error"}` + "\n1 connections\n"; got.Code != 0 || got.Stdout != want {
 				t.Fatalf("the program ended with %+v", got)
 			}
 			c.awaitJoined(t, "original error")

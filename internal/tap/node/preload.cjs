@@ -730,7 +730,8 @@ function schedule() {
 
 function connect() {
   const net = require('node:net');
-  const s = net.connect({ host: collector.host, port: collector.port });
+  const s = new net.Socket();
+  unwrapped(s.connect).call(s, { host: collector.host, port: collector.port });
   socket = s;
   s.unref();
   s.on('connect', () => {
@@ -745,6 +746,12 @@ function connect() {
     if (socket === s) lost();
   }));
   s.resume(); // nothing is read, but the end is noticed
+}
+
+/** Returns what OpenTelemetry has wrapped: the spans of the application do not include this connection. */
+function unwrapped(method) {
+  for (let n = 0; n < 10 && typeof method.__original === 'function'; n++) method = method.__original;
+  return method;
 }
 
 function disconnect() {

@@ -1,5 +1,15 @@
-// A service in CommonJS and its client, which require NestJS: `node commonjs.cjs FOLDER PORT`. NestJS 12 is ESM.
+// A service in CommonJS and its client, which require NestJS: `node commonjs.cjs FOLDER PORT`. NestJS 12 is ESM. Connections
+// are instrumented, as OpenTelemetry does it.
 'use strict';
+const { Socket } = require('node:net');
+const { connect } = Socket.prototype;
+let connections = 0;
+Socket.prototype.connect = function instrumented() {
+  connections++;
+  return connect.apply(this, arguments);
+};
+Object.defineProperty(Socket.prototype.connect, '__original', { value: connect });
+
 const { createRequire } = require('node:module');
 const { join } = require('node:path');
 
@@ -33,5 +43,6 @@ async function main() {
   }
   client.close();
   await app.close();
+  console.log(`${connections} connections`);
 }
 main();
