@@ -122,7 +122,7 @@ func (d *Dir) checkItems(gateway *workspace.Service) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err == nil && !strings.Contains(string(contract), `json:"version"`) {
+	if err == nil && !strings.Contains(string(contract), `header:"If-Match"`) {
 		return errors.New("contracts/items/items.go is that of an older msctl: its items have no version, by which the web client notices conflicts")
 	}
 	return nil

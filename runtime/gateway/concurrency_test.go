@@ -135,7 +135,7 @@ func TestPlacesAreReleased(t *testing.T) {
 		late := inBackground(h, "/bad")
 		<-time.After(time.Second)
 		synctest.Wait()
-		if late.Load() != http.StatusGatewayTimeout {
+		if late.Load() != http.StatusServiceUnavailable {
 			t.Errorf("timeout: %d", late.Load())
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -61,12 +61,12 @@
 //   - any other error of the service: 500, with NestJS's generic text; the cause is logged
 //   - no handler for the pattern: 501 rather than 502, because proxies retry after a 502,
 //     and a retry cannot help
-//   - no reply in time: 504
-//   - the service is unreachable, the connection was lost, or a limit was reached: 503
-//     with Retry-After
+//   - no reply in time: 503 with the message "Microservice unavailable", as in a NestJS gateway
+//   - the service is unreachable or the connection was lost: the same with Retry-After
+//   - a limit was reached: 503 with Retry-After
 //
 // Every error body has NestJS's form {message, error, statusCode}, including those of
-// 404 and 405.
+// 404 and 405. The log line of a request has the cause, such as "no answer in time".
 //
 // # Built-in routes
 //

@@ -63,7 +63,7 @@ func (x *exchange) note(p *problem) { x.problem = p }
 func (x *exchange) fail(w http.ResponseWriter, p *problem) {
 	x.note(p)
 	w.Header().Del(headerETag)
-	if p.status == http.StatusServiceUnavailable {
+	if p.status == http.StatusServiceUnavailable && !p.late {
 		w.Header().Set("Retry-After", "1")
 	}
 	writeBody(w, x.errors.contentType(), p.status, x.errors.body(p))

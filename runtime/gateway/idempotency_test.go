@@ -233,7 +233,7 @@ func TestIdempotencyErrors(t *testing.T) {
 		{`"broken"`, nil, 500, false},
 		{"", micro.ErrUnreachable, 503, false},
 		{"", micro.ErrConnectionLost, 503, false},
-		{"", micro.ErrTimeout, 504, false},
+		{"", micro.ErrTimeout, 503, false},
 		{"", micro.ErrNoHandler, 501, false},
 		{"", micro.Errorf(404, "a guard of the gateway"), 404, false},
 	} {

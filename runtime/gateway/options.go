@@ -49,7 +49,7 @@ func WithVersion(version, description string) Option {
 }
 
 // WithTimeout limits how long a request may take once its body has been read, with its
-// validation; then it fails with status 504. What is left of the time travels with the
+// validation; then it fails with status 503. What is left of the time travels with the
 // message. The default is 10 s; 0 or less keeps it, and on a route keeps the gateway's.
 func WithTimeout(d time.Duration) GatewayOrRouteOption {
 	set := func(timeout *time.Duration) {

@@ -23,6 +23,9 @@ type problem struct {
 	plain bool
 	// cause is for the log, never for the client. nil means none.
 	cause error
+	// late reports that no reply came in time. The service may still be working on the message, so
+	// the client is not asked to send it again.
+	late bool
 }
 
 // statusClientGone is logged for requests whose client has disconnected.
@@ -86,8 +89,8 @@ func problemOf(ctx context.Context, err error) *problem {
 		return newProblem(statusClientGone, "Client closed request")
 	case errors.Is(err, micro.ErrNoHandler):
 		return unhandledProblem().because(err)
-	case errors.As(err, &remote) && remote.Status == 0 && timeIsUp(ctx):
-		return lateProblem(err) // the service reports that our deadline has passed
+	case errors.As(err, &remote) && reportsEnd(remote) && timeIsUp(ctx):
+		return lateProblem(err)
 	case errors.As(err, &remote):
 		return problemOfRemote(remote).because(err)
 	case errors.Is(err, micro.ErrShed):
@@ -127,16 +130,26 @@ func unhandledProblem() *problem {
 	return newProblem(http.StatusNotImplemented, "The service does not handle this message")
 }
 
+// unavailableProblem is the exception of a NestJS gateway for a failure without an answer.
 func unavailableProblem() *problem {
-	return newProblem(http.StatusServiceUnavailable, "The service is not available")
+	return plainProblem(http.StatusServiceUnavailable, "Microservice unavailable")
 }
 
 func uncheckedProblem() *problem {
 	return newProblem(http.StatusServiceUnavailable, "Credentials cannot be checked at the moment")
 }
 
+// lateProblem is unavailableProblem for a reply that did not come in time.
 func lateProblem(err error) *problem {
-	return newProblem(http.StatusGatewayTimeout, "The service did not answer in time").because(err)
+	p := unavailableProblem().because(err)
+	p.late = true
+	return p
+}
+
+// reportsEnd reports whether an error is one by which services report that the deadline of a message
+// has passed: micro.ErrExpired, or micro.InternalServerError, which has no status.
+func reportsEnd(e *micro.Error) bool {
+	return e.Status == 0 || e.Status == http.StatusGatewayTimeout
 }
 
 // timeIsUp reports whether the deadline has passed or is about to. The deadline travels to

@@ -45,8 +45,7 @@ func (g *Gateway) responses(r *route) map[string]*huma.Response {
 		all["409"] = g.ownFailure(plainProblem(http.StatusConflict, "It has changed in the meantime"), "The current version is not that of If-Match")
 	}
 	add(unhandledProblem(), "The service does not handle this message: the versions do not match")
-	add(unavailableProblem(), "The service is not available or overloaded, or the credentials cannot be checked at the moment", "Retry-After")
-	add(lateProblem(nil), "The service did not answer in time")
+	add(unavailableProblem(), "The service is not available or overloaded, it did not answer in time, or the credentials cannot be checked at the moment", "Retry-After")
 	all["default"] = &huma.Response{Description: "An error of the service, with its own status", Headers: g.headers(), Content: map[string]*huma.MediaType{
 		g.errors.media(): {Schema: &huma.Schema{Ref: schemaRef + errorSchema}, Examples: map[string]*huma.Example{
 			"404": {Summary: "404 Not Found", Value: json.RawMessage(g.errors.body(plainProblem(http.StatusNotFound, "It does not exist")))},

@@ -306,7 +306,7 @@ func TestWebhookFailure(t *testing.T) {
 	}{
 		"unreachable": {micro.ErrUnreachable, 503},
 		"lost":        {micro.ErrConnectionLost, 503},
-		"unconfirmed": {micro.ErrTimeout, 504},
+		"unconfirmed": {micro.ErrTimeout, 503},
 		"full":        {micro.ErrShed, 503},
 		"unroutable":  {micro.ErrNotServed, 503},
 		"panic":       {nil, 500},

@@ -86,7 +86,7 @@ var (
 	// volatile are the IDs and times of a response. Times have three decimals, as in JavaScript.
 	volatile = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z|"responseTime":\d+`)
 	// additional are the members of an item that only our service has.
-	additional = regexp.MustCompile(`,?"(version|sold|views)":\d+`)
+	additional = regexp.MustCompile(`,?"(sold|views)":\d+`)
 )
 
 // plain returns a body without what differs each time, and without the members that only our service has.

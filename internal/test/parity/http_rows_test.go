@@ -187,9 +187,9 @@ func errorRows() []row {
 		fail("a status as text", `{"status":"404","message":"no"}`, 503).but("a service's error without a status", 500, "{\"statusCode\":500,\"message\":\"Internal server error\"}"),
 		fail("NestJS's statusCode", `{"statusCode":404,"message":"no"}`, 503).but("a service's error with `statusCode` or `code`", 404, "\"message\":\"no\""),
 		fail("an error without a status", `{"message":"a secret of the service"}`, 503).but("a service's error without a status", 500, "{\"statusCode\":500,\"message\":\"Internal server error\"}"),
-		row{name: "no reply in time", target: "GET /slow", status: 503}.but("no reply in time", 504, "did not answer in time"),
+		{name: "no reply in time", target: "GET /slow", status: 503, compare: []string{"Retry-After"}},
 		row{name: "no handler", target: "GET /unhandled", status: 503}.but("no handler for the message", 501, "does not handle"),
-		row{name: "a service that is down", target: "GET /reports", status: 503}.but("a service that is down", 503, "Retry-After: 1"),
+		row{name: "a service that is down", target: "GET /reports", status: 503, compare: []string{"Retry-After"}}.but("a service that is down", 503, "Retry-After: 1"),
 	}
 }
 

@@ -43,8 +43,8 @@ func BenchmarkItems(b *testing.B) {
 func (s *shop) fill(count int) {
 	s.t.Helper()
 	text := fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-		INSERT INTO items (id, name, search, price, tags, version, created_at, updated_at)
-		SELECT printf('item-%%06d', i), 'Item ' || i, 'item ' || i, i, '["garden"]', 1, 1760000000000 + i, 1760000000000 + i FROM n`, count)
+		INSERT INTO items (id, name, search, price, tags, created_at, updated_at)
+		SELECT printf('item-%%06d', i), 'Item ' || i, 'item ' || i, i, '["garden"]', 1760000000000 + i, 1760000000000 + i FROM n`, count)
 	if out, err := exec.CommandContext(s.t.Context(), filepath.Join(s.dir, "bin", "check"), "lock", s.address("items"), text).CombinedOutput(); err != nil && string(out) != "locked\nEOF\n" {
 		s.t.Fatalf("%v\n%s", err, out)
 	}

@@ -128,7 +128,7 @@ func serveCatalog(t *testing.T, port int) *catalog {
 	c := &catalog{blocked: make(chan struct{})}
 	server := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
 	micro.Handle(server, micro.Cmd("findOneItem"), func(context.Context, json.RawMessage) (map[string]any, error) {
-		return map[string]any{"id": "7", "name": "Cup", "price": 9.99, "version": 1}, nil
+		return map[string]any{"id": "7", "name": "Cup", "price": 9.99}, nil
 	})
 	micro.HandleEvent(server, micro.Name("order.v1.created"), func(ctx context.Context, _ json.RawMessage) error {
 		if c.begin(micro.RequestFromContext(ctx).Metadata.Get(micro.MetaIdempotencyKey)) {

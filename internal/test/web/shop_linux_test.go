@@ -170,10 +170,9 @@ func send(t *testing.T, method, url, body string, header map[string]string) (sta
 }
 
 type item struct {
-	ID      string  `json:"id"`
-	Name    string  `json:"name"`
-	Price   float64 `json:"price"`
-	Version int64   `json:"version"`
+	ID    string  `json:"id"`
+	Name  string  `json:"name"`
+	Price float64 `json:"price"`
 }
 
 // do calls the gateway as another user, without the web client.

@@ -1,14 +1,13 @@
 import { Body, Controller, Get, Inject, Param, Post } from '@nestjs/common';
 import { ClientProxy } from '@nestjs/microservices';
 import { ApiBearerAuth, ApiProperty, ApiTags } from '@nestjs/swagger';
-import { IsInt, IsNotEmpty, IsString, Max, MaxLength, Min } from 'class-validator';
+import { IsInt, IsNotEmpty, IsString, Max, Min } from 'class-validator';
 import { call } from './calls';
 
 export class CreateOrderDto {
   @ApiProperty()
   @IsString()
   @IsNotEmpty()
-  @MaxLength(64)
   itemId!: string;
 
   @ApiProperty()
