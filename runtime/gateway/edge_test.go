@@ -76,14 +76,17 @@ func TestOnlyGivenMetadata(t *testing.T) {
 	}
 }
 
-// TestLog: causes are in the log and not in the answer; pages and health are not
-// logged at all at this level.
+// TestLog: causes are in the log and not in the answer, and a long one is shortened; pages and
+// health are not logged at all at this level.
 func TestLog(t *testing.T) {
 	log := &lines{}
 	gw := newGateway(gateway.WithLogger(slog.New(slog.NewJSONHandler(log, nil))))
 	gateway.Route(gw, "GET /broken", micro.NewClient(failing{errors.New("the cause")}), micro.NewMethod[micro.None, micro.None](echo))
 	gateway.Route(gw, "GET /panic", micro.NewClient(failing{}), micro.NewMethod[micro.None, micro.None](echo))
-	for _, path := range []string{"/health", "/health/live", "/api", "/broken", "/panic", "/nowhere"} {
+	for path, cause := range map[string]error{"/late": micro.ErrTimeout, "/down": micro.ErrUnreachable, "/long": micro.Errorf(404, "%s", strings.Repeat("é", 1<<20))} {
+		gateway.Route(gw, "GET "+path, micro.NewClient(failing{cause}), micro.NewMethod[micro.None, micro.None](echo))
+	}
+	for _, path := range []string{"/health", "/health/live", "/api", "/broken", "/panic", "/late", "/down", "/long", "/nowhere"} {
 		request{method: "GET", path: path}.send(t, gw.Handler())
 	}
 	type seen struct {
@@ -96,7 +99,11 @@ func TestLog(t *testing.T) {
 		_, stack := line["stack"]
 		got = append(got, seen{line["level"].(string), line["path"].(string), cause, stack})
 	}
-	want := []seen{{"ERROR", "/broken", "the cause", false}, {"ERROR", "/panic", "panic: secret", true}, {"INFO", "/nowhere", "", false}}
+	want := []seen{
+		{"ERROR", "/broken", "the cause", false}, {"ERROR", "/panic", "panic: secret", true},
+		{"ERROR", "/late", "no answer in time", false}, {"ERROR", "/down", "unreachable", false},
+		{"INFO", "/long", strings.Repeat("é", 2<<10) + "…", false}, {"INFO", "/nowhere", "", false},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

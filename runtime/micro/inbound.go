@@ -311,7 +311,7 @@ func (in *Inbound) log(level slog.Level, what string, took time.Duration, err er
 		attrs = append(attrs, slog.Int("attempt", in.req.Attempt))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", err.Error()))
+		attrs = append(attrs, slog.String("error", shortened(err.Error())))
 	}
 	var p *panicError
 	if errors.As(err, &p) {

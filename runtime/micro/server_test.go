@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/msctl/msctl/internal/test/testenv"
 	"github.com/msctl/msctl/runtime/wire"
@@ -161,6 +162,19 @@ func TestLog(t *testing.T) {
 		if strings.Contains(l, "msg=handled") && !strings.Contains(l, "attempt=2") {
 			t.Errorf("no attempt in %s", l)
 		}
+	}
+}
+
+// TestLongError checks that a peer cannot fill the log with a text that an error repeats.
+func TestLongError(t *testing.T) {
+	var log testenv.Log
+	s := NewServer(WithLogger(log.Logger()))
+	Handle(s, Cmd("long"), func(context.Context, None) (None, error) {
+		return None{}, Errorf(404, "Item with ID x%s not found", strings.Repeat("é", 1<<20))
+	})
+	send(t, s, `{"pattern":{"cmd":"long"},"data":{},"id":"1"}`)
+	if text := log.String(); len(text) > 2*maxLogged || !strings.Contains(text, "é…") || !utf8.ValidString(text) {
+		t.Errorf("%d bytes are logged, which end with %q", len(text), text[max(0, len(text)-100):])
 	}
 }
 
