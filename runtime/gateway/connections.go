@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"cmp"
-	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -42,92 +39,4 @@ func (g *Gateway) oversized(req *http.Request) *problem {
 		return newProblem(http.StatusRequestHeaderFieldsTooLarge, "The header has too many lines")
 	}
 	return nil
-}
-
-// boundedListener limits the number of open connections, and how long their clients may take to
-// read.
-type boundedListener struct {
-	net.Listener
-
-	open    *atomic.Int64 // of all listeners of the gateway
-	max     int64
-	stalled time.Duration
-}
-
-// Accept returns the next connection within the limit.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if l.open.Add(1) <= l.max {
-			return &boundedConn{Conn: conn, stalled: l.stalled, closed: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
-		}
-		l.open.Add(-1)
-		// Accepting no more would leave the client waiting, and the connections of load balancers
-		// behind those of an attacker.
-		_ = conn.Close()
-	}
-}
-
-// boundedConn closes a connection whose client does not read.
-type boundedConn struct {
-	net.Conn
-
-	stalled time.Duration
-	closed  func()
-	own     atomic.Pointer[time.Time] // the deadline of the handler; nil for none
-}
-
-const writeChunk = 32 << 10
-
-// Write writes b. Each chunk has the same time, however long the response is.
-func (c *boundedConn) Write(b []byte) (n int, err error) {
-	for {
-		deadline := time.Now().Add(c.stalled)
-		if own := c.own.Load(); own != nil && own.Before(deadline) {
-			deadline = *own
-		}
-		if err := c.Conn.SetWriteDeadline(deadline); err != nil {
-			return n, err
-		}
-		written, err := c.Conn.Write(b[n:min(n+writeChunk, len(b))])
-		n += written
-		if err != nil || n == len(b) {
-			return n, err
-		}
-	}
-}
-
-// SetWriteDeadline sets a deadline that may be earlier than that of Write.
-func (c *boundedConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() {
-		c.own.Store(nil)
-	} else {
-		c.own.Store(&t)
-	}
-	return c.Conn.SetWriteDeadline(t) // for a Write that is blocked
-}
-
-// SetDeadline sets the deadlines of reads and writes.
-func (c *boundedConn) SetDeadline(t time.Time) error {
-	if err := c.SetWriteDeadline(t); err != nil {
-		return err
-	}
-	return c.SetReadDeadline(t)
-}
-
-// CloseWrite is what net/http calls after a response, so that its end is not lost.
-func (c *boundedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
-}
-
-// Close closes the connection.
-func (c *boundedConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
 }

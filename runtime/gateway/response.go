@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/bounded"
 )
 
 // panicError is a handler's panic as an error.
@@ -47,7 +49,7 @@ func (w *response) write(b []byte) (n int, err error) {
 	control := http.NewResponseController(w.ResponseWriter)
 	for {
 		_ = control.SetWriteDeadline(time.Now().Add(w.stalled)) // fails if there is no connection
-		written, err := w.ResponseWriter.Write(b[n:min(n+writeChunk, len(b))])
+		written, err := w.ResponseWriter.Write(b[n:min(n+bounded.Chunk, len(b))])
 		n += written
 		if err != nil || n == len(b) {
 			return n, err

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/bounded"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -102,7 +103,7 @@ func (g *Gateway) serve(ctx context.Context, sockets []net.Listener, inherited b
 	g.log.Info("listening", "transport", scheme, "address", sockets[0].Addr().String())
 	var accepted atomic.Int64
 	for i, socket := range sockets {
-		sockets[i] = &boundedListener{Listener: socket, open: &accepted, max: g.serving.maxOpen, stalled: g.serving.stalled}
+		sockets[i] = &bounded.Listener{Listener: socket, Open: &accepted, Max: g.serving.maxOpen, Stalled: g.serving.stalled}
 	}
 	g.listening.Store(true) // the system accepts connections, which wait for Serve
 	failed := make(chan error, len(sockets))

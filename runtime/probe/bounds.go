@@ -1,10 +1,7 @@
 package probe
 
 import (
-	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -28,42 +25,4 @@ func withoutBody(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, req)
 	})
-}
-
-// boundedListener limits the number of connections, and the time for which a client does not
-// read.
-type boundedListener struct {
-	net.Listener
-	open atomic.Int64
-}
-
-func (l *boundedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if l.open.Add(1) <= maxConnections {
-			return &boundedConn{Conn: c, closed: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
-		}
-		l.open.Add(-1)
-		_ = c.Close() // nothing has been written to it
-	}
-}
-
-type boundedConn struct {
-	net.Conn
-	closed func()
-}
-
-func (c *boundedConn) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(stalledTime)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
-}
-
-func (c *boundedConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
 }

@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/msctl/msctl/runtime/internal/bounded"
 )
 
 const (
@@ -185,7 +188,7 @@ func (p *Port) announce(socket net.Listener) {
 
 func (p *Port) serve(socket net.Listener) {
 	defer close(p.done)
-	if err := p.server.Serve(&boundedListener{Listener: socket}); !errors.Is(err, http.ErrServerClosed) {
+	if err := p.server.Serve(&bounded.Listener{Listener: socket, Open: new(atomic.Int64), Max: maxConnections, Stalled: stalledTime}); !errors.Is(err, http.ErrServerClosed) {
 		p.log.Error("the private port has failed", "address", p.address, "error", err)
 	}
 }
