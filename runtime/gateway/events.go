@@ -25,6 +25,10 @@ type EventStream struct {
 	// Buffer is the number of bytes that may wait for the client. If there are more, the client is
 	// disconnected, because a service cannot be slowed down. The default is 1 MiB.
 	Buffer int
+	// Total is the number of bytes that may wait for all clients of the gateway. While there are
+	// more, a client for which more than an equal part of them waits is disconnected. The default
+	// is 256 MiB. A route has none of its own.
+	Total int
 }
 
 // WithEventStream configures the responses of [Stream] to requests that accept text/event-stream. A
@@ -34,7 +38,7 @@ func WithEventStream(s EventStream) GatewayOrRouteOption {
 }
 
 func defaultEventStream() EventStream {
-	return EventStream{Lifetime: 5 * time.Minute, Heartbeat: 15 * time.Second, Buffer: 1 << 20}
+	return EventStream{Lifetime: 5 * time.Minute, Heartbeat: 15 * time.Second, Buffer: 1 << 20, Total: 256 << 20}
 }
 
 func (s *EventStream) set(to EventStream) {
@@ -46,6 +50,9 @@ func (s *EventStream) set(to EventStream) {
 	}
 	if to.Buffer > 0 {
 		s.Buffer = to.Buffer
+	}
+	if to.Total > 0 {
+		s.Total = to.Total
 	}
 }
 
@@ -68,7 +75,9 @@ func (r *route) limited(ctx context.Context, req *http.Request) (context.Context
 func (r *route) serveEvents(ctx context.Context, w http.ResponseWriter, message *micro.Request) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stream := sse.Open(w, sse.Config{Heartbeat: r.events.Heartbeat, Buffer: r.events.Buffer, Ended: r.gateway.stopping, Failed: cancel})
+	stream := sse.Open(w, sse.Config{
+		Heartbeat: r.events.Heartbeat, Buffer: r.events.Buffer, Budget: r.gateway.watched, Ended: r.gateway.stopping, Failed: cancel,
+	})
 	defer stream.Close(sse.Event{}, false) // if a shape panics
 	count := 0
 	err := r.each(ctx, message, func(raw []byte, shaped reflect.Value) error {

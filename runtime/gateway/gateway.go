@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/msctl/msctl/runtime/gateway/internal/sse"
 	"github.com/msctl/msctl/runtime/gateway/memory"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/principal"
@@ -37,7 +38,8 @@ type Gateway struct {
 	serving                    serveConfig
 	tls                        tlsConfig
 	events                     EventStream
-	own                        []string // targets of the gateway's own routes
+	watched                    *sse.Budget // of all streams of events
+	own                        []string    // targets of the gateway's own routes
 	public                     bool
 	authenticators             []Authenticator
 	principals                 *principal.Key
@@ -90,6 +92,7 @@ func New(name string, opts ...Option) *Gateway {
 	if g.store == nil {
 		g.store = memory.New(memory.Limits{})
 	}
+	g.watched = sse.NewBudget(g.events.Total)
 	g.limits.start(g)
 	g.api = huma.NewAPI(g.humaConfig(), guardedAdapter{humago.NewAdapter(g.mux, ""), g})
 	if !g.noDocs {

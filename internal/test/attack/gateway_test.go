@@ -43,6 +43,7 @@ const (
 	largeReply    = 128 << 10
 	manyEvents    = 3000 // of 1 KiB
 	eventBuffer   = 256 << 10
+	eventBuffers  = 16 << 20 // of all clients
 )
 
 type item struct {
@@ -156,7 +157,7 @@ func newGateway(c config, log *slog.Logger, items *micro.Client, opts ...gateway
 	gateway.Route(gw, "DELETE /items/{id}", items, deleteItem, gateway.WithRoles("admin"))
 	gateway.Route(gw, "GET /large", items, findLarge, gateway.WithPublic())
 	gateway.Route(gw, "GET /limited", items, findLarge, gateway.WithPublic(), gateway.WithRateLimit(gateway.Rate{Limit: hourlyLimit, Period: time.Hour}))
-	gateway.Stream(gw, "GET /events", items, watchItems, gateway.WithPublic(), gateway.WithEventStream(gateway.EventStream{Buffer: eventBuffer}))
+	gateway.Stream(gw, "GET /events", items, watchItems, gateway.WithPublic(), gateway.WithEventStream(gateway.EventStream{Buffer: eventBuffer, Total: eventBuffers}))
 	gateway.WebhookRoute(gw, "POST /webhook", items, receive, github)
 	return gw, nil
 }

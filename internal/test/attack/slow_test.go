@@ -58,10 +58,10 @@ func (g *target) deaf(t *testing.T) net.Conn {
 	return conn
 }
 
-// leaveUnread sends requests on 100 connections, reads nothing, and waits until the gateway has closed them.
-func (g *target) leaveUnread(t *testing.T, requests string) {
+// leaveUnread sends requests on connections, reads nothing, and waits until the gateway has closed them.
+func (g *target) leaveUnread(t *testing.T, connections int, requests string) {
 	t.Helper()
-	conns := make([]net.Conn, 100)
+	conns := make([]net.Conn, connections)
 	for i := range conns {
 		conns[i] = g.deaf(t)
 		if _, err := io.WriteString(conns[i], requests); err != nil {
@@ -81,13 +81,14 @@ func (g *target) leaveUnread(t *testing.T, requests string) {
 // attackBySlowReading requests more than the buffers of a connection hold, which may grow to 4 MiB.
 func attackBySlowReading(t *testing.T, g *target) {
 	t.Helper()
-	g.leaveUnread(t, strings.Repeat("GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n", 5<<20/largeReply))
+	g.leaveUnread(t, 100, strings.Repeat("GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n", 5<<20/largeReply))
 }
 
-// attackByWatching subscribes to more events than the buffers of a connection hold.
+// attackByWatching subscribes to more events than the buffers of a connection hold, on so many connections that their buffers
+// together would hold more than the gateway allows.
 func attackByWatching(t *testing.T, g *target) {
 	t.Helper()
-	g.leaveUnread(t, "GET /events HTTP/1.1\r\nHost: shop.example\r\nAccept: text/event-stream\r\n\r\n")
+	g.leaveUnread(t, 300, "GET /events HTTP/1.1\r\nHost: shop.example\r\nAccept: text/event-stream\r\n\r\n")
 }
 
 // read reads a response.

@@ -1,4 +1,4 @@
-// Package sse sends server-sent events to one client, without ever waiting for it.
+// Package sse sends server-sent events to clients, without ever waiting for one.
 package sse
 
 import (
@@ -14,11 +14,15 @@ import (
 // Type is the media type of a stream of events.
 const Type = "text/event-stream"
 
-// ErrSlow reports that more than Config.Buffer bytes wait for a client.
+// ErrSlow reports that more than Config.Buffer bytes wait for a client, or more than its part of
+// Config.Budget.
 var ErrSlow = errors.New("the client reads too slowly")
 
 // ErrEnded reports that Config.Ended was closed.
 var ErrEnded = errors.New("the stream was ended")
+
+// errClosed is why nothing can be sent to a stream that has ended.
+var errClosed = errors.New("the stream is closed")
 
 // Event is one event. ID and Name may be empty. Data is JSON.
 type Event struct {
@@ -26,13 +30,15 @@ type Event struct {
 	Data     []byte
 }
 
-// Config configures a stream. All members are required, except for Ended.
+// Config configures a stream. All members are required, except for Budget and Ended.
 type Config struct {
 	// Heartbeat is the time after which a comment is sent if there is no event, and how long
 	// the client may take to accept 64 KiB.
 	Heartbeat time.Duration
 	// Buffer is how many bytes may wait for the client.
 	Buffer int
+	// Budget limits what may wait for the clients of all streams that have it; nil is no limit.
+	Budget *Budget
 	// Ended ends the stream when it is closed.
 	Ended <-chan struct{}
 	// Failed is called in the goroutine of the stream with ErrEnded, and with the error of the
@@ -52,6 +58,8 @@ type Stream struct {
 
 	mu      sync.Mutex
 	pending []byte // the events that wait
+	writing int    // the bytes that are being written
+	counted int    // the bytes that the budget knows of
 	closed  bool
 	last    []byte // sent at the end if the header has been, or always is set
 	always  bool
@@ -62,6 +70,7 @@ type Stream struct {
 // which is after one second at most, so that an error until then can have a status.
 func Open(w http.ResponseWriter, c Config) *Stream {
 	s := &Stream{config: c, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c.Budget.open(1)
 	go s.run()
 	return s
 }
@@ -75,8 +84,10 @@ func (s *Stream) Send(e Event) error {
 	}
 	waiting := len(s.pending)
 	s.pending = e.append(s.pending)
-	if waiting > 0 && len(s.pending) > s.config.Buffer {
+	s.count()
+	if waiting > 0 && (len(s.pending) > s.config.Buffer || !s.config.Budget.allows(s.counted)) {
 		s.pending, s.err = nil, ErrSlow
+		s.count()
 		_ = s.control.SetWriteDeadline(time.Now()) // interrupts a write that waits for the client
 		return s.err
 	}
@@ -101,6 +112,13 @@ func (s *Stream) Close(last Event, always bool) (begun bool) {
 	return s.begun
 }
 
+// count tells the budget what waits. It must be called with mu.
+func (s *Stream) count() {
+	now := len(s.pending) + s.writing
+	s.config.Budget.add(now - s.counted)
+	s.counted = now
+}
+
 func (s *Stream) notify() {
 	select {
 	case s.wake <- struct{}{}:
@@ -111,6 +129,7 @@ func (s *Stream) notify() {
 // run writes what there is, and heartbeats in between.
 func (s *Stream) run() {
 	defer close(s.done)
+	defer s.leave()
 	defer func() {
 		if p := recover(); p != nil { // of a ResponseWriter by middleware; it would end the process here
 			err := fmt.Errorf("write events: panic: %v", p)
@@ -146,6 +165,19 @@ func (s *Stream) run() {
 	}
 }
 
+// leave returns to the budget what the stream has of it. Nothing waits after that, because Send
+// reports an error.
+func (s *Stream) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = errClosed
+	}
+	s.pending, s.writing = nil, 0
+	s.count()
+	s.config.Budget.open(-1)
+}
+
 // flush writes the events that wait, and reports whether they were the last.
 func (s *Stream) flush() (closed bool, err error) {
 	s.mu.Lock()
@@ -155,10 +187,15 @@ func (s *Stream) flush() (closed bool, err error) {
 	if closed && begin {
 		text = append(text, s.last...)
 	}
+	s.writing = len(text)
 	s.mu.Unlock()
 	if len(text) > 0 || closed && begin {
 		err = s.write(text)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = 0
+	s.count()
 	return closed, err
 }
 
@@ -208,6 +245,7 @@ func (s *Stream) fail(err error) {
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.pending, s.err = nil, err
+		s.count()
 	}
 }
 

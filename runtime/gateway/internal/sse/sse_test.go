@@ -182,6 +182,46 @@ func TestClientThatNeverReads(t *testing.T) {
 	})
 }
 
+// TestBudget: while more waits for all clients than the budget, those for which the most waits are
+// disconnected, and nothing stays counted.
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := NewBudget(1000)
+		open := func(reads bool) *Stream {
+			return Open(newClient(reads), Config{Heartbeat: time.Minute, Buffer: 1 << 20, Budget: budget, Failed: func(error) {}})
+		}
+		event := Event{Data: []byte(strings.Repeat("x", 92))} // 100 bytes
+		send := func(s *Stream, events int) (err error) {
+			for range events {
+				err = s.Send(event)
+				synctest.Wait()
+			}
+			return err
+		}
+		deaf, idle, good := open(false), open(false), open(true)
+		if err := errors.Join(send(deaf, 7), send(idle, 3), send(good, 20)); err != nil {
+			t.Errorf("within the budget: %v", err)
+		}
+		if err := send(deaf, 1); !errors.Is(err, ErrSlow) {
+			t.Errorf("the client for which the most waits: %v", err)
+		}
+		if err := errors.Join(send(idle, 1), send(good, 20)); err != nil {
+			t.Errorf("the others: %v", err)
+		}
+		if n := budget.waiting.Load(); n != 400 {
+			t.Errorf("%d bytes wait, want the 400 of the idle client", n)
+		}
+		for _, s := range []*Stream{deaf, idle, good} {
+			s.fail(errors.New("the test is over"))
+			_ = s.control.SetWriteDeadline(time.Now())
+			s.Close(Event{}, false)
+		}
+		if waiting, streams := budget.waiting.Load(), budget.streams.Load(); waiting != 0 || streams != 0 {
+			t.Errorf("%d bytes and %d streams are left", waiting, streams)
+		}
+	})
+}
+
 func TestEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, ended, failed := newClient(true), make(chan struct{}), make(chan error, 1)
