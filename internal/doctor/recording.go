@@ -1,8 +1,6 @@
 package doctor
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -29,12 +27,6 @@ type Recording struct {
 	children map[string][]*tap.Message // by the span that caused them
 }
 
-// maxRecord limits one line of a recording, in bytes.
-const maxRecord = 4 << 20
-
-// maxRecords limits the number of lines. More would not fit in memory on a small machine.
-const maxRecords = 2_000_000
-
 // ReadRecording reads a file of recorded messages. The error names the line.
 func ReadRecording(path string) (*Recording, error) {
 	f, err := os.Open(path)
@@ -47,33 +39,18 @@ func ReadRecording(path string) (*Recording, error) {
 
 func parseRecording(name string, from io.Reader) (*Recording, error) {
 	r := &Recording{Name: name, bySpan: map[string]*tap.Message{}, children: map[string][]*tap.Message{}}
-	lines := bufio.NewScanner(from)
-	lines.Buffer(make([]byte, 0, 64<<10), maxRecord)
-	n := 0
-	for lines.Scan() {
-		if n++; n > maxRecords {
-			return nil, fmt.Errorf("%s has more than %d lines", name, maxRecords)
-		}
-		text := bytes.TrimSpace(lines.Bytes())
-		if len(text) == 0 {
-			continue
-		}
-		m, err := tap.ParseMessage(text)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("%s, line %d: %w", name, n, err)
-		case m.Dropped > 0:
-			r.Dropped += m.Dropped
-			continue
-		case m.Span == "" || m.Kind == "":
-			return nil, fmt.Errorf("%s, line %d: it is no recorded message: kind or span is missing", name, n)
+	err := tap.ReadRecording(from, func(_ int, m *tap.Message) error {
+		r.Dropped += m.Dropped
+		if m.Span == "" {
+			return nil
 		}
 		m.Data, m.Reply = nil, nil // not needed, and large
-		visible.Strings(&m, visible.Line)
-		r.add(&m)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s, line %d: %w", name, n+1, err)
+		visible.Strings(m, visible.Line)
+		r.add(m)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s, %w", name, err)
 	}
 	if len(r.bySpan) == 0 {
 		return nil, fmt.Errorf("%s contains no recorded messages", name)

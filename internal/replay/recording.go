@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -37,40 +36,23 @@ type Recording struct {
 	Cut, Unanswered int
 }
 
-// maxLine limits a line of a recording, in bytes.
-const maxLine = 1 << 20
-
 // Load reads a recording. Service, unless empty, selects the messages that it handled.
 func Load(r io.Reader, service string) (*Recording, error) {
-	spans := map[string]tap.Message{}
+	spans := map[string]*tap.Message{}
 	lines := map[string]int{}
 	handled := map[string]bool{} // spans of senders whose handlers are in the recording
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, maxLine)
-	n := 0
-	for scanner.Scan() {
-		n++
-		line := bytes.TrimSpace(scanner.Bytes())
-		if len(line) == 0 {
-			continue
-		}
-		m, err := tap.ParseMessage(line)
-		if err != nil {
-			return nil, fmt.Errorf("line %d is not a record of a message: %w", n, err)
-		}
-		if m.Span == "" && m.Dropped == 0 {
-			return nil, fmt.Errorf("line %d is not a record of a message: it has no span", n)
-		}
+	err := tap.ReadRecording(r, func(line int, m *tap.Message) error {
 		if m.Span == "" || m.Open || m.Kind == reported.HTTP {
-			continue
+			return nil
 		}
-		spans[m.Span], lines[m.Span] = m, n
+		spans[m.Span], lines[m.Span] = m, line
 		if m.Kind == reported.Handle {
 			handled[m.Record.Parent] = true
 		}
-	}
-	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", n+1, err)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	found := &Recording{}
 	var order []string
@@ -86,8 +68,7 @@ func Load(r io.Reader, service string) (*Recording, error) {
 		return lines[a] - lines[b]
 	})
 	for _, span := range order {
-		m := spans[span]
-		if err := found.add(&m, lines[span]); err != nil {
+		if err := found.add(spans[span], lines[span]); err != nil {
 			return nil, err
 		}
 	}

@@ -65,9 +65,8 @@ func TestLoad(t *testing.T) {
 
 func TestLoadErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"\nno json": "line 2", `{}`: "no span", `{"span":1}`: "line 1",
-		`{"span":"1","kind":"handle","outcome":"ok","pattern":"{"}`:                                  "line 1: the pattern",
-		`{"span":"1","kind":"handle","outcome":"ok","pattern":"\"x\""}` + strings.Repeat(" ", 2<<20): "line 1",
+		"\nno json": "line 2 is not a record",
+		`{"span":"1","kind":"handle","outcome":"ok","pattern":"{"}`: "line 1: the pattern",
 	} {
 		if _, err := Load(strings.NewReader(text), ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.60s: %v, want %q", text, err, want)
