@@ -74,11 +74,11 @@ is created. docs/doctor.md lists everything that is sent, and the codes of the f
 		return runDoctor(cmd.Context(), s, o)
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
+	outputFlag(f, &o.output, "output `FORMAT`: json", logJSON)
 	f.StringVar(&o.from, "from", "", "also examine the recorded messages in `FILE` (JSON lines)")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "omit findings with `CODE`, such as no-caller (repeatable)")
 	f.StringVar(&o.monitoring, "nats-monitoring", "", "`URL` of the monitoring port of NATS (default: port 8222 of its host)")
-	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for each reply")
+	positiveFlag(f, &o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for each reply")
 	if err := cmd.RegisterFlagCompletionFunc("ignore", completeCodes); err != nil {
 		panic(err) // the command has no such flag
 	}
@@ -104,12 +104,6 @@ func completeCodes(_ *cobra.Command, _ []string, typed string) ([]cobra.Completi
 }
 
 func (o *doctorOptions) check() error {
-	if o.output != "" && o.output != "json" {
-		return exit.Usagef("unknown output %q: use json", o.output)
-	}
-	if o.timeout <= 0 {
-		return exit.Usagef("--timeout must be greater than 0")
-	}
 	for _, code := range o.ignore {
 		if slices.Contains(doctor.Codes(), code) {
 			continue

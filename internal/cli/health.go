@@ -58,17 +58,11 @@ TARGET can be a URL: any status from 200 to 299 is healthy, and without a path i
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.to = args[0]
-		switch {
-		case o.output != "" && o.output != "json":
-			return exit.Usagef("unknown output %q: use json", o.output)
-		case o.timeout <= 0:
-			return exit.Usagef("--timeout must be greater than 0")
-		}
 		return runHealth(cmd.Context(), s, o)
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
-	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the reply")
+	outputFlag(f, &o.output, "output `FORMAT`: json", logJSON)
+	positiveFlag(f, &o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the reply")
 	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout")
 	return cmd

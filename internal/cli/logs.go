@@ -48,7 +48,7 @@ removed after two weeks.`,
 	}
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "keep printing new lines until the run ends")
 	cmd.Flags().IntVarP(&o.tail, "tail", "n", -1, "print only the last `N` lines (default all)")
-	cmd.Flags().DurationVar(&o.since, "since", 0, "print only lines of the last `DURATION`, such as 5m")
+	durationFlag(cmd.Flags(), &o.since, "since", 0, "print only lines of the last `DURATION`, such as 5m")
 	cmd.Flags().BoolVar(&o.times, "timestamps", false, "print the time of each line")
 	cmd.Flags().StringVar(&o.log, "log", logText, "log `FORMAT`: text, or json (one object per line)")
 	return cmd
@@ -59,11 +59,11 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.tail < -1 || o.since < 0 {
-		return exit.Usagef("--tail and --since must not be negative")
+	if o.tail < -1 {
+		return exit.Usagef("--tail must not be negative")
 	}
 	named := slices.DeleteFunc(slices.Clone(o.services), func(name string) bool { return isBroker(w, name) })
-	asked := runOptions{services: named, log: o.log, readyTimeout: 1, stopTimeout: 1}
+	asked := runOptions{services: named, log: o.log}
 	if err := asked.checkNames(w); err != nil {
 		return err
 	}

@@ -108,7 +108,7 @@ authentication. Redirects to other hosts are not followed.
 	f.StringVar(&o.source, "source", "", "read the patterns from the NestJS sources in `DIR`, or from one file")
 	f.StringVar(&o.openAPI, "openapi", "", "list the HTTP routes of the OpenAPI document at `URL`, or in a file")
 	f.StringArrayVarP(&o.headers, "header", "H", nil, "with --openapi: add the header `NAME: VALUE` to the request; '$NAME' and @FILE in VALUE are looked up (repeatable)")
-	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for a service")
+	positiveFlag(f, &o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for a service")
 	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout", "header")
 	return cmd
@@ -135,8 +135,6 @@ func (o *lsOptions) check() error {
 		return exit.Usagef("--header requires --openapi with a URL")
 	case o.source != "" && o.to != "":
 		return exit.Usagef("--source cannot be combined with a target: remove %q", target.WithoutLogin(o.to))
-	case o.timeout <= 0:
-		return exit.Usagef("--timeout must be greater than 0")
 	case o.openAPI != "" && !strings.HasPrefix(o.openAPI, "https://"):
 		return o.target.NoTLS()
 	}

@@ -28,9 +28,9 @@ type policyFlags struct {
 // register adds the flags to a command, under a heading of its help.
 func (f *policyFlags) register(cmd *cobra.Command, heading string) {
 	flags := cmd.Flags()
-	flags.DurationVar(&f.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the complete reply to an attempt")
+	positiveFlag(flags, &f.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the complete reply to an attempt")
 	flags.IntVar(&f.retries, "retries", 0, "retry up to `N` times on transient errors, even if the service may have done the work")
-	flags.DurationVar(&f.delay, "retry-delay", time.Second, "wait `DURATION` before the first retry")
+	durationFlag(flags, &f.delay, "retry-delay", time.Second, "wait `DURATION` before the first retry")
 	flags.StringVar(&f.backoff, "backoff", "constant", "backoff `KIND`: constant, or exponential (doubles each time)")
 	flags.StringVar(&f.jitter, "jitter", "none", "randomize the delays by `RULE`: full, equal, or none")
 	flags.Lookup("jitter").NoOptDefVal = "full"
@@ -56,12 +56,8 @@ const maxRetries = 1000
 
 func (f *policyFlags) check() error {
 	switch {
-	case f.timeout <= 0:
-		return exit.Usagef("--timeout must be greater than 0")
 	case f.retries < 0 || f.retries > maxRetries:
 		return exit.Usagef("--retries must be between 0 and %d", maxRetries)
-	case f.delay < 0:
-		return exit.Usagef("--retry-delay must not be negative")
 	case f.backoff != "constant" && f.backoff != "exponential":
 		return exit.Usagef("unknown --backoff %q: use constant or exponential", f.backoff)
 	}

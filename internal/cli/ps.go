@@ -28,13 +28,10 @@ func newPsCommand(s *term.IO) *cobra.Command {
 in the background. The exit code is 1 if nothing is running.`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "" && output != logJSON {
-				return exit.Usagef("unknown output %q: use json", output)
-			}
 			return runPs(cmd.Context(), s, output == logJSON)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "output `FORMAT`: json (one object per run)")
+	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json (one object per run)", logJSON)
 	return cmd
 }
 

@@ -178,7 +178,7 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 		case len(args) > 0:
 			return unknownCommand(cmd, args[0])
 		case *asksVersion:
-			return runVersion(s, readVersion(version), "")
+			return runVersion(s, readVersion(version), false)
 		}
 		return cmd.Help()
 	}

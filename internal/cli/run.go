@@ -105,8 +105,8 @@ error.`,
 	if err := cmd.RegisterFlagCompletionFunc("debug", completeServices); err != nil {
 		panic(err)
 	}
-	flags.DurationVar(&o.readyTimeout, "ready-timeout", time.Minute, "wait up to `DURATION` for a service to become ready")
-	flags.DurationVar(&o.stopTimeout, "stop-timeout", 12*time.Second, "wait up to `DURATION` for a service to drain before it is killed")
+	positiveFlag(flags, &o.readyTimeout, "ready-timeout", time.Minute, "wait up to `DURATION` for a service to become ready")
+	positiveFlag(flags, &o.stopTimeout, "stop-timeout", 12*time.Second, "wait up to `DURATION` for a service to drain before it is killed")
 	return cmd
 }
 
@@ -168,9 +168,6 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 
 // check loads the workspace and checks the flags and arguments.
 func (o *runOptions) check() (*workspace.Workspace, error) {
-	if o.readyTimeout <= 0 || o.stopTimeout <= 0 {
-		return nil, exit.Usagef("--ready-timeout and --stop-timeout must be greater than 0")
-	}
 	w, err := requireWorkspace()
 	if err != nil {
 		return nil, err

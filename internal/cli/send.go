@@ -91,7 +91,7 @@ func (o *sendOptions) registerMessage(cmd *cobra.Command) {
 	f.StringArrayVarP(&o.meta, "meta", "m", nil, "add `KEY=VALUE` to the metadata of the message; '$NAME' and @FILE in VALUE are looked up (repeatable)")
 	f.BoolVar(&o.noMetadata, "no-metadata", false, "send no metadata except --meta: no correlation-id, timeout-ms, or attempt")
 	f.IntVar(&o.repeat, "repeat", 1, "send the message `N` times, one after the other")
-	f.DurationVar(&o.watch, "watch", 0, "send the message every `INTERVAL` until Ctrl-C, or --repeat times")
+	durationFlag(f, &o.watch, "watch", 0, "send the message every `INTERVAL` until Ctrl-C, or --repeat times")
 	f.BoolVar(&o.each, "each", false, "send one message for each line of NDJSON on standard input")
 	f.StringVar(&o.printCode, "print-code", "", "print the call in `LANGUAGE` (nest, go, or curl) instead of sending it")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "print the packets and timings on standard error")
@@ -134,8 +134,6 @@ func (o *sendOptions) complete(s *term.IO, args []string) error {
 		return exit.WithHint(exit.Usagef("--print-code cannot be combined with --ca, --cert, --key, or --insecure"), "add them to the TLS options in the code")
 	case o.repeat < 1:
 		return exit.Usagef("--repeat must be at least 1")
-	case o.watch < 0:
-		return exit.Usagef("--watch must not be negative")
 	case o.target.MaxBuffer < 0:
 		return exit.Usagef("--max-buffer-size must be at least 1")
 	}

@@ -58,9 +58,9 @@ Ctrl-C ends the command.`,
 	flags.StringVar(&o.filter.Service, "service", "", "show only messages that `SERVICE` sent or handled")
 	flags.StringVar(&o.filter.Pattern, "pattern", "", "show only messages whose pattern or path contains `TEXT`")
 	flags.BoolVar(&o.filter.Errors, "errors", false, "show only messages that failed")
-	flags.DurationVar(&o.filter.Slower, "slower", 0, "show only messages that took longer than `DURATION`, such as 100ms")
+	durationFlag(flags, &o.filter.Slower, "slower", 0, "show only messages that took longer than `DURATION`, such as 100ms")
 	flags.StringVar(&o.filter.Trace, "trace", "", "show only messages whose trace or correlation `ID` contains this")
-	flags.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json (one object per line)")
+	outputFlag(flags, &o.output, "output `FORMAT`: json (one object per line)", logJSON)
 	flags.StringVar(&o.record, "record", "", "also write all messages to `FILE`, for `msctl mock --from` and `msctl verify`")
 	flags.StringVar(&o.html, "html", "", "at the end, write the call trees to `FILE` as one HTML page")
 	flags.BoolVar(&o.noTUI, "no-tui", false, "print one line per message instead of drawing")
@@ -69,12 +69,6 @@ Ctrl-C ends the command.`,
 }
 
 func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
-	if o.output != "" && o.output != logJSON {
-		return exit.Usagef("unknown output %q: use json", o.output)
-	}
-	if o.filter.Slower < 0 {
-		return exit.Usagef("--slower must not be negative")
-	}
 	w, err := requireWorkspace()
 	if err != nil {
 		return err

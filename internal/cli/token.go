@@ -79,7 +79,7 @@ API_KEYS_FILE, is printed on standard error. msctl does not store the key.`,
 	f.StringVar(&o.gateway, "gateway", "", "`NAME` of the gateway, if the workspace has several")
 	f.BoolVar(&o.isPrincipal, "principal", false, "print the signed metadata of a message instead of a token")
 	f.BoolVar(&o.isAPIKey, "api-key", false, "create an API key for the program --sub instead of a token")
-	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json")
+	outputFlag(f, &o.output, "output `FORMAT`: json", logJSON)
 	groupFlags(cmd, "Caller", "sub", "scope", "role", "claim")
 	groupFlags(cmd, "Token", "expires", "issuer", "audience", "secret-file", "gateway")
 	complete := func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -105,8 +105,6 @@ func (o *tokenOptions) check(cmd *cobra.Command) error {
 		}
 	}
 	switch {
-	case o.output != "" && o.output != "json":
-		return exit.Usagef("unknown output %q: use json", o.output)
 	case o.isAPIKey && !cmd.Flags().Changed("sub"):
 		return exit.Usagef("--api-key requires --sub, the name of the program")
 	case o.caller.Subject == "":

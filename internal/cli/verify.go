@@ -46,12 +46,7 @@ its own. The exit code is 1 if a reply differs, and 4 if TARGET cannot be reache
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		o.file = args[0]
-		switch {
-		case o.output != "" && o.output != logJSON:
-			return exit.Usagef("unknown output %q: use json", o.output)
-		case o.timeout <= 0:
-			return exit.Usagef("--timeout must be greater than 0")
-		case o.target.To == "":
+		if o.target.To == "" {
 			return exit.Usagef("--to is required: the service to compare with the recording")
 		}
 		return runVerify(cmd.Context(), s, o)
@@ -59,8 +54,8 @@ its own. The exit code is 1 if a reply differs, and 4 if TARGET cannot be reache
 	registerTarget(cmd, &o.target, "Connection")
 	f := cmd.Flags()
 	f.StringVar(&o.service, "service", "", "send only what `NAME` handled (default: all services of the recording)")
-	f.StringVarP(&o.output, "output", "o", "", "output `FORMAT`: json (one object per request that differs)")
-	f.DurationVar(&o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for each reply")
+	outputFlag(f, &o.output, "output `FORMAT`: json (one object per request that differs)", logJSON)
+	positiveFlag(f, &o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for each reply")
 	return cmd
 }
 

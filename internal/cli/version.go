@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/term"
 )
 
@@ -33,17 +32,17 @@ func newVersionCommand(s *term.IO, version string) *cobra.Command {
 		GroupID: groupMore,
 		Args:    argCount(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return runVersion(s, readVersion(version), output)
+			return runVersion(s, readVersion(version), output == logJSON)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "output `FORMAT`: json")
+	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json", logJSON)
 	return cmd
 }
 
-func runVersion(s *term.IO, info versionInfo, output string) error {
-	switch output {
-	case "":
-		if dir, ok := currentWorkspace(); ok {
+func runVersion(s *term.IO, info versionInfo, asJSON bool) error {
+	dir, ok := currentWorkspace()
+	if !asJSON {
+		if ok {
 			defer noteAge(s, dir, info.Version)
 		}
 		commit := ""
@@ -52,20 +51,18 @@ func runVersion(s *term.IO, info versionInfo, output string) error {
 		}
 		_, err := fmt.Fprintf(s.Out, "msctl %s%s %s %s/%s\n", info.Version, commit, info.Go, info.OS, info.Arch)
 		return err
-	case "json":
-		if dir, ok := currentWorkspace(); ok {
-			var err error
-			if info.Workspace, err = workspaceVersion(dir, info.Version); err != nil {
-				return err
-			}
-		}
-		text, err := json.Marshal(info)
-		if err != nil {
+	}
+	if ok {
+		var err error
+		if info.Workspace, err = workspaceVersion(dir, info.Version); err != nil {
 			return err
 		}
-		return s.PrintJSON(term.JSONAuto, text)
 	}
-	return exit.Usagef("unknown output %q: use json", output)
+	text, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	return s.PrintJSON(term.JSONAuto, text)
 }
 
 // readVersion completes the stamped version with the build information of Go.
