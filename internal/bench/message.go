@@ -16,6 +16,7 @@ import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/payload"
+	"github.com/msctl/msctl/internal/replay"
 	"github.com/msctl/msctl/internal/secret"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/target"
@@ -36,6 +37,9 @@ type Message struct {
 	Method    string   // of HTTP
 	Headers   []string // NAME: VALUE, of HTTP
 
+	event bool          // of a recording: an event
+	sent  []replay.Sent // of a recording: what is sent in turn; nil without one
+
 	file  string         // the scenario; "" for the command line
 	lines map[string]int // of the keys in file; that of "" is the first line
 
@@ -51,6 +55,12 @@ type Message struct {
 // SetMessage sets the one message of the command line, from its arguments PATTERN
 // and DATA. There is none for --demo, and if only the policy is printed.
 func (s *Spec) SetMessage(args []string) error {
+	switch {
+	case s.Recording.File != "":
+		return s.setRecorded(args)
+	case s.Recording.Service != "":
+		return s.Usagef([]string{"service"}, "--service requires --from")
+	}
 	http := IsHTTP(s.Target.To)
 	switch {
 	case s.Trials.Demo && len(args) > 0:
@@ -83,6 +93,12 @@ func (s *Spec) readMessages(stdin io.Reader) error {
 	}
 	for i, m := range s.Messages {
 		in := shorthand.Reader{Stdin: bytes.NewReader(input), Secrets: s.Secrets}
+		if m.sent != nil {
+			if err := m.readRecorded(in, s.NoMetadata); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := m.read(in, s.Load.Seed+uint64(i)); err != nil {
 			return err
 		}
@@ -135,6 +151,8 @@ func (m *Message) locate(key string, err error) error {
 func (m *Message) accepts(t target.Target) error {
 	isHTTP := t.Scheme == target.SchemeHTTP
 	switch {
+	case isHTTP && m.sent != nil:
+		return exit.Usagef("--from requires a target that handles messages, and %s is an HTTP target", t)
 	case isHTTP && m.Pattern != "":
 		return m.locate("pattern", exit.Usagef("%s is an HTTP target, which has no patterns: remove %q", t, m.Pattern))
 	case !isHTTP && m.Method != "":

@@ -47,8 +47,14 @@ func (s *Spec) resolve(ctx context.Context) error {
 // reachAll returns an error if an address cannot be reached, or speaks another protocol.
 // Whether the service there handles the message is not checked: the run measures that.
 func (s *Spec) reachAll(ctx context.Context) error {
+	reached := map[string]bool{}
 	for _, m := range s.Messages {
 		for _, one := range m.target.Each() {
+			if at := place(one); m.sent == nil || !reached[at] {
+				reached[at] = true
+			} else {
+				continue
+			}
 			err := s.reach(ctx, one)
 			switch {
 			case errors.Is(err, micro.ErrUnreachable):

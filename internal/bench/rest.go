@@ -28,6 +28,9 @@ func (b *Bench) rest(ctx context.Context) error {
 	limit, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
 	for _, m := range b.spec.Messages {
+		if m.event { // which has no reply
+			continue
+		}
 		took, err := b.settle(limit, m, first)
 		switch {
 		case ctx.Err() != nil:
@@ -86,7 +89,7 @@ func (b *Bench) probe(ctx context.Context, m *Message) (time.Duration, error) {
 	}
 	req := &micro.Request{Pattern: pattern, Data: m.payload.Make(0)}
 	for _, pair := range m.pairs {
-		req.Metadata.Set(pair.Key, pair.Value(0, req))
+		pair.Set(0, req)
 	}
 	start := time.Now()
 	err = client.Do(ctx, req, micro.ReplyFunc(func(micro.Value) error { return nil }))

@@ -26,6 +26,7 @@ type rig struct {
 	spec    *Spec
 	plan    load.Plan
 	conns   []micro.Conn
+	shared  map[string][]micro.Conn // of the messages of a recording, which came from the same programs, by place
 	proxies []*fault.Proxy
 	started time.Time // of the run; set before the first request
 	pause   func(ctx context.Context, service string, d time.Duration) error
@@ -33,7 +34,7 @@ type rig struct {
 
 // newRig connects a run of the Spec, whose messages have their targets.
 func newRig(ctx context.Context, spec *Spec, pauser Pauser) (*rig, error) {
-	r := &rig{ctx: ctx, spec: spec}
+	r := &rig{ctx: ctx, spec: spec, shared: map[string][]micro.Conn{}}
 	if err := r.setUp(pauser); err != nil {
 		r.close()
 		return nil, err
@@ -70,7 +71,12 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 // add makes the connections of a message.
 func (r *rig) add(m *Message) error {
 	message := load.Message{
-		Name: r.spec.Secrets.Mask(m.title()), Weight: m.Weight, Pattern: m.route, Payload: m.payload.Make, Metadata: m.pairs, Expect: r.expect(),
+		Name: r.spec.Secrets.Mask(m.title()), Weight: m.Weight, Pattern: m.route, Event: m.event, Payload: m.payload.Make, Metadata: m.pairs, Expect: r.expect(),
+	}
+	if shared := r.shared[place(m.target)]; m.sent != nil && shared != nil {
+		message.Conns = shared
+		r.plan.Messages = append(r.plan.Messages, message)
+		return nil
 	}
 	t, err := r.proxied(m.target)
 	if err != nil {
@@ -90,7 +96,15 @@ func (r *rig) add(m *Message) error {
 		message.Conns = append(message.Conns, conn)
 	}
 	r.plan.Messages = append(r.plan.Messages, message)
+	if m.sent != nil {
+		r.shared[place(m.target)] = message.Conns
+	}
 	return nil
+}
+
+// place identifies where a target is.
+func place(t target.Target) string {
+	return t.Scheme + " " + t.Service + " " + strings.Join(t.Addresses, ",")
 }
 
 // expect returns the check of each value of a reply; nil without --expect.
@@ -218,11 +232,17 @@ func (r *rig) about(name string, cell int) report.About {
 		a.Loopback = a.Loopback || m.target.Loopback()
 	}
 	a.Data = strings.Join(digests, " ")
+	counted := map[string]bool{}
 	for _, m := range s.Messages {
-		if m.target.Scheme == target.SchemeHTTP {
+		at := place(m.target)
+		switch {
+		case m.target.Scheme == target.SchemeHTTP:
 			a.LateUnknown = true
 			continue
+		case m.sent != nil && counted[at]:
+			continue
 		}
+		counted[at] = true
 		each := len(m.target.Addresses)
 		if m.target.Broker != nil {
 			each = 1 // a client connects to one of a broker's addresses

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -70,8 +71,11 @@ func (s *Spec) ReadScenario(path string, withPattern bool) error {
 		if p.name != "messages" {
 			continue
 		}
-		if withPattern {
+		switch {
+		case withPattern:
 			return file.wrong(p.key, "messages cannot be combined with a PATTERN on the command line")
+		case s.Recording.File != "":
+			return file.wrong(p.key, "messages cannot be combined with --from")
 		}
 		if s.Messages, err = file.messages(p.value); err != nil {
 			return err
@@ -99,6 +103,9 @@ func (f *scenario) setting(p pair) error {
 		return nil
 	}
 	for _, v := range values {
+		if p.name == "from" && !filepath.IsAbs(v.text) {
+			v.text = filepath.Join(filepath.Dir(f.path), v.text) // relative to the scenario
+		}
 		err := f.spec.set(p.name, v)
 		var wrong *TypeError
 		switch {

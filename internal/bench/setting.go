@@ -58,6 +58,8 @@ func settings() map[string]setting {
 		"max-in-flight": {set: whole("max-in-flight", 1, 0, func(s *Spec) *int { return &s.Load.MaxInFlight })},
 		"seed":          {set: unsigned(func(s *Spec) *uint64 { return &s.Load.Seed })},
 
+		"from":        {set: text(func(s *Spec) *string { return &s.Recording.File })},
+		"service":     {set: text(func(s *Spec) *string { return &s.Recording.Service })},
 		"data-file":   {set: text(func(s *Spec) *string { return &s.content.DataFile })},
 		"data-order":  {set: text(func(s *Spec) *string { return &s.content.DataOrder })},
 		"meta":        {set: texts(func(s *Spec) *[]string { return &s.content.Meta }), list: true},

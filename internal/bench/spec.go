@@ -29,8 +29,12 @@ type Spec struct {
 
 	Target   target.Flags
 	Messages []*Message // nil for --demo
-	Load     Load
-	Policy   Policy
+	// Recording is where the messages come from, unless its file is "".
+	Recording Recording
+	// Notes are what the user should know before anything is sent.
+	Notes  []string
+	Load   Load
+	Policy Policy
 	// Objective is the latency up to which a reply is on time; 0 derives it from the
 	// latencies before the first trigger.
 	Objective time.Duration
@@ -230,11 +234,10 @@ func (s *Spec) Title() string {
 	if s.Trials.Demo {
 		return "--demo"
 	}
-	var names []string
-	for _, m := range s.Messages {
-		names = append(names, m.title())
+	if s.Recording.File != "" {
+		return s.Secrets.Mask(s.recordedTitle())
 	}
-	return s.Secrets.Mask(strings.Join(names, ", "))
+	return s.Secrets.Mask(strings.Join(s.names(), ", "))
 }
 
 // Targets names the targets of the messages, without credentials.

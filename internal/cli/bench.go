@@ -28,6 +28,9 @@ func newBenchCommand(s *term.IO, version string) *cobra.Command {
 		if len(spec.Messages) == 0 && !spec.Trials.Demo {
 			return printcode.WritePolicy(s.Out, spec.PrintPolicy, spec.ClientPolicy().Settings())
 		}
+		for _, note := range spec.Notes {
+			s.Notef("%s %s", s.ErrPalette().Warn("note:"), note)
+		}
 		return runBench(cmd.Context(), s, spec, cmd.Flag("output").Value.String())
 	}
 	cmd.AddCommand(newBenchReportCommand(s), newBenchCompareCommand(s))
@@ -64,6 +67,7 @@ token, or password. Write them as '$NAME' to repeat the command without them.`,
   msctl bench cmd=findAllItems --collapse --timeout 300ms
   msctl bench cmd=findAllItems --rate 200/s --sweep timeout=100ms,300ms,1s --sweep retries=0,1,3
   msctl bench --to http://localhost:3001/items --rate 200/s --html report.html
+  msctl bench --from session.jsonl --to items --rate 200/s
   msctl bench --scenario bench.yaml --no-tui --threshold 'p99<50ms' --threshold 'goodput>99%'`,
 		GroupID:     groupMeasure,
 		Args:        argCount(0, -1),
@@ -195,6 +199,8 @@ func (f benchFlags) message() {
 	const h = "Message"
 	f.cmd.Flags().String("scenario", "", "read flags, and several messages with their weights, from `FILE` (YAML)")
 	groupFlags(f.cmd, h, "scenario")
+	f.add(h, "from", "", "string", "", "send the messages of a recording in `FILE`, which msctl tap --record has written, in its proportions")
+	f.add(h, "service", "", "string", "", "with --from: send only what `NAME` handled (default: that of --to, if the recording has it, or all)")
 	f.add(h, "data-file", "", "string", "", "take the data from the lines of `FILE` (NDJSON); in DATA, {{.name}} is a member of the line")
 	f.add(h, "data-order", "", "string", "", "`ORDER` of the lines of --data-file: round-robin (the default) or random")
 	f.add(h, "meta", "m", "stringArray", "", "add `KEY=VALUE` to the metadata; {{deadline}} and {{attempt}} are those of the attempt (repeatable)")

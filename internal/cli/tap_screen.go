@@ -17,6 +17,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/replay"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/term"
@@ -120,7 +121,7 @@ func againOf(m tap.Message, to string) (a again, err error) {
 	switch {
 	case m.Kind == reported.HTTP:
 		return a, errors.New("this is an HTTP request: select one of the messages below it")
-	case m.Cut && len(m.Data) > 0 && m.Data[0] == '"' && m.In > len(m.Data), len(m.Data) == 0 && m.In > 0:
+	case !m.HasData():
 		return a, errors.New("the data was not recorded completely")
 	}
 	if _, err := micro.ParsePattern(m.Pattern); err != nil {
@@ -130,11 +131,10 @@ func againOf(m tap.Message, to string) (a again, err error) {
 	if a.to == "" && m.Kind != reported.Handle && m.Transport == "tcp" && m.Peer != "" {
 		a.to = "tcp://" + m.Peer
 	}
-	own := []string{micro.MetaCorrelationID, micro.MetaTraceparent, micro.MetaTimeout, micro.MetaAttempt, reported.Key}
 	for _, key := range slices.Sorted(maps.Keys(m.Metadata)) {
 		value := m.Metadata[key]
 		switch {
-		case slices.Contains(own, key) || strings.ContainsRune(key, '='):
+		case replay.IsOwnMetadata(key) || strings.ContainsRune(key, '='):
 		case strings.Contains(value, "***"):
 			a.missing = append(a.missing, key)
 		case !strings.HasPrefix(value, `\@`): // which cannot be written

@@ -69,7 +69,7 @@ func (c *call) Send(v micro.Value) error {
 
 // checked returns the error of a reply that is not as expected.
 func (c *call) checked() error {
-	if c.message.Expect == nil {
+	if c.message.Expect == nil || c.message.Event {
 		return nil
 	}
 	if c.values == 0 {
@@ -122,8 +122,8 @@ func (r *Run) hooks() policy.Hooks {
 func stamp(next micro.Handler) micro.Handler {
 	return func(ctx context.Context, req *micro.Request, reply micro.Reply) error {
 		c := callOf(ctx)
-		for _, p := range c.message.Metadata {
-			req.Metadata.Set(p.Key, p.Value(c.nth, req))
+		for i := range c.message.Metadata {
+			c.message.Metadata[i].Set(c.nth, req)
 		}
 		return next(ctx, req, reply)
 	}

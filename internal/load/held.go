@@ -1,8 +1,12 @@
 package load
 
 import (
+	"reflect"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/msctl/msctl/runtime/micro"
 )
 
 // HeldBack counts the replies that a peer may have held back until the next request. With
@@ -54,9 +58,23 @@ func (h *HeldBack) add(other HeldBack) {
 // line is a connection of a run with an open load. Its methods are safe for concurrent
 // use, and do nothing for nil.
 type line struct {
+	conn         micro.Conn
 	mu           sync.Mutex // guards the fields below
 	last, before time.Time  // when the last two attempts started
 	held         HeldBack
+}
+
+// lineOf returns the line of a connection, which several messages may share; nil in a closed load.
+func (r *Run) lineOf(conn micro.Conn) *line {
+	if r.plan.Pacer == nil {
+		return nil
+	}
+	if i := slices.IndexFunc(r.lines, func(l *line) bool { return reflect.TypeOf(conn).Comparable() && l.conn == conn }); i >= 0 {
+		return r.lines[i]
+	}
+	l := &line{conn: conn}
+	r.lines = append(r.lines, l)
+	return l
 }
 
 // sent records the start of an attempt.
@@ -93,15 +111,10 @@ func (l *line) replied(start, end time.Time) {
 
 // heldBack adds the counts of all connections.
 func (r *Run) heldBack() (all HeldBack) {
-	for _, m := range r.messages {
-		for _, l := range m.lines {
-			if l == nil {
-				continue
-			}
-			l.mu.Lock()
-			all.add(l.held)
-			l.mu.Unlock()
-		}
+	for _, l := range r.lines {
+		l.mu.Lock()
+		all.add(l.held)
+		l.mu.Unlock()
 	}
 	return all
 }

@@ -110,7 +110,7 @@ func (r *Run) newCall(n uint64, intended time.Duration, counted bool) *call {
 		client: m.clients[m.made%uint64(len(m.clients))], line: m.lines[m.made%uint64(len(m.lines))],
 	}
 	m.made++
-	c.req.Pattern = m.Pattern
+	c.req.Pattern, c.req.Event = m.Pattern, m.Event
 	return c
 }
 

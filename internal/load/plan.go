@@ -87,6 +87,8 @@ type Message struct {
 	Conns []micro.Conn
 	// Pattern identifies the handler.
 	Pattern micro.Pattern
+	// Event sends events, whose outcome is whether the transport accepted them.
+	Event bool
 	// Payload returns the data of each request. If it is nil, the data is {}.
 	Payload Payload
 	// Metadata is sent with each attempt, in addition to a correlation ID.
@@ -95,7 +97,7 @@ type Message struct {
 	HTTP bool
 	// Expect, if set, checks each value of a reply; a reply without a value is null. The
 	// outcome of a request whose reply is unexpected is an error with the text of the
-	// first error. Calls are concurrent.
+	// first error. Events have no reply to check. Calls are concurrent.
 	Expect func(micro.Value) error
 }
 
@@ -104,10 +106,19 @@ type Message struct {
 // for concurrent use, and its result must not change afterwards.
 type Payload func(seq uint64) []byte
 
-// Pair is one entry of the metadata. Value is called for each attempt.
+// Pair is one entry of the metadata. Value is called for each attempt. Has, if set, reports whether the request has
+// the entry.
 type Pair struct {
 	Key   string
 	Value func(seq uint64, attempt *micro.Request) string
+	Has   func(seq uint64) bool
+}
+
+// Set sets the entry of an attempt of the request with a sequence number, if it has the entry.
+func (p *Pair) Set(seq uint64, attempt *micro.Request) {
+	if p.Has == nil || p.Has(seq) {
+		attempt.Metadata.Set(p.Key, p.Value(seq, attempt))
+	}
 }
 
 // Arrivals is the distribution of the requests of an open load over time.

@@ -28,6 +28,7 @@ type Run struct {
 
 	// Owned by the goroutine that offers requests, or guarded by the crowd's mu.
 	messages []*message
+	lines    []*line // of all connections of an open load; does not change
 
 	start time.Time // with the monotonic clock reading, which wall lacks
 	wall  time.Time
@@ -103,11 +104,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 func (r *Run) newMessage(index int, m Message) *message {
 	out := &message{Message: m, index: index}
 	for _, conn := range m.Conns {
-		var l *line
-		if r.plan.Pacer != nil {
-			l = &line{}
-		}
-		out.lines = append(out.lines, l)
+		out.lines = append(out.lines, r.lineOf(conn))
 		options := []micro.ClientOption{
 			micro.WithTimeout(24 * time.Hour),  // the policy's timeout applies
 			micro.WithMaxInFlight(math.MaxInt), // the plan's limit applies

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/msctl/msctl/internal/tap"
@@ -119,9 +120,14 @@ func hasSecret(v any) bool {
 		}
 	case []any:
 		return slices.ContainsFunc(v, hasSecret)
+	case string:
+		return isMasked(v)
 	}
-	return v == masked
+	return false
 }
+
+// isMasked reports whether a text is that of a secret, or has one in a URL.
+func isMasked(text string) bool { return text == masked || strings.Contains(text, ":"+masked+"@") }
 
 // Patterns returns the patterns of the recording, in the order of their first message.
 func (r *Recording) Patterns() (patterns []micro.Pattern) {

@@ -2,6 +2,7 @@ package tap
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/msctl/msctl/runtime/tap"
 )
@@ -22,6 +23,18 @@ type Message struct {
 func ParseMessage(line []byte) (m Message, err error) {
 	err = json.Unmarshal(line, &m)
 	return m, err
+}
+
+// HasData reports whether the data was recorded completely, or there was none. If only the reply was cut, it was.
+func (m *Message) HasData() bool {
+	if len(m.Data) == 0 {
+		return m.In == 0
+	}
+	if !m.Cut || m.Data[0] != '"' {
+		return true
+	}
+	var text string // data that is a string, or the beginning of data that is longer than the limit
+	return json.Unmarshal(m.Data, &text) == nil && m.In <= tap.DefaultBody && !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") && !strings.HasPrefix(text, `"`)
 }
 
 // weight is roughly the memory that a message takes, in bytes.

@@ -95,3 +95,24 @@ func FuzzReadRecording(f *testing.F) {
 		})
 	})
 }
+
+// TestHasData checks which records have the data of their message completely.
+func TestHasData(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		want bool
+	}{
+		{`{}`, true},
+		{`{"in":2,"data":{}}`, true},
+		{`{"in":2}`, false},
+		{`{"in":16385,"data":"{\"\"\"\"\"","cut":true}`, false},
+		{`{"in":5,"data":"abc","cut":true}`, true}, // only the reply was cut
+		{`{"in":99,"data":{"a":1},"cut":true}`, true},
+		{`{"in":300,"data":"{\"a\":","cut":true}`, false}, // with a lower limit
+	} {
+		m, err := ParseMessage([]byte(tt.text))
+		if err != nil || m.HasData() != tt.want {
+			t.Errorf("%s: %t, %v", tt.text, m.HasData(), err)
+		}
+	}
+}

@@ -158,8 +158,8 @@ func (t *Trees) Add(m Message) *Span {
 	return s
 }
 
-// packet returns the key by which both ends of a message can be joined, or "".
-func packet(m *Message) string {
+// Packet returns the key by which both ends of a message can be joined if the receiver names no parent, or "" if there is none.
+func (m *Message) Packet() string {
 	if len(m.ID) == 0 || m.Transport == "" {
 		return ""
 	}
@@ -168,7 +168,7 @@ func packet(m *Message) string {
 
 // joinPacket joins a sender and its handlers by the ID of the packet, if they are not joined yet.
 func (t *Trees) joinPacket(s *Span) {
-	key := packet(&s.Message)
+	key := s.Packet()
 	switch {
 	case key == "":
 	case s.Kind == tap.Send:
@@ -234,7 +234,7 @@ func (t *Trees) forget(s *Span) {
 		}
 	}
 	remove(t.waiting, s.Record.Parent)
-	if key := packet(&s.Message); key != "" {
+	if key := s.Packet(); key != "" {
 		remove(t.strays, key)
 		if t.packets[key] == s {
 			delete(t.packets, key)
