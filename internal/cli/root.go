@@ -136,7 +136,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newPsCommand(s),
 		newLogsCommand(s),
 		newStopCommand(s),
-		newTapCommand(s),
+		newTapCommand(s, version),
 		newVerifyCommand(s),
 		newGuardCommand(s),
 		newNATSCommand(s),

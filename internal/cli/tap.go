@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/disk"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/tap/otlp"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/term/visible"
 	reported "github.com/msctl/msctl/runtime/tap"
@@ -25,10 +26,11 @@ type tapOptions struct {
 	record string
 	noTUI  bool
 	html   string
+	otlp   exporting
 }
 
-func newTapCommand(s *term.IO) *cobra.Command {
-	o := tapOptions{}
+func newTapCommand(s *term.IO, version string) *cobra.Command {
+	o := tapOptions{otlp: exporting{version: version}}
 	cmd := &cobra.Command{
 		Use:     "tap",
 		Short:   "Show the messages between services",
@@ -43,12 +45,17 @@ filter, search, send a message again, or save a tree: ? lists them. Otherwise, o
 
 Without filters, all messages are shown, first those of the past. With a filter, only
 messages that have everything it requires are shown, or the trees that contain one.
-Ctrl-C ends the command.`,
+Ctrl-C ends the command.
+
+With --otlp, all messages are also sent to a collector, as spans of OpenTelemetry. The
+variable OTEL_EXPORTER_OTLP_HEADERS sets headers, such as those with credentials, and
+OTEL_EXPORTER_OTLP_CERTIFICATE names a file with the certificates to trust.`,
 		Example: `  msctl tap
   msctl tap --errors
   msctl tap --pattern createItem --slower 100ms
   msctl tap --record session.jsonl
-  msctl tap --html tap.html`,
+  msctl tap --html tap.html
+  msctl tap --otlp http://localhost:4318`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runTap(cmd.Context(), s, o)
@@ -63,12 +70,18 @@ Ctrl-C ends the command.`,
 	outputFlag(flags, &o.output, "output `FORMAT`: json (one object per line)", logJSON)
 	flags.StringVar(&o.record, "record", "", "also write all messages to `FILE`, for `msctl mock --from` and `msctl verify`")
 	flags.StringVar(&o.html, "html", "", "at the end, write the call trees to `FILE` as one HTML page")
+	flags.StringVar(&o.otlp.url, "otlp", "", "also send all messages, as spans of OpenTelemetry, to the collector at `URL` (OTLP over HTTP), such as http://localhost:4318")
+	flags.BoolVar(&o.otlp.bodies, "otlp-bodies", false, "with --otlp: also send the data and replies")
 	flags.BoolVar(&o.noTUI, "no-tui", false, "print one line per message instead of drawing")
 	_ = cmd.RegisterFlagCompletionFunc("service", completeServices)
 	return cmd
 }
 
 func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
+	view := tapView{io: s, o: o, lines: tap.NewLines()}
+	if err := view.checkOTLP(); err != nil {
+		return err
+	}
 	w, err := requireWorkspace()
 	if err != nil {
 		return err
@@ -80,7 +93,6 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	view := tapView{io: s, o: o, lines: tap.NewLines()}
 	view.trees = &view.lines.Trees
 	if o.record != "" {
 		file, err := os.OpenFile(o.record, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -99,6 +111,8 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 		}
 		defer func() { err = errors.Join(err, view.writePage(w.Name)) }()
 	}
+	end := view.startOTLP()
+	defer func() { err = errors.Join(err, end()) }()
 	if o.draws(s) {
 		view.trees, err = view.draw(ctx, w.Name, runs[0])
 		return err
@@ -127,6 +141,8 @@ type tapView struct {
 	lines *tap.Lines
 	trees *tap.Trees    // for --html
 	file  *json.Encoder // of --record; nil without
+
+	exporter *otlp.Exporter // of --otlp; nil without
 }
 
 // show prints messages until the run has ended, or the user has seen enough.
@@ -139,6 +155,8 @@ func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <
 			if err := v.add(m); err != nil {
 				return err
 			}
+		case err := <-v.exporter.Failing():
+			v.io.Notef("%s messages cannot be sent to %s now: %v", v.io.ErrPalette().Warn("note:"), v.o.otlp.endpoint, err)
 		case <-tick.C:
 			v.print(v.lines.Take(time.Now(), false))
 		case err := <-ended:
@@ -155,7 +173,7 @@ func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <
 }
 
 func (v *tapView) add(m tap.Message) error {
-	if err := v.record(m); err != nil {
+	if err := v.keep(m); err != nil {
 		return err
 	}
 	if m.Dropped > 0 {

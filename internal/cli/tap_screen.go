@@ -45,7 +45,7 @@ func (v *tapView) draw(ctx context.Context, name string, run proc.Control) (*tap
 		defer close(done)
 		defer close(messages)
 		ended = run.Messages(ctx, func(m tap.Message) bool {
-			if recorded = v.record(m); recorded != nil {
+			if recorded = v.keep(m); recorded != nil {
 				return false
 			}
 			select {
@@ -72,8 +72,9 @@ func (v *tapView) draw(ctx context.Context, name string, run proc.Control) (*tap
 	return trees, errors.Join(err, recorded)
 }
 
-// record writes a message to the file of --record, if there is one.
-func (v *tapView) record(m tap.Message) error {
+// keep passes on a message to the collector of --otlp and to the file of --record, if there are any.
+func (v *tapView) keep(m tap.Message) error {
+	v.exporter.Add(m)
 	if v.file == nil {
 		return nil
 	}

@@ -155,9 +155,9 @@ func (h *Hub) Add(m Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.kept = append(h.kept, m)
-	h.weight += m.weight()
+	h.weight += m.Weight()
 	for h.weight > maxKept {
-		h.weight -= h.kept[h.first].weight()
+		h.weight -= h.kept[h.first].Weight()
 		h.kept[h.first] = Message{}
 		h.first++
 	}

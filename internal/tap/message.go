@@ -37,8 +37,8 @@ func (m *Message) HasData() bool {
 	return json.Unmarshal(m.Data, &text) == nil && m.In <= tap.DefaultBody && !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") && !strings.HasPrefix(text, `"`)
 }
 
-// weight is roughly the memory that a message takes, in bytes.
-func (m *Message) weight() int {
+// Weight is roughly the memory that a message takes, in bytes.
+func (m *Message) Weight() int {
 	n := 600 + len(m.Pattern) + len(m.Path) + len(m.ID) + len(m.Data) + len(m.Reply)
 	if m.Error != nil {
 		n += len(m.Error.Message) + len(m.Error.Stack)

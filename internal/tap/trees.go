@@ -130,9 +130,9 @@ func (t *Trees) Add(m Message) *Span {
 	if t.spans == nil {
 		t.spans, t.waiting, t.packets, t.strays = map[string]*Span{}, map[string][]*Span{}, map[string]*Span{}, map[string][]*Span{}
 	}
-	t.weight += m.weight()
+	t.weight += m.Weight()
 	if s := t.spans[m.Span]; s != nil {
-		t.weight -= s.weight()
+		t.weight -= s.Weight()
 		if !m.Open || s.Open {
 			s.Message = m
 		}
@@ -224,7 +224,7 @@ func (t *Trees) evict() {
 
 func (t *Trees) forget(s *Span) {
 	t.Evicted++
-	t.weight -= s.weight()
+	t.weight -= s.Weight()
 	delete(t.spans, s.Span)
 	remove := func(m map[string][]*Span, key string) {
 		if left := slices.DeleteFunc(m[key], func(o *Span) bool { return o == s }); len(left) > 0 {

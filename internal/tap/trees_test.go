@@ -134,7 +134,7 @@ func TestEviction(t *testing.T) {
 	}
 	weight := 0
 	for _, s := range trees.spans {
-		weight += s.weight()
+		weight += s.Weight()
 	}
 	if len(trees.Roots()) > maxTrees || trees.weight != weight || len(trees.strays) > maxTrees || len(trees.waiting) > maxTrees {
 		t.Errorf("%d trees, weight %d (%d), %d strays, %d waiting", len(trees.Roots()), trees.weight, weight, len(trees.strays), len(trees.waiting))
