@@ -132,7 +132,7 @@ func (p *Program) rabbit(port int) error {
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"ERL_EPMD_PORT=1",
 		"RABBITMQ_CONFIG_FILE="+filepath.Join(p.Dir, rabbitConfig),
-		"RABBITMQ_ADVANCED_CONFIG_FILE="+filepath.Join(p.Dir, "advanced.config"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE="+filepath.Join(p.Dir, rabbitAdvanced),
 		"RABBITMQ_CONF_ENV_FILE="+filepath.Join(p.Dir, "environment"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(p.Dir, rabbitPlugins),
 		"RABBITMQ_MNESIA_BASE="+filepath.Join(p.Dir, "data"),
@@ -147,9 +147,10 @@ func (p *Program) rabbit(port int) error {
 
 // The configuration files of the brokers.
 const (
-	redisConfig   = "redis.conf"
-	rabbitConfig  = "rabbitmq.conf"
-	rabbitPlugins = "plugins"
+	redisConfig    = "redis.conf"
+	rabbitConfig   = "rabbitmq.conf"
+	rabbitAdvanced = "advanced.config"
+	rabbitPlugins  = "plugins"
 )
 
 func (p *Program) files(port int, t workspace.Transport) map[string]string {
@@ -160,7 +161,9 @@ func (p *Program) files(port int, t workspace.Transport) map[string]string {
 		return map[string]string{
 			rabbitConfig: fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d\ndisk_free_limit.absolute = 10MB\n"+
 				"log.file = false\nlog.console = true\nlog.console.level = info\n", port),
-			rabbitPlugins: "[].\n",
+			// `msctl tap` reads the copies of messages that tracing makes. Without a reader, they cost nothing.
+			rabbitAdvanced: `[{rabbit, [{trace_vhosts, [<<"/">>]}]}].` + "\n",
+			rabbitPlugins:  "[].\n",
 		}
 	}
 	return nil

@@ -237,10 +237,15 @@ var rabbitKind = brokerKind{
 		if !b.hasTLS() {
 			lines = append(lines, "listeners.tcp.1 = 127.0.0.1:{port}")
 		}
-		return errors.Join(b.writeConfig(lines...), os.WriteFile(b.path("plugins"), []byte("[].\n"), 0o600))
+		return errors.Join(b.writeConfig(lines...), os.WriteFile(b.path("plugins"), []byte("[].\n"), 0o600),
+			os.WriteFile(b.path("advanced.config"), []byte(rabbitTracing), 0o600))
 	},
 	command: rabbitCommand,
 }
+
+// rabbitTracing switches tracing on in the default virtual host, for which rabbitmq.conf has no setting. It costs nothing unless
+// a test reads what is traced.
+const rabbitTracing = `[{rabbit, [{trace_vhosts, [<<"/">>]}]}].` + "\n"
 
 // rabbitArgs gives the node one scheduler that never spins, to leave the CPU to the tests, and makes it check consumer_timeout
 // each second instead of each minute, for which rabbitmq.conf has no setting.
@@ -271,7 +276,7 @@ func rabbitCommand(b *Broker, path string) *exec.Cmd {
 		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+rabbitArgs,
 		"RABBITMQ_CONFIG_FILE="+b.path("config"),
 		"RABBITMQ_CONF_ENV_FILE="+b.path("no-environment"),
-		"RABBITMQ_ADVANCED_CONFIG_FILE="+b.path("no-advanced.config"),
+		"RABBITMQ_ADVANCED_CONFIG_FILE="+b.path("advanced.config"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+b.path("plugins"),
 		"RABBITMQ_MNESIA_BASE="+b.path("data"),
 		"RABBITMQ_LOG_BASE="+b.path("log"),
