@@ -25,12 +25,13 @@ const (
 	viewerQueue = 8192        // messages that wait for a viewer
 )
 
-// Hub collects the records of programs on a loopback address. Create it with [Listen]. It is safe
-// for concurrent use.
+// Hub collects the records of programs on a loopback address. Create it with [Listen] or [NewHub]. It
+// is safe for concurrent use.
 type Hub struct {
 	listener net.Listener
 	secret   string
 	slots    chan struct{}
+	most     int // bytes of the messages that are kept
 	done     sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows
@@ -49,10 +50,14 @@ func Listen(ctx context.Context) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the port for the messages of services: %w", err)
 	}
-	h := &Hub{listener: l, secret: rand.Text(), slots: make(chan struct{}, maxPrograms), conns: map[net.Conn]bool{}, viewers: map[*Viewer]bool{}}
+	h := &Hub{listener: l, secret: rand.Text(), slots: make(chan struct{}, maxPrograms), most: maxKept, conns: map[net.Conn]bool{}, viewers: map[*Viewer]bool{}}
 	h.done.Go(h.accept)
 	return h, nil
 }
+
+// NewHub returns a hub without an address: it has only what [Hub.Add] adds, of which it keeps that many
+// bytes for viewers that come later.
+func NewHub(kept int) *Hub { return &Hub{most: kept, viewers: map[*Viewer]bool{}} }
 
 // Env returns the environment variable that makes a program report its messages to the hub.
 func (h *Hub) Env(service string) string {
@@ -62,7 +67,9 @@ func (h *Hub) Env(service string) string {
 
 // Close reads what programs that have ended have reported, and ends all connections and viewers.
 func (h *Hub) Close() {
-	_ = h.listener.Close()
+	if h.listener != nil {
+		_ = h.listener.Close()
+	}
 	h.mu.Lock()
 	h.closed = true
 	for conn := range h.conns {
@@ -156,7 +163,7 @@ func (h *Hub) Add(m Message) {
 	defer h.mu.Unlock()
 	h.kept = append(h.kept, m)
 	h.weight += m.Weight()
-	for h.weight > maxKept {
+	for h.weight > h.most {
 		h.weight -= h.kept[h.first].Weight()
 		h.kept[h.first] = Message{}
 		h.first++

@@ -43,6 +43,10 @@ func NewFrameReader(conn net.Conn, incomplete time.Duration) *FrameReader {
 	return r
 }
 
+// SetLimit limits what may wait for the end of a frame, in UTF-16 code units. The default is
+// [DefaultMaxBufferSize]. It must be called before Fill.
+func (r *FrameReader) SetLimit(limit int) { r.in.limit = limit }
+
 // Fill waits for more bytes. After an error, Next and Rest still return the bytes received
 // before it. The error is the connection's: io.EOF at its end, and os.ErrDeadlineExceeded
 // if a frame was not completed in time.

@@ -47,6 +47,10 @@ const (
 	Shed        Outcome = "shed"        // rejected for lack of room
 	NoHandler   Outcome = "no handler"
 	Expired     Outcome = "expired" // the deadline had passed before the handler was started
+
+	// Of messages that were observed between their sender and their receiver, rather than reported by one of them.
+	NoReply   Outcome = "no reply"   // none was seen, or no end of it
+	NoRequest Outcome = "no request" // a reply whose request was not seen
 )
 
 // Record describes one span, when it has ended or, with Open, before that. A span that is

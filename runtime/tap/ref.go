@@ -84,6 +84,20 @@ func next(cause Ref) Ref {
 	return Ref{cause.high, cause.low, span}
 }
 
+// NewRef returns a Ref with a new span, in the trace of cause or, without one, in a new trace.
+func NewRef(cause Ref) Ref { return next(cause) }
+
+// Trace returns the trace of r as a record has it.
+func (r Ref) Trace() string { return r.String()[:32] }
+
+// Span returns the span of r as a record has it; "" if there is none.
+func (r Ref) Span() string {
+	if r.IsZero() {
+		return ""
+	}
+	return r.String()[33:]
+}
+
 type refKey struct{}
 
 // NewContext returns a context for the work on behalf of a span.

@@ -175,6 +175,13 @@ func (s *Span) appendMetadata(dst []byte) []byte {
 	return dst
 }
 
+// MaskPair returns a value of metadata as it is recorded: without secrets.
+func MaskPair(key, value string) string { return maskedValue(key, value) }
+
+// Body returns JSON text as it is recorded: without secrets and, if it is longer than limit, its
+// beginning as a string.
+func Body(text []byte, limit int) []byte { return appendBody(nil, text, limit) }
+
 func maskedValue(key, value string) string {
 	switch {
 	case key == Key:

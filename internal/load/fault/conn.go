@@ -29,6 +29,7 @@ type conn struct {
 	proxy           *Proxy
 	client, service net.Conn
 	up, down        *pipe
+	observer        Observer // nil for none
 	ended           sync.Once
 	wasReset        atomic.Bool // a side has reset its connection, which writing to it has shown
 
@@ -52,6 +53,9 @@ const maxAnswers = 1 << 16
 
 func newConn(p *Proxy, client, service net.Conn) *conn {
 	c := &conn{proxy: p, client: client, service: service, answers: map[string]answer{}}
+	if observe := p.options.Observe; observe != nil {
+		c.observer = observe(client.RemoteAddr(), service.RemoteAddr())
+	}
 	c.up = newPipe(c, toService, client, service)
 	c.down = newPipe(c, toClient, service, client)
 	c.up.other, c.down.other = c.down, c.up

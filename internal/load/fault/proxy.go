@@ -38,9 +38,21 @@ type Options struct {
 	// Incomplete is how long an incomplete frame may wait for its next byte; 0 means
 	// microtcp's default.
 	Incomplete time.Duration
+	// Observe is called for each connection of a client to the service, and returns what sees its
+	// bytes; it requires Raw. nil means that nothing does.
+	Observe func(client, service net.Addr) Observer
 	// Log receives the events of connections, normal ones at debug level; nil means
 	// no log.
 	Log *slog.Logger
+}
+
+// Observer sees the bytes of one connection. Its methods are called for both directions at the same time.
+type Observer interface {
+	// Bytes is called with what a side has sent, before it is passed on. It must neither change nor
+	// keep the bytes.
+	Bytes(fromClient bool, b []byte)
+	// End is called when a side has ended its stream, or can no longer be read.
+	End(fromClient bool)
 }
 
 // Proxy is a running proxy between clients and a service. Start creates it, and Close

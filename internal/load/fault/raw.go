@@ -13,9 +13,16 @@ const chunkSize = 32 << 10
 func (p *pipe) pumpBytes() error {
 	buf := make([]byte, chunkSize)
 	var last time.Time // when the previous chunk is due
+	observer := p.conn.observer
+	if observer != nil {
+		defer observer.End(p.to == toService)
+	}
 	for {
 		n, err := p.src.Read(buf)
 		if n > 0 {
+			if observer != nil {
+				observer.Bytes(p.to == toService, buf[:n])
+			}
 			if problem := p.chunk(buf[:n], &last); problem != nil {
 				return problem
 			}
