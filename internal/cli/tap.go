@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/disk"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/tap/observe"
 	"github.com/msctl/msctl/internal/tap/otlp"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/term/visible"
@@ -27,17 +28,24 @@ type tapOptions struct {
 	noTUI  bool
 	html   string
 	otlp   exporting
+	from   tapPlace
 }
 
 func newTapCommand(s *term.IO, version string) *cobra.Command {
 	o := tapOptions{otlp: exporting{version: version}}
 	cmd := &cobra.Command{
-		Use:     "tap",
+		Use:     "tap [TARGET]",
 		Short:   "Show the messages between services",
 		GroupID: groupProject,
 		Long: `Show every message between the services that ` + "`msctl run`" + ` runs: its sender and its
 handler, how it ended, and how long it took. Values of members such as password, token, or
 authorization are replaced with *** before they leave a service.
+
+With a TARGET, the address of a broker, show the messages that pass through it, from any
+program. RabbitMQ must have tracing switched on (rabbitmqctl trace_on). With --listen
+and --to, be a proxy in front of a service with NestJS's TCP transport: clients connect
+to --listen, and not one byte is changed. What cannot be joined is shown: a request has
+the outcome "no reply" if none was seen within --wait, and a reply "no request".
 
 On a terminal, messages are drawn as call trees, with a waterfall, details, and keys to
 filter, search, send a message again, or save a tree: ? lists them. Otherwise, or with
@@ -55,9 +63,16 @@ OTEL_EXPORTER_OTLP_CERTIFICATE names a file with the certificates to trust.`,
   msctl tap --pattern createItem --slower 100ms
   msctl tap --record session.jsonl
   msctl tap --html tap.html
-  msctl tap --otlp http://localhost:4318`,
-		Args: argCount(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  msctl tap --otlp http://localhost:4318
+  msctl tap nats://localhost
+  msctl tap amqp://localhost/items
+  msctl tap --listen :4002 --to tcp://localhost:3002`,
+		Args:              argCount(0, 1),
+		ValidArgsFunction: completeTarget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.from.broker = args[0]
+			}
 			return runTap(cmd.Context(), s, o)
 		},
 	}
@@ -74,6 +89,12 @@ OTEL_EXPORTER_OTLP_CERTIFICATE names a file with the certificates to trust.`,
 	flags.BoolVar(&o.otlp.bodies, "otlp-bodies", false, "with --otlp: also send the data and replies")
 	flags.BoolVar(&o.noTUI, "no-tui", false, "print one line per message instead of drawing")
 	_ = cmd.RegisterFlagCompletionFunc("service", completeServices)
+	flags.StringVar(&o.from.listen, "listen", "", "be a proxy, and listen on `ADDRESS`: host:port, or :port for this machine only (default with --to: :4002)")
+	flags.StringVarP(&o.from.to.To, "to", "t", "", "pass messages on to `TARGET`: a service's name, tcp://host:port, or tls://host:port")
+	flags.DurationVar(&o.from.wait, "wait", observe.DefaultWait, "with TARGET or --to: report a request without a reply after `DURATION`, unless it has the time that its sender waits")
+	completeTo(cmd)
+	groupFlags(cmd, "Services not started by msctl run", "listen", "to", "wait")
+	registerTLS(cmd, &o.from.to, "Services not started by msctl run")
 	return cmd
 }
 
@@ -82,17 +103,12 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 	if err := view.checkOTLP(); err != nil {
 		return err
 	}
-	w, err := requireWorkspace()
+	source, err := o.open(ctx, s)
 	if err != nil {
 		return err
 	}
-	if o.filter.Service != "" && w.Service(o.filter.Service) == nil {
-		return exit.Usagef("%s has no service %q: it has %s", w.Name, o.filter.Service, strings.Join(w.Names(), ", "))
-	}
-	runs, err := runningOf(ctx, s, w)
-	if err != nil {
-		return err
-	}
+	defer source.close()
+	view.source = source
 	view.trees = &view.lines.Trees
 	if o.record != "" {
 		file, err := os.OpenFile(o.record, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
@@ -109,12 +125,12 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 		if err := disk.Check(o.html); err != nil {
 			return exit.Usagef("--html: %w", err)
 		}
-		defer func() { err = errors.Join(err, view.writePage(w.Name)) }()
+		defer func() { err = errors.Join(err, view.writePage(source.title)) }()
 	}
 	end := view.startOTLP()
 	defer func() { err = errors.Join(err, end()) }()
 	if o.draws(s) {
-		view.trees, err = view.draw(ctx, w.Name, runs[0])
+		view.trees, err = view.draw(ctx)
 		return err
 	}
 	messages := make(chan tap.Message)
@@ -122,7 +138,7 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		ended <- runs[0].Messages(ctx, func(m tap.Message) bool {
+		ended <- source.messages(ctx, func(m tap.Message) bool {
 			select {
 			case messages <- m:
 				return true
@@ -136,11 +152,12 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 
 // tapView prints messages as lines.
 type tapView struct {
-	io    *term.IO
-	o     tapOptions
-	lines *tap.Lines
-	trees *tap.Trees    // for --html
-	file  *json.Encoder // of --record; nil without
+	io     *term.IO
+	o      tapOptions
+	source *tapSource
+	lines  *tap.Lines
+	trees  *tap.Trees    // for --html
+	file   *json.Encoder // of --record; nil without
 
 	exporter *otlp.Exporter // of --otlp; nil without
 }
@@ -159,6 +176,7 @@ func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <
 			v.io.Notef("%s messages cannot be sent to %s now: %v", v.io.ErrPalette().Warn("note:"), v.o.otlp.endpoint, err)
 		case <-tick.C:
 			v.print(v.lines.Take(time.Now(), false))
+			v.source.printNotes(v.io)
 		case err := <-ended:
 			v.print(v.lines.Take(time.Now(), true))
 			if ctx.Err() != nil {

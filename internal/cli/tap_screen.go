@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/replay"
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/tap"
@@ -35,8 +34,8 @@ func (o *tapOptions) draws(s *term.IO) bool {
 // waiting is how many messages may wait for the next frame. Then the run counts what it omits.
 const waiting = 1 << 14
 
-// draw shows the messages of a run on a screen, until a key ends it. It returns the trees.
-func (v *tapView) draw(ctx context.Context, name string, run proc.Control) (*tap.Trees, error) {
+// draw shows the messages on a screen, until a key ends it. It returns the trees.
+func (v *tapView) draw(ctx context.Context) (*tap.Trees, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	messages := make(chan tap.Message, waiting)
 	var ended, recorded error
@@ -44,7 +43,7 @@ func (v *tapView) draw(ctx context.Context, name string, run proc.Control) (*tap
 	go func() {
 		defer close(done)
 		defer close(messages)
-		ended = run.Messages(ctx, func(m tap.Message) bool {
+		ended = v.source.messages(ctx, func(m tap.Message) bool {
 			if recorded = v.keep(m); recorded != nil {
 				return false
 			}
@@ -57,15 +56,18 @@ func (v *tapView) draw(ctx context.Context, name string, run proc.Control) (*tap
 		})
 	}()
 	trees, err := tui.Tap(ctx, tui.TapScreen{
-		Title: name, Filter: v.o.filter, Messages: messages, Command: tapCommand, Save: saveMessages,
+		Title: v.source.title, Filter: v.o.filter, Messages: messages, Notes: v.source.notes, Save: saveMessages,
+		Command: func(m tap.Message, to string) (string, error) { return tapCommand(v.source, m, to) },
 		Ended: func() string {
 			if err := errors.Join(recorded, ended); err != nil {
 				return exit.Text(v.io.Secrets(), err)
 			}
 			return ""
 		},
-		Resend: func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, v.io, m, to) },
-		In:     os.Stdin, Out: os.Stderr, Color: v.io.ErrPalette().Enabled(),
+		Resend: func(ctx context.Context, m tap.Message, to string) (string, error) {
+			return resend(ctx, v.io, v.source, m, to)
+		},
+		In: os.Stdin, Out: os.Stderr, Color: v.io.ErrPalette().Enabled(),
 	})
 	cancel()
 	<-done
@@ -113,6 +115,7 @@ type again struct {
 	pattern json.RawMessage
 	data    json.RawMessage // nil if the message had none
 	to      string          // a service or an address; "" if it is not known
+	flags   []string        // for to
 	meta    []string        // KEY=VALUE
 	missing []string        // keys of metadata that are masked
 }
@@ -159,7 +162,7 @@ func literal(value string) string {
 // args returns the arguments. Nothing in the data, which is a service's, is looked up in the environment.
 func (a again) args() (args []string) {
 	if a.to != "" {
-		args = append(args, "--to", a.to)
+		args = append(append(args, "--to", a.to), a.flags...)
 	}
 	for _, pair := range a.meta {
 		args = append(args, "--meta", pair)
@@ -171,9 +174,20 @@ func (a again) args() (args []string) {
 	return args
 }
 
-// tapCommand returns the command that sends a message again, for a shell.
-func tapCommand(m tap.Message, to string) (string, error) {
+// sendAgain returns how to send a message again that its receiver has handled.
+func (t *tapSource) sendAgain(m tap.Message, to string) (again, error) {
+	to, flags, err := t.receiver(m, to)
+	if err != nil {
+		return again{}, err
+	}
 	a, err := againOf(m, to)
+	a.flags = flags
+	return a, err
+}
+
+// tapCommand returns the command that sends a message again, for a shell.
+func tapCommand(source *tapSource, m tap.Message, to string) (string, error) {
+	a, err := source.sendAgain(m, to)
 	if err != nil {
 		return "", err
 	}
@@ -191,8 +205,8 @@ func tapCommand(m tap.Message, to string) (string, error) {
 }
 
 // resend sends a message again, as `msctl send` does, and returns what that prints.
-func resend(ctx context.Context, s *term.IO, m tap.Message, to string) (string, error) {
-	a, err := againOf(m, to)
+func resend(ctx context.Context, s *term.IO, source *tapSource, m tap.Message, to string) (string, error) {
+	a, err := source.sendAgain(m, to)
 	switch {
 	case err != nil:
 		return "", err

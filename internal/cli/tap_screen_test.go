@@ -55,7 +55,7 @@ func TestTapCommand(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := tapCommand(sentMessage(c.change), c.to)
+			got, err := tapCommand(&tapSource{}, sentMessage(c.change), c.to)
 			if err != nil {
 				got = err.Error()
 			}
@@ -101,7 +101,7 @@ func TestResend(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			console, _ := term.NewTest("", term.Facts{})
 			m := sentMessage(func(m *tap.Message) { m.Data = json.RawMessage(c.data) })
-			got, err := resend(t.Context(), console, m, to)
+			got, err := resend(t.Context(), console, &tapSource{}, m, to)
 			if err != nil {
 				got = err.Error()
 			}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strings"
 
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microrabbit"
@@ -26,6 +27,16 @@ func (f *Flags) Connect(ctx context.Context, t Target) (net.Conn, error) {
 		return nil, fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 	}
 	return conn, nil
+}
+
+// ParseBroker parses a TARGET as Parse does, but the address of RabbitMQ may lack the queue, and end with
+// the host or with a vhost and a slash.
+func (f *Flags) ParseBroker(ctx context.Context, text string) (Target, error) {
+	name, rest, isURL := strings.Cut(text, "://")
+	if transport, scheme, known := lookUp(name); isURL && known && transport.kind == RabbitMQ {
+		return parseBroker(scheme, rest)
+	}
+	return f.Parse(ctx, text)
 }
 
 // Driver returns what the driver of a broker connects with: the addresses of its servers, which

@@ -25,6 +25,8 @@ type TapScreen struct {
 	Filter tap.Filter
 	// Messages are the messages to show. When it is closed, the screen stays until it is quit.
 	Messages <-chan tap.Message
+	// Notes are sentences for the user, such as that a connection was lost; nil if there are none.
+	Notes <-chan string
 	// Ended returns why Messages was closed; "" if the run has ended.
 	Ended func() string
 	// Command returns the command that sends a message again to a service, which may be "". Its
@@ -135,8 +137,13 @@ func (m *tapModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // perFrame limits how many messages a frame takes, so that keys are never waiting for long.
 const perFrame = 10_000
 
-// take takes the messages that have arrived.
+// take takes the messages and the notes that have arrived.
 func (m *tapModel) take() {
+	select {
+	case note := <-m.screen.Notes:
+		m.note, m.bad, m.changed = visible.Line(note), false, true
+	default:
+	}
 	for range min(len(m.screen.Messages), perFrame) {
 		message, ok := <-m.screen.Messages
 		if !ok {

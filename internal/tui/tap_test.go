@@ -314,3 +314,15 @@ func TestTap(t *testing.T) {
 		t.Errorf("canceled: %v", err)
 	}
 }
+
+// TestTapNote checks that a note is shown, without what would control the terminal.
+func TestTapNote(t *testing.T) {
+	m, _ := tapOf(t, 120, 40)
+	notes := make(chan string, 1)
+	m.screen.Notes = notes
+	notes <- "lost the connection\x1b[2J"
+	m.Update(frame{})
+	if view := m.View(); !strings.Contains(view, "lost the connection") || strings.Contains(view, "\x1b[2J") {
+		t.Errorf("the note is not shown:\n%q", view)
+	}
+}
