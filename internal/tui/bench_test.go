@@ -156,7 +156,7 @@ func TestColors(t *testing.T) {
 	for _, snap := range []load.Snapshot{triggered(), collapsed()} {
 		m := screen(snap, 120, 40)
 		without := m.View()
-		m.palette = newPalette(true)
+		m.palette = NewPalette(true)
 		with := m.View()
 		if !strings.Contains(with, "\x1b[") {
 			t.Fatal("no colors")

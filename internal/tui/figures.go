@@ -12,14 +12,14 @@ import (
 
 // row is a line of the column of figures, with an optional bar in proportion to a share.
 type row struct {
-	spans []span
+	spans []Span
 	share float64
-	look  look // of the bar
+	look  Look // of the bar
 }
 
-func (r row) draw(a area, y int) {
-	x := a.spans(0, y, r.spans...)
-	a.write(x, y, r.look, bar(r.share, a.width-x))
+func (r row) draw(a Area, y int) {
+	x := a.Spans(0, y, r.spans...)
+	a.Write(x, y, r.look, bar(r.share, a.width-x))
 }
 
 // bar returns a bar of at most room columns. A share above 0 is always visible.
@@ -37,13 +37,13 @@ func bar(share float64, room int) string {
 
 // figures draws the column of figures: outcomes, latencies, attempts, and as much of the
 // rest as fits.
-func (p *picture) figures(a area, spread bool) {
+func (p *picture) figures(a Area, spread bool) {
 	inner := box(a, "so far", nil)
-	inner = inner.sub(1, 0, inner.width-2, inner.height)
+	inner = inner.Sub(1, 0, inner.width-2, inner.height)
 	rows := p.essentials(inner.height)
 	add := func(heading string, more []row, least int) {
 		if room := inner.height - len(rows) - 2; len(more) > 0 && room >= least {
-			rows = append(rows, row{}, row{spans: []span{{bold, heading}}})
+			rows = append(rows, row{}, row{spans: []Span{{Bold, heading}}})
 			rows = append(rows, more[:min(len(more), room)]...)
 		}
 	}
@@ -93,19 +93,19 @@ func rowsOf(sections [][]row) (n int) {
 // are included if all is set.
 func (p *picture) outcomes(all bool) []row {
 	t := &p.snap.Totals
-	rows := []row{pair("offered", format.Count(t.Offered), bold)}
+	rows := []row{pair("offered", format.Count(t.Offered), Bold)}
 	for _, o := range load.Outcomes() {
 		n, share := t.Outcomes[o], t.Share(o)
-		text, l := fmt.Sprintf("%-11s%8s%8s", o, format.Count(n), format.Percent(share)), bad
+		text, l := fmt.Sprintf("%-11s%8s%8s", o, format.Count(n), format.Percent(share)), Bad
 		switch {
 		case n == 0 && !all && o != load.OK:
 			continue
 		case n == 0:
-			text, l = fmt.Sprintf("%-11s%8s", o, "0"), dim
+			text, l = fmt.Sprintf("%-11s%8s", o, "0"), Dim
 		case o == load.OK:
-			l = good
+			l = Good
 		}
-		rows = append(rows, row{[]span{{l, text}}, share, l})
+		rows = append(rows, row{[]Span{{l, text}}, share, l})
 	}
 	return rows
 }
@@ -113,8 +113,8 @@ func (p *picture) outcomes(all bool) []row {
 // quantiles returns the table of latencies: of ok requests, of all, and of attempts.
 func (p *picture) quantiles(all bool) []row {
 	s := p.snap
-	column := func(l look, name, ok, every, attempt string) row {
-		return row{spans: []span{{l, fmt.Sprintf("%-5s%7s%7s%8s", name, ok, every, attempt)}}}
+	column := func(l Look, name, ok, every, attempt string) row {
+		return row{spans: []Span{{l, fmt.Sprintf("%-5s%7s%7s%8s", name, ok, every, attempt)}}}
 	}
 	value := func(l *load.Latency, of func(*load.Latency) time.Duration) string {
 		if l.Count == 0 {
@@ -122,7 +122,7 @@ func (p *picture) quantiles(all bool) []row {
 		}
 		return format.Duration(of(l))
 	}
-	rows := []row{column(dim, "", "ok", "all", "attempt")}
+	rows := []row{column(Dim, "", "ok", "all", "attempt")}
 	for _, q := range []struct {
 		name     string
 		of       func(*load.Latency) time.Duration
@@ -136,7 +136,7 @@ func (p *picture) quantiles(all bool) []row {
 		{"max", func(l *load.Latency) time.Duration { return l.Max }, false},
 	} {
 		if all || !q.optional {
-			rows = append(rows, column(plain, q.name, value(&s.OK, q.of), value(&s.All, q.of), value(&s.Attempt, q.of)))
+			rows = append(rows, column(Plain, q.name, value(&s.OK, q.of), value(&s.All, q.of), value(&s.Attempt, q.of)))
 		}
 	}
 	return rows
@@ -146,51 +146,51 @@ func (p *picture) quantiles(all bool) []row {
 func (p *picture) attempts() []row {
 	s, t := p.snap, &p.snap.Totals
 	rows := []row{
-		pair("in flight", format.Count(s.InFlight), bold),
+		pair("in flight", format.Count(s.InFlight), Bold),
 		pair("amplification", fmt.Sprintf("%.2f", t.Amplification()), warnIf(t.Amplification() > 1.2)),
 		pair("wasted work", format.Percent(t.Wasted()), warnIf(t.Wasted() > 0.05)),
-		pair("late answers", format.Count(t.Late), plain),
+		pair("late answers", format.Count(t.Late), Plain),
 	}
 	if s.Objective.Limit > 0 {
-		rows = append(rows, pair("on time", format.Percent(t.OnTimeShare()), plain))
+		rows = append(rows, pair("on time", format.Percent(t.OnTimeShare()), Plain))
 	}
 	for _, rare := range []struct {
 		name string
 		n    int64
-		look look
+		look Look
 	}{
-		{"over budget", t.OverBudget, warn}, {"breaker open", t.BreakerOpen, warn}, {"hedges", t.Hedges, plain},
+		{"over budget", t.OverBudget, Warn}, {"breaker open", t.BreakerOpen, Warn}, {"hedges", t.Hedges, Plain},
 	} {
 		if rare.n > 0 {
 			rows = append(rows, pair(rare.name, format.Count(rare.n), rare.look))
 		}
 	}
 	if s.Backlog.Left {
-		rows = append(rows, pair("backlog", format.Count(s.Backlog.Peak), warn), pair("drained in", format.Seconds(s.Backlog.Drain), warn))
+		rows = append(rows, pair("backlog", format.Count(s.Backlog.Peak), Warn), pair("drained in", format.Seconds(s.Backlog.Drain), Warn))
 	}
 	switch {
 	case s.Last.Starved > 0:
-		rows = append(rows, pair("! no files left", format.Count(s.Last.Starved), warn))
+		rows = append(rows, pair("! no files left", format.Count(s.Last.Starved), Warn))
 	case s.Last.Jump != 0:
-		rows = append(rows, pair("! clock jumped", format.Duration(s.Last.Jump), warn))
+		rows = append(rows, pair("! clock jumped", format.Duration(s.Last.Jump), Warn))
 	case s.Last.Doubtful():
-		rows = append(rows, pair("! sent late by", format.Duration(s.Last.Lag), warn))
+		rows = append(rows, pair("! sent late by", format.Duration(s.Last.Lag), Warn))
 	}
 	return rows
 }
 
-func warnIf(yes bool) look {
+func warnIf(yes bool) Look {
 	if yes {
-		return warn
+		return Warn
 	}
-	return plain
+	return Plain
 }
 
 // pair returns a row with a name and a value, aligned with the counts.
-func pair(name, value string, l look) row {
+func pair(name, value string, l Look) row {
 	const column = 19
-	gap := strings.Repeat(" ", max(column-width(name)-width(value), 1))
-	return row{spans: []span{{plain, name + gap}, {l, value}}}
+	gap := strings.Repeat(" ", max(column-Width(name)-Width(value), 1))
+	return row{spans: []Span{{Plain, name + gap}, {l, value}}}
 }
 
 // spread returns the histogram of the latencies of ok requests.
@@ -203,7 +203,7 @@ func (p *picture) spread() []row {
 	var rows []row
 	for _, b := range p.snap.Spread {
 		text := fmt.Sprintf("≤%6s%8s", b.UpTo, format.Percent(float64(b.Count)/float64(all)))
-		rows = append(rows, row{[]span{{plain, text}}, float64(b.Count) / float64(most), accent})
+		rows = append(rows, row{[]Span{{Plain, text}}, float64(b.Count) / float64(most), Accent})
 	}
 	return rows
 }
@@ -212,13 +212,13 @@ func (p *picture) spread() []row {
 func (p *picture) messages() []row {
 	var rows []row
 	for _, m := range p.snap.Messages {
-		text, l := "-", plain
+		text, l := "-", Plain
 		if m.Finished() > 0 {
 			share := m.Share(load.OK)
 			text, l = percent(share)+" ok", warnIf(share < 0.95)
 		}
 		figures := fmt.Sprintf("%8s %8s ", format.Duration(m.Latency.P99), text)
-		rows = append(rows, row{spans: []span{{l, figures}, {plain, m.Name}}})
+		rows = append(rows, row{spans: []Span{{l, figures}, {Plain, m.Name}}})
 	}
 	return rows
 }
@@ -240,7 +240,7 @@ func (p *picture) failures() []row {
 		if e.Status > 0 {
 			text = fmt.Sprintf("%d %s", e.Status, e.Text)
 		}
-		rows = append(rows, row{spans: []span{{bad, fmt.Sprintf("%7s ", format.Count(e.Count))}, {plain, text}}})
+		rows = append(rows, row{spans: []Span{{Bad, fmt.Sprintf("%7s ", format.Count(e.Count))}, {Plain, text}}})
 	}
 	return rows
 }

@@ -24,7 +24,7 @@ type graph struct {
 // line is one line of a graph; a NaN interrupts it.
 type line struct {
 	points []dot
-	look   look
+	look   Look
 	dash   dash
 	filled bool // down to the bottom
 }
@@ -77,7 +77,7 @@ func (d dash) sample() string {
 type mark struct {
 	at   time.Duration
 	text string
-	look look
+	look Look
 }
 
 // window is a range of the time axis: a trigger with its duration. An endless one extends
@@ -94,8 +94,8 @@ const (
 )
 
 // draw draws the plot, the axes, and their labels.
-func (g *graph) draw(a area) {
-	plot := a.sub(labelWidth+1, 0, a.width-labelWidth-1, a.height-1)
+func (g *graph) draw(a Area) {
+	plot := a.Sub(labelWidth+1, 0, a.width-labelWidth-1, a.height-1)
 	if plot.width < 4 || plot.height < 2 {
 		return
 	}
@@ -104,14 +104,14 @@ func (g *graph) draw(a area) {
 		g.drawLine(plot, &g.lines[i])
 	}
 	for _, w := range g.windows {
-		g.upright(plot, w.from, bad)
+		g.upright(plot, w.from, Bad)
 		if !w.endless {
-			g.upright(plot, w.to, bad)
+			g.upright(plot, w.to, Bad)
 		}
 	}
 	g.drawMarks(plot)
-	g.drawValues(a.sub(0, 0, labelWidth+1, a.height-1))
-	g.drawTimes(a.sub(labelWidth, a.height-1, a.width-labelWidth, 1))
+	g.drawValues(a.Sub(0, 0, labelWidth+1, a.height-1))
+	g.drawTimes(a.Sub(labelWidth, a.height-1, a.width-labelWidth, 1))
 }
 
 // column returns the position of a moment, in seconds, among n columns.
@@ -119,7 +119,7 @@ func (g *graph) column(at float64, n int) int {
 	return int(float64(n-1) * g.times.Share(at))
 }
 
-func (g *graph) drawLine(plot area, l *line) {
+func (g *graph) drawLine(plot Area, l *line) {
 	pen := braille{plot: plot, look: l.look}
 	width, height := 2*plot.width, 4*plot.height
 	lastX, lastY, have, count := 0, 0, false, 0
@@ -171,8 +171,8 @@ func abs(v int) int {
 // braille draws dots, eight per cell. A cell with several lines has the dots of all of them
 // and the look of the last one.
 type braille struct {
-	plot area
-	look look
+	plot Area
+	look Look
 }
 
 func (b braille) dot(x, y int) {
@@ -195,14 +195,14 @@ func (b braille) drop(x, y, bottom int) {
 }
 
 // upright draws a vertical line at a moment, in cells that are empty.
-func (g *graph) upright(plot area, at time.Duration, l look) (x int, drawn bool) {
+func (g *graph) upright(plot Area, at time.Duration, l Look) (x int, drawn bool) {
 	if at < g.from || at > g.to {
 		return 0, false
 	}
 	x = g.column(at.Seconds(), plot.width)
 	for y := range plot.height {
 		if plot.at(x, y).r == 0 {
-			plot.set(x, y, '┊', l)
+			plot.Set(x, y, '┊', l)
 		}
 	}
 	return x, true
@@ -210,7 +210,7 @@ func (g *graph) upright(plot area, at time.Duration, l look) (x int, drawn bool)
 
 // drawMarks draws a vertical line for each mark, and its text next to it in the highest row
 // where it covers no other text.
-func (g *graph) drawMarks(plot area) {
+func (g *graph) drawMarks(plot Area) {
 	written := make([][]bool, min(plot.height, maxMarkRows))
 	for y := range written {
 		written[y] = make([]bool, plot.width)
@@ -227,8 +227,8 @@ const maxMarkRows = 4
 
 // writeMark writes a mark's text to the right of its column, or to the left if there is no
 // room. It omits the text if neither side is free.
-func (g *graph) writeMark(plot area, k mark, x int, written [][]bool) {
-	length := width(k.text)
+func (g *graph) writeMark(plot Area, k mark, x int, written [][]bool) {
+	length := Width(k.text)
 	if length == 0 {
 		return
 	}
@@ -237,7 +237,7 @@ func (g *graph) writeMark(plot area, k mark, x int, written [][]bool) {
 			if start < 0 || start+length > len(row) || slices.Contains(row[max(start-1, 0):start+length], true) {
 				continue
 			}
-			plot.write(start, y, k.look, k.text)
+			plot.Write(start, y, k.look, k.text)
 			for i := range length {
 				row[start+i] = true
 			}
@@ -246,9 +246,9 @@ func (g *graph) writeMark(plot area, k mark, x int, written [][]bool) {
 	}
 }
 
-func (g *graph) drawValues(a area) {
+func (g *graph) drawValues(a Area) {
 	for y := range a.height {
-		a.set(labelWidth, y, '│', dim)
+		a.Set(labelWidth, y, '│', Dim)
 	}
 	free := a.height // labels ascend, each at least one row above the previous one
 	for _, t := range g.values.Ticks {
@@ -257,31 +257,31 @@ func (g *graph) drawValues(a area) {
 			continue
 		}
 		free = y
-		a.write(max(labelWidth-width(t.Label), 0), y, dim, t.Label)
-		a.set(labelWidth, y, '┤', dim)
+		a.Write(max(labelWidth-Width(t.Label), 0), y, Dim, t.Label)
+		a.Set(labelWidth, y, '┤', Dim)
 	}
 }
 
 // drawTimes draws the time axis with its windows, and labels between them.
-func (g *graph) drawTimes(a area) {
-	a.set(0, 0, '└', dim)
-	a = a.sub(1, 0, a.width-1, 1)
-	a.fill(0, 0, a.width, '─', dim)
+func (g *graph) drawTimes(a Area) {
+	a.Set(0, 0, '└', Dim)
+	a = a.Sub(1, 0, a.width-1, 1)
+	a.Fill(0, 0, a.width, '─', Dim)
 	for _, at := range g.doubtful {
 		if at >= g.from && at <= g.to {
-			a.set(g.column(at.Seconds(), a.width), 0, '!', warn)
+			a.Set(g.column(at.Seconds(), a.width), 0, '!', Warn)
 		}
 	}
 	g.drawWindows(a)
 	for _, t := range g.times.Ticks {
 		if x := min(g.column(t.Value, a.width), a.width-len(t.Label)); a.free(x-1, len(t.Label)+2) {
-			a.write(x, 0, dim, t.Label)
+			a.Write(x, 0, Dim, t.Label)
 		}
 	}
 }
 
 // free reports whether n columns of the first row contain only the axis.
-func (a area) free(x, n int) bool {
+func (a Area) free(x, n int) bool {
 	for i := range n {
 		if c := a.at(x+i, 0); c != nil && c.r != '─' && c.r != '!' {
 			return false
@@ -292,7 +292,7 @@ func (a area) free(x, n int) bool {
 
 // drawWindows draws the triggers as bands on the time axis: solid up to now, and shaded
 // after it. Their texts are inside or next to the bands, where they cover nothing.
-func (g *graph) drawWindows(a area) {
+func (g *graph) drawWindows(a Area) {
 	now := g.column(g.now.Seconds(), a.width)
 	for _, w := range g.windows {
 		first, last := g.band(w, a.width)
@@ -301,23 +301,23 @@ func (g *graph) drawWindows(a area) {
 			if x > now {
 				fill = '░'
 			}
-			a.set(x, 0, fill, bad)
+			a.Set(x, 0, fill, Bad)
 		}
 	}
 	for _, w := range g.windows {
 		first, last := g.band(w, a.width)
-		length := width(w.text)
+		length := Width(w.text)
 		inside := first + (last-first+1-length)/2
 		switch {
 		case last < first:
 		case inside > first && g.now >= w.from:
-			a.write(inside, 0, badBadge, w.text)
+			a.Write(inside, 0, BadBadge, w.text)
 		case inside > first:
-			a.write(inside, 0, bad, w.text)
+			a.Write(inside, 0, Bad, w.text)
 		case last+length < a.width && a.free(last+1, length):
-			a.write(last+1, 0, bad, w.text)
+			a.Write(last+1, 0, Bad, w.text)
 		case first >= length && a.free(first-length, length):
-			a.write(first-length, 0, bad, w.text)
+			a.Write(first-length, 0, Bad, w.text)
 		}
 	}
 }

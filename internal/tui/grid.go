@@ -11,32 +11,32 @@ import (
 // if the wide character to its left extends into it.
 type cell struct {
 	r    rune
-	look look
+	look Look
 }
 
 const covered rune = -1
 
-// grid is a screen in memory. Everything is drawn on it cell by cell and then written once,
+// Grid is a screen in memory. Everything is drawn on it cell by cell and then written once,
 // so text with escape codes is never measured, cut, or joined, and a frame of a large
-// terminal is cheap. The zero grid is empty.
-type grid struct {
+// terminal is cheap. The zero Grid is empty.
+type Grid struct {
 	width, height int
 	cells         []cell
 }
 
-// reset clears the grid and sets its size.
-func (g *grid) reset(width, height int) {
+// Reset clears the grid and sets its size.
+func (g *Grid) Reset(width, height int) {
 	g.width, g.height = max(width, 0), max(height, 0)
 	n := g.width * g.height
 	g.cells = slices.Grow(g.cells[:0], n)[:n]
 	clear(g.cells)
 }
 
-// all returns the entire grid as an area.
-func (g *grid) all() area { return area{g, 0, 0, g.width, g.height} }
+// All returns the entire grid as an area.
+func (g *Grid) All() Area { return Area{g, 0, 0, g.width, g.height} }
 
-// text returns the lines of the grid, without trailing blanks.
-func (g *grid) text(p *palette) string {
+// Text returns the lines of the grid, without trailing blanks.
+func (g *Grid) Text(p *Palette) string {
 	var b strings.Builder
 	b.Grow(len(g.cells) * 4)
 	for y := range g.height {
@@ -49,12 +49,12 @@ func (g *grid) text(p *palette) string {
 }
 
 // writeRow writes cells with as few changes of the look as possible.
-func (p *palette) writeRow(b *strings.Builder, row []cell) {
+func (p *Palette) writeRow(b *strings.Builder, row []cell) {
 	end := len(row)
 	for end > 0 && (row[end-1].r == 0 || row[end-1].r == ' ') && !p.visible(row[end-1].look) {
 		end--
 	}
-	now := plain
+	now := Plain
 	for _, c := range row[:end] {
 		if c.r == covered {
 			continue
@@ -72,44 +72,47 @@ func (p *palette) writeRow(b *strings.Builder, row []cell) {
 	b.WriteString(p.end[now])
 }
 
-// area is a rectangle of a grid. Drawing is clipped to it.
-type area struct {
-	g             *grid
+// Area is a rectangle of a grid. Drawing is clipped to it.
+type Area struct {
+	g             *Grid
 	x, y          int
 	width, height int
 }
 
-// sub returns a rectangle within the area, clipped to it.
-func (a area) sub(x, y, width, height int) area {
+// Size returns the number of columns and lines.
+func (a Area) Size() (width, height int) { return a.width, a.height }
+
+// Sub returns a rectangle within the area, clipped to it.
+func (a Area) Sub(x, y, width, height int) Area {
 	x, y = max(x, 0), max(y, 0)
-	return area{a.g, a.x + x, a.y + y, max(min(width, a.width-x), 0), max(min(height, a.height-y), 0)}
+	return Area{a.g, a.x + x, a.y + y, max(min(width, a.width-x), 0), max(min(height, a.height-y), 0)}
 }
 
-// row returns one line of the area.
-func (a area) row(y int) area { return a.sub(0, y, a.width, 1) }
+// Row returns one line of the area.
+func (a Area) Row(y int) Area { return a.Sub(0, y, a.width, 1) }
 
 // at returns the cell at a position, or nil outside of the area.
-func (a area) at(x, y int) *cell {
+func (a Area) at(x, y int) *cell {
 	if x < 0 || y < 0 || x >= a.width || y >= a.height {
 		return nil
 	}
 	return &a.g.cells[(a.y+y)*a.g.width+a.x+x]
 }
 
-// set draws a character that is one column wide.
-func (a area) set(x, y int, r rune, l look) {
+// Set draws a character that is one column wide.
+func (a Area) Set(x, y int, r rune, l Look) {
 	if c := a.at(x, y); c != nil {
 		*c = cell{r, l}
 	}
 }
 
-// write draws text starting at x and returns the column after it. Text that does not fit is
+// Write draws text starting at x and returns the column after it. Text that does not fit is
 // truncated with an ellipsis. Control characters are drawn as dots.
-func (a area) write(x, y int, l look, text string) int {
+func (a Area) Write(x, y int, l Look, text string) int {
 	for i, r := range text {
 		w := runeWidth(r)
-		if x+w > a.width || x+w == a.width && width(text[i:]) > w {
-			a.set(x, y, '…', l)
+		if x+w > a.width || x+w == a.width && Width(text[i:]) > w {
+			a.Set(x, y, '…', l)
 			return a.width
 		}
 		if w == 0 {
@@ -118,54 +121,54 @@ func (a area) write(x, y int, l look, text string) int {
 		if r < ' ' || r >= 0x7f && r < 0xa0 {
 			r = '·'
 		}
-		a.set(x, y, r, l)
+		a.Set(x, y, r, l)
 		if w == 2 {
-			a.set(x+1, y, covered, l)
+			a.Set(x+1, y, covered, l)
 		}
 		x += w
 	}
 	return x
 }
 
-// span is text in one look.
-type span struct {
-	look look
-	text string
+// Span is text in one look.
+type Span struct {
+	Look Look
+	Text string
 }
 
-// spans draws consecutive spans and returns the column after them.
-func (a area) spans(x, y int, spans ...span) int {
+// Spans draws consecutive spans and returns the column after them.
+func (a Area) Spans(x, y int, spans ...Span) int {
 	for _, s := range spans {
-		x = a.write(x, y, s.look, s.text)
+		x = a.Write(x, y, s.Look, s.Text)
 	}
 	return x
 }
 
-// ends draws left at the left edge and right at the right edge. If there is no room for
+// Ends draws left at the left edge and right at the right edge. If there is no room for
 // both, it only draws left.
-func (a area) ends(y int, left, right []span) {
+func (a Area) Ends(y int, left, right []Span) {
 	n := 0
 	for _, s := range right {
-		n += width(s.text)
+		n += Width(s.Text)
 	}
 	room := a.width - n - 1
 	if room < 10 {
-		a.row(y).spans(0, 0, left...)
+		a.Row(y).Spans(0, 0, left...)
 		return
 	}
-	a.sub(0, y, room, 1).spans(0, 0, left...)
-	a.row(y).spans(a.width-n, 0, right...)
+	a.Sub(0, y, room, 1).Spans(0, 0, left...)
+	a.Row(y).Spans(a.width-n, 0, right...)
 }
 
-// fill draws the same character n times.
-func (a area) fill(x, y, n int, r rune, l look) {
+// Fill draws the same character n times.
+func (a Area) Fill(x, y, n int, r rune, l Look) {
 	for i := range n {
-		a.set(x+i, y, r, l)
+		a.Set(x+i, y, r, l)
 	}
 }
 
-// width returns the number of columns of text.
-func width(text string) (n int) {
+// Width returns the number of columns of text.
+func Width(text string) (n int) {
 	for _, r := range text {
 		n += runeWidth(r)
 	}

@@ -5,20 +5,20 @@ import (
 )
 
 // drawHelp draws the keys and the terms.
-func (m *model) drawHelp(a area) {
+func (m *model) drawHelp(a Area) {
 	inner := box(a, "help", nil)
-	y := drawKeys(inner.sub(1, 0, inner.width-2, inner.height), m.helpKeys())
+	y := drawKeys(inner.Sub(1, 0, inner.width-2, inner.height), m.helpKeys())
 	if y+1+len(helpWords()) <= inner.height {
 		y++
 	}
-	words := inner.sub(1, y, inner.width-2, inner.height-y)
+	words := inner.Sub(1, y, inner.width-2, inner.height-y)
 	column := 0
 	for _, w := range helpWords() {
-		column = max(column, width(w[0])+2)
+		column = max(column, Width(w[0])+2)
 	}
 	for i, w := range helpWords() {
-		words.write(0, i, accent, w[0])
-		words.write(column, i, plain, w[1])
+		words.Write(0, i, Accent, w[0])
+		words.Write(column, i, Plain, w[1])
 	}
 }
 
@@ -39,11 +39,11 @@ func (m *model) helpKeys() []key.Binding {
 }
 
 // drawKeys draws two keys per line and returns the number of lines.
-func drawKeys(a area, all []key.Binding) (height int) {
+func drawKeys(a Area, all []key.Binding) (height int) {
 	for i, k := range all {
 		x := i % 2 * min(a.width/2, 44)
-		a.write(x, i/2, accent, k.Help().Key)
-		a.write(x+8, i/2, plain, k.Help().Desc)
+		a.Write(x, i/2, Accent, k.Help().Key)
+		a.Write(x+8, i/2, Plain, k.Help().Desc)
 	}
 	return (len(all) + 1) / 2
 }

@@ -118,8 +118,8 @@ func smooth(points []load.Point, step time.Duration, of func(*load.Point) int64)
 		if i >= wide {
 			sum -= of(&points[i-wide])
 		}
-		span := time.Duration(min(i+1, wide)) * step
-		out[i] = dot{(points[i].At + step).Seconds(), float64(sum) / span.Seconds()}
+		Span := time.Duration(min(i+1, wide)) * step
+		out[i] = dot{(points[i].At + step).Seconds(), float64(sum) / Span.Seconds()}
 	}
 	return out
 }

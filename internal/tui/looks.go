@@ -8,33 +8,34 @@ import (
 	"github.com/muesli/termenv"
 )
 
-// look is the style of a cell. Looks use only the sixteen colors that a terminal's theme
+// Look is the style of a cell. Looks use only the sixteen colors that a terminal's theme
 // defines, so that they are readable on light and dark themes. No meaning depends on a look
 // alone: a word or a glyph always expresses it, too.
-type look uint8
+type Look uint8
 
 // The looks. Badges are for the most prominent information.
 const (
-	plain look = iota
-	bold
-	dim
-	good
-	bad
-	warn
-	accent
-	goodBadge
-	badBadge
-	warnBadge
-	accentBadge
+	Plain Look = iota
+	Bold
+	Dim
+	Good
+	Bad
+	Warn
+	Accent
+	GoodBadge
+	BadBadge
+	WarnBadge
+	AccentBadge
 	looks // the number of looks
 )
 
-// palette contains the escape codes of all looks. Without colors, all are empty.
-type palette struct {
+// Palette contains the escape codes of all looks. Without colors, all are empty.
+type Palette struct {
 	begin, end [looks]string
 }
 
-func newPalette(color bool) *palette {
+// NewPalette returns the escape codes of a terminal with sixteen colors, or none.
+func NewPalette(color bool) *Palette {
 	profile := termenv.Ascii
 	if color {
 		profile = termenv.ANSI
@@ -44,15 +45,15 @@ func newPalette(color bool) *palette {
 	r.SetHasDarkBackground(true) // otherwise lipgloss would query the terminal
 	paint := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
 	badge := func(c string) lipgloss.Style { return paint(c).Bold(true).Reverse(true) }
-	p := &palette{}
+	p := &Palette{}
 	for l, style := range [looks]lipgloss.Style{
-		plain: r.NewStyle(),
-		bold:  r.NewStyle().Bold(true),
+		Plain: r.NewStyle(),
+		Bold:  r.NewStyle().Bold(true),
 		// Bright black is the background of some dark themes; faint is always
 		// derived from the color of the text.
-		dim:  r.NewStyle().Faint(true),
-		good: paint("2"), bad: paint("1"), warn: paint("3"), accent: paint("6"),
-		goodBadge: badge("2"), badBadge: badge("1"), warnBadge: badge("3"), accentBadge: badge("6"),
+		Dim:  r.NewStyle().Faint(true),
+		Good: paint("2"), Bad: paint("1"), Warn: paint("3"), Accent: paint("6"),
+		GoodBadge: badge("2"), BadBadge: badge("1"), WarnBadge: badge("3"), AccentBadge: badge("6"),
 	} {
 		p.begin[l], p.end[l], _ = strings.Cut(style.Render("x"), "x")
 	}
@@ -60,4 +61,4 @@ func newPalette(color bool) *palette {
 }
 
 // visible reports whether a space with a look is visible.
-func (p *palette) visible(l look) bool { return l >= goodBadge && p.begin[l] != "" }
+func (p *Palette) visible(l Look) bool { return l >= GoodBadge && p.begin[l] != "" }

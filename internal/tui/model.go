@@ -14,9 +14,9 @@ const framesPerSecond = 10
 // model is the state of the screen. bubbletea calls its methods from one goroutine.
 type model struct {
 	screen  BenchScreen
-	palette *palette
+	palette *Palette
 	keys    keys
-	grid    grid // of the last frame, for reuse
+	grid    Grid // of the last frame, for reuse
 	width   int
 	height  int
 	help    bool
@@ -36,7 +36,7 @@ type model struct {
 }
 
 func newModel(screen BenchScreen) *model {
-	return &model{screen: screen, palette: newPalette(screen.Color), keys: newKeys()}
+	return &model{screen: screen, palette: NewPalette(screen.Color), keys: newKeys()}
 }
 
 // show switches to another run.

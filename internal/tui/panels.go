@@ -28,11 +28,11 @@ func pictureOf(s *load.Snapshot, h *history, planned []load.Trigger) *picture {
 	p.windows = windowsOf(s, planned)
 	for _, k := range s.Marks {
 		if !p.isTrigger(k) {
-			p.marks = append(p.marks, mark{k.At, k.Text, accent})
+			p.marks = append(p.marks, mark{k.At, k.Text, Accent})
 		}
 	}
 	if s.Warmup > 0 {
-		p.marks = append(p.marks, mark{s.Warmup, "warm", dim})
+		p.marks = append(p.marks, mark{s.Warmup, "warm", Dim})
 	}
 	return p
 }
@@ -89,7 +89,7 @@ type panel struct {
 // legend is the entry of a line: its name with its current value.
 type legend struct {
 	text string
-	look look
+	look Look
 	dash dash
 }
 
@@ -105,8 +105,8 @@ func (p *picture) panel(title string, values chart.Scale, lines []line, texts []
 	return made
 }
 
-func (p *panel) draw(a area) {
-	p.graph.draw(box(a, p.title, p.legend).sub(0, 0, a.width-3, a.height-2))
+func (p *panel) draw(a Area) {
+	p.graph.draw(box(a, p.title, p.legend).Sub(0, 0, a.width-3, a.height-2))
 }
 
 // withoutTexts returns the panel without the texts of marks, which the panel above has.
@@ -122,10 +122,10 @@ func (p panel) withoutTexts() panel {
 // rates returns the panel of rates per second.
 func (p *picture) rates() panel {
 	lines := []line{
-		{points: smooth(p.points, p.snap.Step, (*load.Point).OK), look: good},
-		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Offered }), look: plain, dash: sparse},
-		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Attempts }), look: warn, dash: dotted},
-		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Failed() + p.Shed() }), look: bad, dash: dashed},
+		{points: smooth(p.points, p.snap.Step, (*load.Point).OK), look: Good},
+		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Offered }), look: Plain, dash: sparse},
+		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Attempts }), look: Warn, dash: dotted},
+		{points: smooth(p.points, p.snap.Step, func(p *load.Point) int64 { return p.Failed() + p.Shed() }), look: Bad, dash: dashed},
 	}
 	names := []string{"ok", "offered", "attempts", "failed"}
 	made := p.panel("rates", linear(highest(lines)*1.05), lines, withLatest(names, lines))
@@ -164,9 +164,9 @@ func (p *picture) latencies() panel {
 		return at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) { return of(p).Seconds(), of(p) > 0 })
 	}
 	lines := []line{
-		{points: quantile(func(p *load.Point) time.Duration { return p.P50 }), look: good},
-		{points: quantile(func(p *load.Point) time.Duration { return p.P90 }), look: warn, dash: dotted},
-		{points: quantile(func(p *load.Point) time.Duration { return p.P99 }), look: bad, dash: dashed},
+		{points: quantile(func(p *load.Point) time.Duration { return p.P50 }), look: Good},
+		{points: quantile(func(p *load.Point) time.Duration { return p.P90 }), look: Warn, dash: dotted},
+		{points: quantile(func(p *load.Point) time.Duration { return p.P99 }), look: Bad, dash: dashed},
 	}
 	last := [3]time.Duration{p.snap.Last.P50, p.snap.Last.P90, p.snap.Last.P99}
 	if p.snap.Phase == load.Finished {
@@ -218,13 +218,13 @@ func (p *picture) amplification() panel {
 			attempts[i].value = math.NaN()
 		}
 	}
-	lines := []line{{points: attempts, look: warn}}
+	lines := []line{{points: attempts, look: Warn}}
 	return p.panel("attempts per request", linear(max(highest(lines), 2)), lines, withLatest([]string{""}, lines))
 }
 
 // inFlight returns the panel of requests in flight.
 func (p *picture) inFlight() panel {
-	lines := []line{{look: accent, points: at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) {
+	lines := []line{{look: Accent, points: at(p.points, p.snap.Step, func(p *load.Point) (float64, bool) {
 		return float64(p.InFlight), true
 	})}}
 	return p.panel("in flight", linear(highest(lines)*1.05), lines, []string{format.Count(p.snap.InFlight)})
@@ -232,36 +232,20 @@ func (p *picture) inFlight() panel {
 
 // box draws a border with a title and as much of a legend as fits in its upper edge. It
 // returns the area inside.
-func box(a area, title string, legends []legend) area {
-	if a.width < 2 || a.height < 2 {
-		return a.sub(0, 0, 0, 0)
-	}
-	a.fill(1, 0, a.width-2, '─', dim)
-	a.fill(1, a.height-1, a.width-2, '─', dim)
-	for y := 1; y < a.height-1; y++ {
-		a.set(0, y, '│', dim)
-		a.set(a.width-1, y, '│', dim)
-	}
-	for _, corner := range []struct {
-		x, y int
-		r    rune
-	}{{0, 0, '╭'}, {a.width - 1, 0, '╮'}, {0, a.height - 1, '╰'}, {a.width - 1, a.height - 1, '╯'}} {
-		a.set(corner.x, corner.y, corner.r, dim)
-	}
-	head := a.sub(2, 0, a.width-4, 1)
-	x := head.write(head.write(0, 0, plain, " "), 0, bold, title)
-	x = head.write(x, 0, plain, " ")
-	drawLegend(head.sub(x+1, 0, head.width-x-1, 1), legends)
-	return a.sub(1, 1, a.width-2, a.height-2)
+func box(a Area, title string, legends []legend) Area {
+	inner, x := frameOf(a, Dim, Span{Bold, title})
+	head := a.Sub(2, 0, a.width-4, 1)
+	drawLegend(head.Sub(x+1, 0, head.width-x-1, 1), legends)
+	return inner
 }
 
 // drawLegend writes the legend with a sample of each line if that fits, or else without
 // samples, for as many lines as fit.
-func drawLegend(a area, legends []legend) {
-	var full, terse []span
+func drawLegend(a Area, legends []legend) {
+	var full, terse []Span
 	for _, l := range legends {
-		full = append(full, span{l.look, strings.TrimSpace(l.dash.sample() + " " + strings.TrimSpace(l.text))})
-		terse = append(terse, span{l.look, l.text})
+		full = append(full, Span{l.look, strings.TrimSpace(l.dash.sample() + " " + strings.TrimSpace(l.text))})
+		terse = append(terse, Span{l.look, l.text})
 	}
 	if _, fits := spaced(full, "  ", a.width-2); fits {
 		terse = full
@@ -269,8 +253,8 @@ func drawLegend(a area, legends []legend) {
 	for n := len(terse); n > 0; n-- {
 		for _, gap := range []string{"  ", " "} {
 			if all, fits := spaced(terse[:n], gap, a.width-2); fits {
-				a.sub(1, 0, a.width-1, 1).spans(0, 0, append(all, span{plain, " "})...)
-				a.set(0, 0, ' ', plain)
+				a.Sub(1, 0, a.width-1, 1).Spans(0, 0, append(all, Span{Plain, " "})...)
+				a.Set(0, 0, ' ', Plain)
 				return
 			}
 		}
@@ -278,14 +262,14 @@ func drawLegend(a area, legends []legend) {
 }
 
 // spaced adds gaps between spans, and reports whether all fit.
-func spaced(spans []span, gap string, room int) (all []span, fits bool) {
+func spaced(spans []Span, gap string, room int) (all []Span, fits bool) {
 	for i, s := range spans {
 		if i > 0 {
-			all = append(all, span{plain, gap})
-			room -= width(gap)
+			all = append(all, Span{Plain, gap})
+			room -= Width(gap)
 		}
 		all = append(all, s)
-		room -= width(s.text)
+		room -= Width(s.Text)
 	}
 	return all, room >= 0
 }

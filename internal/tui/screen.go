@@ -21,101 +21,101 @@ func (m *model) View() string {
 	if m.width == 0 {
 		return ""
 	}
-	m.grid.reset(m.width, m.height)
-	a := m.grid.all()
+	m.grid.Reset(m.width, m.height)
+	a := m.grid.All()
 	switch {
 	case m.width < leastWidth || m.height < leastHeight:
 		m.drawSmall(a)
 	case m.lab != nil && m.lab.over && len(m.lab.results) > 0:
-		m.grid.reset(m.width, m.drawSummary(a))
-		m.drawSummary(m.grid.all())
+		m.grid.Reset(m.width, m.drawSummary(a))
+		m.drawSummary(m.grid.All())
 	case m.stage.Run == nil:
-		a.ends(0, m.title(), nil)
-		a.write(1, 2, bold, m.caption())
-		m.drawFooter(a.row(a.height - 1))
+		a.Ends(0, m.title(), nil)
+		a.Write(1, 2, Bold, m.caption())
+		m.drawFooter(a.Row(a.height - 1))
 	default:
 		m.drawRun(a)
 	}
-	return m.grid.text(m.palette)
+	return m.grid.Text(m.palette)
 }
 
-func (m *model) drawSmall(a area) {
-	a.write(0, 0, plain, "msctl bench: "+m.snap.Phase.String())
-	a.write(0, 1, plain, fmt.Sprintf("the terminal is too small (%d×%d): msctl needs %d×%d", m.width, m.height, leastWidth, leastHeight))
-	a.write(0, 2, plain, "q: stop and report")
+func (m *model) drawSmall(a Area) {
+	a.Write(0, 0, Plain, "msctl bench: "+m.snap.Phase.String())
+	a.Write(0, 1, Plain, fmt.Sprintf("the terminal is too small (%d×%d): msctl needs %d×%d", m.width, m.height, leastWidth, leastHeight))
+	a.Write(0, 2, Plain, "q: stop and report")
 }
 
 // drawRun draws a run: its header, its panels, the results so far, and the keys.
-func (m *model) drawRun(a area) {
+func (m *model) drawRun(a Area) {
 	p := m.picture()
 	if m.help {
-		m.drawHelp(a.sub(0, m.drawWhat(a), a.width, a.height-3))
-		m.drawFooter(a.row(a.height - 1))
+		m.drawHelp(a.Sub(0, m.drawWhat(a), a.width, a.height-3))
+		m.drawFooter(a.Row(a.height - 1))
 		return
 	}
 	top := m.drawHeader(a, p)
 	results := m.strip(a.width, max(a.height/8, 1))
-	body := a.sub(0, top, a.width, a.height-top-len(results)-1)
+	body := a.Sub(0, top, a.width, a.height-top-len(results)-1)
 	p.draw(body)
 	for i, r := range results {
-		a.spans(0, top+body.height+i, r...)
+		a.Spans(0, top+body.height+i, r...)
 	}
-	m.drawFooter(a.row(a.height - 1))
+	m.drawFooter(a.Row(a.height - 1))
 }
 
 // draw draws as many panels as there is room for.
-func (p *picture) draw(a area) {
+func (p *picture) draw(a Area) {
 	side := 31
 	if a.width >= 110 {
 		side = 40
 	}
 	wide := a.width >= 160
-	left := a.sub(0, 0, a.width-side, a.height)
+	left := a.Sub(0, 0, a.width-side, a.height)
 	if wide {
 		left.width -= a.width / 4
-		p.drawColumn(a.sub(left.width, 0, a.width/4, a.height))
+		p.drawColumn(a.Sub(left.width, 0, a.width/4, a.height))
 	}
 	charts := []panel{p.rates(), p.latencies().withoutTexts()}
 	switch {
 	case !wide && a.height >= 30:
 		third := a.height * 3 / 10
-		p.drawThird(left.sub(0, a.height-third, left.width, third))
+		p.drawThird(left.Sub(0, a.height-third, left.width, third))
 		left.height -= third
 	case a.height < 11:
 		charts = charts[:1]
 	}
 	stack(left, charts)
-	p.figures(a.sub(a.width-side, 0, side, a.height), !wide)
+	p.figures(a.Sub(a.width-side, 0, side, a.height), !wide)
 }
 
 // stack draws panels below each other. The first ones get the remainder of the height.
-func stack(a area, panels []panel) {
+func stack(a Area, panels []panel) {
 	for i := range panels {
 		height := (a.height + len(panels) - i - 1) / (len(panels) - i)
-		panels[i].draw(a.sub(0, 0, a.width, height))
-		a = a.sub(0, height, a.width, a.height-height)
+		panels[i].draw(a.Sub(0, 0, a.width, height))
+		a = a.Sub(0, height, a.width, a.height-height)
 	}
 }
 
 // drawThird draws the small charts below the others, side by side if there is room.
-func (p *picture) drawThird(a area) {
+func (p *picture) drawThird(a Area) {
 	amplification, inFlight := p.amplification().withoutTexts(), p.inFlight().withoutTexts()
 	if a.width < 64 {
 		amplification.draw(a)
 		return
 	}
 	half := a.width / 2
-	amplification.draw(a.sub(0, 0, half, a.height))
-	inFlight.draw(a.sub(half, 0, a.width-half, a.height))
+	amplification.draw(a.Sub(0, 0, half, a.height))
+	inFlight.draw(a.Sub(half, 0, a.width-half, a.height))
 }
 
 // drawColumn draws the small charts and the histogram in a separate column.
-func (p *picture) drawColumn(a area) {
+func (p *picture) drawColumn(a Area) {
 	rows := p.spread()
 	histogram := min(len(rows)+2, a.height/2)
 	if len(rows) > 0 {
-		inner := box(a.sub(0, a.height-histogram, a.width, histogram), "requests by latency", nil)
-		inner = inner.sub(1, 0, inner.width-2, inner.height)
+		inner := box(a.Sub(0, a.height-histogram, a.width, histogram), "requests by latency", nil)
+		inner = inner.Sub(1, 0, inner.width-2, inner.height)
 		for y, r := range rows {
 			r.draw(inner, y)
 		}
@@ -125,13 +125,13 @@ func (p *picture) drawColumn(a area) {
 }
 
 // drawWhat draws the title, the progress, and the policy. It returns the number of lines.
-func (m *model) drawWhat(a area) (height int) {
+func (m *model) drawWhat(a Area) (height int) {
 	s := &m.snap
-	phase := good
+	phase := Good
 	if s.Phase != load.Loading {
-		phase = warn
+		phase = Warn
 	}
-	a.ends(0, m.title(), append([]span{{phase, "● " + s.Phase.String()}, {plain, "  "}}, m.progress()...))
+	a.Ends(0, m.title(), append([]Span{{phase, "● " + s.Phase.String()}, {Plain, "  "}}, m.progress()...))
 	offered := format.Rate(s.Rate) + " offered"
 	if s.Users > 0 {
 		offered = fmt.Sprintf("%d users", s.Users)
@@ -140,20 +140,20 @@ func (m *model) drawWhat(a area) (height int) {
 	if m.preset != "" && !m.altered {
 		policy = m.preset + ": " + policy
 	}
-	a.ends(1, []span{{accent, " " + policy}}, []span{{bold, offered + " "}})
+	a.Ends(1, []Span{{Accent, " " + policy}}, []Span{{Bold, offered + " "}})
 	return 2
 }
 
 // drawHeader draws the title and, if there are any, the caption and the status of the
 // trigger. It returns the number of lines.
-func (m *model) drawHeader(a area, p *picture) (height int) {
+func (m *model) drawHeader(a Area, p *picture) (height int) {
 	height = m.drawWhat(a)
 	if m.lab != nil || m.stage.Caption != nil {
-		a.write(1, height, bold, m.caption())
+		a.Write(1, height, Bold, m.caption())
 		height++
 	}
 	if t := judge(&m.snap, m.stage.Triggers, p.recent()); t.badge != "" {
-		a.spans(1, height, span{t.look, "[ " + t.badge + " ]"}, span{plain, "  " + t.detail})
+		a.Spans(1, height, Span{t.look, "[ " + t.badge + " ]"}, Span{Plain, "  " + t.detail})
 		height++
 	} else if m.lab != nil {
 		height++ // the panels stay where they are
@@ -162,12 +162,12 @@ func (m *model) drawHeader(a area, p *picture) (height int) {
 }
 
 // title returns the title of the screen.
-func (m *model) title() []span {
-	title := []span{{bold, " msctl bench"}}
+func (m *model) title() []Span {
+	title := []Span{{Bold, " msctl bench"}}
 	if m.stage.Title != "" {
-		title = append(title, span{plain, "  "}, span{bold, m.stage.Title})
+		title = append(title, Span{Plain, "  "}, Span{Bold, m.stage.Title})
 	}
-	return append(title, span{plain, "  " + m.screen.Pattern}, span{dim, "  → " + m.screen.Target})
+	return append(title, Span{Plain, "  " + m.screen.Pattern}, Span{Dim, "  → " + m.screen.Target})
 }
 
 // caption returns the explanation of what is happening.
@@ -182,7 +182,7 @@ func (m *model) caption() string {
 }
 
 // progress returns the progress of the run, with a bar if its end is known.
-func (m *model) progress() []span {
+func (m *model) progress() []Span {
 	s := &m.snap
 	const width = 12
 	done := -1.0
@@ -196,31 +196,31 @@ func (m *model) progress() []span {
 		text = fmt.Sprintf("%s of %s", format.Count(s.Totals.Offered), format.Count(int64(s.Requests)))
 	}
 	if done < 0 || m.width < 100 {
-		return []span{{plain, text + " "}}
+		return []Span{{Plain, text + " "}}
 	}
 	n := int(min(done, 1) * width)
-	return []span{
-		{plain, text + " "}, {accent, strings.Repeat("━", n)}, {dim, strings.Repeat("─", width-n)}, {plain, " "},
+	return []Span{
+		{Plain, text + " "}, {Accent, strings.Repeat("━", n)}, {Dim, strings.Repeat("─", width-n)}, {Plain, " "},
 	}
 }
 
 func clockOf(d time.Duration) string { return d.Truncate(100 * time.Millisecond).String() }
 
 // drawFooter draws the keys, or the result of the last one.
-func (m *model) drawFooter(a area) {
+func (m *model) drawFooter(a Area) {
 	switch {
 	case m.note != "":
-		a.write(1, 0, warn, m.note)
+		a.Write(1, 0, Warn, m.note)
 	case m.stopped && m.snap.Phase != load.Finished:
-		a.write(1, 0, warn, "stopping: waiting for pending replies")
+		a.Write(1, 0, Warn, "stopping: waiting for pending replies")
 	case m.stopped && m.lab != nil:
-		a.write(1, 0, warn, "stopping")
+		a.Write(1, 0, Warn, "stopping")
 	case m.skipped:
-		a.write(1, 0, warn, "skipping to the next run")
+		a.Write(1, 0, Warn, "skipping to the next run")
 	case m.lab == nil && m.snap.Phase == load.Finished:
-		a.write(1, 0, dim, "finished")
+		a.Write(1, 0, Dim, "finished")
 	default:
-		a.write(1, 0, dim, m.hints(a.width-2))
+		a.Write(1, 0, Dim, m.hints(a.width-2))
 	}
 }
 
@@ -247,7 +247,7 @@ func (m *model) hints(room int) string {
 	for {
 		for _, form := range [][3]string{{"  ·  ", "? help", "q stop and report"}, {"  ·  ", "? help", "q stop"}, {" · ", "? help", "q stop"}} {
 			text := strings.Join(append(parts[:len(parts):len(parts)], form[1:]...), form[0])
-			if width(text) <= room || len(parts) == 0 {
+			if Width(text) <= room || len(parts) == 0 {
 				return text
 			}
 		}

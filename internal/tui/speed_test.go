@@ -14,7 +14,7 @@ import (
 // 5 ms, of which bubbletea itself takes about half.
 func BenchmarkView(b *testing.B) {
 	m := screen(story(naive(), storyLength, 0), 120, 40)
-	m.palette = newPalette(true)
+	m.palette = NewPalette(true)
 	for len(m.history.points) < int(longestWindow/storyStep) {
 		p := m.history.points[len(m.history.points)-1]
 		p.At += storyStep

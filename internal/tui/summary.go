@@ -67,39 +67,39 @@ func (r *result) figures() string {
 func (r *result) slowest() string { return "p99 " + format.Duration(r.p99) }
 
 // look returns the look of the verdict.
-func (r *result) look() look {
+func (r *result) look() Look {
 	switch r.verdict {
 	case load.Recovered:
-		return good
+		return Good
 	case load.Collapsed:
-		return bad
+		return Bad
 	case load.Unjudged:
-		return plain
+		return Plain
 	}
-	return warn
+	return Warn
 }
 
 // line returns the result as a line with fixed columns.
-func (r *result) line(nameWidth, width int) []span {
+func (r *result) line(nameWidth, width int) []Span {
 	name := fmt.Sprintf(" %s %-*s  ", glyph(r.verdict), nameWidth, cutTo(r.name, nameWidth))
-	spans := []span{
+	spans := []Span{
 		{r.look(), name + fmt.Sprintf("%-19s ", r.word())},
-		{plain, fmt.Sprintf("%-35s", r.figures())},
+		{Plain, fmt.Sprintf("%-35s", r.figures())},
 	}
 	room := width - nameWidth - 5 - 20 - 35
 	if room >= 13 {
-		spans = append(spans, span{plain, fmt.Sprintf("  %-11s", r.slowest())})
+		spans = append(spans, Span{Plain, fmt.Sprintf("  %-11s", r.slowest())})
 		room -= 13
 	}
 	if room = min(room-3, 60); room >= 10 {
-		spans = append(spans, span{plain, "  "}, span{good, sparkline(r.goodputs(room), r.offered())})
+		spans = append(spans, Span{Plain, "  "}, Span{Good, sparkline(r.goodputs(room), r.offered())})
 	}
 	return spans
 }
 
 // cutTo shortens a text to a number of columns.
 func cutTo(text string, columns int) string {
-	if width(text) <= columns {
+	if Width(text) <= columns {
 		return text
 	}
 	return string([]rune(text)[:max(columns-1, 0)]) + "…"
@@ -139,7 +139,7 @@ func sparkline(values []float64, highest float64) string {
 }
 
 // strip returns a line for each of the latest results.
-func (m *model) strip(width, most int) (lines [][]span) {
+func (m *model) strip(width, most int) (lines [][]Span) {
 	if m.lab == nil {
 		return nil
 	}
@@ -157,7 +157,7 @@ func (m *model) strip(width, most int) (lines [][]span) {
 func (l *lab) nameWidth() int {
 	most := 0
 	for i := range l.results {
-		most = max(most, width(l.results[i].name))
+		most = max(most, Width(l.results[i].name))
 	}
 	return min(most, 28)
 }
@@ -170,24 +170,24 @@ const (
 
 // drawSummary draws all results at the end: as charts with a shared time axis if there is
 // room for them, or else as one line each. It returns the number of lines.
-func (m *model) drawSummary(a area) (height int) {
+func (m *model) drawSummary(a Area) (height int) {
 	results := m.lab.results
-	a.ends(0, m.title(), summaryLegend())
+	a.Ends(0, m.title(), summaryLegend())
 	head := 1
 	for _, text := range conclusionLines(m.lab.conclusion, a.width-2) {
-		a.write(1, head, bold, text)
+		a.Write(1, head, Bold, text)
 		head++
 	}
-	a = a.sub(0, head, a.width, a.height-head)
+	a = a.Sub(0, head, a.width, a.height-head)
 	if each := min(a.height/len(results), maxChart); each >= minChart {
 		values, from, to := common(results)
 		for i := range results {
-			results[i].draw(a.sub(0, i*each, a.width, each), values, from, to)
+			results[i].draw(a.Sub(0, i*each, a.width, each), values, from, to)
 		}
 		return head + len(results)*each
 	}
 	for i := range results {
-		a.spans(0, i, results[i].line(m.lab.nameWidth(), a.width)...)
+		a.Spans(0, i, results[i].line(m.lab.nameWidth(), a.width)...)
 	}
 	return min(head+len(results), a.height+head)
 }
@@ -202,10 +202,10 @@ func conclusionLines(text string, room int) []string {
 }
 
 // summaryLegend returns the legend of the summary's charts.
-func summaryLegend() []span {
-	return []span{
-		{good, "⣿⣿ ok"}, {plain, "  " + sparse.sample() + " offered  "},
-		{warn, dotted.sample() + " attempts"}, {plain, "  "}, {bad, dashed.sample() + " failed"}, {plain, " "},
+func summaryLegend() []Span {
+	return []Span{
+		{Good, "⣿⣿ ok"}, {Plain, "  " + sparse.sample() + " offered  "},
+		{Warn, dotted.sample() + " attempts"}, {Plain, "  "}, {Bad, dashed.sample() + " failed"}, {Plain, " "},
 	}
 }
 
@@ -222,24 +222,24 @@ func common(results []result) (values chart.Scale, from, to time.Duration) {
 }
 
 // draw draws the result's chart with its verdict above.
-func (r *result) draw(a area, values chart.Scale, from, to time.Duration) {
+func (r *result) draw(a Area, values chart.Scale, from, to time.Duration) {
 	inner := box(a, "", nil)
-	head := a.sub(2, 0, a.width-4, 1)
-	x := head.write(0, 0, plain, " ")
-	x = head.write(x, 0, bold, r.name)
-	x = head.write(x, 0, plain, " ")
+	head := a.Sub(2, 0, a.width-4, 1)
+	x := head.Write(0, 0, Plain, " ")
+	x = head.Write(x, 0, Bold, r.name)
+	x = head.Write(x, 0, Plain, " ")
 	badge := badgeOf(r.verdict)
 	if r.verdict == load.Unjudged {
-		badge = plain
+		badge = Plain
 	}
-	x = head.write(x, 0, badge, "[ "+glyph(r.verdict)+" "+r.word()+" ]")
-	x = head.write(x, 0, plain, "  "+r.figures()+"  "+r.slowest()+"  ")
-	head.write(x, 0, accent, r.policy+" ")
+	x = head.Write(x, 0, badge, "[ "+glyph(r.verdict)+" "+r.word()+" ]")
+	x = head.Write(x, 0, Plain, "  "+r.figures()+"  "+r.slowest()+"  ")
+	head.Write(x, 0, Accent, r.policy+" ")
 	c := r.rates.graph
 	c.values, c.from, c.to, c.marks = values, from, to, nil
 	lines := c.lines
 	filled := lines[len(lines)-1]
 	filled.filled = true
 	c.lines = append(slices.Clone(lines[:len(lines)-1]), filled) // the last one's color wins
-	c.draw(inner.sub(0, 0, inner.width-1, inner.height))
+	c.draw(inner.Sub(0, 0, inner.width-1, inner.height))
 }

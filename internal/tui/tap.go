@@ -65,9 +65,9 @@ func Tap(ctx context.Context, screen TapScreen) (*tap.Trees, error) {
 type tapModel struct {
 	ctx     context.Context //nolint:containedctx // of the program
 	screen  TapScreen
-	palette *palette
+	palette *Palette
 	keys    tapKeys
-	grid    grid // of the last frame, for reuse
+	grid    Grid // of the last frame, for reuse
 	width   int
 	height  int
 	changed bool   // since the last frame
@@ -77,8 +77,8 @@ type tapModel struct {
 	page   int // rows of the list in the last frame
 	detail tapDetail
 	help   bool
-	prompt *tapPrompt
-	popup  *tapPopup
+	prompt *Prompt
+	popup  *Popup
 	note   string
 	bad    bool // the note is an error
 	ended  bool // no more messages will come
@@ -86,14 +86,8 @@ type tapModel struct {
 	work   sync.WaitGroup
 }
 
-// tapPopup is text over the screen, until a key is pressed.
-type tapPopup struct {
-	title string
-	lines []string
-}
-
 func newTapModel(ctx context.Context, screen TapScreen) *tapModel {
-	m := &tapModel{ctx: ctx, screen: screen, palette: newPalette(screen.Color), keys: newTapKeys(), changed: true}
+	m := &tapModel{ctx: ctx, screen: screen, palette: NewPalette(screen.Color), keys: newTapKeys(), changed: true}
 	m.list.SetFilter(screen.Filter)
 	return m
 }
@@ -121,7 +115,7 @@ func (m *tapModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyMsg:
 		m.changed = true
 		return m, m.pressAll(msg)
-	case tapPopup:
+	case Popup:
 		m.popup, m.note = &msg, ""
 	case tapNoted:
 		m.note, m.bad = msg.text, false
@@ -176,9 +170,9 @@ func (m *tapModel) View() string {
 		return m.frame
 	}
 	m.changed = false
-	m.grid.reset(m.width, m.height)
-	m.draw(m.grid.all())
-	m.frame = m.grid.text(m.palette)
+	m.grid.Reset(m.width, m.height)
+	m.draw(m.grid.All())
+	m.frame = m.grid.Text(m.palette)
 	return m.frame
 }
 
@@ -214,7 +208,7 @@ func (m *tapModel) copySelected() tea.Cmd {
 	return func() tea.Msg {
 		// The renderer writes a frame by one call, so this is not in the middle of one.
 		fmt.Fprintf(out, "\x1b]52;c;%s\x07", base64.StdEncoding.EncodeToString([]byte(command)))
-		return tapPopup{"copied, if the terminal permits it", strings.Split(command, "\n")}
+		return Popup{Title: "copied, if the terminal permits it", Lines: strings.Split(command, "\n")}
 	}
 }
 
@@ -232,7 +226,7 @@ func (m *tapModel) resendSelected() tea.Cmd {
 			return tapFailed{err}
 		}
 		title := "sent again: " + tapDuration(time.Since(start))
-		return tapPopup{title, strings.Split(strings.TrimRight(visible.Text(reply), "\n"), "\n")}
+		return Popup{Title: title, Lines: strings.Split(strings.TrimRight(visible.Text(reply), "\n"), "\n")}
 	})
 }
 

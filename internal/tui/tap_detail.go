@@ -56,7 +56,7 @@ func (d *tapDetail) press(msg tea.KeyMsg, k *tapKeys) bool {
 
 // drawDetail draws the details of the selected message, in two columns if there is room. With open, they
 // can be scrolled.
-func (m *tapModel) drawDetail(a area, open bool) {
+func (m *tapModel) drawDetail(a Area, open bool) {
 	tree, row := m.list.Selected()
 	if row == nil {
 		box(a, "details", nil)
@@ -65,7 +65,7 @@ func (m *tapModel) drawDetail(a area, open bool) {
 	from, arrow, to := row.Parties()
 	title := strings.TrimSpace(from+" "+arrow+" "+to) + "  " + outline.PatternOf(row.Span)
 	inner := box(a, title, nil)
-	inner = inner.sub(1, 0, inner.width-2, inner.height)
+	inner = inner.Sub(1, 0, inner.width-2, inner.height)
 	facts, data, reply := factsOf(tree, row), bodyLines("data", row.Span, row.Handler, false), bodyLines("reply", row.Span, row.Handler, true)
 	rest := concat(metadataLines(row.Span, row.Handler), stackLines(row.Span, row.Handler))
 	text := ""
@@ -75,13 +75,13 @@ func (m *tapModel) drawDetail(a area, open bool) {
 		m.detail.top = 0
 	}
 	if a.width < 100 || len(data)+len(reply) == 0 {
-		m.detail.draw(inner, [][]textLine{concat(facts, data, reply, rest)}, text)
+		m.detail.draw(inner, [][]Line{concat(facts, data, reply, rest)}, text)
 		return
 	}
-	m.detail.draw(inner, [][]textLine{concat(facts, rest), concat(data, reply)}, text)
+	m.detail.draw(inner, [][]Line{concat(facts, rest), concat(data, reply)}, text)
 }
 
-func concat(parts ...[]textLine) (all []textLine) {
+func concat(parts ...[]Line) (all []Line) {
 	for _, p := range parts {
 		if len(all) > 0 && len(p) > 0 {
 			all = append(all, nil)
@@ -91,35 +91,32 @@ func concat(parts ...[]textLine) (all []textLine) {
 	return all
 }
 
-// textLine is a line in looks.
-type textLine []span
-
 // draw draws columns of lines, from the first visible line.
-func (d *tapDetail) draw(a area, parts [][]textLine, text string) {
+func (d *tapDetail) draw(a Area, parts [][]Line, text string) {
 	gap := 2
 	column := (a.width - gap*(len(parts)-1)) / len(parts)
 	d.total, d.height = 0, a.height
 	for i := range parts {
-		parts[i] = wrapLines(parts[i], column)
+		parts[i] = Wrap(parts[i], column)
 		d.total = max(d.total, len(parts[i]))
 	}
 	d.find(parts, text)
 	d.top = max(min(d.top, d.total-a.height), 0)
 	for i, lines := range parts {
-		part := a.sub(i*(column+gap), 0, column, a.height)
+		part := a.Sub(i*(column+gap), 0, column, a.height)
 		for y := range min(a.height, max(len(lines)-d.top, 0)) {
-			part.spans(0, y, lines[d.top+y]...)
-			markText(part.row(y), lines[d.top+y].text(), text)
+			part.Spans(0, y, lines[d.top+y]...)
+			part.Row(y).Mark(lines[d.top+y].String(), text)
 		}
 	}
 	if below := d.total - d.top - a.height; below > 0 {
 		more := fmt.Sprintf(" %d more lines ", below)
-		a.write(a.width-width(more), a.height-1, dim, more)
+		a.Write(a.width-Width(more), a.height-1, Dim, more)
 	}
 }
 
 // find scrolls to a match, if a key required that.
-func (d *tapDetail) find(parts [][]textLine, text string) {
+func (d *tapDetail) find(parts [][]Line, text string) {
 	step := d.jump
 	d.jump = 0
 	if step == 0 || text == "" {
@@ -128,7 +125,7 @@ func (d *tapDetail) find(parts [][]textLine, text string) {
 	for i := 1; i <= d.total; i++ {
 		at := ((d.top+step*i)%d.total + d.total) % d.total
 		for _, lines := range parts {
-			if at < len(lines) && contains(lines[at].text(), text) {
+			if at < len(lines) && contains(lines[at].String(), text) {
 				d.top = at
 				return
 			}
@@ -136,113 +133,50 @@ func (d *tapDetail) find(parts [][]textLine, text string) {
 	}
 }
 
-func contains(line, text string) bool {
-	return strings.Contains(strings.ToLower(line), strings.ToLower(text))
-}
-
-// markText marks where a text occurs in a line that is drawn.
-func markText(a area, line, text string) {
-	if text == "" {
-		return
-	}
-	lower, find := strings.ToLower(line), strings.ToLower(text)
-	if len(lower) != len(line) { // positions would differ
-		return
-	}
-	for at := 0; ; {
-		i := strings.Index(lower[at:], find)
-		if i < 0 {
-			return
-		}
-		from := width(line[:at+i])
-		for x := from; x < from+width(line[at+i:at+i+len(find)]); x++ {
-			if c := a.at(x, 0); c != nil && c.r != '…' {
-				c.look = warnBadge
-			}
-		}
-		at += i + len(find)
-	}
-}
-
-func (l textLine) text() string {
-	var b strings.Builder
-	for _, s := range l {
-		b.WriteString(s.text)
-	}
-	return b.String()
-}
-
-// wrapLines cuts lines to a width.
-func wrapLines(lines []textLine, room int) (all []textLine) {
-	for _, line := range lines {
-		var now textLine
-		left := room
-		for _, s := range line {
-			for width(s.text) > left {
-				pieces := wrapped(s.text, max(left, 1))
-				if left <= 0 || len(pieces) < 2 {
-					all, now, left = append(all, now), nil, room
-					if len(pieces) < 2 && width(s.text) > left {
-						break
-					}
-					continue
-				}
-				now = append(now, span{s.look, pieces[0]})
-				all, now, left = append(all, now), nil, room
-				s.text = s.text[len(pieces[0]):]
-			}
-			now = append(now, s)
-			left -= width(s.text)
-		}
-		all = append(all, now)
-	}
-	return all
-}
-
 // factsOf returns what is known of a message besides its data and its reply.
-func factsOf(tree *outline.Tree, row *outline.Row) (lines []textLine) {
+func factsOf(tree *outline.Tree, row *outline.Row) (lines []Line) {
 	s, h := row.Span, row.Handler
-	fact := func(name string, text ...span) {
-		lines = append(lines, append(textLine{{dim, fmt.Sprintf("%-12s", name)}}, text...))
+	fact := func(name string, text ...Span) {
+		lines = append(lines, append(Line{{Dim, fmt.Sprintf("%-12s", name)}}, text...))
 	}
-	fact("pattern", span{accent, visible.Line(s.Pattern)})
+	fact("pattern", Span{Accent, visible.Line(s.Pattern)})
 	if s.Path != "" {
-		fact("path", span{plain, visible.Line(s.Path)})
+		fact("path", Span{Plain, visible.Line(s.Path)})
 	}
-	fact("outcome", span{outcomeLook(s), outline.OutcomeOf(s).Text}, span{plain, " " + outcomeWords(s)})
+	fact("outcome", Span{outcomeLook(s), outline.OutcomeOf(s).Text}, Span{Plain, " " + outcomeWords(s)})
 	if s.Failed() && s.Error != nil {
-		fact("error", span{bad, visible.Line(s.Error.Message)})
+		fact("error", Span{Bad, visible.Line(s.Error.Message)})
 	}
 	if origin := tree.Root.Origin(); origin != nil && origin.Error != nil && origin != s {
-		fact("arose in", span{bold, visible.Line(origin.Service)}, span{bad, ": " + visible.Line(origin.Error.Message)})
+		fact("arose in", Span{Bold, visible.Line(origin.Service)}, Span{Bad, ": " + visible.Line(origin.Error.Message)})
 	}
-	fact("sent", span{plain, s.Begin().Format("15:04:05.000000") + ", took " + term.Duration(s.Duration())})
+	fact("sent", Span{Plain, s.Begin().Format("15:04:05.000000") + ", took " + term.Duration(s.Duration())})
 	if h != nil {
-		fact("handled", span{plain, fmt.Sprintf("after %s, in %s", term.Duration(max(h.Begin().Sub(s.Begin()), 0)), term.Duration(h.Duration()))})
+		fact("handled", Span{Plain, fmt.Sprintf("after %s, in %s", term.Duration(max(h.Begin().Sub(s.Begin()), 0)), term.Duration(h.Duration()))})
 	}
 	if by, handler := outline.LateBy(s); handler != "" {
-		fact("late", span{warn, fmt.Sprintf("%s replied %s after the sender had given up", handler, term.Duration(by))})
+		fact("late", Span{Warn, fmt.Sprintf("%s replied %s after the sender had given up", handler, term.Duration(by))})
 	}
 	if row.Attempts > 1 {
-		fact("attempt", span{warn, fmt.Sprintf("%d of %d", row.Attempt, row.Attempts)})
+		fact("attempt", Span{Warn, fmt.Sprintf("%d of %d", row.Attempt, row.Attempts)})
 	} else if s.Attempt > 1 {
-		fact("attempt", span{warn, fmt.Sprint(s.Attempt)})
+		fact("attempt", Span{Warn, fmt.Sprint(s.Attempt)})
 	}
-	fact("size", span{plain, sizes(s, h)})
-	fact("from", span{plain, program(s)})
+	fact("size", Span{Plain, sizes(s, h)})
+	fact("from", Span{Plain, program(s)})
 	if h != nil {
-		fact("to", span{plain, program(h)})
+		fact("to", Span{Plain, program(h)})
 	}
 	if where := strings.TrimSpace(s.Transport + " " + s.Peer); where != "" {
-		fact("transport", span{plain, visible.Line(where)})
+		fact("transport", Span{Plain, visible.Line(where)})
 	}
 	if id := packetID(s, h); id != "" {
-		fact("packet ID", span{plain, id})
+		fact("packet ID", Span{Plain, id})
 	}
 	if s.Correlation != "" {
-		fact("correlation", span{plain, visible.Line(s.Correlation)})
+		fact("correlation", Span{Plain, visible.Line(s.Correlation)})
 	}
-	fact("trace", span{plain, visible.Line(s.Trace)})
+	fact("trace", Span{Plain, visible.Line(s.Trace)})
 	return lines
 }
 
@@ -288,7 +222,7 @@ func packetID(s, h *tap.Span) string {
 }
 
 // metadataLines returns the metadata as it arrived or, if that is not known, as it was sent.
-func metadataLines(s, h *tap.Span) (lines []textLine) {
+func metadataLines(s, h *tap.Span) (lines []Line) {
 	metadata := s.Metadata
 	if h != nil && len(h.Metadata) > 0 {
 		metadata = h.Metadata
@@ -296,28 +230,28 @@ func metadataLines(s, h *tap.Span) (lines []textLine) {
 	if len(metadata) == 0 {
 		return nil
 	}
-	lines = append(lines, textLine{{bold, "metadata"}})
+	lines = append(lines, Line{{Bold, "metadata"}})
 	for _, key := range slices.Sorted(maps.Keys(metadata)) {
-		lines = append(lines, textLine{{accent, visible.Line(key)}, {plain, ": " + visible.Line(metadata[key])}})
+		lines = append(lines, Line{{Accent, visible.Line(key)}, {Plain, ": " + visible.Line(metadata[key])}})
 	}
 	return lines
 }
 
-func stackLines(s, h *tap.Span) (lines []textLine) {
+func stackLines(s, h *tap.Span) (lines []Line) {
 	for _, s := range []*tap.Span{s, h} {
 		if s == nil || s.Error == nil || s.Error.Stack == "" {
 			continue
 		}
-		lines = append(lines, textLine{{bold, "stack"}})
+		lines = append(lines, Line{{Bold, "stack"}})
 		for line := range strings.Lines(s.Error.Stack) {
-			lines = append(lines, textLine{{dim, strings.ReplaceAll(visible.Text(strings.TrimRight(line, "\n")), "\t", "  ")}})
+			lines = append(lines, Line{{Dim, strings.ReplaceAll(visible.Text(strings.TrimRight(line, "\n")), "\t", "  ")}})
 		}
 	}
 	return lines
 }
 
 // bodyLines returns the data or the reply of a message as colored JSON.
-func bodyLines(name string, s, h *tap.Span, reply bool) (lines []textLine) {
+func bodyLines(name string, s, h *tap.Span, reply bool) (lines []Line) {
 	body := func(s *tap.Span) json.RawMessage {
 		if reply {
 			return s.Reply
@@ -336,19 +270,19 @@ func bodyLines(name string, s, h *tap.Span, reply bool) (lines []textLine) {
 	if reply {
 		size = of.Out
 	}
-	head := textLine{{bold, name}}
+	head := Line{{Bold, name}}
 	// The text that was cut is a string with the beginning of JSON.
 	cut := of.Cut && text[0] == '"' && size > len(text)
 	if cut {
-		head = append(head, span{warn, fmt.Sprintf("  only the beginning of %s", plural(size, "byte"))})
+		head = append(head, Span{Warn, fmt.Sprintf("  only the beginning of %s", plural(size, "byte"))})
 	} else if reply && of.Values > 1 {
-		head = append(head, span{dim, fmt.Sprintf("  the last of %d values", of.Values)})
+		head = append(head, Span{Dim, fmt.Sprintf("  the last of %d values", of.Values)})
 	}
 	lines = append(lines, head)
-	looks := [...]look{outline.Punctuation: dim, outline.Key: accent, outline.String: good, outline.Number: warn, outline.Word: bold}
+	looks := [...]Look{outline.Punctuation: Dim, outline.Key: Accent, outline.String: Good, outline.Number: Warn, outline.Word: Bold}
 	for line := range strings.SplitSeq(outline.Pretty(text, cut), "\n") {
-		var now textLine
-		outline.Parts(line, func(role outline.Role, text string) { now = append(now, span{looks[role], text}) })
+		var now Line
+		outline.Parts(line, func(role outline.Role, text string) { now = append(now, Span{looks[role], text}) })
 		lines = append(lines, now)
 	}
 	return lines

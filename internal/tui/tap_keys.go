@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
@@ -14,10 +13,10 @@ import (
 
 // tapKeys are the keys of the screen.
 type tapKeys struct {
-	up, down, pageUp, pageDown, home, end, open, back    key.Binding
-	search, next, previous, errors, service, pattern     key.Binding
-	slower, trace, clear, pause, copy, resend, save      key.Binding
-	help, quit, interrupt, redraw, erase, wipe, complete key.Binding
+	up, down, pageUp, pageDown, home, end, open, back key.Binding
+	search, next, previous, errors, service, pattern  key.Binding
+	slower, trace, clear, pause, copy, resend, save   key.Binding
+	help, quit, interrupt, redraw                     key.Binding
 }
 
 func newTapKeys() tapKeys {
@@ -35,7 +34,6 @@ func newTapKeys() tapKeys {
 		pause: bind("space", "pause or continue", " "), copy: bind("c", "copy as msctl send", "c"), resend: bind("r", "send it again", "r"),
 		save: bind("w", "save the tree", "w"), help: bind("?", "show or hide this help", "?"), quit: bind("q", "quit", "q"),
 		interrupt: bind("ctrl+c", "quit", "ctrl+c"), redraw: bind("ctrl+l", "redraw the screen", "ctrl+l"),
-		erase: bind("⌫", "", "backspace", "ctrl+h"), wipe: bind("ctrl+u", "", "ctrl+u"), complete: bind("tab", "", "tab"),
 	}
 }
 
@@ -69,7 +67,9 @@ func (m *tapModel) press(msg tea.KeyMsg) tea.Cmd {
 	case key.Matches(msg, k.redraw):
 		return tea.ClearScreen
 	case m.popup != nil:
-		m.popup = nil
+		if m.popup.Press(msg) {
+			m.popup = nil
+		}
 	case key.Matches(msg, k.help):
 		m.help = !m.help
 	case m.help:
@@ -130,13 +130,6 @@ func (m *tapModel) find(forward bool) {
 	}
 }
 
-// tapPrompt asks for a text in the last line.
-type tapPrompt struct {
-	label, text string
-	choices     []string // that the tab key cycles through
-	done        func(text string) tea.Cmd
-}
-
 // ask handles the keys that change the filter, or ask for something.
 func (m *tapModel) ask(msg tea.KeyMsg) {
 	k, f := &m.keys, m.list.Filter()
@@ -147,7 +140,7 @@ func (m *tapModel) ask(msg tea.KeyMsg) {
 	case key.Matches(msg, k.clear), key.Matches(msg, k.back):
 		m.list.SetFilter(tap.Filter{})
 	case key.Matches(msg, k.search) && m.detail.open:
-		m.prompt = &tapPrompt{label: "find", text: m.detail.text, done: func(text string) tea.Cmd {
+		m.prompt = &Prompt{Label: "find", Text: m.detail.text, Done: func(text string) tea.Cmd {
 			m.detail.text, m.detail.jump = text, 1
 			return nil
 		}}
@@ -155,7 +148,7 @@ func (m *tapModel) ask(msg tea.KeyMsg) {
 		m.askFilter("search", f.Text, func(f *tap.Filter, text string) { f.Text = text })
 	case key.Matches(msg, k.service):
 		m.askFilter("service", f.Service, func(f *tap.Filter, text string) { f.Service = m.serviceNamed(text) })
-		m.prompt.choices = m.list.Services()
+		m.prompt.Choices = m.list.Services()
 	case key.Matches(msg, k.pattern):
 		m.askFilter("pattern", f.Pattern, func(f *tap.Filter, text string) { f.Pattern = text })
 	case key.Matches(msg, k.trace):
@@ -167,13 +160,13 @@ func (m *tapModel) ask(msg tea.KeyMsg) {
 		}
 		m.askFilter("slower than", text, m.setSlower)
 	case key.Matches(msg, k.save):
-		m.prompt = &tapPrompt{label: "save the tree to", text: m.fileName(), done: m.save}
+		m.prompt = &Prompt{Label: "save the tree to", Text: m.fileName(), Done: m.save}
 	}
 }
 
 // askFilter asks for a part of the filter.
 func (m *tapModel) askFilter(label, text string, set func(f *tap.Filter, text string)) {
-	m.prompt = &tapPrompt{label: label, text: text, done: func(text string) tea.Cmd {
+	m.prompt = &Prompt{Label: label, Text: text, Done: func(text string) tea.Cmd {
 		f := m.list.Filter()
 		set(&f, strings.TrimSpace(text))
 		m.list.SetFilter(f)
@@ -225,27 +218,15 @@ func (m *tapModel) fileName() string {
 
 // edit handles a key in the prompt.
 func (m *tapModel) edit(msg tea.KeyMsg) tea.Cmd {
-	k, p := &m.keys, m.prompt
-	switch {
-	case msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace:
-		for _, r := range msg.Runes {
-			if unicode.IsPrint(r) {
-				p.text += string(r)
-			}
-		}
-	case key.Matches(msg, k.back):
-		m.prompt = nil
-	case key.Matches(msg, k.open):
-		m.prompt = nil
-		m.note, m.bad = "", false
-		return p.done(p.text)
-	case key.Matches(msg, k.erase) && p.text != "":
-		runes := []rune(p.text)
-		p.text = string(runes[:len(runes)-1])
-	case key.Matches(msg, k.wipe):
-		p.text = ""
-	case key.Matches(msg, k.complete) && len(p.choices) > 0:
-		p.text = p.choices[(slices.Index(p.choices, p.text)+1)%len(p.choices)]
+	p := m.prompt
+	over, canceled := p.Press(msg)
+	if !over {
+		return nil
 	}
-	return nil
+	m.prompt = nil
+	if canceled {
+		return nil
+	}
+	m.note, m.bad = "", false
+	return p.Done(p.Text)
 }

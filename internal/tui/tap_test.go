@@ -172,7 +172,7 @@ func TestTapColors(t *testing.T) {
 		m, _ := tapOf(t, 120, 40)
 		m.typed(keys...)
 		without := m.View()
-		m.palette, m.changed = newPalette(true), true
+		m.palette, m.changed = NewPalette(true), true
 		with := m.View()
 		if !strings.Contains(with, "\x1b[") {
 			t.Fatal("no colors")
@@ -239,7 +239,7 @@ func TestTapPaste(t *testing.T) {
 	}
 	m.typed("/")
 	m.Update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("a\nb\x1b"), Paste: true})
-	if m.prompt == nil || m.prompt.text != "ab" {
+	if m.prompt == nil || m.prompt.Text != "ab" {
 		t.Errorf("the prompt is %+v", m.prompt)
 	}
 }

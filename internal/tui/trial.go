@@ -10,7 +10,7 @@ import (
 // trial is the status of the current trigger: a prominent badge, and details.
 type trial struct {
 	badge  string // "" for a run without triggers
-	look   look
+	look   Look
 	detail string
 }
 
@@ -28,7 +28,7 @@ func judge(s *load.Snapshot, planned []load.Trigger, recent float64) trial {
 	if next == nil {
 		return trial{}
 	}
-	return trial{badge: fmt.Sprintf("%s in %s", next.Text, tenths(next.At-s.Elapsed)), look: accentBadge}
+	return trial{badge: fmt.Sprintf("%s in %s", next.Text, tenths(next.At-s.Elapsed)), look: AccentBadge}
 }
 
 // upcoming returns the next planned trigger, or nil.
@@ -55,15 +55,15 @@ func judgeOne(s *load.Snapshot, r *load.Recovery, recent float64) trial {
 	}
 	switch now := fmt.Sprintf("%s of the requests succeed", percent(recent)); {
 	case !ends:
-		return trial{"▼ " + r.Trigger.Text, badBadge, now}
+		return trial{"▼ " + r.Trigger.Text, BadBadge, now}
 	case s.Elapsed < end:
-		return trial{fmt.Sprintf("▼ %s: %s left", r.Trigger.Text, tenths(end-s.Elapsed)), badBadge, now}
+		return trial{fmt.Sprintf("▼ %s: %s left", r.Trigger.Text, tenths(end-s.Elapsed)), BadBadge, now}
 	case r.Back > 0:
-		return trial{fmt.Sprintf("◔ back at 95%% for %s of 3 s", tenths(r.Back)), warnBadge, now}
+		return trial{fmt.Sprintf("◔ back at 95%% for %s of 3 s", tenths(r.Back)), WarnBadge, now}
 	default:
-		t := trial{fmt.Sprintf("◌ not recovered, %s after %s", tenths(s.Elapsed-end), r.Trigger.Text), warnBadge, now}
+		t := trial{fmt.Sprintf("◌ not recovered, %s after %s", tenths(s.Elapsed-end), r.Trigger.Text), WarnBadge, now}
 		if recent < 0.5 {
-			t.look = badBadge
+			t.look = BadBadge
 		}
 		return t
 	}
@@ -107,14 +107,14 @@ func glyph(v load.Verdict) string {
 	return "?"
 }
 
-func badgeOf(v load.Verdict) look {
+func badgeOf(v load.Verdict) Look {
 	switch v {
 	case load.Recovered:
-		return goodBadge
+		return GoodBadge
 	case load.Collapsed:
-		return badBadge
+		return BadBadge
 	}
-	return warnBadge
+	return WarnBadge
 }
 
 // percent formats a share without decimals: 3%. A share below 1 is never 100%, and a share
