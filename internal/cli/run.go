@@ -38,6 +38,7 @@ type runOptions struct {
 	noWatch      bool
 	failFast     bool
 	detach       bool
+	tui          bool
 	debug        []string // SERVICE or SERVICE:PORT
 	log          string
 	portOffset   int
@@ -79,9 +80,15 @@ With --debug, debuggers attach to a service at a port that msctl prints and that
 the same when the service is replaced: Go services through Delve, and Node.js programs
 through their inspector. While a debugger holds a service, msctl waits for it.
 
+With --tui, the terminal shows a screen instead of one stream: the services with their
+state, CPU time, and memory; the logs, which can be searched and filtered; and the
+messages between services, as ` + "`msctl tap`" + ` does. Keys restart, stop, start, and rebuild a
+service, open the API docs, and send a message: ? lists them, and q stops all services.
+
 The output of services goes to standard output, the messages of msctl to standard
 error.`,
 		Example: `  msctl run
+  msctl run --tui               # on a screen
   msctl run orders              # only orders and its dependencies
   msctl run --debug items       # debuggers attach at the port that is printed
   msctl run --log json | jq 'select(.service == "items")'`,
@@ -101,6 +108,7 @@ error.`,
 	if err := flags.MarkHidden("log-file"); err != nil { // run --detach sets it
 		panic(err)
 	}
+	flags.BoolVar(&o.tui, "tui", false, "draw a screen with the services, their logs, and their messages")
 	flags.BoolVarP(&o.detach, "detach", "d", false, "return when all services are ready and keep running in the background (see ps, logs, stop)")
 	if err := cmd.RegisterFlagCompletionFunc("debug", completeServices); err != nil {
 		panic(err)
@@ -111,7 +119,7 @@ error.`,
 }
 
 func runRun(ctx context.Context, s *term.IO, o runOptions) error {
-	w, err := o.check()
+	w, err := o.check(s)
 	if err != nil {
 		return err
 	}
@@ -146,12 +154,15 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		Debug:        debugged.ports,
 		Delve:        debugged.delve,
 		Traceable:    debugged.traceable,
-		Color:        s.OutPalette().Enabled() && o.log == logText,
+		Color:        o.colored(s),
 	})
-	ctx, release := killOnSecondSignal(ctx, supervisor)
-	defer release()
-	printed := make(chan struct{})
 	proc.RemoveOldLogs(time.Now())
+	ctx, stop, release := killOnSecondSignal(ctx, supervisor)
+	defer release()
+	if o.tui {
+		return explainRun(s, o, o.drawRun(ctx, s, w, supervisor, stop))
+	}
+	printed := make(chan struct{})
 	format := runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: o.failFast}
 	if o.logFile != "" {
 		format.File = runlog.NewFile(o.logFile)
@@ -166,8 +177,21 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	return explainRun(s, o, err)
 }
 
+// colored reports whether services are asked to write in color.
+func (o *runOptions) colored(s *term.IO) bool {
+	if o.tui {
+		return s.ErrPalette().Enabled()
+	}
+	return s.OutPalette().Enabled() && o.log == logText
+}
+
 // check loads the workspace and checks the flags and arguments.
-func (o *runOptions) check() (*workspace.Workspace, error) {
+func (o *runOptions) check(s *term.IO) (*workspace.Workspace, error) {
+	if o.tui {
+		if err := o.checkScreen(s); err != nil {
+			return nil, err
+		}
+	}
 	w, err := requireWorkspace()
 	if err != nil {
 		return nil, err
@@ -216,27 +240,36 @@ func unknownService(w *workspace.Workspace, name string) error {
 }
 
 // killOnSecondSignal returns a context that the first signal cancels. For a run, the
-// loss of the terminal counts as a signal. A later signal kills all services.
-func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ctx context.Context, release func()) {
+// loss of the terminal counts as a signal. A later signal kills all services. A call of
+// stop counts as a signal.
+func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ctx context.Context, stop, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	finished := make(chan struct{})
+	requested := make(chan struct{})
 	go func() {
 		var count signalCount
 		for {
 			select {
 			case <-signals:
-				cancel()
-				if count.second(time.Now()) {
-					supervisor.Kill()
-				}
+			case <-requested:
 			case <-finished:
 				return
 			}
+			cancel()
+			if count.second(time.Now()) {
+				supervisor.Kill()
+			}
 		}
 	}()
-	return ctx, func() {
+	stop = func() {
+		select {
+		case requested <- struct{}{}:
+		case <-finished:
+		}
+	}
+	return ctx, stop, func() {
 		signal.Stop(signals)
 		close(finished)
 		cancel()
@@ -258,7 +291,12 @@ func explainRun(s *term.IO, o runOptions, err error) error {
 	case errors.Is(err, exec.ErrNotFound):
 		return exit.WithHint(err, "install Go from https://go.dev/dl")
 	case errors.As(err, &build):
-		return err // the output of the compiler has been printed
+		if o.tui { // in full, because the screen has gone
+			for line := range strings.SplitSeq(build.Output, "\n") {
+				s.Notef("  %s", s.Secrets().Mask(line))
+			}
+		}
+		return err // otherwise, the output of the compiler has been printed
 	case errors.As(err, &start):
 		if o.log == logText && len(start.Output) > 0 {
 			s.Notef("%s", s.ErrPalette().Dim("last output of "+start.Service+":"))

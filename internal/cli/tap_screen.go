@@ -213,11 +213,44 @@ func resend(ctx context.Context, s *term.IO, source *tapSource, m tap.Message, t
 	case bytes.Contains(m.Data, []byte("***")):
 		return "", errors.New("the data has masked secrets: press c, and replace the *** in the command")
 	}
-	var out, notes bytes.Buffer
+	text := outputOf(ctx, s, a.event, a.args())
+	if len(a.missing) > 0 {
+		text += fmt.Sprintf("\nIt was sent without the metadata %s: the value is masked.\n", visible.Line(strings.Join(a.missing, ", ")))
+	}
+	return text, nil
+}
+
+// maxOutput limits the output of a command on a screen, in bytes.
+const maxOutput = 1 << 20
+
+// capped keeps the first maxOutput bytes that are written, and then calls full.
+type capped struct {
+	bytes.Buffer
+	full func()
+}
+
+// Write never fails.
+func (c *capped) Write(p []byte) (int, error) {
+	if c.Len()+len(p) > maxOutput {
+		c.full()
+		return len(p), nil
+	}
+	return c.Buffer.Write(p)
+}
+
+// outputOf runs `msctl send` or, for an event, `msctl emit`, and returns what it prints.
+func outputOf(ctx context.Context, s *term.IO, event bool, args []string) string {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cut := false
+	full := func() {
+		cut = true
+		cancel()
+	}
+	out, notes := capped{full: full}, capped{full: full}
 	apart := s.Apart(&out, &notes)
 	var cmd *cobra.Command
-	args := a.args()
-	if a.event {
+	if event {
 		cmd = newEmitCommand(apart)
 	} else {
 		cmd = newSendCommand(apart)
@@ -227,12 +260,15 @@ func resend(ctx context.Context, s *term.IO, source *tapSource, m tap.Message, t
 	cmd.SetOut(&notes)
 	cmd.SetErr(&notes)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	exit.Report(apart, cmd.ExecuteContext(ctx))
-	if len(a.missing) > 0 {
-		fmt.Fprintf(&notes, "\nIt was sent without the metadata %s: the value is masked.\n", visible.Line(strings.Join(a.missing, ", ")))
+	err := cmd.ExecuteContext(ctx)
+	switch {
+	case cut:
+		fmt.Fprintf(&notes.Buffer, "\nThe output is longer than %d KiB: the rest is not shown.\n", maxOutput>>10)
+	default:
+		exit.Report(apart, err)
 	}
-	if a.event && out.Len() == 0 {
+	if event && err == nil && out.Len()+notes.Len() == 0 {
 		fmt.Fprintln(&out, "The event was sent.")
 	}
-	return out.String() + notes.String(), nil
+	return out.String() + notes.String()
 }

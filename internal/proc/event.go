@@ -44,6 +44,9 @@ const (
 	KindStopped Kind = "stopped"
 	// KindKilled: the process Pid did not end in time and was killed.
 	KindKilled Kind = "killed"
+	// KindHalted: the user has stopped the service, which stays stopped until the user starts
+	// it. If it has a process, KindStopping follows.
+	KindHalted Kind = "halted"
 	// KindPaused: the process Pid and its group were paused, for Delay.
 	KindPaused Kind = "paused"
 	// KindContinued: the paused process Pid continues, after a pause of Took. If it is

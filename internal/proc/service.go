@@ -27,6 +27,8 @@ type service struct {
 
 	changes    <-chan watch.Change // nil if changes are not watched
 	pauses     chan pauseRequest
+	commands   chan commandRequest
+	looping    chan struct{}          // closed when its owner receives commands
 	stop       chan struct{}          // closed when the service should drain and end
 	begun      chan struct{}          // closed when its first build has started, or if it needs none
 	firstReady chan struct{}          // closed when it has been ready once
@@ -44,7 +46,8 @@ type service struct {
 	cancelBuild  context.CancelFunc
 	rebuildAgain bool          // files have changed during the build
 	broken       bool          // the last build failed
-	restarting   bool          // live was asked to end and will be started again
+	restarting   bool          // live was asked to end and, unless halted, will be started again
+	halted       bool          // the user has stopped it
 	needsMet     chan struct{} // closed when all services that it depends on have been ready
 	mayStart     bool          // they have been
 	failure      string        // how it has failed to start, as last reported
@@ -73,6 +76,8 @@ func newService(r *run, u *unit, socket net.Listener) *service {
 	return &service{
 		unit: u, run: r, socket: socket,
 		pauses:     make(chan pauseRequest),
+		commands:   make(chan commandRequest),
+		looping:    make(chan struct{}),
 		stop:       make(chan struct{}),
 		begun:      make(chan struct{}),
 		firstReady: make(chan struct{}),
@@ -106,6 +111,7 @@ func (s *service) own(ctx context.Context) {
 		return
 	}
 	s.awaitNeeds(ctx)
+	close(s.looping)
 	ending := ctx.Done()
 	for {
 		select {
@@ -117,7 +123,7 @@ func (s *service) own(ctx context.Context) {
 			return
 		case <-s.needsMet:
 			s.needsMet, s.mayStart = nil, true
-			if s.program != "" || s.spec.Path == "" {
+			if !s.halted && (s.program != "" || s.spec.Path == "") {
 				s.start(ctx)
 			}
 		case c := <-s.changes:
@@ -136,6 +142,8 @@ func (s *service) own(ctx context.Context) {
 			request.result <- s.onPause(ctx, request.length)
 		case <-s.pauseEnd.C:
 			s.resume()
+		case request := <-s.commands:
+			request.result <- s.onCommand(ctx, request.action)
 		}
 	}
 }

@@ -89,17 +89,17 @@ func (s *service) restart(ctx context.Context) {
 	s.retry.Stop()
 	s.crashes.reset() // the program or its files have changed
 	s.failure = ""
-	if !s.mayStart {
-		return // it starts when those that it depends on are ready
+	if !s.mayStart || s.halted {
+		return // it starts when those that it depends on are ready, or when the user starts it
 	}
 	if s.next != nil {
 		s.discardNext()
 	}
-	if s.live == nil || s.overlaps() {
+	switch {
+	case s.restarting: // it starts when the old process has ended
+	case s.live == nil || s.overlaps():
 		s.start(ctx)
-		return
-	}
-	if !s.restarting {
+	default:
 		s.restarting = true
 		s.resume()
 		s.retire(s.live)
@@ -218,7 +218,9 @@ func (s *service) onLiveExit(ctx context.Context) {
 	s.live = nil
 	if s.restarting {
 		s.restarting = false
-		s.start(ctx)
+		if !s.halted {
+			s.start(ctx)
+		}
 		return
 	}
 	if time.Since(p.ready) >= healthyAfter {

@@ -174,7 +174,15 @@ func (s *ServiceStatus) note(e Event) {
 	case KindFailed:
 		set(StateFailed)
 		s.Problem = e.Text
+	case KindHalted:
+		if s.Pid == 0 {
+			set(StateStopped)
+		}
+		s.Problem = ""
 	case KindWaiting:
+		if s.State == StateStopped {
+			set(StateWaiting)
+		}
 		s.Problem = "waiting for " + e.Text
 	}
 }

@@ -83,6 +83,8 @@ type Supervisor struct {
 	events  chan Event
 	killed  chan struct{}
 	kill    sync.Once
+	active  atomic.Pointer[run] // once its services start
+	started chan struct{}       // closed when active is set, or will never be
 }
 
 // New creates a supervisor and starts nothing. It ignores unknown names in o.Services.
@@ -100,6 +102,7 @@ func New(o Options) *Supervisor {
 		units:   plan(o),
 		events:  make(chan Event, 256),
 		killed:  make(chan struct{}),
+		started: make(chan struct{}),
 	}
 }
 
@@ -156,6 +159,8 @@ type run struct {
 // *[DebugPortError], or *[broker.Error]. After Kill, it returns [ErrKilled]. No process outlives Run.
 func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.events)
+	announce := sync.OnceFunc(func() { close(s.started) })
+	defer announce()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	r := &run{Supervisor: s, work: s.options.Workspace, began: time.Now(), fail: fail, board: newBoard(s.options.Workspace)}
@@ -213,6 +218,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		r.hub.Close() // first: it ends the responses with messages
 		stop()
 	}()
+	s.active.Store(r)
+	announce()
 	r.supervise(ctx)
 	return r.result(ctx)
 }

@@ -119,35 +119,53 @@ func (p *Printer) Print(e proc.Event) {
 
 // text prints an event as text.
 func (p *Printer) text(e proc.Event) {
-	if e.Kind != proc.KindLog {
-		e.Text = visible.Log(e.Text, p.err.Enabled())
-	}
-	switch e.Kind {
-	case proc.KindLog:
-		if e.Quiet && !p.o.All {
-			return
-		}
-		text := visible.Log(e.Text, p.out.Enabled())
-		if shown, ok := readable(text, e.Service, p.out); ok {
-			text = shown
-		}
-		fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), text)
-	case proc.KindAllReady:
+	if e.Kind == proc.KindAllReady {
 		p.summary(e)
-	case proc.KindBuildFailed:
-		for line := range strings.SplitSeq(e.Text, "\n") {
+		return
+	}
+	for _, line := range p.lines(e, p.out) {
+		if e.Kind == proc.KindLog {
+			fmt.Fprintf(p.io.Out, "%s%s\n", p.prefix(p.out, e.Service), line)
+		} else {
 			p.note(e, line)
 		}
-		p.note(e, p.err.Bad("✗ build failed")+p.stillServing(e))
-	case proc.KindFailed:
-		if !e.Quiet || p.o.All {
-			p.note(e, p.words(e))
-		}
-	default:
-		if text := p.words(e); text != "" {
-			p.note(e, text)
-		}
 	}
+}
+
+// Lines returns an event as lines for a screen on standard error: without the name of the
+// service, credentials, and control characters other than colors. It must not be mixed with
+// Print. An event that Print does not print has no lines.
+func (p *Printer) Lines(e proc.Event) []string {
+	e.Text = p.io.Secrets().Mask(e.Text)
+	if e.Kind == proc.KindAllReady {
+		return []string{p.err.Good(p.work.Name+" is ready") + " in " + term.Duration(e.Took)}
+	}
+	return p.lines(e, p.err)
+}
+
+// lines returns the lines of an event; logs is the palette of what services log.
+func (p *Printer) lines(e proc.Event, logs term.Palette) []string {
+	if e.Kind == proc.KindLog {
+		if e.Quiet && !p.o.All {
+			return nil
+		}
+		text := visible.Log(e.Text, logs.Enabled())
+		if shown, ok := readable(text, e.Service, logs); ok {
+			text = shown
+		}
+		return []string{text}
+	}
+	e.Text = visible.Log(e.Text, p.err.Enabled())
+	switch {
+	case e.Kind == proc.KindBuildFailed:
+		return append(strings.Split(e.Text, "\n"), p.err.Bad("✗ build failed")+p.stillServing(e))
+	case e.Kind == proc.KindFailed && e.Quiet && !p.o.All:
+		return nil
+	}
+	if text := p.words(e); text != "" {
+		return []string{text}
+	}
+	return nil
 }
 
 // words describes an event; "" for nothing.
@@ -199,6 +217,8 @@ func (p *Printer) words(e proc.Event) string {
 		return c.Warn("killing all services")
 	case proc.KindChanged:
 		return c.Dim("changed: " + visible.Line(term.List(e.Paths, 3)))
+	case proc.KindHalted:
+		return c.Warn("stopped on request") + c.Dim("; it stays stopped until it is started")
 	case proc.KindPaused:
 		return c.Warn("paused for "+e.Delay.String()) + c.Dim(fmt.Sprintf(", pid %d", e.Pid))
 	case proc.KindContinued:
@@ -293,6 +313,14 @@ func (p *Printer) summary(e proc.Event) {
 
 // docsPath is the path of the API documentation of an msctl gateway.
 const docsPath = "/api"
+
+// DocsURL returns the address of the API documentation of a service that has some, or "".
+func DocsURL(s proc.Service) string {
+	if s.Kind != workspace.KindGateway || !s.Go {
+		return ""
+	}
+	return Localhost(s.URL) + docsPath
+}
 
 // shown returns the URL of a service for the user.
 func (p *Printer) shown(s proc.Service) string {

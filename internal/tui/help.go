@@ -7,7 +7,7 @@ import (
 // drawHelp draws the keys and the terms.
 func (m *model) drawHelp(a Area) {
 	inner := box(a, "help", nil)
-	y := drawKeys(inner.Sub(1, 0, inner.width-2, inner.height), m.helpKeys())
+	y := DrawKeys(inner.Sub(1, 0, inner.width-2, inner.height), m.helpKeys())
 	if y+1+len(helpWords()) <= inner.height {
 		y++
 	}
@@ -38,8 +38,8 @@ func (m *model) helpKeys() []key.Binding {
 	return append(all, k.help, k.quit, k.interrupt)
 }
 
-// drawKeys draws two keys per line and returns the number of lines.
-func drawKeys(a Area, all []key.Binding) (height int) {
+// DrawKeys draws two keys per line and returns the number of lines.
+func DrawKeys(a Area, all []key.Binding) (height int) {
 	for i, k := range all {
 		x := i % 2 * min(a.width/2, 44)
 		a.Write(x, i/2, Accent, k.Help().Key)

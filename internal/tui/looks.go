@@ -22,12 +22,22 @@ const (
 	Bad
 	Warn
 	Accent
+	name0 // of services; see ServiceLook
+	name1
+	name2
+	name3
+	name4
+	name5
 	GoodBadge
 	BadBadge
 	WarnBadge
 	AccentBadge
 	looks // the number of looks
 )
+
+// ServiceLook returns the look of the name of the n-th service, from 0. Those of consecutive
+// services are different.
+func ServiceLook(n int) Look { return name0 + Look(max(n, 0)%6) }
 
 // Palette contains the escape codes of all looks. Without colors, all are empty.
 type Palette struct {
@@ -53,6 +63,7 @@ func NewPalette(color bool) *Palette {
 		// derived from the color of the text.
 		Dim:  r.NewStyle().Faint(true),
 		Good: paint("2"), Bad: paint("1"), Warn: paint("3"), Accent: paint("6"),
+		name0: paint("6"), name1: paint("5"), name2: paint("4"), name3: paint("14"), name4: paint("13"), name5: paint("12"),
 		GoodBadge: badge("2"), BadBadge: badge("1"), WarnBadge: badge("3"), AccentBadge: badge("6"),
 	} {
 		p.begin[l], p.end[l], _ = strings.Cut(style.Render("x"), "x")

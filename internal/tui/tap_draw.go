@@ -6,8 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/bubbles/key"
-
 	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/tap/outline"
 	"github.com/msctl/msctl/internal/term"
@@ -63,19 +61,29 @@ func (m *tapModel) drawTitle(a Area) {
 		state = Span{Good, "● live, not following"}
 	}
 	right := []Span{state, {Plain, " "}}
-	trees, shown := len(m.list.Trees().Roots()), m.list.Shown()
-	counts := plural(trees, "tree")
-	if shown != trees {
-		counts = fmt.Sprintf("%d of %s", shown, counts)
-	}
-	left := []Span{{Bold, " msctl tap"}, {Plain, "  " + visible.Line(m.screen.Title)}, {Dim, "  " + plural(m.list.Messages, "record") + ", " + counts}}
-	if missing := m.list.Trees().Dropped + m.list.LeftOut; missing > 0 {
-		left = append(left, Span{Warn, fmt.Sprintf("  %d missing", missing)})
-	}
+	left := []Span{{Bold, " msctl tap"}, {Plain, "  " + visible.Line(m.screen.Title)}, {Dim, "  " + plural(m.list.Messages, "record") + ", " + m.counts()}}
+	left = append(left, m.missing()...)
 	a.Ends(0, left, right)
 	if text := filterText(m.list.Filter()); text != "" {
 		a.Spans(1, 1, Span{Warn, "only "}, Span{Plain, text}, Span{Dim, "  (x: show all)"})
 	}
+}
+
+// counts describes how many trees there are, and how many are shown.
+func (m *tapModel) counts() string {
+	trees, shown := len(m.list.Trees().Roots()), m.list.Shown()
+	if shown != trees {
+		return fmt.Sprintf("%d of %s", shown, plural(trees, "tree"))
+	}
+	return plural(trees, "tree")
+}
+
+// missing describes the messages that are not shown because there were too many.
+func (m *tapModel) missing() []Span {
+	if missing := m.list.Trees().Dropped + m.list.LeftOut; missing > 0 {
+		return []Span{{Warn, fmt.Sprintf("  %d missing", missing)}}
+	}
+	return nil
 }
 
 // filterText describes a filter.
@@ -271,14 +279,10 @@ func drawBar(a Area, tree *outline.Tree, s, handler *tap.Span, l Look) {
 
 // drawHelp draws the keys and the signs.
 func (m *tapModel) drawHelp(a Area) {
-	k := &m.keys
-	all := []key.Binding{
-		k.up, k.down, k.pageUp, k.pageDown, k.home, k.end, k.open, k.pause, k.search, k.next, k.errors, k.service,
-		k.pattern, k.slower, k.trace, k.clear, k.copy, k.resend, k.save, k.quit,
-	}
+	all := append(m.keys.listed(), m.keys.quit)
 	inner := box(a, "help", nil)
 	inner = inner.Sub(1, 0, inner.width-2, inner.height)
-	y := drawKeys(inner, all)
+	y := DrawKeys(inner, all)
 	for i, w := range [][2]string{
 		{"→ ⇢", "a request, an event; ? if no program reported that it handled it"},
 		{"✖", "where the error of the tree arose, and its text"},

@@ -37,6 +37,14 @@ func newTapKeys() tapKeys {
 	}
 }
 
+// listed returns the keys that the help lists, apart from the one that quits.
+func (k *tapKeys) listed() []key.Binding {
+	return []key.Binding{
+		k.up, k.down, k.pageUp, k.pageDown, k.home, k.end, k.open, k.pause, k.search, k.next, k.errors, k.service,
+		k.pattern, k.slower, k.trace, k.clear, k.copy, k.resend, k.save,
+	}
+}
+
 // pressAll handles keys that were read together. Pasted text is ignored, except in a prompt.
 func (m *tapModel) pressAll(msg tea.KeyMsg) tea.Cmd {
 	if msg.Type != tea.KeyRunes || len(msg.Runes) < 2 {

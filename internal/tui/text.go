@@ -1,9 +1,69 @@
 package tui
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Line is a line of text in looks.
 type Line []Span
+
+// Colored returns text whose only escape codes are colors (SGR), such as a line of a log, in the
+// looks that are closest to them. Tabs become spaces.
+func Colored(text string) (line Line) {
+	look := Plain
+	add := func(text string) {
+		if text != "" {
+			line = append(line, Span{look, strings.ReplaceAll(text, "\t", "    ")})
+		}
+	}
+	for {
+		before, rest, found := strings.Cut(text, "\x1b[")
+		add(before)
+		parameters, after, ended := strings.Cut(rest, "m")
+		if !found || !ended {
+			return line
+		}
+		look, text = colored(look, parameters), after
+	}
+}
+
+// colored returns the look after the parameters of a color.
+func colored(l Look, parameters string) Look {
+	list := strings.FieldsFunc(parameters, func(r rune) bool { return r == ';' || r == ':' })
+	if len(list) == 0 {
+		return Plain
+	}
+	for i := 0; i < len(list); i++ {
+		switch list[i] {
+		case "0", "00", "22", "39":
+			l = Plain
+		case "1", "01":
+			if l == Plain {
+				l = Bold
+			}
+		case "2", "02", "90", "30":
+			l = Dim
+		case "31", "91":
+			l = Bad
+		case "32", "92":
+			l = Good
+		case "33", "93":
+			l = Warn
+		case "36", "96":
+			l = Accent
+		case "35", "95":
+			l = name1
+		case "34", "94":
+			l = name2
+		case "38", "48", "58": // a color by its number or its parts, for which there is no look
+			if i+1 < len(list) {
+				i += map[string]int{"5": 2, "2": 4}[list[i+1]]
+			}
+		}
+	}
+	return l
+}
 
 // frameOf draws a border with a title in its upper edge. It returns the area inside, and the
 // column after the title.
@@ -129,4 +189,22 @@ func wrapped(text string, room int) (lines []string) {
 		lines, text = append(lines, text[:end]), text[end:]
 	}
 	return append(lines, text)
+}
+
+// From returns the line from a column on.
+func (l Line) From(column int) Line {
+	for i, s := range l {
+		n := Width(s.Text)
+		if n <= column {
+			column -= n
+			continue
+		}
+		for column > 0 {
+			r, size := utf8.DecodeRuneInString(s.Text)
+			column -= runeWidth(r)
+			s.Text = s.Text[size:]
+		}
+		return append(Line{s}, l[i+1:]...)
+	}
+	return nil
 }

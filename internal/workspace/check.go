@@ -383,7 +383,7 @@ func (c *checker) command(m member) []string {
 	if !ok {
 		return nil
 	}
-	words, err := splitWords(text)
+	words, err := SplitWords(text)
 	if err != nil {
 		c.fail(m.value, "command: %v", err)
 	} else if len(words) == 0 || words[0] == "" {

@@ -88,10 +88,10 @@ func (w *Workspace) cycle() []string {
 	return nil
 }
 
-// splitWords splits a command line at white space. '…' and "…" quote. A backslash
+// SplitWords splits a command line at white space. '…' and "…" quote. A backslash
 // escapes a quote, a space, or a backslash; before anything else it is literal, for
 // Windows paths.
-func splitWords(line string) ([]string, error) {
+func SplitWords(line string) ([]string, error) {
 	var (
 		words []string
 		word  strings.Builder

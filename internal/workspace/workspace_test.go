@@ -245,9 +245,9 @@ func TestSplitWords(t *testing.T) {
 		{``, nil},
 	}
 	for _, tt := range tests {
-		got, err := splitWords(tt.line)
+		got, err := SplitWords(tt.line)
 		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
-			t.Errorf("splitWords(%q): %v (-want +got):\n%s", tt.line, err, diff)
+			t.Errorf("SplitWords(%q): %v (-want +got):\n%s", tt.line, err, diff)
 		}
 	}
 }

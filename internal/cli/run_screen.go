@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/proc"
+	"github.com/msctl/msctl/internal/proc/usage"
+	"github.com/msctl/msctl/internal/runlog"
+	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/tui"
+	"github.com/msctl/msctl/internal/tui/runscreen"
+	"github.com/msctl/msctl/internal/workspace"
+)
+
+// checkScreen checks that a screen can be drawn.
+func (o *runOptions) checkScreen(s *term.IO) error {
+	switch {
+	case o.detach:
+		return exit.Usagef("--tui cannot be combined with --detach: the run has no terminal")
+	case o.log != logText:
+		return exit.Usagef("--tui cannot be combined with --log %s", o.log)
+	case !s.CanDraw():
+		return exit.WithHint(exit.Usagef("--tui requires a terminal for input and for standard error, and neither CI nor TERM=dumb"), "`msctl run` prints the logs as one stream")
+	}
+	return nil
+}
+
+// drawRun runs the services, and shows them on a screen. If that fails, the run ends.
+func (o *runOptions) drawRun(ctx context.Context, s *term.IO, w *workspace.Workspace, supervisor *proc.Supervisor, stop func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	messages := make(chan tap.Message, waiting)
+	sampler := &usage.Sampler{}
+	screen := runscreen.New(runscreen.Options{
+		Title: w.Name, Run: &shownRun{supervisor, s, stop}, Measure: sampler.Sample, Now: time.Now,
+		Messages: tui.TapScreen{
+			Messages: messages, Command: tapCommand, Save: saveMessages, Ended: func() string { return "" }, Out: os.Stderr,
+			Resend: func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, s, m, to) },
+		},
+		Send: func(ctx context.Context, arguments string) (string, error) { return sendTyped(ctx, s, arguments) },
+		Docs: runlog.DocsURL, Open: openBrowser, Save: saveLines,
+		In: os.Stdin, Out: os.Stderr, Color: s.ErrPalette().Enabled(),
+	})
+	screen.SetServices(supervisor.Services())
+	printer := runlog.New(s, w, supervisor.Services(), runlog.Options{NoWatch: o.noWatch, FailFast: o.failFast})
+	drawn := make(chan error, 1)
+	go func() {
+		err := screen.Draw(ctx)
+		cancel() // if it has failed, the run cannot be controlled anymore
+		drawn <- err
+	}()
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		defer screen.Close()
+		for e := range supervisor.Events() {
+			screen.Add(e, printer.Lines(e))
+		}
+	}()
+	reported := make(chan struct{})
+	go func() {
+		defer close(reported)
+		defer close(messages)
+		supervisor.Messages(ctx, func(m tap.Message) bool {
+			select {
+			case messages <- m:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	err := supervisor.Run(ctx)
+	<-passed
+	undrawn := <-drawn
+	<-reported
+	if err == nil {
+		return undrawn
+	}
+	if undrawn != nil {
+		exit.Report(s, undrawn)
+	}
+	return err
+}
+
+// shownRun is a run for its screen.
+type shownRun struct {
+	supervisor *proc.Supervisor
+	io         *term.IO
+	stop       func()
+}
+
+// Status returns the status without credentials.
+func (r *shownRun) Status() proc.Status {
+	status := r.supervisor.Status().Redacted()
+	for i := range status.Services {
+		one := &status.Services[i]
+		one.Problem = r.io.Secrets().Mask(one.Problem)
+	}
+	return status
+}
+
+// Do does something with a service.
+func (r *shownRun) Do(ctx context.Context, service string, a proc.Action) error {
+	return r.supervisor.Do(ctx, service, a)
+}
+
+// Stop ends the run; the second call kills it.
+func (r *shownRun) Stop() { r.stop() }
+
+// sendTimeout limits a command on the screen, such as one with --watch.
+const sendTimeout = time.Minute
+
+// sendTyped sends a message that was typed as the arguments of `msctl send`, or as the command.
+func sendTyped(ctx context.Context, s *term.IO, line string) (string, error) {
+	args, err := workspace.SplitWords(line)
+	if err != nil {
+		return "", err
+	}
+	if len(args) > 0 && args[0] == "msctl" {
+		args = args[1:]
+	}
+	event := len(args) > 0 && args[0] == "emit"
+	if event || len(args) > 0 && args[0] == "send" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return "", errors.New("write PATTERN [DATA…], as for `msctl send`")
+	}
+	s.Secrets().Learn(args...)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	return outputOf(ctx, s, event, args), nil
+}
+
+// saveLines writes lines to a new file.
+func saveLines(name string, lines []string) error {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("%s exists already: choose another name", name)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(strings.Join(lines, "\n") + "\n")
+	return errors.Join(err, file.Close())
+}
+
+// openBrowser opens an address in the browser of the user.
+func openBrowser(ctx context.Context, url string) error {
+	words := []string{"xdg-open"}
+	switch runtime.GOOS {
+	case "darwin":
+		words = []string{"open"}
+	case "windows":
+		words = []string{"rundll32", "url.dll,FileProtocolHandler"}
+	}
+	if _, err := exec.LookPath(words[0]); err != nil {
+		return fmt.Errorf("%s is not installed", words[0])
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	words = slices.Concat(words, []string{url})
+	output, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
+	if text := strings.TrimSpace(string(output)); err != nil && text != "" {
+		return fmt.Errorf("%s: %s", words[0], text)
+	}
+	return err
+}
