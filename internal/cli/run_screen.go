@@ -172,7 +172,7 @@ func openBrowser(ctx context.Context, url string) error {
 	defer cancel()
 	words = slices.Concat(words, []string{url})
 	output, err := exec.CommandContext(ctx, words[0], words[1:]...).CombinedOutput()
-	if text := strings.TrimSpace(string(output)); err != nil && text != "" {
+	if text, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n"); err != nil && text != "" {
 		return fmt.Errorf("%s: %s", words[0], text)
 	}
 	return err

@@ -69,7 +69,8 @@ func (v *Messages) Draw(a Area, border Look, title []Span) {
 	if v.m.detail.open {
 		v.m.drawDetail(a, true)
 	} else {
-		v.m.drawList(Frame(a, border, title, v.status()))
+		inner := Frame(a, border, title, v.status())
+		v.m.drawList(inner.Sub(0, 0, inner.width-1, inner.height))
 	}
 	if v.m.popup != nil {
 		v.m.popup.Draw(a)

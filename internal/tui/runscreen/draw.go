@@ -111,7 +111,7 @@ func (m *model) head(p pane, name string) (border tui.Look, title []tui.Span) {
 type columns struct{ name, state, since, cpu, memory, restarts, build, where int }
 
 func columnsOf(services []*service, width int) columns {
-	c := columns{name: 8, state: 10, cpu: 7, memory: 7, restarts: 8, build: 17}
+	c := columns{name: 8, state: 10, cpu: 7, memory: 7, restarts: 8, build: 18}
 	for _, s := range services {
 		c.name = max(c.name, min(tui.Width(s.Name), 20))
 	}
@@ -342,7 +342,9 @@ func (m *model) last() string {
 	m.logs.find, m.logs.wraps, m.logs.left = "", false, 0
 	m.services.update(m.options.Run.Status())
 	width := max(m.width, leastWidth)
-	services, lines := len(m.services.all)+3, min(len(m.logs.shown), lastLines)+2
+	services := len(m.services.all) + 3
+	room := max(m.height-services-4, 5) // for the border, and the prompt of the shell
+	lines := min(len(m.logs.shown), lastLines, room) + 2
 	m.grid.Reset(width, services+lines)
 	m.drawServices(m.grid.All().Sub(0, 0, width, services))
 	m.drawLogs(m.grid.All().Sub(0, services, width, lines))

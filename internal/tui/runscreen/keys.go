@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
@@ -38,7 +37,7 @@ func newKeys() keys {
 		zoom:    bind("z", "this pane only, or all", "z"),
 		restart: bind("R", "restart the selected service", "R"), stop: bind("S", "stop or start it", "S"),
 		rebuild: bind("B", "build it again", "B"), docs: bind("O", "open the API docs", "O"), send: bind("M", "send a message", "M"),
-		follow: bind("I", "follow the ID of what is selected", "I"),
+		follow: bind("I", "follow the selected ID", "I"),
 		help:   bind("?", "show or hide this help", "?"), quit: bind("q", "stop all services and quit", "q"),
 		interrupt: bind("ctrl+c", "the same; again: kill them", "ctrl+c"), redraw: bind("ctrl+l", "redraw the screen", "ctrl+l"),
 		up: bind("↑", "previous line", "up", "k"), down: bind("↓", "next line", "down", "j"),
@@ -48,7 +47,7 @@ func newKeys() keys {
 		search: bind("/", "search", "/"), match: bind("n", "match below", "n"), matchBack: bind("N", "match above", "N"),
 		service: bind("s", "only one service", "s"), id: bind("i", "only lines with an ID", "i"), wrap: bind("l", "wrap long lines", "l"),
 		copy: bind("c", "copy the line", "c"), save: bind("w", "save the lines", "w"), clear: bind("x", "show all lines", "x", "esc"),
-		openLogs:    bind("Enter", "only the lines of this service", "enter"),
+		openLogs:    bind("Enter", "logs of this service", "enter"),
 		open:        bind("Enter", "show the entire line", "enter"),
 		restartHere: bind("r", "", "r"), stopHere: bind("s", "", "s"), rebuildHere: bind("b", "", "b"), docsHere: bind("o", "", "o"), sendAny: bind("m", "", "m"),
 	}
@@ -220,12 +219,12 @@ func (m *model) send(arguments string) tea.Cmd {
 	}
 	m.sent, m.note = arguments, "sending"
 	return m.background(func() tea.Msg {
-		start := time.Now()
+		start := m.options.Now()
 		reply, err := m.options.Send(m.ctx, arguments)
 		if err != nil {
 			return failed{err}
 		}
-		return tui.Popup{Title: "reply after " + term.Duration(time.Since(start)), Lines: strings.Split(strings.TrimRight(visible.Text(reply), "\n"), "\n")}
+		return tui.Popup{Title: "reply after " + term.Duration(m.options.Now().Sub(start)), Lines: strings.Split(strings.TrimRight(visible.Text(reply), "\n"), "\n")}
 	})
 }
 

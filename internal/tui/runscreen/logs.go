@@ -58,7 +58,8 @@ type logs struct {
 // add adds a line, and drops the oldest ones beyond the limits.
 func (l *logs) add(e entry) {
 	if len(e.text) > maxLine {
-		e.text = strings.ToValidUTF8(e.plain()[:min(maxLine, len(e.plain()))], "") + " …"
+		text := (&entry{text: e.text[:min(len(e.text), 4*maxLine)]}).plain() // of a line of megabytes, enough
+		e.text = strings.ToValidUTF8(text[:min(maxLine, len(text))], "") + " …"
 	}
 	l.entries = append(l.entries, e)
 	l.weight += e.weight()

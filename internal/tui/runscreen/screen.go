@@ -145,18 +145,19 @@ type model struct {
 	changed  bool
 	frame    string // the last frame
 
-	focus    pane
-	shown    pane // the logs or the messages, if there is room for one of them
-	zoomed   bool
-	page     int // rows of the logs in the last frame
-	help     bool
-	prompt   *tui.Prompt
-	popup    *tui.Popup
-	sent     string // the last message that was sent
-	note     string
-	bad      bool // the note is an error
-	measured time.Time
-	work     sync.WaitGroup
+	focus     pane
+	shown     pane // the logs or the messages, if there is room for one of them
+	zoomed    bool
+	page      int // rows of the logs in the last frame
+	help      bool
+	prompt    *tui.Prompt
+	popup     *tui.Popup
+	sent      string // the last message that was sent
+	note      string
+	bad       bool // the note is an error
+	measured  time.Time
+	measuring bool
+	work      sync.WaitGroup
 }
 
 func newModel(ctx context.Context, s *Screen) *model {
@@ -199,6 +200,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tui.MessagesResult:
 		m.messages.Update(msg)
 	case measured:
+		m.measuring = false
 		m.services.measure(msg.found)
 	case tui.Popup:
 		m.popup, m.note = &msg, ""
@@ -220,10 +222,10 @@ func (m *model) take(now time.Time) tea.Cmd {
 		m.services.update(m.options.Run.Status())
 	}
 	m.fresh = false
-	if now.Sub(m.measured) < time.Second {
+	if m.measuring || now.Sub(m.measured) < time.Second {
 		return nil
 	}
-	m.measured = now
+	m.measuring, m.measured = true, now
 	groups := m.services.groups()
 	return m.background(func() tea.Msg { return measured{m.options.Measure(groups)} })
 }

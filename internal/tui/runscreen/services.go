@@ -108,6 +108,9 @@ func (l *services) update(status proc.Status) {
 			}
 			l.renumber()
 		}
+		if now.Pid != s.status.Pid {
+			s.usage = nil
+		}
 		s.status = now
 	}
 }
