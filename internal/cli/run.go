@@ -21,7 +21,6 @@ import (
 	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/proc/socket"
 	"github.com/msctl/msctl/internal/runlog"
-	"github.com/msctl/msctl/internal/target"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/workspace"
@@ -126,55 +125,32 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	if o.logFile == "" { // run --detach has printed it
 		noteAge(s, w.Dir, readVersion(o.version).Version)
 	}
-	debugged, err := o.debugged(ctx, w)
-	if err != nil {
-		return err
-	}
 	if o.detach {
+		if _, err := o.debugged(ctx, w); err != nil {
+			return err
+		}
 		return runDetached(ctx, s, o, w)
 	}
-	guard, err := ownCommand(guardName)
-	if err != nil {
+	r := &runner{o: o, io: s, work: w}
+	if r.guard, err = ownCommand(guardName); err != nil {
 		return err
 	}
-	nats, err := ownCommand(natsName)
-	if err != nil {
+	if r.nats, err = ownCommand(natsName); err != nil {
 		return err
 	}
-	supervisor := proc.New(proc.Options{
-		Workspace:    w,
-		Services:     o.services,
-		NoWatch:      o.noWatch,
-		FailFast:     o.failFast,
-		ReadyTimeout: o.readyTimeout,
-		StopTimeout:  o.stopTimeout,
-		Guard:        guard,
-		NATS:         nats,
-		Protocol:     target.OtherProtocol,
-		Debug:        debugged.ports,
-		Delve:        debugged.delve,
-		Traceable:    debugged.traceable,
-		Color:        o.colored(s),
-	})
 	proc.RemoveOldLogs(time.Now())
-	ctx, stop, release := killOnSecondSignal(ctx, supervisor)
+	ctx, stop, release := killOnSecondSignal(ctx, r.kill)
 	defer release()
 	if o.tui {
-		return explainRun(s, o, o.drawRun(ctx, s, w, supervisor, stop))
+		return explainRun(s, o, r.draw(ctx, stop))
 	}
-	printed := make(chan struct{})
 	format := runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: o.failFast}
 	if o.logFile != "" {
 		format.File = runlog.NewFile(o.logFile)
 	}
-	printer := runlog.New(s, w, supervisor.Services(), format)
-	go func() {
-		defer close(printed)
-		printer.PrintAll(supervisor.Events())
-	}()
-	err = supervisor.Run(ctx)
-	<-printed
-	return explainRun(s, o, err)
+	return explainRun(s, o, r.run(ctx, func(supervisor *proc.Supervisor) func(proc.Event) {
+		return runlog.New(s, r.work, supervisor.Services(), format).Print
+	}))
 }
 
 // colored reports whether services are asked to write in color.
@@ -242,7 +218,7 @@ func unknownService(w *workspace.Workspace, name string) error {
 // killOnSecondSignal returns a context that the first signal cancels. For a run, the
 // loss of the terminal counts as a signal. A later signal kills all services. A call of
 // stop counts as a signal.
-func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ctx context.Context, stop, release func()) {
+func killOnSecondSignal(parent context.Context, kill func()) (ctx context.Context, stop, release func()) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -259,7 +235,7 @@ func killOnSecondSignal(parent context.Context, supervisor *proc.Supervisor) (ct
 			}
 			cancel()
 			if count.second(time.Now()) {
-				supervisor.Kill()
+				kill()
 			}
 		}
 	}()

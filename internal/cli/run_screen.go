@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -35,14 +36,15 @@ func (o *runOptions) checkScreen(s *term.IO) error {
 	return nil
 }
 
-// drawRun runs the services, and shows them on a screen. If that fails, the run ends.
-func (o *runOptions) drawRun(ctx context.Context, s *term.IO, w *workspace.Workspace, supervisor *proc.Supervisor, stop func()) error {
+// draw runs the services, and shows them on a screen. If that fails, the run ends.
+func (r *runner) draw(ctx context.Context, stop func()) error {
+	s := r.io
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages := make(chan tap.Message, waiting)
 	sampler := &usage.Sampler{}
 	screen := runscreen.New(runscreen.Options{
-		Title: w.Name, Run: &shownRun{supervisor, s, stop}, Measure: sampler.Sample, Now: time.Now,
+		Title: r.work.Name, Run: &shownRun{r, stop}, Measure: sampler.Sample, Now: time.Now,
 		Messages: tui.TapScreen{
 			Messages: messages, Command: tapCommand, Save: saveMessages, Ended: func() string { return "" }, Out: os.Stderr,
 			Resend: func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, s, m, to) },
@@ -51,39 +53,28 @@ func (o *runOptions) drawRun(ctx context.Context, s *term.IO, w *workspace.Works
 		Docs: runlog.DocsURL, Open: openBrowser, Save: saveLines,
 		In: os.Stdin, Out: os.Stderr, Color: s.ErrPalette().Enabled(),
 	})
-	screen.SetServices(supervisor.Services())
-	printer := runlog.New(s, w, supervisor.Services(), runlog.Options{NoWatch: o.noWatch, FailFast: o.failFast})
 	drawn := make(chan error, 1)
-	go func() {
-		err := screen.Draw(ctx)
-		cancel() // if it has failed, the run cannot be controlled anymore
-		drawn <- err
-	}()
-	passed := make(chan struct{})
-	go func() {
-		defer close(passed)
-		defer screen.Close()
-		for e := range supervisor.Events() {
-			screen.Add(e, printer.Lines(e))
-		}
-	}()
-	reported := make(chan struct{})
-	go func() {
-		defer close(reported)
-		defer close(messages)
-		supervisor.Messages(ctx, func(m tap.Message) bool {
-			select {
-			case messages <- m:
-				return true
-			case <-ctx.Done():
-				return false
-			}
+	var draw sync.Once
+	var feeds sync.WaitGroup
+	err := r.run(ctx, func(supervisor *proc.Supervisor) func(proc.Event) {
+		screen.SetServices(supervisor.Services())
+		draw.Do(func() {
+			go func() {
+				err := screen.Draw(ctx)
+				cancel() // if it has failed, the run cannot be controlled anymore
+				drawn <- err
+			}()
 		})
-	}()
-	err := supervisor.Run(ctx)
-	<-passed
+		feeds.Go(func() { feed(ctx, supervisor, messages) })
+		printer := runlog.New(s, r.work, supervisor.Services(), runlog.Options{NoWatch: r.o.noWatch, FailFast: r.o.failFast})
+		return func(e proc.Event) { screen.Add(e, printer.Lines(e)) }
+	})
+	screen.Close()
+	if r.current() == nil { // nothing was drawn
+		return err
+	}
 	undrawn := <-drawn
-	<-reported
+	feeds.Wait()
 	if err == nil {
 		return undrawn
 	}
@@ -93,16 +84,27 @@ func (o *runOptions) drawRun(ctx context.Context, s *term.IO, w *workspace.Works
 	return err
 }
 
-// shownRun is a run for its screen.
+// feed passes the messages between the services of a run on until it has ended.
+func feed(ctx context.Context, supervisor *proc.Supervisor, messages chan<- tap.Message) {
+	supervisor.Messages(ctx, func(m tap.Message) bool {
+		select {
+		case messages <- m:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	})
+}
+
+// shownRun is the current run for its screen.
 type shownRun struct {
-	supervisor *proc.Supervisor
-	io         *term.IO
-	stop       func()
+	*runner
+	stop func()
 }
 
 // Status returns the status without credentials.
 func (r *shownRun) Status() proc.Status {
-	status := r.supervisor.Status().Redacted()
+	status := r.current().Status().Redacted()
 	for i := range status.Services {
 		one := &status.Services[i]
 		one.Problem = r.io.Secrets().Mask(one.Problem)
@@ -112,7 +114,7 @@ func (r *shownRun) Status() proc.Status {
 
 // Do does something with a service.
 func (r *shownRun) Do(ctx context.Context, service string, a proc.Action) error {
-	return r.supervisor.Do(ctx, service, a)
+	return r.current().Do(ctx, service, a)
 }
 
 // Stop ends the run; the second call kills it.

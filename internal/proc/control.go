@@ -57,6 +57,7 @@ func (r *run) control(ctx context.Context, session string) (stop func(), err err
 		_ = json.NewEncoder(w).Encode(r.board.read()) // fails if the client has gone
 	})
 	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, _ *http.Request) {
+		r.stopped.Store(true)
 		r.fail(errStopped)
 		w.WriteHeader(http.StatusAccepted)
 	})

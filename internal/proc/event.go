@@ -38,6 +38,9 @@ const (
 	KindCrashed Kind = "crashed"
 	// KindChanged: Paths, relative to the workspace, have changed.
 	KindChanged Kind = "changed"
+	// KindWorkspace: Paths, the files that describe the workspace, have changed. The run does
+	// not take them into account.
+	KindWorkspace Kind = "workspace"
 	// KindStopping: the process Pid was asked to end.
 	KindStopping Kind = "stopping"
 	// KindStopped: the process Pid has ended as requested: Took.

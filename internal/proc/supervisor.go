@@ -85,6 +85,7 @@ type Supervisor struct {
 	kill    sync.Once
 	active  atomic.Pointer[run] // once its services start
 	started chan struct{}       // closed when active is set, or will never be
+	stopped atomic.Bool         // msctl stop was called
 }
 
 // New creates a supervisor and starts nothing. It ignores unknown names in o.Services.
@@ -118,6 +119,9 @@ func (s *Supervisor) Services() []Service {
 // Events returns the channel of all events. It must be read, because services block
 // while it is full. Run closes it before it returns.
 func (s *Supervisor) Events() <-chan Event { return s.events }
+
+// Stopped reports whether the run was asked to end by [Control.Stop].
+func (s *Supervisor) Stopped() bool { return s.stopped.Load() }
 
 // Kill kills every process, which makes Run return. It is safe for concurrent use, and
 // may be called more than once.
@@ -274,7 +278,7 @@ func (r *run) watch(ctx context.Context) (stop func()) {
 	if r.options.NoWatch {
 		return func() {}
 	}
-	watcher, err := watch.New(r.work, r.warn)
+	watcher, err := watch.New(r.work, r.warn, func(names []string) { r.emit(Event{Kind: KindWorkspace, Paths: names}) })
 	if err != nil {
 		r.warn("changes are not watched: %v", err)
 		return func() {}

@@ -217,6 +217,8 @@ func (p *Printer) words(e proc.Event) string {
 		return c.Warn("killing all services")
 	case proc.KindChanged:
 		return c.Dim("changed: " + visible.Line(term.List(e.Paths, 3)))
+	case proc.KindWorkspace:
+		return c.Dim("changed: " + visible.Line(term.List(e.Paths, 3)))
 	case proc.KindHalted:
 		return c.Warn("stopped on request") + c.Dim("; it stays stopped until it is started")
 	case proc.KindPaused:

@@ -57,7 +57,7 @@ func (e *editor) finish(doing string, change func(*Workspace)) ([]byte, error) {
 	return text, nil
 }
 
-// same compares two workspaces, except for positions in their files.
+// same compares the files of two workspaces, except for positions in them.
 func same(a, b *Workspace) bool {
 	plain := func(w *Workspace) Workspace {
 		out := Workspace{Name: w.Name, Env: w.Env, Brokers: w.Brokers}

@@ -27,6 +27,7 @@
 package workspace
 
 import (
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -166,6 +167,12 @@ func (w *Workspace) Names() []string {
 		names[i] = s.Name
 	}
 	return names
+}
+
+// Same reports whether a run of two workspaces is the same: their files have the same content apart
+// from comments and the order of keys, and the same variables are set.
+func (w *Workspace) Same(other *Workspace) bool {
+	return same(w, other) && maps.Equal(w.Local.Vars, other.Local.Vars) && maps.Equal(w.Local.Extends, other.Local.Extends)
 }
 
 // Order returns the services with every service after its dependencies, and otherwise in

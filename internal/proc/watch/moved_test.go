@@ -26,7 +26,7 @@ func watching(t *testing.T, files ...string) (dir string, sub *Subscription) {
 	for _, file := range files {
 		write(t, filepath.Join(dir, file), "package x")
 	}
-	w, err := New(&workspace.Workspace{Dir: dir, Path: filepath.Join(dir, workspace.FileName)}, t.Logf)
+	w, err := New(&workspace.Workspace{Dir: dir, Path: filepath.Join(dir, workspace.FileName)}, t.Logf, func([]string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestMovedParent(t *testing.T) {
 func TestReconcile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "lib", "a", "a.go"), "package a")
-	w, err := New(&workspace.Workspace{Dir: dir}, t.Logf)
+	w, err := New(&workspace.Workspace{Dir: dir}, t.Logf, func([]string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ const (
 type Watcher struct {
 	work  *workspace.Workspace
 	warn  func(format string, args ...any)
+	own   func(names []string)
 	notes *fsnotify.Watcher
 	subs  []*Subscription
 
@@ -66,13 +67,14 @@ type Subscription struct {
 }
 
 // New returns a watcher for a workspace. It reports problems that limit what can be
-// watched with warn.
-func New(w *workspace.Workspace, warn func(format string, args ...any)) (*Watcher, error) {
+// watched with warn, and the names of the files of the workspace itself, such as msctl.yaml,
+// that have changed with own.
+func New(w *workspace.Workspace, warn func(format string, args ...any), own func(names []string)) (*Watcher, error) {
 	notes, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
-	watcher := &Watcher{work: w, warn: warn, notes: notes, watched: map[string]fs.FileInfo{}, single: map[string]bool{}}
+	watcher := &Watcher{work: w, warn: warn, own: own, notes: notes, watched: map[string]fs.FileInfo{}, single: map[string]bool{}}
 	watcher.addRoot(w.Dir)
 	return watcher, nil
 }
@@ -253,10 +255,14 @@ func (w *Watcher) collect(note fsnotify.Event, changed map[string]bool) bool {
 
 // report sends each subscription the changes that concern it.
 func (w *Watcher) report(changed map[string]bool) {
+	var own []string
 	for _, name := range append(workspace.DotenvFiles(), workspace.FileName) {
 		if changed[filepath.Join(w.work.Dir, name)] {
-			w.warn("%s has changed: restart `msctl run` to apply it", name)
+			own = append(own, name)
 		}
+	}
+	if len(own) > 0 {
+		w.own(own)
 	}
 	known := map[string]bool{} // paths that concern some service
 	paths := map[*Subscription][]string{}

@@ -72,7 +72,7 @@ func (s *Screen) SetServices(list []proc.Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.services.set(list)
-	s.fresh = true
+	s.fresh, s.stopping = true, false
 }
 
 // Add adds an event of the run, with the lines that describe it; their only escape codes are
