@@ -44,14 +44,15 @@ type createItem struct {
 	Tags  []string `json:"tags,omitempty"`
 }
 
-// runService is `service -addr FILE [-name NAME] [-silent] [-events FILE] [-tls]
-// [-broker URL [-queue NAME]] [-sick | -nest]`. It serves on a free port, and writes host:port to FILE
+// runService is `service -addr FILE [-listen HOST:PORT] [-name NAME] [-silent] [-events FILE] [-tls]
+// [-broker URL [-queue NAME]] [-sick | -nest]`. It serves on a free port or at -listen, and writes host:port to FILE
 // and the port to FILE.port; or it serves on a broker, and writes to FILE when it is
 // ready. It appends the data of item.v1.viewed and cmd=record to the file -events. With
 // -silent it does not describe itself, like a NestJS service. With -sick a health check fails,
 // and with -nest it has no health, like a NestJS service.
 func runService() int {
 	addr := flag.String("addr", "addr", "")
+	at := flag.String("listen", "127.0.0.1:0", "")
 	name := flag.String("name", "items", "")
 	silent := flag.Bool("silent", false, "")
 	events := flag.String("events", "", "")
@@ -92,7 +93,7 @@ func runService() int {
 	if *broker != "" {
 		return serveBehind(ctx, s, brokerListener(*broker, *queue), *addr)
 	}
-	listener := microtcp.Listen("127.0.0.1:0", listenOptions...)
+	listener := microtcp.Listen(*at, listenOptions...)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, listener) }()
 	bound, err := listener.Addr(ctx)
