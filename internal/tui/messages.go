@@ -26,7 +26,7 @@ func NewMessages(ctx context.Context, screen TapScreen) *Messages {
 	return &Messages{newTapModel(ctx, screen), cancel}
 }
 
-// Close waits for what keys have started.
+// Close waits for the work that keys have started.
 func (v *Messages) Close() {
 	v.cancel()
 	v.m.work.Wait()

@@ -56,7 +56,7 @@ func colored(l Look, parameters string) Look {
 			l = name1
 		case "34", "94":
 			l = name2
-		case "38", "48", "58": // a color by its number or its parts, for which there is no look
+		case "38", "48", "58": // a color by its number or its parts has no look
 			if i+1 < len(list) {
 				i += map[string]int{"5": 2, "2": 4}[list[i+1]]
 			}

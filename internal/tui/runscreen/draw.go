@@ -150,7 +150,7 @@ func (m *model) drawServices(a tui.Area) {
 	}
 }
 
-// now returns the time for what is drawn.
+// now returns the time.
 func (m *model) now() time.Time { return m.options.Now() }
 
 // drawCells draws the columns of a line. A look of a cell takes precedence.
@@ -174,90 +174,6 @@ func drawCells(a tui.Area, c columns, l tui.Look, cells []tui.Span) {
 			x++
 		}
 	}
-}
-
-// drawLogs draws the lines of the logs that are visible.
-func (m *model) drawLogs(a tui.Area) {
-	l := &m.logs
-	border, title := m.head(paneLogs, "logs")
-	inner := tui.Frame(a, border, title, m.logStatus())
-	width, height := inner.Size()
-	m.page = height
-	names := 0
-	if l.service == "" {
-		for _, s := range m.services.all {
-			names = max(names, min(tui.Width(s.Name), 20))
-		}
-		names = max(names, len(own))
-	}
-	room := width - 2
-	if names > 0 {
-		room -= names + 3
-	}
-	rows := l.window(room, height)
-	if len(rows) == 0 {
-		text := "no lines yet"
-		if len(l.entries) > 0 {
-			text = "no line has everything that the filter requires: x removes it"
-		}
-		inner.Write(2, height/2, tui.Dim, text)
-	}
-	for y, r := range rows {
-		m.drawLogRow(inner.Row(y), r, names)
-	}
-}
-
-// own is the name of lines about all services.
-const own = "msctl"
-
-func (m *model) drawLogRow(a tui.Area, r row, names int) {
-	width, _ := a.Size()
-	x := 2
-	if r.selected && r.begins && !m.over {
-		a.Set(0, 0, '›', tui.Accent)
-	}
-	if names > 0 {
-		if r.begins {
-			name, look := own, tui.Bold
-			if r.entry.service != "" {
-				name, look = visible.Line(r.entry.service), tui.ServiceLook(m.services.number[r.entry.service])
-			}
-			a.Sub(x, 0, names, 1).Write(0, 0, look, name)
-		}
-		a.Write(x+names, 0, tui.Dim, " │ ")
-		x += names + 3
-	}
-	text := a.Sub(x, 0, width-x, 1)
-	text.Spans(0, 0, r.line...)
-	text.Mark(r.line.String(), m.logs.find)
-	text.Mark(r.line.String(), m.logs.id)
-}
-
-// logStatus describes what is shown of the logs.
-func (m *model) logStatus() []tui.Span {
-	l := &m.logs
-	counts := fmt.Sprintf("%d lines", len(l.entries))
-	if len(l.shown) < len(l.entries) {
-		counts = fmt.Sprintf("%d of %s", len(l.shown), counts)
-	}
-	status := []tui.Span{{Look: tui.Dim, Text: counts}}
-	var only []string
-	if l.service != "" {
-		only = append(only, visible.Line(l.service))
-	}
-	if l.id != "" {
-		only = append(only, "ID "+visible.Line(l.id))
-	}
-	if len(only) > 0 {
-		status = append(status, tui.Span{Look: tui.Warn, Text: "  only "}, tui.Span{Text: strings.Join(only, ", ")})
-	}
-	if l.find != "" {
-		status = append(status, tui.Span{Look: tui.Warn, Text: "  /" + visible.Line(l.find)})
-	}
-	if l.stays {
-		status = append(status, tui.Span{Look: tui.Dim, Text: "  not following"})
-	}
-	return status
 }
 
 func (m *model) drawMessages(a tui.Area) {
