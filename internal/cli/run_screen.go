@@ -42,12 +42,13 @@ func (r *runner) draw(ctx context.Context, stop func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	messages := make(chan tap.Message, waiting)
-	sampler := &usage.Sampler{}
+	sampler, source := &usage.Sampler{}, &tapSource{} // messages are sent again to their receivers
 	screen := runscreen.New(runscreen.Options{
 		Title: r.work.Name, Run: &shownRun{r, stop}, Measure: sampler.Sample, Now: time.Now,
 		Messages: tui.TapScreen{
-			Messages: messages, Command: tapCommand, Save: saveMessages, Ended: func() string { return "" }, Out: os.Stderr,
-			Resend: func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, s, m, to) },
+			Messages: messages, Save: saveMessages, Ended: func() string { return "" }, Out: os.Stderr,
+			Command: func(m tap.Message, to string) (string, error) { return tapCommand(source, m, to) },
+			Resend:  func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, s, source, m, to) },
 		},
 		Send: func(ctx context.Context, arguments string) (string, error) { return sendTyped(ctx, s, arguments) },
 		Docs: runlog.DocsURL, Open: openBrowser, Save: saveLines,

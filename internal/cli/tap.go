@@ -91,7 +91,7 @@ OTEL_EXPORTER_OTLP_CERTIFICATE names a file with the certificates to trust.`,
 	_ = cmd.RegisterFlagCompletionFunc("service", completeServices)
 	flags.StringVar(&o.from.listen, "listen", "", "be a proxy, and listen on `ADDRESS`: host:port, or :port for this machine only (default with --to: :4002)")
 	flags.StringVarP(&o.from.to.To, "to", "t", "", "pass messages on to `TARGET`: a service's name, tcp://host:port, or tls://host:port")
-	flags.DurationVar(&o.from.wait, "wait", observe.DefaultWait, "with TARGET or --to: report a request without a reply after `DURATION`, unless it has the time that its sender waits")
+	positiveFlag(flags, &o.from.wait, "wait", observe.DefaultWait, "with TARGET or --to: report a request without a reply after `DURATION`, unless it has the time that its sender waits")
 	completeTo(cmd)
 	groupFlags(cmd, "Services not started by msctl run", "listen", "to", "wait")
 	registerTLS(cmd, &o.from.to, "Services not started by msctl run")

@@ -41,8 +41,6 @@ type tapSource struct {
 func (o *tapOptions) open(ctx context.Context, s *term.IO) (*tapSource, error) {
 	p := &o.from
 	switch {
-	case p.wait <= 0:
-		return nil, exit.Usagef("--wait must be positive")
 	case p.broker != "" && (p.listen != "" || p.to.To != ""):
 		return nil, exit.Usagef("TARGET, the address of a broker, cannot be combined with --listen and --to, which put a proxy in front of a service")
 	case p.listen != "" && p.to.To == "":

@@ -13,7 +13,7 @@ import (
 	"github.com/msctl/msctl/internal/secret"
 )
 
-// TestTLS checks a collector behind TLS, whose certificate is trusted only if the environment says so.
+// TestTLS checks a collector behind TLS, whose certificate is trusted only if the environment names it.
 func TestTLS(t *testing.T) {
 	var r receiver
 	server := httptest.NewUnstartedServer(&r)

@@ -158,7 +158,7 @@ func (a *attributes) http(m *tap.Message) {
 }
 
 // message adds the attributes of a message between services: those of RPC for a request, and those of messaging for an
-// event and for what a broker delivers.
+// event and for each message of a broker.
 func (a *attributes) message(m *tap.Message) {
 	event := m.Event || m.Kind == reported.Emit
 	a.text("msctl.transport", m.Transport)

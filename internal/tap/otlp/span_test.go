@@ -89,7 +89,7 @@ func list(attrs attributes) (text string) {
 }
 
 // TestBodies checks that data and replies are only sent if that was asked for, and that secrets never arrive: neither
-// those that a program has masked, nor those of one that has not.
+// those that a program has masked, nor those of one that does not.
 func TestBodies(t *testing.T) {
 	const leak = "cAnArY7731"
 	m := message(t, sent)
