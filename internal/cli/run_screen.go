@@ -48,7 +48,9 @@ func (r *runner) draw(ctx context.Context, stop func()) error {
 		Messages: tui.TapScreen{
 			Messages: messages, Save: saveMessages, Ended: func() string { return "" }, Out: os.Stderr,
 			Command: func(m tap.Message, to string) (string, error) { return tapCommand(source, m, to) },
-			Resend:  func(ctx context.Context, m tap.Message, to string) (string, error) { return resend(ctx, s, source, m, to) },
+			Resend: func(ctx context.Context, m tap.Message, to string) (string, error) {
+				return resend(ctx, s, source, m, to)
+			},
 		},
 		Send: func(ctx context.Context, arguments string) (string, error) { return sendTyped(ctx, s, arguments) },
 		Docs: runlog.DocsURL, Open: openBrowser, Save: saveLines,
