@@ -25,10 +25,10 @@ check() {
 }
 
 status=0
-# tests FLAG… runs go test. Failed tests are in its events; the status covers a run that breaks before them. Two runs share the
-# cores, so more processes would only make all of them slower. Lint includes vet.
+# tests N FLAG… runs go test, N packages at a time. Failed tests are in its events; the status covers a run that breaks before them. Two
+# runs share the cores, so more packages would only make all of them slower. Lint includes vet.
 tests() {
-  go test -json -vet=off -p "${TEST_PROCESSES:-2}" -timeout 60m "$@" || status=$?
+  go test -json -vet=off -p "$1" -timeout 60m "${@:2}" || status=$?
 }
 
 lint() {
@@ -54,20 +54,20 @@ mapfile -t others < <(grep -E "$without_race" <<<"$all")
 # The coverage of runtime/ is that of its own tests. They run again for it, without the race detector, in which counting
 # takes as long as the tests themselves, and without jsonv2, on which some packages depend and workspaces do not.
 covering() {
-  GOEXPERIMENT= tests -covermode=set "-coverpkg=$module/runtime/..." -coverprofile="$cover" "$module/runtime/..."
+  GOEXPERIMENT= tests 2 -covermode=set "-coverpkg=$module/runtime/..." -coverprofile="$cover" "$module/runtime/..."
 }
 
 # The tests without the race detector mostly wait for other programs, so they run at the same time as those with it. Their
 # events go to a file, because lines of two writers could mix.
 without_detector() {
-  if ((${#others[@]})); then tests "${others[@]}"; fi
+  if ((${#others[@]})); then tests 1 "${others[@]}"; fi
   if [[ $packages == "$everything" ]]; then covering; fi
   exit "$status"
 }
 
 if [[ $packages == "$everything" ]]; then lint; fi
 without_detector >"$cover.events" &
-if ((${#racing[@]})); then tests $race "${racing[@]}"; fi
+if ((${#racing[@]})); then tests 2 $race "${racing[@]}"; fi
 wait $! || status=$?
 cat "$cover.events"
 if [[ $packages == "$everything" ]]; then check coverage enough_coverage; fi

@@ -242,7 +242,7 @@ func startPeer(ts *testscript.TestScript, neg bool, args []string) {
 
 // eventually waits until a condition holds. The timeout is long, because a broker starts
 // slowly on a busy machine.
-func eventually(holds func() bool) bool { return testenv.Poll(90*time.Second, holds) }
+func eventually(holds func() bool) bool { return testenv.Poll(5*time.Minute, holds) }
 
 // expandFile is `expand FILE`. It replaces $NAME in FILE by the value of the variable.
 func expandFile(ts *testscript.TestScript, neg bool, args []string) {

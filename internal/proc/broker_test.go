@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -145,13 +146,25 @@ func TestMissingBrokers(t *testing.T) {
 	checkStoppedBrokers(t, s, addresses)
 }
 
+var (
+	erlangProcess     = regexp.MustCompile(`<\d+\.\d+\.\d+>`)
+	channelSupervisor = regexp.MustCompile(`supervisor: \{(<\d+\.\d+\.\d+>),rabbit_channel_sup_sup\}`)
+)
+
 // checkQuiet checks that the lines that brokers have logged since the event from are quiet.
 func checkQuiet(t *testing.T, s *session, from int) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Now and then, RabbitMQ reports an error of its own if a channel ends together with its connection.
+	own := map[string]bool{}
 	for _, e := range s.events[from:] {
-		if e.Kind == KindLog && workspace.Transport(e.Service).Broker() && !e.Quiet {
+		if found := channelSupervisor.FindStringSubmatch(e.Text); found != nil {
+			own[found[1]] = true
+		}
+	}
+	for _, e := range s.events[from:] {
+		if e.Kind == KindLog && workspace.Transport(e.Service).Broker() && !e.Quiet && !own[erlangProcess.FindString(e.Text)] {
 			t.Errorf("a line of %s is not quiet, although there is no problem: %s", e.Service, e.Text)
 		}
 	}

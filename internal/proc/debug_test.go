@@ -316,7 +316,7 @@ func TestDebugNode(t *testing.T) {
 				write(t, filepath.Join(web, name), text)
 			}
 			port := freePort(t)
-			s := start(t, file, Options{Debug: map[string]int{"web": port}, settleTime: 10 * time.Millisecond})
+			s := start(t, file, Options{Debug: map[string]int{"web": port}, settleTime: 10 * time.Millisecond, inspectWait: testTimeout})
 			next, address := 0, fmt.Sprintf("127.0.0.1:%d", port)
 			for range 2 {
 				s.awaitKind(next, KindReady, "web")
