@@ -14,13 +14,17 @@ import (
 )
 
 // TestStores makes a workspace with each store, and runs its vetting and the tests of its
-// stores: those of PostgreSQL in memory, and in the database TEST_DATABASE_URL if it is set.
+// stores: those of PostgreSQL in memory, and in the database TEST_DATABASE_URL if it is set. MSCTL_TEST_ALL runs each store with and
+// without notifications; by default, each has one of both.
 func TestStores(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds whole workspaces")
 	}
 	for _, s := range Stores() {
 		for _, example := range []bool{false, true} {
+			if os.Getenv("MSCTL_TEST_ALL") == "" && example != (s == Postgres) {
+				continue // TestGeneratedNotifications makes one with the default store
+			}
 			t.Run(fmt.Sprintf("%s, notifications %v", s, example), func(t *testing.T) {
 				w := shop()
 				w.Store = s
