@@ -63,14 +63,14 @@ func updateMsctl(origin scaffold.Origin) string {
 func noteAge(s *term.IO, dir, version string) {
 	origin, age, err := ageOf(dir, version)
 	if err != nil {
-		s.Notef("%s %v", s.ErrPalette().Warn("note:"), err)
+		printNote(s, "%v", err)
 		return
 	}
 	switch age {
 	case scaffold.Behind:
-		s.Notef("%s %s: `msctl upgrade` brings it up to date", s.ErrPalette().Warn("note:"), ageText(origin, age, version))
+		printNote(s, "%s: `msctl upgrade` brings it up to date", ageText(origin, age, version))
 	case scaffold.Ahead:
-		s.Notef("%s %s: %s", s.ErrPalette().Warn("note:"), ageText(origin, age, version), updateMsctl(origin))
+		printNote(s, "%s: %s", ageText(origin, age, version), updateMsctl(origin))
 	}
 }
 

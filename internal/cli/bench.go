@@ -29,7 +29,7 @@ func newBenchCommand(s *term.IO, version string) *cobra.Command {
 			return printcode.WritePolicy(s.Out, spec.PrintPolicy, spec.ClientPolicy().Settings())
 		}
 		for _, note := range spec.Notes {
-			s.Notef("%s %s", s.ErrPalette().Warn("note:"), note)
+			printNote(s, "%s", note)
 		}
 		return runBench(cmd.Context(), s, spec, cmd.Flag("output").Value.String())
 	}

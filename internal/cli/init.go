@@ -178,7 +178,7 @@ func printPlanOfInit(s *term.IO, plan *nestinit.Plan, w *workspace.Workspace) {
 		}
 	}
 	for _, note := range plan.Notes {
-		s.Notef("%s %s", p.Warn("note:"), note)
+		printNote(s, "%s", note)
 	}
 	if len(plan.Skipped) > 0 {
 		s.Notef("%s", p.Dim("skipped "+term.List(plan.Skipped, 3)+": not NestJS"))

@@ -71,7 +71,7 @@ func loadRecording(s *term.IO, name, service string) (*replay.Recording, error) 
 		return nil, exit.Usagef("%s does not contain %s", name, what)
 	}
 	if r.Cut > 0 {
-		s.Notef("%s %s left out: their data or reply is longer than 16 KiB, which is not recorded in full", s.ErrPalette().Warn("note:"), count(r.Cut, "message"))
+		printNote(s, "%s left out: their data or reply is longer than 16 KiB, which is not recorded in full", count(r.Cut, "message"))
 	}
 	return r, nil
 }

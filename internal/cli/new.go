@@ -236,18 +236,17 @@ func withPorts(services []scaffold.Service, gateway int) []scaffold.Service {
 // commitWorkspace makes the first commit. A failure is only a note, because the
 // workspace is complete without it.
 func commitWorkspace(ctx context.Context, s *term.IO, dir, name string) {
-	note := s.ErrPalette().Warn("note:")
 	if scaffold.InRepository(ctx, dir) {
-		s.Notef("%s the folder is in a git repository: the new files are not committed yet", note)
+		printNote(s, "the folder is in a git repository: the new files are not committed yet")
 		return
 	}
 	// A signal must not leave half a repository behind.
 	err := scaffold.FirstCommit(context.WithoutCancel(ctx), dir, "Create "+name+" with msctl new")
 	switch {
 	case errors.Is(err, scaffold.ErrNoGit):
-		s.Notef("%s git is not installed, so there is no repository and no first commit", note)
+		printNote(s, "git is not installed, so there is no repository and no first commit")
 	case err != nil:
-		s.Notef("%s cannot make the first commit: %v", note, err)
+		printNote(s, "cannot make the first commit: %v", err)
 	}
 }
 

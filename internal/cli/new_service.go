@@ -139,7 +139,7 @@ func writeAdded(s *term.IO, dir *scaffold.Dir, result scaffold.Result, o writeOp
 	}
 	printManual(s, result)
 	if done && dir.Deployed() {
-		s.Notef("%s `msctl new deploy kubernetes` adds it to deploy/kubernetes", s.ErrPalette().Warn("note:"))
+		printNote(s, "`msctl new deploy kubernetes` adds it to deploy/kubernetes")
 	}
 	return done, nil
 }

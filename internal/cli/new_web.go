@@ -83,10 +83,9 @@ func runNewWeb(ctx context.Context, s *term.IO, o newWebOptions) error {
 // installPackages installs the packages of the web client. A failure is only a note, because
 // its files are complete without them.
 func installPackages(ctx context.Context, s *term.IO, dir *scaffold.Dir) {
-	note := s.ErrPalette().Warn("note:")
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		s.Notef("%s npm is not installed, and the web client requires it: install Node.js 20.9 or later from https://nodejs.org", note)
+		printNote(s, "npm is not installed, and the web client requires it: install Node.js 20.9 or later from https://nodejs.org")
 		return
 	}
 	s.Notef("installing the packages of the web client with npm")
@@ -94,7 +93,7 @@ func installPackages(ctx context.Context, s *term.IO, dir *scaffold.Dir) {
 	cmd.Dir = filepath.Join(dir.Root, filepath.FromSlash(scaffold.WebDir))
 	cmd.Stdout, cmd.Stderr = s.Err, s.Err
 	if err := cmd.Run(); err != nil {
-		s.Notef("%s the packages are not installed: npm ci: %v", note, err)
+		printNote(s, "the packages are not installed: npm ci: %v", err)
 		_ = os.RemoveAll(filepath.Join(cmd.Dir, "node_modules")) // not half of them
 	}
 }

@@ -68,7 +68,7 @@ func (r *runner) draw(ctx context.Context, stop func()) error {
 				drawn <- err
 			}()
 		})
-		feeds.Go(func() { feed(ctx, supervisor, messages) })
+		feeds.Go(func() { supervisor.Messages(ctx, into(ctx, messages)) })
 		printer := runlog.New(s, r.work, supervisor.Services(), runlog.Options{NoWatch: r.o.noWatch, FailFast: r.o.failFast})
 		return func(e proc.Event) { screen.Add(e, printer.Lines(e)) }
 	})
@@ -85,18 +85,6 @@ func (r *runner) draw(ctx context.Context, stop func()) error {
 		exit.Report(s, undrawn)
 	}
 	return err
-}
-
-// feed passes the messages between the services of a run on until it has ended.
-func feed(ctx context.Context, supervisor *proc.Supervisor, messages chan<- tap.Message) {
-	supervisor.Messages(ctx, func(m tap.Message) bool {
-		select {
-		case messages <- m:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	})
 }
 
 // shownRun is the current run for its screen.
@@ -150,10 +138,7 @@ func sendTyped(ctx context.Context, s *term.IO, line string) (string, error) {
 
 // saveLines writes lines to a new file.
 func saveLines(name string, lines []string) error {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists already: choose another name", name)
-	}
+	file, err := createFile(name)
 	if err != nil {
 		return err
 	}

@@ -137,17 +137,20 @@ func runTap(ctx context.Context, s *term.IO, o tapOptions) (err error) {
 	ended := make(chan error, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() {
-		ended <- source.messages(ctx, func(m tap.Message) bool {
-			select {
-			case messages <- m:
-				return true
-			case <-ctx.Done():
-				return false
-			}
-		})
-	}()
+	go func() { ended <- source.messages(ctx, into(ctx, messages)) }()
 	return view.show(ctx, messages, ended)
+}
+
+// into returns a function that sends messages to a channel until ctx ends, and reports whether it has.
+func into(ctx context.Context, messages chan<- tap.Message) func(tap.Message) bool {
+	return func(m tap.Message) bool {
+		select {
+		case messages <- m:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // tapView prints messages as lines.
@@ -173,7 +176,7 @@ func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <
 				return err
 			}
 		case err := <-v.exporter.Failing():
-			v.io.Notef("%s messages cannot be sent to %s now: %v", v.io.ErrPalette().Warn("note:"), v.o.otlp.endpoint, err)
+			printNote(v.io, "messages cannot be sent to %s now: %v", v.o.otlp.endpoint, err)
 		case <-tick.C:
 			v.print(v.lines.Take(time.Now(), false))
 			v.source.printNotes(v.io)
@@ -195,7 +198,7 @@ func (v *tapView) add(m tap.Message) error {
 		return err
 	}
 	if m.Dropped > 0 {
-		v.io.Notef("%s %d messages are missing: %s", v.io.ErrPalette().Warn("note:"), m.Dropped, missingBecause(m))
+		printNote(v.io, "%d messages are missing: %s", m.Dropped, missingBecause(m))
 	}
 	if v.o.output != logJSON {
 		v.lines.Add(m, time.Now())

@@ -41,9 +41,9 @@ func (v *tapView) startOTLP() (end func() error) {
 		case stats.Sent == 0 && stats.Lost > 0 && stats.Last != nil:
 			return exit.WithCode(exit.WithText(stats.Last, "--otlp: none of "+count(stats.Lost, "span")+" could be sent to "+e.endpoint.String()+": "+stats.Last.Error()), exit.Unreachable)
 		case stats.Lost > 0 && stats.Last != nil:
-			v.io.Notef("%s %s could not be sent to %s: %v", p.Warn("note:"), count(stats.Lost, "span"), e.endpoint, stats.Last)
+			printNote(v.io, "%s could not be sent to %s: %v", count(stats.Lost, "span"), e.endpoint, stats.Last)
 		case stats.Lost > 0:
-			v.io.Notef("%s %s could not be sent to %s: there were more than it received in time", p.Warn("note:"), count(stats.Lost, "span"), e.endpoint)
+			printNote(v.io, "%s could not be sent to %s: there were more than it received in time", count(stats.Lost, "span"), e.endpoint)
 		}
 		v.io.Notef("sent %s to %s", count(stats.Sent, "span"), p.Accent(e.endpoint.String()))
 		return nil

@@ -39,7 +39,7 @@ func (v *tapView) draw(ctx context.Context) (*tap.Trees, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	messages := make(chan tap.Message, waiting)
 	var ended, recorded error
-	done := make(chan struct{})
+	done, pass := make(chan struct{}), into(ctx, messages)
 	go func() {
 		defer close(done)
 		defer close(messages)
@@ -47,12 +47,7 @@ func (v *tapView) draw(ctx context.Context) (*tap.Trees, error) {
 			if recorded = v.keep(m); recorded != nil {
 				return false
 			}
-			select {
-			case messages <- m:
-				return true
-			case <-ctx.Done():
-				return false
-			}
+			return pass(m)
 		})
 	}()
 	trees, err := tui.Tap(ctx, tui.TapScreen{
@@ -88,15 +83,21 @@ func (v *tapView) keep(m tap.Message) error {
 
 // saveMessages writes messages to a new file, in the format of --record.
 func saveMessages(name string, messages []tap.Message) (err error) {
-	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists already: choose another name", name)
-	}
+	file, err := createFile(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	return writeMessages(file, messages)
+}
+
+// createFile creates a file that did not exist, for the user alone.
+func createFile(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil, fmt.Errorf("%s exists already: choose another name", name)
+	}
+	return file, err
 }
 
 func writeMessages(to io.Writer, messages []tap.Message) error {

@@ -181,7 +181,7 @@ func (v *verifying) conclude() error {
 		return err
 	}
 	if v.secret > 0 {
-		v.io.Notef("%s %s left out: their data contains secrets, which are not recorded", v.io.ErrPalette().Warn("note:"), count(v.secret, "request"))
+		printNote(v.io, "%s left out: their data contains secrets, which are not recorded", count(v.secret, "request"))
 	}
 	switch {
 	case v.sent == 0:

@@ -84,23 +84,7 @@ func (s *Supervisor) Messages(ctx context.Context, pass func(tap.Message) bool) 
 	if r == nil {
 		return // it has failed to start
 	}
-	viewer, past := r.hub.View()
-	defer viewer.Close()
-	for _, m := range past {
-		if !pass(m) {
-			return
-		}
-	}
-	for {
-		select {
-		case m, ok := <-viewer.C:
-			if !ok || !pass(m) {
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
+	_ = r.hub.Messages(ctx, pass) // which fails when ctx ends
 }
 
 // onCommand does what the user wants. It runs on the goroutine that owns the service.

@@ -186,6 +186,28 @@ type Viewer struct {
 	dropped int // guarded by the hub
 }
 
+// Messages passes the messages that are kept, and then new ones, to pass until ctx ends or the hub is closed, or
+// pass returns false. It returns the error of ctx.
+func (h *Hub) Messages(ctx context.Context, pass func(Message) bool) error {
+	viewer, past := h.View()
+	defer viewer.Close()
+	for _, m := range past {
+		if !pass(m) {
+			return nil
+		}
+	}
+	for {
+		select {
+		case m, ok := <-viewer.C:
+			if !ok || !pass(m) {
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // View returns a viewer, which must be closed, and the messages that are kept.
 func (h *Hub) View() (v *Viewer, past []Message) {
 	c := make(chan Message, viewerQueue)

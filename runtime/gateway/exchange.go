@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/bounded"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/principal"
 )
@@ -166,17 +167,6 @@ func (g *Gateway) finish(w *response, req *http.Request, x *exchange, start time
 	g.logRequest(w, req, x, time.Since(start))
 }
 
-// maxLogged limits the text of an error in the log, in bytes. It may repeat what a client has sent.
-const maxLogged = 4 << 10
-
-// shortened returns the beginning of a text that is too long for the log.
-func shortened(text string) string {
-	if len(text) <= maxLogged {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
-}
-
 func (g *Gateway) logRequest(w *response, req *http.Request, x *exchange, took time.Duration) {
 	level := slog.LevelInfo
 	switch {
@@ -205,7 +195,7 @@ func (g *Gateway) logRequest(w *response, req *http.Request, x *exchange, took t
 		attrs = append(attrs, slog.String("subject", x.principal.Subject))
 	}
 	if x.problem != nil && x.problem.cause != nil {
-		attrs = append(attrs, slog.String("error", shortened(x.problem.cause.Error())))
+		attrs = append(attrs, slog.String("error", bounded.Text(x.problem.cause.Error())))
 	}
 	if x.stack != nil {
 		attrs = append(attrs, slog.String("stack", string(x.stack)))

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/bounded"
 	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/wire"
@@ -311,7 +312,7 @@ func (in *Inbound) log(level slog.Level, what string, took time.Duration, err er
 		attrs = append(attrs, slog.Int("attempt", in.req.Attempt))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", shortened(err.Error())))
+		attrs = append(attrs, slog.String("error", bounded.Text(err.Error())))
 	}
 	var p *panicError
 	if errors.As(err, &p) {

@@ -2,7 +2,6 @@ package micro
 
 import (
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 )
@@ -17,17 +16,6 @@ func (s *Server) LogPeer(level slog.Level, what string, args ...any) {
 	if ok, skipped := s.throttle.allow(time.Now()); ok {
 		s.log.Log(ctx, level, what, append(args, "suppressed", skipped)...)
 	}
-}
-
-// maxLogged limits the text of an error in the log, in bytes. It may repeat what a peer has sent.
-const maxLogged = 4 << 10
-
-// shortened returns the beginning of a text that is too long for the log.
-func shortened(text string) string {
-	if len(text) <= maxLogged {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 }
 
 // throttle limits the log lines per second that a peer can cause. The zero value is

@@ -75,23 +75,7 @@ func (b *Observer) start() {
 // Messages passes messages to pass until ctx ends or the observer is closed, or pass returns false. It
 // returns the error of ctx.
 func (b *Observer) Messages(ctx context.Context, pass func(tap.Message) bool) error {
-	viewer, past := b.hub.View()
-	defer viewer.Close()
-	for _, m := range past {
-		if !pass(m) {
-			return nil
-		}
-	}
-	for {
-		select {
-		case m, ok := <-viewer.C:
-			if !ok || !pass(m) {
-				return nil
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return b.hub.Messages(ctx, pass)
 }
 
 // Close ends the connections, and waits for everything that the observer has started.

@@ -34,7 +34,7 @@ type exchange struct {
 	hidden   bool // it is not shown: only its replies have to be recognized
 	open     bool
 	told     bool         // it was reported as open
-	further  *tap.Message // a reply after the end that has not ended
+	further  *tap.Message // the replies after the end, of which more may follow
 	at       *list.Element
 	weight   int
 

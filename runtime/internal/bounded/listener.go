@@ -1,4 +1,3 @@
-// Package bounded limits the connections of an HTTP server that strangers can reach.
 package bounded
 
 import (
