@@ -130,14 +130,14 @@ func (r *route) do(ctx context.Context, message *micro.Request, reply micro.Repl
 		}
 		return reply(v)
 	}))
-	done(took(err))
+	done(took(ctx, err))
 	return err
 }
 
 // took reports whether a message took as long as its service did.
-func took(err error) bool {
+func took(ctx context.Context, err error) bool {
 	var remote *micro.Error
-	return err == nil || errors.As(err, &remote) || errors.Is(err, micro.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
+	return err == nil || errors.As(err, &remote) || timedOut(ctx, err)
 }
 
 // crowded reports whether a request would be rejected, so that its body need not be read.

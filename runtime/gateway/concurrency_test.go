@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -149,6 +150,54 @@ func TestPlacesAreReleased(t *testing.T) {
 		open()
 		if w := from(h, "POST /bad", addr1, ""); w.Code != http.StatusCreated {
 			t.Errorf("afterwards: %d", w.Code)
+		}
+	})
+}
+
+// tally counts how requests ended. Its places never run out.
+type tally struct{ took, other atomic.Int64 }
+
+func (c *tally) Acquire(gateway.Priority) (release func(answered bool), ok bool) {
+	return func(answered bool) {
+		if answered {
+			c.took.Add(1)
+		} else {
+			c.other.Add(1)
+		}
+	}, true
+}
+
+// TestTimeoutsCount checks that a request at its deadline counts as one that took as long as the
+// service did, and gets the response for a slow service, even if what it waited for was
+// canceled at its deadline; and that a request whose client has gone does not.
+func TestTimeoutsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		canceled := micro.WithInterceptors(func(_ micro.Handler) micro.Handler {
+			return func(ctx context.Context, _ *micro.Request, _ micro.Reply) error {
+				<-ctx.Done()
+				return fmt.Errorf("waited: %w", context.Canceled)
+			}
+		})
+		counts := &tally{}
+		gw := newGateway(gateway.WithConcurrencyLimiter(func() gateway.ConcurrencyLimiter { return counts }), gateway.WithTimeout(time.Second))
+		anyRoute(gw, "POST /slow", microtest.Serve(t, micro.NewServer(micro.WithLogger(quiet())), canceled))
+		h := gw.Handler()
+		if w := from(h, "POST /slow", addr1, ""); w.Code != http.StatusServiceUnavailable {
+			t.Errorf("at the deadline: %d", w.Code)
+		}
+		if n := counts.took.Load(); n != 1 {
+			t.Errorf("at the deadline: %d requests counted, want 1", n)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := httptest.NewRequestWithContext(ctx, "POST", "/slow", strings.NewReader("1"))
+		gone.Header.Set("Content-Type", "application/json")
+		var ended sync.WaitGroup
+		ended.Go(func() { h.ServeHTTP(httptest.NewRecorder(), gone) })
+		synctest.Wait()
+		cancel()
+		ended.Wait()
+		if n := counts.took.Load(); n != 1 {
+			t.Errorf("with the client gone: %d requests counted, want 1", n)
 		}
 	})
 }

@@ -85,7 +85,7 @@ func (p *problem) body() []byte {
 func problemOf(ctx context.Context, err error) *problem {
 	var remote *micro.Error
 	switch {
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil: // first, because it may wrap the error of an earlier attempt
+	case errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled): // first, because it may wrap the error of an earlier attempt
 		return newProblem(statusClientGone, "Client closed request")
 	case errors.Is(err, micro.ErrNoHandler):
 		return unhandledProblem().because(err)
@@ -97,10 +97,17 @@ func problemOf(ctx context.Context, err error) *problem {
 		return overloadedProblem().because(err)
 	case errors.Is(err, micro.ErrUnreachable), errors.Is(err, micro.ErrConnectionLost), errors.Is(err, micro.ErrClosed):
 		return unavailableProblem().because(err)
-	case errors.Is(err, micro.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+	case timedOut(ctx, err):
 		return lateProblem(err)
 	}
 	return internalProblem(err)
+}
+
+// timedOut reports whether a message ended because its time was up. At the deadline, what
+// it waited for may be canceled before it sees the deadline itself.
+func timedOut(ctx context.Context, err error) bool {
+	return errors.Is(err, micro.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
 
 // The problems that the OpenAPI document has as examples, too.
