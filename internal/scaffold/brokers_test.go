@@ -18,10 +18,6 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// buildOnce are settings under which the go command builds the runtime of all
-// workspaces once, wherever they are, and needs no network.
-func buildOnce() []string { return []string{"GOFLAGS=-buildvcs=false -trimpath", "GOPROXY=off"} }
-
 // mixed is a workspace whose services use all transports, and which call across
 // them.
 func mixed() Workspace {
@@ -54,7 +50,7 @@ func TestGeneratedOnBrokers(t *testing.T) {
 			addWebhook(t, dir)
 		}
 		formatted(t, dir)
-		goTool(t, dir, buildOnce(), "go", "vet", "./...")
+		goTool(t, dir, nil, "go", "vet", "./...")
 		if t.Failed() {
 			t.Fatalf("with %v", services)
 		}
@@ -131,10 +127,10 @@ func TestGeneratedMix(t *testing.T) {
 	dir := t.TempDir()
 	makeWorkspace(t, dir, mixed())
 	formatted(t, dir)
-	goTool(t, dir, append(buildOnce(), "GOMODCACHE="+filepath.Join(t.TempDir(), "empty")), "go", "build", "-o", filepath.Join(dir, "bin", "payments"+exe()), "./apps/payments")
-	goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./apps/...")
-	goTool(t, dir, buildOnce(), "go", "vet", "./...")
-	t.Log(goTool(t, dir, buildOnce(), "go", "test", "./apps/gateway", "./apps/orders", "./apps/mail", "./internal/config"))
+	goTool(t, dir, testenv.OfflineBuild(filepath.Join(t.TempDir(), "empty")), "go", "build", "-o", filepath.Join(dir, "bin", "payments"+exe()), "./apps/payments")
+	goTool(t, dir, nil, "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./apps/...")
+	goTool(t, dir, nil, "go", "vet", "./...")
+	t.Log(goTool(t, dir, nil, "go", "test", "./apps/gateway", "./apps/orders", "./apps/mail", "./internal/config"))
 	runMix(t, dir)
 }
 

@@ -190,7 +190,7 @@ func readByPrograms(t *testing.T, cases []dotenvFile) (results []dotenvResult) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goTool(t, dir, buildOnce(), "go", "build", "-o", "read"+exe(), ".")
+	goTool(t, dir, nil, "go", "build", "-o", "read"+exe(), ".")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "read"+exe()))
 	cmd.Stdin = bytes.NewReader(input)
 	out, err := cmd.Output()

@@ -28,7 +28,7 @@ func goTool(t *testing.T, dir string, env []string, command ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), append([]string{"GOFLAGS=-buildvcs=false", "GOEXPERIMENT=", "GOWORK=off"}, env...)...)
+	cmd.Env = append(os.Environ(), append(testenv.WorkspaceBuild(), env...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, out)
@@ -53,7 +53,7 @@ func TestGenerated(t *testing.T) {
 	if out := goTool(t, dir, nil, "gofmt", "-l", "apps", "contracts", "internal", "third_party"); out != "" {
 		t.Errorf("not gofmt'd:\n%s", out)
 	}
-	offline := append(buildOnce(), "GOMODCACHE="+filepath.Join(t.TempDir(), "empty"))
+	offline := testenv.OfflineBuild(filepath.Join(t.TempDir(), "empty"))
 	for _, service := range []string{"items", "orders", "payments"} {
 		goTool(t, dir, offline, "go", "build", "-o", filepath.Join(dir, "bin", service+exe()), "./apps/"+service)
 		deps := goTool(t, dir, offline, "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./apps/"+service)
@@ -63,9 +63,9 @@ func TestGenerated(t *testing.T) {
 			}
 		}
 	}
-	goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin", "gateway"+exe()), "./apps/gateway")
-	goTool(t, dir, buildOnce(), "go", "vet", "./...")
-	t.Log(goTool(t, dir, buildOnce(), "go", "test", "-race", "./..."))
+	goTool(t, dir, nil, "go", "build", "-o", filepath.Join(dir, "bin", "gateway"+exe()), "./apps/gateway")
+	goTool(t, dir, nil, "go", "vet", "./...")
+	t.Log(goTool(t, dir, nil, "go", "test", "-race", "./..."))
 	openedRoutesAreNoticed(t, dir)
 	runShop(t, dir)
 }
@@ -87,7 +87,7 @@ func openedRoutesAreNoticed(t *testing.T, dir string) {
 		put(t, dir, name, text)
 		cmd := exec.CommandContext(t.Context(), "go", "test", "-run", "TestRoutesAreClosed", "./apps/gateway")
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), append([]string{"GOEXPERIMENT=", "GOWORK=off"}, buildOnce()...)...)
+		cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "--- FAIL: TestRoutesAreClosed") {
 			t.Errorf("with %s, the test of the workspace passes: %v\n%s", changed, err, out)
 		}

@@ -92,7 +92,7 @@ func TestLint(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), tool, "run", "--allow-parallel-runners", "--max-issues-per-linter=0", "--max-same-issues=0", //nolint:gosec // our own build
 				"./apps/...", "./contracts/...", "./internal/...")
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), append(buildOnce(), "GOEXPERIMENT=", "GOWORK=off")...)
+			cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("golangci-lint: %v\n%s", err, out)
 			}

@@ -129,7 +129,7 @@ func TestUnusualNames(t *testing.T) {
 		t.Errorf("only %d handlers", handlers)
 	}
 	formatted(t, dir)
-	goTool(t, dir, buildOnce(), "go", "vet", "./...")
+	goTool(t, dir, nil, "go", "vet", "./...")
 }
 
 // addHandlers adds a handler of each name, and returns the number of them and the names that

@@ -66,10 +66,10 @@ func TestGeneratedNotifications(t *testing.T) {
 	dir := t.TempDir()
 	makeWorkspace(t, dir, withNotifications(t))
 	formatted(t, dir)
-	goTool(t, dir, buildOnce(), "go", "vet", "./...")
-	goTool(t, dir, buildOnce(), "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./apps/...")
+	goTool(t, dir, nil, "go", "vet", "./...")
+	goTool(t, dir, nil, "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./apps/...")
 	rabbit := "RABBITMQ_URL=" + testenv.PrivateRabbitMQ(t).URL
-	out := goTool(t, dir, append(buildOnce(), rabbit), "go", "test", "-v", "./apps/notifications", "./apps/orders", "./internal/config", "./apps/gateway")
+	out := goTool(t, dir, []string{rabbit}, "go", "test", "-v", "./apps/notifications", "./apps/orders", "./internal/config", "./apps/gateway")
 	if strings.Contains(out, "SKIP") {
 		t.Errorf("tests were skipped:\n%s", out)
 	}

@@ -36,8 +36,8 @@ func TestStores(t *testing.T) {
 				dir := t.TempDir()
 				makeWorkspace(t, dir, w)
 				formatted(t, dir)
-				goTool(t, dir, buildOnce(), "go", "vet", "./...")
-				t.Log(goTool(t, dir, buildOnce(), "go", "test", "./apps/items", "./apps/orders", "./internal/..."))
+				goTool(t, dir, nil, "go", "vet", "./...")
+				t.Log(goTool(t, dir, nil, "go", "test", "./apps/items", "./apps/orders", "./internal/..."))
 				tidy(t, dir)
 			})
 		}

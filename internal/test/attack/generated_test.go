@@ -68,7 +68,7 @@ func build(t *testing.T, dir string) {
 	for _, name := range []string{"items", "gateway"} {
 		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join("bin", name), "./apps/"+name)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -trimpath", "GOPROXY=off", "GOEXPERIMENT=", "GOWORK=off") // as internal/scaffold's tests build, so that they share a cache
+		cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}

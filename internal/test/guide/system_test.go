@@ -203,7 +203,7 @@ func (l *lab) build() {
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(l.dir, "bin")+string(filepath.Separator), "./apps/...")
 	cmd.Dir = l.dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -trimpath", "GOPROXY=off", "GOEXPERIMENT=", "GOWORK=off")
+	cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}

@@ -49,7 +49,7 @@ func newShop(t *testing.T) *shop {
 	for _, name := range []string{"items", "gateway"} {
 		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join("bin", name), "./apps/"+name)
 		cmd.Dir = s.dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-buildvcs=false -trimpath", "GOEXPERIMENT=", "GOWORK=off") // as internal/scaffold's tests build, so that they share a cache
+		cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("build %s: %v\n%s", name, err, out)
 		}
