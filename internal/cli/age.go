@@ -3,13 +3,10 @@ package cli
 import (
 	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
-	"github.com/msctl/msctl/internal/workspace"
 )
 
 // ageOf compares the workspace in dir with this msctl.
@@ -63,39 +60,13 @@ func updateMsctl(origin scaffold.Origin) string {
 func noteAge(s *term.IO, dir, version string) {
 	origin, age, err := ageOf(dir, version)
 	if err != nil {
-		printNote(s, "%v", err)
+		s.Remarkf("%v", err)
 		return
 	}
 	switch age {
 	case scaffold.Behind:
-		printNote(s, "%s: `msctl upgrade` brings it up to date", ageText(origin, age, version))
+		s.Remarkf("%s: `msctl upgrade` brings it up to date", ageText(origin, age, version))
 	case scaffold.Ahead:
-		printNote(s, "%s: %s", ageText(origin, age, version), updateMsctl(origin))
+		s.Remarkf("%s: %s", ageText(origin, age, version), updateMsctl(origin))
 	}
-}
-
-// currentWorkspace returns the folder of the workspace that contains the current folder.
-func currentWorkspace() (dir string, ok bool) {
-	current, err := os.Getwd()
-	if err != nil {
-		return "", false
-	}
-	path, err := workspace.Find(current)
-	return filepath.Dir(path), err == nil
-}
-
-// workspaceInfo is the workspace in what `msctl version -o json` prints.
-type workspaceInfo struct {
-	Version string `json:"version"`
-	Status  string `json:"status"` // current, behind, or ahead, compared with this msctl
-}
-
-// workspaceVersion returns the version of the workspace in dir, or nil if it has none.
-func workspaceVersion(dir, version string) (*workspaceInfo, error) {
-	origin, age, err := ageOf(dir, version)
-	if err != nil || age == scaffold.Unmanaged {
-		return nil, err
-	}
-	status := map[scaffold.Age]string{scaffold.Current: "current", scaffold.Behind: "behind", scaffold.Ahead: "ahead"}
-	return &workspaceInfo{origin.Version, status[age]}, nil
 }

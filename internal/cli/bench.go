@@ -19,7 +19,7 @@ import (
 
 func newBenchCommand(s *term.IO, version string) *cobra.Command {
 	spec := bench.NewSpec()
-	spec.Tool, spec.Secrets = "msctl "+readVersion(version).Version, s.Secrets()
+	spec.Tool, spec.Secrets = "msctl "+version, s.Secrets()
 	cmd := benchCommand(spec)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := completeBench(cmd, s, spec, args); err != nil {
@@ -29,7 +29,7 @@ func newBenchCommand(s *term.IO, version string) *cobra.Command {
 			return printcode.WritePolicy(s.Out, spec.PrintPolicy, spec.ClientPolicy().Settings())
 		}
 		for _, note := range spec.Notes {
-			printNote(s, "%s", note)
+			s.Remarkf("%s", note)
 		}
 		return runBench(cmd.Context(), s, spec, cmd.Flag("output").Value.String())
 	}

@@ -73,7 +73,7 @@ func writeSourceHandlers(s *term.IO, a target.Answer, verbose bool) {
 // noteComputed reports that some patterns of a service are not known.
 func noteComputed(s *term.IO, a target.Answer) {
 	if a.Computed > 0 {
-		s.Notef("%s", s.ErrPalette().Dim(fmt.Sprintf("%s: %s computed at run time; `msctl ls --source %s` lists them", a.Target.Service, count(a.Computed, "pattern"), a.Source)))
+		s.Notef("%s", s.ErrPalette().Dim(fmt.Sprintf("%s: %s computed at run time; `msctl ls --source %s` lists them", a.Target.Service, term.Count(a.Computed, "pattern"), a.Source)))
 	}
 }
 

@@ -74,7 +74,7 @@ is created. docs/doctor.md lists everything that is sent, and the codes of the f
 		return runDoctor(cmd.Context(), s, o)
 	}
 	f := cmd.Flags()
-	outputFlag(f, &o.output, "output `FORMAT`: json", logJSON)
+	outputFlag(f, &o.output, "output `FORMAT`: json", formatJSON)
 	f.StringVar(&o.from, "from", "", "also examine the recorded messages in `FILE` (JSON lines)")
 	f.StringArrayVar(&o.ignore, "ignore", nil, "omit findings with `CODE`, such as no-caller (repeatable)")
 	f.StringVar(&o.monitoring, "nats-monitoring", "", "`URL` of the monitoring port of NATS (default: port 8222 of its host)")
@@ -286,7 +286,7 @@ func writeDiagnosis(s *term.IO, r doctor.Report) {
 		fmt.Fprintln(s.Out)
 	}
 	writeUnchecked(s, r.NotChecked)
-	summary := count(len(r.Findings), "finding")
+	summary := term.Count(len(r.Findings), "finding")
 	if len(r.Findings) == 0 {
 		summary = p.Good("no findings")
 	}

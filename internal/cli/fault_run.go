@@ -120,7 +120,7 @@ func (r *faultRunner) command(line string) (quit bool) {
 	case line == "clear":
 		n := len(r.proxy.Faults())
 		r.proxy.Clear()
-		r.log("%s removed", count(n, "fault"))
+		r.log("%s removed", term.Count(n, "fault"))
 	case word == "remove":
 		r.remove(rest)
 	case word == "add":

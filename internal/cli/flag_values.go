@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,5 +92,17 @@ func (v *durationValue) Set(text string) error {
 		return exit.Usagef("--%s must not be negative", v.name)
 	}
 	*v.to = d
+	return nil
+}
+
+// checkListen checks an address to listen on.
+func checkListen(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return exit.PointAt("--listen", text, 0, "an address must be host:port or :port")
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return exit.PointAt("--listen", text, len(text)-len(port), "a port must be a number between 0 and 65535")
+	}
 	return nil
 }

@@ -61,7 +61,7 @@ TARGET can be a URL: any status from 200 to 299 is healthy, and without a path i
 		return runHealth(cmd.Context(), s, o)
 	}
 	f := cmd.Flags()
-	outputFlag(f, &o.output, "output `FORMAT`: json", logJSON)
+	outputFlag(f, &o.output, "output `FORMAT`: json", formatJSON)
 	positiveFlag(f, &o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for the reply")
 	registerTLS(cmd, &o.target, "Connection")
 	groupFlags(cmd, "Connection", "timeout")

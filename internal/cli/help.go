@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,24 +14,6 @@ import (
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
 )
-
-// flagGroup is the annotation with the heading of a flag in the help.
-const flagGroup = "msctl_group"
-
-// groupFlags puts flags of cmd under a heading in its help. Headings appear in the
-// order in which their first flags were defined.
-func groupFlags(cmd *cobra.Command, heading string, names ...string) {
-	for _, name := range names {
-		flag := cmd.Flags().Lookup(name)
-		if flag == nil {
-			panic("cli: no flag --" + name + " to group in " + cmd.Name())
-		}
-		if flag.Annotations == nil {
-			flag.Annotations = map[string][]string{}
-		}
-		flag.Annotations[flagGroup] = []string{heading}
-	}
-}
 
 // printHelp writes a command's help to Out: description, usage, examples, subcommands
 // by group, and flags by heading.
@@ -91,10 +74,7 @@ func writeFlags(b *strings.Builder, p term.Palette, cmd *cobra.Command, width in
 	sets := map[string]*pflag.FlagSet{}
 	var order []string
 	add := func(flag *pflag.Flag) {
-		heading := rest
-		if names := flag.Annotations[flagGroup]; len(names) > 0 {
-			heading = names[0]
-		}
+		heading := cmp.Or(heading(flag), rest)
 		if sets[heading] == nil {
 			sets[heading] = pflag.NewFlagSet(heading, pflag.ContinueOnError)
 			sets[heading].SortFlags = false
@@ -194,25 +174,4 @@ func dashed(name string) string {
 		return "-" + name
 	}
 	return "--" + name
-}
-
-// argCount is a cobra.PositionalArgs that requires least to most arguments (most < 0:
-// no limit). Its usage errors name the missing or the extra argument.
-func argCount(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= least && (most < 0 || len(args) <= most) {
-			return nil
-		}
-		_, wants, _ := strings.Cut(cmd.Use, " ")
-		var err error
-		switch {
-		case len(args) < least:
-			err = exit.Usagef("%s requires %s", cmd.CommandPath(), strings.Fields(wants)[len(args)])
-		case most == 0:
-			err = exit.Usagef("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
-		default:
-			err = exit.Usagef("%s: unexpected argument %q", cmd.CommandPath(), args[most])
-		}
-		return exit.WithHint(err, "%s", strings.TrimSpace("usage: "+cmd.UseLine()))
-	}
 }

@@ -178,7 +178,7 @@ func printPlanOfInit(s *term.IO, plan *nestinit.Plan, w *workspace.Workspace) {
 		}
 	}
 	for _, note := range plan.Notes {
-		printNote(s, "%s", note)
+		s.Remarkf("%s", note)
 	}
 	if len(plan.Skipped) > 0 {
 		s.Notef("%s", p.Dim("skipped "+term.List(plan.Skipped, 3)+": not NestJS"))

@@ -82,7 +82,7 @@ func runLogs(ctx context.Context, s *term.IO, o logsOptions) error {
 	} else {
 		close(ended)
 	}
-	printer := runlog.New(s, w, supervisedServices(w, nil), runlog.Options{JSON: o.log == logJSON, All: len(named) < len(o.services), FailFast: true, Past: true, Times: o.times})
+	printer := runlog.New(s, w, supervisedServices(w, nil), runlog.Options{JSON: o.log == formatJSON, All: len(named) < len(o.services), FailFast: true, Past: true, Times: o.times})
 	show := tail{n: o.tail}
 	begin := time.Now().Add(-o.since)
 	err = runlog.Follow(ctx, file, ended, show.flush, func(line string, e proc.Event, isEvent bool) bool {

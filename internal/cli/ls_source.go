@@ -28,7 +28,7 @@ func runLsSource(ctx context.Context, s *term.IO, o lsOptions) error {
 	}
 	handlers := project.Handlers()
 	if len(handlers) == 0 {
-		err := fmt.Errorf("no @MessagePattern or @EventPattern in %s of %s", count(len(project.Files), "TypeScript file"), o.source)
+		err := fmt.Errorf("no @MessagePattern or @EventPattern in %s of %s", term.Count(len(project.Files), "TypeScript file"), o.source)
 		return exit.WithHint(err, "%s", nothingHint(project.Skipped))
 	}
 	switch {
@@ -60,7 +60,7 @@ func runLsSource(ctx context.Context, s *term.IO, o lsOptions) error {
 
 // sourceSummary is the last line of `ls --source`.
 func sourceSummary(project *nestsource.Project, total, computed int) string {
-	text := fmt.Sprintf("read %d of %s in %s", total-computed, count(total, "pattern"), count(len(project.Files), "file"))
+	text := fmt.Sprintf("read %d of %s in %s", total-computed, term.Count(total, "pattern"), term.Count(len(project.Files), "file"))
 	if computed > 0 {
 		text += fmt.Sprintf("; %d computed at run time", computed)
 	}
@@ -75,19 +75,19 @@ func skippedText(k nestsource.Skipped) string {
 	var parts []string
 	add := func(names []string, thing string) {
 		if len(names) > 0 {
-			parts = append(parts, count(len(names), thing)+" ("+term.List(names, 3)+")")
+			parts = append(parts, term.Count(len(names), thing)+" ("+term.List(names, 3)+")")
 		}
 	}
 	add(k.Tests, "test file")
 	if k.Declarations > 0 {
-		parts = append(parts, count(k.Declarations, "declaration file"))
+		parts = append(parts, term.Count(k.Declarations, "declaration file"))
 	}
 	add(k.Large, "large file")
 	add(k.Links, "link")
 	hidden := func(path string) bool { return strings.HasPrefix(path[strings.LastIndexByte(path, '/')+1:], ".") }
 	add(slices.DeleteFunc(slices.Clone(k.Folders), hidden), "folder")
 	if n := len(k.Folders) - len(slices.DeleteFunc(slices.Clone(k.Folders), hidden)); n > 0 {
-		parts = append(parts, count(n, "hidden folder"))
+		parts = append(parts, term.Count(n, "hidden folder"))
 	}
 	var text string
 	if len(parts) > 0 {
@@ -114,7 +114,7 @@ func nothingHint(k nestsource.Skipped) string {
 		if k.JavaScript == 1 {
 			verb = "there is "
 		}
-		return verb + count(k.JavaScript, "JavaScript file") + ", but msctl reads TypeScript: " + useSources
+		return verb + term.Count(k.JavaScript, "JavaScript file") + ", but msctl reads TypeScript: " + useSources
 	}
 	return useSources
 }
@@ -124,7 +124,7 @@ func writeSources(s *term.IO, handlers []nestsource.Handler, verbose bool) {
 	t := &term.Table{}
 	t.Row("PATTERN", "KIND", "DATA", "HANDLER", "FILE")
 	for _, h := range handlers {
-		t.Row(sourcePattern(h), sourceKind(h), sourceData(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
+		t.Row(sourcePattern(h), h.Kind(), sourceData(h), handlerName(h), fmt.Sprintf("%s:%d", h.File, h.Line))
 	}
 	t.Write(s.Out, s.OutPalette())
 	if verbose {
@@ -140,16 +140,6 @@ func sourcePattern(h nestsource.Handler) string {
 		return "(any message without a pattern)"
 	}
 	return shorthand.FormatPattern(json.RawMessage(h.Pattern))
-}
-
-func sourceKind(h nestsource.Handler) string {
-	switch {
-	case h.Event:
-		return "event"
-	case h.Stream:
-		return "stream"
-	}
-	return "message"
 }
 
 func sourceData(h nestsource.Handler) string {
@@ -228,7 +218,7 @@ type sourceLine struct {
 func printSources(s *term.IO, handlers []nestsource.Handler) error {
 	for _, h := range handlers {
 		line := sourceLine{
-			Pattern: json.RawMessage(h.Pattern), Computed: h.Computed, Kind: sourceKind(h), Class: h.Class, Method: h.Method, File: h.File, Line: h.Line,
+			Pattern: json.RawMessage(h.Pattern), Computed: h.Computed, Kind: h.Kind(), Class: h.Class, Method: h.Method, File: h.File, Line: h.Line,
 			Transport: h.Transport, Extras: secret.JSON([]byte(h.Extras)), Data: h.Payload, Reply: h.Reply, Unused: h.Unused,
 		}
 		if h.Pattern == "undefined" {

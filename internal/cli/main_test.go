@@ -2,19 +2,15 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/proc/broker"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/test/testenv"
-	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -98,42 +94,11 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestTakeJitter(t *testing.T) {
-	tests := []struct {
-		jitter     string
-		args, rest []string
-		want       string
-	}{
-		{"none", []string{"cmd=x", "full"}, []string{"cmd=x", "full"}, "none"},
-		{"full", []string{"cmd=x"}, []string{"cmd=x"}, "full"},
-		{"full", []string{"equal", "cmd=x"}, []string{"cmd=x"}, "equal"},
-		{"full", []string{"cmd=x", "none"}, []string{"cmd=x"}, "none"},
-	}
-	for _, tt := range tests {
-		if rule, rest := takeJitter(tt.jitter, tt.args); !slices.Equal(rest, tt.rest) || rule != tt.want {
-			t.Errorf("--jitter=%s %q: rule %s, arguments %q", tt.jitter, tt.args, rule, rest)
-		}
-	}
-}
-
-func TestExplainNoBroker(t *testing.T) {
-	refused := errors.New("connection refused")
-	for _, tt := range []struct {
-		err  broker.Error
-		want string
-	}{
-		{broker.Error{Transport: workspace.RabbitMQ, Address: "amqp://localhost:5672", Program: "rabbitmq-server", Err: refused},
-			"`apt install rabbitmq-server` or `brew install rabbitmq` lets msctl start one; or run `docker run -d -p 127.0.0.1:5672:5672 rabbitmq`, or set RABBITMQ_URL"},
-		{broker.Error{Transport: workspace.NATS, Address: "nats://h", Err: refused},
-			"start it, or set its address in NATS_URL or under `brokers:` in msctl.yaml"},
-	} {
-		s, _ := term.NewTest("", term.Facts{})
-		err := explainRun(s, runOptions{log: logText}, &tt.err)
-		if got := exit.Hint(err); got != tt.want {
-			t.Errorf("hint %q, want %q", got, tt.want)
-		}
-		if got := err.Error(); got != tt.err.Error() {
-			t.Errorf("error %q, want %q", got, tt.err.Error())
-		}
+// TestMockEnds: a mock that has ended leaves no goroutine; goleak checks that.
+func TestMockEnds(t *testing.T) {
+	s, b := term.NewTest("stall 1ms\nquit\n", term.Facts{})
+	code := Main(s, "", []string{"mock", "--listen", "127.0.0.1:0"})
+	if code != exit.Done || !strings.HasPrefix(b.Out.String(), "mock ran for ") || !strings.Contains(b.Err.String(), "stalled for 1ms") {
+		t.Errorf("exit code %d, out %q, err %q", code, b.Out.String(), b.Err.String())
 	}
 }

@@ -3,9 +3,7 @@ package cli
 import (
 	"cmp"
 	"encoding/json"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -207,16 +205,4 @@ func parseAnswer(text string) (json.RawMessage, error) {
 		return nil, exit.Usagef("--answer is not valid UTF-8: %q", text)
 	}
 	return shorthand.ParseJSON("--answer", text)
-}
-
-// checkListen checks an address to listen on.
-func checkListen(text string) error {
-	_, port, err := net.SplitHostPort(text)
-	if err != nil {
-		return exit.PointAt("--listen", text, 0, "an address must be host:port or :port")
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return exit.PointAt("--listen", text, len(text)-len(port), "a port must be a number between 0 and 65535")
-	}
-	return nil
 }

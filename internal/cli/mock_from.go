@@ -71,7 +71,7 @@ func loadRecording(s *term.IO, name, service string) (*replay.Recording, error) 
 		return nil, exit.Usagef("%s does not contain %s", name, what)
 	}
 	if r.Cut > 0 {
-		printNote(s, "%s left out: their data or reply is longer than 16 KiB, which is not recorded in full", count(r.Cut, "message"))
+		s.Remarkf("%s left out: their data or reply is longer than 16 KiB, which is not recorded in full", term.Count(r.Cut, "message"))
 	}
 	return r, nil
 }
@@ -108,7 +108,7 @@ func runRecorded(ctx context.Context, s *term.IO, o mockOptions) error {
 		}
 		return target.Explain(err, o.at)
 	}
-	s.Notef("%s %s replies as recorded: %s, %s", s.ErrPalette().Good("✓"), at, count(len(recording.Exchanges), "message"), count(len(patterns), "pattern"))
+	s.Notef("%s %s replies as recorded: %s, %s", s.ErrPalette().Good("✓"), at, term.Count(len(recording.Exchanges), "message"), term.Count(len(patterns), "pattern"))
 	began := time.Now()
 	err = awaitQuit(ctx, s, ended)
 	if err == nil {

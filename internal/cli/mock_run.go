@@ -132,7 +132,7 @@ func (m *mock) introduce() {
 		patterns = term.List(names, 5)
 	}
 	m.io.Notef("%s %s replies to %s", c.Good("✓"), at, patterns)
-	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), count(m.o.workers, "worker"),
+	m.io.Notef("  capacity %s: %s, %s each%s", c.Bold(capacityText(m.service.Capacity())), term.Count(m.o.workers, "worker"),
 		m.o.config.ServiceTime, c.Dim(m.limits()))
 	if m.io.Facts().StdinTTY {
 		m.io.Notef("  %s", c.Dim("type stall 4s, capacity 200/s, stats, or quit (or Ctrl-C)"))
@@ -149,14 +149,6 @@ func (m *mock) limits() string {
 		text += "; requests whose callers have given up are dropped"
 	}
 	return text
-}
-
-// count returns "1 worker" or "4 workers".
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // capacityText formats a rate per second.

@@ -1,23 +1,12 @@
 package cli
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/load/capacity"
-	"github.com/msctl/msctl/internal/term"
 )
-
-// TestMockEnds: a mock that has ended leaves no goroutine; goleak checks that.
-func TestMockEnds(t *testing.T) {
-	s, b := term.NewTest("stall 1ms\nquit\n", term.Facts{})
-	code := Main(s, "", []string{"mock", "--listen", "127.0.0.1:0"})
-	if code != exit.Done || !strings.HasPrefix(b.Out.String(), "mock ran for ") || !strings.Contains(b.Err.String(), "stalled for 1ms") {
-		t.Errorf("exit code %d, out %q, err %q", code, b.Out.String(), b.Err.String())
-	}
-}
 
 func TestMockTimes(t *testing.T) {
 	for _, tt := range []struct {

@@ -165,7 +165,7 @@ func createWorkspace(ctx context.Context, s *term.IO, dir string, w scaffold.Wor
 
 // workspace converts the flags.
 func (o newOptions) workspace(ctx context.Context) (scaffold.Workspace, error) {
-	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Store: scaffold.Store(o.store), Telemetry: o.telemetry, Version: readVersion(o.version).Version}
+	w := scaffold.Workspace{Name: o.name, Module: o.module, GatewayPort: o.gatewayPort, Store: scaffold.Store(o.store), Telemetry: o.telemetry, Version: o.version}
 	if o.gatewayPort < 1 || o.gatewayPort > 65535 {
 		return w, exit.Usagef("invalid --gateway-port %d: must be between 1 and 65535", o.gatewayPort)
 	}
@@ -237,16 +237,16 @@ func withPorts(services []scaffold.Service, gateway int) []scaffold.Service {
 // workspace is complete without it.
 func commitWorkspace(ctx context.Context, s *term.IO, dir, name string) {
 	if scaffold.InRepository(ctx, dir) {
-		printNote(s, "the folder is in a git repository: the new files are not committed yet")
+		s.Remarkf("the folder is in a git repository: the new files are not committed yet")
 		return
 	}
 	// A signal must not leave half a repository behind.
 	err := scaffold.FirstCommit(context.WithoutCancel(ctx), dir, "Create "+name+" with msctl new")
 	switch {
 	case errors.Is(err, scaffold.ErrNoGit):
-		printNote(s, "git is not installed, so there is no repository and no first commit")
+		s.Remarkf("git is not installed, so there is no repository and no first commit")
 	case err != nil:
-		printNote(s, "cannot make the first commit: %v", err)
+		s.Remarkf("cannot make the first commit: %v", err)
 	}
 }
 

@@ -3,9 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -49,40 +46,6 @@ driver to go.mod and the broker to compose.yaml.`,
 	cmd.Flags().IntVar(&o.port, "port", 0, "TCP `PORT` (default: the next free one)")
 	o.register(cmd)
 	return cmd
-}
-
-// openWorkspace opens the workspace of the current folder, to add to it.
-func openWorkspace(version string) (*scaffold.Dir, error) {
-	dir, err := findWorkspace(version)
-	if err != nil {
-		return nil, err
-	}
-	return dir, checkAge(dir.Root, dir.Version)
-}
-
-// findWorkspace opens the workspace of the current folder.
-func findWorkspace(version string) (*scaffold.Dir, error) {
-	current, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("find the current folder: %w", err)
-	}
-	path, err := workspace.Find(current)
-	if errors.Is(err, workspace.ErrNotFound) {
-		return nil, exit.WithHint(exit.WithCode(err, exit.Usage), "`msctl new FOLDER` creates a workspace")
-	}
-	if err != nil {
-		return nil, err
-	}
-	dir, err := scaffold.Open(path)
-	if errors.Is(err, scaffold.ErrNoModule) {
-		return nil, exit.WithHint(exit.Usagef("msctl adds only Go services to a workspace: %w", err),
-			"`msctl help msctl.yaml` describes how to add any other service to the file")
-	}
-	if err != nil {
-		return nil, err
-	}
-	dir.Version = readVersion(version).Version
-	return dir, nil
 }
 
 func runNewService(_ context.Context, s *term.IO, o newServiceOptions) error {
@@ -139,7 +102,7 @@ func writeAdded(s *term.IO, dir *scaffold.Dir, result scaffold.Result, o writeOp
 	}
 	printManual(s, result)
 	if done && dir.Deployed() {
-		printNote(s, "`msctl new deploy kubernetes` adds it to deploy/kubernetes")
+		s.Remarkf("`msctl new deploy kubernetes` adds it to deploy/kubernetes")
 	}
 	return done, nil
 }

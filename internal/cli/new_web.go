@@ -85,7 +85,7 @@ func runNewWeb(ctx context.Context, s *term.IO, o newWebOptions) error {
 func installPackages(ctx context.Context, s *term.IO, dir *scaffold.Dir) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		printNote(s, "npm is not installed, and the web client requires it: install Node.js 20.9 or later from https://nodejs.org")
+		s.Remarkf("npm is not installed, and the web client requires it: install Node.js 20.9 or later from https://nodejs.org")
 		return
 	}
 	s.Notef("installing the packages of the web client with npm")
@@ -93,7 +93,7 @@ func installPackages(ctx context.Context, s *term.IO, dir *scaffold.Dir) {
 	cmd.Dir = filepath.Join(dir.Root, filepath.FromSlash(scaffold.WebDir))
 	cmd.Stdout, cmd.Stderr = s.Err, s.Err
 	if err := cmd.Run(); err != nil {
-		printNote(s, "the packages are not installed: npm ci: %v", err)
+		s.Remarkf("the packages are not installed: npm ci: %v", err)
 		_ = os.RemoveAll(filepath.Join(cmd.Dir, "node_modules")) // not half of them
 	}
 }

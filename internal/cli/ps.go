@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/msctl/msctl/internal/exit"
-	"github.com/msctl/msctl/internal/nestsource"
 	"github.com/msctl/msctl/internal/proc"
 	"github.com/msctl/msctl/internal/runlog"
 	"github.com/msctl/msctl/internal/term"
@@ -28,10 +26,10 @@ func newPsCommand(s *term.IO) *cobra.Command {
 in the background. The exit code is 1 if nothing is running.`,
 		Args: argCount(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runPs(cmd.Context(), s, output == logJSON)
+			return runPs(cmd.Context(), s, output == formatJSON)
 		},
 	}
-	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json (one object per run)", logJSON)
+	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json (one object per run)", formatJSON)
 	return cmd
 }
 
@@ -62,24 +60,6 @@ func runPs(ctx context.Context, s *term.IO, asJSON bool) error {
 		printStatus(s, w, status)
 	}
 	return nil
-}
-
-// requireWorkspace loads the workspace of the current folder. Not being in one is a
-// usage error.
-func requireWorkspace() (*workspace.Workspace, error) {
-	w, err := workspace.Current()
-	if err == nil && w == nil {
-		return nil, exit.WithHint(exit.Usagef("there is no %s in this folder or above it", workspace.FileName), "%s", workspaceHint())
-	}
-	return w, err
-}
-
-// workspaceHint returns how to get a workspace in the current folder.
-func workspaceHint() string {
-	if here, err := os.Getwd(); err == nil && nestsource.HasNest(here) {
-		return "`msctl init` writes one for the NestJS applications in this folder"
-	}
-	return "`msctl new shop` creates a workspace; then run `cd shop && msctl run`"
 }
 
 // runningOf returns the runs of the workspace, or an error if there are none. Those that

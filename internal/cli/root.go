@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
-	"sync"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -42,101 +38,24 @@ func Main(s *term.IO, version string, args []string) int {
 	code := exit.Report(s, err)
 	if lost := s.OutError(); lost != nil && err == nil {
 		asksHelp, _ := cmd.Flags().GetBool("help") // false if there is no such flag
-		if failed := exit.Report(s, lost); asksHelp || cmd.Annotations[incidental] == "" {
+		if failed := exit.Report(s, lost); asksHelp || !isIncidental(cmd) {
 			return failed
 		}
 	}
 	return code
 }
 
-// incidental is the annotation of commands whose exit code is about more than their
-// output: losing it does not change the code.
-const incidental = "msctl_incidental"
-
-func incidentalOutput() map[string]string { return map[string]string{incidental: "true"} }
-
-// withSignals returns a context that the first SIGINT, SIGTERM, or SIGHUP cancels with an
-// *exit.SignalError as the cause. Signals that the parent process ignores, as nohup does,
-// are ignored. SIGPIPE has no effect: a write to a closed pipe returns an error. Call stop
-// to release its goroutine.
-func withSignals(parent context.Context) (ctx context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
-	// Notify rather than Ignore, because child processes inherit what is ignored.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	finished, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(finished)
-		defer signal.Stop(signals) // the next signal has its default effect
-		select {
-		case got := <-signals:
-			cancel(&exit.SignalError{Signal: got})
-			ignore(signals, stopped)
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, sync.OnceFunc(func() {
-		cancel(context.Canceled)
-		close(stopped)
-		<-finished
-	})
-}
-
-// sameSignal is how long after the first signal others count as the same one: a wrapper,
-// such as npm or make, forwards what the terminal has already sent to msctl.
-const sameSignal = 500 * time.Millisecond
-
-// signalCount counts signals. The zero value has counted none.
-type signalCount struct{ first time.Time }
-
-// second reports whether a signal follows another one that does not count as the same.
-func (c *signalCount) second(now time.Time) bool {
-	if c.first.IsZero() {
-		c.first = now
-		return false
-	}
-	return now.Sub(c.first) >= sameSignal
-}
-
-// ignore receives the signals that count as the first one, unless stopped is closed first.
-func ignore(signals <-chan os.Signal, stopped <-chan struct{}) {
-	timer := time.NewTimer(sameSignal)
-	defer timer.Stop()
-	for {
-		select {
-		case <-signals:
-		case <-timer.C:
-			return
-		case <-stopped:
-			return
-		}
-	}
-}
-
-// The groups of `msctl --help`, in order. A command selects one with cobra's GroupID.
-const (
-	groupProject = "project"
-	groupTalk    = "talk"
-	groupMeasure = "measure"
-	groupMore    = "more"
-)
-
 // subcommands lists all commands. Add new commands here.
-func subcommands(s *term.IO, version string) []*cobra.Command {
+func subcommands(s *term.IO, info versionInfo) []*cobra.Command {
 	return []*cobra.Command{
-		newNewCommand(s, version),
+		newNewCommand(s, info.Version),
 		newInitCommand(s),
-		newUpgradeCommand(s, version),
-		newRunCommand(s, version),
+		newUpgradeCommand(s, info.Version),
+		newRunCommand(s, info.Version),
 		newPsCommand(s),
 		newLogsCommand(s),
 		newStopCommand(s),
-		newTapCommand(s, version),
+		newTapCommand(s, info.Version),
 		newVerifyCommand(s),
 		newGuardCommand(s),
 		newNATSCommand(s),
@@ -147,10 +66,10 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 		newHealthCommand(s),
 		newDoctorCommand(s),
 		newTokenCommand(s),
-		newBenchCommand(s, version),
+		newBenchCommand(s, info.Version),
 		newMockCommand(s),
 		newFaultCommand(s),
-		newVersionCommand(s, version),
+		newVersionCommand(s, info),
 		newCompletionCommand(s),
 		newTargetsTopic(s),
 		newWorkspaceTopic(s),
@@ -159,6 +78,7 @@ func subcommands(s *term.IO, version string) []*cobra.Command {
 
 // newRootCommand returns the complete command tree.
 func newRootCommand(s *term.IO, version string) *cobra.Command {
+	info := readVersion(version)
 	root := &cobra.Command{
 		Use:   "msctl",
 		Short: "Create, run, call, and load-test NestJS-compatible microservices",
@@ -178,7 +98,7 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 		case len(args) > 0:
 			return unknownCommand(cmd, args[0])
 		case *asksVersion:
-			return runVersion(s, readVersion(version), false)
+			return runVersion(s, info, false)
 		}
 		return cmd.Help()
 	}
@@ -200,7 +120,7 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 		}
 	})
 	root.PersistentFlags().VarP(&colorFlag{s}, "color", "", "when to use color: auto, always, or never")
-	root.AddCommand(subcommands(s, version)...)
+	root.AddCommand(subcommands(s, info)...)
 	return root
 }
 

@@ -26,11 +26,8 @@ import (
 	"github.com/msctl/msctl/internal/workspace"
 )
 
-// The values of --log.
-const (
-	logText = "text"
-	logJSON = "json"
-)
+// logText is the value of --log for text.
+const logText = "text"
 
 type runOptions struct {
 	services     []string
@@ -123,7 +120,7 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 		return err
 	}
 	if o.logFile == "" { // run --detach has printed it
-		noteAge(s, w.Dir, readVersion(o.version).Version)
+		noteAge(s, w.Dir, o.version)
 	}
 	if o.detach {
 		if _, err := o.debugged(ctx, w); err != nil {
@@ -144,7 +141,7 @@ func runRun(ctx context.Context, s *term.IO, o runOptions) error {
 	if o.tui {
 		return explainRun(s, o, r.draw(ctx, stop))
 	}
-	format := runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: o.failFast}
+	format := runlog.Options{JSON: o.log == formatJSON, NoWatch: o.noWatch, FailFast: o.failFast}
 	if o.logFile != "" {
 		format.File = runlog.NewFile(o.logFile)
 	}
@@ -194,7 +191,7 @@ func (o *runOptions) check(s *term.IO) (*workspace.Workspace, error) {
 
 // checkNames checks the log format and the names of services.
 func (o *runOptions) checkNames(w *workspace.Workspace) error {
-	if o.log != logText && o.log != logJSON {
+	if o.log != logText && o.log != formatJSON {
 		return exit.Usagef("unknown --log format %q: use text or json", o.log)
 	}
 	for _, name := range o.services {

@@ -37,7 +37,7 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 	if err != nil {
 		return err
 	}
-	printer := runlog.New(s, w, supervisedServices(w, o.services), runlog.Options{JSON: o.log == logJSON, NoWatch: o.noWatch, FailFast: true, Detached: true})
+	printer := runlog.New(s, w, supervisedServices(w, o.services), runlog.Options{JSON: o.log == formatJSON, NoWatch: o.noWatch, FailFast: true, Detached: true})
 	ready, reason := false, "the run ended"
 	err = runlog.Follow(ctx, file, p.Exited, nil, func(line string, e proc.Event, isEvent bool) bool {
 		if text, is := strings.CutPrefix(line, "error: "); is {
@@ -60,7 +60,7 @@ func runDetached(ctx context.Context, s *term.IO, o runOptions, w *workspace.Wor
 
 // detachedWords returns the command line of the run in the background.
 func (o *runOptions) detachedWords(self, file string) []string {
-	words := []string{self, "run", "--fail-fast", "--log", logJSON, "--log-file", file, "--ready-timeout", o.readyTimeout.String(), "--stop-timeout", o.stopTimeout.String()}
+	words := []string{self, "run", "--fail-fast", "--log", formatJSON, "--log-file", file, "--ready-timeout", o.readyTimeout.String(), "--stop-timeout", o.stopTimeout.String()}
 	if o.portOffset != 0 {
 		words = append(words, "--port-offset", strconv.Itoa(o.portOffset))
 	}

@@ -50,7 +50,7 @@ func runStop(ctx context.Context, s *term.IO) error {
 			return exit.WithHint(err, "`kill %d` ends it and its services at once", status.Pid)
 		}
 		services := slices.DeleteFunc(status.Services, func(s proc.ServiceStatus) bool { return s.RunsBroker })
-		s.Notef("%s %s: %s in %s", s.ErrPalette().Good("stopped"), w.Name, count(len(services), "service"), term.Duration(time.Since(start)))
+		s.Notef("%s %s: %s in %s", s.ErrPalette().Good("stopped"), w.Name, term.Count(len(services), "service"), term.Duration(time.Since(start)))
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/tap/observe"
 	"github.com/msctl/msctl/internal/tap/otlp"
+	"github.com/msctl/msctl/internal/tap/page"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/term/visible"
 	reported "github.com/msctl/msctl/runtime/tap"
@@ -82,7 +83,7 @@ OTEL_EXPORTER_OTLP_CERTIFICATE names a file with the certificates to trust.`,
 	flags.BoolVar(&o.filter.Errors, "errors", false, "show only messages that failed")
 	durationFlag(flags, &o.filter.Slower, "slower", 0, "show only messages that took longer than `DURATION`, such as 100ms")
 	flags.StringVar(&o.filter.Trace, "trace", "", "show only messages whose trace or correlation `ID` contains this")
-	outputFlag(flags, &o.output, "output `FORMAT`: json (one object per line)", logJSON)
+	outputFlag(flags, &o.output, "output `FORMAT`: json (one object per line)", formatJSON)
 	flags.StringVar(&o.record, "record", "", "also write all messages to `FILE`, for `msctl mock --from` and `msctl verify`")
 	flags.StringVar(&o.html, "html", "", "at the end, write the call trees to `FILE` as one HTML page")
 	flags.StringVar(&o.otlp.url, "otlp", "", "also send all messages, as spans of OpenTelemetry, to the collector at `URL` (OTLP over HTTP), such as http://localhost:4318")
@@ -176,7 +177,7 @@ func (v *tapView) show(ctx context.Context, messages <-chan tap.Message, ended <
 				return err
 			}
 		case err := <-v.exporter.Failing():
-			printNote(v.io, "messages cannot be sent to %s now: %v", v.o.otlp.endpoint, err)
+			v.io.Remarkf("messages cannot be sent to %s now: %v", v.o.otlp.endpoint, err)
 		case <-tick.C:
 			v.print(v.lines.Take(time.Now(), false))
 			v.source.printNotes(v.io)
@@ -198,9 +199,9 @@ func (v *tapView) add(m tap.Message) error {
 		return err
 	}
 	if m.Dropped > 0 {
-		printNote(v.io, "%d messages are missing: %s", m.Dropped, missingBecause(m))
+		v.io.Remarkf("%d messages are missing: %s", m.Dropped, missingBecause(m))
 	}
-	if v.o.output != logJSON {
+	if v.o.output != formatJSON {
 		v.lines.Add(m, time.Now())
 		return nil
 	}
@@ -317,4 +318,25 @@ func outcomeText(s *tap.Span, p term.Palette) string {
 		return p.Warn(text)
 	}
 	return p.Bad(text)
+}
+
+// writePage writes the page of --html: the trees that the filter selects.
+func (v *tapView) writePage(name string) error {
+	var selected []*tap.Span
+	for _, root := range v.trees.Roots() {
+		if v.o.filter.Tree(root) {
+			selected = append(selected, root)
+		}
+	}
+	p := page.New(name, selected, time.Now())
+	p.Missing, p.Forgotten = v.trees.Dropped, v.trees.Evicted
+	if err := disk.Write(v.o.html, p.Write); err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
+	trees := "call trees"
+	if p.Shown() == 1 {
+		trees = "call tree"
+	}
+	v.io.Notef("wrote %s: %d %s", v.io.ErrPalette().Accent(v.o.html), p.Shown(), trees)
+	return nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/tap/otlp"
+	"github.com/msctl/msctl/internal/term"
 )
 
 // exporting is the flags of `msctl tap` for a collector of OpenTelemetry.
@@ -34,18 +35,18 @@ func (v *tapView) startOTLP() (end func() error) {
 	if e.endpoint == nil {
 		return func() error { return nil }
 	}
-	v.exporter = e.endpoint.Start(readVersion(e.version).Version, e.bodies)
+	v.exporter = e.endpoint.Start(e.version, e.bodies)
 	return func() error {
 		stats, p := v.exporter.Close(), v.io.ErrPalette()
 		switch {
 		case stats.Sent == 0 && stats.Lost > 0 && stats.Last != nil:
-			return exit.WithCode(exit.WithText(stats.Last, "--otlp: none of "+count(stats.Lost, "span")+" could be sent to "+e.endpoint.String()+": "+stats.Last.Error()), exit.Unreachable)
+			return exit.WithCode(exit.WithText(stats.Last, "--otlp: none of "+term.Count(stats.Lost, "span")+" could be sent to "+e.endpoint.String()+": "+stats.Last.Error()), exit.Unreachable)
 		case stats.Lost > 0 && stats.Last != nil:
-			printNote(v.io, "%s could not be sent to %s: %v", count(stats.Lost, "span"), e.endpoint, stats.Last)
+			v.io.Remarkf("%s could not be sent to %s: %v", term.Count(stats.Lost, "span"), e.endpoint, stats.Last)
 		case stats.Lost > 0:
-			printNote(v.io, "%s could not be sent to %s: there were more than it received in time", count(stats.Lost, "span"), e.endpoint)
+			v.io.Remarkf("%s could not be sent to %s: there were more than it received in time", term.Count(stats.Lost, "span"), e.endpoint)
 		}
-		v.io.Notef("sent %s to %s", count(stats.Sent, "span"), p.Accent(e.endpoint.String()))
+		v.io.Notef("sent %s to %s", term.Count(stats.Sent, "span"), p.Accent(e.endpoint.String()))
 		return nil
 	}
 }

@@ -77,13 +77,8 @@ func (o *tapOptions) open(ctx context.Context, s *term.IO) (*tapSource, error) {
 // printNotes prints the notes that there are.
 func (t *tapSource) printNotes(s *term.IO) {
 	for range len(t.notes) {
-		printNote(s, "%s", <-t.notes)
+		s.Remarkf("%s", <-t.notes)
 	}
-}
-
-// printNote prints a sentence for the user, on standard error.
-func printNote(s *term.IO, format string, args ...any) {
-	s.Notef("%s %s", s.ErrPalette().Warn("note:"), fmt.Sprintf(format, args...))
 }
 
 // openRun attaches to the run of the workspace.

@@ -79,7 +79,7 @@ API_KEYS_FILE, is printed on standard error. msctl does not store the key.`,
 	f.StringVar(&o.gateway, "gateway", "", "`NAME` of the gateway, if the workspace has several")
 	f.BoolVar(&o.isPrincipal, "principal", false, "print the signed metadata of a message instead of a token")
 	f.BoolVar(&o.isAPIKey, "api-key", false, "create an API key for the program --sub instead of a token")
-	outputFlag(f, &o.output, "output `FORMAT`: json", logJSON)
+	outputFlag(f, &o.output, "output `FORMAT`: json", formatJSON)
 	groupFlags(cmd, "Caller", "sub", "scope", "role", "claim")
 	groupFlags(cmd, "Token", "expires", "issuer", "audience", "secret-file", "gateway")
 	complete := func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {

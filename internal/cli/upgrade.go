@@ -165,10 +165,10 @@ func reportUpgrade(s *term.IO, dir *scaffold.Dir, plan scaffold.Upgrade, o upgra
 		}
 	}
 	if updated > 0 {
-		s.Notef("%s %s", p.Good("updated "), count(updated, "file")+" without edits")
+		s.Notef("%s %s", p.Good("updated "), term.Count(updated, "file")+" without edits")
 	}
 	if runtime > 0 {
-		s.Notef("%s third_party/msctl (%s: the runtime)", p.Good("updated "), count(runtime, "file"))
+		s.Notef("%s third_party/msctl (%s: the runtime)", p.Good("updated "), term.Count(runtime, "file"))
 	}
 	from := " from msctl " + plan.From.Version
 	if plan.From.Version == dir.Version || plan.From.Version == "" {
@@ -215,7 +215,7 @@ func upgradeResult(plan scaffold.Upgrade) error {
 		err = exit.WithHint(err, "edit these files, then run your tests")
 	}
 	if len(marked) > 0 {
-		text := "conflicts in " + count(len(marked), "file") + ": " + scaffold.ShortList(marked)
+		text := "conflicts in " + term.Count(len(marked), "file") + ": " + scaffold.ShortList(marked)
 		if noBase {
 			text += " (what msctl wrote at first is not known, so every difference is one)"
 		}

@@ -54,7 +54,7 @@ its own. The exit code is 1 if a reply differs, and 4 if TARGET cannot be reache
 	registerTarget(cmd, &o.target, "Connection")
 	f := cmd.Flags()
 	f.StringVar(&o.service, "service", "", "send only what `NAME` handled (default: all services of the recording)")
-	outputFlag(f, &o.output, "output `FORMAT`: json (one object per request that differs)", logJSON)
+	outputFlag(f, &o.output, "output `FORMAT`: json (one object per request that differs)", formatJSON)
 	positiveFlag(f, &o.timeout, "timeout", micro.DefaultTimeout, "wait up to `DURATION` for each reply")
 	return cmd
 }
@@ -161,7 +161,7 @@ func (v *verifying) request(ctx context.Context, x *replay.Exchange) error {
 
 func (v *verifying) report(x *replay.Exchange, found []replay.Difference) {
 	v.differ++
-	if v.o.output == logJSON {
+	if v.o.output == formatJSON {
 		text, err := json.Marshal(verified{x.Line, json.RawMessage(x.Pattern.JSON()), found})
 		if err == nil {
 			_ = v.io.PrintJSON(term.JSONLine, text) // conclude returns the error
@@ -181,14 +181,14 @@ func (v *verifying) conclude() error {
 		return err
 	}
 	if v.secret > 0 {
-		printNote(v.io, "%s left out: their data contains secrets, which are not recorded", count(v.secret, "request"))
+		v.io.Remarkf("%s left out: their data contains secrets, which are not recorded", term.Count(v.secret, "request"))
 	}
 	switch {
 	case v.sent == 0:
 		return exit.Usagef("%s contains no request that can be sent: nothing was compared", v.o.file)
 	case v.differ > 0:
-		return fmt.Errorf("%d of %s got another reply than recorded", v.differ, count(v.sent, "request"))
+		return fmt.Errorf("%d of %s got another reply than recorded", v.differ, term.Count(v.sent, "request"))
 	}
-	v.io.Notef("%s %s: all replies are as recorded", v.io.ErrPalette().Good("✓"), count(v.sent, "request"))
+	v.io.Notef("%s %s: all replies are as recorded", v.io.ErrPalette().Good("✓"), term.Count(v.sent, "request"))
 	return nil
 }

@@ -3,12 +3,16 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // versionInfo is what `msctl version -o json` prints.
@@ -23,7 +27,7 @@ type versionInfo struct {
 	Workspace *workspaceInfo `json:"workspace,omitempty"`
 }
 
-func newVersionCommand(s *term.IO, version string) *cobra.Command {
+func newVersionCommand(s *term.IO, info versionInfo) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:     "version",
@@ -32,10 +36,10 @@ func newVersionCommand(s *term.IO, version string) *cobra.Command {
 		GroupID: groupMore,
 		Args:    argCount(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return runVersion(s, readVersion(version), output == logJSON)
+			return runVersion(s, info, output == formatJSON)
 		},
 	}
-	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json", logJSON)
+	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json", formatJSON)
 	return cmd
 }
 
@@ -91,4 +95,30 @@ func readVersion(stamped string) versionInfo {
 		}
 	}
 	return info
+}
+
+// workspaceInfo is the workspace in what `msctl version -o json` prints.
+type workspaceInfo struct {
+	Version string `json:"version"`
+	Status  string `json:"status"` // current, behind, or ahead, compared with this msctl
+}
+
+// workspaceVersion returns the version of the workspace in dir, or nil if it has none.
+func workspaceVersion(dir, version string) (*workspaceInfo, error) {
+	origin, age, err := ageOf(dir, version)
+	if err != nil || age == scaffold.Unmanaged {
+		return nil, err
+	}
+	status := map[scaffold.Age]string{scaffold.Current: "current", scaffold.Behind: "behind", scaffold.Ahead: "ahead"}
+	return &workspaceInfo{origin.Version, status[age]}, nil
+}
+
+// currentWorkspace returns the folder of the workspace that contains the current folder.
+func currentWorkspace() (dir string, ok bool) {
+	current, err := os.Getwd()
+	if err != nil {
+		return "", false
+	}
+	path, err := workspace.Find(current)
+	return filepath.Dir(path), err == nil
 }

@@ -8,7 +8,6 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -181,14 +180,6 @@ func sentence(words []string) string {
 		return words[0] + " and " + words[1]
 	}
 	return strings.Join(words[:len(words)-1], ", ") + ", and " + words[len(words)-1]
-}
-
-// count returns "1 thing" or "2 things".
-func count(n int, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // orElse returns a text, or another one if it is empty.

@@ -10,6 +10,7 @@ import (
 	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/tap"
 	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 	record "github.com/msctl/msctl/runtime/tap"
@@ -172,7 +173,7 @@ func (e *exam) unhandledInRecording(ctx context.Context) {
 		case t.ok == 0:
 			others := slices.DeleteFunc(slices.Clone(known), func(p micro.Pattern) bool { return p.Route() == pattern.Route() })
 			e.found(noHandlerFinding(t.example.Service, pattern,
-				fmt.Sprintf("%s of %s for %s had no handler (%s)", count(t.none, "request"), t.example.Service, t.example.Pattern, e.Recording.trace(t.example)), nearText(pattern, others)))
+				fmt.Sprintf("%s of %s for %s had no handler (%s)", term.Count(t.none, "request"), t.example.Service, t.example.Pattern, e.Recording.trace(t.example)), nearText(pattern, others)))
 		}
 	}
 }

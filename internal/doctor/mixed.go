@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -72,7 +73,7 @@ func (e *exam) mixed(ctx context.Context, o *observation) {
 	if !lasts(ctx, again) {
 		return
 	}
-	e.found(mixedFinding(o.target, append([]string{fmt.Sprintf("queue %s has %s", o.target.Broker.Queue, count(o.queue.consumers, "consumer"))}, kinds...)))
+	e.found(mixedFinding(o.target, append([]string{fmt.Sprintf("queue %s has %s", o.target.Broker.Queue, term.Count(o.queue.consumers, "consumer"))}, kinds...)))
 }
 
 func (e *exam) reobserve(ctx context.Context, o *observation) {

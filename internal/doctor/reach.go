@@ -14,6 +14,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/target"
+	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -64,7 +65,7 @@ func (e *exam) channels(ctx context.Context, o *observation, names []string) {
 	}
 	e.found(Finding{
 		Code: "not-running", Where: place(o.target),
-		Evidence: []string{fmt.Sprintf("no subscriber for its %s, such as %s", count(len(names), "channel"), names[0])},
+		Evidence: []string{fmt.Sprintf("no subscriber for its %s, such as %s", term.Count(len(names), "channel"), names[0])},
 		Cause:    o.target.Name() + " is not running, or uses another Redis",
 		Fix:      o.target.StartHint(o.target.ServedHint()),
 	})

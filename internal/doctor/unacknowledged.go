@@ -34,7 +34,7 @@ func (e *exam) stuckFinding(ctx context.Context, o *observation) Finding {
 	f := Finding{
 		Code: "unacknowledged", Where: "queue " + queue + " at " + o.target.Where(),
 		Evidence: []string{
-			fmt.Sprintf("queue %s has %s, and %s waited in it", queue, count(o.queue.consumers, "consumer"), count(last, "message")),
+			fmt.Sprintf("queue %s has %s, and %s waited in it", queue, term.Count(o.queue.consumers, "consumer"), term.Count(last, "message")),
 			fmt.Sprintf("none of them was given to a consumer within %s, and msctl's question was not either", term.Duration(e.Timeout)),
 		},
 		Cause: "the consumers hold as many unacknowledged messages as their prefetch allows: with noAck: false, NestJS acknowledges nothing itself, so each message that a handler does not acknowledge takes a place forever. " +

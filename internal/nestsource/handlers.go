@@ -42,6 +42,17 @@ type Handler struct {
 	Unused bool
 }
 
+// Kind returns "event", "stream", or "message", as services describe their handlers.
+func (h *Handler) Kind() string {
+	switch {
+	case h.Event:
+		return "event"
+	case h.Stream:
+		return "stream"
+	}
+	return "message"
+}
+
 // Handlers returns the handlers of the files, in the order of the files and their lines.
 // A method with several patterns has one entry for each.
 func (p *Project) Handlers() []Handler {

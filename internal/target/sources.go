@@ -69,12 +69,9 @@ func SourceHandler(h nestsource.Handler) (info micro.HandlerInfo, ok bool) {
 	if h.Computed != nil || err != nil {
 		return info, false
 	}
-	info = micro.HandlerInfo{Pattern: json.RawMessage(h.Pattern), Route: p.Route(), Kind: "message", Data: typeSchema(h.Payload), Reply: typeSchema(h.Reply)}
-	switch {
-	case h.Event:
-		info.Kind, info.Reply = "event", nil
-	case h.Stream:
-		info.Kind = "stream"
+	info = micro.HandlerInfo{Pattern: json.RawMessage(h.Pattern), Route: p.Route(), Kind: h.Kind(), Data: typeSchema(h.Payload), Reply: typeSchema(h.Reply)}
+	if h.Event {
+		info.Reply = nil
 	}
 	return info, true
 }

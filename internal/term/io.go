@@ -116,6 +116,12 @@ func (s *IO) Notef(format string, args ...any) {
 	fmt.Fprintln(s.Err, visible.Log(text, s.ErrPalette().Enabled()))
 }
 
+// Remarkf writes a line that starts with "note:" to Err: what the user should know, although
+// the command succeeds. It treats the text as [IO.Notef] does.
+func (s *IO) Remarkf(format string, args ...any) {
+	s.Notef("%s %s", s.ErrPalette().Warn("note:"), fmt.Sprintf(format, args...))
+}
+
 func isTerminal(f *os.File) bool { return xterm.IsTerminal(int(f.Fd())) }
 
 func width(f Facts) int {

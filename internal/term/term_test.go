@@ -231,3 +231,19 @@ func TestFacts(t *testing.T) {
 		t.Errorf("width %d", f.Width)
 	}
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 workers", 1: "1 worker", 4: "4 workers"} {
+		if got := Count(n, "worker"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestRemarkf(t *testing.T) {
+	s, b := NewTest("", Facts{})
+	s.Remarkf("%s\x1b left out", Count(2, "message"))
+	if got, want := b.Err.String(), "note: 2 messages\\x1b left out\n"; got != want || b.Out.Len() != 0 {
+		t.Errorf("%q, want %q; out %q", got, want, b.Out.String())
+	}
+}

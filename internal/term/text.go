@@ -28,3 +28,11 @@ func List(words []string, limit int) string {
 	}
 	return fmt.Sprintf("%s, and %d more", strings.Join(words[:limit], ", "), len(words)-limit)
 }
+
+// Count returns a number with a noun, whose plural ends in s: "1 worker", "4 workers".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

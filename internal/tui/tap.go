@@ -13,6 +13,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/msctl/msctl/internal/tap"
+	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/term/visible"
 	"github.com/msctl/msctl/internal/tui/taptree"
 )
@@ -259,15 +260,8 @@ func (m *tapModel) save(name string) tea.Cmd {
 		if err := m.screen.Save(name, messages); err != nil {
 			return tapFailed{err}
 		}
-		return tapNoted{fmt.Sprintf("saved %s to %s", plural(len(messages), "record"), visible.Line(name))}
+		return tapNoted{fmt.Sprintf("saved %s to %s", term.Count(len(messages), "record"), visible.Line(name))}
 	})
 }
 
 func failWith(err error) tea.Cmd { return func() tea.Msg { return tapFailed{err} } }
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

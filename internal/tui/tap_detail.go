@@ -195,7 +195,7 @@ func sizes(s, h *tap.Span) string {
 	if h != nil {
 		in, out, values = max(in, h.In), max(out, h.Out), max(values, h.Values)
 	}
-	text := fmt.Sprintf("data %s, reply %s", plural(in, "byte"), plural(out, "byte"))
+	text := fmt.Sprintf("data %s, reply %s", term.Count(in, "byte"), term.Count(out, "byte"))
 	if values > 1 {
 		text += fmt.Sprintf(" in %d values", values)
 	}
@@ -274,7 +274,7 @@ func bodyLines(name string, s, h *tap.Span, reply bool) (lines []Line) {
 	// The text that was cut is a string with the beginning of JSON.
 	cut := of.Cut && text[0] == '"' && size > len(text)
 	if cut {
-		head = append(head, Span{Warn, fmt.Sprintf("  only the beginning of %s", plural(size, "byte"))})
+		head = append(head, Span{Warn, fmt.Sprintf("  only the beginning of %s", term.Count(size, "byte"))})
 	} else if reply && of.Values > 1 {
 		head = append(head, Span{Dim, fmt.Sprintf("  the last of %d values", of.Values)})
 	}

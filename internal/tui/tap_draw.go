@@ -61,7 +61,7 @@ func (m *tapModel) drawTitle(a Area) {
 		state = Span{Good, "● live, not following"}
 	}
 	right := []Span{state, {Plain, " "}}
-	left := []Span{{Bold, " msctl tap"}, {Plain, "  " + visible.Line(m.screen.Title)}, {Dim, "  " + plural(m.list.Messages, "record") + ", " + m.counts()}}
+	left := []Span{{Bold, " msctl tap"}, {Plain, "  " + visible.Line(m.screen.Title)}, {Dim, "  " + term.Count(m.list.Messages, "record") + ", " + m.counts()}}
 	left = append(left, m.missing()...)
 	a.Ends(0, left, right)
 	if text := filterText(m.list.Filter()); text != "" {
@@ -73,9 +73,9 @@ func (m *tapModel) drawTitle(a Area) {
 func (m *tapModel) counts() string {
 	trees, shown := len(m.list.Trees().Roots()), m.list.Shown()
 	if shown != trees {
-		return fmt.Sprintf("%d of %s", shown, plural(trees, "tree"))
+		return fmt.Sprintf("%d of %s", shown, term.Count(trees, "tree"))
 	}
-	return plural(trees, "tree")
+	return term.Count(trees, "tree")
 }
 
 // missing describes the messages that are not shown because there were too many.

@@ -123,7 +123,7 @@ func (p *Page) summary() string {
 	if len(p.trees) == 0 {
 		return "no messages"
 	}
-	text := plural(len(p.trees), "call tree") + " in " + term.Duration(p.end.Sub(p.begin)) + ", from " +
+	text := term.Count(len(p.trees), "call tree") + " in " + term.Duration(p.end.Sub(p.begin)) + ", from " +
 		p.begin.Format("2006-01-02 15:04:05") + " to " + p.end.Format("15:04:05")
 	if p.bad > 0 {
 		text += fmt.Sprintf("; %d with errors", p.bad)
@@ -133,20 +133,13 @@ func (p *Page) summary() string {
 
 func (p *Page) notes() (notes []string) {
 	if p.leftOut > 0 {
-		notes = append(notes, plural(p.leftOut, "older call tree")+" left out: the page has room for the latest.")
+		notes = append(notes, term.Count(p.leftOut, "older call tree")+" left out: the page has room for the latest.")
 	}
 	if p.Forgotten > 0 {
-		notes = append(notes, plural(p.Forgotten, "older record")+" left out: they had been discarded for newer ones.")
+		notes = append(notes, term.Count(p.Forgotten, "older record")+" left out: they had been discarded for newer ones.")
 	}
 	if p.Missing > 0 {
-		notes = append(notes, plural(p.Missing, "record")+" missing: messages came faster than they could be recorded.")
+		notes = append(notes, term.Count(p.Missing, "record")+" missing: messages came faster than they could be recorded.")
 	}
 	return notes
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -145,7 +145,7 @@ func factsOf(row *outline.Row) (facts []fact) {
 	if h != nil {
 		in, out = max(in, h.In), max(out, h.Out)
 	}
-	add("size", fmt.Sprintf("data %s, reply %s", plural(in, "byte"), plural(out, "byte")))
+	add("size", fmt.Sprintf("data %s, reply %s", term.Count(in, "byte"), term.Count(out, "byte")))
 	add("from", program(s))
 	if h != nil {
 		add("to", program(h))
@@ -185,7 +185,7 @@ func bodiesOf(row *outline.Row) (bodies []body) {
 		}
 		cut = cut && text[0] == '"' && size > len(text)
 		if cut {
-			title += ": only the beginning of " + plural(size, "byte")
+			title += ": only the beginning of " + term.Count(size, "byte")
 		}
 		bodies = append(bodies, body{title, partsOf(outline.Pretty(text, cut))})
 	}
