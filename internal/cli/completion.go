@@ -3,6 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/cli/command"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
@@ -18,8 +19,8 @@ SHELL is bash, zsh, fish, or powershell.`,
   msctl completion zsh > "${fpath[1]}/_msctl"
   msctl completion fish > ~/.config/fish/completions/msctl.fish
   msctl completion powershell | Out-String | Invoke-Expression`,
-		GroupID:   groupMore,
-		Args:      argCount(1, 1),
+		GroupID:   command.GroupMore,
+		Args:      command.ArgCount(1, 1),
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runCompletion(s, cmd.Root(), args[0])

@@ -1,27 +1,9 @@
-// Package cli is msctl's command line, with one file per command.
+// Package cli is msctl's command line: the root command, its help, and completion. The commands
+// are in the packages below it, each with what its commands have in common:
 //
-// # A command
-//
-// A command consists of three parts in one file: an options struct, a constructor that
-// only describes and parses, and a run function that does the work:
-//
-//	type fooOptions struct { … }
-//	func newFooCommand(s *term.IO) *cobra.Command        // flags into options, checks arguments
-//	func runFoo(ctx context.Context, s *term.IO, o fooOptions) error
-//
-// The constructor sets GroupID to a group of root.go, Args to [argCount], and RunE to a
-// function that calls runFoo with cmd.Context(). Add it to subcommands in root.go. Use
-// groupFlags to divide long lists of flags. Ctrl-C and SIGTERM cancel the context with
-// an *exit.SignalError as the cause.
-//
-// # Errors
-//
-// A command returns nil or an error. Package exit prints it and chooses the exit code.
-//
-// # Output
-//
-// A command writes results to s.Out (values with s.PrintJSON) and everything else to
-// s.Err. It uses color only through s.OutPalette and s.ErrPalette, and it prompts only
-// through s.Input, s.Select, s.MultiSelect, and s.Confirm, each with the flag that makes
-// the prompt unnecessary.
+//   - create writes a workspace, or adds to one: new, init, upgrade, and token
+//   - operate runs a workspace and shows what it does: run, ps, logs, stop, tap, health, doctor
+//   - message sends messages and replies to them: send, emit, ls, verify, and mock
+//   - measure loads services and disturbs them: bench and fault
+//   - command is what they share, and describes how a command is written
 package cli

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/cli/command"
 	"github.com/msctl/msctl/internal/exit"
 )
 
@@ -36,9 +37,9 @@ func TestFlagValues(t *testing.T) {
 		cmd := &cobra.Command{Use: "test", SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error { return nil }}
 		cmd.SetFlagErrorFunc(flagError)
 		cmd.SetOut(io.Discard)
-		outputFlag(cmd.Flags(), &got.Output, "output `FORMAT`", "json", "yaml")
-		positiveFlag(cmd.Flags(), &got.Timeout, "timeout", 5*time.Second, "wait up to `DURATION`")
-		durationFlag(cmd.Flags(), &got.Slower, "slower", 0, "slower than `DURATION`")
+		command.OutputFlag(cmd.Flags(), &got.Output, "output `FORMAT`", "json", "yaml")
+		command.PositiveFlag(cmd.Flags(), &got.Timeout, "timeout", 5*time.Second, "wait up to `DURATION`")
+		command.DurationFlag(cmd.Flags(), &got.Slower, "slower", 0, "slower than `DURATION`")
 		if tt.args == nil {
 			tt.args = []string{}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/msctl/msctl/internal/cli/command"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
@@ -74,7 +75,7 @@ func writeFlags(b *strings.Builder, p term.Palette, cmd *cobra.Command, width in
 	sets := map[string]*pflag.FlagSet{}
 	var order []string
 	add := func(flag *pflag.Flag) {
-		heading := cmp.Or(heading(flag), rest)
+		heading := cmp.Or(command.Heading(flag), rest)
 		if sets[heading] == nil {
 			sets[heading] = pflag.NewFlagSet(heading, pflag.ContinueOnError)
 			sets[heading].SortFlags = false

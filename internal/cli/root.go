@@ -7,6 +7,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/cli/command"
+	"github.com/msctl/msctl/internal/cli/create"
+	"github.com/msctl/msctl/internal/cli/measure"
+	"github.com/msctl/msctl/internal/cli/message"
+	"github.com/msctl/msctl/internal/cli/operate"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/nearest"
 	"github.com/msctl/msctl/internal/term"
@@ -16,14 +21,14 @@ import (
 // Main runs msctl with the arguments that follow the program's name and returns the
 // exit code. version is the version stamped by the build, or "" to use the module's
 // build information. The first SIGINT, SIGTERM, or SIGHUP cancels the context of the
-// command. A second one, at least [sameSignal] later, ends the process, unless the command
+// command. A second one, at least half a second later, ends the process, unless the command
 // handles signals itself.
 func Main(s *term.IO, version string, args []string) int {
 	cobra.EnableCommandSorting = false // the help lists commands in the order of subcommands
 	s.Secrets().Learn(args...)
 	s.Secrets().LearnEnvironment(os.Environ())
 	s.Secrets().LearnGenerated(workspace.CurrentEnviron())
-	ctx, stop := withSignals(context.Background())
+	ctx, stop := command.WithSignals(context.Background())
 	defer stop()
 	root := newRootCommand(s, version)
 	root.SetArgs(args)
@@ -38,7 +43,7 @@ func Main(s *term.IO, version string, args []string) int {
 	code := exit.Report(s, err)
 	if lost := s.OutError(); lost != nil && err == nil {
 		asksHelp, _ := cmd.Flags().GetBool("help") // false if there is no such flag
-		if failed := exit.Report(s, lost); asksHelp || !isIncidental(cmd) {
+		if failed := exit.Report(s, lost); asksHelp || !command.IsIncidental(cmd) {
 			return failed
 		}
 	}
@@ -48,27 +53,27 @@ func Main(s *term.IO, version string, args []string) int {
 // subcommands lists all commands. Add new commands here.
 func subcommands(s *term.IO, info versionInfo) []*cobra.Command {
 	return []*cobra.Command{
-		newNewCommand(s, info.Version),
-		newInitCommand(s),
-		newUpgradeCommand(s, info.Version),
-		newRunCommand(s, info.Version),
-		newPsCommand(s),
-		newLogsCommand(s),
-		newStopCommand(s),
-		newTapCommand(s, info.Version),
-		newVerifyCommand(s),
-		newGuardCommand(s),
-		newNATSCommand(s),
-		newTraceableCommand(),
-		newSendCommand(s),
-		newEmitCommand(s),
-		newLsCommand(s),
-		newHealthCommand(s),
-		newDoctorCommand(s),
-		newTokenCommand(s),
-		newBenchCommand(s, info.Version),
-		newMockCommand(s),
-		newFaultCommand(s),
+		create.NewNewCommand(s, info.Version),
+		create.NewInitCommand(s),
+		create.NewUpgradeCommand(s, info.Version),
+		operate.NewRunCommand(s, info.Version),
+		operate.NewPsCommand(s),
+		operate.NewLogsCommand(s),
+		operate.NewStopCommand(s),
+		operate.NewTapCommand(s, info.Version),
+		message.NewVerifyCommand(s),
+		operate.NewGuardCommand(s),
+		operate.NewNATSCommand(s),
+		operate.NewTraceableCommand(),
+		message.NewSendCommand(s),
+		message.NewEmitCommand(s),
+		message.NewLsCommand(s),
+		operate.NewHealthCommand(s),
+		operate.NewDoctorCommand(s),
+		create.NewTokenCommand(s),
+		measure.NewBenchCommand(s, info.Version),
+		message.NewMockCommand(s),
+		measure.NewFaultCommand(s),
 		newVersionCommand(s, info),
 		newCompletionCommand(s),
 		newTargetsTopic(s),
@@ -103,10 +108,10 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 		return cmd.Help()
 	}
 	root.AddGroup(
-		&cobra.Group{ID: groupProject, Title: "Workspace commands"},
-		&cobra.Group{ID: groupTalk, Title: "Message commands"},
-		&cobra.Group{ID: groupMeasure, Title: "Load-testing commands"},
-		&cobra.Group{ID: groupMore, Title: "Other commands"},
+		&cobra.Group{ID: command.GroupProject, Title: "Workspace commands"},
+		&cobra.Group{ID: command.GroupTalk, Title: "Message commands"},
+		&cobra.Group{ID: command.GroupMeasure, Title: "Load-testing commands"},
+		&cobra.Group{ID: command.GroupMore, Title: "Other commands"},
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(newHelpCommand(s))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/msctl/msctl/internal/cli/command"
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
@@ -33,13 +34,13 @@ func newVersionCommand(s *term.IO, info versionInfo) *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version of msctl",
 		Example: "  msctl version\n  msctl version -o json",
-		GroupID: groupMore,
-		Args:    argCount(0, 0),
+		GroupID: command.GroupMore,
+		Args:    command.ArgCount(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			return runVersion(s, info, output == formatJSON)
+			return runVersion(s, info, output == command.JSON)
 		},
 	}
-	outputFlag(cmd.Flags(), &output, "output `FORMAT`: json", formatJSON)
+	command.OutputFlag(cmd.Flags(), &output, "output `FORMAT`: json", command.JSON)
 	return cmd
 }
 
@@ -47,7 +48,7 @@ func runVersion(s *term.IO, info versionInfo, asJSON bool) error {
 	dir, ok := currentWorkspace()
 	if !asJSON {
 		if ok {
-			defer noteAge(s, dir, info.Version)
+			defer command.NoteAge(s, dir, info.Version)
 		}
 		commit := ""
 		if info.Commit != "" {
@@ -105,7 +106,7 @@ type workspaceInfo struct {
 
 // workspaceVersion returns the version of the workspace in dir, or nil if it has none.
 func workspaceVersion(dir, version string) (*workspaceInfo, error) {
-	origin, age, err := ageOf(dir, version)
+	origin, age, err := command.AgeOf(dir, version)
 	if err != nil || age == scaffold.Unmanaged {
 		return nil, err
 	}
