@@ -16,6 +16,7 @@ import (
 
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/internal/test/workspaces"
 )
 
 // TestGeneratedGateway attacks the gateway of a workspace as `msctl new` writes it, with the keys of an issuer.
@@ -24,7 +25,10 @@ func TestGeneratedGateway(t *testing.T) {
 		t.Skip("builds and runs a workspace")
 	}
 	dir := t.TempDir()
-	build(t, dir)
+	workspaces.Write(t, dir, scaffold.Workspace{
+		Name: "shop", Services: scaffold.DefaultServices(scaffold.DefaultGatewayPort), Version: "test", Secrets: scaffold.Secrets{Tokens: secret, Principals: secret},
+	})
+	workspaces.Build(t, dir, "items", "gateway")
 	evil := startIssuer(t)
 	keys := filepath.Join(dir, "keys.json")
 	list, err := json.Marshal([]map[string]string{{"name": "machine", "sha256": hashOf(apiKey)}})
@@ -48,31 +52,6 @@ func TestGeneratedGateway(t *testing.T) {
 		all = append(all, attack{name: "slow bodies", run: attackWithSlowBodies}) // for 30 s
 	}
 	g.refuse(t, all)
-}
-
-// build writes a workspace, and builds its gateway and the service items, without a network.
-func build(t *testing.T, dir string) {
-	t.Helper()
-	w := scaffold.Workspace{Name: "shop", Services: scaffold.DefaultServices(scaffold.DefaultGatewayPort), Version: "test", Secrets: scaffold.Secrets{Tokens: secret, Principals: secret}}
-	files, err := w.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps, err := scaffold.Plan(dir, files)
-	if err == nil {
-		err = scaffold.Write(dir, steps, false)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"items", "gateway"} {
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join("bin", name), "./apps/"+name)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
-		}
-	}
 }
 
 // runProgram runs a program of the workspace until the test ends, and returns its log and its process.

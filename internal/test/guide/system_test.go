@@ -18,6 +18,7 @@ import (
 
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/internal/test/workspaces"
 	"github.com/msctl/msctl/internal/workspace"
 	"github.com/msctl/msctl/runtime/gateway/auth"
 	"github.com/msctl/msctl/runtime/principal"
@@ -201,12 +202,7 @@ func (l *lab) build() {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(l.dir, "bin")+string(filepath.Separator), "./apps/...")
-	cmd.Dir = l.dir
-	cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	workspaces.Build(t, l.dir, "...")
 }
 
 var (

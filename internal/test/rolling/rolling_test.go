@@ -43,7 +43,7 @@ func TestRollingRestart(t *testing.T) {
 				d.lag = 2 * time.Second
 			}
 			d.deploy()
-			load := d.startLoad()
+			load := startLoad(t, rate, d.call)
 			began := time.Now()
 			for d.replaced < replicas || long && time.Since(began) < time.Minute {
 				load.await(50)
@@ -178,9 +178,19 @@ func (d *deployment) judge(calls int, failed []error) {
 	}
 }
 
+// call is request n.
+func (d *deployment) call(n int) error {
+	got, err := micro.Call[int](context.Background(), d.clients[n%clients], work, n)
+	if err == nil && got != n {
+		err = fmt.Errorf("the answer to another call: %d", got)
+	}
+	return err
+}
+
 // load makes calls at a constant rate, whatever their outcome.
 type load struct {
 	t      *testing.T
+	call   func(n int) error
 	cancel context.CancelFunc
 	paced  chan struct{} // closed when no more calls begin
 	open   sync.WaitGroup
@@ -189,14 +199,14 @@ type load struct {
 	failed []error
 }
 
-func (d *deployment) startLoad() *load {
+func startLoad(t *testing.T, perSecond time.Duration, call func(n int) error) *load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &load{t: d.t, cancel: cancel, paced: make(chan struct{})}
-	d.t.Cleanup(func() { cancel(); <-l.paced })
+	l := &load{t: t, call: call, cancel: cancel, paced: make(chan struct{})}
+	t.Cleanup(func() { cancel(); <-l.paced; l.open.Wait() })
 	go func() {
 		defer close(l.paced)
 		began := time.Now()
-		tick := time.NewTicker(time.Second / rate)
+		tick := time.NewTicker(time.Second / perSecond)
 		defer tick.Stop()
 		for n := 0; ; {
 			select {
@@ -204,21 +214,18 @@ func (d *deployment) startLoad() *load {
 			case <-ctx.Done():
 				return
 			}
-			for due := int(time.Since(began) * rate / time.Second); n < due; n++ { // ticks may be missed
+			for due := int(time.Since(began) * perSecond / time.Second); n < due; n++ { // ticks may be missed
 				number := n // the loop continues while the call runs
-				l.open.Go(func() { l.call(d.clients[number%clients], number, began) })
+				l.open.Go(func() { l.count(number, began) })
 			}
 		}
 	}()
 	return l
 }
 
-func (l *load) call(c *micro.Client, n int, began time.Time) {
-	got, err := micro.Call[int](context.Background(), c, work, n)
-	if err == nil && got != n {
-		err = fmt.Errorf("the answer to another call: %d", got)
-	}
-	if err != nil {
+// count makes one call, and counts it.
+func (l *load) count(n int, began time.Time) {
+	if err := l.call(n); err != nil {
 		l.mu.Lock()
 		l.failed = append(l.failed, fmt.Errorf("call %d, ended after %v: %w", n, time.Since(began).Round(time.Millisecond), err))
 		l.mu.Unlock()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/internal/test/workspaces"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/microtcp"
 )
@@ -84,7 +85,7 @@ func workspace(t testing.TB, store scaffold.Store) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, scaffold.Workspace{Name: "shop", Store: store, Services: scaffold.DefaultServices(scaffold.DefaultGatewayPort)})
+	workspaces.Write(t, dir, scaffold.Workspace{Name: "shop", Store: store, Services: scaffold.DefaultServices(scaffold.DefaultGatewayPort)})
 	check, err := os.ReadFile("testdata/check.go.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +100,7 @@ func workspace(t testing.TB, store scaffold.Store) string {
 	if err := os.WriteFile(filepath.Join(dir, "apps", "check", "main.go"), []byte(driver.Replace(string(check))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	goTool(t, dir, nil, "build", "-o", "bin/", "./apps/items", "./apps/orders", "./apps/check")
+	workspaces.Build(t, dir, "items", "orders", "check")
 	if err := os.Chmod(dir, 0o755); err != nil { // other users run the programs, too
 		t.Fatal(err)
 	}
@@ -108,21 +109,6 @@ func workspace(t testing.TB, store scaffold.Store) string {
 	}
 	built.dirs[store] = dir
 	return dir
-}
-
-func write(t testing.TB, dir string, w scaffold.Workspace) {
-	t.Helper()
-	files, err := w.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps, err := scaffold.Plan(dir, files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := scaffold.Write(dir, steps, false); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // program is a running service.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/msctl/msctl/internal/scaffold"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/internal/test/workspaces"
 	"github.com/msctl/msctl/internal/workspace"
 )
 
@@ -25,11 +26,7 @@ func webClient(t *testing.T, dir string) []scaffold.File {
 		Name: "corner-shop", Services: []scaffold.Service{{Name: "items", Port: 3002}}, Version: "test",
 		Secrets: scaffold.Secrets{Tokens: tokenSecret, Principals: principalSecret},
 	}
-	files, err := w.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, files)
+	workspaces.Write(t, dir, w)
 	opened, err := scaffold.Open(filepath.Join(dir, workspace.FileName))
 	if err != nil {
 		t.Fatal(err)
@@ -38,19 +35,8 @@ func webClient(t *testing.T, dir string) []scaffold.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, result.Files)
+	workspaces.Add(t, dir, result.Files)
 	return slices.DeleteFunc(result.Files, func(f scaffold.File) bool { return !strings.HasPrefix(f.Path, scaffold.WebDir+"/") })
-}
-
-func write(t *testing.T, dir string, files []scaffold.File) {
-	t.Helper()
-	steps, err := scaffold.Plan(dir, files)
-	if err == nil {
-		err = scaffold.Write(dir, steps, true)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // installClient writes the web client to a folder, and installs its packages. The folder stays in

@@ -16,6 +16,7 @@ import (
 
 	"github.com/msctl/msctl/internal/test/golden"
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/internal/test/workspaces"
 	"github.com/msctl/msctl/runtime/gateway/auth"
 	"github.com/msctl/msctl/runtime/principal"
 )
@@ -46,14 +47,7 @@ func newShop(t *testing.T) *shop {
 	s := &shop{t: t, dir: t.TempDir(), itemsPort: testenv.Port(t), port: testenv.Port(t)}
 	files := webClient(t, s.dir)
 	s.client = installClient(t, files)
-	for _, name := range []string{"items", "gateway"} {
-		cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join("bin", name), "./apps/"+name)
-		cmd.Dir = s.dir
-		cmd.Env = append(os.Environ(), testenv.WorkspaceBuild()...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
-		}
-	}
+	workspaces.Build(t, s.dir, "items", "gateway")
 	s.api = "http://127.0.0.1:" + s.port
 	s.startItems()
 	s.startGateway()
