@@ -199,14 +199,15 @@ type load struct {
 	failed []error
 }
 
-func startLoad(t *testing.T, perSecond time.Duration, call func(n int) error) *load {
+func startLoad(t *testing.T, perSecond int, call func(n int) error) *load {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{t: t, call: call, cancel: cancel, paced: make(chan struct{})}
 	t.Cleanup(func() { cancel(); <-l.paced; l.open.Wait() })
 	go func() {
 		defer close(l.paced)
 		began := time.Now()
-		tick := time.NewTicker(time.Second / perSecond)
+		tick := time.NewTicker(time.Second / time.Duration(perSecond))
 		defer tick.Stop()
 		for n := 0; ; {
 			select {
@@ -214,7 +215,7 @@ func startLoad(t *testing.T, perSecond time.Duration, call func(n int) error) *l
 			case <-ctx.Done():
 				return
 			}
-			for due := int(time.Since(began) * perSecond / time.Second); n < due; n++ { // ticks may be missed
+			for due := int(time.Since(began).Seconds() * float64(perSecond)); n < due; n++ { // ticks may be missed
 				number := n // the loop continues while the call runs
 				l.open.Go(func() { l.count(number, began) })
 			}
