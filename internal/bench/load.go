@@ -25,6 +25,8 @@ type Load struct {
 	Connections int
 	MaxInFlight int
 	Seed        uint64
+	// Coalesce is load.Plan's.
+	Coalesce time.Duration
 
 	rate   vegeta.ConstantPacer
 	ramp   [2]float64 // from and to, per second
@@ -78,6 +80,15 @@ func (s *Spec) setArrivals(text string) error {
 	return nil
 }
 
+func (s *Spec) setCoalesce(text string) error {
+	return duration(func(s *Spec) *time.Duration { return &s.Load.Coalesce }, func(d time.Duration) error {
+		if d <= 0 || d > load.MaxCoalesce {
+			return exit.Usagef("--coalesce must be greater than 0 and at most %s", load.MaxCoalesce)
+		}
+		return nil
+	})(s, text)
+}
+
 func (s *Spec) setRequests(text string) error {
 	if err := unsigned(func(s *Spec) *uint64 { return &s.Load.Requests })(s, text); err != nil {
 		return err
@@ -104,6 +115,8 @@ func (s *Spec) checkLoad() error {
 		return s.Usagef([]string{"think"}, "--think requires --users")
 	case s.shape() == "users" && s.Given("arrivals"):
 		return s.Usagef([]string{"arrivals", "users"}, "--arrivals cannot be combined with --users: users send their next request after a reply")
+	case s.shape() == "users" && s.Given("coalesce"):
+		return s.Usagef([]string{"coalesce", "users"}, "--coalesce cannot be combined with --users: users send their next request after a reply")
 	case s.shape() == "ramp" && s.duration() == 0:
 		return s.Usagef([]string{"ramp"}, "--ramp requires --duration when --requests is set: the ramp ends with the duration")
 	case s.duration() > 0 && l.Warmup >= s.duration():
@@ -181,6 +194,9 @@ func (s *Spec) describeLoad() string {
 	}
 	if l.Warmup > 0 {
 		text += ", " + l.Warmup.String() + " warmup"
+	}
+	if l.Coalesce > 0 {
+		text += ", coalesced within " + l.Coalesce.String()
 	}
 	return text
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -112,6 +113,9 @@ func writeMetrics(to io.Writer, run string, s *load.Snapshot) error {
 	e.metric("wasted_ratio", "gauge", "Share of the replies that were not used.", sample{value: t.Wasted()})
 	e.latency("request_duration_seconds", "Latency of requests from when they were due, of ok requests and of all.", &s.OK, &s.All)
 	e.latency("attempt_duration_seconds", "Latency of attempts from the write to the reply, of ok replies and of all.", &s.Attempt, &s.AttemptAll)
+	if s.Users == 0 {
+		e.metric("lateness_seconds", "summary", "How long after they were due requests were sent.", summary(nil, &s.Lag)...)
+	}
 	return e.out.Flush()
 }
 
@@ -142,18 +146,22 @@ func (e *exposition) latency(name, help string, ok, all *load.Latency) {
 		of string
 		*load.Latency
 	}{{"ok", ok}, {"all", all}} {
-		of := [2]string{"requests", d.of}
-		for _, q := range []struct {
-			quantile string
-			value    time.Duration
-		}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"0.999", d.P999}, {"1", d.Max}} {
-			if d.Count > 0 {
-				samples = append(samples, sample{labels: [][2]string{of, {"quantile", q.quantile}}, value: q.value.Seconds()})
-			}
-		}
-		samples = append(samples, sample{"_sum", [][2]string{of}, d.Mean.Seconds() * float64(d.Count)}, sample{"_count", [][2]string{of}, float64(d.Count)})
+		samples = append(samples, summary([][2]string{{"requests", d.of}}, d.Latency)...)
 	}
 	e.metric(name, "summary", help, samples...)
+}
+
+// summary returns the samples of a distribution, with labels.
+func summary(labels [][2]string, d *load.Latency) (samples []sample) {
+	for _, q := range []struct {
+		quantile string
+		value    time.Duration
+	}{{"0.5", d.P50}, {"0.9", d.P90}, {"0.95", d.P95}, {"0.99", d.P99}, {"0.999", d.P999}, {"1", d.Max}} {
+		if d.Count > 0 {
+			samples = append(samples, sample{labels: append(slices.Clip(labels), [2]string{"quantile", q.quantile}), value: q.value.Seconds()})
+		}
+	}
+	return append(samples, sample{"_sum", labels, d.Mean.Seconds() * float64(d.Count)}, sample{"_count", labels, float64(d.Count)})
 }
 
 // escaped escapes the value of a label.

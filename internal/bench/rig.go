@@ -45,7 +45,7 @@ func newRig(ctx context.Context, spec *Spec, pauser Pauser) (*rig, error) {
 func (r *rig) setUp(pauser Pauser) (err error) {
 	s := r.spec
 	r.plan = load.Plan{
-		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Seed: s.Load.Seed,
+		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Coalesce: s.Load.Coalesce, Seed: s.Load.Seed,
 		Duration: s.duration(), Requests: s.Load.Requests, Warmup: s.Load.Warmup, MaxInFlight: s.Load.MaxInFlight,
 		Objective: s.Objective, Triggers: r.triggers(), NoMetadata: s.NoMetadata, Redact: s.Secrets.Mask, TimerPacing: s.memory != nil,
 	}
@@ -224,7 +224,7 @@ func (r *rig) close() {
 func (r *rig) about(name string, cell int) report.About {
 	s := r.spec
 	a := report.About{
-		Name: name, Cell: cell, Pattern: s.Title(), Target: s.Targets(), Load: s.describeLoad(), Seed: s.Load.Seed, Faults: r.faultCounts(),
+		Name: name, Cell: cell, Pattern: s.Title(), Target: s.Targets(), Load: s.describeLoad(), Coalesce: s.Load.Coalesce, Seed: s.Load.Seed, Faults: r.faultCounts(),
 	}
 	var digests []string
 	for _, m := range s.Messages {

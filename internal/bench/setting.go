@@ -56,6 +56,7 @@ func settings() map[string]setting {
 		"warmup":        {set: notNegative("warmup", func(s *Spec) *time.Duration { return &s.Load.Warmup })},
 		"connections":   {set: whole("connections", 1, 10_000, func(s *Spec) *int { return &s.Load.Connections })},
 		"max-in-flight": {set: whole("max-in-flight", 1, 0, func(s *Spec) *int { return &s.Load.MaxInFlight })},
+		"coalesce":      {set: (*Spec).setCoalesce},
 		"seed":          {set: unsigned(func(s *Spec) *uint64 { return &s.Load.Seed })},
 
 		"from":        {set: text(func(s *Spec) *string { return &s.Recording.File })},

@@ -116,7 +116,7 @@ func (s *Spec) checkTrials() error {
 
 // demoSettings are the settings that --demo decides.
 func demoSettings() []string {
-	return append(loadShapes(), "to", "ca", "cert", "key", "insecure", "think", "arrivals", "duration", "requests", "warmup", "connections",
+	return append(loadShapes(), "to", "ca", "cert", "key", "insecure", "think", "arrivals", "coalesce", "duration", "requests", "warmup", "connections",
 		"max-in-flight", "fault", "policy", "timeout", "retries", "retry-delay", "backoff", "jitter", "budget", "retry-on", "hedge", "breaker",
 		"deadline", "data-file", "data-order", "meta", "no-metadata", "method", "header", "redirects", "http2", "expect")
 }

@@ -21,6 +21,7 @@ type call struct {
 	nth      uint64 // among the requests of its message; selects its data
 	intended time.Duration
 	counted  bool
+	behind   *call // the next call of the batch, until a worker has it
 
 	attempts int
 	wrote    bool   // an attempt was put on the wire

@@ -115,7 +115,7 @@ func (r *Run) ask(c *crowd) *call {
 		c.done = true
 		close(c.over)
 	}
-	r.rec.offered(k, now, math.MaxInt64) // a user has one request at a time
+	r.rec.offered([]*call{k}, now, math.MaxInt64) // a user has one request at a time
 	r.calls.Add(1)
 	return k
 }

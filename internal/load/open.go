@@ -6,16 +6,13 @@ import (
 	"time"
 )
 
-// Limits of one sleep of the pacer. The longest is how long a stop or a change may
-// go unnoticed. At high rates the shortest keeps the pacer from waking for every
-// single request.
-const (
-	longestSleep  = 20 * time.Millisecond
-	shortestSleep = 50 * time.Microsecond
-)
+// longestSleep is how long the pacer sleeps at most: a stop or a change goes unnoticed for no
+// longer.
+const longestSleep = 20 * time.Millisecond
 
-// open offers requests at the pacer's rate until the plan is complete. It returns
-// the end of the interval of the last request.
+// open offers requests at the pacer's rate until the plan is complete. Requests that are
+// due within the window of each other are offered together, when the last of them is due.
+// It returns the end of the interval of the last request.
 func (r *Run) open() (until time.Duration) {
 	sleeper := newSleeper(r.plan.TimerPacing)
 	defer sleeper.close()
@@ -27,26 +24,61 @@ func (r *Run) open() (until time.Duration) {
 		if r.interrupted(s, now) {
 			return now
 		}
-		// A request that is overdue is offered immediately and keeps its intended
-		// start: a late generator must not slow down the schedule.
-		due, over := r.ending(s.next, now)
+		// Requests that are overdue are offered immediately and keep their intended
+		// starts: a late generator must not slow down the schedule.
+		due, over := r.ending(s.first(), now)
+		if !over {
+			due = r.gather(s, n, now)
+		}
 		if wait := due - now; wait > 0 {
-			sleeper.sleep(min(max(wait, r.leastSleep()), longestSleep))
+			sleeper.sleep(min(wait, longestSleep))
 			continue
 		}
 		if over {
 			return due
 		}
 		r.follow(s)
-		counted := due >= r.plan.Warmup
-		r.offer(n, due, counted)
-		if s.advance(); counted {
-			if n++; n == r.plan.Requests {
-				until, _ = r.ending(s.next, now)
-				return until
-			}
+		if n = r.offer(s, n); n > 0 && n == r.plan.Requests {
+			until, _ = r.ending(s.first(), now)
+			return until
 		}
 	}
+}
+
+// The window that follows the rate per second: below the lowest of these rates, each
+// request is sent for itself. Each is short compared with the latencies at such a rate.
+const (
+	highRate, highWindow       = 20_000, 50 * time.Microsecond
+	highestRate, highestWindow = 50_000, 100 * time.Microsecond
+)
+
+// window returns the time within which requests are sent together.
+func (r *Run) window() time.Duration {
+	switch rate := r.Rate(); {
+	case r.plan.Coalesce > 0:
+		return r.plan.Coalesce
+	case rate > highestRate:
+		return highestWindow
+	case rate > highRate:
+		return highWindow
+	}
+	return 0
+}
+
+// maxBatch limits the requests that are offered without looking for a stop or a change.
+const maxBatch = 4096
+
+// gather takes the requests to offer together from the schedule, and returns when the last
+// of them is due. n is the number of the next counted request.
+func (r *Run) gather(s *schedule, n uint64, now time.Duration) time.Duration {
+	until, most := max(s.first()+r.window(), now), uint64(maxBatch)
+	if r.plan.Duration > 0 {
+		until = min(until, r.plan.Duration-1)
+	}
+	if r.plan.Requests > 0 && s.first() >= r.plan.Warmup {
+		most = min(most, r.plan.Requests-n)
+	}
+	return s.gather(until, int(most))
 }
 
 // ending reports whether a due time is past the plan's end, and returns the time
@@ -63,15 +95,7 @@ func (r *Run) ending(due, now time.Duration) (end time.Duration, over bool) {
 
 // follow updates the displayed rate when the rate varies.
 func (r *Run) follow(s *schedule) {
-	r.rate.Store(math.Float64bits(s.curve.rate((s.next - s.origin).Seconds())))
-}
-
-// leastSleep returns the shortest sleep at the current rate.
-func (r *Run) leastSleep() time.Duration {
-	if r.Rate() > float64(time.Second/shortestSleep) {
-		return shortestSleep
-	}
-	return 0
+	r.rate.Store(math.Float64bits(s.curve.rate(max(s.first()-s.origin, 0).Seconds())))
 }
 
 // interrupted applies a pending change of the rate and reports whether the run has
@@ -83,6 +107,9 @@ func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 	case c := <-r.changes:
 		if c.rate > 0 {
 			r.changed.Store(true)
+			if r.plan.Duration > 0 { // later requests are not offered
+				now = min(now, r.plan.Duration-1)
+			}
 			s.change(steady(c.rate), now)
 			r.rate.Store(math.Float64bits(c.rate))
 		}
@@ -91,15 +118,31 @@ func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 	return false
 }
 
-// offer starts request n, or sheds it if too many are in flight.
-func (r *Run) offer(n uint64, intended time.Duration, counted bool) {
-	c := r.newCall(n, intended, counted)
-	if !r.rec.offered(c, r.now(), int64(r.plan.MaxInFlight)) {
-		r.shed(c)
-		return
+// offer starts the requests that were gathered, and sheds those beyond the limit in flight.
+// It returns the number of the next counted request, from that of the first.
+func (r *Run) offer(s *schedule, n uint64) uint64 {
+	r.batch = r.batch[:0]
+	for _, due := range s.batch {
+		if r.plan.Requests > 0 && n == r.plan.Requests {
+			break
+		}
+		c := r.newCall(n, due, due >= r.plan.Warmup)
+		r.batch = append(r.batch, c)
+		if c.counted {
+			n++
+		}
 	}
-	r.calls.Add(1)
-	r.workers.run(c)
+	s.take(len(r.batch))
+	sent := r.rec.offered(r.batch, r.now(), int64(r.plan.MaxInFlight))
+	r.calls.Add(sent)
+	if sent > 0 {
+		r.workers.run(r.batch[:sent])
+	}
+	for _, c := range r.batch[sent:] {
+		r.shed(c)
+	}
+	clear(r.batch) // so that it does not keep the calls that have ended
+	return n
 }
 
 // newCall creates the next request. Only one goroutine at a time may call it.

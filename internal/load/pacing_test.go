@@ -235,6 +235,26 @@ func TestChangeWithinAStage(t *testing.T) {
 	}
 }
 
+// TestChangeKeepsWhatIsDue checks that requests that are overdue when the rate changes are
+// still offered, whether they were gathered or not.
+func TestChangeKeepsWhatIsDue(t *testing.T) {
+	for _, gathered := range []time.Duration{0, 350 * time.Millisecond, time.Minute} {
+		s := scheduleOf(t, perSecondOf(10))
+		if gathered > 0 {
+			s.gather(gathered, 100)
+		}
+		s.change(steady(1), 420*time.Millisecond)
+		s.gather(3*time.Second, 100)
+		var want []time.Duration
+		for _, n := range []int{0, 100, 200, 300, 400, 500, 1500, 2500} {
+			want = append(want, time.Duration(n)*time.Millisecond)
+		}
+		if diff := cmp.Diff(want, s.batch); diff != "" {
+			t.Errorf("gathered until %s, -want +got\n%s", gathered, diff)
+		}
+	}
+}
+
 // TestChangeOfPoisson checks that the process is still Poisson after a change.
 func TestChangeOfPoisson(t *testing.T) {
 	s := newSchedule(steady(1), Poisson, 9)

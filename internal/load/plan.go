@@ -32,6 +32,11 @@ type Plan struct {
 	// Arrivals distributes the requests of an open load over time: evenly, or as a
 	// Poisson process with the same rate.
 	Arrivals Arrivals
+	// Coalesce sends the requests of an open load that are due within it of each other
+	// together, when the last of them is due, at less cost. Latencies are still measured from
+	// each request's own intended start. If it is 0, it follows the rate: below 20,000/s,
+	// each request is sent for itself.
+	Coalesce time.Duration
 	// Seed makes random choices repeatable: arrivals and rows of data.
 	Seed uint64
 	// Users is the number of users of a closed load.
@@ -155,6 +160,9 @@ const (
 	DefaultGrace       = time.Second
 )
 
+// MaxCoalesce is the largest value of Plan.Coalesce.
+const MaxCoalesce = 100 * time.Millisecond
+
 // Request is a finished request, as passed to Plan.OnResult.
 type Request struct {
 	// Seq numbers the counted requests from 0, without gaps, in the order of their
@@ -188,8 +196,10 @@ func (p *Plan) Check() error {
 		return errors.New("the policy has neither a timeout nor a deadline")
 	case (p.Pacer == nil) == (p.Users == 0):
 		return errors.New("a load plan requires either a rate or users")
-	case p.Users < 0 || min(p.Think, p.Duration, p.Warmup, p.Objective) < 0 || p.MaxInFlight < 0:
+	case p.Users < 0 || min(p.Think, p.Duration, p.Warmup, p.Objective, p.Coalesce) < 0 || p.MaxInFlight < 0:
 		return errors.New("a load plan cannot contain negative numbers")
+	case p.Coalesce > MaxCoalesce:
+		return fmt.Errorf("requests can be coalesced for at most %s", MaxCoalesce)
 	case p.Duration == 0 && p.Requests == 0:
 		return errors.New("a load plan requires a duration or a number of requests")
 	case p.Duration > 0 && p.Warmup >= p.Duration:

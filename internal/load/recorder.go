@@ -29,6 +29,7 @@ type recorder struct {
 	messages     []messageCount
 	triggers     []Trigger // in order of their starts
 	warmup       time.Duration
+	coalesce     time.Duration // of the plan
 	marks        []Mark
 	breakerMarks int // how many marks are from breakers
 	errors       map[errorKey]int64
@@ -108,38 +109,43 @@ func (r *recorder) settle(now time.Duration) {
 	r.totals.OnTime = r.objective.derive(r.request.ok, r.cohorts)
 }
 
-// offered counts a request that is due and reports whether it may be sent. It is
-// shed if limit requests are in flight.
-func (r *recorder) offered(c *call, now time.Duration, limit int64) bool {
+// offered counts requests that are due and returns how many of them may be sent, the first
+// ones. The others are shed, because limit requests are in flight.
+func (r *recorder) offered(calls []*call, now time.Duration, limit int64) (sent int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	full := r.inFlight >= limit
+	sent = int(max(min(int64(len(calls)), limit-r.inFlight), 0))
 	r.at(now, func(p *Point) {
-		p.Offered++
-		if full {
-			p.Outcomes[Shed]++
-		}
+		p.Offered += int64(len(calls))
+		p.Outcomes[Shed] += int64(len(calls) - sent)
 	})
-	cohort := r.cohort(c.intended)
-	cohort.Due++
-	if full {
-		cohort.Ended++
-	}
-	if c.counted {
-		m := &r.messages[c.message.index].totals
-		r.totals.Offered++
-		m.Offered++
+	r.inFlight += int64(sent)
+	r.backlog.peak = max(r.backlog.peak, r.inFlight)
+	for i, c := range calls {
+		full := i >= sent
+		cohort := r.cohort(c.intended)
+		cohort.Due++
 		if full {
-			r.totals.Outcomes[Shed]++
-			m.Outcomes[Shed]++
-			r.countError(Shed, 0, "too many requests in flight")
+			cohort.Ended++
+		}
+		if c.counted {
+			r.countOffered(c, full)
 		}
 	}
-	if !full {
-		r.inFlight++
-		r.backlog.peak = max(r.backlog.peak, r.inFlight)
+	return sent
+}
+
+// countOffered counts a request that is not part of the warm-up, and is shed if full is
+// set. mu must be held.
+func (r *recorder) countOffered(c *call, full bool) {
+	m := &r.messages[c.message.index].totals
+	r.totals.Offered++
+	m.Offered++
+	if full {
+		r.totals.Outcomes[Shed]++
+		m.Outcomes[Shed]++
+		r.countError(Shed, 0, "too many requests in flight")
 	}
-	return !full
 }
 
 // begun records how late the generator sent a request.
@@ -147,7 +153,8 @@ func (r *recorder) begun(c *call, now time.Duration) {
 	lag := now - c.intended
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at(now, func(p *Point) { p.Lag = max(p.Lag, lag) })
+	r.at(now, func(p *Point) { p.Lag, p.Chosen = max(p.Lag, lag), r.coalesce })
+	r.coarse.lag.Record(lag)
 	if c.counted {
 		r.lag.Record(lag)
 	}

@@ -28,6 +28,7 @@ type Run struct {
 
 	// Owned by the goroutine that offers requests, or guarded by the crowd's mu.
 	messages []*message
+	batch    []*call // in which an open load collects what it offers together
 	lines    []*line // of all connections of an open load; does not change
 
 	start time.Time // with the monotonic clock reading, which wall lacks
@@ -78,7 +79,7 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	}
 	r.rec = newRecorder(r.messages...)
 	r.rec.texts.redact = plan.Redact
-	r.rec.warmup = plan.Warmup
+	r.rec.warmup, r.rec.coalesce = plan.Warmup, plan.Coalesce
 	if plan.Objective > 0 {
 		r.rec.objective.give(plan.Objective)
 	}

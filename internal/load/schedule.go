@@ -3,6 +3,7 @@ package load
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -10,10 +11,11 @@ import (
 // start of the run. It depends only on the rate, never on how late the run is.
 type schedule struct {
 	curve  curve
-	gap    func() float64 // to the next request, in hits
-	origin time.Duration  // time 0 of the curve
-	hits   float64        // of the curve when the next request is due
-	next   time.Duration  // when the next request is due
+	gap    func() float64  // to the next request, in hits
+	origin time.Duration   // time 0 of the curve
+	hits   float64         // of the curve when the next request is due
+	next   time.Duration   // when the next request is due
+	batch  []time.Duration // when the requests are due that were gathered and not yet taken; all before next
 }
 
 func newSchedule(c curve, arrivals Arrivals, seed uint64) *schedule {
@@ -47,13 +49,42 @@ func (s *schedule) advance() {
 	s.find()
 }
 
-// change switches to another curve. The next request is due one interval of the new
-// rate after now, or at its previous due time if that is sooner.
+// first returns when the next request that was not taken is due.
+func (s *schedule) first() time.Duration {
+	if len(s.batch) > 0 {
+		return s.batch[0]
+	}
+	return s.next
+}
+
+// gather adds the requests that are due until a time to the batch, up to most, and returns
+// when the last of the batch is due.
+func (s *schedule) gather(until time.Duration, most int) (last time.Duration) {
+	for s.next <= until && len(s.batch) < most {
+		s.batch = append(s.batch, s.next)
+		s.advance()
+	}
+	if n := len(s.batch); n > 0 {
+		return s.batch[n-1]
+	}
+	return s.next
+}
+
+// take removes the first n requests from the batch.
+func (s *schedule) take(n int) { s.batch = append(s.batch[:0], s.batch[n:]...) }
+
+// change switches to another curve. Requests that are already due stay in the batch. The
+// one after them is due one interval of the new rate after now, or at its previous due time
+// if that is sooner.
 func (s *schedule) change(c curve, now time.Duration) {
+	s.gather(now, math.MaxInt)
 	due := s.next
+	if i, _ := slices.BinarySearch(s.batch, now+1); i < len(s.batch) {
+		due, s.batch = s.batch[i], s.batch[:i]
+	}
 	s.curve, s.origin, s.hits, s.next = c, now, 0, now
 	s.advance()
-	if due > now && due < s.next {
+	if due < s.next {
 		s.origin -= s.next - due
 		s.next = due
 	}

@@ -24,6 +24,8 @@ func TestDoubtful(t *testing.T) {
 		{Point{}, false},
 		{Point{Lag: fellBehind, GC: fellBehind, CPU: maxCPU}, false},
 		{Point{Lag: fellBehind + 1}, true},
+		{Point{Lag: fellBehind + time.Second, Chosen: time.Second}, false},
+		{Point{Lag: fellBehind + time.Second + 1, Chosen: time.Second}, true},
 		{Point{GC: fellBehind + 1}, true},
 		{Point{CPU: maxCPU + 0.001}, true},
 		{Point{Starved: 1}, true},

@@ -17,6 +17,7 @@ type series struct {
 	points  []Point
 	latency latencies // of the current point
 
+	lag      *Histogram // of the current point; nil if its quantiles are not kept
 	sketcher *sketchers // of the current point; nil if sketches are not kept
 	sketches []Sketches // of the closed points
 }
@@ -31,9 +32,10 @@ func newSeries(step time.Duration, keep int) *series {
 	return &series{step: step, keep: keep, latency: newLatencies(), points: []Point{{}}}
 }
 
-// sketched makes the series keep the distributions of each point, and returns it.
+// sketched makes the series keep the distributions of each point, and the quantiles of its
+// lateness, and returns it.
 func (s *series) sketched() *series {
-	s.sketcher = &sketchers{}
+	s.sketcher, s.lag = &sketchers{}, NewHistogram()
 	return s
 }
 
@@ -68,6 +70,7 @@ func (s *series) close(p *Point, inFlight int64) {
 	s.measure(p, inFlight)
 	s.latency.reset()
 	if s.sketcher != nil {
+		s.lag.Reset()
 		s.sketches = append(s.sketches, s.sketcher.take())
 	}
 }
@@ -78,6 +81,9 @@ func (s *series) measure(p *Point, inFlight int64) {
 	ok := s.latency.ok.quantiles()
 	p.P50, p.P90, p.P99, p.Max = ok.P50, ok.P90, ok.P99, ok.Max
 	p.All = ok
+	if s.lag != nil {
+		p.LagP50, p.LagP99 = s.lag.Quantile(0.5), s.lag.Quantile(0.99)
+	}
 	if all := s.latency.all(); all != s.latency.ok {
 		p.All = all.quantiles()
 	}

@@ -106,8 +106,10 @@ type Point struct {
 	// requests that did, without shed ones.
 	P50, P90, P99, Max time.Duration
 	All                Quantiles
-	// Lag is the longest delay between a request's intended start and its sending.
-	Lag time.Duration
+	// Lag is the longest lateness: how long after its intended start a request was sent. It
+	// includes Chosen, the plan's Coalesce, by which requests are late on purpose. LagP50 and
+	// LagP99 are quantiles of the lateness, which only the series of seconds has.
+	Lag, LagP50, LagP99, Chosen time.Duration
 	// CPU is the generator's share of all processors, from 0 to 1; GC is its longest
 	// pause for garbage collection. Only the series of seconds has them.
 	CPU float64
@@ -139,10 +141,10 @@ const (
 )
 
 // Doubtful reports whether the figures of the interval may be the generator's own:
-// a request was sent late, a pause for garbage collection was long, the process used
+// a request was sent later than chosen, a pause for garbage collection was long, the process used
 // nearly all of its processors, or the machine lacked a resource or was suspended.
 func (p *Point) Doubtful() bool {
-	return p.Lag > fellBehind || p.GC > fellBehind || p.CPU > maxCPU || p.Starved > 0 || p.Jump != 0
+	return p.Lag-p.Chosen > fellBehind || p.GC > fellBehind || p.CPU > maxCPU || p.Starved > 0 || p.Jump != 0
 }
 
 // Cohort counts the outcomes of the requests that were due in one interval.
@@ -265,7 +267,8 @@ type Snapshot struct {
 	// OK are the latencies of the ok requests, and All those of all requests without shed
 	// ones. Attempt are the attempt latencies of ok replies, and AttemptAll those of all
 	// replies. Lateness are the times between a timeout and its late answer, and Lag
-	// those between an intended start and the sending of the request.
+	// those between an intended start and the sending of the request: the lateness that
+	// reports state.
 	OK, All, Attempt, AttemptAll, Lateness, Lag Latency
 	// Spread is the distribution of the latencies of the ok requests in a few buckets.
 	Spread []Bucket

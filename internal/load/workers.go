@@ -13,8 +13,19 @@ type workers struct {
 	wg     sync.WaitGroup
 }
 
-// run passes c to an idle worker, or to a new one. It does not block.
-func (w *workers) run(c *call) {
+// run passes calls, at least one, to idle workers, or to new ones. It wakes only one worker:
+// each wakes the next before it makes its own call, which is cheap, because the two share a
+// processor. So a transport that lets other goroutines add their messages before it writes
+// sends all of them in one write. It does not block.
+func (w *workers) run(calls []*call) {
+	for i, c := range calls[1:] {
+		calls[i].behind = c
+	}
+	w.wake(calls[0])
+}
+
+// wake passes c and the calls behind it to a worker.
+func (w *workers) wake(c *call) {
 	w.mu.Lock()
 	if n := len(w.idle); n > 0 {
 		ch := w.idle[n-1]
@@ -31,6 +42,10 @@ func (w *workers) run(c *call) {
 
 func (w *workers) work(ch chan *call) {
 	for c := range ch {
+		if next := c.behind; next != nil {
+			c.behind = nil
+			w.wake(next)
+		}
 		w.handle(c)
 		w.mu.Lock()
 		if w.closed {

@@ -47,6 +47,7 @@ func (p *picture) figures(a Area, spread bool) {
 			rows = append(rows, more[:min(len(more), room)]...)
 		}
 	}
+	add("lateness", p.lateness(), 3)
 	if spread {
 		s := p.spread()
 		add("requests by latency", s, len(s)+min(len(p.snap.Errors)+2, 4))
@@ -177,6 +178,18 @@ func (p *picture) attempts() []row {
 		rows = append(rows, pair("! sent late by", format.Duration(s.Last.Lag), Warn))
 	}
 	return rows
+}
+
+// lateness returns how long after their intended starts requests were sent. Those of users
+// are never late.
+func (p *picture) lateness() []row {
+	lag := &p.snap.Lag
+	if lag.Count == 0 || p.snap.Users > 0 {
+		return nil
+	}
+	return []row{
+		pair("late p50", format.Duration(lag.P50), Plain), pair("late p99", format.Duration(lag.P99), Plain), pair("late max", format.Duration(lag.Max), Plain),
+	}
 }
 
 func warnIf(yes bool) Look {

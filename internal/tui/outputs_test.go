@@ -35,7 +35,9 @@ import (
 // TestEveryOutputHasTheSameFigures makes one run and compares its figures in every output
 // with those calculated from the list of its requests. Of 20 requests, 12 are to read and
 // succeed after 1, 2, ..., 12 ms, except one that fails at once; 8 are to create, half of
-// which fail after 3 ms, and half of which succeed at the second attempt, after 50 ms.
+// which fail after 3 ms, and half of which succeed at the second attempt, after 40 ms.
+// Requests that are due within 30 ms are sent together, so of four, one is 30 ms late, one
+// 20 ms, one 10 ms, and one is on time.
 func TestEveryOutputHasTheSameFigures(t *testing.T) {
 	var res *load.Result
 	var requests []load.Request
@@ -63,7 +65,7 @@ func outputRun(t *testing.T) (*load.Result, []load.Request) {
 		case create && n%2 == 0:
 			took, failed = 3*time.Millisecond, true
 		case create:
-			took, failed = 25*time.Millisecond, req.Metadata.Get(micro.MetaAttempt) != "2"
+			took, failed = 20*time.Millisecond, req.Metadata.Get(micro.MetaAttempt) != "2"
 		case failed:
 			took = time.Microsecond
 		}
@@ -90,6 +92,7 @@ func outputRun(t *testing.T) (*load.Result, []load.Request) {
 		},
 		Policy: policy.New(policy.WithTimeout(time.Second), policy.WithRetries(1)), TimerPacing: true,
 		Pacer: vegeta.ConstantPacer{Freq: 100, Per: time.Second}, Duration: 20 * time.Second, Objective: 10 * time.Millisecond,
+		Coalesce: 30 * time.Millisecond,
 		OnResult: func(r load.Request) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -109,7 +112,7 @@ func outputRun(t *testing.T) (*load.Result, []load.Request) {
 
 func outputDocument(t *testing.T, res *load.Result) report.Run {
 	t.Helper()
-	r, err := report.NewRun(res, report.About{Pattern: "two messages", Target: "memory", Load: "100/s for 20s", Connections: 1})
+	r, err := report.NewRun(res, report.About{Pattern: "two messages", Target: "memory", Load: "100/s for 20s", Connections: 1, Coalesce: 30 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +129,7 @@ type figuresOfRun struct {
 	attempts               int
 	sent, received         int64
 	okLatency, allLatency  []string // min, mean, p50, p90, p95, p99, p99.9, max
+	lateness               []string
 	createShare, createP99 string
 	readP50                string
 }
@@ -166,6 +170,11 @@ func truthOf(requests []load.Request) *figuresOfRun {
 	f.goodput, f.offered = format.Rate(float64(f.ok)/max(last.Seconds(), 20)), format.Rate(float64(f.all)/20)
 	f.amplification = fmt.Sprintf("%.2f", float64(f.attempts)/float64(f.all))
 	f.okLatency, f.allLatency = row8(ok), row8(all)
+	var lateness []time.Duration
+	for i := range requests {
+		lateness = append(lateness, time.Duration(i%4)*10*time.Millisecond)
+	}
+	f.lateness = row8(lateness)
 	f.createShare, f.createP99, f.readP50 = share(len(create), creates), at100(create, 99), at100(read, 50)
 	return f
 }
@@ -225,6 +234,7 @@ func checkText(t *testing.T, d *report.Document, f *figuresOfRun) {
 	_, latencies, _ := strings.Cut(text, "\nlatency ")
 	same(t, "ok latency", f.okLatency, cells(t, latencies, "ok"))
 	same(t, "all latency", f.allLatency, cells(t, latencies, "all"))
+	same(t, "lateness", f.lateness, cells(t, latencies, "lateness"))
 	same(t, "on time", f.onTime+",", cells(t, text, "on time")[0])
 	same(t, "bytes", strings.Fields(format.Bytes(f.sent)+" sent, "+format.Bytes(f.received)+" received"), cells(t, text, "bytes"))
 	same(t, "attempts", []string{count(f.attempts), "for", count(f.all), "requests:", "amplification", f.amplification}, cells(t, text, "attempts"))
@@ -265,7 +275,7 @@ func checkJSON(t *testing.T, d *report.Document, f *figuresOfRun) {
 	same(t, "on time", f.onTime, format.Percent(float64(r.OnTime)/float64(r.Offered)))
 	same(t, "bytes", [2]int64{f.sent, f.received}, [2]int64{r.Sent, r.Received})
 	same(t, "attempts", f.attempts, r.Attempts.Total)
-	for name, want := range map[string][]string{"ok": f.okLatency, "all": f.allLatency} {
+	for name, want := range map[string][]string{"ok": f.okLatency, "all": f.allLatency, "lag": f.lateness} {
 		var got []string
 		l := r.Latency[name]
 		for _, v := range []time.Duration{l.Min, l.Mean, l.P50, l.P90, l.P95, l.P99, l.P999, l.Max} {
@@ -286,7 +296,7 @@ func checkHTML(t *testing.T, d *report.Document, f *figuresOfRun) {
 		"<dt>p50</dt><dd>" + f.okLatency[2] + "</dd>", "of ok requests; of all " + f.allLatency[2],
 		"<dt>p99</dt><dd>" + f.okLatency[5] + "</dd>", "of ok requests; of all " + f.allLatency[5],
 		"<dt>amplification</dt><dd>" + f.amplification + "</dd>",
-		row("ok", f.okLatency), row("all", f.allLatency),
+		row("ok", f.okLatency), row("all", f.allLatency), row("lateness", f.lateness),
 		"<dd class=\"\">" + f.onTime + ", within 10.0ms</dd>", format.Bytes(f.sent) + " sent, " + format.Bytes(f.received) + " received",
 	} {
 		if !strings.Contains(page, piece) {
@@ -302,6 +312,7 @@ func checkMarkdown(t *testing.T, d *report.Document, f *figuresOfRun) {
 		"| " + strings.Join([]string{f.okShare, f.goodput, f.offered, f.okLatency[2], f.okLatency[5], f.okLatency[7], f.allLatency[5], f.amplification}, " | ") + " |",
 		fmt.Sprintf("| ok | %s | %s |", format.Count(int64(f.ok)), f.okShare),
 		"| ok | " + strings.Join(f.okLatency, " | ") + " |", "| all | " + strings.Join(f.allLatency, " | ") + " |",
+		"| lateness | " + strings.Join(f.lateness, " | ") + " |",
 		"- on time: " + f.onTime + ", within 10.0ms",
 		fmt.Sprintf("- bytes: %s sent, %s received", format.Bytes(f.sent), format.Bytes(f.received)),
 	} {
@@ -331,7 +342,10 @@ func checkCSV(t *testing.T, d *report.Document, f *figuresOfRun) {
 	same(t, "sums", [4]int{f.all, f.attempts, f.ok, f.failed}, [4]int{sum("offered"), sum("attempts"), sum("ok"), sum("error")})
 	same(t, "on time", f.onTime, format.Percent(float64(sum("on_time"))/float64(f.all)))
 	// Every second is like the others.
-	for column, want := range map[string]string{"p50_ms": f.okLatency[2], "max_ms": f.okLatency[7], "all_p50_ms": f.allLatency[2], "all_max_ms": f.allLatency[7]} {
+	for column, want := range map[string]string{
+		"p50_ms": f.okLatency[2], "max_ms": f.okLatency[7], "all_p50_ms": f.allLatency[2], "all_max_ms": f.allLatency[7],
+		"lag_p50_ms": f.lateness[2], "lag_p99_ms": f.lateness[5], "lag_max_ms": f.lateness[7],
+	} {
 		v, err := time.ParseDuration(rows[5][slices.Index(rows[0], column)] + "ms")
 		if err != nil {
 			t.Fatal(err)
@@ -358,6 +372,7 @@ func checkJUnit(t *testing.T, d *report.Document, f *figuresOfRun) {
 	for name, want := range map[string]string{
 		"goodput": f.okShare, "goodput per second": f.goodput, "offered": f.offered, "p50": f.okLatency[2], "p99": f.okLatency[5],
 		"p99 of all": f.allLatency[5], "amplification": f.amplification, "on time": f.onTime + ", within 10.0ms",
+		"lateness p50": f.lateness[2], "lateness p99": f.lateness[5], "lateness max": f.lateness[7],
 	} {
 		same(t, name, want, got[name])
 	}
@@ -421,6 +436,9 @@ func checkScreen(t *testing.T, res *load.Result, f *figuresOfRun) {
 	same(t, "error", []string{format.Count(int64(f.failed)), f.errorShare}, cells(t, got, "error")[:2])
 	for i, label := range map[int]string{2: "p50", 3: "p90", 4: "p95", 5: "p99", 6: "p99.9", 7: "max"} {
 		same(t, label, []string{f.okLatency[i], f.allLatency[i]}, cells(t, got, label)[:2])
+	}
+	for i, label := range map[int]string{2: "late p50", 5: "late p99", 7: "late max"} {
+		same(t, label, f.lateness[i], cells(t, got, label)[0])
 	}
 	same(t, "amplification", f.amplification, cells(t, got, "amplification")[0])
 	same(t, "on time", f.onTime, cells(t, got, "on time")[0])

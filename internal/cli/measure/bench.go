@@ -189,6 +189,7 @@ func (f benchFlags) load() {
 	f.add(h, "users", "u", "int", "", "closed-loop load: `N` users, each sending its next request when the previous one is answered")
 	f.add(h, "think", "", "duration", "", "pause of `DURATION` between a user's requests")
 	f.add(h, "arrivals", "", "string", "uniform", "distribution of the requests of a rate over time: `KIND` uniform, or poisson for independent users")
+	f.add(h, "coalesce", "", "duration", "", "send requests that are due within `DURATION` of each other together, which costs less CPU; at most 100ms")
 	f.add(h, "duration", "d", "duration", "10s", "send requests for `DURATION`")
 	f.add(h, "requests", "n", "uint", "", "stop after `N` requests; without --duration, however long it takes")
 	f.add(h, "warmup", "", "duration", "", "exclude the first `DURATION` from the results")

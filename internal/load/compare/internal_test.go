@@ -3,6 +3,7 @@ package compare
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/msctl/msctl/internal/load/report"
 )
@@ -61,5 +62,18 @@ func TestQuantileOfSeconds(t *testing.T) {
 	}
 	if _, ok := s.quantile([]int{2}, 0.5, false); ok {
 		t.Error("a second without latencies has a median")
+	}
+}
+
+// TestCoalescedSecondsAreQuiet checks that a second in which requests were late on purpose is
+// compared like any other, and that one in which they were later than that is not.
+func TestCoalescedSecondsAreQuiet(t *testing.T) {
+	const ms = time.Millisecond
+	r := &report.Run{Coalesce: 80 * ms, Counted: 4 * time.Second, Seconds: []report.Second{
+		{}, {At: time.Second, Lag: 80 * ms}, {At: 2 * time.Second, Lag: 60 * ms}, {At: 3 * time.Second, Lag: 82 * ms},
+	}}
+	quiet := newSample(r).quietSeconds(ms)
+	if len(quiet.seconds) != 2 || quiet.seconds[0].second.At != time.Second || quiet.seconds[1].second.At != 2*time.Second {
+		t.Errorf("%d seconds are quiet, want those at 1s and 2s", len(quiet.seconds))
 	}
 }

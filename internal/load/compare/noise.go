@@ -10,7 +10,8 @@ import (
 
 // The lag of the generator shows how busy the machine was, independent of the service.
 // So latencies are compared only over seconds in which the generator was on time,
-// relative to the latencies, and a remaining difference in lag widens the intervals.
+// relative to the latencies, and a remaining difference in lag widens the intervals. By
+// --coalesce, requests are late on purpose, which is not counted as lag.
 
 const (
 	// fewestSeconds and leastQuiet are the number and the share of seconds that must be
@@ -72,7 +73,7 @@ func (m metric) quietPart(side *side, most time.Duration) (q quiet) {
 		q.samples = append(q.samples, part)
 		left += len(part.seconds)
 		for _, t := range part.seconds {
-			q.lag += t.second.Lag
+			q.lag += t.lag
 		}
 	}
 	q.lag /= time.Duration(max(left, 1))
@@ -110,8 +111,8 @@ func (s *sample) quietSeconds(limit time.Duration) *sample {
 	from := 0
 	for _, to := range s.strata {
 		for i := from; i < to; i++ {
-			late := s.seconds[i].second.Lag > limit
-			after := i > 0 && s.seconds[i-1].second.Lag > aftermath*limit
+			late := s.seconds[i].lag > limit
+			after := i > 0 && s.seconds[i-1].lag > aftermath*limit
 			if !late && !after {
 				q.seconds = append(q.seconds, s.seconds[i])
 			}

@@ -32,6 +32,9 @@ type sample struct {
 // tally is one second.
 type tally struct {
 	second *report.Second
+	// lag is the longest lateness of a request beyond the time within which the run sends
+	// requests together.
+	lag time.Duration
 	// upTo counts the latencies of at most the value with the same index: those of ok
 	// requests, and those of all.
 	upTo, allUpTo []int64
@@ -107,7 +110,7 @@ func newSample(r *report.Run) *sample {
 		if second.At < from || second.At+time.Second > until+time.Second/20 {
 			continue
 		}
-		s.seconds = append(s.seconds, tally{second: second})
+		s.seconds = append(s.seconds, tally{second: second, lag: max(second.Lag-r.Coalesce, 0)})
 	}
 	s.waste(&r.Attempts)
 	s.stratify(r.Triggers)

@@ -12,13 +12,13 @@ import (
 // milliseconds: those of the ok requests that ended in the second and, with the prefix
 // all, those of all requests; they are empty if there are none. on_time counts the
 // requests due in the second that were answered on time; it is empty if the run has no
-// objective.
+// objective. Those with the prefix lag are the lateness of the requests sent in the second.
 func (d *Document) CSV(to io.Writer) error {
 	w := csv.NewWriter(to)
 	_ = w.Write([]string{ // w.Error returns the error below
 		"run", "second", "offered", "attempts", "ok", "error", "timeout", "lost", "shed", "late", "in_flight",
 		"p50_ms", "p90_ms", "p99_ms", "max_ms", "all_p50_ms", "all_p90_ms", "all_p99_ms", "all_max_ms", "on_time",
-		"lag_max_ms", "cpu", "gc_max_ms", "starved", "clock_jump_ms", "doubtful",
+		"lag_p50_ms", "lag_p99_ms", "lag_max_ms", "cpu", "gc_max_ms", "starved", "clock_jump_ms", "doubtful",
 	})
 	for i := range d.Runs {
 		r := &d.Runs[i]
@@ -52,7 +52,7 @@ func (r *Run) record(s *Second, run string) []string {
 			fields = append(fields, milliseconds(l))
 		}
 	}
-	return append(fields, r.onTimeText(s.At), milliseconds(s.Lag), strconv.FormatFloat(s.CPU, 'f', 3, 64), milliseconds(s.GC),
+	return append(fields, r.onTimeText(s.At), milliseconds(s.LagP50), milliseconds(s.LagP99), milliseconds(s.Lag), strconv.FormatFloat(s.CPU, 'f', 3, 64), milliseconds(s.GC),
 		strconv.FormatInt(s.Starved, 10), milliseconds(s.Jump), strconv.FormatBool(s.Doubtful))
 }
 

@@ -93,6 +93,8 @@ type Run struct {
 	Connections int       `json:"connections"`
 	Seed        uint64    `json:"seed"`
 	Started     time.Time `json:"started"`
+	// Coalesce is the time within which requests were sent together, if one was chosen.
+	Coalesce time.Duration `json:"coalesce_ns,omitempty"`
 	// Stopped is set if the run was stopped before its plan was complete.
 	Stopped bool   `json:"stopped"`
 	Policy  Policy `json:"policy"`
@@ -159,7 +161,7 @@ const (
 	LatencyAttempt    = "attempt"     // from the write of an attempt to its ok reply
 	LatencyAttemptAll = "attempt_all" // to any reply
 	LatencyLateBy     = "late_by"     // from a timeout to its late answer
-	LatencyLag        = "lag"         // from an intended start to the sending of the request
+	LatencyLag        = "lag"         // from an intended start to the sending of the request: the lateness
 )
 
 // Objective is the latency up to which an ok request counts as answered on time; see
@@ -271,11 +273,15 @@ type Second struct {
 	InFlight int64 `json:"in_flight"`
 	// OKLatency and AllLatency are those of the ok requests that ended in the second, and
 	// of all that did without shed ones.
-	OKLatency  Quantiles     `json:"ok_latency"`
-	AllLatency Quantiles     `json:"all_latency"`
-	Lag        time.Duration `json:"lag_max_ns"`
-	CPU        float64       `json:"cpu"`
-	GC         time.Duration `json:"gc_max_ns"`
+	OKLatency  Quantiles `json:"ok_latency"`
+	AllLatency Quantiles `json:"all_latency"`
+	// Lag is the longest lateness of the requests that were sent in the second, LagP50 and
+	// LagP99 are its quantiles.
+	Lag    time.Duration `json:"lag_max_ns"`
+	LagP50 time.Duration `json:"lag_p50_ns,omitempty"`
+	LagP99 time.Duration `json:"lag_p99_ns,omitempty"`
+	CPU    float64       `json:"cpu"`
+	GC     time.Duration `json:"gc_max_ns"`
 	// Starved counts the attempts for which the generator's machine had no file descriptor
 	// or port left. Jump is how far its clock was set, or how long it was suspended.
 	Starved  int64         `json:"starved,omitempty"`

@@ -136,7 +136,7 @@ func TestHoverData(t *testing.T) {
 	want := map[string][]string{
 		"offered": {"500/s", "503/s"}, "attempts": {"520/s", "580/s"}, "ok": {"490/s", "480/s"}, "error": {"5/s", "15/s"},
 		"timeout": {"5/s", "5/s"}, "shed": {"", "3/s"}, "max": {"", "10ns"}, "p99": {"", "9ns"}, "p99 of all": {"", "19ns"}, "p90": {"", "8ns"}, "p50": {"", "7ns"},
-		"in flight": {"0", "2"}, "doubtful": {"lag 20.0ms, CPU 25%", ""},
+		"in flight": {"0", "2"}, "doubtful": {"lateness 20.0ms, CPU 25%", ""},
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

@@ -160,6 +160,7 @@ func (d *Document) properties() []junitProperty {
 			{"load", r.Load}, {"policy", r.Policy.Text}, {"offered", format.Rate(r.OfferedRate)},
 			{"goodput", format.Percent(r.Share(load.OK))}, {"goodput per second", format.Rate(r.Goodput)},
 			{"p50", figureOf(ok, "p50")}, {"p99", figureOf(ok, "p99")}, {"p99 of all", figureOf(all, "p99")},
+			{"lateness p50", r.lateness("p50")}, {"lateness p99", r.lateness("p99")}, {"lateness max", r.lateness("max")},
 			{"amplification", strconv.FormatFloat(r.Attempts.Amplification, 'f', 2, 64)}, {"on time", onTimeLine(r)}, {"backlog", backlogLine(r)},
 			{"statuses", statusesLine(r)},
 		} {
@@ -169,6 +170,14 @@ func (d *Document) properties() []junitProperty {
 		}
 	}
 	return list
+}
+
+// lateness returns a figure of the lateness; "" for users, who are never late.
+func (r *Run) lateness(name string) string {
+	if lag := r.Latency[LatencyLag]; lag.Count > 0 && r.Users == 0 {
+		return figureOf(lag, name)
+	}
+	return ""
 }
 
 func inSeconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }

@@ -192,6 +192,9 @@ func (m markdown) details(r *Run) {
 	for i := range r.Triggers {
 		lines = append(lines, "trigger: "+r.Triggers[i].line())
 	}
+	for _, text := range generatorLines(r) {
+		lines = append(lines, "generator: "+text)
+	}
 	lines = append(lines, doubtfulLines(r)...)
 	if text := stoppedLine(r); text != "" {
 		lines = append(lines, text)

@@ -165,7 +165,7 @@ func hoverOf(columns []column) hover {
 		if !c.Doubtful {
 			return ""
 		}
-		return fmt.Sprintf("lag %s, CPU %.0f%%", format.Duration(c.Lag), c.CPU*100)
+		return fmt.Sprintf("lateness %s, CPU %.0f%%", format.Duration(c.Lag), c.CPU*100)
 	})
 	return h
 }

@@ -308,7 +308,7 @@ func quantilePlot(r *Run) plot {
 	var lines []one[time.Duration]
 	least, most, count := math.Inf(1), 0.0, int64(0)
 	for _, row := range latencyRows(r) {
-		if row.Count > 0 {
+		if row.Count > 0 && row.name != LatencyLag {
 			lines = append(lines, one[time.Duration]{class: row.name, label: row.label})
 			least, most, count = min(least, float64(max(row.Min, 1))), max(most, float64(row.Max)), max(count, row.Count)
 		}

@@ -23,8 +23,9 @@ type About struct {
 	Loopback bool
 	// Connections is the number of connections.
 	Connections int
-	// Seed is the plan's.
-	Seed uint64
+	// Seed and Coalesce are the plan's.
+	Seed     uint64
+	Coalesce time.Duration
 	// Faults are all faults of the run, including those without a window.
 	Faults []Fault
 	// LateUnknown is set if the transport cannot see late answers.
@@ -54,7 +55,7 @@ func Figures(res *load.Result, about About) Run {
 	t := &res.Totals
 	r := Run{
 		Name: about.Name, Cell: about.Cell, Pattern: about.Pattern, Target: about.Target, Load: about.Load,
-		Data: about.Data, Loopback: about.Loopback, Connections: about.Connections, Seed: about.Seed, Faults: about.Faults,
+		Data: about.Data, Loopback: about.Loopback, Connections: about.Connections, Seed: about.Seed, Coalesce: about.Coalesce, Faults: about.Faults,
 		Started: res.Started, Stopped: res.Stopped, Policy: NewPolicy(res.Policy),
 		Elapsed: res.Elapsed, Warmup: res.Warmup, Counted: res.Counted, Served: res.Served, Rate: res.Rate, Users: res.Users,
 		Offered: t.Offered, Outcomes: outcomes(t.Outcomes[:]), CutShort: t.CutShort,
@@ -241,7 +242,7 @@ func (r *Run) series(res *load.Result) {
 			OK: p.Outcomes[load.OK], Error: p.Outcomes[load.Error], Timeout: p.Outcomes[load.Timeout],
 			Lost: p.Outcomes[load.Unreachable] + p.Outcomes[load.Reset], Shed: p.Outcomes[load.Shed],
 			OKLatency: Quantiles{p.P50, p.P90, p.P99, p.Max}, AllLatency: Quantiles(p.All),
-			Lag: p.Lag, CPU: p.CPU, GC: p.GC, Starved: p.Starved, Jump: p.Jump, Doubtful: p.Doubtful(),
+			Lag: p.Lag, LagP50: p.LagP50, LagP99: p.LagP99, CPU: p.CPU, GC: p.GC, Starved: p.Starved, Jump: p.Jump, Doubtful: p.Doubtful(),
 		}
 		if s.Doubtful {
 			r.Doubtful++

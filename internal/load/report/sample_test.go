@@ -63,7 +63,7 @@ func emptyResult() *load.Result {
 func thousand() *load.Result {
 	res := emptyResult()
 	res.Seconds = []load.Point{
-		{Offered: 500, Attempts: 520, Outcomes: counts(490, 5, 5), Lag: 20 * ms, CPU: 0.25, GC: 200 * time.Microsecond},
+		{Offered: 500, Attempts: 520, Outcomes: counts(490, 5, 5), Lag: 20 * ms, LagP50: 60 * time.Microsecond, LagP99: 5 * ms, CPU: 0.25, GC: 200 * time.Microsecond},
 		{
 			At: time.Second, Offered: 503, Attempts: 580, Outcomes: counts(480, 15, 5, 0, 0, 3), InFlight: 2,
 			P50: 7, P90: 8, P99: 9, Max: 10, All: load.Quantiles{P50: 17, P90: 18, P99: 19, Max: 20},

@@ -144,16 +144,18 @@ type latencyRow struct {
 }
 
 // latencyRows returns the rows of a run. Those of all replies and of late answers are left
-// out if they add nothing.
+// out if they add nothing, and the lateness of the requests of users, who are never late.
 func latencyRows(r *Run) (rows []latencyRow) {
 	for _, row := range []latencyRow{
 		{name: LatencyOK, label: "ok"}, {name: LatencyAll, label: "all"},
 		{name: LatencyAttempt, label: "attempt"}, {name: LatencyAttemptAll, label: "attempt all"}, {name: LatencyLateBy, label: "late by"},
+		{name: LatencyLag, label: "lateness"},
 	} {
 		row.Latency = r.Latency[row.name]
 		switch {
 		case row.name == LatencyAttemptAll && row.Count == r.Latency[LatencyAttempt].Count:
 		case row.name == LatencyLateBy && row.Count == 0:
+		case row.name == LatencyLag && (row.Count == 0 || r.Users > 0):
 		default:
 			rows = append(rows, row)
 		}
@@ -283,9 +285,6 @@ func stoppedLine(r *Run) string {
 
 // generatorLines describes how well the generator kept up.
 func generatorLines(r *Run) (lines []string) {
-	if lag := r.Latency["lag"]; lag.Count > 0 && r.Users == 0 {
-		lines = append(lines, fmt.Sprintf("send delay p50 %s, p99 %s, max %s", format.Duration(lag.P50), format.Duration(lag.P99), format.Duration(lag.Max)))
-	}
 	var cpu float64
 	var gc time.Duration
 	for _, s := range r.Seconds {
