@@ -84,6 +84,7 @@ bench-load: build ## compare msctl bench as a load generator with vegeta and, if
 
 tidy: ## run go mod tidy in every module
 	go run ./internal/dev/modules tidy
+	cd internal/dev/peers && GOWORK=off go mod tidy
 
 release-check: $(GORELEASER) ## run goreleaser check
 	$(GORELEASER) check

@@ -17,6 +17,7 @@ type exchange struct {
 	data     []byte // JSON in ASCII, so that its length in UTF-16 units is that in bytes
 	response []byte
 	tokens   *tokens // of HTTP
+	echoed   bool    // the reply is the packet of the request
 }
 
 // The phases of a measurement. Only requests that complete while measuring are counted.
@@ -80,7 +81,7 @@ func (g *generator) run(ctx context.Context, warm, length time.Duration, mark fu
 
 // connection runs one connection's share of the requests until the phase is stopping.
 func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
-	s := newStream(g, g.inFlight/g.conns)
+	s := newStream(g, max(g.inFlight/g.conns, 1))
 	conn, err := s.protocol.open(ctx, g.addr)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
 	if err := s.firstRequests(); err != nil {
 		return nil, err
 	}
-	buf := make([]byte, 0, 1<<20)
+	buf := make([]byte, 0, smallBuffer)
 	for {
 		n, err := conn.Read(buf[len(buf):cap(buf)])
 		if err != nil {
@@ -104,11 +105,25 @@ func (g *generator) connection(ctx context.Context) ([]time.Duration, error) {
 		if err != nil {
 			return nil, err
 		}
-		buf = buf[:copy(buf[:cap(buf)], rest)]
+		buf = moved(buf, rest, len(buf)+n == cap(buf))
 		if err := s.flush(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// The size of a connection's buffer is between these, so that the generator has room for many connections, and needs few reads with one.
+const (
+	smallBuffer = 8 << 10
+	largeBuffer = 1 << 20
+)
+
+// moved returns a buffer that begins with rest, the end of buf: buf, or a larger one if the last read has filled it.
+func moved(buf, rest []byte, full bool) []byte {
+	if full && (cap(buf) < largeBuffer || len(rest) == cap(buf)) {
+		return append(make([]byte, 0, 2*cap(buf)), rest...)
+	}
+	return buf[:copy(buf[:cap(buf)], rest)]
 }
 
 // stream is the state of one connection: the expected reply and the requests in flight.
@@ -127,7 +142,7 @@ type slot struct {
 }
 
 func newStream(g *generator, slots int) *stream {
-	s := &stream{protocol: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots), took: make([]time.Duration, 0, 1<<20/g.conns)}
+	s := &stream{protocol: newWire(g.transport, g.queue, g.exchange), slots: make([]slot, slots)}
 	s.reply, s.replyID = g.exchange.reply(g.transport)
 	return s
 }

@@ -24,6 +24,9 @@ import (
 // serve runs the Go service: typed versions of the handlers in testdata/nest/bench-server.mjs, and one that passes JSON
 // through. It prints the same line when it is listening.
 func serve(ctx context.Context, o options) error {
+	if o.unread {
+		return echoUnread(ctx, o.addr, func(string) { fmt.Println(`{"event":"listening"}`) })
+	}
 	list := items(listLength)
 	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
 	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })

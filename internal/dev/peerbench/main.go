@@ -26,6 +26,7 @@ type options struct {
 	behind    string // the service behind the gateway
 	queue     string
 	driver    bool // serve with the API of RabbitMQ's driver instead of runtime/microrabbit
+	unread    bool // echo bytes
 	row       string
 	inFlight  int
 	conns     int
@@ -55,6 +56,7 @@ func readOptions() options {
 	flag.StringVar(&o.behind, "behind", "", "internal: the `host:port` of the service behind the gateway")
 	flag.StringVar(&o.queue, "queue", "", "internal: the `queue` of the role on RabbitMQ")
 	flag.BoolVar(&o.driver, "driver", false, "internal: serve RabbitMQ with the API of its driver alone")
+	flag.BoolVar(&o.unread, "unread", false, "internal: send back the bytes that arrive")
 	flag.StringVar(&o.row, "row", "", "only rows whose name contains this `text`; for the client role, its row")
 	flag.IntVar(&o.inFlight, "in-flight", 64, "requests in flight on all connections together, unless the row sets it")
 	flag.IntVar(&o.rate, "rate", 0, "internal: requests per `second` of the client role; 0 for a closed loop")

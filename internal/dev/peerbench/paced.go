@@ -32,7 +32,7 @@ func (g *generator) paced(ctx context.Context, requests *schedule) ([]time.Durat
 	defer s.protocol.close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	s.next(0, time.Now())
-	buf := make([]byte, 0, 1<<16)
+	buf := make([]byte, 0, smallBuffer)
 	for {
 		due, measured, more := requests.next()
 		if !more {
@@ -52,7 +52,7 @@ func (g *generator) paced(ctx context.Context, requests *schedule) ([]time.Durat
 			if err != nil {
 				return nil, err
 			}
-			buf = buf[:copy(buf[:cap(buf)], rest)]
+			buf = moved(buf, rest, len(buf)+n == cap(buf))
 		}
 	}
 }

@@ -152,11 +152,15 @@ func queueArgs(who, queue string) []string {
 // peerCommand returns the command that runs the server or client role of who at addr.
 func peerCommand(ctx context.Context, who, role, transport, addr string, args ...string) (*exec.Cmd, error) {
 	if who != nest {
-		self, err := os.Executable()
+		program, err := os.Executable()
+		if kind := kindOf(who); kind != "" {
+			program, _ = buildPeers()
+			args = append([]string{"-kind", kind}, args...)
+		}
 		if err != nil {
 			return nil, err
 		}
-		cmd := exec.CommandContext(ctx, self, append([]string{"-role", role, "-transport", transport, "-addr", addr}, args...)...)
+		cmd := exec.CommandContext(ctx, program, append([]string{"-role", role, "-transport", transport, "-addr", addr}, args...)...)
 		cmd.Stderr = os.Stderr
 		cmd.Env = os.Environ()
 		if who == single {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ const (
 	nest   = "nest"
 	golang = "msctl"
 	driver = "msctl on the RabbitMQ driver alone"
+	echoed = "raw limit"              // bytes are sent back as they arrive, so nothing can be cheaper
 	single = "msctl on one processor" // as Node.js is: the two processes of a pair do not compete for a small machine
 )
 
@@ -78,6 +80,10 @@ func brokerRows(transport string) []row {
 			r.make, r.name, r.target = driver, r.name+", the driver itself", 0
 			all = append(all, r)
 		}
+		if transport == "nats" && r.make == golang && r.cmd != "raw" {
+			r.make, r.name, r.target = natsMicro, "NATS micro (nats.go)", 0
+			all = append(all, r)
+		}
 	}
 	return all
 }
@@ -87,13 +93,20 @@ func tcpRows() []row {
 		{group: "200-byte echo, server", name: "NestJS 12.1.1", make: nest, cmd: "echo"},
 		{group: "200-byte echo, server", name: "msctl, typed", make: golang, cmd: "echo", target: 0.35},
 		{group: "200-byte echo, server", name: "msctl, raw JSON", make: golang, cmd: "raw", target: 0.2},
+		{group: "200-byte echo, server", name: "raw limit: frames echoed unread", make: echoed, cmd: "unread"},
 		{group: "20 KB reply, server", name: "NestJS 12.1.1", make: nest, cmd: "list"},
 		{group: "20 KB reply, server", name: "msctl, typed", make: golang, cmd: "list", target: 0.6},
 		{group: "200-byte echo, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo"},
 		{group: "200-byte echo, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "echo", target: 0.3},
+		{group: "200-byte echo, client and server", name: "grpc-go", make: grpcGo, pair: true, cmd: "echo"},
+		{group: "200-byte echo, client and server", name: "connect-go, JSON", make: connectJSON, pair: true, cmd: "echo"},
+		{group: "200-byte echo, client and server", name: "connect-go, binary", make: connectBinary, pair: true, cmd: "echo"},
 		{group: "200-byte echo, client and server", name: "msctl, typed, GOMAXPROCS=1", make: single, pair: true, cmd: "echo", target: 0.3},
 		{group: "20 KB reply, client and server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "list"},
 		{group: "20 KB reply, client and server", name: "msctl, typed", make: golang, pair: true, cmd: "list", target: 1},
+		{group: "20 KB reply, client and server", name: "grpc-go", make: grpcGo, pair: true, cmd: "list"},
+		{group: "20 KB reply, client and server", name: "connect-go, JSON", make: connectJSON, pair: true, cmd: "list"},
+		{group: "20 KB reply, client and server", name: "connect-go, binary", make: connectBinary, pair: true, cmd: "list"},
 		// NestJS leaves Nagle's algorithm on. What counts here are the latencies.
 		{group: "200-byte echo, 100/s, client of a NestJS server", name: "NestJS 12.1.1", make: nest, pair: true, cmd: "echo", rate: 100},
 		{group: "200-byte echo, 100/s, client of a NestJS server", name: "msctl, typed", make: golang, server: nest, pair: true, cmd: "echo", rate: 100},
@@ -125,25 +138,16 @@ func compare(ctx context.Context, o options) error {
 	if len(wanted) == 0 {
 		return errors.New("no peer of these rows is installed")
 	}
-	services := map[string]*service{}
-	for _, r := range wanted {
-		if services[r.place()] != nil {
-			continue
+	services, err := startServices(ctx, wanted, o)
+	defer func() {
+		for _, s := range services {
+			s.stop()
 		}
-		var args []string
-		if r.serves() == driver {
-			args = []string{"-driver"}
-		}
-		if r.serves() == golang && o.profile != "" {
-			args = []string{"-profile", o.profile}
-		}
-		s, err := startService(ctx, r.serves(), r.transport, args...)
-		if err != nil {
-			return err
-		}
-		defer s.stop()
-		services[r.place()] = s
+	}()
+	if err != nil {
+		return err
 	}
+	wanted = slices.DeleteFunc(wanted, func(r row) bool { return services[r.place()] == nil })
 	samples := make([][]sample, len(wanted))
 	for rep := range o.reps {
 		for i, r := range wanted {
@@ -164,6 +168,42 @@ func compare(ctx context.Context, o options) error {
 	fmt.Fprint(os.Stderr, "\r\033[K")
 	if missed := printTable(wanted, samples, o); missed > 0 && o.strict {
 		return fmt.Errorf("%d targets missed", missed)
+	}
+	return nil
+}
+
+// startServices starts the service of each row, by its place. It prints a line for each peer that cannot be started, and has no service for it. A
+// service of msctl that cannot be started is an error.
+func startServices(ctx context.Context, rows []row, o options) (services map[string]*service, err error) {
+	services = map[string]*service{}
+	for _, r := range rows {
+		if _, started := services[r.place()]; started {
+			continue
+		}
+		s, err := startService(ctx, r.serves(), r.transport, serviceArgs(r, o)...)
+		switch {
+		case err == nil:
+			services[r.place()] = s
+		case r.ours():
+			return services, err
+		default:
+			fmt.Fprintln(os.Stderr, "skipped rows:", err)
+			services[r.place()] = nil
+		}
+	}
+	maps.DeleteFunc(services, func(_ string, s *service) bool { return s == nil })
+	return services, nil
+}
+
+// serviceArgs returns the arguments of the process of a row's service.
+func serviceArgs(r row, o options) []string {
+	switch {
+	case r.serves() == driver:
+		return []string{"-driver"}
+	case r.serves() == echoed:
+		return []string{"-unread"}
+	case r.serves() == golang && o.profile != "":
+		return []string{"-profile", o.profile}
 	}
 	return nil
 }
@@ -199,6 +239,10 @@ func (r row) missing() (reasons []string) {
 			reasons = append(reasons, testenv.NestMissing(testenv.NestApps))
 		}
 	}
+	if kindOf(r.make) != "" {
+		_, reason := buildPeers()
+		reasons = append(reasons, reason)
+	}
 	return slices.DeleteFunc(reasons, func(reason string) bool { return reason == "" })
 }
 
@@ -207,6 +251,9 @@ func (r row) place() string { return r.serves() + " on " + r.transport }
 
 // serves returns the make of the row's server.
 func (r row) serves() string { return cmp.Or(r.server, r.make) }
+
+// ours reports whether the row's server is one of msctl.
+func (r row) ours() bool { return r.serves() != nest && kindOf(r.serves()) == "" }
 
 // measure takes one sample of a row.
 func measure(ctx context.Context, r row, server *service, o options) (sample, error) {
@@ -243,7 +290,7 @@ func exchangeOf(cmd string) exchange {
 		return exchange{cmd: cmd, data: []byte("{}"), response: mustJSON(items(listLength))}
 	}
 	one := mustJSON(items(1)[0])
-	return exchange{cmd: cmd, data: one, response: one}
+	return exchange{cmd: cmd, data: one, response: one, echoed: cmd == "unread"}
 }
 
 // clientArgs returns the arguments of a client process, which differ by kind.

@@ -58,7 +58,10 @@ func (e exchange) replyBody(withID bool) (body []byte, idAt int) {
 
 // reply returns the reply of a transport, as its wire returns it, and the offset of the ID, or -1.
 func (e exchange) reply(transport string) (body []byte, idAt int) {
-	if transport == "http" {
+	switch {
+	case e.echoed:
+		return e.requestBody()
+	case transport == "http":
 		return e.response, bytes.Index(e.response, zeros())
 	}
 	return e.replyBody(transport != "rmq")
