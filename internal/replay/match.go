@@ -2,7 +2,11 @@ package replay
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"reflect"
+	"slices"
+	"strconv"
 
 	"github.com/msctl/msctl/runtime/micro"
 	reported "github.com/msctl/msctl/runtime/tap"
@@ -11,19 +15,49 @@ import (
 // masked is what stands for a secret in a recording. It equals every value.
 const masked = "***"
 
-// Matcher finds the recorded exchange for a message. It is used by one goroutine at a time.
+// Matcher finds the recorded exchange for a message. It is used by one goroutine at a time. The cost of
+// finding the same data does not depend on the length of the recording.
 type Matcher struct {
 	byPattern map[micro.Pattern][]*Exchange
+	same      map[key]*group                // exchanges without a secret, by their data
+	secret    map[micro.Pattern][]*Exchange // those with a secret, which have to be compared
 	used      map[*Exchange]int
 	nearest   bool
+}
+
+// key identifies a pattern and data, by its canonical form.
+type key struct {
+	pattern micro.Pattern
+	data    string
+}
+
+// group is exchanges with the same data, in the recorded order. All before next have been used.
+type group struct {
+	exchanges []*Exchange
+	next      int
 }
 
 // NewMatcher returns a matcher. With nearest, a message whose data is not in the recording matches the
 // one with the same pattern whose data differs the least.
 func NewMatcher(r *Recording, nearest bool) *Matcher {
-	m := &Matcher{byPattern: map[micro.Pattern][]*Exchange{}, used: map[*Exchange]int{}, nearest: nearest}
-	for _, x := range r.Exchanges {
+	m := &Matcher{
+		byPattern: map[micro.Pattern][]*Exchange{}, same: map[key]*group{}, secret: map[micro.Pattern][]*Exchange{},
+		used: map[*Exchange]int{}, nearest: nearest,
+	}
+	for i, x := range r.Exchanges {
+		x.place = i
 		m.byPattern[x.Pattern] = append(m.byPattern[x.Pattern], x)
+		if hasWildcard(x.data) {
+			m.secret[x.Pattern] = append(m.secret[x.Pattern], x)
+			continue
+		}
+		k := key{x.Pattern, string(appendCanonical(nil, x.data))}
+		g := m.same[k]
+		if g == nil {
+			g = &group{}
+			m.same[k] = g
+		}
+		g.exchanges = append(g.exchanges, x)
 	}
 	return m
 }
@@ -35,24 +69,106 @@ func (m *Matcher) Match(p micro.Pattern, data json.RawMessage) *Exchange {
 	if err != nil {
 		return nil
 	}
-	var best *Exchange
+	best := m.next(m.candidates(p, value))
+	if best == nil && m.nearest {
+		best = m.closest(p, value)
+	}
+	if best != nil {
+		m.used[best]++
+	}
+	return best
+}
+
+// candidates returns the exchanges whose data equals a value, without those that next would not return.
+func (m *Matcher) candidates(p micro.Pattern, value any) (list []*Exchange) {
+	for _, x := range m.secret[p] {
+		if distance(x.data, value) == 0 {
+			list = append(list, x)
+		}
+	}
+	g := m.same[key{p, string(appendCanonical(nil, value))}]
+	if g == nil {
+		return list
+	}
+	for g.next < len(g.exchanges)-1 && m.used[g.exchanges[g.next]] > 0 {
+		g.next++
+	}
+	list = append(list, g.exchanges[g.next])
+	if last := g.exchanges[len(g.exchanges)-1]; last != g.exchanges[g.next] {
+		list = append(list, last)
+	}
+	return list
+}
+
+// next returns the first exchange that has not been used, or the last one; nil if there is none.
+func (m *Matcher) next(list []*Exchange) (best *Exchange) {
+	slices.SortFunc(list, func(a, b *Exchange) int { return a.place - b.place })
+	for _, x := range list {
+		if best == nil || m.used[best] > 0 {
+			best = x
+		}
+	}
+	return best
+}
+
+// closest returns the exchange whose data differs the least from a value.
+func (m *Matcher) closest(p micro.Pattern, value any) (best *Exchange) {
 	least := -1
 	for _, x := range m.byPattern[p] {
-		d := distance(x.data, value)
-		if d > 0 && !m.nearest {
-			continue
-		}
-		if d *= 2; d > 0 && x.Error != nil {
+		d := 2 * distance(x.data, value)
+		if x.Error != nil {
 			d++ // other data has probably another outcome
 		}
 		if least < 0 || d < least || d == least && m.used[best] > 0 {
 			best, least = x, d
 		}
 	}
-	if best != nil {
-		m.used[best]++
-	}
 	return best
+}
+
+// hasWildcard reports whether a recorded value equals several others, because a secret stands in it.
+func hasWildcard(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, m := range v {
+			if hasWildcard(m) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, hasWildcard)
+	case string:
+		return v == masked
+	}
+	return false
+}
+
+// appendCanonical appends a form of a decoded value that is the same for values that are equal.
+func appendCanonical(dst []byte, v any) []byte {
+	switch v := v.(type) {
+	case map[string]any:
+		dst = append(dst, '{')
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			dst = append(strconv.AppendQuote(dst, name), ':')
+			dst = append(appendCanonical(dst, v[name]), ',')
+		}
+		return append(dst, '}')
+	case []any:
+		dst = append(dst, '[')
+		for _, e := range v {
+			dst = append(appendCanonical(dst, e), ',')
+		}
+		return append(dst, ']')
+	case json.Number:
+		f, err := v.Float64()
+		if err != nil {
+			return append(dst, v...)
+		}
+		return strconv.AppendFloat(dst, f+0, 'g', -1, 64) // -0 + 0 is 0
+	case string:
+		return strconv.AppendQuote(dst, v)
+	}
+	return fmt.Append(dst, v) // true, false, or nil
 }
 
 // distance counts the leaves in which two values differ.

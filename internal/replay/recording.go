@@ -26,7 +26,8 @@ type Exchange struct {
 	Error   *reported.Error // nil if the reply was none
 	Took    time.Duration
 
-	data any // Data, decoded
+	data  any // Data, decoded
+	place int // among the exchanges of a recording
 }
 
 // Recording is what a file contains.
