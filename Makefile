@@ -24,7 +24,7 @@ PACKAGES   ?= $(EVERYTHING)
 # The folders of all modules (go.work), for tools that do not take package paths.
 MODULES := . internal/test/deploy internal/test/testenv runtime runtime/gateway runtime/micronats runtime/microrabbit runtime/microredis runtime/telemetry
 
-.PHONY: help build demo pictures test test-all stress nest lint lint-tools fuzz bench bench-load tidy release-check clean FORCE
+.PHONY: help build demo pictures test test-all stress nest lint lint-tools fuzz bench bench-growth bench-load tidy release-check clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ fuzz: ## run every fuzz target for FUZZTIME (60s)
 bench: ## compare the CPU time per message with NestJS 12 on this machine
 	@$(MAKE) nest || echo 'make bench: npm cannot install NestJS' >&2
 	@$(JSONV2) go run ./internal/dev/peerbench $(BENCHFLAGS)
+
+bench-growth: ## measure how the CPU time per message grows, and write it to docs/performance.md
+	@$(JSONV2) go run ./internal/dev/peerbench -growth docs/performance.md $(BENCHFLAGS)
 
 bench-load: build ## compare msctl bench as a load generator with vegeta and, if installed, wrk
 	@$(JSONV2) go run ./internal/dev/loadbench $(BENCHFLAGS)

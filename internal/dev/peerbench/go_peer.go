@@ -27,12 +27,7 @@ func serve(ctx context.Context, o options) error {
 	if o.unread {
 		return echoUnread(ctx, o.addr, func(string) { fmt.Println(`{"event":"listening"}`) })
 	}
-	list := items(listLength)
-	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
-	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })
-	micro.Handle(s, micro.Cmd("raw"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
-	micro.Handle(s, micro.Cmd("createItem"), func(_ context.Context, in newOrder) (newOrder, error) { return in, nil })
-	micro.Handle(s, micro.Cmd("list"), func(context.Context, struct{}) ([]item, error) { return list, nil })
+	s := newServer(o)
 	l := listen(o)
 	go func() {
 		if l.ready(ctx) == nil {
@@ -40,6 +35,21 @@ func serve(ctx context.Context, o options) error {
 		}
 	}()
 	return s.Serve(ctx, l)
+}
+
+// newServer returns a server with the handlers of all rows and axes.
+func newServer(o options) *micro.Server {
+	list := items(listLength)
+	s := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)))
+	micro.Handle(s, micro.Cmd("echo"), func(_ context.Context, in item) (item, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("raw"), func(_ context.Context, in json.RawMessage) (json.RawMessage, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("text"), func(_ context.Context, in document) (document, error) { return in, nil })
+	for i := range o.handlers {
+		micro.Handle(s, micro.Cmd(fmt.Sprintf("handler%d", i)), func(_ context.Context, in item) (item, error) { return in, nil })
+	}
+	micro.Handle(s, micro.Cmd("createItem"), func(_ context.Context, in newOrder) (newOrder, error) { return in, nil })
+	micro.Handle(s, micro.Cmd("list"), func(context.Context, struct{}) ([]item, error) { return list, nil })
+	return s
 }
 
 // listener is a listener with a readiness check.

@@ -15,6 +15,11 @@ type item struct {
 	CreatedAt   string  `json:"createdAt"`
 }
 
+// document is data of any size.
+type document struct {
+	Text string `json:"text"`
+}
+
 // listLength is the number of items in the large reply, about 20 KB.
 const listLength = 120
 

@@ -36,6 +36,8 @@ type options struct {
 	reps      int
 	strict    bool
 	profile   string
+	handlers  int    // of the service
+	growth    string // the page to write the growth to
 }
 
 func main() {
@@ -66,6 +68,8 @@ func readOptions() options {
 	flag.IntVar(&o.reps, "reps", 3, "interleaved repetitions")
 	flag.BoolVar(&o.strict, "strict", false, "exit 1 when a target is missed")
 	flag.StringVar(&o.profile, "profile", "", "write CPU profiles of the Go peers, server-TRANSPORT.pprof and client-TRANSPORT.pprof, to this `folder`")
+	flag.IntVar(&o.handlers, "handlers", 0, "internal: the number of further handlers of the server")
+	flag.StringVar(&o.growth, "growth", "", "measure how the cost of a message grows, and write tables to this `page` and plots to its folder images (make bench-growth)")
 	flag.Parse()
 	return o
 }
@@ -79,6 +83,9 @@ func run(ctx context.Context, o options) error {
 	case "client":
 		return profiled(o, func() error { return callInALoop(ctx, o) })
 	case "":
+		if o.growth != "" {
+			return measureGrowth(ctx, o)
+		}
 		return compare(ctx, o)
 	}
 	return fmt.Errorf("unknown -role %q: server, gateway, or client", o.role)

@@ -32,17 +32,17 @@ func kindOf(who string) string {
 var buildPeers = sync.OnceValues(func() (program, reason string) {
 	dir := filepath.Join(testenv.Root(), "internal", "dev", "peers")
 	program = filepath.Join(testenv.Root(), ".cache", "peers")
-	if reason := buildIn(dir, program); reason != "" {
+	if reason := buildIn(dir, program, ".", "GOWORK=off"); reason != "" {
 		return "", "grpc-go, connect-go, and NATS micro cannot be built: " + reason
 	}
 	return program, ""
 })
 
-// buildIn builds the program in a folder with its own go.mod, and returns why it cannot be built.
-func buildIn(dir, program string) (reason string) {
-	cmd := exec.Command("go", "build", "-o", program, ".")
+// buildIn builds a package of the module in a folder, with further environment variables, and returns why it cannot be built.
+func buildIn(dir, program, pkg string, env ...string) (reason string) {
+	cmd := exec.Command("go", "build", "-o", program, pkg)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOWORK=off")
+	cmd.Env = append(os.Environ(), env...)
 	text, err := cmd.CombinedOutput()
 	if err == nil {
 		return ""

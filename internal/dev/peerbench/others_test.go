@@ -58,7 +58,7 @@ func TestPeersThatCannotBeBuilt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	reason := buildIn(dir, filepath.Join(dir, "program"))
+	reason := buildIn(dir, filepath.Join(dir, "program"), ".", "GOWORK=off")
 	if !strings.Contains(reason, "undefined: wrong") || strings.Contains(reason, "\n") {
 		t.Errorf("the reason is %q", reason)
 	}
