@@ -126,7 +126,7 @@ func (m *Matcher) closest(p micro.Pattern, value any) (best *Exchange) {
 	return best
 }
 
-// hasWildcard reports whether a recorded value equals several others, because a secret stands in it.
+// hasWildcard reports whether a recorded value equals several others, because it contains a secret.
 func hasWildcard(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:

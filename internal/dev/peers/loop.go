@@ -60,7 +60,7 @@ func callInALoop(ctx context.Context, c client, o options) error {
 	return err
 }
 
-// measure returns the sorted latencies of the calls of the measurement, of which there is at least one.
+// measure returns the sorted latencies of the calls of the measurement, at least one.
 func measure(call func() error, o options) ([]time.Duration, error) {
 	var phase atomic.Int32
 	took := make([][]time.Duration, o.inFlight)
