@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // TestSuspend stops a service, its client, and their broker, as a laptop that is suspended does, and lets all of them continue. It
@@ -33,6 +35,7 @@ func TestSuspend(t *testing.T) {
 			client.awaitAnswers(t, time.Now())
 			for _, p := range all {
 				p.signal(syscall.SIGSTOP)
+				testenv.AwaitStopped(t, p.cmd.Process.Pid)
 			}
 			stop()
 			<-time.After(pause)

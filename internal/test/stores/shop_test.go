@@ -166,6 +166,7 @@ func (p *program) suspend(t testing.TB) {
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	testenv.AwaitStopped(t, p.cmd.Process.Pid)
 }
 
 // stop asks the program to end.

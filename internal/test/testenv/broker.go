@@ -240,8 +240,16 @@ func (b *Broker) end(timeout time.Duration) {
 	b.proc = nil
 }
 
-// Pause suspends the broker's processes (SIGSTOP). Its connections stay open, and it answers nothing.
-func (b *Broker) Pause() { b.signal("Pause", pauseGroup) }
+// Pause suspends the broker's processes (SIGSTOP), and returns when all of their threads have stopped. Its connections stay
+// open, and it answers nothing.
+func (b *Broker) Pause() {
+	b.signal("Pause", func(cmd *exec.Cmd) {
+		pauseGroup(cmd)
+		if err := awaitGroupStopped(cmd.Process.Pid); err != nil {
+			b.fail(fmt.Errorf("pause %s: %w", b.kind.name, err))
+		}
+	})
+}
 
 // Resume continues a paused broker.
 func (b *Broker) Resume() { b.signal("Resume", resumeGroup) }
