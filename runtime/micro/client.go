@@ -39,6 +39,7 @@ type Client struct {
 	defaultTimeout time.Duration
 	maxInFlight    int64
 	bare           bool // adds no metadata
+	confirm        bool // events are confirmed
 	interceptors   []Interceptor
 	handler        Handler
 	inFlight       atomic.Int64  // messages handed to conn and not finished
@@ -64,7 +65,9 @@ func NewClient(conn Conn, opts ...ClientOption) *Client {
 	return c
 }
 
-// Close closes the client's connections. Calls in flight fail with ErrClosed.
+// Close closes the client's connections. Calls in flight fail with ErrClosed. The error is
+// a [*LostEventsError] if events for which Emit has returned nil may have been lost since the
+// client was created. The second call does nothing.
 func (c *Client) Close() error { return c.conn.Close() }
 
 // transmit is the innermost handler: it hands the message to the transport. The
@@ -112,6 +115,7 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 	if req.Data == nil {
 		req.Data = []byte("{}")
 	}
+	req.Confirm = req.Confirm || c.confirm && req.Event
 	c.address(ctx, req)
 	if req.report = nil; c.tap.Recording() && !reserved(req.Pattern) {
 		req.report = &report{call: newID()}
@@ -283,8 +287,11 @@ func (c *Client) decode(v Value, out any) error {
 	return nil
 }
 
-// Emit sends an event with pattern p and returns when the transport has accepted it.
-// Events have no reply. Use [Topic.Emit] if the type is known at compile time.
+// Emit sends an event with pattern p and returns when the transport has accepted it: over
+// RabbitMQ and Redis, when the broker has; over TCP and NATS, when the event has been written
+// to the connection, unless [WithConfirmedEvents] is set. An event that was only written is
+// lost if the peer's host has vanished; the client logs how many were, and Close returns
+// them. Events have no reply. Use [Topic.Emit] if the type is known at compile time.
 func (c *Client) Emit(ctx context.Context, p Pattern, data any) error {
 	req, err := c.request(p, data)
 	if err != nil {

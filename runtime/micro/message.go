@@ -33,6 +33,10 @@ type Request struct {
 	// ignore All.
 	All bool
 
+	// Confirm makes the transport report an event as accepted only once the peer has confirmed
+	// it: see [WithConfirmedEvents]. Requests ignore it, since their reply is the confirmation.
+	Confirm bool
+
 	bare bool // the client adds no metadata; here, it takes no room
 
 	// Metadata is sent with the message. On a server, it is what arrived. The runtime's own
@@ -143,9 +147,12 @@ type Conn interface {
 	// ErrConnectionLost, ErrShed, an *Error from the peer, the error of reply, or the
 	// context's error.
 	Exchange(ctx context.Context, req *Request, reply Reply) error
-	// Publish sends an event and returns when the transport has accepted it.
+	// Publish sends an event and returns when the transport has accepted it. With
+	// Request.Confirm, it returns nil only if the peer has confirmed the event; otherwise, its
+	// error matches ErrTimeout or ErrConnectionLost if the peer may have received it.
 	Publish(ctx context.Context, req *Request) error
-	// Close closes all connections. Calls in flight fail with ErrClosed.
+	// Close closes all connections. Calls in flight fail with ErrClosed. Its error is a
+	// *LostEventsError if events that Publish had accepted may have been lost.
 	Close() error
 }
 

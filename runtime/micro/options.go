@@ -99,6 +99,21 @@ func WithoutMetadata() ClientOption {
 	return clientOption(func(c *Client) { c.bare = true })
 }
 
+// WithConfirmedEvents makes Emit return nil only once the peer has confirmed the event: the
+// broker, or over TCP the service, which has read it then. Otherwise, the error matches
+// [ErrTimeout] or [ErrConnectionLost] if the peer may have received the event, and
+// [ErrUnreachable] if it was not sent. The event may still be lost after that, in a
+// service that crashes or at a NATS or Redis server without a subscriber.
+//
+// RabbitMQ and Redis confirm every event, with or without the option. Over NATS and TCP, it
+// costs one round trip per event; those of events in flight overlap. Over NATS, the client
+// sends a PING after the event. Over TCP, it sends a small request after the event, in the
+// same write, to which every service replies, NestJS's too: messages are read in order, so
+// the reply shows that the event has been read.
+func WithConfirmedEvents() ClientOption {
+	return clientOption(func(c *Client) { c.confirm = true })
+}
+
 // WithDrainTimeout limits how long a stopping server waits for its handlers; then their
 // contexts end. The default is 10 s.
 func WithDrainTimeout(d time.Duration) ServerOption {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -30,7 +31,9 @@ type Client struct {
 	cancel context.CancelFunc
 	up     atomic.Pointer[session] // nil while there is no connection
 	silent atomic.Bool             // the user may not publish to the servers' inboxes
-	work   sync.WaitGroup          // goroutines that dial or leave connections, and those of inboxes
+	work   sync.WaitGroup          // goroutines that dial or leave connections, and those of inboxes and events
+	log    atomic.Pointer[slog.Logger]
+	lost   calls.Lost // events
 
 	mu      sync.Mutex          // guards what follows
 	link    *link               // connected or reconnecting; nil before the first connection
@@ -50,6 +53,11 @@ type session struct {
 	inbox *inbox
 	usage *usage      // by messages, until their replies have arrived
 	lost  atomic.Bool // the connection was lost, even if it has been restored
+	over  *greeted    // the connection itself: the driver may have made another one, and not have reported it yet
+
+	emitted     atomic.Int64      // events
+	unconfirmed calls.Unconfirmed // by their number
+	confirming  atomic.Bool       // a goroutine confirms them
 
 	mu        sync.Mutex      // guards what follows
 	permitted map[string]bool // subjects for which the broker has accepted an event
@@ -59,7 +67,7 @@ type session struct {
 const maxPermitted = 4096
 
 func newSession(l *link, in *inbox) *session {
-	return &session{link: l, inbox: in, usage: newUsage(), permitted: map[string]bool{}}
+	return &session{link: l, inbox: in, usage: newUsage(), over: l.dialer.current.Load(), permitted: map[string]bool{}}
 }
 
 // permits reports whether the user is known to be permitted to publish to a subject.
@@ -95,8 +103,21 @@ func Dial(servers string, opts ...DialOption) *Client {
 	return c
 }
 
+// SetLogger sets where the client logs events that may have been lost. micro.NewClient calls
+// it with the logger of micro.WithLogger. The default is slog.Default.
+func (c *Client) SetLogger(log *slog.Logger) { c.log.Store(log) }
+
+func (c *Client) logger() *slog.Logger {
+	if log := c.log.Load(); log != nil {
+		return log
+	}
+	return slog.Default()
+}
+
 // Close sends the remaining events and closes the connection. Replies that have arrived by
-// then are delivered; the other pending calls fail with micro.ErrClosed.
+// then are delivered; the other pending calls fail with micro.ErrClosed. The error is a
+// *micro.LostEventsError if a connection of the client ended before the broker had confirmed
+// all events.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -109,7 +130,7 @@ func (c *Client) Close() error {
 	c.change()
 	c.mu.Unlock()
 	if s != nil {
-		_ = s.link.FlushTimeout(time.Second) // there is nothing to be done for a broker that does not answer
+		c.finishEvents(s)
 	}
 	for _, in := range all {
 		in.settle()
@@ -123,7 +144,7 @@ func (c *Client) Close() error {
 		in.end()
 	}
 	c.work.Wait()
-	return nil
+	return c.lost.Err()
 }
 
 // Exchange sends a request and passes the values of its reply to reply.
@@ -175,9 +196,10 @@ func (c *Client) exchange(ctx context.Context, s *session, req *micro.Request, r
 	return false, err
 }
 
-// Publish sends an event. It returns when the connection has accepted the event. The first one
-// for a subject on each connection also waits until the broker has processed it, because
-// that is the only way to learn whether the user has the permission.
+// Publish sends an event. It returns when the connection has accepted the event or, with
+// micro.Request.Confirm, when the broker has processed it. The first event for a subject on
+// each connection waits for that in any case, because that is the only way to learn whether
+// the user has the permission.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	calls.Bound(ctx, req)
 	for {
@@ -209,10 +231,13 @@ func (c *Client) publish(ctx context.Context, s *session, req *micro.Request) (a
 	if c.unsent(s, err) {
 		return true, nil
 	}
-	if subject := req.Pattern.Route(); err == nil && !s.permits(subject) {
+	switch {
+	case err != nil:
+		return false, err
+	case req.Confirm || !s.permits(req.Pattern.Route()):
 		return false, c.taken(ctx, s, req, mark)
 	}
-	return false, err
+	return false, c.emitted(s, req)
 }
 
 // taken waits until the broker has processed an event that was published after mark. It returns
@@ -225,9 +250,11 @@ func (c *Client) taken(ctx context.Context, s *session, req *micro.Request, mark
 	switch {
 	case slices.Contains(found, violation{opPublish, subject}):
 		return c.forbidden(subject)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return errUnconfirmed
 	case ctx.Err() != nil:
 		return calls.Ended(ctx)
-	case err != nil, s.lost.Load():
+	case err != nil, !s.intact():
 		return micro.ErrConnectionLost
 	}
 	s.setPermitted(subject, true)

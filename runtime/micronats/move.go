@@ -1,7 +1,5 @@
 package micronats
 
-import "time"
-
 // lameDuck handles the announcement of a server that it will stop. The client moves to another
 // one before the server closes the connection.
 func (c *Client) lameDuck(l *link, in *inbox) {
@@ -62,13 +60,12 @@ func (c *Client) replace(l, fresh *link, in *inbox, ok bool) (again, moved bool)
 func (c *Client) leave(s *session) {
 	select {
 	case <-s.usage.retire():
-		if !s.lost.Load() {
-			_ = s.link.FlushTimeout(time.Second) // what the broker has not taken by then is lost, as it would be without a move
-		}
+		c.finishEvents(s) // what the broker has not taken by then is lost, as it would be without a move
 	case <-c.ctx.Done():
 	}
 	s.link.Close()
 	s.inbox.end()
+	c.reportLost(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.old, s.inbox)

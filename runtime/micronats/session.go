@@ -139,20 +139,17 @@ func (c *Client) use(l *link, in *inbox) {
 // calls, whose replies are lost.
 func (c *Client) down(l *link, in *inbox, err error) {
 	c.mu.Lock()
-	if s := c.old[in]; s != nil {
-		s.lost.Store(true)
-	}
+	ended := c.old[in]
 	if c.link == l {
 		c.lastErr = fmt.Errorf("%w: the connection to NATS at %s was lost and has not been restored", micro.ErrUnreachable, c.servers.safe)
 		if err != nil {
 			c.lastErr = fmt.Errorf("%w: %w", c.lastErr, err)
 		}
 		c.lostAt = time.Now()
-		if s := c.up.Swap(nil); s != nil {
-			s.lost.Store(true)
-		}
+		ended = c.up.Swap(nil)
 	}
 	c.mu.Unlock()
+	c.reportLost(ended)
 	in.settle()
 	in.calls.FailAll(micro.ErrConnectionLost)
 }
@@ -216,7 +213,7 @@ func (c *Client) unsent(s *session, err error) bool {
 	if !errors.Is(err, nats.ErrReconnectBufExceeded) && !errors.Is(err, nats.ErrConnectionClosed) {
 		return false
 	}
-	s.lost.Store(true)
+	c.reportLost(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.up.CompareAndSwap(s, nil) {

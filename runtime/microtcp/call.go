@@ -72,12 +72,18 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	}
 	now := time.Now()
 	packet := appendPacket(nil, req, req.Pattern.RouteJSON(), nil, now) // docs/wire.md 2.4
+	if req.Confirm {
+		return conn.confirmed(ctx, req, packet, now)
+	}
 	start, end, err := conn.send(ctx, req, packet, now)
 	if err == nil {
 		raise(&conn.events, end)
 		err = conn.out.await(ctx, req.Deadline, start, end)
 	}
-	return conn.sendError(ctx, err)
+	if err != nil {
+		return conn.sendError(ctx, err)
+	}
+	return conn.emitted(end, req)
 }
 
 // appendPacket appends the packet of a message. An event has no ID.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/bits"
 	"net"
 	"strings"
@@ -34,6 +35,9 @@ type Client struct {
 
 	answers waiters // for the end of a dial
 
+	log  atomic.Pointer[slog.Logger] // nil for slog.Default
+	lost calls.Lost                  // events
+
 	next   atomic.Uint32 // the address to start from, so that equally good ones take turns
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -55,13 +59,25 @@ func Dial(addresses string, opts ...DialOption) *Client {
 	return c
 }
 
+// SetLogger sets where the client logs events that may have been lost. micro.NewClient calls
+// it with the logger of micro.WithLogger. The default is slog.Default.
+func (c *Client) SetLogger(log *slog.Logger) { c.log.Store(log) }
+
+func (c *Client) logger() *slog.Logger {
+	if log := c.log.Load(); log != nil {
+		return log
+	}
+	return slog.Default()
+}
+
 // Close closes all connections. Calls in flight fail at once with micro.ErrClosed. Events
 // that Publish has accepted still reach a server that is busy: Close waits up to a second
-// until it has read them.
+// until it has read them. On Linux, the error is a *micro.LostEventsError if a connection of
+// the client ended before the peer's host had acknowledged all events.
 func (c *Client) Close() error {
 	c.cancel() // which finishes every connection
 	c.wg.Wait()
-	return nil
+	return c.lost.Err()
 }
 
 // maxResends limits how often a message is sent again because servers that were shutting
@@ -80,7 +96,8 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 	}
 }
 
-// Publish sends an event. It returns when the event has been written.
+// Publish sends an event. It returns when the event has been written or, with
+// micro.Request.Confirm, when the server has read it.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
 	if req.Body != nil && !js.Valid(js.SanitizeUTF8(req.Body)) { // the server would close the connection
 		return errors.New("the body of a message over TCP must be JSON")

@@ -30,6 +30,10 @@ type clientConn struct {
 	events    atomic.Int64                // where the last event ends in the connection's stream
 	event     atomic.Pointer[micro.Trace] // of the last event that has a function Stray
 
+	unread  calls.Unconfirmed // events that the peer's host has not acknowledged
+	pending queued            // the bytes among them
+	halved  atomic.Bool       // our half has been closed
+
 	part atomic.Pointer[partial] // of a frame that waits for the rest; nil for none
 	acks acker
 }
@@ -40,6 +44,7 @@ func newClientConn(a *address, conn net.Conn) *clientConn {
 	c.out = newWriter(conn, a.client.limits.maxSend, stallTimeout, c.cannotWrite)
 	c.out.spawn = a.client.wg.Go
 	c.acks.init(conn)
+	c.pending.init(conn)
 	return c
 }
 
@@ -64,6 +69,7 @@ func (c *clientConn) fail(err error) {
 	c.calls.Close(err)
 	c.out.close(err) // before the connection, so that no new write starts on it
 	c.acks.stop()
+	c.reportLost()
 	_ = c.conn.Close()
 }
 
@@ -85,6 +91,7 @@ func (c *clientConn) finish(err error) {
 	c.out.settled()
 	limit.Stop()
 	c.cut.make(c.conn, err, c.address.client.linger)
+	c.halved.Store(true)
 	if half, ok := c.conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		c.fail(err)
 	}

@@ -197,6 +197,11 @@ func (c *serverConn) dispatch(p *wire.Packet) (leading bool) {
 		_ = c.Respond(c.ctx, wire.Reply{ID: p.ID, Err: []byte(refusal), Disposed: true})
 		return true
 	}
+	if p.ID != nil && string(p.Pattern) == wire.ConfirmPattern { // what precedes it has been dispatched
+		c.open.Add(1)
+		_ = c.Respond(c.ctx, wire.Reply{ID: p.ID, Disposed: true}) // an error means that the peer is gone
+		return true
+	}
 	if c.server.Full() {
 		c.out.uncork() // finished replies must not wait for requests that cannot start
 		c.leader.Paused()

@@ -13,6 +13,11 @@ import (
 // (docs/wire.md 1).
 const NoHandlerMessage = "There is no matching message handler defined in the remote service."
 
+// ConfirmPattern is the JSON text of the pattern of a request that a client of ours sends over
+// TCP behind an event, to learn from the reply that the event has been read. Servers of ours
+// reply without a value, and others with the error that they have no handler.
+const ConfirmPattern = `"msctl.confirm"`
+
 // ErrInvalid is the error of [Parse] for a body that is not JSON.
 var ErrInvalid = errors.New("wire: packet is not valid JSON")
 

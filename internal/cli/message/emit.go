@@ -15,13 +15,13 @@ func NewEmitCommand(s *term.IO) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "emit PATTERN [DATA…] | emit [PATTERN] --raw BODY",
 		Short: "Send an event",
-		Long: `Send an event to a service. An event has no reply: the command returns when the event
-has been written to the connection or, with RabbitMQ and Redis, accepted by the broker,
-even if no service handles it. Over TCP, msctl then sends a question to which every service
-replies (msctl.health): the reply shows that the service has read the event. A peer that
+		Long: `Send an event to a service. An event has no reply: the command returns when the peer has
+confirmed the event, even if no service handles it. With RabbitMQ, Redis, and NATS, that is
+the broker. Over TCP, it is the service: msctl sends a question behind the event to which
+every service replies, so the reply shows that the service has read the event. A peer that
 sends something else, closes the connection, or speaks another protocol is no service: the
 event is lost, and the exit code is 4, as for an event over RabbitMQ that reaches no queue.
-If nothing arrives within --timeout, msctl prints a warning.
+If a peer over TCP sends nothing within --timeout, msctl prints a warning.
 
 With --raw, BODY is the entire message, without NestJS's packet around it: what other
 programs send, and what NestJS handles with @EventPattern(undefined) on RabbitMQ, and with

@@ -26,7 +26,6 @@ type messenger struct {
 	o       sendOptions
 	target  target.Target
 	filters filters
-	conn    micro.Conn
 	client  *micro.Client // over conn
 	// attempts counts the attempts of the last message.
 	attempts int
@@ -181,7 +180,12 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 		req.Body = m.o.body
 	}
 	var unexpected error
-	err := m.client.Do(ctx, req, micro.ReplyFunc(func(v micro.Value) error {
+	sending, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if m.isTCPEvent() {
+		trace.strayed = cancel // a peer that is no service will not confirm the event
+	}
+	err := m.client.Do(sending, req, micro.ReplyFunc(func(v micro.Value) error {
 		if v.Undefined() {
 			return nil
 		}
@@ -189,6 +193,9 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 		return m.print(v.Raw, &unexpected)
 	}))
 	trace.summary(m.o.event, err)
+	if err != nil && m.isTCPEvent() {
+		return m.unconfirmed(ctx, err)
+	}
 	if err != nil {
 		return m.counted(m.explain(ctx, err))
 	}
@@ -198,58 +205,24 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	return unexpected
 }
 
-// close closes the client. An event has no reply. Over TCP, a service reads its messages in
-// order, so its reply to a question, which is sent after the last event, shows that it has
-// read the events. Data that is no reply shows that the peer is no service.
-func (m *messenger) close(ctx context.Context, err error) error {
-	asks := err == nil && m.o.event && m.trace != nil && m.target.Kind() == target.TCP
-	var unconfirmed, wrong error
-	if asks {
-		unconfirmed, wrong = m.confirm(ctx)
-	}
-	_ = m.client.Close() // a connection in use is closed; there is nothing to do about an error
+// isTCPEvent reports whether the message is an event over TCP, which has no broker to confirm it.
+func (m *messenger) isTCPEvent() bool { return m.o.event && m.target.Kind() == target.TCP }
+
+// unconfirmed rewrites the error of an event that has been sent over TCP, where a service confirms
+// each event. It returns nil, after a warning, if the peer may be a service that is busy.
+func (m *messenger) unconfirmed(ctx context.Context, err error) error {
+	sent := errors.Is(err, micro.ErrConnectionLost) || errors.Is(err, micro.ErrTimeout) && !errors.Is(err, micro.ErrUnreachable)
 	switch {
-	case !asks:
-		return err
-	case m.trace.strayData() != nil:
+	case ctx.Err() == nil && m.trace.strayData() != nil:
 		return m.target.ExplainEvent(m.trace.strayData())
-	case unconfirmed == nil || wrong != nil:
+	case ctx.Err() != nil || !sent:
+		return m.counted(m.explain(ctx, err))
+	}
+	if wrong := m.target.ExplainUnconfirmed(ctx, err); wrong != nil {
 		return wrong
 	}
 	m.io.Notef("%s %s has not confirmed that it reads messages within %v: it is busy, or no service", m.io.ErrPalette().Warn("warning:"), m.target.Name(), m.o.policy.Timeout)
 	return nil
-}
-
-// confirmTimeout is after how long without a reply it is found out what the peer is.
-const confirmTimeout = time.Second
-
-// confirm waits for a reply that shows that the peer is a service, up to --timeout. wrong is
-// the error of a peer that is no service.
-func (m *messenger) confirm(ctx context.Context) (unconfirmed, wrong error) {
-	unconfirmed = m.ask(ctx, min(confirmTimeout, m.o.policy.Timeout))
-	if unconfirmed == nil || m.trace.strayData() != nil {
-		return unconfirmed, nil
-	}
-	if wrong = m.target.ExplainUnconfirmed(ctx, unconfirmed); wrong != nil {
-		return unconfirmed, wrong
-	}
-	if rest := m.o.policy.Timeout - confirmTimeout; rest > 0 {
-		unconfirmed = m.ask(ctx, rest)
-	}
-	return unconfirmed, nil
-}
-
-// ask sends the question to which every service replies, even if it is not ours, with an
-// error. It returns nil if there is a reply.
-func (m *messenger) ask(ctx context.Context, limit time.Duration) error {
-	client := micro.NewClient(m.conn, micro.WithTimeout(limit), micro.WithoutMetadata()) // closed with m.client
-	question := &micro.Request{Pattern: micro.HealthPattern, Trace: &micro.Trace{Stray: m.trace.stray}}
-	err := client.Do(ctx, question, micro.ReplyFunc(func(micro.Value) error { return nil }))
-	var remote *micro.Error
-	if errors.As(err, &remote) && remote.Remote() {
-		return nil
-	}
-	return err
 }
 
 // showHeaders is an interceptor that lets the trace print the headers of each attempt.

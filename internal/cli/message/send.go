@@ -223,8 +223,8 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 	if err != nil {
 		return err
 	}
-	m := &messenger{io: s, o: o, target: t, filters: filters, conn: conn}
-	options := o.policy.Options(s, o.verbose, &m.attempts)
+	m := &messenger{io: s, o: o, target: t, filters: filters}
+	options := append(o.policy.Options(s, o.verbose, &m.attempts), micro.WithConfirmedEvents())
 	if o.noMetadata {
 		options = append(options, micro.WithoutMetadata())
 	}
@@ -232,10 +232,11 @@ func runSend(ctx context.Context, s *term.IO, o sendOptions) error {
 		options = append(options, micro.WithInterceptors(m.showHeaders))
 	}
 	m.client = micro.NewClient(conn, options...)
+	defer func() { _ = m.client.Close() }() // every event has been confirmed, so none is lost
 	if o.each {
-		return m.close(ctx, m.each(ctx))
+		return m.each(ctx)
 	}
-	return m.close(ctx, m.repeat(ctx))
+	return m.repeat(ctx)
 }
 
 // printAsCode prints the message as code instead of sending it.

@@ -30,6 +30,8 @@ type trace struct {
 	values      int
 
 	strays *strays
+
+	strayed func() // called with each stray; nil for nothing
 }
 
 // strays is the beginning of the first thing that arrived and is no reply. Events share one,
@@ -81,6 +83,9 @@ func (t *trace) stray(_ time.Time, data []byte, why string) {
 		t.strays.seen = append([]byte{}, data[:min(len(data), maxSeen)]...)
 	}
 	t.strays.mu.Unlock()
+	if t.strayed != nil {
+		defer t.strayed() // after printing, because the command then ends
+	}
 	if !t.verbose {
 		return
 	}

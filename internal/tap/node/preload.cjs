@@ -437,9 +437,9 @@ function idText(id) {
   return typeof id === 'string' && /^[0-9a-z]*$/.test(id) ? `"${id}"` : textOf(id);
 }
 
-/** Reports whether msctl itself sends a message, to see whether a service is ready. */
+/** Reports whether msctl itself sends a message, to see whether a service is ready or has read an event. */
 function isReserved(pattern) {
-  return typeof pattern === 'string' && (pattern.startsWith('msctl.health') || pattern.startsWith('msctl.describe'));
+  return typeof pattern === 'string' && (pattern.startsWith('msctl.health') || pattern.startsWith('msctl.describe') || pattern === 'msctl.confirm');
 }
 
 // ---------------------------------------------------------------------------------------------------

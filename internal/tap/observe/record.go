@@ -170,7 +170,7 @@ func isReserved(route string) bool {
 			return true
 		}
 	}
-	return false
+	return strconv.Quote(route) == wire.ConfirmPattern
 }
 
 // isNotice reports whether a packet is one with which programs of the runtime tell each other about

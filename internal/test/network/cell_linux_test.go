@@ -31,6 +31,7 @@ type cell struct {
 	*testing.T
 	transport
 	role    role
+	confirm bool                  // micro.WithConfirmedEvents
 	certs   *testenv.Certificates // nil without TLS
 	broker  *testenv.Broker       // nil for none
 	hub     string                // the address of the broker or, without one, of the service
@@ -61,6 +62,8 @@ type measured struct {
 	Recovered        time.Duration // from the end of what prevents it to the next reply
 	Failed           int           // requests and events that failed
 	Lost             int           // events that were not handled although Emit had returned nil
+	Reported         int           // events of which the client reported that they may have been lost
+	Confirmed        bool          // with micro.WithConfirmedEvents
 	Twice            int           // messages that were handled twice
 }
 
@@ -96,7 +99,11 @@ func (c *cell) open(e event) {
 	if c.broker != nil {
 		c.other = portsTo(c, c.hub)
 	}
-	c.client = micro.NewClient(c.dial(c.address(caller), c.config(false)), micro.WithTimeout(timeout))
+	opts := []micro.ClientOption{micro.WithTimeout(timeout), micro.WithLogger(slog.New(slog.DiscardHandler))}
+	if c.confirm {
+		opts = append(opts, micro.WithConfirmedEvents())
+	}
+	c.client = micro.NewClient(c.dial(c.address(caller), c.config(false)), opts...)
 	c.Cleanup(func() { _ = c.client.Close() })
 	c.traffic = &traffic{TB: c, client: c.client}
 	c.traffic.start()
@@ -230,9 +237,15 @@ func (c *cell) run(e event) measured {
 	if c.transport.keeps { // the broker may not have noticed yet that it must deliver some messages again
 		testenv.Eventually(c, limit, "every accepted event is handled", c.allHandled)
 	}
-	_ = c.client.Close()
+	m := measured{Event: e.name, Transport: c.transport.name, Role: c.role, Confirmed: c.confirm, Noticed: c.noticed.Sub(c.struck), Recovered: recovered.Sub(c.healed)}
+	var lost *micro.LostEventsError
+	switch err := c.client.Close(); {
+	case errors.As(err, &lost):
+		m.Reported = lost.Events[note.Route()]
+	case err != nil:
+		c.Errorf("close: %v", err)
+	}
 	c.stop()
-	m := measured{Event: e.name, Transport: c.transport.name, Role: c.role, Noticed: c.noticed.Sub(c.struck), Recovered: recovered.Sub(c.healed)}
 	c.judge(&m, e, recovered)
 	return m
 }
@@ -280,7 +293,7 @@ func (c *cell) judge(m *measured, e event, recovered time.Time) {
 		if sent.event && sent.err == nil && handled == 0 {
 			m.Lost++
 			c.Logf("event %d at %v was accepted and lost", sent.n, at)
-			if !during || e.seamless(c) || c.transport.keeps {
+			if !during || e.seamless(c) || c.transport.keeps || c.confirm {
 				c.Fail()
 			}
 		}
@@ -291,7 +304,14 @@ func (c *cell) judge(m *measured, e event, recovered time.Time) {
 			}
 		}
 	}
+	if e.direct && c.sends() && m.Reported < m.Lost {
+		c.Errorf("%d events were accepted and lost, and the client reports %d", m.Lost, m.Reported)
+	}
 }
+
+// sends reports whether the client's own connections break, so that what Emit promises is at stake. Behind a broker that has
+// confirmed an event, it is not.
+func (c *cell) sends() bool { return c.broker == nil || c.role == caller }
 
 // await waits until a channel is closed.
 func await(c *cell, what string, done <-chan struct{}) {

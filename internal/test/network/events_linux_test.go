@@ -26,6 +26,8 @@ type event struct {
 	config  func(c *cell) []string // lines for the broker; nil for none
 	prepare func(c *cell)          // runs before anything connects; nil for nothing
 	strike  func(c *cell)          // makes it happen; may set noticed and healed of the cell
+	strict  bool                   // no event that was confirmed may be lost, which takes another run
+	direct  bool                   // nothing is in between that could acknowledge an event, and lose it
 	smooth  func(c *cell) bool     // reports whether no message may fail, and no event may be lost; nil is never
 }
 
@@ -33,12 +35,12 @@ func (e event) seamless(c *cell) bool { return e.smooth != nil && e.smooth(c) }
 
 func events() []event {
 	return []event{
-		{name: "vanish", strike: vanish},
+		{name: "vanish", strict: true, direct: true, strike: vanish},
 		{name: "silent address", quick: "tcp", applies: connects, prepare: behindSilent, strike: (*cell).cut},
-		{name: "half-open after 60 s idle", strike: idle},
-		{name: "stalled handshake", secure: true, prepare: before, strike: stallHandshake},
-		{name: "stalled frame", prepare: before, strike: stallFrame},
-		{name: "reply, then close", quick: "tcp redis nats", prepare: before, strike: func(c *cell) { c.damage(last) }},
+		{name: "half-open after 60 s idle", strict: true, direct: true, strike: idle},
+		{name: "stalled handshake", strict: true, secure: true, prepare: before, strike: stallHandshake},
+		{name: "stalled frame", strict: true, prepare: before, strike: stallFrame},
+		{name: "reply, then close", quick: "tcp redis nats", strict: true, prepare: before, strike: func(c *cell) { c.damage(last) }},
 		{name: "refused", quick: "tcp redis nats", applies: connects, prepare: before, strike: refuse},
 		{name: "limit reached", config: limited, prepare: before, strike: fill},
 		{name: "lame duck", quick: "tcp redis", config: clustered, prepare: second, strike: retire, smooth: announced},

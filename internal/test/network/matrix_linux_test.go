@@ -47,21 +47,27 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// measure runs the cells of both roles, and prints their results.
+// measure runs the cells of both roles, with and without confirmed events, and prints their results.
 func measure(t *testing.T, e event, tr transport) {
 	t.Helper()
 	for _, r := range []role{caller, service} {
-		t.Run(string(r), func(t *testing.T) {
-			c := &cell{T: t, transport: tr, role: r}
-			if e.applies != nil && !e.applies(c) {
-				t.Skip("does not exist")
+		for _, confirm := range []bool{false, true} {
+			name := string(r)
+			if confirm {
+				name += ", confirmed events"
 			}
-			line, err := json.Marshal(c.run(e))
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Printf("\n%s%s\n", resultMark, line)
-		})
+			t.Run(name, func(t *testing.T) {
+				c := &cell{T: t, transport: tr, role: r, confirm: confirm}
+				if e.applies != nil && !e.applies(c) || confirm && !(e.strict && (tr.broker == nil || r == caller)) {
+					t.Skip("does not exist")
+				}
+				line, err := json.Marshal(c.run(e))
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Printf("\n%s%s\n", resultMark, line)
+			})
+		}
 	}
 }
 
@@ -106,12 +112,15 @@ func table(results []measured) string {
 
 func text(results []measured, event, transport string, r role) string {
 	for _, m := range results {
-		if m.Event != event || m.Transport != transport || m.Role != r {
+		if m.Event != event || m.Transport != transport || m.Role != r || m.Confirmed {
 			continue
 		}
 		text := short(m.Noticed) + ", " + short(m.Recovered)
 		if m.Lost > 0 {
 			text += fmt.Sprintf("; %d lost", m.Lost)
+		}
+		if m.Reported > 0 {
+			text += fmt.Sprintf("; %d reported", m.Reported)
 		}
 		if m.Twice > 0 {
 			text += fmt.Sprintf("; %d twice", m.Twice)
