@@ -109,10 +109,10 @@ func (c *Client) Do(ctx context.Context, req *Request, reply Reply) error {
 		}
 		return context.Cause(ctx)
 	}
-	if req.Body == nil && (req.Pattern.IsZero() || req.Pattern.JSON() == "null") {
+	if !req.Raw && (req.Pattern.IsZero() || req.Pattern.JSON() == "null") {
 		return errors.New("message without a pattern (null is not a pattern)")
 	}
-	if req.Data == nil {
+	if req.Data == nil && !req.Raw {
 		req.Data = []byte("{}")
 	}
 	req.Confirm = req.Confirm || c.confirm && req.Event
@@ -309,10 +309,7 @@ func (c *Client) Emit(ctx context.Context, p Pattern, data any) error {
 // @EventPattern(undefined) on RabbitMQ, where p is the routing key, or the zero Pattern for
 // a queue; a Go service does so with [HandleRaw]. On TCP, the body must be JSON.
 func (c *Client) EmitRaw(ctx context.Context, p Pattern, body []byte) error {
-	if body == nil {
-		body = []byte{}
-	}
-	req := &Request{Pattern: p, Body: body, Event: true}
+	req := &Request{Pattern: p, Data: body, Raw: true, Event: true}
 	if err := c.Do(ctx, req, ReplyFunc(func(Value) error { return nil })); err != nil {
 		return fmt.Errorf("emit a raw message: %w", err)
 	}

@@ -20,10 +20,6 @@ type Request struct {
 	// Data is the JSON text of the data; nil is undefined. On a server, it must not be
 	// retained after the handler has returned.
 	Data []byte
-	// Body, unless nil, is what a client sends as the entire body of an event, instead of a
-	// packet with Pattern and Data. Pattern is only the address then: a channel, a subject,
-	// or a routing key. See [Client.EmitRaw].
-	Body []byte
 	// Event is true for an event, which has no reply.
 	Event bool
 	// All requests the replies of all services that handle the request, on transports
@@ -33,6 +29,10 @@ type Request struct {
 	// ignore All.
 	All bool
 
+	// Raw makes a client send Data as the entire body of an event, instead of a packet with
+	// Pattern and Data. Pattern is only the address then: a channel, a subject, or a routing
+	// key. See [Client.EmitRaw].
+	Raw bool
 	// Confirm makes the transport report an event as accepted only once the peer has confirmed
 	// it: see [WithConfirmedEvents]. Requests ignore it, since their reply is the confirmation.
 	Confirm bool

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/msctl/msctl/runtime/internal/js"
 	"github.com/msctl/msctl/runtime/tap"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -57,9 +58,13 @@ func (c *Client) reported(ctx context.Context, req *Request, reply Reply) error 
 	if cause.IsZero() {
 		cause = tap.TraceOf(req.Metadata.Get(MetaTraceparent))
 	}
+	data := req.Data
+	if req.Raw && !js.Valid(data) {
+		data = []byte("{}") // a record contains JSON only
+	}
 	span := c.tap.Start(&tap.Span{
 		Kind: kind, Pattern: req.Pattern.JSON(), Call: told.call, Attempt: req.Attempt, Transport: transportOf(c.conn),
-		Correlation: req.CorrelationID(), Metadata: req.Metadata.each, Data: req.Data,
+		Correlation: req.CorrelationID(), Metadata: req.Metadata.each, Data: data,
 	}, cause)
 	told.span = span.Ref()
 	req.report = told

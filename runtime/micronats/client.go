@@ -295,7 +295,7 @@ func (c *Client) send(ctx context.Context, s *session, req *micro.Request, m mes
 			rest.Set(k, v)
 		}
 	}
-	if msg.Data = req.Body; msg.Data == nil {
+	if msg.Data = req.Data; !req.Raw {
 		msg.Data = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, metadataJSON(rest), m.id)
 	}
 	err := s.link.PublishMsg(&msg)

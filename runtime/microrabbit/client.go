@@ -165,7 +165,7 @@ func (c *Client) event(ctx context.Context, s *session, req *micro.Request) erro
 	if msg.messageID == "" {
 		msg.messageID = micro.NewCorrelationID()
 	}
-	if msg.body = req.Body; msg.body == nil {
+	if msg.body = req.Data; !req.Raw {
 		msg.body = wire.AppendRequest(nil, req.Pattern.JSON(), req.Data, nil, nil)
 	}
 	if err := msg.check(); err != nil {

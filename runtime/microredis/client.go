@@ -170,8 +170,8 @@ func subscribers(n int64) string {
 // body returns a function that appends the body of a message.
 func body(req *micro.Request, id []byte) func([]byte) []byte {
 	return func(dst []byte) []byte {
-		if req.Body != nil {
-			return append(dst, req.Body...)
+		if req.Raw {
+			return append(dst, req.Data...)
 		}
 		var room [256]byte
 		metadata := micro.AppendMetadata(room[:0], req, time.Now())

@@ -88,8 +88,8 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 
 // appendPacket appends the packet of a message. An event has no ID.
 func appendPacket(dst []byte, req *micro.Request, pattern string, id []byte, now time.Time) []byte {
-	if req.Body != nil {
-		return append(dst, req.Body...)
+	if req.Raw {
+		return append(dst, req.Data...)
 	}
 	var room [256]byte
 	return wire.AppendRequest(dst, pattern, req.Data, micro.AppendMetadata(room[:0], req, now), id)

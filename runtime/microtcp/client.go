@@ -99,7 +99,7 @@ func (c *Client) Exchange(ctx context.Context, req *micro.Request, reply micro.R
 // Publish sends an event. It returns when the event has been written or, with
 // micro.Request.Confirm, when the server has read it.
 func (c *Client) Publish(ctx context.Context, req *micro.Request) error {
-	if req.Body != nil && !js.Valid(js.SanitizeUTF8(req.Body)) { // the server would close the connection
+	if req.Raw && !js.Valid(js.SanitizeUTF8(req.Data)) { // the server would close the connection
 		return errors.New("the body of a message over TCP must be JSON")
 	}
 	calls.Bound(ctx, req)

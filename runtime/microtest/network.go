@@ -186,8 +186,8 @@ func (c *conn) send(ctx context.Context, req *micro.Request, pattern string, id 
 		return err
 	}
 	now := time.Now()
-	body := req.Body
-	if body == nil {
+	body := req.Data
+	if !req.Raw {
 		body = wire.AppendRequest(nil, pattern, req.Data, micro.AppendMetadata(nil, req, now), id)
 	}
 	if req.Trace != nil && req.Trace.Wrote != nil {

@@ -177,7 +177,7 @@ func (m *messenger) once(ctx context.Context, data json.RawMessage) error {
 	m.trace = trace
 	req := &micro.Request{Pattern: m.o.pattern, Data: data, Event: m.o.event, Metadata: m.o.metadata.Clone(), Trace: trace.micro()}
 	if m.o.isRaw {
-		req.Body = m.o.body
+		req.Data, req.Raw = m.o.body, true
 	}
 	var unexpected error
 	sending, cancel := context.WithCancel(ctx)
