@@ -9,8 +9,8 @@ import (
 )
 
 // A broker confirms nothing that is published, but it answers a PING after it has processed
-// everything that was published before. So the client sends one behind an event that its
-// caller wants to have confirmed, and now and then behind the others, to know how many
+// everything that was published before. So the client sends one behind an event that must
+// be confirmed, and now and then behind the others, to know how many
 // events are at risk when a connection is lost.
 
 const (

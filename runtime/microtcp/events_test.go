@@ -22,7 +22,7 @@ func confirming(t testing.TB, address string, opts ...micro.ClientOption) *micro
 }
 
 // TestConfirmedEvents checks that Emit returns once the server has read the event, whatever
-// kind of server it is, and that the error tells what may have happened otherwise.
+// kind of server it is, and an error that matches what may have happened otherwise.
 func TestConfirmedEvents(t *testing.T) {
 	answerWith := func(members string) func(*peerConn) {
 		return func(c *peerConn) {

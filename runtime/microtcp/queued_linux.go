@@ -7,7 +7,7 @@ import (
 
 const countsQueued = true
 
-// queuedBytes asks for what tcp(7) calls SIOCOUTQ. It is also known after the connection has
+// queuedBytes reads SIOCOUTQ of tcp(7). It is also known after the connection has
 // ended with an error.
 func queuedBytes(fd uintptr) (n int64, ok bool) {
 	var count int32
