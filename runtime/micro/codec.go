@@ -29,12 +29,15 @@ func JSON() Codec { return jsonCodec{} }
 
 var defaultCodec = JSON()
 
-// buffers holds scratch space for encoding. Buffers above 64 KiB are not kept, so that
-// one large message does not occupy memory forever.
+// buffers holds scratch space for encoding. The garbage collector frees what has not been
+// used for a while. Larger buffers than maxScratch are not kept, so that a few huge messages
+// do not occupy memory until then.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
+const maxScratch = 1 << 20
+
 func putBuffer(b *[]byte) {
-	if cap(*b) <= 64<<10 {
+	if cap(*b) <= maxScratch {
 		*b = (*b)[:0]
 		buffers.Put(b)
 	}

@@ -43,7 +43,7 @@ func (library) Append(dst []byte, v any) ([]byte, error) {
 	}
 	b := e.buf.Bytes()
 	dst = append(dst, b[:len(b)-1]...) // less the encoder's newline
-	if e.buf.Cap() <= 64<<10 {
+	if e.buf.Cap() <= maxScratch {
 		encoders.Put(e)
 	}
 	return dst, nil

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +35,7 @@ type Server struct {
 	raw      *route            // for messages without a pattern; nil without one
 	rest     *route            // for everything else; nil without one
 	order    []*endpoint       // in the order of registration
-	byText   atomic.Pointer[map[string]*route]
-	textMu   sync.Mutex // serializes additions to byText
+	patterns patterns
 	workers  workers
 	throttle throttle
 	started  time.Time
@@ -52,10 +50,6 @@ type Server struct {
 	accepting context.Context
 	listeners []Listener
 }
-
-// maxCachedPatterns limits byText. A peer that keeps sending new spellings of a pattern
-// costs time, but no memory.
-const maxCachedPatterns = 4096
 
 // NewServer returns a server without handlers.
 func NewServer(opts ...ServerOption) *Server {
@@ -77,7 +71,6 @@ func NewServer(opts ...ServerOption) *Server {
 	if s.log == nil {
 		s.log = slog.Default()
 	}
-	s.byText.Store(&map[string]*route{})
 	s.registerReserved()
 	return s
 }
@@ -244,30 +237,4 @@ func canonicalID(id []byte) []byte {
 		return id
 	}
 	return js.Canonical(id)
-}
-
-// lookup returns the route for the JSON text of a packet's pattern. Computing a route is
-// much slower than the rest of a dispatch, so texts that found one are cached, in a map
-// that is copied on write and read without a lock.
-func (s *Server) lookup(pattern []byte) *route {
-	known := *s.byText.Load()
-	if r, ok := known[string(pattern)]; ok {
-		return r
-	}
-	if pattern == nil {
-		return nil
-	}
-	r := s.routes[routeKey(wire.Route(pattern))]
-	if r != nil && len(known) < maxCachedPatterns && len(pattern) < 1024 {
-		s.remember(string(pattern), r)
-	}
-	return r
-}
-
-func (s *Server) remember(text string, r *route) {
-	s.textMu.Lock()
-	defer s.textMu.Unlock()
-	next := maps.Clone(*s.byText.Load())
-	next[text] = r
-	s.byText.Store(&next)
 }

@@ -69,7 +69,7 @@ func text(body []byte) []byte {
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // maxPooled is the largest buffer that is kept for the next packet.
-const maxPooled = 64 << 10
+const maxPooled = 1 << 20
 
 // Respond sends one packet of the reply. A message without a reply subject is
 // handled all the same, and nothing is sent (docs/wire.md 6).

@@ -247,7 +247,7 @@ func (c *Call) take() error {
 }
 
 // maxKept bounds the memory of a call that is kept for later calls.
-const maxKept = 256 << 10
+const maxKept = 1 << 20
 
 // recycle gives the call back to its table, which has forgotten it.
 func (c *Call) recycle() {
