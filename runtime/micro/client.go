@@ -291,7 +291,8 @@ func (c *Client) decode(v Value, out any) error {
 // RabbitMQ and Redis, when the broker has; over TCP and NATS, when the event has been written
 // to the connection, unless [WithConfirmedEvents] is set. An event that was only written is
 // lost if the peer's host has vanished; the client logs how many were, and Close returns
-// them. Events have no reply. Use [Topic.Emit] if the type is known at compile time.
+// them. While one has been unacknowledged for a second, Emit waits until its deadline, and
+// sends nothing. Events have no reply. Use [Topic.Emit] if the type is known at compile time.
 func (c *Client) Emit(ctx context.Context, p Pattern, data any) error {
 	req, err := c.request(p, data)
 	if err != nil {

@@ -226,6 +226,14 @@ func (c *Client) publish(ctx context.Context, s *session, req *micro.Request) (a
 		return true, nil
 	}
 	defer s.usage.end()
+	if !req.Confirm {
+		if err := s.unconfirmed.Await(ctx, req.Deadline, func() {}); err != nil { // confirmEvents confirms them
+			return false, err
+		}
+		if s.lost.Load() { // while it waited
+			return true, nil
+		}
+	}
 	mark := s.link.violations.mark()
 	err = c.send(ctx, s, req, message{}, now)
 	if c.unsent(s, err) {

@@ -51,8 +51,11 @@ func (c *Client) confirmEvents(s *session) {
 			return
 		}
 		last := s.emitted.Load()
-		if !s.confirm(c.ctx, confirmLimit) && s.lost.Load() {
-			return
+		if !s.confirm(c.ctx, confirmLimit) {
+			if s.lost.Load() {
+				return
+			}
+			continue
 		}
 		// Subtle: an event that is counted after this sees that nothing confirms it.
 		s.confirming.Store(false)

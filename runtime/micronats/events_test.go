@@ -35,7 +35,7 @@ func TestUnconfirmedEvents(t *testing.T) {
 		s := conn.up.Load()
 		eventually(t, "the broker has confirmed the events", func() bool { return !s.confirming.Load() })
 		b.Pause()
-		const events = 50
+		const events = 10
 		var emits sync.WaitGroup
 		var accepted atomic.Int64
 		for range events {

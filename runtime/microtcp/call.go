@@ -75,6 +75,11 @@ func (a *address) publish(ctx context.Context, req *micro.Request) error {
 	if req.Confirm {
 		return conn.confirmed(ctx, req, packet, now)
 	}
+	if conn.pending.known() {
+		if err := conn.unread.Await(ctx, req.Deadline, conn.learnAcknowledged); err != nil {
+			return err
+		}
+	}
 	start, end, err := conn.send(ctx, req, packet, now)
 	if err == nil {
 		raise(&conn.events, end)

@@ -58,10 +58,12 @@ func (c *clientConn) emitted(end int64, req *micro.Request) error {
 		return micro.ErrConnectionLost
 	}
 	if many {
-		c.unread.Confirm(c.acknowledged())
+		c.learnAcknowledged()
 	}
 	return nil
 }
+
+func (c *clientConn) learnAcknowledged() { c.unread.Confirm(c.acknowledged()) }
 
 // acknowledged returns the position up to which the peer's host has acknowledged the
 // connection's stream, or an earlier one.

@@ -1,9 +1,13 @@
 package calls
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -23,6 +27,7 @@ type Unconfirmed struct {
 type emitted struct {
 	position int64
 	pattern  string
+	at       time.Duration // micro.Clock
 }
 
 // fewEvents is the number of events up to which nothing is confirmed.
@@ -36,7 +41,7 @@ func (u *Unconfirmed) Add(position int64, pattern string) (many, ok bool) {
 	if position <= u.confirmed || u.ended {
 		return false, position <= u.confirmed
 	}
-	u.events = append(u.events, emitted{position, pattern})
+	u.events = append(u.events, emitted{position, pattern, micro.Clock()})
 	return len(u.events) >= max(u.many, fewEvents), true
 }
 
@@ -54,6 +59,53 @@ func (u *Unconfirmed) confirm(position int64) {
 	if cap(u.events) > 4*max(u.many, fewEvents) {
 		u.events = slices.Clone(u.events) // after a burst
 	}
+}
+
+// MaxUnconfirmed is how long the peer may leave an event unconfirmed until no more are sent.
+const MaxUnconfirmed = time.Second
+
+// look is the pause between looks at what the peer has confirmed.
+const look = 50 * time.Millisecond
+
+// errStale is the error of an event that is not sent, because others may be lost.
+var errStale = fmt.Errorf("%w: the event was not sent, because the peer has not acknowledged previous ones for %v", micro.ErrTimeout, MaxUnconfirmed)
+
+// Await returns nil when no event has been unconfirmed for longer than MaxUnconfirmed, or when
+// the connection has ended. confirm is called to learn what the peer has confirmed. So a host
+// that has vanished costs the events of that time, and not those of the time until its loss is
+// noticed. The error is that of ctx, or matches micro.ErrTimeout after the deadline.
+func (u *Unconfirmed) Await(ctx context.Context, deadline time.Time, confirm func()) error {
+	if !u.stale() {
+		return nil
+	}
+	if confirm(); !u.stale() {
+		return nil
+	}
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	late := time.NewTimer(time.Until(deadline))
+	defer late.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if confirm(); !u.stale() {
+				return nil
+			}
+		case <-late.C:
+			return errStale
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return errStale
+			}
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (u *Unconfirmed) stale() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.events) > 0 && micro.Clock()-u.events[0].at > MaxUnconfirmed
 }
 
 // End confirms the events up to a position, and returns the number of the others for each

@@ -2,12 +2,15 @@ package calls
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
 )
@@ -58,6 +61,55 @@ func TestUnconfirmedWork(t *testing.T) {
 	u.Confirm(events)
 	if u.Add(events+1, "x"); cap(u.events) > 10*fewEvents {
 		t.Errorf("room for %d events is kept", cap(u.events))
+	}
+}
+
+// TestAwait checks how long Await waits for a peer that confirms nothing.
+func TestAwait(t *testing.T) {
+	canceled := errors.New("canceled")
+	later := func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	const minute = time.Minute
+	for name, tt := range map[string]struct {
+		age  time.Duration // of the event
+		end  func(u *Unconfirmed, confirmed *bool, cancel context.CancelCauseFunc)
+		want error
+		most time.Duration
+	}{
+		"a new event":       {MaxUnconfirmed, nil, nil, 0},
+		"at the first look": {minute, func(_ *Unconfirmed, confirmed *bool, _ context.CancelCauseFunc) { *confirmed = true }, nil, 0},
+		"later": {minute, func(u *Unconfirmed, _ *bool, _ context.CancelCauseFunc) {
+			later(3*time.Second, func() { u.Confirm(1) })
+		}, nil, 3*time.Second + look},
+		"the end of the connection": {minute, func(u *Unconfirmed, _ *bool, _ context.CancelCauseFunc) {
+			later(3*time.Second, func() { u.End(0) })
+		}, nil, 3*time.Second + look},
+		"the deadline": {minute, nil, micro.ErrTimeout, 10 * time.Second},
+		"the caller": {minute, func(_ *Unconfirmed, _ *bool, cancel context.CancelCauseFunc) {
+			later(3*time.Second, func() { cancel(canceled) })
+		}, canceled, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var u Unconfirmed
+				u.Add(1, "x")
+				time.Sleep(tt.age)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				confirmed := false
+				if tt.end != nil {
+					tt.end(&u, &confirmed, cancel)
+				}
+				began := time.Now()
+				err := u.Await(ctx, began.Add(10*time.Second), func() {
+					if confirmed {
+						u.Confirm(1)
+					}
+				})
+				if took := time.Since(began); !errors.Is(err, tt.want) || took > tt.most {
+					t.Errorf("%v after %v, want %v after at most %v", err, took, tt.want, tt.most)
+				}
+			})
+		})
 	}
 }
 
