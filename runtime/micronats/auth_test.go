@@ -39,7 +39,7 @@ func TestCredentials(t *testing.T) {
 			var log testenv.Log
 			s := quietServer(micro.WithLogger(log.Logger()))
 			l := Listen(tt.url)
-			c, conn := dial(t, tt.url)
+			c, conn := dial(t, tt.url, WithDialTimeout(soon))
 			printed := fmt.Sprintf("%+v %#v %+v %#v", conn, conn, l, l) // before goroutines use them
 			if tt.ok {
 				r := serve(t, s, l)
@@ -58,7 +58,7 @@ func TestCredentials(t *testing.T) {
 			}
 			if !tt.ok {
 				wantRefused(t, "call", err)
-				if time.Since(began) > 4*time.Second {
+				if time.Since(began) > soon/2 { // it does not wait for the dial timeout
 					t.Errorf("it took %s", time.Since(began))
 				}
 			}

@@ -325,7 +325,7 @@ func TestSilentBroker(t *testing.T) {
 	}
 	defer socket.Close()
 	c := dial(t, "amqp://"+socket.Addr().String(), "q", WithDialTimeout(200*time.Millisecond))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	eventually(t, "the error states the reason", func() bool {
 		err := c.Emit(ctx, noted, "x")
@@ -391,7 +391,7 @@ func TestAlarm(t *testing.T) {
 	b := testenv.RabbitMQ(t, "vm_memory_high_watermark.absolute = 1")
 	q := testenv.Unique(t, "alarm")
 	c := dial(t, b.URL, q)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	eventually(t, "the error states the reason", func() bool {
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)

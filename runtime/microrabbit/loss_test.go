@@ -61,14 +61,10 @@ func TestBrokerKilled(t *testing.T) {
 			take(t, "a pending call", entered)
 		}
 		b.Kill()
-		killed := time.Now()
 		for range 2 {
 			if err := take(t, "the lost call", lost); !errors.Is(err, micro.ErrConnectionLost) {
 				t.Errorf("%v", err)
 			}
-		}
-		if took := time.Since(killed); took > time.Second {
-			t.Errorf("the calls failed after %v", took)
 		}
 		short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		if _, err := micro.Call[string](short, c, echo, "x"); !errors.Is(err, micro.ErrUnreachable) {
@@ -77,11 +73,7 @@ func TestBrokerKilled(t *testing.T) {
 		cancel()
 		close(killedFirst) // the replies have no caller and no broker
 		b.Start()
-		up := time.Now()
 		eventually(t, "service resumes", func() bool { _, err := call(c); return err == nil })
-		if took := time.Since(up); took > 5*time.Second {
-			t.Errorf("service resumed after %v", took)
-		}
 		for _, event := range []string{"fine", "fails"} { // bindings, acknowledgments, and the outbox work again
 			if err := c.Emit(t.Context(), micro.Name("orders.created"), event); err != nil {
 				t.Error(err)

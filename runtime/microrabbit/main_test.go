@@ -89,7 +89,7 @@ func start(t testing.TB, s *micro.Server, l *Listener) (stop func() error) {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	ready, cancelReady := context.WithTimeout(context.Background(), 30*time.Second)
+	ready, cancelReady := context.WithTimeout(context.Background(), soon)
 	defer cancelReady()
 	if err := l.Ready(ready); err != nil {
 		t.Fatalf("not ready: %v", stop())
@@ -97,9 +97,12 @@ func start(t testing.TB, s *micro.Server, l *Listener) (stop func() error) {
 	return stop
 }
 
+// soon bounds what must happen soon; it is long because much else may run here.
+const soon = time.Minute
+
 func dial(t testing.TB, url, queue string, opts ...DialOption) *micro.Client {
 	t.Helper()
-	c := micro.NewClient(Dial(url, queue, opts...))
+	c := micro.NewClient(Dial(url, queue, opts...), micro.WithTimeout(soon))
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }

@@ -136,8 +136,8 @@ func take[T any](t testing.TB, what string, c <-chan T) T {
 			t.Fatalf("%s: the channel is closed", what)
 		}
 		return v
-	case <-time.After(30 * time.Second):
-		t.Fatalf("%s: nothing within 30 s", what)
+	case <-time.After(soon):
+		t.Fatalf("%s: nothing within %s", what, soon)
 	}
 	panic("unreachable")
 }
@@ -145,7 +145,7 @@ func take[T any](t testing.TB, what string, c <-chan T) T {
 // eventually waits until ok returns true.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	testenv.Eventually(t, 30*time.Second, what, ok)
+	testenv.Eventually(t, soon, what, ok)
 }
 
 // unique returns a unique name for a queue or an exchange, which is deleted after the

@@ -78,16 +78,12 @@ func TestMissing(t *testing.T) {
 		t.Errorf("serve: %v", err)
 	}
 	c := dial(t, b.URL, q, WithTopology(Topology{NoDeclare: true}))
-	start := time.Now()
-	_, err = micro.Call[string](t.Context(), c, echo, "x")
+	_, err = micro.Call[string](t.Context(), c, echo, "x") // does not wait for its deadline, which would be ErrTimeout
 	if !errors.Is(err, micro.ErrNotServed) || !strings.Contains(err.Error(), `the broker has no queue "`+q) {
 		t.Errorf("call: %v", err)
 	}
 	if err := c.Emit(t.Context(), noted, "x"); !errors.Is(err, micro.ErrNotServed) {
 		t.Errorf("emit: %v", err)
-	}
-	if took := time.Since(start); took > 4*time.Second {
-		t.Errorf("the errors took %v", took)
 	}
 	// The same client uses the queue once it exists.
 	serveQuietly(t, Listen(b.URL, q))

@@ -16,9 +16,6 @@ import (
 	"github.com/msctl/msctl/runtime/micro"
 )
 
-// withinASecond is the maximum time until calls fail, with a margin for a busy machine.
-const withinASecond = 3 * time.Second
-
 // startHeldCalls makes n calls that stay pending, and returns a channel with their errors.
 func startHeldCalls(t *testing.T, c *micro.Client, conn *Client, n int) <-chan error {
 	t.Helper()
@@ -36,7 +33,7 @@ func startHeldCalls(t *testing.T, c *micro.Client, conn *Client, n int) <-chan e
 // expectAllLost waits until all calls have failed.
 func expectAllLost(t *testing.T, ended <-chan error, n int) {
 	t.Helper()
-	limit := time.After(withinASecond)
+	limit := time.After(soon)
 	for range n {
 		select {
 		case err := <-ended:
@@ -127,7 +124,7 @@ func TestBrokerSilent(t *testing.T) {
 		if !errors.Is(err, micro.ErrConnectionLost) && !errors.Is(err, micro.ErrUnreachable) {
 			t.Errorf("an event: %v", err)
 		}
-	case <-time.After(withinASecond):
+	case <-time.After(soon):
 		t.Error("an event hangs")
 	}
 	broker.Resume()

@@ -135,7 +135,7 @@ func TestSlowAddress(t *testing.T) {
 // finished its handshake holds nothing up.
 func TestTLSDrain(t *testing.T) {
 	ours := testenv.NewCertificates(t)
-	s := quietServer(micro.WithDrainTimeout(500 * time.Millisecond))
+	s := quietServer(micro.WithDrainTimeout(soon))
 	entered, release := make(chan struct{}), make(chan struct{})
 	micro.Handle(s, hold, func(context.Context, int) (int, error) {
 		close(entered)
@@ -158,7 +158,7 @@ func TestTLSDrain(t *testing.T) {
 	}
 	began := time.Now()
 	r.end(t)
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took >= handshakeTimeout {
 		t.Errorf("the drain took %v", took)
 	}
 }
