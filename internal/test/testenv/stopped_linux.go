@@ -50,7 +50,7 @@ func runningThreads(chosen func(pid, group int) bool) (running []string) {
 		}
 		threads, _ := filepath.Glob(filepath.Join(process, "task", "*"))
 		for _, thread := range threads {
-			if state, _ := stateIn(thread); !strings.Contains("TtZX", state) {
+			if state, _ := stateIn(thread); state != "" && !strings.ContainsAny(state, "TtZX") {
 				running = append(running, thread+" ("+state+")")
 			}
 		}

@@ -92,7 +92,7 @@ func TestAwait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var u Unconfirmed
 				u.Add(1, "x")
-				time.Sleep(tt.age)
+				<-time.After(tt.age)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				confirmed := false
