@@ -1,6 +1,7 @@
 package micro
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"path"
@@ -58,13 +59,9 @@ func (c *Client) reported(ctx context.Context, req *Request, reply Reply) error 
 	if cause.IsZero() {
 		cause = tap.TraceOf(req.Metadata.Get(MetaTraceparent))
 	}
-	data := req.Data
-	if req.Raw && !js.Valid(data) {
-		data = []byte("{}") // a record contains JSON only
-	}
 	span := c.tap.Start(&tap.Span{
 		Kind: kind, Pattern: req.Pattern.JSON(), Call: told.call, Attempt: req.Attempt, Transport: transportOf(c.conn),
-		Correlation: req.CorrelationID(), Metadata: req.Metadata.each, Data: data,
+		Correlation: req.CorrelationID(), Metadata: req.Metadata.each, Data: sentData(req),
 	}, cause)
 	told.span = span.Ref()
 	req.report = told
@@ -74,6 +71,20 @@ func (c *Client) reported(ctx context.Context, req *Request, reply Reply) error 
 	}))
 	span.End(sentOutcome(err))
 	return err
+}
+
+// sentData returns the JSON text of what a client sends, as a receiver reads it: a body that
+// is not JSON is a text.
+func sentData(req *Request) []byte {
+	if !req.Raw {
+		return req.Data
+	}
+	body := js.SanitizeUTF8(bytes.TrimPrefix(req.Data, []byte("\xEF\xBB\xBF")))
+	if js.Valid(body) {
+		return body
+	}
+	text := wire.Text(body)
+	return text.Body()
 }
 
 // sentOutcome returns how a message ended for its sender.

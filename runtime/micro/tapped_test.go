@@ -112,6 +112,38 @@ func TestReportedMessages(t *testing.T) {
 	}
 }
 
+// TestReportedRaw checks that a message without a packet is reported with its body by its sender and
+// by its handler alike, as JSON.
+func TestReportedRaw(t *testing.T) {
+	for _, test := range []struct{ body, want string }{
+		{`{"sensor":4,"password":"x"}`, `{"sensor":4,"password":"***"}`},
+		{`[1,2]`, `[1,2]`},
+		{`null`, `null`},
+		{`plain "text"`, `"plain \"text\""`},
+		{``, `""`},
+		{"\xff\x00", "\"\uFFFD\\u0000\""},
+		{"\xEF\xBB\xBF7", `7`},
+	} {
+		r, records := tapped(t)
+		c := NewClient(&fakeConn{})
+		c.tap = r
+		s := NewServer(quiet())
+		s.tap = r
+		HandleRaw(s, func(context.Context, json.RawMessage) error { return nil })
+		if err := c.EmitRaw(t.Context(), Name("data"), []byte(test.body)); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = deliverTo(t, s, strings.TrimPrefix(test.body, "\xEF\xBB\xBF"), Delivery{})
+		var got []string
+		for _, record := range records() {
+			got = append(got, string(record.Kind)+" "+string(record.Data))
+		}
+		if diff := cmp.Diff([]string{"emit " + test.want, "handle " + test.want}, got); diff != "" {
+			t.Errorf("%q: %s", test.body, diff)
+		}
+	}
+}
+
 // TestReportedAttempts checks that each attempt of a request is a span, and that they share a call.
 func TestReportedAttempts(t *testing.T) {
 	r, records := tapped(t)
