@@ -1,10 +1,12 @@
 package nestinit
 
 import (
-	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // variable is a variable of a file such as .env.
@@ -93,14 +95,17 @@ func unquote(value string) string {
 	return strings.TrimSpace(value)
 }
 
-// expand replaces ${NAME} with variables that are defined before.
+// bare matches a reference without braces.
+var bare = regexp.MustCompile(`\$([A-Za-z_]\w*)`)
+
+// expand replaces $NAME, ${NAME}, and ${NAME:-default} with variables that are defined before.
 func expand(value string, lists ...environment) string {
-	return os.Expand(value, func(name string) string {
+	return workspace.Expand(bare.ReplaceAllString(value, "$${$1}"), func(name string) (string, bool) {
 		for _, list := range lists {
 			if v, ok := list[name]; ok {
-				return v.value
+				return v.value, true
 			}
 		}
-		return "${" + name + "}"
+		return "", false
 	})
 }

@@ -23,7 +23,7 @@ type dotenvFile struct{ Dotenv, Local string }
 type dotenvResult struct {
 	Vars    map[string]string
 	Ignored []string // FILE:LINE
-	Unset   string   // FILE:LINE NAME of the first reference to a variable that is not set
+	Unset   string   // FILE:LINE NAME of the first reference to a variable that is not set, or that is not closed
 }
 
 // dotenvEnvironment are the variables of the environment in all cases.
@@ -75,6 +75,8 @@ func dotenvTable() (cases []dotenvFile) {
 		"A=\"1\n2\nB=3\"\nC=4", "A='1\n2'\nC=4", "A=\"1\n2", `A="$"`, `A="\$5"`, `A="\${MSCTL_SET}"`, "A=$${MSCTL_SET}", "A=$MSCTL_SET",
 		"A=${MSCTL_SET}", "A='${MSCTL_SET}'", `A="${MSCTL_SET}"`, "A=${MSCTL_EMPTY}", "A=${MSCTL_EMPTY:-b}", "A=${MSCTL_NONE:-b}", "A=${MSCTL_NONE:-}",
 		"A=${MSCTL_NONE}", "A=1\n\nB=${MSCTL_NONE}", "A=${no ref}", "A=${", "A=${}", "A=${A:-{}}", "A=${MSCTL_NONE:-a b} c", "A=${MSCTL_SET}${MSCTL_SET}",
+		"A=${A:-${B:-c}}", "A=${MSCTL_SET:-${MSCTL_NONE}}", "A=${A:-${MSCTL_NONE}}", "A=${A:-x${MSCTL_SET}y}z", "A=${A:-${B}", "A=${A:-${B", "A=${A", "A=${A:-",
+		"A=${A:-{\"b\":{}}}", "A=${A:-$${B}}", "A=${A:-}}", "A=${A:-${no ref}}", "A=${MSCTL_SET:-${no ref}}}",
 		"A=1\nB=${A}\nA=2\nC=${A}", "B=${A:-x}\nA=1", "MSCTL_SET=file\nA=${MSCTL_SET}", "A=a=b", "A=a b  ", "A=é ü", "A=1\n\x00B=2",
 	} {
 		cases = append(cases, dotenvFile{Dotenv: text})
@@ -87,7 +89,7 @@ func dotenvTable() (cases []dotenvFile) {
 func randomDotenv(count int) (cases []dotenvFile) {
 	pieces := []string{
 		"A", "B", "=", "=", " ", "\n", "\n", "\r\n", "#", `"`, `'`, `\`, `\n`, `\"`, "$", "${", "}", "${A}", "${B:-b}", "${MSCTL_SET}", "${MSCTL_EMPTY:-e}",
-		":-", "{", "export ", "x y", "é", "\t", "A=", "B=", "C=${A:-c}",
+		":-", "{", "${A:-", "${B:-", "export ", "x y", "é", "\t", "A=", "B=", "C=${A:-c}",
 	}
 	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in every run
 	text := func() string {
@@ -129,7 +131,7 @@ func readByRun(t *testing.T, dir string, c dotenvFile) (r dotenvResult) {
 	return r
 }
 
-var unsetName = regexp.MustCompile(`the variable (\w+) is not set`)
+var unsetName = regexp.MustCompile(`^the (?:variable |reference \$\{)(\w+) is not `)
 
 // dotenvProgram calls the reader of a workspace's programs, in its package.
 const dotenvProgram = `package program
@@ -143,7 +145,7 @@ import (
 
 type Lookup = func(name string) (string, bool)
 
-var unset = regexp.MustCompile("^(\\S+): the variable (\\w+) is not set")
+var unset = regexp.MustCompile("^(\\S+): the (?:variable |reference \\$\\{)(\\w+) is not ")
 
 func ReadAll(in io.Reader, out io.Writer, environment map[string]string) error {
 	var cases []struct{ Dotenv, Local string }

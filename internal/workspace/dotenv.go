@@ -21,7 +21,8 @@ func DotenvFiles() []string { return []string{".env", ".env.local"} }
 type Local struct {
 	// Vars are the variables of [DotenvFiles].
 	Vars map[string]string
-	// Unset are the references in `env` to variables that are not set.
+	// Unset are the references in `env` and [DotenvFiles] to variables that are not set, or that
+	// are not closed.
 	Unset []*Error
 	// Ignored are the lines of [DotenvFiles] that are no variables, and texts that look like
 	// references but are none.
@@ -75,8 +76,8 @@ func (w *Workspace) Getenv(name string) string {
 	return value
 }
 
-// CheckVariables returns an error that joins an *Error for each reference in `env` to a
-// variable that is not set.
+// CheckVariables returns an error that joins an *Error for each reference in `env`,
+// .env.local, and .env to a variable that is not set, or that is not closed.
 func (w *Workspace) CheckVariables() error {
 	errs := make([]error, len(w.Local.Unset))
 	for i, e := range w.Local.Unset {
@@ -136,6 +137,9 @@ func (l *Local) parseDotenv(file string, text []byte) {
 			value = r.expand(value)
 			for _, missing := range r.unset {
 				l.Unset = append(l.Unset, problem("%s", notSet(missing)))
+			}
+			if r.unclosed != "" {
+				l.Unset = append(l.Unset, problem("%s", notClosed(r.unclosed)))
 			}
 			for _, text := range r.malformed {
 				l.Ignored = append(l.Ignored, problem("%s", malformed(text)))

@@ -57,8 +57,8 @@ func TestDotenv(t *testing.T) {
 
 // TestIgnoredLines checks that lines that are no variables are reported, and nothing else.
 func TestIgnoredLines(t *testing.T) {
-	w, err := load(t, map[string]string{FileName: oneService, ".env": "A=1\nno variable\n1A=b\nB=${A\n"})
-	if err != nil || w.Local.Vars["A"] != "1" || w.Local.Vars["B"] != "${A" {
+	w, err := load(t, map[string]string{FileName: oneService, ".env": "A=1\nno variable\n1A=b\nB=${A B\n"})
+	if err != nil || w.Local.Vars["A"] != "1" || w.Local.Vars["B"] != "${A B" {
 		t.Fatalf("variables %v, error %v", w.Local.Vars, err)
 	}
 	var got []string
@@ -67,7 +67,7 @@ func TestIgnoredLines(t *testing.T) {
 	}
 	want := []string{
 		".env:2:1: ignored: must be NAME=VALUE", ".env:3:1: ignored: must be NAME=VALUE",
-		`.env:4:1: "${A" is not a reference, and stays as it is: use ${NAME} or ${NAME:-default}, and $${ for the text ${`,
+		`.env:4:1: "${A B" is not a reference, and stays as it is: use ${NAME} or ${NAME:-default}, and $${ for the text ${`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("ignored (-want +got):\n%s", diff)
@@ -131,5 +131,39 @@ func TestMissingVariables(t *testing.T) {
 		if _, err := load(t, map[string]string{FileName: "name: shop\nservices:\n  items: {path: ./items, " + entry + "}\n"}); err == nil || !strings.Contains(err.Error(), "invalid ") {
 			t.Errorf("%s: error %v", entry, err)
 		}
+	}
+}
+
+// TestNestedReferences checks references in the defaults of references, in each file.
+func TestNestedReferences(t *testing.T) {
+	t.Setenv("SET", "set")
+	for text, want := range map[string]string{
+		"${NONE:-${SET}}": "set", "${NONE:-a${NO:-${SET}}b}c": "asetbc", "${SET:-${NONE}}": "set", "${NONE:-${NO:-}}": "", "${NONE:-{}}": "{}",
+		"${NONE:-$${SET}}": "${SET}", "${NONE:-${NO:-http://${SET}:1}/x}": "http://set:1/x", "${SET}}": "set}",
+	} {
+		w, err := load(t, map[string]string{FileName: oneService + "env: {YAML: '" + text + "'}\n", ".env": "FILE=" + text + "\n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.CheckVariables(); err != nil || w.Local.Vars["FILE"] != want || w.Env["YAML"] != want || len(w.Local.Ignored) > 0 {
+			t.Errorf("%s: %q in .env, %q in msctl.yaml, want %q, error %v, ignored %v", text, w.Local.Vars["FILE"], w.Env["YAML"], want, err, w.Local.Ignored)
+		}
+	}
+	for text, want := range map[string]string{
+		"${NONE:-${SET}": "the reference ${NONE is not closed", "${NONE:-secret": "the reference ${NONE is not closed", "${SET": "the reference ${SET is not closed",
+		"${NONE:-${NO}}": "the variable NO is not set",
+	} {
+		w, err := load(t, map[string]string{FileName: oneService + "env:\n  YAML: '" + text + "'\n", ".env": "FILE=" + text + "\n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = w.CheckVariables()
+		if err == nil || !strings.Contains(err.Error(), ".env:1:1: "+want) || !strings.Contains(err.Error(), FileName+":") || strings.Count(err.Error(), want) != 2 || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: error %v, want %q of both files", text, err, want)
+		}
+	}
+	_, err := load(t, map[string]string{FileName: "name: shop\nservices:\n  items:\n    path: ./items\n    port: ${SET:-${NONE}\n"})
+	if want := FileName + ":5:11: the reference ${SET is not closed"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
 	}
 }

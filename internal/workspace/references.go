@@ -2,61 +2,113 @@ package workspace
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
 
 // references replaces ${NAME} and ${NAME:-default} in texts by the values of variables. A
-// default also takes the place of an empty value. $${ is the text ${.
+// default also takes the place of an empty value, and may contain references and balanced
+// braces. $${ is the text ${.
 type references struct {
 	lookup    func(name string) (string, bool)
 	unset     []string // variables without a value and a default
 	malformed []string // texts that begin like a reference
-	names     []string // all variables
+	keep      bool     // references to variables without a value and a default stay as they are
+	unclosed  string   // the variable of a reference without its closing brace
+	names     []string // all variables that have an effect
+}
+
+// opening matches what follows the ${ of a reference. At the end of the text, it is not closed.
+var opening = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)(:-|\}|$)`)
+
+// Expand replaces the references in a text, as in msctl.yaml. Those to variables without a
+// value and a default stay as they are.
+func Expand(text string, lookup func(name string) (string, bool)) string {
+	r := references{lookup: lookup, keep: true}
+	return r.expand(text)
 }
 
 func (r *references) expand(text string) string {
+	value, _, _ := r.scan(text, false, true)
+	return value
+}
+
+// scan replaces the references in a text or, if it is a default, up to the brace that closes
+// it. In a default that is not used, no variable is looked up.
+func (r *references) scan(text string, isDefault, used bool) (value, rest string, closed bool) {
 	var b strings.Builder
-	for {
-		at := strings.Index(text, "${")
-		if at < 0 {
-			return b.String() + text
+	depth := 0
+	for text != "" {
+		var found []string
+		if after, ok := strings.CutPrefix(text, "${"); ok {
+			found = opening.FindStringSubmatch(after)
 		}
-		if at > 0 && text[at-1] == '$' {
-			b.WriteString(text[:at-1] + "${")
-			text = text[at+2:]
-			continue
-		}
-		b.WriteString(text[:at])
-		end := strings.IndexByte(text[at:], '}')
-		inner := text[at+2:]
-		if end >= 0 {
-			inner = text[at+2 : at+end]
-		}
-		name, preset, hasPreset := strings.Cut(inner, ":-")
-		if end < 0 || !envPattern.MatchString(name) || strings.ContainsAny(preset, "{") {
-			r.malformed = append(r.malformed, "${"+inner)
-			b.WriteString("${")
-			text = text[at+2:]
-			continue
-		}
-		r.names = append(r.names, name)
-		value, ok := r.lookup(name)
 		switch {
-		case value == "" && hasPreset:
-			value = preset
-		case !ok:
-			r.unset = append(r.unset, name)
+		case strings.HasPrefix(text, "$${"):
+			b.WriteString("${")
+			text = text[len("$${"):]
+			depth++
+		case found != nil:
+			value, text = r.reference(found, text[len("${")+len(found[0]):], used)
+			b.WriteString(value)
+		case isDefault && text[0] == '}' && depth == 0:
+			return b.String(), text[1:], true
+		default:
+			if strings.HasPrefix(text, "${") && used {
+				inner, _, _ := strings.Cut(text, "}")
+				r.malformed = append(r.malformed, inner)
+			}
+			switch text[0] {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+			b.WriteByte(text[0])
+			text = text[1:]
 		}
-		b.WriteString(value)
-		text = text[at+end+1:]
 	}
+	return b.String(), "", !isDefault
+}
+
+// reference returns the value of a reference, of which found has been read and text follows.
+func (r *references) reference(found []string, text string, used bool) (value, rest string) {
+	name, hasDefault, closed := found[1], found[2] == ":-", found[2] == "}"
+	ok := true
+	if used {
+		r.names = append(r.names, name)
+		value, ok = r.lookup(name)
+	}
+	if hasDefault {
+		var preset string
+		preset, text, closed = r.scan(text, true, used && value == "")
+		if value == "" {
+			value = preset
+		}
+	}
+	switch {
+	case !closed && r.unclosed == "":
+		r.unclosed = name
+	case closed && !ok && !hasDefault:
+		r.unset = append(r.unset, name)
+		if r.keep {
+			value = "${" + name + "}"
+		}
+	}
+	return value, text
 }
 
 // notSet describes a missing variable.
 func notSet(name string) string {
 	return fmt.Sprintf("the variable %s is not set: set it in the environment, .env.local, or .env, or add a default: ${%s:-…}", name, name)
+}
+
+// notClosed describes a reference without its closing brace. It omits the default, which
+// may be a secret.
+func notClosed(name string) string {
+	return fmt.Sprintf("the reference ${%s is not closed: add the missing }, or use $${ for the text ${", name)
 }
 
 // malformed describes a text that begins like a reference.
@@ -78,7 +130,10 @@ func (c *checker) expand(m member, text string) (value string, ok bool) {
 			c.fail(m.value, "%s", notSet(name))
 		}
 	}
-	return value, len(r.unset) == 0
+	if r.unclosed != "" {
+		c.fail(m.value, "%s", notClosed(r.unclosed))
+	}
+	return value, len(r.unset) == 0 && r.unclosed == ""
 }
 
 // expandEnv replaces the references in an entry of the `env` of a service, or of the
@@ -99,6 +154,9 @@ func (c *checker) expandEnv(entry member, service, text string) string {
 	for _, name := range r.unset {
 		at := c.errorAt(position(entry.value), "%s", notSet(name))
 		c.local.Unset = append(c.local.Unset, at)
+	}
+	if r.unclosed != "" {
+		c.local.Unset = append(c.local.Unset, c.errorAt(position(entry.value), "%s", notClosed(r.unclosed)))
 	}
 	for _, name := range r.names {
 		if name == entry.name {
