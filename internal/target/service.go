@@ -1,9 +1,12 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -46,6 +49,9 @@ func (l locations) gatewayTarget(s *workspace.Service, path string, found bool) 
 // serviceTarget looks a service up in the workspace of the current folder.
 func (f *Flags) serviceTarget(ctx context.Context, text string) (Target, error) {
 	name, path, withPath := strings.Cut(text, "/")
+	if strings.Trim(name, ".") == "" || !hostPattern.MatchString(name) {
+		return Target{}, invalidName(text, name)
+	}
 	w, err := workspace.Current()
 	if err != nil {
 		return Target{}, err
@@ -71,6 +77,20 @@ func (f *Flags) serviceTarget(ctx context.Context, text string) (Target, error) 
 		return Target{}, exit.Usagef("target %q: %s handles messages, which have no paths: remove /%s", text, name, path)
 	}
 	return f.locate(ctx, w).target(s)
+}
+
+// hostPattern matches what can be the name of a service, or a host without a port.
+var hostPattern = regexp.MustCompile(`^[\pL\d._-]+$`)
+
+// invalidName returns the error for a TARGET that is neither an address nor can be the name
+// of a service: a path, for example.
+func invalidName(text, name string) error {
+	err := exit.Usagef("invalid target %q: must be an address or the name of a service", text)
+	if strings.Trim(name, ".") == "" {
+		path, _ := filepath.Abs(text) // without a working directory, it stays relative
+		return exit.WithHint(err, "for a service that listens on a Unix socket, use `--to unix://%s`", cmp.Or(path, "/PATH"))
+	}
+	return exit.WithHint(err, "an address has a scheme or a port, such as tcp://localhost:3002")
 }
 
 // locations knows the addresses of the services in a workspace.
