@@ -14,6 +14,7 @@ import (
 	"github.com/msctl/msctl/internal/cli/command"
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/scaffold"
+	"github.com/msctl/msctl/internal/shorthand"
 	"github.com/msctl/msctl/internal/term"
 	"github.com/msctl/msctl/internal/workspace"
 )
@@ -128,7 +129,7 @@ func (o newOptions) check(w scaffold.Workspace) error {
 	}
 	err = exit.Usagef("%w", err)
 	if workspace.CheckName(w.Name) != nil && o.name == "" && o.folder != w.Name {
-		return exit.WithHint(err, "--name sets another name: `msctl new %s --name %s`", o.folder, cmp.Or(workspace.SimilarName(w.Name), "shop"))
+		return exit.WithHint(err, "--name sets another name: `msctl new %s --name %s`", shorthand.Word(o.folder), cmp.Or(workspace.SimilarName(w.Name), "shop"))
 	}
 	return err
 }
