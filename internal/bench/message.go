@@ -76,6 +76,9 @@ func (s *Spec) SetMessage(args []string) error {
 	m := s.content
 	if m.Data = args; !http {
 		m.Pattern, m.Data = args[0], args[1:]
+		if _, err := shorthand.Pattern(m.Pattern); m.Pattern == "" {
+			return err
+		}
 	}
 	s.Messages = []*Message{&m}
 	return nil
