@@ -126,6 +126,7 @@ func newRootCommand(s *term.IO, version string) *cobra.Command {
 	})
 	root.PersistentFlags().VarP(&colorFlag{s}, "color", "", "when to use color: auto, always, or never")
 	root.AddCommand(subcommands(s, info)...)
+	command.RejectEmptyValues(root)
 	return root
 }
 

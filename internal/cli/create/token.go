@@ -109,8 +109,6 @@ func (o *tokenOptions) check(cmd *cobra.Command) error {
 	switch {
 	case o.isAPIKey && !cmd.Flags().Changed("sub"):
 		return exit.Usagef("--api-key requires --sub, the name of the program")
-	case o.caller.Subject == "":
-		return exit.Usagef("--sub must not be empty")
 	case o.expires < time.Second:
 		return exit.Usagef("--expires must be at least 1s")
 	}

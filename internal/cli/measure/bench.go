@@ -275,7 +275,7 @@ func commandLine(cmd *cobra.Command, spec *bench.Spec, args []string) string {
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		var values []string
-		if setting, ok := f.Value.(*benchFlag); ok {
+		if setting, ok := command.Unwrap(f).(*benchFlag); ok {
 			values = spec.Values(setting.name)
 		} else if f.Changed {
 			values = []string{f.Value.String()}
