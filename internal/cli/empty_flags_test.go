@@ -65,6 +65,32 @@ func TestEmptyFlags(t *testing.T) {
 	}
 }
 
+// TestEmptyArguments gives an empty argument to every command.
+func TestEmptyArguments(t *testing.T) {
+	var walk func(cmd *cobra.Command)
+	count := 0
+	walk = func(cmd *cobra.Command) {
+		path := strings.Fields(cmd.CommandPath())[1:]
+		if cmd.Runnable() && !cmd.DisableFlagParsing {
+			count++
+			s, _ := term.NewTest("", term.Facts{})
+			root := newRootCommand(s, "v9")
+			root.SetArgs(append(path, "", ""))
+			if err := root.ExecuteContext(t.Context()); exit.Code(err) != exit.Usage {
+				t.Errorf("%q with empty arguments: %v", path, err)
+			}
+		}
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	s, _ := term.NewTest("", term.Facts{})
+	walk(newRootCommand(s, "v9"))
+	if count < 25 {
+		t.Errorf("found only %d commands", count)
+	}
+}
+
 // runNothing makes the commands only parse their flags.
 func runNothing(cmd *cobra.Command) {
 	cmd.Args, cmd.RunE = nil, func(*cobra.Command, []string) error { return nil }

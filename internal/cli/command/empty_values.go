@@ -16,16 +16,35 @@ var emptyValues = []string{
 	"emit --raw", // a message without a body
 }
 
+// ownErrors are the commands whose own error for an empty argument is more exact.
+var ownErrors = []string{"send", "emit", "bench"}
+
 // AcceptsEmpty reports whether an empty value of a flag of cmd has a meaning of its own.
 func AcceptsEmpty(cmd *cobra.Command, flag *pflag.Flag) bool {
 	_, path, _ := strings.Cut(cmd.CommandPath(), " ")
 	return flag.Value.Type() == "bool" || slices.Contains(emptyValues, path+" --"+flag.Name)
 }
 
+// hintUnset explains where empty texts come from.
+const hintUnset = "a shell variable that is not set is empty"
+
 // RejectEmptyValues makes an empty value a usage error that names the flag, for all flags of cmd
-// and of its subcommands except those that [AcceptsEmpty] names. An empty value is almost always a variable of the shell
-// that is not set, and must not select a default in silence.
+// and of its subcommands except those that [AcceptsEmpty] names, and an empty argument one that
+// names its position. An empty value is almost always a variable of the shell that is not set, and must
+// not select a default in silence.
 func RejectEmptyValues(cmd *cobra.Command) {
+	_, path, _ := strings.Cut(cmd.CommandPath(), " ")
+	if count := cmd.Args; !cmd.DisableFlagParsing && !slices.Contains(ownErrors, path) {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if i := slices.Index(args, ""); i >= 0 {
+				return exit.WithHint(exit.Usagef("argument %d of %s is empty", i+1, cmd.CommandPath()), hintUnset)
+			}
+			if count == nil {
+				return nil
+			}
+			return count(cmd, args)
+		}
+	}
 	reject := func(flag *pflag.Flag) {
 		if _, done := flag.Value.(*filledValue); done || AcceptsEmpty(cmd, flag) {
 			return
@@ -59,7 +78,7 @@ type filledValue struct {
 // Set sets the value.
 func (v *filledValue) Set(text string) error {
 	if text == "" {
-		return exit.WithHint(exit.Usagef("the value of --%s is empty", v.name), "remove --%s or give it a value; a shell variable that is not set is empty", v.name)
+		return exit.WithHint(exit.Usagef("the value of --%s is empty", v.name), "remove --%s or give it a value; %s", v.name, hintUnset)
 	}
 	if err := v.Value.Set(text); err != nil {
 		return err
