@@ -11,13 +11,9 @@ import (
 	"github.com/msctl/msctl/internal/load/report"
 )
 
-const (
-	// fewSeconds is the number of seconds below which a side gets a warning.
-	fewSeconds = 8
-	// coarse is how many times wider than the smallest change that matters one side of
-	// an interval may be before the comparison gets a warning.
-	coarse = 3
-)
+// coarse is how many times wider than the smallest change that matters one side of an
+// interval may be before the comparison gets a warning.
+const coarse = 3
 
 // differences returns the warnings about settings that differ between the sides.
 func differences(a, b *side, ma, mb report.Machine) (list []string) {
@@ -103,7 +99,7 @@ func (s *side) doubts() (list []string) {
 	if slices.ContainsFunc(s.runs, func(r report.Run) bool { return r.HeldBack != nil }) {
 		add("Replies were held back until the next request in %s, so its latencies are the pace of the load.", s.Name)
 	}
-	if s.Seconds < fewSeconds {
+	if s.Seconds < enoughSeconds {
 		add("%s has only %s to compare: use a longer run or --repeat.", s.Name, format.Counted(s.Seconds, "complete second"))
 	}
 	busy := fmt.Sprintf("The machine was busy and the generator fell behind in %d of the %d seconds of %s", s.Busy, s.Seconds, s.Name)

@@ -132,7 +132,8 @@ type Recovered struct {
 
 // Documents compares b with a. A change counts if it is larger than the smallest change
 // that matters, and if its confidence interval excludes 0. The interval comes from a
-// bootstrap over blocks of seconds and is widened by how much whole runs differ anyway.
+// bootstrap over blocks of seconds and is widened by how much whole runs differ anyway, and
+// by what few seconds leave unknown.
 // Documents returns an error if there is nothing to compare; anything that only makes
 // the result less reliable is in the Comparison's Warnings.
 func Documents(a, b *report.Document, opts Options) (*Comparison, error) {

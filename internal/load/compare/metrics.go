@@ -170,13 +170,18 @@ func (m metric) compare(a, b *side, opts Options) Compared {
 	}
 	run := betweenRuns(drift(slices.Concat(quietA.samples, quietB.samples), m), m, was, is)
 	low, high := interval(was, is, run, (1-opts.Confidence)/2/independent, random)
+	few := m.quantile > 0 && min(countSeconds(quietA.samples), countSeconds(quietB.samples)) < enoughSeconds
+	if few {
+		margin := m.margin(quietA.samples, quietB.samples, (1-opts.Confidence)/2/independent)
+		low, high = min(low, is.value-was.value-margin), max(high, is.value-was.value+margin)
+	}
 	low, high = m.excuse(quietA, quietB, min(was.value, is.value), low, high)
 	c.set(m, was.value, is.value, low, high)
 	if m.scale == ScaleDuration {
 		c.Matters = max(c.Matters, float64(wakingUp(a, b))/min(c.A, c.B))
 	}
 	if m.suffice(&a.Side, &b.Side) && !quietA.noisy && !quietB.noisy {
-		c.judge(m)
+		c.judge(m, few)
 	}
 	return c
 }
@@ -207,10 +212,17 @@ func (c *Compared) set(m metric, a, b, low, high float64) {
 	c.Change, c.Low, c.High = math.Expm1(b-a), math.Expm1(low), math.Expm1(high)
 }
 
-// judge sets the judgment from the interval.
-func (c *Compared) judge(m metric) {
+// judge sets the judgment from the interval. A change that would matter but lies within it is
+// unclear if there are few seconds.
+func (c *Compared) judge(m metric, few bool) {
 	c.Judgment = Same
-	if math.Abs(c.Change) <= c.Matters || c.Low <= 0 && c.High >= 0 {
+	if math.Abs(c.Change) <= c.Matters {
+		return
+	}
+	if c.Low <= 0 && c.High >= 0 {
+		if few {
+			c.Judgment = Unclear
+		}
 		return
 	}
 	c.Judgment = Better
