@@ -10,6 +10,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/msctl/msctl/internal/workspace"
 )
 
 // composeFiles are the names of files of Docker Compose.
@@ -65,6 +67,9 @@ func parseYAML(text []byte) (node ast.Node, err error) {
 			err = fmt.Errorf("malformed YAML: %v", failure)
 		}
 	}()
+	if line, column, deep := workspace.TooDeep(text); deep {
+		return nil, fmt.Errorf("malformed YAML: nested too deep in line %d, column %d", line, column)
+	}
 	f, err := parser.ParseBytes(text, 0)
 	if err != nil || len(f.Docs) == 0 || f.Docs[0].Body == nil {
 		return nil, fmt.Errorf("malformed YAML: %w", err)

@@ -68,6 +68,10 @@ func (c *checker) parse(text []byte) (root ast.Node) {
 		c.failAt(nil, "the file is larger than 1 MiB")
 		return nil
 	}
+	if line, column, deep := TooDeep(text); deep {
+		c.failAt(&token.Position{Line: line, Column: column}, "the file is nested more than %d levels deep", maxNesting)
+		return nil
+	}
 	// The library panics on some malformed input.
 	defer func() {
 		if failure := recover(); failure != nil {

@@ -149,6 +149,8 @@ func TestErrorPositions(t *testing.T) {
 			`msctl.yaml:1:7: invalid name "A": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens (did you mean "a"?)` + "\n" +
 				`msctl.yaml:3:3: invalid name "B": must be a lower-case letter followed by at most 62 lower-case letters, digits, and hyphens (did you mean "b"?)` + "\n" +
 				`msctl.yaml:3:22: invalid port "0": must be between 1 and 65535`},
+		{"brackets", "name: a\nenv: " + strings.Repeat("[", 100_000), "msctl.yaml:2:506: the file is nested more than 500 levels deep"},
+		{"lists", "name: a\n" + strings.Repeat("- ", 100_000), "msctl.yaml:2:1001: the file is nested more than 500 levels deep"},
 		{"too large", "name: a\n" + strings.Repeat("#\n", 1<<19), "msctl.yaml:1:1: the file is larger than 1 MiB"},
 	}
 	for _, tt := range tests {
