@@ -71,6 +71,15 @@ func WithHint(err error, format string, args ...any) error {
 	return &failure{hint: fmt.Sprintf(format, args...), err: err}
 }
 
+// InUse adds a hint to the error of a command whose --listen is an address that another
+// program listens on. It returns other errors, and nil, as they are.
+func InUse(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return WithHint(err, "choose another address with --listen")
+	}
+	return err
+}
+
 // Said marks an error that the command has printed itself, so that only its exit code
 // counts. It returns nil if err is nil.
 func Said(err error) error {

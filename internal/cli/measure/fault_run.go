@@ -2,12 +2,10 @@ package measure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -31,11 +29,8 @@ func runFault(ctx context.Context, s *term.IO, o faultOptions) error {
 	proxy, err := fault.Start(context.WithoutCancel(ctx), fault.Options{ // Close ends it, after the counts are read
 		Listen: o.listen, Target: o.target.Addresses, TLS: o.tls, Seed: o.seed, Raw: o.raw, Faults: o.faults,
 	})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return exit.WithHint(err, "choose another address with --listen")
-	}
 	if err != nil {
-		return err
+		return exit.InUse(err)
 	}
 	r := &faultRunner{io: s, o: o, proxy: proxy, began: time.Now()}
 	proxy.Begin(r.began)

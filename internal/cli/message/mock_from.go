@@ -107,7 +107,7 @@ func runRecorded(ctx context.Context, s *term.IO, o mockOptions) error {
 		if failed := <-ended; failed != nil {
 			err = failed
 		}
-		return target.Explain(err, o.at)
+		return exit.InUse(target.Explain(err, o.at))
 	}
 	s.Notef("%s %s replies as recorded: %s, %s", s.ErrPalette().Good("✓"), at, term.Count(len(recording.Exchanges), "message"), term.Count(len(patterns), "pattern"))
 	began := time.Now()

@@ -34,7 +34,7 @@ func runMock(ctx context.Context, s *term.IO, o mockOptions) error {
 	defer end()
 	service, err := o.serve(serving)
 	if err != nil {
-		return target.Explain(err, o.at)
+		return exit.InUse(target.Explain(err, o.at))
 	}
 	m := &mock{io: s, o: o, service: service, began: time.Now(), lastAt: time.Now()}
 	ended := make(chan error, 1)

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -50,10 +49,7 @@ func Listen(ctx context.Context, listen string, t target.Target, config *tls.Con
 	p.proxy, err = fault.Start(p.ctx, fault.Options{Listen: listen, Target: t.Addresses, TLS: config, Raw: true, Observe: p.observe})
 	if err != nil {
 		p.Observer.Close()
-		if errors.Is(err, syscall.EADDRINUSE) {
-			err = exit.WithHint(err, "choose another address with --listen")
-		}
-		return nil, err
+		return nil, exit.InUse(err)
 	}
 	p.Address = p.proxy.Addr()
 	p.start()
