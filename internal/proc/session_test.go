@@ -279,11 +279,18 @@ func awaitVersion(t *testing.T, port, want int) {
 	}
 }
 
+// refused reports whether a port refuses connections soon. A process that another test is
+// starting shares the listeners of this one until it executes its program, so that a closed one
+// stays open for a moment.
 func refused(port int) bool {
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-	if err != nil {
-		return true
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(testTimeout); time.Now().Before(deadline); <-tick.C {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return true
+		}
+		_ = conn.Close()
 	}
-	_ = conn.Close()
 	return false
 }

@@ -14,6 +14,9 @@ const (
 	firstPort = 10_000
 	blockSize = 64 // ports; the first one of a block is kept, and the others are given out
 	maxBlocks = 32 // of one process, which then gives out the same ports again
+
+	// The fixed ports of the scripts in testdata/script are in this range, and never given out.
+	firstOfScripts, lastOfScripts = 23_500, 23_999
 )
 
 // ports gives out ports in blocks. A process owns a block while it listens on the block's first port. Test processes that
@@ -57,6 +60,9 @@ func claimBlock() (block, error) {
 	begin := rand.IntN(count)
 	for i := range count {
 		first := firstPort + (begin+i)%count*blockSize
+		if first <= lastOfScripts && first+blockSize > firstOfScripts {
+			continue
+		}
 		if listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first)); err == nil {
 			return block{first, listener}, nil
 		}

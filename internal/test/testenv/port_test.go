@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestPortsOfProcesses checks that test processes that run at the same time get different ports, each of which is free.
+// TestPortsOfProcesses checks that test processes that run at the same time get different ports, each of which is free, and
+// none of which is in the range of scripts.
 func TestPortsOfProcesses(t *testing.T) {
 	const processes, calls = 8, 3 * blockSize
 	if os.Getenv("MSCTL_TEST_PORTS") != "" {
@@ -24,7 +25,7 @@ func TestPortsOfProcesses(t *testing.T) {
 		return
 	}
 	t.Parallel()
-	seen := map[string]bool{}
+	seen := map[int]bool{}
 	for range processes {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPortsOfProcesses$")
 		child.Env = append(os.Environ(), "MSCTL_TEST_PORTS=1")
@@ -44,12 +45,15 @@ func TestPortsOfProcesses(t *testing.T) {
 			_ = child.Wait()
 		})
 		for range calls {
-			var port string
-			if _, err := fmt.Fscanf(stdout, "port %s\n", &port); err != nil {
+			var port int
+			if _, err := fmt.Fscanf(stdout, "port %d\n", &port); err != nil {
 				t.Fatal(err)
 			}
 			if seen[port] {
-				t.Errorf("port %s was given out twice", port)
+				t.Errorf("port %d was given out twice", port)
+			}
+			if port >= firstOfScripts && port <= lastOfScripts {
+				t.Errorf("port %d belongs to scripts", port)
 			}
 			seen[port] = true
 		}
