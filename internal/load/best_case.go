@@ -10,8 +10,9 @@ import (
 // threshold that it does not meet can no longer be met. How many requests are yet to come
 // is estimated generously where it is not known: under a random schedule, for users, and
 // after a change of the rate.
-func (r *Run) BestCase() *Result {
-	now := r.now()
+func (r *Run) BestCase() *Result { return r.bestCase(r.now()) }
+
+func (r *Run) bestCase(now time.Duration) *Result {
 	s := r.complete(r.rec.snapshot(now, 1))
 	toOffer := r.toOffer(&s, now)
 	left := toOffer + s.Totals.Offered - s.Totals.Finished()

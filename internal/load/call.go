@@ -39,7 +39,8 @@ type message struct {
 	index   int
 	clients []*micro.Client
 	lines   []*line // of clients; each is nil in a closed load
-	made    uint64  // calls so far
+	made    uint64  // requests so far, of all processes
+	own     uint64  // calls so far, of this process
 	owed    int     // balance for Run.pick
 }
 
@@ -157,10 +158,10 @@ func (r *Run) make(c *call) Outcome {
 }
 
 // shed reports a request that was not sent to OnResult.
-func (r *Run) shed(c *call) {
+func (r *Run) shed(c *call, why string) {
 	if c.counted && r.plan.OnResult != nil {
 		r.plan.OnResult(Request{
-			Seq: c.seq, Message: c.message.Name, Intended: r.wall.Add(c.intended), Outcome: Shed, Text: "too many requests in flight",
+			Seq: c.seq, Message: c.message.Name, Intended: r.wall.Add(c.intended), Outcome: Shed, Text: why,
 		})
 	}
 }

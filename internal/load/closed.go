@@ -24,7 +24,7 @@ type crowd struct {
 // be in flight when it returns.
 func (r *Run) closed(c *crowd) {
 	c.over = make(chan struct{})
-	r.resize(c, r.plan.Users)
+	r.resize(c, r.plan.Part.Share(r.plan.Users))
 	var up <-chan time.Time
 	if r.plan.Duration > 0 {
 		timer := time.NewTimer(time.Until(r.start.Add(r.plan.Duration)))
@@ -34,7 +34,7 @@ func (r *Run) closed(c *crowd) {
 	for {
 		select {
 		case change := <-r.changes:
-			r.resize(c, change.users)
+			r.resize(c, r.plan.Part.Share(change.users))
 			continue
 		case <-up:
 		case <-r.quit:
@@ -111,11 +111,11 @@ func (r *Run) ask(c *crowd) *call {
 	if k.counted {
 		c.seq++
 	}
-	if c.seq == r.plan.Requests && k.counted {
+	if k.counted && c.seq == r.plan.Part.share(r.plan.Requests) {
 		c.done = true
 		close(c.over)
 	}
-	r.rec.offered([]*call{k}, now, math.MaxInt64) // a user has one request at a time
+	r.rec.offered([]*call{k}, now, math.MaxInt64, "") // a user has one request at a time
 	r.calls.Add(1)
 	return k
 }

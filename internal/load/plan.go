@@ -70,6 +70,11 @@ type Plan struct {
 	NoMetadata bool
 	// Redact, if set, removes credentials from the text of an error.
 	Redact func(string) string
+	// Part is the part of the plan that this process runs, if it is one of several.
+	Part Part
+	// StartAt is the run's time 0, which several processes agree on. If it is zero, the
+	// run starts at once.
+	StartAt time.Time
 	// OnStart, if set, is called with the run's time 0, before the first request.
 	OnStart func(time.Time)
 	// OnResult, if set, is called with every counted request when it has ended. Calls
@@ -205,6 +210,9 @@ func (p *Plan) Check() error {
 	case p.Duration > 0 && p.Warmup >= p.Duration:
 		return fmt.Errorf("the warm-up (%s) must be shorter than the duration (%s)", p.Warmup, p.Duration)
 	}
+	if err := p.checkPart(); err != nil {
+		return err
+	}
 	if p.Pacer != nil {
 		if err := checkPacer(p.Pacer); err != nil {
 			return err
@@ -250,6 +258,7 @@ func (p Plan) withDefaults() Plan {
 	if p.MaxInFlight == 0 {
 		p.MaxInFlight = DefaultMaxInFlight
 	}
+	p.MaxInFlight = max(p.Part.Share(p.MaxInFlight), 1)
 	if p.Grace == 0 {
 		p.Grace = DefaultGrace
 	}

@@ -37,6 +37,9 @@ type recorder struct {
 	ended        time.Duration // when the last request was offered; 0 until then
 	frozen       bool          // the result exists, so nothing is counted anymore
 
+	shared bool       // one of several processes: the objective is derived from all
+	before *Histogram // the latencies of ok requests before the first trigger, if shared
+
 	texts *normalizer // safe for concurrent use
 }
 
@@ -51,6 +54,9 @@ type errorKey struct {
 	status  int
 	text    string
 }
+
+// fullText is the text under which requests beyond Plan.MaxInFlight are counted.
+const fullText = "too many requests in flight"
 
 // maxErrorTexts limits how many distinct texts are counted separately.
 const (
@@ -106,12 +112,22 @@ func (r *recorder) settle(now time.Duration) {
 	if r.objective.settled || len(r.triggers) == 0 || now < r.triggers[0].At {
 		return
 	}
-	r.totals.OnTime = r.objective.derive(r.request.ok, r.cohorts)
+	if r.shared {
+		if r.before == nil {
+			r.before = Merged(r.request.ok)
+		}
+		return
+	}
+	before := r.request.ok
+	if r.before != nil {
+		before = r.before
+	}
+	r.totals.OnTime = r.objective.derive(before, r.cohorts)
 }
 
 // offered counts requests that are due and returns how many of them may be sent, the first
-// ones. The others are shed, because limit requests are in flight.
-func (r *recorder) offered(calls []*call, now time.Duration, limit int64) (sent int) {
+// ones. The others are shed, because limit requests are in flight; why is the text of that.
+func (r *recorder) offered(calls []*call, now time.Duration, limit int64, why string) (sent int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sent = int(max(min(int64(len(calls)), limit-r.inFlight), 0))
@@ -129,22 +145,22 @@ func (r *recorder) offered(calls []*call, now time.Duration, limit int64) (sent 
 			cohort.Ended++
 		}
 		if c.counted {
-			r.countOffered(c, full)
+			r.countOffered(c, full, why)
 		}
 	}
 	return sent
 }
 
 // countOffered counts a request that is not part of the warm-up, and is shed if full is
-// set. mu must be held.
-func (r *recorder) countOffered(c *call, full bool) {
+// set; why is the text of that. mu must be held.
+func (r *recorder) countOffered(c *call, full bool, why string) {
 	m := &r.messages[c.message.index].totals
 	r.totals.Offered++
 	m.Offered++
 	if full {
 		r.totals.Outcomes[Shed]++
 		m.Outcomes[Shed]++
-		r.countError(Shed, 0, "too many requests in flight")
+		r.countError(Shed, 0, why)
 	}
 }
 

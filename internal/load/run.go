@@ -28,8 +28,11 @@ type Run struct {
 
 	// Owned by the goroutine that offers requests, or guarded by the crowd's mu.
 	messages []*message
-	batch    []*call // in which an open load collects what it offers together
-	lines    []*line // of all connections of an open load; does not change
+	batch    []*call       // in which an open load collects what it offers together
+	lines    []*line       // of all connections of an open load; does not change
+	made     uint64        // requests of the plan so far, of all processes
+	pending  []change      // of the rate, for a time to come
+	stall    time.Duration // the end of the last stall of this process; 0 without one
 
 	start time.Time // with the monotonic clock reading, which wall lacks
 	wall  time.Time
@@ -56,6 +59,7 @@ type Run struct {
 type change struct {
 	rate  float64
 	users int
+	at    time.Duration // when it takes effect; 0 is now
 }
 
 // Start checks the plan and starts a run. When ctx ends, the run is stopped as by
@@ -80,11 +84,16 @@ func Start(ctx context.Context, plan Plan) (*Run, error) {
 	r.rec = newRecorder(r.messages...)
 	r.rec.texts.redact = plan.Redact
 	r.rec.warmup, r.rec.coalesce = plan.Warmup, plan.Coalesce
+	if !plan.Part.alone() {
+		r.rec.share()
+	}
 	if plan.Objective > 0 {
 		r.rec.objective.give(plan.Objective)
 	}
 	r.policy.Store(plan.Policy.With(policy.WithHooks(r.hooks())))
-	r.start = time.Now()
+	if r.start = plan.StartAt; r.start.IsZero() {
+		r.start = time.Now()
+	}
 	r.wall = r.start.Round(0)
 	if plan.OnStart != nil {
 		plan.OnStart(r.start)
@@ -156,7 +165,7 @@ func (r *Run) main() {
 	var until time.Duration
 	if r.plan.Pacer != nil {
 		until = r.open()
-	} else {
+	} else if until = 0; r.await() {
 		r.closed(&users)
 		until = r.now()
 	}
@@ -176,6 +185,26 @@ func (r *Run) main() {
 	r.phase.Store(int64(Finished))
 	r.result = r.finish()
 	close(r.done)
+}
+
+// await waits for the start of the run and reports whether it has come.
+func (r *Run) await() bool {
+	timer := time.NewTimer(time.Until(r.start))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.quit:
+		return false
+	}
+}
+
+// markChange adds a mark for a live change. One of several processes adds none: the
+// process that ordered the change does.
+func (r *Run) markChange(now time.Duration, text string) {
+	if r.plan.Part.alone() {
+		r.rec.mark(now, text)
+	}
 }
 
 // drain waits for the requests in flight: for as long as their policy allows, or
@@ -246,14 +275,20 @@ func (r *Run) complete(s Snapshot) Snapshot {
 }
 
 func (r *Run) finish() *Result {
+	res := r.resultAt(r.now())
+	res.Stopped, res.HeldBack = r.stopped, r.heldBack()
+	return res
+}
+
+// resultAt returns what has been counted until a time, which is the end of the run.
+func (r *Run) resultAt(now time.Duration) *Result {
 	r.rec.freeze()
-	last := r.complete(r.rec.snapshot(r.now(), 0))
+	last := r.complete(r.rec.snapshot(now, 0))
 	seconds, sketches, cohorts, distributions := r.rec.final()
 	return &Result{
-		Snapshot: last, Started: r.wall, Stopped: r.stopped,
+		Snapshot: last, Started: r.wall,
 		Seconds: seconds, Sketches: sketches,
 		Cohorts: cohorts, CohortStep: cohortStep, Distributions: distributions,
-		HeldBack: r.heldBack(),
 	}
 }
 
@@ -265,7 +300,7 @@ func (r *Run) ChangePolicy(text string, opts ...policy.Option) error {
 		return errors.New("a policy requires a timeout or a deadline")
 	}
 	r.policy.Store(next)
-	r.rec.mark(r.now(), text)
+	r.markChange(r.now(), text)
 	return nil
 }
 

@@ -70,6 +70,15 @@ func (s *schedule) gather(until time.Duration, most int) (last time.Duration) {
 	return s.next
 }
 
+// skip passes over the first request that was not taken.
+func (s *schedule) skip() {
+	if len(s.batch) > 0 {
+		s.take(1)
+	} else {
+		s.advance()
+	}
+}
+
 // take removes the first n requests from the batch.
 func (s *schedule) take(n int) { s.batch = append(s.batch[:0], s.batch[n:]...) }
 

@@ -43,6 +43,9 @@ func (r *Run) watchSelf() {
 		all := now.Sub(at) * time.Duration(runtime.GOMAXPROCS(0))
 		m := selfMeasurement{float64(usedNow-used) / float64(max(all, 1)), longest(sample[0], before), clockJump(now.Round(0).Sub(at.Round(0)), now.Sub(at))}
 		r.rec.self(r.now(), m)
+		if r.rec.shared && now.Sub(at) > time.Second+maxStall {
+			r.rec.stalled(at.Sub(r.start)+time.Second, r.now())
+		}
 		if m.jump != 0 {
 			r.rec.mark(r.now(), "clock jumped by "+m.jump.Round(time.Second).String())
 		}

@@ -1,6 +1,9 @@
 package load
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Intervals of the two time series: a coarse one, which is kept completely for
 // reports, and a fine one for the live display.
@@ -20,6 +23,13 @@ type series struct {
 	lag      *Histogram // of the current point; nil if its quantiles are not kept
 	sketcher *sketchers // of the current point; nil if sketches are not kept
 	sketches []Sketches // of the closed points
+
+	// Of one of several processes, what closed points consist of until it has been reported.
+	shared    bool
+	past      []pastPoint
+	firstPast int // the number of the first one
+
+	merged bool // the points are sums of several processes, and have their figures
 }
 
 // sketchers collect the Sketches of a point.
@@ -68,15 +78,27 @@ func (s *series) current(now time.Duration, inFlight int64) *Point {
 
 func (s *series) close(p *Point, inFlight int64) {
 	s.measure(p, inFlight)
-	s.latency.reset()
+	var took Sketches
 	if s.sketcher != nil {
+		took = s.sketcher.take()
+		if s.keep == 0 {
+			s.sketches = append(s.sketches, took)
+		}
+	}
+	if s.shared {
+		s.keepPast(took)
+	}
+	s.latency.reset()
+	if s.lag != nil {
 		s.lag.Reset()
-		s.sketches = append(s.sketches, s.sketcher.take())
 	}
 }
 
 // measure sets the fields of a point that come from its histograms.
 func (s *series) measure(p *Point, inFlight int64) {
+	if s.merged {
+		return
+	}
 	p.InFlight = inFlight
 	ok := s.latency.ok.quantiles()
 	p.P50, p.P90, p.P99, p.Max = ok.P50, ok.P90, ok.P99, ok.Max
@@ -124,6 +146,9 @@ func (s *series) inFlight(at time.Duration) (n int64, ok bool) {
 
 // allSketches returns the distributions of every point.
 func (s *series) allSketches() []Sketches {
+	if s.merged {
+		return slices.Clone(s.sketches)
+	}
 	last := *s.sketcher
 	return append(append([]Sketches(nil), s.sketches...), last.take())
 }

@@ -143,6 +143,8 @@ type Run struct {
 	Changes    []Change      `json:"changes"`
 	// HeldBack is set if the peer seems to have held replies back.
 	HeldBack *HeldBack `json:"held_back,omitempty"`
+	// Agents are the processes that made the run, if it was not one alone.
+	Agents []Agent `json:"agents,omitempty"`
 	// Faults are all faults of the run, including those without a window.
 	Faults   []Fault   `json:"faults"`
 	Triggers []Trigger `json:"triggers"`
@@ -303,6 +305,25 @@ type Fault struct {
 	Messages  int64 `json:"messages"`
 	Hit       int64 `json:"hit"`
 	Swallowed int64 `json:"swallowed"`
+}
+
+// Agent is one of the processes that made a run together.
+type Agent struct {
+	ID   string `json:"id"`
+	Name string `json:"name"` // its host, and its number among those of the host
+	CPUs int    `json:"cpus"`
+	// Offered counts its requests.
+	Offered int64 `json:"offered"`
+	// ClockError bounds how far its time axis was off that of the run.
+	ClockError time.Duration `json:"clock_error_ns"`
+	// Lost is why the agent was lost during the run; "" if it was not. Unknown then counts
+	// its requests without an outcome, which are not part of Offered, and Until is when it
+	// reported for the last time. What it sent later is not known.
+	Lost    string        `json:"lost,omitempty"`
+	Unknown int64         `json:"unknown,omitempty"`
+	Until   time.Duration `json:"until_ns,omitempty"`
+	// Stalled is for how long the agent was silent and then came back.
+	Stalled time.Duration `json:"stalled_ns,omitempty"`
 }
 
 // Change is a live change.

@@ -151,7 +151,7 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		"latency": report.Latency{}, "error": report.ErrorCount{}, "message": report.Message{}, "second": report.Second{},
 		"change": report.Change{}, "trigger": report.Trigger{}, "experiment": report.Experiment{}, "axis": report.Axis{},
 		"cell": report.Cell{}, "suggestion": report.Suggestion{}, "basis": report.Basis{}, "quantiles": report.Quantiles{}, "objective": report.Objective{}, "backlog": report.Backlog{},
-		"fault": report.Fault{}, "threshold": report.ThresholdResult{},
+		"fault": report.Fault{}, "agent": report.Agent{}, "threshold": report.ThresholdResult{},
 	}
 	s.object.check(t, "document", report.Document{})
 	for name, of := range types {

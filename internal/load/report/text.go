@@ -285,6 +285,9 @@ func stoppedLine(r *Run) string {
 
 // generatorLines describes how well the generator kept up.
 func generatorLines(r *Run) (lines []string) {
+	if text := agentLine(r); text != "" {
+		lines = append(lines, text)
+	}
 	var cpu float64
 	var gc time.Duration
 	for _, s := range r.Seconds {
@@ -302,6 +305,7 @@ func generatorLines(r *Run) (lines []string) {
 
 // doubtfulLines lists the seconds whose figures may be the generator's own, and why.
 func doubtfulLines(r *Run) (lines []string) {
+	lines = lostLines(r)
 	if r.HeldBack != nil {
 		lines = append(lines, heldBackLine(r.HeldBack))
 	}

@@ -117,7 +117,7 @@ func connect(ctx context.Context, c *Conn, deadline time.Time) (net.Conn, error)
 	}
 	timed, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(timed, "tcp", c.address)
+	conn, err := (&net.Dialer{Control: c.control}).DialContext(timed, "tcp", c.address)
 	if err == nil && c.tls != nil {
 		secured := tls.Client(conn, c.tls)
 		if err = secured.HandshakeContext(timed); err != nil {

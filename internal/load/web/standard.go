@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/internal/secret"
@@ -18,13 +19,13 @@ import (
 )
 
 // newTransport returns the client of net/http, which speaks one version of HTTP.
-func newTransport(config *tls.Config, http2 bool) *http.Transport {
+func newTransport(config *tls.Config, http2 bool, control func(string, string, syscall.RawConn) error) *http.Transport {
 	protocols := &http.Protocols{}
 	protocols.SetHTTP1(!http2)
 	protocols.SetHTTP2(http2)
 	protocols.SetUnencryptedHTTP2(http2)
 	t := &http.Transport{
-		Protocols: protocols, DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout,
+		Protocols: protocols, DialContext: (&net.Dialer{Timeout: dialTimeout, Control: control}).DialContext, TLSHandshakeTimeout: dialTimeout,
 		DisableCompression: true, MaxIdleConnsPerHost: 1 << 20, Proxy: nil,
 	}
 	if config != nil {

@@ -23,6 +23,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/runtime/micro"
@@ -45,6 +46,9 @@ type Options struct {
 	// Accept reports whether a response with this status is a reply; any other is an
 	// error of the service. nil accepts 200 to 299.
 	Accept func(status int) bool
+	// Control, if set, is that of the net.Dialer of every connection, also to the target of
+	// a redirect. It may refuse an address.
+	Control func(network, address string, c syscall.RawConn) error
 }
 
 // PathKey is a key of a request's metadata: its value replaces the path and the query of
@@ -74,6 +78,7 @@ type Conn struct {
 	http2     bool
 	redirects int
 	accept    func(int) bool
+	control   func(string, string, syscall.RawConn) error // nil for none
 
 	method string
 	path   string        // with the query
@@ -97,7 +102,7 @@ func Dial(address string, opts Options) (*Conn, error) {
 	}
 	c := &Conn{
 		address: HostPort(u), maxBody: cmp.Or(opts.MaxBody, defaultMaxBody), method: cmp.Or(opts.Method, http.MethodGet),
-		header: opts.Header.Clone(), http2: opts.HTTP2, redirects: opts.Redirects, accept: opts.Accept,
+		header: opts.Header.Clone(), http2: opts.HTTP2, redirects: opts.Redirects, accept: opts.Accept, control: opts.Control,
 	}
 	if c.header == nil {
 		c.header = http.Header{}
@@ -112,7 +117,7 @@ func Dial(address string, opts Options) (*Conn, error) {
 		}
 		c.tls.ServerName = cmp.Or(c.tls.ServerName, u.Hostname())
 	}
-	c.standard = newTransport(c.tls, opts.HTTP2)
+	c.standard = newTransport(c.tls, opts.HTTP2, c.control)
 	if c.tls != nil {
 		c.tls.NextProtos = []string{"http/1.1"}
 	}
@@ -121,6 +126,13 @@ func Dial(address string, opts Options) (*Conn, error) {
 		return nil, fmt.Errorf("prepare a request to %q: %w", address, err)
 	}
 	return c, nil
+}
+
+// ParseOrigin parses the scheme, the host, and the port of a URL, whose path may be a
+// template.
+func ParseOrigin(address string) (*url.URL, error) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	return url.Parse(scheme + "://" + rest[:strings.IndexAny(rest+"/", "/?#")])
 }
 
 // HostPort returns the address of an http or https URL, host:port, with the scheme's
