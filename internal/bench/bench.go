@@ -71,6 +71,15 @@ func Prepare(ctx context.Context, s *Spec, pause Pauser) (*Bench, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Fleet != nil {
+		if _, _, err = s.Share(); err == nil {
+			err = s.Fleet.Connect(ctx)
+		}
+		if err != nil {
+			files.discard()
+			return nil, err
+		}
+	}
 	b := &Bench{spec: s, pause: pause, files: files}
 	if s.Metrics != "" {
 		if b.metrics, err = serveMetrics(ctx, s.Metrics); err != nil {
@@ -147,14 +156,14 @@ func (b *Bench) trial(ctx context.Context, t trial, stage Stage, rested bool) (m
 // one makes one run and shows it.
 func (b *Bench) one(ctx context.Context, r *rig, t trial, stage Stage) (made report.Run, err error) {
 	r.plan.OnResult = b.files.hook()
-	run, err := load.Start(ctx, r.plan)
+	run, err := b.start(ctx, r)
 	if err != nil {
-		return made, fmt.Errorf("start the run: %w", err)
+		return made, err
 	}
 	about := r.about(t.name, t.cell)
 	watched := b.watch(run, about)
 	b.metrics.follow(cmp.Or(stage.Name, about.Pattern), run)
-	stage.Run, stage.Triggers = &Run{run, r}, r.plan.Triggers
+	stage.Run, stage.Triggers = run, r.plan.Triggers
 	if err := b.display.Show(stage); err != nil { // the run is worth more than its picture
 		b.warnings = append(b.warnings, err.Error())
 	}
@@ -171,7 +180,7 @@ const watchStep = 500 * time.Millisecond
 
 // watch stops a run that can no longer meet a threshold of --abort-on. The channel is
 // closed when the run has finished and is no longer watched.
-func (b *Bench) watch(run *load.Run, about report.About) <-chan struct{} {
+func (b *Bench) watch(run Live, about report.About) <-chan struct{} {
 	var list []Threshold
 	for _, t := range b.spec.Thresholds {
 		if t.Abort {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,9 +54,14 @@ func (b *Bench) collapse(ctx context.Context) error {
 const capacityTimeout = 30 * time.Second
 
 // capacityStep loads the service with a number of users without think time.
-func (b *Bench) capacityStep(ctx context.Context, users int, length, warmup time.Duration) (*load.Result, error) {
+func (b *Bench) capacityStep(ctx context.Context, users int, length, warmup time.Duration) (_ *load.Result, err error) {
 	quiet := b.spec.single()
 	quiet.Faults = nil
+	if quiet.Fleet != nil {
+		if quiet, err = quiet.capacity(users, length, warmup); err != nil {
+			return nil, err
+		}
+	}
 	r, err := newRig(ctx, quiet, b.pause)
 	if err != nil {
 		return nil, err
@@ -63,16 +70,33 @@ func (b *Bench) capacityStep(ctx context.Context, users int, length, warmup time
 	r.plan.Policy = policy.New(policy.WithTimeout(capacityTimeout))
 	r.plan.Pacer, r.plan.Users, r.plan.Think, r.plan.Requests = nil, users, 0, 0
 	r.plan.Duration, r.plan.Warmup = length, warmup
-	run, err := load.Start(ctx, r.plan)
+	run, err := b.start(ctx, r)
 	if err != nil {
-		return nil, fmt.Errorf("start the run: %w", err)
+		return nil, err
 	}
-	if err := b.display.Show(Stage{Title: fmt.Sprintf("finding the capacity: %d users", users), Run: &Run{run, r}}); err != nil {
+	if err := b.display.Show(Stage{Title: fmt.Sprintf("finding the capacity: %d users", users), Run: run}); err != nil {
 		run.Stop()
 		run.Wait()
 		return nil, err
 	}
 	return run.Wait(), nil
+}
+
+// capacity returns the Spec of one step of the search for a capacity on a fleet.
+func (s *Spec) capacity(users int, length, warmup time.Duration) (*Spec, error) {
+	one := s.underPolicy(policy.Settings{Timeout: capacityTimeout})
+	one.given = maps.Clone(s.given)
+	for _, name := range []string{"think", "requests", "arrivals", "warmup", "fault"} {
+		delete(one.given, name)
+	}
+	one.Load.Think, one.Load.Requests, one.Load.Arrivals, one.Load.Warmup = 0, 0, load.Uniform, 0
+	var err error
+	for _, set := range [][2]string{{"users", strconv.Itoa(max(users, s.Fleet.Size()))}, {"duration", length.String()}, {"warmup", warmup.String()}} {
+		if one, err = one.With(set[0], set[1]); err != nil {
+			return nil, err
+		}
+	}
+	return one, nil
 }
 
 // collapseTrials returns the runs of --collapse under a capacity that was found.

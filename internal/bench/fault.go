@@ -38,6 +38,9 @@ func faultTexts(faults []Fault) (texts []string) {
 // traffic of the target. All its errors are usage errors.
 func (s *Spec) checkFaults(t target.Target) error {
 	for _, f := range s.Faults {
+		if f.ForProcess() && s.part.Of > 0 {
+			continue // another process pauses it
+		}
 		if err := f.suits(t); err != nil {
 			return s.locate(err, "fault")
 		}
@@ -87,7 +90,7 @@ func (r *rig) triggers() (list []load.Trigger) {
 		switch {
 		case r.spec.memory != nil:
 			t.Fire = func() error { r.spec.memory.stall(f.Length); return nil }
-		case f.ForProcess():
+		case f.ForProcess() && r.spec.part.Of == 0: // one of several processes only knows of it
 			t.Fire = func() error { return r.pauseServices(f.Length) }
 		}
 		list = append(list, t)
@@ -126,14 +129,24 @@ func liveFault(faults []Fault) Fault {
 	return f
 }
 
-// Run is a run in progress. Its methods, and those of the load.Run, change it.
+// Run is a run in progress. Its methods, and those of the Live, change it.
 type Run struct {
-	*load.Run
-	rig *rig
+	Live
+	rig  *rig
+	here *load.Run // the Live of this process; nil on a fleet
 }
+
+// Here returns the run of this process; nil on a fleet.
+func (r *Run) Here() *load.Run { return r.here }
 
 // CanFire describes the fault that Fire injects; "" if there is no proxy.
 func (r *Run) CanFire() string {
+	if r.rig.fleet != nil {
+		if len(forProxy(r.rig.spec.Faults)) == 0 {
+			return ""
+		}
+		return liveFault(r.rig.spec.Faults).label()
+	}
 	if len(r.rig.proxies) == 0 {
 		return ""
 	}
@@ -142,12 +155,20 @@ func (r *Run) CanFire() string {
 
 // Fire injects a fault now: the first one with a window, or a stall.
 func (r *Run) Fire() error {
+	if r.rig.fleet != nil {
+		return r.rig.fleet.Fire()
+	}
+	return r.FireAt(time.Since(r.rig.started))
+}
+
+// FireAt is Fire for a time of the run.
+func (r *Run) FireAt(at time.Duration) error {
 	if len(r.rig.proxies) == 0 {
 		return errors.New("no fault proxy is running: start with --fault 'stall@1h+4s' to have one")
 	}
 	live := liveFault(r.rig.spec.Faults)
-	return r.Trigger(load.Trigger{Length: live.Length, Text: live.label(), Fire: func() error {
-		live.Start = time.Since(r.rig.started)
+	return r.here.Trigger(load.Trigger{Length: live.Length, Text: live.label(), Fire: func() error {
+		live.Start = at
 		for _, p := range r.rig.proxies {
 			if _, err := p.Add(live.Fault); err != nil {
 				return err

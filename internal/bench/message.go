@@ -40,6 +40,8 @@ type Message struct {
 	event bool          // of a recording: an event
 	sent  []replay.Sent // of a recording: what is sent in turn; nil without one
 
+	files map[string][]byte // that another process has sent; nil for those on disk
+
 	file  string         // the scenario; "" for the command line
 	lines map[string]int // of the keys in file; that of "" is the first line
 
@@ -93,8 +95,10 @@ func (s *Spec) readMessages(stdin io.Reader) error {
 		if input, err = io.ReadAll(stdin); err != nil {
 			return fmt.Errorf("read standard input: %w", err)
 		}
+		s.stdin = input
 	}
 	for i, m := range s.Messages {
+		m.files = s.files
 		in := shorthand.Reader{Stdin: bytes.NewReader(input), Secrets: s.Secrets}
 		if m.sent != nil {
 			if err := m.readRecorded(in, s.NoMetadata); err != nil {

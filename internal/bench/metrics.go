@@ -29,7 +29,7 @@ type metrics struct {
 // liveRun is the run whose figures are served.
 type liveRun struct {
 	name string
-	run  *load.Run
+	run  Live
 }
 
 // scrapeTimeout bounds a request for the metrics.
@@ -53,7 +53,7 @@ func serveMetrics(ctx context.Context, address string) (*metrics, error) {
 }
 
 // follow makes a run the one whose figures are served.
-func (m *metrics) follow(name string, run *load.Run) {
+func (m *metrics) follow(name string, run Live) {
 	if m != nil {
 		m.live.Store(&liveRun{name, run})
 	}

@@ -36,9 +36,14 @@ func (s *Spec) resolve(ctx context.Context) error {
 		if err := s.checkFaults(t); err != nil {
 			return err
 		}
+		if s.guard.Target != nil {
+			if err := s.guard.Target(ctx, t); err != nil {
+				return err
+			}
+		}
 		m.target = t
 	}
-	if s.memory != nil {
+	if s.memory != nil || s.Fleet != nil { // the agents check what they can reach
 		return nil
 	}
 	return s.reachAll(ctx)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,7 +61,7 @@ func (s *Spec) setRecorded(args []string) error {
 // loadMix reads the file of --from. All its errors are usage errors.
 func (s *Spec) loadMix() (*replay.Mix, error) {
 	from := s.Recording
-	file, err := os.Open(from.File)
+	file, err := open(s.files, from.File)
 	if err != nil {
 		return nil, exit.WithHint(s.Usagef([]string{"from"}, "--from: %w", err), "record one with `msctl tap --record %s`", shorthand.Word(from.File))
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -28,6 +29,7 @@ type rig struct {
 	conns   []micro.Conn
 	shared  map[string][]micro.Conn // of the messages of a recording, which came from the same programs, by place
 	proxies []*fault.Proxy
+	fleet   FleetRun  // that makes the run; nil for this process
 	started time.Time // of the run; set before the first request
 	pause   func(ctx context.Context, service string, d time.Duration) error
 }
@@ -45,11 +47,11 @@ func newRig(ctx context.Context, spec *Spec, pauser Pauser) (*rig, error) {
 func (r *rig) setUp(pauser Pauser) (err error) {
 	s := r.spec
 	r.plan = load.Plan{
-		Policy: s.ClientPolicy(), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Coalesce: s.Load.Coalesce, Seed: s.Load.Seed,
+		Policy: Divided(s.ClientPolicy(), s.part), Pacer: s.pacer(), Users: s.users(), Think: s.Load.Think, Arrivals: s.Load.Arrivals, Coalesce: s.Load.Coalesce, Seed: s.Load.Seed,
 		Duration: s.duration(), Requests: s.Load.Requests, Warmup: s.Load.Warmup, MaxInFlight: s.Load.MaxInFlight,
 		Objective: s.Objective, Triggers: r.triggers(), NoMetadata: s.NoMetadata, Redact: s.Secrets.Mask, TimerPacing: s.memory != nil,
 	}
-	if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.ForProcess() }) {
+	if slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.ForProcess() }) && pauser != nil {
 		if r.pause, err = pauser(r.ctx); err != nil {
 			return err
 		}
@@ -72,6 +74,10 @@ func (r *rig) setUp(pauser Pauser) (err error) {
 func (r *rig) add(m *Message) error {
 	message := load.Message{
 		Name: r.spec.Secrets.Mask(m.title()), Weight: m.Weight, Pattern: m.route, Event: m.event, Payload: m.payload.Make, Metadata: m.pairs, Expect: r.expect(),
+	}
+	if r.spec.Fleet != nil {
+		r.plan.Messages = append(r.plan.Messages, message)
+		return nil
 	}
 	if shared := r.shared[place(m.target)]; m.sent != nil && shared != nil {
 		message.Conns = shared
@@ -149,6 +155,7 @@ func (r *rig) dialHTTP(t target.Target, m *Message) (micro.Conn, error) {
 		basic := http.Request{Header: options.Header}
 		basic.SetBasicAuth(t.Login.User, t.Login.PasswordText())
 	}
+	options.Control = r.control()
 	if strings.HasPrefix(t.Addresses[0], "https:") {
 		config, err := r.spec.Target.TLSConfig()
 		if err != nil {
@@ -163,10 +170,29 @@ func (r *rig) dialHTTP(t target.Target, m *Message) (micro.Conn, error) {
 	return conn, nil
 }
 
+// control returns the Control for connections over HTTP, which may lead to a proxy of this
+// process.
+func (r *rig) control() func(network, address string, c syscall.RawConn) error {
+	control := r.spec.guard.Control
+	if control == nil {
+		return nil
+	}
+	var own []string
+	for _, p := range r.proxies {
+		own = append(own, p.Addr())
+	}
+	return func(network, address string, c syscall.RawConn) error {
+		if slices.Contains(own, address) {
+			return nil
+		}
+		return control(network, address, c)
+	}
+}
+
 // proxied starts a fault proxy in front of a target if there are faults for one,
 // and returns the target through which to send.
 func (r *rig) proxied(t target.Target) (target.Target, error) {
-	options := fault.Options{Target: t.Addresses, Raw: t.Raw(), Seed: r.spec.Load.Seed, Faults: forProxy(r.spec.Faults)}
+	options := fault.Options{Target: t.Addresses, Raw: t.Raw(), Seed: r.spec.Load.Seed + uint64(r.spec.part.Index)<<32, Faults: forProxy(r.spec.Faults)}
 	if len(options.Faults) == 0 || r.spec.memory != nil {
 		return t, nil
 	}
@@ -249,6 +275,10 @@ func (r *rig) about(name string, cell int) report.About {
 		}
 		a.Connections += s.Load.Connections * each
 	}
+	if r.fleet != nil {
+		a.Agents = r.fleet.Agents()
+		a.Connections *= len(a.Agents)
+	}
 	return a
 }
 
@@ -259,6 +289,12 @@ func (r *rig) faultCounts() []report.Fault {
 	list := make([]report.Fault, len(r.spec.Faults))
 	for i, f := range r.spec.Faults {
 		list[i].Text = f.Text
+	}
+	if r.fleet != nil {
+		for i, n := range r.fleet.Faults() {
+			list[i].Messages, list[i].Hit, list[i].Swallowed = n[0], n[1], n[2]
+		}
+		return list
 	}
 	for _, p := range r.proxies {
 		stats := p.Stats().Faults

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/shorthand"
@@ -25,7 +24,7 @@ func (m *Message) readRows(input shorthand.Reader) (rows []json.RawMessage, err 
 	}
 	in := input.Stdin
 	if m.DataFile != "-" {
-		file, err := os.Open(m.DataFile)
+		file, err := open(m.files, m.DataFile)
 		if err != nil {
 			return nil, exit.Usagef("--data-file: %w", err)
 		}

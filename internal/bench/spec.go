@@ -11,6 +11,7 @@ import (
 
 	"github.com/msctl/msctl/internal/exit"
 	"github.com/msctl/msctl/internal/jq"
+	"github.com/msctl/msctl/internal/load"
 	"github.com/msctl/msctl/internal/load/fault"
 	"github.com/msctl/msctl/internal/load/report"
 	"github.com/msctl/msctl/internal/secret"
@@ -62,7 +63,14 @@ type Spec struct {
 	// output; nil keeps none.
 	Secrets *secret.Set
 
+	// Fleet makes the runs instead of this process, unless it is nil.
+	Fleet Fleet
+
 	memory  *memory            // nil except in tests
+	files   map[string][]byte  // of another process, instead of those on disk; nil for none
+	stdin   []byte             // what was read from standard input
+	guard   Guard              // decides where load may be sent
+	part    load.Part          // that this process runs
 	content Message            // the settings of the command line's message
 	given   map[string][]value // the settings that were set; the others have their default
 }
@@ -169,7 +177,7 @@ func (s *Spec) single() *Spec {
 // nothing has been sent.
 func (s *Spec) Check(stdin io.Reader) error {
 	for _, check := range []func() error{
-		s.checkLoad, s.checkTrials, s.checkHedge, s.checkOutputs, func() error { return s.readMessages(stdin) }, s.checkThresholds, s.checkSweep,
+		s.checkLoad, s.checkTrials, s.checkFleet, s.checkHedge, s.checkOutputs, func() error { return s.readMessages(stdin) }, s.checkThresholds, s.checkSweep,
 	} {
 		if err := check(); err != nil {
 			return err

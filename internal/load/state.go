@@ -70,7 +70,7 @@ type CohortState struct {
 type PointState struct {
 	Point
 	OK, Failed, Lateness *Distribution `json:",omitempty"`
-	Sketches   Sketches
+	Sketches             Sketches
 }
 
 // Cursor is how far a process has reported its time series. The zero Cursor is the start.

@@ -58,7 +58,7 @@ func Figures(res *load.Result, about About) Run {
 	r := Run{
 		Name: about.Name, Cell: about.Cell, Pattern: about.Pattern, Target: about.Target, Load: about.Load,
 		Data: about.Data, Loopback: about.Loopback, Connections: about.Connections, Seed: about.Seed, Coalesce: about.Coalesce, Faults: about.Faults,
-		Agents: about.Agents,
+		Agents:  about.Agents,
 		Started: res.Started, Stopped: res.Stopped, Policy: NewPolicy(res.Policy),
 		Elapsed: res.Elapsed, Warmup: res.Warmup, Counted: res.Counted, Served: res.Served, Rate: res.Rate, Users: res.Users,
 		Offered: t.Offered, Outcomes: outcomes(t.Outcomes[:]), CutShort: t.CutShort,
