@@ -23,7 +23,14 @@ func NewBenchCommand(s *term.IO, version string) *cobra.Command {
 	spec := bench.NewSpec()
 	spec.Tool, spec.Secrets = "msctl "+version, s.Secrets()
 	cmd := benchCommand(spec)
+	var fleet fleetFlags
+	fleet.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		leave, err := fleet.join(cmd, s, version, spec)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		if err := completeBench(cmd, s, spec, args); err != nil {
 			return err
 		}
@@ -35,7 +42,7 @@ func NewBenchCommand(s *term.IO, version string) *cobra.Command {
 		}
 		return runBench(cmd.Context(), s, spec, cmd.Flag("output").Value.String())
 	}
-	cmd.AddCommand(newBenchReportCommand(s), newBenchCompareCommand(s))
+	cmd.AddCommand(newBenchReportCommand(s), newBenchCompareCommand(s), newBenchAgentCommand(s, version), newBenchKeyCommand(s))
 	return cmd
 }
 

@@ -172,7 +172,7 @@ func endBench(ctx context.Context, s *term.IO, spec *bench.Spec, d, baseline *re
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(bench.Crossed(d), worse, ctx.Err(), stopped); err != nil {
+	if err := cmp.Or(bench.Crossed(d), worse, ctx.Err(), stopped, bench.LostAgents(d)); err != nil {
 		return err
 	}
 	err = bench.Failed(d)

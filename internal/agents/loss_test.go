@@ -1,0 +1,268 @@
+package agents
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/msctl/msctl/internal/bench"
+	benchreport "github.com/msctl/msctl/internal/load/report"
+)
+
+// when waits until a run has offered for a while and calls a function.
+func when(run *bench.Run, elapsed time.Duration, f func()) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for run.Snapshot(1).Elapsed < elapsed {
+		select {
+		case <-run.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	f()
+}
+
+// named returns when an event with a text was notified after a time.
+func (e *events) named(text string, after time.Time) (took time.Duration, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, one := range e.list {
+		if one.at.After(after) && strings.Contains(one.text, text) {
+			return one.at.Sub(after), true
+		}
+	}
+	return 0, false
+}
+
+// sum is the sum of all outcomes.
+func sum(r *benchreport.Run) (n int64) {
+	for _, count := range r.Outcomes {
+		n += count
+	}
+	return n
+}
+
+// process starts a fleet of processes.
+func processFleet(t *testing.T, n int) (*fleet, []*exec.Cmd) {
+	t.Helper()
+	f := emptyFleet(t, natsServer(t, server.Options{}).ClientURL(), n)
+	return f, f.processes(t, n)
+}
+
+// index returns the agent of a run that is a process.
+func agentOf(t *testing.T, r *benchreport.Run, p *exec.Cmd) benchreport.Agent {
+	t.Helper()
+	suffix := "/" + strconv.Itoa(p.Process.Pid)
+	for _, a := range r.Agents {
+		if strings.HasSuffix(a.Name, suffix) {
+			return a
+		}
+	}
+	t.Fatalf("no agent is process %d", p.Process.Pid)
+	return benchreport.Agent{}
+}
+
+// TestKilled kills an agent: it is named, the others continue, and what is unknown is known.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	f, processes := processFleet(t, 3)
+	s := serve(t)
+	var at time.Time
+	d, err := f.run(t, settings{to: s.address, set: [][2]string{{"rate", "300/s"}, {"duration", "5s"}}}, func(run *bench.Run) {
+		when(run, 1500*time.Millisecond, func() {
+			at = time.Now()
+			_ = processes[1].Process.Kill()
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &d.Runs[0]
+	if took, ok := f.events.named("lost: its process is gone", at); !ok {
+		t.Error("the agent was not named")
+	} else {
+		t.Logf("named after %s", took)
+	}
+	if a := agentOf(t, r, processes[1]); a.Lost == "" || a.Until == 0 {
+		t.Errorf("the report does not mention the lost agent: %+v", a)
+	}
+	for _, i := range []int{0, 2} {
+		if a := agentOf(t, r, processes[i]); a.Offered != 500 || a.Lost != "" {
+			t.Errorf("an agent that was not killed: %+v", a)
+		}
+	}
+	if r.Offered != sum(r) {
+		t.Errorf("%d requests were offered, and there are %d outcomes", r.Offered, sum(r))
+	}
+	if r.Doubtful == 0 {
+		t.Error("no second is doubtful")
+	}
+	if err := bench.LostAgents(d); err == nil {
+		t.Error("the bench succeeds although an agent was lost")
+	}
+}
+
+// TestStopped stops an agent for a while: it is named, sheds what was due, and the sums are
+// exact.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	f, processes := processFleet(t, 2)
+	s := serve(t)
+	var at time.Time
+	d, err := f.run(t, settings{to: s.address, set: [][2]string{{"rate", "200/s"}, {"duration", "7s"}}}, func(run *bench.Run) {
+		when(run, 1500*time.Millisecond, func() {
+			at = time.Now()
+			_ = processes[0].Process.Signal(syscall.SIGSTOP)
+			time.AfterFunc(3*time.Second, func() { _ = processes[0].Process.Signal(syscall.SIGCONT) })
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &d.Runs[0]
+	if took, ok := f.events.named("has been silent", at); !ok {
+		t.Error("the agent was not named")
+	} else {
+		t.Logf("named after %s", took)
+	}
+	if a := agentOf(t, r, processes[0]); a.Stalled == 0 || a.Lost != "" || a.Offered != 700 {
+		t.Errorf("the agent that was stopped: %+v", a)
+	}
+	if r.Offered != 1400 || sum(r) != 1400 {
+		t.Errorf("%d requests were offered and %d have an outcome, not 1400", r.Offered, sum(r))
+	}
+	if r.Outcomes["shed"] < 250 {
+		t.Errorf("only %d of about 300 requests that were due were shed", r.Outcomes["shed"])
+	}
+	if err := bench.LostAgents(d); err == nil {
+		t.Error("the bench succeeds although an agent was stalled")
+	}
+}
+
+// TestServerRestarts restarts the NATS server: no agent is named, and the sums are exact.
+func TestServerRestarts(t *testing.T) {
+	t.Parallel()
+	srv := natsServer(t, server.Options{})
+	port := srv.Addr().(*net.TCPAddr).Port
+	f := emptyFleet(t, srv.ClientURL(), 2)
+	processes := f.processes(t, 2)
+	s := serve(t)
+	r := f.mustRun(t, settings{to: s.address, set: [][2]string{{"rate", "200/s"}, {"duration", "6s"}}}, func(run *bench.Run) {
+		when(run, 1500*time.Millisecond, func() {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+			time.AfterFunc(2*time.Second, func() { natsServer(t, server.Options{Port: port}) })
+		})
+	})
+	for _, p := range processes {
+		if a := agentOf(t, r, p); a.Lost != "" || a.Stalled > 0 || a.Offered != 600 {
+			t.Errorf("an agent after the restart: %+v", a)
+		}
+	}
+	if r.Offered != 1200 || sum(r) != 1200 {
+		t.Errorf("%d requests were offered and %d have an outcome, not 1200", r.Offered, sum(r))
+	}
+}
+
+// TestStopOnLoss stops the run when an agent is lost.
+func TestStopOnLoss(t *testing.T) {
+	t.Parallel()
+	f, processes := processFleet(t, 2)
+	f.options.StopOnLoss = true
+	s := serve(t)
+	r := f.mustRun(t, settings{to: s.address, set: [][2]string{{"rate", "100/s"}, {"duration", "1m"}}}, func(run *bench.Run) {
+		when(run, 1100*time.Millisecond, func() { _ = processes[0].Process.Kill() })
+	})
+	if !r.Stopped || r.Offered != sum(r) {
+		t.Errorf("stopped %t, %d offered, %d outcomes", r.Stopped, r.Offered, sum(r))
+	}
+}
+
+// TestLive changes the rate, the policy, and the users of runs on three agents: all apply a
+// change at the same request, so the sum is that of one process.
+func TestLive(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 3, nil)
+	s := serve(t)
+	r := f.mustRun(t, settings{to: s.address, set: [][2]string{{"rate", "100/s"}, {"duration", "4s"}}}, func(run *bench.Run) {
+		when(run, 1100*time.Millisecond, func() {
+			for _, err := range []error{run.SetRate(400), run.SetTimeout(700 * time.Millisecond), run.SetRetries(2), run.SetPreset("recommended")} {
+				if err != nil {
+					t.Error(err)
+				}
+			}
+			if run.SetUsers(3) == nil {
+				t.Error("an open load has users")
+			}
+		})
+	})
+	var at time.Duration
+	var texts []string
+	for _, c := range r.Changes {
+		texts = append(texts, c.Text)
+		if c.Text == "rate 400/s" {
+			at = c.At
+		}
+	}
+	if got := strings.Join(texts, ", "); got != "rate 400/s, timeout 700ms, 2 retries, policy recommended" {
+		t.Errorf("the changes are %s", got)
+	}
+	if r.Outcomes["shed"] == 0 && (r.Policy.Retries == 0 || r.Rate != 400) {
+		t.Errorf("after the changes, the rate is %g/s and the policy is %s", r.Rate, r.Policy.Text)
+	}
+	want := 100*at.Seconds() + 400*(4-at.Seconds())
+	if got := float64(r.Offered); got < want-3 || got > want+3 {
+		t.Errorf("%g requests were offered, and the rates give %g", got, want)
+	}
+	closed := f.mustRun(t, settings{to: s.address, set: [][2]string{{"users", "3"}, {"think", "20ms"}, {"duration", "3s"}}}, func(run *bench.Run) {
+		when(run, 1100*time.Millisecond, func() {
+			if err := run.SetUsers(7); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	if closed.Users != 7 {
+		t.Errorf("there are %d users, not 7", closed.Users)
+	}
+}
+
+// TestServerGone ends the NATS server for good: the agents stop within 10 s, and the bench
+// ends with a report.
+func TestServerGone(t *testing.T) {
+	if os.Getenv("MSCTL_TEST_LONG") == "" && os.Getenv("MSCTL_TEST_ALL") == "" {
+		t.Skip("takes 12 s: set MSCTL_TEST_LONG=1")
+	}
+	t.Parallel()
+	srv := natsServer(t, server.Options{})
+	f := emptyFleet(t, srv.ClientURL(), 2)
+	f.processes(t, 2)
+	s := serve(t)
+	var gone time.Time
+	d, err := f.run(t, settings{to: s.address, set: [][2]string{{"rate", "100/s"}, {"duration", "1m"}}}, func(run *bench.Run) {
+		when(run, 1100*time.Millisecond, func() {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+			gone = time.Now()
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if took := s.last.Sub(gone); took < time.Second || took > 10*time.Second {
+		t.Errorf("the load ended %s after the server", took)
+	}
+	r := &d.Runs[0]
+	if r.Agents[0].Lost == "" || r.Agents[1].Lost == "" || r.Offered != sum(r) || r.Offered == 0 {
+		t.Errorf("the report has %d requests, %d outcomes, and the agents %+v", r.Offered, sum(r), r.Agents)
+	}
+}
