@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -47,7 +48,7 @@ func (w workload) pod() corev1.PodSpec { return w.template.Spec }
 // allowedKinds are the kinds that the manifests may contain, in the versions that are current.
 func allowedKinds() []string {
 	return []string{
-		"v1/Namespace", "v1/ServiceAccount", "v1/Service", "v1/ConfigMap", "v1/Secret", "apps/v1/Deployment", "apps/v1/StatefulSet",
+		"v1/Namespace", "v1/ServiceAccount", "v1/Service", "v1/ConfigMap", "v1/Secret", "apps/v1/Deployment", "batch/v1/Job", "apps/v1/StatefulSet",
 		"networking.k8s.io/v1/NetworkPolicy", "networking.k8s.io/v1/Ingress", "policy/v1/PodDisruptionBudget", "autoscaling/v2/HorizontalPodAutoscaler",
 	}
 }
@@ -55,7 +56,7 @@ func allowedKinds() []string {
 // decoder is that of the API server, which rejects unknown and duplicate fields.
 func decoder() runtime.Decoder {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, batchv1.AddToScheme, autoscalingv2.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}
@@ -125,6 +126,8 @@ func (o *objects) add(object runtime.Object) {
 	case *appsv1.StatefulSet:
 		s := object.Spec
 		o.workloads = append(o.workloads, workload{"StatefulSet", object.Name, s.Replicas, s.Selector, s.Template, s.VolumeClaimTemplates, s.ServiceName})
+	case *batchv1.Job:
+		o.workloads = append(o.workloads, workload{"Job", object.Name, object.Spec.Parallelism, object.Spec.Selector, object.Spec.Template, nil, ""})
 	case *corev1.Service:
 		o.services = append(o.services, object)
 	case *corev1.ServiceAccount:
