@@ -1,10 +1,13 @@
 package agents
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 
 	"github.com/msctl/msctl/internal/exit"
 )
@@ -82,5 +85,41 @@ func TestUnreachableTarget(t *testing.T) {
 	_, err := f.run(t, settings{to: "tcp://127.0.0.1:1"}, nil)
 	if err == nil || !strings.Contains(err.Error(), "agent ") || exit.Code(err) != exit.Unreachable {
 		t.Errorf("the error is %v (exit code %d)", err, exit.Code(err))
+	}
+}
+
+// TestLogins makes a run over a NATS server with an nkey, and with a user whose password is in
+// the environment.
+func TestLogins(t *testing.T) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "seed")
+	if err := os.WriteFile(file, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(PasswordVariable, "p")
+	srv := natsServer(t, server.Options{Nkeys: []*server.NkeyUser{{Nkey: public}}, Users: []*server.User{{Username: "user", Password: "p"}}})
+	s := serve(t)
+	for name, url := range map[string]string{
+		"nkey":     srv.ClientURL() + "?nkey=" + file,
+		"password": strings.Replace(srv.ClientURL(), "//", "//user@", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := emptyFleet(t, url, 1)
+			f.processes(t, 1)
+			if r := f.mustRun(t, settings{to: s.address, set: [][2]string{{"requests", "5"}}}, nil); r.Outcomes["ok"] != 5 {
+				t.Errorf("the outcomes are %v", r.Outcomes)
+			}
+		})
 	}
 }

@@ -23,6 +23,7 @@ const (
 	leaseStep     = 2 * time.Second
 	leaseLength   = 9 * time.Second        // an agent must stop within 10 s
 	leadTime      = 300 * time.Millisecond // between go and the first request
+	goTimeout     = 5 * time.Second        // an agent that starts late reports that
 	changeLead    = 200 * time.Millisecond // between a change and its effect
 	clockStep     = 10 * time.Second
 	findTime      = 3 * time.Second

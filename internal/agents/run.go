@@ -120,7 +120,7 @@ func (r *run) begin(ctx context.Context) error {
 		r.job.Plan.OnStart(begin)
 	}
 	r.sum = load.NewCombined(r.job.Plan, len(r.members), begin)
-	if err := r.all(ctx, leadTime, func(*member) *command { return &command{Kind: kindGo, Start: r.start} }); err != nil {
+	if err := r.all(ctx, goTimeout, func(*member) *command { return &command{Kind: kindGo, Start: r.start} }); err != nil {
 		return err
 	}
 	r.mu.Lock()

@@ -57,6 +57,7 @@ type Bench struct {
 	experiment  *report.Experiment // nil for a single run
 	suggestion  *report.Suggestion // of an experiment; nil until it has been tried
 	restLatency time.Duration      // of a request before the first run; 0 until measured
+	unseen      bool               // only the agents reach the service
 	warnings    []string
 	metrics     *metrics // nil without --metrics
 }

@@ -16,11 +16,15 @@ const (
 	restProbes  = 3                     // fast replies in a row that end the wait
 	restSlack   = 50 * time.Millisecond // by which a fast reply may exceed twice the slowest at rest
 	restPause   = 20 * time.Millisecond // after a probe that failed
+	unseenRest  = 10 * time.Second      // between runs against a service that only agents reach
 )
 
 // rest waits until the service is as fast as it was before the first run. Otherwise
 // the backlog of a run would count against the policy of the next.
 func (b *Bench) rest(ctx context.Context) error {
+	if b.unseen {
+		return sleep(ctx, unseenRest)
+	}
 	first := b.restLatency == 0
 	if !first {
 		b.display.Note("waiting for the service to drain its backlog")
@@ -37,6 +41,10 @@ func (b *Bench) rest(ctx context.Context) error {
 			return context.Cause(ctx)
 		case limit.Err() != nil:
 			return fmt.Errorf("%s did not drain its backlog within %s: the next run would measure it", m.target.Name(), restTimeout)
+		case err != nil && b.spec.Fleet != nil: // only the agents reach it
+			b.unseen = true
+			b.warnings = append(b.warnings, fmt.Sprintf("the service cannot be reached from here, so runs start %s after the previous one, whether or not its backlog is drained", unseenRest))
+			return nil
 		case err != nil:
 			return target.Explain(err, m.target)
 		}
