@@ -77,6 +77,7 @@ token, or password. Write them as '$NAME' to repeat the command without them.`,
   msctl bench cmd=findAllItems --rate 200/s --sweep timeout=100ms,300ms,1s --sweep retries=0,1,3
   msctl bench --to http://localhost:3001/items --rate 200/s --html report.html
   msctl bench --from session.jsonl --to items --rate 200/s
+  msctl bench cmd=findAllItems --rate 20000/s --agents 4 --nats nats://nats:4222
   msctl bench --scenario bench.yaml --no-tui --threshold 'p99<50ms' --threshold 'goodput>99%'`,
 		GroupID:     command.GroupMeasure,
 		Args:        command.ArgCount(0, -1),

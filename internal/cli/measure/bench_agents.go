@@ -20,6 +20,7 @@ import (
 // fleetFlags are the flags of `msctl bench` that make several processes run it.
 type fleetFlags struct {
 	agents, nats, pool, seed, onLoss string
+	drawn                            bool // the runs are drawn on a screen
 }
 
 func (f *fleetFlags) register(cmd *cobra.Command) {
@@ -30,6 +31,7 @@ func (f *fleetFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.pool, "pool", agents.DefaultPool, "use the agents of the pool `NAME`")
 	flags.StringVar(&f.seed, "agents-seed", "", "sign commands with the seed in `FILE` (default: in $MSCTL_BENCH_SEED)")
 	flags.StringVar(&f.onLoss, "on-agent-loss", "continue", "when an agent is lost or stalled, `ACTION`: continue, or stop")
+	_ = cmd.RegisterFlagCompletionFunc("on-agent-loss", cobra.FixedCompletions([]string{"continue", "stop"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	command.GroupFlags(cmd, h, "agents", "nats", "pool", "agents-seed", "on-agent-loss")
 }
 
@@ -58,7 +60,11 @@ func (f *fleetFlags) fleet(cmd *cobra.Command, s *term.IO, version string) (*age
 	}
 	o := agents.Options{
 		NATS: f.nats, Pool: f.pool, Agents: n, StopOnLoss: f.onLoss == "stop", Version: version,
-		Notify: func(text string) { s.Remarkf("%s", text) },
+		Notify: func(text string) {
+			if !f.drawn { // the screen has a mark
+				s.Remarkf("%s", text)
+			}
+		},
 	}
 	if err := checkPool(f.pool); err != nil {
 		return nil, err
@@ -95,6 +101,7 @@ func (f *fleetFlags) join(cmd *cobra.Command, s *term.IO, version string, spec *
 		return func() {}, err
 	}
 	spec.Fleet = c
+	f.drawn = s.CanDraw() && !spec.NoTUI
 	return c.Close, nil
 }
 
@@ -148,6 +155,7 @@ with --trust, and sends load only to addresses on its --allow list. References s
 	f.BoolVar(&o.Once, "once", false, "end after one run")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print nothing")
 	f.StringVar(&m.Kind, "print", "", "print a manifest for agents instead, of `KIND` "+strings.Join(agents.ManifestKinds(), ", "))
+	_ = cmd.RegisterFlagCompletionFunc("print", cobra.FixedCompletions(agents.ManifestKinds(), cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	f.IntVar(&m.Count, "agents", 4, "with --print: `N` agents")
 	f.StringVar(&m.Image, "image", "msctl", "with --print: the `IMAGE` of the agents, whose entrypoint is msctl")
 	return cmd
