@@ -17,35 +17,38 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, 2, nil)
 	s := serve(t)
-	for name, c := range map[string]struct {
-		set    [][2]string
-		change func(*Options)
-		text   string
-		code   int
-	}{
-		"too few agents":  {nil, func(o *Options) { o.Agents = 3 }, "--agents 3: only 2 answered", exit.Unreachable},
-		"another pool":    {nil, func(o *Options) { o.Pool = "other" }, "none answered", exit.Unreachable},
-		"another version": {nil, func(o *Options) { o.Version = "9" }, "all agents must have version 9", exit.Usage},
-		"wrong key":       {nil, func(o *Options) { o.Signer = emptyFleet(t, "", 1).signer }, "trusts another key", exit.Usage},
-		"no server":       {nil, func(o *Options) { o.NATS = "nats://127.0.0.1:1" }, "cannot be reached", exit.Unreachable},
-		"not a server":    {nil, func(o *Options) { o.NATS = "http://127.0.0.1:1" }, "not the URL of a NATS server", exit.Usage},
-		"no such file":    {nil, func(o *Options) { o.NATS += "?creds=/nowhere" }, "creds=/nowhere", exit.Usage},
-		"few users":       {[][2]string{{"users", "1"}}, nil, "at least as many --users", exit.Usage},
-		"few requests":    {[][2]string{{"requests", "1"}}, nil, "at least as many --requests", exit.Usage},
-		"vegeta":          {[][2]string{{"vegeta", t.TempDir() + "/x.bin"}}, nil, "cannot be combined with --vegeta", exit.Usage},
-		"pause":           {[][2]string{{"fault", "pause@1s+1s"}}, nil, "pauses a process that `msctl run` started", exit.Usage},
-	} {
-		t.Run(name, func(t *testing.T) {
-			one := &fleet{options: f.options, url: f.url, signer: f.signer}
-			if c.change != nil {
-				c.change(&one.options)
-			}
-			_, err := one.try(t, settings{to: s.address, set: c.set})
-			if err == nil || !strings.Contains(err.Error(), c.text) || exit.Code(err) != c.code {
-				t.Errorf("the error is %v (exit code %d)", err, exit.Code(err))
-			}
-		})
-	}
+	t.Run("inputs", func(t *testing.T) { // waits for its parallel tests
+		for name, c := range map[string]struct {
+			set    [][2]string
+			change func(*Options)
+			text   string
+			code   int
+		}{
+			"too few agents":  {nil, func(o *Options) { o.Agents = 3 }, "--agents 3: only 2 answered", exit.Unreachable},
+			"another pool":    {nil, func(o *Options) { o.Pool = "other" }, "none answered", exit.Unreachable},
+			"another version": {nil, func(o *Options) { o.Version = "9" }, "all agents must have version 9", exit.Usage},
+			"wrong key":       {nil, func(o *Options) { o.Signer = emptyFleet(t, "", 1).signer }, "trusts another key", exit.Usage},
+			"no server":       {nil, func(o *Options) { o.NATS = "nats://127.0.0.1:1" }, "cannot be reached", exit.Unreachable},
+			"not a server":    {nil, func(o *Options) { o.NATS = "http://127.0.0.1:1" }, "not the URL of a NATS server", exit.Usage},
+			"no such file":    {nil, func(o *Options) { o.NATS += "?creds=/nowhere" }, "creds=/nowhere", exit.Usage},
+			"few users":       {[][2]string{{"users", "1"}}, nil, "at least as many --users", exit.Usage},
+			"few requests":    {[][2]string{{"requests", "1"}}, nil, "at least as many --requests", exit.Usage},
+			"vegeta":          {[][2]string{{"vegeta", t.TempDir() + "/x.bin"}}, nil, "cannot be combined with --vegeta", exit.Usage},
+			"pause":           {[][2]string{{"fault", "pause@1s+1s"}}, nil, "pauses a process that `msctl run` started", exit.Usage},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				one := &fleet{options: f.options, url: f.url, signer: f.signer}
+				if c.change != nil {
+					c.change(&one.options)
+				}
+				_, err := one.try(t, settings{to: s.address, set: c.set})
+				if err == nil || !strings.Contains(err.Error(), c.text) || exit.Code(err) != c.code {
+					t.Errorf("the error is %v (exit code %d)", err, exit.Code(err))
+				}
+			})
+		}
+	})
 	if n := len(s.received()); n > 0 {
 		t.Errorf("the service received %d requests", n)
 	}
