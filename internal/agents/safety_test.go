@@ -67,17 +67,19 @@ func newStranger(t *testing.T, f *fleet) *stranger {
 	return s
 }
 
-// agent returns the presence of the one agent.
+// agent returns the presence of the one agent, once it is idle.
 func (s *stranger) agent(t *testing.T) presence {
 	t.Helper()
-	for range 100 {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
 		m, err := s.conn.Request(subjects{"test"}.find(), nil, 100*time.Millisecond)
 		var p presence
-		if err == nil && json.Unmarshal(m.Data, &p) == nil {
+		if err == nil && json.Unmarshal(m.Data, &p) == nil && p.State == stateIdle {
 			return p
 		}
 	}
-	t.Fatal("no agent answers")
+	t.Fatal("no agent is idle")
 	return presence{}
 }
 
