@@ -40,11 +40,11 @@ func (l Lines) Note(text string) { l.Print(l.Palette.Dim(text)) }
 // Conclude prints nothing: the report has the conclusion.
 func (l Lines) Conclude(string) {}
 
-// follow prints a line per second, each new caption, and the verdicts at the end.
+// follow prints a line per complete second, each new caption, and the verdicts at the end.
 func (l Lines) follow(stage Stage) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	caption := ""
+	caption, printed := "", time.Duration(-1)
 	for {
 		select {
 		case <-stage.Run.Done():
@@ -61,7 +61,10 @@ func (l Lines) follow(stage Stage) {
 					l.Print(l.Palette.Accent("        " + text))
 				}
 			}
-			l.Print(l.second(&snap))
+			if snap.Elapsed >= time.Second && snap.Last.At != printed { // agents report later
+				printed = snap.Last.At
+				l.Print(l.second(&snap))
+			}
 		}
 	}
 }
