@@ -273,8 +273,9 @@ func (c *cell) judge(m *measured, e event, recovered time.Time) {
 	}
 	c.counts.mu.Lock() // a handler may still be running
 	defer c.counts.mu.Unlock()
+	underway := c.underway()
 	for _, sent := range c.traffic.outcomes() {
-		during := sent.ended.After(c.struck) && sent.started.Before(recovered)
+		during := sent.ended.After(c.struck) && sent.started.Before(recovered) || underway[sent.n]
 		what, handled := "request", c.counts.requests[sent.n]
 		if sent.event {
 			what, handled = "event", c.counts.events[sent.n]
@@ -307,6 +308,22 @@ func (c *cell) judge(m *measured, e event, recovered time.Time) {
 	if e.direct && c.sends() && m.Reported < m.Lost {
 		c.Errorf("%d events were accepted and lost, and the client reports %d", m.Lost, m.Reported)
 	}
+}
+
+// underway returns the events that were accepted before the event struck and may not have reached the service by then: those
+// after the last one that did. counts.mu must be held.
+func (c *cell) underway() map[int]bool {
+	list := map[int]bool{}
+	for _, sent := range c.traffic.outcomes() {
+		switch {
+		case !sent.event || sent.err != nil || sent.ended.After(c.struck):
+		case c.counts.events[sent.n] > 0:
+			clear(list)
+		default:
+			list[sent.n] = true
+		}
+	}
+	return list
 }
 
 // sends reports whether the client's own connections break, so that what Emit promises is at stake. Behind a broker that has
