@@ -6,18 +6,24 @@ import (
 	"testing"
 )
 
+// followed is a mistake on the command line whose hint is followed.
+type followed struct {
+	args   []string
+	hint   string // a regular expression; its group is what to write
+	follow func(written string) []string
+	code   int
+	stdout string // a part of it
+}
+
+// down is an address where nothing listens: exit code 4 shows that a target is valid.
+const down = "127.0.0.1:1"
+
 // TestFollowedHints makes mistakes on the command line, and then follows the hint. Hints
-// about services and brokers are followed in testdata/script/send_hints.txtar.
+// about services, brokers, workspaces, and runs are followed in the scripts whose names end with
+// hints.
 func TestFollowedHints(t *testing.T) {
 	addr := startHelper(t, "service")
-	const down = "127.0.0.1:1" // nothing listens there: exit code 4 shows that the target is valid
-	for _, tt := range []struct {
-		args   []string
-		hint   string // a regular expression; its group is what to write
-		follow func(written string) []string
-		code   int
-		stdout string // a part of it
-	}{
+	followHints(t, []followed{
 		{[]string{"send", "cmd=echo", "n=$UNSET_77", "-t", addr}, `for the text \$UNSET_77 itself, write (\S+)$`,
 			func(w string) []string { return []string{"send", "cmd=echo", "n=" + w, "-t", addr} }, 0, `{"n":"$UNSET_77"}`},
 		{[]string{"send", "cmd=metadata", "-m", "k=@none", "-t", addr}, `for a text that starts with @, write (\S+)$`,
@@ -86,14 +92,17 @@ func TestFollowedHints(t *testing.T) {
 			}, 4, ``},
 		{[]string{"completion", "zhs"}, `did you mean .msctl completion (\w+).\?`,
 			func(w string) []string { return []string{"completion", w} }, 0, `msctl`},
-	} {
+	})
+}
+
+// followHints makes each mistake, and follows its hint.
+func followHints(t *testing.T, list []followed) {
+	t.Helper()
+	for _, tt := range list {
 		failed := runMsctl(t, tt.args...)
 		hint := regexp.MustCompile(`(?m)^hint: .*` + tt.hint).FindStringSubmatch(failed.stderr)
 		if failed.code == 0 || hint == nil {
 			t.Errorf("msctl %q: no hint %q: %+v", tt.args, tt.hint, failed)
-			continue
-		}
-		if tt.follow == nil {
 			continue
 		}
 		args := tt.follow(hint[1])

@@ -47,7 +47,7 @@ func (m *Manifest) Write(w io.Writer) error {
 		return err
 	}
 	if secret.URL(m.Agent.NATS) != m.Agent.NATS {
-		return exit.WithHint(exit.Usagef("--nats contains a password, which a manifest does not"), "use user@host or @host, and set %s", PasswordVariable)
+		return exit.WithHint(exit.Usagef("--nats contains a login, which a manifest does not"), "use @host with a token in %s, or creds=FILE or nkey=FILE after the ?", PasswordVariable)
 	}
 	if len(m.Agent.Allow) == 0 {
 		return exit.WithHint(exit.Usagef("--print requires --allow: on the loopback interface, agents find no service"), "name the service: --allow items.shop.svc:3002")
