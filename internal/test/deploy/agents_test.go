@@ -10,11 +10,14 @@ import (
 // trusted is a public key for agents.
 const trusted = "UBF22N3ZRJDWPBKKTBJK5QDWYLISV74YUMUDAFEY2XV5E2NWFA2T67LO"
 
+// agentTarget is where the agents may send load.
+const agentTarget = "items.shop.svc:3002"
+
 // manifest returns what `msctl bench agent --print` prints.
 func manifest(t *testing.T, kind string, args ...string) string {
 	t.Helper()
 	msctl(t, t.TempDir(), "version") // builds it
-	command := append([]string{"bench", "agent", "--print", kind, "--trust", trusted, "--allow", "items.shop.svc:3002", "--agents", "3"}, args...)
+	command := append([]string{"bench", "agent", "--print", kind, "--trust", trusted, "--allow", agentTarget, "--agents", "3"}, args...)
 	out, err := exec.CommandContext(t.Context(), binary, command...).Output()
 	if err != nil {
 		t.Fatal(err)

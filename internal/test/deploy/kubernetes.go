@@ -22,6 +22,7 @@ import (
 
 // objects are the objects of an overlay.
 type objects struct {
+	configs   []*corev1.ConfigMap
 	workloads []workload
 	services  []*corev1.Service
 	ingresses []*networkingv1.Ingress
@@ -128,6 +129,8 @@ func (o *objects) add(object runtime.Object) {
 		o.workloads = append(o.workloads, workload{"StatefulSet", object.Name, s.Replicas, s.Selector, s.Template, s.VolumeClaimTemplates, s.ServiceName})
 	case *batchv1.Job:
 		o.workloads = append(o.workloads, workload{"Job", object.Name, object.Spec.Parallelism, object.Spec.Selector, object.Spec.Template, nil, ""})
+	case *corev1.ConfigMap:
+		o.configs = append(o.configs, object)
 	case *corev1.Service:
 		o.services = append(o.services, object)
 	case *corev1.ServiceAccount:

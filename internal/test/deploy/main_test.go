@@ -13,6 +13,9 @@ import (
 	"github.com/msctl/msctl/internal/test/testenv"
 )
 
+// binaryEnv is the command line, in a process that another one has started, which has built it.
+const binaryEnv = "MSCTL_TEST_DEPLOY_BINARY"
+
 var (
 	once   sync.Once
 	binary string
@@ -32,6 +35,9 @@ func TestMain(m *testing.M) {
 func msctl(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	once.Do(func() {
+		if binary = os.Getenv(binaryEnv); binary != "" {
+			return
+		}
 		if folder, failed = os.MkdirTemp("", "msctl-deploy"); failed != nil { //nolint:usetesting // all tests use it
 			return
 		}
