@@ -39,7 +39,10 @@ type AgentOptions struct {
 	// Secrets are those of the process.
 	Secrets *secret.Set
 
-	onResult func(load.Request) // of tests: is called with each request
+	// Of tests: onResult is called with each request, and onClock with time 0 of the agent's clock and each comparison. ahead is added to that clock.
+	onResult func(load.Request)
+	onClock  func(epoch time.Time, r reading)
+	ahead    time.Duration
 }
 
 // Agent waits for work and does it, one run at a time. The handlers of its subscriptions run
@@ -79,7 +82,7 @@ func ServeAgent(ctx context.Context, o AgentOptions) error {
 			cancel(errParent)
 		}()
 	}
-	a := &agent{options: o, allow: allow, names: subjects{o.Pool}, epoch: time.Now(), done: make(chan struct{}), state: stateIdle, nonce: newID()}
+	a := &agent{options: o, allow: allow, names: subjects{o.Pool}, epoch: time.Now().Add(-o.ahead), done: make(chan struct{}), state: stateIdle, nonce: newID()}
 	host, _ := os.Hostname()
 	a.about = presence{
 		ID: newID(), Host: cmp.Or(os.Getenv("MSCTL_BENCH_AGENT_NAME"), host), Pid: os.Getpid(), CPUs: runtime.GOMAXPROCS(0), Version: o.Version,

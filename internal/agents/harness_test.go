@@ -32,6 +32,7 @@ type service struct {
 	address string
 	mu      sync.Mutex // guards the fields below
 	data    []string
+	at      []time.Time // when each was received
 	last    time.Time
 	delay   func(n int) time.Duration
 	fails   func(n int) bool
@@ -40,14 +41,21 @@ type service struct {
 // serve starts a service that ends with the test.
 func serve(t *testing.T) *service {
 	t.Helper()
+	return serveAt(t, "127.0.0.1:0")
+}
+
+// serveAt is serve at an address.
+func serveAt(t *testing.T, address string) *service {
+	t.Helper()
 	s := &service{}
-	l := microtcp.Listen("127.0.0.1:0")
+	l := microtcp.Listen(address)
 	srv := micro.NewServer(micro.WithLogger(slog.New(slog.DiscardHandler)), micro.WithMaxInFlight(100_000))
 	for _, name := range []string{"work", "other"} {
 		micro.Handle(srv, micro.Cmd(name), func(ctx context.Context, data json.RawMessage) (string, error) {
 			s.mu.Lock()
 			n := len(s.data)
-			s.data, s.last = append(s.data, name+" "+string(data)), time.Now()
+			s.last = time.Now()
+			s.data, s.at = append(s.data, name+" "+string(data)), append(s.at, s.last)
 			s.mu.Unlock()
 			if s.fails != nil && s.fails(n) {
 				return "", micro.Errorf(503, "busy")
@@ -105,6 +113,7 @@ type fleet struct {
 	signer  *Signer
 	options Options
 	events  events
+	latest  *Coordinator // of the latest run
 }
 
 // events are what was notified.
@@ -196,6 +205,8 @@ type settings struct {
 	to   string
 	args []string
 	set  [][2]string
+
+	scenario string // a file, in place of args
 }
 
 // spec returns the checked Spec.
@@ -217,6 +228,12 @@ func (b settings) checked(t *testing.T, f bench.Fleet) (*bench.Spec, error) {
 		if err := s.Set(one[0], one[1]); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if b.scenario != "" {
+		if err := s.ReadScenario(b.scenario, false); err != nil {
+			t.Fatal(err)
+		}
+		return s, s.Check(nil)
 	}
 	if len(b.args) == 0 {
 		b.args = []string{"cmd=work"}
@@ -255,7 +272,7 @@ func (f *fleet) run(t *testing.T, b settings, show func(*bench.Run)) (*benchrepo
 	if f != nil {
 		c := NewCoordinator(f.options)
 		defer c.Close()
-		fleet = c
+		f.latest, fleet = c, c
 	}
 	made, err := bench.Prepare(t.Context(), b.spec(t, fleet), nil)
 	if err != nil {

@@ -8,8 +8,21 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("MSCTL_TEST_AGENT") != "" {
+	switch {
+	case os.Getenv("MSCTL_TEST_AGENT") != "":
 		agentProcess()
+		return
+	case os.Getenv(localAgentEnv) != "":
+		localAgentProcess()
+		return
+	case os.Getenv(coordinatorEnv) != "":
+		coordinatorProcess()
+		return
+	case os.Getenv(machineEnv) != "":
+		machineProcess()
+		return
+	case os.Getenv(serverEnv) != "":
+		serverProcess()
 		return
 	}
 	goleak.VerifyTestMain(m)

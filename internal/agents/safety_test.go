@@ -224,7 +224,7 @@ func TestNoSecretTravels(t *testing.T) {
 	f := newFleet(t, 2, nil)
 	s := newStranger(t, f)
 	svc := serve(t)
-	r := f.mustRun(t, settings{svc.address, []string{"cmd=work", "password=$APP_PASSWORD"}, [][2]string{{"requests", "20"}, {"meta", "authorization=$APP_PASSWORD"}}}, nil)
+	r := f.mustRun(t, settings{to: svc.address, args: []string{"cmd=work", "password=$APP_PASSWORD"}, set: [][2]string{{"requests", "20"}, {"meta", "authorization=$APP_PASSWORD"}}}, nil)
 	if got := svc.received(); len(got) != 20 || !strings.Contains(got[0], password) || r.Outcomes["ok"] != 20 {
 		t.Errorf("the agents did not look up the variable: %q", got)
 	}
@@ -253,5 +253,28 @@ func TestNoSecretTravels(t *testing.T) {
 	s.mu.Lock()
 	if len(s.seen) != count {
 		t.Error("something was sent for a plan with a password")
+	}
+}
+
+// idle returns the number of idle agents.
+func (s *stranger) idle(t *testing.T) (n int) {
+	t.Helper()
+	replies, err := s.conn.SubscribeSync(nats.NewInbox())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = replies.Unsubscribe() }()
+	if err := s.conn.PublishRequest(subjects{"test"}.find(), replies.Subject, nil); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := replies.NextMsg(100 * time.Millisecond)
+		if err != nil {
+			return n
+		}
+		var p presence
+		if json.Unmarshal(m.Data, &p) == nil && p.State == stateIdle {
+			n++
+		}
 	}
 }

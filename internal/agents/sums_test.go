@@ -87,12 +87,12 @@ func TestSums(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "rows.ndjson"), []byte(rows.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	repeat, everything := 1, os.Getenv("MSCTL_TEST_ALL") != ""
-	if everything {
+	repeat := 1
+	if everything() {
 		repeat = 20
 	}
 	for name, set := range forms(dir) {
-		if !everything && !slices.Contains([]string{"poisson", "count", "closed", "policy", "faults", "file"}, name) {
+		if !everything() && !slices.Contains([]string{"poisson", "count", "closed", "policy", "faults", "file"}, name) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -119,14 +119,14 @@ func checkSums(t *testing.T, name string, set [][2]string) {
 	if name == "file" {
 		args = append(args, "row:={{.row}}")
 	}
-	r := f.mustRun(t, settings{many.address, args, set}, nil)
+	r := f.mustRun(t, settings{to: many.address, args: args, set: set}, nil)
 	if diff := cmp.Diff(ofRaw(t, requests.list), ofRun(r)); diff != "" {
 		t.Errorf("sums of the raw requests (-) and of the report (+):\n%s", diff)
 	}
 	if name == "users" { // how many requests there are depends on how long each takes
 		return
 	}
-	single := (*fleet)(nil).mustRun(t, settings{one.address, args, set}, nil)
+	single := (*fleet)(nil).mustRun(t, settings{to: one.address, args: args, set: set}, nil)
 	if r.Offered != single.Offered {
 		t.Errorf("the agents offered %d requests, and one process %d", r.Offered, single.Offered)
 	}

@@ -115,6 +115,9 @@ func (w *work) compare(ctx context.Context, first bool) error {
 	if err != nil {
 		return err
 	}
+	if report := w.agent.options.onClock; report != nil {
+		report(w.agent.epoch, r)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if first {
