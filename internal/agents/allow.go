@@ -167,7 +167,13 @@ func (l *allowList) guard() bench.Guard {
 	if l.all {
 		return bench.Guard{}
 	}
-	return bench.Guard{Target: l.target, Control: func(_, address string, _ syscall.RawConn) error {
+	return bench.Guard{Target: l.target, Control: func(network, address string, _ syscall.RawConn) error {
+		if network == "unix" {
+			if !l.allowsLoopback() {
+				return l.refuse(address, "a socket of this machine")
+			}
+			return nil
+		}
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			return err

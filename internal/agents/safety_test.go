@@ -1,17 +1,23 @@
 package agents
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/msctl/msctl/internal/bench"
 	"github.com/msctl/msctl/internal/exit"
+	"github.com/msctl/msctl/internal/load"
+	"github.com/msctl/msctl/internal/target"
 )
 
 // trap is a listener that counts connections.
@@ -201,6 +207,72 @@ func TestNotAllowed(t *testing.T) {
 	}
 	if n := connections.Load(); n > 0 {
 		t.Errorf("the agent has connected %d times", n)
+	}
+}
+
+// TestMovedName prepares and makes runs whose target has another address than when it was checked, which is not allowed. The
+// listener there counts no connection, not even of the questions that find out why it cannot be reached.
+func TestMovedName(t *testing.T) {
+	t.Parallel()
+	list, err := parseAllow([]string{"10.1.2.0/24"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := list.guard()
+	guard.Target = func(context.Context, target.Target) error { return nil }
+	for _, scheme := range []string{"tcp", "tls", "nats", "nats+tls", "redis", "rediss", "redis+sentinel", "amqp", "amqps", "http"} {
+		address, connections := trap(t)
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, args := scheme+"://localhost:"+port, []string{"cmd=work"}
+		switch scheme {
+		case "amqp", "amqps":
+			to += "/queue"
+		case "redis+sentinel":
+			to += "/master"
+		case "http":
+			args = []string{"a=1"}
+		}
+		b := settings{to: to, args: args, set: [][2]string{{"requests", "3"}, {"timeout", "1s"}}}
+		_, err = bench.PreparePart(t.Context(), b.spec(t, nil), load.Part{Of: 1}, guard)
+		if err == nil || connections.Load() > 0 {
+			t.Errorf("%s: the error is %v, and the agent has connected %d times", scheme, err, connections.Load())
+		}
+		t.Logf("%s: %v", scheme, err)
+	}
+}
+
+// TestMovedBeforeRun moves a target between the preparation of a run and its start, also behind the proxy of a fault: no
+// request arrives at the other address.
+func TestMovedBeforeRun(t *testing.T) {
+	t.Parallel()
+	for _, faults := range [][][2]string{nil, {{"fault", "latency=1ms"}}} {
+		s := serve(t)
+		var moved atomic.Bool
+		refused := errors.New("not allowed")
+		guard := bench.Guard{Control: func(string, string, syscall.RawConn) error {
+			if moved.Load() {
+				return refused
+			}
+			return nil
+		}}
+		b := settings{to: s.address, set: append(faults, [2]string{"requests", "10"}, [2]string{"users", "1"}, [2]string{"timeout", "1s"})}
+		part, err := bench.PreparePart(t.Context(), b.spec(t, nil), load.Part{Of: 1}, guard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved.Store(true)
+		run, err := part.Start(t.Context(), func(*load.Plan) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.Wait()
+		if n := s.count(); n > 0 {
+			t.Errorf("with the faults %v, the service received %d requests", faults, n)
+		}
+		part.Close()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/internal/exit"
@@ -67,8 +66,10 @@ type FleetRun interface {
 type Guard struct {
 	// Target, if set, returns an error if a target is not allowed.
 	Target func(context.Context, target.Target) error
-	// Control, if set, is the Control of the net.Dialer of connections over HTTP.
-	Control func(network, address string, c syscall.RawConn) error
+	// Control, if set, returns an error if a connection to a target is not allowed: see
+	// net.Dialer. It is asked about every connection, because a name may have changed its
+	// address since Target, and brokers announce other servers.
+	Control target.Control
 }
 
 // checkFleet rejects what several processes cannot do.

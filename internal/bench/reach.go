@@ -46,7 +46,7 @@ func (s *Spec) resolve(ctx context.Context) error {
 	if s.memory != nil || s.Fleet != nil { // the agents check what they can reach
 		return nil
 	}
-	return s.reachAll(ctx)
+	return s.reachAll(target.WithControl(ctx, s.guard.Control))
 }
 
 // reachAll returns an error if an address cannot be reached, or speaks another protocol.
@@ -112,7 +112,7 @@ func (s *Spec) reach(ctx context.Context, t target.Target) error {
 	if err != nil {
 		return exit.Usagef("--to: %w", err)
 	}
-	conn, err := (&net.Dialer{Timeout: target.ProbeTimeout}).DialContext(ctx, "tcp", web.HostPort(u))
+	conn, err := (&net.Dialer{Timeout: target.ProbeTimeout, Control: s.guard.Control}).DialContext(ctx, "tcp", web.HostPort(u))
 	if err != nil {
 		return fmt.Errorf("%w: %w", micro.ErrUnreachable, err)
 	}

@@ -139,7 +139,7 @@ func (r *rig) dial(t target.Target, m *Message) (micro.Conn, error) {
 		return r.dialHTTP(t, m)
 	}
 	// The plan bounds the requests in flight, and the policy how long each waits.
-	limits := target.DialOptions{Wait: true}
+	limits := target.DialOptions{Wait: true, Control: r.control()}
 	if !slices.Equal(t.Addresses, m.target.Addresses) { // a proxy that passes on encrypted bytes
 		limits.ServerName = serverName(m.target)
 	}
@@ -170,9 +170,8 @@ func (r *rig) dialHTTP(t target.Target, m *Message) (micro.Conn, error) {
 	return conn, nil
 }
 
-// control returns the Control for connections over HTTP, which may lead to a proxy of this
-// process.
-func (r *rig) control() func(network, address string, c syscall.RawConn) error {
+// control returns the Control for connections, which may lead to a proxy of this process.
+func (r *rig) control() target.Control {
 	control := r.spec.guard.Control
 	if control == nil {
 		return nil
@@ -192,7 +191,7 @@ func (r *rig) control() func(network, address string, c syscall.RawConn) error {
 // proxied starts a fault proxy in front of a target if there are faults for one,
 // and returns the target through which to send.
 func (r *rig) proxied(t target.Target) (target.Target, error) {
-	options := fault.Options{Target: t.Addresses, Raw: t.Raw(), Seed: r.spec.Load.Seed + uint64(r.spec.part.Index)<<32, Faults: forProxy(r.spec.Faults)}
+	options := fault.Options{Target: t.Addresses, Raw: t.Raw(), Seed: r.spec.Load.Seed + uint64(r.spec.part.Index)<<32, Faults: forProxy(r.spec.Faults), Control: r.spec.guard.Control}
 	if len(options.Faults) == 0 || r.spec.memory != nil {
 		return t, nil
 	}

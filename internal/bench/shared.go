@@ -216,8 +216,7 @@ func open(files map[string][]byte, name string) (io.ReadCloser, error) {
 type Part struct{ rig *rig }
 
 // PreparePart finds the targets of a Spec, which has been checked, and connects to them.
-// Before that, allowed is asked about each target, and control about each connection over
-// HTTP. Call Close at the end.
+// Before that, allowed is asked about each target, and control about each connection. Call Close at the end.
 func PreparePart(ctx context.Context, s *Spec, part load.Part, guard Guard) (*Part, error) {
 	s.guard = guard
 	s.divide(part)

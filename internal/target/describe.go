@@ -60,7 +60,7 @@ func (f *Flags) Describe(ctx context.Context, t Target, timeout time.Duration) (
 	if a, ok := FromSources(ctx, t); ok {
 		return a.Description, nil
 	}
-	conn, err := f.plain().Dial(t, DialOptions{})
+	conn, err := f.plain().Dial(t, DialOptions{Control: controlOf(ctx)})
 	if err != nil {
 		return micro.Description{}, err
 	}
@@ -100,7 +100,7 @@ func (f *Flags) DescribeAll(ctx context.Context, t Target, timeout time.Duration
 		d, err := f.Describe(ctx, t, timeout)
 		return []micro.Description{d}, err
 	}
-	conn, err := f.plain().Dial(t, DialOptions{})
+	conn, err := f.plain().Dial(t, DialOptions{Control: controlOf(ctx)})
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,8 @@ type DialOptions struct {
 	Wait bool
 	// MaxBuffer is that of Flags, which sets it.
 	MaxBuffer int
+	// Control may prevent connections.
+	Control Control
 	// Log receives problems that do not fail a message; nil discards them.
 	Log *slog.Logger
 }

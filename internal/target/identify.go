@@ -90,11 +90,11 @@ var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
 // one that only PostgreSQL replies to; and the start of TLS if there is no reply to either. ok is false if there is none at
 // all. err is why it could not connect.
 func identify(ctx context.Context, address string) (p protocol, ok bool, err error) {
-	p, ok, err = question(ctx, new(net.Dialer), address)
+	p, ok, err = question(ctx, dialerOf(ctx), address)
 	if err != nil || ok && !p.tls {
 		return p, ok, err
 	}
-	encrypted := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // nothing secret is sent
+	encrypted := &tls.Dialer{NetDialer: dialerOf(ctx), Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // nothing secret is sent
 	inner, _, err := question(ctx, encrypted, address)
 	if _, rejected := alertOf(err); err == nil || rejected { // it may require a certificate
 		inner.tls = true

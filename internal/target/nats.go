@@ -84,7 +84,7 @@ func checkNATSLogin(t Target) error {
 }
 
 func dialNATS(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	opts := []micronats.DialOption{micronats.WithName("msctl")}
+	opts := []micronats.DialOption{micronats.WithName("msctl"), micronats.WithControl(o.Control)}
 	if config != nil {
 		opts = append(opts, micronats.WithTLS(config))
 	}

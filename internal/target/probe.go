@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -59,8 +58,10 @@ func (c *probedConn) probe(ctx context.Context, deadline time.Time) error {
 // error matches micro.ErrUnreachable, or is the cause of the canceled context.
 func Probe(ctx context.Context, addresses []string) error {
 	var errs []error
+	dialer := dialerOf(ctx)
+	dialer.Timeout = ProbeTimeout
 	for _, address := range addresses {
-		conn, err := (&net.Dialer{Timeout: ProbeTimeout}).DialContext(ctx, network(address), address)
+		conn, err := dialer.DialContext(ctx, network(address), address)
 		if err == nil {
 			return conn.Close()
 		}

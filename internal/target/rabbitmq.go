@@ -169,7 +169,7 @@ func rabbitPlace(t Target, p micro.Pattern) string {
 }
 
 func dialRabbitMQ(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	opts := []microrabbit.DialOption{microrabbit.WithTopology(rabbitTopology(t.Broker.Parameters))}
+	opts := []microrabbit.DialOption{microrabbit.WithTopology(rabbitTopology(t.Broker.Parameters)), microrabbit.WithControl(o.Control)}
 	if config != nil {
 		opts = append(opts, microrabbit.WithTLS(config))
 	}

@@ -59,7 +59,7 @@ func databasePath(b *Broker) string {
 }
 
 func dialRedis(t Target, config *tls.Config, o DialOptions) micro.Conn {
-	var opts []microredis.DialOption
+	opts := []microredis.DialOption{microredis.WithControl(o.Control)}
 	if !o.Wait {
 		opts = append(opts, microredis.WithDialTimeout(ProbeTimeout))
 	}

@@ -110,7 +110,7 @@ func dialTCP(t Target, config *tls.Config, o DialOptions) micro.Conn {
 	if o.MaxBuffer > 0 {
 		opts = append(opts, microtcp.WithMaxBufferSize(o.MaxBuffer))
 	}
-	return microtcp.Dial(t.List(), opts...)
+	return microtcp.Dial(t.List(), append(opts, microtcp.WithControl(o.Control))...)
 }
 
 func explainTCP(t Target, err error) error {

@@ -53,7 +53,7 @@ func (s *settings) connect(ctx context.Context, to servers, keep int, beforeRead
 	if to.err != nil {
 		return link{}, to.err
 	}
-	d := &dialer{ctx: ctx, cluster: to.cluster, timeout: s.dialTimeout, peer: s.peer, tls: s.tls, beforeRead: beforeRead, again: on.again}
+	d := &dialer{ctx: ctx, cluster: to.cluster, timeout: s.dialTimeout, peer: s.peer, control: s.control, tls: s.tls, beforeRead: beforeRead, again: on.again}
 	if d.tls == nil && to.cluster.secure() {
 		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}

@@ -28,7 +28,8 @@ type dialer struct {
 	cluster    *cluster
 	timeout    time.Duration // of one server
 	peer       time.Duration // WithPeerTimeout
-	tls        *tls.Config   // nil unless all connections are encrypted
+	control    stagger.Control
+	tls        *tls.Config // nil unless all connections are encrypted
 	beforeRead func(last time.Time)
 	again      func() // see events; may be nil
 
@@ -80,7 +81,7 @@ func (d *dialer) first() (*greeted, error) {
 // greet connects to one IP address of a server, and returns when the connection is ready for the
 // login: the server has introduced itself, and the TLS handshake is complete.
 func (d *dialer) greet(ctx context.Context, s *server, target string) (*greeted, error) {
-	conn, err := stagger.Connect(ctx, target)
+	conn, err := stagger.Connect(ctx, target, d.control)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,10 @@ package micronats
 
 import (
 	"crypto/tls"
+	"syscall"
 	"time"
 
+	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
 )
 
@@ -25,6 +27,7 @@ type settings struct {
 	tls         *tls.Config
 	dialTimeout time.Duration
 	peer        time.Duration
+	control     stagger.Control
 	attempts    int // negative for no limit
 	delay       time.Duration
 	credentials credentials
@@ -104,6 +107,14 @@ func HandlerQueue(group string) micro.HandlerOption { return micro.WithExtra(que
 // WithHeaders sets headers of every message. The metadata of a message takes precedence.
 func WithHeaders(headers map[string]string) DialOption {
 	return dialOption(func(c *Client) { c.headers = headers })
+}
+
+// WithControl sets a function that is called before each connection is made, with its network
+// and its address, whose host name has been resolved, and prevents it with an error: the
+// Control of net.Dialer. It may be called concurrently. This includes the servers
+// that others of the cluster announce. By default, no connection is prevented.
+func WithControl(control func(network, address string, c syscall.RawConn) error) DialOption {
+	return dialOption(func(c *Client) { c.control = control })
 }
 
 // WithInboxPrefix sets the prefix of the subjects for replies. The default is _INBOX.

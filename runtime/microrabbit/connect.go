@@ -133,7 +133,7 @@ func (s *shared) open(ctx context.Context, a address, target, role string) (*con
 }
 
 func (s *shared) socket(ctx context.Context, a address, target string) (net.Conn, error) {
-	raw, err := stagger.Connect(ctx, target)
+	raw, err := stagger.Connect(ctx, target, s.control)
 	if err != nil || !a.tls {
 		return raw, err
 	}

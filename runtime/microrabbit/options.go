@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math"
+	"syscall"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -45,6 +46,7 @@ type shared struct {
 	attempts    int // negative for no limit
 	maxDelay    time.Duration
 	dialTimeout time.Duration
+	control     stagger.Control
 
 	memory stagger.Memory // of the brokers, and of their hosts' IP addresses
 }
@@ -311,6 +313,13 @@ func (r Redelivery) after(attempts int) time.Duration {
 // AckAfterHandling the default.
 func WithRedelivery(r Redelivery) ListenOption {
 	return listenOption(func(l *Listener) { l.redelivery, l.redelivers = r.withDefaults(), true })
+}
+
+// WithControl sets a function that is called before each connection is made, with its network
+// and its address, whose host name has been resolved, and prevents it with an error: the
+// Control of net.Dialer. It may be called concurrently. By default, no connection is prevented.
+func WithControl(control func(network, address string, c syscall.RawConn) error) DialOption {
+	return dialOption(func(c *Client) { c.control = control })
 }
 
 // WithDeclare makes the client declare the queue or the exchange of its topology before it

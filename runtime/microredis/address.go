@@ -75,7 +75,7 @@ func shown(url string, s settings) string {
 
 // connect opens a connection to a target, one of the IP addresses of an address.
 func (l *link) connect(ctx context.Context, address, target string) (net.Conn, error) {
-	conn, err := l.settings.connect(ctx, target)
+	conn, err := l.settings.connect(ctx, target, l.settings.control)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/runtime/internal/stagger"
@@ -29,7 +30,8 @@ type settings struct {
 	dialTimeout time.Duration
 	heartbeat   time.Duration
 	peer        time.Duration
-	connect     func(ctx context.Context, target string) (net.Conn, error) // stagger.Connect, except in tests
+	control     stagger.Control
+	connect     func(ctx context.Context, target string, control stagger.Control) (net.Conn, error) // stagger.Connect, except in tests
 }
 
 // The defaults.
@@ -114,6 +116,14 @@ func WithPeerTimeout(d time.Duration) Option {
 // several characters.
 func WithWildcards() ListenOption {
 	return listenOption(func(l *Listener) { l.wildcards = true })
+}
+
+// WithControl sets a function that is called before each connection is made, with its network
+// and its address, whose host name has been resolved, and prevents it with an error: the
+// Control of net.Dialer. It may be called concurrently. This includes the masters
+// that sentinels announce. By default, no connection is prevented.
+func WithControl(control func(network, address string, c syscall.RawConn) error) DialOption {
+	return dialOption(func(c *Client) { c.settings.control = control })
 }
 
 // WithWait makes calls and events wait for Redis until their deadline while it cannot be

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/msctl/msctl/internal/test/testenv"
+	"github.com/msctl/msctl/runtime/internal/stagger"
 	"github.com/msctl/msctl/runtime/micro"
 	"github.com/msctl/msctl/runtime/wire"
 )
@@ -118,7 +119,11 @@ func TestDrainAwaitsConfirmation(t *testing.T) {
 
 // connecting replaces how connections are opened.
 func connecting(connect func(context.Context, string) (net.Conn, error)) Option {
-	return bothOption(func(s *settings) { s.connect = connect })
+	return bothOption(func(s *settings) {
+		s.connect = func(ctx context.Context, target string, _ stagger.Control) (net.Conn, error) {
+			return connect(ctx, target)
+		}
+	})
 }
 
 // connect opens a connection in memory.

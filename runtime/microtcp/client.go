@@ -29,6 +29,7 @@ type Client struct {
 	addresses   []*address
 	limits      limits
 	dialTimeout time.Duration
+	control     stagger.Control
 	maxIdle     time.Duration
 	maxAge      time.Duration
 	linger      time.Duration // for a server that has not read every event when the client is closed
@@ -402,7 +403,7 @@ func (a *address) dialOnce() (net.Conn, error) {
 
 // dialTarget opens a connection to one of the IP addresses.
 func (a *address) dialTarget(ctx context.Context, target string) (net.Conn, error) {
-	conn, err := stagger.Connect(ctx, target)
+	conn, err := stagger.Connect(ctx, target, a.client.control)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package microtcp
 
 import (
 	"crypto/tls"
+	"syscall"
 	"time"
 )
 
@@ -112,6 +113,13 @@ func WithDrainGrace(d time.Duration) ListenOption {
 // WithDialTimeout limits one attempt to connect. The default is 5 s.
 func WithDialTimeout(d time.Duration) DialOption {
 	return dialOption(func(c *Client) { c.dialTimeout = d })
+}
+
+// WithControl sets a function that is called before each connection is made, with its network
+// and its address, whose host name has been resolved, and prevents it with an error: the
+// Control of net.Dialer. It may be called concurrently. By default, no connection is prevented.
+func WithControl(control func(network, address string, c syscall.RawConn) error) DialOption {
+	return dialOption(func(c *Client) { c.control = control })
 }
 
 // WithReconnect makes a client retry a failed attempt to connect, up to attempts times, or

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/msctl/msctl/runtime/microtcp"
@@ -35,6 +36,8 @@ type Options struct {
 	Raw bool
 	// Faults are the faults at the start.
 	Faults []Fault
+	// Control, if set, may prevent a connection to the service: see net.Dialer.
+	Control func(network, address string, c syscall.RawConn) error
 	// Incomplete is how long an incomplete frame may wait for its next byte; 0 means
 	// microtcp's default.
 	Incomplete time.Duration
@@ -212,7 +215,7 @@ func (p *Proxy) dialOne(address string) (net.Conn, error) {
 	if strings.HasPrefix(address, "/") {
 		network = "unix"
 	}
-	var dialer net.Dialer
+	dialer := net.Dialer{Control: p.options.Control}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil || p.options.TLS == nil {
 		return conn, err

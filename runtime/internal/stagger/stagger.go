@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -27,16 +28,20 @@ func Dial(ctx context.Context, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return First(ctx, targets, Connect)
+	return First(ctx, targets, func(ctx context.Context, target string) (net.Conn, error) { return Connect(ctx, target, nil) })
 }
 
+// Control is called before a connection is made, with its network and address, and prevents it
+// with an error: see net.Dialer. nil prevents none.
+type Control = func(network, address string, c syscall.RawConn) error
+
 // Connect opens a connection to one target of Resolve.
-func Connect(ctx context.Context, target string) (net.Conn, error) {
+func Connect(ctx context.Context, target string, control Control) (net.Conn, error) {
 	network := "tcp"
 	if strings.HasPrefix(target, "/") {
 		network = "unix"
 	}
-	var dialer net.Dialer
+	dialer := net.Dialer{Control: control}
 	return dialer.DialContext(ctx, network, target)
 }
 
