@@ -232,6 +232,9 @@ func (a *agent) begin(c *command) error {
 	a.runs.Go(w.beats)
 	a.runs.Go(w.watchLease)
 	if err := w.arm(); err != nil {
+		if why := context.Cause(w.ctx); why != nil && !errors.Is(why, context.Canceled) {
+			err = why
+		}
 		a.end(w)
 		return err
 	}

@@ -92,6 +92,8 @@ func (c *Coordinator) newRun(job *bench.Job, found []presence) (*run, error) {
 
 // cancel ends a run that was not started.
 func (r *run) cancel() {
+	r.end.Do(func() { close(r.over) })
+	r.aside.Wait()
 	var all sync.WaitGroup
 	for _, m := range r.members {
 		all.Go(func() { _ = r.send(context.Background(), m, &command{Kind: kindStop}, askTimeout) })
@@ -109,6 +111,7 @@ func (r *run) unsubscribe() {
 // begin sends the plan to all agents, and then go. Nothing has been sent to the target when it
 // returns an error.
 func (r *run) begin(ctx context.Context) error {
+	r.aside.Go(r.leases) // arming may take longer than a lease
 	if err := r.all(ctx, armTimeout, func(m *member) *command {
 		return &command{Kind: kindPlan, Plan: &plan{m.index, len(r.members), r.files}}
 	}); err != nil {
@@ -128,7 +131,6 @@ func (r *run) begin(ctx context.Context) error {
 		m.heard = time.Now()
 	}
 	r.mu.Unlock()
-	r.aside.Go(r.leases)
 	r.aside.Go(r.watch)
 	for _, t := range r.job.Plan.Triggers {
 		if t.Fire != nil {

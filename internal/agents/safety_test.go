@@ -210,6 +210,31 @@ func TestNotAllowed(t *testing.T) {
 	}
 }
 
+// TestLeaseWhileArming prepares a run until the coordinator has renewed the lease: an agent that takes longer than the lease
+// to fetch a large file is not taken for an abandoned one.
+func TestLeaseWhileArming(t *testing.T) {
+	t.Parallel()
+	leased := make(chan struct{})
+	f := newFleet(t, 1, func(o *AgentOptions) { o.onClock = func(time.Time, reading) { <-leased } })
+	s := newStranger(t, f)
+	svc := serve(t)
+	var once sync.Once
+	if _, err := s.conn.Subscribe(subjects{"test"}.agent("*"), func(m *nats.Msg) {
+		if c, err := verify(m.Data, f.signer.Public()); err == nil && c.Kind != kindPlan {
+			once.Do(func() {
+				if close(leased); c.Kind != kindLease {
+					t.Errorf("the first command after the plan is %s", c.Kind)
+				}
+			})
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.mustRun(t, settings{to: svc.address, set: [][2]string{{"requests", "5"}}}, nil); r.Outcomes["ok"] != 5 {
+		t.Errorf("the outcomes are %v", r.Outcomes)
+	}
+}
+
 // TestMovedName prepares and makes runs whose target has another address than when it was checked, which is not allowed. The
 // listener there counts no connection, not even of the questions that find out why it cannot be reached.
 func TestMovedName(t *testing.T) {

@@ -221,6 +221,9 @@ func (w *work) stop(why string) {
 	w.mu.Unlock()
 	switch {
 	case live == nil:
+		if why != "" {
+			w.cancel(errors.New(why))
+		}
 		go w.agent.end(w)
 	case why != "":
 		live.Abort(why)
