@@ -171,7 +171,7 @@ func TestLeaseExpires(t *testing.T) {
 		s := serve(t)
 		killed := killCoordinator(t, coordinatorConfig{NATS: f.url, Seed: seed, Agents: 3}, s, t.TempDir())
 		all := newStranger(t, f)
-		testenv.Eventually(t, time.Minute, "all agents are idle", func() bool { return all.idle(t) == 3 })
+		testenv.Eventually(t, time.Minute, "all agents are idle", func() bool { return all.count(t, stateIdle) == 3 })
 		s.checkQuiet(t, killed)
 		before := s.count()
 		if r := f.mustRun(t, settings{to: s.address, set: [][2]string{{"requests", "30"}}}, nil); r.Outcomes["ok"] != 30 || s.count() != before+30 {

@@ -194,8 +194,12 @@ func (f *fleet) processes(t *testing.T, n int) []*exec.Cmd {
 
 // agentProcess is the main function of an agent of a test.
 func agentProcess() {
+	var hang func(time.Time, reading)
+	if os.Getenv("MSCTL_TEST_AGENT_HANGS") != "" {
+		hang = func(time.Time, reading) { select {} } // when the agent prepares a run
+	}
 	_ = ServeAgent(context.Background(), AgentOptions{
-		NATS: os.Getenv("MSCTL_TEST_AGENT"), Pool: "test", Trust: os.Getenv("MSCTL_TEST_AGENT_TRUST"), Version: version,
+		onClock: hang, NATS: os.Getenv("MSCTL_TEST_AGENT"), Pool: "test", Trust: os.Getenv("MSCTL_TEST_AGENT_TRUST"), Version: version,
 		Secrets: &secret.Set{}, Log: func(string, ...any) {},
 	})
 }

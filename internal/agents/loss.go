@@ -31,8 +31,9 @@ func (r *run) hear(m *member) {
 	r.sum.Mark(now, text)
 }
 
-// leases tells the agents that this process is alive.
-func (r *run) leases() {
+// leases tells the agents that this process is alive. Before the run has started, gone is of use: it is called if the process
+// of an agent is gone. Later, watch sees who is silent.
+func (r *run) leases(gone context.CancelCauseFunc) {
 	tick := time.NewTicker(leaseStep)
 	defer tick.Stop()
 	for {
@@ -40,7 +41,12 @@ func (r *run) leases() {
 		case <-r.over:
 			return
 		case <-tick.C:
-			go func() { _ = r.broadcast(func() *command { return &command{Kind: kindLease} }) }() // watch sees who is silent
+			go func() {
+				err := r.broadcast(func() *command { return &command{Kind: kindLease} })
+				if errors.Is(err, nats.ErrNoResponders) && r.connected() {
+					gone(err)
+				}
+			}()
 		}
 	}
 }

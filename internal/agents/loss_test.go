@@ -1,17 +1,22 @@
 package agents
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"github.com/msctl/msctl/internal/bench"
+	"github.com/msctl/msctl/internal/exit"
 	benchreport "github.com/msctl/msctl/internal/load/report"
+	"github.com/msctl/msctl/internal/test/testenv"
 )
 
 // when waits until a run has offered for a while and calls a function.
@@ -127,6 +132,31 @@ func checkKilled(t *testing.T) {
 	if err := bench.LostAgents(d); err == nil {
 		t.Error("the bench succeeds although an agent was lost")
 	}
+}
+
+// TestKilledWhileArming kills an agent that is preparing a run, which ends with an error.
+func TestKilledWhileArming(t *testing.T) {
+	t.Setenv("MSCTL_TEST_AGENT_HANGS", "1")
+	f, processes := processFleet(t, 2)
+	conn, err := nats.Connect(f.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := &stranger{conn: conn} // without a subscription to everything: it would be a responder
+	var killing sync.WaitGroup
+	defer killing.Wait()
+	killing.Go(func() {
+		testenv.Poll(time.Minute, func() bool { return s.count(t, stateArming) == 2 })
+		_ = processes[1].Process.Kill()
+	})
+	began := time.Now()
+	_, err = f.run(t, settings{to: serve(t).address}, nil)
+	want := fmt.Sprintf("/%d is gone", processes[1].Process.Pid)
+	if err == nil || !strings.Contains(err.Error(), want) || exit.Code(err) != exit.Unreachable || time.Since(began) >= armTimeout {
+		t.Errorf("after %s, the error is %v (%d)", time.Since(began), err, exit.Code(err))
+	}
+	t.Logf("after %s: %v", time.Since(began), err)
 }
 
 // TestServerRestarts kills the NATS server and starts it again after 3 s: the connection is named and no agent, and the

@@ -111,8 +111,10 @@ func (r *run) unsubscribe() {
 // begin sends the plan to all agents, and then go. Nothing has been sent to the target when it
 // returns an error.
 func (r *run) begin(ctx context.Context) error {
-	r.aside.Go(r.leases) // arming may take longer than a lease
-	if err := r.all(ctx, armTimeout, func(m *member) *command {
+	arming, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	r.aside.Go(func() { r.leases(fail) }) // arming may take longer than a lease
+	if err := r.all(arming, armTimeout, func(m *member) *command {
 		return &command{Kind: kindPlan, Plan: &plan{m.index, len(r.members), r.files}}
 	}); err != nil {
 		return err

@@ -353,8 +353,8 @@ func TestNoSecretTravels(t *testing.T) {
 	}
 }
 
-// idle returns the number of idle agents.
-func (s *stranger) idle(t *testing.T) (n int) {
+// count returns the number of agents with a state.
+func (s *stranger) count(t *testing.T, state string) (n int) {
 	t.Helper()
 	replies, err := s.conn.SubscribeSync(nats.NewInbox())
 	if err != nil {
@@ -370,7 +370,7 @@ func (s *stranger) idle(t *testing.T) (n int) {
 			return n
 		}
 		var p presence
-		if json.Unmarshal(m.Data, &p) == nil && p.State == stateIdle {
+		if json.Unmarshal(m.Data, &p) == nil && p.State == state {
 			n++
 		}
 	}
