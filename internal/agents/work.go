@@ -232,53 +232,55 @@ func (w *work) stop(why string) {
 	}
 }
 
-// beats tells the coordinator that the agent is alive.
-func (w *work) beats() {
-	tick := time.NewTicker(beatStep)
+// every calls a function after each step, until the work is over or the function returns false.
+func (w *work) every(step time.Duration, f func() bool) {
+	tick := time.NewTicker(step)
 	defer tick.Stop()
 	for {
 		select {
 		case <-w.ended:
 			return
 		case <-tick.C:
-			_ = w.agent.conn.Publish(w.subject("beat"), encode(beat{w.agent.about.ID, w.agent.current()}))
+		}
+		if !f() {
+			return
 		}
 	}
+}
+
+// beats tells the coordinator that the agent is alive.
+func (w *work) beats() {
+	w.every(beatStep, func() bool {
+		_ = w.agent.conn.Publish(w.subject("beat"), encode(beat{w.agent.about.ID, w.agent.current()}))
+		return true
+	})
 }
 
 // watchLease stops the work when the coordinator has not been heard for a while.
 func (w *work) watchLease() {
-	tick := time.NewTicker(beatStep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-w.ended:
-			return
-		case <-tick.C:
+	w.every(beatStep, func() bool {
+		if !w.expired() {
+			return true
 		}
-		w.mu.Lock()
-		expired := time.Since(w.leased) > leaseLength
-		w.mu.Unlock()
-		if expired {
-			w.agent.options.Log("the coordinator was not heard for %s: the load is stopped", leaseLength)
-			w.stop("the coordinator was not heard")
-			return
-		}
-	}
+		w.agent.options.Log("the coordinator was not heard for %s: the load is stopped", leaseLength)
+		w.stop("the coordinator was not heard")
+		return false
+	})
+}
+
+// expired reports whether the coordinator has not been heard for too long.
+func (w *work) expired() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Since(w.leased) > leaseLength
 }
 
 // compareClocks compares the clocks from time to time.
 func (w *work) compareClocks() {
-	tick := time.NewTicker(clockStep)
-	defer tick.Stop()
-	for {
-		select {
-		case <-w.ended:
-			return
-		case <-tick.C:
-			_ = w.compare(w.ctx, false) // the bound stays what it was
-		}
-	}
+	w.every(clockStep, func() bool {
+		_ = w.compare(w.ctx, false) // the bound stays what it was
+		return true
+	})
 }
 
 // finish ends what belongs to the work.
@@ -343,10 +345,7 @@ func (w *work) report() {
 		break
 	}
 	for until := time.Now().Add(2 * leaseLength); !send(true) && time.Now().Before(until); {
-		w.mu.Lock()
-		expired := time.Since(w.leased) > leaseLength
-		w.mu.Unlock()
-		if expired || w.agent.conn.IsClosed() {
+		if w.expired() || w.agent.conn.IsClosed() {
 			break
 		}
 		w.pause(reconnectWait)
