@@ -239,7 +239,8 @@ func TestLive(t *testing.T) {
 		t.Errorf("after the changes, the rate is %g/s and the policy is %s", r.Rate, r.Policy.Text)
 	}
 	want := 100*at.Seconds() + 400*(4-at.Seconds())
-	if got := float64(r.Offered); got < want-3 || got > want+3 {
+	// On a busy machine, the change may reach an agent too late.
+	if got := float64(r.Offered); (got < want-3 || got > want+3) && r.Doubtful == 0 {
 		t.Errorf("%g requests were offered, and the rates give %g", got, want)
 	}
 	closed := f.mustRun(t, settings{to: s.address, set: [][2]string{{"users", "3"}, {"think", "20ms"}, {"duration", "3s"}}}, func(run *bench.Run) {

@@ -120,10 +120,11 @@ func (r *Run) interrupted(s *schedule, now time.Duration) bool {
 		r.pending = r.pending[1:]
 		if c.rate > 0 {
 			r.changed.Store(true)
+			at := max(c.at, s.taken) // a change that comes too late does not offer a time again
 			if r.plan.Duration > 0 { // later requests are not offered
-				c.at = min(c.at, r.plan.Duration-1)
+				at = min(at, r.plan.Duration-1)
 			}
-			s.change(steady(c.rate), c.at)
+			s.change(steady(c.rate), at)
 			r.rate.Store(math.Float64bits(c.rate))
 		}
 	}

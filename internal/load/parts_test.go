@@ -95,3 +95,25 @@ func checkSameRequests(t *testing.T, name string, plan load.Plan, c *change) {
 		}
 	}
 }
+
+// TestLateChange checks that a change of the rate that reaches a process too late applies from
+// then on: no time is offered twice.
+func TestLateChange(t *testing.T) {
+	for _, of := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, load.Plan{
+				Messages: work([]micro.Conn{instant{}}), Policy: policy.None(), Part: load.Part{Of: of},
+				Pacer: perSecond(100), Duration: 3 * time.Second,
+			})
+			<-time.After(1500 * ms)
+			if err := r.SetRateAt(100, 500*ms); err != nil {
+				t.Fatal(err)
+			}
+			res := r.Wait()
+			if got, want := res.Totals.Offered, int64(300/of); got < want-2 || got > want+2 {
+				t.Errorf("part 1 of %d offered %d requests, want about %d", of, got, want)
+			}
+			checkSum(t, res)
+		})
+	}
+}

@@ -16,6 +16,7 @@ type schedule struct {
 	hits   float64         // of the curve when the next request is due
 	next   time.Duration   // when the next request is due
 	batch  []time.Duration // when the requests are due that were gathered and not yet taken; all before next
+	taken  time.Duration   // when the latest request was due that was taken or passed over
 }
 
 func newSchedule(c curve, arrivals Arrivals, seed uint64) *schedule {
@@ -75,12 +76,18 @@ func (s *schedule) skip() {
 	if len(s.batch) > 0 {
 		s.take(1)
 	} else {
+		s.taken = s.next
 		s.advance()
 	}
 }
 
 // take removes the first n requests from the batch.
-func (s *schedule) take(n int) { s.batch = append(s.batch[:0], s.batch[n:]...) }
+func (s *schedule) take(n int) {
+	if n > 0 {
+		s.taken = s.batch[n-1]
+	}
+	s.batch = append(s.batch[:0], s.batch[n:]...)
+}
 
 // change switches to another curve. Requests that are already due stay in the batch. The
 // one after them is due one interval of the new rate after now, or at its previous due time
