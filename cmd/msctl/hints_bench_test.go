@@ -52,7 +52,7 @@ func TestFollowedHintsOfBench(t *testing.T) {
 			func(w string) []string {
 				return bench(append([]string{"cmd=echo", "--hedge", "5ms"}, strings.Fields(w)...)...)
 			}, 0, `WithHedge`},
-		{bench("cmd=echo", "--policy", "recomended"), `did you mean (\w+)\?$`,
+		{bench("cmd=echo", "--policy", "recommende"), `did you mean (\w+)\?$`,
 			func(w string) []string { return bench("cmd=echo", "--policy", w) }, 0, `100%`},
 		{bench("cmd=echo", "--sweep", "zzzzz=1,2"), `these flags can be swept: (timeout), retries, `,
 			func(w string) []string { return bench("cmd=echo", "--sweep", w+"=5s,6s") }, 0, ``},
@@ -85,15 +85,15 @@ func TestFollowedHintsOfAgents(t *testing.T) {
 	}
 	followHints(t, []followed{
 		{[]string{"bench", "agent", "--nats", server}, `.msctl (bench key). makes a key$`,
-			func(w string) []string { return strings.Fields(w) }, 0, `public`},
+			strings.Fields, 0, `public`},
 		{[]string{"bench", "agent", "--nats", server, "--trust", seed}, `.msctl bench key. prints both; the public key begins with (U)$`,
 			func(w string) []string { return agent("--pool", w) }, 4, ``},
 		{[]string{"bench", "agent", "--nats", server, "--trust", "abc"}, `.msctl (bench key). makes one; it begins with U$`,
-			func(w string) []string { return strings.Fields(w) }, 0, `public  U`},
+			strings.Fields, 0, `public  U`},
 		{fleet("--nats", server), `.msctl bench key. makes a seed, and the public key for the agents' (--trust)$`,
 			func(w string) []string { return fleet("--nats", server, "--agents-seed", file) }, 4, ``},
 		{fleet("--nats", server, "--agents-seed", fileOf(t, dir, "address", "tcp://"+down)), `.msctl (bench key). makes one; it begins with SU$`,
-			func(w string) []string { return strings.Fields(w) }, 0, `seed    SU`},
+			strings.Fields, 0, `seed    SU`},
 		{fleet("--nats", "http://"+down, "--agents-seed", file), `use (nats)://host or nats\+tls://host$`,
 			func(w string) []string { return fleet("--nats", w+"://"+down, "--agents-seed", file) }, 4, ``},
 		{agent("--print", "kubernetes"), `name the service: (--allow items.shop.svc:3002)$`,
