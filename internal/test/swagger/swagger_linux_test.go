@@ -181,11 +181,11 @@ func TestSwaggerUI(t *testing.T) {
 	if err := json.Unmarshal([]byte(execute(t, b, "findOneItem", 200)), &read); err != nil || read.Name != created.Name {
 		t.Errorf("read %+v, %v", read, err)
 	}
+	b.Screenshot("5-read", block("findOneItem", ".responses-wrapper"))
 	b.Fill(block("findOneItem", "input"), "9")
 	if body := execute(t, b, "findOneItem", 404); !strings.Contains(body, "item 9 not found") {
 		t.Errorf("body %s", body)
 	}
-	b.Screenshot("5-read", block("findOneItem", ".responses-wrapper"))
 
 	b.Click(block("findAllItems", ".opblock-summary-control"))
 	execute(t, b, "findAllItems", 200)
